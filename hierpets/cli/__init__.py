@@ -1,0 +1,82 @@
+"""The command line: one command a file, imported when it is called, heavy libraries inside the command."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from importlib import import_module
+from typing import Any
+
+import click
+
+from hierpets.errors import HierpetsError, did_you_mean
+
+__all__ = ["main"]
+
+# name -> (module in hierpets.cli, line shown by `hierpets --help`)
+COMMANDS = {
+    "evaluate": ("evaluate", "Measure a bundle at every level on labelled photos."),
+    "plugins": ("plugins", "List, check and start plugins."),
+    "predict": ("predict", "Tell species and breed of photos."),
+    "train": ("train", "Train a bundle on labelled photos."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and imports one only when it is called.
+
+    After click's documentation, "Lazily Loading Subcommands".
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, _ = COMMANDS[name]
+        command: click.Command = import_module(f"hierpets.cli.{module}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"No such command {args[0]!r}{did_you_mean(args[0], COMMANDS)}.")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_line) for name, (_, help_line) in sorted(COMMANDS.items())])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(package_name="hierpets")
+def cli(debug: bool) -> None:
+    """Species and breed of a pet from a photo, with an honest doubt and a shampoo that does no harm."""
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line. Exit codes: 0 done, 1 an error, 2 wrong usage, 3 some photos failed, 130 Ctrl-C."""
+    argv = sys.argv[1:] if args is None else args
+    try:
+        sys.exit(_run(argv))
+    except HierpetsError as error:
+        if "--debug" in argv:
+            traceback.print_exc()
+        for line in str(error).splitlines() or [type(error).__name__]:
+            click.echo(f"error: {line}", err=True)
+        sys.exit(1)
+
+
+def _run(argv: list[str]) -> Any:
+    try:
+        # A command's return value is its exit code; None means done.
+        return cli.main([a for a in argv if a != "--debug"], prog_name="hierpets", standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("interrupted", err=True)
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code

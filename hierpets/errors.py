@@ -1,0 +1,70 @@
+"""The errors a user can meet. Each message says what was expected, what came, where, and what to do.
+
+    HierpetsError
+    ├── ConfigError      a setting, a level or a path that makes no sense
+    ├── DataError        a data set that cannot be trained on or evaluated
+    │   └── ImageError   one photo that cannot be read
+    ├── RegistryError    registry.yaml is wrong; carries every problem at once
+    ├── PluginError      a plugin cannot be imported, or broke its contract
+    ├── BundleError      a bundle is missing, damaged or of another schema
+    └── DeviceError      a device or engine that was asked for is not there
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+__all__ = [
+    "BundleError",
+    "ConfigError",
+    "DataError",
+    "DeviceError",
+    "HierpetsError",
+    "ImageError",
+    "PluginError",
+    "RegistryError",
+    "did_you_mean",
+]
+
+
+class HierpetsError(Exception):
+    """Anything a user can cause and can mend. The command line prints it as one line."""
+
+
+class ConfigError(HierpetsError):
+    """A setting, a level or a path that makes no sense."""
+
+
+class DataError(HierpetsError):
+    """A data set that cannot be trained on or evaluated."""
+
+
+class ImageError(DataError):
+    """One photo that cannot be read: missing, empty, not a picture, too large, damaged."""
+
+
+class RegistryError(HierpetsError):
+    """registry.yaml is wrong. ``problems`` holds one line for each thing to mend."""
+
+    def __init__(self, problems: Iterable[str]):
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class PluginError(HierpetsError):
+    """A plugin cannot be imported, or broke its contract."""
+
+
+class BundleError(HierpetsError):
+    """A bundle is missing, damaged or of another schema."""
+
+
+class DeviceError(HierpetsError):
+    """A device or engine that was asked for is not there."""
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """``" (did you mean 'x'?)"`` for the nearest choice, or an empty string."""
+    nearest = get_close_matches(word, list(choices), n=1, cutoff=0.6)
+    return f" (did you mean {nearest[0]!r}?)" if nearest else ""

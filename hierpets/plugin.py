@@ -1,0 +1,106 @@
+"""All that a plugin may import from hierpets.
+
+A plugin is a function in a Python file, listed in ``registry.yaml``. Its keyword arguments are its options. What it
+takes and gives back depends on its kind:
+
+================  ==========================================  =========================================
+kind              called with                                 returns
+================  ==========================================  =========================================
+``backbone``      options                                     :class:`Backbone`
+``sampler``       :class:`Labels`, then options               float [N], one positive weight a photo
+``shampoo_rule``  :class:`Case`, then options                 an iterable of :class:`Advice`
+================  ==========================================  =========================================
+
+This module is light: it imports neither torch nor anything that decodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Advice", "Backbone", "Case", "Labels", "Preprocess"]
+
+Channels = tuple[float, float, float]
+
+
+class Preprocess(BaseModel):
+    """How an RGB photo becomes the network's input. The model carries it, so train, evaluate and predict agree.
+
+    The shorter side is resized to ``size / crop``, then the centre ``size`` x ``size`` is cut out; with
+    ``resize="squash"`` the whole photo is resized to ``size`` x ``size`` and its aspect ratio is lost.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    size: int = Field(default=224, ge=16, le=2048)
+    crop: float = Field(default=0.875, gt=0.1, le=1.0)
+    resize: Literal["crop", "squash"] = "crop"
+    mean: Channels = (0.485, 0.456, 0.406)
+    std: Channels = (0.229, 0.224, 0.225)
+
+    @property
+    def shorter_side(self) -> int:
+        """Pixels of the shorter side before the crop; a decoder need not give more."""
+        return self.size if self.resize == "squash" else round(self.size / self.crop)
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A feature extractor: ``module`` maps float32 [B, 3, size, size] to float32 [B, feature_dim].
+
+    A backbone with a ``pretrained`` option is called with ``pretrained=False`` when a bundle brings its own weights,
+    so that loading a bundle never downloads.
+    """
+
+    module: torch.nn.Module
+    feature_dim: int
+    preprocess: Preprocess
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a sampler sees: the labels of the N training photos.
+
+    ``species`` int64 [N] holds species indices, ``leaf`` int64 [N] leaf indices, -1 where the breed is unknown.
+    """
+
+    species: np.ndarray
+    leaf: np.ndarray
+    species_names: tuple[str, ...]
+    leaf_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.species)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a shampoo rule sees: the whole calibrated distribution, never the winner alone.
+
+    ``species`` maps a species to its probability, ``breeds`` maps ``(species, breed)`` to its joint probability
+    (``breed`` is None for a species without breeds); both sum to one. ``level`` is the level of the answer.
+    ``coats`` maps a coat type to the probability mass of the breeds that wear it.
+    """
+
+    species: Mapping[str, float]
+    breeds: Mapping[tuple[str, str | None], float]
+    level: Literal["breed", "species", "unknown"]
+    coats: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Advice:
+    """One word of a rule on one product: add ``score`` to it, or ``veto`` it. The highest sum wins; a veto is final."""
+
+    product: str
+    reason: str
+    score: float = 0.0
+    veto: bool = False

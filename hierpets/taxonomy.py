@@ -1,0 +1,106 @@
+"""Ordered species, each with its ordered breeds: the columns of every array that hierpets computes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from hierpets.errors import DataError, did_you_mean
+
+__all__ = ["UNKNOWN_LEAF", "Leaf", "Taxonomy"]
+
+UNKNOWN_LEAF = -1
+"""The leaf index of a photo whose species is known and whose breed is not."""
+
+
+class Leaf(NamedTuple):
+    """The finest thing that can be told apart: a breed, or a species that has no breeds."""
+
+    species: str
+    breed: str | None
+
+    def __str__(self) -> str:
+        return self.species if self.breed is None else f"{self.species}/{self.breed}"
+
+
+class Taxonomy(BaseModel):
+    """A ragged two-level tree: ``{"cat": ("birman", "siamese"), "rabbit": ()}``.
+
+    Order is part of the value: column ``s`` of a species array is ``species[s]``, column ``l`` of a leaf array
+    is ``leaves[l]``. Leaves stand species by species; a species with no breeds is one leaf of its own.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tree: dict[str, tuple[str, ...]]
+
+    @field_validator("tree")
+    @classmethod
+    def _names_are_sound(cls, tree: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        if not tree:
+            raise ValueError("a taxonomy needs at least one species")
+        for species, breeds in tree.items():
+            for name in (species, *breeds):
+                if not name.strip() or "/" in name:
+                    raise ValueError(f"a name must not be empty or hold '/', got {name!r}")
+            if len(set(breeds)) != len(breeds):
+                raise ValueError(f"species {species!r} lists a breed twice")
+        return tree
+
+    @classmethod
+    def from_pairs(cls, pairs: Iterable[tuple[str, str | None]]) -> Taxonomy:
+        """The sorted taxonomy of labelled photos; a breed of ``None`` names the species alone."""
+        breeds: dict[str, set[str]] = {}
+        for species, breed in pairs:
+            breeds.setdefault(species, set()).update([breed] if breed is not None else [])
+        return cls(tree={species: tuple(sorted(breeds[species])) for species in sorted(breeds)})
+
+    @cached_property
+    def species(self) -> tuple[str, ...]:
+        return tuple(self.tree)
+
+    @cached_property
+    def leaves(self) -> tuple[Leaf, ...]:
+        return tuple(Leaf(s, b) for s, breeds in self.tree.items() for b in (breeds or (None,)))
+
+    @cached_property
+    def slices(self) -> tuple[slice, ...]:
+        """For each species, its columns in a leaf array."""
+        stops = np.cumsum([max(1, len(breeds)) for breeds in self.tree.values()])
+        return tuple(slice(int(stop) - max(1, len(b)), int(stop)) for stop, b in zip(stops, self.tree.values(), strict=True))
+
+    @cached_property
+    def leaf_species(self) -> np.ndarray:
+        """int64 [L]: the species index of each leaf."""
+        return np.repeat(np.arange(len(self.tree)), [max(1, len(breeds)) for breeds in self.tree.values()])
+
+    @property
+    def has_breeds(self) -> bool:
+        return any(self.tree.values())
+
+    def species_index(self, species: str) -> int:
+        if species not in self.tree:
+            raise DataError(
+                f"unknown species {species!r}{did_you_mean(species, self.species)}; known: {', '.join(self.species)}"
+            )
+        return self.species.index(species)
+
+    def leaf_index(self, species: str, breed: str | None) -> int:
+        """The leaf of a label; ``UNKNOWN_LEAF`` when the species has breeds and none is given."""
+        s = self.species_index(species)
+        breeds = self.tree[species]
+        if not breeds:
+            return self.slices[s].start
+        if breed is None:
+            return UNKNOWN_LEAF
+        if breed not in breeds:
+            raise DataError(f"unknown breed {species}/{breed}{did_you_mean(breed, breeds)}")
+        return self.slices[s].start + breeds.index(breed)
+
+    def without_breeds(self) -> Taxonomy:
+        """The same species, each a leaf: what ``--levels species`` learns."""
+        return Taxonomy(tree=dict.fromkeys(self.tree, ()))

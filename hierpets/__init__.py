@@ -19,7 +19,7 @@ _PUBLIC = {
     "load": "hierpets.inference.predictor",
 }
 
-__all__ = ["HierpetsError", "ImageError", "Predictor", "Taxonomy", "__version__", "load"]  # noqa: F822
+__all__ = ["HierpetsError", "ImageError", "Predictor", "Taxonomy", "__version__", "load"]
 
 
 def __getattr__(name: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -70,13 +71,17 @@ class Taxonomy(BaseModel):
     @cached_property
     def slices(self) -> tuple[slice, ...]:
         """For each species, its columns in a leaf array."""
-        stops = np.cumsum([max(1, len(breeds)) for breeds in self.tree.values()])
-        return tuple(slice(int(stop) - max(1, len(b)), int(stop)) for stop, b in zip(stops, self.tree.values(), strict=True))
+        edges = np.cumsum([0, *self._leaf_counts])
+        return tuple(slice(int(a), int(b)) for a, b in pairwise(edges))
 
     @cached_property
     def leaf_species(self) -> np.ndarray:
         """int64 [L]: the species index of each leaf."""
-        return np.repeat(np.arange(len(self.tree)), [max(1, len(breeds)) for breeds in self.tree.values()])
+        return np.repeat(np.arange(len(self.tree)), self._leaf_counts)
+
+    @property
+    def _leaf_counts(self) -> list[int]:
+        return [max(1, len(breeds)) for breeds in self.tree.values()]
 
     @property
     def has_breeds(self) -> bool:

@@ -1,0 +1,96 @@
+"""One temperature a head, so that a stated probability is an observed frequency (Guo et al., ICML 2017)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from hierpets.hierarchy.probabilities import log_softmax
+from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
+
+__all__ = ["Temperatures", "expected_calibration_error", "fit_temperatures"]
+
+LOG_BOUNDS = (np.log(0.05), np.log(100.0))
+
+
+class Temperatures(BaseModel):
+    """Divisors of the logits: one for the species head, one for the breed head of each species. 1 changes nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    species: float = Field(default=1.0, gt=0)
+    breeds: dict[str, float] = {}
+
+    def apply(
+        self, species_logits: np.ndarray, leaf_logits: np.ndarray, taxonomy: Taxonomy
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Calibrated logits of the same shapes, [N, S] and [N, L]."""
+        per_species = np.array([self.breeds.get(name, 1.0) for name in taxonomy.species])
+        return species_logits / self.species, leaf_logits / per_species[taxonomy.leaf_species]
+
+
+def golden_section(function: Callable[[float], float], low: float, high: float, *, tolerance: float = 1e-4) -> float:
+    """The minimum of a unimodal function on [low, high]."""
+    ratio = (np.sqrt(5.0) - 1.0) / 2.0
+    a, b = low, high
+    c, d = b - ratio * (b - a), a + ratio * (b - a)
+    at_c, at_d = function(c), function(d)
+    while b - a > tolerance:
+        if at_c < at_d:
+            b, d, at_d = d, c, at_c
+            c = b - ratio * (b - a)
+            at_c = function(c)
+        else:
+            a, c, at_c = c, d, at_d
+            d = a + ratio * (b - a)
+            at_d = function(d)
+    return (a + b) / 2.0
+
+
+def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The temperature that minimises the negative log-likelihood of labels [N] under logits [N, K]; 1 if none helps.
+
+    The likelihood is unimodal in the temperature, so a bounded golden-section search over its logarithm finds it.
+    """
+    if len(labels) == 0 or logits.shape[1] < 2:
+        return 1.0
+    rows = np.arange(len(labels))
+
+    def loss(log_temperature: float) -> float:
+        return float(-log_softmax(logits / np.exp(log_temperature))[rows, labels].mean())
+
+    best = golden_section(loss, *LOG_BOUNDS)
+    return float(np.exp(best)) if loss(best) < loss(0.0) else 1.0
+
+
+def fit_temperatures(
+    species_logits: np.ndarray,
+    leaf_logits: np.ndarray,
+    *,
+    species: np.ndarray,
+    leaf: np.ndarray,
+    taxonomy: Taxonomy,
+) -> Temperatures:
+    """Fit every head on photos that the heads did not see.
+
+    ``species_logits`` [N, S], ``leaf_logits`` [N, L], ``species`` int [N], ``leaf`` int [N] (-1: breed unknown, left out).
+    """
+    breeds = {}
+    for s, (name, columns) in enumerate(zip(taxonomy.species, taxonomy.slices, strict=True)):
+        rows = (species == s) & (leaf != UNKNOWN_LEAF)
+        breeds[name] = fit_temperature(leaf_logits[rows, columns], leaf[rows] - columns.start)
+    return Temperatures(species=fit_temperature(species_logits, species), breeds=breeds)
+
+
+def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, *, bins: int = 15) -> float:
+    """Mean gap between confidence and accuracy over equal-width bins, weighted by their counts, in [0, 1].
+
+    ``confidence`` float [N] in [0, 1], ``correct`` bool [N]. (Naeini et al., AAAI 2015.)
+    """
+    if len(confidence) == 0:
+        return float("nan")
+    which = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = np.bincount(which, weights=confidence - correct, minlength=bins)
+    return float(np.abs(gaps).sum() / len(confidence))

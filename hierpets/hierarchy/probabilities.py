@@ -1,0 +1,59 @@
+"""From the logits of the two levels to one joint distribution over leaves."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from hierpets.taxonomy import Taxonomy
+
+__all__ = ["COMBINERS", "Combiner", "joint_probabilities", "log_joint_probabilities", "restrict", "species_probabilities"]
+
+Combiner = Literal["conditional", "shared_softmax", "flat"]
+COMBINERS: tuple[Combiner, ...] = ("conditional", "shared_softmax", "flat")
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Log-softmax over the last axis, float64, safe for any finite logits."""
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+def log_joint_probabilities(
+    species_logits: np.ndarray, leaf_logits: np.ndarray, taxonomy: Taxonomy, *, combiner: Combiner = "conditional"
+) -> np.ndarray:
+    """Log of the joint probability of every leaf, float64 [N, L].
+
+    ``species_logits`` [N, S] and ``leaf_logits`` [N, L] stand in the order of the taxonomy. ``conditional``: P(species)
+    P(breed | species). ``shared_softmax``: one softmax over species logit + breed logit. ``flat``: one softmax over the
+    breed logits alone, the species logits unused.
+    """
+    if combiner == "flat":
+        return log_softmax(leaf_logits)
+    if combiner == "shared_softmax":
+        return log_softmax(leaf_logits + species_logits[:, taxonomy.leaf_species])
+    breed_given_species = np.concatenate([log_softmax(leaf_logits[:, columns]) for columns in taxonomy.slices], axis=1)
+    return breed_given_species + log_softmax(species_logits)[:, taxonomy.leaf_species]
+
+
+def joint_probabilities(
+    species_logits: np.ndarray, leaf_logits: np.ndarray, taxonomy: Taxonomy, *, combiner: Combiner = "conditional"
+) -> np.ndarray:
+    """Joint probability of every leaf, float64 [N, L]; each row sums to one. See :func:`log_joint_probabilities`."""
+    return np.exp(log_joint_probabilities(species_logits, leaf_logits, taxonomy, combiner=combiner))
+
+
+def species_probabilities(joint: np.ndarray, taxonomy: Taxonomy) -> np.ndarray:
+    """Sum the leaves [N, L] of each species: float64 [N, S]."""
+    return np.add.reduceat(joint, [columns.start for columns in taxonomy.slices], axis=1)
+
+
+def restrict(joint: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+    """Keep the leaves where ``allowed`` (bool [L]) is true and renormalise the rest, float64 [N, L].
+
+    A row whose allowed mass is nought becomes uniform over the allowed leaves: the photo says nothing about them.
+    """
+    kept = np.where(allowed, joint, 0.0)
+    mass = kept.sum(axis=1, keepdims=True)
+    return np.where(mass > 0, kept / np.where(mass > 0, mass, 1.0), allowed / allowed.sum())

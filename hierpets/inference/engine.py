@@ -1,0 +1,76 @@
+"""What runs a network: one small protocol, two engines."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+
+from hierpets.errors import DeviceError
+
+__all__ = ["DEVICES", "ENGINES", "Device", "Engine", "EngineName", "RawOutput", "choose_device", "choose_engine"]
+
+Device = Literal["auto", "cpu", "cuda"]
+EngineName = Literal["auto", "openvino", "torch"]
+DEVICES: tuple[Device, ...] = ("auto", "cpu", "cuda")
+ENGINES: tuple[EngineName, ...] = ("auto", "openvino", "torch")
+
+
+class RawOutput(NamedTuple):
+    """float32 arrays of one batch: ``features`` [B, D], ``species`` logits [B, S], ``leaf`` logits [B, L]."""
+
+    features: np.ndarray
+    species: np.ndarray
+    leaf: np.ndarray
+
+
+class Engine(Protocol):
+    """Maps a batch float32 [B, 3, h, w] to a :class:`RawOutput`. ``name`` and ``device`` say what runs it."""
+
+    name: str
+    device: str
+
+    def __call__(self, images: np.ndarray) -> RawOutput: ...
+
+
+def choose_device(device: Device) -> str:
+    """``cpu`` or ``cuda``. A device that was asked for is never silently replaced.
+
+    :raises DeviceError: ``cuda`` was asked for and torch finds none.
+    """
+    if device == "cpu":
+        return "cpu"
+    available = _cuda_available(only_if_loaded=device == "auto")
+    if device == "cuda" and not available:
+        raise DeviceError("--device cuda: torch finds no CUDA device here; use --device cpu, or auto to take what is there")
+    return "cuda" if available else "cpu"
+
+
+def choose_engine(engine: EngineName, device: str) -> Literal["openvino", "torch"]:
+    """OpenVINO on a CPU, torch on CUDA, unless told otherwise."""
+    if engine == "openvino" and device == "cuda":
+        raise DeviceError("--engine openvino runs on the CPU; use --engine torch with --device cuda")
+    if engine == "auto":
+        return "torch" if device == "cuda" else "openvino"
+    return engine
+
+
+def _cuda_available(*, only_if_loaded: bool) -> bool:
+    # Importing torch costs seconds; where no NVIDIA driver is there to be found, `auto` need not ask it.
+    if only_if_loaded and not _driver_present():
+        return False
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+def _driver_present() -> bool:
+    import ctypes
+    import sys
+
+    library: Any = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,42 @@
+"""Backbones: built by a plugin, rounded once, and known by a fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import torch
+
+from hierpets.plugin import Backbone
+from hierpets.registry.loading import Registry
+
+__all__ = ["build_backbone", "fingerprint", "round_weights"]
+
+
+def build_backbone(registry: Registry, name: str, **options: Any) -> Backbone:
+    """The backbone plugin ``name``, in evaluation mode, its weights rounded as a bundle stores them."""
+    backbone: Backbone = registry.get("backbone", name).call(**options)
+    round_weights(backbone.module)
+    backbone.module.eval()
+    return backbone
+
+
+def round_weights(module: torch.nn.Module) -> None:
+    """Round matrices and filters to half precision in place, keep vectors (biases, BatchNorm) as they are.
+
+    A bundle stores them so. Rounding before the heads are fitted means that what was fitted is what is served.
+    """
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if parameter.ndim >= 2:
+                parameter.copy_(parameter.half().float())
+
+
+def fingerprint(backbone: Backbone) -> str:
+    """A hash of the preprocessing and of every weight: equal fingerprints give equal features."""
+    digest = hashlib.sha256(json.dumps(backbone.preprocess.model_dump(), sort_keys=True).encode())
+    for name, tensor in sorted(backbone.module.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:32]

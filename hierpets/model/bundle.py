@@ -1,0 +1,132 @@
+"""A bundle: the folder that predicts with nothing else. No pickle, no download.
+
+``bundle.json`` (the manifest), ``weights.safetensors`` (torch), ``openvino/model.xml`` and ``.bin`` (the same graph).
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+import hierpets
+from hierpets.errors import BundleError
+from hierpets.hierarchy.calibration import Temperatures
+from hierpets.hierarchy.decision import Thresholds
+from hierpets.hierarchy.probabilities import Combiner
+from hierpets.plugin import Preprocess
+from hierpets.taxonomy import Taxonomy
+
+if TYPE_CHECKING:
+    from hierpets.model.network import HierarchicalNetwork
+    from hierpets.registry.loading import Registry
+
+__all__ = ["GRAPH", "BackboneSpec", "Manifest", "read_manifest", "read_network", "write_bundle"]
+
+MANIFEST, WEIGHTS, GRAPH = "bundle.json", "weights.safetensors", Path("openvino") / "model.xml"
+
+
+class BackboneSpec(BaseModel):
+    """Which plugin builds the backbone, with which options."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    options: dict[str, Any] = {}
+    feature_dim: int
+
+
+class Manifest(BaseModel):
+    """All that is known of a bundle but its weights. It holds no date: the same seed gives the same bundle."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    hierpets_version: str = hierpets.__version__
+    taxonomy: Taxonomy
+    preprocess: Preprocess
+    backbone: BackboneSpec
+    combiner: Combiner = "conditional"
+    temperatures: Temperatures = Temperatures()
+    thresholds: Thresholds = Thresholds()
+    versions: dict[str, str] = {}
+    training: dict[str, Any] = {}
+
+
+def write_bundle(folder: Path, network: HierarchicalNetwork, manifest: Manifest) -> None:
+    """Write a bundle whole or not at all: it is made beside its place and moved there."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
+        made = Path(scratch) / "bundle"
+        made.mkdir()
+        _write_weights(made / WEIGHTS, network)
+        _write_graph(made / GRAPH, network, manifest.preprocess.size)
+        (made / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        if folder.exists():
+            folder.rename(Path(scratch) / "old")
+        made.rename(folder)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a bundle.
+
+    :raises BundleError: no bundle there, a damaged one, or one of another schema.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise BundleError(f"{folder}: no bundle here (expected {MANIFEST} in it); `hierpets train` writes one to RUN/bundle")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return Manifest.model_validate(content)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise BundleError(f"{path}: not JSON: {error}") from error
+    except ValidationError as error:
+        raise BundleError(f"{path}: {_first_problem(error, content)}") from error
+
+
+def read_network(folder: Path, manifest: Manifest, registry: Registry) -> HierarchicalNetwork:
+    """Rebuild the torch network through its backbone plugin and load the bundle's weights into it."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from hierpets.model.network import HierarchicalNetwork
+
+    spec = manifest.backbone
+    backbone = registry.get("backbone", spec.name).call_without_weights(**spec.options)
+    network = HierarchicalNetwork(backbone.module, backbone.feature_dim, manifest.taxonomy)
+    try:
+        network.load_state_dict({name: tensor.float() for name, tensor in load_file(folder / WEIGHTS).items()})
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise BundleError(f"{folder / WEIGHTS}: does not fit backbone {spec.name!r}: {error}") from error
+    return network.eval()
+
+
+def _write_weights(path: Path, network: HierarchicalNetwork) -> None:
+    from safetensors.torch import save_file
+
+    def stored(name: str, tensor: Any) -> Any:
+        # As model.backbone.round_weights: filters in half precision, vectors and heads in full.
+        half = name.startswith("backbone.") and tensor.ndim >= 2
+        return (tensor.half() if half else tensor).cpu().contiguous()
+
+    save_file({name: stored(name, tensor) for name, tensor in network.state_dict().items()}, path)
+
+
+def _write_graph(path: Path, network: HierarchicalNetwork, size: int) -> None:
+    import openvino as ov
+
+    from hierpets.model.graph import convert_module
+
+    path.parent.mkdir()
+    ov.save_model(convert_module(network, size), path, compress_to_fp16=True)
+
+
+def _first_problem(error: ValidationError, content: Any) -> str:
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if version != 1:
+        return f"schema version {version!r}, this hierpets reads 1; install the version that wrote it"
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

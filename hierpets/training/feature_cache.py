@@ -1,0 +1,62 @@
+"""Features kept by content: a photo renamed or copied is not computed again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+__all__ = ["FeatureCache", "content_key", "default_cache_dir"]
+
+
+def default_cache_dir() -> Path:
+    """``HIERPETS_CACHE``, else ``XDG_CACHE_HOME/hierpets``, else ``~/.cache/hierpets``."""
+    if "HIERPETS_CACHE" in os.environ:
+        return Path(os.environ["HIERPETS_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "hierpets"
+
+
+def content_key(path: str) -> str:
+    """A hash of a photo's bytes; of its name where it is drawn and has none. A missing file hashes as its name too."""
+    file = Path(path)
+    content = file.read_bytes() if file.is_file() else path.encode()
+    return hashlib.sha256(content).hexdigest()
+
+
+class FeatureCache:
+    """Vectors in one SQLite file, keyed by backbone fingerprint and photo content. Safe against a kill at any moment."""
+
+    def __init__(self, folder: Path, fingerprint: str):
+        folder.mkdir(parents=True, exist_ok=True)
+        self._fingerprint = fingerprint
+        self._database = sqlite3.connect(folder / "features.sqlite", timeout=60)
+        self._database.execute("PRAGMA journal_mode=WAL")
+        self._database.execute(
+            "CREATE TABLE IF NOT EXISTS feature (fingerprint TEXT, photo TEXT, vector BLOB, PRIMARY KEY (fingerprint, photo))"
+        )
+
+    def get(self, keys: Iterable[str]) -> dict[str, np.ndarray]:
+        """The vectors that are there, float32 [D] each."""
+        query = "SELECT vector FROM feature WHERE fingerprint = ? AND photo = ?"
+        found = {}
+        for key in keys:
+            row = self._database.execute(query, (self._fingerprint, key)).fetchone()
+            if row is not None:
+                found[key] = np.frombuffer(row[0], dtype=np.float32)
+        return found
+
+    def put(self, keys: Iterable[str], vectors: np.ndarray) -> None:
+        """Keep float32 vectors [N, D] under N keys."""
+        rows = [
+            (self._fingerprint, key, vector.astype(np.float32).tobytes())
+            for key, vector in zip(keys, vectors, strict=True)
+        ]
+        with self._database:
+            self._database.executemany("INSERT OR REPLACE INTO feature VALUES (?, ?, ?)", rows)
+
+    def close(self) -> None:
+        self._database.close()

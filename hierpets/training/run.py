@@ -1,0 +1,56 @@
+"""A run folder: ``config.yaml``, ``log.jsonl``, ``metrics.json``, ``bundle/``."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hierpets.config import TrainConfig
+
+__all__ = ["Event", "Listener", "Run", "write_text"]
+
+Event = dict[str, Any]
+Listener = Callable[[Event], None]
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    scratch.write_text(text, encoding="utf-8")
+    scratch.replace(path)
+
+
+class Run:
+    """The folder of one training run, and the voice in which it tells what happens.
+
+    Every event is a line of ``log.jsonl`` and is told to the listener; progress of a bar goes to the listener alone.
+    """
+
+    def __init__(self, config: TrainConfig, listener: Listener | None = None):
+        self.folder = config.out
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.bundle = self.folder / "bundle"
+        self.checkpoint = self.folder / "checkpoint.pt"
+        self._listener = listener or (lambda event: None)
+        self._started = time.monotonic()
+        write_text(self.folder / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+
+    def tell(self, event: str, **fields: Any) -> None:
+        """Log an event and pass it on."""
+        line = {"event": event, "seconds": round(time.monotonic() - self._started, 3), **fields}
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")
+        self._listener(line)
+
+    def progress(self, task: str, done: int, total: int) -> None:
+        """Pass a bar's progress on; not logged."""
+        self._listener({"event": "progress", "task": task, "done": done, "total": total})
+
+    def write_metrics(self, metrics: dict[str, Any]) -> None:
+        write_text(self.folder / "metrics.json", json.dumps(metrics, indent=2) + "\n")

@@ -1,0 +1,120 @@
+"""What a model said of labelled photos: the one input of every metric, figure and comparison."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from hierpets.errors import DataError
+from hierpets.taxonomy import Taxonomy
+
+__all__ = ["BREED", "SPECIES", "UNKNOWN", "NotPets", "Predictions"]
+
+BREED, SPECIES, UNKNOWN = "breed", "species", "unknown"
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """N labelled photos, the joint probabilities of their L leaves, and the answer that was given.
+
+    ``species_true`` int [N] and ``leaf_true`` int [N] are indices in ``taxonomy``; a leaf of -1 is a breed that the
+    data set does not tell. ``probabilities`` float [N, L] are joint over the leaves, each row summing to one.
+    ``level`` str [N] is "breed", "species" or "unknown"; ``node`` int [N] is the answer at that level: a leaf index, a
+    species index, or -1. ``novelty`` float [N] is higher for a stranger photo. ``paths`` name the photos, each once.
+
+    Raises ``DataError`` when there is no photo or a path is given twice, ``ValueError`` when the arrays do not fit.
+    """
+
+    taxonomy: Taxonomy
+    paths: tuple[str, ...]
+    species_true: np.ndarray
+    leaf_true: np.ndarray
+    probabilities: np.ndarray
+    level: np.ndarray
+    node: np.ndarray
+    novelty: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if not self.paths:
+            raise DataError("there is no photo to evaluate")
+        if len(set(self.paths)) != len(self.paths):
+            twice = next(path for i, path in enumerate(self.paths) if path in self.paths[:i])
+            raise DataError(f"each photo is evaluated once, but {twice} is listed twice")
+        self._check_shapes()
+        self._check_labels()
+
+    def _check_shapes(self) -> None:
+        n = len(self.paths)
+        for name in ("species_true", "leaf_true", "level", "node", "novelty"):
+            value = getattr(self, name)
+            if value is not None and np.shape(value) != (n,):
+                raise ValueError(f"{name} must have shape ({n},), got {np.shape(value)}")
+        expected = (n, len(self.taxonomy.leaves))
+        if self.probabilities.shape != expected:
+            raise ValueError(f"probabilities must have shape {expected}, got {self.probabilities.shape}")
+        sums = self.probabilities.sum(axis=1)
+        if not np.isfinite(sums).all() or (self.probabilities < 0).any() or np.abs(sums - 1).max() > 1e-3:
+            raise ValueError("probabilities must be finite, at least 0, and sum to 1 over the leaves of each photo")
+
+    def _check_labels(self) -> None:
+        known = self.leaf_true >= 0
+        if (self.taxonomy.leaf_species[self.leaf_true[known]] != self.species_true[known]).any():
+            raise ValueError("leaf_true and species_true contradict each other")
+        strange = set(np.unique(self.level).tolist()) - {BREED, SPECIES, UNKNOWN}
+        if strange:
+            raise ValueError(f"level must be 'breed', 'species' or 'unknown', got {sorted(strange)}")
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @cached_property
+    def species_probabilities(self) -> np.ndarray:
+        """float [N, S]: the sum over the leaves of each species."""
+        starts = [columns.start for columns in self.taxonomy.slices]
+        return np.add.reduceat(self.probabilities, starts, axis=1)
+
+    @cached_property
+    def leaf_names(self) -> tuple[str, ...]:
+        return tuple(str(leaf) for leaf in self.taxonomy.leaves)
+
+    @cached_property
+    def top_leaf(self) -> np.ndarray:
+        """int [N]: the most probable leaf."""
+        return self.probabilities.argmax(axis=1)
+
+    @cached_property
+    def top_leaf_species(self) -> np.ndarray:
+        """int [N]: the species of the most probable leaf."""
+        return self.taxonomy.leaf_species[self.top_leaf]
+
+    @cached_property
+    def breed_known(self) -> np.ndarray:
+        """bool [N]: the photos whose species has breeds and whose breed is told."""
+        has_breeds = np.array([bool(breeds) for breeds in self.taxonomy.tree.values()])
+        return (self.leaf_true >= 0) & has_breeds[self.species_true]
+
+
+@dataclass(frozen=True, eq=False)
+class NotPets:
+    """M photos that show no pet of the taxonomy: their ``novelty`` float [M], their answers, and what they show.
+
+    ``level`` str [M] is the level of the answer; ``kind`` str [M] may group them ("car", "food").
+    """
+
+    paths: tuple[str, ...]
+    novelty: np.ndarray
+    level: np.ndarray
+    kind: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.paths:
+            raise DataError("there is no photo among the not-pets")
+        for name in ("novelty", "level", "kind"):
+            value = getattr(self, name)
+            if value is not None and len(value) != len(self.paths):
+                raise ValueError(f"{name} must have length {len(self.paths)}, got {len(value)}")
+
+    def __len__(self) -> int:
+        return len(self.paths)

@@ -11,7 +11,8 @@ kind              called with                                 returns
 ``shampoo_rule``  :class:`Case`, then options                 an iterable of :class:`Advice`
 ================  ==========================================  =========================================
 
-This module is light: it imports neither torch nor anything that decodes.
+A plugin that cannot do what it was asked raises :class:`PluginError` with a line that says what to do. This module
+is light: it imports neither torch nor anything that decodes.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from hierpets.errors import PluginError
+
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Advice", "Backbone", "Case", "Labels", "Preprocess"]
+__all__ = ["Advice", "Backbone", "Case", "Labels", "PluginError", "Preprocess"]
 
 Channels = tuple[float, float, float]
 

@@ -1,0 +1,1 @@
+"""Plugins, listed in ``registry.yaml``: what it may say, finding and calling them. Loads nothing by itself."""

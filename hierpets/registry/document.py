@@ -1,0 +1,94 @@
+"""A YAML document that remembers on which line each of its values stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+__all__ = ["Document", "Location", "parse_yaml", "show_location"]
+
+Location = tuple[str | int, ...]
+
+MAX_BYTES = 1_000_000
+
+
+@dataclass(frozen=True)
+class Document:
+    """``value`` as ``yaml.safe_load`` gives it; ``problems`` are ``(line, message)``, and then ``value`` is None."""
+
+    value: Any = None
+    root: yaml.Node | None = None
+    lines: dict[Location, int] = field(default_factory=dict)
+    problems: tuple[tuple[int, str], ...] = ()
+
+    def line(self, location: Location) -> int:
+        """The line (from 1) of a value, or of the nearest value around it."""
+        while location and location not in self.lines:
+            location = location[:-1]
+        return self.lines.get(location, 1)
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe, and without aliases: they add nothing here and can blow up a small file."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            problem = "aliases (*name) are not supported; write the value out"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+        return super().compose_node(parent, index)
+
+
+def parse_yaml(text: str) -> Document:
+    """Parse without running anything; a syntax error or a key given twice is a problem, never an exception."""
+    if len(text) > MAX_BYTES:
+        return Document(problems=((1, f"the file is larger than {MAX_BYTES} characters"),))
+    try:
+        loader = _Loader(text)
+        root = loader.get_single_node()
+        if root is None:
+            return Document()
+        walk = list(_walk(root, ()))
+        lines = dict(reversed(walk))
+        problems = tuple(_repeated(walk))
+        return Document(None if problems else loader.construct_document(root), root, lines, problems)
+    except yaml.YAMLError as error:
+        return Document(problems=(_syntax_problem(error),))
+    except (RecursionError, ValueError) as error:  # nested too deep; an impossible date
+        return Document(problems=((1, f"not readable as YAML: {error}"),))
+
+
+def show_location(location: Location) -> str:
+    """``("plugins", 2, "kind")`` -> ``"plugins[2].kind"``."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return text.lstrip(".")
+
+
+def _walk(node: yaml.Node, location: Location) -> Iterator[tuple[Location, int]]:
+    """Every value with the line of its key or, in a list, its own; a key given twice comes twice."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            here = (*location, str(key.value))
+            yield here, key.start_mark.line + 1
+            yield from _walk(value, here)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            yield (*location, index), value.start_mark.line + 1
+            yield from _walk(value, (*location, index))
+
+
+def _repeated(walk: list[tuple[Location, int]]) -> Iterator[tuple[int, str]]:
+    first: dict[Location, int] = {}
+    for location, line in walk:
+        if location in first and not isinstance(location[-1], int):
+            yield line, f"{show_location(location)}: given twice, first on line {first[location]}"
+        first.setdefault(location, line)
+
+
+def _syntax_problem(error: yaml.YAMLError) -> tuple[int, str]:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    reason = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
+    return (mark.line + 1 if mark else 1), f"not valid YAML: {reason}"

@@ -1,0 +1,222 @@
+"""``registry.yaml``: what it may say, and everything that is wrong with it, found without running a plugin."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hierpets.errors import RegistryError, did_you_mean
+from hierpets.registry.document import Document, Location, parse_yaml, show_location
+from hierpets.registry.source import Sketch, SourceFile, read_source
+
+__all__ = ["KINDS", "Examination", "Kind", "Manifest", "PluginEntry", "examine", "leading_arguments", "read_manifest"]
+
+Kind = Literal["backbone", "sampler", "shampoo_rule"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+_ENTRY = re.compile(r"(?P<path>[^:]+\.py):(?P<function>[A-Za-z_]\w*)")
+_LEADING: dict[Kind, tuple[str, ...]] = {"backbone": (), "sampler": ("labels",), "shampoo_rule": ("case",)}
+
+
+class PluginEntry(BaseModel):
+    """One plugin. ``entry`` is ``path/to/file.py:function``, relative to the folder of ``registry.yaml``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    kind: Kind
+    entry: str
+    options: dict[str, Any] = Field(default_factory=dict)
+    description: str = ""
+
+    @property
+    def path(self) -> PurePosixPath:
+        return PurePosixPath(self.entry.rpartition(":")[0])
+
+    @property
+    def function(self) -> str:
+        return self.entry.rpartition(":")[2]
+
+
+class Manifest(BaseModel):
+    """A whole ``registry.yaml``. With ``builtins`` the plugins that come with hierpets are there too."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    plugins: list[PluginEntry]
+    builtins: bool = True
+
+
+@dataclass(frozen=True)
+class Examination:
+    """``manifest`` is None when there are ``problems``, one line each.
+
+    ``sound`` maps the index of each entry without a problem to that entry. ``unreadable`` maps an index to what is
+    wrong with the plugin's file: that plugin is broken, the registry is not.
+    """
+
+    path: Path
+    manifest: Manifest | None = None
+    problems: tuple[str, ...] = ()
+    sound: dict[int, PluginEntry] = field(default_factory=dict)
+    unreadable: dict[int, str] = field(default_factory=dict)
+    document: Document = field(default_factory=Document)
+
+    def at(self, location: Location, message: str) -> str:
+        """``registry.yaml:LINE: key: message``."""
+        return f"{self.path}:{self.document.line(location)}: {show_location(location)}: {message}"
+
+
+def leading_arguments(kind: Kind) -> tuple[str, ...]:
+    """What hierpets itself passes to a plugin, before its options."""
+    return _LEADING[kind]
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest, or a :class:`RegistryError` with all that is wrong."""
+    examination = examine(path)
+    if examination.manifest is None:
+        raise RegistryError(examination.problems)
+    return examination.manifest
+
+
+def examine(path: Path) -> Examination:
+    """Check a ``registry.yaml`` and the sources it names. No code of a plugin is run."""
+    try:
+        document = parse_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        return Examination(path, problems=(f"{path}: cannot be read: {error}",))
+    if document.value is None:
+        empty = (1, "the file is empty; expected 'plugins:' and a list, or 'plugins: []'")
+        return Examination(path, problems=_lines(path, document.problems or [empty]), document=document)
+    manifest, problems = _validate(document)
+    entries = dict(_sound_entries(document.value))
+    problems += _used_twice(entries, document)
+    unreadable: dict[int, str] = {}
+    wrong: set[int] = set()
+    for index, entry in entries.items():
+        found, broken = _check_entry(index, entry, path.parent)
+        problems += [(document.line(where), f"{show_location(where)}: {text}") for where, text in found]
+        unreadable.update({index: broken} if broken else {})
+        wrong.update({index} if found else {})
+    sound = {index: entry for index, entry in entries.items() if index not in wrong}
+    return Examination(path, None if problems else manifest, _lines(path, problems), sound, unreadable, document)
+
+
+def _lines(path: Path, problems: Iterable[tuple[int, str]]) -> tuple[str, ...]:
+    return tuple(f"{path}:{line}: {message}" for line, message in sorted(problems))
+
+
+def _validate(document: Document) -> tuple[Manifest | None, list[tuple[int, str]]]:
+    try:
+        return Manifest.model_validate(document.value), []
+    except ValidationError as errors:
+        return None, [_explain(dict(error), document) for error in errors.errors(include_url=False)]
+
+
+def _explain(error: dict[str, Any], document: Document) -> tuple[int, str]:
+    """One pydantic error as a line number and one plain sentence."""
+    where: Location = error["loc"]
+    key, got = str(where[-1]) if where else "", error["input"]
+    model: type[BaseModel] = Manifest if len(where) < 2 else PluginEntry
+    if error["type"] == "extra_forbidden":
+        text = f"unknown key{did_you_mean(key, model.model_fields)}; known: {', '.join(model.model_fields)}"
+    elif error["type"] == "missing":
+        text = f"is missing from {'the file' if len(where) < 2 else 'this plugin'}"
+    elif error["type"] == "literal_error":
+        text = f"unknown kind {got!r}{did_you_mean(str(got), KINDS)}; known: {', '.join(KINDS)}"
+    elif error["type"] == "string_pattern_mismatch":
+        text = f"expected letters, digits, '_', '-' and '.', starting with a letter or digit, got {got!r}"
+    else:
+        text = f"{_EXPECTED.get(error['type'], error['msg'])}, got {_short(got)}"
+    return document.line(where), f"{show_location(where) or 'registry.yaml'}: {text}"
+
+
+_EXPECTED = {
+    "bool_type": "expected true or false",
+    "dict_type": "expected keys and values",
+    "list_type": "expected a list, each item starting with '- '",
+    "model_type": "expected keys and values",
+    "string_type": "expected text",
+}
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else f"{type(value).__name__} {value!r}"
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _sound_entries(value: Any) -> Iterator[tuple[int, PluginEntry]]:
+    """The entries that can be checked further, though others may be wrong."""
+    items = value.get("plugins") if isinstance(value, dict) else None
+    for index, item in enumerate(items if isinstance(items, list) else []):
+        try:
+            known = {k: v for k, v in item.items() if k in PluginEntry.model_fields} if isinstance(item, dict) else item
+            yield index, PluginEntry.model_validate(known)
+        except ValidationError:
+            continue
+
+
+def _used_twice(entries: dict[int, PluginEntry], document: Document) -> Iterator[tuple[int, str]]:
+    first: dict[tuple[str, str], int] = {}
+    for index, entry in entries.items():
+        line = document.line(("plugins", index, "name"))
+        if (entry.kind, entry.name) in first:
+            earlier = first[entry.kind, entry.name]
+            text = f"{entry.kind} {entry.name!r} is used twice, on lines {earlier} and {line}"
+            yield line, f"plugins[{index}].name: {text}"
+        first.setdefault((entry.kind, entry.name), line)
+
+
+def _check_entry(index: int, entry: PluginEntry, folder: Path) -> tuple[list[tuple[Location, str]], str | None]:
+    """Problems of one entry, and what makes its file unreadable."""
+    where: Location = ("plugins", index, "entry")
+    if problem := _entry_problem(entry.entry, folder):
+        return [(where, problem)], None
+    source = read_source(folder / entry.path)
+    if source.error:
+        return [], f"{folder / entry.path}: {source.error}"
+    if entry.function not in source.names:
+        known = f"; it defines {', '.join(source.functions)}" if source.functions else ""
+        hint = did_you_mean(entry.function, source.functions)
+        return [(where, f"{entry.path} has no function {entry.function!r}{hint}{known}")], None
+    return list(_signature_problems(index, entry, source)), None
+
+
+def _entry_problem(entry: str, folder: Path) -> str | None:
+    match = _ENTRY.fullmatch(entry)
+    if match is None:
+        return f"expected 'path/to/file.py:function', got {entry!r}"
+    relative = PurePosixPath(match["path"])
+    if relative.is_absolute() or "\\" in match["path"] or ".." in relative.parts:
+        return f"expected a path beside registry.yaml: relative, with '/' and without '..'; got {entry!r}"
+    path = folder / relative
+    if not path.resolve().is_relative_to(folder.resolve()):
+        return f"{relative} is a link that leads out of the folder of registry.yaml"
+    if not path.is_file():
+        there = [p.relative_to(folder).as_posix() for p in path.parent.glob("*.py")]
+        return f"no such file {path}{did_you_mean(match['path'], there)}"
+    return None
+
+
+def _signature_problems(index: int, entry: PluginEntry, source: SourceFile) -> Iterator[tuple[Location, str]]:
+    sketch: Sketch | None = source.functions.get(entry.function)
+    if sketch is None:  # imported, assigned or decorated: known only once it runs
+        return
+    leading = leading_arguments(entry.kind)
+    if len(sketch.positional) < len(leading) and not sketch.has_var_positional:
+        expected = f"{entry.function}({', '.join(leading)}, ...)"
+        text = f"a {entry.kind} is called as {expected}; {entry.path}:{sketch.line} takes less"
+        yield ("plugins", index, "entry"), text
+        return
+    options = sketch.options(len(leading))
+    for option in entry.options:
+        if option not in options and not sketch.has_var_keyword:
+            known = f"; known: {', '.join(options)}" if options else "; it takes none"
+            text = f"{entry.function} has no option {option!r}{did_you_mean(option, options)}{known}"
+            yield ("plugins", index, "options", option), text

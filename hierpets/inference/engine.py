@@ -42,7 +42,9 @@ def choose_device(device: Device) -> str:
         return "cpu"
     available = _cuda_available(only_if_loaded=device == "auto")
     if device == "cuda" and not available:
-        raise DeviceError("--device cuda: torch finds no CUDA device here; use --device cpu, or auto to take what is there")
+        raise DeviceError(
+            "--device cuda: torch finds no CUDA device here; use --device cpu, or auto to take what is there"
+        )
     return "cuda" if available else "cpu"
 
 

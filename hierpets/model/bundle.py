@@ -77,7 +77,9 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     if not path.is_file():
-        raise BundleError(f"{folder}: no bundle here (expected {MANIFEST} in it); `hierpets train` writes one to RUN/bundle")
+        raise BundleError(
+            f"{folder}: no bundle here (expected {MANIFEST} in it); `hierpets train` writes one to RUN/bundle"
+        )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         return Manifest.model_validate(content)

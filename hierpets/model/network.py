@@ -58,7 +58,9 @@ class HierarchicalNetwork(nn.Module):
         """The heads as arrays, zeros for the leaf of a species without breeds."""
         width = self.species_head.in_features
         rows = [
-            _arrays(head) if isinstance(head, nn.Linear) else Linear(np.zeros((1, width), np.float32), np.zeros(1, np.float32))
+            _arrays(head)
+            if isinstance(head, nn.Linear)
+            else Linear(np.zeros((1, width), np.float32), np.zeros(1, np.float32))
             for head in self.breed_heads
         ]
         leaf = Linear(np.concatenate([r.weight for r in rows]), np.concatenate([r.bias for r in rows]))

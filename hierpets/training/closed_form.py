@@ -19,9 +19,9 @@ HEAD_KINDS: tuple[HeadKind, ...] = ("lda", "logistic")
 def fit_lda(features: np.ndarray, labels: np.ndarray, weights: np.ndarray, *, classes: int) -> Linear:
     """Linear discriminant analysis with equal priors and one covariance pooled over all classes.
 
-    ``features`` [N, D], ``labels`` int [N] in 0..classes-1 with every class present, ``weights`` [N] positive. The pooled
-    covariance of the standardised features is shrunk towards the identity by the share that Ledoit and Wolf derive
-    ("A well-conditioned estimator for large-dimensional covariance matrices", 2004).
+    ``features`` [N, D], ``labels`` int [N] in 0..classes-1 with every class present, ``weights`` [N] positive. The
+    pooled covariance of the standardised features is shrunk towards the identity by the share that Ledoit and Wolf
+    derive ("A well-conditioned estimator for large-dimensional covariance matrices", 2004).
     """
     from sklearn.covariance import ledoit_wolf
 
@@ -50,7 +50,10 @@ def fit_logistic(
     model = LogisticRegression(C=c, max_iter=300).fit((features - mean) / scale, labels, sample_weight=weights)
     coefficients, intercept = model.coef_, model.intercept_
     if classes == 2:  # scikit-learn keeps one row for two classes
-        coefficients, intercept = np.vstack([-coefficients, coefficients]) / 2, np.array([-intercept[0], intercept[0]]) / 2
+        coefficients, intercept = (
+            np.vstack([-coefficients, coefficients]) / 2,
+            np.array([-intercept[0], intercept[0]]) / 2,
+        )
     weight = coefficients / scale
     return Linear(weight.astype(np.float32), (intercept - weight @ mean).astype(np.float32))
 

@@ -28,7 +28,7 @@ def content_key(path: str) -> str:
 
 
 class FeatureCache:
-    """Vectors in one SQLite file, keyed by backbone fingerprint and photo content. Safe against a kill at any moment."""
+    """Vectors in one SQLite file, keyed by backbone fingerprint and photo content. A kill at any moment harms nothing."""
 
     def __init__(self, folder: Path, fingerprint: str):
         folder.mkdir(parents=True, exist_ok=True)
@@ -36,7 +36,8 @@ class FeatureCache:
         self._database = sqlite3.connect(folder / "features.sqlite", timeout=60)
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute(
-            "CREATE TABLE IF NOT EXISTS feature (fingerprint TEXT, photo TEXT, vector BLOB, PRIMARY KEY (fingerprint, photo))"
+            "CREATE TABLE IF NOT EXISTS feature"
+            " (fingerprint TEXT, photo TEXT, vector BLOB, PRIMARY KEY (fingerprint, photo))"
         )
 
     def get(self, keys: Iterable[str]) -> dict[str, np.ndarray]:

@@ -1,0 +1,63 @@
+"""``hierpets train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hierpets.cli.options import registry_option
+from hierpets.config import LEVELS, parse_levels, read_config
+
+__all__ = ["command"]
+
+
+@click.command("train")
+@click.option("--levels", metavar="LEVELS", help=f"What to learn: {' or '.join(LEVELS)}.")
+@click.option("--data", metavar="DIR|CSV|demo", help="Labelled photos; the embedded drawn pets when left out.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="RUN", help="The run folder.")
+@click.option("--backbone", metavar="NAME", help="A backbone plugin.")
+@click.option("--recipe", type=click.Choice(["heads", "finetune"]), help="Closed-form heads, or the whole network.")
+@click.option("--head", type=click.Choice(["lda", "logistic"]), help="The closed form of the heads.")
+@click.option("--sampler", metavar="NAME", help="A sampler plugin.")
+@click.option("--seed", type=int, help="Seed of the split and of all that is random.")
+@click.option("--val-fraction", type=float, help="Share of the photos held out when the data names no split.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where to compute.")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="Settings as YAML.")
+@click.option("--resume", is_flag=True, help="Go on from the run's last checkpoint.")
+@registry_option
+def command(config_file: Path | None, resume: bool, levels: str | None, **overrides: Any) -> None:
+    """Train a bundle on labelled photos.
+
+    Options that are not given come from --config, then from the defaults.
+    """
+    config = read_config(config_file, overrides | {"levels": parse_levels(levels) if levels is not None else None})
+    if config.data == "demo":
+        click.echo("no --data: training on the embedded demo set of drawn pets", err=True)
+
+    from hierpets.cli.progress import Narrator
+    from hierpets.training.recipe import train
+
+    narrator = Narrator(_describe)
+    try:
+        train(config, listener=narrator, resume=resume)
+    finally:
+        narrator.close()
+
+
+def _describe(event: dict[str, Any]) -> str | None:
+    """The line of an event, or None for one that only the log keeps."""
+    match event["event"]:
+        case "data":
+            return f"{event['source']}: {event['train']} photos to train on, {event['val']} to validate"
+        case "metrics":
+            breed = f", breed accuracy {event['breed']:.1%}" if event["breed"] is not None else ""
+            return f"{event['on'].replace('_', ' ')}: species accuracy {event['species']:.1%}{breed}"
+        case "bundle":
+            return f"bundle written to {event['path']} in {event['seconds']:.0f} s"
+        case "epoch":
+            return " ".join(
+                f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in event.items() if k != "event"
+            )
+    return None

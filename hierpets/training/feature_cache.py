@@ -28,7 +28,7 @@ def content_key(path: str) -> str:
 
 
 class FeatureCache:
-    """Vectors in one SQLite file, keyed by backbone fingerprint and photo content. A kill at any moment harms nothing."""
+    """Vectors in one SQLite file, keyed by backbone fingerprint and photo content; a kill harms nothing."""
 
     def __init__(self, folder: Path, fingerprint: str):
         folder.mkdir(parents=True, exist_ok=True)

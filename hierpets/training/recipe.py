@@ -61,7 +61,7 @@ def prepare_index(config: TrainConfig) -> PhotoIndex:
     if config.levels == "species":
         index = index.without_breeds()
     index = split_index(index, seed=config.seed, val=config.val_fraction)
-    check_trainable(index)
+    check_trainable(index, breeds=config.levels != "species")
     return index
 
 
@@ -165,7 +165,13 @@ def finish(
         combiner=config.combiner,
         temperatures=temperatures,
         versions=_library_versions(),
-        training={"recipe": config.recipe, "head": config.head, "sampler": config.sampler, "seed": config.seed}
+        training={
+            "recipe": config.recipe,
+            "head": config.head,
+            "sampler": config.sampler,
+            "seed": config.seed,
+            "val_fraction": config.val_fraction,
+        }
         | _sizes(index),
     )
     write_bundle(run.bundle, network, manifest)

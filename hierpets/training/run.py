@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,18 +11,12 @@ from typing import Any
 import yaml
 
 from hierpets.config import TrainConfig
+from hierpets.files import write_text
 
-__all__ = ["Event", "Listener", "Run", "write_text"]
+__all__ = ["Event", "Listener", "Run"]
 
 Event = dict[str, Any]
 Listener = Callable[[Event], None]
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    scratch.write_text(text, encoding="utf-8")
-    scratch.replace(path)
 
 
 class Run:

@@ -1,0 +1,56 @@
+"""Answer a labelled data set, ready to be measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from hierpets.data.index import PhotoIndex, read_index, split_index
+from hierpets.errors import DataError
+from hierpets.evaluation.judge import judge
+from hierpets.evaluation.predictions import Predictions
+from hierpets.inference.predictor import Prediction, Predictor
+from hierpets.model.bundle import Manifest
+
+__all__ = ["answer_index", "read_labelled"]
+
+
+def read_labelled(data: str, manifest: Manifest, *, split: str | None = None) -> PhotoIndex:
+    """The photos to measure a bundle on, their labels in the order of its taxonomy.
+
+    Without ``split``: the test photos where the data names some, else all. ``val`` of data that names no split is the
+    part that training held out of the same photos.
+
+    :raises DataError: no photos in that split, or a label that the bundle does not know.
+    """
+    index = read_index(data, taxonomy=manifest.taxonomy)
+    if split == "val":
+        index = split_index(
+            index, seed=manifest.training.get("seed", 0), val=manifest.training.get("val_fraction", 0.15)
+        )
+    wanted = split or ("test" if any(record.split == "test" for record in index.records) else "all")
+    chosen = index.subset(wanted)
+    if not len(chosen):
+        raise DataError(f"{data}: no photos in split {wanted!r}")
+    return chosen
+
+
+def answer_index(
+    predictor: Predictor, index: PhotoIndex, *, progress: Callable[[int, int], None] = lambda done, total: None
+) -> tuple[Predictions, list[Prediction]]:
+    """The answers to every photo that can be read, beside their labels; and those that cannot."""
+    answers = []
+    for answer in predictor.predict(index.paths):
+        answers.append(answer)
+        progress(len(answers), len(index))
+    read = np.array([answer.error is None for answer in answers])
+    if not read.any():
+        raise DataError(f"none of the {len(answers)} photos can be read; the first: {answers[0].error}")
+    kept = replace(index, records=tuple(r for r, ok in zip(index.records, read, strict=True) if ok))
+    good = [answer for answer in answers if answer.error is None]
+    joint = np.stack([answer.joint for answer in good if answer.joint is not None])
+    decisions = [answer.decision for answer in good if answer.decision is not None]
+    predictions = judge(kept.paths, kept.labels(), joint, decisions, taxonomy=index.taxonomy)
+    return predictions, [answer for answer in answers if answer.error is not None]

@@ -1,0 +1,126 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from fakes import TAXONOMY, tiny_registry
+
+from hierpets.errors import BundleError
+from hierpets.hierarchy.calibration import Temperatures
+from hierpets.inference.openvino_engine import OpenVinoEngine
+from hierpets.inference.torch_engine import TorchEngine
+from hierpets.model.backbone import build_backbone
+from hierpets.model.bundle import GRAPH, BackboneSpec, Manifest, read_manifest, read_network, write_bundle
+from hierpets.model.network import HierarchicalNetwork
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory):
+    return tiny_registry(tmp_path_factory.mktemp("registry"))
+
+
+@pytest.fixture(scope="module")
+def made(registry, tmp_path_factory):
+    backbone = build_backbone(registry, "tiny", width=4)
+    torch.manual_seed(3)
+    network = HierarchicalNetwork(backbone.module, backbone.feature_dim, TAXONOMY).eval()
+    manifest = Manifest(
+        taxonomy=TAXONOMY,
+        preprocess=backbone.preprocess,
+        backbone=BackboneSpec(name="tiny", options={"width": 4}, feature_dim=backbone.feature_dim),
+        temperatures=Temperatures(species=2.0, breeds={"cat": 3.0}),
+    )
+    folder = tmp_path_factory.mktemp("run") / "bundle"
+    write_bundle(folder, network, manifest)
+    return folder, network, manifest
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(3, 3, 32, 32)).astype(np.float32)
+
+
+def test_the_manifest_comes_back_as_it_was(made):
+    folder, _, manifest = made
+    assert read_manifest(folder) == manifest
+    assert read_manifest(folder).taxonomy.leaves == TAXONOMY.leaves
+
+
+def test_both_engines_answer_as_the_network_that_was_written(made, registry, images):
+    folder, network, manifest = made
+    expected = TorchEngine(network)(images)
+    for engine in (TorchEngine(read_network(folder, manifest, registry)), OpenVinoEngine(folder / GRAPH)):
+        for name, got in engine(images)._asdict().items():
+            np.testing.assert_allclose(got, getattr(expected, name), atol=2e-3, err_msg=f"{engine.name} {name}")
+
+
+def test_the_same_network_gives_the_same_bytes(made, tmp_path):
+    folder, network, manifest = made
+    write_bundle(tmp_path / "again", network, manifest)
+    for name in ("bundle.json", "weights.safetensors", "openvino/model.bin"):
+        assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes(), name
+
+
+def test_a_bundle_is_replaced_whole_and_leaves_nothing_beside_it(made, tmp_path):
+    _, network, manifest = made
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "stale").write_text("old")
+    write_bundle(tmp_path / "bundle", network, manifest)
+    assert sorted(p.name for p in (tmp_path / "bundle").iterdir()) == ["bundle.json", "openvino", "weights.safetensors"]
+    assert [p.name for p in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_a_failure_while_writing_leaves_the_old_bundle(made, tmp_path, monkeypatch):
+    _, network, manifest = made
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "bundle.json").write_text("old")
+
+    def fail(*args: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("hierpets.model.bundle._write_graph", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_bundle(tmp_path / "bundle", network, manifest)
+    assert (tmp_path / "bundle" / "bundle.json").read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["bundle"]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (None, "no bundle here"),
+        ("{", "not JSON"),
+        ('{"schema_version": 99}', "schema version 99, this hierpets reads 1"),
+        ('{"schema_version": 1}', "taxonomy: Field required"),
+        ("[]", "schema version None"),
+    ],
+)
+def test_a_folder_that_is_no_bundle_is_told_so(tmp_path, content, expected):
+    if content is not None:
+        (tmp_path / "bundle.json").write_text(content)
+    with pytest.raises(BundleError, match=expected):
+        read_manifest(tmp_path)
+
+
+def test_weights_of_another_backbone_are_refused(made, registry):
+    folder, _, manifest = made
+    other = manifest.model_copy(update={"backbone": BackboneSpec(name="tiny", options={"width": 5}, feature_dim=80)})
+    with pytest.raises(BundleError, match="does not fit backbone 'tiny'"):
+        read_network(folder, other, registry)
+
+
+def test_loading_a_bundle_never_asks_for_pretrained_weights(made, registry, monkeypatch):
+    folder, _, manifest = made
+    seen = {}
+    plugin = registry.get("backbone", "tiny")
+    monkeypatch.setitem(
+        plugin.load().__globals__["torch"].__dict__, "manual_seed", lambda s: seen.setdefault("seed", s)
+    )
+    read_network(folder, manifest, registry)
+    assert seen["seed"] == 1  # the plugin's branch for pretrained=False
+
+
+def test_the_bundle_holds_no_pickle(made):
+    folder, _, _ = made
+    assert {p.suffix for p in folder.rglob("*") if p.is_file()} == {".json", ".safetensors", ".xml", ".bin"}
+    json.loads((folder / "bundle.json").read_text())

@@ -19,7 +19,16 @@ from typing import Any, Literal
 import hierpets
 from hierpets.errors import PluginError, RegistryError, did_you_mean
 from hierpets.registry.contracts import ContractError, check_result
-from hierpets.registry.manifest import KINDS, Examination, Kind, PluginEntry, examine, leading_arguments, read_manifest
+from hierpets.registry.manifest import (
+    KINDS,
+    Examination,
+    Kind,
+    PluginEntry,
+    examine,
+    leading_arguments,
+    read_manifest,
+    split_entry,
+)
 from hierpets.registry.options import Options
 
 __all__ = ["Plugin", "Registry", "bundled_registry", "find_registry", "load_registry", "validate_registry"]
@@ -35,11 +44,19 @@ class Plugin:
 
     name: str
     kind: Kind
-    file: Path
-    function: str
+    folder: Path  # of registry.yaml
+    entry: str
     options: dict[str, Any] = field(default_factory=dict)
     description: str = ""
     source: Source = "user"
+
+    @property
+    def file(self) -> Path:
+        return self.folder / split_entry(self.entry)[0]
+
+    @property
+    def function(self) -> str:
+        return split_entry(self.entry)[1]
 
     def load(self) -> Callable[..., Any]:
         """The function itself, from its file, wherever the current directory is."""
@@ -58,6 +75,12 @@ class Plugin:
             raise PluginError(f"{self._at(self._first_line)}: {error}") from error
         except (Exception, SystemExit) as error:
             raise self._failure(error) from error
+
+    def call_without_weights(self, **overrides: Any) -> Any:
+        """A backbone whose weights come from elsewhere: ``pretrained=False`` where there is such an option."""
+        if "pretrained" in self.option_names:
+            overrides["pretrained"] = False
+        return self.call(**overrides)
 
     def resolve(self, **overrides: Any) -> dict[str, Any]:
         """Every option with the value that :meth:`call` would use, of the type that the function asks for."""
@@ -209,15 +232,7 @@ def _read(path: Path, source: Source) -> tuple[tuple[Plugin, ...], bool]:
 
 
 def _plugin(entry: PluginEntry, registry: Path, source: Source) -> Plugin:
-    return Plugin(
-        name=entry.name,
-        kind=entry.kind,
-        file=registry.resolve().parent / entry.path,
-        function=entry.function,
-        options=entry.options,
-        description=entry.description,
-        source=source,
-    )
+    return Plugin(folder=registry.absolute().parent, source=source, **dict(entry))
 
 
 class _FreshLoader(SourceFileLoader):

@@ -12,9 +12,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hierpets.errors import RegistryError, did_you_mean
 from hierpets.registry.document import Document, Location, parse_yaml, show_location
-from hierpets.registry.source import Sketch, SourceFile, read_source
+from hierpets.registry.source import Sketch, read_source
 
-__all__ = ["KINDS", "Examination", "Kind", "Manifest", "PluginEntry", "examine", "leading_arguments", "read_manifest"]
+__all__ = [
+    "KINDS",
+    "Examination",
+    "Kind",
+    "Manifest",
+    "PluginEntry",
+    "examine",
+    "leading_arguments",
+    "read_manifest",
+    "split_entry",
+]
 
 Kind = Literal["backbone", "sampler", "shampoo_rule"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -33,14 +43,6 @@ class PluginEntry(BaseModel):
     entry: str
     options: dict[str, Any] = Field(default_factory=dict)
     description: str = ""
-
-    @property
-    def path(self) -> PurePosixPath:
-        return PurePosixPath(self.entry.rpartition(":")[0])
-
-    @property
-    def function(self) -> str:
-        return self.entry.rpartition(":")[2]
 
 
 class Manifest(BaseModel):
@@ -77,6 +79,12 @@ def leading_arguments(kind: Kind) -> tuple[str, ...]:
     return _LEADING[kind]
 
 
+def split_entry(entry: str) -> tuple[PurePosixPath, str]:
+    """``"plugins/a.py:f"`` -> the path and ``"f"``."""
+    path, _, function = entry.rpartition(":")
+    return PurePosixPath(path), function
+
+
 def read_manifest(path: Path) -> Manifest:
     """The manifest, or a :class:`RegistryError` with all that is wrong."""
     examination = examine(path)
@@ -95,16 +103,16 @@ def examine(path: Path) -> Examination:
         empty = (1, "the file is empty; expected 'plugins:' and a list, or 'plugins: []'")
         return Examination(path, problems=_lines(path, document.problems or [empty]), document=document)
     manifest, problems = _validate(document)
-    entries = dict(_sound_entries(document.value))
-    problems += _used_twice(entries, document)
+    drafts = list(_drafts(document.value))
+    problems += _used_twice(drafts, document)
     unreadable: dict[int, str] = {}
-    wrong: set[int] = set()
-    for index, entry in entries.items():
-        found, broken = _check_entry(index, entry, path.parent)
+    sound: dict[int, PluginEntry] = {}
+    for draft in drafts:
+        found, broken = _check_entry(draft, path.parent)
         problems += [(document.line(where), f"{show_location(where)}: {text}") for where, text in found]
-        unreadable.update({index: broken} if broken else {})
-        wrong.update({index} if found else {})
-    sound = {index: entry for index, entry in entries.items() if index not in wrong}
+        unreadable.update({draft.index: broken} if broken else {})
+        if draft.whole and not found:
+            sound[draft.index] = draft.whole
     return Examination(path, None if problems else manifest, _lines(path, problems), sound, unreadable, document)
 
 
@@ -151,41 +159,73 @@ def _short(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _sound_entries(value: Any) -> Iterator[tuple[int, PluginEntry]]:
-    """The entries that can be checked further, though others may be wrong."""
+@dataclass(frozen=True)
+class _Draft:
+    """What can be read of an entry that may be wrong elsewhere, so that one mistake does not hide another."""
+
+    index: int
+    name: str | None
+    kind: Kind | None
+    entry: str | None
+    options: dict[str, Any]
+    whole: PluginEntry | None
+
+
+def _drafts(value: Any) -> Iterator[_Draft]:
     items = value.get("plugins") if isinstance(value, dict) else None
     for index, item in enumerate(items if isinstance(items, list) else []):
-        try:
-            known = {k: v for k, v in item.items() if k in PluginEntry.model_fields} if isinstance(item, dict) else item
-            yield index, PluginEntry.model_validate(known)
-        except ValidationError:
-            continue
+        if isinstance(item, dict):
+            name, kind, entry, options = (item.get(key) for key in ("name", "kind", "entry", "options"))
+            yield _Draft(
+                index,
+                name if isinstance(name, str) else None,
+                kind if kind in KINDS else None,
+                entry if isinstance(entry, str) else None,
+                options if isinstance(options, dict) else {},
+                _whole(item),
+            )
 
 
-def _used_twice(entries: dict[int, PluginEntry], document: Document) -> Iterator[tuple[int, str]]:
+def _whole(item: dict[Any, Any]) -> PluginEntry | None:
+    try:
+        return PluginEntry.model_validate(item)
+    except ValidationError:
+        return None
+
+
+def _used_twice(drafts: list[_Draft], document: Document) -> Iterator[tuple[int, str]]:
     first: dict[tuple[str, str], int] = {}
-    for index, entry in entries.items():
-        line = document.line(("plugins", index, "name"))
-        if (entry.kind, entry.name) in first:
-            earlier = first[entry.kind, entry.name]
-            text = f"{entry.kind} {entry.name!r} is used twice, on lines {earlier} and {line}"
-            yield line, f"plugins[{index}].name: {text}"
-        first.setdefault((entry.kind, entry.name), line)
+    for draft in drafts:
+        if draft.name is None or draft.kind is None:
+            continue
+        where = ("plugins", draft.index, "name")
+        line = document.line(where)
+        earlier = first.setdefault((draft.kind, draft.name), line)
+        if earlier != line:
+            yield (
+                line,
+                f"{show_location(where)}: {draft.kind} {draft.name!r} is used twice, on lines {earlier} and {line}",
+            )
 
 
-def _check_entry(index: int, entry: PluginEntry, folder: Path) -> tuple[list[tuple[Location, str]], str | None]:
+def _check_entry(draft: _Draft, folder: Path) -> tuple[list[tuple[Location, str]], str | None]:
     """Problems of one entry, and what makes its file unreadable."""
-    where: Location = ("plugins", index, "entry")
-    if problem := _entry_problem(entry.entry, folder):
+    if draft.entry is None:
+        return [], None
+    where: Location = ("plugins", draft.index, "entry")
+    if problem := _entry_problem(draft.entry, folder):
         return [(where, problem)], None
-    source = read_source(folder / entry.path)
+    path, function = split_entry(draft.entry)
+    source = read_source(folder / path)
     if source.error:
-        return [], f"{folder / entry.path}: {source.error}"
-    if entry.function not in source.names:
+        return [], f"{folder / path}: {source.error}"
+    if function not in source.names:
         known = f"; it defines {', '.join(source.functions)}" if source.functions else ""
-        hint = did_you_mean(entry.function, source.functions)
-        return [(where, f"{entry.path} has no function {entry.function!r}{hint}{known}")], None
-    return list(_signature_problems(index, entry, source)), None
+        hint = did_you_mean(function, source.functions)
+        return [(where, f"{path} has no function {function!r}{hint}{known}")], None
+    sketch = source.functions.get(function)
+    # Imported, assigned or decorated: the signature is known only once it runs.
+    return (list(_signature_problems(draft, function, sketch)) if sketch else []), None
 
 
 def _entry_problem(entry: str, folder: Path) -> str | None:
@@ -204,19 +244,18 @@ def _entry_problem(entry: str, folder: Path) -> str | None:
     return None
 
 
-def _signature_problems(index: int, entry: PluginEntry, source: SourceFile) -> Iterator[tuple[Location, str]]:
-    sketch: Sketch | None = source.functions.get(entry.function)
-    if sketch is None:  # imported, assigned or decorated: known only once it runs
+def _signature_problems(draft: _Draft, function: str, sketch: Sketch) -> Iterator[tuple[Location, str]]:
+    if draft.kind is None:
         return
-    leading = leading_arguments(entry.kind)
+    leading = leading_arguments(draft.kind)
     if len(sketch.positional) < len(leading) and not sketch.has_var_positional:
-        expected = f"{entry.function}({', '.join(leading)}, ...)"
-        text = f"a {entry.kind} is called as {expected}; {entry.path}:{sketch.line} takes less"
-        yield ("plugins", index, "entry"), text
+        expected = f"{function}({', '.join(leading)}, ...)"
+        text = f"a {draft.kind} is called as {expected}, and the function on line {sketch.line} takes less"
+        yield ("plugins", draft.index, "entry"), text
         return
-    options = sketch.options(len(leading))
-    for option in entry.options:
-        if option not in options and not sketch.has_var_keyword:
-            known = f"; known: {', '.join(options)}" if options else "; it takes none"
-            text = f"{entry.function} has no option {option!r}{did_you_mean(option, options)}{known}"
-            yield ("plugins", index, "options", option), text
+    names = sketch.options(len(leading))
+    for option in draft.options:
+        if option not in names and not sketch.has_var_keyword:
+            known = f"; known: {', '.join(names)}" if names else "; it takes none"
+            text = f"{function} has no option {option!r}{did_you_mean(str(option), names)}{known}"
+            yield ("plugins", draft.index, "options", str(option)), text

@@ -1,0 +1,115 @@
+"""``hierpets plugins``: list, check and start plugins."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hierpets.cli.options import registry_option
+from hierpets.registry.manifest import KINDS, Kind
+
+if TYPE_CHECKING:
+    from hierpets.registry.loading import Plugin
+
+__all__ = ["command"]
+
+PIPED_WIDTH = 160  # columns of the table where there is no terminal to ask
+
+
+@click.group("plugins")
+def command() -> None:
+    """List, check and start plugins: backbones, samplers and shampoo rules."""
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+@registry_option
+def list_plugins(registry: Path | None, as_json: bool) -> None:
+    """Show every plugin at hand. One that cannot be imported is shown as broken."""
+    from hierpets.registry.loading import load_registry
+
+    found = load_registry(registry)
+    rows = [_row(plugin, overridden=False) for plugin in found.plugins]
+    rows += [_row(plugin, overridden=True) for plugin in found.overridden]
+    rows.sort(key=lambda row: KINDS.index(row["kind"]))
+    if as_json:
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False, default=str))
+    else:
+        _print_table(found.path, rows)
+
+
+@command.command("validate")
+@click.option("--imports", is_flag=True, help="Also import each plugin and check its options.")
+@registry_option
+def validate(registry: Path | None, imports: bool) -> None:
+    """Check registry.yaml and report every mistake at once. Without --imports no plugin's code is run."""
+    from hierpets.errors import RegistryError
+    from hierpets.registry.loading import find_registry, validate_registry
+
+    problems = validate_registry(registry, imports=imports)
+    if problems:
+        raise RegistryError(problems)
+    click.echo(f"{find_registry(registry)}: {'sound, and every plugin can be imported' if imports else 'sound'}")
+
+
+@command.command("new")
+@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("name")
+@click.option(
+    "--registry",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("registry.yaml"),
+    metavar="FILE",
+    help="The registry.yaml to add to; made if need be.  [default: the one in this folder]",
+)
+def new(kind: Kind, name: str, registry: Path) -> None:
+    """Write a small working plugin of KIND called NAME, and list it in registry.yaml."""
+    from hierpets.registry.scaffold import create_plugin
+
+    file = create_plugin(kind, name, registry)
+    click.echo(f"wrote {file} and listed it in {registry}")
+    click.echo(f"check it with: hierpets plugins validate --imports --registry {registry}")
+
+
+def _row(plugin: Plugin, *, overridden: bool) -> dict[str, Any]:
+    problems = plugin.problems()
+    importable = all(option is not None for option, _ in problems)
+    return {
+        "kind": plugin.kind,
+        "name": plugin.name,
+        "source": plugin.source,
+        "entry": plugin.entry,
+        "file": str(plugin.file),
+        "options": plugin.options,
+        "accepts": list(plugin.option_names) if importable else [],
+        "description": plugin.description,
+        "status": "broken" if problems else "overridden" if overridden else "ok",
+        "error": "; ".join(f"option {o!r} {text}" if o else text for o, text in problems) or None,
+    }
+
+
+def _print_table(path: Path, rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=escape(str(path)), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("kind", "name", "source", "status", "options", "entry"):
+        table.add_column(column, overflow="fold", no_wrap=column in ("kind", "name", "source"))
+    for row in rows:
+        style = {"broken": "red", "overridden": "dim"}.get(row["status"])
+        status = f"{row['status']}: {row['error']}" if row["error"] else row["status"]
+        cells = [row["kind"], row["name"], row["source"], status, _options(row), row["entry"]]
+        table.add_row(*map(escape, cells), style=style)
+    wide = None if Console().is_terminal else PIPED_WIDTH
+    Console(width=wide).print(table)
+
+
+def _options(row: dict[str, Any]) -> str:
+    """Options that registry.yaml sets with their values, the others by name."""
+    given = row["options"]
+    names = [*row["accepts"], *(name for name in given if name not in row["accepts"])]
+    return ", ".join(f"{name}={given[name]!r}" if name in given else name for name in names)

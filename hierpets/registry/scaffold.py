@@ -1,0 +1,125 @@
+"""A new plugin that works: a file of a few lines and three lines of ``registry.yaml``."""
+
+from __future__ import annotations
+
+import keyword
+import os
+import re
+from pathlib import Path
+
+import yaml
+
+from hierpets.errors import ConfigError, RegistryError
+from hierpets.registry.document import parse_yaml
+from hierpets.registry.manifest import Kind, read_manifest
+
+__all__ = ["create_plugin"]
+
+_FOLDERS: dict[Kind, str] = {"backbone": "backbones", "sampler": "samplers", "shampoo_rule": "shampoo"}
+
+_TEMPLATES: dict[Kind, str] = {
+    "backbone": '''\
+"""A small convolutional network."""
+
+from hierpets.plugin import Backbone, Preprocess
+
+
+def {name}(width: int = 32) -> Backbone:
+    from torch import nn
+
+    layers: list[nn.Module] = []
+    for before, after in ((3, width), (width, 2 * width), (2 * width, 4 * width)):
+        layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.BatchNorm2d(after), nn.ReLU()]
+    module = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return Backbone(module, feature_dim=4 * width, preprocess=Preprocess(size=64))
+''',
+    "sampler": '''\
+"""Draw rare species more often."""
+
+import numpy as np
+
+from hierpets.plugin import Labels
+
+
+def {name}(labels: Labels, power: float = 0.5) -> np.ndarray:
+    photos = np.bincount(labels.species)[labels.species]  # of the same species as each photo
+    return 1.0 / photos**power
+''',
+    "shampoo_rule": '''\
+"""Advise a product that suits the likely coat."""
+
+from collections.abc import Iterator
+
+from hierpets.plugin import Advice, Case
+
+
+def {name}(case: Case, coat: str = "long", product: str = "detangling-shampoo") -> Iterator[Advice]:
+    share = case.coats.get(coat, 0.0)
+    if share > 0.5:
+        yield Advice(product, f"{{share:.0%}} of the probability lies on breeds with a {{coat}} coat", score=share)
+''',
+}
+
+
+def create_plugin(kind: Kind, name: str, registry: Path) -> Path:
+    """Write the plugin's file and add it to ``registry``, which is made if it is not there. Returns the new file.
+
+    Nothing is ever overwritten. Raises :class:`ConfigError` for a name that will not do and
+    :class:`RegistryError` when the registry is wrong as it stands.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
+        raise ConfigError(f"expected a name of a function, in small letters, digits and '_', got {name!r}")
+    entry = f"plugins/{_FOLDERS[kind]}/{name}.py"
+    file = registry.parent / entry
+    if file.exists():
+        raise ConfigError(f"{file} is there already; choose another name")
+    before = registry.read_text(encoding="utf-8") if registry.exists() else "plugins: []\n"
+    if registry.exists() and any((p.kind, p.name) == (kind, name) for p in read_manifest(registry).plugins):
+        raise ConfigError(f"{registry} has a {kind} {name!r} already; choose another name")
+    after = _with_entry(before, [f"- name: {name}", f"  kind: {kind}", f"  entry: {entry}:{name}"], registry)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    _write_whole(file, _TEMPLATES[kind].format(name=name))
+    _write_whole(registry, after)
+    read_manifest(registry)
+    return file
+
+
+def _with_entry(text: str, entry: list[str], registry: Path) -> str:
+    """``text`` with one plugin more; comments and everything else stay as they are."""
+    root = parse_yaml(text).root
+    plugins = next(value for key, value in root.value if key.value == "plugins") if root else None
+    assert isinstance(plugins, yaml.SequenceNode)  # the manifest was read
+    if plugins.value:
+        end, indent = _last_line(plugins) + 1, plugins.start_mark.column
+    else:
+        head = text[: plugins.start_mark.index].rstrip()
+        text = head + text[plugins.end_mark.index :]
+        end, indent = head.count("\n") + 1, 2
+    lines = text.splitlines()
+    lines[end:end] = [" " * indent + line for line in entry]
+    edited = "\n".join(lines) + "\n"
+    if len(_plugins(edited)) != len(plugins.value) + 1:  # such as a list written in [brackets]
+        shown = "; ".join(line.removeprefix("- ").strip() for line in entry)
+        raise RegistryError([f"{registry}:{plugins.start_mark.line + 1}: plugins: add this one by hand: {shown}"])
+    return edited
+
+
+def _plugins(text: str) -> list[object]:
+    value = parse_yaml(text).value
+    plugins = value.get("plugins") if isinstance(value, dict) else None
+    return plugins if isinstance(plugins, list) else []
+
+
+def _last_line(node: yaml.Node) -> int:
+    """The line (from 0) on which a node's last value ends; a block's own end mark lies past the comments after it."""
+    if isinstance(node, yaml.CollectionNode) and node.value and not node.flow_style:
+        last = node.value[-1]
+        return _last_line(last[1] if isinstance(node, yaml.MappingNode) else last)
+    mark = node.end_mark
+    return int(mark.line) - (mark.column == 0)  # a text block ends where the next line starts
+
+
+def _write_whole(file: Path, text: str) -> None:
+    draft = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(file)

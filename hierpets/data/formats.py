@@ -1,0 +1,210 @@
+"""Tell what a file is from its first bytes, and how large its picture is, without decoding it."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+
+from hierpets.errors import ImageError
+
+__all__ = ["exif_orientation", "picture_size", "sniff", "whole_png"]
+
+MAGIC = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
+    b"II*\x00": "TIFF",
+    b"MM\x00*": "TIFF",
+    b"II+\x00": "TIFF",  # BigTIFF
+    b"MM\x00+": "TIFF",
+}
+# Known and refused: the message says what the file is. (offset, magic, what it is)
+STRANGERS = (
+    (0, b"%PDF", "a PDF document"),
+    (0, b"PK\x03\x04", "a ZIP archive"),
+    (0, b"\x1f\x8b", "a gzip archive"),
+    (0, b"\x1aE\xdf\xa3", "a Matroska or WebM video"),
+    (8, b"AVI ", "an AVI video"),
+    (8, b"WAVE", "a WAV sound"),
+    (0, b"ID3", "an MP3 sound"),
+    (0, b"\xff\x0a", "a JPEG XL picture, which is not supported"),
+    (0, b"\x00\x00\x00\x0cJXL ", "a JPEG XL picture, which is not supported"),
+    (0, b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 picture, which is not supported"),
+    (0, b"8BPS", "a Photoshop document, which is not supported"),
+    (0, b"version https://git-lfs", "a Git LFS pointer; run `git lfs pull`"),
+    (0, b"\x7fELF", "a program"),
+)
+HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+AVIF_BRANDS = {b"avif", b"avis"}
+SOF_MARKERS = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start of frame, any coding; not DHT, JPG, DAC
+
+
+def sniff(data: bytes) -> str:
+    """The format's name by content: JPEG, PNG, GIF, WebP, BMP, TIFF, HEIC or AVIF; :class:`ImageError` otherwise."""
+    if data[:2] == b"BM" and len(data) >= 26:
+        return "BMP"
+    for magic, name in MAGIC.items():
+        if data.startswith(magic):
+            return name
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WebP"
+    if data[4:8] == b"ftyp":
+        return _sniff_iso_media(data)
+    raise ImageError(f"not a picture: {_describe(data)}")
+
+
+def picture_size(data: bytes, kind: str) -> tuple[int, int]:
+    """(width, height) in pixels as stored, before any turning, read from the header of a ``kind`` file."""
+    try:
+        width, height = _SIZES[kind](data)
+    except (struct.error, IndexError, ValueError, KeyError):
+        raise ImageError(f"damaged {kind}: its header does not say how large the picture is") from None
+    if width <= 0 or height <= 0:
+        raise ImageError(f"damaged {kind}: its header says {width} x {height} pixels")
+    return width, height
+
+
+def exif_orientation(exif: bytes) -> int:
+    """The orientation 1 to 8 of an EXIF block (TIFF structure); 1 when it says nothing sound."""
+    try:
+        value = _tiff_tags(exif.removeprefix(b"Exif\x00\x00")).get(0x0112, 1)
+    except (struct.error, ValueError):
+        return 1
+    return value if 1 <= value <= 8 else 1
+
+
+def whole_png(data: bytes) -> str | None:
+    """What is wrong with the chunks of a PNG file ("truncated", "damaged"), or None when all are sound."""
+    view, at = memoryview(data), 8
+    while at + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        end = at + 8 + length
+        if end + 4 > len(data):
+            return "truncated"
+        name = data[at + 4 : at + 8]
+        if zlib.crc32(view[at + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
+            return "damaged"
+        if name == b"IEND":
+            return None
+        at = end + 4
+    return "truncated"
+
+
+def _sniff_iso_media(data: bytes) -> str:
+    length = min(int.from_bytes(data[:4], "big"), 256)
+    brands = {data[8:12], *(data[at : at + 4] for at in range(16, length, 4))}
+    if brands & AVIF_BRANDS:
+        return "AVIF"
+    if brands & HEIC_BRANDS:
+        return "HEIC"
+    raise ImageError("not a picture: it is an MP4 or QuickTime video")
+
+
+def _describe(data: bytes) -> str:
+    for offset, magic, what in STRANGERS:
+        if data.startswith(magic, offset):
+            return f"it is {what}"
+    text = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith((b"<!doctype html", b"<html", b"<head")):
+        return "it is an HTML page"
+    if text.startswith((b"<svg", b"<?xml")):
+        return "it is an SVG drawing or another XML document"
+    return f"it starts with {data[:12]!r}"
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int]:
+    at = 2
+    while at < len(data):
+        if data[at] != 0xFF:  # encoders may pad between segments
+            at += 1
+            continue
+        marker = data[at + 1]
+        if marker in (0xFF, 0x01) or 0xD0 <= marker <= 0xD8:  # fill byte, or a marker without a segment
+            at += 1 if marker == 0xFF else 2
+            continue
+        if marker in SOF_MARKERS:
+            height, width = struct.unpack_from(">HH", data, at + 5)
+            return width, height
+        (length,) = struct.unpack_from(">H", data, at + 2)
+        at += 2 + length
+    raise ValueError("no start of frame")
+
+
+def _png_size(data: bytes) -> tuple[int, int]:
+    width, height = struct.unpack_from(">II", data, 16)
+    return width, height
+
+
+def _gif_size(data: bytes) -> tuple[int, int]:
+    width, height = struct.unpack_from("<HH", data, 6)
+    return width, height
+
+
+def _bmp_size(data: bytes) -> tuple[int, int]:
+    (header,) = struct.unpack_from("<I", data, 14)
+    width, height = struct.unpack_from("<HH" if header == 12 else "<ii", data, 18)
+    return width, abs(height)  # a negative height stores the rows from the top
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    chunk = data[12:16]
+    if chunk == b"VP8X":
+        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
+    if chunk == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    if chunk == b"VP8 ":
+        width, height = struct.unpack_from("<HH", data, 26)
+        return width & 0x3FFF, height & 0x3FFF
+    raise ValueError("unknown chunk")
+
+
+def _tiff_size(data: bytes) -> tuple[int, int]:
+    tags = _tiff_tags(data)
+    return tags[256], tags[257]
+
+
+def _iso_media_size(data: bytes) -> tuple[int, int]:
+    """The largest ``ispe`` box: a HEIC file holds tiles, thumbnails and the picture they make."""
+    sizes = [struct.unpack_from(">II", data, at + 8) for at in _find_all(data, b"ispe")]
+    return max(sizes, key=lambda size: size[0] * size[1])
+
+
+def _find_all(data: bytes, word: bytes) -> Iterator[int]:
+    at = data.find(word)
+    while at >= 0:
+        yield at
+        at = data.find(word, at + 1)
+
+
+def _tiff_tags(data: bytes) -> dict[int, int]:
+    """The integer tags of the first directory of a TIFF or BigTIFF structure."""
+    order = {b"II": "<", b"MM": ">"}.get(data[:2])
+    if order is None:
+        raise ValueError("no TIFF structure")
+    big = struct.unpack_from(order + "H", data, 2)[0] == 43
+    offset_code, count_code, entry_bytes, value_at = ("Q", "Q", 20, 12) if big else ("I", "H", 12, 8)
+    (at,) = struct.unpack_from(order + offset_code, data, 8 if big else 4)
+    (count,) = struct.unpack_from(order + count_code, data, at)
+    at += struct.calcsize(order + count_code)
+    tags = {}
+    for entry in range(at, at + min(count, 4096) * entry_bytes, entry_bytes):
+        tag, kind = struct.unpack_from(order + "HH", data, entry)
+        code = {1: "B", 3: "H", 4: "I", 16: "Q"}.get(kind)
+        if code:
+            tags[tag] = struct.unpack_from(order + code, data, entry + value_at)[0]
+    return tags
+
+
+_SIZES: dict[str, Callable[[bytes], tuple[int, int]]] = {
+    "JPEG": _jpeg_size,
+    "PNG": _png_size,
+    "GIF": _gif_size,
+    "BMP": _bmp_size,
+    "WebP": _webp_size,
+    "TIFF": _tiff_size,
+    "HEIC": _iso_media_size,
+    "AVIF": _iso_media_size,
+}

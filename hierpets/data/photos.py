@@ -1,0 +1,237 @@
+"""Read a photo: a path, bytes, a demo name or an array becomes RGB uint8 [H, W, 3], upright and bounded.
+
+The only module that decodes. The content decides the format, never the file's name, and the header is checked
+against :class:`Limits` before a pixel is decoded.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from hierpets.data.formats import exif_orientation, picture_size, sniff, whole_png
+from hierpets.errors import ImageError
+
+__all__ = ["DEMO_PREFIX", "Limits", "Source", "photo_size", "read_photo"]
+
+Source = str | os.PathLike[str] | bytes | np.ndarray
+
+DEMO_PREFIX = "demo:"
+JPEG_END = b"\xff\xd9"
+# libjpeg can decode at 1/8, 1/4 or 1/2 by leaving out frequencies. The grey flag with the RGB flag means reduced RGB:
+# the flags named COLOR hold the BGR bit, and cv2 refuses both orders at once.
+REDUCED = (
+    (8, cv2.IMREAD_REDUCED_GRAYSCALE_8 | cv2.IMREAD_COLOR_RGB),
+    (4, cv2.IMREAD_REDUCED_GRAYSCALE_4 | cv2.IMREAD_COLOR_RGB),
+    (2, cv2.IMREAD_REDUCED_GRAYSCALE_2 | cv2.IMREAD_COLOR_RGB),
+)
+
+# What cv2 logs about a bad photo is raised as an ImageError here; said twice, it would bury the progress bar.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a photo may cost: bytes of the file and pixels of the picture, both checked before decoding."""
+
+    max_bytes: int = 64 * 2**20
+    max_pixels: int = 200_000_000
+
+
+DEFAULT_LIMITS = Limits()
+
+
+def read_photo(source: Source, *, shorter_side: int | None = None, limits: Limits = DEFAULT_LIMITS) -> np.ndarray:
+    """RGB uint8 [H, W, 3], upright: JPEG, PNG, GIF (first frame), WebP, BMP, TIFF, and HEIC with the extra ``heic``.
+
+    Transparent pixels are laid on white, 16 bits become 8, EXIF orientation is applied. With ``shorter_side``, a
+    JPEG is decoded at the largest reduction (2, 4, 8) that keeps its shorter side at or above that many pixels.
+    An array is taken as an already decoded photo, uint8 [H, W, 3] in RGB or [H, W] in grey.
+
+    Raises :class:`ImageError`, which names the source and says why it cannot be read.
+    """
+    if isinstance(source, np.ndarray):
+        return _checked_array(source, limits)
+    name = "the photo" if isinstance(source, bytes) else os.fspath(source)
+    try:
+        if name.startswith(DEMO_PREFIX):
+            return _render_demo(name)
+        return _decode(_load(source, limits), shorter_side, limits)
+    except ImageError as error:
+        raise ImageError(f"{name}: {error}") from error.__cause__
+
+
+def photo_size(source: str | os.PathLike[str] | bytes, *, limits: Limits = DEFAULT_LIMITS) -> tuple[int, int]:
+    """(width, height) in pixels as stored in the file, from its header alone."""
+    try:
+        data = _load(source, limits)
+        return picture_size(data, sniff(data))
+    except ImageError as error:
+        name = "the photo" if isinstance(source, bytes) else os.fspath(source)
+        raise ImageError(f"{name}: {error}") from None
+
+
+def _render_demo(uri: str) -> np.ndarray:
+    from hierpets.data.demo import render
+
+    return render(uri)
+
+
+def _checked_array(photo: np.ndarray, limits: Limits) -> np.ndarray:
+    grey = photo.ndim == 2
+    if photo.dtype != np.uint8 or not (grey or (photo.ndim == 3 and photo.shape[2] == 3)) or photo.size == 0:
+        raise ImageError(
+            f"expected an array uint8 [H, W, 3] in RGB or [H, W] in grey, got {photo.dtype} {list(photo.shape)}"
+        )
+    _check_pixels(photo.shape[1], photo.shape[0], limits)
+    return cv2.cvtColor(photo, cv2.COLOR_GRAY2RGB) if grey else photo
+
+
+def _load(source: str | os.PathLike[str] | bytes, limits: Limits) -> bytes:
+    if isinstance(source, bytes):
+        size, data = len(source), source
+    else:
+        size, data = _load_file(Path(source), limits)
+    if size > limits.max_bytes:
+        raise ImageError(f"{size / 2**20:.1f} MB, more than the limit of {limits.max_bytes / 2**20:.1f} MB")
+    if not size:
+        raise ImageError("the file is empty")
+    return data
+
+
+def _load_file(path: Path, limits: Limits) -> tuple[int, bytes]:
+    """The size in bytes and, when the size is within limits, the content."""
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise ImageError("is a folder, expected a photo")
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageError("is not a regular file")
+        if status.st_size > limits.max_bytes:
+            return status.st_size, b""
+        data = path.read_bytes()
+        return len(data), data
+    except FileNotFoundError:
+        raise ImageError("no such file") from None
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+        raise ImageError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _check_pixels(width: int, height: int, limits: Limits) -> None:
+    if width * height > limits.max_pixels:
+        raise ImageError(
+            f"{width} x {height} pixels ({width * height / 1e6:.1f} MP), more than the limit of "
+            f"{limits.max_pixels / 1e6:.1f} MP"
+        )
+
+
+def _decode(data: bytes, shorter_side: int | None, limits: Limits) -> np.ndarray:
+    kind = sniff(data)
+    width, height = picture_size(data, kind)
+    _check_pixels(width, height, limits)
+    if kind == "JPEG":
+        return _decode_jpeg(data, min(width, height), shorter_side)
+    if kind == "HEIC":
+        return _decode_heic(data)
+    if kind == "PNG" and (fault := whole_png(data)):
+        raise ImageError(f"{fault} PNG: its chunks are not whole")
+    return _decode_any(data, kind)
+
+
+def _imdecode(data: bytes, flags: int) -> np.ndarray | None:
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:
+        return None
+
+
+def _decode_jpeg(data: bytes, shorter: int, target: int | None) -> np.ndarray:
+    flags = next((flag for n, flag in REDUCED if target and shorter // n >= target), cv2.IMREAD_COLOR_RGB)
+    photo = _imdecode(data, flags)
+    if photo is not None:
+        return photo
+    # cv2 refuses a JPEG without its end marker. A file that lost only its last bytes still holds the whole picture.
+    mended = data.rstrip(b"\0") + JPEG_END
+    photo = _imdecode(mended, flags)
+    if photo is None:
+        raise ImageError("damaged JPEG: it cannot be decoded")
+    if _bottom_is_missing(mended):
+        raise ImageError(f"truncated JPEG: the file ends after {len(data):,} bytes, before the picture does")
+    return photo
+
+
+def _bottom_is_missing(data: bytes) -> bool:
+    """Whether the last row of a JPEG is one flat grey: what libjpeg fills in where the data ran out."""
+    luma = _imdecode(data, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
+    return luma is None or np.ptp(luma[-1]) == 0
+
+
+def _decode_any(data: bytes, kind: str) -> np.ndarray:
+    """Any format but JPEG and HEIC: alpha and 16 bits survive only an unchanged decode, which leaves EXIF to us."""
+    try:
+        photo, types, blocks = cv2.imdecodeWithMetadata(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        photo = None
+    if photo is None:
+        hint = "; this build of OpenCV may lack AVIF" if kind == "AVIF" else ""
+        raise ImageError(f"truncated or damaged {kind}: it cannot be decoded{hint}")
+    rgb = _to_rgb(photo, kind)
+    if kind == "TIFF":  # its decoder has turned it already
+        return rgb
+    exif = next((bytes(b) for t, b in zip(np.ravel(types), blocks, strict=False) if t == cv2.IMAGE_METADATA_EXIF), b"")
+    return _turn(rgb, exif_orientation(exif)) if exif else rgb
+
+
+def _to_rgb(photo: np.ndarray, kind: str) -> np.ndarray:
+    """RGB uint8 [H, W, 3] of what cv2 gives unchanged: grey, BGR or BGRA, of 8 or 16 bits."""
+    if photo.dtype == np.uint16:
+        photo = ((photo.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if photo.dtype != np.uint8:
+        raise ImageError(f"unsupported {kind}: samples of type {photo.dtype}, expected 8 or 16 bits")
+    if photo.ndim == 2:
+        return cv2.cvtColor(photo, cv2.COLOR_GRAY2RGB)
+    if photo.shape[2] == 3:
+        return cv2.cvtColor(photo, cv2.COLOR_BGR2RGB)
+    return _on_white(photo, premultiplied=kind == "TIFF")
+
+
+def _on_white(bgra: np.ndarray, *, premultiplied: bool) -> np.ndarray:
+    """Lay BGRA on white. libtiff hands out colours already multiplied by alpha."""
+    rgb = cv2.cvtColor(bgra, cv2.COLOR_BGRA2RGB).astype(np.uint16)
+    alpha = bgra[..., 3:].astype(np.uint16)
+    if not premultiplied:
+        rgb = (rgb * alpha + 127) // 255
+    return np.minimum(rgb + (255 - alpha), 255).astype(np.uint8)
+
+
+def _turn(photo: np.ndarray, orientation: int) -> np.ndarray:
+    """Undo one of the eight EXIF orientations."""
+    if orientation >= 5:  # 5 to 8 lie on their side
+        photo = photo.transpose(1, 0, 2)
+    rows = slice(None, None, -1 if orientation in (3, 4, 7, 8) else 1)
+    columns = slice(None, None, -1 if orientation in (2, 3, 6, 7) else 1)
+    return np.ascontiguousarray(photo[rows, columns])
+
+
+def _decode_heic(data: bytes) -> np.ndarray:
+    """libheif applies the turning that the file asks for."""
+    try:
+        import pillow_heif
+    except ImportError:
+        raise ImageError("a HEIC photo needs the extra: pip install 'hierpets[heic]'") from None
+    try:
+        picture: Any = pillow_heif.read_heif(data)
+        pixels = np.asarray(picture)
+    except Exception as error:  # libheif's errors share no base class
+        raise ImageError(f"truncated or damaged HEIC: {error}") from error
+    if pixels.ndim == 2:
+        return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)
+    if pixels.shape[2] == 4:
+        return _on_white(cv2.cvtColor(pixels, cv2.COLOR_RGBA2BGRA), premultiplied=picture.mode == "RGBa")
+    return np.ascontiguousarray(pixels)

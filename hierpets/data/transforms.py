@@ -1,0 +1,108 @@
+"""From an upright photo to the network's input: one exact way to measure and predict, one random way to train."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from hierpets.plugin import Preprocess
+
+__all__ = ["Augment", "apply", "normalise"]
+
+
+def apply(preprocess: Preprocess, photo: np.ndarray) -> np.ndarray:
+    """float32 [3, size, size] of an RGB uint8 [H, W, 3] photo.
+
+    The centre is cut out before it is resized, not after: the same pixels to within one of the source, at half the
+    work, and a photo a thousand times as wide as high costs no more than a square one.
+    """
+    if preprocess.resize == "crop":
+        photo = _centre(photo, preprocess.size / preprocess.shorter_side)
+    return normalise(preprocess, _resize(photo, preprocess.size))
+
+
+def normalise(preprocess: Preprocess, photo: np.ndarray) -> np.ndarray:
+    """float32 [3, H, W], ``(x / 255 - mean) / std`` of RGB uint8 [H, W, 3]."""
+    mean, std = (np.asarray(v, np.float32).reshape(3, 1, 1) for v in (preprocess.mean, preprocess.std))
+    planes = np.ascontiguousarray(photo.transpose(2, 0, 1)).astype(np.float32)
+    planes *= 1 / (255 * std)
+    planes -= mean / std
+    return planes
+
+
+def _centre(photo: np.ndarray, fraction: float) -> np.ndarray:
+    """The centre square, ``fraction`` of the shorter side wide."""
+    height, width = photo.shape[:2]
+    side = max(1, round(min(height, width) * fraction))
+    top, left = (height - side) // 2, (width - side) // 2
+    return photo[top : top + side, left : left + side]
+
+
+def _resize(photo: np.ndarray, size: int) -> np.ndarray:
+    height, width = photo.shape[:2]
+    if (height, width) == (size, size):
+        return photo
+    # Averaging areas does not alias; it is blocky when it enlarges, where a cubic is smooth.
+    shrinks = min(height, width) >= size
+    return cv2.resize(photo, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Random views of training photos, each drawn from (seed, epoch, index) alone.
+
+    The result does not depend on the order of calls, the thread, the process or the number of workers. Coat colour
+    is the label, so hue and saturation are left alone.
+    """
+
+    preprocess: Preprocess
+    seed: int = 0
+
+    def __call__(self, photo: np.ndarray, *, epoch: int, index: int) -> np.ndarray:
+        """float32 [3, size, size] of an RGB uint8 [H, W, 3] photo: its view number ``epoch``."""
+        pipeline = _pipeline(self.preprocess)
+        seeds = np.random.SeedSequence([self.seed, epoch, index]).generate_state(len(pipeline.transforms))
+        # Compose.set_random_seed gives every step the same seed, and then their coins fall alike: seed each its own.
+        for step, seed in zip(pipeline.transforms, seeds, strict=True):
+            step.set_random_seed(int(seed))
+        return normalise(self.preprocess, pipeline(image=photo)["image"])
+
+
+_local = threading.local()  # a pipeline holds its generators, so threads must not share one
+
+
+def _pipeline(preprocess: Preprocess) -> Any:
+    pipelines = _local.__dict__.setdefault("pipelines", {})
+    if preprocess not in pipelines:
+        pipelines[preprocess] = _build_pipeline(preprocess)
+    return pipelines[preprocess]
+
+
+def _build_pipeline(preprocess: Preprocess) -> Any:
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # or its import asks the network for a newer version
+    import albumentations as A
+
+    size, hole = preprocess.size, (0.08, 0.2)
+    how = {"interpolation": cv2.INTER_LINEAR, "area_for_downscale": "image"}
+    if preprocess.resize == "squash":
+        frame = A.Resize(size, size, **how)
+    else:
+        frame = A.RandomResizedCrop((size, size), scale=(0.5, 1.0), ratio=(0.8, 1.25), **how)
+    return A.Compose(
+        [
+            frame,
+            A.HorizontalFlip(p=0.5),
+            A.Affine(rotate=(-12, 12), scale=(0.95, 1.05), shear=(-4, 4), border_mode=cv2.BORDER_REFLECT_101, p=0.5),
+            A.RandomBrightnessContrast(brightness_limit=0.2, contrast_limit=0.2, p=0.7),
+            A.OneOf(
+                [A.GaussianBlur(sigma_limit=(0.3, 1.2), blur_limit=0), A.ImageCompression(quality_range=(50, 95))],
+                p=0.25,
+            ),
+            A.CoarseDropout(num_holes_range=(1, 3), hole_height_range=hole, hole_width_range=hole, p=0.25),
+        ]
+    )

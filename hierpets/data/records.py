@@ -1,0 +1,87 @@
+"""Labelled photos: one record a photo, and the index that gives them columns in a taxonomy."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hierpets.errors import DataError
+from hierpets.plugin import Labels
+from hierpets.taxonomy import Leaf, Taxonomy
+
+__all__ = ["SPLITS", "PhotoIndex", "PhotoRecord"]
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class PhotoRecord:
+    """One photo and what is known of it. ``breed`` None: not stated. ``split`` None: not yet drawn."""
+
+    path: str
+    species: str
+    breed: str | None = None
+    split: str | None = None
+
+    @property
+    def label(self) -> Leaf:
+        return Leaf(self.species, self.breed)
+
+
+@dataclass(frozen=True)
+class PhotoIndex:
+    """Photos in order, each with a label that ``taxonomy`` knows."""
+
+    taxonomy: Taxonomy
+    records: tuple[PhotoRecord, ...]
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @property
+    def paths(self) -> list[str]:
+        return [record.path for record in self.records]
+
+    def labels(self) -> Labels:
+        """species int64 [N] and leaf int64 [N], ``UNKNOWN_LEAF`` where the species has breeds and none is stated."""
+        tree = self.taxonomy
+        return Labels(
+            species=np.array([tree.species_index(r.species) for r in self.records], np.int64),
+            leaf=np.array([tree.leaf_index(r.species, r.breed) for r in self.records], np.int64),
+            species_names=tree.species,
+            leaf_names=tuple(str(leaf) for leaf in tree.leaves),
+        )
+
+    def subset(self, split: str) -> PhotoIndex:
+        """The photos of one split, ``train``, ``val`` or ``test``, or of ``all``; their order is kept."""
+        if split == "all":
+            return self
+        if split not in SPLITS:
+            raise DataError(f"unknown split {split!r}; known: {', '.join((*SPLITS, 'all'))}")
+        return replace(self, records=tuple(r for r in self.records if r.split == split))
+
+    def without_breeds(self) -> PhotoIndex:
+        """The same photos with their species alone: what ``--levels species`` learns."""
+        return PhotoIndex(self.taxonomy.without_breeds(), tuple(replace(r, breed=None) for r in self.records))
+
+    def counts(self) -> dict[Leaf, int]:
+        """Photos a label: every leaf of the taxonomy, zeros too, then species whose breed is not stated, if any."""
+        seen = Counter(self.leaf_of(record) for record in self.records)
+        return {leaf: seen.pop(leaf, 0) for leaf in self.taxonomy.leaves} | dict(sorted(seen.items()))
+
+    def leaf_of(self, record: PhotoRecord) -> Leaf:
+        """The record's label as the taxonomy sees it: no breed where the species has none."""
+        return record.label if self.taxonomy.tree[record.species] else Leaf(record.species, None)
+
+
+def index_of(records: Iterable[PhotoRecord], declared: Iterable[Leaf] = ()) -> PhotoIndex:
+    """An index whose taxonomy is made of the records' labels and of classes ``declared`` without a photo."""
+    records = tuple(records)
+    pairs = {*declared, *(record.label for record in records)}
+    try:
+        return PhotoIndex(Taxonomy.from_pairs(pairs), records)
+    except ValueError as error:  # pydantic's, whose text says which name
+        raise DataError(f"names that cannot be used: {error}") from None

@@ -1,0 +1,78 @@
+"""Draw train, val and test: stratified, seeded, and the same whatever the order of the files."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import PurePath
+
+from hierpets.data.records import PhotoIndex, PhotoRecord
+from hierpets.errors import DataError
+from hierpets.taxonomy import Leaf
+
+__all__ = ["check_trainable", "split_index"]
+
+
+def split_index(index: PhotoIndex, *, seed: int = 0, val: float = 0.15, test: float = 0.0) -> PhotoIndex:
+    """Give every photo a split. Order and given splits are kept.
+
+    Photos without a split are drawn label by label: ``val`` and ``test`` are shares of each label, rounded, and one
+    photo at least stays in train. A part that the data brings along is not drawn again. Where every photo has its
+    split but none is ``val``, that part is drawn from train.
+    """
+    if not (0 <= val < 1 and 0 <= test < 1 and val + test < 1):
+        raise DataError(f"expected shares val + test below 1, got val={val}, test={test}")
+    given = {record.split for record in index.records}
+    pool = None if None in given else "train"
+    shares = {part: share for part, share in (("val", val), ("test", test)) if part not in given}
+    if pool == "train":
+        shares.pop("test", None)
+    drawn = _draw([r for r in index.records if r.split == pool], shares, seed)
+    return replace(index, records=tuple(replace(r, split=drawn.get(r, r.split or "train")) for r in index.records))
+
+
+def check_trainable(index: PhotoIndex, *, breeds: bool = True) -> None:
+    """Raise :class:`DataError` that names every class without a training photo, or says that there is nothing to learn.
+
+    With ``breeds``, at least one species must have breeds. Photos whose split is not drawn count as training photos.
+    """
+    tree = index.taxonomy
+    train = replace(index, records=tuple(r for r in index.records if r.split in (None, "train")))
+    if breeds and not tree.has_breeds:
+        raise DataError(
+            f"no photo states its breed, only {_listed(tree.species)}; expected SPECIES/BREED/photo.jpg. "
+            "Put these folders into one folder a species, or train with --levels species"
+        )
+    if len(tree.leaves) < 2:
+        raise DataError(f"only one class, {tree.leaves[0]}; expected two at least to tell apart")
+    counts = train.counts()
+    if empty := [str(leaf) for leaf in tree.leaves if not counts[leaf]]:
+        what = "1 class has" if len(empty) == 1 else f"{len(empty)} classes have"
+        raise DataError(f"{what} no training photo: {', '.join(empty)}; add photos of it or take it out of the data")
+
+
+def _draw(records: list[PhotoRecord], shares: dict[str, float], seed: int) -> dict[PhotoRecord, str]:
+    groups: dict[Leaf, list[PhotoRecord]] = defaultdict(list)
+    for record in records:
+        groups[record.label].append(record)
+    drawn: dict[PhotoRecord, str] = {}
+    for group in groups.values():
+        shuffled = iter(sorted(group, key=lambda record: _lot(record, seed)))
+        left = len(group) - 1  # one photo stays in train
+        for part, share in shares.items():
+            take = min(left, math.floor(len(group) * share + 0.5))
+            left -= take
+            drawn.update((next(shuffled), part) for _ in range(take))
+    return drawn
+
+
+def _lot(record: PhotoRecord, seed: int) -> tuple[bytes, str]:
+    """A random sort key of the photo's label and file name: the folder that the data lies in does not matter."""
+    name = f"{seed}/{record.species}/{record.breed or ''}/{PurePath(record.path).name}"
+    return hashlib.blake2b(name.encode(), digest_size=8).digest(), record.path
+
+
+def _listed(names: tuple[str, ...], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

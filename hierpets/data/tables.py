@@ -1,0 +1,119 @@
+"""Photos listed in text: a CSV ``path,species,breed,split``, and the annotation files of Oxford-IIIT Pet."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from hierpets.data.photos import DEMO_PREFIX
+from hierpets.data.records import SPLITS, PhotoRecord
+from hierpets.errors import DataError, did_you_mean
+
+__all__ = ["is_oxford", "read_csv", "read_oxford"]
+
+COLUMNS = ("path", "species", "breed", "split")
+REQUIRED = ("path", "species")
+MOST_PROBLEMS = 20
+OXFORD_SPECIES = {"1": "cat", "2": "dog"}
+
+
+def read_csv(file: Path) -> list[PhotoRecord]:
+    """One photo a line. Paths are relative to the CSV; an empty breed or split is not stated.
+
+    Raises :class:`DataError` with every wrong line, ``FILE:LINE: what``.
+    """
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise DataError(f"{file}: not UTF-8 text; save the table as CSV in UTF-8") from None
+    rows = csv.reader(text.splitlines())
+    header = [cell.strip() for cell in next(rows, [])]
+    _check_header(file, header)
+    records: list[PhotoRecord] = []
+    problems: list[str] = []
+    for row in rows:
+        cells = [cell.strip() for cell in row]
+        if any(cells):
+            record, wrong = _read_row(file, header, cells)
+            records += [record] if record else []
+            problems += [f"{file}:{rows.line_num}: {wrong}"] if wrong else []
+    return _finish(file, records, problems)
+
+
+def is_oxford(root: Path) -> bool:
+    """Whether a folder has the layout of the Oxford-IIIT Pet archives."""
+    return (root / "images").is_dir() and (root / "annotations" / "trainval.txt").is_file()
+
+
+def read_oxford(root: Path) -> list[PhotoRecord]:
+    """``annotations/trainval.txt`` (split not yet drawn) and, where it exists, ``test.txt``.
+
+    A line is ``NAME CLASS SPECIES BREED``; species 1 is a cat, 2 a dog. The breed's name comes from the photo's:
+    ``Egyptian_Mau_12`` is ``egyptian_mau``.
+    """
+    records = list(_read_annotations(root, "trainval.txt", None))
+    if (root / "annotations" / "test.txt").is_file():
+        records += _read_annotations(root, "test.txt", "test")
+    return records
+
+
+def _check_header(file: Path, header: list[str]) -> None:
+    expected = f"expected the columns {','.join(COLUMNS)} (breed and split may be left out)"
+    for column in header:
+        if column not in COLUMNS:
+            raise DataError(f"{file}:1: unknown column {column!r}{did_you_mean(column, COLUMNS)}; {expected}")
+    missing = [column for column in REQUIRED if column not in header]
+    if missing or len(set(header)) < len(header):
+        what = f"no column {' and '.join(missing)}" if missing else "a column stands twice"
+        raise DataError(f"{file}:1: {what}; {expected}")
+
+
+def _read_row(file: Path, header: list[str], cells: list[str]) -> tuple[PhotoRecord | None, str | None]:
+    """The record of a line, or what is wrong with it."""
+    if len(cells) != len(header):
+        return None, f"expected {len(header)} fields, got {len(cells)}"
+    row = dict(zip(header, cells, strict=True))
+    if empty := [column for column in REQUIRED if not row[column]]:
+        return None, f"no {' and '.join(empty)}"
+    split = row.get("split") or None
+    if split is not None and split not in SPLITS:
+        return None, f"unknown split {split!r}{did_you_mean(split, SPLITS)}; known: {', '.join(SPLITS)}"
+    path = row["path"]
+    if not path.startswith(DEMO_PREFIX):
+        path = str(file.parent / path)
+        if not Path(path).is_file():
+            return None, f"no such file: {path}"
+    return PhotoRecord(path, row["species"], row.get("breed") or None, split), None
+
+
+def _read_annotations(root: Path, name: str, split: str | None) -> list[PhotoRecord]:
+    file = root / "annotations" / name
+    records: list[PhotoRecord] = []
+    problems: list[str] = []
+    for number, line in _lines(file):
+        fields = line.split()
+        if len(fields) != 4 or fields[2] not in OXFORD_SPECIES or "_" not in fields[0]:
+            problems.append(f"{file}:{number}: expected NAME CLASS SPECIES BREED with species 1 or 2, got {line!r}")
+            continue
+        photo = root / "images" / f"{fields[0]}.jpg"
+        if not photo.is_file():
+            problems.append(f"{file}:{number}: no such file: {photo}")
+        breed = fields[0].rsplit("_", 1)[0].lower()
+        records.append(PhotoRecord(str(photo), OXFORD_SPECIES[fields[2]], breed, split))
+    return _finish(file, records, problems)
+
+
+def _lines(file: Path) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+        if line.strip() and not line.startswith("#"):
+            yield number, line.strip()
+
+
+def _finish(file: Path, records: list[PhotoRecord], problems: list[str]) -> list[PhotoRecord]:
+    if problems:
+        more = len(problems) - MOST_PROBLEMS
+        raise DataError("\n".join(problems[:MOST_PROBLEMS] + ([f"{file}: and {more} more"] if more > 0 else [])))
+    if not records:
+        raise DataError(f"{file}: lists no photo")
+    return records

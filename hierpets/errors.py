@@ -5,6 +5,7 @@
     ├── DataError        a data set that cannot be trained on or evaluated
     │   └── ImageError   one photo that cannot be read
     ├── RegistryError    registry.yaml is wrong; carries every problem at once
+    │   └── CareError    a file of breeds, ingredients or products beside it is wrong
     ├── PluginError      a plugin cannot be imported, or broke its contract
     ├── BundleError      a bundle is missing, damaged or of another schema
     └── DeviceError      a device or engine that was asked for is not there
@@ -17,6 +18,7 @@ from difflib import get_close_matches
 
 __all__ = [
     "BundleError",
+    "CareError",
     "ConfigError",
     "DataError",
     "DeviceError",
@@ -50,6 +52,10 @@ class RegistryError(HierpetsError):
     def __init__(self, problems: Iterable[str]):
         self.problems = tuple(problems)
         super().__init__("\n".join(self.problems))
+
+
+class CareError(RegistryError):
+    """A file of breeds, ingredients or products is wrong. ``problems`` holds one line for each thing to mend."""
 
 
 class PluginError(HierpetsError):

@@ -18,7 +18,7 @@ is light: it imports neither torch nor anything that decodes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -29,7 +29,7 @@ from hierpets.errors import PluginError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Advice", "Backbone", "Case", "Labels", "PluginError", "Preprocess"]
+__all__ = ["Advice", "Backbone", "Case", "Labels", "Offer", "PluginError", "Preprocess"]
 
 Channels = tuple[float, float, float]
 
@@ -85,23 +85,55 @@ class Labels:
 
 
 @dataclass(frozen=True)
+class Offer:
+    """A product as this pet meets it: three probabilities, and what is written on the bottle.
+
+    ``suits`` is the probability mass of the breeds that the product is made for, ``avoid`` that of the breeds it does a
+    poor job on, ``harm`` the probability that the pet belongs to a species that must never touch it. ``species``,
+    ``coats`` and ``skin`` are what it is made for; empty means all. ``contains`` holds the plain names of its
+    ingredients. A product ``on_request`` is chosen only when a rule asks for it.
+    """
+
+    name: str
+    suits: float
+    avoid: float
+    harm: float
+    species: tuple[str, ...]
+    coats: tuple[str, ...]
+    skin: tuple[str, ...]
+    contains: tuple[str, ...]
+    price: float
+    on_request: bool
+
+
+@dataclass(frozen=True)
 class Case:
     """What a shampoo rule sees: the whole calibrated distribution, never the winner alone.
 
     ``species`` maps a species to its probability, ``breeds`` maps ``(species, breed)`` to its joint probability
-    (``breed`` is None for a species without breeds); both sum to one. ``level`` is the level of the answer.
-    ``coats`` maps a coat type to the probability mass of the breeds that wear it.
+    (``breed`` is None for a species without breeds); both sum to one, given that the pet is of a known species.
+    ``level`` is the level of the answer. ``coats`` maps a coat type to the probability mass of the breeds that wear it,
+    ``skin`` a skin note to that of the breeds prone to it. ``offers`` maps every product's id to its :class:`Offer`.
+    ``novelty`` is the probability of no known species at all, ``unlisted`` that of a breed that is not listed.
     """
 
     species: Mapping[str, float]
     breeds: Mapping[tuple[str, str | None], float]
     level: Literal["breed", "species", "unknown"]
     coats: Mapping[str, float]
+    skin: Mapping[str, float] = field(default_factory=dict)
+    offers: Mapping[str, Offer] = field(default_factory=dict)
+    novelty: float = 0.0
+    unlisted: float = 0.0
 
 
 @dataclass(frozen=True)
 class Advice:
-    """One word of a rule on one product: add ``score`` to it, or ``veto`` it. The highest sum wins; a veto is final."""
+    """One word of a rule on one product, by its id: add ``score`` to it, or ``veto`` it. ``"*"`` means every product.
+
+    A product that suits surely scores 1 before any rule speaks. The highest sum above zero wins; a veto is final. No
+    score brings back what is harmful to a species that the pet may be. ``reason`` is a whole sentence for the owner.
+    """
 
     product: str
     reason: str

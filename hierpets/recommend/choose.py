@@ -1,0 +1,259 @@
+"""Chooses a shampoo by what a wrong one would cost, over the whole distribution, and never a harmful one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, Protocol
+
+import numpy as np
+
+from hierpets.errors import ConfigError, PluginError, did_you_mean
+from hierpets.plugin import Advice, Case, Offer
+from hierpets.recommend import words
+from hierpets.recommend.care import COAT_TYPES, Care, Product
+from hierpets.recommend.fit import Fit, Prospects
+from hierpets.recommend.loading import load_care
+from hierpets.recommend.result import Recommendation, RuledOut, Step
+from hierpets.registry.loading import Registry
+from hierpets.taxonomy import Taxonomy
+
+__all__ = ["DEFAULT_BOUND", "MAX_BOUND", "Level", "Recommender", "Rule"]
+
+DEFAULT_BOUND = 0.001
+"""The probability of a contraindication above which a product is out of the question."""
+
+MAX_BOUND = 0.01
+"""A larger bound would not be a safeguard any more."""
+
+UNLISTED_AT_SPECIES_LEVEL = 0.5
+"""How far the likeliest breeds are distrusted when the breed is not known and the caller does not say."""
+
+# What a shampoo is worth to a pet, in units of one that suits: the rest is wasted, a poor job, or harm.
+SUITS, WASTED, POOR, HARM = 1.0, -0.5, -1.0, -20.0
+
+MAX_SCORE = 1e6
+
+Level = Literal["breed", "species", "unknown"]
+
+
+class Rule(Protocol):
+    """What a shampoo rule must be; a :class:`hierpets.registry.loading.Plugin` is one."""
+
+    @property
+    def name(self) -> str: ...
+
+    def call(self, case: Case, /) -> Iterable[Advice]: ...
+
+
+class Recommender:
+    """Recommends for any number of pets.
+
+    :raises ConfigError: ``bound`` is not within [0, 0.01].
+    """
+
+    def __init__(self, care: Care, rules: Sequence[Rule] = (), *, bound: float = DEFAULT_BOUND) -> None:
+        if not 0 <= bound <= MAX_BOUND:
+            raise ConfigError(f"expected a bound on harm from 0 to {MAX_BOUND}, got {bound}")
+        self.care, self.rules, self.bound = care, tuple(rules), bound
+        self._fit: Fit | None = None
+
+    @classmethod
+    def load(cls, registry: Registry, *, bound: float = DEFAULT_BOUND) -> Recommender:
+        """The rules of a registry, and the care files beside it."""
+        return cls(load_care(registry.path), registry.of_kind("shampoo_rule"), bound=bound)
+
+    def recommend(
+        self,
+        probabilities: np.ndarray,
+        taxonomy: Taxonomy,
+        level: Level,
+        *,
+        novelty: float = 0.0,
+        unlisted: float | None = None,
+    ) -> Recommendation:
+        """Recommend for one pet.
+
+        :param probabilities: float [L], calibrated joint probabilities of the taxonomy's leaves, summing to one.
+        :param level: the level of the answer; at ``"unknown"`` no product is recommended.
+        :param novelty: the probability that the photo shows no species of the taxonomy. What is missing from a sum of
+            one is added to it.
+        :param unlisted: the probability that the breed is not of the taxonomy, given the species. That mass takes the
+            mix of coats of the species. None: 0.5 at ``"species"``, else 0.
+        :raises ValueError: not a distribution over the leaves, or not a probability.
+        :raises PluginError: a rule fails, or speaks of a product that is not in the catalogue.
+        """
+        if unlisted is None:
+            unlisted = UNLISTED_AT_SPECIES_LEVEL if level == "species" else 0.0
+        joint, novelty = _distribution(probabilities, taxonomy, novelty)
+        if not 0 <= unlisted <= 1:
+            raise ValueError(f"expected unlisted to be a probability, got {unlisted}")
+        if self._fit is None or self._fit.taxonomy != taxonomy:
+            self._fit = Fit.of(self.care, taxonomy)
+        prospects = self._fit.prospects(joint, novelty=novelty, unlisted=unlisted)
+        case = self._case(joint, taxonomy, prospects, level=level, novelty=novelty, unlisted=unlisted)
+        return self._conclude(case, self._steps(case))
+
+    def _case(
+        self,
+        joint: np.ndarray,
+        taxonomy: Taxonomy,
+        prospects: Prospects,
+        *,
+        level: Level,
+        novelty: float,
+        unlisted: float,
+    ) -> Case:
+        slices = zip(taxonomy.species, taxonomy.slices, strict=True)
+        return Case(
+            species={name: float(joint[part].sum()) for name, part in slices},
+            breeds={(leaf.species, leaf.breed): float(p) for leaf, p in zip(taxonomy.leaves, joint, strict=True)},
+            level=level,
+            coats=dict(zip(COAT_TYPES, prospects.coats.tolist(), strict=True)),
+            skin=dict(zip(self.care.skin, prospects.skin.tolist(), strict=True)),
+            offers={
+                product.id: _offer(product, self.care, float(suits), avoid=float(avoid), harm=float(harm))
+                for product, suits, avoid, harm in zip(self.care.products.values(), *prospects[:3], strict=True)
+            },
+            novelty=novelty,
+            unlisted=unlisted,
+        )
+
+    def _steps(self, case: Case) -> list[Step]:
+        """Expected value, then the rules in their order, then what no rule can undo."""
+        said: list[tuple[str, tuple[Advice, ...]]] = [("expected_value", tuple(_expected_values(case)))]
+        said += [(rule.name, self._ask(rule, case)) for rule in self.rules]
+        said.append(("contraindications", tuple(self._contraindications(case))))
+        if case.level == "unknown":
+            said.append(("unknown_pet", (Advice("*", words.UNKNOWN_PET, veto=True),)))
+        tally, steps = _Tally(case), []
+        for name, advice in said:
+            tally.hear(advice)
+            steps.append(Step(name, advice, tally.leader()))
+        return steps
+
+    def _ask(self, rule: Rule, case: Case) -> tuple[Advice, ...]:
+        advice = tuple(rule.call(case))
+        for word in advice:
+            if word.product != "*" and word.product not in case.offers:
+                hint = did_you_mean(word.product, case.offers) or "; put it into products.yaml"
+                raise PluginError(f"shampoo_rule {rule.name!r} speaks of an unknown product {word.product!r}{hint}")
+            if not abs(word.score) <= MAX_SCORE:  # also when it is not a number
+                raise PluginError(f"shampoo_rule {rule.name!r}: expected a score within 1e6 of 0, got {word.score}")
+        return advice
+
+    def _contraindications(self, case: Case) -> Iterable[Advice]:
+        for product, offer in case.offers.items():
+            if offer.harm > self.bound:
+                why = words.contraindication(case, self.care.hazards[product], self.care.species, bound=self.bound)
+                yield Advice(product, why, veto=True)
+
+    def _conclude(self, case: Case, steps: list[Step]) -> Recommendation:
+        chosen, (rule, because) = steps[-1].leader, _speaker(steps)
+        product = self.care.products[chosen] if chosen else None
+        ruled_out, worth = _ruled_out(case, steps)
+        if product is None:
+            reason = because or words.nothing(case)
+        else:
+            better = (one for one in ruled_out if worth[one.product] > worth[product.id])
+            missed = next((f"{one.name} is ruled out: {one.reason}" for one in better), "")
+            reason = words.reason(case, self.care, product, because=because, missed=missed)
+        return Recommendation(
+            product=product,
+            reason=reason,
+            rule=rule,
+            confidence=case.offers[chosen].suits if chosen else 0.0,
+            coats={coat: share for coat, share in case.coats.items() if share > 0},
+            ruled_out=ruled_out,
+            steps=tuple(steps),
+            currency=self.care.currency,
+        )
+
+
+class _Tally:
+    """Scores and vetoes so far."""
+
+    def __init__(self, case: Case) -> None:
+        self._offers = case.offers
+        self.scores = dict.fromkeys(case.offers, 0.0)
+        self.vetoes: dict[str, str] = {}
+
+    def hear(self, advice: Iterable[Advice]) -> None:
+        for word in advice:
+            for product in self.scores if word.product == "*" else (word.product,):
+                self.scores[product] += word.score
+                if word.veto:
+                    self.vetoes.setdefault(product, word.reason)
+
+    def leader(self) -> str | None:
+        """The best score above zero; of equal ones the safest, then the cheapest."""
+        open_to = [p for p, score in self.scores.items() if score > 0 and p not in self.vetoes]
+        return min(open_to, key=self._rank) if open_to else None
+
+    def _rank(self, product: str) -> tuple[float, float, float, str]:
+        offer = self._offers[product]
+        # Scores that differ in the last digit of a float are equal.
+        return -round(self.scores[product], 9), offer.harm, offer.price, product
+
+
+def _distribution(probabilities: np.ndarray, taxonomy: Taxonomy, novelty: float) -> tuple[np.ndarray, float]:
+    """The joint distribution given a known species, float64 [L], and the probability of none."""
+    joint = np.asarray(probabilities, dtype=np.float64)
+    if joint.shape != (len(taxonomy.leaves),):
+        raise ValueError(f"expected probabilities of {len(taxonomy.leaves)} leaves, got shape {joint.shape}")
+    total = float(joint.sum())
+    if not (np.isfinite(joint).all() and (joint >= 0).all() and abs(total - 1) <= 1e-3):
+        raise ValueError(f"expected probabilities from 0 up that sum to 1, got {joint.min()} and up, with sum {total}")
+    if not 0 <= novelty <= 1:
+        raise ValueError(f"expected novelty to be a probability, got {novelty}")
+    return joint / total, 1.0 - (1.0 - novelty) * min(total, 1.0)
+
+
+def _offer(product: Product, care: Care, suits: float, *, avoid: float, harm: float) -> Offer:
+    return Offer(
+        name=product.name,
+        suits=suits,
+        avoid=avoid,
+        harm=harm,
+        species=product.suits.species,
+        coats=product.suits.coats,
+        skin=product.suits.skin,
+        contains=tuple(care.ingredient_names[name] for name in product.contains),
+        price=product.price,
+        on_request=product.on_request,
+    )
+
+
+def _expected_values(case: Case) -> Iterable[Advice]:
+    for product, offer in case.offers.items():
+        wasted = max(0.0, 1.0 - offer.suits - offer.avoid - offer.harm)
+        value = SUITS * offer.suits + WASTED * wasted + POOR * offer.avoid
+        shares = words.percent(offer.suits), words.percent(offer.avoid), words.percent(offer.harm)
+        said = "suits {}, poor for {}, harm {}".format(*shares)
+        yield Advice(product, said, score=(min(value, 0.0) if offer.on_request else value) + HARM * offer.harm)
+
+
+def _speaker(steps: list[Step]) -> tuple[str, str]:
+    """The rule that decided, and its reason: what spoke most for the winner, else what left it in front."""
+    first, final = steps[0], steps[-1]
+    if final.leader is not None:
+        spoken_for = [(step, a) for step in steps[1:] for a in step.advice if a.product in (final.leader, "*")]
+        step, advice = max(spoken_for, key=lambda said: said[1].score, default=(first, None))
+        if advice is not None and advice.score > 0:
+            return step.rule, advice.reason
+    last = len(steps) - 1
+    while last > 0 and steps[last - 1].leader == final.leader:
+        last -= 1
+    return steps[last].rule, next((a.reason for a in steps[last].advice if a.veto and a.product == "*"), "")
+
+
+def _ruled_out(case: Case, steps: list[Step]) -> tuple[tuple[RuledOut, ...], dict[str, float]]:
+    """Products that a veto of their own took away and that were worth having, the best first; and what each was worth.
+
+    Worth is the score without the harm: what the product would have done for a pet that it cannot hurt.
+    """
+    tally = _Tally(case)
+    for step in steps:
+        tally.hear(a for a in step.advice if not (a.veto and a.product == "*"))
+    worth = {product: tally.scores[product] - HARM * offer.harm for product, offer in case.offers.items()}
+    wanted = sorted((p for p in tally.vetoes if worth[p] > 1e-9), key=lambda p: -worth[p])
+    return tuple(RuledOut(p, case.offers[p].name, tally.vetoes[p]) for p in wanted), worth

@@ -1,0 +1,145 @@
+"""Finds, reads and joins breeds.yaml, ingredients.yaml and products.yaml; every problem is reported at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from hierpets.errors import CareError, did_you_mean
+from hierpets.recommend.care import BreedsFile, Care, Ingredient, IngredientsFile, Product, ProductsFile, SpeciesCare
+from hierpets.recommend.documents import CareFile, read_care_file
+from hierpets.registry.loading import bundled_registry, find_registry
+
+__all__ = ["CareFiles", "load_care", "read_care_files"]
+
+FOLDER = Path("plugins") / "shampoo"
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class CareFiles:
+    """The knowledge and the files it came from; of two files that say a thing, the later one counts."""
+
+    care: Care
+    breeds: tuple[CareFile[BreedsFile], ...]
+    ingredients: tuple[CareFile[IngredientsFile], ...]
+    products: CareFile[ProductsFile]
+
+    def at_product(self, product: Product, *location: str | int) -> str:
+        """``file:line: location`` of a product, or of one of its keys."""
+        return self.products.at("products", self.products.content.products.index(product), *location)
+
+
+def load_care(registry: str | Path | None = None) -> Care:
+    """The knowledge that goes with a registry: see :func:`read_care_files`."""
+    return read_care_files(registry).care
+
+
+def read_care_files(registry: str | Path | None = None) -> CareFiles:
+    """Read the care files in ``plugins/shampoo/`` beside the registry that ``find_registry`` finds.
+
+    A user's breeds.yaml and ingredients.yaml add to the built-in ones (an entry of the same name is replaced, save
+    that no species can be taken off ``not_for``); a user's products.yaml takes the place of the built-in one. A file
+    that is not there is the built-in one. Raises :class:`CareError` with every problem at once.
+    """
+    builtin, own = bundled_registry().parent / FOLDER, find_registry(registry).parent / FOLDER
+    folders = [builtin] if own.resolve() == builtin.resolve() else [builtin, own]
+    problems: list[str] = []
+    breeds = _read(folders, "breeds.yaml", BreedsFile, problems)
+    ingredients = _read(folders, "ingredients.yaml", IngredientsFile, problems)
+    products = _read(folders, "products.yaml", ProductsFile, problems)
+    if not problems:
+        files = CareFiles(_join(breeds, ingredients, products[-1].content), breeds, ingredients, products[-1])
+        problems = list(_contradictions(files))
+    if problems:
+        raise CareError(problems)
+    return files
+
+
+def _read(folders: Iterable[Path], name: str, model: type[M], problems: list[str]) -> tuple[CareFile[M], ...]:
+    found = []
+    for path in (folder / name for folder in folders):
+        if path.is_file():
+            try:
+                found.append(read_care_file(path, model))
+            except CareError as error:
+                problems += error.problems
+    return tuple(found)
+
+
+def _join(
+    breeds: Iterable[CareFile[BreedsFile]], ingredients: Iterable[CareFile[IngredientsFile]], shelf: ProductsFile
+) -> Care:
+    species: dict[str, SpeciesCare] = {}
+    for name, own in (item for file in breeds for item in file.content.species.items()):
+        species[name] = _laid_over(species[name], own) if name in species else own
+    table: dict[str, Ingredient] = {}
+    for name, one in (item for file in ingredients for item in file.content.ingredients.items()):
+        table[name] = _added_to(table[name], one) if name in table else one
+    return Care(
+        species=species,
+        skin={name: note for file in breeds for name, note in file.content.skin.items()},
+        ingredients=table,
+        products={product.id: product for product in shelf.products},
+        brand=shelf.brand,
+        currency=shelf.currency,
+    )
+
+
+def _laid_over(known: SpeciesCare, own: SpeciesCare) -> SpeciesCare:
+    said = {key: getattr(own, key) for key in own.model_fields_set}
+    return known.model_copy(update={**said, "breeds": {**known.breeds, **own.breeds}})
+
+
+def _added_to(known: Ingredient, own: Ingredient) -> Ingredient:
+    return Ingredient(
+        aliases=tuple(dict.fromkeys((*known.aliases, *own.aliases))),
+        not_for={**own.not_for, **known.not_for},
+        sources=tuple(dict.fromkeys((*known.sources, *own.sources))),
+    )
+
+
+def _contradictions(files: CareFiles) -> Iterator[str]:
+    """Names that nothing defines, and names that mean two things."""
+    care = files.care
+    for file in files.breeds:
+        for name, one in file.content.species.items():
+            yield from _unknown(file, ("species", name, "skin"), one.skin, care.skin)
+            for breed, own in one.breeds.items():
+                yield from _unknown(file, ("species", name, "breeds", breed, "skin"), own.skin, care.skin)
+    for table in files.ingredients:
+        for name, ingredient in table.content.ingredients.items():
+            here = ("ingredients", name)
+            yield from _unknown(table, (*here, "not_for"), ingredient.not_for, care.species)
+            # Else a user's harmless "melaleuca_oil" would hide that it is tea tree oil.
+            owners = [other for other, it in care.ingredients.items() if name in it.aliases and other != name]
+            yield from (f"{table.at(*here)}: is an alias of {owner!r}; use that name" for owner in owners)
+    seen: set[str] = set()
+    for index, product in enumerate(files.products.content.products):
+        if product.id in seen:
+            yield f"{files.products.at('products', index, 'id')}: {product.id!r} is used twice"
+        seen.add(product.id)
+        yield from _unknown_in_product(files.products, index, product, care)
+
+
+def _unknown_in_product(file: CareFile[ProductsFile], index: int, product: Product, care: Care) -> Iterator[str]:
+    here = ("products", index)
+    for key, traits in (("suits", product.suits), ("avoid", product.avoid)):
+        yield from _unknown(file, (*here, key, "species"), traits.species, care.species)
+        yield from _unknown(file, (*here, key, "skin"), traits.skin, care.skin)
+    yield from _unknown(file, (*here, "contraindicated_species"), product.contraindicated_species, care.species)
+    yield from _unknown(file, (*here, "contains"), product.contains, care.ingredient_names)
+
+
+def _unknown(
+    file: CareFile[Any], location: tuple[str | int, ...], names: Iterable[str], known: Mapping[str, Any]
+) -> Iterator[str]:
+    for name in names:
+        if name not in known:
+            hint = did_you_mean(name, known) or f"; known: {', '.join(known)}"
+            yield f"{file.at(*location)}: unknown name {name!r}{hint}"

@@ -1,0 +1,129 @@
+"""The sentences of a recommendation, in plain English."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from hierpets.plugin import Case
+from hierpets.recommend.care import COAT_TYPES, Care, Product
+
+__all__ = ["UNKNOWN_PET", "contraindication", "nothing", "percent", "reason"]
+
+UNKNOWN_PET = "We do not know this animal well enough to put a shampoo on it; a groomer or a vet who can see it will."
+
+GENERAL = "It suits every coat, and no one coat is likely enough for a special one."
+
+CERTAIN = 0.995
+COMMON = 2 / 3
+"""The share of the likely breeds from which a skin note is worth a word."""
+
+ONE_COAT = 0.85
+"""The share from which one coat is spoken of as the coat."""
+
+
+def percent(p: float) -> str:
+    """``0.0042`` -> ``"0.4 %"``, ``0.41`` -> ``"41 %"``; never 100 %, and 0 % only if it is."""
+    if p > CERTAIN:
+        return "over 99 %"
+    if 0 < p < 0.0005:
+        return "under 0.1 %"
+    return f"{100 * p:.1f} %" if 0 < p < 0.0095 else f"{100 * p:.0f} %"
+
+
+def reason(case: Case, care: Care, product: Product, *, because: str, missed: str) -> str:
+    """Who it is, what it wears, what the product does for that, why this one, and what it is not."""
+    claim = f"{product.name} {product.claim}."
+    sentences = [_who(case, care), _coat(case), claim, because, _fit(case, product, because)]
+    tips = [care.skin[note].tip for note, share in case.skin.items() if share >= COMMON]
+    return " ".join(sentence for sentence in (*sentences, *tips, missed) if sentence)
+
+
+def nothing(case: Case) -> str:
+    """Why there is no product when no rule says it."""
+    species = _likeliest_species(case)
+    if not any(species in offer.species for offer in case.offers.values()):
+        return f"We have no shampoo that is made for {_article(species)} yet."
+    return f"None of our shampoos is a safe and good choice for this {species}."
+
+
+def contraindication(case: Case, hazards: Mapping[str, str], known: Collection[str], *, bound: float) -> str:
+    """Why a product is out of the question: what is in it, and how far the animal at risk is from excluded."""
+    at_risk = max(hazards, key=lambda species: case.species.get(species, 2.0))
+    why = hazards[at_risk]
+    if at_risk not in case.species:
+        return f"{why}, and a {at_risk} is not an animal that this model can tell."
+    p = (1 - case.novelty) * case.species[at_risk]
+    if p > CERTAIN:
+        return f"{why}."
+    if p > bound:
+        return f"{why}, and this may be {_article(at_risk)} ({percent(p)})."
+    strangers = [species for species, share in case.species.items() if species not in known and share > bound]
+    who = f"{_article(strangers[0])}, of which we know too little" if strangers else "an animal that we do not know"
+    return f"{why}, and this may be {who}."
+
+
+def _who(case: Case, care: Care) -> str:
+    (species, breed), p = _ranked(case)[0]
+    if breed is not None and case.level == "species":
+        return _unsure(case, care)
+    if p >= 0.6 or breed is None:
+        sure = "almost surely" if p >= 0.95 else "most likely"
+        name = care.breed_name(species, breed) if breed else species
+        others = [item for item in _ranked(case)[1:] if item[1] >= 0.1]
+        perhaps = f", perhaps {_named(others, care)}" if others else ""
+        return f"This is {sure} {_article(name)} ({percent(p)}){perhaps}."
+    return f"This may be {_named([item for item in _ranked(case) if item[1] >= 0.1] or _ranked(case), care)}."
+
+
+def _unsure(case: Case, care: Care) -> str:
+    species = _likeliest_species(case)
+    likely = [(leaf, p) for leaf, p in _ranked(case) if leaf[0] == species and p >= 0.1]
+    perhaps = f", perhaps {_named(likely, care)}" if likely else ""
+    return f"This is {_article(species)} whose breed we cannot tell{perhaps}."
+
+
+def _named(ranked: Sequence[tuple[tuple[str, str | None], float]], care: Care) -> str:
+    """The first three leaves with their probabilities."""
+    return _either([f"{_article(care.breed_name(s, b) if b else s)} ({percent(p)})" for (s, b), p in ranked[:3]])
+
+
+def _coat(case: Case) -> str:
+    total = sum(case.coats.values())
+    shares = sorted(((share / total, coat) for coat, share in case.coats.items() if share > 0), reverse=True)
+    if not shares:
+        return ""
+    # Said only as far as it is known: one coat for sure, one probably, or several.
+    top, coat = shares[0]
+    if top > CERTAIN:
+        return f"It has {COAT_TYPES[coat]}."
+    if top >= ONE_COAT:
+        return f"It has {COAT_TYPES[coat]} ({percent(top)})."
+    return f"It may have {_either([f'{COAT_TYPES[c]} ({percent(p)})' for p, c in shares[:3] if p >= 0.1])}."
+
+
+def _fit(case: Case, product: Product, because: str) -> str:
+    """How many of the likely breeds it suits, where that is more than the breed is sure, or less than it should be."""
+    suits, (_, top) = case.offers[product.id].suits, _ranked(case)[0]
+    if not (product.suits.coats or product.suits.skin):
+        several = max(case.coats.values()) < ONE_COAT * sum(case.coats.values())
+        return "" if because or not several else GENERAL
+    if case.level == "breed" and suits - top >= 0.05:
+        what = "nearly every breed" if suits > CERTAIN else f"{percent(suits)} of the breeds"
+        return f"It suits {what} that this {_likeliest_species(case)} may be, so little hangs on the exact one."
+    return "" if suits >= 0.95 else f"It suits {percent(suits)} of what this {_likeliest_species(case)} may be."
+
+
+def _ranked(case: Case) -> list[tuple[tuple[str, str | None], float]]:
+    return sorted(case.breeds.items(), key=lambda item: -item[1])
+
+
+def _likeliest_species(case: Case) -> str:
+    return max(case.species, key=lambda species: case.species[species])
+
+
+def _article(name: str) -> str:
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+
+
+def _either(items: Sequence[str]) -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} or {items[-1]}"

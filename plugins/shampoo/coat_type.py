@@ -1,0 +1,17 @@
+"""Prefers a shampoo that is made for the coat over one that suits every coat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hierpets.plugin import Advice, Case
+
+
+def coat_type(case: Case, *, weight: float = 0.25) -> Iterator[Advice]:
+    """Add up to ``weight`` to a product made for certain coats, by the mass of the breeds that it suits.
+
+    A special shampoo then beats a general one when it suits more than about six in seven of the likely breeds.
+    """
+    for product, offer in case.offers.items():
+        if offer.coats and offer.suits > 0:
+            yield Advice(product, "It is made for this kind of coat.", score=weight * offer.suits)

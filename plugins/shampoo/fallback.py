@@ -1,0 +1,26 @@
+"""What to do when only the species is known, or nothing is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hierpets.plugin import Advice, Case
+
+SENTENCE = (
+    "We would rather not guess: this does not look like a pet that we know, and a wrong shampoo can do harm. "
+    "Try a photo that shows the whole animal in good light, or ask a groomer or a vet."
+)
+
+
+def safe_fallback(case: Case, *, weight: float = 0.25, sentence: str = SENTENCE) -> Iterator[Advice]:
+    """Of an unknown animal, veto everything with a kind ``sentence``; of an unsure breed, prefer what suits every coat.
+
+    Up to ``weight`` goes to a product for all coats and skins, by the probability that the breed is not a listed one.
+    """
+    if case.level == "unknown":
+        yield Advice("*", sentence, veto=True)
+    elif case.level == "species":
+        for product, offer in case.offers.items():
+            if not (offer.coats or offer.skin or offer.on_request) and offer.suits > 0:
+                reason = "While the breed is unsure, a shampoo for every coat is the safe choice."
+                yield Advice(product, reason, score=weight * case.unlisted * offer.suits)

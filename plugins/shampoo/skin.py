@@ -1,0 +1,42 @@
+"""Rules for what a breed's skin is prone to. No photo shows a rash: these speak of breeds, not of this one pet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from hierpets.plugin import Advice, Case
+
+IRRITANTS = ("fragrance", "essential_oils", "d_limonene", "tea_tree_oil")
+
+NEEDS = {
+    "oily": (0.45, "It is made for a skin that tends to be oily."),
+    "folds": (0.40, "It is made for a skin with folds."),
+    "hot_spots": (0.30, "It is made for a thick coat that is slow to dry."),
+}
+
+
+def sensitive_skin(
+    case: Case, *, weight: float = 0.2, veto_above: float = 0.2, irritants: tuple[str, ...] = IRRITANTS
+) -> Iterator[Advice]:
+    """Where breeds prone to skin allergy are likely, prefer what is made for them and veto what may irritate.
+
+    Up to ``weight`` goes to a product made for sensitive skin; above a mass of ``veto_above`` whatever contains one of
+    ``irritants`` is out. The weight is below that of the coat: a breed's proneness is not this pet's allergy.
+    """
+    prone = case.skin.get("sensitive", 0.0)
+    for product, offer in case.offers.items():
+        found = [name for name in irritants if name in offer.contains]
+        if found and prone > veto_above:
+            what = found[0].replace("_", " ")
+            yield Advice(product, f"it contains {what}, which may irritate a skin prone to allergy.", veto=True)
+        elif "sensitive" in offer.skin and offer.suits > 0:
+            yield Advice(product, "It is mild enough for a skin prone to allergy.", score=weight * offer.suits)
+
+
+def skin_needs(case: Case, *, weights: Mapping[str, float] | None = None) -> Iterator[Advice]:
+    """Prefer a product made for what the likely breeds' skin is prone to; ``weights`` says how much it counts."""
+    weights = weights or {}
+    for product, offer in case.offers.items():
+        for note, (weight, reason) in NEEDS.items():
+            if note in offer.skin and offer.suits > 0:
+                yield Advice(product, reason, score=weights.get(note, weight) * offer.suits)

@@ -24,6 +24,7 @@ from hierpets.registry.manifest import (
     Examination,
     Kind,
     PluginEntry,
+    Problem,
     examine,
     leading_arguments,
     read_manifest,
@@ -211,16 +212,14 @@ def validate_registry(path: str | Path | None = None, *, imports: bool = False) 
     """Everything wrong with a registry, one line each. A plugin's code is run only with ``imports``."""
     found = find_registry(path)
     examination = examine(found)
-    problems = list(examination.problems)
+    more = [examination.at(("plugins", index, "entry"), why) for index, why in examination.unreadable.items()]
     for index, entry in examination.sound.items():
-        if index in examination.unreadable:
-            problems.append(examination.at(("plugins", index, "entry"), examination.unreadable[index]))
-        elif imports:
-            problems += _import_problems(examination, index, entry)
-    return tuple(problems)
+        if imports and index not in examination.unreadable:
+            more += _import_problems(examination, index, entry)
+    return examination.report(*more)
 
 
-def _import_problems(examination: Examination, index: int, entry: PluginEntry) -> list[str]:
+def _import_problems(examination: Examination, index: int, entry: PluginEntry) -> list[Problem]:
     found = _plugin(entry, examination.path, "user").problems()
     here = ("plugins", index)
     return [examination.at((*here, "options", o) if o else (*here, "entry"), message) for o, message in found]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, get_args
@@ -20,6 +20,7 @@ __all__ = [
     "Kind",
     "Manifest",
     "PluginEntry",
+    "Problem",
     "examine",
     "leading_arguments",
     "read_manifest",
@@ -29,6 +30,9 @@ __all__ = [
 Kind = Literal["backbone", "sampler", "shampoo_rule"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
+Problem = tuple[int, str]
+
+_EMPTY: Problem = (1, "the file is empty; expected 'plugins:' and a list, or 'plugins: []'")
 _ENTRY = re.compile(r"(?P<path>[^:]+\.py):(?P<function>[A-Za-z_]\w*)")
 _LEADING: dict[Kind, tuple[str, ...]] = {"backbone": (), "sampler": ("labels",), "shampoo_rule": ("case",)}
 
@@ -56,7 +60,7 @@ class Manifest(BaseModel):
 
 @dataclass(frozen=True)
 class Examination:
-    """``manifest`` is None when there are ``problems``, one line each.
+    """``manifest`` is None when there are ``problems``: pairs of a line and what is wrong there.
 
     ``sound`` maps the index of each entry without a problem to that entry. ``unreadable`` maps an index to what is
     wrong with the plugin's file: that plugin is broken, the registry is not.
@@ -64,14 +68,17 @@ class Examination:
 
     path: Path
     manifest: Manifest | None = None
-    problems: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
     sound: dict[int, PluginEntry] = field(default_factory=dict)
     unreadable: dict[int, str] = field(default_factory=dict)
     document: Document = field(default_factory=Document)
 
-    def at(self, location: Location, message: str) -> str:
-        """``registry.yaml:LINE: key: message``."""
-        return f"{self.path}:{self.document.line(location)}: {show_location(location)}: {message}"
+    def at(self, location: Location, message: str) -> Problem:
+        return self.document.line(location), f"{show_location(location)}: {message}"
+
+    def report(self, *more: Problem) -> tuple[str, ...]:
+        """All problems and those found later, in the order of lines: ``registry.yaml:LINE: key: message``."""
+        return tuple(f"{self.path}:{line}: {message}" for line, message in sorted({*self.problems, *more}))
 
 
 def leading_arguments(kind: Kind) -> tuple[str, ...]:
@@ -89,7 +96,7 @@ def read_manifest(path: Path) -> Manifest:
     """The manifest, or a :class:`RegistryError` with all that is wrong."""
     examination = examine(path)
     if examination.manifest is None:
-        raise RegistryError(examination.problems)
+        raise RegistryError(examination.report())
     return examination.manifest
 
 
@@ -98,10 +105,9 @@ def examine(path: Path) -> Examination:
     try:
         document = parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        return Examination(path, problems=(f"{path}: cannot be read: {error}",))
+        return Examination(path, problems=((1, f"cannot be read: {error}"),))
     if document.value is None:
-        empty = (1, "the file is empty; expected 'plugins:' and a list, or 'plugins: []'")
-        return Examination(path, problems=_lines(path, document.problems or [empty]), document=document)
+        return Examination(path, problems=document.problems or (_EMPTY,), document=document)
     manifest, problems = _validate(document)
     drafts = list(_drafts(document.value))
     problems += _used_twice(drafts, document)
@@ -113,21 +119,17 @@ def examine(path: Path) -> Examination:
         unreadable.update({draft.index: broken} if broken else {})
         if draft.whole and not found:
             sound[draft.index] = draft.whole
-    return Examination(path, None if problems else manifest, _lines(path, problems), sound, unreadable, document)
+    return Examination(path, None if problems else manifest, tuple(problems), sound, unreadable, document)
 
 
-def _lines(path: Path, problems: Iterable[tuple[int, str]]) -> tuple[str, ...]:
-    return tuple(f"{path}:{line}: {message}" for line, message in sorted(problems))
-
-
-def _validate(document: Document) -> tuple[Manifest | None, list[tuple[int, str]]]:
+def _validate(document: Document) -> tuple[Manifest | None, list[Problem]]:
     try:
         return Manifest.model_validate(document.value), []
     except ValidationError as errors:
         return None, [_explain(dict(error), document) for error in errors.errors(include_url=False)]
 
 
-def _explain(error: dict[str, Any], document: Document) -> tuple[int, str]:
+def _explain(error: dict[str, Any], document: Document) -> Problem:
     """One pydantic error as a line number and one plain sentence."""
     where: Location = error["loc"]
     key, got = str(where[-1]) if where else "", error["input"]
@@ -193,7 +195,7 @@ def _whole(item: dict[Any, Any]) -> PluginEntry | None:
         return None
 
 
-def _used_twice(drafts: list[_Draft], document: Document) -> Iterator[tuple[int, str]]:
+def _used_twice(drafts: list[_Draft], document: Document) -> Iterator[Problem]:
     first: dict[tuple[str, str], int] = {}
     for draft in drafts:
         if draft.name is None or draft.kind is None:

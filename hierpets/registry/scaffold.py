@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import keyword
-import os
 import re
 from pathlib import Path
 
 import yaml
 
 from hierpets.errors import ConfigError, RegistryError
+from hierpets.files import write_text
 from hierpets.registry.document import parse_yaml
 from hierpets.registry.manifest import Kind, read_manifest
 
@@ -53,10 +53,10 @@ from collections.abc import Iterator
 from hierpets.plugin import Advice, Case
 
 
-def {name}(case: Case, coat: str = "long", product: str = "detangling-shampoo") -> Iterator[Advice]:
+def {name}(case: Case, coat: str = "long_silky", product: str = "silk_detangle") -> Iterator[Advice]:
     share = case.coats.get(coat, 0.0)
     if share > 0.5:
-        yield Advice(product, f"{{share:.0%}} of the probability lies on breeds with a {{coat}} coat", score=share)
+        yield Advice(product, f"The coat is probably {{coat.replace('_', ' and ')}} ({{share:.0%}}).", score=share)
 ''',
 }
 
@@ -78,8 +78,8 @@ def create_plugin(kind: Kind, name: str, registry: Path) -> Path:
         raise ConfigError(f"{registry} has a {kind} {name!r} already; choose another name")
     after = _with_entry(before, [f"- name: {name}", f"  kind: {kind}", f"  entry: {entry}:{name}"], registry)
     file.parent.mkdir(parents=True, exist_ok=True)
-    _write_whole(file, _TEMPLATES[kind].format(name=name))
-    _write_whole(registry, after)
+    write_text(file, _TEMPLATES[kind].format(name=name))
+    write_text(registry, after)
     read_manifest(registry)
     return file
 
@@ -117,9 +117,3 @@ def _last_line(node: yaml.Node) -> int:
         return _last_line(last[1] if isinstance(node, yaml.MappingNode) else last)
     mark = node.end_mark
     return int(mark.line) - (mark.column == 0)  # a text block ends where the next line starts
-
-
-def _write_whole(file: Path, text: str) -> None:
-    draft = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(file)

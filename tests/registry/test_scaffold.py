@@ -1,0 +1,120 @@
+"""A new plugin works as it is written, and leaves the rest of registry.yaml alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import yaml
+
+from hierpets.errors import ConfigError, RegistryError
+from hierpets.plugin import Case, Labels
+from hierpets.registry.loading import load_registry, validate_registry
+from hierpets.registry.manifest import KINDS
+from hierpets.registry.scaffold import create_plugin
+
+FIRST = "plugins:\n  - name: a\n    kind: sampler\n    entry: s.py:f\n"
+
+
+@pytest.fixture
+def registry(tmp_path):
+    return tmp_path / "registry.yaml"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_is_valid_and_short(registry, kind):
+    file = create_plugin(kind, "mine", registry)
+    assert validate_registry(registry, imports=True) == ()
+    assert len([line for line in file.read_text().splitlines() if line.strip()]) < 15
+    assert registry.read_text().count("\n") == 4, "plugins: and three lines"
+
+
+def test_the_new_backbone_gives_features(registry):
+    torch = pytest.importorskip("torch")
+    create_plugin("backbone", "mine", registry)
+    backbone = load_registry(registry).get("backbone", "mine").call(width=4)
+    size = backbone.preprocess.size
+    assert backbone.module.eval()(torch.zeros(2, 3, size, size)).shape == (2, backbone.feature_dim)
+
+
+def test_the_new_sampler_draws_rare_species_more_often(registry):
+    create_plugin("sampler", "mine", registry)
+    labels = Labels(np.array([0, 0, 0, 0, 1]), np.array([0, 0, 0, 0, 1]), ("cat", "dog"), ("a", "b"))
+    weights = load_registry(registry).get("sampler", "mine").call(labels)
+    assert weights[4] == pytest.approx(2 * weights[0])
+
+
+def test_the_new_rule_advises_by_coat(registry):
+    create_plugin("shampoo_rule", "mine", registry)
+    rule = load_registry(registry).get("shampoo_rule", "mine")
+    case = Case({"dog": 1.0}, {("dog", "a"): 1.0}, "breed", {"long_silky": 0.8, "curly": 0.2})
+    assert [advice.score for advice in rule.call(case)] == [0.8]
+    assert rule.call(case, coat="curly") == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "plugins: []\n",
+        "plugins: []  # none yet\nbuiltins: false\n",
+        "plugins:\n  []\n",
+        "# mine\n\nplugins:\n- name: a\n  kind: sampler\n  entry: s.py:f\n",
+        "plugins:\n    - name: a\n      kind: sampler\n      entry: s.py:f\n\n# the end\n",
+        FIRST + "    options: {\n      x: 1,\n    }\nbuiltins: false",
+        "plugins:\n  - {name: a, kind: sampler, entry: 's.py:f'}\nbuiltins: true\n",
+        FIRST + "    description: |\n      two\n      lines\nbuiltins: true\n",
+        "plugins:\n  - kind: sampler\n    entry: s.py:f\n    name:\n      a\n",
+    ],
+)
+def test_everything_else_stays(registry, text):
+    registry.with_name("s.py").write_text("def f(labels, x=1): ...\n")
+    registry.write_text(text)
+    create_plugin("sampler", "mine", registry)
+    create_plugin("shampoo_rule", "other", registry)
+    before, after = yaml.safe_load(text), yaml.safe_load(registry.read_text())
+    assert after["plugins"][: len(before["plugins"])] == before["plugins"]
+    assert [p["name"] for p in after["plugins"][-2:]] == ["mine", "other"]
+    assert after.get("builtins") == before.get("builtins")
+    assert [line for line in text.splitlines() if "#" in line and line not in registry.read_text()] in (
+        [],
+        ["plugins: []  # none yet"],
+    )
+    assert validate_registry(registry, imports=True) == ()
+
+
+def test_a_list_in_brackets_is_left_to_the_user(registry):
+    registry.with_name("s.py").write_text("def f(labels): ...\n")
+    text = "plugins: [{name: a, kind: sampler, entry: 's.py:f'}]\n"
+    registry.write_text(text)
+    with pytest.raises(
+        RegistryError, match=r"registry.yaml:1: plugins: add this one by hand: name: mine; kind: sampler"
+    ):
+        create_plugin("sampler", "mine", registry)
+    assert registry.read_text() == text
+    assert not registry.with_name("plugins").exists()
+
+
+def test_nothing_is_overwritten(registry):
+    file = create_plugin("sampler", "mine", registry)
+    before = registry.read_text()
+    with pytest.raises(ConfigError, match="is there already"):
+        create_plugin("sampler", "mine", registry)
+    file.rename(registry.with_name("moved.py"))
+    registry.write_text(before.replace("plugins/samplers/mine.py", "moved.py"))
+    with pytest.raises(ConfigError, match="has a sampler 'mine' already"):
+        create_plugin("sampler", "mine", registry)
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("name", ["", "Mine", "3x", "a-b", "a/b", "../x", "class", "a.b", "a\n"])
+def test_a_name_that_will_not_do(registry, name):
+    with pytest.raises(ConfigError, match="expected a name of a function"):
+        create_plugin("sampler", name, registry)
+    assert not registry.exists()
+
+
+def test_a_wrong_registry_is_not_touched(registry):
+    registry.write_text("plugins: 3\n")
+    with pytest.raises(RegistryError, match="expected a list"):
+        create_plugin("sampler", "mine", registry)
+    assert registry.read_text() == "plugins: 3\n"
+    assert not registry.with_name("plugins").exists()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from hierpets.errors import ImageError
 
-__all__ = ["exif_orientation", "picture_size", "sniff", "whole_png"]
+__all__ = ["exif_orientation", "is_progressive", "picture_size", "sniff", "whole_png"]
 
 MAGIC = {
     b"\xff\xd8\xff": "JPEG",
@@ -38,6 +38,7 @@ STRANGERS = (
 )
 HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 AVIF_BRANDS = {b"avif", b"avis"}
+PROGRESSIVE_MARKERS = {0xC2, 0xC6, 0xCA, 0xCE}
 SOF_MARKERS = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start of frame, any coding; not DHT, JPG, DAC
 
 
@@ -73,6 +74,11 @@ def exif_orientation(exif: bytes) -> int:
     except (struct.error, ValueError):
         return 1
     return value if 1 <= value <= 8 else 1
+
+
+def is_progressive(jpeg: bytes) -> bool:
+    """Whether a JPEG stores the whole picture again and again, each time finer."""
+    return _jpeg_frame(jpeg)[0] in PROGRESSIVE_MARKERS
 
 
 def whole_png(data: bytes) -> str | None:
@@ -115,6 +121,11 @@ def _describe(data: bytes) -> str:
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int]:
+    return _jpeg_frame(data)[1:]
+
+
+def _jpeg_frame(data: bytes) -> tuple[int, int, int]:
+    """The start-of-frame marker, the width and the height."""
     at = 2
     while at < len(data):
         if data[at] != 0xFF:  # encoders may pad between segments
@@ -126,7 +137,7 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
             continue
         if marker in SOF_MARKERS:
             height, width = struct.unpack_from(">HH", data, at + 5)
-            return width, height
+            return marker, width, height
         (length,) = struct.unpack_from(">H", data, at + 2)
         at += 2 + length
     raise ValueError("no start of frame")

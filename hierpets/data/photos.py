@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from hierpets.data.formats import exif_orientation, picture_size, sniff, whole_png
+from hierpets.data.formats import exif_orientation, is_progressive, picture_size, sniff, whole_png
 from hierpets.errors import ImageError
 
 __all__ = ["DEMO_PREFIX", "Limits", "Source", "photo_size", "read_photo"]
@@ -153,16 +153,18 @@ def _imdecode(data: bytes, flags: int) -> np.ndarray | None:
 
 def _decode_jpeg(data: bytes, shorter: int, target: int | None) -> np.ndarray:
     flags = next((flag for n, flag in REDUCED if target and shorter // n >= target), cv2.IMREAD_COLOR_RGB)
-    photo = _imdecode(data, flags)
-    if photo is not None:
-        return photo
+    whole = data.rstrip(b"\0")  # a download that broke off may be filled up with zeros, which decode as picture
+    if len(whole) == len(data) or whole.endswith(JPEG_END):
+        photo = _imdecode(data, flags)
+        if photo is not None:
+            return photo
     # cv2 refuses a JPEG without its end marker. A file that lost only its last bytes still holds the whole picture.
-    mended = data.rstrip(b"\0") + JPEG_END
+    mended = whole + JPEG_END
     photo = _imdecode(mended, flags)
     if photo is None:
-        raise ImageError("damaged JPEG: it cannot be decoded")
-    if _bottom_is_missing(mended):
-        raise ImageError(f"truncated JPEG: the file ends after {len(data):,} bytes, before the picture does")
+        raise ImageError("truncated or damaged JPEG: it cannot be decoded")
+    if is_progressive(data) or _bottom_is_missing(mended):
+        raise ImageError(f"truncated JPEG: the file ends after {len(whole):,} bytes, before the picture does")
     return photo
 
 

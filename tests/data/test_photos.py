@@ -1,0 +1,329 @@
+"""Every format decodes to the pixels Pillow sees; what cannot be read says why. Pictures are written by Pillow."""
+
+from __future__ import annotations
+
+import io
+import struct
+import sys
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageOps
+
+from hierpets.data.formats import picture_size, sniff
+from hierpets.data.photos import Limits, photo_size, read_photo
+from hierpets.errors import ImageError
+
+RNG = np.random.default_rng(0)
+W, H = 90, 60
+
+
+def scene(width: int = W, height: int = H) -> np.ndarray:
+    """A smooth picture no turn of which equals another."""
+    x, y = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
+    return np.stack([255 * x, 255 * y, 255 * (1 - x) * y], -1).round().astype(np.uint8)
+
+
+def encode(image: Image.Image, kind: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def with_alpha(alpha: np.ndarray) -> Image.Image:
+    return Image.merge("RGBA", [*Image.fromarray(scene()).split(), Image.fromarray(alpha)])
+
+
+def difference(a: np.ndarray, b: np.ndarray) -> float:
+    assert a.shape == b.shape
+    return float(np.abs(a.astype(int) - b).mean())
+
+
+PICTURE = Image.fromarray(scene())
+JPEG = encode(PICTURE, "JPEG", quality=95)
+PNG = encode(PICTURE, "PNG")
+
+SIXTEEN = scene().astype(np.uint16) * 257
+CASES = {
+    "jpeg": (JPEG, "JPEG"),
+    "progressive jpeg": (encode(PICTURE, "JPEG", quality=95, progressive=True), "JPEG"),
+    "grey jpeg": (encode(PICTURE.convert("L"), "JPEG", quality=95), "JPEG"),
+    "cmyk jpeg": (encode(PICTURE.convert("CMYK"), "JPEG", quality=95), "JPEG"),
+    "png": (PNG, "PNG"),
+    "grey png": (encode(PICTURE.convert("L"), "PNG"), "PNG"),
+    "palette png": (encode(PICTURE.convert("P"), "PNG"), "PNG"),
+    "bilevel png": (encode(PICTURE.convert("1"), "PNG"), "PNG"),
+    "gif": (encode(PICTURE.convert("P"), "GIF"), "GIF"),
+    "webp": (encode(PICTURE, "WEBP", lossless=True), "WebP"),
+    "lossy webp": (encode(PICTURE, "WEBP", quality=95), "WebP"),
+    "bmp": (encode(PICTURE, "BMP"), "BMP"),
+    "palette bmp": (encode(PICTURE.convert("P"), "BMP"), "BMP"),
+    "tiff": (encode(PICTURE, "TIFF"), "TIFF"),
+    "lzw tiff": (encode(PICTURE, "TIFF", compression="tiff_lzw"), "TIFF"),
+    "cmyk tiff": (encode(PICTURE.convert("CMYK"), "TIFF"), "TIFF"),
+    "grey tiff": (encode(PICTURE.convert("L"), "TIFF"), "TIFF"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_formats_decode_to_what_pillow_sees(name):
+    data, kind = CASES[name]
+    assert sniff(data) == kind
+    assert picture_size(data, kind) == (W, H)
+    photo = read_photo(data)
+    assert photo.dtype == np.uint8
+    assert photo.flags.c_contiguous
+    assert difference(photo, np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))) < 2.0
+
+
+def test_animations_give_their_first_frame():
+    other = ImageOps.mirror(PICTURE)
+    for kind in ("GIF", "WEBP"):
+        data = encode(PICTURE.convert("P") if kind == "GIF" else PICTURE, kind, save_all=True, append_images=[other])
+        assert difference(read_photo(data), scene()) < 20 < difference(read_photo(data), np.asarray(other))
+
+
+@pytest.mark.parametrize("colour", [True, False])
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+def test_sixteen_bits_become_eight(colour, suffix):
+    pixels = SIXTEEN[..., ::-1] if colour else SIXTEEN[..., 0]
+    photo = read_photo(cv2.imencode(suffix, pixels)[1].tobytes())
+    expected = scene() if colour else np.repeat(scene()[..., :1], 3, axis=2)
+    np.testing.assert_array_equal(photo, expected)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
+def test_transparency_is_laid_on_white(kind):
+    alpha = np.linspace(0, 255, W * H).astype(np.uint8).reshape(H, W)
+    options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
+    photo = read_photo(encode(with_alpha(alpha), kind, **options))
+    share = alpha[..., None] / 255
+    assert np.abs(photo - (scene() * share + 255 * (1 - share))).max() <= 2
+
+
+def test_transparency_of_grey_palette_and_sixteen_bits():
+    half = Image.fromarray(np.full((H, W), 128, np.uint8))
+    grey = read_photo(encode(Image.merge("LA", [PICTURE.convert("L"), half]), "PNG"))
+    assert difference(grey, np.asarray(PICTURE.convert("L"))[..., None].repeat(3, 2) / 2 + 127) < 2
+    palette = Image.fromarray(np.zeros((4, 4), np.uint8), "L").convert("P")
+    assert read_photo(encode(palette, "PNG", transparency=0)).min() == 255
+    deep = np.dstack([SIXTEEN[..., ::-1], np.full((H, W), 32896, np.uint16)])
+    photo = read_photo(cv2.imencode(".png", deep)[1].tobytes())
+    assert np.abs(photo - (scene() * (128 / 255) + 127)).max() <= 2
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "RGBA PNG", "RGBA WEBP"])
+def test_exif_orientation_is_applied(kind, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture = with_alpha(np.full((H, W), 255, np.uint8)) if kind.startswith("RGBA") else PICTURE
+    data = encode(picture, kind.split()[-1], exif=exif, **({"lossless": True} if "WEBP" in kind else {}))
+    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+    assert difference(read_photo(data), np.asarray(upright)) < 1
+    assert photo_size(data) == (W, H), "as stored, not as turned"
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize(("target", "reduction"), [(None, 1), (301, 1), (300, 2), (151, 2), (150, 4), (75, 8), (10, 8)])
+def test_jpeg_takes_the_largest_reduction_that_suffices(target, reduction, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encode(Image.fromarray(scene(800, 600)), "JPEG", exif=exif)
+    photo = read_photo(data, shorter_side=target)
+    assert min(photo.shape[:2]) == 600 // reduction
+    assert (photo.shape[0] > photo.shape[1]) == (orientation == 6)
+
+
+@pytest.mark.parametrize("target", [40, 90, 180])
+def test_a_reduced_decode_shows_the_same_photo(target):
+    blurred = cv2.GaussianBlur(RNG.integers(0, 256, (600, 800, 3)).astype(np.uint8), (0, 0), 5)
+    data = encode(Image.fromarray(cv2.convertScaleAbs(blurred, alpha=4, beta=-380)), "JPEG", quality=90)
+    full, reduced = read_photo(data), read_photo(data, shorter_side=target)
+    assert reduced.shape[0] < full.shape[0]
+    same = cv2.resize(full, reduced.shape[1::-1], interpolation=cv2.INTER_AREA)
+    assert difference(reduced, same) < 2.5
+
+
+def test_the_name_does_not_matter(tmp_path):
+    file = tmp_path / "photo.jpg"
+    file.write_bytes(PNG)
+    np.testing.assert_array_equal(read_photo(file), scene())
+    np.testing.assert_array_equal(read_photo(str(file)), read_photo(PNG))
+
+
+def test_arrays_pass_through():
+    np.testing.assert_array_equal(read_photo(scene()), scene())
+    assert read_photo(scene()[..., 0]).shape == (H, W, 3)
+    for wrong in (scene().astype(np.float32), scene()[..., :2], np.zeros((0, 4, 3), np.uint8), np.zeros(4, np.uint8)):
+        with pytest.raises(ImageError, match="expected an array uint8"):
+            read_photo(wrong)
+
+
+NOT_PICTURES = {
+    b"<!DOCTYPE html><html>": "it is an HTML page",
+    b"\n <html><body>": "it is an HTML page",
+    b"<svg xmlns=": "SVG",
+    b"%PDF-1.7 ": "it is a PDF document",
+    b"\x00\x00\x00\x20ftypisom\x00\x00\x02\x00isomiso2": "MP4 or QuickTime video",
+    b"\x1aE\xdf\xa3\x9f": "WebM video",
+    b"RIFF\x00\x00\x00\x00AVI LIST": "AVI video",
+    b"PK\x03\x04": "ZIP",
+    b"version https://git-lfs.github.com/spec/v1": "Git LFS",
+    b"\xff\x0a\x00": "JPEG XL",
+    b"hello world, this is text": "it starts with b'hello world,'",
+    b"\xff": "it starts with",
+}
+
+
+@pytest.mark.parametrize("data", NOT_PICTURES)
+def test_what_is_no_picture_is_named(data, tmp_path):
+    file = tmp_path / "cat.jpg"
+    file.write_bytes(data)
+    with pytest.raises(ImageError, match=NOT_PICTURES[data]) as caught:
+        read_photo(file)
+    assert str(caught.value).startswith(str(file))
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_folder_empty_and_odd_paths(tmp_path):
+    (tmp_path / "empty.jpg").touch()
+    for path, message in [
+        (tmp_path / "none.jpg", "no such file"),
+        (tmp_path, "is a folder"),
+        (tmp_path / "empty.jpg", "empty"),
+        ("a\0b.jpg", "cannot be read"),
+        ("/dev/zero", "not a regular file"),
+    ]:
+        with pytest.raises(ImageError, match=message):
+            read_photo(path)
+    with pytest.raises(ImageError, match="the photo: the file is empty"):
+        read_photo(b"")
+
+
+@pytest.mark.parametrize("name", [n for n in CASES if n != "gif"])
+@pytest.mark.parametrize("share", [0.3, 0.6])
+def test_truncated_files_are_refused(name, share):
+    data, _ = CASES[name]
+    with pytest.raises(ImageError, match="truncated|damaged"):
+        read_photo(data[: int(len(data) * share)])
+
+
+@pytest.mark.parametrize("padding", [b"", bytes(5000)])
+def test_a_half_downloaded_jpeg_is_no_half_grey_photo(padding):
+    noisy = Image.fromarray(RNG.integers(0, 256, (300, 400, 3)).astype(np.uint8))
+    data = encode(noisy, "JPEG")
+    for share in (0.2, 0.5, 0.9):
+        with pytest.raises(ImageError, match="truncated JPEG"):
+            read_photo(data[: int(len(data) * share)] + padding)
+
+
+def test_a_jpeg_that_lost_only_its_last_bytes_is_read():
+    noisy = Image.fromarray(RNG.integers(0, 256, (300, 400, 3)).astype(np.uint8))
+    data = encode(noisy, "JPEG")
+    for lost in (1, 2, 12):
+        photo = read_photo(data[:-lost])
+        assert difference(photo[:-16], read_photo(data)[:-16]) == 0
+
+
+def test_bytes_after_the_end_do_no_harm():
+    for data in (JPEG, PNG):
+        np.testing.assert_array_equal(read_photo(data + b"\0" * 100 + b"trailer"), read_photo(data))
+
+
+def test_a_damaged_png_is_refused(capfd):
+    broken = bytearray(PNG)
+    broken[len(PNG) // 2] ^= 0xFF
+    with pytest.raises(ImageError, match="damaged PNG"):
+        read_photo(bytes(broken))
+    with pytest.raises(ImageError, match="truncated PNG"):
+        read_photo(PNG[:-8])
+    assert capfd.readouterr().err == "", "libpng must not write to the terminal"
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A tiny PNG that claims to be huge."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+
+
+def test_limits_are_checked_before_decoding(tmp_path):
+    with pytest.raises(ImageError, match=r"60000 x 50000 pixels \(3000.0 MP\), more than the limit of 200.0 MP"):
+        read_photo(bomb(60_000, 50_000))
+    with pytest.raises(ImageError, match="more than the limit"):
+        read_photo(JPEG, limits=Limits(max_pixels=W * H - 1))
+    assert read_photo(JPEG, limits=Limits(max_pixels=W * H)).shape == (H, W, 3)
+    file = tmp_path / "large.jpg"
+    file.write_bytes(JPEG)
+    for source in (JPEG, file):
+        with pytest.raises(ImageError, match="MB, more than the limit"):
+            read_photo(source, limits=Limits(max_bytes=len(JPEG) - 1))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF"])
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_noise_gives_a_photo_or_an_image_error(kind, data):
+    broken = bytearray(encode(PICTURE.convert("P") if kind == "GIF" else PICTURE, kind))
+    for _ in range(data.draw(st.integers(1, 6))):
+        broken[data.draw(st.integers(0, len(broken) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        photo = read_photo(bytes(broken), limits=Limits(max_pixels=1_000_000))
+    except ImageError as error:
+        assert "\n" not in str(error)
+    else:
+        assert photo.dtype == np.uint8
+        assert photo.ndim == 3
+        assert photo.shape[2] == 3
+
+
+def heic(image: Image.Image) -> bytes:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(image).save(buffer, quality=95)
+    return buffer.getvalue()
+
+
+def test_heic_is_read_with_its_extra():
+    data = heic(Image.fromarray(scene(128, 64)))
+    assert sniff(data) == "HEIC"
+    assert photo_size(data) == (128, 64)
+    assert difference(read_photo(data), scene(128, 64)) < 4
+    clear = read_photo(heic(with_alpha(np.zeros((H, W), np.uint8))))
+    assert clear.min() > 250
+    with pytest.raises(ImageError, match="damaged HEIC"):
+        read_photo(data[: len(data) // 2])
+
+
+def test_heic_without_its_extra_names_it(monkeypatch):
+    data = heic(PICTURE)
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(ImageError, match=r"pip install 'hierpets\[heic\]'"):
+        read_photo(data)
+
+
+def test_avif_is_read():
+    data = encode(PICTURE, "AVIF", quality=95)
+    assert photo_size(data) == (W, H)
+    assert difference(read_photo(data), scene()) < 4
+
+
+@pytest.mark.data
+def test_real_photos_all_decode(data_dir):
+    files = sorted(data_dir.glob("pets/*/*/*.jpg"))[::23]
+    for file in files:
+        photo = read_photo(file, shorter_side=224)
+        width, height = photo_size(file)
+        assert photo.shape[:2] == (height, width)
+
+
+@pytest.mark.data
+def test_real_png_under_a_jpg_name(data_dir):
+    file = data_dir / "pets/cat/egyptian_mau/Egyptian_Mau_186.jpg"
+    assert file.read_bytes().startswith(b"\x89PNG")
+    expected = np.asarray(Image.open(file).convert("RGB"))
+    np.testing.assert_array_equal(read_photo(file), expected)

@@ -209,7 +209,7 @@ def test_missing_folder_empty_and_odd_paths(tmp_path):
 @pytest.mark.parametrize("share", [0.3, 0.6])
 def test_truncated_files_are_refused(name, share):
     data, _ = CASES[name]
-    with pytest.raises(ImageError, match="truncated|damaged"):
+    with pytest.raises(ImageError, match=r"truncated|damaged"):
         read_photo(data[: int(len(data) * share)])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def read_csv(file: Path) -> list[PhotoRecord]:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise DataError(f"{file}: not UTF-8 text; save the table as CSV in UTF-8") from None
-    rows = csv.reader(text.splitlines())
+    rows = csv.reader(io.StringIO(text, newline=""))
     header = [cell.strip() for cell in next(rows, [])]
     _check_header(file, header)
     records: list[PhotoRecord] = []
@@ -60,6 +61,8 @@ def read_oxford(root: Path) -> list[PhotoRecord]:
 
 def _check_header(file: Path, header: list[str]) -> None:
     expected = f"expected the columns {','.join(COLUMNS)} (breed and split may be left out)"
+    if len(header) == 1 and (other := next((c for c in ";\t|" if c in header[0]), None)):
+        raise DataError(f"{file}:1: the columns are separated by {other!r}, expected commas")
     for column in header:
         if column not in COLUMNS:
             raise DataError(f"{file}:1: unknown column {column!r}{did_you_mean(column, COLUMNS)}; {expected}")

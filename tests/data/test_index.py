@@ -130,6 +130,7 @@ def test_csv(tmp_path):
     [
         ("path,species,bred\na.jpg,dog,pug\n", r"photos.csv:1: unknown column 'bred' \(did you mean 'breed'\?\)"),
         ("path,breed\na.jpg,pug\n", "photos.csv:1: no column species"),
+        ("path;species\na.jpg;dog\n", "photos.csv:1: the columns are separated by ';', expected commas"),
         ("path,species,path\na.jpg,pug,x\n", "photos.csv:1: a column stands twice"),
         ("", "photos.csv:1: no column path and species"),
         ("path,species\n", "lists no photo"),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import sys
 import zlib
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+import hierpets
 from hierpets.data.formats import picture_size, sniff
 from hierpets.data.photos import Limits, photo_size, read_photo
 from hierpets.errors import ImageError
@@ -310,6 +313,13 @@ def test_avif_is_read():
     data = encode(PICTURE, "AVIF", quality=95)
     assert photo_size(data) == (W, H)
     assert difference(read_photo(data), scene()) < 4
+
+
+def test_no_other_module_decodes():
+    package = Path(hierpets.__file__).parent
+    decoders = re.compile(r"\b(imread|imdecode\w*|Image\.open|read_image|decode_image|pillow_heif)\b")
+    found = {path.name for path in package.rglob("*.py") if decoders.search(path.read_text(encoding="utf-8"))}
+    assert found == {"photos.py"}
 
 
 @pytest.mark.data

@@ -20,7 +20,7 @@ SPLIT_OF_FIVE = ("train", "train", "train", "val", "test")
 
 
 def demo_index() -> PhotoIndex:
-    """Some 360 photos ``demo:SPECIES/BREED/NUMBER`` with their splits, three in five to train on."""
+    """Some 330 photos ``demo:SPECIES/BREED/NUMBER`` with their splits, three in five to train on."""
     return index_of(
         PhotoRecord(f"demo:{species}/{breed or NO_BREED}/{n}", species, breed, SPLIT_OF_FIVE[n % 5])
         for (species, breed), look in BREEDS.items()
@@ -41,9 +41,9 @@ def render(uri: str) -> np.ndarray:
     rng = np.random.RandomState(_seed_of(uri))
     canvas = Canvas(rng)
     canvas.scenery()
-    scale = SIZE * rng.uniform(0.15, 0.23)
+    scale = SIZE * rng.uniform(0.1, 0.24)
     lower = 0.1 if species == "rabbit" else 0.0  # room for the ears
-    frame = Frame(SIZE * rng.uniform(0.4, 0.6), SIZE * (rng.uniform(0.38, 0.48) + lower), scale, rng.uniform(-5, 5))
+    frame = Frame(SIZE * rng.uniform(0.35, 0.65), SIZE * (rng.uniform(0.36, 0.5) + lower), scale, rng.uniform(-5, 5))
     draw_pet(canvas, species, BREEDS[species, breed], frame)
     photo = canvas.develop()
     return np.ascontiguousarray(photo[:, ::-1]) if rng.rand() < 0.5 else photo

@@ -33,7 +33,7 @@ def smooth(points: list[tuple[float, float]], rounds: int = 3) -> np.ndarray:
     """The polygon with its corners cut (Chaikin's scheme), float [N * 2**rounds, 2]."""
     outline = np.asarray(points, float)
     for _ in range(rounds):
-        following = np.roll(outline, -1, axis=0)
+        following = np.concatenate([outline[1:], outline[:1]])
         pair = np.stack([0.75 * outline + 0.25 * following, 0.25 * outline + 0.75 * following], 1)
         outline = pair.reshape(-1, 2)
     return outline
@@ -127,20 +127,36 @@ class Canvas:
         """The photo, RGB uint8 [256, 256, 3]: light from one side, exposure, tint, focus and grain."""
         rng = self.rng
         photo = cv2.resize(self.image, (PHOTO, PHOTO), interpolation=cv2.INTER_AREA)
-        if rng.rand() < 0.3:
-            photo = cv2.GaussianBlur(photo, (0, 0), rng.uniform(0.5, 1.4))
+        if rng.rand() < 0.35:
+            photo = self._half_hidden(photo)
+        if rng.rand() < 0.4:
+            photo = cv2.GaussianBlur(photo, (0, 0), rng.uniform(0.5, 2.2))
         x, y = _grid()
         side = rng.uniform(-0.25, 0.25, 2)
-        light = np.float32(rng.uniform(0.72, 1.12)) * (1 + np.float32(side[0]) * x + np.float32(side[1]) * y)
+        light = np.float32(rng.uniform(0.6, 1.15)) * (1 + np.float32(side[0]) * x + np.float32(side[1]) * y)
         grain = np.frombuffer(rng.bytes(PHOTO * PHOTO), np.int8).reshape(PHOTO, PHOTO) * np.float32(
-            rng.uniform(0.02, 0.12)
+            rng.uniform(0.02, 0.16)
         )
-        tint = 1 + rng.uniform(-0.06, 0.06, 3)
+        tint = 1 + rng.uniform(-0.08, 0.08, 3)
         planes = [
             cv2.addWeighted(cv2.multiply(plane, light, dtype=cv2.CV_32F), gain, grain, 1.0, 0.0)
             for plane, gain in zip(cv2.split(photo), tint, strict=True)
         ]
         return np.clip(cv2.merge(planes), 0, 255).astype(np.uint8)
+
+    def _half_hidden(self, photo: np.ndarray) -> np.ndarray:
+        """The photo with leaves or a cushion, out of focus, before one side of it."""
+        rng = self.rng
+        side, green = rng.choice((0.0, 1.0)), rng.rand() < 0.5
+        colour = rng.uniform((40, 80, 30), (120, 150, 80)) if green else rng.uniform(70, 210, 3)
+        half = PHOTO // 2
+        mask: np.ndarray = np.zeros((half, half), np.float32)
+        for _ in range(3 if green else 1):
+            thing = blob(rng, side + rng.uniform(-0.1, 0.1), rng.uniform(0.4, 1.05), rng.uniform(0.16, 0.34), 0.4)
+            cv2.fillPoly(mask, [Frame(0, 0, half).pixels(thing)], 1.0)
+        mask = cv2.resize(cv2.GaussianBlur(mask, (0, 0), 2.5), (PHOTO, PHOTO), interpolation=cv2.INTER_LINEAR)
+        mixed: np.ndarray = photo + (colour.astype(np.float32) - photo) * mask[..., None]
+        return mixed.astype(np.uint8)
 
 
 @lru_cache(maxsize=1)

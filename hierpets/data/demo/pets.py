@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hierpets.data.demo.breeds import BLACK, BROWN, WHITE, Look
+from hierpets.data.demo.breeds import BLACK, BROWN, Look
 from hierpets.data.demo.canvas import Canvas, Colour, Frame, blob, ellipse, fluffy, shade, smooth
 
 __all__ = ["draw_pet"]
@@ -55,16 +55,15 @@ def _body(canvas: Canvas, species: str, look: Look, coat: tuple[Colour, ...], fr
         side = rng.choice((-1, 1))
         tail = smooth([(side * 0.7, 3.2), (side * 1.7, 3.3), (side * 1.9, 2.2), (side * 1.65, 2.2), (side * 1.5, 2.9)])
         canvas.fill(frame, tail, coat[1] if look.pattern == "points" else base, edge=EDGE)
-    if look.pattern == "curls":
-        torso = fluffy(rng, torso, 0.1)
+    if look.fur > 1:
+        torso = fluffy(rng, torso, 0.07 * look.fur)
     canvas.fill(frame, torso, base, edge=EDGE)
     canvas.clipped(frame, torso, lambda: _body_pattern(canvas, look, coat, frame))
     for leg in _mirrored(ellipse(0.42, 3.15, 0.3, 0.95)):
-        white_feet = look.pattern in ("bib", "wolf", "saddle")
-        canvas.fill(frame, leg, coat[1] if look.pattern == "points" else base, edge=EDGE)
+        canvas.fill(frame, leg, _varied(BROWN, rng) if look.pattern == "points" else base, edge=EDGE)
         canvas.clipped(frame, leg, lambda: _body_pattern(canvas, look, coat, frame))
         paw = ellipse(np.sign(leg[:, 0].mean()) * 0.42, 3.95, 0.36, 0.22)
-        canvas.fill(frame, paw, WHITE if white_feet else (coat[1] if look.pattern == "points" else base), edge=EDGE)
+        canvas.fill(frame, paw, look.feet or base, edge=EDGE)
 
 
 def _body_colour(look: Look, coat: tuple[Colour, ...]) -> Colour:
@@ -125,8 +124,8 @@ def _skull(species: str, look: Look) -> np.ndarray:
 
 def _head(canvas: Canvas, species: str, look: Look, coat: tuple[Colour, ...], head: Frame) -> None:
     skull = _skull(species, look)
-    if species == "cat" or look.pattern in ("wolf", "curls"):
-        skull = fluffy(canvas.rng, skull, 0.09 if species == "cat" else 0.13)
+    if species == "cat" or look.fur > 1:
+        skull = fluffy(canvas.rng, skull, 0.09 * look.fur)
     canvas.fill(head, skull, _body_colour(look, coat), edge=EDGE)
     canvas.clipped(head, skull, lambda: _head_pattern(canvas, look, coat, head))
     if look.pattern == "curls":
@@ -174,7 +173,8 @@ def _ears(canvas: Canvas, species: str, look: Look, coat: tuple[Colour, ...], he
             canvas.fill(head, inner * (side, 1), shade(PINK, 0.6) if sum(colour) < 240 else PINK)
         elif look.ears == "hanging":
             drop = smooth([(0.5, -1.0), (1.0, -0.85), (1.4, 0.2), (1.15, 0.85), (0.85, 0.6), (0.78, -0.2)])
-            canvas.fill(head, drop * (side * w, rng.uniform(0.9, 1.08)), colour, edge=EDGE)
+            drop = drop * (side * w, rng.uniform(0.9, 1.08))
+            canvas.fill(head, fluffy(rng, drop, 0.1) if look.fur > 1 else drop, colour, edge=EDGE)
         elif look.ears == "button":
             flap = smooth([(0.5, -1.0), (1.15, -0.9), (1.2, -0.35), (0.88, -0.15), (0.75, -0.5)])
             canvas.fill(head, flap * (side, 1), colour, edge=EDGE)
@@ -193,7 +193,7 @@ def _ear_colours(look: Look, coat: tuple[Colour, ...], rng: np.random.RandomStat
         return (coat[1], coat[2]) if rng.rand() < 0.5 else (coat[2], coat[1])
     if look.pattern == "spots":
         return coat[rng.randint(2)], coat[1]
-    if look.pattern == "plain" and look.ears == "hanging":
+    if look.pattern in ("plain", "smooth"):
         return shade(coat[0], 0.84), shade(coat[0], 0.84)
     colour = {"points": coat[-1], "mask": coat[-1], "saddle": shade(coat[1], 0.85)}.get(look.pattern, coat[0])
     return colour, colour
@@ -225,7 +225,9 @@ def _cat_face(canvas: Canvas, look: Look, coat: tuple[Colour, ...], head: Frame)
 def _dog_face(canvas: Canvas, look: Look, coat: tuple[Colour, ...], head: Frame) -> None:
     rng, m = canvas.rng, look.muzzle
     _eyes(canvas, look, head, x=0.4 * look.width, y=-0.22, size=0.2 if look.pattern == "mask" else 0.16)
-    snout = {"mask": coat[-1], "wolf": coat[1], "plain": shade(coat[0], 1.1)}.get(look.pattern, coat[0])
+    snout = {"mask": coat[-1], "wolf": coat[1], "plain": shade(coat[0], 1.1), "smooth": shade(coat[0], 1.1)}.get(
+        look.pattern, coat[0]
+    )
     if rng.rand() < 0.45:
         canvas.fill(head, ellipse(0.04, 0.5 + 0.62 * m, 0.17, 0.3), (222.0, 110.0, 116.0), edge=EDGE)
     canvas.fill(head, ellipse(0, 0.52, 0.46 * m, 0.42 * m), snout, edge=0.025)

@@ -59,8 +59,8 @@ class Preprocess(BaseModel):
 class Backbone:
     """A feature extractor: ``module`` maps float32 [B, 3, size, size] to float32 [B, feature_dim].
 
-    A backbone with a ``pretrained`` option is called with ``pretrained=False`` when a bundle brings its own weights,
-    so that loading a bundle never downloads.
+    It is handed on in evaluation mode. A backbone with a ``pretrained`` option is called with ``pretrained=False``
+    when a bundle brings its own weights, so that loading a bundle never downloads.
     """
 
     module: torch.nn.Module

@@ -25,13 +25,29 @@ def check_result(kind: Kind, result: Any, arguments: tuple[Any, ...]) -> Any:
 def _check_backbone(result: Any, _arguments: tuple[Any, ...]) -> Backbone:
     if not isinstance(result, Backbone):
         raise ContractError(f"expected a Backbone, got {_describe(result)}")
-    if not callable(result.module) or not hasattr(result.module, "state_dict"):
+    if not all(hasattr(result.module, name) for name in ("eval", "parameters", "state_dict")):
         raise ContractError(f"expected Backbone.module to be a torch.nn.Module, got {_describe(result.module)}")
     if type(result.feature_dim) is not int or result.feature_dim < 1:
         raise ContractError(f"expected Backbone.feature_dim to be a positive int, got {result.feature_dim!r}")
     if not isinstance(result.preprocess, Preprocess):
         raise ContractError(f"expected Backbone.preprocess to be a Preprocess, got {_describe(result.preprocess)}")
+    _check_features(result)
     return result
+
+
+def _check_features(backbone: Backbone) -> None:
+    """Pass one black photo through the network, which is left in evaluation mode."""
+    module, size = backbone.module.eval(), backbone.preprocess.size
+    weight = next(module.parameters(), None)
+    if weight is None:
+        return
+    features = module(weight.new_zeros((1, 3, size, size)))  # no torch is imported here: the plugin brought it
+    shape, dtype = tuple(getattr(features, "shape", ())), str(getattr(features, "dtype", "no dtype"))
+    if shape != (1, backbone.feature_dim) or dtype != "torch.float32":
+        raise ContractError(
+            f"expected the network to map one {size} x {size} photo to torch.float32 (1, {backbone.feature_dim}), "
+            f"got {dtype} {shape}"
+        )
 
 
 def _check_weights(result: Any, arguments: tuple[Sized, ...]) -> np.ndarray:

@@ -69,6 +69,14 @@ def test_list_as_a_table(run, broken):
     assert "seed=3" in out
 
 
+def test_a_broken_plugin_is_red_on_a_terminal(run, broken, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    lines = run("list", "--registry", str(broken))[1].splitlines()
+    assert all("\x1b[31m" in line for line in lines if "bad.py" in line)
+    assert not any("\x1b[31m" in line for line in lines if "efficientnet_lite0" in line)
+
+
 def test_validate_reports_all_at_once(run, tmp_path):
     (tmp_path / "r.yaml").write_text("plugin: []\nplugins:\n- {name: a, kind: x, entry: y}\n")
     code, out, err = run("validate", "--registry", "r.yaml")

@@ -181,15 +181,23 @@ class TestContracts:
         [
             ("7", "expected a Backbone, got int"),
             ("Backbone('net', 3, Preprocess())", "torch.nn.Module, got str"),
-            ("Backbone(Net, 0, Preprocess())", "positive int, got 0"),
-            ("Backbone(Net, 3, None)", "a Preprocess, got None"),
+            ("Backbone(nn.Flatten(), 0, Preprocess())", "positive int, got 0"),
+            ("Backbone(nn.Flatten(), 3, None)", "a Preprocess, got None"),
+            (
+                "Backbone(nn.Conv2d(3, 4, 1), 4, SMALL)",
+                r"one 16 x 16 photo to torch.float32 \(1, 4\), got .*1, 4, 16, 16",
+            ),
+            ("Backbone(net(5), 4, SMALL)", r"got torch.float32 \(1, 5\)"),
+            ("Backbone(net(4).double(), 4, SMALL)", r"got torch.float64 \(1, 4\)"),
+            ("Backbone(nn.Linear(7, 4), 4, SMALL)", "RuntimeError"),
         ],
     )
     def test_backbones(self, tmp_path, value, words):
         code = f"""
+            from torch import nn
             from hierpets.plugin import Backbone, Preprocess
-            class Net:
-                def state_dict(self): ...
+            SMALL = Preprocess(size=16)
+            def net(width): return nn.Sequential(nn.Flatten(), nn.Linear(768, width))
             def f(): return {value}
         """
         with pytest.raises(PluginError, match=words):

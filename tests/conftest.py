@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(skip)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Features and graphs that tests compute stay out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HIERPETS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The folder of real photos; use it only in tests marked ``data``."""
     return DATA
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder: a tiny backbone trained on the drawn pets, with its registry.yaml beside it."""
+    from fakes import tiny_registry
+
+    from hierpets.config import read_config
+    from hierpets.training.recipe import train
+
+    folder = tmp_path_factory.mktemp("tiny")
+    tiny_registry(folder)
+    train(read_config(None, {"backbone": "tiny", "registry": folder / "registry.yaml", "out": folder / "run"}))
+    return folder / "run"

@@ -156,7 +156,8 @@ def finish(
         for name, part in evidence.items()
     }
     for name, part in metrics.items():
-        run.tell("metrics", on=name, species=part["species"]["accuracy"], breed=part.get("breed", {}).get("accuracy"))
+        breed = part["breed"] and part["breed"]["accuracy"]
+        run.tell("metrics", on=name, species=part["species"]["accuracy"], breed=breed)
     run.write_metrics(metrics)
     manifest = Manifest(
         taxonomy=index.taxonomy,

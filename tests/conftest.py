@@ -7,6 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A deadline measures the machine, not the code: a busy one would fail a property that holds.
+settings.register_profile("hierpets", deadline=None)
+settings.load_profile("hierpets")
 
 DATA = Path(os.environ.get("HIERPETS_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["write_text"]
+__all__ = ["write_all", "write_text"]
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write beside the place, then move there: a reader never sees half a file."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    scratch.write_text(text, encoding="utf-8")
-    scratch.replace(path)
+    """Write a UTF-8 file whole or not at all; its folder is made."""
+    write_all(path.parent, {path.name: text.encode()})
+
+
+def write_all(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write files by their names inside a folder: first all beside their places, then all into place."""
+    scratches = {}
+    try:
+        for name, content in contents.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            scratches[path] = path.with_name(f".{path.name}.{os.getpid()}")
+            scratches[path].write_bytes(content)
+        for path, scratch in scratches.items():
+            scratch.replace(path)
+    finally:
+        for scratch in scratches.values():
+            scratch.unlink(missing_ok=True)

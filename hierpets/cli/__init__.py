@@ -16,6 +16,7 @@ __all__ = ["main"]
 # name -> (module in hierpets.cli, line shown by `hierpets --help`)
 COMMANDS = {
     "care": ("care", "Check and show coats, ingredients and shampoos."),
+    "compare": ("compare", "Tell whether one model is better than another on the same photos."),
     "evaluate": ("evaluate", "Measure a bundle at every level on labelled photos."),
     "plugins": ("plugins", "List, check and start plugins."),
     "predict": ("predict", "Tell species and breed of photos."),

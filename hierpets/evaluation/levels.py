@@ -12,6 +12,7 @@ from hierpets.evaluation.classes import ClassTotals, confusion_counts, divide
 from hierpets.evaluation.curves import one_vs_rest
 from hierpets.evaluation.predictions import Predictions
 from hierpets.evaluation.resampling import estimate, wilson_interval
+from hierpets.hierarchy.probabilities import restrict
 
 __all__ = ["N_BINS", "Level", "breed_given_species_level", "breed_level", "level_metrics", "species_level"]
 
@@ -72,11 +73,7 @@ def breed_given_species_level(predictions: Predictions) -> Level | None:
     if not known.any():
         return None
     of_species = predictions.taxonomy.leaf_species[None, :] == predictions.species_true[known][:, None]
-    joint = np.where(of_species, predictions.probabilities[known], 0.0)
-    # A species whose probability underflowed to zero says nothing of its breeds: they are equally likely.
-    uniform = of_species / of_species.sum(axis=1, keepdims=True)
-    total = joint.sum(axis=1, keepdims=True)
-    conditional = np.where(total > 0, divide(joint, total, 0.0), uniform)
+    conditional = restrict(predictions.probabilities[known], of_species)
     return Level(predictions.leaf_names, predictions.leaf_true[known], conditional, of_species)
 
 

@@ -21,11 +21,17 @@ SCHEMA_VERSION = 1
 
 
 def evaluate_predictions(
-    predictions: Predictions, *, not_pets: NotPets | None = None, seed: int = 0, resamples: int = 1000
+    predictions: Predictions,
+    *,
+    not_pets: NotPets | None = None,
+    about: Mapping[str, str] | None = None,
+    seed: int = 0,
+    resamples: int = 1000,
 ) -> dict[str, Any]:
     """Everything ``docs/metrics.md`` describes, as plain JSON values; what is undefined is None.
 
-    ``seed`` and ``resamples`` are those of the bootstrap intervals.
+    ``about`` says in words what was measured ("model", "data", "split"); it is kept and shown, never read. ``seed`` and
+    ``resamples`` are those of the bootstrap intervals.
     """
     levels = {
         "species": species_level(predictions),
@@ -34,6 +40,7 @@ def evaluate_predictions(
     }
     result = {
         "schema_version": SCHEMA_VERSION,
+        "about": dict(about or {}),
         "taxonomy": predictions.taxonomy.tree,
         "n": len(predictions),
         "n_breed_known": int(predictions.breed_known.sum()),

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from hierpets.errors import DataError
+from hierpets.hierarchy.probabilities import species_probabilities
 from hierpets.taxonomy import Taxonomy
 
 __all__ = ["BREED", "SPECIES", "UNKNOWN", "NotPets", "Predictions"]
@@ -72,8 +73,7 @@ class Predictions:
     @cached_property
     def species_probabilities(self) -> np.ndarray:
         """float [N, S]: the sum over the leaves of each species."""
-        starts = [columns.start for columns in self.taxonomy.slices]
-        return np.add.reduceat(self.probabilities, starts, axis=1)
+        return species_probabilities(self.probabilities, self.taxonomy)
 
     @cached_property
     def leaf_names(self) -> tuple[str, ...]:

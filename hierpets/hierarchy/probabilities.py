@@ -57,10 +57,10 @@ def species_probabilities(joint: np.ndarray, taxonomy: Taxonomy) -> np.ndarray:
 
 
 def restrict(joint: np.ndarray, allowed: np.ndarray) -> np.ndarray:
-    """Keep the leaves where ``allowed`` (bool [L]) is true and renormalise the rest, float64 [N, L].
+    """Keep the leaves where ``allowed`` (bool [L] or [N, L]) is true and renormalise the rest, float64 [N, L].
 
     A row whose allowed mass is nought becomes uniform over the allowed leaves: the photo says nothing about them.
     """
     kept = np.where(allowed, joint, 0.0)
     mass = kept.sum(axis=1, keepdims=True)
-    return np.where(mass > 0, kept / np.where(mass > 0, mass, 1.0), allowed / allowed.sum())
+    return np.where(mass > 0, kept / np.where(mass > 0, mass, 1.0), allowed / allowed.sum(axis=-1, keepdims=True))

@@ -31,10 +31,11 @@ def _curves_of_class(positive: np.ndarray, score: np.ndarray) -> dict[str, Any] 
     if positive.all() or not positive.any():
         return None
     fpr, tpr, _ = roc_curve(positive, score)
-    precision, recall, _ = precision_recall_curve(positive, score)
+    precision, recall, _ = precision_recall_curve(positive, score, drop_intermediate=True)
     return {
         "roc_auc": float(roc_auc_score(positive, score)),
-        "pr_auc": float(average_precision_score(positive, score)),
+        # A sum of many steps may end a rounding error above 1.
+        "pr_auc": min(1.0, float(average_precision_score(positive, score))),
         "roc": _thinned(fpr=fpr, tpr=tpr),
         "pr": _thinned(recall=recall[::-1], precision=precision[::-1]),
     }

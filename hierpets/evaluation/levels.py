@@ -91,6 +91,9 @@ def level_metrics(level: Level, *, seed: int, resamples: int) -> dict[str, Any]:
         return values | ClassTotals.count(level.truth, guess, weights, n_classes=n_classes).summary()
 
     values, intervals = estimate(statistic, n, seed=seed, resamples=resamples)
+    if level.hit.all() or not level.hit.any():
+        # Without a single mistake (or hit) every resample is the same, and the bootstrap interval is a point.
+        intervals["accuracy"] = wilson_interval(int(level.hit.sum()), n) or intervals["accuracy"]
     counts = confusion_counts(level.truth, guess, n_classes)
     curves = one_vs_rest(level.truth, level.probabilities, level.candidates, level.labels)
     per_class = _per_class(counts, curves, level.labels)
@@ -116,7 +119,7 @@ def _photo_scores(level: Level) -> dict[str, np.ndarray]:
     truth = level.probability_of_truth
     scores = {
         "log_loss": -np.log(np.clip(truth, np.finfo(np.float64).eps, 1.0)),
-        "brier": (level.probabilities**2).sum(axis=1) - 2 * truth + 1,
+        "brier": ((level.probabilities - np.eye(len(level.labels))[level.truth]) ** 2).sum(axis=1),
     }
     if len(level.labels) > _TOP:
         scores["top3_accuracy"] = (_rank_of_truth(level) < _TOP).astype(float)

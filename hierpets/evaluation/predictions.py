@@ -70,6 +70,19 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.paths)
 
+    def take(self, rows: np.ndarray) -> Predictions:
+        """The photos of these row numbers, in this order."""
+        return Predictions(
+            taxonomy=self.taxonomy,
+            paths=tuple(self.paths[i] for i in rows),
+            species_true=self.species_true[rows],
+            leaf_true=self.leaf_true[rows],
+            probabilities=self.probabilities[rows],
+            level=self.level[rows],
+            node=self.node[rows],
+            novelty=None if self.novelty is None else self.novelty[rows],
+        )
+
     @cached_property
     def species_probabilities(self) -> np.ndarray:
         """float [N, S]: the sum over the leaves of each species."""

@@ -24,7 +24,8 @@ def risk_coverage(confidence: np.ndarray, hit: np.ndarray) -> np.ndarray:
     """
     distinct, group, sizes = np.unique(-confidence, return_inverse=True, return_counts=True)
     mistakes = np.bincount(group, 1.0 - hit, len(distinct)) / sizes
-    return np.cumsum(np.repeat(mistakes, sizes)) / np.arange(1, len(hit) + 1)
+    risk: np.ndarray = np.cumsum(np.repeat(mistakes, sizes)) / np.arange(1, len(hit) + 1)
+    return np.minimum(risk, 1.0)  # thirds of a mistake add up to a rounding error above one
 
 
 def selective_metrics(predictions: Predictions) -> dict[str, Any]:

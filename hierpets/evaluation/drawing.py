@@ -78,10 +78,13 @@ def draw(
 
 
 def _rendered(figure: Figure) -> tuple[bytes, str]:
+    """PNG and SVG of one layout; laying out takes as long as drawing, so it is done once."""
     png, svg = io.BytesIO(), io.StringIO()
     with warnings.catch_warnings():
         # matplotlib's own font may lack a script that a class is named in; the page writes it with the reader's fonts.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
         figure.savefig(png, format="png", dpi=_PNG_DPI)
         figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return png.getvalue(), svg.getvalue()

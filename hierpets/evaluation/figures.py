@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 from hierpets.evaluation.classes import divide
 from hierpets.evaluation.drawing import ACCENT, BAD, INK, MUTED, PANEL, SERIES, Drawing, draw
 from hierpets.evaluation.ordering import confused_together
-from hierpets.evaluation.words import percent, pretty
+from hierpets.evaluation.words import percent, pretty, short
 
 __all__ = [
     "answers",
@@ -61,14 +61,14 @@ def _confusion(
     counts: np.ndarray, names: list[str], *, name: str, title: str, elsewhere: np.ndarray | None = None
 ) -> Drawing:
     """Rows are the truth, columns the answer; blue is right, red is wrong, deeper the larger the share of the row."""
-    columns = [pretty(n) for n in names]
+    columns = [short(n) for n in names]
     if elsewhere is not None and elsewhere.any():
         counts = np.column_stack([counts, elsewhere])
         columns.append(_ELSEWHERE)
         title_note = f" The last column counts photos called {_ELSEWHERE}."
     else:
         title_note = ""
-    rows = [pretty(n) for n in names]
+    rows = [short(n) for n in names]
     shares = divide(counts, counts.sum(axis=1, keepdims=True), 0.0)
 
     def paint(figure: Figure) -> None:
@@ -124,7 +124,7 @@ def breed_bars(metrics: Mapping[str, Any]) -> Iterator[Drawing]:
 def _bars(scores: dict[str, Any], species: str, s: int) -> Drawing:
     recall = np.array([c["recall"] for c in scores.values()])
     low, high = np.array([c["recall_interval"] for c in scores.values()]).T
-    names = [f"{pretty(b)} ({c['support']})" for b, c in scores.items()]
+    names = [f"{short(b)} ({c['support']})" for b, c in scores.items()]
 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
@@ -208,7 +208,7 @@ def curves(metrics: Mapping[str, Any], level: str, kind: str) -> Drawing | None:
         for curve in (curve for label, curve in found.items() if label not in named):
             axes.plot(curve[x], curve[y], color=MUTED, alpha=0.35, linewidth=0.9, drawstyle=steps)
         for colour, label in zip(SERIES[::-1], named, strict=False):
-            name = f"{pretty(label)} {areas[label]:.3f}"
+            name = f"{short(label)} {areas[label]:.3f}"
             axes.plot(found[label][x], found[label][y], color=colour, drawstyle=steps, label=name)
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.04), xlabel=xlabel, ylabel=ylabel)
         axes.legend(loc="lower right" if kind == "roc" else "lower left")
@@ -265,7 +265,7 @@ def answers(metrics: Mapping[str, Any]) -> Drawing:
             share = np.array([found[level] for found in per_species.values()])
             axes.barh(np.arange(len(left)), share, left=left, color=colour, alpha=alpha, height=0.6, label=level)
             left += share
-        names = [f"{pretty(species)} ({found['n']})" for species, found in per_species.items()]
+        names = [f"{short(species)} ({found['n']})" for species, found in per_species.items()]
         axes.set(yticks=np.arange(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.6), xlim=(0, 1))
         axes.xaxis.set_major_formatter(_percent_ticks)
         axes.tick_params(axis="y", length=0)

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Headline", "headline", "percent", "pretty"]
+__all__ = ["Headline", "headline", "percent", "pretty", "short"]
 
 # Below these a model is said to be good, above the others bad; between them nothing is said.
 _GOOD_RECALL, _BAD_RECALL = 0.95, 0.80
 _GOOD_ECE, _BAD_ECE = 0.03, 0.05
 _FEW_PHOTOS = 10
 _NAMED = 3
+_LONGEST = 26
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,12 @@ def percent(share: float | None, digits: int = 1) -> str:
 def pretty(label: str) -> str:
     """A class name as people write it: "cat/british_shorthair" is "british shorthair"."""
     return label.rpartition("/")[2].replace("_", " ")
+
+
+def short(label: str) -> str:
+    """A pretty name of at most 26 characters, for a figure."""
+    name = pretty(label)
+    return name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"
 
 
 def _listed(names: list[str]) -> str:

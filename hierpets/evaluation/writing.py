@@ -33,8 +33,8 @@ def write_evaluation(
     the gallery of the worst ``mistakes``, ``overlay`` shows what spoke for the wrong leaf; without them their places
     are left out.
     """
-    sections = figure_sections(metrics)
     worst = worst_mistakes(predictions, count=mistakes, photos=photos, overlay=overlay)
+    sections = figure_sections(metrics)
     lines = [record.model_dump_json() + "\n" for record in records_of(predictions)]
     drawings = [drawing for drawn in sections.values() for drawing in drawn]
     contents = {f"figures/{drawing.name}.png": drawing.png for drawing in drawings}

@@ -95,7 +95,8 @@ def _cell(axes: Axes, at: tuple[int, int], *, count: int, share: float, right: b
     alpha = _FAINT + (_STRONG - _FAINT) * np.sqrt(share)
     axes.add_patch(Rectangle(at, 1, 1, facecolor=ACCENT if right else BAD, alpha=alpha, linewidth=0))
     size = 9 if count < 1000 else 7
-    axes.text(at[0] + 0.5, at[1] + 0.5, str(count), ha="center", va="center", fontsize=size, color=INK)
+    text = axes.text(at[0] + 0.5, at[1] + 0.5, str(count), ha="center", va="center", fontsize=size, color=INK)
+    text.set_in_layout(False)  # it lies inside the axes, and measuring hundreds takes seconds
 
 
 def _matrix_axes(axes: Axes, rows: list[str], columns: list[str]) -> None:

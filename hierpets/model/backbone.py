@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
+from hierpets.model.bundle import BackboneSpec
 from hierpets.plugin import Backbone
 from hierpets.registry.loading import Registry
 
 __all__ = ["build_backbone", "fingerprint", "round_weights"]
 
 
-def build_backbone(registry: Registry, name: str, **options: Any) -> Backbone:
-    """The backbone plugin ``name``, in evaluation mode, its weights rounded as a bundle stores them."""
-    backbone: Backbone = registry.get("backbone", name).call(**options)
+def build_backbone(registry: Registry, name: str, options: Mapping[str, Any]) -> tuple[Backbone, BackboneSpec]:
+    """The backbone plugin ``name`` with its weights rounded as a bundle stores them, and how to build it again."""
+    plugin = registry.get("backbone", name)
+    backbone: Backbone = plugin.call(**options)
     round_weights(backbone.module)
-    backbone.module.eval()
-    return backbone
+    return backbone, BackboneSpec(name=name, options=plugin.resolve(**options), feature_dim=backbone.feature_dim)
 
 
 def round_weights(module: torch.nn.Module) -> None:

@@ -97,9 +97,7 @@ def read_network(folder: Path, manifest: Manifest, registry: Registry) -> Hierar
     from hierpets.model.network import HierarchicalNetwork
 
     spec = manifest.backbone
-    plugin = registry.get("backbone", spec.name)
-    without_weights = {"pretrained": False} if "pretrained" in plugin.option_names else {}
-    backbone = plugin.call(**spec.options | without_weights)
+    backbone = registry.get("backbone", spec.name).call_without_weights(**spec.options)
     network = HierarchicalNetwork(backbone.module, backbone.feature_dim, manifest.taxonomy)
     try:
         network.load_state_dict({name: tensor.float() for name, tensor in load_file(folder / WEIGHTS).items()})

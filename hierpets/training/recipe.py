@@ -18,7 +18,7 @@ from hierpets.inference.torch_engine import TorchEngine
 from hierpets.model.backbone import build_backbone
 from hierpets.model.bundle import BackboneSpec, Manifest, write_bundle
 from hierpets.model.network import HierarchicalNetwork
-from hierpets.plugin import Backbone
+from hierpets.plugin import Backbone, Preprocess
 from hierpets.registry.loading import load_registry
 from hierpets.training.closed_form import fit_heads
 from hierpets.training.cross_validation import assign_folds, out_of_fold_logits
@@ -40,7 +40,7 @@ def train(config: TrainConfig, *, listener: Listener | None = None, resume: bool
     registry = load_registry(config.registry)
     index = prepare_index(config)
     weights = registry.get("sampler", config.sampler).call(index.subset("train").labels(), **config.sampler_options)
-    backbone = build_backbone(registry, config.backbone, **config.backbone_options)
+    backbone, spec = build_backbone(registry, config.backbone, config.backbone_options)
     run = Run(config, listener)
     run.tell("data", source=config.data, **_sizes(index))
 
@@ -49,7 +49,7 @@ def train(config: TrainConfig, *, listener: Listener | None = None, resume: bool
         evidence = train_network(
             network, config, index, backbone, weights=weights, run=run, device=device, resume=resume
         )
-    return finish(network, evidence, config, index, backbone, run)
+    return finish(network, evidence, config, index, backbone.preprocess, spec, run)
 
 
 def prepare_index(config: TrainConfig) -> PhotoIndex:
@@ -132,7 +132,8 @@ def finish(
     evidence: dict[str, Evidence],
     config: TrainConfig,
     index: PhotoIndex,
-    backbone: Backbone,
+    preprocess: Preprocess,
+    spec: BackboneSpec,
     run: Run,
 ) -> Path:
     """Calibrate on photos that the heads did not see, measure, and write the bundle."""
@@ -161,8 +162,8 @@ def finish(
     run.write_metrics(metrics)
     manifest = Manifest(
         taxonomy=index.taxonomy,
-        preprocess=backbone.preprocess,
-        backbone=BackboneSpec(name=config.backbone, options=config.backbone_options, feature_dim=backbone.feature_dim),
+        preprocess=preprocess,
+        backbone=spec,
         combiner=config.combiner,
         temperatures=temperatures,
         versions=_library_versions(),

@@ -7,7 +7,7 @@ from hierpets.inference.measure import answer_index, read_labelled
 from hierpets.inference.predictor import load
 from hierpets.registry.loading import load_registry
 
-PHOTOS = ["demo:cat/siamese/1", "demo:dog/dalmatian/2", "demo:dog/pug/3", "demo:rabbit/4"]
+PHOTOS = ["demo:cat/siamese/1", "demo:dog/dalmatian/2", "demo:dog/pug/3", "demo:rabbit/-/4"]
 
 
 @pytest.fixture(scope="module")

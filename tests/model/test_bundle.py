@@ -21,13 +21,13 @@ def registry(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def made(registry, tmp_path_factory):
-    backbone = build_backbone(registry, "tiny", width=4)
+    backbone, spec = build_backbone(registry, "tiny", {"width": 4})
     torch.manual_seed(3)
     network = HierarchicalNetwork(backbone.module, backbone.feature_dim, TAXONOMY).eval()
     manifest = Manifest(
         taxonomy=TAXONOMY,
         preprocess=backbone.preprocess,
-        backbone=BackboneSpec(name="tiny", options={"width": 4}, feature_dim=backbone.feature_dim),
+        backbone=spec,
         temperatures=Temperatures(species=2.0, breeds={"cat": 3.0}),
     )
     folder = tmp_path_factory.mktemp("run") / "bundle"

@@ -1,0 +1,45 @@
+import json
+
+import pytest
+
+from hierpets.cli import main
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main(list(arguments))
+    return caught.value.code or 0
+
+
+def test_a_mistyped_command_gets_a_suggestion(capsys):
+    assert run("predcit", "x.jpg") == 2
+    assert "did you mean 'predict'" in capsys.readouterr().err
+
+
+def test_unknown_levels_are_refused_with_the_choices(capsys):
+    assert run("train", "--levels", "breed") == 1
+    assert capsys.readouterr().err == "error: --levels 'breed': choose species or species,breed\n"
+
+
+def test_debug_shows_the_traceback(capsys):
+    assert run("--debug", "train", "--levels", "breed") == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_train_without_data_says_so_and_leaves_a_run(tmp_path, capsys):
+    from fakes import tiny_registry
+
+    tiny_registry(tmp_path)
+    arguments = ["--backbone", "tiny", "--registry", str(tmp_path / "registry.yaml"), "--out", str(tmp_path / "run")]
+    assert run("train", "--levels", "species,breed", *arguments) == 0
+    err = capsys.readouterr().err
+    assert "no --data: training on the embedded demo set" in err
+    assert "validation: species accuracy" in err
+    assert (tmp_path / "run" / "bundle" / "bundle.json").is_file()
+
+
+def test_evaluate_writes_metrics(tiny_run, tmp_path, capsys):
+    assert run("evaluate", "--model", str(tiny_run / "bundle"), "--data", "demo", "--out", str(tmp_path / "e")) == 0
+    metrics = json.loads((tmp_path / "e" / "metrics.json").read_text())
+    assert metrics["species"]["n"] > 0
+    assert metrics["hierarchy"]["full_path_accuracy"] > 0.2

@@ -8,7 +8,7 @@ import numpy as np
 
 from hierpets.evaluation.classes import divide
 from hierpets.evaluation.predictions import BREED, SPECIES, Predictions
-from hierpets.evaluation.resampling import estimate
+from hierpets.evaluation.resampling import Statistic, estimate
 from hierpets.taxonomy import Taxonomy
 
 __all__ = ["ancestor_counts", "hierarchy_metrics", "lca_height"]
@@ -35,22 +35,18 @@ def hierarchy_metrics(predictions: Predictions, *, seed: int, resamples: int) ->
     hierarchical distance after Bertinetto et al., "Making Better Mistakes", CVPR 2020.
     """
     whole = predictions.leaf_true >= 0
-    values, intervals = estimate(_cross_species(predictions), len(predictions), seed=seed, resamples=resamples)
-    result: dict[str, Any] = {"n": int(whole.sum()), "n_species": len(predictions), **values}
-    if whole.any():
-        statistic = _path_statistic(predictions, whole)
-        path_values, path_intervals = estimate(statistic, int(whole.sum()), seed=seed, resamples=resamples)
-        result |= path_values
-        intervals |= path_intervals
-    return result | {"intervals": intervals}
+    n, n_whole = len(predictions), int(whole.sum())
+    species, species_intervals = estimate(_cross_species(predictions), n, seed=seed, resamples=resamples)
+    path, path_intervals = estimate(_path_statistic(predictions, whole), n_whole, seed=seed, resamples=resamples)
+    return {"n_species": n, **species, "n": n_whole, **path, "intervals": species_intervals | path_intervals}
 
 
-def _cross_species(predictions: Predictions) -> Any:
+def _cross_species(predictions: Predictions) -> Statistic:
     wrong = (predictions.top_leaf_species != predictions.species_true).astype(float)
     return lambda weights: {"cross_species_error": weights @ wrong / len(wrong)}
 
 
-def _path_statistic(predictions: Predictions, whole: np.ndarray) -> Any:
+def _path_statistic(predictions: Predictions, whole: np.ndarray) -> Statistic:
     truth, top = predictions.leaf_true[whole], predictions.top_leaf[whole]
     height = lca_height(predictions.taxonomy)
     distance = height[truth, top].astype(float)
@@ -66,8 +62,8 @@ def _path_statistic(predictions: Predictions, whole: np.ndarray) -> Any:
             **_precision_recall_f1(weights @ forced, ""),
             **_precision_recall_f1(weights @ decided, "decided_"),
             "mistake_severity": divide(weights @ distance, mistakes, np.nan),
-            **{name: weights @ values / n for name, values in distances.items()},
-            "full_path_accuracy": 1 - mistakes / n,
+            **{name: divide(weights @ values, n, np.nan) for name, values in distances.items()},
+            "full_path_accuracy": divide(n - mistakes, n, np.nan),
         }
 
     return statistic

@@ -115,15 +115,14 @@ def level_metrics(level: Level, *, seed: int, resamples: int) -> dict[str, Any]:
 
 
 def _photo_scores(level: Level) -> dict[str, np.ndarray]:
-    """float [N] each: what is averaged over photos. Top 3 is told only where there are more than three classes."""
+    """float [N] each: what is averaged over photos. Top 3 is undefined where there are no more than three classes."""
     truth = level.probability_of_truth
-    scores = {
+    in_top = _rank_of_truth(level) < _TOP if len(level.labels) > _TOP else np.full(len(truth), np.nan)
+    return {
         "log_loss": -np.log(np.clip(truth, np.finfo(np.float64).eps, 1.0)),
         "brier": ((level.probabilities - np.eye(len(level.labels))[level.truth]) ** 2).sum(axis=1),
+        "top3_accuracy": in_top.astype(float),
     }
-    if len(level.labels) > _TOP:
-        scores["top3_accuracy"] = (_rank_of_truth(level) < _TOP).astype(float)
-    return scores
 
 
 def _rank_of_truth(level: Level) -> np.ndarray:

@@ -18,7 +18,9 @@ _BLOCK = 4_000_000
 
 
 def weights_of_resamples(n: int, resamples: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Blocks float [R, N] of photo weights, each row a draw of N photos with replacement."""
+    """Blocks float [R, N] of photo weights, each row a draw of N photos with replacement; none without photos."""
+    if n == 0:
+        return
     rows = max(1, min(resamples, _BLOCK // n))
     for start in range(0, resamples, rows):
         block = min(rows, resamples - start)
@@ -38,7 +40,7 @@ def estimate(
     blocks = [statistic(weights) for weights in weights_of_resamples(n, resamples, rng)]
     intervals = {}
     for name in values:
-        drawn = np.concatenate([block[name] for block in blocks])
+        drawn = np.concatenate([np.empty(0), *(block[name] for block in blocks)])
         intervals[name] = _percentiles(drawn[np.isfinite(drawn)])
     return values, intervals
 

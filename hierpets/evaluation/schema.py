@@ -87,9 +87,7 @@ class LevelMetrics(_Strict):
     macro_pr_auc: Share | None = _about("Mean of the classes' average precisions that are not null.")
     log_loss: Positive = _about("Mean of -ln P(truth), P clipped at 2.2e-16.")
     brier: Positive = _about("Mean over photos of the squared error summed over classes: 0 to 2.")
-    top3_accuracy: Share | None = Field(
-        default=None, description="The truth is among the three likeliest; absent with three classes or fewer."
-    )
+    top3_accuracy: Share | None = _about("The truth is among the three likeliest; null with three classes or fewer.")
     ece: Share = _about("Expected calibration error over the bins, weighted by photos.")
     macro_recall: Share = _about("Mean recall over classes that are true or answered at least once.")
     macro_precision: Share = _about("Mean precision over the same classes.")
@@ -108,31 +106,23 @@ class BreedOfSpecies(_Strict):
 
 
 class HierarchyMetrics(_Strict):
-    n: int = _about("Photos whose whole path is known.")
     n_species: int = _about("Photos of cross_species_error: all.")
     cross_species_error: Share = _about("Photos whose likeliest leaf is of another species.")
-    precision: Share | None = Field(
-        default=None, description="Hierarchical precision of the likeliest leaf: sets of node and ancestors, no root."
+    n: int = _about("Photos whose whole path is known: those of the numbers below, which are null without any.")
+    precision: Share | None = _about(
+        "Hierarchical precision of the likeliest leaf: sets of node and ancestors, no root."
     )
-    recall: Share | None = Field(default=None, description="Hierarchical recall of the likeliest leaf.")
-    f1: Share | None = Field(default=None, description="Hierarchical F1 of the likeliest leaf.")
-    decided_precision: Share | None = Field(
-        default=None, description="The same of the answer given; null when none was given."
+    recall: Share | None = _about("Hierarchical recall of the likeliest leaf.")
+    f1: Share | None = _about("Hierarchical F1 of the likeliest leaf.")
+    decided_precision: Share | None = _about("The same of the answer given; null when none was given.")
+    decided_recall: Share | None = _about("The same of the answer given; unknown names nothing.")
+    decided_f1: Share | None = _about("The same of the answer given.")
+    mistake_severity: Positive | None = _about(
+        "Mean height of the lowest common ancestor over the mistakes: 1 breed, 2 species."
     )
-    decided_recall: Share | None = Field(
-        default=None, description="The same of the answer given; unknown names nothing."
-    )
-    decided_f1: Share | None = Field(default=None, description="The same of the answer given.")
-    mistake_severity: Positive | None = Field(
-        default=None, description="Mean height of the lowest common ancestor over the mistakes: 1 breed, 2 species."
-    )
-    distance_at_1: Positive | None = Field(
-        default=None, description="Mean of that height over all photos, likeliest leaf."
-    )
-    distance_at_3: Positive | None = Field(
-        default=None, description="Mean of that height over the three likeliest leaves."
-    )
-    full_path_accuracy: Share | None = Field(default=None, description="Species and breed both right.")
+    distance_at_1: Positive | None = _about("Mean of that height over all photos, likeliest leaf.")
+    distance_at_3: Positive | None = _about("Mean of that height over the three likeliest leaves.")
+    full_path_accuracy: Share | None = _about("Species and breed both right.")
     intervals: dict[str, Interval] = _about("95 % bootstrap intervals of the numbers above.")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from hierpets.errors import DataError
 from hierpets.evaluation.classes import divide
 from hierpets.evaluation.metrics import plain
-from hierpets.evaluation.records import Record
+from hierpets.evaluation.records import Record, inside
 from hierpets.evaluation.resampling import estimate
 
 __all__ = ["ALPHA", "compare_records", "mcnemar_exact"]
@@ -23,6 +23,7 @@ def compare_records(
 ) -> dict[str, Any]:
     """Compare two evaluations photo by photo, at the levels species and breed.
 
+    Photos are known by their paths inside the folder that holds them all, so that a data set may have been moved.
     Differences are B minus A, with 95 % paired bootstrap intervals. A winner of a level is named only when both the
     interval of the accuracy difference leaves out zero and McNemar's exact test finds p < 0.05. Raises ``DataError``
     when the photos or their labels are not the same.
@@ -42,9 +43,9 @@ def compare_records(
 
 
 def _paired(a: Sequence[Record], b: Sequence[Record], *, names: tuple[str, str]) -> list[tuple[Record, Record]]:
-    by_path = {record.path: record for record in b}
-    paths = {record.path for record in a}
-    only = [sorted(paths - by_path.keys()), sorted(by_path.keys() - paths)]
+    a_by_path = dict(zip(inside([record.path for record in a]), a, strict=True))
+    b_by_path = dict(zip(inside([record.path for record in b]), b, strict=True))
+    only = [sorted(a_by_path.keys() - b_by_path.keys()), sorted(b_by_path.keys() - a_by_path.keys())]
     if any(only):
         missing = ", ".join(
             f"{len(lost)} only in {name} (such as {lost[0]})" for name, lost in zip(names, only, strict=True) if lost
@@ -52,7 +53,7 @@ def _paired(a: Sequence[Record], b: Sequence[Record], *, names: tuple[str, str])
         raise DataError(
             f"the two runs were not evaluated on the same photos: {missing}; evaluate both on the same --data"
         )
-    pairs = [(record, by_path[record.path]) for record in a]
+    pairs = [(record, b_by_path[path]) for path, record in a_by_path.items()]
     relabelled = [x.path for x, y in pairs if (x.species, x.breed) != (y.species, y.breed)]
     if relabelled:
         raise DataError(

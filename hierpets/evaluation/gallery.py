@@ -15,7 +15,7 @@ import numpy as np
 from hierpets.errors import HierpetsError
 from hierpets.evaluation.hierarchical import lca_height
 from hierpets.evaluation.predictions import Predictions
-from hierpets.evaluation.records import Record, records_of
+from hierpets.evaluation.records import Record, inside, records_of
 
 __all__ = ["Mistake", "Overlay", "Photos", "worst_mistakes"]
 
@@ -36,9 +36,10 @@ class Overlay(Protocol):
 
 @dataclass(frozen=True)
 class Mistake:
-    """One mistake: its record, whether even the species is wrong, and its pictures as data URIs."""
+    """One mistake: its record, its path in short, whether even the species is wrong, its pictures as data URIs."""
 
     record: Record
+    path: str
     cross_species: bool
     photo: str | None
     overlay: str | None
@@ -53,7 +54,8 @@ def worst_mistakes(
     twice, so that the gallery shows many kinds of mistakes and not one many times.
     """
     rows = _of_many_kinds(predictions, _worst_rows(predictions))[:count]
-    return list(_mistakes(predictions.take(rows), photos, overlay)) if rows.size else []
+    short = inside(predictions.paths)
+    return list(_mistakes(predictions.take(rows), [short[i] for i in rows], photos, overlay)) if rows.size else []
 
 
 def _worst_rows(predictions: Predictions) -> np.ndarray:
@@ -80,10 +82,13 @@ def _of_many_kinds(predictions: Predictions, rows: np.ndarray) -> np.ndarray:
     return np.array(kept, dtype=int)
 
 
-def _mistakes(chosen: Predictions, photos: Photos | None, overlay: Overlay | None) -> Iterator[Mistake]:
+def _mistakes(
+    chosen: Predictions, paths: list[str], photos: Photos | None, overlay: Overlay | None
+) -> Iterator[Mistake]:
     for i, record in enumerate(records_of(chosen)):
         yield Mistake(
             record=record,
+            path=paths[i],
             cross_species=bool(chosen.top_leaf_species[i] != chosen.species_true[i]),
             photo=_picture(photos, record.path) if photos else None,
             overlay=_picture(partial(overlay, leaf=int(chosen.top_leaf[i])), record.path) if overlay else None,

@@ -8,7 +8,7 @@ import numpy as np
 
 from hierpets.evaluation.classes import divide
 from hierpets.evaluation.predictions import BREED, SPECIES, Predictions
-from hierpets.evaluation.resampling import Statistic, estimate
+from hierpets.evaluation.resampling import Statistic, estimate, interval_of_share
 from hierpets.taxonomy import Taxonomy
 
 __all__ = ["ancestor_counts", "hierarchy_metrics", "lca_height"]
@@ -38,7 +38,13 @@ def hierarchy_metrics(predictions: Predictions, *, seed: int, resamples: int) ->
     n, n_whole = len(predictions), int(whole.sum())
     species, species_intervals = estimate(_cross_species(predictions), n, seed=seed, resamples=resamples)
     path, path_intervals = estimate(_path_statistic(predictions, whole), n_whole, seed=seed, resamples=resamples)
-    return {"n_species": n, **species, "n": n_whole, **path, "intervals": species_intervals | path_intervals}
+    intervals = species_intervals | path_intervals
+    shares = {
+        "cross_species_error": predictions.top_leaf_species != predictions.species_true,
+        "full_path_accuracy": (predictions.top_leaf == predictions.leaf_true)[whole],
+    }
+    intervals |= {name: interval_of_share(hits, intervals[name]) for name, hits in shares.items()}
+    return {"n_species": n, **species, "n": n_whole, **path, "intervals": intervals}
 
 
 def _cross_species(predictions: Predictions) -> Statistic:

@@ -11,7 +11,7 @@ import numpy as np
 from hierpets.evaluation.classes import ClassTotals, confusion_counts, divide
 from hierpets.evaluation.curves import one_vs_rest
 from hierpets.evaluation.predictions import Predictions
-from hierpets.evaluation.resampling import estimate, wilson_interval
+from hierpets.evaluation.resampling import estimate, interval_of_share, wilson_interval
 from hierpets.hierarchy.probabilities import restrict
 
 __all__ = ["N_BINS", "Level", "breed_given_species_level", "breed_level", "level_metrics", "species_level"]
@@ -91,9 +91,7 @@ def level_metrics(level: Level, *, seed: int, resamples: int) -> dict[str, Any]:
         return values | ClassTotals.count(level.truth, guess, weights, n_classes=n_classes).summary()
 
     values, intervals = estimate(statistic, n, seed=seed, resamples=resamples)
-    if level.hit.all() or not level.hit.any():
-        # Without a single mistake (or hit) every resample is the same, and the bootstrap interval is a point.
-        intervals["accuracy"] = wilson_interval(int(level.hit.sum()), n) or intervals["accuracy"]
+    intervals["accuracy"] = interval_of_share(level.hit, intervals["accuracy"])
     counts = confusion_counts(level.truth, guess, n_classes)
     curves = one_vs_rest(level.truth, level.probabilities, level.candidates, level.labels)
     per_class = _per_class(counts, curves, level.labels)

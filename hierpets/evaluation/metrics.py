@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +16,7 @@ from hierpets.evaluation.predictions import NotPets, Predictions
 from hierpets.evaluation.resampling import CONFIDENCE
 from hierpets.evaluation.selective import selective_metrics
 
-__all__ = ["SCHEMA_VERSION", "evaluate_predictions", "plain"]
+__all__ = ["SCHEMA_VERSION", "evaluate_predictions", "metrics_json", "plain"]
 
 SCHEMA_VERSION = 1
 
@@ -87,3 +88,16 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def metrics_json(metrics: Mapping[str, Any]) -> str:
+    """Strict JSON, one line for each list of numbers, so that a person can read it and a diff stays short."""
+    return _pretty_json(metrics, "") + "\n"
+
+
+def _pretty_json(value: Any, indent: str) -> str:
+    if isinstance(value, Mapping) and value:
+        inner = indent + " "
+        items = [f"{inner}{json.dumps(key)}: {_pretty_json(item, inner)}" for key, item in value.items()]
+        return "{\n" + ",\n".join(items) + f"\n{indent}}}"
+    return json.dumps(value, allow_nan=False)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import posixpath
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from hierpets.errors import DataError
 from hierpets.evaluation.predictions import BREED, SPECIES, Predictions
 
-__all__ = ["RECORDS_FILE", "Answer", "Guess", "Record", "find_records", "read_records", "records_of"]
+__all__ = ["RECORDS_FILE", "Answer", "Guess", "Record", "find_records", "inside", "read_records", "records_of"]
 
 RECORDS_FILE = "predictions.jsonl"
 _TOP = 3
@@ -58,6 +59,16 @@ class Record(_Frozen):
     def breed_right(self) -> bool:
         """The most probable leaf is the true one."""
         return (self.top[0].species, self.top[0].breed) == (self.species, self.breed)
+
+
+def inside(paths: Sequence[str]) -> list[str]:
+    """The paths as seen from the folder that holds them all."""
+    folders = [posixpath.dirname(path) for path in paths]
+    try:
+        common = posixpath.commonpath(folders)
+    except ValueError:  # some are absolute and some are not
+        return list(paths)
+    return [path[len(common) :].lstrip("/") for path in paths]
 
 
 def records_of(predictions: Predictions) -> Iterator[Record]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-__all__ = ["CONFIDENCE", "Statistic", "estimate", "weights_of_resamples", "wilson_interval"]
+__all__ = ["CONFIDENCE", "Statistic", "estimate", "interval_of_share", "weights_of_resamples", "wilson_interval"]
 
 CONFIDENCE = 0.95
 
@@ -51,6 +51,16 @@ def _percentiles(drawn: np.ndarray) -> tuple[float, float]:
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(drawn, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def interval_of_share(hits: np.ndarray, bootstrapped: tuple[float, float]) -> tuple[float, float]:
+    """The interval of the share of true in ``hits`` bool [N]: the bootstrapped one, or Wilson's when all are alike.
+
+    Then every resample is alike too, and the bootstrap would claim certainty.
+    """
+    if hits.size and (hits.all() or not hits.any()):
+        return wilson_interval(int(hits.sum()), len(hits)) or bootstrapped
+    return bootstrapped
 
 
 def wilson_interval(hits: int, n: int) -> tuple[float, float] | None:

@@ -39,16 +39,19 @@ def headline(metrics: Mapping[str, Any]) -> Headline:
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """``0.9132`` as "91.3 %", on one line; "–" for None. Only all is 100 %, else ">99.9 %"; only none is 0 %."""
+    """``0.9132`` as "91.3 %", on one line; "–" for None. Only all is "100 %", else ">99.9 %"; only none is "0 %"."""
     if share is None:
         return "–"
     step = 10.0**-digits
-    shown, sign = round(100 * share, digits), ""
-    if shown >= 100 and share < 1:
-        shown, sign = 100 - step, ">"
-    if shown <= 0 and share > 0:
-        shown, sign = step, "<"
-    return f"{sign}{shown:.{digits}f}\N{NO-BREAK SPACE}%"
+    if share in (0, 1):
+        shown = f"{100 * share:.0f}"
+    elif share < step / 200:
+        shown = f"<{step:.{digits}f}"
+    elif share > 1 - step / 200:
+        shown = f">{100 - step:.{digits}f}"
+    else:
+        shown = f"{100 * share:.{digits}f}"
+    return f"{shown}\N{NO-BREAK SPACE}%"
 
 
 def pretty(label: str) -> str:
@@ -153,10 +156,15 @@ def _hidden_by_accuracy(species: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _weak_breeds(breed: Mapping[str, Any]) -> Iterator[str]:
-    for label in breed["worst_classes"][:_NAMED]:
-        scores = breed["per_class"][label]
-        if scores["recall"] >= _BAD_RECALL:
-            continue
+    """The breeds of low recall whose interval rules out that they are good, or as good as the average photo."""
+    least = min(_GOOD_RECALL, breed["accuracy"])
+    supported = {label: scores for label, scores in breed["per_class"].items() if scores["support"]}
+    weak = {
+        label: scores
+        for label, scores in supported.items()
+        if scores["recall"] < _BAD_RECALL and scores["recall_interval"][1] < least
+    }
+    for label, scores in sorted(weak.items(), key=lambda item: item[1]["recall"])[:_NAMED]:
         taken_for, times = _most_taken_for(breed["confusion_matrix"], label)
         hits = round(scores["recall"] * scores["support"])
         yield (

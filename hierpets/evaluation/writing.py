@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from hierpets.evaluation.gallery import Overlay, Photos, worst_mistakes
+from hierpets.evaluation.metrics import metrics_json
 from hierpets.evaluation.predictions import Predictions
 from hierpets.evaluation.records import RECORDS_FILE, records_of
 from hierpets.evaluation.report import figure_sections, render_report
 from hierpets.files import write_all
 
-__all__ = ["METRICS_FILE", "REPORT_FILE", "metrics_json", "write_evaluation"]
+__all__ = ["METRICS_FILE", "REPORT_FILE", "write_evaluation"]
 
 METRICS_FILE, REPORT_FILE = "metrics.json", "report.html"
 
@@ -44,16 +44,3 @@ def write_evaluation(
         METRICS_FILE: metrics_json(metrics).encode(),
     }
     write_all(out, contents)
-
-
-def metrics_json(metrics: Mapping[str, Any]) -> str:
-    """Strict JSON, one line for each list of numbers, so that a person can read it and a diff stays short."""
-    return _pretty_json(metrics, "") + "\n"
-
-
-def _pretty_json(value: Any, indent: str) -> str:
-    if isinstance(value, Mapping) and value:
-        inner = indent + " "
-        items = [f"{inner}{json.dumps(key)}: {_pretty_json(item, inner)}" for key, item in value.items()]
-        return "{\n" + ",\n".join(items) + f"\n{indent}}}"
-    return json.dumps(value, allow_nan=False)

@@ -14,7 +14,7 @@ from hierpets.cli.compare import command
 from hierpets.errors import DataError
 from hierpets.evaluation.comparison import compare_records, mcnemar_exact
 from hierpets.evaluation.levels import breed_level, species_level
-from hierpets.evaluation.records import RECORDS_FILE, find_records, read_records, records_of
+from hierpets.evaluation.records import RECORDS_FILE, find_records, inside, read_records, records_of
 
 
 def swapped(predictions, share: float, seed: int = 1):
@@ -116,8 +116,15 @@ def test_other_photos_are_refused_with_their_number(records):
     with pytest.raises(DataError, match=r"3 only in old .*same --data"):
         compare_records(records, records[3:], names=("old", "new"))
     with pytest.raises(DataError, match=r"400 only in old .* 400 only in new"):
-        elsewhere = [r.model_copy(update={"path": "x/" + r.path}) for r in records]
+        elsewhere = [r.model_copy(update={"path": r.path + ".png"}) for r in records]
         compare_records(records, elsewhere, names=("old", "new"))
+
+
+def test_a_data_set_may_have_been_moved(records):
+    moved = [r.model_copy(update={"path": "/elsewhere/pets/" + r.path}) for r in records]
+    assert compare_records(records, moved, names=("a", "b"))["n"] == 400
+    assert inside(["/d/cat/a.jpg", "/d/dog/b.jpg"]) == ["cat/a.jpg", "dog/b.jpg"]
+    assert inside(["/d/a.jpg"]) == ["a.jpg"] and inside(["/d/a.jpg", "b.jpg"]) == ["/d/a.jpg", "b.jpg"]
 
 
 def test_other_labels_are_refused(records):

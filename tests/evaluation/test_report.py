@@ -17,10 +17,11 @@ from PIL import Image
 from hierpets.errors import ImageError
 from hierpets.evaluation import NotPets, evaluate_predictions
 from hierpets.evaluation.gallery import worst_mistakes
+from hierpets.evaluation.metrics import metrics_json
 from hierpets.evaluation.ordering import confused_together
 from hierpets.evaluation.records import read_records
 from hierpets.evaluation.words import headline, percent, pretty
-from hierpets.evaluation.writing import metrics_json, write_evaluation
+from hierpets.evaluation.writing import write_evaluation
 from hierpets.taxonomy import Taxonomy
 
 SCRIPT = "<script>alert('breed')</script>".replace("/", "\\")
@@ -116,7 +117,7 @@ def test_a_report_without_breeds_or_photos_or_mistakes(tmp_path, make_prediction
     metrics = evaluate_predictions(predictions, resamples=5)
     write_evaluation(tmp_path, predictions, metrics)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "The worst mistakes" not in page and "Breed by breed" not in page and "100.0" in page
+    assert "The worst mistakes" not in page and "Breed by breed" not in page and "100\N{NO-BREAK SPACE}%" in page
 
 
 def test_a_report_of_one_photo(tmp_path, taxonomy, make_predictions):
@@ -219,6 +220,16 @@ def test_the_headline_names_weak_breeds_and_what_they_are_taken_for(predictions,
     )
 
 
+def test_the_headline_does_not_blame_a_breed_for_one_photo(predictions):
+    """One mistake among four photos is no evidence of a weak breed; the seven right breeds are not at fault either."""
+    rows = np.flatnonzero(predictions.leaf_true == 2)[:4]
+    others = np.flatnonzero((predictions.leaf_true >= 0) & (predictions.leaf_true != 2))
+    probabilities = np.eye(9)[np.maximum(predictions.leaf_true, 0)]
+    probabilities[rows[0]] = np.eye(9)[3]
+    made = replace(predictions, probabilities=probabilities).take(np.r_[rows, others])
+    assert headline(evaluate_predictions(made, resamples=20)).bad == ()
+
+
 def test_the_headline_admits_a_model_that_only_guesses(taxonomy, make_predictions):
     clueless = make_predictions(taxonomy, 200, skill=0.0)
     said = headline(evaluate_predictions(clueless, resamples=100))
@@ -234,7 +245,7 @@ def test_the_headline_warns_of_small_and_missing_classes(predictions):
 
 @pytest.mark.parametrize(
     ("share", "shown"),
-    [(0.9132, "91.3_%"), (1.0, "100.0_%"), (0.9999, ">99.9_%"), (0.0, "0.0_%"), (0.0001, "<0.1_%"), (None, "–")],
+    [(0.9132, "91.3_%"), (1.0, "100_%"), (0.9999, ">99.9_%"), (0.0, "0_%"), (0.0001, "<0.1_%"), (None, "–")],
 )
 def test_percent_never_rounds_to_all_or_nothing(share, shown):
     assert percent(share) == shown.replace("_", "\N{NO-BREAK SPACE}")

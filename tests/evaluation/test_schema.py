@@ -12,8 +12,8 @@ from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from hierpets.evaluation import NotPets, evaluate_predictions
+from hierpets.evaluation.metrics import metrics_json
 from hierpets.evaluation.schema import Metrics, field_table
-from hierpets.evaluation.writing import metrics_json
 from hierpets.taxonomy import Taxonomy
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from hierpets.cli.options import registry_option
 __all__ = ["command"]
 
 SOME_FAILED = 3
+THUMBNAIL = 320  # pixels of the shorter side that the report's gallery needs at most
 
 
 @click.command("evaluate")
@@ -35,8 +36,10 @@ def command(
     Photos that cannot be read are named, left out and counted; the exit code is then 3.
     """
     from hierpets.cli.progress import Narrator
+    from hierpets.data.photos import read_photo
     from hierpets.evaluation.metrics import evaluate_predictions
-    from hierpets.files import write_text
+    from hierpets.evaluation.words import headline
+    from hierpets.evaluation.writing import REPORT_FILE, write_evaluation
     from hierpets.inference.measure import answer_index, read_labelled
     from hierpets.inference.predictor import load
     from hierpets.registry.loading import load_registry
@@ -51,8 +54,13 @@ def command(
     )
     for answer in unreadable:
         click.echo(f"left out: {answer.error}", err=True)
-    metrics = evaluate_predictions(predictions)
-    out.mkdir(parents=True, exist_ok=True)
-    write_text(out / "metrics.json", json.dumps(metrics, indent=2) + "\n")
-    click.echo(f"{len(predictions)} photos; evidence in {out}")
+    about = {"model": str(model), "data": data, "split": split or "default"}
+    if unreadable:
+        about["left out"] = f"{len(unreadable)} photos that cannot be read"
+    metrics = evaluate_predictions(predictions, about=about)
+    write_evaluation(out, predictions, metrics, photos=partial(read_photo, shorter_side=THUMBNAIL))
+    said = headline(metrics)
+    for line in (said.verdict, *(f"- {sentence}" for sentence in said.bad)):
+        click.echo(line)
+    click.echo(f"{len(predictions)} photos; evidence in {out / REPORT_FILE}")
     return SOME_FAILED if unreadable else 0

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from hierpets.config import TrainConfig
+from hierpets.evaluation.metrics import metrics_json
 from hierpets.files import write_text
 
 __all__ = ["Event", "Listener", "Run"]
@@ -45,4 +46,4 @@ class Run:
         self._listener({"event": "progress", "task": task, "done": done, "total": total})
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:
-        write_text(self.folder / "metrics.json", json.dumps(metrics, indent=2) + "\n")
+        write_text(self.folder / "metrics.json", metrics_json(metrics))

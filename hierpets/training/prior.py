@@ -1,0 +1,70 @@
+"""The prior that a sampler induces, and how to undo it. Pure numpy."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from hierpets.hierarchy.probabilities import Combiner
+from hierpets.plugin import Labels
+from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
+
+__all__ = ["PriorShift", "TargetPrior", "prior_shift"]
+
+TargetPrior = Literal["uniform", "data"]
+
+
+class PriorShift(NamedTuple):
+    """What to add to the species logits [S] and to the leaf logits [L], float64."""
+
+    species: np.ndarray
+    leaf: np.ndarray
+
+
+def prior_shift(
+    weights: np.ndarray,
+    labels: Labels,
+    taxonomy: Taxonomy,
+    *,
+    target: TargetPrior = "uniform",
+    combiner: Combiner = "conditional",
+) -> PriorShift:
+    """Corrections from the class prior that ``weights`` [N] induce to the target prior.
+
+    A classifier trained to convergence on photos drawn (or weighted) by ``weights`` answers with their prior; adding
+    the log-ratio of two priors to its logits answers with the other (Saerens et al., Neural Computation 2002; Menon et
+    al., ICLR 2021). ``uniform``: every species is as likely as any other, and every breed within its species. ``data``:
+    as often as in the data. A class without a photo keeps its logit.
+
+    Under ``flat`` and ``shared_softmax`` this is exact for any weights. Under ``conditional`` the breeds are, and so is
+    the species where all breeds of a species weigh alike; where they do not, the species is right on average only,
+    because another mixture of breeds makes another kind of cat.
+    """
+    seen, wanted = _log_prior(weights, labels, taxonomy), _target(labels, taxonomy, target)
+    species, leaf = (_shift(old, new) for old, new in zip(seen, wanted, strict=True))
+    if combiner == "flat":  # the species logits are unused: the leaves carry both
+        return PriorShift(np.zeros_like(species), leaf + species[taxonomy.leaf_species])
+    return PriorShift(species, leaf)
+
+
+def _target(labels: Labels, taxonomy: Taxonomy, target: TargetPrior) -> tuple[np.ndarray, np.ndarray]:
+    if target == "data":
+        return _log_prior(np.ones(len(labels)), labels, taxonomy)
+    sizes = np.array([columns.stop - columns.start for columns in taxonomy.slices])
+    return -np.log(np.full(len(sizes), float(len(sizes)))), -np.log(sizes.astype(float))[taxonomy.leaf_species]
+
+
+def _log_prior(weights: np.ndarray, labels: Labels, taxonomy: Taxonomy) -> tuple[np.ndarray, np.ndarray]:
+    """log P(species) [S] over all photos, log P(breed | species) [L] over those whose breed is known; -inf if none."""
+    known = labels.leaf != UNKNOWN_LEAF
+    species = np.bincount(labels.species, weights, minlength=len(taxonomy.species))
+    leaf = np.bincount(labels.leaf[known], weights[known], minlength=len(taxonomy.leaves))
+    by_species = np.array([leaf[columns].sum() for columns in taxonomy.slices])[taxonomy.leaf_species]
+    with np.errstate(divide="ignore"):
+        return np.log(species / species.sum()), np.log(leaf / np.where(by_species > 0, by_species, 1.0))
+
+
+def _shift(seen: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Nought where a class has no photo: there is no prior to undo."""
+    return np.subtract(wanted, seen, out=np.zeros_like(seen), where=np.isfinite(seen))

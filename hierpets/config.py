@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -11,9 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from hierpets.errors import ConfigError, did_you_mean
 from hierpets.hierarchy.probabilities import Combiner
 
-__all__ = ["LEVELS", "FinetuneConfig", "TrainConfig", "parse_levels", "read_config"]
+__all__ = ["LEVELS", "Balance", "FinetuneConfig", "Precision", "TrainConfig", "parse_levels", "read_config"]
 
 Levels = Literal["species", "species,breed"]
+Precision = Literal["auto", "f32", "bf16"]
+Balance = Literal["draw", "weigh"]
+Share = Annotated[float, Field(ge=0, le=1)]
 LEVELS: tuple[Levels, ...] = ("species", "species,breed")
 
 
@@ -27,16 +30,27 @@ class FinetuneConfig(Settings):
     """How the whole network is trained from the closed-form heads."""
 
     epochs: int = Field(default=8, ge=1)
-    batch_size: int = Field(default=32, ge=1)
-    learning_rate: float = Field(default=3e-5, gt=0)
+    batch_size: int = Field(default=32, ge=1, description="photos a step, over all processes")
+    learning_rate: float = Field(default=3e-5, gt=0, description="of the backbone's last layer")
     head_learning_rate: float = Field(default=3e-4, gt=0)
+    layer_decay: float = Field(default=0.1, gt=0, le=1, description="rate of the first layer over that of the last")
+    trainable_fraction: float = Field(default=1.0, ge=0, le=1, description="share of the layers, from the output back")
     weight_decay: float = Field(default=0.02, ge=0)
     warmup_epochs: float = Field(default=0.5, ge=0)
+    max_gradient_norm: float = Field(default=5.0, gt=0)
     ema_decay: float = Field(default=0.99, ge=0, lt=1)
-    patience: int = Field(default=3, ge=1)
-    species_loss_weight: float = Field(default=0.5, ge=0)
+    patience: int = Field(default=3, ge=1, description="epochs without a better validation score")
+    balance: Balance = Field(default="draw", description="draw photos by the sampler's weights, or weigh their losses")
+    species_loss_weight: float = Field(default=1.0, ge=0)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    workers: int = Field(default=2, ge=0)
+    mixup: float = Field(default=0.0, ge=0, description="alpha of the Beta distribution; 0: off")
+    distillation: float = Field(default=0.0, ge=0, description="weight of staying near the start's answers; 0: off")
+    interpolation: tuple[Share, ...] = Field(
+        default=(0.25, 0.5, 0.75), description="points between start and end to try"
+    )
+    precision: Precision = "auto"
+    checkpoint_minutes: float = Field(default=10.0, ge=0, description="also within an epoch; 0: after every step")
+    workers: int = Field(default=2, ge=0, description="threads that decode photos")
 
 
 class TrainConfig(Settings):

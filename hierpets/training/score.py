@@ -1,0 +1,105 @@
+"""How good a network is on photos that it does not train on."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+
+from hierpets.data.dataset import iter_inputs
+from hierpets.data.index import PhotoIndex
+from hierpets.hierarchy.probabilities import Combiner, log_joint_probabilities, species_probabilities
+from hierpets.model.network import HierarchicalNetwork
+from hierpets.plugin import Labels, Preprocess
+from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
+from hierpets.training.processes import Processes
+
+__all__ = ["Score", "Validation", "score_logits"]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Balanced accuracy (mean recall over the classes seen) of ``breed`` and ``species``, and the mean negative
+    log-likelihood of the labels, ``nll``. ``breed`` is None where no breed is known.
+    """
+
+    breed: float | None
+    species: float
+    nll: float
+
+    @property
+    def accuracy(self) -> float:
+        """What training is for: breed balanced accuracy, or that of species where there are no breeds."""
+        return self.species if self.breed is None else self.breed
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """The larger, the better: accuracy, then likelihood."""
+        return self.accuracy, -self.nll
+
+    def as_dict(self) -> dict[str, float | None]:
+        return asdict(self)
+
+
+def score_logits(
+    species_logits: np.ndarray, leaf_logits: np.ndarray, *, labels: Labels, taxonomy: Taxonomy, combiner: Combiner
+) -> Score:
+    """Score logits [N, S] and [N, L] by the likeliest leaf and the likeliest species of each row."""
+    log_joint = log_joint_probabilities(species_logits, leaf_logits, taxonomy, combiner=combiner)
+    by_species = species_probabilities(np.exp(log_joint), taxonomy)
+    known = labels.leaf != UNKNOWN_LEAF
+    rows = np.arange(len(labels))
+    likelihood = np.where(
+        known, log_joint[rows, labels.leaf], np.log(by_species[rows, labels.species].clip(min=1e-300))
+    )
+    breed = _balanced_accuracy(labels.leaf[known], log_joint[known].argmax(axis=1))
+    return Score(
+        breed=breed if taxonomy.has_breeds and known.any() else None,
+        species=_balanced_accuracy(labels.species, by_species.argmax(axis=1)),
+        nll=float(-likelihood.mean()),
+    )
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Photos to judge by, shared out among the processes; all of them learn the score."""
+
+    photos: PhotoIndex
+    preprocess: Preprocess
+    combiner: Combiner
+    device: str
+    processes: Processes
+    workers: int = 2
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    def score(self, network: HierarchicalNetwork) -> Score:
+        """Score a network in evaluation mode, in full precision."""
+        tree, count = self.photos.taxonomy, self.processes.count
+        own = self._logits(network, self.photos.paths[self.processes.rank :: count])
+        species, leaf = np.empty((len(self), len(tree.species))), np.empty((len(self), len(tree.leaves)))
+        for rank, part in enumerate(self.processes.gather(own)):
+            species[rank::count], leaf[rank::count] = part
+        return score_logits(species, leaf, labels=self.photos.labels(), taxonomy=tree, combiner=self.combiner)
+
+    @torch.no_grad()
+    def _logits(self, network: HierarchicalNetwork, paths: list[str]) -> tuple[np.ndarray, np.ndarray]:
+        network.eval()
+        tree = self.photos.taxonomy
+        species, leaf = [np.empty((0, len(tree.species)))], [np.empty((0, len(tree.leaves)))]
+        for _, inputs in iter_inputs(paths, self.preprocess, workers=self.workers):
+            output = network(torch.from_numpy(inputs).to(self.device, memory_format=torch.channels_last))
+            species.append(output.species.cpu().numpy())
+            leaf.append(output.leaf.cpu().numpy())
+        return np.concatenate(species), np.concatenate(leaf)
+
+
+def _balanced_accuracy(truth: np.ndarray, answer: np.ndarray) -> float:
+    """Mean recall over the classes in ``truth`` [N]; nan if there are none."""
+    if len(truth) == 0:
+        return float("nan")
+    seen = np.bincount(truth)
+    right = np.bincount(truth[truth == answer], minlength=len(seen))
+    return float((right[seen > 0] / seen[seen > 0]).mean())

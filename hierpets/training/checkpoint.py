@@ -1,0 +1,102 @@
+"""A checkpoint: all that training needs to go on as if it had never stopped. Written whole or not at all, no pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hierpets.config import TrainConfig
+from hierpets.data.index import PhotoIndex
+from hierpets.errors import ConfigError
+
+__all__ = ["Checkpoint", "check_same", "describe_photos", "describe_settings", "read_checkpoint", "write_checkpoint"]
+
+# What may change between a start and its resumption, because the result does not depend on it.
+FREE = {"out", "device", "registry"}
+FREE_FINETUNE = {"workers", "checkpoint_minutes"}
+
+
+@dataclass
+class Checkpoint:
+    """``epoch`` and ``step`` (both from 0) say what comes next: with the seed they give the sampler's order, the
+    augmentation, the rate of the schedule and the random numbers of the step. ``loss`` is the sum so far this epoch.
+    ``best`` holds the weights of the best epoch, ``learner`` network, moving average, start and optimiser, ``random``
+    the states of torch's generators, the CPU's first.
+    """
+
+    settings: dict[str, Any]
+    epoch: int
+    step: int
+    loss: float
+    history: list[dict[str, Any]]
+    best: dict[str, torch.Tensor]
+    learner: dict[str, Any]
+    random: list[torch.Tensor] = field(default_factory=lambda: _random_states())
+
+    def restore_random(self) -> None:
+        """Put torch's generators back. Steps seed themselves; what is drawn after training does not."""
+        torch.set_rng_state(self.random[0])
+        if torch.cuda.is_available() and len(self.random) - 1 == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all(self.random[1:])
+
+
+def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Replace the checkpoint at ``path``; a kill at any moment leaves the old one or the new one."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with scratch.open("wb") as file:
+            torch.save(checkpoint.__dict__, file)
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut could leave an empty file under the new name
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def read_checkpoint(path: Path) -> Checkpoint | None:
+    """The checkpoint at ``path``, on the CPU; None when there is none.
+
+    :raises ConfigError: the file is not a whole checkpoint of this version.
+    """
+    if not path.is_file():
+        return None
+    try:
+        return Checkpoint(**torch.load(path, map_location="cpu", weights_only=True))
+    except (RuntimeError, EOFError, TypeError, pickle.UnpicklingError) as error:
+        problem = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ConfigError(f"{path}: not a checkpoint of this version ({problem}); train without --resume") from error
+
+
+def describe_settings(config: TrainConfig, train: PhotoIndex, val: PhotoIndex) -> dict[str, Any]:
+    """All that decides the result, by key: settings, and a hash of names and labels of the photos."""
+    flat = config.model_dump(mode="json", exclude=FREE | {"finetune"})
+    finetune = config.finetune.model_dump(mode="json", exclude=FREE_FINETUNE)
+    photos = {"training photos": describe_photos(train), "validation photos": describe_photos(val)}
+    return flat | {f"finetune.{key}": value for key, value in finetune.items()} | photos
+
+
+def describe_photos(photos: PhotoIndex) -> str:
+    """A hash of file names and labels in order. Folders do not count: data may move."""
+    named = [[Path(r.path).name, r.species, r.breed] for r in photos.records]
+    return hashlib.sha256(json.dumps([photos.taxonomy.tree, named]).encode()).hexdigest()[:16]
+
+
+def check_same(then: dict[str, Any], now: dict[str, Any], where: Path) -> None:
+    """:raises ConfigError: naming every setting that differs from when the checkpoint was written."""
+    # JSON has no tuples: compare what was stored with what would be stored.
+    now = json.loads(json.dumps(now))
+    differing = [key for key in {**then, **now} if then.get(key) != now.get(key)]
+    if differing:
+        lines = [f"{key} was {then.get(key)!r}, is {now.get(key)!r}" for key in differing]
+        raise ConfigError(f"{where}: cannot resume: {'; '.join(lines)}. Undo that, or train without --resume")
+
+
+def _random_states() -> list[torch.Tensor]:
+    return [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [])]

@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": ("evaluate", "Measure a bundle at every level on labelled photos."),
     "plugins": ("plugins", "List, check and start plugins."),
     "predict": ("predict", "Tell species and breed of photos."),
+    "serve": ("serve", "Serve a bundle: a page to drop photos on, and an HTTP API."),
     "train": ("train", "Train a bundle on labelled photos."),
 }
 

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
-from hierpets.data.photos import Source, read_photo
+from hierpets.data.photos import DEFAULT_LIMITS, Limits, Source, read_photo
 from hierpets.data.transforms import apply
 from hierpets.errors import ImageError
 from hierpets.plugin import Preprocess
@@ -24,6 +24,7 @@ def iter_inputs(
     *,
     batch_size: int = 32,
     workers: int = 2,
+    limits: Limits = DEFAULT_LIMITS,
     transform: Transform | None = None,
     on_error: Callable[[int, ImageError], None] | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -35,7 +36,7 @@ def iter_inputs(
     """
 
     def load(index: int, source: Source) -> np.ndarray:
-        photo = read_photo(source, shorter_side=preprocess.shorter_side)
+        photo = read_photo(source, shorter_side=preprocess.shorter_side, limits=limits)
         return apply(preprocess, photo) if transform is None else transform(index, photo)
 
     indices: list[int] = []

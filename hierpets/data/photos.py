@@ -18,7 +18,7 @@ import numpy as np
 from hierpets.data.formats import exif_orientation, is_progressive, picture_size, sniff, whole_png
 from hierpets.errors import ImageError
 
-__all__ = ["DEMO_PREFIX", "Limits", "Source", "photo_size", "read_photo"]
+__all__ = ["DEFAULT_LIMITS", "DEMO_PREFIX", "Limits", "Source", "photo_size", "read_photo"]
 
 Source = str | os.PathLike[str] | bytes | np.ndarray
 

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from hierpets.data.dataset import iter_inputs
+from hierpets.data.photos import DEFAULT_LIMITS, Limits, Source
 from hierpets.errors import ImageError
 from hierpets.hierarchy.decision import Decision, Thresholds, decide
 from hierpets.hierarchy.probabilities import joint_probabilities
@@ -19,9 +20,16 @@ from hierpets.model.bundle import GRAPH, Manifest, read_manifest, read_network
 from hierpets.recommend.choose import Recommender
 from hierpets.registry.loading import Registry, load_registry
 
-__all__ = ["Prediction", "Predictor", "load"]
+__all__ = ["Photo", "Prediction", "Predictor", "load"]
 
 CHUNK = 256
+
+
+class Photo(NamedTuple):
+    """A photo that does not lie at a path of its own: the name it goes by in its answer, and its bytes or pixels."""
+
+    name: str
+    source: Source
 
 
 @dataclass(frozen=True)
@@ -60,28 +68,45 @@ class Predictor:
         self.engine = engine
         self._recommender = recommender
 
+    @property
+    def recommends(self) -> bool:
+        """Whether its answers name a product."""
+        return self._recommender is not None
+
     def joint(self, output: RawOutput) -> np.ndarray:
         """Calibrated joint probabilities float64 [B, L] of a batch."""
         m = self.manifest
         species, leaf = m.temperatures.apply(output.species, output.leaf, m.taxonomy)
         return joint_probabilities(species, leaf, m.taxonomy, combiner=m.combiner)
 
-    def predict(self, paths: Iterable[str], *, top_k: int = 3, batch_size: int = 8) -> Iterator[Prediction]:
-        """One answer a photo, in the order of the paths; a photo that cannot be read becomes its error."""
-        remaining = iter(paths)
+    def predict(
+        self,
+        photos: Iterable[str | Photo],
+        *,
+        top_k: int = 3,
+        batch_size: int = 8,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> Iterator[Prediction]:
+        """One answer a photo, in their order; a photo that cannot be read becomes its error. A ``str`` is a path."""
+        remaining = (photo if isinstance(photo, Photo) else Photo(photo, photo) for photo in photos)
         while chunk := list(islice(remaining, CHUNK)):
-            yield from self._predict_chunk(chunk, top_k=top_k, batch_size=batch_size)
+            yield from self._predict_chunk(chunk, top_k=top_k, batch_size=batch_size, limits=limits)
 
-    def _predict_chunk(self, paths: Sequence[str], *, top_k: int, batch_size: int) -> list[Prediction]:
+    def _predict_chunk(
+        self, photos: Sequence[Photo], *, top_k: int, batch_size: int, limits: Limits
+    ) -> list[Prediction]:
         answers: dict[int, Prediction] = {}
 
         def fail(index: int, error: ImageError) -> None:
-            answers[index] = Prediction(paths[index], self.manifest.thresholds, error=error)
+            answers[index] = Prediction(photos[index].name, self.manifest.thresholds, error=error)
 
-        for indices, inputs in iter_inputs(paths, self.manifest.preprocess, batch_size=batch_size, on_error=fail):
+        sources = (photo.source for photo in photos)
+        for indices, inputs in iter_inputs(
+            sources, self.manifest.preprocess, batch_size=batch_size, limits=limits, on_error=fail
+        ):
             for index, row in zip(indices, self.joint(self.engine(inputs)), strict=True):
-                answers[index] = self._answer(paths[index], row, top_k)
-        return [answers[i] for i in range(len(paths))]
+                answers[index] = self._answer(photos[index].name, row, top_k)
+        return [answers[i] for i in range(len(photos))]
 
     def _answer(self, path: str, joint: np.ndarray, top_k: int) -> Prediction:
         m = self.manifest

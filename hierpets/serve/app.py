@@ -1,0 +1,68 @@
+"""The application: API, page and their guard around one model."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio.to_thread
+from fastapi import FastAPI
+from fastapi.responses import FileResponse
+from starlette.staticfiles import StaticFiles
+
+import hierpets
+from hierpets.inference.predictor import Predictor
+from hierpets.serve.api import make_router
+from hierpets.serve.guard import Guard
+from hierpets.serve.problems import install_handlers
+from hierpets.serve.service import Explainer, Service
+from hierpets.serve.settings import ServeSettings
+
+__all__ = ["create_app"]
+
+PAGE = Path(__file__).parent / "page"
+ABOUT = "Species and breed of a pet from a photo, how sure that is, and a shampoo that does no harm."
+
+
+def create_app(
+    predictor: Predictor, settings: ServeSettings | None = None, *, explainer: Explainer | None = None
+) -> FastAPI:
+    """An ASGI app around a loaded bundle. Its model works from startup to shutdown, which finishes what was asked.
+
+    ``explainer`` adds ``/v1/explain``; ``settings.feedback`` adds ``/v1/feedback``.
+    """
+    service = Service(predictor, settings or ServeSettings(), explainer)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await anyio.to_thread.run_sync(service.warm_up)
+        yield
+        await anyio.to_thread.run_sync(service.batcher.close)
+
+    app = FastAPI(
+        title="hierpets",
+        version=hierpets.__version__,
+        description=ABOUT,
+        lifespan=lifespan,
+        # FastAPI's own pages load their script from another host; /docs is a page of ours.
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.add_middleware(Guard, metrics=service.metrics)
+    install_handlers(app)
+    app.include_router(make_router(service))
+    _add_pages(app)
+    return app
+
+
+def _add_pages(app: FastAPI) -> None:
+    @app.get("/", include_in_schema=False)
+    async def index() -> FileResponse:
+        return FileResponse(PAGE / "index.html")
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> FileResponse:
+        return FileResponse(PAGE / "docs.html")
+
+    app.mount("/static", StaticFiles(directory=PAGE), name="static")

@@ -1,0 +1,98 @@
+"""Feedback: photos that their owners gave with a label, in a folder that training and audit can read."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import threading
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from hierpets.data.records import SPLITS
+from hierpets.errors import ConfigError, DataError
+from hierpets.serve.pictures import jpeg, shrink
+from hierpets.taxonomy import Taxonomy
+
+__all__ = ["FeedbackFull", "FeedbackStore", "tidy_label"]
+
+LONGEST = 1600
+NAME = re.compile(r"[^\W_](?:[^\W_]|[_'-]){0,59}")
+# Folders that a reader of labelled photos, or Windows, takes for something else.
+RESERVED = {*SPLITS, "valid", "validation", "con", "prn", "aux", "nul"} | {
+    f"{p}{n}" for p in ("com", "lpt") for n in range(10)
+}
+
+
+class FeedbackFull(Exception):
+    """The folder holds as much as it may."""
+
+
+class FeedbackStore:
+    """Writes ``ROOT/SPECIES/BREED/NAME.jpg``, or ``ROOT/SPECIES/NAME.jpg`` when the breed is not known.
+
+    The name is a hash of the pixels, so the same photo with the same label is kept once.
+    """
+
+    def __init__(self, root: Path, taxonomy: Taxonomy, *, max_bytes: int):
+        self._root, self._taxonomy, self._max_bytes = root, taxonomy, max_bytes
+        self._lock = threading.Lock()
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            self._used = sum(file.stat().st_size for file in root.rglob("*") if file.is_file())
+        except OSError as error:
+            raise ConfigError(f"--feedback {root}: cannot be used: {error.strerror}") from error
+
+    def save(self, photo: np.ndarray, species: str, breed: str) -> str:
+        """Keep an RGB photo; its path below the root. An empty ``breed`` means that it is not known.
+
+        :raises DataError: a label that is neither known nor a sound name.
+        :raises FeedbackFull: the folder has no room for it.
+        """
+        label = self._label(species, breed)
+        content = jpeg(shrink(photo, LONGEST))
+        path = Path(*label, hashlib.blake2b(content, digest_size=10).hexdigest() + ".jpg")
+        with self._lock:
+            self._write(self._root / path, content)
+        return path.as_posix()
+
+    def _label(self, species: str, breed: str) -> tuple[str, ...]:
+        tree = self._taxonomy.tree
+        name = tidy_label(species, tree, what="species")
+        return (name, tidy_label(breed, tree.get(name, ()), what="breed")) if breed.strip() else (name,)
+
+    def _write(self, path: Path, content: bytes) -> None:
+        if path.exists():
+            return
+        if self._used + len(content) > self._max_bytes:
+            raise FeedbackFull
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.resolve().is_relative_to(self._root.resolve()):  # a link that leads out
+            raise DataError(f"{path.parent}: leads out of the folder for feedback")
+        scratch = path.with_name(f".{path.stem}.{os.getpid()}")
+        try:
+            scratch.write_bytes(content)
+            scratch.replace(path)
+        finally:
+            scratch.unlink(missing_ok=True)
+        self._used += len(content)
+
+
+def tidy_label(text: str, known: Iterable[str], *, what: str) -> str:
+    """``" Maine coon "`` -> ``maine_coon``: a known name in its own spelling, or a new one that is safe as a folder.
+
+    :raises DataError: not a name of letters, digits, hyphens and apostrophes, or one that means something else.
+    """
+    name = re.sub(r"\s+", "_", unicodedata.normalize("NFC", text).strip())
+    spellings = {one.casefold(): one for one in known}
+    if name.casefold() in spellings:
+        return spellings[name.casefold()]
+    name = name.casefold()
+    if not NAME.fullmatch(name):
+        raise DataError(f"{what}: expected a name of up to 60 letters, digits, spaces and hyphens, got {text[:80]!r}")
+    if name in RESERVED:
+        raise DataError(f"{what}: {name!r} is the name of something else; choose another")
+    return name

@@ -1,0 +1,90 @@
+"""Runs an app under uvicorn: the socket, the patience with slow clients, the stop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+import h11
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from hierpets.errors import ConfigError
+
+__all__ = ["bind", "make_server"]
+
+HEADER_SECONDS = 10.0
+
+
+class PatientProtocol(H11Protocol):
+    """Closes a connection that does not send its request's headers in time: uvicorn would wait for ever."""
+
+    _headers_due: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._headers_due is not None:
+            self._headers_due.cancel()
+        super().connection_lost(exc)
+
+    def _watch(self) -> None:
+        if self.conn.their_state is not h11.IDLE:
+            if self._headers_due is not None:
+                self._headers_due.cancel()
+                self._headers_due = None
+        elif self._headers_due is None:
+            self._headers_due = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one.
+
+    :raises ConfigError: the address is taken, not ours, or not an address.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=512)
+    except (OSError, OverflowError) as error:
+        told = getattr(error, "strerror", None) or error
+        raise ConfigError(
+            f"cannot listen on {host} port {port}: {told}; choose another with --host or --port"
+        ) from None
+
+
+def make_server(app: ASGIApp, *, stop_seconds: int, on_start: Callable[[], None] = lambda: None) -> uvicorn.Server:
+    """A server of an app; ``server.run(sockets=[...])`` serves until SIGINT or SIGTERM and finishes what it has."""
+    config = uvicorn.Config(
+        app,
+        http=PatientProtocol,
+        ws="none",
+        lifespan="on",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=stop_seconds,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+    return Server(config, on_start)
+
+
+class Server(uvicorn.Server):
+    """Tells when it listens."""
+
+    def __init__(self, config: uvicorn.Config, on_start: Callable[[], None]):
+        super().__init__(config)
+        self._on_start = on_start
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_start()

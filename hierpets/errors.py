@@ -1,14 +1,14 @@
 """The errors a user can meet. Each message says what was expected, what came, where, and what to do.
 
-    HierpetsError
-    ├── ConfigError      a setting, a level or a path that makes no sense
-    ├── DataError        a data set that cannot be trained on or evaluated
-    │   └── ImageError   one photo that cannot be read
-    ├── RegistryError    registry.yaml is wrong; carries every problem at once
-    │   └── CareError    a file of breeds, ingredients or products beside it is wrong
-    ├── PluginError      a plugin cannot be imported, or broke its contract
-    ├── BundleError      a bundle is missing, damaged or of another schema
-    └── DeviceError      a device or engine that was asked for is not there
+HierpetsError
+├── ConfigError      a setting, a level or a path that makes no sense
+├── DataError        a data set that cannot be trained on or evaluated
+│   └── ImageError   one photo that cannot be read
+├── RegistryError    registry.yaml is wrong; carries every problem at once
+│   └── CareError    a file of breeds, ingredients or products beside it is wrong
+├── PluginError      a plugin cannot be imported, or broke its contract
+├── BundleError      a bundle is missing, damaged or of another schema
+└── DeviceError      a device or engine that was asked for is not there
 """
 
 from __future__ import annotations

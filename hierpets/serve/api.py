@@ -46,8 +46,8 @@ def _problems(*kinds: str) -> Responses:
     return entries
 
 
-ANSWERS: Responses = {200: {"model": list[Record]}}
-PICTURE: Responses = {200: {"content": {"image/png": {"schema": BINARY}}}}
+ANSWERS: Responses = {200: {"description": "One record a photo", "model": list[Record]}}
+PICTURE: Responses = {200: {"description": "A PNG", "content": {"image/png": {"schema": BINARY}}}}
 UPLOAD = _problems("malformed", "too-slow", "too-large", "unsupported-type", "unreadable", "busy", "unavailable")
 
 
@@ -78,16 +78,15 @@ def _add_predict(router: APIRouter, service: Service) -> None:
         """Send a multipart form, each file of it a photo, or the bare bytes of one photo as `image/*`.
 
         The answer is the array that `hierpets predict --format json` gives: one record a photo, in their order. A
-        photo that cannot be read has an `error` in its record; when none of them can be read, the answer is a problem.
+        photo of a form that cannot be read has an `error` in its record; a bare one is answered with a problem.
         """
         async with service.uploads.read(request) as upload:
             if not upload.photos:
                 raise Problem("invalid", "expected at least one file in the form")
             answers = await service.predict(upload.photos)
-        records = [answer.to_json() for answer in answers]
-        if all(answer.error for answer in answers):
-            raise Problem("unreadable", str(answers[0].error), records=records)
-        return JSONResponse(records)
+        if upload.bare and answers[0].error:
+            raise Problem("unreadable", str(answers[0].error))
+        return JSONResponse([answer.to_json() for answer in answers])
 
 
 def _add_explain(router: APIRouter, service: Service) -> None:

@@ -20,7 +20,7 @@ CATALOGUE: dict[str, tuple[int, str]] = {
     "too-slow": (408, "The upload took too long"),
     "too-large": (413, "The upload is too large"),
     "unsupported-type": (415, "This is not a type of upload that is read here"),
-    "unreadable": (422, "No photo could be read"),
+    "unreadable": (422, "The photo cannot be read"),
     "invalid": (422, "A field is missing or wrong"),
     "busy": (429, "Too much to do at the moment"),
     "internal": (500, "Something went wrong in the server"),

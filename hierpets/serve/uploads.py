@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -12,6 +12,7 @@ import anyio
 from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 
 from hierpets.inference.predictor import Photo
 from hierpets.serve.problems import Problem
@@ -22,16 +23,17 @@ __all__ = ["Upload", "UploadReader"]
 MAX_NAME = 120
 MAX_FIELDS = 16
 DRAIN_SECONDS = 5.0
-DRAIN_FACTOR = 4
+MAX_DRAIN = 512 * MB
 CLOSE = {"connection": "close"}
 
 
 @dataclass(frozen=True)
 class Upload:
-    """The photos of a request, in order, and its other fields."""
+    """The photos of a request, in order, and its other fields. ``bare``: the body was one photo and no form."""
 
     photos: list[Photo]
     fields: dict[str, str] = field(default_factory=dict)
+    bare: bool = False
 
 
 class InMemoryParser(MultiPartParser):
@@ -53,66 +55,94 @@ class UploadReader:
 
         :raises Problem: too large, too slow, too many, malformed, or of a type that is not read.
         """
-        taken = Account(self._budget)
+        account = Account(self._budget)
         try:
-            try:
-                with anyio.fail_after(self._settings.upload_seconds):
-                    upload = await self._parse(request, taken)
-            except TimeoutError:
-                limit = self._settings.upload_seconds
-                raise Problem("too-slow", f"the upload was not whole after {limit:g} s", headers=CLOSE) from None
-            yield upload
+            yield await self._read_in_time(request, account)
         finally:
-            taken.give_back()
+            account.give_back()
 
-    async def _parse(self, request: Request, taken: Account) -> Upload:
+    async def _read_in_time(self, request: Request, account: Account) -> Upload:
+        body, seconds = Body(request, account), self._settings.upload_seconds
+        try:
+            with anyio.fail_after(seconds):
+                return await self._read(request, body)
+        except TimeoutError:
+            raise Problem("too-slow", f"the upload was not whole after {seconds:g} s", headers=CLOSE) from None
+        except Problem:
+            await body.drain()
+            raise
+
+    async def _read(self, request: Request, body: Body) -> Upload:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "multipart/form-data":
-            return await self._parse_form(request, taken)
+            return await self._read_form(request, body)
         if kind.startswith("image/") or kind == "application/octet-stream":
-            limit = self._settings.max_photo_mb
-            body = b"".join([chunk async for chunk in self._chunks(request, taken, limit)])
-            return Upload([Photo("photo-1", body)])
+            limit = int(self._settings.max_photo_mb * MB)
+            photo = b"".join([chunk async for chunk in body.chunks(limit)])
+            return Upload([Photo("photo-1", photo)], bare=True)
         raise Problem(
             "unsupported-type",
             f"expected multipart/form-data or a photo as image/*, got {kind[:80] or 'no Content-Type'}",
             headers={"accept-post": "multipart/form-data, image/*"} | CLOSE,
         )
 
-    async def _parse_form(self, request: Request, taken: Account) -> Upload:
+    async def _read_form(self, request: Request, body: Body) -> Upload:
         limits = self._settings
-        chunks = self._chunks(request, taken, limits.max_request_mb)
+        chunks = body.chunks(int(limits.max_request_mb * MB))
         parser = InMemoryParser(request.headers, chunks, max_files=limits.max_photos, max_fields=MAX_FIELDS)
         try:
             form = await parser.parse()
         except MultiPartException as error:
-            await _drain(request)
             if error.message.startswith("Too many files"):
-                raise Problem("too-large", f"more than {limits.max_photos} photos in one request") from error
-            raise Problem("malformed", f"the form cannot be read: {error.message}") from error
+                told = f"more than {limits.max_photos} photos in one request"
+                raise Problem("too-large", told, headers=CLOSE) from error
+            raise Problem("malformed", f"the form cannot be read: {error.message}", headers=CLOSE) from error
         items = form.multi_items()
         files = [value for _, value in items if isinstance(value, UploadFile)]
         photos = [Photo(_spoken_name(f.filename, n), await f.read()) for n, f in enumerate(files, 1)]
         await form.close()
         return Upload(photos, {key: value for key, value in items if isinstance(value, str)})
 
-    async def _chunks(self, request: Request, taken: Account, limit_mb: float) -> AsyncGenerator[bytes, None]:
-        limit, seen = int(limit_mb * MB), 0
+
+class Body:
+    """The body of a request as it comes in."""
+
+    def __init__(self, request: Request, account: Account):
+        self._receive, self._account = request.receive, account
         declared = request.headers.get("content-length", "")
-        if declared.isdigit() and int(declared) > limit:
-            # A client that asks before it sends, or would send for ever, is told at once; another first sends in vain.
-            if "expect" not in request.headers and int(declared) <= DRAIN_FACTOR * limit:
-                await _drain(request)
-            raise _too_large(int(declared), limit)
-        async for chunk in request.stream():
+        self._declared = int(declared) if declared.isdigit() else 0
+        # Such a client waits for a word before it sends its body; there is nothing to drain.
+        self._asks_first = "expect" in request.headers
+        self._more = True
+
+    async def chunks(self, limit: int) -> AsyncGenerator[bytes, None]:
+        """Pieces of the body, ``limit`` bytes in all at most, put on the account."""
+        if self._declared > limit:
+            raise _too_large(self._declared, limit)
+        self._asks_first, seen = False, 0
+        while self._more:
+            chunk = await self._next()
             seen += len(chunk)
             if seen > limit:
-                await _drain(request)
                 raise _too_large(seen, limit)
-            if not taken.take(len(chunk)):
-                await _drain(request)
+            if not self._account.take(len(chunk)):
                 raise Problem("busy", "too many uploads at once", headers={"retry-after": "1"} | CLOSE)
             yield chunk
+
+    async def drain(self) -> None:
+        """Read on for a while and forget it: a client that is still sending may never see an answer before its end."""
+        if not self._asks_first and self._declared <= MAX_DRAIN:
+            with anyio.move_on_after(DRAIN_SECONDS), suppress(ClientDisconnect):
+                while self._more:
+                    await self._next()
+
+    async def _next(self) -> bytes:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self._more = False
+            raise ClientDisconnect
+        self._more = message.get("more_body", False)
+        return message.get("body", b"")
 
 
 @dataclass
@@ -138,13 +168,6 @@ class Account:
     def give_back(self) -> None:
         self._budget.free += self._held
         self._held = 0
-
-
-async def _drain(request: Request) -> None:
-    """Read on for a while and forget it: a client still sending when the connection closes may never see the answer."""
-    with anyio.move_on_after(DRAIN_SECONDS):
-        while (message := await request.receive())["type"] == "http.request" and message.get("more_body"):
-            pass
 
 
 def _too_large(size: int, limit: int) -> Problem:

@@ -1,0 +1,460 @@
+// The page: takes photos, asks the API, shows what it says. No library, no inline code.
+
+const AT_ONCE = 3;            // requests on their way
+const SHRINK_ABOVE = 1.5e6;   // bytes; a larger photo is made smaller here, which also leaves its EXIF behind
+const LONGEST = 1600;         // pixels
+const MAX_RETRIES = 6;
+
+const COATS = {
+  hairless: "no coat",
+  short_smooth: "short and close",
+  short_double: "short with undercoat",
+  long_silky: "long and silky",
+  long_double: "long with undercoat",
+  wiry: "wiry",
+  curly: "curly",
+};
+
+const byId = (id) => document.getElementById(id);
+const cards = byId("cards");
+const entries = new Map();    // <li> -> {file, blob, url, state}
+const waiting = [];
+let running = 0;
+let added = 0;
+let model = { taxonomy: {}, capabilities: {} };
+
+// ---- words
+
+const spoken = (name) => name.replaceAll("_", " ");
+const title = (name) => spoken(name).replace(/(^|[ -])\p{L}/gu, (letter) => letter.toUpperCase());
+const article = (name) => (/^[aeiou]/i.test(name) ? "an" : "a");
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+function percent(p) {
+  if (p > 0.995) return "over 99 %";
+  if (p > 0 && p < 0.0005) return "under 0.1 %";
+  return p > 0 && p < 0.0095 ? `${(100 * p).toFixed(1)} %` : `${Math.round(100 * p)} %`;
+}
+
+function listed(words, last = "and") {
+  return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} ${last} ${words.at(-1)}`;
+}
+
+const plural = (word) => (/(s|sh|ch|x)$/.test(word) ? `${word}es` : `${word}s`);
+
+function headline(record) {
+  const species = record.species?.label;
+  if (record.level === "breed") {
+    return [title(record.breed.label), `${capital(article(species))} ${spoken(species)}. The breed is ${percent(record.breed.probability)} sure.`];
+  }
+  if (record.level === "species") {
+    if (record.source === "species") return [capital(`${article(species)} ${spoken(species)}`), `${capital(percent(record.species.probability))} sure.`];
+    const rivals = breedsOf(record).slice(0, 2).map((leaf) => `${title(leaf.breed)} ${percent(leaf.probability)}`);
+    return [`${capital(article(species))} ${spoken(species)}, breed unsure`, rivals.length ? `${rivals.join(", ")}.` : ""];
+  }
+  const known = listed(Object.keys(model.taxonomy).map((name) => plural(spoken(name))));
+  return ["No pet that I know", `I know ${known}, and I would rather say nothing than guess. A photo from nearer, with the whole head, may help.`];
+}
+
+const breedsOf = (record) => record.top.filter((leaf) => leaf.breed && leaf.species === record.species.label);
+
+// ---- photos
+
+async function prepare(file) {
+  // A photo that the browser cannot decode goes as it is: the server may read it, or say what is wrong with it.
+  if (file.size <= SHRINK_ABOVE) return file;
+  try {
+    const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
+    const scale = Math.min(1, LONGEST / Math.max(bitmap.width, bitmap.height));
+    const canvas = document.createElement("canvas");
+    canvas.width = Math.round(bitmap.width * scale);
+    canvas.height = Math.round(bitmap.height * scale);
+    const pen = canvas.getContext("2d");
+    pen.imageSmoothingQuality = "high";
+    pen.fillStyle = "#fff";
+    pen.fillRect(0, 0, canvas.width, canvas.height);
+    pen.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+    bitmap.close();
+    const blob = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.92));
+    return blob ?? file;
+  } catch {
+    return file;
+  }
+}
+
+function add(files) {
+  const photos = [...files];
+  if (!photos.length) return;
+  const first = !entries.size;
+  for (const file of photos) addCard(file);
+  relayout();
+  if (first) byId("results").scrollIntoView({ behavior: calm() ? "auto" : "smooth" });
+  say(photos.length === 1 ? "Looking at one photo" : `Looking at ${photos.length} photos`);
+  pump();
+}
+
+const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+function addCard(file) {
+  const item = byId("card").content.firstElementChild.cloneNode(true);
+  const find = (selector) => item.querySelector(selector);
+  const entry = { file, number: ++added, record: null };
+  entries.set(item, entry);
+  find(".file").textContent = file.name || "pasted photo";
+  find(".preview").alt = file.name ? `Your photo ${file.name}` : "Your photo";
+  find(".preview").addEventListener("error", () => {
+    find(".preview").hidden = true;
+    find(".no-preview").removeAttribute("hidden");
+  });
+  const remove = find(".remove");
+  remove.setAttribute("aria-label", `Remove ${file.name || "the photo"}`);
+  remove.addEventListener("click", () => removeCard(item));
+  find(".retry").addEventListener("click", () => {
+    waiting.push(item);
+    pump();
+  });
+  find(".look").addEventListener("click", () => toggleOverlay(item));
+  prepareFeedback(item);
+  cards.append(item);
+  waiting.push(item);
+}
+
+function removeCard(item) {
+  const next = item.nextElementSibling ?? item.previousElementSibling;
+  drop(item);
+  relayout();
+  say("Removed");
+  (next?.querySelector(".remove") ?? byId("pick")).focus();
+}
+
+function drop(item) {
+  const entry = entries.get(item);
+  for (const url of [entry.url, entry.overlay]) if (url) URL.revokeObjectURL(url);
+  entry.gone = true;
+  entries.delete(item);
+  item.remove();
+}
+
+// ---- asking
+
+function pump() {
+  while (running < AT_ONCE && waiting.length) {
+    const item = waiting.shift();
+    if (!entries.has(item)) continue;
+    running += 1;
+    look(item).finally(() => {
+      running -= 1;
+      pump();
+    });
+  }
+}
+
+async function look(item) {
+  const entry = entries.get(item);
+  const card = item.querySelector(".card");
+  card.setAttribute("aria-busy", "true");
+  item.querySelector(".retry").hidden = true;
+  if (!entry.blob) {
+    entry.blob = await prepare(entry.file);
+    entry.url = URL.createObjectURL(entry.blob);
+    item.querySelector(".preview").src = entry.url;
+  }
+  try {
+    showRecord(item, await ask(entry));
+  } catch (error) {
+    showFailure(item, error.message, true);
+  }
+  card.setAttribute("aria-busy", "false");
+  if (!entry.gone) relayout();
+}
+
+async function ask(entry) {
+  for (let attempt = 0; ; attempt += 1) {
+    const form = new FormData();
+    form.append("photo", entry.blob, entry.file.name || "photo.jpg");
+    const answer = await send("/v1/predict", form);
+    if (answer.status === 429 && attempt < MAX_RETRIES && !entry.gone) {
+      await new Promise((done) => setTimeout(done, 1000 * (Number(answer.headers.get("retry-after")) || 1)));
+      continue;
+    }
+    const body = await answer.json();
+    if (answer.ok) return body[0];
+    throw new Error(body.detail);
+  }
+}
+
+async function send(path, form) {
+  try {
+    return await fetch(path, { method: "POST", body: form });
+  } catch {
+    throw new Error("The server cannot be reached.");
+  }
+}
+
+// ---- showing
+
+function showRecord(item, record) {
+  if (record.error) return showFailure(item, friendly(record.error.message), false);
+  const entry = entries.get(item);
+  if (!entry) return;
+  entry.record = record;
+  const find = (selector) => item.querySelector(selector);
+  const [answer, told] = headline(record);
+  find(".card").dataset.level = record.level;
+  find(".answer").textContent = answer;
+  find(".told").textContent = told;
+  showBars(item, record);
+  showCoat(find(".coat"), record);
+  showShampoo(find(".shampoo"), record);
+  find(".look").hidden = !model.capabilities.explain;
+  find(".wrong").hidden = !model.capabilities.feedback;
+  find(".findings").hidden = false;
+  say(`${entry.file.name || "Photo"}: ${answer}. ${told}`);
+}
+
+// The end of some messages is for engineers.
+const friendly = (message) => message.replace(/^the photo: /, "").replace(/^not a picture: it starts with .*$/s, "this file is not a picture");
+
+function showFailure(item, message, again) {
+  const entry = entries.get(item);
+  if (!entry) return;
+  entry.failed = true;
+  const find = (selector) => item.querySelector(selector);
+  find(".card").dataset.level = "error";
+  find(".answer").textContent = again ? "That did not work" : "This cannot be read";
+  find(".told").textContent = capital(message.endsWith(".") ? message : `${message}.`);
+  find(".retry").hidden = !again;
+  say(`${entry.file.name || "Photo"}: ${find(".answer").textContent}. ${message}`);
+}
+
+function showBars(item, record) {
+  const species = item.querySelector(".species");
+  const breeds = item.querySelector(".breeds");
+  const inside = breedsOf(record);
+  const rest = record.species.probability - inside.reduce((sum, leaf) => sum + leaf.probability, 0);
+  const isOther = (leaf) => leaf.species !== record.species.label;
+  const others = new Map();
+  for (const leaf of record.top.filter(isOther)) others.set(leaf.species, (others.get(leaf.species) ?? 0) + leaf.probability);
+  species.replaceChildren(bar(title(record.species.label), record.species.probability));
+  if (record.level === "unknown") for (const [name, share] of others) species.append(bar(title(name), share, "runner"));
+  breeds.replaceChildren(...inside.map((leaf, n) => bar(title(leaf.breed), leaf.probability, n ? "runner" : "")));
+  if (inside.length && rest >= 0.005) breeds.append(bar(`All other ${plural(spoken(record.species.label))}`, rest, "rest"));
+  item.querySelector(".breeds-title").hidden = !inside.length;
+  if (record.level === "unknown") {
+    item.querySelector(".likely h4").textContent = "What came closest";
+    item.querySelector(".breeds-title").hidden = true;
+    breeds.replaceChildren();
+  }
+}
+
+function bar(label, share, kind = "") {
+  const item = byId("bar").content.firstElementChild.cloneNode(true);
+  if (kind) item.classList.add(kind);
+  item.querySelector(".label").textContent = label;
+  item.querySelector(".value").textContent = percent(share);
+  const fill = item.querySelector(".fill");
+  requestAnimationFrame(() => requestAnimationFrame(() => fill.style.setProperty("--share", Math.min(1, share))));
+  return item;
+}
+
+function showCoat(section, record) {
+  const shares = Object.entries(record.recommendation?.coats ?? {}).filter(([, share]) => share >= 0.08);
+  shares.sort((a, b) => b[1] - a[1]);
+  section.hidden = record.level === "unknown" || !shares.length;
+  section.querySelector(".chips").replaceChildren(...shares.map(([coat, share]) => {
+    const chip = document.createElement("li");
+    const value = document.createElement("span");
+    value.className = "share";
+    value.textContent = ` ${percent(share)}`;
+    chip.append(capital(COATS[coat] ?? spoken(coat)), value);
+    return chip;
+  }));
+}
+
+function showShampoo(section, record) {
+  const advice = record.recommendation;
+  section.hidden = !advice;
+  if (!advice) return;
+  const find = (selector) => section.querySelector(selector);
+  const none = !advice.product;
+  section.classList.toggle("none", none);
+  find(".name").textContent = none ? "None for now" : advice.name;
+  find(".price").textContent = none || !advice.price ? "" : money(advice.price);
+  find(".reason").textContent = advice.reason;
+  find(".fit").replaceChildren(...(none ? [] : [bar("Suits this pet", advice.confidence)]));
+  const breed = record.breed?.probability ?? breedsOf(record)[0]?.probability;
+  find(".fit-note").textContent = !none && breed !== undefined && advice.confidence - breed >= 0.02
+    ? "Surer than the breed: breeds that look alike often wear the same coat."
+    : "";
+  find(".why").open = none || cards.classList.contains("single");
+  find(".ruled").hidden = !advice.ruled_out?.length;
+  find(".ruled ul").replaceChildren(...(advice.ruled_out ?? []).map((one) => {
+    const line = document.createElement("li");
+    line.textContent = `${one.name}: ${one.reason}`;
+    return line;
+  }));
+}
+
+function money(price) {
+  return new Intl.NumberFormat(navigator.language, { style: "currency", currency: price.currency }).format(price.amount);
+}
+
+async function toggleOverlay(item) {
+  const entry = entries.get(item);
+  const button = item.querySelector(".look");
+  const overlay = item.querySelector(".overlay");
+  if (button.getAttribute("aria-pressed") === "true") {
+    overlay.hidden = true;
+    button.setAttribute("aria-pressed", "false");
+    button.textContent = "Where did it look?";
+    return;
+  }
+  button.disabled = true;
+  button.textContent = "One moment…";
+  try {
+    if (!entry.overlay) {
+      const form = new FormData();
+      form.append("photo", entry.blob, "photo.jpg");
+      const answer = await send("/v1/explain", form);
+      if (!answer.ok) throw new Error((await answer.json()).detail);
+      entry.overlay = URL.createObjectURL(await answer.blob());
+      overlay.src = entry.overlay;
+    }
+    overlay.alt = "The same photo; the warmer the colour, the more that place counted";
+    overlay.hidden = false;
+    button.setAttribute("aria-pressed", "true");
+    button.textContent = "Show the photo";
+    say("The picture now shows where the model looked");
+  } catch (error) {
+    button.textContent = "Where did it look?";
+    say(error.message);
+  }
+  button.disabled = false;
+}
+
+// ---- feedback
+
+function prepareFeedback(item) {
+  const find = (selector) => item.querySelector(selector);
+  const form = find(".feedback");
+  const { number } = entries.get(item);
+  for (const kind of ["species", "breed"]) {
+    find(`.${kind}-list`).id = `${kind}-list-${number}`;
+    form.elements[kind].setAttribute("list", `${kind}-list-${number}`);
+  }
+  const fill = (list, names) => list.replaceChildren(...names.map((name) => new Option(spoken(name))));
+  const known = () => Object.keys(model.taxonomy).find((name) => spoken(name) === form.elements.species.value.trim().toLowerCase());
+  form.elements.species.addEventListener("input", () => fill(find(".breed-list"), model.taxonomy[known()] ?? []));
+  find(".open-feedback").addEventListener("click", () => {
+    fill(find(".species-list"), Object.keys(model.taxonomy));
+    form.elements.species.value ||= spoken(entries.get(item).record.species.label);
+    fill(find(".breed-list"), model.taxonomy[known()] ?? []);
+    showForm(item, true);
+    form.elements.breed.focus();
+  });
+  find(".cancel").addEventListener("click", () => {
+    showForm(item, false);
+    find(".open-feedback").focus();
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    sendFeedback(item, form);
+  });
+}
+
+function showForm(item, open) {
+  item.querySelector(".feedback").hidden = !open;
+  item.querySelector(".open-feedback").hidden = open;
+  item.querySelector(".open-feedback").setAttribute("aria-expanded", String(open));
+}
+
+async function sendFeedback(item, form) {
+  const said = form.querySelector(".said");
+  const body = new FormData(form);
+  body.append("photo", entries.get(item).blob, "photo.jpg");
+  said.textContent = "";
+  try {
+    const answer = await send("/v1/feedback", body);
+    const told = await answer.json();
+    if (!answer.ok) throw new Error(told.detail);
+    form.hidden = true;
+    item.querySelector(".thanks").textContent = `Thank you. Kept as ${told.path.split("/").slice(0, -1).map(spoken).join(", ")}.`;
+  } catch (error) {
+    said.textContent = capital(error.message);
+  }
+}
+
+// ---- the page as a whole
+
+function relayout() {
+  const all = [...entries.values()];
+  byId("results").hidden = !all.length;
+  document.body.classList.toggle("busy-page", all.length > 0);
+  const single = all.length === 1;
+  if (!single && cards.classList.contains("single")) for (const why of cards.querySelectorAll(".why")) why.open = false;
+  cards.classList.toggle("single", single);
+  byId("results-title").textContent = all.length > 1 ? `${all.length} photos` : "Answer";
+  byId("summary").textContent = all.length > 1 ? summary(all) : "";
+}
+
+function summary(all) {
+  const counts = new Map();
+  const count = (key) => counts.set(key, (counts.get(key) ?? 0) + 1);
+  for (const { record, failed } of all) {
+    if (record && record.level !== "unknown") count(record.species.label);
+    else if (record) count("not known");
+    else if (failed) count("not read");
+    else count("to look at");
+  }
+  const told = [...counts].map(([name, n]) => `${n} ${name in model.taxonomy && n > 1 ? plural(spoken(name)) : spoken(name)}`);
+  return listed(told);
+}
+
+let saying = 0;
+function say(text) {
+  // A short pause lets a screen reader notice that the text has changed.
+  clearTimeout(saying);
+  saying = setTimeout(() => { byId("status").textContent = text; }, 80);
+}
+
+for (const id of ["pick", "camera"]) {
+  byId(id).addEventListener("change", (event) => {
+    add(event.target.files);
+    event.target.value = "";
+  });
+}
+byId("clear").addEventListener("click", () => {
+  for (const item of [...entries.keys()]) drop(item);
+  relayout();
+  say("All photos removed");
+  byId("pick").focus();
+});
+
+const zone = byId("drop");
+const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
+addEventListener("dragover", (event) => {
+  if (!carriesFiles(event)) return;
+  event.preventDefault();
+  zone.classList.add("over");
+});
+addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) zone.classList.remove("over");
+});
+addEventListener("drop", (event) => {
+  if (!carriesFiles(event)) return;
+  event.preventDefault();
+  zone.classList.remove("over");
+  add(event.dataTransfer.files);
+});
+addEventListener("paste", (event) => add(event.clipboardData?.files ?? []));
+
+async function introduce() {
+  const answer = await fetch("/v1/model");
+  model = await answer.json();
+  const names = Object.keys(model.taxonomy).map(spoken);
+  const breeds = Object.values(model.taxonomy).flat().length;
+  const which = listed(names.map((name) => `${article(name)} ${name}`), "or");
+  byId("lead").textContent = `Show a photo of ${which}. You get its breed, how sure that is, and the shampoo for its coat.`;
+  byId("about").textContent = `This model knows ${listed(names.map(plural))}${breeds ? ` and ${breeds} breeds` : ""}. It answers at the level that it can stand for: breed, species, or none.`;
+}
+introduce();

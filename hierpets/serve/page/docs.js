@@ -1,0 +1,33 @@
+// Shows /openapi.json as a page.
+
+function element(name, text, className) {
+  const made = document.createElement(name);
+  if (text) made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
+
+function operation(path, method, spec) {
+  const article = element("article", "", "operation");
+  const heading = element("h3");
+  heading.append(element("span", method.toUpperCase(), "method"), element("code", path), element("span", spec.summary));
+  article.append(heading);
+  if (spec.description) article.append(element("p", spec.description.replace(/\n(?!\n)/g, " ").replaceAll("`", "")));
+  const kinds = Object.keys(spec.requestBody?.content ?? {});
+  if (kinds.length) article.append(element("p", `Takes ${kinds.join(" or ")}.`));
+  const answers = element("ul", "", "answers");
+  for (const [status, { description }] of Object.entries(spec.responses)) {
+    const line = element("li");
+    line.append(element("span", status, "code"), element("span", description));
+    answers.append(line);
+  }
+  article.append(answers);
+  return article;
+}
+
+const spec = await (await fetch("/openapi.json")).json();
+const list = document.getElementById("list");
+for (const [path, methods] of Object.entries(spec.paths)) {
+  for (const [method, described] of Object.entries(methods)) list.append(operation(path, method, described));
+}
+document.getElementById("example").textContent = `curl -F photo=@pet.jpg ${location.origin}/v1/predict`;

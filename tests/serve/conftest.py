@@ -1,0 +1,28 @@
+"""The app around a model that answers by colour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from colour_server import encode, make_predictor
+from starlette.testclient import TestClient
+
+from hierpets.inference.predictor import Predictor
+from hierpets.serve.app import create_app
+from hierpets.serve.settings import ServeSettings
+
+
+@pytest.fixture
+def predictor() -> Predictor:
+    return make_predictor()
+
+
+@pytest.fixture
+def client(predictor, tmp_path) -> Iterator[TestClient]:
+    """The app in this process, with feedback and a stand-in for the explainer."""
+    app = create_app(
+        predictor, ServeSettings(feedback=tmp_path / "feedback"), explainer=lambda photo: encode(photo, ".png")
+    )
+    with TestClient(app) as client:
+        yield client

@@ -1,0 +1,248 @@
+import json
+import tempfile
+
+import numpy as np
+import pytest
+from colour_server import plain, with_exif
+from starlette.testclient import TestClient
+
+from hierpets.data.photos import read_photo
+from hierpets.inference.predictor import Photo
+from hierpets.serve.app import create_app
+from hierpets.serve.guard import SECURITY_HEADERS
+from hierpets.serve.problems import CATALOGUE
+from hierpets.serve.schemas import ModelInfo, ProblemDetails, Record
+from hierpets.serve.settings import ServeSettings
+
+JPEG = {"content-type": "image/jpeg"}
+
+
+def form(*photos, name="photo"):
+    return [(name, (f"{n}.jpg", photo, "image/jpeg")) for n, photo in enumerate(photos)]
+
+
+def is_problem(response, status):
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    ProblemDetails.model_validate(problem)
+    assert problem["status"] == status
+    return problem
+
+
+def test_the_answer_is_what_predict_gives(client, predictor):
+    photos = [plain("siamese"), plain("a dog"), plain("nothing"), b"no photo"]
+    expected = [
+        answer.to_json() for answer in predictor.predict([Photo(f"{n}.jpg", photo) for n, photo in enumerate(photos)])
+    ]
+    answer = client.post("/v1/predict", files=form(*photos))
+    assert answer.status_code == 200
+    assert answer.json() == json.loads(json.dumps(expected))
+    assert [record["level"] for record in answer.json()] == ["breed", "species", "unknown", None]
+    assert "not a picture" in answer.json()[3]["error"]["message"]
+    for record in answer.json():
+        Record.model_validate(record)
+
+
+def test_the_bare_bytes_of_a_photo_will_do(client):
+    bare = client.post("/v1/predict", content=plain("siamese"), headers=JPEG).json()
+    assert bare[0]["breed"]["label"] == "siamese"
+    assert (
+        client.post(
+            "/v1/predict", content=plain("siamese"), headers={"content-type": "application/octet-stream"}
+        ).json()
+        == bare
+    )
+
+
+def test_a_file_goes_by_its_own_name_and_no_folder(client):
+    files = [
+        ("photo", (name, plain("siamese"))) for name in ("../../etc/passwd", "C:\\me\\cat.jpg", "a\tb.jpg", "é" * 300)
+    ]
+    paths = [record["path"] for record in client.post("/v1/predict", files=files).json()]
+    assert paths[:2] == ["passwd", "cat.jpg"]
+    assert "\t" not in paths[2]
+    assert len(paths[3]) == 120
+
+
+def test_a_form_of_photos_that_cannot_be_read_has_their_records(client):
+    answer = client.post("/v1/predict", files=form(b"one", b""))
+    assert answer.status_code == 200
+    assert [record["error"]["type"] for record in answer.json()] == ["ImageError", "ImageError"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "request_", "status", "kind"),
+    [
+        ("get", "/nothing", {}, 404, "about:blank"),
+        ("get", "/static/nothing.js", {}, 404, "about:blank"),
+        ("get", "/static/../app.py", {}, 404, "about:blank"),
+        ("get", "/v1/predict", {}, 405, "about:blank"),
+        ("delete", "/v1/model", {}, 405, "about:blank"),
+        ("post", "/v1/predict", {}, 415, "unsupported-type"),
+        ("post", "/v1/predict", {"json": {"photo": "x"}}, 415, "unsupported-type"),
+        (
+            "post",
+            "/v1/predict",
+            {"content": b"x", "headers": {"content-type": "multipart/form-data"}},
+            400,
+            "malformed",
+        ),
+        (
+            "post",
+            "/v1/predict",
+            {"content": b"x", "headers": {"content-type": "multipart/form-data; boundary=b"}},
+            400,
+            "malformed",
+        ),
+        ("post", "/v1/predict", {"files": {"x": (None, "no file")}}, 422, "invalid"),
+        ("post", "/v1/predict", {"content": b"", "headers": JPEG}, 422, "unreadable"),
+        ("post", "/v1/predict", {"content": b"\xff\xd8\xff" * 9, "headers": JPEG}, 422, "unreadable"),
+        ("post", "/v1/explain", {"files": form(b"a", b"b")}, 422, "invalid"),
+        ("post", "/v1/explain", {"files": form(b"a")}, 422, "unreadable"),
+    ],
+)
+def test_every_error_is_a_problem(client, method, path, request_, status, kind):
+    problem = is_problem(client.request(method, path, **request_), status)
+    assert problem["type"].removeprefix("/docs#") == kind
+    assert problem["instance"].startswith("/")
+
+
+def test_a_wrong_method_is_told_the_right_one(client):
+    assert client.get("/v1/predict").headers["allow"] == "POST"
+
+
+def test_limits_on_bytes_pixels_and_number(predictor):
+    settings = ServeSettings(max_photo_mb=0.01, max_request_mb=0.05, max_megapixels=0.01, max_photos=3)
+    with TestClient(create_app(predictor, settings)) as client:
+        fits, wide, heavy = plain("siamese"), plain("siamese", (100, 120)), plain("siamese") + b"\0" * 11_000
+        one, two, three = client.post("/v1/predict", files=form(fits, wide, heavy)).json()
+        assert one["error"] is None
+        assert "120 x 100 pixels" in two["error"]["message"]
+        assert "MB, more than the limit" in three["error"]["message"]
+        assert is_problem(client.post("/v1/predict", content=heavy, headers=JPEG), 413)["max_bytes"] == 10485
+        assert "more than 3 photos" in is_problem(client.post("/v1/predict", files=form(*[fits] * 4)), 413)["detail"]
+        is_problem(client.post("/v1/predict", files=form(fits, b"\0" * 60_000)), 413)
+
+
+def test_no_part_of_an_upload_touches_the_disk(client, monkeypatch):
+    def refuse(self):
+        raise AssertionError("an upload was written to a file")
+
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", refuse)
+    large = plain("siamese") + b"\0" * 5_000_000  # bytes after the end of a JPEG do no harm
+    assert client.post("/v1/predict", files=form(large, large)).status_code == 200
+
+
+def test_a_fault_inside_is_a_problem_without_a_word_of_it(predictor, caplog):
+    def fail(images):
+        raise RuntimeError("secret of the engine")
+
+    with TestClient(create_app(predictor)) as client:
+        predictor.engine = fail
+        answer = client.post("/v1/predict", content=plain("siamese"), headers=JPEG)
+    problem = is_problem(answer, 500)
+    assert "secret" not in answer.text
+    assert "Traceback" not in answer.text
+    assert problem["title"] == CATALOGUE["internal"][1]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "secret of the engine" in caplog.text  # the log does say it
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/static/app.js", "/v1/model", "/openapi.json", "/nothing", "/healthz"])
+def test_every_answer_has_the_security_headers(client, path):
+    headers = client.get(path).headers
+    for name, value in SECURITY_HEADERS.items():
+        assert headers[name] == value
+    policy = headers["content-security-policy"]
+    assert "unsafe" not in policy
+    assert "http" not in policy
+    assert "server" not in headers
+
+
+def test_a_place_in_the_photo_is_never_told(client):
+    answer = client.post("/v1/predict", files=form(with_exif(plain("siamese"))))
+    assert answer.json()[0]["breed"]["label"] == "siamese"
+    assert "SecretCam" not in answer.text
+
+
+def test_exif_turns_the_photo_before_anything_sees_it(predictor):
+    seen = []
+    app = create_app(predictor, explainer=lambda photo: seen.append(photo.shape) or b"png")
+    on_its_side = with_exif(plain("siamese", (40, 60))).replace(
+        b"\x01\x12\0\x03\0\0\0\x01\0\x01", b"\x01\x12\0\x03\0\0\0\x01\0\x06"
+    )
+    with TestClient(app) as client:
+        client.post("/v1/explain", content=on_its_side, headers=JPEG)
+    assert seen == [(60, 40, 3)]
+
+
+def test_explain_answers_with_a_picture(client):
+    answer = client.post("/v1/explain", files=form(plain("siamese")))
+    assert answer.headers["content-type"] == "image/png"
+    assert read_photo(answer.content).shape == (40, 60, 3)
+
+
+def test_what_cannot_be_done_is_not_offered(predictor):
+    with TestClient(create_app(predictor)) as client:
+        info = client.get("/v1/model").json()
+        assert info["capabilities"] == {"explain": False, "feedback": False, "recommend": True}
+        assert client.post("/v1/explain").status_code == 404
+        assert client.post("/v1/feedback").status_code == 404
+
+
+def test_the_model_describes_itself(client, predictor):
+    info = ModelInfo.model_validate(client.get("/v1/model").json())
+    assert info.taxonomy == {"cat": ["maine_coon", "siamese"], "dog": ["basset_hound", "beagle", "pug"], "horse": []}
+    assert info.engine == "colour"
+
+
+def test_health_and_readiness_part_ways_when_the_model_stops(predictor):
+    app = create_app(predictor)
+    with TestClient(app) as client:
+        assert client.get("/healthz").text == "ok\n"
+        assert client.get("/readyz").text == "ready\n"
+    # After the lifespan the app can still be asked; its model has stopped.
+    client = TestClient(app)
+    assert client.get("/healthz").status_code == 200
+    is_problem(client.get("/readyz"), 503)
+    is_problem(client.post("/v1/predict", content=plain("siamese"), headers=JPEG), 503)
+
+
+def test_metrics_count_requests_photos_and_batches(client):
+    client.post("/v1/predict", files=form(plain("siamese"), plain("nothing"), b"bad"))
+    client.get("/nothing/42")
+    client.get("/nothing/43")
+    answer = client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    lines = answer.text.splitlines()
+    assert 'hierpets_photos_total{level="breed"} 1.0' in lines
+    assert 'hierpets_photos_total{level="unknown"} 1.0' in lines
+    assert 'hierpets_photos_total{level="error"} 1.0' in lines
+    assert 'hierpets_requests_total{method="POST",route="/v1/predict",status="200"} 1.0' in lines
+    assert 'hierpets_requests_total{method="GET",route="other",status="404"} 2.0' in lines
+    assert "hierpets_queue_photos 0.0" in lines
+    assert "hierpets_batch_photos_sum 4.0" in lines  # the warm-up, and three
+
+
+def test_the_description_covers_every_route_and_its_problems(client):
+    spec = client.get("/openapi.json").json()
+    assert set(spec["paths"]) == {
+        "/v1/predict", "/v1/explain", "/v1/feedback", "/v1/model", "/healthz", "/readyz", "/metrics",
+    }  # fmt: skip
+    predict = spec["paths"]["/v1/predict"]["post"]
+    assert set(predict["requestBody"]["content"]) == {"multipart/form-data", "image/*"}
+    assert {"200", "400", "408", "413", "415", "422", "429", "503"} <= set(predict["responses"])
+
+
+def test_top_k_is_the_number_of_candidates(predictor):
+    with TestClient(create_app(predictor, ServeSettings(top_k=5))) as client:
+        assert len(client.post("/v1/predict", content=plain("a dog"), headers=JPEG).json()[0]["top"]) == 5
+
+
+def test_a_photo_is_answered_the_same_alone_and_in_company(client):
+    rng = np.random.default_rng(0)
+    photos = [bytes(plain("siamese", tuple(rng.integers(20, 90, 2)))) for _ in range(11)]
+    together = client.post("/v1/predict", files=form(*photos)).json()
+    alone = [client.post("/v1/predict", files=form(photo)).json()[0] for photo in photos]
+    assert [r["species"] for r in together] == [r["species"] for r in alone]

@@ -1,0 +1,130 @@
+import os
+
+import numpy as np
+import pytest
+from colour_server import TAXONOMY, plain, with_exif
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.testclient import TestClient
+
+from hierpets.data.index import read_index
+from hierpets.data.photos import read_photo
+from hierpets.errors import ConfigError, DataError
+from hierpets.serve.app import create_app
+from hierpets.serve.feedback import FeedbackFull, FeedbackStore, tidy_label
+from hierpets.serve.settings import ServeSettings
+
+PHOTO = np.full((30, 40, 3), 120, np.uint8)
+
+
+def send(client, photo=None, headers=None, **fields):
+    data = {"species": "cat", "breed": "siamese", "consent": "yes"} | fields
+    return client.post(
+        "/v1/feedback", data=data, files={"photo": ("p.jpg", photo or plain("siamese"))}, headers=headers
+    )
+
+
+def test_feedback_becomes_a_labelled_set_that_can_be_read(client, tmp_path):
+    root = tmp_path / "feedback"
+    assert send(client).status_code == 201
+    assert send(client, plain("a dog"), species="Dog", breed="Beagle").json()["path"].startswith("dog/beagle/")
+    assert send(client, plain("nothing"), species="horse", breed="").json()["path"].startswith("horse/")
+    assert send(client, plain("a dog", (9, 9)), species="dog", breed="English Setter").status_code == 201
+    index = read_index(str(root))
+    assert [(r.species, r.breed) for r in index.records] == [
+        ("cat", "siamese"), ("dog", "beagle"), ("dog", "english_setter"), ("horse", None),
+    ]  # fmt: skip
+    for record in index.records:
+        read_photo(record.path)
+
+
+def test_nothing_but_pixels_is_kept(client, tmp_path):
+    path = send(client, with_exif(plain("siamese"))).json()["path"]
+    kept = (tmp_path / "feedback" / path).read_bytes()
+    assert b"Exif" not in kept
+    assert b"SecretCam" not in kept
+
+
+def test_the_same_photo_is_kept_once(client, tmp_path):
+    assert send(client).json() == send(client).json()
+    assert len(list((tmp_path / "feedback").rglob("*.*"))) == 1
+
+
+@pytest.mark.parametrize("consent", ["", "no", "on"])
+def test_without_consent_nothing_is_kept(client, tmp_path, consent):
+    assert send(client, consent=consent).status_code == 422
+    assert not list((tmp_path / "feedback").iterdir())
+
+
+@pytest.mark.parametrize(
+    "label", ["..", "../x", "a/b", "a\\b", ".hidden", "", "a" * 61, "nul", "train", "x\0y", "-rf", "<b>"]
+)
+def test_a_label_that_is_no_name_is_refused(client, tmp_path, label):
+    answer = send(client, species=label)
+    assert answer.status_code == 422
+    assert "species" in answer.json()["detail"]
+    assert not list((tmp_path / "feedback").iterdir())
+
+
+def test_another_web_site_cannot_post_feedback(client, tmp_path):
+    assert send(client, headers={"origin": "https://example.com"}).status_code == 403
+    assert send(client, headers={"origin": "null"}).status_code == 403
+    assert not list((tmp_path / "feedback").iterdir())
+    assert send(client, headers={"origin": "http://testserver"}).status_code == 201
+
+
+def test_a_photo_that_cannot_be_read_is_not_kept(client):
+    assert send(client, b"no photo").json()["type"] == "/docs#unreadable"
+
+
+def test_a_full_folder_says_so(predictor, tmp_path):
+    settings = ServeSettings(feedback=tmp_path, feedback_mb=0.0001)
+    with TestClient(create_app(predictor, settings)) as client:
+        assert send(client).status_code == 507
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_quota_counts_what_lies_there_already(tmp_path):
+    (tmp_path / "old.jpg").write_bytes(b"0" * 900)
+    with pytest.raises(FeedbackFull):
+        FeedbackStore(tmp_path, TAXONOMY, max_bytes=1000).save(PHOTO, "cat", "")
+
+
+def test_a_large_photo_is_made_smaller_and_keeps_its_shape(tmp_path):
+    store = FeedbackStore(tmp_path, TAXONOMY, max_bytes=10**7)
+    path = store.save(np.zeros((3000, 1500, 3), np.uint8), "cat", "")
+    assert read_photo(tmp_path / path).shape == (1600, 800, 3)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs symbolic links")
+def test_a_link_out_of_the_folder_is_not_followed(tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "cat").symlink_to(outside)
+    with pytest.raises(DataError, match="leads out"):
+        FeedbackStore(root, TAXONOMY, max_bytes=10**7).save(PHOTO, "cat", "siamese")
+    assert not list(outside.rglob("*.jpg"))
+
+
+def test_a_folder_that_cannot_be_made_is_told_at_the_start(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="--feedback"):
+        FeedbackStore(tmp_path / "file" / "folder", TAXONOMY, max_bytes=1)
+
+
+@given(st.text(max_size=80))
+def test_any_label_is_one_sound_folder_name_or_an_error(text):
+    try:
+        name = tidy_label(text, ("Maine_Coon",), what="breed")
+    except DataError:
+        return
+    assert name
+    assert len(name) <= 60
+    assert not set(name) & set('/\\.\0:*?"<>|')
+    assert tidy_label(name, ("Maine_Coon",), what="breed") == name
+
+
+def test_a_known_name_keeps_its_own_spelling():
+    assert tidy_label(" maine   coon ", ("Maine_Coon",), what="breed") == "Maine_Coon"

@@ -1,0 +1,168 @@
+"""Against a real server on loopback: slow, greedy and many clients, and the stop."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+import pytest
+from colour_server import CLIENT, ColourEngine, make_predictor, plain, post, serving
+
+from hierpets.serve import run
+from hierpets.serve.settings import ServeSettings
+
+HEAD = b"POST /v1/predict HTTP/1.1\r\nhost: x\r\ncontent-type: image/jpeg\r\n"
+
+
+def connect(url):
+    parts = urlsplit(url)
+    return socket.create_connection((parts.hostname, parts.port), timeout=10)
+
+
+def read_all(connection):
+    received = b""
+    while chunk := connection.recv(65536):
+        received += chunk
+    return received.decode()
+
+
+def test_a_slow_upload_is_cut_off(predictor):
+    with serving(predictor, ServeSettings(upload_seconds=0.3)) as (url, _), connect(url) as slow:
+        start = time.monotonic()
+        slow.sendall(HEAD + b"content-length: 1000\r\n\r\nhalf")
+        answer = read_all(slow)
+        assert time.monotonic() - start < 5
+    assert answer.startswith("HTTP/1.1 408 ")
+    assert "/docs#too-slow" in answer
+    assert "connection: close" in answer
+
+
+def test_headers_that_never_end_are_cut_off(predictor, monkeypatch):
+    monkeypatch.setattr(run, "HEADER_SECONDS", 0.3)
+    with serving(predictor) as (url, _), connect(url) as silent, connect(url) as slow:
+        slow.sendall(b"GET / HTTP/1.1\r\nx: ")
+        assert read_all(slow) == ""
+        assert read_all(silent) == ""
+        assert CLIENT.get(f"{url}/healthz").text == "ok\n"
+
+
+def test_a_client_that_sends_all_first_still_hears_that_it_was_too_much(predictor):
+    settings = ServeSettings(max_photo_mb=1, max_request_mb=1)
+    with serving(predictor, settings) as (url, _):
+        for body in (b"0" * 3_000_000, iter([b"0" * 500_000] * 6)):  # its length declared, and not
+            answer = CLIENT.post(f"{url}/v1/predict", content=body, headers={"content-type": "image/jpeg"})
+            assert answer.status_code == 413
+            assert answer.json()["type"] == "/docs#too-large"
+
+
+def test_a_client_that_asks_first_is_told_before_it_sends(predictor):
+    with serving(predictor, ServeSettings(max_photo_mb=1)) as (url, _), connect(url) as polite:
+        polite.sendall(HEAD + b"content-length: 3000000\r\nexpect: 100-continue\r\n\r\n")
+        assert read_all(polite).startswith("HTTP/1.1 413 ")
+
+
+def test_uploads_share_a_budget_of_memory(predictor):
+    settings = ServeSettings(max_photo_mb=1, max_request_mb=1, max_uploads_mb=1, upload_seconds=5)
+    with serving(predictor, settings) as (url, _), connect(url) as hoarder:
+        hoarder.sendall(HEAD + b"content-length: 900000\r\n\r\n" + b"0" * 890_000)
+        time.sleep(0.3)
+        answer = CLIENT.post(f"{url}/v1/predict", content=b"0" * 300_000, headers={"content-type": "image/jpeg"})
+        assert answer.status_code == 429
+        assert answer.headers["retry-after"] == "1"
+        hoarder.close()
+        time.sleep(0.3)
+        assert post(url, plain("siamese") + b"\0" * 300_000).status_code == 200
+
+
+def test_a_full_queue_says_when_to_come_again():
+    predictor = make_predictor(ColourEngine(pause=0.3))
+    settings = ServeSettings(queue=2, max_photos=2, batch_size=1, batch_wait_ms=0)
+    with serving(predictor, settings) as (url, _), ThreadPoolExecutor(8) as clients:
+        answers = list(clients.map(lambda _: post(url, plain("siamese")), range(8)))
+    statuses = [answer.status_code for answer in answers]
+    assert set(statuses) == {200, 429}
+    assert statuses.count(200) >= 2
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert int(refused.headers["retry-after"]) >= 1
+    assert refused.json()["type"] == "/docs#busy"
+
+
+def test_an_answer_that_takes_too_long_is_given_up():
+    predictor = make_predictor(ColourEngine(pause=0.5))
+    with serving(predictor, ServeSettings(answer_seconds=0.1)) as (url, _):
+        answer = post(url, plain("siamese"))
+    assert answer.status_code == 503
+    assert "retry-after" in answer.headers
+
+
+def test_requests_of_many_clients_run_in_one_batch():
+    engine = ColourEngine(pause=0.05)
+    with serving(make_predictor(engine)) as (url, _), ThreadPoolExecutor(16) as clients:
+        answers = list(clients.map(lambda _: post(url, plain("siamese")), range(32)))
+    assert all(answer.json()[0]["breed"]["label"] == "siamese" for answer in answers)
+    assert sum(engine.batches) == 33  # and the warm-up
+    assert max(engine.batches) > 1
+
+
+def test_a_stop_finishes_what_was_asked():
+    with serving(make_predictor(ColourEngine(pause=0.4))) as (url, stop), ThreadPoolExecutor(4) as clients:
+        asked = [clients.submit(post, url, plain("siamese"), plain("a dog")) for _ in range(4)]
+        time.sleep(0.3)
+        assert not any(request.done() for request in asked)
+        stop()
+        assert [len(request.result(20).json()) for request in asked] == [2, 2, 2, 2]
+
+
+def test_a_client_that_leaves_half_way_disturbs_nobody(predictor, caplog):
+    with serving(predictor) as (url, _):
+        with connect(url) as rude:
+            rude.sendall(HEAD + b"content-length: 1000\r\n\r\nhalf")
+        time.sleep(0.2)
+        assert post(url, plain("siamese")).status_code == 200
+        assert 'status="499"' in CLIENT.get(f"{url}/metrics").text
+    assert "Traceback" not in caplog.text
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    import torch
+    from fakes import TAXONOMY, tiny_registry
+
+    from hierpets.model.backbone import build_backbone
+    from hierpets.model.bundle import BackboneSpec, Manifest, write_bundle
+    from hierpets.model.network import HierarchicalNetwork
+
+    backbone = build_backbone(tiny_registry(tmp_path), "tiny", width=2)
+    torch.manual_seed(0)
+    network = HierarchicalNetwork(backbone.module, backbone.feature_dim, TAXONOMY).eval()
+    spec = BackboneSpec(name="tiny", options={"width": 2}, feature_dim=backbone.feature_dim)
+    write_bundle(
+        tmp_path / "bundle", network, Manifest(taxonomy=TAXONOMY, preprocess=backbone.preprocess, backbone=spec)
+    )
+    return tmp_path / "bundle"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs SIGTERM")
+def test_the_command_serves_a_bundle_until_it_is_told_to_stop(bundle):
+    command = [sys.executable, "-m", "hierpets", "serve", "--model", str(bundle), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        guard = threading.Timer(60, process.kill)
+        guard.start()
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert "serving on http://127.0.0.1:" in line
+            url = line.split()[2].rstrip(",")
+            assert CLIENT.get(f"{url}/readyz").text == "ready\n"
+            assert len(post(url, plain("siamese")).json()[0]["top"]) == 3
+            process.send_signal(signal.SIGTERM)
+            rest = process.stdout.read()
+        finally:
+            guard.cancel()
+    assert process.returncode in (0, -signal.SIGTERM)
+    assert "Traceback" not in rest

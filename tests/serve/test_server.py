@@ -134,13 +134,12 @@ def bundle(tmp_path):
     from fakes import TAXONOMY, tiny_registry
 
     from hierpets.model.backbone import build_backbone
-    from hierpets.model.bundle import BackboneSpec, Manifest, write_bundle
+    from hierpets.model.bundle import Manifest, write_bundle
     from hierpets.model.network import HierarchicalNetwork
 
-    backbone = build_backbone(tiny_registry(tmp_path), "tiny", width=2)
+    backbone, spec = build_backbone(tiny_registry(tmp_path), "tiny", {"width": 2})
     torch.manual_seed(0)
     network = HierarchicalNetwork(backbone.module, backbone.feature_dim, TAXONOMY).eval()
-    spec = BackboneSpec(name="tiny", options={"width": 2}, feature_dim=backbone.feature_dim)
     write_bundle(
         tmp_path / "bundle", network, Manifest(taxonomy=TAXONOMY, preprocess=backbone.preprocess, backbone=spec)
     )

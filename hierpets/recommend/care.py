@@ -120,7 +120,7 @@ class BreedsFile(_Entry):
 
 
 class Ingredient(_Entry):
-    """``not_for`` maps a species to why the ingredient is not for it, as in "is poisonous to cats"."""
+    """``not_for`` maps a species to why the ingredient is not for it, as in "which is poisonous to cats"."""
 
     aliases: tuple[str, ...] = ()
     not_for: dict[str, str] = {}

@@ -33,6 +33,7 @@ def check_care(files: CareFiles, registry: Registry, taxonomy: Taxonomy | None =
     everyone = listed_taxonomy(care)
     found = [*_products(files, everyone), *(_breeds(files, taxonomy) if taxonomy else ())]
     rules, awake = registry.of_kind("shampoo_rule"), set[str]()
+    builtin = registry.path.resolve() == bundled_registry().resolve()
     for rule in rules:
         try:
             awake |= {step.rule for one in _probe(everyone, care, [rule]) for step in one.steps if step.advice}
@@ -42,7 +43,8 @@ def check_care(files: CareFiles, registry: Registry, taxonomy: Taxonomy | None =
     for rule in rules:
         if rule.name not in awake:
             text = f"rule {rule.name!r} never fires: it says nothing of any pet"
-            found.append(Finding(f"{_at_rule(registry, rule)}: {text}"))
+            # A shelf of one's own may leave a built-in rule with nothing to say.
+            found.append(Finding(f"{_at_rule(registry, rule)}: {text}", is_error=rule.source == "user" or builtin))
     chosen = {one.product.id for one in _probe(everyone, care, rules) if one.product}
     for product in care.products.values():
         if product.id not in chosen and not product.on_request:

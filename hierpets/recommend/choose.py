@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Literal, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -91,7 +92,8 @@ class Recommender:
             self._fit = Fit.of(self.care, taxonomy)
         prospects = self._fit.prospects(joint, novelty=novelty, unlisted=unlisted)
         case = self._case(joint, taxonomy, prospects, level=level, novelty=novelty, unlisted=unlisted)
-        return self._conclude(case, self._steps(case))
+        tally = _Tally(case)
+        return self._conclude(case, tally, self._steps(case, tally))
 
     def _case(
         self,
@@ -104,32 +106,30 @@ class Recommender:
         unlisted: float,
     ) -> Case:
         slices = zip(taxonomy.species, taxonomy.slices, strict=True)
+        masses = prospects.suits.tolist(), prospects.avoid.tolist(), prospects.harm.tolist()
         return Case(
-            species={name: float(joint[part].sum()) for name, part in slices},
-            breeds={(leaf.species, leaf.breed): float(p) for leaf, p in zip(taxonomy.leaves, joint, strict=True)},
+            species=_read_only((name, float(joint[part].sum())) for name, part in slices),
+            breeds=_read_only(zip(map(tuple, taxonomy.leaves), joint.tolist(), strict=True)),
             level=level,
-            coats=dict(zip(COAT_TYPES, prospects.coats.tolist(), strict=True)),
-            skin=dict(zip(self.care.skin, prospects.skin.tolist(), strict=True)),
-            offers={
-                product.id: _offer(product, self.care, float(suits), avoid=float(avoid), harm=float(harm))
-                for product, suits, avoid, harm in zip(self.care.products.values(), *prospects[:3], strict=True)
-            },
+            coats=_read_only(zip(COAT_TYPES, prospects.coats.tolist(), strict=True)),
+            skin=_read_only(zip(self.care.skin, prospects.skin.tolist(), strict=True)),
+            offers=_read_only(
+                (product.id, _offer(product, self.care, suits, avoid=avoid, harm=harm))
+                for product, suits, avoid, harm in zip(self.care.products.values(), *masses, strict=True)
+            ),
             novelty=novelty,
             unlisted=unlisted,
         )
 
-    def _steps(self, case: Case) -> list[Step]:
+    def _steps(self, case: Case, tally: _Tally) -> list[Step]:
         """Expected value, then the rules in their order, then what no rule can undo."""
-        said: list[tuple[str, tuple[Advice, ...]]] = [("expected_value", tuple(_expected_values(case)))]
-        said += [(rule.name, self._ask(rule, case)) for rule in self.rules]
-        said.append(("contraindications", tuple(self._contraindications(case))))
+        # Found before a rule has seen the case, so that nothing a rule does can change it.
+        final = [("contraindications", tuple(self._contraindications(case)))]
         if case.level == "unknown":
-            said.append(("unknown_pet", (Advice("*", words.UNKNOWN_PET, veto=True),)))
-        tally, steps = _Tally(case), []
-        for name, advice in said:
-            tally.hear(advice)
-            steps.append(Step(name, advice, tally.leader()))
-        return steps
+            final.append(("unknown_pet", (Advice("*", words.UNKNOWN_PET, veto=True),)))
+        said = [("expected_value", tuple(_expected_values(case)))]
+        said += [(rule.name, self._ask(rule, case)) for rule in self.rules]
+        return [Step(name, advice, tally.hear(advice)) for name, advice in (*said, *final)]
 
     def _ask(self, rule: Rule, case: Case) -> tuple[Advice, ...]:
         advice = tuple(rule.call(case))
@@ -147,15 +147,15 @@ class Recommender:
                 why = words.contraindication(case, self.care.hazards[product], self.care.species, bound=self.bound)
                 yield Advice(product, why, veto=True)
 
-    def _conclude(self, case: Case, steps: list[Step]) -> Recommendation:
+    def _conclude(self, case: Case, tally: _Tally, steps: list[Step]) -> Recommendation:
         chosen, (rule, because) = steps[-1].leader, _speaker(steps)
         product = self.care.products[chosen] if chosen else None
-        ruled_out, worth = _ruled_out(case, steps)
+        ruled_out = [RuledOut(p, case.offers[p].name, tally.vetoes[p]) for p in tally.missed()]
         if product is None:
             reason = because or words.nothing(case)
         else:
-            better = (one for one in ruled_out if worth[one.product] > worth[product.id])
-            missed = next((f"{one.name} is ruled out: {one.reason}" for one in better), "")
+            better = [one for one in ruled_out if tally.worth(one.product) > tally.worth(product.id)]
+            missed = f"{better[0].name} is ruled out: {better[0].reason}" if better else ""
             reason = words.reason(case, self.care, product, because=because, missed=missed)
         return Recommendation(
             product=product,
@@ -163,36 +163,49 @@ class Recommender:
             rule=rule,
             confidence=case.offers[chosen].suits if chosen else 0.0,
             coats={coat: share for coat, share in case.coats.items() if share > 0},
-            ruled_out=ruled_out,
+            ruled_out=tuple(ruled_out),
             steps=tuple(steps),
             currency=self.care.currency,
         )
 
 
 class _Tally:
-    """Scores and vetoes so far."""
+    """Scores and vetoes so far; ``vetoes`` holds the reasons of vetoes against one product."""
 
     def __init__(self, case: Case) -> None:
         self._offers = case.offers
-        self.scores = dict.fromkeys(case.offers, 0.0)
+        self._scores = dict.fromkeys(case.offers, 0.0)
+        self._closed = False
         self.vetoes: dict[str, str] = {}
 
-    def hear(self, advice: Iterable[Advice]) -> None:
+    def hear(self, advice: Iterable[Advice]) -> str | None:
+        """Take in what a rule says; the product that is now in front, if any."""
         for word in advice:
-            for product in self.scores if word.product == "*" else (word.product,):
-                self.scores[product] += word.score
-                if word.veto:
-                    self.vetoes.setdefault(product, word.reason)
+            for product in self._scores if word.product == "*" else (word.product,):
+                self._scores[product] += word.score
+            if word.veto and word.product == "*":
+                self._closed = True
+            elif word.veto:
+                self.vetoes[word.product] = word.reason
+        return self._leader()
 
-    def leader(self) -> str | None:
+    def worth(self, product: str) -> float:
+        """The score without the harm: what the product would do for a pet that it cannot hurt."""
+        return self._scores[product] - HARM * self._offers[product].harm
+
+    def missed(self) -> list[str]:
+        """Products with a veto of their own that were worth having, the best first."""
+        return sorted((p for p in self.vetoes if self.worth(p) > 1e-9), key=lambda p: -self.worth(p))
+
+    def _leader(self) -> str | None:
         """The best score above zero; of equal ones the safest, then the cheapest."""
-        open_to = [p for p, score in self.scores.items() if score > 0 and p not in self.vetoes]
-        return min(open_to, key=self._rank) if open_to else None
+        open_to = [p for p, score in self._scores.items() if score > 0 and p not in self.vetoes]
+        return min(open_to, key=self._rank) if open_to and not self._closed else None
 
     def _rank(self, product: str) -> tuple[float, float, float, str]:
         offer = self._offers[product]
         # Scores that differ in the last digit of a float are equal.
-        return -round(self.scores[product], 9), offer.harm, offer.price, product
+        return -round(self._scores[product], 9), offer.harm, offer.price, product
 
 
 def _distribution(probabilities: np.ndarray, taxonomy: Taxonomy, novelty: float) -> tuple[np.ndarray, float]:
@@ -206,6 +219,10 @@ def _distribution(probabilities: np.ndarray, taxonomy: Taxonomy, novelty: float)
     if not 0 <= novelty <= 1:
         raise ValueError(f"expected novelty to be a probability, got {novelty}")
     return joint / total, 1.0 - (1.0 - novelty) * min(total, 1.0)
+
+
+def _read_only(items: Iterable[tuple[Any, Any]]) -> Mapping[Any, Any]:
+    return MappingProxyType(dict(items))
 
 
 def _offer(product: Product, care: Care, suits: float, *, avoid: float, harm: float) -> Offer:
@@ -227,8 +244,7 @@ def _expected_values(case: Case) -> Iterable[Advice]:
     for product, offer in case.offers.items():
         wasted = max(0.0, 1.0 - offer.suits - offer.avoid - offer.harm)
         value = SUITS * offer.suits + WASTED * wasted + POOR * offer.avoid
-        shares = words.percent(offer.suits), words.percent(offer.avoid), words.percent(offer.harm)
-        said = "suits {}, poor for {}, harm {}".format(*shares)
+        said = f"suits {offer.suits:.4f}, poor for {offer.avoid:.4f}, harm {offer.harm:.4f}"
         yield Advice(product, said, score=(min(value, 0.0) if offer.on_request else value) + HARM * offer.harm)
 
 
@@ -244,16 +260,3 @@ def _speaker(steps: list[Step]) -> tuple[str, str]:
     while last > 0 and steps[last - 1].leader == final.leader:
         last -= 1
     return steps[last].rule, next((a.reason for a in steps[last].advice if a.veto and a.product == "*"), "")
-
-
-def _ruled_out(case: Case, steps: list[Step]) -> tuple[tuple[RuledOut, ...], dict[str, float]]:
-    """Products that a veto of their own took away and that were worth having, the best first; and what each was worth.
-
-    Worth is the score without the harm: what the product would have done for a pet that it cannot hurt.
-    """
-    tally = _Tally(case)
-    for step in steps:
-        tally.hear(a for a in step.advice if not (a.veto and a.product == "*"))
-    worth = {product: tally.scores[product] - HARM * offer.harm for product, offer in case.offers.items()}
-    wanted = sorted((p for p in tally.vetoes if worth[p] > 1e-9), key=lambda p: -worth[p])
-    return tuple(RuledOut(p, case.offers[p].name, tally.vetoes[p]) for p in wanted), worth

@@ -83,8 +83,13 @@ def _explain(error: Exception, model: type[BaseModel], document: Document) -> It
     if not isinstance(error, ValidationError):
         yield 1, f"not readable: {error}"
         return
-    for one in error.errors(include_url=False):
+    errors = error.errors(include_url=False)
+    for one in errors:
         where: Location = one["loc"]
+        if one["type"] == "too_short" and any(
+            other["loc"][: len(where)] == where and other is not one for other in errors
+        ):
+            continue  # a list counts as empty when each of its items is wrong
         yield document.line(where), f"{show_location(where) or 'the file'}: {_sentence(dict(one), model)}"
 
 

@@ -77,9 +77,13 @@ def _who(case: Case, care: Care) -> str:
 
 def _unsure(case: Case, care: Care) -> str:
     species = _likeliest_species(case)
-    likely = [(leaf, p) for leaf, p in _ranked(case) if leaf[0] == species and p >= 0.1]
+    p = case.species[species]
+    likely = [(leaf, share) for leaf, share in _ranked(case) if leaf[0] == species and share >= 0.1]
     perhaps = f", perhaps {_named(likely, care)}" if likely else ""
-    return f"This is {_article(species)} whose breed we cannot tell{perhaps}."
+    if p >= 0.95:
+        return f"This is {_article(species)} whose breed we cannot tell{perhaps}."
+    sure = "most likely" if p >= 0.6 else "perhaps"
+    return f"This is {sure} {_article(species)} ({percent(p)}), and we cannot tell its breed{perhaps}."
 
 
 def _named(ranked: Sequence[tuple[tuple[str, str | None], float]], care: Care) -> str:
@@ -103,14 +107,16 @@ def _coat(case: Case) -> str:
 
 def _fit(case: Case, product: Product, because: str) -> str:
     """How many of the likely breeds it suits, where that is more than the breed is sure, or less than it should be."""
-    suits, (_, top) = case.offers[product.id].suits, _ranked(case)[0]
+    suits, (_, top), species = case.offers[product.id].suits, _ranked(case)[0], _likeliest_species(case)
+    pet = species if case.species[species] >= 0.95 else "pet"
     if not (product.suits.coats or product.suits.skin):
         several = max(case.coats.values()) < ONE_COAT * sum(case.coats.values())
-        return "" if because or not several else GENERAL
+        alone = f"It suits every breed that this {pet} may be, which no special one does well enough."
+        return "" if because else GENERAL if several else alone
     if case.level == "breed" and suits - top >= 0.05:
         what = "nearly every breed" if suits > CERTAIN else f"{percent(suits)} of the breeds"
-        return f"It suits {what} that this {_likeliest_species(case)} may be, so little hangs on the exact one."
-    return "" if suits >= 0.95 else f"It suits {percent(suits)} of what this {_likeliest_species(case)} may be."
+        return f"It suits {what} that this {pet} may be, so little hangs on the exact one."
+    return "" if suits >= 0.95 else f"It suits {percent(suits)} of what this {pet} may be."
 
 
 def _ranked(case: Case) -> list[tuple[tuple[str, str | None], float]]:

@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from recommend_helpers import PlainRule, always, mass
+
+from hierpets.errors import ConfigError, PluginError
+from hierpets.plugin import Advice, Case
+from hierpets.recommend.care import Care
+from hierpets.recommend.choose import DEFAULT_BOUND, Recommender
+from hierpets.taxonomy import Taxonomy
+
+
+def product_of(recommender: Recommender, taxonomy: Taxonomy, **shares: float) -> str | None:
+    chosen = recommender.recommend(mass(taxonomy, **shares), taxonomy, "breed").product
+    return chosen.id if chosen else None
+
+
+def test_wrong_breed_of_the_same_coat_costs_nothing(recommender: Recommender, pets: Taxonomy) -> None:
+    torn = recommender.recommend(mass(pets, birman=0.52, ragdoll=0.48), pets, "breed")
+    sure = recommender.recommend(mass(pets, birman=1.0), pets, "breed")
+    assert torn.product == sure.product
+    assert torn.confidence == pytest.approx(1.0)
+    assert "little hangs on the exact one" in torn.reason
+
+
+def test_torn_between_coats_takes_what_suits_both(recommender: Recommender, pets: Taxonomy) -> None:
+    assert product_of(recommender, pets, beagle=1.0) == "undercoat_release"
+    assert product_of(recommender, pets, yorkshire_terrier=1.0) == "silk_detangle"
+    assert product_of(recommender, pets, beagle=0.5, yorkshire_terrier=0.5) == "gentle_everyday"
+    assert product_of(recommender, pets, beagle=0.95, yorkshire_terrier=0.05) == "undercoat_release"
+
+
+def test_toxic_to_cats_is_out_as_soon_as_a_cat_is_possible(recommender: Recommender, pets: Taxonomy) -> None:
+    sure = recommender.recommend(mass(pets, basset_hound=1.0), pets, "breed")
+    at_bound = recommender.recommend(mass(pets, basset_hound=0.9991, siamese=0.0009), pets, "breed")
+    above = recommender.recommend(mass(pets, basset_hound=0.998, siamese=0.002), pets, "breed")
+    assert sure.product is not None
+    assert sure.product.id == "clear_balance"
+    assert at_bound.product == sure.product
+    assert above.product is not None
+    assert above.product.id == "fold_care"
+    assert [one.product for one in above.ruled_out] == ["clear_balance"]
+    assert "salicylic acid" in above.reason
+    assert "this may be a cat (0.2 %)" in above.reason
+
+
+def test_a_model_that_cannot_tell_cats_cannot_rule_them_out(recommender: Recommender) -> None:
+    dogs = Taxonomy(tree={"dog": ("basset_hound", "beagle")})
+    answer = recommender.recommend(mass(dogs, basset_hound=1.0), dogs, "breed")
+    assert answer.product is not None
+    assert answer.product.id == "fold_care"
+    assert "not an animal that this model can tell" in answer.ruled_out[0].reason
+
+
+def test_mass_of_no_known_species_counts_as_any_animal(recommender: Recommender, pets: Taxonomy) -> None:
+    joint = mass(pets, basset_hound=1.0)
+    strange = recommender.recommend(joint, pets, "breed", novelty=0.002)
+    assert strange.product is not None
+    assert strange.product.id == "fold_care"
+    assert "an animal that we do not know" in strange.reason
+    # What is missing from a sum of one is such mass, too.
+    assert recommender.recommend(joint * 0.9992, pets, "breed").product != strange.product
+    assert recommender.recommend(joint * 0.9992, pets, "breed", novelty=0.0005).product == strange.product
+    assert strange.confidence == pytest.approx(0.998)
+
+
+def test_species_level_blends_the_breeds_with_the_mix_of_the_species(recommender: Recommender, pets: Taxonomy) -> None:
+    joint = mass(pets, birman=0.5, ragdoll=0.5)
+    unsure = recommender.recommend(joint, pets, "species")
+    assert unsure.product is not None
+    assert (unsure.product.id, unsure.rule) == ("gentle_everyday", "safe_fallback")
+    assert unsure.coats["short_smooth"] == pytest.approx(0.5 * 0.55)
+    listed = recommender.recommend(joint, pets, "species", unlisted=0.05)
+    assert listed.product is not None
+    assert listed.product.id == "cat_longhair"
+    assert listed.confidence == pytest.approx(0.95 + 0.05 * 0.19)
+
+
+def test_unknown_pet_gets_a_kind_sentence_and_no_product(recommender: Recommender, care: Care, pets: Taxonomy) -> None:
+    joint = np.full(len(pets.leaves), 1 / len(pets.leaves))
+    kind = recommender.recommend(joint, pets, "unknown")
+    bare = Recommender(care, [always("pushy", Advice("*", "Buy.", score=100))]).recommend(joint, pets, "unknown")
+    assert (kind.product, kind.rule, kind.confidence) == (None, "safe_fallback", 0.0)
+    assert (bare.product, bare.rule) == (None, "unknown_pet")
+    assert kind.reason.startswith("We would rather not guess")
+    assert bare.reason.startswith("We do not know this animal")
+
+
+def test_own_taxonomy_works_with_breeds_and_species_that_are_not_listed(recommender: Recommender) -> None:
+    own = Taxonomy(tree={"cat": ("moggy", "siamese"), "dog": (), "horse": ("arabian",)})
+    moggy = recommender.recommend(mass(own, moggy=1.0), own, "breed")
+    dog = recommender.recommend(mass(own, dog=1.0), own, "species")
+    horse = recommender.recommend(mass(own, arabian=1.0), own, "breed")
+    assert moggy.product is not None
+    assert moggy.coats["short_smooth"] == pytest.approx(0.55)
+    assert dog.product is not None
+    assert "almost surely a dog" in dog.reason
+    assert horse.product is None
+    assert horse.reason == "We have no shampoo that is made for a horse yet."
+
+
+def test_nothing_hurtful_to_others_reaches_a_species_of_which_nothing_is_known(care: Care) -> None:
+    own = Taxonomy(tree={"cat": (), "dog": (), "rabbit": ()})
+    push = Recommender(care, [always("push", Advice("flea_guard", "Fleas.", score=50))])
+    assert push.recommend(mass(own, dog=0.998, rabbit=0.002), own, "species").product != care.products["flea_guard"]
+    assert push.recommend(mass(own, dog=1.0), own, "species").product == care.products["flea_guard"]
+
+
+def test_rules_add_veto_and_rerank(care: Care, pets: Taxonomy) -> None:
+    beagle = mass(pets, beagle=1.0)
+    add = always("summer", Advice("flea_guard", "Fleas are about.", score=2))
+    veto = always("stock", Advice("gentle_everyday", "It is sold out.", veto=True))
+    rerank = always(
+        "season", Advice("smooth_shine", "It is on offer.", score=0.1), Advice("smooth_shine", "More.", score=2)
+    )
+    plain = Recommender(care).recommend(beagle, pets, "breed")
+    added = Recommender(care, [add]).recommend(beagle, pets, "breed")
+    vetoed = Recommender(care, [veto]).recommend(beagle, pets, "breed")
+    reranked = Recommender(care, [rerank]).recommend(beagle, pets, "breed")
+    assert plain.product is not None
+    assert (plain.product.id, plain.rule) == ("gentle_everyday", "expected_value")
+    assert added.product is not None
+    assert (added.product.id, added.rule) == ("flea_guard", "summer")
+    assert "Fleas are about." in added.reason
+    assert vetoed.product is not None
+    assert (vetoed.product.id, vetoed.rule) == ("undercoat_release", "stock")
+    assert [one.reason for one in vetoed.ruled_out] == ["It is sold out."]
+    assert reranked.product is not None
+    assert (reranked.product.id, reranked.rule) == ("smooth_shine", "season")
+
+
+def test_product_on_request_waits_for_a_rule(recommender: Recommender, care: Care, pets: Taxonomy) -> None:
+    on_request = {product.id for product in care.products.values() if product.on_request}
+    assert on_request
+    for row in np.eye(len(pets.leaves)):
+        answer = recommender.recommend(row, pets, "breed")
+        assert answer.product is not None
+        assert answer.product.id not in on_request
+
+
+@pytest.mark.parametrize("score", [2.0, 1e6])
+def test_no_rule_brings_a_contraindicated_product_back(care: Care, pets: Taxonomy, score: float) -> None:
+    cat = mass(pets, siamese=1.0)
+    pushy = Recommender(care, [always("pushy", Advice("flea_guard", "Buy it.", score=score))])
+    answer = pushy.recommend(cat, pets, "breed")
+    assert answer.product is not None
+    assert answer.product.id != "flea_guard"
+    assert "flea_guard" in [one.product for one in answer.ruled_out]
+    assert "poisonous to cats" in answer.reason
+
+
+def test_no_rule_can_tamper_with_what_it_is_shown(care: Care, pets: Taxonomy) -> None:
+    def tamper(case: Case) -> Iterator[Advice]:
+        object.__setattr__(case.offers["flea_guard"], "harm", 0.0)
+        yield Advice("flea_guard", "Harmless.", score=1e6)
+
+    answer = Recommender(care, [PlainRule("tamper", tamper)]).recommend(mass(pets, siamese=1.0), pets, "breed")
+    assert answer.product is not None
+    assert answer.product.id != "flea_guard"
+
+    def overwrite(case: Case) -> Iterator[Advice]:
+        case.offers["flea_guard"] = case.offers["cat_sleek"]  # type: ignore[index]
+        yield Advice("flea_guard", "Harmless.", score=1e6)
+
+    with pytest.raises(TypeError):
+        Recommender(care, [PlainRule("overwrite", overwrite)]).recommend(mass(pets, siamese=1.0), pets, "breed")
+
+
+def test_explanation_names_every_rule_in_order_and_who_led_after_it(recommender: Recommender, pets: Taxonomy) -> None:
+    answer = recommender.recommend(mass(pets, boxer=0.99, siamese=0.01), pets, "breed")
+    explained = answer.to_json(explain=True)
+    names = [rule.name for rule in recommender.rules]
+    assert [step["rule"] for step in explained["explain"]] == ["expected_value", *names, "contraindications"]
+    assert explained["explain"][-1]["leader"] == explained["product"]
+    vetoed = {said["product"] for said in explained["explain"][-1]["advice"] if said["veto"]}
+    assert vetoed == {"clear_balance", "flea_guard", "tea_tree_fresh"}
+    assert "explain" not in answer.to_json()
+    assert json.loads(json.dumps(explained)) == explained
+
+
+def test_json_keeps_its_keys_when_there_is_no_product(recommender: Recommender, pets: Taxonomy) -> None:
+    some = recommender.recommend(mass(pets, pug=1.0), pets, "breed").to_json()
+    none = recommender.recommend(mass(pets, pug=1.0), pets, "unknown").to_json()
+    assert list(some) == list(none)
+    assert (some["product"], some["price"]) == ("fold_care", {"amount": 11.5, "currency": "EUR"})
+    assert (none["product"], none["name"], none["price"], none["confidence"]) == (None, None, None, 0.0)
+    assert none["reason"]
+
+
+@pytest.mark.parametrize(
+    ("joint", "kwargs"),
+    [
+        ([0.5, 0.4], {}),
+        ([0.7, 0.4], {}),
+        ([1.0], {}),
+        ([[0.5, 0.5]], {}),
+        ([float("nan"), 1.0], {}),
+        ([float("inf"), 0.0], {}),
+        ([-0.1, 1.1], {}),
+        ([0.5, 0.5], {"novelty": 1.1}),
+        ([0.5, 0.5], {"novelty": float("nan")}),
+        ([0.5, 0.5], {"unlisted": -0.1}),
+    ],
+)
+def test_what_is_no_distribution_is_refused(
+    recommender: Recommender, joint: list[float], kwargs: dict[str, float]
+) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        recommender.recommend(np.array(joint), Taxonomy(tree={"cat": (), "dog": ()}), "species", **kwargs)
+
+
+@pytest.mark.parametrize("bound", [-0.001, 0.011, 1.0, float("nan")])
+def test_bound_is_a_safeguard(care: Care, bound: float) -> None:
+    with pytest.raises(ConfigError, match="bound on harm"):
+        Recommender(care, bound=bound)
+    assert Recommender(care, bound=0.0).bound == 0.0
+    assert DEFAULT_BOUND == 0.001
+
+
+def test_rule_that_breaks_its_contract_is_named(care: Care, pets: Taxonomy) -> None:
+    joint = mass(pets, pug=1.0)
+    unknown = Recommender(care, [always("odd", Advice("gentle_everyday_2", "?"))])
+    with pytest.raises(PluginError, match=r"'odd' .* 'gentle_everyday_2' \(did you mean 'gentle_everyday'\?\)"):
+        unknown.recommend(joint, pets, "breed")
+    for score in (float("nan"), float("inf"), 1e7):
+        with pytest.raises(PluginError, match="'odd': expected a score"):
+            Recommender(care, [always("odd", Advice("oat_calm", "?", score=score))]).recommend(joint, pets, "breed")
+
+
+def test_order_of_the_taxonomy_does_not_matter(recommender: Recommender, pets: Taxonomy) -> None:
+    backwards = Taxonomy(tree={s: tuple(reversed(b)) for s, b in reversed(pets.tree.items())})
+    shares = {"pug": 0.4, "boxer": 0.35, "beagle": 0.2, "sphynx": 0.05}
+    one = recommender.recommend(mass(pets, **shares), pets, "breed")
+    other = recommender.recommend(mass(backwards, **shares), backwards, "breed")
+    assert (one.product, one.reason) == (other.product, other.reason)
+    assert one.confidence == pytest.approx(other.confidence)

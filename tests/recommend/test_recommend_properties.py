@@ -1,0 +1,158 @@
+"""No distribution, however odd, yields harm above the bound; and the more doubt, the fewer products are allowed."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from recommend_helpers import always
+
+from hierpets.plugin import Advice
+from hierpets.recommend.care import Care
+from hierpets.recommend.choose import Level, Recommendation, Recommender
+from hierpets.recommend.loading import load_care
+from hierpets.taxonomy import Taxonomy
+
+CARE: Care = load_care()
+BREEDS = {name: list(own.breeds) for name, own in CARE.species.items()}
+BOUND = 0.001
+
+levels = st.sampled_from(["breed", "species", "unknown"])
+# Ordinary weights, and those at which sums lose digits or a bound is just met.
+weights = st.one_of(st.floats(0, 1), st.sampled_from([0.0, 5e-324, 1e-300, 1e-12, 0.000999, 0.001, 0.001001, 1.0]))
+
+
+@st.composite
+def taxonomies(draw: st.DrawFn) -> Taxonomy:
+    """Listed and unlisted breeds, an unlisted species, some species without breeds; cats may be missing."""
+    tree = {}
+    for species in draw(st.lists(st.sampled_from(["cat", "dog", "horse"]), min_size=1, unique=True)):
+        pool = [*BREEDS.get(species, []), "unlisted_one", "unlisted_two"]
+        tree[species] = tuple(draw(st.lists(st.sampled_from(pool), max_size=6, unique=True)))
+    return Taxonomy(tree=tree)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[Taxonomy, np.ndarray]:
+    taxonomy = draw(taxonomies())
+    raw = np.array(draw(st.lists(weights, min_size=len(taxonomy.leaves), max_size=len(taxonomy.leaves))))
+    if not raw.sum() > 1e-6:
+        raw = np.eye(len(raw))[draw(st.integers(0, len(raw) - 1))]
+    return taxonomy, raw / raw.sum()
+
+
+@st.composite
+def recommenders(draw: st.DrawFn) -> Recommender:
+    """Any rules at all, short of vetoes: they push what they like as hard as they may."""
+    advice = st.builds(
+        Advice,
+        product=st.sampled_from([*CARE.products, "*"]),
+        reason=st.just("Because."),
+        score=st.floats(-1e6, 1e6),
+    )
+    rules = draw(st.lists(st.lists(advice, max_size=6), max_size=3))
+    return Recommender(CARE, [always(f"rule{i}", *said) for i, said in enumerate(rules)], bound=BOUND)
+
+
+def true_harm(product: str, taxonomy: Taxonomy, joint: np.ndarray, novelty: float) -> float:
+    """The probability that the pet is of a species that the product may hurt, counted leaf by leaf."""
+    hazards = CARE.hazards[product]
+    if set(hazards) - set(taxonomy.species):
+        return 1.0  # a species that the model cannot tell
+    at_risk = [
+        leaf.species in hazards or (leaf.species not in CARE.species and bool(hazards)) for leaf in taxonomy.leaves
+    ]
+    return (1 - novelty) * float(joint[at_risk].sum()) + novelty * bool(hazards)
+
+
+def forbidden(answer: Recommendation) -> set[str]:
+    (step,) = [step for step in answer.steps if step.rule == "contraindications"]
+    return {said.product for said in step.advice}
+
+
+@given(recommenders(), cases(), levels, st.floats(0, 1), st.none() | st.floats(0, 1))
+def test_never_a_product_that_may_harm(
+    recommender: Recommender,
+    case: tuple[Taxonomy, np.ndarray],
+    level: Level,
+    novelty: float,
+    unlisted: float | None,
+) -> None:
+    taxonomy, joint = case
+    answer = recommender.recommend(joint, taxonomy, level, novelty=novelty, unlisted=unlisted)
+    assert answer.reason
+    if answer.product is None:
+        assert answer.confidence == 0
+    else:
+        assert level != "unknown"
+        assert true_harm(answer.product.id, taxonomy, joint, novelty) <= BOUND * (1 + 1e-9)
+        assert 0 <= answer.confidence <= 1 + 1e-9
+
+
+@given(cases(), st.floats(0, 1), st.floats(0, 1), st.sampled_from(["breed", "species"]))
+def test_mixing_towards_no_idea_never_allows_more(
+    case: tuple[Taxonomy, np.ndarray], t: float, further: float, level: Level
+) -> None:
+    """Harm is linear in the mixture, and above the bound where every leaf is as likely: once out, it stays out."""
+    taxonomy, joint = case
+    recommender = Recommender(CARE, bound=BOUND)
+    uniform = np.full(len(joint), 1 / len(joint))
+    some = (1 - t) * joint + t * uniform
+    more = (1 - further) * some + further * uniform
+    less_sure = forbidden(recommender.recommend(more, taxonomy, level))
+    assert forbidden(recommender.recommend(some, taxonomy, level)) <= less_sure | at_the_bound(taxonomy, more)
+
+
+@given(cases(), st.floats(0, 1), st.floats(0, 1), st.sampled_from(["breed", "species"]))
+def test_a_stranger_pet_never_allows_more(
+    case: tuple[Taxonomy, np.ndarray], one: float, other: float, level: Level
+) -> None:
+    taxonomy, joint = case
+    recommender = Recommender(CARE, bound=BOUND)
+    less, more = sorted((one, other))
+    before = forbidden(recommender.recommend(joint, taxonomy, level, novelty=less))
+    after = forbidden(recommender.recommend(joint, taxonomy, level, novelty=more))
+    assert before <= after | at_the_bound(taxonomy, joint, more)
+
+
+@given(cases(), st.floats(0, 1), st.floats(0, 1))
+def test_a_likelier_cat_never_brings_back_what_is_toxic_to_cats(
+    case: tuple[Taxonomy, np.ndarray], one: float, other: float
+) -> None:
+    taxonomy, joint = case
+    if "cat" not in taxonomy.species:
+        return
+    inside = taxonomy.slices[taxonomy.species.index("cat")]
+    cat = np.zeros_like(joint)
+    cat[inside] = 1 / (inside.stop - inside.start)
+    less, more = sorted((one, other))
+    recommender = Recommender(CARE, bound=BOUND)
+    toxic = {product for product, hazards in CARE.hazards.items() if "cat" in hazards}
+    mixed = [(1 - t) * joint + t * cat for t in (less, more)]
+    before, after = (forbidden(recommender.recommend(row, taxonomy, "breed")) & toxic for row in mixed)
+    assert before <= after | at_the_bound(taxonomy, mixed[1])
+
+
+@given(cases(), st.floats(0, 1))
+def test_doubt_about_the_breed_alone_changes_nothing_about_harm(
+    case: tuple[Taxonomy, np.ndarray], unlisted: float
+) -> None:
+    taxonomy, joint = case
+    recommender = Recommender(CARE, bound=BOUND)
+    sure = forbidden(recommender.recommend(joint, taxonomy, "breed", unlisted=0.0))
+    assert forbidden(recommender.recommend(joint, taxonomy, "breed", unlisted=unlisted)) == sure
+    assert forbidden(recommender.recommend(joint, taxonomy, "species", unlisted=unlisted)) == sure
+
+
+@settings(max_examples=50)
+@given(cases(), st.floats(0, 0.01), st.floats(0, 0.01))
+def test_a_tighter_bound_never_allows_more(case: tuple[Taxonomy, np.ndarray], one: float, other: float) -> None:
+    taxonomy, joint = case
+    tight, loose = sorted((one, other))
+    few = forbidden(Recommender(CARE, bound=tight).recommend(joint, taxonomy, "breed"))
+    assert forbidden(Recommender(CARE, bound=loose).recommend(joint, taxonomy, "breed")) <= few
+
+
+def at_the_bound(taxonomy: Taxonomy, joint: np.ndarray, novelty: float = 0.0) -> set[str]:
+    """Products so near the bound that the last digit of a float decides."""
+    return {p for p in CARE.products if abs(true_harm(p, taxonomy, joint, novelty) - BOUND) < 1e-12}

@@ -1,0 +1,58 @@
+"""Every breed, and every pair of breeds torn between: safe, fitting and readable."""
+
+from __future__ import annotations
+
+import itertools
+import re
+
+import numpy as np
+import pytest
+from recommend_helpers import mass
+
+from hierpets.recommend.care import Care
+from hierpets.recommend.choose import Recommendation, Recommender
+from hierpets.taxonomy import Taxonomy
+
+
+def assert_readable(answer: Recommendation) -> None:
+    assert re.fullmatch(r"[A-Z].*\.", answer.reason)
+    assert not re.search(r"_|None|nan|\bcontains it\b|  |\.\.|,\.|\b(a|an) (a|an)\b|\ba [AEIOU]|100 %", answer.reason)
+
+
+def test_sure_breed_gets_what_is_made_for_its_coat_or_skin(
+    recommender: Recommender, care: Care, pets: Taxonomy
+) -> None:
+    for leaf, row in zip(pets.leaves, np.eye(len(pets.leaves)), strict=True):
+        answer = recommender.recommend(row, pets, "breed")
+        assert answer.product is not None, leaf
+        assert answer.confidence == pytest.approx(1.0), leaf
+        assert leaf.species not in care.hazards[answer.product.id], leaf
+        assert care.breed_name(leaf.species, leaf.breed or "") in answer.reason
+        types = {coat.type for coat in care.species[leaf.species].breeds[leaf.breed or ""].coat}
+        made_for = answer.product.suits.coats or answer.product.suits.skin
+        assert made_for or len(types) > 1, leaf
+        assert_readable(answer)
+
+
+def test_torn_between_any_two_breeds(recommender: Recommender, care: Care, pets: Taxonomy) -> None:
+    eye = np.eye(len(pets.leaves))
+    for (i, one), (j, other) in itertools.combinations(enumerate(pets.leaves), 2):
+        for share in (0.5, 0.9, 0.998):
+            answer = recommender.recommend(share * eye[i] + (1 - share) * eye[j], pets, "breed")
+            assert answer.product is not None
+            hazards = care.hazards[answer.product.id]
+            assert one.species not in hazards
+            assert other.species not in hazards
+            assert answer.confidence >= share - 1e-9, (one, other, share)
+            assert_readable(answer)
+
+
+@pytest.mark.parametrize("species", ["cat", "dog"])
+def test_only_the_species_is_known(recommender: Recommender, pets: Taxonomy, species: str) -> None:
+    inside = pets.leaf_species == pets.species.index(species)
+    for joint in (inside / inside.sum(), mass(pets, **{"siamese" if species == "cat" else "beagle": 1.0})):
+        answer = recommender.recommend(joint, pets, "species")
+        assert answer.product is not None
+        assert species in answer.product.suits.species
+        assert f"This is a {species} whose breed we cannot tell" in answer.reason
+        assert_readable(answer)

@@ -39,9 +39,9 @@ def _show(result: dict[str, Any]) -> None:
     from rich.table import Table
 
     console = Console(highlight=False)
-    table = Table(title=f"{result['n']} photos, B minus A, 95 % intervals", title_justify="left")
-    for heading in ("level", "metric", "A", "B", "difference", "interval", "p"):
-        table.add_column(heading, justify="left" if heading in ("level", "metric") else "right", no_wrap=True)
+    table = Table(title=f"{result['n']} photos, in %, 95 % interval of the difference", title_justify="left")
+    for heading in ("level", "metric", "A", "B", "B - A", "interval", "p"):
+        table.add_column(heading, justify="left" if heading in ("level", "metric") else "right")
     levels = {level: found for level, found in result["levels"].items() if found}
     for level, found in levels.items():
         for metric in ("accuracy", "balanced_accuracy"):
@@ -58,9 +58,9 @@ def _row(level: str, metric: str, found: dict[str, Any]) -> tuple[str, ...]:
     p_value = f"{found['mcnemar']['p_value']:.2g}" if metric == "accuracy" else ""
     return (
         level,
-        metric.replace("_", " "),
-        f"{100 * found['a'][metric]:.1f} %",
-        f"{100 * found['b'][metric]:.1f} %",
+        metric.partition("_")[0],
+        f"{100 * found['a'][metric]:.1f}",
+        f"{100 * found['b'][metric]:.1f}",
         f"{100 * found['difference'][metric]:+.1f}",
         f"{100 * low:+.1f} to {100 * high:+.1f}",
         p_value,

@@ -113,6 +113,8 @@ def _verdict(result: dict[str, Any], winner: str | None, names: tuple[str, str])
     points = 100 * result["difference"]["accuracy"]
     test = result["mcnemar"]
     disagreements = test["only_a_right"] + test["only_b_right"]
+    if not disagreements:
+        return f"no difference shown: each is right where the other is, on all {result['n']} photos"
     evidence = (
         f"{points:+.1f} points of accuracy (95 % interval {low:+.1f} to {high:+.1f}); they disagree on {disagreements} "
         f"of {result['n']} photos, where {names[0]} is right {test['only_a_right']} and {names[1]} "

@@ -163,7 +163,8 @@ def reliability(metrics: Mapping[str, Any], level: str) -> Drawing:
         top, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
         top.plot([0, 1], [0, 1], color=MUTED, linestyle="--", linewidth=1, label="as sure as right")
         x, y = [b["confidence"] for b in bins], [b["accuracy"] for b in bins]
-        top.plot(x, y, color=ACCENT, linewidth=1, alpha=0.6)
+        low, high = np.array([b["accuracy_interval"] for b in bins]).T
+        top.vlines(x, low, high, color=ACCENT, alpha=0.35, linewidth=2)
         most = max(b["n"] for b in bins)
         sizes = [10 + 70 * b["n"] / most for b in bins]
         top.scatter(x, y, sizes, color=ACCENT, label="the model", zorder=3)
@@ -180,7 +181,7 @@ def reliability(metrics: Mapping[str, Any], level: str) -> Drawing:
         paint,
         size=(4.4, 4.3),
         title=f"Is it as right as it is sure? {level.capitalize()}",
-        caption=f"Below the dashed line it is over-confident. Expected calibration error {100 * ece:.1f} points.",
+        caption=f"Below the dashed line it is over-confident; bars are 95 % intervals. Expected calibration error {100 * ece:.1f} points.",
         alt=f"Reliability diagram of the {level}: expected calibration error {100 * ece:.1f} points.",
     )
 

@@ -139,12 +139,19 @@ def _bins_of(confidence: np.ndarray) -> np.ndarray:
 def _calibration(level: Level, bins: np.ndarray) -> dict[str, Any]:
     n = np.bincount(bins, minlength=N_BINS)
     confidence = divide(np.bincount(bins, level.confidence, N_BINS), n, np.nan)
-    accuracy = divide(np.bincount(bins, level.hit.astype(float), N_BINS), n, np.nan)
+    hits = np.bincount(bins, level.hit.astype(float), N_BINS)
     return {
         "mean_confidence": float(level.confidence.mean()),
         "bins": [
-            {"low": b / N_BINS, "high": (b + 1) / N_BINS, "n": counted, "confidence": said, "accuracy": was}
-            for b, (counted, said, was) in enumerate(zip(n, confidence, accuracy, strict=True))
+            {
+                "low": b / N_BINS,
+                "high": (b + 1) / N_BINS,
+                "n": n[b],
+                "confidence": confidence[b],
+                "accuracy": hits[b] / n[b] if n[b] else None,
+                "accuracy_interval": wilson_interval(int(hits[b]), int(n[b])),
+            }
+            for b in range(N_BINS)
         ],
     }
 

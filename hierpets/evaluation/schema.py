@@ -69,6 +69,7 @@ class Bin(_Strict):
     n: int = _about("Photos in the bin.")
     confidence: float | None = _about("Their mean confidence; null when the bin is empty.")
     accuracy: Share | None = _about("Their accuracy; null when the bin is empty.")
+    accuracy_interval: tuple[Share, Share] | None = _about("Its 95 % Wilson interval; null when the bin is empty.")
 
 
 class Calibration(_Strict):

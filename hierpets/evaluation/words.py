@@ -167,9 +167,10 @@ def _weak_breeds(breed: Mapping[str, Any]) -> Iterator[str]:
     for label, scores in sorted(weak.items(), key=lambda item: item[1]["recall"])[:_NAMED]:
         taken_for, times = _most_taken_for(breed["confusion_matrix"], label)
         hits = round(scores["recall"] * scores["support"])
+        often = "most often " if times > 1 else ""
         yield (
             f"{pretty(label).capitalize()}: found on {hits:,} of {scores['support']:,} photos, "
-            f"most often taken for {pretty(taken_for)} ({times:,})."
+            f"{often}taken for {pretty(taken_for)} ({times:,})."
         )
 
 

@@ -146,6 +146,8 @@ def test_a_file_that_is_no_record_names_its_line(tmp_path, predictions):
 def test_command_says_it_in_words_and_in_json(tmp_path, predictions):
     runs = [str(write_run(tmp_path / "a", predictions)), str(write_run(tmp_path / "b", swapped(predictions, 0.3)))]
     text = CliRunner().invoke(command, runs, env={"COLUMNS": "200"})
-    assert text.exit_code == 0 and "is better" in text.output and "balanced accuracy" in text.output
+    assert text.exit_code == 0 and "is better" in text.output and "balanced" in text.output
     data = json.loads(CliRunner().invoke(command, [*runs, "--json"]).output)
     assert data["levels"]["breed"]["winner"] == "a" and data["n"] == 400
+    narrow = CliRunner().invoke(command, [runs[0], runs[0]], env={"COLUMNS": "64"}).output
+    assert "…" not in narrow and "each is right where the other is" in " ".join(narrow.split())

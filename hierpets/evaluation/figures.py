@@ -181,7 +181,8 @@ def reliability(metrics: Mapping[str, Any], level: str) -> Drawing:
         paint,
         size=(4.4, 4.3),
         title=f"Is it as right as it is sure? {level.capitalize()}",
-        caption=f"Below the dashed line it is over-confident; bars are 95 % intervals. Expected calibration error {100 * ece:.1f} points.",
+        caption=f"Below the dashed line it is over-confident; bars are 95 % intervals. "
+        f"Expected calibration error {100 * ece:.1f} points.",
         alt=f"Reliability diagram of the {level}: expected calibration error {100 * ece:.1f} points.",
     )
 

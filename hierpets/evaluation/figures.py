@@ -169,7 +169,7 @@ def reliability(metrics: Mapping[str, Any], level: str) -> Drawing:
         sizes = [10 + 70 * b["n"] / most for b in bins]
         top.scatter(x, y, sizes, color=ACCENT, label="the model", zorder=3)
         top.set(xlim=(0, 1.02), ylim=(0, 1.04), ylabel="right")
-        top.legend(loc="upper left")
+        top.legend(loc="lower right")
         below.bar([b["low"] for b in bins], [b["n"] for b in bins], [b["high"] - b["low"] for b in bins], align="edge",
                   color=ACCENT, alpha=0.45, edgecolor=PANEL)  # fmt: skip
         below.set(xlabel="says", ylabel="photos")

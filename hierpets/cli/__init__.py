@@ -15,6 +15,7 @@ __all__ = ["main"]
 
 # name -> (module in hierpets.cli, line shown by `hierpets --help`)
 COMMANDS = {
+    "audit": ("audit", "Look for what is wrong with labelled photos."),
     "care": ("care", "Check and show coats, ingredients and shampoos."),
     "compare": ("compare", "Tell whether one model is better than another on the same photos."),
     "evaluate": ("evaluate", "Measure a bundle at every level on labelled photos."),

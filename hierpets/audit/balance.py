@@ -1,0 +1,71 @@
+"""How many photos each class has, how unequal that is, and which sampler makes up for it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from hierpets.data.index import PhotoIndex
+
+__all__ = ["Balance", "Suggestion", "count_levels", "imbalance_ratio", "suggest_sampler"]
+
+EVEN = 1.5  # a ratio below this is left alone
+STEEP = 10.0
+FEW = 10  # photos of a class that would be drawn so often that they are learnt by heart
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A sampler plugin and the reason for it, with the numbers that it rests on."""
+
+    sampler: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Balance:
+    """Photos a class at one level. ``ratio`` is the largest class over the smallest, None below two classes."""
+
+    counts: dict[str, int]
+    ratio: float | None
+
+
+def count_levels(index: PhotoIndex) -> dict[str, Balance]:
+    """``species`` and, where some species has breeds, ``breed``; a photo without a stated breed counts as species."""
+    species = Counter(record.species for record in index.records)
+    levels = {"species": {name: species[name] for name in index.taxonomy.species}}
+    if index.taxonomy.has_breeds:
+        known = index.counts()
+        levels["breed"] = {str(leaf): known[leaf] for leaf in index.taxonomy.leaves}
+    return {level: Balance(counts, imbalance_ratio(counts)) for level, counts in levels.items()}
+
+
+def imbalance_ratio(counts: dict[str, int]) -> float | None:
+    """The largest count over the smallest; infinite where a class is empty."""
+    if len(counts) < 2:
+        return None
+    smallest, largest = min(counts.values()), max(counts.values())
+    return largest / smallest if smallest else float("inf")
+
+
+def suggest_sampler(levels: dict[str, Balance]) -> Suggestion:
+    """The sampler for these counts: the mildest that keeps a class from being outvoted."""
+    species, breed = levels["species"], levels.get("breed")
+    species_uneven = (species.ratio or 1.0) >= EVEN
+    if breed is None or (breed.ratio or 1.0) < EVEN:
+        if species_uneven:
+            return Suggestion("species_balanced", _spread(species) + ("; the breeds are even" if breed else ""))
+        return Suggestion("shuffle", f"no class has {EVEN:g} times the photos of another")
+    smallest = min(breed.counts.values())
+    if (breed.ratio or 1.0) >= STEEP and smallest < FEW:
+        return Suggestion(
+            "effective_number",
+            f"{_spread(breed)}; drawn as often as the others, {smallest} photos would be learnt by heart",
+        )
+    return Suggestion("breed_balanced", _spread(breed))
+
+
+def _spread(level: Balance) -> str:
+    low, high = min(level.counts, key=level.counts.__getitem__), max(level.counts, key=level.counts.__getitem__)
+    ratio = "" if level.ratio in (None, float("inf")) else f", {level.ratio:.1f} to 1"
+    return f"{high} has {level.counts[high]:,} photos, {low} {level.counts[low]:,}{ratio}"

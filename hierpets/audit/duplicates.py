@@ -1,0 +1,83 @@
+"""The same photo twice: by its bytes, or by a perceptual hash that the features of a network confirm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+__all__ = ["How", "Pair", "components", "confirmed_pairs", "exact_pairs", "hash_bits", "near_pairs"]
+
+How = Literal["exact", "near", "mirrored"]
+BLOCK = 512  # rows compared at a time: 512 x 20,000 float32 are 40 MB
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two rows that show the same photo, ``first`` < ``second``. ``similarity`` is the cosine of their features."""
+
+    first: int
+    second: int
+    how: How
+    similarity: float
+
+
+def exact_pairs(contents: Sequence[str]) -> list[Pair]:
+    """Every row whose bytes an earlier row has, paired with the first that has them."""
+    first: dict[str, int] = {}
+    return [Pair(first[c], row, "exact", 1.0) for row, c in enumerate(contents) if first.setdefault(c, row) != row]
+
+
+def hash_bits(hashes: Sequence[str]) -> np.ndarray:
+    """64-bit hashes in hexadecimal to their bits as -1 and 1, float32 [N, 64]."""
+    words = np.array([int(h, 16) for h in hashes], dtype=">u8")
+    return np.unpackbits(words.view(np.uint8).reshape(-1, 8), axis=1).astype(np.float32) * 2 - 1
+
+
+def near_pairs(bits: np.ndarray, others: np.ndarray, *, within: int) -> np.ndarray:
+    """Rows ``i < j`` with ``bits[i]`` and ``others[j]`` at most ``within`` bits apart: int64 [P, 2].
+
+    Both are float32 [N, 64] of -1 and 1, so that one matrix product gives 64 - 2 x Hamming distance.
+    """
+    found = []
+    for start in range(0, len(bits), BLOCK):
+        agreement = bits[start : start + BLOCK] @ others[start:].T
+        i, j = np.nonzero(agreement >= bits.shape[1] - 2 * within)
+        found.append(np.stack([i + start, j + start], axis=1)[j > i])
+    return np.concatenate(found) if found else np.empty((0, 2), np.int64)
+
+
+def confirmed_pairs(
+    hashes: Sequence[str], mirrored: Sequence[str], features: np.ndarray, *, within: int, same: float
+) -> list[Pair]:
+    """Pairs of like hash, upright or against the mirror image, whose features [N, D] have a cosine of ``same``."""
+    bits, mirror = hash_bits(hashes), hash_bits(mirrored)
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True).clip(min=1e-12)
+    ways: list[tuple[How, np.ndarray]] = [("near", bits), ("mirrored", mirror)]
+    best: dict[tuple[int, int], Pair] = {}
+    for how, others in ways:
+        for i, j in near_pairs(bits, others, within=within).tolist():
+            similarity = float(unit[i] @ unit[j])
+            if similarity >= same:
+                best.setdefault((i, j), Pair(i, j, how, similarity))
+    return sorted(best.values(), key=lambda pair: (pair.first, pair.second))
+
+
+def components(pairs: Sequence[Pair]) -> list[list[int]]:
+    """Rows that pairs join, directly or through others: sorted lists, in the order of their first row."""
+    parent: dict[int, int] = {}
+
+    def root(row: int) -> int:
+        while parent.setdefault(row, row) != row:
+            parent[row] = row = parent[parent[row]]
+        return row
+
+    for pair in pairs:
+        a, b = sorted((root(pair.first), root(pair.second)))
+        parent[b] = a
+    groups: dict[int, list[int]] = {}
+    for row in sorted(parent):
+        groups.setdefault(root(row), []).append(row)
+    return list(groups.values())

@@ -160,7 +160,9 @@ async function look(item) {
     item.querySelector(".preview").src = entry.url;
   }
   try {
-    showRecord(item, await ask(entry));
+    const record = await ask(entry);
+    await introduced;
+    showRecord(item, record);
   } catch (error) {
     showFailure(item, error.message, true);
   }
@@ -449,7 +451,8 @@ addEventListener("drop", (event) => {
 addEventListener("paste", (event) => add(event.clipboardData?.files ?? []));
 
 async function introduce() {
-  const answer = await fetch("/v1/model");
+  const answer = await fetch("/v1/model").catch(() => null);
+  if (!answer?.ok) return;
   model = await answer.json();
   const names = Object.keys(model.taxonomy).map(spoken);
   const breeds = Object.values(model.taxonomy).flat().length;
@@ -457,4 +460,4 @@ async function introduce() {
   byId("lead").textContent = `Show a photo of ${which}. You get its breed, how sure that is, and the shampoo for its coat.`;
   byId("about").textContent = `This model knows ${listed(names.map(plural))}${breeds ? ` and ${breeds} breeds` : ""}. It answers at the level that it can stand for: breed, species, or none.`;
 }
-introduce();
+const introduced = introduce();

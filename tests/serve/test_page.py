@@ -1,0 +1,356 @@
+"""The page in a real Chromium, at the width of a phone and of a desktop."""
+
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+from colour_server import encode, make_predictor, plain, serving, with_exif
+
+from hierpets.data.index import read_index
+from hierpets.serve.settings import ServeSettings
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+WIDTHS = pytest.mark.parametrize("width", [390, 1280])
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (apt-get install chromium)"),
+]
+
+
+def turned_by_exif(jpeg):
+    """The same JPEG, to be turned a quarter by whoever shows it."""
+    return with_exif(jpeg).replace(b"\x01\x12\0\x03\0\0\0\x01\0\x01", b"\x01\x12\0\x03\0\0\0\x01\0\x06")
+
+
+def upload(name, content):
+    return {"name": name, "mimeType": "image/jpeg", "buffer": content}
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def feedback(tmp_path_factory):
+    return tmp_path_factory.mktemp("feedback")
+
+
+@pytest.fixture(scope="module")
+def url(feedback):
+    def explain(photo):
+        return encode(255 - photo, ".png")
+
+    with serving(make_predictor(), ServeSettings(feedback=feedback), explainer=explain) as (url, _):
+        yield url
+
+
+@pytest.fixture
+def visit(chromium, url):
+    """Opens the page; at the end it must have had no console error and no request to another host."""
+    contexts, wrong = [], []
+
+    def visit(width=1280, *, scheme="light", path="/", expecting=None, **more):
+        context = chromium.new_context(
+            viewport={"width": width, "height": 844},
+            color_scheme=scheme,
+            is_mobile=width < 500,
+            has_touch=width < 500,
+            **more,
+        )
+        contexts.append(context)
+
+        def hear(message):
+            if message.type in ("error", "warning") and not (expecting and expecting in message.text):
+                wrong.append(message.text)
+
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("console", hear)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda r: None if r.url.startswith((url, "blob:")) else wrong.append(f"asked for {r.url}"))
+        page.goto(url + path)
+        page.locator("#about", has_text="knows" if path == "/" else "record").wait_for()
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+def show(page, *photos):
+    """Pick photos and wait for their answers; the cards."""
+    before = page.locator(".card").count()
+    page.set_input_files("#pick", list(photos))
+    page.locator('.card[aria-busy="false"]').nth(before + len(photos) - 1).wait_for()
+    return page.locator(".card")
+
+
+def fits(page):
+    return page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@WIDTHS
+def test_a_photo_gets_its_breed_its_coat_and_its_shampoo(visit, width):
+    page = visit(width)
+    assert "a cat, a dog or a horse" in page.locator("#lead").inner_text()
+    card = show(page, upload("Minka.jpg", plain("siamese", (400, 600))))
+    assert card.locator(".answer").inner_text() == "Siamese"
+    assert "A cat." in card.locator(".told").inner_text()
+    assert card.locator(".species .label").all_inner_texts() == ["Cat"]
+    assert card.locator(".breeds .label").first.inner_text() == "Siamese"
+    assert "Short and close" in card.locator(".chips").inner_text()
+    assert card.locator(".product .name").inner_text()
+    assert "Siamese" in card.locator(".reason").inner_text()
+    assert card.locator(".preview").evaluate("image => image.naturalWidth") == 600
+    assert page.locator("#status").inner_text().startswith("Minka.jpg: Siamese.")
+    assert fits(page)
+
+
+def test_bars_are_as_long_as_the_numbers_beside_them(visit):
+    card = show(visit(reduced_motion="reduce"), upload("dog.jpg", plain("a dog")))
+    shares, lengths = [], []
+    for row in card.locator(".breeds li").all():
+        shares.append(int(row.locator(".value").inner_text().split()[0]) / 100)
+        track = row.locator(".track").bounding_box()["width"]
+        row.page.wait_for_timeout(60)
+        lengths.append(row.locator(".fill").bounding_box()["width"] / track)
+    assert sum(shares) == pytest.approx(1, abs=0.02)
+    assert lengths == pytest.approx(shares, abs=0.01)
+
+
+def test_a_breed_in_doubt_is_called_so(visit):
+    card = show(visit(), upload("dog.jpg", plain("a dog")))
+    assert card.locator(".answer").inner_text() == "A dog, breed unsure"
+    assert card.locator(".told").inner_text() == "Beagle 46 %, Basset Hound 42 %."
+    assert "All other dogs" not in card.locator(".breeds").inner_text()  # three candidates are all there are
+
+
+@WIDTHS
+def test_what_is_no_pet_is_met_kindly(visit, width):
+    card = show(visit(width), upload("car.jpg", plain("nothing")))
+    assert card.locator(".answer").inner_text() == "No pet that I know"
+    assert "cats, dogs and horses" in card.locator(".told").inner_text()
+    assert "What came closest" in card.locator(".likely").inner_text()
+    assert card.locator(".product .name").inner_text() == "None for now"
+    assert card.locator(".coat").is_hidden()
+
+
+@WIDTHS
+def test_a_corrupt_file_is_told_apart_from_its_neighbours(visit, width):
+    page = visit(width)
+    cards = show(
+        page, upload("a.jpg", plain("siamese")), upload("torn.jpg", plain("siamese")[:300]), upload("b.txt", b"hi")
+    )
+    assert cards.locator(".answer").all_inner_texts() == ["Siamese", "This cannot be read", "This cannot be read"]
+    assert "truncated" in cards.nth(1).locator(".told").inner_text().lower()
+    assert cards.nth(2).locator(".told").inner_text() == "This file is not a picture."
+    assert cards.nth(2).locator(".no-preview").is_visible()
+    assert page.locator("#summary").inner_text() == "1 cat and 2 not read"
+    assert fits(page)
+
+
+@pytest.fixture(scope="module")
+def twelve_megapixels():
+    """Red and full of detail, as large as a phone's, and lying on its side until its EXIF is heeded."""
+    noise = np.random.default_rng(0).integers(0, 60, (3000, 4000), np.uint8)
+    photo = np.full((3000, 4000, 3), (195, 10, 10), np.uint8)
+    photo += cv2.GaussianBlur(noise, (3, 3), 0)[..., None]
+    content = turned_by_exif(encode(photo))
+    assert len(content) > 2_000_000
+    return content
+
+
+@WIDTHS
+def test_a_photo_of_twelve_megapixels_is_made_smaller_and_stays_upright(visit, twelve_megapixels, width):
+    page = visit(width)
+    card = show(page, upload("phone.jpg", twelve_megapixels))
+    assert card.locator(".answer").inner_text() == "Siamese"
+    assert card.locator(".preview").evaluate("image => [image.naturalWidth, image.naturalHeight]") == [1200, 1600]
+    sent = page.evaluate("performance.getEntriesByType('resource').filter(r => r.name.endsWith('/v1/predict')).length")
+    assert sent == 1
+
+
+@WIDTHS
+def test_twelve_at_once_become_a_gallery(visit, width):
+    page = visit(width)
+    colours = ["siamese", "a dog", "nothing"] * 4
+    cards = show(page, *(upload(f"{n}.jpg", plain(colour, (60 + n, 90))) for n, colour in enumerate(colours)))
+    assert page.locator("#results-title").inner_text() == "12 photos"
+    assert page.locator("#summary").inner_text() == "4 cats, 4 dogs and 4 not known"
+    expected = {"siamese": "Siamese", "a dog": "A dog, breed unsure", "nothing": "No pet that I know"}
+    assert cards.locator(".answer").all_inner_texts() == [expected[colour] for colour in colours]
+    assert fits(page)
+    page.locator("#clear").click()
+    assert page.locator(".card").count() == 0
+    assert page.locator("#results").is_hidden()
+
+
+def test_photos_can_be_dropped_and_pasted(visit):
+    page = visit()
+    page.evaluate(
+        """bytes => {
+            const give = (kind, init) => {
+                const carried = new DataTransfer();
+                carried.items.add(new File([new Uint8Array(bytes)], `${kind}.jpg`, { type: "image/jpeg" }));
+                document.querySelector("#drop").dispatchEvent(init(kind, carried));
+            };
+            const drag = (kind, dataTransfer) => new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true });
+            give("dragover", drag);
+            give("drop", drag);
+            give("paste", (kind, clipboardData) => new ClipboardEvent(kind, { clipboardData, bubbles: true }));
+        }""",
+        list(plain("siamese")),
+    )
+    page.locator('.card[aria-busy="false"]').nth(1).wait_for()
+    assert page.locator(".file").all_inner_texts() == ["drop.jpg", "paste.jpg"]
+    assert not page.locator("#drop.over").count()
+
+
+def test_the_camera_is_offered_on_a_phone(visit):
+    page = visit(390)
+    assert page.get_by_text("Take a photo").is_visible()
+    assert page.locator("#camera").get_attribute("capture") == "environment"
+
+
+def test_where_it_looked_is_shown_and_hidden_again(visit):
+    page = visit()
+    card = show(page, upload("cat.jpg", plain("siamese")))
+    button = card.locator(".look")
+    button.click()
+    card.locator(".overlay").wait_for()
+    assert button.get_attribute("aria-pressed") == "true"
+    assert card.locator(".overlay").evaluate("image => image.decode().then(() => image.naturalWidth)") == 60
+    button.click()
+    assert card.locator(".overlay").is_hidden()
+
+
+@WIDTHS
+def test_feedback_needs_consent_and_is_kept_with_its_label(visit, feedback, width):
+    page = visit(width)
+    card = show(page, upload("dog.jpg", plain("a dog", (50, width // 10))))
+    card.get_by_text("That’s wrong").click()
+    assert card.get_by_label("Species").input_value() == "dog"
+    card.get_by_label("Breed").fill("English Setter")
+    card.get_by_text("Send").click()
+    assert card.locator(".feedback").is_visible()  # the browser asks for the tick
+    card.get_by_role("checkbox").check()
+    card.get_by_text("Send").click()
+    card.locator(".feedback").wait_for(state="hidden")
+    assert card.locator(".thanks").inner_text() == "Thank you. Kept as dog, english setter."
+    assert ("dog", "english_setter") in {(r.species, r.breed) for r in read_index(str(feedback)).records}
+
+
+def test_all_of_it_can_be_done_with_the_keyboard(visit):
+    page = visit()
+    show(page, upload("a.jpg", plain("siamese")), upload("b.jpg", plain("siamese", (50, 50))))
+    page.locator("body").press("Tab")
+    reached = []
+    for _ in range(20):
+        reached.append(
+            page.evaluate(
+                "document.activeElement.id || document.activeElement.className || document.activeElement.tagName"
+            )
+        )
+        page.keyboard.press("Tab")
+    for target in ("skip", "brand", "pick", "clear", "remove", "look", "SUMMARY", "button quiet open-feedback"):
+        assert target in reached, reached
+    page.locator(".remove").first.press("Enter")
+    assert page.locator(".card").count() == 1
+    assert page.evaluate("document.activeElement.className") == "remove"
+
+
+def test_a_file_name_is_text_and_nothing_else(visit):
+    name = "<img src=x onerror=alert(1)>" + "w" * 100 + ".jpg"
+    page = visit(390)
+    card = show(page, upload(name, plain("siamese")))
+    assert card.locator(".file").inner_text() == name
+    assert fits(page)
+
+
+def test_motion_stops_for_those_who_ask(visit):
+    page = visit(reduced_motion="reduce")
+    show(page, upload("cat.jpg", plain("siamese")))
+    assert page.evaluate("document.getAnimations().length") == 0
+
+
+def test_a_busy_server_is_asked_again(visit):
+    page = visit(expecting="status of 429")
+    asked = []
+
+    def refuse_once(route):
+        asked.append(route.request.url)
+        if len(asked) > 1:
+            return route.continue_()
+        return route.fulfill(status=429, headers={"retry-after": "0.01"}, json={"detail": "busy"})
+
+    page.route("**/v1/predict", refuse_once)
+    card = show(page, upload("cat.jpg", plain("siamese")))
+    assert card.locator(".answer").inner_text() == "Siamese"
+    assert len(asked) == 2
+
+
+def test_a_server_that_is_gone_can_be_tried_again(visit):
+    page = visit(expecting="ERR_FAILED")
+    page.route("**/v1/predict", lambda route: route.abort())
+    card = show(page, upload("cat.jpg", plain("siamese")))
+    assert card.locator(".told").inner_text() == "The server cannot be reached."
+    page.unroute("**/v1/predict")
+    card.get_by_text("Try again").click()
+    card.locator(".findings").wait_for()
+    assert card.locator(".answer").inner_text() == "Siamese"
+
+
+@WIDTHS
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_violation(visit, width, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+
+    # What differs in the dark are the colours.
+    options = {"resultTypes": ["violations"]} | ({"runOnly": ["color-contrast"]} if scheme == "dark" else {})
+
+    def check(page, state):
+        page.wait_for_timeout(100)
+        results = axe.run(page, options=options)
+        assert results.violations_count == 0, f"{state}: {results.generate_report()}"
+
+    page = visit(width, scheme=scheme, reduced_motion="reduce")
+    check(page, "empty")
+    show(page, upload("cat.jpg", plain("siamese")))
+    check(page, "one answer")
+    page.get_by_text("That’s wrong").click()
+    check(page, "feedback")
+    show(page, upload("dog.jpg", plain("a dog")), upload("car.jpg", plain("nothing")), upload("bad.jpg", b"bad"))
+    page.locator(".look").first.click()
+    page.locator(".overlay").first.wait_for()
+    check(page, "gallery")
+    check(visit(width, scheme=scheme, path="/docs"), "docs")
+
+
+@pytest.mark.data
+@WIDTHS
+def test_real_photos_are_shown_and_answered(visit, data_dir, width):
+    photos = sorted((data_dir / "pets").glob("*/*/*.jpg"))[::400]
+    page = visit(width)
+    page.set_input_files("#pick", photos)
+    page.locator('.card[aria-busy="false"]').nth(len(photos) - 1).wait_for()
+    assert page.locator(".card[data-level='error']").count() == 0
+    for preview in page.locator(".preview").all():
+        assert preview.evaluate("image => image.decode().then(() => image.naturalWidth)") > 100
+    assert fits(page)
+
+
+def test_the_page_of_the_api_names_every_operation_and_problem(visit):
+    from hierpets.serve.problems import CATALOGUE
+
+    page = visit(path="/docs")
+    assert page.locator(".operation").count() == 7
+    for kind, (status, _) in CATALOGUE.items():
+        assert page.locator(f"#{kind}").inner_text() == f"{kind}, {status}"

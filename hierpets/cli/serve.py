@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,8 @@ def command(model: Path, host: str, port: int, device: Any, engine: Any, registr
     with bind(host, port) as listening:
         url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
         server = make_server(app, stop_seconds=settings.stop_seconds, on_start=lambda: _tell(url, host))
-        server.run(sockets=[listening])
+        with suppress(KeyboardInterrupt):  # how a server is stopped, and no failure
+            server.run(sockets=[listening])
 
 
 def _tell(url: str, host: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable
 
@@ -62,6 +63,8 @@ def bind(host: str, port: int) -> socket.socket:
 
 def make_server(app: ASGIApp, *, stop_seconds: int, on_start: Callable[[], None] = lambda: None) -> uvicorn.Server:
     """A server of an app; ``server.run(sockets=[...])`` serves until SIGINT or SIGTERM and finishes what it has."""
+    # It warns of every malformed form, which any client can send by the thousand.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     config = uvicorn.Config(
         app,
         http=PatientProtocol,

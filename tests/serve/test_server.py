@@ -128,27 +128,10 @@ def test_a_client_that_leaves_half_way_disturbs_nobody(predictor, caplog):
     assert "Traceback" not in caplog.text
 
 
-@pytest.fixture
-def bundle(tmp_path):
-    import torch
-    from fakes import TAXONOMY, tiny_registry
-
-    from hierpets.model.backbone import build_backbone
-    from hierpets.model.bundle import Manifest, write_bundle
-    from hierpets.model.network import HierarchicalNetwork
-
-    backbone, spec = build_backbone(tiny_registry(tmp_path), "tiny", {"width": 2})
-    torch.manual_seed(0)
-    network = HierarchicalNetwork(backbone.module, backbone.feature_dim, TAXONOMY).eval()
-    write_bundle(
-        tmp_path / "bundle", network, Manifest(taxonomy=TAXONOMY, preprocess=backbone.preprocess, backbone=spec)
-    )
-    return tmp_path / "bundle"
-
-
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.skipif(os.name == "nt", reason="needs SIGTERM")
-def test_the_command_serves_a_bundle_until_it_is_told_to_stop(bundle):
-    command = [sys.executable, "-m", "hierpets", "serve", "--model", str(bundle), "--port", "0"]
+def test_the_command_serves_a_bundle_until_it_is_told_to_stop(tiny_run, how):
+    command = [sys.executable, "-m", "hierpets", "serve", "--model", str(tiny_run / "bundle"), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         guard = threading.Timer(60, process.kill)
         guard.start()
@@ -159,7 +142,7 @@ def test_the_command_serves_a_bundle_until_it_is_told_to_stop(bundle):
             url = line.split()[2].rstrip(",")
             assert CLIENT.get(f"{url}/readyz").text == "ready\n"
             assert len(post(url, plain("siamese")).json()[0]["top"]) == 3
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(how)
             rest = process.stdout.read()
         finally:
             guard.cancel()

@@ -286,7 +286,7 @@ function showShampoo(section, record) {
   find(".fit").replaceChildren(...(none ? [] : [bar("Suits this pet", advice.confidence)]));
   const breed = record.breed?.probability ?? breedsOf(record)[0]?.probability;
   find(".fit-note").textContent = !none && breed !== undefined && advice.confidence - breed >= 0.02
-    ? "Surer than the breed: breeds that look alike often wear the same coat."
+    ? "Surer than the breed, for it suits most of what this may be."
     : "";
   find(".why").open = none || cards.classList.contains("single");
   find(".ruled").hidden = !advice.ruled_out?.length;

@@ -1,0 +1,286 @@
+"""Loads a server on this machine with many clients, good, broken, greedy and slow, and reports what they saw.
+
+    python tools/load_test.py --model runs/demo/bundle [--clients 50] [--seconds 60] [--write docs/serve.md]
+
+Every request but those of clients that leave half-way must have its whole answer, with the status that its kind
+deserves; no answer may be a 5xx. Exits with 1 otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import random
+import re
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from hierpets.data.demo import render
+from hierpets.files import write_text
+
+MB = 2**20
+UPLOAD_SECONDS = 3
+BEGIN, END = "<!-- load test: begin -->", "<!-- load test: end -->"
+NAMES = ("cat/siamese", "cat/ginger", "cat/tuxedo", "dog/beagle", "dog/pug", "dog/poodle", "rabbit/-")
+
+
+@dataclass
+class Seen:
+    """What the clients saw, by kind of request."""
+
+    answers: Counter[tuple[str, int]] = field(default_factory=Counter)
+    seconds: list[float] = field(default_factory=list)
+    photos: int = 0
+    faults: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Photos:
+    """JPEGs to send: as a phone's messenger, as its camera, and a broken one."""
+
+    small: list[bytes]
+    camera: list[bytes]
+    broken: list[bytes]
+
+    @classmethod
+    def draw(cls) -> Photos:
+        drawn = [render(f"demo:{name}/{n}") for name in NAMES for n in (900, 901)]
+        small = [_jpeg(cv2.resize(photo, (1024, 768), interpolation=cv2.INTER_CUBIC)) for photo in drawn]
+        camera = [_jpeg(cv2.resize(photo, (4000, 3000), interpolation=cv2.INTER_CUBIC)) for photo in drawn[:3]]
+        return cls(small, camera, [small[0][:2000], b"no photo at all", small[1][: len(small[1]) // 2], b""])
+
+
+def _jpeg(photo: np.ndarray) -> bytes:
+    return cv2.imencode(".jpg", photo[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
+
+
+class Client:
+    """One client: sends one request after another, each on a connection of its own."""
+
+    def __init__(self, port: int, photos: Photos, seen: Seen, seed: int):
+        self._port, self._photos, self._seen, self._rng = port, photos, seen, random.Random(seed)
+        kinds: list[tuple[Callable[[], Awaitable[None]], int]] = [
+            (self.one_photo, 60),
+            (self.several_photos, 14),
+            (self.camera_photo, 8),
+            (self.broken_in_a_form, 6),
+            (self.broken_alone, 4),
+            (self.too_large, 2),
+            (self.too_slow, 2),
+            (self.no_form, 2),
+            (self.leaves, 2),
+        ]
+        self._kinds, self._shares = zip(*kinds, strict=True)
+
+    async def run(self, until: float) -> None:
+        while time.monotonic() < until:
+            act = self._rng.choices(self._kinds, self._shares)[0]
+            try:
+                await asyncio.wait_for(act(), 60)
+            except (OSError, EOFError, ValueError, asyncio.TimeoutError) as error:
+                self._seen.faults.append(f"{act.__name__}: no whole answer: {type(error).__name__}: {error}")
+
+    async def one_photo(self) -> None:
+        await self._good("one photo", [self._rng.choice(self._photos.small)])
+
+    async def several_photos(self) -> None:
+        await self._good("2 to 6 photos", self._rng.choices(self._photos.small, k=self._rng.randint(2, 6)))
+
+    async def camera_photo(self) -> None:
+        await self._good("12 megapixels", [self._rng.choice(self._photos.camera)])
+
+    async def broken_in_a_form(self) -> None:
+        await self._good(
+            "a broken photo among others", [*self._photos.small[:2], self._rng.choice(self._photos.broken)]
+        )
+
+    async def broken_alone(self) -> None:
+        await self._bad("a broken photo alone", 422, _post(self._rng.choice(self._photos.broken), "image/jpeg"))
+
+    async def too_large(self) -> None:
+        await self._bad("21 MB", 413, _post(bytes(21 * MB), "image/jpeg"))
+
+    async def no_form(self) -> None:
+        await self._bad("not a form", 400, _post(b"x" * 500, "multipart/form-data; boundary=b"))
+
+    async def too_slow(self) -> None:
+        await self._bad("a byte now and then", 408, _post(bytes(5000), "image/jpeg"), slow=True)
+
+    async def leaves(self) -> None:
+        _, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        writer.write(_post(self._photos.small[0], "image/jpeg")[:5000])
+        await writer.drain()
+        writer.close()
+        self._seen.answers["leaves half-way", 0] += 1
+
+    async def _good(self, kind: str, photos: list[bytes]) -> None:
+        start = time.monotonic()
+        while True:
+            status, headers, body = await self._exchange(_form(photos))
+            self._count(kind, status, {200, 429})
+            if status != 429:
+                break
+            await asyncio.sleep(float(headers["retry-after"]))
+        if status == 200:
+            records = json.loads(body)
+            if [record["path"] for record in records] != [f"{n}.jpg" for n in range(len(photos))]:
+                self._seen.faults.append(f"{kind}: {len(photos)} photos, but {len(records)} records")
+            self._seen.photos += len(records)
+            self._seen.seconds.append(time.monotonic() - start)
+
+    async def _bad(self, kind: str, expected: int, request: bytes, *, slow: bool = False) -> None:
+        status, headers, body = await self._exchange(request, slow=slow)
+        self._count(kind, status, {expected, 429})
+        if headers.get("content-type") != "application/problem+json" or json.loads(body)["status"] != status:
+            self._seen.faults.append(f"{kind}: {status} is not a problem")
+
+    def _count(self, kind: str, status: int, expected: set[int]) -> None:
+        self._seen.answers[kind, status] += 1
+        if status not in expected:
+            self._seen.faults.append(f"{kind}: {status}")
+
+    async def _exchange(self, request: bytes, *, slow: bool = False) -> tuple[int, dict[str, str], bytes]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        try:
+            if slow:
+                writer.write(request[:300])
+                drip = asyncio.ensure_future(_drip(writer))
+                try:
+                    return await _read_answer(reader)
+                finally:
+                    drip.cancel()
+            writer.write(request)
+            await writer.drain()
+            return await _read_answer(reader)
+        finally:
+            writer.close()
+
+
+async def _drip(writer: asyncio.StreamWriter) -> None:
+    while True:
+        await asyncio.sleep(0.5)
+        writer.write(b"\0")
+
+
+async def _read_answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
+    return int(head[0].split()[1]), headers, await reader.readexactly(int(headers["content-length"]))
+
+
+def _post(body: bytes, kind: str) -> bytes:
+    head = f"POST /v1/predict HTTP/1.1\r\nhost: test\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def _form(photos: list[bytes]) -> bytes:
+    part = '--limit\r\ncontent-disposition: form-data; name="photo"; filename="{}.jpg"\r\n\r\n'
+    body = b"".join(part.format(n).encode() + photo + b"\r\n" for n, photo in enumerate(photos)) + b"--limit--\r\n"
+    return _post(body, "multipart/form-data; boundary=limit")
+
+
+async def load(port: int, *, clients: int, seconds: float) -> tuple[Seen, list[float]]:
+    """What the clients saw, and the server's resident memory in MB, once a second."""
+    photos, seen, memory = Photos.draw(), Seen(), []
+    until = time.monotonic() + seconds
+    running = asyncio.gather(*(Client(port, photos, seen, seed).run(until) for seed in range(clients)))
+    while not running.done():
+        memory.append(await asyncio.to_thread(resident_mb, port))
+        await asyncio.wait([running], timeout=1)
+    await running
+    return seen, memory
+
+
+def resident_mb(port: int) -> float:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+        found = re.search(rb"^process_resident_memory_bytes (\S+)", answer.read(), re.MULTILINE)
+    return float(found[1]) / MB if found else float("nan")
+
+
+def report(seen: Seen, memory: list[float], *, clients: int, seconds: float) -> str:
+    """The measurements as Markdown."""
+    took = sorted(seen.seconds)
+    p50, p95 = (took[min(len(took) - 1, int(q * len(took)))] * 1000 for q in (0.5, 0.95))
+    third = max(1, len(memory) // 3)
+    lines = [
+        f"{clients} clients on loopback for {seconds:.0f} s, on {_machine()}, which ran the clients as well.",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| requests | {sum(seen.answers.values()):,} |",
+        f"| photos answered | {seen.photos:,} ({seen.photos / seconds:.0f} a second) |",
+        f"| latency of a request for photos | p50 {p50:.0f} ms, p95 {p95:.0f} ms, longest {took[-1] * 1000:.0f} ms |",
+        f"| answers lost, wrong or 5xx | {len(seen.faults)} |",
+        f"| memory, median of the first, second and last third | "
+        f"{', '.join(f'{statistics.median(part):.0f} MB' for part in _thirds(memory, third))} |",
+        "",
+        "| kind of request | status | answers |",
+        "|---|---|---|",
+        *(f"| {kind} | {status or 'none expected'} | {n:,} |" for (kind, status), n in sorted(seen.answers.items())),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _thirds(values: list[float], third: int) -> list[list[float]]:
+    return [values[:third], values[third : 2 * third] or values, values[2 * third :] or values]
+
+
+def _machine() -> str:
+    model = "unknown processor"
+    if Path("/proc/cpuinfo").exists():
+        found = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+        model = found[1] if found else platform.machine()
+    return f"{os.cpu_count()} cores ({model}, Python {platform.python_version()})"
+
+
+def write_into(page: Path, text: str) -> None:
+    """Put the report between its two marks."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    if not after:
+        raise SystemExit(f"{page}: expected the marks {BEGIN} and {END}")
+    write_text(page, f"{before}{BEGIN}\n\n{text}\n{END}{after}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--clients", type=int, default=50)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--write", type=Path, metavar="PAGE")
+    given = parser.parse_args()
+    command = [sys.executable, "-m", "hierpets", "serve", "--model", given.model, "--port", "0"]
+    server = subprocess.Popen([*command, "--upload-seconds", str(UPLOAD_SECONDS)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        told = re.search(r"127\.0\.0\.1:(\d+)", server.stdout.readline())
+        if told is None:
+            return 1
+        seen, memory = asyncio.run(load(int(told[1]), clients=given.clients, seconds=given.seconds))
+    finally:
+        server.terminate()
+        server.wait(60)
+    text = report(seen, memory, clients=given.clients, seconds=given.seconds)
+    print(text)
+    for fault, n in Counter(seen.faults).most_common(20):
+        print(f"{n} x {fault}", file=sys.stderr)
+    if given.write:
+        write_into(given.write, text)
+    return 1 if seen.faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

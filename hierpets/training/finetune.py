@@ -13,6 +13,7 @@ import torch
 from hierpets.config import TrainConfig
 from hierpets.data.index import PhotoIndex
 from hierpets.errors import DataError
+from hierpets.hierarchy.calibration import Temperatures
 from hierpets.model.backbone import round_weights
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.plugin import Preprocess
@@ -23,6 +24,7 @@ from hierpets.training.learner import Learner, Weights, copy_weights
 from hierpets.training.processes import current_processes
 from hierpets.training.run import Run
 from hierpets.training.score import Score, Validation
+from hierpets.training.softening import soften_heads
 
 __all__ = ["FinetuneResult", "finetune"]
 
@@ -56,6 +58,7 @@ def finetune(
     run: Run,
     device: str,
     resume: bool = False,
+    temperatures: Temperatures | None = None,
 ) -> FinetuneResult:
     """Train ``network`` in place. ``weights`` float [N], one a training photo, come from the sampler.
 
@@ -63,13 +66,20 @@ def finetune(
     (species, where there are no breeds); the start is among the candidates. Without validation photos every epoch is
     trained and the last moving average is kept. With ``resume`` training goes on from ``run.checkpoint``, if it is
     there, and ends in the same weights as if it had not stopped. Processes joined by ``join_processes`` share the work;
-    each returns the same result.
+    each returns the same result, and only the main one writes checkpoints.
+
+    ``temperatures`` are those of the heads' out-of-fold logits. Closed-form heads are far too sure, and would learn
+    from little but their mistakes: they are divided by their temperatures first. Where the start wins, it is returned
+    as it came.
 
     :raises ConfigError: another configuration or other photos than the checkpoint's; a loss that is not finite.
     :raises ImageError: a photo that cannot be read.
     """
     if not len(train):
         raise DataError("no photos to train on")
+    heads = network.get_heads()
+    if temperatures is not None:
+        network.set_heads(soften_heads(heads, temperatures, network.taxonomy))
     processes = current_processes()
     learner = Learner(network, train, weights=weights, config=config, device=device, processes=processes)
     workers = config.finetune.workers
@@ -84,7 +94,10 @@ def finetune(
         tuner.resume()
     elif processes.main:
         run.checkpoint.unlink(missing_ok=True)
-    return tuner.fit()
+    result = tuner.fit()
+    if result.share == 0:
+        network.set_heads(heads)
+    return result
 
 
 class _Finetuner:
@@ -101,7 +114,7 @@ class _Finetuner:
     ):
         self.learner, self.batches, self.validation = learner, batches, validation
         self.run, self.identity = run, identity
-        self.settings, self.main = learner.settings, learner.processes.main
+        self.settings = learner.settings
         self.epoch, self.step, self.loss = 0, 0, 0.0
         self.history: History = []
         self.best: Weights = {}
@@ -126,7 +139,7 @@ class _Finetuner:
         self.history = checkpoint.history
         self.best = {name: tensor.to(self.learner.device) for name, tensor in checkpoint.best.items()}
         checkpoint.restore_random()
-        self._tell("resumed", epoch=self.epoch, step=self.step)
+        self.run.tell("resumed", epoch=self.epoch, step=self.step)
 
     def _train_epoch(self) -> None:
         steps = self.learner.plan.steps
@@ -135,10 +148,9 @@ class _Finetuner:
             for rows, inputs in batches:
                 self.loss += self.learner.train_step(rows, inputs, epoch=self.epoch, step=self.step)
                 self.step += 1
-                if self.main:
-                    self.run.progress("finetune", self.epoch * steps + self.step, self.settings.epochs * steps)
-                    if time.monotonic() - self.saved >= 60 * self.settings.checkpoint_minutes:
-                        self._save()
+                self.run.progress("finetune", self.epoch * steps + self.step, self.settings.epochs * steps)
+                if time.monotonic() - self.saved >= 60 * self.settings.checkpoint_minutes:
+                    self._save()
 
     def _end_epoch(self) -> None:
         self.epoch += 1
@@ -152,22 +164,19 @@ class _Finetuner:
             self.best = copy_weights(self.learner.averaged)
         self._note(**row)
         self.step, self.loss = 0, 0.0
-        if self.main:
-            self._save()
+        self._save()
 
     def _note(self, **row: Any) -> None:
         self.history.append(row)
-        self._tell("epoch", **row)
-
-    def _tell(self, event: str, **fields: Any) -> None:
-        if self.main:
-            self.run.tell(event, **fields)
+        self.run.tell("epoch", **row)
 
     def _stalled(self) -> bool:
         """Whether the last ``patience`` epochs were no better than some row before them, the start included."""
         return bool(self.validation) and len(self.history) - 1 - _best_row(self.history) >= self.settings.patience
 
     def _save(self) -> None:
+        if not self.learner.processes.main:
+            return
         checkpoint = Checkpoint(
             settings=self.identity,
             epoch=self.epoch,
@@ -186,7 +195,6 @@ class _Finetuner:
         share = choice.share if choice else 1.0
         best_epoch = 1 + _best_row(self.history[1:]) if choice else self.epoch
         network = self._place(share).cpu().to(memory_format=torch.contiguous_format).requires_grad_(True)
-        self._tell("finetuned", best_epoch=best_epoch, share=share)
         return FinetuneResult(
             network=network.eval(),
             history=tuple(self.history),

@@ -12,6 +12,7 @@ import yaml
 from hierpets.config import TrainConfig
 from hierpets.evaluation.metrics import metrics_json
 from hierpets.files import write_text
+from hierpets.training.processes import current_processes
 
 __all__ = ["Event", "Listener", "Run"]
 
@@ -23,19 +24,23 @@ class Run:
     """The folder of one training run, and the voice in which it tells what happens.
 
     Every event is a line of ``log.jsonl`` and is told to the listener; progress of a bar goes to the listener alone.
+    Of several processes only the main one writes and tells.
     """
 
     def __init__(self, config: TrainConfig, listener: Listener | None = None):
         self.folder = config.out
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.silent = not current_processes().main
         self.bundle = self.folder / "bundle"
         self.checkpoint = self.folder / "checkpoint.pt"
         self._listener = listener or (lambda event: None)
         self._started = time.monotonic()
-        write_text(self.folder / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+        if not self.silent:
+            write_text(self.folder / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
 
     def tell(self, event: str, **fields: Any) -> None:
         """Log an event and pass it on."""
+        if self.silent:
+            return
         line = {"event": event, "seconds": round(time.monotonic() - self._started, 3), **fields}
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
@@ -43,7 +48,9 @@ class Run:
 
     def progress(self, task: str, done: int, total: int) -> None:
         """Pass a bar's progress on; not logged."""
-        self._listener({"event": "progress", "task": task, "done": done, "total": total})
+        if not self.silent:
+            self._listener({"event": "progress", "task": task, "done": done, "total": total})
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:
-        write_text(self.folder / "metrics.json", metrics_json(metrics))
+        if not self.silent:
+            write_text(self.folder / "metrics.json", metrics_json(metrics))

@@ -7,9 +7,11 @@ from tuning import squares, tiny_network, tune
 
 from hierpets.data.records import PhotoIndex
 from hierpets.errors import ConfigError, ImageError
+from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.probabilities import COMBINERS
 from hierpets.taxonomy import Taxonomy
 from hierpets.training.finetune import FinetuneResult
+from hierpets.training.softening import soften_heads
 
 
 def same(a: FinetuneResult, b: FinetuneResult) -> bool:
@@ -79,6 +81,22 @@ def test_a_good_start_is_not_destroyed(tmp_path, photos):
     assert len(result.history) <= 4
     if result.share == 0:
         assert all(torch.equal(start[name], tensor) for name, tensor in result.network.state_dict().items())
+
+
+def test_heads_that_are_too_sure_are_softened_first_and_given_back_as_they_came(tmp_path, photos):
+    sure = tiny_network()
+    start = soften_heads(sure.get_heads(), Temperatures(species=0.05, breeds={"cat": 0.05, "dog": 0.02}), sure.taxonomy)
+    sure.set_heads(start)
+    still = {"epochs": 1, "learning_rate": 1e-12, "head_learning_rate": 1e-12, "weight_decay": 0, "interpolation": []}
+    undone = Temperatures(species=20.0, breeds={"cat": 20.0, "dog": 50.0})
+    plain = tune(tmp_path, train=photos[0], val=photos[1], settings=still)
+    result = tune(tmp_path, train=photos[0], val=photos[1], settings=still, network=sure, temperatures=undone)
+    assert result.start.nll == pytest.approx(plain.start.nll, rel=1e-4)
+    if result.share == 0:
+        np.testing.assert_array_equal(result.network.get_heads().leaf.weight, start.leaf.weight)
+    else:
+        softened = soften_heads(start, undone, sure.taxonomy)
+        np.testing.assert_allclose(result.network.get_heads().leaf.weight, softened.leaf.weight, atol=1e-5)
 
 
 def test_what_is_returned_is_what_was_scored(tmp_path, photos):
@@ -175,4 +193,3 @@ def test_every_epoch_is_told(tmp_path, photos):
     assert {"loss", "breed", "species", "nll"} <= epochs[-1].keys()
     bars = [event for event in events if event["event"] == "progress"]
     assert (bars[-1]["done"], bars[-1]["total"]) == (12, 12)
-    assert events[-1]["event"] == "finetuned"

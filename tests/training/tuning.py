@@ -1,6 +1,6 @@
-"""A fine-tuning that takes a second: a tiny network on tiny coloured squares. As a script, one process of a run:
+"""A fine-tuning that takes a second: a tiny network on tiny coloured squares.
 
-python tuning.py FOLDER SETTINGS(JSON) [--resume] [--no-dropout]    writes FOLDER/final.pt
+``torchrun tuning.py FOLDER SETTINGS`` is one run of several processes, without dropout: each would draw its own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import torch
 from fakes import TAXONOMY
 
 from hierpets.config import TrainConfig
+from hierpets.data.index import read_index
 from hierpets.data.records import PhotoIndex, PhotoRecord
+from hierpets.hierarchy.calibration import Temperatures
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.plugin import Preprocess
 from hierpets.training.finetune import FinetuneResult, finetune
@@ -36,17 +38,19 @@ FAST = {
 
 
 def squares(folder: Path, *, per_leaf: int = 5, without_breed: int = 2, seed: int = 0) -> PhotoIndex:
-    """Noisy squares, one colour a leaf, and some of the first species without a breed."""
+    """Noisy squares, one colour a leaf, and some of the first species without a breed: ``folder/photos-SEED/...``."""
     generator = np.random.default_rng(seed)
     colours = np.random.default_rng(99).integers(40, 215, size=(len(TAXONOMY.leaves), 3))
     labels = [leaf for leaf in range(len(TAXONOMY.leaves)) for _ in range(per_leaf)]
     records = []
     for number, leaf in enumerate([*labels, *([0] * without_breed)]):
         species, breed = TAXONOMY.leaves[leaf]
-        path = folder / f"{seed}-{number}.png"
+        breed = breed if number < len(labels) else None
+        path = folder / f"photos-{seed}" / species / (breed or "") / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
         noise = generator.normal(scale=25, size=(36, 36, 3))
         cv2.imwrite(str(path), (colours[leaf] + noise).clip(0, 255).astype(np.uint8))
-        records.append(PhotoRecord(str(path), species, breed if number < len(labels) else None))
+        records.append(PhotoRecord(str(path), species, breed))
     return PhotoIndex(TAXONOMY, tuple(records))
 
 
@@ -76,6 +80,7 @@ def tune(
     weights: np.ndarray | None = None,
     network: HierarchicalNetwork | None = None,
     resume: bool = False,
+    temperatures: Temperatures | None = None,
     listener: Any = None,
     settings: dict[str, Any] | None = None,
     **config: Any,
@@ -95,21 +100,26 @@ def tune(
         run=Run(whole, listener),
         device="cpu",
         resume=resume,
+        temperatures=temperatures,
     )
 
 
-def main(folder: Path, settings: dict[str, Any], *flags: str) -> None:
+def tune_alone(folder: Path, settings: dict[str, Any], *, resume: bool = False) -> None:
+    """What a process of its own does, to be killed. Writes ``folder/final.pt`` at the end."""
     torch.set_num_threads(1)
-    folder.mkdir(parents=True, exist_ok=True)
+    result = tune(folder, resume=resume, settings=settings)
+    torch.save(result.network.state_dict(), folder / "final.pt")
+
+
+def tune_together(folder: Path, settings: dict[str, Any]) -> None:
+    """What each process of torchrun does; the photos are there. The main one writes ``folder/final.pt``."""
+    torch.set_num_threads(1)
     with join_processes("cpu") as processes:
-        if processes.main:  # the photos are drawn once
-            squares(folder, seed=0), squares(folder, per_leaf=3, seed=1)
-        processes.wait()
-        network = tiny_network(dropout=0.0 if "--no-dropout" in flags else 0.2)
-        result = tune(folder, resume="--resume" in flags, network=network, settings=settings)
+        train, val = read_index(folder / "photos-0"), read_index(folder / "photos-1")
+        result = tune(folder, train=train, val=val, network=tiny_network(dropout=0), settings=settings)
         if processes.main:
             torch.save(result.network.state_dict(), folder / "final.pt")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), json.loads(sys.argv[2]), *sys.argv[3:])
+    tune_together(Path(sys.argv[1]), json.loads(sys.argv[2]))

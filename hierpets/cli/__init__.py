@@ -19,6 +19,8 @@ COMMANDS = {
     "care": ("care", "Check and show coats, ingredients and shampoos."),
     "compare": ("compare", "Tell whether one model is better than another on the same photos."),
     "evaluate": ("evaluate", "Measure a bundle at every level on labelled photos."),
+    "explain": ("explain", "Show where the network looked for species and breed."),
+    "inspect": ("inspect", "Show the tensor at every station of a photo's way."),
     "plugins": ("plugins", "List, check and start plugins."),
     "predict": ("predict", "Tell species and breed of photos."),
     "serve": ("serve", "Serve a bundle: a page to drop photos on, and an HTTP API."),

@@ -1,0 +1,78 @@
+"""``hierpets inspect``."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hierpets.cli.options import registry_option
+
+if TYPE_CHECKING:
+    from hierpets.explain.stations import Station
+
+__all__ = ["command"]
+
+BROKEN = 1
+
+
+@click.command("inspect")
+@click.argument("photo")
+@click.option("--model", type=click.Path(path_type=Path), required=True, metavar="BUNDLE", help="A bundle folder.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("inspected.png"),
+    show_default=True,
+    metavar="PNG",
+    help="Where to write what the network sees.",
+)
+@click.option("--lovely", is_flag=True, help="Describe tensors by lovely-tensors (extra `inspect`).")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--engine", type=click.Choice(["auto", "openvino", "torch"]), default="auto", show_default=True)
+@registry_option
+def command(photo: str, model: Path, out: Path, lovely: bool, device: Any, engine: Any, registry: Path | None) -> int:
+    """Show the tensor at every station of a photo's way.
+
+    One line a station, and a picture of what the network sees. The exit code is 1 when a value is NaN or infinite.
+    """
+    from PIL import Image
+
+    from hierpets.explain.stations import seen_by_network, walk
+    from hierpets.files import write_all
+    from hierpets.inference.predictor import load
+    from hierpets.registry.loading import load_registry
+
+    describe = _lovely() if lovely else lambda station: station.line()
+    predictor = load(model, engine=engine, device=device, registry=load_registry(registry), recommend=False)
+    stations = []
+    for station in walk(predictor, photo):
+        stations.append(station)
+        click.echo(describe(station))
+    inputs = next(station.array for station in stations if station.name == "transformed")
+    png = io.BytesIO()
+    Image.fromarray(seen_by_network(inputs, predictor.manifest.preprocess)).save(png, format="PNG")
+    write_all(out.parent, {out.name: png.getvalue()})
+    click.echo(f"what the network sees is in {out}")
+    broken = [station.name for station in stations if station.broken]
+    if broken:
+        click.echo(f"NaN or infinite from {broken[0]!r} on: the fault lies between it and the station before", err=True)
+    return BROKEN if broken else 0
+
+
+def _lovely() -> Any:
+    """A station described by lovely-tensors."""
+    from hierpets.errors import ConfigError
+
+    try:
+        import lovely_tensors
+    except ImportError:
+        raise ConfigError("--lovely needs the extra: pip install 'hierpets[inspect]'") from None
+    import torch
+
+    def describe(station: Station) -> str:
+        return f"{station.name:<22} {lovely_tensors.lovely(torch.from_numpy(station.array.copy()))}"
+
+    return describe

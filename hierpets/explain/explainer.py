@@ -1,0 +1,93 @@
+"""A bundle's network with the means to show where it looked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from hierpets.data.photos import Source, read_photo
+from hierpets.data.transforms import apply
+from hierpets.explain.gradcam import Target, gradcam
+from hierpets.explain.overlay import overlay, spread
+from hierpets.inference.predictor import Photo, Prediction, Predictor, load
+from hierpets.model.bundle import read_network
+from hierpets.model.network import HierarchicalNetwork
+from hierpets.registry.loading import Registry, load_registry
+from hierpets.taxonomy import UNKNOWN_LEAF
+
+__all__ = ["Explainer", "Explanation", "lazy_overlay"]
+
+SHOWN_SIDE = 480  # pixels of the shorter side of a picture that is to be looked at
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The photo, the answer, and what spoke for its species and for its breed (None where the species has none)."""
+
+    photo: np.ndarray
+    prediction: Prediction
+    species: np.ndarray
+    breed: np.ndarray | None
+
+
+class Explainer:
+    """Explains photos by Grad-CAM on the bundle's torch network."""
+
+    def __init__(self, network: HierarchicalNetwork, predictor: Predictor):
+        self.manifest = predictor.manifest
+        self._network = network.eval()
+        self._predictor = predictor
+
+    @classmethod
+    def load(cls, bundle: str | Path, *, registry: Registry | None = None) -> Explainer:
+        """Load a bundle folder; its answers are those of ``hierpets predict``.
+
+        :raises BundleError: no bundle there, or a damaged one.
+        """
+        registry = registry or load_registry()
+        predictor = load(bundle, registry=registry, recommend=False)
+        return cls(read_network(Path(bundle), predictor.manifest, registry), predictor)
+
+    def cam(self, photo: np.ndarray, *targets: Target) -> np.ndarray:
+        """float32 [T, H, W] over an RGB uint8 photo [H, W, 3], in [0, 1], NaN where the network does not look."""
+        height, width = photo.shape[:2]
+        maps = gradcam(self._network, apply(self.manifest.preprocess, photo), *targets)
+        return np.stack([spread(cam, self.manifest.preprocess, height, width) for cam in maps])
+
+    def __call__(self, path: str, *, leaf: int) -> np.ndarray:
+        """RGB uint8 [H, W, 3]: the photo of a path with what spoke for a leaf laid over it."""
+        photo = self._read(path)
+        return overlay(photo, self.cam(photo, Target("leaf", leaf))[0])
+
+    def explain(self, source: Source, *, top_k: int = 3) -> Explanation:
+        """The answer for a photo, and where the network looked for it. :raises ImageError: it cannot be read."""
+        photo = self._read(source)
+        name = str(source) if isinstance(source, str | os.PathLike) else "the photo"
+        prediction = next(self._predictor.predict([Photo(name, source)], top_k=top_k))
+        decision = prediction.decision
+        assert decision is not None  # the photo has been read
+        tree = self.manifest.taxonomy
+        targets = [Target("species", tree.species_index(decision.species))]
+        leaf = tree.leaf_index(decision.species, decision.breed)
+        if decision.breed is not None and leaf != UNKNOWN_LEAF:
+            targets.append(Target("leaf", leaf))
+        shown = [overlay(photo, cam) for cam in self.cam(photo, *targets)]
+        return Explanation(photo, prediction, shown[0], shown[1] if len(shown) > 1 else None)
+
+    def _read(self, source: Source) -> np.ndarray:
+        return read_photo(source, shorter_side=max(SHOWN_SIDE, self.manifest.preprocess.shorter_side))
+
+
+def lazy_overlay(bundle: str | Path, *, registry: Registry | None = None) -> Callable[..., np.ndarray]:
+    """``(path, *, leaf) -> RGB uint8 [H, W, 3]``, loading the bundle's torch network when it is first asked."""
+    explainer = cache(lambda: Explainer.load(bundle, registry=registry))
+
+    def overlaid(path: str, *, leaf: int) -> np.ndarray:
+        return explainer()(path, leaf=leaf)
+
+    return overlaid

@@ -1,0 +1,40 @@
+"""A map of the network's input laid back over the photo that it came from."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from hierpets.plugin import Preprocess
+
+__all__ = ["overlay", "spread"]
+
+STRONGEST = 0.65  # opacity of the colour where the map is 1
+OUTSIDE = 0.45  # brightness of what the network did not see
+
+
+def spread(cam: np.ndarray, preprocess: Preprocess, height: int, width: int) -> np.ndarray:
+    """float32 [height, width]: the map [h, w] where the network's view of the photo lies, NaN outside of it."""
+    if preprocess.resize == "squash":
+        return _enlarged(cam, height, width)
+    side = max(1, round(min(height, width) * preprocess.size / preprocess.shorter_side))
+    top, left = (height - side) // 2, (width - side) // 2
+    whole = np.full((height, width), np.nan, np.float32)
+    whole[top : top + side, left : left + side] = _enlarged(cam, side, side)
+    return whole
+
+
+def overlay(photo: np.ndarray, cam: np.ndarray) -> np.ndarray:
+    """RGB uint8 [H, W, 3]: the photo, warm where the map float [H, W] in [0, 1] is high, dimmed where it is NaN."""
+    unseen = np.isnan(cam)
+    heat = np.where(unseen, 0.0, cam)
+    colours = cv2.cvtColor(cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
+    opacity = (heat * STRONGEST)[..., None]
+    mixed = photo * (1 - opacity) + colours * opacity
+    mixed = np.where(unseen[..., None], photo * OUTSIDE, mixed)
+    return np.asarray(np.rint(mixed), np.uint8)
+
+
+def _enlarged(cam: np.ndarray, height: int, width: int) -> np.ndarray:
+    smooth = cv2.resize(cam.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(smooth.clip(0.0, 1.0))

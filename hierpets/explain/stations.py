@@ -1,0 +1,71 @@
+"""The tensor at every station of a photo's way: decoded, transformed, features, logits, probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from hierpets.data.photos import read_photo
+from hierpets.data.transforms import apply
+from hierpets.hierarchy.probabilities import species_probabilities
+from hierpets.inference.predictor import Predictor
+from hierpets.plugin import Preprocess
+
+__all__ = ["Station", "seen_by_network", "walk"]
+
+
+@dataclass(frozen=True)
+class Station:
+    """An array on the way, and what it holds."""
+
+    name: str
+    array: np.ndarray
+    meaning: str
+
+    def line(self) -> str:
+        """Shape, type, range, mean and spread in one line; NaN and infinite values are counted, not averaged over."""
+        values = self.array.astype(np.float64)
+        finite = values[np.isfinite(values)]
+        shape = "x".join(map(str, self.array.shape))
+        if not finite.size:
+            told = "no finite value"
+        else:
+            told = f"min {finite.min():.4g}  max {finite.max():.4g}  mean {finite.mean():.4g}  std {finite.std():.4g}"
+        return (
+            f"{self.name:<22} {shape:<12} {self.array.dtype!s:<8} {told}"
+            f"  NaN {int(np.isnan(values).sum())}  Inf {int(np.isinf(values).sum())}"
+        )
+
+    @property
+    def broken(self) -> bool:
+        """Whether a value is NaN or infinite."""
+        return not bool(np.isfinite(self.array.astype(np.float64)).all())
+
+
+def walk(predictor: Predictor, path: str) -> Iterator[Station]:
+    """Every station of one photo, in order, by the very steps of prediction. :raises ImageError: it cannot be read."""
+    manifest = predictor.manifest
+    tree = manifest.taxonomy
+    photo = read_photo(path, shorter_side=manifest.preprocess.shorter_side)
+    yield Station("decoded", photo, "RGB, upright")
+    inputs = apply(manifest.preprocess, photo)
+    yield Station("transformed", inputs, "the network's input, RGB planes")
+    output = predictor.engine(inputs[None])
+    yield Station("features", output.features[0], f"of {manifest.backbone.name}")
+    yield Station("species logits", output.species[0], ", ".join(tree.species))
+    yield Station("leaf logits", output.leaf[0], f"{len(tree.leaves)} leaves")
+    species, leaf = manifest.temperatures.apply(output.species, output.leaf, tree)
+    yield Station("calibrated species", species[0], f"temperature {manifest.temperatures.species:.3g}")
+    yield Station("calibrated leaves", leaf[0], "a temperature a species")
+    joint = predictor.joint(output)
+    yield Station("species probabilities", species_probabilities(joint, tree)[0], ", ".join(tree.species))
+    yield Station("leaf probabilities", joint[0], f"sum {joint[0].sum():.6f}")
+
+
+def seen_by_network(inputs: np.ndarray, preprocess: Preprocess) -> np.ndarray:
+    """RGB uint8 [size, size, 3]: the network's input float32 [3, size, size] with its normalisation undone."""
+    mean, std = (np.asarray(v, np.float32).reshape(3, 1, 1) for v in (preprocess.mean, preprocess.std))
+    pixels = (inputs * std + mean) * 255
+    return np.ascontiguousarray(np.rint(pixels).clip(0, 255).astype(np.uint8).transpose(1, 2, 0))

@@ -17,7 +17,7 @@ is light: it imports neither torch nor anything that decodes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -29,7 +29,7 @@ from hierpets.errors import PluginError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Advice", "Backbone", "Case", "Labels", "Offer", "PluginError", "Preprocess"]
+__all__ = ["Advice", "Backbone", "Case", "Knowledge", "Labels", "Offer", "PluginError", "Preprocess"]
 
 Channels = tuple[float, float, float]
 
@@ -56,6 +56,18 @@ class Preprocess(BaseModel):
 
 
 @dataclass(frozen=True)
+class Knowledge:
+    """What a backbone was pretrained to tell apart: more animals than a taxonomy lists.
+
+    ``head`` maps the first ``head.in_features`` columns of the features to the logits of the K classes. ``kinds`` names
+    the classes that show a species: ``{"dog": range(151, 269)}``. Both help to tell a stranger from a pet.
+    """
+
+    head: torch.nn.Linear
+    kinds: Mapping[str, Sequence[int]]
+
+
+@dataclass(frozen=True)
 class Backbone:
     """A feature extractor: ``module`` maps float32 [B, 3, size, size] to float32 [B, feature_dim].
 
@@ -66,6 +78,7 @@ class Backbone:
     module: torch.nn.Module
     feature_dim: int
     preprocess: Preprocess
+    knowledge: Knowledge | None = None
 
 
 @dataclass(frozen=True)

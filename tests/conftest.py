@@ -49,5 +49,9 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("tiny")
     tiny_registry(folder)
-    train(read_config(None, {"backbone": "tiny", "registry": folder / "registry.yaml", "out": folder / "run"}))
+    train(
+        read_config(
+            None, {"recipe": "heads", "backbone": "tiny", "registry": folder / "registry.yaml", "out": folder / "run"}
+        )
+    )
     return folder / "run"

@@ -16,9 +16,9 @@ def test_other_levels_are_refused_with_the_choices(text):
 
 
 def test_overrides_beat_the_file_and_the_file_beats_defaults(tmp_path):
-    (tmp_path / "c.yaml").write_text("seed: 3\nhead: logistic\nfinetune: {epochs: 2}\n")
+    (tmp_path / "c.yaml").write_text("seed: 3\nhead: {kind: logistic}\nfinetune: {epochs: 2}\n")
     config = read_config(tmp_path / "c.yaml", {"seed": 4, "backbone": None})
-    assert (config.seed, config.head, config.finetune.epochs) == (4, "logistic", 2)
+    assert (config.seed, config.head.kind, config.finetune.epochs) == (4, "logistic", 2)
     assert config.backbone == TrainConfig().backbone
 
 
@@ -44,3 +44,16 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path, text, message):
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read"):
         read_config(tmp_path / "none.yaml", {})
+
+
+def test_assignments_reach_any_setting_and_keep_its_neighbours(tmp_path):
+    (tmp_path / "c.yaml").write_text("finetune: {epochs: 2, batch_size: 8}\n")
+    config = read_config(tmp_path / "c.yaml", {}, ["finetune.epochs=5", "backbone_options.model=resnet18", "alpha=0.1"])
+    assert (config.finetune.epochs, config.finetune.batch_size, config.alpha) == (5, 8, 0.1)
+    assert config.backbone_options == {"model": "resnet18"}
+
+
+@pytest.mark.parametrize("text", ["epochs", "=3", "a=[1"])
+def test_an_assignment_that_is_none_is_refused(text):
+    with pytest.raises(ConfigError, match="--set"):
+        read_config(None, {}, [text])

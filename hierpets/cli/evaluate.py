@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from hierpets.cli.options import registry_option
+from hierpets.cli.options import model_option, registry_option
 
 __all__ = ["command"]
 
@@ -17,7 +17,7 @@ THUMBNAIL = 320  # pixels of the shorter side that the report's gallery needs at
 
 
 @click.command("evaluate")
-@click.option("--model", type=click.Path(path_type=Path), required=True, metavar="BUNDLE", help="A bundle folder.")
+@model_option
 @click.option("--data", required=True, metavar="DIR|CSV|demo", help="Labelled photos.")
 @click.option(
     "--split", type=click.Choice(["test", "val", "all"]), help="Which photos; test where there are some, else all."
@@ -25,11 +25,21 @@ THUMBNAIL = 320  # pixels of the shorter side that the report's gallery needs at
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Where to write the evidence."
 )
+@click.option(
+    "--not-pets", type=click.Path(path_type=Path), metavar="DIR", help="Photos of no known pet, to measure novelty."
+)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--engine", type=click.Choice(["auto", "openvino", "torch"]), default="auto", show_default=True)
 @registry_option
 def command(
-    model: Path, data: str, split: str | None, out: Path, device: Any, engine: Any, registry: Path | None
+    model: Path | None,
+    data: str,
+    split: str | None,
+    out: Path,
+    not_pets: Path | None,
+    device: Any,
+    engine: Any,
+    registry: Path | None,
 ) -> int:
     """Measure a bundle at every level on labelled photos.
 
@@ -40,7 +50,7 @@ def command(
     from hierpets.evaluation.metrics import evaluate_predictions
     from hierpets.evaluation.words import headline
     from hierpets.evaluation.writing import REPORT_FILE, write_evaluation
-    from hierpets.inference.measure import answer_index, read_labelled
+    from hierpets.inference.measure import answer_index, answer_strangers, read_labelled
     from hierpets.inference.predictor import load
     from hierpets.registry.loading import load_registry
 
@@ -54,10 +64,11 @@ def command(
     )
     for answer in unreadable:
         click.echo(f"left out: {answer.error}", err=True)
-    about = {"model": str(model), "data": data, "split": split or "default"}
+    about = {"model": str(model or "released"), "data": data, "split": split or "default"}
     if unreadable:
         about["left out"] = f"{len(unreadable)} photos that cannot be read"
-    metrics = evaluate_predictions(predictions, about=about)
+    strangers = answer_strangers(predictor, str(not_pets)) if not_pets else None
+    metrics = evaluate_predictions(predictions, not_pets=strangers, about=about)
     write_evaluation(out, predictions, metrics, photos=partial(read_photo, shorter_side=THUMBNAIL))
     said = headline(metrics)
     for line in (said.verdict, *(f"- {sentence}" for sentence in said.bad)):

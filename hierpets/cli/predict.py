@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from hierpets.cli.options import registry_option
+from hierpets.cli.options import model_option, registry_option
 from hierpets.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -37,28 +37,52 @@ CSV_COLUMNS = [
 
 @click.command("predict")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("--model", type=click.Path(path_type=Path), required=True, metavar="BUNDLE", help="A bundle folder.")
+@model_option
 @click.option(
     "--format", "form", type=click.Choice(["text", "json", "jsonl", "csv"]), default="text", show_default=True
 )
 @click.option("--top-k", type=click.IntRange(min=1), default=3, show_default=True, help="Candidates in each answer.")
+@click.option(
+    "--alpha", type=click.FloatRange(0, 1, min_open=True, max_open=True), help="Accepted share of wrong answers."
+)
+@click.option("--only", multiple=True, metavar="NAME|FILE", help="Restrict to a species, a breed, or a file of them.")
+@click.option("--max-level", type=click.Choice(["breed", "species"]), default="breed", show_default=True)
+@click.option("--explain", is_flag=True, help="Show what each shampoo rule did (json and jsonl).")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--engine", type=click.Choice(["auto", "openvino", "torch"]), default="auto", show_default=True)
 @registry_option
 def command(
-    paths: tuple[str, ...], model: Path, form: Format, top_k: int, device: Any, engine: Any, registry: Path | None
+    paths: tuple[str, ...],
+    model: Path | None,
+    form: Format,
+    top_k: int,
+    alpha: float | None,
+    only: tuple[str, ...],
+    max_level: Any,
+    explain: bool,
+    device: Any,
+    engine: Any,
+    registry: Path | None,
 ) -> int:
     """Tell species and breed of photos.
 
     A PATH is a photo, a folder, or - for paths on standard input. Answers come in the order of the paths. A photo that
     cannot be read gets an error in its answer; the others get theirs, and the exit code is 3.
     """
+    from hierpets.hierarchy.decision import Asked
     from hierpets.inference.predictor import load
+    from hierpets.inference.restriction import allowed_leaves
     from hierpets.registry.loading import load_registry
 
     predictor = load(model, engine=engine, device=device, registry=load_registry(registry))
     failed = False
-    answers = predictor.predict(expand(paths), top_k=top_k)
+    answers = predictor.predict(
+        expand(paths),
+        asked=Asked(alpha=alpha, max_level=max_level),
+        only=allowed_leaves(only, predictor.manifest.taxonomy) if only else None,
+        top_k=top_k,
+        explain=explain,
+    )
     for text, prediction in render(answers, form):
         click.echo(text, nl=False)
         failed |= prediction is not None and prediction.error is not None

@@ -18,21 +18,28 @@ __all__ = ["command"]
 @click.option("--data", metavar="DIR|CSV|demo", help="Labelled photos; the embedded drawn pets when left out.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="RUN", help="The run folder.")
 @click.option("--backbone", metavar="NAME", help="A backbone plugin.")
-@click.option("--recipe", type=click.Choice(["heads", "finetune"]), help="Closed-form heads, or the whole network.")
-@click.option("--head", type=click.Choice(["lda", "logistic"]), help="The closed form of the heads.")
+@click.option(
+    "--recipe",
+    type=click.Choice(["auto", "heads", "finetune"]),
+    help="Compare and keep the best, closed-form heads, or the whole network.",
+)
 @click.option("--sampler", metavar="NAME", help="A sampler plugin.")
 @click.option("--seed", type=int, help="Seed of the split and of all that is random.")
 @click.option("--val-fraction", type=float, help="Share of the photos held out when the data names no split.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where to compute.")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="Settings as YAML.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any setting, such as finetune.epochs=4.")
 @click.option("--resume", is_flag=True, help="Go on from the run's last checkpoint.")
 @registry_option
-def command(config_file: Path | None, resume: bool, levels: str | None, **overrides: Any) -> None:
+def command(
+    config_file: Path | None, resume: bool, levels: str | None, settings: tuple[str, ...], **overrides: Any
+) -> None:
     """Train a bundle on labelled photos.
 
     Options that are not given come from --config, then from the defaults.
     """
-    config = read_config(config_file, overrides | {"levels": parse_levels(levels) if levels is not None else None})
+    chosen = overrides | {"levels": parse_levels(levels) if levels is not None else None}
+    config = read_config(config_file, chosen, settings)
     if config.data == "demo":
         click.echo("no --data: training on the embedded demo set of drawn pets", err=True)
 
@@ -51,6 +58,15 @@ def _describe(event: dict[str, Any]) -> str | None:
     match event["event"]:
         case "data":
             return f"{event['source']}: {event['train']} photos to train on, {event['val']} to validate"
+        case "candidate":
+            return "  " + _row(event)
+        case "chosen":
+            return f"best of {event['compared']} by cross-validation: {_row(event)}"
+        case "skipped":
+            return f"not fine-tuned: {event['why']}"
+        case "finetuned":
+            won = "fine-tuning wins" if event["won"] else "the closed-form heads stay"
+            return f"{won}: balanced accuracy {event['best']:.1%}, {event['start']:.1%} at the start"
         case "metrics":
             breed = f", breed accuracy {event['breed']:.1%}" if event["breed"] is not None else ""
             return f"{event['on'].replace('_', ' ')}: species accuracy {event['species']:.1%}{breed}"
@@ -61,3 +77,9 @@ def _describe(event: dict[str, Any]) -> str | None:
                 f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in event.items() if k != "event"
             )
     return None
+
+
+def _row(event: dict[str, Any]) -> str:
+    breed = f"breed {event['breed']:.2%}, " if event["breed"] is not None else ""
+    what = f"{event['backbone']}, {event['view']}, {event['head']}"
+    return f"{what}: balanced accuracy {breed}species {event['species']:.2%}, log loss {event['nll']:.3f}"

@@ -15,9 +15,18 @@ __all__ = ["judge"]
 
 
 def judge(
-    paths: Sequence[str], labels: Labels, joint: np.ndarray, decisions: Sequence[Decision], *, taxonomy: Taxonomy
+    paths: Sequence[str],
+    labels: Labels,
+    joint: np.ndarray,
+    decisions: Sequence[Decision],
+    *,
+    taxonomy: Taxonomy,
+    novelty: np.ndarray | None = None,
 ) -> Predictions:
-    """N photos with their labels, joint probabilities float [N, L] and decisions, ready to be measured."""
+    """N photos with their labels, joint probabilities float [N, L] and decisions, ready to be measured.
+
+    ``novelty`` float [N] is higher for a photo that looks less like a pet; None where the bundle has no such score.
+    """
     return Predictions(
         taxonomy=taxonomy,
         paths=tuple(paths),
@@ -26,4 +35,5 @@ def judge(
         probabilities=joint,
         level=np.array([decision.level for decision in decisions]),
         node=np.array([decision.node(taxonomy) for decision in decisions]),
+        novelty=novelty,
     )

@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
+from hierpets.hierarchy.policy import Policy, Thresholds
 from hierpets.hierarchy.probabilities import species_probabilities
 from hierpets.taxonomy import Leaf, Taxonomy
 
-__all__ = ["Decision", "Level", "Source", "Thresholds", "decide"]
+__all__ = ["AS_FITTED", "Asked", "Decision", "Level", "Scores", "Source", "decide"]
 
 Level = Literal["breed", "species", "unknown"]
-Source = Literal["breed", "species", "rolled_up_to_species", "unknown"]
+Source = Literal["breed", "species", "rolled_up_to_species", "unknown", "not_a_known_pet", "restricted"]
 
 
-class Thresholds(BaseModel):
-    """The least probability at which an answer is given at each level."""
+class Scores(NamedTuple):
+    """How familiar the photo is: as a pet of a known species, and as one of the known breeds."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    pet: float
+    known: float
 
-    breed: float = Field(default=0.5, ge=0, le=1)
-    species: float = Field(default=0.9, ge=0, le=1)
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user asks for: another alpha, no answer below ``max_level``, or a restriction to some leaves."""
+
+    alpha: float | None = None
+    max_level: Literal["breed", "species"] = "breed"
+    restricted: bool = False
+
+
+AS_FITTED = Asked()
+"""Nothing special: the thresholds as the bundle holds them."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +48,7 @@ class Decision:
     breed: str | None
     breed_probability: float | None
     top: tuple[tuple[Leaf, float], ...]
+    thresholds: Thresholds
     reason: str
 
     def node(self, taxonomy: Taxonomy) -> int:
@@ -46,47 +58,95 @@ class Decision:
         return taxonomy.species_index(self.species) if self.level == "species" else -1
 
 
-def decide(joint: np.ndarray, taxonomy: Taxonomy, thresholds: Thresholds, *, top_k: int = 3) -> Decision:
+def decide(
+    joint: np.ndarray,
+    taxonomy: Taxonomy,
+    policy: Policy,
+    *,
+    scores: Scores | None = None,
+    asked: Asked = AS_FITTED,
+    top_k: int = 3,
+) -> Decision:
     """Decide one row, float [L].
 
-    The winner is the likeliest leaf of all, not of the likeliest species. Below the breed threshold the answer is
-    the likeliest species; below the species threshold it is unknown.
+    The winner is the likeliest leaf of all, not the likeliest of the likeliest species. Its species decides which
+    thresholds hold. A photo that is no known pet is unknown; one that looks like no known breed, or whose winner is not
+    likely enough, is answered by its species; and by "unknown" where that is not likely enough either.
     """
     order = np.argsort(-joint, kind="stable")
-    top = tuple((taxonomy.leaves[i], float(joint[i])) for i in order[:top_k])
-    leaf, probability = taxonomy.leaves[order[0]], float(joint[order[0]])
     by_species = species_probabilities(joint[None], taxonomy)[0]
-    s = int(by_species.argmax())
-    likeliest = Leaf(taxonomy.species[s], None), float(by_species[s])
-    level, source, reason = _climb((leaf, probability), likeliest, thresholds)
-    if source == "rolled_up_to_species" and not taxonomy.tree[taxonomy.species[s]]:
-        source = "species"
-    # At breed level the species is the breed's own; above it, the one with the most mass.
-    species = leaf.species if level == "breed" else taxonomy.species[s]
-    inside = taxonomy.slices[taxonomy.species.index(species)]
+    winner, s = taxonomy.leaves[order[0]], int(by_species.argmax())
+    likeliest = taxonomy.species[s]
+    # A winner of another species than the likeliest can only be unsure: it has less than half of the mass.
+    inside = taxonomy.slices[s]
     best = inside.start + int(joint[inside].argmax())
+    breed = taxonomy.leaves[best].breed
+    view = _View(
+        winner=winner,
+        leaf=float(joint[order[0]]),
+        runner_up=(taxonomy.leaves[order[1]], float(joint[order[1]])) if len(order) > 1 else None,
+        species=likeliest,
+        mass=float(by_species[s]),
+        scores=scores,
+        thresholds=policy.thresholds(likeliest, asked.alpha),
+    )
+    level, source, reason = _climb(view, has_breeds=bool(taxonomy.tree[likeliest]), asked=asked)
     return Decision(
         level=level,
         source=source,
-        species=species,
-        species_probability=float(by_species[taxonomy.species.index(species)]),
-        breed=taxonomy.leaves[best].breed,
-        breed_probability=float(joint[best]) if taxonomy.leaves[best].breed is not None else None,
-        top=top,
+        species=likeliest,
+        species_probability=view.mass,
+        breed=breed,
+        breed_probability=float(joint[best]) if breed is not None else None,
+        top=tuple((taxonomy.leaves[i], float(joint[i])) for i in order[:top_k]),
+        thresholds=view.thresholds,
         reason=reason,
     )
 
 
-def _climb(leaf: tuple[Leaf, float], species: tuple[Leaf, float], thresholds: Thresholds) -> tuple[Level, Source, str]:
-    """The first node, from breed upwards, whose probability reaches its threshold."""
-    name, probability = leaf
-    below = f"{name} has {probability:.3f}, below the breed threshold {thresholds.breed:.3f}"
-    if name.breed is not None and probability >= thresholds.breed:
-        return "breed", "breed", f"{name} has {probability:.3f}, at or above the breed threshold {thresholds.breed:.3f}"
-    if species[1] >= thresholds.species:
-        return "species", "rolled_up_to_species", f"{below}; {species[0]} has {species[1]:.3f}"
-    return (
-        "unknown",
-        "unknown",
-        f"{species[0]} has {species[1]:.3f}, below the species threshold {thresholds.species:.3f}",
-    )
+@dataclass(frozen=True)
+class _View:
+    """What the climb looks at."""
+
+    winner: Leaf
+    leaf: float
+    runner_up: tuple[Leaf, float] | None
+    species: str
+    mass: float
+    scores: Scores | None
+    thresholds: Thresholds
+
+
+def _climb(view: _View, *, has_breeds: bool, asked: Asked) -> tuple[Level, Source, str]:
+    """The first node, from breed upwards, that nothing speaks against."""
+    t = view.thresholds
+    if view.scores and t.pet is not None and not asked.restricted and view.scores.pet < t.pet:
+        why = f"it does not look like any known pet: pet score {view.scores.pet:.2f}, below {t.pet:.2f}"
+        return "unknown", "not_a_known_pet", why
+    objection = _objection(view, asked) if has_breeds else None
+    said: Source = "restricted" if asked.restricted else "breed"
+    if has_breeds and objection is None:
+        return "breed", said, f"{view.winner} has {view.leaf:.3f}, above {t.probability:.3f}{_rival(view)}"
+    whole = f"{view.species} as a whole has {view.mass:.3f}"
+    if view.mass <= t.probability:
+        return "unknown", "unknown", f"{whole}, not above {t.probability:.3f} (alpha {t.alpha:g})"
+    if not has_breeds:
+        return "species", "restricted" if asked.restricted else "species", f"{whole} and no breeds to tell apart"
+    return "species", "restricted" if asked.restricted else "rolled_up_to_species", f"{objection}; {whole}"
+
+
+def _objection(view: _View, asked: Asked) -> str | None:
+    """Why the breed is not named, or None."""
+    t = view.thresholds
+    if asked.max_level == "species":
+        return "no breed was asked for"
+    if view.scores and t.known is not None and not asked.restricted and view.scores.known < t.known:
+        score = f"familiarity {view.scores.known:.2f}, below {t.known:.2f}"
+        return f"it looks like no {view.species} breed that is known: {score}; nearest {view.winner} {view.leaf:.3f}"
+    if view.winner.species != view.species or view.leaf <= t.probability:
+        return f"{view.winner} has {view.leaf:.3f}, not above {t.probability:.3f} (alpha {t.alpha:g}){_rival(view)}"
+    return None
+
+
+def _rival(view: _View) -> str:
+    return f"; next {view.runner_up[0]} {view.runner_up[1]:.3f}" if view.runner_up else ""

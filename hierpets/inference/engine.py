@@ -17,11 +17,15 @@ ENGINES: tuple[EngineName, ...] = ("auto", "openvino", "torch")
 
 
 class RawOutput(NamedTuple):
-    """float32 arrays of one batch: ``features`` [B, D], ``species`` logits [B, S], ``leaf`` logits [B, L]."""
+    """float32 arrays of one batch: ``features`` [B, D], ``species`` logits [B, S], ``leaf`` logits [B, L].
+
+    ``scores`` [B, 2]: how familiar the photo is, as a pet and as a known breed.
+    """
 
     features: np.ndarray
     species: np.ndarray
     leaf: np.ndarray
+    scores: np.ndarray
 
 
 class Engine(Protocol):

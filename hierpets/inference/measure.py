@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
-from hierpets.data.index import PhotoIndex, read_index, split_index
-from hierpets.errors import DataError
+from hierpets.data.index import PhotoIndex, find_photos, read_index, split_index
+from hierpets.errors import ConfigError, DataError
 from hierpets.evaluation.judge import judge
-from hierpets.evaluation.predictions import Predictions
+from hierpets.evaluation.predictions import NotPets, Predictions
 from hierpets.inference.predictor import Prediction, Predictor
 from hierpets.model.bundle import Manifest
 
-__all__ = ["answer_index", "read_labelled"]
+__all__ = ["answer_index", "answer_strangers", "read_labelled"]
 
 
 def read_labelled(data: str, manifest: Manifest, *, split: str | None = None) -> PhotoIndex:
@@ -37,6 +38,23 @@ def read_labelled(data: str, manifest: Manifest, *, split: str | None = None) ->
     return chosen
 
 
+def answer_strangers(predictor: Predictor, folder: str) -> NotPets:
+    """The answers to a folder of photos that show no known pet, in subfolders by kind or not; unreadable ones left out.
+
+    :raises ConfigError: the bundle has no score to tell strangers by.
+    """
+    if predictor.manifest.familiarity is None:
+        raise ConfigError("this bundle has no novelty score, so --not-pets cannot be measured; train it again")
+    paths = find_photos(folder)
+    answers = [answer for answer in predictor.predict(paths) if answer.scores and answer.decision]
+    return NotPets(
+        paths=tuple(answer.path for answer in answers),
+        novelty=np.array([-answer.scores.pet for answer in answers if answer.scores]),
+        level=np.array([answer.decision.level for answer in answers if answer.decision]),
+        kind=tuple(Path(answer.path).parent.name for answer in answers),
+    )
+
+
 def answer_index(
     predictor: Predictor, index: PhotoIndex, *, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> tuple[Predictions, list[Prediction]]:
@@ -52,5 +70,6 @@ def answer_index(
     good = [answer for answer in answers if answer.error is None]
     joint = np.stack([answer.joint for answer in good if answer.joint is not None])
     decisions = [answer.decision for answer in good if answer.decision is not None]
-    predictions = judge(kept.paths, kept.labels(), joint, decisions, taxonomy=index.taxonomy)
+    novelty = np.array([-a.scores.pet for a in good if a.scores]) if predictor.manifest.familiarity else None
+    predictions = judge(kept.paths, kept.labels(), joint, decisions, taxonomy=index.taxonomy, novelty=novelty)
     return predictions, [answer for answer in answers if answer.error is not None]

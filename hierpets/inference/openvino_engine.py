@@ -36,4 +36,4 @@ class OpenVinoEngine:
 
     def __call__(self, images: np.ndarray) -> RawOutput:
         result = self._compiled({0: images})
-        return RawOutput(*(np.asarray(result[i]) for i in range(3)))
+        return RawOutput(*(np.asarray(result[i]) for i in range(len(RawOutput._fields))))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,16 +13,21 @@ import numpy as np
 from hierpets.data.dataset import iter_inputs
 from hierpets.data.photos import DEFAULT_LIMITS, Limits, Source
 from hierpets.errors import ImageError
-from hierpets.hierarchy.decision import Decision, Thresholds, decide
-from hierpets.hierarchy.probabilities import joint_probabilities
+from hierpets.hierarchy.decision import AS_FITTED, Asked, Decision, Scores, decide
+from hierpets.hierarchy.policy import Thresholds
+from hierpets.hierarchy.probabilities import joint_probabilities, restrict
 from hierpets.inference.engine import Device, Engine, EngineName, RawOutput, choose_device, choose_engine
-from hierpets.model.bundle import GRAPH, Manifest, read_manifest, read_network
+from hierpets.model.bundle import GRAPH, Manifest, read_manifest, read_network, released_bundle
 from hierpets.recommend.choose import Recommender
 from hierpets.registry.loading import Registry, load_registry
 
 __all__ = ["Photo", "Prediction", "Predictor", "load"]
 
 CHUNK = 256
+
+UNLISTED = 0.1
+"""How likely a pet whose photo looks like a known breed is of another one all the same: about one in ten photos of
+breeds that were held out passes for a known one (docs/model_card.md)."""
 
 
 class Photo(NamedTuple):
@@ -40,6 +45,7 @@ class Prediction:
     thresholds: Thresholds
     decision: Decision | None = None
     joint: np.ndarray | None = None
+    scores: Scores | None = None
     recommendation: dict[str, Any] | None = None
     error: ImageError | None = None
 
@@ -54,7 +60,8 @@ class Prediction:
             "top": [{"species": leaf.species, "breed": leaf.breed, "probability": p} for leaf, p in d.top] if d else [],
             "source": d.source if d else None,
             "reason": d.reason if d else None,
-            "thresholds": self.thresholds.model_dump(),
+            "thresholds": self.thresholds._asdict(),
+            "scores": self.scores._asdict() if self.scores else None,
             "recommendation": self.recommendation,
             "error": {"type": type(self.error).__name__, "message": str(self.error)} if self.error else None,
         }
@@ -83,52 +90,87 @@ class Predictor:
         self,
         photos: Iterable[str | Photo],
         *,
+        asked: Asked = AS_FITTED,
+        only: np.ndarray | None = None,
         top_k: int = 3,
         batch_size: int = 8,
         limits: Limits = DEFAULT_LIMITS,
+        explain: bool = False,
     ) -> Iterator[Prediction]:
-        """One answer a photo, in their order; a photo that cannot be read becomes its error. A ``str`` is a path."""
+        """One answer a photo, in their order; a photo that cannot be read becomes its error. A ``str`` is a path.
+
+        ``only`` bool [L] restricts the answers to some leaves. ``explain`` adds each shampoo rule's effect.
+        """
+        if only is not None:
+            asked = replace(asked, restricted=True)
+        question = _Question(asked, only, top_k, explain)
         remaining = (photo if isinstance(photo, Photo) else Photo(photo, photo) for photo in photos)
         while chunk := list(islice(remaining, CHUNK)):
-            yield from self._predict_chunk(chunk, top_k=top_k, batch_size=batch_size, limits=limits)
+            yield from self._predict_chunk(chunk, question, batch_size=batch_size, limits=limits)
 
     def _predict_chunk(
-        self, photos: Sequence[Photo], *, top_k: int, batch_size: int, limits: Limits
+        self, photos: Sequence[Photo], question: _Question, *, batch_size: int, limits: Limits
     ) -> list[Prediction]:
         answers: dict[int, Prediction] = {}
+        unread = self.manifest.policy.thresholds("", question.asked.alpha)
 
         def fail(index: int, error: ImageError) -> None:
-            answers[index] = Prediction(photos[index].name, self.manifest.thresholds, error=error)
+            answers[index] = Prediction(photos[index].name, unread, error=error)
 
         sources = (photo.source for photo in photos)
         for indices, inputs in iter_inputs(
             sources, self.manifest.preprocess, batch_size=batch_size, limits=limits, on_error=fail
         ):
-            for index, row in zip(indices, self.joint(self.engine(inputs)), strict=True):
-                answers[index] = self._answer(photos[index].name, row, top_k)
+            output = self.engine(inputs)
+            for index, joint, scores in zip(indices, self.joint(output), output.scores.tolist(), strict=True):
+                answers[index] = self._answer(photos[index].name, joint, Scores(*scores), question)
         return [answers[i] for i in range(len(photos))]
 
-    def _answer(self, path: str, joint: np.ndarray, top_k: int) -> Prediction:
+    def _answer(self, path: str, joint: np.ndarray, scores: Scores, question: _Question) -> Prediction:
         m = self.manifest
-        decision = decide(joint, m.taxonomy, m.thresholds, top_k=top_k)
-        advice = self._recommender.recommend(joint, m.taxonomy, decision.level) if self._recommender else None
-        return Prediction(path, m.thresholds, decision, joint, advice.to_json() if advice else None)
+        if question.only is not None:
+            joint = restrict(joint[None], question.only)[0]
+        known_scores = scores if m.familiarity else None
+        decision = decide(joint, m.taxonomy, m.policy, scores=known_scores, asked=question.asked, top_k=question.top_k)
+        return Prediction(
+            path, decision.thresholds, decision, joint, known_scores, self._recommend(joint, decision, scores, question)
+        )
+
+    def _recommend(
+        self, joint: np.ndarray, decision: Decision, scores: Scores, question: _Question
+    ) -> dict[str, Any] | None:
+        if self._recommender is None:
+            return None
+        least = decision.thresholds.known
+        unlisted = UNLISTED if least is not None and scores.known >= least else None
+        advice = self._recommender.recommend(joint, self.manifest.taxonomy, decision.level, unlisted=unlisted)
+        return advice.to_json(explain=question.explain)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What is asked of every photo of a call."""
+
+    asked: Asked
+    only: np.ndarray | None
+    top_k: int
+    explain: bool
 
 
 def load(
-    bundle: str | Path,
+    bundle: str | Path | None = None,
     *,
     engine: EngineName = "auto",
     device: Device = "auto",
     registry: Registry | None = None,
     recommend: bool = True,
 ) -> Predictor:
-    """Load a bundle folder.
+    """Load a bundle folder; the released one when none is given.
 
     :raises BundleError: no bundle there, or a damaged one.
     :raises DeviceError: the device or engine that was asked for is not there.
     """
-    folder = Path(bundle)
+    folder = Path(bundle) if bundle is not None else released_bundle()
     manifest = read_manifest(folder)
     registry = registry or load_registry()
     chosen_device = choose_device(device)

@@ -20,7 +20,7 @@ class TorchEngine:
         self.device = device
         self._network = network.eval().to(device)
         if device == "cuda":
-            self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self._network.to(memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def __call__(self, images: np.ndarray) -> RawOutput:

@@ -30,9 +30,9 @@ def round_weights(module: torch.nn.Module) -> None:
     A bundle stores them so. Rounding before the heads are fitted means that what was fitted is what is served.
     """
     with torch.no_grad():
-        for parameter in module.parameters():
-            if parameter.ndim >= 2:
-                parameter.copy_(parameter.half().float())
+        for tensor in (*module.parameters(), *module.buffers()):
+            if tensor.ndim >= 2:
+                tensor.copy_(tensor.half().float())
 
 
 def fingerprint(backbone: Backbone) -> str:

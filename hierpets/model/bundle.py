@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 import hierpets
 from hierpets.errors import BundleError
 from hierpets.hierarchy.calibration import Temperatures
-from hierpets.hierarchy.decision import Thresholds
+from hierpets.hierarchy.policy import Policy
 from hierpets.hierarchy.probabilities import Combiner
 from hierpets.plugin import Preprocess
 from hierpets.taxonomy import Taxonomy
@@ -24,7 +24,16 @@ if TYPE_CHECKING:
     from hierpets.model.network import HierarchicalNetwork
     from hierpets.registry.loading import Registry
 
-__all__ = ["GRAPH", "BackboneSpec", "Manifest", "read_manifest", "read_network", "write_bundle"]
+__all__ = [
+    "GRAPH",
+    "BackboneSpec",
+    "FamiliaritySpec",
+    "Manifest",
+    "read_manifest",
+    "read_network",
+    "released_bundle",
+    "write_bundle",
+]
 
 MANIFEST, WEIGHTS, GRAPH = "bundle.json", "weights.safetensors", Path("openvino") / "model.xml"
 
@@ -39,6 +48,17 @@ class BackboneSpec(BaseModel):
     feature_dim: int
 
 
+class FamiliaritySpec(BaseModel):
+    """The shapes of the part that tells strangers: the arguments of :class:`hierpets.model.familiarity.Familiarity`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    classes: int
+    known_to: int
+    width: int
+    kin: int
+
+
 class Manifest(BaseModel):
     """All that is known of a bundle but its weights. It holds no date: the same seed gives the same bundle."""
 
@@ -51,7 +71,8 @@ class Manifest(BaseModel):
     backbone: BackboneSpec
     combiner: Combiner = "conditional"
     temperatures: Temperatures = Temperatures()
-    thresholds: Thresholds = Thresholds()
+    familiarity: FamiliaritySpec | None = None
+    policy: Policy = Policy()
     versions: dict[str, str] = {}
     training: dict[str, Any] = {}
 
@@ -68,6 +89,14 @@ def write_bundle(folder: Path, network: HierarchicalNetwork, manifest: Manifest)
         if folder.exists():
             folder.rename(Path(scratch) / "old")
         made.rename(folder)
+
+
+def released_bundle() -> Path:
+    """The bundle that ships in the package: what every command uses when none is named."""
+    folder = Path(hierpets.__file__).parent / "released"
+    if not (folder / MANIFEST).is_file():
+        raise BundleError("this installation carries no released bundle; name one with --model, or train one")
+    return folder
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -94,13 +123,16 @@ def read_network(folder: Path, manifest: Manifest, registry: Registry) -> Hierar
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    from hierpets.model.familiarity import Familiarity
     from hierpets.model.network import HierarchicalNetwork
 
     spec = manifest.backbone
     backbone = registry.get("backbone", spec.name).call_without_weights(**spec.options)
     network = HierarchicalNetwork(backbone.module, backbone.feature_dim, manifest.taxonomy)
+    if manifest.familiarity is not None:
+        network.familiarity = Familiarity(backbone.feature_dim, **manifest.familiarity.model_dump())
     try:
-        network.load_state_dict({name: tensor.float() for name, tensor in load_file(folder / WEIGHTS).items()})
+        network.load_state_dict(load_file(folder / WEIGHTS))  # copies into float32, as the network is built
     except (OSError, SafetensorError, RuntimeError) as error:
         raise BundleError(f"{folder / WEIGHTS}: does not fit backbone {spec.name!r}: {error}") from error
     return network.eval()
@@ -111,7 +143,7 @@ def _write_weights(path: Path, network: HierarchicalNetwork) -> None:
 
     def stored(name: str, tensor: Any) -> Any:
         # As model.backbone.round_weights: filters in half precision, vectors and heads in full.
-        half = name.startswith("backbone.") and tensor.ndim >= 2
+        half = name.startswith(("backbone.", "familiarity.")) and tensor.ndim >= 2
         return (tensor.half() if half else tensor).cpu().contiguous()
 
     save_file({name: stored(name, tensor) for name, tensor in network.state_dict().items()}, path)

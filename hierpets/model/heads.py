@@ -28,6 +28,11 @@ class Heads:
     species: Linear
     leaf: Linear
 
+    def shifted(self, species: np.ndarray, leaf: np.ndarray) -> Heads:
+        """The same heads with ``species`` [S] and ``leaf`` [L] added to their logits."""
+        pairs = (self.species, species), (self.leaf, leaf)
+        return Heads(*(Linear(head.weight, (head.bias + shift).astype(np.float32)) for head, shift in pairs))
+
     def __call__(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Features [N, D] to species logits [N, S] and leaf logits [N, L]."""
         return self.species(features), self.leaf(features)

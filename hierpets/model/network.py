@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from hierpets.model.familiarity import Familiarity
 from hierpets.model.heads import Heads, Linear
 from hierpets.taxonomy import Taxonomy
 
@@ -15,11 +16,15 @@ __all__ = ["HierarchicalNetwork", "NetworkOutput"]
 
 
 class NetworkOutput(NamedTuple):
-    """``features`` [B, D], ``species`` logits [B, S], ``leaf`` logits [B, L] in the order of the taxonomy."""
+    """``features`` [B, D], ``species`` logits [B, S], ``leaf`` logits [B, L] in the order of the taxonomy.
+
+    ``scores`` [B, 2] say how familiar the photo is, as a pet and as a known breed; noughts without that part.
+    """
 
     features: torch.Tensor
     species: torch.Tensor
     leaf: torch.Tensor
+    scores: torch.Tensor
 
 
 class HierarchicalNetwork(nn.Module):
@@ -36,11 +41,14 @@ class HierarchicalNetwork(nn.Module):
         self.breed_heads = nn.ModuleList(
             nn.Linear(feature_dim, len(breeds)) if breeds else ZeroLogit() for breeds in taxonomy.tree.values()
         )
+        self.familiarity: Familiarity | None = None
 
     def forward(self, images: torch.Tensor) -> NetworkOutput:
         """float32 [B, 3, h, w] to logits."""
         features = self.backbone(images)
-        return NetworkOutput(features, *self.classify(features))
+        species, leaf = self.classify(features)
+        known = self.familiarity(features, leaf) if self.familiarity else features.new_zeros(features.shape[0], 2)
+        return NetworkOutput(features, species, leaf, known)
 
     def classify(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Features [B, D] to species logits [B, S] and leaf logits [B, L]."""

@@ -144,7 +144,7 @@ def _add_model(router: APIRouter, service: Service) -> None:
         return ModelInfo(
             hierpets_version=hierpets.__version__,
             taxonomy={species: list(breeds) for species, breeds in manifest.taxonomy.tree.items()},
-            thresholds=manifest.thresholds.model_dump(),
+            thresholds={name: manifest.policy.thresholds(name)._asdict() for name in manifest.taxonomy.species},
             combiner=manifest.combiner,
             backbone=manifest.backbone.name,
             input_size=manifest.preprocess.size,

@@ -1,64 +1,56 @@
-"""Heads on frozen features, without gradient descent on the backbone: shrinkage LDA, logistic regression."""
+"""Heads on frozen features, with no gradient through the backbone: shrinkage LDA, logistic regression."""
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 
-from hierpets.errors import ConfigError
+from hierpets.config import HeadSpec
 from hierpets.model.heads import Heads, Linear
 from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
 
-__all__ = ["HEAD_KINDS", "HeadKind", "fit_heads", "fit_lda", "fit_logistic"]
+__all__ = ["fit_head", "fit_heads", "fit_lda", "fit_logistic"]
 
-HeadKind = Literal["lda", "logistic"]
-HEAD_KINDS: tuple[HeadKind, ...] = ("lda", "logistic")
+SPECIES_C = 0.01
 
 
-def fit_lda(features: np.ndarray, labels: np.ndarray, weights: np.ndarray, *, classes: int) -> Linear:
+def fit_lda(
+    features: np.ndarray, labels: np.ndarray, weights: np.ndarray, *, classes: int, shrinkage: float = 0.4
+) -> Linear:
     """Linear discriminant analysis with equal priors and one covariance pooled over all classes.
 
     ``features`` [N, D], ``labels`` int [N] in 0..classes-1 with every class present, ``weights`` [N] positive. The
-    pooled covariance of the standardised features is shrunk towards the identity by the share that Ledoit and Wolf
-    derive ("A well-conditioned estimator for large-dimensional covariance matrices", 2004).
+    covariance is shrunk towards a multiple of the identity: (1 - shrinkage) S + shrinkage tr(S)/D I. (Friedman,
+    "Regularized Discriminant Analysis", 1989.)
     """
-    from sklearn.covariance import ledoit_wolf
-
     x = features.astype(np.float64)
     weights = weights * (len(weights) / weights.sum())
-    mass = np.bincount(labels, weights=weights, minlength=classes)
-    means = np.zeros((classes, x.shape[1]))
-    np.add.at(means, labels, x * weights[:, None])
-    means /= mass[:, None]
-
+    centre = x.mean(axis=0)
+    means = class_means(x, labels, weights, classes=classes)
     residuals = (x - means[labels]) * np.sqrt(weights)[:, None]
-    scale = np.sqrt((residuals**2).mean(axis=0)).clip(min=1e-12)
-    covariance, _ = ledoit_wolf(residuals / scale, assume_centered=True)
-    whitened_means = np.linalg.solve(covariance, (means / scale).T).T
-    bias = -0.5 * np.einsum("kd,kd->k", whitened_means, means / scale)
-    return Linear((whitened_means / scale).astype(np.float32), bias.astype(np.float32))
+    covariance = residuals.T @ residuals / len(x)
+    mean_variance = max(float(np.trace(covariance)) / x.shape[1], 1e-12)
+    # With no shrinkage at all, fewer photos than features leave S without an inverse.
+    covariance = (1 - shrinkage) * covariance + max(shrinkage, 1e-6) * mean_variance * np.eye(x.shape[1])
+    offsets = means - centre
+    weight = np.linalg.solve(covariance, offsets.T).T
+    bias = -0.5 * np.einsum("kd,kd->k", weight, offsets) - weight @ centre
+    return Linear(weight.astype(np.float32), bias.astype(np.float32))
 
 
 def fit_logistic(
-    features: np.ndarray, labels: np.ndarray, weights: np.ndarray, *, classes: int, c: float = 0.1
+    features: np.ndarray, labels: np.ndarray, weights: np.ndarray, *, classes: int, c: float = 0.01
 ) -> Linear:
-    """Multinomial logistic regression with an L2 penalty on standardised features. Arguments as :func:`fit_lda`."""
+    """Multinomial logistic regression with an L2 penalty on centred features of unit scale; see :func:`fit_lda`."""
     from sklearn.linear_model import LogisticRegression
 
-    mean, scale = features.mean(axis=0), features.std(axis=0).clip(min=1e-12)
-    model = LogisticRegression(C=c, max_iter=300).fit((features - mean) / scale, labels, sample_weight=weights)
-    coefficients, intercept = model.coef_, model.intercept_
+    centre = features.mean(axis=0)
+    # One scale for all features: scaling each on its own lifts the noise of those that hardly vary.
+    scale = max(float(np.sqrt(((features - centre) ** 2).mean())), 1e-12)
+    model = LogisticRegression(C=c, max_iter=500).fit((features - centre) / scale, labels, sample_weight=weights)
+    weight, bias = model.coef_ / scale, model.intercept_
     if classes == 2:  # scikit-learn keeps one row for two classes
-        coefficients, intercept = (
-            np.vstack([-coefficients, coefficients]) / 2,
-            np.array([-intercept[0], intercept[0]]) / 2,
-        )
-    weight = coefficients / scale
-    return Linear(weight.astype(np.float32), (intercept - weight @ mean).astype(np.float32))
-
-
-FIT = {"lda": fit_lda, "logistic": fit_logistic}
+        weight, bias = np.vstack([-weight, weight]) / 2, np.array([-bias[0], bias[0]]) / 2
+    return Linear(weight.astype(np.float32), (bias - weight @ centre).astype(np.float32))
 
 
 def fit_heads(
@@ -68,22 +60,34 @@ def fit_heads(
     leaf: np.ndarray,
     weights: np.ndarray,
     taxonomy: Taxonomy,
-    kind: HeadKind = "lda",
+    spec: HeadSpec,
 ) -> Heads:
     """Fit the species head on all photos and the breed heads on those whose breed is known.
 
-    ``features`` [N, D], ``species`` int [N], ``leaf`` int [N] (-1: breed unknown), ``weights`` [N] from the sampler.
+    ``features`` [N, D], ``species`` int [N], ``leaf`` int [N] (-1: unknown), ``weights`` [N] from the sampler. The
+    species head is a logistic regression whatever the breed heads are: breeds of one species are no single cloud, as
+    LDA would have them (measured: 99.95 % species accuracy against 99.91 %, half the log loss; docs/experiments.md).
     """
     known = leaf != UNKNOWN_LEAF
     return Heads(
-        species=_fit(features, species, weights, classes=len(taxonomy.species), kind=kind),
-        leaf=_fit(features[known], leaf[known], weights[known], classes=len(taxonomy.leaves), kind=kind),
+        species=fit_head(
+            features, species, weights, classes=len(taxonomy.species), spec=HeadSpec(kind="logistic", c=SPECIES_C)
+        ),
+        leaf=fit_head(features[known], leaf[known], weights[known], classes=len(taxonomy.leaves), spec=spec),
     )
 
 
-def _fit(features: np.ndarray, labels: np.ndarray, weights: np.ndarray, *, classes: int, kind: HeadKind) -> Linear:
-    if kind not in FIT:
-        raise ConfigError(f"unknown head {kind!r}; choose one of {', '.join(HEAD_KINDS)}")
-    if classes == 1:  # nothing to tell apart
+def class_means(features: np.ndarray, labels: np.ndarray, weights: np.ndarray, *, classes: int) -> np.ndarray:
+    """Weighted mean of each class, float64 [classes, D]."""
+    membership = np.zeros((classes, len(labels)))
+    membership[labels, np.arange(len(labels))] = weights
+    return (membership @ features) / membership.sum(axis=1, keepdims=True)
+
+
+def fit_head(features: np.ndarray, labels: np.ndarray, weights: np.ndarray, *, classes: int, spec: HeadSpec) -> Linear:
+    """One linear head as ``spec`` says; noughts where there is one class alone."""
+    if classes == 1:
         return Linear(np.zeros((1, features.shape[1]), np.float32), np.zeros(1, np.float32))
-    return FIT[kind](features, labels, weights, classes=classes)
+    if spec.kind == "lda":
+        return fit_lda(features, labels, weights, classes=classes, shrinkage=spec.shrinkage)
+    return fit_logistic(features, labels, weights, classes=classes, c=spec.c)

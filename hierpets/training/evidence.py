@@ -10,43 +10,133 @@ import numpy as np
 from hierpets.data.index import PhotoIndex
 from hierpets.evaluation.judge import judge
 from hierpets.evaluation.metrics import evaluate_predictions
-from hierpets.hierarchy.calibration import Temperatures
-from hierpets.hierarchy.decision import Thresholds, decide
-from hierpets.hierarchy.probabilities import Combiner, joint_probabilities
+from hierpets.hierarchy.calibration import Temperatures, fit_temperatures
+from hierpets.hierarchy.conformal import climb_scores
+from hierpets.hierarchy.decision import Scores, decide
+from hierpets.hierarchy.policy import Policy
+from hierpets.hierarchy.probabilities import Combiner, joint_probabilities, species_probabilities
 from hierpets.plugin import Labels
-from hierpets.taxonomy import Taxonomy
+from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
 
-__all__ = ["Evidence", "measure"]
+__all__ = ["Calibration", "Evidence", "calibrate", "measure"]
+
+PET_KEPT = 0.99
+"""Share of photos of breeds held out of training that must still count as pets."""
+
+KNOWN_KEPT = 0.85
+"""Share of photos of known breeds that must still look like a known breed: at least three quarters are to be named."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """``species_logits`` [N, S] and ``leaf_logits`` [N, L] of N photos, with their labels and paths."""
+    """``species_logits`` [N, S], ``leaf_logits`` [N, L] and ``scores`` [N, 2] of N photos, their labels and paths."""
 
     paths: tuple[str, ...]
     labels: Labels
     species_logits: np.ndarray
     leaf_logits: np.ndarray
+    scores: np.ndarray
 
     @classmethod
-    def of(cls, photos: PhotoIndex, species_logits: np.ndarray, leaf_logits: np.ndarray) -> Evidence:
-        return cls(tuple(r.path for r in photos.records), photos.labels(), species_logits, leaf_logits)
+    def of(
+        cls, photos: PhotoIndex, species_logits: np.ndarray, leaf_logits: np.ndarray, scores: np.ndarray
+    ) -> Evidence:
+        return cls(tuple(photos.paths), photos.labels(), species_logits, leaf_logits, scores)
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    def temperatures(self, taxonomy: Taxonomy) -> Temperatures:
+        """One temperature a head, fitted on these photos."""
+        return fit_temperatures(
+            self.species_logits,
+            self.leaf_logits,
+            species=self.labels.species,
+            leaf=self.labels.leaf,
+            taxonomy=taxonomy,
+        )
 
     def where(self, rows: np.ndarray) -> Evidence:
         """The photos where ``rows`` (bool [N]) is true."""
         labels = replace(self.labels, species=self.labels.species[rows], leaf=self.labels.leaf[rows])
         paths = tuple(path for path, keep in zip(self.paths, rows, strict=True) if keep)
-        return Evidence(paths, labels, self.species_logits[rows], self.leaf_logits[rows])
+        return Evidence(paths, labels, self.species_logits[rows], self.leaf_logits[rows], self.scores[rows])
 
 
-def measure(
-    evidence: Evidence, taxonomy: Taxonomy, *, temperatures: Temperatures, combiner: Combiner, thresholds: Thresholds
-) -> dict[str, Any]:
-    """Every metric of ``docs/metrics.md`` on the calibrated probabilities of the evidence."""
-    logits = temperatures.apply(evidence.species_logits, evidence.leaf_logits, taxonomy)
-    joint = joint_probabilities(*logits, taxonomy, combiner=combiner)
-    decisions = [decide(row, taxonomy, thresholds) for row in joint]
-    return evaluate_predictions(judge(evidence.paths, evidence.labels, joint, decisions, taxonomy=taxonomy))
+@dataclass(frozen=True)
+class Calibration:
+    """What turns logits and scores into an answer that can be trusted."""
+
+    taxonomy: Taxonomy
+    combiner: Combiner
+    temperatures: Temperatures
+    policy: Policy
+
+    def joint(self, evidence: Evidence) -> np.ndarray:
+        """Calibrated joint probabilities float64 [N, L]."""
+        logits = self.temperatures.apply(evidence.species_logits, evidence.leaf_logits, self.taxonomy)
+        return joint_probabilities(*logits, self.taxonomy, combiner=self.combiner)
+
+
+def calibrate(
+    evidence: Evidence, strangers: np.ndarray, *, taxonomy: Taxonomy, combiner: Combiner, alpha: float
+) -> Calibration:
+    """Fit temperatures and thresholds on photos that the model did not see.
+
+    ``strangers`` float [M, 2] are the scores of photos whose breed was held out of training; where M is 0 the pets at
+    hand stand in for them.
+    """
+    uncut = Calibration(taxonomy, combiner, evidence.temperatures(taxonomy), Policy(alpha=alpha))
+    return replace(uncut, policy=fit_policy(evidence, uncut.joint(evidence), strangers, taxonomy=taxonomy, alpha=alpha))
+
+
+def fit_policy(
+    evidence: Evidence, joint: np.ndarray, strangers: np.ndarray, *, taxonomy: Taxonomy, alpha: float
+) -> Policy:
+    """Thresholds on the two scores, then conformal scores of the answers that those leave. ``joint`` [N, L]."""
+    by_species = species_probabilities(joint, taxonomy)
+    taken_for = by_species.argmax(axis=1)
+    pet_scores, known_scores = evidence.scores.T
+    unlike = strangers[:, 0] if len(strangers) else pet_scores
+    pet = float(np.quantile(unlike, 1 - PET_KEPT))
+    known = {
+        name: float(np.quantile(known_scores[taken_for == s], 1 - KNOWN_KEPT))
+        for s, name in enumerate(taxonomy.species)
+        if taxonomy.tree[name] and (taken_for == s).any()
+    }
+    stranger = pet_scores < pet
+    least = np.array([known.get(name, -np.inf) for name in taxonomy.species])
+    scores = climb_scores(
+        joint.max(axis=1),
+        by_species.max(axis=1),
+        leaf_right=joint.argmax(axis=1) == evidence.labels.leaf,
+        species_right=taken_for == evidence.labels.species,
+        gated=known_scores < least[taken_for],
+    )
+    scores = np.where(stranger, 0.0, scores)
+    # Whether a named breed is right cannot be told where the label has none.
+    judged = evidence.labels.leaf != UNKNOWN_LEAF
+    kept = {
+        name: tuple(np.sort(np.round(scores[judged & (taken_for == s)], 6)).tolist())
+        for s, name in enumerate(taxonomy.species)
+    }
+    return Policy(alpha=alpha, scores=kept, pet=pet, known=known)
+
+
+def measure(evidence: Evidence, calibration: Calibration) -> dict[str, Any]:
+    """Every metric of ``docs/metrics.md`` on the calibrated answers."""
+    joint = calibration.joint(evidence)
+    decisions = [
+        decide(row, calibration.taxonomy, calibration.policy, scores=Scores(*scores))
+        for row, scores in zip(joint, evidence.scores.tolist(), strict=True)
+    ]
+    return evaluate_predictions(
+        judge(
+            evidence.paths,
+            evidence.labels,
+            joint,
+            decisions,
+            taxonomy=calibration.taxonomy,
+            novelty=-evidence.scores[:, 0],
+        )
+    )

@@ -1,74 +1,126 @@
-"""Features of a frozen backbone, each photo computed once."""
+"""Features of a frozen backbone, each view of each photo computed once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
 from hierpets.data.dataset import iter_inputs
+from hierpets.data.transforms import apply
 from hierpets.inference.openvino_engine import compile_model
 from hierpets.model.backbone import fingerprint
 from hierpets.model.graph import convert_module
 from hierpets.plugin import Backbone
 from hierpets.training.feature_cache import FeatureCache, content_key, default_cache_dir
 
-__all__ = ["extract_features"]
+__all__ = ["VIEWS", "FeatureExtractor"]
 
 BATCH = 16
-Extractor = Callable[[np.ndarray], np.ndarray]
+CORNER = 0.85
+Progress = Callable[[int, int], None]
+View = Callable[[np.ndarray], np.ndarray]
 
 
-def extract_features(
-    paths: Sequence[str],
-    backbone: Backbone,
-    *,
-    device: str = "cpu",
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> np.ndarray:
-    """Features float32 [N, D] of N photos, from the cache where their content is there.
+def corner(photo: np.ndarray, *, bottom: bool, right: bool) -> np.ndarray:
+    """One corner of a photo [H, W, 3], 85 % of each side."""
+    height, width = (round(side * CORNER) for side in photo.shape[:2])
+    rows = slice(-height, None) if bottom else slice(height)
+    return photo[rows, -width:] if right else photo[rows, :width]
 
-    ``progress`` is told how many of N are done. A photo that cannot be read raises an ImageError that names it.
-    """
-    cache = FeatureCache(default_cache_dir(), fingerprint(backbone))
-    try:
+
+def flip(photo: np.ndarray) -> np.ndarray:
+    """Left for right."""
+    return photo[:, ::-1]
+
+
+def plain(photo: np.ndarray) -> np.ndarray:
+    """As it is."""
+    return photo
+
+
+VIEWS: dict[str, tuple[View, ...]] = {
+    "plain": (plain,),
+    "flip": (plain, flip),
+    "crops": (plain, *(partial(corner, bottom=b, right=r) for b in (False, True) for r in (False, True))),
+}
+"""What the features of a photo are averaged over when heads are fitted; a photo is always served plain."""
+
+
+def _further(progress: Progress, before: int, total: int, done: int) -> None:
+    progress(before + done, total)
+
+
+class FeatureExtractor:
+    """A frozen backbone, ready to run: through OpenVINO on the CPU, through torch on CUDA."""
+
+    def __init__(self, backbone: Backbone, device: str = "cpu"):
+        self._backbone, self._device = backbone, device
+        self._fingerprint = fingerprint(backbone)
+        self._run: Callable[[np.ndarray], np.ndarray] | None = None
+
+    def features(
+        self, paths: Sequence[str], views: str = "plain", *, progress: Progress = lambda done, total: None
+    ) -> np.ndarray:
+        """Features float32 [N, D] of N photos, averaged over ``VIEWS[views]``, from the cache where their content is.
+
+        ``progress`` is told how many of N x views are done.
+
+        :raises ImageError: a photo that cannot be read, by name.
+        """
+        chosen = VIEWS[views]
+        total = len(paths) * len(chosen)
         keys = [content_key(path) for path in paths]
-        known = cache.get(set(keys))
-        # Equal photos are computed once; the first path stands for all.
-        missing = {key: path for key, path in reversed(list(zip(keys, paths, strict=True))) if key not in known}
-        done = len(paths) - len(missing)
-        progress(done, len(paths))
-        if missing:
-            for fresh in _compute(list(missing.items()), backbone, device):
+        parts: list[np.ndarray] = []
+        for view in chosen:
+            parts.append(self._view(paths, keys, view, partial(_further, progress, len(parts) * len(paths), total)))
+        return parts[0] if len(parts) == 1 else np.stack(parts).mean(axis=0, dtype=np.float32)
+
+    def _view(self, paths: Sequence[str], keys: list[str], view: View, progress: Callable[[int], None]) -> np.ndarray:
+        name = view.func.__name__ + repr(view.keywords) if isinstance(view, partial) else view.__name__
+        cache = FeatureCache(default_cache_dir(), f"{self._fingerprint}:{name}")
+        try:
+            known = cache.get(set(keys))
+            # Equal photos are computed once; the first path stands for all.
+            missing = {key: path for key, path in reversed(list(zip(keys, paths, strict=True))) if key not in known}
+            done = len(paths) - len(missing)
+            progress(done)
+            for fresh in self._compute(list(missing.items()), view):
                 cache.put(fresh.keys(), np.stack(list(fresh.values())))
                 known |= fresh
                 done += len(fresh)
-                progress(done, len(paths))
-    finally:
-        cache.close()
-    return np.stack([known[key] for key in keys])
+                progress(done)
+        finally:
+            cache.close()
+        return np.stack([known[key] for key in keys])
 
+    def _compute(self, missing: list[tuple[str, str]], view: View) -> Iterator[dict[str, np.ndarray]]:
+        if not missing:
+            return
+        self._run = self._run or (self._torch() if self._device == "cuda" else self._openvino())
+        preprocess = self._backbone.preprocess
+        batches = iter_inputs(
+            [path for _, path in missing],
+            preprocess,
+            batch_size=BATCH,
+            transform=lambda _, photo: apply(preprocess, view(photo)),
+        )
+        for indices, inputs in batches:
+            yield {missing[i][0]: vector for i, vector in zip(indices, self._run(inputs), strict=True)}
 
-def _compute(missing: list[tuple[str, str]], backbone: Backbone, device: str):  # type: ignore[no-untyped-def]
-    extract = _torch_extractor(backbone, device) if device == "cuda" else _openvino_extractor(backbone)
-    for indices, inputs in iter_inputs([path for _, path in missing], backbone.preprocess, batch_size=BATCH):
-        vectors = extract(inputs)
-        yield {missing[i][0]: vector for i, vector in zip(indices, vectors, strict=True)}
+    def _openvino(self) -> Callable[[np.ndarray], np.ndarray]:
+        compiled = compile_model(convert_module(self._backbone.module, self._backbone.preprocess.size))
+        return lambda inputs: np.asarray(compiled({0: inputs})[0])
 
+    def _torch(self) -> Callable[[np.ndarray], np.ndarray]:
+        import torch
 
-def _openvino_extractor(backbone: Backbone) -> Extractor:
-    compiled = compile_model(convert_module(backbone.module, backbone.preprocess.size))
-    return lambda inputs: np.asarray(compiled({0: inputs})[0])
+        module = self._backbone.module.to(self._device)
 
+        @torch.inference_mode()
+        def run(inputs: np.ndarray) -> np.ndarray:
+            features: np.ndarray = module(torch.from_numpy(inputs).to(self._device)).float().cpu().numpy()
+            return features
 
-def _torch_extractor(backbone: Backbone, device: str) -> Extractor:
-    import torch
-
-    module = backbone.module.to(device)
-
-    @torch.inference_mode()
-    def extract(inputs: np.ndarray) -> np.ndarray:
-        features: np.ndarray = module(torch.from_numpy(inputs).to(device)).float().cpu().numpy()
-        return features
-
-    return extract
+        return run

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from hierpets.plugin import Backbone, PluginError, Preprocess
+from hierpets.plugin import Backbone, Knowledge, PluginError, Preprocess
 
 if TYPE_CHECKING:
     import torch
@@ -28,26 +28,65 @@ _PLAIN = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw
 _AROUND = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
 
 
-def efficientnet_lite0(pretrained: bool = True) -> Backbone:
-    """224 px, 1280 features, 3.4 M parameters."""
-    return _backbone("lite0", Preprocess(size=224, crop=0.875, mean=_HALF, std=_HALF), pretrained=pretrained)
-
-
-def efficientnet_lite2(pretrained: bool = True) -> Backbone:
-    """260 px, 1280 features, 4.8 M parameters."""
-    return _backbone("lite2", Preprocess(size=260, crop=0.890, mean=_HALF, std=_HALF), pretrained=pretrained)
-
-
+# The classes of ImageNet-1k that show a species; their numbers follow WordNet, so that kin stand together.
+_SPECIES = {
+    "bird": (*range(7, 25), *range(80, 101), *range(127, 147)),
+    "cat": range(281, 286),
+    "dog": range(151, 269),
+    "guinea_pig": (338,),
+    "hamster": (333,),
+    "horse": (339,),
+    "rabbit": range(330, 333),
+}
 _HALF = (0.5, 0.5, 0.5)
+
+
+def efficientnet_lite0(pretrained: bool = True, size: int = 224, crop: float = 0.875) -> Backbone:
+    """224 px, 1280 features, 3.4 M parameters."""
+    return _backbone("lite0", _preprocess(size, crop), pretrained=pretrained)
+
+
+def efficientnet_lite2(pretrained: bool = True, size: int = 260, crop: float = 0.890) -> Backbone:
+    """260 px, 1280 features, 4.8 M parameters."""
+    return _backbone("lite2", _preprocess(size, crop), pretrained=pretrained)
+
+
+def efficientnet_lite_pair(pretrained: bool = True, size: int = 288, crop: float = 1.0) -> Backbone:
+    """Lite2 and Lite0 side by side on the same pixels: 2560 features, 8.2 M parameters."""
+    import torch
+
+    class SideBySide(torch.nn.Module):
+        def __init__(self, parts: list[torch.nn.Module]):
+            super().__init__()
+            self.parts = torch.nn.ModuleList(parts)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return torch.cat([part(images) for part in self.parts], dim=1)
+
+    large, small = (_backbone(v, _preprocess(size, crop), pretrained=pretrained) for v in ("lite2", "lite0"))
+    # What ImageNet taught is asked of the larger one, whose features come first.
+    return Backbone(
+        SideBySide([large.module, small.module]),
+        feature_dim=large.feature_dim + small.feature_dim,
+        preprocess=large.preprocess,
+        knowledge=large.knowledge,
+    )
+
+
+def _preprocess(size: int, crop: float) -> Preprocess:
+    return Preprocess(size=size, crop=crop, mean=_HALF, std=_HALF)
 
 
 def _backbone(variant: str, preprocess: Preprocess, *, pretrained: bool) -> Backbone:
     import timm
+    import torch
 
-    module: Any = timm.create_model(f"tf_efficientnet_{variant}", pretrained=False, num_classes=0)
+    module: Any = timm.create_model(f"tf_efficientnet_{variant}", pretrained=False)
     if pretrained:
         _load(module, _embedded_weights(variant))
-    return Backbone(module, feature_dim=module.num_features, preprocess=preprocess)
+    knowledge = Knowledge(head=module.classifier, kinds=_SPECIES) if pretrained else None
+    module.classifier = torch.nn.Identity()
+    return Backbone(module, feature_dim=module.num_features, preprocess=preprocess, knowledge=knowledge)
 
 
 def _embedded_weights(variant: str) -> dict[str, torch.Tensor]:
@@ -65,10 +104,9 @@ def _embedded_weights(variant: str) -> dict[str, torch.Tensor]:
 
 
 def _load(module: torch.nn.Module, weights: Mapping[str, torch.Tensor]) -> None:
-    """Copy the weights in, layer by layer, and accept no gap and no other shape; the classifier stays out."""
+    """Copy the weights in, layer by layer, and accept no gap and no other shape."""
     wanted = module.state_dict()
-    named = dict(zip(_timm_names(list(weights), list(wanted)), weights.values(), strict=True))
-    given = {name: tensor for name, tensor in named.items() if not name.startswith("classifier.")}
+    given = dict(zip(_timm_names(list(weights), list(wanted)), weights.values(), strict=True))
     wrong = sorted(set(given) ^ set(wanted)) or [n for n in wanted if given[n].shape != wanted[n].shape]
     if wrong:
         raise PluginError(f"the embedded weights do not fit the network of this timm, first at {wrong[0]!r}")

@@ -30,7 +30,16 @@ def test_train_without_data_says_so_and_leaves_a_run(tmp_path, capsys):
     from fakes import tiny_registry
 
     tiny_registry(tmp_path)
-    arguments = ["--backbone", "tiny", "--registry", str(tmp_path / "registry.yaml"), "--out", str(tmp_path / "run")]
+    arguments = [
+        "--recipe",
+        "heads",
+        "--backbone",
+        "tiny",
+        "--registry",
+        str(tmp_path / "registry.yaml"),
+        "--out",
+        str(tmp_path / "run"),
+    ]
     assert run("train", "--levels", "species,breed", *arguments) == 0
     err = capsys.readouterr().err
     assert "no --data: training on the embedded demo set" in err

@@ -14,7 +14,7 @@ from hierpets.training.recipe import train
 
 def settings(tmp_path: Path, **changes):
     tiny_registry(tmp_path)
-    base = {"backbone": "tiny", "registry": tmp_path / "registry.yaml", "out": tmp_path / "run"}
+    base = {"recipe": "heads", "backbone": "tiny", "registry": tmp_path / "registry.yaml", "out": tmp_path / "run"}
     return read_config(None, base | changes)
 
 
@@ -32,6 +32,38 @@ def test_a_run_holds_settings_log_metrics_and_bundle(tmp_path):
     manifest = read_manifest(bundle)
     assert manifest.training["train"] == metrics["cross_validation"]["species"]["n"]
     assert manifest.backbone.name == "tiny"
+
+
+def test_auto_compares_on_training_photos_and_says_what_it_chose(tmp_path):
+    events = []
+    auto = {
+        "heads": [{"shrinkage": 0.2}, {"kind": "logistic", "c": 0.1}],
+        "views": ["plain", "flip"],
+        "finetune_minutes": 0,
+    }
+    train(settings(tmp_path, recipe="auto", auto=auto), listener=events.append)
+    candidates = [e for e in events if e["event"] == "candidate"]
+    (chosen,) = [e for e in events if e["event"] == "chosen"]
+    assert {(c["view"], c["head"]) for c in candidates} == {
+        (view, head) for view in ("plain", "flip") for head in ("LDA, shrinkage 0.2", "logistic, C 0.1")
+    }
+    assert chosen["breed"] == max(c["breed"] for c in candidates)
+    manifest = read_manifest(tmp_path / "run" / "bundle")
+    assert chosen["head"] in manifest.training["how"]
+    (skipped,) = [e for e in events if e["event"] == "skipped"]
+    assert "finetune_minutes is 0" in skipped["why"]
+
+
+def test_auto_finetunes_from_the_heads_and_keeps_what_wins(tmp_path):
+    events = []
+    auto = {"heads": [{"shrinkage": 0.4}], "views": ["plain"]}
+    bundle = train(
+        settings(tmp_path, recipe="auto", auto=auto, finetune={"epochs": 1, "workers": 0}), listener=events.append
+    )
+    (told,) = [e for e in events if e["event"] == "finetuned"]
+    assert told["best"] >= told["start"]
+    assert ("fine-tuned" in read_manifest(bundle).training["how"]) == told["won"]
+    assert read_manifest(bundle).training["calibrated_on"] == ("validation" if told["won"] else "cross_validation")
 
 
 def test_the_same_seed_gives_the_same_bundle(tmp_path):

@@ -1,0 +1,42 @@
+"""How sure is sure enough: thresholds that keep the share of wrong answers below alpha."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+__all__ = ["climb_scores", "conformal_threshold"]
+
+
+def climb_scores(
+    leaf_probability: np.ndarray,
+    species_probability: np.ndarray,
+    *,
+    leaf_right: np.ndarray,
+    species_right: np.ndarray,
+    gated: np.ndarray,
+) -> np.ndarray:
+    """For each photo the probability that an answer must exceed so that what is returned is right, float [N].
+
+    An answer is given at the first of breed and species whose probability exceeds the threshold. ``gated`` photos are
+    never answered at breed level. A right answer needs nothing (0); a wrong breed must be climbed past, and with a
+    wrong species the species too. All arrays are [N]. The score grows as the answer gets worse, and raising the
+    threshold never turns a right answer wrong: "unknown", the root, is an ancestor of every truth.
+    """
+    stays = ~gated & leaf_right
+    climbs = np.where(gated, 0.0, leaf_probability)
+    return np.where(stays, 0.0, np.where(species_right, climbs, np.maximum(climbs, species_probability)))
+
+
+def conformal_threshold(scores: Sequence[float] | np.ndarray, alpha: float) -> float:
+    """The ceil((n + 1)(1 - alpha))-th smallest of n calibration scores, 1 where n is too small for alpha.
+
+    A new photo, exchangeable with the n, has a score at or below it with probability at least 1 - alpha. (Vovk et al.,
+    "Algorithmic Learning in a Random World", 2005; Angelopoulos and Bates, arXiv:2107.07511, for the correction.)
+    """
+    rank = math.ceil((len(scores) + 1) * (1 - alpha))
+    if rank > len(scores):
+        return 1.0
+    return float(np.partition(np.asarray(scores, dtype=np.float64), rank - 1)[rank - 1])

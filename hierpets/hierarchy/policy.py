@@ -1,0 +1,48 @@
+"""What it takes to be answered at each level: fitted thresholds, and the scores they come from."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from hierpets.hierarchy.conformal import conformal_threshold
+
+__all__ = ["DEFAULT_ALPHA", "Policy", "Thresholds"]
+
+DEFAULT_ALPHA = 0.05
+ENOUGH = 100  # calibration photos of a species; fewer borrow those of all species
+
+
+class Thresholds(NamedTuple):
+    """What one photo's answer must exceed. ``pet`` and ``known`` are None where the bundle has no such score."""
+
+    alpha: float
+    probability: float
+    pet: float | None
+    known: float | None
+
+
+class Policy(BaseModel):
+    """The decision's fitted numbers.
+
+    ``scores`` maps a species to the sorted conformal scores of the calibration photos that were taken for it; ``pet``
+    is the least pet score, ``known`` maps a species to the least familiarity at which one of its breeds is named.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    alpha: float = Field(default=DEFAULT_ALPHA, gt=0, lt=1)
+    scores: dict[str, tuple[float, ...]] = {}
+    pet: float | None = None
+    known: dict[str, float] = {}
+
+    def thresholds(self, species: str, alpha: float | None = None) -> Thresholds:
+        """The thresholds for a photo whose likeliest species is ``species``, at another alpha if one is given."""
+        wanted = self.alpha if alpha is None else alpha
+        return Thresholds(wanted, self._probability(species, wanted), self.pet, self.known.get(species))
+
+    def _probability(self, species: str, alpha: float) -> float:
+        own = self.scores.get(species, ())
+        everyone = [score for scores in self.scores.values() for score in scores]
+        return conformal_threshold(own if len(own) >= ENOUGH else everyone, alpha) if everyone else 0.5

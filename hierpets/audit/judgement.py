@@ -10,12 +10,13 @@ from hierpets.audit.findings import Finding
 from hierpets.audit.label_errors import Doubt, doubted_labels
 from hierpets.audit.neighbours import find_neighbours, unlike_the_rest
 from hierpets.audit.settings import AuditSettings
+from hierpets.config import HeadSpec
 from hierpets.data.index import PhotoIndex, PhotoRecord
 from hierpets.hierarchy.calibration import fit_temperatures
 from hierpets.hierarchy.probabilities import joint_probabilities
 from hierpets.plugin import Labels
 from hierpets.taxonomy import Leaf, Taxonomy
-from hierpets.training.cross_validation import assign_folds, out_of_fold_logits
+from hierpets.training.frozen import Sample, assign_folds, out_of_fold
 
 __all__ = ["LEAST", "judge_labels", "judge_strangers"]
 
@@ -82,7 +83,8 @@ def _judgeable(index: PhotoIndex, folds: np.ndarray) -> np.ndarray:
 def _out_of_fold(index: PhotoIndex, features: np.ndarray, folds: np.ndarray, weigh: Sampler) -> np.ndarray:
     """Calibrated joint probabilities [N, L] by heads that did not see the photo."""
     labels, tree = index.labels(), index.taxonomy
-    species, leaf, _ = out_of_fold_logits(features, labels, weigh(labels), tree, kind="lda", folds=folds)
+    sample = Sample(features, features, labels, weigh(labels), tree)
+    species, leaf, *_ = out_of_fold(sample, HeadSpec(), None, folds)
     temperatures = fit_temperatures(species, leaf, species=labels.species, leaf=labels.leaf, taxonomy=tree)
     return joint_probabilities(*temperatures.apply(species, leaf, tree), tree)
 

@@ -20,7 +20,7 @@ from hierpets.audit.settings import AuditSettings
 from hierpets.data.index import PhotoIndex, read_index
 from hierpets.model.backbone import build_backbone
 from hierpets.registry.loading import Registry
-from hierpets.training.features import extract_features
+from hierpets.training.features import FeatureExtractor
 
 __all__ = ["run_audit"]
 
@@ -77,7 +77,7 @@ def _features(
     paths = [index.records[row].path for row in telling]
     if not paths:
         return np.empty((0, spec.feature_dim), np.float32)
-    return extract_features(paths, built, device=device, progress=lambda d, n: progress("features", d, n))
+    return FeatureExtractor(built, device).features(paths, progress=lambda d, n: progress("features", d, n))
 
 
 def _judge(

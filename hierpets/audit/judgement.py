@@ -59,8 +59,8 @@ def judge_labels(
         folds[list(group)] = folds[group[0]]
     rows = _judgeable(index, folds)
     notes = []
-    if len(rows) < len(index):
-        notes.append(f"the labels of {len(index) - len(rows)} photos were not judged: too few photos of their class")
+    if few := len(index) - len(rows):
+        notes.append(f"{few} photo{'s' * (few != 1)} not judged by label: too few of their class")
     records = tuple(index.records[row] for row in rows)
     tree = Taxonomy.from_pairs(record.label for record in records) if records else None
     if tree is None or len(tree.leaves) < 2 or len(records) < LEAST:

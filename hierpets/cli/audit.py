@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hierpets.cli.options import registry_option
-from hierpets.config import TrainConfig
 
 if TYPE_CHECKING:
     from hierpets.audit.findings import Audit
 
 __all__ = ["command"]
 
-BACKBONE = TrainConfig.model_fields["backbone"].default
+BACKBONE = "efficientnet_lite0"  # the quickest of the embedded ones
 
 
 @click.command("audit")

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["write_all", "write_text"]
+__all__ = ["cache_dir", "write_all", "write_text"]
 
 
 def write_text(path: Path, text: str) -> None:
@@ -28,3 +28,10 @@ def write_all(folder: Path, contents: Mapping[str, bytes]) -> None:
     finally:
         for scratch in scratches.values():
             scratch.unlink(missing_ok=True)
+
+
+def cache_dir() -> Path:
+    """``HIERPETS_CACHE``, else ``XDG_CACHE_HOME/hierpets``, else ``~/.cache/hierpets``."""
+    if "HIERPETS_CACHE" in os.environ:
+        return Path(os.environ["HIERPETS_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "hierpets"

@@ -7,13 +7,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-
 from hierpets.model.bundle import BackboneSpec
+from hierpets.model.rounding import round_weights
 from hierpets.plugin import Backbone
 from hierpets.registry.loading import Registry
 
-__all__ = ["build_backbone", "fingerprint", "round_weights"]
+__all__ = ["build_backbone", "fingerprint"]
 
 
 def build_backbone(registry: Registry, name: str, options: Mapping[str, Any]) -> tuple[Backbone, BackboneSpec]:
@@ -22,17 +21,6 @@ def build_backbone(registry: Registry, name: str, options: Mapping[str, Any]) ->
     backbone: Backbone = plugin.call(**options)
     round_weights(backbone.module)
     return backbone, BackboneSpec(name=name, options=plugin.resolve(**options), feature_dim=backbone.feature_dim)
-
-
-def round_weights(module: torch.nn.Module) -> None:
-    """Round matrices and filters to half precision in place, keep vectors (biases, BatchNorm) as they are.
-
-    A bundle stores them so. Rounding before the heads are fitted means that what was fitted is what is served.
-    """
-    with torch.no_grad():
-        for tensor in (*module.parameters(), *module.buffers()):
-            if tensor.ndim >= 2:
-                tensor.copy_(tensor.half().float())
 
 
 def fingerprint(backbone: Backbone) -> str:

@@ -125,6 +125,7 @@ def read_network(folder: Path, manifest: Manifest, registry: Registry) -> Hierar
 
     from hierpets.model.familiarity import Familiarity
     from hierpets.model.network import HierarchicalNetwork
+    from hierpets.model.rounding import unpack
 
     spec = manifest.backbone
     backbone = registry.get("backbone", spec.name).call_without_weights(**spec.options)
@@ -132,7 +133,7 @@ def read_network(folder: Path, manifest: Manifest, registry: Registry) -> Hierar
     if manifest.familiarity is not None:
         network.familiarity = Familiarity(backbone.feature_dim, **manifest.familiarity.model_dump())
     try:
-        network.load_state_dict(load_file(folder / WEIGHTS))  # copies into float32, as the network is built
+        network.load_state_dict(unpack(load_file(folder / WEIGHTS)))
     except (OSError, SafetensorError, RuntimeError) as error:
         raise BundleError(f"{folder / WEIGHTS}: does not fit backbone {spec.name!r}: {error}") from error
     return network.eval()
@@ -141,21 +142,21 @@ def read_network(folder: Path, manifest: Manifest, registry: Registry) -> Hierar
 def _write_weights(path: Path, network: HierarchicalNetwork) -> None:
     from safetensors.torch import save_file
 
-    def stored(name: str, tensor: Any) -> Any:
-        # As model.backbone.round_weights: filters in half precision, vectors and heads in full.
-        half = name.startswith(("backbone.", "familiarity.")) and tensor.ndim >= 2
-        return (tensor.half() if half else tensor).cpu().contiguous()
+    from hierpets.model.rounding import pack
 
-    save_file({name: stored(name, tensor) for name, tensor in network.state_dict().items()}, path)
+    save_file(pack({name: tensor.cpu() for name, tensor in network.state_dict().items()}), path)
 
 
 def _write_graph(path: Path, network: HierarchicalNetwork, size: int) -> None:
     import openvino as ov
 
     from hierpets.model.graph import convert_module
+    from hierpets.model.rounding import round_graph
 
+    graph = convert_module(network, size)
+    round_graph(graph)
     path.parent.mkdir()
-    ov.save_model(convert_module(network, size), path, compress_to_fp16=True)
+    ov.save_model(graph, path, compress_to_fp16=False)
 
 
 def _first_problem(error: ValidationError, content: Any) -> str:

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from hierpets.model.backbone import round_weights
 from hierpets.model.bundle import FamiliaritySpec
+from hierpets.model.rounding import round_weights
 from hierpets.plugin import Knowledge
 
 __all__ = ["Familiarity", "Signals"]

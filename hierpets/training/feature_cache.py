@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-__all__ = ["FeatureCache", "content_key", "default_cache_dir"]
-
-
-def default_cache_dir() -> Path:
-    """``HIERPETS_CACHE``, else ``XDG_CACHE_HOME/hierpets``, else ``~/.cache/hierpets``."""
-    if "HIERPETS_CACHE" in os.environ:
-        return Path(os.environ["HIERPETS_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "hierpets"
+__all__ = ["FeatureCache", "content_key"]
 
 
 def content_key(path: str) -> str:

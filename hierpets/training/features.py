@@ -9,11 +9,12 @@ import numpy as np
 
 from hierpets.data.dataset import iter_inputs
 from hierpets.data.transforms import apply
+from hierpets.files import cache_dir
 from hierpets.inference.openvino_engine import compile_model
 from hierpets.model.backbone import fingerprint
 from hierpets.model.graph import convert_module
 from hierpets.plugin import Backbone
-from hierpets.training.feature_cache import FeatureCache, content_key, default_cache_dir
+from hierpets.training.feature_cache import FeatureCache, content_key
 
 __all__ = ["VIEWS", "FeatureExtractor"]
 
@@ -79,7 +80,7 @@ class FeatureExtractor:
 
     def _view(self, paths: Sequence[str], keys: list[str], view: View, progress: Callable[[int], None]) -> np.ndarray:
         name = view.func.__name__ + repr(view.keywords) if isinstance(view, partial) else view.__name__
-        cache = FeatureCache(default_cache_dir(), f"{self._fingerprint}:{name}")
+        cache = FeatureCache(cache_dir(), f"{self._fingerprint}:{name}")
         try:
             known = cache.get(set(keys))
             # Equal photos are computed once; the first path stands for all.

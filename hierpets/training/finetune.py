@@ -14,8 +14,8 @@ from hierpets.config import TrainConfig
 from hierpets.data.index import PhotoIndex
 from hierpets.errors import DataError
 from hierpets.hierarchy.calibration import Temperatures
-from hierpets.model.backbone import round_weights
 from hierpets.model.network import HierarchicalNetwork
+from hierpets.model.rounding import round_weights
 from hierpets.plugin import Preprocess
 from hierpets.training.batches import TrainingBatches
 from hierpets.training.checkpoint import Checkpoint, check_same, describe_settings, read_checkpoint, write_checkpoint

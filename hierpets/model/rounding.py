@@ -1,0 +1,83 @@
+"""Weights as a bundle stores them: eight bits and a scale for each output channel.
+
+Matrices and filters are rounded when a network is built, before anything is fitted to it, so that what was fitted is
+what is served: by torch, which reads the rounded values, and by OpenVINO, whose graph holds the same integers. Folding
+BatchNorm into a filter scales a whole channel, which changes the scale and no integer. Only weights are rounded;
+activations stay in float32. (Per-channel symmetric: Krishnamoorthi, arXiv:1806.08342.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import openvino as ov
+import torch
+from openvino import opset13 as ops
+
+__all__ = ["pack", "round_graph", "round_weights", "unpack"]
+
+STEPS = 127
+SCALE = ".scale"
+LEAST = 2048  # values, below which a tensor is not worth packing
+
+
+def round_weights(module: torch.nn.Module) -> None:
+    """Round matrices and filters in place; vectors (biases, BatchNorm) keep their precision."""
+    with torch.no_grad():
+        for tensor in (*module.parameters(), *module.buffers()):
+            if tensor.ndim >= 2:
+                integers, scale = _quantise(tensor)
+                tensor.copy_(integers.float() * scale)
+
+
+def pack(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Rounded tensors as int8 with a ``.scale`` beside each; what is not rounded, such as heads, as it is."""
+    packed: dict[str, torch.Tensor] = {}
+    for name, tensor in state.items():
+        quantised = _rounded(tensor)
+        if quantised is None:
+            packed[name] = tensor.contiguous()
+        else:
+            packed[name], packed[name + SCALE] = quantised
+    return packed
+
+
+def unpack(packed: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The inverse of :func:`pack`."""
+    scales = {name for name in packed if name.endswith(SCALE) and name.removesuffix(SCALE) in packed}
+    return {
+        name: tensor.float() * packed[name + SCALE] if name + SCALE in scales else tensor
+        for name, tensor in packed.items()
+        if name not in scales
+    }
+
+
+def round_graph(model: ov.Model) -> None:
+    """Replace the rounded filters and matrices of a graph, in place, by their integers and scales."""
+    for node in model.get_ordered_ops():
+        if node.get_type_name() != "Constant" or node.get_element_type() != ov.Type.f32:
+            continue
+        quantised = _rounded(torch.from_numpy(np.array(node.data)))
+        if quantised is None:
+            continue
+        integers, scale = quantised
+        packed = ops.multiply(ops.convert(ops.constant(integers.numpy()), "f32"), ops.constant(scale.numpy()))
+        for target in list(node.output(0).get_target_inputs()):
+            target.replace_source_output(packed.output(0))
+
+
+def _rounded(tensor: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Integers and scales of a tensor that is rounded and worth packing, else None."""
+    if tensor.ndim < 2 or tensor.numel() < LEAST or not tensor.is_floating_point():
+        return None
+    integers, scale = _quantise(tensor)
+    exact = ((integers * scale - tensor).abs() <= 1e-3 * scale).all()
+    return (integers, scale) if exact else None
+
+
+def _quantise(tensor: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """int8 of the tensor's shape, and float32 scales [K, 1, ...], one for each of its K first rows."""
+    tensor = tensor.detach().cpu().float()
+    scale = (tensor.abs().amax(dim=tuple(range(1, tensor.ndim)), keepdim=True) / STEPS).clamp(min=1e-30)
+    return (tensor / scale).round().to(torch.int8).contiguous(), scale.contiguous()

@@ -34,6 +34,8 @@ FAST = {
     "precision": "f32",
     "patience": 9,
     "ema_decay": 0.5,
+    "trainable_fraction": 1.0,
+    "layer_decay": 0.1,
 }
 
 

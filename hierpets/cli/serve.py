@@ -45,11 +45,15 @@ def command(model: Path, host: str, port: int, device: Any, engine: Any, registr
         raise ConfigError(f"serve needs its extra: pip install 'hierpets[serve]' (no module {error.name!r})") from None
     from hierpets.inference.predictor import load
     from hierpets.registry.loading import load_registry
+    from hierpets.serve.explaining import lazy_explainer
+    from hierpets.serve.memory import tame_malloc
     from hierpets.serve.settings import make_settings
 
+    tame_malloc()
     settings = make_settings(options)
-    predictor = load(model, engine=engine, device=device, registry=load_registry(registry))
-    app = create_app(predictor, settings)
+    plugins = load_registry(registry)
+    predictor = load(model, engine=engine, device=device, registry=plugins)
+    app = create_app(predictor, settings, explainer=lazy_explainer(model, plugins))
     with bind(host, port) as listening:
         url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
         server = make_server(app, stop_seconds=settings.stop_seconds, on_start=lambda: _tell(url, host))

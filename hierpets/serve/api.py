@@ -95,11 +95,11 @@ def _add_explain(router: APIRouter, service: Service) -> None:
         tags=["photos"],
         summary="Show where in the photo the model looked",
         response_class=Response,
-        responses=PICTURE | UPLOAD,
+        responses=PICTURE | UPLOAD | _problems("no-explanation"),
         openapi_extra=_body({"photo": BINARY}, ["photo"], raw=True),
     )
     async def explain(request: Request) -> Response:
-        """Grad-CAM of the likeliest answer, laid over the photo: a PNG. It takes a second or so."""
+        """Grad-CAM of the answer, laid over the photo: a PNG, warm where it counted. It takes a second or so."""
         async with service.uploads.read(request) as upload:
             return Response(await service.explain(_only_photo(upload)), media_type="image/png")
 

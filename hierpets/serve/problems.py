@@ -24,6 +24,7 @@ CATALOGUE: dict[str, tuple[int, str]] = {
     "invalid": (422, "A field is missing or wrong"),
     "busy": (429, "Too much to do at the moment"),
     "internal": (500, "Something went wrong in the server"),
+    "no-explanation": (501, "This model cannot show where it looked"),
     "unavailable": (503, "The server cannot answer now"),
     "feedback-full": (507, "The folder for feedback is full"),
 }

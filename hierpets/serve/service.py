@@ -12,7 +12,7 @@ import anyio.to_thread
 import numpy as np
 
 from hierpets.data.photos import read_photo
-from hierpets.errors import ImageError
+from hierpets.errors import HierpetsError, ImageError
 from hierpets.inference.predictor import Photo, Prediction, Predictor
 from hierpets.serve.batching import Batcher, Closed, Full
 from hierpets.serve.feedback import FeedbackStore
@@ -93,7 +93,10 @@ class Service:
 
     def _explain(self, photo: Photo) -> bytes:
         assert self.explainer is not None
-        return self.explainer(self._read(photo))
+        try:
+            return self.explainer(self._read(photo))
+        except HierpetsError as error:  # a backbone without a spatial map, or weights that are not there
+            raise Problem("no-explanation", str(error)) from None
 
     async def keep(self, photo: Photo, species: str, breed: str) -> str:
         """Keep a photo as feedback; its path below the folder."""

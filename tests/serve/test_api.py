@@ -7,6 +7,7 @@ from colour_server import plain, with_exif
 from starlette.testclient import TestClient
 
 from hierpets.data.photos import read_photo
+from hierpets.errors import PluginError
 from hierpets.inference.predictor import Photo
 from hierpets.serve.app import create_app
 from hierpets.serve.guard import SECURITY_HEADERS
@@ -181,6 +182,15 @@ def test_explain_answers_with_a_picture(client):
     answer = client.post("/v1/explain", files=form(plain("siamese")))
     assert answer.headers["content-type"] == "image/png"
     assert read_photo(answer.content).shape == (40, 60, 3)
+
+
+def test_a_model_that_cannot_be_explained_says_why(predictor):
+    def explain(photo):
+        raise PluginError("this backbone has no map")
+
+    with TestClient(create_app(predictor, explainer=explain)) as client:
+        problem = is_problem(client.post("/v1/explain", content=plain("siamese"), headers=JPEG), 501)
+    assert problem["detail"] == "this backbone has no map"
 
 
 def test_what_cannot_be_done_is_not_offered(predictor):

@@ -203,6 +203,7 @@ function showRecord(item, record) {
   const find = (selector) => item.querySelector(selector);
   const [answer, told] = headline(record);
   find(".card").dataset.level = record.level;
+  find(".card").dataset.source = record.source;
   find(".answer").textContent = answer;
   find(".told").textContent = told;
   showBars(item, record);

@@ -1,0 +1,115 @@
+"""Takes the pictures of the page in docs/images, of drawn pets alone.
+
+python tools/screenshots.py --model runs/demo/bundle
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import cv2
+import numpy as np
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from hierpets.data import demo
+from hierpets.data.demo import canvas
+
+IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
+SIDE = 800
+ONE = ("siamese/904",)
+GALLERY = ("tuxedo/904", "pug/907", "rabbit/909", "dalmatian/902", "calico/901", "meadow")
+FOLDERS = {"siamese": "cat", "tuxedo": "cat", "calico": "cat", "pug": "dog", "dalmatian": "dog"}
+
+
+def draw(name: str) -> bytes:
+    """A pet of the demo set, larger than the set has it, or a scene without one; a JPEG."""
+    breed, _, number = name.partition("/")
+    with mock.patch.multiple(canvas, PHOTO=SIDE, SIZE=2 * SIDE), mock.patch.object(demo, "SIZE", 2 * SIDE):
+        canvas._grid.cache_clear()
+        if number:
+            species = FOLDERS.get(breed)
+            photo = demo.render(f"demo:{species}/{breed}/{number}" if species else f"demo:{breed}/-/{number}")
+        else:
+            scene = canvas.Canvas(np.random.RandomState(8))
+            scene.scenery()
+            photo = scene.develop()
+    canvas._grid.cache_clear()
+    return cv2.imencode(".jpg", photo[..., ::-1])[1].tobytes()
+
+
+@contextmanager
+def served(model: str) -> Iterator[str]:
+    command = [sys.executable, "-m", "hierpets", "serve", "--model", model, "--port", "0"]
+    with tempfile.TemporaryDirectory() as folder:
+        server = subprocess.Popen([*command, "--feedback", folder], stdout=subprocess.PIPE, text=True)
+        try:
+            assert server.stdout is not None
+            found = re.search(r"http://\S+:\d+", server.stdout.readline())
+            if found is None:
+                raise SystemExit("the server did not start")
+            yield found[0]
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def visit(browser: Browser, url: str, names: tuple[str, ...], **more: Any) -> Page:
+    """The page with the answers to some pictures."""
+    page = browser.new_context(reduced_motion="reduce", **more).new_page()
+    page.goto(url)
+    page.locator("#about", has_text="knows").wait_for()
+    files = [{"name": f"{n.split('/')[0]}.jpg", "mimeType": "image/jpeg", "buffer": draw(n)} for n in names]
+    page.set_input_files("#pick", files)  # type: ignore[arg-type]
+    page.locator('.card[aria-busy="false"]').nth(len(names) - 1).wait_for()
+    page.wait_for_timeout(300)
+    return page
+
+
+def keep(page: Page, name: str, **more: Any) -> None:
+    """A small file: the page has few colours, and the photos bear 256 of them."""
+    shot = Image.open(io.BytesIO(page.screenshot(**more))).convert("RGB")
+    shot.quantize(256, dither=Image.Dither.FLOYDSTEINBERG).save(IMAGES / name, optimize=True)
+    print(f"{name}: {(IMAGES / name).stat().st_size / 1024:.0f} KB")
+
+
+def take(browser: Browser, url: str) -> None:
+    phone = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True, "device_scale_factor": 2}
+    desktop = {"viewport": {"width": 1280, "height": 800}}
+    page = visit(browser, url, ONE, **phone)
+    page.locator("#results").scroll_into_view_if_needed()
+    keep(page, "page-phone.png", full_page=True)
+    page = visit(browser, url, ONE, color_scheme="dark", **desktop)
+    if page.locator(".look").is_visible():
+        page.locator(".look").click()
+        page.locator('.look[aria-pressed="true"]').wait_for()
+        page.wait_for_timeout(300)
+    keep(page, "page-dark.png", full_page=True)
+    keep(visit(browser, url, GALLERY, **desktop), "page-gallery.png", full_page=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", required=True)
+    given = parser.parse_args()
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    with served(given.model) as url, sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        take(browser, url)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

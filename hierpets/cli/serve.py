@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from hierpets.cli.options import registry_option
+from hierpets.cli.options import model_option, registry_option
 from hierpets.errors import ConfigError
 
 __all__ = ["command"]
@@ -17,13 +17,14 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 @click.command("serve")
-@click.option("--model", type=click.Path(path_type=Path), required=True, metavar="BUNDLE", help="A bundle folder.")
+@model_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; 0.0.0.0 for all.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--engine", type=click.Choice(["auto", "openvino", "torch"]), default="auto", show_default=True)
 @click.option("--feedback", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Keep feedback here.")
 @click.option("--feedback-mb", type=float, help="Size at which that folder is full.")
+@click.option("--alpha", type=float, help="Accepted share of wrong answers; that of the bundle when left out.")
 @click.option("--top-k", type=int, help="Candidates in each answer.")
 @click.option("--max-photo-mb", type=float, help="Size of one photo.")
 @click.option("--max-megapixels", type=float, help="Pixels of one photo.")
@@ -33,7 +34,9 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 @click.option("--batch-size", type=int, help="Photos that the model answers at once.")
 @click.option("--batch-wait-ms", type=float, help="Time that a photo waits for others.")
 @registry_option
-def command(model: Path, host: str, port: int, device: Any, engine: Any, registry: Path | None, **options: Any) -> None:
+def command(
+    model: Path | None, host: str, port: int, device: Any, engine: Any, registry: Path | None, **options: Any
+) -> None:
     """Serve a bundle: a page to drop photos on, and an HTTP API.
 
     Only this machine can reach it unless --host says otherwise. Limits that are not given are those of docs/serve.md.
@@ -44,6 +47,7 @@ def command(model: Path, host: str, port: int, device: Any, engine: Any, registr
     except ModuleNotFoundError as error:
         raise ConfigError(f"serve needs its extra: pip install 'hierpets[serve]' (no module {error.name!r})") from None
     from hierpets.inference.predictor import load
+    from hierpets.model.bundle import released_bundle
     from hierpets.registry.loading import load_registry
     from hierpets.serve.explaining import lazy_explainer
     from hierpets.serve.memory import tame_malloc
@@ -53,7 +57,7 @@ def command(model: Path, host: str, port: int, device: Any, engine: Any, registr
     settings = make_settings(options)
     plugins = load_registry(registry)
     predictor = load(model, engine=engine, device=device, registry=plugins)
-    app = create_app(predictor, settings, explainer=lazy_explainer(model, plugins))
+    app = create_app(predictor, settings, explainer=lazy_explainer(model or released_bundle(), plugins))
     with bind(host, port) as listening:
         url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
         server = make_server(app, stop_seconds=settings.stop_seconds, on_start=lambda: _tell(url, host))

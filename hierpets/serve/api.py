@@ -144,7 +144,9 @@ def _add_model(router: APIRouter, service: Service) -> None:
         return ModelInfo(
             hierpets_version=hierpets.__version__,
             taxonomy={species: list(breeds) for species, breeds in manifest.taxonomy.tree.items()},
-            thresholds={name: manifest.policy.thresholds(name)._asdict() for name in manifest.taxonomy.species},
+            thresholds={
+                name: manifest.policy.thresholds(name, settings.alpha)._asdict() for name in manifest.taxonomy.species
+            },
             combiner=manifest.combiner,
             backbone=manifest.backbone.name,
             input_size=manifest.preprocess.size,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from hierpets.hierarchy.decision import Level, Source
 
 __all__ = ["Capabilities", "FeedbackSaved", "ModelInfo", "ProblemDetails", "Record"]
 
@@ -33,13 +35,14 @@ class Record(Shape):
     """The answer for one photo, as `hierpets predict` gives it; `docs/output.md` says what each key holds."""
 
     path: str
-    level: Literal["breed", "species", "unknown"] | None
+    level: Level | None
     species: Answer | None
     breed: Answer | None
     top: list[Candidate]
-    source: Literal["breed", "species", "rolled_up_to_species", "unknown"] | None
+    source: Source | None
     reason: str | None
-    thresholds: dict[str, Any]
+    thresholds: dict[str, float | None]
+    scores: dict[str, float] | None
     recommendation: dict[str, Any] | None
     error: Failure | None
 
@@ -55,7 +58,7 @@ class ModelInfo(Shape):
 
     hierpets_version: str
     taxonomy: dict[str, list[str]]
-    thresholds: dict[str, Any]
+    thresholds: dict[str, dict[str, float | None]] = Field(description="A species: what its answer must exceed.")
     combiner: str
     backbone: str
     input_size: int

@@ -13,6 +13,7 @@ import numpy as np
 
 from hierpets.data.photos import read_photo
 from hierpets.errors import HierpetsError, ImageError
+from hierpets.hierarchy.decision import Asked
 from hierpets.inference.predictor import Photo, Prediction, Predictor
 from hierpets.serve.batching import Batcher, Closed, Full
 from hierpets.serve.feedback import FeedbackStore
@@ -53,7 +54,10 @@ class Service:
 
     def _predict(self, photos: Sequence[Photo]) -> list[Prediction]:
         s = self.settings
-        return list(self.predictor.predict(photos, top_k=s.top_k, batch_size=s.batch_size, limits=s.photo_limits))
+        answers = self.predictor.predict(
+            photos, asked=Asked(alpha=s.alpha), top_k=s.top_k, batch_size=s.batch_size, limits=s.photo_limits
+        )
+        return list(answers)
 
     def warm_up(self) -> None:
         """Run the model once, so that the first photo does not wait for what is made on first use."""

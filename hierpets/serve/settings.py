@@ -21,6 +21,7 @@ class ServeSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     top_k: int = Field(default=3, ge=1)
+    alpha: float | None = Field(default=None, gt=0, lt=1, description="Accepted share of wrong answers.")
     max_photo_mb: float = Field(default=20, gt=0)
     max_request_mb: float = Field(default=64, gt=0)
     max_uploads_mb: float = Field(default=256, gt=0, description="Bodies of all requests that are being answered.")

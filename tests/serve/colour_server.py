@@ -40,11 +40,11 @@ class ColourEngine:
     def __call__(self, images: np.ndarray) -> RawOutput:
         time.sleep(self.pause)
         self.batches.append(len(images))
-        red, green, _ = images.mean(axis=(2, 3)).T * 6
+        red, green, blue = images.mean(axis=(2, 3)).T * 6
         zero = np.zeros_like(red)
         species = np.stack([red, green, zero], 1).astype(np.float32)
         leaf = np.stack([-red, red, zero + 0.3, zero + 0.4, zero - 1, zero], 1).astype(np.float32)
-        return RawOutput(np.zeros((len(images), 1), np.float32), species, leaf)
+        return RawOutput(np.zeros((len(images), 1), np.float32), species, leaf, np.stack([blue, blue], 1))
 
 
 def make_predictor(engine: ColourEngine | None = None) -> Predictor:

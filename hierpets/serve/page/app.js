@@ -49,6 +49,10 @@ function headline(record) {
   }
   if (record.level === "species") {
     if (record.source === "species") return [capital(`${article(species)} ${spoken(species)}`), `${capital(percent(record.species.probability))} sure.`];
+    if (isStrange(record)) {
+      const [nearest] = breedsOf(record);
+      return [`${capital(article(species))} ${spoken(species)} of no breed that I know`, nearest ? `${title(nearest.breed)} comes nearest.` : ""];
+    }
     const rivals = breedsOf(record).slice(0, 2).map((leaf) => `${title(leaf.breed)} ${percent(leaf.probability)}`);
     return [`${capital(article(species))} ${spoken(species)}, breed unsure`, rivals.length ? `${rivals.join(", ")}.` : ""];
   }
@@ -56,6 +60,8 @@ function headline(record) {
   return ["No pet that I know", `I know ${known}, and I would rather say nothing than guess. A photo from nearer, with the whole head, may help.`];
 }
 
+// Likely as its best breed may be, the photo does not look like those that were learned.
+const isStrange = ({ scores, thresholds }) => Boolean(scores && thresholds.known !== null && scores.known < thresholds.known);
 const breedsOf = (record) => record.top.filter((leaf) => leaf.breed && leaf.species === record.species.label);
 
 // ---- photos

@@ -140,11 +140,12 @@ def read_network(folder: Path, manifest: Manifest, registry: Registry) -> Hierar
 
 
 def _write_weights(path: Path, network: HierarchicalNetwork) -> None:
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     from hierpets.model.rounding import pack
 
-    save_file(pack({name: tensor.cpu() for name, tensor in network.state_dict().items()}), path)
+    # save_file would make a file that its owner alone may read.
+    path.write_bytes(save(pack({name: tensor.cpu() for name, tensor in network.state_dict().items()})))
 
 
 def _write_graph(path: Path, network: HierarchicalNetwork, size: int) -> None:

@@ -26,7 +26,7 @@ def round_weights(module: torch.nn.Module) -> None:
     """Round matrices and filters in place; vectors (biases, BatchNorm) keep their precision."""
     with torch.no_grad():
         for tensor in (*module.parameters(), *module.buffers()):
-            if tensor.ndim >= 2:
+            if tensor.ndim >= 2 and tensor.numel():
                 integers, scale = _quantise(tensor)
                 tensor.copy_(integers.float() * scale)
 

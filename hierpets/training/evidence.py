@@ -12,13 +12,13 @@ from hierpets.evaluation.judge import judge
 from hierpets.evaluation.metrics import evaluate_predictions
 from hierpets.hierarchy.calibration import Temperatures, fit_temperatures
 from hierpets.hierarchy.conformal import climb_scores
-from hierpets.hierarchy.decision import Scores, decide
+from hierpets.hierarchy.decision import Decision, Scores, decide
 from hierpets.hierarchy.policy import Policy
 from hierpets.hierarchy.probabilities import Combiner, joint_probabilities, species_probabilities
 from hierpets.plugin import Labels
 from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
 
-__all__ = ["Calibration", "Evidence", "calibrate", "measure"]
+__all__ = ["Calibration", "Evidence", "answer", "calibrate", "cross_answer", "measure"]
 
 PET_KEPT = 0.99
 """Share of photos of breeds held out of training that must still count as pets."""
@@ -123,20 +123,38 @@ def fit_policy(
     return Policy(alpha=alpha, scores=kept, pet=pet, known=known)
 
 
-def measure(evidence: Evidence, calibration: Calibration) -> dict[str, Any]:
-    """Every metric of ``docs/metrics.md`` on the calibrated answers."""
+def answer(evidence: Evidence, calibration: Calibration) -> tuple[np.ndarray, list[Decision]]:
+    """Joint probabilities [N, L] and decisions of N photos."""
     joint = calibration.joint(evidence)
-    decisions = [
-        decide(row, calibration.taxonomy, calibration.policy, scores=Scores(*scores))
-        for row, scores in zip(joint, evidence.scores.tolist(), strict=True)
+    rows = zip(joint, evidence.scores.tolist(), strict=True)
+    return joint, [
+        decide(row, calibration.taxonomy, calibration.policy, scores=Scores(*scores)) for row, scores in rows
     ]
-    return evaluate_predictions(
-        judge(
-            evidence.paths,
-            evidence.labels,
-            joint,
-            decisions,
+
+
+def cross_answer(
+    evidence: Evidence, strangers: np.ndarray, calibration: Calibration, folds: np.ndarray
+) -> tuple[np.ndarray, list[Decision]]:
+    """As :func:`answer`, each photo under temperatures and thresholds that were fitted on the other folds (int [N])."""
+    joint = np.zeros((len(evidence), len(calibration.taxonomy.leaves)))
+    decisions: dict[int, Decision] = {}
+    for fold in np.unique(folds):
+        others = calibrate(
+            evidence.where(folds != fold),
+            strangers,
             taxonomy=calibration.taxonomy,
-            novelty=-evidence.scores[:, 0],
+            combiner=calibration.combiner,
+            alpha=calibration.policy.alpha,
         )
+        rows = np.flatnonzero(folds == fold)
+        joint[rows], decided = answer(evidence.where(folds == fold), others)
+        decisions |= dict(zip(rows.tolist(), decided, strict=True))
+    return joint, [decisions[i] for i in range(len(evidence))]
+
+
+def measure(evidence: Evidence, answers: tuple[np.ndarray, list[Decision]], taxonomy: Taxonomy) -> dict[str, Any]:
+    """Every metric of ``docs/metrics.md`` on the answers, as :func:`answer` or :func:`cross_answer` gives them."""
+    joint, decisions = answers
+    return evaluate_predictions(
+        judge(evidence.paths, evidence.labels, joint, decisions, taxonomy=taxonomy, novelty=-evidence.scores[:, 0])
     )

@@ -22,7 +22,7 @@ from hierpets.model.network import HierarchicalNetwork
 from hierpets.plugin import Backbone
 from hierpets.registry.loading import Registry, load_registry
 from hierpets.training.candidates import Candidate, best_candidate, cross_validate, head_specs
-from hierpets.training.evidence import Evidence, calibrate, measure
+from hierpets.training.evidence import Evidence, answer, calibrate, cross_answer, measure
 from hierpets.training.features import FeatureExtractor
 from hierpets.training.finetune import finetune
 from hierpets.training.frozen import Sample, assign_folds, fit_frozen, held_out_breeds, out_of_fold
@@ -249,7 +249,14 @@ class Work:
         calibration = calibrate(
             unseen, trained.strangers, taxonomy=taxonomy, combiner=config.combiner, alpha=config.alpha
         )
-        metrics = {name: measure(part, calibration) for name, part in evidence.items()}
+        metrics = {}
+        for name, part in evidence.items():
+            answers = answer(part, calibration)
+            if part is unseen and len(part) >= config.folds:
+                # These photos fitted the thresholds: each is judged by those that the others give.
+                folds = assign_folds(part.labels, folds=config.folds, seed=config.seed + 1)
+                answers = cross_answer(part, trained.strangers, calibration, folds)
+            metrics[name] = measure(part, answers, taxonomy)
         familiarity = trained.network.familiarity
         manifest = Manifest(
             taxonomy=taxonomy,

@@ -135,11 +135,17 @@ def _text(answer: Prediction) -> str:
             told = f"{d.species} {d.species_probability:.1%}, {d.breed} {d.breed_probability:.1%}"
         case "species":
             rivals = ", ".join(f"{leaf.breed} {p:.0%}" for leaf, p in d.top if leaf.breed and leaf.species == d.species)
-            told = f"{d.species} {d.species_probability:.1%}" + (f", breed unsure: {rivals}" if rivals else "")
+            doubt = "of no breed that I know, nearest" if _unfamiliar(answer) else "breed unsure:"
+            told = f"{d.species} {d.species_probability:.1%}" + (f", {doubt} {rivals}" if rivals else "")
         case _:
             told = f"unknown: {d.reason}"
     product = (answer.recommendation or {}).get("product")
     return f"{answer.path}: {told}" + (f"; shampoo: {product}" if product else "") + "\n"
+
+
+def _unfamiliar(answer: Prediction) -> bool:
+    least = answer.thresholds.known
+    return answer.scores is not None and least is not None and answer.scores.known < least
 
 
 def _csv_row(answer: Prediction) -> list[Any]:

@@ -40,7 +40,8 @@ def command(photo: str, model: Path, out: Path, lovely: bool, device: Any, engin
     """
     from PIL import Image
 
-    from hierpets.explain.stations import seen_by_network, walk
+    from hierpets.data.transforms import denormalise
+    from hierpets.explain.stations import walk
     from hierpets.files import write_all
     from hierpets.inference.predictor import load
     from hierpets.registry.loading import load_registry
@@ -53,7 +54,7 @@ def command(photo: str, model: Path, out: Path, lovely: bool, device: Any, engin
         click.echo(describe(station))
     inputs = next(station.array for station in stations if station.name == "transformed")
     png = io.BytesIO()
-    Image.fromarray(seen_by_network(inputs, predictor.manifest.preprocess)).save(png, format="PNG")
+    Image.fromarray(denormalise(predictor.manifest.preprocess, inputs)).save(png, format="PNG")
     write_all(out.parent, {out.name: png.getvalue()})
     click.echo(f"what the network sees is in {out}")
     broken = [station.name for station in stations if station.broken]

@@ -45,12 +45,15 @@ def command(
 
     from hierpets.cli.progress import Narrator
     from hierpets.training.recipe import train
+    from hierpets.training.track import find_tracker, tell_all
 
-    narrator = Narrator(_describe)
+    narrator, tracker = Narrator(_describe), find_tracker(config.out)
     try:
-        train(config, listener=narrator, resume=resume)
+        train(config, listener=tell_all(narrator, tracker), resume=resume)
     finally:
         narrator.close()
+        if tracker is not None:
+            tracker.close()
 
 
 def _describe(event: dict[str, Any]) -> str | None:
@@ -73,9 +76,10 @@ def _describe(event: dict[str, Any]) -> str | None:
         case "bundle":
             return f"bundle written to {event['path']} in {event['seconds']:.0f} s"
         case "epoch":
-            return " ".join(
-                f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in event.items() if k != "event"
-            )
+            told = [f"loss {event['loss']:.3f}"] if event.get("loss") is not None else []
+            told += [f"{level} {event[level]:.1%}" for level in ("breed", "species") if event.get(level) is not None]
+            told += [f"validation loss {event['nll']:.3f}"] if event.get("nll") is not None else []
+            return f"epoch {event['epoch']}: {', '.join(told)}"
     return None
 
 

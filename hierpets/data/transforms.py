@@ -12,7 +12,7 @@ import numpy as np
 
 from hierpets.plugin import Preprocess
 
-__all__ = ["Augment", "apply", "normalise"]
+__all__ = ["Augment", "apply", "denormalise", "normalise"]
 
 
 def apply(preprocess: Preprocess, photo: np.ndarray) -> np.ndarray:
@@ -33,6 +33,13 @@ def normalise(preprocess: Preprocess, photo: np.ndarray) -> np.ndarray:
     planes *= 1 / (255 * std)
     planes -= mean / std
     return planes
+
+
+def denormalise(preprocess: Preprocess, planes: np.ndarray) -> np.ndarray:
+    """RGB uint8 [H, W, 3] of float32 [3, H, W]: what :func:`normalise` was given, to look at."""
+    mean, std = (np.asarray(v, np.float32).reshape(3, 1, 1) for v in (preprocess.mean, preprocess.std))
+    pixels = np.rint((planes * std + mean) * 255).clip(0, 255).astype(np.uint8)
+    return np.ascontiguousarray(pixels.transpose(1, 2, 0))
 
 
 def _centre(photo: np.ndarray, fraction: float) -> np.ndarray:

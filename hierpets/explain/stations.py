@@ -11,9 +11,8 @@ from hierpets.data.photos import read_photo
 from hierpets.data.transforms import apply
 from hierpets.hierarchy.probabilities import species_probabilities
 from hierpets.inference.predictor import Predictor
-from hierpets.plugin import Preprocess
 
-__all__ = ["Station", "seen_by_network", "walk"]
+__all__ = ["Station", "walk"]
 
 
 @dataclass(frozen=True)
@@ -62,10 +61,3 @@ def walk(predictor: Predictor, path: str) -> Iterator[Station]:
     joint = predictor.joint(output)
     yield Station("species probabilities", species_probabilities(joint, tree)[0], ", ".join(tree.species))
     yield Station("leaf probabilities", joint[0], f"sum {joint[0].sum():.6f}")
-
-
-def seen_by_network(inputs: np.ndarray, preprocess: Preprocess) -> np.ndarray:
-    """RGB uint8 [size, size, 3]: the network's input float32 [3, size, size] with its normalisation undone."""
-    mean, std = (np.asarray(v, np.float32).reshape(3, 1, 1) for v in (preprocess.mean, preprocess.std))
-    pixels = (inputs * std + mean) * 255
-    return np.ascontiguousarray(np.rint(pixels).clip(0, 255).astype(np.uint8).transpose(1, 2, 0))

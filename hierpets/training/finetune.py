@@ -21,6 +21,7 @@ from hierpets.training.batches import TrainingBatches
 from hierpets.training.checkpoint import Checkpoint, check_same, describe_settings, read_checkpoint, write_checkpoint
 from hierpets.training.interpolation import choose_share, interpolate
 from hierpets.training.learner import Learner, Weights, copy_weights
+from hierpets.training.pictures import BATCH_FILE, CURVES_FILE, draw_batch, draw_curves
 from hierpets.training.processes import current_processes
 from hierpets.training.run import Run
 from hierpets.training.score import Score, Validation
@@ -89,6 +90,7 @@ def finetune(
         Validation(val, preprocess, config.combiner, device, processes, workers),
         run=run,
         identity=describe_settings(config, train, val),
+        names=[str(train.leaf_of(record)) for record in train.records],
     )
     if resume:
         tuner.resume()
@@ -111,9 +113,10 @@ class _Finetuner:
         *,
         run: Run,
         identity: dict[str, Any],
+        names: list[str],
     ):
         self.learner, self.batches, self.validation = learner, batches, validation
-        self.run, self.identity = run, identity
+        self.run, self.identity, self.names = run, identity, names
         self.settings = learner.settings
         self.epoch, self.step, self.loss = 0, 0, 0.0
         self.history: History = []
@@ -146,6 +149,8 @@ class _Finetuner:
         self.learner.begin_epoch()
         with closing(self.batches.read(self.epoch, self.step)) as batches:
             for rows, inputs in batches:
+                if self.epoch == self.step == 0:
+                    self._picture(rows, inputs)
                 self.loss += self.learner.train_step(rows, inputs, epoch=self.epoch, step=self.step)
                 self.step += 1
                 self.run.progress("finetune", self.epoch * steps + self.step, self.settings.epochs * steps)
@@ -169,6 +174,12 @@ class _Finetuner:
     def _note(self, **row: Any) -> None:
         self.history.append(row)
         self.run.tell("epoch", **row)
+        self.run.keep(CURVES_FILE, lambda: draw_curves(self.history))
+
+    def _picture(self, rows: np.ndarray, inputs: np.ndarray) -> None:
+        """Show the first batch as it goes in: a wrong augmentation is seen, not measured."""
+        names = [self.names[row] for row in rows]
+        self.run.keep(BATCH_FILE, lambda: draw_batch(inputs, names, self.batches.preprocess))
 
     def _stalled(self) -> bool:
         """Whether the last ``patience`` epochs were no better than some row before them, the start included."""

@@ -11,7 +11,7 @@ import yaml
 
 from hierpets.config import TrainConfig
 from hierpets.evaluation.metrics import metrics_json
-from hierpets.files import write_text
+from hierpets.files import write_all, write_text
 from hierpets.training.processes import current_processes
 
 __all__ = ["Event", "Listener", "Run"]
@@ -50,6 +50,11 @@ class Run:
         """Pass a bar's progress on; not logged."""
         if not self.silent:
             self._listener({"event": "progress", "task": task, "done": done, "total": total})
+
+    def keep(self, name: str, draw: Callable[[], bytes]) -> None:
+        """Write a file of the run; what is not to be written is not drawn."""
+        if not self.silent:
+            write_all(self.folder, {name: draw()})
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:
         if not self.silent:

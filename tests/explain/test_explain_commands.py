@@ -10,9 +10,10 @@ from click.testing import CliRunner
 from hierpets.cli.explain import command as explain
 from hierpets.cli.inspect import command as inspect
 from hierpets.data.photos import read_photo
+from hierpets.data.transforms import denormalise
 from hierpets.errors import BundleError, ImageError
 from hierpets.explain.explainer import Explainer, lazy_overlay
-from hierpets.explain.stations import seen_by_network, walk
+from hierpets.explain.stations import walk
 from hierpets.inference.predictor import load
 from hierpets.registry.loading import load_registry
 
@@ -92,7 +93,7 @@ def test_the_walk_ends_in_the_answer_of_predict(predictor):
 
 def test_what_the_network_sees_is_the_photo_again(predictor):
     stations = {station.name: station for station in walk(predictor, "demo:dog/golden/1")}
-    seen = seen_by_network(stations["transformed"].array, predictor.manifest.preprocess)
+    seen = denormalise(predictor.manifest.preprocess, stations["transformed"].array)
     shrunk = cv2.resize(stations["decoded"].array, (32, 32), interpolation=cv2.INTER_AREA)
     assert np.abs(seen.astype(int) - shrunk).max() <= 1
 

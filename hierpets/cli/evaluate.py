@@ -50,6 +50,7 @@ def command(
     from hierpets.evaluation.metrics import evaluate_predictions
     from hierpets.evaluation.words import headline
     from hierpets.evaluation.writing import REPORT_FILE, write_evaluation
+    from hierpets.explain.explainer import lazy_overlay
     from hierpets.inference.measure import answer_index, answer_strangers, read_labelled
     from hierpets.inference.predictor import load
     from hierpets.registry.loading import load_registry
@@ -69,7 +70,13 @@ def command(
         about["left out"] = f"{len(unreadable)} photos that cannot be read"
     strangers = answer_strangers(predictor, str(not_pets)) if not_pets else None
     metrics = evaluate_predictions(predictions, not_pets=strangers, about=about)
-    write_evaluation(out, predictions, metrics, photos=partial(read_photo, shorter_side=THUMBNAIL))
+    write_evaluation(
+        out,
+        predictions,
+        metrics,
+        photos=partial(read_photo, shorter_side=THUMBNAIL),
+        overlay=lazy_overlay(model, registry=load_registry(registry)),
+    )
     said = headline(metrics)
     for line in (said.verdict, *(f"- {sentence}" for sentence in said.bad)):
         click.echo(line)

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from hierpets.cli.options import registry_option
+from hierpets.cli.options import model_option, registry_option
 
 __all__ = ["command"]
 
 
 @click.command("explain")
 @click.argument("photo")
-@click.option("--model", type=click.Path(path_type=Path), required=True, metavar="BUNDLE", help="A bundle folder.")
+@model_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -24,7 +24,7 @@ __all__ = ["command"]
 )
 @click.option("--top-k", type=click.IntRange(min=1), default=3, show_default=True, help="Answers to name.")
 @registry_option
-def command(photo: str, model: Path, out: Path, top_k: int, registry: Path | None) -> None:
+def command(photo: str, model: Path | None, out: Path, top_k: int, registry: Path | None) -> None:
     """Show where the network looked for species and breed.
 
     Grad-CAM for the likeliest species, against the other species, and for its likeliest breed, against the other

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hierpets.cli.options import registry_option
+from hierpets.cli.options import model_option, registry_option
 
 if TYPE_CHECKING:
     from hierpets.explain.stations import Station
@@ -20,7 +20,7 @@ BROKEN = 1
 
 @click.command("inspect")
 @click.argument("photo")
-@click.option("--model", type=click.Path(path_type=Path), required=True, metavar="BUNDLE", help="A bundle folder.")
+@model_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -33,7 +33,7 @@ BROKEN = 1
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--engine", type=click.Choice(["auto", "openvino", "torch"]), default="auto", show_default=True)
 @registry_option
-def command(photo: str, model: Path, out: Path, lovely: bool, device: Any, engine: Any, registry: Path | None) -> int:
+def command(photo: str, model: Path | None, out: Path, lovely: bool, device: Any, engine: Any, registry: Path | None) -> int:
     """Show the tensor at every station of a photo's way.
 
     One line a station, and a picture of what the network sees. The exit code is 1 when a value is NaN or infinite.

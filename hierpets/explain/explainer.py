@@ -15,7 +15,7 @@ from hierpets.data.transforms import apply
 from hierpets.explain.gradcam import Target, gradcam
 from hierpets.explain.overlay import overlay, spread
 from hierpets.inference.predictor import Photo, Prediction, Predictor, load
-from hierpets.model.bundle import read_network
+from hierpets.model.bundle import read_network, released_bundle
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.registry.loading import Registry, load_registry
 from hierpets.taxonomy import UNKNOWN_LEAF
@@ -44,14 +44,15 @@ class Explainer:
         self._predictor = predictor
 
     @classmethod
-    def load(cls, bundle: str | Path, *, registry: Registry | None = None) -> Explainer:
-        """Load a bundle folder; its answers are those of ``hierpets predict``.
+    def load(cls, bundle: str | Path | None = None, *, registry: Registry | None = None) -> Explainer:
+        """Load a bundle folder, the released one when none is given; its answers are those of ``hierpets predict``.
 
         :raises BundleError: no bundle there, or a damaged one.
         """
         registry = registry or load_registry()
-        predictor = load(bundle, registry=registry, recommend=False)
-        return cls(read_network(Path(bundle), predictor.manifest, registry), predictor)
+        folder = Path(bundle) if bundle is not None else released_bundle()
+        predictor = load(folder, registry=registry, recommend=False)
+        return cls(read_network(folder, predictor.manifest, registry), predictor)
 
     def cam(self, photo: np.ndarray, *targets: Target) -> np.ndarray:
         """float32 [T, H, W] over an RGB uint8 photo [H, W, 3], in [0, 1], NaN where the network does not look."""
@@ -83,7 +84,7 @@ class Explainer:
         return read_photo(source, shorter_side=max(SHOWN_SIDE, self.manifest.preprocess.shorter_side))
 
 
-def lazy_overlay(bundle: str | Path, *, registry: Registry | None = None) -> Callable[..., np.ndarray]:
+def lazy_overlay(bundle: str | Path | None, *, registry: Registry | None = None) -> Callable[..., np.ndarray]:
     """``(path, *, leaf) -> RGB uint8 [H, W, 3]``, loading the bundle's torch network when it is first asked."""
     explainer = cache(lambda: Explainer.load(bundle, registry=registry))
 

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test docs clean
+.PHONY: demo test clean
 
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -12,9 +12,9 @@ $(STAMP): pyproject.toml
 	touch $(STAMP)
 
 demo: $(STAMP)
-	$(BIN)/hierpets train --levels species,breed --data demo --out runs/demo
+	$(BIN)/hierpets train --levels species,breed --recipe heads --data demo --out runs/demo
 	$(BIN)/hierpets evaluate --model runs/demo/bundle --data demo --out runs/demo/evaluation
-	$(BIN)/hierpets predict --model runs/demo/bundle demo:cat/siamese/900 demo:dog/dalmatian/900
+	$(BIN)/hierpets predict --model runs/demo/bundle demo:cat/siamese/900 demo:dog/dalmatian/900 demo:rabbit/-/900
 
 test: $(STAMP)
 	$(BIN)/ruff check .

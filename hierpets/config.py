@@ -108,7 +108,7 @@ class AutoConfig(Settings):
         HeadSpec(kind="logistic", c=0.1),
     )
     finetune_minutes: float = Field(
-        default=15.0, ge=0, description="fine-tune only where the estimate is below; 0: never"
+        default=5.0, ge=0, description="fine-tune only where the estimate is below; 0: never"
     )
 
 

@@ -28,9 +28,9 @@ from hierpets.data.demo import canvas
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 SIDE = 800
-ONE = ("siamese/904",)
-GALLERY = ("tuxedo/904", "pug/907", "rabbit/909", "dalmatian/902", "calico/901", "meadow")
-FOLDERS = {"siamese": "cat", "tuxedo": "cat", "calico": "cat", "pug": "dog", "dalmatian": "dog"}
+ONE, OTHER = ("siamese/906",), ("beagle/901",)
+GALLERY = ("siamese/900", "golden/908", "pug/909", "beagle/901", "rabbit/904", "meadow")
+FOLDERS = {"siamese": "cat", "golden": "dog", "pug": "dog", "beagle": "dog"}
 
 
 def draw(name: str) -> bytes:
@@ -90,7 +90,7 @@ def take(browser: Browser, url: str) -> None:
     page = visit(browser, url, ONE, **phone)
     page.locator("#results").scroll_into_view_if_needed()
     keep(page, "page-phone.png", full_page=True)
-    page = visit(browser, url, ONE, color_scheme="dark", **desktop)
+    page = visit(browser, url, OTHER, color_scheme="dark", **desktop)
     if page.locator(".look").is_visible():
         page.locator(".look").click()
         page.locator('.look[aria-pressed="true"]').wait_for()

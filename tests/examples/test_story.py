@@ -28,7 +28,7 @@ def test_the_story_runs_from_audit_to_serve(story, tmp_path, capsys, monkeypatch
 
     commands = []
     tiny_registry(tmp_path)
-    (tmp_path / "settings.yaml").write_text("backbone: tiny\n")
+    (tmp_path / "settings.yaml").write_text("recipe: heads\nbackbone: tiny\n")
     monkeypatch.setenv("HIERPETS_REGISTRY", str(tmp_path / "registry.yaml"))
     monkeypatch.setattr(story, "hierpets", in_this_process)
     story.main(["--out", str(tmp_path / "story"), "--config", str(tmp_path / "settings.yaml")])

@@ -248,10 +248,13 @@ function showBars(item, record) {
   if (record.level === "unknown") for (const [name, share] of others) species.append(bar(title(name), share, "runner"));
   breeds.replaceChildren(...inside.map((leaf, n) => bar(title(leaf.breed), leaf.probability, n ? "runner" : "")));
   if (inside.length && rest >= 0.005) breeds.append(bar(`All other ${plural(spoken(record.species.label))}`, rest, "rest"));
-  item.querySelector(".breeds-title").hidden = !inside.length;
+  const breedsTitle = item.querySelector(".breeds-title");
+  breedsTitle.hidden = !inside.length || record.level === "unknown";
+  breedsTitle.textContent = isStrange(record) ? "If it were a breed that I know" : "Breed";
   if (record.level === "unknown") {
-    item.querySelector(".likely h4").textContent = "What came closest";
-    item.querySelector(".breeds-title").hidden = true;
+    // The shares are those of a pet: of what looks like none they say little, and must not look as if they did.
+    const stranger = record.source === "not_a_known_pet";
+    item.querySelector(".likely h4").textContent = stranger ? "If it were one that I know" : "What came closest";
     breeds.replaceChildren();
   }
 }

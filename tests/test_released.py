@@ -1,0 +1,85 @@
+"""The bundle that ships in the package."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hierpets.cli import main
+from hierpets.data.index import find_photos
+from hierpets.hierarchy.decision import Asked
+from hierpets.inference.predictor import load
+from hierpets.inference.restriction import allowed_leaves
+from hierpets.model.bundle import read_manifest, released_bundle
+
+
+@pytest.fixture(scope="module")
+def predictor():
+    return load(recommend=False)
+
+
+def test_it_is_small_and_says_where_it_comes_from():
+    files = [file for file in released_bundle().rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in files) <= 25_000_000
+    assert {file.suffix for file in files} <= {".json", ".safetensors", ".xml", ".bin", ""}
+    assert "CC BY-SA 4.0" in (released_bundle() / "LICENSE").read_text()
+
+
+def test_it_knows_the_37_breeds_and_how_it_was_calibrated():
+    manifest = read_manifest(released_bundle())
+    assert len(manifest.taxonomy.leaves) == 37
+    assert manifest.training["calibrated_on"] == "cross_validation"
+    assert all(len(scores) > 900 for scores in manifest.policy.scores.values())
+
+
+def test_every_command_takes_it_when_no_model_is_named(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["predict", "--format", "jsonl", "demo:cat/siamese/1"])
+    assert not caught.value.code
+    (record,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert record["scores"]["pet"] < 100
+
+
+def test_torch_and_openvino_agree(predictor):
+    photos = [f"demo:{leaf}/{i}" for i, leaf in enumerate(["cat/siamese", "dog/pug", "dog/beagle", "rabbit/-"])]
+    reference = load(engine="torch", recommend=False)
+    for ours, theirs in zip(predictor.predict(photos), reference.predict(photos), strict=True):
+        np.testing.assert_allclose(ours.joint, theirs.joint, atol=2e-3)
+        np.testing.assert_allclose(ours.scores, theirs.scores, atol=2e-2)
+
+
+@pytest.mark.data
+def test_it_names_breeds_of_real_photos(predictor, data_dir):
+    photos = find_photos(data_dir / "pets")[::73]
+    answers = list(predictor.predict(photos))
+    right = [a.decision.breed == Path(a.path).parent.name for a in answers]
+    assert np.mean(right) > 0.9  # it was trained on them
+    assert np.mean([a.decision.level == "breed" for a in answers]) > 0.75
+
+
+@pytest.mark.data
+def test_it_does_not_take_a_car_or_a_wolf_for_a_pet(predictor, data_dir):
+    photos = find_photos(data_dir / "not-pets")[::8] + find_photos(data_dir / "not-pets" / "wild_canids")[:5]
+    answers = list(predictor.predict(photos))
+    assert np.mean([a.decision.source == "not_a_known_pet" for a in answers]) > 0.95
+
+
+@pytest.mark.data
+def test_a_breed_that_is_not_listed_is_mostly_answered_by_its_species(predictor, data_dir):
+    answers = list(predictor.predict(find_photos(data_dir / "unseen-breeds" / "dog")[::8]))
+    assert np.mean([a.decision.level == "breed" for a in answers]) < 0.25
+    assert np.mean([a.decision.species == "dog" for a in answers]) > 0.98
+
+
+@pytest.mark.data
+def test_what_is_asked_changes_the_answer(predictor, data_dir):
+    photo = str(data_dir / "pets" / "cat" / "birman" / "Birman_10.jpg")
+    (plain,) = predictor.predict([photo])
+    (capped,) = predictor.predict([photo], asked=Asked(max_level="species"))
+    (strict,) = predictor.predict([photo], asked=Asked(alpha=0.001))
+    (dogs,) = predictor.predict([photo], only=allowed_leaves(["dog"], predictor.manifest.taxonomy))
+    assert (plain.decision.level, plain.decision.breed) == ("breed", "birman")
+    assert capped.decision.level == "species"
+    assert strict.decision.thresholds.probability > plain.decision.thresholds.probability
+    assert (dogs.decision.source, dogs.decision.species) == ("restricted", "dog")

@@ -17,6 +17,7 @@ __all__ = ["main"]
 COMMANDS = {
     "audit": ("audit", "Look for what is wrong with labelled photos."),
     "care": ("care", "Check and show coats, ingredients and shampoos."),
+    "checklist": ("checklist", "Ask what should be asked before a model is trusted."),
     "compare": ("compare", "Tell whether one model is better than another on the same photos."),
     "evaluate": ("evaluate", "Measure a bundle at every level on labelled photos."),
     "explain": ("explain", "Show where the network looked for species and breed."),

@@ -33,7 +33,9 @@ BROKEN = 1
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--engine", type=click.Choice(["auto", "openvino", "torch"]), default="auto", show_default=True)
 @registry_option
-def command(photo: str, model: Path | None, out: Path, lovely: bool, device: Any, engine: Any, registry: Path | None) -> int:
+def command(
+    photo: str, model: Path | None, out: Path, lovely: bool, device: Any, engine: Any, registry: Path | None
+) -> int:
     """Show the tensor at every station of a photo's way.
 
     One line a station, and a picture of what the network sees. The exit code is 1 when a value is NaN or infinite.

@@ -1,0 +1,110 @@
+"""The two items that take computing: features of a random backbone, and the engines against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hierpets.config import HeadSpec, TrainConfig, read_config
+from hierpets.data.index import PhotoIndex
+from hierpets.inference.predictor import load
+from hierpets.model.bundle import Manifest, read_manifest
+from hierpets.registry.loading import Registry
+from hierpets.training.candidates import cross_validate
+from hierpets.training.features import FeatureExtractor
+from hierpets.training.frozen import Sample, assign_folds
+from hierpets.training.recipe import prepare_index
+from hierpets.training.score import Score
+
+__all__ = ["compare_engines", "compare_random", "measure_run"]
+
+Progress = Callable[[str, int, int], None]
+PHOTOS = 32
+
+
+def measure_run(
+    folder: Path, registry: Registry, *, progress: Progress = lambda task, done, total: None
+) -> dict[str, Any]:
+    """What ``RUN/measured.json`` holds: ``random_backbone`` and ``engines``."""
+    config = read_config(folder / "config.yaml", {})
+    manifest = read_manifest(folder / "bundle")
+    index = prepare_index(config)
+    return {
+        "random_backbone": compare_random(config, manifest, index, registry, progress=progress),
+        "engines": compare_engines(folder / "bundle", index, registry),
+    }
+
+
+def compare_random(
+    config: TrainConfig,
+    manifest: Manifest,
+    index: PhotoIndex,
+    registry: Registry,
+    *,
+    progress: Progress = lambda task, done, total: None,
+) -> dict[str, Any]:
+    """Balanced accuracy out of fold, on the training photos, of heads on pretrained features and on random ones.
+
+    The same backbone plugin, the same photos, the same folds and heads: only the weights differ. Where pretrained
+    features are no better, the photos are of another world than those that the weights come from.
+    """
+    plugin = registry.get("backbone", manifest.backbone.name)
+    if "pretrained" not in plugin.option_names:
+        return {"skipped": f"backbone {plugin.name!r} has no option `pretrained` to leave out"}
+    photos = index.subset("train")
+    scores: dict[str, Score] = {}
+    for name, pretrained in (("pretrained", True), ("random", False)):
+        features = _features(plugin.call, manifest, photos, pretrained, config.seed, name, progress)
+        score = _score(features, photos, config, registry)
+        if score is None:
+            return {"skipped": "too few photos of a class to cross-validate"}
+        scores[name] = score
+    level = "species" if scores["random"].breed is None else "breed"
+    return {"level": level, "photos": len(photos)} | {name: score.accuracy for name, score in scores.items()}
+
+
+def _features(
+    call: Callable[..., Any],
+    manifest: Manifest,
+    photos: PhotoIndex,
+    pretrained: bool,
+    seed: int,
+    name: str,
+    progress: Progress,
+) -> np.ndarray:
+    import torch
+
+    torch.manual_seed(seed)  # random weights are the same each time, so that their features are found in the cache
+    backbone = call(**manifest.backbone.options | {"pretrained": pretrained})
+    return FeatureExtractor(backbone).features(photos.paths, progress=lambda d, n: progress(f"{name} features", d, n))
+
+
+def _score(features: np.ndarray, photos: PhotoIndex, config: TrainConfig, registry: Registry) -> Score | None:
+    labels = photos.labels()
+    weights = registry.get("sampler", config.sampler).call(labels, **config.sampler_options)
+    folds = assign_folds(labels, folds=config.folds, seed=config.seed)
+    # Random features have scales that differ by orders of magnitude; standardised, both sets meet the same heads.
+    spread = features.std(axis=0)
+    scaled = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    sample = Sample(scaled, scaled, labels, weights, photos.taxonomy)
+    return cross_validate(sample, HeadSpec(), folds, config.combiner)
+
+
+def compare_engines(bundle: Path, index: PhotoIndex, registry: Registry) -> dict[str, Any]:
+    """The largest difference of a leaf's probability between torch and OpenVINO, and between alone and in a batch."""
+    paths = index.paths[:: max(1, len(index) // PHOTOS)][:PHOTOS]
+    joints = [
+        _joint(bundle, paths, registry, engine=engine, batch_size=batch)
+        for engine, batch in (("torch", 8), ("openvino", 8), ("openvino", 1))
+    ]
+    gaps = [float(np.abs(joint - joints[0]).max()) for joint in joints[1:]]
+    return {"photos": len(paths), "largest": max(gaps)}
+
+
+def _joint(bundle: Path, paths: list[str], registry: Registry, *, engine: Any, batch_size: int) -> np.ndarray:
+    predictor = load(bundle, engine=engine, device="cpu", registry=registry, recommend=False)
+    answers = predictor.predict(paths, batch_size=batch_size)
+    return np.stack([answer.joint for answer in answers if answer.joint is not None])

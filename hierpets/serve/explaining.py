@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from hierpets.model.bundle import read_manifest
 from hierpets.registry.loading import Registry
 from hierpets.serve.pictures import png
 from hierpets.serve.service import Explainer
+
+if TYPE_CHECKING:
+    from hierpets.explain.explainer import Explainer as Network
 
 __all__ = ["lazy_explainer"]
 
@@ -24,14 +28,16 @@ def lazy_explainer(bundle: Path, registry: Registry) -> Explainer | None:
         return None
 
     @cache
-    def load():  # type: ignore[no-untyped-def]
+    def load() -> Network:
         from hierpets.explain.explainer import Explainer as Network
 
         return Network.load(bundle, registry=registry)
 
     def explain(photo: np.ndarray) -> bytes:
         found = load().explain(photo)
-        at_breed = found.breed is not None and found.prediction.decision.level == "breed"
-        return png(found.breed if at_breed else found.species)
+        answer = found.prediction.decision
+        if found.breed is not None and answer is not None and answer.level == "breed":
+            return png(found.breed)
+        return png(found.species)
 
     return explain

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from build_bundle import RELEASED, SETTINGS
 from sklearn.metrics import roc_auc_score
 
 from hierpets.config import TrainConfig, read_config
@@ -23,13 +22,16 @@ from hierpets.files import write_text
 from hierpets.hierarchy.calibration import fit_temperatures
 from hierpets.hierarchy.probabilities import COMBINERS, joint_probabilities, species_probabilities
 from hierpets.inference.predictor import Prediction, load
+from hierpets.model.bundle import released_bundle
 from hierpets.registry.loading import load_registry
 from hierpets.training.evidence import calibrate, cross_answer, measure
 from hierpets.training.frozen import assign_folds
 from hierpets.training.recipe import Trained, Work, prepare_index
 from hierpets.training.run import Run
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "model_card.md"
+ROOT = Path(__file__).resolve().parents[1]
+SETTINGS = ROOT / "tools" / "released.yaml"
+PAGE = ROOT / "docs" / "model_card.md"
 WILD = ("wild_canids", "wild_felids")
 
 
@@ -39,9 +41,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     data = parser.parse_args().data
     with tempfile.TemporaryDirectory() as scratch:
-        config = read_config(None, SETTINGS | {"data": str(data / "pets"), "out": Path(scratch) / "run"})
+        config = read_config(SETTINGS, {"data": str(data / "pets"), "out": Path(scratch) / "run"})
         trained = train_again(config)
-    predictor = load(RELEASED, recommend=False)
+    predictor = load(recommend=False)
     strangers = list(predictor.predict(find_photos(data / "not-pets")))
     unseen = list(predictor.predict(find_photos(data / "unseen-breeds")))
     write_text(PAGE, page(config, trained, strangers, unseen))
@@ -186,7 +188,7 @@ def combiners_table(trained: Trained) -> str:
 
 def bundle_megabytes() -> float:
     """The size of the released folder."""
-    return sum(file.stat().st_size for file in RELEASED.rglob("*") if file.is_file()) / 1e6
+    return sum(file.stat().st_size for file in released_bundle().rglob("*") if file.is_file()) / 1e6
 
 
 HEADER = """# Model card of the released bundle

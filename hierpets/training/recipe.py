@@ -278,9 +278,9 @@ class Work:
             | _sizes(self.index),
         )
         if current_processes().main:
-            for name, part in metrics.items():
-                breed = part["breed"] and part["breed"]["accuracy"]
-                self.run.tell("metrics", on=name, species=part["species"]["accuracy"], breed=breed)
+            for name, measured in metrics.items():
+                breed = measured["breed"] and measured["breed"]["accuracy"]
+                self.run.tell("metrics", on=name, species=measured["species"]["accuracy"], breed=breed)
             self.run.write_metrics(metrics)
             write_bundle(self.run.bundle, trained.network, manifest)
             self.run.tell("bundle", path=str(self.run.bundle), how=trained.how)

@@ -2,8 +2,8 @@
 
     python tools/build_bundle.py --data ../shared/data/pets
 
-Trains as ``tools/released.yaml`` says, copies the bundle to ``hierpets/released`` and its evidence to ``docs/released_metrics.json``,
-from which ``tools/model_card.py`` writes the model card.
+Trains as ``tools/released.yaml`` says, copies the bundle to ``hierpets/released`` and its evidence to
+``docs/released_metrics.json``. ``tools/model_card.py`` then writes the model card.
 """
 
 from __future__ import annotations

@@ -211,8 +211,8 @@ FOOTER = """## How far to trust these numbers
 The recipe (two backbones, their input size, shrinkage 0.4, which signals make up the two scores) was chosen with the
 same photos in view: docs/experiments.md lists what was tried. So these numbers are slightly better than photos from
 elsewhere will give. Most "cats" that are called strangers are tigers: the photos of unlisted cats are ImageNet's
-classes tabby and tiger cat, and the latter holds many. The pets' scores are out of fold while strangers are scored by the final bundle. The wild photos
-are few.
+classes tabby and tiger cat, and the latter holds many. The pets' scores are out of fold while strangers are scored by
+the final bundle. The wild photos are few.
 """
 
 

@@ -193,7 +193,9 @@ def _elsewhere(run: RunEvidence) -> Item:
         there, here = metrics[level]["balanced_accuracy"], own[level]["balanced_accuracy"]
         told.append(f"{name}: balanced {level} accuracy {there:.1%} on {metrics['n']:,} photos, {how} {here:.1%}")
         status = _worse(status, here - there, DROP, larger_is_worse=True)
-    return Item(question, status, "; ".join(told), "" if status == "pass" else _audit(run, "OTHER_PHOTOS"))
+    return Item(
+        question, status, "; ".join(told), "" if status == "pass" else "hierpets audit OTHER_PHOTOS --out ELSEWHERE"
+    )
 
 
 ITEMS: tuple[Callable[[RunEvidence], Item], ...] = (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -31,6 +31,8 @@ class Target:
 def gradcam(network: HierarchicalNetwork, image: np.ndarray, *targets: Target) -> np.ndarray:
     """float32 [T, h, w] in [0, 1] for T targets: the network's last spatial map, weighed by what speaks for each.
 
+    A backbone of several networks side by side has a last map each; they are added on the finest grid.
+
     ``image`` float32 [3, size, size] is the network's input. The score of a species is its logit against the mean of
     the other species, that of a leaf its logit against the mean of the other breeds of its species: what they have in
     common explains nothing, and a probability near one has no gradient left. A map without a place that speaks for
@@ -39,48 +41,64 @@ def gradcam(network: HierarchicalNetwork, image: np.ndarray, *targets: Target) -
     :raises PluginError: the backbone ends without a spatial map, as transformers over tokens do.
     """
     batch = torch.from_numpy(np.ascontiguousarray(image))[None].to(next(network.parameters()).device)
-    with torch.enable_grad(), _last_map(network.backbone) as found:
+    with torch.enable_grad(), _listen(network.backbone) as heard:
         output = network(batch.requires_grad_())
-        activation = found.tensor()
-        maps = [_weighed(activation, _score(output, target, network.taxonomy)) for target in targets]
-    return np.stack(maps)
+        maps = _last_maps(heard)
+        cams = [_weighed(maps, _score(output, target, network.taxonomy)) for target in targets]
+    return np.stack(cams)
 
 
 @dataclass
-class _Found:
-    """The last map that the backbone gave, and whether it was taken apart into tokens afterwards."""
+class _Heard:
+    """Spatial maps in the order in which the backbone gave them, those that a vector followed, and loose ends."""
 
     last: torch.Tensor | None = None
     tokens: bool = False
+    pooled: list[torch.Tensor] = field(default_factory=list)
 
-    def tensor(self) -> torch.Tensor:
-        if self.last is None or self.tokens:
-            raise PluginError(
-                "Grad-CAM needs a backbone that ends in a spatial map [B, C, h, w] or [B, h, w, C]; this one "
-                + ("goes on with tokens [B, N, C]" if self.tokens else "gives none")
-            )
-        return self.last
-
-
-@contextmanager
-def _last_map(backbone: torch.nn.Module) -> Iterator[_Found]:
-    """Listen to the output of every module inside; the last spatial one counts."""
-    found = _Found()
-
-    def hear(_module: torch.nn.Module, _inputs: Any, output: Any) -> None:
+    def hear(self, output: Any) -> None:
         if not isinstance(output, torch.Tensor):
             return
         if output.ndim == 4 and _is_spatial(output):
-            found.last, found.tokens = output, False
+            self.last, self.tokens = output, False
         elif output.ndim == 3 and output.shape[1] > 1:
-            found.tokens = True
+            self.tokens = True
+        elif output.ndim == 2 and self.last is not None and not any(self.last is known for known in self.pooled):
+            self.pooled.append(self.last)
 
-    handles = [module.register_forward_hook(hear) for module in backbone.modules()]
+
+@contextmanager
+def _listen(backbone: torch.nn.Module) -> Iterator[_Heard]:
+    """Listen to the output of every module inside."""
+    heard = _Heard()
+    handles = [module.register_forward_hook(lambda _m, _i, output: heard.hear(output)) for module in backbone.modules()]
     try:
-        yield found
+        yield heard
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _last_maps(heard: _Heard) -> list[torch.Tensor]:
+    """The pooled maps that no later pooled map was computed from: one for each network side by side.
+
+    A block that weighs its channels pools as well, but goes on from what it pooled.
+    """
+    if heard.last is None or heard.tokens:
+        raise PluginError(
+            "Grad-CAM needs a backbone that ends in a spatial map [B, C, h, w] or [B, h, w, C]; this one "
+            + ("goes on with tokens [B, N, C]" if heard.tokens else "gives none")
+        )
+    final: list[torch.Tensor] = []
+    for map_ in reversed(heard.pooled or [heard.last]):
+        if not any(_depends(later, map_) for later in final):
+            final.append(map_)
+    return final
+
+
+def _depends(later: torch.Tensor, earlier: torch.Tensor) -> bool:
+    (gradient,) = torch.autograd.grad(later.sum(), earlier, retain_graph=True, allow_unused=True)
+    return gradient is not None
 
 
 def _is_spatial(tensor: torch.Tensor) -> bool:
@@ -107,13 +125,27 @@ def _against_the_others(logits: torch.Tensor, index: int) -> torch.Tensor:
     return logits[index] - others.mean() if len(others) else logits[index]
 
 
-def _weighed(activation: torch.Tensor, score: torch.Tensor) -> np.ndarray:
-    """float32 [h, w] in [0, 1]: channels summed by their mean gradient, what speaks against cut off."""
-    (gradient,) = torch.autograd.grad(score, activation, retain_graph=True)
-    if _channels_last(activation):
-        activation, gradient = activation.permute(0, 3, 1, 2), gradient.permute(0, 3, 1, 2)
-    weights = gradient.mean(dim=(2, 3), keepdim=True)
-    cam = torch.relu((weights * activation).sum(dim=1))[0].detach()
+def _weighed(maps: list[torch.Tensor], score: torch.Tensor) -> np.ndarray:
+    """float32 [h, w] in [0, 1]: channels summed by their gradient, what speaks against cut off."""
+    gradients = torch.autograd.grad(score, maps, retain_graph=True, allow_unused=True)
+    parts = [_contribution(a, g) for a, g in zip(maps, gradients, strict=True) if g is not None]
+    finest = max((part.shape[-2:] for part in parts), default=maps[0].shape[-2:])
+    total = sum((_resized(part, finest) for part in parts), torch.zeros(1, 1, *finest, device=maps[0].device))
+    cam = torch.relu(total)[0, 0]
     peak = float(cam.max())
     scaled: np.ndarray = (cam / peak if peak > 0 else cam).cpu().numpy().astype(np.float32)
     return scaled
+
+
+def _contribution(activation: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+    """[1, 1, h, w]: what each place adds to the score, times the number of places, so that grids compare."""
+    if _channels_last(activation):
+        activation, gradient = activation.permute(0, 3, 1, 2), gradient.permute(0, 3, 1, 2)
+    weights = gradient.sum(dim=(2, 3), keepdim=True)
+    return (weights * activation).sum(dim=1, keepdim=True).detach()
+
+
+def _resized(part: torch.Tensor, size: torch.Size) -> torch.Tensor:
+    if part.shape[-2:] == size:
+        return part
+    return torch.nn.functional.interpolate(part, size=size, mode="bilinear", align_corners=False)

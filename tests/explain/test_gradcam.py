@@ -85,6 +85,45 @@ def test_a_network_that_takes_in_place_steps_can_be_explained(image):
     assert gradcam(network_of(backbone), image, Target("species", 0)).shape == (1, 8, 8)
 
 
+class SideBySide(torch.nn.Module):
+    def __init__(self, *parts):
+        super().__init__()
+        self.parts = torch.nn.ModuleList(parts)
+
+    def forward(self, images):
+        return torch.cat([part(images) for part in self.parts], dim=1)
+
+
+def test_networks_side_by_side_add_up(image):
+    left, right = Pooled(), Pooled()
+    torch.manual_seed(3)
+    torch.nn.init.normal_(right.conv.weight)
+    network = network_of(SideBySide(left, right), 12)
+    (both,) = gradcam(network, image, Target("species", 1))
+    weight = network.species_head.weight.detach().numpy()
+    weight = weight[1] - weight[[0, 2]].mean(axis=0)
+    with torch.no_grad():
+        maps = [torch.relu(part.conv(torch.from_numpy(image)[None]))[0].numpy() for part in (left, right)]
+    expected = np.maximum(sum(np.einsum("c,chw->hw", w, m) for w, m in zip(np.split(weight, 2), maps, strict=True)), 0)
+    np.testing.assert_allclose(both, expected / expected.max(), atol=1e-5)
+
+
+def test_a_block_that_weighs_its_channels_is_not_taken_for_the_end(image):
+    class Squeeze(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.pool, self.gate = torch.nn.AdaptiveAvgPool2d(1), torch.nn.Linear(6, 6)
+
+        def forward(self, found):
+            return found * torch.sigmoid(self.gate(self.pool(found).flatten(1)))[..., None, None]
+
+    torch.manual_seed(0)
+    early, late = torch.nn.Conv2d(3, 6, 2, stride=2), torch.nn.Conv2d(6, 6, 4, stride=4)
+    end = (torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    backbone = torch.nn.Sequential(early, Squeeze(), late, torch.nn.ReLU(), *end)
+    assert gradcam(network_of(backbone), image, Target("species", 0)).shape == (1, 4, 4)
+
+
 @pytest.mark.parametrize("model", ["test_resnet", "test_efficientnet", "test_convnext"])
 def test_networks_of_timm_end_in_a_map(model, image):
     import timm

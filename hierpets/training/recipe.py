@@ -24,7 +24,7 @@ from hierpets.registry.loading import Registry, load_registry
 from hierpets.training.candidates import Candidate, best_candidate, cross_validate, head_specs
 from hierpets.training.evidence import Evidence, answer, calibrate, cross_answer, measure
 from hierpets.training.features import FeatureExtractor
-from hierpets.training.finetune import finetune
+from hierpets.training.finetuning.finetune import finetune
 from hierpets.training.frozen import Sample, assign_folds, fit_frozen, held_out_breeds, out_of_fold
 from hierpets.training.prior import prior_shift
 from hierpets.training.processes import current_processes, join_processes

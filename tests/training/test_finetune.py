@@ -11,8 +11,8 @@ from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.probabilities import COMBINERS
 from hierpets.model.rounding import round_weights
 from hierpets.taxonomy import Taxonomy
-from hierpets.training.finetune import FinetuneResult
-from hierpets.training.softening import soften_heads
+from hierpets.training.finetuning.finetune import FinetuneResult
+from hierpets.training.finetuning.softening import soften_heads
 
 
 def same(a: FinetuneResult, b: FinetuneResult) -> bool:

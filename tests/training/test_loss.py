@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hierpets.hierarchy.probabilities import COMBINERS, log_joint_probabilities, species_probabilities
-from hierpets.training.loss import HierarchicalLoss, Targets, distillation_loss, log_levels
+from hierpets.training.finetuning.loss import HierarchicalLoss, Targets, distillation_loss, log_levels
 
 S, L = len(TAXONOMY.species), len(TAXONOMY.leaves)
 

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from tuning import tiny_network
 
 from hierpets.config import FinetuneConfig
-from hierpets.training.interpolation import choose_share, interpolate
-from hierpets.training.moving_average import decay_after, moving_average
-from hierpets.training.optimiser import build_optimiser, freeze, freeze_statistics, set_rates
-from hierpets.training.schedule import rate_factor
+from hierpets.training.finetuning.interpolation import choose_share, interpolate
+from hierpets.training.finetuning.moving_average import decay_after, moving_average
+from hierpets.training.finetuning.optimiser import build_optimiser, freeze, freeze_statistics, set_rates
+from hierpets.training.finetuning.schedule import rate_factor
 from hierpets.training.score import Score
 
 

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hierpets.errors import ConfigError
-from hierpets.training.mixup import draw_shares, partners
-from hierpets.training.sampling import BatchPlan, epoch_order
+from hierpets.training.finetuning.mixup import draw_shares, partners
+from hierpets.training.finetuning.sampling import BatchPlan, epoch_order
 
 
 def test_equal_weights_show_every_photo_once():

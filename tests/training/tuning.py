@@ -21,7 +21,7 @@ from hierpets.data.records import PhotoIndex, PhotoRecord
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.plugin import Preprocess
-from hierpets.training.finetune import FinetuneResult, finetune
+from hierpets.training.finetuning.finetune import FinetuneResult, finetune
 from hierpets.training.processes import join_processes
 from hierpets.training.run import Run
 

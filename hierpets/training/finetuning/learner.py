@@ -14,14 +14,14 @@ from hierpets.config import TrainConfig
 from hierpets.data.index import PhotoIndex
 from hierpets.errors import ConfigError
 from hierpets.model.network import HierarchicalNetwork
-from hierpets.training.loss import Targets
-from hierpets.training.moving_average import moving_average
-from hierpets.training.objective import Objective
-from hierpets.training.optimiser import build_optimiser, freeze, freeze_statistics, set_rates
-from hierpets.training.precision import autocast
+from hierpets.training.finetuning.loss import Targets
+from hierpets.training.finetuning.moving_average import moving_average
+from hierpets.training.finetuning.objective import Objective
+from hierpets.training.finetuning.optimiser import build_optimiser, freeze, freeze_statistics, set_rates
+from hierpets.training.finetuning.precision import autocast
+from hierpets.training.finetuning.sampling import BatchPlan
+from hierpets.training.finetuning.schedule import rate_factor
 from hierpets.training.processes import Processes
-from hierpets.training.sampling import BatchPlan
-from hierpets.training.schedule import rate_factor
 
 __all__ = ["Learner", "Weights", "copy_weights"]
 

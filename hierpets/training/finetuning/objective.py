@@ -10,9 +10,9 @@ from torch import nn
 from hierpets.config import FinetuneConfig
 from hierpets.hierarchy.probabilities import Combiner
 from hierpets.taxonomy import Taxonomy
-from hierpets.training.loss import HierarchicalLoss, LogLevels, Targets, distillation_loss, log_levels
-from hierpets.training.mixup import draw_shares, partners
-from hierpets.training.sampling import BatchPlan
+from hierpets.training.finetuning.loss import HierarchicalLoss, LogLevels, Targets, distillation_loss, log_levels
+from hierpets.training.finetuning.mixup import draw_shares, partners
+from hierpets.training.finetuning.sampling import BatchPlan
 
 __all__ = ["Objective"]
 

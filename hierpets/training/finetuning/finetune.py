@@ -17,15 +17,21 @@ from hierpets.hierarchy.calibration import Temperatures
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.rounding import round_weights
 from hierpets.plugin import Preprocess
-from hierpets.training.batches import TrainingBatches
-from hierpets.training.checkpoint import Checkpoint, check_same, describe_settings, read_checkpoint, write_checkpoint
-from hierpets.training.interpolation import choose_share, interpolate
-from hierpets.training.learner import Learner, Weights, copy_weights
+from hierpets.training.finetuning.batches import TrainingBatches
+from hierpets.training.finetuning.checkpoint import (
+    Checkpoint,
+    check_same,
+    describe_settings,
+    read_checkpoint,
+    write_checkpoint,
+)
+from hierpets.training.finetuning.interpolation import choose_share, interpolate
+from hierpets.training.finetuning.learner import Learner, Weights, copy_weights
+from hierpets.training.finetuning.softening import soften_heads
 from hierpets.training.pictures import BATCH_FILE, CURVES_FILE, draw_batch, draw_curves
 from hierpets.training.processes import current_processes
 from hierpets.training.run import Run
 from hierpets.training.score import Score, Validation
-from hierpets.training.softening import soften_heads
 
 __all__ = ["FinetuneResult", "finetune"]
 

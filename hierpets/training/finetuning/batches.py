@@ -10,7 +10,7 @@ import numpy as np
 from hierpets.data.dataset import iter_inputs
 from hierpets.data.transforms import Augment
 from hierpets.plugin import Preprocess
-from hierpets.training.sampling import BatchPlan
+from hierpets.training.finetuning.sampling import BatchPlan
 
 __all__ = ["TrainingBatches"]
 

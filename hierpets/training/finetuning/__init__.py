@@ -1,0 +1,1 @@
+"""Training the whole network, gently, from its closed-form heads."""

@@ -24,6 +24,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -192,28 +193,37 @@ def _form(photos: list[bytes]) -> bytes:
     return _post(body, "multipart/form-data; boundary=limit")
 
 
-async def load(port: int, *, clients: int, seconds: float) -> tuple[Seen, list[float]]:
-    """What the clients saw, and the server's resident memory in MB, once a second."""
-    photos, seen, memory = Photos.draw(), Seen(), []
+class Sample(NamedTuple):
+    """The server's own account, at one moment: resident memory in MB and processor time in seconds."""
+
+    memory: float
+    processor: float
+
+
+async def load(port: int, *, clients: int, seconds: float) -> tuple[Seen, list[Sample]]:
+    """What the clients saw, and what the server held and used, once a second."""
+    photos, seen, samples = Photos.draw(), Seen(), []
     until = time.monotonic() + seconds
     running = asyncio.gather(*(Client(port, photos, seen, seed).run(until) for seed in range(clients)))
     while not running.done():
-        memory.append(await asyncio.to_thread(resident_mb, port))
+        samples.append(await asyncio.to_thread(sample, port))
         await asyncio.wait([running], timeout=1)
     await running
-    return seen, memory
+    samples.append(await asyncio.to_thread(sample, port))
+    return seen, samples
 
 
-def resident_mb(port: int) -> float:
+def sample(port: int) -> Sample:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
-        found = re.search(rb"^process_resident_memory_bytes (\S+)", answer.read(), re.MULTILINE)
-    return float(found[1]) / MB if found else float("nan")
+        metrics = dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if line[0] != "#")
+    return Sample(float(metrics["process_resident_memory_bytes"]) / MB, float(metrics["process_cpu_seconds_total"]))
 
 
-def report(seen: Seen, memory: list[float], *, clients: int, seconds: float) -> str:
+def report(seen: Seen, samples: list[Sample], *, clients: int, seconds: float) -> str:
     """The measurements as Markdown."""
     took = sorted(seen.seconds)
     p50, p95 = (took[min(len(took) - 1, int(q * len(took)))] * 1000 for q in (0.5, 0.95))
+    memory, used = [s.memory for s in samples], samples[-1].processor - samples[0].processor
     third = max(1, len(memory) // 3)
     lines = [
         f"{clients} clients on loopback for {seconds:.0f} s, on {_machine()}, which ran the clients as well.",
@@ -223,6 +233,7 @@ def report(seen: Seen, memory: list[float], *, clients: int, seconds: float) -> 
         f"| requests | {sum(seen.answers.values()):,} |",
         f"| photos answered | {seen.photos:,} ({seen.photos / seconds:.0f} a second) |",
         f"| latency of a request for photos | p50 {p50:.0f} ms, p95 {p95:.0f} ms, longest {took[-1] * 1000:.0f} ms |",
+        f"| processor time of the server | {1000 * used / seen.photos:.0f} ms a photo, on {used / seconds:.1f} cores |",
         f"| answers lost, wrong or 5xx | {len(seen.faults)} |",
         f"| memory, median of the first, second and last third | "
         f"{', '.join(f'{statistics.median(part):.0f} MB' for part in _thirds(memory, third))} |",
@@ -269,11 +280,11 @@ def main() -> int:
         told = re.search(r"127\.0\.0\.1:(\d+)", server.stdout.readline())
         if told is None:
             return 1
-        seen, memory = asyncio.run(load(int(told[1]), clients=given.clients, seconds=given.seconds))
+        seen, samples = asyncio.run(load(int(told[1]), clients=given.clients, seconds=given.seconds))
     finally:
         server.terminate()
         server.wait(60)
-    text = report(seen, memory, clients=given.clients, seconds=given.seconds)
+    text = report(seen, samples, clients=given.clients, seconds=given.seconds)
     print(text)
     for fault, n in Counter(seen.faults).most_common(20):
         print(f"{n} x {fault}", file=sys.stderr)

@@ -70,14 +70,19 @@ class FinetuneConfig(Settings):
 
 
 class HeadSpec(Settings):
-    """How the breed heads are fitted: LDA with a share of shrinkage, or logistic regression with its C."""
+    """How the breed heads are fitted: LDA with a share of shrinkage, logistic regression with its C, or their mean."""
 
-    kind: Literal["lda", "logistic"] = "lda"
+    kind: Literal["lda", "logistic", "blend"] = "lda"
     shrinkage: float = Field(default=0.4, ge=0, le=1)
     c: float = Field(default=0.01, gt=0)
 
     def __str__(self) -> str:
-        return f"LDA, shrinkage {self.shrinkage:g}" if self.kind == "lda" else f"logistic, C {self.c:g}"
+        names = {
+            "lda": f"LDA, shrinkage {self.shrinkage:g}",
+            "logistic": f"logistic, C {self.c:g}",
+            "blend": f"mean of LDA, shrinkage {self.shrinkage:g}, and logistic, C {self.c:g}",
+        }
+        return names[self.kind]
 
 
 class BackboneChoice(Settings):
@@ -106,6 +111,7 @@ class AutoConfig(Settings):
         HeadSpec(shrinkage=0.6),
         HeadSpec(kind="logistic", c=0.01),
         HeadSpec(kind="logistic", c=0.1),
+        HeadSpec(kind="blend"),
     )
     finetune_minutes: float = Field(
         default=5.0, ge=0, description="fine-tune only where the estimate is below; 0: never"

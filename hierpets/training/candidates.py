@@ -37,7 +37,7 @@ class Candidate:
 
 
 def head_specs(auto: AutoConfig, photos: int) -> Iterator[HeadSpec]:
-    """The heads to compare; logistic regression only where it ends in seconds."""
+    """The heads to compare; those with a logistic regression only where it ends in seconds."""
     for spec in auto.heads:
         if spec.kind == "lda" or photos <= LOGISTIC_PHOTOS:
             yield spec

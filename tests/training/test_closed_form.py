@@ -5,7 +5,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from hierpets.config import HeadSpec
 from hierpets.hierarchy.probabilities import log_softmax
 from hierpets.taxonomy import Taxonomy
-from hierpets.training.closed_form import fit_heads, fit_lda, fit_logistic
+from hierpets.training.closed_form import fit_head, fit_heads, fit_lda, fit_logistic
 
 TAXONOMY = Taxonomy(tree={"cat": ("a", "b"), "dog": ("c", "d", "e")})
 
@@ -83,6 +83,23 @@ def test_a_photo_without_breed_moves_the_species_head_alone(spec):
     )
     np.testing.assert_allclose(whole.leaf.weight, labelled.leaf.weight, rtol=1e-4, atol=1e-6)
     assert not np.allclose(whole.species.weight, labelled.species.weight, rtol=1e-3)
+
+
+def test_a_blend_is_the_mean_of_both_heads_at_one_scale():
+    features, labels = blobs([40] * 4)
+    weights = np.ones(160)
+    parts = (
+        fit_lda(features, labels, weights, classes=4, shrinkage=0.3),
+        fit_logistic(features, labels, weights, classes=4),
+    )
+    blend = fit_head(features, labels, weights, classes=4, spec=HeadSpec(kind="blend", shrinkage=0.3))
+
+    def unit(logits: np.ndarray) -> np.ndarray:
+        centred = logits - logits.mean(axis=1, keepdims=True)
+        return centred / centred.std()
+
+    got = blend(features) - blend(features).mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(got, sum(unit(part(features)) for part in parts), atol=1e-4)
 
 
 def test_a_single_species_has_nothing_to_tell_apart():

@@ -58,7 +58,7 @@ def test_list_as_json(run, broken):
         "error": None,
     }
     assert rows["shuffle", "builtin"]["status"] == "overridden"
-    assert rows["efficientnet_lite0", "builtin"]["accepts"] == ["pretrained"]
+    assert rows["efficientnet_lite0", "builtin"]["accepts"] == ["pretrained", "size", "crop"]
 
 
 def test_list_as_a_table(run, broken):

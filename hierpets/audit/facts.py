@@ -27,6 +27,7 @@ SUFFIXES = {
     "HEIC": {".heic", ".heif"},
     "AVIF": {".avif"},
 }
+JPEG_SCAN, JPEG_END = b"\xff\xda", b"\xff\xd9"
 STRIDE = 4  # every sixteenth pixel tells light and colour well enough
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
@@ -37,7 +38,8 @@ class Facts:
 
     ``width`` and ``height`` are pixels as stored. ``dark`` and ``light`` are the 5th and 95th percentile of brightness,
     ``colour`` the 99th percentile of the difference between the channels, all as a share of the full range. ``phash``
-    and ``mirrored_phash`` are 64-bit perceptual hashes, in hexadecimal, of the photo and of its mirror image.
+    and ``mirrored_phash`` are 64-bit perceptual hashes, in hexadecimal, of the photo and of its mirror image. A JPEG is
+    not ``complete`` when no end marker follows its last scan, even if a picture can be made of what is there.
     """
 
     path: str
@@ -52,6 +54,7 @@ class Facts:
     phash: str | None = None
     mirrored_phash: str | None = None
     error: str | None = None
+    complete: bool = True
 
     @property
     def misnamed(self) -> bool:
@@ -89,7 +92,8 @@ def look(path: str) -> Facts:
         width, height = picture_size(data, kind)
     except ImageError as error:
         return _with(known, error=str(error) if data else "the file is empty")
-    return _of_pixels(_with(known, format=kind, width=width, height=height), data)
+    complete = kind != "JPEG" or data.rfind(JPEG_END) > data.rfind(JPEG_SCAN)
+    return _of_pixels(_with(known, format=kind, width=width, height=height, complete=complete), data)
 
 
 def _of_pixels(known: Facts, source: str | bytes) -> Facts:

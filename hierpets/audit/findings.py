@@ -12,6 +12,7 @@ __all__ = ["BLOCKING", "KINDS", "Audit", "Finding", "Kind", "KindText"]
 
 Kind = Literal[
     "unreadable",
+    "truncated",
     "leak",
     "label_conflict",
     "label_error",
@@ -38,6 +39,9 @@ class KindText:
 
 KINDS: dict[Kind, KindText] = {
     "unreadable": KindText("Unreadable files", "Fetch them again or take them out; training stops at the first."),
+    "truncated": KindText(
+        "Files cut short", "Fetch them again: a picture can be made of them, but part of it may be filled in."
+    ),
     "leak": KindText(
         "The same photo in two splits",
         "Keep it in one split: a model is not tested by a photo that it has seen.",

@@ -15,7 +15,7 @@ from hierpets.audit.facts import Facts, look, stamp
 
 __all__ = ["Ledger", "survey"]
 
-VERSION = 1  # of what Facts holds
+VERSION = 2  # of what Facts holds
 CHUNK = 64  # photos between two commits: what a kill may cost
 LEDGER = "facts.sqlite"
 

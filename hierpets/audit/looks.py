@@ -25,6 +25,8 @@ def judge_looks(record: PhotoRecord, facts: Facts, settings: AuditSettings) -> I
 
 
 def _of_file(facts: Facts, settings: AuditSettings) -> Iterator[tuple[Kind, str]]:
+    if not facts.complete:
+        yield "truncated", f"the file stops after {facts.size:,} bytes without an end marker"
     width, height = facts.width or 0, facts.height or 0
     if facts.misnamed:
         yield "wrong_type", f"its content is {facts.format}"

@@ -70,6 +70,14 @@ def test_an_unreadable_file_is_a_fact_not_an_exception(tmp_path, photo, content)
     assert kinds(tmp_path / "a.jpg") == ["unreadable"]
 
 
+def test_a_jpeg_that_lost_its_last_bytes_is_told(tmp_path, photo):
+    content = cv2.imencode(".jpg", photo)[1].tobytes()
+    (tmp_path / "short.jpg").write_bytes(content[:-2])
+    (tmp_path / "more.jpg").write_bytes(content + b"camera notes")
+    assert kinds(tmp_path / "short.jpg") == ["truncated"]
+    assert kinds(tmp_path / "more.jpg") == []
+
+
 def test_a_missing_file_and_an_oversized_one_are_unreadable(tmp_path):
     assert look(str(tmp_path / "gone.jpg")).error
     huge = tmp_path / "huge.jpg"

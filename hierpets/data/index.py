@@ -57,7 +57,7 @@ def _mapped(index: PhotoIndex, taxonomy: Taxonomy, source: str | os.PathLike[str
         except DataError as error:
             problems.append(f"{source}: {error}")
     if problems:
-        raise DataError("\n".join(problems))
+        raise DataError("\n".join(dict.fromkeys(problems)))  # a species is unknown once, not once a breed
     return PhotoIndex(taxonomy, index.records)
 
 

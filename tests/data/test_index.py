@@ -304,3 +304,12 @@ def test_the_real_photos(data_dir, tmp_path):
     linked = read_index(tmp_path)
     assert linked.taxonomy == index.taxonomy
     assert linked.counts() == index.counts()
+
+
+def test_an_unknown_species_is_told_once_however_many_breeds_it_has(tmp_path):
+    for breed in ("arabian", "friesian", "shire"):
+        (tmp_path / "horse" / breed).mkdir(parents=True)
+        (tmp_path / "horse" / breed / "1.jpg").write_bytes(b"x")
+    with pytest.raises(DataError) as caught:
+        read_index(tmp_path, taxonomy=Taxonomy(tree={"cat": ("birman",)}))
+    assert str(caught.value).count("unknown species 'horse'") == 1

@@ -93,7 +93,7 @@ class Predictor:
         asked: Asked = AS_FITTED,
         only: np.ndarray | None = None,
         top_k: int = 3,
-        batch_size: int = 8,
+        batch_size: int = 4,
         limits: Limits = DEFAULT_LIMITS,
         explain: bool = False,
     ) -> Iterator[Prediction]:

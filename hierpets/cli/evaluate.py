@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from hierpets.cli.options import model_option, registry_option
+from hierpets.cli.options import engine_options, model_option, registry_option
 
 __all__ = ["command"]
 
@@ -28,8 +28,7 @@ THUMBNAIL = 320  # pixels of the shorter side that the report's gallery needs at
 @click.option(
     "--not-pets", type=click.Path(path_type=Path), metavar="DIR", help="Photos of no known pet, to measure novelty."
 )
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--engine", type=click.Choice(["auto", "openvino", "torch"]), default="auto", show_default=True)
+@engine_options
 @registry_option
 def command(
     model: Path | None,
@@ -39,6 +38,7 @@ def command(
     not_pets: Path | None,
     device: Any,
     engine: Any,
+    precision: Any,
     registry: Path | None,
 ) -> int:
     """Measure a bundle at every level on labelled photos.
@@ -55,7 +55,8 @@ def command(
     from hierpets.inference.predictor import load
     from hierpets.registry.loading import load_registry
 
-    predictor = load(model, engine=engine, device=device, registry=load_registry(registry), recommend=False)
+    plugins = load_registry(registry)
+    predictor = load(model, engine=engine, device=device, precision=precision, registry=plugins, recommend=False)
     index = read_labelled(data, predictor.manifest, split=split)
     narrator = Narrator(lambda event: None)
     predictions, unreadable = answer_index(
@@ -75,7 +76,7 @@ def command(
         predictions,
         metrics,
         photos=partial(read_photo, shorter_side=THUMBNAIL),
-        overlay=lazy_overlay(model, registry=load_registry(registry)),
+        overlay=lazy_overlay(model, registry=plugins),
     )
     said = headline(metrics)
     for line in (said.verdict, *(f"- {sentence}" for sentence in said.bad)):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from hierpets.cli.options import model_option, registry_option
+from hierpets.cli.options import engine_options, model_option, registry_option
 
 __all__ = ["command"]
 
@@ -23,19 +24,32 @@ __all__ = ["command"]
     help="Where to write the picture.",
 )
 @click.option("--top-k", type=click.IntRange(min=1), default=3, show_default=True, help="Answers to name.")
+@engine_options
 @registry_option
-def command(photo: str, model: Path | None, out: Path, top_k: int, registry: Path | None) -> None:
+def command(
+    photo: str,
+    model: Path | None,
+    out: Path,
+    top_k: int,
+    device: Any,
+    engine: Any,
+    precision: Any,
+    registry: Path | None,
+) -> None:
     """Show where the network looked for species and breed.
 
     Grad-CAM for the likeliest species, against the other species, and for its likeliest breed, against the other
-    breeds of that species, side by side. What the network does not see is dimmed.
+    breeds of that species, side by side. What the network does not see is dimmed. The engine gives the answer; Grad-CAM
+    is always torch in f32 on the CPU.
     """
     from hierpets.explain.explainer import Explainer
     from hierpets.explain.panel import render_panel
     from hierpets.files import write_all
     from hierpets.registry.loading import load_registry
 
-    explanation = Explainer.load(model, registry=load_registry(registry)).explain(photo, top_k=top_k)
+    plugins = load_registry(registry)
+    explainer = Explainer.load(model, registry=plugins, engine=engine, device=device, precision=precision)
+    explanation = explainer.explain(photo, top_k=top_k)
     write_all(out.parent, {out.name: render_panel(explanation)})
     decision = explanation.prediction.decision
     assert decision is not None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hierpets.cli.options import model_option, registry_option
+from hierpets.cli.options import engine_options, model_option, registry_option
 
 if TYPE_CHECKING:
     from hierpets.explain.stations import Station
@@ -30,11 +30,17 @@ BROKEN = 1
     help="Where to write what the network sees.",
 )
 @click.option("--lovely", is_flag=True, help="Describe tensors by lovely-tensors (extra `inspect`).")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--engine", type=click.Choice(["auto", "openvino", "torch"]), default="auto", show_default=True)
+@engine_options
 @registry_option
 def command(
-    photo: str, model: Path | None, out: Path, lovely: bool, device: Any, engine: Any, registry: Path | None
+    photo: str,
+    model: Path | None,
+    out: Path,
+    lovely: bool,
+    device: Any,
+    engine: Any,
+    precision: Any,
+    registry: Path | None,
 ) -> int:
     """Show the tensor at every station of a photo's way.
 
@@ -49,7 +55,8 @@ def command(
     from hierpets.registry.loading import load_registry
 
     describe = _lovely() if lovely else lambda station: station.line()
-    predictor = load(model, engine=engine, device=device, registry=load_registry(registry), recommend=False)
+    plugins = load_registry(registry)
+    predictor = load(model, engine=engine, device=device, precision=precision, registry=plugins, recommend=False)
     stations = []
     for station in walk(predictor, photo):
         stations.append(station)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
-__all__ = ["model_option", "registry_option"]
+__all__ = ["engine_options", "model_option", "registry_option"]
 
 registry_option = click.option(
     "--registry",
@@ -21,3 +23,28 @@ model_option = click.option(
     metavar="BUNDLE",
     help="A bundle folder; the released one when left out.",
 )
+
+_ENGINE_OPTIONS = (
+    click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
+    click.option(
+        "--engine",
+        type=click.Choice(["auto", "openvino", "torch"]),
+        default="auto",
+        show_default=True,
+        help="What runs the network; auto: openvino on the CPU, torch on CUDA.",
+    ),
+    click.option(
+        "--precision",
+        type=click.Choice(["auto", "f32", "bf16", "f16", "int8"]),
+        default="auto",
+        show_default=True,
+        help="What it computes in; auto: f32 on the CPU, f16 on CUDA.",
+    ),
+)
+
+
+def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--device``, ``--engine`` and ``--precision``, handed to the command by these names."""
+    for option in reversed(_ENGINE_OPTIONS):
+        command = option(command)
+    return command

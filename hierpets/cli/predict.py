@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from hierpets.cli.options import model_option, registry_option
+from hierpets.cli.options import engine_options, model_option, registry_option
 from hierpets.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -48,8 +48,7 @@ CSV_COLUMNS = [
 @click.option("--only", multiple=True, metavar="NAME|FILE", help="Restrict to a species, a breed, or a file of them.")
 @click.option("--max-level", type=click.Choice(["breed", "species"]), default="breed", show_default=True)
 @click.option("--explain", is_flag=True, help="Show what each shampoo rule did (json and jsonl).")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--engine", type=click.Choice(["auto", "openvino", "torch"]), default="auto", show_default=True)
+@engine_options
 @registry_option
 def command(
     paths: tuple[str, ...],
@@ -62,6 +61,7 @@ def command(
     explain: bool,
     device: Any,
     engine: Any,
+    precision: Any,
     registry: Path | None,
 ) -> int:
     """Tell species and breed of photos.
@@ -74,7 +74,7 @@ def command(
     from hierpets.inference.restriction import allowed_leaves
     from hierpets.registry.loading import load_registry
 
-    predictor = load(model, engine=engine, device=device, registry=load_registry(registry))
+    predictor = load(model, engine=engine, device=device, precision=precision, registry=load_registry(registry))
     failed = False
     answers = predictor.predict(
         expand(paths),

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from hierpets.cli.options import model_option, registry_option
+from hierpets.cli.options import engine_options, model_option, registry_option
 from hierpets.errors import ConfigError
 
 __all__ = ["command"]
@@ -20,8 +20,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 @model_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; 0.0.0.0 for all.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--engine", type=click.Choice(["auto", "openvino", "torch"]), default="auto", show_default=True)
+@engine_options
 @click.option("--feedback", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Keep feedback here.")
 @click.option("--feedback-mb", type=float, help="Size at which that folder is full.")
 @click.option("--alpha", type=float, help="Accepted share of wrong answers; that of the bundle when left out.")
@@ -35,7 +34,14 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 @click.option("--batch-wait-ms", type=float, help="Time that a photo waits for others.")
 @registry_option
 def command(
-    model: Path | None, host: str, port: int, device: Any, engine: Any, registry: Path | None, **options: Any
+    model: Path | None,
+    host: str,
+    port: int,
+    device: Any,
+    engine: Any,
+    precision: Any,
+    registry: Path | None,
+    **options: Any,
 ) -> None:
     """Serve a bundle: a page to drop photos on, and an HTTP API.
 
@@ -56,7 +62,7 @@ def command(
     tame_malloc()
     settings = make_settings(options)
     plugins = load_registry(registry)
-    predictor = load(model, engine=engine, device=device, registry=plugins)
+    predictor = load(model, engine=engine, device=device, precision=precision, registry=plugins)
     app = create_app(predictor, settings, explainer=lazy_explainer(model or released_bundle(), plugins))
     with bind(host, port) as listening:
         url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"

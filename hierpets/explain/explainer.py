@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,14 +45,16 @@ class Explainer:
         self._predictor = predictor
 
     @classmethod
-    def load(cls, bundle: str | Path | None = None, *, registry: Registry | None = None) -> Explainer:
+    def load(cls, bundle: str | Path | None = None, *, registry: Registry | None = None, **engine: Any) -> Explainer:
         """Load a bundle folder, the released one when none is given; its answers are those of ``hierpets predict``.
+
+        ``engine``, ``device`` and ``precision`` as in :func:`hierpets.inference.predictor.load`.
 
         :raises BundleError: no bundle there, or a damaged one.
         """
         registry = registry or load_registry()
         folder = Path(bundle) if bundle is not None else released_bundle()
-        predictor = load(folder, registry=registry, recommend=False)
+        predictor = load(folder, registry=registry, recommend=False, **engine)
         return cls(read_network(folder, predictor.manifest, registry), predictor)
 
     def cam(self, photo: np.ndarray, *targets: Target) -> np.ndarray:

@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 
 from hierpets.errors import DeviceError
 
-__all__ = ["DEVICES", "ENGINES", "Device", "Engine", "EngineName", "RawOutput", "choose_device", "choose_engine"]
+__all__ = [
+    "DEVICES",
+    "ENGINES",
+    "PRECISIONS",
+    "Device",
+    "Engine",
+    "EngineName",
+    "Precision",
+    "RawOutput",
+    "choose_device",
+    "choose_engine",
+    "choose_precision",
+]
 
 Device = Literal["auto", "cpu", "cuda"]
 EngineName = Literal["auto", "openvino", "torch"]
-DEVICES: tuple[Device, ...] = ("auto", "cpu", "cuda")
-ENGINES: tuple[EngineName, ...] = ("auto", "openvino", "torch")
+Precision = Literal["auto", "f32", "bf16", "f16", "int8"]
+DEVICES: tuple[Device, ...] = get_args(Device)
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+# What each engine can compute in. Whether this machine's hardware can is for the engine to find out.
+COMPUTES: dict[tuple[str, str], tuple[Precision, ...]] = {
+    ("openvino", "cpu"): ("f32", "bf16", "f16", "int8"),
+    ("torch", "cpu"): ("f32", "bf16"),
+    ("torch", "cuda"): ("f32", "bf16", "f16"),
+}
 
 
 class RawOutput(NamedTuple):
@@ -29,10 +50,14 @@ class RawOutput(NamedTuple):
 
 
 class Engine(Protocol):
-    """Maps a batch float32 [B, 3, h, w] to a :class:`RawOutput`. ``name`` and ``device`` say what runs it."""
+    """Maps a batch float32 [B, 3, h, w] to a :class:`RawOutput`.
+
+    ``name`` and ``device`` say what runs it, ``precision`` what it computes in.
+    """
 
     name: str
     device: str
+    precision: Precision
 
     def __call__(self, images: np.ndarray) -> RawOutput: ...
 
@@ -59,6 +84,21 @@ def choose_engine(engine: EngineName, device: str) -> Literal["openvino", "torch
     if engine == "auto":
         return "torch" if device == "cuda" else "openvino"
     return engine
+
+
+def choose_precision(precision: Precision, engine: str, device: str) -> Precision:
+    """What to compute in; ``auto`` is f32 on a CPU and f16 on CUDA.
+
+    :raises DeviceError: the engine has no such precision on that device.
+    """
+    if precision == "auto":
+        return "f16" if device == "cuda" else "f32"
+    choices = COMPUTES[engine, device]
+    if precision not in choices:
+        raise DeviceError(
+            f"--precision {precision}: the engine {engine} has none on {device}; choose {', '.join(choices)}"
+        )
+    return precision
 
 
 def _cuda_available(*, only_if_loaded: bool) -> bool:

@@ -16,7 +16,16 @@ from hierpets.errors import ImageError
 from hierpets.hierarchy.decision import AS_FITTED, Asked, Decision, Scores, decide
 from hierpets.hierarchy.policy import Thresholds
 from hierpets.hierarchy.probabilities import joint_probabilities, restrict
-from hierpets.inference.engine import Device, Engine, EngineName, RawOutput, choose_device, choose_engine
+from hierpets.inference.engine import (
+    Device,
+    Engine,
+    EngineName,
+    Precision,
+    RawOutput,
+    choose_device,
+    choose_engine,
+    choose_precision,
+)
 from hierpets.model.bundle import GRAPH, Manifest, read_manifest, read_network, released_bundle
 from hierpets.recommend.choose import Recommender
 from hierpets.registry.loading import Registry, load_registry
@@ -162,25 +171,28 @@ def load(
     *,
     engine: EngineName = "auto",
     device: Device = "auto",
+    precision: Precision = "auto",
     registry: Registry | None = None,
     recommend: bool = True,
 ) -> Predictor:
     """Load a bundle folder; the released one when none is given.
 
     :raises BundleError: no bundle there, or a damaged one.
-    :raises DeviceError: the device or engine that was asked for is not there.
+    :raises DeviceError: the device, engine or precision that was asked for is not there.
     """
     folder = Path(bundle) if bundle is not None else released_bundle()
     manifest = read_manifest(folder)
     registry = registry or load_registry()
     chosen_device = choose_device(device)
+    chosen_engine = choose_engine(engine, chosen_device)
+    chosen_precision = choose_precision(precision, chosen_engine, chosen_device)
     runner: Engine
-    if choose_engine(engine, chosen_device) == "openvino":
+    if chosen_engine == "openvino":
         from hierpets.inference.openvino_engine import OpenVinoEngine
 
-        runner = OpenVinoEngine(folder / GRAPH)
+        runner = OpenVinoEngine(folder / GRAPH, chosen_precision)
     else:
         from hierpets.inference.torch_engine import TorchEngine
 
-        runner = TorchEngine(read_network(folder, manifest, registry), chosen_device)
+        runner = TorchEngine(read_network(folder, manifest, registry), chosen_device, chosen_precision)
     return Predictor(manifest, runner, Recommender.load(registry) if recommend else None)

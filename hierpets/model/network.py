@@ -45,7 +45,10 @@ class HierarchicalNetwork(nn.Module):
 
     def forward(self, images: torch.Tensor) -> NetworkOutput:
         """float32 [B, 3, h, w] to logits."""
-        features = self.backbone(images)
+        return self.answer(self.backbone(images))
+
+    def answer(self, features: torch.Tensor) -> NetworkOutput:
+        """Features [B, D] to all that is computed from them."""
         species, leaf = self.classify(features)
         known = self.familiarity(features, leaf) if self.familiarity else features.new_zeros(features.shape[0], 2)
         return NetworkOutput(features, species, leaf, known)

@@ -31,7 +31,7 @@ COLOURS = {"siamese": (250, 20, 20), "a dog": (20, 250, 20), "nothing": (128, 12
 class ColourEngine:
     """Red is a Siamese, green a dog of one of three breeds, grey is nothing in particular."""
 
-    name, device = "colour", "cpu"
+    name, device, precision = "colour", "cpu", "f32"
 
     def __init__(self, pause: float = 0.0):
         self.pause = pause

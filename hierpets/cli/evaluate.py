@@ -36,9 +36,7 @@ def command(
     split: str | None,
     out: Path,
     not_pets: Path | None,
-    device: Any,
-    engine: Any,
-    precision: Any,
+    engine: dict[str, Any],
     registry: Path | None,
 ) -> int:
     """Measure a bundle at every level on labelled photos.
@@ -56,7 +54,7 @@ def command(
     from hierpets.registry.loading import load_registry
 
     plugins = load_registry(registry)
-    predictor = load(model, engine=engine, device=device, precision=precision, registry=plugins, recommend=False)
+    predictor = load(model, **engine, registry=plugins, recommend=False)
     index = read_labelled(data, predictor.manifest, split=split)
     narrator = Narrator(lambda event: None)
     predictions, unreadable = answer_index(

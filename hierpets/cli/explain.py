@@ -31,9 +31,7 @@ def command(
     model: Path | None,
     out: Path,
     top_k: int,
-    device: Any,
-    engine: Any,
-    precision: Any,
+    engine: dict[str, Any],
     registry: Path | None,
 ) -> None:
     """Show where the network looked for species and breed.
@@ -48,7 +46,7 @@ def command(
     from hierpets.registry.loading import load_registry
 
     plugins = load_registry(registry)
-    explainer = Explainer.load(model, registry=plugins, engine=engine, device=device, precision=precision)
+    explainer = Explainer.load(model, registry=plugins, **engine)
     explanation = explainer.explain(photo, top_k=top_k)
     write_all(out.parent, {out.name: render_panel(explanation)})
     decision = explanation.prediction.decision

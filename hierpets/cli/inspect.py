@@ -37,9 +37,7 @@ def command(
     model: Path | None,
     out: Path,
     lovely: bool,
-    device: Any,
-    engine: Any,
-    precision: Any,
+    engine: dict[str, Any],
     registry: Path | None,
 ) -> int:
     """Show the tensor at every station of a photo's way.
@@ -56,7 +54,7 @@ def command(
 
     describe = _lovely() if lovely else lambda station: station.line()
     plugins = load_registry(registry)
-    predictor = load(model, engine=engine, device=device, precision=precision, registry=plugins, recommend=False)
+    predictor = load(model, **engine, registry=plugins, recommend=False)
     stations = []
     for station in walk(predictor, photo):
         stations.append(station)

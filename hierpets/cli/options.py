@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +41,18 @@ _ENGINE_OPTIONS = (
         show_default=True,
         help="What it computes in; auto: f32 on the CPU, f16 on CUDA.",
     ),
+    click.option("--compile", is_flag=True, help="Have torch compile the network: a slow start, then faster."),
 )
 
 
 def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``--device``, ``--engine`` and ``--precision``, handed to the command by these names."""
+    """``--device``, ``--engine``, ``--precision`` and ``--compile``: one argument ``engine`` that ``load`` takes."""
+
+    @wraps(command)
+    def gathered(**given: Any) -> Any:
+        engine = {name: given.pop(name) for name in ("device", "engine", "precision", "compile")}
+        return command(engine=engine, **given)
+
     for option in reversed(_ENGINE_OPTIONS):
-        command = option(command)
-    return command
+        gathered = option(gathered)
+    return gathered

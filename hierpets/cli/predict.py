@@ -59,9 +59,7 @@ def command(
     only: tuple[str, ...],
     max_level: Any,
     explain: bool,
-    device: Any,
-    engine: Any,
-    precision: Any,
+    engine: dict[str, Any],
     registry: Path | None,
 ) -> int:
     """Tell species and breed of photos.
@@ -74,7 +72,7 @@ def command(
     from hierpets.inference.restriction import allowed_leaves
     from hierpets.registry.loading import load_registry
 
-    predictor = load(model, engine=engine, device=device, precision=precision, registry=load_registry(registry))
+    predictor = load(model, **engine, registry=load_registry(registry))
     failed = False
     answers = predictor.predict(
         expand(paths),

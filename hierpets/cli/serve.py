@@ -37,9 +37,7 @@ def command(
     model: Path | None,
     host: str,
     port: int,
-    device: Any,
-    engine: Any,
-    precision: Any,
+    engine: dict[str, Any],
     registry: Path | None,
     **options: Any,
 ) -> None:
@@ -62,7 +60,7 @@ def command(
     tame_malloc()
     settings = make_settings(options)
     plugins = load_registry(registry)
-    predictor = load(model, engine=engine, device=device, precision=precision, registry=plugins)
+    predictor = load(model, **engine, registry=plugins)
     app = create_app(predictor, settings, explainer=lazy_explainer(model or released_bundle(), plugins))
     with bind(host, port) as listening:
         url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"

@@ -48,7 +48,7 @@ class Explainer:
     def load(cls, bundle: str | Path | None = None, *, registry: Registry | None = None, **engine: Any) -> Explainer:
         """Load a bundle folder, the released one when none is given; its answers are those of ``hierpets predict``.
 
-        ``engine``, ``device`` and ``precision`` as in :func:`hierpets.inference.predictor.load`.
+        ``engine``, ``device``, ``precision`` and ``compile`` as in :func:`hierpets.inference.predictor.load`.
 
         :raises BundleError: no bundle there, or a damaged one.
         """

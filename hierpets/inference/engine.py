@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 
-from hierpets.errors import DeviceError
+from hierpets.errors import ConfigError, DeviceError
 
 __all__ = [
     "DEVICES",
@@ -20,6 +20,7 @@ __all__ = [
     "choose_device",
     "choose_engine",
     "choose_precision",
+    "warm_up",
 ]
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -77,13 +78,18 @@ def choose_device(device: Device) -> str:
     return "cuda" if available else "cpu"
 
 
-def choose_engine(engine: EngineName, device: str) -> Literal["openvino", "torch"]:
-    """OpenVINO on a CPU, torch on CUDA, unless told otherwise."""
+def choose_engine(engine: EngineName, device: str, *, compile: bool = False) -> Literal["openvino", "torch"]:
+    """OpenVINO on a CPU, torch on CUDA, unless told otherwise. ``compile`` is torch's.
+
+    :raises DeviceError: the engine does not run on that device.
+    :raises ConfigError: ``compile`` was asked of OpenVINO.
+    """
     if engine == "openvino" and device == "cuda":
         raise DeviceError("--engine openvino runs on the CPU; use --engine torch with --device cuda")
-    if engine == "auto":
-        return "torch" if device == "cuda" else "openvino"
-    return engine
+    chosen = ("torch" if device == "cuda" else "openvino") if engine == "auto" else engine
+    if compile and chosen == "openvino":
+        raise ConfigError("--compile is torch's, and the engine is openvino, which always compiles; add --engine torch")
+    return chosen
 
 
 def choose_precision(precision: Precision, engine: str, device: str) -> Precision:
@@ -99,6 +105,12 @@ def choose_precision(precision: Precision, engine: str, device: str) -> Precisio
             f"--precision {precision}: the engine {engine} has none on {device}; choose {', '.join(choices)}"
         )
     return precision
+
+
+def warm_up(engine: Engine, size: int, *, batch_size: int = 1, times: int = 3) -> None:
+    """Run batches of noughts of ``size`` pixels, so that what is prepared at the first call is left out of timings."""
+    for _ in range(times):
+        engine(np.zeros((batch_size, 3, size, size), np.float32))
 
 
 def _cuda_available(*, only_if_loaded: bool) -> bool:

@@ -172,10 +172,11 @@ def load(
     engine: EngineName = "auto",
     device: Device = "auto",
     precision: Precision = "auto",
+    compile: bool = False,
     registry: Registry | None = None,
     recommend: bool = True,
 ) -> Predictor:
-    """Load a bundle folder; the released one when none is given.
+    """Load a bundle folder; the released one when none is given. ``compile`` has torch compile the network.
 
     :raises BundleError: no bundle there, or a damaged one.
     :raises DeviceError: the device, engine or precision that was asked for is not there.
@@ -184,7 +185,7 @@ def load(
     manifest = read_manifest(folder)
     registry = registry or load_registry()
     chosen_device = choose_device(device)
-    chosen_engine = choose_engine(engine, chosen_device)
+    chosen_engine = choose_engine(engine, chosen_device, compile=compile)
     chosen_precision = choose_precision(precision, chosen_engine, chosen_device)
     runner: Engine
     if chosen_engine == "openvino":
@@ -194,5 +195,6 @@ def load(
     else:
         from hierpets.inference.torch_engine import TorchEngine
 
-        runner = TorchEngine(read_network(folder, manifest, registry), chosen_device, chosen_precision)
+        network = read_network(folder, manifest, registry)
+        runner = TorchEngine(network, chosen_device, chosen_precision, compile=compile)
     return Predictor(manifest, runner, Recommender.load(registry) if recommend else None)

@@ -1,0 +1,140 @@
+"""The torch engine: batches in flight, compiled networks, and CUDA where there is one."""
+
+import numpy as np
+import pytest
+import torch
+
+from hierpets.errors import ConfigError
+from hierpets.inference.engine import warm_up
+from hierpets.inference.predictor import load
+from hierpets.inference.torch_engine import TorchEngine
+from hierpets.model.bundle import read_manifest, read_network
+from hierpets.registry.loading import load_registry
+
+gpu = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device: these paths need hardware"),
+]
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_run):
+    return tiny_run / "bundle"
+
+
+@pytest.fixture(scope="module")
+def registry(tiny_run):
+    return load_registry(tiny_run.parent / "registry.yaml")
+
+
+@pytest.fixture(scope="module")
+def network(bundle, registry):
+    return read_network(bundle, read_manifest(bundle), registry)
+
+
+def batches(*sizes: int) -> list[np.ndarray]:
+    generator = np.random.default_rng(0)
+    return [generator.normal(size=(n, 3, 32, 32)).astype(np.float32) for n in sizes]
+
+
+def agree(ours, theirs, atol=1e-5):
+    for name, a, b in zip(ours._fields, ours, theirs, strict=True):
+        assert a.shape == b.shape
+        np.testing.assert_allclose(a, b, atol=atol, rtol=1e-4, err_msg=name)
+
+
+def test_a_stream_gives_what_each_batch_gives_alone_and_in_order(network):
+    engine = TorchEngine(network)
+    given = batches(3, 1, 4, 2, 5)
+    streamed = list(engine.stream(given))
+    assert len(streamed) == len(given)
+    for ours, images in zip(streamed, given, strict=True):
+        agree(ours, engine(images))
+
+
+def test_a_stream_reads_no_further_ahead_than_the_batches_in_flight(network):
+    read = []
+
+    def reading():
+        for images in batches(1, 1, 1, 1, 1):
+            read.append(len(read))
+            yield images
+
+    outputs = TorchEngine(network).stream(reading())
+    next(outputs)
+    assert len(read) == 2
+    next(outputs)
+    assert len(read) == 3
+
+
+def test_a_stream_of_nothing_is_empty(network):
+    assert list(TorchEngine(network).stream([])) == []
+
+
+def test_compiled_batches_are_filled_up_and_the_answer_is_cut_to_its_rows(network, monkeypatch):
+    seen = []
+
+    def compile_nothing(module, **options):
+        assert options == {"dynamic": False}
+        return lambda images: (seen.append(len(images)), module(images))[1]
+
+    monkeypatch.setattr(torch, "compile", compile_nothing)
+    engine, plain = TorchEngine(network, compile=True), TorchEngine(network)
+    for images in batches(1, 2, 3, 5, 8, 13):
+        agree(engine(images), plain(images))
+    assert seen == [1, 2, 4, 8, 8, 16]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["f32", "bf16"])
+def test_a_compiled_network_agrees(bundle, registry, precision):
+    compiled, plain = (
+        load(bundle, registry=registry, engine="torch", precision=precision, compile=compile, recommend=False).engine
+        for compile in (True, False)
+    )
+    for images in batches(4, 3):
+        agree(compiled(images), plain(images), atol=1e-3 if precision == "f32" else 0.2)
+
+
+def test_compile_is_refused_where_openvino_runs(bundle, registry):
+    with pytest.raises(ConfigError, match=r"--compile is torch's.*add --engine torch"):
+        load(bundle, registry=registry, device="cpu", compile=True)
+
+
+def test_warming_up_runs_batches_of_the_size_that_is_timed():
+    seen = []
+    warm_up(lambda images: seen.append((images.shape, images.dtype)), 48, batch_size=5, times=2)
+    assert seen == [((5, 3, 48, 48), np.float32)] * 2
+
+
+class TestCuda:
+    pytestmark = gpu
+
+    @pytest.mark.parametrize(("precision", "atol"), [("f32", 1e-3), ("f16", 0.05), ("bf16", 0.3)])
+    def test_cuda_agrees_with_the_cpu(self, bundle, registry, network, precision, atol):
+        if precision == "bf16" and not torch.cuda.is_bf16_supported():
+            pytest.skip("this GPU has no bf16")
+        engine = load(bundle, registry=registry, device="cuda", precision=precision, recommend=False).engine
+        for images in batches(1, 7):
+            agree(engine(images), TorchEngine(network)(images), atol=atol)
+
+    def test_auto_takes_cuda_and_f16(self, bundle, registry):
+        engine = load(bundle, registry=registry, recommend=False).engine
+        assert (engine.name, engine.device, engine.precision) == ("torch", "cuda", "f16")
+
+    def test_batches_in_flight_do_not_mix(self, bundle, registry):
+        engine = load(bundle, registry=registry, device="cuda", precision="f32", recommend=False).engine
+        given = batches(*[1 + i % 9 for i in range(200)])
+        for ours, images in zip(engine.stream(given), given, strict=True):
+            agree(ours, engine(images), atol=1e-4)
+
+    def test_the_network_is_channels_last(self, bundle, registry):
+        engine = load(bundle, registry=registry, device="cuda", precision="f32", recommend=False).engine
+        filters = [p for p in engine._network.parameters() if p.ndim == 4 and p.shape[1] > 1]
+        assert filters
+        assert all(p.is_contiguous(memory_format=torch.channels_last) for p in filters)
+
+    def test_a_compiled_network_agrees(self, bundle, registry, network):
+        engine = load(bundle, registry=registry, device="cuda", precision="f16", compile=True, recommend=False).engine
+        for images in batches(4, 3, 1):
+            agree(engine(images), TorchEngine(network)(images), atol=0.05)

@@ -16,6 +16,7 @@ __all__ = ["main"]
 # name -> (module in hierpets.cli, line shown by `hierpets --help`)
 COMMANDS = {
     "audit": ("audit", "Look for what is wrong with labelled photos."),
+    "bench": ("bench", "Measure speed and memory of a bundle on this machine."),
     "care": ("care", "Check and show coats, ingredients and shampoos."),
     "checklist": ("checklist", "Ask what should be asked before a model is trusted."),
     "compare": ("compare", "Tell whether one model is better than another on the same photos."),

@@ -1,0 +1,1 @@
+"""Measures a bundle on this machine: every stage, latency, throughput, memory, and what limits it."""

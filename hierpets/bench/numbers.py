@@ -1,0 +1,58 @@
+"""What measurements say: medians over rounds, percentiles, and what limits a stream. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import NamedTuple
+
+__all__ = ["Limit", "bound", "find_limit", "median_of", "percentiles"]
+
+PERCENTILES = (50, 95, 99)
+
+
+class Limit(NamedTuple):
+    """What takes most of a photo's time, the share of that time, and the sentence that says so."""
+
+    by: str
+    shares: dict[str, float]
+    reached: float
+    sentence: str
+
+
+def percentiles(values: Sequence[float]) -> dict[str, float]:
+    """``p50``, ``p95`` and ``p99``, each a value that was measured (nearest rank)."""
+    ranked = sorted(values)
+    return {f"p{q}": ranked[max(0, -(-q * len(ranked) // 100) - 1)] for q in PERCENTILES}
+
+
+def median_of(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The median of each number over the rounds, which have the same keys."""
+    return {key: median(measured[key] for measured in rounds) for key in rounds[0]}
+
+
+def bound(decode: float, network: float) -> float:
+    """Photos a second that both together allow on the same cores, from what each reaches alone with all of them."""
+    return 1 / (1 / decode + 1 / network)
+
+
+def find_limit(*, throughput: float, decode: float, network: float) -> Limit:
+    """Which part of a photo's way limits a stream.
+
+    :param throughput: photos a second that the whole way reaches.
+    :param decode: photos a second that reading, decoding and preprocessing alone reach, with all cores.
+    :param network: the same of the network alone.
+    """
+    whole = 1 / throughput
+    parts = {"decode": 1 / decode, "network": 1 / network}
+    parts["Python"] = max(0.0, whole - sum(parts.values()))
+    shares = {name: seconds / sum(parts.values()) for name, seconds in parts.items()}
+    by = max(shares, key=lambda name: shares[name])
+    reached = throughput / bound(decode, network)
+    told = {
+        "decode": f"decoding and preprocessing, {shares['decode']:.0%} of a photo's time",
+        "network": f"the network, {shares['network']:.0%} of a photo's time",
+        "Python": f"Python (decisions, recommendations, waiting), {shares['Python']:.0%} of a photo's time",
+    }
+    rest = ", ".join(f"{name} {share:.0%}" for name, share in shares.items() if name != by)
+    return Limit(by, shares, reached, f"limited by {told[by]} ({rest})")

@@ -1,0 +1,159 @@
+"""Measures engines and precisions side by side: a process each, in rounds that alternate, medians over the rounds."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from hierpets.bench.alone import cores
+from hierpets.bench.numbers import bound, find_limit, median_of
+from hierpets.bench.sample import Sample
+from hierpets.errors import DeviceError, HierpetsError
+
+__all__ = ["Contestant", "Measured", "Settings", "bench", "contestants", "to_json"]
+
+SCHEMA_VERSION = 1
+NOTHING: Mapping[str, float] = MappingProxyType({})
+Tell = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to measure, and for how long."""
+
+    model: Path | None = None
+    registry: Path | None = None
+    device: str = "auto"
+    rounds: int = 3
+    seconds: float = 2.0
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One way to run the network."""
+
+    engine: str
+    precision: str
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The medians of one contestant: milliseconds, photos a second, MB; or why it could not be measured."""
+
+    contestant: Contestant
+    start: Mapping[str, float] = NOTHING
+    stages: Mapping[str, float] = NOTHING
+    latency: Mapping[str, float] = NOTHING
+    rates: Mapping[str, float] = NOTHING
+    memory: Mapping[str, float] = NOTHING
+    unavailable: str | None = None
+
+
+def contestants(engine: str, precision: str) -> list[Contestant]:
+    """Every engine and precision that the two options name; ``auto`` names them all."""
+    from hierpets.inference.engine import ENGINES, PRECISIONS
+
+    engines = [name for name in ENGINES if name != "auto"] if engine == "auto" else [engine]
+    precisions = [name for name in PRECISIONS if name != "auto"] if precision == "auto" else [precision]
+    return [Contestant(e, p) for e in engines for p in precisions]
+
+
+def bench(
+    sample: Sample,
+    candidates: Sequence[Contestant],
+    settings: Settings,
+    *,
+    tell: Tell = lambda done, total: None,
+) -> list[Measured]:
+    """Measure every contestant; one that this machine or this bundle has not is kept with the reason.
+
+    :raises HierpetsError: nothing could be measured.
+    """
+    rounds: dict[Contestant, list[dict[str, Any]]] = {c: [] for c in candidates}
+    refused: dict[Contestant, str] = {}
+    for turn in range(settings.rounds):
+        for n, contestant in enumerate(candidates):
+            if contestant not in refused:
+                result = run_probe(contestant, sample, settings)
+                if "error" in result:
+                    refused[contestant] = result["error"]["message"]
+                else:
+                    rounds[contestant].append(result)
+            tell(turn * len(candidates) + n + 1, settings.rounds * len(candidates))
+    if len(refused) == len(candidates):
+        raise DeviceError("\n".join(dict.fromkeys(refused.values())))
+    return [Measured(c, unavailable=refused[c]) if c in refused else _medians(c, rounds[c]) for c in candidates]
+
+
+def _medians(contestant: Contestant, rounds: Sequence[dict[str, Any]]) -> Measured:
+    start, stages, latency, rates, memory = (
+        median_of([measured[part] for measured in rounds]) for part in ("start", "stages", "latency", "rates", "memory")
+    )
+    return Measured(contestant, start, stages, latency, rates, memory)
+
+
+def run_probe(contestant: Contestant, sample: Sample, settings: Settings) -> dict[str, Any]:
+    """One measurement in a fresh process."""
+    job = asdict(contestant) | {
+        "model": str(settings.model) if settings.model else None,
+        "registry": str(settings.registry) if settings.registry else None,
+        "device": settings.device,
+        "photos": sample.paths,
+        "seconds": settings.seconds,
+        "started": time.time(),
+    }
+    run = subprocess.run(
+        [sys.executable, "-m", "hierpets.bench.probe"],
+        input=json.dumps(job),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if run.returncode:
+        last = (run.stderr.strip().splitlines() or ["no message"])[-1]
+        raise HierpetsError(f"measuring {contestant.engine} {contestant.precision} broke off: {last}")
+    result: dict[str, Any] = json.loads(run.stdout)
+    return result
+
+
+def to_json(sample: Sample, settings: Settings, measured: Sequence[Measured]) -> dict[str, Any]:
+    """The report as plain data; docs/bench.md describes it."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "machine": {
+            "cores": cores(),
+            "cpu_count": os.cpu_count(),
+            "processor": platform.processor() or platform.machine(),
+            "python": platform.python_version(),
+            "system": platform.platform(),
+        },
+        "model": str(settings.model or "released"),
+        "photos": {"count": len(sample.paths), "what": sample.what},
+        "rounds": settings.rounds,
+        "seconds": settings.seconds,
+        "results": [_row(m) for m in measured],
+    }
+
+
+def _row(m: Measured) -> dict[str, Any]:
+    row = {"engine": m.contestant.engine, "precision": m.contestant.precision, "unavailable": m.unavailable}
+    if m.unavailable is not None:
+        return row
+    limit = find_limit(**{key: m.rates[key] for key in ("throughput", "decode", "network")})
+    return row | {
+        "start_ms": dict(m.start),
+        "stages_ms": dict(m.stages),
+        "latency_ms": dict(m.latency),
+        "photos_per_second": dict(m.rates) | {"bound": bound(m.rates["decode"], m.rates["network"])},
+        "peak_memory_mb": m.memory.get("peak"),
+        "limit": limit._asdict(),
+    }

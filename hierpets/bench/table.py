@@ -1,0 +1,73 @@
+"""The report as tables for a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+__all__ = ["tables"]
+
+STAGES = {
+    "load": "Load",
+    "decode": "Decode",
+    "preprocess": "Preprocess",
+    "network": "Network",
+    "decision": "Decision",
+    "recommendation": "Recommend",
+}
+
+
+def tables(report: dict[str, Any]) -> RenderableType:
+    """Stages, then latency, throughput and memory, then a sentence each, of a report of ``run.to_json``."""
+    rows = [row for row in report["results"] if row["unavailable"] is None]
+    lines = [f"{_name(row)}: {row['limit']['sentence']}" for row in rows]
+    lines += [f"{_name(row)}: not measured: {row['unavailable']}" for row in report["results"] if row["unavailable"]]
+    return Group(_stage_table(rows), _rate_table(rows), *lines)
+
+
+def _stage_table(rows: list[dict[str, Any]]) -> Table:
+    table = Table("engine", title="Each stage alone, ms a photo (Load: ms once)", title_justify="left")
+    for heading in STAGES.values():
+        table.add_column(heading, justify="right")
+    for row in rows:
+        stages = row["start_ms"] | row["stages_ms"]
+        table.add_row(_name(row), *(_ms(stages[stage]) for stage in STAGES))
+    return table
+
+
+def _rate_table(rows: list[dict[str, Any]]) -> Table:
+    title = "The whole way: latency of one photo (ms), throughput of many (photos/s), memory (MB)"
+    table = Table("engine", title=title, title_justify="left")
+    for heading in (
+        "first answer",
+        "p50",
+        "p95",
+        "p99",
+        "photos/s",
+        "decode alone",
+        "network alone",
+        "of bound",
+        "peak",
+    ):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        rates, peak = row["photos_per_second"], row["peak_memory_mb"]
+        table.add_row(
+            _name(row),
+            _ms(row["start_ms"]["first_answer"]),
+            *(_ms(value) for value in row["latency_ms"].values()),
+            *(f"{rates[key]:.0f}" for key in ("throughput", "decode", "network")),
+            f"{row['limit']['reached']:.0%}",
+            "-" if peak is None else f"{peak:.0f}",
+        )
+    return table
+
+
+def _name(row: dict[str, Any]) -> str:
+    return f"{row['engine']} {row['precision']}"
+
+
+def _ms(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 1 else f"{value:.2f}"

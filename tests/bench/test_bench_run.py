@@ -1,0 +1,97 @@
+import json
+
+import pytest
+
+from hierpets.bench import run
+from hierpets.bench.probe import probe
+from hierpets.bench.run import Contestant, Settings, bench, contestants
+from hierpets.bench.sample import Sample
+from hierpets.cli import main
+from hierpets.errors import DeviceError, HierpetsError, ImageError
+
+FAST, ABSENT = Contestant("openvino", "f32"), Contestant("openvino", "f16")
+
+
+def measured(value):
+    return {
+        "start": {"load": value, "first_answer": value},
+        "stages": {"decode": value},
+        "latency": {"p50": value},
+        "rates": {"throughput": value, "decode": value, "network": value},
+        "memory": {"peak": value},
+    }
+
+
+@pytest.fixture
+def fake_probes(monkeypatch):
+    """Answers of the probes of ``FAST``, round by round; ``ABSENT`` is refused."""
+    values, asked = iter([5.0, 1.0, 2.0]), []
+
+    def answer(contestant, sample, settings):
+        asked.append(contestant)
+        if contestant == ABSENT:
+            return {"error": {"type": "DeviceError", "message": "no f16 here"}}
+        return measured(next(values))
+
+    monkeypatch.setattr(run, "run_probe", answer)
+    return asked
+
+
+def test_contestants_alternate_and_numbers_are_medians(fake_probes):
+    results = bench(Sample(("a.jpg",), "one"), [FAST, ABSENT], Settings(rounds=3))
+    assert fake_probes == [FAST, ABSENT, FAST, FAST]  # what is refused once is not asked again
+    assert results[0].rates["throughput"] == 2.0
+    assert results[1].unavailable == "no f16 here"
+
+
+def test_nothing_that_can_be_measured_is_an_error_that_says_why(fake_probes):
+    with pytest.raises(DeviceError, match="no f16 here"):
+        bench(Sample(("a.jpg",), "one"), [ABSENT], Settings(rounds=1))
+
+
+def test_auto_names_every_engine_and_precision():
+    assert set(contestants("auto", "f32")) == {FAST, Contestant("torch", "f32")}
+    assert {c.precision for c in contestants("openvino", "auto")} == {"f32", "bf16", "f16", "int8"}
+
+
+def test_a_process_that_breaks_off_is_an_error(monkeypatch):
+    monkeypatch.setattr(run.json, "dumps", lambda job: "not a job")
+    with pytest.raises(HierpetsError, match="broke off"):
+        run.run_probe(FAST, Sample(("a.jpg",), "one"), Settings())
+
+
+def test_a_photo_that_cannot_be_read_stops_the_measurement(tiny_run, tmp_path):
+    (tmp_path / "bad.jpg").write_bytes(b"nothing")
+    job = {
+        "model": str(tiny_run / "bundle"),
+        "registry": str(tiny_run.parent / "registry.yaml"),
+        "engine": "openvino",
+        "precision": "f32",
+        "device": "cpu",
+        "photos": [str(tmp_path / "bad.jpg")],
+        "seconds": 0.01,
+        "started": 0.0,
+    }
+    with pytest.raises(ImageError, match=r"bad\.jpg"):
+        probe(job)
+
+
+def test_the_command_measures_every_number_and_writes_them(tiny_run, tmp_path, capsys):
+    file = tmp_path / "bench.json"
+    options = ["--engine", "openvino", "--rounds", "1", "--seconds", "0.05", "--photos", "4", "--json", str(file)]
+    bundle = ["--model", str(tiny_run / "bundle"), "--registry", str(tiny_run.parent / "registry.yaml")]
+    with pytest.raises(SystemExit) as caught:
+        main(["bench", *bundle, *options])
+    out, err = capsys.readouterr()
+    assert not caught.value.code
+    assert "4 drawn pets" in err
+    report = json.loads(file.read_text())
+    rows = {row["precision"]: row for row in report["results"]}
+    row = rows["f32"]
+    numbers = row["start_ms"] | row["stages_ms"] | row["latency_ms"] | row["photos_per_second"]
+    assert {"load", "decode", "preprocess", "network", "decision", "recommendation", "p99", "bound"} <= set(numbers)
+    assert all(value > 0 for value in [*numbers.values(), row["peak_memory_mb"]])
+    assert row["latency_ms"]["p50"] <= row["latency_ms"]["p95"] <= row["latency_ms"]["p99"]
+    assert row["limit"]["sentence"] in " ".join(out.split())
+    assert "quantised" in rows["int8"]["unavailable"]
+    assert "not measured" in out

@@ -1,0 +1,31 @@
+import pytest
+
+from hierpets.bench.sample import choose_photos
+from hierpets.data.photos import read_photo
+from hierpets.errors import DataError
+
+
+def test_without_a_folder_pets_are_drawn_to_files_that_must_be_decoded(tmp_path):
+    sample = choose_photos(None, 5, scratch=tmp_path)
+    assert len(set(sample.paths)) == 5
+    assert "drawn" in sample.what
+    assert all(read_photo(path).shape == (500, 500, 3) for path in sample.paths)
+
+
+def test_photos_are_taken_evenly_from_the_whole_folder_and_unreadable_ones_left_out(tmp_path):
+    drawn = choose_photos(None, 12, scratch=tmp_path)
+    (tmp_path / "6.jpg").write_bytes(b"nothing")
+    some = choose_photos(str(tmp_path), 4, scratch=tmp_path)
+    every = choose_photos(str(tmp_path), 100, scratch=tmp_path)
+    ranked = sorted(drawn.paths)
+    assert set(some.paths) == {ranked[n] for n in (0, 3, 6, 9)} - {str(tmp_path / "6.jpg")}
+    assert set(every.paths) == {*ranked} - {str(tmp_path / "6.jpg")}
+    assert "of the 12 photos" in every.what
+
+
+@pytest.mark.parametrize(("content", "said"), [({}, "no photos"), ({"a.jpg": b"x"}, "can be read")])
+def test_a_folder_without_a_readable_photo_is_an_error(tmp_path, content, said):
+    for name, data in content.items():
+        (tmp_path / name).write_bytes(data)
+    with pytest.raises(DataError, match=said):
+        choose_photos(str(tmp_path), 3, scratch=tmp_path)

@@ -9,9 +9,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from hierpets.bench.alone import cores
@@ -22,7 +21,6 @@ from hierpets.errors import DeviceError, HierpetsError
 __all__ = ["Contestant", "Measured", "Settings", "bench", "contestants", "to_json"]
 
 SCHEMA_VERSION = 1
-NOTHING: Mapping[str, float] = MappingProxyType({})
 Tell = Callable[[int, int], None]
 
 
@@ -50,11 +48,11 @@ class Measured:
     """The medians of one contestant: milliseconds, photos a second, MB; or why it could not be measured."""
 
     contestant: Contestant
-    start: Mapping[str, float] = NOTHING
-    stages: Mapping[str, float] = NOTHING
-    latency: Mapping[str, float] = NOTHING
-    rates: Mapping[str, float] = NOTHING
-    memory: Mapping[str, float] = NOTHING
+    start: Mapping[str, float] = field(default_factory=dict)
+    stages: Mapping[str, float] = field(default_factory=dict)
+    latency: Mapping[str, float] = field(default_factory=dict)
+    rates: Mapping[str, float] = field(default_factory=dict)
+    memory: Mapping[str, float] = field(default_factory=dict)
     unavailable: str | None = None
 
 

@@ -31,8 +31,9 @@ MOST_LATENCIES = 500
 def probe(job: dict[str, Any]) -> dict[str, dict[str, float]]:
     """Measure one engine and precision: milliseconds, photos a second, MB.
 
-    ``job``: ``model`` and ``registry`` (paths or None), ``engine``, ``precision``, ``device``, ``photos`` (paths),
-    ``seconds`` (of each measurement), ``started`` (``time.time()`` just before this process was).
+    ``job``: ``model`` and ``registry`` (paths or None), ``engine``, ``precision``, ``options`` (what else
+    :func:`hierpets.load` is given), ``photos`` (paths), ``seconds`` (of each measurement), ``started`` (``time.time()``
+    just before this process was).
 
     :raises HierpetsError: the bundle, the engine or the precision is not to be had, or a photo cannot be read.
     """
@@ -41,7 +42,8 @@ def probe(job: dict[str, Any]) -> dict[str, dict[str, float]]:
     from hierpets.registry.loading import load_registry
 
     registry = load_registry(Path(job["registry"]) if job["registry"] else None)
-    predictor = load(job["model"], registry=registry, **{key: job[key] for key in ("engine", "precision", "device")})
+    chosen = {"engine": job["engine"], "precision": job["precision"]} | job["options"]
+    predictor = load(job["model"], registry=registry, **chosen)
     start = {"load": 1000 * (perf_counter() - began)}
     paths, seconds = job["photos"], job["seconds"]
     answer(predictor, paths[:1])

@@ -26,11 +26,11 @@ Tell = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Settings:
-    """What to measure, and for how long."""
+    """What to measure, and for how long. ``options``: what else ``hierpets.load`` is given, such as ``device``."""
 
     model: Path | None = None
     registry: Path | None = None
-    device: str = "auto"
+    options: Mapping[str, Any] = field(default_factory=dict)
     rounds: int = 3
     seconds: float = 2.0
 
@@ -104,7 +104,7 @@ def run_probe(contestant: Contestant, sample: Sample, settings: Settings) -> dic
     job = asdict(contestant) | {
         "model": str(settings.model) if settings.model else None,
         "registry": str(settings.registry) if settings.registry else None,
-        "device": settings.device,
+        "options": dict(settings.options),
         "photos": sample.paths,
         "seconds": settings.seconds,
         "started": time.time(),

@@ -30,9 +30,7 @@ __all__ = ["command"]
 def command(
     model: Path | None,
     data: str | None,
-    device: Any,
-    engine: Any,
-    precision: Any,
+    engine: dict[str, Any],
     photos: int,
     rounds: int,
     seconds: float,
@@ -55,14 +53,15 @@ def command(
     from hierpets.cli.progress import Narrator
     from hierpets.files import write_text
 
-    settings = Settings(model=model, registry=registry, device=device, rounds=rounds, seconds=seconds)
+    candidates = contestants(engine.pop("engine"), engine.pop("precision"))
+    settings = Settings(model=model, registry=registry, options=engine, rounds=rounds, seconds=seconds)
     narrator = Narrator(lambda event: None)
     with tempfile.TemporaryDirectory() as scratch:
         sample = choose_photos(data, photos, scratch=Path(scratch))
         click.echo(f"measured on {sample.what}", err=True)
         measured = bench(
             sample,
-            contestants(engine, precision),
+            candidates,
             settings,
             tell=lambda done, total: narrator({"event": "progress", "task": "measuring", "done": done, "total": total}),
         )

@@ -67,7 +67,7 @@ def test_a_photo_that_cannot_be_read_stops_the_measurement(tiny_run, tmp_path):
         "registry": str(tiny_run.parent / "registry.yaml"),
         "engine": "openvino",
         "precision": "f32",
-        "device": "cpu",
+        "options": {"device": "cpu"},
         "photos": [str(tmp_path / "bad.jpg")],
         "seconds": 0.01,
         "started": 0.0,

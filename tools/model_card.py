@@ -28,6 +28,7 @@ from hierpets.training.evidence import calibrate, cross_answer, measure
 from hierpets.training.frozen import assign_folds
 from hierpets.training.recipe import Trained, Work, prepare_index
 from hierpets.training.run import Run
+from hierpets.workers import cores
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = ROOT / "tools" / "released.yaml"
@@ -43,7 +44,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         config = read_config(SETTINGS, {"data": str(data / "pets"), "out": Path(scratch) / "run"})
         trained = train_again(config)
-    predictor = load(recommend=False)
+    predictor = load(streams=cores(), recommend=False)
     strangers = list(predictor.predict(find_photos(data / "not-pets")))
     unseen = list(predictor.predict(find_photos(data / "unseen-breeds")))
     write_text(PAGE, page(config, trained, strangers, unseen))

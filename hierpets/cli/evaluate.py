@@ -52,9 +52,10 @@ def command(
     from hierpets.inference.measure import answer_index, answer_strangers, read_labelled
     from hierpets.inference.predictor import load
     from hierpets.registry.loading import load_registry
+    from hierpets.workers import cores
 
     plugins = load_registry(registry)
-    predictor = load(model, **engine, registry=plugins, recommend=False)
+    predictor = load(model, **engine, streams=cores(), registry=plugins, recommend=False)
     index = read_labelled(data, predictor.manifest, split=split)
     narrator = Narrator(lambda event: None)
     predictions, unreadable = answer_index(

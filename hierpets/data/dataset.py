@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
@@ -12,6 +10,7 @@ from hierpets.data.photos import DEFAULT_LIMITS, Limits, Source, read_photo
 from hierpets.data.transforms import apply
 from hierpets.errors import ImageError
 from hierpets.plugin import Preprocess
+from hierpets.workers import run_in_order
 
 __all__ = ["iter_inputs"]
 
@@ -35,13 +34,15 @@ def iter_inputs(
     cannot be read raises its :class:`ImageError`, or, with ``on_error``, is reported there and left out.
     """
 
-    def load(index: int, source: Source) -> np.ndarray:
+    def load(numbered: tuple[int, Source]) -> np.ndarray:
+        index, source = numbered
         photo = read_photo(source, shorter_side=preprocess.shorter_side, limits=limits)
         return apply(preprocess, photo) if transform is None else transform(index, photo)
 
     indices: list[int] = []
     inputs: list[np.ndarray] = []
-    for index, future in _in_order(load, photos, workers=workers, ahead=batch_size + 2 * workers):
+    loaded = run_in_order(load, enumerate(photos), workers=workers, ahead=batch_size + 2 * workers, name="photos")
+    for index, future in enumerate(loaded):
         try:
             inputs.append(future.result())
             indices.append(index)
@@ -54,20 +55,3 @@ def iter_inputs(
             indices, inputs = [], []
     if inputs:
         yield np.array(indices, np.int64), np.stack(inputs)
-
-
-def _in_order(
-    load: Callable[[int, Source], np.ndarray], photos: Iterable[Source], *, workers: int, ahead: int
-) -> Iterator[tuple[int, Future[np.ndarray]]]:
-    """Run ``load`` on every photo in a pool; futures come in the order of the photos, ``ahead`` of them in flight."""
-    pool = ThreadPoolExecutor(max_workers=max(1, workers), thread_name_prefix="photos")
-    waiting: deque[tuple[int, Future[np.ndarray]]] = deque()
-    try:
-        for index, source in enumerate(photos):
-            waiting.append((index, pool.submit(load, index, source)))
-            if len(waiting) >= ahead:
-                yield waiting.popleft()
-        while waiting:
-            yield waiting.popleft()
-    finally:  # also when the caller stops early
-        pool.shutdown(wait=True, cancel_futures=True)

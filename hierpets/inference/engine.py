@@ -53,12 +53,15 @@ class RawOutput(NamedTuple):
 class Engine(Protocol):
     """Maps a batch float32 [B, 3, h, w] to a :class:`RawOutput`.
 
-    ``name`` and ``device`` say what runs it, ``precision`` what it computes in.
+    ``name`` and ``device`` say what runs it, ``precision`` what it computes in. It may be called from several threads;
+    ``lanes`` of them, each with batches of ``batch`` photos that it decodes itself, answer the most photos a second.
     """
 
     name: str
     device: str
     precision: Precision
+    lanes: int
+    batch: int
 
     def __call__(self, images: np.ndarray) -> RawOutput: ...
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from hierpets.data.dataset import iter_inputs
-from hierpets.data.photos import DEFAULT_LIMITS, Limits, Source
+from hierpets.data.photos import DEFAULT_LIMITS, Limits
 from hierpets.errors import ImageError
 from hierpets.hierarchy.decision import AS_FITTED, Asked, Decision, Scores, decide
 from hierpets.hierarchy.policy import Thresholds
@@ -26,24 +24,16 @@ from hierpets.inference.engine import (
     choose_engine,
     choose_precision,
 )
+from hierpets.inference.stream import Answered, Photo, answer_batches
 from hierpets.model.bundle import GRAPH, Manifest, read_manifest, read_network, released_bundle
 from hierpets.recommend.choose import Recommender
 from hierpets.registry.loading import Registry, load_registry
 
 __all__ = ["Photo", "Prediction", "Predictor", "load"]
 
-CHUNK = 256
-
 UNLISTED = 0.1
 """How likely a pet whose photo looks like a known breed is of another one all the same: about one in ten photos of
 breeds that were held out passes for a known one (docs/model_card.md)."""
-
-
-class Photo(NamedTuple):
-    """A photo that does not lie at a path of its own: the name it goes by in its answer, and its bytes or pixels."""
-
-    name: str
-    source: Source
 
 
 @dataclass(frozen=True)
@@ -102,38 +92,34 @@ class Predictor:
         asked: Asked = AS_FITTED,
         only: np.ndarray | None = None,
         top_k: int = 3,
-        batch_size: int = 4,
+        batch_size: int | None = None,
         limits: Limits = DEFAULT_LIMITS,
         explain: bool = False,
     ) -> Iterator[Prediction]:
         """One answer a photo, in their order; a photo that cannot be read becomes its error. A ``str`` is a path.
 
-        ``only`` bool [L] restricts the answers to some leaves. ``explain`` adds each shampoo rule's effect.
+        ``photos`` may be endless: few are read ahead, and an answer is given when it is there. ``only`` bool [L]
+        restricts the answers to some leaves. ``batch_size`` is the engine's where it is not given. ``explain`` adds
+        each shampoo rule's effect.
         """
         if only is not None:
             asked = replace(asked, restricted=True)
         question = _Question(asked, only, top_k, explain)
-        remaining = (photo if isinstance(photo, Photo) else Photo(photo, photo) for photo in photos)
-        while chunk := list(islice(remaining, CHUNK)):
-            yield from self._predict_chunk(chunk, question, batch_size=batch_size, limits=limits)
+        named = (photo if isinstance(photo, Photo) else Photo(photo, photo) for photo in photos)
+        preprocess = self.manifest.preprocess
+        for answered in answer_batches(named, self.engine, preprocess=preprocess, limits=limits, batch_size=batch_size):
+            yield from self._answers(answered, question)
 
-    def _predict_chunk(
-        self, photos: Sequence[Photo], question: _Question, *, batch_size: int, limits: Limits
-    ) -> list[Prediction]:
-        answers: dict[int, Prediction] = {}
+    def _answers(self, answered: Answered, question: _Question) -> Iterator[Prediction]:
+        output = answered.output
+        rows = iter(()) if output is None else zip(self.joint(output), output.scores.tolist(), strict=True)
         unread = self.manifest.policy.thresholds("", question.asked.alpha)
-
-        def fail(index: int, error: ImageError) -> None:
-            answers[index] = Prediction(photos[index].name, unread, error=error)
-
-        sources = (photo.source for photo in photos)
-        for indices, inputs in iter_inputs(
-            sources, self.manifest.preprocess, batch_size=batch_size, limits=limits, on_error=fail
-        ):
-            output = self.engine(inputs)
-            for index, joint, scores in zip(indices, self.joint(output), output.scores.tolist(), strict=True):
-                answers[index] = self._answer(photos[index].name, joint, Scores(*scores), question)
-        return [answers[i] for i in range(len(photos))]
+        for position, photo in enumerate(answered.photos):
+            if position in answered.errors:
+                yield Prediction(photo.name, unread, error=answered.errors[position])
+            else:
+                joint, scores = next(rows)
+                yield self._answer(photo.name, joint, Scores(*scores), question)
 
     def _answer(self, path: str, joint: np.ndarray, scores: Scores, question: _Question) -> Prediction:
         m = self.manifest
@@ -173,10 +159,14 @@ def load(
     device: Device = "auto",
     precision: Precision = "auto",
     compile: bool = False,
+    streams: int = 1,
     registry: Registry | None = None,
     recommend: bool = True,
 ) -> Predictor:
     """Load a bundle folder; the released one when none is given. ``compile`` has torch compile the network.
+
+    ``streams`` photos are worked on at a time by OpenVINO: 1 answers one photo soonest, :func:`hierpets.workers.cores`
+    answers a folder soonest.
 
     :raises BundleError: no bundle there, or a damaged one.
     :raises DeviceError: the device, engine or precision that was asked for is not there.
@@ -191,7 +181,7 @@ def load(
     if chosen_engine == "openvino":
         from hierpets.inference.openvino_engine import OpenVinoEngine
 
-        runner = OpenVinoEngine(folder / GRAPH, chosen_precision)
+        runner = OpenVinoEngine(folder / GRAPH, chosen_precision, streams=streams)
     else:
         from hierpets.inference.torch_engine import TorchEngine
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator
+import threading
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,11 +11,11 @@ import torch
 from hierpets.errors import DeviceError
 from hierpets.inference.engine import Precision, RawOutput
 from hierpets.model.network import HierarchicalNetwork, NetworkOutput
+from hierpets.workers import cores
 
 __all__ = ["TorchEngine"]
 
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
-IN_FLIGHT = 2
 
 
 class MixedNetwork(torch.nn.Module):
@@ -53,7 +52,10 @@ class TorchEngine:
             raise DeviceError("--precision bf16: this GPU does not compute in it; choose f32, f16")
         self.device = device
         self.precision: Precision = precision
+        # A GPU is fed by every core, and always has the next batch; on the CPU the network takes all cores by itself.
+        self.lanes, self.batch = (cores() + 1, 32) if device == "cuda" else (2, 4)
         self._copies = Copies() if device == "cuda" else None
+        self._one_at_a_time = threading.Lock()
         self._compiled = compile
         network = network.eval().to(device)
         if device == "cuda":
@@ -62,17 +64,9 @@ class TorchEngine:
         self._network = torch.compile(runs, dynamic=False) if compile else runs
 
     def __call__(self, images: np.ndarray) -> RawOutput:
-        return self._submit(images).result()
-
-    def stream(self, batches: Iterable[np.ndarray]) -> Iterator[RawOutput]:
-        """The outputs of batches float32 [B, 3, h, w], in their order, with two in flight."""
-        waiting: deque[Pending] = deque()
-        for images in batches:
-            waiting.append(self._submit(images))
-            if len(waiting) == IN_FLIGHT:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        with self._one_at_a_time:
+            pending = self._submit(images)
+        return pending.result()  # on CUDA another thread's batch is on its way meanwhile
 
     @torch.inference_mode()
     def _submit(self, images: np.ndarray) -> Pending:

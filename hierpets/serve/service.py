@@ -54,9 +54,7 @@ class Service:
 
     def _predict(self, photos: Sequence[Photo]) -> list[Prediction]:
         s = self.settings
-        answers = self.predictor.predict(
-            photos, asked=Asked(alpha=s.alpha), top_k=s.top_k, batch_size=s.batch_size, limits=s.photo_limits
-        )
+        answers = self.predictor.predict(photos, asked=Asked(alpha=s.alpha), top_k=s.top_k, limits=s.photo_limits)
         return list(answers)
 
     def warm_up(self) -> None:

@@ -1,5 +1,7 @@
 """The torch engine: batches in flight, compiled networks, and CUDA where there is one."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -43,32 +45,12 @@ def agree(ours, theirs, atol=1e-5):
         np.testing.assert_allclose(a, b, atol=atol, rtol=1e-4, err_msg=name)
 
 
-def test_a_stream_gives_what_each_batch_gives_alone_and_in_order(network):
+def test_threads_that_share_an_engine_get_their_own_answers(network):
     engine = TorchEngine(network)
-    given = batches(3, 1, 4, 2, 5)
-    streamed = list(engine.stream(given))
-    assert len(streamed) == len(given)
-    for ours, images in zip(streamed, given, strict=True):
-        agree(ours, engine(images))
-
-
-def test_a_stream_reads_no_further_ahead_than_the_batches_in_flight(network):
-    read = []
-
-    def reading():
-        for images in batches(1, 1, 1, 1, 1):
-            read.append(len(read))
-            yield images
-
-    outputs = TorchEngine(network).stream(reading())
-    next(outputs)
-    assert len(read) == 2
-    next(outputs)
-    assert len(read) == 3
-
-
-def test_a_stream_of_nothing_is_empty(network):
-    assert list(TorchEngine(network).stream([])) == []
+    given = batches(*[1 + i % 5 for i in range(40)])
+    with ThreadPoolExecutor(4) as threads:
+        for ours, images in zip(threads.map(engine, given), given, strict=True):
+            agree(ours, engine(images))
 
 
 def test_compiled_batches_are_filled_up_and_the_answer_is_cut_to_its_rows(network, monkeypatch):
@@ -125,8 +107,9 @@ class TestCuda:
     def test_batches_in_flight_do_not_mix(self, bundle, registry):
         engine = load(bundle, registry=registry, device="cuda", precision="f32", recommend=False).engine
         given = batches(*[1 + i % 9 for i in range(200)])
-        for ours, images in zip(engine.stream(given), given, strict=True):
-            agree(ours, engine(images), atol=1e-4)
+        with ThreadPoolExecutor(4) as threads:
+            for ours, images in zip(threads.map(engine, given), given, strict=True):
+                agree(ours, engine(images), atol=1e-4)
 
     def test_the_network_is_channels_last(self, bundle, registry):
         engine = load(bundle, registry=registry, device="cuda", precision="f32", recommend=False).engine

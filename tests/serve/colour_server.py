@@ -32,6 +32,7 @@ class ColourEngine:
     """Red is a Siamese, green a dog of one of three breeds, grey is nothing in particular."""
 
     name, device, precision = "colour", "cpu", "f32"
+    lanes, batch = 2, 4
 
     def __init__(self, pause: float = 0.0):
         self.pause = pause

@@ -3,7 +3,7 @@ import tempfile
 
 import numpy as np
 import pytest
-from colour_server import plain, with_exif
+from colour_server import ColourEngine, plain, with_exif
 from starlette.testclient import TestClient
 
 from hierpets.data.photos import read_photo
@@ -136,11 +136,12 @@ def test_no_part_of_an_upload_touches_the_disk(client, monkeypatch):
 
 
 def test_a_fault_inside_is_a_problem_without_a_word_of_it(predictor, caplog):
-    def fail(images):
-        raise RuntimeError("secret of the engine")
+    class Faulty(ColourEngine):
+        def __call__(self, images):
+            raise RuntimeError("secret of the engine")
 
     with TestClient(create_app(predictor)) as client:
-        predictor.engine = fail
+        predictor.engine = Faulty()
         answer = client.post("/v1/predict", content=plain("siamese"), headers=JPEG)
     problem = is_problem(answer, 500)
     assert "secret" not in answer.text

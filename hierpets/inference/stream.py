@@ -1,0 +1,69 @@
+"""Photos through the network: each of a few lanes decodes a small batch and has it answered, and order is kept.
+
+A lane that waits for the network leaves its core to one that decodes, so every core is busy and no queue lies between
+decoding and the network. Measured beside a pool of decoders that feeds a queue of asynchronous requests, lanes took
+the same time a photo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+
+from hierpets.data.photos import Limits, Source, read_photo
+from hierpets.data.transforms import apply
+from hierpets.errors import ImageError
+from hierpets.inference.engine import Engine, RawOutput
+from hierpets.plugin import Preprocess
+from hierpets.workers import run_in_order
+
+__all__ = ["Answered", "Photo", "answer_batches"]
+
+AHEAD = 4  # batches a lane that may be done before the first of them is; results are small, inputs are let go
+
+
+class Photo(NamedTuple):
+    """A photo that does not lie at a path of its own: the name it goes by in its answer, and its bytes or pixels."""
+
+    name: str
+    source: Source
+
+
+class Answered(NamedTuple):
+    """A batch after the network: why photos could not be read, by position, and the rows of all others in order."""
+
+    photos: Sequence[Photo]
+    errors: Mapping[int, ImageError]
+    output: RawOutput | None
+
+
+def answer_batches(
+    photos: Iterable[Photo], engine: Engine, *, preprocess: Preprocess, limits: Limits, batch_size: int | None = None
+) -> Iterator[Answered]:
+    """Batches in the order of the photos, which may be endless: few are read ahead.
+
+    ``batch_size`` is the engine's where it is not given.
+    """
+
+    def answer(batch: Sequence[Photo]) -> Answered:
+        inputs, errors = [], {}
+        for position, photo in enumerate(batch):
+            try:
+                pixels = read_photo(photo.source, shorter_side=preprocess.shorter_side, limits=limits)
+                inputs.append(apply(preprocess, pixels))
+            except ImageError as error:
+                errors[position] = error.with_traceback(None)  # whose frames would keep the pixels alive
+        return Answered(batch, errors, engine(np.stack(inputs)) if inputs else None)
+
+    batches = _in_batches(photos, batch_size or engine.batch)
+    for done in run_in_order(answer, batches, workers=engine.lanes, ahead=AHEAD * engine.lanes, name="lane"):
+        yield done.result()
+
+
+def _in_batches(photos: Iterable[Photo], size: int) -> Iterator[list[Photo]]:
+    remaining = iter(photos)
+    while batch := list(islice(remaining, size)):
+        yield batch

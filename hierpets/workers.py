@@ -1,0 +1,42 @@
+"""Work done by a few threads, its results in order, with a bounded number of pieces in flight."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+__all__ = ["cores", "run_in_order"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def run_in_order(
+    work: Callable[[T], R], items: Iterable[T], *, workers: int, ahead: int, name: str = "worker"
+) -> Iterator[Future[R]]:
+    """Run ``work`` on every item in a pool of threads; the futures come in the order of the items.
+
+    At most ``ahead`` items are taken from ``items`` before the first of them is handed out, so they may be endless.
+    What is done is handed out before another item is asked for, which may be long in coming.
+    """
+    pool = ThreadPoolExecutor(max_workers=max(1, workers), thread_name_prefix=name)
+    waiting: deque[Future[R]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            while waiting and (len(waiting) >= ahead or waiting[0].done()):
+                yield waiting.popleft()
+        while waiting:
+            yield waiting.popleft()
+    finally:  # also when the caller stops early
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,72 @@
+import itertools
+import threading
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hierpets.workers import cores, run_in_order
+
+
+@given(st.lists(st.integers()), st.integers(1, 4), st.integers(1, 9))
+def test_results_come_in_order_and_none_is_lost(items, workers, ahead):
+    done = [f.result() for f in run_in_order(lambda i: i * 2, items, workers=workers, ahead=ahead)]
+    assert done == [i * 2 for i in items]
+
+
+def test_a_slow_piece_keeps_its_place():
+    def work(i):
+        time.sleep(0.05 if i == 0 else 0)
+        return i
+
+    assert [f.result() for f in run_in_order(work, range(20), workers=3, ahead=8)] == list(range(20))
+
+
+def test_no_more_than_a_bounded_number_is_taken_ahead():
+    taken = itertools.count()
+    gate = threading.Event()
+    results = run_in_order(lambda _: gate.wait(), (next(taken) for _ in itertools.repeat(0)), workers=2, ahead=5)
+    threading.Timer(0.05, gate.set).start()
+    next(results).result()
+    assert next(taken) <= 6
+    results.close()
+
+
+def test_what_is_done_does_not_wait_for_items_that_are_slow_to_come():
+    handed_out = []
+
+    def items():
+        yield 0
+        time.sleep(0.05)
+        yield 1
+        assert handed_out == [0], "the first was done long ago"
+        yield 2
+
+    for future in run_in_order(lambda i: i, items(), workers=2, ahead=50):
+        handed_out.append(future.result())
+        time.sleep(0.02)
+    assert handed_out == [0, 1, 2]
+
+
+def test_an_error_stays_with_its_item():
+    def work(i):
+        if i == 1:
+            raise ValueError("one")
+        return i
+
+    first, second, third = run_in_order(work, range(3), workers=2, ahead=3)
+    assert (first.result(), third.result()) == (0, 2)
+    with pytest.raises(ValueError, match="one"):
+        second.result()
+
+
+def test_stopping_early_ends_the_threads():
+    results = run_in_order(lambda i: i, itertools.count(), workers=2, ahead=4, name="stopped")
+    next(results)
+    results.close()
+    assert not [t for t in threading.enumerate() if t.name.startswith("stopped")]
+
+
+def test_there_is_a_core():
+    assert cores() >= 1

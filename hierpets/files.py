@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["cache_dir", "write_all", "write_text"]
+__all__ = ["cache_dir", "whole_folder", "write_all", "write_text"]
 
 
 def write_text(path: Path, text: str) -> None:
@@ -28,6 +30,19 @@ def write_all(folder: Path, contents: Mapping[str, bytes]) -> None:
     finally:
         for scratch in scratches.values():
             scratch.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A folder to fill, which takes the place of ``folder`` at the end; after an error that is as it was."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
+        made = Path(scratch) / "made"
+        made.mkdir()
+        yield made
+        if folder.exists():
+            folder.rename(Path(scratch) / "old")
+        made.rename(folder)
 
 
 def cache_dir() -> Path:

@@ -22,6 +22,7 @@ COMMANDS = {
     "compare": ("compare", "Tell whether one model is better than another on the same photos."),
     "evaluate": ("evaluate", "Measure a bundle at every level on labelled photos."),
     "explain": ("explain", "Show where the network looked for species and breed."),
+    "export": ("export", "Write a bundle's network for ONNX Runtime, OpenVINO or TorchScript."),
     "inspect": ("inspect", "Show the tensor at every station of a photo's way."),
     "plugins": ("plugins", "List, check and start plugins."),
     "predict": ("predict", "Tell species and breed of photos."),

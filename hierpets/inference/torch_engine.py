@@ -32,7 +32,7 @@ class MixedNetwork(torch.nn.Module):
 
 
 class TorchEngine:
-    """Runs a network; on CUDA with channels_last, and copies of one batch overlapped with the computing of another.
+    """Runs a network in channels_last; on CUDA, copies of one batch overlap with the computing of another.
 
     ``compile`` has torch compile the network, each size of a batch on its own; so batches are filled up to a power of
     two. CUDA graphs are left out: torch keeps them with the thread that made them, and a server has several.
@@ -57,9 +57,7 @@ class TorchEngine:
         self._copies = Copies() if device == "cuda" else None
         self._one_at_a_time = threading.Lock()
         self._compiled = compile
-        network = network.eval().to(device)
-        if device == "cuda":
-            network.to(memory_format=torch.channels_last)
+        network = network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         runs: Any = network if precision == "f32" else MixedNetwork(network, device, DTYPES[precision])
         self._network = torch.compile(runs, dynamic=False) if compile else runs
 
@@ -72,6 +70,7 @@ class TorchEngine:
     def _submit(self, images: np.ndarray) -> Pending:
         batch = torch.from_numpy(_filled_up(images) if self._compiled else images)
         if self._copies is None:
+            batch = batch.contiguous(memory_format=torch.channels_last)
             return Pending(len(images), NetworkOutput(*self._network(batch)))
         output = NetworkOutput(*self._network(self._copies.upload(batch)))
         return self._copies.download(len(images), output)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 import hierpets
 from hierpets.errors import BundleError
+from hierpets.files import whole_folder
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.policy import Policy
 from hierpets.hierarchy.probabilities import Combiner
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GRAPH",
+    "MANIFEST",
     "BackboneSpec",
     "FamiliaritySpec",
     "Manifest",
@@ -33,6 +34,7 @@ __all__ = [
     "read_network",
     "released_bundle",
     "write_bundle",
+    "write_graph",
 ]
 
 MANIFEST, WEIGHTS, GRAPH = "bundle.json", "weights.safetensors", Path("openvino") / "model.xml"
@@ -79,16 +81,10 @@ class Manifest(BaseModel):
 
 def write_bundle(folder: Path, network: HierarchicalNetwork, manifest: Manifest) -> None:
     """Write a bundle whole or not at all: it is made beside its place and moved there."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
-        made = Path(scratch) / "bundle"
-        made.mkdir()
+    with whole_folder(folder) as made:
         _write_weights(made / WEIGHTS, network)
-        _write_graph(made / GRAPH, network, manifest.preprocess.size)
+        write_graph(made / GRAPH, network, manifest.preprocess.size)
         (made / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        if folder.exists():
-            folder.rename(Path(scratch) / "old")
-        made.rename(folder)
 
 
 def released_bundle() -> Path:
@@ -148,15 +144,19 @@ def _write_weights(path: Path, network: HierarchicalNetwork) -> None:
     path.write_bytes(save(pack({name: tensor.cpu() for name, tensor in network.state_dict().items()})))
 
 
-def _write_graph(path: Path, network: HierarchicalNetwork, size: int) -> None:
+def write_graph(path: Path, network: HierarchicalNetwork, size: int) -> None:
+    """The network as OpenVINO IR: an xml file, and a bin file beside it. Its folder is made."""
     import openvino as ov
 
     from hierpets.model.graph import convert_module
+    from hierpets.model.network import NetworkOutput
     from hierpets.model.rounding import round_graph
 
     graph = convert_module(network, size)
+    for output, name in zip(graph.outputs, NetworkOutput._fields, strict=True):
+        output.get_tensor().set_names({name})
     round_graph(graph)
-    path.parent.mkdir()
+    path.parent.mkdir(exist_ok=True)
     ov.save_model(graph, path, compress_to_fp16=False)
 
 

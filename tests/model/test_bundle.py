@@ -78,7 +78,7 @@ def test_a_failure_while_writing_leaves_the_old_bundle(made, tmp_path, monkeypat
     def fail(*args: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("hierpets.model.bundle._write_graph", fail)
+    monkeypatch.setattr("hierpets.model.bundle.write_graph", fail)
     with pytest.raises(OSError, match="disk full"):
         write_bundle(tmp_path / "bundle", network, manifest)
     assert (tmp_path / "bundle" / "bundle.json").read_text() == "old"

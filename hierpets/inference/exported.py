@@ -1,0 +1,59 @@
+"""What runs an exported file, each with its own runtime and nothing of hierpets' network."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from hierpets.inference.engine import Engine, Precision, RawOutput
+from hierpets.model.formats import Format
+
+__all__ = ["OnnxEngine", "ScriptEngine", "run_file"]
+
+
+def run_file(form: Format, path: Path) -> Engine:
+    """The engine of a file that :func:`hierpets.model.formats.write_format` wrote, on the CPU in float32."""
+    if form == "openvino":
+        from hierpets.inference.openvino_engine import OpenVinoEngine
+
+        return OpenVinoEngine(path)
+    return OnnxEngine(path) if form == "onnx" else ScriptEngine(path)
+
+
+class OnnxEngine:
+    """An ONNX file in ONNX Runtime."""
+
+    name = "onnxruntime"
+    device = "cpu"
+    precision: Precision = "f32"
+
+    def __init__(self, path: Path):
+        import onnxruntime
+
+        self._session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+    def __call__(self, images: np.ndarray) -> RawOutput:
+        return RawOutput(*self._session.run(list(RawOutput._fields), {"images": images}))
+
+
+class ScriptEngine:
+    """A TorchScript file in torch."""
+
+    name = "torchscript"
+    device = "cpu"
+    precision: Precision = "f32"
+
+    def __init__(self, path: Path):
+        import torch
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that TorchScript is deprecated is said in docs/export.md
+            self._module = torch.jit.load(str(path), map_location="cpu")
+
+    def __call__(self, images: np.ndarray) -> RawOutput:
+        import torch
+
+        with torch.inference_mode():
+            return RawOutput(*(tensor.numpy() for tensor in self._module(torch.from_numpy(images))))

@@ -28,6 +28,7 @@ class OnnxEngine:
     name = "onnxruntime"
     device = "cpu"
     precision: Precision = "f32"
+    lanes, batch = 2, 4
 
     def __init__(self, path: Path):
         import onnxruntime
@@ -44,6 +45,7 @@ class ScriptEngine:
     name = "torchscript"
     device = "cpu"
     precision: Precision = "f32"
+    lanes, batch = 2, 4
 
     def __init__(self, path: Path):
         import torch

@@ -1,6 +1,6 @@
 """One measurement in a process of its own: ``python -m hierpets.bench.probe``, a job as JSON in, numbers as JSON out.
 
-Each engine and precision has its process, so that none finds the libraries, the memory or the threads of another.
+Each engine and precision has its processes, so that none finds the libraries, the memory or the threads of another.
 """
 
 from __future__ import annotations
@@ -20,18 +20,24 @@ from hierpets.errors import HierpetsError
 
 if TYPE_CHECKING:
     from hierpets.inference.predictor import Predictor
+    from hierpets.registry.loading import Registry
 
-__all__ = ["probe"]
+__all__ = ["WAYS", "probe"]
+
+WAYS = ("single", "stream")
+"""Photos that come one at a time, each with all cores; and many photos, each with a core of its own."""
 
 WARM_UP = 8  # photos
 STAGE_PHOTOS = 20
 MOST_LATENCIES = 500
 
+Numbers = dict[str, dict[str, float]]
 
-def probe(job: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Measure one engine and precision: milliseconds, photos a second, MB.
 
-    ``job``: ``model`` and ``registry`` (paths or None), ``engine``, ``precision``, ``options`` (what else
+def probe(job: dict[str, Any]) -> Numbers:
+    """Measure one engine and precision in one of :data:`WAYS`: milliseconds, photos a second, MB.
+
+    ``job``: ``way``, ``model`` and ``registry`` (paths or None), ``engine``, ``precision``, ``options`` (what else
     :func:`hierpets.load` is given), ``photos`` (paths), ``seconds`` (of each measurement), ``started`` (``time.time()``
     just before this process was).
 
@@ -40,44 +46,23 @@ def probe(job: dict[str, Any]) -> dict[str, dict[str, float]]:
     began = perf_counter()
     from hierpets.inference.predictor import load
     from hierpets.registry.loading import load_registry
+    from hierpets.workers import cores
 
     registry = load_registry(Path(job["registry"]) if job["registry"] else None)
     chosen = {"engine": job["engine"], "precision": job["precision"]} | job["options"]
-    predictor = load(job["model"], registry=registry, **chosen)
-    start = {"load": 1000 * (perf_counter() - began)}
+    streams = cores() if job["way"] == "stream" else 1
+    predictor = load(job["model"], registry=registry, streams=streams, **chosen)
+    loaded = 1000 * (perf_counter() - began)
     paths, seconds = job["photos"], job["seconds"]
+    if job["way"] == "stream":
+        return probe_stream(predictor, paths, seconds)
     answer(predictor, paths[:1])
-    start["first_answer"] = 1000 * (time.time() - job["started"])
-    latency, throughput = time_answers(predictor, paths, seconds)
-    peak = peak_memory_mb()  # before what follows, which holds photos that nobody else would
-
-    from hierpets.bench.alone import decode_rate, network_rate
-    from hierpets.bench.stages import time_stages
-    from hierpets.recommend.choose import Recommender
-
-    preprocess = predictor.manifest.preprocess
-    return {
-        "start": start,
-        "stages": time_stages(predictor, Recommender.load(registry), paths[:STAGE_PHOTOS]),
-        "latency": latency,
-        "rates": {
-            "throughput": throughput,
-            "decode": decode_rate(preprocess, paths, seconds),
-            "network": network_rate(predictor.engine, preprocess, paths, seconds),
-        },
-        "memory": {} if peak is None else {"peak": peak},
-    }
+    start = {"load": loaded, "first_answer": 1000 * (time.time() - job["started"])}
+    return {"start": start, **probe_single(predictor, registry, paths, seconds)}
 
 
-def answer(predictor: Predictor, paths: Iterable[str]) -> None:
-    """Answer photos, and accept none that cannot be read."""
-    for prediction in predictor.predict(paths):
-        if prediction.error is not None:
-            raise prediction.error
-
-
-def time_answers(predictor: Predictor, paths: Sequence[str], seconds: float) -> tuple[dict[str, float], float]:
-    """Latency of photos that come one at a time (ms), and the throughput when they all come at once (photos/s)."""
+def probe_single(predictor: Predictor, registry: Registry, paths: Sequence[str], seconds: float) -> Numbers:
+    """Latency from path to answer, peak memory, and then the stages."""
     answer(predictor, paths[:WARM_UP])
     latencies: list[float] = []
     end = perf_counter() + seconds
@@ -87,11 +72,42 @@ def time_answers(predictor: Predictor, paths: Sequence[str], seconds: float) -> 
         latencies.append(1000 * (perf_counter() - start))
         if perf_counter() > end and len(latencies) >= WARM_UP:
             break
-    latency = percentiles(latencies)
-    count = max(WARM_UP, round(1000 * seconds / latency["p50"]))
-    start = perf_counter()
-    answer(predictor, islice(cycle(paths), count))
-    return latency, count / (perf_counter() - start)
+    memory = peak_memory()  # before what follows, which loads more
+    from hierpets.bench.stages import time_stages
+    from hierpets.recommend.choose import Recommender
+
+    stages = time_stages(predictor, Recommender.load(registry), paths[:STAGE_PHOTOS])
+    return {"stages": stages, "latency": percentiles(latencies), "memory": memory}
+
+
+def probe_stream(predictor: Predictor, paths: Sequence[str], seconds: float) -> Numbers:
+    """Throughput, peak memory, and then what decoding and the network reach alone."""
+    from hierpets.bench.alone import decode_rate, measured_rate, network_rate
+
+    answer(predictor, paths[:WARM_UP])
+    throughput = measured_rate(
+        lambda count: answer(predictor, islice(cycle(paths), count)), seconds, step=2 * predictor.engine.lanes
+    )
+    memory = peak_memory()
+    preprocess = predictor.manifest.preprocess
+    rates = {
+        "throughput": throughput,
+        "decode": decode_rate(preprocess, paths, seconds),
+        "network": network_rate(predictor.engine, preprocess, paths, seconds),
+    }
+    return {"rates": rates, "stream_memory": memory}
+
+
+def peak_memory() -> dict[str, float]:
+    peak = peak_memory_mb()
+    return {} if peak is None else {"peak": peak}
+
+
+def answer(predictor: Predictor, paths: Iterable[str]) -> None:
+    """Answer photos, and accept none that cannot be read."""
+    for prediction in predictor.predict(paths):
+        if prediction.error is not None:
+            raise prediction.error
 
 
 def main() -> None:

@@ -13,10 +13,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hierpets.bench.alone import cores
 from hierpets.bench.numbers import bound, find_limit, median_of
+from hierpets.bench.probe import WAYS
 from hierpets.bench.sample import Sample
 from hierpets.errors import DeviceError, HierpetsError
+from hierpets.workers import cores
 
 __all__ = ["Contestant", "Measured", "Settings", "bench", "contestants", "to_json"]
 
@@ -48,11 +49,7 @@ class Measured:
     """The medians of one contestant: milliseconds, photos a second, MB; or why it could not be measured."""
 
     contestant: Contestant
-    start: Mapping[str, float] = field(default_factory=dict)
-    stages: Mapping[str, float] = field(default_factory=dict)
-    latency: Mapping[str, float] = field(default_factory=dict)
-    rates: Mapping[str, float] = field(default_factory=dict)
-    memory: Mapping[str, float] = field(default_factory=dict)
+    numbers: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     unavailable: str | None = None
 
 
@@ -81,7 +78,7 @@ def bench(
     for turn in range(settings.rounds):
         for n, contestant in enumerate(candidates):
             if contestant not in refused:
-                result = run_probe(contestant, sample, settings)
+                result = run_probes(contestant, sample, settings)
                 if "error" in result:
                     refused[contestant] = result["error"]["message"]
                 else:
@@ -93,15 +90,23 @@ def bench(
 
 
 def _medians(contestant: Contestant, rounds: Sequence[dict[str, Any]]) -> Measured:
-    start, stages, latency, rates, memory = (
-        median_of([measured[part] for measured in rounds]) for part in ("start", "stages", "latency", "rates", "memory")
-    )
-    return Measured(contestant, start, stages, latency, rates, memory)
+    return Measured(contestant, {part: median_of([measured[part] for measured in rounds]) for part in rounds[0]})
 
 
-def run_probe(contestant: Contestant, sample: Sample, settings: Settings) -> dict[str, Any]:
+def run_probes(contestant: Contestant, sample: Sample, settings: Settings) -> dict[str, Any]:
+    """The numbers of both ways, or the error of the first that has one."""
+    numbers: dict[str, Any] = {}
+    for way in WAYS:
+        numbers |= run_probe(contestant, way, sample, settings)
+        if "error" in numbers:
+            break
+    return numbers
+
+
+def run_probe(contestant: Contestant, way: str, sample: Sample, settings: Settings) -> dict[str, Any]:
     """One measurement in a fresh process."""
     job = asdict(contestant) | {
+        "way": way,
         "model": str(settings.model) if settings.model else None,
         "registry": str(settings.registry) if settings.registry else None,
         "options": dict(settings.options),
@@ -146,12 +151,16 @@ def _row(m: Measured) -> dict[str, Any]:
     row = {"engine": m.contestant.engine, "precision": m.contestant.precision, "unavailable": m.unavailable}
     if m.unavailable is not None:
         return row
-    limit = find_limit(**{key: m.rates[key] for key in ("throughput", "decode", "network")})
+    rates = m.numbers["rates"]
+    limit = find_limit(throughput=rates["throughput"], decode=rates["decode"], network=rates["network"])
     return row | {
-        "start_ms": dict(m.start),
-        "stages_ms": dict(m.stages),
-        "latency_ms": dict(m.latency),
-        "photos_per_second": dict(m.rates) | {"bound": bound(m.rates["decode"], m.rates["network"])},
-        "peak_memory_mb": m.memory.get("peak"),
+        "start_ms": m.numbers["start"],
+        "stages_ms": m.numbers["stages"],
+        "latency_ms": m.numbers["latency"],
+        "photos_per_second": {**rates, "bound": bound(rates["decode"], rates["network"])},
+        "peak_memory_mb": {
+            "single": m.numbers["memory"].get("peak"),
+            "stream": m.numbers["stream_memory"].get("peak"),
+        },
         "limit": limit._asdict(),
     }

@@ -53,14 +53,14 @@ def _rate_table(rows: list[dict[str, Any]]) -> Table:
     ):
         table.add_column(heading, justify="right")
     for row in rows:
-        rates, peak = row["photos_per_second"], row["peak_memory_mb"]
+        rates = row["photos_per_second"]
         table.add_row(
             _name(row),
             _ms(row["start_ms"]["first_answer"]),
             *(_ms(value) for value in row["latency_ms"].values()),
             *(f"{rates[key]:.0f}" for key in ("throughput", "decode", "network")),
             f"{row['limit']['reached']:.0%}",
-            "-" if peak is None else f"{peak:.0f}",
+            *("-" if peak is None else f"{peak:.0f}" for peak in row["peak_memory_mb"].values()),
         )
     return table
 

@@ -2,45 +2,44 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from hierpets.cli.options import engine_options, model_option, registry_option
-from hierpets.errors import ConfigError
 
 if TYPE_CHECKING:
     from hierpets.inference.predictor import Prediction
 
 __all__ = ["command"]
 
-SOME_FAILED = 3
-Format = Literal["text", "json", "jsonl", "csv"]
-CSV_COLUMNS = [
-    "path",
-    "level",
-    "species",
-    "species_probability",
-    "breed",
-    "breed_probability",
-    "source",
-    "product",
-    "error",
-]
+SOME_FAILED, INTERRUPTED = 3, 130
+MANY = 32  # photos from which on a core a photo is sooner done than all cores for each
+Format = Literal["text", "json", "jsonl", "csv", "parquet"]
+SUFFIXES: dict[str, Format] = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 
 
 @click.command("predict")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @model_option
 @click.option(
-    "--format", "form", type=click.Choice(["text", "json", "jsonl", "csv"]), default="text", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "jsonl", "csv", "parquet"]),
+    help="By default that of --out's ending, else text.",
 )
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write jsonl, csv or parquet there as it comes: any number of photos, and a kill loses none.",
+)
+@click.option("--resume", is_flag=True, help="Go on with an --out that was stopped.")
 @click.option("--top-k", type=click.IntRange(min=1), default=3, show_default=True, help="Candidates in each answer.")
 @click.option(
     "--alpha", type=click.FloatRange(0, 1, min_open=True, max_open=True), help="Accepted share of wrong answers."
@@ -53,7 +52,9 @@ CSV_COLUMNS = [
 def command(
     paths: tuple[str, ...],
     model: Path | None,
-    form: Format,
+    form: Format | None,
+    out: Path | None,
+    resume: bool,
     top_k: int,
     alpha: float | None,
     only: tuple[str, ...],
@@ -67,40 +68,104 @@ def command(
     A PATH is a photo, a folder, or - for paths on standard input. Answers come in the order of the paths. A photo that
     cannot be read gets an error in its answer; the others get theirs, and the exit code is 3.
     """
+    from hierpets.data.listing import check_folders, list_photos
     from hierpets.hierarchy.decision import Asked
     from hierpets.inference.predictor import load
     from hierpets.inference.restriction import allowed_leaves
     from hierpets.registry.loading import load_registry
+    from hierpets.workers import cores
 
-    predictor = load(model, **engine, registry=load_registry(registry))
+    form = _checked_format(form, out, resume=resume)
+    check_folders(paths)
+    photos, many = _look_ahead(list_photos(paths, sys.stdin), unknown="-" in paths)
+    plugins = load_registry(registry)
+    predictor = load(model, **engine, streams=cores() if many else 1, registry=plugins)
+    allowed = allowed_leaves(only, predictor.manifest.taxonomy) if only else None
+
+    def predict(photos: Iterable[str]) -> Iterator[Prediction]:
+        question = Asked(alpha=alpha, max_level=max_level)
+        return predictor.predict(photos, asked=question, only=allowed, top_k=top_k, explain=explain)
+
+    if out is None:
+        return _print(predict(photos), form)
+    options = {"alpha": alpha, "max_level": max_level, "top_k": top_k, "explain": explain}
+    leaves = zip(predictor.manifest.taxonomy.leaves, allowed, strict=True) if allowed is not None else ()
+    asked = {
+        **_origin(model, plugins.path, predictor.engine),
+        **options,
+        "only": [str(leaf) for leaf, is_allowed in leaves if is_allowed],
+        "format": form,
+        "paths": list(paths),
+    }
+    return _write(out, photos, predict, asked=asked, resume=resume)
+
+
+def _checked_format(form: Format | None, out: Path | None, *, resume: bool) -> Format:
+    if resume and out is None:
+        raise click.UsageError("--resume goes on with a file; name it with --out.")
+    if out is None:
+        if form == "parquet":
+            raise click.UsageError("--format parquet is no text; name a file with --out.")
+        return form or "text"
+    form = form or SUFFIXES.get(out.suffix.lower())
+    if form is None or form not in SUFFIXES.values():
+        raise click.UsageError(f"--out {out}: choose --format jsonl, csv or parquet.")
+    return form
+
+
+def _look_ahead(photos: Iterator[str], *, unknown: bool) -> tuple[Iterator[str], bool]:
+    """The photos, and whether they are many; ``unknown`` ones may be slow to come, and are not waited for."""
+    if unknown:
+        return photos, True
+    first = list(islice(photos, MANY))
+    return chain(first, photos), len(first) == MANY
+
+
+def _origin(model: Path | None, registry: Path, engine: Any) -> dict[str, Any]:
+    """Whose answers they are."""
+    import hierpets
+    from hierpets.model.bundle import bundle_digest, released_bundle
+
+    return {
+        "hierpets": hierpets.__version__,
+        "model": bundle_digest(model or released_bundle()),
+        "registry": str(registry.resolve()),
+        "engine": engine.name,
+        "device": engine.device,
+        "precision": engine.precision,
+    }
+
+
+def _print(answers: Iterable[Prediction], form: Format) -> int:
     failed = False
-    answers = predictor.predict(
-        expand(paths),
-        asked=Asked(alpha=alpha, max_level=max_level),
-        only=allowed_leaves(only, predictor.manifest.taxonomy) if only else None,
-        top_k=top_k,
-        explain=explain,
-    )
     for text, prediction in render(answers, form):
         click.echo(text, nl=False)
         failed |= prediction is not None and prediction.error is not None
     return SOME_FAILED if failed else 0
 
 
-def expand(paths: Iterable[str]) -> Iterator[str]:
-    """Photos of folders in sorted order, lines of standard input for ``-``, all else as it is."""
-    from hierpets.data.index import find_photos
+def _write(out: Path, photos: Iterable[str], predict: Any, *, asked: dict[str, Any], resume: bool) -> int:
+    from hierpets.cli.pace import Pace
+    from hierpets.data.listing import count_photos
+    from hierpets.inference.bulk import answer_into, part_of
 
-    for path in paths:
-        if path == "-":
-            yield from (line for line in map(str.strip, sys.stdin) if line)
-        elif Path(path).is_dir():
-            photos = [str(photo) for photo in find_photos(Path(path))]
-            if not photos:
-                raise ConfigError(f"{path}: no photos in this folder")
-            yield from photos
-        else:
-            yield path
+    pace = Pace(lambda: count_photos(asked["paths"]))
+    tally = None
+    try:
+        tally = answer_into(
+            out, asked["format"], photos, predict, asked=asked, resume=resume, progress=lambda t: pace(t.photos)
+        )
+    except KeyboardInterrupt:
+        pass
+    finally:
+        pace.close()
+    if tally is None:
+        told = f"{part_of(out)} keeps what is done; the same command with --resume goes on"
+        click.echo(f"interrupted: {told}", err=True)
+        return INTERRUPTED
+    unread = f", {tally.unreadable} of them cannot be read" if tally.unreadable else ""
+    click.echo(f"{out}: {tally.photos} photos{unread}", err=True)
+    return SOME_FAILED if tally.unreadable else 0
 
 
 def render(answers: Iterable[Prediction], form: Format) -> Iterator[tuple[str, Prediction | None]]:
@@ -112,12 +177,14 @@ def render(answers: Iterable[Prediction], form: Format) -> Iterator[tuple[str, P
             separator = ",\n"
         yield ("[]\n" if separator == "[\n" else "\n]\n"), None
         return
+    from hierpets.inference.columns import CSV_COLUMNS, csv_line, csv_row
+
     if form == "csv":
-        yield _csv_line(CSV_COLUMNS), None
+        yield csv_line(CSV_COLUMNS), None
     as_text = {
         "text": _text,
         "jsonl": lambda a: json.dumps(a.to_json()) + "\n",
-        "csv": lambda a: _csv_line(_csv_row(a)),
+        "csv": lambda a: csv_line(csv_row(a.to_json())),
     }
     for answer in answers:
         yield as_text[form](answer), answer
@@ -144,25 +211,3 @@ def _text(answer: Prediction) -> str:
 def _unfamiliar(answer: Prediction) -> bool:
     least = answer.thresholds.known
     return answer.scores is not None and least is not None and answer.scores.known < least
-
-
-def _csv_row(answer: Prediction) -> list[Any]:
-    record = answer.to_json()
-    species, breed = record["species"] or {}, record["breed"] or {}
-    return [
-        record["path"],
-        record["level"],
-        species.get("label"),
-        species.get("probability"),
-        breed.get("label"),
-        breed.get("probability"),
-        record["source"],
-        (record["recommendation"] or {}).get("product"),
-        (record["error"] or {}).get("message"),
-    ]
-
-
-def _csv_line(cells: list[Any]) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(cells)
-    return line.getvalue()

@@ -10,7 +10,7 @@ from hierpets.data.records import SPLITS, PhotoRecord
 from hierpets.errors import DataError
 from hierpets.taxonomy import Leaf
 
-__all__ = ["PHOTO_SUFFIXES", "find_photos", "read_folders"]
+__all__ = ["PHOTO_SUFFIXES", "find_photos", "read_folders", "walk_photos"]
 
 PHOTO_SUFFIXES = frozenset(
     [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"]
@@ -20,15 +20,28 @@ EXPECTED = "expected SPECIES/BREED/photo.jpg (or SPECIES/photo.jpg where the bre
 
 
 def find_photos(folder: str | os.PathLike[str]) -> list[str]:
-    """Every photo below a folder, by its file name's ending, sorted; hidden files and folders are left out."""
-    found, visited = [], set()
-    for here, folders, files in os.walk(folder, followlinks=True):
+    """Every photo below a folder, as :func:`walk_photos` gives them."""
+    return list(walk_photos(folder))
+
+
+def walk_photos(folder: str | os.PathLike[str]) -> Iterator[str]:
+    """Every photo below a folder, by its file name's ending; hidden files and folders are left out.
+
+    The photos of a folder come sorted, then its subfolders do. One folder's names are held at a time.
+
+    :raises DataError: a folder that cannot be listed.
+    """
+    visited = set()
+    for here, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
         real = os.path.realpath(here)
         folders[:] = [] if real in visited else sorted(f for f in folders if not f.startswith("."))
         if real not in visited:
-            found += [os.path.join(here, name) for name in sorted(files) if _is_photo_name(name)]  # noqa: PTH118
+            yield from (os.path.join(here, name) for name in sorted(files) if _is_photo_name(name))  # noqa: PTH118
         visited.add(real)
-    return found
+
+
+def _refuse(error: OSError) -> None:
+    raise DataError(f"{error.filename}: cannot be listed: {error.strerror}") from error
 
 
 def read_folders(root: Path) -> tuple[list[PhotoRecord], list[Leaf]]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -30,6 +31,7 @@ __all__ = [
     "BackboneSpec",
     "FamiliaritySpec",
     "Manifest",
+    "bundle_digest",
     "read_manifest",
     "read_network",
     "released_bundle",
@@ -93,6 +95,16 @@ def released_bundle() -> Path:
     if not (folder / MANIFEST).is_file():
         raise BundleError("this installation carries no released bundle; name one with --model, or train one")
     return folder
+
+
+def bundle_digest(folder: Path) -> str:
+    """SHA-256 of all that a bundle holds: two bundles with the same one answer alike."""
+    digest = hashlib.sha256()
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = file.relative_to(folder).as_posix().encode()
+        digest.update(b"%d %s %d " % (len(name), name, file.stat().st_size))
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def read_manifest(folder: Path) -> Manifest:

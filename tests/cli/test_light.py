@@ -8,7 +8,20 @@ import pytest
 
 from hierpets.cli import COMMANDS
 
-HEAVY = ["torch", "timm", "albumentations", "sklearn", "scipy", "matplotlib", "openvino", "cv2", "pandas", "fastapi"]
+HEAVY = [
+    "torch",
+    "timm",
+    "albumentations",
+    "sklearn",
+    "scipy",
+    "matplotlib",
+    "openvino",
+    "cv2",
+    "pandas",
+    "pyarrow",
+    "ray",
+    "fastapi",
+]
 
 
 def modules_after(code: str) -> list[str]:

@@ -1,0 +1,59 @@
+import os
+
+import pytest
+
+from hierpets.data.folders import find_photos, walk_photos
+from hierpets.data.listing import check_folders, count_photos, list_photos
+from hierpets.errors import ConfigError, DataError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("b/2.jpg", "b/1.png", "a/9.jpg", "z.jpg", "b/notes.txt", ".hidden/1.jpg", "b/.x.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    return tmp_path
+
+
+def test_folders_files_and_lines_keep_their_order(folder):
+    listed = list(list_photos(["x.jpg", str(folder), "-", "x.jpg"], ["p.jpg\n", "\n", " q.jpg\n"]))
+    inside = [str(folder / name) for name in ("z.jpg", "a/9.jpg", "b/1.png", "b/2.jpg")]
+    assert listed == ["x.jpg", *inside, "p.jpg", "q.jpg", "x.jpg"]
+    assert find_photos(folder) == inside
+
+
+def test_a_folder_is_listed_when_its_turn_comes(folder):
+    photos = walk_photos(folder)
+    assert next(photos).endswith("z.jpg")
+    (folder / "b" / "3.jpg").write_bytes(b"")
+    assert [os.path.basename(photo) for photo in photos] == ["9.jpg", "1.png", "2.jpg", "3.jpg"]  # noqa: PTH119
+
+
+def test_links_that_lead_back_are_followed_once(folder):
+    (folder / "a" / "back").symlink_to(folder, target_is_directory=True)
+    assert len(find_photos(folder)) == 4
+
+
+def test_photos_are_counted_where_they_can_be(folder):
+    assert count_photos([str(folder), "x.jpg"]) == 5
+    assert count_photos([str(folder), "-"]) is None
+
+
+def test_a_folder_without_photos_is_refused(folder):
+    (folder / "empty").mkdir()
+    check_folders([str(folder), "-", "x.jpg"])
+    with pytest.raises(ConfigError, match="empty: no photos in this folder"):
+        check_folders([str(folder), str(folder / "empty")])
+
+
+def test_a_folder_that_cannot_be_listed_is_told_not_left_out(folder, monkeypatch):
+    listing = os.scandir
+
+    def closed(path):
+        if str(path).endswith("b"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return listing(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(DataError, match="b: cannot be listed: Permission denied"):
+        list(walk_photos(folder))

@@ -88,6 +88,31 @@ def test_a_folder_that_is_no_bundle_is_an_error_of_one_line(tmp_path, capsys):
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--precision", "int8"], "--precision int8: the graph of this bundle is not quantised; choose f32 or bf16"),
+        (["--engine", "torch", "--precision", "int8"], "--precision int8: the engine torch has none on cpu; choose"),
+        (["--engine", "openvino", "--compile"], "--compile is torch's, and the engine is openvino"),
+    ],
+)
+def test_an_engine_that_cannot_is_an_error_of_one_line(predict, options, told):
+    code, out, err = predict("--device", "cpu", *options, PHOTOS[0])
+    assert (code, out) == (1, "")
+    assert told in err
+    assert err.count("\n") == 1
+
+
+def test_the_engine_and_its_precision_can_be_chosen(predict):
+    exact, half = (
+        json.loads(predict("--engine", "torch", "--precision", precision, "--format", "jsonl", PHOTOS[0])[1])
+        for precision in ("f32", "bf16")
+    )
+    assert exact["species"]["label"] == half["species"]["label"]
+    assert exact["top"] != half["top"]
+    assert exact["top"][0]["probability"] == pytest.approx(half["top"][0]["probability"], abs=0.1)
+
+
 def test_cuda_that_is_not_there_is_an_error_of_one_line(predict, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     code, _, err = predict("--device", "cuda", PHOTOS[0])

@@ -48,6 +48,13 @@ def test_explain_writes_a_picture_and_names_the_answers(tiny_run, tmp_path, pred
         assert re.search(rf"{probability:.1%}\s+{leaf}\n", result.output)
 
 
+@pytest.mark.parametrize("command", [explain, inspect])
+def test_the_engine_is_the_one_that_was_asked_for(tiny_run, tmp_path, command):
+    result = run(command, tiny_run, "demo:dog/pug/901", "--out", str(tmp_path / "e.png"), "--precision", "int8")
+    assert isinstance(result.exception, BundleError)
+    assert "not quantised" in str(result.exception)
+
+
 def test_what_spoke_differs_between_the_species_and_its_breed(explainer):
     found = explainer.explain("demo:dog/pug/901")
     assert found.species.shape == found.photo.shape == (256, 256, 3)

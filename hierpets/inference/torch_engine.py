@@ -62,18 +62,20 @@ class TorchEngine:
         self._network = torch.compile(runs, dynamic=False) if compile else runs
 
     def __call__(self, images: np.ndarray) -> RawOutput:
+        batch = torch.from_numpy(_filled_up(images) if self._compiled else images)
+        if self._copies is not None:
+            batch = batch.pin_memory()
         with self._one_at_a_time:
-            pending = self._submit(images)
+            pending = self._submit(batch, len(images))
         return pending.result()  # on CUDA another thread's batch is on its way meanwhile
 
     @torch.inference_mode()
-    def _submit(self, images: np.ndarray) -> Pending:
-        batch = torch.from_numpy(_filled_up(images) if self._compiled else images)
+    def _submit(self, batch: torch.Tensor, rows: int) -> Pending:
         if self._copies is None:
             batch = batch.contiguous(memory_format=torch.channels_last)
-            return Pending(len(images), NetworkOutput(*self._network(batch)))
+            return Pending(rows, NetworkOutput(*self._network(batch)))
         output = NetworkOutput(*self._network(self._copies.upload(batch)))
-        return self._copies.download(len(images), output)
+        return self._copies.download(rows, output)
 
 
 class Pending(NamedTuple):
@@ -91,7 +93,7 @@ class Pending(NamedTuple):
 
 
 class Copies:
-    """Batches to the GPU on a stream of their own, through pinned memory; outputs back without waiting for them."""
+    """Batches from pinned memory to the GPU on a stream of their own; outputs back without waiting for them."""
 
     def __init__(self) -> None:
         self._stream = torch.cuda.Stream()
@@ -99,7 +101,7 @@ class Copies:
     def upload(self, batch: torch.Tensor) -> torch.Tensor:
         """The batch on the GPU in channels_last, when the current stream gets there."""
         with torch.cuda.stream(self._stream):
-            on_device = batch.pin_memory().to("cuda", non_blocking=True)
+            on_device = batch.to("cuda", non_blocking=True)
         current = torch.cuda.current_stream()
         current.wait_stream(self._stream)
         on_device.record_stream(current)  # its memory must not be given to the next batch before it is read

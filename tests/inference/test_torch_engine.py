@@ -1,6 +1,7 @@
 """The torch engine: batches in flight, compiled networks, and CUDA where there is one."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -87,6 +88,74 @@ def test_warming_up_runs_batches_of_the_size_that_is_timed():
     seen = []
     warm_up(lambda images: seen.append((images.shape, images.dtype)), 48, batch_size=5, times=2)
     assert seen == [((5, 3, 48, 48), np.float32)] * 2
+
+
+class FakeCuda:
+    """CUDA's streams and events, and tensors that stay where they are; ``told`` is what was asked of it, in order."""
+
+    def __init__(self, monkeypatch):
+        self.told = told = []
+
+        class Stream:
+            def wait_stream(self, other):
+                told.append("compute waits for copy" if (self, other) == (current, made[0]) else "?")
+
+        class Event:
+            def record(self):
+                told.append("event recorded")
+
+            def synchronize(self):
+                told.append("event awaited")
+
+        current, made = Stream(), []
+        empty = torch.empty
+
+        @contextmanager
+        def within(stream):
+            told.append("copy stream" if stream is made[0] else "?")
+            yield
+            told.append("end")
+
+        def moved(tensor, device, *, non_blocking):
+            told.append(f"to {device}{' and on' if non_blocking else ''}")
+            return tensor
+
+        def host(*shape, dtype, pin_memory):
+            assert pin_memory
+            return empty(*shape, dtype=dtype)
+
+        monkeypatch.setattr(torch.cuda, "Stream", lambda: made.append(Stream()) or made[-1])
+        monkeypatch.setattr(torch.cuda, "Event", Event)
+        monkeypatch.setattr(torch.cuda, "stream", within)
+        monkeypatch.setattr(torch.cuda, "current_stream", lambda: current)
+        monkeypatch.setattr(torch, "empty", host)
+        monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: told.append("pinned") or tensor)
+        monkeypatch.setattr(torch.Tensor, "to", moved)
+        monkeypatch.setattr(
+            torch.Tensor,
+            "record_stream",
+            lambda tensor, stream: told.append("memory kept for compute" if stream is current else "?"),
+        )
+        monkeypatch.setattr(torch.nn.Module, "to", lambda module, device, **how: module)
+
+
+def test_a_batch_is_copied_on_one_stream_computed_on_another_and_awaited_at_the_end(network, monkeypatch):
+    (images,) = batches(3)
+    expected = TorchEngine(network)(images)
+    with monkeypatch.context() as patch:
+        cuda = FakeCuda(patch)
+        output = TorchEngine(network, "cuda")(images)
+    assert cuda.told == [
+        "pinned",
+        "copy stream",
+        "to cuda and on",
+        "end",
+        "compute waits for copy",
+        "memory kept for compute",
+        "event recorded",
+        "event awaited",
+    ]
+    agree(output, expected)
 
 
 class TestCuda:

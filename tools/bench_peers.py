@@ -27,7 +27,7 @@ from tools.peers.page import write_page  # noqa: E402
 from tools.peers.processes import Broken, Finished, run  # noqa: E402
 
 LARGE_COMPARED, LARGE_MEASURED = 200, 24
-LONG_RUNS = (500, 20_000)
+SHORT_RUN = 500  # photos; the long run is an option
 LATENCY_SECONDS = 4.0
 
 
@@ -57,7 +57,7 @@ class Bench:
         results: dict[str, Any] = {"contestants": contestants, "photos": len(self.paths), "refused": self.refused}
         results["training"] = self.measure_training(trained, summarise("hierpets", contestants["hierpets"]).top1)
         results["large"] = self.measure_large()
-        results["memory"] = {str(count): self.measure_long_run(count).memory for count in LONG_RUNS}
+        results["memory"] = {str(n): self.measure_long_run(n).memory for n in (SHORT_RUN, self.given.long_run)}
         results["limit"] = self.measure_limit()
         return results | {"rounds": self.given.rounds}
 
@@ -116,10 +116,10 @@ class Bench:
             return self.predict(contestant, self.paths[0])
         return self.finish([*self.side(contestant, "first"), "--photo", self.paths[0]])
 
-    def predict(self, contestant: Contestant, *arguments: str, stdin: Path | None = None) -> Finished:
+    def predict(self, contestant: Contestant, *arguments: str) -> Finished:
         command: list[Any] = [contestant.python, "-m", "hierpets", "predict", "--model", str(contestant.model)]
         command += ["--device", "cpu", "--precision", contestant.precision]
-        return self.finish([*command, *arguments], stdin=stdin)
+        return self.finish([*command, *arguments])
 
     def session(self, contestant: Contestant) -> dict[str, Any]:
         """A process that answers all photos, then one at a time, then large ones."""
@@ -158,17 +158,21 @@ class Bench:
 
     def measure_long_run(self, count: int) -> Finished:
         tell(f"{count:,} photos in one run")
-        given = self.work / "paths.txt"
-        given.write_text("".join(f"{path}\n" for path in islice(cycle(self.paths), count)))
         ours = Contestant("hierpets", "hierpets", self.ours, self.bundle)
-        return self.predict(ours, "--format", "jsonl", "-", stdin=given)
+        out = self.work / f"{count}.jsonl"
+        return self.predict(ours, str(self.link(count)), "--format", "jsonl", "--out", str(out))
+
+    def link(self, count: int) -> Path:
+        """A folder with links to the photos held out, again and again until there are ``count``."""
+        folder = self.work / f"linked-{count}"
+        for n, path in enumerate(islice(cycle(self.paths), 0 if folder.exists() else count)):
+            (folder / f"{n // 1000:03}").mkdir(parents=True, exist_ok=True)
+            (folder / f"{n // 1000:03}" / f"{n:06}.jpg").symlink_to(path)
+        return folder
 
     def measure_limit(self) -> dict[str, Any]:
         tell("the limit")
-        out, folder = self.work / "limit.json", self.work / "held_out"
-        folder.mkdir()
-        for n, path in enumerate(self.paths):
-            (folder / f"{n:05}.jpg").symlink_to(path)
+        out, folder = self.work / "limit.json", self.link(len(self.paths))
         command: list[Any] = [self.ours, "-m", "hierpets", "bench", "--engine", "openvino", "--model", str(self.bundle)]
         command += ["--data", str(folder), "--rounds", str(self.given.rounds), "--seconds", str(self.given.seconds)]
         self.finish([*command, "--json", str(out)])
@@ -179,9 +183,9 @@ class Bench:
         command = [python or self.ours, "-m", "tools.peers.prepare", name, *arguments]
         return self.finish([*command, "--out", str(self.work)])
 
-    def finish(self, command: list[Any], *, stdin: Path | None = None) -> Finished:
+    def finish(self, command: list[Any]) -> Finished:
         self._logs += 1
-        return run(command, log=self.work / f"{self._logs}.log", stdin=stdin)
+        return run(command, log=self.work / f"{self._logs}.log")
 
 
 def tell(what: str) -> None:
@@ -194,6 +198,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=1000, help="photos to hold out and answer, half of all at most")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement of the limit")
+    parser.add_argument("--long-run", type=int, default=20_000, help="photos of the run whose memory is watched")
     parser.add_argument("--skip-training", action="store_true", help="leave fastai's training out")
     parser.add_argument("--fastai-epochs", type=int, default=3)
     parser.add_argument("--fastai-minutes", type=float, default=8.0)

@@ -153,10 +153,8 @@ def _memory_part(results: Mapping[str, Any]) -> str:
     if not memory:
         return ""
     rows = [(f"{int(count):,} photos", f"{memory[count]:.0f}") for count in sorted(memory, key=int)]
-    return (
-        "## Memory of a long run\n\n`hierpets predict --format jsonl -`, the photos given again and again.\n\n"
-        + table(["", "peak memory, MB"], rows)
-    )
+    text = "`hierpets predict FOLDER --format jsonl --out FILE`; the folder holds links to the photos."
+    return f"## Memory of a long run\n\n{text}\n\n{table(['', 'peak memory, MB'], rows)}"
 
 
 def _limit_part(results: Mapping[str, Any]) -> str:

@@ -30,26 +30,24 @@ class Finished(NamedTuple):
     memory: float
 
 
-def run(
-    command: Sequence[str | os.PathLike[str]], *, log: Path, stdin: Path | None = None, allowed: tuple[int, ...] = (0,)
-) -> Finished:
+def run(command: Sequence[str | os.PathLike[str]], *, log: Path) -> Finished:
     """Run a command in the project's folder with two threads for every library; what it writes goes to ``log``.
 
     The caller should be small: on Linux a child's peak counts from what its parent held when it was started.
 
-    :raises Broken: an exit code that is not ``allowed``.
+    :raises Broken: it exits with another code than 0.
     """
     threads = dict.fromkeys(["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"], "2")
     errors = log.with_name(log.name + ".err")
-    with (stdin or Path(os.devnull)).open("rb") as source, log.open("wb") as output, errors.open("wb") as told:
+    with log.open("wb") as output, errors.open("wb") as told:
         start = perf_counter()
         process = subprocess.Popen(
-            command, cwd=ROOT, env=os.environ | threads, stdin=source, stdout=output, stderr=told
+            command, cwd=ROOT, env=os.environ | threads, stdin=subprocess.DEVNULL, stdout=output, stderr=told
         )
         _, status, usage = os.wait4(process.pid, 0)
         seconds = perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in allowed:
+    if process.returncode:
         lines = errors.read_text(errors="replace").strip().splitlines() or [f"exit code {process.returncode}"]
         raise Broken(lines[-1])
     return Finished(seconds, usage.ru_maxrss / TO_MB)

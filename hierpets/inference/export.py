@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from hierpets.data.index import find_photos, read_index
+from hierpets.data.photos import DEMO_PREFIX
 from hierpets.errors import BundleError, DataError
 from hierpets.files import whole_folder, write_text
 from hierpets.inference.exported import run_file
@@ -75,7 +76,9 @@ def export_bundle(
         parity = measure_parity(reference, other, photos, progress=progress)
         if not parity.holds:
             raise BundleError(f"{form}: nothing written: {parity.words()}; at most {MAX_DRIFT:.1%} may differ")
-        write_text(made.parent / CHECK, json.dumps({"format": form, **parity.to_json()}, indent=2) + "\n")
+        drawn = all(photo.startswith(DEMO_PREFIX) for photo in photos)
+        check = {"format": form, "on": "drawn pets" if drawn else "photos", **parity.to_json()}
+        write_text(made.parent / CHECK, json.dumps(check, indent=2) + "\n")
         with whole_folder(target.parent) as finished:
             shutil.copytree(made.parent, finished, dirs_exist_ok=True)
     if out is not None and out.resolve() != folder.resolve():

@@ -72,6 +72,7 @@ def test_the_check_is_reported_and_left_beside_the_file(exported, photos, form):
     assert (done[form].parity.photos, done[form].parity.same) == (len(photos), len(photos))
     left = json.loads((done[form].path.parent / "check.json").read_text())
     assert (left["format"], left["photos"], left["same_top1"], left["drift"]) == (form, len(photos), len(photos), 0)
+    assert left["on"] == "drawn pets"
     assert list(left["largest_difference"]) == OUTPUTS
 
 

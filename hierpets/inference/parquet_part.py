@@ -15,7 +15,7 @@ from hierpets.inference.text_part import Recorded
 __all__ = ["ParquetPart"]
 
 ROWS = 500  # of a small file: what a kill can lose
-FILES_A_GROUP = 20  # small files that become one row group
+FILES_A_GROUP = 4  # small files that become one row group; what more of them take, memory would grow by at the end
 
 
 class ParquetPart:
@@ -100,7 +100,7 @@ class ParquetPart:
         import pyarrow.parquet as pq
 
         try:
-            return pq.ParquetFile(file).read(columns)
+            return pq.ParquetFile(file).read(columns, use_threads=False)
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{file}: not a file of answers: {error}; delete {self.path} to start anew") from error
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-SOME_FAILED, INTERRUPTED = 3, 130
+SOME_FAILED = 3
 MANY = 32  # photos from which on a core a photo is sooner done than all cores for each
 Format = Literal["text", "json", "jsonl", "csv", "parquet"]
 SUFFIXES: dict[str, Format] = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
@@ -35,11 +35,15 @@ SUFFIXES: dict[str, Format] = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "pa
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="Write jsonl, csv or parquet there as it comes: any number of photos, and a kill loses none.",
 )
 @click.option("--resume", is_flag=True, help="Go on with an --out that was stopped.")
+@click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Answer on a Ray cluster, ray://HOST:PORT, or on a Ray started here, local; --out is then a folder.",
+)
 @click.option("--top-k", type=click.IntRange(min=1), default=3, show_default=True, help="Candidates in each answer.")
 @click.option(
     "--alpha", type=click.FloatRange(0, 1, min_open=True, max_open=True), help="Accepted share of wrong answers."
@@ -53,8 +57,9 @@ def command(
     paths: tuple[str, ...],
     model: Path | None,
     form: Format | None,
-    out: Path | None,
+    out: str | None,
     resume: bool,
+    cluster: str | None,
     top_k: int,
     alpha: float | None,
     only: tuple[str, ...],
@@ -66,48 +71,44 @@ def command(
     """Tell species and breed of photos.
 
     A PATH is a photo, a folder, or - for paths on standard input. Answers come in the order of the paths. A photo that
-    cannot be read gets an error in its answer; the others get theirs, and the exit code is 3.
+    cannot be read gets an error in its answer; the others get theirs, and the exit code is 3. With --cluster, a PATH
+    may be s3://BUCKET/FOLDER and the like, and so may --out.
     """
+    from hierpets.cli.bulk import Settings, answer_file, answer_folder
     from hierpets.data.listing import check_folders, list_photos
-    from hierpets.hierarchy.decision import Asked
     from hierpets.inference.predictor import load
-    from hierpets.inference.restriction import allowed_leaves
     from hierpets.registry.loading import load_registry
     from hierpets.workers import cores
 
-    form = _checked_format(form, out, resume=resume)
+    settings = Settings(paths, model, registry, engine, top_k, alpha, only, max_level, explain)
+    form = _checked_format(form, out, paths, resume=resume, cluster=cluster)
+    if cluster is not None:
+        assert out is not None
+        return answer_folder(out, settings, cluster)
     check_folders(paths)
     photos, many = _look_ahead(list_photos(paths, sys.stdin), unknown="-" in paths)
-    plugins = load_registry(registry)
-    predictor = load(model, **engine, streams=cores() if many else 1, registry=plugins)
-    allowed = allowed_leaves(only, predictor.manifest.taxonomy) if only else None
-
-    def predict(photos: Iterable[str]) -> Iterator[Prediction]:
-        question = Asked(alpha=alpha, max_level=max_level)
-        return predictor.predict(photos, asked=question, only=allowed, top_k=top_k, explain=explain)
-
+    predictor = load(model, **engine, streams=cores() if many else 1, registry=load_registry(registry))
+    question = settings.question(predictor.manifest)
     if out is None:
-        return _print(predict(photos), form)
-    options = {"alpha": alpha, "max_level": max_level, "top_k": top_k, "explain": explain}
-    leaves = zip(predictor.manifest.taxonomy.leaves, allowed, strict=True) if allowed is not None else ()
-    asked = {
-        **_origin(model, plugins.path, predictor.engine),
-        **options,
-        "only": [str(leaf) for leaf, is_allowed in leaves if is_allowed],
-        "format": form,
-        "paths": list(paths),
-    }
-    return _write(out, photos, predict, asked=asked, resume=resume)
+        return _print(predictor.predict(photos, **question), form)
+    return answer_file(Path(out), form, settings, predictor, photos=photos, resume=resume)
 
 
-def _checked_format(form: Format | None, out: Path | None, *, resume: bool) -> Format:
-    if resume and out is None:
-        raise click.UsageError("--resume goes on with a file; name it with --out.")
+def _checked_format(
+    form: Format | None, out: str | None, paths: tuple[str, ...], *, resume: bool, cluster: str | None
+) -> Format:
+    """The format; what was asked for together must make sense together."""
+    if cluster is not None:
+        if out is None or resume or "-" in paths or form not in (None, "parquet"):
+            raise click.UsageError("--cluster takes folders, and --out DIR for Parquet; neither - nor --resume.")
+        return "parquet"
     if out is None:
+        if resume:
+            raise click.UsageError("--resume goes on with a file; name it with --out.")
         if form == "parquet":
             raise click.UsageError("--format parquet is no text; name a file with --out.")
         return form or "text"
-    form = form or SUFFIXES.get(out.suffix.lower())
+    form = form or SUFFIXES.get(Path(out).suffix.lower())
     if form is None or form not in SUFFIXES.values():
         raise click.UsageError(f"--out {out}: choose --format jsonl, csv or parquet.")
     return form
@@ -121,51 +122,12 @@ def _look_ahead(photos: Iterator[str], *, unknown: bool) -> tuple[Iterator[str],
     return chain(first, photos), len(first) == MANY
 
 
-def _origin(model: Path | None, registry: Path, engine: Any) -> dict[str, Any]:
-    """Whose answers they are."""
-    import hierpets
-    from hierpets.model.bundle import bundle_digest, released_bundle
-
-    return {
-        "hierpets": hierpets.__version__,
-        "model": bundle_digest(model or released_bundle()),
-        "registry": str(registry.resolve()),
-        "engine": engine.name,
-        "device": engine.device,
-        "precision": engine.precision,
-    }
-
-
 def _print(answers: Iterable[Prediction], form: Format) -> int:
     failed = False
     for text, prediction in render(answers, form):
         click.echo(text, nl=False)
         failed |= prediction is not None and prediction.error is not None
     return SOME_FAILED if failed else 0
-
-
-def _write(out: Path, photos: Iterable[str], predict: Any, *, asked: dict[str, Any], resume: bool) -> int:
-    from hierpets.cli.pace import Pace
-    from hierpets.data.listing import count_photos
-    from hierpets.inference.bulk import answer_into, part_of
-
-    pace = Pace(lambda: count_photos(asked["paths"]))
-    tally = None
-    try:
-        tally = answer_into(
-            out, asked["format"], photos, predict, asked=asked, resume=resume, progress=lambda t: pace(t.photos)
-        )
-    except KeyboardInterrupt:
-        pass
-    finally:
-        pace.close()
-    if tally is None:
-        told = f"{part_of(out)} keeps what is done; the same command with --resume goes on"
-        click.echo(f"interrupted: {told}", err=True)
-        return INTERRUPTED
-    unread = f", {tally.unreadable} of them cannot be read" if tally.unreadable else ""
-    click.echo(f"{out}: {tally.photos} photos{unread}", err=True)
-    return SOME_FAILED if tally.unreadable else 0
 
 
 def render(answers: Iterable[Prediction], form: Format) -> Iterator[tuple[str, Prediction | None]]:

@@ -27,8 +27,10 @@ QUANTISED = b'type="FakeQuantize"'  # the operation of a graph whose activations
 _arrays = threading.Lock()
 
 
-def compile_model(model: ov.Model | Path, precision: Precision = "f32", *, streams: int = 1) -> ov.CompiledModel:
-    """Compile for the CPU, to run ``streams`` inferences at a time, each on its share of the cores.
+def compile_model(
+    model: ov.Model | Path, precision: Precision = "f32", *, streams: int = 1, threads: int | None = None
+) -> ov.CompiledModel:
+    """Compile for the CPU, to run ``streams`` inferences at a time, each on its share of ``threads`` or of all cores.
 
     Compiled files are kept in the cache folder and start sooner the next time.
 
@@ -45,6 +47,8 @@ def compile_model(model: ov.Model | Path, precision: Precision = "f32", *, strea
         "PERFORMANCE_HINT": "LATENCY" if streams == 1 else "THROUGHPUT",
         "NUM_STREAMS": str(streams),
     }
+    if threads is not None:
+        options["INFERENCE_NUM_THREADS"] = str(threads)
     if isinstance(model, Path):
         options["CACHE_DIR"] = str(cache_dir() / "openvino")
     return core.compile_model(model, "CPU", options)
@@ -68,7 +72,7 @@ class OpenVinoEngine:
     device = "cpu"
     batch = 1
 
-    def __init__(self, graph: Path, precision: Precision = "f32", *, streams: int = 1):
+    def __init__(self, graph: Path, precision: Precision = "f32", *, streams: int = 1, threads: int | None = None):
         if not graph.is_file():
             raise BundleError(f"{graph}: the bundle has no OpenVINO graph; use --engine torch, or train it again")
         if precision == "int8" and QUANTISED not in graph.read_bytes():
@@ -77,7 +81,7 @@ class OpenVinoEngine:
             )
         self.precision: Precision = precision
         self.lanes = max(2, streams)  # with one stream, one lane decodes while the other infers
-        self._compiled = compile_model(graph, precision, streams=streams)
+        self._compiled = compile_model(graph, precision, streams=streams, threads=threads)
         self._idle: SimpleQueue[ov.InferRequest] = SimpleQueue()
         for _ in range(streams):
             self._idle.put(self._compiled.create_infer_request())

@@ -160,13 +160,14 @@ def load(
     precision: Precision = "auto",
     compile: bool = False,
     streams: int = 1,
+    threads: int | None = None,
     registry: Registry | None = None,
     recommend: bool = True,
 ) -> Predictor:
     """Load a bundle folder; the released one when none is given. ``compile`` has torch compile the network.
 
     ``streams`` photos are worked on at a time by OpenVINO: 1 answers one photo soonest, :func:`hierpets.workers.cores`
-    answers a folder soonest.
+    answers a folder soonest. ``threads`` are the most that it takes for the network; None: one a core.
 
     :raises BundleError: no bundle there, or a damaged one.
     :raises DeviceError: the device, engine or precision that was asked for is not there.
@@ -181,7 +182,7 @@ def load(
     if chosen_engine == "openvino":
         from hierpets.inference.openvino_engine import OpenVinoEngine
 
-        runner = OpenVinoEngine(folder / GRAPH, chosen_precision, streams=streams)
+        runner = OpenVinoEngine(folder / GRAPH, chosen_precision, streams=streams, threads=threads)
     else:
         from hierpets.inference.torch_engine import TorchEngine
 

@@ -28,7 +28,7 @@ from tools.peers.processes import Broken, Finished, run  # noqa: E402
 
 LARGE_COMPARED, LARGE_MEASURED = 200, 24
 SHORT_RUN = 500  # photos; the long run is an option
-LATENCY_SECONDS = 4.0
+LATENCY_SECONDS = 3.0
 
 
 class Contestant(NamedTuple):
@@ -197,11 +197,11 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="SPECIES/BREED/photo.jpg")
     parser.add_argument("--photos", type=int, default=1000, help="photos to hold out and answer, half of all at most")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement of the limit")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement of the limit")
     parser.add_argument("--long-run", type=int, default=20_000, help="photos of the run whose memory is watched")
     parser.add_argument("--skip-training", action="store_true", help="leave fastai's training out")
-    parser.add_argument("--fastai-epochs", type=int, default=3)
-    parser.add_argument("--fastai-minutes", type=float, default=8.0)
+    parser.add_argument("--fastai-epochs", type=int, default=2)
+    parser.add_argument("--fastai-minutes", type=float, default=6.0)
     parser.add_argument("--out", type=Path, default=ROOT / "docs", help="where benchmarks.md and .json are written")
     given = parser.parse_args()
     given.data = str(Path(given.data).resolve())

@@ -96,9 +96,10 @@ def main() -> int:
     parser.add_argument("--format", default="jsonl", choices=["jsonl", "csv", "parquet"])
     parser.add_argument("--model", help="a bundle; the released one when left out")
     parser.add_argument("--registry", help="a registry.yaml")
+    parser.add_argument("--precision", default="auto")
     parser.add_argument("--most", type=float, default=1.1, help="the greatest share that is well")
     given = parser.parse_args()
-    options = [f"--{name}={value}" for name in ("model", "registry") if (value := getattr(given, name))]
+    options = [f"--{name}={value}" for name in ("model", "registry", "precision") if (value := getattr(given, name))]
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
         sources = [Path(p) for p in find_photos(given.photos)] if given.photos else draw(Path(scratch) / "drawn")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import click
+
+from hierpets.errors import HierpetsError
 
 __all__ = ["Pace", "time_left"]
 
@@ -24,8 +27,10 @@ class Pace:
 
     def __init__(self, count: Callable[[], int | None], *, clock: Callable[[], float] = time.monotonic):
         self._clock = clock
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="count")
-        self._total: Future[int | None] = self._thread.submit(count)
+        self._total: int | None = None
+        # A daemon: what is stopped does not wait for the end of the count.
+        self._thread = threading.Thread(target=self._find_total, args=(count,), name="count", daemon=True)
+        self._thread.start()
         self._terminal = sys.stderr.isatty()
         self._bar: Any = None
         self._began = self._told = clock()
@@ -49,23 +54,21 @@ class Pace:
 
     def close(self) -> None:
         """Take the bar down and say what was done."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
         if self._bar is not None:
             self._bar.stop()
         if self._before is not None and self._done > self._before:
             click.echo(f"{self._done} photos, {self._speed():.1f} a second", err=True)
 
-    @property
-    def total(self) -> int | None:
-        """How many there are, once that is known."""
-        return self._total.result() if self._total.done() and self._total.exception() is None else None
+    def _find_total(self, count: Callable[[], int | None]) -> None:
+        with suppress(HierpetsError):  # the run itself will meet it, and tell
+            self._total = count()
 
     def _speed(self) -> float:
         return (self._done - (self._before or 0)) / max(self._clock() - self._began, 1e-9)
 
     def _line(self) -> str:
-        told = f"{self._done}" if self.total is None else f"{self._done} of {self.total}"
-        left = time_left(self._done, self.total, self._speed())
+        told = f"{self._done}" if self._total is None else f"{self._done} of {self._total}"
+        left = time_left(self._done, self._total, self._speed())
         return f"{told} photos, {self._speed():.1f} a second" + (f", {left} left" if left else "")
 
     def _show_bar(self) -> None:
@@ -79,7 +82,7 @@ class Pace:
             self._bar.start()
         if self._clock() >= self._told + 0.1:
             self._told = self._clock()
-            self._bar.update(0, completed=self._done, total=self.total, line=self._line())
+            self._bar.update(0, completed=self._done, total=self._total, line=self._line())
 
 
 def time_left(done: int, total: int | None, speed: float) -> str | None:

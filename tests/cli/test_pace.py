@@ -1,6 +1,7 @@
 import pytest
 
 from hierpets.cli.pace import Pace, time_left
+from hierpets.errors import DataError
 
 
 @pytest.mark.parametrize(
@@ -20,7 +21,7 @@ def test_time_left(done, total, speed, left):
 def test_without_a_terminal_a_line_is_told_now_and_then(capsys):
     seconds = [0.0]
     pace = Pace(lambda: 400, clock=lambda: seconds[0])
-    pace._thread.shutdown(wait=True)  # the count is known
+    pace._thread.join()  # the count is known
     pace(100)  # an earlier run's
     for done in range(101, 301):
         seconds[0] += 0.25
@@ -47,7 +48,7 @@ def test_a_terminal_gets_a_bar(capsys, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     seconds = [0.0]
     pace = Pace(lambda: 20, clock=lambda: seconds[0])
-    pace._thread.shutdown(wait=True)
+    pace._thread.join()
     for done in range(21):
         seconds[0] += 0.5
         pace(done)
@@ -55,3 +56,15 @@ def test_a_terminal_gets_a_bar(capsys, monkeypatch):
     err = capsys.readouterr().err
     assert "20 of 20 photos, 2.0 a second, 0:00:00 left" in err
     assert err.endswith("20 photos, 2.0 a second\n")
+
+
+def test_a_count_that_fails_leaves_the_number_unknown(capsys):
+    def count():
+        raise DataError("cannot be listed")
+
+    pace = Pace(count, clock=lambda: 0.0)
+    pace._thread.join()
+    pace(0)
+    pace(1)
+    pace.close()
+    assert "Traceback" not in capsys.readouterr().err

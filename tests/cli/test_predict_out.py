@@ -1,6 +1,7 @@
 """``hierpets predict --out``: answers to any number of photos in a file that a kill does not harm."""
 
 import csv
+import errno
 import json
 import os
 import random
@@ -266,6 +267,36 @@ def test_odd_file_names_survive_every_format(predict, tmp_path):
     whole = (tmp_path / "a.csv").read_bytes()
     assert whole.count(b".jpg") == 6
     assert b"not-utf8-\xff.jpg" in whole
+
+
+def test_a_full_disk_is_told_and_what_is_done_is_kept(predict, tmp_path, monkeypatch):
+    from hierpets.inference.text_part import LinesPart
+
+    write, out = LinesPart.write, tmp_path / "a.jsonl"
+
+    def until_full(part, record):
+        if record["path"] == DRAWN[2]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(part, record)
+
+    with monkeypatch.context() as full:
+        full.setattr(LinesPart, "write", until_full)
+        code, err = predict(*DRAWN, "--out", out)
+    assert code == 1
+    assert "cannot be written: No space left on device; mend that, then go on with --resume" in err
+    assert predict(*DRAWN, "--out", out, "--resume")[0] == 0
+    assert [record["path"] for record in records(out)] == DRAWN
+
+
+def test_a_part_that_is_none_of_ours_is_refused(predict, tmp_path):
+    out = tmp_path / "a.jsonl"
+    predict(*DRAWN, "--out", out)
+    out.rename(tmp_path / "a.jsonl.part")
+    with (tmp_path / "a.jsonl.part").open("r+") as part:
+        part.write("no record")
+    code, err = predict(*DRAWN, "--out", out, "--resume")
+    assert code == 1
+    assert "a line is no record of hierpets" in err
 
 
 def test_two_processes_do_not_write_one_file(predict, tiny_run, tmp_path):

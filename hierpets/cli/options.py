@@ -39,7 +39,7 @@ _ENGINE_OPTIONS = (
         type=click.Choice(["auto", "f32", "bf16", "f16", "int8"]),
         default="auto",
         show_default=True,
-        help="What it computes in; auto: f32 on the CPU, f16 on CUDA.",
+        help="What it computes in; auto: f16 on CUDA; on the CPU int8 where the bundle has it, else bf16 or f32.",
     ),
     click.option("--compile", is_flag=True, help="Have torch compile the network: a slow start, then faster."),
 )

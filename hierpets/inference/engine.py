@@ -95,13 +95,21 @@ def choose_engine(engine: EngineName, device: str, *, compile: bool = False) -> 
     return chosen
 
 
-def choose_precision(precision: Precision, engine: str, device: str) -> Precision:
-    """What to compute in; ``auto`` is f32 on a CPU and f16 on CUDA.
+def choose_precision(
+    precision: Precision, engine: str, device: str, *, quantised: bool = False, has_bf16: bool = False
+) -> Precision:
+    """What to compute in. ``quantised``: the graph holds int8; ``has_bf16``: the CPU computes in bfloat16.
+
+    ``auto`` is f16 on CUDA. With OpenVINO it is int8 where the graph was found good enough to hold it, else bf16 where
+    the CPU has it, else f32. With torch on a CPU, the reference, it is f32.
 
     :raises DeviceError: the engine has no such precision on that device.
     """
     if precision == "auto":
-        return "f16" if device == "cuda" else "f32"
+        if device == "cuda":
+            return "f16"
+        fast: Precision = "int8" if quantised else "bf16" if has_bf16 else "f32"
+        return fast if engine == "openvino" else "f32"
     choices = COMPUTES[engine, device]
     if precision not in choices:
         raise DeviceError(

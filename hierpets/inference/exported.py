@@ -13,12 +13,15 @@ from hierpets.model.formats import Format
 __all__ = ["OnnxEngine", "ScriptEngine", "run_file"]
 
 
-def run_file(form: Format, path: Path) -> Engine:
-    """The engine of a file that :func:`hierpets.model.formats.write_format` wrote, on the CPU in float32."""
+def run_file(form: Format, path: Path, precision: Precision = "f32") -> Engine:
+    """The engine of a file that :func:`hierpets.model.formats.write_format` wrote, on the CPU.
+
+    In float32, or an OpenVINO graph in the ``precision`` that is asked for.
+    """
     if form == "openvino":
         from hierpets.inference.openvino_engine import OpenVinoEngine
 
-        return OpenVinoEngine(path)
+        return OpenVinoEngine(path, precision)
     return OnnxEngine(path) if form == "onnx" else ScriptEngine(path)
 
 

@@ -9,13 +9,14 @@ from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
-import openvino as ov
 
 from hierpets.errors import BundleError, DeviceError
 from hierpets.files import cache_dir
 from hierpets.inference.engine import Precision, RawOutput
+from hierpets.light_openvino import openvino as ov
+from hierpets.model.quantisation import unquantise
 
-__all__ = ["OpenVinoEngine", "compile_model"]
+__all__ = ["OpenVinoEngine", "capabilities", "compile_model", "is_quantised"]
 
 # What OpenVINO calls the hardware that a precision needs. It takes a hint for what is not there, and ignores it.
 CAPABILITY = {"bf16": "BF16", "f16": "FP16"}
@@ -25,6 +26,17 @@ QUANTISED = b'type="FakeQuantize"'  # the operation of a graph whose activations
 # The bindings prepare their use of numpy at the first array that they meet; two threads that do so at once wait for
 # each other for ever. What takes an array or gives one is quick, so it is done by one thread at a time.
 _arrays = threading.Lock()
+
+
+def capabilities() -> Collection[str]:
+    """What this CPU computes in, by OpenVINO's names: ``FP32``, ``BF16``, ``FP16``, ..."""
+    found: Collection[str] = ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return found
+
+
+def is_quantised(graph: Path) -> bool:
+    """Whether the activations of a graph are rounded, so that it can be computed in int8."""
+    return graph.is_file() and QUANTISED in graph.read_bytes()
 
 
 def compile_model(
@@ -39,8 +51,7 @@ def compile_model(
 
     :raises DeviceError: this CPU has no such precision.
     """
-    core = ov.Core()
-    _require(precision, core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+    _require(precision, capabilities())
     options: dict[str, Any] = {
         "INFERENCE_PRECISION_HINT": "f32" if precision == "int8" else precision,
         "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
@@ -51,7 +62,7 @@ def compile_model(
         options["INFERENCE_NUM_THREADS"] = str(threads)
     if isinstance(model, Path):
         options["CACHE_DIR"] = str(cache_dir() / "openvino")
-    return core.compile_model(model, "CPU", options)
+    return ov.Core().compile_model(model, "CPU", options)
 
 
 def _require(precision: Precision, capabilities: Collection[str]) -> None:
@@ -75,13 +86,16 @@ class OpenVinoEngine:
     def __init__(self, graph: Path, precision: Precision = "f32", *, streams: int = 1, threads: int | None = None):
         if not graph.is_file():
             raise BundleError(f"{graph}: the bundle has no OpenVINO graph; use --engine torch, or train it again")
-        if precision == "int8" and QUANTISED not in graph.read_bytes():
+        quantised = is_quantised(graph)
+        if precision == "int8" and not quantised:
             raise BundleError(
-                f"{graph}: --precision int8: the graph of this bundle is not quantised; choose f32 or bf16"
+                f"{graph}: --precision int8: the graph of this bundle is not quantised; choose f32 or bf16, or "
+                "quantise it: hierpets export BUNDLE --format openvino --precision int8 --data DIR"
             )
         self.precision: Precision = precision
         self.lanes = max(2, streams)  # with one stream, one lane decodes while the other infers
-        self._compiled = compile_model(graph, precision, streams=streams, threads=threads)
+        model = graph if precision == "int8" or not quantised else unquantise(ov.Core().read_model(graph))
+        self._compiled = compile_model(model, precision, streams=streams, threads=threads)
         self._idle: SimpleQueue[ov.InferRequest] = SimpleQueue()
         for _ in range(streams):
             self._idle.put(self._compiled.create_infer_request())

@@ -177,15 +177,22 @@ def load(
     registry = registry or load_registry()
     chosen_device = choose_device(device)
     chosen_engine = choose_engine(engine, chosen_device, compile=compile)
-    chosen_precision = choose_precision(precision, chosen_engine, chosen_device)
     runner: Engine
     if chosen_engine == "openvino":
-        from hierpets.inference.openvino_engine import OpenVinoEngine
+        from hierpets.inference.openvino_engine import OpenVinoEngine, capabilities, is_quantised
 
+        chosen_precision = choose_precision(
+            precision,
+            chosen_engine,
+            chosen_device,
+            quantised=is_quantised(folder / GRAPH),
+            has_bf16="BF16" in capabilities(),
+        )
         runner = OpenVinoEngine(folder / GRAPH, chosen_precision, streams=streams, threads=threads)
     else:
         from hierpets.inference.torch_engine import TorchEngine
 
+        chosen_precision = choose_precision(precision, chosen_engine, chosen_device)
         network = read_network(folder, manifest, registry)
         runner = TorchEngine(network, chosen_device, chosen_precision, compile=compile)
     return Predictor(manifest, runner, Recommender.load(registry) if recommend else None)

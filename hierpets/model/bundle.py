@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 import hierpets
@@ -156,17 +158,22 @@ def _write_weights(path: Path, network: HierarchicalNetwork) -> None:
     path.write_bytes(save(pack({name: tensor.cpu() for name, tensor in network.state_dict().items()})))
 
 
-def write_graph(path: Path, network: HierarchicalNetwork, size: int) -> None:
-    """The network as OpenVINO IR: an xml file, and a bin file beside it. Its folder is made."""
-    import openvino as ov
+def write_graph(path: Path, network: HierarchicalNetwork, size: int, *, calibration: Sequence[np.ndarray] = ()) -> None:
+    """The network as OpenVINO IR: an xml file, and a bin file beside it. Its folder is made.
 
+    With photos for ``calibration`` (each float32 [1, 3, size, size]) it is quantised, and can be computed in int8.
+    """
+    from hierpets.light_openvino import openvino as ov
     from hierpets.model.graph import convert_module
     from hierpets.model.network import NetworkOutput
+    from hierpets.model.quantisation import quantise
     from hierpets.model.rounding import round_graph
 
     graph = convert_module(network, size)
     for output, name in zip(graph.outputs, NetworkOutput._fields, strict=True):
         output.get_tensor().set_names({name})
+    if len(calibration):
+        graph = quantise(graph, calibration)
     round_graph(graph)
     path.parent.mkdir(exist_ok=True)
     ov.save_model(graph, path, compress_to_fp16=False)

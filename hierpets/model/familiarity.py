@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from hierpets.model.bundle import FamiliaritySpec
+from hierpets.model.heads import Linear
 from hierpets.model.rounding import round_weights
 from hierpets.plugin import Knowledge
 
@@ -20,14 +21,15 @@ FLOOR = 1e-9
 class Signals(NamedTuple):
     """The raw signals, each [B], higher for a more familiar photo; the last two are nought without knowledge.
 
-    ``cosine``: largest cosine of the features to the mean of a known class. ``logit``: largest breed logit.
-    ``profile``: log of the largest Bhattacharyya coefficient between what the pretrained head sees in the photo and
-    what it saw, on average, in a known class. ``kin``: log of the mass that the pretrained head gives to the known
-    species as a whole.
+    ``cosine``: largest cosine of the features to the mean of a known class. ``discriminant``: largest score of an LDA
+    over the known classes, whatever the breed heads are: it tells unlisted breeds better than a logistic regression
+    does (docs/experiments.md). ``profile``: log of the largest Bhattacharyya coefficient between what the pretrained
+    head sees in the photo and what it saw, on average, in a known class. ``kin``: log of the mass that the pretrained
+    head gives to the known species as a whole.
     """
 
     cosine: torch.Tensor
-    logit: torch.Tensor
+    discriminant: torch.Tensor
     profile: torch.Tensor
     kin: torch.Tensor
 
@@ -40,7 +42,7 @@ class Familiarity(nn.Module):
     """Two sums of standardised signals: ``pet`` (is this a pet of a known species?) and ``known`` (a known breed?).
 
     What the pretrained head makes of a photo tells a fox from a dog and a labrador from a beagle where neither was
-    trained on: it knows a thousand kinds. Without it the scores rest on the features and the logits alone.
+    trained on: it knows a thousand kinds. Without it the scores rest on the features alone.
     """
 
     means: torch.Tensor
@@ -53,6 +55,7 @@ class Familiarity(nn.Module):
         """``known_to``: classes of the pretrained head, 0 without one; ``width``: features that it reads."""
         super().__init__()
         self.knowledge = nn.Linear(width, known_to) if known_to else None
+        self.discriminant = nn.Linear(feature_dim, classes)
         self.register_buffer("means", torch.zeros(classes, feature_dim))
         self.register_buffer("profiles", torch.zeros(classes, known_to))
         self.register_buffer("kin", torch.zeros(kin, dtype=torch.int64))
@@ -62,7 +65,13 @@ class Familiarity(nn.Module):
     @classmethod
     @torch.no_grad()
     def fit(
-        cls, features: torch.Tensor, labels: torch.Tensor, knowledge: Knowledge | None, species: tuple[str, ...]
+        cls,
+        features: torch.Tensor,
+        labels: torch.Tensor,
+        *,
+        discriminant: Linear,
+        knowledge: Knowledge | None,
+        species: tuple[str, ...],
     ) -> Familiarity:
         """The statistics of photos float32 [N, D] with class labels int64 [N], every class 0..max present."""
         classes = int(labels.max()) + 1
@@ -85,6 +94,9 @@ class Familiarity(nn.Module):
             module.knowledge.load_state_dict(head.state_dict())
             module.profiles.copy_((membership @ module.seen(features)).sqrt())
         round_weights(module)
+        # Not rounded: it lives on small differences between large sums.
+        module.discriminant.weight.copy_(torch.from_numpy(discriminant.weight))
+        module.discriminant.bias.copy_(torch.from_numpy(discriminant.bias))
         return module.eval()
 
     @property
@@ -104,16 +116,16 @@ class Familiarity(nn.Module):
         logits: torch.Tensor = self.knowledge(features[:, : self.knowledge.in_features])
         return logits.softmax(dim=1)
 
-    def signals(self, features: torch.Tensor, logits: torch.Tensor) -> Signals:
-        """Features [B, D] and breed logits [B, L] to raw signals."""
+    def signals(self, features: torch.Tensor) -> Signals:
+        """Features [B, D] to raw signals."""
         cosine = (functional.normalize(features, dim=1) @ self.means.T).amax(dim=1)
-        logit = logits.amax(dim=1)
+        discriminant = self.discriminant(features).amax(dim=1)
         if self.knowledge is None:
-            return Signals(cosine, logit, torch.zeros_like(cosine), torch.zeros_like(cosine))
+            return Signals(cosine, discriminant, torch.zeros_like(cosine), torch.zeros_like(cosine))
         seen = self.seen(features)
         profile = ((seen.sqrt() @ self.profiles.T).amax(dim=1) + FLOOR).log()
         kin = (seen[:, self.kin].sum(dim=1) + FLOOR).log() if len(self.kin) else torch.zeros_like(cosine)
-        return Signals(cosine, logit, profile, kin)
+        return Signals(cosine, discriminant, profile, kin)
 
     @torch.no_grad()
     def standardise(self, signals: torch.Tensor) -> None:
@@ -121,11 +133,11 @@ class Familiarity(nn.Module):
         self.centre.copy_(signals.mean(dim=0))
         self.scale.copy_(signals.std(dim=0).clamp(min=1e-6))
 
-    def forward(self, features: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-        """Scores [B, 2]: ``pet`` = cosine + kin, ``known`` = logit + cosine + profile, all standardised."""
-        return self.combine(self.signals(features, logits).table())
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Scores [B, 2]: ``pet`` = cosine + kin, ``known`` = discriminant + cosine + profile, all standardised."""
+        return self.combine(self.signals(features).table())
 
     def combine(self, signals: torch.Tensor) -> torch.Tensor:
         """Raw signals [B, 4] to scores [B, 2]."""
-        cosine, logit, profile, kin = ((signals - self.centre) / self.scale).unbind(dim=1)
-        return torch.stack([cosine + kin, logit + cosine + profile], dim=1)
+        cosine, discriminant, profile, kin = ((signals - self.centre) / self.scale).unbind(dim=1)
+        return torch.stack([cosine + kin, discriminant + cosine + profile], dim=1)

@@ -6,11 +6,12 @@ Each holds the whole graph, features, heads and novelty scores: input ``images``
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, get_args
 
+import numpy as np
 import torch
 
 from hierpets.errors import ConfigError
@@ -29,20 +30,29 @@ FILES: dict[Format, Path] = {
 INPUT = "images"
 
 
-def write_format(form: Format, path: Path, network: HierarchicalNetwork, manifest: Manifest) -> None:
+def write_format(
+    form: Format,
+    path: Path,
+    network: HierarchicalNetwork,
+    manifest: Manifest,
+    *,
+    calibration: Sequence[np.ndarray] = (),
+) -> None:
     """Write the network of a bundle in a format; any number of photos fits the batch axis. Its folder is made.
 
-    ONNX and TorchScript files carry the manifest inside, as ``bundle.json``.
+    ONNX and TorchScript files carry the manifest inside, as ``bundle.json``. With photos for ``calibration`` (each
+    float32 [1, 3, size, size]), an OpenVINO graph is quantised.
 
-    :raises ConfigError: what writes the format is not installed.
+    :raises ConfigError: what writes the format is not installed, or it has no int8.
     """
+    if len(calibration) and form != "openvino":
+        raise ConfigError(f"--precision int8: the format {form} has none here; choose openvino")
     path.parent.mkdir(exist_ok=True)
     with torch.no_grad(), _quietly():
-        WRITERS[form](path, network.eval(), manifest)
-
-
-def _write_openvino(path: Path, network: HierarchicalNetwork, manifest: Manifest) -> None:
-    write_graph(path, network, manifest.preprocess.size)
+        if form == "openvino":
+            write_graph(path, network.eval(), manifest.preprocess.size, calibration=calibration)
+        else:
+            WRITERS[form](path, network.eval(), manifest)
 
 
 def _write_onnx(path: Path, network: HierarchicalNetwork, manifest: Manifest) -> None:
@@ -76,7 +86,6 @@ def _write_torchscript(path: Path, network: HierarchicalNetwork, manifest: Manif
 
 
 WRITERS: dict[Format, Callable[[Path, HierarchicalNetwork, Manifest], None]] = {
-    "openvino": _write_openvino,
     "onnx": _write_onnx,
     "torchscript": _write_torchscript,
 }

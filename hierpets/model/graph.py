@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import warnings
 
-import openvino as ov
 import torch
+
+from hierpets.light_openvino import openvino as ov
 
 __all__ = ["convert_module"]
 

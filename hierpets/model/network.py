@@ -50,7 +50,7 @@ class HierarchicalNetwork(nn.Module):
     def answer(self, features: torch.Tensor) -> NetworkOutput:
         """Features [B, D] to all that is computed from them."""
         species, leaf = self.classify(features)
-        known = self.familiarity(features, leaf) if self.familiarity else features.new_zeros(features.shape[0], 2)
+        known = self.familiarity(features) if self.familiarity else features.new_zeros(features.shape[0], 2)
         return NetworkOutput(features, species, leaf, known)
 
     def classify(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import openvino as ov
 import torch
 from openvino import opset13 as ops
+
+from hierpets.light_openvino import openvino as ov
 
 __all__ = ["pack", "round_graph", "round_weights", "unpack"]
 

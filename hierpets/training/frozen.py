@@ -56,9 +56,32 @@ class FrozenFit:
 
     def signals(self, features: np.ndarray) -> torch.Tensor:
         """Raw signals float32 [N, 4] of features [N, D]."""
-        logits = torch.from_numpy(self.heads.leaf(features).astype(np.float32))
-        with torch.inference_mode():
-            return self.familiarity.signals(torch.from_numpy(features), logits).table()
+        return raw_signals(self.familiarity, features)
+
+
+def raw_signals(familiarity: Familiarity, features: np.ndarray) -> torch.Tensor:
+    """Raw signals float32 [N, 4] of features [N, D]."""
+    with torch.inference_mode():
+        return familiarity.signals(torch.from_numpy(features)).table()
+
+
+def fit_familiarity(
+    views: np.ndarray,
+    labels: np.ndarray,
+    weights: np.ndarray,
+    *,
+    classes: int,
+    knowledge: Knowledge | None,
+    species: tuple[str, ...],
+) -> Familiarity:
+    """Fit the part that tells strangers to ``views`` [N, D] of ``classes`` known classes, ``labels`` int [N]."""
+    return Familiarity.fit(
+        torch.from_numpy(views),
+        torch.from_numpy(labels),
+        discriminant=fit_head(views, labels, weights, classes=classes, spec=HeadSpec(kind="lda")),
+        knowledge=knowledge,
+        species=species,
+    )
 
 
 def fit_frozen(sample: Sample, spec: HeadSpec, knowledge: Knowledge | None) -> FrozenFit:
@@ -72,11 +95,13 @@ def fit_frozen(sample: Sample, spec: HeadSpec, knowledge: Knowledge | None) -> F
         taxonomy=sample.taxonomy,
         spec=spec,
     )
-    familiarity = Familiarity.fit(
-        torch.from_numpy(sample.views[known]),
-        torch.from_numpy(labels.leaf[known]),
-        knowledge,
-        sample.taxonomy.species,
+    familiarity = fit_familiarity(
+        sample.views[known],
+        labels.leaf[known],
+        sample.weights[known],
+        classes=len(sample.taxonomy.leaves),
+        knowledge=knowledge,
+        species=sample.taxonomy.species,
     )
     return FrozenFit(heads, familiarity)
 
@@ -121,9 +146,7 @@ def out_of_fold(
     return species_logits, leaf_logits, signals, judged
 
 
-def held_out_breeds(
-    sample: Sample, spec: HeadSpec, knowledge: Knowledge | None, *, groups: int, seed: int
-) -> torch.Tensor:
+def held_out_breeds(sample: Sample, knowledge: Knowledge | None, *, groups: int, seed: int) -> torch.Tensor:
     """Signals [M, 4] of photos whose breed was held out of training: what an unlisted breed looks like.
 
     The breeds of each species are dealt into ``groups``; each group is held out in turn. A species with fewer than
@@ -138,12 +161,15 @@ def held_out_breeds(
             continue
         seen = known.where(~held_out)
         kept, labels = np.unique(seen.labels.leaf, return_inverse=True)
-        head = fit_head(seen.views, labels, seen.weights, classes=len(kept), spec=spec)
-        statistics = Familiarity.fit(
-            torch.from_numpy(seen.views), torch.from_numpy(labels), knowledge, sample.taxonomy.species
+        familiarity = fit_familiarity(
+            seen.views,
+            labels,
+            seen.weights,
+            classes=len(kept),
+            knowledge=knowledge,
+            species=sample.taxonomy.species,
         )
-        fit = FrozenFit(Heads(species=head, leaf=head), statistics)
-        found.append(fit.signals(known.features[held_out]))
+        found.append(raw_signals(familiarity, known.features[held_out]))
     return torch.cat(found)
 
 

@@ -153,7 +153,7 @@ class Work:
         fit = fit_frozen(sample, head, backbone.knowledge)
         if judged.any():
             fit.familiarity.standardise(signals[torch.from_numpy(judged)])
-        strangers = held_out_breeds(sample, head, backbone.knowledge, groups=config.folds, seed=config.seed)
+        strangers = held_out_breeds(sample, backbone.knowledge, groups=config.folds, seed=config.seed)
         shift = self._shift() if head.kind == "logistic" else None
         heads = fit.heads.shifted(*shift) if shift else fit.heads
         if shift:
@@ -224,7 +224,7 @@ class Work:
         network.set_heads(heads)
         species, leaf = heads(features)
         with torch.inference_mode():
-            signals = familiarity.signals(torch.from_numpy(features), torch.from_numpy(leaf.astype(np.float32))).table()
+            signals = familiarity.signals(torch.from_numpy(features)).table()
         familiarity.standardise(signals)
         network.familiarity = familiarity
         evidence = {"validation": Evidence.of(val_set, species, leaf, familiarity.combine(signals).numpy())}

@@ -41,12 +41,27 @@ def test_every_command_takes_it_when_no_model_is_named(capsys):
     assert record["scores"]["pet"] < 100
 
 
-def test_torch_and_openvino_agree(predictor):
+def test_torch_and_openvino_agree():
+    predictor = load(precision="f32", recommend=False)
     photos = [f"demo:{leaf}/{i}" for i, leaf in enumerate(["cat/siamese", "dog/pug", "dog/beagle", "rabbit/-"])]
     reference = load(engine="torch", recommend=False)
     for ours, theirs in zip(predictor.predict(photos), reference.predict(photos), strict=True):
         np.testing.assert_allclose(ours.joint, theirs.joint, atol=2e-3)
         np.testing.assert_allclose(ours.scores, theirs.scores, atol=2e-2)
+
+
+def test_a_cpu_computes_it_in_int8(predictor):
+    assert predictor.engine.precision == "int8"
+
+
+@pytest.mark.data
+def test_int8_answers_as_float_does(predictor, data_dir):
+    photos = find_photos(data_dir / "unseen-breeds")[::6] + find_photos(data_dir / "pets")[::60]
+    exact = load(precision="f32", recommend=False)
+    pairs = list(zip(predictor.predict(photos), exact.predict(photos), strict=True))
+    assert np.mean([a.joint.argmax() == b.joint.argmax() for a, b in pairs]) > 0.9  # strangers have no firm answer
+    assert np.mean([a.decision.species == b.decision.species for a, b in pairs]) > 0.97
+    assert np.mean([abs(a.scores.pet - b.scores.pet) for a, b in pairs]) < 0.3
 
 
 @pytest.mark.data

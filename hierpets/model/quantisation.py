@@ -7,9 +7,10 @@ are, so that taking those operations out gives the graph in float32 again: one f
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import redirect_stdout
 
 import numpy as np
 
@@ -30,11 +31,12 @@ def quantise(graph: ov.Model, images: Sequence[np.ndarray]) -> ov.Model:
 
     :raises ConfigError: NNCF is not installed.
     """
-    with _silence():
-        try:
-            import nncf
-        except ModuleNotFoundError:
-            raise ConfigError("--precision int8 needs its extra: pip install 'hierpets[export]'") from None
+    try:
+        import nncf
+    except ModuleNotFoundError:
+        raise ConfigError("--precision int8 needs its extra: pip install 'hierpets[export]'") from None
+    nncf.set_log_level(logging.ERROR)  # or it tells of each operation that it leaves alone
+    with redirect_stdout(io.StringIO()):  # where it draws a bar of its own
         return nncf.quantize(
             graph,
             nncf.Dataset(images),
@@ -80,15 +82,3 @@ def _downstream(nodes: Sequence[ov.Node]) -> Iterator[ov.Node]:
         seen.add(node.get_friendly_name())
         yield node
         waiting += [target.get_node() for output in node.outputs() for target in output.get_target_inputs()]
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """NNCF tells of each operation that it leaves alone."""
-    logger = logging.getLogger("nncf")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)

@@ -27,10 +27,18 @@ def engine(tiny_run, registry, **chosen):
 
 
 @pytest.mark.parametrize(
-    ("engine", "device", "expected"), [("openvino", "cpu", "f32"), ("torch", "cpu", "f32"), ("torch", "cuda", "f16")]
+    ("engine", "device", "has", "expected"),
+    [
+        ("openvino", "cpu", {}, "f32"),
+        ("openvino", "cpu", {"has_bf16": True}, "bf16"),
+        ("openvino", "cpu", {"has_bf16": True, "quantised": True}, "int8"),
+        ("openvino", "cpu", {"quantised": True}, "int8"),
+        ("torch", "cpu", {"has_bf16": True, "quantised": True}, "f32"),
+        ("torch", "cuda", {"quantised": True}, "f16"),
+    ],
 )
-def test_auto_is_f32_on_a_cpu_and_f16_on_cuda(engine, device, expected):
-    assert choose_precision("auto", engine, device) == expected
+def test_auto_is_the_fastest_that_is_there_and_torch_on_a_cpu_is_the_reference(engine, device, has, expected):
+    assert choose_precision("auto", engine, device, **has) == expected
 
 
 @pytest.mark.parametrize("combination", COMPUTES)

@@ -57,7 +57,7 @@ def images() -> np.ndarray:
 def test_a_file_gives_the_numbers_of_the_openvino_engine_for_any_batch(exported, tiny_run, registry, images, form):
     out, _ = exported
     engine, ours = (
-        load(tiny_run / "bundle", registry=registry, recommend=False).engine,
+        load(tiny_run / "bundle", registry=registry, recommend=False, precision="f32").engine,
         run_file(form, out / FILES[form]),
     )
     for batch in (images, images[:1], np.concatenate([images] * 3)):
@@ -104,7 +104,7 @@ def test_torchscript_runs_in_torch_alone(exported, images, tiny_run, registry):
     inside = {"bundle.json": ""}
     script = torch.jit.load(exported[0] / "torchscript" / "model.pt", _extra_files=inside)
     output = script(torch.from_numpy(images))
-    expected = load(tiny_run / "bundle", registry=registry, recommend=False).engine(images)
+    expected = load(tiny_run / "bundle", registry=registry, recommend=False, precision="f32").engine(images)
     for ours, theirs in zip(output, expected, strict=True):
         np.testing.assert_allclose(ours.detach().numpy(), theirs, atol=2e-3, rtol=1e-4)
     assert Manifest.model_validate_json(inside["bundle.json"]) == read_manifest(exported[0])
@@ -116,7 +116,7 @@ def test_an_openvino_graph_names_its_input_and_outputs_and_predicts_from_its_fol
     assert [port.any_name for port in (*graph.inputs, *graph.outputs)] == ["images", *OUTPUTS]
     assert graph.inputs[0].partial_shape == ov.PartialShape([-1, 3, 32, 32])
     (ours,), (theirs,) = (
-        load(folder, registry=registry, recommend=False).predict(["demo:dog/pug/901"])
+        load(folder, registry=registry, recommend=False, precision="f32").predict(["demo:dog/pug/901"])
         for folder in (out, tiny_run / "bundle")
     )
     np.testing.assert_allclose(ours.joint, theirs.joint, atol=1e-6)
@@ -151,7 +151,7 @@ def _maps(path):
 def turned(write):
     """A writer whose network calls every breed by the name of the next."""
 
-    def write_turned(form, path, network, manifest):
+    def write_turned(form, path, network, manifest, calibration=()):
         class Turned(torch.nn.Module):
             def __init__(self):
                 super().__init__()
@@ -161,7 +161,7 @@ def turned(write):
                 output = self.network(images)
                 return output._replace(leaf=output.leaf.roll(1, dims=1))
 
-        write(form, path, Turned(), manifest)
+        write(form, path, Turned(), manifest, calibration=calibration)
 
     return write_turned
 
@@ -181,6 +181,52 @@ def test_a_drift_is_refused_with_its_numbers_and_leaves_what_was_there(
     assert (tmp_path / "torchscript" / "model.pt").read_text() == "old"
 
 
+@pytest.fixture(scope="module")
+def quantised(tiny_run, registry, photos, tmp_path_factory):
+    """The tiny bundle with a graph in int8, and what its check found."""
+    out = tmp_path_factory.mktemp("quantised")
+    done = export_bundle(tiny_run / "bundle", "openvino", registry=registry, photos=photos, out=out, precision="int8")
+    return out, done
+
+
+def test_a_quantised_graph_computes_in_int8_by_itself_and_in_float_when_asked(quantised, tiny_run, registry, images):
+    out, done = quantised
+    assert done.parity.labelled == done.parity.photos  # drawn photos say what they show
+    whole, half, plain = (
+        load(folder, registry=registry, recommend=False, precision=precision).engine
+        for folder, precision in ((out, "auto"), (out, "f32"), (tiny_run / "bundle", "f32"))
+    )
+    assert (whole.precision, half.precision) == ("int8", "f32")
+    assert np.abs(whole(images).features - plain(images).features).max() > 0
+    for name, ours, theirs in zip(OUTPUTS, half(images), plain(images), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=2e-2, rtol=1e-2, err_msg=name)
+
+
+def test_int8_is_openvino_s_alone(tiny_run, registry, photos, tmp_path):
+    with pytest.raises(ConfigError, match="the format onnx has none here; choose openvino"):
+        export_bundle(
+            tiny_run / "bundle", "onnx", registry=registry, photos=photos, out=tmp_path / "out", precision="int8"
+        )
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("right", "holds"), [((900, 898), True), ((900, 897), False), ((900, 905), True)])
+def test_int8_holds_where_accuracy_falls_by_less_than_three_in_a_thousand(right, holds):
+    assert Parity(1000, 970, {"leaf": 0.1}, 1000, right).holds_rounded is holds
+
+
+def test_int8_without_labels_is_held_to_the_same_answers():
+    assert Parity(1000, 995, {"leaf": 0.1}).holds_rounded
+    assert not Parity(1000, 994, {"leaf": 0.1}).holds_rounded
+
+
+def test_int8_that_loses_accuracy_is_refused(tiny_run, registry, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr("hierpets.inference.export.write_format", turned(formats.write_format))
+    with pytest.raises(BundleError, match=r"right on \d+ of .*accuracy may fall by less than 0.3%"):
+        export_bundle(tiny_run / "bundle", "openvino", registry=registry, photos=photos, out=tmp_path, precision="int8")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("same", "largest", "holds"),
     [(1000, 0.1, True), (995, 0.1, True), (994, 0.1, False), (1000, float("nan"), False), (1000, float("inf"), False)],
@@ -190,7 +236,7 @@ def test_what_holds(same, largest, holds):
 
 
 def test_nan_is_not_lost_among_numbers(tiny_run, registry):
-    predictor = load(tiny_run / "bundle", registry=registry, recommend=False)
+    predictor = load(tiny_run / "bundle", registry=registry, recommend=False, precision="f32")
 
     def broken(images):
         output = predictor.engine(images)
@@ -203,7 +249,7 @@ def test_nan_is_not_lost_among_numbers(tiny_run, registry):
 
 
 def test_photos_that_cannot_be_read_are_left_out(tiny_run, registry, tmp_path):
-    predictor = load(tiny_run / "bundle", registry=registry, recommend=False)
+    predictor = load(tiny_run / "bundle", registry=registry, recommend=False, precision="f32")
     assert measure_parity(predictor, predictor, ["demo:dog/pug/1", str(tmp_path / "none.jpg")]).photos == 1
     with pytest.raises(DataError, match="none of the 1 photos to check with can be read"):
         measure_parity(predictor, predictor, [str(tmp_path / "none.jpg")])
@@ -228,7 +274,8 @@ def test_the_command_writes_into_the_bundle_and_says_what_it_found(tiny_run, reg
     result = invoke(tmp_path / "bundle", "--format", "torchscript", "--registry", tiny_run.parent / "registry.yaml")
     assert result.exit_code == 0, result.output
     assert "no --data: checking on drawn pets" in result.output
-    assert "top-1 agrees on 100 of 100 photos; largest difference: features" in result.output
+    assert "top-1 agrees on 100 of 100 photos; right on " in result.output
+    assert "largest difference: features" in result.output
     assert (tmp_path / "bundle" / "torchscript" / "model.pt").is_file()
     assert (tmp_path / "bundle" / "bundle.json").stat().st_mtime_ns == before
 

@@ -33,8 +33,10 @@ def test_an_answer_does_not_depend_on_its_batch(predictor):
 
 def test_both_engines_agree(predictor, tiny_run):
     registry = load_registry(tiny_run.parent / "registry.yaml")
-    torch_predictor = load(tiny_run / "bundle", engine="torch", registry=registry)
-    for a, b in zip(predictor.predict(PHOTOS), torch_predictor.predict(PHOTOS), strict=True):
+    exact, torch_predictor = (
+        load(tiny_run / "bundle", engine=engine, precision="f32", registry=registry) for engine in ("openvino", "torch")
+    )
+    for a, b in zip(exact.predict(PHOTOS), torch_predictor.predict(PHOTOS), strict=True):
         np.testing.assert_allclose(a.joint, b.joint, atol=5e-3)
 
 

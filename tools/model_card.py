@@ -196,7 +196,7 @@ HEADER = """# Model card of the released bundle
 
 Written by `python tools/model_card.py`; the bundle by `python tools/build_bundle.py`.
 
-**What it is.** {how}; {breeds} breeds of cats and dogs; {size:.1f} MB. Frozen ImageNet features, closed-form heads,
+**What it is.** {how}; {breeds} breeds of cats and dogs; {size:.1f} MB. Frozen ImageNet features, linear heads,
 one temperature a head, thresholds by split-conformal prediction, and two scores that tell strangers.
 
 **Data.** The {n} photos of the official trainval part of Oxford-IIIT Pet (Parkhi, Vedaldi, Zisserman, Jawahar, "Cats
@@ -209,7 +209,7 @@ photos. **What it is not for.** Pedigrees, medical decisions, mixed breeds, seve
 
 FOOTER = """## How far to trust these numbers
 
-The recipe (two backbones, their input size, shrinkage 0.4, which signals make up the two scores) was chosen with the
+The recipe (two backbones, their input size, the penalty of the heads, which signals make up the two scores) was chosen with the
 same photos in view: docs/experiments.md lists what was tried. So these numbers are slightly better than photos from
 elsewhere will give. Most "cats" that are called strangers are tigers: the photos of unlisted cats are ImageNet's
 classes tabby and tiger cat, and the latter holds many. The pets' scores are out of fold while strangers are scored by

@@ -209,11 +209,11 @@ photos. **What it is not for.** Pedigrees, medical decisions, mixed breeds, seve
 
 FOOTER = """## How far to trust these numbers
 
-The recipe (two backbones, their input size, the penalty of the heads, which signals make up the two scores) was chosen with the
-same photos in view: docs/experiments.md lists what was tried. So these numbers are slightly better than photos from
-elsewhere will give. Most "cats" that are called strangers are tigers: the photos of unlisted cats are ImageNet's
-classes tabby and tiger cat, and the latter holds many. The pets' scores are out of fold while strangers are scored by
-the final bundle. The wild photos are few.
+The recipe (two backbones, their input size, the penalty of the heads, which signals make up the two scores) was
+chosen with the same photos in view: docs/experiments.md lists what was tried. So these numbers are slightly better
+than photos from elsewhere will give. Most "cats" that are called strangers are tigers: the photos of unlisted cats
+are ImageNet's classes tabby and tiger cat, and the latter holds many. The pets' scores are out of fold while
+strangers are scored by the final bundle. The wild photos are few.
 """
 
 

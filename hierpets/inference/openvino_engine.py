@@ -14,7 +14,7 @@ from hierpets.errors import BundleError, DeviceError
 from hierpets.files import cache_dir
 from hierpets.inference.engine import Precision, RawOutput
 from hierpets.light_openvino import openvino as ov
-from hierpets.model.quantisation import unquantise
+from hierpets.model.quantisation import expand_weights, unquantise
 
 __all__ = ["OpenVinoEngine", "capabilities", "compile_model", "is_quantised"]
 
@@ -60,9 +60,12 @@ def compile_model(
     }
     if threads is not None:
         options["INFERENCE_NUM_THREADS"] = str(threads)
+    core = ov.Core()
     if isinstance(model, Path):
         options["CACHE_DIR"] = str(cache_dir() / "openvino")
-    return ov.Core().compile_model(model, "CPU", options)
+    if streams > 1:
+        model = expand_weights(core.read_model(model) if isinstance(model, Path) else model)
+    return core.compile_model(model, "CPU", options)
 
 
 def _require(precision: Precision, capabilities: Collection[str]) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from hierpets.inference.openvino_engine import OpenVinoEngine
 from hierpets.inference.predictor import Photo, load
-from hierpets.model.bundle import GRAPH
+from hierpets.model.bundle import GRAPH, released_bundle
 from hierpets.registry.loading import load_registry
 
 PHOTOS = [f"demo:{leaf}/{n}" for n in range(6) for leaf in ("cat/siamese", "dog/pug", "rabbit/-")]
@@ -66,3 +66,18 @@ def test_threads_that_share_an_engine_get_their_own_answers(tiny_run):
         for ours, images in zip(threads.map(engine, given), given, strict=True):
             for a, b in zip(ours, alone(images), strict=True):
                 np.testing.assert_allclose(a, b, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["f32", "int8"])
+def test_streams_compile_to_the_same_network_every_time(precision, tmp_path, monkeypatch):
+    """Weights of eight bits in a float graph were now and then unpacked wrong where streams were compiled together."""
+    graph = released_bundle() / GRAPH
+    images = np.random.default_rng(0).standard_normal((1, 3, 288, 288)).astype(np.float32)
+    expected = OpenVinoEngine(graph, precision)(images)
+    for turn in range(5):
+        monkeypatch.setenv("HIERPETS_CACHE", str(tmp_path / str(turn)))
+        engine = OpenVinoEngine(graph, precision, streams=2)
+        with ThreadPoolExecutor(2) as threads:
+            for ours in threads.map(engine, [images] * 4):
+                for a, b in zip(ours, expected, strict=True):
+                    np.testing.assert_allclose(a, b, atol=1e-3, rtol=1e-4)

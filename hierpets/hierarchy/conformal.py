@@ -31,12 +31,10 @@ def climb_scores(
 
 
 def conformal_threshold(scores: Sequence[float] | np.ndarray, alpha: float) -> float:
-    """The ceil((n + 1)(1 - alpha))-th smallest of n calibration scores, 1 where n is too small for alpha.
+    """The ceil((n + 1)(1 - alpha))-th smallest of n ascending calibration scores, 1 where n is too small for alpha.
 
     A new photo, exchangeable with the n, has a score at or below it with probability at least 1 - alpha. (Vovk et al.,
     "Algorithmic Learning in a Random World", 2005; Angelopoulos and Bates, arXiv:2107.07511, for the correction.)
     """
     rank = math.ceil((len(scores) + 1) * (1 - alpha))
-    if rank > len(scores):
-        return 1.0
-    return float(np.partition(np.asarray(scores, dtype=np.float64), rank - 1)[rank - 1])
+    return float(scores[rank - 1]) if rank <= len(scores) else 1.0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from hierpets.hierarchy.conformal import conformal_threshold
 
@@ -37,12 +39,21 @@ class Policy(BaseModel):
     pet: float | None = None
     known: dict[str, float] = {}
 
+    @field_validator("scores")
+    @classmethod
+    def _ascending(cls, scores: dict[str, tuple[float, ...]]) -> dict[str, tuple[float, ...]]:
+        for species, own in scores.items():
+            if any(a > b for a, b in pairwise(own)):
+                raise ValueError(f"expected the scores of {species} in ascending order")
+        return scores
+
     def thresholds(self, species: str, alpha: float | None = None) -> Thresholds:
         """The thresholds for a photo whose likeliest species is ``species``, at another alpha if one is given."""
         wanted = self.alpha if alpha is None else alpha
         return Thresholds(wanted, self._probability(species, wanted), self.pet, self.known.get(species))
 
     def _probability(self, species: str, alpha: float) -> float:
-        own = self.scores.get(species, ())
-        everyone = [score for scores in self.scores.values() for score in scores]
-        return conformal_threshold(own if len(own) >= ENOUGH else everyone, alpha) if everyone else 0.5
+        own: Sequence[float] = self.scores.get(species, ())
+        if len(own) < ENOUGH:
+            own = sorted(score for scores in self.scores.values() for score in scores)
+        return conformal_threshold(own, alpha) if own else 0.5

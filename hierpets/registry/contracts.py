@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sized
 from typing import Any
 
@@ -80,7 +81,7 @@ def _check_advice(result: Any, _arguments: tuple[Any, ...]) -> tuple[Advice, ...
             raise ContractError(f"expected every item to be an Advice, got {_describe(word)}")
         if not word.product or not isinstance(word.product, str):
             raise ContractError(f"expected Advice.product to be the name of a product, got {word.product!r}")
-        if not isinstance(word.score, int | float) or not np.isfinite(word.score):
+        if not isinstance(word.score, int | float) or not math.isfinite(word.score):
             raise ContractError(f"expected Advice.score of {word.product!r} to be a finite number, got {word.score!r}")
     return words
 

@@ -77,6 +77,11 @@ def test_a_species_of_few_photos_borrows_the_scores_of_all():
     assert mixed.thresholds("dog").probability == mixed.thresholds("rabbit").probability == 0.0
 
 
+def test_scores_that_are_not_in_order_are_refused():
+    with pytest.raises(ValueError, match="scores of cat in ascending order"):
+        Policy(scores={"cat": (0.2, 0.1)})
+
+
 @given(logits_of(), st.floats(0, 1))
 def test_every_decision_is_sound(case, threshold):
     taxonomy, species, leaf = case

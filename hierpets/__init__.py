@@ -16,7 +16,7 @@ _PUBLIC = {
     "ImageError": "hierpets.errors",
     "Predictor": "hierpets.inference.predictor",
     "Taxonomy": "hierpets.taxonomy",
-    "load": "hierpets.inference.predictor",
+    "load": "hierpets.inference.loading",
 }
 
 __all__ = ["HierpetsError", "ImageError", "Predictor", "Taxonomy", "__version__", "load"]

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from hierpets.cli import main
-from hierpets.data.index import find_photos
+from hierpets.data.listing import find_photos
 from hierpets.hierarchy.decision import Asked
-from hierpets.inference.predictor import load
+from hierpets.inference.loading import load
 from hierpets.inference.restriction import allowed_leaves
-from hierpets.model.bundle import read_manifest, released_bundle
+from hierpets.model.bundle import read_manifest
+from hierpets.model.layout import released_bundle
 
 
 @pytest.fixture(scope="module")

@@ -27,8 +27,9 @@ from hierpets.errors import HierpetsError
 from hierpets.files import write_text
 from hierpets.inference.engine import Engine, Precision, RawOutput, warm_up
 from hierpets.inference.export import photos_to_check
+from hierpets.inference.loading import load
 from hierpets.inference.parity import Parity, measure_parity
-from hierpets.inference.predictor import Predictor, load
+from hierpets.inference.predictor import Predictor
 
 NO_GPU = 2
 BATCH, BATCHES, SINGLES = 32, 24, 50

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import cv2
 
 from hierpets.data.demo import demo_index
-from hierpets.data.folders import find_photos
+from hierpets.data.listing import find_photos
 from hierpets.data.photos import read_photo
 
 DRAWN = 300

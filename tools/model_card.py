@@ -17,12 +17,13 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from hierpets.config import TrainConfig, read_config
-from hierpets.data.index import find_photos
+from hierpets.data.listing import find_photos
 from hierpets.files import write_text
 from hierpets.hierarchy.calibration import fit_temperatures
 from hierpets.hierarchy.probabilities import COMBINERS, joint_probabilities, species_probabilities
-from hierpets.inference.predictor import Prediction, load
-from hierpets.model.bundle import released_bundle
+from hierpets.inference.loading import load
+from hierpets.inference.predictor import Prediction
+from hierpets.model.layout import released_bundle
 from hierpets.registry.loading import load_registry
 from hierpets.training.evidence import calibrate, cross_answer, measure
 from hierpets.training.frozen import assign_folds

@@ -16,9 +16,9 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import NamedTuple
 
-from hierpets.data.folders import find_photos
+from hierpets.data.listing import find_photos
 from hierpets.files import write_text
-from hierpets.inference.predictor import load
+from hierpets.inference.loading import load
 from hierpets.workers import cores
 
 BEGIN, END = "<!-- written by tools/scale_cost.py -->", "<!-- end of what tools/scale_cost.py writes -->"

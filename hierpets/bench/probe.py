@@ -44,7 +44,7 @@ def probe(job: dict[str, Any]) -> Numbers:
     :raises HierpetsError: the bundle, the engine or the precision is not to be had, or a photo cannot be read.
     """
     began = perf_counter()
-    from hierpets.inference.predictor import load
+    from hierpets.inference.loading import load
     from hierpets.registry.loading import load_registry
     from hierpets.workers import cores
 

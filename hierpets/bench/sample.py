@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 
-from hierpets.data.folders import find_photos
+from hierpets.data.listing import find_photos
 from hierpets.data.photos import read_photo
 from hierpets.errors import DataError, ImageError
 

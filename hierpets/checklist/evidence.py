@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 
 from hierpets.errors import ConfigError
-from hierpets.model.bundle import GRAPH, Manifest, read_manifest
+from hierpets.model.bundle import Manifest, read_manifest
+from hierpets.model.layout import GRAPH
 
 __all__ = ["MEASURED", "RunEvidence"]
 
@@ -101,7 +102,7 @@ def _evaluations(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _graph_input(path: Path) -> str | None:
-    """The shape of the graph's first input, ``?,3,224,224``, as the file writes it."""
+    """The shape of the graph's first input, ``1,3,224,224``, as the file writes it."""
     from xml.etree import ElementTree
 
     if not path.is_file():

@@ -10,7 +10,7 @@ import numpy as np
 
 from hierpets.config import HeadSpec, TrainConfig, read_config
 from hierpets.data.index import PhotoIndex
-from hierpets.inference.predictor import load
+from hierpets.inference.loading import load
 from hierpets.model.bundle import Manifest, read_manifest
 from hierpets.registry.loading import Registry
 from hierpets.training.candidates import cross_validate

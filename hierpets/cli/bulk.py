@@ -46,7 +46,8 @@ class Settings(NamedTuple):
     def told(self, manifest: Manifest) -> dict[str, Any]:
         """The same as JSON, with the bundle by its content and the registry by its place."""
         import hierpets
-        from hierpets.model.bundle import bundle_digest, released_bundle
+        from hierpets.model.bundle import bundle_digest
+        from hierpets.model.layout import released_bundle
         from hierpets.registry.loading import load_registry
 
         allowed = self.question(manifest)["only"]
@@ -103,7 +104,8 @@ def answer_file(
 def answer_folder(out: str, settings: Settings, address: str) -> int:
     """Have a cluster write answers to a folder; the exit code."""
     from hierpets.inference.cluster import Work, answer_on_cluster
-    from hierpets.model.bundle import read_manifest, released_bundle
+    from hierpets.model.bundle import read_manifest
+    from hierpets.model.layout import released_bundle
     from hierpets.registry.loading import load_registry
 
     bundle = settings.model or released_bundle()

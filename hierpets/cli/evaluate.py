@@ -49,8 +49,8 @@ def command(
     from hierpets.evaluation.words import headline
     from hierpets.evaluation.writing import REPORT_FILE, write_evaluation
     from hierpets.explain.explainer import lazy_overlay
+    from hierpets.inference.loading import load
     from hierpets.inference.measure import answer_index, answer_strangers, read_labelled
-    from hierpets.inference.predictor import load
     from hierpets.registry.loading import load_registry
     from hierpets.workers import cores
 

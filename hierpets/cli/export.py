@@ -49,7 +49,7 @@ def command(
         raise ConfigError("the released bundle is not written into: say with --out where its export should go")
     from hierpets.cli.progress import Narrator
     from hierpets.inference.export import export_bundle, photos_to_check
-    from hierpets.model.bundle import released_bundle
+    from hierpets.model.layout import released_bundle
     from hierpets.registry.loading import load_registry
 
     photos = photos_to_check(data)

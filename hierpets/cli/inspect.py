@@ -49,7 +49,7 @@ def command(
     from hierpets.data.transforms import denormalise
     from hierpets.explain.stations import walk
     from hierpets.files import write_all
-    from hierpets.inference.predictor import load
+    from hierpets.inference.loading import load
     from hierpets.registry.loading import load_registry
 
     describe = _lovely() if lovely else lambda station: station.line()

@@ -76,8 +76,7 @@ def command(
     """
     from hierpets.cli.bulk import Settings, answer_file, answer_folder
     from hierpets.data.listing import check_folders, list_photos
-    from hierpets.inference.predictor import load
-    from hierpets.registry.loading import load_registry
+    from hierpets.inference.loading import load
     from hierpets.workers import cores
 
     settings = Settings(paths, model, registry, engine, top_k, alpha, only, max_level, explain)
@@ -87,7 +86,7 @@ def command(
         return answer_folder(out, settings, cluster)
     check_folders(paths)
     photos, many = _look_ahead(list_photos(paths, sys.stdin), unknown="-" in paths)
-    predictor = load(model, **engine, streams=cores() if many else 1, registry=load_registry(registry))
+    predictor = load(model, **engine, streams=cores() if many else 1, registry=registry)
     question = settings.question(predictor.manifest)
     if out is None:
         return _print(predictor.predict(photos, **question), form)

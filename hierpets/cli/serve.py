@@ -50,8 +50,8 @@ def command(
         from hierpets.serve.run import bind, make_server
     except ModuleNotFoundError as error:
         raise ConfigError(f"serve needs its extra: pip install 'hierpets[serve]' (no module {error.name!r})") from None
-    from hierpets.inference.predictor import load
-    from hierpets.model.bundle import released_bundle
+    from hierpets.inference.loading import load
+    from hierpets.model.layout import released_bundle
     from hierpets.registry.loading import load_registry
     from hierpets.serve.explaining import lazy_explainer
     from hierpets.serve.memory import tame_malloc

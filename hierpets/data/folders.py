@@ -2,46 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from hierpets.data.listing import is_photo
 from hierpets.data.records import SPLITS, PhotoRecord
 from hierpets.errors import DataError
 from hierpets.taxonomy import Leaf
 
-__all__ = ["PHOTO_SUFFIXES", "find_photos", "read_folders", "walk_photos"]
+__all__ = ["read_folders"]
 
-PHOTO_SUFFIXES = frozenset(
-    [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"]
-)
 SPLIT_NAMES = {**{name: name for name in SPLITS}, "valid": "val", "validation": "val"}
 EXPECTED = "expected SPECIES/BREED/photo.jpg (or SPECIES/photo.jpg where the breed is not known)"
-
-
-def find_photos(folder: str | os.PathLike[str]) -> list[str]:
-    """Every photo below a folder, as :func:`walk_photos` gives them."""
-    return list(walk_photos(folder))
-
-
-def walk_photos(folder: str | os.PathLike[str]) -> Iterator[str]:
-    """Every photo below a folder, by its file name's ending; hidden files and folders are left out.
-
-    The photos of a folder come sorted, then its subfolders do. One folder's names are held at a time.
-
-    :raises DataError: a folder that cannot be listed.
-    """
-    visited = set()
-    for here, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
-        real = os.path.realpath(here)
-        folders[:] = [] if real in visited else sorted(f for f in folders if not f.startswith("."))
-        if real not in visited:
-            yield from (os.path.join(here, name) for name in sorted(files) if _is_photo_name(name))  # noqa: PTH118
-        visited.add(real)
-
-
-def _refuse(error: OSError) -> None:
-    raise DataError(f"{error.filename}: cannot be listed: {error.strerror}") from error
 
 
 def read_folders(root: Path) -> tuple[list[PhotoRecord], list[Leaf]]:
@@ -89,7 +61,7 @@ def _listing(folder: Path) -> tuple[list[Path], list[Path]]:
     """Photos and folders directly inside, each sorted by name; hidden ones and other files left out."""
     entries = sorted(_visible(folder))
     folders = [entry for entry in entries if entry.is_dir()]
-    return [e for e in entries if _is_photo_name(e.name) and not e.is_dir()], folders
+    return [e for e in entries if is_photo(e.name) and not e.is_dir()], folders
 
 
 def _visible(folder: Path) -> Iterator[Path]:
@@ -97,7 +69,3 @@ def _visible(folder: Path) -> Iterator[Path]:
         yield from (entry for entry in folder.iterdir() if not entry.name.startswith((".", "__MACOSX")))
     except OSError as error:
         raise DataError(f"{folder}: cannot be listed: {error.strerror}") from error
-
-
-def _is_photo_name(name: str) -> bool:
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in PHOTO_SUFFIXES  # noqa: PTH122

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from hierpets.data.folders import find_photos, read_folders
+from hierpets.data.folders import read_folders
 from hierpets.data.records import SPLITS, PhotoIndex, PhotoRecord, index_of
 from hierpets.data.split import check_trainable, split_index
 from hierpets.data.tables import is_oxford, read_csv, read_oxford
@@ -18,7 +18,6 @@ __all__ = [
     "PhotoIndex",
     "PhotoRecord",
     "check_trainable",
-    "find_photos",
     "read_index",
     "split_index",
 ]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from hierpets.data.folders import walk_photos
-from hierpets.errors import ConfigError
+from hierpets.errors import ConfigError, DataError
 
-__all__ = ["check_folders", "count_photos", "list_photos"]
+__all__ = ["PHOTO_SUFFIXES", "check_folders", "count_photos", "find_photos", "is_photo", "list_photos", "walk_photos"]
 
+PHOTO_SUFFIXES = frozenset(
+    [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"]
+)
 STANDARD_INPUT = "-"
 
 
@@ -39,3 +42,33 @@ def count_photos(paths: Sequence[str]) -> int | None:
     if STANDARD_INPUT in paths:
         return None
     return sum(1 for _ in list_photos(paths, ()))
+
+
+def find_photos(folder: str | os.PathLike[str]) -> list[str]:
+    """Every photo below a folder, as :func:`walk_photos` gives them."""
+    return list(walk_photos(folder))
+
+
+def walk_photos(folder: str | os.PathLike[str]) -> Iterator[str]:
+    """Every photo below a folder, by its file name's ending; hidden files and folders are left out.
+
+    The photos of a folder come sorted, then its subfolders do. One folder's names are held at a time.
+
+    :raises DataError: a folder that cannot be listed.
+    """
+    visited = set()
+    for here, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
+        real = os.path.realpath(here)
+        folders[:] = [] if real in visited else sorted(f for f in folders if not f.startswith("."))
+        if real not in visited:
+            yield from (os.path.join(here, name) for name in sorted(files) if is_photo(name))  # noqa: PTH118
+        visited.add(real)
+
+
+def _refuse(error: OSError) -> None:
+    raise DataError(f"{error.filename}: cannot be listed: {error.strerror}") from error
+
+
+def is_photo(name: str) -> bool:
+    """Whether a file is a photo, by its name alone; hidden ones are not."""
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in PHOTO_SUFFIXES  # noqa: PTH122

@@ -15,8 +15,10 @@ from hierpets.data.photos import Source, read_photo
 from hierpets.data.transforms import apply
 from hierpets.explain.gradcam import Target, gradcam
 from hierpets.explain.overlay import overlay, spread
-from hierpets.inference.predictor import Photo, Prediction, Predictor, load
-from hierpets.model.bundle import read_network, released_bundle
+from hierpets.inference.loading import load
+from hierpets.inference.predictor import Photo, Prediction, Predictor
+from hierpets.model.bundle import read_network
+from hierpets.model.layout import released_bundle
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.registry.loading import Registry, load_registry
 from hierpets.taxonomy import UNKNOWN_LEAF
@@ -48,7 +50,7 @@ class Explainer:
     def load(cls, bundle: str | Path | None = None, *, registry: Registry | None = None, **engine: Any) -> Explainer:
         """Load a bundle folder, the released one when none is given; its answers are those of ``hierpets predict``.
 
-        ``engine``, ``device``, ``precision`` and ``compile`` as in :func:`hierpets.inference.predictor.load`.
+        ``engine``, ``device``, ``precision`` and ``compile`` as in :func:`hierpets.inference.loading.load`.
 
         :raises BundleError: no bundle there, or a damaged one.
         """

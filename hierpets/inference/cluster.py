@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hierpets.data.folders import PHOTO_SUFFIXES
+from hierpets.data.listing import PHOTO_SUFFIXES
 from hierpets.errors import ConfigError, DataError
 from hierpets.files import cache_dir, whole_folder
 from hierpets.inference.bulk import Tally
 from hierpets.inference.columns import parquet_row, parquet_schema, require_pyarrow
-from hierpets.inference.predictor import Photo, load
+from hierpets.inference.loading import load
+from hierpets.inference.predictor import Photo
 from hierpets.model.bundle import bundle_digest
 from hierpets.registry.loading import load_registry
 
@@ -37,7 +38,7 @@ SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*://")
 
 @dataclass(frozen=True)
 class Work:
-    """What every worker is told: the arguments of :func:`~hierpets.inference.predictor.load`, but for the bundle and
+    """What every worker is told: the arguments of :func:`~hierpets.inference.loading.load`, but for the bundle and
     the registry, and those of :meth:`~hierpets.inference.predictor.Predictor.predict`."""
 
     bundle: Path

@@ -13,7 +13,8 @@ from typing import Literal
 import numpy as np
 
 from hierpets.data.dataset import iter_inputs
-from hierpets.data.index import find_photos, read_index
+from hierpets.data.index import read_index
+from hierpets.data.listing import find_photos
 from hierpets.data.photos import DEMO_PREFIX
 from hierpets.errors import BundleError, DataError
 from hierpets.files import whole_folder, write_text
@@ -21,8 +22,9 @@ from hierpets.inference.exported import run_file
 from hierpets.inference.parity import MAX_DRIFT, MAX_FALL, Parity, measure_parity
 from hierpets.inference.predictor import Predictor
 from hierpets.inference.torch_engine import TorchEngine
-from hierpets.model.bundle import MANIFEST, Manifest, read_manifest, read_network
+from hierpets.model.bundle import Manifest, read_manifest, read_network
 from hierpets.model.formats import FILES, Format, write_format
+from hierpets.model.layout import MANIFEST
 from hierpets.registry.loading import Registry
 from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hierpets.data.index import PhotoIndex, find_photos, read_index, split_index
+from hierpets.data.index import PhotoIndex, read_index, split_index
+from hierpets.data.listing import find_photos
 from hierpets.errors import ConfigError, DataError
 from hierpets.evaluation.judge import judge
 from hierpets.evaluation.predictions import NotPets, Predictions

@@ -40,11 +40,16 @@ def is_quantised(graph: Path) -> bool:
 
 
 def compile_model(
-    model: ov.Model | Path, precision: Precision = "f32", *, streams: int = 1, threads: int | None = None
+    model: ov.Model | Path,
+    precision: Precision = "f32",
+    *,
+    streams: int = 1,
+    threads: int | None = None,
+    cache: Path | None = None,
 ) -> ov.CompiledModel:
     """Compile for the CPU, to run ``streams`` inferences at a time, each on its share of ``threads`` or of all cores.
 
-    Compiled files are kept in the cache folder and start sooner the next time.
+    What is compiled is kept in the folder ``cache``, if one is given, and starts sooner the next time.
 
     The precision is always given: left alone, OpenVINO takes bfloat16 on a CPU that has it, and rounds the activations
     of layers with packed weights. ``int8`` is a graph that is quantised; what is not, it computes in float32.
@@ -60,12 +65,9 @@ def compile_model(
     }
     if threads is not None:
         options["INFERENCE_NUM_THREADS"] = str(threads)
-    core = ov.Core()
-    if isinstance(model, Path):
-        options["CACHE_DIR"] = str(cache_dir() / "openvino")
-    if streams > 1:
-        model = expand_weights(core.read_model(model) if isinstance(model, Path) else model)
-    return core.compile_model(model, "CPU", options)
+    if cache is not None:
+        options["CACHE_DIR"] = str(cache)
+    return ov.Core().compile_model(model, "CPU", options)
 
 
 def _require(precision: Precision, capabilities: Collection[str]) -> None:
@@ -97,17 +99,27 @@ class OpenVinoEngine:
             )
         self.precision: Precision = precision
         self.lanes = max(2, streams)  # with one stream, one lane decodes while the other infers
-        model = graph if precision == "int8" or not quantised else unquantise(ov.Core().read_model(graph))
-        self._compiled = compile_model(model, precision, streams=streams, threads=threads)
+        model: ov.Model | Path = graph  # as a file it starts soonest
+        if quantised and precision != "int8":
+            model = unquantise(ov.Core().read_model(graph))
+        if streams > 1:
+            model = expand_weights(ov.Core().read_model(graph) if isinstance(model, Path) else model)
+        cache = cache_dir() / "openvino"
+        self._compiled = compile_model(model, precision, streams=streams, threads=threads, cache=cache)
         self._idle: SimpleQueue[ov.InferRequest] = SimpleQueue()
         for _ in range(streams):
             self._idle.put(self._compiled.create_infer_request())
 
     def __call__(self, images: np.ndarray) -> RawOutput:
+        if len(images) == 1:
+            return self._infer(images)
+        return RawOutput(*map(np.concatenate, zip(*(self._infer(image[None]) for image in images), strict=True)))
+
+    def _infer(self, image: np.ndarray) -> RawOutput:
         request = self._idle.get()
         try:
             with _arrays:
-                request.set_input_tensor(ov.Tensor(images))
+                request.set_input_tensor(ov.Tensor(image))
             # Not infer(): it runs on this thread, and OpenVINO loses count of its streams when threads come and go.
             request.start_async()
             request.wait()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,22 +13,12 @@ from hierpets.errors import ImageError
 from hierpets.hierarchy.decision import AS_FITTED, Asked, Decision, Scores, decide
 from hierpets.hierarchy.policy import Thresholds
 from hierpets.hierarchy.probabilities import joint_probabilities, restrict
-from hierpets.inference.engine import (
-    Device,
-    Engine,
-    EngineName,
-    Precision,
-    RawOutput,
-    choose_device,
-    choose_engine,
-    choose_precision,
-)
+from hierpets.inference.engine import Engine, RawOutput
 from hierpets.inference.stream import Answered, Photo, answer_batches
-from hierpets.model.bundle import GRAPH, Manifest, read_manifest, read_network, released_bundle
+from hierpets.model.bundle import Manifest
 from hierpets.recommend.choose import Recommender
-from hierpets.registry.loading import Registry, load_registry
 
-__all__ = ["Photo", "Prediction", "Predictor", "load"]
+__all__ = ["Photo", "Prediction", "Predictor"]
 
 UNLISTED = 0.1
 """How likely a pet whose photo looks like a known breed is of another one all the same: about one in ten photos of
@@ -150,49 +139,3 @@ class _Question:
     only: np.ndarray | None
     top_k: int
     explain: bool
-
-
-def load(
-    bundle: str | Path | None = None,
-    *,
-    engine: EngineName = "auto",
-    device: Device = "auto",
-    precision: Precision = "auto",
-    compile: bool = False,
-    streams: int = 1,
-    threads: int | None = None,
-    registry: Registry | None = None,
-    recommend: bool = True,
-) -> Predictor:
-    """Load a bundle folder; the released one when none is given. ``compile`` has torch compile the network.
-
-    ``streams`` photos are worked on at a time by OpenVINO: 1 answers one photo soonest, :func:`hierpets.workers.cores`
-    answers a folder soonest. ``threads`` are the most that it takes for the network; None: one a core.
-
-    :raises BundleError: no bundle there, or a damaged one.
-    :raises DeviceError: the device, engine or precision that was asked for is not there.
-    """
-    folder = Path(bundle) if bundle is not None else released_bundle()
-    manifest = read_manifest(folder)
-    registry = registry or load_registry()
-    chosen_device = choose_device(device)
-    chosen_engine = choose_engine(engine, chosen_device, compile=compile)
-    runner: Engine
-    if chosen_engine == "openvino":
-        from hierpets.inference.openvino_engine import OpenVinoEngine, capabilities, is_quantised
-
-        chosen_precision = choose_precision(
-            precision,
-            chosen_engine,
-            chosen_device,
-            quantised=is_quantised(folder / GRAPH),
-            has_bf16="BF16" in capabilities(),
-        )
-        runner = OpenVinoEngine(folder / GRAPH, chosen_precision, streams=streams, threads=threads)
-    else:
-        from hierpets.inference.torch_engine import TorchEngine
-
-        chosen_precision = choose_precision(precision, chosen_engine, chosen_device)
-        network = read_network(folder, manifest, registry)
-        runner = TorchEngine(network, chosen_device, chosen_precision, compile=compile)
-    return Predictor(manifest, runner, Recommender.load(registry) if recommend else None)

@@ -20,6 +20,7 @@ from hierpets.files import whole_folder
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.policy import Policy
 from hierpets.hierarchy.probabilities import Combiner
+from hierpets.model.layout import GRAPH, MANIFEST, WEIGHTS
 from hierpets.plugin import Preprocess
 from hierpets.taxonomy import Taxonomy
 
@@ -28,20 +29,15 @@ if TYPE_CHECKING:
     from hierpets.registry.loading import Registry
 
 __all__ = [
-    "GRAPH",
-    "MANIFEST",
     "BackboneSpec",
     "FamiliaritySpec",
     "Manifest",
     "bundle_digest",
     "read_manifest",
     "read_network",
-    "released_bundle",
     "write_bundle",
     "write_graph",
 ]
-
-MANIFEST, WEIGHTS, GRAPH = "bundle.json", "weights.safetensors", Path("openvino") / "model.xml"
 
 
 class BackboneSpec(BaseModel):
@@ -89,14 +85,6 @@ def write_bundle(folder: Path, network: HierarchicalNetwork, manifest: Manifest)
         _write_weights(made / WEIGHTS, network)
         write_graph(made / GRAPH, network, manifest.preprocess.size)
         (made / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
-
-
-def released_bundle() -> Path:
-    """The bundle that ships in the package: what every command uses when none is named."""
-    folder = Path(hierpets.__file__).parent / "released"
-    if not (folder / MANIFEST).is_file():
-        raise BundleError("this installation carries no released bundle; name one with --model, or train one")
-    return folder
 
 
 def bundle_digest(folder: Path) -> str:
@@ -159,7 +147,7 @@ def _write_weights(path: Path, network: HierarchicalNetwork) -> None:
 
 
 def write_graph(path: Path, network: HierarchicalNetwork, size: int, *, calibration: Sequence[np.ndarray] = ()) -> None:
-    """The network as OpenVINO IR: an xml file, and a bin file beside it. Its folder is made.
+    """The network as OpenVINO IR for one photo at a time: an xml file, and a bin file beside it. Its folder is made.
 
     With photos for ``calibration`` (each float32 [1, 3, size, size]) it is quantised, and can be computed in int8.
     """
@@ -170,6 +158,8 @@ def write_graph(path: Path, network: HierarchicalNetwork, size: int, *, calibrat
     from hierpets.model.rounding import round_graph
 
     graph = convert_module(network, size)
+    # A fixed shape: the kernels for it are made while the graph is compiled, and kept with it, not at the first photo.
+    graph.reshape([1, 3, size, size])
     for output, name in zip(graph.outputs, NetworkOutput._fields, strict=True):
         output.get_tensor().set_names({name})
     if len(calibration):

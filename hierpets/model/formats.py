@@ -15,7 +15,8 @@ import numpy as np
 import torch
 
 from hierpets.errors import ConfigError
-from hierpets.model.bundle import GRAPH, MANIFEST, Manifest, write_graph
+from hierpets.model.bundle import Manifest, write_graph
+from hierpets.model.layout import GRAPH, MANIFEST
 from hierpets.model.network import HierarchicalNetwork, NetworkOutput
 
 __all__ = ["FILES", "FORMATS", "Format", "write_format"]
@@ -38,7 +39,7 @@ def write_format(
     *,
     calibration: Sequence[np.ndarray] = (),
 ) -> None:
-    """Write the network of a bundle in a format; any number of photos fits the batch axis. Its folder is made.
+    """Write the network of a bundle in a format: for any number of photos, OpenVINO for one. Its folder is made.
 
     ONNX and TorchScript files carry the manifest inside, as ``bundle.json``. With photos for ``calibration`` (each
     float32 [1, 3, size, size]), an OpenVINO graph is quantised.

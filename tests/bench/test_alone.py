@@ -4,7 +4,7 @@ import pytest
 
 from hierpets.bench.alone import decode_rate, measured_rate, network_rate
 from hierpets.bench.sample import choose_photos
-from hierpets.inference.predictor import load
+from hierpets.inference.loading import load
 from hierpets.registry.loading import load_registry
 
 

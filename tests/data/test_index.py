@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hierpets.data.index import check_trainable, find_photos, read_index, split_index
+from hierpets.data.index import check_trainable, read_index, split_index
+from hierpets.data.listing import find_photos
 from hierpets.data.records import PhotoIndex, PhotoRecord, index_of
 from hierpets.errors import DataError
 from hierpets.taxonomy import UNKNOWN_LEAF, Leaf, Taxonomy

@@ -2,8 +2,7 @@ import os
 
 import pytest
 
-from hierpets.data.folders import find_photos, walk_photos
-from hierpets.data.listing import check_folders, count_photos, list_photos
+from hierpets.data.listing import check_folders, count_photos, find_photos, list_photos, walk_photos
 from hierpets.errors import ConfigError, DataError
 
 

@@ -14,7 +14,7 @@ from hierpets.data.transforms import denormalise
 from hierpets.errors import BundleError, ImageError
 from hierpets.explain.explainer import Explainer, lazy_overlay
 from hierpets.explain.stations import walk
-from hierpets.inference.predictor import load
+from hierpets.inference.loading import load
 from hierpets.registry.loading import load_registry
 
 

@@ -7,8 +7,8 @@ import torch
 from hierpets.errors import BundleError, DeviceError
 from hierpets.inference import openvino_engine
 from hierpets.inference.engine import COMPUTES, PRECISIONS, choose_engine, choose_precision
-from hierpets.inference.predictor import load
-from hierpets.model.bundle import GRAPH
+from hierpets.inference.loading import load
+from hierpets.model.layout import GRAPH
 from hierpets.registry.loading import load_registry
 
 

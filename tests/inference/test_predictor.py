@@ -3,8 +3,8 @@ import pytest
 
 from hierpets.errors import DeviceError, ImageError
 from hierpets.hierarchy.probabilities import species_probabilities
+from hierpets.inference.loading import load
 from hierpets.inference.measure import answer_index, read_labelled
-from hierpets.inference.predictor import load
 from hierpets.registry.loading import load_registry
 
 PHOTOS = ["demo:cat/siamese/1", "demo:dog/dalmatian/2", "demo:dog/pug/3", "demo:rabbit/-/4"]

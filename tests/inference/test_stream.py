@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from hierpets.inference.loading import load
 from hierpets.inference.openvino_engine import OpenVinoEngine
-from hierpets.inference.predictor import Photo, load
-from hierpets.model.bundle import GRAPH, released_bundle
+from hierpets.inference.predictor import Photo
+from hierpets.model.layout import GRAPH, released_bundle
 from hierpets.registry.loading import load_registry
 
 PHOTOS = [f"demo:{leaf}/{n}" for n in range(6) for leaf in ("cat/siamese", "dog/pug", "rabbit/-")]

@@ -9,7 +9,7 @@ import torch
 
 from hierpets.errors import ConfigError
 from hierpets.inference.engine import warm_up
-from hierpets.inference.predictor import load
+from hierpets.inference.loading import load
 from hierpets.inference.torch_engine import TorchEngine
 from hierpets.model.bundle import read_manifest, read_network
 from hierpets.registry.loading import load_registry

@@ -10,7 +10,8 @@ from hierpets.hierarchy.calibration import Temperatures
 from hierpets.inference.openvino_engine import OpenVinoEngine
 from hierpets.inference.torch_engine import TorchEngine
 from hierpets.model.backbone import build_backbone
-from hierpets.model.bundle import GRAPH, BackboneSpec, Manifest, read_manifest, read_network, write_bundle
+from hierpets.model.bundle import BackboneSpec, Manifest, read_manifest, read_network, write_bundle
+from hierpets.model.layout import GRAPH
 from hierpets.model.network import HierarchicalNetwork
 
 

@@ -183,7 +183,7 @@ def test_the_carried_network_gives_the_joint_probabilities_of_the_bundle(tmp_pat
     import torch
 
     from hierpets.hierarchy.calibration import Temperatures
-    from hierpets.inference.predictor import load
+    from hierpets.inference.loading import load
     from hierpets.model.backbone import build_backbone
     from hierpets.model.bundle import Manifest, write_bundle
     from hierpets.model.network import HierarchicalNetwork

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from hierpets.inference.loading import load
 from hierpets.inference.parity import Parity
-from hierpets.inference.predictor import Predictor, load
+from hierpets.inference.predictor import Predictor
 from hierpets.registry.loading import load_registry
 from tools import gpu_check
 

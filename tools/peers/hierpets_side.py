@@ -7,8 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hierpets.inference.loading import load as load_bundle
 from hierpets.inference.predictor import Photo, Predictor
-from hierpets.inference.predictor import load as load_bundle
 from hierpets.model.bundle import read_manifest
 from hierpets.workers import cores
 

@@ -18,9 +18,10 @@ WHO = {
     "onnxruntime": "ONNX Runtime with defaults; OpenCV and numpy before it; one photo at a time or 16, the faster",
     "openvino": "OpenVINO with defaults (it chooses the precision), `compile_model` on the ONNX file and synchronous "
     "calls; OpenCV and numpy before it; one photo at a time or 16, the faster",
-    "hierpets": "hierpets with defaults: `predict`, with decisions and shampoos",
-    "hierpets bf16": "hierpets with `--precision bf16`",
-    "hierpets int8": "hierpets with `--precision int8`",
+    "hierpets": "hierpets with defaults, after `hierpets export --format openvino --precision int8`: `predict`, with "
+    "decisions and shampoos",
+    "hierpets bf16": "the same with `--precision bf16`",
+    "hierpets f32": "the same with `--precision f32`",
     "hierpets released": "the released model, which is larger (two backbones, 288 px) and has seen these photos in "
     "training: its top-1 here says nothing",
 }
@@ -51,8 +52,9 @@ def _head(results: Mapping[str, Any]) -> str:
     )
     how = prose(
         f"All contestants answered the same {results['photos']:,} photos with the same network "
-        "(EfficientNet-Lite0 at 224 px and the heads that `hierpets train --recipe heads` fitted to other photos), in "
-        f"one run, two threads each, in {results['rounds']} rounds that alternate, each measurement in a process of "
+        "(EfficientNet-Lite0 at 224 px and the logistic heads that `hierpets train --recipe heads` fitted to other "
+        f"photos), in one run, two threads each, in {results['rounds']} rounds that alternate, each measurement in a "
+        "process of "
         "its own. Numbers are medians; warm-up is left out. The heads give the peers the joint probability of species "
         "and breed that hierpets computes, so that a difference in top-1 comes from decoding, resizing and rounding "
         "alone."

@@ -19,7 +19,10 @@ MOST_HELD_OUT = 0.5
 
 
 def split(data: str, photos: int, out: Path) -> None:
-    """Hold photos out, label by label; ``data.csv`` to train on, ``photos.json`` with the paths and labels held out."""
+    """Hold photos out, label by label: ``photos.json`` has their paths and labels.
+
+    ``data.csv`` says what to train on, ``seen`` holds links to the same photos as SPECIES/BREED/photo.
+    """
     from hierpets.data.index import read_index, split_index
     from hierpets.data.photos import read_photo
 
@@ -30,6 +33,10 @@ def split(data: str, photos: int, out: Path) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["path", "species", "breed", "split"])
         writer.writerows([str(Path(r.path).resolve()), r.species, r.breed or "", r.split] for r in index.records)
+    for n, record in enumerate(index.subset("train").records):
+        link = out / "seen" / record.species / (record.breed or "-") / f"{n:06}.jpg"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(Path(record.path).resolve())
     kept = []
     for record in index.subset("test").records:
         # A few files of the dataset are PNG or GIF under a .jpg name, which not every contestant reads.

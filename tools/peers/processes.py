@@ -38,11 +38,13 @@ def run(command: Sequence[str | os.PathLike[str]], *, log: Path) -> Finished:
     :raises Broken: it exits with another code than 0.
     """
     threads = dict.fromkeys(["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"], "2")
+    # What pip installs comes compiled. With this variable a checkout would be compiled anew at each start.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | threads
     errors = log.with_name(log.name + ".err")
     with log.open("wb") as output, errors.open("wb") as told:
         start = perf_counter()
         process = subprocess.Popen(
-            command, cwd=ROOT, env=os.environ | threads, stdin=subprocess.DEVNULL, stdout=output, stderr=told
+            command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=told
         )
         _, status, usage = os.wait4(process.pid, 0)
         seconds = perf_counter() - start

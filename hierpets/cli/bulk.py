@@ -33,11 +33,13 @@ class Settings(NamedTuple):
 
     def question(self, manifest: Manifest) -> dict[str, Any]:
         """The keywords of :meth:`~hierpets.inference.predictor.Predictor.predict`."""
+        from hierpets.data.listing import STANDARD_INPUT
         from hierpets.hierarchy.decision import Asked
         from hierpets.inference.restriction import allowed_leaves
 
         return {
             "asked": Asked(alpha=self.alpha, max_level=self.max_level),
+            "batch_size": 1 if STANDARD_INPUT in self.paths else None,  # what is piped in may come slowly
             "only": allowed_leaves(self.only, manifest.taxonomy) if self.only else None,
             "top_k": self.top_k,
             "explain": self.explain,

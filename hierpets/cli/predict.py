@@ -75,7 +75,7 @@ def command(
     may be s3://BUCKET/FOLDER and the like, and so may --out.
     """
     from hierpets.cli.bulk import Settings, answer_file, answer_folder
-    from hierpets.data.listing import check_folders, list_photos
+    from hierpets.data.listing import STANDARD_INPUT, check_folders, list_photos
     from hierpets.inference.loading import load
     from hierpets.workers import cores
 
@@ -85,7 +85,7 @@ def command(
         assert out is not None
         return answer_folder(out, settings, cluster)
     check_folders(paths)
-    photos, many = _look_ahead(list_photos(paths, sys.stdin), unknown="-" in paths)
+    photos, many = _look_ahead(list_photos(paths, sys.stdin), unknown=STANDARD_INPUT in paths)
     predictor = load(model, **engine, streams=cores() if many else 1, registry=registry)
     question = settings.question(predictor.manifest)
     if out is None:

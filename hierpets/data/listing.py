@@ -8,7 +8,16 @@ from pathlib import Path
 
 from hierpets.errors import ConfigError, DataError
 
-__all__ = ["PHOTO_SUFFIXES", "check_folders", "count_photos", "find_photos", "is_photo", "list_photos", "walk_photos"]
+__all__ = [
+    "PHOTO_SUFFIXES",
+    "STANDARD_INPUT",
+    "check_folders",
+    "count_photos",
+    "find_photos",
+    "is_photo",
+    "list_photos",
+    "walk_photos",
+]
 
 PHOTO_SUFFIXES = frozenset(
     [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"]

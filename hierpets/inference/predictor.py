@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -62,6 +63,7 @@ class Predictor:
         self.manifest = manifest
         self.engine = engine
         self._recommender = recommender
+        self._one_at_a_time = threading.Lock()  # shampoo rules are plugins, which need not bear two threads
 
     @property
     def recommends(self) -> bool:
@@ -87,17 +89,25 @@ class Predictor:
     ) -> Iterator[Prediction]:
         """One answer a photo, in their order; a photo that cannot be read becomes its error. A ``str`` is a path.
 
-        ``photos`` may be endless: few are read ahead, and an answer is given when it is there. ``only`` bool [L]
-        restricts the answers to some leaves. ``batch_size`` is the engine's where it is not given. ``explain`` adds
-        each shampoo rule's effect.
+        ``photos`` may be endless: few are read ahead, and a batch is answered when all its photos have come.
+        ``batch_size`` is the engine's where it is not given; 1 has photos that come slowly answered one by one.
+        ``only`` bool [L] restricts the answers to some leaves. ``explain`` adds each shampoo rule's effect.
         """
         if only is not None:
             asked = replace(asked, restricted=True)
         question = _Question(asked, only, top_k, explain)
         named = (photo if isinstance(photo, Photo) else Photo(photo, photo) for photo in photos)
         preprocess = self.manifest.preprocess
-        for answered in answer_batches(named, self.engine, preprocess=preprocess, limits=limits, batch_size=batch_size):
-            yield from self._answers(answered, question)
+        batches = answer_batches(
+            named,
+            self.engine,
+            preprocess=preprocess,
+            limits=limits,
+            finish=lambda answered: list(self._answers(answered, question)),
+            batch_size=batch_size,
+        )
+        for answers in batches:
+            yield from answers
 
     def _answers(self, answered: Answered, question: _Question) -> Iterator[Prediction]:
         output = answered.output
@@ -127,7 +137,8 @@ class Predictor:
             return None
         least = decision.thresholds.known
         unlisted = UNLISTED if least is not None and scores.known >= least else None
-        advice = self._recommender.recommend(joint, self.manifest.taxonomy, decision.level, unlisted=unlisted)
+        with self._one_at_a_time:
+            advice = self._recommender.recommend(joint, self.manifest.taxonomy, decision.level, unlisted=unlisted)
         return advice.to_json(explain=question.explain)
 
 

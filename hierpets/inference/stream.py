@@ -7,9 +7,9 @@ time a photo; and that queue, made anew for each call, damages the heap of the p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from hierpets.workers import run_in_order
 __all__ = ["Answered", "Photo", "answer_batches"]
 
 AHEAD = 4  # batches a lane that may be done before the first of them is; results are small, inputs are let go
+
+
+R = TypeVar("R")
 
 
 class Photo(NamedTuple):
@@ -41,14 +44,21 @@ class Answered(NamedTuple):
 
 
 def answer_batches(
-    photos: Iterable[Photo], engine: Engine, *, preprocess: Preprocess, limits: Limits, batch_size: int | None = None
-) -> Iterator[Answered]:
-    """Batches in the order of the photos, which may be endless: few are read ahead.
+    photos: Iterable[Photo],
+    engine: Engine,
+    *,
+    preprocess: Preprocess,
+    limits: Limits,
+    finish: Callable[[Answered], R],
+    batch_size: int | None = None,
+) -> Iterator[R]:
+    """What ``finish`` makes of each batch, in the order of the photos, which may be endless: few are read ahead.
 
+    ``finish`` runs in the lane as well: a thread of its own would take a core from a lane for each batch.
     ``batch_size`` is the engine's where it is not given.
     """
 
-    def answer(batch: Sequence[Photo]) -> Answered:
+    def answer(batch: Sequence[Photo]) -> R:
         inputs, errors = [], {}
         for position, photo in enumerate(batch):
             try:
@@ -56,7 +66,7 @@ def answer_batches(
                 inputs.append(apply(preprocess, pixels))
             except ImageError as error:
                 errors[position] = error.with_traceback(None)  # whose frames would keep the pixels alive
-        return Answered(batch, errors, engine(np.stack(inputs)) if inputs else None)
+        return finish(Answered(batch, errors, engine(np.stack(inputs)) if inputs else None))
 
     batches = _in_batches(photos, batch_size or engine.batch)
     for done in run_in_order(answer, batches, workers=engine.lanes, ahead=AHEAD * engine.lanes, name="lane"):

@@ -17,7 +17,7 @@ import numpy as np
 from hierpets.errors import ConfigError
 from hierpets.light_openvino import openvino as ov
 
-__all__ = ["expand_weights", "quantise", "unquantise"]
+__all__ = ["quantise", "unquantise"]
 
 ROUNDING = "FakeQuantize"
 POOLING = ("ReduceMean", "AvgPool", "AdaptiveAvgPool")
@@ -56,45 +56,6 @@ def unquantise(graph: ov.Model) -> ov.Model:
             node.output(0).replace(node.input_value(0))
     graph.validate_nodes_and_infer_types()
     return graph
-
-
-def expand_weights(graph: ov.Model) -> ov.Model:
-    """Turn packed weights (int8 times a scale) of layers that compute in float into float32 constants, in place.
-
-    Compiled for several streams, a graph with packed weights is now and then compiled wrong as a whole: every answer is
-    off, and the next try is right (OpenVINO 2026.4, f32 and bf16). With constants it never was.
-    """
-    for node in graph.get_ordered_ops():
-        if _is_packed(node) and not _feeds_rounded_convolution(node):
-            integers, scale = (np.array(value.data) for value in _packed(node))
-            node.output(0).replace(ov.op.Constant(integers.astype(np.float32) * scale).output(0))
-    return graph
-
-
-def _is_packed(node: ov.Node) -> bool:
-    """Whether a node is what :func:`hierpets.model.rounding.round_graph` writes: integers, converted, times a scale."""
-    return (
-        node.get_type_name() == "Multiply"
-        and node.input_value(0).get_node().get_type_name() == "Convert"
-        and all(value.get_type_name() == "Constant" for value in _packed(node))
-    )
-
-
-def _packed(node: ov.Node) -> tuple[ov.Node, ov.Node]:
-    """The integers and the scale that a Multiply unpacks."""
-    convert, scale = (node.input_value(i).get_node() for i in range(2))
-    return convert.input_value(0).get_node(), scale
-
-
-def _feeds_rounded_convolution(node: ov.Node) -> bool:
-    """Whether the photo's side of the convolution is rounded, before its padding or after."""
-    for target in node.output(0).get_target_inputs():
-        source = target.get_node().input_value(0).get_node()
-        if source.get_type_name() == "Pad":
-            source = source.input_value(0).get_node()
-        if source.get_type_name() == ROUNDING:
-            return True
-    return False
 
 
 def _kept_in_float(graph: ov.Model) -> set[str]:

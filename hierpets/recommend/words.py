@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from operator import itemgetter
 
 from hierpets.plugin import Case
 from hierpets.recommend.care import COAT_TYPES, Care, Product
@@ -30,10 +31,14 @@ def percent(p: float) -> str:
     return f"{100 * p:.1f} %" if 0 < p < 0.0095 else f"{100 * p:.0f} %"
 
 
+Ranked = list[tuple[tuple[str, str | None], float]]
+"""Species and breed with their probability, the likeliest first."""
+
+
 def reason(case: Case, care: Care, product: Product, *, because: str, missed: str) -> str:
     """Who it is, what it wears, what the product does for that, why this one, and what it is not."""
-    claim = f"{product.name} {product.claim}."
-    sentences = [_who(case, care), _coat(case), claim, because, _fit(case, product, because)]
+    ranked, claim = _ranked(case), f"{product.name} {product.claim}."
+    sentences = [_who(case, care, ranked), _coat(case), claim, because, _fit(case, product, because, ranked[0][1])]
     tips = [care.skin[note].tip for note, share in case.skin.items() if share >= COMMON]
     return " ".join(sentence for sentence in (*sentences, *tips, missed) if sentence)
 
@@ -62,23 +67,23 @@ def contraindication(case: Case, hazards: Mapping[str, str], known: Collection[s
     return f"{why}, and this may be {who}."
 
 
-def _who(case: Case, care: Care) -> str:
-    (species, breed), p = _ranked(case)[0]
+def _who(case: Case, care: Care, ranked: Ranked) -> str:
+    (species, breed), p = ranked[0]
     if breed is not None and case.level == "species":
-        return _unsure(case, care)
+        return _unsure(case, care, ranked)
     if p >= 0.6 or breed is None:
         sure = "almost surely" if p >= 0.95 else "most likely"
         name = care.breed_name(species, breed) if breed else species
-        others = [item for item in _ranked(case)[1:] if item[1] >= 0.1]
+        others = [item for item in ranked[1:] if item[1] >= 0.1]
         perhaps = f", perhaps {_named(others, care)}" if others else ""
         return f"This is {sure} {_article(name)} ({percent(p)}){perhaps}."
-    return f"This may be {_named([item for item in _ranked(case) if item[1] >= 0.1] or _ranked(case), care)}."
+    return f"This may be {_named([item for item in ranked if item[1] >= 0.1] or ranked, care)}."
 
 
-def _unsure(case: Case, care: Care) -> str:
+def _unsure(case: Case, care: Care, ranked: Ranked) -> str:
     species = _likeliest_species(case)
     p = case.species[species]
-    likely = [(leaf, share) for leaf, share in _ranked(case) if leaf[0] == species and share >= 0.1]
+    likely = [(leaf, share) for leaf, share in ranked if leaf[0] == species and share >= 0.1]
     perhaps = f", perhaps {_named(likely, care)}" if likely else ""
     if p >= 0.95:
         return f"This is {_article(species)} whose breed we cannot tell{perhaps}."
@@ -86,7 +91,7 @@ def _unsure(case: Case, care: Care) -> str:
     return f"This is {sure} {_article(species)} ({percent(p)}), and we cannot tell its breed{perhaps}."
 
 
-def _named(ranked: Sequence[tuple[tuple[str, str | None], float]], care: Care) -> str:
+def _named(ranked: Ranked, care: Care) -> str:
     """The first three leaves with their probabilities."""
     return _either([f"{_article(care.breed_name(s, b) if b else s)} ({percent(p)})" for (s, b), p in ranked[:3]])
 
@@ -105,9 +110,9 @@ def _coat(case: Case) -> str:
     return f"It may have {_either([f'{COAT_TYPES[c]} ({percent(p)})' for p, c in shares[:3] if p >= 0.1])}."
 
 
-def _fit(case: Case, product: Product, because: str) -> str:
+def _fit(case: Case, product: Product, because: str, top: float) -> str:
     """How many of the likely breeds it suits, where that is more than the breed is sure, or less than it should be."""
-    suits, (_, top), species = case.offers[product.id].suits, _ranked(case)[0], _likeliest_species(case)
+    suits, species = case.offers[product.id].suits, _likeliest_species(case)
     pet = species if case.species[species] >= 0.95 else "pet"
     if not (product.suits.coats or product.suits.skin):
         several = max(case.coats.values()) < ONE_COAT * sum(case.coats.values())
@@ -119,8 +124,8 @@ def _fit(case: Case, product: Product, because: str) -> str:
     return "" if suits >= 0.95 else f"It suits {percent(suits)} of what this {pet} may be."
 
 
-def _ranked(case: Case) -> list[tuple[tuple[str, str | None], float]]:
-    return sorted(case.breeds.items(), key=lambda item: -item[1])
+def _ranked(case: Case) -> Ranked:
+    return sorted(case.breeds.items(), key=itemgetter(1), reverse=True)
 
 
 def _likeliest_species(case: Case) -> str:

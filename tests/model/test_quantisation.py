@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from hierpets.model.graph import convert_module
-from hierpets.model.quantisation import expand_weights, quantise, unquantise
-from hierpets.model.rounding import round_graph, round_weights
+from hierpets.model.quantisation import quantise, unquantise
 
 SIZE = 24
 
@@ -69,40 +68,3 @@ def test_what_meets_pixels_or_follows_the_pooling_stays_in_float(rounded):
     assert "MatMul" not in readers
     assert all(node.input_value(0).get_node().get_type_name() != "Parameter" for node in roundings(rounded))
     assert roundings(rounded)
-
-
-def converts(graph: ov.Model) -> list[ov.Node]:
-    return [node for node in graph.get_ordered_ops() if node.get_type_name() == "Convert"]
-
-
-@pytest.fixture
-def packed():
-    """A float graph whose filters are integers and scales."""
-    module = Wide()
-    round_weights(module)
-    graph = convert_module(module, SIZE)
-    round_graph(graph)
-    return graph
-
-
-class Wide(Small):
-    """With filters large enough to be packed."""
-
-    def __init__(self):
-        super().__init__()
-        self.first, self.second = torch.nn.Conv2d(3, 80, 3), torch.nn.Conv2d(80, 16, 3)
-
-
-def test_packed_weights_of_float_layers_become_constants(packed, images):
-    expected = answers(packed, images)
-    assert converts(packed)
-    assert not converts(expand_weights(packed))
-    np.testing.assert_allclose(answers(packed, images), expected, atol=1e-5)
-
-
-def test_packed_weights_of_rounded_convolutions_stay_integers(packed, images):
-    rounded = quantise(packed, images)
-    expected, before = answers(rounded, images), len(converts(rounded))
-    expand_weights(rounded)
-    assert 0 < len(converts(rounded)) < before
-    np.testing.assert_allclose(answers(rounded, images), expected, atol=1e-5)

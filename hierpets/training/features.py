@@ -20,7 +20,7 @@ __all__ = ["VIEWS", "FeatureExtractor"]
 
 BATCH = 4  # small batches stay in the cache of a CPU: 74 photos a second against 59 at 16 (Lite2, two cores)
 CORNER = 0.85
-PIXELS = 2  # raised whenever the same photo comes to other pixels, so that older features are not taken for these
+PIXELS = 3  # raised whenever the same photo comes to other pixels, so that older features are not taken for these
 Progress = Callable[[int, int], None]
 View = Callable[[np.ndarray], np.ndarray]
 

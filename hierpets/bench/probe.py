@@ -85,15 +85,16 @@ def probe_stream(predictor: Predictor, paths: Sequence[str], seconds: float) -> 
     from hierpets.bench.alone import decode_rate, measured_rate, network_rate
 
     answer(predictor, paths[:WARM_UP])
+    engine = predictor.engine
     throughput = measured_rate(
-        lambda count: answer(predictor, islice(cycle(paths), count)), seconds, step=2 * predictor.engine.lanes
+        lambda count: answer(predictor, islice(cycle(paths), count)), seconds, step=4 * engine.lanes * engine.batch
     )
     memory = peak_memory()
     preprocess = predictor.manifest.preprocess
     rates = {
         "throughput": throughput,
         "decode": decode_rate(preprocess, paths, seconds),
-        "network": network_rate(predictor.engine, preprocess, paths, seconds),
+        "network": network_rate(engine, preprocess, paths, seconds),
     }
     return {"rates": rates, "stream_memory": memory}
 

@@ -300,14 +300,16 @@ def test_a_part_that_is_none_of_ours_is_refused(predict, tmp_path):
 
 
 def test_two_processes_do_not_write_one_file(predict, tiny_run, tmp_path):
-    photos, out = fill(tmp_path / "photos", 2500), tmp_path / "a.jsonl"
+    photos, out = fill(tmp_path / "photos", 1000), tmp_path / "a.jsonl"
     process = started(tiny_run, photos, "--out", out)
     part = tmp_path / "a.jsonl.part"
     wait_for_bytes(part, 1000, process)
+    process.send_signal(signal.SIGSTOP)  # or it may be done before the other has looked
     code, err = predict(photos, "--out", out, "--resume")
     assert code == 1
     assert "another process is writing it" in err
     process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGCONT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert f"interrupted: {part} keeps what is done; the same command with --resume goes on" in err

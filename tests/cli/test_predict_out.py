@@ -300,7 +300,7 @@ def test_a_part_that_is_none_of_ours_is_refused(predict, tmp_path):
 
 
 def test_two_processes_do_not_write_one_file(predict, tiny_run, tmp_path):
-    photos, out = fill(tmp_path / "photos", 1000), tmp_path / "a.jsonl"
+    photos, out = fill(tmp_path / "photos", 5000), tmp_path / "a.jsonl"
     process = started(tiny_run, photos, "--out", out)
     part = tmp_path / "a.jsonl.part"
     wait_for_bytes(part, 1000, process)

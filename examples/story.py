@@ -113,7 +113,7 @@ def unseen(data: str) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", default="demo", help="labelled photos (default: the demo set)")
+    parser.add_argument("--data", default="demo", help="labeled photos (default: the demo set)")
     parser.add_argument("--out", type=Path, default=Path("runs/story"), help="where to write (default: runs/story)")
     parser.add_argument("--config", type=Path, help="settings of `hierpets train`, as YAML")
     given = parser.parse_args(arguments)

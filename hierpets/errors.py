@@ -5,7 +5,7 @@ HierpetsError
 ├── DataError        a data set that cannot be trained on or evaluated
 │   └── ImageError   one photo that cannot be read
 ├── RegistryError    registry.yaml is wrong; carries every problem at once
-│   └── CareError    a file of breeds, ingredients or products beside it is wrong
+│   └── CatalogError    a file of breeds, ingredients or products beside it is wrong
 ├── PluginError      a plugin cannot be imported, or broke its contract
 ├── BundleError      a bundle is missing, damaged or of another schema
 └── DeviceError      a device or engine that was asked for is not there
@@ -18,7 +18,7 @@ from difflib import get_close_matches
 
 __all__ = [
     "BundleError",
-    "CareError",
+    "CatalogError",
     "ConfigError",
     "DataError",
     "DeviceError",
@@ -54,7 +54,7 @@ class RegistryError(HierpetsError):
         super().__init__("\n".join(self.problems))
 
 
-class CareError(RegistryError):
+class CatalogError(RegistryError):
     """A file of breeds, ingredients or products is wrong. ``problems`` holds one line for each thing to mend."""
 
 

@@ -54,7 +54,7 @@ class Taxonomy(BaseModel):
 
     @classmethod
     def from_pairs(cls, pairs: Iterable[tuple[str, str | None]]) -> Taxonomy:
-        """The sorted taxonomy of labelled photos; a breed of ``None`` names the species alone."""
+        """The sorted taxonomy of labeled photos; a breed of ``None`` names the species alone."""
         breeds: dict[str, set[str]] = {}
         for species, breed in pairs:
             breeds.setdefault(species, set()).update([breed] if breed is not None else [])

@@ -42,7 +42,7 @@ def data_dir() -> Path:
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder: a tiny backbone trained on the drawn pets, with its registry.yaml beside it."""
-    from fakes import tiny_registry
+    from helpers.fakes import tiny_registry
 
     from hierpets.config import read_config
     from hierpets.training.recipe import train

@@ -46,7 +46,7 @@ def test_a_missing_file_is_refused(tmp_path):
         read_config(tmp_path / "none.yaml", {})
 
 
-def test_assignments_reach_any_setting_and_keep_its_neighbours(tmp_path):
+def test_assignments_reach_any_setting_and_keep_its_neighbors(tmp_path):
     (tmp_path / "c.yaml").write_text("finetune: {epochs: 2, batch_size: 8}\n")
     config = read_config(tmp_path / "c.yaml", {}, ["finetune.epochs=5", "backbone_options.model=resnet18", "alpha=0.1"])
     assert (config.finetune.epochs, config.finetune.batch_size, config.alpha) == (5, 8, 0.1)

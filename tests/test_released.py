@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hierpets.inference.restriction import label_mask
 
 from hierpets.cli import main
 from hierpets.data.listing import find_photos
 from hierpets.hierarchy.decision import Asked
 from hierpets.inference.loading import load
-from hierpets.inference.restriction import allowed_leaves
-from hierpets.model.bundle import read_manifest
 from hierpets.model.layout import released_bundle
+from hierpets.model.manifest import read_manifest
 
 
 @pytest.fixture(scope="module")
@@ -91,10 +91,10 @@ def test_a_breed_that_is_not_listed_is_mostly_answered_by_its_species(predictor,
 @pytest.mark.data
 def test_what_is_asked_changes_the_answer(predictor, data_dir):
     photo = str(data_dir / "pets" / "cat" / "birman" / "Birman_10.jpg")
-    (plain,) = predictor.predict([photo])
+    (plain,) = [predictor.predict(photo)]
     (capped,) = predictor.predict([photo], asked=Asked(max_level="species"))
     (strict,) = predictor.predict([photo], asked=Asked(alpha=0.001))
-    (dogs,) = predictor.predict([photo], only=allowed_leaves(["dog"], predictor.manifest.taxonomy))
+    (dogs,) = predictor.predict([photo], only=label_mask(["dog"], predictor.manifest.taxonomy))
     assert (plain.decision.level, plain.decision.breed) == ("breed", "birman")
     assert capped.decision.level == "species"
     assert strict.decision.thresholds.probability > plain.decision.thresholds.probability

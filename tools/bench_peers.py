@@ -3,7 +3,7 @@
     python tools/bench_peers.py --data DIR [--photos 1000] [--rounds 3] [--skip-training]
 
 The peers are installed into an environment of their own in the cache folder, once. Every measurement is a process of
-its own, rounds alternate between the contestants, and nothing else should run meanwhile. Needs Linux or macOS.
+its own, rounds alternate between the peers, and nothing else should run meanwhile. Needs Linux or macOS.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))  # so that `python tools/bench_peers.py` finds its
 
 from hierpets.files import write_all  # noqa: E402
 from tools.peers.environment import peer_environment  # noqa: E402
-from tools.peers.goals import BREED_TARGET, condense, summarise  # noqa: E402
+from tools.peers.goals import BREED_TARGET, condense, summarize  # noqa: E402
 from tools.peers.machine import describe_machine  # noqa: E402
 from tools.peers.page import write_page  # noqa: E402
 from tools.peers.processes import Broken, Finished, run  # noqa: E402
@@ -31,7 +31,7 @@ SHORT_RUN = 500  # photos; the long run is an option
 LATENCY_SECONDS = 3.0
 
 
-class Contestant(NamedTuple):
+class BackendConfig(NamedTuple):
     """A row of the table: which side, with which Python, on which model."""
 
     name: str
@@ -53,9 +53,13 @@ class Bench:
     def run(self) -> dict[str, Any]:
         """Everything, in order."""
         trained = self.prepare()
-        contestants = self.measure_contestants()
-        results: dict[str, Any] = {"contestants": contestants, "photos": len(self.paths), "refused": self.refused}
-        results["training"] = self.measure_training(trained, summarise("hierpets", contestants["hierpets"]).top1)
+        peers = self.measure_contestants()
+        results: dict[str, Any] = {
+            "peers": peers,
+            "photos": len(self.paths),
+            "refused": self.refused,
+        }
+        results["training"] = self.measure_training(trained, summarize("hierpets", peers["hierpets"]).top1)
         results["large"] = self.measure_large()
         results["memory"] = {str(n): self.measure_long_run(n).memory for n in (SHORT_RUN, self.given.long_run)}
         results["limit"] = self.measure_limit()
@@ -70,7 +74,7 @@ class Bench:
         command += ["--val-fraction", "0", "--data", self.work / "data.csv", "--out", self.work / "run"]
         with tempfile.TemporaryDirectory() as cache:  # nothing cached: the training is measured
             trained = self.finish(["env", f"HIERPETS_CACHE={cache}", *command])
-        self.quantise()
+        self.quantize()
         tell("carrying the network over")
         self.step("carry", "--bundle", str(self.trained))
         self.step("enlarge", "--photos", str(min(LARGE_COMPARED, self.given.photos)))
@@ -79,9 +83,9 @@ class Bench:
         self.large = sorted(str(path) for path in (self.work / "large").glob("*.jpg"))
         return trained
 
-    def quantise(self) -> None:
+    def quantize(self) -> None:
         """The bundle that is measured: with an int8 graph, or as it was trained where that would cost accuracy."""
-        tell("quantising hierpets")
+        tell("quantizing hierpets")
         command = [self.ours, "-m", "hierpets", "export", self.trained, "--format", "openvino", "--precision", "int8"]
         try:
             self.finish([*command, "--data", self.work / "seen", "--out", self.bundle])
@@ -89,21 +93,21 @@ class Bench:
             self.refused["hierpets in int8"] = str(error)
             self.bundle = self.trained
 
-    def contestants(self) -> list[Contestant]:
+    def configs(self) -> list[BackendConfig]:
         """The peers, then hierpets at each precision, then the released bundle."""
         peers = ["fastai", "timm", "torchvision", "onnxruntime", "openvino"]
         ours = {"hierpets": "auto", "hierpets bf16": "bf16", "hierpets f32": "f32"}
         return [
-            *(Contestant(name, name, self.peers, self.work) for name in peers),
-            *(Contestant(name, "hierpets", self.ours, self.bundle, precision) for name, precision in ours.items()),
-            Contestant("hierpets released", "hierpets", self.ours, ROOT / "hierpets" / "released"),
+            *(BackendConfig(name, name, self.peers, self.work) for name in peers),
+            *(BackendConfig(name, "hierpets", self.ours, self.bundle, precision) for name, precision in ours.items()),
+            BackendConfig("hierpets released", "hierpets", self.ours, ROOT / "hierpets" / "released"),
         ]
 
     def measure_contestants(self) -> dict[str, Any]:
-        """Rounds over all contestants; each starts cold once before, so that its files are in the system's cache."""
+        """Rounds over all peers; each starts cold once before, so that its files are in the system's cache."""
         job = {"photos": self.paths, "large": self.large[:LARGE_MEASURED], "seconds": LATENCY_SECONDS}
         (self.work / "job.json").write_text(json.dumps(job))
-        runnable = [contestant for contestant in self.contestants() if self.can_run(contestant)]
+        runnable = [contestant for contestant in self.configs() if self.can_run(contestant)]
         measured: dict[str, Any] = {c.name: {"first": [], "sessions": []} for c in runnable}
         for turn in range(self.given.rounds):
             for contestant in runnable:
@@ -112,7 +116,7 @@ class Bench:
                 measured[contestant.name]["sessions"].append(self.session(contestant))
         return measured
 
-    def can_run(self, contestant: Contestant) -> bool:
+    def can_run(self, contestant: BackendConfig) -> bool:
         try:
             self.first(contestant)
         except Broken as error:
@@ -122,25 +126,25 @@ class Bench:
             return False
         return True
 
-    def first(self, contestant: Contestant) -> Finished:
+    def first(self, contestant: BackendConfig) -> Finished:
         """A cold process that answers one photo: for hierpets, what a user types."""
         if contestant.side == "hierpets":
             return self.predict(contestant, self.paths[0])
         return self.finish([*self.side(contestant, "first"), "--photo", self.paths[0]])
 
-    def predict(self, contestant: Contestant, *arguments: str) -> Finished:
+    def predict(self, contestant: BackendConfig, *arguments: str) -> Finished:
         command: list[Any] = [contestant.python, "-m", "hierpets", "predict", "--model", str(contestant.model)]
         command += ["--device", "cpu", "--precision", contestant.precision]
         return self.finish([*command, *arguments])
 
-    def session(self, contestant: Contestant) -> dict[str, Any]:
+    def session(self, contestant: BackendConfig) -> dict[str, Any]:
         """A process that answers all photos, then one at a time, then large ones."""
         out = self.work / "session.json"
         command = [*self.side(contestant, "all"), "--job", str(self.work / "job.json"), "--out", str(out)]
         self.finish(command)
         return condense(json.loads(out.read_text()), self.labels, len(self.large[:LARGE_MEASURED]))
 
-    def side(self, contestant: Contestant, task: str) -> list[Any]:
+    def side(self, contestant: BackendConfig, task: str) -> list[Any]:
         command = [contestant.python, "-m", "tools.peers.session", task, contestant.side]
         return [*command, "--model", str(contestant.model), "--precision", contestant.precision]
 
@@ -170,7 +174,7 @@ class Bench:
 
     def measure_long_run(self, count: int) -> Finished:
         tell(f"{count:,} photos in one run")
-        ours = Contestant("hierpets", "hierpets", self.ours, self.bundle)
+        ours = BackendConfig("hierpets", "hierpets", self.ours, self.bundle)
         out = self.work / f"{count}.jsonl"
         return self.predict(ours, str(self.link(count)), "--format", "jsonl", "--out", str(out))
 

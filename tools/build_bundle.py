@@ -2,7 +2,7 @@
 
     python tools/build_bundle.py --data ../shared/data/pets
 
-Trains as ``tools/released.yaml`` says, quantises the graph (the extra ``export``), copies the bundle to
+Trains as ``tools/released.yaml`` says, quantizes the graph (the extra ``export``), copies the bundle to
 ``hierpets/released`` and its evidence to ``docs/released_metrics.json``. ``tools/model_card.py`` then writes the model
 card.
 """
@@ -15,9 +15,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from hierpets.cli.progress import Narrator
+from hierpets.cli.progress import ProgressDisplay
 from hierpets.config import read_config
-from hierpets.inference.export import export_bundle, photos_to_check
+from hierpets.export.export import export_bundle, photos_to_check
 from hierpets.registry.loading import load_registry
 from hierpets.training.recipe import train
 
@@ -42,9 +42,9 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         run = arguments.run or Path(scratch) / "run"
-        narrator = Narrator(lambda event: None if event["event"] == "data" else str(event))
-        bundle = train(read_config(SETTINGS, {"data": arguments.data, "out": run}), listener=narrator)
-        narrator.close()
+        with ProgressDisplay() as progress:
+            config = read_config(SETTINGS, {"data": arguments.data, "out": run})
+            bundle = train(config, listener=lambda event: progress.say(str(event)), progress=progress)
         # Heads that are a logistic regression answer the same when activations are rounded (docs/experiments.md).
         photos = photos_to_check(Path(arguments.data))
         checked = export_bundle(bundle, "openvino", registry=load_registry(), photos=photos, precision="int8")

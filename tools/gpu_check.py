@@ -24,11 +24,11 @@ import numpy as np
 import torch
 
 from hierpets.errors import HierpetsError
+from hierpets.export.export import photos_to_check
+from hierpets.export.parity import Parity, measure_parity
 from hierpets.files import write_text
-from hierpets.inference.engine import Engine, Precision, RawOutput, warm_up
-from hierpets.inference.export import photos_to_check
+from hierpets.inference.engines.base import Engine, Precision, RawOutput, warm_up
 from hierpets.inference.loading import load
-from hierpets.inference.parity import Parity, measure_parity
 from hierpets.inference.predictor import Predictor
 
 NO_GPU = 2
@@ -140,7 +140,7 @@ def machine() -> dict[str, Any]:
 
 
 def _in_flight(engine: Engine, batches: Sequence[np.ndarray]) -> list[RawOutput]:
-    with ThreadPoolExecutor(engine.lanes) as lanes:
+    with ThreadPoolExecutor(engine.workers) as lanes:
         return list(lanes.map(engine, batches))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from hierpets.evaluation.schema import field_table
+from hierpets.evaluation.metrics.schema import field_table
 from hierpets.files import write_text
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "metrics.md"

@@ -22,11 +22,11 @@ from hierpets.files import write_text
 from hierpets.hierarchy.calibration import fit_temperatures
 from hierpets.hierarchy.probabilities import COMBINERS, joint_probabilities, species_probabilities
 from hierpets.inference.loading import load
-from hierpets.inference.predictor import Prediction
+from hierpets.inference.prediction import Prediction
 from hierpets.model.layout import released_bundle
 from hierpets.registry.loading import load_registry
-from hierpets.training.evidence import calibrate, cross_answer, measure
-from hierpets.training.frozen import assign_folds
+from hierpets.training.frozen.fit import assign_folds
+from hierpets.training.held_out import calibrate, cross_predict, measure
 from hierpets.training.recipe import Trained, Work, prepare_index
 from hierpets.training.run import Run
 from hierpets.workers import cores
@@ -45,7 +45,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         config = read_config(SETTINGS, {"data": str(data / "pets"), "out": Path(scratch) / "run"})
         trained = train_again(config)
-    predictor = load(streams=cores(), recommend=False)
+    predictor = load(workers=cores(), recommend=False)
     strangers = list(predictor.predict(find_photos(data / "not-pets")))
     unseen = list(predictor.predict(find_photos(data / "unseen-breeds")))
     write_text(PAGE, page(config, trained, strangers, unseen))
@@ -67,7 +67,7 @@ def page(config: TrainConfig, trained: Trained, strangers: list[Prediction], uns
     calibration = calibrate(
         evidence, trained.strangers, taxonomy=taxonomy, combiner=config.combiner, alpha=config.alpha
     )
-    metrics = measure(evidence, cross_answer(evidence, trained.strangers, calibration, folds), taxonomy)
+    metrics = measure(evidence, cross_predict(evidence, trained.strangers, calibration, folds), taxonomy)
     parts = [
         HEADER.format(how=trained.how, n=len(evidence), breeds=len(taxonomy.leaves), size=bundle_megabytes()),
         levels_table(metrics),

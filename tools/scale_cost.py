@@ -39,7 +39,7 @@ def measure(folder: Path, precision: str, count: int) -> Rate:
     paths = find_photos(folder)[:count]
     if not paths:
         sys.exit(f"{folder}: no photos")
-    predictor = load(precision=precision, streams=cores())  # type: ignore[arg-type]
+    predictor = load(precision=precision, workers=cores())  # type: ignore[arg-type]
     for _ in predictor.predict(paths[:8]):
         pass
     begin = time.process_time()

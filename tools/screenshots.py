@@ -78,7 +78,7 @@ def visit(browser: Browser, url: str, names: tuple[str, ...], **more: Any) -> Pa
 
 
 def keep(page: Page, name: str, **more: Any) -> None:
-    """A small file: the page has few colours, and the photos bear 256 of them."""
+    """A small file: the page has few colors, and the photos bear 256 of them."""
     shot = Image.open(io.BytesIO(page.screenshot(**more))).convert("RGB")
     shot.quantize(256, dither=Image.Dither.FLOYDSTEINBERG).save(IMAGES / name, optimize=True)
     print(f"{name}: {(IMAGES / name).stat().st_size / 1024:.0f} KB")

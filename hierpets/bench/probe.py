@@ -51,7 +51,7 @@ def probe(job: dict[str, Any]) -> Numbers:
     registry = load_registry(Path(job["registry"]) if job["registry"] else None)
     chosen = {"engine": job["engine"], "precision": job["precision"]} | job["options"]
     streams = cores() if job["way"] == "stream" else 1
-    predictor = load(job["model"], registry=registry, streams=streams, **chosen)
+    predictor = load(job["model"], registry=registry, workers=streams, **chosen)
     loaded = 1000 * (perf_counter() - began)
     paths, seconds = job["photos"], job["seconds"]
     if job["way"] == "stream":
@@ -82,12 +82,12 @@ def probe_single(predictor: Predictor, registry: Registry, paths: Sequence[str],
 
 def probe_stream(predictor: Predictor, paths: Sequence[str], seconds: float) -> Numbers:
     """Throughput, peak memory, and then what decoding and the network reach alone."""
-    from hierpets.bench.alone import decode_rate, measured_rate, network_rate
+    from hierpets.bench.isolated import decode_rate, measured_rate, network_rate
 
     answer(predictor, paths[:WARM_UP])
     engine = predictor.engine
     throughput = measured_rate(
-        lambda count: answer(predictor, islice(cycle(paths), count)), seconds, step=4 * engine.lanes * engine.batch
+        lambda count: answer(predictor, islice(cycle(paths), count)), seconds, step=4 * engine.workers * engine.batch
     )
     memory = peak_memory()
     preprocess = predictor.manifest.preprocess
@@ -106,7 +106,7 @@ def peak_memory() -> dict[str, float]:
 
 def answer(predictor: Predictor, paths: Iterable[str]) -> None:
     """Answer photos, and accept none that cannot be read."""
-    for prediction in predictor.predict(paths):
+    for prediction in predictor.stream(paths):
         if prediction.error is not None:
             raise prediction.error
 

@@ -8,7 +8,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,12 @@ from hierpets.bench.numbers import bound, find_limit, median_of
 from hierpets.bench.probe import WAYS
 from hierpets.bench.sample import Sample
 from hierpets.errors import DeviceError, HierpetsError
+from hierpets.progress import Progress, no_progress
 from hierpets.workers import cores
 
-__all__ = ["Contestant", "Measured", "Settings", "bench", "contestants", "to_json"]
+__all__ = ["BackendConfig", "Measured", "Settings", "backend_configs", "bench", "to_json"]
 
 SCHEMA_VERSION = 1
-Tell = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Contestant:
+class BackendConfig:
     """One way to run the network."""
 
     engine: str
@@ -48,33 +48,33 @@ class Contestant:
 class Measured:
     """The medians of one contestant: milliseconds, photos a second, MB; or why it could not be measured."""
 
-    contestant: Contestant
+    contestant: BackendConfig
     numbers: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     unavailable: str | None = None
 
 
-def contestants(engine: str, precision: str) -> list[Contestant]:
+def backend_configs(engine: str, precision: str) -> list[BackendConfig]:
     """Every engine and precision that the two options name; ``auto`` names them all."""
-    from hierpets.inference.engine import ENGINES, PRECISIONS
+    from hierpets.inference.engines.base import ENGINES, PRECISIONS
 
     engines = [name for name in ENGINES if name != "auto"] if engine == "auto" else [engine]
     precisions = [name for name in PRECISIONS if name != "auto"] if precision == "auto" else [precision]
-    return [Contestant(e, p) for e in engines for p in precisions]
+    return [BackendConfig(e, p) for e in engines for p in precisions]
 
 
 def bench(
     sample: Sample,
-    candidates: Sequence[Contestant],
+    candidates: Sequence[BackendConfig],
     settings: Settings,
     *,
-    tell: Tell = lambda done, total: None,
+    progress: Progress = no_progress,
 ) -> list[Measured]:
     """Measure every contestant; one that this machine or this bundle has not is kept with the reason.
 
     :raises HierpetsError: nothing could be measured.
     """
-    rounds: dict[Contestant, list[dict[str, Any]]] = {c: [] for c in candidates}
-    refused: dict[Contestant, str] = {}
+    rounds: dict[BackendConfig, list[dict[str, Any]]] = {c: [] for c in candidates}
+    refused: dict[BackendConfig, str] = {}
     for turn in range(settings.rounds):
         for n, contestant in enumerate(candidates):
             if contestant not in refused:
@@ -83,17 +83,17 @@ def bench(
                     refused[contestant] = result["error"]["message"]
                 else:
                     rounds[contestant].append(result)
-            tell(turn * len(candidates) + n + 1, settings.rounds * len(candidates))
+            progress("measuring", turn * len(candidates) + n + 1, settings.rounds * len(candidates))
     if len(refused) == len(candidates):
         raise DeviceError("\n".join(dict.fromkeys(refused.values())))
     return [Measured(c, unavailable=refused[c]) if c in refused else _medians(c, rounds[c]) for c in candidates]
 
 
-def _medians(contestant: Contestant, rounds: Sequence[dict[str, Any]]) -> Measured:
+def _medians(contestant: BackendConfig, rounds: Sequence[dict[str, Any]]) -> Measured:
     return Measured(contestant, {part: median_of([measured[part] for measured in rounds]) for part in rounds[0]})
 
 
-def run_probes(contestant: Contestant, sample: Sample, settings: Settings) -> dict[str, Any]:
+def run_probes(contestant: BackendConfig, sample: Sample, settings: Settings) -> dict[str, Any]:
     """The numbers of both ways, or the error of the first that has one."""
     numbers: dict[str, Any] = {}
     for way in WAYS:
@@ -103,7 +103,7 @@ def run_probes(contestant: Contestant, sample: Sample, settings: Settings) -> di
     return numbers
 
 
-def run_probe(contestant: Contestant, way: str, sample: Sample, settings: Settings) -> dict[str, Any]:
+def run_probe(contestant: BackendConfig, way: str, sample: Sample, settings: Settings) -> dict[str, Any]:
     """One measurement in a fresh process."""
     job = asdict(contestant) | {
         "way": way,

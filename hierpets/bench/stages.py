@@ -39,15 +39,15 @@ def _walk(predictor: Predictor, recommender: Recommender, path: str) -> list[flo
         seconds.append(perf_counter() - start)
         return result
 
-    photo = timed(lambda: read_photo(path, shorter_side=manifest.preprocess.shorter_side))
+    photo = timed(lambda: read_photo(path, shorter_side=manifest.preprocess.decoded_side))
     planes = timed(lambda: apply(manifest.preprocess, photo))
     output = timed(lambda: predictor.engine(planes[None]))
-    scores = Scores(*output.scores[0].tolist()) if manifest.familiarity else None
+    scores = Scores(*output.scores[0].tolist()) if manifest.ood else None
     joint, decision = timed(
         lambda: (
             joint := predictor.joint(output)[0],
             decide(joint, manifest.taxonomy, manifest.policy, scores=scores),
         )
     )
-    timed(lambda: recommender.recommend(joint, manifest.taxonomy, decision.level).to_json(explain=False))
+    timed(lambda: recommender.recommend(joint, manifest.taxonomy, decision.level).record())
     return seconds

@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 
 from hierpets.errors import ConfigError
-from hierpets.model.bundle import Manifest, read_manifest
 from hierpets.model.layout import GRAPH
+from hierpets.model.manifest import Manifest, read_manifest
 
 __all__ = ["MEASURED", "RunEvidence"]
 

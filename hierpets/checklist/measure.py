@@ -11,23 +11,21 @@ import numpy as np
 from hierpets.config import HeadSpec, TrainConfig, read_config
 from hierpets.data.index import PhotoIndex
 from hierpets.inference.loading import load
-from hierpets.model.bundle import Manifest, read_manifest
+from hierpets.model.manifest import Manifest, read_manifest
+from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry
-from hierpets.training.candidates import cross_validate
-from hierpets.training.features import FeatureExtractor
-from hierpets.training.frozen import Sample, assign_folds
+from hierpets.training.frozen.candidates import cross_validate
+from hierpets.training.frozen.features import FeatureExtractor
+from hierpets.training.frozen.fit import Sample, assign_folds
 from hierpets.training.recipe import prepare_index
 from hierpets.training.score import Score
 
 __all__ = ["compare_engines", "compare_random", "measure_run"]
 
-Progress = Callable[[str, int, int], None]
 PHOTOS = 32
 
 
-def measure_run(
-    folder: Path, registry: Registry, *, progress: Progress = lambda task, done, total: None
-) -> dict[str, Any]:
+def measure_run(folder: Path, registry: Registry, *, progress: Progress = no_progress) -> dict[str, Any]:
     """What ``RUN/measured.json`` holds: ``random_backbone`` and ``engines``."""
     config = read_config(folder / "config.yaml", {})
     manifest = read_manifest(folder / "bundle")
@@ -44,7 +42,7 @@ def compare_random(
     index: PhotoIndex,
     registry: Registry,
     *,
-    progress: Progress = lambda task, done, total: None,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Balanced accuracy out of fold, on the training photos, of heads on pretrained features and on random ones.
 
@@ -79,14 +77,14 @@ def _features(
 
     torch.manual_seed(seed)  # random weights are the same each time, so that their features are found in the cache
     backbone = call(**manifest.backbone.options | {"pretrained": pretrained})
-    return FeatureExtractor(backbone).features(photos.paths, progress=lambda d, n: progress(f"{name} features", d, n))
+    return FeatureExtractor(backbone).features(photos.paths, task=f"{name} features", progress=progress)
 
 
 def _score(features: np.ndarray, photos: PhotoIndex, config: TrainConfig, registry: Registry) -> Score | None:
     labels = photos.labels()
     weights = registry.get("sampler", config.sampler).call(labels, **config.sampler_options)
     folds = assign_folds(labels, folds=config.folds, seed=config.seed)
-    # Random features have scales that differ by orders of magnitude; standardised, both sets meet the same heads.
+    # Random features have scales that differ by orders of magnitude; standardized, both sets meet the same heads.
     spread = features.std(axis=0)
     scaled = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     sample = Sample(scaled, scaled, labels, weights, photos.taxonomy)
@@ -106,5 +104,5 @@ def compare_engines(bundle: Path, index: PhotoIndex, registry: Registry) -> dict
 
 def _joint(bundle: Path, paths: list[str], registry: Registry, *, engine: Any, batch_size: int) -> np.ndarray:
     predictor = load(bundle, engine=engine, device="cpu", registry=registry, recommend=False)
-    answers = predictor.predict(paths, batch_size=batch_size)
+    answers = predictor.stream(paths, batch_size=batch_size)
     return np.stack([answer.joint for answer in answers if answer.joint is not None])

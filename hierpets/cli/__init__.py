@@ -15,19 +15,19 @@ __all__ = ["main"]
 
 # name -> (module in hierpets.cli, line shown by `hierpets --help`)
 COMMANDS = {
-    "audit": ("audit", "Look for what is wrong with labelled photos."),
-    "bench": ("bench", "Measure speed and memory of a bundle on this machine."),
-    "care": ("care", "Check and show coats, ingredients and shampoos."),
-    "checklist": ("checklist", "Ask what should be asked before a model is trusted."),
-    "compare": ("compare", "Tell whether one model is better than another on the same photos."),
-    "evaluate": ("evaluate", "Measure a bundle at every level on labelled photos."),
-    "explain": ("explain", "Show where the network looked for species and breed."),
-    "export": ("export", "Write a bundle's network for ONNX Runtime, OpenVINO or TorchScript."),
-    "inspect": ("inspect", "Show the tensor at every station of a photo's way."),
-    "plugins": ("plugins", "List, check and start plugins."),
-    "predict": ("predict", "Tell species and breed of photos."),
-    "serve": ("serve", "Serve a bundle: a page to drop photos on, and an HTTP API."),
-    "train": ("train", "Train a bundle on labelled photos."),
+    "audit": ("develop.audit", "Look for what is wrong with labeled photos."),
+    "bench": ("deploy.bench", "Measure speed and memory of a bundle on this machine."),
+    "care": ("deploy.catalog", "Check and show coats, ingredients and shampoos."),
+    "checklist": ("develop.checklist", "Ask what should be asked before a model is trusted."),
+    "compare": ("develop.compare", "Tell whether one model is better than another on the same photos."),
+    "evaluate": ("develop.evaluate", "Measure a bundle at every level on labeled photos."),
+    "explain": ("deploy.explain", "Show where the network looked for species and breed."),
+    "export": ("deploy.export", "Write a bundle's network for ONNX Runtime, OpenVINO or TorchScript."),
+    "inspect": ("deploy.inspect", "Show the tensor at every station of a photo's way."),
+    "plugins": ("develop.plugins", "List, check and start plugins."),
+    "predict": ("deploy.predict", "Tell species and breed of photos."),
+    "serve": ("deploy.serve", "Serve a bundle: a page to drop photos on, and an HTTP API."),
+    "train": ("develop.train", "Train a bundle on labeled photos."),
 }
 
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import click
 
-__all__ = ["engine_options", "model_option", "registry_option"]
+from hierpets.inference.engines.base import DEVICES, ENGINES, PRECISIONS, EngineOptions
+
+__all__ = ["engine_options", "model_option", "overwrite_option", "registry_option"]
 
 registry_option = click.option(
     "--registry",
@@ -25,18 +27,26 @@ model_option = click.option(
     help="A bundle folder; the released one when left out.",
 )
 
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace what is already there.")
+
 _ENGINE_OPTIONS = (
-    click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
+    click.option(
+        "--device",
+        type=click.Choice(DEVICES),
+        default="auto",
+        show_default=True,
+        help="Where to compute; auto: a GPU if there is one.",
+    ),
     click.option(
         "--engine",
-        type=click.Choice(["auto", "openvino", "torch"]),
+        type=click.Choice(ENGINES),
         default="auto",
         show_default=True,
         help="What runs the network; auto: openvino on the CPU, torch on CUDA.",
     ),
     click.option(
         "--precision",
-        type=click.Choice(["auto", "f32", "bf16", "f16", "int8"]),
+        type=click.Choice(PRECISIONS),
         default="auto",
         show_default=True,
         help="What it computes in; auto: f16 on CUDA; on the CPU int8 where the bundle has it, else bf16 or f32.",
@@ -46,12 +56,12 @@ _ENGINE_OPTIONS = (
 
 
 def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``--device``, ``--engine``, ``--precision`` and ``--compile``: one argument ``engine`` that ``load`` takes."""
+    """``--device``, ``--engine``, ``--precision`` and ``--compile`` as one argument ``engine``."""
 
     @wraps(command)
     def gathered(**given: Any) -> Any:
-        engine = {name: given.pop(name) for name in ("device", "engine", "precision", "compile")}
-        return command(engine=engine, **given)
+        names = ("device", "engine", "precision", "compile")
+        return command(engine=EngineOptions(**{name: given.pop(name) for name in names}), **given)
 
     for option in reversed(_ENGINE_OPTIONS):
         gathered = option(gathered)

@@ -1,67 +1,102 @@
-"""How a run's events look: bars on a terminal, plain lines elsewhere."""
+"""Progress on standard error: a bar on a terminal, a line now and then elsewhere. Standard output stays for answers."""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
 import click
 
-__all__ = ["Narrator"]
+__all__ = ["ProgressDisplay", "time_left"]
 
-EVERY = 0.25  # of a task, between two lines when there is no terminal
+EVERY = 10.0  # seconds between two lines when there is no terminal
+REFRESH = 0.1  # seconds between two drawings of a bar
 
 
-class Narrator:
-    """Listens to the events of a run and shows them on standard error; standard output stays for answers."""
+class ProgressDisplay:
+    """The :class:`~hierpets.progress.Progress` that commands pass on, as a context manager that always takes it down.
 
-    def __init__(self, describe: Callable[[dict[str, Any]], str | None]):
-        self._describe = describe
+    The first number of a task is where it begins, and does not count as speed.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic):
+        self._clock = clock
+        self._task: _Task | None = None
         self._bar: Any = None
-        self._task: str | None = None
-        self._told = 0.0
 
-    def __call__(self, event: dict[str, Any]) -> None:
-        if event["event"] == "progress":
-            show = self._show_bar if sys.stderr.isatty() else self._show_line
-            show(event["task"], event["done"], event["total"])
-            return
-        line = self._describe(event)
-        if line is not None:
+    def __enter__(self) -> ProgressDisplay:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def __call__(self, name: str, done: int, total: int | None, /) -> None:
+        if self._task is None or self._task.name != name:
             self.close()
-            click.echo(line, err=True)
+            self._task = _Task(name, done, self._clock())
+            if done and done != total:
+                click.echo(f"{name}: continuing after {done}", err=True)
+        task = self._task
+        task.done, task.total = done, total
+        finished = total is not None and done >= total
+        if finished or self._clock() >= task.shown + (REFRESH if sys.stderr.isatty() else EVERY):
+            task.shown = self._clock()
+            self._show(task)
+
+    def say(self, line: str) -> None:
+        """Print a line between two tasks."""
+        self.close()
+        click.echo(line, err=True)
 
     def close(self) -> None:
-        """Take the bar down."""
+        """Take the bar down; without a terminal, say how far a task came that did not reach its end."""
         if self._bar is not None:
             self._bar.stop()
-        self._bar, self._task = None, None
+            self._bar = None
+        elif self._task is not None and self._task.done != self._task.total and self._task.done > self._task.first:
+            click.echo(self._task.line(self._clock()), err=True)
+        self._task = None
 
-    def _show_bar(self, task: str, done: int, total: int) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    def _show(self, task: _Task) -> None:
+        line = task.line(self._clock())
+        if not sys.stderr.isatty():
+            click.echo(line, err=True)
+            return
+        if self._bar is None:
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn
 
-        if self._task != task:
-            self.close()
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
-                console=Console(stderr=True),
-            )
-            self._bar.add_task(task, total=total)
+            self._bar = Progress(BarColumn(), TextColumn("{task.fields[line]}"), console=Console(stderr=True))
+            self._bar.add_task(task.name, total=None, line="")
             self._bar.start()
-            self._task = task
-        self._bar.update(0, completed=done, total=total)
-        if done >= total:
-            self.close()
+        self._bar.update(0, completed=task.done, total=task.total, line=line)
 
-    def _show_line(self, task: str, done: int, total: int) -> None:
-        if self._task != task:
-            self._task, self._told = task, 0.0
-        share = done / max(total, 1)
-        if share >= self._told + EVERY or (done >= total > 0 and self._told < 1.0):
-            self._told = share
-            click.echo(f"{task}: {done} of {total}", err=True)
+
+class _Task:
+    """How far one task has come."""
+
+    def __init__(self, name: str, first: int, began: float):
+        self.name, self.first, self.began, self.shown = name, first, began, began
+        self.done, self.total = first, None
+
+    done: int
+    total: int | None
+
+    def line(self, now: float) -> str:
+        """``photos: 140 of 400, 4.0/s, 0:01:05 left``."""
+        told = f"{self.name}: {self.done}" + ("" if self.total is None else f" of {self.total}")
+        speed = (self.done - self.first) / max(now - self.began, 1e-9)
+        left = time_left(self.done, self.total, speed) if self.done != self.total else None
+        if self.done == self.first:
+            return told
+        return f"{told}, {speed:.1f}/s" + (f", {left} left" if left else "")
+
+
+def time_left(done: int, total: int | None, speed: float) -> str | None:
+    """Hours, minutes and seconds until the end, ``"1:02:03"``; None where that cannot be told."""
+    if total is None or speed <= 0:
+        return None
+    seconds = round(max(0, total - done) / speed)
+    return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"

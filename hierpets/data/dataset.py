@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from hierpets.data.photos import DEFAULT_LIMITS, Limits, Source, read_photo
+from hierpets.data.photos import DEFAULT_LIMITS, Limits, Photo, read_photo
 from hierpets.data.transforms import apply
 from hierpets.errors import ImageError
 from hierpets.plugin import Preprocess
@@ -18,7 +18,7 @@ Transform = Callable[[int, np.ndarray], np.ndarray]
 
 
 def iter_inputs(
-    photos: Iterable[Source],
+    photos: Iterable[Photo],
     preprocess: Preprocess,
     *,
     batch_size: int = 32,
@@ -34,9 +34,9 @@ def iter_inputs(
     cannot be read raises its :class:`ImageError`, or, with ``on_error``, is reported there and left out.
     """
 
-    def load(numbered: tuple[int, Source]) -> np.ndarray:
+    def load(numbered: tuple[int, Photo]) -> np.ndarray:
         index, source = numbered
-        photo = read_photo(source, shorter_side=preprocess.shorter_side, limits=limits)
+        photo = read_photo(source, shorter_side=preprocess.decoded_side, limits=limits)
         return apply(preprocess, photo) if transform is None else transform(index, photo)
 
     indices: list[int] = []

@@ -1,4 +1,4 @@
-"""Read labelled photos from wherever they are: folders, a CSV, the Oxford-IIIT Pet layout, or the demo set."""
+"""Read labeled photos from wherever they are: folders, a CSV, the Oxford-IIIT Pet layout, or the demo set."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DEMO = "demo"
 
 
 def read_index(source: str | os.PathLike[str], *, taxonomy: Taxonomy | None = None) -> PhotoIndex:
-    """The labelled photos of ``source``, in sorted order.
+    """The labeled photos of ``source``, in sorted order.
 
     ``source`` is ``"demo"`` (unless a file or folder has that name), a CSV file, or a folder in the layout
     ``SPECIES/BREED/photo.jpg`` or of Oxford-IIIT Pet. With ``taxonomy``, the labels take its columns, and a label

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from hierpets.errors import ConfigError, DataError
 __all__ = [
     "PHOTO_SUFFIXES",
     "STANDARD_INPUT",
-    "check_folders",
+    "check_paths",
     "count_photos",
     "find_photos",
     "is_photo",
@@ -23,27 +25,37 @@ PHOTO_SUFFIXES = frozenset(
     [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"]
 )
 STANDARD_INPUT = "-"
+DEMO_PREFIX = "demo:"
+URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 def list_photos(paths: Sequence[str], lines: Iterable[str]) -> Iterator[str]:
-    """Photos of folders in the order of their names, those of ``lines`` for ``-``, all else as it is."""
+    """Photos of folders and patterns in the order of their names, those of ``lines`` for ``-``, all else as it is."""
     for path in paths:
         if path == STANDARD_INPUT:
             yield from (line for line in map(str.strip, lines) if line)
         elif Path(path).is_dir():
             yield from walk_photos(path)
+        elif _is_pattern(path):
+            yield from _matches(path)
         else:
             yield path
 
 
-def check_folders(paths: Sequence[str]) -> None:
-    """Look for a photo in each folder before the first is answered.
+def check_paths(paths: Sequence[str]) -> None:
+    """Look at each path before the first photo is answered.
 
-    :raises ConfigError: a folder has none.
+    :raises ConfigError: a folder or a pattern without photos, or a URL.
     """
     for path in paths:
-        if path != STANDARD_INPUT and Path(path).is_dir() and next(walk_photos(path), None) is None:
+        if path == STANDARD_INPUT:
+            continue
+        if URL.match(path):
+            raise ConfigError(_advice(path))
+        if Path(path).is_dir() and next(walk_photos(path), None) is None:
             raise ConfigError(f"{path}: no photos in this folder")
+        if _is_pattern(path) and not _matches(path):
+            raise ConfigError(f"{path}: no file matches this pattern")
 
 
 def count_photos(paths: Sequence[str]) -> int | None:
@@ -51,6 +63,21 @@ def count_photos(paths: Sequence[str]) -> int | None:
     if STANDARD_INPUT in paths:
         return None
     return sum(1 for _ in list_photos(paths, ()))
+
+
+def _is_pattern(path: str) -> bool:
+    """Whether a path is a pattern that no shell has expanded; a file may be called so as well."""
+    return glob.has_magic(path) and not path.startswith(DEMO_PREFIX) and not os.path.lexists(path)
+
+
+def _matches(pattern: str) -> list[str]:
+    return sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207  a pattern may be absolute, and Path.glob refuses it
+
+
+def _advice(url: str) -> str:
+    if url.lower().startswith(("http:", "https:")):
+        return f"{url}: a URL is not read; download the photo first"
+    return f"{url}: an object store is read with --cluster, such as --cluster local --out FOLDER"
 
 
 def find_photos(folder: str | os.PathLike[str]) -> list[str]:

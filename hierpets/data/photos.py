@@ -8,33 +8,83 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 import cv2
 import numpy as np
 
 from hierpets.data.formats import exif_orientation, is_progressive, picture_size, sniff, whole_png
-from hierpets.errors import ImageError
+from hierpets.data.listing import DEMO_PREFIX
+from hierpets.errors import ConfigError, ImageError
 
-__all__ = ["DEFAULT_LIMITS", "DEMO_PREFIX", "Limits", "Source", "photo_size", "read_photo"]
+if TYPE_CHECKING:
+    from PIL import Image
 
-Source = str | os.PathLike[str] | bytes | np.ndarray
+__all__ = [
+    "DEFAULT_LIMITS",
+    "DEMO_PREFIX",
+    "Limits",
+    "NamedPhoto",
+    "Photo",
+    "is_photo_object",
+    "photo_size",
+    "read_photo",
+]
 
-DEMO_PREFIX = "demo:"
+Photo = Union[str, "os.PathLike[str]", bytes, np.ndarray, "Image.Image"]
+"""What can be read: a path, the bytes of a file, pixels uint8 [H, W, 3] in RGB or [H, W] in gray, or a PIL image."""
+
+
+class NamedPhoto(NamedTuple):
+    """A photo under the name that it goes by in its answer and its error."""
+
+    name: str
+    photo: Photo
+
+    @classmethod
+    def of(cls, photo: Photo | NamedPhoto) -> NamedPhoto:
+        """Under its path, or ``<array>``, ``<image>``, ``<bytes>`` for one that has none.
+
+        :raises ConfigError: not a photo at all.
+        """
+        if isinstance(photo, NamedPhoto):
+            return photo
+        if isinstance(photo, str | os.PathLike):
+            return cls(os.fsdecode(photo), photo)
+        if not is_photo_object(photo):
+            raise ConfigError(
+                f"expected a photo: a path, bytes, a numpy array uint8 [H, W, 3] or a PIL image; got "
+                f"{type(photo).__name__}"
+            )
+        if isinstance(photo, bytes | bytearray | memoryview):
+            return cls("<bytes>", bytes(photo))
+        if isinstance(photo, np.ndarray):
+            return cls("<array>", photo)
+        return cls(getattr(photo, "filename", "") or "<image>", photo)
+
+
+def is_photo_object(photo: object) -> bool:
+    """Whether this is one photo that lies in memory or at a path, not several."""
+    return isinstance(photo, str | os.PathLike | bytes | bytearray | memoryview | np.ndarray) or _is_image(photo)
+
+
+def _is_image(photo: object) -> bool:
+    """Whether this is a PIL image; PIL is not imported to find out."""
+    pil = sys.modules.get("PIL.Image")
+    return pil is not None and isinstance(photo, pil.Image)
+
+
 JPEG_END = b"\xff\xd9"
-# libjpeg can decode at 1/8, 1/4 or 1/2 by leaving out frequencies. The grey flag with the RGB flag means reduced RGB:
+# libjpeg can decode at 1/8, 1/4 or 1/2 by leaving out frequencies. The gray flag with the RGB flag means reduced RGB:
 # the flags named COLOR hold the BGR bit, and cv2 refuses both orders at once.
 REDUCED = (
     (8, cv2.IMREAD_REDUCED_GRAYSCALE_8 | cv2.IMREAD_COLOR_RGB),
     (4, cv2.IMREAD_REDUCED_GRAYSCALE_4 | cv2.IMREAD_COLOR_RGB),
     (2, cv2.IMREAD_REDUCED_GRAYSCALE_2 | cv2.IMREAD_COLOR_RGB),
 )
-# Pixels left over for the resize that follows, as a share of those asked for. Without any, libjpeg does all of the
-# shrinking, and the likeliest breed of one photo in fifty is another than after a full decode; so it is one in 140.
-SPARE = 1.5
-
 # What cv2 logs about a bad photo is raised as an ImageError here; said twice, it would bury the progress bar.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
@@ -50,17 +100,19 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
-def read_photo(source: Source, *, shorter_side: int | None = None, limits: Limits = DEFAULT_LIMITS) -> np.ndarray:
+def read_photo(source: Photo, *, shorter_side: int | None = None, limits: Limits = DEFAULT_LIMITS) -> np.ndarray:
     """RGB uint8 [H, W, 3], upright: JPEG, PNG, GIF (first frame), WebP, BMP, TIFF, and HEIC with the extra ``heic``.
 
     Transparent pixels are laid on white, 16 bits become 8, EXIF orientation is applied. With ``shorter_side``, a
-    JPEG is decoded at the largest reduction (2, 4, 8) that keeps its shorter side at or above 1.5 times that.
-    An array is taken as an already decoded photo, uint8 [H, W, 3] in RGB or [H, W] in grey.
+    JPEG is decoded at the largest reduction (2, 4, 8) that keeps its shorter side at or above that.
+    An array is taken as an already decoded photo, uint8 [H, W, 3] in RGB or [H, W] in gray.
 
     Raises :class:`ImageError`, which names the source and says why it cannot be read.
     """
     if isinstance(source, np.ndarray):
         return _checked_array(source, limits)
+    if not isinstance(source, str | os.PathLike | bytes):
+        return _from_image(source, limits)
     name = "the photo" if isinstance(source, bytes) else os.fspath(source)
     try:
         if name.startswith(DEMO_PREFIX):
@@ -87,13 +139,27 @@ def _render_demo(uri: str) -> np.ndarray:
 
 
 def _checked_array(photo: np.ndarray, limits: Limits) -> np.ndarray:
-    grey = photo.ndim == 2
-    if photo.dtype != np.uint8 or not (grey or (photo.ndim == 3 and photo.shape[2] == 3)) or photo.size == 0:
+    gray = photo.ndim == 2
+    if photo.dtype != np.uint8 or not (gray or (photo.ndim == 3 and photo.shape[2] == 3)) or photo.size == 0:
         raise ImageError(
-            f"expected an array uint8 [H, W, 3] in RGB or [H, W] in grey, got {photo.dtype} {list(photo.shape)}"
+            f"expected an array uint8 [H, W, 3] in RGB or [H, W] in gray, got {photo.dtype} {list(photo.shape)}"
         )
     _check_pixels(photo.shape[1], photo.shape[0], limits)
-    return cv2.cvtColor(photo, cv2.COLOR_GRAY2RGB) if grey else photo
+    return cv2.cvtColor(photo, cv2.COLOR_GRAY2RGB) if gray else photo
+
+
+def _from_image(image: Image.Image, limits: Limits) -> np.ndarray:
+    from PIL import Image, ImageOps
+
+    _check_pixels(image.width, image.height, limits)
+    try:
+        upright = ImageOps.exif_transpose(image)
+        if upright.has_transparency_data:
+            rgba = upright.convert("RGBA")
+            upright = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+        return np.asarray(upright.convert("RGB"))
+    except (OSError, ValueError, SyntaxError) as error:  # a lazily opened file that is damaged
+        raise ImageError(f"the image cannot be read: {error}") from error
 
 
 def _load(source: str | os.PathLike[str] | bytes, limits: Limits) -> bytes:
@@ -155,7 +221,7 @@ def _imdecode(data: bytes, flags: int) -> np.ndarray | None:
 
 
 def _decode_jpeg(data: bytes, shorter: int, target: int | None) -> np.ndarray:
-    flags = next((flag for n, flag in REDUCED if target and shorter // n >= SPARE * target), cv2.IMREAD_COLOR_RGB)
+    flags = next((flag for n, flag in REDUCED if target and shorter // n >= target), cv2.IMREAD_COLOR_RGB)
     whole = data.rstrip(b"\0")  # a download that broke off may be filled up with zeros, which decode as picture
     if len(whole) == len(data) or whole.endswith(JPEG_END):
         photo = _imdecode(data, flags)
@@ -172,7 +238,7 @@ def _decode_jpeg(data: bytes, shorter: int, target: int | None) -> np.ndarray:
 
 
 def _bottom_is_missing(data: bytes) -> bool:
-    """Whether the last row of a JPEG is one flat grey: what libjpeg fills in where the data ran out."""
+    """Whether the last row of a JPEG is one flat gray: what libjpeg fills in where the data ran out."""
     luma = _imdecode(data, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
     return luma is None or np.ptp(luma[-1]) == 0
 
@@ -194,7 +260,7 @@ def _decode_any(data: bytes, kind: str) -> np.ndarray:
 
 
 def _to_rgb(photo: np.ndarray, kind: str) -> np.ndarray:
-    """RGB uint8 [H, W, 3] of what cv2 gives unchanged: grey, BGR or BGRA, of 8 or 16 bits."""
+    """RGB uint8 [H, W, 3] of what cv2 gives unchanged: gray, BGR or BGRA, of 8 or 16 bits."""
     if photo.dtype == np.uint16:
         photo = ((photo.astype(np.uint32) + 128) // 257).astype(np.uint8)
     if photo.dtype != np.uint8:
@@ -207,7 +273,7 @@ def _to_rgb(photo: np.ndarray, kind: str) -> np.ndarray:
 
 
 def _on_white(bgra: np.ndarray, *, premultiplied: bool) -> np.ndarray:
-    """Lay BGRA on white. libtiff hands out colours already multiplied by alpha."""
+    """Lay BGRA on white. libtiff hands out colors already multiplied by alpha."""
     rgb = cv2.cvtColor(bgra, cv2.COLOR_BGRA2RGB).astype(np.uint16)
     alpha = bgra[..., 3:].astype(np.uint16)
     if not premultiplied:

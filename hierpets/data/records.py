@@ -1,4 +1,4 @@
-"""Labelled photos: one record a photo, and the index that gives them columns in a taxonomy."""
+"""Labeled photos: one record a photo, and the index that gives them columns in a taxonomy."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from hierpets.data.photos import DEMO_PREFIX
+from hierpets.data.listing import DEMO_PREFIX
 from hierpets.data.records import SPLITS, PhotoRecord
 from hierpets.errors import DataError, did_you_mean
 

@@ -10,23 +10,32 @@ from typing import Any
 import cv2
 import numpy as np
 
-from hierpets.plugin import Preprocess
+from hierpets.data.photos import DEFAULT_LIMITS, Limits, Photo, read_photo
+from hierpets.plugin import Interpolation, Preprocess
 
-__all__ = ["Augment", "apply", "denormalise", "normalise"]
+__all__ = ["Augment", "apply", "denormalize", "normalize", "read_input"]
+
+
+def read_input(photo: Photo, preprocess: Preprocess, limits: Limits = DEFAULT_LIMITS) -> np.ndarray:
+    """float32 [3, size, size] of a photo: decoded no larger than need be, then :func:`apply`.
+
+    :raises ImageError: it cannot be read.
+    """
+    return apply(preprocess, read_photo(photo, shorter_side=preprocess.decoded_side, limits=limits))
 
 
 def apply(preprocess: Preprocess, photo: np.ndarray) -> np.ndarray:
     """float32 [3, size, size] of an RGB uint8 [H, W, 3] photo.
 
-    The centre is cut out before it is resized, not after: the same pixels to within one of the source, at half the
+    The center is cut out before it is resized, not after: the same pixels to within one of the source, at half the
     work, and a photo a thousand times as wide as high costs no more than a square one.
     """
     if preprocess.resize == "crop":
-        photo = _centre(photo, preprocess.size / preprocess.shorter_side)
-    return normalise(preprocess, _resize(photo, preprocess.size))
+        photo = _center(photo, preprocess.size / preprocess.shorter_side)
+    return normalize(preprocess, _resize(photo, preprocess.size, preprocess.interpolation))
 
 
-def normalise(preprocess: Preprocess, photo: np.ndarray) -> np.ndarray:
+def normalize(preprocess: Preprocess, photo: np.ndarray) -> np.ndarray:
     """float32 [3, H, W], ``(x / 255 - mean) / std`` of RGB uint8 [H, W, 3]."""
     mean, std = (np.asarray(v, np.float32).reshape(3, 1, 1) for v in (preprocess.mean, preprocess.std))
     planes = np.ascontiguousarray(photo.transpose(2, 0, 1)).astype(np.float32)
@@ -35,29 +44,33 @@ def normalise(preprocess: Preprocess, photo: np.ndarray) -> np.ndarray:
     return planes
 
 
-def denormalise(preprocess: Preprocess, planes: np.ndarray) -> np.ndarray:
-    """RGB uint8 [H, W, 3] of float32 [3, H, W]: what :func:`normalise` was given, to look at."""
+def denormalize(preprocess: Preprocess, planes: np.ndarray) -> np.ndarray:
+    """RGB uint8 [H, W, 3] of float32 [3, H, W]: what :func:`normalize` was given, to look at."""
     mean, std = (np.asarray(v, np.float32).reshape(3, 1, 1) for v in (preprocess.mean, preprocess.std))
     pixels = np.rint((planes * std + mean) * 255).clip(0, 255).astype(np.uint8)
     return np.ascontiguousarray(pixels.transpose(1, 2, 0))
 
 
-def _centre(photo: np.ndarray, fraction: float) -> np.ndarray:
-    """The centre square, ``fraction`` of the shorter side wide."""
+def _center(photo: np.ndarray, fraction: float) -> np.ndarray:
+    """The center square, ``fraction`` of the shorter side wide."""
     height, width = photo.shape[:2]
     side = max(1, round(min(height, width) * fraction))
     top, left = (height - side) // 2, (width - side) // 2
     return photo[top : top + side, left : left + side]
 
 
-def _resize(photo: np.ndarray, size: int) -> np.ndarray:
+def _resize(photo: np.ndarray, size: int, interpolation: Interpolation) -> np.ndarray:
     height, width = photo.shape[:2]
     if (height, width) == (size, size):
         return photo
-    return cv2.resize(photo, (size, size), interpolation=_interpolation(min(height, width) / size))
+    if interpolation == "adaptive":
+        return cv2.resize(photo, (size, size), interpolation=_adaptive(min(height, width) / size))
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(photo).resize((size, size), Image.Resampling[interpolation.upper()]))
 
 
-def _interpolation(shrinking: float) -> int:
+def _adaptive(shrinking: float) -> int:
     """Averaging areas does not alias, but takes eight times as long as a bilinear resize, which loses nothing to it
     above half the size (docs/experiments.md). Both are blocky where they enlarge; a cubic is smooth.
     """
@@ -70,7 +83,7 @@ def _interpolation(shrinking: float) -> int:
 class Augment:
     """Random views of training photos, each drawn from (seed, epoch, index) alone.
 
-    The result does not depend on the order of calls, the thread, the process or the number of workers. Coat colour
+    The result does not depend on the order of calls, the thread, the process or the number of workers. Coat color
     is the label, so hue and saturation are left alone.
     """
 
@@ -84,7 +97,7 @@ class Augment:
         # Compose.set_random_seed gives every step the same seed, and then their coins fall alike: seed each its own.
         for step, seed in zip(pipeline.transforms, seeds, strict=True):
             step.set_random_seed(int(seed))
-        return normalise(self.preprocess, pipeline(image=photo)["image"])
+        return normalize(self.preprocess, pipeline(image=photo)["image"])
 
 
 _local = threading.local()  # a pipeline holds its generators, so threads must not share one

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from hierpets.errors import DataError
-from hierpets.evaluation.classes import divide
-from hierpets.evaluation.metrics import plain
+from hierpets.evaluation.metrics.classes import divide
+from hierpets.evaluation.metrics.compute import plain
+from hierpets.evaluation.metrics.resampling import estimate
 from hierpets.evaluation.records import Record, inside
-from hierpets.evaluation.resampling import estimate
 
 __all__ = ["ALPHA", "compare_records", "mcnemar_exact"]
 
@@ -54,10 +54,10 @@ def _paired(a: Sequence[Record], b: Sequence[Record], *, names: tuple[str, str])
             f"the two runs were not evaluated on the same photos: {missing}; evaluate both on the same --data"
         )
     pairs = [(record, b_by_path[path]) for path, record in a_by_path.items()]
-    relabelled = [x.path for x, y in pairs if (x.species, x.breed) != (y.species, y.breed)]
-    if relabelled:
+    relabeled = [x.path for x, y in pairs if (x.species, x.breed) != (y.species, y.breed)]
+    if relabeled:
         raise DataError(
-            f"the labels of {len(relabelled)} photos differ between the two runs (such as {relabelled[0]}); "
+            f"the labels of {len(relabeled)} photos differ between the two runs (such as {relabeled[0]}); "
             "evaluate both on the same --data"
         )
     return pairs

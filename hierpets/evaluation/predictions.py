@@ -1,24 +1,27 @@
-"""What a model said of labelled photos: the one input of every metric, figure and comparison."""
+"""What a model said of labeled photos: the one input of every metric, figure and comparison."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from hierpets.errors import DataError
+from hierpets.hierarchy.decision import Decision
 from hierpets.hierarchy.probabilities import species_probabilities
+from hierpets.plugin import Labels
 from hierpets.taxonomy import Taxonomy
 
-__all__ = ["BREED", "SPECIES", "UNKNOWN", "NotPets", "Predictions"]
+__all__ = ["BREED", "SPECIES", "UNKNOWN", "OODPredictions", "Predictions", "to_predictions"]
 
 BREED, SPECIES, UNKNOWN = "breed", "species", "unknown"
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """N labelled photos, the joint probabilities of their L leaves, and the answer that was given.
+    """N labeled photos, the joint probabilities of their L leaves, and the answer that was given.
 
     ``species_true`` int [N] and ``leaf_true`` int [N] are indices in ``taxonomy``; a leaf of -1 is a breed that the
     data set does not tell. ``probabilities`` float [N, L] are joint over the leaves, each row summing to one.
@@ -110,7 +113,7 @@ class Predictions:
 
 
 @dataclass(frozen=True, eq=False)
-class NotPets:
+class OODPredictions:
     """M photos that show no pet of the taxonomy: their ``novelty`` float [M], their answers, and what they show.
 
     ``level`` str [M] is the level of the answer; ``kind`` str [M] may group them ("car", "food").
@@ -131,3 +134,28 @@ class NotPets:
 
     def __len__(self) -> int:
         return len(self.paths)
+
+
+def to_predictions(
+    paths: Sequence[str],
+    labels: Labels,
+    joint: np.ndarray,
+    decisions: Sequence[Decision],
+    *,
+    taxonomy: Taxonomy,
+    novelty: np.ndarray | None = None,
+) -> Predictions:
+    """N photos with their labels, joint probabilities float [N, L] and decisions, ready to be measured.
+
+    ``novelty`` float [N] is higher for a photo that looks less like a pet; None where the bundle has no such score.
+    """
+    return Predictions(
+        taxonomy=taxonomy,
+        paths=tuple(paths),
+        species_true=labels.species,
+        leaf_true=labels.leaf,
+        probabilities=joint,
+        level=np.array([decision.level for decision in decisions]),
+        node=np.array([decision.node(taxonomy) for decision in decisions]),
+        novelty=novelty,
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -11,15 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from hierpets.data.photos import Source, read_photo
+from hierpets.data.photos import Photo, read_photo
 from hierpets.data.transforms import apply
 from hierpets.explain.gradcam import Target, gradcam
 from hierpets.explain.overlay import overlay, spread
 from hierpets.inference.loading import load
-from hierpets.inference.predictor import Photo, Prediction, Predictor
-from hierpets.model.bundle import read_network
+from hierpets.inference.prediction import Prediction
+from hierpets.inference.predictor import Predictor
 from hierpets.model.layout import released_bundle
 from hierpets.model.network import HierarchicalNetwork
+from hierpets.model.reader import read_network
 from hierpets.registry.loading import Registry, load_registry
 from hierpets.taxonomy import UNKNOWN_LEAF
 
@@ -70,11 +70,10 @@ class Explainer:
         photo = self._read(path)
         return overlay(photo, self.cam(photo, Target("leaf", leaf))[0])
 
-    def explain(self, source: Source, *, top_k: int = 3) -> Explanation:
+    def explain(self, photo: Photo, *, top_k: int = 3) -> Explanation:
         """The answer for a photo, and where the network looked for it. :raises ImageError: it cannot be read."""
-        photo = self._read(source)
-        name = str(source) if isinstance(source, str | os.PathLike) else "the photo"
-        prediction = next(self._predictor.predict([Photo(name, source)], top_k=top_k))
+        pixels = self._read(photo)
+        prediction = self._predictor.predict(photo, top_k=top_k)
         decision = prediction.decision
         assert decision is not None  # the photo has been read
         tree = self.manifest.taxonomy
@@ -82,11 +81,11 @@ class Explainer:
         leaf = tree.leaf_index(decision.species, decision.breed)
         if decision.breed is not None and leaf != UNKNOWN_LEAF:
             targets.append(Target("leaf", leaf))
-        shown = [overlay(photo, cam) for cam in self.cam(photo, *targets)]
-        return Explanation(photo, prediction, shown[0], shown[1] if len(shown) > 1 else None)
+        shown = [overlay(pixels, cam) for cam in self.cam(pixels, *targets)]
+        return Explanation(pixels, prediction, shown[0], shown[1] if len(shown) > 1 else None)
 
-    def _read(self, source: Source) -> np.ndarray:
-        return read_photo(source, shorter_side=max(SHOWN_SIDE, self.manifest.preprocess.shorter_side))
+    def _read(self, photo: Photo) -> np.ndarray:
+        return read_photo(photo, shorter_side=max(SHOWN_SIDE, self.manifest.preprocess.decoded_side))
 
 
 def lazy_overlay(bundle: str | Path | None, *, registry: Registry | None = None) -> Callable[..., np.ndarray]:

@@ -9,7 +9,7 @@ from hierpets.plugin import Preprocess
 
 __all__ = ["overlay", "spread"]
 
-STRONGEST = 0.65  # opacity of the colour where the map is 1
+STRONGEST = 0.65  # opacity of the color where the map is 1
 OUTSIDE = 0.45  # brightness of what the network did not see
 
 
@@ -28,9 +28,9 @@ def overlay(photo: np.ndarray, cam: np.ndarray) -> np.ndarray:
     """RGB uint8 [H, W, 3]: the photo, warm where the map float [H, W] in [0, 1] is high, dimmed where it is NaN."""
     unseen = np.isnan(cam)
     heat = np.where(unseen, 0.0, cam)
-    colours = cv2.cvtColor(cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
+    colors = cv2.cvtColor(cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
     opacity = (heat * STRONGEST)[..., None]
-    mixed = photo * (1 - opacity) + colours * opacity
+    mixed = photo * (1 - opacity) + colors * opacity
     mixed = np.where(unseen[..., None], photo * OUTSIDE, mixed)
     return np.asarray(np.rint(mixed), np.uint8)
 

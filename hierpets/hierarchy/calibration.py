@@ -50,7 +50,7 @@ def golden_section(function: Callable[[float], float], low: float, high: float, 
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature that minimises the negative log-likelihood of labels [N] under logits [N, K]; 1 if none helps.
+    """The temperature that minimizes the negative log-likelihood of labels [N] under logits [N, K]; 1 if none helps.
 
     The likelihood is unimodal in the temperature, so a bounded golden-section search over its logarithm finds it.
     """

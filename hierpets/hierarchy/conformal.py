@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["climb_scores", "conformal_threshold"]
+__all__ = ["conformal_threshold", "nonconformity_scores"]
 
 
-def climb_scores(
+def nonconformity_scores(
     leaf_probability: np.ndarray,
     species_probability: np.ndarray,
     *,

@@ -1,4 +1,4 @@
-"""From one photo's joint distribution to an answer that climbs from breed to species to unknown, and says why."""
+"""From one photo's joint distribution to an answer that rolls up from breed to species to unknown, and says why."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from hierpets.hierarchy.policy import Policy, Thresholds
 from hierpets.hierarchy.probabilities import species_probabilities
 from hierpets.taxonomy import Leaf, Taxonomy
 
-__all__ = ["AS_FITTED", "Asked", "Decision", "Level", "Scores", "Source", "decide"]
+__all__ = ["Decision", "Level", "MaxLevel", "Scores", "Source", "decide"]
 
 Level = Literal["breed", "species", "unknown"]
+MaxLevel = Literal["breed", "species"]
 Source = Literal["breed", "species", "rolled_up_to_species", "unknown", "not_a_known_pet", "restricted"]
 
 
@@ -22,19 +23,6 @@ class Scores(NamedTuple):
 
     pet: float
     known: float
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the user asks for: another alpha, no answer below ``max_level``, or a restriction to some leaves."""
-
-    alpha: float | None = None
-    max_level: Literal["breed", "species"] = "breed"
-    restricted: bool = False
-
-
-AS_FITTED = Asked()
-"""Nothing special: the thresholds as the bundle holds them."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +52,9 @@ def decide(
     policy: Policy,
     *,
     scores: Scores | None = None,
-    asked: Asked = AS_FITTED,
+    alpha: float | None = None,
+    max_level: MaxLevel = "breed",
+    restricted: bool = False,
     top_k: int = 3,
 ) -> Decision:
     """Decide one row, float [L].
@@ -83,30 +73,38 @@ def decide(
     breed = taxonomy.leaves[best].breed
     view = _View(
         winner=winner,
-        leaf=float(joint[order[0]]),
-        runner_up=(taxonomy.leaves[order[1]], float(joint[order[1]])) if len(order) > 1 else None,
+        leaf=_at_most_one(joint[order[0]]),
+        runner_up=(taxonomy.leaves[order[1]], _at_most_one(joint[order[1]])) if len(order) > 1 else None,
         species=likeliest,
-        mass=float(by_species[s]),
+        mass=_at_most_one(by_species[s]),
         scores=scores,
-        thresholds=policy.thresholds(likeliest, asked.alpha),
+        thresholds=policy.thresholds(likeliest, alpha),
+        has_breeds=bool(taxonomy.tree[likeliest]),
+        max_level=max_level,
+        restricted=restricted,
     )
-    level, source, reason = _climb(view, has_breeds=bool(taxonomy.tree[likeliest]), asked=asked)
+    level, source, reason = _roll_up(view)
     return Decision(
         level=level,
         source=source,
         species=likeliest,
         species_probability=view.mass,
         breed=breed,
-        breed_probability=float(joint[best]) if breed is not None else None,
-        top=tuple((taxonomy.leaves[i], float(joint[i])) for i in order[:top_k]),
+        breed_probability=_at_most_one(joint[best]) if breed is not None else None,
+        top=tuple((taxonomy.leaves[i], _at_most_one(joint[i])) for i in order[:top_k]),
         thresholds=view.thresholds,
         reason=reason,
     )
 
 
+def _at_most_one(probability: float) -> float:
+    """Sums of floats pass one by a rounding error."""
+    return min(1.0, float(probability))
+
+
 @dataclass(frozen=True)
 class _View:
-    """What the climb looks at."""
+    """What the roll-up looks at."""
 
     winner: Leaf
     leaf: float
@@ -115,38 +113,59 @@ class _View:
     mass: float
     scores: Scores | None
     thresholds: Thresholds
+    has_breeds: bool
+    max_level: MaxLevel
+    restricted: bool
 
 
-def _climb(view: _View, *, has_breeds: bool, asked: Asked) -> tuple[Level, Source, str]:
+def _roll_up(view: _View) -> tuple[Level, Source, str]:
     """The first node, from breed upwards, that nothing speaks against."""
-    t = view.thresholds
-    if view.scores and t.pet is not None and not asked.restricted and view.scores.pet < t.pet:
-        why = f"it does not look like any known pet: pet score {view.scores.pet:.2f}, below {t.pet:.2f}"
+    t, restricted = view.thresholds, view.restricted
+    if view.scores and t.pet is not None and not restricted and view.scores.pet < t.pet:
+        score, least = _told_apart(view.scores.pet, t.pet, digits=2)
+        why = f"it looks like no pet of a known species: pet score {score}, threshold {least}"
         return "unknown", "not_a_known_pet", why
-    objection = _objection(view, asked) if has_breeds else None
-    said: Source = "restricted" if asked.restricted else "breed"
-    if has_breeds and objection is None:
-        return "breed", said, f"{view.winner} has {view.leaf:.3f}, above {t.probability:.3f}{_rival(view)}"
-    whole = f"{view.species} as a whole has {view.mass:.3f}"
+    objection = _objection(view) if view.has_breeds else None
+    if view.has_breeds and objection is None:
+        probability, bound = _told_apart(view.leaf, t.probability)
+        why = f"{view.winner} has probability {probability}, above the threshold {bound}{_runner_up(view)}"
+        return "breed", "restricted" if restricted else "breed", why
+    mass, bound = _told_apart(view.mass, t.probability)
     if view.mass <= t.probability:
-        return "unknown", "unknown", f"{whole}, not above {t.probability:.3f} (alpha {t.alpha:g})"
-    if not has_breeds:
-        return "species", "restricted" if asked.restricted else "species", f"{whole} and no breeds to tell apart"
-    return "species", "restricted" if asked.restricted else "rolled_up_to_species", f"{objection}; {whole}"
+        return "unknown", "unknown", f"{view.species} has probability {mass}, {_not_above(bound, t.alpha)}"
+    whole = f"{view.species} has probability {mass}"
+    if not view.has_breeds:
+        return "species", "restricted" if restricted else "species", f"{whole} and no breeds to tell apart"
+    return "species", "restricted" if restricted else "rolled_up_to_species", f"{objection}; {whole}"
 
 
-def _objection(view: _View, asked: Asked) -> str | None:
+def _objection(view: _View) -> str | None:
     """Why the breed is not named, or None."""
     t = view.thresholds
-    if asked.max_level == "species":
+    if view.max_level == "species":
         return "no breed was asked for"
-    if view.scores and t.known is not None and not asked.restricted and view.scores.known < t.known:
-        score = f"familiarity {view.scores.known:.2f}, below {t.known:.2f}"
-        return f"it looks like no {view.species} breed that is known: {score}; nearest {view.winner} {view.leaf:.3f}"
+    if view.scores and t.known is not None and not view.restricted and view.scores.known < t.known:
+        score, least = _told_apart(view.scores.known, t.known, digits=2)
+        return (
+            f"it looks like no known {view.species} breed: known-breed score {score}, threshold {least}; "
+            f"closest {view.winner}"
+        )
     if view.winner.species != view.species or view.leaf <= t.probability:
-        return f"{view.winner} has {view.leaf:.3f}, not above {t.probability:.3f} (alpha {t.alpha:g}){_rival(view)}"
+        probability, bound = _told_apart(view.leaf, t.probability)
+        return f"{view.winner} has probability {probability}, {_not_above(bound, t.alpha)}{_runner_up(view)}"
     return None
 
 
-def _rival(view: _View) -> str:
+def _not_above(bound: str, alpha: float) -> str:
+    return f"not above the threshold {bound} (alpha {alpha:g})"
+
+
+def _runner_up(view: _View) -> str:
     return f"; next {view.runner_up[0]} {view.runner_up[1]:.3f}" if view.runner_up else ""
+
+
+def _told_apart(value: float, bound: float, *, digits: int = 3) -> tuple[str, str]:
+    """Both numbers, with as many digits as it takes to see a difference (nine at most)."""
+    while digits < 9 and value != bound and f"{value:.{digits}f}" == f"{bound:.{digits}f}":
+        digits += 1
+    return f"{value:.{digits}f}", f"{bound:.{digits}f}"

@@ -1,1 +1,1 @@
-"""Answering photos: engines run the network, the predictor turns its logits into records."""
+"""Predicting: engines run the network, the predictor turns its logits into predictions, output keeps them."""

@@ -6,11 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hierpets.inference.engine import (
+from hierpets.errors import ConfigError
+from hierpets.inference.engines.base import (
     Device,
     Engine,
     EngineName,
     Precision,
+    check_choices,
     choose_device,
     choose_engine,
     choose_precision,
@@ -31,53 +33,57 @@ def load(
     device: Device = "auto",
     precision: Precision = "auto",
     compile: bool = False,
-    streams: int = 1,
+    workers: int = 1,
     threads: int | None = None,
     registry: Registry | str | Path | None = None,
     recommend: bool = True,
 ) -> Predictor:
     """Load a bundle folder; the released one when none is given. ``compile`` has torch compile the network.
 
-    ``streams`` photos are worked on at a time by OpenVINO: 1 answers one photo soonest, :func:`hierpets.workers.cores`
-    answers a folder soonest. ``threads`` are the most that it takes for the network; None: one a core. ``registry``:
-    one that is read, a ``registry.yaml``, or None for the one that :func:`hierpets.registry.loading.find_registry`
-    finds.
+    ``workers`` photos are computed at a time by OpenVINO, each on its share of the cores: 1 answers one photo soonest,
+    :func:`hierpets.workers.cores` answers a folder soonest. ``threads`` are the most that the network takes; None: one
+    a core. ``registry``: one that is read, a ``registry.yaml``, or None for the one that
+    :func:`hierpets.registry.loading.find_registry` finds.
 
+    :raises ConfigError: an engine, device or precision that does not exist.
     :raises BundleError: no bundle there, or a damaged one.
     :raises RegistryError: no registry there, or one with problems.
-    :raises DeviceError: the device, engine or precision that was asked for is not there.
+    :raises DeviceError: the device, engine or precision that was asked for is not available.
     """
+    check_choices(engine=engine, device=device, precision=precision)
+    if workers < 1:
+        raise ConfigError(f"workers: expected at least 1, got {workers}")
     folder = Path(bundle) if bundle is not None else released_bundle()
     chosen_device = choose_device(device)
     chosen_engine = choose_engine(engine, chosen_device, compile=compile)
     # Compiling the graph takes one core as long as all the rest takes the other, imports included.
     with ThreadPoolExecutor(1, thread_name_prefix="engine") as beside:
         if chosen_engine == "openvino":
-            opening = beside.submit(_open_graph, folder / GRAPH, precision, streams=streams, threads=threads)
+            opening = beside.submit(_open_graph, folder / GRAPH, precision, workers=workers, threads=threads)
         from hierpets.inference.predictor import Predictor
-        from hierpets.model.bundle import read_manifest
+        from hierpets.model.manifest import model_id, read_manifest
         from hierpets.recommend.choose import Recommender
         from hierpets.registry.loading import Registry, load_registry
 
-        manifest = read_manifest(folder)
+        manifest, model = read_manifest(folder), model_id(folder)
         plugins = registry if isinstance(registry, Registry) else load_registry(registry)
         recommender = Recommender.load(plugins) if recommend else None
         if chosen_engine == "openvino":
-            return Predictor(manifest, opening.result(), recommender)
+            return Predictor(manifest, opening.result(), recommender, model=model)
 
-    from hierpets.inference.torch_engine import TorchEngine
-    from hierpets.model.bundle import read_network
+    from hierpets.inference.engines.torch import TorchEngine
+    from hierpets.model.reader import read_network
 
     chosen_precision = choose_precision(precision, chosen_engine, chosen_device)
     network = read_network(folder, manifest, plugins)
     runner = TorchEngine(network, chosen_device, chosen_precision, compile=compile)
-    return Predictor(manifest, runner, recommender)
+    return Predictor(manifest, runner, recommender, model=model)
 
 
-def _open_graph(graph: Path, precision: Precision, *, streams: int, threads: int | None) -> Engine:
-    from hierpets.inference.openvino_engine import OpenVinoEngine, capabilities, is_quantised
+def _open_graph(graph: Path, precision: Precision, *, workers: int, threads: int | None) -> Engine:
+    from hierpets.inference.engines.openvino import OpenVinoEngine, capabilities, is_quantized
 
     chosen = choose_precision(
-        precision, "openvino", "cpu", quantised=is_quantised(graph), has_bf16="BF16" in capabilities()
+        precision, "openvino", "cpu", quantized=is_quantized(graph), has_bf16="BF16" in capabilities()
     )
-    return OpenVinoEngine(graph, chosen, streams=streams, threads=threads)
+    return OpenVinoEngine(graph, chosen, workers=workers, threads=threads)

@@ -1,74 +1,118 @@
-"""From photos to answers: decode, run the engine, combine, decide, recommend."""
+"""From photos to predictions: decode, run the engine, combine, decide, recommend."""
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
-from hierpets.data.photos import DEFAULT_LIMITS, Limits
-from hierpets.errors import ImageError
-from hierpets.hierarchy.decision import AS_FITTED, Asked, Decision, Scores, decide
-from hierpets.hierarchy.policy import Thresholds
+from hierpets.data.photos import DEFAULT_LIMITS, Limits, NamedPhoto, Photo, is_photo_object
+from hierpets.errors import ConfigError, HierpetsError
+from hierpets.hierarchy.decision import Decision, Scores, decide
 from hierpets.hierarchy.probabilities import joint_probabilities, restrict
-from hierpets.inference.engine import Engine, RawOutput
-from hierpets.inference.stream import Answered, Photo, answer_batches
-from hierpets.model.bundle import Manifest
+from hierpets.inference.engines.base import Engine, RawOutput
+from hierpets.inference.options import PredictOptions
+from hierpets.inference.prediction import Prediction
+from hierpets.inference.stream import BatchOutput, run_batches
+from hierpets.model.manifest import Manifest, ModelId
 from hierpets.recommend.choose import Recommender
+from hierpets.recommend.result import RecommendationRecord
 
-__all__ = ["Photo", "Prediction", "Predictor"]
+__all__ = ["Predictor"]
 
 UNLISTED = 0.1
 """How likely a pet whose photo looks like a known breed is of another one all the same: about one in ten photos of
 breeds that were held out passes for a known one (docs/model_card.md)."""
 
-
-@dataclass(frozen=True)
-class Prediction:
-    """The answer for one photo, or the error that stands in its place. ``joint`` is float64 [L]."""
-
-    path: str
-    thresholds: Thresholds
-    decision: Decision | None = None
-    joint: np.ndarray | None = None
-    scores: Scores | None = None
-    recommendation: dict[str, Any] | None = None
-    error: ImageError | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """The record of ``docs/output.md``: every key is always there."""
-        d = self.decision
-        return {
-            "path": self.path,
-            "level": d.level if d else None,
-            "species": {"label": d.species, "probability": d.species_probability} if d else None,
-            "breed": {"label": d.breed, "probability": d.breed_probability} if d and d.level == "breed" else None,
-            "top": [{"species": leaf.species, "breed": leaf.breed, "probability": p} for leaf, p in d.top] if d else [],
-            "source": d.source if d else None,
-            "reason": d.reason if d else None,
-            "thresholds": self.thresholds._asdict(),
-            "scores": self.scores._asdict() if self.scores else None,
-            "recommendation": self.recommendation,
-            "error": {"type": type(self.error).__name__, "message": str(self.error)} if self.error else None,
-        }
+_log = logging.getLogger(__name__)
 
 
 class Predictor:
-    """A loaded bundle. One is enough for any number of photos."""
+    """A loaded bundle: :func:`hierpets.load` makes one. It serves any number of photos and threads.
 
-    def __init__(self, manifest: Manifest, engine: Engine, recommender: Recommender | None = None):
+    ``manifest`` says what the model is, ``model`` which one, ``engine`` what runs it.
+    """
+
+    def __init__(self, manifest: Manifest, engine: Engine, recommender: Recommender | None = None, *, model: ModelId):
         self.manifest = manifest
         self.engine = engine
+        self.model = model
         self._recommender = recommender
         self._one_at_a_time = threading.Lock()  # shampoo rules are plugins, which need not bear two threads
 
+    def __repr__(self) -> str:
+        tree = self.manifest.taxonomy
+        classes = f"{len(tree.species)} species, {sum(map(len, tree.tree.values()))} breeds"
+        return (
+            f"<Predictor {self.model}: {classes}, {self.engine.name} {self.engine.precision} on {self.engine.device}>"
+        )
+
     @property
     def recommends(self) -> bool:
-        """Whether its answers name a product."""
+        """Whether its predictions name a product."""
         return self._recommender is not None
+
+    @overload
+    def predict(
+        self, photos: Photo | NamedPhoto, options: PredictOptions | None = None, **words: Any
+    ) -> Prediction: ...
+    @overload
+    def predict(
+        self, photos: Iterable[Photo | NamedPhoto], options: PredictOptions | None = None, **words: Any
+    ) -> list[Prediction]: ...
+    def predict(
+        self,
+        photos: Photo | NamedPhoto | Iterable[Photo | NamedPhoto],
+        options: PredictOptions | None = None,
+        **words: Any,
+    ) -> Prediction | list[Prediction]:
+        """The prediction for one photo, or a list of them for several, in their order.
+
+        A photo is a path, bytes, an array uint8 [H, W, 3] in RGB, or a PIL image. One that cannot be read does not
+        raise: its prediction has an ``error``.
+
+        ``words`` are the fields of :class:`PredictOptions`: ``predict("cat.jpg", alpha=0.01, only=["cat"])``.
+
+        :raises ConfigError: an option that does not exist or is out of range, or something that is no photo.
+        """
+        if is_photo_object(photos) or isinstance(photos, NamedPhoto):
+            return self._list([photos], options, words)[0]
+        if not isinstance(photos, Iterable):
+            NamedPhoto.of(photos)  # says what was expected
+            raise AssertionError
+        return self._list(photos, options, words)
+
+    __call__ = predict
+
+    def _list(self, photos: Iterable[Any], options: PredictOptions | None, words: dict[str, Any]) -> list[Prediction]:
+        named = [NamedPhoto.of(photo) for photo in photos]
+        return list(self._stream(named, PredictOptions.of(options, words), keep_photos=True))
+
+    def stream(
+        self,
+        photos: Iterable[Photo | NamedPhoto],
+        options: PredictOptions | None = None,
+        *,
+        batch_size: int | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+        **words: Any,
+    ) -> Iterator[Prediction]:
+        """Predictions for any number of photos, also endless, in their order and in bounded memory.
+
+        Few photos are read ahead, and a batch is answered when all its photos have come. ``batch_size`` is the engine's
+        where it is not given; 1 has photos that come slowly answered one by one. ``limits`` bound the bytes and pixels
+        of a photo. ``options`` and ``words`` as in :meth:`predict`.
+
+        :raises ConfigError: as :meth:`predict`, at the call, not at the first prediction.
+        """
+        if is_photo_object(photos):
+            raise ConfigError("stream takes several photos, such as a list of paths; predict takes one")
+        chosen = PredictOptions.of(options, words)
+        return self._stream(map(NamedPhoto.of, photos), chosen, batch_size=batch_size, limits=limits)
 
     def joint(self, output: RawOutput) -> np.ndarray:
         """Calibrated joint probabilities float64 [B, L] of a batch."""
@@ -76,77 +120,79 @@ class Predictor:
         species, leaf = m.temperatures.apply(output.species, output.leaf, m.taxonomy)
         return joint_probabilities(species, leaf, m.taxonomy, combiner=m.combiner)
 
-    def predict(
+    def _stream(
         self,
-        photos: Iterable[str | Photo],
+        photos: Iterable[NamedPhoto],
+        options: PredictOptions,
         *,
-        asked: Asked = AS_FITTED,
-        only: np.ndarray | None = None,
-        top_k: int = 3,
         batch_size: int | None = None,
         limits: Limits = DEFAULT_LIMITS,
-        explain: bool = False,
+        keep_photos: bool = False,
     ) -> Iterator[Prediction]:
-        """One answer a photo, in their order; a photo that cannot be read becomes its error. A ``str`` is a path.
-
-        ``photos`` may be endless: few are read ahead, and a batch is answered when all its photos have come.
-        ``batch_size`` is the engine's where it is not given; 1 has photos that come slowly answered one by one.
-        ``only`` bool [L] restricts the answers to some leaves. ``explain`` adds each shampoo rule's effect.
-        """
-        if only is not None:
-            asked = replace(asked, restricted=True)
-        question = _Question(asked, only, top_k, explain)
-        named = (photo if isinstance(photo, Photo) else Photo(photo, photo) for photo in photos)
-        preprocess = self.manifest.preprocess
-        batches = answer_batches(
-            named,
+        request = _Request(options, options.mask(self.manifest.taxonomy), keep_photos)
+        batches = run_batches(
+            photos,
             self.engine,
-            preprocess=preprocess,
+            preprocess=self.manifest.preprocess,
             limits=limits,
-            finish=lambda answered: list(self._answers(answered, question)),
+            finish=partial(self._finish, request),
             batch_size=batch_size,
         )
-        for answers in batches:
-            yield from answers
+        return (prediction for batch in batches for prediction in batch)
 
-    def _answers(self, answered: Answered, question: _Question) -> Iterator[Prediction]:
-        output = answered.output
+    def _finish(self, request: _Request, batch: BatchOutput) -> list[Prediction]:
+        output = batch.output
         rows = iter(()) if output is None else zip(self.joint(output), output.scores.tolist(), strict=True)
-        unread = self.manifest.policy.thresholds("", question.asked.alpha)
-        for position, photo in enumerate(answered.photos):
-            if position in answered.errors:
-                yield Prediction(photo.name, unread, error=answered.errors[position])
+        unread = self.manifest.policy.thresholds("", request.options.alpha)
+        predictions = []
+        for position, (name, photo) in enumerate(batch.photos):
+            kept = photo if request.keep_photos else None
+            if position in batch.errors:
+                predictions.append(Prediction(name, self.model, unread, error=batch.errors[position], photo=kept))
             else:
                 joint, scores = next(rows)
-                yield self._answer(photo.name, joint, Scores(*scores), question)
+                predictions.append(self._decide(name, joint, Scores(*scores), request, kept))
+        return predictions
 
-    def _answer(self, path: str, joint: np.ndarray, scores: Scores, question: _Question) -> Prediction:
-        m = self.manifest
-        if question.only is not None:
-            joint = restrict(joint[None], question.only)[0]
-        known_scores = scores if m.familiarity else None
-        decision = decide(joint, m.taxonomy, m.policy, scores=known_scores, asked=question.asked, top_k=question.top_k)
-        return Prediction(
-            path, decision.thresholds, decision, joint, known_scores, self._recommend(joint, decision, scores, question)
+    def _decide(
+        self, name: str, joint: np.ndarray, scores: Scores, request: _Request, photo: Photo | None
+    ) -> Prediction:
+        m, options = self.manifest, request.options
+        if request.mask is not None:
+            joint = restrict(joint[None], request.mask)[0]
+        known_scores = scores if m.ood else None
+        decision = decide(
+            joint,
+            m.taxonomy,
+            m.policy,
+            scores=known_scores,
+            alpha=options.alpha,
+            max_level=options.max_level,
+            restricted=request.mask is not None,
+            top_k=options.top_k,
         )
+        advice = self._recommend(name, joint, decision, scores, explain=options.explain)
+        return Prediction(name, self.model, decision.thresholds, decision, joint, known_scores, advice, photo=photo)
 
     def _recommend(
-        self, joint: np.ndarray, decision: Decision, scores: Scores, question: _Question
-    ) -> dict[str, Any] | None:
+        self, name: str, joint: np.ndarray, decision: Decision, scores: Scores, *, explain: bool
+    ) -> RecommendationRecord | None:
         if self._recommender is None:
             return None
         least = decision.thresholds.known
         unlisted = UNLISTED if least is not None and scores.known >= least else None
-        with self._one_at_a_time:
-            advice = self._recommender.recommend(joint, self.manifest.taxonomy, decision.level, unlisted=unlisted)
-        return advice.to_json(explain=question.explain)
+        try:
+            with self._one_at_a_time:
+                found = self._recommender.recommend(joint, self.manifest.taxonomy, decision.level, unlisted=unlisted)
+            return found.record(explain=explain)
+        except HierpetsError as error:  # a rule is a plugin: what it does wrong must not cost the photo its prediction
+            _log.warning("%s: no recommendation: %s", name, error)
+            return RecommendationRecord.failed(str(error))
 
 
-@dataclass(frozen=True)
-class _Question:
+class _Request(NamedTuple):
     """What is asked of every photo of a call."""
 
-    asked: Asked
-    only: np.ndarray | None
-    top_k: int
-    explain: bool
+    options: PredictOptions
+    mask: np.ndarray | None
+    keep_photos: bool

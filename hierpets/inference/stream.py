@@ -1,7 +1,7 @@
-"""Photos through the network: each of a few lanes decodes a small batch and finishes its answers, and order is kept.
+"""Photos through the network: each of a few workers decodes a small batch and finishes its answers; order is kept.
 
-On the CPU a lane computes on its own core, so a photo is handed from thread to thread only when it is done. Measured
-beside a pool of decoders that feeds OpenVINO's AsyncInferQueue, lanes took the same time a photo while they still
+On the CPU a worker computes on its own core, so a photo is handed from thread to thread only when it is done. Measured
+beside a pool of decoders that feeds OpenVINO's AsyncInferQueue, workers took the same time a photo while they still
 shared one graph, and take a quarter less with a graph of their own; and that queue, made anew for each call, damages
 the heap of the process (OpenVINO 2026.4).
 """
@@ -14,67 +14,58 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from hierpets.data.photos import Limits, Source, read_photo
-from hierpets.data.transforms import apply
+from hierpets.data.photos import Limits, NamedPhoto
+from hierpets.data.transforms import read_input
 from hierpets.errors import ImageError
-from hierpets.inference.engine import Engine, RawOutput
+from hierpets.inference.engines.base import Engine, RawOutput
 from hierpets.plugin import Preprocess
 from hierpets.workers import run_in_order
 
-__all__ = ["Answered", "Photo", "answer_batches"]
+__all__ = ["BatchOutput", "run_batches"]
 
-AHEAD = 4  # batches a lane that may be done before the first of them is; results are small, inputs are let go
-
+AHEAD = 4  # batches a worker that may be done before the first of them is; results are small, inputs are let go
 
 R = TypeVar("R")
 
 
-class Photo(NamedTuple):
-    """A photo that does not lie at a path of its own: the name it goes by in its answer, and its bytes or pixels."""
-
-    name: str
-    source: Source
-
-
-class Answered(NamedTuple):
+class BatchOutput(NamedTuple):
     """A batch after the network: why photos could not be read, by position, and the rows of all others in order."""
 
-    photos: Sequence[Photo]
+    photos: Sequence[NamedPhoto]
     errors: Mapping[int, ImageError]
     output: RawOutput | None
 
 
-def answer_batches(
-    photos: Iterable[Photo],
+def run_batches(
+    photos: Iterable[NamedPhoto],
     engine: Engine,
     *,
     preprocess: Preprocess,
     limits: Limits,
-    finish: Callable[[Answered], R],
+    finish: Callable[[BatchOutput], R],
     batch_size: int | None = None,
 ) -> Iterator[R]:
     """What ``finish`` makes of each batch, in the order of the photos, which may be endless: few are read ahead.
 
-    ``finish`` runs in the lane as well: a thread of its own would take a core from a lane for each batch.
+    ``finish`` runs in the worker as well: a thread of its own would take a core from a worker for each batch.
     ``batch_size`` is the engine's where it is not given.
     """
 
-    def answer(batch: Sequence[Photo]) -> R:
+    def run(batch: Sequence[NamedPhoto]) -> R:
         inputs, errors = [], {}
-        for position, photo in enumerate(batch):
+        for position, (_, photo) in enumerate(batch):
             try:
-                pixels = read_photo(photo.source, shorter_side=preprocess.shorter_side, limits=limits)
-                inputs.append(apply(preprocess, pixels))
+                inputs.append(read_input(photo, preprocess, limits))
             except ImageError as error:
                 errors[position] = error.with_traceback(None)  # whose frames would keep the pixels alive
-        return finish(Answered(batch, errors, engine(np.stack(inputs)) if inputs else None))
+        return finish(BatchOutput(batch, errors, engine(np.stack(inputs)) if inputs else None))
 
     batches = _in_batches(photos, batch_size or engine.batch)
-    for done in run_in_order(answer, batches, workers=engine.lanes, ahead=AHEAD * engine.lanes, name="lane"):
+    for done in run_in_order(run, batches, workers=engine.workers, ahead=AHEAD * engine.workers, name="predict"):
         yield done.result()
 
 
-def _in_batches(photos: Iterable[Photo], size: int) -> Iterator[list[Photo]]:
+def _in_batches(photos: Iterable[NamedPhoto], size: int) -> Iterator[list[NamedPhoto]]:
     remaining = iter(photos)
     while batch := list(islice(remaining, size)):
         yield batch

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from hierpets.model.bundle import BackboneSpec
+from hierpets.model.manifest import BackboneSpec
 from hierpets.model.rounding import round_weights
 from hierpets.plugin import Backbone
 from hierpets.registry.loading import Registry

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import hierpets
 from hierpets.errors import BundleError
 
 __all__ = ["GRAPH", "MANIFEST", "WEIGHTS", "released_bundle"]
@@ -14,7 +13,7 @@ MANIFEST, WEIGHTS, GRAPH = "bundle.json", "weights.safetensors", Path("openvino"
 
 def released_bundle() -> Path:
     """The bundle that ships in the package: what every command uses when none is named."""
-    folder = Path(hierpets.__file__).parent / "released"
+    folder = Path(__file__).resolve().parents[1] / "released"
     if not (folder / MANIFEST).is_file():
-        raise BundleError("this installation carries no released bundle; name one with --model, or train one")
+        raise BundleError("this installation has no released bundle; name one with --model, or train one")
     return folder

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from hierpets.model.familiarity import Familiarity
 from hierpets.model.heads import Heads, Linear
+from hierpets.model.ood import OODScorer
 from hierpets.taxonomy import Taxonomy
 
 __all__ = ["HierarchicalNetwork", "NetworkOutput"]
@@ -41,19 +41,19 @@ class HierarchicalNetwork(nn.Module):
         self.breed_heads = nn.ModuleList(
             nn.Linear(feature_dim, len(breeds)) if breeds else ZeroLogit() for breeds in taxonomy.tree.values()
         )
-        self.familiarity: Familiarity | None = None
+        self.ood_scorer: OODScorer | None = None
 
     def forward(self, images: torch.Tensor) -> NetworkOutput:
         """float32 [B, 3, h, w] to logits."""
-        return self.answer(self.backbone(images))
+        return self.forward_head(self.backbone(images))
 
-    def answer(self, features: torch.Tensor) -> NetworkOutput:
+    def forward_head(self, features: torch.Tensor) -> NetworkOutput:
         """Features [B, D] to all that is computed from them."""
-        species, leaf = self.classify(features)
-        known = self.familiarity(features) if self.familiarity else features.new_zeros(features.shape[0], 2)
+        species, leaf = self.head_logits(features)
+        known = self.ood_scorer(features) if self.ood_scorer else features.new_zeros(features.shape[0], 2)
         return NetworkOutput(features, species, leaf, known)
 
-    def classify(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def head_logits(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Features [B, D] to species logits [B, S] and leaf logits [B, L]."""
         return self.species_head(features), torch.cat([head(features) for head in self.breed_heads], dim=1)
 

@@ -10,13 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import torch
-from openvino import opset13 as ops
 
-from hierpets.light_openvino import openvino as ov
-
-__all__ = ["pack", "round_graph", "round_weights", "unpack"]
+__all__ = ["pack", "pack_tensor", "round_weights", "unpack"]
 
 STEPS = 127
 SCALE = ".scale"
@@ -28,7 +24,7 @@ def round_weights(module: torch.nn.Module) -> None:
     with torch.no_grad():
         for tensor in (*module.parameters(), *module.buffers()):
             if tensor.ndim >= 2 and tensor.numel():
-                integers, scale = _quantise(tensor)
+                integers, scale = _quantize(tensor)
                 tensor.copy_(integers.float() * scale)
 
 
@@ -36,11 +32,11 @@ def pack(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Rounded tensors as int8 with a ``.scale`` beside each; what is not rounded, such as heads, as it is."""
     packed: dict[str, torch.Tensor] = {}
     for name, tensor in state.items():
-        quantised = _rounded(tensor)
-        if quantised is None:
+        quantized = pack_tensor(tensor)
+        if quantized is None:
             packed[name] = tensor.contiguous()
         else:
-            packed[name], packed[name + SCALE] = quantised
+            packed[name], packed[name + SCALE] = quantized
     return packed
 
 
@@ -54,30 +50,16 @@ def unpack(packed: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     }
 
 
-def round_graph(model: ov.Model) -> None:
-    """Replace the rounded filters and matrices of a graph, in place, by their integers and scales."""
-    for node in model.get_ordered_ops():
-        if node.get_type_name() != "Constant" or node.get_element_type() != ov.Type.f32:
-            continue
-        quantised = _rounded(torch.from_numpy(np.array(node.data)))
-        if quantised is None:
-            continue
-        integers, scale = quantised
-        packed = ops.multiply(ops.convert(ops.constant(integers.numpy()), "f32"), ops.constant(scale.numpy()))
-        for target in list(node.output(0).get_target_inputs()):
-            target.replace_source_output(packed.output(0))
-
-
-def _rounded(tensor: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
+def pack_tensor(tensor: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
     """Integers and scales of a tensor that is rounded and worth packing, else None."""
     if tensor.ndim < 2 or tensor.numel() < LEAST or not tensor.is_floating_point():
         return None
-    integers, scale = _quantise(tensor)
+    integers, scale = _quantize(tensor)
     exact = ((integers * scale - tensor).abs() <= 1e-3 * scale).all()
     return (integers, scale) if exact else None
 
 
-def _quantise(tensor: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _quantize(tensor: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """int8 of the tensor's shape, and float32 scales [K, 1, ...], one for each of its K first rows."""
     tensor = tensor.detach().cpu().float()
     scale = (tensor.abs().amax(dim=tuple(range(1, tensor.ndim)), keepdim=True) / STEPS).clamp(min=1e-30)

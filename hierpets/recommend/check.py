@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from hierpets.errors import PluginError, did_you_mean
-from hierpets.recommend.care import Care, Product, spoken
+from hierpets.recommend.catalog import Catalog, Product, spoken
 from hierpets.recommend.choose import Level, Recommendation, Recommender, Rule
-from hierpets.recommend.fit import Fit
 from hierpets.recommend.loading import CareFiles
-from hierpets.registry.document import parse_yaml
+from hierpets.recommend.suitability import Fit
 from hierpets.registry.loading import Registry, bundled_registry
 from hierpets.taxonomy import Taxonomy
+from hierpets.validation.document import parse_yaml
 
-__all__ = ["Finding", "check_care", "listed_taxonomy"]
+__all__ = ["Finding", "check_catalog", "listed_taxonomy"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Finding:
     is_error: bool = True
 
 
-def check_care(files: CareFiles, registry: Registry, taxonomy: Taxonomy | None = None) -> list[Finding]:
+def check_catalog(files: CareFiles, registry: Registry, taxonomy: Taxonomy | None = None) -> list[Finding]:
     """Check the files against each other, against the registry's rules and, if given, the taxonomy of a model."""
     care = files.care
     everyone = listed_taxonomy(care)
@@ -53,12 +53,12 @@ def check_care(files: CareFiles, registry: Registry, taxonomy: Taxonomy | None =
     return found
 
 
-def listed_taxonomy(care: Care) -> Taxonomy:
+def listed_taxonomy(care: Catalog) -> Taxonomy:
     """Every species and breed of the care files, in their order."""
     return Taxonomy(tree={name: tuple(species.breeds) for name, species in care.species.items()})
 
 
-def _probe(taxonomy: Taxonomy, care: Care, rules: Sequence[Rule]) -> Iterator[Recommendation]:
+def _probe(taxonomy: Taxonomy, care: Catalog, rules: Sequence[Rule]) -> Iterator[Recommendation]:
     """Every breed for sure, every species with its breed unsure, and a pet of which nothing is known."""
     recommender = Recommender(care, rules)
     cases: list[tuple[np.ndarray, Level]] = [(row, "breed") for row in np.eye(len(taxonomy.leaves))]

@@ -11,10 +11,10 @@ import numpy as np
 from hierpets.errors import ConfigError, PluginError, did_you_mean
 from hierpets.plugin import Advice, Case, Offer
 from hierpets.recommend import words
-from hierpets.recommend.care import COAT_TYPES, Care, Product
-from hierpets.recommend.fit import Fit, Prospects
-from hierpets.recommend.loading import load_care
+from hierpets.recommend.catalog import COAT_TYPES, Catalog, Product
+from hierpets.recommend.loading import load_catalog
 from hierpets.recommend.result import Recommendation, RuledOut, Step
+from hierpets.recommend.suitability import Fit, Prospects
 from hierpets.registry.loading import Registry
 from hierpets.taxonomy import Taxonomy
 
@@ -52,7 +52,7 @@ class Recommender:
     :raises ConfigError: ``bound`` is not within [0, 0.01].
     """
 
-    def __init__(self, care: Care, rules: Sequence[Rule] = (), *, bound: float = DEFAULT_BOUND) -> None:
+    def __init__(self, care: Catalog, rules: Sequence[Rule] = (), *, bound: float = DEFAULT_BOUND) -> None:
         if not 0 <= bound <= MAX_BOUND:
             raise ConfigError(f"expected a bound on harm from 0 to {MAX_BOUND}, got {bound}")
         self.care, self.rules, self.bound = care, tuple(rules), bound
@@ -61,7 +61,7 @@ class Recommender:
     @classmethod
     def load(cls, registry: Registry, *, bound: float = DEFAULT_BOUND) -> Recommender:
         """The rules of a registry, and the care files beside it."""
-        return cls(load_care(registry.path), registry.of_kind("shampoo_rule"), bound=bound)
+        return cls(load_catalog(registry.path), registry.of_kind("shampoo_rule"), bound=bound)
 
     def recommend(
         self,
@@ -81,7 +81,7 @@ class Recommender:
         :param unlisted: the probability that the breed is not of the taxonomy, given the species. That mass takes the
             mix of coats of the species. None: 0.5 at ``"species"``, else 0.
         :raises ValueError: not a distribution over the leaves, or not a probability.
-        :raises PluginError: a rule fails, or speaks of a product that is not in the catalogue.
+        :raises PluginError: a rule fails, or speaks of a product that is not in the catalog.
         """
         if unlisted is None:
             unlisted = UNLISTED_AT_SPECIES_LEVEL if level == "species" else 0.0
@@ -150,7 +150,7 @@ class Recommender:
     def _conclude(self, case: Case, tally: _Tally, steps: list[Step]) -> Recommendation:
         chosen, (rule, because) = steps[-1].leader, _speaker(steps)
         product = self.care.products[chosen] if chosen else None
-        ruled_out = [RuledOut(p, case.offers[p].name, tally.vetoes[p]) for p in tally.missed()]
+        ruled_out = [RuledOut(product=p, name=case.offers[p].name, reason=tally.vetoes[p]) for p in tally.missed()]
         if product is None:
             reason = because or words.nothing(case)
         else:
@@ -225,7 +225,7 @@ def _read_only(items: Iterable[tuple[Any, Any]]) -> Mapping[Any, Any]:
     return MappingProxyType(dict(items))
 
 
-def _offer(product: Product, care: Care, suits: float, *, avoid: float, harm: float) -> Offer:
+def _offer(product: Product, care: Catalog, suits: float, *, avoid: float, harm: float) -> Offer:
     return Offer(
         name=product.name,
         suits=suits,

@@ -11,8 +11,8 @@ from typing import Any, Generic, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from hierpets.errors import CareError, did_you_mean
-from hierpets.registry.document import Document, Location, parse_yaml, show_location
+from hierpets.errors import CatalogError, did_you_mean
+from hierpets.validation.document import Document, Location, parse_yaml, show_location
 
 __all__ = ["CareFile", "read_care_file"]
 
@@ -39,17 +39,17 @@ class CareFile(Generic[M]):
 
 
 def read_care_file(path: Path, model: type[M]) -> CareFile[M]:
-    """Read and check one file. Raises :class:`CareError` with all its problems, each ``file:line: key: message``."""
+    """Read and check one file. Raises :class:`CatalogError` with all its problems, each ``file:line: key: message``."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise CareError([f"{path}: cannot be read: {error}"]) from error
+        raise CatalogError([f"{path}: cannot be read: {error}"]) from error
     try:
         return CareFile(path, model.model_validate(_parse(text)), text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         document = parse_yaml(text)
         found = list(document.problems) or sorted(_explain(error, model, document))
-        raise CareError(f"{path}:{line}: {message}" for line, message in found) from error
+        raise CatalogError(f"{path}:{line}: {message}" for line, message in found) from error
 
 
 def _parse(text: str) -> Any:

@@ -9,12 +9,20 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from hierpets.errors import CareError, did_you_mean
-from hierpets.recommend.care import BreedsFile, Care, Ingredient, IngredientsFile, Product, ProductsFile, SpeciesCare
+from hierpets.errors import CatalogError, did_you_mean
+from hierpets.recommend.catalog import (
+    BreedsFile,
+    Catalog,
+    Ingredient,
+    IngredientsFile,
+    Product,
+    ProductsFile,
+    SpeciesCare,
+)
 from hierpets.recommend.documents import CareFile, read_care_file
 from hierpets.registry.loading import bundled_registry, find_registry
 
-__all__ = ["CareFiles", "load_care", "read_care_files"]
+__all__ = ["CareFiles", "load_catalog", "read_catalog_files"]
 
 FOLDER = Path("plugins") / "shampoo"
 
@@ -25,7 +33,7 @@ M = TypeVar("M", bound=BaseModel)
 class CareFiles:
     """The knowledge and the files it came from; of two files that say a thing, the later one counts."""
 
-    care: Care
+    care: Catalog
     breeds: tuple[CareFile[BreedsFile], ...]
     ingredients: tuple[CareFile[IngredientsFile], ...]
     products: CareFile[ProductsFile]
@@ -35,17 +43,17 @@ class CareFiles:
         return self.products.at("products", self.products.content.products.index(product), *location)
 
 
-def load_care(registry: str | Path | None = None) -> Care:
-    """The knowledge that goes with a registry: see :func:`read_care_files`."""
-    return read_care_files(registry).care
+def load_catalog(registry: str | Path | None = None) -> Catalog:
+    """The knowledge that goes with a registry: see :func:`read_catalog_files`."""
+    return read_catalog_files(registry).care
 
 
-def read_care_files(registry: str | Path | None = None) -> CareFiles:
+def read_catalog_files(registry: str | Path | None = None) -> CareFiles:
     """Read the care files in ``plugins/shampoo/`` beside the registry that ``find_registry`` finds.
 
     A user's breeds.yaml and ingredients.yaml add to the built-in ones (an entry of the same name is replaced, save
     that no species can be taken off ``not_for``); a user's products.yaml takes the place of the built-in one. A file
-    that is not there is the built-in one. Raises :class:`CareError` with every problem at once.
+    that is not there is the built-in one. Raises :class:`CatalogError` with every problem at once.
     """
     builtin, own = bundled_registry().parent / FOLDER, find_registry(registry).parent / FOLDER
     folders = [builtin] if own.resolve() == builtin.resolve() else [builtin, own]
@@ -57,7 +65,7 @@ def read_care_files(registry: str | Path | None = None) -> CareFiles:
         files = CareFiles(_join(breeds, ingredients, products[-1].content), breeds, ingredients, products[-1])
         problems = list(_contradictions(files))
     if problems:
-        raise CareError(problems)
+        raise CatalogError(problems)
     return files
 
 
@@ -67,21 +75,21 @@ def _read(folders: Iterable[Path], name: str, model: type[M], problems: list[str
         if path.is_file():
             try:
                 found.append(read_care_file(path, model))
-            except CareError as error:
+            except CatalogError as error:
                 problems += error.problems
     return tuple(found)
 
 
 def _join(
     breeds: Iterable[CareFile[BreedsFile]], ingredients: Iterable[CareFile[IngredientsFile]], shelf: ProductsFile
-) -> Care:
+) -> Catalog:
     species: dict[str, SpeciesCare] = {}
     for name, own in (item for file in breeds for item in file.content.species.items()):
         species[name] = _laid_over(species[name], own) if name in species else own
     table: dict[str, Ingredient] = {}
     for name, one in (item for file in ingredients for item in file.content.ingredients.items()):
         table[name] = _added_to(table[name], one) if name in table else one
-    return Care(
+    return Catalog(
         species=species,
         skin={name: note for file in breeds for name, note in file.content.skin.items()},
         ingredients=table,
@@ -127,7 +135,7 @@ def _contradictions(files: CareFiles) -> Iterator[str]:
         yield from _unknown_in_product(files.products, index, product, care)
 
 
-def _unknown_in_product(file: CareFile[ProductsFile], index: int, product: Product, care: Care) -> Iterator[str]:
+def _unknown_in_product(file: CareFile[ProductsFile], index: int, product: Product, care: Catalog) -> Iterator[str]:
     here = ("products", index)
     for key, traits in (("suits", product.suits), ("avoid", product.avoid)):
         yield from _unknown(file, (*here, key, "species"), traits.species, care.species)

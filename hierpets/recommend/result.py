@@ -1,14 +1,79 @@
-"""A recommendation: the product, the reasons, and what every rule had to do with it."""
+"""A recommendation as callers see it: the product, the reasons, and what every rule had to do with it."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+
+from pydantic import Field
 
 from hierpets.plugin import Advice
-from hierpets.recommend.care import Product
+from hierpets.recommend.catalog import Product
+from hierpets.validation.strict import StrictModel
 
-__all__ = ["Recommendation", "RuledOut", "Step"]
+__all__ = ["Price", "Recommendation", "RecommendationRecord", "RuleAdvice", "RuleStep", "RuledOut", "Step"]
+
+
+class Price(StrictModel):
+    """What a product costs."""
+
+    amount: float = Field(ge=0, description="in units of the currency")
+    currency: str = Field(description="ISO 4217 code, such as EUR")
+
+
+class RuledOut(StrictModel):
+    """A product that would have scored above zero, and why it was not allowed."""
+
+    product: str = Field(description="the product's id")
+    name: str = Field(description="the product's name")
+    reason: str = Field(description="why it is not recommended, a whole sentence")
+
+
+class RuleAdvice(StrictModel):
+    """One word of a rule on one product."""
+
+    product: str = Field(description="the product's id, or * for every product")
+    reason: str = Field(description="a whole sentence")
+    score: float = Field(description="what it adds to the product's score")
+    veto: bool = Field(description="whether it rules the product out")
+
+
+class RuleStep(StrictModel):
+    """What one rule said, and which product was in front after it."""
+
+    rule: str = Field(description="the name of the rule")
+    leader: str | None = Field(description="the product in front after this rule; null: none")
+    advice: tuple[RuleAdvice, ...] = Field(description="what the rule said")
+
+
+class RecommendationRecord(StrictModel):
+    """The shampoo for one photo, or why there is none."""
+
+    product: str | None = Field(description="the product's id; null when none is safe to name")
+    name: str | None = Field(description="the product's name")
+    reason: str = Field(description="why this product, or why none: whole sentences for the owner")
+    rule: str | None = Field(description="the rule that decided; null when a rule failed")
+    confidence: float = Field(description="probability mass of the breeds that the product suits")
+    price: Price | None = Field(description="what it costs")
+    coats: dict[str, float] = Field(description="coat types, each with the probability that the pet wears it")
+    ruled_out: tuple[RuledOut, ...] = Field(description="better products that were not allowed, and why")
+    error: str | None = Field(default=None, description="what went wrong in a shampoo rule; no product is named then")
+    explain: tuple[RuleStep, ...] | None = Field(default=None, description="with --explain: what each rule said")
+
+    @classmethod
+    def failed(cls, error: str) -> RecommendationRecord:
+        """No product, because a rule failed: a missing shampoo harms nobody, a wrong one might."""
+        reason = "No shampoo can be recommended for this photo: a recommendation rule failed."
+        return cls(
+            product=None,
+            name=None,
+            reason=reason,
+            rule=None,
+            confidence=0.0,
+            price=None,
+            coats={},
+            ruled_out=(),
+            error=error,
+        )
 
 
 @dataclass(frozen=True)
@@ -19,26 +84,15 @@ class Step:
     advice: tuple[Advice, ...]
     leader: str | None
 
-    def to_json(self) -> dict[str, Any]:
-        said = [{**asdict(advice), "score": round(advice.score, 6)} for advice in self.advice]
-        return {"rule": self.rule, "leader": self.leader, "advice": said}
-
-
-@dataclass(frozen=True)
-class RuledOut:
-    """A product that would have scored above zero, and why it was not allowed."""
-
-    product: str
-    name: str
-    reason: str
-
-    def to_json(self) -> dict[str, str]:
-        return {"product": self.product, "name": self.name, "reason": self.reason}
+    def record(self) -> RuleStep:
+        said = [RuleAdvice(**{**asdict(advice), "score": round(advice.score, 6)}) for advice in self.advice]
+        return RuleStep(rule=self.rule, leader=self.leader, advice=tuple(said))
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The answer. ``product`` is None when nothing can be recommended in good conscience; ``reason`` says so kindly.
+    """What the recommender found. ``product`` is None when nothing can be recommended in good conscience; ``reason``
+    says so kindly.
 
     ``rule`` is the rule that spoke most for the product, or took every product away. ``confidence`` is the probability
     mass of the breeds that the product suits; ``coats`` maps a coat type to its share. ``steps`` are the rules in
@@ -54,17 +108,17 @@ class Recommendation:
     steps: tuple[Step, ...]
     currency: str = "EUR"
 
-    def to_json(self, *, explain: bool = False) -> dict[str, Any]:
-        """A JSON object; ``explain`` adds what each rule said."""
-        price = self.product and {"amount": self.product.price, "currency": self.currency}
-        return {
-            "product": self.product and self.product.id,
-            "name": self.product and self.product.name,
-            "reason": self.reason,
-            "rule": self.rule,
-            "confidence": round(self.confidence, 6),
-            "price": price,
-            "coats": {coat: round(share, 6) for coat, share in self.coats.items()},
-            "ruled_out": [one.to_json() for one in self.ruled_out],
-            **({"explain": [step.to_json() for step in self.steps]} if explain else {}),
-        }
+    def record(self, *, explain: bool = False) -> RecommendationRecord:
+        """What callers see; ``explain`` adds what each rule said."""
+        product = self.product
+        return RecommendationRecord(
+            product=product.id if product else None,
+            name=product.name if product else None,
+            reason=self.reason,
+            rule=self.rule,
+            confidence=round(self.confidence, 6),
+            price=Price(amount=product.price, currency=self.currency) if product else None,
+            coats={coat: round(share, 6) for coat, share in self.coats.items()},
+            ruled_out=self.ruled_out,
+            explain=tuple(step.record() for step in self.steps) if explain else None,
+        )

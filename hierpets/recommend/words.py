@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from operator import itemgetter
 
 from hierpets.plugin import Case
-from hierpets.recommend.care import COAT_TYPES, Care, Product
+from hierpets.recommend.catalog import COAT_TYPES, Catalog, Product
 
 __all__ = ["UNKNOWN_PET", "contraindication", "nothing", "percent", "reason"]
 
@@ -35,7 +35,7 @@ Ranked = list[tuple[tuple[str, str | None], float]]
 """Species and breed with their probability, the likeliest first."""
 
 
-def reason(case: Case, care: Care, product: Product, *, because: str, missed: str) -> str:
+def reason(case: Case, care: Catalog, product: Product, *, because: str, missed: str) -> str:
     """Who it is, what it wears, what the product does for that, why this one, and what it is not."""
     ranked, claim = _ranked(case), f"{product.name} {product.claim}."
     sentences = [_who(case, care, ranked), _coat(case), claim, because, _fit(case, product, because, ranked[0][1])]
@@ -67,7 +67,7 @@ def contraindication(case: Case, hazards: Mapping[str, str], known: Collection[s
     return f"{why}, and this may be {who}."
 
 
-def _who(case: Case, care: Care, ranked: Ranked) -> str:
+def _who(case: Case, care: Catalog, ranked: Ranked) -> str:
     (species, breed), p = ranked[0]
     if breed is not None and case.level == "species":
         return _unsure(case, care, ranked)
@@ -80,7 +80,7 @@ def _who(case: Case, care: Care, ranked: Ranked) -> str:
     return f"This may be {_named([item for item in ranked if item[1] >= 0.1] or ranked, care)}."
 
 
-def _unsure(case: Case, care: Care, ranked: Ranked) -> str:
+def _unsure(case: Case, care: Catalog, ranked: Ranked) -> str:
     species = _likeliest_species(case)
     p = case.species[species]
     likely = [(leaf, share) for leaf, share in ranked if leaf[0] == species and share >= 0.1]
@@ -91,7 +91,7 @@ def _unsure(case: Case, care: Care, ranked: Ranked) -> str:
     return f"This is {sure} {_article(species)} ({percent(p)}), and we cannot tell its breed{perhaps}."
 
 
-def _named(ranked: Ranked, care: Care) -> str:
+def _named(ranked: Ranked, care: Catalog) -> str:
     """The first three leaves with their probabilities."""
     return _either([f"{_article(care.breed_name(s, b) if b else s)} ({percent(p)})" for (s, b), p in ranked[:3]])
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hierpets.plugin import Advice, Backbone, Knowledge, Preprocess
+from hierpets.plugin import Advice, Backbone, Preprocess, PretrainedHead
 from hierpets.registry.manifest import Kind
 
 __all__ = ["ContractError", "check_result"]
@@ -32,8 +32,10 @@ def _check_backbone(result: Any, _arguments: tuple[Any, ...]) -> Backbone:
         raise ContractError(f"expected Backbone.feature_dim to be a positive int, got {result.feature_dim!r}")
     if not isinstance(result.preprocess, Preprocess):
         raise ContractError(f"expected Backbone.preprocess to be a Preprocess, got {_describe(result.preprocess)}")
-    if result.knowledge is not None and not isinstance(result.knowledge, Knowledge):
-        raise ContractError(f"expected Backbone.knowledge to be a Knowledge or None, got {_describe(result.knowledge)}")
+    if result.pretrained_head is not None and not isinstance(result.pretrained_head, PretrainedHead):
+        raise ContractError(
+            f"expected Backbone.pretrained_head to be a PretrainedHead or None, got {_describe(result.pretrained_head)}"
+        )
     _check_features(result)
     return result
 

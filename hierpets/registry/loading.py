@@ -144,7 +144,7 @@ class Plugin:
     def _hint(self, error: BaseException) -> str:
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if missing and (self.file.parent / f"{missing.partition('.')[0]}.py").is_file():
-            return "; a plugin is one file and cannot import its neighbours: install shared code as a package"
+            return "; a plugin is one file and cannot import its neighbors: install shared code as a package"
         return "; install the package that provides it" if missing else ""
 
 

@@ -11,8 +11,8 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hierpets.errors import RegistryError, did_you_mean
-from hierpets.registry.document import Document, Location, parse_yaml, show_location
 from hierpets.registry.source import Sketch, read_source
+from hierpets.validation.document import Document, Location, parse_yaml, show_location
 
 __all__ = [
     "KINDS",

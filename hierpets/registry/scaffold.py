@@ -10,8 +10,8 @@ import yaml
 
 from hierpets.errors import ConfigError, RegistryError
 from hierpets.files import write_text
-from hierpets.registry.document import parse_yaml
 from hierpets.registry.manifest import Kind, read_manifest
+from hierpets.validation.document import parse_yaml
 
 __all__ = ["create_plugin"]
 

@@ -9,14 +9,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 import hierpets
+from hierpets.data.photos import NamedPhoto
 from hierpets.errors import DataError
-from hierpets.inference.predictor import Photo
 from hierpets.serve.feedback import FeedbackFull
+from hierpets.serve.limits.uploads import Upload
 from hierpets.serve.metrics import CONTENT_TYPE
-from hierpets.serve.problems import CATALOGUE, Problem
+from hierpets.serve.problems import CATALOG, Problem
 from hierpets.serve.schemas import Capabilities, FeedbackSaved, ModelInfo, ProblemDetails, Record
 from hierpets.serve.service import Service
-from hierpets.serve.uploads import Upload
 
 __all__ = ["make_router"]
 
@@ -39,7 +39,7 @@ Responses = dict[int | str, dict[str, Any]]
 def _problems(*kinds: str) -> Responses:
     """The problems that a route may answer with, one entry a status."""
     entries: Responses = {}
-    for status, title in (CATALOGUE[kind] for kind in kinds):
+    for status, title in (CATALOG[kind] for kind in kinds):
         told = entries[status]["description"] + "; or: " if status in entries else ""
         content = {"application/problem+json": {"schema": ProblemDetails.model_json_schema()}}
         entries[status] = {"description": told + title, "content": content}
@@ -190,7 +190,7 @@ def _add_health(router: APIRouter, service: Service) -> None:
         return Response(service.metrics.text(), headers={"content-type": CONTENT_TYPE})
 
 
-def _only_photo(upload: Upload) -> Photo:
+def _only_photo(upload: Upload) -> NamedPhoto:
     if len(upload.photos) != 1:
         raise Problem("invalid", f"photo: expected one, got {len(upload.photos)}")
     return upload.photos[0]

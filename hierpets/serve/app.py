@@ -14,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 import hierpets
 from hierpets.inference.predictor import Predictor
 from hierpets.serve.api import make_router
-from hierpets.serve.guard import Guard
+from hierpets.serve.limits.guard import Guard
 from hierpets.serve.problems import install_handlers
 from hierpets.serve.service import Explainer, Service
 from hierpets.serve.settings import ServeSettings

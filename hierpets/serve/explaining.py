@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hierpets.errors import HierpetsError
-from hierpets.model.bundle import read_manifest
+from hierpets.model.manifest import read_manifest
 from hierpets.registry.loading import Registry
 from hierpets.serve.pictures import png
 from hierpets.serve.service import Explainer

@@ -21,7 +21,7 @@ __all__ = ["FeedbackFull", "FeedbackStore", "tidy_label"]
 
 LONGEST = 1600
 NAME = re.compile(r"[^\W_](?:[^\W_]|[_'-]){0,59}")
-# Folders that a reader of labelled photos, or Windows, takes for something else.
+# Folders that a reader of labeled photos, or Windows, takes for something else.
 RESERVED = {*SPLITS, "valid", "validation", "con", "prn", "aux", "nul"} | {
     f"{p}{n}" for p in ("com", "lpt") for n in range(10)
 }

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
-from hierpets.inference.predictor import Prediction
+from hierpets.inference.prediction import Prediction
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
 

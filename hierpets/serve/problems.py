@@ -1,4 +1,4 @@
-"""Errors as problem details (RFC 9457): one catalogue, one exception, one response."""
+"""Errors as problem details (RFC 9457): one catalog, one exception, one response."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-__all__ = ["CATALOGUE", "Problem", "install_handlers", "problem_response"]
+__all__ = ["CATALOG", "Problem", "install_handlers", "problem_response"]
 
 # kind -> (status, title). The type of a problem is /docs#KIND, where the page of the API explains it.
-CATALOGUE: dict[str, tuple[int, str]] = {
+CATALOG: dict[str, tuple[int, str]] = {
     "malformed": (400, "The request cannot be understood"),
     "cross-origin": (403, "Another web site may not do this"),
     "too-slow": (408, "The upload took too long"),
@@ -31,12 +31,12 @@ CATALOGUE: dict[str, tuple[int, str]] = {
 
 
 class Problem(Exception):
-    """Ends a request with the problem ``kind`` of the catalogue. ``more`` are further members of the object."""
+    """Ends a request with the problem ``kind`` of the catalog. ``more`` are further members of the object."""
 
     def __init__(self, kind: str, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any):
         super().__init__(detail)
         self.kind, self.detail, self.headers, self.more = kind, detail, dict(headers or {}), more
-        self.status, self.title = CATALOGUE[kind]
+        self.status, self.title = CATALOG[kind]
 
     def response(self, path: str) -> JSONResponse:
         body = {"type": f"/docs#{self.kind}", "title": self.title, "status": self.status, "detail": self.detail}

@@ -11,16 +11,17 @@ import anyio
 import anyio.to_thread
 import numpy as np
 
-from hierpets.data.photos import read_photo
+from hierpets.data.photos import NamedPhoto, read_photo
 from hierpets.errors import HierpetsError, ImageError
-from hierpets.hierarchy.decision import Asked
-from hierpets.inference.predictor import Photo, Prediction, Predictor
-from hierpets.serve.batching import Batcher, Closed, Full
+from hierpets.inference.options import PredictOptions
+from hierpets.inference.prediction import Prediction
+from hierpets.inference.predictor import Predictor
 from hierpets.serve.feedback import FeedbackStore
+from hierpets.serve.limits.batching import Batcher, Closed, Full
+from hierpets.serve.limits.uploads import UploadReader
 from hierpets.serve.metrics import Metrics
 from hierpets.serve.problems import Problem
 from hierpets.serve.settings import MB, ServeSettings
-from hierpets.serve.uploads import UploadReader
 
 __all__ = ["Explainer", "Service"]
 
@@ -36,7 +37,7 @@ class Service:
     def __init__(self, predictor: Predictor, settings: ServeSettings, explainer: Explainer | None = None):
         self.predictor, self.settings, self.explainer = predictor, settings, explainer
         self.metrics = Metrics(waiting=lambda: self.batcher.waiting)
-        self.batcher: Batcher[Photo, Prediction] = Batcher(
+        self.batcher: Batcher[NamedPhoto, Prediction] = Batcher(
             self._predict,
             size=settings.batch_size,
             wait=settings.batch_wait_ms / 1000,
@@ -49,20 +50,19 @@ class Service:
         self.feedback = (
             FeedbackStore(folder, taxonomy, max_bytes=int(settings.feedback_mb * MB)) if folder is not None else None
         )
+        self._options = PredictOptions(alpha=settings.alpha, top_k=settings.top_k)
         self._slow_jobs = 0
         self._one_at_a_time = anyio.CapacityLimiter(1)
 
-    def _predict(self, photos: Sequence[Photo]) -> list[Prediction]:
-        s = self.settings
-        answers = self.predictor.predict(photos, asked=Asked(alpha=s.alpha), top_k=s.top_k, limits=s.photo_limits)
-        return list(answers)
+    def _predict(self, photos: Sequence[NamedPhoto]) -> list[Prediction]:
+        return list(self.predictor.stream(photos, self._options, limits=self.settings.photo_limits))
 
     def warm_up(self) -> None:
         """Run the model once, so that the first photo does not wait for what is made on first use."""
         size = self.predictor.manifest.preprocess.size
-        self.batcher.submit([Photo("warm-up", np.zeros((size, size, 3), np.uint8))])[0].result()
+        self.batcher.submit([NamedPhoto("warm-up", np.zeros((size, size, 3), np.uint8))])[0].result()
 
-    async def predict(self, photos: Sequence[Photo]) -> list[Prediction]:
+    async def predict(self, photos: Sequence[NamedPhoto]) -> list[Prediction]:
         """One answer a photo, in their order.
 
         :raises Problem: too much waits already, the server is stopping, or the answers take too long.
@@ -88,31 +88,31 @@ class Service:
             for future in futures:
                 future.cancel()
 
-    async def explain(self, photo: Photo) -> bytes:
+    async def explain(self, photo: NamedPhoto) -> bytes:
         """A PNG of where the model looked."""
         assert self.explainer is not None
         return await self._slowly(self._explain, photo)
 
-    def _explain(self, photo: Photo) -> bytes:
+    def _explain(self, photo: NamedPhoto) -> bytes:
         assert self.explainer is not None
         try:
             return self.explainer(self._read(photo))
         except HierpetsError as error:  # a backbone without a spatial map, or weights that are not there
             raise Problem("no-explanation", str(error)) from None
 
-    async def keep(self, photo: Photo, species: str, breed: str) -> str:
+    async def keep(self, photo: NamedPhoto, species: str, breed: str) -> str:
         """Keep a photo as feedback; its path below the folder."""
         path = await self._slowly(self._keep, photo, species, breed)
         self.metrics.count_feedback()
         return path
 
-    def _keep(self, photo: Photo, species: str, breed: str) -> str:
+    def _keep(self, photo: NamedPhoto, species: str, breed: str) -> str:
         assert self.feedback is not None
         return self.feedback.save(self._read(photo), species, breed)
 
-    def _read(self, photo: Photo) -> np.ndarray:
+    def _read(self, photo: NamedPhoto) -> np.ndarray:
         try:
-            return read_photo(photo.source, shorter_side=1200, limits=self.settings.photo_limits)
+            return read_photo(photo.photo, shorter_side=1200, limits=self.settings.photo_limits)
         except ImageError as error:
             raise Problem("unreadable", str(error)) from None
 

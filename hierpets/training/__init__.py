@@ -1,1 +1,1 @@
-"""From labelled photos to a bundle."""
+"""From labeled photos to a bundle."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -15,19 +14,21 @@ import torch
 from hierpets.config import BackboneChoice, HeadSpec, TrainConfig
 from hierpets.data.index import PhotoIndex, check_trainable, read_index, split_index
 from hierpets.errors import ConfigError
-from hierpets.inference.engine import choose_device
+from hierpets.inference.engines.base import choose_device
 from hierpets.model.backbone import build_backbone
-from hierpets.model.bundle import BackboneSpec, Manifest, write_bundle
+from hierpets.model.manifest import BackboneSpec, Manifest
 from hierpets.model.network import HierarchicalNetwork
+from hierpets.model.writer import write_bundle
 from hierpets.plugin import Backbone
+from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry, load_registry
-from hierpets.training.candidates import Candidate, best_candidate, cross_validate, head_specs
-from hierpets.training.evidence import Evidence, answer, calibrate, cross_answer, measure
-from hierpets.training.features import FeatureExtractor
+from hierpets.training.distributed import current_context, join_distributed
 from hierpets.training.finetuning.finetune import finetune
-from hierpets.training.frozen import Sample, assign_folds, fit_frozen, held_out_breeds, out_of_fold
+from hierpets.training.frozen.candidates import Candidate, best_candidate, cross_validate, head_specs
+from hierpets.training.frozen.features import FeatureExtractor
+from hierpets.training.frozen.fit import Sample, assign_folds, fit_frozen, held_out_breeds, out_of_fold
+from hierpets.training.held_out import HeldOutOutputs, answer, calibrate, cross_predict, measure
 from hierpets.training.prior import prior_shift
-from hierpets.training.processes import current_processes, join_processes
 from hierpets.training.run import Listener, Run
 from hierpets.training.time_estimate import finetune_minutes
 
@@ -45,12 +46,18 @@ class Trained:
     backbone: Backbone
     spec: BackboneSpec
     head: HeadSpec
-    evidence: dict[str, Evidence]
+    evidence: dict[str, HeldOutOutputs]
     strangers: np.ndarray
     how: str
 
 
-def train(config: TrainConfig, *, listener: Listener | None = None, resume: bool = False) -> Path:
+def train(
+    config: TrainConfig,
+    *,
+    listener: Listener | None = None,
+    progress: Progress = no_progress,
+    resume: bool = False,
+) -> Path:
     """Train as the configuration says; the path of the bundle.
 
     What can be wrong with settings, plugins and photos is found before anything slow begins. Under ``torchrun`` the
@@ -65,9 +72,9 @@ def train(config: TrainConfig, *, listener: Listener | None = None, resume: bool
     weights = registry.get("sampler", config.sampler).call(labels, **config.sampler_options)
     for choice in backbone_choices(config):
         registry.get("backbone", choice.name).resolve(**choice.options)
-    with join_processes(device):
-        work = Work(config, index, weights, registry, Run(config, listener), device)
-        work.run.tell("data", source=config.data, **_sizes(index))
+    with join_distributed(device):
+        work = Work(config, index, weights, registry, Run(config, listener, progress), device)
+        work.run.log("data", source=config.data, **_sizes(index))
         return work.finish(work.train(resume=resume))
 
 
@@ -105,15 +112,15 @@ class Work:
     device: str
 
     def train(self, *, resume: bool) -> Trained:
-        config, processes = self.config, current_processes()
-        if not processes.main:
+        config, processes = self.config, current_context()
+        if not processes.is_main:
             processes.wait()  # until the main process has filled the cache of features
         choice, view, head = config.backbone_choice, str(config.view), config.head
         if config.recipe == "auto":
             best = self.compare()
             choice, view, head = best.backbone, best.view, best.head
         frozen = self.train_heads(choice, view, head)
-        if processes.main:
+        if processes.is_main:
             processes.wait()
         if config.recipe == "heads" or (config.recipe == "auto" and not self._worth_finetuning(frozen)):
             return frozen
@@ -125,11 +132,11 @@ class Work:
         candidates = []
         for candidate in self._candidates(folds):
             candidates.append(candidate)
-            self.run.tell("candidate", **candidate.as_event())
+            self.run.log("candidate", **candidate.as_event())
         if not candidates:
             raise ConfigError("too few photos to cross-validate; give at least two a class, or use --recipe heads")
         best = best_candidate(candidates)
-        self.run.tell("chosen", compared=len(candidates), **best.as_event())
+        self.run.log("chosen", compared=len(candidates), **best.as_event())
         return best
 
     def _candidates(self, folds: np.ndarray) -> Iterator[Candidate]:
@@ -149,18 +156,18 @@ class Work:
         extractor = FeatureExtractor(backbone, self.device)
         sample, config, taxonomy = self._sample(extractor, view), self.config, self.index.taxonomy
         folds = assign_folds(sample.labels, folds=config.folds, seed=config.seed)
-        species, leaf, signals, judged = out_of_fold(sample, head, backbone.knowledge, folds)
-        fit = fit_frozen(sample, head, backbone.knowledge)
+        species, leaf, signals, judged = out_of_fold(sample, head, backbone.pretrained_head, folds)
+        fit = fit_frozen(sample, head, backbone.pretrained_head)
         if judged.any():
-            fit.familiarity.standardise(signals[torch.from_numpy(judged)])
-        strangers = held_out_breeds(sample, backbone.knowledge, groups=config.folds, seed=config.seed)
+            fit.ood_scorer.standardize(signals[torch.from_numpy(judged)])
+        strangers = held_out_breeds(sample, backbone.pretrained_head, groups=config.folds, seed=config.seed)
         shift = self._shift() if head.kind == "logistic" else None
         heads = fit.heads.shifted(*shift) if shift else fit.heads
         if shift:
             species, leaf = species + shift[0], leaf + shift[1]
         network = HierarchicalNetwork(backbone.module, backbone.feature_dim, taxonomy)
         network.set_heads(heads)
-        network.familiarity = fit.familiarity
+        network.ood_scorer = fit.ood_scorer
         val = self.index.subset("val")
         seen_first = (
             self._features(extractor, val, "plain") if len(val) else np.zeros((0, backbone.feature_dim), np.float32)
@@ -171,14 +178,14 @@ class Work:
             spec,
             head,
             {
-                "cross_validation": Evidence.of(
-                    self.index.subset("train"), species, leaf, fit.familiarity.combine(signals).numpy()
+                "cross_validation": HeldOutOutputs.of(
+                    self.index.subset("train"), species, leaf, fit.ood_scorer.combine(signals).numpy()
                 ).where(judged),
-                "validation": Evidence.of(
-                    val, *heads(seen_first), fit.familiarity.combine(fit.signals(seen_first)).numpy()
+                "validation": HeldOutOutputs.of(
+                    val, *heads(seen_first), fit.ood_scorer.combine(fit.signals(seen_first)).numpy()
                 ),
             },
-            fit.familiarity.combine(strangers).numpy(),
+            fit.ood_scorer.combine(strangers).numpy(),
             f"{choice}, {view} features, {head}",
         )
 
@@ -186,7 +193,7 @@ class Work:
         """Fine-tune the whole network from its closed-form heads; the start stays where nothing beats it."""
         train_set, val_set = self.index.subset("train"), self.index.subset("val")
         # The part that tells strangers belongs to the frozen features; it is fitted again to those that come out.
-        frozen.network.familiarity, kept = None, frozen.network.familiarity
+        frozen.network.ood_scorer, kept = None, frozen.network.ood_scorer
         unseen = frozen.evidence["cross_validation"]
         result = finetune(
             frozen.network,
@@ -201,22 +208,22 @@ class Work:
             temperatures=unseen.temperatures(self.index.taxonomy) if len(unseen) else None,
         )
         won = result.share > 0
-        self.run.tell(
+        self.run.log(
             "finetuned",
             won=won,
             start=result.start and result.start.accuracy,
             best=result.best and result.best.accuracy,
             share=result.share,
         )
-        frozen.network.familiarity = kept
+        frozen.network.ood_scorer = kept
         return self._refit(frozen, result.network) if won else frozen
 
     def _refit(self, frozen: Trained, network: HierarchicalNetwork) -> Trained:
-        """Evidence of a fine-tuned network: validation photos alone, for it has seen all the others."""
-        backbone = replace(frozen.backbone, module=network.backbone, knowledge=None)
+        """HeldOutOutputs of a fine-tuned network: validation photos alone, for it has seen all the others."""
+        backbone = replace(frozen.backbone, module=network.backbone, pretrained_head=None)
         extractor = FeatureExtractor(backbone, self.device)
         sample = self._sample(extractor, "plain")
-        familiarity = fit_frozen(sample, frozen.head, None).familiarity
+        ood_scorer = fit_frozen(sample, frozen.head, None).ood_scorer
         val_set = self.index.subset("val")
         features = self._features(extractor, val_set, "plain")
         shift = self._shift()
@@ -224,10 +231,10 @@ class Work:
         network.set_heads(heads)
         species, leaf = heads(features)
         with torch.inference_mode():
-            signals = familiarity.signals(torch.from_numpy(features)).table()
-        familiarity.standardise(signals)
-        network.familiarity = familiarity
-        evidence = {"validation": Evidence.of(val_set, species, leaf, familiarity.combine(signals).numpy())}
+            signals = ood_scorer.signals(torch.from_numpy(features)).table()
+        ood_scorer.standardize(signals)
+        network.ood_scorer = ood_scorer
+        evidence = {"validation": HeldOutOutputs.of(val_set, species, leaf, ood_scorer.combine(signals).numpy())}
         return replace(
             frozen,
             network=network,
@@ -255,16 +262,16 @@ class Work:
             if part is unseen and len(part) >= config.folds:
                 # These photos fitted the thresholds: each is judged by those that the others give.
                 folds = assign_folds(part.labels, folds=config.folds, seed=config.seed + 1)
-                answers = cross_answer(part, trained.strangers, calibration, folds)
+                answers = cross_predict(part, trained.strangers, calibration, folds)
             metrics[name] = measure(part, answers, taxonomy)
-        familiarity = trained.network.familiarity
+        ood_scorer = trained.network.ood_scorer
         manifest = Manifest(
             taxonomy=taxonomy,
             preprocess=trained.backbone.preprocess,
             backbone=trained.spec,
             combiner=config.combiner,
             temperatures=calibration.temperatures,
-            familiarity=familiarity.spec if familiarity else None,
+            ood=ood_scorer.spec if ood_scorer else None,
             policy=calibration.policy,
             versions=_library_versions(),
             training={
@@ -277,28 +284,28 @@ class Work:
             }
             | _sizes(self.index),
         )
-        if current_processes().main:
+        if current_context().is_main:
             for name, measured in metrics.items():
                 breed = measured["breed"] and measured["breed"]["accuracy"]
-                self.run.tell("metrics", on=name, species=measured["species"]["accuracy"], breed=breed)
+                self.run.log("metrics", on=name, species=measured["species"]["accuracy"], breed=breed)
             self.run.write_metrics(metrics)
             write_bundle(self.run.bundle, trained.network, manifest)
-            self.run.tell("bundle", path=str(self.run.bundle), how=trained.how)
-        current_processes().wait()  # nobody leaves before the bundle is there
+            self.run.log("bundle", path=str(self.run.bundle), how=trained.how)
+        current_context().wait()  # nobody leaves before the bundle is there
         return self.run.bundle
 
     def _worth_finetuning(self, frozen: Trained) -> bool:
         """Whether recipe ``auto`` goes on: with validation photos to judge by, and time enough."""
         limit = self.config.auto.finetune_minutes
         if not len(self.index.subset("val")) or limit == 0:
-            self.run.tell("skipped", why="no validation photos" if limit else "auto.finetune_minutes is 0")
+            self.run.log("skipped", why="no validation photos" if limit else "auto.finetune_minutes is 0")
             return False
         settings = self.config.finetune
         minutes = finetune_minutes(
             frozen.backbone, photos=len(self.index.subset("train")), epochs=settings.epochs, device=self.device
         )
         if minutes > limit:
-            self.run.tell("skipped", why=f"fine-tuning would take about {minutes:.0f} min, more than {limit:g}")
+            self.run.log("skipped", why=f"fine-tuning would take about {minutes:.0f} min, more than {limit:g}")
         return minutes <= limit
 
     def _sample(self, extractor: FeatureExtractor, view: str) -> Sample:
@@ -308,7 +315,7 @@ class Work:
         return Sample(features, views, photos.labels(), self.weights, self.index.taxonomy)
 
     def _features(self, extractor: FeatureExtractor, photos: PhotoIndex, view: str) -> np.ndarray:
-        return extractor.features(photos.paths, view, progress=partial(self.run.progress, f"{view} features"))
+        return extractor.features(photos.paths, view, task=f"{view} features", progress=self.run.progress)
 
     def _shift(self) -> tuple[np.ndarray, np.ndarray]:
         """What undoes the prior that the sampler induced; LDA has equal priors by itself."""

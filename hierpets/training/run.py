@@ -10,9 +10,10 @@ from typing import Any
 import yaml
 
 from hierpets.config import TrainConfig
-from hierpets.evaluation.metrics import metrics_json
+from hierpets.evaluation.metrics.compute import metrics_json
 from hierpets.files import write_all, write_text
-from hierpets.training.processes import current_processes
+from hierpets.progress import Progress, no_progress
+from hierpets.training.distributed import current_context
 
 __all__ = ["Event", "Listener", "Run"]
 
@@ -23,21 +24,22 @@ Listener = Callable[[Event], None]
 class Run:
     """The folder of one training run, and the voice in which it tells what happens.
 
-    Every event is a line of ``log.jsonl`` and is told to the listener; progress of a bar goes to the listener alone.
+    Every event is a line of ``log.jsonl`` and goes to the listener; progress is passed on and not logged.
     Of several processes only the main one writes and tells.
     """
 
-    def __init__(self, config: TrainConfig, listener: Listener | None = None):
+    def __init__(self, config: TrainConfig, listener: Listener | None = None, progress: Progress = no_progress):
         self.folder = config.out
-        self.silent = not current_processes().main
+        self.silent = not current_context().is_main
         self.bundle = self.folder / "bundle"
         self.checkpoint = self.folder / "checkpoint.pt"
         self._listener = listener or (lambda event: None)
+        self._progress = progress
         self._started = time.monotonic()
         if not self.silent:
             write_text(self.folder / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
 
-    def tell(self, event: str, **fields: Any) -> None:
+    def log(self, event: str, **fields: Any) -> None:
         """Log an event and pass it on."""
         if self.silent:
             return
@@ -46,12 +48,12 @@ class Run:
             log.write(json.dumps(line) + "\n")
         self._listener(line)
 
-    def progress(self, task: str, done: int, total: int) -> None:
+    def progress(self, task: str, done: int, total: int | None, /) -> None:
         """Pass a bar's progress on; not logged."""
         if not self.silent:
-            self._listener({"event": "progress", "task": task, "done": done, "total": total})
+            self._progress(task, done, total)
 
-    def keep(self, name: str, draw: Callable[[], bytes]) -> None:
+    def save_artifact(self, name: str, draw: Callable[[], bytes]) -> None:
         """Write a file of the run; what is not to be written is not drawn."""
         if not self.silent:
             write_all(self.folder, {name: draw()})

@@ -13,7 +13,7 @@ from hierpets.hierarchy.probabilities import Combiner, log_joint_probabilities, 
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.plugin import Labels, Preprocess
 from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
-from hierpets.training.processes import Processes
+from hierpets.training.distributed import DistributedContext
 
 __all__ = ["Score", "Validation", "score_logits"]
 
@@ -69,7 +69,7 @@ class Validation:
     preprocess: Preprocess
     combiner: Combiner
     device: str
-    processes: Processes
+    processes: DistributedContext
     workers: int = 2
 
     def __len__(self) -> int:
@@ -77,7 +77,7 @@ class Validation:
 
     def score(self, network: HierarchicalNetwork) -> Score:
         """Score a network in evaluation mode, in full precision."""
-        tree, count = self.photos.taxonomy, self.processes.count
+        tree, count = self.photos.taxonomy, self.processes.world_size
         own = self._logits(network, self.photos.paths[self.processes.rank :: count])
         species, leaf = np.empty((len(self), len(tree.species))), np.empty((len(self), len(tree.leaves)))
         for rank, part in enumerate(self.processes.gather(own)):

@@ -8,7 +8,7 @@ from typing import Any
 
 from hierpets.training.run import Event, Listener
 
-__all__ = ["Tracker", "find_tracker", "tell_all"]
+__all__ = ["Tracker", "broadcast", "find_tracker"]
 
 FOLDER = "tensorboard"
 EPOCH_TAGS = {
@@ -24,7 +24,7 @@ def find_tracker(run: Path) -> Tracker | None:
     return Tracker(run / FOLDER) if find_spec("tensorboard") is not None else None
 
 
-def tell_all(*listeners: Listener | None) -> Listener:
+def broadcast(*listeners: Listener | None) -> Listener:
     """One listener that passes every event on."""
     present = [listener for listener in listeners if listener is not None]
 
@@ -43,8 +43,6 @@ class Tracker:
         self._writer: Any = None
 
     def __call__(self, event: Event) -> None:
-        if event["event"] == "progress":
-            return
         writer = self._open()
         match event["event"]:
             case "epoch":

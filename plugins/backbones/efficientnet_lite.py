@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from hierpets.plugin import Backbone, Knowledge, PluginError, Preprocess
+from hierpets.plugin import Backbone, PluginError, Preprocess, PretrainedHead
 
 if TYPE_CHECKING:
     import torch
@@ -69,7 +69,7 @@ def efficientnet_lite_pair(pretrained: bool = True, size: int = 288, crop: float
         SideBySide([large.module, small.module]),
         feature_dim=large.feature_dim + small.feature_dim,
         preprocess=large.preprocess,
-        knowledge=large.knowledge,
+        pretrained_head=large.pretrained_head,
     )
 
 
@@ -84,9 +84,9 @@ def _backbone(variant: str, preprocess: Preprocess, *, pretrained: bool) -> Back
     module: Any = timm.create_model(f"tf_efficientnet_{variant}", pretrained=False)
     if pretrained:
         _load(module, _embedded_weights(variant))
-    knowledge = Knowledge(head=module.classifier, kinds=_SPECIES) if pretrained else None
+    knowledge = PretrainedHead(head=module.classifier, species_classes=_SPECIES) if pretrained else None
     module.classifier = torch.nn.Identity()
-    return Backbone(module, feature_dim=module.num_features, preprocess=preprocess, knowledge=knowledge)
+    return Backbone(module, feature_dim=module.num_features, preprocess=preprocess, pretrained_head=knowledge)
 
 
 def _embedded_weights(variant: str) -> dict[str, torch.Tensor]:

@@ -6,14 +6,14 @@ from rich.console import Console
 
 from hierpets.bench import run
 from hierpets.bench.probe import WAYS, probe
-from hierpets.bench.run import Contestant, Settings, bench, contestants, to_json
+from hierpets.bench.run import BackendConfig, Settings, backend_configs, bench, to_json
 from hierpets.bench.sample import Sample
 from hierpets.bench.stages import STAGES
 from hierpets.bench.table import tables
 from hierpets.cli import main
 from hierpets.errors import DeviceError, HierpetsError, ImageError
 
-FAST, ABSENT = Contestant("openvino", "f32"), Contestant("openvino", "f16")
+FAST, ABSENT = BackendConfig("openvino", "f32"), BackendConfig("openvino", "f16")
 
 
 def measured(value):
@@ -66,8 +66,8 @@ def test_nothing_that_can_be_measured_is_an_error_that_says_why(fake_probes):
 
 
 def test_auto_names_every_engine_and_precision():
-    assert set(contestants("auto", "f32")) == {FAST, Contestant("torch", "f32")}
-    assert {c.precision for c in contestants("openvino", "auto")} == {"f32", "bf16", "f16", "int8"}
+    assert set(backend_configs("auto", "f32")) == {FAST, BackendConfig("torch", "f32")}
+    assert {c.precision for c in backend_configs("openvino", "auto")} == {"f32", "bf16", "f16", "int8"}
 
 
 def test_a_process_that_breaks_off_is_an_error(monkeypatch):

@@ -27,7 +27,7 @@ def test_debug_shows_the_traceback(capsys):
 
 
 def test_train_without_data_says_so_and_leaves_a_run(tmp_path, capsys):
-    from fakes import tiny_registry
+    from helpers.fakes import tiny_registry
 
     tiny_registry(tmp_path)
     arguments = [

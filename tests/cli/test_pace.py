@@ -1,6 +1,6 @@
 import pytest
-
 from hierpets.cli.pace import Pace, time_left
+
 from hierpets.errors import DataError
 
 

@@ -91,7 +91,7 @@ def test_a_folder_that_is_no_bundle_is_an_error_of_one_line(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--precision", "int8"], "--precision int8: the graph of this bundle is not quantised; choose f32 or bf16"),
+        (["--precision", "int8"], "--precision int8: the graph of this bundle is not quantized; choose f32 or bf16"),
         (["--engine", "torch", "--precision", "int8"], "--precision int8: the engine torch has none on cpu; choose"),
         (["--engine", "openvino", "--compile"], "--compile is torch's, and the engine is openvino"),
     ],

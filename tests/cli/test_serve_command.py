@@ -4,7 +4,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from hierpets.cli.serve import command
+from hierpets.cli.deploy.serve import command
 from hierpets.errors import BundleError, ConfigError
 from hierpets.serve.run import bind
 from hierpets.serve.settings import make_settings

@@ -1,4 +1,4 @@
-"""Labelled photos from folders, CSV, the Oxford layout and the demo; a nearly right layout says what is wrong."""
+"""Labeled photos from folders, CSV, the Oxford layout and the demo; a nearly right layout says what is wrong."""
 
 from __future__ import annotations
 

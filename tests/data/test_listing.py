@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from hierpets.data.listing import check_folders, count_photos, find_photos, list_photos, walk_photos
+from hierpets.data.listing import check_paths, count_photos, find_photos, list_photos, walk_photos
 from hierpets.errors import ConfigError, DataError
 
 
@@ -40,9 +40,9 @@ def test_photos_are_counted_where_they_can_be(folder):
 
 def test_a_folder_without_photos_is_refused(folder):
     (folder / "empty").mkdir()
-    check_folders([str(folder), "-", "x.jpg"])
+    check_paths([str(folder), "-", "x.jpg"])
     with pytest.raises(ConfigError, match="empty: no photos in this folder"):
-        check_folders([str(folder), str(folder / "empty")])
+        check_paths([str(folder), str(folder / "empty")])
 
 
 def test_a_folder_that_cannot_be_listed_is_told_not_left_out(folder, monkeypatch):

@@ -54,10 +54,10 @@ SIXTEEN = scene().astype(np.uint16) * 257
 CASES = {
     "jpeg": (JPEG, "JPEG"),
     "progressive jpeg": (encode(PICTURE, "JPEG", quality=95, progressive=True), "JPEG"),
-    "grey jpeg": (encode(PICTURE.convert("L"), "JPEG", quality=95), "JPEG"),
+    "gray jpeg": (encode(PICTURE.convert("L"), "JPEG", quality=95), "JPEG"),
     "cmyk jpeg": (encode(PICTURE.convert("CMYK"), "JPEG", quality=95), "JPEG"),
     "png": (PNG, "PNG"),
-    "grey png": (encode(PICTURE.convert("L"), "PNG"), "PNG"),
+    "gray png": (encode(PICTURE.convert("L"), "PNG"), "PNG"),
     "palette png": (encode(PICTURE.convert("P"), "PNG"), "PNG"),
     "bilevel png": (encode(PICTURE.convert("1"), "PNG"), "PNG"),
     "gif": (encode(PICTURE.convert("P"), "GIF"), "GIF"),
@@ -68,7 +68,7 @@ CASES = {
     "tiff": (encode(PICTURE, "TIFF"), "TIFF"),
     "lzw tiff": (encode(PICTURE, "TIFF", compression="tiff_lzw"), "TIFF"),
     "cmyk tiff": (encode(PICTURE.convert("CMYK"), "TIFF"), "TIFF"),
-    "grey tiff": (encode(PICTURE.convert("L"), "TIFF"), "TIFF"),
+    "gray tiff": (encode(PICTURE.convert("L"), "TIFF"), "TIFF"),
 }
 
 
@@ -90,12 +90,12 @@ def test_animations_give_their_first_frame():
         assert difference(read_photo(data), scene()) < 20 < difference(read_photo(data), np.asarray(other))
 
 
-@pytest.mark.parametrize("colour", [True, False])
+@pytest.mark.parametrize("color", [True, False])
 @pytest.mark.parametrize("suffix", [".png", ".tiff"])
-def test_sixteen_bits_become_eight(colour, suffix):
-    pixels = SIXTEEN[..., ::-1] if colour else SIXTEEN[..., 0]
+def test_sixteen_bits_become_eight(color, suffix):
+    pixels = SIXTEEN[..., ::-1] if color else SIXTEEN[..., 0]
     photo = read_photo(cv2.imencode(suffix, pixels)[1].tobytes())
-    expected = scene() if colour else np.repeat(scene()[..., :1], 3, axis=2)
+    expected = scene() if color else np.repeat(scene()[..., :1], 3, axis=2)
     np.testing.assert_array_equal(photo, expected)
 
 
@@ -108,10 +108,10 @@ def test_transparency_is_laid_on_white(kind):
     assert np.abs(photo - (scene() * share + 255 * (1 - share))).max() <= 2
 
 
-def test_transparency_of_grey_palette_and_sixteen_bits():
+def test_transparency_of_gray_palette_and_sixteen_bits():
     half = Image.fromarray(np.full((H, W), 128, np.uint8))
-    grey = read_photo(encode(Image.merge("LA", [PICTURE.convert("L"), half]), "PNG"))
-    assert difference(grey, np.asarray(PICTURE.convert("L"))[..., None].repeat(3, 2) / 2 + 127) < 2
+    gray = read_photo(encode(Image.merge("LA", [PICTURE.convert("L"), half]), "PNG"))
+    assert difference(gray, np.asarray(PICTURE.convert("L"))[..., None].repeat(3, 2) / 2 + 127) < 2
     palette = Image.fromarray(np.zeros((4, 4), np.uint8), "L").convert("P")
     assert read_photo(encode(palette, "PNG", transparency=0)).min() == 255
     deep = np.dstack([SIXTEEN[..., ::-1], np.full((H, W), 32896, np.uint16)])
@@ -217,7 +217,7 @@ def test_truncated_files_are_refused(name, share):
 
 
 @pytest.mark.parametrize("padding", [b"", bytes(5000)])
-def test_a_half_downloaded_jpeg_is_no_half_grey_photo(padding):
+def test_a_half_downloaded_jpeg_is_no_half_gray_photo(padding):
     noisy = Image.fromarray(RNG.integers(0, 256, (300, 400, 3)).astype(np.uint8))
     data = encode(noisy, "JPEG")
     for share in (0.2, 0.5, 0.9):

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from hierpets.data.transforms import Augment, apply, normalise
+from hierpets.data.transforms import Augment, apply, normalize
 from hierpets.plugin import Preprocess
 
 SMALL = Preprocess(size=48, crop=0.875, mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.5))
@@ -36,12 +36,12 @@ def test_any_photo_becomes_a_finite_input_of_the_right_shape(width, height, squa
     assert np.isfinite(x).all()
 
 
-def test_normalisation_is_exact():
+def test_normalization_is_exact():
     photo = scene(48, 48)
     expected = (photo.astype(np.float64).transpose(2, 0, 1) / 255 - np.reshape(SMALL.mean, (3, 1, 1))) / np.reshape(
         SMALL.std, (3, 1, 1)
     )
-    np.testing.assert_allclose(normalise(SMALL, photo), expected, atol=1e-5)
+    np.testing.assert_allclose(normalize(SMALL, photo), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(("width", "height"), [(400, 300), (300, 500), (220, 220), (40, 60)])
@@ -119,8 +119,8 @@ def test_the_steps_fall_independently():
     assert abs(np.corrcoef(flipped, brightness)[0, 1]) < 0.15
 
 
-def test_coat_colour_stays():
-    """Channels of a one-coloured photo keep their order and their ratios: no hue shift, no grey."""
+def test_coat_color_stays():
+    """Channels of a one-colored photo keep their order and their ratios: no hue shift, no gray."""
     coat = np.full((64, 64, 3), (200, 140, 60), np.uint8)
     plain = Preprocess(size=48, mean=(0, 0, 0), std=(1, 1, 1))
     for index in range(40):

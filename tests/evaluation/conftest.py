@@ -19,7 +19,7 @@ TREE = {
 
 
 def synthetic(
-    taxonomy: Taxonomy, n: int, *, seed: int = 0, skill: float = 4.0, unlabelled: float = 0.1, unknown: float = 0.1
+    taxonomy: Taxonomy, n: int, *, seed: int = 0, skill: float = 4.0, unlabeled: float = 0.1, unknown: float = 0.1
 ) -> Predictions:
     """N photos of random leaves; ``skill`` is the logit of the truth, half of it goes to the truth's whole species."""
     rng = np.random.default_rng(seed)
@@ -31,7 +31,7 @@ def synthetic(
     probabilities = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     has_breeds = np.array([bool(b) for b in taxonomy.tree.values()])
-    untold = has_breeds[species] & (rng.random(n) < unlabelled)
+    untold = has_breeds[species] & (rng.random(n) < unlabeled)
     top = probabilities.argmax(axis=1)
     sure = probabilities.max(axis=1) > 0.6
     level = np.where(rng.random(n) < unknown, "unknown", np.where(sure, "breed", "species"))

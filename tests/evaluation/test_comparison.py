@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner
 from sklearn import metrics as sk
 
-from hierpets.cli.compare import command
+from hierpets.cli.develop.compare import command
 from hierpets.errors import DataError
 from hierpets.evaluation.comparison import compare_records, mcnemar_exact
-from hierpets.evaluation.levels import breed_level, species_level
+from hierpets.evaluation.metrics.levels import breed_level, species_level
 from hierpets.evaluation.records import RECORDS_FILE, find_records, inside, read_records, records_of
 
 
@@ -128,9 +128,9 @@ def test_a_data_set_may_have_been_moved(records):
 
 
 def test_other_labels_are_refused(records):
-    relabelled = [records[0].model_copy(update={"species": "horse"}), *records[1:]]
+    relabeled = [records[0].model_copy(update={"species": "horse"}), *records[1:]]
     with pytest.raises(DataError, match="labels of 1 photos differ"):
-        compare_records(records, relabelled, names=("a", "b"))
+        compare_records(records, relabeled, names=("a", "b"))
 
 
 def test_a_file_that_is_no_record_names_its_line(tmp_path, predictions):

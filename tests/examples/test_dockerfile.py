@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from dockerfile_parse import DockerfileParser
 
-from hierpets.cli.serve import command
+from hierpets.cli.deploy.serve import command
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = ROOT / "examples" / "Dockerfile"

@@ -4,7 +4,7 @@ import importlib.util
 from pathlib import Path
 
 import pytest
-from fakes import tiny_registry
+from helpers.fakes import tiny_registry
 
 STORY = Path(__file__).resolve().parents[2] / "examples" / "story.py"
 

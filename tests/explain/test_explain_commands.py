@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from hierpets.cli.explain import command as explain
-from hierpets.cli.inspect import command as inspect
+from hierpets.cli.deploy.explain import command as explain
+from hierpets.cli.deploy.inspect import command as inspect
 from hierpets.data.photos import read_photo
-from hierpets.data.transforms import denormalise
+from hierpets.data.transforms import denormalize
 from hierpets.errors import BundleError, ImageError
 from hierpets.explain.explainer import Explainer, lazy_overlay
-from hierpets.explain.stations import walk
+from hierpets.explain.trace import walk
 from hierpets.inference.loading import load
 from hierpets.registry.loading import load_registry
 
@@ -52,7 +52,7 @@ def test_explain_writes_a_picture_and_names_the_answers(tiny_run, tmp_path, pred
 def test_the_engine_is_the_one_that_was_asked_for(tiny_run, tmp_path, command):
     result = run(command, tiny_run, "demo:dog/pug/901", "--out", str(tmp_path / "e.png"), "--precision", "int8")
     assert isinstance(result.exception, BundleError)
-    assert "not quantised" in str(result.exception)
+    assert "not quantized" in str(result.exception)
 
 
 def test_what_spoke_differs_between_the_species_and_its_breed(explainer):
@@ -100,13 +100,13 @@ def test_the_walk_ends_in_the_answer_of_predict(predictor):
 
 def test_what_the_network_sees_is_the_photo_again(predictor):
     stations = {station.name: station for station in walk(predictor, "demo:dog/golden/1")}
-    seen = denormalise(predictor.manifest.preprocess, stations["transformed"].array)
+    seen = denormalize(predictor.manifest.preprocess, stations["transformed"].array)
     shrunk = cv2.resize(stations["decoded"].array, (32, 32), interpolation=cv2.INTER_AREA)
     assert np.abs(seen.astype(int) - shrunk).max() <= 1
 
 
 def test_nan_is_counted_and_fails_the_command(tiny_run, tmp_path, monkeypatch):
-    from hierpets.inference.openvino_engine import OpenVinoEngine
+    from hierpets.inference.engines.openvino import OpenVinoEngine
 
     sound = OpenVinoEngine.__call__
 

@@ -1,4 +1,4 @@
-"""Grad-CAM against the class activation map that it generalises, on both layouts, and refused where there is no map."""
+"""Grad-CAM against the class activation map that it generalizes, on both layouts, and refused where there is no map."""
 
 import numpy as np
 import pytest

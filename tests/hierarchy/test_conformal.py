@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hierpets.hierarchy.conformal import climb_scores, conformal_threshold
+from hierpets.hierarchy.conformal import conformal_threshold, nonconformity_scores
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=60).map(sorted), st.floats(0.01, 0.99))
@@ -45,7 +45,7 @@ def test_a_score_is_exactly_what_the_threshold_must_reach(seed, threshold):
     species_right = generator.random(50) < 0.8
     leaf_right = species_right & (generator.random(50) < 0.7)
     gated = generator.random(50) < 0.3
-    scores = climb_scores(leaf, species, leaf_right=leaf_right, species_right=species_right, gated=gated)
+    scores = nonconformity_scores(leaf, species, leaf_right=leaf_right, species_right=species_right, gated=gated)
     level = answered(leaf, species, threshold, gated)
     right = np.select([level == 2, level == 1], [leaf_right, species_right], True)
     np.testing.assert_array_equal(right | (scores > threshold), True)

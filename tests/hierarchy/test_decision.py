@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
+from helpers.strategies import logits_of
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import logits_of
 
 from hierpets.hierarchy.decision import Asked, Scores, decide
 from hierpets.hierarchy.policy import ENOUGH, Policy

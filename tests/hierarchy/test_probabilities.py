@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
+from helpers.strategies import logits_of
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import softmax
-from strategies import logits_of
 
 from hierpets.hierarchy.probabilities import COMBINERS, joint_probabilities, restrict, species_probabilities
 from hierpets.taxonomy import Taxonomy
@@ -55,7 +55,7 @@ def test_flat_reads_the_leaves_alone():
 
 
 @given(st.lists(st.booleans(), min_size=6, max_size=6).filter(any), st.integers(0, 2**32 - 1))
-def test_restriction_renormalises_and_keeps_proportions(allowed, seed):
+def test_restriction_renormalizes_and_keeps_proportions(allowed, seed):
     allowed = np.array(allowed)
     joint = np.random.default_rng(seed).dirichlet(np.ones(6), size=3)
     kept = restrict(joint, allowed)

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from hierpets.errors import DeviceError, ImageError
+from hierpets.evaluation.run import predict_index, read_labeled
 from hierpets.hierarchy.probabilities import species_probabilities
 from hierpets.inference.loading import load
-from hierpets.inference.measure import answer_index, read_labelled
 from hierpets.registry.loading import load_registry
 
 PHOTOS = ["demo:cat/siamese/1", "demo:dog/dalmatian/2", "demo:dog/pug/3", "demo:rabbit/-/4"]
@@ -27,7 +27,7 @@ def test_order_is_kept_and_a_bad_photo_gets_its_error(predictor, tmp_path):
 def test_an_answer_does_not_depend_on_its_batch(predictor):
     together = list(predictor.predict(PHOTOS, batch_size=4))
     for photo, answer in zip(PHOTOS, together, strict=True):
-        (alone,) = predictor.predict([photo])
+        (alone,) = [predictor.predict(photo)]
         np.testing.assert_allclose(alone.joint, answer.joint, atol=1e-5)
 
 
@@ -56,10 +56,10 @@ def test_a_device_that_is_not_there_is_an_error(tiny_run, monkeypatch):
         load(tiny_run / "bundle", device="cuda")
 
 
-def test_a_labelled_set_is_answered_beside_its_labels(predictor):
-    index = read_labelled("demo", predictor.manifest, split="val")
+def test_a_labeled_set_is_answered_beside_its_labels(predictor):
+    index = read_labeled("demo", predictor.manifest, split="val")
     done = []
-    predictions, unreadable = answer_index(predictor, index, progress=lambda n, total: done.append((n, total)))
+    predictions, unreadable = predict_index(predictor, index, progress=lambda n, total: done.append((n, total)))
     assert not unreadable
     assert list(predictions.paths) == index.paths
     assert done[-1] == (len(index), len(index))

@@ -1,7 +1,7 @@
 import pytest
+from hierpets.inference.restriction import label_mask
 
 from hierpets.errors import ConfigError
-from hierpets.inference.restriction import allowed_leaves
 from hierpets.taxonomy import Taxonomy
 
 TAXONOMY = Taxonomy(tree={"cat": ("birman", "chinchilla"), "dog": ("beagle", "chinchilla"), "rabbit": ()})
@@ -16,12 +16,12 @@ TAXONOMY = Taxonomy(tree={"cat": ("birman", "chinchilla"), "dog": ("beagle", "ch
     ],
 )
 def test_names_of_species_and_breeds(names, expected):
-    assert allowed_leaves(names, TAXONOMY).astype(int).tolist() == expected
+    assert label_mask(names, TAXONOMY).astype(int).tolist() == expected
 
 
 def test_a_file_of_names(tmp_path):
     (tmp_path / "breeds.txt").write_text("# ours\nbeagle\n\ncat/birman  # the white one\n")
-    assert allowed_leaves([str(tmp_path / "breeds.txt")], TAXONOMY).astype(int).tolist() == [1, 0, 1, 0, 0]
+    assert label_mask([str(tmp_path / "breeds.txt")], TAXONOMY).astype(int).tolist() == [1, 0, 1, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -29,4 +29,4 @@ def test_a_file_of_names(tmp_path):
 )
 def test_names_that_are_unknown_or_ambiguous(name, message):
     with pytest.raises(ConfigError, match=message):
-        allowed_leaves([name], TAXONOMY)
+        label_mask([name], TAXONOMY)

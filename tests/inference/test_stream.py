@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from hierpets.data.photos import NamedPhoto
+from hierpets.inference.engines.openvino import OpenVinoEngine
 from hierpets.inference.loading import load
-from hierpets.inference.openvino_engine import OpenVinoEngine
-from hierpets.inference.predictor import Photo
 from hierpets.model.layout import GRAPH, released_bundle
 from hierpets.registry.loading import load_registry
 
@@ -24,14 +24,14 @@ def loaded(tiny_run):
 @pytest.mark.parametrize("streams", [1, 2, 3])
 def test_an_answer_depends_on_neither_streams_nor_company(loaded, streams):
     (expected,) = ([a.joint for a in loaded().predict(PHOTOS)],)
-    answers = list(loaded(streams=streams).predict(PHOTOS))
+    answers = list(loaded(workers=streams).predict(PHOTOS))
     assert [a.path for a in answers] == PHOTOS
     for joint, answer in zip(expected, answers, strict=True):
         np.testing.assert_allclose(answer.joint, joint, atol=1e-6)
 
 
 def test_the_same_photos_give_the_same_digits_each_time(loaded):
-    predictor = loaded(streams=2)
+    predictor = loaded(workers=2)
     told = [[json.dumps(a.to_json()) for a in predictor.predict(photos)] for photos in (PHOTOS, PHOTOS, PHOTOS[5:])]
     assert told[0] == told[1]
     assert told[0][5:] == told[2]
@@ -39,18 +39,18 @@ def test_the_same_photos_give_the_same_digits_each_time(loaded):
 
 @pytest.mark.parametrize("engine", ["openvino", "torch"])
 def test_endless_photos_are_read_ahead_within_bounds(loaded, engine):
-    predictor = loaded(engine=engine, streams=2)
+    predictor = loaded(engine=engine, workers=2)
     taken = itertools.count()
     answers = predictor.predict(PHOTOS[next(taken) % 3] for _ in itertools.repeat(0))
     assert next(answers).error is None
-    assert next(taken) <= 5 * predictor.engine.lanes * predictor.engine.batch
+    assert next(taken) <= 5 * predictor.engine.workers * predictor.engine.batch
     answers.close()
 
 
 def test_unreadable_photos_amid_batches_keep_their_places(loaded):
-    photos = [Photo(f"{n}", b"broken" if n % 3 == 0 else np.full((40, 40, 3), n, np.uint8)) for n in range(30)]
+    photos = [NamedPhoto(f"{n}", b"broken" if n % 3 == 0 else np.full((40, 40, 3), n, np.uint8)) for n in range(30)]
     for size in (1, 4, 7):
-        answers = list(loaded(streams=2).predict(photos, batch_size=size))
+        answers = list(loaded(workers=2).predict(photos, batch_size=size))
         assert [a.path for a in answers] == [p.name for p in photos]
         assert [a.error is not None for a in answers] == [n % 3 == 0 for n in range(30)]
 
@@ -62,7 +62,7 @@ def test_nothing_in_nothing_out(loaded):
 def test_threads_that_share_an_engine_get_their_own_answers(tiny_run):
     rng = np.random.default_rng(0)
     given = [rng.standard_normal((1 + n % 4, 3, 32, 32)).astype(np.float32) for n in range(60)]
-    engine, alone = (OpenVinoEngine(tiny_run / "bundle" / GRAPH, streams=streams) for streams in (2, 1))
+    engine, alone = (OpenVinoEngine(tiny_run / "bundle" / GRAPH, workers=streams) for streams in (2, 1))
     with ThreadPoolExecutor(4) as threads:
         for ours, images in zip(threads.map(engine, given), given, strict=True):
             for a, b in zip(ours, alone(images), strict=True):
@@ -77,7 +77,7 @@ def test_streams_compile_to_the_same_network_every_time(precision, tmp_path, mon
     expected = OpenVinoEngine(graph, precision)(images)
     for turn in range(5):
         monkeypatch.setenv("HIERPETS_CACHE", str(tmp_path / str(turn)))
-        engine = OpenVinoEngine(graph, precision, streams=2)
+        engine = OpenVinoEngine(graph, precision, workers=2)
         with ThreadPoolExecutor(2) as threads:
             for ours in threads.map(engine, [images] * 4):
                 for a, b in zip(ours, expected, strict=True):

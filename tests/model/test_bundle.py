@@ -3,16 +3,18 @@ import json
 import numpy as np
 import pytest
 import torch
-from fakes import TAXONOMY, tiny_registry
+from helpers.fakes import TAXONOMY, tiny_registry
 
 from hierpets.errors import BundleError
 from hierpets.hierarchy.calibration import Temperatures
-from hierpets.inference.openvino_engine import OpenVinoEngine
-from hierpets.inference.torch_engine import TorchEngine
+from hierpets.inference.engines.openvino import OpenVinoEngine
+from hierpets.inference.engines.torch import TorchEngine
 from hierpets.model.backbone import build_backbone
-from hierpets.model.bundle import BackboneSpec, Manifest, read_manifest, read_network, write_bundle
 from hierpets.model.layout import GRAPH
+from hierpets.model.manifest import BackboneSpec, Manifest, read_manifest
 from hierpets.model.network import HierarchicalNetwork
+from hierpets.model.reader import read_network
+from hierpets.model.writer import write_bundle
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 import numpy as np
 import torch
-from fakes import TAXONOMY
+from helpers.fakes import TAXONOMY
 
 from hierpets.model.heads import Heads, Linear
 from hierpets.model.network import HierarchicalNetwork

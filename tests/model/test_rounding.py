@@ -2,8 +2,8 @@ import numpy as np
 import openvino as ov
 import torch
 
-from hierpets.inference.openvino_engine import compile_model
-from hierpets.model.graph import convert_module
+from hierpets.inference.engines.openvino import compile_model
+from hierpets.model.graph.convert import convert_module
 from hierpets.model.rounding import pack, round_graph, round_weights, unpack
 
 

@@ -4,22 +4,22 @@ from pathlib import Path
 
 import pytest
 
-from hierpets.recommend.care import Care
+from hierpets.recommend.catalog import Catalog
 from hierpets.recommend.check import listed_taxonomy
 from hierpets.recommend.choose import Recommender
-from hierpets.recommend.loading import load_care
+from hierpets.recommend.loading import load_catalog
 from hierpets.registry.loading import load_registry
 from hierpets.taxonomy import Taxonomy
 
 
 @pytest.fixture(scope="session")
-def care() -> Care:
+def care() -> Catalog:
     """The built-in knowledge."""
-    return load_care()
+    return load_catalog()
 
 
 @pytest.fixture(scope="session")
-def pets(care: Care) -> Taxonomy:
+def pets(care: Catalog) -> Taxonomy:
     """All breeds of the built-in knowledge: 12 cats, 25 dogs."""
     return listed_taxonomy(care)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from recommend_helpers import mass
+from helpers.shampoo import mass
 
 from hierpets.recommend.choose import Recommender
 from hierpets.registry.loading import load_registry

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from recommend_helpers import PlainRule, always, mass
+from helpers.shampoo import PlainRule, always, mass
 
 from hierpets.errors import ConfigError, PluginError
 from hierpets.plugin import Advice, Case
-from hierpets.recommend.care import Care
+from hierpets.recommend.catalog import Catalog
 from hierpets.recommend.choose import DEFAULT_BOUND, Recommender
 from hierpets.taxonomy import Taxonomy
 
@@ -80,7 +80,9 @@ def test_species_level_blends_the_breeds_with_the_mix_of_the_species(recommender
     assert listed.confidence == pytest.approx(0.95 + 0.05 * 0.19)
 
 
-def test_unknown_pet_gets_a_kind_sentence_and_no_product(recommender: Recommender, care: Care, pets: Taxonomy) -> None:
+def test_unknown_pet_gets_a_kind_sentence_and_no_product(
+    recommender: Recommender, care: Catalog, pets: Taxonomy
+) -> None:
     joint = np.full(len(pets.leaves), 1 / len(pets.leaves))
     kind = recommender.recommend(joint, pets, "unknown")
     bare = Recommender(care, [always("pushy", Advice("*", "Buy.", score=100))]).recommend(joint, pets, "unknown")
@@ -103,14 +105,14 @@ def test_own_taxonomy_works_with_breeds_and_species_that_are_not_listed(recommen
     assert horse.reason == "We have no shampoo that is made for a horse yet."
 
 
-def test_nothing_hurtful_to_others_reaches_a_species_of_which_nothing_is_known(care: Care) -> None:
+def test_nothing_hurtful_to_others_reaches_a_species_of_which_nothing_is_known(care: Catalog) -> None:
     own = Taxonomy(tree={"cat": (), "dog": (), "rabbit": ()})
     push = Recommender(care, [always("push", Advice("flea_guard", "Fleas.", score=50))])
     assert push.recommend(mass(own, dog=0.998, rabbit=0.002), own, "species").product != care.products["flea_guard"]
     assert push.recommend(mass(own, dog=1.0), own, "species").product == care.products["flea_guard"]
 
 
-def test_rules_add_veto_and_rerank(care: Care, pets: Taxonomy) -> None:
+def test_rules_add_veto_and_rerank(care: Catalog, pets: Taxonomy) -> None:
     beagle = mass(pets, beagle=1.0)
     add = always("summer", Advice("flea_guard", "Fleas are about.", score=2))
     veto = always("stock", Advice("gentle_everyday", "It is sold out.", veto=True))
@@ -133,7 +135,7 @@ def test_rules_add_veto_and_rerank(care: Care, pets: Taxonomy) -> None:
     assert (reranked.product.id, reranked.rule) == ("smooth_shine", "season")
 
 
-def test_product_on_request_waits_for_a_rule(recommender: Recommender, care: Care, pets: Taxonomy) -> None:
+def test_product_on_request_waits_for_a_rule(recommender: Recommender, care: Catalog, pets: Taxonomy) -> None:
     on_request = {product.id for product in care.products.values() if product.on_request}
     assert on_request
     for row in np.eye(len(pets.leaves)):
@@ -143,7 +145,7 @@ def test_product_on_request_waits_for_a_rule(recommender: Recommender, care: Car
 
 
 @pytest.mark.parametrize("score", [2.0, 1e6])
-def test_no_rule_brings_a_contraindicated_product_back(care: Care, pets: Taxonomy, score: float) -> None:
+def test_no_rule_brings_a_contraindicated_product_back(care: Catalog, pets: Taxonomy, score: float) -> None:
     cat = mass(pets, siamese=1.0)
     pushy = Recommender(care, [always("pushy", Advice("flea_guard", "Buy it.", score=score))])
     answer = pushy.recommend(cat, pets, "breed")
@@ -153,7 +155,7 @@ def test_no_rule_brings_a_contraindicated_product_back(care: Care, pets: Taxonom
     assert "poisonous to cats" in answer.reason
 
 
-def test_no_rule_can_tamper_with_what_it_is_shown(care: Care, pets: Taxonomy) -> None:
+def test_no_rule_can_tamper_with_what_it_is_shown(care: Catalog, pets: Taxonomy) -> None:
     def tamper(case: Case) -> Iterator[Advice]:
         object.__setattr__(case.offers["flea_guard"], "harm", 0.0)
         yield Advice("flea_guard", "Harmless.", score=1e6)
@@ -214,14 +216,14 @@ def test_what_is_no_distribution_is_refused(
 
 
 @pytest.mark.parametrize("bound", [-0.001, 0.011, 1.0, float("nan")])
-def test_bound_is_a_safeguard(care: Care, bound: float) -> None:
+def test_bound_is_a_safeguard(care: Catalog, bound: float) -> None:
     with pytest.raises(ConfigError, match="bound on harm"):
         Recommender(care, bound=bound)
     assert Recommender(care, bound=0.0).bound == 0.0
     assert DEFAULT_BOUND == 0.001
 
 
-def test_rule_that_breaks_its_contract_is_named(care: Care, pets: Taxonomy) -> None:
+def test_rule_that_breaks_its_contract_is_named(care: Catalog, pets: Taxonomy) -> None:
     joint = mass(pets, pug=1.0)
     unknown = Recommender(care, [always("odd", Advice("gentle_everyday_2", "?"))])
     with pytest.raises(PluginError, match=r"'odd' .* 'gentle_everyday_2' \(did you mean 'gentle_everyday'\?\)"):

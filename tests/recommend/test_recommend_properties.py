@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+from helpers.shampoo import always
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recommend_helpers import always
 
 from hierpets.plugin import Advice
-from hierpets.recommend.care import Care
+from hierpets.recommend.catalog import Catalog
 from hierpets.recommend.choose import Level, Recommendation, Recommender
-from hierpets.recommend.loading import load_care
+from hierpets.recommend.loading import load_catalog
 from hierpets.taxonomy import Taxonomy
 
-CARE: Care = load_care()
+CARE: Catalog = load_catalog()
 BREEDS = {name: list(own.breeds) for name, own in CARE.species.items()}
 BOUND = 0.001
 

@@ -7,9 +7,9 @@ import re
 
 import numpy as np
 import pytest
-from recommend_helpers import mass
+from helpers.shampoo import mass
 
-from hierpets.recommend.care import Care
+from hierpets.recommend.catalog import Catalog
 from hierpets.recommend.choose import Recommendation, Recommender
 from hierpets.taxonomy import Taxonomy
 
@@ -20,7 +20,7 @@ def assert_readable(answer: Recommendation) -> None:
 
 
 def test_sure_breed_gets_what_is_made_for_its_coat_or_skin(
-    recommender: Recommender, care: Care, pets: Taxonomy
+    recommender: Recommender, care: Catalog, pets: Taxonomy
 ) -> None:
     for leaf, row in zip(pets.leaves, np.eye(len(pets.leaves)), strict=True):
         answer = recommender.recommend(row, pets, "breed")
@@ -34,7 +34,7 @@ def test_sure_breed_gets_what_is_made_for_its_coat_or_skin(
         assert_readable(answer)
 
 
-def test_torn_between_any_two_breeds(recommender: Recommender, care: Care, pets: Taxonomy) -> None:
+def test_torn_between_any_two_breeds(recommender: Recommender, care: Catalog, pets: Taxonomy) -> None:
     eye = np.eye(len(pets.leaves))
     for (i, one), (j, other) in itertools.combinations(enumerate(pets.leaves), 2):
         for share in (0.5, 0.9, 0.998):

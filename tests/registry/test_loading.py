@@ -243,7 +243,7 @@ class TestFailingSoftly:
                 "x = 1\nimport no_such_package.at_all\ndef f(labels): ...",
                 r"p.py:2\): ModuleNotFoundError.*install the package",
             ),
-            ("import beside\ndef f(labels): ...", "cannot import its neighbours"),
+            ("import beside\ndef f(labels): ...", "cannot import its neighbors"),
             ("def f(labels): ...\ndel f", "expected a function 'f'.*got None"),
             ("def f(labels): ...\nf = 3", "expected a function 'f'.*got 3"),
             ("from __future__ import annotations\ndef f(labels, x: Nowhere = 1): ...", "cannot be called as .*Nowhere"),

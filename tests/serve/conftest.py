@@ -1,11 +1,11 @@
-"""The app around a model that answers by colour."""
+"""The app around a model that answers by color."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
-from colour_server import encode, make_predictor
+from helpers.color_server import encode, make_predictor
 from starlette.testclient import TestClient
 
 from hierpets.inference.predictor import Predictor

@@ -3,15 +3,14 @@ import tempfile
 
 import numpy as np
 import pytest
-from colour_server import ColourEngine, plain, with_exif
+from helpers.color_server import ColorEngine, plain, with_exif
 from starlette.testclient import TestClient
 
-from hierpets.data.photos import read_photo
+from hierpets.data.photos import NamedPhoto, read_photo
 from hierpets.errors import PluginError
-from hierpets.inference.predictor import Photo
 from hierpets.serve.app import create_app
-from hierpets.serve.guard import SECURITY_HEADERS
-from hierpets.serve.problems import CATALOGUE
+from hierpets.serve.limits.guard import SECURITY_HEADERS
+from hierpets.serve.problems import CATALOG
 from hierpets.serve.schemas import ModelInfo, ProblemDetails, Record
 from hierpets.serve.settings import ServeSettings
 
@@ -34,7 +33,8 @@ def is_problem(response, status):
 def test_the_answer_is_what_predict_gives(client, predictor):
     photos = [plain("siamese"), plain("a dog"), plain("nothing"), b"no photo"]
     expected = [
-        answer.to_json() for answer in predictor.predict([Photo(f"{n}.jpg", photo) for n, photo in enumerate(photos)])
+        answer.to_json()
+        for answer in predictor.predict([NamedPhoto(f"{n}.jpg", photo) for n, photo in enumerate(photos)])
     ]
     answer = client.post("/v1/predict", files=form(*photos))
     assert answer.status_code == 200
@@ -136,7 +136,7 @@ def test_no_part_of_an_upload_touches_the_disk(client, monkeypatch):
 
 
 def test_a_fault_inside_is_a_problem_without_a_word_of_it(predictor, caplog):
-    class Faulty(ColourEngine):
+    class Faulty(ColorEngine):
         def __call__(self, images):
             raise RuntimeError("secret of the engine")
 
@@ -146,7 +146,7 @@ def test_a_fault_inside_is_a_problem_without_a_word_of_it(predictor, caplog):
     problem = is_problem(answer, 500)
     assert "secret" not in answer.text
     assert "Traceback" not in answer.text
-    assert problem["title"] == CATALOGUE["internal"][1]
+    assert problem["title"] == CATALOG["internal"][1]
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert "secret of the engine" in caplog.text  # the log does say it
 
@@ -205,7 +205,7 @@ def test_what_cannot_be_done_is_not_offered(predictor):
 def test_the_model_describes_itself(client, predictor):
     info = ModelInfo.model_validate(client.get("/v1/model").json())
     assert info.taxonomy == {"cat": ["maine_coon", "siamese"], "dog": ["basset_hound", "beagle", "pug"], "horse": []}
-    assert info.engine == "colour"
+    assert info.engine == "color"
 
 
 def test_health_and_readiness_part_ways_when_the_model_stops(predictor):

@@ -2,7 +2,7 @@ import os
 
 import numpy as np
 import pytest
-from colour_server import TAXONOMY, plain, with_exif
+from helpers.color_server import TAXONOMY, plain, with_exif
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
@@ -24,7 +24,7 @@ def send(client, photo=None, headers=None, **fields):
     )
 
 
-def test_feedback_becomes_a_labelled_set_that_can_be_read(client, tmp_path):
+def test_feedback_becomes_a_labeled_set_that_can_be_read(client, tmp_path):
     root = tmp_path / "feedback"
     assert send(client).status_code == 201
     assert send(client, plain("a dog"), species="Dog", breed="Beagle").json()["path"].startswith("dog/beagle/")

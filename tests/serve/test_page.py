@@ -5,7 +5,7 @@ import shutil
 import cv2
 import numpy as np
 import pytest
-from colour_server import encode, make_predictor, plain, serving, with_exif
+from helpers.color_server import encode, make_predictor, plain, serving, with_exif
 
 from hierpets.data.index import read_index
 from hierpets.serve.settings import ServeSettings
@@ -144,7 +144,7 @@ def test_what_is_no_pet_is_met_kindly(visit, width):
 
 
 @WIDTHS
-def test_a_corrupt_file_is_told_apart_from_its_neighbours(visit, width):
+def test_a_corrupt_file_is_told_apart_from_its_neighbors(visit, width):
     page = visit(width)
     cards = show(
         page, upload("a.jpg", plain("siamese")), upload("torn.jpg", plain("siamese")[:300]), upload("b.txt", b"hi")
@@ -181,12 +181,12 @@ def test_a_photo_of_twelve_megapixels_is_made_smaller_and_stays_upright(visit, t
 @WIDTHS
 def test_twelve_at_once_become_a_gallery(visit, width):
     page = visit(width)
-    colours = ["siamese", "a dog", "nothing"] * 4
-    cards = show(page, *(upload(f"{n}.jpg", plain(colour, (60 + n, 90))) for n, colour in enumerate(colours)))
+    colors = ["siamese", "a dog", "nothing"] * 4
+    cards = show(page, *(upload(f"{n}.jpg", plain(color, (60 + n, 90))) for n, color in enumerate(colors)))
     assert page.locator("#results-title").inner_text() == "12 photos"
     assert page.locator("#summary").inner_text() == "4 cats, 4 dogs and 4 not known"
     expected = {"siamese": "Siamese", "a dog": "A dog, breed unsure", "nothing": "No pet that I know"}
-    assert cards.locator(".answer").all_inner_texts() == [expected[colour] for colour in colours]
+    assert cards.locator(".answer").all_inner_texts() == [expected[color] for color in colors]
     assert fits(page)
     page.locator("#clear").click()
     assert page.locator(".card").count() == 0
@@ -313,7 +313,7 @@ def test_a_server_that_is_gone_can_be_tried_again(visit):
 def test_axe_finds_no_violation(visit, width, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
 
-    # What differs in the dark are the colours.
+    # What differs in the dark are the colors.
     options = {"resultTypes": ["violations"]} | ({"runOnly": ["color-contrast"]} if scheme == "dark" else {})
 
     def check(page, state):
@@ -348,9 +348,9 @@ def test_real_photos_are_shown_and_answered(visit, data_dir, width):
 
 
 def test_the_page_of_the_api_names_every_operation_and_problem(visit):
-    from hierpets.serve.problems import CATALOGUE
+    from hierpets.serve.problems import CATALOG
 
     page = visit(path="/docs")
     assert page.locator(".operation").count() == 7
-    for kind, (status, _) in CATALOGUE.items():
+    for kind, (status, _) in CATALOG.items():
         assert page.locator(f"#{kind}").inner_text() == f"{kind}, {status}"

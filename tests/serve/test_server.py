@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import pytest
-from colour_server import CLIENT, ColourEngine, make_predictor, plain, post, serving
+from helpers.color_server import CLIENT, ColorEngine, make_predictor, plain, post, serving
 
 from hierpets.serve import run
 from hierpets.serve.settings import ServeSettings
@@ -80,7 +80,7 @@ def test_uploads_share_a_budget_of_memory(predictor):
 
 
 def test_a_full_queue_says_when_to_come_again():
-    predictor = make_predictor(ColourEngine(pause=0.3))
+    predictor = make_predictor(ColorEngine(pause=0.3))
     settings = ServeSettings(queue=2, max_photos=2, batch_size=1, batch_wait_ms=0)
     with serving(predictor, settings) as (url, _), ThreadPoolExecutor(8) as clients:
         answers = list(clients.map(lambda _: post(url, plain("siamese")), range(8)))
@@ -93,7 +93,7 @@ def test_a_full_queue_says_when_to_come_again():
 
 
 def test_an_answer_that_takes_too_long_is_given_up():
-    predictor = make_predictor(ColourEngine(pause=0.5))
+    predictor = make_predictor(ColorEngine(pause=0.5))
     with serving(predictor, ServeSettings(answer_seconds=0.1)) as (url, _):
         answer = post(url, plain("siamese"))
     assert answer.status_code == 503
@@ -101,7 +101,7 @@ def test_an_answer_that_takes_too_long_is_given_up():
 
 
 def test_requests_of_many_clients_run_in_one_batch():
-    engine = ColourEngine(pause=0.05)
+    engine = ColorEngine(pause=0.05)
     with serving(make_predictor(engine)) as (url, _), ThreadPoolExecutor(16) as clients:
         answers = list(clients.map(lambda _: post(url, plain("siamese")), range(32)))
     assert all(answer.json()[0]["breed"]["label"] == "siamese" for answer in answers)
@@ -110,7 +110,7 @@ def test_requests_of_many_clients_run_in_one_batch():
 
 
 def test_a_stop_finishes_what_was_asked():
-    with serving(make_predictor(ColourEngine(pause=0.4))) as (url, stop), ThreadPoolExecutor(4) as clients:
+    with serving(make_predictor(ColorEngine(pause=0.4))) as (url, stop), ThreadPoolExecutor(4) as clients:
         asked = [clients.submit(post, url, plain("siamese"), plain("a dog")) for _ in range(4)]
         time.sleep(0.3)
         assert not any(request.done() for request in asked)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tools.peers import network, prepare
 from tools.peers.arrays import ArraySide, read_input
 from tools.peers.environment import requirements
-from tools.peers.goals import condense, find_goals, ratio, summarise
+from tools.peers.goals import condense, find_goals, ratio, summarize
 from tools.peers.page import write_page
 from tools.peers.processes import Broken, run
 
@@ -44,7 +44,7 @@ def results(**changed):
     limit = {"reached": 0.93, "sentence": "limited by the network"}
     rates = {"decode": 900.0, "network": 300.0, "bound": 225.0, "throughput": 209.0}
     return {
-        "contestants": {
+        "peers": {
             "fastai": contestant(40.0, 44.0, 40.0),
             "timm": contestant(40.0, 40.0, 40.0),
             "openvino": contestant(7.0, 7.0, 7.0),
@@ -62,7 +62,7 @@ def results(**changed):
         "limit": {
             "results": [
                 {"precision": "f32", "unavailable": None, "limit": limit, "photos_per_second": rates},
-                {"precision": "int8", "unavailable": "not quantised"},
+                {"precision": "int8", "unavailable": "not quantized"},
             ]
         },
         "machine": {"processor": "a fast one"},
@@ -84,7 +84,7 @@ def test_what_slows_a_whole_round_down_leaves_the_ratio_alone(rounds, times):
 
 
 def test_a_row_holds_medians_over_the_rounds():
-    row = summarise("timm", contestant(4.0, 1.0, 2.0, answers=[*LABELS[:3], "cat/birman"]))
+    row = summarize("timm", contestant(4.0, 1.0, 2.0, answers=[*LABELS[:3], "cat/birman"]))
     assert (row.throughput, row.top1, row.p50, row.large_throughput) == (2.0, 0.75, 0.01, 2.0)
 
 
@@ -93,14 +93,17 @@ def test_every_goal_that_is_reached_is_met():
 
 
 def slower(seconds):
-    return results()["contestants"] | {"hierpets": contestant(seconds, seconds, seconds, first=(0.8, 150.0))}
+    return results()["peers"] | {"hierpets": contestant(seconds, seconds, seconds, first=(0.8, 150.0))}
 
 
 @pytest.mark.parametrize(
     ("changed", "missed"),
     [
-        ({"contestants": slower(4.1)}, {f"folder throughput over {peer}" for peer in ("fastai", "timm")}),
-        ({"contestants": slower(5.0)}, {f"folder throughput over {peer}" for peer in ("fastai", "timm", "openvino")}),
+        ({"peers": slower(4.1)}, {f"folder throughput over {peer}" for peer in ("fastai", "timm")}),
+        (
+            {"peers": slower(5.0)},
+            {f"folder throughput over {peer}" for peer in ("fastai", "timm", "openvino")},
+        ),
         ({"memory": {"500": 100.0, "20000": 111.0}}, {"memory at 20"}),
         ({"large": {"reduced": [0.05], "full": [0.1], "same": 0.99}}, {"12-megapixel JPEG"}),
     ],
@@ -112,18 +115,18 @@ def test_a_goal_that_is_missed_is_said_to_be(changed, missed):
 
 def test_faster_but_worse_is_not_met():
     worse = contestant(4.0, 4.0, 4.0, first=(0.8, 150.0), answers=["dog/pug", *LABELS[1:]])
-    told = verdicts(results(contestants=results()["contestants"] | {"hierpets": worse}))
+    told = verdicts(results(peers=results()["peers"] | {"hierpets": worse}))
     assert not any(met for what, met in told.items() if what.startswith("folder"))
 
 
 def test_the_page_shows_each_number_and_each_goal_and_does_not_hide_a_miss():
-    page = write_page(results(contestants=slower(5.0)))
+    page = write_page(results(peers=slower(5.0)))
     assert "| folder throughput over fastai, at equal top-1 | at least 10, top-1 within 0.3 points | 8.00" in page
     assert "**no**" in page
     assert "a fast one" in page
     assert "not within 5.0 minutes" in page  # fastai came to 80 %
     assert "| hierpets train --recipe heads | 40 s | 90.0% |" in page
-    assert "int8 was not measured: not quantised" in page
+    assert "int8 was not measured: not quantized" in page
     assert all(len(line) <= 118 or line[0] in "|-" for line in page.splitlines() if line)
 
 
@@ -185,8 +188,9 @@ def test_the_carried_network_gives_the_joint_probabilities_of_the_bundle(tmp_pat
     from hierpets.hierarchy.calibration import Temperatures
     from hierpets.inference.loading import load
     from hierpets.model.backbone import build_backbone
-    from hierpets.model.bundle import Manifest, write_bundle
+    from hierpets.model.manifest import Manifest
     from hierpets.model.network import HierarchicalNetwork
+    from hierpets.model.writer import write_bundle
     from hierpets.registry.loading import load_registry
     from hierpets.taxonomy import Taxonomy
 

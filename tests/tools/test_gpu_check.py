@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from hierpets.export.parity import Parity
 from hierpets.inference.loading import load
-from hierpets.inference.parity import Parity
 from hierpets.inference.predictor import Predictor
 from hierpets.registry.loading import load_registry
 from tools import gpu_check
@@ -71,7 +71,7 @@ def test_an_engine_that_mixes_batches_up_is_found(predictors, monkeypatch):
     class Mixing:
         """Right when it is called by one thread alone; else gives the rows of a batch in another order."""
 
-        lanes, batch = 2, 2
+        workers, batch = 2, 2
 
         def __call__(self, images):
             alone = threading.current_thread() is threading.main_thread()

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from fakes import TAXONOMY
+from helpers.fakes import TAXONOMY
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression

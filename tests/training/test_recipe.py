@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from fakes import tiny_registry
+from helpers.fakes import tiny_registry
 
 from hierpets.config import read_config
 from hierpets.errors import DataError, HierpetsError, PluginError
-from hierpets.model.bundle import read_manifest
+from hierpets.model.manifest import read_manifest
 from hierpets.training.recipe import train
 
 

@@ -17,7 +17,7 @@ TRIED = 32  # photos, on which one at a time and in batches are compared
 
 
 def read_input(path: str, carried: Carried) -> np.ndarray:
-    """float32 [1, 3, size, size]: decoded in full, resized by its shorter side, cut from the centre, normalised."""
+    """float32 [1, 3, size, size]: decoded in full, resized by its shorter side, cut from the center, normalized."""
     photo = cv2.imread(path, cv2.IMREAD_COLOR_RGB)
     assert photo is not None, path
     scale = carried.shorter_side / min(photo.shape[:2])

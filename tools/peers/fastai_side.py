@@ -48,7 +48,7 @@ def load(model: Path) -> FastaiSide:
 
 
 def photo_transforms(carried: Carried) -> list[Any]:
-    """The resize and the cut from the centre that the network was made for."""
+    """The resize and the cut from the center that the network was made for."""
     crop = CropPad(carried.size)
     crop.order = Resize.order + 1  # fastai would cut first, at full size
     return [Resize(carried.shorter_side), crop]

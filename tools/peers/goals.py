@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any, NamedTuple
 
-__all__ = ["Goal", "Row", "condense", "find_goals", "ratio", "summarise", "throughputs"]
+__all__ = ["Goal", "Row", "condense", "find_goals", "ratio", "summarize", "throughputs"]
 
 OURS = "hierpets"
 POINTS = 0.003  # the difference of top-1 that still counts as equal
@@ -66,7 +66,7 @@ def condense(session: Mapping[str, Any], labels: Sequence[str], large: int) -> d
     return kept
 
 
-def summarise(name: str, measured: Mapping[str, Any]) -> Row:
+def summarize(name: str, measured: Mapping[str, Any]) -> Row:
     """``measured``: ``first`` and ``sessions``, one of each a round."""
     sessions, firsts = measured["sessions"], measured["first"]
 
@@ -95,15 +95,15 @@ def throughputs(measured: Mapping[str, Any]) -> list[float]:
 
 def find_goals(results: Mapping[str, Any]) -> list[Goal]:
     """Every acceptance ratio that the results allow to be judged."""
-    contestants = results["contestants"]
-    rows = {name: summarise(name, measured) for name, measured in contestants.items()}
+    peers = results["peers"]
+    rows = {name: summarize(name, measured) for name, measured in peers.items()}
     goals = [
-        _throughput_goal(contestants, rows, peer, least)
+        _throughput_goal(peers, rows, peer, least)
         for peer, least in (("fastai", 10.0), ("timm", 10.0), ("openvino", 1.5))
-        if peer in contestants
+        if peer in peers
     ]
-    if "fastai" in contestants:
-        goals += _first_goals(contestants)
+    if "fastai" in peers:
+        goals += _first_goals(peers)
     goals.append(at_most("first answer of a cold process", rows[OURS].first, 1.0, "s", digits=2))
     if large := results.get("large"):
         goals += _large_goals(large)
@@ -131,9 +131,9 @@ def at_most(what: str, value: float, target: float, unit: str = "", *, digits: i
     return Goal(what, f"at most {target:g}{unit}", f"{value:.{digits}f}{unit}", value <= target)
 
 
-def _throughput_goal(contestants: Mapping[str, Any], rows: Mapping[str, Row], peer: str, least: float) -> Goal:
+def _throughput_goal(peers: Mapping[str, Any], rows: Mapping[str, Row], peer: str, least: float) -> Goal:
     """So many times the peer's throughput, and no worse at it."""
-    times = ratio(throughputs(contestants[OURS]), throughputs(contestants[peer]))
+    times = ratio(throughputs(peers[OURS]), throughputs(peers[peer]))
     difference = rows[OURS].top1 - rows[peer].top1
     return Goal(
         f"folder throughput over {peer}, at equal top-1",
@@ -143,8 +143,8 @@ def _throughput_goal(contestants: Mapping[str, Any], rows: Mapping[str, Row], pe
     )
 
 
-def _first_goals(contestants: Mapping[str, Any]) -> list[Goal]:
-    ours, theirs = (contestants[name]["first"] for name in (OURS, "fastai"))
+def _first_goals(peers: Mapping[str, Any]) -> list[Goal]:
+    ours, theirs = (peers[name]["first"] for name in (OURS, "fastai"))
     sooner = ratio([f["seconds"] for f in theirs], [f["seconds"] for f in ours])
     memory = ratio([f["memory"] for f in ours], [f["memory"] for f in theirs])
     return [

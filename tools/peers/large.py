@@ -11,8 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 
-from hierpets.data.photos import read_photo
-from hierpets.inference.predictor import Photo
+from hierpets.data.photos import NamedPhoto, read_photo
 from tools.peers.hierpets_side import HierpetsSide, load
 
 __all__ = ["compare"]
@@ -22,7 +21,7 @@ def compare(side: HierpetsSide, paths: list[str]) -> dict[str, list[float] | flo
     """Seconds of each photo both ways, turn about, and the share of photos with the same answer."""
     ways: dict[str, Callable[[str], str]] = {
         "reduced": lambda path: side.one(path),
-        "full": lambda path: side.one(Photo(path, read_photo(path))),
+        "full": lambda path: side.one(NamedPhoto(path, read_photo(path))),
     }
     for answer in ways.values():  # warm-up
         answer(paths[0])

@@ -7,7 +7,7 @@ from statistics import median
 from textwrap import fill
 from typing import Any
 
-from tools.peers.goals import BREED_TARGET, find_goals, ratio, summarise, throughputs
+from tools.peers.goals import BREED_TARGET, find_goals, ratio, summarize, throughputs
 
 __all__ = ["write_page"]
 
@@ -51,7 +51,7 @@ def _head(results: Mapping[str, Any]) -> str:
         "[benchmarks.json](benchmarks.json)."
     )
     how = prose(
-        f"All contestants answered the same {results['photos']:,} photos with the same network "
+        f"All peers answered the same {results['photos']:,} photos with the same network "
         "(EfficientNet-Lite0 at 224 px and the logistic heads that `hierpets train --recipe heads` fitted to other "
         f"photos), in one run, two threads each, in {results['rounds']} rounds that alternate, each measurement in a "
         "process of "
@@ -70,10 +70,10 @@ def _goal_part(results: Mapping[str, Any]) -> str:
 
 
 def _contestant_part(results: Mapping[str, Any]) -> str:
-    ours = throughputs(results["contestants"]["hierpets"])
+    ours = throughputs(results["peers"]["hierpets"])
     rows = []
-    for name, measured in results["contestants"].items():
-        row = summarise(name, measured)
+    for name, measured in results["peers"].items():
+        row = summarize(name, measured)
         rows.append(
             (
                 name,
@@ -99,7 +99,7 @@ def _contestant_part(results: Mapping[str, Any]) -> str:
         "p95, ms",
     ]
     heads += ["12 MP photo, ms", "12 MP photos/s", "peak memory, MB", "top-1"]
-    who = "\n".join(f"- {WHO.get(name, name)}" for name in results["contestants"])
+    who = "\n".join(f"- {WHO.get(name, name)}" for name in results["peers"])
     refused = "".join(f"\n- {name} was not measured: {why}" for name, why in results.get("refused", {}).items())
     text = prose(
         "The first answer is the wall time of a cold process, from its start to its end, and its peak memory; files "

@@ -1,4 +1,4 @@
-"""What must lie ready before contestants meet; each step is a process of its own.
+"""What must lie ready before peers meet; each step is a process of its own.
 
 python -m tools.peers.prepare split --data DIR --photos N --out FOLDER      in hierpets' environment
 python -m tools.peers.prepare carry --bundle BUNDLE --out FOLDER            in hierpets' environment
@@ -52,7 +52,8 @@ def carry(bundle: Path, out: Path) -> None:
     import torch
     from safetensors.torch import save_file
 
-    from hierpets.model.bundle import read_manifest, read_network
+    from hierpets.model.manifest import read_manifest
+    from hierpets.model.reader import read_network
     from hierpets.registry.loading import load_registry
 
     manifest = read_manifest(bundle)

@@ -10,7 +10,7 @@ import torch
 from timm.data import create_loader, create_transform, resolve_data_config
 
 from tools.peers.network import build_network, read_carried
-from tools.peers.torch_loop import Photos, answer_batches, open_photo
+from tools.peers.torch_loop import Photos, open_photo, predict_batches
 
 __all__ = ["load"]
 
@@ -27,7 +27,7 @@ class TimmSide:
 
     def one(self, path: str) -> str:
         batch = self._transform(open_photo(path)).unsqueeze(0)
-        return answer_batches(self._network, [(batch, None)], self._labels)[0]
+        return predict_batches(self._network, [(batch, None)], self._labels)[0]
 
     def many(self, paths: Sequence[str]) -> list[str]:
         photos: Any = Photos(paths)
@@ -39,7 +39,7 @@ class TimmSide:
             device=torch.device("cpu"),
             **self._config,
         )
-        return answer_batches(self._network, loader, self._labels)
+        return predict_batches(self._network, loader, self._labels)
 
 
 def load(model: Path) -> TimmSide:

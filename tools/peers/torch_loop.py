@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset
 
-__all__ = ["Photos", "answer_batches", "open_photo"]
+__all__ = ["Photos", "open_photo", "predict_batches"]
 
 
 def open_photo(path: str) -> Image.Image:
@@ -31,6 +31,6 @@ class Photos(Dataset):
 
 
 @torch.inference_mode()
-def answer_batches(network: torch.nn.Module, batches: Iterable[Any], labels: Sequence[str]) -> list[str]:
+def predict_batches(network: torch.nn.Module, batches: Iterable[Any], labels: Sequence[str]) -> list[str]:
     """The label of the largest output of each photo."""
     return [labels[n] for images, _ in batches for n in network(images).argmax(1).tolist()]

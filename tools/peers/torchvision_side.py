@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 
 from tools.peers.network import build_network, read_carried
-from tools.peers.torch_loop import Photos, answer_batches, open_photo
+from tools.peers.torch_loop import Photos, open_photo, predict_batches
 
 __all__ = ["load"]
 
@@ -33,11 +33,11 @@ class TorchvisionSide:
 
     def one(self, path: str) -> str:
         batch = self._transform(open_photo(path)).unsqueeze(0)
-        return answer_batches(self._network, [(batch, None)], self._labels)[0]
+        return predict_batches(self._network, [(batch, None)], self._labels)[0]
 
     def many(self, paths: Sequence[str]) -> list[str]:
         loader = DataLoader(Photos(paths, self._transform), batch_size=BATCH, num_workers=WORKERS)
-        return answer_batches(self._network, loader, self._labels)
+        return predict_batches(self._network, loader, self._labels)
 
 
 def load(model: Path) -> TorchvisionSide:

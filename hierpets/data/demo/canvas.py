@@ -9,9 +9,9 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-__all__ = ["Canvas", "Colour", "Frame", "blob", "ellipse", "fluffy", "shade", "smooth"]
+__all__ = ["Canvas", "Color", "Frame", "blob", "ellipse", "fluffy", "shade", "smooth"]
 
-Colour = tuple[float, float, float]
+Color = tuple[float, float, float]
 Rng = np.random.RandomState  # its stream never changes between numpy versions, so neither do the pixels
 
 PHOTO = 256
@@ -40,16 +40,16 @@ def smooth(points: list[tuple[float, float]], rounds: int = 3) -> np.ndarray:
 
 
 def fluffy(rng: Rng, outline: np.ndarray, depth: float) -> np.ndarray:
-    """The outline with tufts: every second point pushed out from the centre."""
-    centre = outline.mean(0)
+    """The outline with tufts: every second point pushed out from the center."""
+    center = outline.mean(0)
     reach = 1 + depth * rng.uniform(0.3, 1.0, (len(outline), 1))
     reach[::2] = 1
-    return centre + (outline - centre) * reach
+    return center + (outline - center) * reach
 
 
-def shade(colour: Colour, factor: float) -> Colour:
-    """The colour made darker (below 1) or lighter (above 1)."""
-    r, g, b = (min(255.0, max(0.0, c * factor)) for c in colour)
+def shade(color: Color, factor: float) -> Color:
+    """The color made darker (below 1) or lighter (above 1)."""
+    r, g, b = (min(255.0, max(0.0, c * factor)) for c in color)
     return r, g, b
 
 
@@ -80,15 +80,15 @@ class Canvas:
         self.rng = rng
         self.image: np.ndarray = np.zeros((SIZE, SIZE, 3), np.uint8)
 
-    def fill(self, frame: Frame, outline: np.ndarray, colour: Colour, *, edge: float = 0.0) -> None:
+    def fill(self, frame: Frame, outline: np.ndarray, color: Color, *, edge: float = 0.0) -> None:
         """Fill an outline; with ``edge``, draw a darker rim that many units wide."""
         points = frame.pixels(outline)
-        cv2.fillPoly(self.image, [points], colour)
+        cv2.fillPoly(self.image, [points], color)
         if edge:
-            cv2.polylines(self.image, [points], True, shade(colour, 0.72), max(1, round(edge * frame.scale)))
+            cv2.polylines(self.image, [points], True, shade(color, 0.72), max(1, round(edge * frame.scale)))
 
-    def line(self, frame: Frame, points: np.ndarray, colour: Colour, width: float) -> None:
-        cv2.polylines(self.image, [frame.pixels(points)], False, colour, max(1, round(width * frame.scale)))
+    def line(self, frame: Frame, points: np.ndarray, color: Color, width: float) -> None:
+        cv2.polylines(self.image, [frame.pixels(points)], False, color, max(1, round(width * frame.scale)))
 
     def clipped(self, frame: Frame, outline: np.ndarray, draw: Callable[[], None]) -> None:
         """Call ``draw``, and keep of it only what lies inside the outline."""
@@ -117,9 +117,9 @@ class Canvas:
         for _ in range(rng.randint(2, 7)):
             x, y, size = rng.uniform(0, 1), rng.uniform(0.05, 1), rng.uniform(0.04, 0.2)
             base = low if y > horizon else top
-            colour = tuple(np.clip(base * rng.uniform(0.6, 1.3) + rng.uniform(-25, 25, 3), 0, 255))
+            color = tuple(np.clip(base * rng.uniform(0.6, 1.3) + rng.uniform(-25, 25, 3), 0, 255))
             box = smooth([(x - size, y - size), (x + size, y - size), (x + size, y + size), (x - size, y + size)], 1)
-            self.fill(things, blob(rng, x, y, size, 0.3) if outdoors or rng.rand() < 0.5 else box, colour)
+            self.fill(things, blob(rng, x, y, size, 0.3) if outdoors or rng.rand() < 0.5 else box, color)
         blurred = cv2.GaussianBlur(self.image, (0, 0), rng.uniform(0.8, 3.5))
         self.image = cv2.resize(blurred, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
 
@@ -148,14 +148,14 @@ class Canvas:
         """The photo with leaves or a cushion, out of focus, before one side of it."""
         rng = self.rng
         side, green = rng.choice((0.0, 1.0)), rng.rand() < 0.5
-        colour = rng.uniform((40, 80, 30), (120, 150, 80)) if green else rng.uniform(70, 210, 3)
+        color = rng.uniform((40, 80, 30), (120, 150, 80)) if green else rng.uniform(70, 210, 3)
         half = PHOTO // 2
         mask: np.ndarray = np.zeros((half, half), np.float32)
         for _ in range(3 if green else 1):
             thing = blob(rng, side + rng.uniform(-0.1, 0.1), rng.uniform(0.4, 1.05), rng.uniform(0.16, 0.34), 0.4)
             cv2.fillPoly(mask, [Frame(0, 0, half).pixels(thing)], 1.0)
         mask = cv2.resize(cv2.GaussianBlur(mask, (0, 0), 2.5), (PHOTO, PHOTO), interpolation=cv2.INTER_LINEAR)
-        mixed: np.ndarray = photo + (colour.astype(np.float32) - photo) * mask[..., None]
+        mixed: np.ndarray = photo + (color.astype(np.float32) - photo) * mask[..., None]
         return mixed.astype(np.uint8)
 
 

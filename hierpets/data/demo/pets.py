@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hierpets.data.demo.breeds import BLACK, BROWN, Look
-from hierpets.data.demo.canvas import Canvas, Colour, Frame, blob, ellipse, fluffy, shade, smooth
+from hierpets.data.demo.canvas import Canvas, Color, Frame, blob, ellipse, fluffy, shade, smooth
 
 __all__ = ["draw_pet"]
 
@@ -15,10 +15,10 @@ EDGE = 0.035
 
 
 def draw_pet(canvas: Canvas, species: str, look: Look, frame: Frame) -> None:
-    """Draw the pet with the centre of its head at the origin of ``frame``; the head is tilted, the body is not."""
+    """Draw the pet with the center of its head at the origin of ``frame``; the head is tilted, the body is not."""
     rng = canvas.rng
     head = frame.moved(0, 0, rng.uniform(-14, 14))
-    coat = tuple(_varied(colour, rng) for colour in look.coat)
+    coat = tuple(_varied(color, rng) for color in look.coat)
     if species == "rabbit" and rng.rand() < 0.5:
         coat = coat[::-1]
     _body(canvas, species, look, coat, frame)
@@ -32,8 +32,8 @@ def draw_pet(canvas: Canvas, species: str, look: Look, frame: Frame) -> None:
     _FACES[species](canvas, look, coat, head)
 
 
-def _varied(colour: Colour, rng: np.random.RandomState) -> Colour:
-    r, g, b = np.clip(np.array(colour) * rng.uniform(0.9, 1.08) + rng.uniform(-7, 7, 3), 0, 255)
+def _varied(color: Color, rng: np.random.RandomState) -> Color:
+    r, g, b = np.clip(np.array(color) * rng.uniform(0.9, 1.08) + rng.uniform(-7, 7, 3), 0, 255)
     return float(r), float(g), float(b)
 
 
@@ -46,11 +46,11 @@ def _symmetric(right: list[tuple[float, float]]) -> np.ndarray:
     return smooth(right + [(-x, y) for x, y in reversed(right)])
 
 
-def _body(canvas: Canvas, species: str, look: Look, coat: tuple[Colour, ...], frame: Frame) -> None:
+def _body(canvas: Canvas, species: str, look: Look, coat: tuple[Color, ...], frame: Frame) -> None:
     rng = canvas.rng
     wide = 1.15 if species == "rabbit" else rng.uniform(0.95, 1.2)
     torso = ellipse(0, 2.25, wide, 1.5)
-    base = _body_colour(look, coat)
+    base = _body_color(look, coat)
     if species == "cat":
         side = rng.choice((-1, 1))
         tail = smooth([(side * 0.7, 3.2), (side * 1.7, 3.3), (side * 1.9, 2.2), (side * 1.65, 2.2), (side * 1.5, 2.9)])
@@ -66,15 +66,15 @@ def _body(canvas: Canvas, species: str, look: Look, coat: tuple[Colour, ...], fr
         canvas.fill(frame, paw, look.feet or base, edge=EDGE)
 
 
-def _body_colour(look: Look, coat: tuple[Colour, ...]) -> Colour:
+def _body_color(look: Look, coat: tuple[Color, ...]) -> Color:
     return coat[1] if look.pattern == "saddle" else coat[0]
 
 
-def _body_pattern(canvas: Canvas, look: Look, coat: tuple[Colour, ...], frame: Frame) -> None:
+def _body_pattern(canvas: Canvas, look: Look, coat: tuple[Color, ...], frame: Frame) -> None:
     rng, pattern = canvas.rng, look.pattern
     if pattern == "patches":
-        for colour in (coat[1], coat[2], coat[1], coat[2]):
-            canvas.fill(frame, blob(rng, rng.uniform(-1, 1), rng.uniform(1.2, 3.4), rng.uniform(0.35, 0.6)), colour)
+        for color in (coat[1], coat[2], coat[1], coat[2]):
+            canvas.fill(frame, blob(rng, rng.uniform(-1, 1), rng.uniform(1.2, 3.4), rng.uniform(0.35, 0.6)), color)
     elif pattern == "stripes":
         for y in np.arange(1.3, 3.6, 0.36):
             _stripe(canvas, frame, (-1.3, y), (-0.35, y + 0.14), coat[1])
@@ -93,23 +93,23 @@ def _body_pattern(canvas: Canvas, look: Look, coat: tuple[Colour, ...], frame: F
         canvas.fill(frame, fluffy(rng, ellipse(0, 1.75, 0.45, 0.8), 0.14), coat[1])
 
 
-def _stripe(canvas: Canvas, frame: Frame, start: tuple[float, float], end: tuple[float, float], colour: Colour) -> None:
+def _stripe(canvas: Canvas, frame: Frame, start: tuple[float, float], end: tuple[float, float], color: Color) -> None:
     (x, y), (u, v) = start, end
     jitter = canvas.rng.uniform(-0.05, 0.05)
-    canvas.fill(frame, smooth([(x, y - 0.1), ((x + u) / 2, y - 0.03 + jitter), (u, v), (x, y + 0.1)], 2), colour)
+    canvas.fill(frame, smooth([(x, y - 0.1), ((x + u) / 2, y - 0.03 + jitter), (u, v), (x, y + 0.1)], 2), color)
 
 
-def _spots(canvas: Canvas, frame: Frame, n: int, box: tuple[tuple[float, float], ...], colour: Colour) -> None:
+def _spots(canvas: Canvas, frame: Frame, n: int, box: tuple[tuple[float, float], ...], color: Color) -> None:
     rng, (across, down) = canvas.rng, box
     for _ in range(n):
-        canvas.fill(frame, blob(rng, rng.uniform(*across), rng.uniform(*down), rng.uniform(0.06, 0.15)), colour)
+        canvas.fill(frame, blob(rng, rng.uniform(*across), rng.uniform(*down), rng.uniform(0.06, 0.15)), color)
 
 
-def _curls(canvas: Canvas, frame: Frame, box: tuple[tuple[float, float], ...], colour: Colour) -> None:
+def _curls(canvas: Canvas, frame: Frame, box: tuple[tuple[float, float], ...], color: Color) -> None:
     rng, (across, down) = canvas.rng, box
     for _ in range(26):
         x, y, r = rng.uniform(*across), rng.uniform(*down), rng.uniform(0.09, 0.17)
-        canvas.line(frame, ellipse(x, y, r, r)[: rng.randint(26, 42)], colour, 0.04)
+        canvas.line(frame, ellipse(x, y, r, r)[: rng.randint(26, 42)], color, 0.04)
 
 
 def _skull(species: str, look: Look) -> np.ndarray:
@@ -122,18 +122,18 @@ def _skull(species: str, look: Look) -> np.ndarray:
     return _symmetric([(0.72 * w, -1.05), (0.98 * w, 0.1), (0.6 * w, 1.12)])
 
 
-def _head(canvas: Canvas, species: str, look: Look, coat: tuple[Colour, ...], head: Frame) -> None:
+def _head(canvas: Canvas, species: str, look: Look, coat: tuple[Color, ...], head: Frame) -> None:
     skull = _skull(species, look)
     if species == "cat" or look.fur > 1:
         skull = fluffy(canvas.rng, skull, 0.09 * look.fur)
-    canvas.fill(head, skull, _body_colour(look, coat), edge=EDGE)
+    canvas.fill(head, skull, _body_color(look, coat), edge=EDGE)
     canvas.clipped(head, skull, lambda: _head_pattern(canvas, look, coat, head))
     if look.pattern == "curls":
         canvas.fill(head, fluffy(canvas.rng, ellipse(0, -0.95, 0.68, 0.52), 0.16), coat[0], edge=EDGE)
         _curls(canvas, head, ((-0.5, 0.5), (-1.3, -0.65)), coat[1])
 
 
-def _head_pattern(canvas: Canvas, look: Look, coat: tuple[Colour, ...], head: Frame) -> None:
+def _head_pattern(canvas: Canvas, look: Look, coat: tuple[Color, ...], head: Frame) -> None:
     rng, pattern = canvas.rng, look.pattern
     if pattern == "patches":
         side = rng.choice((-1, 1))
@@ -162,41 +162,41 @@ def _head_pattern(canvas: Canvas, look: Look, coat: tuple[Colour, ...], head: Fr
         canvas.fill(head, _symmetric([(0.03, -1.1), (0.14, -0.4), (0.5, 0.4), (0.4, 1.2)]), coat[0])
 
 
-def _ears(canvas: Canvas, species: str, look: Look, coat: tuple[Colour, ...], head: Frame) -> None:
+def _ears(canvas: Canvas, species: str, look: Look, coat: tuple[Color, ...], head: Frame) -> None:
     rng, w = canvas.rng, look.width
-    for side, colour in zip((1, -1), _ear_colours(look, coat, rng), strict=True):
+    for side, color in zip((1, -1), _ear_colors(look, coat, rng), strict=True):
         if look.ears == "upright":
             spread, top = (0.98, -1.62) if species == "cat" else (0.8, -1.75)
             outer = smooth([(0.2 * w, -0.72), (spread * w, top), (spread * w, top + 0.1), (1.0 * w, -0.1)], 2)
-            canvas.fill(head, outer * (side, 1), colour, edge=EDGE)
+            canvas.fill(head, outer * (side, 1), color, edge=EDGE)
             inner = (outer - outer.mean(0)) * 0.55 + outer.mean(0)
-            canvas.fill(head, inner * (side, 1), shade(PINK, 0.6) if sum(colour) < 240 else PINK)
+            canvas.fill(head, inner * (side, 1), shade(PINK, 0.6) if sum(color) < 240 else PINK)
         elif look.ears == "hanging":
             drop = smooth([(0.5, -1.0), (1.0, -0.85), (1.4, 0.2), (1.15, 0.85), (0.85, 0.6), (0.78, -0.2)])
             drop = drop * (side * w, rng.uniform(0.9, 1.08))
-            canvas.fill(head, fluffy(rng, drop, 0.1) if look.fur > 1 else drop, colour, edge=EDGE)
+            canvas.fill(head, fluffy(rng, drop, 0.1) if look.fur > 1 else drop, color, edge=EDGE)
         elif look.ears == "button":
             flap = smooth([(0.5, -1.0), (1.15, -0.9), (1.2, -0.35), (0.88, -0.15), (0.75, -0.5)])
-            canvas.fill(head, flap * (side, 1), colour, edge=EDGE)
+            canvas.fill(head, flap * (side, 1), color, edge=EDGE)
         elif look.ears == "curly":
-            canvas.fill(head, fluffy(rng, ellipse(side * 0.98, 0.15, 0.4, 0.85, -side * 8), 0.16), colour, edge=EDGE)
+            canvas.fill(head, fluffy(rng, ellipse(side * 0.98, 0.15, 0.4, 0.85, -side * 8), 0.16), color, edge=EDGE)
             _curls(canvas, head, ((side * 1.15, side * 0.8), (-0.4, 0.75)), coat[1])
         else:
             lean = side * rng.uniform(4, 26)
             ear = head.moved(side * 0.36, -0.7, lean)
-            canvas.fill(ear, ellipse(0, -0.95, 0.27, 1.05), colour, edge=EDGE)
+            canvas.fill(ear, ellipse(0, -0.95, 0.27, 1.05), color, edge=EDGE)
             canvas.fill(ear, ellipse(0, -0.92, 0.14, 0.8), PINK)
 
 
-def _ear_colours(look: Look, coat: tuple[Colour, ...], rng: np.random.RandomState) -> tuple[Colour, Colour]:
+def _ear_colors(look: Look, coat: tuple[Color, ...], rng: np.random.RandomState) -> tuple[Color, Color]:
     if look.pattern == "patches":
         return (coat[1], coat[2]) if rng.rand() < 0.5 else (coat[2], coat[1])
     if look.pattern == "spots":
         return coat[rng.randint(2)], coat[1]
     if look.pattern in ("plain", "smooth"):
         return shade(coat[0], 0.84), shade(coat[0], 0.84)
-    colour = {"points": coat[-1], "mask": coat[-1], "saddle": shade(coat[1], 0.85)}.get(look.pattern, coat[0])
-    return colour, colour
+    color = {"points": coat[-1], "mask": coat[-1], "saddle": shade(coat[1], 0.85)}.get(look.pattern, coat[0])
+    return color, color
 
 
 def _eyes(canvas: Canvas, look: Look, head: Frame, *, x: float, y: float, size: float) -> None:
@@ -212,7 +212,7 @@ def _eyes(canvas: Canvas, look: Look, head: Frame, *, x: float, y: float, size: 
         canvas.fill(eye, ellipse(gaze - size * 0.25, -size * 0.35, size * 0.22, size * 0.22), (250.0, 250.0, 250.0))
 
 
-def _cat_face(canvas: Canvas, look: Look, coat: tuple[Colour, ...], head: Frame) -> None:
+def _cat_face(canvas: Canvas, look: Look, coat: tuple[Color, ...], head: Frame) -> None:
     _eyes(canvas, look, head, x=0.46, y=-0.12, size=0.24)
     light = coat[1] if look.pattern == "bib" else shade(coat[0], 1.12)
     cheek = shade(coat[1], 1.25) if look.pattern == "points" else light
@@ -222,7 +222,7 @@ def _cat_face(canvas: Canvas, look: Look, coat: tuple[Colour, ...], head: Frame)
     _whiskers(canvas, head, 0.5)
 
 
-def _dog_face(canvas: Canvas, look: Look, coat: tuple[Colour, ...], head: Frame) -> None:
+def _dog_face(canvas: Canvas, look: Look, coat: tuple[Color, ...], head: Frame) -> None:
     rng, m = canvas.rng, look.muzzle
     _eyes(canvas, look, head, x=0.4 * look.width, y=-0.22, size=0.2 if look.pattern == "mask" else 0.16)
     snout = {"mask": coat[-1], "wolf": coat[1], "plain": shade(coat[0], 1.1), "smooth": shade(coat[0], 1.1)}.get(
@@ -240,7 +240,7 @@ def _dog_face(canvas: Canvas, look: Look, coat: tuple[Colour, ...], head: Frame)
         canvas.line(head, cheek, (48.0, 38.0, 38.0), 0.04)
 
 
-def _rabbit_face(canvas: Canvas, look: Look, coat: tuple[Colour, ...], head: Frame) -> None:
+def _rabbit_face(canvas: Canvas, look: Look, coat: tuple[Color, ...], head: Frame) -> None:
     _eyes(canvas, look, head, x=0.58, y=-0.15, size=0.19)
     for side in (-1, 1):
         canvas.fill(head, ellipse(side * 0.2, 0.55, 0.27, 0.23), shade(coat[0], 1.12), edge=0.02)

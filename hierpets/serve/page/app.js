@@ -332,7 +332,7 @@ async function toggleOverlay(item) {
       entry.overlay = URL.createObjectURL(await answer.blob());
       overlay.src = entry.overlay;
     }
-    overlay.alt = "The same photo; the warmer the colour, the more that place counted";
+    overlay.alt = "The same photo; the warmer the color, the more that place counted";
     overlay.hidden = false;
     button.setAttribute("aria-pressed", "true");
     button.textContent = "Show the photo";

@@ -27,7 +27,7 @@ FREE_FINETUNE = {"workers", "checkpoint_minutes"}
 class Checkpoint:
     """``epoch`` and ``step`` (both from 0) say what comes next: with the seed they give the sampler's order, the
     augmentation, the rate of the schedule and the random numbers of the step. ``loss`` is the sum so far this epoch.
-    ``best`` holds the weights of the best epoch, ``learner`` network, moving average, start and optimiser, ``random``
+    ``best`` holds the weights of the best epoch, ``learner`` network, moving average, start and optimizer, ``random``
     the states of torch's generators, the CPU's first.
     """
 

@@ -17,6 +17,8 @@ from hierpets.hierarchy.calibration import Temperatures
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.rounding import round_weights
 from hierpets.plugin import Preprocess
+from hierpets.training.distributed import current_context
+from hierpets.training.figures import BATCH_FILE, CURVES_FILE, draw_batch, draw_curves
 from hierpets.training.finetuning.batches import TrainingBatches
 from hierpets.training.finetuning.checkpoint import (
     Checkpoint,
@@ -27,9 +29,7 @@ from hierpets.training.finetuning.checkpoint import (
 )
 from hierpets.training.finetuning.interpolation import choose_share, interpolate
 from hierpets.training.finetuning.learner import Learner, Weights, copy_weights
-from hierpets.training.finetuning.softening import soften_heads
-from hierpets.training.pictures import BATCH_FILE, CURVES_FILE, draw_batch, draw_curves
-from hierpets.training.processes import current_processes
+from hierpets.training.finetuning.softening import apply_temperatures
 from hierpets.training.run import Run
 from hierpets.training.score import Score, Validation
 
@@ -72,8 +72,8 @@ def finetune(
     The best epoch, and the best point between start and end, have the largest breed balanced accuracy on ``val``
     (species, where there are no breeds); the start is among the candidates. Without validation photos every epoch is
     trained and the last moving average is kept. With ``resume`` training goes on from ``run.checkpoint``, if it is
-    there, and ends in the same weights as if it had not stopped. Processes joined by ``join_processes`` share the work;
-    each returns the same result, and only the main one writes checkpoints.
+    there, and ends in the same weights as if it had not stopped. Processes joined by ``join_distributed`` share the
+    work; each returns the same result, and only the main one writes checkpoints.
 
     ``temperatures`` are those of the heads' out-of-fold logits. Closed-form heads are far too sure, and would learn
     from little but their mistakes: they are divided by their temperatures first. Where the start wins, it is returned
@@ -86,8 +86,8 @@ def finetune(
         raise DataError("no photos to train on")
     heads = network.get_heads()
     if temperatures is not None:
-        network.set_heads(soften_heads(heads, temperatures, network.taxonomy))
-    processes = current_processes()
+        network.set_heads(apply_temperatures(heads, temperatures, network.taxonomy))
+    processes = current_context()
     learner = Learner(network, train, weights=weights, config=config, device=device, processes=processes)
     workers = config.finetune.workers
     tuner = _Finetuner(
@@ -100,7 +100,7 @@ def finetune(
     )
     if resume:
         tuner.resume()
-    elif processes.main:
+    elif processes.is_main:
         run.checkpoint.unlink(missing_ok=True)
     result = tuner.fit()
     if result.share == 0:
@@ -148,7 +148,7 @@ class _Finetuner:
         self.history = checkpoint.history
         self.best = {name: tensor.to(self.learner.device) for name, tensor in checkpoint.best.items()}
         checkpoint.restore_random()
-        self.run.tell("resumed", epoch=self.epoch, step=self.step)
+        self.run.log("resumed", epoch=self.epoch, step=self.step)
 
     def _train_epoch(self) -> None:
         steps = self.learner.plan.steps
@@ -179,20 +179,20 @@ class _Finetuner:
 
     def _note(self, **row: Any) -> None:
         self.history.append(row)
-        self.run.tell("epoch", **row)
-        self.run.keep(CURVES_FILE, lambda: draw_curves(self.history))
+        self.run.log("epoch", **row)
+        self.run.save_artifact(CURVES_FILE, lambda: draw_curves(self.history))
 
     def _picture(self, rows: np.ndarray, inputs: np.ndarray) -> None:
         """Show the first batch as it goes in: a wrong augmentation is seen, not measured."""
         names = [self.names[row] for row in rows]
-        self.run.keep(BATCH_FILE, lambda: draw_batch(inputs, names, self.batches.preprocess))
+        self.run.save_artifact(BATCH_FILE, lambda: draw_batch(inputs, names, self.batches.preprocess))
 
     def _stalled(self) -> bool:
         """Whether the last ``patience`` epochs were no better than some row before them, the start included."""
         return bool(self.validation) and len(self.history) - 1 - _best_row(self.history) >= self.settings.patience
 
     def _save(self) -> None:
-        if not self.learner.processes.main:
+        if not self.learner.processes.is_main:
             return
         checkpoint = Checkpoint(
             settings=self.identity,

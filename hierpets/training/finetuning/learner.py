@@ -1,4 +1,4 @@
-"""The network while it learns: with its optimiser and its moving average, one step at a time."""
+"""The network while it learns: with its optimizer and its moving average, one step at a time."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from hierpets.config import TrainConfig
 from hierpets.data.index import PhotoIndex
 from hierpets.errors import ConfigError
 from hierpets.model.network import HierarchicalNetwork
+from hierpets.training.distributed import DistributedContext
 from hierpets.training.finetuning.loss import Targets
 from hierpets.training.finetuning.moving_average import moving_average
 from hierpets.training.finetuning.objective import Objective
-from hierpets.training.finetuning.optimiser import build_optimiser, freeze, freeze_statistics, set_rates
+from hierpets.training.finetuning.optimizer import build_optimizer, freeze, freeze_statistics, set_rates
 from hierpets.training.finetuning.precision import autocast
 from hierpets.training.finetuning.sampling import BatchPlan
 from hierpets.training.finetuning.schedule import rate_factor
-from hierpets.training.processes import Processes
 
 __all__ = ["Learner", "Weights", "copy_weights"]
 
@@ -39,13 +39,13 @@ class Learner:
         weights: np.ndarray,
         config: TrainConfig,
         device: str,
-        processes: Processes,
+        processes: DistributedContext,
     ):
         self.settings, self.seed, self.device, self.processes = config.finetune, config.seed, device, processes
         even = np.ones(len(train))
         draw, weigh = (weights, even) if self.settings.balance == "draw" else (even, weights)
         self.plan = BatchPlan(
-            draw, self.settings.batch_size, seed=config.seed, rank=processes.rank, processes=processes.count
+            draw, self.settings.batch_size, seed=config.seed, rank=processes.rank, processes=processes.world_size
         )
         self.targets = _targets(train, weigh, device)
         self.network = network.to(device).to(memory_format=torch.channels_last)
@@ -53,10 +53,10 @@ class Learner:
         freeze(network, trainable_fraction=self.settings.trainable_fraction, species_head=config.combiner != "flat")
         self._trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
         # Wrapping gives every process the weights of the main one, so it comes before any copy is taken.
-        self._forward = _wrap(network, device) if processes.count > 1 else network
+        self._forward = _wrap(network, device) if processes.world_size > 1 else network
         self.start = copy_weights(network)
         self.average = moving_average(network, self.settings.ema_decay)
-        self.optimiser = build_optimiser(network, self.settings)
+        self.optimizer = build_optimizer(network, self.settings)
         self._teacher = deepcopy(network).eval().requires_grad_(False) if self.settings.distillation else None
         self._objective = Objective(
             taxonomy=network.taxonomy,
@@ -84,17 +84,17 @@ class Learner:
         # Random numbers in the network (dropout) depend on the step alone, not on what ran before.
         sequence = np.random.SeedSequence([self.seed, epoch, step, self.processes.rank])
         torch.manual_seed(int(sequence.generate_state(1)[0]))
-        set_rates(self.optimiser, self._rate_factor(epoch, step))
-        self.optimiser.zero_grad()
+        set_rates(self.optimizer, self._rate_factor(epoch, step))
+        self.optimizer.zero_grad()
         images = torch.from_numpy(inputs).to(self.device, memory_format=torch.channels_last)
         targets = self.targets.rows(torch.from_numpy(rows).to(self.device))
         part = self._objective(self._forward, images, targets, seed=(self.seed, epoch, step))
-        (part * self.processes.count).backward()  # gradients are averaged over processes, and a sum is wanted
+        (part * self.processes.world_size).backward()  # gradients are averaged over processes, and a sum is wanted
         norm = float(torch.nn.utils.clip_grad_norm_(self._trainable, self.settings.max_gradient_norm))
         loss = self.processes.sum(part.detach())
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise _diverged(loss, norm, f"epoch {epoch + 1}, step {step + 1}")
-        self.optimiser.step()
+        self.optimizer.step()
         self.average.update_parameters(self.network)
         return loss
 
@@ -104,14 +104,14 @@ class Learner:
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "start": self.start,
-            "optimiser": self.optimiser.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Become the learner whose :meth:`state` this was; copies what it needs."""
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.optimizer.load_state_dict(state["optimizer"])
         self.start = {name: tensor.to(self.device) for name, tensor in state["start"].items()}
         if self._teacher is not None:
             self._teacher.load_state_dict(self.start)

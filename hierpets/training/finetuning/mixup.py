@@ -1,4 +1,4 @@
-"""Mixup (Zhang et al., ICLR 2018) of neighbours in a batch. The order is random already, so neighbours are any two."""
+"""Mixup (Zhang et al., ICLR 2018) of neighbors in a batch. The order is random already, so neighbors are any two."""
 
 from __future__ import annotations
 

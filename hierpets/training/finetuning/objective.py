@@ -1,4 +1,4 @@
-"""What a training step minimises: the loss of perhaps mixed photos, perhaps held near the start's answers."""
+"""What a training step minimizes: the loss of perhaps mixed photos, perhaps held near the start's answers."""
 
 from __future__ import annotations
 

@@ -6,10 +6,10 @@ from hierpets.hierarchy.calibration import Temperatures
 from hierpets.model.heads import Heads, Linear
 from hierpets.taxonomy import Taxonomy
 
-__all__ = ["soften_heads"]
+__all__ = ["apply_temperatures"]
 
 
-def soften_heads(heads: Heads, temperatures: Temperatures, taxonomy: Taxonomy) -> Heads:
+def apply_temperatures(heads: Heads, temperatures: Temperatures, taxonomy: Taxonomy) -> Heads:
     """Heads whose logits are those of ``heads`` divided by the temperatures: no answer changes within a level."""
     weights = temperatures.apply(heads.species.weight.T, heads.leaf.weight.T, taxonomy)
     biases = temperatures.apply(heads.species.bias[None], heads.leaf.bias[None], taxonomy)

@@ -1,0 +1,1 @@
+"""What one photo shows on its own: size, brightness, format."""

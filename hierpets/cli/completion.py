@@ -1,0 +1,55 @@
+"""What the shell completes: plugins by kind, species and breeds of the model. Silent where nothing can be read."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from click.shell_completion import CompletionItem
+
+from hierpets.errors import HierpetsError
+
+if TYPE_CHECKING:
+    from hierpets.registry.manifest import Kind
+
+__all__ = ["BREED_NAME", "PluginName"]
+
+
+class PluginName(click.ParamType):
+    """The name of a plugin; which one exists is checked by the command."""
+
+    name = "name"
+
+    def __init__(self, kind: Kind):
+        self.kind = kind
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from hierpets.registry.loading import load_registry
+
+        with suppress(HierpetsError):
+            plugins = load_registry(ctx.params.get("registry")).of_kind(self.kind)
+            return [CompletionItem(p.name, help=p.description) for p in plugins if p.name.startswith(incomplete)]
+        return []
+
+
+class BreedName(click.ParamType):
+    """A species, a breed, or a file of them; which ones the model knows is checked by the command."""
+
+    name = "name"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from hierpets.model.layout import released_bundle
+        from hierpets.model.manifest import read_manifest
+
+        with suppress(HierpetsError):
+            model = ctx.params.get("model")
+            tree = read_manifest(Path(model) if model else released_bundle()).taxonomy
+            names = dict.fromkeys([*tree.species, *(leaf.breed for leaf in tree.leaves if leaf.breed)])
+            found = [CompletionItem(name) for name in names if name.startswith(incomplete)]
+            return found or [CompletionItem(incomplete, type="file")]
+        return []
+
+
+BREED_NAME = BreedName()

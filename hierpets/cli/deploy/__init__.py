@@ -1,0 +1,1 @@
+"""Commands that use a bundle: predict, explain, inspect, bench, serve, export, catalog."""

@@ -1,0 +1,259 @@
+"""``hierpets predict``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from hierpets.cli.completion import BREED_NAME
+from hierpets.cli.options import engine_options, model_option, overwrite_option, registry_option
+from hierpets.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hierpets.inference.engines.base import EngineOptions
+    from hierpets.inference.options import PredictOptions
+    from hierpets.inference.output.request import RunTotals
+    from hierpets.inference.prediction import Prediction
+
+__all__ = ["command"]
+
+SOME_FAILED, INTERRUPTED = 3, 130
+MANY = 32  # photos from which on a core a photo is sooner done than all cores for each
+Format = Literal["text", "json", "jsonl", "csv", "parquet"]
+SUFFIXES: dict[str, Format] = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+
+
+@click.command("predict")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path())
+@model_option
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "jsonl", "csv", "parquet"]),
+    help="By default that of --out's ending, else text.",
+)
+@click.option(
+    "--out",
+    type=click.Path(),
+    metavar="FILE",
+    help="Write jsonl, csv or parquet there as it comes: any number of photos, and a kill loses none.",
+)
+@click.option("--resume", is_flag=True, help="Continue an --out that was stopped.")
+@overwrite_option
+@click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Use a Ray cluster, ray://HOST:PORT, or a Ray started here, local; --out is then a folder.",
+)
+@click.option("--top-k", type=int, default=3, show_default=True, help="Candidates in each answer.")
+@click.option("--alpha", type=float, help="Target error rate; that of the bundle when left out.")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="NAME|FILE",
+    type=BREED_NAME,
+    help="The species and breeds that it may be, or a file of them.",
+)
+@click.option(
+    "--max-level",
+    type=click.Choice(["breed", "species"]),
+    default="breed",
+    show_default=True,
+    help="The finest level to answer at.",
+)
+@click.option("--explain", is_flag=True, help="Show what each shampoo rule did (not in csv).")
+@engine_options
+@registry_option
+def command(
+    paths: tuple[str, ...],
+    model: Path | None,
+    form: Format | None,
+    out: str | None,
+    resume: bool,
+    overwrite: bool,
+    cluster: str | None,
+    only: tuple[str, ...],
+    engine: EngineOptions,
+    registry: Path | None,
+    **options: Any,
+) -> int:
+    """Tell species and breed of photos.
+
+    A PATH is a photo, a folder, a quoted pattern such as 'pets/*.jpg', or - for paths on standard input. Answers come
+    in the order of the paths. A photo that cannot be read gets an error in its answer; the others get theirs, and the
+    exit code is 3. With --cluster, a PATH may be s3://BUCKET/FOLDER and the like, and so may --out.
+    """
+    from hierpets.inference.options import PredictOptions
+
+    chosen = PredictOptions.of(None, {"only": list(_names(only)), **options})
+    form = _checked_format(form, out, paths, resume=resume, overwrite=overwrite, cluster=cluster)
+    if cluster is not None:
+        assert out is not None
+        return _predict_on_cluster(paths, out, chosen, model, engine, registry, address=cluster)
+    from hierpets.data.listing import STANDARD_INPUT, check_paths, list_photos
+    from hierpets.inference.loading import load
+    from hierpets.registry.loading import load_registry
+    from hierpets.workers import cores
+
+    check_paths(paths)
+    lines = _read_paths() if STANDARD_INPUT in paths else ()
+    many = STANDARD_INPUT in paths or len(list(islice(list_photos(paths, ()), MANY))) == MANY
+    plugins = load_registry(registry)
+    predictor = load(model, **asdict(engine), workers=cores() if many else 1, registry=plugins)
+    if out is None:
+        batch_size = 1 if STANDARD_INPUT in paths else None  # what is piped in may come slowly
+        predictions = predictor.stream(list_photos(paths, lines), chosen, batch_size=batch_size)
+        return _print(predictions, form)
+
+    from hierpets.cli.progress import ProgressDisplay
+    from hierpets.inference.output.resumable import partial_path, write_predictions
+
+    try:
+        with ProgressDisplay() as progress:
+            totals = write_predictions(
+                Path(out),
+                predictor,
+                paths,
+                form=form,  # type: ignore[arg-type]  # _checked_format
+                registry=plugins.path,
+                options=chosen,
+                lines=lines,
+                resume=resume,
+                overwrite=overwrite,
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        click.echo(
+            f"interrupted: {partial_path(Path(out))} keeps what is done; the same command with --resume continues",
+            err=True,
+        )
+        return INTERRUPTED
+    return _conclude(out, totals)
+
+
+def _predict_on_cluster(
+    paths: tuple[str, ...],
+    out: str,
+    options: PredictOptions,
+    model: Path | None,
+    engine: EngineOptions,
+    registry: Path | None,
+    *,
+    address: str,
+) -> int:
+    from hierpets.inference.output.cluster import ClusterTask, predict_on_cluster
+    from hierpets.model.layout import released_bundle
+    from hierpets.registry.loading import load_registry
+
+    task = ClusterTask(model or released_bundle(), load_registry(registry).path.resolve(), engine, options)
+    return _conclude(out, predict_on_cluster(paths, out, task, address=address))
+
+
+def _conclude(out: str, totals: RunTotals) -> int:
+    told = f", {totals.unreadable} could not be read" if totals.unreadable else ""
+    told += f", {totals.failed_recommendations} without a recommendation" if totals.failed_recommendations else ""
+    click.echo(f"{out}: {totals.photos} photo{'s' * (totals.photos != 1)}{told}", err=True)
+    return SOME_FAILED if totals.unreadable else 0
+
+
+def _names(given: Iterable[str]) -> Iterator[str]:
+    """The names of ``--only``, those of files in their place."""
+    for name in given:
+        if not Path(name).is_file():
+            yield name
+            continue
+        try:
+            lines = Path(name).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"--only {name}: cannot be read: {error}") from error
+        found = [line for line in (line.partition("#")[0].strip() for line in lines) if line]
+        if not found:
+            raise ConfigError(f"--only {name}: no names in this file; expected a species or a breed on each line")
+        yield from found
+
+
+def _read_paths() -> Iterator[str]:
+    """The paths on standard input, one a line."""
+    for line in sys.stdin:
+        if "\0" in line:
+            raise ConfigError("standard input: expected paths, one a line, got binary data; pass the photo's path")
+        yield line
+
+
+def _checked_format(
+    form: Format | None, out: str | None, paths: tuple[str, ...], *, resume: bool, overwrite: bool, cluster: str | None
+) -> Format:
+    """The format; what was asked for together must make sense together."""
+    if resume and overwrite:
+        raise click.UsageError("--resume continues a file, --overwrite starts over; choose one.")
+    if cluster is not None:
+        if out is None or resume or overwrite or "-" in paths or form not in (None, "parquet"):
+            told = "--cluster takes folders, and --out DIR for Parquet; not -, --resume or --overwrite."
+            raise click.UsageError(told)
+        return "parquet"
+    if out is None:
+        if resume or overwrite:
+            raise click.UsageError(f"{'--resume' if resume else '--overwrite'} needs a file; name it with --out.")
+        if form == "parquet":
+            raise click.UsageError("Parquet is binary; name a file with --out.")
+        return form or "text"
+    if "://" in out:
+        raise click.UsageError(f"--out {out}: writing to a URL needs --cluster, such as --cluster local.")
+    form = form or SUFFIXES.get(Path(out).suffix.lower())
+    if form is None or form not in SUFFIXES.values():
+        raise click.UsageError(f"--out {out}: choose --format jsonl, csv or parquet.")
+    return form
+
+
+def _print(predictions: Iterable[Prediction], form: Format) -> int:
+    failed = False
+    for text, prediction in render(predictions, form):
+        click.echo(text, nl=False)
+        failed |= prediction is not None and prediction.error is not None
+    return SOME_FAILED if failed else 0
+
+
+def render(predictions: Iterable[Prediction], form: Format) -> Iterator[tuple[str, Prediction | None]]:
+    """Pieces of output, each with the prediction that it shows."""
+    if form == "json":
+        return _render_array(predictions)
+    from hierpets.inference.record import CSV_COLUMNS, csv_line, csv_row
+
+    as_text = {
+        "text": _text,
+        "jsonl": lambda p: json.dumps(p.to_json()) + "\n",
+        "csv": lambda p: csv_line(csv_row(p.to_json())),
+    }
+    head: list[tuple[str, Prediction | None]] = [(csv_line(CSV_COLUMNS), None)] if form == "csv" else []
+    return chain(head, ((as_text[form](prediction), prediction) for prediction in predictions))
+
+
+def _render_array(predictions: Iterable[Prediction]) -> Iterator[tuple[str, Prediction | None]]:
+    separator = "[\n"
+    for prediction in predictions:
+        yield separator + json.dumps(prediction.to_json()), prediction
+        separator = ",\n"
+    yield ("[]\n" if separator == "[\n" else "\n]\n"), None
+
+
+def _text(prediction: Prediction) -> str:
+    """A line, and below it what each shampoo rule said, where that was asked for."""
+    if prediction.error is not None:
+        return f"{prediction.path}: error: {prediction.error}\n"
+    lines = [f"{prediction.path}: {prediction}"]
+    advice = prediction.recommendation
+    if advice is not None and advice.error:
+        lines.append(f"  no shampoo: {advice.error}")
+    for step in (advice.explain if advice else None) or ():
+        lines.append(f"  {step.rule}: {step.leader or 'no product'} in front")
+        for word in step.advice:
+            effect = "veto" if word.veto else f"{word.score:+.3f}"
+            lines.append(f"    {word.product} {effect}: {word.reason}")
+    return "\n".join(lines) + "\n"

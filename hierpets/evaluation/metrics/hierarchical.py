@@ -1,0 +1,106 @@
+"""Metrics across the levels of the tree: a cat breed mistaken for another is a smaller mistake than a dog."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hierpets.evaluation.metrics.classes import divide
+from hierpets.evaluation.metrics.resampling import Statistic, estimate, interval_of_share
+from hierpets.evaluation.predictions import BREED, SPECIES, Predictions
+from hierpets.taxonomy import Taxonomy
+
+__all__ = ["ancestor_counts", "hierarchy_metrics", "lca_height"]
+
+_DEPTHS = (1, 3)
+
+
+def lca_height(taxonomy: Taxonomy) -> np.ndarray:
+    """int [L, L]: the height of the lowest common ancestor of two leaves: 0 the same, 1 one species, 2 the root.
+
+    The root of a taxonomy without any breeds stands at height 1.
+    """
+    species = taxonomy.leaf_species
+    root = 2 if taxonomy.has_breeds else 1
+    height = np.where(species[:, None] == species[None, :], 1, root)
+    np.fill_diagonal(height, 0)
+    return height
+
+
+def hierarchy_metrics(predictions: Predictions, *, seed: int, resamples: int) -> dict[str, Any]:
+    """Full-path accuracy, cross-species error, hierarchical precision, recall and F1, and how bad the mistakes are.
+
+    Cross-species error is over all photos, the rest over those whose whole path is known. Mistake severity and average
+    hierarchical distance after Bertinetto et al., "Making Better Mistakes", CVPR 2020.
+    """
+    whole = predictions.leaf_true >= 0
+    n, n_whole = len(predictions), int(whole.sum())
+    species, species_intervals = estimate(_cross_species(predictions), n, seed=seed, resamples=resamples)
+    path, path_intervals = estimate(_path_statistic(predictions, whole), n_whole, seed=seed, resamples=resamples)
+    intervals = species_intervals | path_intervals
+    shares = {
+        "cross_species_error": predictions.top_leaf_species != predictions.species_true,
+        "full_path_accuracy": (predictions.top_leaf == predictions.leaf_true)[whole],
+    }
+    intervals |= {name: interval_of_share(hits, intervals[name]) for name, hits in shares.items()}
+    return {"n_species": n, **species, "n": n_whole, **path, "intervals": intervals}
+
+
+def _cross_species(predictions: Predictions) -> Statistic:
+    wrong = (predictions.top_leaf_species != predictions.species_true).astype(float)
+    return lambda weights: {"cross_species_error": weights @ wrong / len(wrong)}
+
+
+def _path_statistic(predictions: Predictions, whole: np.ndarray) -> Statistic:
+    truth, top = predictions.leaf_true[whole], predictions.top_leaf[whole]
+    height = lca_height(predictions.taxonomy)
+    distance = height[truth, top].astype(float)
+    distances = {f"distance_at_{k}": _distance_at(predictions, whole, k, height=height) for k in _DEPTHS}
+    leaf_level = np.full(len(truth), BREED)
+    forced = ancestor_counts(predictions.taxonomy, truth, leaf_level, node=top)
+    decided = ancestor_counts(predictions.taxonomy, truth, predictions.level[whole], node=predictions.node[whole])
+
+    def statistic(weights: np.ndarray) -> dict[str, np.ndarray]:
+        n = weights.sum(axis=1)
+        mistakes = weights @ (distance > 0)
+        return {
+            **_precision_recall_f1(weights @ forced, ""),
+            **_precision_recall_f1(weights @ decided, "decided_"),
+            "mistake_severity": divide(weights @ distance, mistakes, np.nan),
+            **{name: divide(weights @ values, n, np.nan) for name, values in distances.items()},
+            "full_path_accuracy": divide(n - mistakes, n, np.nan),
+        }
+
+    return statistic
+
+
+def _distance_at(predictions: Predictions, whole: np.ndarray, k: int, *, height: np.ndarray) -> np.ndarray:
+    """float [n]: the mean LCA height between the truth and the ``k`` most probable leaves."""
+    ranked = np.argsort(-predictions.probabilities[whole], axis=1, kind="stable")[:, :k]
+    return height[predictions.leaf_true[whole][:, None], ranked].mean(axis=1)
+
+
+def ancestor_counts(taxonomy: Taxonomy, truth: np.ndarray, level: np.ndarray, *, node: np.ndarray) -> np.ndarray:
+    """float [N, 3]: sizes of the ancestor sets of answer, of truth, and of both, the root left out.
+
+    A set holds a node and its ancestors: {cat, cat/birman}; {cat} for a species answer or a species without breeds;
+    nothing for "unknown". ``truth`` int [N] holds leaf indices; ``level`` and ``node`` are as in ``Predictions``.
+    """
+    deep = np.array([leaf.breed is not None for leaf in taxonomy.leaves])
+    at_leaf, at_species = level == BREED, level == SPECIES
+    leaf = np.where(at_leaf, node, 0)
+    species = np.where(at_leaf, taxonomy.leaf_species[leaf], np.where(at_species, node, -1))
+    answer = at_leaf * (1 + deep[leaf]) + at_species
+    both = (species == taxonomy.leaf_species[truth]) + (at_leaf & deep[leaf] & (leaf == truth)).astype(int)
+    return np.stack([answer, 1 + deep[truth], both], axis=1).astype(float)
+
+
+def _precision_recall_f1(totals: np.ndarray, prefix: str) -> dict[str, np.ndarray]:
+    """Micro averages (Kiritchenko et al. 2006) from sums [R, 3] of ``ancestor_counts``."""
+    answer, truth, both = totals.T
+    return {
+        f"{prefix}precision": divide(both, answer, np.nan),
+        f"{prefix}recall": divide(both, truth, np.nan),
+        f"{prefix}f1": divide(2 * both, answer + truth, np.nan),
+    }

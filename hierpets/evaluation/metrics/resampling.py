@@ -1,0 +1,77 @@
+"""The bootstrap: a statistic of photo weights, its value and its 95 % interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+__all__ = ["CONFIDENCE", "Statistic", "estimate", "interval_of_share", "weights_of_resamples", "wilson_interval"]
+
+CONFIDENCE = 0.95
+
+Statistic = Callable[[np.ndarray], dict[str, np.ndarray]]
+"""Weights float [R, N], how often each resample holds each photo, to named values [R]; NaN where undefined."""
+
+# Weights of at most this many photos are in memory at a time: 32 MB.
+_BLOCK = 4_000_000
+
+
+def weights_of_resamples(n: int, resamples: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Blocks float [R, N] of photo weights, each row a draw of N photos with replacement; none without photos."""
+    if n == 0:
+        return
+    rows = max(1, min(resamples, _BLOCK // n))
+    for start in range(0, resamples, rows):
+        block = min(rows, resamples - start)
+        drawn = rng.integers(0, n, size=(block, n)) + np.arange(block)[:, None] * n
+        yield np.bincount(drawn.ravel(), minlength=block * n).reshape(block, n).astype(np.float64)
+
+
+def estimate(
+    statistic: Statistic, n: int, *, seed: int, resamples: int
+) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+    """The statistic on all N photos, and its percentile bootstrap intervals (Efron and Tibshirani 1993, ch. 13).
+
+    A resample on which a value is undefined is left out of that value's interval.
+    """
+    values = {name: float(value[0]) for name, value in statistic(np.ones((1, n))).items()}
+    rng = np.random.default_rng(seed)
+    blocks = [statistic(weights) for weights in weights_of_resamples(n, resamples, rng)]
+    intervals = {}
+    for name in values:
+        drawn = np.concatenate([np.empty(0), *(block[name] for block in blocks)])
+        intervals[name] = _percentiles(drawn[np.isfinite(drawn)])
+    return values, intervals
+
+
+def _percentiles(drawn: np.ndarray) -> tuple[float, float]:
+    if not drawn.size:
+        return float("nan"), float("nan")
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(drawn, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def interval_of_share(hits: np.ndarray, bootstrapped: tuple[float, float]) -> tuple[float, float]:
+    """The interval of the share of true in ``hits`` bool [N]: the bootstrapped one, or Wilson's when all are alike.
+
+    Then every resample is alike too, and the bootstrap would claim certainty.
+    """
+    if hits.size and (hits.all() or not hits.any()):
+        return wilson_interval(int(hits.sum()), len(hits)) or bootstrapped
+    return bootstrapped
+
+
+def wilson_interval(hits: int, n: int) -> tuple[float, float] | None:
+    """The 95 % score interval of a share (Wilson 1927); None when ``n`` is zero.
+
+    Used for single classes: of 20 hits in 20 a bootstrap says [1, 1], this says [0.84, 1].
+    """
+    if n == 0:
+        return None
+    z = 1.959963984540054
+    share = hits / n
+    center = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return float(max(0.0, center - half)), float(min(1.0, center + half))

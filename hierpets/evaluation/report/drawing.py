@@ -1,0 +1,100 @@
+"""A matplotlib figure as PNG for a slide and as SVG that takes its colors from the page."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+__all__ = ["ACCENT", "BAD", "INK", "LINE", "MUTED", "PANEL", "SERIES", "Drawing", "draw"]
+
+# The colors of the light page. In the SVG each becomes the CSS variable of its name, so that a dark page recolors it.
+PANEL, INK, MUTED, LINE = "#fefefe", "#17202b", "#566273", "#d8dee6"
+ACCENT, BAD = "#1f5fbf", "#b3261e"
+SERIES = (ACCENT, "#b45309", "#1b7a4b", "#7b3fb0", "#0b7285")
+_VARIABLES = {PANEL: "panel", INK: "ink", MUTED: "muted", LINE: "line", BAD: "bad"} | {
+    color: f"series-{i}" for i, color in enumerate(SERIES)
+}
+_STYLE: Any = {
+    "font.size": 10,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.facecolor": "none",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.facecolor": PANEL,
+    "grid.color": LINE,
+    "grid.linewidth": 0.8,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "lines.linewidth": 1.8,
+    "svg.fonttype": "none",
+    "text.color": INK,
+    # A class may be called "$x$"; it is a name, not a formula.
+    "text.parse_math": False,
+    "xtick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.color": MUTED,
+    "ytick.labelcolor": INK,
+}
+_PNG_DPI = 200
+_POINTS_PER_INCH = 72
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A drawn figure. ``alt`` says what it shows to who cannot see it; ``width`` is in points, as in the SVG."""
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    png: bytes
+    svg: str
+    width: int
+
+
+def draw(
+    name: str, paint: Callable[[Figure], None], *, size: tuple[float, float], title: str, caption: str, alt: str
+) -> Drawing:
+    """Let ``paint`` fill a figure of ``size`` inches, and render it without touching pyplot's state."""
+    with mpl.rc_context(_STYLE | {"svg.hashsalt": name}):
+        figure = Figure(figsize=size, layout="constrained")
+        FigureCanvasAgg(figure)
+        paint(figure)
+        png, svg = _rendered(figure)
+    width = round(size[0] * _POINTS_PER_INCH)
+    return Drawing(name, title, caption, alt, png, _inline(svg, alt), width)
+
+
+def _rendered(figure: Figure) -> tuple[bytes, str]:
+    """PNG and SVG of one layout; laying out takes as long as drawing, so it is done once."""
+    png, svg = io.BytesIO(), io.StringIO()
+    with warnings.catch_warnings():
+        # matplotlib's own font may lack a script that a class is named in; the page writes it with the reader's fonts.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        figure.savefig(png, format="png", dpi=_PNG_DPI)
+        figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    return png.getvalue(), svg.getvalue()
+
+
+def _inline(svg: str, alt: str) -> str:
+    """The bare ``<svg>`` element: no prolog, no metadata, no group ids that would meet again on the page."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
+    for color, variable in _VARIABLES.items():
+        svg = svg.replace(color, f"var(--{variable})")
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', 1)

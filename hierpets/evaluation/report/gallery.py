@@ -1,0 +1,114 @@
+"""The worst mistakes, as thumbnails inside the page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+
+from hierpets.errors import HierpetsError
+from hierpets.evaluation.metrics.hierarchical import lca_height
+from hierpets.evaluation.predictions import Predictions
+from hierpets.evaluation.records import Record, inside, records_of
+
+__all__ = ["Mistake", "Overlay", "Photos", "worst_mistakes"]
+
+Photos = Callable[[str], np.ndarray]
+"""From a photo's path to RGB uint8 [H, W, 3]; raises ``HierpetsError`` when it cannot be read."""
+
+_THUMBNAIL = (320, 320)
+_OF_A_KIND = 2
+
+
+class Overlay(Protocol):
+    """Shows which part of a photo spoke for a leaf."""
+
+    def __call__(self, path: str, *, leaf: int) -> np.ndarray | None:
+        """RGB uint8 [H, W, 3], or None when there is nothing to show."""
+        ...
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One mistake: its record, its path in short, whether even the species is wrong, its pictures as data URIs."""
+
+    record: Record
+    path: str
+    cross_species: bool
+    photo: str | None
+    overlay: str | None
+
+
+def worst_mistakes(
+    predictions: Predictions, *, count: int, photos: Photos | None, overlay: Overlay | None
+) -> list[Mistake]:
+    """At most ``count`` mistakes: wrong species first, then by how much surer of the wrong leaf than of the true one.
+
+    A photo whose breed is not told is a mistake when its species is wrong. No two leaves are shown confused more than
+    twice, so that the gallery shows many kinds of mistakes and not one many times.
+    """
+    rows = _of_many_kinds(predictions, _worst_rows(predictions))[:count]
+    short = inside(predictions.paths)
+    return list(_mistakes(predictions.take(rows), [short[i] for i in rows], photos, overlay)) if rows.size else []
+
+
+def _worst_rows(predictions: Predictions) -> np.ndarray:
+    rows = np.arange(len(predictions))
+    told = predictions.leaf_true >= 0
+    height = lca_height(predictions.taxonomy)
+    wrong_species = predictions.top_leaf_species != predictions.species_true
+    severity = np.where(told, height[predictions.leaf_true, predictions.top_leaf], height.max() * wrong_species)
+    of_leaf = predictions.probabilities[rows, predictions.leaf_true]
+    of_species = predictions.species_probabilities[rows, predictions.species_true]
+    surer = predictions.probabilities.max(axis=1) - np.where(told, of_leaf, of_species)
+    order = np.lexsort((-surer, -severity))
+    return order[severity[order] > 0]
+
+
+def _of_many_kinds(predictions: Predictions, rows: np.ndarray) -> np.ndarray:
+    seen: Counter[tuple[int, int, int]] = Counter()
+    kept = []
+    for i in rows:
+        kind = (int(predictions.species_true[i]), int(predictions.leaf_true[i]), int(predictions.top_leaf[i]))
+        seen[kind] += 1
+        if seen[kind] <= _OF_A_KIND:
+            kept.append(i)
+    return np.array(kept, dtype=int)
+
+
+def _mistakes(
+    chosen: Predictions, paths: list[str], photos: Photos | None, overlay: Overlay | None
+) -> Iterator[Mistake]:
+    for i, record in enumerate(records_of(chosen)):
+        yield Mistake(
+            record=record,
+            path=paths[i],
+            cross_species=bool(chosen.top_leaf_species[i] != chosen.species_true[i]),
+            photo=_picture(photos, record.path) if photos else None,
+            overlay=_picture(partial(overlay, leaf=int(chosen.top_leaf[i])), record.path) if overlay else None,
+        )
+
+
+def _picture(load: Callable[[str], np.ndarray | None], path: str) -> str | None:
+    """A photo that has gone since it was evaluated leaves its place empty."""
+    try:
+        pixels = load(path)
+    except HierpetsError:
+        return None
+    return None if pixels is None else _data_uri(pixels)
+
+
+def _data_uri(pixels: np.ndarray) -> str:
+    from PIL import Image
+
+    image = Image.fromarray(pixels)
+    image.thumbnail(_THUMBNAIL)
+    content = io.BytesIO()
+    image.save(content, format="JPEG", quality=82, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode()

@@ -1,0 +1,46 @@
+"""An evaluation on disk: ``metrics.json``, ``predictions.jsonl``, ``report.html`` and ``figures/``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hierpets.evaluation.metrics.compute import metrics_json
+from hierpets.evaluation.predictions import Predictions
+from hierpets.evaluation.records import RECORDS_FILE, records_of
+from hierpets.evaluation.report.gallery import Overlay, Photos, worst_mistakes
+from hierpets.evaluation.report.page import figure_sections, render_report
+from hierpets.files import write_all
+
+__all__ = ["METRICS_FILE", "REPORT_FILE", "write_evaluation"]
+
+METRICS_FILE, REPORT_FILE = "metrics.json", "report.html"
+
+
+def write_evaluation(
+    out: Path,
+    predictions: Predictions,
+    metrics: Mapping[str, Any],
+    *,
+    photos: Photos | None = None,
+    overlay: Overlay | None = None,
+    mistakes: int = 12,
+) -> None:
+    """Write everything of one evaluation into the folder ``out``, all of it or nothing.
+
+    ``metrics`` is what ``evaluate_predictions`` gave for these predictions. ``photos`` loads the photo of a path for
+    the gallery of the worst ``mistakes``, ``overlay`` shows what spoke for the wrong leaf; without them their places
+    are left out.
+    """
+    worst = worst_mistakes(predictions, count=mistakes, photos=photos, overlay=overlay)
+    sections = figure_sections(metrics)
+    lines = [record.model_dump_json() + "\n" for record in records_of(predictions)]
+    drawings = [drawing for drawn in sections.values() for drawing in drawn]
+    contents = {f"figures/{drawing.name}.png": drawing.png for drawing in drawings}
+    contents |= {
+        RECORDS_FILE: "".join(lines).encode(),
+        REPORT_FILE: render_report(metrics, sections, worst).encode(),
+        METRICS_FILE: metrics_json(metrics).encode(),
+    }
+    write_all(out, contents)

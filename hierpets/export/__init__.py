@@ -1,0 +1,1 @@
+"""A bundle for other runtimes, checked on photos before it is kept."""

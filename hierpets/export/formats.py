@@ -1,0 +1,105 @@
+"""A bundle's network as files that other runtimes read.
+
+Each holds the whole graph, features, heads and novelty scores: input ``images``, outputs as in ``NetworkOutput``.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+
+from hierpets.errors import ConfigError
+from hierpets.model.graph.convert import write_graph
+from hierpets.model.layout import GRAPH, MANIFEST
+from hierpets.model.manifest import Manifest
+from hierpets.model.network import HierarchicalNetwork, NetworkOutput
+
+__all__ = ["FILES", "FORMATS", "Format", "write_format"]
+
+Format = Literal["openvino", "onnx", "torchscript"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+FILES: dict[Format, Path] = {
+    "openvino": GRAPH,
+    "onnx": Path("onnx") / "model.onnx",
+    "torchscript": Path("torchscript") / "model.pt",
+}
+INPUT = "images"
+
+
+def write_format(
+    form: Format,
+    path: Path,
+    network: HierarchicalNetwork,
+    manifest: Manifest,
+    *,
+    calibration: Sequence[np.ndarray] = (),
+) -> None:
+    """Write the network of a bundle in a format: for any number of photos, OpenVINO for one. Its folder is made.
+
+    ONNX and TorchScript files carry the manifest inside, as ``bundle.json``. With photos for ``calibration`` (each
+    float32 [1, 3, size, size]), an OpenVINO graph is quantized.
+
+    :raises ConfigError: what writes the format is not installed, or it has no int8.
+    """
+    if len(calibration) and form != "openvino":
+        raise ConfigError(f"--precision int8: the format {form} has none here; choose openvino")
+    path.parent.mkdir(exist_ok=True)
+    with torch.no_grad(), _quietly():
+        if form == "openvino":
+            write_graph(path, network.eval(), manifest.preprocess.size, calibration=calibration)
+        else:
+            WRITERS[form](path, network.eval(), manifest)
+
+
+def _write_onnx(path: Path, network: HierarchicalNetwork, manifest: Manifest) -> None:
+    try:
+        import onnxruntime  # noqa: F401  what is written will be checked in it
+        import onnxscript  # noqa: F401  the exporter needs it
+        from onnx_ir.passes.common import ClearMetadataAndDocStringPass
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"--format onnx needs its extra: pip install 'hierpets[export]' (no module {error.name!r})"
+        ) from None
+    program = torch.onnx.export(
+        network,
+        (_example(manifest, batch=2),),  # a batch of one would be taken for a constant
+        dynamo=True,
+        dynamic_shapes={INPUT: {0: torch.export.Dim("batch")}},
+        input_names=[INPUT],
+        output_names=list(NetworkOutput._fields),
+        verbose=False,
+    )
+    assert program is not None
+    # It notes where in which file of this machine each operation was called.
+    ClearMetadataAndDocStringPass()(program.model)
+    program.model.metadata_props[MANIFEST] = manifest.model_dump_json()
+    program.save(str(path), external_data=False)
+
+
+def _write_torchscript(path: Path, network: HierarchicalNetwork, manifest: Manifest) -> None:
+    traced = torch.jit.trace(network, _example(manifest, batch=1), check_trace=False)
+    torch.jit.save(torch.jit.freeze(traced), str(path), _extra_files={MANIFEST: manifest.model_dump_json()})
+
+
+WRITERS: dict[Format, Callable[[Path, HierarchicalNetwork, Manifest], None]] = {
+    "onnx": _write_onnx,
+    "torchscript": _write_torchscript,
+}
+
+
+def _example(manifest: Manifest, *, batch: int) -> torch.Tensor:
+    return torch.zeros(batch, 3, manifest.preprocess.size, manifest.preprocess.size)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Exporters warn of their own insides, and TorchScript of its end, which docs/export.md tells the user."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

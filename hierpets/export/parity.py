@@ -1,0 +1,117 @@
+"""Whether one engine answers as another does, and as rightly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hierpets.data.dataset import iter_inputs
+from hierpets.data.photos import Photo
+from hierpets.errors import DataError
+from hierpets.inference.engines.base import RawOutput
+from hierpets.inference.predictor import Predictor
+from hierpets.progress import Progress, no_progress
+from hierpets.taxonomy import UNKNOWN_LEAF
+
+__all__ = ["MAX_DRIFT", "MAX_FALL", "Parity", "measure_parity"]
+
+MAX_DRIFT = 0.005
+"""The share of photos whose likeliest leaf may change."""
+MAX_FALL = 0.003
+"""How far int8 may lower the accuracy on labeled photos."""
+BATCH = 8
+
+
+@dataclass(frozen=True)
+class Parity:
+    """``photos`` compared, how many of them keep their likeliest leaf, the largest absolute difference by output.
+
+    ``right`` counts the ``labeled`` ones that the reference and the other engine answer rightly.
+    """
+
+    photos: int
+    same: int
+    largest: dict[str, float]
+    labeled: int = 0
+    right: tuple[int, int] = (0, 0)
+
+    @property
+    def drift(self) -> float:
+        """The share of photos whose likeliest leaf changed."""
+        return (self.photos - self.same) / self.photos
+
+    @property
+    def fall(self) -> float | None:
+        """How far the accuracy on labeled photos falls; None where no photo has a label."""
+        return (self.right[0] - self.right[1]) / self.labeled if self.labeled else None
+
+    @property
+    def finite(self) -> bool:
+        """Whether every number is one."""
+        return all(np.isfinite(value) for value in self.largest.values())
+
+    @property
+    def holds(self) -> bool:
+        """Whether the drift is at most :data:`MAX_DRIFT` and every number is one."""
+        return self.finite and self.drift <= MAX_DRIFT
+
+    @property
+    def holds_rounded(self) -> bool:
+        """The same for int8, whose drift may go either way: on labeled photos accuracy falls by less than
+        :data:`MAX_FALL`."""
+        return self.holds if self.fall is None else self.finite and self.fall < MAX_FALL
+
+    def words(self) -> str:
+        """``top-1 agrees on 400 of 400 photos; largest difference: features 1e-05, ...``"""
+        differences = ", ".join(f"{name} {value:.1e}" for name, value in self.largest.items())
+        right = f"; right on {self.right[1]} of {self.labeled}, was {self.right[0]}" if self.labeled else ""
+        return f"top-1 agrees on {self.same} of {self.photos} photos{right}; largest difference: {differences}"
+
+    def to_json(self) -> dict[str, Any]:
+        """For a file."""
+        return {
+            "photos": self.photos,
+            "same_top1": self.same,
+            "drift": self.drift,
+            "labeled": self.labeled,
+            "right": list(self.right),
+            "largest_difference": self.largest,
+        }
+
+
+def measure_parity(
+    reference: Predictor,
+    other: Predictor,
+    photos: Sequence[Photo],
+    *,
+    leaves: Sequence[int] | None = None,
+    progress: Progress = no_progress,
+) -> Parity:
+    """Run the same pixels through the engines of two predictors. Photos that cannot be read are left out.
+
+    ``leaves`` are the true ones of the photos, -1 where it is not known.
+
+    :raises DataError: no photo can be read.
+    """
+    largest = dict.fromkeys(RawOutput._fields, 0.0)
+    truth = np.asarray(leaves if leaves is not None else [UNKNOWN_LEAF] * len(photos))
+    compared = same = labeled = 0
+    right = np.zeros(2, dtype=int)
+    for indices, inputs in iter_inputs(
+        photos, reference.manifest.preprocess, batch_size=BATCH, on_error=lambda i, e: None
+    ):
+        ours, theirs = reference.engine(inputs), other.engine(inputs)
+        for name, a, b in zip(largest, ours, theirs, strict=True):
+            largest[name] = float(np.maximum(largest[name], np.abs(a - b).max()))  # NaN stays NaN
+        winners = reference.joint(ours).argmax(axis=1), other.joint(theirs).argmax(axis=1)
+        same += int((winners[0] == winners[1]).sum())
+        labeled += int((truth[indices] != UNKNOWN_LEAF).sum())
+        right += [int((winner == truth[indices]).sum()) for winner in winners]
+        compared += len(inputs)
+        progress("photos", compared, len(photos))
+    if not compared:
+        raise DataError(f"none of the {len(photos)} photos to check with can be read")
+    return Parity(compared, same, largest, labeled, (int(right[0]), int(right[1])))

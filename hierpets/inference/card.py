@@ -1,0 +1,74 @@
+"""A prediction as a card of HTML, for notebooks."""
+
+from __future__ import annotations
+
+import base64
+from html import escape
+from typing import TYPE_CHECKING
+
+from hierpets.errors import ImageError
+
+if TYPE_CHECKING:
+    from hierpets.inference.prediction import Prediction
+
+__all__ = ["render_card"]
+
+THUMBNAIL = 160  # pixels of the shorter side, before the browser fits it into the card
+_BAR = (
+    '<div style="display:flex;align-items:center;gap:.5em;font-size:90%">'
+    '<span style="width:13em;overflow:hidden;text-overflow:ellipsis;white-space:nowrap">{name}</span>'
+    '<span style="flex:none;width:9em;background:rgba(128,128,128,.2);border-radius:3px">'
+    '<span style="display:block;height:.8em;border-radius:3px;background:#3b7dd8;width:{percent:.1f}%"></span></span>'
+    "<span>{percent:.1f} %</span></div>"
+)
+
+
+def render_card(prediction: Prediction) -> str:
+    """The photo's thumbnail where it can still be read, the answer, bars of the most probable leaves, the shampoo."""
+    decision, advice = prediction.decision, prediction.recommendation
+    parts = [f"<div><code>{escape(prediction.path)}</code></div>"]
+    if decision is None:
+        parts.append(f"<div><b>error</b>: {escape(str(prediction.error))}</div>")
+    else:
+        parts.append(f"<div><b>{escape(_headline(prediction))}</b></div>")
+        parts += [_BAR.format(name=escape(str(leaf).replace("_", " ")), percent=100 * p) for leaf, p in decision.top]
+    if advice is not None:
+        product = f"<b>{escape(advice.name)}</b>: " if advice.name else ""
+        parts.append(f'<div style="margin-top:.4em;max-width:34em">{product}{escape(advice.reason)}</div>')
+    return (
+        '<div style="display:flex;gap:1em;align-items:flex-start">'
+        f"{_thumbnail(prediction)}<div>{''.join(parts)}</div></div>"
+    )
+
+
+def _headline(prediction: Prediction) -> str:
+    match prediction.level:
+        case "breed":
+            return f"{prediction.breed}, {prediction.species}".replace("_", " ")
+        case "species":
+            return (
+                f"{prediction.species}, breed uncertain"
+                if prediction.breed_recognized
+                else f"{prediction.species}, breed not recognized"
+            )
+        case _:
+            return "unknown"
+
+
+def _thumbnail(prediction: Prediction) -> str:
+    if prediction.photo is None or prediction.error is not None:
+        return ""
+    import cv2
+
+    from hierpets.data.photos import read_photo
+
+    try:
+        photo = read_photo(prediction.photo, shorter_side=THUMBNAIL)
+    except ImageError:  # it has gone since
+        return ""
+    scale = min(1.0, THUMBNAIL / min(photo.shape[:2]))
+    size = tuple(max(1, round(side * scale)) for side in photo.shape[1::-1])
+    small = cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
+    encoded = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR))[1].tobytes()
+    uri = f"data:image/jpeg;base64,{base64.b64encode(encoded).decode()}"
+    return f'<img alt="" style="height:{THUMBNAIL}px;max-width:320px;object-fit:contain" src="{uri}">'

@@ -1,0 +1,1 @@
+"""What runs a network: one protocol, one module for each runtime."""

@@ -1,0 +1,171 @@
+"""What runs a network: one small protocol, two engines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol, get_args
+
+import numpy as np
+
+from hierpets.errors import ConfigError, DeviceError, did_you_mean
+
+__all__ = [
+    "DEVICES",
+    "ENGINES",
+    "PRECISIONS",
+    "Device",
+    "Engine",
+    "EngineName",
+    "EngineOptions",
+    "Precision",
+    "RawOutput",
+    "check_choices",
+    "choose_device",
+    "choose_engine",
+    "choose_precision",
+    "warm_up",
+]
+
+Device = Literal["auto", "cpu", "cuda"]
+EngineName = Literal["auto", "openvino", "torch"]
+Precision = Literal["auto", "f32", "bf16", "f16", "int8"]
+DEVICES: tuple[Device, ...] = get_args(Device)
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+# What each engine can compute in. Whether this machine's hardware can is for the engine to find out.
+COMPUTES: dict[tuple[str, str], tuple[Precision, ...]] = {
+    ("openvino", "cpu"): ("f32", "bf16", "f16", "int8"),
+    ("torch", "cpu"): ("f32", "bf16"),
+    ("torch", "cuda"): ("f32", "bf16", "f16"),
+}
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """What runs the network and in what it computes: keyword arguments of :func:`hierpets.load`."""
+
+    engine: EngineName = "auto"
+    device: Device = "auto"
+    precision: Precision = "auto"
+    compile: bool = False
+
+
+class RawOutput(NamedTuple):
+    """float32 arrays of one batch: ``features`` [B, D], ``species`` logits [B, S], ``leaf`` logits [B, L].
+
+    ``scores`` [B, 2]: how familiar the photo is, as a pet and as a known breed.
+    """
+
+    features: np.ndarray
+    species: np.ndarray
+    leaf: np.ndarray
+    scores: np.ndarray
+
+
+class Engine(Protocol):
+    """Maps a batch float32 [B, 3, h, w] to a :class:`RawOutput`.
+
+    ``name`` and ``device`` say what runs it, ``precision`` what it computes in. It may be called from several threads;
+    ``workers`` of them, each with batches of ``batch`` photos that it decodes itself, answer the most photos a second.
+    """
+
+    name: str
+    device: str
+    precision: Precision
+    workers: int
+    batch: int
+
+    def __call__(self, images: np.ndarray) -> RawOutput: ...
+
+
+def check_choices(*, engine: str, device: str, precision: str) -> None:
+    """:raises ConfigError: a word that is none of the choices."""
+    for name, given, choices in (
+        ("engine", engine, ENGINES),
+        ("device", device, DEVICES),
+        ("precision", precision, PRECISIONS),
+    ):
+        if given not in choices:
+            raise ConfigError(
+                f"{name}: expected one of {', '.join(choices)}, got {given!r}{did_you_mean(given, choices)}"
+            )
+
+
+def choose_device(device: Device) -> str:
+    """``cpu`` or ``cuda``. A device that was asked for is never silently replaced.
+
+    :raises DeviceError: ``cuda`` was asked for and torch finds none.
+    """
+    if device == "cpu":
+        return "cpu"
+    available = _cuda_available(only_if_loaded=device == "auto")
+    if device == "cuda" and not available:
+        raise DeviceError(
+            "--device cuda: torch finds no CUDA device here; use --device cpu, or auto to take what is there"
+        )
+    return "cuda" if available else "cpu"
+
+
+def choose_engine(engine: EngineName, device: str, *, compile: bool = False) -> Literal["openvino", "torch"]:
+    """OpenVINO on a CPU, torch on CUDA, unless told otherwise. ``compile`` is torch's.
+
+    :raises DeviceError: the engine does not run on that device.
+    :raises ConfigError: ``compile`` was asked of OpenVINO.
+    """
+    if engine == "openvino" and device == "cuda":
+        raise DeviceError("--engine openvino runs on the CPU; use --engine torch with --device cuda")
+    chosen = ("torch" if device == "cuda" else "openvino") if engine == "auto" else engine
+    if compile and chosen == "openvino":
+        raise ConfigError("--compile is torch's, and the engine is openvino, which always compiles; add --engine torch")
+    return chosen
+
+
+def choose_precision(
+    precision: Precision, engine: str, device: str, *, quantized: bool = False, has_bf16: bool = False
+) -> Precision:
+    """What to compute in. ``quantized``: the graph holds int8; ``has_bf16``: the CPU computes in bfloat16.
+
+    ``auto`` is f16 on CUDA. With OpenVINO it is int8 where the graph was found good enough to hold it, else bf16 where
+    the CPU has it, else f32. With torch on a CPU, the reference, it is f32.
+
+    :raises DeviceError: the engine has no such precision on that device.
+    """
+    if precision == "auto":
+        if device == "cuda":
+            return "f16"
+        fast: Precision = "int8" if quantized else "bf16" if has_bf16 else "f32"
+        return fast if engine == "openvino" else "f32"
+    choices = COMPUTES[engine, device]
+    if precision not in choices:
+        raise DeviceError(
+            f"--precision {precision}: the engine {engine} has none on {device}; choose {', '.join(choices)}"
+        )
+    return precision
+
+
+def warm_up(engine: Engine, size: int, *, batch_size: int = 1, times: int = 3) -> None:
+    """Run batches of zeros of ``size`` pixels, so that what is prepared at the first call is left out of timings."""
+    for _ in range(times):
+        engine(np.zeros((batch_size, 3, size, size), np.float32))
+
+
+def _cuda_available(*, only_if_loaded: bool) -> bool:
+    # Importing torch costs seconds; where no NVIDIA driver is there to be found, `auto` need not ask it.
+    if only_if_loaded and not _driver_present():
+        return False
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+def _driver_present() -> bool:
+    import ctypes
+    import sys
+
+    library: Any = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True

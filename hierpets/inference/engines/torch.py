@@ -1,0 +1,125 @@
+"""torch: the engine on CUDA, and the reference on a CPU."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from hierpets.errors import DeviceError
+from hierpets.inference.engines.base import Precision, RawOutput
+from hierpets.model.network import HierarchicalNetwork, NetworkOutput
+from hierpets.workers import cores
+
+__all__ = ["TorchEngine"]
+
+DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
+
+
+class MixedNetwork(torch.nn.Module):
+    """A network whose backbone computes in half precision; heads and novelty scores keep float32, and cost little."""
+
+    def __init__(self, network: HierarchicalNetwork, device: str, dtype: torch.dtype):
+        super().__init__()
+        self._network, self._device, self._dtype = network, device, dtype
+
+    def forward(self, images: torch.Tensor) -> NetworkOutput:
+        with torch.autocast(self._device, dtype=self._dtype):
+            features = self._network.backbone(images)
+        return self._network.forward_head(features.float())
+
+
+class TorchEngine:
+    """Runs a network in channels_last; on CUDA, copies of one batch overlap with the computing of another.
+
+    ``compile`` has torch compile the network, each size of a batch on its own; so batches are filled up to a power of
+    two. CUDA graphs are left out: torch keeps them with the thread that made them, and a server has several.
+    """
+
+    name = "torch"
+
+    def __init__(
+        self,
+        network: HierarchicalNetwork,
+        device: str = "cpu",
+        precision: Precision = "f32",
+        *,
+        compile: bool = False,
+    ):
+        if device == "cuda" and precision == "bf16" and not torch.cuda.is_bf16_supported():
+            raise DeviceError("--precision bf16: this GPU does not compute in it; choose f32, f16")
+        self.device = device
+        self.precision: Precision = precision
+        # A GPU is fed by every core, and always has the next batch; on the CPU the network takes all cores by itself.
+        self.workers, self.batch = (cores() + 1, 32) if device == "cuda" else (2, 4)
+        self._copies = Copies() if device == "cuda" else None
+        self._one_at_a_time = threading.Lock()
+        self._compiled = compile
+        network = network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        runs: Any = network if precision == "f32" else MixedNetwork(network, device, DTYPES[precision])
+        self._network = torch.compile(runs, dynamic=False) if compile else runs
+
+    def __call__(self, images: np.ndarray) -> RawOutput:
+        batch = torch.from_numpy(_filled_up(images) if self._compiled else images)
+        if self._copies is not None:
+            batch = batch.pin_memory()
+        with self._one_at_a_time:
+            pending = self._submit(batch, len(images))
+        return pending.result()  # on CUDA another thread's batch is on its way meanwhile
+
+    @torch.inference_mode()
+    def _submit(self, batch: torch.Tensor, rows: int) -> Pending:
+        if self._copies is None:
+            batch = batch.contiguous(memory_format=torch.channels_last)
+            return Pending(rows, NetworkOutput(*self._network(batch)))
+        output = NetworkOutput(*self._network(self._copies.upload(batch)))
+        return self._copies.download(rows, output)
+
+
+class Pending(NamedTuple):
+    """An output that may still be on its way; on CUDA ``arrived`` says when it is there. The first ``rows`` count."""
+
+    rows: int
+    output: NetworkOutput
+    arrived: torch.cuda.Event | None = None
+
+    def result(self) -> RawOutput:
+        """Wait for the output."""
+        if self.arrived is not None:
+            self.arrived.synchronize()
+        return RawOutput(*(tensor[: self.rows].numpy() for tensor in self.output))
+
+
+class Copies:
+    """Batches from pinned memory to the GPU on a stream of their own; outputs back without waiting for them."""
+
+    def __init__(self) -> None:
+        self._stream = torch.cuda.Stream()
+
+    def upload(self, batch: torch.Tensor) -> torch.Tensor:
+        """The batch on the GPU in channels_last, when the current stream gets there."""
+        with torch.cuda.stream(self._stream):
+            on_device = batch.to("cuda", non_blocking=True)
+        current = torch.cuda.current_stream()
+        current.wait_stream(self._stream)
+        on_device.record_stream(current)  # its memory must not be given to the next batch before it is read
+        return on_device.contiguous(memory_format=torch.channels_last)
+
+    def download(self, rows: int, output: NetworkOutput) -> Pending:
+        """The output in pinned memory, when its event has come."""
+        host = [torch.empty(tensor.shape, dtype=torch.float32, pin_memory=True) for tensor in output]
+        for target, source in zip(host, output, strict=True):
+            target.copy_(source, non_blocking=True)
+        arrived = torch.cuda.Event()
+        arrived.record()
+        return Pending(rows, NetworkOutput(*host), arrived)
+
+
+def _filled_up(images: np.ndarray) -> np.ndarray:
+    """A batch with rows of noughts after its own, up to a power of two; no row depends on another."""
+    rows = 1 << (len(images) - 1).bit_length()
+    if rows == len(images):
+        return images
+    return np.concatenate([images, np.zeros((rows - len(images), *images.shape[1:]), images.dtype)])

@@ -1,0 +1,73 @@
+"""What a caller may ask of a prediction: the same in Python, on the command line, over HTTP and on a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field, ValidationError, field_validator
+
+from hierpets.errors import ConfigError, did_you_mean
+from hierpets.taxonomy import Taxonomy
+from hierpets.validation.problems import find_problems
+from hierpets.validation.strict import StrictModel
+
+__all__ = ["PredictOptions", "label_mask"]
+
+
+class PredictOptions(StrictModel):
+    """Options of one call of :meth:`hierpets.Predictor.predict`."""
+
+    alpha: float | None = Field(
+        default=None, gt=0, lt=1, allow_inf_nan=False, description="target error rate; that of the bundle when left out"
+    )
+    only: tuple[str, ...] = Field(
+        default=(), description="species and breeds that the pet may be: dog, cat/birman, or birman; empty: all"
+    )
+    max_level: Literal["breed", "species"] = Field(default="breed", description="the finest level to answer at")
+    top_k: int = Field(default=3, ge=1, description="candidates in each answer")
+    explain: bool = Field(default=False, description="say what each shampoo rule did")
+
+    @field_validator("only", mode="before")
+    @classmethod
+    def _one_name_is_a_list(cls, only: Any) -> Any:
+        return (only,) if isinstance(only, str) else only
+
+    @classmethod
+    def of(cls, options: PredictOptions | None, words: Mapping[str, Any]) -> PredictOptions:
+        """``options`` with single ones replaced by ``words``.
+
+        :raises ConfigError: an option that does not exist or is out of range, all in one message.
+        """
+        given = options.model_dump() if options is not None else {}
+        try:
+            return cls.model_validate({**given, **words})
+        except ValidationError as error:
+            raise ConfigError("\n".join(map(str, find_problems(error, cls)))) from None
+
+    def mask(self, taxonomy: Taxonomy) -> np.ndarray | None:
+        """bool [L]: the leaves that ``only`` allows; None where it names none.
+
+        :raises ConfigError: a name that the taxonomy does not know.
+        """
+        return label_mask(self.only, taxonomy) if self.only else None
+
+
+def label_mask(names: Iterable[str], taxonomy: Taxonomy) -> np.ndarray:
+    """bool [L]. A name is a species, ``species/breed``, or a breed that one species alone has.
+
+    :raises ConfigError: a name that the taxonomy does not know, with a suggestion.
+    """
+    mask = np.zeros(len(taxonomy.leaves), dtype=bool)
+    for name in names:
+        found = [i for i, leaf in enumerate(taxonomy.leaves) if name in (leaf.species, str(leaf), leaf.breed)]
+        if not found:
+            known = [*taxonomy.species, *(leaf.breed or leaf.species for leaf in taxonomy.leaves)]
+            raise ConfigError(f"only: {name!r} is not a species or a breed of this model{did_you_mean(name, known)}")
+        owners = sorted({taxonomy.leaves[i].species for i in found})
+        if len(owners) > 1:
+            choices = " or ".join(f"{owner}/{name}" for owner in owners)
+            raise ConfigError(f"only: {name!r} is a breed of {' and of '.join(owners)}; say {choices}")
+        mask[found] = True
+    return mask

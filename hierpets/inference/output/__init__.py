@@ -1,0 +1,1 @@
+"""Predictions as records: in lines, Parquet files, and from a cluster."""

@@ -1,0 +1,259 @@
+"""Predictions from many machines: Ray Data reads photos, workers with an engine each answer them into Parquet.
+
+Photos and records may lie wherever pyarrow has a file system for: local folders, ``s3://``, ``gs://``, ``hdfs://``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hierpets.data.listing import PHOTO_SUFFIXES
+from hierpets.data.photos import NamedPhoto
+from hierpets.errors import ConfigError, DataError
+from hierpets.files import cache_dir, whole_folder
+from hierpets.inference.engines.base import EngineOptions
+from hierpets.inference.loading import load
+from hierpets.inference.options import PredictOptions
+from hierpets.inference.output.request import RunRequest, RunTotals
+from hierpets.inference.record import parquet_row, parquet_schema, require_pyarrow
+from hierpets.model.manifest import model_id, read_manifest
+from hierpets.registry.loading import load_registry
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["LOCAL", "ClusterTask", "predict_on_cluster"]
+
+LOCAL = "local"
+BATCH = 32  # photos handed to a worker at a time
+RUN_FILE = "_run.json"  # readers of Parquet pass by names that begin like this
+READ_CPUS = 0.25  # of a core, for a task that waits for files most of the time
+SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*://")
+
+
+@dataclass(frozen=True)
+class ClusterTask:
+    """What every worker is told."""
+
+    bundle: Path
+    registry: Path
+    engine: EngineOptions
+    options: PredictOptions
+
+
+def predict_on_cluster(paths: Sequence[str], out: str, task: ClusterTask, *, address: str) -> RunTotals:
+    """Answer all photos below folders, or photos by name, into a folder of Parquet files; their order is not kept.
+
+    ``address`` is that of a running cluster, ``ray://HOST:PORT``, or ``local`` to start one on this machine. The bundle
+    travels with the task; hierpets, the registry's file and its plugins must be on every machine. When all is there,
+    the task and the totals are written to ``_run.json``, so a folder with that file is complete.
+
+    :raises ConfigError: Ray is missing, ``out`` is not empty, or a path does not exist.
+    :raises DataError: the cluster failed.
+    """
+    ray = _require_ray()
+    task.options.mask(read_manifest(task.bundle).taxonomy)  # a name that is not known is told before anything starts
+    filesystem, folder = _place(out)
+    _check_free(filesystem, folder, out)
+    roots = [_Root.of(path) for path in paths]
+    if any(root.filesystem != roots[0].filesystem for root in roots):
+        raise ConfigError(f"--cluster reads from one file system at a time, not from those of {', '.join(paths)}")
+    with _connected(ray, address):
+        try:
+            _run(ray, roots, task, filesystem=filesystem, folder=folder)
+        except (FileNotFoundError, ValueError) as error:
+            raise ConfigError(f"{', '.join(paths)}: no photos to read: {_first_line(error)}") from error
+        except ray.exceptions.RayError as error:
+            raise DataError(f"--cluster {address}: {_first_line(error)}") from error
+    totals = _count(filesystem, folder)
+    request = RunRequest(
+        paths=tuple(paths),
+        model=model_id(task.bundle),
+        registry=str(task.registry),
+        options=task.options,
+        engine=task.engine.engine,
+        device=task.engine.device,
+        precision=task.engine.precision,
+        format="parquet",
+    )
+    with filesystem.open_output_stream(f"{folder}/{RUN_FILE}") as file:
+        file.write(request.text(totals).encode())
+    return totals
+
+
+def _run(ray: Any, roots: Sequence[_Root], task: ClusterTask, *, filesystem: Any, folder: str) -> None:
+    packed = _packed(task.bundle)
+    bundle = ray.put(packed)
+    photos = ray.data.read_binary_files(
+        [root.inside for root in roots],
+        filesystem=roots[0].filesystem,
+        include_paths=True,
+        file_extensions=[suffix.lstrip(".") for suffix in PHOTO_SUFFIXES],
+        num_cpus=READ_CPUS,
+    )
+    records = photos.map_batches(
+        Worker,
+        fn_constructor_args=(bundle, _digest(packed), task, [(root.given, root.inside) for root in roots]),
+        batch_size=BATCH,
+        batch_format="pyarrow",
+        zero_copy_batch=True,
+        # A core that all else may use must be left over, or a cluster of one core would wait for itself.
+        num_cpus=1 if ray.cluster_resources().get("CPU", 1) > 1 else 0.5,
+        num_gpus=1 if task.engine.device == "cuda" else None,
+        compute=ray.data.ActorPoolStrategy(min_size=1),
+    )
+    records.write_parquet(folder, filesystem=filesystem, ray_remote_args={"num_cpus": READ_CPUS})
+
+
+class Worker:
+    """One engine, with one core; Ray makes as many as the cluster has room for."""
+
+    def __init__(self, bundle: Any, digest: str, task: ClusterTask, roots: Sequence[tuple[str, str]]):
+        import ray
+
+        folder = _unpacked(ray.get(bundle), digest)
+        self._predictor = load(folder, **asdict(task.engine), threads=1, registry=load_registry(task.registry))
+        self._options = task.options
+        self._roots = roots
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        """Records of a table with ``path`` and ``bytes``, hidden files left out."""
+        import pyarrow as pa
+
+        photos = []
+        for path, content in zip(batch["path"].to_pylist(), batch["bytes"], strict=True):
+            name, below = _named(path, self._roots)
+            if not any(part.startswith(".") for part in below.split("/")):
+                photos.append(NamedPhoto(name, content.as_py()))
+        predictions = self._predictor.stream(photos, self._options)
+        rows = [parquet_row(_with_name(prediction.to_json())) for prediction in predictions]
+        return pa.Table.from_pylist(rows, parquet_schema())
+
+
+@dataclass(frozen=True)
+class _Root:
+    """A path as it was ``given``, and as the file system that it is ``inside`` of names it."""
+
+    given: str
+    inside: str
+    filesystem: Any
+
+    @classmethod
+    def of(cls, given: str) -> _Root:
+        filesystem, inside = _place(given)
+        return cls(given.rstrip("/"), inside.rstrip("/"), filesystem)
+
+
+def _place(path: str) -> tuple[Any, str]:
+    """The file system of a path or URI, and the path there."""
+    pa = require_pyarrow()
+    import pyarrow.fs
+
+    if not SCHEME.match(path):
+        return pyarrow.fs.LocalFileSystem(), os.path.abspath(path)  # noqa: PTH100
+    try:
+        found: tuple[Any, str] = pyarrow.fs.FileSystem.from_uri(path)
+        return found
+    except (pa.ArrowException, OSError) as error:
+        raise ConfigError(f"{path}: no file system for this: {_first_line(error)}") from error
+
+
+def _check_free(filesystem: Any, folder: str, out: str) -> None:
+    import pyarrow.fs
+
+    if filesystem.get_file_info(pyarrow.fs.FileSelector(folder, allow_not_found=True)):
+        raise ConfigError(f"{out}: is not empty; choose another folder with --out, or empty it")
+
+
+def _count(filesystem: Any, folder: str) -> RunTotals:
+    import pyarrow.dataset as ds
+
+    records = ds.dataset(folder, filesystem=filesystem, schema=parquet_schema(), format="parquet")
+    return RunTotals(records.count_rows(), records.count_rows(filter=ds.field("error").is_valid()))
+
+
+def _named(path: str, roots: Sequence[tuple[str, str]]) -> tuple[str, str]:
+    """A photo's name, begun as its folder was given, and what of it lies below that folder."""
+    for given, inside in roots:
+        if path == inside or path.startswith(inside + "/"):
+            below = path[len(inside) :]
+            return given + below, below.lstrip("/")
+    return path, path
+
+
+def _with_name(record: dict[str, Any]) -> dict[str, Any]:
+    """An error says which photo, as it does where photos are read by their paths."""
+    error = record["error"]
+    if error is None:
+        return record
+    told = re.sub(r"^the photo(?=: )", lambda _: record["path"], error["message"])
+    return {**record, "error": {**error, "message": told}}
+
+
+def _packed(bundle: Path) -> dict[str, bytes]:
+    files = (file for file in bundle.rglob("*") if file.is_file())
+    return {file.relative_to(bundle).as_posix(): file.read_bytes() for file in files}
+
+
+def _digest(files: Mapping[str, bytes]) -> str:
+    """SHA-256 of names and contents: the folder where a machine keeps them."""
+    digest = hashlib.sha256()
+    for name, content in sorted(files.items()):
+        digest.update(b"%d %s %d " % (len(name), name.encode(), len(content)))
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _unpacked(files: Mapping[str, bytes], digest: str) -> Path:
+    """The bundle as a folder, made once a machine.
+
+    :raises DataError: it cannot be written there.
+    """
+    folder = cache_dir() / "bundles" / digest
+    if folder.is_dir():
+        return folder
+    try:
+        with whole_folder(folder) as scratch:
+            for name, content in files.items():
+                (scratch / name).parent.mkdir(parents=True, exist_ok=True)
+                (scratch / name).write_bytes(content)
+    except OSError as error:
+        if not folder.is_dir():  # else another worker was sooner
+            raise DataError(f"{folder}: the bundle cannot be unpacked here: {error.strerror or error}") from error
+    return folder
+
+
+@contextmanager
+def _connected(ray: Any, address: str) -> Iterator[None]:
+    """A Ray that is there, or is started and stopped here."""
+    if ray.is_initialized():
+        yield
+        return
+    try:
+        ray.init(address=address, logging_level="warning", log_to_driver=False)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise ConfigError(f"--cluster {address}: no Ray there: {_first_line(error)}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def _require_ray() -> Any:
+    try:
+        import ray
+        import ray.data
+    except ImportError:
+        raise ConfigError("--cluster needs the extra: pip install 'hierpets[cluster]'") from None
+    return ray

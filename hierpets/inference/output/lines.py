@@ -1,0 +1,119 @@
+"""Records on their way into a file of lines, JSONL or CSV: one after another, whole ones found again."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from hierpets.errors import DataError
+from hierpets.inference.record import CSV_COLUMNS, csv_line, csv_row
+
+__all__ = ["CsvWriter", "JsonlWriter", "WrittenRecord"]
+
+
+class WrittenRecord(NamedTuple):
+    """What is read back of a record: its path, and whether the photo could not be read."""
+
+    path: str
+    failed: bool
+
+
+class LinesWriter:
+    """A file that grows by whole records. What a kill tore off at its end is cut when the records are read back."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        path.touch()
+        self._file = path.open("r+b")
+
+    def fileno(self) -> int:
+        """What is locked while the file is open."""
+        return self._file.fileno()
+
+    def recorded(self) -> Iterator[WrittenRecord]:
+        """The records that are there, in order; read to the end before writing.
+
+        :raises DataError: what is there was not written by hierpets.
+        """
+        end = self._file.seek(0)
+        for lines in self._whole(self._file):
+            end += len(lines)
+            record = self._parse(lines)
+            if record is not None:
+                yield record
+        self._file.seek(end)
+        self._file.truncate()
+        if end == 0:
+            self._append(self._head())
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Add a record; it outlives this process from here on."""
+        self._append(self._line(record))
+
+    def finish(self, target: Path) -> None:
+        """Move the partial file into its place."""
+        os.fsync(self._file.fileno())
+        self.close()
+        self.path.replace(target)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _append(self, text: str) -> None:
+        self._file.write(text.encode("utf-8", "surrogateescape"))
+        self._file.flush()
+
+    def _whole(self, file: BinaryIO) -> Iterator[bytes]:
+        yield from (line for line in file if line.endswith(b"\n"))
+
+    def _head(self) -> str:
+        return ""
+
+    def _line(self, record: Mapping[str, Any]) -> str:
+        raise NotImplementedError
+
+    def _parse(self, lines: bytes) -> WrittenRecord | None:
+        raise NotImplementedError
+
+
+class JsonlWriter(LinesWriter):
+    """A record a line."""
+
+    def _line(self, record: Mapping[str, Any]) -> str:
+        return json.dumps(record) + "\n"
+
+    def _parse(self, lines: bytes) -> WrittenRecord:
+        try:
+            record = json.loads(lines)
+            return WrittenRecord(record["path"], record["error"] is not None)
+        except (ValueError, KeyError, TypeError) as error:
+            told = f"{self.path}: a line is not a record of hierpets; delete the file to start over"
+            raise DataError(told) from error
+
+
+class CsvWriter(LinesWriter):
+    """A header, then a row a record. A row is several lines where a path holds a line break."""
+
+    def _head(self) -> str:
+        return csv_line(CSV_COLUMNS)
+
+    def _line(self, record: Mapping[str, Any]) -> str:
+        return csv_line(csv_row(record))
+
+    def _whole(self, file: BinaryIO) -> Iterator[bytes]:
+        row = b""
+        for line in file:
+            row += line
+            if row.endswith(b"\n") and row.count(b'"') % 2 == 0:
+                yield row
+                row = b""
+
+    def _parse(self, lines: bytes) -> WrittenRecord | None:
+        cells = next(csv.reader([lines.decode("utf-8", "surrogateescape")]))
+        if len(cells) != len(CSV_COLUMNS):
+            raise DataError(f"{self.path}: a row is not a record of hierpets; delete the file to start over")
+        return None if tuple(cells) == CSV_COLUMNS else WrittenRecord(cells[0], bool(cells[-1]))

@@ -1,0 +1,114 @@
+"""Records on their way into a Parquet file: a folder of small whole files, put together at the end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from hierpets.errors import DataError
+from hierpets.inference.output.lines import WrittenRecord
+from hierpets.inference.record import parquet_row, parquet_schema, require_pyarrow
+
+__all__ = ["ParquetWriter"]
+
+ROWS = 500  # of a small file: what a kill can lose
+FILES_A_GROUP = 4  # small files that become one row group; what more of them take, memory would grow by at the end
+
+
+class ParquetWriter:
+    """A Parquet file has its index at its end, so it cannot grow: each ``ROWS`` records become a file of their own."""
+
+    def __init__(self, path: Path):
+        require_pyarrow()
+        self.path = path
+        self._rows: list[dict[str, Any]] = []
+        self._schema = parquet_schema()
+        self._files = 0
+        path.mkdir(exist_ok=True)
+        self._lock = os.open(path, os.O_RDONLY) if os.name == "posix" else None
+
+    def fileno(self) -> int | None:
+        """What is locked while the folder is open; None where a folder cannot be."""
+        return self._lock
+
+    def recorded(self) -> Iterator[WrittenRecord]:
+        """The records that are there, in order; read to the end before writing.
+
+        :raises DataError: what is there was not written by hierpets.
+        """
+        for number, file in enumerate(self._written()):
+            if file.name != _name(number):
+                raise DataError(f"{self.path}: expected {_name(number)}, found {file.name}; delete it to start over")
+            table = self._read(file, ["path", "error"])
+            for row in table.to_pylist():
+                yield WrittenRecord(row["path"], row["error"] is not None)
+            self._files = number + 1
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Add a record; it outlives this process when its ``ROWS`` are full, or the writer is closed."""
+        self._rows.append(parquet_row(record))
+        if len(self._rows) == ROWS:
+            self._flush()
+
+    def finish(self, target: Path) -> None:
+        """Put the small files together as the file."""
+        import pyarrow.parquet as pq
+
+        self._flush()
+        scratch = self.path / "whole"
+        with pq.ParquetWriter(scratch, self._schema) as writer:
+            for group in self._groups():
+                writer.write_table(group)
+        _sync(scratch)
+        scratch.replace(target)
+        self.close()
+        shutil.rmtree(self.path)
+
+    def close(self) -> None:
+        self._flush()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _flush(self) -> None:
+        if not self._rows:
+            return
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        scratch = self.path / "next"
+        pq.write_table(pa.Table.from_pylist(self._rows, self._schema), scratch)
+        scratch.replace(self.path / _name(self._files))
+        self._files += 1
+        self._rows = []
+
+    def _written(self) -> Iterable[Path]:
+        return sorted(self.path.glob("*.parquet"))
+
+    def _groups(self) -> Iterator[Any]:
+        import pyarrow as pa
+
+        files = list(self._written())
+        for start in range(0, len(files), FILES_A_GROUP):
+            yield pa.concat_tables([self._read(file) for file in files[start : start + FILES_A_GROUP]])
+
+    def _read(self, file: Path, columns: list[str] | None = None) -> Any:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            return pq.ParquetFile(file).read(columns, use_threads=False)
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"{file}: not written by hierpets: {error}; delete {self.path} to start over") from error
+
+
+def _name(number: int) -> str:
+    return f"{number:08}.parquet"
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

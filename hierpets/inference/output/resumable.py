@@ -1,0 +1,210 @@
+"""Predictions for any number of photos in a file: written as they come, whole at the end, resumable after a kill.
+
+``FILE.part`` grows; when the last photo is done it becomes ``FILE``, so ``FILE`` is always whole. ``FILE.run.json``
+says what was asked of which model.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Literal, Protocol, get_args
+
+from hierpets.data.listing import STANDARD_INPUT, check_paths, count_photos, list_photos
+from hierpets.errors import ConfigError, DataError, HierpetsError
+from hierpets.files import write_text
+from hierpets.inference.options import PredictOptions
+from hierpets.inference.output.lines import CsvWriter, JsonlWriter, WrittenRecord
+from hierpets.inference.output.parquet import ParquetWriter
+from hierpets.inference.output.request import RunRequest, RunTotals, run_file
+from hierpets.inference.predictor import Predictor
+from hierpets.inference.record import printable
+from hierpets.progress import Progress, no_progress
+
+__all__ = ["FILE_FORMATS", "FileFormat", "ResumableWriter", "partial_path", "write_predictions"]
+
+FileFormat = Literal["jsonl", "csv", "parquet"]
+FILE_FORMATS: tuple[FileFormat, ...] = get_args(FileFormat)
+
+
+class ResumableWriter(Protocol):
+    """A file of records before it is whole."""
+
+    def fileno(self) -> int | None: ...
+    def recorded(self) -> Iterator[WrittenRecord]: ...
+    def write(self, record: Mapping[str, Any]) -> None: ...
+    def finish(self, target: Path) -> None: ...
+    def close(self) -> None: ...
+
+
+WRITERS: dict[FileFormat, Callable[[Path], ResumableWriter]] = {
+    "jsonl": JsonlWriter,
+    "csv": CsvWriter,
+    "parquet": ParquetWriter,
+}
+
+
+def partial_path(target: Path) -> Path:
+    """Where the records are until they are all there."""
+    return target.with_name(target.name + ".part")
+
+
+def write_predictions(
+    target: Path,
+    predictor: Predictor,
+    paths: Sequence[str],
+    *,
+    form: FileFormat,
+    registry: Path,
+    options: PredictOptions | None = None,
+    lines: Iterable[str] = (),
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress = no_progress,
+) -> RunTotals:
+    """Write a record for each photo of ``paths`` (photos, folders, ``-`` for those of ``lines``) to ``target``.
+
+    Memory is constant and the order kept. With ``resume``, records that are there already are kept, if the same was
+    asked for the same photos; ``progress`` first hears how many these are, and learns the total when it is counted.
+    With ``overwrite``, a file or a run that is there is deleted first.
+
+    :raises ConfigError: the file exists, or was begun, and ``resume`` is not given; or something else was asked then;
+        or another process is writing it.
+    :raises DataError: the photos are not those of the records that are there; or a file cannot be written.
+    """
+    check_paths(paths)
+    options = options or PredictOptions()
+    options.mask(predictor.manifest.taxonomy)  # a name that is not known is told before anything is written
+    request = RunRequest.of(predictor, paths, options, registry=registry, form=form)
+    part = partial_path(target)
+    if overwrite:
+        _delete(target, part, form)
+    if target.exists():
+        return _already_whole(target, request, resume=resume)
+    if part.exists() and resume:
+        request.check_same(RunRequest.read(target), part)
+    total = _Count(paths)
+    with _opened(form, part, fresh=not resume) as writer:
+        with _writing(part):
+            write_text(run_file(target), request.text())
+        run = _Run(writer, part, lambda done: progress("photos", done, total.value))
+        remaining = run.skip_recorded(list_photos(paths, lines))
+        batch_size = 1 if STANDARD_INPUT in paths else None  # what is piped in may come slowly
+        for prediction in predictor.stream(remaining, options, batch_size=batch_size):
+            run.add(prediction.to_json())
+        with _writing(part):
+            write_text(run_file(target), request.text(run.totals))
+            writer.finish(target)
+    return run.totals
+
+
+def _delete(target: Path, part: Path, form: FileFormat) -> None:
+    """Delete a file of predictions and what was begun of it, unless another process is writing it."""
+    if part.is_dir() == (form == "parquet") and part.exists():
+        with _opened(form, part, fresh=False):
+            pass
+    with _writing(target):
+        shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
+        target.unlink(missing_ok=True)
+        run_file(target).unlink(missing_ok=True)
+
+
+class _Run:
+    """The records so far."""
+
+    def __init__(self, writer: ResumableWriter, part: Path, progress: Callable[[int], None]):
+        self._writer, self._part, self._progress = writer, part, progress
+        self.totals = RunTotals(0, 0)
+
+    def skip_recorded(self, photos: Iterator[str]) -> Iterator[str]:
+        """The photos that have no record yet. :raises DataError: others were there when it was begun."""
+        for record in self._writer.recorded():
+            _check_same_photo(record.path, next(photos, None), self.totals.photos + 1)
+            self._count(failed=record.failed)
+        self._progress(self.totals.photos)
+        return photos
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        with _writing(self._part):
+            self._writer.write(record)
+        advice = record["recommendation"]
+        self._count(failed=record["error"] is not None, failed_recommendation=bool(advice and advice["error"]))
+        self._progress(self.totals.photos)
+
+    def _count(self, *, failed: bool, failed_recommendation: bool = False) -> None:
+        photos, unreadable, recommendations = self.totals
+        self.totals = RunTotals(photos + 1, unreadable + failed, recommendations + failed_recommendation)
+
+
+class _Count:
+    """How many photos there are; ``value`` is None until that is known, which may take long."""
+
+    def __init__(self, paths: Sequence[str]):
+        self.value: int | None = None
+        # A daemon: what is stopped does not wait for the end of the count.
+        threading.Thread(target=self._find, args=(paths,), name="count", daemon=True).start()
+
+    def _find(self, paths: Sequence[str]) -> None:
+        with suppress(HierpetsError):  # the run itself will meet it, and tell
+            self.value = count_photos(paths)
+
+
+def _check_same_photo(recorded: str, listed: str | None, number: int) -> None:
+    if listed is None or printable(listed) != printable(recorded):
+        now = "there are no more" if listed is None else f"it is now {listed}"
+        raise DataError(
+            f"--resume: photo {number} was {printable(recorded)}, {now}: photos were added or removed since; "
+            "run without --resume into another file"
+        )
+
+
+def _already_whole(target: Path, request: RunRequest, *, resume: bool) -> RunTotals:
+    if not resume:
+        raise ConfigError(f"{target}: already exists; use --overwrite, choose another --out, or delete it")
+    before = RunRequest.read(target)
+    request.check_same(before, target)
+    if before.result is None:
+        raise ConfigError(f"{target}: already exists, but {run_file(target)} does not say that it is complete")
+    return before.result
+
+
+@contextmanager
+def _opened(form: FileFormat, path: Path, *, fresh: bool) -> Iterator[ResumableWriter]:
+    """A writer on a file that no other process writes; a ``fresh`` one must not have been begun."""
+    begun = path.exists()
+    with _writing(path):
+        writer = WRITERS[form](path)
+    try:
+        _lock(writer, path)
+        if begun and fresh:
+            raise ConfigError(f"{path}: an unfinished run; --resume continues it, --overwrite starts over")
+        yield writer
+    finally:
+        with _writing(path):
+            writer.close()
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """:raises DataError: a file cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        told = f"{error.filename or path}: cannot be written: {error.strerror or error}"
+        raise DataError(f"{told}; fix this and run again with --resume") from error
+
+
+def _lock(writer: ResumableWriter, path: Path) -> None:
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return
+    handle = writer.fileno()
+    try:
+        if handle is not None:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ConfigError(f"{path}: another process is writing it; wait for it to end") from None

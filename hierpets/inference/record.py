@@ -1,0 +1,193 @@
+"""The record of a prediction: from this one definition derive JSON, CSV, Parquet, OpenAPI and ``docs/output.md``."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, Field
+
+from hierpets.errors import ConfigError
+from hierpets.hierarchy.decision import Level, Source
+from hierpets.model.manifest import ModelId
+from hierpets.recommend.result import RecommendationRecord
+from hierpets.validation.strict import StrictModel
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = [
+    "CSV_COLUMNS",
+    "LabelProbability",
+    "LeafProbability",
+    "OODScores",
+    "PhotoError",
+    "PredictionRecord",
+    "ThresholdsRecord",
+    "csv_line",
+    "csv_row",
+    "parquet_row",
+    "parquet_schema",
+    "printable",
+    "require_pyarrow",
+]
+
+
+class LabelProbability(StrictModel):
+    """A species or a breed."""
+
+    label: str = Field(description="its name")
+    probability: float = Field(ge=0, le=1, description="calibrated; of a breed P(species) P(breed given species)")
+
+
+class LeafProbability(StrictModel):
+    """A leaf of the taxonomy: a breed, or a species that has none."""
+
+    species: str = Field(description="its species")
+    breed: str | None = Field(description="null for a species without breeds")
+    probability: float = Field(ge=0, le=1, description="joint over all leaves")
+
+
+class ThresholdsRecord(StrictModel):
+    """What this answer had to reach."""
+
+    alpha: float = Field(description="the target error rate that `probability` comes from")
+    probability: float = Field(description="what a level's probability must exceed")
+    pet: float | None = Field(description="the least `pet` score of a pet; null where the bundle has none")
+    known: float | None = Field(description="the least `known` score of a known breed; null where the bundle has none")
+
+
+class OODScores(StrictModel):
+    """Out-of-distribution scores: lower for a photo less like those of training."""
+
+    pet: float = Field(description="as a pet of a known species")
+    known: float = Field(description="as one of a known breed")
+
+
+class PhotoError(StrictModel):
+    """What was wrong with a photo."""
+
+    type: str = Field(description="the class of the error, such as ImageError")
+    message: str = Field(description="one line: what, where, what to do")
+
+
+class PredictionRecord(StrictModel):
+    """The prediction for one photo. Every key is always there."""
+
+    path: str = Field(description="the path as it was given; <array>, <image> or <bytes> for a photo without one")
+    model: ModelId = Field(description="which model said so")
+    level: Level | None = Field(description="the level of the answer; null when the photo could not be read")
+    species: LabelProbability | None = Field(description="the most probable species, whatever the level")
+    breed: LabelProbability | None = Field(description="the breed; null unless `level` is `breed`")
+    top: tuple[LeafProbability, ...] = Field(description="the most probable leaves, best first, `--top-k` of them")
+    source: Source | None = Field(description="how the answer came about")
+    reason: str | None = Field(description="the same in words, with the numbers that it rests on")
+    thresholds: ThresholdsRecord = Field(description="what this answer had to reach")
+    scores: OODScores | None = Field(description="out-of-distribution scores; null where the bundle has none")
+    recommendation: RecommendationRecord | None = Field(
+        description="the shampoo; null without recommendations", json_schema_extra={"parquet": "json"}
+    )
+    error: PhotoError | None = Field(description="null, or what was wrong with this photo; all answers are then null")
+
+
+# A cell of a CSV file is a value inside the record.
+_CSV_CELLS: dict[str, tuple[str, ...]] = {
+    "path": ("path",),
+    "level": ("level",),
+    "species": ("species", "label"),
+    "species_probability": ("species", "probability"),
+    "breed": ("breed", "label"),
+    "breed_probability": ("breed", "probability"),
+    "source": ("source",),
+    "product": ("recommendation", "product"),
+    "model": ("model", "digest"),
+    "error": ("error", "message"),
+}
+CSV_COLUMNS = tuple(_CSV_CELLS)
+
+
+def csv_row(record: Mapping[str, Any]) -> list[Any]:
+    """The cells of :data:`CSV_COLUMNS`, of a record as JSON."""
+    return [_inside(record, keys) for keys in _CSV_CELLS.values()]
+
+
+def csv_line(cells: Sequence[Any]) -> str:
+    """Cells as a line; a cell with a line break is quoted, and the line is then several."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue()
+
+
+@cache
+def parquet_schema() -> pa.Schema:
+    """The keys of a record, nested as they are; ``recommendation`` is JSON as text, with ``product`` beside it."""
+    pa = require_pyarrow()
+    fields = list(_arrow_fields(PredictionRecord, pa))
+    fields.insert(-1, pa.field("product", pa.string()))
+    return pa.schema(fields)
+
+
+def parquet_row(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of :func:`parquet_schema`, of a record as JSON."""
+    advice, error = record["recommendation"], record["error"]
+    return {
+        **record,
+        "path": printable(record["path"]),
+        "product": _inside(record, ("recommendation", "product")),
+        "recommendation": json.dumps(advice) if advice else None,
+        "error": {**error, "message": printable(error["message"])} if error else None,
+    }
+
+
+def printable(path: str) -> str:
+    """A path as text that every format can hold: bytes of a file name that are no UTF-8 are written ``\\udcXX``."""
+    return path.encode("utf-8", "backslashreplace").decode()
+
+
+def require_pyarrow() -> Any:
+    """pyarrow, or the error that says how to get it."""
+    try:
+        import pyarrow
+    except ImportError:
+        raise ConfigError("Parquet needs the extra: pip install 'hierpets[cluster]'") from None
+    return pyarrow
+
+
+def _inside(record: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
+    value: Any = record
+    for key in keys:
+        value = value[key] if value is not None else None
+    return value
+
+
+def _arrow_fields(model: type[BaseModel], pa: Any) -> list[Any]:
+    fields = []
+    for name, field in model.model_fields.items():
+        extra = field.json_schema_extra
+        as_text = isinstance(extra, dict) and extra.get("parquet") == "json"
+        inner, nullable = _without_none(field.annotation)
+        fields.append(pa.field(name, pa.string() if as_text else _arrow_type(inner, pa), nullable=nullable))
+    return fields
+
+
+def _arrow_type(annotation: Any, pa: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return pa.struct(_arrow_fields(annotation, pa))
+    if get_origin(annotation) is tuple:
+        return pa.list_(_arrow_type(get_args(annotation)[0], pa))
+    if annotation is str or get_origin(annotation) is Literal:
+        return pa.string()
+    return {float: pa.float64(), int: pa.int64(), bool: pa.bool_()}[annotation]
+
+
+def _without_none(annotation: Any) -> tuple[Any, bool]:
+    """The annotation without ``None``, and whether it had one."""
+    if get_origin(annotation) not in (Union, UnionType):
+        return annotation, False
+    inner = [part for part in get_args(annotation) if part is not NoneType]
+    return inner[0], len(inner) < len(get_args(annotation))

@@ -1,0 +1,1 @@
+"""The OpenVINO graph of a network: converting, quantizing, compiling."""

@@ -1,0 +1,56 @@
+"""The OpenVINO graph of a torch module: converted once, after which torch is not needed to run it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from copy import deepcopy
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from hierpets.model.graph.packing import pack_graph
+from hierpets.model.graph.quantization import quantize
+from hierpets.model.graph.runtime import openvino as ov
+from hierpets.model.network import HierarchicalNetwork, NetworkOutput
+
+__all__ = ["convert_module", "write_graph"]
+
+
+def convert_module(module: torch.nn.Module, size: int) -> ov.Model:
+    """Trace a module that takes float32 [B, 3, size, size]; the batch axis stays free.
+
+    The module may be on any device, and stays there: a copy on the CPU is traced.
+    """
+    traced_module, example = _on_cpu(module).eval(), torch.zeros(1, 3, size, size)
+    with warnings.catch_warnings():
+        # OpenVINO reads a torch.jit trace, which torch deprecates: for OpenVINO to change, not for the user to read.
+        warnings.simplefilter("ignore")
+        # The trace is not checked against itself, which would run the module four times; bundles are checked whole.
+        traced = torch.jit.trace(traced_module, example, check_trace=False)
+        model = ov.convert_model(traced, example_input=example, input=[-1, 3, size, size])
+    model.inputs[0].get_tensor().set_names({"images"})
+    return model
+
+
+def write_graph(path: Path, network: HierarchicalNetwork, size: int, *, calibration: Sequence[np.ndarray] = ()) -> None:
+    """The network as OpenVINO IR for one photo at a time: an xml file, and a bin file beside it. Its folder is made.
+
+    With photos for ``calibration`` (each float32 [1, 3, size, size]) it is quantized, and can be computed in int8.
+    """
+    graph = convert_module(network, size)
+    # A fixed shape: the kernels for it are made while the graph is compiled, and kept with it, not at the first photo.
+    graph.reshape([1, 3, size, size])
+    for output, name in zip(graph.outputs, NetworkOutput._fields, strict=True):
+        output.get_tensor().set_names({name})
+    if len(calibration):
+        graph = quantize(graph, calibration)
+    pack_graph(graph)
+    path.parent.mkdir(exist_ok=True)
+    ov.save_model(graph, path, compress_to_fp16=False)
+
+
+def _on_cpu(module: torch.nn.Module) -> torch.nn.Module:
+    tensors = (*module.parameters(), *module.buffers())
+    return module if all(tensor.device.type == "cpu" for tensor in tensors) else deepcopy(module).cpu()

@@ -1,0 +1,84 @@
+"""Eight-bit activations: where a graph rounds them, found by NNCF from calibration photos, and the way back.
+
+The weights of a bundle have eight bits already (:mod:`hierpets.model.rounding`). NNCF adds a FakeQuantize operation
+where activations are rounded too, and a CPU then computes convolutions in integers. Weights and biases are left as they
+are, so that taking those operations out gives the graph in float32 again: one file serves both.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
+
+import numpy as np
+
+from hierpets.errors import ConfigError
+from hierpets.model.graph.runtime import openvino as ov
+
+__all__ = ["quantize", "unquantize"]
+
+ROUNDING = "FakeQuantize"
+POOLING = ("ReduceMean", "AvgPool", "AdaptiveAvgPool")
+
+
+def quantize(graph: ov.Model, images: Sequence[np.ndarray]) -> ov.Model:
+    """Round the activations of a float32 graph, by the ranges that ``images`` (each float32 [1, 3, size, size]) show.
+
+    What follows the pooling (heads and novelty scores) stays in float32: it costs nothing, and LDA is a matter of small
+    differences. So does the first convolution: 8-bit pixels times 8-bit weights overflow on CPUs without VNNI.
+
+    :raises ConfigError: NNCF is not installed.
+    """
+    try:
+        import nncf
+    except ModuleNotFoundError:
+        raise ConfigError("--precision int8 needs its extra: pip install 'hierpets[export]'") from None
+    nncf.set_log_level(logging.ERROR)  # or it tells of each operation that it leaves alone
+    with redirect_stdout(io.StringIO()):  # where it draws a bar of its own
+        return nncf.quantize(
+            graph,
+            nncf.Dataset(images),
+            subset_size=len(images),
+            preset=nncf.QuantizationPreset.MIXED,
+            ignored_scope=nncf.IgnoredScope(names=sorted(_kept_in_float(graph)), validate=False),
+            advanced_parameters=nncf.AdvancedQuantizationParameters(
+                disable_bias_correction=True, overflow_fix=nncf.OverflowFix.DISABLE
+            ),
+        )
+
+
+def unquantize(graph: ov.Model) -> ov.Model:
+    """Take the rounding of activations out, in place."""
+    for node in graph.get_ordered_ops():
+        if node.get_type_name() == ROUNDING:
+            node.output(0).replace(node.input_value(0))
+    graph.validate_nodes_and_infer_types()
+    return graph
+
+
+def _kept_in_float(graph: ov.Model) -> set[str]:
+    nodes = graph.get_ordered_ops()
+    after = [node for node in nodes if node.get_type_name() in POOLING]
+    first = [node for node in nodes if node.get_type_name() == "Convolution" and _reads_input(node)]
+    return {node.get_friendly_name() for node in (*first, *_downstream(after)) if node.get_type_name() != "Constant"}
+
+
+def _reads_input(node: ov.Node) -> bool:
+    """Whether no other convolution lies between the input of the graph and this one."""
+    source = node.input_value(0).get_node()
+    while source.get_input_size() and "Convolution" not in source.get_type_name():
+        source = source.input_value(0).get_node()
+    return source.get_type_name() == "Parameter"
+
+
+def _downstream(nodes: Sequence[ov.Node]) -> Iterator[ov.Node]:
+    waiting, seen = list(nodes), set()
+    while waiting:
+        node = waiting.pop()
+        if node.get_friendly_name() in seen or node.get_type_name() == "Result":
+            continue
+        seen.add(node.get_friendly_name())
+        yield node
+        waiting += [target.get_node() for output in node.outputs() for target in output.get_target_inputs()]

@@ -1,0 +1,119 @@
+"""``bundle.json``: all that is known of a bundle but its weights. Needs no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+import hierpets
+from hierpets.errors import BundleError
+from hierpets.hierarchy.calibration import Temperatures
+from hierpets.hierarchy.policy import Policy
+from hierpets.hierarchy.probabilities import Combiner
+from hierpets.model.layout import MANIFEST, WEIGHTS
+from hierpets.plugin import Preprocess
+from hierpets.taxonomy import Taxonomy
+from hierpets.validation.problems import problem_lines
+from hierpets.validation.strict import StrictModel
+
+__all__ = ["SCHEMA_VERSION", "BackboneSpec", "Manifest", "ModelId", "OODSpec", "model_id", "read_manifest"]
+
+SCHEMA_VERSION: Literal[2] = 2
+"""Raised whenever an older bundle would come to other pixels, or to other numbers from the same pixels."""
+DIGEST_LENGTH = 16  # hexadecimal digits; enough that no two models of a shop share one
+
+
+class BackboneSpec(StrictModel):
+    """Which plugin builds the backbone, with which options."""
+
+    name: str
+    options: dict[str, Any] = {}
+    feature_dim: int
+
+
+class OODSpec(StrictModel):
+    """The shapes of :class:`hierpets.model.ood.OODScorer`: known classes; classes and input features of the pretrained
+    head (0 without one), and how many of its classes show a known species.
+    """
+
+    classes: int
+    pretrained_classes: int = 0
+    pretrained_features: int = 0
+    species_classes: int = 0
+
+
+class Manifest(StrictModel):
+    """The content of ``bundle.json``. It holds no date: the same seed gives the same bundle."""
+
+    schema_version: Literal[2] = 2
+    hierpets_version: str = hierpets.__version__
+    version: str | None = Field(default=None, description="The model's own version, where its maker gave it one.")
+    taxonomy: Taxonomy
+    preprocess: Preprocess
+    backbone: BackboneSpec
+    combiner: Combiner = "conditional"
+    temperatures: Temperatures = Temperatures()
+    ood: OODSpec | None = None
+    policy: Policy = Policy()
+    versions: dict[str, str] = {}
+    training: dict[str, Any] = {}
+
+
+class ModelId(StrictModel):
+    """Which model gave an answer."""
+
+    digest: str = Field(description="The first 16 hexadecimal digits of a SHA-256 of manifest and weights.")
+    version: str | None = Field(default=None, description="The model's version, where its maker gave it one.")
+
+    def __str__(self) -> str:
+        return f"{self.version} ({self.digest})" if self.version else self.digest
+
+
+def model_id(folder: Path) -> ModelId:
+    """The identity of a bundle: two with the same digest hold the same model.
+
+    :raises BundleError: no bundle there, or a damaged one.
+    """
+    manifest = read_manifest(folder)
+    digest = hashlib.sha256((folder / MANIFEST).read_bytes())
+    try:
+        with (folder / WEIGHTS).open("rb") as weights:
+            while chunk := weights.read(1 << 20):
+                digest.update(chunk)
+    except OSError as error:
+        raise BundleError(f"{folder / WEIGHTS}: cannot be read: {error.strerror}") from error
+    return ModelId(digest=digest.hexdigest()[:DIGEST_LENGTH], version=manifest.version)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a bundle.
+
+    :raises BundleError: no bundle there, a damaged one, or one of another schema.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise BundleError(f"{folder}: no bundle here (no {MANIFEST} in it); `hierpets train` writes one to RUN/bundle")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        _check_version(path, content)
+        return Manifest.model_validate(content)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise BundleError(f"{path}: not JSON: {error}") from error
+    except ValidationError as error:
+        raise BundleError("\n".join(problem_lines(error, Manifest, path))) from error
+
+
+def _check_version(path: Path, content: Any) -> None:
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if version == SCHEMA_VERSION:
+        return
+    if version == 1:
+        # Its resize was not written down, so what it saw cannot be told from the file.
+        raise BundleError(f"{path}: written by an older hierpets (schema 1, this one reads 2); train it again")
+    raise BundleError(
+        f"{path}: schema version {version!r}, this hierpets reads {SCHEMA_VERSION}; use the version that wrote it"
+    )

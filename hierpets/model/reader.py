@@ -1,0 +1,37 @@
+"""The torch network of a bundle, rebuilt from its manifest and weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from hierpets.errors import BundleError
+from hierpets.model.layout import WEIGHTS
+from hierpets.model.manifest import Manifest
+from hierpets.model.network import HierarchicalNetwork
+from hierpets.model.ood import OODScorer
+from hierpets.model.rounding import unpack
+from hierpets.registry.loading import Registry
+
+__all__ = ["read_network"]
+
+
+def read_network(folder: Path, manifest: Manifest, registry: Registry) -> HierarchicalNetwork:
+    """Rebuild the torch network through its backbone plugin and load the bundle's weights into it.
+
+    :raises BundleError: the weights are missing, damaged, or do not fit the backbone.
+    """
+    spec, weights = manifest.backbone, folder / WEIGHTS
+    backbone = registry.get("backbone", spec.name).call_without_weights(**spec.options)
+    network = HierarchicalNetwork(backbone.module, backbone.feature_dim, manifest.taxonomy)
+    if manifest.ood is not None:
+        network.ood_scorer = OODScorer(backbone.feature_dim, manifest.ood)
+    if not weights.is_file():
+        raise BundleError(f"{weights}: no such file; the torch engine needs it, an export does not hold it")
+    try:
+        network.load_state_dict(unpack(load_file(weights)))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise BundleError(f"{weights}: does not fit backbone {spec.name!r}: {error}") from error
+    return network.eval()

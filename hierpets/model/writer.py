@@ -1,0 +1,31 @@
+"""A bundle: the folder that predicts with nothing else. No pickle, no download.
+
+``bundle.json`` (the manifest), ``weights.safetensors`` (torch), ``openvino/model.xml`` and ``.bin`` (the same graph).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetensors.torch import save
+
+from hierpets.files import whole_folder
+from hierpets.model.graph.convert import write_graph
+from hierpets.model.layout import GRAPH, MANIFEST, WEIGHTS
+from hierpets.model.manifest import Manifest
+from hierpets.model.network import HierarchicalNetwork
+from hierpets.model.rounding import pack
+
+__all__ = ["write_bundle"]
+
+
+def write_bundle(folder: Path, network: HierarchicalNetwork, manifest: Manifest) -> None:
+    """Write a bundle whole or not at all: it is made beside its place and moved there.
+
+    The network may be on any device, and stays there.
+    """
+    with whole_folder(folder) as made:
+        packed = pack({name: tensor.cpu() for name, tensor in network.state_dict().items()})
+        (made / WEIGHTS).write_bytes(save(packed))  # save_file would make a file that its owner alone may read
+        write_graph(made / GRAPH, network, manifest.preprocess.size)
+        (made / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")

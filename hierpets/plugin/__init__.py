@@ -1,0 +1,170 @@
+"""All that a plugin may import from hierpets.
+
+A plugin is a function in a Python file, listed in ``registry.yaml``. Its keyword arguments are its options. What it
+takes and gives back depends on its kind:
+
+================  ==========================================  =========================================
+kind              called with                                 returns
+================  ==========================================  =========================================
+``backbone``      options                                     :class:`Backbone`
+``sampler``       :class:`Labels`, then options               float [N], one positive weight a photo
+``shampoo_rule``  :class:`Case`, then options                 an iterable of :class:`Advice`
+================  ==========================================  =========================================
+
+A plugin that cannot do what it was asked raises :class:`PluginError` with a line that says what to do. This module
+is light: it imports neither torch nor anything that decodes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from pydantic import Field
+
+from hierpets.errors import PluginError
+from hierpets.validation.strict import StrictModel
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Advice", "Backbone", "Case", "Labels", "Offer", "PluginError", "Preprocess", "PretrainedHead"]
+
+Channels = tuple[float, float, float]
+Interpolation = Literal["adaptive", "nearest", "bilinear", "bicubic", "lanczos"]
+
+
+class Preprocess(StrictModel):
+    """How a photo becomes the network's input: all that decides a pixel. The model carries it, so that training,
+    evaluation, prediction and serving agree, and an older bundle sees what it always saw.
+
+    The shorter side is resized to ``size / crop``, then the center ``size`` x ``size`` is cut out; with
+    ``resize="squash"`` the whole photo is resized to ``size`` x ``size`` and its aspect ratio is lost.
+    """
+
+    size: int = Field(default=224, ge=16, le=2048, description="side of the square input, in pixels")
+    crop: float = Field(default=0.875, gt=0.1, le=1.0, description="share of the shorter side that is kept")
+    resize: Literal["crop", "squash"] = Field(default="crop", description="cut the center out, or squash the photo")
+    interpolation: Interpolation = Field(
+        default="adaptive",
+        description="adaptive: area above a factor of 2, bilinear down to 1, bicubic when enlarging (OpenCV); "
+        "bilinear, bicubic, lanczos: with antialiasing (Pillow), as timm's models are trained; nearest",
+    )
+    decode_margin: float = Field(
+        default=1.5, ge=1.0, description="a JPEG may be decoded smaller, but not below this many times what is resized"
+    )
+    mean: Channels = Field(default=(0.485, 0.456, 0.406), description="subtracted from each channel, in [0, 1]")
+    std: Channels = Field(default=(0.229, 0.224, 0.225), description="what each channel is then divided by")
+
+    @property
+    def shorter_side(self) -> int:
+        """Pixels of the shorter side before the crop."""
+        return self.size if self.resize == "squash" else round(self.size / self.crop)
+
+    @property
+    def decoded_side(self) -> int:
+        """Pixels of the shorter side that a decoder must leave."""
+        return math.ceil(self.decode_margin * self.shorter_side)
+
+
+@dataclass(frozen=True)
+class PretrainedHead:
+    """The classifier that a backbone was pretrained with: it knows more animals than a taxonomy lists.
+
+    ``head`` maps the first ``head.in_features`` columns of the features to the logits of the K classes.
+    ``species_classes`` names the class indices that show a species: ``{"dog": range(151, 269)}``. Both help to tell a
+    pet of a known breed from everything else.
+    """
+
+    head: torch.nn.Linear
+    species_classes: Mapping[str, Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A feature extractor: ``module`` maps float32 [B, 3, size, size] to float32 [B, feature_dim].
+
+    It is handed on in evaluation mode. A backbone with a ``pretrained`` option is called with ``pretrained=False``
+    when a bundle brings its own weights, so that loading a bundle never downloads.
+    """
+
+    module: torch.nn.Module
+    feature_dim: int
+    preprocess: Preprocess
+    pretrained_head: PretrainedHead | None = None
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a sampler sees: the labels of the N training photos.
+
+    ``species`` int64 [N] holds species indices, ``leaf`` int64 [N] leaf indices, -1 where the breed is unknown.
+    """
+
+    species: np.ndarray
+    leaf: np.ndarray
+    species_names: tuple[str, ...]
+    leaf_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.species)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A product as this pet meets it: three probabilities, and what is written on the bottle.
+
+    ``suits`` is the probability mass of the breeds that the product is made for, ``avoid`` that of the breeds it does a
+    poor job on, ``harm`` the probability that the pet belongs to a species that must never touch it. ``species``,
+    ``coats`` and ``skin`` are what it is made for; empty means all. ``contains`` holds the plain names of its
+    ingredients. A product ``on_request`` is chosen only when a rule asks for it.
+    """
+
+    name: str
+    suits: float
+    avoid: float
+    harm: float
+    species: tuple[str, ...]
+    coats: tuple[str, ...]
+    skin: tuple[str, ...]
+    contains: tuple[str, ...]
+    price: float
+    on_request: bool
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a shampoo rule sees: the whole calibrated distribution, never the winner alone.
+
+    ``species`` maps a species to its probability, ``breeds`` maps ``(species, breed)`` to its joint probability
+    (``breed`` is None for a species without breeds); both sum to one, given that the pet is of a known species.
+    ``level`` is the level of the answer. ``coats`` maps a coat type to the probability mass of the breeds that wear it,
+    ``skin`` a skin note to that of the breeds prone to it. ``offers`` maps every product's id to its :class:`Offer`.
+    ``novelty`` is the probability of no known species at all, ``unlisted`` that of a breed that is not listed.
+    """
+
+    species: Mapping[str, float]
+    breeds: Mapping[tuple[str, str | None], float]
+    level: Literal["breed", "species", "unknown"]
+    coats: Mapping[str, float]
+    skin: Mapping[str, float] = field(default_factory=dict)
+    offers: Mapping[str, Offer] = field(default_factory=dict)
+    novelty: float = 0.0
+    unlisted: float = 0.0
+
+
+@dataclass(frozen=True)
+class Advice:
+    """One word of a rule on one product, by its id: add ``score`` to it, or ``veto`` it. ``"*"`` means every product.
+
+    A product that suits surely scores 1 before any rule speaks. The highest sum above zero wins; a veto is final. No
+    score brings back what is harmful to a species that the pet may be. ``reason`` is a whole sentence for the owner.
+    """
+
+    product: str
+    reason: str
+    score: float = 0.0
+    veto: bool = False

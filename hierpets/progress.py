@@ -1,0 +1,17 @@
+"""How every long piece of work says how far it has come."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+__all__ = ["Progress", "no_progress"]
+
+
+class Progress(Protocol):
+    """Called with the name of the task and how many pieces of it are done, of ``total`` (None: not known yet)."""
+
+    def __call__(self, task: str, done: int, total: int | None, /) -> None: ...
+
+
+def no_progress(_task: str, _done: int, _total: int | None, /) -> None:
+    """Say nothing: the default everywhere."""

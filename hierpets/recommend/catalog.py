@@ -1,0 +1,223 @@
+"""What is known of coats, ingredients and products: the models of three YAML files that anyone can edit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+__all__ = [
+    "COAT_TYPES",
+    "BreedCare",
+    "BreedsFile",
+    "Catalog",
+    "Coat",
+    "CoatType",
+    "Ingredient",
+    "IngredientsFile",
+    "Product",
+    "ProductsFile",
+    "SkinNote",
+    "SpeciesCare",
+    "Traits",
+    "spoken",
+]
+
+CoatType = Literal["hairless", "short_smooth", "short_double", "long_silky", "long_double", "wiry", "curly"]
+
+COAT_TYPES: dict[str, str] = {
+    "hairless": "hardly any coat",
+    "short_smooth": "a short, close coat",
+    "short_double": "a short coat over a dense undercoat",
+    "long_silky": "a long, fine coat with little undercoat",
+    "long_double": "a long coat over a dense undercoat",
+    "wiry": "a wiry coat",
+    "curly": "a curly coat",
+}
+"""Every coat type, with the words for it after "with"."""
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Coat(_Entry):
+    """One coat. ``share`` is how much of a breed, or of a species, wears it."""
+
+    length: Literal["hairless", "short", "medium", "long"]
+    undercoat: Literal["none", "light", "dense"]
+    texture: Literal["smooth", "silky", "plush", "harsh", "wiry", "wavy", "curly"]
+    shedding: Literal["none", "low", "moderate", "high"]
+    share: float = Field(default=1.0, gt=0, le=1)
+
+    @property
+    def hairless(self) -> bool:
+        return self.length == "hairless"
+
+    @property
+    def type(self) -> CoatType:
+        """What a shampoo is made for. Wire and curls count for more than length; waves do not."""
+        if self.hairless:
+            return "hairless"
+        if self.texture == "wiry":
+            return "wiry"
+        if self.texture == "curly":
+            return "curly"
+        if self.length == "short":
+            return "short_double" if self.undercoat == "dense" else "short_smooth"
+        return "long_double" if self.undercoat == "dense" else "long_silky"
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, dict) else value
+
+
+Coats = Annotated[tuple[Coat, ...], BeforeValidator(_listed)]
+
+
+class _Wearer(_Entry):
+    skin: tuple[str, ...] = ()
+
+    @field_validator("coat", check_fields=False)
+    @classmethod
+    def _shares_sum_to_one(cls, coats: tuple[Coat, ...]) -> tuple[Coat, ...]:
+        total = sum(coat.share for coat in coats)
+        if coats and abs(total - 1) > 1e-6:
+            raise ValueError(f"expected shares that sum to 1, got {total:g}")
+        return coats
+
+
+class BreedCare(_Wearer):
+    """A breed: its coat, or the coats of its varieties, and what its skin is prone to."""
+
+    coat: Coats = Field(min_length=1)
+    name: str | None = None
+    sources: tuple[str, ...] = ()
+
+
+class SpeciesCare(_Wearer):
+    """A species: the mix of coats to expect of a breed that is not listed (empty: nothing is known), and its breeds."""
+
+    coat: Coats = ()
+    breeds: dict[str, BreedCare] = {}
+
+
+class SkinNote(_Entry):
+    """Something that a skin is prone to, and one thing to mind."""
+
+    means: str
+    tip: str
+
+
+class BreedsFile(_Entry):
+    """``breeds.yaml``."""
+
+    skin: dict[str, SkinNote] = {}
+    species: dict[str, SpeciesCare] = {}
+
+
+class Ingredient(_Entry):
+    """``not_for`` maps a species to why the ingredient is not for it, as in "which is poisonous to cats"."""
+
+    aliases: tuple[str, ...] = ()
+    not_for: dict[str, str] = {}
+    sources: tuple[str, ...] = ()
+
+
+class IngredientsFile(_Entry):
+    """``ingredients.yaml``."""
+
+    ingredients: dict[str, Ingredient]
+
+
+class Traits(_Entry):
+    """Species, coat types and skin notes."""
+
+    species: tuple[str, ...] = ()
+    coats: tuple[CoatType, ...] = ()
+    skin: tuple[str, ...] = ()
+
+
+class Suits(Traits):
+    """What a product is made for: one of its species and, where they are named, one of its coats and skin notes."""
+
+    species: tuple[str, ...] = Field(min_length=1)
+
+
+class Product(_Entry):
+    """One product. What it is to ``avoid`` needs one match; a contraindicated species is never to touch it."""
+
+    id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    name: str
+    claim: str
+    suits: Suits
+    avoid: Traits = Traits()
+    contraindicated_species: tuple[str, ...] = ()
+    contains: tuple[str, ...] = ()
+    price: float = Field(ge=0, allow_inf_nan=False)
+    on_request: bool = False
+
+
+class ProductsFile(_Entry):
+    """``products.yaml``."""
+
+    brand: str
+    currency: str = Field(pattern="^[A-Z]{3}$")
+    products: tuple[Product, ...] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """All that is known, read and checked by :func:`hierpets.recommend.loading.load_catalog`."""
+
+    species: Mapping[str, SpeciesCare]
+    skin: Mapping[str, SkinNote]
+    ingredients: Mapping[str, Ingredient]
+    products: Mapping[str, Product]
+    brand: str = ""
+    currency: str = "EUR"
+
+    def profile(self, species: str, breed: str | None) -> BreedCare | SpeciesCare | None:
+        """The breed, else its species' mix, else None."""
+        known = self.species.get(species)
+        if known is None:
+            return None
+        return known.breeds.get(breed, known) if breed is not None else known
+
+    @cached_property
+    def hazards(self) -> dict[str, dict[str, str]]:
+        """For each product, the species that it must never touch and why: what it declares and what it contains."""
+        return {product.id: self._hazards_of(product) for product in self.products.values()}
+
+    def _hazards_of(self, product: Product) -> dict[str, str]:
+        declared = dict.fromkeys(product.contraindicated_species, "its label rules this species out")
+        contained = {
+            species: f"it contains {spoken(name)}, which {why}"
+            for name in reversed(product.contains)
+            for species, why in self.ingredient(name).not_for.items()
+        }
+        return {**declared, **contained}
+
+    def ingredient(self, name: str) -> Ingredient:
+        """An ingredient by its name or an alias."""
+        return self.ingredients[self.ingredient_names[name]]
+
+    @cached_property
+    def ingredient_names(self) -> dict[str, str]:
+        """Every name and alias of an ingredient -> its name."""
+        aliases = {alias: name for name, one in self.ingredients.items() for alias in one.aliases}
+        return {**aliases, **{name: name for name in self.ingredients}}
+
+    def breed_name(self, species: str, breed: str) -> str:
+        """A breed as it is written in a sentence: ``english_setter`` -> ``English Setter``."""
+        known = self.species.get(species)
+        own = known.breeds.get(breed) if known else None
+        return own.name if own and own.name else " ".join(word[:1].upper() + word[1:] for word in breed.split("_"))
+
+
+def spoken(name: str) -> str:
+    """``tea_tree_oil`` -> ``tea tree oil``, ``d_limonene`` -> ``d-limonene``."""
+    return name.replace("d_", "d-", 1).replace("_", " ") if name.startswith("d_") else name.replace("_", " ")

@@ -1,0 +1,114 @@
+"""How every product fits every breed, as matrices: a photo's distribution then needs three small products of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from hierpets.recommend.catalog import COAT_TYPES, BreedCare, Catalog, CoatType, Product, SpeciesCare
+from hierpets.taxonomy import Taxonomy
+
+__all__ = ["Fit", "Prospects"]
+
+_COATS = tuple(COAT_TYPES)
+
+
+class Prospects(NamedTuple):
+    """For one pet, masses that need not sum to one: what is not known is left out.
+
+    ``suits``, ``avoid``, ``harm`` float [P] in the order of the products, ``coats`` float [7] in that of the coat
+    types, ``skin`` float [K] in that of the skin notes.
+    """
+
+    suits: np.ndarray
+    avoid: np.ndarray
+    harm: np.ndarray
+    coats: np.ndarray
+    skin: np.ndarray
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Rows are the leaves of a taxonomy and then, for each species, a breed that is not listed.
+
+    ``suits`` and ``avoid`` float [L + S, P] hold the share of the row's pets that a product suits, or is to avoid;
+    ``coats`` float [L + S, 7] and ``skin`` float [L + S, K] the share that wears a coat or has a skin note.
+    ``forbidden`` bool [S, P]: the product must never touch the species, or nothing is known of the species and the
+    product is known to hurt some other. ``never`` bool [P]: it would hurt a species that the taxonomy cannot tell.
+    ``hazardous`` bool [P]: it hurts some species.
+    """
+
+    taxonomy: Taxonomy
+    suits: np.ndarray
+    avoid: np.ndarray
+    coats: np.ndarray
+    skin: np.ndarray
+    forbidden: np.ndarray
+    never: np.ndarray
+    hazardous: np.ndarray
+
+    @classmethod
+    def of(cls, care: Catalog, taxonomy: Taxonomy) -> Fit:
+        rows = [(leaf.species, leaf.breed) for leaf in taxonomy.leaves] + [(name, None) for name in taxonomy.species]
+        products, notes = list(care.products.values()), list(care.skin)
+        suits, avoid = np.zeros((2, len(rows), len(products)))
+        coats, skin = np.zeros((len(rows), len(_COATS))), np.zeros((len(rows), len(notes)))
+        for r, (species, breed) in enumerate(rows):
+            profile = care.profile(species, breed)
+            worn, prone = _coats_of(profile), frozenset(profile.skin if profile else ())
+            skin[r] = [note in prone for note in notes]
+            for coat, share in worn:
+                if coat is not None:
+                    coats[r, _COATS.index(coat)] += share
+                verdicts = [_verdict(product, species, coat, prone) for product in products]
+                suits[r] += [share * (verdict == "suits") for verdict in verdicts]
+                avoid[r] += [share * (verdict == "avoid") for verdict in verdicts]
+        hazards = [care.hazards[product.id] for product in products]
+        # Of a species that the care files do not know, nobody can say that a hazard to others is none to it.
+        strange = [name for name in taxonomy.species if name not in care.species]
+        forbidden = [[s in h or (s in strange and bool(h)) for h in hazards] for s in taxonomy.species]
+        return cls(
+            taxonomy=taxonomy,
+            suits=suits,
+            avoid=avoid,
+            coats=coats,
+            skin=skin,
+            forbidden=np.array(forbidden),
+            never=np.array([any(s not in taxonomy.species for s in h) for h in hazards]),
+            hazardous=np.array([bool(h) for h in hazards]),
+        )
+
+    def prospects(self, joint: np.ndarray, *, novelty: float, unlisted: float) -> Prospects:
+        """``joint`` float [L] sums to one; ``novelty`` is the mass of no known species, ``unlisted`` that of no
+        listed breed.
+
+        Mass that may be any animal counts as harm for every product that hurts some animal.
+        """
+        species = np.add.reduceat(joint, [part.start for part in self.taxonomy.slices])  # [S]
+        known = 1.0 - novelty
+        rows = known * np.concatenate([(1.0 - unlisted) * joint, unlisted * species])
+        harm = known * (species @ self.forbidden) + novelty * self.hazardous
+        return Prospects(
+            suits=rows @ self.suits,
+            avoid=rows @ self.avoid,
+            harm=np.where(self.never, 1.0, harm),
+            coats=rows @ self.coats,
+            skin=rows @ self.skin,
+        )
+
+
+def _coats_of(profile: BreedCare | SpeciesCare | None) -> list[tuple[CoatType | None, float]]:
+    if profile is None or not profile.coat:
+        return [(None, 1.0)]
+    return [(coat.type, coat.share) for coat in profile.coat]
+
+
+def _verdict(product: Product, species: str, coat: CoatType | None, skin: frozenset[str]) -> str:
+    """``"avoid"`` at one match of what it is to avoid, ``"suits"`` if all it is made for matches, else ``"no"``."""
+    shun, suits = product.avoid, product.suits
+    if species in shun.species or coat in shun.coats or skin & set(shun.skin):
+        return "avoid"
+    fits = species in suits.species and (not suits.coats or coat in suits.coats)
+    return "suits" if fits and (not suits.skin or skin & set(suits.skin)) else "no"

@@ -1,0 +1,1 @@
+"""What a request may cost: bytes, photos, memory, waiting time."""

@@ -1,0 +1,181 @@
+"""Reads what is uploaded, into memory alone, within bytes and seconds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+import anyio
+from fastapi import Request
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
+
+from hierpets.data.photos import NamedPhoto
+from hierpets.serve.problems import Problem
+from hierpets.serve.settings import MB, ServeSettings
+
+__all__ = ["Upload", "UploadReader"]
+
+MAX_NAME = 120
+MAX_FIELDS = 16
+DRAIN_SECONDS = 5.0
+MAX_DRAIN = 512 * MB
+CLOSE = {"connection": "close"}
+
+
+@dataclass(frozen=True)
+class Upload:
+    """The photos of a request, in order, and its other fields. ``bare``: the body was one photo and no form."""
+
+    photos: list[NamedPhoto]
+    fields: dict[str, str] = field(default_factory=dict)
+    bare: bool = False
+
+
+class InMemoryParser(MultiPartParser):
+    """Starlette's parser, which would write a part above 1 MB to a file; the length of the body is bounded here."""
+
+    spool_max_size = 2**62
+
+
+class UploadReader:
+    """Reads bodies. All that are being answered share one budget of bytes, so memory stays bounded."""
+
+    def __init__(self, settings: ServeSettings):
+        self._settings = settings
+        self._budget = Budget(int(settings.max_uploads_mb * MB))
+
+    @asynccontextmanager
+    async def read(self, request: Request) -> AsyncIterator[Upload]:
+        """The upload of a request: a multipart form, or the bare bytes of one photo. Its bytes count until the end.
+
+        :raises Problem: too large, too slow, too many, malformed, or of a type that is not read.
+        """
+        account = Account(self._budget)
+        try:
+            yield await self._read_in_time(request, account)
+        finally:
+            account.give_back()
+
+    async def _read_in_time(self, request: Request, account: Account) -> Upload:
+        body, seconds = Body(request, account), self._settings.upload_seconds
+        try:
+            with anyio.fail_after(seconds):
+                return await self._read(request, body)
+        except TimeoutError:
+            raise Problem("too-slow", f"the upload was not whole after {seconds:g} s", headers=CLOSE) from None
+        except Problem:
+            await body.drain()
+            raise
+
+    async def _read(self, request: Request, body: Body) -> Upload:
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind == "multipart/form-data":
+            return await self._read_form(request, body)
+        if kind.startswith("image/") or kind == "application/octet-stream":
+            limit = int(self._settings.max_photo_mb * MB)
+            photo = b"".join([chunk async for chunk in body.chunks(limit)])
+            return Upload([NamedPhoto("photo-1", photo)], bare=True)
+        raise Problem(
+            "unsupported-type",
+            f"expected multipart/form-data or a photo as image/*, got {kind[:80] or 'no Content-Type'}",
+            headers={"accept-post": "multipart/form-data, image/*"} | CLOSE,
+        )
+
+    async def _read_form(self, request: Request, body: Body) -> Upload:
+        limits = self._settings
+        chunks = body.chunks(int(limits.max_request_mb * MB))
+        parser = InMemoryParser(request.headers, chunks, max_files=limits.max_photos, max_fields=MAX_FIELDS)
+        try:
+            form = await parser.parse()
+        except MultiPartException as error:
+            if error.message.startswith("Too many files"):
+                told = f"more than {limits.max_photos} photos in one request"
+                raise Problem("too-large", told, headers=CLOSE) from error
+            raise Problem("malformed", f"the form cannot be read: {error.message}", headers=CLOSE) from error
+        items = form.multi_items()
+        files = [value for _, value in items if isinstance(value, UploadFile)]
+        photos = [NamedPhoto(_spoken_name(f.filename, n), await f.read()) for n, f in enumerate(files, 1)]
+        await form.close()
+        return Upload(photos, {key: value for key, value in items if isinstance(value, str)})
+
+
+class Body:
+    """The body of a request as it comes in."""
+
+    def __init__(self, request: Request, account: Account):
+        self._receive, self._account = request.receive, account
+        declared = request.headers.get("content-length", "")
+        self._declared = int(declared) if declared.isdigit() else 0
+        # Such a client waits for a word before it sends its body; there is nothing to drain.
+        self._asks_first = "expect" in request.headers
+        self._more = True
+
+    async def chunks(self, limit: int) -> AsyncGenerator[bytes, None]:
+        """Pieces of the body, ``limit`` bytes in all at most, put on the account."""
+        if self._declared > limit:
+            raise _too_large(self._declared, limit)
+        self._asks_first, seen = False, 0
+        while self._more:
+            chunk = await self._next()
+            seen += len(chunk)
+            if seen > limit:
+                raise _too_large(seen, limit)
+            if not self._account.take(len(chunk)):
+                raise Problem("busy", "too many uploads at once", headers={"retry-after": "1"} | CLOSE)
+            yield chunk
+
+    async def drain(self) -> None:
+        """Read on for a while and forget it: a client that is still sending may never see an answer before its end."""
+        if not self._asks_first and self._declared <= MAX_DRAIN:
+            with anyio.move_on_after(DRAIN_SECONDS), suppress(ClientDisconnect):
+                while self._more:
+                    await self._next()
+
+    async def _next(self) -> bytes:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self._more = False
+            raise ClientDisconnect
+        self._more = message.get("more_body", False)
+        return message.get("body", b"")
+
+
+@dataclass
+class Budget:
+    """Bytes that may still be taken, by all requests together."""
+
+    free: int
+
+
+class Account:
+    """What one request holds of the budget."""
+
+    def __init__(self, budget: Budget):
+        self._budget, self._held = budget, 0
+
+    def take(self, count: int) -> bool:
+        if count > self._budget.free:
+            return False
+        self._budget.free -= count
+        self._held += count
+        return True
+
+    def give_back(self) -> None:
+        self._budget.free += self._held
+        self._held = 0
+
+
+def _too_large(size: int, limit: int) -> Problem:
+    told = f"{size / MB:.1f} MB, more than the limit of {limit / MB:.1f} MB"
+    return Problem("too-large", told, headers=CLOSE, max_bytes=limit)
+
+
+def _spoken_name(filename: str | None, number: int) -> str:
+    """A file's own name, without folders and control characters, for the answer to go by."""
+    name = PurePosixPath((filename or "").replace("\\", "/")).name
+    return re.sub(r"[\x00-\x1f\x7f]", "", name)[:MAX_NAME] or f"photo-{number}"

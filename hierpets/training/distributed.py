@@ -1,0 +1,75 @@
+"""The processes that ``torchrun`` starts, or the single one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+
+__all__ = ["DistributedContext", "current_context", "join_distributed"]
+
+T = TypeVar("T")
+# One process may extract the features of a large data set while the others wait.
+TIMEOUT = timedelta(hours=6)
+
+
+@dataclass(frozen=True)
+class DistributedContext:
+    """This process, number ``rank`` of ``count``. Only the main one writes and speaks."""
+
+    rank: int = 0
+    world_size: int = 1
+
+    @property
+    def is_main(self) -> bool:
+        return self.rank == 0
+
+    def gather(self, value: T) -> list[T]:
+        """The value of every process, in order of rank, to all of them. Trusts its peers: it pickles."""
+        if self.world_size == 1:
+            return [value]
+        values: list[T | None] = [None] * self.world_size
+        dist.all_gather_object(values, value)
+        return values  # type: ignore[return-value]
+
+    def sum(self, value: torch.Tensor) -> float:
+        """The sum of a scalar tensor over all processes, the same number in each."""
+        if self.world_size > 1:
+            dist.all_reduce(value)
+        return float(value)
+
+    def wait(self) -> None:
+        """Until all processes are here."""
+        if self.world_size > 1:
+            dist.barrier()
+
+
+def current_context() -> DistributedContext:
+    """This process among those that :func:`join_distributed` joined; one alone otherwise."""
+    if dist.is_available() and dist.is_initialized():
+        return DistributedContext(dist.get_rank(), dist.get_world_size())
+    return DistributedContext()
+
+
+@contextmanager
+def join_distributed(device: str) -> Iterator[DistributedContext]:
+    """Join the processes of ``torchrun`` (gloo on the CPU, nccl on CUDA), and part from them at the end.
+
+    Without ``torchrun``, or with ``--nproc-per-node 1``, there is nothing to join.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2 or dist.is_initialized():
+        yield current_context()
+        return
+    if device.startswith("cuda"):
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo", timeout=TIMEOUT)
+    try:
+        yield current_context()
+    finally:
+        dist.destroy_process_group()

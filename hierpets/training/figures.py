@@ -1,0 +1,82 @@
+"""Pictures in a run folder: the learning curves, and the first augmented batch as the network sees it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from hierpets.data.transforms import denormalize
+from hierpets.plugin import Preprocess
+
+__all__ = ["BATCH_FILE", "CURVES_FILE", "draw_batch", "draw_curves"]
+
+CURVES_FILE, BATCH_FILE = "learning_curves.png", "first_batch.png"
+MOST = 32  # photos of a batch that are drawn
+COLUMNS = 8
+
+
+def draw_curves(history: Sequence[Mapping[str, Any]]) -> bytes:
+    """PNG of the loss and of balanced accuracy a level over the epochs.
+
+    A row holds ``epoch`` (0: before the first), ``loss`` on training photos, and ``nll``, ``species`` and ``breed`` on
+    validation photos; what a row lacks, or is None, is left out.
+    """
+
+    def paint(figure: Figure) -> None:
+        left, right = figure.subplots(1, 2)
+        _line(left, history, "loss", "training loss")
+        _line(left, history, "nll", "validation negative log-likelihood")
+        _line(right, history, "breed", "breed")
+        _line(right, history, "species", "species")
+        left.set_title("loss")
+        right.set_title("balanced accuracy on validation photos")
+        right.yaxis.set_major_formatter(PercentFormatter(xmax=1.0))
+        for axes in (left, right):
+            axes.set_xlabel("epoch")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.grid(alpha=0.3)
+            if axes.lines:
+                axes.legend(frameon=False)
+
+    return _png(paint, (11.0, 4.2))
+
+
+def draw_batch(inputs: np.ndarray, names: Sequence[str], preprocess: Preprocess) -> bytes:
+    """PNG of up to 32 inputs float32 [B, 3, size, size] with their normalization undone, each under its name."""
+    shown = list(zip(inputs[:MOST], names, strict=False))
+    rows = max(1, -(-len(shown) // COLUMNS))
+
+    def paint(figure: Figure) -> None:
+        grid = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
+        for axes in grid:
+            axes.set_axis_off()
+        for axes, (planes, name) in zip(grid, shown, strict=False):
+            axes.imshow(denormalize(preprocess, planes))
+            axes.set_title(name.replace("_", " "), fontsize=7)
+
+    return _png(paint, (1.7 * COLUMNS, 1.9 * rows))
+
+
+def _line(axes: Axes, history: Sequence[Mapping[str, Any]], key: str, label: str) -> None:
+    points = [(row["epoch"], row[key]) for row in history if row.get(key) is not None]
+    if points:
+        axes.plot(*zip(*points, strict=True), marker="o", markersize=3, label=label)
+
+
+def _png(paint: Callable[[Figure], None], size: tuple[float, float]) -> bytes:
+    # A class may be called "$x$"; it is a name, not a formula.
+    with mpl.rc_context({"text.parse_math": False}):
+        figure = Figure(figsize=size, layout="constrained", facecolor="white")
+        FigureCanvasAgg(figure)
+        paint(figure)
+        content = io.BytesIO()
+        figure.savefig(content, format="png", dpi=110)
+    return content.getvalue()

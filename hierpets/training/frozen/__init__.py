@@ -1,0 +1,1 @@
+"""Linear heads on the features of a frozen backbone."""

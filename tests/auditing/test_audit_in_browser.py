@@ -1,0 +1,60 @@
+"""The audit's page in a real Chromium: no error, no request, nothing wider than a phone."""
+
+import shutil
+
+import pytest
+
+from hierpets.auditing.balance import Balance, Suggestion
+from hierpets.auditing.findings import KINDS, Audit, Finding
+from hierpets.auditing.page import render_page
+from hierpets.data.records import PhotoRecord
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (apt-get install chromium)"),
+]
+LONG = "a" * 90
+ODD = "<img src=x onerror=document.title='owned'>"
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory):
+    photos = tuple(PhotoRecord(f"demo:dog/{breed}/1", "dog", ODD, "train") for breed in ("pug", "husky", "golden"))
+    gone = PhotoRecord(f"/{LONG}/{LONG}.jpg", LONG, ODD, "val")
+    findings = tuple(Finding(kind, (*photos, gone), f"{ODD} {LONG}") for kind in KINDS for _ in range(2))
+    levels = {"species": Balance({"dog": 3, LONG: 0}, float("inf")), "breed": Balance({f"dog/{ODD}": 3}, None)}
+    audit = Audit(
+        f"photos/{LONG}", "tiny", 4, {"train": 3, "val": 1}, levels, Suggestion("shuffle", ODD), findings, (ODD,)
+    )
+    file = tmp_path_factory.mktemp("audit") / "audit.html"
+    file.write_text(render_page(audit), encoding="utf-8")
+    return file.as_uri()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
+def test_the_page_is_quiet_and_fits(chromium, page_file, width, scheme):
+    page = chromium.new_page(viewport={"width": width, "height": 844}, color_scheme=scheme)
+    heard = []
+    page.on("console", lambda message: heard.append(message.text))
+    page.on("pageerror", lambda error: heard.append(str(error)))
+    page.on("request", lambda request: heard.append(request.url) if not request.url.startswith("data:") else None)
+    page.goto(page_file)
+    assert heard == [page_file]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.title().startswith("hierpets: audit of")
+    shown = page.evaluate("[...document.images].map(image => image.complete && image.naturalWidth > 0)")
+    assert len(shown) == 6 * len(KINDS)
+    assert all(shown)
+    assert page.evaluate("[...document.querySelectorAll('a')].every(a => document.querySelector(a.hash))")
+    page.close()

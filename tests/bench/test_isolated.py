@@ -1,0 +1,45 @@
+import time
+
+import pytest
+
+from hierpets.bench.isolated import decode_rate, measured_rate, network_rate
+from hierpets.bench.sample import choose_photos
+from hierpets.inference.loading import load
+from hierpets.registry.loading import load_registry
+
+
+def test_a_rate_counts_whole_steps_and_leaves_the_first_out():
+    asked = []
+
+    def run(count):
+        asked.append(count)
+        time.sleep(0.5 if len(asked) == 1 else 0.002 * count)  # a slow start, then at most 500 a second
+
+    assert 50 < measured_rate(run, 0.2, step=4) <= 500
+    assert all(count % 4 == 0 for count in asked)
+
+
+def test_decoding_and_the_network_have_rates_of_their_own(tiny_run, tmp_path):
+    predictor = load(
+        tiny_run / "bundle", registry=load_registry(tiny_run.parent / "registry.yaml"), recommend=False, workers=2
+    )
+    paths = choose_photos(None, 3, scratch=tmp_path).paths
+    preprocess = predictor.manifest.preprocess
+    assert decode_rate(preprocess, paths, 0.05) > 0
+    assert network_rate(predictor.engine, preprocess, paths, 0.05) > 0
+
+
+def test_an_engine_that_does_half_the_work_has_twice_the_rate(tiny_run, tmp_path):
+    class Sleeper:
+        lanes = 2
+
+        def __init__(self, seconds):
+            self._seconds = seconds
+
+        def __call__(self, images):
+            time.sleep(self._seconds * len(images))
+
+    manifest = load(tiny_run / "bundle", recommend=False).manifest
+    paths = choose_photos(None, 2, scratch=tmp_path).paths
+    slow, fast = (network_rate(Sleeper(s), manifest.preprocess, paths, 0.6) for s in (0.01, 0.005))
+    assert fast / slow == pytest.approx(2, rel=0.35)

@@ -1,0 +1,264 @@
+"""The report says the right things, says them safely, and is written whole or not at all."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hierpets.errors import ImageError
+from hierpets.evaluation import OODPredictions, evaluate_predictions
+from hierpets.evaluation.metrics.compute import metrics_json
+from hierpets.evaluation.records import read_records
+from hierpets.evaluation.report.gallery import worst_mistakes
+from hierpets.evaluation.report.ordering import confused_together
+from hierpets.evaluation.report.words import headline, percent, pretty
+from hierpets.evaluation.report.writing import write_evaluation
+from hierpets.taxonomy import Taxonomy
+
+SCRIPT = "<script>alert('breed')</script>".replace("/", "\\")
+EVIL = Taxonomy(tree={"cat&": (SCRIPT, "$x$", "'\"><img src=x onerror=alert(1)>"), "dog": ("暹罗", "plain")})
+
+
+class Tags(HTMLParser):
+    """Every tag with its attributes, the ids, and the headings' levels."""
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def named(self, name: str) -> list[dict[str, str | None]]:
+        return [attributes for tag, attributes in self.tags if tag == name]
+
+
+def gray_photo(path: str) -> np.ndarray:
+    return np.full((600, 900, 3), len(path) % 255, dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory, predictions):
+    out = tmp_path_factory.mktemp("report") / "evaluation"
+    ood = OODPredictions(("c.jpg", "d.jpg"), np.array([3.0, 0.0]), np.array(["unknown", "breed"]), ("car", "food"))
+    metrics = evaluate_predictions(predictions, ood=ood, about={"model": "runs/a & b"}, resamples=30)
+    write_evaluation(out, predictions, metrics, photos=gray_photo, overlay=lambda path, *, leaf: gray_photo(path))
+    return out
+
+
+def test_a_report_is_one_page_with_every_figure_also_as_png(written):
+    page = (written / "report.html").read_text(encoding="utf-8")
+    figures = sorted(path.name for path in (written / "figures").iterdir())
+    assert page.count("<figure") == len(figures) == len(set(figures))
+    per_level = [f"{kind}_{level}.png" for kind in ("reliability", "roc", "pr") for level in ("species", "breed")]
+    per_species = ["confusion_breeds_0.png", "confusion_breeds_1.png", "recall_breeds_0.png", "recall_breeds_1.png"]
+    for name in ("confusion_species.png", *per_species, *per_level, "risk_coverage.png", "answers.png"):
+        with Image.open(written / "figures" / name) as image:
+            assert min(image.size) > 200
+    assert len(read_records(written / "predictions.jsonl")) == 400
+    assert json.loads((written / "metrics.json").read_text())["n"] == 400
+    assert "runs/a &amp; b" in page and "Photos of no known pet" in page
+
+
+def test_nothing_on_the_page_is_loaded_from_elsewhere(written):
+    page = (written / "report.html").read_text(encoding="utf-8")
+    tags = Tags(page)
+    for _, attributes in tags.tags:
+        for name, value in attributes.items():
+            if name in ("src", "href", "xlink:href", "data", "poster", "srcset", "action"):
+                assert value.startswith(("data:", "#")), (name, value)
+    assert not tags.named("script") and not re.search(r"url\((?!#)", page) and "@import" not in page
+
+
+def test_the_page_can_be_read_without_seeing_it(written):
+    tags = Tags((written / "report.html").read_text(encoding="utf-8"))
+    assert all(image.get("alt") for image in tags.named("img"))
+    drawn = tags.named("svg")
+    assert drawn and all(svg.get("role") == "img" and svg.get("aria-label") for svg in drawn)
+    headings = [int(tag[1]) for tag, _ in tags.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert headings[0] == 1 and headings.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(headings))
+    ids = [attributes["id"] for _, attributes in tags.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+
+
+def test_names_of_classes_and_photos_cannot_inject(tmp_path, make_predictions):
+    predictions = make_predictions(EVIL, 120, unlabeled=0.0)
+    paths = tuple(f"<script>p{i}</script>.jpg" for i in range(120))
+    predictions = replace(predictions, paths=paths)
+    metrics = evaluate_predictions(predictions, about={"<b>": "<script>about</script>"}, resamples=5)
+    write_evaluation(tmp_path, predictions, metrics, photos=gray_photo)
+    tags = Tags((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert not tags.named("script") and not tags.named("b")
+    assert all("onerror" not in attributes for _, attributes in tags.tags)
+    assert all(image["src"].startswith("data:image/jpeg;base64,") for image in tags.named("img"))
+    labels = [record.breed for record in read_records(tmp_path / "predictions.jsonl")]
+    assert SCRIPT in labels
+
+
+def test_the_page_forbids_scripts_and_requests_to_itself(written):
+    policy = [m["content"] for m in Tags((written / "report.html").read_text()).named("meta") if "http-equiv" in m]
+    assert len(policy) == 1 and "default-src 'none'" in policy[0] and "script-src" not in policy[0]
+
+
+def test_a_report_without_breeds_or_photos_or_mistakes(tmp_path, make_predictions):
+    flat = Taxonomy(tree={"cat": (), "dog": ()})
+    predictions = make_predictions(flat, 30, skill=80.0)
+    metrics = evaluate_predictions(predictions, resamples=5)
+    write_evaluation(tmp_path, predictions, metrics)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "The worst mistakes" not in page and "Breed by breed" not in page and "100\N{NO-BREAK SPACE}%" in page
+
+
+def test_a_report_of_one_photo(tmp_path, taxonomy, make_predictions):
+    predictions = make_predictions(taxonomy, 1, seed=2)
+    write_evaluation(tmp_path, predictions, evaluate_predictions(predictions, resamples=5))
+    assert (tmp_path / "report.html").stat().st_size > 10_000
+
+
+def test_a_failure_leaves_the_old_report_as_it_was(tmp_path, predictions):
+    metrics = evaluate_predictions(predictions, resamples=5)
+    (tmp_path / "report.html").write_text("old")
+
+    def broken(path: str) -> np.ndarray:
+        raise RuntimeError("disk on fire")
+
+    with pytest.raises(RuntimeError):
+        write_evaluation(tmp_path, predictions, metrics, photos=broken)
+    assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+    assert (tmp_path / "report.html").read_text() == "old"
+
+
+def test_a_photo_that_has_gone_leaves_its_place_empty(predictions):
+    def gone(path: str) -> np.ndarray:
+        raise ImageError(f"{path}: no such file")
+
+    mistakes = worst_mistakes(predictions, count=5, photos=gone, overlay=None)
+    assert len(mistakes) == 5 and all(m.photo is None and m.overlay is None for m in mistakes)
+
+
+def test_worst_mistakes_are_wrong_species_first_then_the_surest(predictions):
+    mistakes = worst_mistakes(predictions, count=400, photos=None, overlay=None)
+    crossed = [m.cross_species for m in mistakes]
+    assert crossed == sorted(crossed, reverse=True) and any(crossed) and not all(crossed)
+    within = [m.record for m in mistakes if not m.cross_species]
+    surer = [r.top[0].probability - r.probability_of_truth for r in within]
+    assert surer == sorted(surer, reverse=True)
+    assert not any(r.breed_right for r in within)
+    kinds = [(r.species, r.breed, r.top[0].species, r.top[0].breed) for r in (m.record for m in mistakes)]
+    assert max(map(kinds.count, kinds)) <= 2
+
+
+def test_thumbnails_are_small_jpegs_of_the_photo_asked_for(predictions):
+    asked: list[tuple[str, int]] = []
+
+    def overlay(path: str, *, leaf: int) -> np.ndarray | None:
+        asked.append((path, leaf))
+        return None
+
+    first = worst_mistakes(predictions, count=1, photos=gray_photo, overlay=overlay)[0]
+    with Image.open(io.BytesIO(base64.b64decode(first.photo.partition(",")[2]))) as image:
+        assert image.format == "JPEG" and image.size == (320, 213)
+    i = predictions.paths.index(first.record.path)
+    assert asked == [(first.record.path, int(predictions.top_leaf[i]))] and first.overlay is None
+
+
+def test_confused_classes_stand_together():
+    counts = 10 * np.eye(6, dtype=int)
+    counts[0, 5] = counts[5, 0] = 6
+    counts[1, 3] = 5
+    order = confused_together(counts).tolist()
+    assert sorted(order) == list(range(6))
+    assert abs(order.index(0) - order.index(5)) == 1 and abs(order.index(1) - order.index(3)) == 1
+
+
+def test_without_confusion_the_order_stays():
+    assert confused_together(np.diag([3, 0, 2, 5])).tolist() == [0, 1, 2, 3]
+    assert confused_together(np.array([[1, 4], [0, 2]])).tolist() == [0, 1]
+
+
+def seed_story(make_predictions):
+    """2,400 cats and 4,990 dogs; 162 cats are called dogs and nothing else is wrong."""
+    base = make_predictions(Taxonomy(tree={"cat": (), "dog": ()}), 2, unlabeled=0.0)
+    truth = np.repeat([0, 1], [2400, 4990])
+    winner = np.r_[np.ones(162, int), np.zeros(2238, int), np.ones(4990, int)]
+    return replace(
+        base,
+        paths=tuple(map(str, range(7390))),
+        species_true=truth,
+        leaf_true=truth,
+        probabilities=np.where(np.arange(2) == winner[:, None], 0.98, 0.02),
+        level=np.full(7390, "species"),
+        node=winner,
+        novelty=None,
+    )
+
+
+def test_the_headline_says_what_accuracy_hides(make_predictions):
+    said = headline(evaluate_predictions(seed_story(make_predictions), resamples=20))
+    assert said.verdict == "The species is right on 97.8\N{NO-BREAK SPACE}% of 7,390 photos."
+    assert any("162 of 2,400 cat photos are missed (162 called dog)" in s and "93.2" in s for s in said.bad)
+
+
+def test_the_headline_names_weak_breeds_and_what_they_are_taken_for(predictions, taxonomy):
+    rows = np.flatnonzero(predictions.leaf_true == 2)
+    probabilities = predictions.probabilities.copy()
+    probabilities[rows] = np.eye(9)[3]
+    said = headline(evaluate_predictions(replace(predictions, probabilities=probabilities), resamples=20))
+    assert any(
+        s.startswith(f"Birman: found on 0 of {len(rows)} photos, most often taken for ragdoll") for s in said.bad
+    )
+
+
+def test_the_headline_does_not_blame_a_breed_for_one_photo(predictions):
+    """One mistake among four photos is no evidence of a weak breed; the seven right breeds are not at fault either."""
+    rows = np.flatnonzero(predictions.leaf_true == 2)[:4]
+    others = np.flatnonzero((predictions.leaf_true >= 0) & (predictions.leaf_true != 2))
+    probabilities = np.eye(9)[np.maximum(predictions.leaf_true, 0)]
+    probabilities[rows[0]] = np.eye(9)[3]
+    made = replace(predictions, probabilities=probabilities).take(np.r_[rows, others])
+    assert headline(evaluate_predictions(made, resamples=20)).bad == ()
+
+
+def test_the_headline_admits_a_model_that_only_guesses(taxonomy, make_predictions):
+    clueless = make_predictions(taxonomy, 200, skill=0.0)
+    said = headline(evaluate_predictions(clueless, resamples=100))
+    assert any("not shown to beat the guess" in s for s in said.bad)
+    assert not any("Telling" in s for s in said.good)
+
+
+def test_the_headline_warns_of_small_and_missing_classes(predictions):
+    rows = np.flatnonzero(predictions.leaf_true != 4)[:40]
+    said = " ".join(headline(evaluate_predictions(predictions.take(rows), resamples=5)).mind)
+    assert "No photo of beagle" in said and "fewer than 10 photos" in said
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"),
+    [(0.9132, "91.3_%"), (1.0, "100_%"), (0.9999, ">99.9_%"), (0.0, "0_%"), (0.0001, "<0.1_%"), (None, "–")],
+)
+def test_percent_never_rounds_to_all_or_nothing(share, shown):
+    assert percent(share) == shown.replace("_", "\N{NO-BREAK SPACE}")
+
+
+def test_pretty_names():
+    assert pretty("cat/british_shorthair") == "british shorthair" and pretty("cat") == "cat"
+
+
+def test_metrics_json_is_strict_and_reads_back(written, predictions):
+    metrics = evaluate_predictions(predictions, resamples=5)
+    text = metrics_json(metrics)
+    assert json.loads(text) == metrics
+    assert max(map(len, text.splitlines())) < 3000 and '"accuracy": ' in text
+    with pytest.raises(ValueError):
+        metrics_json({"x": float("nan")})

@@ -1,0 +1,1 @@
+"""What several tests share: fakes, strategies, servers, planted faults."""

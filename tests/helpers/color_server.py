@@ -1,0 +1,108 @@
+"""A model that answers by color, the photos that it knows, and a real server around it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import cv2
+import httpx
+import numpy as np
+
+from hierpets.inference.engines.base import RawOutput
+from hierpets.inference.predictor import Predictor
+from hierpets.model.manifest import BackboneSpec, Manifest
+from hierpets.plugin import Preprocess
+from hierpets.recommend.choose import Recommender
+from hierpets.registry.loading import load_registry
+from hierpets.serve.app import create_app
+from hierpets.serve.run import bind, make_server
+from hierpets.serve.settings import ServeSettings
+from hierpets.taxonomy import Taxonomy
+
+TAXONOMY = Taxonomy(tree={"cat": ("maine_coon", "siamese"), "dog": ("basset_hound", "beagle", "pug"), "horse": ()})
+# One for all threads: to make one costs a third of a second.
+CLIENT = httpx.Client(verify=False)
+COLORS = {"siamese": (250, 20, 20), "a dog": (20, 250, 20), "nothing": (128, 128, 128)}
+
+
+class ColorEngine:
+    """Red is a Siamese, green a dog of one of three breeds, gray is nothing in particular."""
+
+    name, device, precision = "color", "cpu", "f32"
+    workers, batch = 2, 4
+
+    def __init__(self, pause: float = 0.0):
+        self.pause = pause
+        self.batches: list[int] = []
+
+    def __call__(self, images: np.ndarray) -> RawOutput:
+        time.sleep(self.pause)
+        self.batches.append(len(images))
+        red, green, blue = images.mean(axis=(2, 3)).T * 6
+        zero = np.zeros_like(red)
+        species = np.stack([red, green, zero], 1).astype(np.float32)
+        leaf = np.stack([-red, red, zero + 0.3, zero + 0.4, zero - 1, zero], 1).astype(np.float32)
+        return RawOutput(np.zeros((len(images), 1), np.float32), species, leaf, np.stack([blue, blue], 1))
+
+
+def make_predictor(engine: ColorEngine | None = None) -> Predictor:
+    manifest = Manifest(
+        taxonomy=TAXONOMY,
+        preprocess=Preprocess(size=16, crop=1.0, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
+        backbone=BackboneSpec(name="color", feature_dim=1),
+    )
+    return Predictor(manifest, engine or ColorEngine(), Recommender.load(load_registry()))
+
+
+def encode(photo: np.ndarray, suffix: str = ".jpg") -> bytes:
+    return cv2.imencode(suffix, photo[..., ::-1])[1].tobytes()
+
+
+def plain(color: str, size: tuple[int, int] = (40, 60)) -> bytes:
+    """A JPEG of one color, (height, width)."""
+    return encode(np.full((*size, 3), COLORS[color], np.uint8))
+
+
+def with_exif(jpeg: bytes) -> bytes:
+    """The same JPEG with an orientation, a camera's name and a place in its EXIF block."""
+    import struct
+
+    camera, place = b"SecretCam\0", struct.pack(">6I", 48, 1, 12, 1, 30, 1)
+    entries = [(0x010F, 2, len(camera), 50), (0x0112, 3, 1, 1 << 16), (0x8825, 4, 1, 60)]
+    ifd = struct.pack(">H", 3) + b"".join(struct.pack(">HHII", *entry) for entry in entries) + struct.pack(">I", 0)
+    gps = struct.pack(">H", 1) + struct.pack(">HHII", 2, 5, 3, 78) + struct.pack(">I", 0)
+    tiff = b"MM\0*\0\0\0\x08" + ifd
+    block = b"Exif\0\0" + tiff.ljust(50, b"\0") + camera + gps + place
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + jpeg[2:]
+
+
+@contextmanager
+def serving(
+    predictor: Predictor, settings: ServeSettings | None = None, **more
+) -> Iterator[tuple[str, Callable[[], None]]]:
+    """A real server in a thread: its address, and a function that asks it to stop."""
+    started = threading.Event()
+    server = make_server(create_app(predictor, settings, **more), stop_seconds=10, on_start=started.set)
+
+    def stop() -> None:
+        server.should_exit = True
+
+    with bind("127.0.0.1", 0) as listening:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        assert started.wait(10)
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}", stop
+        finally:
+            stop()
+            thread.join(15)
+            assert not thread.is_alive(), "the server did not stop"
+
+
+def post(url: str, *photos: bytes, timeout: float = 20) -> httpx.Response:
+    """Photos as one form."""
+    files = [("photo", (f"{n}.jpg", photo, "image/jpeg")) for n, photo in enumerate(photos)]
+    return CLIENT.post(f"{url}/v1/predict", files=files, timeout=timeout)

@@ -1,0 +1,127 @@
+"""A fine-tuning that takes a second: a tiny network on tiny colored squares.
+
+``torchrun tuning.py FOLDER SETTINGS`` is one run of several processes, without dropout: each would draw its own.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from helpers.fakes import TAXONOMY
+from hierpets.config import TrainConfig
+from hierpets.data.index import read_index
+from hierpets.data.records import PhotoIndex, PhotoRecord
+from hierpets.hierarchy.calibration import Temperatures
+from hierpets.model.network import HierarchicalNetwork
+from hierpets.plugin import Preprocess
+from hierpets.training.distributed import join_distributed
+from hierpets.training.finetuning.finetune import FinetuneResult, finetune
+from hierpets.training.run import Run
+
+PREPROCESS = Preprocess(size=32, crop=1.0)
+FAST = {
+    "epochs": 2,
+    "batch_size": 8,
+    "learning_rate": 1e-2,
+    "head_learning_rate": 3e-2,
+    "precision": "f32",
+    "patience": 9,
+    "ema_decay": 0.5,
+    "trainable_fraction": 1.0,
+    "layer_decay": 0.1,
+}
+
+
+def squares(folder: Path, *, per_leaf: int = 5, without_breed: int = 2, seed: int = 0) -> PhotoIndex:
+    """Noisy squares, one color a leaf, and some of the first species without a breed: ``folder/photos-SEED/...``."""
+    generator = np.random.default_rng(seed)
+    colors = np.random.default_rng(99).integers(40, 215, size=(len(TAXONOMY.leaves), 3))
+    labels = [leaf for leaf in range(len(TAXONOMY.leaves)) for _ in range(per_leaf)]
+    records = []
+    for number, leaf in enumerate([*labels, *([0] * without_breed)]):
+        species, breed = TAXONOMY.leaves[leaf]
+        breed = breed if number < len(labels) else None
+        path = folder / f"photos-{seed}" / species / (breed or "") / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        noise = generator.normal(scale=25, size=(36, 36, 3))
+        cv2.imwrite(str(path), (colors[leaf] + noise).clip(0, 255).astype(np.uint8))
+        records.append(PhotoRecord(str(path), species, breed))
+    return PhotoIndex(TAXONOMY, tuple(records))
+
+
+def tiny_network(seed: int = 0, *, dropout: float = 0.2) -> HierarchicalNetwork:
+    """Two convolutions, BatchNorm with statistics of its own, dropout: all that a resumed run must get right."""
+    torch.manual_seed(seed)
+    norm = torch.nn.BatchNorm2d(8)
+    norm.running_mean += 0.1
+    backbone = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 3, stride=2),
+        norm,
+        torch.nn.ReLU(),
+        torch.nn.Conv2d(8, 16, 3, stride=2),
+        torch.nn.ReLU(),
+        torch.nn.Dropout(dropout),
+        torch.nn.AdaptiveAvgPool2d(1),
+        torch.nn.Flatten(),
+    )
+    return HierarchicalNetwork(backbone, 16, TAXONOMY)
+
+
+def tune(
+    folder: Path,
+    *,
+    train: PhotoIndex | None = None,
+    val: PhotoIndex | None = None,
+    weights: np.ndarray | None = None,
+    network: HierarchicalNetwork | None = None,
+    resume: bool = False,
+    temperatures: Temperatures | None = None,
+    listener: Any = None,
+    settings: dict[str, Any] | None = None,
+    **config: Any,
+) -> FinetuneResult:
+    """Fine-tune into ``folder``, on photos drawn there where none are given."""
+    folder.mkdir(parents=True, exist_ok=True)
+    train = squares(folder, seed=0) if train is None else train
+    val = squares(folder, per_leaf=3, seed=1) if val is None else val
+    whole = TrainConfig(out=folder / "run", finetune=FAST | (settings or {}), **config)
+    return finetune(
+        network or tiny_network(),
+        train,
+        val,
+        weights=np.ones(len(train)) if weights is None else weights,
+        preprocess=PREPROCESS,
+        config=whole,
+        run=Run(whole, listener),
+        device="cpu",
+        resume=resume,
+        temperatures=temperatures,
+    )
+
+
+def tune_alone(folder: Path, settings: dict[str, Any], *, resume: bool = False) -> None:
+    """What a process of its own does, to be killed. Writes ``folder/final.pt`` at the end."""
+    torch.set_num_threads(1)
+    result = tune(folder, resume=resume, settings=settings)
+    torch.save(result.network.state_dict(), folder / "final.pt")
+
+
+def tune_together(folder: Path, settings: dict[str, Any]) -> None:
+    """What each process of torchrun does; the photos are there. The main one writes ``folder/final.pt``."""
+    torch.set_num_threads(1)
+    with join_distributed("cpu") as processes:
+        train, val = read_index(folder / "photos-0"), read_index(folder / "photos-1")
+        result = tune(folder, train=train, val=val, network=tiny_network(dropout=0), settings=settings)
+        if processes.main:
+            torch.save(result.network.state_dict(), folder / "final.pt")
+
+
+if __name__ == "__main__":
+    tune_together(Path(sys.argv[1]), json.loads(sys.argv[2]))

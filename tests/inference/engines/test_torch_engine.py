@@ -1,0 +1,193 @@
+"""The torch engine: batches in flight, compiled networks, and CUDA where there is one."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import torch
+
+from hierpets.errors import ConfigError
+from hierpets.inference.engines.base import warm_up
+from hierpets.inference.engines.torch import TorchEngine
+from hierpets.inference.loading import load
+from hierpets.model.manifest import read_manifest
+from hierpets.model.reader import read_network
+from hierpets.registry.loading import load_registry
+
+gpu = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device: these paths need hardware"),
+]
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_run):
+    return tiny_run / "bundle"
+
+
+@pytest.fixture(scope="module")
+def registry(tiny_run):
+    return load_registry(tiny_run.parent / "registry.yaml")
+
+
+@pytest.fixture(scope="module")
+def network(bundle, registry):
+    return read_network(bundle, read_manifest(bundle), registry)
+
+
+def batches(*sizes: int) -> list[np.ndarray]:
+    generator = np.random.default_rng(0)
+    return [generator.normal(size=(n, 3, 32, 32)).astype(np.float32) for n in sizes]
+
+
+def agree(ours, theirs, atol=1e-5):
+    for name, a, b in zip(ours._fields, ours, theirs, strict=True):
+        assert a.shape == b.shape
+        np.testing.assert_allclose(a, b, atol=atol, rtol=1e-4, err_msg=name)
+
+
+def test_threads_that_share_an_engine_get_their_own_answers(network):
+    engine = TorchEngine(network)
+    given = batches(*[1 + i % 5 for i in range(40)])
+    with ThreadPoolExecutor(4) as threads:
+        for ours, images in zip(threads.map(engine, given), given, strict=True):
+            agree(ours, engine(images))
+
+
+def test_compiled_batches_are_filled_up_and_the_answer_is_cut_to_its_rows(network, monkeypatch):
+    seen = []
+
+    def compile_nothing(module, **options):
+        assert options == {"dynamic": False}
+        return lambda images: (seen.append(len(images)), module(images))[1]
+
+    monkeypatch.setattr(torch, "compile", compile_nothing)
+    engine, plain = TorchEngine(network, compile=True), TorchEngine(network)
+    for images in batches(1, 2, 3, 5, 8, 13):
+        agree(engine(images), plain(images))
+    assert seen == [1, 2, 4, 8, 8, 16]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["f32", "bf16"])
+def test_a_compiled_network_agrees(bundle, registry, precision):
+    compiled, plain = (
+        load(bundle, registry=registry, engine="torch", precision=precision, compile=compile, recommend=False).engine
+        for compile in (True, False)
+    )
+    for images in batches(4, 3):
+        agree(compiled(images), plain(images), atol=1e-3 if precision == "f32" else 0.2)
+
+
+def test_compile_is_refused_where_openvino_runs(bundle, registry):
+    with pytest.raises(ConfigError, match=r"--compile is torch's.*add --engine torch"):
+        load(bundle, registry=registry, device="cpu", compile=True)
+
+
+def test_warming_up_runs_batches_of_the_size_that_is_timed():
+    seen = []
+    warm_up(lambda images: seen.append((images.shape, images.dtype)), 48, batch_size=5, times=2)
+    assert seen == [((5, 3, 48, 48), np.float32)] * 2
+
+
+class FakeCuda:
+    """CUDA's streams and events, and tensors that stay where they are; ``told`` is what was asked of it, in order."""
+
+    def __init__(self, monkeypatch):
+        self.told = told = []
+
+        class Stream:
+            def wait_stream(self, other):
+                told.append("compute waits for copy" if (self, other) == (current, made[0]) else "?")
+
+        class Event:
+            def record(self):
+                told.append("event recorded")
+
+            def synchronize(self):
+                told.append("event awaited")
+
+        current, made = Stream(), []
+        empty = torch.empty
+
+        @contextmanager
+        def within(stream):
+            told.append("copy stream" if stream is made[0] else "?")
+            yield
+            told.append("end")
+
+        def moved(tensor, device, *, non_blocking):
+            told.append(f"to {device}{' and on' if non_blocking else ''}")
+            return tensor
+
+        def host(*shape, dtype, pin_memory):
+            assert pin_memory
+            return empty(*shape, dtype=dtype)
+
+        monkeypatch.setattr(torch.cuda, "Stream", lambda: made.append(Stream()) or made[-1])
+        monkeypatch.setattr(torch.cuda, "Event", Event)
+        monkeypatch.setattr(torch.cuda, "stream", within)
+        monkeypatch.setattr(torch.cuda, "current_stream", lambda: current)
+        monkeypatch.setattr(torch, "empty", host)
+        monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: told.append("pinned") or tensor)
+        monkeypatch.setattr(torch.Tensor, "to", moved)
+        monkeypatch.setattr(
+            torch.Tensor,
+            "record_stream",
+            lambda tensor, stream: told.append("memory kept for compute" if stream is current else "?"),
+        )
+        monkeypatch.setattr(torch.nn.Module, "to", lambda module, device, **how: module)
+
+
+def test_a_batch_is_copied_on_one_stream_computed_on_another_and_awaited_at_the_end(network, monkeypatch):
+    (images,) = batches(3)
+    expected = TorchEngine(network)(images)
+    with monkeypatch.context() as patch:
+        cuda = FakeCuda(patch)
+        output = TorchEngine(network, "cuda")(images)
+    assert cuda.told == [
+        "pinned",
+        "copy stream",
+        "to cuda and on",
+        "end",
+        "compute waits for copy",
+        "memory kept for compute",
+        "event recorded",
+        "event awaited",
+    ]
+    agree(output, expected)
+
+
+class TestCuda:
+    pytestmark = gpu
+
+    @pytest.mark.parametrize(("precision", "atol"), [("f32", 1e-3), ("f16", 0.05), ("bf16", 0.3)])
+    def test_cuda_agrees_with_the_cpu(self, bundle, registry, network, precision, atol):
+        if precision == "bf16" and not torch.cuda.is_bf16_supported():
+            pytest.skip("this GPU has no bf16")
+        engine = load(bundle, registry=registry, device="cuda", precision=precision, recommend=False).engine
+        for images in batches(1, 7):
+            agree(engine(images), TorchEngine(network)(images), atol=atol)
+
+    def test_auto_takes_cuda_and_f16(self, bundle, registry):
+        engine = load(bundle, registry=registry, recommend=False).engine
+        assert (engine.name, engine.device, engine.precision) == ("torch", "cuda", "f16")
+
+    def test_batches_in_flight_do_not_mix(self, bundle, registry):
+        engine = load(bundle, registry=registry, device="cuda", precision="f32", recommend=False).engine
+        given = batches(*[1 + i % 9 for i in range(200)])
+        with ThreadPoolExecutor(4) as threads:
+            for ours, images in zip(threads.map(engine, given), given, strict=True):
+                agree(ours, engine(images), atol=1e-4)
+
+    def test_the_network_is_channels_last(self, bundle, registry):
+        engine = load(bundle, registry=registry, device="cuda", precision="f32", recommend=False).engine
+        filters = [p for p in engine._network.parameters() if p.ndim == 4 and p.shape[1] > 1]
+        assert filters
+        assert all(p.is_contiguous(memory_format=torch.channels_last) for p in filters)
+
+    def test_a_compiled_network_agrees(self, bundle, registry, network):
+        engine = load(bundle, registry=registry, device="cuda", precision="f16", compile=True, recommend=False).engine
+        for images in batches(4, 3, 1):
+            agree(engine(images), TorchEngine(network)(images), atol=0.05)

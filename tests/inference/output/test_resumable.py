@@ -1,0 +1,353 @@
+"""``hierpets predict --out``: answers to any number of photos in a file that a kill does not harm."""
+
+import csv
+import errno
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import pyarrow.parquet as pq
+import pytest
+
+from hierpets.cli import main
+from hierpets.data.photos import read_photo
+
+FORMATS = ["jsonl", "csv", "parquet"]
+DRAWN = ["demo:cat/siamese/1", "demo:dog/pug/2", "demo:rabbit/-/3", "demo:dog/dalmatian/4"]
+
+
+def fill(folder: Path, count: int, *, unreadable: int | None = None) -> Path:
+    """So many photos in three folders; ``unreadable`` is the number of one that is no picture."""
+    pictures = [cv2.imencode(".jpg", cv2.resize(read_photo(d), (64, 64))[..., ::-1])[1].tobytes() for d in DRAWN]
+    for n in range(count):
+        path = folder / f"part {n % 3}" / f"{n:05}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"no picture" if n == unreadable else pictures[n % len(pictures)])
+    return folder
+
+
+def records(path: Path) -> list:
+    """What a file holds, of whichever format."""
+    match path.suffix:
+        case ".jsonl":
+            return [json.loads(line) for line in path.read_text().splitlines()]
+        case ".csv":
+            with path.open(newline="") as file:
+                return list(csv.DictReader(file))
+        case _:
+            return pq.read_table(path).to_pylist()
+
+
+@pytest.fixture
+def predict(tiny_run, capsys):
+    """Run ``hierpets predict`` and return exit code and standard error."""
+
+    def run(*arguments: object) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as caught:
+            main(["predict", *model(tiny_run), *map(str, arguments)])
+        return caught.value.code or 0, capsys.readouterr().err
+
+    return run
+
+
+def model(tiny_run: Path) -> list[str]:
+    return ["--model", str(tiny_run / "bundle"), "--registry", str(tiny_run.parent / "registry.yaml")]
+
+
+def started(tiny_run: Path, *arguments: object) -> subprocess.Popen:
+    command = [sys.executable, "-m", "hierpets", "predict", *model(tiny_run), *map(str, arguments)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_bytes(part: Path, least: int, process: subprocess.Popen) -> None:
+    """Until a file, or the files of a folder, hold so many bytes."""
+
+    def size() -> int:
+        files = part.glob("*.parquet") if part.is_dir() else [part] if part.exists() else []
+        return sum(file.stat().st_size for file in files)
+
+    while process.poll() is None and size() < least:
+        time.sleep(0.002)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_file_holds_a_record_a_photo_in_order(predict, tmp_path, form):
+    photos = fill(tmp_path / "photos", 40, unreadable=21)
+    out = tmp_path / f"answers.{form}"
+    code, err = predict(photos, "--out", out)
+    assert code == 3
+    assert f"{out}: 40 photos, 1 of them cannot be read" in err
+    rows = records(out)
+    assert [row["path"] for row in rows] == [str(path) for path in sorted(photos.rglob("*.jpg"))]
+    assert [bool(row["error"]) for row in rows] == ["00021" in row["path"] for row in rows]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [out.name, f"{out.name}.run.json", "photos"]
+    assert json.loads((tmp_path / f"{out.name}.run.json").read_text())["result"] == {"photos": 40, "unreadable": 1}
+
+
+def test_the_three_formats_say_the_same(predict, tmp_path):
+    photos = fill(tmp_path / "photos", 12, unreadable=3)
+    for form in FORMATS:
+        predict(photos, "--out", tmp_path / f"answers.{form}")
+    lines, rows, table = (records(tmp_path / f"answers.{form}") for form in FORMATS)
+    for record, row, columns in zip(lines, rows, table, strict=True):
+        product = columns.pop("product")
+        advice = columns.pop("recommendation")
+        assert {**columns, "recommendation": json.loads(advice) if advice else None} == record
+        assert (product or "") == row["product"] == ((record["recommendation"] or {}).get("product") or "")
+        assert (record["level"] or "") == row["level"]
+
+
+def test_a_file_says_what_standard_output_says(predict, tiny_run, tmp_path, capsys):
+    predict(*DRAWN, "--out", tmp_path / "answers.jsonl")
+    with pytest.raises(SystemExit):
+        main(["predict", *model(tiny_run), "--format", "jsonl", *DRAWN])
+    assert capsys.readouterr().out == (tmp_path / "answers.jsonl").read_text()
+
+
+def test_one_photo(predict, tmp_path):
+    assert predict(DRAWN[0], "--out", tmp_path / "a.csv")[0] == 0
+    assert [row["path"] for row in records(tmp_path / "a.csv")] == DRAWN[:1]
+
+
+def test_paths_come_from_standard_input(predict, tmp_path, monkeypatch):
+    import io
+
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(DRAWN * 20)))
+    assert predict("-", "--out", tmp_path / "a.jsonl")[0] == 0
+    assert [record["path"] for record in records(tmp_path / "a.jsonl")] == DRAWN * 20
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_no_paths_make_a_whole_file_without_a_record(predict, tmp_path, monkeypatch, form):
+    import io
+
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert predict("-", "--out", tmp_path / f"a.{form}")[0] == 0
+    assert records(tmp_path / f"a.{form}") == []
+
+
+def test_an_empty_folder_is_told_before_anything_is_written(predict, tmp_path):
+    (tmp_path / "photos").mkdir()
+    code, err = predict(DRAWN[0], tmp_path / "photos", "--out", tmp_path / "a.jsonl")
+    assert (code, err) == (1, f"error: {tmp_path / 'photos'}: no photos in this folder\n")
+    assert not list(tmp_path.glob("a.*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--resume"], "name it with --out"),
+        (["--format", "parquet"], "name a file with --out"),
+        (["--out", "answers.txt"], "choose --format jsonl, csv or parquet"),
+        (["--out", "answers.jsonl", "--format", "json"], "choose --format jsonl, csv or parquet"),
+    ],
+)
+def test_what_makes_no_sense_is_told(predict, tmp_path, monkeypatch, arguments, told):
+    monkeypatch.chdir(tmp_path)
+    code, err = predict(DRAWN[0], *arguments)
+    assert code == 2
+    assert told in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_is_there_is_refused_and_resume_leaves_it_as_it_is(predict, tmp_path):
+    out = tmp_path / "a.jsonl"
+    predict(DRAWN[0], "--out", out)
+    before = out.read_bytes()
+    code, err = predict(DRAWN[0], "--out", out)
+    assert (code, err) == (1, f"error: {out}: is there already; name another --out, or delete it\n")
+    assert predict(DRAWN[0], "--out", out, "--resume") == (0, f"{out}: 1 photos\n")
+    code, err = predict(DRAWN[1], "--out", out, "--resume")
+    assert code == 1
+    assert "begun with paths" in err
+    assert out.read_bytes() == before
+
+
+def stopped(out: Path, rows: int) -> None:
+    """Make of a whole file one that was stopped after so many records; for JSONL."""
+    whole = out.read_bytes().splitlines(keepends=True)
+    out.with_name(out.name + ".part").write_bytes(b"".join(whole[:rows]) + whole[rows][: len(whole[rows]) // 2])
+    out.unlink()
+
+
+def test_a_torn_line_is_answered_again(predict, tmp_path):
+    photos, out = fill(tmp_path / "photos", 12, unreadable=0), tmp_path / "a.jsonl"
+    predict(photos, "--out", out)
+    whole = out.read_bytes()
+    stopped(out, 5)
+    code, err = predict(photos, "--out", out)
+    assert code == 1
+    assert "--resume goes on with it" in err
+    code, err = predict(photos, "--out", out, "--resume")
+    assert code == 3, "the photo that cannot be read was answered by the first run, and still counts"
+    assert "going on after 5 photos" in err
+    assert out.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--top-k", "2"], "begun with top_k 3, now 2"),
+        (["--only", "cat"], "begun with only []"),
+        (["--alpha", "0.2"], "begun with alpha null, now 0.2"),
+        (["--format", "csv"], 'begun with format "jsonl"'),
+    ],
+)
+def test_resume_refuses_what_asks_something_else(predict, tmp_path, arguments, told):
+    photos, out = fill(tmp_path / "photos", 6), tmp_path / "a.jsonl"
+    predict(photos, "--out", out)
+    stopped(out, 3)
+    part = out.with_name("a.jsonl.part")
+    before = part.read_bytes()
+    code, err = predict(photos, "--out", out, "--resume", *arguments)
+    assert code == 1
+    assert told in err
+    assert err.count("\n") == 1
+    assert part.read_bytes() == before
+
+
+def test_resume_refuses_another_model(predict, tiny_run, tmp_path, capsys):
+    out = tmp_path / "a.jsonl"
+    predict(*DRAWN, "--out", out)
+    stopped(out, 2)
+    with pytest.raises(SystemExit) as caught:
+        main(["predict", "--registry", str(tiny_run.parent / "registry.yaml"), *DRAWN, "--out", str(out), "--resume"])
+    assert caught.value.code == 1
+    assert "begun with" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("change", ["added", "removed"])
+def test_resume_refuses_a_folder_that_changed_where_it_was_answered(predict, tmp_path, change):
+    photos, out = fill(tmp_path / "photos", 9), tmp_path / "a.jsonl"
+    predict(photos, "--out", out)
+    stopped(out, 5)
+    if change == "added":
+        (photos / "part 0" / "00001.jpg").write_bytes((photos / "part 0" / "00000.jpg").read_bytes())
+    else:
+        (photos / "part 0" / "00000.jpg").unlink()
+    code, err = predict(photos, "--out", out, "--resume")
+    assert code == 1
+    assert "photos came or went since" in err
+    assert not out.exists()
+
+
+def test_photos_added_where_nothing_is_answered_yet_are_answered(predict, tmp_path):
+    photos, out = fill(tmp_path / "photos", 9), tmp_path / "a.jsonl"
+    predict(photos, "--out", out)
+    stopped(out, 5)
+    (photos / "part 2" / "99999.jpg").write_bytes((photos / "part 0" / "00000.jpg").read_bytes())
+    assert predict(photos, "--out", out, "--resume")[0] == 0
+    assert len(records(out)) == 10
+
+
+def test_resume_without_a_beginning_begins(predict, tmp_path):
+    assert predict(*DRAWN, "--out", tmp_path / "a.csv", "--resume")[0] == 0
+    assert len(records(tmp_path / "a.csv")) == 4
+
+
+def test_odd_file_names_survive_every_format(predict, tmp_path):
+    photos = tmp_path / "photos"
+    fill(photos, 1)
+    source = (photos / "part 0" / "00000.jpg").read_bytes()
+    names = [b"a,b.jpg", b'quo"te.jpg', b"two\nlines.jpg", "hällo.jpg".encode(), b"not-utf8-\xff.jpg"]
+    for name in names:
+        Path(os.fsdecode(os.fsencode(photos) + b"/" + name)).write_bytes(source)
+    for form in FORMATS:
+        assert predict(photos, "--out", tmp_path / f"a.{form}")[0] == 0
+    assert len(records(tmp_path / "a.jsonl")) == len(records(tmp_path / "a.parquet")) == 6
+    part = tmp_path / "a.csv.part"
+    (tmp_path / "a.csv").rename(part)
+    assert predict(photos, "--out", tmp_path / "a.csv", "--resume")[0] == 0
+    whole = (tmp_path / "a.csv").read_bytes()
+    assert whole.count(b".jpg") == 6
+    assert b"not-utf8-\xff.jpg" in whole
+
+
+def test_a_full_disk_is_told_and_what_is_done_is_kept(predict, tmp_path, monkeypatch):
+    from hierpets.inference.output.lines import LinesWriter
+
+    write, out = LinesWriter.write, tmp_path / "a.jsonl"
+
+    def until_full(part, record):
+        if record["path"] == DRAWN[2]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(part, record)
+
+    with monkeypatch.context() as full:
+        full.setattr(LinesWriter, "write", until_full)
+        code, err = predict(*DRAWN, "--out", out)
+    assert code == 1
+    assert "cannot be written: No space left on device; mend that, then go on with --resume" in err
+    assert predict(*DRAWN, "--out", out, "--resume")[0] == 0
+    assert [record["path"] for record in records(out)] == DRAWN
+
+
+def test_a_part_that_is_none_of_ours_is_refused(predict, tmp_path):
+    out = tmp_path / "a.jsonl"
+    predict(*DRAWN, "--out", out)
+    out.rename(tmp_path / "a.jsonl.part")
+    with (tmp_path / "a.jsonl.part").open("r+") as part:
+        part.write("no record")
+    code, err = predict(*DRAWN, "--out", out, "--resume")
+    assert code == 1
+    assert "a line is no record of hierpets" in err
+
+
+def test_two_processes_do_not_write_one_file(predict, tiny_run, tmp_path):
+    photos, out = fill(tmp_path / "photos", 5000), tmp_path / "a.jsonl"
+    process = started(tiny_run, photos, "--out", out)
+    part = tmp_path / "a.jsonl.part"
+    wait_for_bytes(part, 1000, process)
+    process.send_signal(signal.SIGSTOP)  # or it may be done before the other has looked
+    code, err = predict(photos, "--out", out, "--resume")
+    assert code == 1
+    assert "another process is writing it" in err
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGCONT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"interrupted: {part} keeps what is done; the same command with --resume goes on" in err
+    assert not out.exists()
+    assert predict(photos, "--out", out, "--resume")[0] == 0
+    assert [r["path"] for r in records(out)] == [str(p) for p in sorted(photos.rglob("*.jpg"))]
+
+
+def kill_and_resume(tiny_run: Path, tmp_path: Path, form: str, *, photos: int, kills: int) -> None:
+    """Kill a run at random moments, then compare what is there in the end with a run that nobody disturbed."""
+    folder = fill(tmp_path / "photos", photos, unreadable=photos // 2)
+    out, whole = tmp_path / f"killed.{form}", tmp_path / f"whole.{form}"
+    process = started(tiny_run, folder, "--out", whole)
+    process.communicate()
+    size, dice, struck = whole.stat().st_size, random.Random(form), 0
+    for moment in sorted(dice.uniform(0, 0.8) for _ in range(kills)):
+        process = started(tiny_run, folder, "--out", out, "--resume")
+        wait_for_bytes(out.with_name(out.name + ".part"), int(moment * size), process)
+        time.sleep(dice.uniform(0, 0.02))
+        process.kill()
+        process.communicate()
+        struck += process.returncode == -signal.SIGKILL and not out.exists()
+    assert struck > kills / 2, "most kills came before the end"
+    process = started(tiny_run, folder, "--out", out, "--resume")
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 3, err
+    assert records(out) == records(whole)
+    assert [r["path"] for r in records(out)] == [str(p) for p in sorted(folder.rglob("*.jpg"))]
+    if form != "parquet":
+        assert out.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_killed_run_goes_on_without_a_photo_lost_or_written_twice(tiny_run, tmp_path, form):
+    kill_and_resume(tiny_run, tmp_path, form, photos=1200, kills=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", FORMATS)
+def test_ten_kills_lose_and_repeat_nothing(tiny_run, tmp_path, form):
+    kill_and_resume(tiny_run, tmp_path, form, photos=6000, kills=10)

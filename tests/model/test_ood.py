@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics.pairwise import cosine_similarity
+
+from hierpets.config import HeadSpec
+from hierpets.model.ood import OODScorer
+from hierpets.plugin import PretrainedHead
+from hierpets.training.frozen.linear_probe import fit_head
+
+D, K = 12, 6
+
+
+@pytest.fixture
+def photos():
+    """Three clouds, and strangers from elsewhere: features and labels."""
+    generator = torch.Generator().manual_seed(0)
+    centers = torch.randn(3, D, generator=generator) * 3
+    labels = torch.arange(60) % 3
+    known = centers[labels] + 0.3 * torch.randn(60, D, generator=generator)
+    strangers = torch.randn(60, D, generator=generator) * 3
+    return known, labels, strangers
+
+
+def knowledge(species_classes) -> PretrainedHead:
+    torch.manual_seed(1)
+    return PretrainedHead(head=torch.nn.Linear(D, K), species_classes=species_classes)
+
+
+def fit(known, labels, head, species) -> OODScorer:
+    lda = fit_head(
+        known.numpy(), labels.numpy(), np.ones(len(labels)), classes=int(labels.max()) + 1, spec=HeadSpec(kind="lda")
+    )
+    return OODScorer.fit(known, labels, discriminant=lda, pretrained_head=head, species=species)
+
+
+def test_cosine_agrees_with_scikit_learn(photos):
+    known, labels, strangers = photos
+    part = fit(known, labels, None, ("cat",))
+    unit = known / known.norm(dim=1, keepdim=True)
+    means = torch.stack([unit[labels == c].mean(dim=0) for c in range(3)])
+    expected = cosine_similarity(strangers.numpy(), means.numpy()).max(axis=1)
+    np.testing.assert_allclose(part.signals(strangers).cosine.numpy(), expected, atol=0.02)
+
+
+@pytest.mark.parametrize("species_classes", [{"cat": (0, 1)}, {}])
+def test_strangers_score_lower_than_pets(photos, species_classes):
+    known, labels, strangers = photos
+    part = fit(known, labels, knowledge(species_classes), ("cat",))
+    part.standardize(part.signals(known).table())
+    pets, others = (part(x) for x in (known, strangers))
+    assert (pets[:, 1].median() > others[:, 1]).float().mean() > 0.9
+
+
+def test_profile_is_one_for_what_was_always_seen(photos):
+    known, _labels, _ = photos
+    same = known[:1].expand(9, -1)
+    part = fit(same, torch.zeros(9, dtype=torch.int64), knowledge({"cat": (0,)}), ("cat",))
+    assert part.signals(same).profile.abs().max() < 0.02
+
+
+def test_kin_is_the_log_of_what_the_pretrained_head_gives_to_the_species(photos):
+    known, labels, strangers = photos
+    head = knowledge({"cat": (0, 2), "dog": (3,)})
+    part = fit(known, labels, head, ("cat", "dog"))
+    seen = head.head(strangers).softmax(dim=1)[:, [0, 2, 3]].sum(dim=1).log()
+    torch.testing.assert_close(part.signals(strangers).species_mass, seen, atol=0.1, rtol=0.05)
+
+
+def test_a_species_that_pretraining_does_not_name_makes_kin_unused(photos):
+    known, labels, _ = photos
+    part = fit(known, labels, knowledge({"cat": (0,)}), ("cat", "axolotl"))
+    assert (part.signals(known).species_mass == 0).all()
+
+
+def test_the_spec_builds_the_same_shapes(photos):
+    known, labels, _ = photos
+    part = fit(known, labels, knowledge({"cat": (0, 1)}), ("cat",))
+    again = OODScorer(D, **part.spec.model_dump())
+    again.load_state_dict(part.state_dict())
+    torch.testing.assert_close(again(known), part(known))

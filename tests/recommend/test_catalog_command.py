@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from hierpets.cli import cli
+from hierpets.errors import HierpetsError
+from hierpets.model.manifest import BackboneSpec, Manifest
+from hierpets.plugin import Preprocess
+from hierpets.taxonomy import Taxonomy
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(cli, ["care", *map(str, arguments)], standalone_mode=False)
+
+
+def test_built_in_care_is_sound() -> None:
+    result = run("check")
+    assert result.return_value == 0
+    assert result.output == "37 breeds, 20 ingredients, 15 products: 0 errors, 0 warnings\n"
+
+
+SHELF = """\
+brand: Own
+currency: USD
+products:
+  - {id: plain, name: Plain, claim: cleans, suits: {species: [cat, dog]}, contains: [glycerin], price: 5}
+  - {id: dear, name: Dear, claim: cleans, suits: {species: [cat, dog]}, contains: [glycerin], price: 50}
+  - {id: wool, name: Wool, claim: cleans, suits: {species: [cat], coats: [curly]}, contains: [glycerin], price: 5}
+  - id: fresh
+    name: Fresh
+    claim: smells
+    suits: {species: [dog, cat]}
+    contains: [glycerin, melaleuca_oil]
+    price: 4
+"""
+
+
+def test_check_finds_what_is_wrong_with_file_and_line(shop: Path) -> None:
+    folder = shop.parent / "plugins" / "shampoo"
+    (folder / "products.yaml").write_text(SHELF)
+    (folder / "sleepy.py").write_text("def sleepy(case):\n    return []\n")
+    shop.write_text("plugins:\n  - name: sleepy\n    kind: shampoo_rule\n    entry: plugins/shampoo/sleepy.py:sleepy\n")
+    result = run("check", "--registry", shop)
+    assert result.return_value == 1
+    file = folder / "products.yaml"
+    *findings, summary = result.output.splitlines()
+    assert [line for line in findings if "/products.yaml" in line or line.startswith("error")] == [
+        f"error: {file}:6: products[2].suits: 'wool' suits no breed and no species' mix of coats",
+        f"error: {file}:10: products[3].suits.species: 'fresh' is made for a cat, but it contains melaleuca oil, "
+        "which is poisonous to cats",
+        f"error: {file}:11: products[3].contains[1]: 'fresh' contains melaleuca oil, which is poisonous to cats: "
+        "add 'cat' to contraindicated_species",
+        f"error: {shop}:2: rule 'sleepy' never fires: it says nothing of any pet",
+        f"warning: {file}:5: products[1]: 'dear' is never the best choice for a pet whose breed is sure, nor for one "
+        "of unsure breed",
+        f"warning: {file}:6: products[2]: 'wool' is never the best choice for a pet whose breed is sure, nor for one "
+        "of unsure breed",
+    ]
+    # Nothing on this shelf is made for a coat or a skin: the built-in rules for those have nothing to say.
+    assert sum("never fires" in line and line.startswith("warning") for line in findings) == 2
+    assert summary == "37 breeds, 20 ingredients, 4 products: 4 errors, 4 warnings"
+
+
+def test_check_names_the_line_of_a_rule_that_fails(shop: Path) -> None:
+    (shop.parent / "broken.py").write_text("def broken(case):\n    return 1 / 0\n")
+    shop.write_text("plugins:\n\n  - name: broken\n    kind: shampoo_rule\n    entry: broken.py:broken\n")
+    result = run("check", "--registry", shop)
+    assert result.return_value == 1
+    assert f"error: {shop}:3: shampoo_rule 'broken'" in result.output
+    assert "ZeroDivisionError" in result.output
+
+
+def test_check_finds_breeds_of_a_bundle_that_have_no_coat(tmp_path: Path) -> None:
+    manifest = Manifest(
+        taxonomy=Taxonomy(tree={"cat": ("siamese", "siamesse"), "horse": ("arabian",)}),
+        preprocess=Preprocess(),
+        backbone=BackboneSpec(name="any", feature_dim=4),
+    )
+    (tmp_path / "bundle.json").write_text(manifest.model_dump_json())
+    result = run("check", "--model", tmp_path)
+    assert result.return_value == 1
+    assert "breed cat/siamesse has no coat (did you mean 'siamese'?)" in result.output
+    assert "species 'horse' is not listed" in result.output
+    assert "breed cat/siamese has no coat" not in result.output
+
+
+def test_show_lists_and_explains() -> None:
+    everything = run("show").output
+    assert "cat/sphynx" in everything
+    assert "flea_guard" in everything
+    assert "50% long_silky" in run("show", "chihuahua").output
+    assert "hairless" in run("show", "cat/sphynx").output
+    assert "never    cat: it contains permethrin, which is poisonous to cats" in run("show", "flea_guard").output
+
+
+def test_show_of_nothing_known_says_what_was_meant() -> None:
+    with pytest.raises(HierpetsError, match=r"no breed or product 'sfynx' \(did you mean 'sphynx'\?\)"):
+        CliRunner().invoke(cli, ["care", "show", "sfynx"], standalone_mode=False, catch_exceptions=False)

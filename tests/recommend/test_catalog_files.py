@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from hierpets.errors import CatalogError
+from hierpets.recommend.catalog import Catalog, Coat
+from hierpets.recommend.loading import load_catalog
+
+SHELF = """\
+brand: Own
+currency: USD
+products:
+  - id: plain
+    name: Plain
+    claim: cleans
+    suits: {species: [cat, dog]}
+    contains: [glycerin]
+    price: 5
+"""
+
+
+def write(shop: Path, **files: str) -> Path:
+    for name, text in files.items():
+        (shop.parent / "plugins" / "shampoo" / f"{name}.yaml").write_text(text)
+    return shop
+
+
+def problems(shop: Path, **files: str) -> list[str]:
+    with pytest.raises(CatalogError) as caught:
+        load_catalog(write(shop, **files))
+    return [line.replace(str(shop.parent / "plugins" / "shampoo"), "") for line in caught.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("length", "undercoat", "texture", "type_"),
+    [
+        ("hairless", "none", "smooth", "hairless"),
+        ("short", "none", "smooth", "short_smooth"),
+        ("short", "light", "harsh", "short_smooth"),
+        ("short", "dense", "plush", "short_double"),
+        ("medium", "light", "silky", "long_silky"),
+        ("long", "none", "wavy", "long_silky"),
+        ("long", "dense", "harsh", "long_double"),
+        ("short", "dense", "wiry", "wiry"),
+        ("long", "light", "curly", "curly"),
+    ],
+)
+def test_coat_type_follows_from_what_the_coat_is(length: str, undercoat: str, texture: str, type_: str) -> None:
+    coat = Coat.model_validate({"length": length, "undercoat": undercoat, "texture": texture, "shedding": "low"})
+    assert coat.type == type_
+    assert coat.hairless == (type_ == "hairless")
+
+
+def test_every_breed_of_oxford_iiit_pet_has_a_coat_and_a_source(care: Catalog) -> None:
+    breeds = {name: own for species in care.species.values() for name, own in species.breeds.items()}
+    assert (len(care.species["cat"].breeds), len(care.species["dog"].breeds)) == (12, 25)
+    assert all(own.coat and own.sources for own in breeds.values())
+
+
+@pytest.mark.data
+def test_breeds_are_named_as_in_the_data(care: Catalog, data_dir: Path) -> None:
+    for species in ("cat", "dog"):
+        assert set(care.species[species].breeds) == {folder.name for folder in (data_dir / "pets" / species).iterdir()}
+
+
+def test_sources_are_explained_in_the_docs(care: Catalog) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "care.md").read_text()
+    cited = {source for species in care.species.values() for own in species.breeds.values() for source in own.sources}
+    cited |= {source for one in care.ingredients.values() for source in one.sources}
+    assert [source for source in sorted(cited) if f"**{source}**" not in page] == []
+
+
+def test_hazard_of_an_ingredient_counts_though_the_label_forgot_it(care: Catalog, shop: Path) -> None:
+    shelf = SHELF.replace("glycerin", "melaleuca_oil")
+    own = load_catalog(write(shop, products=shelf))
+    assert own.hazards["plain"] == {"cat": "it contains melaleuca oil, which is poisonous to cats"}
+
+
+def test_users_breeds_add_and_replace_and_the_rest_stays(care: Catalog, shop: Path) -> None:
+    own = load_catalog(
+        write(
+            shop,
+            breeds="""\
+species:
+  horse:
+    coat: {length: short, undercoat: light, texture: smooth, shedding: high}
+    breeds: {arabian: {coat: {length: short, undercoat: none, texture: silky, shedding: low}}}
+  dog:
+    breeds:
+      poodle: {coat: {length: long, undercoat: dense, texture: curly, shedding: none}}
+      pug: {coat: {length: short, undercoat: dense, texture: smooth, shedding: high}}
+""",
+        )
+    )
+    assert own.species["horse"].breeds["arabian"].coat[0].type == "short_smooth"
+    assert own.species["dog"].breeds["poodle"].coat[0].type == "curly"
+    assert own.species["dog"].breeds["pug"].coat[0].type == "short_double"
+    assert own.species["dog"].breeds["beagle"] == care.species["dog"].breeds["beagle"]
+    assert own.species["dog"].coat == care.species["dog"].coat
+    assert own.products == care.products
+
+
+def test_users_products_take_the_place_of_the_built_in_ones(shop: Path) -> None:
+    own = load_catalog(write(shop, products=SHELF))
+    assert (list(own.products), own.brand, own.currency) == (["plain"], "Own", "USD")
+
+
+def test_user_cannot_take_a_hazard_away(shop: Path) -> None:
+    own = load_catalog(write(shop, ingredients="ingredients:\n  permethrin: {not_for: {dog: is not for dogs here}}\n"))
+    assert own.ingredients["permethrin"].not_for == {"dog": "is not for dogs here", "cat": "is poisonous to cats"}
+    assert problems(shop, ingredients="ingredients:\n  melaleuca_oil: {}\n") == [
+        "/ingredients.yaml:2: ingredients.melaleuca_oil: is an alias of 'tea_tree_oil'; use that name"
+    ]
+
+
+def test_all_problems_of_all_files_come_at_once_with_their_lines(shop: Path) -> None:
+    found = problems(
+        shop,
+        breeds="""\
+species:
+  dog:
+    breeds:
+      poodle:
+        coat: {length: shrt, undercoat: dense, texture: curly, shedding: none}
+      whippet: {}
+      collie:
+        coat:
+          - {share: 0.5, length: short, undercoat: dense, texture: harsh, shedding: high}
+          - {share: 0.4, length: long, undercoat: dense, texture: harsh, shedding: high}
+""",
+        ingredients="ingredients:\n  oat: {aliasses: [oats]}\n",
+        products=SHELF.replace("price: 5", "price: cheap"),
+    )
+    assert found == [
+        "/breeds.yaml:5: species.dog.breeds.poodle.coat[0].length: expected one of hairless, short, medium, long, "
+        "got 'shrt' (did you mean 'short'?)",
+        "/breeds.yaml:6: species.dog.breeds.whippet.coat: is missing",
+        "/breeds.yaml:8: species.dog.breeds.collie.coat: expected shares that sum to 1, got 0.9",
+        "/ingredients.yaml:2: ingredients.oat.aliasses: unknown key (did you mean 'aliases'?)",
+        "/products.yaml:9: products[0].price: Input should be a valid number, unable to parse string as a number, "
+        "got str 'cheap'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("[cat, dog]", "[cta, dog]", "suits.species: unknown name 'cta' (did you mean 'cat'?)"),
+        ("glycerin", "glycerine", "contains: unknown name 'glycerine' (did you mean 'glycerin'?)"),
+        ("price: 5", "price: 5\n    contraindicated_species: [cats]", "unknown name 'cats' (did you mean 'cat'?)"),
+        ("price: 5", "price: 5\n    avoid: {skin: [oilly]}", "avoid.skin: unknown name 'oilly' (did you mean 'oily'?)"),
+        ("price: 5", "price: -1", "greater than or equal to 0"),
+        ("price: 5", "price: 5\n    price: 6", "price: given twice"),
+        ("price: 5", "price: [", "not valid YAML"),
+        ("[glycerin]", "&a [glycerin]\n    avoid: {skin: *a}", "aliases"),
+        ("id: plain", "id: plain\n    weight: 3", "weight: unknown key"),
+        ("{species: [cat, dog]}", "{coats: [wiry]}", "suits.species: is missing"),
+        ("{species: [cat, dog]}", "{species: [dog], coats: [wirey]}", "(did you mean 'wiry'?)"),
+    ],
+)
+def test_what_a_shelf_must_not_say(shop: Path, old: str, new: str, message: str) -> None:
+    (found,) = problems(shop, products=SHELF.replace(old, new))
+    assert found.startswith("/products.yaml:")
+    assert message in found
+
+
+def test_product_id_used_twice(shop: Path) -> None:
+    twice = SHELF + SHELF[SHELF.index("  - id") :]
+    assert problems(shop, products=twice) == ["/products.yaml:10: products[1].id: 'plain' is used twice"]
+
+
+def test_empty_and_unreadable_files_are_problems_not_tracebacks(shop: Path) -> None:
+    assert len(problems(shop, products="", breeds="species: 3\n")) == 2
+    (shop.parent / "plugins" / "shampoo" / "ingredients.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(CatalogError, match=r"ingredients\.yaml: cannot be read"):
+        load_catalog(shop)
+
+
+def test_loading_is_quick() -> None:
+    def once() -> float:
+        start = time.perf_counter()
+        load_catalog()
+        return time.perf_counter() - start
+
+    assert min(once() for _ in range(10)) < 0.05  # a few milliseconds on a quiet machine

@@ -1,0 +1,135 @@
+import threading
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hierpets.serve.limits.batching import Batcher, Closed, Full
+
+
+class Gate:
+    """Work that waits until it is let through, so that what comes meanwhile has to queue."""
+
+    def __init__(self):
+        self.batches = []
+        self.open = threading.Event()
+        self.entered = threading.Event()
+
+    def __call__(self, items):
+        self.entered.set()
+        assert self.open.wait(10)
+        self.batches.append(list(items))
+        return [-item for item in items]
+
+
+@pytest.fixture
+def gate():
+    return Gate()
+
+
+def batcher_of(work, **more):
+    return Batcher(work, **({"size": 4, "wait": 0.0, "room": 100} | more))
+
+
+@given(
+    st.lists(st.lists(st.integers(), min_size=1, max_size=9), max_size=12),
+    st.integers(1, 8),
+    st.sampled_from([0.0, 0.001]),
+)
+@settings(max_examples=40, deadline=None)
+def test_every_item_gets_its_own_result_in_batches_that_are_never_too_large(requests, size, wait):
+    sizes = []
+
+    def work(items):
+        sizes.append(len(items))
+        return [item * 2 for item in items]
+
+    batcher = Batcher(work, size=size, wait=wait, room=1000)
+    futures = [batcher.submit(request) for request in requests]
+    batcher.close()
+    assert [[future.result(0) for future in some] for some in futures] == [[2 * i for i in r] for r in requests]
+    assert max(sizes, default=0) <= size
+    assert batcher.waiting == 0
+
+
+def test_requests_share_a_batch(gate):
+    batcher = batcher_of(gate)
+    first = batcher.submit([0])
+    gate.entered.wait(10)
+    rest = [batcher.submit([n])[0] for n in range(1, 6)]
+    gate.open.set()
+    assert [f.result(10) for f in (*first, *rest)] == [0, -1, -2, -3, -4, -5]
+    assert gate.batches == [[0], [1, 2, 3, 4], [5]]
+
+
+def test_a_batch_waits_for_company_but_not_for_long():
+    seen = []
+    batcher = Batcher(lambda items: seen.append(len(items)) or items, size=8, wait=0.2, room=10)
+    start = time.monotonic()
+    one = batcher.submit([1])
+    time.sleep(0.05)
+    two = batcher.submit([2])
+    assert one[0].result(10) == 1
+    assert two[0].result(10) == 2
+    assert seen == [2]
+    assert 0.15 < time.monotonic() - start < 2
+
+
+def test_what_finds_no_room_is_refused_whole(gate):
+    batcher = batcher_of(gate, room=3)
+    running = batcher.submit([0])
+    gate.entered.wait(10)
+    kept = batcher.submit([1, 2])
+    with pytest.raises(Full) as refused:
+        batcher.submit([3, 4])
+    assert refused.value.retry_after >= 1
+    assert batcher.waiting == 2
+    last = batcher.submit([5])
+    gate.open.set()
+    assert [f.result(10) for f in (*running, *kept, *last)] == [0, -1, -2, -5]
+
+
+def test_close_finishes_what_waits_and_takes_no_more(gate):
+    batcher = batcher_of(gate)
+    futures = [batcher.submit([n])[0] for n in range(9)]
+    closing = threading.Thread(target=batcher.close)
+    closing.start()
+    while batcher.ready:
+        time.sleep(0.001)
+    with pytest.raises(Closed):
+        batcher.submit([10])
+    gate.open.set()
+    closing.join(10)
+    assert [f.result(0) for f in futures] == [-n for n in range(9)]
+
+
+def test_a_batch_that_fails_says_so_and_the_next_one_works():
+    def work(items):
+        if 0 in items:
+            raise ZeroDivisionError
+        return items
+
+    batcher = batcher_of(work, size=1)
+    bad, good = batcher.submit([0, 7])
+    with pytest.raises(ZeroDivisionError):
+        bad.result(10)
+    assert good.result(10) == 7
+
+
+def test_what_is_cancelled_in_time_is_not_worked_on(gate):
+    batcher = batcher_of(gate, size=1)
+    batcher.submit([0])
+    gate.entered.wait(10)
+    one, two = batcher.submit([1, 2])
+    assert one.cancel()
+    gate.open.set()
+    assert two.result(10) == -2
+    assert gate.batches == [[0], [2]]
+
+
+def test_work_that_loses_a_result_is_an_error_and_leaves_nobody_waiting():
+    one, two = batcher_of(lambda items: items[:1]).submit([1, 2])
+    assert one.result(10) == 1
+    with pytest.raises(ValueError, match="zip"):
+        two.result(10)

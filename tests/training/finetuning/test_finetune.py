@@ -1,0 +1,199 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from helpers.tuning import squares, tiny_network, tune
+
+from hierpets.data.records import PhotoIndex
+from hierpets.errors import ConfigError, ImageError
+from hierpets.hierarchy.calibration import Temperatures
+from hierpets.hierarchy.probabilities import COMBINERS
+from hierpets.model.rounding import round_weights
+from hierpets.taxonomy import Taxonomy
+from hierpets.training.finetuning.finetune import FinetuneResult
+from hierpets.training.finetuning.softening import apply_temperatures
+
+
+def same(a: FinetuneResult, b: FinetuneResult) -> bool:
+    ours, theirs = a.network.state_dict(), b.network.state_dict()
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Training and validation photos."""
+    return squares(tmp_path, per_leaf=8), squares(tmp_path, per_leaf=4, seed=1)
+
+
+@pytest.mark.parametrize("combiner", COMBINERS)
+def test_it_learns_colors_at_both_levels(tmp_path, photos, combiner):
+    result = tune(tmp_path, train=photos[0], val=photos[1], combiner=combiner, settings={"epochs": 12})
+    assert result.start.breed < 0.5
+    assert result.best.breed > 0.8
+    assert result.best.species > result.start.species
+    assert result.best.nll < 0.6 * result.start.nll
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"mixup": 0.4},
+        {"label_smoothing": 0.1},
+        {"distillation": 0.5},
+        {"balance": "weigh"},
+        {"trainable_fraction": 0.3},
+        {"layer_decay": 1.0},
+        {"precision": "bf16"},
+        {"species_loss_weight": 0.3},
+    ],
+    ids=str,
+)
+def test_every_option_changes_the_network_and_still_lowers_the_loss(tmp_path, photos, options):
+    plain, other = (
+        (tune(tmp_path, train=photos[0], val=photos[1], settings={"epochs": 4} | extra) for extra in ({}, options))
+        if options != {"balance": "weigh"}
+        else (
+            tune(tmp_path, train=photos[0], val=photos[1], settings={"epochs": 4} | extra, weights=np.arange(1.0, 51.0))
+            for extra in ({}, options)
+        )
+    )
+    assert not same(plain, other)
+    assert other.history[-1]["nll"] < other.history[0]["nll"]
+
+
+@pytest.mark.parametrize("weights", [np.ones(50), np.arange(1.0, 51.0)], ids=["shuffled", "weighted"])
+def test_same_seed_same_weights_whatever_the_workers(tmp_path, photos, weights):
+    results = [
+        tune(tmp_path, train=photos[0], val=photos[1], weights=weights, settings={"workers": n}) for n in (0, 1, 2)
+    ]
+    assert same(results[0], results[1])
+    assert same(results[0], results[2])
+    assert not same(results[0], tune(tmp_path, train=photos[0], val=photos[1], weights=weights, seed=1))
+
+
+def test_a_good_start_is_not_destroyed(tmp_path, photos):
+    network = tune(tmp_path, train=photos[0], val=photos[1], settings={"epochs": 12}).network
+    start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    wild = {"epochs": 4, "learning_rate": 0.5, "head_learning_rate": 0.5, "patience": 2}
+    result = tune(tmp_path, train=photos[0], val=photos[1], network=network, settings=wild)
+    assert result.history[-1]["breed"] < result.start.breed
+    assert result.best.breed >= result.start.breed
+    assert len(result.history) <= 4
+    if result.share == 0:
+        assert all(torch.equal(start[name], tensor) for name, tensor in result.network.state_dict().items())
+
+
+def test_heads_that_are_too_sure_are_softened_first_and_given_back_as_they_came(tmp_path, photos):
+    sure = tiny_network()
+    start = apply_temperatures(
+        sure.get_heads(), Temperatures(species=0.05, breeds={"cat": 0.05, "dog": 0.02}), sure.taxonomy
+    )
+    sure.set_heads(start)
+    still = {"epochs": 1, "learning_rate": 1e-12, "head_learning_rate": 1e-12, "weight_decay": 0, "interpolation": []}
+    undone = Temperatures(species=20.0, breeds={"cat": 20.0, "dog": 50.0})
+    plain = tune(tmp_path, train=photos[0], val=photos[1], settings=still)
+    result = tune(tmp_path, train=photos[0], val=photos[1], settings=still, network=sure, temperatures=undone)
+    assert result.start.nll == pytest.approx(plain.start.nll, rel=1e-4)
+    if result.share == 0:
+        np.testing.assert_array_equal(result.network.get_heads().leaf.weight, start.leaf.weight)
+    else:
+        softened = apply_temperatures(start, undone, sure.taxonomy)
+        np.testing.assert_allclose(result.network.get_heads().leaf.weight, softened.leaf.weight, atol=1e-5)
+
+
+def test_what_is_returned_is_what_was_scored(tmp_path, photos):
+    result = tune(tmp_path, train=photos[0], val=photos[1], settings={"epochs": 3})
+    again = tune(tmp_path, train=photos[0], val=photos[1], network=result.network, settings={"epochs": 1})
+    assert again.start.breed == result.best.breed
+    assert again.start.nll == pytest.approx(result.best.nll, rel=1e-5)
+    assert not result.network.training
+    before = [parameter.clone() for parameter in result.network.backbone.parameters()]
+    round_weights(result.network.backbone)
+    for old, new in zip(before, result.network.backbone.parameters(), strict=True):
+        torch.testing.assert_close(new, old, rtol=1e-6, atol=0)
+
+
+def test_batch_statistics_are_kept(tmp_path, photos):
+    before = tiny_network().backbone[1].running_mean
+    result = tune(tmp_path, train=photos[0], val=photos[1])
+    torch.testing.assert_close(result.network.backbone[1].running_mean, before, rtol=0, atol=0)
+
+
+def test_training_stops_when_it_no_longer_helps(tmp_path, photos):
+    still = {"epochs": 9, "patience": 2, "learning_rate": 1e-12, "head_learning_rate": 1e-12, "weight_decay": 0}
+    result = tune(tmp_path, train=photos[0], val=photos[1], settings=still)
+    assert 3 <= len(result.history) < 10
+
+
+def test_without_validation_photos_the_last_average_is_kept(tmp_path, photos):
+    result = tune(tmp_path, train=photos[0], val=PhotoIndex(photos[0].taxonomy, ()), settings={"epochs": 3})
+    assert [row["epoch"] for row in result.history] == [1, 2, 3]
+    assert (result.best_epoch, result.share, result.start, result.best) == (3, 1.0, None, None)
+    assert not torch.equal(result.network.species_head.weight, tiny_network().species_head.weight)
+
+
+def test_species_alone_can_be_learnt(tmp_path, photos):
+    train, val = (part.without_breeds() for part in photos)
+    torch.manual_seed(0)
+    network = type(tiny_network())(tiny_network().backbone, 16, train.taxonomy)
+    result = tune(tmp_path, train=train, val=val, network=network, settings={"epochs": 10})
+    assert result.best.breed is None
+    assert result.best.accuracy == result.best.species > 0.6
+
+
+def test_photos_of_one_species_and_no_breed_labels_move_no_breed_head(tmp_path):
+    taxonomy = Taxonomy(tree={"cat": ("birman", "siamese"), "dog": ("beagle", "pug", "boxer"), "rabbit": ()})
+    blind = PhotoIndex(taxonomy, tuple(replace(r, breed=None) for r in squares(tmp_path).records))
+    result = tune(tmp_path, train=blind, val=PhotoIndex(taxonomy, ()), settings={"weight_decay": 0})
+    start = tiny_network()
+    torch.testing.assert_close(result.network.breed_heads[0].weight, start.breed_heads[0].weight, rtol=0, atol=0)
+    assert not torch.equal(result.network.species_head.weight, start.species_head.weight)
+
+
+def test_a_sampler_changes_which_class_is_favored(tmp_path, photos):
+    leaf = photos[0].labels().leaf
+    shares = []
+    for favorite in (0, 3):
+        weights = np.where(leaf == favorite, 50.0, 1.0)
+        for balance in ("draw", "weigh"):
+            result = tune(
+                tmp_path, train=photos[0], val=PhotoIndex(photos[0].taxonomy, ()), weights=weights,
+                settings={"epochs": 4, "balance": balance},
+            )  # fmt: skip
+            with torch.no_grad():
+                output = result.network(torch.zeros(1, 3, 32, 32))
+            shares.append(torch.softmax(output.species, dim=1)[0, 0].item())
+    assert min(shares[:2]) > max(shares[2:])
+
+
+def test_a_loss_that_is_not_finite_is_an_error_that_says_where_and_what_to_do(tmp_path, photos):
+    network = tiny_network()
+    with torch.no_grad():
+        network.species_head.bias[0] = float("nan")
+    with pytest.raises(ConfigError, match=r"diverged in epoch 1, step 1: .* nan .*lower finetune.learning_rate"):
+        tune(tmp_path, train=photos[0], val=PhotoIndex(photos[0].taxonomy, ()), network=network)
+
+
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_a_photo_that_cannot_be_read_is_named(tmp_path, photos, part):
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"no picture")
+    train, val = photos
+    record = replace(train.records[0], path=str(bad))
+    train, val = (
+        PhotoIndex(index.taxonomy, (*index.records, record)) if name == part else index
+        for name, index in (("train", train), ("val", val))
+    )
+    with pytest.raises(ImageError, match=r"bad\.png"):
+        tune(tmp_path, train=train, val=val, settings={"batch_size": 51})
+
+
+def test_every_epoch_is_told(tmp_path, photos):
+    events = []
+    tune(tmp_path, train=photos[0], val=photos[1], listener=events.append)
+    epochs = [event for event in events if event["event"] == "epoch"]
+    assert [event["epoch"] for event in epochs] == [0, 1, 2]
+    assert {"loss", "breed", "species", "nll"} <= epochs[-1].keys()
+    bars = [event for event in events if event["event"] == "progress"]
+    assert (bars[-1]["done"], bars[-1]["total"]) == (12, 12)

@@ -1,0 +1,103 @@
+"""Learning curves, the first batch and TensorBoard: what a run shows of itself."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from hierpets.config import read_config
+from hierpets.data.transforms import denormalize, normalize
+from hierpets.plugin import Preprocess
+from hierpets.training.figures import BATCH_FILE, CURVES_FILE, draw_batch, draw_curves
+from hierpets.training.recipe import train
+from hierpets.training.run import Run
+from hierpets.training.track import Tracker, broadcast, find_tracker
+
+
+def decoded(png):
+    return cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        [],
+        [{"epoch": 0, "breed": 0.5, "species": 0.9, "nll": 1.0}],
+        [{"epoch": e, "loss": 1 / e, "breed": None, "species": 0.9, "nll": 1.0} for e in (1, 2, 3)],
+    ],
+    ids=["none", "start", "no breeds"],
+)
+def test_curves_are_drawn_of_whatever_is_known(history):
+    assert decoded(draw_curves(history)).shape[1] > 800
+
+
+def test_a_curve_that_falls_is_not_drawn_like_one_that_rises():
+    falls, rises = ([{"epoch": e, "loss": loss} for e, loss in enumerate(y)] for y in ([3, 2, 1], [1, 2, 3]))
+    assert not np.array_equal(decoded(draw_curves(falls)), decoded(draw_curves(rises)))
+
+
+def test_what_is_normalized_comes_back():
+    preprocess = Preprocess(size=32)
+    photo = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    np.testing.assert_array_equal(denormalize(preprocess, normalize(preprocess, photo)), photo)
+
+
+def test_a_batch_is_drawn_photo_by_photo():
+    preprocess = Preprocess(size=32)
+    inputs = np.stack([normalize(preprocess, np.full((32, 32, 3), v, np.uint8)) for v in (0, 120, 255)])
+    sheet = decoded(draw_batch(inputs, ["cat/$x$", "dog/pug", "rabbit"], preprocess))
+    grays = {int(v) for v in sheet[sheet.shape[0] // 2, :, 0]}
+    assert {0, 120, 255} <= grays
+
+
+def test_a_fine_tuning_run_leaves_its_pictures(tiny_run, tmp_path):
+    settings = {
+        "backbone": "tiny",
+        "registry": tiny_run.parent / "registry.yaml",
+        "out": tmp_path,
+        "recipe": "finetune",
+    }
+    train(read_config(None, settings, ["finetune.epochs=1"]))
+    assert decoded((tmp_path / CURVES_FILE).read_bytes()) is not None
+    assert decoded((tmp_path / BATCH_FILE).read_bytes()) is not None
+
+
+def test_nothing_is_drawn_where_nothing_is_written(tmp_path):
+    run = Run(read_config(None, {"out": tmp_path}))
+    run.silent = True
+    run.save_artifact("never.png", lambda: pytest.fail("drawn for nobody"))
+    assert not (tmp_path / "never.png").exists()
+
+
+def test_tensorboard_holds_the_curves_of_a_run(tmp_path):
+    pytest.importorskip("tensorboard", reason="the extra `track` is not installed")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    tracker = find_tracker(tmp_path)
+    heard = []
+    tell = broadcast(tracker, None, heard.append)
+    tell({"event": "data", "seconds": 0.1, "source": "demo", "train": 8})
+    tell({"event": "progress", "task": "finetune", "done": 1, "total": 2})
+    for epoch, loss in ((1, 0.5), (2, 0.25)):
+        tell(
+            {"event": "epoch", "seconds": 1.0, "epoch": epoch, "loss": loss, "breed": None, "species": 0.9, "nll": 0.4}
+        )
+    tell({"event": "metrics", "seconds": 2.0, "on": "validation", "species": 0.99, "breed": None})
+    tracker.close()
+    assert len(heard) == 5
+    written = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [(point.step, point.value) for point in written.Scalars("loss/training")] == [(1, 0.5), (2, 0.25)]
+    assert "accuracy/breed" not in written.Tags()["scalars"]
+    assert written.Scalars("final/validation/species accuracy")[0].value == pytest.approx(0.99)
+
+
+def test_a_tracker_that_hears_nothing_writes_nothing(tmp_path):
+    Tracker(tmp_path / "tensorboard").close()
+    assert not (tmp_path / "tensorboard").exists()
+
+
+def test_the_log_has_a_line_for_every_event(tiny_run):
+    events = [json.loads(line)["event"] for line in (tiny_run / "log.jsonl").read_text().splitlines()]
+    assert events[0] == "data"
+    assert events[-1] == "bundle"

@@ -40,9 +40,15 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         made = Path(scratch) / "made"
         made.mkdir()
         yield made
+        old = Path(scratch) / "old"
         if folder.exists():
-            folder.rename(Path(scratch) / "old")
-        made.rename(folder)
+            folder.rename(old)
+        try:
+            made.rename(folder)
+        except OSError:
+            if old.exists():  # or it would go with the scratch folder
+                old.rename(folder)
+            raise
 
 
 def cache_dir() -> Path:

@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+import errno
+from pathlib import Path
+
 import pytest
 
-from hierpets.files import write_all, write_text
+from hierpets.files import whole_folder, write_all, write_text
 
 
-def test_files_are_written_with_their_folders(tmp_path):
+def test_write_all_makes_folders(tmp_path):
     write_text(tmp_path / "new" / "a.txt", "grün")
     write_all(tmp_path, {"b.bin": b"1", "figures/c.bin": b"2"})
     assert (tmp_path / "new" / "a.txt").read_bytes() == "grün".encode()
     assert (tmp_path / "figures" / "c.bin").read_bytes() == b"2"
 
 
-def test_when_one_cannot_be_written_none_is_and_nothing_is_left_over(tmp_path):
+def test_write_all_writes_none_when_one_cannot_be_written(tmp_path):
     write_all(tmp_path, {"a": b"old"})
     (tmp_path / "blocked").write_text("a file where a folder is wanted")
     with pytest.raises(OSError):
         write_all(tmp_path, {"a": b"new", "blocked/b": b"new"})
     assert (tmp_path / "a").read_bytes() == b"old"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "blocked"]
+
+
+def test_whole_folder_puts_the_old_one_back_when_the_new_cannot_take_its_place(tmp_path, monkeypatch):
+    target = tmp_path / "bundle"
+    target.mkdir()
+    (target / "weights").write_text("old")
+    rename = Path.rename
+
+    def refuse(self: Path, to: Path) -> Path:
+        if self.name == "made":
+            raise OSError(errno.EACCES, "Permission denied")
+        return rename(self, to)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(OSError, match="Permission denied"), whole_folder(target) as made:
+        (made / "weights").write_text("new")
+    assert (target / "weights").read_text() == "old"

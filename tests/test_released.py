@@ -5,11 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hierpets.inference.restriction import label_mask
 
 from hierpets.cli import main
 from hierpets.data.listing import find_photos
-from hierpets.hierarchy.decision import Asked
 from hierpets.inference.loading import load
 from hierpets.model.layout import released_bundle
 from hierpets.model.manifest import read_manifest
@@ -20,21 +18,21 @@ def predictor():
     return load(recommend=False)
 
 
-def test_it_is_small_and_says_where_it_comes_from():
+def test_released_bundle_is_small_and_says_where_it_comes_from():
     files = [file for file in released_bundle().rglob("*") if file.is_file()]
     assert sum(file.stat().st_size for file in files) <= 25_000_000
     assert {file.suffix for file in files} <= {".json", ".safetensors", ".xml", ".bin", ""}
     assert "CC BY-SA 4.0" in (released_bundle() / "LICENSE").read_text()
 
 
-def test_it_knows_the_37_breeds_and_how_it_was_calibrated():
+def test_released_bundle_knows_the_37_breeds_and_how_it_was_calibrated():
     manifest = read_manifest(released_bundle())
     assert len(manifest.taxonomy.leaves) == 37
     assert manifest.training["calibrated_on"] == "cross_validation"
     assert all(len(scores) > 900 for scores in manifest.policy.scores.values())
 
 
-def test_every_command_takes_it_when_no_model_is_named(capsys):
+def test_released_bundle_is_taken_when_no_model_is_named(capsys):
     with pytest.raises(SystemExit) as caught:
         main(["predict", "--format", "jsonl", "demo:cat/siamese/1"])
     assert not caught.value.code
@@ -42,7 +40,7 @@ def test_every_command_takes_it_when_no_model_is_named(capsys):
     assert record["scores"]["pet"] < 100
 
 
-def test_torch_and_openvino_agree():
+def test_released_torch_and_openvino_agree():
     predictor = load(precision="f32", recommend=False)
     photos = [f"demo:{leaf}/{i}" for i, leaf in enumerate(["cat/siamese", "dog/pug", "dog/beagle", "rabbit/-"])]
     reference = load(engine="torch", recommend=False)
@@ -51,50 +49,50 @@ def test_torch_and_openvino_agree():
         np.testing.assert_allclose(ours.scores, theirs.scores, atol=2e-2)
 
 
-def test_a_cpu_computes_it_in_int8(predictor):
+def test_released_a_cpu_computes_it_in_int8(predictor):
     assert predictor.engine.precision == "int8"
 
 
 @pytest.mark.data
-def test_int8_answers_as_float_does(predictor, data_dir):
+def test_released_int8_answers_as_float_does(predictor, data_dir):
     photos = find_photos(data_dir / "unseen-breeds")[::6] + find_photos(data_dir / "pets")[::60]
     exact = load(precision="f32", recommend=False)
     pairs = list(zip(predictor.predict(photos), exact.predict(photos), strict=True))
-    assert np.mean([a.joint.argmax() == b.joint.argmax() for a, b in pairs]) > 0.9  # strangers have no firm answer
+    assert np.mean([a.joint.argmax() == b.joint.argmax() for a, b in pairs]) > 0.9  # none is firm out of distribution
     assert np.mean([a.decision.species == b.decision.species for a, b in pairs]) > 0.97
     assert np.mean([abs(a.scores.pet - b.scores.pet) for a, b in pairs]) < 0.3
 
 
 @pytest.mark.data
-def test_it_names_breeds_of_real_photos(predictor, data_dir):
+def test_released_bundle_names_breeds_of_real_photos(predictor, data_dir):
     photos = find_photos(data_dir / "pets")[::73]
-    answers = list(predictor.predict(photos))
+    answers = list(predictor.stream(photos))
     right = [a.decision.breed == Path(a.path).parent.name for a in answers]
     assert np.mean(right) > 0.9  # it was trained on them
     assert np.mean([a.decision.level == "breed" for a in answers]) > 0.75
 
 
 @pytest.mark.data
-def test_it_does_not_take_a_car_or_a_wolf_for_a_pet(predictor, data_dir):
+def test_released_bundle_does_not_take_a_car_or_a_wolf_for_a_pet(predictor, data_dir):
     photos = find_photos(data_dir / "not-pets")[::8] + find_photos(data_dir / "not-pets" / "wild_canids")[:5]
-    answers = list(predictor.predict(photos))
+    answers = list(predictor.stream(photos))
     assert np.mean([a.decision.source == "not_a_known_pet" for a in answers]) > 0.95
 
 
 @pytest.mark.data
-def test_a_breed_that_is_not_listed_is_mostly_answered_by_its_species(predictor, data_dir):
-    answers = list(predictor.predict(find_photos(data_dir / "unseen-breeds" / "dog")[::8]))
+def test_released_a_breed_that_is_not_listed_is_mostly_answered_by_its_species(predictor, data_dir):
+    answers = list(predictor.stream(find_photos(data_dir / "unseen-breeds" / "dog")[::8]))
     assert np.mean([a.decision.level == "breed" for a in answers]) < 0.25
     assert np.mean([a.decision.species == "dog" for a in answers]) > 0.98
 
 
 @pytest.mark.data
-def test_what_is_asked_changes_the_answer(predictor, data_dir):
+def test_released_what_is_asked_changes_the_answer(predictor, data_dir):
     photo = str(data_dir / "pets" / "cat" / "birman" / "Birman_10.jpg")
-    (plain,) = [predictor.predict(photo)]
-    (capped,) = predictor.predict([photo], asked=Asked(max_level="species"))
-    (strict,) = predictor.predict([photo], asked=Asked(alpha=0.001))
-    (dogs,) = predictor.predict([photo], only=label_mask(["dog"], predictor.manifest.taxonomy))
+    plain = predictor.predict(photo)
+    capped = predictor.predict(photo, max_level="species")
+    strict = predictor.predict(photo, alpha=0.001)
+    dogs = predictor.predict(photo, only="dog")
     assert (plain.decision.level, plain.decision.breed) == ("breed", "birman")
     assert capped.decision.level == "species"
     assert strict.decision.thresholds.probability > plain.decision.thresholds.probability

@@ -165,7 +165,11 @@ def _runner_up(view: _View) -> str:
 
 
 def _told_apart(value: float, bound: float, *, digits: int = 3) -> tuple[str, str]:
-    """Both numbers, with as many digits as it takes to see a difference (nine at most)."""
-    while digits < 9 and value != bound and f"{value:.{digits}f}" == f"{bound:.{digits}f}":
+    """Both numbers, with as many digits as it takes to see that they differ, and are not one (nine at most)."""
+    while True:
+        shown = f"{value:.{digits}f}", f"{bound:.{digits}f}"
+        hidden = value != bound and shown[0] == shown[1]
+        rounded = any(number < 1 <= float(text) for number, text in zip((value, bound), shown, strict=True))
+        if digits >= 9 or not (hidden or rounded):
+            return shown
         digits += 1
-    return f"{value:.{digits}f}", f"{bound:.{digits}f}"

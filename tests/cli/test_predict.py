@@ -1,13 +1,18 @@
 import csv
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
+import cv2
 import jsonschema
 import pytest
 
 from hierpets.cli import main
+from hierpets.data.photos import read_photo
 
 DOC = Path(__file__).resolve().parents[2] / "docs" / "output.md"
 PHOTOS = ["demo:cat/siamese/1", "demo:dog/dalmatian/2", "demo:dog/pug/3"]
@@ -31,7 +36,7 @@ def schema():
     return json.loads(re.search(r"```json\n(.*?)```", DOC.read_text(), re.S).group(1))
 
 
-def test_every_record_fits_the_documented_schema(predict, schema, tmp_path):
+def test_predict_records_fit_the_documented_schema(predict, schema, tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"nothing")
     code, out, _ = predict("--format", "json", *PHOTOS, str(tmp_path / "broken.jpg"))
     records = json.loads(out)
@@ -43,13 +48,13 @@ def test_every_record_fits_the_documented_schema(predict, schema, tmp_path):
     assert records[-1]["error"]["type"] == "ImageError"
 
 
-def test_lines_and_array_say_the_same(predict):
+def test_predict_jsonl_and_json_say_the_same(predict):
     _, array, _ = predict("--format", "json", *PHOTOS)
     _, lines, _ = predict("--format", "jsonl", *PHOTOS)
     assert json.loads(array) == [json.loads(line) for line in lines.splitlines()]
 
 
-def test_csv_has_a_row_a_photo(predict):
+def test_predict_csv_has_a_row_a_photo(predict):
     code, out, _ = predict("--format", "csv", *PHOTOS)
     rows = list(csv.DictReader(io.StringIO(out)))
     assert code == 0
@@ -57,29 +62,29 @@ def test_csv_has_a_row_a_photo(predict):
     assert all(0 <= float(row["species_probability"]) <= 1 for row in rows)
 
 
-def test_text_is_a_line_a_photo(predict):
+def test_predict_text_is_a_line_a_photo(predict):
     _, out, _ = predict(*PHOTOS)
     assert [line.split(": ")[0] for line in out.splitlines()] == PHOTOS
 
 
-def test_paths_come_from_standard_input(predict, monkeypatch):
+def test_predict_takes_paths_from_standard_input(predict, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(PHOTOS) + "\n\n"))
     _, out, _ = predict("--format", "jsonl", "-")
     assert [json.loads(line)["path"] for line in out.splitlines()] == PHOTOS
 
 
-def test_top_k(predict):
+def test_predict_top_k(predict):
     _, out, _ = predict("--format", "jsonl", "--top-k", "5", PHOTOS[0])
     assert len(json.loads(out)["top"]) == 5
 
 
-def test_a_folder_without_photos_is_an_error_of_one_line(predict, tmp_path):
+def test_predict_refuses_a_folder_without_photos(predict, tmp_path):
     code, out, err = predict(str(tmp_path))
     assert (code, out) == (1, "")
     assert err == f"error: {tmp_path}: no photos in this folder\n"
 
 
-def test_a_folder_that_is_no_bundle_is_an_error_of_one_line(tmp_path, capsys):
+def test_predict_refuses_a_folder_that_is_no_bundle(tmp_path, capsys):
     with pytest.raises(SystemExit) as caught:
         main(["predict", "--model", str(tmp_path), PHOTOS[0]])
     assert caught.value.code == 1
@@ -96,14 +101,14 @@ def test_a_folder_that_is_no_bundle_is_an_error_of_one_line(tmp_path, capsys):
         (["--engine", "openvino", "--compile"], "--compile is torch's, and the engine is openvino"),
     ],
 )
-def test_an_engine_that_cannot_is_an_error_of_one_line(predict, options, told):
+def test_predict_refuses_an_engine_that_cannot(predict, options, told):
     code, out, err = predict("--device", "cpu", *options, PHOTOS[0])
     assert (code, out) == (1, "")
     assert told in err
     assert err.count("\n") == 1
 
 
-def test_the_engine_and_its_precision_can_be_chosen(predict):
+def test_predict_takes_engine_and_precision(predict):
     exact, half = (
         json.loads(predict("--engine", "torch", "--precision", precision, "--format", "jsonl", PHOTOS[0])[1])
         for precision in ("f32", "bf16")
@@ -113,9 +118,112 @@ def test_the_engine_and_its_precision_can_be_chosen(predict):
     assert exact["top"][0]["probability"] == pytest.approx(half["top"][0]["probability"], abs=0.1)
 
 
-def test_cuda_that_is_not_there_is_an_error_of_one_line(predict, monkeypatch):
+def test_predict_refuses_cuda_that_is_not_there(predict, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     code, _, err = predict("--device", "cuda", PHOTOS[0])
     assert code == 1
     assert "torch finds no CUDA device" in err
     assert err.count("\n") == 1
+
+
+def test_predict_expands_a_quoted_pattern(predict, tmp_path):
+    for name in ("b.png", "a.png"):
+        (tmp_path / name).write_bytes(cv2.imencode(".png", read_photo(PHOTOS[0]))[1].tobytes())
+    code, out, _ = predict("--format", "csv", str(tmp_path / "*.png"))
+    assert code == 0
+    assert [row["path"] for row in csv.DictReader(io.StringIO(out))] == [str(tmp_path / n) for n in ("a.png", "b.png")]
+
+
+def test_predict_takes_a_file_whose_name_looks_like_a_pattern(predict, tmp_path):
+    photo = tmp_path / "cat[1].png"
+    photo.write_bytes(cv2.imencode(".png", read_photo(PHOTOS[0]))[1].tobytes())
+    assert predict(str(photo))[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("nowhere/*.jpg", "nowhere/*.jpg: no file matches this pattern"),
+        ("https://example.org/cat.jpg", "a URL is not read; download the photo first"),
+        ("s3://bucket/pets", "an object store is read with --cluster"),
+    ],
+)
+def test_predict_says_what_to_do_with_a_path_that_is_none(predict, path, told):
+    code, out, err = predict(path)
+    assert (code, out) == (1, "")
+    assert told in err
+    assert err.count("\n") == 1
+
+
+def test_predict_refuses_binary_data_on_standard_input(predict, monkeypatch):
+    data = cv2.imencode(".png", read_photo(PHOTOS[0]))[1].tobytes()
+    text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", errors="surrogateescape")
+    monkeypatch.setattr("sys.stdin", text)
+    code, out, err = predict("-")
+    assert (code, out) == (1, "")
+    assert "standard input: expected paths, one a line, got binary data" in err
+
+
+def test_predict_only_takes_names_and_files_of_names(predict, tmp_path):
+    (tmp_path / "dogs.txt").write_text("# ours\npug\n\ndog/dalmatian  # spotted\n")
+    _, out, _ = predict(
+        "--format", "jsonl", "--only", str(tmp_path / "dogs.txt"), "--only", "cat", *PHOTOS[:1], "--top-k", "9"
+    )
+    named = {(leaf["species"], leaf["breed"]) for leaf in json.loads(out)["top"] if leaf["probability"] > 0}
+    assert {species for species, _ in named} <= {"cat", "dog"}
+    assert {breed for species, breed in named if species == "dog"} <= {"pug", "dalmatian"}
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(b"", "no names in this file"), (b"# nothing\n", "no names in this file"), (b"\xff\xfe", "cannot be read")],
+)
+def test_predict_only_refuses_a_file_without_names(predict, tmp_path, content, told):
+    (tmp_path / "names").write_bytes(content)
+    code, _, err = predict("--only", str(tmp_path / "names"), PHOTOS[0])
+    assert code == 1
+    assert told in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("alpha", ["nan", "0", "1", "inf", "-1"])
+def test_predict_refuses_an_alpha_that_is_no_error_rate(predict, alpha):
+    code, _, err = predict("--alpha", alpha, PHOTOS[0])
+    assert code == 1
+    assert err.startswith("error: alpha: expected")
+    assert err.count("\n") == 1
+
+
+def test_predict_explain_shows_the_rules_in_text(predict):
+    _, plain, _ = predict(PHOTOS[0])
+    _, explained, _ = predict("--explain", PHOTOS[0])
+    assert explained.splitlines()[0] == plain.strip()
+    assert any(line.startswith("  expected_value: ") for line in explained.splitlines())
+    assert any(line.startswith("    ") and "suits" in line for line in explained.splitlines())
+
+
+def test_predict_completes_species_and_breeds(tiny_run):
+    from click.shell_completion import ShellComplete
+
+    from hierpets.cli import cli
+
+    def complete(arguments: list[str], incomplete: str) -> list[str]:
+        shell = ShellComplete(cli, {}, "hierpets", "_HIERPETS_COMPLETE")
+        return [item.value for item in shell.get_completions(arguments, incomplete)]
+
+    assert complete(["predict", "--only"], "brit") == ["british_shorthair"]
+    assert complete(["predict", "--model", str(tiny_run / "bundle"), "--only"], "dal") == ["dalmatian"]
+    assert complete(["predict", "--max-level"], "b") == ["breed"]
+
+
+@pytest.mark.parametrize("form", ["text", "csv"])
+def test_predict_prints_file_names_that_are_no_text(tmp_path, form):
+    photo = os.fsencode(tmp_path) + b"/not-utf8-\xff.png"
+    Path(os.fsdecode(photo)).write_bytes(cv2.imencode(".png", read_photo(PHOTOS[0]))[1].tobytes())
+    run = subprocess.run(
+        [sys.executable, "-m", "hierpets", "predict", "--format", form, "-"],
+        input=photo,
+        capture_output=True,
+        check=True,
+    )
+    assert photo in run.stdout

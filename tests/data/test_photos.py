@@ -132,7 +132,7 @@ def test_exif_orientation_is_applied(kind, orientation):
 
 
 @pytest.mark.parametrize("orientation", [1, 6])
-@pytest.mark.parametrize(("target", "reduction"), [(None, 1), (201, 1), (200, 2), (101, 2), (100, 4), (50, 8), (9, 8)])
+@pytest.mark.parametrize(("target", "reduction"), [(None, 1), (301, 1), (300, 2), (151, 2), (150, 4), (75, 8), (9, 8)])
 def test_jpeg_takes_the_largest_reduction_that_suffices(target, reduction, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation

@@ -1,46 +1,128 @@
+import itertools
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
-from hierpets.errors import DeviceError, ImageError
+from hierpets.data.photos import NamedPhoto, read_photo
+from hierpets.errors import ConfigError, DeviceError, ImageError, PluginError
 from hierpets.evaluation.run import predict_index, read_labeled
 from hierpets.hierarchy.probabilities import species_probabilities
 from hierpets.inference.loading import load
+from hierpets.inference.options import PredictOptions
+from hierpets.inference.prediction import Prediction
+from hierpets.inference.predictor import Predictor
+from hierpets.recommend.choose import Recommender
 from hierpets.registry.loading import load_registry
 
 PHOTOS = ["demo:cat/siamese/1", "demo:dog/dalmatian/2", "demo:dog/pug/3", "demo:rabbit/-/4"]
 
 
 @pytest.fixture(scope="module")
-def predictor(tiny_run):
-    return load(tiny_run / "bundle", registry=load_registry(tiny_run.parent / "registry.yaml"))
+def registry(tiny_run):
+    return load_registry(tiny_run.parent / "registry.yaml")
 
 
-def test_order_is_kept_and_a_bad_photo_gets_its_error(predictor, tmp_path):
+@pytest.fixture(scope="module")
+def predictor(tiny_run, registry):
+    return load(tiny_run / "bundle", registry=registry)
+
+
+@pytest.fixture(scope="module")
+def jpeg(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("photos") / "cat.jpg"
+    Image.fromarray(read_photo(PHOTOS[0])).save(path, quality=95)
+    return path
+
+
+def test_predict_of_one_path_is_one_prediction(predictor, jpeg):
+    prediction = predictor.predict(str(jpeg))
+    assert isinstance(prediction, Prediction)
+    assert prediction.path == str(jpeg)
+    assert prediction.error is None
+    assert predictor(str(jpeg)).to_json() == prediction.to_json()
+
+
+@pytest.mark.parametrize("kind", ["str", "path", "bytes", "bytearray", "array", "gray", "image", "opened"])
+def test_predict_takes_every_kind_of_photo_and_its_record_is_json(predictor, jpeg, kind):
+    photo = {
+        "str": str(jpeg),
+        "path": jpeg,
+        "bytes": jpeg.read_bytes(),
+        "bytearray": bytearray(jpeg.read_bytes()),
+        "array": read_photo(jpeg),
+        "gray": read_photo(jpeg)[..., 0].copy(),
+        "image": Image.fromarray(read_photo(jpeg)),
+        "opened": Image.open(jpeg),
+    }[kind]
+    alone, (listed,) = predictor.predict(photo), predictor.predict([photo])
+    assert alone.error is None
+    record = json.loads(json.dumps(alone.to_json()))
+    assert record == json.loads(json.dumps(listed.to_json()))
+    names = {"bytes": "<bytes>", "bytearray": "<bytes>", "array": "<array>", "gray": "<array>", "image": "<image>"}
+    assert record["path"] == names.get(kind, str(jpeg))
+    if kind in ("str", "path", "bytes", "bytearray"):
+        np.testing.assert_array_equal(alone.joint, predictor.predict(jpeg).joint)
+    elif kind in ("image", "opened"):  # decoded whole, as the array is
+        np.testing.assert_array_equal(alone.joint, predictor.predict(read_photo(jpeg)).joint)
+
+
+def test_predict_of_a_list_keeps_the_order_and_gives_a_bad_photo_its_error(predictor, tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff not a picture")
-    paths = [PHOTOS[0], str(tmp_path / "broken.jpg"), PHOTOS[1], str(tmp_path / "missing.jpg"), PHOTOS[2]]
-    answers = list(predictor.predict(paths, batch_size=2))
-    assert [a.path for a in answers] == paths
+    paths = [PHOTOS[0], tmp_path / "broken.jpg", PHOTOS[1], str(tmp_path / "missing.jpg"), PHOTOS[2]]
+    answers = predictor.predict(paths)
+    assert [a.path for a in answers] == [str(path) for path in paths]
     assert [a.error is None for a in answers] == [True, False, True, False, True]
     assert all(isinstance(a.error, ImageError) for a in (answers[1], answers[3]))
+    assert [a.species is None for a in answers] == [False, True, False, True, False]
 
 
-def test_an_answer_does_not_depend_on_its_batch(predictor):
-    together = list(predictor.predict(PHOTOS, batch_size=4))
+def test_predict_of_an_empty_list_is_an_empty_list(predictor):
+    assert predictor.predict([]) == []
+
+
+@pytest.mark.parametrize("photo", [3, None, [3], [["a.jpg"]]])
+def test_predict_says_what_a_photo_is(predictor, photo):
+    with pytest.raises(ConfigError, match="expected a photo: a path, bytes, a numpy array"):
+        predictor.predict(photo)
+
+
+def test_predict_of_an_array_of_the_wrong_shape_is_one_error(predictor):
+    prediction = predictor.predict(np.zeros((4, 32, 32, 3), np.uint8))
+    assert isinstance(prediction, Prediction)
+    assert "expected an array uint8 [H, W, 3]" in str(prediction.error)
+
+
+def test_predict_takes_options_as_words(predictor):
+    dogs = predictor.predict(PHOTOS[0], only=["dog"], top_k=2)
+    assert dogs.species == "dog"
+    assert dogs.decision.source == "restricted"
+    assert len(dogs.decision.top) == 2
+    assert dogs.to_json() == predictor.predict(PHOTOS[0], PredictOptions(only=["dog"], top_k=2)).to_json()
+    assert predictor.predict(PHOTOS[0], max_level="species").level in ("species", "unknown")
+    strict = predictor.predict(PHOTOS[0], alpha=0.001)
+    assert strict.thresholds.alpha == 0.001
+    with pytest.raises(ConfigError, match="did you mean 'alpha'"):
+        predictor.predict(PHOTOS[0], alhpa=0.1)
+    with pytest.raises(ConfigError, match="not a species or a breed"):
+        predictor.predict(PHOTOS[0], only=["dgo"])
+
+
+def test_predict_explains_shampoo_rules_when_asked(predictor):
+    plain, explained = predictor.predict(PHOTOS[0]), predictor.predict(PHOTOS[0], explain=True)
+    assert plain.recommendation.explain is None
+    assert explained.recommendation.explain[0].rule == "expected_value"
+
+
+def test_predict_does_not_depend_on_the_batch(predictor):
+    together = predictor.stream(PHOTOS, batch_size=4)
     for photo, answer in zip(PHOTOS, together, strict=True):
-        (alone,) = [predictor.predict(photo)]
-        np.testing.assert_allclose(alone.joint, answer.joint, atol=1e-5)
+        np.testing.assert_allclose(predictor.predict(photo).joint, answer.joint, atol=1e-5)
 
 
-def test_both_engines_agree(predictor, tiny_run):
-    registry = load_registry(tiny_run.parent / "registry.yaml")
-    exact, torch_predictor = (
-        load(tiny_run / "bundle", engine=engine, precision="f32", registry=registry) for engine in ("openvino", "torch")
-    )
-    for a, b in zip(exact.predict(PHOTOS), torch_predictor.predict(PHOTOS), strict=True):
-        np.testing.assert_allclose(a.joint, b.joint, atol=5e-3)
-
-
-def test_a_distribution_sums_to_one_and_the_top_is_sorted(predictor):
+def test_predict_sums_to_one_and_sorts_the_top(predictor):
     for answer in predictor.predict(PHOTOS, top_k=4):
         taxonomy = predictor.manifest.taxonomy
         assert answer.joint.sum() == pytest.approx(1.0)
@@ -50,18 +132,95 @@ def test_a_distribution_sums_to_one_and_the_top_is_sorted(predictor):
         assert probabilities == sorted(probabilities, reverse=True)
 
 
-def test_a_device_that_is_not_there_is_an_error(tiny_run, monkeypatch):
+def test_predict_keeps_a_photo_whose_shampoo_rule_fails(predictor):
+    class Failing:
+        name = "failing"
+
+        def call(self, case):
+            raise PluginError("failing: no")
+
+    broken = Predictor(
+        predictor.manifest,
+        predictor.engine,
+        Recommender(Recommender.load(load_registry()).care, [Failing()]),
+        model=predictor.model,
+    )
+    answers = broken.predict(PHOTOS)
+    assert all(answer.error is None and answer.species for answer in answers)
+    assert all(answer.recommendation.product is None for answer in answers)
+    assert all("failing: no" in answer.recommendation.error for answer in answers)
+
+
+def test_stream_takes_endless_photos_within_bounds(predictor):
+    taken = itertools.count()
+    answers = predictor.stream(PHOTOS[next(taken) % 3] for _ in itertools.repeat(0))
+    assert next(answers).error is None
+    assert next(taken) <= 5 * predictor.engine.workers * predictor.engine.batch
+    answers.close()
+
+
+def test_stream_refuses_one_photo_and_wrong_words_at_the_call(predictor):
+    with pytest.raises(ConfigError, match="predict takes one"):
+        predictor.stream("photo.jpg")
+    with pytest.raises(ConfigError, match="unknown key"):
+        predictor.stream(PHOTOS, nonsense=1)
+
+
+def test_stream_keeps_no_photo(predictor):
+    pixels = read_photo(PHOTOS[0])
+    assert [p.photo for p in predictor.stream([pixels, pixels])] == [None, None]
+    assert predictor.predict(pixels).photo is pixels
+
+
+def test_stream_takes_names_for_photos_in_memory(predictor):
+    (answer,) = predictor.stream([NamedPhoto("upload 1", read_photo(PHOTOS[0]))])
+    assert answer.path == "upload 1"
+
+
+def test_load_engines_agree(predictor, tiny_run, registry):
+    exact, torch_predictor = (
+        load(tiny_run / "bundle", engine=engine, precision="f32", registry=registry) for engine in ("openvino", "torch")
+    )
+    for a, b in zip(exact.predict(PHOTOS), torch_predictor.predict(PHOTOS), strict=True):
+        np.testing.assert_allclose(a.joint, b.joint, atol=5e-3)
+
+
+def test_load_refuses_a_device_that_is_not_there(tiny_run, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(DeviceError, match="--device cuda"):
         load(tiny_run / "bundle", device="cuda")
 
 
-def test_a_labeled_set_is_answered_beside_its_labels(predictor):
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"device": "gpu"}, "device: expected one of auto, cpu, cuda, got 'gpu'"),
+        ({"engine": "opnvino"}, "engine: expected one of .*did you mean 'openvino'"),
+        ({"precision": "fp32"}, "precision: expected one of auto, f32"),
+        ({"workers": 0}, "workers: expected at least 1, got 0"),
+    ],
+)
+def test_load_refuses_words_that_mean_nothing(tiny_run, words, message):
+    with pytest.raises(ConfigError, match=message):
+        load(tiny_run / "bundle", **words)
+    with pytest.raises(TypeError):
+        load(tiny_run / "bundle", streams=2)
+
+
+def test_predictor_repr_is_one_short_line(predictor):
+    assert "\n" not in repr(predictor)
+    assert predictor.model.digest in repr(predictor)
+    assert len(repr(predictor)) < 120
+
+
+def test_predict_index_sets_predictions_beside_labels(predictor):
     index = read_labeled("demo", predictor.manifest, split="val")
     done = []
-    predictions, unreadable = predict_index(predictor, index, progress=lambda n, total: done.append((n, total)))
+    predictions, unreadable = predict_index(
+        predictor, index, progress=lambda task, n, total: done.append((task, n, total))
+    )
     assert not unreadable
     assert list(predictions.paths) == index.paths
-    assert done[-1] == (len(index), len(index))
+    assert done[-1] == ("photos", len(index), len(index))
     right = predictions.top_leaf == predictions.leaf_true
     assert right.mean() > 2 / len(predictor.manifest.taxonomy.leaves)  # far better than chance, tiny as it is

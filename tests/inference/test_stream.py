@@ -16,53 +16,53 @@ PHOTOS = [f"demo:{leaf}/{n}" for n in range(6) for leaf in ("cat/siamese", "dog/
 
 @pytest.fixture(scope="module")
 def loaded(tiny_run):
-    """A function: the predictor of the tiny bundle with so many streams."""
+    """A function: the predictor of the tiny bundle with so many workers."""
     registry = load_registry(tiny_run.parent / "registry.yaml")
     return lambda **options: load(tiny_run / "bundle", registry=registry, **options)
 
 
-@pytest.mark.parametrize("streams", [1, 2, 3])
-def test_an_answer_depends_on_neither_streams_nor_company(loaded, streams):
-    (expected,) = ([a.joint for a in loaded().predict(PHOTOS)],)
-    answers = list(loaded(workers=streams).predict(PHOTOS))
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_stream_depends_on_neither_workers_nor_company(loaded, workers):
+    (expected,) = ([a.joint for a in loaded().stream(PHOTOS)],)
+    answers = list(loaded(workers=workers).stream(PHOTOS))
     assert [a.path for a in answers] == PHOTOS
     for joint, answer in zip(expected, answers, strict=True):
         np.testing.assert_allclose(answer.joint, joint, atol=1e-6)
 
 
-def test_the_same_photos_give_the_same_digits_each_time(loaded):
+def test_stream_gives_the_same_digits_each_time(loaded):
     predictor = loaded(workers=2)
-    told = [[json.dumps(a.to_json()) for a in predictor.predict(photos)] for photos in (PHOTOS, PHOTOS, PHOTOS[5:])]
+    told = [[json.dumps(a.to_json()) for a in predictor.stream(photos)] for photos in (PHOTOS, PHOTOS, PHOTOS[5:])]
     assert told[0] == told[1]
     assert told[0][5:] == told[2]
 
 
 @pytest.mark.parametrize("engine", ["openvino", "torch"])
-def test_endless_photos_are_read_ahead_within_bounds(loaded, engine):
+def test_stream_reads_endless_photos_ahead_within_bounds(loaded, engine):
     predictor = loaded(engine=engine, workers=2)
     taken = itertools.count()
-    answers = predictor.predict(PHOTOS[next(taken) % 3] for _ in itertools.repeat(0))
+    answers = predictor.stream(PHOTOS[next(taken) % 3] for _ in itertools.repeat(0))
     assert next(answers).error is None
     assert next(taken) <= 5 * predictor.engine.workers * predictor.engine.batch
     answers.close()
 
 
-def test_unreadable_photos_amid_batches_keep_their_places(loaded):
+def test_stream_keeps_the_places_of_unreadable_photos(loaded):
     photos = [NamedPhoto(f"{n}", b"broken" if n % 3 == 0 else np.full((40, 40, 3), n, np.uint8)) for n in range(30)]
     for size in (1, 4, 7):
-        answers = list(loaded(workers=2).predict(photos, batch_size=size))
+        answers = list(loaded(workers=2).stream(photos, batch_size=size))
         assert [a.path for a in answers] == [p.name for p in photos]
         assert [a.error is not None for a in answers] == [n % 3 == 0 for n in range(30)]
 
 
-def test_nothing_in_nothing_out(loaded):
-    assert list(loaded().predict([])) == []
+def test_stream_of_nothing_is_nothing(loaded):
+    assert list(loaded().stream([])) == []
 
 
-def test_threads_that_share_an_engine_get_their_own_answers(tiny_run):
+def test_openvino_engine_gives_each_thread_its_own_output(tiny_run):
     rng = np.random.default_rng(0)
     given = [rng.standard_normal((1 + n % 4, 3, 32, 32)).astype(np.float32) for n in range(60)]
-    engine, alone = (OpenVinoEngine(tiny_run / "bundle" / GRAPH, workers=streams) for streams in (2, 1))
+    engine, alone = (OpenVinoEngine(tiny_run / "bundle" / GRAPH, workers=workers) for workers in (2, 1))
     with ThreadPoolExecutor(4) as threads:
         for ours, images in zip(threads.map(engine, given), given, strict=True):
             for a, b in zip(ours, alone(images), strict=True):
@@ -70,7 +70,7 @@ def test_threads_that_share_an_engine_get_their_own_answers(tiny_run):
 
 
 @pytest.mark.parametrize("precision", ["f32", "int8"])
-def test_streams_compile_to_the_same_network_every_time(precision, tmp_path, monkeypatch):
+def test_openvino_engine_compiles_to_the_same_network_every_time(precision, tmp_path, monkeypatch):
     """Weights of eight bits in a float graph were now and then unpacked wrong where streams were compiled together."""
     graph = released_bundle() / GRAPH
     images = np.random.default_rng(0).standard_normal((1, 3, 288, 288)).astype(np.float32)

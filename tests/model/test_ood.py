@@ -76,6 +76,6 @@ def test_a_species_that_pretraining_does_not_name_makes_kin_unused(photos):
 def test_the_spec_builds_the_same_shapes(photos):
     known, labels, _ = photos
     part = fit(known, labels, knowledge({"cat": (0, 1)}), ("cat",))
-    again = OODScorer(D, **part.spec.model_dump())
+    again = OODScorer(D, part.spec)
     again.load_state_dict(part.state_dict())
     torch.testing.assert_close(again(known), part(known))

@@ -4,7 +4,8 @@ import torch
 
 from hierpets.inference.engines.openvino import compile_model
 from hierpets.model.graph.convert import convert_module
-from hierpets.model.rounding import pack, round_graph, round_weights, unpack
+from hierpets.model.graph.packing import pack_graph
+from hierpets.model.rounding import pack, round_weights, unpack
 
 
 def network() -> torch.nn.Module:
@@ -21,7 +22,7 @@ def network() -> torch.nn.Module:
     ).eval()
 
 
-def test_rounding_moves_no_weight_by_more_than_half_a_step_and_is_idempotent():
+def test_round_weights_moves_none_by_more_than_half_a_step_and_is_idempotent():
     net = network()
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     round_weights(net)
@@ -38,7 +39,7 @@ def test_rounding_moves_no_weight_by_more_than_half_a_step_and_is_idempotent():
         torch.testing.assert_close(tensor, once[name], rtol=1e-6, atol=0)
 
 
-def test_packing_loses_nothing_of_what_is_rounded_and_leaves_the_rest_alone():
+def test_pack_loses_nothing_of_what_is_rounded_and_leaves_the_rest_alone():
     net = network()
     round_weights(net[:-1])  # a head, the last layer, stays in full precision
     state = net.state_dict()
@@ -51,13 +52,13 @@ def test_packing_loses_nothing_of_what_is_rounded_and_leaves_the_rest_alone():
         torch.testing.assert_close(back[name], tensor, rtol=1e-6, atol=0)
 
 
-def test_a_rounded_graph_computes_what_the_rounded_network_computes(tmp_path):
+def test_pack_graph_computes_what_the_rounded_network_computes(tmp_path):
     net = network()
     net[1].running_var.uniform_(0.5, 2.0)  # folded into the filter before it
     net[1].weight.data.uniform_(-2.0, 2.0)
     round_weights(net)
     graph = convert_module(net, 32)
-    round_graph(graph)
+    pack_graph(graph)
     ov.save_model(graph, tmp_path / "model.xml", compress_to_fp16=False)
     values = sum(p.numel() for p in net.parameters() if p.numel() >= 2048)
     assert (tmp_path / "model.bin").stat().st_size < 1.5 * values + 20_000

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -180,11 +182,18 @@ def _names(given: Iterable[str]) -> Iterator[str]:
 
 
 def _read_paths() -> Iterator[str]:
-    """The paths on standard input, one a line."""
-    for line in sys.stdin:
-        if "\0" in line:
+    """The paths on standard input, one a line; a file name may hold any bytes."""
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")
+    for line in map(str.strip, sys.stdin):
+        if "\0" in line or (_has_raw_bytes(line) and not os.path.lexists(line)):
             raise ConfigError("standard input: expected paths, one a line, got binary data; pass the photo's path")
         yield line
+
+
+def _has_raw_bytes(text: str) -> bool:
+    """Whether bytes in it are no text; Python keeps them as lone surrogates."""
+    return any("\udc80" <= letter <= "\udcff" for letter in text)
 
 
 def _checked_format(
@@ -215,7 +224,7 @@ def _checked_format(
 def _print(predictions: Iterable[Prediction], form: Format) -> int:
     failed = False
     for text, prediction in render(predictions, form):
-        click.echo(text, nl=False)
+        click.echo(text.encode("utf-8", "surrogateescape") if _has_raw_bytes(text) else text, nl=False)
         failed |= prediction is not None and prediction.error is not None
     return SOME_FAILED if failed else 0
 

@@ -17,7 +17,7 @@ from hierpets.model.graph.quantization import unquantize
 from hierpets.model.graph.runtime import openvino as ov
 from hierpets.workers import cores
 
-__all__ = ["OpenVinoEngine", "capabilities", "compile_model", "is_quantized"]
+__all__ = ["OpenVinoEngine", "capabilities", "compile_model", "is_quantized", "require_precision"]
 
 # What OpenVINO calls the hardware that a precision needs. It takes a hint for what is not there, and ignores it.
 CAPABILITY = {"bf16": "BF16", "f16": "FP16"}
@@ -54,7 +54,7 @@ def compile_model(
 
     :raises DeviceError: this CPU has no such precision.
     """
-    _require(precision, capabilities())
+    require_precision(precision, capabilities())
     options: dict[str, Any] = {
         "INFERENCE_PRECISION_HINT": "f32" if precision == "int8" else precision,
         "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
@@ -69,11 +69,12 @@ def compile_model(
     return ov.Core().compile_model(model, "CPU", options)
 
 
-def _require(precision: Precision, capabilities: Collection[str]) -> None:
+def require_precision(precision: Precision, capabilities: Collection[str]) -> None:
+    """:raises DeviceError: the CPU, which has these ``capabilities``, does not support the precision."""
     if CAPABILITY.get(precision, "FP32") in capabilities:
         return
     able = [name for name in ("f32", "bf16", "f16") if CAPABILITY.get(name, "FP32") in capabilities]
-    raise DeviceError(f"--precision {precision}: this CPU does not compute in it; choose {', '.join(able)}")
+    raise DeviceError(f"--precision {precision}: this CPU does not support it; choose {', '.join(able)}")
 
 
 class OpenVinoEngine:

@@ -49,7 +49,7 @@ class TorchEngine:
         compile: bool = False,
     ):
         if device == "cuda" and precision == "bf16" and not torch.cuda.is_bf16_supported():
-            raise DeviceError("--precision bf16: this GPU does not compute in it; choose f32, f16")
+            raise DeviceError("--precision bf16: this GPU does not support it; choose f32, f16")
         self.device = device
         self.precision: Precision = precision
         # A GPU is fed by every core, and always has the next batch; on the CPU the network takes all cores by itself.

@@ -5,10 +5,12 @@ import pytest
 import torch
 
 from hierpets.errors import BundleError, DeviceError
-from hierpets.inference import openvino_engine
 from hierpets.inference.engines.base import COMPUTES, PRECISIONS, choose_engine, choose_precision
+from hierpets.inference.engines.openvino import CAPABILITY, capabilities, compile_model, require_precision
 from hierpets.inference.loading import load
 from hierpets.model.layout import GRAPH
+from hierpets.model.manifest import read_manifest
+from hierpets.model.reader import read_network
 from hierpets.registry.loading import load_registry
 
 
@@ -37,13 +39,13 @@ def engine(tiny_run, registry, **chosen):
         ("torch", "cuda", {"quantized": True}, "f16"),
     ],
 )
-def test_auto_is_the_fastest_that_is_there_and_torch_on_a_cpu_is_the_reference(engine, device, has, expected):
+def test_choose_precision_auto_is_the_fastest_and_torch_on_a_cpu_the_reference(engine, device, has, expected):
     assert choose_precision("auto", engine, device, **has) == expected
 
 
 @pytest.mark.parametrize("combination", COMPUTES)
 @pytest.mark.parametrize("precision", PRECISIONS[1:])
-def test_a_precision_is_what_was_asked_for_or_refused_with_the_choices(combination, precision):
+def test_choose_precision_is_what_was_asked_for_or_refused_with_the_choices(combination, precision):
     choices = COMPUTES[combination]
     if precision in choices:
         assert choose_precision(precision, *combination) == precision
@@ -52,14 +54,14 @@ def test_a_precision_is_what_was_asked_for_or_refused_with_the_choices(combinati
             choose_precision(precision, *combination)
 
 
-def test_every_engine_that_can_be_chosen_has_precisions():
+def test_choose_engine_gives_one_that_has_precisions():
     for device in ("cpu", "cuda"):
         assert (choose_engine("auto", device), device) in COMPUTES
         assert (choose_engine("torch", device), device) in COMPUTES
 
 
 @pytest.mark.parametrize("engine_name", ["openvino", "torch"])
-def test_bf16_is_near_f32_and_is_not_f32(tiny_run, registry, images, engine_name):
+def test_engines_in_bf16_are_near_f32_and_not_f32(tiny_run, registry, images, engine_name):
     if engine_name == "openvino" and "BF16" not in capabilities():
         pytest.skip("this CPU has no bf16")
     exact = engine(tiny_run, registry, engine=engine_name, precision="f32")(images)
@@ -70,44 +72,37 @@ def test_bf16_is_near_f32_and_is_not_f32(tiny_run, registry, images, engine_name
         assert 0 < np.abs(ours - theirs).max() <= 0.1 * np.abs(ours).max(), name
 
 
-def test_the_heads_of_torch_keep_f32_below_a_backbone_in_bf16(tiny_run, registry, images):
+def test_torch_engine_keeps_heads_in_f32_above_a_backbone_in_bf16(tiny_run, registry, images):
     half = engine(tiny_run, registry, engine="torch", precision="bf16")
     output = half(images)
-    expected = half._network._network.forward_head(torch.from_numpy(output.features))
+    network = read_network(tiny_run / "bundle", read_manifest(tiny_run / "bundle"), registry)
+    expected = network.forward_head(torch.from_numpy(output.features))
     np.testing.assert_allclose(output.leaf, expected.leaf.detach().numpy(), rtol=1e-5, atol=1e-5)
-
-
-def capabilities():
-    import openvino as ov
-
-    return ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 @pytest.mark.parametrize(
     ("precision", "has", "choices"),
     [("bf16", ["FP32"], "f32"), ("f16", ["FP32", "BF16"], "f32, bf16"), ("bf16", ["FP32", "FP16"], "f32, f16")],
 )
-def test_openvino_is_never_asked_for_what_the_cpu_does_not_have(precision, has, choices):
-    with pytest.raises(
-        DeviceError, match=f"--precision {precision}: this CPU does not compute in it; choose {choices}$"
-    ):
-        openvino_engine._require(precision, has)
+def test_require_precision_refuses_what_the_cpu_does_not_have(precision, has, choices):
+    with pytest.raises(DeviceError, match=f"--precision {precision}: this CPU does not support it; choose {choices}$"):
+        require_precision(precision, has)
 
 
-def test_openvino_compiles_what_the_cpu_says_it_has(tiny_run):
+def test_compile_model_compiles_what_the_cpu_says_it_has(tiny_run):
     names = {"bf16": "bfloat16", "f16": "float16", "f32": "float32"}
-    for precision in ("f32", *(p for p, needed in openvino_engine.CAPABILITY.items() if needed in capabilities())):
-        compiled = openvino_engine.compile_model(tiny_run / "bundle" / GRAPH, precision)
+    for precision in ("f32", *(p for p, needed in CAPABILITY.items() if needed in capabilities())):
+        compiled = compile_model(tiny_run / "bundle" / GRAPH, precision)
         assert names[precision] in str(compiled.get_property("INFERENCE_PRECISION_HINT"))
 
 
-def test_int8_of_a_graph_that_is_not_quantized_is_told_so(tiny_run, registry):
+def test_openvino_engine_refuses_int8_of_a_float_graph(tiny_run, registry):
     with pytest.raises(BundleError, match="--precision int8: the graph of this bundle is not quantized"):
         engine(tiny_run, registry, engine="openvino", precision="int8")
 
 
-def test_bf16_on_a_gpu_without_it_is_told_so(tiny_run, registry, monkeypatch):
+def test_torch_engine_refuses_bf16_on_a_gpu_without_it(tiny_run, registry, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda: False)
-    with pytest.raises(DeviceError, match="this GPU does not compute in it; choose f32, f16"):
+    with pytest.raises(DeviceError, match="this GPU does not support it; choose f32, f16"):
         engine(tiny_run, registry, device="cuda", precision="bf16")

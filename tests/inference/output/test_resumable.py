@@ -17,6 +17,7 @@ import pytest
 
 from hierpets.cli import main
 from hierpets.data.photos import read_photo
+from hierpets.errors import PluginError
 
 FORMATS = ["jsonl", "csv", "parquet"]
 DRAWN = ["demo:cat/siamese/1", "demo:dog/pug/2", "demo:rabbit/-/3", "demo:dog/dalmatian/4"]
@@ -77,20 +78,24 @@ def wait_for_bytes(part: Path, least: int, process: subprocess.Popen) -> None:
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_file_holds_a_record_a_photo_in_order(predict, tmp_path, form):
+def test_write_predictions_gives_a_record_a_photo_in_order(predict, tmp_path, form):
     photos = fill(tmp_path / "photos", 40, unreadable=21)
     out = tmp_path / f"answers.{form}"
     code, err = predict(photos, "--out", out)
     assert code == 3
-    assert f"{out}: 40 photos, 1 of them cannot be read" in err
+    assert f"{out}: 40 photos, 1 could not be read" in err
     rows = records(out)
     assert [row["path"] for row in rows] == [str(path) for path in sorted(photos.rglob("*.jpg"))]
     assert [bool(row["error"]) for row in rows] == ["00021" in row["path"] for row in rows]
     assert sorted(path.name for path in tmp_path.iterdir()) == [out.name, f"{out.name}.run.json", "photos"]
-    assert json.loads((tmp_path / f"{out.name}.run.json").read_text())["result"] == {"photos": 40, "unreadable": 1}
+    assert json.loads((tmp_path / f"{out.name}.run.json").read_text())["result"] == {
+        "photos": 40,
+        "unreadable": 1,
+        "failed_recommendations": 0,
+    }
 
 
-def test_the_three_formats_say_the_same(predict, tmp_path):
+def test_write_predictions_says_the_same_in_three_formats(predict, tmp_path):
     photos = fill(tmp_path / "photos", 12, unreadable=3)
     for form in FORMATS:
         predict(photos, "--out", tmp_path / f"answers.{form}")
@@ -103,19 +108,19 @@ def test_the_three_formats_say_the_same(predict, tmp_path):
         assert (record["level"] or "") == row["level"]
 
 
-def test_a_file_says_what_standard_output_says(predict, tiny_run, tmp_path, capsys):
+def test_write_predictions_says_what_standard_output_says(predict, tiny_run, tmp_path, capsys):
     predict(*DRAWN, "--out", tmp_path / "answers.jsonl")
     with pytest.raises(SystemExit):
         main(["predict", *model(tiny_run), "--format", "jsonl", *DRAWN])
     assert capsys.readouterr().out == (tmp_path / "answers.jsonl").read_text()
 
 
-def test_one_photo(predict, tmp_path):
+def test_write_predictions_of_one_photo(predict, tmp_path):
     assert predict(DRAWN[0], "--out", tmp_path / "a.csv")[0] == 0
     assert [row["path"] for row in records(tmp_path / "a.csv")] == DRAWN[:1]
 
 
-def test_paths_come_from_standard_input(predict, tmp_path, monkeypatch):
+def test_write_predictions_takes_paths_from_standard_input(predict, tmp_path, monkeypatch):
     import io
 
     monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(DRAWN * 20)))
@@ -124,7 +129,7 @@ def test_paths_come_from_standard_input(predict, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_no_paths_make_a_whole_file_without_a_record(predict, tmp_path, monkeypatch, form):
+def test_write_predictions_of_no_paths_is_a_whole_file(predict, tmp_path, monkeypatch, form):
     import io
 
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
@@ -132,7 +137,7 @@ def test_no_paths_make_a_whole_file_without_a_record(predict, tmp_path, monkeypa
     assert records(tmp_path / f"a.{form}") == []
 
 
-def test_an_empty_folder_is_told_before_anything_is_written(predict, tmp_path):
+def test_write_predictions_tells_an_empty_folder_before_writing(predict, tmp_path):
     (tmp_path / "photos").mkdir()
     code, err = predict(DRAWN[0], tmp_path / "photos", "--out", tmp_path / "a.jsonl")
     assert (code, err) == (1, f"error: {tmp_path / 'photos'}: no photos in this folder\n")
@@ -143,12 +148,12 @@ def test_an_empty_folder_is_told_before_anything_is_written(predict, tmp_path):
     ("arguments", "told"),
     [
         (["--resume"], "name it with --out"),
-        (["--format", "parquet"], "name a file with --out"),
+        (["--format", "parquet"], "Parquet is binary; name a file with --out"),
         (["--out", "answers.txt"], "choose --format jsonl, csv or parquet"),
         (["--out", "answers.jsonl", "--format", "json"], "choose --format jsonl, csv or parquet"),
     ],
 )
-def test_what_makes_no_sense_is_told(predict, tmp_path, monkeypatch, arguments, told):
+def test_predict_refuses_options_that_make_no_sense(predict, tmp_path, monkeypatch, arguments, told):
     monkeypatch.chdir(tmp_path)
     code, err = predict(DRAWN[0], *arguments)
     assert code == 2
@@ -156,13 +161,13 @@ def test_what_makes_no_sense_is_told(predict, tmp_path, monkeypatch, arguments, 
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_that_is_there_is_refused_and_resume_leaves_it_as_it_is(predict, tmp_path):
+def test_write_predictions_refuses_a_whole_file_that_resume_leaves_as_it_is(predict, tmp_path):
     out = tmp_path / "a.jsonl"
     predict(DRAWN[0], "--out", out)
     before = out.read_bytes()
     code, err = predict(DRAWN[0], "--out", out)
-    assert (code, err) == (1, f"error: {out}: is there already; name another --out, or delete it\n")
-    assert predict(DRAWN[0], "--out", out, "--resume") == (0, f"{out}: 1 photos\n")
+    assert (code, err) == (1, f"error: {out}: already exists; use --overwrite, choose another --out, or delete it\n")
+    assert predict(DRAWN[0], "--out", out, "--resume") == (0, f"{out}: 1 photo\n")
     code, err = predict(DRAWN[1], "--out", out, "--resume")
     assert code == 1
     assert "begun with paths" in err
@@ -176,17 +181,17 @@ def stopped(out: Path, rows: int) -> None:
     out.unlink()
 
 
-def test_a_torn_line_is_answered_again(predict, tmp_path):
+def test_write_predictions_resumes_after_a_torn_line(predict, tmp_path):
     photos, out = fill(tmp_path / "photos", 12, unreadable=0), tmp_path / "a.jsonl"
     predict(photos, "--out", out)
     whole = out.read_bytes()
     stopped(out, 5)
     code, err = predict(photos, "--out", out)
     assert code == 1
-    assert "--resume goes on with it" in err
+    assert "--resume continues it" in err
     code, err = predict(photos, "--out", out, "--resume")
     assert code == 3, "the photo that cannot be read was answered by the first run, and still counts"
-    assert "going on after 5 photos" in err
+    assert "photos: continuing after 5" in err
     assert out.read_bytes() == whole
 
 
@@ -199,7 +204,7 @@ def test_a_torn_line_is_answered_again(predict, tmp_path):
         (["--format", "csv"], 'begun with format "jsonl"'),
     ],
 )
-def test_resume_refuses_what_asks_something_else(predict, tmp_path, arguments, told):
+def test_run_request_refuses_other_options(predict, tmp_path, arguments, told):
     photos, out = fill(tmp_path / "photos", 6), tmp_path / "a.jsonl"
     predict(photos, "--out", out)
     stopped(out, 3)
@@ -212,7 +217,7 @@ def test_resume_refuses_what_asks_something_else(predict, tmp_path, arguments, t
     assert part.read_bytes() == before
 
 
-def test_resume_refuses_another_model(predict, tiny_run, tmp_path, capsys):
+def test_run_request_refuses_another_model(predict, tiny_run, tmp_path, capsys):
     out = tmp_path / "a.jsonl"
     predict(*DRAWN, "--out", out)
     stopped(out, 2)
@@ -223,7 +228,7 @@ def test_resume_refuses_another_model(predict, tiny_run, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("change", ["added", "removed"])
-def test_resume_refuses_a_folder_that_changed_where_it_was_answered(predict, tmp_path, change):
+def test_write_predictions_refuses_a_folder_that_changed(predict, tmp_path, change):
     photos, out = fill(tmp_path / "photos", 9), tmp_path / "a.jsonl"
     predict(photos, "--out", out)
     stopped(out, 5)
@@ -233,11 +238,11 @@ def test_resume_refuses_a_folder_that_changed_where_it_was_answered(predict, tmp
         (photos / "part 0" / "00000.jpg").unlink()
     code, err = predict(photos, "--out", out, "--resume")
     assert code == 1
-    assert "photos came or went since" in err
+    assert "photos were added or removed since" in err
     assert not out.exists()
 
 
-def test_photos_added_where_nothing_is_answered_yet_are_answered(predict, tmp_path):
+def test_write_predictions_takes_photos_added_behind(predict, tmp_path):
     photos, out = fill(tmp_path / "photos", 9), tmp_path / "a.jsonl"
     predict(photos, "--out", out)
     stopped(out, 5)
@@ -246,12 +251,53 @@ def test_photos_added_where_nothing_is_answered_yet_are_answered(predict, tmp_pa
     assert len(records(out)) == 10
 
 
-def test_resume_without_a_beginning_begins(predict, tmp_path):
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("left", ["whole", "begun"])
+def test_write_predictions_overwrites_what_is_there(predict, tmp_path, form, left):
+    out = tmp_path / f"a.{form}"
+    predict(*DRAWN, "--out", out)
+    if left == "begun":
+        part = out.with_name(out.name + ".part")
+        out.unlink() if form == "parquet" else out.rename(part)
+        part.mkdir() if form == "parquet" else None
+    assert predict(DRAWN[1], "--out", out, "--overwrite")[0] == 0
+    assert [record["path"] for record in records(out)] == DRAWN[1:2]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [out.name, f"{out.name}.run.json"]
+
+
+def test_write_predictions_blames_no_file_for_what_reading_a_photo_raises(predict, tmp_path, monkeypatch):
+    def fail(*args, **kwargs):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("hierpets.inference.stream.read_input", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        predict(DRAWN[0], "--out", tmp_path / "a.jsonl")
+
+
+def test_write_predictions_counts_recommendations_that_failed(tiny_run, tmp_path, monkeypatch):
+    from hierpets.inference.loading import load
+    from hierpets.inference.output.resumable import write_predictions
+    from hierpets.recommend.choose import Recommender
+    from hierpets.registry.loading import load_registry
+
+    def fail(*args, **kwargs):
+        raise PluginError("the rule is broken")
+
+    monkeypatch.setattr(Recommender, "recommend", fail)
+    registry = load_registry(tiny_run.parent / "registry.yaml")
+    predictor = load(tiny_run / "bundle", registry=registry)
+    out = tmp_path / "a.jsonl"
+    totals = write_predictions(out, predictor, DRAWN, form="jsonl", registry=registry.path)
+    assert (totals.photos, totals.unreadable, totals.failed_recommendations) == (4, 0, 4)
+    assert all(record["recommendation"]["error"] == "the rule is broken" for record in records(out))
+
+
+def test_write_predictions_resumes_from_nothing(predict, tmp_path):
     assert predict(*DRAWN, "--out", tmp_path / "a.csv", "--resume")[0] == 0
     assert len(records(tmp_path / "a.csv")) == 4
 
 
-def test_odd_file_names_survive_every_format(predict, tmp_path):
+def test_write_predictions_keeps_odd_file_names(predict, tmp_path):
     photos = tmp_path / "photos"
     fill(photos, 1)
     source = (photos / "part 0" / "00000.jpg").read_bytes()
@@ -269,7 +315,7 @@ def test_odd_file_names_survive_every_format(predict, tmp_path):
     assert b"not-utf8-\xff.jpg" in whole
 
 
-def test_a_full_disk_is_told_and_what_is_done_is_kept(predict, tmp_path, monkeypatch):
+def test_write_predictions_tells_a_full_disk_and_keeps_what_is_done(predict, tmp_path, monkeypatch):
     from hierpets.inference.output.lines import LinesWriter
 
     write, out = LinesWriter.write, tmp_path / "a.jsonl"
@@ -283,12 +329,12 @@ def test_a_full_disk_is_told_and_what_is_done_is_kept(predict, tmp_path, monkeyp
         full.setattr(LinesWriter, "write", until_full)
         code, err = predict(*DRAWN, "--out", out)
     assert code == 1
-    assert "cannot be written: No space left on device; mend that, then go on with --resume" in err
+    assert "cannot be written: No space left on device; fix this and run again with --resume" in err
     assert predict(*DRAWN, "--out", out, "--resume")[0] == 0
     assert [record["path"] for record in records(out)] == DRAWN
 
 
-def test_a_part_that_is_none_of_ours_is_refused(predict, tmp_path):
+def test_write_predictions_refuses_a_part_of_something_else(predict, tmp_path):
     out = tmp_path / "a.jsonl"
     predict(*DRAWN, "--out", out)
     out.rename(tmp_path / "a.jsonl.part")
@@ -296,23 +342,24 @@ def test_a_part_that_is_none_of_ours_is_refused(predict, tmp_path):
         part.write("no record")
     code, err = predict(*DRAWN, "--out", out, "--resume")
     assert code == 1
-    assert "a line is no record of hierpets" in err
+    assert "a line is not a record of hierpets" in err
 
 
-def test_two_processes_do_not_write_one_file(predict, tiny_run, tmp_path):
+def test_write_predictions_in_two_processes_refuses_the_second(predict, tiny_run, tmp_path):
     photos, out = fill(tmp_path / "photos", 5000), tmp_path / "a.jsonl"
     process = started(tiny_run, photos, "--out", out)
     part = tmp_path / "a.jsonl.part"
     wait_for_bytes(part, 1000, process)
     process.send_signal(signal.SIGSTOP)  # or it may be done before the other has looked
-    code, err = predict(photos, "--out", out, "--resume")
-    assert code == 1
-    assert "another process is writing it" in err
+    for arguments in ([], ["--resume"], ["--overwrite"]):
+        code, err = predict(photos, "--out", out, *arguments)
+        assert code == 1
+        assert "another process is writing it" in err
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGCONT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert f"interrupted: {part} keeps what is done; the same command with --resume goes on" in err
+    assert f"interrupted: {part} keeps what is done; the same command with --resume continues" in err
     assert not out.exists()
     assert predict(photos, "--out", out, "--resume")[0] == 0
     assert [r["path"] for r in records(out)] == [str(p) for p in sorted(photos.rglob("*.jpg"))]
@@ -343,11 +390,11 @@ def kill_and_resume(tiny_run: Path, tmp_path: Path, form: str, *, photos: int, k
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_killed_run_goes_on_without_a_photo_lost_or_written_twice(tiny_run, tmp_path, form):
+def test_write_predictions_loses_and_repeats_nothing_after_a_kill(tiny_run, tmp_path, form):
     kill_and_resume(tiny_run, tmp_path, form, photos=1200, kills=1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("form", FORMATS)
-def test_ten_kills_lose_and_repeat_nothing(tiny_run, tmp_path, form):
+def test_write_predictions_survives_ten_kills(tiny_run, tmp_path, form):
     kill_and_resume(tiny_run, tmp_path, form, photos=6000, kills=10)

@@ -11,7 +11,7 @@ from hierpets.inference.engines.openvino import OpenVinoEngine
 from hierpets.inference.engines.torch import TorchEngine
 from hierpets.model.backbone import build_backbone
 from hierpets.model.layout import GRAPH
-from hierpets.model.manifest import BackboneSpec, Manifest, read_manifest
+from hierpets.model.manifest import BackboneSpec, Manifest, model_id, read_manifest
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.reader import read_network
 from hierpets.model.writer import write_bundle
@@ -43,13 +43,13 @@ def images() -> np.ndarray:
     return np.random.default_rng(0).normal(size=(3, 3, 32, 32)).astype(np.float32)
 
 
-def test_the_manifest_comes_back_as_it_was(made):
+def test_read_manifest_gives_what_was_written(made):
     folder, _, manifest = made
     assert read_manifest(folder) == manifest
     assert read_manifest(folder).taxonomy.leaves == TAXONOMY.leaves
 
 
-def test_both_engines_answer_as_the_network_that_was_written(made, registry, images):
+def test_write_bundle_serves_both_engines_as_the_network_did(made, registry, images):
     folder, network, manifest = made
     expected = TorchEngine(network)(images)
     for engine in (TorchEngine(read_network(folder, manifest, registry)), OpenVinoEngine(folder / GRAPH)):
@@ -57,14 +57,14 @@ def test_both_engines_answer_as_the_network_that_was_written(made, registry, ima
             np.testing.assert_allclose(got, getattr(expected, name), atol=2e-3, err_msg=f"{engine.name} {name}")
 
 
-def test_the_same_network_gives_the_same_bytes(made, tmp_path):
+def test_write_bundle_gives_the_same_bytes_for_the_same_network(made, tmp_path):
     folder, network, manifest = made
     write_bundle(tmp_path / "again", network, manifest)
     for name in ("bundle.json", "weights.safetensors", "openvino/model.bin"):
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes(), name
 
 
-def test_a_bundle_is_replaced_whole_and_leaves_nothing_beside_it(made, tmp_path):
+def test_write_bundle_replaces_a_bundle_whole(made, tmp_path):
     _, network, manifest = made
     (tmp_path / "bundle").mkdir()
     (tmp_path / "bundle" / "stale").write_text("old")
@@ -73,7 +73,7 @@ def test_a_bundle_is_replaced_whole_and_leaves_nothing_beside_it(made, tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["bundle"]
 
 
-def test_a_failure_while_writing_leaves_the_old_bundle(made, tmp_path, monkeypatch):
+def test_write_bundle_that_fails_leaves_the_old_one(made, tmp_path, monkeypatch):
     _, network, manifest = made
     (tmp_path / "bundle").mkdir()
     (tmp_path / "bundle" / "bundle.json").write_text("old")
@@ -81,7 +81,7 @@ def test_a_failure_while_writing_leaves_the_old_bundle(made, tmp_path, monkeypat
     def fail(*args: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("hierpets.model.bundle.write_graph", fail)
+    monkeypatch.setattr("hierpets.model.writer.write_graph", fail)
     with pytest.raises(OSError, match="disk full"):
         write_bundle(tmp_path / "bundle", network, manifest)
     assert (tmp_path / "bundle" / "bundle.json").read_text() == "old"
@@ -93,37 +93,54 @@ def test_a_failure_while_writing_leaves_the_old_bundle(made, tmp_path, monkeypat
     [
         (None, "no bundle here"),
         ("{", "not JSON"),
-        ('{"schema_version": 99}', "schema version 99, this hierpets reads 1"),
-        ('{"schema_version": 1}', "taxonomy: Field required"),
+        ('{"schema_version": 99}', "schema version 99, this hierpets reads 2"),
+        ('{"schema_version": 1}', "written by an older hierpets .schema 1, this one reads 2.; train it again"),
+        ('{"schema_version": 2}', "taxonomy: is missing"),
         ("[]", "schema version None"),
     ],
 )
-def test_a_folder_that_is_no_bundle_is_told_so(tmp_path, content, expected):
+def test_read_manifest_says_why_a_folder_is_no_bundle(tmp_path, content, expected):
     if content is not None:
         (tmp_path / "bundle.json").write_text(content)
     with pytest.raises(BundleError, match=expected):
         read_manifest(tmp_path)
 
 
-def test_weights_of_another_backbone_are_refused(made, registry):
+def test_read_network_refuses_weights_of_another_backbone(made, registry):
     folder, _, manifest = made
     other = manifest.model_copy(update={"backbone": BackboneSpec(name="tiny", options={"width": 5}, feature_dim=80)})
     with pytest.raises(BundleError, match="does not fit backbone 'tiny'"):
         read_network(folder, other, registry)
 
 
-def test_loading_a_bundle_never_asks_for_pretrained_weights(made, registry, monkeypatch):
+def test_read_network_never_asks_for_pretrained_weights(made, registry, monkeypatch):
     folder, _, manifest = made
-    seen = {}
-    plugin = registry.get("backbone", "tiny")
-    monkeypatch.setitem(
-        plugin.load().__globals__["torch"].__dict__, "manual_seed", lambda s: seen.setdefault("seed", s)
-    )
+    seeds = []
+    monkeypatch.setattr(torch, "manual_seed", seeds.append)
     read_network(folder, manifest, registry)
-    assert seen["seed"] == 1  # the plugin's branch for pretrained=False
+    assert seeds == [1]  # the plugin's branch for pretrained=False
 
 
-def test_the_bundle_holds_no_pickle(made):
+def test_write_bundle_writes_no_pickle(made):
     folder, _, _ = made
     assert {p.suffix for p in folder.rglob("*") if p.is_file()} == {".json", ".safetensors", ".xml", ".bin"}
     json.loads((folder / "bundle.json").read_text())
+
+
+def test_read_network_says_that_an_export_holds_no_weights(made, registry, tmp_path):
+    folder, _, manifest = made
+    (tmp_path / "bundle.json").write_bytes((folder / "bundle.json").read_bytes())
+    with pytest.raises(BundleError, match="no such file; the torch engine needs it"):
+        read_network(tmp_path, manifest, registry)
+
+
+def test_model_id_tells_models_apart_by_manifest_and_weights(made, tmp_path):
+    folder, network, manifest = made
+    write_bundle(tmp_path / "same", network, manifest)
+    write_bundle(tmp_path / "other", network, manifest.model_copy(update={"version": "2"}))
+    assert model_id(tmp_path / "same") == model_id(folder)
+    other = model_id(tmp_path / "other")
+    assert other.digest != model_id(folder).digest
+    assert (other.version, str(other)) == ("2", f"2 ({other.digest})")
+    (tmp_path / "same" / "openvino" / "check.json").write_text("{}")
+    assert model_id(tmp_path / "same") == model_id(folder)

@@ -1,0 +1,69 @@
+import pytest
+
+from hierpets.cli.progress import ProgressDisplay, time_left
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "speed", "left"),
+    [
+        (50, 100, 10.0, "0:00:05"),
+        (0, 36_610, 10.0, "1:01:01"),
+        (5, None, 1.0, None),
+        (0, 5, 0.0, None),
+        (9, 5, 1.0, "0:00:00"),
+    ],
+)
+def test_time_left(done, total, speed, left):
+    assert time_left(done, total, speed) == left
+
+
+class Clock:
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_progress_display_without_a_terminal_prints_a_line_now_and_then(capsys):
+    clock = Clock()
+    with ProgressDisplay(clock=clock) as progress:
+        progress("photos", 100, 400)  # an earlier run's
+        for done in range(101, 301):
+            clock.now += 0.25
+            progress("photos", done, 400)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "photos: continuing after 100"
+    assert lines[1] == "photos: 140 of 400, 4.0/s, 0:01:05 left"
+    assert len(lines) == 7
+    assert lines[-1] == "photos: 300 of 400, 4.0/s, 0:00:25 left"
+
+
+def test_progress_display_promises_no_end_where_the_total_is_not_known(capsys):
+    clock = Clock()
+    with ProgressDisplay(clock=clock) as progress:
+        progress("photos", 0, None)
+        clock.now = 20.0
+        progress("photos", 10, None)
+    assert capsys.readouterr().err.splitlines()[0] == "photos: 10, 0.5/s"
+
+
+def test_progress_display_on_a_terminal_draws_a_bar_and_takes_it_down_on_errors(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    clock = Clock()
+    with pytest.raises(ZeroDivisionError), ProgressDisplay(clock=clock) as progress:
+        for done in range(21):
+            clock.now += 0.5
+            progress("photos", done, 20)
+        assert progress.showing
+        raise ZeroDivisionError
+    assert not progress.showing
+    assert "photos: 20 of 20, 2.0/s" in capsys.readouterr().err
+
+
+def test_progress_display_says_a_line_between_tasks(capsys):
+    with ProgressDisplay(clock=Clock()) as progress:
+        progress("features", 0, 10)
+        progress.say("half way")
+        progress("photos", 5, 5)
+    assert "half way" in capsys.readouterr().err.splitlines()

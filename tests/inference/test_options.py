@@ -1,0 +1,71 @@
+import pytest
+from pydantic import ValidationError
+
+from hierpets.errors import ConfigError
+from hierpets.inference.options import PredictOptions, label_mask
+from hierpets.taxonomy import Taxonomy
+
+TAXONOMY = Taxonomy(tree={"cat": ("birman", "chinchilla"), "dog": ("beagle", "chinchilla"), "rabbit": ()})
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["dog"], [0, 0, 1, 1, 0]),
+        (["birman"], [1, 0, 0, 0, 0]),
+        (["dog/chinchilla", "rabbit"], [0, 0, 0, 1, 1]),
+    ],
+)
+def test_label_mask_of_species_and_breeds(names, expected):
+    assert label_mask(names, TAXONOMY).astype(int).tolist() == expected
+    assert PredictOptions(only=names).mask(TAXONOMY).astype(int).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("beagel", "did you mean 'beagle'"), ("chinchilla", "say cat/chinchilla or dog/chinchilla")]
+)
+def test_label_mask_names_what_is_unknown_or_ambiguous(name, message):
+    with pytest.raises(ConfigError, match=message):
+        label_mask([name], TAXONOMY)
+
+
+def test_predict_options_without_names_mask_nothing():
+    assert PredictOptions().mask(TAXONOMY) is None
+    assert PredictOptions(only=[]).mask(TAXONOMY) is None
+
+
+def test_predict_options_take_one_name_for_a_list():
+    assert PredictOptions(only="dog").only == ("dog",)
+
+
+def test_predict_options_of_words_replaces_single_options():
+    strict = PredictOptions(alpha=0.01, top_k=5)
+    assert PredictOptions.of(strict, {"top_k": 2}) == PredictOptions(alpha=0.01, top_k=2)
+    assert PredictOptions.of(None, {}) == PredictOptions()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"alpa": 0.1}, r"alpa: unknown key \(did you mean 'alpha'\?\); known: alpha, only, max_level"),
+        ({"alpha": float("nan")}, "alpha: expected"),
+        ({"alpha": 1.5}, "alpha: expected less than 1, got 1.5"),
+        ({"top_k": 0}, "top_k: expected at least 1, got 0"),
+        ({"max_level": "leaf"}, "max_level: expected one of breed, species, got 'leaf'"),
+        ({"only": 3}, "only: expected a list"),
+    ],
+)
+def test_predict_options_of_says_what_is_wrong(words, message):
+    with pytest.raises(ConfigError, match=message):
+        PredictOptions.of(None, words)
+
+
+def test_predict_options_of_names_every_problem_at_once():
+    with pytest.raises(ConfigError) as caught:
+        PredictOptions.of(None, {"alpha": 2, "top_k": -1})
+    assert [line.split(":")[0] for line in str(caught.value).splitlines()] == ["alpha", "top_k"]
+
+
+def test_predict_options_are_frozen():
+    with pytest.raises(ValidationError):
+        PredictOptions().alpha = 0.1

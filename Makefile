@@ -1,26 +1,40 @@
-# Two targets for a newcomer: `make demo` shows hierpets at work, `make test` checks everything.
+# Targets for a newcomer: `make demo` shows hierpets at work, `make test` checks everything, `make browser` adds Chromium.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
-.PHONY: demo test clean
+.PHONY: demo test browser docs clean
 
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -e '.[dev,serve]'
+	$(BIN)/pip install --quiet -e '.[dev]'
 	touch $(STAMP)
 
 demo: $(STAMP)
-	$(BIN)/hierpets train --levels species,breed --recipe heads --data demo --out runs/demo
-	$(BIN)/hierpets evaluate --model runs/demo/bundle --data demo --out runs/demo/evaluation
+	$(BIN)/hierpets train --levels species,breed --recipe heads --data demo --out runs/demo --overwrite
+	$(BIN)/hierpets evaluate --model runs/demo/bundle --data demo --split val --out runs/demo/evaluation --overwrite
 	$(BIN)/hierpets predict --model runs/demo/bundle demo:cat/siamese/900 demo:dog/dalmatian/900 demo:rabbit/-/900
 
 test: $(STAMP)
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -m "not slow" -n 2
+
+# Chromium for the tests of pages: the system's package where there is apt, else Playwright's build.
+browser: $(STAMP)
+	if command -v apt-get >/dev/null; then \
+		$(SUDO) apt-get update -q && $(SUDO) apt-get install -q -y --no-install-recommends chromium; \
+	else \
+		$(BIN)/playwright install chromium; \
+	fi
+
+# Pages that are generated from the code: docs/api.md, docs/output.md, docs/metrics.md, docs/settings.md.
+docs: $(STAMP)
+	$(BIN)/python tools/reference.py --write
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

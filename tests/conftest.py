@@ -1,12 +1,14 @@
-"""Shared fixtures: where the real photos lie, and a skip that says why when they do not."""
+"""Shared fixtures; what is skipped, and why, is said at the end of a run."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from helpers.browser import ADVICE, find_chromium, started_chromium
 from hypothesis import settings
 
 # A deadline measures the machine, not the code: a busy one would fail a property that holds.
@@ -14,15 +16,57 @@ settings.register_profile("hierpets", deadline=None)
 settings.load_profile("hierpets")
 
 DATA = Path(os.environ.get("HIERPETS_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+COMPLETE = "HIERPETS_COMPLETE"
+"""With this variable a run fails when a test is skipped for anything but what a machine may lack."""
+MAY_LACK = ("gpu:", "network:", "data:", "hardware:", "system:")
+CHROMIUM = pytest.StashKey[str | None]()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if DATA.is_dir():
-        return
-    skip = pytest.mark.skip(reason=f"real photos not found at {DATA}; set HIERPETS_DATA")
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[CHROMIUM] = find_chromium()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    missing = {
+        "data": None if DATA.is_dir() else f"data: real photos not found at {DATA}; set HIERPETS_DATA",
+        "browser": None if config.stash[CHROMIUM] else f"no Chromium found; {ADVICE}",
+        "gpu": None if _has_gpu() else "gpu: torch finds no CUDA device",
+        "network": None if os.environ.get("HIERPETS_NETWORK") else "network: set HIERPETS_NETWORK=1 to allow it",
+    }
     for item in items:
-        if item.get_closest_marker("data"):
-            item.add_marker(skip)
+        for marker, reason in missing.items():
+            if reason and item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    skipped = [
+        str(report.longrepr[-1]).removeprefix("Skipped: ") for report in terminalreporter.stats.get("skipped", [])
+    ]
+    browser = sum(ADVICE in reason for reason in skipped)
+    if browser:
+        terminalreporter.write_line(f"{browser} tests of pages were skipped: {ADVICE}", yellow=True)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter: Any = session.config.pluginmanager.get_plugin("terminalreporter")
+    if COMPLETE not in os.environ or reporter is None or hasattr(session.config, "workerinput"):
+        return
+    wrong = [reason for reason in _skipped(reporter) if not reason.startswith(MAY_LACK)]
+    if wrong:
+        reporter.write_line(f"{COMPLETE} is set, and tests were skipped: {'; '.join(sorted(set(wrong)))}", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _skipped(reporter: Any) -> list[str]:
+    """Why each test was skipped."""
+    return [str(report.longrepr[-1]).removeprefix("Skipped: ") for report in reporter.stats.get("skipped", [])]
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -40,8 +84,17 @@ def data_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
+def chromium(pytestconfig: pytest.Config) -> Iterator[Any]:
+    """A running Chromium; use it only in tests marked ``browser``."""
+    executable = pytestconfig.stash[CHROMIUM]
+    assert executable is not None
+    with started_chromium(executable) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run folder: a tiny backbone trained on the drawn pets, with its registry.yaml beside it."""
+    """A run folder: a tiny backbone trained on the synthetic pets, with its registry.yaml beside it."""
     from helpers.fakes import tiny_registry
 
     from hierpets.config import read_config

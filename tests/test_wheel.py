@@ -39,20 +39,30 @@ def hierpets(installed: Path, *arguments: str, cwd: Path) -> subprocess.Complete
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=clean, check=False)
 
 
-def test_the_wheel_holds_registry_and_plugins_and_no_stray_package(wheel):
+def test_wheel_holds_registry_and_plugins_and_no_stray_package(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert "hierpets/_bundled/registry.yaml" in names
     assert any(name.startswith("hierpets/_bundled/plugins/samplers/") for name in names)
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"hierpets"}
 
 
-def test_it_runs_from_the_wheel_and_not_from_the_checkout(installed, tmp_path):
+def test_wheel_metadata_names_both_licenses_and_is_typed(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        (metadata,) = (archive.read(name).decode() for name in names if name.endswith(".dist-info/METADATA"))
+    assert "License-Expression: MIT AND CC-BY-SA-4.0" in metadata
+    assert "\n\n# hierpets" in metadata
+    assert "hierpets/py.typed" in names
+    assert any(name.endswith("licenses/hierpets/released/LICENSE") for name in names)
+
+
+def test_wheel_runs_outside_the_checkout(installed, tmp_path):
     code = "import hierpets; print(hierpets.__file__)"
     run = subprocess.run([installed / "python", "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
     assert str(installed.parent) in run.stdout
 
 
-def test_every_plugin_imports(installed, tmp_path):
+def test_wheel_imports_every_plugin(installed, tmp_path):
     run = hierpets(installed, "plugins", "validate", "--imports", cwd=tmp_path)
     assert run.returncode == 0, run.stderr
     listed = hierpets(installed, "plugins", "list", cwd=tmp_path)

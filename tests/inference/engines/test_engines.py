@@ -63,7 +63,7 @@ def test_choose_engine_gives_one_that_has_precisions():
 @pytest.mark.parametrize("engine_name", ["openvino", "torch"])
 def test_engines_in_bf16_are_near_f32_and_not_f32(tiny_run, registry, images, engine_name):
     if engine_name == "openvino" and "BF16" not in capabilities():
-        pytest.skip("this CPU has no bf16")
+        pytest.skip("hardware: this CPU has no bf16")
     exact = engine(tiny_run, registry, engine=engine_name, precision="f32")(images)
     half = engine(tiny_run, registry, engine=engine_name, precision="bf16")
     assert half.precision == "bf16"

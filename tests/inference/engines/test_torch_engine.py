@@ -165,7 +165,7 @@ class TestCuda:
     @pytest.mark.parametrize(("precision", "atol"), [("f32", 1e-3), ("f16", 0.05), ("bf16", 0.3)])
     def test_cuda_agrees_with_the_cpu(self, bundle, registry, network, precision, atol):
         if precision == "bf16" and not torch.cuda.is_bf16_supported():
-            pytest.skip("this GPU has no bf16")
+            pytest.skip("hardware: this GPU has no bf16")
         engine = load(bundle, registry=registry, device="cuda", precision=precision, recommend=False).engine
         for images in batches(1, 7):
             agree(engine(images), TorchEngine(network)(images), atol=atol)

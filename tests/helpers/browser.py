@@ -1,0 +1,38 @@
+"""Chromium for the tests of pages: the system's, or the one that Playwright installed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+__all__ = ["ADVICE", "find_chromium", "started_chromium"]
+
+ADVICE = "`make browser` installs Chromium"
+
+
+def find_chromium() -> str | None:
+    """The path of a Chromium; None where there is none, or no Playwright to drive it."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        return None
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if found := shutil.which(name):
+            return found
+    with sync_playwright() as started:
+        own = started.chromium.executable_path
+    return own if Path(own).is_file() else None
+
+
+@contextmanager
+def started_chromium(executable: str) -> Iterator[Any]:
+    """A running browser."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -1,0 +1,26 @@
+"""What an engine does not need is not imported: each in a fresh process."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+
+def modules_after(code: str) -> set[str]:
+    script = f"import sys, json\n{code}\nprint(json.dumps(sorted(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(json.loads(run.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize(
+    ("engine", "unwanted"),
+    [("torch", {"openvino", "openvino.tools.ovc"}), ("openvino", {"torch", "openvino.tools.ovc", "timm"})],
+)
+def test_load_imports_nothing_of_the_other_engine(engine, unwanted):
+    loaded = modules_after(f"import hierpets\nhierpets.load(engine={engine!r}).predict('demo:cat/siamese/1')")
+    assert not unwanted & loaded
+
+
+def test_training_imports_no_converter_before_it_writes_a_graph():
+    assert "openvino.tools.ovc" not in modules_after("import hierpets.training.recipe, hierpets.model.writer")

@@ -15,10 +15,7 @@ from hierpets.model.manifest import read_manifest
 from hierpets.model.reader import read_network
 from hierpets.registry.loading import load_registry
 
-gpu = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device: these paths need hardware"),
-]
+gpu = pytest.mark.gpu
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ HierpetsError
 │   └── CatalogError    a file of breeds, ingredients or products beside it is wrong
 ├── PluginError      a plugin cannot be imported, or broke its contract
 ├── BundleError      a bundle is missing, damaged or of another schema
-└── DeviceError      a device or engine that was asked for is not there
+├── DeviceError      a device or engine that was asked for is not there
+└── InternalError    hierpets failed on one photo for a reason that it does not know
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ __all__ = [
     "DeviceError",
     "HierpetsError",
     "ImageError",
+    "InternalError",
     "PluginError",
     "RegistryError",
     "did_you_mean",
@@ -68,6 +70,10 @@ class BundleError(HierpetsError):
 
 class DeviceError(HierpetsError):
     """A device or engine that was asked for is not there."""
+
+
+class InternalError(HierpetsError):
+    """hierpets failed on one photo for a reason that it does not know; the log has the traceback."""
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from hierpets.errors import ImageError
 
-__all__ = ["exif_orientation", "is_progressive", "picture_size", "sniff", "whole_png"]
+__all__ = ["bytes_per_pixel", "exif_orientation", "is_progressive", "picture_size", "sniff", "whole_png"]
 
 MAGIC = {
     b"\xff\xd8\xff": "JPEG",
@@ -39,6 +39,7 @@ STRANGERS = (
 HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 AVIF_BRANDS = {b"avif", b"avis"}
 PROGRESSIVE_MARKERS = {0xC2, 0xC6, 0xCA, 0xCE}
+FRAMELESS = {0xD8, 0xD9, 0xDA}  # a second image, its end or its data: a frame must have come before
 SOF_MARKERS = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start of frame, any coding; not DHT, JPG, DAC
 
 
@@ -60,18 +61,33 @@ def picture_size(data: bytes, kind: str) -> tuple[int, int]:
     """(width, height) in pixels as stored, before any turning, read from the header of a ``kind`` file."""
     try:
         width, height = _SIZES[kind](data)
-    except (struct.error, IndexError, ValueError, KeyError):
+    except (struct.error, IndexError, ValueError, KeyError, OverflowError):  # an offset of 2**63 overflows
         raise ImageError(f"damaged {kind}: its header does not say how large the picture is") from None
     if width <= 0 or height <= 0:
         raise ImageError(f"damaged {kind}: its header says {width} x {height} pixels")
     return width, height
 
 
+def bytes_per_pixel(data: bytes, kind: str) -> int:
+    """Bytes that a decoder needs for each pixel of a file whose header :func:`picture_size` has read."""
+    if kind == "PNG":
+        depth, color = data[24], data[25]
+        # Gray and palettes with transparency are decoded as four channels.
+        channels = {0: 1, 2: 3, 3: 4, 4: 4, 6: 4}.get(color, 4)
+        return channels * (2 if depth == 16 else 1)
+    if kind == "TIFF":
+        tags = _tiff_tags(data)
+        samples = tags.get(277, 1)
+        # Several depths stand elsewhere in the file, and the tag then holds their place: two bytes are the most.
+        return max(1, min(samples, 8)) * (1 if samples == 1 and tags.get(258, 1) <= 8 else 2)
+    return 3 if kind == "JPEG" else 4
+
+
 def exif_orientation(exif: bytes) -> int:
     """The orientation 1 to 8 of an EXIF block (TIFF structure); 1 when it says nothing sound."""
     try:
         value = _tiff_tags(exif.removeprefix(b"Exif\x00\x00")).get(0x0112, 1)
-    except (struct.error, ValueError):
+    except (struct.error, ValueError, OverflowError):
         return 1
     return value if 1 <= value <= 8 else 1
 
@@ -125,22 +141,25 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
 
 
 def _jpeg_frame(data: bytes) -> tuple[int, int, int]:
-    """The start-of-frame marker, the width and the height."""
+    """The start-of-frame marker, the width and the height, found by the rules of libjpeg (``jdmarker.c``).
+
+    Where the two disagreed, a file could show a small frame here and a huge one to the decoder.
+    """
     at = 2
-    while at < len(data):
-        if data[at] != 0xFF:  # encoders may pad between segments
+    while True:
+        at = data.index(0xFF, at)  # whatever stands between segments is skipped
+        while data[at] == 0xFF:  # fill bytes
             at += 1
-            continue
-        marker = data[at + 1]
-        if marker in (0xFF, 0x01) or 0xD0 <= marker <= 0xD8:  # fill byte, or a marker without a segment
-            at += 1 if marker == 0xFF else 2
+        marker, at = data[at], at + 1
+        if marker == 0x00 or marker == 0x01 or 0xD0 <= marker <= 0xD7:  # a stuffed zero, or a marker without a segment
             continue
         if marker in SOF_MARKERS:
-            height, width = struct.unpack_from(">HH", data, at + 5)
+            height, width = struct.unpack_from(">HH", data, at + 3)
             return marker, width, height
-        (length,) = struct.unpack_from(">H", data, at + 2)
-        at += 2 + length
-    raise ValueError("no start of frame")
+        if marker in FRAMELESS:
+            raise ValueError("no start of frame")
+        (length,) = struct.unpack_from(">H", data, at)
+        at += max(2, length)
 
 
 def _png_size(data: bytes) -> tuple[int, int]:
@@ -200,12 +219,13 @@ def _tiff_tags(data: bytes) -> dict[int, int]:
     (at,) = struct.unpack_from(order + offset_code, data, 8 if big else 4)
     (count,) = struct.unpack_from(order + count_code, data, at)
     at += struct.calcsize(order + count_code)
-    tags = {}
+    tags: dict[int, int] = {}
     for entry in range(at, at + min(count, 4096) * entry_bytes, entry_bytes):
         tag, kind = struct.unpack_from(order + "HH", data, entry)
         code = {1: "B", 3: "H", 4: "I", 16: "Q"}.get(kind)
         if code:
-            tags[tag] = struct.unpack_from(order + code, data, entry + value_at)[0]
+            # Of a tag that is given twice libtiff takes the first.
+            tags.setdefault(tag, struct.unpack_from(order + code, data, entry + value_at)[0])
     return tags
 
 

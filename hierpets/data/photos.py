@@ -9,16 +9,21 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
-import cv2
 import numpy as np
 
-from hierpets.data.formats import exif_orientation, is_progressive, picture_size, sniff, whole_png
+from hierpets.data.formats import bytes_per_pixel, exif_orientation, is_progressive, picture_size, sniff, whole_png
 from hierpets.data.listing import DEMO_PREFIX
 from hierpets.errors import ConfigError, ImageError
+
+MAX_PIXELS = 200_000_000
+# OpenCV reads this once, when it is loaded: what is hidden from the header check below, it refuses itself.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))
+import cv2  # noqa: E402
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -78,6 +83,7 @@ def _is_image(photo: object) -> bool:
 
 
 JPEG_END = b"\xff\xd9"
+STRIP_PIXELS = 1 << 20  # pixels that are converted at a time
 # libjpeg can decode at 1/8, 1/4 or 1/2 by leaving out frequencies. The gray flag with the RGB flag means reduced RGB:
 # the flags named COLOR hold the BGR bit, and cv2 refuses both orders at once.
 REDUCED = (
@@ -91,10 +97,17 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 @dataclass(frozen=True)
 class Limits:
-    """What a photo may cost: bytes of the file and pixels of the picture, both checked before decoding."""
+    """What a photo may cost: bytes of the file, pixels of the picture, and bytes that a decoder needs for them; all
+    are checked before decoding.
+    """
 
     max_bytes: int = 64 * 2**20
-    max_pixels: int = 200_000_000
+    max_pixels: int = MAX_PIXELS
+
+    @property
+    def max_decoded_bytes(self) -> int:
+        """Four for each pixel: 16 bits a channel are taken up to a smaller size."""
+        return 4 * self.max_pixels
 
 
 DEFAULT_LIMITS = Limits()
@@ -200,12 +213,29 @@ def _check_pixels(width: int, height: int, limits: Limits) -> None:
         )
 
 
+def _check_decoded(size: int, limits: Limits) -> None:
+    if size > limits.max_decoded_bytes:
+        raise ImageError(
+            f"{size / 2**20:.0f} MB when decoded, more than the limit of {limits.max_decoded_bytes / 2**20:.0f} MB"
+        )
+
+
 def _decode(data: bytes, shorter_side: int | None, limits: Limits) -> np.ndarray:
     kind = sniff(data)
     width, height = picture_size(data, kind)
     _check_pixels(width, height, limits)
+    _check_decoded(width * height * bytes_per_pixel(data, kind), limits)
+    photo = _decode_kind(data, kind, min(width, height), shorter_side)
+    if photo.shape[0] * photo.shape[1] > width * height:
+        raise ImageError(
+            f"damaged {kind}: its header says {width} x {height} pixels, {photo.shape[1]} x {photo.shape[0]} came out"
+        )
+    return photo
+
+
+def _decode_kind(data: bytes, kind: str, shorter: int, target: int | None) -> np.ndarray:
     if kind == "JPEG":
-        return _decode_jpeg(data, min(width, height), shorter_side)
+        return _decode_jpeg(data, shorter, target)
     if kind == "HEIC":
         return _decode_heic(data)
     if kind == "PNG" and (fault := whole_png(data)):
@@ -261,15 +291,28 @@ def _decode_any(data: bytes, kind: str) -> np.ndarray:
 
 def _to_rgb(photo: np.ndarray, kind: str) -> np.ndarray:
     """RGB uint8 [H, W, 3] of what cv2 gives unchanged: gray, BGR or BGRA, of 8 or 16 bits."""
-    if photo.dtype == np.uint16:
-        photo = ((photo.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    if photo.dtype != np.uint8:
+    if photo.dtype not in (np.uint8, np.uint16):
         raise ImageError(f"unsupported {kind}: samples of type {photo.dtype}, expected 8 or 16 bits")
-    if photo.ndim == 2:
-        return cv2.cvtColor(photo, cv2.COLOR_GRAY2RGB)
-    if photo.shape[2] == 3:
-        return cv2.cvtColor(photo, cv2.COLOR_BGR2RGB)
-    return _on_white(photo, premultiplied=kind == "TIFF")
+    return _by_strips(photo, lambda strip: _strip_to_rgb(strip, premultiplied=kind == "TIFF"))
+
+
+def _by_strips(photo: np.ndarray, convert: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """RGB uint8 [H, W, 3]: rows are converted a few at a time, so that wide copies of the whole are never made."""
+    rows = max(1, STRIP_PIXELS // max(1, photo.shape[1]))
+    rgb = np.empty((*photo.shape[:2], 3), np.uint8)
+    for top in range(0, len(photo), rows):
+        rgb[top : top + rows] = convert(photo[top : top + rows])
+    return rgb
+
+
+def _strip_to_rgb(strip: np.ndarray, *, premultiplied: bool) -> np.ndarray:
+    if strip.dtype == np.uint16:
+        strip = ((strip.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if strip.ndim == 2:
+        return cv2.cvtColor(strip, cv2.COLOR_GRAY2RGB)
+    if strip.shape[2] == 3:
+        return cv2.cvtColor(strip, cv2.COLOR_BGR2RGB)
+    return _on_white(strip, premultiplied=premultiplied)
 
 
 def _on_white(bgra: np.ndarray, *, premultiplied: bool) -> np.ndarray:
@@ -304,5 +347,8 @@ def _decode_heic(data: bytes) -> np.ndarray:
     if pixels.ndim == 2:
         return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)
     if pixels.shape[2] == 4:
-        return _on_white(cv2.cvtColor(pixels, cv2.COLOR_RGBA2BGRA), premultiplied=picture.mode == "RGBa")
+        premultiplied = picture.mode == "RGBa"
+        return _by_strips(
+            pixels, lambda strip: _on_white(cv2.cvtColor(strip, cv2.COLOR_RGBA2BGRA), premultiplied=premultiplied)
+        )
     return np.ascontiguousarray(pixels)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hierpets.data.photos import Photo
-from hierpets.errors import ImageError
+from hierpets.errors import HierpetsError
 from hierpets.hierarchy.decision import Decision, Level, Scores
 from hierpets.hierarchy.policy import Thresholds
 from hierpets.inference.record import (
@@ -42,7 +42,7 @@ class Prediction:
     joint: np.ndarray | None = None
     scores: Scores | None = None
     recommendation: RecommendationRecord | None = None
-    error: ImageError | None = None
+    error: HierpetsError | None = None
     photo: Photo | None = field(default=None, compare=False)
 
     @property

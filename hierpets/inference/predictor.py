@@ -17,7 +17,7 @@ from hierpets.hierarchy.probabilities import joint_probabilities, restrict
 from hierpets.inference.engines.base import Engine, RawOutput
 from hierpets.inference.options import PredictOptions
 from hierpets.inference.prediction import Prediction
-from hierpets.inference.stream import BatchOutput, run_batches
+from hierpets.inference.stream import BatchOutput, photo_error, run_batches
 from hierpets.model.manifest import Manifest, ModelId
 from hierpets.recommend.choose import Recommender
 from hierpets.recommend.result import RecommendationRecord
@@ -151,7 +151,10 @@ class Predictor:
                 predictions.append(Prediction(name, self.model, unread, error=batch.errors[position], photo=kept))
             else:
                 joint, scores = next(rows)
-                predictions.append(self._decide(name, joint, Scores(*scores), request, kept))
+                try:
+                    predictions.append(self._decide(name, joint, Scores(*scores), request, kept))
+                except Exception as error:  # as in run_batches
+                    predictions.append(Prediction(name, self.model, unread, error=photo_error(name, error), photo=kept))
         return predictions
 
     def _decide(
@@ -185,9 +188,9 @@ class Predictor:
             with self._one_at_a_time:
                 found = self._recommender.recommend(joint, self.manifest.taxonomy, decision.level, unlisted=unlisted)
             return found.record(explain=explain)
-        except HierpetsError as error:  # a rule is a plugin: what it does wrong must not cost the photo its prediction
-            _log.warning("%s: no recommendation: %s", name, error)
-            return RecommendationRecord.failed(str(error))
+        except Exception as error:  # a rule is a plugin: what it does wrong must not cost the photo its prediction
+            _log.warning("%s: no recommendation: %s", name, error, exc_info=not isinstance(error, HierpetsError))
+            return RecommendationRecord.failed(str(error) or type(error).__name__)
 
 
 class _Request(NamedTuple):

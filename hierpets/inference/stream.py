@@ -8,6 +8,7 @@ the heap of the process (OpenVINO 2026.4).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple, TypeVar
@@ -16,23 +17,25 @@ import numpy as np
 
 from hierpets.data.photos import Limits, NamedPhoto
 from hierpets.data.transforms import read_input
-from hierpets.errors import ImageError
+from hierpets.errors import HierpetsError, InternalError
 from hierpets.inference.engines.base import Engine, RawOutput
 from hierpets.plugin import Preprocess
 from hierpets.workers import run_in_order
 
-__all__ = ["BatchOutput", "run_batches"]
+__all__ = ["BatchOutput", "photo_error", "run_batches"]
 
 AHEAD = 4  # batches a worker that may be done before the first of them is; results are small, inputs are let go
 
 R = TypeVar("R")
 
+_log = logging.getLogger(__name__)
+
 
 class BatchOutput(NamedTuple):
-    """A batch after the network: why photos could not be read, by position, and the rows of all others in order."""
+    """A batch after the network: why photos failed, by position, and the rows of all others in order."""
 
     photos: Sequence[NamedPhoto]
-    errors: Mapping[int, ImageError]
+    errors: Mapping[int, HierpetsError]
     output: RawOutput | None
 
 
@@ -52,17 +55,46 @@ def run_batches(
     """
 
     def run(batch: Sequence[NamedPhoto]) -> R:
-        inputs, errors = [], {}
-        for position, (_, photo) in enumerate(batch):
+        inputs: dict[int, np.ndarray] = {}
+        errors: dict[int, HierpetsError] = {}
+        for position, (name, photo) in enumerate(batch):
             try:
-                inputs.append(read_input(photo, preprocess, limits))
-            except ImageError as error:
-                errors[position] = error.with_traceback(None)  # whose frames would keep the pixels alive
-        return finish(BatchOutput(batch, errors, engine(np.stack(inputs)) if inputs else None))
+                inputs[position] = read_input(photo, preprocess, limits)
+            except Exception as error:  # whatever one photo raises must not cost the others theirs
+                errors[position] = photo_error(name, error)
+        rows = _run_engine(engine, batch, inputs, errors)
+        return finish(
+            BatchOutput(batch, errors, RawOutput(*map(np.concatenate, zip(*rows, strict=True))) if rows else None)
+        )
 
     batches = _in_batches(photos, batch_size or engine.batch)
     for done in run_in_order(run, batches, workers=engine.workers, ahead=AHEAD * engine.workers, name="predict"):
         yield done.result()
+
+
+def photo_error(name: str, error: Exception) -> HierpetsError:
+    """The error of one photo. What hierpets does not know is logged with its traceback."""
+    if isinstance(error, HierpetsError):
+        return error.with_traceback(None)  # whose frames would keep the pixels alive
+    _log.error("%s: unexpected error", name, exc_info=error)
+    return InternalError(f"{name}: unexpected {type(error).__name__}: {error}; please report this with the photo")
+
+
+def _run_engine(
+    engine: Engine, batch: Sequence[NamedPhoto], inputs: Mapping[int, np.ndarray], errors: dict[int, HierpetsError]
+) -> list[RawOutput]:
+    """The outputs of all inputs, in order. If the batch as a whole fails, each photo is run alone, to find which."""
+    if not inputs:
+        return []
+    try:
+        return [engine(np.stack(list(inputs.values())))]
+    except Exception as error:
+        if len(inputs) == 1:
+            (position,) = inputs
+            errors[position] = photo_error(batch[position].name, error)
+            return []
+    alone = (_run_engine(engine, batch, {position: planes}, errors) for position, planes in inputs.items())
+    return [output for outputs in alone for output in outputs]
 
 
 def _in_batches(photos: Iterable[NamedPhoto], size: int) -> Iterator[list[NamedPhoto]]:

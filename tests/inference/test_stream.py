@@ -82,3 +82,70 @@ def test_openvino_engine_compiles_to_the_same_network_every_time(precision, tmp_
             for ours in threads.map(engine, [images] * 4):
                 for a, b in zip(ours, expected, strict=True):
                     np.testing.assert_allclose(a, b, atol=1e-3, rtol=1e-4)
+
+
+@pytest.fixture
+def poisoned(monkeypatch):
+    """One photo whose decoding raises what nobody expects."""
+    from hierpets.inference import stream
+
+    read = stream.read_input
+
+    def read_or_fail(photo, preprocess, limits):
+        if photo == PHOTOS[1]:
+            raise OverflowError("Python int too large to convert to C long")
+        return read(photo, preprocess, limits)
+
+    monkeypatch.setattr(stream, "read_input", read_or_fail)
+    return PHOTOS[1]
+
+
+def test_stream_gives_an_unexpected_error_to_its_photo_alone(loaded, poisoned, caplog):
+    expected = [a.joint for a in loaded().stream(p for p in PHOTOS[:8] if p != poisoned)]
+    answers = list(loaded(workers=2).stream(PHOTOS[:8], batch_size=8))
+    (failed,) = [a for a in answers if a.error]
+    assert failed.path == poisoned
+    assert failed.to_json()["error"]["type"] == "InternalError"
+    assert "unexpected OverflowError" in str(failed.error)
+    assert "Traceback" in caplog.text
+    for answer, joint in zip([a for a in answers if not a.error], expected, strict=True):
+        np.testing.assert_allclose(answer.joint, joint, atol=1e-6)
+
+
+def test_stream_finds_the_photo_that_an_engine_fails_on(loaded):
+    predictor = loaded()
+    engine = predictor.engine
+    bad = np.full((40, 40, 3), 255, np.uint8)
+
+    class Fragile:
+        name, device, precision, workers, batch = engine.name, engine.device, engine.precision, 1, 8
+
+        def __call__(self, images):
+            if (images > images.max(axis=(1, 2, 3), keepdims=True) - 1e-6).all(axis=(1, 2, 3)).any():
+                raise RuntimeError("the kernel is broken")
+            return engine(images)
+
+    predictor.engine = Fragile()
+    photos = [
+        *(NamedPhoto(p, p) for p in PHOTOS[:3]),
+        NamedPhoto("white", np.ascontiguousarray(bad)),
+        NamedPhoto("last", PHOTOS[3]),
+    ]
+    answers = list(predictor.stream(photos, batch_size=8))
+    assert [a.path for a in answers if a.error] == ["white"]
+    assert [a.path for a in answers] == [p.name for p in photos]
+
+
+def test_stream_gives_a_failing_decision_to_its_photo_alone(loaded, monkeypatch):
+    from hierpets.inference import predictor as module
+
+    decide, calls = module.decide, iter(range(100))
+
+    def fail_once(*args, **kwargs):
+        if next(calls) == 2:
+            raise ZeroDivisionError
+        return decide(*args, **kwargs)
+
+    monkeypatch.setattr(module, "decide", fail_once)
+    answers = list(loaded().stream(PHOTOS[:5], batch_size=5))
+    assert [a.error is not None for a in answers] == [False, False, True, False, False]

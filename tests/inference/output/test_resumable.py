@@ -270,8 +270,11 @@ def test_write_predictions_blames_no_file_for_what_reading_a_photo_raises(predic
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr("hierpets.inference.stream.read_input", fail)
-    with pytest.raises(OSError, match="Input/output error"):
-        predict(DRAWN[0], "--out", tmp_path / "a.jsonl")
+    code, err = predict(DRAWN[0], "--out", tmp_path / "a.jsonl")
+    assert code == 3
+    assert "cannot be written" not in err
+    (record,) = records(tmp_path / "a.jsonl")
+    assert "unexpected OSError" in record["error"]["message"]
 
 
 def test_write_predictions_counts_recommendations_that_failed(tiny_run, tmp_path, monkeypatch):

@@ -1,0 +1,118 @@
+"""Small files made to crash, or to decode to far more pixels than their header says."""
+
+import resource
+import struct
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from hierpets.data.formats import bytes_per_pixel, exif_orientation, picture_size
+from hierpets.data.photos import Limits, read_photo
+from hierpets.errors import ImageError
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+
+
+def jpeg() -> bytes:
+    return cv2.imencode(".jpg", PIXELS)[1].tobytes()
+
+
+def hidden_frame(marker: bytes) -> bytes:
+    """A JPEG whose second segment is skipped by a parser that takes ``marker`` for one with a length: behind it lies a
+    frame of 64 x 64, but libjpeg sees the one of 30,000 x 30,000 that comes first.
+    """
+    data = jpeg()
+    at = data.index(b"\xff\xc0")
+    huge = bytearray(data[at:])
+    huge[5:9] = struct.pack(">HH", 30_000, 30_000)
+    shadow = marker + struct.pack(">H", 2 + len(huge))
+    return data[:at] + shadow + bytes(huge) + data[at:]
+
+
+@pytest.mark.parametrize("marker", [b"\xff\x00", b"\xff\x01", b"\xff\xd0"])
+def test_picture_size_of_a_jpeg_follows_libjpeg(marker):
+    assert picture_size(hidden_frame(marker), "JPEG") == (30_000, 30_000)
+    with pytest.raises(ImageError, match="more than the limit"):
+        read_photo(hidden_frame(marker))
+
+
+@pytest.mark.parametrize("marker", [b"\xff\xd8", b"\xff\xd9", b"\xff\xda"])
+def test_picture_size_of_a_jpeg_without_a_frame_is_damaged(marker):
+    data = jpeg()
+    with pytest.raises(ImageError, match="damaged JPEG"):
+        picture_size(data[:2] + marker + data[2:], "JPEG")
+
+
+def test_picture_size_of_a_jpeg_with_fill_bytes_and_padding():
+    data = jpeg()
+    at = data.index(b"\xff\xc0")
+    assert picture_size(data[:at] + b"\x12\x34\xff\xff\xff" + data[at:], "JPEG") == (64, 64)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_tiff_offsets_that_overflow_are_damage(order):
+    start = b"II+\x00" if order == "<" else b"MM\x00+"
+    data = start + struct.pack(order + "HHQ", 8, 0, 2**63)
+    with pytest.raises(ImageError, match="damaged TIFF"):
+        read_photo(data)
+    assert exif_orientation(data) == 1
+
+
+def test_tiff_tag_given_twice_counts_as_libtiff_counts_it():
+    entries = [(256, 20_000), (257, 20_000), (256, 8), (257, 8)]
+    data = b"II*\x00" + struct.pack("<IH", 8, len(entries))
+    data += b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries) + bytes(4)
+    assert picture_size(data, "TIFF") == (20_000, 20_000)
+
+
+def test_a_picture_larger_than_announced_is_damage(monkeypatch):
+    monkeypatch.setattr("hierpets.data.photos.picture_size", lambda data, kind: (8, 8))
+    with pytest.raises(ImageError, match="its header says 8 x 8 pixels, 64 x 64 came out"):
+        read_photo(jpeg())
+
+
+def png(width: int, height: int, depth: int, color: int) -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sIIBB", 13, b"IHDR", width, height, depth, color)
+
+
+@pytest.mark.parametrize(
+    ("depth", "color", "expected"), [(8, 0, 1), (8, 2, 3), (8, 6, 4), (16, 6, 8), (16, 2, 6), (8, 3, 4)]
+)
+def test_bytes_per_pixel_of_a_png(depth, color, expected):
+    assert bytes_per_pixel(png(10, 10, depth, color), "PNG") == expected
+
+
+def test_limits_bound_what_is_decoded():
+    wide = np.zeros((100, 100, 4), np.uint16)
+    data = cv2.imencode(".png", wide)[1].tobytes()
+    with pytest.raises(ImageError, match="MB when decoded, more than the limit"):
+        read_photo(data, limits=Limits(max_pixels=10_000))
+    assert read_photo(data, limits=Limits(max_pixels=20_000)).shape == (100, 100, 3)
+
+
+def test_sixteen_bits_and_transparency_are_converted_in_little_memory():
+    """A picture of 24 million pixels, 8 bytes each; two of its own size are allowed beside it, and libraries."""
+    code = """
+import cv2, numpy as np, resource
+from hierpets.data.photos import read_photo
+data = cv2.imencode(".png", np.zeros((4000, 6000, 4), np.uint16), [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+print(read_photo(data).shape, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    shape, _, megabytes = run.stdout.strip().rpartition(" ")
+    assert shape == "(4000, 6000, 3)"
+    assert int(megabytes) < 2.2 * 4000 * 6000 * 8 / 2**20 + 250
+
+
+@pytest.mark.data
+def test_attack_files_are_refused_in_little_memory(data_dir):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for file in sorted((data_dir / "attacks").glob("*")):
+        if "49mp" in file.name:
+            continue
+        with pytest.raises(ImageError):
+            read_photo(file)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024

@@ -121,7 +121,7 @@ def test_stream_finds_the_photo_that_an_engine_fails_on(loaded):
         name, device, precision, workers, batch = engine.name, engine.device, engine.precision, 1, 8
 
         def __call__(self, images):
-            if (images > images.max(axis=(1, 2, 3), keepdims=True) - 1e-6).all(axis=(1, 2, 3)).any():
+            if (np.ptp(images, axis=(2, 3)) < 1e-6).all(axis=1).any():  # a photo of one color
                 raise RuntimeError("the kernel is broken")
             return engine(images)
 

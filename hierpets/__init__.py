@@ -1,4 +1,4 @@
-"""hierpets: species and breed of a pet from a photo, with an honest doubt and a shampoo that does no harm.
+"""hierpets: species and breed of a pet from a photo, how sure that is, and a shampoo that does no harm.
 
 The public names are imported on first use, so that ``import hierpets`` stays light.
 """
@@ -7,25 +7,105 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hierpets.auditing.findings import Audit
+    from hierpets.auditing.run import audit
+    from hierpets.config import TrainConfig
+    from hierpets.data.photos import NamedPhoto, Photo
+    from hierpets.errors import (
+        BundleError,
+        CatalogError,
+        ConfigError,
+        DataError,
+        DeviceError,
+        HierpetsError,
+        ImageError,
+        InternalError,
+        PluginError,
+        RegistryError,
+    )
+    from hierpets.evaluation.comparison import Comparison, compare
+    from hierpets.evaluation.run import Evaluation, evaluate
+    from hierpets.inference.loading import load
+    from hierpets.inference.options import PredictOptions
+    from hierpets.inference.prediction import Prediction
+    from hierpets.inference.predictor import Predictor
+    from hierpets.model.manifest import ModelId
+    from hierpets.taxonomy import Leaf, Taxonomy
+    from hierpets.training.recipe import TrainResult, train
 
 __version__ = version("hierpets")
 
-_PUBLIC = {
+_HOMES = {
+    "Audit": "hierpets.auditing.findings",
+    "BundleError": "hierpets.errors",
+    "CatalogError": "hierpets.errors",
+    "Comparison": "hierpets.evaluation.comparison",
+    "ConfigError": "hierpets.errors",
+    "DataError": "hierpets.errors",
+    "DeviceError": "hierpets.errors",
+    "Evaluation": "hierpets.evaluation.run",
     "HierpetsError": "hierpets.errors",
     "ImageError": "hierpets.errors",
+    "InternalError": "hierpets.errors",
+    "Leaf": "hierpets.taxonomy",
+    "ModelId": "hierpets.model.manifest",
+    "NamedPhoto": "hierpets.data.photos",
+    "Photo": "hierpets.data.photos",
+    "PluginError": "hierpets.errors",
+    "PredictOptions": "hierpets.inference.options",
+    "Prediction": "hierpets.inference.prediction",
     "Predictor": "hierpets.inference.predictor",
+    "RegistryError": "hierpets.errors",
     "Taxonomy": "hierpets.taxonomy",
+    "TrainConfig": "hierpets.config",
+    "TrainResult": "hierpets.training.recipe",
+    "audit": "hierpets.auditing.run",
+    "compare": "hierpets.evaluation.comparison",
+    "evaluate": "hierpets.evaluation.run",
     "load": "hierpets.inference.loading",
+    "train": "hierpets.training.recipe",
 }
 
-__all__ = ["HierpetsError", "ImageError", "Predictor", "Taxonomy", "__version__", "load"]
+__all__ = [
+    "Audit",
+    "BundleError",
+    "CatalogError",
+    "Comparison",
+    "ConfigError",
+    "DataError",
+    "DeviceError",
+    "Evaluation",
+    "HierpetsError",
+    "ImageError",
+    "InternalError",
+    "Leaf",
+    "ModelId",
+    "NamedPhoto",
+    "Photo",
+    "PluginError",
+    "PredictOptions",
+    "Prediction",
+    "Predictor",
+    "RegistryError",
+    "Taxonomy",
+    "TrainConfig",
+    "TrainResult",
+    "__version__",
+    "audit",
+    "compare",
+    "evaluate",
+    "load",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
+    if name not in _HOMES:
         raise AttributeError(f"module 'hierpets' has no attribute {name!r}")
-    return getattr(import_module(_PUBLIC[name]), name)
+    return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -1,0 +1,134 @@
+"""``docs/api.md``: the public names of hierpets, from their signatures and docstrings."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+import hierpets
+
+__all__ = ["api_page"]
+
+GROUPS = {
+    "Functions": ("load", "train", "evaluate", "audit", "compare"),
+    "Predicting": ("Predictor", "Prediction", "PredictOptions", "Photo", "NamedPhoto", "Taxonomy", "Leaf"),
+    "Results": ("TrainResult", "Evaluation", "Comparison", "Audit", "ModelId"),
+    "Settings": ("TrainConfig",),
+}
+HEAD = """# The Python API
+
+What `import hierpets` offers. Names are imported on first use, so the import itself is light. Generated from the
+docstrings by `python tools/reference.py api`.
+"""
+LINES = 100  # characters of a signature on one line
+
+
+def api_page() -> str:
+    """The whole page. Every public name is on it."""
+    named = {name for names in GROUPS.values() for name in names}
+    errors = [name for name in hierpets.__all__ if name.endswith("Error")]
+    missing = set(hierpets.__all__) - named - set(errors) - {"__version__"}
+    if missing:
+        raise ValueError(f"no group for the public names {', '.join(sorted(missing))}")
+    parts = [HEAD]
+    for title, names in GROUPS.items():
+        parts += [f"## {title}\n", *(_entry(name) for name in names)]
+    parts.append("## Errors\n")
+    parts.append("Every error that a caller can cause is a `HierpetsError` with a message of one line per problem.\n")
+    parts += [f"- `{name}`: {_markdown(_summary(getattr(hierpets, name)))}" for name in errors]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _entry(name: str) -> str:
+    public = getattr(hierpets, name)
+    if not inspect.isclass(public) and not callable(public):
+        return f"### {name}\n\n`{_type_text(public)}`: a path, the bytes of a file, pixels, or a PIL image.\n"
+    lines = [f"### {name}\n"]
+    if not inspect.isclass(public):
+        lines += [_code(_signature(name, public)), _doc(public)]
+    else:
+        lines += [_doc(public), *_members(name, public)]
+    return "\n".join(lines)
+
+
+def _members(name: str, cls: type) -> Iterator[str]:
+    """Fields, then properties, then methods that are public and its own."""
+    if issubclass(cls, BaseModel):
+        yield "| field | default | meaning |\n|---|---|---|"
+        for key, field in cls.model_fields.items():
+            default = "" if field.is_required() else f"`{field.get_default(call_default_factory=True)!r}`"
+            yield f"| `{key}` | {default if len(default) <= LINES else ''} | {field.description or ''} |"
+        yield ""
+    elif is_dataclass(cls):
+        names = ", ".join(f"`{field.name}`" for field in fields(cls) if not field.name.startswith("_"))
+        yield f"Fields: {names}.\n"
+    for key, member in vars(cls).items():
+        if key.startswith("_"):
+            continue
+        if isinstance(member, property) or type(member).__name__ == "cached_property":
+            getter: Any = member.fget if isinstance(member, property) else member.func  # type: ignore[attr-defined]
+            text = _markdown(inspect.getdoc(getter) or "")
+            yield f"- `.{key}`" + (f": {text}" if text else "")
+    for key, member in vars(cls).items():
+        function = member.__func__ if isinstance(member, classmethod) else member
+        if not key.startswith("_") and inspect.isfunction(function):
+            yield f"\n#### {name}.{key}\n\n{_code(_signature(key, function))}\n{_doc(function)}"
+
+
+def _signature(name: str, function: Callable[..., Any]) -> str:
+    """Over several lines where one is too long."""
+    signature = inspect.signature(function)
+    parameters = [p for p in signature.parameters.values() if p.name not in ("self", "cls")]
+    signature = signature.replace(parameters=parameters)
+    text = f"{name}{signature}".replace("'", "")
+    if len(text) <= LINES:
+        return text
+    body, _, returns = str(signature).rpartition(" -> ")
+    inner = ",\n    ".join(_split(body.strip("()")))
+    return f"{name}(\n    {inner},\n) -> {returns}".replace("'", "")
+
+
+def _split(text: str) -> Iterator[str]:
+    """Parameters, parted at the commas that stand in no bracket."""
+    depth, part = 0, ""
+    for letter in text:
+        depth += letter in "[(" or -(letter in "])")
+        if letter == "," and depth == 0:
+            yield part.strip()
+            part = ""
+        else:
+            part += letter
+    yield part.strip()
+
+
+def _doc(public: Any) -> str:
+    text = inspect.getdoc(public) or ""
+    body, *raises = re.split(r"^:raises ", text, flags=re.M)
+    lines = [_markdown(body.strip()), ""]
+    for item in raises:
+        error, _, why = item.partition(":")
+        lines.append(f"- raises `{error.strip()}`: {_markdown(' '.join(why.split()))}")
+    return "\n".join(lines) + ("\n" if raises else "")
+
+
+def _markdown(text: str) -> str:
+    """Sphinx's roles and literals as Markdown's."""
+    text = re.sub(r":\w+:`~?([^`]+)`", lambda match: f"`{match.group(1).rpartition('.')[2]}`", text)
+    return re.sub(r"``([^`]+)``", r"`\1`", text)
+
+
+def _summary(public: Any) -> str:
+    return " ".join((inspect.getdoc(public) or "").split("\n\n")[0].split())
+
+
+def _type_text(alias: Any) -> str:
+    return str(alias).replace("typing.", "").replace("ForwardRef('", "").replace("')", "")
+
+
+def _code(text: str) -> str:
+    return f"```python\n{text}\n```\n"

@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem
 from hierpets.errors import HierpetsError
 
 if TYPE_CHECKING:
-    from hierpets.registry.manifest import Kind
+    from hierpets.plugin.kinds import Kind
 
 __all__ = ["BREED_NAME", "PluginName"]
 

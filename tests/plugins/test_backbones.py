@@ -106,7 +106,7 @@ def test_timm_at_another_size(model):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({}, "option 'model' is needed"),
+        ({}, "option model: is missing"),
         ({"model": "resnet19"}, r"timm has no model 'resnet19'; near it: resnet18"),
         ({"model": "resnet18.nowhere"}, r"no weights 'nowhere' for 'resnet18'; it has: a1_in1k"),
         ({"model": "hf-hub:someone/something"}, "timm has no model"),

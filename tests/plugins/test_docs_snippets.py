@@ -11,8 +11,8 @@ import yaml
 
 from hierpets.config import TrainConfig
 from hierpets.plugin import Case, Labels
+from hierpets.plugin.kinds import KINDS
 from hierpets.registry.loading import load_registry, validate_registry
-from hierpets.registry.manifest import KINDS
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
 SNIPPET = re.compile(

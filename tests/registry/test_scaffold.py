@@ -8,8 +8,8 @@ import yaml
 
 from hierpets.errors import ConfigError, RegistryError
 from hierpets.plugin import Case, Labels
+from hierpets.plugin.kinds import KINDS
 from hierpets.registry.loading import load_registry, validate_registry
-from hierpets.registry.manifest import KINDS
 from hierpets.registry.scaffold import create_plugin
 
 FIRST = "plugins:\n  - name: a\n    kind: sampler\n    entry: s.py:f\n"

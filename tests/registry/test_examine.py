@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hierpets.errors import RegistryError
-from hierpets.registry.manifest import examine, read_manifest
+from hierpets.registry.examine import examine, read_registry_file
 
 CODE = """
 from pathlib import Path
@@ -59,7 +59,7 @@ def test_a_sound_registry(folder):
         "  - name: a\n    kind: sampler\n    entry: plugins/s.py:weigh\n    options: {beta: 1}\n"
         "    description: words\n"
     )
-    manifest = read_manifest(folder / "registry.yaml")
+    manifest = read_registry_file(folder / "registry.yaml")
     assert not manifest.builtins
     assert manifest.plugins[0].options == {"beta": 1}
 
@@ -117,10 +117,10 @@ def test_all_mistakes_at_once_in_the_order_of_lines(folder):
     assert "on lines 10 and 16" in found[6]
 
 
-def test_read_manifest_raises_with_all_of_them(folder):
+def test_read_registry_file_raises_with_all_of_them(folder):
     (folder / "registry.yaml").write_text("plugins:\n  - {name: a, kind: x, entry: y}\nz: 1\n")
     with pytest.raises(RegistryError) as caught:
-        read_manifest(folder / "registry.yaml")
+        read_registry_file(folder / "registry.yaml")
     assert len(caught.value.problems) == 3
 
 
@@ -156,7 +156,7 @@ def test_a_function_that_cannot_be_called_so(folder):
 
 def test_what_hierpets_passes_itself_is_no_option(folder):
     (problem,) = one(folder, options="{labels: 1}")
-    assert "no option 'labels'; known: beta, level" in problem
+    assert "plugins[0].options.labels: unknown option; known: beta, level" in problem
 
 
 def test_options_of_a_function_that_takes_any(folder):
@@ -180,7 +180,7 @@ def test_an_empty_file(folder, text):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("plugins:\n", "plugins: expected a list, each item starting with '- ', got nothing"),
+        ("plugins:\n", "plugins: expected a list, such as [a, b], got nothing"),
         ("plugins: {a: 1}\n", "expected a list"),
         ("- a\n", "expected keys and values"),
         ("builtins: true\n", "plugins: is missing from the file"),

@@ -14,7 +14,7 @@ from hierpets.recommend import words
 from hierpets.recommend.catalog import COAT_TYPES, Catalog, Product
 from hierpets.recommend.loading import load_catalog
 from hierpets.recommend.result import Recommendation, RuledOut, Step
-from hierpets.recommend.suitability import Fit, Prospects
+from hierpets.recommend.suitability import Suitability, SuitabilityMatrix
 from hierpets.registry.loading import Registry
 from hierpets.taxonomy import Taxonomy
 
@@ -52,15 +52,15 @@ class Recommender:
     :raises ConfigError: ``bound`` is not within [0, 0.01].
     """
 
-    def __init__(self, care: Catalog, rules: Sequence[Rule] = (), *, bound: float = DEFAULT_BOUND) -> None:
+    def __init__(self, catalog: Catalog, rules: Sequence[Rule] = (), *, bound: float = DEFAULT_BOUND) -> None:
         if not 0 <= bound <= MAX_BOUND:
             raise ConfigError(f"expected a bound on harm from 0 to {MAX_BOUND}, got {bound}")
-        self.care, self.rules, self.bound = care, tuple(rules), bound
-        self._fit: Fit | None = None
+        self.catalog, self.rules, self.bound = catalog, tuple(rules), bound
+        self._matrix: SuitabilityMatrix | None = None
 
     @classmethod
     def load(cls, registry: Registry, *, bound: float = DEFAULT_BOUND) -> Recommender:
-        """The rules of a registry, and the care files beside it."""
+        """The rules of a registry, and the catalog beside it."""
         return cls(load_catalog(registry.path), registry.of_kind("shampoo_rule"), bound=bound)
 
     def recommend(
@@ -88,10 +88,10 @@ class Recommender:
         joint, novelty = _distribution(probabilities, taxonomy, novelty)
         if not 0 <= unlisted <= 1:
             raise ValueError(f"expected unlisted to be a probability, got {unlisted}")
-        if self._fit is None or self._fit.taxonomy != taxonomy:
-            self._fit = Fit.of(self.care, taxonomy)
-        prospects = self._fit.prospects(joint, novelty=novelty, unlisted=unlisted)
-        case = self._case(joint, taxonomy, prospects, level=level, novelty=novelty, unlisted=unlisted)
+        if self._matrix is None or self._matrix.taxonomy != taxonomy:
+            self._matrix = SuitabilityMatrix.of(self.catalog, taxonomy)
+        suitability = self._matrix.weigh(joint, novelty=novelty, unlisted=unlisted)
+        case = self._case(joint, taxonomy, suitability, level=level, novelty=novelty, unlisted=unlisted)
         tally = _Tally(case)
         return self._conclude(case, tally, self._steps(case, tally))
 
@@ -99,23 +99,23 @@ class Recommender:
         self,
         joint: np.ndarray,
         taxonomy: Taxonomy,
-        prospects: Prospects,
+        suitability: Suitability,
         *,
         level: Level,
         novelty: float,
         unlisted: float,
     ) -> Case:
         slices = zip(taxonomy.species, taxonomy.slices, strict=True)
-        masses = prospects.suits.tolist(), prospects.avoid.tolist(), prospects.harm.tolist()
+        masses = suitability.suits.tolist(), suitability.avoid.tolist(), suitability.harm.tolist()
         return Case(
             species=_read_only((name, float(joint[part].sum())) for name, part in slices),
             breeds=_read_only(zip(map(tuple, taxonomy.leaves), joint.tolist(), strict=True)),
             level=level,
-            coats=_read_only(zip(COAT_TYPES, prospects.coats.tolist(), strict=True)),
-            skin=_read_only(zip(self.care.skin, prospects.skin.tolist(), strict=True)),
+            coats=_read_only(zip(COAT_TYPES, suitability.coats.tolist(), strict=True)),
+            skin=_read_only(zip(self.catalog.skin, suitability.skin.tolist(), strict=True)),
             offers=_read_only(
-                (product.id, _offer(product, self.care, suits, avoid=avoid, harm=harm))
-                for product, suits, avoid, harm in zip(self.care.products.values(), *masses, strict=True)
+                (product.id, _offer(product, self.catalog, suits, avoid=avoid, harm=harm))
+                for product, suits, avoid, harm in zip(self.catalog.products.values(), *masses, strict=True)
             ),
             novelty=novelty,
             unlisted=unlisted,
@@ -144,19 +144,24 @@ class Recommender:
     def _contraindications(self, case: Case) -> Iterable[Advice]:
         for product, offer in case.offers.items():
             if offer.harm > self.bound:
-                why = words.contraindication(case, self.care.hazards[product], self.care.species, bound=self.bound)
+                why = words.contraindication(
+                    case, self.catalog.hazards[product], self.catalog.species, bound=self.bound
+                )
                 yield Advice(product, why, veto=True)
 
     def _conclude(self, case: Case, tally: _Tally, steps: list[Step]) -> Recommendation:
         chosen, (rule, because) = steps[-1].leader, _speaker(steps)
-        product = self.care.products[chosen] if chosen else None
-        ruled_out = [RuledOut(product=p, name=case.offers[p].name, reason=tally.vetoes[p]) for p in tally.missed()]
+        product = self.catalog.products[chosen] if chosen else None
+        ruled_out = [
+            RuledOut.model_construct(product=p, name=case.offers[p].name, reason=tally.vetoes[p])
+            for p in tally.missed()
+        ]
         if product is None:
             reason = because or words.nothing(case)
         else:
             better = [one for one in ruled_out if tally.worth(one.product) > tally.worth(product.id)]
             missed = f"{better[0].name} is ruled out: {better[0].reason}" if better else ""
-            reason = words.reason(case, self.care, product, because=because, missed=missed)
+            reason = words.reason(case, self.catalog, product, because=because, missed=missed)
         return Recommendation(
             product=product,
             reason=reason,
@@ -165,7 +170,7 @@ class Recommender:
             coats={coat: share for coat, share in case.coats.items() if share > 0},
             ruled_out=tuple(ruled_out),
             steps=tuple(steps),
-            currency=self.care.currency,
+            currency=self.catalog.currency,
         )
 
 
@@ -225,7 +230,7 @@ def _read_only(items: Iterable[tuple[Any, Any]]) -> Mapping[Any, Any]:
     return MappingProxyType(dict(items))
 
 
-def _offer(product: Product, care: Catalog, suits: float, *, avoid: float, harm: float) -> Offer:
+def _offer(product: Product, catalog: Catalog, suits: float, *, avoid: float, harm: float) -> Offer:
     return Offer(
         name=product.name,
         suits=suits,
@@ -234,10 +239,14 @@ def _offer(product: Product, care: Catalog, suits: float, *, avoid: float, harm:
         species=product.suits.species,
         coats=product.suits.coats,
         skin=product.suits.skin,
-        contains=tuple(care.ingredient_names[name] for name in product.contains),
+        contains=tuple(catalog.ingredient_names[name] for name in product.contains),
         price=product.price,
         on_request=product.on_request,
     )
+
+
+def _ruled_out(product: str, offer: Offer, reason: str) -> RuledOut:
+    return RuledOut.model_construct(product=product, name=offer.name, reason=reason)
 
 
 def _expected_values(case: Case) -> Iterable[Advice]:

@@ -13,7 +13,7 @@ from hierpets.taxonomy import Taxonomy
 
 
 def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(cli, ["care", *map(str, arguments)], standalone_mode=False)
+    return CliRunner().invoke(cli, ["catalog", *map(str, arguments)], standalone_mode=False)
 
 
 def test_built_in_care_is_sound() -> None:
@@ -53,7 +53,7 @@ def test_check_finds_what_is_wrong_with_file_and_line(shop: Path) -> None:
         "which is poisonous to cats",
         f"error: {file}:11: products[3].contains[1]: 'fresh' contains melaleuca oil, which is poisonous to cats: "
         "add 'cat' to contraindicated_species",
-        f"error: {shop}:2: rule 'sleepy' never fires: it says nothing of any pet",
+        f"error: {shop}:2: rule 'sleepy' never fires: it advises nothing for any pet",
         f"warning: {file}:5: products[1]: 'dear' is never the best choice for a pet whose breed is sure, nor for one "
         "of unsure breed",
         f"warning: {file}:6: products[2]: 'wool' is never the best choice for a pet whose breed is sure, nor for one "
@@ -98,4 +98,4 @@ def test_show_lists_and_explains() -> None:
 
 def test_show_of_nothing_known_says_what_was_meant() -> None:
     with pytest.raises(HierpetsError, match=r"no breed or product 'sfynx' \(did you mean 'sphynx'\?\)"):
-        CliRunner().invoke(cli, ["care", "show", "sfynx"], standalone_mode=False, catch_exceptions=False)
+        CliRunner().invoke(cli, ["catalog", "show", "sfynx"], standalone_mode=False, catch_exceptions=False)

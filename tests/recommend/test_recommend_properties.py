@@ -13,8 +13,8 @@ from hierpets.recommend.choose import Level, Recommendation, Recommender
 from hierpets.recommend.loading import load_catalog
 from hierpets.taxonomy import Taxonomy
 
-CARE: Catalog = load_catalog()
-BREEDS = {name: list(own.breeds) for name, own in CARE.species.items()}
+CATALOG: Catalog = load_catalog()
+BREEDS = {name: list(own.breeds) for name, own in CATALOG.species.items()}
 BOUND = 0.001
 
 levels = st.sampled_from(["breed", "species", "unknown"])
@@ -46,21 +46,21 @@ def recommenders(draw: st.DrawFn) -> Recommender:
     """Any rules at all, short of vetoes: they push what they like as hard as they may."""
     advice = st.builds(
         Advice,
-        product=st.sampled_from([*CARE.products, "*"]),
+        product=st.sampled_from([*CATALOG.products, "*"]),
         reason=st.just("Because."),
         score=st.floats(-1e6, 1e6),
     )
     rules = draw(st.lists(st.lists(advice, max_size=6), max_size=3))
-    return Recommender(CARE, [always(f"rule{i}", *said) for i, said in enumerate(rules)], bound=BOUND)
+    return Recommender(CATALOG, [always(f"rule{i}", *said) for i, said in enumerate(rules)], bound=BOUND)
 
 
 def true_harm(product: str, taxonomy: Taxonomy, joint: np.ndarray, novelty: float) -> float:
     """The probability that the pet is of a species that the product may hurt, counted leaf by leaf."""
-    hazards = CARE.hazards[product]
+    hazards = CATALOG.hazards[product]
     if set(hazards) - set(taxonomy.species):
         return 1.0  # a species that the model cannot tell
     at_risk = [
-        leaf.species in hazards or (leaf.species not in CARE.species and bool(hazards)) for leaf in taxonomy.leaves
+        leaf.species in hazards or (leaf.species not in CATALOG.species and bool(hazards)) for leaf in taxonomy.leaves
     ]
     return (1 - novelty) * float(joint[at_risk].sum()) + novelty * bool(hazards)
 
@@ -95,7 +95,7 @@ def test_mixing_towards_no_idea_never_allows_more(
 ) -> None:
     """Harm is linear in the mixture, and above the bound where every leaf is as likely: once out, it stays out."""
     taxonomy, joint = case
-    recommender = Recommender(CARE, bound=BOUND)
+    recommender = Recommender(CATALOG, bound=BOUND)
     uniform = np.full(len(joint), 1 / len(joint))
     some = (1 - t) * joint + t * uniform
     more = (1 - further) * some + further * uniform
@@ -108,7 +108,7 @@ def test_a_stranger_pet_never_allows_more(
     case: tuple[Taxonomy, np.ndarray], one: float, other: float, level: Level
 ) -> None:
     taxonomy, joint = case
-    recommender = Recommender(CARE, bound=BOUND)
+    recommender = Recommender(CATALOG, bound=BOUND)
     less, more = sorted((one, other))
     before = forbidden(recommender.recommend(joint, taxonomy, level, novelty=less))
     after = forbidden(recommender.recommend(joint, taxonomy, level, novelty=more))
@@ -126,8 +126,8 @@ def test_a_likelier_cat_never_brings_back_what_is_toxic_to_cats(
     cat = np.zeros_like(joint)
     cat[inside] = 1 / (inside.stop - inside.start)
     less, more = sorted((one, other))
-    recommender = Recommender(CARE, bound=BOUND)
-    toxic = {product for product, hazards in CARE.hazards.items() if "cat" in hazards}
+    recommender = Recommender(CATALOG, bound=BOUND)
+    toxic = {product for product, hazards in CATALOG.hazards.items() if "cat" in hazards}
     mixed = [(1 - t) * joint + t * cat for t in (less, more)]
     before, after = (forbidden(recommender.recommend(row, taxonomy, "breed")) & toxic for row in mixed)
     assert before <= after | at_the_bound(taxonomy, mixed[1])
@@ -138,7 +138,7 @@ def test_doubt_about_the_breed_alone_changes_nothing_about_harm(
     case: tuple[Taxonomy, np.ndarray], unlisted: float
 ) -> None:
     taxonomy, joint = case
-    recommender = Recommender(CARE, bound=BOUND)
+    recommender = Recommender(CATALOG, bound=BOUND)
     sure = forbidden(recommender.recommend(joint, taxonomy, "breed", unlisted=0.0))
     assert forbidden(recommender.recommend(joint, taxonomy, "breed", unlisted=unlisted)) == sure
     assert forbidden(recommender.recommend(joint, taxonomy, "species", unlisted=unlisted)) == sure
@@ -149,10 +149,10 @@ def test_doubt_about_the_breed_alone_changes_nothing_about_harm(
 def test_a_tighter_bound_never_allows_more(case: tuple[Taxonomy, np.ndarray], one: float, other: float) -> None:
     taxonomy, joint = case
     tight, loose = sorted((one, other))
-    few = forbidden(Recommender(CARE, bound=tight).recommend(joint, taxonomy, "breed"))
-    assert forbidden(Recommender(CARE, bound=loose).recommend(joint, taxonomy, "breed")) <= few
+    few = forbidden(Recommender(CATALOG, bound=tight).recommend(joint, taxonomy, "breed"))
+    assert forbidden(Recommender(CATALOG, bound=loose).recommend(joint, taxonomy, "breed")) <= few
 
 
 def at_the_bound(taxonomy: Taxonomy, joint: np.ndarray, novelty: float = 0.0) -> set[str]:
     """Products so near the bound that the last digit of a float decides."""
-    return {p for p in CARE.products if abs(true_harm(p, taxonomy, joint, novelty) - BOUND) < 1e-12}
+    return {p for p in CATALOG.products if abs(true_harm(p, taxonomy, joint, novelty) - BOUND) < 1e-12}

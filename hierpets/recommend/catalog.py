@@ -199,6 +199,12 @@ class Catalog:
         }
         return {**declared, **contained}
 
+    @cached_property
+    def contents(self) -> dict[str, tuple[str, ...]]:
+        """For each product, what it contains by the names of the ingredients, never an alias."""
+        names = self.ingredient_names
+        return {product.id: tuple(names[name] for name in product.contains) for product in self.products.values()}
+
     def ingredient(self, name: str) -> Ingredient:
         """An ingredient by its name or an alias."""
         return self.ingredients[self.ingredient_names[name]]

@@ -239,7 +239,7 @@ def _offer(product: Product, catalog: Catalog, suits: float, *, avoid: float, ha
         species=product.suits.species,
         coats=product.suits.coats,
         skin=product.suits.skin,
-        contains=tuple(catalog.ingredient_names[name] for name in product.contains),
+        contains=catalog.contents[product.id],
         price=product.price,
         on_request=product.on_request,
     )

@@ -64,7 +64,7 @@ class Plugin:
 
         :raises PluginError: whatever goes wrong inside, with file and line.
         """
-        options = self.resolve(**overrides)
+        options = self.resolve(**overrides) if overrides else self._own_options
         try:
             return check_result(self.kind, self._function(*args, **options), args)
         except ContractError as error:
@@ -111,6 +111,11 @@ class Plugin:
         except PluginError as error:
             return [ValidationProblem((), str(error))]
         return [problem for problem in problems if problem.location[0] in self.options]
+
+    @cached_property
+    def _own_options(self) -> dict[str, Any]:
+        """The options of a call without overrides: a rule is called for every photo."""
+        return self.resolve()
 
     @cached_property
     def _function(self) -> Callable[..., Any]:

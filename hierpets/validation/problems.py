@@ -55,18 +55,16 @@ class ValidationProblem(NamedTuple):
 def find_problems(error: ValidationError, model: type[BaseModel]) -> list[ValidationProblem]:
     """Every problem of ``error``, which ``model`` raised: one for each place in the input.
 
-    A list is not called short for its wrong items. A model whose ``model_config`` has a ``title`` is named by it where
-    a key is missing: ``"is missing from this plugin"``.
+    What holds a wrong value is not wrong itself: a list is not called short for its wrong items. A model whose
+    ``model_config`` has a ``title`` is named by it where a key is missing: ``"is missing from this plugin"``.
     """
-    items = error.errors(include_url=False)
     found: dict[Location, str] = {}
-    for item in items:
+    for item in error.errors(include_url=False):
         location, owners = _trace(item, model)
-        inside = any(other["loc"][: len(item["loc"])] == item["loc"] and other is not item for other in items)
-        if not (item["type"] == "too_short" and inside):
-            message = _sentence(item, owners)
-            found[location] = _either(found[location], message) if location in found else message
-    return [ValidationProblem(location, message) for location, message in found.items()]
+        message = _sentence(item, owners)
+        found[location] = _either(found[location], message) if location in found else message
+    around = {location[:depth] for location in found for depth in range(len(location))}
+    return [ValidationProblem(location, message) for location, message in found.items() if location not in around]
 
 
 def problem_lines(error: ValidationError, model: type[BaseModel], where: object = "") -> list[str]:

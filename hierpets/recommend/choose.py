@@ -81,7 +81,7 @@ class Recommender:
         :param unlisted: the probability that the breed is not of the taxonomy, given the species. That mass takes the
             mix of coats of the species. None: 0.5 at ``"species"``, else 0.
         :raises ValueError: not a distribution over the leaves, or not a probability.
-        :raises PluginError: a rule fails, or speaks of a product that is not in the catalog.
+        :raises PluginError: a rule fails, or advises a product that is not in the catalog.
         """
         if unlisted is None:
             unlisted = UNLISTED_AT_SPECIES_LEVEL if level == "species" else 0.0
@@ -135,8 +135,8 @@ class Recommender:
         advice = tuple(rule.call(case))
         for word in advice:
             if word.product != "*" and word.product not in case.offers:
-                hint = did_you_mean(word.product, case.offers) or "; put it into products.yaml"
-                raise PluginError(f"shampoo_rule {rule.name!r} speaks of an unknown product {word.product!r}{hint}")
+                hint = did_you_mean(word.product, case.offers) or "; add it to products.yaml"
+                raise PluginError(f"shampoo_rule {rule.name!r} advises an unknown product {word.product!r}{hint}")
             if not abs(word.score) <= MAX_SCORE:  # also when it is not a number
                 raise PluginError(f"shampoo_rule {rule.name!r}: expected a score within 1e6 of 0, got {word.score}")
         return advice

@@ -97,6 +97,34 @@ def test_timm_of_any_family(model):
     assert backbone.feature_dim >= 192  # that the network gives as many is checked on every call
 
 
+@pytest.mark.parametrize(
+    ("model", "interpolation"),
+    [("resnet18.a1_in1k", "bicubic"), ("resnet18.tv_in1k", "bilinear"), ("vit_tiny_patch16_224", "bicubic")],
+)
+def test_timm_resizes_as_timm_does(model, interpolation):
+    import timm
+
+    assert timm.get_pretrained_cfg(model).interpolation == interpolation
+    backbone = REGISTRY.get("backbone", "timm").call(model=model, pretrained=False)
+    assert backbone.preprocess.interpolation == interpolation
+
+
+@pytest.mark.parametrize(("named", "interpolation"), [("random", "bicubic"), ("lanczos", "lanczos"), ("box", None)])
+def test_timm_with_other_interpolations(monkeypatch, named, interpolation):
+    import timm.data
+
+    resolve = timm.data.resolve_model_data_config
+    monkeypatch.setattr(
+        timm.data, "resolve_model_data_config", lambda network: {**resolve(network), "interpolation": named}
+    )
+    plugin, options = REGISTRY.get("backbone", "timm"), {"model": "test_resnet", "pretrained": False}
+    if interpolation:
+        assert plugin.call(**options).preprocess.interpolation == interpolation
+    else:
+        with pytest.raises(PluginError, match=r"'test_resnet' resizes with 'box'; supported: bicubic, bilinear"):
+            plugin.call(**options)
+
+
 @pytest.mark.parametrize("model", ["resnet18", "vit_tiny_patch16_224"])
 def test_timm_at_another_size(model):
     backbone = REGISTRY.get("backbone", "timm").call(model=model, pretrained=False, input_size=96)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import yaml
+from helpers.distributions import install
 
 from hierpets.config import TrainConfig
-from hierpets.plugin import Case, Labels
+from hierpets.plugin import Case, Labels, Preprocess
 from hierpets.plugin.kinds import KINDS
 from hierpets.registry.loading import load_registry, validate_registry
 
@@ -83,8 +85,28 @@ def test_the_errors_are_those_that_the_page_shows(registry_file, monkeypatch):
     assert found == re.findall(r"^error: (.*)$", PAGE, re.M)
 
 
+def test_package_of_the_page_is_found_and_its_tests_pass(registry_file, tmp_path, monkeypatch):
+    (entry_point,) = re.findall(r'^alpaca-care = "(.*)"$', PAGE, re.M)
+    files = {**{file: code for file, (code, _) in SNIPPETS.items()}, "registry.yaml": registry_file.read_text()}
+    install(tmp_path, "alpaca-care", files, entry_point=entry_point)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delenv("HIERPETS_REGISTRY", raising=False)
+    assert load_registry().get("sampler", "root").source == "alpaca-care 1.2"
+
+    (code,) = re.findall(r"```python\n(# tests/test_plugins\.py\n.*?)```", PAGE, re.S)
+    tests: dict[str, Any] = {}
+    exec(code, tests)
+    found = [test for name, test in tests.items() if name.startswith("test_")]
+    assert len(found) == 3
+    for test in found:
+        test()
+
+
+def test_preprocess_fields_are_on_the_page():
+    assert [name for name in Preprocess.model_fields if f"`{name}`" not in PAGE] == []
+
+
 def test_every_builtin_plugin_is_on_the_page():
-    registry = load_registry()
     table = PAGE[PAGE.index("## Built-in plugins") :]
-    missing = [p.name for kind in ("backbone", "sampler") for p in registry.of_kind(kind) if f"`{p.name}`" not in table]
+    missing = [p.name for p in load_registry().plugins if p.source == "builtin" and f"`{p.name}`" not in table]
     assert missing == []

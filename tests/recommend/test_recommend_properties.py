@@ -71,7 +71,7 @@ def forbidden(answer: Recommendation) -> set[str]:
 
 
 @given(recommenders(), cases(), levels, st.floats(0, 1), st.none() | st.floats(0, 1))
-def test_never_a_product_that_may_harm(
+def test_recommend_never_names_a_product_that_may_harm(
     recommender: Recommender,
     case: tuple[Taxonomy, np.ndarray],
     level: Level,
@@ -90,7 +90,7 @@ def test_never_a_product_that_may_harm(
 
 
 @given(cases(), st.floats(0, 1), st.floats(0, 1), st.sampled_from(["breed", "species"]))
-def test_mixing_towards_no_idea_never_allows_more(
+def test_recommend_never_allows_more_when_mixed_with_no_idea(
     case: tuple[Taxonomy, np.ndarray], t: float, further: float, level: Level
 ) -> None:
     """Harm is linear in the mixture, and above the bound where every leaf is as likely: once out, it stays out."""
@@ -104,7 +104,7 @@ def test_mixing_towards_no_idea_never_allows_more(
 
 
 @given(cases(), st.floats(0, 1), st.floats(0, 1), st.sampled_from(["breed", "species"]))
-def test_a_stranger_pet_never_allows_more(
+def test_recommend_never_allows_more_for_a_more_novel_pet(
     case: tuple[Taxonomy, np.ndarray], one: float, other: float, level: Level
 ) -> None:
     taxonomy, joint = case
@@ -116,7 +116,7 @@ def test_a_stranger_pet_never_allows_more(
 
 
 @given(cases(), st.floats(0, 1), st.floats(0, 1))
-def test_a_likelier_cat_never_brings_back_what_is_toxic_to_cats(
+def test_recommend_never_brings_back_what_is_toxic_to_a_likelier_cat(
     case: tuple[Taxonomy, np.ndarray], one: float, other: float
 ) -> None:
     taxonomy, joint = case
@@ -134,9 +134,7 @@ def test_a_likelier_cat_never_brings_back_what_is_toxic_to_cats(
 
 
 @given(cases(), st.floats(0, 1))
-def test_doubt_about_the_breed_alone_changes_nothing_about_harm(
-    case: tuple[Taxonomy, np.ndarray], unlisted: float
-) -> None:
+def test_recommend_counts_the_same_harm_whatever_the_breed(case: tuple[Taxonomy, np.ndarray], unlisted: float) -> None:
     taxonomy, joint = case
     recommender = Recommender(CATALOG, bound=BOUND)
     sure = forbidden(recommender.recommend(joint, taxonomy, "breed", unlisted=0.0))
@@ -146,7 +144,9 @@ def test_doubt_about_the_breed_alone_changes_nothing_about_harm(
 
 @settings(max_examples=50)
 @given(cases(), st.floats(0, 0.01), st.floats(0, 0.01))
-def test_a_tighter_bound_never_allows_more(case: tuple[Taxonomy, np.ndarray], one: float, other: float) -> None:
+def test_recommend_allows_no_more_under_a_tighter_bound(
+    case: tuple[Taxonomy, np.ndarray], one: float, other: float
+) -> None:
     taxonomy, joint = case
     tight, loose = sorted((one, other))
     few = forbidden(Recommender(CATALOG, bound=tight).recommend(joint, taxonomy, "breed"))

@@ -64,7 +64,7 @@ def test_weigh_equals_a_count_over_all_possible_pets(catalog: Catalog, tree: dic
     np.testing.assert_allclose(got.skin, [skin[note] for note in catalog.skin], atol=1e-12)
 
 
-def test_every_listed_pet_is_suited_by_something_that_does_not_harm_it(catalog: Catalog, pets: Taxonomy) -> None:
+def test_suitability_matrix_has_a_harmless_product_for_every_breed(catalog: Catalog, pets: Taxonomy) -> None:
     matrix = SuitabilityMatrix.of(catalog, pets)
     suited = matrix.suits[: len(pets.leaves)] * ~matrix.forbidden[pets.leaf_species]
     assert (suited.max(axis=1) == 1).all()

@@ -19,7 +19,7 @@ def assert_readable(answer: Recommendation) -> None:
     assert not re.search(r"_|None|nan|\bcontains it\b|  |\.\.|,\.|\b(a|an) (a|an)\b|\ba [AEIOU]|100 %", answer.reason)
 
 
-def test_sure_breed_gets_what_is_made_for_its_coat_or_skin(
+def test_recommend_sure_breed_gets_what_is_made_for_its_coat_or_skin(
     recommender: Recommender, catalog: Catalog, pets: Taxonomy
 ) -> None:
     for leaf, row in zip(pets.leaves, np.eye(len(pets.leaves)), strict=True):
@@ -34,7 +34,7 @@ def test_sure_breed_gets_what_is_made_for_its_coat_or_skin(
         assert_readable(answer)
 
 
-def test_torn_between_any_two_breeds(recommender: Recommender, catalog: Catalog, pets: Taxonomy) -> None:
+def test_recommend_torn_between_any_two_breeds(recommender: Recommender, catalog: Catalog, pets: Taxonomy) -> None:
     eye = np.eye(len(pets.leaves))
     for (i, one), (j, other) in itertools.combinations(enumerate(pets.leaves), 2):
         for share in (0.5, 0.9, 0.998):
@@ -48,7 +48,7 @@ def test_torn_between_any_two_breeds(recommender: Recommender, catalog: Catalog,
 
 
 @pytest.mark.parametrize("species", ["cat", "dog"])
-def test_only_the_species_is_known(recommender: Recommender, pets: Taxonomy, species: str) -> None:
+def test_recommend_only_the_species_is_known(recommender: Recommender, pets: Taxonomy, species: str) -> None:
     inside = pets.leaf_species == pets.species.index(species)
     for joint in (inside / inside.sum(), mass(pets, **{"siamese" if species == "cat" else "beagle": 1.0})):
         answer = recommender.recommend(joint, pets, "species")

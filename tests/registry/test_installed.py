@@ -85,7 +85,7 @@ def test_read_installed_finds_an_editable_package(site, tmp_path, monkeypatch):
     assert not (package / "ran").exists()
 
 
-def test_read_installed_prefers_the_files_of_the_distribution_to_a_folder_of_that_name(site, tmp_path, monkeypatch):
+def test_read_installed_prefers_the_files_of_the_distribution(site, tmp_path, monkeypatch):
     package = install(site, "alpaca-care", PACKAGE)
     install_editable(tmp_path / "elsewhere", tmp_path / "here", "alpaca-care", PACKAGE)
     monkeypatch.syspath_prepend(tmp_path / "here")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hierpets.cli.completion import CATALOG_NAME
 from hierpets.cli.options import registry_option
 from hierpets.errors import ConfigError, did_you_mean
 
@@ -56,7 +57,7 @@ def check(registry: Path | None, model: Path | None) -> int:
 
 
 @command.command("show")
-@click.argument("name", required=False)
+@click.argument("name", required=False, type=CATALOG_NAME)
 @registry_option
 def show(name: str | None, registry: Path | None) -> None:
     """Show a breed or a product by its NAME, or list them all."""

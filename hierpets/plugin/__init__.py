@@ -85,8 +85,8 @@ class PretrainedHead:
     """The classifier that a backbone was pretrained with: it knows more animals than a taxonomy lists.
 
     ``head`` maps the first ``head.in_features`` columns of the features to the logits of the K classes.
-    ``species_classes`` names the class indices that show a species: ``{"dog": range(151, 269)}``. Both help to tell a
-    pet of a known breed from everything else.
+    ``species_classes`` names the class indices that show a species: ``{"dog": range(151, 269)}``. Both help to
+    distinguish a pet of a known breed from everything else.
     """
 
     head: torch.nn.Linear

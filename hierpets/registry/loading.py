@@ -1,4 +1,4 @@
-"""Finds a registry and the plugins that come with it, in the order in which they take each other's place."""
+"""Finds a registry and the plugins that it stands beside: installed and built-in ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Registry:
-    """All plugins at hand. ``overridden`` holds those that another of the same kind and name replaces, ``broken`` the
+    """All available plugins. ``overridden`` holds those that another of the same kind and name replaces, ``broken`` the
     installed packages whose plugins cannot be listed.
     """
 

@@ -60,7 +60,7 @@ def _check_name(model: str) -> None:
 def _create(model: str, *, pretrained: bool, input_size: int | None) -> Any:
     import timm
 
-    # A transformer's position embedding is made for one size and must be told another.
+    # A transformer's position embedding is made for one size; another must be given.
     fixed = getattr(timm.get_pretrained_cfg(model), "fixed_input_size", False)
     size: dict[str, Any] = {"img_size": input_size} if fixed and input_size else {}
     try:

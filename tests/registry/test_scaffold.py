@@ -95,18 +95,18 @@ def test_create_plugin_leaves_a_list_in_brackets_to_the_user(registry):
 def test_create_plugin_overwrites_nothing(registry):
     file = create_plugin("sampler", "mine", registry)
     before = registry.read_text()
-    with pytest.raises(ConfigError, match="is there already"):
+    with pytest.raises(ConfigError, match="already exists"):
         create_plugin("sampler", "mine", registry)
     file.rename(registry.with_name("moved.py"))
     registry.write_text(before.replace("plugins/samplers/mine.py", "moved.py"))
-    with pytest.raises(ConfigError, match="has a sampler 'mine' already"):
+    with pytest.raises(ConfigError, match="already lists a sampler 'mine'"):
         create_plugin("sampler", "mine", registry)
     assert not file.exists()
 
 
 @pytest.mark.parametrize("name", ["", "Mine", "3x", "a-b", "a/b", "../x", "class", "a.b", "a\n"])
 def test_create_plugin_refuses_a_name_that_is_no_function(registry, name):
-    with pytest.raises(ConfigError, match="expected a name of a function"):
+    with pytest.raises(ConfigError, match="expected a function name"):
         create_plugin("sampler", name, registry)
     assert not registry.exists()
 

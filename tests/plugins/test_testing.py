@@ -30,7 +30,10 @@ def test_check_shampoo_rule_passes_the_built_in_ones(plugin):
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("efficientnet_lite0", {"size": 96}), ("timm", {"model": "test_resnet", "pretrained": False, "input_size": 96})],
+    [
+        pytest.param("efficientnet_lite0", {"size": 96}, marks=pytest.mark.slow),
+        ("timm", {"model": "test_resnet", "pretrained": False, "input_size": 96}),
+    ],
 )
 def test_check_backbone_passes_the_built_in_ones(name, options):
     check_backbone(REGISTRY.get("backbone", name).load(), **options)

@@ -51,7 +51,7 @@ MIXTURES = [
 
 
 def pets(taxonomy: Taxonomy, *, pairs: bool) -> Iterator[Pet]:
-    """Every breed for sure, every species with its breed unsure, a stranger, look-alikes; then every pair of breeds."""
+    """Every breed for sure, every species with its breed unsure, an unknown animal, look-alikes; then all pairs."""
     leaves = [str(leaf) for leaf in taxonomy.leaves]
     yield from (Pet({leaf: 1.0}) for leaf in leaves)
     for species in taxonomy.species:
@@ -67,8 +67,8 @@ def title(pet: Pet) -> str:
     likeliest = sorted(pet.shares.items(), key=lambda item: -item[1])
     named = ", ".join(f"{leaf} {share:.1%}" for leaf, share in likeliest[:3])
     more = f" and {len(likeliest) - 3} more" if len(likeliest) > 3 else ""
-    stranger = f", stranger {pet.novelty:.1%}" if pet.novelty else ""
-    return f"{named}{more} [{pet.level}{stranger}]"
+    unknown = f", unknown species {pet.novelty:.1%}" if pet.novelty else ""
+    return f"{named}{more} [{pet.level}{unknown}]"
 
 
 def main() -> int:
@@ -77,14 +77,14 @@ def main() -> int:
     parser.add_argument("--pairs", action="store_true", help="also every pair of breeds, 60 to 40")
     arguments = parser.parse_args()
     recommender = Recommender.load(load_registry(arguments.registry))
-    care, taxonomy = recommender.care, listed_taxonomy(recommender.care)
+    catalog, taxonomy = recommender.catalog, listed_taxonomy(recommender.catalog)
     harmful = count = 0
     for pet in pets(taxonomy, pairs=arguments.pairs):
         joint = np.array([pet.shares.get(str(leaf), 0.0) for leaf in taxonomy.leaves])
         answer = recommender.recommend(joint / joint.sum(), taxonomy, pet.level, novelty=pet.novelty)
         product = answer.product.id if answer.product else "no product"
         print(f"{title(pet)}\n  {product} by {answer.rule}, suits {answer.confidence:.1%}\n  {answer.reason}\n")
-        hazards = care.hazards.get(product, {})
+        hazards = catalog.hazards.get(product, {})
         at_risk = sum(share for leaf, share in pet.shares.items() if leaf.partition("/")[0] in hazards)
         harmful += (1 - pet.novelty) * at_risk + pet.novelty * bool(hazards) > recommender.bound
         count += 1

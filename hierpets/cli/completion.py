@@ -1,4 +1,7 @@
-"""What the shell completes: plugins by kind, species and breeds of the model. Silent where nothing can be read."""
+"""What the shell completes: plugins by kind, species and breeds of the model, breeds and products of the catalog.
+
+Silent where nothing can be read.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,9 @@ from click.shell_completion import CompletionItem
 from hierpets.errors import HierpetsError
 
 if TYPE_CHECKING:
-    from hierpets.registry.manifest import Kind
+    from hierpets.plugin.kinds import Kind
 
-__all__ = ["BREED_NAME", "PluginName"]
+__all__ = ["BREED_NAME", "CATALOG_NAME", "PluginName"]
 
 
 class PluginName(click.ParamType):
@@ -53,3 +56,22 @@ class BreedName(click.ParamType):
 
 
 BREED_NAME = BreedName()
+
+
+class CatalogName(click.ParamType):
+    """A breed or a product of the catalog; which ones exist is checked by the command."""
+
+    name = "name"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from hierpets.recommend.loading import load_catalog
+
+        with suppress(HierpetsError):
+            catalog = load_catalog(ctx.params.get("registry"))
+            breeds = {breed: name for name, species in catalog.species.items() for breed in species.breeds}
+            names = {**breeds, **{product.id: product.name for product in catalog.products.values()}}
+            return [CompletionItem(name, help=text) for name, text in names.items() if name.startswith(incomplete)]
+        return []
+
+
+CATALOG_NAME = CatalogName()

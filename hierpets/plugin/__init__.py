@@ -1,7 +1,7 @@
-"""All that a plugin may import from hierpets.
+"""Everything that a plugin may import from hierpets.
 
-A plugin is a function in a Python file, listed in ``registry.yaml``. Its keyword arguments are its options. What it
-takes and gives back depends on its kind:
+A plugin is a function in a Python file, listed in a ``registry.yaml``. Its keyword arguments are its options. What it
+takes and returns depends on its kind:
 
 ================  ==========================================  =========================================
 kind              called with                                 returns
@@ -11,8 +11,8 @@ kind              called with                                 returns
 ``shampoo_rule``  :class:`Case`, then options                 an iterable of :class:`Advice`
 ================  ==========================================  =========================================
 
-A plugin that cannot do what it was asked raises :class:`PluginError` with a line that says what to do. This module
-is light: it imports neither torch nor anything that decodes.
+A plugin that cannot do what it was asked raises :class:`PluginError` with a line that says what to do. The tests of a
+plugin call :mod:`hierpets.plugin.testing`. This module is light: it imports neither torch nor anything that decodes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,17 @@ from hierpets.validation.strict import StrictModel
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Advice", "Backbone", "Case", "Labels", "Offer", "PluginError", "Preprocess", "PretrainedHead"]
+__all__ = [
+    "Advice",
+    "Backbone",
+    "Case",
+    "Interpolation",
+    "Labels",
+    "Offer",
+    "PluginError",
+    "Preprocess",
+    "PretrainedHead",
+]
 
 Channels = tuple[float, float, float]
 Interpolation = Literal["adaptive", "nearest", "bilinear", "bicubic", "lanczos"]
@@ -75,8 +85,8 @@ class PretrainedHead:
     """The classifier that a backbone was pretrained with: it knows more animals than a taxonomy lists.
 
     ``head`` maps the first ``head.in_features`` columns of the features to the logits of the K classes.
-    ``species_classes`` names the class indices that show a species: ``{"dog": range(151, 269)}``. Both help to tell a
-    pet of a known breed from everything else.
+    ``species_classes`` names the class indices that show a species: ``{"dog": range(151, 269)}``. Both help to
+    distinguish a pet of a known breed from everything else.
     """
 
     head: torch.nn.Linear

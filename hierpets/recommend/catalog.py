@@ -1,4 +1,4 @@
-"""What is known of coats, ingredients and products: the models of three YAML files that anyone can edit."""
+"""The catalog of coats, ingredients and products: the models of three YAML files that anyone can edit."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
+
+from hierpets.validation.strict import PlainName, StrictModel
 
 __all__ = [
     "COAT_TYPES",
-    "BreedCare",
+    "BreedProfile",
     "BreedsFile",
     "Catalog",
     "Coat",
@@ -21,7 +23,7 @@ __all__ = [
     "Product",
     "ProductsFile",
     "SkinNote",
-    "SpeciesCare",
+    "SpeciesProfile",
     "Traits",
     "spoken",
 ]
@@ -40,11 +42,7 @@ COAT_TYPES: dict[str, str] = {
 """Every coat type, with the words for it after "with"."""
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Coat(_Entry):
+class Coat(StrictModel):
     """One coat. ``share`` is how much of a breed, or of a species, wears it."""
 
     length: Literal["hairless", "short", "medium", "long"]
@@ -78,7 +76,7 @@ def _listed(value: Any) -> Any:
 Coats = Annotated[tuple[Coat, ...], BeforeValidator(_listed)]
 
 
-class _Wearer(_Entry):
+class _Profile(StrictModel):
     skin: tuple[str, ...] = ()
 
     @field_validator("coat", check_fields=False)
@@ -90,7 +88,7 @@ class _Wearer(_Entry):
         return coats
 
 
-class BreedCare(_Wearer):
+class BreedProfile(_Profile):
     """A breed: its coat, or the coats of its varieties, and what its skin is prone to."""
 
     coat: Coats = Field(min_length=1)
@@ -98,28 +96,28 @@ class BreedCare(_Wearer):
     sources: tuple[str, ...] = ()
 
 
-class SpeciesCare(_Wearer):
+class SpeciesProfile(_Profile):
     """A species: the mix of coats to expect of a breed that is not listed (empty: nothing is known), and its breeds."""
 
     coat: Coats = ()
-    breeds: dict[str, BreedCare] = {}
+    breeds: dict[str, BreedProfile] = {}
 
 
-class SkinNote(_Entry):
+class SkinNote(StrictModel):
     """Something that a skin is prone to, and one thing to mind."""
 
     means: str
     tip: str
 
 
-class BreedsFile(_Entry):
+class BreedsFile(StrictModel):
     """``breeds.yaml``."""
 
     skin: dict[str, SkinNote] = {}
-    species: dict[str, SpeciesCare] = {}
+    species: dict[str, SpeciesProfile] = {}
 
 
-class Ingredient(_Entry):
+class Ingredient(StrictModel):
     """``not_for`` maps a species to why the ingredient is not for it, as in "which is poisonous to cats"."""
 
     aliases: tuple[str, ...] = ()
@@ -127,13 +125,13 @@ class Ingredient(_Entry):
     sources: tuple[str, ...] = ()
 
 
-class IngredientsFile(_Entry):
+class IngredientsFile(StrictModel):
     """``ingredients.yaml``."""
 
     ingredients: dict[str, Ingredient]
 
 
-class Traits(_Entry):
+class Traits(StrictModel):
     """Species, coat types and skin notes."""
 
     species: tuple[str, ...] = ()
@@ -147,10 +145,10 @@ class Suits(Traits):
     species: tuple[str, ...] = Field(min_length=1)
 
 
-class Product(_Entry):
+class Product(StrictModel):
     """One product. What it is to ``avoid`` needs one match; a contraindicated species is never to touch it."""
 
-    id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    id: PlainName
     name: str
     claim: str
     suits: Suits
@@ -161,7 +159,7 @@ class Product(_Entry):
     on_request: bool = False
 
 
-class ProductsFile(_Entry):
+class ProductsFile(StrictModel):
     """``products.yaml``."""
 
     brand: str
@@ -171,16 +169,16 @@ class ProductsFile(_Entry):
 
 @dataclass(frozen=True)
 class Catalog:
-    """All that is known, read and checked by :func:`hierpets.recommend.loading.load_catalog`."""
+    """The files put together, read and checked by :func:`hierpets.recommend.loading.load_catalog`."""
 
-    species: Mapping[str, SpeciesCare]
+    species: Mapping[str, SpeciesProfile]
     skin: Mapping[str, SkinNote]
     ingredients: Mapping[str, Ingredient]
     products: Mapping[str, Product]
     brand: str = ""
     currency: str = "EUR"
 
-    def profile(self, species: str, breed: str | None) -> BreedCare | SpeciesCare | None:
+    def profile(self, species: str, breed: str | None) -> BreedProfile | SpeciesProfile | None:
         """The breed, else its species' mix, else None."""
         known = self.species.get(species)
         if known is None:
@@ -200,6 +198,12 @@ class Catalog:
             for species, why in self.ingredient(name).not_for.items()
         }
         return {**declared, **contained}
+
+    @cached_property
+    def contents(self) -> dict[str, tuple[str, ...]]:
+        """For each product, what it contains by the names of the ingredients, never an alias."""
+        names = self.ingredient_names
+        return {product.id: tuple(names[name] for name in product.contains) for product in self.products.values()}
 
     def ingredient(self, name: str) -> Ingredient:
         """An ingredient by its name or an alias."""

@@ -1,8 +1,8 @@
-"""Finds what is wrong with the care files as a whole: a breed with no coat, a product for nobody, a dead rule."""
+"""Finds what is wrong with a catalog as a whole: breeds without a coat, products for nobody, rules that never fire."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,57 +10,44 @@ import numpy as np
 from hierpets.errors import PluginError, did_you_mean
 from hierpets.recommend.catalog import Catalog, Product, spoken
 from hierpets.recommend.choose import Level, Recommendation, Recommender, Rule
-from hierpets.recommend.loading import CareFiles
-from hierpets.recommend.suitability import Fit
+from hierpets.recommend.loading import CatalogFiles
+from hierpets.recommend.suitability import SuitabilityMatrix
 from hierpets.registry.loading import Registry, bundled_registry
+from hierpets.registry.plugin import BUILTIN, USER, Plugin
 from hierpets.taxonomy import Taxonomy
 from hierpets.validation.document import parse_yaml
 
-__all__ = ["Finding", "check_catalog", "listed_taxonomy"]
+__all__ = ["CatalogProblem", "check_catalog", "listed_taxonomy"]
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing to mend (an error) or to think about (a warning), with ``file:line`` in front."""
+class CatalogProblem:
+    """Something to fix (an error) or to think about (a warning), with ``file:line`` in front."""
 
     message: str
     is_error: bool = True
 
 
-def check_catalog(files: CareFiles, registry: Registry, taxonomy: Taxonomy | None = None) -> list[Finding]:
+def check_catalog(files: CatalogFiles, registry: Registry, taxonomy: Taxonomy | None = None) -> list[CatalogProblem]:
     """Check the files against each other, against the registry's rules and, if given, the taxonomy of a model."""
-    care = files.care
-    everyone = listed_taxonomy(care)
+    catalog = files.catalog
+    everyone = listed_taxonomy(catalog)
     found = [*_products(files, everyone), *(_breeds(files, taxonomy) if taxonomy else ())]
-    rules, awake = registry.of_kind("shampoo_rule"), set[str]()
-    builtin = registry.path.resolve() == bundled_registry().resolve()
-    for rule in rules:
-        try:
-            awake |= {step.rule for one in _probe(everyone, care, [rule]) for step in one.steps if step.advice}
-        except PluginError as error:
-            found.append(Finding(f"{_at_rule(registry, rule)}: {error}"))
-            return found
-    for rule in rules:
-        if rule.name not in awake:
-            text = f"rule {rule.name!r} never fires: it says nothing of any pet"
-            # A shelf of one's own may leave a built-in rule with nothing to say.
-            found.append(Finding(f"{_at_rule(registry, rule)}: {text}", is_error=rule.source == "user" or builtin))
-    chosen = {one.product.id for one in _probe(everyone, care, rules) if one.product}
-    for product in care.products.values():
-        if product.id not in chosen and not product.on_request:
-            text = f"{product.id!r} is never the best choice for a pet whose breed is sure, nor for one of unsure breed"
-            found.append(Finding(f"{files.at_product(product)}: {text}", is_error=False))
-    return found
+    rules = registry.of_kind("shampoo_rule")
+    broken = [*_broken_rules(rules, everyone, catalog)]
+    if broken:
+        return [*found, *broken]
+    return [*found, *_silent_rules(registry, everyone, catalog), *_unchosen(files, rules, everyone)]
 
 
-def listed_taxonomy(care: Catalog) -> Taxonomy:
-    """Every species and breed of the care files, in their order."""
-    return Taxonomy(tree={name: tuple(species.breeds) for name, species in care.species.items()})
+def listed_taxonomy(catalog: Catalog) -> Taxonomy:
+    """Every species and breed of the catalog, in its order."""
+    return Taxonomy(tree={name: tuple(species.breeds) for name, species in catalog.species.items()})
 
 
-def _probe(taxonomy: Taxonomy, care: Catalog, rules: Sequence[Rule]) -> Iterator[Recommendation]:
+def _probe(taxonomy: Taxonomy, catalog: Catalog, rules: Sequence[Rule]) -> Iterator[Recommendation]:
     """Every breed for sure, every species with its breed unsure, and a pet of which nothing is known."""
-    recommender = Recommender(care, rules)
+    recommender = Recommender(catalog, rules)
     cases: list[tuple[np.ndarray, Level]] = [(row, "breed") for row in np.eye(len(taxonomy.leaves))]
     for index in range(len(taxonomy.species)):
         inside = taxonomy.leaf_species == index
@@ -69,52 +56,75 @@ def _probe(taxonomy: Taxonomy, care: Catalog, rules: Sequence[Rule]) -> Iterator
     return (recommender.recommend(joint, taxonomy, level) for joint, level in cases)
 
 
-def _products(files: CareFiles, everyone: Taxonomy) -> Iterator[Finding]:
-    care = files.care
-    reach = Fit.of(care, everyone).suits.max(axis=0)
-    for product, suits in zip(care.products.values(), reach, strict=True):
+def _products(files: CatalogFiles, everyone: Taxonomy) -> Iterator[CatalogProblem]:
+    catalog = files.catalog
+    reach = SuitabilityMatrix.of(catalog, everyone).suits.max(axis=0)
+    for product, suits in zip(catalog.products.values(), reach, strict=True):
         if suits == 0:
             where = files.at_product(product, "suits")
-            yield Finding(f"{where}: {product.id!r} suits no breed and no species' mix of coats")
-        for species in sorted(set(care.hazards[product.id]) & set(product.suits.species)):
-            why = care.hazards[product.id][species]
+            yield CatalogProblem(f"{where}: {product.id!r} suits no breed and no species' mix of coats")
+        for species in sorted(set(catalog.hazards[product.id]) & set(product.suits.species)):
+            why = catalog.hazards[product.id][species]
             where = files.at_product(product, "suits", "species")
-            yield Finding(f"{where}: {product.id!r} is made for a {species}, but {why}")
+            yield CatalogProblem(f"{where}: {product.id!r} is made for a {species}, but {why}")
         yield from _undeclared(files, product)
 
 
-def _undeclared(files: CareFiles, product: Product) -> Iterator[Finding]:
-    """Hazards of an ingredient that the product does not own up to. It is never recommended to that species anyway."""
+def _broken_rules(rules: Sequence[Plugin], everyone: Taxonomy, catalog: Catalog) -> Iterator[CatalogProblem]:
+    for rule in rules:
+        try:
+            list(_probe(everyone, catalog, [rule]))
+        except PluginError as error:
+            yield CatalogProblem(f"{_at_rule(rule)}: {error}")
+
+
+def _silent_rules(registry: Registry, everyone: Taxonomy, catalog: Catalog) -> Iterator[CatalogProblem]:
+    """Rules that advise nothing: an error of the registry itself. Products of one's own may silence other rules."""
+    own = BUILTIN if registry.path.resolve() == bundled_registry().resolve() else USER
+    for rule in registry.of_kind("shampoo_rule"):
+        steps = (step for one in _probe(everyone, catalog, [rule]) for step in one.steps if step.rule == rule.name)
+        if not any(step.advice for step in steps):
+            text = f"rule {rule.name!r} never fires: it advises nothing for any pet"
+            yield CatalogProblem(f"{_at_rule(rule)}: {text}", is_error=rule.source == own)
+
+
+def _unchosen(files: CatalogFiles, rules: Sequence[Plugin], everyone: Taxonomy) -> Iterator[CatalogProblem]:
+    chosen = {one.product.id for one in _probe(everyone, files.catalog, rules) if one.product}
+    for product in files.catalog.products.values():
+        if product.id not in chosen and not product.on_request:
+            text = f"{product.id!r} is never the best choice for a pet whose breed is sure, nor for one of unsure breed"
+            yield CatalogProblem(f"{files.at_product(product)}: {text}", is_error=False)
+
+
+def _undeclared(files: CatalogFiles, product: Product) -> Iterator[CatalogProblem]:
+    """Hazards of an ingredient that the product does not declare. It is never recommended to that species anyway."""
     for index, name in enumerate(product.contains):
-        for species, why in files.care.ingredient(name).not_for.items():
+        for species, why in files.catalog.ingredient(name).not_for.items():
             if species not in product.contraindicated_species:
                 where = files.at_product(product, "contains", index)
                 said = f"{product.id!r} contains {spoken(name)}, which {why}"
-                yield Finding(f"{where}: {said}: add {species!r} to contraindicated_species")
+                yield CatalogProblem(f"{where}: {said}: add {species!r} to contraindicated_species")
 
 
-def _breeds(files: CareFiles, taxonomy: Taxonomy) -> Iterator[Finding]:
+def _breeds(files: CatalogFiles, taxonomy: Taxonomy) -> Iterator[CatalogProblem]:
     file = files.breeds[-1].path
     for species, breeds in taxonomy.tree.items():
-        known = files.care.species.get(species)
+        known = files.catalog.species.get(species)
         if known is None:
-            hint = did_you_mean(species, files.care.species)
-            yield Finding(f"{file}: species {species!r} is not listed{hint}: no product is made for it")
+            hint = did_you_mean(species, files.catalog.species)
+            yield CatalogProblem(f"{file}: species {species!r} is not listed{hint}: no product is made for it")
             continue
         for breed in breeds:
             if breed not in known.breeds:
                 text = f"breed {species}/{breed} has no coat{did_you_mean(breed, known.breeds)}"
-                yield Finding(f"{file}: {text}: it takes the mix of its species")
+                yield CatalogProblem(f"{file}: {text}: it takes the mix of its species")
         if not known.coat and not all(breed in known.breeds for breed in breeds or ("",)):
-            yield Finding(f"{file}: species {species!r} has no mix of coats for a breed that is not listed")
+            yield CatalogProblem(f"{file}: species {species!r} has no mix of coats for a breed that is not listed")
 
 
-def _at_rule(registry: Registry, rule: Rule) -> str:
-    """``registry.yaml:LINE`` of a rule, in the user's registry or in the built-in one."""
-    for path in dict.fromkeys((registry.path, bundled_registry())):
-        document = parse_yaml(path.read_text(encoding="utf-8"))
-        entries: Iterable[dict[str, str]] = (document.value or {}).get("plugins", ())
-        for index, entry in enumerate(entries):
-            if entry.get("name") == rule.name and entry.get("kind") == "shampoo_rule":
-                return f"{path}:{document.line(('plugins', index, 'name'))}"
-    return str(registry.path)
+def _at_rule(rule: Plugin) -> str:
+    """``registry.yaml:LINE`` of a rule, in the registry that lists it."""
+    document = parse_yaml(rule.registry.read_text(encoding="utf-8"))
+    entries = list(document.value["plugins"])
+    listed = [(entry["kind"], entry["name"]) for entry in entries]
+    return f"{rule.registry}:{document.line(('plugins', listed.index((rule.kind, rule.name)), 'name'))}"

@@ -14,7 +14,7 @@ from hierpets.recommend import words
 from hierpets.recommend.catalog import COAT_TYPES, Catalog, Product
 from hierpets.recommend.loading import load_catalog
 from hierpets.recommend.result import Recommendation, RuledOut, Step
-from hierpets.recommend.suitability import Fit, Prospects
+from hierpets.recommend.suitability import Suitability, SuitabilityMatrix
 from hierpets.registry.loading import Registry
 from hierpets.taxonomy import Taxonomy
 
@@ -52,15 +52,15 @@ class Recommender:
     :raises ConfigError: ``bound`` is not within [0, 0.01].
     """
 
-    def __init__(self, care: Catalog, rules: Sequence[Rule] = (), *, bound: float = DEFAULT_BOUND) -> None:
+    def __init__(self, catalog: Catalog, rules: Sequence[Rule] = (), *, bound: float = DEFAULT_BOUND) -> None:
         if not 0 <= bound <= MAX_BOUND:
             raise ConfigError(f"expected a bound on harm from 0 to {MAX_BOUND}, got {bound}")
-        self.care, self.rules, self.bound = care, tuple(rules), bound
-        self._fit: Fit | None = None
+        self.catalog, self.rules, self.bound = catalog, tuple(rules), bound
+        self._matrix: SuitabilityMatrix | None = None
 
     @classmethod
     def load(cls, registry: Registry, *, bound: float = DEFAULT_BOUND) -> Recommender:
-        """The rules of a registry, and the care files beside it."""
+        """The rules of a registry, and the catalog beside it."""
         return cls(load_catalog(registry.path), registry.of_kind("shampoo_rule"), bound=bound)
 
     def recommend(
@@ -81,17 +81,17 @@ class Recommender:
         :param unlisted: the probability that the breed is not of the taxonomy, given the species. That mass takes the
             mix of coats of the species. None: 0.5 at ``"species"``, else 0.
         :raises ValueError: not a distribution over the leaves, or not a probability.
-        :raises PluginError: a rule fails, or speaks of a product that is not in the catalog.
+        :raises PluginError: a rule fails, or advises a product that is not in the catalog.
         """
         if unlisted is None:
             unlisted = UNLISTED_AT_SPECIES_LEVEL if level == "species" else 0.0
         joint, novelty = _distribution(probabilities, taxonomy, novelty)
         if not 0 <= unlisted <= 1:
             raise ValueError(f"expected unlisted to be a probability, got {unlisted}")
-        if self._fit is None or self._fit.taxonomy != taxonomy:
-            self._fit = Fit.of(self.care, taxonomy)
-        prospects = self._fit.prospects(joint, novelty=novelty, unlisted=unlisted)
-        case = self._case(joint, taxonomy, prospects, level=level, novelty=novelty, unlisted=unlisted)
+        if self._matrix is None or self._matrix.taxonomy != taxonomy:
+            self._matrix = SuitabilityMatrix.of(self.catalog, taxonomy)
+        suitability = self._matrix.weigh(joint, novelty=novelty, unlisted=unlisted)
+        case = self._case(joint, taxonomy, suitability, level=level, novelty=novelty, unlisted=unlisted)
         tally = _Tally(case)
         return self._conclude(case, tally, self._steps(case, tally))
 
@@ -99,23 +99,23 @@ class Recommender:
         self,
         joint: np.ndarray,
         taxonomy: Taxonomy,
-        prospects: Prospects,
+        suitability: Suitability,
         *,
         level: Level,
         novelty: float,
         unlisted: float,
     ) -> Case:
         slices = zip(taxonomy.species, taxonomy.slices, strict=True)
-        masses = prospects.suits.tolist(), prospects.avoid.tolist(), prospects.harm.tolist()
+        masses = suitability.suits.tolist(), suitability.avoid.tolist(), suitability.harm.tolist()
         return Case(
             species=_read_only((name, float(joint[part].sum())) for name, part in slices),
             breeds=_read_only(zip(map(tuple, taxonomy.leaves), joint.tolist(), strict=True)),
             level=level,
-            coats=_read_only(zip(COAT_TYPES, prospects.coats.tolist(), strict=True)),
-            skin=_read_only(zip(self.care.skin, prospects.skin.tolist(), strict=True)),
+            coats=_read_only(zip(COAT_TYPES, suitability.coats.tolist(), strict=True)),
+            skin=_read_only(zip(self.catalog.skin, suitability.skin.tolist(), strict=True)),
             offers=_read_only(
-                (product.id, _offer(product, self.care, suits, avoid=avoid, harm=harm))
-                for product, suits, avoid, harm in zip(self.care.products.values(), *masses, strict=True)
+                (product.id, _offer(product, self.catalog, suits, avoid=avoid, harm=harm))
+                for product, suits, avoid, harm in zip(self.catalog.products.values(), *masses, strict=True)
             ),
             novelty=novelty,
             unlisted=unlisted,
@@ -133,30 +133,35 @@ class Recommender:
 
     def _ask(self, rule: Rule, case: Case) -> tuple[Advice, ...]:
         advice = tuple(rule.call(case))
-        for word in advice:
-            if word.product != "*" and word.product not in case.offers:
-                hint = did_you_mean(word.product, case.offers) or "; put it into products.yaml"
-                raise PluginError(f"shampoo_rule {rule.name!r} speaks of an unknown product {word.product!r}{hint}")
-            if not abs(word.score) <= MAX_SCORE:  # also when it is not a number
-                raise PluginError(f"shampoo_rule {rule.name!r}: expected a score within 1e6 of 0, got {word.score}")
+        for one in advice:
+            if one.product != "*" and one.product not in case.offers:
+                hint = did_you_mean(one.product, case.offers) or "; add it to products.yaml"
+                raise PluginError(f"shampoo_rule {rule.name!r} advises an unknown product {one.product!r}{hint}")
+            if not abs(one.score) <= MAX_SCORE:  # also when it is not a number
+                raise PluginError(f"shampoo_rule {rule.name!r}: expected a score within 1e6 of 0, got {one.score}")
         return advice
 
     def _contraindications(self, case: Case) -> Iterable[Advice]:
         for product, offer in case.offers.items():
             if offer.harm > self.bound:
-                why = words.contraindication(case, self.care.hazards[product], self.care.species, bound=self.bound)
+                why = words.contraindication(
+                    case, self.catalog.hazards[product], self.catalog.species, bound=self.bound
+                )
                 yield Advice(product, why, veto=True)
 
     def _conclude(self, case: Case, tally: _Tally, steps: list[Step]) -> Recommendation:
         chosen, (rule, because) = steps[-1].leader, _speaker(steps)
-        product = self.care.products[chosen] if chosen else None
-        ruled_out = [RuledOut(product=p, name=case.offers[p].name, reason=tally.vetoes[p]) for p in tally.missed()]
+        product = self.catalog.products[chosen] if chosen else None
+        ruled_out = [
+            RuledOut.model_construct(product=p, name=case.offers[p].name, reason=tally.vetoes[p])
+            for p in tally.missed()
+        ]
         if product is None:
             reason = because or words.nothing(case)
         else:
             better = [one for one in ruled_out if tally.worth(one.product) > tally.worth(product.id)]
             missed = f"{better[0].name} is ruled out: {better[0].reason}" if better else ""
-            reason = words.reason(case, self.care, product, because=because, missed=missed)
+            reason = words.reason(case, self.catalog, product, because=because, missed=missed)
         return Recommendation(
             product=product,
             reason=reason,
@@ -165,7 +170,7 @@ class Recommender:
             coats={coat: share for coat, share in case.coats.items() if share > 0},
             ruled_out=tuple(ruled_out),
             steps=tuple(steps),
-            currency=self.care.currency,
+            currency=self.catalog.currency,
         )
 
 
@@ -180,13 +185,13 @@ class _Tally:
 
     def hear(self, advice: Iterable[Advice]) -> str | None:
         """Take in what a rule says; the product that is now in front, if any."""
-        for word in advice:
-            for product in self._scores if word.product == "*" else (word.product,):
-                self._scores[product] += word.score
-            if word.veto and word.product == "*":
+        for one in advice:
+            for product in self._scores if one.product == "*" else (one.product,):
+                self._scores[product] += one.score
+            if one.veto and one.product == "*":
                 self._closed = True
-            elif word.veto:
-                self.vetoes[word.product] = word.reason
+            elif one.veto:
+                self.vetoes[one.product] = one.reason
         return self._leader()
 
     def worth(self, product: str) -> float:
@@ -225,7 +230,7 @@ def _read_only(items: Iterable[tuple[Any, Any]]) -> Mapping[Any, Any]:
     return MappingProxyType(dict(items))
 
 
-def _offer(product: Product, care: Catalog, suits: float, *, avoid: float, harm: float) -> Offer:
+def _offer(product: Product, catalog: Catalog, suits: float, *, avoid: float, harm: float) -> Offer:
     return Offer(
         name=product.name,
         suits=suits,
@@ -234,10 +239,14 @@ def _offer(product: Product, care: Catalog, suits: float, *, avoid: float, harm:
         species=product.suits.species,
         coats=product.suits.coats,
         skin=product.suits.skin,
-        contains=tuple(care.ingredient_names[name] for name in product.contains),
+        contains=catalog.contents[product.id],
         price=product.price,
         on_request=product.on_request,
     )
+
+
+def _ruled_out(product: str, offer: Offer, reason: str) -> RuledOut:
+    return RuledOut.model_construct(product=product, name=offer.name, reason=reason)
 
 
 def _expected_values(case: Case) -> Iterable[Advice]:

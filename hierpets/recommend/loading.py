@@ -17,12 +17,12 @@ from hierpets.recommend.catalog import (
     IngredientsFile,
     Product,
     ProductsFile,
-    SpeciesCare,
+    SpeciesProfile,
 )
-from hierpets.recommend.documents import CareFile, read_care_file
 from hierpets.registry.loading import bundled_registry, find_registry
+from hierpets.validation.yaml_file import YamlFile, YamlProblems, read_yaml
 
-__all__ = ["CareFiles", "load_catalog", "read_catalog_files"]
+__all__ = ["CatalogFiles", "load_catalog", "read_catalog_files"]
 
 FOLDER = Path("plugins") / "shampoo"
 
@@ -30,13 +30,13 @@ M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True)
-class CareFiles:
-    """The knowledge and the files it came from; of two files that say a thing, the later one counts."""
+class CatalogFiles:
+    """The catalog and the files it came from; of two files that say a thing, the later one counts."""
 
-    care: Catalog
-    breeds: tuple[CareFile[BreedsFile], ...]
-    ingredients: tuple[CareFile[IngredientsFile], ...]
-    products: CareFile[ProductsFile]
+    catalog: Catalog
+    breeds: tuple[YamlFile[BreedsFile], ...]
+    ingredients: tuple[YamlFile[IngredientsFile], ...]
+    products: YamlFile[ProductsFile]
 
     def at_product(self, product: Product, *location: str | int) -> str:
         """``file:line: location`` of a product, or of one of its keys."""
@@ -44,16 +44,18 @@ class CareFiles:
 
 
 def load_catalog(registry: str | Path | None = None) -> Catalog:
-    """The knowledge that goes with a registry: see :func:`read_catalog_files`."""
-    return read_catalog_files(registry).care
+    """The catalog that goes with a registry: see :func:`read_catalog_files`."""
+    return read_catalog_files(registry).catalog
 
 
-def read_catalog_files(registry: str | Path | None = None) -> CareFiles:
-    """Read the care files in ``plugins/shampoo/`` beside the registry that ``find_registry`` finds.
+def read_catalog_files(registry: str | Path | None = None) -> CatalogFiles:
+    """Read the files of the catalog in ``plugins/shampoo/`` beside the registry that ``find_registry`` finds.
 
     A user's breeds.yaml and ingredients.yaml add to the built-in ones (an entry of the same name is replaced, save
-    that no species can be taken off ``not_for``); a user's products.yaml takes the place of the built-in one. A file
-    that is not there is the built-in one. Raises :class:`CatalogError` with every problem at once.
+    that no species can be taken off ``not_for``); a user's products.yaml takes the place of the built-in one. Where one
+    is missing, the built-in one is used.
+
+    :raises CatalogError: with every problem at once.
     """
     builtin, own = bundled_registry().parent / FOLDER, find_registry(registry).parent / FOLDER
     folders = [builtin] if own.resolve() == builtin.resolve() else [builtin, own]
@@ -62,28 +64,28 @@ def read_catalog_files(registry: str | Path | None = None) -> CareFiles:
     ingredients = _read(folders, "ingredients.yaml", IngredientsFile, problems)
     products = _read(folders, "products.yaml", ProductsFile, problems)
     if not problems:
-        files = CareFiles(_join(breeds, ingredients, products[-1].content), breeds, ingredients, products[-1])
+        files = CatalogFiles(_join(breeds, ingredients, products[-1].content), breeds, ingredients, products[-1])
         problems = list(_contradictions(files))
     if problems:
         raise CatalogError(problems)
     return files
 
 
-def _read(folders: Iterable[Path], name: str, model: type[M], problems: list[str]) -> tuple[CareFile[M], ...]:
+def _read(folders: Iterable[Path], name: str, model: type[M], problems: list[str]) -> tuple[YamlFile[M], ...]:
     found = []
     for path in (folder / name for folder in folders):
         if path.is_file():
             try:
-                found.append(read_care_file(path, model))
-            except CatalogError as error:
-                problems += error.problems
+                found.append(read_yaml(path, model))
+            except YamlProblems as error:
+                problems += error.lines
     return tuple(found)
 
 
 def _join(
-    breeds: Iterable[CareFile[BreedsFile]], ingredients: Iterable[CareFile[IngredientsFile]], shelf: ProductsFile
+    breeds: Iterable[YamlFile[BreedsFile]], ingredients: Iterable[YamlFile[IngredientsFile]], shelf: ProductsFile
 ) -> Catalog:
-    species: dict[str, SpeciesCare] = {}
+    species: dict[str, SpeciesProfile] = {}
     for name, own in (item for file in breeds for item in file.content.species.items()):
         species[name] = _laid_over(species[name], own) if name in species else own
     table: dict[str, Ingredient] = {}
@@ -99,7 +101,7 @@ def _join(
     )
 
 
-def _laid_over(known: SpeciesCare, own: SpeciesCare) -> SpeciesCare:
+def _laid_over(known: SpeciesProfile, own: SpeciesProfile) -> SpeciesProfile:
     said = {key: getattr(own, key) for key in own.model_fields_set}
     return known.model_copy(update={**said, "breeds": {**known.breeds, **own.breeds}})
 
@@ -112,40 +114,40 @@ def _added_to(known: Ingredient, own: Ingredient) -> Ingredient:
     )
 
 
-def _contradictions(files: CareFiles) -> Iterator[str]:
+def _contradictions(files: CatalogFiles) -> Iterator[str]:
     """Names that nothing defines, and names that mean two things."""
-    care = files.care
+    catalog = files.catalog
     for file in files.breeds:
         for name, one in file.content.species.items():
-            yield from _unknown(file, ("species", name, "skin"), one.skin, care.skin)
+            yield from _unknown(file, ("species", name, "skin"), one.skin, catalog.skin)
             for breed, own in one.breeds.items():
-                yield from _unknown(file, ("species", name, "breeds", breed, "skin"), own.skin, care.skin)
+                yield from _unknown(file, ("species", name, "breeds", breed, "skin"), own.skin, catalog.skin)
     for table in files.ingredients:
         for name, ingredient in table.content.ingredients.items():
             here = ("ingredients", name)
-            yield from _unknown(table, (*here, "not_for"), ingredient.not_for, care.species)
+            yield from _unknown(table, (*here, "not_for"), ingredient.not_for, catalog.species)
             # Else a user's harmless "melaleuca_oil" would hide that it is tea tree oil.
-            owners = [other for other, it in care.ingredients.items() if name in it.aliases and other != name]
+            owners = [other for other, it in catalog.ingredients.items() if name in it.aliases and other != name]
             yield from (f"{table.at(*here)}: is an alias of {owner!r}; use that name" for owner in owners)
     seen: set[str] = set()
     for index, product in enumerate(files.products.content.products):
         if product.id in seen:
             yield f"{files.products.at('products', index, 'id')}: {product.id!r} is used twice"
         seen.add(product.id)
-        yield from _unknown_in_product(files.products, index, product, care)
+        yield from _unknown_in_product(files.products, index, product, catalog)
 
 
-def _unknown_in_product(file: CareFile[ProductsFile], index: int, product: Product, care: Catalog) -> Iterator[str]:
+def _unknown_in_product(file: YamlFile[ProductsFile], index: int, product: Product, catalog: Catalog) -> Iterator[str]:
     here = ("products", index)
     for key, traits in (("suits", product.suits), ("avoid", product.avoid)):
-        yield from _unknown(file, (*here, key, "species"), traits.species, care.species)
-        yield from _unknown(file, (*here, key, "skin"), traits.skin, care.skin)
-    yield from _unknown(file, (*here, "contraindicated_species"), product.contraindicated_species, care.species)
-    yield from _unknown(file, (*here, "contains"), product.contains, care.ingredient_names)
+        yield from _unknown(file, (*here, key, "species"), traits.species, catalog.species)
+        yield from _unknown(file, (*here, key, "skin"), traits.skin, catalog.skin)
+    yield from _unknown(file, (*here, "contraindicated_species"), product.contraindicated_species, catalog.species)
+    yield from _unknown(file, (*here, "contains"), product.contains, catalog.ingredient_names)
 
 
 def _unknown(
-    file: CareFile[Any], location: tuple[str | int, ...], names: Iterable[str], known: Mapping[str, Any]
+    file: YamlFile[Any], location: tuple[str | int, ...], names: Iterable[str], known: Mapping[str, Any]
 ) -> Iterator[str]:
     for name in names:
         if name not in known:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from pydantic import Field
 
@@ -85,14 +85,17 @@ class Step:
     leader: str | None
 
     def record(self) -> RuleStep:
-        said = [RuleAdvice(**{**asdict(advice), "score": round(advice.score, 6)}) for advice in self.advice]
-        return RuleStep(rule=self.rule, leader=self.leader, advice=tuple(said))
+        said = [
+            RuleAdvice.model_construct(product=a.product, reason=a.reason, score=round(a.score, 6), veto=a.veto)
+            for a in self.advice
+        ]
+        return RuleStep.model_construct(rule=self.rule, leader=self.leader, advice=tuple(said))
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """What the recommender found. ``product`` is None when nothing can be recommended in good conscience; ``reason``
-    says so kindly.
+    """What the recommender found. ``product`` is None when there is nothing safe to recommend; ``reason`` says so
+    kindly.
 
     ``rule`` is the rule that spoke most for the product, or took every product away. ``confidence`` is the probability
     mass of the breeds that the product suits; ``coats`` maps a coat type to its share. ``steps`` are the rules in
@@ -110,14 +113,15 @@ class Recommendation:
 
     def record(self, *, explain: bool = False) -> RecommendationRecord:
         """What callers see; ``explain`` adds what each rule said."""
-        product = self.product
-        return RecommendationRecord(
+        # Every value was checked when it was read or made: nothing is validated again for each photo.
+        product, price = self.product, Price.model_construct
+        return RecommendationRecord.model_construct(
             product=product.id if product else None,
             name=product.name if product else None,
             reason=self.reason,
             rule=self.rule,
             confidence=round(self.confidence, 6),
-            price=Price(amount=product.price, currency=self.currency) if product else None,
+            price=price(amount=product.price, currency=self.currency) if product else None,
             coats={coat: round(share, 6) for coat, share in self.coats.items()},
             ruled_out=self.ruled_out,
             explain=tuple(step.record() for step in self.steps) if explain else None,

@@ -1,4 +1,4 @@
-"""How every product fits every breed, as matrices: a photo's distribution then needs three small products of them."""
+"""How well every product suits every breed, as matrices: a photo's distribution then takes three small products."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hierpets.recommend.catalog import COAT_TYPES, BreedCare, Catalog, CoatType, Product, SpeciesCare
+from hierpets.recommend.catalog import COAT_TYPES, BreedProfile, Catalog, CoatType, Product, SpeciesProfile
 from hierpets.taxonomy import Taxonomy
 
-__all__ = ["Fit", "Prospects"]
+__all__ = ["Suitability", "SuitabilityMatrix"]
 
 _COATS = tuple(COAT_TYPES)
 
 
-class Prospects(NamedTuple):
+class Suitability(NamedTuple):
     """For one pet, masses that need not sum to one: what is not known is left out.
 
     ``suits``, ``avoid``, ``harm`` float [P] in the order of the products, ``coats`` float [7] in that of the coat
@@ -30,7 +30,7 @@ class Prospects(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Fit:
+class SuitabilityMatrix:
     """Rows are the leaves of a taxonomy and then, for each species, a breed that is not listed.
 
     ``suits`` and ``avoid`` float [L + S, P] hold the share of the row's pets that a product suits, or is to avoid;
@@ -50,13 +50,13 @@ class Fit:
     hazardous: np.ndarray
 
     @classmethod
-    def of(cls, care: Catalog, taxonomy: Taxonomy) -> Fit:
+    def of(cls, catalog: Catalog, taxonomy: Taxonomy) -> SuitabilityMatrix:
         rows = [(leaf.species, leaf.breed) for leaf in taxonomy.leaves] + [(name, None) for name in taxonomy.species]
-        products, notes = list(care.products.values()), list(care.skin)
+        products, notes = list(catalog.products.values()), list(catalog.skin)
         suits, avoid = np.zeros((2, len(rows), len(products)))
         coats, skin = np.zeros((len(rows), len(_COATS))), np.zeros((len(rows), len(notes)))
         for r, (species, breed) in enumerate(rows):
-            profile = care.profile(species, breed)
+            profile = catalog.profile(species, breed)
             worn, prone = _coats_of(profile), frozenset(profile.skin if profile else ())
             skin[r] = [note in prone for note in notes]
             for coat, share in worn:
@@ -65,10 +65,10 @@ class Fit:
                 verdicts = [_verdict(product, species, coat, prone) for product in products]
                 suits[r] += [share * (verdict == "suits") for verdict in verdicts]
                 avoid[r] += [share * (verdict == "avoid") for verdict in verdicts]
-        hazards = [care.hazards[product.id] for product in products]
-        # Of a species that the care files do not know, nobody can say that a hazard to others is none to it.
-        strange = [name for name in taxonomy.species if name not in care.species]
-        forbidden = [[s in h or (s in strange and bool(h)) for h in hazards] for s in taxonomy.species]
+        hazards = [catalog.hazards[product.id] for product in products]
+        # Of a species that is not in the catalog, nobody can say that a hazard to others is none to it.
+        unlisted = [name for name in taxonomy.species if name not in catalog.species]
+        forbidden = [[s in h or (s in unlisted and bool(h)) for h in hazards] for s in taxonomy.species]
         return cls(
             taxonomy=taxonomy,
             suits=suits,
@@ -80,7 +80,7 @@ class Fit:
             hazardous=np.array([bool(h) for h in hazards]),
         )
 
-    def prospects(self, joint: np.ndarray, *, novelty: float, unlisted: float) -> Prospects:
+    def weigh(self, joint: np.ndarray, *, novelty: float, unlisted: float) -> Suitability:
         """``joint`` float [L] sums to one; ``novelty`` is the mass of no known species, ``unlisted`` that of no
         listed breed.
 
@@ -90,7 +90,7 @@ class Fit:
         known = 1.0 - novelty
         rows = known * np.concatenate([(1.0 - unlisted) * joint, unlisted * species])
         harm = known * (species @ self.forbidden) + novelty * self.hazardous
-        return Prospects(
+        return Suitability(
             suits=rows @ self.suits,
             avoid=rows @ self.avoid,
             harm=np.where(self.never, 1.0, harm),
@@ -99,7 +99,7 @@ class Fit:
         )
 
 
-def _coats_of(profile: BreedCare | SpeciesCare | None) -> list[tuple[CoatType | None, float]]:
+def _coats_of(profile: BreedProfile | SpeciesProfile | None) -> list[tuple[CoatType | None, float]]:
     if profile is None or not profile.coat:
         return [(None, 1.0)]
     return [(coat.type, coat.share) for coat in profile.coat]

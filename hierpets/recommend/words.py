@@ -10,7 +10,7 @@ from hierpets.recommend.catalog import COAT_TYPES, Catalog, Product
 
 __all__ = ["UNKNOWN_PET", "contraindication", "nothing", "percent", "reason"]
 
-UNKNOWN_PET = "We do not know this animal well enough to put a shampoo on it; a groomer or a vet who can see it will."
+UNKNOWN_PET = "We do not know this animal well enough to recommend a shampoo; ask a groomer or a vet who can see it."
 
 GENERAL = "It suits every coat, and no one coat is likely enough for a special one."
 
@@ -35,11 +35,17 @@ Ranked = list[tuple[tuple[str, str | None], float]]
 """Species and breed with their probability, the likeliest first."""
 
 
-def reason(case: Case, care: Catalog, product: Product, *, because: str, missed: str) -> str:
+def reason(case: Case, catalog: Catalog, product: Product, *, because: str, missed: str) -> str:
     """Who it is, what it wears, what the product does for that, why this one, and what it is not."""
     ranked, claim = _ranked(case), f"{product.name} {product.claim}."
-    sentences = [_who(case, care, ranked), _coat(case), claim, because, _fit(case, product, because, ranked[0][1])]
-    tips = [care.skin[note].tip for note, share in case.skin.items() if share >= COMMON]
+    sentences = [
+        _who(case, catalog, ranked),
+        _coat(case),
+        claim,
+        because,
+        _suitability(case, product, because, ranked[0][1]),
+    ]
+    tips = [catalog.skin[note].tip for note, share in case.skin.items() if share >= COMMON]
     return " ".join(sentence for sentence in (*sentences, *tips, missed) if sentence)
 
 
@@ -56,44 +62,44 @@ def contraindication(case: Case, hazards: Mapping[str, str], known: Collection[s
     at_risk = max(hazards, key=lambda species: case.species.get(species, 2.0))
     why = hazards[at_risk]
     if at_risk not in case.species:
-        return f"{why}, and a {at_risk} is not an animal that this model can tell."
+        return f"{why}, and this model cannot rule out {_article(at_risk)}."
     p = (1 - case.novelty) * case.species[at_risk]
     if p > CERTAIN:
         return f"{why}."
     if p > bound:
         return f"{why}, and this may be {_article(at_risk)} ({percent(p)})."
-    strangers = [species for species, share in case.species.items() if species not in known and share > bound]
-    who = f"{_article(strangers[0])}, of which we know too little" if strangers else "an animal that we do not know"
+    unlisted = [species for species, share in case.species.items() if species not in known and share > bound]
+    who = f"{_article(unlisted[0])}, of which we know too little" if unlisted else "an animal that we do not know"
     return f"{why}, and this may be {who}."
 
 
-def _who(case: Case, care: Catalog, ranked: Ranked) -> str:
+def _who(case: Case, catalog: Catalog, ranked: Ranked) -> str:
     (species, breed), p = ranked[0]
     if breed is not None and case.level == "species":
-        return _unsure(case, care, ranked)
+        return _unsure(case, catalog, ranked)
     if p >= 0.6 or breed is None:
         sure = "almost surely" if p >= 0.95 else "most likely"
-        name = care.breed_name(species, breed) if breed else species
+        name = catalog.breed_name(species, breed) if breed else species
         others = [item for item in ranked[1:] if item[1] >= 0.1]
-        perhaps = f", perhaps {_named(others, care)}" if others else ""
+        perhaps = f", perhaps {_named(others, catalog)}" if others else ""
         return f"This is {sure} {_article(name)} ({percent(p)}){perhaps}."
-    return f"This may be {_named([item for item in ranked if item[1] >= 0.1] or ranked, care)}."
+    return f"This may be {_named([item for item in ranked if item[1] >= 0.1] or ranked, catalog)}."
 
 
-def _unsure(case: Case, care: Catalog, ranked: Ranked) -> str:
+def _unsure(case: Case, catalog: Catalog, ranked: Ranked) -> str:
     species = _likeliest_species(case)
     p = case.species[species]
     likely = [(leaf, share) for leaf, share in ranked if leaf[0] == species and share >= 0.1]
-    perhaps = f", perhaps {_named(likely, care)}" if likely else ""
+    perhaps = f", perhaps {_named(likely, catalog)}" if likely else ""
     if p >= 0.95:
         return f"This is {_article(species)} whose breed we cannot tell{perhaps}."
     sure = "most likely" if p >= 0.6 else "perhaps"
     return f"This is {sure} {_article(species)} ({percent(p)}), and we cannot tell its breed{perhaps}."
 
 
-def _named(ranked: Ranked, care: Catalog) -> str:
+def _named(ranked: Ranked, catalog: Catalog) -> str:
     """The first three leaves with their probabilities."""
-    return _either([f"{_article(care.breed_name(s, b) if b else s)} ({percent(p)})" for (s, b), p in ranked[:3]])
+    return _either([f"{_article(catalog.breed_name(s, b) if b else s)} ({percent(p)})" for (s, b), p in ranked[:3]])
 
 
 def _coat(case: Case) -> str:
@@ -110,7 +116,7 @@ def _coat(case: Case) -> str:
     return f"It may have {_either([f'{COAT_TYPES[c]} ({percent(p)})' for p, c in shares[:3] if p >= 0.1])}."
 
 
-def _fit(case: Case, product: Product, because: str, top: float) -> str:
+def _suitability(case: Case, product: Product, because: str, top: float) -> str:
     """How many of the likely breeds it suits, where that is more than the breed is sure, or less than it should be."""
     suits, species = case.offers[product.id].suits, _likeliest_species(case)
     pet = species if case.species[species] >= 0.95 else "pet"
@@ -120,7 +126,7 @@ def _fit(case: Case, product: Product, because: str, top: float) -> str:
         return "" if because else GENERAL if several else alone
     if case.level == "breed" and suits - top >= 0.05:
         what = "nearly every breed" if suits > CERTAIN else f"{percent(suits)} of the breeds"
-        return f"It suits {what} that this {pet} may be, so little hangs on the exact one."
+        return f"It suits {what} that this {pet} may be, so the exact breed hardly matters."
     return "" if suits >= 0.95 else f"It suits {percent(suits)} of what this {pet} may be."
 
 

@@ -10,7 +10,8 @@ import yaml
 
 from hierpets.errors import ConfigError, RegistryError
 from hierpets.files import write_text
-from hierpets.registry.manifest import Kind, read_manifest
+from hierpets.plugin.kinds import Kind
+from hierpets.registry.examine import read_registry_file
 from hierpets.validation.document import parse_yaml
 
 __all__ = ["create_plugin"]
@@ -62,25 +63,27 @@ def {name}(case: Case, coat: str = "long_silky", product: str = "silk_detangle")
 
 
 def create_plugin(kind: Kind, name: str, registry: Path) -> Path:
-    """Write the plugin's file and add it to ``registry``, which is made if it is not there. Returns the new file.
+    """Write the plugin's file and add it to ``registry``, which is created if missing. Returns the new file.
 
-    Nothing is ever overwritten. Raises :class:`ConfigError` for a name that will not do and
-    :class:`RegistryError` when the registry is wrong as it stands.
+    Nothing is ever overwritten.
+
+    :raises ConfigError: the name is taken, or is no name of a function.
+    :raises RegistryError: the registry is invalid as it is.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
-        raise ConfigError(f"expected a name of a function, in small letters, digits and '_', got {name!r}")
+        raise ConfigError(f"expected a function name of lowercase letters, digits and '_', got {name!r}")
     entry = f"plugins/{_FOLDERS[kind]}/{name}.py"
     file = registry.parent / entry
     if file.exists():
-        raise ConfigError(f"{file} is there already; choose another name")
+        raise ConfigError(f"{file} already exists; choose another name")
     before = registry.read_text(encoding="utf-8") if registry.exists() else "plugins: []\n"
-    if registry.exists() and any((p.kind, p.name) == (kind, name) for p in read_manifest(registry).plugins):
-        raise ConfigError(f"{registry} has a {kind} {name!r} already; choose another name")
+    if registry.exists() and any((p.kind, p.name) == (kind, name) for p in read_registry_file(registry).plugins):
+        raise ConfigError(f"{registry} already lists a {kind} {name!r}; choose another name")
     after = _with_entry(before, [f"- name: {name}", f"  kind: {kind}", f"  entry: {entry}:{name}"], registry)
     file.parent.mkdir(parents=True, exist_ok=True)
     write_text(file, _TEMPLATES[kind].format(name=name))
     write_text(registry, after)
-    read_manifest(registry)
+    read_registry_file(registry)
     return file
 
 
@@ -88,7 +91,7 @@ def _with_entry(text: str, entry: list[str], registry: Path) -> str:
     """``text`` with one plugin more; comments and everything else stay as they are."""
     root = parse_yaml(text).root
     plugins = next(value for key, value in root.value if key.value == "plugins") if root else None
-    assert isinstance(plugins, yaml.SequenceNode)  # the manifest was read
+    assert isinstance(plugins, yaml.SequenceNode)  # the registry was read
     if plugins.value:
         end, indent = _last_line(plugins) + 1, plugins.start_mark.column
     else:

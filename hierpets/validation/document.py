@@ -30,6 +30,10 @@ class Document:
             location = location[:-1]
         return self.lines.get(location, 1)
 
+    def at(self, location: Location, message: str) -> tuple[int, str]:
+        """The line of a value and ``"key.path: message"``: a problem that is found once the file is parsed."""
+        return self.line(location), f"{show_location(location) or 'the file'}: {message}"
+
 
 class _Loader(yaml.SafeLoader):
     """Safe, and without aliases: they add nothing here and can blow up a small file."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, get_args
+from collections.abc import Collection, Iterator, Mapping
+from types import UnionType
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -16,18 +17,27 @@ EXPECTED = {
     "bool_parsing": "expected true or false",
     "bool_type": "expected true or false",
     "dict_type": "expected keys and values",
+    "finite_number": "expected a finite number",
     "float_parsing": "expected a number",
     "float_type": "expected a number",
     "int_from_float": "expected a whole number",
     "int_parsing": "expected a whole number",
     "int_type": "expected a whole number",
-    "list_type": "expected a list",
+    "list_type": "expected a list, such as [a, b]",
     "model_attributes_type": "expected keys and values",
     "model_type": "expected keys and values",
     "path_type": "expected a path",
     "string_type": "expected text",
-    "tuple_type": "expected a list",
-    "finite_number": "expected a finite number",
+    "tuple_type": "expected a list, such as [a, b]",
+}
+BOUNDS = {
+    "ge": "at least {:g}",
+    "gt": "more than {:g}",
+    "le": "at most {:g}",
+    "lt": "less than {:g}",
+    "min_length": "a length of at least {}",
+    "max_length": "a length of at most {}",
+    "pattern": "text that matches {}",
 }
 LONGEST = 60  # characters of a value that are shown
 
@@ -43,15 +53,18 @@ class ValidationProblem(NamedTuple):
 
 
 def find_problems(error: ValidationError, model: type[BaseModel]) -> list[ValidationProblem]:
-    """Every problem of ``error``, which ``model`` raised, once each. A list is not called short for its wrong items."""
-    items = error.errors(include_url=False)
-    found: dict[Location, ValidationProblem] = {}
-    for item in items:
-        location = item["loc"]
-        inside = any(other["loc"][: len(location)] == location and other is not item for other in items)
-        if not (item["type"] == "too_short" and inside):
-            found.setdefault(location, ValidationProblem(location, _sentence(item, model)))
-    return list(found.values())
+    """Every problem of ``error``, which ``model`` raised: one for each place in the input.
+
+    What holds a wrong value is not wrong itself: a list is not called short for its wrong items. A model whose
+    ``model_config`` has a ``title`` is named by it where a key is missing: ``"is missing from this plugin"``.
+    """
+    found: dict[Location, str] = {}
+    for item in error.errors(include_url=False):
+        location, owners = _trace(item, model)
+        message = _sentence(item, owners)
+        found[location] = _either(found[location], message) if location in found else message
+    around = {location[:depth] for location in found for depth in range(len(location))}
+    return [ValidationProblem(location, message) for location, message in found.items() if location not in around]
 
 
 def problem_lines(error: ValidationError, model: type[BaseModel], where: object = "") -> list[str]:
@@ -60,25 +73,37 @@ def problem_lines(error: ValidationError, model: type[BaseModel], where: object 
     return [f"{head}{problem}" for problem in find_problems(error, model)]
 
 
-def _sentence(item: Mapping[str, Any], model: type[BaseModel]) -> str:
+def _sentence(item: Mapping[str, Any], owners: list[type[BaseModel]]) -> str:
     kind, got, context = item["type"], item["input"], item.get("ctx", {})
     if kind == "extra_forbidden":
-        keys = list(_model_at(model, item["loc"][:-1]).model_fields)
+        keys = list(dict.fromkeys(key for owner in owners for key in _keys(owner)))
         return f"unknown key{did_you_mean(str(item['loc'][-1]), keys)}; known: {', '.join(keys)}"
     if kind == "missing":
-        return "is missing"
+        title = next((owner.model_config.get("title") for owner in owners), None)
+        return f"is missing from {title}" if title else "is missing"
     if kind == "literal_error":
         choices = [word.strip("'") for word in str(context["expected"]).replace(" or ", ", ").split(", ")]
         return f"expected one of {', '.join(choices)}, got {_shown(got)}{did_you_mean(str(got), choices)}"
-    if kind == "value_error":
+    if kind in ("value_error", "assertion_error"):
         return str(context["error"])
-    bound = next(_bounds(context), None)
-    return f"{f'expected {bound}' if bound else EXPECTED.get(kind, item['msg'])}, got {_shown(got)}"
+    return f"{_expectation(kind, context, item['msg'])}, got {_shown(got)}"
 
 
-def _bounds(context: Mapping[str, Any]) -> Iterator[str]:
-    words = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
-    yield from (f"{phrase} {context[key]:g}" for key, phrase in words.items() if key in context)
+def _expectation(kind: str, context: Mapping[str, Any], message: str) -> str:
+    bound = next((text.format(context[key]) for key, text in BOUNDS.items() if key in context), None)
+    if bound:
+        return f"expected {bound}"
+    plain = message.replace("Input should be", "expected", 1)
+    return EXPECTED.get(kind, plain[:1].lower() + plain[1:])
+
+
+def _either(first: str, second: str) -> str:
+    """Two refusals of one value, by two members of a union, as one sentence."""
+    head, _, tail = first.rpartition(", got ")
+    other = second.rpartition(", got ")[0].removeprefix("expected ")
+    if not (head.startswith("expected ") and other) or other in head:
+        return first
+    return f"{head} or {other}, got {tail}"
 
 
 def _shown(value: Any) -> str:
@@ -88,15 +113,52 @@ def _shown(value: Any) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
-def _model_at(model: type[BaseModel], location: Location) -> type[BaseModel]:
-    """The model that the keys at a location belong to."""
-    for part in location:
-        field = model.model_fields.get(str(part))
-        model = (_inner_model(field.annotation) if field else None) or model
-    return model
+def _trace(item: Mapping[str, Any], model: type[BaseModel]) -> tuple[Location, list[type[BaseModel]]]:
+    """The keys and indices to the value, without pydantic's names for the members of a union, and the models that its
+    last key belongs to.
+    """
+    here: list[Any] = [model]
+    owners: list[Any] = []
+    location: list[str | int] = []
+    last = len(item["loc"]) - 1
+    for depth, part in enumerate(item["loc"]):
+        inner = [found for annotation in here for found in _inside(annotation, part)]
+        if part == "[key]":  # the key itself is wrong: the part before names it
+            continue
+        if inner or not _is_union(here) or (depth == last and item["type"] == "extra_forbidden"):
+            owners, here = here, inner
+            location.append(part)
+    return tuple(location), [m for annotation in owners for m in _members(annotation) if _is_model(m)]
 
 
-def _inner_model(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for inner in get_args(annotation) if (found := _inner_model(inner))), None)
+def _inside(annotation: Any, part: str | int) -> Iterator[Any]:
+    """The types of what stands at a key or an index of a type; none where it has no such place."""
+    for member in _members(annotation):
+        arguments = get_args(member)
+        if _is_model(member):
+            yield from (f.annotation for name, f in member.model_fields.items() if part in (name, f.alias))
+        elif isinstance(part, int) and arguments:
+            yield arguments[min(part, len(arguments) - 1)] if Ellipsis not in arguments else arguments[0]
+        elif len(arguments) == 2 and issubclass(get_origin(member), Mapping):
+            yield arguments[1]
+
+
+def _members(annotation: Any) -> list[Any]:
+    """The types that a type may be: those of a union, else itself."""
+    if get_origin(annotation) is Annotated:
+        return _members(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return [member for inner in get_args(annotation) for member in _members(inner)]
+    return [annotation]
+
+
+def _is_union(annotations: Collection[Any]) -> bool:
+    return len([member for annotation in annotations for member in _members(annotation)]) > 1
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _keys(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]

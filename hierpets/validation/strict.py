@@ -1,13 +1,26 @@
-"""The base of every model that a file, a caller or a request fills in."""
+"""The base of every model that a file, a caller or a request fills in, and a type that several of them share."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+import re
+from typing import Annotated
 
-__all__ = ["StrictModel"]
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+__all__ = ["PlainName", "StrictModel"]
 
 
 class StrictModel(BaseModel):
     """Frozen, and a key that does not exist is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _check_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+        raise ValueError(f"expected letters, digits, '_', '-' and '.', starting with a letter or digit, got {name!r}")
+    return name
+
+
+PlainName = Annotated[str, AfterValidator(_check_name)]
+"""A name that can stand in a file, a command and a URL."""

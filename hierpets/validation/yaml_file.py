@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from hierpets.validation.document import Document, Location, parse_yaml, show_location
+from hierpets.validation.document import Document, parse_yaml, show_location
 from hierpets.validation.problems import find_problems
 
 __all__ = ["YamlFile", "YamlProblems", "parse_mapping", "read_yaml"]
@@ -84,14 +84,10 @@ def _explain(path: Path, text: str, error: Exception, model: type[BaseModel]) ->
     if document.problems:
         found = list(document.problems)
     elif isinstance(error, ValidationError):
-        found = sorted(_at_line(problem.location, problem.message, document) for problem in find_problems(error, model))
+        found = sorted(document.at(*problem) for problem in find_problems(error, model))
     else:
         found = [(1, f"not readable: {error}")]
     return [f"{path}:{line}: {message}" for line, message in found]
-
-
-def _at_line(location: Location, message: str, document: Document) -> tuple[int, str]:
-    return document.line(location), f"{show_location(location) or 'the file'}: {message}"
 
 
 def _parse(text: str) -> Any:

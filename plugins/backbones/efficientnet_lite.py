@@ -84,9 +84,9 @@ def _backbone(variant: str, preprocess: Preprocess, *, pretrained: bool) -> Back
     module: Any = timm.create_model(f"tf_efficientnet_{variant}", pretrained=False)
     if pretrained:
         _load(module, _embedded_weights(variant))
-    knowledge = PretrainedHead(head=module.classifier, species_classes=_SPECIES) if pretrained else None
+    head = PretrainedHead(head=module.classifier, species_classes=_SPECIES) if pretrained else None
     module.classifier = torch.nn.Identity()
-    return Backbone(module, feature_dim=module.num_features, preprocess=preprocess, pretrained_head=knowledge)
+    return Backbone(module, feature_dim=module.num_features, preprocess=preprocess, pretrained_head=head)
 
 
 def _embedded_weights(variant: str) -> dict[str, torch.Tensor]:

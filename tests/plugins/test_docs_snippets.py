@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import yaml
+from helpers.distributions import install
 
 from hierpets.config import TrainConfig
-from hierpets.plugin import Case, Labels
+from hierpets.plugin import Case, Labels, Preprocess
+from hierpets.plugin.kinds import KINDS
 from hierpets.registry.loading import load_registry, validate_registry
-from hierpets.registry.manifest import KINDS
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
 SNIPPET = re.compile(
@@ -37,7 +39,7 @@ def registry(registry_file):
     return load_registry(registry_file)
 
 
-def test_one_of_each_kind_in_few_lines(registry_file, registry):
+def test_page_shows_one_of_each_kind_in_few_lines(registry_file, registry):
     assert sorted(p.kind for p in registry.plugins if p.source == "user") == sorted(KINDS)
     assert validate_registry(registry_file, imports=True) == ()
     for code, entry in SNIPPETS.values():
@@ -45,20 +47,20 @@ def test_one_of_each_kind_in_few_lines(registry_file, registry):
         assert entry.count("\n") == 3
 
 
-def test_the_backbone(registry):
+def test_page_backbone(registry):
     torch = pytest.importorskip("torch")
     backbone = registry.get("backbone", "resnet").call_without_weights(depth="34")
     with torch.inference_mode():
         assert backbone.module(torch.zeros(2, 3, 64, 64)).shape == (2, backbone.feature_dim)
 
 
-def test_the_sampler(registry):
+def test_page_sampler(registry):
     labels = Labels(np.array([0] * 5 + [1]), np.array([0, 0, 0, 0, -1, 1]), ("cat", "dog"), ("birman", "pug"))
     weights = registry.get("sampler", "root").call(labels)
     np.testing.assert_allclose(weights / weights[0], [1, 1, 1, 1, 2, 2])
 
 
-def test_the_shampoo_rule(registry):
+def test_page_shampoo_rule(registry):
     rule = registry.get("shampoo_rule", "unsure")
     sure = Case({"cat": 1.0}, {("cat", "birman"): 0.9, ("cat", "siamese"): 0.1}, "breed", {})
     unsure = Case({"cat": 1.0}, {("cat", "birman"): 0.5, ("cat", "siamese"): 0.5}, "species", {})
@@ -67,14 +69,14 @@ def test_the_shampoo_rule(registry):
     assert len(rule.call(sure, below=0.95)) == 1
 
 
-def test_the_settings_of_a_run(registry):
+def test_page_settings_of_a_run(registry):
     (text,) = re.findall(r"```yaml\n# train\.yaml.*?\n(.*?)```", PAGE, re.S)
     config = TrainConfig.model_validate(yaml.safe_load(text))
     registry.get("backbone", config.backbone).resolve(**config.backbone_options)
     registry.get("sampler", config.sampler).resolve(**config.sampler_options)
 
 
-def test_the_errors_are_those_that_the_page_shows(registry_file, monkeypatch):
+def test_page_shows_the_errors_as_they_are(registry_file, monkeypatch):
     monkeypatch.chdir(registry_file.parent)
     _, sampler, rule = (entry for _, entry in SNIPPETS.values())
     wrong = sampler.replace("kind: sampler", "kind: samplr") + rule + "    options: {bellow: 0.5}\n"
@@ -83,8 +85,28 @@ def test_the_errors_are_those_that_the_page_shows(registry_file, monkeypatch):
     assert found == re.findall(r"^error: (.*)$", PAGE, re.M)
 
 
-def test_every_builtin_plugin_is_on_the_page():
-    registry = load_registry()
+def test_page_package_is_found_and_its_tests_pass(registry_file, tmp_path, monkeypatch):
+    (entry_point,) = re.findall(r'^alpaca-care = "(.*)"$', PAGE, re.M)
+    files = {**{file: code for file, (code, _) in SNIPPETS.items()}, "registry.yaml": registry_file.read_text()}
+    install(tmp_path, "alpaca-care", files, entry_point=entry_point)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delenv("HIERPETS_REGISTRY", raising=False)
+    assert load_registry().get("sampler", "root").source == "alpaca-care 1.2"
+
+    (code,) = re.findall(r"```python\n(# tests/test_plugins\.py\n.*?)```", PAGE, re.S)
+    tests: dict[str, Any] = {}
+    exec(code, tests)
+    found = [test for name, test in tests.items() if name.startswith("test_")]
+    assert len(found) == 3
+    for test in found:
+        test()
+
+
+def test_page_has_every_field_of_preprocess():
+    assert [name for name in Preprocess.model_fields if f"`{name}`" not in PAGE] == []
+
+
+def test_page_has_every_builtin_plugin():
     table = PAGE[PAGE.index("## Built-in plugins") :]
-    missing = [p.name for kind in ("backbone", "sampler") for p in registry.of_kind(kind) if f"`{p.name}`" not in table]
+    missing = [p.name for p in load_registry().plugins if p.source == "builtin" and f"`{p.name}`" not in table]
     assert missing == []

@@ -31,7 +31,7 @@ def weigh(name: str, given_labels: Labels, **options: object) -> np.ndarray:
 
 
 @given(labels())
-def test_every_sampler_keeps_a_mean_of_one(drawn):
+def test_samplers_keep_a_mean_of_one(drawn):
     for plugin in REGISTRY.of_kind("sampler"):
         weights = plugin.call(drawn)
         assert weights.shape == (len(drawn),)
@@ -71,7 +71,7 @@ def test_effective_number_is_the_papers_formula():
     assert weights[-1] / weights[0] == pytest.approx((1 - 0.9**10) / (1 - 0.9**2))
 
 
-def test_photos_of_unknown_breed_count_as_one_more_breed():
+def test_breed_balanced_counts_unknown_breeds_as_one_more_breed():
     drawn = Labels(np.zeros(9, int), np.array([0] * 2 + [1] * 1 + [-1] * 6), ("cat",), ("a", "b"))
     weights = weigh("breed_balanced", drawn)
     sums = [weights[:2].sum(), weights[2], weights[3:].sum()]

@@ -58,7 +58,7 @@ def test_sensitive_skin_prefers_mild_and_vetoes_perfume() -> None:
     assert set(advice) == {"mild", "scented"}
 
 
-def test_perfume_is_left_alone_where_few_breeds_are_prone() -> None:
+def test_sensitive_skin_allows_perfume_where_few_breeds_are_prone() -> None:
     case = replace(CASE, skin={"sensitive": 0.15})
     assert "scented" not in said("sensitive_skin", case)
     assert said("sensitive_skin", case, veto_above=0.1)["scented"].veto
@@ -72,7 +72,7 @@ def test_skin_needs_prefers_what_is_made_for_them() -> None:
     assert said("skin_needs", weights={"folds": 0.1})["folds"].score == pytest.approx(0.09)
 
 
-def test_fallback_vetoes_everything_of_an_unknown_animal_kindly() -> None:
+def test_safe_fallback_vetoes_everything_for_an_unknown_animal() -> None:
     (advice,) = said("safe_fallback", replace(CASE, level="unknown")).values()
     assert (advice.product, advice.veto) == ("*", True)
     assert "rather not guess" in advice.reason
@@ -80,7 +80,7 @@ def test_fallback_vetoes_everything_of_an_unknown_animal_kindly() -> None:
     assert own["*"].reason == "Sorry, we only wash pets."
 
 
-def test_fallback_prefers_what_suits_every_coat_when_the_breed_is_unsure() -> None:
+def test_safe_fallback_prefers_what_suits_every_coat_for_an_unsure_breed() -> None:
     assert not said("safe_fallback")
     unsure = replace(CASE, level="species", unlisted=0.4)
     assert {product: advice.score for product, advice in said("safe_fallback", unsure).items()} == {
@@ -93,6 +93,6 @@ def test_fallback_prefers_what_suits_every_coat_when_the_breed_is_unsure() -> No
 @pytest.mark.parametrize(
     "change", [lambda c: c, lambda c: replace(c, offers={}), lambda c: replace(c, coats={}, skin={})]
 )
-def test_rules_take_any_case(rule: str, change: Callable[[Case], Case]) -> None:
+def test_shampoo_rules_take_any_case(rule: str, change: Callable[[Case], Case]) -> None:
     for level in ("breed", "species", "unknown"):
         said(rule, replace(change(CASE), level=level))

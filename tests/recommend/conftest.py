@@ -13,26 +13,26 @@ from hierpets.taxonomy import Taxonomy
 
 
 @pytest.fixture(scope="session")
-def care() -> Catalog:
-    """The built-in knowledge."""
+def catalog() -> Catalog:
+    """The built-in catalog."""
     return load_catalog()
 
 
 @pytest.fixture(scope="session")
-def pets(care: Catalog) -> Taxonomy:
-    """All breeds of the built-in knowledge: 12 cats, 25 dogs."""
-    return listed_taxonomy(care)
+def pets(catalog: Catalog) -> Taxonomy:
+    """All breeds of the built-in catalog: 12 cats, 25 dogs."""
+    return listed_taxonomy(catalog)
 
 
 @pytest.fixture(scope="session")
 def recommender() -> Recommender:
-    """The built-in knowledge and rules."""
+    """The built-in catalog and rules."""
     return Recommender.load(load_registry())
 
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
-    """A user's registry.yaml with no plugins, and an empty folder for care files beside it."""
+    """A user's registry.yaml with no plugins, and an empty folder for files of a catalog beside it."""
     registry = tmp_path / "registry.yaml"
     registry.write_text("plugins: []\n")
     (tmp_path / "plugins" / "shampoo").mkdir(parents=True)

@@ -19,7 +19,7 @@ def snippet(language: str) -> str:
     return found
 
 
-def test_own_breed_and_own_rule_of_the_page(shop: Path) -> None:
+def test_page_breed_and_rule_work_as_shown(shop: Path) -> None:
     folder = shop.parent / "plugins" / "shampoo"
     (folder / "breeds.yaml").write_text(snippet("yaml"))
     (folder / "flea.py").write_text(snippet("python"))

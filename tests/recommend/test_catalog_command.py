@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 
 from hierpets.cli import cli
@@ -13,10 +14,10 @@ from hierpets.taxonomy import Taxonomy
 
 
 def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(cli, ["care", *map(str, arguments)], standalone_mode=False)
+    return CliRunner().invoke(cli, ["catalog", *map(str, arguments)], standalone_mode=False)
 
 
-def test_built_in_care_is_sound() -> None:
+def test_catalog_check_passes_the_built_in_one() -> None:
     result = run("check")
     assert result.return_value == 0
     assert result.output == "37 breeds, 20 ingredients, 15 products: 0 errors, 0 warnings\n"
@@ -38,7 +39,7 @@ products:
 """
 
 
-def test_check_finds_what_is_wrong_with_file_and_line(shop: Path) -> None:
+def test_catalog_check_finds_what_is_wrong_with_file_and_line(shop: Path) -> None:
     folder = shop.parent / "plugins" / "shampoo"
     (folder / "products.yaml").write_text(SHELF)
     (folder / "sleepy.py").write_text("def sleepy(case):\n    return []\n")
@@ -53,7 +54,7 @@ def test_check_finds_what_is_wrong_with_file_and_line(shop: Path) -> None:
         "which is poisonous to cats",
         f"error: {file}:11: products[3].contains[1]: 'fresh' contains melaleuca oil, which is poisonous to cats: "
         "add 'cat' to contraindicated_species",
-        f"error: {shop}:2: rule 'sleepy' never fires: it says nothing of any pet",
+        f"error: {shop}:2: rule 'sleepy' never fires: it advises nothing for any pet",
         f"warning: {file}:5: products[1]: 'dear' is never the best choice for a pet whose breed is sure, nor for one "
         "of unsure breed",
         f"warning: {file}:6: products[2]: 'wool' is never the best choice for a pet whose breed is sure, nor for one "
@@ -64,7 +65,7 @@ def test_check_finds_what_is_wrong_with_file_and_line(shop: Path) -> None:
     assert summary == "37 breeds, 20 ingredients, 4 products: 4 errors, 4 warnings"
 
 
-def test_check_names_the_line_of_a_rule_that_fails(shop: Path) -> None:
+def test_catalog_check_names_the_line_of_a_rule_that_fails(shop: Path) -> None:
     (shop.parent / "broken.py").write_text("def broken(case):\n    return 1 / 0\n")
     shop.write_text("plugins:\n\n  - name: broken\n    kind: shampoo_rule\n    entry: broken.py:broken\n")
     result = run("check", "--registry", shop)
@@ -73,7 +74,7 @@ def test_check_names_the_line_of_a_rule_that_fails(shop: Path) -> None:
     assert "ZeroDivisionError" in result.output
 
 
-def test_check_finds_breeds_of_a_bundle_that_have_no_coat(tmp_path: Path) -> None:
+def test_catalog_check_finds_breeds_of_a_bundle_without_a_coat(tmp_path: Path) -> None:
     manifest = Manifest(
         taxonomy=Taxonomy(tree={"cat": ("siamese", "siamesse"), "horse": ("arabian",)}),
         preprocess=Preprocess(),
@@ -87,7 +88,7 @@ def test_check_finds_breeds_of_a_bundle_that_have_no_coat(tmp_path: Path) -> Non
     assert "breed cat/siamese has no coat" not in result.output
 
 
-def test_show_lists_and_explains() -> None:
+def test_catalog_show_lists_and_explains() -> None:
     everything = run("show").output
     assert "cat/sphynx" in everything
     assert "flea_guard" in everything
@@ -96,6 +97,17 @@ def test_show_lists_and_explains() -> None:
     assert "never    cat: it contains permethrin, which is poisonous to cats" in run("show", "flea_guard").output
 
 
-def test_show_of_nothing_known_says_what_was_meant() -> None:
+def test_catalog_show_suggests_the_name_that_was_meant() -> None:
     with pytest.raises(HierpetsError, match=r"no breed or product 'sfynx' \(did you mean 'sphynx'\?\)"):
-        CliRunner().invoke(cli, ["care", "show", "sfynx"], standalone_mode=False, catch_exceptions=False)
+        CliRunner().invoke(cli, ["catalog", "show", "sfynx"], standalone_mode=False, catch_exceptions=False)
+
+
+def test_catalog_show_completes_breeds_and_products(shop: Path) -> None:
+    def complete(*words: str) -> list[str]:
+        completion = ShellComplete(cli, {}, "hierpets", "_HIERPETS_COMPLETE")
+        return [item.value for item in completion.get_completions(["catalog", "show", *words[:-1]], words[-1])]
+
+    assert complete("pu") == ["pug"]
+    assert complete("flea") == ["flea_guard"]
+    assert complete("zzz") == []
+    assert complete("--registry", str(shop.with_name("none.yaml")), "pu") == []

@@ -13,8 +13,8 @@ from hierpets.recommend.choose import Level, Recommendation, Recommender
 from hierpets.recommend.loading import load_catalog
 from hierpets.taxonomy import Taxonomy
 
-CARE: Catalog = load_catalog()
-BREEDS = {name: list(own.breeds) for name, own in CARE.species.items()}
+CATALOG: Catalog = load_catalog()
+BREEDS = {name: list(own.breeds) for name, own in CATALOG.species.items()}
 BOUND = 0.001
 
 levels = st.sampled_from(["breed", "species", "unknown"])
@@ -46,21 +46,21 @@ def recommenders(draw: st.DrawFn) -> Recommender:
     """Any rules at all, short of vetoes: they push what they like as hard as they may."""
     advice = st.builds(
         Advice,
-        product=st.sampled_from([*CARE.products, "*"]),
+        product=st.sampled_from([*CATALOG.products, "*"]),
         reason=st.just("Because."),
         score=st.floats(-1e6, 1e6),
     )
     rules = draw(st.lists(st.lists(advice, max_size=6), max_size=3))
-    return Recommender(CARE, [always(f"rule{i}", *said) for i, said in enumerate(rules)], bound=BOUND)
+    return Recommender(CATALOG, [always(f"rule{i}", *said) for i, said in enumerate(rules)], bound=BOUND)
 
 
 def true_harm(product: str, taxonomy: Taxonomy, joint: np.ndarray, novelty: float) -> float:
     """The probability that the pet is of a species that the product may hurt, counted leaf by leaf."""
-    hazards = CARE.hazards[product]
+    hazards = CATALOG.hazards[product]
     if set(hazards) - set(taxonomy.species):
         return 1.0  # a species that the model cannot tell
     at_risk = [
-        leaf.species in hazards or (leaf.species not in CARE.species and bool(hazards)) for leaf in taxonomy.leaves
+        leaf.species in hazards or (leaf.species not in CATALOG.species and bool(hazards)) for leaf in taxonomy.leaves
     ]
     return (1 - novelty) * float(joint[at_risk].sum()) + novelty * bool(hazards)
 
@@ -71,7 +71,7 @@ def forbidden(answer: Recommendation) -> set[str]:
 
 
 @given(recommenders(), cases(), levels, st.floats(0, 1), st.none() | st.floats(0, 1))
-def test_never_a_product_that_may_harm(
+def test_recommend_never_names_a_product_that_may_harm(
     recommender: Recommender,
     case: tuple[Taxonomy, np.ndarray],
     level: Level,
@@ -90,12 +90,12 @@ def test_never_a_product_that_may_harm(
 
 
 @given(cases(), st.floats(0, 1), st.floats(0, 1), st.sampled_from(["breed", "species"]))
-def test_mixing_towards_no_idea_never_allows_more(
+def test_recommend_never_allows_more_when_mixed_with_no_idea(
     case: tuple[Taxonomy, np.ndarray], t: float, further: float, level: Level
 ) -> None:
     """Harm is linear in the mixture, and above the bound where every leaf is as likely: once out, it stays out."""
     taxonomy, joint = case
-    recommender = Recommender(CARE, bound=BOUND)
+    recommender = Recommender(CATALOG, bound=BOUND)
     uniform = np.full(len(joint), 1 / len(joint))
     some = (1 - t) * joint + t * uniform
     more = (1 - further) * some + further * uniform
@@ -104,11 +104,11 @@ def test_mixing_towards_no_idea_never_allows_more(
 
 
 @given(cases(), st.floats(0, 1), st.floats(0, 1), st.sampled_from(["breed", "species"]))
-def test_a_stranger_pet_never_allows_more(
+def test_recommend_never_allows_more_for_a_more_novel_pet(
     case: tuple[Taxonomy, np.ndarray], one: float, other: float, level: Level
 ) -> None:
     taxonomy, joint = case
-    recommender = Recommender(CARE, bound=BOUND)
+    recommender = Recommender(CATALOG, bound=BOUND)
     less, more = sorted((one, other))
     before = forbidden(recommender.recommend(joint, taxonomy, level, novelty=less))
     after = forbidden(recommender.recommend(joint, taxonomy, level, novelty=more))
@@ -116,7 +116,7 @@ def test_a_stranger_pet_never_allows_more(
 
 
 @given(cases(), st.floats(0, 1), st.floats(0, 1))
-def test_a_likelier_cat_never_brings_back_what_is_toxic_to_cats(
+def test_recommend_never_brings_back_what_is_toxic_to_a_likelier_cat(
     case: tuple[Taxonomy, np.ndarray], one: float, other: float
 ) -> None:
     taxonomy, joint = case
@@ -126,19 +126,17 @@ def test_a_likelier_cat_never_brings_back_what_is_toxic_to_cats(
     cat = np.zeros_like(joint)
     cat[inside] = 1 / (inside.stop - inside.start)
     less, more = sorted((one, other))
-    recommender = Recommender(CARE, bound=BOUND)
-    toxic = {product for product, hazards in CARE.hazards.items() if "cat" in hazards}
+    recommender = Recommender(CATALOG, bound=BOUND)
+    toxic = {product for product, hazards in CATALOG.hazards.items() if "cat" in hazards}
     mixed = [(1 - t) * joint + t * cat for t in (less, more)]
     before, after = (forbidden(recommender.recommend(row, taxonomy, "breed")) & toxic for row in mixed)
     assert before <= after | at_the_bound(taxonomy, mixed[1])
 
 
 @given(cases(), st.floats(0, 1))
-def test_doubt_about_the_breed_alone_changes_nothing_about_harm(
-    case: tuple[Taxonomy, np.ndarray], unlisted: float
-) -> None:
+def test_recommend_counts_the_same_harm_whatever_the_breed(case: tuple[Taxonomy, np.ndarray], unlisted: float) -> None:
     taxonomy, joint = case
-    recommender = Recommender(CARE, bound=BOUND)
+    recommender = Recommender(CATALOG, bound=BOUND)
     sure = forbidden(recommender.recommend(joint, taxonomy, "breed", unlisted=0.0))
     assert forbidden(recommender.recommend(joint, taxonomy, "breed", unlisted=unlisted)) == sure
     assert forbidden(recommender.recommend(joint, taxonomy, "species", unlisted=unlisted)) == sure
@@ -146,13 +144,15 @@ def test_doubt_about_the_breed_alone_changes_nothing_about_harm(
 
 @settings(max_examples=50)
 @given(cases(), st.floats(0, 0.01), st.floats(0, 0.01))
-def test_a_tighter_bound_never_allows_more(case: tuple[Taxonomy, np.ndarray], one: float, other: float) -> None:
+def test_recommend_allows_no_more_under_a_tighter_bound(
+    case: tuple[Taxonomy, np.ndarray], one: float, other: float
+) -> None:
     taxonomy, joint = case
     tight, loose = sorted((one, other))
-    few = forbidden(Recommender(CARE, bound=tight).recommend(joint, taxonomy, "breed"))
-    assert forbidden(Recommender(CARE, bound=loose).recommend(joint, taxonomy, "breed")) <= few
+    few = forbidden(Recommender(CATALOG, bound=tight).recommend(joint, taxonomy, "breed"))
+    assert forbidden(Recommender(CATALOG, bound=loose).recommend(joint, taxonomy, "breed")) <= few
 
 
 def at_the_bound(taxonomy: Taxonomy, joint: np.ndarray, novelty: float = 0.0) -> set[str]:
     """Products so near the bound that the last digit of a float decides."""
-    return {p for p in CARE.products if abs(true_harm(p, taxonomy, joint, novelty) - BOUND) < 1e-12}
+    return {p for p in CATALOG.products if abs(true_harm(p, taxonomy, joint, novelty) - BOUND) < 1e-12}

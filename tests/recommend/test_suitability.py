@@ -6,18 +6,20 @@ import numpy as np
 import pytest
 
 from hierpets.recommend.catalog import COAT_TYPES, Catalog
-from hierpets.recommend.suitability import Fit
+from hierpets.recommend.suitability import SuitabilityMatrix
 from hierpets.taxonomy import Taxonomy
 
 NOVELTY, UNLISTED = 0.03, 0.2
 
 
-def worlds(care: Catalog, taxonomy: Taxonomy, joint: np.ndarray) -> list[tuple[float, str, str | None, frozenset[str]]]:
+def worlds(
+    catalog: Catalog, taxonomy: Taxonomy, joint: np.ndarray
+) -> list[tuple[float, str, str | None, frozenset[str]]]:
     """Every pet that this may be, one by one: probability, species, coat type, skin notes."""
     found = []
     for leaf, p in zip(taxonomy.leaves, joint, strict=True):
         for breed, share in ((leaf.breed, 1 - UNLISTED), ("no such breed", UNLISTED)):
-            profile = care.profile(leaf.species, breed)
+            profile = catalog.profile(leaf.species, breed)
             coats = [(coat.type, coat.share) for coat in profile.coat] if profile and profile.coat else [(None, 1.0)]
             skin = frozenset(profile.skin) if profile else frozenset()
             found += [((1 - NOVELTY) * p * share * s, leaf.species, coat, skin) for coat, s in coats]
@@ -33,36 +35,36 @@ def worlds(care: Catalog, taxonomy: Taxonomy, joint: np.ndarray) -> list[tuple[f
         {"cat": ("persian",), "rabbit": ("rex", "lop")},
     ],
 )
-def test_prospects_equal_a_count_over_all_possible_pets(care: Catalog, tree: dict[str, tuple[str, ...]]) -> None:
+def test_weigh_equals_a_count_over_all_possible_pets(catalog: Catalog, tree: dict[str, tuple[str, ...]]) -> None:
     taxonomy = Taxonomy(tree=tree)
     joint = np.random.default_rng(3).dirichlet(np.ones(len(taxonomy.leaves)))
-    got = Fit.of(care, taxonomy).prospects(joint, novelty=NOVELTY, unlisted=UNLISTED)
+    got = SuitabilityMatrix.of(catalog, taxonomy).weigh(joint, novelty=NOVELTY, unlisted=UNLISTED)
     coats: dict[str, float] = defaultdict(float)
     skin: dict[str, float] = defaultdict(float)
-    suits, avoid, harm = (np.zeros(len(care.products)) for _ in range(3))
-    for p, species, coat, prone in worlds(care, taxonomy, joint):
+    suits, avoid, harm = (np.zeros(len(catalog.products)) for _ in range(3))
+    for p, species, coat, prone in worlds(catalog, taxonomy, joint):
         coats[str(coat)] += p
         for note in prone:
             skin[note] += p
-        for i, product in enumerate(care.products.values()):
-            hazards, shun, made = care.hazards[product.id], product.avoid, product.suits
+        for i, product in enumerate(catalog.products.values()):
+            hazards, shun, made = catalog.hazards[product.id], product.avoid, product.suits
             shunned = species in shun.species or coat in shun.coats or bool(prone & set(shun.skin))
             wanted = species in made.species and (not made.coats or coat in made.coats)
             avoid[i] += p * shunned
             suits[i] += p * (not shunned and wanted and (not made.skin or bool(prone & set(made.skin))))
-            harm[i] += p * (species in hazards or (species not in care.species and bool(hazards)))
-    for i, product in enumerate(care.products):
-        harm[i] += NOVELTY * bool(care.hazards[product])
-        if set(care.hazards[product]) - set(taxonomy.species):
+            harm[i] += p * (species in hazards or (species not in catalog.species and bool(hazards)))
+    for i, product in enumerate(catalog.products):
+        harm[i] += NOVELTY * bool(catalog.hazards[product])
+        if set(catalog.hazards[product]) - set(taxonomy.species):
             harm[i] = 1.0
     np.testing.assert_allclose(got.suits, suits, atol=1e-12)
     np.testing.assert_allclose(got.avoid, avoid, atol=1e-12)
     np.testing.assert_allclose(got.harm, harm, atol=1e-12)
     np.testing.assert_allclose(got.coats, [coats[coat] for coat in COAT_TYPES], atol=1e-12)
-    np.testing.assert_allclose(got.skin, [skin[note] for note in care.skin], atol=1e-12)
+    np.testing.assert_allclose(got.skin, [skin[note] for note in catalog.skin], atol=1e-12)
 
 
-def test_every_listed_pet_is_suited_by_something_that_does_not_harm_it(care: Catalog, pets: Taxonomy) -> None:
-    fit = Fit.of(care, pets)
-    suited = fit.suits[: len(pets.leaves)] * ~fit.forbidden[pets.leaf_species]
+def test_suitability_matrix_has_a_harmless_product_for_every_breed(catalog: Catalog, pets: Taxonomy) -> None:
+    matrix = SuitabilityMatrix.of(catalog, pets)
+    suited = matrix.suits[: len(pets.leaves)] * ~matrix.forbidden[pets.leaf_species]
     assert (suited.max(axis=1) == 1).all()

@@ -19,28 +19,28 @@ def assert_readable(answer: Recommendation) -> None:
     assert not re.search(r"_|None|nan|\bcontains it\b|  |\.\.|,\.|\b(a|an) (a|an)\b|\ba [AEIOU]|100 %", answer.reason)
 
 
-def test_sure_breed_gets_what_is_made_for_its_coat_or_skin(
-    recommender: Recommender, care: Catalog, pets: Taxonomy
+def test_recommend_sure_breed_gets_what_is_made_for_its_coat_or_skin(
+    recommender: Recommender, catalog: Catalog, pets: Taxonomy
 ) -> None:
     for leaf, row in zip(pets.leaves, np.eye(len(pets.leaves)), strict=True):
         answer = recommender.recommend(row, pets, "breed")
         assert answer.product is not None, leaf
         assert answer.confidence == pytest.approx(1.0), leaf
-        assert leaf.species not in care.hazards[answer.product.id], leaf
-        assert care.breed_name(leaf.species, leaf.breed or "") in answer.reason
-        types = {coat.type for coat in care.species[leaf.species].breeds[leaf.breed or ""].coat}
+        assert leaf.species not in catalog.hazards[answer.product.id], leaf
+        assert catalog.breed_name(leaf.species, leaf.breed or "") in answer.reason
+        types = {coat.type for coat in catalog.species[leaf.species].breeds[leaf.breed or ""].coat}
         made_for = answer.product.suits.coats or answer.product.suits.skin
         assert made_for or len(types) > 1, leaf
         assert_readable(answer)
 
 
-def test_torn_between_any_two_breeds(recommender: Recommender, care: Catalog, pets: Taxonomy) -> None:
+def test_recommend_torn_between_any_two_breeds(recommender: Recommender, catalog: Catalog, pets: Taxonomy) -> None:
     eye = np.eye(len(pets.leaves))
     for (i, one), (j, other) in itertools.combinations(enumerate(pets.leaves), 2):
         for share in (0.5, 0.9, 0.998):
             answer = recommender.recommend(share * eye[i] + (1 - share) * eye[j], pets, "breed")
             assert answer.product is not None
-            hazards = care.hazards[answer.product.id]
+            hazards = catalog.hazards[answer.product.id]
             assert one.species not in hazards
             assert other.species not in hazards
             assert answer.confidence >= share - 1e-9, (one, other, share)
@@ -48,7 +48,7 @@ def test_torn_between_any_two_breeds(recommender: Recommender, care: Catalog, pe
 
 
 @pytest.mark.parametrize("species", ["cat", "dog"])
-def test_only_the_species_is_known(recommender: Recommender, pets: Taxonomy, species: str) -> None:
+def test_recommend_only_the_species_is_known(recommender: Recommender, pets: Taxonomy, species: str) -> None:
     inside = pets.leaf_species == pets.species.index(species)
     for joint in (inside / inside.sum(), mass(pets, **{"siamese" if species == "cat" else "beagle": 1.0})):
         answer = recommender.recommend(joint, pets, "species")

@@ -8,8 +8,8 @@ import yaml
 
 from hierpets.errors import ConfigError, RegistryError
 from hierpets.plugin import Case, Labels
+from hierpets.plugin.kinds import KINDS
 from hierpets.registry.loading import load_registry, validate_registry
-from hierpets.registry.manifest import KINDS
 from hierpets.registry.scaffold import create_plugin
 
 FIRST = "plugins:\n  - name: a\n    kind: sampler\n    entry: s.py:f\n"
@@ -21,28 +21,28 @@ def registry(tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_is_valid_and_short(registry, kind):
+def test_create_plugin_writes_a_valid_and_short_one(registry, kind):
     file = create_plugin(kind, "mine", registry)
     assert validate_registry(registry, imports=True) == ()
     assert len([line for line in file.read_text().splitlines() if line.strip()]) < 15
     assert registry.read_text().count("\n") == 4, "plugins: and three lines"
 
 
-def test_the_new_backbone_gives_features(registry):
+def test_create_plugin_backbone_gives_features(registry):
     torch = pytest.importorskip("torch")
     create_plugin("backbone", "mine", registry)
     backbone = load_registry(registry).get("backbone", "mine").call(width=4)
     assert backbone.module(torch.zeros(2, 3, 32, 32)).shape == (2, backbone.feature_dim)
 
 
-def test_the_new_sampler_draws_rare_species_more_often(registry):
+def test_create_plugin_sampler_draws_rare_species_more_often(registry):
     create_plugin("sampler", "mine", registry)
     labels = Labels(np.array([0, 0, 0, 0, 1]), np.array([0, 0, 0, 0, 1]), ("cat", "dog"), ("a", "b"))
     weights = load_registry(registry).get("sampler", "mine").call(labels)
     assert weights[4] == pytest.approx(2 * weights[0])
 
 
-def test_the_new_rule_advises_by_coat(registry):
+def test_create_plugin_rule_advises_by_coat(registry):
     create_plugin("shampoo_rule", "mine", registry)
     rule = load_registry(registry).get("shampoo_rule", "mine")
     case = Case({"dog": 1.0}, {("dog", "a"): 1.0}, "breed", {"long_silky": 0.8, "curly": 0.2})
@@ -64,7 +64,7 @@ def test_the_new_rule_advises_by_coat(registry):
         "plugins:\n  - kind: sampler\n    entry: s.py:f\n    name:\n      a\n",
     ],
 )
-def test_everything_else_stays(registry, text):
+def test_create_plugin_leaves_the_rest_of_the_registry_as_it_is(registry, text):
     registry.with_name("s.py").write_text("def f(labels, x=1): ...\n")
     registry.write_text(text)
     create_plugin("sampler", "mine", registry)
@@ -80,7 +80,7 @@ def test_everything_else_stays(registry, text):
     assert validate_registry(registry, imports=True) == ()
 
 
-def test_a_list_in_brackets_is_left_to_the_user(registry):
+def test_create_plugin_leaves_a_list_in_brackets_to_the_user(registry):
     registry.with_name("s.py").write_text("def f(labels): ...\n")
     text = "plugins: [{name: a, kind: sampler, entry: 's.py:f'}]\n"
     registry.write_text(text)
@@ -92,26 +92,26 @@ def test_a_list_in_brackets_is_left_to_the_user(registry):
     assert not registry.with_name("plugins").exists()
 
 
-def test_nothing_is_overwritten(registry):
+def test_create_plugin_overwrites_nothing(registry):
     file = create_plugin("sampler", "mine", registry)
     before = registry.read_text()
-    with pytest.raises(ConfigError, match="is there already"):
+    with pytest.raises(ConfigError, match="already exists"):
         create_plugin("sampler", "mine", registry)
     file.rename(registry.with_name("moved.py"))
     registry.write_text(before.replace("plugins/samplers/mine.py", "moved.py"))
-    with pytest.raises(ConfigError, match="has a sampler 'mine' already"):
+    with pytest.raises(ConfigError, match="already lists a sampler 'mine'"):
         create_plugin("sampler", "mine", registry)
     assert not file.exists()
 
 
 @pytest.mark.parametrize("name", ["", "Mine", "3x", "a-b", "a/b", "../x", "class", "a.b", "a\n"])
-def test_a_name_that_will_not_do(registry, name):
-    with pytest.raises(ConfigError, match="expected a name of a function"):
+def test_create_plugin_refuses_a_name_that_is_no_function(registry, name):
+    with pytest.raises(ConfigError, match="expected a function name"):
         create_plugin("sampler", name, registry)
     assert not registry.exists()
 
 
-def test_a_wrong_registry_is_not_touched(registry):
+def test_create_plugin_does_not_touch_an_invalid_registry(registry):
     registry.write_text("plugins: 3\n")
     with pytest.raises(RegistryError, match="expected a list"):
         create_plugin("sampler", "mine", registry)

@@ -18,19 +18,19 @@ trees = st.recursive(
 
 
 @given(trees)
-def test_reads_what_safe_load_reads(tree):
+def test_parse_yaml_reads_what_safe_load_reads(tree):
     text = yaml.safe_dump(tree, allow_unicode=True)
     assert parse_yaml(text).value == yaml.safe_load(text)
 
 
 @given(st.text(max_size=200))
-def test_any_text_gives_a_value_or_problems(text):
+def test_parse_yaml_gives_a_value_or_problems_for_any_text(text):
     document = parse_yaml(text)
     assert document.value is None or not document.problems
     assert all(1 <= line <= len(text) + 1 and "\n" not in message for line, message in document.problems)
 
 
-def test_every_value_has_its_line():
+def test_document_line_of_every_value():
     document = parse_yaml("# top\na: 1\nb:\n  - x: 2\n    y: 3\n  - 4\n")
     assert [document.line(where) for where in (("a",), ("b", 0), ("b", 0, "y"), ("b", 1))] == [2, 4, 5, 6]
     assert document.line(("b", 0, "missing", "deep")) == 4, "the nearest value around it"
@@ -51,12 +51,12 @@ def test_every_value_has_its_line():
         ("x" * 1_000_001, 1, "larger than"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_line(text, line, words):
+def test_parse_yaml_gives_the_line_of_a_problem(text, line, words):
     document = parse_yaml(text)
     assert document.value is None
     assert document.problems[0][0] == line
     assert words in document.problems[0][1]
 
 
-def test_location_as_text():
+def test_show_location_as_text():
     assert show_location(("plugins", 2, "options", "beta")) == "plugins[2].options.beta"

@@ -1,4 +1,4 @@
-"""``hierpets care``: check and show what is known of coats, ingredients and products."""
+"""``hierpets catalog``: check and show coats, skin notes, ingredients and products."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hierpets.cli.completion import CATALOG_NAME
 from hierpets.cli.options import registry_option
 from hierpets.errors import ConfigError, did_you_mean
 
@@ -17,18 +18,23 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.group("care")
+@click.group("catalog")
 def command() -> None:
     """Check and show coats, skin notes, ingredients and products."""
 
 
 @command.command("check")
 @registry_option
-@click.option("--model", type=click.Path(path_type=Path), metavar="BUNDLE", help="Also check each breed of a bundle.")
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    metavar="BUNDLE",
+    help="Also check the breeds of this bundle.",
+)
 def check(registry: Path | None, model: Path | None) -> int:
-    """Find a breed with no coat, a product that suits nobody, a hazard not declared, a rule that never fires.
+    """Find breeds without a coat, products that suit no pet, undeclared hazards, rules that never fire.
 
-    Everything is reported as file:line. The exit code is 1 if there is an error; warnings do not count.
+    Each problem comes with file and line. The exit code is 1 if there is an error; warnings do not count.
     """
     from hierpets.recommend.check import check_catalog
     from hierpets.recommend.loading import read_catalog_files
@@ -41,39 +47,43 @@ def check(registry: Path | None, model: Path | None) -> int:
         taxonomy = read_manifest(model).taxonomy
     files = read_catalog_files(registry)
     found = check_catalog(files, load_registry(registry), taxonomy)
-    for finding in found:
-        click.echo(f"{'error' if finding.is_error else 'warning'}: {finding.message}", err=finding.is_error)
-    errors = sum(finding.is_error for finding in found)
-    breeds = sum(len(species.breeds) for species in files.care.species.values())
-    summary = f"{breeds} breeds, {len(files.care.ingredients)} ingredients, {len(files.care.products)} products"
+    for problem in found:
+        click.echo(f"{'error' if problem.is_error else 'warning'}: {problem.message}", err=problem.is_error)
+    errors = sum(problem.is_error for problem in found)
+    breeds = sum(len(species.breeds) for species in files.catalog.species.values())
+    summary = f"{breeds} breeds, {len(files.catalog.ingredients)} ingredients, {len(files.catalog.products)} products"
     click.echo(f"{summary}: {errors} errors, {len(found) - errors} warnings")
     return 1 if errors else 0
 
 
 @command.command("show")
-@click.argument("name", required=False)
+@click.argument("name", required=False, type=CATALOG_NAME)
 @registry_option
 def show(name: str | None, registry: Path | None) -> None:
     """Show a breed or a product by its NAME, or list them all."""
     from hierpets.recommend.loading import load_catalog
 
-    care = load_catalog(registry)
-    breeds = {f"{s}/{b}": (s, b) for s, species in care.species.items() for b in species.breeds}
+    catalog = load_catalog(registry)
+    breeds = {f"{s}/{b}": (s, b) for s, species in catalog.species.items() for b in species.breeds}
     by_name = {**{b: key for key in breeds.values() for b in key[1:]}, **breeds}
     if name is None:
-        lines = [*(_breed_line(care, *key) for key in breeds.values()), "", *map(_product_line, care.products.values())]
-    elif name in care.products:
-        lines = list(_product(care, care.products[name]))
+        lines = [
+            *(_breed_line(catalog, *key) for key in breeds.values()),
+            "",
+            *map(_product_line, catalog.products.values()),
+        ]
+    elif name in catalog.products:
+        lines = list(_product(catalog, catalog.products[name]))
     elif name in by_name:
-        lines = list(_breed(care, *by_name[name]))
+        lines = list(_breed(catalog, *by_name[name]))
     else:
-        hint = did_you_mean(name, [*by_name, *care.products])
-        raise ConfigError(f"no breed or product {name!r}{hint}; `hierpets care show` lists them")
+        hint = did_you_mean(name, [*by_name, *catalog.products])
+        raise ConfigError(f"no breed or product {name!r}{hint}; `hierpets catalog show` lists them")
     click.echo("\n".join(lines))
 
 
-def _breed_line(care: Catalog, species: str, breed: str) -> str:
-    own = care.species[species].breeds[breed]
+def _breed_line(catalog: Catalog, species: str, breed: str) -> str:
+    own = catalog.species[species].breeds[breed]
     coats = " or ".join(dict.fromkeys(coat.type for coat in own.coat))
     return f"{f'{species}/{breed}':36} {coats:28} {', '.join(own.skin)}".rstrip()
 
@@ -83,23 +93,23 @@ def _product_line(product: Product) -> str:
     return f"{product.id:20} {'/'.join(product.suits.species):8} {wanted}"
 
 
-def _breed(care: Catalog, species: str, breed: str) -> Iterator[str]:
-    own = care.species[species].breeds[breed]
-    yield f"{care.breed_name(species, breed)} ({species})"
+def _breed(catalog: Catalog, species: str, breed: str) -> Iterator[str]:
+    own = catalog.species[species].breeds[breed]
+    yield f"{catalog.breed_name(species, breed)} ({species})"
     for coat in own.coat:
         share = f"{coat.share:.0%} " if len(own.coat) > 1 else ""
         worn = f"{coat.length}, {coat.undercoat} undercoat, {coat.texture}, {coat.shedding} shedding"
         yield f"  coat     {share}{coat.type}: {worn}"
     for note in own.skin:
-        yield f"  skin     {note}: {care.skin[note].means}"
+        yield f"  skin     {note}: {catalog.skin[note].means}"
     yield f"  sources  {', '.join(own.sources) or 'none given'}"
 
 
-def _product(care: Catalog, product: Product) -> Iterator[str]:
-    yield f"{care.brand} {product.name}, {product.price:.2f} {care.currency}: {product.claim}"
+def _product(catalog: Catalog, product: Product) -> Iterator[str]:
+    yield f"{catalog.brand} {product.name}, {product.price:.2f} {catalog.currency}: {product.claim}"
     for title, traits in (("suits", product.suits), ("avoid", product.avoid)):
         said = [f"{key}: {', '.join(names)}" for key, names in traits.model_dump().items() if names]
         yield f"  {title:8} {'; '.join(said) or 'nothing in particular'}"
-    for species, why in care.hazards[product.id].items():
+    for species, why in catalog.hazards[product.id].items():
         yield f"  never    {species}: {why}"
     yield f"  contains {', '.join(product.contains)}"

@@ -1,4 +1,4 @@
-"""``hierpets plugins``: list, check and start plugins."""
+"""``hierpets plugins``: list, check and create plugins."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hierpets.cli.options import registry_option
-from hierpets.registry.manifest import KINDS, Kind
+from hierpets.plugin.kinds import KINDS, Kind
 
 if TYPE_CHECKING:
-    from hierpets.registry.loading import Plugin
+    from hierpets.registry.installed import BrokenPackage
+    from hierpets.registry.plugin import Plugin
 
 __all__ = ["command"]
 
@@ -21,20 +22,24 @@ PIPED_WIDTH = 160  # columns of the table where there is no terminal to ask
 
 @click.group("plugins")
 def command() -> None:
-    """List, check and start plugins: backbones, samplers and shampoo rules."""
+    """List, check and create plugins: backbones, samplers and shampoo rules."""
 
 
 @command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 @registry_option
 def list_plugins(registry: Path | None, as_json: bool) -> None:
-    """Show every plugin at hand. One that cannot be imported is shown as broken."""
+    """Show every plugin: built in, from installed packages, and from your registry.yaml.
+
+    A plugin that cannot be imported is shown as broken. Those of installed packages are listed without being imported.
+    """
     from hierpets.registry.loading import load_registry
 
     found = load_registry(registry)
     rows = [_row(plugin, overridden=False) for plugin in found.plugins]
     rows += [_row(plugin, overridden=True) for plugin in found.overridden]
     rows.sort(key=lambda row: KINDS.index(row["kind"]))
+    rows += map(_broken_row, found.broken)
     if as_json:
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False, default=str))
     else:
@@ -45,14 +50,14 @@ def list_plugins(registry: Path | None, as_json: bool) -> None:
 @click.option("--imports", is_flag=True, help="Also import each plugin and check its options.")
 @registry_option
 def validate(registry: Path | None, imports: bool) -> None:
-    """Check registry.yaml and report every mistake at once. Without --imports no plugin's code is run."""
+    """Check a registry.yaml and report every mistake at once. Without --imports no plugin's code is run."""
     from hierpets.errors import RegistryError
     from hierpets.registry.loading import find_registry, validate_registry
 
     problems = validate_registry(registry, imports=imports)
     if problems:
         raise RegistryError(problems)
-    click.echo(f"{find_registry(registry)}: {'sound, and every plugin can be imported' if imports else 'sound'}")
+    click.echo(f"{find_registry(registry)}: {'valid, and every plugin can be imported' if imports else 'valid'}")
 
 
 @command.command("new")
@@ -63,7 +68,7 @@ def validate(registry: Path | None, imports: bool) -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     default=Path("registry.yaml"),
     metavar="FILE",
-    help="The registry.yaml to add to; made if need be.  [default: the one in this folder]",
+    help="The registry.yaml to add to; created if missing.  [default: the one in this folder]",
 )
 def new(kind: Kind, name: str, registry: Path) -> None:
     """Write a small working plugin of KIND called NAME, and list it in registry.yaml."""
@@ -75,8 +80,7 @@ def new(kind: Kind, name: str, registry: Path) -> None:
 
 
 def _row(plugin: Plugin, *, overridden: bool) -> dict[str, Any]:
-    problems = plugin.problems()
-    importable = all(option is not None for option, _ in problems)
+    accepted, problem = _look_at(plugin)
     return {
         "kind": plugin.kind,
         "name": plugin.name,
@@ -84,10 +88,32 @@ def _row(plugin: Plugin, *, overridden: bool) -> dict[str, Any]:
         "entry": plugin.entry,
         "file": str(plugin.file),
         "options": plugin.options,
-        "accepts": list(plugin.option_names) if importable else [],
+        "accepts": list(accepted),
         "description": plugin.description,
-        "status": "broken" if problems else "overridden" if overridden else "ok",
-        "error": "; ".join(f"option {o!r} {text}" if o else text for o, text in problems) or None,
+        "status": "broken" if problem else "overridden" if overridden else "ok",
+        "error": problem,
+    }
+
+
+def _look_at(plugin: Plugin) -> tuple[tuple[str, ...], str | None]:
+    """The options that it takes, and what is wrong with it. The code of an installed package is not run for a list."""
+    if plugin.is_installed:
+        return plugin.read_option_names()
+    problems = plugin.problems()
+    importable = all(problem.location for problem in problems)
+    text = "; ".join(f"option {problem}" if problem.location else problem.message for problem in problems)
+    return plugin.option_names if importable else (), text or None
+
+
+def _broken_row(package: BrokenPackage) -> dict[str, Any]:
+    unknown = dict.fromkeys(("kind", "name", "entry", "file", "description"))
+    return {
+        **unknown,
+        "source": package.source,
+        "options": {},
+        "accepts": [],
+        "status": "broken",
+        "error": package.problem,
     }
 
 
@@ -102,7 +128,7 @@ def _print_table(path: Path, rows: list[dict[str, Any]]) -> None:
     for row in rows:
         style = {"broken": "red", "overridden": "dim"}.get(row["status"])
         status = f"{row['status']}: {row['error']}" if row["error"] else row["status"]
-        cells = [row["kind"], row["name"], row["source"], status, _options(row), row["entry"]]
+        cells = [row["kind"] or "", row["name"] or "", row["source"], status, _options(row), row["entry"] or ""]
         table.add_row(*map(escape, cells), style=style)
     wide = None if Console().is_terminal else PIPED_WIDTH
     Console(width=wide).print(table)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hierpets.errors import RegistryError
-from hierpets.registry.manifest import examine, read_manifest
+from hierpets.registry.examine import examine, read_registry_file
 
 CODE = """
 from pathlib import Path
@@ -53,18 +53,18 @@ def one(folder: Path, entry: str = "plugins/s.py:weigh", **keys: str) -> list[st
     return problems(folder, "\n".join(["plugins:", "  - name: a", *lines, ""]))
 
 
-def test_a_sound_registry(folder):
+def test_read_registry_file_reads_a_valid_one(folder):
     (folder / "registry.yaml").write_text(
         "builtins: false\nplugins:\n"
         "  - name: a\n    kind: sampler\n    entry: plugins/s.py:weigh\n    options: {beta: 1}\n"
         "    description: words\n"
     )
-    manifest = read_manifest(folder / "registry.yaml")
+    manifest = read_registry_file(folder / "registry.yaml")
     assert not manifest.builtins
     assert manifest.plugins[0].options == {"beta": 1}
 
 
-def test_all_mistakes_at_once_in_the_order_of_lines(folder):
+def test_examine_finds_all_mistakes_in_the_order_of_lines(folder):
     found = problems(
         folder,
         "plugin: []\n"
@@ -117,17 +117,17 @@ def test_all_mistakes_at_once_in_the_order_of_lines(folder):
     assert "on lines 10 and 16" in found[6]
 
 
-def test_read_manifest_raises_with_all_of_them(folder):
+def test_read_registry_file_raises_with_all_of_them(folder):
     (folder / "registry.yaml").write_text("plugins:\n  - {name: a, kind: x, entry: y}\nz: 1\n")
     with pytest.raises(RegistryError) as caught:
-        read_manifest(folder / "registry.yaml")
+        read_registry_file(folder / "registry.yaml")
     assert len(caught.value.problems) == 3
 
 
 @pytest.mark.parametrize(
     "entry", ["plugins/s.py", "'plugins/s.py:'", "s:weigh", "'plugins/s.py:1x'", "plugins.s.weigh"]
 )
-def test_a_malformed_entry(folder, entry):
+def test_examine_refuses_a_malformed_entry(folder, entry):
     (problem,) = one(folder, entry)
     assert problem.startswith("registry.yaml:4: plugins[0].entry: expected 'path/to/file.py:function'")
 
@@ -136,7 +136,7 @@ def test_a_malformed_entry(folder, entry):
     "entry",
     ["../outside.py:f", "plugins/../../x.py:f", "/etc/x.py:f", "'plugins\\..\\x.py:f'", "plugins/link.py:weigh"],
 )
-def test_no_entry_leads_out_of_the_folder(folder, tmp_path_factory, entry):
+def test_examine_refuses_an_entry_outside_of_the_folder(folder, tmp_path_factory, entry):
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "x.py"
     elsewhere.write_text(CODE)
     (folder / "plugins" / "link.py").symlink_to(elsewhere)
@@ -145,25 +145,25 @@ def test_no_entry_leads_out_of_the_folder(folder, tmp_path_factory, entry):
 
 
 @pytest.mark.parametrize("function", ["weigh", "anything", "inner", "alias", "decorated"])
-def test_functions_however_they_are_made(folder, function):
+def test_examine_finds_functions_however_they_are_made(folder, function):
     assert one(folder, f"plugins/s.py:{function}") == []
 
 
-def test_a_function_that_cannot_be_called_so(folder):
+def test_examine_finds_a_function_with_too_few_arguments(folder):
     (problem,) = one(folder, "plugins/s.py:nothing")
     assert "called as nothing(labels, ...)" in problem
 
 
-def test_what_hierpets_passes_itself_is_no_option(folder):
+def test_examine_takes_leading_arguments_for_no_options(folder):
     (problem,) = one(folder, options="{labels: 1}")
-    assert "no option 'labels'; known: beta, level" in problem
+    assert "plugins[0].options.labels: unknown option; known: beta, level" in problem
 
 
-def test_options_of_a_function_that_takes_any(folder):
+def test_examine_takes_any_option_of_a_function_that_takes_any(folder):
     assert one(folder, "plugins/s.py:anything", options="{whatever: 1}") == []
 
 
-def test_the_same_name_for_another_kind_is_another_plugin(folder):
+def test_examine_takes_a_name_once_for_each_kind(folder):
     text = "plugins:\n" + "".join(
         f"  - {{name: a, kind: {kind}, entry: 'plugins/s.py:anything'}}\n" for kind in ("sampler", "shampoo_rule")
     )
@@ -171,7 +171,7 @@ def test_the_same_name_for_another_kind_is_another_plugin(folder):
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n"])
-def test_an_empty_file(folder, text):
+def test_examine_refuses_an_empty_file(folder, text):
     assert problems(folder, text) == [
         "registry.yaml:1: the file is empty; expected 'plugins:' and a list, or 'plugins: []'"
     ]
@@ -180,7 +180,7 @@ def test_an_empty_file(folder, text):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("plugins:\n", "plugins: expected a list, each item starting with '- ', got nothing"),
+        ("plugins:\n", "plugins: expected a list, such as [a, b], got nothing"),
         ("plugins: {a: 1}\n", "expected a list"),
         ("- a\n", "expected keys and values"),
         ("builtins: true\n", "plugins: is missing from the file"),
@@ -189,12 +189,12 @@ def test_an_empty_file(folder, text):
         ("plugins:\n- {name: a, name: b}\n", "plugins[0].name: given twice"),
     ],
 )
-def test_the_wrong_shape(folder, text, words):
+def test_examine_refuses_the_wrong_shape(folder, text, words):
     found = problems(folder, text)
     assert words in found[0]
 
 
-def test_a_file_that_python_cannot_read_breaks_its_plugin_alone(folder):
+def test_examine_blames_an_unreadable_file_on_its_plugin_alone(folder):
     (folder / "plugins" / "broken.py").write_text("def f(:\n")
     (folder / "registry.yaml").write_text("plugins:\n- {name: a, kind: sampler, entry: 'plugins/broken.py:f'}\n")
     examination = examine(folder / "registry.yaml")
@@ -202,6 +202,6 @@ def test_a_file_that_python_cannot_read_breaks_its_plugin_alone(folder):
     assert "broken.py: line 1" in examination.unreadable[0]
 
 
-def test_not_a_text_file(folder):
+def test_examine_refuses_what_is_not_text(folder):
     (folder / "registry.yaml").write_bytes(b"\xff\xfe\x00")
     assert "cannot be read" in examine(folder / "registry.yaml").report()[0]

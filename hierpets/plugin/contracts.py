@@ -1,0 +1,160 @@
+"""What a plugin of each kind must return, checked on every call."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sized
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hierpets.plugin import Advice, Backbone, Preprocess, PretrainedHead
+from hierpets.plugin.kinds import Kind
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["ContractError", "check_result", "extract_features", "noise_photos"]
+
+
+class ContractError(Exception):
+    """What was expected and what came; the caller adds which plugin and where."""
+
+
+def check_result(kind: Kind, result: Any, arguments: tuple[Any, ...]) -> Any:
+    """The result of a plugin in its canonical form: Backbone, float64 [N], or a tuple of Advice.
+
+    :raises ContractError: it is something else, or a backbone's network does not do what the backbone says.
+    """
+    return _CHECKS[kind](result, arguments)
+
+
+def noise_photos(count: int, size: int) -> torch.Tensor:
+    """float32 [count, 3, size, size], standard normal, the same every time; torch's own generator is left alone."""
+    import torch
+
+    return torch.randn(count, 3, size, size, generator=torch.Generator().manual_seed(0))
+
+
+def extract_features(module: torch.nn.Module, photos: torch.Tensor) -> torch.Tensor:
+    """The network's output for photos [B, 3, size, size], which are moved to its device and type."""
+    import torch
+
+    tensors = chain(module.parameters(), module.buffers())
+    like = next((tensor for tensor in tensors if tensor.is_floating_point()), photos)
+    with torch.no_grad():
+        features: torch.Tensor = module(photos.to(like))
+    return features
+
+
+def _check_backbone(result: Any, _arguments: tuple[Any, ...]) -> Backbone:
+    if not isinstance(result, Backbone):
+        raise ContractError(f"expected a Backbone, got {_describe(result)}")
+    if not all(hasattr(result.module, name) for name in ("eval", "parameters", "state_dict")):
+        raise ContractError(f"expected Backbone.module to be a torch.nn.Module, got {_describe(result.module)}")
+    if type(result.feature_dim) is not int or result.feature_dim < 1:
+        raise ContractError(f"expected Backbone.feature_dim to be a positive int, got {result.feature_dim!r}")
+    if not isinstance(result.preprocess, Preprocess):
+        raise ContractError(f"expected Backbone.preprocess to be a Preprocess, got {_describe(result.preprocess)}")
+    if result.pretrained_head is not None:
+        _check_pretrained_head(result.pretrained_head, result.feature_dim)
+    _check_features(result)
+    return result
+
+
+def _check_pretrained_head(pretrained: Any, feature_dim: int) -> None:
+    if not isinstance(pretrained, PretrainedHead):
+        raise ContractError(
+            f"expected Backbone.pretrained_head to be a PretrainedHead or None, got {_describe(pretrained)}"
+        )
+    inputs, classes = (getattr(pretrained.head, name, 0) for name in ("in_features", "out_features"))
+    if not 0 < inputs <= feature_dim:
+        raise ContractError(
+            f"expected PretrainedHead.head to be a torch.nn.Linear of 1 to {feature_dim} inputs, got {pretrained.head}"
+        )
+    for species, indices in pretrained.species_classes.items():
+        if not indices or min(indices) < 0 or max(indices) >= classes:
+            raise ContractError(
+                f"expected PretrainedHead.species_classes[{species!r}] to be class indices from 0 to {classes - 1}, "
+                f"got {_shown(indices)}"
+            )
+
+
+def _check_features(backbone: Backbone) -> None:
+    """Pass a black photo and one of noise through the network, which is left in evaluation mode.
+
+    Each shows what the other may hide: zeros hide a layer that yields NaN, noise a division by the contrast.
+    """
+    import torch
+
+    size, noise = backbone.preprocess.size, noise_photos(1, backbone.preprocess.size)
+    features = extract_features(backbone.module.eval(), torch.cat([torch.zeros_like(noise), noise]))
+    shape, dtype = tuple(getattr(features, "shape", ())), str(getattr(features, "dtype", _describe(features)))
+    if shape != (2, backbone.feature_dim) or dtype != "torch.float32":
+        raise ContractError(
+            f"expected the network to map 2 photos of {size} x {size} to torch.float32 (2, {backbone.feature_dim}), "
+            f"got {dtype} {shape}"
+        )
+    for row, photo in zip(features, ("a black photo", "a photo of noise"), strict=True):
+        wrong = row[~row.isfinite()]
+        if len(wrong):
+            raise ContractError(f"expected finite features, got {wrong[0].item()} for {photo} ({len(wrong)} such)")
+
+
+def _check_weights(result: Any, arguments: tuple[Sized, ...]) -> np.ndarray:
+    count = len(arguments[0])
+    try:
+        weights = np.asarray(result)
+    except Exception as error:
+        raise ContractError(f"expected an array of weights, got {_describe(result)}") from error
+    if weights.dtype.kind not in "fiu":
+        raise ContractError(f"expected an array of numbers, got {_describe(result)} of {weights.dtype}")
+    if weights.shape != (count,):
+        raise ContractError(f"expected one weight for each of {count} photos, shape ({count},), got {weights.shape}")
+    wrong = np.flatnonzero(~(np.isfinite(weights) & (weights > 0)))
+    if wrong.size:
+        first = int(wrong[0])
+        raise ContractError(
+            f"expected finite positive weights, got {weights[first]} for photo {first} ({wrong.size} such weights)"
+        )
+    return weights.astype(np.float64)
+
+
+def _check_advice(result: Any, _arguments: tuple[Any, ...]) -> tuple[Advice, ...]:
+    if isinstance(result, Advice) or not isinstance(result, Iterable):
+        raise ContractError(f"expected an iterable of Advice, such as a list, got {_describe(result)}")
+    advice = tuple(result)
+    for one in advice:
+        _check_one_advice(one)
+    return advice
+
+
+def _check_one_advice(advice: Any) -> None:
+    if not isinstance(advice, Advice):
+        raise ContractError(f"expected every item to be an Advice, got {_describe(advice)}")
+    product = advice.product
+    if not product or not isinstance(product, str):
+        raise ContractError(f"expected Advice.product to be the id of a product, got {product!r}")
+    if not advice.reason or not isinstance(advice.reason, str):
+        raise ContractError(f"expected Advice.reason of {product!r} to be a sentence, got {advice.reason!r}")
+    if not isinstance(advice.score, int | float) or not math.isfinite(advice.score):
+        raise ContractError(f"expected Advice.score of {product!r} to be a finite number, got {advice.score!r}")
+    if not isinstance(advice.veto, bool):
+        raise ContractError(f"expected Advice.veto of {product!r} to be True or False, got {advice.veto!r}")
+
+
+_CHECKS: dict[Kind, Callable[[Any, tuple[Any, ...]], Any]] = {
+    "backbone": _check_backbone,
+    "sampler": _check_weights,
+    "shampoo_rule": _check_advice,
+}
+
+
+def _describe(value: Any) -> str:
+    return "None" if value is None else f"{type(value).__module__}.{type(value).__name__}".removeprefix("builtins.")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

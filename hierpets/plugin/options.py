@@ -1,0 +1,72 @@
+"""The options of a plugin: a pydantic model made from the signature of its function."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from hierpets.errors import did_you_mean
+from hierpets.plugin.kinds import LEADING_ARGUMENTS, Kind
+from hierpets.validation.problems import ValidationProblem, find_problems
+
+__all__ = ["Options", "unknown_option"]
+
+
+class Options:
+    """The options that a plugin's function takes after what hierpets itself passes, each of its annotated type.
+
+    :raises TypeError: the function cannot be called as a plugin of this kind.
+    """
+
+    def __init__(self, function: Callable[..., Any], kind: Kind):
+        leading = LEADING_ARGUMENTS[kind]
+        try:
+            signature = inspect.signature(function, eval_str=True)
+            signature.bind_partial(*leading)
+            parameters = list(signature.parameters.values())
+            named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)][len(leading) :]
+            self._model = _model(named)
+        except Exception as error:  # an annotation is code, and anything may come of it
+            expected = f"{getattr(function, '__name__', 'function')}({', '.join((*leading, '**options'))})"
+            raise TypeError(f"cannot be called as {expected}: {error}") from error
+        self.names: tuple[str, ...] = tuple(p.name for p in named)
+        self._takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+
+    def read(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[ValidationProblem]]:
+        """Every option with its value, converted or by default; or what is wrong with those that are given."""
+        unknown = [] if self._takes_any else [name for name in given if name not in self.names]
+        problems = [ValidationProblem((name,), unknown_option(name, self.names)) for name in unknown]
+        try:
+            values = self._model.model_validate({name: value for name, value in given.items() if name not in unknown})
+        except ValidationError as error:
+            problems += find_problems(error, self._model)
+        if problems:
+            return {}, problems
+        named = {name: getattr(values, f"option_{name}") for name in self.names}
+        return {**named, **(values.model_extra or {})}, []
+
+
+def unknown_option(name: str, names: Collection[str]) -> str:
+    """What to say of an option that a plugin does not take."""
+    known = f"known: {', '.join(names)}" if names else "it takes none"
+    return f"unknown option{did_you_mean(name, names)}; {known}"
+
+
+def _model(parameters: list[inspect.Parameter]) -> type[BaseModel]:
+    config = ConfigDict(extra="allow", arbitrary_types_allowed=True)
+    # Aliases, for an option may be called "copy", "json" or "_x", which no field of a model may be.
+    fields: dict[str, Any] = {f"option_{p.name}": (_type(p), _field(p)) for p in parameters}
+    return create_model("Options", __config__=config, **fields)
+
+
+def _type(parameter: inspect.Parameter) -> Any:
+    return Any if parameter.annotation is parameter.empty else parameter.annotation
+
+
+def _field(parameter: inspect.Parameter) -> Any:
+    if parameter.default is parameter.empty:
+        return Field(alias=parameter.name)
+    return Field(default=parameter.default, alias=parameter.name)

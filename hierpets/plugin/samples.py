@@ -1,0 +1,142 @@
+"""Labels and cases such as hierpets passes to samplers and shampoo rules, each with the words for it in a message."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+
+from hierpets.plugin import Case, Labels, Offer
+
+__all__ = ["SHELF", "sample_cases", "sample_labels"]
+
+Leaf = tuple[str, str | None]
+
+BEAGLE: Leaf = ("dog", "beagle")
+PUG: Leaf = ("dog", "pug")
+SIAMESE: Leaf = ("cat", "siamese")
+RABBIT: Leaf = ("rabbit", None)
+SPECIES, COATS, SKIN = ("cat", "dog", "rabbit"), ("short_smooth", "short_double"), ("sensitive", "folds")
+TRAITS: dict[Leaf, tuple[str, ...]] = {  # its coat and its skin notes
+    SIAMESE: ("short_smooth",),
+    BEAGLE: ("short_double",),
+    PUG: ("short_smooth", "sensitive", "folds"),
+    RABBIT: (),
+}
+EVERYDAY = Offer(
+    name="Gentle Everyday",
+    suits=0.0,
+    avoid=0.0,
+    harm=0.0,
+    species=("cat", "dog"),
+    coats=(),
+    skin=(),
+    contains=("coco_glucoside", "glycerin", "panthenol"),
+    price=9.9,
+    on_request=False,
+)
+# Some of the built-in products; a test compares them with plugins/shampoo/products.yaml.
+SHELF: dict[str, Offer] = {
+    "gentle_everyday": EVERYDAY,
+    "smooth_shine": replace(
+        EVERYDAY,
+        name="Smooth Shine",
+        species=("dog",),
+        coats=("short_smooth",),
+        contains=("coco_glucoside", "hydrolysed_silk", "fragrance"),
+        price=10.9,
+    ),
+    "fold_care": replace(
+        EVERYDAY,
+        name="Fold Care",
+        species=("dog",),
+        skin=("folds",),
+        contains=("coco_glucoside", "allantoin"),
+        price=11.5,
+    ),
+    "flea_guard": replace(
+        EVERYDAY,
+        name="Flea Guard",
+        species=("dog",),
+        contains=("coco_glucoside", "permethrin"),
+        price=15.9,
+        on_request=True,
+    ),
+}
+
+
+def sample_labels() -> dict[str, Labels]:
+    """Of cats (leaves 0 and 1), dogs (2 to 4) and rabbits, which have no breeds (5)."""
+    return {
+        "for labels of many breeds": _labels([0, 0, 0, 0, 1, 2, 2, 3, 4, 5], [0, 0, 0, 0, 0, 1, 1, 1, 1, 2]),
+        "for labels of which some breeds are unknown": _labels([0, 1, 2, -1, -1, -1], [0, 0, 1, 0, 1, 1]),
+        "for labels whose breeds are all unknown": _labels([-1, -1, -1], [0, 1, 1]),
+        "for labels of one breed": _labels([4, 4, 4], [1, 1, 1]),
+        "for a single label": _labels([5], [2]),
+    }
+
+
+def sample_cases() -> dict[str, Case]:
+    """Pets of a certain, an uncertain and no known breed, of one species and of several; and an empty shelf."""
+    torn = {BEAGLE: 0.5, PUG: 0.5}
+    return {
+        "for a dog of a certain breed": _case({PUG: 1.0}),
+        "for a cat of a certain breed": _case({SIAMESE: 1.0}),
+        "for a dog of two likely breeds": _case({BEAGLE: 0.6, PUG: 0.4}),
+        "for a dog that may be a cat": _case({PUG: 0.7, SIAMESE: 0.3}),
+        "for a dog of uncertain breed": _case(torn, "species", unlisted=0.5),
+        "for a species without breeds": _case({RABBIT: 1.0}, "species"),
+        "for an unknown animal": _case({BEAGLE: 0.4, PUG: 0.3, SIAMESE: 0.3}, "unknown", novelty=0.5),
+        "for a shelf without products": _case(torn, shelf={}),
+    }
+
+
+def _labels(leaf: list[int], species: list[int]) -> Labels:
+    """Read-only: a sampler must not change the labels that training goes on with."""
+    arrays = np.array(species), np.array(leaf)
+    for array in arrays:
+        array.flags.writeable = False
+    return Labels(*arrays, SPECIES, ("birman", "siamese", "beagle", "boxer", "pug", "rabbit"))
+
+
+def _case(
+    breeds: Mapping[Leaf, float],
+    level: Literal["breed", "species", "unknown"] = "breed",
+    *,
+    novelty: float = 0.0,
+    unlisted: float = 0.0,
+    shelf: Mapping[str, Offer] = SHELF,
+) -> Case:
+    """A case with the masses that follow from its breeds, read-only as the recommender passes it."""
+    everyone: dict[Leaf, float] = {**dict.fromkeys(TRAITS, 0.0), **breeds}
+    cat = sum(p for leaf, p in everyone.items() if leaf[0] == "cat")
+    offers = {
+        name: replace(
+            offer,
+            suits=sum(p for leaf, p in everyone.items() if _suits(offer, leaf)),
+            harm=cat if name == "flea_guard" else 0.0,
+        )
+        for name, offer in shelf.items()
+    }
+    return Case(
+        species=_masses(SPECIES, {leaf: leaf[:1] for leaf in TRAITS}, everyone),
+        breeds=MappingProxyType(everyone),
+        level=level,
+        coats=_masses(COATS, TRAITS, everyone),
+        skin=_masses(SKIN, TRAITS, everyone),
+        offers=MappingProxyType(offers),
+        novelty=novelty,
+        unlisted=unlisted,
+    )
+
+
+def _masses(names: Collection[str], having: Mapping[Leaf, Any], breeds: Mapping[Leaf, float]) -> Mapping[str, float]:
+    return MappingProxyType({name: sum(p for leaf, p in breeds.items() if name in having[leaf]) for name in names})
+
+
+def _suits(offer: Offer, leaf: Leaf) -> bool:
+    fits = [not wanted or bool({*wanted} & {*TRAITS[leaf]}) for wanted in (offer.coats, offer.skin)]
+    return leaf[0] in offer.species and all(fits)

@@ -1,0 +1,140 @@
+"""Checks for the tests of a plugin's author: each calls the plugin as hierpets does, with all that it may be given.
+
+>>> from hierpets.plugin.testing import check_sampler
+>>> def test_root():
+...     check_sampler(root, power=0.5)
+
+A check passes silently, or raises an AssertionError of one line: which function, in which situation, what was expected.
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from hierpets.plugin import Backbone, Case, Labels
+from hierpets.plugin.contracts import ContractError, check_result, extract_features, noise_photos
+from hierpets.plugin.kinds import Kind
+from hierpets.plugin.options import Options
+from hierpets.plugin.samples import sample_cases, sample_labels
+
+__all__ = ["check_backbone", "check_sampler", "check_shampoo_rule"]
+
+Function = Callable[..., Any]
+
+
+def check_backbone(function: Function, /, **options: Any) -> None:
+    """Build the backbone and pass photos of noise through it: shape, type and finite values; features that depend on
+    the photo and on nothing else; ``pretrained=False`` builds the same network; OpenVINO computes the same features.
+
+    Where weights would be downloaded, give ``pretrained=False``.
+
+    :raises AssertionError: something of this does not hold.
+    """
+    backbone = _call("backbone", function, (), options, "when it is built")
+    with _situation(function, "when it is given photos"):
+        _check_features(backbone)
+    if options.get("pretrained", True) and "pretrained" in Options(function, "backbone").names:
+        bare = _call("backbone", function, (), {**options, "pretrained": False}, "with pretrained=False")
+        with _situation(function, "with pretrained=False"):
+            _check_same_network(backbone, bare)
+    with _situation(function, "when it is converted for OpenVINO"):
+        _check_conversion(backbone)
+
+
+def check_sampler(function: Function, /, *labels: Labels, **options: Any) -> None:
+    """Weigh balanced and unbalanced photos, photos of unknown breed, of one class, and a single one, then ``labels``.
+
+    :raises AssertionError: not one positive, finite weight a photo, other weights at a second call, or labels changed.
+    """
+    given = {f"for labels {index}": one for index, one in enumerate(labels)}
+    for situation, one in {**sample_labels(), **given}.items():
+        first, second = (_call("sampler", function, (one,), options, situation) for _ in range(2))
+        with _situation(function, situation):
+            _expect(np.array_equal(first, second), "the same weights each time")
+
+
+def check_shampoo_rule(function: Function, /, *cases: Case, **options: Any) -> None:
+    """Ask the rule about pets of a certain, an uncertain and no known breed, of several species, with some products and
+    with none, then about ``cases``.
+
+    :raises AssertionError: no iterable of valid Advice, or other advice at a second call.
+    """
+    given = {f"for case {index}": one for index, one in enumerate(cases)}
+    for situation, case in {**sample_cases(), **given}.items():
+        first, second = (_call("shampoo_rule", function, (case,), options, situation) for _ in range(2))
+        with _situation(function, situation):
+            _expect(first == second, "the same advice each time")
+
+
+def _call(kind: Kind, function: Function, given: tuple[Any, ...], options: Mapping[str, Any], situation: str) -> Any:
+    with _situation(function, situation):
+        values, problems = Options(function, kind).read(options)
+        if problems:
+            raise ContractError("; ".join(f"option {problem}" for problem in problems))
+        return check_result(kind, function(*given, **values), given)
+
+
+@contextmanager
+def _situation(function: Function, situation: str) -> Iterator[None]:
+    """Whatever goes wrong inside becomes one line."""
+    try:
+        yield
+    except Exception as error:
+        code = getattr(inspect.unwrap(function), "__code__", None)
+        where = f" ({code.co_filename}:{code.co_firstlineno})" if code else ""
+        name, reason = getattr(function, "__name__", function), " ".join(str(error).split())
+        kind = "" if isinstance(error, ContractError) else f"{type(error).__name__}: "
+        raise AssertionError(f"{name}{where}, {situation}: {kind}{reason}") from error
+
+
+def _expect(holds: bool, expected: str) -> None:
+    if not holds:
+        raise ContractError(f"expected {expected}")
+
+
+def _check_features(backbone: Backbone) -> None:
+    import torch
+
+    photos = noise_photos(3, backbone.preprocess.size)
+    features = extract_features(backbone.module, photos)
+    again = extract_features(backbone.module, photos)
+    alone = torch.cat([extract_features(backbone.module, photo[None]) for photo in photos])
+    _expect(_close(features, again), "the same features for the same photos: something is drawn at random")
+    _expect(_close(features, alone), "features of a photo that do not depend on the others in its batch")
+    _expect(not _close(features[0], features[1]), "different features for different photos")
+
+
+def _check_same_network(backbone: Backbone, bare: Backbone) -> None:
+    """A bundle's weights must fit the network that is built without any."""
+    shapes = [{name: tuple(t.shape) for name, t in b.module.state_dict().items()} for b in (backbone, bare)]
+    wrong = sorted(name for name in shapes[0].keys() | shapes[1].keys() if shapes[0].get(name) != shapes[1].get(name))
+    _expect(not wrong, f"the same weights in the same shapes, but they differ at {', '.join(wrong[:3])}")
+    _expect(bare.feature_dim == backbone.feature_dim, f"feature_dim {backbone.feature_dim}, got {bare.feature_dim}")
+    _expect(bare.preprocess == backbone.preprocess, f"{backbone.preprocess!r}, got {bare.preprocess!r}")
+
+
+def _check_conversion(backbone: Backbone) -> None:
+    import openvino
+    import torch
+
+    size = backbone.preprocess.size
+    photos = noise_photos(2, size)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch deprecates the trace that OpenVINO reads
+        traced = torch.jit.trace(backbone.module, photos[:1], check_trace=False)
+        graph = openvino.convert_model(traced, example_input=photos[:1], input=[-1, 3, size, size])
+    compiled = openvino.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    converted = torch.from_numpy(compiled(photos.numpy())[0])
+    expected = extract_features(backbone.module, photos)
+    _expect(_close(expected, converted), "the features that torch computes")
+
+
+def _close(one: Any, other: Any) -> bool:
+    """Equal to a thousandth of the largest feature."""
+    return bool((one - other).abs().max() <= 1e-3 * max(float(one.abs().max()), 1e-6))

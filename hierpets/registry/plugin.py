@@ -1,0 +1,157 @@
+"""One plugin of a registry: found by its entry, imported when it is first used, held to the contract of its kind."""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from hierpets.errors import PluginError
+from hierpets.plugin.contracts import ContractError, check_result
+from hierpets.plugin.kinds import LEADING_ARGUMENTS, Kind
+from hierpets.plugin.options import Options
+from hierpets.registry.entries import split_entry
+from hierpets.registry.importing import import_file
+from hierpets.registry.source import read_source
+from hierpets.validation.problems import ValidationProblem
+
+__all__ = ["BUILTIN", "USER", "Plugin"]
+
+BUILTIN, USER = "builtin", "user"
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One entry of a registry. Its code runs on :meth:`load` and :meth:`call`, not before.
+
+    ``source`` is ``"builtin"``, ``"user"``, or the name and version of the distribution that brought it.
+    """
+
+    name: str
+    kind: Kind
+    registry: Path  # the absolute path of the registry.yaml that lists it
+    entry: str
+    options: dict[str, Any] = field(default_factory=dict)
+    description: str = ""
+    source: str = USER
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether it came with an installed package."""
+        return self.source not in (BUILTIN, USER)
+
+    @property
+    def file(self) -> Path:
+        return self.registry.parent / split_entry(self.entry)[0]
+
+    @property
+    def function(self) -> str:
+        return split_entry(self.entry)[1]
+
+    def load(self) -> Callable[..., Any]:
+        """The function itself, from its file, wherever the current directory is."""
+        return self._function
+
+    def call(self, *args: Any, **overrides: Any) -> Any:
+        """Call with the registry's options and ``overrides``; the result keeps the contract of its kind.
+
+        A backbone returns a :class:`~hierpets.plugin.Backbone`, a sampler float64 [N], a shampoo rule a tuple of
+        :class:`~hierpets.plugin.Advice`.
+
+        :raises PluginError: whatever goes wrong inside, with file and line.
+        """
+        options = self.resolve(**overrides) if overrides else self._own_options
+        try:
+            return check_result(self.kind, self._function(*args, **options), args)
+        except ContractError as error:
+            raise PluginError(f"{self._at(self._first_line)}: {error}") from error
+        except (Exception, SystemExit) as error:
+            raise self._failure(error) from error
+
+    def call_without_weights(self, **overrides: Any) -> Any:
+        """A backbone whose weights come from elsewhere: ``pretrained=False`` where there is such an option."""
+        if "pretrained" in self.option_names:
+            overrides["pretrained"] = False
+        return self.call(**overrides)
+
+    def resolve(self, **overrides: Any) -> dict[str, Any]:
+        """Every option with the value that :meth:`call` would use, of the type that the function asks for.
+
+        :raises PluginError: an option that the function does not take or that is missing, or a value of another type.
+        """
+        values, problems = self._options.read({**self.options, **overrides})
+        if problems:
+            text = "; ".join(f"option {problem}" for problem in problems)
+            raise PluginError(f"{self._at(self._first_line)}: {text}")
+        return values
+
+    @property
+    def option_names(self) -> tuple[str, ...]:
+        """The options that the function takes, in its order."""
+        return self._options.names
+
+    def read_option_names(self) -> tuple[tuple[str, ...], str | None]:
+        """The same as far as the source shows it, or why it cannot be read. Nothing is imported."""
+        source = read_source(self.file)
+        sketch = source.functions.get(self.function)
+        error = f"{self._at(None)}: {source.error}" if source.error else None
+        return sketch.options(len(LEADING_ARGUMENTS[self.kind])) if sketch else (), error
+
+    def problems(self) -> list[ValidationProblem]:
+        """Import it, and list what is wrong: with it (at no location) or with an option that the registry gives.
+
+        Options still to be given are no problem.
+        """
+        try:
+            _, problems = self._options.read(self.options)
+        except PluginError as error:
+            return [ValidationProblem((), str(error))]
+        return [problem for problem in problems if problem.location[0] in self.options]
+
+    @cached_property
+    def _own_options(self) -> dict[str, Any]:
+        """The options of a call without overrides: a rule is called for every photo."""
+        return self.resolve()
+
+    @cached_property
+    def _function(self) -> Callable[..., Any]:
+        try:
+            function = getattr(import_file(self.file), self.function, None)
+        except (Exception, SystemExit) as error:
+            raise self._failure(error) from error
+        if not callable(function):
+            raise PluginError(f"{self._at(None)}: expected a function {self.function!r} in this file, got {function!r}")
+        return function
+
+    @cached_property
+    def _options(self) -> Options:
+        function = self._function
+        try:
+            return Options(function, self.kind)
+        except TypeError as error:
+            raise PluginError(f"{self._at(self._first_line)}: {error}") from error
+
+    @property
+    def _first_line(self) -> int | None:
+        code = getattr(inspect.unwrap(self._function), "__code__", None)
+        return code.co_firstlineno if code and code.co_filename == str(self.file) else None
+
+    def _at(self, line: int | None) -> str:
+        return f"{self.kind} {self.name!r} ({self.file}{f':{line}' if line else ''})"
+
+    def _failure(self, error: BaseException) -> PluginError:
+        """Where in the plugin's own file it failed, and why; what a plugin says on purpose is left as it is."""
+        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(self.file)]
+        line = error.lineno if isinstance(error, SyntaxError) and error.filename == str(self.file) else None
+        reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
+        return PluginError(f"{self._at(line or (lines[-1] if lines else None))}: {reason}{self._hint(error)}")
+
+    def _hint(self, error: BaseException) -> str:
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if missing and (self.file.parent / f"{missing.partition('.')[0]}.py").is_file():
+            return "; a plugin is one file and cannot import its neighbors: install shared code as a package"
+        return "; install the package that provides it" if missing else ""

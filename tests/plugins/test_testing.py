@@ -1,0 +1,238 @@
+"""``hierpets.plugin.testing``: what is right passes, and what is wrong is told in one line."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from hierpets.plugin import Advice, Backbone, Case, Labels, Preprocess
+from hierpets.plugin.samples import SHELF, sample_cases
+from hierpets.plugin.testing import check_backbone, check_sampler, check_shampoo_rule
+from hierpets.recommend.loading import load_catalog
+from hierpets.registry.loading import bundled_registry, load_registry
+
+REGISTRY = load_registry(bundled_registry())
+
+
+@pytest.mark.parametrize("plugin", REGISTRY.of_kind("sampler"), ids=lambda plugin: plugin.name)
+def test_check_sampler_passes_the_built_in_ones(plugin):
+    check_sampler(plugin.load())
+
+
+@pytest.mark.parametrize("plugin", REGISTRY.of_kind("shampoo_rule"), ids=lambda plugin: plugin.name)
+def test_check_shampoo_rule_passes_the_built_in_ones(plugin):
+    check_shampoo_rule(plugin.load())
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        pytest.param("efficientnet_lite0", {"size": 96}, marks=pytest.mark.slow),
+        ("timm", {"model": "test_resnet", "pretrained": False, "input_size": 96}),
+    ],
+)
+def test_check_backbone_passes_the_built_in_ones(name, options):
+    check_backbone(REGISTRY.get("backbone", name).load(), **options)
+
+
+def breeds_only(labels: Labels) -> np.ndarray:
+    return 1.0 / np.bincount(labels.leaf)[labels.leaf]
+
+
+def in_place(labels: Labels) -> np.ndarray:
+    labels.leaf[labels.leaf < 0] = 0
+    return np.ones(len(labels))
+
+
+def no_argument() -> list[float]:
+    return []
+
+
+def drawn(labels: Labels) -> np.ndarray:
+    return np.random.default_rng().uniform(1, 2, len(labels))
+
+
+def several_breeds(labels: Labels, share: float = 0.5) -> np.ndarray:
+    _, breed, counts = np.unique(labels.leaf, return_inverse=True, return_counts=True)
+    return np.sqrt(len(counts) - 1) * counts[breed] ** -share
+
+
+@pytest.mark.parametrize(
+    ("function", "options", "words"),
+    [
+        (breeds_only, {}, "breeds_only (FILE:LINE), for labels of which some breeds are unknown: ValueError: "),
+        (
+            in_place,
+            {},
+            "in_place (FILE:LINE), for labels of many breeds: ValueError: assignment destination is read-only",
+        ),
+        (drawn, {}, "drawn (FILE:LINE), for labels of many breeds: expected the same weights each time"),
+        (several_breeds, {}, "for labels whose breeds are all unknown: expected finite positive weights, got 0.0"),
+        (several_breeds, {"shar": 1}, "many breeds: option shar: unknown option (did you mean 'share'?); known: share"),
+        (several_breeds, {"share": "x"}, "option share: expected a number, got 'x'"),
+        (no_argument, {}, "cannot be called as no_argument(labels, **options)"),
+    ],
+)
+def test_check_sampler_tells_what_is_wrong_in_one_line(function, options, words):
+    with pytest.raises(AssertionError) as caught:
+        check_sampler(function, **options)
+    assert "\n" not in str(caught.value)
+    assert words in re.sub(r"\(\S+test_testing\.py:\d+\)", "(FILE:LINE)", str(caught.value))
+
+
+def test_check_sampler_tries_labels_of_ones_own():
+    def cats(labels: Labels) -> np.ndarray:
+        return np.ones(len(labels)) if "cat" in labels.species_names else np.zeros(len(labels))
+
+    check_sampler(cats)
+    with pytest.raises(AssertionError, match="for labels 0: expected finite positive weights"):
+        check_sampler(cats, Labels(np.zeros(2, int), np.zeros(2, int), ("dog",), ("pug",)))
+
+
+def likely_breed(case: Case):
+    (breed,) = [breed for (_, breed), p in case.breeds.items() if p > 0.6]
+    yield Advice("gentle_everyday", f"It is a {breed}.", score=0.1)
+
+
+def first_offer(case: Case):
+    yield Advice(next(iter(case.offers)), "It comes first.", score=0.1)
+
+
+def no_reason(case: Case):
+    yield Advice("gentle_everyday", "", score=case.species["dog"])
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (likely_breed, "likely_breed (FILE:LINE), for a dog of two likely breeds: ValueError: "),
+        (first_offer, "for a shelf without products: RuntimeError: generator raised StopIteration"),
+        (
+            no_reason,
+            "for a dog of a certain breed: expected Advice.reason of 'gentle_everyday' to be a sentence, got ''",
+        ),
+        (lambda case: None, "for a dog of a certain breed: expected an iterable of Advice, such as a list, got None"),
+        (lambda case: [Advice("*", "Luck.", np.random.default_rng().uniform())], "expected the same advice each time"),
+    ],
+)
+def test_check_shampoo_rule_tells_what_is_wrong_in_one_line(function, words):
+    with pytest.raises(AssertionError) as caught:
+        check_shampoo_rule(function)
+    assert "\n" not in str(caught.value)
+    assert words in re.sub(r"\(\S+test_testing\.py:\d+\)", "(FILE:LINE)", str(caught.value))
+
+
+def test_check_shampoo_rule_tries_cases_of_ones_own():
+    def no_horses(case: Case):
+        if "horse" in case.species:
+            raise KeyError("horse")
+        return []
+
+    check_shampoo_rule(no_horses)
+    with pytest.raises(AssertionError, match="for case 0: KeyError: 'horse'"):
+        check_shampoo_rule(no_horses, Case({"horse": 1.0}, {("horse", None): 1.0}, "species", {}))
+
+
+def test_sample_products_are_those_of_the_built_in_catalog():
+    products = load_catalog().products
+    for name, offer in SHELF.items():
+        product = products[name]
+        assert (offer.name, offer.price, offer.on_request) == (product.name, product.price, product.on_request)
+        assert (offer.species, offer.coats, offer.skin, offer.contains) == (
+            product.suits.species,
+            product.suits.coats,
+            product.suits.skin,
+            product.contains,
+        )
+
+
+def test_sample_cases_are_distributions():
+    for case in sample_cases().values():
+        assert sum(case.species.values()) == pytest.approx(1)
+        assert sum(case.breeds.values()) == pytest.approx(1)
+        assert all(0 <= offer.suits <= 1 for offer in case.offers.values())
+    assert any(offer.suits == 1 for case in sample_cases().values() for offer in case.offers.values())
+
+
+SMALL = Preprocess(size=16)
+
+
+def net(*layers: nn.Module) -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 4, 3), *layers, nn.Flatten(), nn.LazyLinear(5))
+
+
+class BatchStatistics(nn.Module):
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return features - features.mean(dim=0)
+
+
+class AlwaysDropout(nn.Module):
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return nn.functional.dropout(features, training=True)
+
+
+class NotConvertible(nn.Module):
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(features.numpy() * 1.0) + torch.special.bessel_j0(features)
+
+
+class Contrast(nn.Module):
+    """Divides by the contrast of the photo, which a black one has not."""
+
+    def forward(self, photos: torch.Tensor) -> torch.Tensor:
+        return photos / photos.std(dim=(1, 2, 3), keepdim=True)
+
+
+class Log(nn.Module):
+    def forward(self, photos: torch.Tensor) -> torch.Tensor:
+        return (1 + photos).log()
+
+
+def backbone(module: nn.Module, feature_dim: int = 5) -> Backbone:
+    return Backbone(module, feature_dim, SMALL)
+
+
+def widths(pretrained: bool = True) -> Backbone:
+    return backbone(nn.Sequential(nn.Conv2d(3, 4 if pretrained else 8, 16), nn.Flatten()), 4 if pretrained else 8)
+
+
+def sizes(pretrained: bool = True) -> Backbone:
+    return Backbone(net(), 5, Preprocess(size=16, crop=1.0 if pretrained else 0.9))
+
+
+def test_check_backbone_passes_a_small_network():
+    check_backbone(lambda: backbone(net(nn.ReLU(), nn.BatchNorm2d(4), nn.Dropout())))
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (lambda: backbone(net(), 7), "when it is built: expected the network to map 2 photos of 16 x 16 to "),
+        (
+            lambda: backbone(nn.Sequential(Log(), net())),
+            "expected finite features, got nan for a photo of noise (5 such)",
+        ),
+        (lambda: backbone(nn.Sequential(Contrast(), net())), "expected finite features, got nan for a black photo"),
+        (lambda: backbone(net(AlwaysDropout())), "expected the same features for the same photos: something is drawn"),
+        (lambda: backbone(net(BatchStatistics())), "features of a photo that do not depend on the others in its batch"),
+        (
+            lambda: Backbone(
+                nn.Sequential(net(), nn.Linear(5, 5).requires_grad_(False), nn.Threshold(99, 1)), 5, SMALL
+            ),
+            "expected different features for different photos",
+        ),
+        (widths, "with pretrained=False: expected the same weights in the same shapes, but they differ at 0.bias"),
+        (sizes, "with pretrained=False: expected Preprocess(size=16, crop=1.0"),
+        (lambda: backbone(net(NotConvertible())), "when it is converted for OpenVINO: "),
+    ],
+)
+def test_check_backbone_tells_what_is_wrong(build, words):
+    with pytest.raises(AssertionError) as caught:
+        check_backbone(build)
+    assert "\n" not in str(caught.value)
+    assert words in str(caught.value)

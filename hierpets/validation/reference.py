@@ -49,7 +49,7 @@ def _nested(annotation: Any) -> tuple[type[BaseModel] | None, str]:
         nested, suffix = _nested(argument)
         if nested:
             own = {dict: ".*", list: "[]", tuple: "[]"}
-            return nested, own.get(get_origin(annotation), "") + suffix  # type: ignore[arg-type]
+            return nested, own.get(get_origin(annotation), "") + suffix
     return None, ""
 
 

@@ -12,14 +12,29 @@ from typing import Any
 __version__ = version("hierpets")
 
 _PUBLIC = {
+    "Comparison": "hierpets.evaluation.comparison",
+    "Evaluation": "hierpets.evaluation.result",
     "HierpetsError": "hierpets.errors",
     "ImageError": "hierpets.errors",
     "Predictor": "hierpets.inference.predictor",
     "Taxonomy": "hierpets.taxonomy",
+    "compare": "hierpets.evaluation.comparison",
+    "evaluate": "hierpets.evaluation.run",
     "load": "hierpets.inference.loading",
 }
 
-__all__ = ["HierpetsError", "ImageError", "Predictor", "Taxonomy", "__version__", "load"]
+__all__ = [
+    "Comparison",
+    "Evaluation",
+    "HierpetsError",
+    "ImageError",
+    "Predictor",
+    "Taxonomy",
+    "__version__",
+    "compare",
+    "evaluate",
+    "load",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,12 +1,13 @@
-"""Keep the table of keys in docs/metrics.md: ``python tools/metrics_page.py make`` writes it, ``check`` compares it."""
+"""Keep the tables of docs/metrics.md true: ``python tools/metrics_page.py make`` writes it, ``check`` compares it."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from hierpets.evaluation.metrics.schema import field_table
+from hierpets.evaluation.metrics.schema import Metrics
 from hierpets.files import write_text
+from hierpets.validation.reference import field_table
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "metrics.md"
 START, END = "<!-- fields: python tools/metrics_page.py make -->\n", "<!-- /fields -->\n"
@@ -16,7 +17,7 @@ def with_table(page: str) -> str:
     """The page with the present table between its marks."""
     before, _, rest = page.partition(START)
     _, _, after = rest.partition(END)
-    return before + START + field_table() + END + after
+    return before + START + field_table(Metrics) + END + after
 
 
 def main(arguments: list[str]) -> int:

@@ -85,7 +85,7 @@ def levels_table(metrics: Metrics) -> str:
     rows = [
         "## Accuracy, five-fold cross-validated",
         "",
-        "| level | n | accuracy | 95 % interval | balanced | log loss | ECE |",
+        "| level | n | accuracy | 95% interval | balanced | log loss | ECE |",
     ]
     rows.append("|---|---|---|---|---|---|---|")
     for name, m in (metrics.by_level | {"breed given true species": metrics.breed_given_species}).items():

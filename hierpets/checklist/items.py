@@ -47,15 +47,15 @@ def _counted(run: RunEvidence) -> Item:
     audit = run.own_audit
     if audit is None:
         return Item(question, "not done", NO_AUDIT, _audit(run))
-    told = []
+    parts = []
     uneven = False
     for level, found in audit["levels"].items():
         counts, ratio = found["counts"], found["imbalance_ratio"]
         uneven |= len(counts) > 1 and (ratio is None or ratio >= EVEN)
         spread = f"{min(counts.values()):,} to {max(counts.values()):,} photos" if counts else "none"
-        told.append(f"{level}: {len(counts)} classes of {spread}")
+        parts.append(f"{level}: {len(counts)} classes of {spread}")
     sampler, advised = run.config.sampler, audit["sampler"]["name"]
-    number = f"{'; '.join(told)}; sampler {sampler}"
+    number = f"{'; '.join(parts)}; sampler {sampler}"
     if uneven and sampler == "shuffle":
         return Item(question, "warn", f"{number}, though {advised} is advised", _train(run, f"--sampler {advised}"))
     return Item(question, "pass", number)
@@ -85,13 +85,13 @@ def _labels(run: RunEvidence) -> Item:
 def _baseline(run: RunEvidence) -> Item:
     question = "better than the majority-class baseline?"
     how, metrics = run.held_out
-    told, worst = [], 1.0
+    parts, worst = [], 1.0
     for name, level in metrics.by_level.items():
         majority, low = level.majority_class, level.intervals["accuracy"][0]
-        told.append(f"{name} {level.accuracy:.1%} against {majority.accuracy:.1%} ({majority.label})")
+        parts.append(f"{name} {level.accuracy:.1%} against {majority.accuracy:.1%} ({majority.label})")
         worst = min(worst, (level.accuracy if low is None else low) - majority.accuracy)
     passed = worst > 0
-    return Item(question, "pass" if passed else "fail", f"{'; '.join(told)}; {how}", "" if passed else _stronger(run))
+    return Item(question, "pass" if passed else "fail", f"{'; '.join(parts)}; {how}", "" if passed else _stronger(run))
 
 
 def _pretrained(run: RunEvidence) -> Item:
@@ -123,19 +123,19 @@ class _ClassRecall(NamedTuple):
 
 def _recall(run: RunEvidence) -> Item:
     question = "recall of every class?"
-    told: list[str] = []
+    parts: list[str] = []
     status: Status = "pass"
     settle = ""
     for level, bounds in (("species", SPECIES_RECALL), ("breed", BREED_RECALL)):
         if lowest := min(_recalls(run, level), key=lambda found: found.scores.recall, default=None):
-            told.append(f"lowest {level}: {lowest}")
+            parts.append(f"lowest {level}: {lowest}")
             status = _worse(status, lowest.scores.recall, bounds)
             if lowest.scores.recall < bounds[0]:
                 settle = _settle_recall(run, lowest.scores, bounds[0])
-    if not told:
+    if not parts:
         number = f"no class has {SUPPORT} photos, {run.held_out[0]}"
         return Item(question, "not done", number, _evaluate_elsewhere(run))
-    return Item(question, status, "; ".join(told), settle)
+    return Item(question, status, "; ".join(parts), settle)
 
 
 def _recalls(run: RunEvidence, level: str) -> list[_ClassRecall]:
@@ -200,14 +200,14 @@ def _elsewhere(run: RunEvidence) -> Item:
         number = f"no evaluation of this model in {run.folder} on other data than {run.config.data}"
         return Item(question, "not done", number, _evaluate_elsewhere(run))
     how, own = run.held_out
-    told: list[str] = []
+    parts: list[str] = []
     status: Status = "pass"
     for name, metrics in run.elsewhere.items():
         level = "breed" if metrics.breed and own.breed else "species"
         there, here = (m.by_level[level].balanced_accuracy for m in (metrics, own))
-        told.append(f"{name}: balanced {level} accuracy {there:.1%} on {metrics.n:,} photos, {how} {here:.1%}")
+        parts.append(f"{name}: balanced {level} accuracy {there:.1%} on {metrics.n:,} photos, {how} {here:.1%}")
         status = _worse(status, here - there, DROP, larger_is_worse=True)
-    return Item(question, status, "; ".join(told), "" if status == "pass" else _train(run, data="MORE_PHOTOS"))
+    return Item(question, status, "; ".join(parts), "" if status == "pass" else _train(run, data="MORE_PHOTOS"))
 
 
 ITEMS: tuple[Callable[[RunEvidence], Item], ...] = (

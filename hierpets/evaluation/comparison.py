@@ -32,34 +32,34 @@ EvaluationOrFolder = Evaluation | str | os.PathLike[str]
 class Accuracies(StrictModel):
     """Of one model, or the difference of two."""
 
-    accuracy: float
-    balanced_accuracy: float
+    accuracy: float = Field(description="share of photos whose top-1 class is the true one")
+    balanced_accuracy: float = Field(description="mean recall over the classes")
 
 
 class AccuracyIntervals(StrictModel):
     """95% paired bootstrap intervals of the differences."""
 
-    accuracy: tuple[float, float]
-    balanced_accuracy: tuple[float, float]
+    accuracy: tuple[float, float] = Field(description="of the accuracy")
+    balanced_accuracy: tuple[float, float] = Field(description="of the balanced accuracy")
 
 
 class McNemarTest(StrictModel):
     """The photos on which only one model is right, and McNemar's exact test of their split."""
 
-    only_a_right: int
-    only_b_right: int
-    p_value: float
+    only_a_right: int = Field(description="photos on which A is right and B wrong")
+    only_b_right: int = Field(description="photos on which B is right and A wrong")
+    p_value: float = Field(description="of the hypothesis that these two split like coin tosses")
 
 
 class LevelComparison(StrictModel):
     """One level: species or breed. Differences are B minus A."""
 
     n: int = Field(description="photos whose label names the level")
-    a: Accuracies
-    b: Accuracies
-    difference: Accuracies
-    interval: AccuracyIntervals
-    mcnemar: McNemarTest
+    a: Accuracies = Field(description="of A")
+    b: Accuracies = Field(description="of B")
+    difference: Accuracies = Field(description="B minus A")
+    interval: AccuracyIntervals = Field(description="95% paired bootstrap intervals of the differences")
+    mcnemar: McNemarTest = Field(description="McNemar's exact test")
     winner: Side | None = Field(description="the better model; null where no difference is shown")
     verdict: str = Field(description="the same in words")
 
@@ -88,8 +88,8 @@ class Comparison(StrictModel):
 
     def __repr__(self) -> str:
         winners = {"a": self.a, "b": self.b, None: "no difference shown"}
-        told = ", ".join(f"{name}: {winners[level.winner]}" for name, level in self.measured.items())
-        return f"<Comparison of {self.a} and {self.b}, {self.n:,} photos: {told}>"
+        verdicts = ", ".join(f"{name}: {winners[level.winner]}" for name, level in self.measured.items())
+        return f"<Comparison of {self.a} and {self.b}, {self.n:,} photos: {verdicts}>"
 
     def _repr_html_(self) -> str:
         """The verdicts, for notebooks."""

@@ -35,7 +35,7 @@ def test_field_table_names_every_key_with_its_type_and_meaning():
         "pair": ["[integer, number or null]", "Two."],
         "many[]": ["list of object", "Several."],
         "many[].share": ["number", "A share."],
-        "named.*": ["object of object", "By name. The same keys as above."],
+        "named.*": ["object of object", "By name; the same keys as above"],
         "free": ["object of anything", "Anything."],
     }
 

@@ -1,4 +1,4 @@
-"""How well photos that show no known pet are told from those that do."""
+"""How well photos that show no known pet are separated from those that do."""
 
 from __future__ import annotations
 

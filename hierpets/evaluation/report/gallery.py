@@ -65,8 +65,8 @@ def _worst_rows(predictions: Predictions) -> np.ndarray:
     severity = np.where(labeled, height[predictions.leaf_true, predictions.top_leaf], height.max() * wrong_species)
     of_leaf = predictions.probabilities[rows, predictions.leaf_true]
     of_species = predictions.species_probabilities[rows, predictions.species_true]
-    surer = predictions.probabilities.max(axis=1) - np.where(labeled, of_leaf, of_species)
-    order = np.lexsort((-surer, -severity))
+    margin = predictions.probabilities.max(axis=1) - np.where(labeled, of_leaf, of_species)
+    order = np.lexsort((-margin, -severity))
     return order[severity[order] > 0]
 
 

@@ -182,7 +182,7 @@ def _most_mistaken_for(matrix: ConfusionMatrix, label: str) -> tuple[str, int]:
 
 
 def _species_by_breed_accuracy(metrics: Metrics) -> tuple[str | None, str | None]:
-    """The species whose breeds are told best and worst, when the gap is three points or more."""
+    """The species of highest and of lowest breed accuracy, when the gap is three points or more."""
     accuracy = {species: found.accuracy for species, found in metrics.breed_by_species.items()}
     best, worst = max(accuracy, key=lambda s: accuracy[s]), min(accuracy, key=lambda s: accuracy[s])
     return (best, worst) if accuracy[best] - accuracy[worst] >= 0.03 else (None, None)

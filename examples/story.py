@@ -87,7 +87,7 @@ def story(data: str, out: Path, config: Path | None) -> None:
     bundle = out / "run" / "bundle"
 
     tell("How good is it, at each level, on photos that it has not seen? The report says it in words first.")
-    hierpets("evaluate", "--model", bundle, "--data", data, "--split", "val", "--out", out / "evaluation")
+    hierpets("evaluate", "--model", bundle, "--data", data, "--out", out / "evaluation")
 
     tell("Ask it about three photos. It answers at the level that it can stand for.")
     photos = unseen(data)

@@ -63,7 +63,7 @@ def what_counts(evaluation: Path) -> dict[str, Any]:
     species = json.loads((evaluation / "metrics.json").read_text())["species"]
     return {
         "accuracy": species["accuracy"],
-        "majority-class baseline": species["majority_class"]["accuracy"],
+        "always the commonest": species["majority_class"]["accuracy"],
         "balanced accuracy": species["balanced_accuracy"],
         "cat recall": species["per_class"]["cat"]["recall"],
     }

@@ -153,6 +153,7 @@ def _predict(
 ) -> tuple[list[Prediction], list[Prediction]]:
     """Those that could be read, at least one, and those that could not."""
     found = []
+    progress(task, 0, len(paths))
     for prediction in predictor.stream(paths):
         found.append(prediction)
         progress(task, len(found), len(paths))

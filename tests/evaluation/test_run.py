@@ -97,7 +97,8 @@ def test_evaluate_leaves_out_and_lists_photos_that_cannot_be_read(evaluated):
 
 def test_evaluate_reports_progress(evaluated):
     _, _, seen = evaluated
-    assert ("photos", 4, 4) in seen and ("out-of-distribution photos", 3, 3) in seen
+    assert [step for step in seen if step[0] == "photos"] == [("photos", n, 4) for n in range(5)]
+    assert ("out-of-distribution photos", 3, 3) in seen
 
 
 def test_evaluation_repr_is_short_and_its_html_is_escaped(evaluated):
@@ -169,7 +170,7 @@ def test_evaluate_command_prints_the_headline_and_the_unreadable(bundle, registr
     assert code == 3
     assert "left out: " in said.err and "broken.png" in said.err
     assert "the species is right on" in said.out and "out-of-distribution photos" in said.out
-    assert "! All photos were used" in said.out and str(tmp_path / "e" / "report.html") in said.out
+    assert "! All photos were measured" in said.out and str(tmp_path / "e" / "report.html") in said.out
     assert json.loads((tmp_path / "e" / "metrics.json").read_text())["model"]["digest"] in said.out
     code, said = run()
     assert code == 1 and said.err.count("\n") == 1 and "--overwrite" in said.err

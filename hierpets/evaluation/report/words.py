@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hierpets.evaluation.metrics.schema import ConfusionMatrix, LevelMetrics, Metrics, OODMetrics
+from hierpets.evaluation.metrics.schema import ConfusionMatrix, LevelMetrics, Metrics, OODMetrics, OODScoreMetrics
 from hierpets.text import join_words, percent, pretty
 
 __all__ = ["Headline", "headline"]
@@ -17,6 +17,7 @@ _GOOD_RECALL, _BAD_RECALL = 0.95, 0.80
 _GOOD_ECE, _BAD_ECE = 0.03, 0.05
 _GOOD_REJECTION, _BAD_REJECTION = 0.95, 0.80
 _PETS_REJECTED = 0.05
+_SEPARATES = 0.99  # AUROC
 _FEW_PHOTOS = 10
 _NAMED = 3
 
@@ -155,16 +156,17 @@ def _bad_rejection(ood: OODMetrics) -> Iterator[str]:
     accepted = {kind: found for kind, found in ood.per_kind.items() if found.rejected < _BAD_REJECTION}
     if ood.rejected < _GOOD_REJECTION or accepted:
         worst = sorted(accepted, key=lambda kind: accepted[kind].rejected)
-        kinds = [f"{pretty(kind)} ({_accepted(accepted[kind].n, accepted[kind].rejected)})" for kind in worst]
+        kinds = [f"{pretty(kind)} ({_accepted(accepted[kind])})" for kind in worst]
         named = f": {join_words(kinds, most=_NAMED)}" if kinds else ""
-        n = ood.n - round(ood.rejected * ood.n)
-        yield f"{n:,} of {ood.n:,} out-of-distribution photos are accepted as a pet{named}."
-    if ood.pets_rejected > _PETS_REJECTED:
+        yield f"{_accepted(ood)} out-of-distribution photos are accepted as a pet{named}."
+        if ood.auroc >= _SEPARATES:
+            yield f"The novelty score separates them (AUROC {ood.auroc:.3f}), but the threshold is too lenient."
+    if ood.rejected < _GOOD_REJECTION or ood.pets_rejected > _PETS_REJECTED:
         yield f"{percent(ood.pets_rejected)} of the pets are rejected as unknown."
 
 
-def _accepted(n: int, rejected: float) -> str:
-    return f"{n - round(rejected * n):,} of {n:,}"
+def _accepted(found: OODScoreMetrics) -> str:
+    return f"{found.n - round(found.rejected * found.n):,} of {found.n:,}"
 
 
 def _rejected(ood: OODMetrics) -> str:
@@ -202,8 +204,8 @@ def _mistakes_within_species(matrix: ConfusionMatrix) -> float | None:
 def _caveats(metrics: Metrics) -> Iterator[str]:
     if metrics.about.get("split") == "all":
         yield (
-            "All photos were used, as the data names no test split or all were asked for. If the model was trained on "
-            "some of them, these numbers are too good: --split val measures the photos that training held out."
+            "All photos were measured. Those that the model was trained on make the numbers too good; --split val "
+            "measures only those that training held out."
         )
     level, noun = (metrics.breed, "breeds") if metrics.breed else (metrics.species, "species")
     support = {label: c.support for label, c in level.per_class.items() if "/" in label or not metrics.breed}

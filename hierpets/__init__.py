@@ -13,7 +13,7 @@ __version__ = version("hierpets")
 
 _PUBLIC = {
     "Comparison": "hierpets.evaluation.comparison",
-    "Evaluation": "hierpets.evaluation.result",
+    "Evaluation": "hierpets.evaluation.run",
     "HierpetsError": "hierpets.errors",
     "ImageError": "hierpets.errors",
     "Predictor": "hierpets.inference.predictor",

@@ -29,7 +29,7 @@ from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry, load_registry
 from hierpets.workers import cores
 
-__all__ = ["Split", "evaluate", "find_ood_photos", "predict_index", "predict_ood", "read_labeled"]
+__all__ = ["Evaluation", "Split", "evaluate", "find_ood_photos", "predict_index", "predict_ood", "read_labeled"]
 
 Split = Literal["test", "val", "all"]
 StrPath = str | os.PathLike[str]

@@ -1,31 +1,39 @@
-"""Keep the table of keys in docs/metrics.md: ``python tools/metrics_page.py make`` writes it, ``check`` compares it."""
+"""The tables of docs/metrics.md: ``python tools/metrics_page.py make`` writes them, ``check`` compares them."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from hierpets.evaluation.metrics.schema import field_table
+from pydantic import BaseModel
+
+from hierpets.evaluation.comparison import Comparison
+from hierpets.evaluation.metrics.schema import Metrics
+from hierpets.evaluation.records import EvaluationRecord
 from hierpets.files import write_text
+from hierpets.validation.reference import field_table
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "metrics.md"
-START, END = "<!-- fields: python tools/metrics_page.py make -->\n", "<!-- /fields -->\n"
+TABLES: dict[str, type[BaseModel]] = {"fields": Metrics, "records": EvaluationRecord, "comparison": Comparison}
 
 
-def with_table(page: str) -> str:
-    """The page with the present table between its marks."""
-    before, _, rest = page.partition(START)
-    _, _, after = rest.partition(END)
-    return before + START + field_table() + END + after
+def with_tables(page: str) -> str:
+    """The page with the present tables between their marks."""
+    for name, model in TABLES.items():
+        start, end = f"<!-- {name}: python tools/metrics_page.py make -->\n", f"<!-- /{name} -->\n"
+        before, _, rest = page.partition(start)
+        _, _, after = rest.partition(end)
+        page = before + start + field_table(model) + end + after
+    return page
 
 
 def main(arguments: list[str]) -> int:
     page = PAGE.read_text(encoding="utf-8")
     if arguments == ["make"]:
-        write_text(PAGE, with_table(page))
+        write_text(PAGE, with_tables(page))
         return 0
     if arguments == ["check"]:
-        return 0 if page == with_table(page) else 1
+        return 0 if page == with_tables(page) else 1
     print("usage: python tools/metrics_page.py make|check", file=sys.stderr)
     return 2
 

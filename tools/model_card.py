@@ -11,13 +11,13 @@ from __future__ import annotations
 import argparse
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from hierpets.config import TrainConfig, read_config
 from hierpets.data.listing import find_photos
+from hierpets.evaluation.metrics.schema import Metrics
 from hierpets.files import write_text
 from hierpets.hierarchy.calibration import fit_temperatures
 from hierpets.hierarchy.probabilities import COMBINERS, joint_probabilities, species_probabilities
@@ -46,9 +46,9 @@ def main() -> None:
         config = read_config(SETTINGS, {"data": str(data / "pets"), "out": Path(scratch) / "run"})
         trained = train_again(config)
     predictor = load(workers=cores(), recommend=False)
-    strangers = list(predictor.predict(find_photos(data / "not-pets")))
-    unseen = list(predictor.predict(find_photos(data / "unseen-breeds")))
-    write_text(PAGE, page(config, trained, strangers, unseen))
+    ood = list(predictor.stream(find_photos(data / "not-pets")))
+    unseen = list(predictor.stream(find_photos(data / "unseen-breeds")))
+    write_text(PAGE, page(config, trained, ood, unseen))
 
 
 def train_again(config: TrainConfig) -> Trained:
@@ -59,7 +59,7 @@ def train_again(config: TrainConfig) -> Trained:
     return work.train_heads(config.backbone_choice, config.view, config.head)
 
 
-def page(config: TrainConfig, trained: Trained, strangers: list[Prediction], unseen: list[Prediction]) -> str:
+def page(config: TrainConfig, trained: Trained, ood: list[Prediction], unseen: list[Prediction]) -> str:
     """The whole card."""
     evidence = trained.evidence["cross_validation"]
     taxonomy = trained.network.taxonomy
@@ -73,97 +73,90 @@ def page(config: TrainConfig, trained: Trained, strangers: list[Prediction], uns
         levels_table(metrics),
         worst_breeds(metrics),
         answers_table(metrics),
-        novelty_table(evidence.scores, strangers, unseen),
+        ood_tables(evidence.scores, ood, unseen),
         combiners_table(trained),
         FOOTER,
     ]
     return "\n".join(parts)
 
 
-def levels_table(metrics: dict[str, Any]) -> str:
+def levels_table(metrics: Metrics) -> str:
     """Accuracy, calibration and intervals of each level."""
     rows = [
         "## Accuracy, five-fold cross-validated",
         "",
-        "| level | n | accuracy | 95 % interval | balanced | log loss | ECE |",
+        "| level | n | accuracy | 95% interval | balanced | log loss | ECE |",
     ]
     rows.append("|---|---|---|---|---|---|---|")
-    for level in ("species", "breed", "breed_given_species"):
-        m = metrics[level]
-        low, high = m["intervals"]["accuracy"]
+    for name, m in (metrics.by_level | {"breed given true species": metrics.breed_given_species}).items():
+        assert m is not None  # every photo has its breed
+        low, high = m.intervals["accuracy"]
         rows.append(
-            f"| {level.replace('_', ' ')} | {m['n']} | {m['accuracy']:.2%} | {low:.2%} to {high:.2%} "
-            f"| {m['balanced_accuracy']:.2%} | {m['log_loss']:.4f} | {m['ece']:.4f} |"
+            f"| {name} | {m.n} | {m.accuracy:.2%} | {low:.2%} to {high:.2%} "
+            f"| {m.balanced_accuracy:.2%} | {m.log_loss:.4f} | {m.ece:.4f} |"
         )
-    for species, m in metrics["breed_by_species"].items():
-        rows.append(f"| breed, {species}s alone | {m['n']} | {m['accuracy']:.2%} | | | | |")
+    for species, found in metrics.breed_by_species.items():
+        rows.append(f"| breed, {species}s alone | {found.n} | {found.accuracy:.2%} | | | | |")
     return "\n".join([*rows, ""])
 
 
-def worst_breeds(metrics: dict[str, Any]) -> str:
-    """The five breeds that are found least."""
-    per_class = metrics["breed"]["per_class"]
-    worst = sorted(per_class, key=lambda name: per_class[name]["recall"])[:5]
-    rows = [
-        "| {} | {:.1%} | {:.1%} | {} |".format(
-            name, *(per_class[name][key] for key in ("recall", "precision", "support"))
-        )
-        for name in worst
-    ]
+def worst_breeds(metrics: Metrics) -> str:
+    """The five breeds of lowest recall."""
+    per_class = metrics.by_level["breed"].per_class
+    worst = sorted(per_class.items(), key=lambda item: item[1].recall)[:5]
+    rows = [f"| {name} | {c.recall:.1%} | {c.precision:.1%} | {c.support} |" for name, c in worst]
     return "\n".join(["## Worst breeds", "", "| breed | recall | precision | photos |", "|---|---|---|---|", *rows, ""])
 
 
-def answers_table(metrics: dict[str, Any]) -> str:
-    """Where answers stop, and how often the returned node holds the truth."""
-    selective = metrics["selective"]
-    shares, node = selective["answers"], selective["node"]
+def answers_table(metrics: Metrics) -> str:
+    """At which level photos are answered, and how often the answer is the label or its parent."""
+    shares, node = metrics.selective.answers, metrics.selective.node
     rows = [
         "## Roll-up at alpha 0.05",
         "",
         "Thresholds are fitted on four fifths of the photos and judged on the fifth.",
         "",
-        f"Answered at breed level {shares['breed']:.1%}, at species level {shares['species']:.1%}, "
-        f"unknown {shares['unknown']:.1%}.",
+        f"Answered at breed level {shares.breed:.1%}, at species level {shares.species:.1%}, "
+        f"unknown {shares.unknown:.1%}.",
         "",
-        "| photos of | the answer holds the truth |",
+        "| photos of | coverage: the answer is the label or its parent |",
         "|---|---|",
-        f"| all | {node['holds_truth']:.1%} |",
+        f"| all | {node.holds_truth:.1%} |",
     ]
-    rows += [f"| {species} | {part['holds_truth']:.1%} |" for species, part in node["per_species"].items()]
+    rows += [f"| {species} | {part.holds_truth:.1%} |" for species, part in node.per_species.items()]
     return "\n".join([*rows, ""])
 
 
-def novelty_table(pets: np.ndarray, strangers: list[Prediction], unseen: list[Prediction]) -> str:
-    """Strangers against pets, and unlisted breeds against listed ones; pets by their out-of-fold scores [N, 2]."""
-    far = [p for p in strangers if Path(p.path).parent.name not in WILD]
-    wild = [p for p in strangers if Path(p.path).parent.name in WILD]
-    rows = ["## Strangers", "", "| photos of | n | AUROC against pets | called a stranger |", "|---|---|---|---|"]
+def ood_tables(pets: np.ndarray, ood: list[Prediction], unseen: list[Prediction]) -> str:
+    """OOD photos against pets, and unlisted breeds against listed ones; pets by their out-of-fold scores [N, 2]."""
+    far = [p for p in ood if Path(p.path).parent.name not in WILD]
+    wild = [p for p in ood if Path(p.path).parent.name in WILD]
+    rows = ["## Out-of-distribution photos", "", "| photos of | n | AUROC against pets | rejected |"]
+    rows.append("|---|---|---|---|")
     for name, group in (("anything but pets", far), ("wild canids and felids", wild)):
-        called = np.mean([p.decision.source == "not_a_known_pet" for p in group if p.decision])
+        rejected = np.mean([p.decision.source == "not_a_known_pet" for p in group if p.decision])
         score = auroc(pets[:, 0], [p.scores.pet for p in group if p.scores])
-        rows.append(f"| {name} | {len(group)} | {score:.4f} | {called:.1%} |")
+        rows.append(f"| {name} | {len(group)} | {score:.4f} | {rejected:.1%} |")
     rows += [
         "",
         "## Breeds that are not listed",
         "",
-        "| photos of | n | AUROC against listed | named a breed | species right | called a stranger |",
+        "| photos of | n | AUROC against listed | named a breed | species right | rejected |",
     ]
     rows.append("|---|---|---|---|---|---|")
     groups = {"all": unseen} | {s: [p for p in unseen if Path(p.path).parents[1].name == s] for s in ("cat", "dog")}
     for name, group in groups.items():
         decided = [p.decision for p in group if p.decision]
         right = np.mean([d.species == Path(p.path).parents[1].name for p, d in zip(group, decided, strict=True)])
-        named, stranger = (
-            np.mean([getattr(d, key) == value for d in decided])
-            for key, value in (("level", "breed"), ("source", "not_a_known_pet"))
-        )
+        named = np.mean([d.level == "breed" for d in decided])
+        rejected = np.mean([d.source == "not_a_known_pet" for d in decided])
         score = auroc(pets[:, 1], [p.scores.known for p in group if p.scores])
-        rows.append(f"| {name} | {len(group)} | {score:.4f} | {named:.1%} | {right:.1%} | {stranger:.1%} |")
+        rows.append(f"| {name} | {len(group)} | {score:.4f} | {named:.1%} | {right:.1%} | {rejected:.1%} |")
     return "\n".join([*rows, ""])
 
 
 def auroc(pets: np.ndarray, others: list[float]) -> float:
-    """How often a pet scores above a stranger."""
+    """How often a pet scores above another photo."""
     truth = np.concatenate([np.ones(len(pets)), np.zeros(len(others))])
     return float(roc_auc_score(truth, np.concatenate([pets, others])))
 
@@ -198,11 +191,11 @@ HEADER = """# Model card of the released bundle
 Written by `python tools/model_card.py`; the bundle by `python tools/build_bundle.py`.
 
 **What it is.** {how}; {breeds} breeds of cats and dogs; {size:.1f} MB. Frozen ImageNet features, linear heads,
-one temperature a head, thresholds by split-conformal prediction, and two scores that tell strangers.
+one temperature a head, thresholds by split-conformal prediction, and two scores that reject out-of-distribution photos.
 
 **Data.** The {n} photos of the official trainval part of Oxford-IIIT Pet (Parkhi, Vedaldi, Zisserman, Jawahar, "Cats
 and Dogs", CVPR 2012; CC BY-SA 4.0) in which 12 cat and 4 dog breeds are whole and 21 dog breeds have 24 to 35 photos.
-Nothing else was trained on. Thresholds for strangers come from breeds held out of training.
+Nothing else was trained on. Rejection thresholds come from breeds held out of training.
 
 **What it is for.** Telling species and breed in ordinary photos of one cat or dog, to choose a shampoo or to sort
 photos. **What it is not for.** Pedigrees, medical decisions, mixed breeds, several pets in one photo, drawings.
@@ -212,9 +205,9 @@ FOOTER = """## How far to trust these numbers
 
 The recipe (two backbones, their input size, the penalty of the heads, which signals make up the two scores) was
 chosen with the same photos in view: docs/experiments.md lists what was tried. So these numbers are slightly better
-than photos from elsewhere will give. Most "cats" that are called strangers are tigers: the photos of unlisted cats
-are ImageNet's classes tabby and tiger cat, and the latter holds many. The pets' scores are out of fold while
-strangers are scored by the final bundle. The wild photos are few.
+than photos from another source will give. Most "cats" that are rejected are tigers: the photos of unlisted cats are
+ImageNet's classes tabby and tiger cat, and the latter holds many. The pets' scores are out of fold, while the other
+photos are scored by the final bundle. The wild photos are few.
 """
 
 

@@ -71,7 +71,7 @@ def _members(name: str, cls: type) -> Iterator[str]:
         if key.startswith("_"):
             continue
         if isinstance(member, property) or type(member).__name__ == "cached_property":
-            getter: Any = member.fget if isinstance(member, property) else member.func  # type: ignore[attr-defined]
+            getter: Any = member.fget if isinstance(member, property) else member.func
             text = _markdown(inspect.getdoc(getter) or "")
             yield f"- `.{key}`" + (f": {text}" if text else "")
     for key, member in vars(cls).items():

@@ -2,5 +2,6 @@
 
 from hierpets.checklist.evidence import RunEvidence
 from hierpets.checklist.items import Item, Status, judge_run
+from hierpets.checklist.run import Checklist, check_run
 
-__all__ = ["Item", "RunEvidence", "Status", "judge_run"]
+__all__ = ["Checklist", "Item", "RunEvidence", "Status", "check_run", "judge_run"]

@@ -2,103 +2,139 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from pydantic import ValidationError
 
+from hierpets.checklist.measured import MEASURED_FILE, RunMeasurements
+from hierpets.config import TrainConfig, read_config
 from hierpets.errors import ConfigError
+from hierpets.evaluation.metrics.reading import parse_metrics, read_json, read_run_metrics
+from hierpets.evaluation.metrics.schema import METRICS_FILE, Metrics
 from hierpets.model.layout import GRAPH
-from hierpets.model.manifest import Manifest, read_manifest
+from hierpets.model.manifest import Manifest, ModelId, model_id, read_manifest
+from hierpets.validation.problems import problem_lines
 
-__all__ = ["MEASURED", "RunEvidence"]
-
-MEASURED = "measured.json"
+__all__ = ["RunEvidence"]
 
 
 @dataclass(frozen=True)
 class RunEvidence:
-    """The content of a run's files, as they are; what is not there is empty or None.
+    """The content of a run's files; what is not there is empty or None.
 
-    ``metrics`` maps how the photos were held out (``cross_validation``, ``validation``) to a ``metrics.json``,
-    ``evaluations`` the name of a folder in the run to one. ``graph`` is the input shape of the OpenVINO graph.
+    ``metrics`` maps how the photos were held out (``cross_validation``, ``validation``) to their metrics;
+    ``evaluations`` the name of a folder in the run to what ``hierpets evaluate`` wrote there. ``graph`` is the input
+    shape of the OpenVINO graph. ``start`` is the folder that the run was trained from; the paths in ``config`` are
+    resolved against it, so that the run can be looked at from anywhere.
     """
 
     folder: Path
-    settings: dict[str, Any]
-    metrics: dict[str, Any]
+    start: Path
+    config: TrainConfig
+    model: ModelId
     manifest: Manifest
+    metrics: dict[str, Metrics]
     graph: str | None
     audit: dict[str, Any] | None
-    evaluations: dict[str, Any]
-    measured: dict[str, Any]
+    evaluations: dict[str, Metrics]
+    measured: RunMeasurements
 
     @classmethod
     def read(cls, folder: Path) -> RunEvidence:
-        """Read a run folder. :raises ConfigError: no run there. :raises BundleError: no bundle in it."""
-        if not (folder / "config.yaml").is_file() or not (folder / "metrics.json").is_file():
+        """Read a run folder.
+
+        :raises ConfigError: no run there, or settings that are wrong.
+        :raises DataError: metrics that are wrong.
+        :raises BundleError: no bundle in it.
+        """
+        if not (folder / "config.yaml").is_file() or not (folder / METRICS_FILE).is_file():
             raise ConfigError(
-                f"{folder}: no run here (expected config.yaml and metrics.json); `hierpets train` makes one"
+                f"{folder}: no run here (expected config.yaml and {METRICS_FILE}); `hierpets train` makes one"
             )
         audits = [path for path in (folder / "audit" / "audit.json", folder / "audit.json") if path.is_file()]
+        config, model = read_config(folder / "config.yaml", {}), model_id(folder / "bundle")
+        start = _started_in(folder, config.out)
         return cls(
             folder=folder,
-            settings=yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")),
-            metrics=_json(folder / "metrics.json"),
+            start=start,
+            config=_resolved(config, start),
+            model=model,
             manifest=read_manifest(folder / "bundle"),
+            metrics=read_run_metrics(folder / METRICS_FILE),
             graph=_graph_input(folder / "bundle" / GRAPH),
-            audit=_json(audits[0]) if audits else None,
-            evaluations=dict(_evaluations(folder)),
-            measured=_json(folder / MEASURED) if (folder / MEASURED).is_file() else {},
+            audit=read_json(audits[0]) if audits else None,
+            evaluations=dict(_evaluations(folder, model)),
+            measured=_measured(folder / MEASURED_FILE, model),
         )
 
     @property
-    def data(self) -> str:
-        """What the run was trained on, as it was named."""
-        return str(self.settings["data"])
-
-    @property
-    def unseen(self) -> tuple[str, dict[str, Any]]:
+    def held_out(self) -> tuple[str, Metrics]:
         """The metrics on photos that no fit has touched, and how they were held out: validation, else out of fold."""
         for name in ("validation", "cross_validation"):
             if name in self.metrics:
                 return name, self.metrics[name]
-        raise ConfigError(f"{self.folder / 'metrics.json'}: neither validation nor cross_validation in it")
+        raise ConfigError(f"{self.folder / METRICS_FILE}: neither validation nor cross_validation in it")
 
     @property
     def own_audit(self) -> dict[str, Any] | None:
         """The audit, if it is of the data that the run was trained on."""
-        return self.audit if self.audit and _same_place(self.audit["data"], self.data) else None
+        return self.audit if self.audit and self._trained_on(self.audit["data"]) else None
 
     @property
-    def elsewhere(self) -> dict[str, Any]:
+    def elsewhere(self) -> dict[str, Metrics]:
         """The evaluations on other data than the run's own."""
-        return {
-            name: metrics
-            for name, metrics in self.evaluations.items()
-            if not _same_place(str(metrics["about"].get("data", self.data)), self.data)
-        }
+        own = self.config.data
+        return {name: m for name, m in self.evaluations.items() if not self._trained_on(m.about.get("data", own))}
+
+    def _trained_on(self, data: str) -> bool:
+        """Whether this is the run's own data, as it may be called here or where the run was trained."""
+        return _resolved_data(data, self.start) == _resolved_data(self.config.data, self.start)
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _resolved(config: TrainConfig, start: Path) -> TrainConfig:
+    registry = _from(start, config.registry) if config.registry else None
+    return config.model_copy(update={"data": _resolved_data(config.data, start), "registry": registry})
+
+
+def _resolved_data(data: str, start: Path) -> str:
+    path = _from(start, Path(data))
+    return str(path.resolve()) if path.exists() else data
+
+
+def _from(start: Path, path: Path) -> Path:
+    """A path as it was meant in a folder, or here if there is none there."""
+    return start / path if (start / path).exists() else path
+
+
+def _started_in(folder: Path, out: Path) -> Path:
+    """Where the run was trained: the folder below which its relative ``out`` lies; here, where that has changed."""
+    whole, parts = folder.resolve(), out.parts
+    inside = not out.is_absolute() and whole.parts[-len(parts) :] == parts
+    return whole.parents[len(parts) - 1] if inside else Path()
+
+
+def _evaluations(folder: Path, model: ModelId) -> Iterator[tuple[str, Metrics]]:
+    """The evaluations in the run's folders that are of its model: an older model's may lie there as well."""
+    for path in sorted(folder.glob(f"*/{METRICS_FILE}")):
+        content = read_json(path)
+        if "schema_version" in content:
+            metrics = parse_metrics(content, path)
+            if metrics.model == model:
+                yield path.parent.name, metrics
+
+
+def _measured(path: Path, model: ModelId) -> RunMeasurements:
+    """What was measured of this model."""
+    if not path.is_file():
+        return RunMeasurements()
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: expected keys and values, got {type(content).__name__}")
-    return content
-
-
-def _evaluations(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The folders of the run that `hierpets evaluate` wrote."""
-    for path in sorted(folder.glob("*/metrics.json")):
-        metrics = _json(path)
-        if "about" in metrics:
-            yield path.parent.name, metrics
+        found = RunMeasurements.model_validate(read_json(path))
+    except ValidationError as error:
+        raise ConfigError("\n".join(problem_lines(error, RunMeasurements, path))) from error
+    return found if found.model == model else RunMeasurements()
 
 
 def _graph_input(path: Path) -> str | None:
@@ -113,7 +149,3 @@ def _graph_input(path: Path) -> str | None:
         if layer.get("type") == "Parameter" and data is not None:
             return data.get("shape")
     return None
-
-
-def _same_place(one: str, other: str) -> bool:
-    return one == other or Path(one).resolve() == Path(other).resolve()

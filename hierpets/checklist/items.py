@@ -5,13 +5,15 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from hierpets.checklist.evidence import RunEvidence
+from hierpets.evaluation.metrics.schema import ClassScores
 
 __all__ = ["Item", "Status", "judge_run"]
 
 Status = Literal["pass", "warn", "fail", "not done"]
+NO_AUDIT = "no audit of the training data"
 EVEN = 1.5  # classes of a ratio below this need no sampler
 SPECIES_RECALL = (0.95, 0.80)  # below the first: warn, below the second: fail
 BREED_RECALL = (0.70, 0.40)
@@ -19,7 +21,7 @@ SUPPORT = 5  # photos of a class, below which its recall says little
 ECE = (0.05, 0.10)
 GAIN = 0.05  # of balanced accuracy, that pretrained weights should bring
 DROP = (0.05, 0.15)  # of balanced accuracy, from the run's own photos to others
-AGREE = (0.01, 0.05)  # of a probability, between the ways a photo is computed
+AGREE = (0.01, 0.05)  # of a probability, between engines and batch sizes
 
 
 @dataclass(frozen=True)
@@ -44,16 +46,16 @@ def _counted(run: RunEvidence) -> Item:
     question = "counted the classes at each level?"
     audit = run.own_audit
     if audit is None:
-        return Item(question, "not done", "no audit of the training data", _audit(run))
-    told = []
+        return Item(question, "not done", NO_AUDIT, _audit(run))
+    parts = []
     uneven = False
     for level, found in audit["levels"].items():
         counts, ratio = found["counts"], found["imbalance_ratio"]
         uneven |= len(counts) > 1 and (ratio is None or ratio >= EVEN)
         spread = f"{min(counts.values()):,} to {max(counts.values()):,} photos" if counts else "none"
-        told.append(f"{level}: {len(counts)} classes of {spread}")
-    sampler, advised = run.settings["sampler"], audit["sampler"]["name"]
-    number = f"{'; '.join(told)}; sampler {sampler}"
+        parts.append(f"{level}: {len(counts)} classes of {spread}")
+    sampler, advised = run.config.sampler, audit["sampler"]["name"]
+    number = f"{'; '.join(parts)}; sampler {sampler}"
     if uneven and sampler == "shuffle":
         return Item(question, "warn", f"{number}, though {advised} is advised", _train(run, f"--sampler {advised}"))
     return Item(question, "pass", number)
@@ -63,102 +65,116 @@ def _duplicates(run: RunEvidence) -> Item:
     question = "looked for duplicates and leaks?"
     audit = run.own_audit
     if audit is None:
-        return Item(question, "not done", "no audit of the training data", _audit(run))
+        return Item(question, "not done", NO_AUDIT, _audit(run))
     n = audit["summary"]
     number = f"{n['leak']} in two splits, {n['duplicate']} more than once, {n['label_conflict']} under two labels"
     status: Status = "fail" if n["leak"] else "warn" if n["duplicate"] or n["label_conflict"] else "pass"
-    return Item(question, status, number, "" if status == "pass" else f"look at {run.folder}/audit/audit.html")
+    return Item(question, status, number, "" if status == "pass" else _look_at_audit(run))
 
 
 def _labels(run: RunEvidence) -> Item:
-    question = "looked for wrong labels?"
+    question = "looked for label errors?"
     audit = run.own_audit
     if audit is None:
-        return Item(question, "not done", "no audit of the training data", _audit(run))
-    doubted = audit["summary"]["label_error"]
-    number = f"{doubted} of {audit['photos']:,} labels doubted ({doubted / max(audit['photos'], 1):.1%})"
-    if doubted == 0:
-        return Item(question, "pass", number)
-    return Item(question, "warn", number, f"look at {run.folder}/audit/audit.html")
+        return Item(question, "not done", NO_AUDIT, _audit(run))
+    suspected, photos = audit["summary"]["label_error"], audit["photos"]
+    number = f"{suspected} suspected among {photos:,} labels ({suspected / max(photos, 1):.1%})"
+    return Item(question, "warn" if suspected else "pass", number, _look_at_audit(run) if suspected else "")
 
 
 def _baseline(run: RunEvidence) -> Item:
-    question = "better than always the commonest class?"
-    how, metrics = run.unseen
-    told, worst = [], 1.0
-    for level in _levels(metrics):
-        found = metrics[level]
-        majority, (low, _) = found["majority_class"], found["intervals"].get("accuracy") or (found["accuracy"], None)
-        told.append(f"{level} {found['accuracy']:.1%} against {majority['accuracy']:.1%} ({majority['label']})")
-        worst = min(worst, (found["accuracy"] if low is None else low) - majority["accuracy"])
-    status: Status = "pass" if worst > 0 else "fail"
-    return Item(question, status, f"{'; '.join(told)}; {how}", "" if worst > 0 else _train(run))
+    question = "better than the majority-class baseline?"
+    how, metrics = run.held_out
+    parts, worst = [], 1.0
+    for name, level in metrics.by_level.items():
+        majority, low = level.majority_class, level.intervals["accuracy"][0]
+        parts.append(f"{name} {level.accuracy:.1%} against {majority.accuracy:.1%} ({majority.label})")
+        worst = min(worst, (level.accuracy if low is None else low) - majority.accuracy)
+    passed = worst > 0
+    return Item(question, "pass" if passed else "fail", f"{'; '.join(parts)}; {how}", "" if passed else _stronger(run))
 
 
 def _pretrained(run: RunEvidence) -> Item:
     question = "do pretrained weights help on this data?"
-    found = run.measured.get("random_backbone")
-    if not found:
-        return Item(question, "not done", "not compared", f"hierpets checklist {_quoted(run.folder)} --measure")
-    if found.get("skipped"):
-        return Item(question, "not done", found["skipped"])
-    gain = found["pretrained"] - found["random"]
+    found = run.measured.random_backbone
+    if found is None and run.measured.skipped:
+        return Item(question, "not done", run.measured.skipped)
+    if found is None:
+        return Item(question, "not done", "not compared", _measure(run))
+    gain = found.pretrained - found.random
     number = (
-        f"balanced {found['level']} accuracy {found['pretrained']:.1%} with, {found['random']:.1%} without, "
-        f"{found['photos']:,} photos out of fold"
+        f"balanced {found.level} accuracy {found.pretrained:.1%} with, {found.random:.1%} without, "
+        f"{found.photos:,} photos out of fold"
     )
     status: Status = "pass" if gain >= GAIN else "warn" if gain > 0 else "fail"
     return Item(question, status, number, "" if status == "pass" else _train(run, "--backbone ANOTHER"))
 
 
+class _ClassRecall(NamedTuple):
+    """The recall of a class, where it rests on the most photos."""
+
+    label: str
+    scores: ClassScores
+    source: str
+
+    def __str__(self) -> str:
+        return f"{self.label} {self.scores.recall:.1%} of {self.scores.support} ({self.source})"
+
+
 def _recall(run: RunEvidence) -> Item:
     question = "recall of every class?"
-    how, metrics = run.unseen
-    told: list[str] = []
+    parts: list[str] = []
     status: Status = "pass"
+    settle = ""
     for level, bounds in (("species", SPECIES_RECALL), ("breed", BREED_RECALL)):
-        judged = [
-            (c["recall"], label, c["support"])
-            for label, c in (metrics.get(level) or {"per_class": {}})["per_class"].items()
-            if c["support"] >= SUPPORT
-        ]
-        if judged:
-            recall, label, support = min(judged)
-            told.append(f"lowest {level}: {label} {recall:.1%} of {support}")
-            status = _worse(status, recall, bounds)
-    if not told:
-        return Item(
-            question, "not done", f"no class has {SUPPORT} photos, {how}", _evaluate(run, run.data, "evaluation")
-        )
-    return Item(
-        question,
-        status,
-        f"{'; '.join(told)}; {how}",
-        "" if status == "pass" else _evaluate(run, run.data, "evaluation"),
-    )
+        if lowest := min(_recalls(run, level), key=lambda found: found.scores.recall, default=None):
+            parts.append(f"lowest {level}: {lowest}")
+            status = _worse(status, lowest.scores.recall, bounds)
+            if lowest.scores.recall < bounds[0]:
+                settle = _settle_recall(run, lowest.scores, bounds[0])
+    if not parts:
+        number = f"no class has {SUPPORT} photos, {run.held_out[0]}"
+        return Item(question, "not done", number, _evaluate_elsewhere(run))
+    return Item(question, status, "; ".join(parts), settle)
+
+
+def _recalls(run: RunEvidence, level: str) -> list[_ClassRecall]:
+    """Of each class with enough photos: where it has the most, held out or in an evaluation elsewhere."""
+    best: dict[str, _ClassRecall] = {}
+    for source, metrics in (run.held_out, *run.elsewhere.items()):
+        measured = metrics.by_level.get(level)
+        for label, scores in measured.per_class.items() if measured else ():
+            if scores.support >= SUPPORT and (label not in best or scores.support > best[label].scores.support):
+                best[label] = _ClassRecall(label, scores, source)
+    return list(best.values())
+
+
+def _settle_recall(run: RunEvidence, scores: ClassScores, bound: float) -> str:
+    """More photos where a low recall may be luck, else another training."""
+    could_be_luck = scores.recall_interval is not None and scores.recall_interval[1] >= bound
+    return _evaluate_elsewhere(run) if could_be_luck else _train(run, data="MORE_PHOTOS")
 
 
 def _calibrated(run: RunEvidence) -> Item:
     question = "calibrated?"
-    how, metrics = run.unseen
-    found = {level: metrics[level]["ece"] for level in _levels(metrics) if metrics[level]["ece"] is not None}
-    number = ", ".join(f"{level} error {ece:.3f}" for level, ece in found.items())
+    how, metrics = run.held_out
+    errors = {name: level.ece for name, level in metrics.by_level.items()}
+    number = ", ".join(f"{level} error {ece:.3f}" for level, ece in errors.items())
     number += f"; {how}; species temperature {run.manifest.temperatures.species:.3g}"
-    worst = max(found.values(), default=1.0)
+    worst = max(errors.values())
     status: Status = "pass" if worst <= ECE[0] else "warn" if worst <= ECE[1] else "fail"
     return Item(question, status, number, "" if status == "pass" else _train(run, "--val-fraction 0.25"))
 
 
 def _thresholds(run: RunEvidence) -> Item:
-    question = "thresholds fitted on photos that the model did not see?"
+    question = "thresholds fitted on held-out photos?"
     on = run.manifest.training.get("calibrated_on")
     photos = sum(map(len, run.manifest.policy.scores.values()))
     if not photos or on is None:
-        return Item(question, "fail", "the bundle's thresholds rest on no photo", _train(run))
+        return Item(question, "fail", "the bundle's thresholds rest on no photo", _train(run, "--val-fraction 0.25"))
     number = f"{photos:,} photos, {on}"
-    if list(run.metrics) == [on]:
-        settle = _evaluate(run, "OTHER_PHOTOS", "elsewhere")
-        return Item(question, "warn", f"{number}; its metrics are of the same photos", settle)
+    if list(run.metrics) == [on] and not run.elsewhere:
+        return Item(question, "warn", f"{number}; its metrics are of the same photos", _evaluate_elsewhere(run))
     return Item(question, "pass", number)
 
 
@@ -169,33 +185,29 @@ def _preprocessing(run: RunEvidence) -> Item:
     number = f"one for all: {p.size} px, {p.resize} {p.crop:g}; the graph takes {run.graph}"
     if run.graph != expected:
         return Item(question, "fail", f"{number}, expected {expected}", _train(run))
-    gap = run.measured.get("engines")
-    if not gap:
-        settle = f"hierpets checklist {_quoted(run.folder)} --measure"
-        return Item(question, "warn", f"{number}; answers not compared", settle)
-    number += f"; torch and OpenVINO differ by {gap['largest']:.4f} at most, {gap['photos']} photos"
-    status: Status = "pass" if gap["largest"] <= AGREE[0] else "warn" if gap["largest"] <= AGREE[1] else "fail"
-    return Item(
-        question, status, number, "" if status == "pass" else f"hierpets inspect PHOTO --model {run.folder}/bundle"
-    )
+    gap = run.measured.engines
+    if gap is None:
+        return Item(question, "warn", f"{number}; engines not compared", _measure(run))
+    number += f"; torch and OpenVINO differ by {gap.largest:.4f} at most, {gap.photos} photos"
+    status: Status = "pass" if gap.largest <= AGREE[0] else "warn" if gap.largest <= AGREE[1] else "fail"
+    inspect = f"hierpets inspect PHOTO --model {_quoted(run.folder / 'bundle')}"
+    return Item(question, status, number, "" if status == "pass" else inspect)
 
 
 def _elsewhere(run: RunEvidence) -> Item:
-    question = "tested on photos from elsewhere?"
-    settle = _evaluate(run, "OTHER_PHOTOS", "elsewhere")
+    question = "tested on photos from another source?"
     if not run.elsewhere:
-        return Item(question, "not done", f"no evaluation in {run.folder} on other data than {run.data}", settle)
-    how, own = run.unseen
-    told: list[str] = []
+        number = f"no evaluation of this model in {run.folder} on other data than {run.config.data}"
+        return Item(question, "not done", number, _evaluate_elsewhere(run))
+    how, own = run.held_out
+    parts: list[str] = []
     status: Status = "pass"
     for name, metrics in run.elsewhere.items():
-        level = "breed" if metrics.get("breed") and own.get("breed") else "species"
-        there, here = metrics[level]["balanced_accuracy"], own[level]["balanced_accuracy"]
-        told.append(f"{name}: balanced {level} accuracy {there:.1%} on {metrics['n']:,} photos, {how} {here:.1%}")
+        level = "breed" if metrics.breed and own.breed else "species"
+        there, here = (m.by_level[level].balanced_accuracy for m in (metrics, own))
+        parts.append(f"{name}: balanced {level} accuracy {there:.1%} on {metrics.n:,} photos, {how} {here:.1%}")
         status = _worse(status, here - there, DROP, larger_is_worse=True)
-    return Item(
-        question, status, "; ".join(told), "" if status == "pass" else "hierpets audit OTHER_PHOTOS --out ELSEWHERE"
-    )
+    return Item(question, status, "; ".join(parts), "" if status == "pass" else _train(run, data="MORE_PHOTOS"))
 
 
 ITEMS: tuple[Callable[[RunEvidence], Item], ...] = (
@@ -212,10 +224,6 @@ ITEMS: tuple[Callable[[RunEvidence], Item], ...] = (
 )
 
 
-def _levels(metrics: dict[str, Any]) -> list[str]:
-    return [level for level in ("species", "breed") if metrics.get(level)]
-
-
 def _worse(status: Status, value: float, bounds: tuple[float, float], *, larger_is_worse: bool = False) -> Status:
     """The graver of a status and the verdict on a value."""
     beyond = [value > bound if larger_is_worse else value < bound for bound in bounds]
@@ -228,15 +236,30 @@ def _quoted(path: Any) -> str:
     return shlex.quote(str(path))
 
 
-def _audit(run: RunEvidence, data: str | None = None) -> str:
-    return f"hierpets audit {_quoted(data or run.data)} --out {_quoted(run.folder / 'audit')}"
+def _audit(run: RunEvidence) -> str:
+    return f"hierpets audit {_quoted(run.config.data)} --out {_quoted(run.folder / 'audit')}"
 
 
-def _train(run: RunEvidence, change: str = "") -> str:
-    return " ".join(f"hierpets train --config {_quoted(run.folder / 'config.yaml')} {change} --out ANOTHER_RUN".split())
+def _look_at_audit(run: RunEvidence) -> str:
+    return f"look at {run.folder}/audit/audit.html"
 
 
-def _evaluate(run: RunEvidence, data: str, name: str) -> str:
-    model, out = _quoted(run.folder / "bundle"), _quoted(run.folder / name)
-    split = " --split val" if data == run.data else ""  # the rest has been trained on
-    return f"hierpets evaluate --model {model} --data {_quoted(data)}{split} --out {out}"
+def _measure(run: RunEvidence) -> str:
+    return f"hierpets checklist {_quoted(run.folder)} --measure"
+
+
+def _train(run: RunEvidence, change: str = "", *, data: str | None = None) -> str:
+    config, photos = _quoted(run.folder / "config.yaml"), data or _quoted(run.config.data)
+    return " ".join(f"hierpets train --config {config} --data {photos} {change} --out ANOTHER_RUN".split())
+
+
+def _stronger(run: RunEvidence) -> str:
+    """Compare every backbone, or, where that has been done, train on more photos."""
+    if run.config.recipe == "auto" and run.config.backbone is None:
+        return _train(run, data="MORE_PHOTOS")
+    return _train(run, "--recipe auto" + (" --set backbone=null" if run.config.backbone else ""))
+
+
+def _evaluate_elsewhere(run: RunEvidence) -> str:
+    model, out = _quoted(run.folder / "bundle"), _quoted(run.folder / "elsewhere")
+    return f"hierpets evaluate --model {model} --data OTHER_PHOTOS --out {out}"

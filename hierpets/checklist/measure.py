@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from hierpets.config import HeadSpec, TrainConfig, read_config
+from hierpets.checklist.evidence import RunEvidence
+from hierpets.checklist.measured import EngineGap, PretrainedGain, RunMeasurements
+from hierpets.config import HeadSpec, TrainConfig
 from hierpets.data.index import PhotoIndex
 from hierpets.inference.loading import load
-from hierpets.model.manifest import Manifest, read_manifest
+from hierpets.model.manifest import Manifest
 from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry
 from hierpets.training.frozen.candidates import cross_validate
@@ -25,15 +27,17 @@ __all__ = ["compare_engines", "compare_random", "measure_run"]
 PHOTOS = 32
 
 
-def measure_run(folder: Path, registry: Registry, *, progress: Progress = no_progress) -> dict[str, Any]:
-    """What ``RUN/measured.json`` holds: ``random_backbone`` and ``engines``."""
-    config = read_config(folder / "config.yaml", {})
-    manifest = read_manifest(folder / "bundle")
-    index = prepare_index(config)
-    return {
-        "random_backbone": compare_random(config, manifest, index, registry, progress=progress),
-        "engines": compare_engines(folder / "bundle", index, registry),
-    }
+def measure_run(run: RunEvidence, registry: Registry, *, progress: Progress = no_progress) -> RunMeasurements:
+    """What ``RUN/measured.json`` holds."""
+    index = prepare_index(run.config)
+    found = compare_random(run.config, run.manifest, index, registry, progress=progress)
+    skipped = isinstance(found, str)
+    return RunMeasurements(
+        model=run.model,
+        random_backbone=None if skipped else found,
+        skipped=found if skipped else None,
+        engines=compare_engines(run.folder / "bundle", index, registry),
+    )
 
 
 def compare_random(
@@ -43,25 +47,30 @@ def compare_random(
     registry: Registry,
     *,
     progress: Progress = no_progress,
-) -> dict[str, Any]:
+) -> PretrainedGain | str:
     """Balanced accuracy out of fold, on the training photos, of heads on pretrained features and on random ones.
 
     The same backbone plugin, the same photos, the same folds and heads: only the weights differ. Where pretrained
-    features are no better, the photos are of another world than those that the weights come from.
+    features are no better, the photos are unlike those that the weights come from. A sentence says why there is nothing
+    to compare.
     """
     plugin = registry.get("backbone", manifest.backbone.name)
     if "pretrained" not in plugin.option_names:
-        return {"skipped": f"backbone {plugin.name!r} has no option `pretrained` to leave out"}
+        return f"backbone {plugin.name!r} has no option `pretrained` to leave out"
     photos = index.subset("train")
     scores: dict[str, Score] = {}
     for name, pretrained in (("pretrained", True), ("random", False)):
         features = _features(plugin.call, manifest, photos, pretrained, config.seed, name, progress)
         score = _score(features, photos, config, registry)
         if score is None:
-            return {"skipped": "too few photos of a class to cross-validate"}
+            return "too few photos of a class to cross-validate"
         scores[name] = score
-    level = "species" if scores["random"].breed is None else "breed"
-    return {"level": level, "photos": len(photos)} | {name: score.accuracy for name, score in scores.items()}
+    return PretrainedGain(
+        level="species" if scores["random"].breed is None else "breed",
+        photos=len(photos),
+        pretrained=scores["pretrained"].accuracy,
+        random=scores["random"].accuracy,
+    )
 
 
 def _features(
@@ -91,7 +100,7 @@ def _score(features: np.ndarray, photos: PhotoIndex, config: TrainConfig, regist
     return cross_validate(sample, HeadSpec(), folds, config.combiner)
 
 
-def compare_engines(bundle: Path, index: PhotoIndex, registry: Registry) -> dict[str, Any]:
+def compare_engines(bundle: Path, index: PhotoIndex, registry: Registry) -> EngineGap:
     """The largest difference of a leaf's probability between torch and OpenVINO, and between alone and in a batch."""
     paths = index.paths[:: max(1, len(index) // PHOTOS)][:PHOTOS]
     joints = [
@@ -99,10 +108,10 @@ def compare_engines(bundle: Path, index: PhotoIndex, registry: Registry) -> dict
         for engine, batch in (("torch", 8), ("openvino", 8), ("openvino", 1))
     ]
     gaps = [float(np.abs(joint - joints[0]).max()) for joint in joints[1:]]
-    return {"photos": len(paths), "largest": max(gaps)}
+    return EngineGap(photos=len(paths), largest=max(gaps))
 
 
 def _joint(bundle: Path, paths: list[str], registry: Registry, *, engine: Any, batch_size: int) -> np.ndarray:
     predictor = load(bundle, engine=engine, device="cpu", registry=registry, recommend=False)
-    answers = predictor.stream(paths, batch_size=batch_size)
-    return np.stack([answer.joint for answer in answers if answer.joint is not None])
+    predictions = predictor.stream(paths, batch_size=batch_size)
+    return np.stack([prediction.joint for prediction in predictions if prediction.joint is not None])

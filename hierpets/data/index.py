@@ -11,6 +11,7 @@ from hierpets.data.split import check_trainable, split_index
 from hierpets.data.tables import is_oxford, read_csv, read_oxford
 from hierpets.errors import DataError
 from hierpets.taxonomy import Leaf, Taxonomy
+from hierpets.text import join_words
 
 __all__ = [
     "DEMO",
@@ -23,6 +24,7 @@ __all__ = [
 ]
 
 DEMO = "demo"
+_NAMED = 3
 
 
 def read_index(source: str | os.PathLike[str], *, taxonomy: Taxonomy | None = None) -> PhotoIndex:
@@ -49,14 +51,17 @@ def read_index(source: str | os.PathLike[str], *, taxonomy: Taxonomy | None = No
 
 
 def _mapped(index: PhotoIndex, taxonomy: Taxonomy, source: str | os.PathLike[str]) -> PhotoIndex:
-    problems = []
+    unknown = []
     for label in sorted({record.label for record in index.records}, key=_order):
         try:
             taxonomy.leaf_index(*label)
         except DataError as error:
-            problems.append(f"{source}: {error}")
-    if problems:
-        raise DataError("\n".join(dict.fromkeys(problems)))  # a species is unknown once, not once a breed
+            unknown.append(str(error).partition(";")[0])  # without the list of all that is known
+    if unknown:
+        named = join_words(list(dict.fromkeys(unknown)), most=_NAMED)  # a species is unknown once, not once a breed
+        raise DataError(
+            f"{source}: labels that the model does not know: {named}; leave their photos out, or train a model on them"
+        )
     return PhotoIndex(taxonomy, index.records)
 
 

@@ -2,47 +2,159 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from typing import Any
+from html import escape
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from pydantic import Field
 
 from hierpets.errors import DataError
 from hierpets.evaluation.metrics.classes import divide
-from hierpets.evaluation.metrics.compute import plain
-from hierpets.evaluation.metrics.resampling import estimate
-from hierpets.evaluation.records import Record, inside
+from hierpets.evaluation.metrics.reading import read_metrics
+from hierpets.evaluation.metrics.resampling import Statistic, estimate
+from hierpets.evaluation.metrics.schema import METRICS_FILE
+from hierpets.evaluation.records import EvaluationRecord, find_records, inside, read_records, records_of
+from hierpets.evaluation.result import Evaluation
+from hierpets.model.manifest import ModelId
+from hierpets.validation.strict import StrictModel
 
-__all__ = ["ALPHA", "compare_records", "mcnemar_exact"]
+__all__ = ["ALPHA", "Comparison", "LevelComparison", "McNemarTest", "compare", "compare_records", "mcnemar_exact"]
 
 ALPHA = 0.05
+Side = Literal["a", "b"]
+Records = Sequence[EvaluationRecord]
+EvaluationOrFolder = Evaluation | str | os.PathLike[str]
+
+
+class Accuracies(StrictModel):
+    """Of one model, or the difference of two."""
+
+    accuracy: float = Field(description="share of photos whose top-1 class is the true one")
+    balanced_accuracy: float = Field(description="mean recall over the classes")
+
+
+class AccuracyIntervals(StrictModel):
+    """95% paired bootstrap intervals of the differences."""
+
+    accuracy: tuple[float, float] = Field(description="of the accuracy")
+    balanced_accuracy: tuple[float, float] = Field(description="of the balanced accuracy")
+
+
+class McNemarTest(StrictModel):
+    """The photos on which only one model is right, and McNemar's exact test of their split."""
+
+    only_a_right: int = Field(description="photos on which A is right and B wrong")
+    only_b_right: int = Field(description="photos on which B is right and A wrong")
+    p_value: float = Field(description="of the hypothesis that these two split like coin tosses")
+
+
+class LevelComparison(StrictModel):
+    """One level: species or breed. Differences are B minus A."""
+
+    n: int = Field(description="photos whose label names the level")
+    a: Accuracies = Field(description="of A")
+    b: Accuracies = Field(description="of B")
+    difference: Accuracies = Field(description="B minus A")
+    interval: AccuracyIntervals = Field(description="95% paired bootstrap intervals of the differences")
+    mcnemar: McNemarTest = Field(description="McNemar's exact test")
+    winner: Side | None = Field(description="the better model; null where no difference is shown")
+    verdict: str = Field(description="the same in words")
+
+
+class Comparison(StrictModel):
+    """The result of :func:`hierpets.compare`."""
+
+    a: str = Field(description="what A was called: a folder")
+    b: str = Field(description="what B was called")
+    model_a: ModelId | None = Field(default=None, description="which model A is; null where its metrics.json is gone")
+    model_b: ModelId | None = Field(default=None, description="which model B is")
+    n: int = Field(description="photos")
+    levels: dict[str, LevelComparison | None] = Field(description="species and breed; null where no breed is labeled")
+
+    @property
+    def measured(self) -> dict[str, LevelComparison]:
+        """The levels that could be compared."""
+        return {name: level for name, level in self.levels.items() if level is not None}
+
+    def to_json(self) -> dict[str, Any]:
+        """The comparison as JSON values."""
+        return self.model_dump(mode="json")
+
+    def __str__(self) -> str:
+        return "\n".join(f"{name}: {level.verdict}" for name, level in self.measured.items())
+
+    def __repr__(self) -> str:
+        winners = {"a": self.a, "b": self.b, None: "no difference shown"}
+        verdicts = ", ".join(f"{name}: {winners[level.winner]}" for name, level in self.measured.items())
+        return f"<Comparison of {self.a} and {self.b}, {self.n:,} photos: {verdicts}>"
+
+    def _repr_html_(self) -> str:
+        """The verdicts, for notebooks."""
+        rows = (f"<li><b>{name}</b>: {escape(level.verdict)}</li>" for name, level in self.measured.items())
+        return f"<ul>{''.join(rows)}</ul>"
+
+
+class _Side(NamedTuple):
+    """One of the two evaluations."""
+
+    name: str
+    records: Records
+    model: ModelId | None = None
+
+
+def compare(a: EvaluationOrFolder, b: EvaluationOrFolder, *, seed: int = 0) -> Comparison:
+    """Compare two evaluations of the same photos, at the levels species and breed.
+
+    Each is an :class:`Evaluation`, or the folder of one or of a training run that holds one in ``evaluation/``.
+    ``seed`` is that of the bootstrap. See :func:`compare_records`.
+
+    :raises DataError: no evaluation there, or the photos or their labels are not the same.
+    """
+    return _compare(_side(a, "A"), _side(b, "B"), seed=seed, resamples=2000)
 
 
 def compare_records(
-    a: Sequence[Record], b: Sequence[Record], *, names: tuple[str, str], seed: int = 0, resamples: int = 2000
-) -> dict[str, Any]:
-    """Compare two evaluations photo by photo, at the levels species and breed.
+    a: Records, b: Records, *, names: tuple[str, str], seed: int = 0, resamples: int = 2000
+) -> Comparison:
+    """Compare two lists of records photo by photo.
 
-    Photos are known by their paths inside the folder that holds them all, so that a data set may have been moved.
-    Differences are B minus A, with 95 % paired bootstrap intervals. A winner of a level is named only when both the
-    interval of the accuracy difference leaves out zero and McNemar's exact test finds p < 0.05. Raises ``DataError``
-    when the photos or their labels are not the same.
+    Photos are matched by their paths inside the folder that holds them all, so that a data set may have been moved.
+    Differences are B minus A, with 95% paired bootstrap intervals. A winner of a level is named only when both the
+    interval of the accuracy difference leaves out zero and McNemar's exact test finds p < 0.05.
+
+    :raises DataError: the photos or their labels are not the same.
     """
-    pairs = _paired(a, b, names=names)
-    told = [(x, y) for x, y in pairs if x.breed is not None]
+    return _compare(_Side(names[0], a), _Side(names[1], b), seed=seed, resamples=resamples)
+
+
+def _side(given: EvaluationOrFolder, name: str) -> _Side:
+    if isinstance(given, Evaluation):
+        known = str(given.report.parent) if given.report else name
+        return _Side(known, list(records_of(given.predictions)), given.metrics.model)
+    path = find_records(Path(given))
+    metrics = path.with_name(METRICS_FILE)
+    return _Side(str(given), read_records(path), read_metrics(metrics).model if metrics.is_file() else None)
+
+
+def _compare(a: _Side, b: _Side, *, seed: int, resamples: int) -> Comparison:
+    names = (a.name, b.name)
+    pairs = _paired(a.records, b.records, names=names)
+    labeled = [(x, y) for x, y in pairs if x.breed is not None]
     hits = {
         "species": ([(x.species_right, y.species_right) for x, y in pairs], [x.species for x, _ in pairs]),
-        "breed": ([(x.breed_right, y.breed_right) for x, y in told], [f"{x.species}/{x.breed}" for x, _ in told]),
+        "breed": ([(x.breed_right, y.breed_right) for x, y in labeled], [f"{x.species}/{x.breed}" for x, _ in labeled]),
     }
     levels = {
         level: _compare_level(np.array(hit), truth, names=names, seed=seed, resamples=resamples) if truth else None
         for level, (hit, truth) in hits.items()
     }
-    result: dict[str, Any] = plain({"a": names[0], "b": names[1], "n": len(pairs), "levels": levels})
-    return result
+    return Comparison(a=a.name, b=b.name, model_a=a.model, model_b=b.model, n=len(pairs), levels=levels)
 
 
-def _paired(a: Sequence[Record], b: Sequence[Record], *, names: tuple[str, str]) -> list[tuple[Record, Record]]:
+def _paired(a: Records, b: Records, *, names: tuple[str, str]) -> list[tuple[EvaluationRecord, EvaluationRecord]]:
     a_by_path = dict(zip(inside([record.path for record in a]), a, strict=True))
     b_by_path = dict(zip(inside([record.path for record in b]), b, strict=True))
     only = [sorted(a_by_path.keys() - b_by_path.keys()), sorted(b_by_path.keys() - a_by_path.keys())]
@@ -50,14 +162,12 @@ def _paired(a: Sequence[Record], b: Sequence[Record], *, names: tuple[str, str])
         missing = ", ".join(
             f"{len(lost)} only in {name} (such as {lost[0]})" for name, lost in zip(names, only, strict=True) if lost
         )
-        raise DataError(
-            f"the two runs were not evaluated on the same photos: {missing}; evaluate both on the same --data"
-        )
+        raise DataError(f"not evaluated on the same photos: {missing}; evaluate both on the same --data")
     pairs = [(record, b_by_path[path]) for path, record in a_by_path.items()]
     relabeled = [x.path for x, y in pairs if (x.species, x.breed) != (y.species, y.breed)]
     if relabeled:
         raise DataError(
-            f"the labels of {len(relabeled)} photos differ between the two runs (such as {relabeled[0]}); "
+            f"the labels of {len(relabeled)} photos differ between the two (such as {relabeled[0]}); "
             "evaluate both on the same --data"
         )
     return pairs
@@ -65,32 +175,46 @@ def _paired(a: Sequence[Record], b: Sequence[Record], *, names: tuple[str, str])
 
 def _compare_level(
     hit: np.ndarray, truth: list[str], *, names: tuple[str, str], seed: int, resamples: int
-) -> dict[str, Any]:
+) -> LevelComparison:
     """``hit`` bool [N, 2]: was A right, was B right; ``truth`` names the N classes."""
+    values, intervals = estimate(_accuracies(hit, truth), len(truth), seed=seed, resamples=resamples)
+    a, b, difference = (
+        Accuracies(accuracy=values[f"{of}_accuracy"], balanced_accuracy=values[f"{of}_balanced_accuracy"])
+        for of in ("a", "b", "difference")
+    )
+    interval = AccuracyIntervals(
+        accuracy=intervals["difference_accuracy"], balanced_accuracy=intervals["difference_balanced_accuracy"]
+    )
+    only_a, only_b = int((hit[:, 0] & ~hit[:, 1]).sum()), int((~hit[:, 0] & hit[:, 1]).sum())
+    test = McNemarTest(only_a_right=only_a, only_b_right=only_b, p_value=mcnemar_exact(only_a, only_b))
+    winner = _winner(interval, test)
+    return LevelComparison(
+        n=len(truth),
+        a=a,
+        b=b,
+        difference=difference,
+        interval=interval,
+        mcnemar=test,
+        winner=winner,
+        verdict=_verdict(len(truth), difference, interval, test, winner=winner, names=names),
+    )
+
+
+def _accuracies(hit: np.ndarray, truth: list[str]) -> Statistic:
+    """Accuracy and balanced accuracy of both models, and their differences."""
     classes = np.eye(len(set(truth)))[np.unique(truth, return_inverse=True)[1]]
 
     def statistic(weights: np.ndarray) -> dict[str, np.ndarray]:
         support = weights @ classes
         values = {}
-        for name, right in zip("ab", hit.T.astype(float), strict=True):
-            values[f"{name}_accuracy"] = weights @ right / weights.sum(axis=1)
+        for side, right in zip("ab", hit.T.astype(float), strict=True):
+            values[f"{side}_accuracy"] = weights @ right / weights.sum(axis=1)
             recall = divide(weights @ (classes * right[:, None]), support, 0.0)
-            values[f"{name}_balanced_accuracy"] = recall.sum(axis=1) / (support > 0).sum(axis=1)
-        differences = {m: values[f"b_{m}"] - values[f"a_{m}"] for m in ("accuracy", "balanced_accuracy")}
-        return values | differences
+            values[f"{side}_balanced_accuracy"] = recall.sum(axis=1) / (support > 0).sum(axis=1)
+        metrics = ("accuracy", "balanced_accuracy")
+        return values | {f"difference_{m}": values[f"b_{m}"] - values[f"a_{m}"] for m in metrics}
 
-    values, intervals = estimate(statistic, len(truth), seed=seed, resamples=resamples)
-    only_a, only_b = int((hit[:, 0] & ~hit[:, 1]).sum()), int((~hit[:, 0] & hit[:, 1]).sum())
-    result = {
-        "n": len(truth),
-        "a": {m: values[f"a_{m}"] for m in ("accuracy", "balanced_accuracy")},
-        "b": {m: values[f"b_{m}"] for m in ("accuracy", "balanced_accuracy")},
-        "difference": {m: values[m] for m in ("accuracy", "balanced_accuracy")},
-        "interval": {m: intervals[m] for m in ("accuracy", "balanced_accuracy")},
-        "mcnemar": {"only_a_right": only_a, "only_b_right": only_b, "p_value": mcnemar_exact(only_a, only_b)},
-    }
-    winner = _winner(result)
-    return result | {"winner": winner, "verdict": _verdict(result, winner, names)}
+    return statistic
 
 
 def mcnemar_exact(only_a: int, only_b: int) -> float:
@@ -101,26 +225,31 @@ def mcnemar_exact(only_a: int, only_b: int) -> float:
     return float(binomtest(only_a, disagreements, 0.5).pvalue) if disagreements else 1.0
 
 
-def _winner(result: dict[str, Any]) -> str | None:
-    low, high = result["interval"]["accuracy"]
-    if result["mcnemar"]["p_value"] >= ALPHA or low <= 0 <= high:
+def _winner(interval: AccuracyIntervals, test: McNemarTest) -> Side | None:
+    low, high = interval.accuracy
+    if test.p_value >= ALPHA or low <= 0 <= high:
         return None
     return "b" if low > 0 else "a"
 
 
-def _verdict(result: dict[str, Any], winner: str | None, names: tuple[str, str]) -> str:
-    low, high = (100 * bound for bound in result["interval"]["accuracy"])
-    points = 100 * result["difference"]["accuracy"]
-    test = result["mcnemar"]
-    disagreements = test["only_a_right"] + test["only_b_right"]
+def _verdict(
+    n: int,
+    difference: Accuracies,
+    interval: AccuracyIntervals,
+    test: McNemarTest,
+    *,
+    winner: Side | None,
+    names: tuple[str, str],
+) -> str:
+    disagreements = test.only_a_right + test.only_b_right
     if not disagreements:
-        return f"no difference shown: each is right where the other is, on all {result['n']} photos"
+        return f"no difference shown: both are right on the same photos, of {n:,}"
+    low, high = (100 * bound for bound in interval.accuracy)
     evidence = (
-        f"{points:+.1f} points of accuracy (95 % interval {low:+.1f} to {high:+.1f}); they disagree on {disagreements} "
-        f"of {result['n']} photos, where {names[0]} is right {test['only_a_right']} and {names[1]} "
-        f"{test['only_b_right']} times (McNemar p = {test['p_value']:.2g})"
+        f"{100 * difference.accuracy:+.1f} points of accuracy (95% interval {low:+.1f} to {high:+.1f}); they disagree "
+        f"on {disagreements:,} of {n:,} photos, where {names[0]} is right {test.only_a_right:,} and {names[1]} "
+        f"{test.only_b_right:,} times (McNemar p = {test.p_value:.2g})"
     )
     if winner is None:
         return f"no difference shown: {evidence}"
-    better = names["ab".index(winner)]
-    return f"{better} is better: {evidence}"
+    return f"{names['ab'.index(winner)]} is better: {evidence}"

@@ -1,4 +1,4 @@
-"""What a model said of labeled photos: the one input of every metric, figure and comparison."""
+"""Predictions of labeled photos: the one input of every metric, figure and comparison."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ BREED, SPECIES, UNKNOWN = "breed", "species", "unknown"
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """N labeled photos, the joint probabilities of their L leaves, and the answer that was given.
+    """N labeled photos, the joint probabilities of their L leaves, and the prediction that was returned.
 
-    ``species_true`` int [N] and ``leaf_true`` int [N] are indices in ``taxonomy``; a leaf of -1 is a breed that the
-    data set does not tell. ``probabilities`` float [N, L] are joint over the leaves, each row summing to one.
-    ``level`` str [N] is "breed", "species" or "unknown"; ``node`` int [N] is the answer at that level: a leaf index, a
-    species index, or -1. ``novelty`` float [N] is higher for a stranger photo. ``paths`` name the photos, each once.
+    ``species_true`` int [N] and ``leaf_true`` int [N] are indices in ``taxonomy``; a leaf of -1 is a breed that is
+    not labeled. ``probabilities`` float [N, L] are joint over the leaves, each row summing to one. ``level`` str [N] is
+    "breed", "species" or "unknown"; ``node`` int [N] is the prediction at that level: a leaf index, a species index, or
+    -1. ``novelty`` float [N] is higher for a photo less like a pet. ``paths`` name the photos, each once.
 
-    Raises ``DataError`` when there is no photo or a path is given twice, ``ValueError`` when the arrays do not fit.
+    :raises DataError: there is no photo, or a path is given twice.
+    :raises ValueError: the arrays do not fit.
     """
 
     taxonomy: Taxonomy
@@ -42,10 +43,10 @@ class Predictions:
 
     def __post_init__(self) -> None:
         if not self.paths:
-            raise DataError("there is no photo to evaluate")
+            raise DataError("no photos to evaluate")
         if len(set(self.paths)) != len(self.paths):
             twice = next(path for i, path in enumerate(self.paths) if path in self.paths[:i])
-            raise DataError(f"each photo is evaluated once, but {twice} is listed twice")
+            raise DataError(f"{twice} is listed twice; each photo is evaluated once")
         self._check_shapes()
         self._check_labels()
 
@@ -66,9 +67,9 @@ class Predictions:
         known = self.leaf_true >= 0
         if (self.taxonomy.leaf_species[self.leaf_true[known]] != self.species_true[known]).any():
             raise ValueError("leaf_true and species_true contradict each other")
-        strange = set(np.unique(self.level).tolist()) - {BREED, SPECIES, UNKNOWN}
-        if strange:
-            raise ValueError(f"level must be 'breed', 'species' or 'unknown', got {sorted(strange)}")
+        other = set(np.unique(self.level).tolist()) - {BREED, SPECIES, UNKNOWN}
+        if other:
+            raise ValueError(f"level must be 'breed', 'species' or 'unknown', got {sorted(other)}")
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -107,16 +108,16 @@ class Predictions:
 
     @cached_property
     def breed_known(self) -> np.ndarray:
-        """bool [N]: the photos whose species has breeds and whose breed is told."""
+        """bool [N]: the photos whose species has breeds and whose breed is labeled."""
         has_breeds = np.array([bool(breeds) for breeds in self.taxonomy.tree.values()])
         return (self.leaf_true >= 0) & has_breeds[self.species_true]
 
 
 @dataclass(frozen=True, eq=False)
 class OODPredictions:
-    """M photos that show no pet of the taxonomy: their ``novelty`` float [M], their answers, and what they show.
+    """M photos that show no pet of the taxonomy: their ``novelty`` float [M], level of prediction, and what they show.
 
-    ``level`` str [M] is the level of the answer; ``kind`` str [M] may group them ("car", "food").
+    ``level`` str [M] is the level of the prediction; ``kind`` str [M] may group them ("car", "food").
     """
 
     paths: tuple[str, ...]
@@ -126,7 +127,7 @@ class OODPredictions:
 
     def __post_init__(self) -> None:
         if not self.paths:
-            raise DataError("there is no photo among the not-pets")
+            raise DataError("no out-of-distribution photos")
         for name in ("novelty", "level", "kind"):
             value = getattr(self, name)
             if value is not None and len(value) != len(self.paths):

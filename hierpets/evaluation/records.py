@@ -7,48 +7,47 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from hierpets.errors import DataError
 from hierpets.evaluation.predictions import BREED, SPECIES, Predictions
+from hierpets.inference.record import LeafProbability
+from hierpets.validation.problems import find_problems
+from hierpets.validation.strict import StrictModel
 
-__all__ = ["RECORDS_FILE", "Answer", "Guess", "Record", "find_records", "inside", "read_records", "records_of"]
+__all__ = [
+    "RECORDS_FILE",
+    "EvaluationAnswer",
+    "EvaluationRecord",
+    "find_records",
+    "inside",
+    "read_records",
+    "records_of",
+]
 
 RECORDS_FILE = "predictions.jsonl"
 _TOP = 3
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class EvaluationAnswer(StrictModel):
+    """The prediction that was returned: names below its level are None."""
+
+    level: str = Field(description="`breed`, `species` or `unknown`")
+    species: str | None = Field(description="null when unknown")
+    breed: str | None = Field(description="null above breed level")
 
 
-class Guess(_Frozen):
-    """A leaf and its joint probability; ``breed`` is None for a species without breeds."""
+class EvaluationRecord(StrictModel):
+    """One photo: its label, the three most probable leaves, and the prediction that was returned."""
 
-    species: str
-    breed: str | None
-    probability: float
-
-
-class Answer(_Frozen):
-    """What was answered: names below the answer's level are None."""
-
-    level: str
-    species: str | None
-    breed: str | None
-
-
-class Record(_Frozen):
-    """One photo: its truth, the three most probable leaves, and the answer."""
-
-    path: str
-    species: str = Field(description="The true species.")
-    breed: str | None = Field(description="The true breed; null when it is not told or the species has none.")
-    species_probabilities: dict[str, float]
-    top: list[Guess] = Field(min_length=1, description="The three most probable leaves, the first one first.")
-    probability_of_truth: float | None = Field(description="Joint probability of the true leaf; null when not told.")
-    answer: Answer
-    novelty: float | None = None
+    path: str = Field(description="the photo; evaluations are compared by its path inside the folder of all photos")
+    species: str = Field(description="the true species")
+    breed: str | None = Field(description="the true breed; null when it is not labeled or the species has none")
+    species_probabilities: dict[str, float] = Field(description="by species")
+    top: tuple[LeafProbability, ...] = Field(min_length=1, description="the three most probable leaves, best first")
+    probability_of_truth: float | None = Field(description="joint probability of the true leaf; null when not labeled")
+    answer: EvaluationAnswer = Field(description="the prediction that was returned")
+    novelty: float | None = Field(default=None, description="the novelty score; null when there is none")
 
     @property
     def species_right(self) -> bool:
@@ -71,58 +70,60 @@ def inside(paths: Sequence[str]) -> list[str]:
     return [path[len(common) :].lstrip("/") for path in paths]
 
 
-def records_of(predictions: Predictions) -> Iterator[Record]:
+def records_of(predictions: Predictions) -> Iterator[EvaluationRecord]:
     """The records of all photos."""
     leaves, names = predictions.taxonomy.leaves, predictions.taxonomy.species
     order = np.argsort(-predictions.probabilities, axis=1, kind="stable")[:, :_TOP]
     for i, path in enumerate(predictions.paths):
         joint, leaf = predictions.probabilities[i], int(predictions.leaf_true[i])
-        yield Record(
+        yield EvaluationRecord(
             path=path,
             species=names[predictions.species_true[i]],
             breed=leaves[leaf].breed if leaf >= 0 else None,
             species_probabilities=dict(zip(names, predictions.species_probabilities[i].tolist(), strict=True)),
-            top=[Guess(**leaves[k]._asdict(), probability=float(joint[k])) for k in order[i]],
+            top=tuple(LeafProbability(**leaves[k]._asdict(), probability=min(1.0, float(joint[k]))) for k in order[i]),
             probability_of_truth=float(joint[leaf]) if leaf >= 0 else None,
             answer=_answer(predictions, i),
             novelty=float(predictions.novelty[i]) if predictions.novelty is not None else None,
         )
 
 
-def _answer(predictions: Predictions, i: int) -> Answer:
+def _answer(predictions: Predictions, i: int) -> EvaluationAnswer:
     level, node = str(predictions.level[i]), int(predictions.node[i])
     if level == BREED:
-        return Answer(level=level, **predictions.taxonomy.leaves[node]._asdict())
+        return EvaluationAnswer(level=level, **predictions.taxonomy.leaves[node]._asdict())
     species = predictions.taxonomy.species[node] if level == SPECIES else None
-    return Answer(level=level, species=species, breed=None)
+    return EvaluationAnswer(level=level, species=species, breed=None)
 
 
 def find_records(run: Path) -> Path:
     """The records of a run: the file itself, or inside the folder of an evaluation or of a training run.
 
-    Raises ``DataError`` when there is none.
+    :raises DataError: there are none.
     """
     places = [run / RECORDS_FILE, run / "evaluation" / RECORDS_FILE]
     for place in [run, *places]:
         if place.is_file():
             return place
     looked = " nor ".join(str(place) for place in places)
-    raise DataError(f"{run} holds no evaluation: found neither {looked}; run `hierpets evaluate --out {run}` first")
+    raise DataError(
+        f"{run}: no evaluation here (neither {looked}); `hierpets evaluate --out {places[1].parent}` writes one"
+    )
 
 
-def read_records(path: Path) -> list[Record]:
-    """Read ``predictions.jsonl``; ``DataError`` names the first line that is not a record."""
+def read_records(path: Path) -> list[EvaluationRecord]:
+    """Read ``predictions.jsonl``.
+
+    :raises DataError: it is empty, or a line is not a record; names the first such line.
+    """
     records = []
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
             try:
-                records.append(Record.model_validate_json(line))
+                records.append(EvaluationRecord.model_validate_json(line))
             except ValidationError as error:
-                first = error.errors()[0]
-                where = ".".join(map(str, first["loc"])) or "the line"
-                raise DataError(
-                    f"{path}:{number}: not a record of hierpets evaluate: {where}: {first['msg']}"
-                ) from None
+                problem = find_problems(error, EvaluationRecord)[0]
+                raise DataError(f"{path}:{number}: not a record of hierpets evaluate: {problem}") from None
     if not records:
-        raise DataError(f"{path} holds no record")
+        raise DataError(f"{path}: holds no record")
     return records

@@ -1,76 +1,186 @@
-"""Answer a labeled data set, ready to be measured."""
+"""Measure a model on labeled photos: predict them, compute every metric, write the report."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
 from hierpets.data.index import PhotoIndex, read_index, split_index
 from hierpets.data.listing import find_photos
+from hierpets.data.photos import read_photo
 from hierpets.errors import ConfigError, DataError
+from hierpets.evaluation.metrics.compute import evaluate_predictions
 from hierpets.evaluation.predictions import OODPredictions, Predictions, to_predictions
+from hierpets.evaluation.report.writing import REPORT_FILE, write_evaluation
+from hierpets.evaluation.result import Evaluation
+from hierpets.explain.explainer import lazy_overlay
+from hierpets.files import check_output
+from hierpets.inference.loading import load
 from hierpets.inference.prediction import Prediction
 from hierpets.inference.predictor import Predictor
 from hierpets.model.manifest import Manifest
 from hierpets.progress import Progress, no_progress
+from hierpets.registry.loading import Registry, load_registry
+from hierpets.workers import cores
 
-__all__ = ["predict_index", "predict_ood", "read_labeled"]
+__all__ = ["Evaluation", "Split", "evaluate", "find_ood_photos", "predict_index", "predict_ood", "read_labeled"]
+
+Split = Literal["test", "val", "all"]
+StrPath = str | os.PathLike[str]
+GALLERY_SIDE = 320  # pixels of the shorter side that the report's gallery needs at most
 
 
-def read_labeled(data: str, manifest: Manifest, *, split: str | None = None) -> PhotoIndex:
+def evaluate(
+    model: StrPath | Predictor | None,
+    data: StrPath,
+    *,
+    split: Split | None = None,
+    ood: StrPath | None = None,
+    out: StrPath | None = None,
+    registry: Registry | StrPath | None = None,
+    overwrite: bool = False,
+    progress: Progress = no_progress,
+    **engine: Any,
+) -> Evaluation:
+    """Measure a model at every level on labeled photos.
+
+    ``model`` is a bundle folder, None for the released one, or a predictor that is loaded. ``data`` is a folder
+    ``SPECIES/BREED/photo.jpg``, a CSV or ``"demo"``; ``split`` as in :func:`read_labeled`. ``ood`` is a folder of
+    photos that show no known pet, in subfolders by kind or not. With ``out``, that folder gets ``metrics.json``,
+    ``predictions.jsonl``, ``report.html`` and ``figures/``. ``engine`` are further arguments of :func:`hierpets.load`:
+    ``engine``, ``device``, ``precision``, ``compile``.
+
+    Photos that cannot be read do not raise: they are left out and listed in ``Evaluation.unreadable``.
+
+    :raises DataError: no photos to measure, or labels that the model does not know.
+    :raises ConfigError: ``out`` exists and ``overwrite`` is not given, or the model has no novelty score for ``ood``.
+    :raises BundleError: no bundle there, or a damaged one.
+    """
+    folder = Path(out) if out is not None else None
+    if folder is not None:
+        _check_folder(folder, overwrite=overwrite)
+    plugins = registry if isinstance(registry, Registry) else load_registry(_path(registry))
+    predictor = _predictor(model, plugins, engine)
+    ood_paths = find_ood_photos(ood, predictor.manifest) if ood is not None else []
+    index = read_labeled(data, predictor.manifest, split=split)
+    predictions, unreadable = predict_index(predictor, index, progress=progress)
+    unknowns, unreadable_ood = predict_ood(predictor, ood_paths, progress=progress) if ood_paths else (None, [])
+    left_out = (*unreadable, *unreadable_ood)
+    about = {
+        **({"bundle": str(predictor.bundle)} if predictor.bundle else {}),
+        "data": str(data),
+        "split": split or _split_of(index),
+        **({"out-of-distribution photos": str(ood)} if ood is not None else {}),
+        **({"left out": f"{len(left_out):,} photos that cannot be read"} if left_out else {}),
+    }
+    metrics = evaluate_predictions(predictions, ood=unknowns, model=predictor.model, about=about)
+    if folder is not None:
+        overlay = lazy_overlay(predictor.bundle, registry=plugins) if predictor.bundle else None
+        photos = partial(read_photo, shorter_side=GALLERY_SIDE)
+        write_evaluation(folder, predictions, metrics, photos=photos, overlay=overlay)
+    report = folder / REPORT_FILE if folder is not None else None
+    return Evaluation(metrics, predictions, unknowns, left_out, report)
+
+
+def read_labeled(data: StrPath, manifest: Manifest, *, split: Split | None = None) -> PhotoIndex:
     """The photos to measure a bundle on, their labels in the order of its taxonomy.
 
     Without ``split``: the test photos where the data names some, else all. ``val`` of data that names no split is the
     part that training held out of the same photos.
 
-    :raises DataError: no photos in that split, or a label that the bundle does not know.
+    :raises DataError: no photos in that split, or labels that the bundle does not know.
     """
     index = read_index(data, taxonomy=manifest.taxonomy)
     if split == "val":
-        index = split_index(
-            index, seed=manifest.training.get("seed", 0), val=manifest.training.get("val_fraction", 0.15)
-        )
-    wanted = split or ("test" if any(record.split == "test" for record in index.records) else "all")
+        training = manifest.training
+        index = split_index(index, seed=training.get("seed", 0), val=training.get("val_fraction", 0.15))
+    named = any(record.split == "test" for record in index.records)
+    wanted = split or ("test" if named else "all")
     chosen = index.subset(wanted)
     if not len(chosen):
         raise DataError(f"{data}: no photos in split {wanted!r}")
     return chosen
 
 
-def predict_ood(predictor: Predictor, folder: str) -> OODPredictions:
-    """The answers to a folder of photos that show no known pet, in subfolders by kind or not; unreadable ones left out.
+def find_ood_photos(folder: StrPath, manifest: Manifest) -> list[str]:
+    """The out-of-distribution photos of a folder, before anything is predicted.
 
-    :raises ConfigError: the bundle has no score to tell strangers by.
+    :raises ConfigError: the model has no novelty score.
+    :raises DataError: no photos there.
     """
-    if predictor.manifest.ood is None:
-        raise ConfigError("this bundle has no novelty score, so --not-pets cannot be measured; train it again")
-    paths = find_photos(folder)
-    answers = [answer for answer in predictor.stream(paths) if answer.scores and answer.decision]
+    if manifest.ood is None:
+        raise ConfigError("this model has no novelty score to measure on out-of-distribution photos; train it again")
+    if not (paths := find_photos(folder)):
+        raise DataError(f"{folder}: no photos in this folder")
+    return paths
+
+
+def predict_ood(
+    predictor: Predictor, paths: Sequence[str], *, progress: Progress = no_progress
+) -> tuple[OODPredictions, list[Prediction]]:
+    """The predictions of photos that show no known pet, each of the kind that its folder names; and the unreadable."""
+    good, unreadable = _predict(predictor, paths, "out-of-distribution photos", progress)
     return OODPredictions(
-        paths=tuple(answer.path for answer in answers),
-        novelty=np.array([-answer.scores.pet for answer in answers if answer.scores]),
-        level=np.array([answer.decision.level for answer in answers if answer.decision]),
-        kind=tuple(Path(answer.path).parent.name for answer in answers),
-    )
+        paths=tuple(p.path for p in good),
+        novelty=np.array([-p.scores.pet for p in good if p.scores]),
+        level=np.array([p.level for p in good]),
+        kind=tuple(Path(p.path).parent.name for p in good),
+    ), unreadable
 
 
 def predict_index(
     predictor: Predictor, index: PhotoIndex, *, progress: Progress = no_progress
 ) -> tuple[Predictions, list[Prediction]]:
-    """The answers to every photo that can be read, beside their labels; and those that cannot."""
-    answers = []
-    for answer in predictor.stream(index.paths):
-        answers.append(answer)
-        progress("photos", len(answers), len(index))
-    read = np.array([answer.error is None for answer in answers])
-    if not read.any():
-        raise DataError(f"none of the {len(answers)} photos can be read; the first: {answers[0].error}")
-    kept = replace(index, records=tuple(r for r, ok in zip(index.records, read, strict=True) if ok))
-    good = [answer for answer in answers if answer.error is None]
-    joint = np.stack([answer.joint for answer in good if answer.joint is not None])
-    decisions = [answer.decision for answer in good if answer.decision is not None]
-    novelty = np.array([-a.scores.pet for a in good if a.scores]) if predictor.manifest.ood else None
+    """The predictions of every photo that can be read, beside their labels; and of those that cannot."""
+    good, unreadable = _predict(predictor, index.paths, "photos", progress)
+    lost = {p.path for p in unreadable}
+    kept = replace(index, records=tuple(record for record in index.records if record.path not in lost))
+    joint = np.stack([p.joint for p in good if p.joint is not None])
+    decisions = [p.decision for p in good if p.decision is not None]
+    novelty = np.array([-p.scores.pet for p in good if p.scores]) if predictor.manifest.ood else None
     predictions = to_predictions(kept.paths, kept.labels(), joint, decisions, taxonomy=index.taxonomy, novelty=novelty)
-    return predictions, [answer for answer in answers if answer.error is not None]
+    return predictions, unreadable
+
+
+def _predict(
+    predictor: Predictor, paths: Sequence[str], task: str, progress: Progress
+) -> tuple[list[Prediction], list[Prediction]]:
+    """Those that could be read, at least one, and those that could not."""
+    found = []
+    progress(task, 0, len(paths))
+    for prediction in predictor.stream(paths):
+        found.append(prediction)
+        progress(task, len(found), len(paths))
+    good = [p for p in found if p.error is None]
+    if not good:
+        raise DataError(f"none of the {len(found)} {task} can be read; the first: {found[0].error}")
+    return good, [p for p in found if p.error is not None]
+
+
+def _check_folder(folder: Path, *, overwrite: bool) -> None:
+    if (folder / "config.yaml").is_file() and (folder / "bundle").is_dir():
+        raise ConfigError(f"{folder}: is a training run, whose metrics.json stays; use {folder / 'evaluation'}")
+    check_output(folder, overwrite=overwrite)
+
+
+def _predictor(model: StrPath | Predictor | None, registry: Registry, engine: dict[str, Any]) -> Predictor:
+    if not isinstance(model, Predictor):
+        return load(_path(model), registry=registry, recommend=False, workers=cores(), **engine)
+    if engine:
+        raise ConfigError(f"{', '.join(engine)}: an option of hierpets.load, and this predictor is loaded already")
+    return model
+
+
+def _path(path: StrPath | None) -> Path | None:
+    return Path(path) if path is not None else None
+
+
+def _split_of(index: PhotoIndex) -> Split:
+    """What :func:`read_labeled` chose by itself."""
+    return "test" if all(record.split == "test" for record in index.records) else "all"

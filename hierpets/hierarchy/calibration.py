@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from hierpets.hierarchy.probabilities import log_softmax
 from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
+from hierpets.validation.strict import StrictModel
 
-__all__ = ["Temperatures", "expected_calibration_error", "fit_temperatures"]
+__all__ = ["Temperatures", "fit_temperatures"]
 
 LOG_BOUNDS = (np.log(0.05), np.log(100.0))
 
 
-class Temperatures(BaseModel):
+class Temperatures(StrictModel):
     """Divisors of the logits: one for the species head, one for the breed head of each species. 1 changes nothing."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     species: float = Field(default=1.0, gt=0)
     breeds: dict[str, float] = {}
@@ -82,15 +81,3 @@ def fit_temperatures(
         rows = (species == s) & (leaf != UNKNOWN_LEAF)
         breeds[name] = fit_temperature(leaf_logits[rows, columns], leaf[rows] - columns.start)
     return Temperatures(species=fit_temperature(species_logits, species), breeds=breeds)
-
-
-def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, *, bins: int = 15) -> float:
-    """Mean gap between confidence and accuracy over equal-width bins, weighted by their counts, in [0, 1].
-
-    ``confidence`` float [N] in [0, 1], ``correct`` bool [N]. (Naeini et al., AAAI 2015.)
-    """
-    if len(confidence) == 0:
-        return float("nan")
-    which = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = np.bincount(which, weights=confidence - correct, minlength=bins)
-    return float(np.abs(gaps).sum() / len(confidence))

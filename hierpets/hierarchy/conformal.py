@@ -1,4 +1,4 @@
-"""How sure is sure enough: thresholds that keep the share of wrong answers below alpha."""
+"""How sure is sure enough: thresholds that keep the error rate below alpha."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ def nonconformity_scores(
     species_right: np.ndarray,
     gated: np.ndarray,
 ) -> np.ndarray:
-    """For each photo the probability that an answer must exceed so that what is returned is right, float [N].
+    """For each photo the probability that a level must exceed so that what is returned is right, float [N].
 
-    An answer is given at the first of breed and species whose probability exceeds the threshold. ``gated`` photos are
-    never answered at breed level. A right answer needs nothing (0); a wrong breed must be climbed past, and with a
-    wrong species the species too. All arrays are [N]. The score grows as the answer gets worse, and raising the
-    threshold never turns a right answer wrong: "unknown", the root, is an ancestor of every truth.
+    The prediction is the first of breed and species whose probability exceeds the threshold. ``gated`` photos are never
+    predicted at breed level. A right prediction needs nothing (0); a wrong breed must be rolled up, and with a wrong
+    species the species too. All arrays are [N]. The score grows as the prediction gets worse, and raising the threshold
+    never turns a right prediction wrong: "unknown", the root, is an ancestor of every label.
     """
     stays = ~gated & leaf_right
-    climbs = np.where(gated, 0.0, leaf_probability)
-    return np.where(stays, 0.0, np.where(species_right, climbs, np.maximum(climbs, species_probability)))
+    rolled_up = np.where(gated, 0.0, leaf_probability)
+    return np.where(stays, 0.0, np.where(species_right, rolled_up, np.maximum(rolled_up, species_probability)))
 
 
 def conformal_threshold(scores: Sequence[float] | np.ndarray, alpha: float) -> float:

@@ -1,4 +1,4 @@
-"""From one photo's joint distribution to an answer that rolls up from breed to species to unknown, and says why."""
+"""From one photo's joint distribution to a prediction that rolls up from breed to species to unknown, and says why."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Source = Literal["breed", "species", "rolled_up_to_species", "unknown", "not_a_k
 
 
 class Scores(NamedTuple):
-    """How familiar the photo is: as a pet of a known species, and as one of the known breeds."""
+    """Out-of-distribution scores, lower for a photo less like those of training: as a pet, and as a known breed."""
 
     pet: float
     known: float
@@ -27,7 +27,7 @@ class Scores(NamedTuple):
 
 @dataclass(frozen=True)
 class Decision:
-    """The answer for one photo. ``species`` and ``breed`` are the likeliest ones, whatever the level of the answer."""
+    """The prediction for one photo. ``species`` and ``breed`` are the most probable ones, whatever its level."""
 
     level: Level
     source: Source
@@ -40,7 +40,7 @@ class Decision:
     reason: str
 
     def node(self, taxonomy: Taxonomy) -> int:
-        """The index of the answer at its level: a leaf, a species, or -1 when unknown."""
+        """The index of the prediction at its level: a leaf, a species, or -1 when unknown."""
         if self.level == "breed":
             return taxonomy.leaf_index(self.species, self.breed)
         return taxonomy.species_index(self.species) if self.level == "species" else -1
@@ -59,15 +59,15 @@ def decide(
 ) -> Decision:
     """Decide one row, float [L].
 
-    The winner is the likeliest leaf of all, not the likeliest of the likeliest species. Its species decides which
+    The winner is the most probable leaf of all, not that of the most probable species. The latter decides which
     thresholds hold. A photo that is no known pet is unknown; one that looks like no known breed, or whose winner is not
     likely enough, is answered by its species; and by "unknown" where that is not likely enough either.
     """
     order = np.argsort(-joint, kind="stable")
     by_species = species_probabilities(joint[None], taxonomy)[0]
     winner, s = taxonomy.leaves[order[0]], int(by_species.argmax())
-    likeliest = taxonomy.species[s]
-    # A winner of another species than the likeliest can only be unsure: it has less than half of the mass.
+    name = taxonomy.species[s]
+    # A winner of another species than the most probable one can only be unsure: it has less than half of the mass.
     inside = taxonomy.slices[s]
     best = inside.start + int(joint[inside].argmax())
     breed = taxonomy.leaves[best].breed
@@ -75,11 +75,11 @@ def decide(
         winner=winner,
         leaf=_at_most_one(joint[order[0]]),
         runner_up=(taxonomy.leaves[order[1]], _at_most_one(joint[order[1]])) if len(order) > 1 else None,
-        species=likeliest,
+        species=name,
         mass=_at_most_one(by_species[s]),
         scores=scores,
-        thresholds=policy.thresholds(likeliest, alpha),
-        has_breeds=bool(taxonomy.tree[likeliest]),
+        thresholds=policy.thresholds(name, alpha),
+        has_breeds=bool(taxonomy.tree[name]),
         max_level=max_level,
         restricted=restricted,
     )
@@ -87,7 +87,7 @@ def decide(
     return Decision(
         level=level,
         source=source,
-        species=likeliest,
+        species=name,
         species_probability=view.mass,
         breed=breed,
         breed_probability=_at_most_one(joint[best]) if breed is not None else None,
@@ -122,15 +122,15 @@ def _roll_up(view: _View) -> tuple[Level, Source, str]:
     """The first node, from breed upwards, that nothing speaks against."""
     t, restricted = view.thresholds, view.restricted
     if view.scores and t.pet is not None and not restricted and view.scores.pet < t.pet:
-        score, least = _told_apart(view.scores.pet, t.pet, digits=2)
+        score, least = _distinct(view.scores.pet, t.pet, digits=2)
         why = f"it looks like no pet of a known species: pet score {score}, threshold {least}"
         return "unknown", "not_a_known_pet", why
     objection = _objection(view) if view.has_breeds else None
     if view.has_breeds and objection is None:
-        probability, bound = _told_apart(view.leaf, t.probability)
+        probability, bound = _distinct(view.leaf, t.probability)
         why = f"{view.winner} has probability {probability}, above the threshold {bound}{_runner_up(view)}"
         return "breed", "restricted" if restricted else "breed", why
-    mass, bound = _told_apart(view.mass, t.probability)
+    mass, bound = _distinct(view.mass, t.probability)
     if view.mass <= t.probability:
         return "unknown", "unknown", f"{view.species} has probability {mass}, {_not_above(bound, t.alpha)}"
     whole = f"{view.species} has probability {mass}"
@@ -145,13 +145,13 @@ def _objection(view: _View) -> str | None:
     if view.max_level == "species":
         return "no breed was asked for"
     if view.scores and t.known is not None and not view.restricted and view.scores.known < t.known:
-        score, least = _told_apart(view.scores.known, t.known, digits=2)
+        score, least = _distinct(view.scores.known, t.known, digits=2)
         return (
             f"it looks like no known {view.species} breed: known-breed score {score}, threshold {least}; "
             f"closest {view.winner}"
         )
     if view.winner.species != view.species or view.leaf <= t.probability:
-        probability, bound = _told_apart(view.leaf, t.probability)
+        probability, bound = _distinct(view.leaf, t.probability)
         return f"{view.winner} has probability {probability}, {_not_above(bound, t.alpha)}{_runner_up(view)}"
     return None
 
@@ -164,7 +164,7 @@ def _runner_up(view: _View) -> str:
     return f"; next {view.runner_up[0]} {view.runner_up[1]:.3f}" if view.runner_up else ""
 
 
-def _told_apart(value: float, bound: float, *, digits: int = 3) -> tuple[str, str]:
+def _distinct(value: float, bound: float, *, digits: int = 3) -> tuple[str, str]:
     """Both numbers, with as many digits as it takes to see that they differ, and are not one (nine at most)."""
     while True:
         shown = f"{value:.{digits}f}", f"{bound:.{digits}f}"

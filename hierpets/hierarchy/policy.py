@@ -1,4 +1,4 @@
-"""What it takes to be answered at each level: fitted thresholds, and the scores they come from."""
+"""What it takes to be predicted at each level: fitted thresholds, and the scores they come from."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ENOUGH = 100  # calibration photos of a species; fewer borrow those of all speci
 
 
 class Thresholds(NamedTuple):
-    """What one photo's answer must exceed. ``pet`` and ``known`` are None where the bundle has no such score."""
+    """What one photo's prediction must exceed. ``pet`` and ``known`` are None where the bundle has no such score."""
 
     alpha: float
     probability: float
@@ -28,8 +28,8 @@ class Thresholds(NamedTuple):
 class Policy(BaseModel):
     """The decision's fitted numbers.
 
-    ``scores`` maps a species to the sorted conformal scores of the calibration photos that were taken for it; ``pet``
-    is the least pet score, ``known`` maps a species to the least familiarity at which one of its breeds is named.
+    ``scores`` maps a species to the sorted nonconformity scores of the calibration photos predicted as it; ``pet`` is
+    the least pet score, ``known`` maps a species to the least known-breed score at which one of its breeds is named.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,7 +48,7 @@ class Policy(BaseModel):
         return scores
 
     def thresholds(self, species: str, alpha: float | None = None) -> Thresholds:
-        """The thresholds for a photo whose likeliest species is ``species``, at another alpha if one is given."""
+        """The thresholds for a photo whose most probable species is ``species``, at another alpha if one is given."""
         wanted = self.alpha if alpha is None else alpha
         return Thresholds(wanted, self._probability(species, wanted), self.pet, self.known.get(species))
 

@@ -59,7 +59,7 @@ def species_probabilities(joint: np.ndarray, taxonomy: Taxonomy) -> np.ndarray:
 def restrict(joint: np.ndarray, allowed: np.ndarray) -> np.ndarray:
     """Keep the leaves where ``allowed`` (bool [L] or [N, L]) is true and renormalize the rest, float64 [N, L].
 
-    A row whose allowed mass is nought becomes uniform over the allowed leaves: the photo says nothing about them.
+    A row whose allowed mass is zero becomes uniform over the allowed leaves: the photo says nothing about them.
     """
     kept = np.where(allowed, joint, 0.0)
     mass = kept.sum(axis=1, keepdims=True)

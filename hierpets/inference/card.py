@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import base64
 from html import escape
 from typing import TYPE_CHECKING
 
 from hierpets.errors import ImageError
+from hierpets.text import percent
 
 if TYPE_CHECKING:
     from hierpets.inference.prediction import Prediction
 
 __all__ = ["render_card"]
 
-THUMBNAIL = 160  # pixels of the shorter side, before the browser fits it into the card
+THUMBNAIL = 320  # pixels of the longer side; the card shows it at half the size on a sharp screen
 _BAR = (
     '<div style="display:flex;align-items:center;gap:.5em;font-size:90%">'
     '<span style="width:13em;overflow:hidden;text-overflow:ellipsis;white-space:nowrap">{name}</span>'
     '<span style="flex:none;width:9em;background:rgba(128,128,128,.2);border-radius:3px">'
     '<span style="display:block;height:.8em;border-radius:3px;background:#3b7dd8;width:{percent:.1f}%"></span></span>'
-    "<span>{percent:.1f} %</span></div>"
+    "<span>{shown}</span></div>"
 )
 
 
@@ -31,7 +31,7 @@ def render_card(prediction: Prediction) -> str:
         parts.append(f"<div><b>error</b>: {escape(str(prediction.error))}</div>")
     else:
         parts.append(f"<div><b>{escape(_headline(prediction))}</b></div>")
-        parts += [_BAR.format(name=escape(str(leaf).replace("_", " ")), percent=100 * p) for leaf, p in decision.top]
+        parts += [_bar(str(leaf), p) for leaf, p in decision.top]
     if advice is not None:
         product = f"<b>{escape(advice.name)}</b>: " if advice.name else ""
         parts.append(f'<div style="margin-top:.4em;max-width:34em">{product}{escape(advice.reason)}</div>')
@@ -39,6 +39,10 @@ def render_card(prediction: Prediction) -> str:
         '<div style="display:flex;gap:1em;align-items:flex-start">'
         f"{_thumbnail(prediction)}<div>{''.join(parts)}</div></div>"
     )
+
+
+def _bar(name: str, p: float) -> str:
+    return _BAR.format(name=escape(name.replace("_", " ")), percent=100 * p, shown=percent(p))
 
 
 def _headline(prediction: Prediction) -> str:
@@ -58,17 +62,12 @@ def _headline(prediction: Prediction) -> str:
 def _thumbnail(prediction: Prediction) -> str:
     if prediction.photo is None or prediction.error is not None:
         return ""
-    import cv2
-
     from hierpets.data.photos import read_photo
+    from hierpets.thumbnails import data_uri
 
     try:
         photo = read_photo(prediction.photo, shorter_side=THUMBNAIL)
     except ImageError:  # it has gone since
         return ""
-    scale = min(1.0, THUMBNAIL / min(photo.shape[:2]))
-    size = tuple(max(1, round(side * scale)) for side in photo.shape[1::-1])
-    small = cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
-    encoded = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR))[1].tobytes()
-    uri = f"data:image/jpeg;base64,{base64.b64encode(encoded).decode()}"
-    return f'<img alt="" style="height:{THUMBNAIL}px;max-width:320px;object-fit:contain" src="{uri}">'
+    style = f"height:{THUMBNAIL // 2}px;max-width:{THUMBNAIL}px;object-fit:contain"
+    return f'<img alt="" style="{style}" src="{data_uri(photo, THUMBNAIL)}">'

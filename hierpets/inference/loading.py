@@ -69,7 +69,7 @@ def load(
         plugins = registry if isinstance(registry, Registry) else load_registry(registry)
         recommender = Recommender.load(plugins) if recommend else None
         if chosen_engine == "openvino":
-            return Predictor(manifest, opening.result(), recommender, model=model)
+            return Predictor(manifest, opening.result(), recommender, model=model, bundle=folder)
 
     from hierpets.inference.engines.torch import TorchEngine
     from hierpets.model.reader import read_network
@@ -77,7 +77,7 @@ def load(
     chosen_precision = choose_precision(precision, chosen_engine, chosen_device)
     network = read_network(folder, manifest, plugins)
     runner = TorchEngine(network, chosen_device, chosen_precision, compile=compile)
-    return Predictor(manifest, runner, recommender, model=model)
+    return Predictor(manifest, runner, recommender, model=model, bundle=folder)
 
 
 def _open_graph(graph: Path, precision: Precision, *, workers: int, threads: int | None) -> Engine:

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Iterable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple, overload
 
 import numpy as np
@@ -34,13 +35,23 @@ _log = logging.getLogger(__name__)
 class Predictor:
     """A loaded bundle: :func:`hierpets.load` makes one. It serves any number of photos and threads.
 
-    ``manifest`` says what the model is, ``model`` which one, ``engine`` what runs it.
+    ``manifest`` says what the model is, ``model`` which one, ``engine`` what runs it; ``bundle`` is the folder that it
+    was loaded from, None where it was not.
     """
 
-    def __init__(self, manifest: Manifest, engine: Engine, recommender: Recommender | None = None, *, model: ModelId):
+    def __init__(
+        self,
+        manifest: Manifest,
+        engine: Engine,
+        recommender: Recommender | None = None,
+        *,
+        model: ModelId,
+        bundle: Path | None = None,
+    ):
         self.manifest = manifest
         self.engine = engine
         self.model = model
+        self.bundle = bundle
         self._recommender = recommender
         self._one_at_a_time = threading.Lock()  # shampoo rules are plugins, which need not bear two threads
 

@@ -7,8 +7,9 @@ from operator import itemgetter
 
 from hierpets.plugin import Case
 from hierpets.recommend.catalog import COAT_TYPES, Catalog, Product
+from hierpets.text import likelihood
 
-__all__ = ["UNKNOWN_PET", "contraindication", "nothing", "percent", "reason"]
+__all__ = ["UNKNOWN_PET", "contraindication", "nothing", "reason"]
 
 UNKNOWN_PET = "We do not know this animal well enough to recommend a shampoo; ask a groomer or a vet who can see it."
 
@@ -20,15 +21,6 @@ COMMON = 2 / 3
 
 ONE_COAT = 0.85
 """The share from which one coat is spoken of as the coat."""
-
-
-def percent(p: float) -> str:
-    """``0.0042`` -> ``"0.4 %"``, ``0.41`` -> ``"41 %"``; never 100 %, and 0 % only if it is."""
-    if p > CERTAIN:
-        return "over 99 %"
-    if 0 < p < 0.0005:
-        return "under 0.1 %"
-    return f"{100 * p:.1f} %" if 0 < p < 0.0095 else f"{100 * p:.0f} %"
 
 
 Ranked = list[tuple[tuple[str, str | None], float]]
@@ -67,7 +59,7 @@ def contraindication(case: Case, hazards: Mapping[str, str], known: Collection[s
     if p > CERTAIN:
         return f"{why}."
     if p > bound:
-        return f"{why}, and this may be {_article(at_risk)} ({percent(p)})."
+        return f"{why}, and this may be {_article(at_risk)} ({likelihood(p)})."
     unlisted = [species for species, share in case.species.items() if species not in known and share > bound]
     who = f"{_article(unlisted[0])}, of which we know too little" if unlisted else "an animal that we do not know"
     return f"{why}, and this may be {who}."
@@ -82,7 +74,7 @@ def _who(case: Case, catalog: Catalog, ranked: Ranked) -> str:
         name = catalog.breed_name(species, breed) if breed else species
         others = [item for item in ranked[1:] if item[1] >= 0.1]
         perhaps = f", perhaps {_named(others, catalog)}" if others else ""
-        return f"This is {sure} {_article(name)} ({percent(p)}){perhaps}."
+        return f"This is {sure} {_article(name)} ({likelihood(p)}){perhaps}."
     return f"This may be {_named([item for item in ranked if item[1] >= 0.1] or ranked, catalog)}."
 
 
@@ -94,12 +86,12 @@ def _unsure(case: Case, catalog: Catalog, ranked: Ranked) -> str:
     if p >= 0.95:
         return f"This is {_article(species)} whose breed we cannot tell{perhaps}."
     sure = "most likely" if p >= 0.6 else "perhaps"
-    return f"This is {sure} {_article(species)} ({percent(p)}), and we cannot tell its breed{perhaps}."
+    return f"This is {sure} {_article(species)} ({likelihood(p)}), and we cannot tell its breed{perhaps}."
 
 
 def _named(ranked: Ranked, catalog: Catalog) -> str:
     """The first three leaves with their probabilities."""
-    return _either([f"{_article(catalog.breed_name(s, b) if b else s)} ({percent(p)})" for (s, b), p in ranked[:3]])
+    return _either([f"{_article(catalog.breed_name(s, b) if b else s)} ({likelihood(p)})" for (s, b), p in ranked[:3]])
 
 
 def _coat(case: Case) -> str:
@@ -112,8 +104,8 @@ def _coat(case: Case) -> str:
     if top > CERTAIN:
         return f"It has {COAT_TYPES[coat]}."
     if top >= ONE_COAT:
-        return f"It has {COAT_TYPES[coat]} ({percent(top)})."
-    return f"It may have {_either([f'{COAT_TYPES[c]} ({percent(p)})' for p, c in shares[:3] if p >= 0.1])}."
+        return f"It has {COAT_TYPES[coat]} ({likelihood(top)})."
+    return f"It may have {_either([f'{COAT_TYPES[c]} ({likelihood(p)})' for p, c in shares[:3] if p >= 0.1])}."
 
 
 def _suitability(case: Case, product: Product, because: str, top: float) -> str:
@@ -125,9 +117,9 @@ def _suitability(case: Case, product: Product, because: str, top: float) -> str:
         alone = f"It suits every breed that this {pet} may be, which no special one does well enough."
         return "" if because else GENERAL if several else alone
     if case.level == "breed" and suits - top >= 0.05:
-        what = "nearly every breed" if suits > CERTAIN else f"{percent(suits)} of the breeds"
+        what = "nearly every breed" if suits > CERTAIN else f"{likelihood(suits)} of the breeds"
         return f"It suits {what} that this {pet} may be, so the exact breed hardly matters."
-    return "" if suits >= 0.95 else f"It suits {percent(suits)} of what this {pet} may be."
+    return "" if suits >= 0.95 else f"It suits {likelihood(suits)} of what this {pet} may be."
 
 
 def _ranked(case: Case) -> Ranked:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from hierpets.data.index import PhotoIndex
 from hierpets.evaluation.metrics.compute import evaluate_predictions
+from hierpets.evaluation.metrics.schema import Metrics
 from hierpets.evaluation.predictions import to_predictions
 from hierpets.hierarchy.calibration import Temperatures, fit_temperatures
 from hierpets.hierarchy.conformal import nonconformity_scores
@@ -152,7 +152,7 @@ def cross_predict(
     return joint, [decisions[i] for i in range(len(evidence))]
 
 
-def measure(evidence: HeldOutOutputs, answers: tuple[np.ndarray, list[Decision]], taxonomy: Taxonomy) -> dict[str, Any]:
+def measure(evidence: HeldOutOutputs, answers: tuple[np.ndarray, list[Decision]], taxonomy: Taxonomy) -> Metrics:
     """Every metric of ``docs/metrics.md`` on the answers, as :func:`answer` or :func:`cross_predict` gives them."""
     joint, decisions = answers
     return evaluate_predictions(

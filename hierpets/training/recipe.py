@@ -286,8 +286,8 @@ class Work:
         )
         if current_context().is_main:
             for name, measured in metrics.items():
-                breed = measured["breed"] and measured["breed"]["accuracy"]
-                self.run.log("metrics", on=name, species=measured["species"]["accuracy"], breed=breed)
+                breed = measured.breed and measured.breed.accuracy
+                self.run.log("metrics", on=name, species=measured.species.accuracy, breed=breed)
             self.run.write_metrics(metrics)
             write_bundle(self.run.bundle, trained.network, manifest)
             self.run.log("bundle", path=str(self.run.bundle), how=trained.how)

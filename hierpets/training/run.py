@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import yaml
 
 from hierpets.config import TrainConfig
 from hierpets.evaluation.metrics.compute import metrics_json
+from hierpets.evaluation.metrics.schema import Metrics
 from hierpets.files import write_all, write_text
 from hierpets.progress import Progress, no_progress
 from hierpets.training.distributed import current_context
@@ -58,6 +59,6 @@ class Run:
         if not self.silent:
             write_all(self.folder, {name: draw()})
 
-    def write_metrics(self, metrics: dict[str, Any]) -> None:
+    def write_metrics(self, metrics: Mapping[str, Metrics]) -> None:
         if not self.silent:
             write_text(self.folder / "metrics.json", metrics_json(metrics))

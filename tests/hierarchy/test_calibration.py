@@ -3,7 +3,8 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
-from hierpets.hierarchy.calibration import Temperatures, expected_calibration_error, fit_temperature, fit_temperatures
+from hierpets.evaluation.metrics.reliability import expected_calibration_error
+from hierpets.hierarchy.calibration import Temperatures, fit_temperature, fit_temperatures
 from hierpets.hierarchy.probabilities import joint_probabilities
 from hierpets.taxonomy import Taxonomy
 
@@ -23,7 +24,7 @@ def likelihood(temperature: float, logits: np.ndarray, labels: np.ndarray) -> fl
 
 
 @pytest.mark.parametrize("sharpness", [0.3, 1.0, 5.0, 20.0])
-def test_temperature_agrees_with_scipy_and_finds_the_sharpness(sharpness):
+def test_fit_temperature_agrees_with_scipy_and_finds_the_sharpness(sharpness):
     logits, labels = drawn(4000, 6, sharpness)
     found = fit_temperature(logits, labels)
     reference = minimize_scalar(likelihood, bounds=(0.05, 100), args=(logits, labels), method="bounded")
@@ -32,17 +33,17 @@ def test_temperature_agrees_with_scipy_and_finds_the_sharpness(sharpness):
 
 
 @pytest.mark.parametrize("sharpness", [0.5, 1.0, 8.0])
-def test_the_likelihood_never_gets_worse(sharpness):
+def test_fit_temperature_never_lowers_the_likelihood(sharpness):
     logits, labels = drawn(200, 4, sharpness, seed=3)
     assert likelihood(fit_temperature(logits, labels), logits, labels) <= likelihood(1.0, logits, labels)
 
 
-def test_no_photos_or_one_class_leave_the_logits_alone():
+def test_fit_temperature_of_no_photos_or_one_class_is_one():
     assert fit_temperature(np.zeros((0, 3)), np.zeros(0, dtype=int)) == 1.0
     assert fit_temperature(np.ones((5, 1)), np.zeros(5, dtype=int)) == 1.0
 
 
-def test_each_head_gets_its_own_temperature_and_confidence_becomes_frequency():
+def test_fit_temperatures_makes_confidence_a_frequency_for_each_head():
     generator = np.random.default_rng(1)
     species_logits, species = drawn(3000, 3, 4.0)
     leaf_logits = np.zeros((3000, 6))
@@ -58,8 +59,8 @@ def test_each_head_gets_its_own_temperature_and_confidence_becomes_frequency():
     assert found.breeds["rabbit"] == 1.0
     joint = joint_probabilities(*found.apply(species_logits, leaf_logits, TAXONOMY), TAXONOMY)
     known = leaf >= 0
-    error = expected_calibration_error(joint[known].max(axis=1), joint[known].argmax(axis=1) == leaf[known])
-    assert error < 0.03
+    hit, weights = joint[known].argmax(axis=1) == leaf[known], np.ones((1, known.sum()))
+    assert expected_calibration_error(joint[known].max(axis=1), hit, weights)[0] < 0.03
 
 
 def test_temperatures_default_to_changing_nothing():
@@ -67,9 +68,3 @@ def test_temperatures_default_to_changing_nothing():
     same = Temperatures().apply(species, leaf, TAXONOMY)
     np.testing.assert_array_equal(same[0], species)
     np.testing.assert_array_equal(same[1], leaf)
-
-
-def test_calibration_error_of_known_cases():
-    assert expected_calibration_error(np.array([0.9, 0.9]), np.array([True, True])) == pytest.approx(0.1)
-    assert expected_calibration_error(np.array([1.0, 1.0]), np.array([True, False])) == pytest.approx(0.5)
-    assert np.isnan(expected_calibration_error(np.array([]), np.array([])))

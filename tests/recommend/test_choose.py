@@ -45,7 +45,7 @@ def test_recommend_toxic_to_cats_is_out_as_soon_as_a_cat_is_possible(recommender
     assert above.product.id == "fold_care"
     assert [one.product for one in above.ruled_out] == ["clear_balance"]
     assert "salicylic acid" in above.reason
-    assert "this may be a cat (0.2 %)" in above.reason
+    assert "this may be a cat (0.2%)" in above.reason
 
 
 def test_recommend_a_model_that_cannot_tell_cats_cannot_rule_them_out(recommender: Recommender) -> None:

@@ -11,7 +11,7 @@ import click
 from hierpets.cli.options import registry_option
 
 if TYPE_CHECKING:
-    from hierpets.checklist.items import Item
+    from hierpets.checklist.run import Checklist
 
 __all__ = ["command"]
 
@@ -31,40 +31,27 @@ def command(run: Path, measure: bool, strict: bool, form: str, registry: Path | 
     It reads RUN/config.yaml, metrics.json and bundle/, RUN/audit/audit.json, RUN/*/metrics.json of `hierpets evaluate`
     and RUN/measured.json of --measure.
     """
-    from hierpets.checklist.evidence import RunEvidence
-    from hierpets.checklist.items import judge_run
-
-    if measure:
-        _measure(run, registry)
-    items = judge_run(RunEvidence.read(run))
-    if form == "json":
-        click.echo(json.dumps([item.to_json() for item in items], indent=2))
-    else:
-        _print(items)
-    return 1 if strict and any(item.status == "fail" for item in items) else 0
-
-
-def _measure(run: Path, registry: Path | None) -> None:
-    from hierpets.checklist.evidence import MEASURED, RunEvidence
-    from hierpets.checklist.measure import measure_run
+    from hierpets.checklist.run import check_run
     from hierpets.cli.progress import ProgressDisplay
-    from hierpets.files import write_text
-    from hierpets.registry.loading import load_registry
 
-    chosen = registry or RunEvidence.read(run).settings.get("registry")
     with ProgressDisplay() as progress:
-        found = measure_run(run, load_registry(chosen), progress=progress)
-    write_text(run / MEASURED, json.dumps(found, indent=2) + "\n")
+        checklist = check_run(run, measure=measure, registry=registry, progress=progress)
+    if form == "json":
+        click.echo(json.dumps(checklist.to_json(), indent=2))
+    else:
+        _print(checklist)
+    return 1 if strict and checklist.failed else 0
 
 
-def _print(items: list[Item]) -> None:
+def _print(checklist: Checklist) -> None:
     from rich.console import Console
     from rich.markup import escape
 
     console = Console(highlight=False, soft_wrap=True)
-    for item in items:
+    console.print(f"{escape(str(checklist.run))}  model {checklist.model}")
+    for item in checklist.items:
         console.print(f"[{STYLES[item.status]}]{item.status:<8}[/] {escape(item.question)} {escape(item.number)}")
         if item.settle:
             console.print(f"         [dim]-> {escape(item.settle)}[/dim]")
-    counted = {status: sum(item.status == status for item in items) for status in STYLES}
+    counted = {status: sum(item.status == status for item in checklist.items) for status in STYLES}
     console.print(", ".join(f"{n} {status}" for status, n in counted.items() if n))

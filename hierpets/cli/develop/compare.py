@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from hierpets.evaluation.comparison import Comparison, LevelComparison
 
 __all__ = ["command"]
 
@@ -22,46 +25,45 @@ def command(run_a: Path, run_b: Path, seed: int, as_json: bool) -> None:
     """
     import json
 
-    from hierpets.evaluation.comparison import compare_records
-    from hierpets.evaluation.records import find_records, read_records
+    from hierpets.evaluation.comparison import compare
 
-    a, b = (read_records(find_records(run)) for run in (run_a, run_b))
-    result = compare_records(a, b, names=(str(run_a), str(run_b)), seed=seed)
+    comparison = compare(run_a, run_b, seed=seed)
     if as_json:
-        click.echo(json.dumps(result, indent=2, allow_nan=False))
+        click.echo(json.dumps(comparison.to_json(), indent=2, allow_nan=False))
     else:
-        _show(result)
+        _show(comparison)
 
 
-def _show(result: dict[str, Any]) -> None:
+def _show(comparison: Comparison) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     console = Console(highlight=False)
-    table = Table(title=f"{result['n']} photos, in %, 95 % interval of the difference", title_justify="left")
+    table = Table(title=f"{comparison.n:,} photos, in %, 95% interval of the difference", title_justify="left")
     for heading in ("level", "metric", "A", "B", "B - A", "interval", "p"):
         table.add_column(heading, justify="left" if heading in ("level", "metric") else "right")
-    levels = {level: found for level, found in result["levels"].items() if found}
-    for level, found in levels.items():
+    for name, level in comparison.measured.items():
         for metric in ("accuracy", "balanced_accuracy"):
-            table.add_row(*_row(level, metric, found))
-    console.print(f"A  {escape(result['a'])}\nB  {escape(result['b'])}")
+            table.add_row(*_row(name, metric, level))
+    for side, name, model in (("A", comparison.a, comparison.model_a), ("B", comparison.b, comparison.model_b)):
+        console.print(f"{side}  {escape(name)}" + (f"  model {model}" if model else ""))
     console.print(table)
-    for level, found in levels.items():
-        color = "green" if found["winner"] else "yellow"
-        console.print(f"[{color}]{level}[/]: {escape(found['verdict'])}")
+    for name, level in comparison.measured.items():
+        color = "green" if level.winner else "yellow"
+        console.print(f"[{color}]{name}[/]: {escape(level.verdict)}")
 
 
-def _row(level: str, metric: str, found: dict[str, Any]) -> tuple[str, ...]:
-    low, high = found["interval"][metric]
-    p_value = f"{found['mcnemar']['p_value']:.2g}" if metric == "accuracy" else ""
+def _row(name: str, metric: str, level: LevelComparison) -> tuple[str, ...]:
+    a, b, difference, (low, high) = (
+        getattr(part, metric) for part in (level.a, level.b, level.difference, level.interval)
+    )
     return (
-        level,
+        name,
         metric.partition("_")[0],
-        f"{100 * found['a'][metric]:.1f}",
-        f"{100 * found['b'][metric]:.1f}",
-        f"{100 * found['difference'][metric]:+.1f}",
+        f"{100 * a:.1f}",
+        f"{100 * b:.1f}",
+        f"{100 * difference:+.1f}",
         f"{100 * low:+.1f} to {100 * high:+.1f}",
-        p_value,
+        f"{level.mcnemar.p_value:.2g}" if metric == "accuracy" else "",
     )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from hierpets.evaluation.metrics.classes import divide
 from hierpets.evaluation.metrics.resampling import Statistic, estimate, interval_of_share
+from hierpets.evaluation.metrics.schema import HierarchyMetrics
 from hierpets.evaluation.predictions import BREED, SPECIES, Predictions
 from hierpets.taxonomy import Taxonomy
 
@@ -28,10 +27,10 @@ def lca_height(taxonomy: Taxonomy) -> np.ndarray:
     return height
 
 
-def hierarchy_metrics(predictions: Predictions, *, seed: int, resamples: int) -> dict[str, Any]:
+def hierarchy_metrics(predictions: Predictions, *, seed: int, resamples: int) -> HierarchyMetrics:
     """Full-path accuracy, cross-species error, hierarchical precision, recall and F1, and how bad the mistakes are.
 
-    Cross-species error is over all photos, the rest over those whose whole path is known. Mistake severity and average
+    Cross-species error is over all photos, the rest over those whose full path is labeled. Mistake severity and average
     hierarchical distance after Bertinetto et al., "Making Better Mistakes", CVPR 2020.
     """
     whole = predictions.leaf_true >= 0
@@ -44,7 +43,7 @@ def hierarchy_metrics(predictions: Predictions, *, seed: int, resamples: int) ->
         "full_path_accuracy": (predictions.top_leaf == predictions.leaf_true)[whole],
     }
     intervals |= {name: interval_of_share(hits, intervals[name]) for name, hits in shares.items()}
-    return {"n_species": n, **species, "n": n_whole, **path, "intervals": intervals}
+    return HierarchyMetrics(n_species=n, n=n_whole, intervals=intervals, **species, **path)
 
 
 def _cross_species(predictions: Predictions) -> Statistic:
@@ -82,25 +81,25 @@ def _distance_at(predictions: Predictions, whole: np.ndarray, k: int, *, height:
 
 
 def ancestor_counts(taxonomy: Taxonomy, truth: np.ndarray, level: np.ndarray, *, node: np.ndarray) -> np.ndarray:
-    """float [N, 3]: sizes of the ancestor sets of answer, of truth, and of both, the root left out.
+    """float [N, 3]: sizes of the ancestor sets of prediction, of truth, and of both, the root left out.
 
-    A set holds a node and its ancestors: {cat, cat/birman}; {cat} for a species answer or a species without breeds;
+    A set holds a node and its ancestors: {cat, cat/birman}; {cat} at species level or a species without breeds;
     nothing for "unknown". ``truth`` int [N] holds leaf indices; ``level`` and ``node`` are as in ``Predictions``.
     """
     deep = np.array([leaf.breed is not None for leaf in taxonomy.leaves])
     at_leaf, at_species = level == BREED, level == SPECIES
     leaf = np.where(at_leaf, node, 0)
     species = np.where(at_leaf, taxonomy.leaf_species[leaf], np.where(at_species, node, -1))
-    answer = at_leaf * (1 + deep[leaf]) + at_species
+    named = at_leaf * (1 + deep[leaf]) + at_species
     both = (species == taxonomy.leaf_species[truth]) + (at_leaf & deep[leaf] & (leaf == truth)).astype(int)
-    return np.stack([answer, 1 + deep[truth], both], axis=1).astype(float)
+    return np.stack([named, 1 + deep[truth], both], axis=1).astype(float)
 
 
 def _precision_recall_f1(totals: np.ndarray, prefix: str) -> dict[str, np.ndarray]:
     """Micro averages (Kiritchenko et al. 2006) from sums [R, 3] of ``ancestor_counts``."""
-    answer, truth, both = totals.T
+    named, truth, both = totals.T
     return {
-        f"{prefix}precision": divide(both, answer, np.nan),
+        f"{prefix}precision": divide(both, named, np.nan),
         f"{prefix}recall": divide(both, truth, np.nan),
-        f"{prefix}f1": divide(2 * both, answer + truth, np.nan),
+        f"{prefix}f1": divide(2 * both, named + truth, np.nan),
     }

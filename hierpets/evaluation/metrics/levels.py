@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from hierpets.evaluation.metrics.classes import ClassTotals, confusion_counts, divide
-from hierpets.evaluation.metrics.curves import one_vs_rest
-from hierpets.evaluation.metrics.resampling import estimate, interval_of_share, wilson_interval
+from hierpets.evaluation.metrics.classes import ClassTotals, confusion_counts
+from hierpets.evaluation.metrics.curves import OneVsRest, one_vs_rest
+from hierpets.evaluation.metrics.reliability import expected_calibration_error, reliability
+from hierpets.evaluation.metrics.resampling import Statistic, estimate, interval_of_share, wilson_interval
+from hierpets.evaluation.metrics.schema import ClassScores, ConfusionMatrix, LevelMetrics, MajorityClass
 from hierpets.evaluation.predictions import Predictions
 from hierpets.hierarchy.probabilities import restrict
 
-__all__ = ["N_BINS", "Level", "breed_given_species_level", "breed_level", "level_metrics", "species_level"]
+__all__ = ["LevelPredictions", "breed_given_species_level", "breed_level", "level_metrics", "species_level"]
 
-N_BINS = 15
 _WORST = 5
 _TOP = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Level:
+class LevelPredictions:
     """One flat classification: ``truth`` int [N], ``probabilities`` float [N, C], ``candidates`` bool [N, C].
 
     A class that is no candidate for a photo (a dog breed when the species is known to be cat) has probability zero.
@@ -50,69 +51,69 @@ class Level:
         return self.probabilities[np.arange(len(self.truth)), self.truth]
 
 
-def species_level(predictions: Predictions) -> Level:
+def species_level(predictions: Predictions) -> LevelPredictions:
     """Every photo; a species' probability is the sum over its leaves."""
     probabilities = predictions.species_probabilities
     everything = np.ones(probabilities.shape, dtype=bool)
-    return Level(predictions.taxonomy.species, predictions.species_true, probabilities, everything)
+    return LevelPredictions(predictions.taxonomy.species, predictions.species_true, probabilities, everything)
 
 
-def breed_level(predictions: Predictions) -> Level | None:
-    """The photos whose breed is told, against all leaves of all species; None when there is no such photo."""
+def breed_level(predictions: Predictions) -> LevelPredictions | None:
+    """The photos whose breed is labeled, against all leaves; None without such photos."""
     known = predictions.breed_known
     if not known.any():
         return None
     probabilities = predictions.probabilities[known]
     everything = np.ones(probabilities.shape, dtype=bool)
-    return Level(predictions.leaf_names, predictions.leaf_true[known], probabilities, everything)
+    return LevelPredictions(predictions.leaf_names, predictions.leaf_true[known], probabilities, everything)
 
 
-def breed_given_species_level(predictions: Predictions) -> Level | None:
+def breed_given_species_level(predictions: Predictions) -> LevelPredictions | None:
     """The same photos, against the breeds of their true species: how good the breed head is on its own."""
     known = predictions.breed_known
     if not known.any():
         return None
     of_species = predictions.taxonomy.leaf_species[None, :] == predictions.species_true[known][:, None]
     conditional = restrict(predictions.probabilities[known], of_species)
-    return Level(predictions.leaf_names, predictions.leaf_true[known], conditional, of_species)
+    return LevelPredictions(predictions.leaf_names, predictions.leaf_true[known], conditional, of_species)
 
 
-def level_metrics(level: Level, *, seed: int, resamples: int) -> dict[str, Any]:
-    """Everything said of one level, support first and accuracy last. Keys are described in ``docs/metrics.md``."""
+def level_metrics(level: LevelPredictions, *, seed: int, resamples: int) -> LevelMetrics:
+    """Everything that ``metrics.json`` says of one level."""
+    values, intervals = estimate(_statistic(level), len(level.truth), seed=seed, resamples=resamples)
+    intervals["accuracy"] = interval_of_share(level.hit, intervals["accuracy"])
+    counts = confusion_counts(level.truth, level.guess, len(level.labels))
+    curves = one_vs_rest(level.truth, level.probabilities, level.candidates, level.labels)
+    per_class = _per_class(counts, curves, level.labels)
+    return LevelMetrics(
+        n=len(level.truth),
+        majority_class=_majority(counts, level.labels),
+        per_class=per_class,
+        worst_classes=_worst(per_class),
+        confusion_matrix=ConfusionMatrix(labels=level.labels, counts=counts),
+        curves={label: found.curves if found else None for label, found in curves.items()},
+        macro_roc_auc=_mean([c.roc_auc for c in per_class.values()]),
+        macro_pr_auc=_mean([c.pr_auc for c in per_class.values()]),
+        calibration=reliability(level.confidence, level.hit),
+        intervals=intervals,
+        **values,
+    )
+
+
+def _statistic(level: LevelPredictions) -> Statistic:
+    """What is averaged over photos, from their weights."""
     n, n_classes = level.probabilities.shape
     means = _photo_scores(level)
-    bins = _bins_of(level.confidence)
-    gap = (level.confidence - level.hit)[:, None] * np.eye(N_BINS)[bins]
-    guess = level.guess
 
     def statistic(weights: np.ndarray) -> dict[str, np.ndarray]:
         values = {name: weights @ score / n for name, score in means.items()}
-        values["ece"] = np.abs(weights @ gap).sum(axis=1) / n
-        return values | ClassTotals.count(level.truth, guess, weights, n_classes=n_classes).summary()
+        values["ece"] = expected_calibration_error(level.confidence, level.hit, weights)
+        return values | ClassTotals.count(level.truth, level.guess, weights, n_classes=n_classes).summary()
 
-    values, intervals = estimate(statistic, n, seed=seed, resamples=resamples)
-    intervals["accuracy"] = interval_of_share(level.hit, intervals["accuracy"])
-    counts = confusion_counts(level.truth, guess, n_classes)
-    curves = one_vs_rest(level.truth, level.probabilities, level.candidates, level.labels)
-    per_class = _per_class(counts, curves, level.labels)
-    accuracy = values.pop("accuracy")
-    return {
-        "n": n,
-        "majority_class": _majority(counts, level.labels),
-        "per_class": per_class,
-        "worst_classes": _worst(per_class),
-        "confusion_matrix": {"labels": list(level.labels), "counts": counts},
-        "curves": {label: {k: c[k] for k in ("roc", "pr")} if c else None for label, c in curves.items()},
-        "macro_roc_auc": _mean_of(per_class, "roc_auc"),
-        "macro_pr_auc": _mean_of(per_class, "pr_auc"),
-        **values,
-        "calibration": _calibration(level, bins),
-        "intervals": intervals,
-        "accuracy": accuracy,
-    }
+    return statistic
 
 
-def _photo_scores(level: Level) -> dict[str, np.ndarray]:
+def _photo_scores(level: LevelPredictions) -> dict[str, np.ndarray]:
     """float [N] each: what is averaged over photos. Top 3 is undefined where there are no more than three classes."""
     truth = level.probability_of_truth
     in_top = _rank_of_truth(level) < _TOP if len(level.labels) > _TOP else np.full(len(truth), np.nan)
@@ -123,7 +124,7 @@ def _photo_scores(level: Level) -> dict[str, np.ndarray]:
     }
 
 
-def _rank_of_truth(level: Level) -> np.ndarray:
+def _rank_of_truth(level: LevelPredictions) -> np.ndarray:
     """int [N]: how many classes stand before the true one; of equals the first column wins, as in argmax."""
     truth = level.probability_of_truth[:, None]
     before = np.arange(len(level.labels))[None, :] < level.truth[:, None]
@@ -131,60 +132,37 @@ def _rank_of_truth(level: Level) -> np.ndarray:
     return (ahead & level.candidates).sum(axis=1)
 
 
-def _bins_of(confidence: np.ndarray) -> np.ndarray:
-    """int [N]: the bin of each confidence among ``N_BINS`` of equal width, each open below and closed above."""
-    return np.clip(np.ceil(confidence * N_BINS).astype(int) - 1, 0, N_BINS - 1)
-
-
-def _calibration(level: Level, bins: np.ndarray) -> dict[str, Any]:
-    n = np.bincount(bins, minlength=N_BINS)
-    confidence = divide(np.bincount(bins, level.confidence, N_BINS), n, np.nan)
-    hits = np.bincount(bins, level.hit.astype(float), N_BINS)
-    return {
-        "mean_confidence": float(level.confidence.mean()),
-        "bins": [
-            {
-                "low": b / N_BINS,
-                "high": (b + 1) / N_BINS,
-                "n": n[b],
-                "confidence": confidence[b],
-                "accuracy": hits[b] / n[b] if n[b] else None,
-                "accuracy_interval": wilson_interval(int(hits[b]), int(n[b])),
-            }
-            for b in range(N_BINS)
-        ],
-    }
-
-
-def _per_class(counts: np.ndarray, curves: dict[str, Any], labels: tuple[str, ...]) -> dict[str, Any]:
+def _per_class(
+    counts: np.ndarray, curves: Mapping[str, OneVsRest | None], labels: tuple[str, ...]
+) -> dict[str, ClassScores]:
     hits, true, guessed = counts.diagonal()[None], counts.sum(axis=1)[None], counts.sum(axis=0)[None]
     totals = ClassTotals(true=true, guessed=guessed, hits=hits)
     recall, precision, f1 = totals.recall()[0], totals.precision()[0], totals.f1()[0]
     return {
-        label: {
-            "support": true[0, c],
-            "recall": recall[c],
-            "recall_interval": wilson_interval(int(hits[0, c]), int(true[0, c])),
-            "precision": precision[c],
-            "f1": f1[c],
-            "roc_auc": curves[label]["roc_auc"] if curves[label] else None,
-            "pr_auc": curves[label]["pr_auc"] if curves[label] else None,
-        }
+        label: ClassScores(
+            support=true[0, c],
+            recall=recall[c],
+            recall_interval=wilson_interval(int(hits[0, c]), int(true[0, c])),
+            precision=precision[c],
+            f1=f1[c],
+            roc_auc=found.roc_auc if (found := curves[label]) else None,
+            pr_auc=found.pr_auc if found else None,
+        )
         for c, label in enumerate(labels)
     }
 
 
-def _worst(per_class: dict[str, Any]) -> list[str]:
+def _worst(per_class: Mapping[str, ClassScores]) -> tuple[str, ...]:
     """The classes of lowest recall among those that have photos, the worst first."""
-    seen = [label for label, scores in per_class.items() if scores["support"]]
-    return sorted(seen, key=lambda label: (per_class[label]["recall"], per_class[label]["f1"]))[:_WORST]
+    supported = [label for label, scores in per_class.items() if scores.support]
+    return tuple(sorted(supported, key=lambda label: (per_class[label].recall, per_class[label].f1))[:_WORST])
 
 
-def _majority(counts: np.ndarray, labels: tuple[str, ...]) -> dict[str, Any]:
+def _majority(counts: np.ndarray, labels: tuple[str, ...]) -> MajorityClass:
     support = counts.sum(axis=1)
-    return {"label": labels[int(support.argmax())], "accuracy": float(support.max() / support.sum())}
+    return MajorityClass(label=labels[int(support.argmax())], accuracy=support.max() / support.sum())
 
 
-def _mean_of(per_class: dict[str, Any], score: str) -> float | None:
-    values = [scores[score] for scores in per_class.values() if scores[score] is not None]
-    return float(np.mean(values)) if values else None
+def _mean(scores: Sequence[float | None]) -> float | None:
+    defined = [score for score in scores if score is not None]
+    return float(np.mean(defined)) if defined else None

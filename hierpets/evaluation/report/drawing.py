@@ -11,10 +11,12 @@ from html import escape
 from typing import Any
 
 import matplotlib as mpl
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-__all__ = ["ACCENT", "BAD", "INK", "LINE", "MUTED", "PANEL", "SERIES", "Drawing", "draw"]
+from hierpets.figures import figure_png
+from hierpets.text import pretty
+
+__all__ = ["ACCENT", "BAD", "INK", "LINE", "MUTED", "PANEL", "SERIES", "Drawing", "draw", "short"]
 
 # The colors of the light page. In the SVG each becomes the CSS variable of its name, so that a dark page recolors it.
 PANEL, INK, MUTED, LINE = "#fefefe", "#17202b", "#566273", "#d8dee6"
@@ -32,16 +34,14 @@ _STYLE: Any = {
     "axes.axisbelow": True,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "figure.facecolor": PANEL,
     "grid.color": LINE,
     "grid.linewidth": 0.8,
     "legend.frameon": False,
     "legend.fontsize": 9,
     "lines.linewidth": 1.8,
     "svg.fonttype": "none",
-    "text.color": INK,
-    # A class may be called "$x$"; it is a name, not a formula.
     "text.parse_math": False,
+    "text.color": INK,
     "xtick.color": MUTED,
     "xtick.labelcolor": INK,
     "ytick.color": MUTED,
@@ -49,6 +49,7 @@ _STYLE: Any = {
 }
 _PNG_DPI = 200
 _POINTS_PER_INCH = 72
+_LONGEST_NAME = 26  # characters
 
 
 @dataclass(frozen=True)
@@ -68,26 +69,33 @@ def draw(
     name: str, paint: Callable[[Figure], None], *, size: tuple[float, float], title: str, caption: str, alt: str
 ) -> Drawing:
     """Let ``paint`` fill a figure of ``size`` inches, and render it without touching pyplot's state."""
-    with mpl.rc_context(_STYLE | {"svg.hashsalt": name}):
-        figure = Figure(figsize=size, layout="constrained")
-        FigureCanvasAgg(figure)
+    painted: list[Figure] = []
+
+    def paint_and_keep(figure: Figure) -> None:
         paint(figure)
-        png, svg = _rendered(figure)
+        painted.append(figure)
+
+    with mpl.rc_context(_STYLE | {"svg.hashsalt": name}), warnings.catch_warnings():
+        # matplotlib's own font may lack a script that a class is named in; the page writes it with the reader's fonts.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        png = figure_png(paint_and_keep, size, dpi=_PNG_DPI)
+        svg = _svg(painted[0])
     width = round(size[0] * _POINTS_PER_INCH)
     return Drawing(name, title, caption, alt, png, _inline(svg, alt), width)
 
 
-def _rendered(figure: Figure) -> tuple[bytes, str]:
-    """PNG and SVG of one layout; laying out takes as long as drawing, so it is done once."""
-    png, svg = io.BytesIO(), io.StringIO()
-    with warnings.catch_warnings():
-        # matplotlib's own font may lack a script that a class is named in; the page writes it with the reader's fonts.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
-        figure.savefig(png, format="png", dpi=_PNG_DPI)
-        figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return png.getvalue(), svg.getvalue()
+def short(label: str) -> str:
+    """A pretty name that leaves room for the figure."""
+    name = pretty(label)
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+
+
+def _svg(figure: Figure) -> str:
+    """The figure as it was laid out for the PNG: laying out takes as long as drawing, so it is done once."""
+    figure.set_layout_engine("none")
+    content = io.StringIO()
+    figure.savefig(content, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    return content.getvalue()
 
 
 def _inline(svg: str, alt: str) -> str:

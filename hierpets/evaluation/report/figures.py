@@ -2,130 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
-from hierpets.evaluation.metrics.classes import divide
-from hierpets.evaluation.report.drawing import ACCENT, BAD, INK, MUTED, PANEL, SERIES, Drawing, draw
-from hierpets.evaluation.report.ordering import confused_together
-from hierpets.evaluation.report.words import percent, pretty, short
+from hierpets.evaluation.metrics.schema import ClassCurves, ClassScores, LevelMetrics, SelectiveMetrics
+from hierpets.evaluation.report.drawing import ACCENT, INK, MUTED, PANEL, SERIES, Drawing, draw, short
+from hierpets.text import percent, pretty
 
 __all__ = [
-    "answers",
+    "answer_levels",
     "breed_bars",
-    "breed_confusions",
     "curves",
-    "reliability",
-    "risk_against_coverage",
-    "species_confusion",
+    "reliability_diagram",
+    "risk_coverage_curve",
 ]
 
+Tree = Mapping[str, Sequence[str]]
+
 _CURVE = (4.4, 3.5)
-_ELSEWHERE = "another species"
-# The least and the most opaque a cell of a confusion matrix may be, so that ink on it stays readable in both themes.
-_FAINT, _STRONG = 0.06, 0.5
 
 
-def species_confusion(metrics: Mapping[str, Any]) -> Drawing:
-    matrix = metrics["species"]["confusion_matrix"]
-    counts = np.array(matrix["counts"])
-    return _confusion(counts, list(matrix["labels"]), name="confusion_species", title="Species taken for species")
-
-
-def breed_confusions(metrics: Mapping[str, Any]) -> Iterator[Drawing]:
-    """One matrix for each species with two breeds or more that have photos, confused breeds side by side."""
-    matrix = metrics["breed"]["confusion_matrix"]
-    labels, counts = matrix["labels"], np.array(matrix["counts"])
-    for s, (species, breeds) in enumerate(metrics["taxonomy"].items()):
-        rows = np.array([labels.index(f"{species}/{breed}") for breed in breeds], dtype=int)
-        if len(rows) < 2 or not counts[rows].any():
-            continue
-        within = counts[np.ix_(rows, rows)]
-        order = confused_together(within)
-        elsewhere = counts[rows].sum(axis=1) - within.sum(axis=1)
-        yield _confusion(
-            within[np.ix_(order, order)],
-            [breeds[i] for i in order],
-            name=f"confusion_breeds_{s}",
-            title=f"{pretty(species).capitalize()} breeds taken for each other",
-            elsewhere=elsewhere[order],
-        )
-
-
-def _confusion(
-    counts: np.ndarray, names: list[str], *, name: str, title: str, elsewhere: np.ndarray | None = None
-) -> Drawing:
-    """Rows are the truth, columns the answer; blue is right, red is wrong, deeper the larger the share of the row."""
-    columns = [short(n) for n in names]
-    if elsewhere is not None and elsewhere.any():
-        counts = np.column_stack([counts, elsewhere])
-        columns.append(_ELSEWHERE)
-        title_note = f" The last column counts photos called {_ELSEWHERE}."
-    else:
-        title_note = ""
-    rows = [short(n) for n in names]
-    shares = divide(counts, counts.sum(axis=1, keepdims=True), 0.0)
-
-    def paint(figure: Figure) -> None:
-        axes = figure.add_subplot()
-        for (i, j), count in np.ndenumerate(counts):
-            if count:
-                _cell(axes, (j, i), count=int(count), share=float(shares[i, j]), right=i == j)
-        _matrix_axes(axes, rows, columns)
-
-    longest = max(len(n) for n in columns) * 0.075
-    size = (longest + 0.7 + 0.31 * len(columns), longest + 0.7 + 0.31 * len(rows))
-    wrong = int(counts.sum() - np.trace(counts))
-    return draw(
-        name,
-        paint,
-        size=(max(size[0], 3.2), max(size[1], 2.4)),
-        title=title,
-        caption=f"Rows: what it is. Columns: what it was called. Blue: right, red: wrong.{title_note}",
-        alt=f"Confusion matrix of {len(rows)} classes: {counts.sum() - wrong} photos right, {wrong} wrong.",
-    )
-
-
-def _cell(axes: Axes, at: tuple[int, int], *, count: int, share: float, right: bool) -> None:
-    alpha = _FAINT + (_STRONG - _FAINT) * np.sqrt(share)
-    axes.add_patch(Rectangle(at, 1, 1, facecolor=ACCENT if right else BAD, alpha=alpha, linewidth=0))
-    size = 9 if count < 1000 else 7
-    text = axes.text(at[0] + 0.5, at[1] + 0.5, str(count), ha="center", va="center", fontsize=size, color=INK)
-    text.set_in_layout(False)  # it lies inside the axes, and measuring hundreds takes seconds
-
-
-def _matrix_axes(axes: Axes, rows: list[str], columns: list[str]) -> None:
-    axes.set(xlim=(0, len(columns)), ylim=(len(rows), 0), aspect="equal")
-    axes.set_xticks(np.arange(len(columns)) + 0.5, columns, rotation=90)
-    axes.set_yticks(np.arange(len(rows)) + 0.5, rows)
-    axes.set_xticks(np.arange(len(columns) + 1), minor=True)
-    axes.set_yticks(np.arange(len(rows) + 1), minor=True)
-    axes.tick_params(which="both", length=0)
-    axes.grid(False, which="major")
-    axes.grid(True, which="minor")
-    axes.spines[:].set_visible(False)
-    axes.set_xlabel("called")
-    axes.set_ylabel("it is")
-
-
-def breed_bars(metrics: Mapping[str, Any]) -> Iterator[Drawing]:
+def breed_bars(breed: LevelMetrics, tree: Tree) -> Iterator[Drawing]:
     """Recall of each breed with its interval, one figure a species, the worst at the top."""
-    per_class = metrics["breed"]["per_class"]
-    for s, (species, breeds) in enumerate(metrics["taxonomy"].items()):
-        scores = {b: per_class[f"{species}/{b}"] for b in breeds if per_class[f"{species}/{b}"]["support"]}
+    for s, (species, breeds) in enumerate(tree.items()):
+        scores = {b: breed.per_class[f"{species}/{b}"] for b in breeds if breed.per_class[f"{species}/{b}"].support}
         if scores:
-            yield _bars(dict(sorted(scores.items(), key=lambda item: item[1]["recall"])), species, s)
+            yield _bars(dict(sorted(scores.items(), key=lambda item: item[1].recall)), species, s)
 
 
-def _bars(scores: dict[str, Any], species: str, s: int) -> Drawing:
-    recall = np.array([c["recall"] for c in scores.values()])
-    low, high = np.array([c["recall_interval"] for c in scores.values()]).T
-    names = [f"{short(b)} ({c['support']})" for b, c in scores.items()]
+def _bars(scores: Mapping[str, ClassScores], species: str, s: int) -> Drawing:
+    recall = np.array([c.recall for c in scores.values()])
+    low, high = np.array([c.recall_interval for c in scores.values()]).T
+    names = [f"{short(b)} ({c.support})" for b, c in scores.items()]
 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
@@ -134,154 +46,181 @@ def _bars(scores: dict[str, Any], species: str, s: int) -> Drawing:
         # An interval of all hits ends at 1 a rounding error below the recall: lengths must not be negative.
         lengths = np.clip([recall - low, high - recall], 0, None)
         axes.errorbar(recall, y, xerr=lengths, fmt="o", color=INK, markersize=3, linewidth=1.1, capsize=2)
-        axes.set(yticks=y, yticklabels=names, ylim=(len(names) - 0.4, -0.6), xlim=(0, 1.02))
-        axes.xaxis.set_major_formatter(_percent_ticks)
-        axes.tick_params(axis="y", length=0)
-        axes.grid(False, axis="y")
+        _bar_axes(axes, names, right=1.02)
 
     worst = next(iter(scores))
     return draw(
         f"recall_breeds_{s}",
         paint,
         size=(4.7, 0.75 + 0.235 * len(names)),
-        title=f"{pretty(species).capitalize()} breeds: share found",
-        caption="Recall of each breed, its photos in brackets, with its 95 % Wilson interval.",
+        title=f"{pretty(species).capitalize()} breeds: recall",
+        caption="Recall of each breed with its 95% Wilson interval; number of photos in parentheses.",
         alt=f"Recall of {len(names)} breeds, from {pretty(worst)} {percent(recall[0])} to {percent(recall[-1])}.",
     )
 
 
+def _bar_axes(axes: Axes, names: list[str], *, right: float) -> None:
+    axes.set(yticks=np.arange(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.6), xlim=(0, right))
+    axes.xaxis.set_major_formatter(_percent_ticks)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(False, axis="y")
+
+
 def _percent_ticks(value: float, _position: float) -> str:
-    return f"{100 * value:.0f} %"
+    return f"{100 * value:.0f}%"
 
 
-def reliability(metrics: Mapping[str, Any], level: str) -> Drawing:
+def reliability_diagram(level: LevelMetrics, name: str) -> Drawing:
     """Accuracy against confidence in bins, and how many photos are in each."""
-    bins = [b for b in metrics[level]["calibration"]["bins"] if b["n"]]
-    ece = metrics[level]["ece"]
+    bins = [b for b in level.calibration.bins if b.n]
 
     def paint(figure: Figure) -> None:
         top, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-        top.plot([0, 1], [0, 1], color=MUTED, linestyle="--", linewidth=1, label="as sure as right")
-        x, y = [b["confidence"] for b in bins], [b["accuracy"] for b in bins]
-        low, high = np.array([b["accuracy_interval"] for b in bins]).T
+        top.plot([0, 1], [0, 1], color=MUTED, linestyle="--", linewidth=1, label="perfectly calibrated")
+        x, y = [b.confidence for b in bins], [b.accuracy for b in bins]
+        low, high = np.array([b.accuracy_interval for b in bins]).T
         top.vlines(x, low, high, color=ACCENT, alpha=0.35, linewidth=2)
-        most = max(b["n"] for b in bins)
-        sizes = [10 + 70 * b["n"] / most for b in bins]
-        top.scatter(x, y, sizes, color=ACCENT, label="the model", zorder=3)
-        top.set(xlim=(0, 1.02), ylim=(0, 1.04), ylabel="right")
+        most = max(b.n for b in bins)
+        top.scatter(x, y, [10 + 70 * b.n / most for b in bins], color=ACCENT, label="this model", zorder=3)
+        top.set(xlim=(0, 1.02), ylim=(0, 1.04), ylabel="accuracy")
         top.legend(loc="lower right")
-        below.bar([b["low"] for b in bins], [b["n"] for b in bins], [b["high"] - b["low"] for b in bins], align="edge",
+        below.bar([b.low for b in bins], [b.n for b in bins], [b.high - b.low for b in bins], align="edge",
                   color=ACCENT, alpha=0.45, edgecolor=PANEL)  # fmt: skip
-        below.set(xlabel="says", ylabel="photos")
+        below.set(xlabel="confidence", ylabel="photos")
         for axis in (top.xaxis, top.yaxis):
             axis.set_major_formatter(_percent_ticks)
 
+    error = f"expected calibration error {100 * level.ece:.1f} points"
     return draw(
-        f"reliability_{level}",
+        f"reliability_{name}",
         paint,
         size=(4.4, 4.3),
-        title=f"Is it as right as it is sure? {level.capitalize()}",
-        caption=f"Below the dashed line it is over-confident; bars are 95 % intervals. "
-        f"Expected calibration error {100 * ece:.1f} points.",
-        alt=f"Reliability diagram of the {level}: expected calibration error {100 * ece:.1f} points.",
+        title=f"Reliability diagram: {name}",
+        caption=f"Below the dashed line the model is overconfident; bars are 95% intervals; {error}.",
+        alt=f"Reliability diagram of the {name}: {error}.",
     )
 
 
+class _CurveKind(NamedTuple):
+    """What one kind of curve shows: its labels, its points, and the area under it."""
+
+    title: str
+    xlabel: str
+    ylabel: str
+    points: Callable[[ClassCurves], tuple[Sequence[float], Sequence[float]]]
+    area: Callable[[ClassScores], float | None]
+    mean_area: Callable[[LevelMetrics], float | None]
+    drawstyle: str
+    legend: Literal["lower right", "lower left"]
+
+
 _CURVES = {
-    "roc": ("fpr", "tpr", "false positive rate", "true positive rate", "ROC", "roc_auc"),
-    "pr": ("recall", "precision", "recall", "precision", "Precision and recall", "pr_auc"),
+    "roc": _CurveKind(
+        "ROC",
+        "false positive rate",
+        "true positive rate",
+        points=lambda c: (c.roc.fpr, c.roc.tpr),
+        area=lambda scores: scores.roc_auc,
+        mean_area=lambda level: level.macro_roc_auc,
+        drawstyle="default",
+        legend="lower right",
+    ),
+    "pr": _CurveKind(
+        "Precision-recall",
+        "recall",
+        "precision",
+        points=lambda c: (c.pr.recall, c.pr.precision),
+        area=lambda scores: scores.pr_auc,
+        mean_area=lambda level: level.macro_pr_auc,
+        drawstyle="steps-pre",
+        legend="lower left",
+    ),
 }
 
 
-def curves(metrics: Mapping[str, Any], level: str, kind: str) -> Drawing | None:
-    """ROC ("roc") or precision-recall ("pr") of each class against the rest; the three of least area are named.
+def curves(level: LevelMetrics, name: str, kind: Literal["roc", "pr"]) -> Drawing | None:
+    """ROC or precision-recall of each class against the rest; the three of least area are named.
 
     None when no class has both photos and others against it.
     """
-    x, y, xlabel, ylabel, title, area = _CURVES[kind]
-    found = {label: c[kind] for label, c in metrics[level]["curves"].items() if c}
+    shown = _CURVES[kind]
+    found = {label: shown.points(c) for label, c in level.curves.items() if c}
     if not found:
         return None
-    areas = {label: metrics[level]["per_class"][label][area] for label in found}
+    areas = {label: shown.area(level.per_class[label]) or 0.0 for label in found}
     named = sorted(areas, key=lambda label: areas[label])[:3]
 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
-        steps = "steps-pre" if kind == "pr" else "default"
-        for curve in (curve for label, curve in found.items() if label not in named):
-            axes.plot(curve[x], curve[y], color=MUTED, alpha=0.35, linewidth=0.9, drawstyle=steps)
+        for points in (points for label, points in found.items() if label not in named):
+            axes.plot(*points, color=MUTED, alpha=0.35, linewidth=0.9, drawstyle=shown.drawstyle)
         for color, label in zip(SERIES[::-1], named, strict=False):
-            name = f"{short(label)} {areas[label]:.3f}"
-            axes.plot(found[label][x], found[label][y], color=color, drawstyle=steps, label=name)
-        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.04), xlabel=xlabel, ylabel=ylabel)
-        axes.legend(loc="lower right" if kind == "roc" else "lower left")
+            key = f"{short(label)} {areas[label]:.3f}"
+            axes.plot(*found[label], color=color, drawstyle=shown.drawstyle, label=key)
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.04), xlabel=shown.xlabel, ylabel=shown.ylabel)
+        axes.legend(loc=shown.legend)
 
+    mean = f"mean area {shown.mean_area(level):.3f} over {len(found)} classes"
     return draw(
-        f"{kind}_{level}",
+        f"{kind}_{name}",
         paint,
         size=_CURVE,
-        title=f"{title}: {level}",
-        caption=f"Each class against the rest; those of least area are named. Mean area "
-        f"{metrics[level][f'macro_{area}']:.3f} over {len(found)} classes.",
-        alt=f"{title} curves of {len(found)} classes, mean area {metrics[level][f'macro_{area}']:.3f}.",
+        title=f"{shown.title}: {name}",
+        caption=f"Each class against the rest; the three of least area are named; {mean}.",
+        alt=f"{shown.title} curves of the {name}: {mean}.",
     )
 
 
-def risk_against_coverage(metrics: Mapping[str, Any]) -> Drawing:
-    """The share of mistakes when only the surest photos are answered, and where the model's own threshold stands."""
-    trades = {level: metrics["selective"][level] for level in ("species", "breed") if metrics["selective"][level]}
+def risk_coverage_curve(selective: SelectiveMetrics) -> Drawing:
+    """The error rate when only the most confident photos are kept, and where the model's own threshold stands."""
+    levels = selective.by_level
 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
-        for color, (level, trade) in zip(SERIES, trades.items(), strict=False):
-            axes.plot(trade["curve"]["coverage"], trade["curve"]["risk"], color=color, label=level)
-            if trade["risk"] is not None:
-                axes.plot(trade["coverage"], trade["risk"], "o", color=color, markersize=7)
-        worst = max(max(trade["curve"]["risk"] + [trade["risk"] or 0]) for trade in trades.values())
-        axes.set(xlim=(0, 1.02), ylim=(-0.02 * worst, max(1.08 * worst, 0.01)), xlabel="answered", ylabel="wrong")
+        for color, (name, level) in zip(SERIES, levels.items(), strict=False):
+            axes.plot(level.curve.coverage, level.curve.risk, color=color, label=name)
+            if level.risk is not None:
+                axes.plot(level.coverage, level.risk, "o", color=color, markersize=7)
+        worst = max(max(*level.curve.risk, level.risk or 0.0) for level in levels.values())
+        axes.set(xlim=(0, 1.02), ylim=(-0.02 * worst, max(1.08 * worst, 0.01)), xlabel="coverage", ylabel="error rate")
         axes.xaxis.set_major_formatter(_percent_ticks)
-        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.{0 if worst > 0.04 else 1}f} %")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.{0 if worst > 0.04 else 1}f}%")
         axes.legend(loc="upper left")
 
     points = "; ".join(
-        f"{level} {percent(t['coverage'])} answered, {percent(t['risk'])} wrong" for level, t in trades.items()
+        f"{name} coverage {percent(level.coverage)}, error rate {percent(level.risk)}" for name, level in levels.items()
     )
     return draw(
         "risk_coverage",
         paint,
         size=_CURVE,
-        title="What caution buys",
-        caption="Mistakes among the photos that are answered, the surest first. The dots are the answers it gave.",
-        alt=f"Risk against coverage. As answered: {points}.",
+        title="Risk-coverage curve",
+        caption="Error rate among the most confident photos. The dots are the predictions the model returned.",
+        alt=f"Risk-coverage curve. As returned: {points}.",
     )
 
 
-def answers(metrics: Mapping[str, Any]) -> Drawing:
-    """How far down the tree it answered, for each species."""
-    per_species = metrics["selective"]["node"]["per_species"]
+def answer_levels(selective: SelectiveMetrics) -> Drawing:
+    """At which level the photos of each species were answered."""
+    per_species = selective.node.per_species
     shades = {"breed": (ACCENT, 0.75), "species": (ACCENT, 0.3), "unknown": (MUTED, 0.35)}
 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
         left = np.zeros(len(per_species))
         for level, (color, alpha) in shades.items():
-            share = np.array([found[level] for found in per_species.values()])
+            share = np.array([getattr(found, level) for found in per_species.values()])
             axes.barh(np.arange(len(left)), share, left=left, color=color, alpha=alpha, height=0.6, label=level)
             left += share
-        names = [f"{short(species)} ({found['n']})" for species, found in per_species.items()]
-        axes.set(yticks=np.arange(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.6), xlim=(0, 1))
-        axes.xaxis.set_major_formatter(_percent_ticks)
-        axes.tick_params(axis="y", length=0)
-        axes.grid(False, axis="y")
+        _bar_axes(axes, [f"{short(species)} ({found.n})" for species, found in per_species.items()], right=1)
         figure.legend(loc="outside upper left", ncols=3)
 
-    shares = metrics["selective"]["answers"]
-    said = ", ".join(f"{level} {percent(shares[level])}" for level in shades)
+    shares = ", ".join(f"{level} {percent(getattr(selective.answers, level))}" for level in shades)
     return draw(
         "answers",
         paint,
         size=(4.4, 1.1 + 0.4 * len(per_species)),
-        title="How far it dared to answer",
-        caption=f"Over all photos: {said}.",
-        alt=f"Shares of answers: {said}.",
+        title="Answer level by species",
+        caption=f"Over all photos: {shares}.",
+        alt=f"Share of each answer level: {shares}.",
     )

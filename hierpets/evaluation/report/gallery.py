@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,14 +13,15 @@ import numpy as np
 from hierpets.errors import HierpetsError
 from hierpets.evaluation.metrics.hierarchical import lca_height
 from hierpets.evaluation.predictions import Predictions
-from hierpets.evaluation.records import Record, inside, records_of
+from hierpets.evaluation.records import EvaluationRecord, inside, records_of
+from hierpets.thumbnails import data_uri
 
 __all__ = ["Mistake", "Overlay", "Photos", "worst_mistakes"]
 
 Photos = Callable[[str], np.ndarray]
 """From a photo's path to RGB uint8 [H, W, 3]; raises ``HierpetsError`` when it cannot be read."""
 
-_THUMBNAIL = (320, 320)
+_THUMBNAIL = 320  # pixels of the longer side
 _OF_A_KIND = 2
 
 
@@ -38,7 +37,7 @@ class Overlay(Protocol):
 class Mistake:
     """One mistake: its record, its path in short, whether even the species is wrong, its pictures as data URIs."""
 
-    record: Record
+    record: EvaluationRecord
     path: str
     cross_species: bool
     photo: str | None
@@ -48,10 +47,10 @@ class Mistake:
 def worst_mistakes(
     predictions: Predictions, *, count: int, photos: Photos | None, overlay: Overlay | None
 ) -> list[Mistake]:
-    """At most ``count`` mistakes: wrong species first, then by how much surer of the wrong leaf than of the true one.
+    """At most ``count`` mistakes: wrong species first, then by how much more probable the wrong leaf than the true one.
 
-    A photo whose breed is not told is a mistake when its species is wrong. No two leaves are shown confused more than
-    twice, so that the gallery shows many kinds of mistakes and not one many times.
+    A photo whose breed is not labeled is a mistake when its species is wrong. The same confusion is shown twice at
+    most, so that the gallery shows many kinds of mistakes.
     """
     rows = _of_many_kinds(predictions, _worst_rows(predictions))[:count]
     short = inside(predictions.paths)
@@ -60,14 +59,14 @@ def worst_mistakes(
 
 def _worst_rows(predictions: Predictions) -> np.ndarray:
     rows = np.arange(len(predictions))
-    told = predictions.leaf_true >= 0
+    labeled = predictions.leaf_true >= 0
     height = lca_height(predictions.taxonomy)
     wrong_species = predictions.top_leaf_species != predictions.species_true
-    severity = np.where(told, height[predictions.leaf_true, predictions.top_leaf], height.max() * wrong_species)
+    severity = np.where(labeled, height[predictions.leaf_true, predictions.top_leaf], height.max() * wrong_species)
     of_leaf = predictions.probabilities[rows, predictions.leaf_true]
     of_species = predictions.species_probabilities[rows, predictions.species_true]
-    surer = predictions.probabilities.max(axis=1) - np.where(told, of_leaf, of_species)
-    order = np.lexsort((-surer, -severity))
+    margin = predictions.probabilities.max(axis=1) - np.where(labeled, of_leaf, of_species)
+    order = np.lexsort((-margin, -severity))
     return order[severity[order] > 0]
 
 
@@ -96,19 +95,9 @@ def _mistakes(
 
 
 def _picture(load: Callable[[str], np.ndarray | None], path: str) -> str | None:
-    """A photo that has gone since it was evaluated leaves its place empty."""
+    """None for a photo that has gone since it was evaluated."""
     try:
         pixels = load(path)
     except HierpetsError:
         return None
-    return None if pixels is None else _data_uri(pixels)
-
-
-def _data_uri(pixels: np.ndarray) -> str:
-    from PIL import Image
-
-    image = Image.fromarray(pixels)
-    image.thumbnail(_THUMBNAIL)
-    content = io.BytesIO()
-    image.save(content, format="JPEG", quality=82, optimize=True)
-    return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode()
+    return None if pixels is None else data_uri(pixels, _THUMBNAIL)

@@ -2,42 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import jinja2
 
+from hierpets.evaluation.metrics.schema import LevelMetrics, Metrics
 from hierpets.evaluation.report import figures
+from hierpets.evaluation.report.confusion import breed_confusions, species_confusion
 from hierpets.evaluation.report.drawing import Drawing
 from hierpets.evaluation.report.gallery import Mistake
-from hierpets.evaluation.report.words import headline, percent, pretty
+from hierpets.evaluation.report.words import headline
+from hierpets.text import percent, pretty
 
 __all__ = ["figure_sections", "render_report"]
 
 
-def figure_sections(metrics: Mapping[str, Any]) -> dict[str, tuple[Drawing, ...]]:
+def figure_sections(metrics: Metrics) -> dict[str, tuple[Drawing, ...]]:
     """All figures by the section of the page that shows them."""
-    breed = metrics["breed"] is not None
-    levels = ("species", "breed") if breed else ("species",)
-    kinds = [figures.curves(metrics, level, kind) for level in levels for kind in ("roc", "pr")]
+    levels, breed, tree = metrics.by_level, metrics.breed, metrics.taxonomy
+    curves = [figures.curves(level, name, kind) for name, level in levels.items() for kind in ("roc", "pr")]
     return {
-        "confusions": (
-            figures.species_confusion(metrics),
-            *(figures.breed_confusions(metrics) if breed else ()),
-        ),
-        "breeds": tuple(figures.breed_bars(metrics)) if breed else (),
+        "confusions": (species_confusion(metrics), *(breed_confusions(breed, tree) if breed else ())),
+        "breeds": tuple(figures.breed_bars(breed, tree)) if breed else (),
         "trust": (
-            *(figures.reliability(metrics, level) for level in levels),
-            figures.risk_against_coverage(metrics),
-            figures.answers(metrics),
+            *(figures.reliability_diagram(level, name) for name, level in levels.items()),
+            figures.risk_coverage_curve(metrics.selective),
+            figures.answer_levels(metrics.selective),
         ),
-        "curves": tuple(drawing for drawing in kinds if drawing),
+        "curves": tuple(drawing for drawing in curves if drawing),
     }
 
 
-def render_report(
-    metrics: Mapping[str, Any], sections: Mapping[str, tuple[Drawing, ...]], mistakes: list[Mistake]
-) -> str:
+def render_report(metrics: Metrics, sections: Mapping[str, tuple[Drawing, ...]], mistakes: list[Mistake]) -> str:
     """The page. Names of classes and photos are escaped; the page forbids itself scripts and any request."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("hierpets.evaluation.report"),
@@ -61,48 +58,57 @@ def _number(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def _interval(bounds: tuple[float, float]) -> str:
+def _interval(bounds: Sequence[float]) -> str:
     """Of shares, in percent: "95.3 – 97.8"."""
     return " – ".join(f"{100 * bound:.1f}" for bound in bounds)
 
 
-def _levels(metrics: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    names = {"species": "species", "breed": "breed", "breed_given_species": "breed, species given"}
-    return [(shown, metrics[name]) for name, shown in names.items() if metrics[name]]
+def _levels(metrics: Metrics) -> dict[str, LevelMetrics]:
+    given = {"breed given true species": metrics.breed_given_species} if metrics.breed_given_species else {}
+    return metrics.by_level | given
 
 
-# (row, key, is it a share of photos); support first, accuracy last.
+class _Row(NamedTuple):
+    """A row of the table: its name, the field of :class:`LevelMetrics`, and whether that is a share of photos."""
+
+    name: str
+    field: str
+    is_share: bool
+
+
+# Support stands first and accuracy last: accuracy hides too much to be what is read first.
 _ROWS = (
-    ("macro recall", "macro_recall", True),
-    ("macro precision", "macro_precision", True),
-    ("macro F1", "macro_f1", True),
-    ("balanced accuracy", "balanced_accuracy", True),
-    ("Matthews correlation", "mcc", False),
-    ("mean ROC-AUC", "macro_roc_auc", False),
-    ("mean PR-AUC", "macro_pr_auc", False),
-    ("log loss", "log_loss", False),
-    ("Brier score", "brier", False),
-    ("calibration error", "ece", True),
-    ("among the top 3", "top3_accuracy", True),
-    ("accuracy", "accuracy", True),
+    _Row("macro recall", "macro_recall", True),
+    _Row("macro precision", "macro_precision", True),
+    _Row("macro F1", "macro_f1", True),
+    _Row("balanced accuracy", "balanced_accuracy", True),
+    _Row("Matthews correlation", "mcc", False),
+    _Row("mean ROC-AUC", "macro_roc_auc", False),
+    _Row("mean PR-AUC", "macro_pr_auc", False),
+    _Row("log loss", "log_loss", False),
+    _Row("Brier score", "brier", False),
+    _Row("calibration error (ECE)", "ece", True),
+    _Row("top-3 accuracy", "top3_accuracy", True),
+    _Row("accuracy", "accuracy", True),
 )
 
 
-def _glance(metrics: Mapping[str, Any]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+def _glance(metrics: Metrics) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """Rows of (name, [(value, interval) for each level])."""
-    levels = [level for _, level in _levels(metrics)]
-    yield "photos", [(f"{level['n']:,}", "") for level in levels]
-    supported = [sum(c["support"] > 0 for c in level["per_class"].values()) for level in levels]
+    levels = _levels(metrics).values()
+    yield "photos", [(f"{level.n:,}", "") for level in levels]
+    supported = [sum(c.support > 0 for c in level.per_class.values()) for level in levels]
     yield "classes with photos", [(str(n), "") for n in supported]
-    yield "always the commonest", [(percent(level["majority_class"]["accuracy"]), "") for level in levels]
-    for name, key, is_share in _ROWS:
-        yield name, [_value(level, key, is_share) for level in levels]
+    yield "majority-class baseline", [(percent(level.majority_class.accuracy), "") for level in levels]
+    for row in _ROWS:
+        yield row.name, [_value(level, row) for level in levels]
 
 
-def _value(level: Mapping[str, Any], key: str, is_share: bool) -> tuple[str, str]:
-    value, interval = level.get(key), level["intervals"].get(key)
-    shown = percent(value) if is_share else _number(value)
+def _value(level: LevelMetrics, row: _Row) -> tuple[str, str]:
+    value, interval = getattr(level, row.field), level.intervals.get(row.field)
+    shown = percent(value) if row.is_share else _number(value)
+    bounds = [bound for bound in interval or () if bound is not None]
     # Resamples that all agree say nothing: the interval would be a point.
-    if not interval or None in interval or interval[0] == interval[1]:
+    if len(set(bounds)) < 2:
         return shown, ""
-    return shown, _interval(interval) if is_share else f"{interval[0]:.3f} – {interval[1]:.3f}"
+    return shown, _interval(bounds) if row.is_share else " – ".join(map(_number, bounds))

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from hierpets.evaluation.metrics.compute import metrics_json
+from hierpets.evaluation.metrics.schema import METRICS_FILE, Metrics
 from hierpets.evaluation.predictions import Predictions
 from hierpets.evaluation.records import RECORDS_FILE, records_of
 from hierpets.evaluation.report.gallery import Overlay, Photos, worst_mistakes
 from hierpets.evaluation.report.page import figure_sections, render_report
 from hierpets.files import write_all
 
-__all__ = ["METRICS_FILE", "REPORT_FILE", "write_evaluation"]
+__all__ = ["REPORT_FILE", "write_evaluation"]
 
-METRICS_FILE, REPORT_FILE = "metrics.json", "report.html"
+REPORT_FILE = "report.html"
 
 
 def write_evaluation(
     out: Path,
     predictions: Predictions,
-    metrics: Mapping[str, Any],
+    metrics: Metrics,
     *,
     photos: Photos | None = None,
     overlay: Overlay | None = None,
@@ -44,3 +43,5 @@ def write_evaluation(
         METRICS_FILE: metrics_json(metrics).encode(),
     }
     write_all(out, contents)
+    for stale in set((out / "figures").glob("*.png")) - {out / name for name in contents}:
+        stale.unlink()  # of the evaluation that was here before, of other classes

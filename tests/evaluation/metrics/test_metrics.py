@@ -15,13 +15,15 @@ from sklearn import metrics as sk
 from hierpets.errors import DataError
 from hierpets.evaluation import OODPredictions, Predictions, evaluate_predictions
 from hierpets.evaluation.metrics.classes import ClassTotals
-from hierpets.evaluation.metrics.compute import plain
 from hierpets.evaluation.metrics.hierarchical import lca_height
 from hierpets.evaluation.metrics.levels import breed_given_species_level, breed_level, species_level
+from hierpets.evaluation.metrics.reliability import expected_calibration_error
 from hierpets.evaluation.metrics.resampling import weights_of_resamples, wilson_interval
+from hierpets.evaluation.metrics.schema import ReliabilityBin, RocCurve
 from hierpets.evaluation.metrics.selective import risk_coverage
 from hierpets.taxonomy import Taxonomy
 
+NO_INTERVAL = {"accuracy_interval": None}
 LEVELS = {"species": species_level, "breed": breed_level, "breed_given_species": breed_given_species_level}
 
 
@@ -31,78 +33,111 @@ def result(predictions):
 
 
 @pytest.mark.parametrize("name", LEVELS)
-def test_flat_metrics_agree_with_scikit_learn(name, predictions, result):
-    level, got = LEVELS[name](predictions), result[name]
+def test_evaluate_predictions_flat_metrics_agree_with_scikit_learn(name, predictions, result):
+    level, got = LEVELS[name](predictions), getattr(result, name)
     truth, guess = level.truth, level.guess
     macro = sk.precision_recall_fscore_support(truth, guess, average="macro", zero_division=0)
-    assert [got["macro_precision"], got["macro_recall"], got["macro_f1"]] == pytest.approx(macro[:3])
-    assert got["accuracy"] == pytest.approx(sk.accuracy_score(truth, guess))
+    assert [got.macro_precision, got.macro_recall, got.macro_f1] == pytest.approx(macro[:3])
+    assert got.accuracy == pytest.approx(sk.accuracy_score(truth, guess))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a class that is guessed but never true
-        assert got["balanced_accuracy"] == pytest.approx(sk.balanced_accuracy_score(truth, guess))
-    assert got["mcc"] == pytest.approx(sk.matthews_corrcoef(truth, guess))
+        assert got.balanced_accuracy == pytest.approx(sk.balanced_accuracy_score(truth, guess))
+    assert got.mcc == pytest.approx(sk.matthews_corrcoef(truth, guess))
     labels = range(len(level.labels))
-    assert got["confusion_matrix"]["counts"] == sk.confusion_matrix(truth, guess, labels=labels).tolist()
+    assert np.array_equal(got.confusion_matrix.counts, sk.confusion_matrix(truth, guess, labels=labels))
     per_class = sk.precision_recall_fscore_support(truth, guess, labels=labels, zero_division=0)
     for key, expected in zip(("precision", "recall", "f1", "support"), per_class, strict=True):
-        assert [scores[key] for scores in got["per_class"].values()] == pytest.approx(expected.tolist())
+        assert [getattr(scores, key) for scores in got.per_class.values()] == pytest.approx(expected.tolist())
 
 
 @pytest.mark.parametrize("name", LEVELS)
-def test_probability_metrics_agree_with_scikit_learn(name, predictions, result):
-    level, got = LEVELS[name](predictions), result[name]
+def test_evaluate_predictions_probability_metrics_agree_with_scikit_learn(name, predictions, result):
+    level, got = LEVELS[name](predictions), getattr(result, name)
     labels = range(len(level.labels))
-    assert got["log_loss"] == pytest.approx(sk.log_loss(level.truth, level.probabilities, labels=labels))
+    assert got.log_loss == pytest.approx(sk.log_loss(level.truth, level.probabilities, labels=labels))
     one_hot = np.eye(len(level.labels))[level.truth]
-    assert got["brier"] == pytest.approx(((level.probabilities - one_hot) ** 2).sum(axis=1).mean())
+    assert got.brier == pytest.approx(((level.probabilities - one_hot) ** 2).sum(axis=1).mean())
     if name != "species":
         expected = sk.top_k_accuracy_score(level.truth, level.probabilities, k=3, labels=labels)
-        assert got["top3_accuracy"] == pytest.approx(expected)
+        assert got.top3_accuracy == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("name", ["species", "breed"])
-def test_areas_under_curves_agree_with_scikit_learn(name, predictions, result):
-    level, got = LEVELS[name](predictions), result[name]
+def test_one_vs_rest_areas_agree_with_scikit_learn(name, predictions, result):
+    level, got = LEVELS[name](predictions), getattr(result, name)
     areas = []
     for c, label in enumerate(level.labels):
         positive = level.truth == c
         if not positive.any():
-            assert got["per_class"][label]["roc_auc"] is None
+            assert got.per_class[label].roc_auc is None
             continue
         areas.append(sk.roc_auc_score(positive, level.probabilities[:, c]))
-        assert got["per_class"][label]["roc_auc"] == pytest.approx(areas[-1])
+        assert got.per_class[label].roc_auc == pytest.approx(areas[-1])
         precision = sk.average_precision_score(positive, level.probabilities[:, c])
-        assert got["per_class"][label]["pr_auc"] == pytest.approx(precision)
-        curve = got["curves"][label]["roc"]
-        assert sk.auc(curve["fpr"], curve["tpr"]) == pytest.approx(areas[-1], abs=0.01)
-    assert got["macro_roc_auc"] == pytest.approx(np.mean(areas))
+        assert got.per_class[label].pr_auc == pytest.approx(precision)
+        curve = got.curves[label].roc
+        assert sk.auc(curve.fpr, curve.tpr) == pytest.approx(areas[-1], abs=0.01)
+    assert got.macro_roc_auc == pytest.approx(np.mean(areas))
 
 
-def test_areas_given_the_species_are_among_photos_of_that_species(predictions, result):
+def test_one_vs_rest_given_the_species_is_among_its_photos(predictions, result):
     level = breed_given_species_level(predictions)
     cats = np.isin(level.truth, range(4))
     expected = sk.roc_auc_score(level.truth[cats] == 2, level.probabilities[cats, 2])
-    assert result["breed_given_species"]["per_class"]["cat/birman"]["roc_auc"] == pytest.approx(expected)
+    assert result.breed_given_species.per_class["cat/birman"].roc_auc == pytest.approx(expected)
 
 
-def test_a_breed_alone_in_its_species_is_always_right_given_the_species(result):
-    given = result["breed_given_species"]
-    assert given["per_class"]["horse/arabian"]["recall"] == 1.0
-    assert given["per_class"]["horse/arabian"]["roc_auc"] is None  # no photo against it
+def test_breed_given_species_level_of_a_lone_breed_is_always_right(result):
+    given = result.breed_given_species
+    assert given.per_class["horse/arabian"].recall == 1.0
+    assert given.per_class["horse/arabian"].roc_auc is None  # no photo against it
 
 
-def test_expected_calibration_error_is_the_weighted_gap_of_its_bins(result):
+def test_reliability_bins_give_the_expected_calibration_error(result):
     for name in LEVELS:
-        bins = [b for b in result[name]["calibration"]["bins"] if b["n"]]
-        gaps = [b["n"] * abs(b["confidence"] - b["accuracy"]) for b in bins]
-        assert result[name]["ece"] == pytest.approx(sum(gaps) / result[name]["n"])
-        assert all(b["low"] < b["confidence"] <= b["high"] + 1e-12 for b in bins)
+        bins = [b for b in getattr(result, name).calibration.bins if b.n]
+        gaps = [b.n * abs(b.confidence - b.accuracy) for b in bins]
+        assert getattr(result, name).ece == pytest.approx(sum(gaps) / getattr(result, name).n)
+        assert all(b.low < b.confidence <= b.high + 1e-12 for b in bins)
 
 
-def test_species_of_a_photo_without_breed_counts_for_the_species_alone(predictions, result):
-    assert result["species"]["n"] == 400
-    assert result["breed"]["n"] == int(predictions.breed_known.sum()) < 400
-    assert result["hierarchy"]["n"] > result["breed"]["n"]  # rabbits have a whole path and no breed
+def naive_calibration_error(confidence: np.ndarray, hit: np.ndarray) -> float:
+    """As the definition reads: for each of 15 bins (low, high], the gap of its means, weighted by its photos."""
+    error = 0.0
+    for b in range(15):
+        inside = [i for i, c in enumerate(confidence) if b / 15 < c <= (b + 1) / 15]
+        if inside:
+            gap = abs(np.mean([confidence[i] for i in inside]) - np.mean([hit[i] for i in inside]))
+            error += len(inside) / len(confidence) * gap
+    return error
+
+
+@given(st.lists(st.tuples(st.floats(0.01, 1), st.booleans()), min_size=1, max_size=60))
+def test_expected_calibration_error_agrees_with_a_naive_reference(photos):
+    confidence, hit = map(np.array, zip(*photos, strict=True))
+    found = expected_calibration_error(confidence, hit, np.ones((1, len(hit))))
+    # An edge of a bin may fall to either side by a rounding error.
+    if not np.isclose(confidence * 15, np.round(confidence * 15), atol=1e-9).any():
+        assert found[0] == pytest.approx(naive_calibration_error(confidence, hit))
+    assert 0 <= found[0] <= 1
+
+
+def test_expected_calibration_error_of_known_cases():
+    def error(confidence, hit, weights=None):
+        rows = np.ones((1, len(hit))) if weights is None else np.array([weights], float)
+        return expected_calibration_error(np.array(confidence), np.array(hit, bool), rows)[0]
+
+    assert error([0.9, 0.9], [True, True]) == pytest.approx(0.1)
+    assert error([1.0, 1.0], [True, False]) == pytest.approx(0.5)
+    assert error([1.0, 1.0], [True, False], weights=[1, 3]) == pytest.approx(0.75)
+    assert error([1 / 15, 2 / 15], [True, True]) == pytest.approx((14 / 15 + 13 / 15) / 2)  # an edge closes its bin
+    assert np.isnan(error([], []))
+
+
+def test_breed_level_leaves_out_photos_without_a_breed(predictions, result):
+    assert result.species.n == 400
+    assert result.breed.n == int(predictions.breed_known.sum()) < 400
+    assert result.hierarchy.n > result.breed.n  # rabbits have a whole path and no breed
 
 
 def _paths(taxonomy: Taxonomy, level: np.ndarray, node: np.ndarray) -> np.ndarray:
@@ -119,7 +154,7 @@ def _paths(taxonomy: Taxonomy, level: np.ndarray, node: np.ndarray) -> np.ndarra
 
 
 @pytest.mark.parametrize("prefix", ["", "decided_"])
-def test_hierarchical_metrics_agree_with_hiclass(prefix, predictions, result):
+def test_hierarchy_metrics_agree_with_hiclass(prefix, predictions, result):
     whole = predictions.leaf_true >= 0
     as_breed = np.full(whole.sum(), "breed")
     truth = _paths(predictions.taxonomy, as_breed, predictions.leaf_true[whole])
@@ -128,10 +163,10 @@ def test_hierarchical_metrics_agree_with_hiclass(prefix, predictions, result):
         if prefix
         else _paths(predictions.taxonomy, as_breed, predictions.top_leaf[whole])
     )
-    got = result["hierarchy"]
-    assert got[f"{prefix}precision"] == pytest.approx(hiclass.metrics.precision(truth, answer))
-    assert got[f"{prefix}recall"] == pytest.approx(hiclass.metrics.recall(truth, answer))
-    assert got[f"{prefix}f1"] == pytest.approx(hiclass.metrics.f1(truth, answer))
+    got = result.hierarchy
+    assert getattr(got, f"{prefix}precision") == pytest.approx(hiclass.metrics.precision(truth, answer))
+    assert getattr(got, f"{prefix}recall") == pytest.approx(hiclass.metrics.recall(truth, answer))
+    assert getattr(got, f"{prefix}f1") == pytest.approx(hiclass.metrics.f1(truth, answer))
 
 
 def hand_made(taxonomy: Taxonomy, answers: list[tuple[int, int]], **changes) -> Predictions:
@@ -152,66 +187,66 @@ def hand_made(taxonomy: Taxonomy, answers: list[tuple[int, int]], **changes) -> 
     return Predictions(**(fields | changes))
 
 
-def test_across_levels_by_hand(taxonomy):
+def test_hierarchy_metrics_by_hand(taxonomy):
     # right, a sister breed, the other species, a species without breeds for a cat
     predictions = hand_made(taxonomy, [(0, 0), (0, 1), (0, 4), (0, 7)])
-    got = evaluate_predictions(predictions, resamples=20)["hierarchy"]
-    assert got["full_path_accuracy"] == pytest.approx(1 / 4)
-    assert got["cross_species_error"] == pytest.approx(2 / 4)
-    assert got["mistake_severity"] == pytest.approx((1 + 2 + 2) / 3)
-    assert got["distance_at_1"] == pytest.approx((0 + 1 + 2 + 2) / 4)
-    assert got["precision"] == pytest.approx((2 + 1 + 0 + 0) / (2 + 2 + 2 + 1))
-    assert got["recall"] == pytest.approx(3 / 8)
+    got = evaluate_predictions(predictions, resamples=20).hierarchy
+    assert got.full_path_accuracy == pytest.approx(1 / 4)
+    assert got.cross_species_error == pytest.approx(2 / 4)
+    assert got.mistake_severity == pytest.approx((1 + 2 + 2) / 3)
+    assert got.distance_at_1 == pytest.approx((0 + 1 + 2 + 2) / 4)
+    assert got.precision == pytest.approx((2 + 1 + 0 + 0) / (2 + 2 + 2 + 1))
+    assert got.recall == pytest.approx(3 / 8)
 
 
-def test_distance_at_three_averages_the_three_most_probable_leaves(taxonomy):
+def test_hierarchy_metrics_distance_at_3_averages_the_top_3_leaves(taxonomy):
     probabilities = np.array([[0.5, 0.3, 0.0, 0.0, 0.2, 0.0, 0.0, 0.0, 0.0]])
     predictions = hand_made(taxonomy, [(0, 0)], probabilities=probabilities)
-    got = evaluate_predictions(predictions, resamples=5)["hierarchy"]
-    assert got["distance_at_3"] == pytest.approx((0 + 1 + 2) / 3)
+    got = evaluate_predictions(predictions, resamples=5).hierarchy
+    assert got.distance_at_3 == pytest.approx((0 + 1 + 2) / 3)
 
 
-def test_no_mistake_has_no_severity(taxonomy):
-    got = evaluate_predictions(hand_made(taxonomy, [(0, 0), (4, 4)]), resamples=5)["hierarchy"]
-    assert got["mistake_severity"] is None
-    assert got["intervals"]["mistake_severity"] == [None, None]
+def test_hierarchy_metrics_without_mistakes_have_no_severity(taxonomy):
+    got = evaluate_predictions(hand_made(taxonomy, [(0, 0), (4, 4)]), resamples=5).hierarchy
+    assert got.mistake_severity is None
+    assert got.intervals["mistake_severity"] == (None, None)
 
 
-def test_heights_of_common_ancestors(taxonomy):
+def test_lca_height_of_leaves(taxonomy):
     height = lca_height(taxonomy)
     assert height[0, 0] == 0 and height[0, 3] == 1 and height[0, 4] == 2 and height[7, 8] == 2
     assert lca_height(taxonomy.without_breeds())[0, 1] == 1
 
 
-def test_species_alone_have_no_breed_metrics(taxonomy):
+def test_evaluate_predictions_of_species_alone_has_no_breed_metrics(taxonomy):
     flat = taxonomy.without_breeds()
     got = evaluate_predictions(hand_made(flat, [(0, 0), (1, 0), (2, 2)]), resamples=5)
-    assert got["breed"] is None and got["breed_given_species"] is None and got["selective"]["breed"] is None
-    assert got["species"]["accuracy"] == pytest.approx(2 / 3)
-    assert got["hierarchy"]["full_path_accuracy"] == pytest.approx(2 / 3)
+    assert got.breed is None and got.breed_given_species is None and got.selective.breed is None
+    assert got.species.accuracy == pytest.approx(2 / 3)
+    assert got.hierarchy.full_path_accuracy == pytest.approx(2 / 3)
 
 
-def test_the_answer_unknown_holds_every_truth_and_is_no_right_answer(taxonomy):
+def test_selective_metrics_unknown_holds_the_truth_and_is_not_right(taxonomy):
     predictions = hand_made(
         taxonomy,
         [(0, 0), (0, 1), (0, 4), (4, 5)],
         level=np.array(["breed", "species", "species", "unknown"]),
         node=np.array([0, 0, 1, -1]),
     )
-    got = evaluate_predictions(predictions, resamples=5)["selective"]
-    assert got["answers"] == {"n": 4, "breed": 0.25, "species": 0.5, "unknown": 0.25}
-    assert got["node"]["holds_truth"] == pytest.approx(3 / 4)
-    assert got["node"]["right_when_answered"] == pytest.approx(2 / 3)
-    assert got["node"]["per_species"]["cat"]["holds_truth"] == pytest.approx(2 / 3)
-    assert got["species"]["coverage"] == pytest.approx(3 / 4)
-    assert got["species"]["risk"] == pytest.approx(1 / 3)
-    assert got["breed"]["coverage"] == pytest.approx(1 / 4) and got["breed"]["risk"] == 0
+    got = evaluate_predictions(predictions, resamples=5).selective
+    assert got.answers.model_dump() == {"n": 4, "breed": 0.25, "species": 0.5, "unknown": 0.25}
+    assert got.node.holds_truth == pytest.approx(3 / 4)
+    assert got.node.right_when_answered == pytest.approx(2 / 3)
+    assert got.node.per_species["cat"].holds_truth == pytest.approx(2 / 3)
+    assert got.species.coverage == pytest.approx(3 / 4)
+    assert got.species.risk == pytest.approx(1 / 3)
+    assert got.breed.coverage == pytest.approx(1 / 4) and got.breed.risk == 0
 
 
-def test_a_breed_answer_is_not_judged_where_the_breed_is_not_told(taxonomy):
+def test_selective_metrics_do_not_judge_a_breed_without_a_label(taxonomy):
     predictions = hand_made(taxonomy, [(0, 0), (0, 4)], leaf_true=np.array([-1, -1]))
-    node = evaluate_predictions(predictions, resamples=5)["selective"]["node"]
-    assert (node["n_not_judged"], node["n_judged"], node["holds_truth"]) == (1, 1, 0.0)
+    node = evaluate_predictions(predictions, resamples=5).selective.node
+    assert (node.n_not_judged, node.n_judged, node.holds_truth) == (1, 1, 0.0)
 
 
 @given(st.lists(st.tuples(st.sampled_from([0.2, 0.5, 0.9]), st.booleans()), min_size=1, max_size=40), st.randoms())
@@ -229,7 +264,7 @@ def test_risk_coverage_by_hand():
     assert risk.tolist() == pytest.approx([0, 1 / 2, 1 / 3])
 
 
-def test_novelty_agrees_with_scikit_learn(predictions):
+def test_ood_metrics_agree_with_scikit_learn(predictions):
     rng = np.random.default_rng(1)
     ood = OODPredictions(
         paths=tuple(f"x{i}" for i in range(60)),
@@ -237,20 +272,20 @@ def test_novelty_agrees_with_scikit_learn(predictions):
         level=np.array(["unknown"] * 45 + ["species"] * 15),
         kind=("car",) * 30 + ("food",) * 30,
     )
-    got = evaluate_predictions(predictions, ood=ood, resamples=5)["novelty"]
+    got = evaluate_predictions(predictions, ood=ood, resamples=5).novelty
     truth = np.r_[np.zeros(400), np.ones(60)]
     score = np.r_[predictions.novelty, ood.novelty]
-    assert got["auroc"] == pytest.approx(sk.roc_auc_score(truth, score))
+    assert got.auroc == pytest.approx(sk.roc_auc_score(truth, score))
     fpr, tpr, _ = sk.roc_curve(1 - truth, -score, drop_intermediate=False)
-    assert got["fpr_at_95_tpr"] == pytest.approx(fpr[np.argmax(tpr >= 0.95)])
-    assert got["rejected"] == pytest.approx(45 / 60)
-    assert got["per_kind"]["car"]["rejected"] == 1.0 and got["per_kind"]["food"]["rejected"] == 0.5
+    assert got.fpr_at_95_tpr == pytest.approx(fpr[np.argmax(tpr >= 0.95)])
+    assert got.rejected == pytest.approx(45 / 60)
+    assert got.per_kind["car"].rejected == 1.0 and got.per_kind["food"].rejected == 0.5
 
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=2, max_size=30))
 @pytest.mark.filterwarnings("ignore:A single label")
-def test_class_averages_agree_with_scikit_learn_on_any_labels(pairs):
+def test_class_totals_agree_with_scikit_learn_on_any_labels(pairs):
     truth, guess = np.array(pairs).T
     got = ClassTotals.count(truth, guess, np.ones((1, len(pairs))), n_classes=5).summary()
     macro = sk.precision_recall_fscore_support(truth, guess, average="macro", zero_division=0)
@@ -258,7 +293,7 @@ def test_class_averages_agree_with_scikit_learn_on_any_labels(pairs):
     assert got["mcc"][0] == pytest.approx(sk.matthews_corrcoef(truth, guess), abs=1e-9)
 
 
-def test_weighted_totals_are_those_of_the_resample(predictions):
+def test_class_totals_with_weights_are_those_of_the_resample(predictions):
     level = species_level(predictions)
     rng = np.random.default_rng(0)
     weights = next(weights_of_resamples(400, 3, rng))
@@ -268,29 +303,29 @@ def test_weighted_totals_are_those_of_the_resample(predictions):
         assert got["macro_f1"][r] == pytest.approx(sk.f1_score(level.truth[rows], level.guess[rows], average="macro"))
 
 
-def test_resamples_hold_as_many_photos_and_come_in_blocks():
+def test_weights_of_resamples_hold_as_many_photos_in_blocks():
     blocks = list(weights_of_resamples(2_000_000, 5, np.random.default_rng(0)))
     assert [len(block) for block in blocks] == [2, 2, 1]
     assert all((block.sum(axis=1) == 2_000_000).all() for block in blocks)
 
 
-def test_an_interval_covers_the_true_accuracy_about_as_often_as_it_says(taxonomy):
+def test_estimate_intervals_cover_the_truth_as_often_as_they_say(taxonomy):
     rng = np.random.default_rng(0)
     covered = 0
     for trial in range(60):
         hits = rng.random(150) < 0.8
         predictions = hand_made(taxonomy, [(0, 0 if hit else 1) for hit in hits])
-        low, high = evaluate_predictions(predictions, seed=trial, resamples=200)["breed"]["intervals"]["accuracy"]
+        low, high = evaluate_predictions(predictions, seed=trial, resamples=200).breed.intervals["accuracy"]
         covered += low <= 0.8 <= high
     assert covered >= 51  # of 60; 57 expected, fewer than 51 three times in a thousand
 
 
-def test_the_seed_decides_the_intervals(predictions):
+def test_evaluate_predictions_seed_decides_the_intervals(predictions):
     first, again = (evaluate_predictions(predictions, seed=3, resamples=30) for _ in range(2))
     other = evaluate_predictions(predictions, seed=4, resamples=30)
     assert first == again
-    assert first["breed"]["intervals"] != other["breed"]["intervals"]
-    assert first["breed"]["accuracy"] == other["breed"]["accuracy"]
+    assert first.breed.intervals != other.breed.intervals
+    assert first.breed.accuracy == other.breed.accuracy
 
 
 @given(st.integers(0, 50), st.integers(1, 50))
@@ -302,29 +337,33 @@ def test_wilson_interval_agrees_with_scipy(hits, n):
     assert wilson_interval(hits, n) == pytest.approx((expected.low, expected.high), abs=1e-9)
 
 
-def test_a_class_without_photos_counts_nowhere_but_where_it_is_guessed(taxonomy):
-    never_guessed = evaluate_predictions(hand_made(taxonomy, [(0, 0), (1, 1)]), resamples=5)["breed"]
-    assert never_guessed["macro_recall"] == 1.0
-    assert never_guessed["per_class"]["dog/pug"] == {
+def test_level_metrics_count_a_class_without_photos_only_if_predicted(taxonomy):
+    never_guessed = evaluate_predictions(hand_made(taxonomy, [(0, 0), (1, 1)]), resamples=5).breed
+    assert never_guessed.macro_recall == 1.0
+    assert never_guessed.per_class["dog/pug"].model_dump() == {
         "support": 0, "recall": 0, "recall_interval": None, "precision": 0, "f1": 0, "roc_auc": None, "pr_auc": None,
     }  # fmt: skip
-    guessed = evaluate_predictions(hand_made(taxonomy, [(0, 0), (1, 6)]), resamples=5)["breed"]
-    assert guessed["macro_recall"] == pytest.approx(1 / 3) and guessed["balanced_accuracy"] == pytest.approx(1 / 2)
+    guessed = evaluate_predictions(hand_made(taxonomy, [(0, 0), (1, 6)]), resamples=5).breed
+    assert guessed.macro_recall == pytest.approx(1 / 3) and guessed.balanced_accuracy == pytest.approx(1 / 2)
 
 
-def test_majority_baseline_and_worst_classes(taxonomy):
+def test_level_metrics_majority_class_and_worst_classes(taxonomy):
     got = evaluate_predictions(hand_made(taxonomy, [(0, 0), (0, 0), (0, 1), (1, 0), (4, 4)]), resamples=5)
-    assert got["breed"]["majority_class"] == {"label": "cat/abyssinian", "accuracy": 3 / 5}
-    assert got["breed"]["worst_classes"] == ["cat/bengal", "cat/abyssinian", "dog/beagle"]
-    assert got["breed_by_species"]["cat"] == {"n": 4, "accuracy": 0.5, "accuracy_given_species": 0.5}
+    assert got.breed.majority_class.model_dump() == {"label": "cat/abyssinian", "accuracy": 3 / 5}
+    assert got.breed.worst_classes == ("cat/bengal", "cat/abyssinian", "dog/beagle")
+    assert got.breed_by_species["cat"].model_dump() == {"n": 4, "accuracy": 0.5, "accuracy_given_species": 0.5}
 
 
-def test_result_is_strict_json(result):
-    json.dumps(result, allow_nan=False)
-    assert plain({"a": np.float32(1), 2: (np.nan, np.inf)}) == {"a": 1.0, "2": [None, None]}
+def test_metrics_take_numpy_values_and_turn_the_undefined_into_none(result):
+    json.dumps(result.model_dump(mode="json"), allow_nan=False)
+    made = ReliabilityBin(low=np.float32(0), high=1, n=np.int64(0), confidence=np.nan, accuracy=np.inf, **NO_INTERVAL)
+    assert json.loads(made.model_dump_json()) == {
+        "low": 0.0, "high": 1.0, "n": 0, "confidence": None, "accuracy": None, "accuracy_interval": None,
+    }  # fmt: skip
+    assert RocCurve(fpr=np.array([0.0, 1 + 1e-12]), tpr=[0, 1]).fpr == (0.0, 1.0)  # a rounding error above 1
 
 
-def test_two_thousand_photos_take_seconds(make_predictions):
+def test_evaluate_predictions_of_two_thousand_photos_takes_seconds(make_predictions):
     import time
 
     breeds = {"cat": tuple(f"c{i}" for i in range(12)), "dog": tuple(f"d{i}" for i in range(25))}
@@ -334,7 +373,7 @@ def test_two_thousand_photos_take_seconds(make_predictions):
     assert time.process_time() - start < 20
 
 
-def test_bad_predictions_are_refused(taxonomy):
+def test_predictions_refuse_arrays_that_do_not_fit(taxonomy):
     with pytest.raises(DataError, match="no photo"):
         hand_made(taxonomy, [(0, 0)], paths=())
     with pytest.raises(DataError, match=r"a\.jpg is listed twice"):

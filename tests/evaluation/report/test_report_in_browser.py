@@ -33,7 +33,7 @@ def report(tmp_path_factory, make_predictions):
     rng = np.random.default_rng(0)
     ood = OODPredictions(("a", "b"), np.array([2.0, 3.0]), np.array(["unknown", "unknown"]), ("car", "x" * 80))
     metrics = evaluate_predictions(
-        predictions, ood=ood, about={"model": "runs/" + "deep/" * 30, "data": "photos"}, resamples=20
+        predictions, ood=ood, about={"bundle": "runs/" + "deep/" * 30, "data": "photos"}, resamples=20
     )
     write_evaluation(out, predictions, metrics, photos=lambda path: rng.integers(0, 255, (240, 320, 3), np.uint8))
     return (out / "report.html").as_uri()
@@ -68,7 +68,7 @@ def open_page(chromium, report):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_console_error_and_no_request_but_the_page_itself(open_page, report, scheme):
+def test_report_gives_no_console_error_and_makes_no_request(open_page, report, scheme):
     page, heard = open_page(1280, scheme)
     page.wait_for_load_state("networkidle")
     assert heard == [report]
@@ -76,7 +76,7 @@ def test_no_console_error_and_no_request_but_the_page_itself(open_page, report, 
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1280])
-def test_the_page_does_not_scroll_sideways(open_page, width):
+def test_report_does_not_scroll_sideways(open_page, width):
     page, _ = open_page(width)
     for details in page.query_selector_all("summary"):
         details.click()
@@ -90,7 +90,7 @@ def test_the_page_does_not_scroll_sideways(open_page, width):
     assert sticking_out == []
 
 
-def test_wide_figures_scroll_inside_their_own_frame(open_page):
+def test_report_figures_scroll_inside_their_own_frame(open_page):
     page, _ = open_page(390)
     frames = page.evaluate("[...document.querySelectorAll('.scroll')].map(e => [e.scrollWidth, e.clientWidth])")
     assert any(inside > shown for inside, shown in frames)
@@ -98,10 +98,10 @@ def test_wide_figures_scroll_inside_their_own_frame(open_page):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out_from_its_ground(open_page, scheme):
+def test_report_text_stands_out_from_its_ground(open_page, scheme):
     """WCAG 2 AA: a contrast of 4.5 for every color of text, on the page and on a card."""
     page, _ = open_page(1280, scheme)
-    names = ("ink", "muted", "bad", "good", "mind", "series-0")
+    names = ("ink", "muted", "bad", "good", "warn", "series-0")
     colors = page.evaluate(
         "names => names.map(n => getComputedStyle(document.documentElement).getPropertyValue('--' + n))",
         [*names, "bg", "panel"],
@@ -119,7 +119,7 @@ def luminance(color: str) -> float:
     return float(linear @ [0.2126, 0.7152, 0.0722])
 
 
-def test_the_figures_follow_the_theme(open_page):
+def test_report_figures_follow_the_theme(open_page):
     inks = []
     for scheme in ("light", "dark"):
         page, _ = open_page(1280, scheme)
@@ -127,7 +127,7 @@ def test_the_figures_follow_the_theme(open_page):
     assert inks[0] != inks[1]
 
 
-def test_it_prints_to_pages_with_every_table_open(open_page):
+def test_report_prints_with_every_table_open(open_page):
     page, _ = open_page(1280)
     assert page.pdf(format="A4")[:5] == b"%PDF-"
     page.emulate_media(media="print")

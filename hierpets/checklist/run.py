@@ -1,0 +1,57 @@
+"""The checklist of a run folder, measured first where that was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hierpets.checklist.evidence import RunEvidence
+from hierpets.checklist.items import Item, judge_run
+from hierpets.checklist.measured import MEASURED_FILE
+from hierpets.files import write_text
+from hierpets.model.manifest import ModelId
+from hierpets.progress import Progress, no_progress
+from hierpets.registry.loading import load_registry
+
+__all__ = ["Checklist", "check_run"]
+
+
+@dataclass(frozen=True)
+class Checklist:
+    """What was asked of a run, and which model it holds."""
+
+    run: Path
+    model: ModelId
+    items: tuple[Item, ...]
+
+    @property
+    def failed(self) -> bool:
+        """Whether any item failed."""
+        return any(item.status == "fail" for item in self.items)
+
+    def to_json(self) -> dict[str, Any]:
+        """The checklist as JSON values."""
+        items = [item.to_json() for item in self.items]
+        return {"run": str(self.run), "model": self.model.model_dump(), "items": items}
+
+
+def check_run(
+    folder: Path, *, measure: bool = False, registry: Path | None = None, progress: Progress = no_progress
+) -> Checklist:
+    """Ask what should be asked before a model is trusted; ``docs/checklist.md`` explains each question.
+
+    With ``measure``, first compute what takes computing and write it to ``RUN/measured.json``.
+
+    :raises ConfigError: no run there.
+    :raises DataError: its metrics are damaged.
+    :raises BundleError: no bundle in it.
+    """
+    run = RunEvidence.read(folder)
+    if measure:
+        from hierpets.checklist.measure import measure_run
+
+        found = measure_run(run, load_registry(registry or run.config.registry), progress=progress)
+        write_text(folder / MEASURED_FILE, found.model_dump_json(indent=2) + "\n")
+        run = replace(run, measured=found)
+    return Checklist(folder, run.model, tuple(judge_run(run)))

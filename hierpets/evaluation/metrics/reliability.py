@@ -1,0 +1,51 @@
+"""Whether a stated confidence is an observed frequency: reliability bins and their mean gap."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hierpets.evaluation.metrics.classes import divide
+from hierpets.evaluation.metrics.resampling import wilson_interval
+from hierpets.evaluation.metrics.schema import ReliabilityBin, ReliabilityMetrics
+
+__all__ = ["N_BINS", "expected_calibration_error", "reliability"]
+
+N_BINS = 15
+
+
+def expected_calibration_error(confidence: np.ndarray, hit: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """float [R] in [0, 1]: the gap between confidence and accuracy in bins of equal width, weighted by their photos.
+
+    ``confidence`` float [N] in [0, 1], ``hit`` bool [N]; ``weights`` float [R, N] weighs the photos of each of R
+    resamples, undefined without photos. (Naeini et al., AAAI 2015.)
+    """
+    gaps = (confidence - hit)[:, None] * np.eye(N_BINS)[_bin_of(confidence)]
+    return divide(np.abs(weights @ gaps).sum(axis=1), weights.sum(axis=1), np.nan)
+
+
+def reliability(confidence: np.ndarray, hit: np.ndarray) -> ReliabilityMetrics:
+    """The bins that a reliability diagram shows; arguments as in :func:`expected_calibration_error`."""
+    bins = _bin_of(confidence)
+    n = np.bincount(bins, minlength=N_BINS)
+    hits = np.bincount(bins, hit.astype(float), N_BINS)
+    mean = divide(np.bincount(bins, confidence, N_BINS), n, np.nan)
+    accuracy = divide(hits, n, np.nan)
+    return ReliabilityMetrics(
+        mean_confidence=confidence.mean(),
+        bins=tuple(
+            ReliabilityBin(
+                low=b / N_BINS,
+                high=(b + 1) / N_BINS,
+                n=n[b],
+                confidence=mean[b],
+                accuracy=accuracy[b],
+                accuracy_interval=wilson_interval(int(hits[b]), int(n[b])),
+            )
+            for b in range(N_BINS)
+        ),
+    )
+
+
+def _bin_of(confidence: np.ndarray) -> np.ndarray:
+    """int [N]: the bin of each confidence, open below and closed above."""
+    return np.clip(np.ceil(confidence * N_BINS).astype(int) - 1, 0, N_BINS - 1)

@@ -1,0 +1,55 @@
+"""What an evaluation gives: the numbers, what they mean in words, and what each photo was taken for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+from pathlib import Path
+
+from hierpets.evaluation.metrics.schema import Metrics
+from hierpets.evaluation.predictions import OODPredictions, Predictions
+from hierpets.evaluation.report.words import Headline, headline
+from hierpets.inference.prediction import Prediction
+from hierpets.text import percent
+
+__all__ = ["Evaluation"]
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Evaluation:
+    """The result of :func:`hierpets.evaluate`.
+
+    ``metrics`` is the content of ``metrics.json`` (``docs/metrics.md``). ``predictions`` holds the photos that could be
+    read, with their labels; ``ood`` those that show no known pet, None where none were given. ``unreadable`` are the
+    predictions of the photos that could not be read, each with its ``error``. ``report`` is the page that was written.
+    """
+
+    metrics: Metrics
+    predictions: Predictions
+    ood: OODPredictions | None = None
+    unreadable: tuple[Prediction, ...] = ()
+    report: Path | None = None
+
+    @cached_property
+    def headline(self) -> Headline:
+        """The metrics in words: a verdict, strengths, weaknesses, caveats."""
+        return headline(self.metrics)
+
+    def __repr__(self) -> str:
+        scores = ", ".join(f"{name} {percent(level.accuracy)}" for name, level in self.metrics.by_level.items())
+        model = f" of {self.metrics.model}" if self.metrics.model else ""
+        return f"<Evaluation{model}: {self.metrics.n:,} photos, accuracy: {scores}>"
+
+    def _repr_html_(self) -> str:
+        """The headline, for notebooks."""
+        said = self.headline
+        lists = {"Strengths": said.strengths, "Weaknesses": said.weaknesses, "Caveats": said.caveats}
+        parts = [f"<p><b>{escape(said.verdict)}</b></p>"]
+        for title, sentences in lists.items():
+            if sentences:
+                items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
+                parts.append(f"<div>{title}</div><ul>{items}</ul>")
+        if self.report:
+            parts.append(f"<p><code>{escape(str(self.report))}</code></p>")
+        return f'<div style="max-width:48em">{"".join(parts)}</div>'

@@ -1,0 +1,38 @@
+"""Numbers and names as people write them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["join_words", "likelihood", "percent", "pretty"]
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """``0.9132`` as ``"91.3%"``; ``"–"`` for None. Only all is ``"100%"``, else ``">99.9%"``; only none is ``"0%"``."""
+    if share is None:
+        return "–"
+    step = 10.0**-digits
+    if share in (0, 1):
+        return f"{100 * share:.0f}%"
+    if share < step / 200:
+        return f"<{step:.{digits}f}%"
+    if share > 1 - step / 200:
+        return f">{100 - step:.{digits}f}%"
+    return f"{100 * share:.{digits}f}%"
+
+
+def likelihood(p: float) -> str:
+    """A probability in a sentence: ``0.0042`` as ``"0.4%"``, ``0.41`` as ``"41%"``. No model is certain: never 100%."""
+    return percent(min(p, 1 - 1e-9), digits=1 if p < 0.0095 else 0)
+
+
+def pretty(label: str) -> str:
+    """A class name as people write it: ``"cat/british_shorthair"`` as ``"british shorthair"``."""
+    return label.rpartition("/")[2].replace("_", " ")
+
+
+def join_words(words: Sequence[str], *, most: int | None = None) -> str:
+    """``"a, b and c"``; with ``most`` 2, ``"a, b and 1 more"``."""
+    if most is not None and len(words) > most:
+        return f"{', '.join(words[:most])} and {len(words) - most} more"
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -1,0 +1,40 @@
+"""Pixels as small picture files: shrunk, encoded anew and thus without metadata, or as a URI inside a page."""
+
+from __future__ import annotations
+
+import base64
+
+import cv2
+import numpy as np
+
+__all__ = ["data_uri", "encode_jpeg", "encode_png", "shrink"]
+
+
+def shrink(photo: np.ndarray, longest: int) -> np.ndarray:
+    """RGB uint8 [H, W, 3] with its longer side at most ``longest`` pixels; a smaller photo as it is."""
+    height, width = photo.shape[:2]
+    scale = longest / max(height, width)
+    if scale >= 1:
+        return photo
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
+
+
+def encode_jpeg(photo: np.ndarray, quality: int = 82) -> bytes:
+    """RGB uint8 [H, W, 3] as JPEG; ``quality`` is 0 to 100."""
+    return _encode(".jpg", photo, [cv2.IMWRITE_JPEG_QUALITY, quality])
+
+
+def encode_png(photo: np.ndarray) -> bytes:
+    """RGB uint8 [H, W, 3] as PNG."""
+    return _encode(".png", photo, [])
+
+
+def data_uri(photo: np.ndarray, longest: int) -> str:
+    """A JPEG of at most ``longest`` pixels a side, as the ``src`` of an image."""
+    return f"data:image/jpeg;base64,{base64.b64encode(encode_jpeg(shrink(photo, longest))).decode()}"
+
+
+def _encode(suffix: str, photo: np.ndarray, options: list[int]) -> bytes:
+    _, encoded = cv2.imencode(suffix, cv2.cvtColor(photo, cv2.COLOR_RGB2BGR), options)
+    return encoded.tobytes()

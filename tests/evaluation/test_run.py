@@ -1,0 +1,177 @@
+"""The whole pipeline behind ``hierpets evaluate``: from a model and labeled photos to numbers, words and files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import hierpets
+from hierpets.cli import main
+from hierpets.errors import ConfigError, DataError
+from hierpets.evaluation.metrics.reading import read_metrics
+from hierpets.evaluation.run import evaluate, find_ood_photos, read_labeled
+from hierpets.inference.loading import load
+from hierpets.model.manifest import model_id
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_run):
+    return tiny_run / "bundle"
+
+
+@pytest.fixture(scope="module")
+def registry(tiny_run):
+    return tiny_run.parent / "registry.yaml"
+
+
+@pytest.fixture(scope="module")
+def predictor(bundle, registry):
+    return load(bundle, registry=registry, recommend=False)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Four labeled photos in folders, one of which cannot be read."""
+    root = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    for name in ("cat/birman/a.png", "cat/birman/b.png", "dog/pug/c.png"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (64, 64, 3), np.uint8)).save(root / name)
+    (root / "dog/pug/broken.png").write_bytes(b"no picture")
+    return root
+
+
+@pytest.fixture(scope="module")
+def ood(tmp_path_factory):
+    root = tmp_path_factory.mktemp("ood")
+    for name in ("car/1.png", "food/1.png", "food/2.png"):
+        (root / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(np.full((64, 64, 3), 90, np.uint8)).save(root / name)
+    return root
+
+
+@pytest.fixture(scope="module")
+def evaluated(bundle, registry, photos, ood, tmp_path_factory):
+    out = tmp_path_factory.mktemp("evaluated") / "evaluation"
+    seen = []
+    found = evaluate(
+        bundle, photos, ood=ood, out=out, registry=registry, device="cpu", progress=lambda *step: seen.append(step)
+    )
+    return found, out, seen
+
+
+def test_evaluate_is_public():
+    assert hierpets.evaluate is evaluate
+    assert {"Comparison", "Evaluation", "compare", "evaluate"} <= set(hierpets.__all__)
+
+
+def test_evaluate_measures_and_writes_everything(evaluated, bundle):
+    found, out, _ = evaluated
+    assert {path.name for path in out.iterdir()} == {"metrics.json", "predictions.jsonl", "report.html", "figures"}
+    assert found.report == out / "report.html"
+    assert read_metrics(out / "metrics.json") == found.metrics
+    assert found.metrics.n == len(found.predictions) == 3
+    assert found.metrics.novelty.n == len(found.ood) == 3 and set(found.metrics.novelty.per_kind) == {"car", "food"}
+    assert "Grad-CAM" in found.report.read_text()  # the tiny model errs on noise, and the page shows where it looked
+
+
+def test_evaluate_names_the_model_and_the_photos(evaluated, bundle, photos, ood):
+    found, out, _ = evaluated
+    assert found.metrics.model == model_id(bundle)
+    about = found.metrics.about
+    assert (about["bundle"], about["data"], about["split"]) == (str(bundle), str(photos), "all")
+    assert about["out-of-distribution photos"] == str(ood)
+    assert found.metrics.model.digest in (out / "report.html").read_text()
+    assert any("--split val" in caveat for caveat in found.headline.caveats)
+
+
+def test_evaluate_leaves_out_and_lists_photos_that_cannot_be_read(evaluated):
+    found, _, _ = evaluated
+    assert [p.path.endswith("broken.png") for p in found.unreadable] == [True]
+    assert found.metrics.about["left out"] == "1 photos that cannot be read"
+
+
+def test_evaluate_reports_progress(evaluated):
+    _, _, seen = evaluated
+    assert [step for step in seen if step[0] == "photos"] == [("photos", n, 4) for n in range(5)]
+    assert ("out-of-distribution photos", 3, 3) in seen
+
+
+def test_evaluation_repr_is_short_and_its_html_is_escaped(evaluated):
+    found, _, _ = evaluated
+    assert repr(found).startswith(f"<Evaluation of {found.metrics.model}: 3 photos, accuracy: species ")
+    assert len(repr(found)) < 120
+    assert found.headline.verdict in found._repr_html_() and "<li>" in found._repr_html_()
+
+
+def test_evaluate_takes_a_loaded_predictor_and_writes_nothing_without_out(predictor, photos):
+    found = evaluate(predictor, photos, split="all")
+    assert found.metrics.n == 3 and found.report is None and found.ood is None
+    with pytest.raises(ConfigError, match="device: an option of"):
+        evaluate(predictor, photos, device="cpu")
+
+
+def test_evaluate_refuses_an_existing_folder_before_it_predicts(predictor, photos, tmp_path):
+    (tmp_path / "old").mkdir()
+    with pytest.raises(ConfigError, match="already exists; use --overwrite"):
+        evaluate(predictor, "nothing there", out=tmp_path / "old")
+    evaluate(predictor, photos, out=tmp_path / "old", overwrite=True)
+    assert (tmp_path / "old" / "report.html").is_file()
+
+
+def test_evaluate_refuses_the_folder_of_a_training_run(predictor, tiny_run, photos):
+    before = (tiny_run / "metrics.json").read_bytes()
+    for overwrite in (False, True):
+        with pytest.raises(ConfigError, match=r"is a training run.*use .*/evaluation"):
+            evaluate(predictor, photos, out=tiny_run, overwrite=overwrite)
+    assert (tiny_run / "metrics.json").read_bytes() == before
+
+
+def test_evaluate_names_a_few_unknown_labels_in_one_line(predictor, tmp_path, photos):
+    for number in range(31):
+        folder = tmp_path / "cat" / f"breed_{number:02}"
+        folder.mkdir(parents=True)
+        shutil.copy(photos / "cat/birman/a.png", folder / "a.png")
+    with pytest.raises(DataError, match=r"unknown breed cat/breed_00.* and 28 more; leave their photos out") as caught:
+        evaluate(predictor, tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_find_ood_photos_refuses_an_empty_folder_and_a_model_without_scores(predictor, tmp_path):
+    with pytest.raises(DataError, match="no photos in this folder"):
+        find_ood_photos(tmp_path, predictor.manifest)
+    with pytest.raises(ConfigError, match="no novelty score"):
+        find_ood_photos(tmp_path, predictor.manifest.model_copy(update={"ood": None}))
+
+
+def test_read_labeled_takes_the_test_photos_where_the_data_names_some(predictor, photos, tmp_path):
+    table = tmp_path / "photos.csv"
+    rows = [f"{photos}/cat/birman/{name}.png,cat,birman,{split}" for name, split in (("a", "train"), ("b", "test"))]
+    table.write_text("\n".join(["path,species,breed,split", *rows]) + "\n")
+    assert [path[-5:] for path in read_labeled(table, predictor.manifest).paths] == ["b.png"]
+    assert len(read_labeled(table, predictor.manifest, split="all")) == 2
+    assert evaluate(predictor, table).metrics.about["split"] == "test"
+    with pytest.raises(DataError, match="no photos in split 'test'"):
+        read_labeled(photos, predictor.manifest, split="test")
+
+
+def test_evaluate_command_prints_the_headline_and_the_unreadable(bundle, registry, photos, ood, tmp_path, capsys):
+    def run(*more):
+        given = ["--model", bundle, "--data", photos, "--out", tmp_path / "e", "--registry", registry, "--ood", ood]
+        with pytest.raises(SystemExit) as ended:
+            main(["evaluate", *map(str, given), *more])
+        return ended.value.code, capsys.readouterr()
+
+    code, said = run()
+    assert code == 3
+    assert "left out: " in said.err and "broken.png" in said.err
+    assert "the species is right on" in said.out and "out-of-distribution photos" in said.out
+    assert "! All photos were measured" in said.out and str(tmp_path / "e" / "report.html") in said.out
+    assert json.loads((tmp_path / "e" / "metrics.json").read_text())["model"]["digest"] in said.out
+    code, said = run()
+    assert code == 1 and said.err.count("\n") == 1 and "--overwrite" in said.err
+    assert run("--overwrite")[0] == 3

@@ -1,17 +1,21 @@
 import json
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from helpers.color_server import ColorEngine, plain, with_exif
+from helpers.color_server import CLIENT, ColorEngine, make_predictor, plain, serving, with_exif
 from starlette.testclient import TestClient
 
 from hierpets.data.photos import NamedPhoto, read_photo
 from hierpets.errors import PluginError
+from hierpets.inference.options import PredictOptions
+from hierpets.inference.record import PredictionRecord
+from hierpets.registry.loading import load_registry
 from hierpets.serve.app import create_app
 from hierpets.serve.limits.guard import SECURITY_HEADERS
 from hierpets.serve.problems import CATALOG
-from hierpets.serve.schemas import ModelInfo, ProblemDetails, Record
+from hierpets.serve.schemas import ModelInfo, ProblemDetails
 from hierpets.serve.settings import ServeSettings
 
 JPEG = {"content-type": "image/jpeg"}
@@ -42,7 +46,7 @@ def test_the_answer_is_what_predict_gives(client, predictor):
     assert [record["level"] for record in answer.json()] == ["breed", "species", "unknown", None]
     assert "not a picture" in answer.json()[3]["error"]["message"]
     for record in answer.json():
-        Record.model_validate(record)
+        PredictionRecord.model_validate_json(json.dumps(record))
 
 
 def test_the_bare_bytes_of_a_photo_will_do(client):
@@ -247,7 +251,7 @@ def test_the_description_covers_every_route_and_its_problems(client):
 
 
 def test_top_k_is_the_number_of_candidates(predictor):
-    with TestClient(create_app(predictor, ServeSettings(top_k=5))) as client:
+    with TestClient(create_app(predictor, ServeSettings(options=PredictOptions(top_k=5)))) as client:
         assert len(client.post("/v1/predict", content=plain("a dog"), headers=JPEG).json()[0]["top"]) == 5
 
 
@@ -257,3 +261,113 @@ def test_a_photo_is_answered_the_same_alone_and_in_company(client):
     together = client.post("/v1/predict", files=form(*photos)).json()
     alone = [client.post("/v1/predict", files=form(photo)).json()[0] for photo in photos]
     assert [r["species"] for r in together] == [r["species"] for r in alone]
+
+
+@pytest.mark.parametrize(
+    ("query", "changed"),
+    [
+        ("?max_level=species", lambda record: record["level"] == "species"),
+        ("?top_k=1", lambda record: len(record["top"]) == 1),
+        ("?alpha=0.3", lambda record: record["thresholds"]["alpha"] == 0.3),
+        ("?only=dog&only=horse", lambda record: record["species"]["label"] in ("dog", "horse")),
+        ("?explain=true", lambda record: record["recommendation"]["explain"]),
+    ],
+)
+def test_predict_takes_options_from_the_url(client, predictor, query, changed):
+    plain_record = client.post("/v1/predict", content=plain("siamese"), headers=JPEG).json()[0]
+    record = client.post(f"/v1/predict{query}", content=plain("siamese"), headers=JPEG).json()[0]
+    assert changed(record)
+    assert not changed(plain_record)
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("?alhpa=0.1", "alhpa: unknown key (did you mean 'alpha'?); known: alpha, only, max_level, top_k, explain"),
+        ("?alpha=2", "alpha: expected less than 1, got '2'"),
+        ("?alpha=", "alpha: expected a number, got ''"),
+        (
+            "?top_k=0&max_level=leaf",
+            "max_level: expected one of breed, species, got 'leaf'; top_k: expected at least 1",
+        ),
+        ("?only=beagel", "only: 'beagel' is not a species or a breed of this model (did you mean 'beagle'?)"),
+    ],
+)
+def test_predict_refuses_a_wrong_option_in_plain_words(client, query, told):
+    problem = is_problem(client.post(f"/v1/predict{query}", content=plain("siamese"), headers=JPEG), 422)
+    assert problem["type"] == "/docs#invalid"
+    assert told in problem["detail"]
+
+
+def test_predict_refuses_form_fields_that_it_would_ignore(client):
+    answer = client.post("/v1/predict", files=form(plain("siamese")), data={"alpha": "0.1"})
+    assert "form field 'alpha'" in is_problem(answer, 422)["detail"]
+
+
+def test_predict_keeps_the_options_of_requests_in_one_batch_apart():
+    engine = ColorEngine(pause=0.2)
+    settings = ServeSettings(batch_wait_ms=200)
+    with serving(make_predictor(engine), settings) as (url, _), ThreadPoolExecutor(6) as clients:
+        wanted = [1, 2, 1, 3, 2, 1]
+
+        def ask(top_k):
+            return CLIENT.post(f"{url}/v1/predict?top_k={top_k}", content=plain("a dog"), headers=JPEG).json()
+
+        assert [len(records[0]["top"]) for records in clients.map(ask, wanted)] == wanted
+
+
+def test_predict_answers_photos_whose_shampoo_rule_fails(tmp_path):
+    (tmp_path / "rules.py").write_text(
+        "def touchy(case):\n    if case.level == 'breed':\n        raise ZeroDivisionError\n    return []\n"
+    )
+    (tmp_path / "registry.yaml").write_text(
+        "plugins:\n  - {name: touchy, kind: shampoo_rule, entry: 'rules.py:touchy', options: {}}\n"
+    )
+    predictor = make_predictor(registry=load_registry(tmp_path / "registry.yaml"))
+    with TestClient(create_app(predictor)) as client:
+        answer = client.post("/v1/predict", files=form(plain("siamese"), plain("a dog"), plain("siamese")))
+        metrics = client.get("/metrics").text.splitlines()
+    assert answer.status_code == 200
+    failed, fine, failed_too = answer.json()
+    assert failed["breed"]["label"] == failed_too["breed"]["label"] == "siamese"
+    assert failed["recommendation"]["product"] is None
+    assert "touchy" in failed["recommendation"]["error"]
+    assert fine["recommendation"]["error"] is None
+    assert "hierpets_failed_recommendations_total 2.0" in metrics
+    assert 'hierpets_photos_total{level="breed"} 2.0' in metrics
+
+
+def test_every_response_names_the_model(client):
+    expected = {"digest": "0123456789abcdef", "version": "1.2"}
+    records = client.post("/v1/predict", files=form(plain("siamese"), b"no photo")).json()
+    assert [record["model"] for record in records] == [expected, expected]
+    assert client.get("/v1/model").json()["model"] == expected
+    explained = client.post("/v1/explain", content=plain("siamese"), headers=JPEG)
+    assert explained.headers["hierpets-model"] == "0123456789abcdef"
+
+
+def test_model_info_names_engine_and_options(predictor):
+    settings = ServeSettings(options=PredictOptions(alpha=0.2, top_k=4))
+    with TestClient(create_app(predictor, settings)) as client:
+        info = client.get("/v1/model").json()
+    assert (info["engine"], info["device"], info["precision"]) == ("color", "cpu", "f32")
+    assert info["options"] == {"alpha": 0.2, "only": [], "max_level": "breed", "top_k": 4, "explain": False}
+    assert info["thresholds"]["cat"]["alpha"] == 0.2
+
+
+def test_openapi_describes_the_record_and_the_options(client):
+    spec = client.get("/openapi.json").json()
+    predict = spec["paths"]["/v1/predict"]["post"]
+    content = predict["responses"]["200"]["content"]["application/json"]["schema"]
+    assert content["items"] == {"$ref": "#/components/schemas/PredictionRecord"}
+    described = spec["components"]["schemas"]["PredictionRecord"]["properties"]
+    assert set(described) == set(PredictionRecord.model_fields)
+    assert {parameter["name"] for parameter in predict["parameters"]} == set(PredictOptions.model_fields)
+
+
+def test_a_file_name_that_is_not_utf8_is_answered(client):
+    body = b'--b\r\ncontent-disposition: form-data; name="photo"; filename="\xff\xfe.jpg"\r\n\r\n'
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    answer = client.post("/v1/predict", content=body + plain("siamese") + b"\r\n--b--\r\n", headers=headers)
+    assert answer.status_code == 200
+    assert answer.json()[0]["path"].endswith(".jpg")

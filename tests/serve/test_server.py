@@ -94,7 +94,7 @@ def test_a_full_queue_says_when_to_come_again():
 
 def test_an_answer_that_takes_too_long_is_given_up():
     predictor = make_predictor(ColorEngine(pause=0.5))
-    with serving(predictor, ServeSettings(answer_seconds=0.1)) as (url, _):
+    with serving(predictor, ServeSettings(predict_seconds=0.1)) as (url, _):
         answer = post(url, plain("siamese"))
     assert answer.status_code == 503
     assert "retry-after" in answer.headers

@@ -8,6 +8,7 @@ import pytest
 from helpers.color_server import encode, make_predictor, plain, serving, with_exif
 
 from hierpets.data.index import read_index
+from hierpets.recommend.words import percent
 from hierpets.serve.settings import ServeSettings
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -128,7 +129,7 @@ def test_bars_are_as_long_as_the_numbers_beside_them(visit):
 
 def test_a_breed_in_doubt_is_called_so(visit):
     card = show(visit(), upload("dog.jpg", plain("a dog")))
-    assert card.locator(".answer").inner_text() == "A dog, breed unsure"
+    assert card.locator(".answer").inner_text() == "A dog, breed uncertain"
     assert card.locator(".told").inner_text() == "Beagle 46 %, Basset Hound 42 %."
     assert "All other dogs" not in card.locator(".breeds").inner_text()  # three candidates are all there are
 
@@ -136,10 +137,10 @@ def test_a_breed_in_doubt_is_called_so(visit):
 @WIDTHS
 def test_what_is_no_pet_is_met_kindly(visit, width):
     card = show(visit(width), upload("car.jpg", plain("nothing")))
-    assert card.locator(".answer").inner_text() == "No pet that I know"
+    assert card.locator(".answer").inner_text() == "Pet not recognized"
     assert "cats, dogs and horses" in card.locator(".told").inner_text()
-    assert "What came closest" in card.locator(".likely").inner_text()
-    assert card.locator(".product .name").inner_text() == "None for now"
+    assert "Most probable species" in card.locator(".likely").inner_text()
+    assert card.locator(".product .name").inner_text() == "No recommendation"
     assert card.locator(".coat").is_hidden()
 
 
@@ -149,11 +150,11 @@ def test_a_corrupt_file_is_told_apart_from_its_neighbors(visit, width):
     cards = show(
         page, upload("a.jpg", plain("siamese")), upload("torn.jpg", plain("siamese")[:300]), upload("b.txt", b"hi")
     )
-    assert cards.locator(".answer").all_inner_texts() == ["Siamese", "This cannot be read", "This cannot be read"]
+    assert cards.locator(".answer").all_inner_texts() == ["Siamese", "Photo cannot be read", "Photo cannot be read"]
     assert "truncated" in cards.nth(1).locator(".told").inner_text().lower()
     assert cards.nth(2).locator(".told").inner_text() == "This file is not a picture."
     assert cards.nth(2).locator(".no-preview").is_visible()
-    assert page.locator("#summary").inner_text() == "1 cat and 2 not read"
+    assert page.locator("#summary").inner_text() == "1 cat and 2 unreadable"
     assert fits(page)
 
 
@@ -184,8 +185,8 @@ def test_twelve_at_once_become_a_gallery(visit, width):
     colors = ["siamese", "a dog", "nothing"] * 4
     cards = show(page, *(upload(f"{n}.jpg", plain(color, (60 + n, 90))) for n, color in enumerate(colors)))
     assert page.locator("#results-title").inner_text() == "12 photos"
-    assert page.locator("#summary").inner_text() == "4 cats, 4 dogs and 4 not known"
-    expected = {"siamese": "Siamese", "a dog": "A dog, breed unsure", "nothing": "No pet that I know"}
+    assert page.locator("#summary").inner_text() == "4 cats, 4 dogs and 4 not recognized"
+    expected = {"siamese": "Siamese", "a dog": "A dog, breed uncertain", "nothing": "Pet not recognized"}
     assert cards.locator(".answer").all_inner_texts() == [expected[color] for color in colors]
     assert fits(page)
     page.locator("#clear").click()
@@ -244,7 +245,7 @@ def test_feedback_needs_consent_and_is_kept_with_its_label(visit, feedback, widt
     card.get_by_role("checkbox").check()
     card.get_by_text("Send").click()
     card.locator(".feedback").wait_for(state="hidden")
-    assert card.locator(".thanks").inner_text() == "Thank you. Kept as dog, english setter."
+    assert card.locator(".thanks").inner_text() == "Thank you. Saved as dog, english setter."
     assert ("dog", "english_setter") in {(r.species, r.breed) for r in read_index(str(feedback)).records}
 
 
@@ -354,3 +355,35 @@ def test_the_page_of_the_api_names_every_operation_and_problem(visit):
     assert page.locator(".operation").count() == 7
     for kind, (status, _) in CATALOG.items():
         assert page.locator(f"#{kind}").inner_text() == f"{kind}, {status}"
+
+
+def test_page_names_the_model_in_its_footer(visit):
+    page = visit()
+    assert page.locator("#model").inner_text().startswith("Model 1.2 (0123456789abcdef), hierpets ")
+
+
+def test_page_percent_is_that_of_the_sentences_beside_it(visit):
+    shares = [0.0, 0.0004, 0.0042, 0.0094, 0.0096, 0.41, 0.994, 0.996, 1.0, *np.random.default_rng(0).random(200)]
+    script = "async shares => { const { percent } = await import('/static/app.js'); return shares.map(percent); }"
+    assert visit().evaluate(script, shares) == [percent(share) for share in shares]
+
+
+def test_page_calls_a_dog_of_another_breed_not_recognized(visit):
+    page = visit()
+
+    def unlike_any_breed(route):
+        answer = route.fetch()
+        (record,) = answer.json()
+        record["scores"], record["thresholds"]["known"] = {"pet": 3.0, "known": -2.0}, 0.0
+        route.fulfill(response=answer, json=[record])
+
+    page.route("**/v1/predict", unlike_any_breed)
+    card = show(page, upload("dog.jpg", plain("a dog")))
+    assert card.locator(".answer").inner_text() == "A dog, breed not recognized"
+    assert card.locator(".told").inner_text() == "Closest: Beagle."
+    assert card.locator(".breeds-title").inner_text() == "Closest known breeds"
+
+
+def test_page_of_the_api_lists_the_options(visit):
+    page = visit(path="/docs")
+    assert "?max_level=" in page.locator(".operation").first.inner_text()

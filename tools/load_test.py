@@ -29,8 +29,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from hierpets.data.demo import render
 from hierpets.files import write_text
+from tools.marks import replace_marked
 
 MB = 2**20
 UPLOAD_SECONDS = 3
@@ -257,15 +260,6 @@ def _machine() -> str:
     return f"{os.cpu_count()} cores ({model}, Python {platform.python_version()})"
 
 
-def write_into(page: Path, text: str) -> None:
-    """Put the report between its two marks."""
-    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    if not after:
-        raise SystemExit(f"{page}: expected the marks {BEGIN} and {END}")
-    write_text(page, f"{before}{BEGIN}\n\n{text}\n{END}{after}")
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True)
@@ -289,7 +283,8 @@ def main() -> int:
     for fault, n in Counter(seen.faults).most_common(20):
         print(f"{n} x {fault}", file=sys.stderr)
     if given.write:
-        write_into(given.write, text)
+        page = given.write.read_text(encoding="utf-8")
+        write_text(given.write, replace_marked(page, BEGIN, END, text))
     return 1 if seen.faults else 0
 
 

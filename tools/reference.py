@@ -68,7 +68,7 @@ def as_json(value: Any, indent: str = "") -> str:
 
 def _bare(schema: dict[str, Any]) -> dict[str, Any]:
     """A schema without words; keys below ``properties`` and ``$defs`` are names, and stay."""
-    bare = {}
+    bare: dict[str, Any] = {}
     for key, value in schema.items():
         if key in ("properties", "$defs"):
             bare[key] = {name: _bare(inner) for name, inner in value.items()}

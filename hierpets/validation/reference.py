@@ -34,7 +34,7 @@ def _rows(model: type[BaseModel], prefix: str, seen: set[type[BaseModel]]) -> It
         nested, suffix = _nested(field.annotation)
         key, meaning = f"{prefix}{name}{suffix}", field.description or ""
         if nested in seen:
-            meaning = f"{meaning} The same keys as above.".strip()
+            meaning = f"{meaning.rstrip('.')}; the same keys as above" if meaning else "The same keys as above."
         yield key, field, meaning
         if nested and nested not in seen:
             seen.add(nested)

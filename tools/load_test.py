@@ -236,7 +236,7 @@ def report(seen: Seen, samples: list[Sample], *, clients: int, seconds: float) -
         f"| requests | {sum(seen.answers.values()):,} |",
         f"| photos predicted | {seen.photos:,} ({seen.photos / seconds:.0f} per second) |",
         f"| latency of a request for photos | p50 {p50:.0f} ms, p95 {p95:.0f} ms, longest {took[-1] * 1000:.0f} ms |",
-        f"| processor time of the server | {1000 * used / seen.photos:.0f} ms per photo, on {used / seconds:.1f} cores |",
+        f"| processor time | {1000 * used / seen.photos:.0f} ms per photo, on {used / seconds:.1f} cores |",
         f"| responses lost, wrong or 5xx | {len(seen.faults)} |",
         f"| memory, median of the first, second and last third | "
         f"{', '.join(f'{statistics.median(part):.0f} MB' for part in _thirds(memory, third))} |",
@@ -271,10 +271,10 @@ def main() -> int:
     server = subprocess.Popen([*command, "--upload-seconds", str(UPLOAD_SECONDS)], stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
-        told = re.search(r"127\.0\.0\.1:(\d+)", server.stdout.readline())
-        if told is None:
+        found = re.search(r"127\.0\.0\.1:(\d+)", server.stdout.readline())
+        if found is None:
             return 1
-        seen, samples = asyncio.run(load(int(told[1]), clients=given.clients, seconds=given.seconds))
+        seen, samples = asyncio.run(load(int(found[1]), clients=given.clients, seconds=given.seconds))
     finally:
         server.terminate()
         server.wait(60)

@@ -16,7 +16,7 @@ def invoke(*args):
     return result.exception
 
 
-def test_without_its_extra_it_says_what_to_install(monkeypatch, tmp_path):
+def test_serve_without_its_extra_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.delitem(sys.modules, "hierpets.serve.app", raising=False)
     monkeypatch.setitem(sys.modules, "fastapi", None)
     error = invoke("--model", str(tmp_path))
@@ -24,7 +24,7 @@ def test_without_its_extra_it_says_what_to_install(monkeypatch, tmp_path):
     assert str(error).startswith("serve needs the extra: pip install 'hierpets[serve]'")
 
 
-def test_a_folder_without_a_bundle_is_told_so(tmp_path):
+def test_serve_refuses_a_folder_without_a_bundle(tmp_path):
     assert isinstance(invoke("--model", str(tmp_path)), BundleError)
 
 
@@ -37,7 +37,7 @@ def test_a_folder_without_a_bundle_is_told_so(tmp_path):
         ({"batch_size": 0}, "batch_size"),
     ],
 )
-def test_a_limit_that_makes_no_sense_is_refused(options, told):
+def test_make_settings_refuses_a_limit_that_makes_no_sense(options, told):
     with pytest.raises(ConfigError, match=told):
         make_settings(options)
 
@@ -86,15 +86,15 @@ def test_serve_completes_paths(option):
     assert [item.type for item in found] == ["file"]
 
 
-def test_options_that_are_not_given_keep_their_defaults():
+def test_make_settings_keeps_defaults_of_what_is_not_given():
     assert make_settings({"queue": 99}) == ServeSettings().model_copy(update={"queue": 99})
 
 
-def test_a_port_that_is_taken_is_told_so():
+def test_bind_refuses_a_port_that_is_taken():
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(ConfigError, match="choose another with"):
         bind("127.0.0.1", taken.getsockname()[1])
 
 
-def test_it_listens_on_this_machine_alone_unless_told():
+def test_serve_listens_on_this_machine_alone_unless_told():
     default = {parameter.name: parameter.default for parameter in command.params}
     assert default["host"] == "127.0.0.1"

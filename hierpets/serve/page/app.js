@@ -208,18 +208,18 @@ function showRecord(item, record) {
   if (!entry) return;
   entry.record = record;
   const find = (selector) => item.querySelector(selector);
-  const [answer, told] = headline(record);
+  const [answer, detail] = headline(record);
   find(".card").dataset.level = record.level;
   find(".card").dataset.source = record.source;
   find(".answer").textContent = answer;
-  find(".told").textContent = told;
+  find(".detail").textContent = detail;
   showBars(item, record);
   showCoat(find(".coat"), record);
   showShampoo(find(".shampoo"), record);
   find(".look").hidden = !model.capabilities.explain;
   find(".wrong").hidden = !model.capabilities.feedback;
   find(".findings").hidden = false;
-  say(`${entry.file.name || "Photo"}: ${answer}. ${told}`);
+  say(`${entry.file.name || "Photo"}: ${answer}. ${detail}`);
 }
 
 // The end of some messages is for developers.
@@ -232,7 +232,7 @@ function showFailure(item, message, again) {
   const find = (selector) => item.querySelector(selector);
   find(".card").dataset.level = "error";
   find(".answer").textContent = again ? "Something went wrong" : "Photo cannot be read";
-  find(".told").textContent = capital(message.endsWith(".") ? message : `${message}.`);
+  find(".detail").textContent = capital(message.endsWith(".") ? message : `${message}.`);
   find(".retry").hidden = !again;
   say(`${entry.file.name || "Photo"}: ${find(".answer").textContent}. ${message}`);
 }
@@ -389,10 +389,10 @@ async function sendFeedback(item, form) {
   said.textContent = "";
   try {
     const answer = await send("/v1/feedback", body);
-    const told = await answer.json();
-    if (!answer.ok) throw new Error(told.detail);
+    const saved = await answer.json();
+    if (!answer.ok) throw new Error(saved.detail);
     form.hidden = true;
-    item.querySelector(".thanks").textContent = `Thank you. Saved as ${told.path.split("/").slice(0, -1).map(spoken).join(", ")}.`;
+    item.querySelector(".thanks").textContent = `Thank you. Saved as ${saved.path.split("/").slice(0, -1).map(spoken).join(", ")}.`;
   } catch (error) {
     said.textContent = capital(error.message);
   }
@@ -420,8 +420,8 @@ function summary(all) {
     else if (failed) count("unreadable");
     else count("in progress");
   }
-  const told = [...counts].map(([name, n]) => `${n} ${name in model.taxonomy && n > 1 ? plural(spoken(name)) : spoken(name)}`);
-  return listed(told);
+  const parts = [...counts].map(([name, n]) => `${n} ${name in model.taxonomy && n > 1 ? plural(spoken(name)) : spoken(name)}`);
+  return listed(parts);
 }
 
 let saying = 0;

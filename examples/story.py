@@ -1,9 +1,9 @@
 """From a folder of photos to a served model, one command after another.
 
-    python examples/story.py                                  # on the embedded demo set of drawn pets
-    python examples/story.py --data photos/ --out runs/story  # on photos of yours, SPECIES/BREED/*.jpg
+    python examples/story.py                                  # on the embedded demo set of synthetic images
+    python examples/story.py --data photos/ --out runs/story  # on your own photos, SPECIES/BREED/*.jpg
 
-Each step prints the command that it runs, so that any of them can be run by hand.
+Each step prints its command, so that you can run any of them by hand.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ from pathlib import Path
 
 import cv2
 
-from hierpets.data.index import read_index
 from hierpets.data.photos import read_photo
+from hierpets.evaluation.run import read_labeled
+from hierpets.model.manifest import read_manifest
 
 
-def tell(text: str) -> None:
+def narrate(text: str) -> None:
     print(f"\n\N{EM DASH} {text}", flush=True)
 
 
 def hierpets(*arguments: str | Path) -> None:
-    """Run one command. Exit code 3 is no failure: some photos could not be read."""
+    """Run one command. Exit code 3 is not a failure: some photos could not be read."""
     command = ["hierpets", *map(str, arguments)]
     print(f"$ {shlex.join(command)}", flush=True)
     code = subprocess.run([sys.executable, "-m", *command], check=False).returncode
@@ -54,7 +55,7 @@ def served(bundle: Path, *arguments: str | Path) -> Iterator[str]:
 
 
 def ask(url: str, photo: str) -> dict:
-    """One photo to the API, as any program could send it; its record."""
+    """The record of one photo, from the API as any program could call it."""
     jpeg = cv2.imencode(".jpg", cv2.cvtColor(read_photo(photo), cv2.COLOR_RGB2BGR))[1].tobytes()
     request = urllib.request.Request(f"{url}/v1/predict", jpeg, {"content-type": "image/jpeg"})
     with urllib.request.urlopen(request, timeout=30) as answer:
@@ -64,49 +65,48 @@ def ask(url: str, photo: str) -> dict:
 def sentence(record: dict) -> str:
     """A record in words."""
     product = (record["recommendation"] or {}).get("name")
-    advice = f"wash it with {product}" if product else "no shampoo to recommend"
+    advice = f"shampoo: {product}" if product else "no shampoo to recommend"
     match record["level"]:
         case "breed":
             found = f"{record['breed']['label']}, {record['breed']['probability']:.0%}"
         case "species":
-            found = f"a {record['species']['label']}, its breed in doubt"
+            found = f"a {record['species']['label']}, breed uncertain"
         case _:
-            found = "no pet that it knows"
+            found = "pet not recognized"
     return f"{found}; {advice}"
 
 
 def story(data: str, out: Path, config: Path | None) -> None:
-    # The recipe `auto`, the default, compares backbones and fine-tunes as well: better, and a cup of tea later.
+    # The default recipe, `auto`, also compares backbones and fine-tunes: a better model, some minutes later.
     recipe = ["--config", config] if config else ["--recipe", "heads", "--backbone", "efficientnet_lite0"]
 
-    tell("What is wrong with the photos? Duplicates and leaks flatter a model, wrong labels spoil it.")
+    narrate("What is wrong with the photos? Duplicates and leaks flatter a model, wrong labels harm it.")
     hierpets("audit", data, "--out", out / "audit")
 
-    tell("Train heads on frozen features: seconds, not hours, and no rate to tune.")
+    narrate("Train linear heads on frozen features: seconds, not hours, and no learning rate to tune.")
     hierpets("train", "--levels", "species,breed", "--data", data, "--out", out / "run", *recipe)
     bundle = out / "run" / "bundle"
 
-    tell("How good is it, at each level, on photos that it has not seen? The report says it in words first.")
-    hierpets("evaluate", "--model", bundle, "--data", data, "--out", out / "evaluation")
+    narrate("How good is it, at each level, on the photos that training held out? The report says it in words first.")
+    hierpets("evaluate", "--model", bundle, "--data", data, "--split", "val", "--out", out / "evaluation")
 
-    tell("Ask it about three photos. It answers at the level that it can stand for.")
-    photos = unseen(data)
+    narrate("Predict three of these photos. The model answers at the level it is confident in.")
+    photos = held_out(data, bundle)
     hierpets("predict", "--model", bundle, *photos)
 
-    tell("Serve it: a page for people, an API for programs.")
+    narrate("Serve the model: a page for people, an API for programs.")
     with served(bundle) as url:
         for photo in photos:
             start = time.perf_counter()
             record = ask(url, photo)
             print(f"{photo}: {sentence(record)} ({1000 * (time.perf_counter() - start):.0f} ms)")
 
-    tell(f"That is all. The evidence is in {out}; `hierpets serve --model {bundle}` brings the server back.")
+    narrate(f"That is all. The results are in {out}; `hierpets serve --model {bundle}` starts the server again.")
 
 
-def unseen(data: str) -> list[str]:
-    """Three photos of different breeds: of the test part where the data names one, else any."""
-    index = read_index(data)
-    records = index.subset("test").records or index.records
+def held_out(data: str, bundle: Path) -> list[str]:
+    """Up to three photos of different breeds that training held out."""
+    records = read_labeled(data, read_manifest(bundle), split="val").records
     one_each = list({record.label: record.path for record in records}.values())
     return one_each[:: max(1, len(one_each) // 3)][:3]
 

@@ -1,9 +1,9 @@
-"""Loads a server on this machine with many clients, good, broken, greedy and slow, and reports what they saw.
+"""Loads a server on this machine with many clients, good, broken, greedy and slow, and reports their results.
 
     python tools/load_test.py --model runs/demo/bundle [--clients 50] [--seconds 60] [--write docs/serve.md]
 
-Every request but those of clients that leave half-way must have its whole answer, with the status that its kind
-deserves; no answer may be a 5xx. Exits with 1 otherwise.
+Every request but those of clients that disconnect must get a complete response with the status of its kind, and none a
+5xx. Exits with 1 otherwise.
 """
 
 from __future__ import annotations
@@ -29,8 +29,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from hierpets.data.demo import render
 from hierpets.files import write_text
+from tools.marks import replace_marked
 
 MB = 2**20
 UPLOAD_SECONDS = 3
@@ -40,7 +43,7 @@ NAMES = ("cat/siamese", "cat/ginger", "cat/tuxedo", "dog/beagle", "dog/pug", "do
 
 @dataclass
 class Seen:
-    """What the clients saw, by kind of request."""
+    """The results of the clients, by kind of request."""
 
     answers: Counter[tuple[str, int]] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
@@ -50,7 +53,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Photos:
-    """JPEGs to send: as a phone's messenger, as its camera, and a broken one."""
+    """JPEGs to send: as from a messenger, as from a camera, and broken ones."""
 
     small: list[bytes]
     camera: list[bytes]
@@ -92,7 +95,7 @@ class Client:
             try:
                 await asyncio.wait_for(act(), 60)
             except (OSError, EOFError, ValueError, asyncio.TimeoutError) as error:
-                self._seen.faults.append(f"{act.__name__}: no whole answer: {type(error).__name__}: {error}")
+                self._seen.faults.append(f"{act.__name__}: no complete response: {type(error).__name__}: {error}")
 
     async def one_photo(self) -> None:
         await self._good("one photo", [self._rng.choice(self._photos.small)])
@@ -118,14 +121,14 @@ class Client:
         await self._bad("not a form", 400, _post(b"x" * 500, "multipart/form-data; boundary=b"))
 
     async def too_slow(self) -> None:
-        await self._bad("a byte now and then", 408, _post(bytes(5000), "image/jpeg"), slow=True)
+        await self._bad("one byte now and then", 408, _post(bytes(5000), "image/jpeg"), slow=True)
 
     async def leaves(self) -> None:
         _, writer = await asyncio.open_connection("127.0.0.1", self._port)
         writer.write(_post(self._photos.small[0], "image/jpeg")[:5000])
         await writer.drain()
         writer.close()
-        self._seen.answers["leaves half-way", 0] += 1
+        self._seen.answers["disconnects halfway", 0] += 1
 
     async def _good(self, kind: str, photos: list[bytes]) -> None:
         start = time.monotonic()
@@ -194,14 +197,14 @@ def _form(photos: list[bytes]) -> bytes:
 
 
 class Sample(NamedTuple):
-    """The server's own account, at one moment: resident memory in MB and processor time in seconds."""
+    """What the server reports at one moment: resident memory in MB and processor time in seconds."""
 
     memory: float
     processor: float
 
 
 async def load(port: int, *, clients: int, seconds: float) -> tuple[Seen, list[Sample]]:
-    """What the clients saw, and what the server held and used, once a second."""
+    """The results of the clients, and what the server reports once a second."""
     photos, seen, samples = Photos.draw(), Seen(), []
     until = time.monotonic() + seconds
     running = asyncio.gather(*(Client(port, photos, seen, seed).run(until) for seed in range(clients)))
@@ -226,19 +229,19 @@ def report(seen: Seen, samples: list[Sample], *, clients: int, seconds: float) -
     memory, used = [s.memory for s in samples], samples[-1].processor - samples[0].processor
     third = max(1, len(memory) // 3)
     lines = [
-        f"{clients} clients on loopback for {seconds:.0f} s, on {_machine()}, which ran the clients as well.",
+        f"{clients} clients on loopback for {seconds:.0f} s, on {_machine()}, which also ran the clients.",
         "",
         "| | |",
         "|---|---|",
         f"| requests | {sum(seen.answers.values()):,} |",
-        f"| photos answered | {seen.photos:,} ({seen.photos / seconds:.0f} a second) |",
+        f"| photos predicted | {seen.photos:,} ({seen.photos / seconds:.0f} per second) |",
         f"| latency of a request for photos | p50 {p50:.0f} ms, p95 {p95:.0f} ms, longest {took[-1] * 1000:.0f} ms |",
-        f"| processor time of the server | {1000 * used / seen.photos:.0f} ms a photo, on {used / seconds:.1f} cores |",
-        f"| answers lost, wrong or 5xx | {len(seen.faults)} |",
+        f"| processor time | {1000 * used / seen.photos:.0f} ms per photo, on {used / seconds:.1f} cores |",
+        f"| responses lost, wrong or 5xx | {len(seen.faults)} |",
         f"| memory, median of the first, second and last third | "
         f"{', '.join(f'{statistics.median(part):.0f} MB' for part in _thirds(memory, third))} |",
         "",
-        "| kind of request | status | answers |",
+        "| kind of request | status | responses |",
         "|---|---|---|",
         *(f"| {kind} | {status or 'none expected'} | {n:,} |" for (kind, status), n in sorted(seen.answers.items())),
     ]
@@ -257,15 +260,6 @@ def _machine() -> str:
     return f"{os.cpu_count()} cores ({model}, Python {platform.python_version()})"
 
 
-def write_into(page: Path, text: str) -> None:
-    """Put the report between its two marks."""
-    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    if not after:
-        raise SystemExit(f"{page}: expected the marks {BEGIN} and {END}")
-    write_text(page, f"{before}{BEGIN}\n\n{text}\n{END}{after}")
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True)
@@ -277,10 +271,10 @@ def main() -> int:
     server = subprocess.Popen([*command, "--upload-seconds", str(UPLOAD_SECONDS)], stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
-        told = re.search(r"127\.0\.0\.1:(\d+)", server.stdout.readline())
-        if told is None:
+        found = re.search(r"127\.0\.0\.1:(\d+)", server.stdout.readline())
+        if found is None:
             return 1
-        seen, samples = asyncio.run(load(int(told[1]), clients=given.clients, seconds=given.seconds))
+        seen, samples = asyncio.run(load(int(found[1]), clients=given.clients, seconds=given.seconds))
     finally:
         server.terminate()
         server.wait(60)
@@ -289,7 +283,8 @@ def main() -> int:
     for fault, n in Counter(seen.faults).most_common(20):
         print(f"{n} x {fault}", file=sys.stderr)
     if given.write:
-        write_into(given.write, text)
+        page = given.write.read_text(encoding="utf-8")
+        write_text(given.write, replace_marked(page, BEGIN, END, text))
     return 1 if seen.faults else 0
 
 

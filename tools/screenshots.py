@@ -1,4 +1,4 @@
-"""Takes the pictures of the page in docs/images, of drawn pets alone.
+"""Takes the screenshots of the page in docs/images, with synthetic pets.
 
 python tools/screenshots.py --model runs/demo/bundle
 """
@@ -66,7 +66,7 @@ def served(model: str) -> Iterator[str]:
 
 
 def visit(browser: Browser, url: str, names: tuple[str, ...], **more: Any) -> Page:
-    """The page with the answers to some pictures."""
+    """The page with the results for some pictures."""
     page = browser.new_context(reduced_motion="reduce", **more).new_page()
     page.goto(url)
     page.locator("#about", has_text="knows").wait_for()
@@ -77,7 +77,7 @@ def visit(browser: Browser, url: str, names: tuple[str, ...], **more: Any) -> Pa
     return page
 
 
-def keep(page: Page, name: str, **more: Any) -> None:
+def save(page: Page, name: str, **more: Any) -> None:
     """A small file: the page has few colors, and the photos bear 256 of them."""
     shot = Image.open(io.BytesIO(page.screenshot(**more))).convert("RGB")
     shot.quantize(256, dither=Image.Dither.FLOYDSTEINBERG).save(IMAGES / name, optimize=True)
@@ -89,14 +89,14 @@ def take(browser: Browser, url: str) -> None:
     desktop = {"viewport": {"width": 1280, "height": 800}}
     page = visit(browser, url, ONE, **phone)
     page.locator("#results").scroll_into_view_if_needed()
-    keep(page, "page-phone.png", full_page=True)
+    save(page, "page-phone.png", full_page=True)
     page = visit(browser, url, OTHER, color_scheme="dark", **desktop)
     if page.locator(".look").is_visible():
         page.locator(".look").click()
         page.locator('.look[aria-pressed="true"]').wait_for()
         page.wait_for_timeout(300)
-    keep(page, "page-dark.png", full_page=True)
-    keep(visit(browser, url, GALLERY, **desktop), "page-gallery.png", full_page=True)
+    save(page, "page-dark.png", full_page=True)
+    save(visit(browser, url, GALLERY, **desktop), "page-gallery.png", full_page=True)
 
 
 def main() -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin
 
 import click
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from hierpets.inference.engines.base import DEVICES, ENGINES, PRECISIONS, EngineOptions
 
-__all__ = ["engine_options", "model_option", "overwrite_option", "registry_option"]
+__all__ = ["engine_options", "model_option", "overwrite_option", "registry_option", "setting_options"]
 
 registry_option = click.option(
     "--registry",
@@ -66,3 +69,33 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_ENGINE_OPTIONS):
         gathered = option(gathered)
     return gathered
+
+
+def setting_options(model: type[BaseModel], *names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """An option for each of ``names``, fields of a settings model, which define type, default and help."""
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for name in reversed(names):
+            command = _setting_option(name, model.model_fields[name])(command)
+        return command
+
+    return add
+
+
+def _setting_option(name: str, field: FieldInfo) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    text = field.description or ""
+    return click.option(
+        f"--{name.replace('_', '-')}",
+        type=_click_type(field.annotation),
+        default=field.default,
+        show_default=field.default is not None,
+        help=f"{text[:1].upper()}{text[1:]}.",
+    )
+
+
+def _click_type(annotation: Any) -> Any:
+    """``float | None`` -> float; a literal -> a choice; a path completes to files."""
+    if get_origin(annotation) is Literal:
+        return click.Choice(get_args(annotation))
+    inner = next((part for part in get_args(annotation) if part is not NoneType), annotation)
+    return click.Path(path_type=Path) if inner is Path else inner

@@ -33,7 +33,7 @@ class ProgressDisplay:
         self.close()
 
     def __call__(self, name: str, done: int, total: int | None, /) -> None:
-        if self._task is None or self._task.name != name:
+        if self._task is None or self._task.name != name or done < self._task.done:
             self.close()
             self._task = _Task(name, done, self._clock())
             if done and done != total:

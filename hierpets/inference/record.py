@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = [
+    "CSV_CELLS",
     "CSV_COLUMNS",
     "LabelProbability",
     "LeafProbability",
@@ -41,62 +42,61 @@ __all__ = [
 class LabelProbability(StrictModel):
     """A species or a breed."""
 
-    label: str = Field(description="its name")
-    probability: float = Field(ge=0, le=1, description="calibrated; of a breed P(species) P(breed given species)")
+    label: str = Field(description="the name")
+    probability: float = Field(ge=0, le=1, description="calibrated; of a breed: P(species) P(breed given species)")
 
 
 class LeafProbability(StrictModel):
     """A leaf of the taxonomy: a breed, or a species that has none."""
 
-    species: str = Field(description="its species")
+    species: str = Field(description="the species")
     breed: str | None = Field(description="null for a species without breeds")
-    probability: float = Field(ge=0, le=1, description="joint over all leaves")
+    probability: float = Field(ge=0, le=1, description="joint probability over all leaves")
 
 
 class ThresholdsRecord(StrictModel):
-    """What this answer had to reach."""
+    """The thresholds of an answer."""
 
-    alpha: float = Field(description="the target error rate that `probability` comes from")
-    probability: float = Field(description="what a level's probability must exceed")
-    pet: float | None = Field(description="the least `pet` score of a pet; null where the bundle has none")
-    known: float | None = Field(description="the least `known` score of a known breed; null where the bundle has none")
+    alpha: float = Field(description="the target error rate that `probability` is fitted to")
+    probability: float = Field(description="what the probability of a level must exceed")
+    pet: float | None = Field(description="the lowest `pet` score of a pet; null if the bundle has none")
+    known: float | None = Field(description="the lowest `known` score of a known breed; null if the bundle has none")
 
 
 class OODScores(StrictModel):
-    """Out-of-distribution scores: lower for a photo less like those of training."""
+    """Out-of-distribution scores: the lower, the less the photo is like those of training."""
 
-    pet: float = Field(description="as a pet of a known species")
-    known: float = Field(description="as one of a known breed")
+    pet: float = Field(description="how much the photo looks like a pet of a known species")
+    known: float = Field(description="how much it looks like one of a known breed")
 
 
 class PhotoError(StrictModel):
-    """What was wrong with a photo."""
+    """Why a photo could not be read."""
 
     type: str = Field(description="the class of the error, such as ImageError")
-    message: str = Field(description="one line: what, where, what to do")
+    message: str = Field(description="one line: what is wrong, where, and what to do")
 
 
 class PredictionRecord(StrictModel):
     """The prediction for one photo. Every key is always there."""
 
-    path: str = Field(description="the path as it was given; <array>, <image> or <bytes> for a photo without one")
-    model: ModelId = Field(description="which model said so")
-    level: Level | None = Field(description="the level of the answer; null when the photo could not be read")
-    species: LabelProbability | None = Field(description="the most probable species, whatever the level")
+    path: str = Field(description="the path as it was given; `<array>`, `<image>` or `<bytes>` for a photo without one")
+    model: ModelId = Field(description="the model that made the prediction")
+    level: Level | None = Field(description="the level of the answer; null if the photo could not be read")
+    species: LabelProbability | None = Field(description="the most probable species, at every level")
     breed: LabelProbability | None = Field(description="the breed; null unless `level` is `breed`")
     top: tuple[LeafProbability, ...] = Field(description="the most probable leaves, best first, `--top-k` of them")
     source: Source | None = Field(description="how the answer came about")
-    reason: str | None = Field(description="the same in words, with the numbers that it rests on")
-    thresholds: ThresholdsRecord = Field(description="what this answer had to reach")
-    scores: OODScores | None = Field(description="out-of-distribution scores; null where the bundle has none")
+    reason: str | None = Field(description="the same in words, with the numbers")
+    thresholds: ThresholdsRecord = Field(description="the thresholds of this answer")
+    scores: OODScores | None = Field(description="out-of-distribution scores; null if the bundle has none")
     recommendation: RecommendationRecord | None = Field(
-        description="the shampoo; null without recommendations", json_schema_extra={"parquet": "json"}
+        description="the shampoo; null if recommendations are off", json_schema_extra={"x-parquet": "json"}
     )
-    error: PhotoError | None = Field(description="null, or what was wrong with this photo; all answers are then null")
+    error: PhotoError | None = Field(description="why the photo could not be read, else null")
 
 
-# A cell of a CSV file is a value inside the record.
-_CSV_CELLS: dict[str, tuple[str, ...]] = {
+CSV_CELLS: dict[str, tuple[str, ...]] = {
     "path": ("path",),
     "level": ("level",),
     "species": ("species", "label"),
@@ -108,12 +108,13 @@ _CSV_CELLS: dict[str, tuple[str, ...]] = {
     "model": ("model", "digest"),
     "error": ("error", "message"),
 }
-CSV_COLUMNS = tuple(_CSV_CELLS)
+"""The columns of a CSV file, each with the keys that lead to its value in the record."""
+CSV_COLUMNS = tuple(CSV_CELLS)
 
 
 def csv_row(record: Mapping[str, Any]) -> list[Any]:
     """The cells of :data:`CSV_COLUMNS`, of a record as JSON."""
-    return [_inside(record, keys) for keys in _CSV_CELLS.values()]
+    return [_inside(record, keys) for keys in CSV_CELLS.values()]
 
 
 def csv_line(cells: Sequence[Any]) -> str:
@@ -169,7 +170,7 @@ def _arrow_fields(model: type[BaseModel], pa: Any) -> list[Any]:
     fields = []
     for name, field in model.model_fields.items():
         extra = field.json_schema_extra
-        as_text = isinstance(extra, dict) and extra.get("parquet") == "json"
+        as_text = isinstance(extra, dict) and extra.get("x-parquet") == "json"
         inner, nullable = _without_none(field.annotation)
         fields.append(pa.field(name, pa.string() if as_text else _arrow_type(inner, pa), nullable=nullable))
     return fields

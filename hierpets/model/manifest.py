@@ -66,8 +66,8 @@ class Manifest(StrictModel):
 class ModelId(StrictModel):
     """Which model gave an answer."""
 
-    digest: str = Field(description="The first 16 hexadecimal digits of a SHA-256 of manifest and weights.")
-    version: str | None = Field(default=None, description="The model's version, where its maker gave it one.")
+    digest: str = Field(description="first 16 hexadecimal digits of the SHA-256 of manifest and weights")
+    version: str | None = Field(default=None, description="version of the model, if it was given one")
 
     def __str__(self) -> str:
         return f"{self.version} ({self.digest})" if self.version else self.digest

@@ -1,1 +1,1 @@
-"""The web app and the HTTP API: one bundle behind FastAPI. Needs the extra ``serve``."""
+"""The web page and the HTTP API: one bundle behind FastAPI. Needs the extra ``serve``."""

@@ -6,21 +6,26 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.responses import PlainTextResponse, Response
+from pydantic import TypeAdapter
 
 import hierpets
 from hierpets.data.photos import NamedPhoto
 from hierpets.errors import DataError
+from hierpets.inference.options import PredictOptions
+from hierpets.inference.record import PredictionRecord
 from hierpets.serve.feedback import FeedbackFull
 from hierpets.serve.limits.uploads import Upload
 from hierpets.serve.metrics import CONTENT_TYPE
 from hierpets.serve.problems import CATALOG, Problem
-from hierpets.serve.schemas import Capabilities, FeedbackSaved, ModelInfo, ProblemDetails, Record
+from hierpets.serve.schemas import Capabilities, FeedbackSaved, ModelInfo, ProblemDetails
 from hierpets.serve.service import Service
 
 __all__ = ["make_router"]
 
 BINARY = {"type": "string", "format": "binary"}
+RECORDS = TypeAdapter(list[PredictionRecord])
+Responses = dict[int | str, dict[str, Any]]
 
 
 def _body(form: dict[str, Any], required: list[str], *, raw: bool) -> dict[str, Any]:
@@ -33,26 +38,37 @@ def _body(form: dict[str, Any], required: list[str], *, raw: bool) -> dict[str, 
     return {"requestBody": {"required": True, "content": content}}
 
 
-Responses = dict[int | str, dict[str, Any]]
+def _query(defaults: PredictOptions) -> dict[str, Any]:
+    """The description of the options in the URL, with the defaults of this server."""
+    values = defaults.model_dump(mode="json")
+    schemas = PredictOptions.model_json_schema()["properties"]
+    return {
+        "parameters": [
+            {"name": name, "in": "query", "description": schema["description"], "schema": schema | {"default": value}}
+            for (name, schema), value in zip(schemas.items(), values.values(), strict=True)
+        ]
+    }
 
 
 def _problems(*kinds: str) -> Responses:
-    """The problems that a route may answer with, one entry a status."""
+    """The problems that a route may respond with, one entry a status."""
     entries: Responses = {}
     for status, title in (CATALOG[kind] for kind in kinds):
-        told = entries[status]["description"] + "; or: " if status in entries else ""
+        before = entries[status]["description"] + "; or: " if status in entries else ""
         content = {"application/problem+json": {"schema": ProblemDetails.model_json_schema()}}
-        entries[status] = {"description": told + title, "content": content}
+        entries[status] = {"description": before + title, "content": content}
     return entries
 
 
-ANSWERS: Responses = {200: {"description": "One record a photo", "model": list[Record]}}
+ANSWERS: Responses = {200: {"description": "One record per photo", "model": list[PredictionRecord]}}
 PICTURE: Responses = {200: {"description": "A PNG", "content": {"image/png": {"schema": BINARY}}}}
-UPLOAD = _problems("malformed", "too-slow", "too-large", "unsupported-type", "unreadable", "busy", "unavailable")
+UPLOAD = _problems(
+    "malformed", "too-slow", "too-large", "unsupported-type", "unreadable", "invalid", "busy", "unavailable"
+)
 
 
 def make_router(service: Service) -> APIRouter:
-    """The routes that answer for ``service``; those that it cannot serve are left out."""
+    """The routes of ``service``; those for what it cannot do are left out."""
     router = APIRouter()
     _add_predict(router, service)
     _add_model(router, service)
@@ -70,38 +86,43 @@ def _add_predict(router: APIRouter, service: Service) -> None:
     @router.post(
         "/v1/predict",
         tags=["photos"],
-        summary="Tell species and breed of one or many photos",
+        summary="Predict species and breed of one or more photos",
         responses=ANSWERS | UPLOAD,
-        openapi_extra=_body(form, ["photo"], raw=True),
+        openapi_extra=_body(form, ["photo"], raw=True) | _query(service.settings.options),
     )
-    async def predict(request: Request) -> JSONResponse:
-        """Send a multipart form, each file of it a photo, or the bare bytes of one photo as `image/*`.
+    async def predict(request: Request) -> Response:
+        """Send a multipart form in which each file is a photo, or the bytes of one photo as `image/*`.
 
-        The answer is the array that `hierpets predict --format json` gives: one record a photo, in their order. A
-        photo of a form that cannot be read has an `error` in its record; a bare one is answered with a problem.
+        The response is the array of `hierpets predict --format json`: one record per photo, in the order of the
+        photos. In a form, a photo that cannot be read has an `error` in its record; one sent alone is a problem.
         """
+        options = service.read_options(request.query_params)
         async with service.uploads.read(request) as upload:
-            if not upload.photos:
-                raise Problem("invalid", "expected at least one file in the form")
-            answers = await service.predict(upload.photos)
-        if upload.bare and answers[0].error:
-            raise Problem("unreadable", str(answers[0].error))
-        return JSONResponse([answer.to_json() for answer in answers])
+            _check_form(upload)
+            predictions = await service.predict(upload.photos, options)
+        if upload.bare and predictions[0].error:
+            raise Problem("unreadable", str(predictions[0].error))
+        content = RECORDS.dump_json([prediction.record() for prediction in predictions])
+        return Response(content, media_type="application/json")
 
 
 def _add_explain(router: APIRouter, service: Service) -> None:
     @router.post(
         "/v1/explain",
         tags=["photos"],
-        summary="Show where in the photo the model looked",
+        summary="Show where in a photo the model looked",
         response_class=Response,
         responses=PICTURE | UPLOAD | _problems("no-explanation"),
         openapi_extra=_body({"photo": BINARY}, ["photo"], raw=True),
     )
     async def explain(request: Request) -> Response:
-        """Grad-CAM of the answer, laid over the photo: a PNG, warm where it counted. It takes a second or so."""
+        """The photo as a PNG with a Grad-CAM heat map over it: the warmer a place, the more it counted.
+
+        This takes about a second. The header `hierpets-model` holds the digest of the model.
+        """
         async with service.uploads.read(request) as upload:
-            return Response(await service.explain(_only_photo(upload)), media_type="image/png")
+            picture = await service.explain(_only_photo(upload))
+        return Response(picture, media_type="image/png", headers={"hierpets-model": service.predictor.model.digest})
 
 
 def _add_feedback(router: APIRouter, service: Service) -> None:
@@ -111,83 +132,100 @@ def _add_feedback(router: APIRouter, service: Service) -> None:
     @router.post(
         "/v1/feedback",
         tags=["photos"],
-        summary="Keep a photo with its right label",
+        summary="Save a photo with its correct label",
         status_code=201,
         response_model=FeedbackSaved,
         responses=UPLOAD | _problems("cross-origin", "unreadable", "invalid", "feedback-full"),
         openapi_extra=_body(form, ["photo", "species", "consent"], raw=False),
     )
     async def feedback(request: Request) -> FeedbackSaved:
-        """The photo is written anew, without EXIF and GPS, to a local folder that `train` and `audit` can read.
+        """The photo is encoded anew, without EXIF and GPS, in a local folder that `train` and `audit` can read.
 
-        `consent` must be `yes`. Leave `breed` out when it is not known. A label that the model does not know is kept
-        as well, as a new one.
+        `consent` must be `yes`. Leave `breed` out if it is not known. A label that the model does not know becomes a
+        new one.
         """
         _refuse_other_sites(request)
         async with service.uploads.read(request) as upload:
             if upload.fields.get("consent") != "yes":
-                raise Problem("invalid", "consent: expected yes, for without the owner's consent no photo is kept")
+                raise Problem("invalid", "consent: expected yes; without the owner's consent no photo is saved")
             species, breed = (upload.fields.get(key, "") for key in ("species", "breed"))
             try:
-                return FeedbackSaved(path=await service.keep(_only_photo(upload), species, breed))
+                return FeedbackSaved(path=await service.save_feedback(_only_photo(upload), species, breed))
             except DataError as error:
                 raise Problem("invalid", str(error)) from None
             except FeedbackFull:
-                raise Problem("feedback-full", "no room for another photo") from None
+                raise Problem("feedback-full", "no space for another photo") from None
 
 
 def _add_model(router: APIRouter, service: Service) -> None:
-    manifest, engine, settings = service.predictor.manifest, service.predictor.engine, service.settings
+    info = _model_info(service)
 
-    @router.get("/v1/model", tags=["server"], summary="What the model knows, and what the server allows")
+    @router.get("/v1/model", tags=["server"], summary="Which model this is, and what the server allows")
     async def model() -> ModelInfo:
-        return ModelInfo(
-            hierpets_version=hierpets.__version__,
-            taxonomy={species: list(breeds) for species, breeds in manifest.taxonomy.tree.items()},
-            thresholds={
-                name: manifest.policy.thresholds(name, settings.alpha)._asdict() for name in manifest.taxonomy.species
-            },
-            combiner=manifest.combiner,
-            backbone=manifest.backbone.name,
-            input_size=manifest.preprocess.size,
-            engine=engine.name,
-            device=engine.device,
-            training=manifest.training,
-            capabilities=Capabilities(
-                explain=service.explainer is not None,
-                feedback=service.feedback is not None,
-                recommend=service.predictor.recommends,
-            ),
-            limits={
-                "photo_mb": settings.max_photo_mb,
-                "request_mb": settings.max_request_mb,
-                "megapixels": settings.max_megapixels,
-                "photos": settings.max_photos,
-                "upload_seconds": settings.upload_seconds,
-            },
-        )
+        return info
+
+
+def _model_info(service: Service) -> ModelInfo:
+    predictor, settings = service.predictor, service.settings
+    manifest, engine, options = predictor.manifest, predictor.engine, settings.options
+    return ModelInfo(
+        hierpets_version=hierpets.__version__,
+        model=predictor.model,
+        taxonomy={species: list(breeds) for species, breeds in manifest.taxonomy.tree.items()},
+        thresholds={
+            name: manifest.policy.thresholds(name, options.alpha)._asdict() for name in manifest.taxonomy.species
+        },
+        combiner=manifest.combiner,
+        backbone=manifest.backbone.name,
+        input_size=manifest.preprocess.size,
+        engine=engine.name,
+        device=engine.device,
+        precision=engine.precision,
+        options=options,
+        training=manifest.training,
+        capabilities=Capabilities(
+            explain=service.explainer is not None,
+            feedback=service.feedback is not None,
+            recommend=predictor.recommends,
+        ),
+        limits={
+            "photo_mb": settings.max_photo_mb,
+            "request_mb": settings.max_request_mb,
+            "megapixels": settings.max_megapixels,
+            "photos": settings.max_photos,
+            "upload_seconds": settings.upload_seconds,
+        },
+    )
 
 
 def _add_health(router: APIRouter, service: Service) -> None:
-    @router.get("/healthz", tags=["server"], summary="Is the process alive", response_class=PlainTextResponse)
+    @router.get("/healthz", tags=["server"], summary="Whether the process is alive", response_class=PlainTextResponse)
     async def healthz() -> str:
         return "ok\n"
 
     @router.get(
         "/readyz",
         tags=["server"],
-        summary="Can it answer photos",
+        summary="Whether the model can predict",
         response_class=PlainTextResponse,
         responses=_problems("unavailable"),
     )
     async def readyz() -> str:
         if not service.batcher.ready:
-            raise Problem("unavailable", "the model is not there to answer")
+            raise Problem("unavailable", "the model is not running")
         return "ready\n"
 
     @router.get("/metrics", tags=["server"], summary="Counters for Prometheus", response_class=PlainTextResponse)
     async def metrics() -> Response:
         return Response(service.metrics.text(), headers={"content-type": CONTENT_TYPE})
+
+
+def _check_form(upload: Upload) -> None:
+    if not upload.photos:
+        raise Problem("invalid", "expected at least one file in the form")
+    if upload.fields:
+        field = next(iter(upload.fields))
+        raise Problem("invalid", f"form field {field!r}: expected photos alone; options belong in the URL, ?alpha=0.01")
 
 
 def _only_photo(upload: Upload) -> NamedPhoto:
@@ -200,4 +238,4 @@ def _refuse_other_sites(request: Request) -> None:
     """A form on any web site can post to a server on this machine; a browser then names that site."""
     origin = request.headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
-        raise Problem("cross-origin", "feedback is taken from this server's own page alone")
+        raise Problem("cross-origin", "feedback is accepted only from this server's own page")

@@ -22,15 +22,17 @@ from hierpets.serve.settings import ServeSettings
 __all__ = ["create_app"]
 
 PAGE = Path(__file__).parent / "page"
-ABOUT = "Species and breed of a pet from a photo, how sure that is, and a shampoo that does no harm."
+ABOUT = "Species and breed of a pet from a photo, with calibrated probabilities and a safe shampoo."
 
 
 def create_app(
     predictor: Predictor, settings: ServeSettings | None = None, *, explainer: Explainer | None = None
 ) -> FastAPI:
-    """An ASGI app around a loaded bundle. Its model works from startup to shutdown, which finishes what was asked.
+    """An ASGI app around a loaded bundle. Its model runs from startup to shutdown, which finishes open requests.
 
     ``explainer`` adds ``/v1/explain``; ``settings.feedback`` adds ``/v1/feedback``.
+
+    :raises ConfigError: the feedback folder cannot be used.
     """
     service = Service(predictor, settings or ServeSettings(), explainer)
 
@@ -45,7 +47,7 @@ def create_app(
         version=hierpets.__version__,
         description=ABOUT,
         lifespan=lifespan,
-        # FastAPI's own pages load their script from another host; /docs is a page of ours.
+        # FastAPI's own pages load scripts from another host; /docs is our own page.
         docs_url=None,
         redoc_url=None,
     )

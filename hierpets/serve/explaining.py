@@ -1,4 +1,4 @@
-"""Grad-CAM for the page: the bundle's torch network, loaded when it is first asked for."""
+"""Grad-CAM for the page: the bundle's torch network, loaded on first use."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["lazy_explainer"]
 
 
 def lazy_explainer(bundle: Path, registry: Registry) -> Explainer | None:
-    """A photo to a PNG of what spoke for its answer; None when the bundle's backbone cannot be built here."""
+    """A function from a photo to a PNG of where the model looked; None if the bundle's backbone is not registered."""
     try:
         registry.get("backbone", read_manifest(bundle).backbone.name)
     except HierpetsError:

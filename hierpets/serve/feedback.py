@@ -1,10 +1,10 @@
-"""Feedback: photos that their owners gave with a label, in a folder that training and audit can read."""
+"""Feedback: photos that users labeled, in a folder that training and audit can read."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
+import tempfile
 import threading
 import unicodedata
 from collections.abc import Iterable
@@ -14,10 +14,11 @@ import numpy as np
 
 from hierpets.data.records import SPLITS
 from hierpets.errors import ConfigError, DataError
+from hierpets.files import write_all
 from hierpets.serve.pictures import jpeg, shrink
 from hierpets.taxonomy import Taxonomy
 
-__all__ = ["FeedbackFull", "FeedbackStore", "tidy_label"]
+__all__ = ["FeedbackFull", "FeedbackStore", "check_folder", "tidy_label"]
 
 LONGEST = 1600
 NAME = re.compile(r"[^\W_](?:[^\W_]|[_'-]){0,59}")
@@ -28,28 +29,38 @@ RESERVED = {*SPLITS, "valid", "validation", "con", "prn", "aux", "nul"} | {
 
 
 class FeedbackFull(Exception):
-    """The folder holds as much as it may."""
+    """The folder has reached its maximum size."""
+
+
+def check_folder(root: Path) -> None:
+    """Make the feedback folder if need be, and write to it once.
+
+    :raises ConfigError: that is not possible.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root):
+            pass
+    except OSError as error:
+        raise ConfigError(f"--feedback {root}: cannot be written: {error.strerror}") from None
 
 
 class FeedbackStore:
     """Writes ``ROOT/SPECIES/BREED/NAME.jpg``, or ``ROOT/SPECIES/NAME.jpg`` when the breed is not known.
 
-    The name is a hash of the pixels, so the same photo with the same label is kept once.
+    The name is a hash of the pixels, so the same photo with the same label is saved once.
     """
 
     def __init__(self, root: Path, taxonomy: Taxonomy, *, max_bytes: int):
         self._root, self._taxonomy, self._max_bytes = root, taxonomy, max_bytes
         self._lock = threading.Lock()
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-            self._used = sum(file.stat().st_size for file in root.rglob("*") if file.is_file())
-        except OSError as error:
-            raise ConfigError(f"--feedback {root}: cannot be used: {error.strerror}") from error
+        check_folder(root)
+        self._used = sum(file.stat().st_size for file in root.rglob("*") if file.is_file())
 
     def save(self, photo: np.ndarray, species: str, breed: str) -> str:
-        """Keep an RGB photo; its path below the root. An empty ``breed`` means that it is not known.
+        """Save an RGB photo; its path inside the root. An empty ``breed`` means that it is not known.
 
-        :raises DataError: a label that is neither known nor a sound name.
+        :raises DataError: a label that is neither known nor a valid name.
         :raises FeedbackFull: the folder has no room for it.
         """
         label = self._label(species, breed)
@@ -69,22 +80,16 @@ class FeedbackStore:
             return
         if self._used + len(content) > self._max_bytes:
             raise FeedbackFull
-        path.parent.mkdir(parents=True, exist_ok=True)
         if not path.resolve().is_relative_to(self._root.resolve()):  # a link that leads out
-            raise DataError(f"{path.parent}: leads out of the folder for feedback")
-        scratch = path.with_name(f".{path.stem}.{os.getpid()}")
-        try:
-            scratch.write_bytes(content)
-            scratch.replace(path)
-        finally:
-            scratch.unlink(missing_ok=True)
+            raise DataError(f"{path.parent}: leads out of the feedback folder")
+        write_all(path.parent, {path.name: content})
         self._used += len(content)
 
 
 def tidy_label(text: str, known: Iterable[str], *, what: str) -> str:
-    """``" Maine coon "`` -> ``maine_coon``: a known name in its own spelling, or a new one that is safe as a folder.
+    """``" Maine coon "`` -> ``maine_coon``: the spelling of a known name, or a new name that is safe as a folder.
 
-    :raises DataError: not a name of letters, digits, hyphens and apostrophes, or one that means something else.
+    :raises DataError: not a name of letters, digits, hyphens and apostrophes, or a reserved one.
     """
     name = re.sub(r"\s+", "_", unicodedata.normalize("NFC", text).strip())
     spellings = {one.casefold(): one for one in known}
@@ -94,5 +99,5 @@ def tidy_label(text: str, known: Iterable[str], *, what: str) -> str:
     if not NAME.fullmatch(name):
         raise DataError(f"{what}: expected a name of up to 60 letters, digits, spaces and hyphens, got {text[:80]!r}")
     if name in RESERVED:
-        raise DataError(f"{what}: {name!r} is the name of something else; choose another")
+        raise DataError(f"{what}: {name!r} is a reserved name; choose another")
     return name

@@ -8,45 +8,49 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from hierpets.inference.prediction import Prediction
 
-__all__ = ["CONTENT_TYPE", "Metrics"]
+__all__ = ["CONTENT_TYPE", "ServerMetrics"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+PHOTOS = (1, 2, 4, 8, 16, 32)
 
 
-class Metrics:
-    """The counters of one app, in a registry of their own."""
+class ServerMetrics:
+    """The counters of one app, in a registry of their own. ``waiting`` gives the photos that wait for the model."""
 
     def __init__(self, waiting: Callable[[], int]):
-        self._registry = registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        self._requests = Counter(
-            "hierpets_requests", "Requests answered.", ["method", "route", "status"], registry=registry
-        )
+        self._registry = own = CollectorRegistry()
+        ProcessCollector(registry=own)
+        route = ["method", "route", "status"]
+        self._requests = Counter("hierpets_requests", "Requests.", route, registry=own)
         self._seconds = Histogram(
             "hierpets_request_seconds",
-            "From the first byte to the answer.",
+            "From the first byte of a request to its response.",
             ["route"],
             buckets=SECONDS,
-            registry=registry,
+            registry=own,
         )
-        self._photos = Counter("hierpets_photos", "Photos answered, by level or error.", ["level"], registry=registry)
-        self._feedback = Counter("hierpets_feedback", "Photos kept as feedback.", registry=registry)
-        self._batch = Histogram(
-            "hierpets_batch_photos", "Photos in a batch.", buckets=(1, 2, 4, 8, 16, 32), registry=registry
+        self._photos = Counter("hierpets_photos", "Photos, by level of the answer or error.", ["level"], registry=own)
+        self._failed = Counter(
+            "hierpets_failed_recommendations", "Photos without a shampoo because a rule failed.", registry=own
         )
+        self._feedback = Counter("hierpets_feedback", "Photos saved as feedback.", registry=own)
+        self._batch = Histogram("hierpets_batch_photos", "Photos in a batch.", buckets=PHOTOS, registry=own)
         self._batch_seconds = Histogram(
-            "hierpets_batch_seconds", "Decoding and running one batch.", buckets=SECONDS, registry=registry
+            "hierpets_batch_seconds", "Decoding and running one batch.", buckets=SECONDS, registry=own
         )
-        Gauge("hierpets_queue_photos", "Photos that wait for the model.", registry=registry).set_function(waiting)
+        Gauge("hierpets_queue_photos", "Photos that wait for the model.", registry=own).set_function(waiting)
 
     def count_request(self, method: str, route: str, *, status: int, seconds: float) -> None:
         self._requests.labels(method, route, status).inc()
         self._seconds.labels(route).observe(seconds)
 
-    def count_answers(self, answers: Iterable[Prediction]) -> None:
-        for answer in answers:
-            self._photos.labels(answer.decision.level if answer.decision else "error").inc()
+    def count_predictions(self, predictions: Iterable[Prediction]) -> None:
+        """Count photos by level, and the recommendations that failed."""
+        for prediction in predictions:
+            self._photos.labels(prediction.level or "error").inc()
+            if prediction.recommendation is not None and prediction.recommendation.error:
+                self._failed.inc()
 
     def count_feedback(self) -> None:
         self._feedback.inc()
@@ -56,4 +60,5 @@ class Metrics:
         self._batch_seconds.observe(seconds)
 
     def text(self) -> bytes:
+        """All of it, as Prometheus reads it."""
         return generate_latest(self._registry)

@@ -1,4 +1,4 @@
-"""Pictures that leave the decoder: written anew, so that nothing but pixels is in them."""
+"""Photos encoded anew, so that they hold pixels and no metadata."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs an app under uvicorn: the socket, the patience with slow clients, the stop."""
+"""Runs an app under uvicorn: the socket, the limits for slow clients, the stop."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HEADER_SECONDS = 10.0
 
 
 class PatientProtocol(H11Protocol):
-    """Closes a connection that does not send its request's headers in time: uvicorn would wait for ever."""
+    """Closes a connection that does not send its request's headers in time; uvicorn would wait forever."""
 
     _headers_due: asyncio.TimerHandle | None = None
 
@@ -49,21 +49,24 @@ class PatientProtocol(H11Protocol):
 def bind(host: str, port: int) -> socket.socket:
     """A listening socket; port 0 takes a free one.
 
-    :raises ConfigError: the address is taken, not ours, or not an address.
+    :raises ConfigError: the port is in use, or the address is not one of this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=512)
     except (OSError, OverflowError) as error:
-        told = getattr(error, "strerror", None) or error
+        reason = getattr(error, "strerror", None) or error
         raise ConfigError(
-            f"cannot listen on {host} port {port}: {told}; choose another with --host or --port"
+            f"cannot listen on {host} port {port}: {reason}; choose another with --host or --port"
         ) from None
 
 
 def make_server(app: ASGIApp, *, stop_seconds: int, on_start: Callable[[], None] = lambda: None) -> uvicorn.Server:
-    """A server of an app; ``server.run(sockets=[...])`` serves until SIGINT or SIGTERM and finishes what it has."""
-    # It warns of every malformed form, which any client can send by the thousand.
+    """A server for an app: ``server.run(sockets=[...])`` serves until SIGINT or SIGTERM and finishes open requests.
+
+    ``stop_seconds`` bounds the wait for them; ``on_start`` is called when the server listens.
+    """
+    # It logs a warning for every malformed form, which any client can send by the thousand.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
     config = uvicorn.Config(
         app,
@@ -81,7 +84,7 @@ def make_server(app: ASGIApp, *, stop_seconds: int, on_start: Callable[[], None]
 
 
 class Server(uvicorn.Server):
-    """Tells when it listens."""
+    """Calls ``on_start`` when it listens."""
 
     def __init__(self, config: uvicorn.Config, on_start: Callable[[], None]):
         super().__init__(config)

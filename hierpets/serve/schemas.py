@@ -1,80 +1,53 @@
-"""The shapes of the API, for its description; the records themselves are those of ``docs/output.md``."""
+"""The shapes of the API beside the record, which is :class:`hierpets.inference.record.PredictionRecord`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from hierpets.hierarchy.decision import Level, Source
+from hierpets.inference.options import PredictOptions
+from hierpets.model.manifest import ModelId
+from hierpets.validation.strict import StrictModel
 
-__all__ = ["Capabilities", "FeedbackSaved", "ModelInfo", "ProblemDetails", "Record"]
-
-
-class Shape(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+__all__ = ["Capabilities", "FeedbackSaved", "ModelInfo", "ProblemDetails"]
 
 
-class Answer(Shape):
-    label: str
-    probability: float = Field(ge=0, le=1.000001)
+class Capabilities(StrictModel):
+    """What this server can do besides predicting."""
+
+    explain: bool = Field(description="whether /v1/explain is there")
+    feedback: bool = Field(description="whether /v1/feedback is there")
+    recommend: bool = Field(description="whether records recommend a shampoo")
 
 
-class Candidate(Shape):
-    species: str
-    breed: str | None
-    probability: float = Field(ge=0, le=1.000001)
+class ModelInfo(StrictModel):
+    """Which model the server runs, how, and what it allows."""
+
+    hierpets_version: str = Field(description="version of hierpets")
+    model: ModelId = Field(description="which model this is; every record names it too")
+    taxonomy: dict[str, list[str]] = Field(description="the species, each with its breeds")
+    thresholds: dict[str, dict[str, float | None]] = Field(description="by species, what an answer must exceed")
+    combiner: str = Field(description="how the probabilities of species and breed become one")
+    backbone: str = Field(description="the plugin that built the backbone")
+    input_size: int = Field(description="side of the network's input, in pixels")
+    engine: str = Field(description="what runs the network")
+    device: str = Field(description="where it runs")
+    precision: str = Field(description="what it computes in")
+    options: PredictOptions = Field(description="the options of a prediction where a request gives none")
+    training: dict[str, Any] = Field(description="how the model was trained")
+    capabilities: Capabilities = Field(description="what this server can do besides predicting")
+    limits: dict[str, float] = Field(description="the limits of a request")
 
 
-class Failure(Shape):
-    type: str
-    message: str
+class FeedbackSaved(StrictModel):
+    """Where feedback was saved."""
 
-
-class Record(Shape):
-    """The answer for one photo, as `hierpets predict` gives it; `docs/output.md` says what each key holds."""
-
-    path: str
-    level: Level | None
-    species: Answer | None
-    breed: Answer | None
-    top: list[Candidate]
-    source: Source | None
-    reason: str | None
-    thresholds: dict[str, float | None]
-    scores: dict[str, float] | None
-    recommendation: dict[str, Any] | None
-    error: Failure | None
-
-
-class Capabilities(Shape):
-    explain: bool
-    feedback: bool
-    recommend: bool
-
-
-class ModelInfo(Shape):
-    """What the server knows, runs and allows."""
-
-    hierpets_version: str
-    taxonomy: dict[str, list[str]]
-    thresholds: dict[str, dict[str, float | None]] = Field(description="A species: what its answer must exceed.")
-    combiner: str
-    backbone: str
-    input_size: int
-    engine: str
-    device: str
-    training: dict[str, Any]
-    capabilities: Capabilities
-    limits: dict[str, float]
-
-
-class FeedbackSaved(Shape):
-    path: str = Field(description="Where the photo lies below the folder for feedback.")
+    path: str = Field(description="path of the photo inside the feedback folder")
 
 
 class ProblemDetails(BaseModel):
-    """RFC 9457. `type` points to the description of the problem on this page."""
+    """RFC 9457. `type` points to the description of the problem on this page; further keys are possible."""
 
     type: str
     title: str

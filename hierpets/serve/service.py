@@ -1,25 +1,28 @@
-"""What one running server holds: the model behind its batcher, the limits, the counters, and what it can do besides."""
+"""What a running server holds: the model behind its batcher, the limits, the counters, explanations and feedback."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import anyio
 import anyio.to_thread
 import numpy as np
+from starlette.datastructures import QueryParams
 
 from hierpets.data.photos import NamedPhoto, read_photo
-from hierpets.errors import HierpetsError, ImageError
+from hierpets.errors import ConfigError, HierpetsError, ImageError
 from hierpets.inference.options import PredictOptions
 from hierpets.inference.prediction import Prediction
 from hierpets.inference.predictor import Predictor
 from hierpets.serve.feedback import FeedbackStore
 from hierpets.serve.limits.batching import Batcher, Closed, Full
 from hierpets.serve.limits.uploads import UploadReader
-from hierpets.serve.metrics import Metrics
+from hierpets.serve.metrics import ServerMetrics
 from hierpets.serve.problems import Problem
 from hierpets.serve.settings import MB, ServeSettings
 
@@ -31,13 +34,20 @@ Explainer = Callable[[np.ndarray], bytes]
 MAX_SLOW_JOBS = 8
 
 
+class PhotoRequest(NamedTuple):
+    """One photo and the options of its request."""
+
+    photo: NamedPhoto
+    options: PredictOptions
+
+
 class Service:
     """Made once an app. Its methods are called from the event loop."""
 
     def __init__(self, predictor: Predictor, settings: ServeSettings, explainer: Explainer | None = None):
         self.predictor, self.settings, self.explainer = predictor, settings, explainer
-        self.metrics = Metrics(waiting=lambda: self.batcher.waiting)
-        self.batcher: Batcher[NamedPhoto, Prediction] = Batcher(
+        self.metrics = ServerMetrics(waiting=lambda: self.batcher.waiting)
+        self.batcher: Batcher[PhotoRequest, Prediction] = Batcher(
             self._predict,
             size=settings.batch_size,
             wait=settings.batch_wait_ms / 1000,
@@ -45,45 +55,61 @@ class Service:
             on_batch=self.metrics.count_batch,
         )
         self.uploads = UploadReader(settings)
+        folder, room = settings.feedback, int(settings.feedback_mb * MB)
         taxonomy = predictor.manifest.taxonomy
-        folder = settings.feedback
-        self.feedback = (
-            FeedbackStore(folder, taxonomy, max_bytes=int(settings.feedback_mb * MB)) if folder is not None else None
-        )
-        self._options = PredictOptions(alpha=settings.alpha, top_k=settings.top_k)
+        self.feedback = FeedbackStore(folder, taxonomy, max_bytes=room) if folder is not None else None
         self._slow_jobs = 0
         self._one_at_a_time = anyio.CapacityLimiter(1)
 
-    def _predict(self, photos: Sequence[NamedPhoto]) -> list[Prediction]:
-        return list(self.predictor.stream(photos, self._options, limits=self.settings.photo_limits))
+    def _predict(self, requests: Sequence[PhotoRequest]) -> list[Prediction]:
+        """Predictions of one batch; neighbors with the same options run together."""
+        limits = self.settings.photo_limits
+        predictions: list[Prediction] = []
+        for options, group in groupby(requests, key=attrgetter("options")):
+            predictions += self.predictor.stream([one.photo for one in group], options, limits=limits)
+        return predictions
 
     def warm_up(self) -> None:
         """Run the model once, so that the first photo does not wait for what is made on first use."""
         size = self.predictor.manifest.preprocess.size
-        self.batcher.submit([NamedPhoto("warm-up", np.zeros((size, size, 3), np.uint8))])[0].result()
+        blank = NamedPhoto("warm-up", np.zeros((size, size, 3), np.uint8))
+        self.batcher.submit([PhotoRequest(blank, self.settings.options)])[0].result()
 
-    async def predict(self, photos: Sequence[NamedPhoto]) -> list[Prediction]:
-        """One answer a photo, in their order.
+    def read_options(self, query: QueryParams) -> PredictOptions:
+        """The server's options, with those that the query of a URL gives in their place.
 
-        :raises Problem: too much waits already, the server is stopping, or the answers take too long.
+        :raises Problem: an option that does not exist or is out of range, or a name that the model does not know.
+        """
+        words = {name: query.getlist(name) if name == "only" else query[name] for name in query}
+        try:
+            options = PredictOptions.of(self.settings.options, words)
+            options.mask(self.predictor.manifest.taxonomy)
+        except ConfigError as error:
+            raise Problem("invalid", "; ".join(str(error).splitlines())) from None
+        return options
+
+    async def predict(self, photos: Sequence[NamedPhoto], options: PredictOptions) -> list[Prediction]:
+        """One prediction a photo, in their order.
+
+        :raises Problem: too many photos wait already, the server is stopping, or the predictions take too long.
         """
         try:
-            futures = self.batcher.submit(photos)
+            futures = self.batcher.submit([PhotoRequest(photo, options) for photo in photos])
         except Full as full:
             raise busy(full.retry_after) from None
         except Closed:
             raise Problem("unavailable", "the server is stopping", headers={"retry-after": "5"}) from None
-        answers = await self._in_time(futures)
-        self.metrics.count_answers(answers)
-        return answers
+        predictions = await self._in_time(futures)
+        self.metrics.count_predictions(predictions)
+        return predictions
 
     async def _in_time(self, futures: Sequence[Future[Prediction]]) -> list[Prediction]:
-        limit = self.settings.answer_seconds
+        limit = self.settings.predict_seconds
         try:
             with anyio.fail_after(limit):
                 return await asyncio.gather(*map(asyncio.wrap_future, futures))
         except TimeoutError:
-            raise Problem("unavailable", f"no answer within {limit:g} s", headers={"retry-after": "5"}) from None
+            raise Problem("unavailable", f"no prediction within {limit:g} s", headers={"retry-after": "5"}) from None
         finally:
             for future in futures:
                 future.cancel()
@@ -100,13 +126,13 @@ class Service:
         except HierpetsError as error:  # a backbone without a spatial map, or weights that are not there
             raise Problem("no-explanation", str(error)) from None
 
-    async def keep(self, photo: NamedPhoto, species: str, breed: str) -> str:
-        """Keep a photo as feedback; its path below the folder."""
-        path = await self._slowly(self._keep, photo, species, breed)
+    async def save_feedback(self, photo: NamedPhoto, species: str, breed: str) -> str:
+        """Save a photo with its label; its path inside the feedback folder."""
+        path = await self._slowly(self._save_feedback, photo, species, breed)
         self.metrics.count_feedback()
         return path
 
-    def _keep(self, photo: NamedPhoto, species: str, breed: str) -> str:
+    def _save_feedback(self, photo: NamedPhoto, species: str, breed: str) -> str:
         assert self.feedback is not None
         return self.feedback.save(self._read(photo), species, breed)
 
@@ -128,5 +154,6 @@ class Service:
 
 
 def busy(retry_after: int) -> Problem:
-    told = f"too many photos wait already; try again in {retry_after} s"
-    return Problem("busy", told, headers={"retry-after": str(retry_after)}, retry_after=retry_after)
+    """The problem of a server with too much to do, and when to try again, in seconds."""
+    message = f"too many photos are waiting; try again in {retry_after} s"
+    return Problem("busy", message, headers={"retry-after": str(retry_after)}, retry_after=retry_after)

@@ -1,61 +1,73 @@
-"""What the server allows: bytes, pixels, numbers and seconds. The one home of their defaults."""
+"""What one server allows, and how it works: the one definition of its limits, their units and defaults."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
-from hierpets.data.photos import Limits
 from hierpets.errors import ConfigError
+from hierpets.inference.options import PredictOptions
+from hierpets.validation.problems import problem_lines
+from hierpets.validation.strict import StrictModel
+
+if TYPE_CHECKING:
+    from hierpets.data.photos import Limits
 
 __all__ = ["MB", "ServeSettings", "make_settings"]
 
 MB = 2**20
 
 
-class ServeSettings(BaseModel):
-    """Limits of one server. Sizes are in MB of 2**20 bytes, times in seconds unless a name says otherwise."""
+class ServeSettings(StrictModel):
+    """Settings of one server. A MB is 2**20 bytes."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(allow_inf_nan=False)
 
-    top_k: int = Field(default=3, ge=1)
-    alpha: float | None = Field(default=None, gt=0, lt=1, description="Accepted share of wrong answers.")
-    max_photo_mb: float = Field(default=20, gt=0)
-    max_request_mb: float = Field(default=64, gt=0)
-    max_uploads_mb: float = Field(default=256, gt=0, description="Bodies of all requests that are being answered.")
-    max_megapixels: float = Field(default=50, gt=0)
-    max_photos: int = Field(default=32, ge=1, description="Photos in one request.")
-    queue: int = Field(default=128, ge=1, description="Photos that wait for the model.")
-    upload_seconds: float = Field(default=20, gt=0)
-    answer_seconds: float = Field(default=30, gt=0)
-    stop_seconds: int = Field(default=30, ge=1, description="For what has been asked to be answered, at the end.")
-    batch_size: int = Field(default=8, ge=1)
-    batch_wait_ms: float = Field(default=4, ge=0)
-    feedback: Path | None = None
-    feedback_mb: float = Field(default=500, gt=0)
+    options: PredictOptions = Field(
+        default=PredictOptions(), description="options of every prediction; a request can change them for its photos"
+    )
+    max_photo_mb: float = Field(default=20, gt=0, description="maximum size of one photo, in MB")
+    max_request_mb: float = Field(default=64, gt=0, description="maximum size of one request, in MB")
+    max_uploads_mb: float = Field(default=256, gt=0, description="maximum size of all open requests together, in MB")
+    max_megapixels: float = Field(default=50, gt=0, description="maximum size of one photo, in megapixels")
+    max_photos: int = Field(default=32, ge=1, description="maximum number of photos in one request")
+    queue: int = Field(default=128, ge=1, description="photos that may wait for the model before requests get a 429")
+    upload_seconds: float = Field(default=20, gt=0, description="time limit of an upload, in seconds")
+    predict_seconds: float = Field(
+        default=30, gt=0, description="time limit of the predictions of a request, in seconds"
+    )
+    stop_seconds: int = Field(default=30, ge=1, description="time to finish open requests at the end, in seconds")
+    batch_size: int = Field(default=8, ge=1, description="maximum number of photos in one batch")
+    batch_wait_ms: float = Field(default=4, ge=0, description="time that a photo waits for others, in milliseconds")
+    feedback: Path | None = Field(default=None, description="folder to save feedback in; without one, none is accepted")
+    feedback_mb: float = Field(default=500, gt=0, description="size at which that folder is full, in MB")
 
     @model_validator(mode="after")
     def _check_order(self) -> ServeSettings:
         if self.queue < self.max_photos:
             raise ValueError(f"queue ({self.queue}) must hold the photos of one request ({self.max_photos})")
         if not self.max_photo_mb <= self.max_request_mb <= self.max_uploads_mb:
-            raise ValueError("expected max_photo_mb <= max_request_mb <= max_uploads_mb")
+            given = f"{self.max_photo_mb:g}, {self.max_request_mb:g} and {self.max_uploads_mb:g}"
+            raise ValueError(f"expected max_photo_mb <= max_request_mb <= max_uploads_mb, got {given}")
         return self
 
     @property
     def photo_limits(self) -> Limits:
+        """The limits of one photo, for the decoder."""
+        from hierpets.data.photos import Limits  # OpenCV, which `hierpets serve --help` can do without
+
         return Limits(max_bytes=int(self.max_photo_mb * MB), max_pixels=int(self.max_megapixels * 1e6))
 
 
-def make_settings(options: dict[str, Any]) -> ServeSettings:
-    """Settings of the options that are not None.
+def make_settings(given: Mapping[str, Any]) -> ServeSettings:
+    """Settings by their names; the others keep their defaults.
 
-    :raises ConfigError: a line for each that is out of range.
+    :raises ConfigError: a line for each that does not exist or is out of range.
     """
     try:
-        return ServeSettings.model_validate({key: value for key, value in options.items() if value is not None})
+        return ServeSettings.model_validate(given)
     except ValidationError as error:
-        lines = (f"{'.'.join(map(str, item['loc'])) or 'serve'}: {item['msg']}" for item in error.errors())
-        raise ConfigError("\n".join(lines)) from error
+        raise ConfigError("\n".join(problem_lines(error, ServeSettings, "serve"))) from None

@@ -13,7 +13,8 @@ __all__ = ["PlainName", "StrictModel"]
 class StrictModel(BaseModel):
     """Frozen, and a key that does not exist is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # What is written always has all its keys, defaults too, and the JSON schema of it says so.
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_serialization_defaults_required=True)
 
 
 def _check_name(name: str) -> str:

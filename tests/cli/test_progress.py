@@ -67,3 +67,13 @@ def test_progress_display_says_a_line_between_tasks(capsys):
         progress.say("half way")
         progress("photos", 5, 5)
     assert "half way" in capsys.readouterr().err.splitlines()
+
+
+def test_progress_display_takes_a_smaller_number_for_a_new_task(capsys):
+    clock = Clock()
+    with ProgressDisplay(clock=clock) as progress:
+        for total in (40, 33):
+            for done in (0, total):
+                clock.now += 1.0
+                progress("features", done, total)
+    assert capsys.readouterr().err.splitlines() == ["features: 40 of 40, 40.0/s", "features: 33 of 33, 33.0/s"]

@@ -13,10 +13,10 @@ import numpy as np
 
 from hierpets.inference.engines.base import RawOutput
 from hierpets.inference.predictor import Predictor
-from hierpets.model.manifest import BackboneSpec, Manifest
+from hierpets.model.manifest import BackboneSpec, Manifest, ModelId
 from hierpets.plugin import Preprocess
 from hierpets.recommend.choose import Recommender
-from hierpets.registry.loading import load_registry
+from hierpets.registry.loading import Registry, load_registry
 from hierpets.serve.app import create_app
 from hierpets.serve.run import bind, make_server
 from hierpets.serve.settings import ServeSettings
@@ -25,6 +25,7 @@ from hierpets.taxonomy import Taxonomy
 TAXONOMY = Taxonomy(tree={"cat": ("maine_coon", "siamese"), "dog": ("basset_hound", "beagle", "pug"), "horse": ()})
 # One for all threads: to make one costs a third of a second.
 CLIENT = httpx.Client(verify=False)
+MODEL = ModelId(digest="0123456789abcdef", version="1.2")
 COLORS = {"siamese": (250, 20, 20), "a dog": (20, 250, 20), "nothing": (128, 128, 128)}
 
 
@@ -48,13 +49,14 @@ class ColorEngine:
         return RawOutput(np.zeros((len(images), 1), np.float32), species, leaf, np.stack([blue, blue], 1))
 
 
-def make_predictor(engine: ColorEngine | None = None) -> Predictor:
+def make_predictor(engine: ColorEngine | None = None, *, registry: Registry | None = None) -> Predictor:
     manifest = Manifest(
         taxonomy=TAXONOMY,
         preprocess=Preprocess(size=16, crop=1.0, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
         backbone=BackboneSpec(name="color", feature_dim=1),
     )
-    return Predictor(manifest, engine or ColorEngine(), Recommender.load(load_registry()))
+    recommender = Recommender.load(registry or load_registry())
+    return Predictor(manifest, engine or ColorEngine(), recommender, model=MODEL)
 
 
 def encode(photo: np.ndarray, suffix: str = ".jpg") -> bytes:

@@ -1,17 +1,21 @@
 import json
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from helpers.color_server import ColorEngine, plain, with_exif
+from helpers.color_server import CLIENT, ColorEngine, make_predictor, plain, serving, with_exif
 from starlette.testclient import TestClient
 
 from hierpets.data.photos import NamedPhoto, read_photo
 from hierpets.errors import PluginError
+from hierpets.inference.options import PredictOptions
+from hierpets.inference.record import PredictionRecord
+from hierpets.registry.loading import load_registry
 from hierpets.serve.app import create_app
 from hierpets.serve.limits.guard import SECURITY_HEADERS
 from hierpets.serve.problems import CATALOG
-from hierpets.serve.schemas import ModelInfo, ProblemDetails, Record
+from hierpets.serve.schemas import ModelInfo, ProblemDetails
 from hierpets.serve.settings import ServeSettings
 
 JPEG = {"content-type": "image/jpeg"}
@@ -30,7 +34,7 @@ def is_problem(response, status):
     return problem
 
 
-def test_the_answer_is_what_predict_gives(client, predictor):
+def test_predict_route_gives_the_records_of_the_predictor(client, predictor):
     photos = [plain("siamese"), plain("a dog"), plain("nothing"), b"no photo"]
     expected = [
         answer.to_json()
@@ -42,10 +46,10 @@ def test_the_answer_is_what_predict_gives(client, predictor):
     assert [record["level"] for record in answer.json()] == ["breed", "species", "unknown", None]
     assert "not a picture" in answer.json()[3]["error"]["message"]
     for record in answer.json():
-        Record.model_validate(record)
+        PredictionRecord.model_validate_json(json.dumps(record))
 
 
-def test_the_bare_bytes_of_a_photo_will_do(client):
+def test_predict_route_takes_the_bytes_of_one_photo(client):
     bare = client.post("/v1/predict", content=plain("siamese"), headers=JPEG).json()
     assert bare[0]["breed"]["label"] == "siamese"
     assert (
@@ -56,7 +60,7 @@ def test_the_bare_bytes_of_a_photo_will_do(client):
     )
 
 
-def test_a_file_goes_by_its_own_name_and_no_folder(client):
+def test_predict_route_names_a_photo_by_its_file_without_folders(client):
     files = [
         ("photo", (name, plain("siamese"))) for name in ("../../etc/passwd", "C:\\me\\cat.jpg", "a\tb.jpg", "é" * 300)
     ]
@@ -66,7 +70,7 @@ def test_a_file_goes_by_its_own_name_and_no_folder(client):
     assert len(paths[3]) == 120
 
 
-def test_a_form_of_photos_that_cannot_be_read_has_their_records(client):
+def test_predict_route_gives_records_of_unreadable_photos_in_a_form(client):
     answer = client.post("/v1/predict", files=form(b"one", b""))
     assert answer.status_code == 200
     assert [record["error"]["type"] for record in answer.json()] == ["ImageError", "ImageError"]
@@ -103,17 +107,17 @@ def test_a_form_of_photos_that_cannot_be_read_has_their_records(client):
         ("post", "/v1/explain", {"files": form(b"a")}, 422, "unreadable"),
     ],
 )
-def test_every_error_is_a_problem(client, method, path, request_, status, kind):
+def test_problem_is_the_answer_to_every_error(client, method, path, request_, status, kind):
     problem = is_problem(client.request(method, path, **request_), status)
     assert problem["type"].removeprefix("/docs#") == kind
     assert problem["instance"].startswith("/")
 
 
-def test_a_wrong_method_is_told_the_right_one(client):
+def test_problem_of_a_wrong_method_names_the_right_one(client):
     assert client.get("/v1/predict").headers["allow"] == "POST"
 
 
-def test_limits_on_bytes_pixels_and_number(predictor):
+def test_upload_limits_bytes_pixels_and_number(predictor):
     settings = ServeSettings(max_photo_mb=0.01, max_request_mb=0.05, max_megapixels=0.01, max_photos=3)
     with TestClient(create_app(predictor, settings)) as client:
         fits, wide, heavy = plain("siamese"), plain("siamese", (100, 120)), plain("siamese") + b"\0" * 11_000
@@ -126,7 +130,7 @@ def test_limits_on_bytes_pixels_and_number(predictor):
         is_problem(client.post("/v1/predict", files=form(fits, b"\0" * 60_000)), 413)
 
 
-def test_no_part_of_an_upload_touches_the_disk(client, monkeypatch):
+def test_upload_never_touches_the_disk(client, monkeypatch):
     def refuse(self):
         raise AssertionError("an upload was written to a file")
 
@@ -135,7 +139,7 @@ def test_no_part_of_an_upload_touches_the_disk(client, monkeypatch):
     assert client.post("/v1/predict", files=form(large, large)).status_code == 200
 
 
-def test_a_fault_inside_is_a_problem_without_a_word_of_it(predictor, caplog):
+def test_guard_hides_an_exception_from_the_client_and_logs_it(predictor, caplog):
     class Faulty(ColorEngine):
         def __call__(self, images):
             raise RuntimeError("secret of the engine")
@@ -152,7 +156,7 @@ def test_a_fault_inside_is_a_problem_without_a_word_of_it(predictor, caplog):
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/static/app.js", "/v1/model", "/openapi.json", "/nothing", "/healthz"])
-def test_every_answer_has_the_security_headers(client, path):
+def test_guard_adds_security_headers_to_every_response(client, path):
     headers = client.get(path).headers
     for name, value in SECURITY_HEADERS.items():
         assert headers[name] == value
@@ -162,13 +166,13 @@ def test_every_answer_has_the_security_headers(client, path):
     assert "server" not in headers
 
 
-def test_a_place_in_the_photo_is_never_told(client):
+def test_predict_route_reveals_nothing_of_the_exif(client):
     answer = client.post("/v1/predict", files=form(with_exif(plain("siamese"))))
     assert answer.json()[0]["breed"]["label"] == "siamese"
     assert "SecretCam" not in answer.text
 
 
-def test_exif_turns_the_photo_before_anything_sees_it(predictor):
+def test_explain_route_turns_the_photo_by_its_exif(predictor):
     seen = []
     app = create_app(predictor, explainer=lambda photo: seen.append(photo.shape) or b"png")
     on_its_side = with_exif(plain("siamese", (40, 60))).replace(
@@ -179,13 +183,13 @@ def test_exif_turns_the_photo_before_anything_sees_it(predictor):
     assert seen == [(60, 40, 3)]
 
 
-def test_explain_answers_with_a_picture(client):
+def test_explain_route_gives_a_picture(client):
     answer = client.post("/v1/explain", files=form(plain("siamese")))
     assert answer.headers["content-type"] == "image/png"
     assert read_photo(answer.content).shape == (40, 60, 3)
 
 
-def test_a_model_that_cannot_be_explained_says_why(predictor):
+def test_explain_route_says_why_a_model_cannot_be_explained(predictor):
     def explain(photo):
         raise PluginError("this backbone has no map")
 
@@ -194,7 +198,7 @@ def test_a_model_that_cannot_be_explained_says_why(predictor):
     assert problem["detail"] == "this backbone has no map"
 
 
-def test_what_cannot_be_done_is_not_offered(predictor):
+def test_make_router_leaves_out_what_the_server_cannot_do(predictor):
     with TestClient(create_app(predictor)) as client:
         info = client.get("/v1/model").json()
         assert info["capabilities"] == {"explain": False, "feedback": False, "recommend": True}
@@ -202,13 +206,13 @@ def test_what_cannot_be_done_is_not_offered(predictor):
         assert client.post("/v1/feedback").status_code == 404
 
 
-def test_the_model_describes_itself(client, predictor):
+def test_model_route_describes_the_model(client, predictor):
     info = ModelInfo.model_validate(client.get("/v1/model").json())
     assert info.taxonomy == {"cat": ["maine_coon", "siamese"], "dog": ["basset_hound", "beagle", "pug"], "horse": []}
     assert info.engine == "color"
 
 
-def test_health_and_readiness_part_ways_when_the_model_stops(predictor):
+def test_readyz_fails_and_healthz_does_not_when_the_model_stops(predictor):
     app = create_app(predictor)
     with TestClient(app) as client:
         assert client.get("/healthz").text == "ok\n"
@@ -236,7 +240,7 @@ def test_metrics_count_requests_photos_and_batches(client):
     assert "hierpets_batch_photos_sum 4.0" in lines  # the warm-up, and three
 
 
-def test_the_description_covers_every_route_and_its_problems(client):
+def test_openapi_covers_every_route_and_its_problems(client):
     spec = client.get("/openapi.json").json()
     assert set(spec["paths"]) == {
         "/v1/predict", "/v1/explain", "/v1/feedback", "/v1/model", "/healthz", "/readyz", "/metrics",
@@ -246,14 +250,124 @@ def test_the_description_covers_every_route_and_its_problems(client):
     assert {"200", "400", "408", "413", "415", "422", "429", "503"} <= set(predict["responses"])
 
 
-def test_top_k_is_the_number_of_candidates(predictor):
-    with TestClient(create_app(predictor, ServeSettings(top_k=5))) as client:
+def test_predict_route_gives_top_k_candidates(predictor):
+    with TestClient(create_app(predictor, ServeSettings(options=PredictOptions(top_k=5)))) as client:
         assert len(client.post("/v1/predict", content=plain("a dog"), headers=JPEG).json()[0]["top"]) == 5
 
 
-def test_a_photo_is_answered_the_same_alone_and_in_company(client):
+def test_predict_route_gives_the_same_record_alone_and_in_a_batch(client):
     rng = np.random.default_rng(0)
     photos = [bytes(plain("siamese", tuple(rng.integers(20, 90, 2)))) for _ in range(11)]
     together = client.post("/v1/predict", files=form(*photos)).json()
     alone = [client.post("/v1/predict", files=form(photo)).json()[0] for photo in photos]
     assert [r["species"] for r in together] == [r["species"] for r in alone]
+
+
+@pytest.mark.parametrize(
+    ("query", "changed"),
+    [
+        ("?max_level=species", lambda record: record["level"] == "species"),
+        ("?top_k=1", lambda record: len(record["top"]) == 1),
+        ("?alpha=0.3", lambda record: record["thresholds"]["alpha"] == 0.3),
+        ("?only=dog&only=horse", lambda record: record["species"]["label"] in ("dog", "horse")),
+        ("?explain=true", lambda record: record["recommendation"]["explain"]),
+    ],
+)
+def test_predict_route_takes_options_from_the_url(client, predictor, query, changed):
+    plain_record = client.post("/v1/predict", content=plain("siamese"), headers=JPEG).json()[0]
+    record = client.post(f"/v1/predict{query}", content=plain("siamese"), headers=JPEG).json()[0]
+    assert changed(record)
+    assert not changed(plain_record)
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("?alhpa=0.1", "alhpa: unknown key (did you mean 'alpha'?); known: alpha, only, max_level, top_k, explain"),
+        ("?alpha=2", "alpha: expected less than 1, got '2'"),
+        ("?alpha=", "alpha: expected a number, got ''"),
+        (
+            "?top_k=0&max_level=leaf",
+            "max_level: expected one of breed, species, got 'leaf'; top_k: expected at least 1",
+        ),
+        ("?only=beagel", "only: 'beagel' is not a species or a breed of this model (did you mean 'beagle'?)"),
+    ],
+)
+def test_predict_route_refuses_a_wrong_option_in_plain_words(client, query, told):
+    problem = is_problem(client.post(f"/v1/predict{query}", content=plain("siamese"), headers=JPEG), 422)
+    assert problem["type"] == "/docs#invalid"
+    assert told in problem["detail"]
+
+
+def test_predict_route_refuses_form_fields_that_it_would_ignore(client):
+    answer = client.post("/v1/predict", files=form(plain("siamese")), data={"alpha": "0.1"})
+    assert "form field 'alpha'" in is_problem(answer, 422)["detail"]
+
+
+def test_predict_route_keeps_options_of_requests_in_a_batch_apart():
+    engine = ColorEngine(pause=0.2)
+    settings = ServeSettings(batch_wait_ms=200)
+    with serving(make_predictor(engine), settings) as (url, _), ThreadPoolExecutor(6) as clients:
+        wanted = [1, 2, 1, 3, 2, 1]
+
+        def ask(top_k):
+            return CLIENT.post(f"{url}/v1/predict?top_k={top_k}", content=plain("a dog"), headers=JPEG).json()
+
+        assert [len(records[0]["top"]) for records in clients.map(ask, wanted)] == wanted
+
+
+def test_predict_route_answers_photos_whose_shampoo_rule_fails(tmp_path):
+    (tmp_path / "rules.py").write_text(
+        "def touchy(case):\n    if case.level == 'breed':\n        raise ZeroDivisionError\n    return []\n"
+    )
+    (tmp_path / "registry.yaml").write_text(
+        "plugins:\n  - {name: touchy, kind: shampoo_rule, entry: 'rules.py:touchy', options: {}}\n"
+    )
+    predictor = make_predictor(registry=load_registry(tmp_path / "registry.yaml"))
+    with TestClient(create_app(predictor)) as client:
+        answer = client.post("/v1/predict", files=form(plain("siamese"), plain("a dog"), plain("siamese")))
+        metrics = client.get("/metrics").text.splitlines()
+    assert answer.status_code == 200
+    failed, fine, failed_too = answer.json()
+    assert failed["breed"]["label"] == failed_too["breed"]["label"] == "siamese"
+    assert failed["recommendation"]["product"] is None
+    assert "touchy" in failed["recommendation"]["error"]
+    assert fine["recommendation"]["error"] is None
+    assert "hierpets_failed_recommendations_total 2.0" in metrics
+    assert 'hierpets_photos_total{level="breed"} 2.0' in metrics
+
+
+def test_api_names_the_model_in_every_response(client):
+    expected = {"digest": "0123456789abcdef", "version": "1.2"}
+    records = client.post("/v1/predict", files=form(plain("siamese"), b"no photo")).json()
+    assert [record["model"] for record in records] == [expected, expected]
+    assert client.get("/v1/model").json()["model"] == expected
+    explained = client.post("/v1/explain", content=plain("siamese"), headers=JPEG)
+    assert explained.headers["hierpets-model"] == "0123456789abcdef"
+
+
+def test_model_route_names_engine_and_options(predictor):
+    settings = ServeSettings(options=PredictOptions(alpha=0.2, top_k=4))
+    with TestClient(create_app(predictor, settings)) as client:
+        info = client.get("/v1/model").json()
+    assert (info["engine"], info["device"], info["precision"]) == ("color", "cpu", "f32")
+    assert info["options"] == {"alpha": 0.2, "only": [], "max_level": "breed", "top_k": 4, "explain": False}
+    assert info["thresholds"]["cat"]["alpha"] == 0.2
+
+
+def test_openapi_describes_the_record_and_the_options(client):
+    spec = client.get("/openapi.json").json()
+    predict = spec["paths"]["/v1/predict"]["post"]
+    content = predict["responses"]["200"]["content"]["application/json"]["schema"]
+    assert content["items"] == {"$ref": "#/components/schemas/PredictionRecord"}
+    described = spec["components"]["schemas"]["PredictionRecord"]["properties"]
+    assert set(described) == set(PredictionRecord.model_fields)
+    assert {parameter["name"] for parameter in predict["parameters"]} == set(PredictOptions.model_fields)
+
+
+def test_predict_route_takes_a_file_name_that_is_not_utf8(client):
+    body = b'--b\r\ncontent-disposition: form-data; name="photo"; filename="\xff\xfe.jpg"\r\n\r\n'
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    answer = client.post("/v1/predict", content=body + plain("siamese") + b"\r\n--b--\r\n", headers=headers)
+    assert answer.status_code == 200
+    assert answer.json()[0]["path"].endswith(".jpg")

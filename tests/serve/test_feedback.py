@@ -24,7 +24,7 @@ def send(client, photo=None, headers=None, **fields):
     )
 
 
-def test_feedback_becomes_a_labeled_set_that_can_be_read(client, tmp_path):
+def test_feedback_becomes_a_labeled_set_that_read_index_reads(client, tmp_path):
     root = tmp_path / "feedback"
     assert send(client).status_code == 201
     assert send(client, plain("a dog"), species="Dog", breed="Beagle").json()["path"].startswith("dog/beagle/")
@@ -38,20 +38,20 @@ def test_feedback_becomes_a_labeled_set_that_can_be_read(client, tmp_path):
         read_photo(record.path)
 
 
-def test_nothing_but_pixels_is_kept(client, tmp_path):
+def test_feedback_stores_nothing_but_pixels(client, tmp_path):
     path = send(client, with_exif(plain("siamese"))).json()["path"]
     kept = (tmp_path / "feedback" / path).read_bytes()
     assert b"Exif" not in kept
     assert b"SecretCam" not in kept
 
 
-def test_the_same_photo_is_kept_once(client, tmp_path):
+def test_feedback_stores_the_same_photo_once(client, tmp_path):
     assert send(client).json() == send(client).json()
     assert len(list((tmp_path / "feedback").rglob("*.*"))) == 1
 
 
 @pytest.mark.parametrize("consent", ["", "no", "on"])
-def test_without_consent_nothing_is_kept(client, tmp_path, consent):
+def test_feedback_without_consent_is_not_stored(client, tmp_path, consent):
     assert send(client, consent=consent).status_code == 422
     assert not list((tmp_path / "feedback").iterdir())
 
@@ -59,45 +59,45 @@ def test_without_consent_nothing_is_kept(client, tmp_path, consent):
 @pytest.mark.parametrize(
     "label", ["..", "../x", "a/b", "a\\b", ".hidden", "", "a" * 61, "nul", "train", "x\0y", "-rf", "<b>"]
 )
-def test_a_label_that_is_no_name_is_refused(client, tmp_path, label):
+def test_feedback_refuses_a_label_that_is_no_name(client, tmp_path, label):
     answer = send(client, species=label)
     assert answer.status_code == 422
     assert "species" in answer.json()["detail"]
     assert not list((tmp_path / "feedback").iterdir())
 
 
-def test_another_web_site_cannot_post_feedback(client, tmp_path):
+def test_feedback_from_another_web_site_is_refused(client, tmp_path):
     assert send(client, headers={"origin": "https://example.com"}).status_code == 403
     assert send(client, headers={"origin": "null"}).status_code == 403
     assert not list((tmp_path / "feedback").iterdir())
     assert send(client, headers={"origin": "http://testserver"}).status_code == 201
 
 
-def test_a_photo_that_cannot_be_read_is_not_kept(client):
+def test_feedback_with_an_unreadable_photo_is_refused(client):
     assert send(client, b"no photo").json()["type"] == "/docs#unreadable"
 
 
-def test_a_full_folder_says_so(predictor, tmp_path):
+def test_feedback_into_a_full_folder_is_a_problem(predictor, tmp_path):
     settings = ServeSettings(feedback=tmp_path, feedback_mb=0.0001)
     with TestClient(create_app(predictor, settings)) as client:
         assert send(client).status_code == 507
     assert not list(tmp_path.iterdir())
 
 
-def test_the_quota_counts_what_lies_there_already(tmp_path):
+def test_feedback_store_counts_files_that_are_there_already(tmp_path):
     (tmp_path / "old.jpg").write_bytes(b"0" * 900)
     with pytest.raises(FeedbackFull):
         FeedbackStore(tmp_path, TAXONOMY, max_bytes=1000).save(PHOTO, "cat", "")
 
 
-def test_a_large_photo_is_made_smaller_and_keeps_its_shape(tmp_path):
+def test_feedback_store_shrinks_a_large_photo_and_keeps_its_shape(tmp_path):
     store = FeedbackStore(tmp_path, TAXONOMY, max_bytes=10**7)
     path = store.save(np.zeros((3000, 1500, 3), np.uint8), "cat", "")
     assert read_photo(tmp_path / path).shape == (1600, 800, 3)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs symbolic links")
-def test_a_link_out_of_the_folder_is_not_followed(tmp_path):
+def test_feedback_store_does_not_follow_a_link_out_of_its_folder(tmp_path):
     outside = tmp_path / "outside"
     outside.mkdir()
     root = tmp_path / "root"
@@ -108,14 +108,14 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path):
     assert not list(outside.rglob("*.jpg"))
 
 
-def test_a_folder_that_cannot_be_made_is_told_at_the_start(tmp_path):
+def test_feedback_store_refuses_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="--feedback"):
         FeedbackStore(tmp_path / "file" / "folder", TAXONOMY, max_bytes=1)
 
 
 @given(st.text(max_size=80))
-def test_any_label_is_one_sound_folder_name_or_an_error(text):
+def test_tidy_label_gives_a_valid_folder_name_or_an_error(text):
     try:
         name = tidy_label(text, ("Maine_Coon",), what="breed")
     except DataError:
@@ -126,5 +126,5 @@ def test_any_label_is_one_sound_folder_name_or_an_error(text):
     assert tidy_label(name, ("Maine_Coon",), what="breed") == name
 
 
-def test_a_known_name_keeps_its_own_spelling():
+def test_tidy_label_keeps_the_spelling_of_a_known_name():
     assert tidy_label(" maine   coon ", ("Maine_Coon",), what="breed") == "Maine_Coon"

@@ -8,6 +8,7 @@ import pytest
 from helpers.color_server import encode, make_predictor, plain, serving, with_exif
 
 from hierpets.data.index import read_index
+from hierpets.recommend.words import percent
 from hierpets.serve.settings import ServeSettings
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -98,12 +99,12 @@ def fits(page):
 
 
 @WIDTHS
-def test_a_photo_gets_its_breed_its_coat_and_its_shampoo(visit, width):
+def test_page_shows_breed_coat_and_shampoo(visit, width):
     page = visit(width)
     assert "a cat, a dog or a horse" in page.locator("#lead").inner_text()
     card = show(page, upload("Minka.jpg", plain("siamese", (400, 600))))
     assert card.locator(".answer").inner_text() == "Siamese"
-    assert "A cat." in card.locator(".told").inner_text()
+    assert "A cat." in card.locator(".detail").inner_text()
     assert card.locator(".species .label").all_inner_texts() == ["Cat"]
     assert card.locator(".breeds .label").first.inner_text() == "Siamese"
     assert "Short and close" in card.locator(".chips").inner_text()
@@ -114,7 +115,7 @@ def test_a_photo_gets_its_breed_its_coat_and_its_shampoo(visit, width):
     assert fits(page)
 
 
-def test_bars_are_as_long_as_the_numbers_beside_them(visit):
+def test_page_bars_are_as_long_as_the_numbers_beside_them(visit):
     card = show(visit(reduced_motion="reduce"), upload("dog.jpg", plain("a dog")))
     shares, lengths = [], []
     for row in card.locator(".breeds li").all():
@@ -126,34 +127,34 @@ def test_bars_are_as_long_as_the_numbers_beside_them(visit):
     assert lengths == pytest.approx(shares, abs=0.01)
 
 
-def test_a_breed_in_doubt_is_called_so(visit):
+def test_page_says_that_a_breed_is_uncertain(visit):
     card = show(visit(), upload("dog.jpg", plain("a dog")))
-    assert card.locator(".answer").inner_text() == "A dog, breed unsure"
-    assert card.locator(".told").inner_text() == "Beagle 46 %, Basset Hound 42 %."
+    assert card.locator(".answer").inner_text() == "A dog, breed uncertain"
+    assert card.locator(".detail").inner_text() == "Beagle 46 %, Basset Hound 42 %."
     assert "All other dogs" not in card.locator(".breeds").inner_text()  # three candidates are all there are
 
 
 @WIDTHS
-def test_what_is_no_pet_is_met_kindly(visit, width):
+def test_page_says_that_a_pet_is_not_recognized(visit, width):
     card = show(visit(width), upload("car.jpg", plain("nothing")))
-    assert card.locator(".answer").inner_text() == "No pet that I know"
-    assert "cats, dogs and horses" in card.locator(".told").inner_text()
-    assert "What came closest" in card.locator(".likely").inner_text()
-    assert card.locator(".product .name").inner_text() == "None for now"
+    assert card.locator(".answer").inner_text() == "Pet not recognized"
+    assert "cats, dogs and horses" in card.locator(".detail").inner_text()
+    assert "Most probable species" in card.locator(".likely").inner_text()
+    assert card.locator(".product .name").inner_text() == "No recommendation"
     assert card.locator(".coat").is_hidden()
 
 
 @WIDTHS
-def test_a_corrupt_file_is_told_apart_from_its_neighbors(visit, width):
+def test_page_tells_an_unreadable_file_from_its_neighbors(visit, width):
     page = visit(width)
     cards = show(
         page, upload("a.jpg", plain("siamese")), upload("torn.jpg", plain("siamese")[:300]), upload("b.txt", b"hi")
     )
-    assert cards.locator(".answer").all_inner_texts() == ["Siamese", "This cannot be read", "This cannot be read"]
-    assert "truncated" in cards.nth(1).locator(".told").inner_text().lower()
-    assert cards.nth(2).locator(".told").inner_text() == "This file is not a picture."
+    assert cards.locator(".answer").all_inner_texts() == ["Siamese", "Photo cannot be read", "Photo cannot be read"]
+    assert "truncated" in cards.nth(1).locator(".detail").inner_text().lower()
+    assert cards.nth(2).locator(".detail").inner_text() == "This file is not a picture."
     assert cards.nth(2).locator(".no-preview").is_visible()
-    assert page.locator("#summary").inner_text() == "1 cat and 2 not read"
+    assert page.locator("#summary").inner_text() == "1 cat and 2 unreadable"
     assert fits(page)
 
 
@@ -169,7 +170,7 @@ def twelve_megapixels():
 
 
 @WIDTHS
-def test_a_photo_of_twelve_megapixels_is_made_smaller_and_stays_upright(visit, twelve_megapixels, width):
+def test_page_shrinks_twelve_megapixels_and_keeps_them_upright(visit, twelve_megapixels, width):
     page = visit(width)
     card = show(page, upload("phone.jpg", twelve_megapixels))
     assert card.locator(".answer").inner_text() == "Siamese"
@@ -179,13 +180,13 @@ def test_a_photo_of_twelve_megapixels_is_made_smaller_and_stays_upright(visit, t
 
 
 @WIDTHS
-def test_twelve_at_once_become_a_gallery(visit, width):
+def test_page_shows_twelve_photos_as_a_gallery(visit, width):
     page = visit(width)
     colors = ["siamese", "a dog", "nothing"] * 4
     cards = show(page, *(upload(f"{n}.jpg", plain(color, (60 + n, 90))) for n, color in enumerate(colors)))
     assert page.locator("#results-title").inner_text() == "12 photos"
-    assert page.locator("#summary").inner_text() == "4 cats, 4 dogs and 4 not known"
-    expected = {"siamese": "Siamese", "a dog": "A dog, breed unsure", "nothing": "No pet that I know"}
+    assert page.locator("#summary").inner_text() == "4 cats, 4 dogs and 4 not recognized"
+    expected = {"siamese": "Siamese", "a dog": "A dog, breed uncertain", "nothing": "Pet not recognized"}
     assert cards.locator(".answer").all_inner_texts() == [expected[color] for color in colors]
     assert fits(page)
     page.locator("#clear").click()
@@ -193,7 +194,7 @@ def test_twelve_at_once_become_a_gallery(visit, width):
     assert page.locator("#results").is_hidden()
 
 
-def test_photos_can_be_dropped_and_pasted(visit):
+def test_page_takes_photos_that_are_dropped_and_pasted(visit):
     page = visit()
     page.evaluate(
         """bytes => {
@@ -214,13 +215,13 @@ def test_photos_can_be_dropped_and_pasted(visit):
     assert not page.locator("#drop.over").count()
 
 
-def test_the_camera_is_offered_on_a_phone(visit):
+def test_page_offers_the_camera_on_a_phone(visit):
     page = visit(390)
     assert page.get_by_text("Take a photo").is_visible()
     assert page.locator("#camera").get_attribute("capture") == "environment"
 
 
-def test_where_it_looked_is_shown_and_hidden_again(visit):
+def test_page_shows_and_hides_where_the_model_looked(visit):
     page = visit()
     card = show(page, upload("cat.jpg", plain("siamese")))
     button = card.locator(".look")
@@ -233,7 +234,7 @@ def test_where_it_looked_is_shown_and_hidden_again(visit):
 
 
 @WIDTHS
-def test_feedback_needs_consent_and_is_kept_with_its_label(visit, feedback, width):
+def test_page_sends_feedback_only_with_consent(visit, feedback, width):
     page = visit(width)
     card = show(page, upload("dog.jpg", plain("a dog", (50, width // 10))))
     card.get_by_text("That’s wrong").click()
@@ -244,11 +245,11 @@ def test_feedback_needs_consent_and_is_kept_with_its_label(visit, feedback, widt
     card.get_by_role("checkbox").check()
     card.get_by_text("Send").click()
     card.locator(".feedback").wait_for(state="hidden")
-    assert card.locator(".thanks").inner_text() == "Thank you. Kept as dog, english setter."
+    assert card.locator(".thanks").inner_text() == "Thank you. Saved as dog, english setter."
     assert ("dog", "english_setter") in {(r.species, r.breed) for r in read_index(str(feedback)).records}
 
 
-def test_all_of_it_can_be_done_with_the_keyboard(visit):
+def test_page_works_with_the_keyboard(visit):
     page = visit()
     show(page, upload("a.jpg", plain("siamese")), upload("b.jpg", plain("siamese", (50, 50))))
     page.locator("body").press("Tab")
@@ -267,7 +268,7 @@ def test_all_of_it_can_be_done_with_the_keyboard(visit):
     assert page.evaluate("document.activeElement.className") == "remove"
 
 
-def test_a_file_name_is_text_and_nothing_else(visit):
+def test_page_shows_a_file_name_as_text_alone(visit):
     name = "<img src=x onerror=alert(1)>" + "w" * 100 + ".jpg"
     page = visit(390)
     card = show(page, upload(name, plain("siamese")))
@@ -275,13 +276,13 @@ def test_a_file_name_is_text_and_nothing_else(visit):
     assert fits(page)
 
 
-def test_motion_stops_for_those_who_ask(visit):
+def test_page_does_not_move_for_those_who_ask(visit):
     page = visit(reduced_motion="reduce")
     show(page, upload("cat.jpg", plain("siamese")))
     assert page.evaluate("document.getAnimations().length") == 0
 
 
-def test_a_busy_server_is_asked_again(visit):
+def test_page_asks_a_busy_server_again(visit):
     page = visit(expecting="status of 429")
     asked = []
 
@@ -297,11 +298,11 @@ def test_a_busy_server_is_asked_again(visit):
     assert len(asked) == 2
 
 
-def test_a_server_that_is_gone_can_be_tried_again(visit):
+def test_page_can_retry_when_the_server_is_gone(visit):
     page = visit(expecting="ERR_FAILED")
     page.route("**/v1/predict", lambda route: route.abort())
     card = show(page, upload("cat.jpg", plain("siamese")))
-    assert card.locator(".told").inner_text() == "The server cannot be reached."
+    assert card.locator(".detail").inner_text() == "The server cannot be reached."
     page.unroute("**/v1/predict")
     card.get_by_text("Try again").click()
     card.locator(".findings").wait_for()
@@ -310,7 +311,7 @@ def test_a_server_that_is_gone_can_be_tried_again(visit):
 
 @WIDTHS
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_violation(visit, width, scheme):
+def test_page_has_no_accessibility_violation(visit, width, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
 
     # What differs in the dark are the colors.
@@ -336,7 +337,7 @@ def test_axe_finds_no_violation(visit, width, scheme):
 
 @pytest.mark.data
 @WIDTHS
-def test_real_photos_are_shown_and_answered(visit, data_dir, width):
+def test_page_shows_real_photos_with_their_results(visit, data_dir, width):
     photos = sorted((data_dir / "pets").glob("*/*/*.jpg"))[::400]
     page = visit(width)
     page.set_input_files("#pick", photos)
@@ -347,10 +348,42 @@ def test_real_photos_are_shown_and_answered(visit, data_dir, width):
     assert fits(page)
 
 
-def test_the_page_of_the_api_names_every_operation_and_problem(visit):
+def test_page_of_the_api_names_every_operation_and_problem(visit):
     from hierpets.serve.problems import CATALOG
 
     page = visit(path="/docs")
     assert page.locator(".operation").count() == 7
     for kind, (status, _) in CATALOG.items():
         assert page.locator(f"#{kind}").inner_text() == f"{kind}, {status}"
+
+
+def test_page_names_the_model_in_its_footer(visit):
+    page = visit()
+    assert page.locator("#model").inner_text().startswith("Model 1.2 (0123456789abcdef), hierpets ")
+
+
+def test_page_percent_is_that_of_the_sentences_beside_it(visit):
+    shares = [0.0, 0.0004, 0.0042, 0.0094, 0.0096, 0.41, 0.994, 0.996, 1.0, *np.random.default_rng(0).random(200)]
+    script = "async shares => { const { percent } = await import('/static/app.js'); return shares.map(percent); }"
+    assert visit().evaluate(script, shares) == [percent(share) for share in shares]
+
+
+def test_page_calls_a_dog_of_another_breed_not_recognized(visit):
+    page = visit()
+
+    def unlike_any_breed(route):
+        answer = route.fetch()
+        (record,) = answer.json()
+        record["scores"], record["thresholds"]["known"] = {"pet": 3.0, "known": -2.0}, 0.0
+        route.fulfill(response=answer, json=[record])
+
+    page.route("**/v1/predict", unlike_any_breed)
+    card = show(page, upload("dog.jpg", plain("a dog")))
+    assert card.locator(".answer").inner_text() == "A dog, breed not recognized"
+    assert card.locator(".detail").inner_text() == "Closest: Beagle."
+    assert card.locator(".breeds-title").inner_text() == "Closest known breeds"
+
+
+def test_page_of_the_api_lists_the_options(visit):
+    page = visit(path="/docs")
+    assert "?max_level=" in page.locator(".operation").first.inner_text()

@@ -31,7 +31,7 @@ def read_all(connection):
     return received.decode()
 
 
-def test_a_slow_upload_is_cut_off(predictor):
+def test_upload_that_is_too_slow_is_cut_off(predictor):
     with serving(predictor, ServeSettings(upload_seconds=0.3)) as (url, _), connect(url) as slow:
         start = time.monotonic()
         slow.sendall(HEAD + b"content-length: 1000\r\n\r\nhalf")
@@ -42,7 +42,7 @@ def test_a_slow_upload_is_cut_off(predictor):
     assert "connection: close" in answer
 
 
-def test_headers_that_never_end_are_cut_off(predictor, monkeypatch):
+def test_server_cuts_off_headers_that_never_end(predictor, monkeypatch):
     monkeypatch.setattr(run, "HEADER_SECONDS", 0.3)
     with serving(predictor) as (url, _), connect(url) as silent, connect(url) as slow:
         slow.sendall(b"GET / HTTP/1.1\r\nx: ")
@@ -51,7 +51,7 @@ def test_headers_that_never_end_are_cut_off(predictor, monkeypatch):
         assert CLIENT.get(f"{url}/healthz").text == "ok\n"
 
 
-def test_a_client_that_sends_all_first_still_hears_that_it_was_too_much(predictor):
+def test_upload_that_is_too_large_gets_its_response_after_it_is_sent(predictor):
     settings = ServeSettings(max_photo_mb=1, max_request_mb=1)
     with serving(predictor, settings) as (url, _):
         for body in (b"0" * 3_000_000, iter([b"0" * 500_000] * 6)):  # its length declared, and not
@@ -60,7 +60,7 @@ def test_a_client_that_sends_all_first_still_hears_that_it_was_too_much(predicto
             assert answer.json()["type"] == "/docs#too-large"
 
 
-def test_a_client_that_asks_first_is_told_before_it_sends(predictor):
+def test_upload_that_asks_first_is_refused_before_it_is_sent(predictor):
     with serving(predictor, ServeSettings(max_photo_mb=1)) as (url, _), connect(url) as polite:
         polite.sendall(HEAD + b"content-length: 3000000\r\nexpect: 100-continue\r\n\r\n")
         assert read_all(polite).startswith("HTTP/1.1 413 ")
@@ -79,7 +79,7 @@ def test_uploads_share_a_budget_of_memory(predictor):
         assert post(url, plain("siamese") + b"\0" * 300_000).status_code == 200
 
 
-def test_a_full_queue_says_when_to_come_again():
+def test_server_with_a_full_queue_says_when_to_try_again():
     predictor = make_predictor(ColorEngine(pause=0.3))
     settings = ServeSettings(queue=2, max_photos=2, batch_size=1, batch_wait_ms=0)
     with serving(predictor, settings) as (url, _), ThreadPoolExecutor(8) as clients:
@@ -92,15 +92,15 @@ def test_a_full_queue_says_when_to_come_again():
     assert refused.json()["type"] == "/docs#busy"
 
 
-def test_an_answer_that_takes_too_long_is_given_up():
+def test_server_gives_up_a_prediction_that_takes_too_long():
     predictor = make_predictor(ColorEngine(pause=0.5))
-    with serving(predictor, ServeSettings(answer_seconds=0.1)) as (url, _):
+    with serving(predictor, ServeSettings(predict_seconds=0.1)) as (url, _):
         answer = post(url, plain("siamese"))
     assert answer.status_code == 503
     assert "retry-after" in answer.headers
 
 
-def test_requests_of_many_clients_run_in_one_batch():
+def test_server_runs_requests_of_many_clients_in_one_batch():
     engine = ColorEngine(pause=0.05)
     with serving(make_predictor(engine)) as (url, _), ThreadPoolExecutor(16) as clients:
         answers = list(clients.map(lambda _: post(url, plain("siamese")), range(32)))
@@ -109,7 +109,7 @@ def test_requests_of_many_clients_run_in_one_batch():
     assert max(engine.batches) > 1
 
 
-def test_a_stop_finishes_what_was_asked():
+def test_server_finishes_open_requests_when_it_stops():
     with serving(make_predictor(ColorEngine(pause=0.4))) as (url, stop), ThreadPoolExecutor(4) as clients:
         asked = [clients.submit(post, url, plain("siamese"), plain("a dog")) for _ in range(4)]
         time.sleep(0.3)
@@ -118,7 +118,7 @@ def test_a_stop_finishes_what_was_asked():
         assert [len(request.result(20).json()) for request in asked] == [2, 2, 2, 2]
 
 
-def test_a_client_that_leaves_half_way_disturbs_nobody(predictor, caplog):
+def test_server_is_not_disturbed_by_a_client_that_disconnects(predictor, caplog):
     with serving(predictor) as (url, _):
         with connect(url) as rude:
             rude.sendall(HEAD + b"content-length: 1000\r\n\r\nhalf")
@@ -130,7 +130,7 @@ def test_a_client_that_leaves_half_way_disturbs_nobody(predictor, caplog):
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.skipif(os.name == "nt", reason="needs SIGTERM")
-def test_the_command_serves_a_bundle_until_it_is_told_to_stop(tiny_run, how):
+def test_serve_command_runs_until_it_is_told_to_stop(tiny_run, how):
     command = [sys.executable, "-m", "hierpets", "serve", "--model", str(tiny_run / "bundle"), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         guard = threading.Timer(60, process.kill)

@@ -1,6 +1,6 @@
-"""Predictions from many machines: Ray Data reads photos, workers with an engine each answer them into Parquet.
+"""Predictions on a cluster: Ray Data reads photos, workers with one engine each write records to Parquet.
 
-Photos and records may lie wherever pyarrow has a file system for: local folders, ``s3://``, ``gs://``, ``hdfs://``.
+Photos and records may be in any file system that pyarrow knows: local folders, ``s3://``, ``gs://``, ``hdfs://``.
 """
 
 from __future__ import annotations
@@ -29,62 +29,68 @@ from hierpets.registry.loading import load_registry
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["LOCAL", "ClusterTask", "predict_on_cluster"]
+__all__ = ["LOCAL", "ClusterTask", "predict_on_cluster", "unpack_bundle"]
 
 LOCAL = "local"
-BATCH = 32  # photos handed to a worker at a time
-RUN_FILE = "_run.json"  # readers of Parquet pass by names that begin like this
-READ_CPUS = 0.25  # of a core, for a task that waits for files most of the time
+BATCH = 32  # photos that a worker gets at a time
+RUN_FILE = "_run.json"  # readers of Parquet skip names that begin with an underscore
+READ_CPUS = 0.25  # of a core, for a task that mostly waits for files
 SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*://")
+# Lines of a traceback: the message of an error of hierpets, else the first exception with its message.
+RAISED = tuple(re.compile(line, re.MULTILINE) for line in (r"^hierpets\.errors\.\w+: (.+)$", r"^([\w.]+Error: .+)$"))
+FAILED_RULE = '"error": "'  # in a recommendation as JSON; without an error it is null
 
 
 @dataclass(frozen=True)
 class ClusterTask:
-    """What every worker is told."""
+    """What every worker needs to know."""
 
     bundle: Path
     registry: Path
     engine: EngineOptions
     options: PredictOptions
 
+    def request(self, paths: Sequence[str]) -> RunRequest:
+        """What ``_run.json`` says about this task."""
+        return RunRequest(
+            paths=tuple(paths),
+            model=model_id(self.bundle),
+            registry=str(self.registry),
+            options=self.options,
+            engine=self.engine.engine,
+            device=self.engine.device,
+            precision=self.engine.precision,
+            format="parquet",
+        )
+
 
 def predict_on_cluster(paths: Sequence[str], out: str, task: ClusterTask, *, address: str) -> RunTotals:
-    """Answer all photos below folders, or photos by name, into a folder of Parquet files; their order is not kept.
+    """Write a record for each photo of ``paths``, photos and folders, to a folder of Parquet files, in no order.
 
-    ``address`` is that of a running cluster, ``ray://HOST:PORT``, or ``local`` to start one on this machine. The bundle
-    travels with the task; hierpets, the registry's file and its plugins must be on every machine. When all is there,
-    the task and the totals are written to ``_run.json``, so a folder with that file is complete.
+    ``address`` is that of a running cluster, ``ray://HOST:PORT``, or ``local`` to start Ray on this machine. The bundle
+    is sent to the workers; hierpets, the registry.yaml and its plugins must be on every machine. At the end, the
+    request and the totals are written to ``_run.json``, so a folder with that file is complete.
 
     :raises ConfigError: Ray is missing, ``out`` is not empty, or a path does not exist.
     :raises DataError: the cluster failed.
     """
     ray = _require_ray()
-    task.options.mask(read_manifest(task.bundle).taxonomy)  # a name that is not known is told before anything starts
+    task.options.mask(read_manifest(task.bundle).taxonomy)  # refuses an unknown name before anything starts
     filesystem, folder = _place(out)
     _check_free(filesystem, folder, out)
     roots = [_Root.of(path) for path in paths]
     if any(root.filesystem != roots[0].filesystem for root in roots):
-        raise ConfigError(f"--cluster reads from one file system at a time, not from those of {', '.join(paths)}")
+        raise ConfigError(f"--cluster reads from one file system at a time; these are on several: {', '.join(paths)}")
     with _connected(ray, address):
         try:
             _run(ray, roots, task, filesystem=filesystem, folder=folder)
         except (FileNotFoundError, ValueError) as error:
             raise ConfigError(f"{', '.join(paths)}: no photos to read: {_first_line(error)}") from error
         except ray.exceptions.RayError as error:
-            raise DataError(f"--cluster {address}: {_first_line(error)}") from error
+            raise DataError(f"--cluster {address}: {_raised(error)}") from error
     totals = _count(filesystem, folder)
-    request = RunRequest(
-        paths=tuple(paths),
-        model=model_id(task.bundle),
-        registry=str(task.registry),
-        options=task.options,
-        engine=task.engine.engine,
-        device=task.engine.device,
-        precision=task.engine.precision,
-        format="parquet",
-    )
     with filesystem.open_output_stream(f"{folder}/{RUN_FILE}") as file:
-        file.write(request.text(totals).encode())
+        file.write(task.request(paths).text(totals).encode())
     return totals
 
 
@@ -104,7 +110,7 @@ def _run(ray: Any, roots: Sequence[_Root], task: ClusterTask, *, filesystem: Any
         batch_size=BATCH,
         batch_format="pyarrow",
         zero_copy_batch=True,
-        # A core that all else may use must be left over, or a cluster of one core would wait for itself.
+        # Reading and writing need a share of a core too, or a cluster of one core would wait for itself.
         num_cpus=1 if ray.cluster_resources().get("CPU", 1) > 1 else 0.5,
         num_gpus=1 if task.engine.device == "cuda" else None,
         compute=ray.data.ActorPoolStrategy(min_size=1),
@@ -113,18 +119,18 @@ def _run(ray: Any, roots: Sequence[_Root], task: ClusterTask, *, filesystem: Any
 
 
 class Worker:
-    """One engine, with one core; Ray makes as many as the cluster has room for."""
+    """One engine on one core; Ray starts as many as the cluster has room for."""
 
     def __init__(self, bundle: Any, digest: str, task: ClusterTask, roots: Sequence[tuple[str, str]]):
         import ray
 
-        folder = _unpacked(ray.get(bundle), digest)
+        folder = unpack_bundle(ray.get(bundle), digest)
         self._predictor = load(folder, **asdict(task.engine), threads=1, registry=load_registry(task.registry))
         self._options = task.options
         self._roots = roots
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        """Records of a table with ``path`` and ``bytes``, hidden files left out."""
+        """The records of a table of ``path`` and ``bytes``; hidden files are left out."""
         import pyarrow as pa
 
         photos = []
@@ -139,7 +145,7 @@ class Worker:
 
 @dataclass(frozen=True)
 class _Root:
-    """A path as it was ``given``, and as the file system that it is ``inside`` of names it."""
+    """A path as it was ``given``, its file system, and the path ``inside`` of that."""
 
     given: str
     inside: str
@@ -162,7 +168,7 @@ def _place(path: str) -> tuple[Any, str]:
         found: tuple[Any, str] = pyarrow.fs.FileSystem.from_uri(path)
         return found
     except (pa.ArrowException, OSError) as error:
-        raise ConfigError(f"{path}: no file system for this: {_first_line(error)}") from error
+        raise ConfigError(f"{path}: cannot be opened: {_first_line(error)}") from error
 
 
 def _check_free(filesystem: Any, folder: str, out: str) -> None:
@@ -173,14 +179,19 @@ def _check_free(filesystem: Any, folder: str, out: str) -> None:
 
 
 def _count(filesystem: Any, folder: str) -> RunTotals:
+    import pyarrow.compute as pc
     import pyarrow.dataset as ds
 
     records = ds.dataset(folder, filesystem=filesystem, schema=parquet_schema(), format="parquet")
-    return RunTotals(records.count_rows(), records.count_rows(filter=ds.field("error").is_valid()))
+    return RunTotals(
+        photos=records.count_rows(),
+        unreadable=records.count_rows(filter=ds.field("error").is_valid()),
+        failed_recommendations=records.count_rows(filter=pc.match_substring(ds.field("recommendation"), FAILED_RULE)),
+    )
 
 
 def _named(path: str, roots: Sequence[tuple[str, str]]) -> tuple[str, str]:
-    """A photo's name, begun as its folder was given, and what of it lies below that folder."""
+    """A photo's name, which begins as its folder was given, and its path below that folder."""
     for given, inside in roots:
         if path == inside or path.startswith(inside + "/"):
             below = path[len(inside) :]
@@ -189,12 +200,12 @@ def _named(path: str, roots: Sequence[tuple[str, str]]) -> tuple[str, str]:
 
 
 def _with_name(record: dict[str, Any]) -> dict[str, Any]:
-    """An error says which photo, as it does where photos are read by their paths."""
+    """The record with the photo's name in its error, as where photos are read by their paths."""
     error = record["error"]
     if error is None:
         return record
-    told = re.sub(r"^the photo(?=: )", lambda _: record["path"], error["message"])
-    return {**record, "error": {**error, "message": told}}
+    message = re.sub(r"^the photo(?=: )", lambda _: record["path"], error["message"])
+    return {**record, "error": {**error, "message": message}}
 
 
 def _packed(bundle: Path) -> dict[str, bytes]:
@@ -203,7 +214,7 @@ def _packed(bundle: Path) -> dict[str, bytes]:
 
 
 def _digest(files: Mapping[str, bytes]) -> str:
-    """SHA-256 of names and contents: the folder where a machine keeps them."""
+    """SHA-256 of names and contents, which names the folder of an unpacked bundle."""
     digest = hashlib.sha256()
     for name, content in sorted(files.items()):
         digest.update(b"%d %s %d " % (len(name), name.encode(), len(content)))
@@ -211,8 +222,8 @@ def _digest(files: Mapping[str, bytes]) -> str:
     return digest.hexdigest()
 
 
-def _unpacked(files: Mapping[str, bytes], digest: str) -> Path:
-    """The bundle as a folder, made once a machine.
+def unpack_bundle(files: Mapping[str, bytes], digest: str) -> Path:
+    """The folder of a bundle from its files by name, written once per machine.
 
     :raises DataError: it cannot be written there.
     """
@@ -225,25 +236,31 @@ def _unpacked(files: Mapping[str, bytes], digest: str) -> Path:
                 (scratch / name).parent.mkdir(parents=True, exist_ok=True)
                 (scratch / name).write_bytes(content)
     except OSError as error:
-        if not folder.is_dir():  # else another worker was sooner
-            raise DataError(f"{folder}: the bundle cannot be unpacked here: {error.strerror or error}") from error
+        if not folder.is_dir():  # else another worker was faster
+            raise DataError(f"{folder}: the bundle cannot be unpacked: {error.strerror or error}") from error
     return folder
 
 
 @contextmanager
 def _connected(ray: Any, address: str) -> Iterator[None]:
-    """A Ray that is there, or is started and stopped here."""
+    """The Ray that is running already, or one that is started and stopped here."""
     if ray.is_initialized():
         yield
         return
     try:
         ray.init(address=address, logging_level="warning", log_to_driver=False)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise ConfigError(f"--cluster {address}: no Ray there: {_first_line(error)}") from error
+        raise ConfigError(f"--cluster {address}: cannot connect to Ray: {_first_line(error)}") from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _raised(error: BaseException) -> str:
+    """What a worker raised, out of the traceback that Ray passes on."""
+    found = (line[1] for pattern in RAISED for line in pattern.finditer(str(error)))
+    return next(found, _first_line(error))
 
 
 def _first_line(error: BaseException) -> str:

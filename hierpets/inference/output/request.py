@@ -1,11 +1,11 @@
-"""What a file of predictions was asked for: kept beside it, so that a run goes on only with the same question."""
+"""What a file of predictions was made with: saved beside it, so that a run continues only with the same request."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import Field, ValidationError
 
@@ -20,27 +20,27 @@ from hierpets.validation.strict import StrictModel
 __all__ = ["RunRequest", "RunTotals", "run_file"]
 
 
-class RunTotals(NamedTuple):
-    """Photos that have their record, how many of them could not be read, and recommendations that failed."""
+class RunTotals(StrictModel):
+    """How many records there are, and how many of them hold an error."""
 
-    photos: int
-    unreadable: int
-    failed_recommendations: int = 0
+    photos: int = Field(default=0, description="photos that have their record")
+    unreadable: int = Field(default=0, description="photos that could not be read")
+    failed_recommendations: int = Field(default=0, description="photos without a shampoo because a rule failed")
 
 
 class RunRequest(StrictModel):
-    """``FILE.run.json``: all that decides the records, and in the end how many there are."""
+    """``FILE.run.json``: everything that decides the records, and in the end how many there are."""
 
     hierpets: str = Field(default=hierpets.__version__, description="version of hierpets")
     paths: tuple[str, ...] = Field(description="the paths as they were given")
-    model: ModelId = Field(description="which model answers")
-    registry: str = Field(description="the registry.yaml that the shampoo rules come from")
+    model: ModelId = Field(description="the model that makes the predictions")
+    registry: str = Field(description="the registry.yaml with the shampoo rules")
     options: PredictOptions = Field(description="the options of every prediction")
-    engine: str = Field(description="what runs the network")
-    device: str = Field(description="where it runs")
-    precision: str = Field(description="what it computes in")
+    engine: str = Field(description="the engine that runs the network")
+    device: str = Field(description="the device that it runs on")
+    precision: str = Field(description="the number format that it computes in")
     format: str = Field(description="jsonl, csv or parquet")
-    result: RunTotals | None = Field(default=None, description="set when the file is whole")
+    result: RunTotals | None = Field(default=None, description="absent until the file is complete")
 
     @classmethod
     def of(
@@ -61,8 +61,8 @@ class RunRequest(StrictModel):
 
     def text(self, result: RunTotals | None = None) -> str:
         """As the file holds it."""
-        content = self.model_dump(mode="json", exclude={"result"})
-        return json.dumps(content | ({"result": result._asdict()} if result else {}), indent=2) + "\n"
+        request = self.model_copy(update={"result": result})
+        return request.model_dump_json(indent=2, exclude=None if result else {"result"}) + "\n"
 
     def check_same(self, before: RunRequest, path: Path) -> None:
         """:raises ConfigError: naming what differs from ``before``, which ``path`` was begun with."""
@@ -79,7 +79,7 @@ class RunRequest(StrictModel):
         """The request beside a file. :raises ConfigError: there is none, or not one of this version."""
         path = run_file(target)
         try:
-            return cls.model_validate(_from_json(path.read_text(encoding="utf-8")))
+            return cls.model_validate(json.loads(path.read_text(encoding="utf-8")))
         except ValidationError as error:
             raise ConfigError("\n".join(problem_lines(error, cls, path))) from error
         except (OSError, ValueError) as error:
@@ -91,13 +91,6 @@ class RunRequest(StrictModel):
 def run_file(target: Path) -> Path:
     """Where the request of a file of predictions lies."""
     return target.with_name(target.name + ".run.json")
-
-
-def _from_json(text: str) -> Any:
-    content = json.loads(text)
-    if isinstance(content, dict) and isinstance(content.get("result"), dict):
-        content["result"] = tuple(content["result"].values())
-    return content
 
 
 def _flat(content: dict[str, Any]) -> dict[str, Any]:

@@ -117,7 +117,7 @@ class _Run:
 
     def __init__(self, writer: ResumableWriter, part: Path, progress: Callable[[int], None]):
         self._writer, self._part, self._progress = writer, part, progress
-        self.totals = RunTotals(0, 0)
+        self.totals = RunTotals()
 
     def skip_recorded(self, photos: Iterator[str]) -> Iterator[str]:
         """The photos that have no record yet. :raises DataError: others were there when it was begun."""
@@ -135,8 +135,12 @@ class _Run:
         self._progress(self.totals.photos)
 
     def _count(self, *, failed: bool, failed_recommendation: bool = False) -> None:
-        photos, unreadable, recommendations = self.totals
-        self.totals = RunTotals(photos + 1, unreadable + failed, recommendations + failed_recommendation)
+        before = self.totals
+        self.totals = RunTotals(
+            photos=before.photos + 1,
+            unreadable=before.unreadable + failed,
+            failed_recommendations=before.failed_recommendations + failed_recommendation,
+        )
 
 
 class _Count:

@@ -1,4 +1,4 @@
-"""Micro-batches across requests: one thread owns the model, and what may wait for it is bounded."""
+"""Micro-batches across requests: one thread owns the model, and a bounded number of items waits for it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ R = TypeVar("R")
 
 
 class Full(Exception):
-    """No room for these items. ``retry_after`` seconds from now there should be."""
+    """No room for these items; in ``retry_after`` seconds there should be."""
 
     def __init__(self, retry_after: int):
         super().__init__(f"no room; try again in {retry_after} s")
@@ -26,7 +26,7 @@ class Full(Exception):
 
 
 class Closed(Exception):
-    """The batcher takes no more items: it is stopping."""
+    """The batcher is stopping and takes no more items."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,10 @@ class Job(Generic[T, R]):
 
 
 class Batcher(Generic[T, R]):
-    """Calls ``work`` on batches of at most ``size`` items, in a thread of its own, in the order they came.
+    """Calls ``work`` on batches of at most ``size`` items, in a thread of its own, first come, first served.
 
-    A batch waits ``wait`` seconds at most for company. At most ``room`` items wait; ``work`` gives one result an item.
+    A batch waits at most ``wait`` seconds for more items. At most ``room`` items wait; ``work`` returns one result per
+    item.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Batcher(Generic[T, R]):
         self._lock = threading.Lock()
         self._waiting = 0
         self._closed = False
-        self._seconds_an_item = 0.02  # until it has been measured
+        self._seconds_per_item = 0.02  # until it is measured
         self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
         self._thread.start()
 
@@ -69,7 +70,7 @@ class Batcher(Generic[T, R]):
         return self._thread.is_alive() and not self._closed
 
     def submit(self, items: Sequence[T]) -> list[Future[R]]:
-        """Take all of them or none; a future each. A future that is cancelled before its turn costs nothing.
+        """Take all items or none; one future each. A future that is cancelled before its turn costs nothing.
 
         :raises Full: there is no room for them.
         :raises Closed: after :meth:`close`.
@@ -78,7 +79,7 @@ class Batcher(Generic[T, R]):
             if self._closed:
                 raise Closed
             if self._waiting + len(items) > self._room:
-                raise Full(max(1, math.ceil(self._waiting * self._seconds_an_item)))
+                raise Full(max(1, math.ceil(self._waiting * self._seconds_per_item)))
             self._waiting += len(items)
             jobs: list[Job[T, R]] = [Job(item) for item in items]
             for job in jobs:
@@ -86,7 +87,7 @@ class Batcher(Generic[T, R]):
         return [job.done for job in jobs]
 
     def close(self) -> None:
-        """Take no more, finish what waits, and end the thread."""
+        """Take no more items, finish those that wait, and end the thread."""
         with self._lock:
             if not self._closed:
                 self._closed = True
@@ -99,7 +100,7 @@ class Batcher(Generic[T, R]):
             batch, more = self._gather()
             alive = [job for job in batch if job.done.set_running_or_notify_cancel()]
             if alive:
-                self._answer(alive)
+                self._run_batch(alive)
 
     def _gather(self) -> tuple[list[Job[T, R]], bool]:
         """The next batch, and whether another may follow it."""
@@ -119,7 +120,7 @@ class Batcher(Generic[T, R]):
                 self._waiting -= 1
         return batch, True
 
-    def _answer(self, jobs: list[Job[T, R]]) -> None:
+    def _run_batch(self, jobs: list[Job[T, R]]) -> None:
         start = time.perf_counter()
         try:
             results = self._work([job.item for job in jobs])
@@ -130,5 +131,5 @@ class Batcher(Generic[T, R]):
                 if not job.done.done():
                     job.done.set_exception(error)
         seconds = time.perf_counter() - start
-        self._seconds_an_item += 0.1 * (seconds / len(jobs) - self._seconds_an_item)
+        self._seconds_per_item += 0.1 * (seconds / len(jobs) - self._seconds_per_item)
         self._on_batch(len(jobs), seconds)

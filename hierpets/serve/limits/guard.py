@@ -1,4 +1,4 @@
-"""The outermost layer: security headers on every answer, no traceback in any, and each one counted."""
+"""The outermost layer: security headers on every response, no traceback in any, and each one counted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hierpets.serve.metrics import Metrics
+from hierpets.serve.metrics import ServerMetrics
 from hierpets.serve.problems import Problem
 
 __all__ = ["SECURITY_HEADERS", "Guard"]
@@ -20,7 +20,7 @@ CLIENT_CLOSED = 499  # as nginx counts a client that went away
 METHODS = frozenset(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 
 SECURITY_HEADERS = {
-    # The page's own files, and pictures that its script holds in memory; nothing inline, nothing from elsewhere.
+    # The page's own files, and pictures that its script holds in memory; nothing inline, nothing from other hosts.
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -37,7 +37,7 @@ SECURITY_HEADERS = {
 class Guard:
     """ASGI middleware around the whole app."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics):
+    def __init__(self, app: ASGIApp, metrics: ServerMetrics):
         self._app, self._metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,11 +57,11 @@ class Guard:
         except ClientDisconnect:
             status = status or CLIENT_CLOSED
         except Exception:
-            # The traceback is for the log alone.
+            # Only the log gets the traceback.
             log.exception("%s %s failed", scope["method"], scope["path"])
-            if status:  # half an answer is out already: end the connection
+            if status:  # half a response is out already: end the connection
                 raise
-            problem = Problem("internal", "the server's log says more", headers={"connection": "close"})
+            problem = Problem("internal", "see the server's log", headers={"connection": "close"})
             await problem.response(scope["path"])(scope, receive, guarded_send)
         finally:
             method = scope["method"] if scope["method"] in METHODS else "other"
@@ -72,7 +72,7 @@ class Guard:
 def _add_headers(headers: MutableHeaders, path: str) -> None:
     for name, value in SECURITY_HEADERS.items():
         headers[name] = value
-    # Files are asked for again each time and come back as 304; answers are nobody's to keep.
+    # Browsers ask for files again each time and get a 304; responses of the API must not be cached.
     headers["cache-control"] = "no-store" if path.startswith("/v1/") else "no-cache"
 
 

@@ -12,12 +12,12 @@ M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
 
 
 def limit_malloc_arenas() -> bool:
-    """Two arenas, and every block of 1 MB or more from the system and back to it; whether the C library can do it.
+    """Have malloc use two arenas, and the system for blocks of 1 MB or more; whether the C library can do that.
 
-    Photos are decoded in threads that come and go. Left alone, glibc gives each an arena and keeps what they free:
+    Photos are decoded in short-lived threads. By default glibc gives each an arena and keeps the memory they free:
     under load the server then grows by a third for a minute or two before it settles.
     """
-    if "MALLOC_ARENA_MAX" in os.environ:  # somebody has chosen
+    if "MALLOC_ARENA_MAX" in os.environ:  # the user has chosen
         return False
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -1,4 +1,4 @@
-"""Reads what is uploaded, into memory alone, within bytes and seconds."""
+"""Reads uploads into memory, never to disk, within limits of size and time."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class InMemoryParser(MultiPartParser):
 
 
 class UploadReader:
-    """Reads bodies. All that are being answered share one budget of bytes, so memory stays bounded."""
+    """Reads bodies. All requests in progress share one budget of bytes, so memory stays bounded."""
 
     def __init__(self, settings: ServeSettings):
         self._settings = settings
@@ -53,7 +53,7 @@ class UploadReader:
     async def read(self, request: Request) -> AsyncIterator[Upload]:
         """The upload of a request: a multipart form, or the bare bytes of one photo. Its bytes count until the end.
 
-        :raises Problem: too large, too slow, too many, malformed, or of a type that is not read.
+        :raises Problem: too large, too slow, too many photos, malformed, or of an unsupported type.
         """
         account = Account(self._budget)
         try:
@@ -67,7 +67,7 @@ class UploadReader:
             with anyio.fail_after(seconds):
                 return await self._read(request, body)
         except TimeoutError:
-            raise Problem("too-slow", f"the upload was not whole after {seconds:g} s", headers=CLOSE) from None
+            raise Problem("too-slow", f"the upload was not complete after {seconds:g} s", headers=CLOSE) from None
         except Problem:
             await body.drain()
             raise
@@ -94,12 +94,12 @@ class UploadReader:
             form = await parser.parse()
         except MultiPartException as error:
             if error.message.startswith("Too many files"):
-                told = f"more than {limits.max_photos} photos in one request"
-                raise Problem("too-large", told, headers=CLOSE) from error
-            raise Problem("malformed", f"the form cannot be read: {error.message}", headers=CLOSE) from error
+                message = f"more than {limits.max_photos} photos in one request"
+                raise Problem("too-large", message, headers=CLOSE) from error
+            raise Problem("malformed", f"the form cannot be parsed: {error.message}", headers=CLOSE) from error
         items = form.multi_items()
         files = [value for _, value in items if isinstance(value, UploadFile)]
-        photos = [NamedPhoto(_spoken_name(f.filename, n), await f.read()) for n, f in enumerate(files, 1)]
+        photos = [NamedPhoto(_safe_name(f.filename, n), await f.read()) for n, f in enumerate(files, 1)]
         await form.close()
         return Upload(photos, {key: value for key, value in items if isinstance(value, str)})
 
@@ -111,7 +111,7 @@ class Body:
         self._receive, self._account = request.receive, account
         declared = request.headers.get("content-length", "")
         self._declared = int(declared) if declared.isdigit() else 0
-        # Such a client waits for a word before it sends its body; there is nothing to drain.
+        # Such a client waits for our consent before it sends its body; there is nothing to drain.
         self._asks_first = "expect" in request.headers
         self._more = True
 
@@ -126,11 +126,11 @@ class Body:
             if seen > limit:
                 raise _too_large(seen, limit)
             if not self._account.take(len(chunk)):
-                raise Problem("busy", "too many uploads at once", headers={"retry-after": "1"} | CLOSE)
+                raise Problem("busy", "too many uploads in progress", headers={"retry-after": "1"} | CLOSE)
             yield chunk
 
     async def drain(self) -> None:
-        """Read on for a while and forget it: a client that is still sending may never see an answer before its end."""
+        """Read on for a while and discard: a client that is still sending may see no response before it is done."""
         if not self._asks_first and self._declared <= MAX_DRAIN:
             with anyio.move_on_after(DRAIN_SECONDS), suppress(ClientDisconnect):
                 while self._more:
@@ -147,7 +147,7 @@ class Body:
 
 @dataclass
 class Budget:
-    """Bytes that may still be taken, by all requests together."""
+    """Bytes that all requests together may still take."""
 
     free: int
 
@@ -171,11 +171,11 @@ class Account:
 
 
 def _too_large(size: int, limit: int) -> Problem:
-    told = f"{size / MB:.1f} MB, more than the limit of {limit / MB:.1f} MB"
-    return Problem("too-large", told, headers=CLOSE, max_bytes=limit)
+    message = f"{size / MB:.1f} MB, more than the limit of {limit / MB:.1f} MB"
+    return Problem("too-large", message, headers=CLOSE, max_bytes=limit)
 
 
-def _spoken_name(filename: str | None, number: int) -> str:
-    """A file's own name, without folders and control characters, for the answer to go by."""
+def _safe_name(filename: str | None, number: int) -> str:
+    """A file's own name without folders and control characters: the path in its record."""
     name = PurePosixPath((filename or "").replace("\\", "/")).name
     return re.sub(r"[\x00-\x1f\x7f]", "", name)[:MAX_NAME] or f"photo-{number}"

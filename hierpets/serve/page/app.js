@@ -1,7 +1,7 @@
-// The page: takes photos, asks the API, shows what it says. No library, no inline code.
+// The page: takes photos, calls the API, shows its records. No library, no inline code.
 
-const AT_ONCE = 3;            // requests on their way
-const SHRINK_ABOVE = 1.5e6;   // bytes; a larger photo is made smaller here, which also leaves its EXIF behind
+const AT_ONCE = 3;            // open requests
+const SHRINK_ABOVE = 1.5e6;   // bytes; a larger photo is shrunk here, which also removes its EXIF
 const LONGEST = 1600;         // pixels
 const MAX_RETRIES = 6;
 
@@ -30,10 +30,11 @@ const title = (name) => spoken(name).replace(/(^|[ -])\p{L}/gu, (letter) => lett
 const article = (name) => (/^[aeiou]/i.test(name) ? "an" : "a");
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
-function percent(p) {
+// As hierpets.recommend.words.percent: the sentences of the advice stand beside these numbers.
+export function percent(p) {
   if (p > 0.995) return "over 99 %";
   if (p > 0 && p < 0.0005) return "under 0.1 %";
-  return p > 0 && p < 0.0095 ? `${(100 * p).toFixed(1)} %` : `${Math.round(100 * p)} %`;
+  return p > 0 && p < 0.0095 ? `${(100 * p).toFixed(1)} %` : `${(100 * p).toFixed(0)} %`;
 }
 
 function listed(words, last = "and") {
@@ -45,29 +46,29 @@ const plural = (word) => (/(s|sh|ch|x)$/.test(word) ? `${word}es` : `${word}s`);
 function headline(record) {
   const species = record.species?.label;
   if (record.level === "breed") {
-    return [title(record.breed.label), `${capital(article(species))} ${spoken(species)}. The breed is ${percent(record.breed.probability)} sure.`];
+    return [title(record.breed.label), `${capital(article(species))} ${spoken(species)}. ${capital(percent(record.breed.probability))} sure of the breed.`];
   }
   if (record.level === "species") {
     if (record.source === "species") return [capital(`${article(species)} ${spoken(species)}`), `${capital(percent(record.species.probability))} sure.`];
-    if (isStrange(record)) {
+    if (isUnrecognized(record)) {
       const [nearest] = breedsOf(record);
-      return [`${capital(article(species))} ${spoken(species)} of no breed that I know`, nearest ? `${title(nearest.breed)} comes nearest.` : ""];
+      return [`${capital(article(species))} ${spoken(species)}, breed not recognized`, nearest ? `Closest: ${title(nearest.breed)}.` : ""];
     }
     const rivals = breedsOf(record).slice(0, 2).map((leaf) => `${title(leaf.breed)} ${percent(leaf.probability)}`);
-    return [`${capital(article(species))} ${spoken(species)}, breed unsure`, rivals.length ? `${rivals.join(", ")}.` : ""];
+    return [`${capital(article(species))} ${spoken(species)}, breed uncertain`, rivals.length ? `${rivals.join(", ")}.` : ""];
   }
   const known = listed(Object.keys(model.taxonomy).map((name) => plural(spoken(name))));
-  return ["No pet that I know", `I know ${known}, and I would rather say nothing than guess. A photo from nearer, with the whole head, may help.`];
+  return ["Pet not recognized", `This model knows ${known}, and does not guess. A closer photo with the whole head may help.`];
 }
 
-// Likely as its best breed may be, the photo does not look like those that were learned.
-const isStrange = ({ scores, thresholds }) => Boolean(scores && thresholds.known !== null && scores.known < thresholds.known);
+// However probable its best breed is, the photo does not look like the breeds of the training photos.
+const isUnrecognized = ({ scores, thresholds }) => Boolean(scores && thresholds.known !== null && scores.known < thresholds.known);
 const breedsOf = (record) => record.top.filter((leaf) => leaf.breed && leaf.species === record.species.label);
 
 // ---- photos
 
 async function prepare(file) {
-  // A photo that the browser cannot decode goes as it is: the server may read it, or say what is wrong with it.
+  // A photo that the browser cannot decode is sent as it is: the server may read it, or say what is wrong.
   if (file.size <= SHRINK_ABOVE) return file;
   try {
     const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
@@ -95,7 +96,7 @@ function add(files) {
   for (const file of photos) addCard(file);
   relayout();
   if (first) byId("results").scrollIntoView({ behavior: calm() ? "auto" : "smooth" });
-  say(photos.length === 1 ? "Looking at one photo" : `Looking at ${photos.length} photos`);
+  say(`Analyzing ${photos.length === 1 ? "one photo" : `${photos.length} photos`}`);
   pump();
 }
 
@@ -141,7 +142,7 @@ function drop(item) {
   item.remove();
 }
 
-// ---- asking
+// ---- requests
 
 function pump() {
   while (running < AT_ONCE && waiting.length) {
@@ -199,7 +200,7 @@ async function send(path, form) {
   }
 }
 
-// ---- showing
+// ---- results
 
 function showRecord(item, record) {
   if (record.error) return showFailure(item, friendly(record.error.message), false);
@@ -207,21 +208,21 @@ function showRecord(item, record) {
   if (!entry) return;
   entry.record = record;
   const find = (selector) => item.querySelector(selector);
-  const [answer, told] = headline(record);
+  const [answer, detail] = headline(record);
   find(".card").dataset.level = record.level;
   find(".card").dataset.source = record.source;
   find(".answer").textContent = answer;
-  find(".told").textContent = told;
+  find(".detail").textContent = detail;
   showBars(item, record);
   showCoat(find(".coat"), record);
   showShampoo(find(".shampoo"), record);
   find(".look").hidden = !model.capabilities.explain;
   find(".wrong").hidden = !model.capabilities.feedback;
   find(".findings").hidden = false;
-  say(`${entry.file.name || "Photo"}: ${answer}. ${told}`);
+  say(`${entry.file.name || "Photo"}: ${answer}. ${detail}`);
 }
 
-// The end of some messages is for engineers.
+// The end of some messages is for developers.
 const friendly = (message) => message.replace(/^the photo: /, "").replace(/^not a picture: it starts with .*$/s, "this file is not a picture");
 
 function showFailure(item, message, again) {
@@ -230,8 +231,8 @@ function showFailure(item, message, again) {
   entry.failed = true;
   const find = (selector) => item.querySelector(selector);
   find(".card").dataset.level = "error";
-  find(".answer").textContent = again ? "That did not work" : "This cannot be read";
-  find(".told").textContent = capital(message.endsWith(".") ? message : `${message}.`);
+  find(".answer").textContent = again ? "Something went wrong" : "Photo cannot be read";
+  find(".detail").textContent = capital(message.endsWith(".") ? message : `${message}.`);
   find(".retry").hidden = !again;
   say(`${entry.file.name || "Photo"}: ${find(".answer").textContent}. ${message}`);
 }
@@ -250,11 +251,11 @@ function showBars(item, record) {
   if (inside.length && rest >= 0.005) breeds.append(bar(`All other ${plural(spoken(record.species.label))}`, rest, "rest"));
   const breedsTitle = item.querySelector(".breeds-title");
   breedsTitle.hidden = !inside.length || record.level === "unknown";
-  breedsTitle.textContent = isStrange(record) ? "If it were a breed that I know" : "Breed";
+  breedsTitle.textContent = isUnrecognized(record) ? "Closest known breeds" : "Breed";
   if (record.level === "unknown") {
-    // The shares are those of a pet: of what looks like none they say little, and must not look as if they did.
-    const stranger = record.source === "not_a_known_pet";
-    item.querySelector(".likely h4").textContent = stranger ? "If it were one that I know" : "What came closest";
+    // These probabilities assume that the photo shows a known species; where it does not, the heading must say so.
+    const unlikePets = record.source === "not_a_known_pet";
+    item.querySelector(".likely h4").textContent = unlikePets ? "Closest known species" : "Most probable species";
     breeds.replaceChildren();
   }
 }
@@ -290,13 +291,14 @@ function showShampoo(section, record) {
   const find = (selector) => section.querySelector(selector);
   const none = !advice.product;
   section.classList.toggle("none", none);
-  find(".name").textContent = none ? "None for now" : advice.name;
+  find(".name").textContent = none ? "No recommendation" : advice.name;
+  find(".why summary").textContent = none ? "Why none" : "Why this one";
   find(".price").textContent = none || !advice.price ? "" : money(advice.price);
   find(".reason").textContent = advice.reason;
   find(".fit").replaceChildren(...(none ? [] : [bar("Suits this pet", advice.confidence)]));
   const breed = record.breed?.probability ?? breedsOf(record)[0]?.probability;
   find(".fit-note").textContent = !none && breed !== undefined && advice.confidence - breed >= 0.02
-    ? "Surer than the breed, for it suits most of what this may be."
+    ? "Higher than the breed, because it suits most of the likely breeds."
     : "";
   find(".why").open = none || cards.classList.contains("single");
   find(".ruled").hidden = !advice.ruled_out?.length;
@@ -322,7 +324,7 @@ async function toggleOverlay(item) {
     return;
   }
   button.disabled = true;
-  button.textContent = "One moment…";
+  button.textContent = "Please wait…";
   try {
     if (!entry.overlay) {
       const form = new FormData();
@@ -332,11 +334,11 @@ async function toggleOverlay(item) {
       entry.overlay = URL.createObjectURL(await answer.blob());
       overlay.src = entry.overlay;
     }
-    overlay.alt = "The same photo; the warmer the color, the more that place counted";
+    overlay.alt = "The photo under a heat map: the warmer the color, the more that place counted";
     overlay.hidden = false;
     button.setAttribute("aria-pressed", "true");
     button.textContent = "Show the photo";
-    say("The picture now shows where the model looked");
+    say("The photo now shows where the model looked");
   } catch (error) {
     button.textContent = "Where did it look?";
     say(error.message);
@@ -387,10 +389,10 @@ async function sendFeedback(item, form) {
   said.textContent = "";
   try {
     const answer = await send("/v1/feedback", body);
-    const told = await answer.json();
-    if (!answer.ok) throw new Error(told.detail);
+    const saved = await answer.json();
+    if (!answer.ok) throw new Error(saved.detail);
     form.hidden = true;
-    item.querySelector(".thanks").textContent = `Thank you. Kept as ${told.path.split("/").slice(0, -1).map(spoken).join(", ")}.`;
+    item.querySelector(".thanks").textContent = `Thank you. Saved as ${saved.path.split("/").slice(0, -1).map(spoken).join(", ")}.`;
   } catch (error) {
     said.textContent = capital(error.message);
   }
@@ -405,7 +407,7 @@ function relayout() {
   const single = all.length === 1;
   if (!single && cards.classList.contains("single")) for (const why of cards.querySelectorAll(".why")) why.open = false;
   cards.classList.toggle("single", single);
-  byId("results-title").textContent = all.length > 1 ? `${all.length} photos` : "Answer";
+  byId("results-title").textContent = all.length > 1 ? `${all.length} photos` : "Result";
   byId("summary").textContent = all.length > 1 ? summary(all) : "";
 }
 
@@ -414,12 +416,12 @@ function summary(all) {
   const count = (key) => counts.set(key, (counts.get(key) ?? 0) + 1);
   for (const { record, failed } of all) {
     if (record && record.level !== "unknown") count(record.species.label);
-    else if (record) count("not known");
-    else if (failed) count("not read");
-    else count("to look at");
+    else if (record) count("not recognized");
+    else if (failed) count("unreadable");
+    else count("in progress");
   }
-  const told = [...counts].map(([name, n]) => `${n} ${name in model.taxonomy && n > 1 ? plural(spoken(name)) : spoken(name)}`);
-  return listed(told);
+  const parts = [...counts].map(([name, n]) => `${n} ${name in model.taxonomy && n > 1 ? plural(spoken(name)) : spoken(name)}`);
+  return listed(parts);
 }
 
 let saying = 0;
@@ -467,7 +469,9 @@ async function introduce() {
   const names = Object.keys(model.taxonomy).map(spoken);
   const breeds = Object.values(model.taxonomy).flat().length;
   const which = listed(names.map((name) => `${article(name)} ${name}`), "or");
-  byId("lead").textContent = `Show a photo of ${which}. You get its breed, how sure that is, and the shampoo for its coat.`;
-  byId("about").textContent = `This model knows ${listed(names.map(plural))}${breeds ? ` and ${breeds} breeds` : ""}. It answers at the level that it can stand for: breed, species, or none.`;
+  byId("lead").textContent = `Add a photo of ${which} to see its breed, how certain the model is, and a shampoo for the coat.`;
+  byId("about").textContent = `This model knows ${listed(names.map(plural))}${breeds ? `, and ${breeds} breeds` : ""}. It answers at the level it is confident in: breed, species, or neither.`;
+  const { digest, version } = model.model;
+  byId("model").textContent = `Model ${version ? `${version} (${digest})` : digest}, hierpets ${model.hierpets_version}`;
 }
 const introduced = introduce();

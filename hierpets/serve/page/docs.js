@@ -7,6 +7,16 @@ function element(name, text, className) {
   return made;
 }
 
+function options(parameters) {
+  const list = element("ul", "", "options");
+  for (const { name, description } of parameters) {
+    const line = element("li");
+    line.append(element("code", `?${name}=`), element("span", description));
+    list.append(line);
+  }
+  return list;
+}
+
 function operation(path, method, spec) {
   const article = element("article", "", "operation");
   const heading = element("h3");
@@ -15,6 +25,7 @@ function operation(path, method, spec) {
   if (spec.description) article.append(element("p", spec.description.replace(/\n(?!\n)/g, " ").replaceAll("`", "")));
   const kinds = Object.keys(spec.requestBody?.content ?? {});
   if (kinds.length) article.append(element("p", `Takes ${kinds.join(" or ")}.`));
+  if (spec.parameters) article.append(options(spec.parameters));
   const answers = element("ul", "", "answers");
   for (const [status, { description }] of Object.entries(spec.responses)) {
     const line = element("li");

@@ -1,5 +1,6 @@
 """Bulk prediction through a local Ray gives the records of the local path."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -8,6 +9,12 @@ import pytest
 
 from hierpets.cli import main
 from hierpets.data.photos import read_photo
+from hierpets.errors import DataError
+from hierpets.files import cache_dir
+from hierpets.inference.options import PredictOptions
+from hierpets.inference.output.cluster import unpack_bundle
+from hierpets.inference.output.request import RunRequest
+from hierpets.model.manifest import model_id
 
 pytest.importorskip("ray")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -58,10 +65,10 @@ def without_last_digits(row):
     return json.loads(json.dumps(row), parse_float=lambda number: round(float(number), 4))
 
 
-def test_a_cluster_gives_the_records_of_one_machine(ray_here, predict, photos, tmp_path):
+def test_predict_on_cluster_gives_the_records_of_one_machine(ray_here, predict, photos, tmp_path, tiny_run):
     code, err = predict(photos, "--cluster", "local", "--out", tmp_path / "far")
     assert code == 3
-    assert f"{tmp_path / 'far'}: 12 photos, 2 of them cannot be read" in err
+    assert f"{tmp_path / 'far'}: 12 photos, 2 could not be read" in err
     assert predict(photos, "--out", tmp_path / "near.parquet")[0] == 3
     far, near = pq.read_table(tmp_path / "far"), pq.read_table(tmp_path / "near.parquet")
     assert far.schema.equals(near.schema)
@@ -71,14 +78,17 @@ def test_a_cluster_gives_the_records_of_one_machine(ray_here, predict, photos, t
             row["reason"] = None  # holds numbers as text
         assert without_last_digits(ours) == without_last_digits(theirs)
     run = json.loads((tmp_path / "far" / "_run.json").read_text())
-    assert run["result"] == {"photos": 12, "unreadable": 2}
+    assert run["result"] == {"photos": 12, "unreadable": 2, "failed_recommendations": 0}
+    assert run["paths"] == [str(photos)]
+    assert run["model"]["digest"] == far["model"][0]["digest"].as_py() == model_id(tiny_run / "bundle").digest
+    assert RunRequest.model_validate(run).options == PredictOptions()
 
     code, err = predict(photos, "--cluster", "local", "--out", tmp_path / "far")
     assert code == 1
-    assert "holds something already" in err
+    assert f"{tmp_path / 'far'}: is not empty; choose another folder" in err
 
 
-def test_addresses_of_file_systems_are_kept_in_the_names(ray_here, predict, photos, tmp_path):
+def test_predict_on_cluster_keeps_the_address_of_a_file_system_in_the_names(ray_here, predict, photos, tmp_path):
     out = (tmp_path / "far").as_uri()
     assert predict((photos / "inner").as_uri() + "/", "--cluster", "local", "--out", out, "--top-k", 1)[0] == 3
     rows = pq.read_table(tmp_path / "far").to_pylist()
@@ -87,11 +97,58 @@ def test_addresses_of_file_systems_are_kept_in_the_names(ray_here, predict, phot
     assert all(len(row["top"]) <= 1 for row in rows)
 
 
-def test_nothing_to_read_is_an_error_of_one_line(ray_here, predict, tmp_path):
+def test_predict_on_cluster_without_photos_is_an_error_of_one_line(ray_here, predict, tmp_path):
     code, err = predict(tmp_path / "nowhere", "--cluster", "local", "--out", tmp_path / "far")
     assert code == 1
     assert "error: " in err
     assert str(tmp_path / "nowhere") in err
+
+
+def test_predict_on_cluster_counts_recommendations_that_failed(ray_here, tiny_run, photos, tmp_path, capsys):
+    registry = tmp_path / "registry.yaml"
+    (tmp_path / "touchy.py").write_text("def touchy(case):\n    raise ZeroDivisionError\n")
+    registry.write_text("plugins:\n  - {name: touchy, kind: shampoo_rule, entry: 'touchy.py:touchy'}\n")
+    out = tmp_path / "far"
+    with pytest.raises(SystemExit):
+        model = ["--model", str(tiny_run / "bundle"), "--registry", str(registry)]
+        main(["predict", *model, str(photos), "--cluster", "local", "--out", str(out)])
+    assert "12 photos, 2 could not be read, 10 without a recommendation" in capsys.readouterr().err
+    rows = pq.read_table(out).to_pylist()
+    assert sum("touchy" in json.loads(row["recommendation"] or "{}").get("error", "") for row in rows) == 10
+
+
+def test_predict_on_cluster_says_in_one_line_why_a_worker_failed(ray_here, predict, photos, tmp_path):
+    bundles = cache_dir() / "bundles"  # workers unpack there; a file in its place is as good as a full disk
+    if bundles.exists():
+        bundles.rename(bundles.with_name("moved"))
+    bundles.write_text("")
+    try:
+        code, err = predict(photos, "--cluster", "local", "--out", tmp_path / "far")
+    finally:
+        bundles.unlink()
+    assert code == 1
+    assert err.startswith(f"error: --cluster local: {bundles}")
+    assert "the bundle cannot be unpacked" in err
+    assert err.count("\n") == 1
+
+
+def test_unpack_bundle_says_that_the_disk_is_full(monkeypatch, tmp_path):
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setenv("HIERPETS_CACHE", str(tmp_path))
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(DataError, match="the bundle cannot be unpacked: No space left on device"):
+        unpack_bundle({"bundle.json": b"{}"}, "0" * 64)
+    assert not list((tmp_path / "bundles").iterdir())
+
+
+def test_unpack_bundle_writes_the_files_once(monkeypatch, tmp_path):
+    monkeypatch.setenv("HIERPETS_CACHE", str(tmp_path))
+    folder = unpack_bundle({"bundle.json": b"{}", "openvino/model.xml": b"<net/>"}, "1" * 64)
+    assert (folder / "openvino" / "model.xml").read_bytes() == b"<net/>"
+    assert unpack_bundle({}, "1" * 64) == folder
+    assert (folder / "bundle.json").read_bytes() == b"{}"
 
 
 @pytest.mark.parametrize(
@@ -103,13 +160,13 @@ def test_nothing_to_read_is_an_error_of_one_line(ray_here, predict, tmp_path):
         ["-", "--cluster", "local", "--out", "x"],
     ],
 )
-def test_what_a_cluster_cannot_do_is_told(predict, arguments):
+def test_predict_refuses_what_a_cluster_cannot_do(predict, arguments):
     code, err = predict("photos", *arguments)
     assert code == 2
     assert "--cluster takes folders" in err
 
 
-def test_without_ray_the_extra_is_named(predict, photos, tmp_path, monkeypatch):
+def test_predict_on_cluster_without_ray_names_the_extra(predict, photos, tmp_path, monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "ray", None)

@@ -38,7 +38,7 @@ def batcher_of(work, **more):
     st.sampled_from([0.0, 0.001]),
 )
 @settings(max_examples=40, deadline=None)
-def test_every_item_gets_its_own_result_in_batches_that_are_never_too_large(requests, size, wait):
+def test_batcher_gives_each_item_its_result_in_bounded_batches(requests, size, wait):
     sizes = []
 
     def work(items):
@@ -53,7 +53,7 @@ def test_every_item_gets_its_own_result_in_batches_that_are_never_too_large(requ
     assert batcher.waiting == 0
 
 
-def test_requests_share_a_batch(gate):
+def test_batcher_shares_a_batch_among_requests(gate):
     batcher = batcher_of(gate)
     first = batcher.submit([0])
     gate.entered.wait(10)
@@ -63,7 +63,7 @@ def test_requests_share_a_batch(gate):
     assert gate.batches == [[0], [1, 2, 3, 4], [5]]
 
 
-def test_a_batch_waits_for_company_but_not_for_long():
+def test_batcher_waits_for_more_items_but_not_for_long():
     seen = []
     batcher = Batcher(lambda items: seen.append(len(items)) or items, size=8, wait=0.2, room=10)
     start = time.monotonic()
@@ -76,7 +76,7 @@ def test_a_batch_waits_for_company_but_not_for_long():
     assert 0.15 < time.monotonic() - start < 2
 
 
-def test_what_finds_no_room_is_refused_whole(gate):
+def test_batcher_submit_refuses_all_items_where_some_find_no_room(gate):
     batcher = batcher_of(gate, room=3)
     running = batcher.submit([0])
     gate.entered.wait(10)
@@ -90,7 +90,7 @@ def test_what_finds_no_room_is_refused_whole(gate):
     assert [f.result(10) for f in (*running, *kept, *last)] == [0, -1, -2, -5]
 
 
-def test_close_finishes_what_waits_and_takes_no_more(gate):
+def test_batcher_close_finishes_what_waits_and_takes_no_more(gate):
     batcher = batcher_of(gate)
     futures = [batcher.submit([n])[0] for n in range(9)]
     closing = threading.Thread(target=batcher.close)
@@ -104,7 +104,7 @@ def test_close_finishes_what_waits_and_takes_no_more(gate):
     assert [f.result(0) for f in futures] == [-n for n in range(9)]
 
 
-def test_a_batch_that_fails_says_so_and_the_next_one_works():
+def test_batcher_passes_an_exception_on_and_runs_the_next_batch():
     def work(items):
         if 0 in items:
             raise ZeroDivisionError
@@ -117,7 +117,7 @@ def test_a_batch_that_fails_says_so_and_the_next_one_works():
     assert good.result(10) == 7
 
 
-def test_what_is_cancelled_in_time_is_not_worked_on(gate):
+def test_batcher_skips_items_that_were_cancelled(gate):
     batcher = batcher_of(gate, size=1)
     batcher.submit([0])
     gate.entered.wait(10)
@@ -128,7 +128,7 @@ def test_what_is_cancelled_in_time_is_not_worked_on(gate):
     assert gate.batches == [[0], [2]]
 
 
-def test_work_that_loses_a_result_is_an_error_and_leaves_nobody_waiting():
+def test_batcher_leaves_nobody_waiting_for_a_missing_result():
     one, two = batcher_of(lambda items: items[:1]).submit([1, 2])
     assert one.result(10) == 1
     with pytest.raises(ValueError, match="zip"):

@@ -1,0 +1,15 @@
+"""Text between two marks of a page: what tools write there, and everything else as it was."""
+
+from __future__ import annotations
+
+
+def replace_marked(page: str, begin: str, end: str, text: str) -> str:
+    """The page with ``text`` between the marks, which stay.
+
+    :raises SystemExit: the page lacks a mark.
+    """
+    before, found, rest = page.partition(begin)
+    _, found_too, after = rest.partition(end)
+    if not (found and found_too):
+        raise SystemExit(f"the page lacks the marks {begin!r} and {end!r}")
+    return f"{before}{begin}\n\n{text.strip()}\n\n{end}{after}"

@@ -16,10 +16,23 @@ _PUBLIC = {
     "ImageError": "hierpets.errors",
     "Predictor": "hierpets.inference.predictor",
     "Taxonomy": "hierpets.taxonomy",
+    "TrainConfig": "hierpets.config",
+    "TrainResult": "hierpets.training.recipe",
     "load": "hierpets.inference.loading",
+    "train": "hierpets.training.recipe",
 }
 
-__all__ = ["HierpetsError", "ImageError", "Predictor", "Taxonomy", "__version__", "load"]
+__all__ = [
+    "HierpetsError",
+    "ImageError",
+    "Predictor",
+    "Taxonomy",
+    "TrainConfig",
+    "TrainResult",
+    "__version__",
+    "load",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

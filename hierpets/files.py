@@ -7,8 +7,9 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
-__all__ = ["cache_dir", "whole_folder", "write_all", "write_text"]
+__all__ = ["cache_dir", "whole_file", "whole_folder", "write_all", "write_text"]
 
 
 def write_text(path: Path, text: str) -> None:
@@ -30,6 +31,20 @@ def write_all(folder: Path, contents: Mapping[str, bytes]) -> None:
     finally:
         for scratch in scratches.values():
             scratch.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write, which takes the place of ``path`` at the end and then survives a power cut."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with scratch.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut could leave an empty file under the new name
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 @contextmanager

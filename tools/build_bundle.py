@@ -44,7 +44,10 @@ def main() -> None:
         run = arguments.run or Path(scratch) / "run"
         with ProgressDisplay() as progress:
             config = read_config(SETTINGS, {"data": arguments.data, "out": run})
-            bundle = train(config, listener=lambda event: progress.say(str(event)), progress=progress)
+            result = train(
+                config=config, listener=lambda event: progress.say(str(event)), progress=progress, overwrite=True
+            )
+        bundle = result.bundle
         # Heads that are a logistic regression answer the same when activations are rounded (docs/experiments.md).
         photos = photos_to_check(Path(arguments.data))
         checked = export_bundle(bundle, "openvino", registry=load_registry(), photos=photos, precision="int8")

@@ -1,0 +1,85 @@
+"""A model of a document as a table of its keys, so that a page says no more and no less than the code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import NoneType
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+__all__ = ["field_table"]
+
+_JSON_TYPES = {int: "integer", float: "number", str: "string", bool: "boolean", NoneType: "null", Path: "path"}
+
+
+def field_table(model: type[BaseModel], *, defaults: bool = False) -> str:
+    """A Markdown table of every key, its type and its meaning; with ``defaults``, also of what an absent key means.
+
+    ``*`` in a key stands for any name, ``[]`` for each element of a list.
+    """
+    head = ["key", "type", *(["default"] if defaults else []), "meaning"]
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    for key, field, meaning in _rows(model, "", set()):
+        cells = [f"`{key}`", _kind(field.annotation), *([_default(field)] if defaults else []), meaning]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _rows(model: type[BaseModel], prefix: str, seen: set[type[BaseModel]]) -> Iterator[tuple[str, FieldInfo, str]]:
+    """The keys of a model; a model that is used again is not spelled out again."""
+    for name, field in model.model_fields.items():
+        nested, suffix = _nested(field.annotation)
+        key, meaning = f"{prefix}{name}{suffix}", field.description or ""
+        if nested in seen:
+            meaning = f"{meaning} The same keys as above.".strip()
+        yield key, field, meaning
+        if nested and nested not in seen:
+            seen.add(nested)
+            yield from _rows(nested, f"{key}.", seen)
+
+
+def _nested(annotation: Any) -> tuple[type[BaseModel] | None, str]:
+    """The model inside an annotation, and how its keys are reached from the key that holds it."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation, ""
+    for argument in get_args(annotation):
+        nested, suffix = _nested(argument)
+        if nested:
+            own = {dict: ".*", list: "[]", tuple: "[]"}
+            return nested, own.get(get_origin(annotation), "") + suffix
+    return None, ""
+
+
+def _kind(annotation: Any) -> str:
+    """The JSON type in words."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if annotation in _JSON_TYPES:
+        return _JSON_TYPES[annotation]
+    if annotation is Any:
+        return "anything"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "object"
+    if origin is Annotated:
+        return _kind(arguments[0])
+    if origin is Literal:
+        return " or ".join(f"`{word}`" for word in arguments)
+    if origin is dict:
+        return f"object of {_kind(arguments[1])}"
+    if origin is list or (origin is tuple and arguments[1:] == (...,)):
+        return f"list of {_kind(arguments[0])}"
+    if origin is tuple:
+        return f"[{', '.join(map(_kind, arguments))}]"
+    return " or ".join(map(_kind, arguments))
+
+
+def _default(field: FieldInfo) -> str:
+    """The default as JSON would write it; nothing for a key that must be there or holds a whole object."""
+    value = field.default
+    if field.is_required() or isinstance(value, BaseModel):
+        return ""
+    if isinstance(value, (tuple, dict)) and (not value or any(isinstance(part, BaseModel) for part in value)):
+        return "" if value else "empty"
+    return "null" if value is None else f"`{', '.join(map(str, value)) if isinstance(value, tuple) else value}`"

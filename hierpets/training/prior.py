@@ -23,21 +23,28 @@ class PriorShift(NamedTuple):
 
 
 def head_prior_shift(
-    weights: np.ndarray, labels: Labels, taxonomy: Taxonomy, *, target: TargetPrior = "uniform", equal_leaves: bool
+    weights: np.ndarray,
+    labels: Labels,
+    taxonomy: Taxonomy,
+    *,
+    equal_leaves: bool,
+    target: TargetPrior = "uniform",
+    combiner: Combiner = "conditional",
 ) -> PriorShift:
     """Corrections for two heads that were fitted apart, one to all species and one to all leaves.
 
-    Each answers with the prior of the photos it was fitted to, and each is brought to the target prior on its own.
-    ``weights`` [N] are those of the fit. ``equal_leaves``: the leaf head has equal priors by itself, as LDA has.
+    Each has learnt a prior of its own: the species head that of ``weights`` [N]; the leaf head as well, or, with
+    ``equal_leaves``, the same for every leaf, as LDA has by itself. Both are undone, so that the species is counted
+    once: by the species head, or by the leaves where they carry both (``flat``).
     """
     known = labels.leaf != UNKNOWN_LEAF
     wanted_species, wanted_breed = _target(labels, taxonomy, target)
     leaf = np.bincount(labels.leaf[known], weights[known], minlength=len(taxonomy.leaves))
     seen_species, _ = _log_prior(weights, labels, taxonomy)
     seen_leaf = _log_share((leaf > 0).astype(float) if equal_leaves else leaf)
-    return PriorShift(
-        _shift(seen_species, wanted_species), _shift(seen_leaf, wanted_species[taxonomy.leaf_species] + wanted_breed)
-    )
+    if combiner == "flat":  # the species logits are unused
+        wanted_breed = wanted_breed + wanted_species[taxonomy.leaf_species]
+    return PriorShift(_shift(seen_species, wanted_species), _shift(seen_leaf, wanted_breed))
 
 
 def prior_shift(

@@ -89,7 +89,9 @@ def cross_validate(
         held_out = folds == fold
         others = photos.where(~held_out)
         if others.holds_every_class():
-            species[held_out], leaf[held_out] = fit_heads(others, spec, prior=prior)(photos.features[held_out])
+            species[held_out], leaf[held_out] = fit_heads(others, spec, prior=prior, combiner=combiner)(
+                photos.features[held_out]
+            )
             judged |= held_out
     if not judged.any():
         return None

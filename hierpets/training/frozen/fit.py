@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from hierpets.config import HeadSpec
+from hierpets.hierarchy.probabilities import Combiner
 from hierpets.model.heads import Heads
 from hierpets.model.ood import OODScorer
 from hierpets.plugin import Labels, PretrainedHead
@@ -18,15 +19,6 @@ from hierpets.training.frozen.linear_probe import fit_head, fit_heads
 from hierpets.training.prior import TargetPrior
 
 __all__ = [
-    "FrozenFit",
-    "OutOfFold",
-    "assign_folds",
-    "fit_frozen",
-    "fit_ood_scorer",
-    "held_out_breeds",
-    "out_of_fold",
-    "raw_signals",
-]
     "FrozenFit",
     "OutOfFold",
     "assign_folds",
@@ -57,10 +49,16 @@ def raw_signals(ood_scorer: OODScorer, features: np.ndarray) -> torch.Tensor:
 
 
 def fit_frozen(
-    photos: FeatureSet, spec: HeadSpec, pretrained_head: PretrainedHead | None, *, prior: TargetPrior = "uniform"
+    photos: FeatureSet,
+    spec: HeadSpec,
+    pretrained_head: PretrainedHead | None,
+    *,
+    prior: TargetPrior = "uniform",
+    combiner: Combiner = "conditional",
 ) -> FrozenFit:
-    """Fit heads, which predict with ``prior``, and OOD scorer."""
-    return FrozenFit(fit_heads(photos, spec, prior=prior), fit_ood_scorer(photos, pretrained_head))
+    """Fit heads, which predict with ``prior`` under ``combiner``, and OOD scorer."""
+    heads = fit_heads(photos, spec, prior=prior, combiner=combiner)
+    return FrozenFit(heads, fit_ood_scorer(photos, pretrained_head))
 
 
 def fit_ood_scorer(photos: FeatureSet, pretrained_head: PretrainedHead | None) -> OODScorer:
@@ -113,6 +111,7 @@ def out_of_fold(
     folds: np.ndarray,
     *,
     prior: TargetPrior = "uniform",
+    combiner: Combiner = "conditional",
 ) -> OutOfFold:
     """What heads and OOD scorers that were fitted to the other folds (int [N]) predict for each photo."""
     n, taxonomy = len(photos), photos.taxonomy
@@ -124,7 +123,7 @@ def out_of_fold(
         others = photos.where(~held_out)
         if not others.holds_every_class():
             continue
-        fit = fit_frozen(others, spec, pretrained_head, prior=prior)
+        fit = fit_frozen(others, spec, pretrained_head, prior=prior, combiner=combiner)
         features = photos.features[held_out]
         found.species[held_out], found.leaf[held_out] = fit.heads(features)
         found.signals[torch.from_numpy(held_out)] = fit.signals(features)

@@ -40,17 +40,18 @@ def fit_frozen_model(
     backbone, spec = build_backbone(registry, choice.backbone.name, choice.backbone.options)
     extractor = FeatureExtractor(backbone, device)
     photos = extract_feature_set(splits, extractor, choice.view, progress)
-    fit = fit_frozen(photos, choice.head, backbone.pretrained_head, prior=config.prior)
+    head, pretrained_head = choice.head, backbone.pretrained_head
+    fit = fit_frozen(photos, head, pretrained_head, prior=config.prior, combiner=config.combiner)
     folds = assign_folds(photos.labels, folds=config.folds, seed=config.seed)
-    unseen = out_of_fold(photos, choice.head, backbone.pretrained_head, folds, prior=config.prior)
+    unseen = out_of_fold(photos, head, pretrained_head, folds, prior=config.prior, combiner=config.combiner)
     if unseen.judged.any():
         fit.ood_scorer.standardize(unseen.signals[torch.from_numpy(unseen.judged)])
-    breeds = held_out_breeds(photos, backbone.pretrained_head, groups=config.folds, seed=config.seed)
+    breeds = held_out_breeds(photos, pretrained_head, groups=config.folds, seed=config.seed)
     return Trained(
         network=_network(backbone, fit, photos),
         backbone=backbone,
         spec=spec,
-        head=choice.head,
+        head=head,
         held_out={
             "cross_validation": _cross_validated(splits.train, unseen, fit),
             "validation": _validated(splits.val, extractor.features(splits.val.paths, progress=progress), fit),

@@ -21,7 +21,7 @@ def test_every_setting_has_a_description(model):
 
 
 def test_read_config_puts_options_before_the_file_before_defaults(tmp_path):
-    (tmp_path / "c.yaml").write_text("seed: 3\nhead: {kind: logistic}\nfinetune: {epochs: 2}\n")
+    (tmp_path / "c.yaml").write_text("seed: 3\nrecipe: heads\nhead: {kind: logistic}\nfinetune: {epochs: 2}\n")
     config = read_config(tmp_path / "c.yaml", {"seed": 4, "backbone": None})
     assert (config.seed, config.head.kind, config.finetune.epochs) == (4, "logistic", 2)
     assert config.backbone == TrainConfig().backbone
@@ -111,9 +111,8 @@ def test_read_config_refuses_a_missing_file(tmp_path):
 
 def test_read_config_assigns_any_setting_and_keeps_its_neighbors(tmp_path):
     (tmp_path / "c.yaml").write_text("finetune: {epochs: 2, batch_size: 8}\n")
-    config = read_config(
-        tmp_path / "c.yaml", {}, ["finetune.epochs=5", "backbone=timm", "backbone_options.model=resnet18", "alpha=0.1"]
-    )
+    assignments = ["finetune.epochs=5", "backbone=timm", "backbone_options.model=resnet18", "alpha=0.1"]
+    config = read_config(tmp_path / "c.yaml", {}, assignments)
     assert (config.finetune.epochs, config.finetune.batch_size, config.alpha) == (5, 8, 0.1)
     assert config.backbone_options == {"model": "resnet18"}
 

@@ -12,7 +12,7 @@ $(STAMP): pyproject.toml
 	touch $(STAMP)
 
 demo: $(STAMP)
-	$(BIN)/hierpets train --levels species,breed --recipe heads --data demo --out runs/demo
+	$(BIN)/hierpets train --levels species,breed --recipe heads --data demo --out runs/demo --overwrite
 	$(BIN)/hierpets evaluate --model runs/demo/bundle --data demo --out runs/demo/evaluation
 	$(BIN)/hierpets predict --model runs/demo/bundle demo:cat/siamese/900 demo:dog/dalmatian/900 demo:rabbit/-/900
 

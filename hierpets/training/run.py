@@ -23,9 +23,10 @@ from hierpets.training.distributed import current_context
 __all__ = ["Event", "Listener", "Run", "open_run"]
 
 LOG_FILE, METRICS_FILE = "log.jsonl", "metrics.json"
-# What belongs to a model: files by name, and folders by what lies in them (an evaluation, an audit, an export).
-RESULTS = (CONFIG_FILE, LOG_FILE, METRICS_FILE, "measured.json", "checkpoint.pt", "audit.json", "audit.html")
-RESULT_FOLDERS, RESULT_MARKS = ("bundle", "tensorboard"), ("metrics.json", "audit.json", "bundle.json")
+RUN = (CONFIG_FILE, LOG_FILE, METRICS_FILE, "bundle", "checkpoint.pt")  # what only a training leaves
+# What is written about a model: by its name, or, a folder, by what lies in it (an evaluation, an audit, an export).
+ABOUT = ("measured.json", "audit.json", "audit.html", "tensorboard")
+MARKS = ("metrics.json", "audit.json", "bundle.json")
 
 Event = dict[str, Any]
 Listener = Callable[[Event], None]
@@ -60,8 +61,8 @@ class Run:
             write_text(self.folder / CONFIG_FILE, text)
 
     def clear(self) -> None:
-        """Delete everything that belongs to an older model: no file may speak of a model that is gone."""
-        if self.silent:
+        """Delete an older run and everything about its model: no file may speak of a model that is gone."""
+        if self.silent or not _holds_run(self.folder):
             return
         for path in _results(self.folder):
             if path.is_dir():
@@ -115,7 +116,7 @@ def open_run(
         yield Run(folder, silent=True)
         return
     with _locked(folder):
-        if not (resume or overwrite) and any(_results(folder)):
+        if not (resume or overwrite) and _holds_run(folder):
             raise ConfigError(
                 f"{folder}: a run is already there; use --overwrite to replace it, --resume to continue it, or "
                 "another --out"
@@ -146,8 +147,12 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(handle)  # which unlocks
 
 
+def _holds_run(folder: Path) -> bool:
+    return any((folder / name).exists() for name in RUN)
+
+
 def _results(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
-        marked = path.is_dir() and any((path / mark).is_file() for mark in RESULT_MARKS)
-        if marked or path.name in (*RESULTS, *RESULT_FOLDERS):
+        marked = path.is_dir() and any((path / mark).is_file() for mark in MARKS)
+        if marked or path.name in (*RUN, *ABOUT):
             yield path

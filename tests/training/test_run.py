@@ -37,6 +37,14 @@ def test_open_run_changes_nothing_by_itself(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
+def test_open_run_takes_a_folder_that_holds_an_audit_alone_and_clear_keeps_it(tmp_path):
+    (tmp_path / "audit").mkdir()
+    (tmp_path / "audit" / "audit.json").write_text("{}")
+    with open_run(tmp_path) as run:
+        run.clear()
+    assert (tmp_path / "audit" / "audit.json").exists()
+
+
 def test_open_run_refuses_a_file(tmp_path):
     (tmp_path / "run").write_text("a file")
     with pytest.raises(ConfigError, match="cannot be used as a run folder: File exists"), open_run(tmp_path / "run"):

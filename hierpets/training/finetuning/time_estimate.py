@@ -20,7 +20,7 @@ def finetune_minutes(backbone: Backbone, *, photos: int, epochs: int, device: st
     module, size = backbone.module, backbone.preprocess.size
     if device != "cpu":
         module = deepcopy(module).to(device)
-    images = torch.zeros(PROBE, 3, size, size, device=device).to(memory_format=torch.channels_last)
+    images = torch.zeros(PROBE, 3, size, size).to(device, memory_format=torch.channels_last)
     with torch.inference_mode():
         module(images)
         started = time.perf_counter()

@@ -113,7 +113,7 @@ def fit_policy(
         gated=known_scores < least[winner],
     )
     scores = np.where(pet_scores < pet, 0.0, scores)
-    # Whether a named breed is right cannot be told where the label has none.
+    # Whether a named breed is right is not known where the label has none.
     judged = outputs.labels.leaf != UNKNOWN_LEAF
     by_name = {
         name: tuple(np.sort(np.round(scores[judged & (winner == s)], 6)).tolist())

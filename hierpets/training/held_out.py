@@ -1,4 +1,4 @@
-"""What a model gives for photos that it was not fitted to, kept as logits until they are calibrated and measured."""
+"""What a model gives for photos that it was not fitted to, as logits until they are calibrated and measured."""
 
 from __future__ import annotations
 

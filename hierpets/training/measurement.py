@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from hierpets.evaluation.metrics.compute import evaluate_predictions
 from hierpets.evaluation.predictions import to_predictions
@@ -11,14 +11,7 @@ from hierpets.training.frozen.fit import assign_folds
 from hierpets.training.held_out import HeldOutOutputs
 from hierpets.training.trained import Trained
 
-__all__ = ["Headline", "headline", "measure", "measure_trained"]
-
-
-class Headline(NamedTuple):
-    """Accuracy of ``species`` and ``breed``; ``breed`` is None without breeds."""
-
-    species: float
-    breed: float | None
+__all__ = ["accuracies", "measure", "measure_trained"]
 
 
 def measure_trained(trained: Trained, calibrated: Calibrated, *, folds: int, seed: int) -> dict[str, Any]:
@@ -53,7 +46,7 @@ def measure(outputs: HeldOutOutputs, decided: Decided, calibrated: Calibrated) -
     )
 
 
-def headline(metrics: Any) -> Headline:
-    """The two numbers of one part's metrics that a run logs."""
+def accuracies(metrics: Any) -> dict[str, float | None]:
+    """Accuracy of ``species`` and ``breed`` (None without breeds) in one part's metrics: what a run logs."""
     breed = metrics["breed"]
-    return Headline(metrics["species"]["accuracy"], breed and breed["accuracy"])
+    return {"species": metrics["species"]["accuracy"], "breed": breed and breed["accuracy"]}

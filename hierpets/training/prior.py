@@ -57,8 +57,8 @@ def prior_shift(
 ) -> PriorShift:
     """Corrections for a network whose levels were trained together, from the prior of ``weights`` [N] to the target.
 
-    A classifier trained to convergence on photos drawn (or weighted) by ``weights`` answers with their prior; adding
-    the log-ratio of two priors to its logits answers with the other (Saerens et al., Neural Computation 2002; Menon et
+    A classifier trained to convergence on photos drawn (or weighted) by ``weights`` predicts with their prior; adding
+    the log-ratio of two priors to its logits predicts with the other (Saerens et al., Neural Computation 2002; Menon et
     al., ICLR 2021). ``uniform``: every species is as likely as any other, and every breed within its species. ``data``:
     as often as in the data. A class without a photo keeps its logit.
 

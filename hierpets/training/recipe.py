@@ -31,7 +31,7 @@ from hierpets.training.finetuning.learner import autocast, plan_batches
 from hierpets.training.frozen.candidates import FrozenChoice, best_candidate, iter_candidates
 from hierpets.training.frozen.model import fit_frozen_model
 from hierpets.training.manifest import make_manifest
-from hierpets.training.measurement import headline, measure_trained
+from hierpets.training.measurement import accuracies, measure_trained
 from hierpets.training.run import Listener, Run, open_run
 from hierpets.training.splits import Splits, read_splits
 from hierpets.training.track import broadcast, find_tracker
@@ -125,7 +125,7 @@ def _train(
     metrics = measure_trained(trained, calibrated, folds=config.folds, seed=config.seed)
     manifest = make_manifest(trained, calibrated, splits, config)
     for name, part in metrics.items():
-        run.log("metrics", on=name, **headline(part)._asdict())
+        run.log("metrics", on=name, **accuracies(part))
     run.write_metrics(metrics)
     if not run.silent:
         write_bundle(run.bundle, trained.network, manifest)

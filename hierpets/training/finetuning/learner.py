@@ -83,7 +83,7 @@ class Learner:
         return loss
 
     def state(self) -> dict[str, Any]:
-        """All that :meth:`load_state` needs to go on."""
+        """All that :meth:`load_state` needs to continue."""
         return {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),

@@ -14,7 +14,7 @@ from hierpets.cli import COMMANDS, _run
 from hierpets.config import read_config
 from hierpets.errors import ConfigError
 from hierpets.registry.loading import load_registry
-from hierpets.training.recipe import prepare_index
+from hierpets.training.splits import prepare_index
 
 QUESTIONS = {
     "counted": "counted the classes at each level?",

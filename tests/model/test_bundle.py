@@ -15,6 +15,7 @@ from hierpets.model.manifest import BackboneSpec, Manifest, read_manifest
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.reader import read_network
 from hierpets.model.writer import write_bundle
+from hierpets.registry.loading import load_registry
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def test_a_failure_while_writing_leaves_the_old_bundle(made, tmp_path, monkeypat
     def fail(*args: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("hierpets.model.bundle.write_graph", fail)
+    monkeypatch.setattr("hierpets.model.writer.write_graph", fail)
     with pytest.raises(OSError, match="disk full"):
         write_bundle(tmp_path / "bundle", network, manifest)
     assert (tmp_path / "bundle" / "bundle.json").read_text() == "old"
@@ -112,15 +113,21 @@ def test_weights_of_another_backbone_are_refused(made, registry):
         read_network(folder, other, registry)
 
 
-def test_loading_a_bundle_never_asks_for_pretrained_weights(made, registry, monkeypatch):
+def test_read_network_never_asks_for_pretrained_weights(made, tmp_path):
     folder, _, manifest = made
-    seen = {}
-    plugin = registry.get("backbone", "tiny")
-    monkeypatch.setitem(
-        plugin.load().__globals__["torch"].__dict__, "manual_seed", lambda s: seen.setdefault("seed", s)
+    tiny_registry(tmp_path)
+    (tmp_path / "plugins" / "picky.py").write_text(
+        (tmp_path / "plugins" / "tiny.py").read_text().replace("def tiny", "def picky")
+        + "\n\n_build = picky\n\n\ndef picky(width: int = 8, pretrained: bool = True) -> Backbone:\n"
+        + "    assert not pretrained, 'would download'\n    return _build(width, pretrained)\n"
     )
-    read_network(folder, manifest, registry)
-    assert seen["seed"] == 1  # the plugin's branch for pretrained=False
+    (tmp_path / "registry.yaml").write_text(
+        "plugins:\n  - {name: picky, kind: backbone, entry: 'plugins/picky.py:picky'}\n"
+    )
+    spec = manifest.backbone.model_copy(update={"name": "picky"})
+    picky = manifest.model_copy(update={"backbone": spec})
+    network = read_network(folder, picky, load_registry(tmp_path / "registry.yaml"))
+    assert network.taxonomy == manifest.taxonomy
 
 
 def test_the_bundle_holds_no_pickle(made):

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from helpers.fakes import tiny_registry
 
 from hierpets.errors import PluginError
@@ -64,6 +65,7 @@ def test_feature_extractor_goes_on_without_a_cache_and_warns(backbone, tmp_path,
 def test_feature_extractor_refuses_what_a_plugin_did_not_promise(backbone, width, message):
     broken = replace(backbone, feature_dim=width)
     if width == 128:
-        broken.module[3].bias.data.fill_(float("nan"))
+        broken.module.append(torch.nn.BatchNorm1d(width).eval())
+        broken.module[-1].bias.data.fill_(float("nan"))
     with pytest.raises(PluginError, match=message):
         FeatureExtractor(broken).features(PHOTOS)

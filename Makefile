@@ -34,7 +34,7 @@ browser: $(STAMP)
 
 # Pages that are generated from the code: docs/api.md, docs/output.md, docs/metrics.md, docs/settings.md.
 docs: $(STAMP)
-	$(BIN)/python tools/reference.py --write
+	$(BIN)/python tools/reference.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

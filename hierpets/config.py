@@ -1,80 +1,92 @@
-"""The settings of training: frozen, checked, every problem told at once. The one home of every default."""
+"""The settings of training: frozen, checked, all problems in one message. The one home of every default."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from hierpets.errors import ConfigError, did_you_mean
+from hierpets.errors import ConfigError
 from hierpets.hierarchy.policy import DEFAULT_ALPHA
 from hierpets.hierarchy.probabilities import Combiner
+from hierpets.validation.document import Location, show_location
+from hierpets.validation.problems import find_problems
+from hierpets.validation.strict import StrictModel
+from hierpets.validation.yaml_file import YamlProblems, parse_mapping
 
 __all__ = [
-    "LEVELS",
+    "CONFIG_FILE",
     "AutoConfig",
     "BackboneChoice",
     "Balance",
     "FinetuneConfig",
+    "FinetunePrecision",
     "HeadSpec",
-    "Precision",
     "TrainConfig",
-    "parse_levels",
+    "View",
+    "change_config",
     "read_config",
 ]
 
 Levels = Literal["species", "species,breed"]
-Precision = Literal["auto", "f32", "bf16"]
-Balance = Literal["draw", "weigh"]
-Share = Annotated[float, Field(ge=0, le=1)]
-LEVELS: tuple[Levels, ...] = ("species", "species,breed")
-
+View = Literal["plain", "flip", "crops"]
+FinetunePrecision = Literal["auto", "f32", "bf16"]
+Balance = Literal["sample", "loss_weight"]
+Alpha = Annotated[float, Field(ge=0, le=1)]
 
 DEFAULT_BACKBONE = "efficientnet_lite2"
+CONFIG_FILE = "config.yaml"  # where a run folder keeps its settings
 
 
-class Settings(BaseModel):
-    """Frozen, and a key that does not exist is an error."""
+class FinetuneConfig(StrictModel):
+    """How the whole network is trained, from linear heads on."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class FinetuneConfig(Settings):
-    """How the whole network is trained from the closed-form heads."""
-
-    epochs: int = Field(default=8, ge=1)
+    epochs: int = Field(default=8, ge=1, description="most epochs; each shows as many photos as there are")
     batch_size: int = Field(default=32, ge=1, description="photos a step, over all processes")
-    learning_rate: float = Field(default=1e-4, gt=0, description="of the backbone's last layer")
-    head_learning_rate: float = Field(default=1e-4, gt=0)
-    layer_decay: float = Field(default=0.3, gt=0, le=1, description="rate of the first layer over that of the last")
-    trainable_fraction: float = Field(default=0.5, ge=0, le=1, description="share of the layers, from the output back")
-    weight_decay: float = Field(default=0.02, ge=0)
-    warmup_epochs: float = Field(default=0.5, ge=0)
-    max_gradient_norm: float = Field(default=5.0, gt=0)
-    ema_decay: float = Field(default=0.95, ge=0, lt=1)
-    patience: int = Field(default=3, ge=1, description="epochs without a better validation score")
-    balance: Balance = Field(default="draw", description="draw photos by the sampler's weights, or weigh their losses")
-    species_loss_weight: float = Field(default=1.0, ge=0)
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    mixup: float = Field(default=0.0, ge=0, description="alpha of the Beta distribution; 0: off")
-    distillation: float = Field(default=0.0, ge=0, description="weight of staying near the start's answers; 0: off")
-    interpolation: tuple[Share, ...] = Field(
-        default=(0.25, 0.5, 0.75), description="points between start and end to try"
+    learning_rate: float = Field(default=1e-4, gt=0, description="learning rate of the backbone's last layer, AdamW")
+    head_learning_rate: float = Field(default=1e-4, gt=0, description="learning rate of the heads, AdamW")
+    layer_decay: float = Field(
+        default=0.3, gt=0, le=1, description="learning rate of the backbone's first layer, as a share of the last one's"
     )
-    precision: Precision = "auto"
-    checkpoint_minutes: float = Field(default=10.0, ge=0, description="also within an epoch; 0: after every step")
-    workers: int = Field(default=2, ge=0, description="threads that decode photos")
+    trainable_fraction: float = Field(
+        default=0.5, ge=0, le=1, description="share of the backbone's layers that are trained, from the output back"
+    )
+    weight_decay: float = Field(default=0.02, ge=0, description="weight decay of matrices and filters, AdamW")
+    warmup_epochs: float = Field(default=0.5, ge=0, description="epochs over which the learning rate rises")
+    max_gradient_norm: float = Field(default=5.0, gt=0, description="L2 norm at which the gradient is clipped")
+    ema_decay: float = Field(
+        default=0.95, ge=0, lt=1, description="share that the moving average of the weights keeps at each step"
+    )
+    patience: int = Field(default=3, ge=1, description="epochs without a better validation score before it stops")
+    balance: Balance = Field(
+        default="sample", description="what the sampler's weights do: decide what is drawn, or weight the loss"
+    )
+    interpolation: tuple[Alpha, ...] = Field(
+        default=(0.25, 0.5, 0.75),
+        description="alphas of WiSE-FT to try between the start (0) and the end (1), which are always tried",
+    )
+    precision: FinetunePrecision = Field(
+        default="auto", description="number format of the forward pass; auto: bf16 where the hardware has it"
+    )
+    checkpoint_minutes: float = Field(
+        default=10.0, ge=0, description="minutes between checkpoints within an epoch; 0: after every step"
+    )
+    workers: int = Field(default=2, ge=0, description="threads that decode photos; 0: the main one")
 
 
-class HeadSpec(Settings):
-    """How the breed heads are fitted: LDA with a share of shrinkage, logistic regression with its C, or their mean."""
+class HeadSpec(StrictModel):
+    """How the breed heads are fitted."""
 
-    kind: Literal["lda", "logistic", "blend"] = "lda"
-    shrinkage: float = Field(default=0.4, ge=0, le=1)
-    c: float = Field(default=0.01, gt=0)
+    kind: Literal["lda", "logistic", "blend"] = Field(
+        default="lda", description="shrinkage LDA, logistic regression, or the mean of both"
+    )
+    shrinkage: float = Field(
+        default=0.4, ge=0, le=1, description="share of the identity in the covariance of lda and blend"
+    )
+    c: float = Field(default=0.01, gt=0, description="inverse of the L2 penalty of logistic and blend")
 
     def __str__(self) -> str:
         names = {
@@ -85,127 +97,227 @@ class HeadSpec(Settings):
         return names[self.kind]
 
 
-class BackboneChoice(Settings):
+class BackboneChoice(StrictModel):
     """A backbone plugin and its options."""
 
-    name: str
-    options: dict[str, Any] = {}
+    name: str = Field(description="name of the plugin")
+    options: dict[str, Any] = Field(default={}, description="options of the plugin")
 
     def __str__(self) -> str:
         return " ".join([self.name, *(f"{key}={value}" for key, value in self.options.items())])
 
 
-class AutoConfig(Settings):
+class AutoConfig(StrictModel):
     """What recipe ``auto`` compares, and how long it may fine-tune."""
 
-    backbones: tuple[BackboneChoice, ...] = (
-        BackboneChoice(name="efficientnet_lite0"),
-        BackboneChoice(name="efficientnet_lite2"),
-        BackboneChoice(name="efficientnet_lite2", options={"size": 320, "crop": 1.0}),
-        BackboneChoice(name="efficientnet_lite_pair"),
+    backbones: tuple[BackboneChoice, ...] = Field(
+        default=(
+            BackboneChoice(name="efficientnet_lite0"),
+            BackboneChoice(name="efficientnet_lite2"),
+            BackboneChoice(name="efficientnet_lite2", options={"size": 320, "crop": 1.0}),
+            BackboneChoice(name="efficientnet_lite_pair"),
+        ),
+        description="backbones to compare, unless one is named",
     )
-    views: tuple[Literal["plain", "flip", "crops"], ...] = ("plain", "flip")
-    heads: tuple[HeadSpec, ...] = (
-        HeadSpec(shrinkage=0.2),
-        HeadSpec(shrinkage=0.4),
-        HeadSpec(shrinkage=0.6),
-        HeadSpec(kind="logistic", c=0.01),
-        HeadSpec(kind="logistic", c=0.1),
-        HeadSpec(kind="blend"),
+    views: tuple[View, ...] = Field(default=("plain", "flip"), description="views to compare, see view")
+    heads: tuple[HeadSpec, ...] = Field(
+        default=(
+            HeadSpec(shrinkage=0.2),
+            HeadSpec(shrinkage=0.4),
+            HeadSpec(shrinkage=0.6),
+            HeadSpec(kind="logistic", c=0.01),
+            HeadSpec(kind="logistic", c=0.1),
+            HeadSpec(kind="blend"),
+        ),
+        description="breed heads to compare, see head",
     )
     finetune_minutes: float = Field(
-        default=5.0, ge=0, description="fine-tune only where the estimate is below; 0: never"
+        default=5.0, ge=0, description="fine-tune only if the estimate is below so many minutes; 0: never"
     )
 
 
-class TrainConfig(Settings):
-    """All that decides what ``hierpets train`` does; written to ``RUN/config.yaml`` with nothing left open."""
+class TrainConfig(StrictModel):
+    """All that decides what ``hierpets train`` does; written whole to ``RUN/config.yaml``."""
 
-    levels: Levels = "species,breed"
-    data: str = "demo"
-    out: Path = Path("runs/latest")
-    registry: Path | None = None
-    backbone: str | None = Field(default=None, description="None: recipe auto compares, the others take Lite2")
-    backbone_options: dict[str, Any] = {}
-    recipe: Literal["auto", "heads", "finetune"] = "auto"
-    head: HeadSpec = HeadSpec()
-    view: Literal["plain", "flip", "crops"] = "plain"
-    combiner: Combiner = "conditional"
-    sampler: str = "breed_balanced"
-    sampler_options: dict[str, Any] = {}
-    prior: Literal["uniform", "data"] = "uniform"
-    seed: int = Field(default=0, ge=0, lt=2**32)
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    val_fraction: float = Field(default=0.15, ge=0, lt=1)
-    folds: int = Field(default=5, ge=2)
-    alpha: float = Field(default=DEFAULT_ALPHA, gt=0, lt=1)
-    auto: AutoConfig = AutoConfig()
-    finetune: FinetuneConfig = FinetuneConfig()
+    levels: Levels = Field(default="species,breed", description="what to learn: species, or species,breed")
+    data: str = Field(default="demo", description="labeled photos: a folder, a CSV file, or demo (synthetic images)")
+    out: Path = Field(default=Path("runs/latest"), description="the run folder to write")
+    registry: Path | None = Field(
+        default=None, description="a registry.yaml with plugins; else HIERPETS_REGISTRY, else the bundled one"
+    )
+    version: str | None = Field(default=None, description="the model's own version, written into the bundle")
+    backbone: str | None = Field(
+        default=None,
+        description=f"a backbone plugin; if none, auto compares several, other recipes take {DEFAULT_BACKBONE}",
+    )
+    backbone_options: dict[str, Any] = Field(default={}, description="options of the backbone plugin")
+    recipe: Literal["auto", "heads", "finetune"] = Field(
+        default="auto",
+        description="auto: compare backbones and heads, then fine-tune if it helps; heads: linear heads on frozen "
+        "features; finetune: heads, then the whole network",
+    )
+    head: HeadSpec = Field(default=HeadSpec(), description="the breed heads, unless recipe auto compares several")
+    view: View = Field(
+        default="plain",
+        description="what heads are fitted to: the photo, its mean with the mirrored one, or with four corner crops",
+    )
+    combiner: Combiner = Field(
+        default="conditional", description="how species and breed logits become joint probabilities"
+    )
+    sampler: str = Field(default="breed_balanced", description="a sampler plugin: how much each photo weighs")
+    sampler_options: dict[str, Any] = Field(default={}, description="options of the sampler plugin")
+    prior: Literal["uniform", "data"] = Field(
+        default="uniform",
+        description="class prior of the predictions: every species alike and every breed within it, or as in the data",
+    )
+    seed: int = Field(default=0, ge=0, lt=2**32, description="seed of the split and of everything random")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="where to compute; auto: a GPU if there is one"
+    )
+    val_fraction: float = Field(
+        default=0.15, ge=0, lt=1, description="share of the photos to validate on, where the data names no split"
+    )
+    folds: int = Field(default=5, ge=2, description="parts of the cross-validation on the training photos")
+    alpha: float = Field(default=DEFAULT_ALPHA, gt=0, lt=1, description="target error rate of the predictions")
+    auto: AutoConfig = Field(default=AutoConfig(), description="settings of recipe auto")
+    finetune: FinetuneConfig = Field(default=FinetuneConfig(), description="settings of fine-tuning")
+
+    @field_validator("levels", mode="before")
+    @classmethod
+    def _levels_in_any_order(cls, given: Any) -> Any:
+        words = {word.strip() for word in str(given).split(",") if word.strip()}
+        if words not in ({"species"}, {"species", "breed"}):
+            raise ValueError(f"expected species or species,breed, got {given!r}")
+        return "species,breed" if "breed" in words else "species"
+
+    @model_validator(mode="after")
+    def _nothing_is_ignored(self) -> TrainConfig:
+        if self.recipe == "auto":
+            if self.backbone is None and self.backbone_options:
+                raise ValueError("backbone_options: recipe auto compares several backbones; name one with backbone")
+            for name in ("head", "view"):
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f"{name}: recipe auto compares auto.{name}s; set those, or use recipe heads")
+        return self
 
     @property
     def backbone_choice(self) -> BackboneChoice:
         """The one backbone of recipes that compare none."""
         return BackboneChoice(name=self.backbone or DEFAULT_BACKBONE, options=self.backbone_options)
 
+    @property
+    def candidate_backbones(self) -> tuple[BackboneChoice, ...]:
+        """The backbones that the recipe looks at."""
+        if self.recipe == "auto" and self.backbone is None:
+            return self.auto.backbones
+        return (self.backbone_choice,)
 
-def parse_levels(text: str) -> Levels:
-    """``species`` or ``species,breed``, spaces and order forgiven."""
-    given = {word.strip() for word in text.split(",") if word.strip()}
-    for levels in LEVELS:
-        if given == set(levels.split(",")):
-            return levels
-    raise ConfigError(f"--levels {text!r}: choose {' or '.join(LEVELS)}{did_you_mean(text, LEVELS)}")
+    def absolute(self) -> TrainConfig:
+        """The same settings from whichever folder they are read."""
+        changes: dict[str, Any] = {"out": self.out.resolve(), "registry": self.registry and self.registry.resolve()}
+        if Path(self.data).exists():
+            changes["data"] = str(Path(self.data).resolve())
+        return self.model_copy(update=changes)
 
 
-def read_config(file: Path | None, overrides: dict[str, Any], assignments: Iterable[str] = ()) -> TrainConfig:
-    """Defaults, then the YAML file, then the overrides that are not None, then ``key.subkey=value`` assignments.
+class _Layer(NamedTuple):
+    """Settings from one source, and how a message names one of them there."""
 
-    :raises ConfigError: naming every key that is unknown or out of range, with a suggestion.
+    values: Iterable[tuple[Location, Any]]
+    name: Callable[[Location], str]
+
+
+def read_config(file: Path | None, options: Mapping[str, Any], assignments: Iterable[str] = ()) -> TrainConfig:
+    """Defaults, then the YAML file, then the command line's options that are not None, then its ``--set KEY=VALUE``.
+
+    :raises ConfigError: every key that is unknown or out of range, where it comes from, with a suggestion.
     """
-    settings = _read_yaml(file) if file is not None else {}
-    settings |= {key: value for key, value in overrides.items() if value is not None}
-    for assignment in assignments:
-        _assign(settings, assignment)
+    given = {key: value for key, value in options.items() if value is not None}
+    return _combine(
+        *([_file_layer(file)] if file is not None else []),
+        _Layer(_leaves(given), lambda at: f"--{show_location(at)}".replace("_", "-")),
+        _Layer([_assignment(text) for text in assignments], lambda at: f"--set {show_location(at)}"),
+    )
+
+
+def change_config(config: TrainConfig | None, settings: Mapping[str, Any]) -> TrainConfig:
+    """``config``, or the defaults, with single settings changed: ``{"seed": 1, "finetune": {"epochs": 4}}``. A key may
+    have dots: ``"finetune.epochs"``.
+
+    :raises ConfigError: every key that is unknown or out of range, with a suggestion.
+    """
+    base = config.model_fields_set if config is not None else ()
+    return _combine(
+        _Layer([((name,), getattr(config, name)) for name in base], show_location),
+        _Layer(_leaves(settings), show_location),
+    )
+
+
+def _combine(*layers: _Layer) -> TrainConfig:
+    """The settings of all layers, a later one before an earlier one."""
+    settings: dict[str, Any] = {}
+    sources: dict[Location, _Layer] = {}
+    for layer in layers:
+        for location, value in layer.values:
+            _assign(settings, location, value)
+            sources[location] = layer
     try:
         return TrainConfig.model_validate(settings)
     except ValidationError as error:
-        where = f"{file}: " if file is not None else ""
-        raise ConfigError("\n".join(where + _problem(item) for item in error.errors())) from error
+        problems = find_problems(error, TrainConfig)
+        raise ConfigError("\n".join(_line(p.location, p.message, sources) for p in problems)) from error
 
 
-def _assign(settings: dict[str, Any], assignment: str) -> None:
-    """Set one value, read as YAML, at a dotted key."""
-    key, equals, text = assignment.partition("=")
-    if not equals or not key.strip():
-        raise ConfigError(f"--set {assignment!r}: expected KEY=VALUE, such as finetune.epochs=4")
-    *path, last = key.strip().split(".")
+def _line(location: Location, message: str, sources: Mapping[Location, _Layer]) -> str:
+    """``FILE:3: seed: expected ...`` or ``--set seed: expected ...``, by the layer that set the value or what is
+    around it; a problem of several settings names them itself.
+    """
+    for length in range(len(location), 0, -1):
+        if layer := sources.get(location[:length]):
+            return f"{layer.name(location)}: {message}"
+    return f"{show_location(location)}: {message}" if location else message
+
+
+def _leaves(values: Mapping[str, Any], above: Location = ()) -> Iterator[tuple[Location, Any]]:
+    """Every single setting with its location; groups of settings are taken apart, so that each can be changed alone."""
+    for key, value in values.items():
+        location = (*above, *str(key).split("."))
+        if isinstance(value, Mapping) and _is_group(location):
+            yield from _leaves(value, location)
+        else:
+            yield location, value
+
+
+def _is_group(location: Location) -> bool:
+    field = TrainConfig.model_fields.get(str(location[0]))
+    return len(location) == 1 and field is not None and isinstance(field.default, BaseModel)
+
+
+def _assign(settings: dict[str, Any], location: Location, value: Any) -> None:
+    *path, last = location
     for part in path:
-        inner = settings.get(part)
-        settings[part] = dict(inner) if isinstance(inner, dict) else {}
-        settings = settings[part]
+        inner = settings.get(str(part))
+        if isinstance(inner, BaseModel):
+            inner = inner.model_dump()
+        settings[str(part)] = dict(inner) if isinstance(inner, Mapping) else {}
+        settings = settings[str(part)]
+    settings[str(last)] = value
+
+
+def _file_layer(file: Path) -> _Layer:
     try:
-        settings[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {assignment!r}: the value is not YAML") from error
+        document = parse_mapping(file)
+    except YamlProblems as error:
+        raise ConfigError(str(error)) from error
+    return _Layer(_leaves(document.value), lambda at: f"{file}:{document.line(at)}: {show_location(at)}")
 
 
-def _read_yaml(file: Path) -> dict[str, Any]:
+def _assignment(text: str) -> tuple[Location, Any]:
+    """``finetune.epochs=4`` as a location and a value, which is read as YAML."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {text!r}: expected KEY=VALUE, such as finetune.epochs=4")
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
+        return tuple(key.strip().split(".")), yaml.safe_load(value)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{file}: not YAML: {' '.join(str(error).split())}") from error
-    if content is not None and not isinstance(content, dict):
-        raise ConfigError(f"{file}: expected keys and values, got {type(content).__name__}")
-    return content or {}
-
-
-def _problem(item: Any) -> str:
-    *path, last = [str(part) for part in item["loc"]]
-    key = ".".join([*path, last])
-    if item["type"] == "extra_forbidden":
-        parts: dict[str, type[Settings]] = {"finetune": FinetuneConfig, "auto": AutoConfig, "head": HeadSpec}
-        model = parts.get(path[0], TrainConfig) if path else TrainConfig
-        return f"{key}: unknown setting{did_you_mean(last, model.model_fields)}"
-    return f"{key}: {item['msg']}, got {item['input']!r}"
+        raise ConfigError(f"--set {text!r}: the value is not YAML") from error

@@ -7,10 +7,11 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from hierpets.errors import ConfigError
 
-__all__ = ["cache_dir", "check_output", "whole_folder", "write_all", "write_text"]
+__all__ = ["cache_dir", "check_output", "whole_file", "whole_folder", "write_all", "write_text"]
 
 
 def check_output(path: Path, *, overwrite: bool) -> None:
@@ -46,6 +47,20 @@ def write_all(folder: Path, contents: Mapping[str, bytes]) -> None:
     finally:
         for scratch in scratches.values():
             scratch.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write, which takes the place of ``path`` at the end and then survives a power cut."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with scratch.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut could leave an empty file under the new name
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 @contextmanager

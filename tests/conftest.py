@@ -97,14 +97,9 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder: a tiny backbone trained on the synthetic pets, with its registry.yaml beside it."""
     from helpers.fakes import tiny_registry
 
-    from hierpets.config import read_config
     from hierpets.training.recipe import train
 
     folder = tmp_path_factory.mktemp("tiny")
     tiny_registry(folder)
-    train(
-        read_config(
-            None, {"recipe": "heads", "backbone": "tiny", "registry": folder / "registry.yaml", "out": folder / "run"}
-        )
-    )
+    train(recipe="heads", backbone="tiny", registry=folder / "registry.yaml", out=folder / "run")
     return folder / "run"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hierpets.files import whole_folder, write_all, write_text
+from hierpets.files import whole_file, whole_folder, write_all, write_text
 
 
 def test_write_all_makes_folders(tmp_path):
@@ -41,3 +41,17 @@ def test_whole_folder_puts_the_old_one_back_when_the_new_cannot_take_its_place(t
     with pytest.raises(OSError, match="Permission denied"), whole_folder(target) as made:
         (made / "weights").write_text("new")
     assert (target / "weights").read_text() == "old"
+
+
+def test_whole_file_replaces_only_at_the_end(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(b"old")
+    with pytest.raises(OSError, match="full"), whole_file(path) as file:
+        file.write(b"half")
+        raise OSError("disk full")
+    assert path.read_bytes() == b"old"
+    with whole_file(path) as file:
+        file.write(b"new")
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"new"
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]

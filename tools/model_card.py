@@ -9,7 +9,6 @@ cross-validated: heads, temperatures and thresholds never saw the photo that the
 from __future__ import annotations
 
 import argparse
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +23,15 @@ from hierpets.hierarchy.probabilities import COMBINERS, joint_probabilities, spe
 from hierpets.inference.loading import load
 from hierpets.inference.prediction import Prediction
 from hierpets.model.layout import released_bundle
+from hierpets.progress import no_progress
 from hierpets.registry.loading import load_registry
+from hierpets.training.calibration import calibrate_trained, cross_predict
+from hierpets.training.frozen.candidates import FrozenChoice
 from hierpets.training.frozen.fit import assign_folds
-from hierpets.training.held_out import calibrate, cross_predict, measure
-from hierpets.training.recipe import Trained, Work, prepare_index
-from hierpets.training.run import Run
+from hierpets.training.frozen.model import fit_frozen_model
+from hierpets.training.measurement import measure
+from hierpets.training.splits import read_splits
+from hierpets.training.trained import Trained
 from hierpets.workers import cores
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,9 +45,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     data = parser.parse_args().data
-    with tempfile.TemporaryDirectory() as scratch:
-        config = read_config(SETTINGS, {"data": str(data / "pets"), "out": Path(scratch) / "run"})
-        trained = train_again(config)
+    config = read_config(SETTINGS, {"data": str(data / "pets")})
+    trained = train_again(config)
     predictor = load(workers=cores(), recommend=False)
     ood = list(predictor.stream(find_photos(data / "not-pets")))
     unseen = list(predictor.stream(find_photos(data / "unseen-breeds")))
@@ -52,28 +54,27 @@ def main() -> None:
 
 
 def train_again(config: TrainConfig) -> Trained:
-    """The released recipe, for its out-of-fold evidence."""
-    index, registry = prepare_index(config), load_registry()
-    weights = registry.get("sampler", config.sampler).call(index.subset("train").labels())
-    work = Work(config, index, weights, registry, Run(config), "cpu")
-    return work.train_heads(config.backbone_choice, config.view, config.head)
+    """The released recipe, for its out-of-fold outputs."""
+    registry = load_registry()
+    choice = FrozenChoice(config.backbone_choice, config.view, config.head)
+    splits = read_splits(config, registry)
+    return fit_frozen_model(choice, splits, config, registry=registry, device="cpu", progress=no_progress)
 
 
 def page(config: TrainConfig, trained: Trained, ood: list[Prediction], unseen: list[Prediction]) -> str:
     """The whole card."""
-    evidence = trained.evidence["cross_validation"]
+    outputs = trained.held_out["cross_validation"]
     taxonomy = trained.network.taxonomy
-    folds = assign_folds(evidence.labels, folds=config.folds, seed=config.seed + 1)
-    calibration = calibrate(
-        evidence, trained.strangers, taxonomy=taxonomy, combiner=config.combiner, alpha=config.alpha
-    )
-    metrics = measure(evidence, cross_predict(evidence, trained.strangers, calibration, folds), taxonomy)
+    folds = assign_folds(outputs.labels, folds=config.folds, seed=config.seed + 1)
+    calibrated = calibrate_trained(trained, combiner=config.combiner, alpha=config.alpha)
+    decided = cross_predict(outputs, trained.held_out_breed_scores, calibrated, folds)
+    metrics = measure(outputs, decided, calibrated)
     parts = [
-        HEADER.format(how=trained.how, n=len(evidence), breeds=len(taxonomy.leaves), size=bundle_megabytes()),
+        HEADER.format(summary=trained.summary, n=len(outputs), breeds=len(taxonomy.leaves), size=bundle_megabytes()),
         levels_table(metrics),
         worst_breeds(metrics),
         answers_table(metrics),
-        ood_tables(evidence.scores, ood, unseen),
+        ood_tables(outputs.scores, ood, unseen),
         combiners_table(trained),
         FOOTER,
     ]
@@ -163,16 +164,16 @@ def auroc(pets: np.ndarray, others: list[float]) -> float:
 
 def combiners_table(trained: Trained) -> str:
     """The three combiners on the same out-of-fold logits, each with its own temperatures."""
-    evidence, taxonomy = trained.evidence["cross_validation"], trained.network.taxonomy
+    outputs, taxonomy = trained.held_out["cross_validation"], trained.network.taxonomy
     rows = ["## Combiners", "", "On the same out-of-fold logits; temperatures are fitted to each head.", ""]
     rows += ["| combiner | breed accuracy | species accuracy | breed log loss |", "|---|---|---|---|"]
-    labels = evidence.labels
+    labels = outputs.labels
     for combiner in COMBINERS:
         temperatures = fit_temperatures(
-            evidence.species_logits, evidence.leaf_logits, species=labels.species, leaf=labels.leaf, taxonomy=taxonomy
+            outputs.species_logits, outputs.leaf_logits, species=labels.species, leaf=labels.leaf, taxonomy=taxonomy
         )
         joint = joint_probabilities(
-            *temperatures.apply(evidence.species_logits, evidence.leaf_logits, taxonomy), taxonomy, combiner=combiner
+            *temperatures.apply(outputs.species_logits, outputs.leaf_logits, taxonomy), taxonomy, combiner=combiner
         )
         breed = (joint.argmax(axis=1) == labels.leaf).mean()
         species = (species_probabilities(joint, taxonomy).argmax(axis=1) == labels.species).mean()
@@ -190,7 +191,7 @@ HEADER = """# Model card of the released bundle
 
 Written by `python tools/model_card.py`; the bundle by `python tools/build_bundle.py`.
 
-**What it is.** {how}; {breeds} breeds of cats and dogs; {size:.1f} MB. Frozen ImageNet features, linear heads,
+**What it is.** {summary}; {breeds} breeds of cats and dogs; {size:.1f} MB. Frozen ImageNet features, linear heads,
 one temperature a head, thresholds by split-conformal prediction, and two scores that reject out-of-distribution photos.
 
 **Data.** The {n} photos of the official trainval part of Oxford-IIIT Pet (Parkhi, Vedaldi, Zisserman, Jawahar, "Cats

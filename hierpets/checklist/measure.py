@@ -17,10 +17,11 @@ from hierpets.model.manifest import Manifest
 from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry
 from hierpets.training.frozen.candidates import cross_validate
+from hierpets.training.frozen.feature_set import FeatureSet
 from hierpets.training.frozen.features import FeatureExtractor
-from hierpets.training.frozen.fit import Sample, assign_folds
-from hierpets.training.recipe import prepare_index
+from hierpets.training.frozen.fit import assign_folds
 from hierpets.training.score import Score
+from hierpets.training.splits import prepare_index
 
 __all__ = ["compare_engines", "compare_random", "measure_run"]
 
@@ -96,8 +97,8 @@ def _score(features: np.ndarray, photos: PhotoIndex, config: TrainConfig, regist
     # Random features have scales that differ by orders of magnitude; standardized, both sets meet the same heads.
     spread = features.std(axis=0)
     scaled = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    sample = Sample(scaled, scaled, labels, weights, photos.taxonomy)
-    return cross_validate(sample, HeadSpec(), folds, config.combiner)
+    scaled_photos = FeatureSet(scaled, scaled, labels, weights, photos.taxonomy)
+    return cross_validate(scaled_photos, HeadSpec(), folds, config.combiner)
 
 
 def compare_engines(bundle: Path, index: PhotoIndex, registry: Registry) -> EngineGap:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from hierpets.data.transforms import denormalize
+from hierpets.figures import figure_png
 from hierpets.plugin import Preprocess
 
 __all__ = ["BATCH_FILE", "CURVES_FILE", "draw_batch", "draw_curves"]
@@ -46,7 +44,7 @@ def draw_curves(history: Sequence[Mapping[str, Any]]) -> bytes:
             if axes.lines:
                 axes.legend(frameon=False)
 
-    return _png(paint, (11.0, 4.2))
+    return figure_png(paint, (11.0, 4.2))
 
 
 def draw_batch(inputs: np.ndarray, names: Sequence[str], preprocess: Preprocess) -> bytes:
@@ -62,21 +60,10 @@ def draw_batch(inputs: np.ndarray, names: Sequence[str], preprocess: Preprocess)
             axes.imshow(denormalize(preprocess, planes))
             axes.set_title(name.replace("_", " "), fontsize=7)
 
-    return _png(paint, (1.7 * COLUMNS, 1.9 * rows))
+    return figure_png(paint, (1.7 * COLUMNS, 1.9 * rows))
 
 
 def _line(axes: Axes, history: Sequence[Mapping[str, Any]], key: str, label: str) -> None:
     points = [(row["epoch"], row[key]) for row in history if row.get(key) is not None]
     if points:
         axes.plot(*zip(*points, strict=True), marker="o", markersize=3, label=label)
-
-
-def _png(paint: Callable[[Figure], None], size: tuple[float, float]) -> bytes:
-    # A class may be called "$x$"; it is a name, not a formula.
-    with mpl.rc_context({"text.parse_math": False}):
-        figure = Figure(figsize=size, layout="constrained", facecolor="white")
-        FigureCanvasAgg(figure)
-        paint(figure)
-        content = io.BytesIO()
-        figure.savefig(content, format="png", dpi=110)
-    return content.getvalue()

@@ -10,7 +10,7 @@ from hierpets.hierarchy.probabilities import Combiner
 from hierpets.plugin import Labels
 from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
 
-__all__ = ["PriorShift", "TargetPrior", "prior_shift"]
+__all__ = ["PriorShift", "TargetPrior", "head_prior_shift", "prior_shift"]
 
 TargetPrior = Literal["uniform", "data"]
 
@@ -22,6 +22,31 @@ class PriorShift(NamedTuple):
     leaf: np.ndarray
 
 
+def head_prior_shift(
+    weights: np.ndarray,
+    labels: Labels,
+    taxonomy: Taxonomy,
+    *,
+    equal_leaves: bool,
+    target: TargetPrior = "uniform",
+    combiner: Combiner = "conditional",
+) -> PriorShift:
+    """Corrections for two heads that were fitted apart, one to all species and one to all leaves.
+
+    Each has learnt a prior of its own: the species head that of ``weights`` [N]; the leaf head as well, or, with
+    ``equal_leaves``, the same for every leaf, as LDA has by itself. Both are undone, so that the species is counted
+    once: by the species head, or by the leaves where they carry both (``flat``).
+    """
+    known = labels.leaf != UNKNOWN_LEAF
+    wanted_species, wanted_breed = _target(labels, taxonomy, target)
+    leaf = np.bincount(labels.leaf[known], weights[known], minlength=len(taxonomy.leaves))
+    seen_species, _ = _log_prior(weights, labels, taxonomy)
+    seen_leaf = _log_share((leaf > 0).astype(float) if equal_leaves else leaf)
+    if combiner == "flat":  # the species logits are unused
+        wanted_breed = wanted_breed + wanted_species[taxonomy.leaf_species]
+    return PriorShift(_shift(seen_species, wanted_species), _shift(seen_leaf, wanted_breed))
+
+
 def prior_shift(
     weights: np.ndarray,
     labels: Labels,
@@ -30,10 +55,10 @@ def prior_shift(
     target: TargetPrior = "uniform",
     combiner: Combiner = "conditional",
 ) -> PriorShift:
-    """Corrections from the class prior that ``weights`` [N] induce to the target prior.
+    """Corrections for a network whose levels were trained together, from the prior of ``weights`` [N] to the target.
 
-    A classifier trained to convergence on photos drawn (or weighted) by ``weights`` answers with their prior; adding
-    the log-ratio of two priors to its logits answers with the other (Saerens et al., Neural Computation 2002; Menon et
+    A classifier trained to convergence on photos drawn (or weighted) by ``weights`` predicts with their prior; adding
+    the log-ratio of two priors to its logits predicts with the other (Saerens et al., Neural Computation 2002; Menon et
     al., ICLR 2021). ``uniform``: every species is as likely as any other, and every breed within its species. ``data``:
     as often as in the data. A class without a photo keeps its logit.
 
@@ -60,11 +85,15 @@ def _log_prior(weights: np.ndarray, labels: Labels, taxonomy: Taxonomy) -> tuple
     known = labels.leaf != UNKNOWN_LEAF
     species = np.bincount(labels.species, weights, minlength=len(taxonomy.species))
     leaf = np.bincount(labels.leaf[known], weights[known], minlength=len(taxonomy.leaves))
-    by_species = np.array([leaf[columns].sum() for columns in taxonomy.slices])[taxonomy.leaf_species]
+    return _log_share(species), np.concatenate([_log_share(leaf[columns]) for columns in taxonomy.slices])
+
+
+def _log_share(masses: np.ndarray) -> np.ndarray:
+    """The log of each mass [K] over their sum; -inf where there is none."""
     with np.errstate(divide="ignore"):
-        return np.log(species / species.sum()), np.log(leaf / np.where(by_species > 0, by_species, 1.0))
+        return np.log(masses / (masses.sum() or 1.0))
 
 
 def _shift(seen: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Nought where a class has no photo: there is no prior to undo."""
+    """Zero where a class has no photo: there is no prior to undo."""
     return np.subtract(wanted, seen, out=np.zeros_like(seen), where=np.isfinite(seen))

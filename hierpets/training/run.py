@@ -1,64 +1,159 @@
-"""A run folder: ``config.yaml``, ``log.jsonl``, ``metrics.json``, ``bundle/``."""
+"""A run folder: ``config.yaml``, ``log.jsonl``, ``metrics.json``, ``bundle/``, and who may write into it."""
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from hierpets.config import TrainConfig
+from hierpets.config import CONFIG_FILE, TrainConfig
+from hierpets.errors import ConfigError
 from hierpets.evaluation.metrics.compute import metrics_json
-from hierpets.evaluation.metrics.schema import Metrics
 from hierpets.files import write_all, write_text
 from hierpets.progress import Progress, no_progress
 from hierpets.training.distributed import current_context
 
-__all__ = ["Event", "Listener", "Run"]
+__all__ = ["Event", "Listener", "Run", "open_run"]
+
+LOG_FILE, METRICS_FILE = "log.jsonl", "metrics.json"
+RUN = (CONFIG_FILE, LOG_FILE, METRICS_FILE, "bundle", "checkpoint.pt")  # what only a training leaves
+# What is written about a model: by its name, or, a folder, by what lies in it (an evaluation, an export).
+# An audit is about photos and stays.
+ABOUT = ("measured.json", "tensorboard")
+MARKS = ("metrics.json", "bundle.json")
 
 Event = dict[str, Any]
 Listener = Callable[[Event], None]
 
 
 class Run:
-    """The folder of one training run, and the voice in which it tells what happens.
+    """The folder of one training run, and where everything that happens in it is logged.
 
-    Every event is a line of ``log.jsonl`` and goes to the listener; progress is passed on and not logged.
-    Of several processes only the main one writes and tells.
+    Every event is a line of ``log.jsonl`` and goes to the listener; progress is passed on and not logged. ``silent`` is
+    for every process but the main one: it neither writes nor reports.
     """
 
-    def __init__(self, config: TrainConfig, listener: Listener | None = None, progress: Progress = no_progress):
-        self.folder = config.out
-        self.silent = not current_context().is_main
-        self.bundle = self.folder / "bundle"
-        self.checkpoint = self.folder / "checkpoint.pt"
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        listener: Listener | None = None,
+        progress: Progress = no_progress,
+        silent: bool = False,
+    ):
+        self.folder, self.silent = folder, silent
+        self.bundle = folder / "bundle"
+        self.checkpoint = folder / "checkpoint.pt"
         self._listener = listener or (lambda event: None)
         self._progress = progress
         self._started = time.monotonic()
+
+    def begin(self, config: TrainConfig) -> None:
+        """Write the settings down: from here on the folder belongs to this run."""
         if not self.silent:
-            write_text(self.folder / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+            text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+            write_text(self.folder / CONFIG_FILE, text)
+
+    def clear(self) -> None:
+        """Delete an older run and everything about its model: no file may speak of a model that is gone."""
+        if self.silent or not _holds_run(self.folder):
+            return
+        for path in _results(self.folder):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
     def log(self, event: str, **fields: Any) -> None:
         """Log an event and pass it on."""
         if self.silent:
             return
         line = {"event": event, "seconds": round(time.monotonic() - self._started, 3), **fields}
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / LOG_FILE).open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
         self._listener(line)
 
     def progress(self, task: str, done: int, total: int | None, /) -> None:
-        """Pass a bar's progress on; not logged."""
+        """Pass progress on; not logged."""
         if not self.silent:
             self._progress(task, done, total)
 
     def save_artifact(self, name: str, draw: Callable[[], bytes]) -> None:
-        """Write a file of the run; what is not to be written is not drawn."""
+        """Write a file of the run; what is not written is not drawn."""
         if not self.silent:
             write_all(self.folder, {name: draw()})
 
-    def write_metrics(self, metrics: Mapping[str, Metrics]) -> None:
+    def write_metrics(self, metrics: dict[str, Any]) -> None:
+        """Write ``metrics.json``: metrics by how the photos were held out."""
         if not self.silent:
-            write_text(self.folder / "metrics.json", metrics_json(metrics))
+            write_text(self.folder / METRICS_FILE, metrics_json(metrics))
+
+
+@contextmanager
+def open_run(
+    folder: Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    listener: Listener | None = None,
+    progress: Progress = no_progress,
+) -> Iterator[Run]:
+    """The run in ``folder``, which no other process may write meanwhile. Nothing in it is changed yet.
+
+    Of several processes of one training, the main one alone opens the folder; the others get a silent run.
+
+    :raises ConfigError: a run is there and neither ``resume`` nor ``overwrite`` is given; another process is training
+        there; the folder cannot be written.
+    """
+    if not current_context().is_main:
+        yield Run(folder, silent=True)
+        return
+    with _locked(folder):
+        if not (resume or overwrite) and _holds_run(folder):
+            raise ConfigError(
+                f"{folder}: a run is already there; use --overwrite to replace it, --resume to continue it, or "
+                "another --out"
+            )
+        yield Run(folder, listener=listener, progress=progress)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(None, "Permission denied")
+        handle = os.open(folder, os.O_RDONLY) if os.name == "posix" else None
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot be used as a run folder: {error.strerror}") from error
+    if handle is None:
+        yield
+        return
+    import fcntl
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise ConfigError(f"{folder}: another process is training into it; wait for it, or use another --out") from None
+    finally:
+        os.close(handle)  # which unlocks
+
+
+def _holds_run(folder: Path) -> bool:
+    return any((folder / name).exists() for name in RUN)
+
+
+def _results(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        marked = path.is_dir() and any((path / mark).is_file() for mark in MARKS)
+        if marked or path.name in (*RUN, *ABOUT):
+            yield path

@@ -96,10 +96,10 @@ class Validation:
         return np.concatenate(species), np.concatenate(leaf)
 
 
-def _balanced_accuracy(truth: np.ndarray, answer: np.ndarray) -> float:
+def _balanced_accuracy(truth: np.ndarray, predicted: np.ndarray) -> float:
     """Mean recall over the classes in ``truth`` [N]; nan if there are none."""
     if len(truth) == 0:
         return float("nan")
     seen = np.bincount(truth)
-    right = np.bincount(truth[truth == answer], minlength=len(seen))
+    right = np.bincount(truth[truth == predicted], minlength=len(seen))
     return float((right[seen > 0] / seen[seen > 0]).mean())

@@ -28,11 +28,11 @@ def broadcast(*listeners: Listener | None) -> Listener:
     """One listener that passes every event on."""
     present = [listener for listener in listeners if listener is not None]
 
-    def tell(event: Event) -> None:
+    def pass_on(event: Event) -> None:
         for listener in present:
             listener(event)
 
-    return tell
+    return pass_on
 
 
 class Tracker:

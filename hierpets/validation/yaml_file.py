@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -57,8 +57,8 @@ def read_yaml(path: Path, model: type[M]) -> YamlFile[M]:
         raise YamlProblems(_explain(path, text, error, model)) from error
 
 
-def parse_mapping(path: Path) -> dict[str, Any]:
-    """The keys and values of a file that is checked later, together with what else is given.
+def parse_mapping(path: Path) -> Document:
+    """The keys and values of a file, and their lines, to be checked later together with what else is given.
 
     :raises YamlProblems: it cannot be read, is not YAML, gives a key twice, or holds something else.
     """
@@ -68,7 +68,7 @@ def parse_mapping(path: Path) -> dict[str, Any]:
         raise YamlProblems([f"{path}:{line}: {message}" for line, message in document.problems])
     if document.value is not None and not isinstance(document.value, dict):
         raise YamlProblems([f"{path}:1: expected keys and values, got {type(document.value).__name__}"])
-    return document.value or {}
+    return replace(document, value=document.value or {})
 
 
 def _read_text(path: Path) -> str:

@@ -21,7 +21,7 @@ from hierpets.evaluation.metrics.compute import metrics_json
 from hierpets.evaluation.metrics.schema import ClassScores, MajorityClass
 from hierpets.model.manifest import ModelId, model_id
 from hierpets.registry.loading import load_registry
-from hierpets.training.recipe import prepare_index
+from hierpets.training.splits import prepare_index
 
 QUESTIONS = {
     "counted": "counted the classes at each level?",

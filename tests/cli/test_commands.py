@@ -18,7 +18,7 @@ def test_a_mistyped_command_gets_a_suggestion(capsys):
 
 def test_unknown_levels_are_refused_with_the_choices(capsys):
     assert run("train", "--levels", "breed") == 1
-    assert capsys.readouterr().err == "error: --levels 'breed': choose species or species,breed\n"
+    assert capsys.readouterr().err == "error: --levels: expected species or species,breed, got 'breed'\n"
 
 
 def test_debug_shows_the_traceback(capsys):
@@ -42,7 +42,9 @@ def test_train_without_data_says_so_and_leaves_a_run(tmp_path, capsys):
     ]
     assert run("train", "--levels", "species,breed", *arguments) == 0
     err = capsys.readouterr().err
-    assert "no --data: training on the embedded demo set" in err
+    assert "no --data: training on the demo set of synthetic images" in err
+    assert run("train", "--data", "demo", *arguments, "--overwrite") == 0
+    assert "no --data" not in capsys.readouterr().err
     assert "validation: species accuracy" in err
     assert (tmp_path / "run" / "bundle" / "bundle.json").is_file()
 

@@ -21,9 +21,13 @@ from hierpets.data.records import PhotoIndex, PhotoRecord
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.plugin import Preprocess
+from hierpets.progress import Progress, no_progress
 from hierpets.training.distributed import join_distributed
-from hierpets.training.finetuning.finetune import FinetuneResult, finetune
-from hierpets.training.run import Run
+from hierpets.training.finetuning.checkpoint import check_same, describe_run, read_checkpoint
+from hierpets.training.finetuning.finetune import finetune
+from hierpets.training.finetuning.loop import FinetuneResult
+from hierpets.training.run import open_run
+from hierpets.training.splits import Splits
 
 PREPROCESS = Preprocess(size=32, crop=1.0)
 FAST = {
@@ -84,26 +88,32 @@ def tune(
     resume: bool = False,
     temperatures: Temperatures | None = None,
     listener: Any = None,
+    progress: Progress = no_progress,
     settings: dict[str, Any] | None = None,
     **config: Any,
 ) -> FinetuneResult:
     """Fine-tune into ``folder``, on photos drawn there where none are given."""
-    folder.mkdir(parents=True, exist_ok=True)
     train = squares(folder, seed=0) if train is None else train
     val = squares(folder, per_leaf=3, seed=1) if val is None else val
+    weights = np.ones(len(train)) if weights is None else weights
+    splits = Splits(train=train, val=val, labels=train.labels(), weights=weights)
     whole = TrainConfig(out=folder / "run", finetune=FAST | (settings or {}), **config)
-    return finetune(
-        network or tiny_network(),
-        train,
-        val,
-        weights=np.ones(len(train)) if weights is None else weights,
-        preprocess=PREPROCESS,
-        config=whole,
-        run=Run(whole, listener),
-        device="cpu",
-        resume=resume,
-        temperatures=temperatures,
-    )
+    with open_run(whole.out, resume=resume, overwrite=not resume, listener=listener, progress=progress) as run:
+        checkpoint = read_checkpoint(run.checkpoint) if resume else None
+        if checkpoint is not None:
+            check_same(checkpoint.settings, describe_run(whole, splits), run.checkpoint)
+        elif not resume:
+            run.clear()
+        return finetune(
+            network or tiny_network(),
+            splits,
+            preprocess=PREPROCESS,
+            config=whole,
+            run=run,
+            device="cpu",
+            checkpoint=checkpoint,
+            temperatures=temperatures,
+        )
 
 
 def tune_alone(folder: Path, settings: dict[str, Any], *, resume: bool = False) -> None:
@@ -116,10 +126,10 @@ def tune_alone(folder: Path, settings: dict[str, Any], *, resume: bool = False) 
 def tune_together(folder: Path, settings: dict[str, Any]) -> None:
     """What each process of torchrun does; the photos are there. The main one writes ``folder/final.pt``."""
     torch.set_num_threads(1)
-    with join_distributed("cpu") as processes:
+    with join_distributed("cpu") as context:
         train, val = read_index(folder / "photos-0"), read_index(folder / "photos-1")
         result = tune(folder, train=train, val=val, network=tiny_network(dropout=0), settings=settings)
-        if processes.main:
+        if context.is_main:
             torch.save(result.network.state_dict(), folder / "final.pt")
 
 

@@ -12,7 +12,7 @@ from helpers.tuning import squares, tune_together
 
 ROOT = Path(__file__).resolve().parents[2]
 TORCHRUN = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-HERE = ROOT / "tests" / "training"
+TUNING = ROOT / "tests" / "helpers" / "tuning.py"
 ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests"))), "OMP_NUM_THREADS": "1"}
 
 
@@ -20,12 +20,12 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT /
 def runs(tmp_path_factory):
     """The folders of one run in one process, and of the same in two."""
     one, two = (tmp_path_factory.mktemp(name) for name in ("one", "two"))
-    settings = {"epochs": 3, "batch_size": 10, "mixup": 0.4, "distillation": 0.2}
+    settings = {"epochs": 3, "batch_size": 10}
     for folder in (one, two):
         squares(folder, seed=0)
         squares(folder, seed=1)
     tune_together(one, settings)
-    command = [sys.executable, *TORCHRUN, str(HERE / "tuning.py"), str(two), json.dumps(settings)]
+    command = [sys.executable, *TORCHRUN, str(TUNING), str(two), json.dumps(settings)]
     done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=250, check=False)
     assert done.returncode == 0, done.stderr
     return one, two
@@ -35,13 +35,13 @@ def events(folder: Path) -> list[dict]:
     return [json.loads(line) for line in (folder / "run" / "log.jsonl").read_text().splitlines()]
 
 
-def test_two_processes_end_where_one_does(runs):
+def test_finetune_ends_in_two_processes_where_one_ends(runs):
     one, two = (torch.load(folder / "final.pt") for folder in runs)
     for name, tensor in one.items():
         torch.testing.assert_close(tensor, two[name], rtol=1e-3, atol=1e-4)
 
 
-def test_both_see_the_same_loss_in_every_epoch(runs):
+def test_finetune_logs_the_same_losses_in_two_processes(runs):
     one, two = ([event for event in events(run) if event["event"] == "epoch"] for run in runs)
     assert [event["epoch"] for event in two] == [0, 1, 2, 3]
     for ours, theirs in zip(one, two, strict=True):
@@ -49,7 +49,7 @@ def test_both_see_the_same_loss_in_every_epoch(runs):
         assert ours["nll"] == pytest.approx(theirs["nll"], rel=1e-4)
 
 
-def test_only_one_process_writes_and_tells(runs):
+def test_finetune_writes_and_logs_in_one_process_alone(runs):
     one, two = runs
     assert [event["event"] for event in events(one)] == [event["event"] for event in events(two)]
     assert {path.name for path in (one / "run").iterdir()} == {path.name for path in (two / "run").iterdir()}

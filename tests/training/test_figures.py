@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import pytest
 
-from hierpets.config import read_config
 from hierpets.data.transforms import denormalize, normalize
 from hierpets.plugin import Preprocess
 from hierpets.training.figures import BATCH_FILE, CURVES_FILE, draw_batch, draw_curves
@@ -28,22 +27,22 @@ def decoded(png):
     ],
     ids=["none", "start", "no breeds"],
 )
-def test_curves_are_drawn_of_whatever_is_known(history):
+def test_draw_curves_draws_whatever_is_known(history):
     assert decoded(draw_curves(history)).shape[1] > 800
 
 
-def test_a_curve_that_falls_is_not_drawn_like_one_that_rises():
+def test_draw_curves_tells_a_falling_curve_from_a_rising_one():
     falls, rises = ([{"epoch": e, "loss": loss} for e, loss in enumerate(y)] for y in ([3, 2, 1], [1, 2, 3]))
     assert not np.array_equal(decoded(draw_curves(falls)), decoded(draw_curves(rises)))
 
 
-def test_what_is_normalized_comes_back():
+def test_denormalize_is_the_inverse_of_normalize():
     preprocess = Preprocess(size=32)
     photo = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
     np.testing.assert_array_equal(denormalize(preprocess, normalize(preprocess, photo)), photo)
 
 
-def test_a_batch_is_drawn_photo_by_photo():
+def test_draw_batch_draws_photo_by_photo():
     preprocess = Preprocess(size=32)
     inputs = np.stack([normalize(preprocess, np.full((32, 32, 3), v, np.uint8)) for v in (0, 120, 255)])
     sheet = decoded(draw_batch(inputs, ["cat/$x$", "dog/pug", "rabbit"], preprocess))
@@ -51,26 +50,20 @@ def test_a_batch_is_drawn_photo_by_photo():
     assert {0, 120, 255} <= grays
 
 
-def test_a_fine_tuning_run_leaves_its_pictures(tiny_run, tmp_path):
-    settings = {
-        "backbone": "tiny",
-        "registry": tiny_run.parent / "registry.yaml",
-        "out": tmp_path,
-        "recipe": "finetune",
-    }
-    train(read_config(None, settings, ["finetune.epochs=1"]))
+def test_train_saves_the_figures_of_a_fine_tuning(tiny_run, tmp_path):
+    registry = tiny_run.parent / "registry.yaml"
+    train(backbone="tiny", registry=registry, out=tmp_path, recipe="finetune", finetune={"epochs": 1})
     assert decoded((tmp_path / CURVES_FILE).read_bytes()) is not None
     assert decoded((tmp_path / BATCH_FILE).read_bytes()) is not None
 
 
-def test_nothing_is_drawn_where_nothing_is_written(tmp_path):
-    run = Run(read_config(None, {"out": tmp_path}))
-    run.silent = True
+def test_run_draws_nothing_where_it_is_silent(tmp_path):
+    run = Run(tmp_path, silent=True)
     run.save_artifact("never.png", lambda: pytest.fail("drawn for nobody"))
     assert not (tmp_path / "never.png").exists()
 
 
-def test_tensorboard_holds_the_curves_of_a_run(tmp_path):
+def test_tracker_writes_the_curves_of_a_run(tmp_path):
     pytest.importorskip("tensorboard", reason="the extra `track` is not installed")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -92,12 +85,12 @@ def test_tensorboard_holds_the_curves_of_a_run(tmp_path):
     assert written.Scalars("final/validation/species accuracy")[0].value == pytest.approx(0.99)
 
 
-def test_a_tracker_that_hears_nothing_writes_nothing(tmp_path):
+def test_tracker_writes_nothing_without_an_event(tmp_path):
     Tracker(tmp_path / "tensorboard").close()
     assert not (tmp_path / "tensorboard").exists()
 
 
-def test_the_log_has_a_line_for_every_event(tiny_run):
+def test_train_logs_from_data_to_bundle(tiny_run):
     events = [json.loads(line)["event"] for line in (tiny_run / "log.jsonl").read_text().splitlines()]
     assert events[0] == "data"
     assert events[-1] == "bundle"

@@ -43,7 +43,7 @@ def answer_of(labels: Labels, weights: np.ndarray, combiner: str) -> tuple[np.nd
     extra=st.lists(st.integers(0, L - 1), min_size=0, max_size=30),
     weights=st.lists(st.floats(0.1, 10), min_size=L + 32, max_size=L + 32),
 )
-def test_a_blind_model_is_brought_from_the_prior_it_learnt_to_the_one_that_is_wanted(combiner, extra, weights):
+def test_prior_shift_brings_a_blind_model_to_the_target_prior(combiner, extra, weights):
     labels = labels_of([*range(L), *extra, -1, -1], [*TAXONOMY.leaf_species[[*range(L), *extra]], 0, 1])
     weights = np.array(weights[: len(labels)])
     species, leaf = answer_of(labels, weights, combiner)
@@ -58,13 +58,13 @@ def test_a_blind_model_is_brought_from_the_prior_it_learnt_to_the_one_that_is_wa
         np.testing.assert_allclose(corrected, expected, atol=1e-9)
 
 
-def test_equal_weights_need_no_correction_to_the_prior_of_the_data():
+def test_prior_shift_is_zero_from_equal_weights_to_the_data():
     shift = prior_shift(np.full(8, 3.0), labels_of([0, 1, 2, 2, 2, 3, 4, 5]), TAXONOMY, target="data")
     np.testing.assert_allclose(shift.species, 0, atol=1e-12)
     np.testing.assert_allclose(shift.leaf, 0, atol=1e-12)
 
 
-def test_a_class_without_a_photo_keeps_its_logit():
+def test_prior_shift_leaves_a_class_without_a_photo_alone():
     shift = prior_shift(np.ones(4), labels_of([0, 0, 1, 2]), TAXONOMY)
     assert np.isfinite(shift.species).all()
     assert np.isfinite(shift.leaf).all()
@@ -73,7 +73,7 @@ def test_a_class_without_a_photo_keeps_its_logit():
 
 
 @pytest.mark.parametrize("combiner", ["conditional", "flat"])
-def test_logistic_regression_under_a_sampler_is_corrected_to_that_without_one(combiner):
+def test_prior_shift_undoes_a_sampler_of_a_logistic_regression(combiner):
     taxonomy = Taxonomy(tree={"cat": ("a", "b"), "dog": ("c", "d")})
     generator = np.random.default_rng(0)
     leaf = np.repeat(np.arange(4), [2000, 400, 150, 750])

@@ -6,8 +6,9 @@ import pytest
 import yaml
 from helpers.fakes import tiny_registry
 
-from hierpets.config import read_config
-from hierpets.errors import DataError, HierpetsError, PluginError
+import hierpets
+from hierpets.config import TrainConfig, change_config, read_config
+from hierpets.errors import ConfigError, DataError, HierpetsError, PluginError
 from hierpets.model.manifest import read_manifest
 from hierpets.training.recipe import train
 
@@ -15,13 +16,14 @@ from hierpets.training.recipe import train
 def settings(tmp_path: Path, **changes):
     tiny_registry(tmp_path)
     base = {"recipe": "heads", "backbone": "tiny", "registry": tmp_path / "registry.yaml", "out": tmp_path / "run"}
-    return read_config(None, base | changes)
+    return change_config(None, base | changes)
 
 
-def test_a_run_holds_settings_log_metrics_and_bundle(tmp_path):
+def test_train_leaves_settings_log_metrics_and_bundle(tmp_path):
     events = []
     config = settings(tmp_path)
-    bundle = train(config, listener=events.append)
+    result = train(config=config, listener=events.append)
+    bundle = result.bundle
     run = tmp_path / "run"
     assert bundle == run / "bundle"
     assert read_config(run / "config.yaml", {}) == config
@@ -34,14 +36,14 @@ def test_a_run_holds_settings_log_metrics_and_bundle(tmp_path):
     assert manifest.backbone.name == "tiny"
 
 
-def test_auto_compares_on_training_photos_and_says_what_it_chose(tmp_path):
+def test_train_auto_compares_candidates_and_says_what_it_chose(tmp_path):
     events = []
     auto = {
         "heads": [{"shrinkage": 0.2}, {"kind": "logistic", "c": 0.1}],
         "views": ["plain", "flip"],
         "finetune_minutes": 0,
     }
-    train(settings(tmp_path, recipe="auto", auto=auto), listener=events.append)
+    train(config=settings(tmp_path, recipe="auto", auto=auto), listener=events.append)
     candidates = [e for e in events if e["event"] == "candidate"]
     (chosen,) = [e for e in events if e["event"] == "chosen"]
     assert {(c["view"], c["head"]) for c in candidates} == {
@@ -49,32 +51,33 @@ def test_auto_compares_on_training_photos_and_says_what_it_chose(tmp_path):
     }
     assert chosen["breed"] == max(c["breed"] for c in candidates)
     manifest = read_manifest(tmp_path / "run" / "bundle")
-    assert chosen["head"] in manifest.training["how"]
+    assert chosen["head"] in manifest.training["summary"]
     (skipped,) = [e for e in events if e["event"] == "skipped"]
     assert "finetune_minutes is 0" in skipped["why"]
 
 
-def test_auto_finetunes_from_the_heads_and_keeps_what_wins(tmp_path):
+def test_train_auto_finetunes_from_the_heads_and_keeps_what_wins(tmp_path):
     events = []
     auto = {"heads": [{"shrinkage": 0.4}], "views": ["plain"]}
     bundle = train(
-        settings(tmp_path, recipe="auto", auto=auto, finetune={"epochs": 1, "workers": 0}), listener=events.append
-    )
+        config=settings(tmp_path, recipe="auto", auto=auto, finetune={"epochs": 1, "workers": 0}),
+        listener=events.append,
+    ).bundle
     (told,) = [e for e in events if e["event"] == "finetuned"]
     assert told["best"] >= told["start"]
-    assert ("fine-tuned" in read_manifest(bundle).training["how"]) == told["won"]
+    assert ("fine-tuned" in read_manifest(bundle).training["summary"]) == told["won"]
     assert read_manifest(bundle).training["calibrated_on"] == ("validation" if told["won"] else "cross_validation")
 
 
-def test_the_same_seed_gives_the_same_bundle(tmp_path):
-    first = train(settings(tmp_path / "a", seed=7))
-    second = train(settings(tmp_path / "b", seed=7))
+def test_train_gives_the_same_bundle_for_the_same_seed(tmp_path):
+    first = train(config=settings(tmp_path / "a", seed=7)).bundle
+    second = train(config=settings(tmp_path / "b", seed=7)).bundle
     for name in ("weights.safetensors", "openvino/model.bin", "bundle.json"):
         assert (first / name).read_bytes() == (second / name).read_bytes(), name
 
 
-def test_species_alone_trains_no_breed_head(tmp_path):
-    bundle = train(settings(tmp_path, levels="species"))
+def test_train_of_species_alone_fits_no_breed_head(tmp_path):
+    bundle = train(config=settings(tmp_path, levels="species")).bundle
     assert not read_manifest(bundle).taxonomy.has_breeds
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["validation"].get("breed") is None
@@ -90,30 +93,119 @@ def test_species_alone_trains_no_breed_head(tmp_path):
         ({"sampler": "effective_number", "sampler_options": {"beta": 3}}, HierpetsError, "beta"),
     ],
 )
-def test_what_is_wrong_is_said_before_anything_is_written(tmp_path, changes, error, message):
+def test_train_says_what_is_wrong_before_it_writes_anything(tmp_path, changes, error, message):
     with pytest.raises(error, match=re.escape(message)):
-        train(settings(tmp_path, **changes))
+        train(config=settings(tmp_path, **changes))
     assert not (tmp_path / "run").exists()
 
 
-def test_a_class_without_training_photos_is_named(tmp_path):
+def test_train_names_a_class_without_training_photos(tmp_path):
     rows = ["path,species,breed,split"]
     rows += [f"demo:cat/siamese/{i},cat,siamese,{'val' if i else 'train'}" for i in range(3)]
     rows += [f"demo:dog/pug/{i},dog,pug,val" for i in range(3)]
     (tmp_path / "photos.csv").write_text("\n".join(rows))
     with pytest.raises(DataError, match="dog/pug"):
-        train(settings(tmp_path, data=str(tmp_path / "photos.csv")))
+        train(config=settings(tmp_path, data=str(tmp_path / "photos.csv")))
 
 
-def test_a_sampler_of_ones_own_changes_the_heads(tmp_path):
-    plain = train(settings(tmp_path / "a"))
-    registry = tmp_path / "b" / "registry.yaml"
-    config = settings(tmp_path / "b", sampler="lopsided")
-    (registry.parent / "plugins" / "lopsided.py").write_text(
-        "import numpy as np\n\ndef lopsided(labels):\n    return np.where(labels.species == 0, 20.0, 0.1)\n"
+def test_train_hears_a_sampler_of_the_users_own(tmp_path):
+    config = settings(tmp_path, sampler="lopsided", prior="data")
+    registry = tmp_path / "registry.yaml"
+    (tmp_path / "plugins" / "lopsided.py").write_text(
+        "import numpy as np\n\ndef lopsided(labels):\n    return np.where(labels.leaf == 0, 50.0, 0.01)\n"
     )
     listed = yaml.safe_load(registry.read_text())
     listed["plugins"].append({"name": "lopsided", "kind": "sampler", "entry": "plugins/lopsided.py:lopsided"})
     registry.write_text(yaml.safe_dump(listed))
-    lopsided = train(config)
-    assert (plain / "weights.safetensors").read_bytes() != (lopsided / "weights.safetensors").read_bytes()
+    head = {"head": {"kind": "logistic", "c": 1.0}}
+    lopsided, balanced = (
+        train(config=change_config(config, head | changes)).metrics["cross_validation"]["breed"]
+        for changes in ({"out": tmp_path / "a"}, {"out": tmp_path / "b", "sampler": "breed_balanced"})
+    )
+    # What weighs next to nothing is not learnt.
+    assert lopsided["balanced_accuracy"] < balanced["balanced_accuracy"]
+
+
+def test_train_takes_settings_as_words_and_returns_what_it_made(tmp_path):
+    tiny_registry(tmp_path)
+    words = {"backbone": "tiny", "registry": tmp_path / "registry.yaml", "out": tmp_path / "run", "version": "7"}
+    result = hierpets.train("demo", recipe="heads", **{"finetune.epochs": 3}, **words)
+    assert isinstance(result, hierpets.TrainResult)
+    assert (result.run, result.bundle) == (tmp_path / "run", tmp_path / "run" / "bundle")
+    assert set(result.metrics) == {"cross_validation", "validation"}
+    assert len(repr(result)) < 400
+    assert result.summary == read_manifest(result.bundle).training["summary"]
+    assert read_manifest(result.bundle).version == "7"
+    assert read_config(tmp_path / "run" / "config.yaml", {}).finetune.epochs == 3
+    assert result.predictor(recommend=False).predict("demo:cat/siamese/900").decision is not None
+
+
+def test_train_refuses_a_setting_that_does_not_exist(tmp_path):
+    with pytest.raises(ConfigError, match=r"sead: unknown key \(did you mean 'seed'"):
+        hierpets.train("demo", out=tmp_path / "run", sead=1)
+
+
+def test_train_refuses_to_resume_and_overwrite_at_once(tmp_path):
+    with pytest.raises(ConfigError, match="choose one"):
+        train(out=tmp_path / "run", resume=True, overwrite=True)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_train_refuses_a_run_that_is_there_and_changes_nothing(tmp_path):
+    config = settings(tmp_path)
+    train(config=config)
+    before = contents(tmp_path / "run")
+    with pytest.raises(ConfigError, match="a run is already there; use --overwrite to replace it, --resume"):
+        train(config=config)
+    assert contents(tmp_path / "run") == before
+
+
+def test_train_overwrites_everything_that_belongs_to_the_old_model(tmp_path):
+    config, run = settings(tmp_path), tmp_path / "run"
+    train(config=config)
+    for name in ("elsewhere/metrics.json", "audit/audit.json", "measured.json", "checkpoint.pt", "notes.txt"):
+        (run / name).parent.mkdir(exist_ok=True)
+        (run / name).write_text("old")
+    lines = len((run / "log.jsonl").read_text().splitlines())
+    train(config=config, overwrite=True)
+    left = {path.name for path in run.iterdir()}
+    assert not left & {"elsewhere", "audit", "measured.json", "checkpoint.pt"}
+    assert {"notes.txt", "bundle", "config.yaml"} <= left
+    assert len((run / "log.jsonl").read_text().splitlines()) == lines
+
+
+def test_train_resumed_with_other_settings_is_refused_and_changes_nothing(tmp_path):
+    config = settings(tmp_path, recipe="finetune", finetune={"epochs": 1, "workers": 0})
+    train(config=config)
+    before, tasks = contents(tmp_path / "run"), []
+    for changes in ({"finetune.learning_rate": 0.01}, {"seed": 9}):
+        with pytest.raises(ConfigError, match=r"cannot resume: .* was .*, is "):
+            train(config=change_config(config, changes), resume=True, progress=lambda task, *_: tasks.append(task))
+    assert contents(tmp_path / "run") == before
+    assert not tasks, "refused only after features were computed"
+
+
+def test_train_resumes_with_the_settings_of_the_run(tmp_path):
+    config = settings(tmp_path, seed=5)
+    train(config=config)
+    result = train(out=tmp_path / "run", resume=True)
+    assert read_config(result.run / "config.yaml", {}) == config
+    assert read_manifest(result.bundle).training["seed"] == 5
+
+
+def test_train_writes_settings_that_hold_from_another_folder(tmp_path, monkeypatch):
+    rows = ["path,species,breed"]
+    rows += [f"demo:{leaf}/{i},{leaf.replace('/', ',')}" for leaf in ("cat/siamese", "dog/pug") for i in range(4)]
+    (tmp_path / "photos.csv").write_text("\n".join(rows))
+    tiny_registry(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    train("photos.csv", backbone="tiny", recipe="heads", registry="registry.yaml", out="run")
+    monkeypatch.chdir("/")
+    assert read_config(tmp_path / "run" / "config.yaml", {}).data == str(tmp_path / "photos.csv")
+
+
+def test_change_config_of_nothing_is_the_defaults():
+    assert change_config(None, {}) == TrainConfig()

@@ -16,7 +16,8 @@ from hierpets.hierarchy.calibration import fit_temperatures
 from hierpets.hierarchy.probabilities import joint_probabilities
 from hierpets.plugin import Labels
 from hierpets.taxonomy import Leaf, Taxonomy
-from hierpets.training.frozen.fit import Sample, assign_folds, out_of_fold
+from hierpets.training.frozen.feature_set import FeatureSet
+from hierpets.training.frozen.fit import assign_folds, out_of_fold
 
 __all__ = ["LEAST", "judge_labels", "judge_strangers"]
 
@@ -83,8 +84,8 @@ def _judgeable(index: PhotoIndex, folds: np.ndarray) -> np.ndarray:
 def _out_of_fold(index: PhotoIndex, features: np.ndarray, folds: np.ndarray, weigh: Sampler) -> np.ndarray:
     """Calibrated joint probabilities [N, L] by heads that did not see the photo."""
     labels, tree = index.labels(), index.taxonomy
-    sample = Sample(features, features, labels, weigh(labels), tree)
-    species, leaf, *_ = out_of_fold(sample, HeadSpec(), None, folds)
+    photos = FeatureSet(features, features, labels, weigh(labels), tree)
+    species, leaf, *_ = out_of_fold(photos, HeadSpec(), None, folds)
     temperatures = fit_temperatures(species, leaf, species=labels.species, leaf=labels.leaf, taxonomy=tree)
     return joint_probabilities(*temperatures.apply(species, leaf, tree), tree)
 

@@ -2,89 +2,111 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
-from hierpets.cli.options import registry_option
-from hierpets.config import LEVELS, parse_levels, read_config
+from hierpets.cli.completion import PluginName
+from hierpets.cli.options import overwrite_option
+from hierpets.config import CONFIG_FILE, TrainConfig, read_config
 
 __all__ = ["command"]
 
+COMMON = ("levels", "data", "out", "backbone", "recipe", "sampler", "seed", "val_fraction", "device", "registry")
+LOOKS: dict[str, dict[str, Any]] = {
+    "levels": {"metavar": "LEVELS"},
+    "data": {"metavar": "DIR|CSV|demo"},
+    "out": {"type": click.Path(path_type=Path), "metavar": "RUN"},
+    "backbone": {"type": PluginName("backbone"), "metavar": "NAME"},
+    "sampler": {"type": PluginName("sampler"), "metavar": "NAME"},
+    "seed": {"type": int},
+    "val_fraction": {"type": float},
+    "registry": {"type": click.Path(path_type=Path), "metavar": "FILE"},
+}
+
+
+def _setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """An option for each common setting, with the help text and the default that the setting has."""
+    for name in reversed(COMMON):
+        field = TrainConfig.model_fields[name]
+        look = LOOKS.get(name) or {"type": click.Choice(get_args(field.annotation))}
+        shown = f"  [default: {field.default}]" if field.default is not None else ""
+        description = str(field.description)
+        command = click.option(
+            f"--{name.replace('_', '-')}", help=f"{description[0].upper()}{description[1:]}.{shown}", **look
+        )(command)
+    return command
+
 
 @click.command("train")
-@click.option("--levels", metavar="LEVELS", help=f"What to learn: {' or '.join(LEVELS)}.")
-@click.option("--data", metavar="DIR|CSV|demo", help="Labeled photos; the embedded drawn pets when left out.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="RUN", help="The run folder.")
-@click.option("--backbone", metavar="NAME", help="A backbone plugin.")
-@click.option(
-    "--recipe",
-    type=click.Choice(["auto", "heads", "finetune"]),
-    help="Compare and keep the best, closed-form heads, or the whole network.",
-)
-@click.option("--sampler", metavar="NAME", help="A sampler plugin.")
-@click.option("--seed", type=int, help="Seed of the split and of all that is random.")
-@click.option("--val-fraction", type=float, help="Share of the photos held out when the data names no split.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where to compute.")
+@_setting_options
 @click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="Settings as YAML.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any setting, such as finetune.epochs=4.")
-@click.option("--resume", is_flag=True, help="Go on from the run's last checkpoint.")
-@registry_option
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Any setting of docs/settings.md, such as finetune.epochs=4.",
+)
+@click.option("--resume", is_flag=True, help="Continue the run in --out from its last checkpoint.")
+@overwrite_option
 def command(
-    config_file: Path | None, resume: bool, levels: str | None, settings: tuple[str, ...], **overrides: Any
+    config_file: Path | None, assignments: tuple[str, ...], resume: bool, overwrite: bool, **options: Any
 ) -> None:
     """Train a bundle on labeled photos.
 
-    Options that are not given come from --config, then from the defaults.
+    Options that are not given come from --config, then from the defaults; with --resume, from the run's own settings.
     """
-    chosen = overrides | {"levels": parse_levels(levels) if levels is not None else None}
-    config = read_config(config_file, chosen, settings)
-    if config.data == "demo":
-        click.echo("no --data: training on the embedded demo set of drawn pets", err=True)
+    config = read_config(config_file or _resumed(resume, options["out"]), options, assignments)
+    if "data" not in config.model_fields_set:
+        click.echo("no --data: training on the demo set of synthetic images", err=True)
 
     from hierpets.cli.progress import ProgressDisplay
     from hierpets.training.recipe import train
-    from hierpets.training.track import broadcast, find_tracker
 
-    tracker = find_tracker(config.out)
-    try:
-        with ProgressDisplay() as progress:
+    with ProgressDisplay() as progress:
 
-            def tell(event: dict[str, Any]) -> None:
-                if (line := _describe(event)) is not None:
-                    progress.say(line)
+        def show(event: dict[str, Any]) -> None:
+            if (line := _describe(event)) is not None:
+                progress.say(line)
 
-            train(config, listener=broadcast(tell, tracker), progress=progress, resume=resume)
-    finally:
-        if tracker is not None:
-            tracker.close()
+        train(config=config, listener=show, progress=progress, resume=resume, overwrite=overwrite)
+
+
+def _resumed(resume: bool, out: Path | None) -> Path | None:
+    """The settings that a resumed run was started with, if there are any."""
+    written = (out or TrainConfig().out) / CONFIG_FILE
+    return written if resume and written.is_file() else None
 
 
 def _describe(event: dict[str, Any]) -> str | None:
     """The line of an event, or None for one that only the log keeps."""
     match event["event"]:
         case "data":
-            return f"{event['source']}: {event['train']} photos to train on, {event['val']} to validate"
+            return f"{event['source']}: {event['train']} training photos, {event['val']} validation photos"
         case "candidate":
             return "  " + _row(event)
         case "chosen":
             return f"best of {event['compared']} by cross-validation: {_row(event)}"
         case "skipped":
-            return f"not fine-tuned: {event['why']}"
+            return f"fine-tuning skipped: {event['why']}"
+        case "resumed":
+            return f"resuming at epoch {event['epoch'] + 1}, step {event['step'] + 1}"
         case "finetuned":
-            won = "fine-tuning wins" if event["won"] else "the closed-form heads stay"
-            return f"{won}: balanced accuracy {event['best']:.1%}, {event['start']:.1%} at the start"
+            outcome = "fine-tuning helped" if event["won"] else "fine-tuning did not help; keeping the linear heads"
+            return f"{outcome}: balanced accuracy {event['best']:.1%}, before {event['start']:.1%}"
         case "metrics":
             breed = f", breed accuracy {event['breed']:.1%}" if event["breed"] is not None else ""
-            return f"{event['on'].replace('_', ' ')}: species accuracy {event['species']:.1%}{breed}"
+            return f"{event['on'].replace('_', '-')}: species accuracy {event['species']:.1%}{breed}"
         case "bundle":
             return f"bundle written to {event['path']} in {event['seconds']:.0f} s"
         case "epoch":
-            told = [f"loss {event['loss']:.3f}"] if event.get("loss") is not None else []
-            told += [f"{level} {event[level]:.1%}" for level in ("breed", "species") if event.get(level) is not None]
-            told += [f"validation loss {event['nll']:.3f}"] if event.get("nll") is not None else []
-            return f"epoch {event['epoch']}: {', '.join(told)}"
+            shown = [f"training loss {event['loss']:.3f}"] if event.get("loss") is not None else []
+            shown += [f"{level} {event[level]:.1%}" for level in ("breed", "species") if event.get(level) is not None]
+            shown += [f"validation loss {event['nll']:.3f}"] if event.get("nll") is not None else []
+            return f"epoch {event['epoch']}: {', '.join(shown)}"
     return None
 
 

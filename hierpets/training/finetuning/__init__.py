@@ -1,1 +1,1 @@
-"""Training the whole network, gently, from its closed-form heads."""
+"""Training the whole network, gently, from its linear heads."""

@@ -1,10 +1,9 @@
-"""A checkpoint: all that training needs to go on as if it had never stopped. Written whole or not at all, no pickle."""
+"""A checkpoint: all that training needs to continue as if it had never stopped. Written whole, and without pickle."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pickle
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +14,10 @@ import torch
 from hierpets.config import TrainConfig
 from hierpets.data.index import PhotoIndex
 from hierpets.errors import ConfigError
+from hierpets.files import whole_file
+from hierpets.training.splits import Splits
 
-__all__ = ["Checkpoint", "check_same", "describe_photos", "describe_settings", "read_checkpoint", "write_checkpoint"]
+__all__ = ["Checkpoint", "check_same", "describe_run", "describe_settings", "read_checkpoint", "write_checkpoint"]
 
 # What may change between a start and its resumption, because the result does not depend on it.
 FREE = {"out", "device", "registry"}
@@ -49,15 +50,8 @@ class Checkpoint:
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Replace the checkpoint at ``path``; a kill at any moment leaves the old one or the new one."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with scratch.open("wb") as file:
-            torch.save(checkpoint.__dict__, file)
-            file.flush()
-            os.fsync(file.fileno())  # or a power cut could leave an empty file under the new name
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        torch.save(checkpoint.__dict__, file)
 
 
 def read_checkpoint(path: Path) -> Checkpoint | None:
@@ -74,15 +68,20 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
         raise ConfigError(f"{path}: not a checkpoint of this version ({problem}); train without --resume") from error
 
 
-def describe_settings(config: TrainConfig, train: PhotoIndex, val: PhotoIndex) -> dict[str, Any]:
+def describe_run(config: TrainConfig, splits: Splits) -> dict[str, Any]:
     """All that decides the result, by key: settings, and a hash of names and labels of the photos."""
+    photos = {"training photos": _describe_photos(splits.train), "validation photos": _describe_photos(splits.val)}
+    return describe_settings(config) | photos
+
+
+def describe_settings(config: TrainConfig) -> dict[str, Any]:
+    """The settings that decide the result, by dotted key."""
     flat = config.model_dump(mode="json", exclude=FREE | {"finetune"})
     finetune = config.finetune.model_dump(mode="json", exclude=FREE_FINETUNE)
-    photos = {"training photos": describe_photos(train), "validation photos": describe_photos(val)}
-    return flat | {f"finetune.{key}": value for key, value in finetune.items()} | photos
+    return flat | {f"finetune.{key}": value for key, value in finetune.items()}
 
 
-def describe_photos(photos: PhotoIndex) -> str:
+def _describe_photos(photos: PhotoIndex) -> str:
     """A hash of file names and labels in order. Folders do not count: data may move."""
     named = [[Path(r.path).name, r.species, r.breed] for r in photos.records]
     return hashlib.sha256(json.dumps([photos.taxonomy.tree, named]).encode()).hexdigest()[:16]
@@ -95,7 +94,7 @@ def check_same(then: dict[str, Any], now: dict[str, Any], where: Path) -> None:
     differing = [key for key in {**then, **now} if then.get(key) != now.get(key)]
     if differing:
         lines = [f"{key} was {then.get(key)!r}, is {now.get(key)!r}" for key in differing]
-        raise ConfigError(f"{where}: cannot resume: {'; '.join(lines)}. Undo that, or train without --resume")
+        raise ConfigError(f"{where}: cannot resume: {'; '.join(lines)}; use the old values, or train without --resume")
 
 
 def _random_states() -> list[torch.Tensor]:

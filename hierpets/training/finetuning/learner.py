@@ -3,69 +3,53 @@
 from __future__ import annotations
 
 import math
-from copy import deepcopy
 from typing import Any, cast
 
 import numpy as np
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
-from hierpets.config import TrainConfig
-from hierpets.data.index import PhotoIndex
+from hierpets.config import FinetunePrecision, TrainConfig
 from hierpets.errors import ConfigError
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.training.distributed import DistributedContext
-from hierpets.training.finetuning.loss import Targets
-from hierpets.training.finetuning.moving_average import moving_average
-from hierpets.training.finetuning.objective import Objective
-from hierpets.training.finetuning.optimizer import build_optimizer, freeze, freeze_statistics, set_rates
-from hierpets.training.finetuning.precision import autocast
-from hierpets.training.finetuning.sampling import BatchPlan
-from hierpets.training.finetuning.schedule import rate_factor
+from hierpets.training.finetuning.averaging import moving_average
+from hierpets.training.finetuning.batches import BatchPlan
+from hierpets.training.finetuning.loss import Targets, hierarchical_loss, log_levels
+from hierpets.training.finetuning.optimizer import build_optimizer, freeze, freeze_statistics, rate_factor, set_rates
+from hierpets.training.splits import Splits
 
-__all__ = ["Learner", "Weights", "copy_weights"]
+__all__ = ["Learner", "Weights", "autocast", "copy_weights", "plan_batches"]
 
 Weights = dict[str, torch.Tensor]
 
 
 class Learner:
-    """``network`` is trained in place, ``averaged`` follows it, ``start`` keeps what it was."""
+    """``network`` is trained in place and stays on ``device``, ``averaged`` follows it, ``start`` holds what it was."""
 
     def __init__(
         self,
         network: HierarchicalNetwork,
-        train: PhotoIndex,
-        *,
-        weights: np.ndarray,
+        splits: Splits,
         config: TrainConfig,
+        *,
         device: str,
-        processes: DistributedContext,
+        context: DistributedContext,
     ):
-        self.settings, self.seed, self.device, self.processes = config.finetune, config.seed, device, processes
-        even = np.ones(len(train))
-        draw, weigh = (weights, even) if self.settings.balance == "draw" else (even, weights)
-        self.plan = BatchPlan(
-            draw, self.settings.batch_size, seed=config.seed, rank=processes.rank, processes=processes.world_size
-        )
-        self.targets = _targets(train, weigh, device)
+        self.settings, self.seed, self.device, self.context = config.finetune, config.seed, device, context
+        self.combiner = config.combiner
+        self.plan = plan_batches(splits.weights, config, context)
+        self.targets = _targets(splits, weighted=self.settings.balance == "loss_weight", device=device)
+        self.autocast = autocast(device, self.settings.precision)
         self.network = network.to(device).to(memory_format=torch.channels_last)
-        # Under the flat combiner the species head answers nothing, and so learns nothing.
+        # Under the flat combiner nothing depends on the species head, so it learns nothing.
         freeze(network, trainable_fraction=self.settings.trainable_fraction, species_head=config.combiner != "flat")
         self._trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
         # Wrapping gives every process the weights of the main one, so it comes before any copy is taken.
-        self._forward = _wrap(network, device) if processes.world_size > 1 else network
+        self._forward = _wrap(network, device) if context.world_size > 1 else network
         self.start = copy_weights(network)
         self.average = moving_average(network, self.settings.ema_decay)
         self.optimizer = build_optimizer(network, self.settings)
-        self._teacher = deepcopy(network).eval().requires_grad_(False) if self.settings.distillation else None
-        self._objective = Objective(
-            taxonomy=network.taxonomy,
-            combiner=config.combiner,
-            settings=self.settings,
-            plan=self.plan,
-            autocast=autocast(device, self.settings.precision),
-            teacher=self._teacher,
-        )
 
     @property
     def averaged(self) -> HierarchicalNetwork:
@@ -82,16 +66,16 @@ class Learner:
         :raises ConfigError: the loss or its gradient is not finite.
         """
         # Random numbers in the network (dropout) depend on the step alone, not on what ran before.
-        sequence = np.random.SeedSequence([self.seed, epoch, step, self.processes.rank])
+        sequence = np.random.SeedSequence([self.seed, epoch, step, self.context.rank])
         torch.manual_seed(int(sequence.generate_state(1)[0]))
         set_rates(self.optimizer, self._rate_factor(epoch, step))
         self.optimizer.zero_grad()
         images = torch.from_numpy(inputs).to(self.device, memory_format=torch.channels_last)
         targets = self.targets.rows(torch.from_numpy(rows).to(self.device))
-        part = self._objective(self._forward, images, targets, seed=(self.seed, epoch, step))
-        (part * self.processes.world_size).backward()  # gradients are averaged over processes, and a sum is wanted
+        part = self._loss(images, targets)
+        (part * self.context.world_size).backward()  # gradients are averaged over processes, and a sum is wanted
         norm = float(torch.nn.utils.clip_grad_norm_(self._trainable, self.settings.max_gradient_norm))
-        loss = self.processes.sum(part.detach())
+        loss = self.context.sum(part.detach())
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise _diverged(loss, norm, f"epoch {epoch + 1}, step {step + 1}")
         self.optimizer.step()
@@ -99,7 +83,7 @@ class Learner:
         return loss
 
     def state(self) -> dict[str, Any]:
-        """All that :meth:`load_state` needs to go on."""
+        """All that :meth:`load_state` needs to continue."""
         return {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
@@ -113,8 +97,13 @@ class Learner:
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.start = {name: tensor.to(self.device) for name, tensor in state["start"].items()}
-        if self._teacher is not None:
-            self._teacher.load_state_dict(self.start)
+
+    def _loss(self, images: torch.Tensor, targets: Targets) -> torch.Tensor:
+        """The part that images [B, 3, h, w] of this process have in the mean loss of the step, a scalar."""
+        with self.autocast:
+            output = self._forward(images)
+        levels = log_levels(output.species.float(), output.leaf.float(), self.network.taxonomy, self.combiner)
+        return hierarchical_loss(levels, targets).sum() / self.plan.rows
 
     def _rate_factor(self, epoch: int, step: int) -> float:
         steps = self.plan.steps
@@ -127,10 +116,42 @@ def copy_weights(module: torch.nn.Module) -> Weights:
     return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
 
 
-def _targets(train: PhotoIndex, weights: np.ndarray, device: str) -> Targets:
+def plan_batches(weights: np.ndarray, config: TrainConfig, context: DistributedContext) -> BatchPlan:
+    """The batches of this process. ``weights`` [N] decide what is drawn, unless they weight the loss.
+
+    :raises ConfigError: more processes than photos a step.
+    """
+    drawn = weights if config.finetune.balance == "sample" else np.ones(len(weights))
+    return BatchPlan(
+        drawn, config.finetune.batch_size, seed=config.seed, rank=context.rank, world_size=context.world_size
+    )
+
+
+def autocast(device: str, precision: FinetunePrecision) -> torch.autocast:
+    """A context for the forward pass. ``auto`` asks what the hardware has, never a stopwatch: runs must repeat.
+
+    On a CPU with AVX-512 BF16 or AMX, bf16 measured 1.3 to 1.5 times as fast as f32 on EfficientNet-Lite.
+
+    :raises ConfigError: bf16 is asked for on a GPU without it.
+    """
+    cuda = device.startswith("cuda")
+    able = torch.cuda.is_bf16_supported() if cuda else _cpu_computes_bf16()
+    if precision == "bf16" and cuda and not able:
+        raise ConfigError("finetune.precision: this GPU has no bf16; set it to f32 or auto")
+    enabled = precision == "bf16" or (precision == "auto" and able)
+    return torch.autocast("cuda" if cuda else "cpu", dtype=torch.bfloat16, enabled=enabled)
+
+
+def _cpu_computes_bf16() -> bool:
+    find = getattr(torch.cpu, "get_capabilities", None)  # not in older torch
+    has = find() if find is not None else {}
+    return bool(has.get("avx512_bf16") or has.get("amx_bf16"))
+
+
+def _targets(splits: Splits, *, weighted: bool, device: str) -> Targets:
     """The labels of all training photos; weights of mean 1."""
-    labels = train.labels()
-    columns = labels.species, labels.leaf, (weights / weights.mean()).astype(np.float32)
+    weights = splits.weights / splits.weights.mean() if weighted else np.ones(len(splits.weights))
+    columns = splits.labels.species, splits.labels.leaf, weights.astype(np.float32)
     return Targets(*(torch.from_numpy(column).to(device) for column in columns))
 
 

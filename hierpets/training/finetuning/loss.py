@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from torch import nn
 
 from hierpets.hierarchy.probabilities import Combiner
 from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
 
-__all__ = ["HierarchicalLoss", "LogLevels", "Targets", "distillation_loss", "log_levels"]
+__all__ = ["LogLevels", "Targets", "hierarchical_loss", "log_levels"]
 
 
 class LogLevels(NamedTuple):
@@ -54,42 +52,15 @@ def log_levels(
     return LogLevels(torch.log_softmax(species_logits, dim=1), breed)
 
 
-@dataclass(frozen=True)
-class HierarchicalLoss:
-    """``species_weight * -log P(species) - log P(breed | species)``, the second term only where the breed is known.
-
-    With a species weight of 1 and no smoothing it is the likelihood of what the label says: of the leaf, or of all
-    leaves of the species. ``smoothing`` moves that share of a target to all species, and to all breeds of the species.
+def hierarchical_loss(levels: LogLevels, targets: Targets) -> torch.Tensor:
+    """The negative log-likelihood of each label, times its weight, float [B]: of the leaf, or, where the breed is not
+    known, of all leaves of the species. Not summed, so that a part of a batch knows its share.
     """
-
-    taxonomy: Taxonomy
-    combiner: Combiner = "conditional"
-    species_weight: float = 1.0
-    smoothing: float = 0.0
-
-    def __call__(self, levels: LogLevels, targets: Targets) -> torch.Tensor:
-        """The weighted loss of each row, float [B]; not summed, so that a part of a batch knows its share."""
-        species = self._smoothed(levels.species, targets.species, torch.ones_like(levels.species))
-        siblings = self._siblings(levels.breed)[targets.species]
-        # An unknown breed takes any column: the mask then drops it, and its gradient is exactly nought.
-        breed = self._smoothed(levels.breed, targets.leaf.clamp(min=0), siblings)
-        known = targets.leaf != UNKNOWN_LEAF
-        return targets.weight * (self.species_weight * species + torch.where(known, breed, 0.0))
-
-    def _smoothed(self, log_p: torch.Tensor, target: torch.Tensor, choices: torch.Tensor) -> torch.Tensor:
-        hit = -log_p.gather(1, target[:, None]).squeeze(1)
-        if not self.smoothing:
-            return hit
-        spread = -(log_p * choices).sum(dim=1) / choices.sum(dim=1)
-        return (1 - self.smoothing) * hit + self.smoothing * spread
-
-    def _siblings(self, like: torch.Tensor) -> torch.Tensor:
-        """float [S, L]: 1 where a leaf belongs to a species."""
-        owners = torch.from_numpy(self.taxonomy.leaf_species).to(like.device)
-        return nn.functional.one_hot(owners, len(self.taxonomy.species)).T.to(like.dtype)
+    species = -_picked(levels.species, targets.species)
+    # An unknown breed takes any column: the mask then drops it, and its gradient is exactly zero.
+    breed = -_picked(levels.breed, targets.leaf.clamp(min=0))
+    return targets.weight * (species + torch.where(targets.leaf != UNKNOWN_LEAF, breed, 0.0))
 
 
-def distillation_loss(student: LogLevels, teacher: LogLevels, taxonomy: Taxonomy) -> torch.Tensor:
-    """KL(teacher || student) of the joint distributions, float [B]; by the chain rule, both levels at once."""
-    wanted = teacher.joint(taxonomy)
-    return (wanted.exp() * (wanted - student.joint(taxonomy))).sum(dim=1)
+def _picked(log_p: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+    return log_p.gather(1, columns[:, None]).squeeze(1)

@@ -1,4 +1,4 @@
-"""AdamW with a rate for each depth of the backbone, and none of it for what is frozen."""
+"""AdamW with a learning rate for each depth of the backbone, the schedule of that rate, and what is frozen."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import nn
 from hierpets.config import FinetuneConfig
 from hierpets.model.network import HierarchicalNetwork
 
-__all__ = ["build_optimizer", "freeze", "freeze_statistics", "layers_of", "set_rates"]
+__all__ = ["build_optimizer", "freeze", "freeze_statistics", "layers_of", "rate_factor", "set_rates"]
 
 
 def layers_of(backbone: nn.Module) -> list[nn.Module]:
@@ -59,6 +59,16 @@ def build_optimizer(network: HierarchicalNetwork, config: FinetuneConfig) -> tor
             for (rate, decay), pairs in groups
         ]
     )
+
+
+def rate_factor(step: int, *, warmup: int, total: int) -> float:
+    """The share of the full rate at ``step`` (from 0) of ``total``: a linear warm-up over the first ``warmup`` steps,
+    then half a cosine down to zero.
+    """
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    progress = (step - warmup) / max(1, total - warmup)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
 
 def set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from copy import deepcopy
 from functools import partial
 
 import numpy as np
 
 from hierpets.data.dataset import iter_inputs
 from hierpets.data.transforms import apply
+from hierpets.errors import PluginError
 from hierpets.files import cache_dir
 from hierpets.inference.engines.openvino import compile_model
 from hierpets.model.backbone import fingerprint
 from hierpets.model.graph.convert import convert_module
+from hierpets.model.manifest import SCHEMA_VERSION
 from hierpets.plugin import Backbone
 from hierpets.progress import Progress, no_progress
-from hierpets.training.frozen.feature_cache import FeatureCache, content_key
+from hierpets.training.frozen.feature_cache import content_key, open_cache
 
 __all__ = ["VIEWS", "FeatureExtractor"]
 
 BATCH = 4  # small batches stay in the cache of a CPU: 74 photos a second against 59 at 16 (Lite2, two cores)
 CORNER = 0.85
-PIXELS = 3  # raised whenever the same photo comes to other pixels, so that older features are not taken for these
 View = Callable[[np.ndarray], np.ndarray]
 
 
@@ -49,41 +52,46 @@ VIEWS: dict[str, tuple[View, ...]] = {
 }
 """What the features of a photo are averaged over when heads are fitted; a photo is always served plain."""
 
-
-def _further(progress: Progress, task: str, before: int, total: int, done: int) -> None:
-    progress(task, before + done, total)
+TASKS = {
+    "plain": "features (no augmentation)",
+    "flip": "features (horizontal flip)",
+    "crops": "features (four corner crops)",
+}
+"""What progress calls the work on each kind of views."""
 
 
 class FeatureExtractor:
-    """A frozen backbone, ready to run: through OpenVINO on the CPU, through torch on CUDA."""
+    """A frozen backbone, ready to run: through OpenVINO on the CPU, through torch elsewhere.
+
+    The backbone's module stays on its device and is not changed: what runs elsewhere is a copy.
+    """
 
     def __init__(self, backbone: Backbone, device: str = "cpu"):
         self._backbone, self._device = backbone, device
-        self._fingerprint = fingerprint(backbone)
+        # The schema version is raised whenever the same photo comes to other pixels.
+        self._fingerprint = f"{fingerprint(backbone)}:{SCHEMA_VERSION}"
         self._run: Callable[[np.ndarray], np.ndarray] | None = None
 
     def features(
-        self, paths: Sequence[str], views: str = "plain", *, task: str = "features", progress: Progress = no_progress
+        self, paths: Sequence[str], views: str = "plain", *, task: str = "", progress: Progress = no_progress
     ) -> np.ndarray:
         """Features float32 [N, D] of N photos, averaged over ``VIEWS[views]``, from the cache where their content is.
 
-        ``progress`` is told how many of N x views are done, under the name ``task``.
+        ``progress`` is told how many of N x views are done, as ``task`` or under a name that fits the views.
 
         :raises ImageError: a photo that cannot be read, by name.
+        :raises PluginError: the backbone does not give what it says.
         """
-        chosen = VIEWS[views]
-        total = len(paths) * len(chosen)
+        chosen, name = VIEWS[views], task or TASKS[views]
         keys = [content_key(path) for path in paths]
         parts: list[np.ndarray] = []
         for view in chosen:
-            further = partial(_further, progress, task, len(parts) * len(paths), total)
+            further = partial(_further, progress, name, len(parts) * len(paths), len(paths) * len(chosen))
             parts.append(self._view(paths, keys, view, further))
         return parts[0] if len(parts) == 1 else np.stack(parts).mean(axis=0, dtype=np.float32)
 
     def _view(self, paths: Sequence[str], keys: list[str], view: View, progress: Callable[[int], None]) -> np.ndarray:
-        name = view.func.__name__ + repr(view.keywords) if isinstance(view, partial) else view.__name__
-        cache = FeatureCache(cache_dir(), f"{self._fingerprint}:{PIXELS}:{name}")
-        try:
+        with closing(open_cache(cache_dir(), f"{self._fingerprint}:{_view_name(view)}")) as cache:
             known = cache.get(set(keys))
             # Equal photos are computed once; the first path stands for all.
             missing = {key: path for key, path in reversed(list(zip(keys, paths, strict=True))) if key not in known}
@@ -94,14 +102,12 @@ class FeatureExtractor:
                 known |= fresh
                 done += len(fresh)
                 progress(done)
-        finally:
-            cache.close()
-        return np.stack([known[key] for key in keys])
+        return np.stack([known[key] for key in keys]) if keys else np.empty((0, self._backbone.feature_dim), np.float32)
 
     def _compute(self, missing: list[tuple[str, str]], view: View) -> Iterator[dict[str, np.ndarray]]:
         if not missing:
             return
-        self._run = self._run or (self._torch() if self._device == "cuda" else self._openvino())
+        self._run = self._run or (self._openvino() if self._device == "cpu" else self._torch())
         preprocess = self._backbone.preprocess
         batches = iter_inputs(
             [path for _, path in missing],
@@ -110,7 +116,8 @@ class FeatureExtractor:
             transform=lambda _, photo: apply(preprocess, view(photo)),
         )
         for indices, inputs in batches:
-            yield {missing[i][0]: vector for i, vector in zip(indices, self._run(inputs), strict=True)}
+            features = _checked(self._run(inputs), self._backbone.feature_dim)
+            yield {missing[i][0]: vector for i, vector in zip(indices, features, strict=True)}
 
     def _openvino(self) -> Callable[[np.ndarray], np.ndarray]:
         compiled = compile_model(convert_module(self._backbone.module, self._backbone.preprocess.size))
@@ -119,7 +126,7 @@ class FeatureExtractor:
     def _torch(self) -> Callable[[np.ndarray], np.ndarray]:
         import torch
 
-        module = self._backbone.module.to(self._device)
+        module = deepcopy(self._backbone.module).to(self._device)
 
         @torch.inference_mode()
         def run(inputs: np.ndarray) -> np.ndarray:
@@ -127,3 +134,20 @@ class FeatureExtractor:
             return features
 
         return run
+
+
+def _further(progress: Progress, task: str, before: int, total: int, done: int) -> None:
+    progress(task, before + done, total)
+
+
+def _view_name(view: View) -> str:
+    return view.func.__name__ + repr(view.keywords) if isinstance(view, partial) else view.__name__
+
+
+def _checked(features: np.ndarray, feature_dim: int) -> np.ndarray:
+    """Features [B, D] as they are, if D is what the plugin says and all are finite."""
+    if features.shape[1:] != (feature_dim,):
+        raise PluginError(f"the backbone returns features of shape {features.shape[1:]}, expected ({feature_dim},)")
+    if not np.isfinite(features).all():
+        raise PluginError("the backbone returns features that are not finite (NaN or infinity)")
+    return features

@@ -1,55 +1,38 @@
-"""Heads and ood_scorer on frozen features, and what they say of photos that they did not see."""
+"""Heads and OOD scorer on frozen features, and what they predict for photos that they did not see."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from hierpets.config import HeadSpec
+from hierpets.hierarchy.probabilities import Combiner
 from hierpets.model.heads import Heads
 from hierpets.model.ood import OODScorer
 from hierpets.plugin import Labels, PretrainedHead
 from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
+from hierpets.training.frozen.feature_set import FeatureSet
 from hierpets.training.frozen.linear_probe import fit_head, fit_heads
+from hierpets.training.prior import TargetPrior
 
-__all__ = ["FrozenFit", "Sample", "assign_folds", "fit_frozen", "held_out_breeds", "out_of_fold"]
-
-
-@dataclass(frozen=True)
-class Sample:
-    """N photos as features float32 [N, D], with their labels and their weights float [N].
-
-    ``views`` [N, D] are what is fitted: the same features, or their mean over several views of each photo. What is held
-    out is judged by ``features``, as it will be served.
-    """
-
-    features: np.ndarray
-    views: np.ndarray
-    labels: Labels
-    weights: np.ndarray
-    taxonomy: Taxonomy
-
-    def where(self, rows: np.ndarray) -> Sample:
-        """The photos where ``rows`` (bool [N]) is true."""
-        labels = replace(self.labels, species=self.labels.species[rows], leaf=self.labels.leaf[rows])
-        return Sample(self.features[rows], self.views[rows], labels, self.weights[rows], self.taxonomy)
-
-    @property
-    def breed_known(self) -> np.ndarray:
-        known: np.ndarray = self.labels.leaf != UNKNOWN_LEAF
-        return known
-
-    def holds_every_class(self) -> bool:
-        species, leaves = (np.unique(column) for column in (self.labels.species, self.labels.leaf))
-        every = np.isin(np.arange(len(self.taxonomy.leaves)), leaves).all()
-        return bool(every) and len(species) == len(self.taxonomy.species)
+__all__ = [
+    "FrozenFit",
+    "OutOfFold",
+    "assign_folds",
+    "fit_frozen",
+    "fit_ood_scorer",
+    "held_out_breeds",
+    "out_of_fold",
+    "raw_signals",
+]
 
 
 @dataclass(frozen=True)
 class FrozenFit:
-    """Heads, and the part that tells strangers, fitted on the same photos."""
+    """Heads and OOD scorer, fitted to the same photos."""
 
     heads: Heads
     ood_scorer: OODScorer
@@ -65,45 +48,30 @@ def raw_signals(ood_scorer: OODScorer, features: np.ndarray) -> torch.Tensor:
         return ood_scorer.signals(torch.from_numpy(features)).table()
 
 
-def fit_ood_scorer(
-    views: np.ndarray,
-    labels: np.ndarray,
-    weights: np.ndarray,
-    *,
-    classes: int,
+def fit_frozen(
+    photos: FeatureSet,
+    spec: HeadSpec,
     pretrained_head: PretrainedHead | None,
-    species: tuple[str, ...],
-) -> OODScorer:
-    """Fit the part that tells strangers to ``views`` [N, D] of ``classes`` known classes, ``labels`` int [N]."""
+    *,
+    prior: TargetPrior = "uniform",
+    combiner: Combiner = "conditional",
+) -> FrozenFit:
+    """Fit heads, which predict with ``prior`` under ``combiner``, and OOD scorer."""
+    heads = fit_heads(photos, spec, prior=prior, combiner=combiner)
+    return FrozenFit(heads, fit_ood_scorer(photos, pretrained_head))
+
+
+def fit_ood_scorer(photos: FeatureSet, pretrained_head: PretrainedHead | None) -> OODScorer:
+    """Fit an OOD scorer to the photos whose breed is known. Classes without a photo are left out."""
+    known = photos.where(photos.breed_known)
+    classes, labels = np.unique(known.labels.leaf, return_inverse=True)
     return OODScorer.fit(
-        torch.from_numpy(views),
+        torch.from_numpy(known.views),
         torch.from_numpy(labels),
-        discriminant=fit_head(views, labels, weights, classes=classes, spec=HeadSpec(kind="lda")),
+        discriminant=fit_head(known.views, labels, known.weights, classes=len(classes), spec=HeadSpec(kind="lda")),
         pretrained_head=pretrained_head,
-        species=species,
+        species=photos.taxonomy.species,
     )
-
-
-def fit_frozen(sample: Sample, spec: HeadSpec, pretrained_head: PretrainedHead | None) -> FrozenFit:
-    """Fit heads and ood_scorer."""
-    labels, known = sample.labels, sample.breed_known
-    heads = fit_heads(
-        sample.views,
-        species=labels.species,
-        leaf=labels.leaf,
-        weights=sample.weights,
-        taxonomy=sample.taxonomy,
-        spec=spec,
-    )
-    ood_scorer = fit_ood_scorer(
-        sample.views[known],
-        labels.leaf[known],
-        sample.weights[known],
-        classes=len(sample.taxonomy.leaves),
-        pretrained_head=pretrained_head,
-        species=sample.taxonomy.species,
-    )
-    return FrozenFit(heads, ood_scorer)
 
 
 def assign_folds(labels: Labels, *, folds: int, seed: int) -> np.ndarray:
@@ -123,53 +91,63 @@ def assign_folds(labels: Labels, *, folds: int, seed: int) -> np.ndarray:
     return assigned
 
 
-def out_of_fold(
-    sample: Sample, spec: HeadSpec, pretrained_head: PretrainedHead | None, folds: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, torch.Tensor, np.ndarray]:
-    """Species logits [N, S], leaf logits [N, L], signals [N, 4], and ``judged`` bool [N].
+class OutOfFold(NamedTuple):
+    """Species logits [N, S], leaf logits [N, L] and OOD signals [N, 4] of photos that the heads did not see.
 
-    A photo is judged when the other folds hold every class; with a single photo of a class, its fold is not judged.
+    A photo is ``judged`` (bool [N]) when the other folds hold every class; with a single photo of a class, its fold is
+    not judged.
     """
-    n, taxonomy = len(sample.labels), sample.taxonomy
-    species_logits, leaf_logits = np.zeros((n, len(taxonomy.species))), np.zeros((n, len(taxonomy.leaves)))
-    signals, judged = torch.zeros(n, 4), np.zeros(n, dtype=bool)
+
+    species: np.ndarray
+    leaf: np.ndarray
+    signals: torch.Tensor
+    judged: np.ndarray
+
+
+def out_of_fold(
+    photos: FeatureSet,
+    spec: HeadSpec,
+    pretrained_head: PretrainedHead | None,
+    folds: np.ndarray,
+    *,
+    prior: TargetPrior = "uniform",
+    combiner: Combiner = "conditional",
+) -> OutOfFold:
+    """What heads and OOD scorers that were fitted to the other folds (int [N]) predict for each photo."""
+    n, taxonomy = len(photos), photos.taxonomy
+    found = OutOfFold(
+        np.zeros((n, len(taxonomy.species))), np.zeros((n, len(taxonomy.leaves))), torch.zeros(n, 4), np.zeros(n, bool)
+    )
     for fold in np.unique(folds):
         held_out = folds == fold
-        seen = sample.where(~held_out)
-        if not seen.holds_every_class():
+        others = photos.where(~held_out)
+        if not others.holds_every_class():
             continue
-        fit = fit_frozen(seen, spec, pretrained_head)
-        features = sample.features[held_out]
-        species_logits[held_out], leaf_logits[held_out] = fit.heads(features)
-        signals[torch.from_numpy(held_out)] = fit.signals(features)
-        judged |= held_out
-    return species_logits, leaf_logits, signals, judged
+        fit = fit_frozen(others, spec, pretrained_head, prior=prior, combiner=combiner)
+        features = photos.features[held_out]
+        found.species[held_out], found.leaf[held_out] = fit.heads(features)
+        found.signals[torch.from_numpy(held_out)] = fit.signals(features)
+        found.judged[held_out] = True
+    return found
 
 
-def held_out_breeds(sample: Sample, pretrained_head: PretrainedHead | None, *, groups: int, seed: int) -> torch.Tensor:
+def held_out_breeds(
+    photos: FeatureSet, pretrained_head: PretrainedHead | None, *, groups: int, seed: int
+) -> torch.Tensor:
     """Signals [M, 4] of photos whose breed was held out of training: what an unlisted breed looks like.
 
     The breeds of each species are dealt into ``groups``; each group is held out in turn. A species with fewer than
     three breeds keeps them all; where no species has more, M is 0.
     """
-    group = _deal_breeds(sample.taxonomy, groups=groups, seed=seed)
-    known = sample.where(sample.breed_known)
+    group = _deal_breeds(photos.taxonomy, groups=groups, seed=seed)
+    known = photos.where(photos.breed_known)
     found = [torch.zeros(0, 4)]
     for g in range(groups):
         held_out = (group == g)[known.labels.leaf]
         if not held_out.any() or held_out.all():
             continue
-        seen = known.where(~held_out)
-        kept, labels = np.unique(seen.labels.leaf, return_inverse=True)
-        ood_scorer = fit_ood_scorer(
-            seen.views,
-            labels,
-            seen.weights,
-            classes=len(kept),
-            pretrained_head=pretrained_head,
-            species=sample.taxonomy.species,
-        )
-        found.append(raw_signals(ood_scorer, known.features[held_out]))
+        scorer = fit_ood_scorer(known.where(~held_out), pretrained_head)
+        found.append(raw_signals(scorer, known.features[held_out]))
     return torch.cat(found)
 
 

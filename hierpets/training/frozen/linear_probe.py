@@ -1,16 +1,19 @@
-"""Heads on frozen features, with no gradient through the backbone: shrinkage LDA, logistic regression."""
+"""Linear probes: heads on frozen features, by shrinkage LDA, logistic regression, or the mean of both."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from hierpets.config import HeadSpec
+from hierpets.hierarchy.probabilities import Combiner
 from hierpets.model.heads import Heads, Linear
-from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
+from hierpets.training.frozen.feature_set import FeatureSet
+from hierpets.training.prior import TargetPrior, head_prior_shift
 
 __all__ = ["fit_blend", "fit_head", "fit_heads", "fit_lda", "fit_logistic"]
 
-SPECIES_C = 0.01
+SPECIES_HEAD = HeadSpec(kind="logistic", c=0.01)
+EQUAL_PRIORS = ("lda", "blend")  # kinds of head that give every class the same prior, whatever the weights
 
 
 def fit_lda(
@@ -40,7 +43,7 @@ def fit_lda(
 def fit_logistic(
     features: np.ndarray, labels: np.ndarray, weights: np.ndarray, *, classes: int, c: float = 0.01
 ) -> Linear:
-    """Multinomial logistic regression with an L2 penalty on centerd features of unit scale; see :func:`fit_lda`."""
+    """Multinomial logistic regression with an L2 penalty on centered features of unit scale; see :func:`fit_lda`."""
     from sklearn.linear_model import LogisticRegression
 
     center = features.mean(axis=0)
@@ -73,27 +76,26 @@ def fit_blend(
 
 
 def fit_heads(
-    features: np.ndarray,
-    *,
-    species: np.ndarray,
-    leaf: np.ndarray,
-    weights: np.ndarray,
-    taxonomy: Taxonomy,
-    spec: HeadSpec,
+    photos: FeatureSet, spec: HeadSpec, *, prior: TargetPrior = "uniform", combiner: Combiner = "conditional"
 ) -> Heads:
-    """Fit the species head on all photos and the breed heads on those whose breed is known.
+    """Fit the species head to all photos and the breed heads to those whose breed is known.
 
-    ``features`` [N, D], ``species`` int [N], ``leaf`` int [N] (-1: unknown), ``weights`` [N] from the sampler. The
-    species head is a logistic regression whatever the breed heads are: breeds of one species are no single cloud, as
-    LDA would have them (measured: 99.95 % species accuracy against 99.91 %, half the log loss; docs/experiments.md).
+    Where features say nothing, the two, put together by ``combiner``, predict the ``prior``.
+
+    The species head is a logistic regression whatever the breed heads are: breeds of one species are no single cloud,
+    as LDA would have them (measured: 99.95 % species accuracy against 99.91 %, half the log loss; docs/experiments.md).
     """
-    known = leaf != UNKNOWN_LEAF
-    return Heads(
+    taxonomy, known = photos.taxonomy, photos.where(photos.breed_known)
+    heads = Heads(
         species=fit_head(
-            features, species, weights, classes=len(taxonomy.species), spec=HeadSpec(kind="logistic", c=SPECIES_C)
+            photos.views, photos.labels.species, photos.weights, classes=len(taxonomy.species), spec=SPECIES_HEAD
         ),
-        leaf=fit_head(features[known], leaf[known], weights[known], classes=len(taxonomy.leaves), spec=spec),
+        leaf=fit_head(known.views, known.labels.leaf, known.weights, classes=len(taxonomy.leaves), spec=spec),
     )
+    shift = head_prior_shift(
+        photos.weights, photos.labels, taxonomy, equal_leaves=spec.kind in EQUAL_PRIORS, target=prior, combiner=combiner
+    )
+    return heads.shifted(*shift)
 
 
 def class_means(features: np.ndarray, labels: np.ndarray, weights: np.ndarray, *, classes: int) -> np.ndarray:
@@ -104,7 +106,7 @@ def class_means(features: np.ndarray, labels: np.ndarray, weights: np.ndarray, *
 
 
 def fit_head(features: np.ndarray, labels: np.ndarray, weights: np.ndarray, *, classes: int, spec: HeadSpec) -> Linear:
-    """One linear head as ``spec`` says; noughts where there is one class alone."""
+    """One linear head as ``spec`` says; zeros where there is one class alone."""
     if classes == 1:
         return Linear(np.zeros((1, features.shape[1]), np.float32), np.zeros(1, np.float32))
     if spec.kind == "lda":

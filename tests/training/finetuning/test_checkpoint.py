@@ -30,19 +30,19 @@ class Killed(Exception):
 
 
 def kill_at(step: int):
-    def listener(event: dict) -> None:
-        if event["event"] == "progress" and event["done"] == step:
+    def progress(_task: str, done: int, _total: int | None, /) -> None:
+        if done == step:
             raise Killed
 
-    return listener
+    return progress
 
 
 def equal(a: dict, b: dict) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_a_run_killed_by_the_system_at_any_moment_ends_in_the_same_weights(tmp_path):
-    settings = {"epochs": 4, "checkpoint_minutes": 0.0, "mixup": 0.3, "distillation": 0.1}
+def test_finetune_killed_by_the_system_ends_in_the_same_weights(tmp_path):
+    settings = {"epochs": 4, "checkpoint_minutes": 0.0}
     alone, killed = tmp_path / "alone", tmp_path / "killed"
     process = start(alone, settings)
     process.join(120)
@@ -69,11 +69,11 @@ def test_a_run_killed_by_the_system_at_any_moment_ends_in_the_same_weights(tmp_p
 
 @pytest.mark.parametrize("step", [1, 3, 4, 7])
 @pytest.mark.parametrize("minutes", [0.0, 10.0], ids=["every step", "every epoch"])
-def test_resuming_after_any_step_changes_nothing(tmp_path, step, minutes):
+def test_finetune_resumed_after_any_step_changes_nothing(tmp_path, step, minutes):
     settings = {"epochs": 3, "checkpoint_minutes": minutes}
     alone = tune(tmp_path / "alone", settings=settings)
     with pytest.raises(Killed):
-        tune(tmp_path / "killed", settings=settings, listener=kill_at(step))
+        tune(tmp_path / "killed", settings=settings, progress=kill_at(step))
     events = []
     resumed = tune(tmp_path / "killed", settings=settings, resume=True, listener=events.append)
     assert equal(alone.network.state_dict(), resumed.network.state_dict())
@@ -81,37 +81,38 @@ def test_resuming_after_any_step_changes_nothing(tmp_path, step, minutes):
     assert any(event["event"] == "resumed" for event in events) == (step > (1 if minutes == 0 else 4))
 
 
-def test_resuming_a_finished_run_trains_no_more(tmp_path):
+def test_finetune_resumed_at_its_end_trains_no_more(tmp_path):
     first = tune(tmp_path)
-    events = []
-    again = tune(tmp_path, resume=True, listener=events.append)
+    events, steps = [], []
+    again = tune(tmp_path, resume=True, listener=events.append, progress=lambda *step: steps.append(step))
     assert equal(first.network.state_dict(), again.network.state_dict())
-    assert not [event for event in events if event["event"] in ("progress", "epoch")]
+    assert not steps
+    assert not [event for event in events if event["event"] == "epoch"]
 
 
-def test_resuming_where_there_is_nothing_starts(tmp_path):
+def test_finetune_resumed_without_a_checkpoint_starts(tmp_path):
     assert len(tune(tmp_path, resume=True).history) == 3
 
 
-def test_starting_anew_forgets_the_old_checkpoint(tmp_path):
+def test_run_clear_forgets_the_old_checkpoint(tmp_path):
     tune(tmp_path)
     with pytest.raises(Killed):
-        tune(tmp_path, listener=kill_at(1))
+        tune(tmp_path, progress=kill_at(1))
     assert not (tmp_path / "run" / "checkpoint.pt").exists()
 
 
-def test_random_numbers_after_training_go_on_too(tmp_path):
+def test_checkpoint_restores_random_numbers_after_training(tmp_path):
     tune(tmp_path / "alone", settings={"checkpoint_minutes": 0.0})
     expected = torch.rand(3)
     with pytest.raises(Killed):
-        tune(tmp_path / "killed", settings={"checkpoint_minutes": 0.0}, listener=kill_at(5))
+        tune(tmp_path / "killed", settings={"checkpoint_minutes": 0.0}, progress=kill_at(5))
     tune(tmp_path / "killed", settings={"checkpoint_minutes": 0.0}, resume=True)
     torch.testing.assert_close(torch.rand(3), expected, rtol=0, atol=0)
     tune(tmp_path / "killed", settings={"checkpoint_minutes": 0.0}, resume=True)
     torch.testing.assert_close(torch.rand(3), expected, rtol=0, atol=0)
 
 
-def test_another_configuration_is_refused_and_every_difference_named(tmp_path):
+def test_check_same_names_every_difference(tmp_path):
     tune(tmp_path)
     with pytest.raises(ConfigError) as caught:
         tune(tmp_path, resume=True, seed=7, settings={"epochs": 5})
@@ -123,12 +124,12 @@ def test_another_configuration_is_refused_and_every_difference_named(tmp_path):
     assert "\n" not in message
 
 
-def test_what_does_not_change_the_result_may_change(tmp_path):
+def test_check_same_ignores_what_does_not_change_the_result(tmp_path):
     tune(tmp_path)
     assert len(tune(tmp_path, resume=True, settings={"workers": 0, "checkpoint_minutes": 3.0}).history) == 3
 
 
-def test_other_photos_are_refused(tmp_path):
+def test_check_same_refuses_other_photos(tmp_path):
     photos = squares(tmp_path)
     tune(tmp_path, train=photos)
     relabeled = PhotoIndex(photos.taxonomy, (replace(photos.records[0], breed="siamese"), *photos.records[1:]))
@@ -137,7 +138,7 @@ def test_other_photos_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[:1000], lambda b: b"", lambda b: b"nonsense"])
-def test_a_damaged_checkpoint_is_an_error_that_names_it(tmp_path, damage):
+def test_read_checkpoint_names_a_damaged_file(tmp_path, damage):
     tune(tmp_path)
     path = tmp_path / "run" / "checkpoint.pt"
     path.write_bytes(damage(path.read_bytes()))
@@ -145,7 +146,7 @@ def test_a_damaged_checkpoint_is_an_error_that_names_it(tmp_path, damage):
         tune(tmp_path, resume=True)
 
 
-def test_a_checkpoint_holds_no_code_and_all_that_is_needed(tmp_path):
+def test_write_checkpoint_holds_no_code_and_all_that_is_needed(tmp_path):
     tune(tmp_path)
     content = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
     assert content["learner"].keys() == {"network", "average", "start", "optimizer"}
@@ -153,9 +154,9 @@ def test_a_checkpoint_holds_no_code_and_all_that_is_needed(tmp_path):
     assert not list((tmp_path / "run").glob(".checkpoint*"))
 
 
-def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch):
+def test_write_checkpoint_keeps_the_old_one_on_a_full_disk(tmp_path, monkeypatch):
     with pytest.raises(Killed):
-        tune(tmp_path, settings={"checkpoint_minutes": 0.0}, listener=kill_at(2))
+        tune(tmp_path, settings={"checkpoint_minutes": 0.0}, progress=kill_at(2))
     path = tmp_path / "run" / "checkpoint.pt"
     old = path.read_bytes()
 

@@ -1,8 +1,9 @@
-"""How long fine-tuning would take here, before it is begun."""
+"""How long fine-tuning would take here, before it begins."""
 
 from __future__ import annotations
 
 import time
+from copy import deepcopy
 
 import torch
 
@@ -15,9 +16,11 @@ BACKWARD = 2.0  # a backward pass computes two products for each one of the forw
 
 
 def finetune_minutes(backbone: Backbone, *, photos: int, epochs: int, device: str = "cpu") -> float:
-    """Minutes for so many epochs, from the time of one forward pass over a few photos."""
-    module, size = backbone.module.to(device), backbone.preprocess.size
-    images = torch.zeros(PROBE, 3, size, size, device=device).to(memory_format=torch.channels_last)
+    """Minutes for so many epochs, from the time of one forward pass over a few photos. The backbone is not moved."""
+    module, size = backbone.module, backbone.preprocess.size
+    if device != "cpu":
+        module = deepcopy(module).to(device)
+    images = torch.zeros(PROBE, 3, size, size).to(device, memory_format=torch.channels_last)
     with torch.inference_mode():
         module(images)
         started = time.perf_counter()

@@ -1,0 +1,58 @@
+"""Averages of weights: over the steps of training (EMA), and between its start and its end (WiSE-FT)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+import torch
+from torch.optim.swa_utils import AveragedModel
+
+from hierpets.model.network import HierarchicalNetwork
+from hierpets.training.score import Score
+
+__all__ = ["AlphaChoice", "choose_alpha", "decay_after", "interpolate", "moving_average"]
+
+Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
+Weights = Mapping[str, torch.Tensor]
+
+
+def decay_after(updates: int, decay: float) -> float:
+    """The decay of one update: it rises to ``decay``, so that in a short training the average is not left behind."""
+    return min(decay, (1 + updates) / (10 + updates))
+
+
+def moving_average(network: HierarchicalNetwork, decay: float) -> AveragedModel:
+    """The exponential moving average of the weights, which begins at ``network`` as it is.
+
+    ``update_parameters(network)`` after each step moves it on.
+    """
+
+    @torch.no_grad()
+    def update(average: Tensors, current: Tensors, updates: torch.Tensor | int) -> None:
+        torch._foreach_lerp_(average, current, 1 - decay_after(int(updates), decay))
+
+    averaged = AveragedModel(network, multi_avg_fn=update)
+    averaged.update_parameters(network)  # the first update copies
+    return averaged
+
+
+class AlphaChoice(NamedTuple):
+    """The alpha of WiSE-FT (Wortsman et al., CVPR 2022): 0 is the start, 1 the end of training."""
+
+    alpha: float
+    score: Score
+
+
+def interpolate(start: Weights, end: Weights, alpha: float) -> dict[str, torch.Tensor]:
+    """``start + alpha * (end - start)`` of every floating tensor; counters come from the end. The ends are exact."""
+    return {
+        name: torch.lerp(start[name], tensor, alpha) if tensor.is_floating_point() else tensor
+        for name, tensor in end.items()
+    }
+
+
+def choose_alpha(alphas: Iterable[float], score: Callable[[float], Score]) -> AlphaChoice:
+    """The alpha with the best score; the nearest to the start among equals. The start and the end are always tried."""
+    choices = [AlphaChoice(alpha, score(alpha)) for alpha in sorted({0.0, 1.0, *alphas})]
+    return max(choices, key=lambda choice: (choice.score.rank, -choice.alpha))

@@ -1,0 +1,164 @@
+"""The epochs of one fine-tuning: how each scores, which is the best, and where to continue after a stop."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from hierpets.model.network import HierarchicalNetwork
+from hierpets.model.rounding import round_weights
+from hierpets.training.figures import BATCH_FILE, CURVES_FILE, draw_batch, draw_curves
+from hierpets.training.finetuning.averaging import choose_alpha, interpolate
+from hierpets.training.finetuning.batches import TrainingBatches
+from hierpets.training.finetuning.checkpoint import Checkpoint, write_checkpoint
+from hierpets.training.finetuning.learner import Learner, Weights, copy_weights
+from hierpets.training.run import Run
+from hierpets.training.score import Score, Validation
+
+__all__ = ["FinetuneResult", "FinetuningLoop"]
+
+History = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class FinetuneResult:
+    """The best ``network``, on the CPU, rounded as a bundle stores it.
+
+    ``history`` has a row for the start (epoch 0) and for each epoch. The network stands between the start (``alpha`` 0)
+    and the moving average after epoch ``best_epoch`` (``alpha`` 1).
+    """
+
+    network: HierarchicalNetwork
+    history: tuple[dict[str, Any], ...]
+    best_epoch: int
+    alpha: float
+    start: Score
+    best: Score
+
+
+class FinetuningLoop:
+    """All that changes is in the learner or in a checkpoint's fields.
+
+    ``identity`` is what decides the result, to be compared when a run is resumed; ``names`` are those of the labels.
+    """
+
+    def __init__(
+        self,
+        learner: Learner,
+        batches: TrainingBatches,
+        validation: Validation,
+        *,
+        run: Run,
+        identity: dict[str, Any],
+        names: list[str],
+    ):
+        self.learner, self.batches, self.validation = learner, batches, validation
+        self.run, self.identity, self.names = run, identity, names
+        self.settings = learner.settings
+        self.epoch, self.step, self.loss = 0, 0, 0.0
+        self.history: History = []
+        self.best: Weights = {}
+        self.saved = time.monotonic()
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Continue from a checkpoint."""
+        self.learner.load_state(checkpoint.learner)
+        self.epoch, self.step, self.loss = checkpoint.epoch, checkpoint.step, checkpoint.loss
+        self.history = checkpoint.history
+        self.best = {name: tensor.to(self.learner.device) for name, tensor in checkpoint.best.items()}
+        checkpoint.restore_random()
+        self.run.log("resumed", epoch=self.epoch, step=self.step)
+
+    def fit(self) -> FinetuneResult:
+        """Train until the last epoch, or until it no longer helps, and choose the best point on the way."""
+        if not self.history:
+            self._log_epoch(epoch=0, **self.validation.score(self.learner.network).as_dict())
+        while self.epoch < self.settings.epochs and not self._stalled():
+            self._train_epoch()
+            self._end_epoch()
+        return self._choose()
+
+    def _train_epoch(self) -> None:
+        steps = self.learner.plan.steps
+        self.learner.begin_epoch()
+        with closing(self.batches.read(self.epoch, self.step)) as batches:
+            for rows, inputs in batches:
+                if self.epoch == self.step == 0:
+                    self._draw(rows, inputs)
+                self.loss += self.learner.train_step(rows, inputs, epoch=self.epoch, step=self.step)
+                self.step += 1
+                self.run.progress("fine-tuning", self.epoch * steps + self.step, self.settings.epochs * steps)
+                if time.monotonic() - self.saved >= 60 * self.settings.checkpoint_minutes:
+                    self._save()
+
+    def _end_epoch(self) -> None:
+        self.epoch += 1
+        score = self.validation.score(self.learner.averaged)
+        if all(score.rank > _score(old).rank for old in self.history[1:]):
+            self.best = copy_weights(self.learner.averaged)
+        self._log_epoch(epoch=self.epoch, loss=self.loss / self.learner.plan.steps, **score.as_dict())
+        self.step, self.loss = 0, 0.0
+        self._save()
+
+    def _log_epoch(self, **row: Any) -> None:
+        self.history.append(row)
+        self.run.log("epoch", **row)
+        self.run.save_artifact(CURVES_FILE, lambda: draw_curves(self.history))
+
+    def _draw(self, rows: np.ndarray, inputs: np.ndarray) -> None:
+        """Show the first batch as it goes in: a wrong augmentation is seen, not measured."""
+        names = [self.names[row] for row in rows]
+        self.run.save_artifact(BATCH_FILE, lambda: draw_batch(inputs, names, self.batches.preprocess))
+
+    def _stalled(self) -> bool:
+        """Whether the last ``patience`` epochs were no better than some row before them, the start included."""
+        return len(self.history) - 1 - _best_row(self.history) >= self.settings.patience
+
+    def _save(self) -> None:
+        if not self.learner.context.is_main:
+            return
+        checkpoint = Checkpoint(
+            settings=self.identity,
+            epoch=self.epoch,
+            step=self.step,
+            loss=self.loss,
+            history=self.history,
+            best=self.best,
+            learner=self.learner.state(),
+        )
+        write_checkpoint(self.run.checkpoint, checkpoint)
+        self.saved = time.monotonic()
+
+    def _choose(self) -> FinetuneResult:
+        """Put the best network in place."""
+        alpha, score = choose_alpha(self.settings.interpolation, lambda a: self.validation.score(self._place(a)))
+        network = self._place(alpha).cpu().to(memory_format=torch.contiguous_format).requires_grad_(True)
+        return FinetuneResult(
+            network=network.eval(),
+            history=tuple(self.history),
+            best_epoch=1 + _best_row(self.history[1:]),
+            alpha=alpha,
+            start=_score(self.history[0]),
+            best=score,
+        )
+
+    def _place(self, alpha: float) -> HierarchicalNetwork:
+        """The network at that alpha, rounded: what is judged is what will be served."""
+        network = self.learner.network
+        network.load_state_dict(interpolate(self.learner.start, self.best, alpha))
+        round_weights(network.backbone)
+        return network
+
+
+def _score(row: dict[str, Any]) -> Score:
+    return Score(breed=row["breed"], species=row["species"], nll=row["nll"])
+
+
+def _best_row(history: History) -> int:
+    """The place of the row with the best score, the first among equals."""
+    return max(range(len(history)), key=lambda i: _score(history[i]).rank)

@@ -1,0 +1,89 @@
+"""A network of a frozen backbone and linear heads, with what it gives for photos that were held out."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from hierpets.config import TrainConfig
+from hierpets.data.index import PhotoIndex
+from hierpets.model.backbone import build_backbone
+from hierpets.model.network import HierarchicalNetwork
+from hierpets.plugin import Backbone
+from hierpets.progress import Progress
+from hierpets.registry.loading import Registry
+from hierpets.training.frozen.candidates import FrozenChoice
+from hierpets.training.frozen.feature_set import FeatureSet, extract_feature_set
+from hierpets.training.frozen.features import FeatureExtractor
+from hierpets.training.frozen.fit import FrozenFit, OutOfFold, assign_folds, fit_frozen, held_out_breeds, out_of_fold
+from hierpets.training.held_out import HeldOutOutputs
+from hierpets.training.splits import Splits
+from hierpets.training.trained import Trained
+
+__all__ = ["fit_frozen_model"]
+
+
+def fit_frozen_model(
+    choice: FrozenChoice,
+    splits: Splits,
+    config: TrainConfig,
+    *,
+    registry: Registry,
+    device: str,
+    progress: Progress,
+) -> Trained:
+    """Fit linear heads and OOD scorer to all training photos.
+
+    Training photos are held out fold by fold, validation photos altogether; the OOD scores of photos of unlisted breeds
+    come from breeds that are held out.
+    """
+    backbone, spec = build_backbone(registry, choice.backbone.name, choice.backbone.options)
+    extractor = FeatureExtractor(backbone, device)
+    photos = extract_feature_set(splits, extractor, choice.view, progress)
+    head, pretrained_head = choice.head, backbone.pretrained_head
+    fit = fit_frozen(photos, head, pretrained_head, prior=config.prior, combiner=config.combiner)
+    folds = assign_folds(photos.labels, folds=config.folds, seed=config.seed)
+    unseen = out_of_fold(photos, head, pretrained_head, folds, prior=config.prior, combiner=config.combiner)
+    if unseen.judged.any():
+        fit.ood_scorer.standardize(unseen.signals[torch.from_numpy(unseen.judged)])
+    breeds = held_out_breeds(photos, pretrained_head, groups=config.folds, seed=config.seed)
+    return Trained(
+        network=_network(backbone, fit, photos),
+        backbone=backbone,
+        spec=spec,
+        head=head,
+        held_out={
+            "cross_validation": _cross_validated(splits.train, unseen, fit),
+            "validation": _validated(splits.val, extractor.features(splits.val.paths, progress=progress), fit),
+        },
+        held_out_breed_scores=fit.ood_scorer.combine(breeds).numpy(),
+        summary=str(choice),
+    )
+
+
+def _network(backbone: Backbone, fit: FrozenFit, photos: FeatureSet) -> HierarchicalNetwork:
+    network = HierarchicalNetwork(backbone.module, backbone.feature_dim, photos.taxonomy)
+    network.set_heads(fit.heads)
+    network.ood_scorer = fit.ood_scorer
+    return network
+
+
+def _cross_validated(train: PhotoIndex, unseen: OutOfFold, fit: FrozenFit) -> HeldOutOutputs:
+    return HeldOutOutputs(
+        paths=tuple(train.paths),
+        labels=train.labels(),
+        species_logits=unseen.species,
+        leaf_logits=unseen.leaf,
+        scores=fit.ood_scorer.combine(unseen.signals).numpy(),
+    ).where(unseen.judged)
+
+
+def _validated(val: PhotoIndex, features: np.ndarray, fit: FrozenFit) -> HeldOutOutputs:
+    species, leaf = fit.heads(features)
+    return HeldOutOutputs(
+        paths=tuple(val.paths),
+        labels=val.labels(),
+        species_logits=species,
+        leaf_logits=leaf,
+        scores=fit.ood_scorer.combine(fit.signals(features)).numpy(),
+    )

@@ -1,0 +1,50 @@
+"""What a bundle says about how it was trained."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+from hierpets.config import TrainConfig
+from hierpets.model.manifest import Manifest
+from hierpets.training.calibration import Calibrated
+from hierpets.training.splits import Splits
+from hierpets.training.trained import Trained
+
+__all__ = ["make_manifest"]
+
+PACKAGES = ("torch", "timm", "openvino", "numpy", "scikit-learn", "opencv-python-headless")
+
+
+def make_manifest(trained: Trained, calibrated: Calibrated, splits: Splits, config: TrainConfig) -> Manifest:
+    """The manifest of a trained and calibrated model."""
+    scorer = trained.network.ood_scorer
+    return Manifest(
+        version=config.version,
+        taxonomy=calibrated.taxonomy,
+        preprocess=trained.backbone.preprocess,
+        backbone=trained.spec,
+        combiner=calibrated.combiner,
+        temperatures=calibrated.temperatures,
+        ood=scorer.spec if scorer else None,
+        policy=calibrated.policy,
+        versions=_library_versions(),
+        training={
+            "summary": trained.summary,
+            "recipe": config.recipe,
+            "sampler": config.sampler,
+            "seed": config.seed,
+            "val_fraction": config.val_fraction,
+            "calibrated_on": next(name for name, part in trained.held_out.items() if len(part)),
+            **splits.sizes,
+        },
+    )
+
+
+def _library_versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,58 @@
+"""``hierpets train``: options from the settings, and what it says."""
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from helpers.fakes import tiny_registry
+
+from hierpets.cli.develop.train import command
+from hierpets.config import TrainConfig
+from hierpets.errors import ConfigError
+from hierpets.training.recipe import train
+
+
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_train_help_says_what_the_settings_say():
+    shown = words(CliRunner().invoke(command, ["--help"], terminal_width=200).output)
+    for name in ("levels", "data", "val_fraction", "seed", "recipe"):
+        field = TrainConfig.model_fields[name]
+        assert words(field.description)[1:] in shown
+        assert f"[default: {field.default}]" in shown
+
+
+def test_train_command_resumes_with_the_settings_of_the_run(tmp_path, capsys):
+    tiny_registry(tmp_path)
+    rows = [f"demo:{leaf}/{i},{leaf.replace('/', ',')}" for leaf in ("cat/siamese", "dog/pug") for i in range(5)]
+    (tmp_path / "photos.csv").write_text("\n".join(["path,species,breed", *rows]))
+    first = {"data": str(tmp_path / "photos.csv"), "backbone": "tiny", "registry": tmp_path / "registry.yaml"}
+    train(out=tmp_path / "run", recipe="heads", seed=3, **first)
+    before = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    result = CliRunner().invoke(command, ["--resume", "--out", str(tmp_path / "run")])
+    assert result.exit_code == 0, result.output
+    assert "no --data" not in result.output
+    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text()) == before
+
+
+def test_train_command_takes_its_progress_down_on_errors(tmp_path, monkeypatch):
+    closed = []
+    monkeypatch.setattr("hierpets.cli.progress.ProgressDisplay.close", lambda self: closed.append(True))
+    (tmp_path / "run").write_text("a file")
+    arguments = ["--data", "demo", "--recipe", "heads", "--out", str(tmp_path / "run")]
+    result = CliRunner().invoke(command, arguments)
+    assert isinstance(result.exception, ConfigError)
+    assert closed
+
+
+@pytest.mark.parametrize("won", [True, False])
+def test_train_command_says_whether_fine_tuning_helped(tmp_path, monkeypatch, won):
+    def fake(*, listener, **_):
+        listener({"event": "skipped", "why": "estimated 5.4 min exceeds finetune_minutes=5"})
+        listener({"event": "finetuned", "won": won, "best": 0.9, "start": 0.8, "alpha": 0.5})
+
+    monkeypatch.setattr("hierpets.training.recipe.train", fake)
+    output = CliRunner().invoke(command, ["--data", "demo"]).output
+    assert "fine-tuning skipped: estimated 5.4 min exceeds finetune_minutes=5" in output
+    assert ("fine-tuning did not help; keeping the linear heads" in output) == (not won)

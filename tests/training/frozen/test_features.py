@@ -1,0 +1,71 @@
+"""Features come from the cache where they can, and are checked."""
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from helpers.fakes import tiny_registry
+
+from hierpets.errors import PluginError
+from hierpets.model.backbone import build_backbone
+from hierpets.training.frozen.features import FeatureExtractor
+
+PHOTOS = ["demo:cat/siamese/1", "demo:dog/pug/1", "demo:cat/siamese/1"]
+
+
+@pytest.fixture
+def backbone(tmp_path, monkeypatch):
+    monkeypatch.setenv("HIERPETS_CACHE", str(tmp_path / "cache"))
+    return build_backbone(tiny_registry(tmp_path), "tiny", {})[0]
+
+
+def computed(backbone) -> tuple[np.ndarray, int]:
+    """Features, and how many photos were not in the cache."""
+    done = []
+    features = FeatureExtractor(backbone).features(PHOTOS, progress=lambda _task, n, _total: done.append(n))
+    return features, len(PHOTOS) - done[0]
+
+
+def test_feature_extractor_computes_a_photo_once(backbone):
+    first, fresh = computed(backbone)
+    assert fresh == 2  # the third photo is the first
+    again, cached = computed(backbone)
+    assert cached == 0
+    np.testing.assert_array_equal(first, again)
+
+
+@pytest.mark.parametrize("change", [{"interpolation": "bicubic"}, {"decode_margin": 2.0}])
+def test_feature_extractor_computes_anew_where_pixels_change(backbone, change):
+    computed(backbone)
+    other = replace(backbone, preprocess=backbone.preprocess.model_copy(update=change))
+    assert computed(other)[1] == 2
+
+
+@pytest.mark.parametrize("damage", ["not a database", "no folder"])
+def test_feature_extractor_goes_on_without_a_cache_and_warns(backbone, tmp_path, damage, caplog):
+    expected, _ = computed(backbone)
+    cache = tmp_path / "cache"
+    for path in cache.iterdir():
+        path.unlink()
+    if damage == "no folder":
+        cache.rmdir()
+        cache.write_text("a file where the folder should be")
+    else:
+        (cache / "features.sqlite").write_text("x" * 5000)
+    with caplog.at_level(logging.WARNING):
+        features, fresh = computed(backbone)
+    assert fresh == 2
+    np.testing.assert_array_equal(features, expected)
+    assert "features are not cached" in caplog.text
+
+
+@pytest.mark.parametrize(("width", "message"), [(7, r"shape \(128,\), expected \(7,\)"), (128, "not finite")])
+def test_feature_extractor_refuses_what_a_plugin_did_not_promise(backbone, width, message):
+    broken = replace(backbone, feature_dim=width)
+    if width == 128:
+        broken.module.append(torch.nn.BatchNorm1d(width).eval())
+        broken.module[-1].bias.data.fill_(float("nan"))
+    with pytest.raises(PluginError, match=message):
+        FeatureExtractor(broken).features(PHOTOS)

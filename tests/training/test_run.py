@@ -1,0 +1,58 @@
+"""Who may write into a run folder."""
+
+import multiprocessing
+
+import pytest
+
+from hierpets.errors import ConfigError
+from hierpets.training.run import Run, open_run
+
+
+def hold(folder, held, release):
+    with open_run(folder):
+        held.set()
+        release.wait(60)
+
+
+def test_open_run_refuses_a_folder_that_another_process_trains_into(tmp_path):
+    context = multiprocessing.get_context("forkserver")
+    held, release = context.Event(), context.Event()
+    other = context.Process(target=hold, args=(tmp_path / "run", held, release))
+    other.start()
+    assert held.wait(60)
+    try:
+        with pytest.raises(ConfigError, match="another process is training into it"), open_run(tmp_path / "run"):
+            pass
+    finally:
+        release.set()
+        other.join(60)
+    with open_run(tmp_path / "run") as run:
+        assert run.folder == tmp_path / "run"
+
+
+def test_open_run_changes_nothing_by_itself(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with open_run(tmp_path):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_open_run_takes_a_folder_that_holds_an_audit_alone_and_clear_keeps_it(tmp_path):
+    (tmp_path / "audit").mkdir()
+    (tmp_path / "audit" / "audit.json").write_text("{}")
+    with open_run(tmp_path) as run:
+        run.clear()
+    assert (tmp_path / "audit" / "audit.json").exists()
+
+
+def test_open_run_refuses_a_file(tmp_path):
+    (tmp_path / "run").write_text("a file")
+    with pytest.raises(ConfigError, match="cannot be used as a run folder: File exists"), open_run(tmp_path / "run"):
+        pass
+
+
+def test_run_logs_and_reports_nothing_where_it_is_silent(tmp_path):
+    run = Run(tmp_path / "run", listener=lambda event: pytest.fail("reported"), silent=True)
+    run.log("data")
+    run.clear()
+    assert not run.folder.exists()

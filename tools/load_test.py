@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from hierpets.data.demo import render
 from hierpets.files import write_text
-from tools.marks import replace_marked
+from tools.pages.marks import replace_marked
 
 MB = 2**20
 UPLOAD_SECONDS = 3

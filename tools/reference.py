@@ -1,11 +1,10 @@
-"""Write the reference pages of docs that are generated from the code, one subcommand a page.
+"""Write the pages of docs that are generated from the code: those that are named, or all.
 
-python tools/reference.py [PAGE ...]
+python tools/reference.py [api] [metrics] [output] [settings]
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,40 +12,28 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from hierpets.config import TrainConfig  # noqa: E402
 from hierpets.files import write_text  # noqa: E402
-from hierpets.validation.reference import field_table  # noqa: E402
-from tools.reference_api import api_page  # noqa: E402
-from tools.reference_output import output_page  # noqa: E402
+from tools.pages.api import api_page  # noqa: E402
+from tools.pages.metrics import metrics_page  # noqa: E402
+from tools.pages.output import output_page  # noqa: E402
+from tools.pages.settings import settings_page  # noqa: E402
 
 DOCS = ROOT / "docs"
-
-SETTINGS = """# Settings of training
-
-Generated from the code by `python tools/reference.py settings`.
-
-`hierpets train --config FILE` reads them as YAML, `--set KEY=VALUE` sets one, and
-`hierpets.train(data, KEY=VALUE)` does so in Python; a key with dots is a key inside a group. Every run writes all of
-them to `RUN/config.yaml`.
-
-"""
+PAGES: dict[str, Callable[[], str]] = {
+    "api": api_page,
+    "metrics": metrics_page,
+    "output": output_page,
+    "settings": settings_page,
+}
 
 
-def settings_page() -> str:
-    """``docs/settings.md``."""
-    return SETTINGS + field_table(TrainConfig, defaults=True)
-
-
-PAGES: dict[str, Callable[[], str]] = {"api": api_page, "output": output_page, "settings": settings_page}
-
-
-def main() -> None:
-    """Write the pages that are named, or all of them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pages", nargs="*", choices=[*PAGES, []], metavar="PAGE", help=f"one of {', '.join(PAGES)}")
-    for page in parser.parse_args().pages or PAGES:
-        write_text(DOCS / f"{page}.md", PAGES[page]())
+def main(names: list[str]) -> None:
+    """Write the pages of these names, or all of them."""
+    if unknown := [name for name in names if name not in PAGES]:
+        sys.exit(f"unknown page {', '.join(unknown)}; known: {', '.join(PAGES)}")
+    for name in names or PAGES:
+        write_text(DOCS / f"{name}.md", PAGES[name]())
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

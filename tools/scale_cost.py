@@ -22,7 +22,7 @@ from hierpets.data.listing import find_photos
 from hierpets.files import write_text
 from hierpets.inference.loading import load
 from hierpets.workers import cores
-from tools.marks import replace_marked
+from tools.pages.marks import replace_marked
 
 BEGIN, END = "<!-- written by tools/scale_cost.py -->", "<!-- end of what tools/scale_cost.py writes -->"
 COUNTS = (1_000_000, 100_000_000, 1_000_000_000)

@@ -9,9 +9,9 @@ from typing import Any
 from hierpets.inference.output.request import RunRequest
 from hierpets.inference.record import CSV_CELLS, PredictionRecord, parquet_schema
 from hierpets.validation.reference import field_table
-from tools.marks import replace_marked
+from tools.pages.marks import replace_marked
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "output.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "output.md"
 WIDTH = 100
 LEFT_OUT = ("title", "description", "default", "x-parquet")  # of the JSON schema: the table of keys says it
 

@@ -12,14 +12,16 @@ from typing import Any
 __version__ = version("hierpets")
 
 _PUBLIC = {
+    "Audit": "hierpets.auditing.findings",
     "HierpetsError": "hierpets.errors",
     "ImageError": "hierpets.errors",
     "Predictor": "hierpets.inference.predictor",
     "Taxonomy": "hierpets.taxonomy",
+    "audit": "hierpets.auditing.run",
     "load": "hierpets.inference.loading",
 }
 
-__all__ = ["HierpetsError", "ImageError", "Predictor", "Taxonomy", "__version__", "load"]
+__all__ = ["Audit", "HierpetsError", "ImageError", "Predictor", "Taxonomy", "__version__", "audit", "load"]
 
 
 def __getattr__(name: str) -> Any:

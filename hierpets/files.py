@@ -8,7 +8,23 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["cache_dir", "whole_folder", "write_all", "write_text"]
+from hierpets.errors import ConfigError
+
+__all__ = ["cache_dir", "check_output", "whole_folder", "write_all", "write_text"]
+
+
+def check_output(path: Path, *, overwrite: bool) -> None:
+    """Check a file or folder that is to be written, before the work that it will hold.
+
+    :raises ConfigError: it exists and ``overwrite`` is not given, or there is no writable folder to put it in.
+    """
+    if path.exists() and not overwrite:
+        raise ConfigError(f"{path}: already exists; use --overwrite or choose another name")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir():
+        raise ConfigError(f"{path}: cannot be written: {folder} is a file, not a folder")
+    if not os.access(folder, os.W_OK):
+        raise ConfigError(f"{path}: cannot be written: no permission to write in {folder}")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -29,8 +29,7 @@ def read_folders(root: Path) -> tuple[list[PhotoRecord], list[Leaf]]:
     splits = [f for f in folders if f.name.lower() in SPLIT_NAMES]
     if splits and len(splits) < len(folders):
         raise DataError(f"{root}: {_unknown_splits(folders, splits)}")
-    trees = [(folder, SPLIT_NAMES[folder.name.lower()]) for folder in splits] or [(root, None)]
-    parts = [_read_tree(folder, split) for folder, split in trees]
+    parts = [_read_tree(folder, SPLIT_NAMES[folder.name.lower()]) for folder in splits] or [_read_tree(root, None)]
     leaves = [leaf for _, part in parts for leaf in part]
     if misspelled := list(find_misspelled((str(root), leaf) for leaf in leaves)):
         raise DataError("\n".join(misspelled))

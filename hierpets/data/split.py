@@ -38,7 +38,7 @@ def split_index(index: PhotoIndex, *, seed: int = 0, val: float = 0.15, test: fl
 def check_trainable(index: PhotoIndex, *, breeds: bool = True) -> None:
     """Whether every class has a training photo; photos without a split count as such.
 
-    :raises DataError: naming every class without one; no class to tell apart; no breeds, where ``breeds`` are asked for.
+    :raises DataError: naming every class without one; or there is a single class; or no breed, with ``breeds``.
     """
     tree = index.taxonomy
     train = replace(index, records=tuple(r for r in index.records if r.split in (None, "train")))

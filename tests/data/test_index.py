@@ -95,7 +95,7 @@ def test_read_index_keeps_one_breed_name_under_two_species_apart(tmp_path):
         (["training/dog/a.jpg", "test/dog/b.jpg"], "unknown split folder 'training' beside 'test'"),
         (
             ["train/dog/pug/a.jpg", "cat/manx/b.jpg"],
-            "unknown split folder 'cat' beside 'train'; rename to train, val, test",
+            "folder 'cat' beside 'train'; rename to train, val, test",
         ),
     ],
 )

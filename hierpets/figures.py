@@ -1,0 +1,24 @@
+"""A matplotlib figure as PNG: the one place that turns a picture into bytes, without pyplot's global state."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+__all__ = ["figure_png"]
+
+
+def figure_png(paint: Callable[[Figure], None], size: tuple[float, float], *, dpi: int = 110) -> bytes:
+    """Let ``paint`` fill a white figure of ``size`` (width, height) inches, and encode it."""
+    # A class may be called "$x$"; it is a name, not a formula.
+    with mpl.rc_context({"text.parse_math": False}):
+        figure = Figure(figsize=size, layout="constrained", facecolor="white")
+        FigureCanvasAgg(figure)
+        paint(figure)
+        content = io.BytesIO()
+        figure.savefig(content, format="png", dpi=dpi)
+    return content.getvalue()

@@ -1,4 +1,4 @@
-"""Grad-CAM: which places of the last spatial map spoke for a class.
+"""Grad-CAM: which places of the last spatial map are evidence for a class.
 
 After Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization", ICCV 2017.
 """
@@ -29,14 +29,14 @@ class Target:
 
 
 def gradcam(network: HierarchicalNetwork, image: np.ndarray, *targets: Target) -> np.ndarray:
-    """float32 [T, h, w] in [0, 1] for T targets: the network's last spatial map, weighed by what speaks for each.
+    """float32 [T, h, w] in [0, 1] for T targets: the network's last spatial map, weighted by the evidence for each.
 
     A backbone of several networks side by side has a last map each; they are added on the finest grid.
 
     ``image`` float32 [3, size, size] is the network's input. The score of a species is its logit against the mean of
     the other species, that of a leaf its logit against the mean of the other breeds of its species: what they have in
-    common explains nothing, and a probability near one has no gradient left. A map without a place that speaks for
-    the target is nought everywhere.
+    common explains nothing, and a probability near one has no gradient left. A map without evidence for the target is
+    zero everywhere.
 
     :raises PluginError: the backbone ends without a spatial map, as transformers over tokens do.
     """
@@ -44,7 +44,7 @@ def gradcam(network: HierarchicalNetwork, image: np.ndarray, *targets: Target) -
     with torch.enable_grad(), _listen(network.backbone) as heard:
         output = network(batch.requires_grad_())
         maps = _last_maps(heard)
-        cams = [_weighed(maps, _score(output, target, network.taxonomy)) for target in targets]
+        cams = [_weighted(maps, _score(output, target, network.taxonomy)) for target in targets]
     return np.stack(cams)
 
 
@@ -82,12 +82,12 @@ def _listen(backbone: torch.nn.Module) -> Iterator[_Heard]:
 def _last_maps(heard: _Heard) -> list[torch.Tensor]:
     """The pooled maps that no later pooled map was computed from: one for each network side by side.
 
-    A block that weighs its channels pools as well, but goes on from what it pooled.
+    A block that reweights its channels pools as well, but goes on from what it pooled.
     """
     if heard.last is None or heard.tokens:
         raise PluginError(
             "Grad-CAM needs a backbone that ends in a spatial map [B, C, h, w] or [B, h, w, C]; this one "
-            + ("goes on with tokens [B, N, C]" if heard.tokens else "gives none")
+            + ("continues with tokens [B, N, C]" if heard.tokens else "gives none")
         )
     final: list[torch.Tensor] = []
     for map_ in reversed(heard.pooled or [heard.last]):
@@ -125,8 +125,8 @@ def _against_the_others(logits: torch.Tensor, index: int) -> torch.Tensor:
     return logits[index] - others.mean() if len(others) else logits[index]
 
 
-def _weighed(maps: list[torch.Tensor], score: torch.Tensor) -> np.ndarray:
-    """float32 [h, w] in [0, 1]: channels summed by their gradient, what speaks against cut off."""
+def _weighted(maps: list[torch.Tensor], score: torch.Tensor) -> np.ndarray:
+    """float32 [h, w] in [0, 1]: channels summed by their gradient, negative evidence cut off."""
     gradients = torch.autograd.grad(score, maps, retain_graph=True, allow_unused=True)
     parts = [_contribution(a, g) for a, g in zip(maps, gradients, strict=True) if g is not None]
     finest = max((part.shape[-2:] for part in parts), default=maps[0].shape[-2:])

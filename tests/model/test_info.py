@@ -62,7 +62,9 @@ def test_bundle_info_refuses_a_folder_without_a_bundle(tmp_path):
         bundle_info(tmp_path)
 
 
-def test_info_command_loads_no_network():
-    code = "import sys; from hierpets.cli import main\ntry: main(['info'])\nfinally: print(*sys.modules, file=sys.stderr)"
+def test_bundle_info_loads_no_network():
+    code = (
+        "import sys; from hierpets.cli import main\ntry: main(['info'])\nfinally: print(*sys.modules, file=sys.stderr)"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not {"torch", "openvino", "cv2", "matplotlib"} & set(run.stderr.split())
+    assert not {"torch", "openvino", "cv2", "matplotlib"} & set(run.stdout.split())

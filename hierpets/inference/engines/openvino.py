@@ -91,7 +91,7 @@ class OpenVinoEngine:
         if precision == "int8" and not quantized:
             raise BundleError(
                 f"{graph}: --precision int8: the graph of this bundle is not quantized; choose f32 or bf16, or "
-                "quantize it: hierpets export BUNDLE --format openvino --precision int8 --data DIR"
+                "quantize it: hierpets export BUNDLE --format openvino --precision int8 --data DIR --overwrite"
             )
         self.precision: Precision = precision
         self.batch = 1 if workers == 1 else STREAM_BATCH

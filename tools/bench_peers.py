@@ -89,7 +89,8 @@ class Bench:
     def quantize(self, trained: Path) -> None:
         """The bundle that is measured: with an int8 graph, or as it was trained where that would cost accuracy."""
         log("quantizing hierpets")
-        command = [self.ours, "-m", "hierpets", "export", trained, "--format", "openvino", "--precision", "int8"]
+        command: list[Any] = [self.ours, "-m", "hierpets", "export", trained, "--format", "openvino"]
+        command += ["--precision", "int8"]
         try:
             run([*command, "--data", self.work / "seen", "--out", self.bundle])
         except Failed as error:

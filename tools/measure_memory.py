@@ -102,7 +102,7 @@ def main() -> int:
     options = [f"--{name}={value}" for name in ("model", "registry", "precision") if (value := getattr(given, name))]
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
-        sources = [Path(p) for p in find_photos(given.photos)] if given.photos else draw(Path(scratch) / "drawn")
+        sources = [Path(p) for p in find_photos(given.photos)] if given.photos else draw(Path(scratch) / "synthetic")
         for count in map(int, given.counts.split(",")):
             photos = spread(sources, Path(scratch) / str(count), count)
             out = Path(scratch) / f"{count}.{given.format}"

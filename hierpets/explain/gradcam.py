@@ -41,22 +41,22 @@ def gradcam(network: HierarchicalNetwork, image: np.ndarray, *targets: Target) -
     :raises PluginError: the backbone ends without a spatial map, as transformers over tokens do.
     """
     batch = torch.from_numpy(np.ascontiguousarray(image))[None].to(next(network.parameters()).device)
-    with torch.enable_grad(), _listen(network.backbone) as heard:
+    with torch.enable_grad(), _record_maps(network.backbone) as recorded:
         output = network(batch.requires_grad_())
-        maps = _last_maps(heard)
+        maps = _last_maps(recorded)
         cams = [_weighted(maps, _score(output, target, network.taxonomy)) for target in targets]
     return np.stack(cams)
 
 
 @dataclass
-class _Heard:
-    """Spatial maps in the order in which the backbone gave them, those that a vector followed, and loose ends."""
+class _FeatureMaps:
+    """The spatial maps of a backbone: the last one, those that were pooled, and whether tokens follow."""
 
     last: torch.Tensor | None = None
     tokens: bool = False
     pooled: list[torch.Tensor] = field(default_factory=list)
 
-    def hear(self, output: Any) -> None:
+    def record(self, output: Any) -> None:
         if not isinstance(output, torch.Tensor):
             return
         if output.ndim == 4 and _is_spatial(output):
@@ -68,29 +68,31 @@ class _Heard:
 
 
 @contextmanager
-def _listen(backbone: torch.nn.Module) -> Iterator[_Heard]:
-    """Listen to the output of every module inside."""
-    heard = _Heard()
-    handles = [module.register_forward_hook(lambda _m, _i, output: heard.hear(output)) for module in backbone.modules()]
+def _record_maps(backbone: torch.nn.Module) -> Iterator[_FeatureMaps]:
+    """Record the output of every module inside."""
+    maps = _FeatureMaps()
+    handles = [
+        module.register_forward_hook(lambda _m, _i, output: maps.record(output)) for module in backbone.modules()
+    ]
     try:
-        yield heard
+        yield maps
     finally:
         for handle in handles:
             handle.remove()
 
 
-def _last_maps(heard: _Heard) -> list[torch.Tensor]:
+def _last_maps(maps: _FeatureMaps) -> list[torch.Tensor]:
     """The pooled maps that no later pooled map was computed from: one for each network side by side.
 
-    A block that reweights its channels pools as well, but goes on from what it pooled.
+    A block that reweights its channels pools as well, but continues from what it pooled.
     """
-    if heard.last is None or heard.tokens:
+    if maps.last is None or maps.tokens:
         raise PluginError(
             "Grad-CAM needs a backbone that ends in a spatial map [B, C, h, w] or [B, h, w, C]; this one "
-            + ("continues with tokens [B, N, C]" if heard.tokens else "gives none")
+            + ("continues with tokens [B, N, C]" if maps.tokens else "gives none")
         )
     final: list[torch.Tensor] = []
-    for map_ in reversed(heard.pooled or [heard.last]):
+    for map_ in reversed(maps.pooled or [maps.last]):
         if not any(_depends(later, map_) for later in final):
             final.append(map_)
     return final

@@ -41,13 +41,13 @@ def run(root, out, registry, *options):
 def test_audit_command_counts_a_clean_set_and_passes(tmp_path, registry, capsys):
     write_pets(tmp_path / "pets")
     assert run(tmp_path / "pets", tmp_path / "out", registry, "--strict") == 0
-    told = json.loads((tmp_path / "out" / "audit.json").read_text())
-    assert told["schema_version"] == 2
-    assert told["photos"] == 24
-    assert told["splits"] == {"train": 20, "val": 4}
-    assert told["levels"]["species"] == {"counts": {"cat": 12, "dog": 12}, "imbalance_ratio": 1.0}
-    assert told["sampler"]["name"] == "shuffle"
-    assert list(told["summary"]) == list(KINDS)
+    document = json.loads((tmp_path / "out" / "audit.json").read_text())
+    assert document["schema_version"] == 2
+    assert document["photos"] == 24
+    assert document["splits"] == {"train": 20, "val": 4}
+    assert document["levels"]["species"] == {"counts": {"cat": 12, "dog": 12}, "imbalance_ratio": 1.0}
+    assert document["sampler"]["name"] == "shuffle"
+    assert list(document["summary"]) == list(KINDS)
     assert "24 photos" in capsys.readouterr().out
 
 

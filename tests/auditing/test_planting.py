@@ -1,4 +1,4 @@
-"""Twenty faults of seven kinds, planted and found: on drawn pets always, on real ones where they are."""
+"""Twenty faults of seven kinds, planted and found: on synthetic pets always, on real ones where they are."""
 
 import json
 
@@ -21,13 +21,13 @@ def audited(root, out, faults):
 
 
 def test_audit_finds_faults_planted_among_synthetic_pets(tmp_path):
-    drawn = [(*name.split("/"), read_photo(f"demo:{name}/{n}")) for name in LOOKS for n in range(16)]
-    paths = write_split(drawn, tmp_path / "pets")
+    synthetic = [(*name.split("/"), read_photo(f"demo:{name}/{n}")) for name in LOOKS for n in range(16)]
+    paths = write_split(synthetic, tmp_path / "pets")
     faults = plant_faults(paths, seed=0)
     result, missed = audited(tmp_path / "pets", tmp_path / "out", faults)
     assert len(faults) == 20
     assert len(missed) <= 2, missed
-    assert len(false_alarms(result, faults)) <= 7  # of 96 photos, all drawn alike
+    assert len(false_alarms(result, faults)) <= 7  # of 96 photos, all much alike
     assert result.blocking == result.summary["unreadable"] + result.summary["leak"] > 0
     json.dumps(result.to_json(), allow_nan=False)
 

@@ -109,10 +109,10 @@ def test_trace_photo_holds_the_photo_as_the_network_sees_it(predictor):
 def test_inspect_command_counts_nan_and_fails(tiny_run, tmp_path, monkeypatch):
     from hierpets.inference.engines.openvino import OpenVinoEngine
 
-    sound = OpenVinoEngine.__call__
+    original = OpenVinoEngine.__call__
 
     def broken(self, images):
-        output = sound(self, images)
+        output = original(self, images)
         output.features[0, 0] = np.nan
         return output
 

@@ -80,7 +80,8 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    known = dict(map(str.strip, line.split(":", 1)) for line in lines if ":" in line)
+    pairs = (line.split(":", 1) for line in lines if ":" in line)
+    known = {name.strip(): value.strip() for name, value in pairs}
     extras = [name for name in EXTENSIONS if name in known.get("flags", "").split()]
     return f"{known.get('model name', platform.machine())} ({', '.join(extras)})"
 

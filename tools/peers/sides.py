@@ -54,7 +54,7 @@ def timm_side(model: Path, precision: str) -> Side:
 
     def load(paths: Sequence[str]) -> Any:
         photos: Any = Photos(paths)
-        options = {"use_prefetcher": True, "num_workers": WORKERS, "device": torch.device("cpu")}
+        options: dict[str, Any] = {"use_prefetcher": True, "num_workers": WORKERS, "device": torch.device("cpu")}
         return create_loader(photos, batch_size=TIMM_BATCH, **options, **config)
 
     return _torch_side(model, network, create_transform(**config), load)

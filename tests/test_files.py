@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hierpets.files import whole_file, whole_folder, write_all, write_text
+from hierpets.errors import ConfigError
+from hierpets.files import check_output, whole_file, whole_folder, write_all, write_text
 
 
 def test_write_all_makes_folders(tmp_path):
@@ -55,3 +56,26 @@ def test_whole_file_replaces_only_at_the_end(tmp_path):
         assert path.read_bytes() == b"old"
     assert path.read_bytes() == b"new"
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+@pytest.mark.parametrize("made", ["file", "folder"])
+def test_check_output_refuses_what_exists_unless_it_may_be_overwritten(tmp_path, made):
+    target = tmp_path / "out"
+    target.mkdir() if made == "folder" else target.write_text("old")
+    with pytest.raises(ConfigError, match="out: already exists; use --overwrite"):
+        check_output(target, overwrite=False)
+    check_output(target, overwrite=True)
+    check_output(tmp_path / "new" / "deep", overwrite=False)
+    assert not (tmp_path / "new").exists()
+
+
+def test_check_output_refuses_a_file_in_the_place_of_a_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"out: cannot be written: .*file is a file, not a folder"):
+        check_output(tmp_path / "file" / "deep" / "out", overwrite=False)
+
+
+def test_check_output_refuses_a_folder_without_permission(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # root may write everywhere
+    with pytest.raises(ConfigError, match="no permission to write in"):
+        check_output(tmp_path / "out", overwrite=False)

@@ -1,4 +1,4 @@
-"""Checks the CUDA paths on a machine that has a GPU: whether they answer as the CPU does, and whether they are quick.
+"""Checks the CUDA paths on a machine with a GPU: whether they predict as the CPU does, and whether they are fast.
 
     python tools/gpu_check.py [--model BUNDLE] [--data DIR] [--json gpu_check.json]
 
@@ -33,27 +33,27 @@ from hierpets.inference.predictor import Predictor
 
 NO_GPU = 2
 BATCH, BATCHES, SINGLES = 32, 24, 50
-# (precision, compiled): what is measured, the first the yardstick of the others' speed
-WAYS: tuple[tuple[Precision, bool], ...] = (("f32", False), ("f16", False), ("bf16", False), ("f16", True))
+# (precision, compiled): what is measured; the others are compared with the first
+CONFIGS: tuple[tuple[Precision, bool], ...] = (("f32", False), ("f16", False), ("bf16", False), ("f16", True))
 
 
 @dataclass(frozen=True)
 class Row:
-    """One way to run the network. Times of the network alone, copies included; ``stream`` from path to answer."""
+    """One configuration. Times are of the network alone, copies included; ``stream`` is from path to prediction."""
 
-    way: str
+    config: str
     parity: Parity
     first_ms: float  # the first call, with all that is prepared then
     latency_ms: float  # median at batch 1
-    alone: float  # photos a second at batch 32, each batch waited for
+    alone: float  # photos per second at batch 32, each batch waited for
     overlapped: float  # the same with several batches in flight
-    stream: float  # photos a second, decoding included
+    stream: float  # photos per second, decoding included
     unmixed: bool  # batches in flight gave what each gives alone
     memory_mb: float
 
 
-def measure(way: str, predictor: Predictor, reference: Predictor, photos: Sequence[str]) -> Row:
-    """Measure one way on photos; what is prepared at the first call is told apart from what is timed."""
+def measure(config: str, predictor: Predictor, reference: Predictor, photos: Sequence[str]) -> Row:
+    """Measure one configuration on photos; what is prepared at the first call is timed apart."""
     engine, size = predictor.engine, predictor.manifest.preprocess.size
     _forget_peak()
     _, first = _timed(lambda: warm_up(engine, size, times=1))
@@ -63,33 +63,32 @@ def measure(way: str, predictor: Predictor, reference: Predictor, photos: Sequen
     latency = statistics.median(_timed(partial(engine, batch))[1] for batch in one)
     apart, alone = _timed(lambda: [engine(batch) for batch in several])
     together, overlapped = _timed(lambda: _in_flight(engine, several))
-    for _ in predictor.predict(photos):  # batches of every size are then prepared
-        pass
+    predictor.predict(photos)  # prepares batches of every size
     return Row(
-        way=way,
+        config=config,
         parity=measure_parity(reference, predictor, photos),
         first_ms=first * 1e3,
         latency_ms=latency * 1e3,
         alone=BATCH * BATCHES / alone,
         overlapped=BATCH * BATCHES / overlapped,
-        stream=len(photos) / _timed(lambda: list(predictor.predict(photos)))[1],
+        stream=len(photos) / _timed(lambda: predictor.predict(photos))[1],
         unmixed=all(_alike(a, b) for a, b in zip(apart, together, strict=True)),
         memory_mb=torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0,
     )
 
 
 def failures(rows: Sequence[Row]) -> list[str]:
-    """What is wrong, a sentence each. The first row is float32."""
+    """One sentence for each thing that is wrong. The first row is float32."""
     exact = rows[0]
-    wrong = [f"{row.way}: {row.parity.words()}" for row in rows if not row.parity.holds]
-    wrong += [f"{row.way}: batches in flight do not give what each gives alone" for row in rows if not row.unmixed]
+    wrong = [f"{row.config}: {row.parity.words()}" for row in rows if not row.parity.holds]
+    wrong += [f"{row.config}: batches in flight differ from the same batches alone" for row in rows if not row.unmixed]
     wrong += [
-        f"{row.way}: {row.overlapped:.0f} photos/s with copies overlapped, {row.alone:.0f} without"
+        f"{row.config}: {row.overlapped:.0f} photos/s with copies overlapped, {row.alone:.0f} without"
         for row in rows
         if row.overlapped < 0.95 * row.alone
     ]
     wrong += [
-        f"{row.way}: {row.overlapped:.0f} photos/s, no more than {exact.overlapped:.0f} in {exact.way}"
+        f"{row.config}: {row.overlapped:.0f} photos/s, no more than {exact.overlapped:.0f} in {exact.config}"
         for row in rows[1:]
         if row.overlapped < exact.overlapped
     ]
@@ -98,10 +97,10 @@ def failures(rows: Sequence[Row]) -> list[str]:
 
 def render(rows: Sequence[Row]) -> str:
     """The rows as a table."""
-    head = ("way", "top-1 same", "leaf diff", "first ms", "batch 1 ms", "photos/s", "overlapped", "stream", "MB")
+    head = ("config", "top-1 same", "leaf diff", "first ms", "batch 1 ms", "photos/s", "overlapped", "stream", "MB")
     cells = [
         (
-            row.way,
+            row.config,
             f"{row.parity.same}/{row.parity.photos}",
             f"{row.parity.largest['leaf']:.1e}",
             f"{row.first_ms:.0f}",
@@ -140,8 +139,8 @@ def machine() -> dict[str, Any]:
 
 
 def _in_flight(engine: Engine, batches: Sequence[np.ndarray]) -> list[RawOutput]:
-    with ThreadPoolExecutor(engine.workers) as lanes:
-        return list(lanes.map(engine, batches))
+    with ThreadPoolExecutor(engine.workers) as workers:
+        return list(workers.map(engine, batches))
 
 
 def _alike(a: RawOutput, b: RawOutput) -> bool:
@@ -168,31 +167,31 @@ def _forget_peak() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, help="a bundle; the released one when left out")
-    parser.add_argument("--data", type=Path, help="a folder of photos; drawn pets when left out")
+    parser.add_argument("--model", type=Path, help="a bundle; the released one when omitted")
+    parser.add_argument("--data", type=Path, help="a folder of photos; synthetic images when omitted")
     parser.add_argument("--json", type=Path, default=Path("gpu_check.json"), help="where to write the numbers")
     given = parser.parse_args(arguments)
     if not torch.cuda.is_available():
         print(f"gpu_check: torch {torch.__version__} finds no CUDA device here; nothing was checked", file=sys.stderr)
         return NO_GPU
     try:
-        return _check(given.model, given.data, given.json)
+        return check(given.model, given.data, given.json)
     except HierpetsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
 
-def _check(model: Path | None, data: Path | None, written: Path) -> int:
+def check(model: Path | None, data: Path | None, written: Path) -> int:
     photos = photos_to_check(data)
     reference = load(model, engine="torch", device="cpu", precision="f32", recommend=False)
     rows = []
-    for precision, compiled in WAYS:
+    for precision, compiled in CONFIGS:
         if precision == "bf16" and not torch.cuda.is_bf16_supported():
-            print("bf16: left out, this GPU does not compute in it")
+            print("bf16: skipped, this GPU does not support it")
             continue
         predictor = load(model, device="cuda", precision=precision, compile=compiled, recommend=False)
-        way = f"{precision}{' compiled' if compiled else ''}"
-        rows.append(measure(way, predictor, reference, photos))
+        config = f"{precision}{' compiled' if compiled else ''}"
+        rows.append(measure(config, predictor, reference, photos))
     wrong = failures(rows)
     print(render(rows))
     write_text(written, json.dumps(report(rows, wrong), indent=2) + "\n")

@@ -1,6 +1,6 @@
 """Peak memory of ``hierpets predict --out`` on 500 and on 20,000 photos, and their ratio.
 
-The photos are copies of drawn ones, or links to those of ``--photos``. Each count is answered by a process of its own,
+The photos are links to those of ``--photos``, or to synthetic images. Each count is predicted by a process of its own,
 and the table goes to standard output:
 
     python tools/measure_memory.py
@@ -26,8 +26,8 @@ from hierpets.data.demo import demo_index
 from hierpets.data.listing import find_photos
 from hierpets.data.photos import read_photo
 
-DRAWN = 300
-FOLDER = 1000  # photos a folder
+SYNTHETIC = 300
+FOLDER = 1000  # photos per folder
 
 
 class Measured(NamedTuple):
@@ -39,10 +39,10 @@ class Measured(NamedTuple):
 
 
 def draw(folder: Path) -> list[Path]:
-    """The drawn photos as files."""
+    """Synthetic images as files."""
     folder.mkdir()
     paths = []
-    for number, photo in enumerate(islice(cycle(demo_index().paths), DRAWN)):
+    for number, photo in enumerate(islice(cycle(demo_index().paths), SYNTHETIC)):
         paths.append(folder / f"{number}.jpg")
         cv2.imwrite(str(paths[-1]), read_photo(photo)[..., ::-1])
     return paths
@@ -60,7 +60,7 @@ def spread(sources: list[Path], folder: Path, count: int) -> Path:
 def measure(photos: Path, out: Path, options: list[str]) -> tuple[float, float]:
     """Peak resident megabytes and seconds of one run.
 
-    A process of its own waits for it, because the peak of children is that of the greatest of all so far.
+    Another process waits for it, because the peak of children is that of the largest so far.
     """
     command = [sys.executable, "-m", "hierpets", "predict", str(photos), "--out", str(out), *options]
     begin = time.perf_counter()
@@ -80,7 +80,7 @@ def watch(command: list[str]) -> int:
 
 def table(rows: list[Measured]) -> str:
     """Markdown, with the peak as a share of the first row's."""
-    lines = ["| photos | peak memory, MB | of the first | photos a second |", "|---|---|---|---|"]
+    lines = ["| photos | peak memory, MB | of the first | photos per second |", "|---|---|---|---|"]
     for row in rows:
         share = row.megabytes / rows[0].megabytes
         lines.append(f"| {row.photos:,} | {row.megabytes:.1f} | {share:.3f} | {row.photos / row.seconds:.1f} |")
@@ -91,18 +91,18 @@ def main() -> int:
     if sys.argv[1:2] == ["--watch"]:
         return watch(sys.argv[2:])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=Path, help="a folder of photos; drawn ones when left out")
+    parser.add_argument("--photos", type=Path, help="a folder of photos; synthetic images when omitted")
     parser.add_argument("--counts", default="500,20000")
     parser.add_argument("--format", default="jsonl", choices=["jsonl", "csv", "parquet"])
-    parser.add_argument("--model", help="a bundle; the released one when left out")
+    parser.add_argument("--model", help="a bundle; the released one when omitted")
     parser.add_argument("--registry", help="a registry.yaml")
     parser.add_argument("--precision", default="auto")
-    parser.add_argument("--most", type=float, default=1.1, help="the greatest share that is well")
+    parser.add_argument("--most", type=float, default=1.1, help="the largest ratio that passes")
     given = parser.parse_args()
     options = [f"--{name}={value}" for name in ("model", "registry", "precision") if (value := getattr(given, name))]
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
-        sources = [Path(p) for p in find_photos(given.photos)] if given.photos else draw(Path(scratch) / "drawn")
+        sources = [Path(p) for p in find_photos(given.photos)] if given.photos else draw(Path(scratch) / "synthetic")
         for count in map(int, given.counts.split(",")):
             photos = spread(sources, Path(scratch) / str(count), count)
             out = Path(scratch) / f"{count}.{given.format}"

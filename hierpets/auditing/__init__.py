@@ -1,7 +1,7 @@
-"""What is wrong with a set of labeled photos, before a model learns it."""
+"""Problems in a set of labeled photos, found before a model learns them."""
 
-from hierpets.auditing.findings import Audit
-from hierpets.auditing.run import run_audit
+from hierpets.auditing.findings import Audit, AuditFinding
+from hierpets.auditing.run import audit
 from hierpets.auditing.settings import AuditSettings
 
-__all__ = ["Audit", "AuditSettings", "run_audit"]
+__all__ = ["Audit", "AuditFinding", "AuditSettings", "audit"]

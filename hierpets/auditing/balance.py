@@ -1,4 +1,4 @@
-"""How many photos each class has, how unequal that is, and which sampler makes up for it."""
+"""Photos per class, how imbalanced they are, and which sampler compensates for it."""
 
 from __future__ import annotations
 
@@ -7,37 +7,37 @@ from dataclasses import dataclass
 
 from hierpets.data.index import PhotoIndex
 
-__all__ = ["Balance", "Suggestion", "count_levels", "imbalance_ratio", "suggest_sampler"]
+__all__ = ["ClassBalance", "Suggestion", "count_levels", "imbalance_ratio", "suggest_sampler"]
 
-EVEN = 1.5  # a ratio below this is left alone
+BALANCED = 1.5  # a ratio below this is left alone
 STEEP = 10.0
-FEW = 10  # photos of a class that would be drawn so often that they are learnt by heart
+FEW = 10  # photos of a class that would be sampled so often that they are memorized
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A sampler plugin and the reason for it, with the numbers that it rests on."""
+    """A sampler plugin and the reason for it, with the numbers behind it."""
 
     sampler: str
     reason: str
 
 
 @dataclass(frozen=True)
-class Balance:
-    """Photos a class at one level. ``ratio`` is the largest class over the smallest, None below two classes."""
+class ClassBalance:
+    """Photos per class at one level. ``ratio`` is the largest class over the smallest, None below two classes."""
 
     counts: dict[str, int]
     ratio: float | None
 
 
-def count_levels(index: PhotoIndex) -> dict[str, Balance]:
+def count_levels(index: PhotoIndex) -> dict[str, ClassBalance]:
     """``species`` and, where some species has breeds, ``breed``; a photo without a stated breed counts as species."""
     species = Counter(record.species for record in index.records)
     levels = {"species": {name: species[name] for name in index.taxonomy.species}}
     if index.taxonomy.has_breeds:
         known = index.counts()
         levels["breed"] = {str(leaf): known[leaf] for leaf in index.taxonomy.leaves}
-    return {level: Balance(counts, imbalance_ratio(counts)) for level, counts in levels.items()}
+    return {level: ClassBalance(counts, imbalance_ratio(counts)) for level, counts in levels.items()}
 
 
 def imbalance_ratio(counts: dict[str, int]) -> float | None:
@@ -48,24 +48,24 @@ def imbalance_ratio(counts: dict[str, int]) -> float | None:
     return largest / smallest if smallest else float("inf")
 
 
-def suggest_sampler(levels: dict[str, Balance]) -> Suggestion:
-    """The sampler for these counts: the mildest that keeps a class from being outvoted."""
+def suggest_sampler(levels: dict[str, ClassBalance]) -> Suggestion:
+    """The mildest sampler that keeps a class from being outvoted."""
     species, breed = levels["species"], levels.get("breed")
-    species_uneven = (species.ratio or 1.0) >= EVEN
-    if breed is None or (breed.ratio or 1.0) < EVEN:
+    species_uneven = (species.ratio or 1.0) >= BALANCED
+    if breed is None or (breed.ratio or 1.0) < BALANCED:
         if species_uneven:
-            return Suggestion("species_balanced", _spread(species) + ("; the breeds are even" if breed else ""))
-        return Suggestion("shuffle", f"no class has {EVEN:g} times the photos of another")
+            return Suggestion("species_balanced", _spread(species) + ("; the breeds are balanced" if breed else ""))
+        return Suggestion("shuffle", f"no class has {BALANCED:g} times the photos of another")
     smallest = min(breed.counts.values())
     if (breed.ratio or 1.0) >= STEEP and smallest < FEW:
         return Suggestion(
             "effective_number",
-            f"{_spread(breed)}; drawn as often as the others, {smallest} photos would be learnt by heart",
+            f"{_spread(breed)}; sampled as often as the others, {smallest} photos would be memorized",
         )
     return Suggestion("breed_balanced", _spread(breed))
 
 
-def _spread(level: Balance) -> str:
+def _spread(level: ClassBalance) -> str:
     low, high = min(level.counts, key=level.counts.__getitem__), max(level.counts, key=level.counts.__getitem__)
     ratio = "" if level.ratio in (None, float("inf")) else f", {level.ratio:.1f} to 1"
     return f"{high} has {level.counts[high]:,} photos, {low} {level.counts[low]:,}{ratio}"

@@ -1,14 +1,15 @@
-"""What an audit finds, in one shape for the summary, ``audit.json`` and ``audit.html``."""
+"""What an audit finds, in one form for the terminal, notebooks, ``audit.json`` and ``audit.html``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any, Literal
 
-from hierpets.auditing.balance import Balance, Suggestion
+from hierpets.auditing.balance import ClassBalance, Suggestion
 from hierpets.data.index import PhotoRecord
 
-__all__ = ["BLOCKING", "KINDS", "Audit", "Finding", "Kind", "KindText"]
+__all__ = ["BLOCKING", "KINDS", "Audit", "AuditFinding", "Kind", "KindText"]
 
 Kind = Literal[
     "unreadable",
@@ -16,17 +17,17 @@ Kind = Literal[
     "leak",
     "label_conflict",
     "label_error",
-    "no_pet",
+    "outlier",
     "near_black",
     "near_white",
-    "flat",
+    "uniform",
     "duplicate",
     "wrong_type",
     "tiny",
     "huge",
     "gray",
 ]
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -38,44 +39,42 @@ class KindText:
 
 
 KINDS: dict[Kind, KindText] = {
-    "unreadable": KindText("Unreadable files", "Fetch them again or take them out; training stops at the first."),
-    "truncated": KindText(
-        "Files cut short", "Fetch them again: a picture can be made of them, but part of it may be filled in."
-    ),
-    "leak": KindText(
-        "The same photo in two splits",
-        "Keep it in one split: a model is not tested by a photo that it has seen.",
-    ),
+    "unreadable": KindText("Unreadable files", "Download them again or remove them; training stops at the first."),
+    "truncated": KindText("Truncated files", "Download them again: they still decode, but parts may be filled in."),
+    "leak": KindText("Same photo in two splits", "Keep it in one split: a photo that was trained on tests nothing."),
     "label_conflict": KindText(
-        "The same photo under two labels", "One of the labels is wrong, or the photo shows two animals."
+        "Same photo under two labels", "One of the labels is wrong, or the photo shows two animals."
     ),
     "label_error": KindText(
-        "Suspected label errors", "Look at each, the surest first: some are wrong labels, some are hard photos."
+        "Suspected label errors", "Review each, best first: some labels are wrong, some photos are hard."
     ),
-    "no_pet": KindText(
-        "Photos that look like no pet", "They look like nothing else in this set; look before taking them out."
-    ),
-    "near_black": KindText("Nearly black", "Nothing can be learnt from them."),
-    "near_white": KindText("Nearly white", "Nothing can be learnt from them."),
-    "flat": KindText("Of one brightness", "They show next to nothing."),
-    "duplicate": KindText(
-        "The same photo more than once",
-        "Keep one of each: a random split would put copies on both sides.",
-    ),
+    "outlier": KindText("Outliers", "Unlike anything else in this data set; look before you remove them."),
+    "near_black": KindText("Nearly black", "Nothing can be learned from them."),
+    "near_white": KindText("Nearly white", "Nothing can be learned from them."),
+    "uniform": KindText("Uniform image", "They show next to nothing."),
+    "duplicate": KindText("Duplicates", "Keep one of each: a random split would put copies on both sides."),
     "wrong_type": KindText(
-        "Named as another type", "hierpets reads the content and does not mind; other tools may. Rename them."
+        "Extension does not match content", "hierpets reads the content either way; other tools may not. Rename them."
     ),
-    "tiny": KindText("Tiny", "They are enlarged for the network and blurred by it."),
-    "huge": KindText("Huge", "They take long to decode and gain nothing; shrink them once."),
-    "gray": KindText("Without color", "Coat color is what many breeds are told by."),
+    "tiny": KindText("Tiny", "They are enlarged for the network, which blurs them."),
+    "huge": KindText("Huge", "They are slow to decode and gain nothing; shrink them once."),
+    "gray": KindText("Grayscale", "Many breeds are recognized by coat color."),
 }
 
 BLOCKING: tuple[Kind, ...] = ("unreadable", "leak")
 """The kinds for which ``--strict`` fails."""
 
+SERIOUS: dict[Kind, tuple[str, str]] = {
+    "unreadable": ("unreadable file", "unreadable files"),
+    "leak": ("photo in two splits", "photos in two splits"),
+    "label_conflict": ("photo under two labels", "photos under two labels"),
+    "label_error": ("suspected label error", "suspected label errors"),
+    "outlier": ("outlier", "outliers"),
+}
+
 
 @dataclass(frozen=True)
-class Finding:
+class AuditFinding:
     """One thing to look at: a photo, or several that are the same. ``score`` in [0, 1] ranks within a kind."""
 
     kind: Kind
@@ -94,32 +93,45 @@ class Finding:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Audit:
-    """All that an audit of ``photos`` photos says. ``notes`` say what could not be judged, and why."""
+    """The result of an audit.
+
+    ``photos`` counts them, ``splits`` those of each split that the data names, ``levels`` those of each class.
+    ``suggestion`` is a sampler for these counts. ``notes`` say what could not be checked, and why.
+    """
 
     source: str
     backbone: str
     photos: int
     splits: dict[str, int]
-    levels: dict[str, Balance]
+    levels: dict[str, ClassBalance]
     suggestion: Suggestion
-    findings: tuple[Finding, ...]
+    findings: tuple[AuditFinding, ...]
     notes: tuple[str, ...] = ()
 
-    def of_kind(self, kind: Kind) -> tuple[Finding, ...]:
-        """The findings of one kind, the surest first."""
+    def of_kind(self, kind: Kind) -> tuple[AuditFinding, ...]:
+        """The findings of one kind, the highest score first."""
         return tuple(sorted((f for f in self.findings if f.kind == kind), key=lambda f: -f.score))
 
     @property
     def summary(self) -> dict[Kind, int]:
-        """Findings a kind, every kind named, the gravest first."""
+        """Findings per kind, every kind named, the most serious first."""
         return {kind: len(self.of_kind(kind)) for kind in KINDS}
 
     @property
     def blocking(self) -> int:
         """Leaks and unreadable files."""
         return sum(self.summary[kind] for kind in BLOCKING)
+
+    @property
+    def headline(self) -> str:
+        """The audit in one line: ``2,201 photos: 1 unreadable file and 3 outliers``."""
+        parts = [f"{n} {words[n != 1]}" for kind, words in SERIOUS.items() if (n := self.summary[kind])]
+        if not parts:
+            return f"{self.photos:,} photos: no serious problems found"
+        listed = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+        return f"{self.photos:,} photos: {listed}"
 
     def to_json(self) -> dict[str, Any]:
         """The content of ``audit.json``, see ``docs/audit.md``."""
@@ -137,6 +149,19 @@ class Audit:
             "findings": [finding.to_json() for kind in KINDS for finding in self.of_kind(kind)],
             "notes": list(self.notes),
         }
+
+    def __repr__(self) -> str:
+        return f"<Audit of {self.source}: {self.headline}>"
+
+    def _repr_html_(self) -> str:
+        """The headline and a table of findings, for notebooks."""
+        rows = "".join(
+            f"<tr><td>{n}</td><td>{KINDS[kind].title}</td><td>{KINDS[kind].advice}</td></tr>"
+            for kind, n in self.summary.items()
+            if n
+        )
+        table = f"<table><tr><th>found</th><th>kind</th><th>what to do</th></tr>{rows}</table>" if rows else ""
+        return f"<div><b>{escape(self.source)}</b>: {escape(self.headline)}{table}</div>"
 
 
 def _finite(ratio: float | None) -> float | None:

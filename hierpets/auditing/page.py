@@ -1,4 +1,4 @@
-"""``audit.html``: one page with a picture of everything found, with no need of a network."""
+"""``audit.html``: one self-contained page with a picture of every finding."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ from collections.abc import Iterator
 
 import jinja2
 
-from hierpets.auditing.findings import BLOCKING, KINDS, Audit, Finding, Kind
+from hierpets.auditing.findings import BLOCKING, KINDS, Audit, AuditFinding, Kind
 from hierpets.data.photos import read_photo
 from hierpets.errors import ImageError
 
-__all__ = ["render_page", "verdict"]
+__all__ = ["render_page"]
 
 SIDE = 240  # pixels of a thumbnail
-MOST = 60  # findings of a kind with their pictures; the rest is in audit.json
+MOST = 60  # findings of a kind that are shown with pictures; audit.json holds the rest
 COPIES = 4  # pictures of one finding
-SERIOUS: tuple[Kind, ...] = ("unreadable", "leak", "label_conflict", "label_error", "no_pet")
 
 
 def render_page(audit: Audit) -> str:
-    """The page. Names are escaped; the page forbids itself scripts and any request."""
+    """The page. Names are escaped; its content security policy forbids scripts and requests."""
     environment = jinja2.Environment(
         loader=jinja2.ChoiceLoader(
             [jinja2.PackageLoader("hierpets.auditing"), jinja2.PackageLoader("hierpets.evaluation.report")]
@@ -33,7 +32,6 @@ def render_page(audit: Audit) -> str:
     )
     return environment.get_template("audit.html.j2").render(
         audit=audit,
-        verdict=verdict(audit),
         kinds=KINDS,
         blocking=BLOCKING,
         infinite=float("inf"),
@@ -41,23 +39,7 @@ def render_page(audit: Audit) -> str:
     )
 
 
-def verdict(audit: Audit) -> str:
-    """The audit in one sentence, the gravest first."""
-    words = {
-        "unreadable": ("unreadable file", "unreadable files"),
-        "leak": ("photo in two splits", "photos in two splits"),
-        "label_conflict": ("photo under two labels", "photos under two labels"),
-        "label_error": ("suspected label error", "suspected label errors"),
-        "no_pet": ("photo that looks like no pet", "photos that look like no pet"),
-    }
-    parts = [f"{n} {words[kind][n != 1]}" for kind in SERIOUS if (n := audit.summary[kind])]
-    if not parts:
-        return f"{audit.photos:,} photos, and nothing grave found in them"
-    listed = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-    return f"{audit.photos:,} photos: {listed}"
-
-
-def _sections(audit: Audit) -> Iterator[tuple[Kind, list[tuple[Finding, list[str | None]]], int]]:
+def _sections(audit: Audit) -> Iterator[tuple[Kind, list[tuple[AuditFinding, list[str | None]]], int]]:
     """(kind, [(finding, pictures)], how many are not shown) of each kind that was found."""
     for kind in KINDS:
         found = audit.of_kind(kind)

@@ -1,7 +1,9 @@
-"""An audit from end to end: the facts of every photo, then what features say of their labels and of each other."""
+"""An audit from end to end: image statistics of every photo, then checks of labels and duplicates on features."""
 
 from __future__ import annotations
 
+import json
+import os
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -9,52 +11,72 @@ from pathlib import Path
 import numpy as np
 
 from hierpets.auditing.balance import count_levels, suggest_sampler
-from hierpets.auditing.findings import Audit, Finding
-from hierpets.auditing.images.image_checks import BLANK, judge_looks
-from hierpets.auditing.images.stats_cache import survey
-from hierpets.auditing.labels.label_checks import judge_labels, judge_strangers
+from hierpets.auditing.findings import Audit, AuditFinding
+from hierpets.auditing.images.image_checks import BLANK, check_image
+from hierpets.auditing.images.stats_cache import collect_stats
+from hierpets.auditing.labels.label_checks import check_labels, check_outliers
+from hierpets.auditing.page import render_page
 from hierpets.auditing.pairs.duplicates import Pair, components
-from hierpets.auditing.pairs.same_photos import find_same_photos, judge_same_photos
+from hierpets.auditing.pairs.same_photos import check_same_photos, find_same_photos
 from hierpets.auditing.settings import AuditSettings
 from hierpets.data.index import PhotoIndex, read_index
+from hierpets.files import cache_dir, check_output, write_all
+from hierpets.inference.engines.base import Device, choose_device
 from hierpets.model.backbone import build_backbone
 from hierpets.progress import Progress, no_progress
-from hierpets.registry.loading import Registry
+from hierpets.registry.loading import Registry, load_registry
 from hierpets.training.frozen.features import FeatureExtractor
 
-__all__ = ["run_audit"]
+__all__ = ["BACKBONE", "JSON_FILE", "PAGE_FILE", "audit"]
 
+BACKBONE = "efficientnet_lite0"  # the fastest of the embedded ones
+JSON_FILE, PAGE_FILE = "audit.json", "audit.html"
 SAMPLER = "breed_balanced"
 
 
-def run_audit(
-    source: str,
-    out: Path,
+def audit(
+    data: str | os.PathLike[str],
     *,
-    registry: Registry,
-    backbone: str,
+    out: str | os.PathLike[str] | None = None,
+    backbone: str = BACKBONE,
+    device: Device = "auto",
+    registry: Registry | str | Path | None = None,
     settings: AuditSettings | None = None,
-    device: str = "cpu",
+    overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> Audit:
-    """Audit the labeled photos of ``source`` (a folder, a CSV or ``demo``).
+    """Look for problems in labeled photos: a folder ``SPECIES/BREED/photo.jpg``, a CSV or ``demo``.
 
-    Facts are kept in ``out``, features in the shared cache, both as they are found: an audit that is broken off goes
-    on where it stopped. Memory holds a few photos at a time, and one feature vector a photo. ``progress`` is told
-    the task, how much of it is done, and how much there is.
+    With ``out``, a folder, ``audit.json`` and ``audit.html`` are written there; ``overwrite`` replaces older ones.
+    ``backbone`` is the plugin whose features are compared. Image statistics and features are cached as they are
+    computed, so that an audit which is interrupted continues where it stopped. Memory holds a few photos at a time, and
+    one feature vector per photo.
 
-    :raises DataError: no labeled photos there.
+    :raises ConfigError: ``out`` already holds an audit, or cannot be written.
+    :raises DataError: no labeled photos there, or labels that contradict each other.
     :raises PluginError: the backbone plugin fails.
     """
-    settings = settings or AuditSettings()
+    if out is not None:
+        check_output(Path(out) / JSON_FILE, overwrite=overwrite)
+    plugins = registry if isinstance(registry, Registry) else load_registry(registry)
+    result = _run(os.fspath(data), backbone, choose_device(device), plugins, settings or AuditSettings(), progress)
+    if out is not None:
+        document = json.dumps(result.to_json(), indent=2, ensure_ascii=False) + "\n"
+        write_all(Path(out), {JSON_FILE: document.encode(), PAGE_FILE: render_page(result).encode()})
+    return result
+
+
+def _run(
+    source: str, backbone: str, device: str, registry: Registry, settings: AuditSettings, progress: Progress
+) -> Audit:
     index = read_index(source)
-    facts = survey(index.paths, out, workers=settings.workers, progress=progress)
-    looks = [finding for r, f in zip(index.records, facts, strict=True) for finding in judge_looks(r, f, settings)]
-    mute = {finding.photos[0].path for finding in looks if finding.kind in ("unreadable", *BLANK)}
-    telling = np.flatnonzero([record.path not in mute for record in index.records])
-    features = _features(index, telling, registry, backbone, device, progress)
-    pairs = find_same_photos(facts, telling, features, settings)
-    judged, notes = _judge(index, telling, features, pairs, registry, settings)
+    stats = collect_stats(index.paths, cache_dir(), workers=settings.workers, progress=progress)
+    images = [finding for r, s in zip(index.records, stats, strict=True) for finding in check_image(r, s, settings)]
+    useless = {finding.photos[0].path for finding in images if finding.kind in ("unreadable", *BLANK)}
+    useful = np.flatnonzero([record.path not in useless for record in index.records])
+    features = _features([index.paths[row] for row in useful], registry, backbone, device, progress)
+    pairs = find_same_photos(stats, useful, features, settings)
+    labels, notes = _check_features(index, useful, features, pairs, registry, settings)
     levels = count_levels(index)
     return Audit(
         source=source,
@@ -63,41 +85,38 @@ def run_audit(
         splits=dict(Counter(record.split for record in index.records if record.split)),
         levels=levels,
         suggestion=suggest_sampler(levels),
-        findings=(*looks, *judge_same_photos(index.records, pairs), *judged),
+        findings=(*images, *check_same_photos(index.records, pairs), *labels),
         notes=tuple(notes),
     )
 
 
-def _features(
-    index: PhotoIndex, telling: np.ndarray, registry: Registry, backbone: str, device: str, progress: Progress
-) -> np.ndarray:
-    """float32 [M, D] of the M photos that show something."""
+def _features(paths: list[str], registry: Registry, backbone: str, device: str, progress: Progress) -> np.ndarray:
+    """float32 [N, D] of N photos."""
     built, spec = build_backbone(registry, backbone, {})
-    paths = [index.records[row].path for row in telling]
     if not paths:
         return np.empty((0, spec.feature_dim), np.float32)
     return FeatureExtractor(built, device).features(paths, progress=progress)
 
 
-def _judge(
+def _check_features(
     index: PhotoIndex,
-    telling: np.ndarray,
+    useful: np.ndarray,
     features: np.ndarray,
     pairs: list[Pair],
     registry: Registry,
     settings: AuditSettings,
-) -> tuple[list[Finding], list[str]]:
-    """Strangers and doubted labels. A stranger's label is not doubted: it is not a question of which pet it shows."""
-    shown = replace(index, records=tuple(index.records[row] for row in telling))
-    at = {row: i for i, row in enumerate(telling.tolist())}
+) -> tuple[list[AuditFinding], list[str]]:
+    """Outliers and suspected label errors of the ``useful`` rows. An outlier is no label error: it may be no pet."""
+    shown = replace(index, records=tuple(index.records[row] for row in useful))
+    at = {row: i for i, row in enumerate(useful.tolist())}
     groups = [[at[row] for row in group if row in at] for group in components(pairs)]
-    strangers = judge_strangers(shown, features, settings)
-    doubts, notes = judge_labels(
+    outliers = check_outliers(shown, features, settings)
+    errors, notes = check_labels(
         shown,
         features,
         [group for group in groups if group],
         weigh=registry.get("sampler", SAMPLER).call,
         settings=settings,
     )
-    strange = {finding.photos[0].path for finding in strangers}
-    return [*strangers, *(doubt for doubt in doubts if doubt.photos[0].path not in strange)], notes
+    outlying = {finding.photos[0].path for finding in outliers}
+    return [*outliers, *(error for error in errors if error.photos[0].path not in outlying)], notes

@@ -1,4 +1,4 @@
-"""The most memory that this process has held."""
+"""Peak memory of this process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MB = 2**20
 
 
 def peak_memory_mb() -> float | None:
-    """Peak resident memory in MB, or None where the system does not tell."""
+    """Peak resident memory in MB, or None where the system does not report it."""
     status = Path("/proc/self/status")
     if status.is_file():  # getrusage would count what the parent held when it forked
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))

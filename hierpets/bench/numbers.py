@@ -1,4 +1,4 @@
-"""What measurements say: medians over rounds, percentiles, and what limits a stream. Pure functions."""
+"""From measurements to numbers: medians over rounds, percentiles, and what limits a stream. Pure functions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PERCENTILES = (50, 95, 99)
 
 
 class Limit(NamedTuple):
-    """What takes most of a photo's time, the share of that time, and the sentence that says so."""
+    """What takes most of the time per photo, the fraction of each part, and a sentence that says so."""
 
     by: str
     shares: dict[str, float]
@@ -32,16 +32,16 @@ def median_of(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def bound(decode: float, network: float) -> float:
-    """Photos a second that both together allow on the same cores, from what each reaches alone with all of them."""
+    """Photos per second that both together allow on the same cores, from the rate of each alone on all of them."""
     return 1 / (1 / decode + 1 / network)
 
 
 def find_limit(*, throughput: float, decode: float, network: float) -> Limit:
-    """Which part of a photo's way limits a stream.
+    """Which part of the pipeline limits a stream. All rates are photos per second, with all cores.
 
-    :param throughput: photos a second that the whole way reaches.
-    :param decode: photos a second that reading, decoding and preprocessing alone reach, with all cores.
-    :param network: the same of the network alone.
+    :param throughput: of the whole pipeline.
+    :param decode: of reading, decoding and preprocessing alone.
+    :param network: of the network alone.
     """
     whole = 1 / throughput
     parts = {"decode": 1 / decode, "network": 1 / network}
@@ -49,10 +49,10 @@ def find_limit(*, throughput: float, decode: float, network: float) -> Limit:
     shares = {name: seconds / sum(parts.values()) for name, seconds in parts.items()}
     by = max(shares, key=lambda name: shares[name])
     reached = throughput / bound(decode, network)
-    told = {
-        "decode": f"decoding and preprocessing, {shares['decode']:.0%} of a photo's time",
-        "network": f"the network, {shares['network']:.0%} of a photo's time",
-        "Python": f"Python (decisions, recommendations, waiting), {shares['Python']:.0%} of a photo's time",
+    words = {
+        "decode": f"decoding and preprocessing, {shares['decode']:.0%} of the time per photo",
+        "network": f"the network, {shares['network']:.0%} of the time per photo",
+        "Python": f"Python (decisions, recommendations, waiting), {shares['Python']:.0%} of the time per photo",
     }
     rest = ", ".join(f"{name} {share:.0%}" for name, share in shares.items() if name != by)
-    return Limit(by, shares, reached, f"limited by {told[by]} ({rest})")
+    return Limit(by, shares, reached, f"limited by {words[by]} ({rest})")

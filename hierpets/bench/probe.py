@@ -1,6 +1,6 @@
 """One measurement in a process of its own: ``python -m hierpets.bench.probe``, a job as JSON in, numbers as JSON out.
 
-Each engine and precision has its processes, so that none finds the libraries, the memory or the threads of another.
+A fresh process has none of the libraries, memory or threads of another engine.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from itertools import cycle, islice
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from hierpets.bench.memory import peak_memory_mb
 from hierpets.bench.numbers import percentiles
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from hierpets.inference.predictor import Predictor
     from hierpets.registry.loading import Registry
 
-__all__ = ["WAYS", "probe"]
+__all__ = ["MODES", "Mode", "probe"]
 
-WAYS = ("single", "stream")
+Mode = Literal["single", "stream"]
+MODES: tuple[Mode, ...] = get_args(Mode)
 """Photos that come one at a time, each with all cores; and many photos, each with a core of its own."""
 
 WARM_UP = 8  # photos
@@ -35,13 +36,13 @@ Numbers = dict[str, dict[str, float]]
 
 
 def probe(job: dict[str, Any]) -> Numbers:
-    """Measure one engine and precision in one of :data:`WAYS`: milliseconds, photos a second, MB.
+    """Measure one engine and precision in one of :data:`MODES`: milliseconds, photos per second, MB.
 
-    ``job``: ``way``, ``model`` and ``registry`` (paths or None), ``engine``, ``precision``, ``options`` (what else
-    :func:`hierpets.load` is given), ``photos`` (paths), ``seconds`` (of each measurement), ``started`` (``time.time()``
-    just before this process was).
+    ``job``: ``mode``, ``model`` and ``registry`` (paths or None), ``engine``, ``precision``, ``options`` (further
+    keywords of :func:`hierpets.load`), ``photos`` (paths), ``seconds`` (of each measurement), ``started``
+    (``time.time()`` just before this process).
 
-    :raises HierpetsError: the bundle, the engine or the precision is not to be had, or a photo cannot be read.
+    :raises HierpetsError: the bundle, the engine or the precision is not available, or a photo cannot be read.
     """
     began = perf_counter()
     from hierpets.inference.loading import load
@@ -50,29 +51,29 @@ def probe(job: dict[str, Any]) -> Numbers:
 
     registry = load_registry(Path(job["registry"]) if job["registry"] else None)
     chosen = {"engine": job["engine"], "precision": job["precision"]} | job["options"]
-    streams = cores() if job["way"] == "stream" else 1
-    predictor = load(job["model"], registry=registry, workers=streams, **chosen)
+    workers = cores() if job["mode"] == "stream" else 1
+    predictor = load(job["model"], registry=registry, workers=workers, **chosen)
     loaded = 1000 * (perf_counter() - began)
     paths, seconds = job["photos"], job["seconds"]
-    if job["way"] == "stream":
+    if job["mode"] == "stream":
         return probe_stream(predictor, paths, seconds)
-    answer(predictor, paths[:1])
+    predict_all(predictor, paths[:1])
     start = {"load": loaded, "first_answer": 1000 * (time.time() - job["started"])}
     return {"start": start, **probe_single(predictor, registry, paths, seconds)}
 
 
 def probe_single(predictor: Predictor, registry: Registry, paths: Sequence[str], seconds: float) -> Numbers:
-    """Latency from path to answer, peak memory, and then the stages."""
-    answer(predictor, paths[:WARM_UP])
+    """Latency from path to prediction, peak memory, and then the stages."""
+    predict_all(predictor, paths[:WARM_UP])
     latencies: list[float] = []
     end = perf_counter() + seconds
     for path in islice(cycle(paths), MOST_LATENCIES):
         start = perf_counter()
-        answer(predictor, [path])
+        predict_all(predictor, [path])
         latencies.append(1000 * (perf_counter() - start))
         if perf_counter() > end and len(latencies) >= WARM_UP:
             break
-    memory = peak_memory()  # before what follows, which loads more
+    memory = peak_memory()  # now, because what follows loads more
     from hierpets.bench.stages import time_stages
     from hierpets.recommend.choose import Recommender
 
@@ -81,13 +82,15 @@ def probe_single(predictor: Predictor, registry: Registry, paths: Sequence[str],
 
 
 def probe_stream(predictor: Predictor, paths: Sequence[str], seconds: float) -> Numbers:
-    """Throughput, peak memory, and then what decoding and the network reach alone."""
+    """Throughput, peak memory, and then the rates of decoding and of the network alone."""
     from hierpets.bench.isolated import decode_rate, measured_rate, network_rate
 
-    answer(predictor, paths[:WARM_UP])
+    predict_all(predictor, paths[:WARM_UP])
     engine = predictor.engine
     throughput = measured_rate(
-        lambda count: answer(predictor, islice(cycle(paths), count)), seconds, step=4 * engine.workers * engine.batch
+        lambda count: predict_all(predictor, islice(cycle(paths), count)),
+        seconds,
+        step=4 * engine.workers * engine.batch,
     )
     memory = peak_memory()
     preprocess = predictor.manifest.preprocess
@@ -104,8 +107,8 @@ def peak_memory() -> dict[str, float]:
     return {} if peak is None else {"peak": peak}
 
 
-def answer(predictor: Predictor, paths: Iterable[str]) -> None:
-    """Answer photos, and accept none that cannot be read."""
+def predict_all(predictor: Predictor, paths: Iterable[str]) -> None:
+    """Predict photos. :raises ImageError: one cannot be read."""
     for prediction in predictor.stream(paths):
         if prediction.error is not None:
             raise prediction.error

@@ -1,4 +1,4 @@
-"""Measures engines and precisions side by side: a process each, in rounds that alternate, medians over the rounds."""
+"""Measure engines and precisions side by side: a process each, in alternating rounds, medians over the rounds."""
 
 from __future__ import annotations
 
@@ -7,109 +7,145 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hierpets.bench.numbers import bound, find_limit, median_of
-from hierpets.bench.probe import WAYS
-from hierpets.bench.sample import Sample
+from hierpets.bench.probe import MODES, Mode
+from hierpets.bench.sample import PhotoSample, choose_photos
 from hierpets.errors import DeviceError, HierpetsError
+from hierpets.files import check_output, write_text
+from hierpets.inference.engines.base import ENGINES, PRECISIONS, EngineOptions
 from hierpets.progress import Progress, no_progress
 from hierpets.workers import cores
 
-__all__ = ["BackendConfig", "Measured", "Settings", "backend_configs", "bench", "to_json"]
+__all__ = ["BackendConfig", "BackendResult", "BenchSettings", "backend_configs", "bench", "measure", "to_report"]
 
 SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What to measure, and for how long. ``options``: what else ``hierpets.load`` is given, such as ``device``."""
+class BenchSettings:
+    """What to measure, on which photos, and for how long.
+
+    ``model`` None: the released bundle. ``data`` None: synthetic images; else at most ``photos`` of this folder.
+    ``engine``: an engine or a precision of ``auto`` stands for all of them. Every number is the median over
+    ``rounds``; each measurement takes about ``seconds``.
+    """
 
     model: Path | None = None
     registry: Path | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
+    data: str | None = None
+    engine: EngineOptions = field(default_factory=EngineOptions)
+    photos: int = 200
     rounds: int = 3
     seconds: float = 2.0
 
 
 @dataclass(frozen=True)
 class BackendConfig:
-    """One way to run the network."""
+    """An engine and a precision that run the network."""
 
     engine: str
     precision: str
 
+    def __str__(self) -> str:
+        return f"{self.engine} {self.precision}"
+
 
 @dataclass(frozen=True)
-class Measured:
-    """The medians of one contestant: milliseconds, photos a second, MB; or why it could not be measured."""
+class BackendResult:
+    """The medians of one configuration (milliseconds, photos per second, MB), or why it is ``unavailable``."""
 
-    contestant: BackendConfig
+    config: BackendConfig
     numbers: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     unavailable: str | None = None
 
 
+def bench(
+    settings: BenchSettings, *, json_file: str | os.PathLike[str] | None = None, progress: Progress = no_progress
+) -> dict[str, Any]:
+    """Measure a bundle on this machine; the report that ``docs/bench.md`` describes, also written to ``json_file``.
+
+    :raises ConfigError: ``json_file`` cannot be written.
+    :raises DataError: no photos to measure on.
+    :raises HierpetsError: nothing could be measured.
+    """
+    if json_file is not None:
+        check_output(Path(json_file), overwrite=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        sample = choose_photos(settings.data, settings.photos, scratch=Path(scratch))
+        configs = backend_configs(settings.engine.engine, settings.engine.precision)
+        report = to_report(sample, settings, measure(sample, configs, settings, progress=progress))
+    if json_file is not None:
+        write_text(Path(json_file), json.dumps(report, indent=2) + "\n")
+    return report
+
+
 def backend_configs(engine: str, precision: str) -> list[BackendConfig]:
     """Every engine and precision that the two options name; ``auto`` names them all."""
-    from hierpets.inference.engines.base import ENGINES, PRECISIONS
-
     engines = [name for name in ENGINES if name != "auto"] if engine == "auto" else [engine]
     precisions = [name for name in PRECISIONS if name != "auto"] if precision == "auto" else [precision]
     return [BackendConfig(e, p) for e in engines for p in precisions]
 
 
-def bench(
-    sample: Sample,
-    candidates: Sequence[BackendConfig],
-    settings: Settings,
+def measure(
+    sample: PhotoSample,
+    configs: Sequence[BackendConfig],
+    settings: BenchSettings,
     *,
     progress: Progress = no_progress,
-) -> list[Measured]:
-    """Measure every contestant; one that this machine or this bundle has not is kept with the reason.
+) -> list[BackendResult]:
+    """Measure every configuration; one that this machine or this bundle does not have keeps the reason.
 
     :raises HierpetsError: nothing could be measured.
     """
-    rounds: dict[BackendConfig, list[dict[str, Any]]] = {c: [] for c in candidates}
+    rounds: dict[BackendConfig, list[dict[str, Any]]] = {config: [] for config in configs}
     refused: dict[BackendConfig, str] = {}
     for turn in range(settings.rounds):
-        for n, contestant in enumerate(candidates):
-            if contestant not in refused:
-                result = run_probes(contestant, sample, settings)
+        for n, config in enumerate(configs):
+            if config not in refused:
+                result = run_probes(config, sample, settings)
                 if "error" in result:
-                    refused[contestant] = result["error"]["message"]
+                    refused[config] = result["error"]["message"]
                 else:
-                    rounds[contestant].append(result)
-            progress("measuring", turn * len(candidates) + n + 1, settings.rounds * len(candidates))
-    if len(refused) == len(candidates):
+                    rounds[config].append(result)
+            progress("measuring", turn * len(configs) + n + 1, settings.rounds * len(configs))
+    if len(refused) == len(configs):
         raise DeviceError("\n".join(dict.fromkeys(refused.values())))
-    return [Measured(c, unavailable=refused[c]) if c in refused else _medians(c, rounds[c]) for c in candidates]
+    return [BackendResult(c, unavailable=refused[c]) if c in refused else _medians(c, rounds[c]) for c in configs]
 
 
-def _medians(contestant: BackendConfig, rounds: Sequence[dict[str, Any]]) -> Measured:
-    return Measured(contestant, {part: median_of([measured[part] for measured in rounds]) for part in rounds[0]})
+def _medians(config: BackendConfig, rounds: Sequence[dict[str, Any]]) -> BackendResult:
+    return BackendResult(config, {part: median_of([measured[part] for measured in rounds]) for part in rounds[0]})
 
 
-def run_probes(contestant: BackendConfig, sample: Sample, settings: Settings) -> dict[str, Any]:
-    """The numbers of both ways, or the error of the first that has one."""
+def run_probes(config: BackendConfig, sample: PhotoSample, settings: BenchSettings) -> dict[str, Any]:
+    """The numbers of both modes, or the error of the first that fails."""
     numbers: dict[str, Any] = {}
-    for way in WAYS:
-        numbers |= run_probe(contestant, way, sample, settings)
+    for mode in MODES:
+        numbers |= run_probe(config, mode, sample, settings)
         if "error" in numbers:
             break
     return numbers
 
 
-def run_probe(contestant: BackendConfig, way: str, sample: Sample, settings: Settings) -> dict[str, Any]:
-    """One measurement in a fresh process."""
-    job = asdict(contestant) | {
-        "way": way,
+def run_probe(config: BackendConfig, mode: Mode, sample: PhotoSample, settings: BenchSettings) -> dict[str, Any]:
+    """One measurement in a fresh process.
+
+    :raises HierpetsError: the process died.
+    """
+    job = {
+        "mode": mode,
         "model": str(settings.model) if settings.model else None,
         "registry": str(settings.registry) if settings.registry else None,
-        "options": dict(settings.options),
+        "engine": config.engine,
+        "precision": config.precision,
+        "options": {"device": settings.engine.device, "compile": settings.engine.compile},
         "photos": sample.paths,
         "seconds": settings.seconds,
         "started": time.time(),
@@ -123,13 +159,13 @@ def run_probe(contestant: BackendConfig, way: str, sample: Sample, settings: Set
     )
     if run.returncode:
         last = (run.stderr.strip().splitlines() or ["no message"])[-1]
-        raise HierpetsError(f"measuring {contestant.engine} {contestant.precision} broke off: {last}")
+        raise HierpetsError(f"measuring {config} failed: {last}")
     result: dict[str, Any] = json.loads(run.stdout)
     return result
 
 
-def to_json(sample: Sample, settings: Settings, measured: Sequence[Measured]) -> dict[str, Any]:
-    """The report as plain data; docs/bench.md describes it."""
+def to_report(sample: PhotoSample, settings: BenchSettings, results: Sequence[BackendResult]) -> dict[str, Any]:
+    """The report as plain data."""
     return {
         "schema_version": SCHEMA_VERSION,
         "machine": {
@@ -143,24 +179,22 @@ def to_json(sample: Sample, settings: Settings, measured: Sequence[Measured]) ->
         "photos": {"count": len(sample.paths), "what": sample.what},
         "rounds": settings.rounds,
         "seconds": settings.seconds,
-        "results": [_row(m) for m in measured],
+        "results": [_row(result) for result in results],
     }
 
 
-def _row(m: Measured) -> dict[str, Any]:
-    row = {"engine": m.contestant.engine, "precision": m.contestant.precision, "unavailable": m.unavailable}
-    if m.unavailable is not None:
+def _row(result: BackendResult) -> dict[str, Any]:
+    config, numbers = result.config, result.numbers
+    row = {"engine": config.engine, "precision": config.precision, "unavailable": result.unavailable}
+    if result.unavailable is not None:
         return row
-    rates = m.numbers["rates"]
+    rates = numbers["rates"]
     limit = find_limit(throughput=rates["throughput"], decode=rates["decode"], network=rates["network"])
     return row | {
-        "start_ms": m.numbers["start"],
-        "stages_ms": m.numbers["stages"],
-        "latency_ms": m.numbers["latency"],
+        "start_ms": numbers["start"],
+        "stages_ms": numbers["stages"],
+        "latency_ms": numbers["latency"],
         "photos_per_second": {**rates, "bound": bound(rates["decode"], rates["network"])},
-        "peak_memory_mb": {
-            "single": m.numbers["memory"].get("peak"),
-            "stream": m.numbers["stream_memory"].get("peak"),
-        },
+        "peak_memory_mb": {"single": numbers["memory"].get("peak"), "stream": numbers["stream_memory"].get("peak")},
         "limit": limit._asdict(),
     }

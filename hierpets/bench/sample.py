@@ -1,4 +1,4 @@
-"""The photos to measure on: some of a folder's, or drawn ones."""
+"""The photos to measure on: some of a folder, or synthetic ones."""
 
 from __future__ import annotations
 
@@ -10,35 +10,34 @@ from hierpets.data.listing import find_photos
 from hierpets.data.photos import read_photo
 from hierpets.errors import DataError, ImageError
 
-__all__ = ["Sample", "choose_photos"]
+__all__ = ["PhotoSample", "choose_photos"]
 
-DRAWN_SIDE = 500  # pixels; the longer side of most photos in the Oxford-IIIT Pet dataset
+SIDE = 500  # pixels; the longer side of most photos in the Oxford-IIIT Pet dataset
 
 
 @dataclass(frozen=True)
-class Sample:
-    """Paths of photos, and what they are, in words."""
+class PhotoSample:
+    """Paths of photos, and a description of them."""
 
     paths: tuple[str, ...]
     what: str
 
 
-def choose_photos(data: str | None, most: int, *, scratch: Path) -> Sample:
+def choose_photos(data: str | None, most: int, *, scratch: Path) -> PhotoSample:
     """At most ``most`` photos that can be read, taken evenly from all below the folder ``data``.
 
-    Without ``data``, pets that hierpets draws itself, written to ``scratch`` as JPEGs so that there is something to
-    decode.
+    Without ``data``, images of the demo set, written to ``scratch`` as JPEGs so that there is something to decode.
 
     :raises DataError: no photos there.
     """
     if data is None:
-        return Sample(_draw(most, scratch), f"{most} drawn pets as JPEGs of {DRAWN_SIDE} x {DRAWN_SIDE} pixels")
+        return PhotoSample(_write_synthetic(most, scratch), f"{most} synthetic JPEG images of {SIDE} x {SIDE} pixels")
     paths = find_photos(data)
     even = [paths[n * len(paths) // most] for n in range(most)] if len(paths) > most else paths
     chosen = tuple(filter(_readable, even))
     if not chosen:
         raise DataError(f"{data}: {'none of its photos can be read' if paths else 'no photos in this folder'}")
-    return Sample(chosen, f"{len(chosen)} of the {len(paths)} photos in {data}")
+    return PhotoSample(chosen, f"{len(chosen)} of the {len(paths)} photos in {data}")
 
 
 def _readable(path: str) -> bool:
@@ -49,14 +48,14 @@ def _readable(path: str) -> bool:
     return True
 
 
-def _draw(count: int, folder: Path) -> tuple[str, ...]:
+def _write_synthetic(count: int, folder: Path) -> tuple[str, ...]:
     import cv2
 
     from hierpets.data.demo import demo_index, render
 
     paths = []
     for n, uri in enumerate(islice(cycle(demo_index().paths), count)):
-        photo = cv2.resize(render(uri), (DRAWN_SIDE, DRAWN_SIDE), interpolation=cv2.INTER_CUBIC)
+        photo = cv2.resize(render(uri), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
         path = folder / f"{n}.jpg"
         path.write_bytes(cv2.imencode(".jpg", photo[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes())
         paths.append(str(path))

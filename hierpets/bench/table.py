@@ -17,10 +17,22 @@ STAGES = {
     "decision": "Decision",
     "recommendation": "Recommend",
 }
+RATES = (
+    "first",
+    "p50",
+    "p95",
+    "p99",
+    "photos/s",
+    "decode alone",
+    "network alone",
+    "of bound",
+    "peak single",
+    "peak stream",
+)
 
 
 def tables(report: dict[str, Any]) -> RenderableType:
-    """Stages, then latency, throughput and memory, then a sentence each, of a report of ``run.to_json``."""
+    """Stages, then latency, throughput and memory, then a sentence each, of a report of ``run.bench``."""
     rows = [row for row in report["results"] if row["unavailable"] is None]
     lines = [f"{_name(row)}: {row['limit']['sentence']}" for row in rows]
     lines += [f"{_name(row)}: not measured: {row['unavailable']}" for row in report["results"] if row["unavailable"]]
@@ -28,7 +40,7 @@ def tables(report: dict[str, Any]) -> RenderableType:
 
 
 def _stage_table(rows: list[dict[str, Any]]) -> Table:
-    table = Table("engine", title="Each stage alone, ms a photo (Load: ms once)", title_justify="left")
+    table = Table("engine", title="Each stage alone, ms per photo (Load: ms once)", title_justify="left")
     for heading in STAGES.values():
         table.add_column(heading, justify="right")
     for row in rows:
@@ -38,19 +50,9 @@ def _stage_table(rows: list[dict[str, Any]]) -> Table:
 
 
 def _rate_table(rows: list[dict[str, Any]]) -> Table:
-    title = "The whole way: latency of one photo (ms), throughput of many (photos/s), memory (MB)"
+    title = "The whole pipeline: latency of one photo (ms), throughput of many (photos/s), memory (MB)"
     table = Table("engine", title=title, title_justify="left")
-    for heading in (
-        "first answer",
-        "p50",
-        "p95",
-        "p99",
-        "photos/s",
-        "decode alone",
-        "network alone",
-        "of bound",
-        "peak",
-    ):
+    for heading in RATES:
         table.add_column(heading, justify="right")
     for row in rows:
         rates = row["photos_per_second"]

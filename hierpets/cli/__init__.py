@@ -15,7 +15,7 @@ __all__ = ["main"]
 
 # name -> (module in hierpets.cli, line shown by `hierpets --help`)
 COMMANDS = {
-    "audit": ("develop.audit", "Look for what is wrong with labeled photos."),
+    "audit": ("develop.audit", "Look for problems in labeled photos."),
     "bench": ("deploy.bench", "Measure speed and memory of a bundle on this machine."),
     "catalog": ("deploy.catalog", "Check and show coats, ingredients and shampoos."),
     "checklist": ("develop.checklist", "Ask what should be asked before a model is trusted."),
@@ -23,7 +23,8 @@ COMMANDS = {
     "evaluate": ("develop.evaluate", "Measure a bundle at every level on labeled photos."),
     "explain": ("deploy.explain", "Show where the network looked for species and breed."),
     "export": ("deploy.export", "Write a bundle's network for ONNX Runtime, OpenVINO or TorchScript."),
-    "inspect": ("deploy.inspect", "Show the tensor at every station of a photo's way."),
+    "info": ("deploy.info", "Describe a bundle: classes, thresholds, training, size."),
+    "inspect": ("deploy.inspect", "Show the tensor at every pipeline stage of one photo."),
     "plugins": ("develop.plugins", "List, check and create plugins."),
     "predict": ("deploy.predict", "Tell species and breed of photos."),
     "serve": ("deploy.serve", "Serve a bundle: a page to drop photos on, and an HTTP API."),

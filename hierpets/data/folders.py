@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from hierpets.data.consistency import find_misspelled
 from hierpets.data.listing import is_photo
 from hierpets.data.records import SPLITS, PhotoRecord
 from hierpets.errors import DataError
@@ -17,26 +18,34 @@ EXPECTED = "expected SPECIES/BREED/photo.jpg (or SPECIES/photo.jpg where the bre
 
 
 def read_folders(root: Path) -> tuple[list[PhotoRecord], list[Leaf]]:
-    """The photos, and the classes that have a folder, be it empty."""
-    photos, folders = _listing(root)
-    if photos:
-        raise DataError(f"{root}: {len(photos)} photos lie directly in the folder; {EXPECTED}")
+    """The photos, and the classes that have a folder, even an empty one.
+
+    :raises DataError: another layout, or a class with two spellings.
+    """
+    stray, folders = _listing(root)
+    _refuse_stray(root, stray)
     if not folders:
         raise DataError(f"{root}: no folder with photos in it; {EXPECTED}")
     splits = [f for f in folders if f.name.lower() in SPLIT_NAMES]
     if splits and len(splits) < len(folders):
-        odd = ", ".join(sorted(f.name for f in folders if f not in splits))
-        raise DataError(f"{root}: {odd} beside {', '.join(f.name for f in splits)}; expected only train, val, test")
-    if not splits:
-        return _read_tree(root, None)
-    parts = [_read_tree(folder, SPLIT_NAMES[folder.name.lower()]) for folder in splits]
-    return [r for records, _ in parts for r in records], [leaf for _, leaves in parts for leaf in leaves]
+        raise DataError(f"{root}: {_unknown_splits(folders, splits)}")
+    parts = [_read_tree(folder, SPLIT_NAMES[folder.name.lower()]) for folder in splits] or [_read_tree(root, None)]
+    leaves = [leaf for _, part in parts for leaf in part]
+    if misspelled := list(find_misspelled((str(root), leaf) for leaf in leaves)):
+        raise DataError("\n".join(misspelled))
+    return [record for records, _ in parts for record in records], leaves
+
+
+def _unknown_splits(folders: list[Path], splits: list[Path]) -> str:
+    unknown = [repr(folder.name) for folder in folders if folder not in splits]
+    known = ", ".join(repr(folder.name) for folder in splits)
+    word = "folder" if len(unknown) == 1 else "folders"
+    return f"unknown split {word} {', '.join(unknown)} beside {known}; rename to train, val, test"
 
 
 def _read_tree(root: Path, split: str | None) -> tuple[list[PhotoRecord], list[Leaf]]:
     stray, species_folders = _listing(root)
-    if stray:
-        raise DataError(f"{root}: {len(stray)} photos lie directly in the folder; {EXPECTED}")
+    _refuse_stray(root, stray)
     records, leaves = [], []
     for species in species_folders:
         photos, breed_folders = _listing(species)
@@ -50,10 +59,16 @@ def _read_tree(root: Path, split: str | None) -> tuple[list[PhotoRecord], list[L
     return records, leaves
 
 
+def _refuse_stray(root: Path, photos: list[Path]) -> None:
+    if photos:
+        count = "1 photo lies" if len(photos) == 1 else f"{len(photos)} photos lie"
+        raise DataError(f"{root}: {count} directly in the folder; {EXPECTED}")
+
+
 def _leaf_photos(breed: Path) -> list[Path]:
     photos, deeper = _listing(breed)
-    if too_deep := next((folder for folder in deeper if _listing(folder)[0]), None):
-        raise DataError(f"{too_deep}: photos one folder too deep; {EXPECTED}")
+    if nested := next((folder for folder in deeper if _listing(folder)[0]), None):
+        raise DataError(f"{nested}: photos nested too deep; {EXPECTED}")
     return photos
 
 

@@ -21,7 +21,7 @@ MAGIC = {
     b"MM\x00+": "TIFF",
 }
 # Known and refused: the message says what the file is. (offset, magic, what it is)
-STRANGERS = (
+NOT_PICTURES = (
     (0, b"%PDF", "a PDF document"),
     (0, b"PK\x03\x04", "a ZIP archive"),
     (0, b"\x1f\x8b", "a gzip archive"),
@@ -84,7 +84,7 @@ def bytes_per_pixel(data: bytes, kind: str) -> int:
 
 
 def exif_orientation(exif: bytes) -> int:
-    """The orientation 1 to 8 of an EXIF block (TIFF structure); 1 when it says nothing sound."""
+    """The orientation 1 to 8 of an EXIF block (TIFF structure); 1 when it says nothing valid."""
     try:
         value = _tiff_tags(exif.removeprefix(b"Exif\x00\x00")).get(0x0112, 1)
     except (struct.error, ValueError, OverflowError):
@@ -98,7 +98,7 @@ def is_progressive(jpeg: bytes) -> bool:
 
 
 def whole_png(data: bytes) -> str | None:
-    """What is wrong with the chunks of a PNG file ("truncated", "damaged"), or None when all are sound."""
+    """What is wrong with the chunks of a PNG file ("truncated", "damaged"), or None when all are valid."""
     view, at = memoryview(data), 8
     while at + 12 <= len(data):
         (length,) = struct.unpack_from(">I", data, at)
@@ -125,7 +125,7 @@ def _sniff_iso_media(data: bytes) -> str:
 
 
 def _describe(data: bytes) -> str:
-    for offset, magic, what in STRANGERS:
+    for offset, magic, what in NOT_PICTURES:
         if data.startswith(magic, offset):
             return f"it is {what}"
     text = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()

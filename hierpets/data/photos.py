@@ -258,11 +258,11 @@ def _decode_jpeg(data: bytes, shorter: int, target: int | None) -> np.ndarray:
         if photo is not None:
             return photo
     # cv2 refuses a JPEG without its end marker. A file that lost only its last bytes still holds the whole picture.
-    mended = whole + JPEG_END
-    photo = _imdecode(mended, flags)
+    repaired = whole + JPEG_END
+    photo = _imdecode(repaired, flags)
     if photo is None:
         raise ImageError("truncated or damaged JPEG: it cannot be decoded")
-    if is_progressive(data) or _bottom_is_missing(mended):
+    if is_progressive(data) or _bottom_is_missing(repaired):
         raise ImageError(f"truncated JPEG: the file ends after {len(whole):,} bytes, before the picture does")
     return photo
 

@@ -1,4 +1,4 @@
-"""Labeled photos: one record a photo, and the index that gives them columns in a taxonomy."""
+"""Labeled photos: one record per photo, and the index that gives them columns in a taxonomy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class PhotoRecord:
-    """One photo and what is known of it. ``breed`` None: not stated. ``split`` None: not yet drawn."""
+    """One photo and what is known of it. ``breed`` None: not stated. ``split`` None: not assigned yet."""
 
     path: str
     species: str
@@ -68,7 +68,7 @@ class PhotoIndex:
         return PhotoIndex(self.taxonomy.without_breeds(), tuple(replace(r, breed=None) for r in self.records))
 
     def counts(self) -> dict[Leaf, int]:
-        """Photos a label: every leaf of the taxonomy, zeros too, then species whose breed is not stated, if any."""
+        """Photos per label: every leaf of the taxonomy, zeros too, then species whose breed is not stated, if any."""
         seen = Counter(self.leaf_of(record) for record in self.records)
         return {leaf: seen.pop(leaf, 0) for leaf in self.taxonomy.leaves} | dict(sorted(seen.items()))
 

@@ -18,12 +18,14 @@ __all__ = ["check_trainable", "split_index"]
 def split_index(index: PhotoIndex, *, seed: int = 0, val: float = 0.15, test: float = 0.0) -> PhotoIndex:
     """Give every photo a split. Order and given splits are kept.
 
-    Photos without a split are drawn label by label: ``val`` and ``test`` are shares of each label, rounded, and one
-    photo at least stays in train. A part that the data brings along is not drawn again. Where every photo has its
-    split but none is ``val``, that part is drawn from train.
+    Photos without a split are assigned label by label: ``val`` and ``test`` are fractions of each label, rounded, and
+    at least one photo stays in train. A split that the data already has is not drawn again. Where every photo has a
+    split but none is ``val``, validation photos are taken from train.
+
+    :raises DataError: fractions that leave nothing to train on.
     """
     if not (0 <= val < 1 and 0 <= test < 1 and val + test < 1):
-        raise DataError(f"expected shares val + test below 1, got val={val}, test={test}")
+        raise DataError(f"expected fractions with val + test below 1, got val={val}, test={test}")
     given = {record.split for record in index.records}
     pool = None if None in given else "train"
     shares = {part: share for part, share in (("val", val), ("test", test)) if part not in given}
@@ -34,23 +36,23 @@ def split_index(index: PhotoIndex, *, seed: int = 0, val: float = 0.15, test: fl
 
 
 def check_trainable(index: PhotoIndex, *, breeds: bool = True) -> None:
-    """Raise :class:`DataError` that names every class without a training photo, or says that there is nothing to learn.
+    """Whether every class has a training photo; photos without a split count as such.
 
-    With ``breeds``, at least one species must have breeds. Photos whose split is not drawn count as training photos.
+    :raises DataError: naming every class without one; or there is a single class; or no breed, with ``breeds``.
     """
     tree = index.taxonomy
     train = replace(index, records=tuple(r for r in index.records if r.split in (None, "train")))
     if breeds and not tree.has_breeds:
         raise DataError(
             f"no photo states its breed, only {_listed(tree.species)}; expected SPECIES/BREED/photo.jpg. "
-            "Put these folders into one folder a species, or train with --levels species"
+            "Move these folders into one folder per species, or train with --levels species"
         )
     if len(tree.leaves) < 2:
-        raise DataError(f"only one class, {tree.leaves[0]}; expected two at least to tell apart")
+        raise DataError(f"only one class, {tree.leaves[0]}; expected at least two")
     counts = train.counts()
     if empty := [str(leaf) for leaf in tree.leaves if not counts[leaf]]:
         what = "1 class has" if len(empty) == 1 else f"{len(empty)} classes have"
-        raise DataError(f"{what} no training photo: {', '.join(empty)}; add photos of it or take it out of the data")
+        raise DataError(f"{what} no training photo: {', '.join(empty)}; add photos, or remove the class")
 
 
 def _draw(records: list[PhotoRecord], shares: dict[str, float], seed: int) -> dict[PhotoRecord, str]:
@@ -59,7 +61,7 @@ def _draw(records: list[PhotoRecord], shares: dict[str, float], seed: int) -> di
         groups[record.label].append(record)
     drawn: dict[PhotoRecord, str] = {}
     for group in groups.values():
-        shuffled = iter(sorted(group, key=lambda record: _lot(record, seed)))
+        shuffled = iter(sorted(group, key=lambda record: _shuffle_key(record, seed)))
         left = len(group) - 1  # one photo stays in train
         for part, share in shares.items():
             take = min(left, math.floor(len(group) * share + 0.5))
@@ -68,7 +70,7 @@ def _draw(records: list[PhotoRecord], shares: dict[str, float], seed: int) -> di
     return drawn
 
 
-def _lot(record: PhotoRecord, seed: int) -> tuple[bytes, str]:
+def _shuffle_key(record: PhotoRecord, seed: int) -> tuple[bytes, str]:
     """A random sort key of the photo's label and file name: the folder that the data lies in does not matter."""
     name = f"{seed}/{record.species}/{record.breed or ''}/{PurePath(record.path).name}"
     return hashlib.blake2b(name.encode(), digest_size=8).digest(), record.path

@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
+from hierpets.data.consistency import ListedPhoto, check_listed, unrepeated
 from hierpets.data.listing import DEMO_PREFIX
 from hierpets.data.records import SPLITS, PhotoRecord
 from hierpets.errors import DataError, did_you_mean
@@ -20,9 +21,11 @@ OXFORD_SPECIES = {"1": "cat", "2": "dog"}
 
 
 def read_csv(file: Path) -> list[PhotoRecord]:
-    """One photo a line. Paths are relative to the CSV; an empty breed or split is not stated.
+    """One photo per line. Paths are relative to the CSV; an empty breed or split is not stated.
 
-    Raises :class:`DataError` with every wrong line, ``FILE:LINE: what``.
+    A line that repeats another is skipped with a warning.
+
+    :raises DataError: with a line ``FILE:LINE: what`` for every problem.
     """
     try:
         text = file.read_text(encoding="utf-8-sig")
@@ -31,15 +34,16 @@ def read_csv(file: Path) -> list[PhotoRecord]:
     rows = csv.reader(io.StringIO(text, newline=""))
     header = [cell.strip() for cell in next(rows, [])]
     _check_header(file, header)
-    records: list[PhotoRecord] = []
+    listed: list[ListedPhoto] = []
     problems: list[str] = []
     for row in rows:
         cells = [cell.strip() for cell in row]
         if any(cells):
             record, wrong = _read_row(file, header, cells)
-            records += [record] if record else []
-            problems += [f"{file}:{rows.line_num}: {wrong}"] if wrong else []
-    return _finish(file, records, problems)
+            where = f"{file}:{rows.line_num}"
+            listed += [ListedPhoto(where, record)] if record else []
+            problems += [f"{where}: {wrong}"] if wrong else []
+    return _finish(file, listed, problems)
 
 
 def is_oxford(root: Path) -> bool:
@@ -48,15 +52,20 @@ def is_oxford(root: Path) -> bool:
 
 
 def read_oxford(root: Path) -> list[PhotoRecord]:
-    """``annotations/trainval.txt`` (split not yet drawn) and, where it exists, ``test.txt``.
+    """``annotations/trainval.txt`` (no split yet) and, where it exists, ``test.txt``.
 
     A line is ``NAME CLASS SPECIES BREED``; species 1 is a cat, 2 a dog. The breed's name comes from the photo's:
     ``Egyptian_Mau_12`` is ``egyptian_mau``.
+
+    :raises DataError: with a line ``FILE:LINE: what`` for every problem.
     """
-    records = list(_read_annotations(root, "trainval.txt", None))
-    if (root / "annotations" / "test.txt").is_file():
-        records += _read_annotations(root, "test.txt", "test")
-    return records
+    file = root / "annotations" / "trainval.txt"
+    listed, problems = _read_annotations(root, file, None)
+    tested = file.with_name("test.txt")
+    if tested.is_file():
+        more, wrong = _read_annotations(root, tested, "test")
+        listed, problems = listed + more, problems + wrong
+    return _finish(file, listed, problems)
 
 
 def _check_header(file: Path, header: list[str]) -> None:
@@ -68,7 +77,7 @@ def _check_header(file: Path, header: list[str]) -> None:
             raise DataError(f"{file}:1: unknown column {column!r}{did_you_mean(column, COLUMNS)}; {expected}")
     missing = [column for column in REQUIRED if column not in header]
     if missing or len(set(header)) < len(header):
-        what = f"no column {' and '.join(missing)}" if missing else "a column stands twice"
+        what = f"no column {' and '.join(missing)}" if missing else "a column is given twice"
         raise DataError(f"{file}:1: {what}; {expected}")
 
 
@@ -90,21 +99,21 @@ def _read_row(file: Path, header: list[str], cells: list[str]) -> tuple[PhotoRec
     return PhotoRecord(path, row["species"], row.get("breed") or None, split), None
 
 
-def _read_annotations(root: Path, name: str, split: str | None) -> list[PhotoRecord]:
-    file = root / "annotations" / name
-    records: list[PhotoRecord] = []
+def _read_annotations(root: Path, file: Path, split: str | None) -> tuple[list[ListedPhoto], list[str]]:
+    """The photos of an annotation file, and what is wrong with its lines."""
+    listed: list[ListedPhoto] = []
     problems: list[str] = []
     for number, line in _lines(file):
-        fields = line.split()
+        fields, where = line.split(), f"{file}:{number}"
         if len(fields) != 4 or fields[2] not in OXFORD_SPECIES or "_" not in fields[0]:
-            problems.append(f"{file}:{number}: expected NAME CLASS SPECIES BREED with species 1 or 2, got {line!r}")
+            problems.append(f"{where}: expected NAME CLASS SPECIES BREED with species 1 or 2, got {line!r}")
             continue
         photo = root / "images" / f"{fields[0]}.jpg"
         if not photo.is_file():
-            problems.append(f"{file}:{number}: no such file: {photo}")
+            problems.append(f"{where}: no such file: {photo}")
         breed = fields[0].rsplit("_", 1)[0].lower()
-        records.append(PhotoRecord(str(photo), OXFORD_SPECIES[fields[2]], breed, split))
-    return _finish(file, records, problems)
+        listed.append(ListedPhoto(where, PhotoRecord(str(photo), OXFORD_SPECIES[fields[2]], breed, split)))
+    return listed, problems
 
 
 def _lines(file: Path) -> Iterator[tuple[int, str]]:
@@ -113,10 +122,11 @@ def _lines(file: Path) -> Iterator[tuple[int, str]]:
             yield number, line.strip()
 
 
-def _finish(file: Path, records: list[PhotoRecord], problems: list[str]) -> list[PhotoRecord]:
+def _finish(file: Path, listed: list[ListedPhoto], problems: list[str]) -> list[PhotoRecord]:
+    problems = problems or list(check_listed(listed))
     if problems:
         more = len(problems) - MOST_PROBLEMS
         raise DataError("\n".join(problems[:MOST_PROBLEMS] + ([f"{file}: and {more} more"] if more > 0 else [])))
-    if not records:
+    if not listed:
         raise DataError(f"{file}: lists no photo")
-    return records
+    return unrepeated(listed)

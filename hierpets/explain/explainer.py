@@ -1,4 +1,4 @@
-"""A bundle's network with the means to show where it looked."""
+"""A bundle's network, able to show where it looked."""
 
 from __future__ import annotations
 
@@ -25,12 +25,15 @@ from hierpets.taxonomy import UNKNOWN_LEAF
 
 __all__ = ["Explainer", "Explanation", "lazy_overlay"]
 
-SHOWN_SIDE = 480  # pixels of the shorter side of a picture that is to be looked at
+SHOWN_SIDE = 480  # pixels of the shorter side of a picture for people
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """The photo, the answer, and what spoke for its species and for its breed (None where the species has none)."""
+    """A photo, its prediction, and the photo with the evidence for its species and for its breed laid over it.
+
+    All pictures are RGB uint8 [H, W, 3]; ``breed`` is None where the species has no breeds.
+    """
 
     photo: np.ndarray
     prediction: Prediction
@@ -47,14 +50,17 @@ class Explainer:
         self._predictor = predictor
 
     @classmethod
-    def load(cls, bundle: str | Path | None = None, *, registry: Registry | None = None, **engine: Any) -> Explainer:
-        """Load a bundle folder, the released one when none is given; its answers are those of ``hierpets predict``.
+    def load(
+        cls, bundle: str | Path | None = None, *, registry: Registry | str | Path | None = None, **engine: Any
+    ) -> Explainer:
+        """Load a bundle folder, the released one when none is given. It predicts as ``hierpets predict`` does.
 
-        ``engine``, ``device``, ``precision`` and ``compile`` as in :func:`hierpets.inference.loading.load`.
+        ``engine``, ``device``, ``precision`` and ``compile`` as in :func:`hierpets.load`; Grad-CAM is always torch in
+        float32 on the CPU.
 
         :raises BundleError: no bundle there, or a damaged one.
         """
-        registry = registry or load_registry()
+        registry = registry if isinstance(registry, Registry) else load_registry(registry)
         folder = Path(bundle) if bundle is not None else released_bundle()
         predictor = load(folder, registry=registry, recommend=False, **engine)
         return cls(read_network(folder, predictor.manifest, registry), predictor)
@@ -66,12 +72,12 @@ class Explainer:
         return np.stack([spread(cam, self.manifest.preprocess, height, width) for cam in maps])
 
     def __call__(self, path: str, *, leaf: int) -> np.ndarray:
-        """RGB uint8 [H, W, 3]: the photo of a path with what spoke for a leaf laid over it."""
+        """RGB uint8 [H, W, 3]: the photo at a path with the evidence for a leaf laid over it."""
         photo = self._read(path)
         return overlay(photo, self.cam(photo, Target("leaf", leaf))[0])
 
     def explain(self, photo: Photo, *, top_k: int = 3) -> Explanation:
-        """The answer for a photo, and where the network looked for it. :raises ImageError: it cannot be read."""
+        """The prediction for a photo, and where the network looked. :raises ImageError: it cannot be read."""
         pixels = self._read(photo)
         prediction = self._predictor.predict(photo, top_k=top_k)
         decision = prediction.decision
@@ -89,7 +95,7 @@ class Explainer:
 
 
 def lazy_overlay(bundle: str | Path | None, *, registry: Registry | None = None) -> Callable[..., np.ndarray]:
-    """``(path, *, leaf) -> RGB uint8 [H, W, 3]``, loading the bundle's torch network when it is first asked."""
+    """``(path, *, leaf) -> RGB uint8 [H, W, 3]``, loading the bundle's torch network at the first call."""
     explainer = cache(lambda: Explainer.load(bundle, registry=registry))
 
     def overlaid(path: str, *, leaf: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Grad-CAM: which places of the last spatial map spoke for a class.
+"""Grad-CAM: which places of the last spatial map are evidence for a class.
 
 After Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization", ICCV 2017.
 """
@@ -29,34 +29,34 @@ class Target:
 
 
 def gradcam(network: HierarchicalNetwork, image: np.ndarray, *targets: Target) -> np.ndarray:
-    """float32 [T, h, w] in [0, 1] for T targets: the network's last spatial map, weighed by what speaks for each.
+    """float32 [T, h, w] in [0, 1] for T targets: the network's last spatial map, weighted by the evidence for each.
 
     A backbone of several networks side by side has a last map each; they are added on the finest grid.
 
     ``image`` float32 [3, size, size] is the network's input. The score of a species is its logit against the mean of
     the other species, that of a leaf its logit against the mean of the other breeds of its species: what they have in
-    common explains nothing, and a probability near one has no gradient left. A map without a place that speaks for
-    the target is nought everywhere.
+    common explains nothing, and a probability near one has no gradient left. A map without evidence for the target is
+    zero everywhere.
 
     :raises PluginError: the backbone ends without a spatial map, as transformers over tokens do.
     """
     batch = torch.from_numpy(np.ascontiguousarray(image))[None].to(next(network.parameters()).device)
-    with torch.enable_grad(), _listen(network.backbone) as heard:
+    with torch.enable_grad(), _record_maps(network.backbone) as recorded:
         output = network(batch.requires_grad_())
-        maps = _last_maps(heard)
-        cams = [_weighed(maps, _score(output, target, network.taxonomy)) for target in targets]
+        maps = _last_maps(recorded)
+        cams = [_weighted(maps, _score(output, target, network.taxonomy)) for target in targets]
     return np.stack(cams)
 
 
 @dataclass
-class _Heard:
-    """Spatial maps in the order in which the backbone gave them, those that a vector followed, and loose ends."""
+class _FeatureMaps:
+    """The spatial maps of a backbone: the last one, those that were pooled, and whether tokens follow."""
 
     last: torch.Tensor | None = None
     tokens: bool = False
     pooled: list[torch.Tensor] = field(default_factory=list)
 
-    def hear(self, output: Any) -> None:
+    def record(self, output: Any) -> None:
         if not isinstance(output, torch.Tensor):
             return
         if output.ndim == 4 and _is_spatial(output):
@@ -68,29 +68,31 @@ class _Heard:
 
 
 @contextmanager
-def _listen(backbone: torch.nn.Module) -> Iterator[_Heard]:
-    """Listen to the output of every module inside."""
-    heard = _Heard()
-    handles = [module.register_forward_hook(lambda _m, _i, output: heard.hear(output)) for module in backbone.modules()]
+def _record_maps(backbone: torch.nn.Module) -> Iterator[_FeatureMaps]:
+    """Record the output of every module inside."""
+    maps = _FeatureMaps()
+    handles = [
+        module.register_forward_hook(lambda _m, _i, output: maps.record(output)) for module in backbone.modules()
+    ]
     try:
-        yield heard
+        yield maps
     finally:
         for handle in handles:
             handle.remove()
 
 
-def _last_maps(heard: _Heard) -> list[torch.Tensor]:
+def _last_maps(maps: _FeatureMaps) -> list[torch.Tensor]:
     """The pooled maps that no later pooled map was computed from: one for each network side by side.
 
-    A block that weighs its channels pools as well, but goes on from what it pooled.
+    A block that reweights its channels pools as well, but continues from what it pooled.
     """
-    if heard.last is None or heard.tokens:
+    if maps.last is None or maps.tokens:
         raise PluginError(
             "Grad-CAM needs a backbone that ends in a spatial map [B, C, h, w] or [B, h, w, C]; this one "
-            + ("goes on with tokens [B, N, C]" if heard.tokens else "gives none")
+            + ("continues with tokens [B, N, C]" if maps.tokens else "gives none")
         )
     final: list[torch.Tensor] = []
-    for map_ in reversed(heard.pooled or [heard.last]):
+    for map_ in reversed(maps.pooled or [maps.last]):
         if not any(_depends(later, map_) for later in final):
             final.append(map_)
     return final
@@ -125,8 +127,8 @@ def _against_the_others(logits: torch.Tensor, index: int) -> torch.Tensor:
     return logits[index] - others.mean() if len(others) else logits[index]
 
 
-def _weighed(maps: list[torch.Tensor], score: torch.Tensor) -> np.ndarray:
-    """float32 [h, w] in [0, 1]: channels summed by their gradient, what speaks against cut off."""
+def _weighted(maps: list[torch.Tensor], score: torch.Tensor) -> np.ndarray:
+    """float32 [h, w] in [0, 1]: channels summed by their gradient, negative evidence cut off."""
     gradients = torch.autograd.grad(score, maps, retain_graph=True, allow_unused=True)
     parts = [_contribution(a, g) for a, g in zip(maps, gradients, strict=True) if g is not None]
     finest = max((part.shape[-2:] for part in parts), default=maps[0].shape[-2:])

@@ -1,46 +1,40 @@
-"""An explanation as one picture: the photo, what spoke for the species, what spoke for the breed."""
+"""An explanation as one picture: the photo, the evidence for the species, the evidence for the breed."""
 
 from __future__ import annotations
 
-import io
-
-import matplotlib as mpl
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from hierpets.explain.explainer import Explanation
+from hierpets.figures import figure_png
 
 __all__ = ["render_panel"]
 
 HEIGHT = 4.2  # inches of a photo
+NARROWEST = 2.4  # inches
 
 
 def render_panel(explanation: Explanation) -> bytes:
-    """PNG: two or three pictures side by side, the likeliest answers below the first."""
+    """PNG: two or three pictures side by side, the most probable leaves below."""
     decision = explanation.prediction.decision
-    assert decision is not None
+    assert decision is not None  # the photo has been read
     pictures = [
         ("photo", explanation.photo),
         (_title(decision.species, decision.species_probability), explanation.species),
     ]
     if explanation.breed is not None and decision.breed is not None:
         pictures.append((_title(decision.breed, decision.breed_probability), explanation.breed))
-    answers = ", ".join(f"{leaf.breed or leaf.species} {p:.1%}".replace("_", " ") for leaf, p in decision.top)
-    height, width = explanation.photo.shape[:2]
-    # A class may be called "$x$"; it is a name, not a formula.
-    with mpl.rc_context({"text.parse_math": False}):
-        wide = max(2.4, HEIGHT * width / height) * len(pictures)
-        figure = Figure(figsize=(wide, HEIGHT + 0.8), layout="constrained", facecolor="white")
-        FigureCanvasAgg(figure)
+    top = ", ".join(f"{leaf.breed or leaf.species} {p:.1%}".replace("_", " ") for leaf, p in decision.top)
+
+    def paint(figure: Figure) -> None:
         for axes, (title, pixels) in zip(np.ravel(figure.subplots(1, len(pictures))), pictures, strict=True):
             axes.imshow(pixels)
             axes.set_title(title)
             axes.set_axis_off()
-        figure.supxlabel(f"answer: {decision.level}; likeliest: {answers}", fontsize=10)
-        png = io.BytesIO()
-        figure.savefig(png, format="png", dpi=100)
-    return png.getvalue()
+        figure.supxlabel(f"answered at level {decision.level}; most probable: {top}", fontsize=10)
+
+    height, width = explanation.photo.shape[:2]
+    return figure_png(paint, (max(NARROWEST, HEIGHT * width / height) * len(pictures), HEIGHT + 0.8), dpi=100)
 
 
 def _title(name: str, probability: float | None) -> str:

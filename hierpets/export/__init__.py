@@ -1,1 +1,1 @@
-"""A bundle for other runtimes, checked on photos before it is kept."""
+"""Bundles as files for other runtimes, checked against torch before they are kept."""

@@ -1,4 +1,4 @@
-"""What runs an exported file, each with its own runtime and nothing of hierpets' network."""
+"""What runs an exported file: its own runtime, without the network of hierpets."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 from hierpets.export.formats import Format
 from hierpets.inference.engines.base import Engine, Precision, RawOutput
 
-__all__ = ["OnnxEngine", "ScriptEngine", "run_file"]
+__all__ = ["OnnxEngine", "ScriptEngine", "open_exported"]
 
 
-def run_file(form: Format, path: Path, precision: Precision = "f32") -> Engine:
+def open_exported(form: Format, path: Path, precision: Precision = "f32") -> Engine:
     """The engine of a file that :func:`hierpets.export.formats.write_format` wrote, on the CPU.
 
-    In float32, or an OpenVINO graph in the ``precision`` that is asked for.
+    It computes in float32; an OpenVINO graph in ``precision``.
     """
     if form == "openvino":
         from hierpets.inference.engines.openvino import OpenVinoEngine
@@ -54,7 +54,7 @@ class ScriptEngine:
         import torch
 
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that TorchScript is deprecated is said in docs/export.md
+            warnings.simplefilter("ignore")  # docs/export.md says that TorchScript is deprecated
             self._module = torch.jit.load(str(path), map_location="cpu")
 
     def __call__(self, images: np.ndarray) -> RawOutput:

@@ -1,6 +1,6 @@
 """A bundle's network as files that other runtimes read.
 
-Each holds the whole graph, features, heads and novelty scores: input ``images``, outputs as in ``NetworkOutput``.
+Each holds the whole graph, features, heads and OOD scores: input ``images``, outputs as in ``NetworkOutput``.
 """
 
 from __future__ import annotations
@@ -16,20 +16,31 @@ import torch
 
 from hierpets.errors import ConfigError
 from hierpets.model.graph.convert import write_graph
-from hierpets.model.layout import GRAPH, MANIFEST
+from hierpets.model.layout import EXPORTS, GRAPH, MANIFEST
 from hierpets.model.manifest import Manifest
 from hierpets.model.network import HierarchicalNetwork, NetworkOutput
 
-__all__ = ["FILES", "FORMATS", "Format", "write_format"]
+__all__ = ["FILES", "FORMATS", "Format", "check_format", "write_format"]
 
 Format = Literal["openvino", "onnx", "torchscript"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 FILES: dict[Format, Path] = {
     "openvino": GRAPH,
-    "onnx": Path("onnx") / "model.onnx",
-    "torchscript": Path("torchscript") / "model.pt",
+    "onnx": EXPORTS["ONNX"],
+    "torchscript": EXPORTS["TorchScript"],
 }
 INPUT = "images"
+
+
+def check_format(form: Format, precision: str) -> None:
+    """Whether a format can be written at a precision.
+
+    :raises ConfigError: it has no int8, or what writes it is not installed.
+    """
+    if precision == "int8" and form != "openvino":
+        raise ConfigError(f"--precision int8: the format {form} has no int8 here; choose openvino")
+    if form == "onnx":
+        _require_onnx()
 
 
 def write_format(
@@ -40,15 +51,14 @@ def write_format(
     *,
     calibration: Sequence[np.ndarray] = (),
 ) -> None:
-    """Write the network of a bundle in a format: for any number of photos, OpenVINO for one. Its folder is made.
+    """Write the network of a bundle in a format, for any number of photos, OpenVINO for one. Its folder is created.
 
     ONNX and TorchScript files carry the manifest inside, as ``bundle.json``. With photos for ``calibration`` (each
     float32 [1, 3, size, size]), an OpenVINO graph is quantized.
 
-    :raises ConfigError: what writes the format is not installed, or it has no int8.
+    :raises ConfigError: as :func:`check_format`.
     """
-    if len(calibration) and form != "openvino":
-        raise ConfigError(f"--precision int8: the format {form} has none here; choose openvino")
+    check_format(form, "int8" if len(calibration) else "f32")
     path.parent.mkdir(exist_ok=True)
     with torch.no_grad(), _quietly():
         if form == "openvino":
@@ -57,18 +67,23 @@ def write_format(
             WRITERS[form](path, network.eval(), manifest)
 
 
-def _write_onnx(path: Path, network: HierarchicalNetwork, manifest: Manifest) -> None:
+def _require_onnx() -> None:
     try:
-        import onnxruntime  # noqa: F401  what is written will be checked in it
+        import onnx_ir  # noqa: F401  removes what the exporter notes of this machine
+        import onnxruntime  # noqa: F401  checks what was written
         import onnxscript  # noqa: F401  the exporter needs it
-        from onnx_ir.passes.common import ClearMetadataAndDocStringPass
     except ModuleNotFoundError as error:
         raise ConfigError(
-            f"--format onnx needs its extra: pip install 'hierpets[export]' (no module {error.name!r})"
+            f"--format onnx needs an extra: pip install 'hierpets[export]' (no module {error.name!r})"
         ) from None
+
+
+def _write_onnx(path: Path, network: HierarchicalNetwork, manifest: Manifest) -> None:
+    from onnx_ir.passes.common import ClearMetadataAndDocStringPass
+
     program = torch.onnx.export(
         network,
-        (_example(manifest, batch=2),),  # a batch of one would be taken for a constant
+        (_example(manifest, batch=2),),  # a batch of one would become a constant
         dynamo=True,
         dynamic_shapes={INPUT: {0: torch.export.Dim("batch")}},
         input_names=[INPUT],
@@ -76,7 +91,7 @@ def _write_onnx(path: Path, network: HierarchicalNetwork, manifest: Manifest) ->
         verbose=False,
     )
     assert program is not None
-    # It notes where in which file of this machine each operation was called.
+    # The exporter notes in which file of this machine each operation was called.
     ClearMetadataAndDocStringPass()(program.model)
     program.model.metadata_props[MANIFEST] = manifest.model_dump_json()
     program.save(str(path), external_data=False)
@@ -99,7 +114,7 @@ def _example(manifest: Manifest, *, batch: int) -> torch.Tensor:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Exporters warn of their own insides, and TorchScript of its end, which docs/export.md tells the user."""
+    """Exporters warn of their own internals, and TorchScript that it is deprecated, as docs/export.md says."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -1,4 +1,4 @@
-"""Whether one engine answers as another does, and as rightly."""
+"""Whether one engine predicts as another does, and as accurately."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hierpets.taxonomy import UNKNOWN_LEAF
 __all__ = ["MAX_DRIFT", "MAX_FALL", "Parity", "measure_parity"]
 
 MAX_DRIFT = 0.005
-"""The share of photos whose likeliest leaf may change."""
+"""The fraction of photos whose top-1 leaf may change."""
 MAX_FALL = 0.003
 """How far int8 may lower the accuracy on labeled photos."""
 BATCH = 8
@@ -27,9 +27,9 @@ BATCH = 8
 
 @dataclass(frozen=True)
 class Parity:
-    """``photos`` compared, how many of them keep their likeliest leaf, the largest absolute difference by output.
+    """``photos`` compared, how many keep the ``same`` top-1 leaf, the ``largest`` absolute difference of each output.
 
-    ``right`` counts the ``labeled`` ones that the reference and the other engine answer rightly.
+    ``right`` counts the ``labeled`` ones whose top-1 leaf is right: of the reference, of the other engine.
     """
 
     photos: int
@@ -40,7 +40,7 @@ class Parity:
 
     @property
     def drift(self) -> float:
-        """The share of photos whose likeliest leaf changed."""
+        """The fraction of photos whose top-1 leaf changed."""
         return (self.photos - self.same) / self.photos
 
     @property
@@ -50,17 +50,17 @@ class Parity:
 
     @property
     def finite(self) -> bool:
-        """Whether every number is one."""
+        """Whether no number is NaN or infinite."""
         return all(np.isfinite(value) for value in self.largest.values())
 
     @property
     def holds(self) -> bool:
-        """Whether the drift is at most :data:`MAX_DRIFT` and every number is one."""
+        """Whether the drift is at most :data:`MAX_DRIFT` and every number is finite."""
         return self.finite and self.drift <= MAX_DRIFT
 
     @property
-    def holds_rounded(self) -> bool:
-        """The same for int8, whose drift may go either way: on labeled photos accuracy falls by less than
+    def holds_quantized(self) -> bool:
+        """The same for int8, whose drift may be for the better: on labeled photos the accuracy falls by less than
         :data:`MAX_FALL`."""
         return self.holds if self.fall is None else self.finite and self.fall < MAX_FALL
 
@@ -92,7 +92,7 @@ def measure_parity(
 ) -> Parity:
     """Run the same pixels through the engines of two predictors. Photos that cannot be read are left out.
 
-    ``leaves`` are the true ones of the photos, -1 where it is not known.
+    ``leaves`` are the true leaves of the photos, -1 where unknown.
 
     :raises DataError: no photo can be read.
     """

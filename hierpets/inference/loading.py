@@ -17,7 +17,7 @@ from hierpets.inference.engines.base import (
     choose_engine,
     choose_precision,
 )
-from hierpets.model.layout import GRAPH, released_bundle
+from hierpets.model.layout import GRAPH, is_quantized, released_bundle
 
 if TYPE_CHECKING:
     from hierpets.inference.predictor import Predictor
@@ -81,7 +81,7 @@ def load(
 
 
 def _open_graph(graph: Path, precision: Precision, *, workers: int, threads: int | None) -> Engine:
-    from hierpets.inference.engines.openvino import OpenVinoEngine, capabilities, is_quantized
+    from hierpets.inference.engines.openvino import OpenVinoEngine, capabilities
 
     chosen = choose_precision(
         precision, "openvino", "cpu", quantized=is_quantized(graph), has_bf16="BF16" in capabilities()

@@ -127,9 +127,12 @@ class Predictor:
 
     def joint(self, output: RawOutput) -> np.ndarray:
         """Calibrated joint probabilities float64 [B, L] of a batch."""
-        m = self.manifest
-        species, leaf = m.temperatures.apply(output.species, output.leaf, m.taxonomy)
-        return joint_probabilities(species, leaf, m.taxonomy, combiner=m.combiner)
+        species, leaf = self.calibrated(output)
+        return joint_probabilities(species, leaf, self.manifest.taxonomy, combiner=self.manifest.combiner)
+
+    def calibrated(self, output: RawOutput) -> tuple[np.ndarray, np.ndarray]:
+        """Species logits [B, S] and leaf logits [B, L] of a batch, divided by their temperatures."""
+        return self.manifest.temperatures.apply(output.species, output.leaf, self.manifest.taxonomy)
 
     def _stream(
         self,

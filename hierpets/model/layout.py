@@ -1,4 +1,4 @@
-"""Where the files of a bundle lie. Light: no file is read here."""
+"""Where the files of a bundle lie, and which of them are there. Light: nothing is parsed here."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from pathlib import Path
 
 from hierpets.errors import BundleError
 
-__all__ = ["GRAPH", "MANIFEST", "WEIGHTS", "released_bundle"]
+__all__ = ["EXPORTS", "GRAPH", "MANIFEST", "WEIGHTS", "incomplete_bundle", "is_quantized", "released_bundle"]
 
 MANIFEST, WEIGHTS, GRAPH = "bundle.json", "weights.safetensors", Path("openvino") / "model.xml"
+EXPORTS = {"ONNX": Path("onnx") / "model.onnx", "TorchScript": Path("torchscript") / "model.pt"}
+"""Exports for other runtimes, which hierpets does not run itself."""
+QUANTIZED = b'type="FakeQuantize"'  # the operation of a graph whose activations are rounded
 
 
 def released_bundle() -> Path:
@@ -17,3 +20,19 @@ def released_bundle() -> Path:
     if not (folder / MANIFEST).is_file():
         raise BundleError("this installation has no released bundle; name one with --model, or train one")
     return folder
+
+
+def is_quantized(graph: Path) -> bool:
+    """Whether the activations of an OpenVINO graph are rounded, so that it can be computed in int8."""
+    return graph.is_file() and QUANTIZED in graph.read_bytes()
+
+
+def incomplete_bundle(folder: Path, problem: str) -> BundleError:
+    """The error for a folder that lacks a file; a folder that is an export for another runtime is called that."""
+    for name, file in EXPORTS.items():
+        if (folder / file).is_file() or (folder / file.name).is_file():
+            problem = (
+                f"only {name} in this folder, which hierpets does not run; use the bundle that it was exported from, "
+                "or see docs/export.md"
+            )
+    return BundleError(f"{folder}: {problem}")

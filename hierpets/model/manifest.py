@@ -14,7 +14,7 @@ from hierpets.errors import BundleError
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.policy import Policy
 from hierpets.hierarchy.probabilities import Combiner
-from hierpets.model.layout import MANIFEST, WEIGHTS
+from hierpets.model.layout import GRAPH, MANIFEST, WEIGHTS, incomplete_bundle
 from hierpets.plugin import Preprocess
 from hierpets.taxonomy import Taxonomy
 from hierpets.validation.problems import problem_lines
@@ -76,16 +76,22 @@ class ModelId(StrictModel):
 def model_id(folder: Path) -> ModelId:
     """The identity of a bundle: two with the same digest hold the same model.
 
+    An OpenVINO export without the weights file is known by the weights of its graph.
+
     :raises BundleError: no bundle there, or a damaged one.
     """
     manifest = read_manifest(folder)
     digest = hashlib.sha256((folder / MANIFEST).read_bytes())
+    files = (folder / WEIGHTS, folder / GRAPH.with_suffix(".bin"))
+    weights = next((file for file in files if file.is_file()), None)
+    if weights is None:
+        raise incomplete_bundle(folder, f"neither {WEIGHTS} nor {GRAPH} in this bundle")
     try:
-        with (folder / WEIGHTS).open("rb") as weights:
-            while chunk := weights.read(1 << 20):
+        with weights.open("rb") as content:
+            while chunk := content.read(1 << 20):
                 digest.update(chunk)
     except OSError as error:
-        raise BundleError(f"{folder / WEIGHTS}: cannot be read: {error.strerror}") from error
+        raise BundleError(f"{weights}: cannot be read: {error.strerror}") from error
     return ModelId(digest=digest.hexdigest()[:DIGEST_LENGTH], version=manifest.version)
 
 
@@ -96,7 +102,9 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     if not path.is_file():
-        raise BundleError(f"{folder}: no bundle here (no {MANIFEST} in it); `hierpets train` writes one to RUN/bundle")
+        raise incomplete_bundle(
+            folder, f"no bundle here (no {MANIFEST} in it); `hierpets train` writes one to RUN/bundle"
+        )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         _check_version(path, content)

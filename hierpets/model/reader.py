@@ -8,7 +8,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from hierpets.errors import BundleError
-from hierpets.model.layout import WEIGHTS
+from hierpets.model.layout import WEIGHTS, incomplete_bundle
 from hierpets.model.manifest import Manifest
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.ood import OODScorer
@@ -29,7 +29,9 @@ def read_network(folder: Path, manifest: Manifest, registry: Registry) -> Hierar
     if manifest.ood is not None:
         network.ood_scorer = OODScorer(backbone.feature_dim, manifest.ood)
     if not weights.is_file():
-        raise BundleError(f"{weights}: no such file; the torch engine needs it, an export does not hold it")
+        raise incomplete_bundle(
+            folder, f"no {WEIGHTS}, which the torch engine needs; use --engine openvino or the bundle it came from"
+        )
     try:
         network.load_state_dict(unpack(load_file(weights)))
     except (OSError, SafetensorError, RuntimeError) as error:

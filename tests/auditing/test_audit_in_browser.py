@@ -4,8 +4,8 @@ import shutil
 
 import pytest
 
-from hierpets.auditing.balance import Balance, Suggestion
-from hierpets.auditing.findings import KINDS, Audit, Finding
+from hierpets.auditing.balance import ClassBalance, Suggestion
+from hierpets.auditing.findings import KINDS, Audit, AuditFinding
 from hierpets.auditing.page import render_page
 from hierpets.data.records import PhotoRecord
 
@@ -24,8 +24,11 @@ ODD = "<img src=x onerror=document.title='owned'>"
 def page_file(tmp_path_factory):
     photos = tuple(PhotoRecord(f"demo:dog/{breed}/1", "dog", ODD, "train") for breed in ("pug", "husky", "golden"))
     gone = PhotoRecord(f"/{LONG}/{LONG}.jpg", LONG, ODD, "val")
-    findings = tuple(Finding(kind, (*photos, gone), f"{ODD} {LONG}") for kind in KINDS for _ in range(2))
-    levels = {"species": Balance({"dog": 3, LONG: 0}, float("inf")), "breed": Balance({f"dog/{ODD}": 3}, None)}
+    findings = tuple(AuditFinding(kind, (*photos, gone), f"{ODD} {LONG}") for kind in KINDS for _ in range(2))
+    levels = {
+        "species": ClassBalance({"dog": 3, LONG: 0}, float("inf")),
+        "breed": ClassBalance({f"dog/{ODD}": 3}, None),
+    }
     audit = Audit(
         f"photos/{LONG}", "tiny", 4, {"train": 3, "val": 1}, levels, Suggestion("shuffle", ODD), findings, (ODD,)
     )
@@ -43,7 +46,7 @@ def chromium():
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
-def test_the_page_is_quiet_and_fits(chromium, page_file, width, scheme):
+def test_render_page_is_quiet_and_fits_in_a_browser(chromium, page_file, width, scheme):
     page = chromium.new_page(viewport={"width": width, "height": 844}, color_scheme=scheme)
     heard = []
     page.on("console", lambda message: heard.append(message.text))

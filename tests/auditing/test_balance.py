@@ -23,24 +23,24 @@ def index_of(counts):
         ({("cat", "a"): 5, ("dog", "c"): 100}, "effective_number"),
     ],
 )
-def test_the_sampler_follows_the_counts(counts, sampler):
+def test_suggest_sampler_follows_the_counts(counts, sampler):
     suggestion = suggest_sampler(count_levels(index_of(counts)))
     assert suggestion.sampler == sampler
     assert suggestion.reason
 
 
-def test_the_story_of_the_cats_is_told_in_the_ratio():
+def test_count_levels_gives_the_ratio_of_cats_to_dogs():
     levels = count_levels(index_of({("cat", None): 2400, ("dog", None): 4990}))
     assert levels["species"].ratio == pytest.approx(2.08, abs=0.01)
     assert "breed" not in levels
 
 
-def test_a_species_counts_photos_of_no_stated_breed_and_a_breed_does_not():
+def test_count_levels_counts_photos_without_a_breed_as_species_alone():
     levels = count_levels(index_of({("cat", "a"): 3, ("cat", None): 4, ("dog", None): 2}))
     assert levels["species"].counts == {"cat": 7, "dog": 2}
     assert levels["breed"].counts == {"cat/a": 3, "dog": 2}
 
 
-def test_ratio_of_an_empty_class_and_of_a_single_one():
+def test_imbalance_ratio_of_an_empty_class_and_of_a_single_one():
     assert imbalance_ratio({"a": 3, "b": 0}) == float("inf")
     assert imbalance_ratio({"a": 3}) is None

@@ -27,7 +27,7 @@ def test_near_pairs_are_those_within_the_hamming_distance(values, within):
     assert {tuple(pair) for pair in near_pairs(bits, bits, within=within).tolist()} == expected
 
 
-def test_pairs_across_a_block_edge_are_found():
+def test_near_pairs_are_found_across_a_block_edge():
     rng = np.random.default_rng(0)
     values = [int(v) for v in rng.integers(0, 2**63, 1500)]
     values[1400] = values[3] ^ 0b101
@@ -35,7 +35,7 @@ def test_pairs_across_a_block_edge_are_found():
     assert [3, 1400] in near_pairs(bits, bits, within=2).tolist()
 
 
-def test_eight_thousand_hashes_are_compared_in_seconds():
+def test_near_pairs_compares_eight_thousand_hashes_in_seconds():
     rng = np.random.default_rng(0)
     bits = rng.choice(np.array([-1.0, 1.0], np.float32), (8_000, 64))
     bits[7_999] = bits[0]
@@ -48,14 +48,14 @@ def test_exact_pairs_join_each_copy_to_the_first():
     assert [(p.first, p.second) for p in exact_pairs(["a", "b", "a", "a"])] == [(0, 2), (0, 3)]
 
 
-def test_like_hashes_need_like_features():
+def test_confirmed_pairs_need_like_features():
     features = np.array([[1.0, 0.0], [1.0, 0.05], [0.0, 1.0]])
     same = as_hex([7, 7, 7])
     found = confirmed_pairs(same, as_hex([2**63] * 3), features, within=4, same=0.8)
     assert [(p.first, p.second, p.how) for p in found] == [(0, 1, "near")]
 
 
-def test_a_mirror_image_is_told_as_such():
+def test_confirmed_pairs_recognize_a_mirror_image():
     features = np.array([[1.0, 0.0], [1.0, 0.0]])
     upright, mirrored = as_hex([0x00FF00FF00FF00FF, 0xFFFF0000FFFF0000]), as_hex([1, 0x00FF00FF00FF00FF])
     found = confirmed_pairs(upright, mirrored, features, within=4, same=0.8)

@@ -1,10 +1,10 @@
-"""Confident learning and the neighbors: wrong labels are doubted, hard photos are not."""
+"""Confident learning and the neighbors: wrong labels are suspected, hard photos are not."""
 
 import numpy as np
 import pytest
 
-from hierpets.auditing.labels.label_errors import confident_classes, doubted_labels, find_label_errors
-from hierpets.auditing.pairs.neighbors import find_neighbors, unlike_the_rest
+from hierpets.auditing.labels.label_errors import confident_classes, confident_mismatches, suspected_errors
+from hierpets.auditing.pairs.neighbors import find_neighbors, find_outliers
 from hierpets.plugin import Labels
 from hierpets.taxonomy import Taxonomy
 
@@ -27,54 +27,54 @@ def clusters(n=40, seed=0):
     return features, truth, joint
 
 
-def test_thresholds_are_each_class_own_mean_confidence():
+def test_confident_classes_use_the_mean_confidence_of_each_class():
     labels = np.array([0, 0, 1, 1])
     probabilities = np.array([[0.9, 0.1], [0.3, 0.7], [0.4, 0.6], [0.2, 0.8]])
     # Means: class 0 0.6, class 1 0.7. Row 1 reaches 1's bar, row 2 reaches none.
     assert confident_classes(labels, probabilities).tolist() == [0, 1, -1, 1]
-    assert [(s.row, s.given, s.likely) for s in find_label_errors(labels, probabilities)] == [(1, 0, 1)]
+    assert [(s.row, s.given, s.likely) for s in confident_mismatches(labels, probabilities)] == [(1, 0, 1)]
 
 
-def test_a_class_without_rows_is_nobodys_confident_class():
+def test_confident_classes_leave_out_a_class_without_rows():
     assert 2 not in confident_classes(np.array([0, 1]), np.array([[0.3, 0.1, 0.6], [0.1, 0.3, 0.6]]))
 
 
-def test_suspects_are_ranked_by_margin():
+def test_confident_mismatches_are_ranked_by_margin():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, 300)
     probabilities = rng.dirichlet(np.ones(3) * 0.3, 300)
-    margins = [s.margin for s in find_label_errors(labels, probabilities)]
+    margins = [s.margin for s in confident_mismatches(labels, probabilities)]
     assert len(margins) > 5
     assert margins == sorted(margins, reverse=True)
 
 
 @pytest.mark.parametrize(("given", "true"), [(1, 0), (2, 0)], ids=["within the species", "across species"])
-def test_swapped_labels_are_found_and_nothing_else(given, true):
+def test_suspected_errors_are_the_swapped_labels_and_nothing_else(given, true):
     features, truth, joint = clusters()
     leaf = truth.copy()
     swapped = np.flatnonzero(truth == true)[:3]
     leaf[swapped] = given
-    doubts = doubted_labels(labels_of(leaf), joint, find_neighbors(features, k=10), TREE)
-    assert {d.row for d in doubts} == set(swapped.tolist())
-    assert {d.likely for d in doubts} == {true}
+    errors = suspected_errors(labels_of(leaf), joint, find_neighbors(features, k=10), TREE)
+    assert {d.row for d in errors} == set(swapped.tolist())
+    assert {d.likely for d in errors} == {true}
 
 
-def test_a_hard_photo_among_its_own_kind_is_not_doubted():
+def test_suspected_errors_leave_out_a_hard_photo_among_its_own_kind():
     features, truth, joint = clusters()
     joint[0] = [0.02, 0.94, 0.02, 0.02]  # the heads err, the neighbors do not
-    assert doubted_labels(labels_of(truth), joint, find_neighbors(features, k=10), TREE) == []
+    assert suspected_errors(labels_of(truth), joint, find_neighbors(features, k=10), TREE) == []
 
 
-def test_a_photo_without_a_breed_is_judged_by_its_species():
+def test_suspected_errors_check_a_photo_without_a_breed_by_its_species():
     features, truth, joint = clusters()
     leaf, species = truth.copy(), TREE.leaf_species[truth].copy()
     leaf[[0, 1]] = -1
     species[1] = 1  # a birman called a dog of no stated breed
-    doubts = doubted_labels(labels_of(leaf, species), joint, find_neighbors(features, k=10), TREE)
-    assert [(d.row, d.likely) for d in doubts] == [(1, 0)]
+    errors = suspected_errors(labels_of(leaf, species), joint, find_neighbors(features, k=10), TREE)
+    assert [(d.row, d.likely) for d in errors] == [(1, 0)]
 
 
-def test_neighbors_agree_with_scikit_learn():
+def test_find_neighbors_agrees_with_scikit_learn():
     from sklearn.neighbors import NearestNeighbors
 
     features = np.random.default_rng(1).normal(size=(700, 16))
@@ -84,9 +84,9 @@ def test_neighbors_agree_with_scikit_learn():
     assert (found.rows != np.arange(700)[:, None]).all()
 
 
-def test_a_stranger_lies_beyond_the_fence_and_the_rest_does_not():
+def test_find_outliers_finds_the_one_beyond_the_fence():
     features, _, _ = clusters()
     features[5] = np.eye(1, 8, 7) * 9
-    outlying, distance = unlike_the_rest(find_neighbors(features, k=10))
+    outlying, distance = find_outliers(find_neighbors(features, k=10))
     assert np.flatnonzero(outlying).tolist() == [5]
     assert distance.argmax() == 5

@@ -8,7 +8,7 @@ from hierpets.inference.loading import load
 from hierpets.registry.loading import load_registry
 
 
-def test_a_rate_counts_whole_steps_and_leaves_the_first_out():
+def test_measured_rate_counts_whole_steps_and_leaves_the_first_out():
     asked = []
 
     def run(count):
@@ -19,7 +19,7 @@ def test_a_rate_counts_whole_steps_and_leaves_the_first_out():
     assert all(count % 4 == 0 for count in asked)
 
 
-def test_decoding_and_the_network_have_rates_of_their_own(tiny_run, tmp_path):
+def test_decode_rate_and_network_rate_are_above_zero(tiny_run, tmp_path):
     predictor = load(
         tiny_run / "bundle", registry=load_registry(tiny_run.parent / "registry.yaml"), recommend=False, workers=2
     )
@@ -29,9 +29,9 @@ def test_decoding_and_the_network_have_rates_of_their_own(tiny_run, tmp_path):
     assert network_rate(predictor.engine, preprocess, paths, 0.05) > 0
 
 
-def test_an_engine_that_does_half_the_work_has_twice_the_rate(tiny_run, tmp_path):
+def test_network_rate_doubles_for_half_the_work(tiny_run, tmp_path):
     class Sleeper:
-        lanes = 2
+        workers = 2
 
         def __init__(self, seconds):
             self._seconds = seconds

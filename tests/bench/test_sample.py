@@ -5,14 +5,14 @@ from hierpets.data.photos import read_photo
 from hierpets.errors import DataError
 
 
-def test_without_a_folder_pets_are_drawn_to_files_that_must_be_decoded(tmp_path):
+def test_choose_photos_without_a_folder_writes_synthetic_jpegs(tmp_path):
     sample = choose_photos(None, 5, scratch=tmp_path)
     assert len(set(sample.paths)) == 5
-    assert "drawn" in sample.what
+    assert "synthetic" in sample.what
     assert all(read_photo(path).shape == (500, 500, 3) for path in sample.paths)
 
 
-def test_photos_are_taken_evenly_from_the_whole_folder_and_unreadable_ones_left_out(tmp_path):
+def test_choose_photos_takes_them_evenly_and_leaves_out_unreadable_ones(tmp_path):
     drawn = choose_photos(None, 12, scratch=tmp_path)
     (tmp_path / "6.jpg").write_bytes(b"nothing")
     some = choose_photos(str(tmp_path), 4, scratch=tmp_path)
@@ -24,7 +24,7 @@ def test_photos_are_taken_evenly_from_the_whole_folder_and_unreadable_ones_left_
 
 
 @pytest.mark.parametrize(("content", "said"), [({}, "no photos"), ({"a.jpg": b"x"}, "can be read")])
-def test_a_folder_without_a_readable_photo_is_an_error(tmp_path, content, said):
+def test_choose_photos_refuses_a_folder_without_a_readable_photo(tmp_path, content, said):
     for name, data in content.items():
         (tmp_path / name).write_bytes(data)
     with pytest.raises(DataError, match=said):

@@ -20,7 +20,7 @@ DEMO = [f"demo:{label}/{n}" for label in ("dog/pug", "cat/tuxedo") for n in rang
 
 @pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("batch_size", [1, 4, 10, 64])
-def test_batches_are_in_order_and_equal_to_one_by_one(workers, batch_size):
+def test_iter_inputs_keeps_order_and_equals_one_by_one(workers, batch_size):
     batches = list(iter_inputs(DEMO, SMALL, batch_size=batch_size, workers=workers))
     assert [len(indices) for indices, _ in batches[:-1]] == [batch_size] * (len(batches) - 1)
     assert np.concatenate([indices for indices, _ in batches]).tolist() == list(range(10))
@@ -29,7 +29,7 @@ def test_batches_are_in_order_and_equal_to_one_by_one(workers, batch_size):
     np.testing.assert_array_equal(inputs, [apply(SMALL, read_photo(path, shorter_side=37)) for path in DEMO])
 
 
-def test_a_bad_photo_raises_or_is_reported(tmp_path):
+def test_iter_inputs_raises_or_reports_a_bad_photo(tmp_path):
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"no picture")
     photos = [DEMO[0], bad, DEMO[1], b"", DEMO[2]]
@@ -42,11 +42,11 @@ def test_a_bad_photo_raises_or_is_reported(tmp_path):
     assert list(iter_inputs([bad], SMALL, on_error=failed.__setitem__)) == []
 
 
-def test_nothing_in_nothing_out():
+def test_iter_inputs_of_nothing_is_empty():
     assert list(iter_inputs([], SMALL)) == []
 
 
-def test_an_endless_stream_is_read_ahead_within_bounds():
+def test_iter_inputs_reads_ahead_within_bounds():
     taken, others = itertools.count(), set(threading.enumerate())
     stream = (DEMO[next(taken) % 10] for _ in itertools.repeat(None))
     batches = iter_inputs(stream, SMALL, batch_size=4, workers=2)
@@ -56,14 +56,14 @@ def test_an_endless_stream_is_read_ahead_within_bounds():
     assert set(threading.enumerate()) <= others, "an early stop ends the threads"
 
 
-def test_arrays_and_bytes_are_photos_too():
+def test_iter_inputs_takes_arrays():
     photo = np.full((40, 50, 3), 90, np.uint8)
     ((indices, inputs),) = iter_inputs([photo, photo[..., 0]], SMALL)
     assert indices.tolist() == [0, 1]
     np.testing.assert_array_equal(inputs[0], inputs[1])
 
 
-def test_a_transform_sees_the_index():
+def test_iter_inputs_gives_the_index_to_a_transform():
     def mark(index: int, photo: np.ndarray) -> np.ndarray:
         return np.full((3, 2, 2), index, np.float32)
 

@@ -19,7 +19,7 @@ from hierpets.taxonomy import UNKNOWN_LEAF
 CODE = "import hashlib; from hierpets.data.demo import render; print(hashlib.md5(render('demo:dog/pug/7')).hexdigest())"
 
 
-def test_the_index_is_ragged_unbalanced_and_trainable():
+def test_demo_index_is_ragged_unbalanced_and_trainable():
     index = demo_index()
     check_trainable(index)
     counts = index.counts()
@@ -35,7 +35,7 @@ def test_the_index_is_ragged_unbalanced_and_trainable():
         assert all(n > 0 for n in part.counts().values()), f"{split} lacks a class"
 
 
-def test_names_are_unique_and_render():
+def test_demo_index_names_are_unique_and_render():
     paths = demo_index().paths
     assert len(set(paths)) == len(paths)
     first = {path.rsplit("/", 1)[0]: path for path in paths}
@@ -46,13 +46,13 @@ def test_names_are_unique_and_render():
         assert photo.std() > 15, "a photo with something on it"
 
 
-def test_the_same_name_gives_the_same_pixels_in_another_process():
+def test_render_gives_the_same_pixels_in_another_process():
     here = hashlib.md5(render("demo:dog/pug/7")).hexdigest()
     there = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True).stdout.strip()
     assert here == there
 
 
-def test_every_number_is_another_photo():
+def test_render_makes_another_photo_of_every_number():
     photos = {render(f"demo:cat/calico/{n}").tobytes() for n in range(12)}
     assert len(photos) == 12
 
@@ -66,6 +66,6 @@ def test_every_number_is_another_photo():
         ("demo:horse/arab/1", "no demo pet"),
     ],
 )
-def test_a_name_that_is_none_is_refused(uri, message):
+def test_render_refuses_a_malformed_or_unknown_name(uri, message):
     with pytest.raises(ImageError, match=message):
         read_photo(uri)

@@ -26,7 +26,7 @@ def labels_of(index: PhotoIndex) -> set[tuple[str, str, str | None, str | None]]
     return {(Path(r.path).name, r.species, r.breed, r.split) for r in index.records}
 
 
-def test_folders(tmp_path):
+def test_read_index_of_folders(tmp_path):
     root = plant(
         tmp_path,
         "dog/pug/b.JPG",
@@ -65,7 +65,7 @@ def test_folders(tmp_path):
     }
 
 
-def test_folders_may_be_links_and_splits(tmp_path):
+def test_read_index_follows_links_and_takes_split_folders(tmp_path):
     real = plant(tmp_path / "real", "pug/a.jpg", "pug/b.jpg")
     root = plant(tmp_path / "root", "train/dog/pug/x.jpg", "validation/cat/y.jpg", "test/dog/pug/z.jpg")
     (root / "train" / "wolf").symlink_to(real, target_is_directory=True)
@@ -78,7 +78,7 @@ def test_folders_may_be_links_and_splits(tmp_path):
     }
 
 
-def test_the_same_breed_name_under_two_species(tmp_path):
+def test_read_index_keeps_one_breed_name_under_two_species_apart(tmp_path):
     index = read_index(plant(tmp_path, "cat/white/a.jpg", "dog/white/b.jpg"))
     assert index.labels().leaf.tolist() == [0, 1]
     assert [str(leaf) for leaf in index.taxonomy.leaves] == ["cat/white", "dog/white"]
@@ -88,19 +88,37 @@ def test_the_same_breed_name_under_two_species(tmp_path):
     ("names", "message"),
     [
         (["a.jpg", "b.jpg"], "2 photos lie directly in the folder; expected SPECIES/BREED/photo.jpg"),
-        (["train/a.jpg", "test/b.jpg"], "1 photos lie directly in the folder"),
+        (["train/a.jpg", "test/b.jpg"], "1 photo lies directly in the folder"),
         (["README.md"], "no folder with photos"),
         (["dog/pug/readme.txt"], "no photo in 2 folders"),
-        (["dog/pug/old/a.jpg"], "photos one folder too deep"),
-        (["train/dog/pug/a.jpg", "cat/manx/b.jpg"], "cat beside train"),
+        (["dog/pug/old/a.jpg"], "photos nested too deep"),
+        (["training/dog/a.jpg", "test/dog/b.jpg"], "unknown split folder 'training' beside 'test'"),
+        (
+            ["train/dog/pug/a.jpg", "cat/manx/b.jpg"],
+            "folder 'cat' beside 'train'; rename to train, val, test",
+        ),
     ],
 )
-def test_nearly_right_folders(tmp_path, names, message):
+def test_read_index_says_what_is_wrong_with_nearly_right_folders(tmp_path, names, message):
     with pytest.raises(DataError, match=message):
         read_index(plant(tmp_path, *names))
 
 
-def test_missing_source_and_wrong_kind_of_file(tmp_path):
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["cat/a.jpg", "Cat/b.jpg", "dog/c.jpg"], "'cat' and 'Cat' differ only in case or spelling"),
+        (["cat/manx/a.jpg", "cat/Manx/b.jpg"], "'manx' and 'Manx' differ only in case or spelling"),
+        (["dog/boston terrier/a.jpg", "dog/boston_terrier/b.jpg"], "differ only in case or spelling"),
+        (["train/dog/pug/a.jpg", "val/dog/Pug/b.jpg"], "use one name for one class"),
+    ],
+)
+def test_read_index_refuses_two_spellings_of_a_folder(tmp_path, names, message):
+    with pytest.raises(DataError, match=message):
+        read_index(plant(tmp_path, *names))
+
+
+def test_read_index_refuses_a_missing_source_and_another_file_type(tmp_path):
     with pytest.raises(DataError, match="no such folder or file"):
         read_index(tmp_path / "nowhere")
     with pytest.raises(DataError, match=r"expected a folder or a \.csv file"):
@@ -114,7 +132,7 @@ def table(tmp_path: Path, text: str) -> Path:
     return file
 
 
-def test_csv(tmp_path):
+def test_read_index_of_a_csv(tmp_path):
     text = '\ufeffpath,species,breed,split\na.jpg,dog,pug,train\n\n"sub/b.jpg", cat ,,\ndemo:dog/pug/1,dog,pug,test\n'
     index = read_index(table(tmp_path, text))
     assert labels_of(index) == {
@@ -132,7 +150,7 @@ def test_csv(tmp_path):
         ("path,species,bred\na.jpg,dog,pug\n", r"photos.csv:1: unknown column 'bred' \(did you mean 'breed'\?\)"),
         ("path,breed\na.jpg,pug\n", "photos.csv:1: no column species"),
         ("path;species\na.jpg;dog\n", "photos.csv:1: the columns are separated by ';', expected commas"),
-        ("path,species,path\na.jpg,pug,x\n", "photos.csv:1: a column stands twice"),
+        ("path,species,path\na.jpg,pug,x\n", "photos.csv:1: a column is given twice"),
         ("", "photos.csv:1: no column path and species"),
         ("path,species\n", "lists no photo"),
         ("path,species\na.jpg,dog\nc.jpg,dog\n", "photos.csv:3: no such file: .*c.jpg"),
@@ -142,12 +160,34 @@ def test_csv(tmp_path):
         ("path,species\na.jpg,dog/pug\n", "must not be empty or hold '/'"),
     ],
 )
-def test_wrong_csv(tmp_path, text, message):
+def test_read_index_says_what_is_wrong_with_a_csv(tmp_path, text, message):
     with pytest.raises(DataError, match=message):
         read_index(table(tmp_path, text))
 
 
-def test_every_wrong_line_of_a_csv_is_told(tmp_path):
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["a.jpg,cat,,", "sub/b.jpg,Cat,,"], r"photos.csv:3: 'Cat' and 'cat' \(.*photos.csv:2\) differ only in case"),
+        (["a.jpg,cat,manx,", "a.jpg,dog,pug,"], r"photos.csv:3: .*a.jpg is dog/pug, but cat/manx at .*photos.csv:2"),
+        (["a.jpg,cat,,train", "./a.jpg,cat,,val"], "photos.csv:3: .* is cat in val, but cat in train at .*csv:2"),
+        (["a.jpg,cat,,", "a.jpg,cat,manx,"], "photos.csv:3: .* is cat/manx, but cat at"),
+    ],
+)
+def test_read_index_refuses_a_csv_that_contradicts_itself(tmp_path, lines, message):
+    with pytest.raises(DataError, match=message):
+        read_index(table(tmp_path, "\n".join(["path,species,breed,split", *lines])))
+
+
+def test_read_index_skips_repeated_lines_with_a_warning(tmp_path, caplog):
+    text = "path,species,split\na.jpg,cat,train\na.jpg,cat,train\nsub/b.jpg,dog,train\n./a.jpg,cat,train\n"
+    index = read_index(table(tmp_path, text))
+    assert [Path(path).name for path in index.paths] == ["a.jpg", "b.jpg"]
+    (message,) = caplog.messages
+    assert message.endswith("photos.csv:3: skipped: the photo is already listed and 1 more")
+
+
+def test_read_index_reports_every_wrong_line_of_a_csv(tmp_path):
     with pytest.raises(DataError) as caught:
         read_index(table(tmp_path, "path,species\n" + "x.jpg,dog\n" * 30))
     lines = str(caught.value).splitlines()
@@ -164,7 +204,7 @@ def oxford(root: Path) -> Path:
     return root
 
 
-def test_oxford(tmp_path):
+def test_read_index_of_oxford_pet_annotations(tmp_path):
     assert labels_of(read_index(oxford(tmp_path))) == {
         ("Abyssinian_1.jpg", "cat", "abyssinian", None),
         ("pug_3.jpg", "dog", "pug", None),
@@ -172,7 +212,7 @@ def test_oxford(tmp_path):
     }
 
 
-def test_wrong_oxford(tmp_path):
+def test_read_index_says_what_is_wrong_with_oxford_annotations(tmp_path):
     root = oxford(tmp_path)
     (root / "annotations" / "test.txt").write_text("Egyptian_Mau_2 2 3 2\nBoxer_1 4 2 1\n")
     with pytest.raises(
@@ -181,7 +221,7 @@ def test_wrong_oxford(tmp_path):
         read_index(root)
 
 
-def test_a_given_taxonomy_sets_the_columns_and_refuses_strangers(tmp_path):
+def test_read_index_with_a_taxonomy_takes_its_columns_and_refuses_other_labels(tmp_path):
     root = plant(tmp_path, "dog/pug/a.jpg", "dog/beagle/b.jpg", "cat/c.jpg")
     known = Taxonomy(tree={"dog": ("pug", "beagle", "boxer"), "cat": ("manx",)})
     index = read_index(root, taxonomy=known)
@@ -195,7 +235,7 @@ def test_a_given_taxonomy_sets_the_columns_and_refuses_strangers(tmp_path):
     assert "unknown breed dog/pug (did you mean 'pugg'?)" in str(caught.value)
 
 
-def test_levels_species_leaves_no_breed():
+def test_without_breeds_leaves_species_alone():
     index = read_index("demo").without_breeds()
     assert index.taxonomy.tree == {"cat": (), "dog": (), "rabbit": ()}
     labels = index.labels()
@@ -220,7 +260,7 @@ def splits_of(index: PhotoIndex) -> dict[str, str | None]:
     return {record.path: record.split for record in index.records}
 
 
-def test_split_is_stratified_and_does_not_depend_on_order():
+def test_split_index_is_stratified_and_does_not_depend_on_order():
     index = herd(dog_pug=40, dog_boxer=20, cat_manx=7, cat_tabby=2, cat_lone=1)
     drawn = split_index(index, seed=3, val=0.15, test=0.1)
     assert drawn.paths == index.paths
@@ -234,13 +274,13 @@ def test_split_is_stratified_and_does_not_depend_on_order():
     assert splits_of(split_index(index, seed=4, val=0.15, test=0.1)) != splits_of(drawn)
 
 
-def test_split_does_not_depend_on_where_the_data_lies():
+def test_split_index_does_not_depend_on_where_the_data_lies():
     moved = [PhotoRecord(r.path.replace("/data", "/mnt/x"), r.species, r.breed) for r in herd(dog_pug=30).records]
     drawn, there = split_index(herd(dog_pug=30), seed=1), split_index(index_of(moved), seed=1)
     assert [r.split for r in drawn.records] == [r.split for r in there.records]
 
 
-def test_given_splits_are_kept():
+def test_split_index_keeps_given_splits():
     mixed = index_of(
         [PhotoRecord(f"t{n}", "dog", "pug", "test") for n in range(5)]
         + [PhotoRecord(f"n{n}", "dog", "pug") for n in range(20)]
@@ -252,19 +292,19 @@ def test_given_splits_are_kept():
     assert split_index(whole, seed=5) == whole
 
 
-def test_val_is_drawn_from_train_where_all_else_is_given():
+def test_split_index_takes_val_from_train_where_all_else_is_given():
     given = index_of(
         [PhotoRecord(f"a{n}", "dog", "pug", "train") for n in range(20)] + [PhotoRecord("b", "dog", "pug", "test")]
     )
     assert [len(split_index(given, seed=0).subset(s)) for s in ("train", "val", "test")] == [17, 3, 1]
 
 
-def test_shares_that_leave_no_train_are_refused():
+def test_split_index_refuses_fractions_that_leave_no_train():
     with pytest.raises(DataError, match="below 1"):
         split_index(herd(dog_pug=3), seed=0, val=0.6, test=0.5)
 
 
-def test_a_class_without_photos_is_named(tmp_path):
+def test_check_trainable_names_classes_without_photos(tmp_path):
     root = plant(tmp_path, "dog/pug/a.jpg", "cat/manx/b.jpg")
     (root / "dog" / "boxer").mkdir()
     (root / "rabbit").mkdir()
@@ -275,25 +315,25 @@ def test_a_class_without_photos_is_named(tmp_path):
         check_trainable(only_tested)
 
 
-def test_one_level_of_folders_cannot_train_breeds(tmp_path):
+def test_check_trainable_needs_breeds_unless_told_otherwise(tmp_path):
     index = read_index(plant(tmp_path, "pug/a.jpg", "boxer/b.jpg"))
     with pytest.raises(DataError, match=r"no photo states its breed, only boxer, pug; .*--levels species"):
         check_trainable(index)
     check_trainable(index, breeds=False)
 
 
-def test_one_class_is_nothing_to_learn():
+def test_check_trainable_refuses_a_single_class():
     with pytest.raises(DataError, match="only one class, dog/pug"):
         check_trainable(herd(dog_pug=3))
 
 
-def test_an_unknown_split_is_refused():
+def test_subset_refuses_an_unknown_split():
     with pytest.raises(DataError, match="unknown split 'dev'; known: train, val, test, all"):
         herd(dog_pug=2).subset("dev")
 
 
 @pytest.mark.data
-def test_the_real_photos(data_dir, tmp_path):
+def test_read_index_reads_the_real_photos_in_both_layouts(data_dir, tmp_path):
     index = read_index(data_dir / "pets")
     assert len(index) == 2201
     assert len(index.taxonomy.leaves) == 37
@@ -307,7 +347,7 @@ def test_the_real_photos(data_dir, tmp_path):
     assert linked.counts() == index.counts()
 
 
-def test_an_unknown_species_is_told_once_however_many_breeds_it_has(tmp_path):
+def test_read_index_reports_an_unknown_species_once_for_all_its_breeds(tmp_path):
     for breed in ("arabian", "friesian", "shire"):
         (tmp_path / "horse" / breed).mkdir(parents=True)
         (tmp_path / "horse" / breed / "1.jpg").write_bytes(b"x")

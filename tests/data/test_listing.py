@@ -14,38 +14,38 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_folders_files_and_lines_keep_their_order(folder):
+def test_list_photos_keeps_the_order_of_folders_files_and_lines(folder):
     listed = list(list_photos(["x.jpg", str(folder), "-", "x.jpg"], ["p.jpg\n", "\n", " q.jpg\n"]))
     inside = [str(folder / name) for name in ("z.jpg", "a/9.jpg", "b/1.png", "b/2.jpg")]
     assert listed == ["x.jpg", *inside, "p.jpg", "q.jpg", "x.jpg"]
     assert find_photos(folder) == inside
 
 
-def test_a_folder_is_listed_when_its_turn_comes(folder):
+def test_walk_photos_lists_a_folder_when_its_turn_comes(folder):
     photos = walk_photos(folder)
     assert next(photos).endswith("z.jpg")
     (folder / "b" / "3.jpg").write_bytes(b"")
     assert [os.path.basename(photo) for photo in photos] == ["9.jpg", "1.png", "2.jpg", "3.jpg"]  # noqa: PTH119
 
 
-def test_links_that_lead_back_are_followed_once(folder):
+def test_find_photos_follows_links_that_lead_back_once(folder):
     (folder / "a" / "back").symlink_to(folder, target_is_directory=True)
     assert len(find_photos(folder)) == 4
 
 
-def test_photos_are_counted_where_they_can_be(folder):
+def test_count_photos_where_they_can_be_counted(folder):
     assert count_photos([str(folder), "x.jpg"]) == 5
     assert count_photos([str(folder), "-"]) is None
 
 
-def test_a_folder_without_photos_is_refused(folder):
+def test_check_paths_refuses_a_folder_without_photos(folder):
     (folder / "empty").mkdir()
     check_paths([str(folder), "-", "x.jpg"])
     with pytest.raises(ConfigError, match="empty: no photos in this folder"):
         check_paths([str(folder), str(folder / "empty")])
 
 
-def test_a_folder_that_cannot_be_listed_is_told_not_left_out(folder, monkeypatch):
+def test_walk_photos_reports_a_folder_that_cannot_be_listed(folder, monkeypatch):
     listing = os.scandir
 
     def closed(path):

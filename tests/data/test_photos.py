@@ -73,7 +73,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_formats_decode_to_what_pillow_sees(name):
+def test_read_photo_decodes_formats_as_pillow_does(name):
     data, kind = CASES[name]
     assert sniff(data) == kind
     assert picture_size(data, kind) == (W, H)
@@ -83,7 +83,7 @@ def test_formats_decode_to_what_pillow_sees(name):
     assert difference(photo, np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))) < 2.0
 
 
-def test_animations_give_their_first_frame():
+def test_read_photo_takes_the_first_frame_of_animations():
     other = ImageOps.mirror(PICTURE)
     for kind in ("GIF", "WEBP"):
         data = encode(PICTURE.convert("P") if kind == "GIF" else PICTURE, kind, save_all=True, append_images=[other])
@@ -92,7 +92,7 @@ def test_animations_give_their_first_frame():
 
 @pytest.mark.parametrize("color", [True, False])
 @pytest.mark.parametrize("suffix", [".png", ".tiff"])
-def test_sixteen_bits_become_eight(color, suffix):
+def test_read_photo_makes_sixteen_bits_eight(color, suffix):
     pixels = SIXTEEN[..., ::-1] if color else SIXTEEN[..., 0]
     photo = read_photo(cv2.imencode(suffix, pixels)[1].tobytes())
     expected = scene() if color else np.repeat(scene()[..., :1], 3, axis=2)
@@ -100,7 +100,7 @@ def test_sixteen_bits_become_eight(color, suffix):
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
-def test_transparency_is_laid_on_white(kind):
+def test_read_photo_lays_transparency_on_white(kind):
     alpha = np.linspace(0, 255, W * H).astype(np.uint8).reshape(H, W)
     options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
     photo = read_photo(encode(with_alpha(alpha), kind, **options))
@@ -108,7 +108,7 @@ def test_transparency_is_laid_on_white(kind):
     assert np.abs(photo - (scene() * share + 255 * (1 - share))).max() <= 2
 
 
-def test_transparency_of_gray_palette_and_sixteen_bits():
+def test_read_photo_lays_gray_palette_and_sixteen_bits_on_white():
     half = Image.fromarray(np.full((H, W), 128, np.uint8))
     gray = read_photo(encode(Image.merge("LA", [PICTURE.convert("L"), half]), "PNG"))
     assert difference(gray, np.asarray(PICTURE.convert("L"))[..., None].repeat(3, 2) / 2 + 127) < 2
@@ -121,7 +121,7 @@ def test_transparency_of_gray_palette_and_sixteen_bits():
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "RGBA PNG", "RGBA WEBP"])
-def test_exif_orientation_is_applied(kind, orientation):
+def test_read_photo_applies_exif_orientation(kind, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     picture = with_alpha(np.full((H, W), 255, np.uint8)) if kind.startswith("RGBA") else PICTURE
@@ -133,7 +133,7 @@ def test_exif_orientation_is_applied(kind, orientation):
 
 @pytest.mark.parametrize("orientation", [1, 6])
 @pytest.mark.parametrize(("target", "reduction"), [(None, 1), (301, 1), (300, 2), (151, 2), (150, 4), (75, 8), (9, 8)])
-def test_jpeg_takes_the_largest_reduction_that_suffices(target, reduction, orientation):
+def test_read_photo_takes_the_largest_jpeg_reduction_that_suffices(target, reduction, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     data = encode(Image.fromarray(scene(800, 600)), "JPEG", exif=exif)
@@ -143,7 +143,7 @@ def test_jpeg_takes_the_largest_reduction_that_suffices(target, reduction, orien
 
 
 @pytest.mark.parametrize("target", [40, 90, 180])
-def test_a_reduced_decode_shows_the_same_photo(target):
+def test_read_photo_shows_the_same_photo_at_a_reduced_decode(target):
     blurred = cv2.GaussianBlur(RNG.integers(0, 256, (600, 800, 3)).astype(np.uint8), (0, 0), 5)
     data = encode(Image.fromarray(cv2.convertScaleAbs(blurred, alpha=4, beta=-380)), "JPEG", quality=90)
     full, reduced = read_photo(data), read_photo(data, shorter_side=target)
@@ -152,14 +152,14 @@ def test_a_reduced_decode_shows_the_same_photo(target):
     assert difference(reduced, same) < 2.5
 
 
-def test_the_name_does_not_matter(tmp_path):
+def test_read_photo_ignores_the_name(tmp_path):
     file = tmp_path / "photo.jpg"
     file.write_bytes(PNG)
     np.testing.assert_array_equal(read_photo(file), scene())
     np.testing.assert_array_equal(read_photo(str(file)), read_photo(PNG))
 
 
-def test_arrays_pass_through():
+def test_read_photo_passes_arrays_through():
     np.testing.assert_array_equal(read_photo(scene()), scene())
     assert read_photo(scene()[..., 0]).shape == (H, W, 3)
     for wrong in (scene().astype(np.float32), scene()[..., :2], np.zeros((0, 4, 3), np.uint8), np.zeros(4, np.uint8)):
@@ -184,7 +184,7 @@ NOT_PICTURES = {
 
 
 @pytest.mark.parametrize("data", NOT_PICTURES)
-def test_what_is_no_picture_is_named(data, tmp_path):
+def test_read_photo_names_what_is_not_a_picture(data, tmp_path):
     file = tmp_path / "cat.jpg"
     file.write_bytes(data)
     with pytest.raises(ImageError, match=NOT_PICTURES[data]) as caught:
@@ -193,7 +193,7 @@ def test_what_is_no_picture_is_named(data, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_missing_folder_empty_and_odd_paths(tmp_path):
+def test_read_photo_refuses_missing_empty_and_odd_paths(tmp_path):
     (tmp_path / "empty.jpg").touch()
     for path, message in [
         (tmp_path / "none.jpg", "no such file"),
@@ -210,14 +210,14 @@ def test_missing_folder_empty_and_odd_paths(tmp_path):
 
 @pytest.mark.parametrize("name", [n for n in CASES if n != "gif"])
 @pytest.mark.parametrize("share", [0.3, 0.6])
-def test_truncated_files_are_refused(name, share):
+def test_read_photo_refuses_truncated_files(name, share):
     data, _ = CASES[name]
     with pytest.raises(ImageError, match=r"truncated|damaged"):
         read_photo(data[: int(len(data) * share)])
 
 
 @pytest.mark.parametrize("padding", [b"", bytes(5000)])
-def test_a_half_downloaded_jpeg_is_no_half_gray_photo(padding):
+def test_read_photo_refuses_a_half_downloaded_jpeg(padding):
     noisy = Image.fromarray(RNG.integers(0, 256, (300, 400, 3)).astype(np.uint8))
     data = encode(noisy, "JPEG")
     for share in (0.2, 0.5, 0.9):
@@ -225,7 +225,7 @@ def test_a_half_downloaded_jpeg_is_no_half_gray_photo(padding):
             read_photo(data[: int(len(data) * share)] + padding)
 
 
-def test_a_jpeg_that_lost_only_its_last_bytes_is_read():
+def test_read_photo_reads_a_jpeg_that_lost_only_its_last_bytes():
     noisy = Image.fromarray(RNG.integers(0, 256, (300, 400, 3)).astype(np.uint8))
     data = encode(noisy, "JPEG")
     for lost in (1, 2, 12):
@@ -233,12 +233,12 @@ def test_a_jpeg_that_lost_only_its_last_bytes_is_read():
         assert difference(photo[:-16], read_photo(data)[:-16]) == 0
 
 
-def test_bytes_after_the_end_do_no_harm():
+def test_read_photo_ignores_bytes_after_the_end():
     for data in (JPEG, PNG):
         np.testing.assert_array_equal(read_photo(data + b"\0" * 100 + b"trailer"), read_photo(data))
 
 
-def test_a_damaged_png_is_refused(capfd):
+def test_read_photo_refuses_a_damaged_png(capfd):
     broken = bytearray(PNG)
     broken[len(PNG) // 2] ^= 0xFF
     with pytest.raises(ImageError, match="damaged PNG"):
@@ -254,7 +254,7 @@ def bomb(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
 
 
-def test_limits_are_checked_before_decoding(tmp_path):
+def test_read_photo_checks_limits_before_decoding(tmp_path):
     with pytest.raises(ImageError, match=r"60000 x 50000 pixels \(3000.0 MP\), more than the limit of 200.0 MP"):
         read_photo(bomb(60_000, 50_000))
     with pytest.raises(ImageError, match="more than the limit"):
@@ -270,7 +270,7 @@ def test_limits_are_checked_before_decoding(tmp_path):
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF"])
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
-def test_noise_gives_a_photo_or_an_image_error(kind, data):
+def test_read_photo_of_noise_is_a_photo_or_an_image_error(kind, data):
     broken = bytearray(encode(PICTURE.convert("P") if kind == "GIF" else PICTURE, kind))
     for _ in range(data.draw(st.integers(1, 6))):
         broken[data.draw(st.integers(0, len(broken) - 1))] = data.draw(st.integers(0, 255))
@@ -291,7 +291,7 @@ def heic(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def test_heic_is_read_with_its_extra():
+def test_read_photo_reads_heic_with_its_extra():
     data = heic(Image.fromarray(scene(128, 64)))
     assert sniff(data) == "HEIC"
     assert photo_size(data) == (128, 64)
@@ -302,20 +302,20 @@ def test_heic_is_read_with_its_extra():
         read_photo(data[: len(data) // 2])
 
 
-def test_heic_without_its_extra_names_it(monkeypatch):
+def test_read_photo_names_the_extra_that_heic_needs(monkeypatch):
     data = heic(PICTURE)
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     with pytest.raises(ImageError, match=r"pip install 'hierpets\[heic\]'"):
         read_photo(data)
 
 
-def test_avif_is_read():
+def test_read_photo_reads_avif():
     data = encode(PICTURE, "AVIF", quality=95)
     assert photo_size(data) == (W, H)
     assert difference(read_photo(data), scene()) < 4
 
 
-def test_no_other_module_decodes():
+def test_photos_is_the_only_module_that_decodes():
     package = Path(hierpets.__file__).parent
     decoders = re.compile(r"\b(imread|imdecode\w*|Image\.open|read_image|decode_image|pillow_heif)\b")
     found = {path.name for path in package.rglob("*.py") if decoders.search(path.read_text(encoding="utf-8"))}
@@ -323,7 +323,7 @@ def test_no_other_module_decodes():
 
 
 @pytest.mark.data
-def test_real_photos_all_decode(data_dir):
+def test_read_photo_reads_the_real_photos(data_dir):
     files = sorted(data_dir.glob("pets/*/*/*.jpg"))[::23]
     for file in files:
         photo = read_photo(file, shorter_side=224)
@@ -332,7 +332,7 @@ def test_real_photos_all_decode(data_dir):
 
 
 @pytest.mark.data
-def test_real_png_under_a_jpg_name(data_dir):
+def test_read_photo_reads_a_real_png_under_a_jpg_name(data_dir):
     file = data_dir / "pets/cat/egyptian_mau/Egyptian_Mau_186.jpg"
     assert file.read_bytes().startswith(b"\x89PNG")
     expected = np.asarray(Image.open(file).convert("RGB"))

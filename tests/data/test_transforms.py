@@ -27,7 +27,7 @@ def scene(width: int, height: int) -> np.ndarray:
 
 @given(width=st.integers(1, 200), height=st.integers(1, 200), squash=st.booleans())
 @settings(max_examples=60, deadline=None)
-def test_any_photo_becomes_a_finite_input_of_the_right_shape(width, height, squash):
+def test_apply_makes_any_photo_a_finite_input_of_the_right_shape(width, height, squash):
     preprocess = SMALL.model_copy(update={"resize": "squash" if squash else "crop"})
     x = apply(preprocess, scene(width, height))
     assert x.shape == (3, 48, 48)
@@ -36,7 +36,7 @@ def test_any_photo_becomes_a_finite_input_of_the_right_shape(width, height, squa
     assert np.isfinite(x).all()
 
 
-def test_normalization_is_exact():
+def test_normalize_is_exact():
     photo = scene(48, 48)
     expected = (photo.astype(np.float64).transpose(2, 0, 1) / 255 - np.reshape(SMALL.mean, (3, 1, 1))) / np.reshape(
         SMALL.std, (3, 1, 1)
@@ -45,7 +45,7 @@ def test_normalization_is_exact():
 
 
 @pytest.mark.parametrize(("width", "height"), [(400, 300), (300, 500), (220, 220), (40, 60)])
-def test_crop_agrees_with_resize_then_crop_of_pillow(width, height):
+def test_apply_agrees_with_resize_then_crop_of_pillow(width, height):
     plain = Preprocess(size=96, crop=0.875, mean=(0, 0, 0), std=(1, 1, 1))
     scale = plain.shorter_side / min(width, height)
     shorter = [round(width * scale), round(height * scale)]
@@ -56,24 +56,24 @@ def test_crop_agrees_with_resize_then_crop_of_pillow(width, height):
     assert np.abs(apply(plain, scene(width, height)) - expected).mean() < 0.02
 
 
-def test_squash_keeps_the_borders_and_crop_cuts_them():
+def test_apply_squash_keeps_the_borders_and_crop_cuts_them():
     photo = np.zeros((100, 100, 3), np.uint8)
     photo[:, :5] = 255
     assert apply(SMALL.model_copy(update={"resize": "squash"}), photo)[0, :, 0].min() > 0
     assert apply(SMALL, photo)[0].max() < 0
 
 
-def test_a_strip_of_a_photo_costs_no_more_than_a_square():
+def test_apply_costs_no_more_for_a_strip_than_for_a_square():
     assert apply(SMALL, np.zeros((3, 60_000, 3), np.uint8)).shape == (3, 48, 48)
 
 
-def test_shrinking_does_not_alias():
+def test_apply_does_not_alias_when_it_shrinks():
     stripes = np.zeros((800, 800, 3), np.uint8)
     stripes[:, ::2] = 255
     assert np.ptp(apply(SMALL, stripes)[0]) < 0.2
 
 
-def test_importing_the_module_imports_no_albumentations():
+def test_transforms_imports_no_albumentations():
     code = "import sys, hierpets.data.transforms; print('albumentations' in sys.modules, 'torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split() == ["False"] * 2
 
@@ -87,7 +87,7 @@ def draw(job: tuple[int, int]) -> bytes:
     return AUGMENT(scene(80, 70), epoch=epoch, index=index).tobytes()
 
 
-def test_augmentation_depends_on_nothing_but_seed_epoch_and_index():
+def test_augment_depends_on_nothing_but_seed_epoch_and_index():
     alone = {job: draw(job) for job in JOBS}
     backwards = {job: draw(job) for job in reversed(JOBS)}
     with ThreadPoolExecutor(3) as threads:
@@ -101,13 +101,13 @@ def test_augmentation_depends_on_nothing_but_seed_epoch_and_index():
     assert restored(scene(80, 70), epoch=1, index=2).tobytes() == alone[1, 2]
 
 
-def test_no_two_samples_epochs_or_seeds_share_their_draw():
+def test_augment_draws_anew_for_every_sample_epoch_and_seed():
     views = {draw(job) for job in JOBS}
     assert len(views) == len(JOBS)
     assert Augment(SMALL, seed=8)(scene(80, 70), epoch=0, index=0).tobytes() not in views
 
 
-def test_the_steps_fall_independently():
+def test_augment_steps_fall_independently():
     """A flip must not go with a brighter photo: one seed for all steps would tie their coins together."""
     ramp = np.repeat(np.linspace(60, 180, 64).astype(np.uint8)[None, :, None], 64, 0).repeat(3, 2)
     flipped, brightness = [], []
@@ -119,7 +119,7 @@ def test_the_steps_fall_independently():
     assert abs(np.corrcoef(flipped, brightness)[0, 1]) < 0.15
 
 
-def test_coat_color_stays():
+def test_augment_keeps_coat_color():
     """Channels of a one-colored photo keep their order and their ratios: no hue shift, no gray."""
     coat = np.full((64, 64, 3), (200, 140, 60), np.uint8)
     plain = Preprocess(size=48, mean=(0, 0, 0), std=(1, 1, 1))
@@ -130,7 +130,7 @@ def test_coat_color_stays():
 
 
 @pytest.mark.parametrize("resize", ["crop", "squash"])
-def test_augmented_inputs_have_the_shape_of_plain_ones(resize):
+def test_augment_gives_inputs_of_the_plain_shape(resize):
     preprocess = SMALL.model_copy(update={"resize": resize})
     for size in ((20, 30), (300, 100)):
         x = Augment(preprocess)(scene(*size), epoch=0, index=0)

@@ -11,9 +11,10 @@ from hierpets.cli.deploy.explain import command as explain
 from hierpets.cli.deploy.inspect import command as inspect
 from hierpets.data.photos import read_photo
 from hierpets.data.transforms import denormalize
-from hierpets.errors import BundleError, ImageError
+from hierpets.errors import BundleError, ConfigError, ImageError
 from hierpets.explain.explainer import Explainer, lazy_overlay
-from hierpets.explain.trace import walk
+from hierpets.explain.run import explain_photo, inspect_photo
+from hierpets.explain.trace import trace_photo
 from hierpets.inference.loading import load
 from hierpets.registry.loading import load_registry
 
@@ -38,7 +39,7 @@ def run(command, tiny_run, *arguments):
     return CliRunner().invoke(command, [*arguments, *common])
 
 
-def test_explain_writes_a_picture_and_names_the_answers(tiny_run, tmp_path, predictor):
+def test_explain_command_writes_a_picture_and_lists_the_candidates(tiny_run, tmp_path, predictor):
     result = run(explain, tiny_run, "demo:dog/pug/901", "--out", str(tmp_path / "deep" / "e.png"), "--top-k", "4")
     assert result.exit_code == 0, result.output
     picture = cv2.imread(str(tmp_path / "deep" / "e.png"))
@@ -49,20 +50,20 @@ def test_explain_writes_a_picture_and_names_the_answers(tiny_run, tmp_path, pred
 
 
 @pytest.mark.parametrize("command", [explain, inspect])
-def test_the_engine_is_the_one_that_was_asked_for(tiny_run, tmp_path, command):
+def test_explain_and_inspect_commands_use_the_engine_that_was_asked_for(tiny_run, tmp_path, command):
     result = run(command, tiny_run, "demo:dog/pug/901", "--out", str(tmp_path / "e.png"), "--precision", "int8")
     assert isinstance(result.exception, BundleError)
     assert "not quantized" in str(result.exception)
 
 
-def test_what_spoke_differs_between_the_species_and_its_breed(explainer):
+def test_explainer_finds_other_evidence_for_the_breed_than_for_its_species(explainer):
     found = explainer.explain("demo:dog/pug/901")
     assert found.species.shape == found.photo.shape == (256, 256, 3)
     assert not np.array_equal(found.species, found.photo)
     assert found.breed is None or not np.array_equal(found.species, found.breed)
 
 
-def test_the_explainer_serves_the_gallery_and_takes_arrays(explainer, tiny_run, registry):
+def test_explainer_serves_the_gallery_and_takes_arrays(explainer, tiny_run, registry):
     path = "demo:cat/calico/3"
     shown = explainer(path, leaf=1)
     assert shown.shape == (256, 256, 3)
@@ -70,14 +71,14 @@ def test_the_explainer_serves_the_gallery_and_takes_arrays(explainer, tiny_run, 
     np.testing.assert_array_equal(explainer.explain(read_photo(path)).species, explainer.explain(path).species)
 
 
-def test_a_photo_or_a_bundle_that_cannot_be_read_is_named(explainer, tmp_path):
+def test_explainer_names_a_photo_or_a_bundle_that_cannot_be_read(explainer, tmp_path):
     with pytest.raises(ImageError, match=r"gone\.jpg"):
         explainer.explain(str(tmp_path / "gone.jpg"))
     with pytest.raises(BundleError, match="no bundle here"):
         Explainer.load(tmp_path)
 
 
-def test_inspect_shows_every_station_in_one_line(tiny_run, tmp_path):
+def test_inspect_command_shows_every_stage_in_one_line(tiny_run, tmp_path):
     result = run(inspect, tiny_run, "demo:dog/husky/1", "--out", str(tmp_path / "seen.png"))
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
@@ -90,28 +91,28 @@ def test_inspect_shows_every_station_in_one_line(tiny_run, tmp_path):
     assert cv2.imread(str(tmp_path / "seen.png")).shape == (32, 32, 3)
 
 
-def test_the_walk_ends_in_the_answer_of_predict(predictor):
+def test_trace_photo_ends_in_the_probabilities_of_predict(predictor):
     path = "demo:cat/tuxedo/2"
     (answer,) = predictor.predict([path])
-    *_, species, leaves = walk(predictor, path)
+    *_, species, leaves = trace_photo(predictor, path)
     np.testing.assert_allclose(leaves.array, answer.joint, atol=1e-6)
     np.testing.assert_allclose(species.array.sum(), 1.0)
 
 
-def test_what_the_network_sees_is_the_photo_again(predictor):
-    stations = {station.name: station for station in walk(predictor, "demo:dog/golden/1")}
-    seen = denormalize(predictor.manifest.preprocess, stations["transformed"].array)
-    shrunk = cv2.resize(stations["decoded"].array, (32, 32), interpolation=cv2.INTER_AREA)
+def test_trace_photo_holds_the_photo_as_the_network_sees_it(predictor):
+    steps = {step.name: step for step in trace_photo(predictor, "demo:dog/golden/1")}
+    seen = denormalize(predictor.manifest.preprocess, steps["transformed"].array)
+    shrunk = cv2.resize(steps["decoded"].array, (32, 32), interpolation=cv2.INTER_AREA)
     assert np.abs(seen.astype(int) - shrunk).max() <= 1
 
 
-def test_nan_is_counted_and_fails_the_command(tiny_run, tmp_path, monkeypatch):
+def test_inspect_command_counts_nan_and_fails(tiny_run, tmp_path, monkeypatch):
     from hierpets.inference.engines.openvino import OpenVinoEngine
 
-    sound = OpenVinoEngine.__call__
+    original = OpenVinoEngine.__call__
 
     def broken(self, images):
-        output = sound(self, images)
+        output = original(self, images)
         output.features[0, 0] = np.nan
         return output
 
@@ -135,8 +136,22 @@ def test_nan_is_counted_and_fails_the_command(tiny_run, tmp_path, monkeypatch):
     assert inspect.invoke(context) == 1
 
 
-def test_lovely_describes_the_same_stations(tiny_run, tmp_path):
+def test_inspect_command_describes_tensors_with_lovely_tensors(tiny_run, tmp_path):
     pytest.importorskip("lovely_tensors", reason="the extra `inspect` is not installed")
     result = run(inspect, tiny_run, "demo:dog/husky/1", "--lovely", "--out", str(tmp_path / "seen.png"))
     assert result.exit_code == 0, result.output
     assert "tensor[3, 32, 32]" in result.output
+
+
+def test_inspect_photo_writes_nothing_without_out(tiny_run, registry, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    steps = inspect_photo("demo:dog/husky/1", bundle=tiny_run / "bundle", registry=registry)
+    assert [step.name for step in steps][:2] == ["decoded", "transformed"]
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("function", [explain_photo, inspect_photo])
+def test_explain_photo_and_inspect_photo_check_out_before_the_work(tmp_path, function):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="cannot be written"):
+        function("gone.jpg", bundle=tmp_path / "no bundle", out=tmp_path / "file" / "e.png")

@@ -50,7 +50,7 @@ def class_activation_map(network, image, weight):
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
-def test_it_is_the_class_activation_map_of_a_pooled_network(image, channels_last):
+def test_gradcam_is_the_class_activation_map_of_a_pooled_network(image, channels_last):
     network = network_of(Pooled(channels_last=channels_last))
     species = network.species_head.weight.detach().numpy()
     breeds = network.breed_heads[1].weight.detach().numpy()
@@ -62,12 +62,12 @@ def test_it_is_the_class_activation_map_of_a_pooled_network(image, channels_last
     np.testing.assert_allclose(beagle, expected_beagle, atol=1e-5)
 
 
-def test_a_species_without_breeds_is_explained_as_a_species(image):
+def test_gradcam_explains_a_species_without_breeds_as_a_species(image):
     leaf, species = gradcam(network_of(Pooled()), image, Target("leaf", 5), Target("species", 2))
     np.testing.assert_array_equal(leaf, species)
 
 
-def test_nothing_is_left_behind_in_the_network(image):
+def test_gradcam_leaves_nothing_behind_in_the_network(image):
     network = network_of(Pooled())
     before = gradcam(network, image, Target("species", 0))
     assert all(not module._forward_hooks for module in network.modules())
@@ -75,7 +75,7 @@ def test_nothing_is_left_behind_in_the_network(image):
     np.testing.assert_array_equal(before, gradcam(network, image, Target("species", 0)))
 
 
-def test_a_network_that_takes_in_place_steps_can_be_explained(image):
+def test_gradcam_explains_a_network_with_in_place_steps(image):
     backbone = torch.nn.Sequential(
         torch.nn.Conv2d(3, 6, 4, stride=4),
         torch.nn.ReLU(inplace=True),
@@ -94,7 +94,7 @@ class SideBySide(torch.nn.Module):
         return torch.cat([part(images) for part in self.parts], dim=1)
 
 
-def test_networks_side_by_side_add_up(image):
+def test_gradcam_adds_up_networks_side_by_side(image):
     left, right = Pooled(), Pooled()
     torch.manual_seed(3)
     torch.nn.init.normal_(right.conv.weight)
@@ -108,7 +108,7 @@ def test_networks_side_by_side_add_up(image):
     np.testing.assert_allclose(both, expected / expected.max(), atol=1e-5)
 
 
-def test_a_block_that_weighs_its_channels_is_not_taken_for_the_end(image):
+def test_gradcam_does_not_take_a_channel_attention_block_for_the_end(image):
     class Squeeze(torch.nn.Module):
         def __init__(self):
             super().__init__()
@@ -125,7 +125,7 @@ def test_a_block_that_weighs_its_channels_is_not_taken_for_the_end(image):
 
 
 @pytest.mark.parametrize("model", ["test_resnet", "test_efficientnet", "test_convnext"])
-def test_networks_of_timm_end_in_a_map(model, image):
+def test_gradcam_explains_networks_of_timm(model, image):
     import timm
 
     backbone = timm.create_model(model, num_classes=0)
@@ -135,7 +135,7 @@ def test_networks_of_timm_end_in_a_map(model, image):
     assert found.max() <= 1
 
 
-def test_a_network_without_a_map_says_so(image):
+def test_gradcam_refuses_a_network_without_a_map(image):
     import timm
 
     flat = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 32 * 32, 6))
@@ -146,7 +146,7 @@ def test_a_network_without_a_map_says_so(image):
         gradcam(network_of(tokens, tokens.num_features), np.tile(image, (1, 5, 5)), Target("species", 0))
 
 
-def test_a_map_lies_where_the_network_looks():
+def test_spread_puts_the_map_where_the_network_looks():
     cam = np.zeros((4, 4), np.float32)
     cam[0, 0] = 1.0
     whole = spread(cam, Preprocess(size=224, crop=0.5), 100, 300)
@@ -157,7 +157,7 @@ def test_a_map_lies_where_the_network_looks():
     assert np.isfinite(squashed).all()
 
 
-def test_an_overlay_warms_what_spoke_and_leaves_what_did_not():
+def test_overlay_colors_the_evidence_and_leaves_the_rest():
     photo = np.full((60, 80, 3), 90, np.uint8)
     cam = np.zeros((60, 80), np.float32)
     cam[:30] = 1.0

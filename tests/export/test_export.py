@@ -5,6 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import onnxruntime
@@ -14,17 +15,17 @@ import torch
 from click.testing import CliRunner
 from timm.layers import create_conv2d
 
+import hierpets
 from hierpets.cli.deploy.export import command
 from hierpets.data.listing import find_photos
+from hierpets.data.photos import read_photo
 from hierpets.errors import BundleError, ConfigError, DataError
-from hierpets.export.engines import run_file
+from hierpets.export.engines import open_exported
 from hierpets.export.export import export_bundle, photos_to_check
 from hierpets.export.formats import FILES, FORMATS, write_format
 from hierpets.export.parity import Parity, measure_parity
 from hierpets.inference.loading import load
 from hierpets.inference.predictor import Predictor
-from hierpets.model import formats
-from hierpets.model.layout import released_bundle
 from hierpets.model.manifest import Manifest, read_manifest
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.registry.loading import load_registry
@@ -38,15 +39,10 @@ def registry(tiny_run):
 
 
 @pytest.fixture(scope="module")
-def photos():
-    return photos_to_check(None)[::10]
-
-
-@pytest.fixture(scope="module")
-def exported(tiny_run, registry, photos, tmp_path_factory):
+def exported(tiny_run, registry, tmp_path_factory):
     """A folder with every format of the tiny bundle, and what their checks found."""
     out = tmp_path_factory.mktemp("exported")
-    done = {f: export_bundle(tiny_run / "bundle", f, registry=registry, photos=photos, out=out) for f in FORMATS}
+    done = {f: export_bundle(tiny_run / "bundle", f, registry=registry, out=out) for f in FORMATS}
     return out, done
 
 
@@ -56,11 +52,11 @@ def images() -> np.ndarray:
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_file_gives_the_numbers_of_the_openvino_engine_for_any_batch(exported, tiny_run, registry, images, form):
+def test_open_exported_gives_the_numbers_of_the_engine_for_any_batch(exported, tiny_run, registry, images, form):
     out, _ = exported
     engine, ours = (
         load(tiny_run / "bundle", registry=registry, recommend=False, precision="f32").engine,
-        run_file(form, out / FILES[form]),
+        open_exported(form, out / FILES[form]),
     )
     for batch in (images, images[:1], np.concatenate([images] * 3)):
         for name, a, b in zip(OUTPUTS, ours(batch), engine(batch), strict=True):
@@ -68,17 +64,17 @@ def test_a_file_gives_the_numbers_of_the_openvino_engine_for_any_batch(exported,
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_the_check_is_reported_and_left_beside_the_file(exported, photos, form):
+def test_export_bundle_reports_the_check_and_writes_it_beside_the_file(exported, form):
     out, done = exported
     assert done[form].path == out / FILES[form]
-    assert (done[form].parity.photos, done[form].parity.same) == (len(photos), len(photos))
+    assert (done[form].parity.photos, done[form].parity.same) == (100, 100)
     left = json.loads((done[form].path.parent / "check.json").read_text())
-    assert (left["format"], left["photos"], left["same_top1"], left["drift"]) == (form, len(photos), len(photos), 0)
-    assert left["on"] == "drawn pets"
+    assert (left["format"], left["photos"], left["same_top1"], left["drift"]) == (form, 100, 100, 0)
+    assert left["on"] == "synthetic images"
     assert list(left["largest_difference"]) == OUTPUTS
 
 
-def test_onnx_runs_with_nothing_of_hierpets(exported, images):
+def test_export_bundle_onnx_runs_without_hierpets(exported, images):
     session = onnxruntime.InferenceSession(str(exported[0] / "onnx" / "model.onnx"))
     (taken,) = session.get_inputs()
     assert (taken.name, taken.type, taken.shape[1:]) == ("images", "tensor(float)", [3, 32, 32])
@@ -89,20 +85,20 @@ def test_onnx_runs_with_nothing_of_hierpets(exported, images):
     assert Manifest.model_validate(inside) == read_manifest(exported[0])
 
 
-def test_onnx_is_valid_and_says_nothing_of_how_it_was_made(exported):
+def test_export_bundle_onnx_is_valid_and_without_metadata(exported):
     model = onnx.load(exported[0] / "onnx" / "model.onnx")
     onnx.checker.check_model(model, full_check=True)
     assert not any(node.metadata_props or node.doc_string for node in model.graph.node)
 
 
-def test_onnx_and_openvino_files_hold_no_path_of_the_machine_that_wrote_them(exported):
+def test_export_bundle_onnx_and_openvino_hold_no_path_of_this_machine(exported):
     contents = [path.read_bytes() for form in ("onnx", "openvino") for path in (exported[0] / form).iterdir()]
     assert len(contents) == 5  # a graph, its weights where they are apart, and the check
-    places = [str(Path(torch.__file__).parents[1]).encode(), str(Path(formats.__file__).parents[1]).encode()]
+    places = [str(Path(torch.__file__).parents[1]).encode(), str(Path(hierpets.__file__).parents[1]).encode()]
     assert not [place for place in places for content in contents if place in content]
 
 
-def test_torchscript_runs_in_torch_alone(exported, images, tiny_run, registry):
+def test_export_bundle_torchscript_runs_in_torch_alone(exported, images, tiny_run, registry):
     inside = {"bundle.json": ""}
     script = torch.jit.load(exported[0] / "torchscript" / "model.pt", _extra_files=inside)
     output = script(torch.from_numpy(images))
@@ -112,7 +108,7 @@ def test_torchscript_runs_in_torch_alone(exported, images, tiny_run, registry):
     assert Manifest.model_validate_json(inside["bundle.json"]) == read_manifest(exported[0])
 
 
-def test_an_openvino_graph_names_its_input_and_outputs_and_predicts_from_its_folder_alone(exported, tiny_run, registry):
+def test_export_bundle_openvino_names_its_ports_and_predicts_from_its_folder(exported, tiny_run, registry):
     out, _ = exported
     graph = ov.Core().read_model(out / "openvino" / "model.xml")
     assert [port.any_name for port in (*graph.inputs, *graph.outputs)] == ["images", *OUTPUTS]
@@ -124,7 +120,7 @@ def test_an_openvino_graph_names_its_input_and_outputs_and_predicts_from_its_fol
     np.testing.assert_allclose(ours.joint, theirs.joint, atol=1e-6)
 
 
-def test_same_padding_is_folded_to_numbers(exported, tmp_path):
+def test_write_format_folds_same_padding_to_numbers(exported, tmp_path):
     """timm's SAME padding asks for the size of each map; a graph of a fixed size has no need to."""
     body = torch.nn.Sequential(
         create_conv2d(3, 4, 3, stride=2, padding="same"),
@@ -139,7 +135,7 @@ def test_same_padding_is_folded_to_numbers(exported, tmp_path):
     for form in FORMATS:
         path = tmp_path / FILES[form]
         write_format(form, path, network, manifest)
-        np.testing.assert_allclose(run_file(form, path)(images.numpy()).leaf, expected, atol=1e-5)
+        np.testing.assert_allclose(open_exported(form, path)(images.numpy()).leaf, expected, atol=1e-5)
     sizes = [tuple(d.dim_value for d in v.type.tensor_type.shape.dim) for v in _maps(tmp_path / FILES["onnx"])]
     assert (0, 4, 16, 16) in sizes
     assert all(size[2] and size[3] for size in sizes)
@@ -168,30 +164,38 @@ def turned(write):
     return write_turned
 
 
-def test_a_drift_is_refused_with_its_numbers_and_leaves_what_was_there(
-    tiny_run, registry, photos, tmp_path, monkeypatch
-):
-    monkeypatch.setattr("hierpets.export.export.write_format", turned(formats.write_format))
+def test_export_bundle_refuses_a_drift_and_leaves_what_was_there(tiny_run, registry, tmp_path, monkeypatch):
+    monkeypatch.setattr("hierpets.export.export.write_format", turned(write_format))
     (tmp_path / "torchscript").mkdir()
     (tmp_path / "torchscript" / "model.pt").write_text("old")
-    refused = (
-        rf"torchscript: nothing written: top-1 agrees on \d of {len(photos)} photos; .*leaf .*at most 0.5% may differ"
-    )
+    refused = r"torchscript: nothing written: top-1 agrees on \d+ of 100 photos; .*leaf .*at most 0.5% may differ"
     with pytest.raises(BundleError, match=refused):
-        export_bundle(tiny_run / "bundle", "torchscript", registry=registry, photos=photos, out=tmp_path)
+        export_bundle(tiny_run / "bundle", "torchscript", registry=registry, out=tmp_path, overwrite=True)
     assert [str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")] == ["torchscript", "torchscript/model.pt"]
     assert (tmp_path / "torchscript" / "model.pt").read_text() == "old"
 
 
 @pytest.fixture(scope="module")
-def quantized(tiny_run, registry, photos, tmp_path_factory):
+def ten_photos(tmp_path_factory):
+    """A folder of ten synthetic images, SPECIES/BREED/NUMBER.png."""
+    folder = tmp_path_factory.mktemp("photos")
+    for name in photos_to_check(None)[::10]:
+        file = folder / f"{name.removeprefix('demo:')}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(file), read_photo(name)[..., ::-1])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def quantized(tiny_run, registry, ten_photos, tmp_path_factory):
     """The tiny bundle with a graph in int8, and what its check found."""
-    out = tmp_path_factory.mktemp("quantized")
-    done = export_bundle(tiny_run / "bundle", "openvino", registry=registry, photos=photos, out=out, precision="int8")
+    out = tmp_path_factory.mktemp("quantized") / "out"
+    bundle = tiny_run / "bundle"
+    done = export_bundle(bundle, "openvino", registry=registry, data=ten_photos, out=out, precision="int8")
     return out, done
 
 
-def test_a_quantized_graph_computes_in_int8_by_itself_and_in_float_when_asked(quantized, tiny_run, registry, images):
+def test_export_bundle_int8_computes_in_int8_and_in_float_when_asked(quantized, tiny_run, registry, images):
     out, done = quantized
     assert done.parity.labeled == done.parity.photos  # drawn photos say what they show
     whole, half, plain = (
@@ -204,28 +208,26 @@ def test_a_quantized_graph_computes_in_int8_by_itself_and_in_float_when_asked(qu
         np.testing.assert_allclose(ours, theirs, atol=2e-2, rtol=1e-2, err_msg=name)
 
 
-def test_int8_is_openvino_s_alone(tiny_run, registry, photos, tmp_path):
-    with pytest.raises(ConfigError, match="the format onnx has none here; choose openvino"):
-        export_bundle(
-            tiny_run / "bundle", "onnx", registry=registry, photos=photos, out=tmp_path / "out", precision="int8"
-        )
+def test_export_bundle_refuses_int8_for_other_formats(tiny_run, registry, tmp_path):
+    with pytest.raises(ConfigError, match="the format onnx has no int8 here; choose openvino"):
+        export_bundle(tiny_run / "bundle", "onnx", registry=registry, out=tmp_path / "out", precision="int8")
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(("right", "holds"), [((900, 898), True), ((900, 897), False), ((900, 905), True)])
-def test_int8_holds_where_accuracy_falls_by_less_than_three_in_a_thousand(right, holds):
-    assert Parity(1000, 970, {"leaf": 0.1}, 1000, right).holds_rounded is holds
+def test_parity_of_int8_holds_where_accuracy_falls_by_less_than_three_in_1000(right, holds):
+    assert Parity(1000, 970, {"leaf": 0.1}, 1000, right).holds_quantized is holds
 
 
-def test_int8_without_labels_is_held_to_the_same_answers():
-    assert Parity(1000, 995, {"leaf": 0.1}).holds_rounded
-    assert not Parity(1000, 994, {"leaf": 0.1}).holds_rounded
+def test_parity_of_int8_without_labels_is_that_of_float():
+    assert Parity(1000, 995, {"leaf": 0.1}).holds_quantized
+    assert not Parity(1000, 994, {"leaf": 0.1}).holds_quantized
 
 
-def test_int8_that_loses_accuracy_is_refused(tiny_run, registry, photos, tmp_path, monkeypatch):
-    monkeypatch.setattr("hierpets.export.export.write_format", turned(formats.write_format))
+def test_export_bundle_refuses_int8_that_loses_accuracy(tiny_run, registry, tmp_path, monkeypatch):
+    monkeypatch.setattr("hierpets.export.export.write_format", turned(write_format))
     with pytest.raises(BundleError, match=r"right on \d+ of .*accuracy may fall by less than 0.3%"):
-        export_bundle(tiny_run / "bundle", "openvino", registry=registry, photos=photos, out=tmp_path, precision="int8")
+        export_bundle(tiny_run / "bundle", "openvino", registry=registry, out=tmp_path, precision="int8")
     assert not list(tmp_path.iterdir())
 
 
@@ -233,11 +235,11 @@ def test_int8_that_loses_accuracy_is_refused(tiny_run, registry, photos, tmp_pat
     ("same", "largest", "holds"),
     [(1000, 0.1, True), (995, 0.1, True), (994, 0.1, False), (1000, float("nan"), False), (1000, float("inf"), False)],
 )
-def test_what_holds(same, largest, holds):
+def test_parity_holds_up_to_the_largest_drift_and_with_finite_numbers(same, largest, holds):
     assert Parity(1000, same, {"leaf": largest}).holds is holds
 
 
-def test_nan_is_not_lost_among_numbers(tiny_run, registry):
+def test_measure_parity_does_not_lose_nan(tiny_run, registry):
     predictor = load(tiny_run / "bundle", registry=registry, recommend=False, precision="f32")
 
     def broken(images):
@@ -245,19 +247,21 @@ def test_nan_is_not_lost_among_numbers(tiny_run, registry):
         output.scores[0, 0] = np.nan
         return output
 
-    parity = measure_parity(predictor, Predictor(predictor.manifest, broken), photos_to_check(None)[:3])
+    parity = measure_parity(
+        predictor, Predictor(predictor.manifest, broken, model=predictor.model), photos_to_check(None)[:3]
+    )
     assert np.isnan(parity.largest["scores"])
     assert not parity.holds
 
 
-def test_photos_that_cannot_be_read_are_left_out(tiny_run, registry, tmp_path):
+def test_measure_parity_leaves_out_photos_that_cannot_be_read(tiny_run, registry, tmp_path):
     predictor = load(tiny_run / "bundle", registry=registry, recommend=False, precision="f32")
     assert measure_parity(predictor, predictor, ["demo:dog/pug/1", str(tmp_path / "none.jpg")]).photos == 1
     with pytest.raises(DataError, match="none of the 1 photos to check with can be read"):
         measure_parity(predictor, predictor, [str(tmp_path / "none.jpg")])
 
 
-def test_photos_are_spread_over_the_folder_and_bounded(tmp_path):
+def test_photos_to_check_are_spread_over_the_folder_and_bounded(tmp_path):
     for i in range(1000):
         (tmp_path / f"{i:04}.jpg").touch()
     chosen = photos_to_check(tmp_path)
@@ -270,41 +274,75 @@ def invoke(*arguments):
     return CliRunner().invoke(command, [str(argument) for argument in arguments])
 
 
-def test_the_command_writes_into_the_bundle_and_says_what_it_found(tiny_run, registry, tmp_path):
+def test_export_command_writes_into_the_bundle_and_says_what_it_found(tiny_run, registry, tmp_path):
     shutil.copytree(tiny_run / "bundle", tmp_path / "bundle")
     before = (tmp_path / "bundle" / "bundle.json").stat().st_mtime_ns
     result = invoke(tmp_path / "bundle", "--format", "torchscript", "--registry", tiny_run.parent / "registry.yaml")
     assert result.exit_code == 0, result.output
-    assert "no --data: checking on drawn pets" in result.output
+    assert "no --data: checking on synthetic images" in result.output
     assert "top-1 agrees on 100 of 100 photos; right on " in result.output
     assert "largest difference: features" in result.output
     assert (tmp_path / "bundle" / "torchscript" / "model.pt").is_file()
     assert (tmp_path / "bundle" / "bundle.json").stat().st_mtime_ns == before
 
 
-def test_the_released_bundle_is_not_written_into():
+def test_export_command_does_not_write_into_the_released_bundle():
     error = invoke("--format", "onnx").exception
     assert isinstance(error, ConfigError)
-    assert "say with --out" in str(error)
+    assert "choose where its export goes with --out" in str(error)
 
 
-def test_a_folder_without_photos_is_told_so(tmp_path):
+def test_export_command_refuses_a_folder_without_photos(tmp_path):
     error = invoke("--format", "onnx", "--out", tmp_path / "out", "--data", tmp_path).exception
     assert isinstance(error, DataError)
     assert not (tmp_path / "out").exists()
 
 
-def test_without_the_extra_it_says_what_to_install(exported, monkeypatch, tmp_path):
+def test_write_format_says_which_extra_onnx_needs(exported, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(ConfigError, match=r"pip install 'hierpets\[export\]' \(no module 'onnxscript'\)"):
         write_format("onnx", tmp_path / "m.onnx", torch.nn.Identity(), read_manifest(exported[0]))
 
 
+def test_export_bundle_refuses_an_existing_export_before_the_work(exported, tiny_run, tmp_path):
+    out, _ = exported
+    with pytest.raises(ConfigError, match="torchscript: already exists; use --overwrite"):
+        export_bundle(tiny_run / "bundle", "torchscript", data=tmp_path / "never looked at", out=out)
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="cannot be written"):
+        export_bundle(tiny_run / "bundle", "torchscript", data=tmp_path / "never looked at", out=tmp_path / "file")
+
+
+def test_export_bundle_does_not_mix_exports_of_two_bundles(tiny_run, tmp_path):
+    shutil.copytree(tiny_run / "bundle", tmp_path / "out")
+    shutil.rmtree(tmp_path / "out" / "openvino")
+    manifest = tmp_path / "out" / "bundle.json"
+    manifest.write_text(manifest.read_text().replace('"version": null', '"version": "other"'))
+    with pytest.raises(ConfigError, match="holds another bundle"):
+        export_bundle(tiny_run / "bundle", "openvino", out=tmp_path / "out")
+
+
+@pytest.mark.parametrize(("form", "name"), [("onnx", "ONNX"), ("torchscript", "TorchScript")])
+@pytest.mark.parametrize("engine", ["openvino", "torch"])
+def test_load_says_that_a_folder_is_an_export_for_another_runtime(exported, registry, tmp_path, form, name, engine):
+    out, _ = exported
+    folder = tmp_path / "alone"
+    shutil.copytree(out / form, folder / form)
+    shutil.copy(out / "bundle.json", folder)
+    for place in (folder, folder / form):
+        with pytest.raises(BundleError, match=f"only {name} in this folder, .*use the bundle that it was exported"):
+            load(place, registry=registry, engine=engine)
+
+
 @pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.parametrize("form", FORMATS)
-def test_the_released_bundle_is_exported_on_real_photos(form, data_dir, tmp_path):
-    photos = find_photos(data_dir / "pets")[::40]
-    done = export_bundle(released_bundle(), form, registry=load_registry(), photos=photos, out=tmp_path)
-    assert done.parity.same == len(photos)
+def test_export_bundle_exports_the_released_bundle_on_real_photos(form, data_dir, tmp_path):
+    for photo in find_photos(data_dir / "pets")[::40]:
+        place = tmp_path / "photos" / Path(photo).relative_to(data_dir / "pets")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(photo)
+    done = export_bundle(None, form, data=tmp_path / "photos", out=tmp_path / "out")
+    assert done.parity.photos > 50
+    assert done.parity.same == done.parity.photos
     assert done.parity.largest["leaf"] < 0.01

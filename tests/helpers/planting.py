@@ -38,7 +38,7 @@ def write_split(photos: Iterable[tuple[str, str, Path | np.ndarray]], root: Path
 
 
 def plant_faults(paths: list[Path], *, seed: int = 0) -> list[Fault]:
-    """Plant twenty faults of seven species_classes, each on photos of its own."""
+    """Plant twenty faults of seven kinds, each on photos of its own."""
     rng = np.random.default_rng(seed)
     train = [p for p in paths if "train" in p.parts]
     chosen = iter([train[i] for i in rng.permutation(len(train))])
@@ -56,8 +56,8 @@ def plant_faults(paths: list[Path], *, seed: int = 0) -> list[Fault]:
 
 def found(audit: Audit, fault: Fault) -> bool:
     # A file that was cut may still make a picture; what the audit must say is that it was cut.
-    species_classes = ("unreadable", "truncated") if fault.kind == "unreadable" else (fault.kind,)
-    return any(str(fault.path) in {p.path for p in f.photos} for kind in species_classes for f in audit.of_kind(kind))
+    kinds = ("unreadable", "truncated") if fault.kind == "unreadable" else (fault.kind,)
+    return any(str(fault.path) in {p.path for p in f.photos} for kind in kinds for f in audit.of_kind(kind))
 
 
 def false_alarms(audit: Audit, faults: list[Fault]) -> list[tuple[Kind, str]]:

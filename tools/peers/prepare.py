@@ -1,142 +1,112 @@
-"""What must lie ready before peers meet; each step is a process of its own.
-
-python -m tools.peers.prepare split --data DIR --photos N --out FOLDER      in hierpets' environment
-python -m tools.peers.prepare carry --bundle BUNDLE --out FOLDER            in hierpets' environment
-python -m tools.peers.prepare enlarge --photos N --out FOLDER               in hierpets' environment
-python -m tools.peers.prepare convert --out FOLDER                          in the peers' environment
-"""
+"""What must be ready before the peers are measured: photos held out, large photos, the network in each format."""
 
 from __future__ import annotations
 
-import argparse
 import csv
-import json
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from tools.peers.network import build_network, read_spec
+
+__all__ = ["convert", "enlarge", "split"]
 
 LARGE = (4000, 3000)  # 12 megapixels, as phones take them
 MOST_HELD_OUT = 0.5
 
 
-def split(data: str, photos: int, out: Path) -> None:
-    """Hold photos out, label by label: ``photos.json`` has their paths and labels.
+def split(data: str, photos: int, out: str) -> list[tuple[str, str]]:
+    """Hold photos out, label by label; their paths and labels.
 
-    ``data.csv`` says what to train on, ``seen`` holds links to the same photos as SPECIES/BREED/photo.
+    ``data.csv`` lists all photos with their splits, ``seen`` links to those of training as SPECIES/BREED/photo.
     """
     from hierpets.data.index import read_index, split_index
     from hierpets.data.photos import read_photo
 
     index = read_index(data)
-    held_out = min(photos / len(index), MOST_HELD_OUT)
-    index = split_index(index, seed=0, val=0.0, test=held_out)
-    with (out / "data.csv").open("w", newline="", encoding="utf-8") as file:
+    index = split_index(index, seed=0, val=0.0, test=min(photos / len(index), MOST_HELD_OUT))
+    with (Path(out) / "data.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["path", "species", "breed", "split"])
         writer.writerows([str(Path(r.path).resolve()), r.species, r.breed or "", r.split] for r in index.records)
     for n, record in enumerate(index.subset("train").records):
-        link = out / "seen" / record.species / (record.breed or "-") / f"{n:06}.jpg"
+        link = Path(out) / "seen" / record.species / (record.breed or "-") / f"{n:06}.jpg"
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(Path(record.path).resolve())
-    kept = []
+    held_out = []
     for record in index.subset("test").records:
-        # A few files of the dataset are PNG or GIF under a .jpg name, which not every contestant reads.
+        # A few files of the dataset are PNG or GIF under a .jpg name, which not every peer reads.
         if Path(record.path).read_bytes()[:2] == b"\xff\xd8":
             read_photo(record.path)
-            kept.append((str(Path(record.path).resolve()), f"{record.species}/{record.breed or '-'}"))
-    (out / "photos.json").write_text(json.dumps(kept))
+            held_out.append((str(Path(record.path).resolve()), f"{record.species}/{record.breed or '-'}"))
+    return held_out
 
 
-def carry(bundle: Path, out: Path) -> None:
-    """The backbone's very weights and the heads with their temperatures, for :func:`network.build_network`."""
-    import numpy as np
-    import torch
-    from safetensors.torch import save_file
-
-    from hierpets.model.manifest import read_manifest
-    from hierpets.model.reader import read_network
-    from hierpets.registry.loading import load_registry
-
-    manifest = read_manifest(bundle)
-    network = read_network(bundle, manifest, load_registry())
-    taxonomy, heads = manifest.taxonomy, network.get_heads()
-    weights: dict[str, torch.Tensor] = dict(network.backbone.state_dict())
-    columns = {
-        "weight": (heads.species.weight, heads.leaf.weight),
-        "bias": (heads.species.bias[:, None], heads.leaf.bias[:, None]),
-    }
-    for name, (species, leaf) in columns.items():
-        # Temperatures divide logits [B, S] and [B, L]; turned on their side, the columns of weights are such logits.
-        cooled = manifest.temperatures.apply(species.T, leaf.T, taxonomy)
-        for head, values in zip(("species", "leaf"), cooled, strict=True):
-            array = np.ascontiguousarray(np.asarray(values, np.float32).T)
-            weights[f"classifier.{head}.{name}"] = torch.from_numpy(array.squeeze(1) if name == "bias" else array)
-    save_file({name: tensor.contiguous() for name, tensor in weights.items()}, out / "network.safetensors")
-    pre = manifest.preprocess
-    described: dict[str, Any] = {
-        "labels": [f"{leaf.species}/{leaf.breed or '-'}" for leaf in taxonomy.leaves],
-        "slices": [(part.start, part.stop) for part in taxonomy.slices],
-        "size": pre.size,
-        "shorter_side": pre.shorter_side,
-        "mean": list(pre.mean),
-        "std": list(pre.std),
-    }
-    (out / "carried.json").write_text(json.dumps(described))
-
-
-def enlarge(photos: int, out: Path) -> None:
-    """The first photos held out, spread over all of them, as JPEGs of 12 megapixels in ``out/large``."""
+def enlarge(paths: list[str], photos: int, out: str) -> list[str]:
+    """Some of the photos, evenly spaced, as JPEGs of 12 megapixels in ``out/large``; their paths."""
     import cv2
 
     from hierpets.data.photos import read_photo
 
-    paths = [path for path, _ in json.loads((out / "photos.json").read_text())]
-    folder = out / "large"
+    folder, written = Path(out) / "large", []
     folder.mkdir()
     for n, path in enumerate(paths[:: max(1, len(paths) // photos)][:photos]):
         photo = read_photo(path)
         size = LARGE if photo.shape[1] >= photo.shape[0] else LARGE[::-1]
         large = cv2.resize(photo, size, interpolation=cv2.INTER_CUBIC)
-        cv2.imwrite(str(folder / f"{n:04}.jpg"), large[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
+        written.append(str(folder / f"{n:04}.jpg"))
+        cv2.imwrite(written[-1], large[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
+    return written
 
 
-def convert(out: Path) -> None:
-    """The network as ONNX, and as an exported learner of fastai."""
+def convert(folder: str, some: list[str]) -> None:
+    """The network as ONNX, and as an exported learner of fastai, whose data are ``some`` photos."""
     import torch
 
-    from tools.peers.fastai_side import export_learner
-    from tools.peers.network import build_network, read_carried
-
-    carried, network = read_carried(out), build_network(out)
-    example = torch.zeros(2, 3, carried.size, carried.size)
+    place = Path(folder)
+    spec, network = read_spec(place), build_network(place)
     torch.onnx.export(
         network,
-        (example,),
-        str(out / "model.onnx"),
+        (torch.zeros(2, 3, spec.size, spec.size),),
+        str(place / "model.onnx"),
         input_names=["images"],
         output_names=["joint"],
         dynamic_shapes={"x": {0: torch.export.Dim("batch")}},
     )
-    export_learner(out)
+    _export_learner(place, network, some)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=["split", "carry", "enlarge", "convert"])
-    parser.add_argument("--data")
-    parser.add_argument("--photos", type=int)
-    parser.add_argument("--bundle", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
-    given = parser.parse_args()
-    match given.step:
-        case "split":
-            split(given.data, given.photos, given.out)
-        case "carry":
-            carry(given.bundle, given.out)
-        case "enlarge":
-            enlarge(given.photos, given.out)
-        case "convert":
-            convert(given.out)
+def _export_learner(folder: Path, network: Any, some: list[str]) -> None:
+    """``learner.pkl``; fastai leaves the photos out of the file."""
+    from fastai.vision.all import (
+        CategoryBlock,
+        CropPad,
+        CrossEntropyLossFlat,
+        DataBlock,
+        ImageBlock,
+        Learner,
+        Normalize,
+        Resize,
+    )
+
+    spec = read_spec(folder)
+    crop = CropPad(spec.size)
+    crop.order = Resize.order + 1  # fastai would crop first, at full size
+    block = DataBlock(
+        blocks=(ImageBlock, CategoryBlock(vocab=spec.labels, sort=False)),
+        get_items=_same,
+        get_y=partial(_label, spec.labels[0]),
+        item_tfms=[Resize(spec.shorter_side), crop],
+        batch_tfms=[Normalize.from_stats(spec.mean, spec.std, cuda=False)],
+    )
+    loaders = block.dataloaders([Path(path) for path in some], bs=1, num_workers=0)
+    Learner(loaders, network, loss_func=CrossEntropyLossFlat()).export(folder.resolve() / "learner.pkl")
 
 
-if __name__ == "__main__":
-    main()
+def _same(items: Any) -> Any:
+    return items
+
+
+def _label(label: str, _item: Any) -> str:
+    """One label for every photo: an export needs some, a prediction none."""
+    return label

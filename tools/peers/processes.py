@@ -1,55 +1,84 @@
-"""Runs a process to its end, and tells its wall time and its peak memory."""
+"""Runs functions of this package, or any command, in processes of their own, with wall time and peak memory.
+
+``python -m tools.peers.processes MODULE FUNCTION ARGUMENTS.json RESULT.json`` is such a process.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-__all__ = ["Broken", "Finished", "run"]
+__all__ = ["Failed", "Finished", "call", "run"]
 
 ROOT = Path(__file__).resolve().parents[2]
 TO_MB = 2**20 if sys.platform == "darwin" else 1024
 
 
-class Broken(Exception):
+class Failed(Exception):
     """A process that ended with an error; the message is the last line that it wrote."""
 
 
 class Finished(NamedTuple):
     """Wall time in seconds, from before the start to after the end, and peak resident memory in MB.
 
-    The memory is that of the process and of children it has waited for, whichever was largest.
+    The memory is that of the process or of a child that it has waited for, whichever is largest.
     """
 
     seconds: float
     memory: float
 
 
-def run(command: Sequence[str | os.PathLike[str]], *, log: Path) -> Finished:
-    """Run a command in the project's folder with two threads for every library; what it writes goes to ``log``.
+def call(python: str | Path, function: str, **arguments: Any) -> tuple[Any, Finished]:
+    """The result of ``module.function(**arguments)`` of this package, all of it JSON, in a fresh process.
+
+    :raises Failed: it raises.
+    """
+    module, name = function.split(".")
+    with tempfile.TemporaryDirectory() as scratch:
+        given, result = Path(scratch) / "arguments.json", Path(scratch) / "result.json"
+        given.write_text(json.dumps(arguments))
+        finished = run([python, "-m", "tools.peers.processes", module, name, given, result])
+        return json.loads(result.read_text()), finished
+
+
+def run(command: Sequence[str | os.PathLike[str]]) -> Finished:
+    """Run a command in the project's folder with two threads for every library.
 
     The caller should be small: on Linux a child's peak counts from what its parent held when it was started.
 
-    :raises Broken: it exits with another code than 0.
+    :raises Failed: it exits with another code than 0.
     """
     threads = dict.fromkeys(["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"], "2")
-    # What pip installs comes compiled. With this variable a checkout would be compiled anew at each start.
+    # What pip installs is byte-compiled. With this variable a checkout would be compiled again at each start.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | threads
-    errors = log.with_name(log.name + ".err")
-    with log.open("wb") as output, errors.open("wb") as told:
+    with tempfile.TemporaryFile() as errors:
         start = perf_counter()
         process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=told
+            command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors
         )
         _, status, usage = os.wait4(process.pid, 0)
         seconds = perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
+        errors.seek(0)
+        lines = errors.read().decode(errors="replace").strip().splitlines()
     if process.returncode:
-        lines = errors.read_text(errors="replace").strip().splitlines() or [f"exit code {process.returncode}"]
-        raise Broken(lines[-1])
+        raise Failed(lines[-1] if lines else f"exit code {process.returncode}")
     return Finished(seconds, usage.ru_maxrss / TO_MB)
+
+
+def main() -> None:
+    module, name, given, result = sys.argv[1:]
+    function = getattr(import_module(f"tools.peers.{module}"), name)
+    Path(result).write_text(json.dumps(function(**json.loads(Path(given).read_text()))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""What can be told of one photo without a network: its bytes, its type, its size, its light, its perceptual hash."""
+"""Statistics of one photo that need no network: bytes, format, size, brightness, color, perceptual hash."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from PIL import Image
 
 from hierpets.data.formats import picture_size, sniff
 from hierpets.data.listing import DEMO_PREFIX
-from hierpets.data.photos import Limits, read_photo
+from hierpets.data.photos import DEFAULT_LIMITS, read_photo
 from hierpets.errors import ImageError
 
-__all__ = ["Facts", "look", "stamp"]
+__all__ = ["ImageStats", "file_stamp", "measure_image"]
 
-ENOUGH = 256  # pixels of the shorter side: hash and light need no more
+DECODED_SIDE = 256  # pixels of the shorter side: hash and brightness need no more
 SUFFIXES = {
     "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
     "PNG": {".png"},
@@ -29,18 +29,19 @@ SUFFIXES = {
     "AVIF": {".avif"},
 }
 JPEG_SCAN, JPEG_END = b"\xff\xda", b"\xff\xd9"
-STRIDE = 4  # every sixteenth pixel tells light and color well enough
+STRIDE = 4  # every sixteenth pixel is enough for brightness and color
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
 @dataclass(frozen=True)
-class Facts:
+class ImageStats:
     """One photo. ``error`` says why it cannot be read; what needs pixels is then None.
 
-    ``width`` and ``height`` are pixels as stored. ``dark`` and ``light`` are the 5th and 95th percentile of brightness,
-    ``color`` the 99th percentile of the difference between the channels, all as a share of the full range. ``phash``
-    and ``mirrored_phash`` are 64-bit perceptual hashes, in hexadecimal, of the photo and of its mirror image. A JPEG is
-    not ``complete`` when no end marker follows its last scan, even if a picture can be made of what is there.
+    ``content`` is a SHA-256 of the file, ``size`` its bytes, ``width`` and ``height`` its pixels as stored. ``dark``
+    and ``light`` are the 5th and 95th percentile of brightness, ``color`` the 99th percentile of the difference between
+    the channels, all in [0, 1]. ``phash`` and ``mirrored_phash`` are 64-bit perceptual hashes, in hexadecimal, of the
+    photo and of its mirror image. A JPEG is not ``complete`` when no end marker follows its last scan, even if it can
+    be decoded.
     """
 
     path: str
@@ -59,12 +60,12 @@ class Facts:
 
     @property
     def misnamed(self) -> bool:
-        """Whether the name's ending belongs to another type than the content."""
+        """Whether the extension belongs to another format than the content."""
         return self.format in SUFFIXES and Path(self.path).suffix.lower() not in SUFFIXES[self.format]
 
 
-def stamp(path: str) -> str:
-    """What changes when a file does, without reading it: size and time of change; the name of a drawn photo."""
+def file_stamp(path: str) -> str:
+    """Size and modification time of a file, which change when the file does; ``absent`` without one."""
     try:
         status = Path(path).stat()
     except (OSError, ValueError):
@@ -72,40 +73,41 @@ def stamp(path: str) -> str:
     return f"{status.st_size}-{status.st_mtime_ns}"
 
 
-def look(path: str) -> Facts:
-    """Look at one photo, decoding it once. Never raises for a bad photo: that is a fact of its own."""
+def measure_image(path: str) -> ImageStats:
+    """Measure one photo, decoding it once. A photo that cannot be read is not raised but described in ``error``."""
+    unread = ImageStats(path, content=_digest(path.encode()))
     if path.startswith(DEMO_PREFIX):
-        return _of_pixels(Facts(path, content=_digest(path.encode())), path)
+        return _with_pixels(unread, path)
     file = Path(path)
     try:
         size = file.stat().st_size
-        if size > Limits().max_bytes:  # too large to read: refused by name, told apart by name
-            read_photo(path)
+        if size > DEFAULT_LIMITS.max_bytes:
+            read_photo(path)  # refuses it without reading
         data = file.read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        return Facts(path, content=_digest(path.encode()), error=f"cannot be read: {reason}")
+        return replace(unread, error=f"cannot be read: {reason}")
     except ImageError as error:
-        return Facts(path, content=_digest(path.encode()), size=size, error=_reason(error, path))
-    known = Facts(path, content=_digest(data), size=size)
+        return replace(unread, size=size, error=_reason(error, path))
+    known = ImageStats(path, content=_digest(data), size=size)
     try:
         kind = sniff(data)
         width, height = picture_size(data, kind)
     except ImageError as error:
-        return _with(known, error=str(error) if data else "the file is empty")
+        return replace(known, error=str(error) if data else "the file is empty")
     complete = kind != "JPEG" or data.rfind(JPEG_END) > data.rfind(JPEG_SCAN)
-    return _of_pixels(_with(known, format=kind, width=width, height=height, complete=complete), data)
+    return _with_pixels(replace(known, format=kind, width=width, height=height, complete=complete), data)
 
 
-def _of_pixels(known: Facts, source: str | bytes) -> Facts:
+def _with_pixels(known: ImageStats, source: str | bytes) -> ImageStats:
     try:
-        photo = read_photo(source, shorter_side=ENOUGH)
+        photo = read_photo(source, shorter_side=DECODED_SIDE)
     except ImageError as error:
-        return _with(known, error=_reason(error, source if isinstance(source, str) else "the photo"))
+        return replace(known, error=_reason(error, source if isinstance(source, str) else "the photo"))
     sample = photo[::STRIDE, ::STRIDE]
     dark, light = np.percentile(sample @ LUMA / 255, [5, 95])
     picture = Image.fromarray(photo)
-    return _with(
+    return replace(
         known,
         width=known.width or photo.shape[1],
         height=known.height or photo.shape[0],
@@ -117,12 +119,8 @@ def _of_pixels(known: Facts, source: str | bytes) -> Facts:
     )
 
 
-def _with(facts: Facts, **known: object) -> Facts:
-    return replace(facts, **known)  # type: ignore[arg-type]
-
-
 def _reason(error: ImageError, name: str) -> str:
-    """The message without the name in front of it, which the facts hold already."""
+    """The message without the name in front of it."""
     return str(error).removeprefix(f"{name}: ")
 
 

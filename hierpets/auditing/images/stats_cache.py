@@ -1,80 +1,92 @@
-"""Facts kept as they are found, so that an audit which is broken off goes on where it stopped."""
+"""Image statistics, cached as they are measured, so that an audit which is interrupted continues where it stopped."""
 
 from __future__ import annotations
 
 import json
+import logging
+import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import asdict
-from itertools import islice
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from hierpets.auditing.images.image_stats import Facts, look, stamp
+from hierpets.auditing.images.image_stats import ImageStats, file_stamp, measure_image
 from hierpets.progress import Progress, no_progress
 
-__all__ = ["Ledger", "survey"]
+__all__ = ["StatsCache", "collect_stats"]
 
-VERSION = 2  # of what Facts holds
-CHUNK = 64  # photos between two commits: what a kill may cost
-LEDGER = "facts.sqlite"
+VERSION = 3  # of the fields of ImageStats
+CHUNK = 64  # photos between two commits, the most that a kill may cost
+CACHE_FILE = "image_stats.sqlite"
+
+_log = logging.getLogger(__name__)
 
 
-class Ledger:
-    """One SQLite file of facts, keyed by path and by the file's size and time of change."""
+class StatsCache:
+    """One SQLite file of statistics, keyed by path and by the file's size and modification time.
+
+    In a folder that cannot be written, the cache lasts as long as the object, after a warning.
+    """
 
     def __init__(self, folder: Path):
-        folder.mkdir(parents=True, exist_ok=True)
-        self._database = sqlite3.connect(folder / LEDGER, timeout=60)
-        if self._database.execute("PRAGMA user_version").fetchone()[0] != VERSION:
-            self._database.execute("DROP TABLE IF EXISTS facts")
-            self._database.execute(f"PRAGMA user_version = {VERSION}")
-        self._database.execute("CREATE TABLE IF NOT EXISTS facts (path TEXT PRIMARY KEY, stamp TEXT, facts TEXT)")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._database = _open(str(folder / CACHE_FILE))
+        except (OSError, sqlite3.Error) as error:
+            _log.warning("%s: image statistics are not cached: %s", folder / CACHE_FILE, error)
+            self._database = _open(":memory:")
 
-    def get(self, path: str) -> Facts | None:
-        """What is known of a photo, unless its file has changed since."""
-        row = self._database.execute("SELECT stamp, facts FROM facts WHERE path = ?", (path,)).fetchone()
-        return Facts(**json.loads(row[1])) if row and row[0] == stamp(path) else None
+    def get(self, path: str) -> ImageStats | None:
+        """The statistics of a photo, unless its file has changed since."""
+        query = "SELECT stamp, stats FROM stats WHERE path = ?"
+        row = self._database.execute(query, (os.path.abspath(path),)).fetchone()  # noqa: PTH100  demo: is no path
+        if row is None or row[0] != file_stamp(path):
+            return None
+        return replace(ImageStats(**json.loads(row[1])), path=path)
 
-    def put(self, found: Iterable[tuple[str, Facts]]) -> None:
-        """Keep facts with the stamp that their file had before it was read."""
-        rows = [(facts.path, before, json.dumps(asdict(facts))) for before, facts in found]
+    def put(self, measured: Iterable[tuple[str, ImageStats]]) -> None:
+        """Store statistics with the stamp that their file had before it was read."""
+        rows = [
+            (os.path.abspath(stats.path), before, json.dumps(asdict(stats)))  # noqa: PTH100
+            for before, stats in measured
+        ]
         with self._database:
-            self._database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", rows)
+            self._database.executemany("INSERT OR REPLACE INTO stats VALUES (?, ?, ?)", rows)
 
     def close(self) -> None:
         self._database.close()
 
 
-def survey(
-    paths: Sequence[str],
-    folder: Path,
-    *,
-    workers: int = 2,
-    progress: Progress = no_progress,
-) -> list[Facts]:
-    """The facts of every photo, in order: from the ledger in ``folder`` where they are there, else looked at.
+def collect_stats(
+    paths: Sequence[str], cache_folder: Path, *, workers: int = 2, progress: Progress = no_progress
+) -> list[ImageStats]:
+    """The statistics of every photo, in order, measured where the cache does not hold them.
 
     Pixels are held for ``workers`` photos at a time, however many photos there are.
     """
-    with closing(Ledger(folder)) as ledger, ThreadPoolExecutor(workers, thread_name_prefix="audit") as pool:
-        missing = [path for path in dict.fromkeys(paths) if ledger.get(path) is None]
+    with closing(StatsCache(cache_folder)) as cache, ThreadPoolExecutor(workers, thread_name_prefix="audit") as pool:
+        missing = [path for path in dict.fromkeys(paths) if cache.get(path) is None]
         done = len(paths) - len(missing)
         progress("photos", done, len(paths))
-        for chunk in _chunks(missing):
-            ledger.put(pool.map(_stamped_look, chunk))
+        for start in range(0, len(missing), CHUNK):
+            chunk = missing[start : start + CHUNK]
+            cache.put(pool.map(_stamped, chunk))
             done += len(chunk)
             progress("photos", done, len(paths))
-        return [ledger.get(path) or look(path) for path in paths]
+        return [cache.get(path) or measure_image(path) for path in paths]
 
 
-def _stamped_look(path: str) -> tuple[str, Facts]:
-    before = stamp(path)
-    return before, look(path)
+def _stamped(path: str) -> tuple[str, ImageStats]:
+    before = file_stamp(path)
+    return before, measure_image(path)
 
 
-def _chunks(paths: Sequence[str]) -> Iterator[list[str]]:
-    remaining = iter(paths)
-    while chunk := list(islice(remaining, CHUNK)):
-        yield chunk
+def _open(file: str) -> sqlite3.Connection:
+    database = sqlite3.connect(file, timeout=60)
+    if database.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+        database.execute("DROP TABLE IF EXISTS stats")
+        database.execute(f"PRAGMA user_version = {VERSION}")
+    database.execute("CREATE TABLE IF NOT EXISTS stats (path TEXT PRIMARY KEY, stamp TEXT, stats TEXT)")
+    return database

@@ -1,4 +1,4 @@
-"""What features say: photos like no other in the set, and labels that heads and neighbors speak against."""
+"""Checks on features: photos unlike any other in the set, and labels that heads and neighbors contradict."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from hierpets.auditing.findings import Finding
-from hierpets.auditing.labels.label_errors import Doubt, doubted_labels
-from hierpets.auditing.pairs.neighbors import find_neighbors, unlike_the_rest
+from hierpets.auditing.findings import AuditFinding
+from hierpets.auditing.labels.label_errors import SuspectedError, suspected_errors
+from hierpets.auditing.pairs.neighbors import NEAREST, find_neighbors, find_outliers
 from hierpets.auditing.settings import AuditSettings
 from hierpets.config import HeadSpec
 from hierpets.data.index import PhotoIndex, PhotoRecord
@@ -19,62 +19,62 @@ from hierpets.taxonomy import Leaf, Taxonomy
 from hierpets.training.frozen.feature_set import FeatureSet
 from hierpets.training.frozen.fit import assign_folds, out_of_fold
 
-__all__ = ["LEAST", "judge_labels", "judge_strangers"]
+__all__ = ["FEWEST", "check_labels", "check_outliers"]
 
 Sampler = Callable[[Labels], np.ndarray]
-LEAST = 10  # photos, below which no neighborhood says anything
+FEWEST = 10  # photos, below which neighbors say nothing
 
 
-def judge_strangers(index: PhotoIndex, features: np.ndarray, settings: AuditSettings) -> list[Finding]:
-    """Photos that are far from every other, features [N, D]."""
-    if len(index) < LEAST:
+def check_outliers(index: PhotoIndex, features: np.ndarray, settings: AuditSettings) -> list[AuditFinding]:
+    """Photos that are far from every other, by features [N, D]."""
+    if len(index) < FEWEST:
         return []
-    outlying, distance = unlike_the_rest(find_neighbors(features, k=settings.neighbors))
-    usual = float(np.median(distance))
+    outlying, distance = find_outliers(find_neighbors(features, k=settings.neighbors))
+    median = float(np.median(distance))
     return [
-        Finding(
-            "no_pet",
+        AuditFinding(
+            "outlier",
             (index.records[row],),
-            f"{distance[row]:.2f} from its nearest photos, where half the photos have {usual:.2f} or less",
+            f"mean cosine distance to {NEAREST} nearest neighbors {distance[row]:.2f} (median {median:.2f})",
             float(np.clip(distance[row], 0.0, 1.0)),
         )
         for row in np.flatnonzero(outlying)
     ]
 
 
-def judge_labels(
+def check_labels(
     index: PhotoIndex,
     features: np.ndarray,
     groups: Sequence[Sequence[int]],
     *,
     weigh: Sampler,
     settings: AuditSettings,
-) -> tuple[list[Finding], list[str]]:
-    """Doubted labels, and notes on those that could not be judged.
+) -> tuple[list[AuditFinding], list[str]]:
+    """Suspected label errors, and notes on labels that could not be checked.
 
-    ``groups`` are rows that show the same photo: they are kept in one fold, for heads that saw a copy would agree with
-    its label. ``weigh`` maps labels to weights, as a sampler plugin does.
+    ``groups`` are rows that show the same photo: they are kept in one fold, because heads that saw a copy would agree
+    with its label. ``weigh`` maps labels to weights, as a sampler plugin does.
     """
     folds = assign_folds(index.labels(), folds=settings.folds, seed=settings.seed)
     for group in groups:
         folds[list(group)] = folds[group[0]]
-    rows = _judgeable(index, folds)
+    rows = _checkable(index, folds)
     notes = []
     if few := len(index) - len(rows):
-        notes.append(f"{few} photo{'s' * (few != 1)} not judged by label: too few of their class")
+        notes.append(f"{few} label{'s' * (few != 1)} not checked: too few photos of the class")
     records = tuple(index.records[row] for row in rows)
     tree = Taxonomy.from_pairs(record.label for record in records) if records else None
-    if tree is None or len(tree.leaves) < 2 or len(records) < LEAST:
-        return [], [*notes, "labels were not judged: that takes ten photos and two classes at least"]
-    judged = PhotoIndex(tree, records)
-    joint = _out_of_fold(judged, features[rows], folds[rows], weigh)
+    if tree is None or len(tree.leaves) < 2 or len(records) < FEWEST:
+        return [], [*notes, f"labels not checked: that needs at least {FEWEST} photos and two classes"]
+    checked = PhotoIndex(tree, records)
+    joint = _out_of_fold(checked, features[rows], folds[rows], weigh)
     neighbors = find_neighbors(features[rows], k=settings.neighbors)
-    doubts = doubted_labels(judged.labels(), joint, neighbors, tree)
-    return [_finding(records[doubt.row], doubt, tree.leaves[doubt.likely]) for doubt in doubts], notes
+    errors = suspected_errors(checked.labels(), joint, neighbors, tree)
+    return [_finding(records[error.row], error, tree.leaves[error.likely]) for error in errors], notes
 
 
-def _judgeable(index: PhotoIndex, folds: np.ndarray) -> np.ndarray:
-    """Rows, int64 [M], of the classes that lie in two folds at least: whatever fold is held out, one photo is seen."""
+def _checkable(index: PhotoIndex, folds: np.ndarray) -> np.ndarray:
+    """Rows, int64 [M], of classes in at least two folds: whichever fold is held out, the heads see the class."""
     seen: dict[Leaf, set[int]] = {}
     for record, fold in zip(index.records, folds.tolist(), strict=True):
         seen.setdefault(index.leaf_of(record), set()).add(fold)
@@ -82,7 +82,7 @@ def _judgeable(index: PhotoIndex, folds: np.ndarray) -> np.ndarray:
 
 
 def _out_of_fold(index: PhotoIndex, features: np.ndarray, folds: np.ndarray, weigh: Sampler) -> np.ndarray:
-    """Calibrated joint probabilities [N, L] by heads that did not see the photo."""
+    """Calibrated joint probabilities [N, L] from heads that did not see the photo."""
     labels, tree = index.labels(), index.taxonomy
     photos = FeatureSet(features, features, labels, weigh(labels), tree)
     species, leaf, *_ = out_of_fold(photos, HeadSpec(), None, folds)
@@ -90,17 +90,17 @@ def _out_of_fold(index: PhotoIndex, features: np.ndarray, folds: np.ndarray, wei
     return joint_probabilities(*temperatures.apply(species, leaf, tree), tree)
 
 
-def _finding(record: PhotoRecord, doubt: Doubt, likely: Leaf) -> Finding:
-    given, other = f"{doubt.given_probability:.0%}", f"{doubt.likely_probability:.0%}"
-    return Finding(
+def _finding(record: PhotoRecord, error: SuspectedError, likely: Leaf) -> AuditFinding:
+    given, other = f"{error.given_probability:.0%}", f"{error.likely_probability:.0%}"
+    return AuditFinding(
         "label_error",
         (record,),
         f"labeled {record.label} ({given}), looks like {likely} ({other})",
-        float(np.clip(doubt.score, 0.0, 1.0)),
+        float(np.clip(error.score, 0.0, 1.0)),
         {
             "likely": {"species": likely.species, "breed": likely.breed},
-            "likely_probability": round(doubt.likely_probability, 4),
-            "given_probability": round(doubt.given_probability, 4),
-            "neighbors_with_label": round(doubt.agreement, 4),
+            "likely_probability": round(error.likely_probability, 4),
+            "given_probability": round(error.given_probability, 4),
+            "neighbors_with_label": round(error.agreement, 4),
         },
     )

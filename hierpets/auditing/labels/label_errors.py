@@ -1,4 +1,4 @@
-"""Suspected label errors by confident learning on probabilities that never saw the label they judge.
+"""Suspected label errors, by confident learning on out-of-fold probabilities and by the labels of the neighbors.
 
 After Northcutt, Jiang and Chuang, "Confident Learning: Estimating Uncertainty in Dataset Labels", JAIR 70 (2021).
 """
@@ -14,14 +14,14 @@ from hierpets.hierarchy.probabilities import species_probabilities
 from hierpets.plugin import Labels
 from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
 
-__all__ = ["Doubt", "Suspect", "confident_classes", "doubted_labels", "find_label_errors"]
+__all__ = ["ConfidentMismatch", "SuspectedError", "confident_classes", "confident_mismatches", "suspected_errors"]
 
-FOREIGN = 0.2  # a breed label that more neighbors share than this is believed
-REFUSED, ECHOED = 0.02, 0.3  # below: the heads rule a label out; above: the neighbors say what the heads say
+RARE = 0.2  # a breed label that a larger fraction of the neighbors shares is trusted
+RULED_OUT, SUPPORTED = 0.02, 0.3  # below: the heads rule a label out; above: the neighbors support what they predict
 
 
-class Suspect(NamedTuple):
-    """A row whose label is doubted. ``given`` and ``likely`` are classes with their probabilities."""
+class ConfidentMismatch(NamedTuple):
+    """A row that is confidently of another class: ``given`` and ``likely`` are classes with their probabilities."""
 
     row: int
     given: int
@@ -35,10 +35,10 @@ class Suspect(NamedTuple):
 
 
 def confident_classes(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """The class that each row is confidently of, int64 [N], -1 where there is none.
+    """The confident class of each row, int64 [N], -1 where there is none.
 
     ``labels`` int [N], ``probabilities`` [N, K]. A row is confidently of a class when its probability reaches the mean
-    that the class has on the rows labeled with it; of several such classes the likeliest counts. This mean is what
+    that the class has on the rows labeled with it; of several such classes the most probable counts. That mean is what
     makes the rule fair to classes that a model is unsure of.
     """
     thresholds = np.array(
@@ -48,16 +48,16 @@ def confident_classes(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarr
     return np.where(np.isfinite(reached).any(axis=1), reached.argmax(axis=1), -1)
 
 
-def find_label_errors(labels: np.ndarray, probabilities: np.ndarray) -> list[Suspect]:
-    """Rows that are confidently of another class than their label, most doubtful first.
+def confident_mismatches(labels: np.ndarray, probabilities: np.ndarray) -> list[ConfidentMismatch]:
+    """Rows that are confidently of another class than their label, the largest margin first.
 
     ``labels`` int [N] in 0..K-1, ``probabilities`` [N, K] out-of-fold and calibrated. These are the off-diagonal of
     the confident joint, ordered by the margin of the likely class over the given one.
     """
     likely = confident_classes(labels, probabilities)
     rows = np.flatnonzero((likely >= 0) & (likely != labels))
-    suspects = [
-        Suspect(
+    mismatches = [
+        ConfidentMismatch(
             int(row),
             int(labels[row]),
             int(likely[row]),
@@ -66,11 +66,11 @@ def find_label_errors(labels: np.ndarray, probabilities: np.ndarray) -> list[Sus
         )
         for row in rows
     ]
-    return sorted(suspects, key=lambda suspect: -suspect.margin)
+    return sorted(mismatches, key=lambda mismatch: -mismatch.margin)
 
 
-class Doubt(NamedTuple):
-    """A doubted label. ``likely`` is a leaf index, ``agreement`` the share of neighbors that have the given label."""
+class SuspectedError(NamedTuple):
+    """A suspected label error. ``likely`` is a leaf index, ``agreement`` the fraction of neighbors with the label."""
 
     row: int
     likely: int
@@ -83,37 +83,50 @@ class Doubt(NamedTuple):
         return self.likely_probability - self.given_probability
 
 
-def doubted_labels(labels: Labels, joint: np.ndarray, neighbors: Neighbors, taxonomy: Taxonomy) -> list[Doubt]:
-    """Labels that both the heads and the neighbors speak against, most doubtful first.
+def suspected_errors(
+    labels: Labels, joint: np.ndarray, neighbors: Neighbors, taxonomy: Taxonomy
+) -> list[SuspectedError]:
+    """Labels that both the heads and the neighbors contradict, the highest score first.
 
-    ``joint`` [N, L] holds out-of-fold, calibrated joint probabilities. The heads speak by confident learning, at the
-    species first and then among the breeds of the species; the neighbors when few of them have the label. A label
-    that the heads rule out and no neighbor has is doubted without reaching a class's own confidence: a class that
-    holds many wrong labels sets that bar too high.
+    ``joint`` [N, L] holds out-of-fold, calibrated joint probabilities. The heads contradict a label by confident
+    learning, at the species first and then among the breeds of the species; the neighbors when few of them have it. A
+    label that the heads rule out and no neighbor has is suspected even below its class's confidence: in a class with
+    many wrong labels that is set too high.
     """
     species = species_probabilities(joint, taxonomy)
-    wrong_species = {s.row for s in find_label_errors(labels.species, species)}
-    wrong_species &= set(np.flatnonzero(share_with(neighbors, labels.species, labels.species) < 0.5).tolist())
+    wrong_species = _species_errors(labels, species, neighbors)
     given = np.where(labels.leaf != UNKNOWN_LEAF, labels.leaf, len(taxonomy.leaves) + labels.species)
     agreement = share_with(neighbors, given, given)
-    wrong_breed = {row for row in _breed_errors(labels, joint, wrong_species, taxonomy) if agreement[row] <= FOREIGN}
+    wrong_breed = {row for row in _breed_errors(labels, joint, wrong_species, taxonomy) if agreement[row] <= RARE}
     likely = joint.argmax(axis=1)
     probability = _given_probability(labels, joint, species)
-    echo = share_with(neighbors, given, likely)
-    ruled_out = (_top_of(likely, labels, taxonomy)) & (probability < REFUSED) & (agreement == 0) & (echo >= ECHOED)
-    doubts = []
+    support = share_with(neighbors, given, likely)
+    ruled_out = _contradicts(likely, labels, taxonomy) & (probability < RULED_OUT)
+    ruled_out &= (agreement == 0) & (support >= SUPPORTED)
+    errors = []
     for row in sorted(wrong_species | wrong_breed | set(np.flatnonzero(ruled_out).tolist())):
-        # The likeliest leaf of another class: confident learning may doubt a label that is still the likeliest.
-        rivals = joint[row].copy()
-        if labels.leaf[row] != UNKNOWN_LEAF:
-            rivals[labels.leaf[row]] = 0.0
-        best = int(rivals.argmax())
-        doubts.append(Doubt(row, best, float(probability[row]), float(rivals[best]), float(agreement[row])))
-    return sorted(doubts, key=lambda doubt: -doubt.score)
+        best, best_probability = _best_rival(joint[row], int(labels.leaf[row]))
+        errors.append(SuspectedError(row, best, float(probability[row]), best_probability, float(agreement[row])))
+    return sorted(errors, key=lambda error: -error.score)
+
+
+def _best_rival(joint: np.ndarray, given: int) -> tuple[int, float]:
+    """The most probable leaf other than the given one, which confident learning may suspect though it is on top."""
+    rivals = joint.copy()
+    if given != UNKNOWN_LEAF:
+        rivals[given] = 0.0
+    best = int(rivals.argmax())
+    return best, float(rivals[best])
+
+
+def _species_errors(labels: Labels, species: np.ndarray, neighbors: Neighbors) -> set[int]:
+    """Rows whose species is contradicted by confident learning and by most neighbors."""
+    contradicted = {mismatch.row for mismatch in confident_mismatches(labels.species, species)}
+    return contradicted & set(np.flatnonzero(share_with(neighbors, labels.species, labels.species) < 0.5).tolist())
 
 
 def _breed_errors(labels: Labels, joint: np.ndarray, elsewhere: set[int], taxonomy: Taxonomy) -> list[int]:
-    """Confident learning among the breeds of each species, on the photos whose species is not in doubt."""
+    """Confident learning among the breeds of each species, on the photos whose species is not suspected."""
     found: list[int] = []
     for s, columns in enumerate(taxonomy.slices):
         rows = np.flatnonzero((labels.species == s) & (labels.leaf != UNKNOWN_LEAF))
@@ -122,7 +135,7 @@ def _breed_errors(labels: Labels, joint: np.ndarray, elsewhere: set[int], taxono
             continue
         inside = joint[rows, columns]
         inside = inside / inside.sum(axis=1, keepdims=True).clip(min=1e-300)
-        found += [int(rows[suspect.row]) for suspect in find_label_errors(labels.leaf[rows] - columns.start, inside)]
+        found += [int(rows[m.row]) for m in confident_mismatches(labels.leaf[rows] - columns.start, inside)]
     return found
 
 
@@ -132,6 +145,6 @@ def _given_probability(labels: Labels, joint: np.ndarray, species: np.ndarray) -
     return np.where(labels.leaf != UNKNOWN_LEAF, joint[rows, labels.leaf], species[rows, labels.species])
 
 
-def _top_of(likely: np.ndarray, labels: Labels, taxonomy: Taxonomy) -> np.ndarray:
-    """bool [N]: whether the likeliest leaf contradicts the label."""
+def _contradicts(likely: np.ndarray, labels: Labels, taxonomy: Taxonomy) -> np.ndarray:
+    """bool [N]: whether the most probable leaf contradicts the label."""
     return np.where(labels.leaf != UNKNOWN_LEAF, likely != labels.leaf, taxonomy.leaf_species[likely] != labels.species)

@@ -1,4 +1,4 @@
-"""The same photo twice: by its bytes, or by a perceptual hash that the features of a network confirm."""
+"""Pairs of the same photo: by their bytes, or by a perceptual hash that the features of a network confirm."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def confirmed_pairs(
     """Pairs of like hash, upright or against the mirror image, whose features [N, D] have a cosine of ``same``."""
     bits, mirror = hash_bits(hashes), hash_bits(mirrored)
     unit = features / np.linalg.norm(features, axis=1, keepdims=True).clip(min=1e-12)
-    ways: list[tuple[How, np.ndarray]] = [("near", bits), ("mirrored", mirror)]
+    variants: list[tuple[How, np.ndarray]] = [("near", bits), ("mirrored", mirror)]
     best: dict[tuple[int, int], Pair] = {}
-    for how, others in ways:
+    for how, others in variants:
         for i, j in near_pairs(bits, others, within=within).tolist():
             similarity = float(unit[i] @ unit[j])
             if similarity >= same:

@@ -1,4 +1,4 @@
-"""The photos most like each photo, and those that are like none."""
+"""The nearest neighbors of each photo, and outliers that have none close by."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Neighbors", "find_neighbors", "share_with", "unlike_the_rest"]
+__all__ = ["NEAREST", "Neighbors", "find_neighbors", "find_outliers", "share_with"]
 
 BLOCK = 512  # rows compared at a time: 512 x 20,000 float32 are 40 MB
-NEAREST = 5  # that a photo must have something in common with
+NEAREST = 5  # neighbors that the distance of an outlier is averaged over
 FENCE = 2.0  # interquartile ranges above the third quartile
-EVEN = 0.02  # drawn or burst photos may all be equally alike; a range below this is taken as this
+LEAST_RANGE = 0.02  # interquartile range assumed at least: photos of one burst are all equally close
 
 
 @dataclass(frozen=True)
@@ -40,16 +40,15 @@ def find_neighbors(features: np.ndarray, *, k: int) -> Neighbors:
 
 
 def share_with(neighbors: Neighbors, labels: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    """For each row, the share of its neighbors whose label (int [N]) is ``asked`` (int [N]): float64 [N]."""
+    """For each row, the fraction of its neighbors whose label (int [N]) is ``asked`` (int [N]): float64 [N]."""
     return np.asarray((labels[neighbors.rows] == asked[:, None]).mean(axis=1))
 
 
-def unlike_the_rest(neighbors: Neighbors) -> tuple[np.ndarray, np.ndarray]:
+def find_outliers(neighbors: Neighbors) -> tuple[np.ndarray, np.ndarray]:
     """``outliers`` bool [N] and ``distance`` float64 [N]: one minus the mean cosine to the five nearest rows.
 
-    The bound is a fence in the manner of Tukey's box plot, so that it follows the set: drawn pets are all alike,
-    holiday photos are not.
+    The bound is a fence as in Tukey's box plot, so that it follows the data set.
     """
     distance = 1.0 - neighbors.similarity[:, :NEAREST].astype(np.float64).mean(axis=1)
     low, high = np.percentile(distance, [25, 75])
-    return distance > high + FENCE * max(high - low, EVEN), distance
+    return distance > high + FENCE * max(high - low, LEAST_RANGE), distance

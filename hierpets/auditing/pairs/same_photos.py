@@ -1,4 +1,4 @@
-"""Sets of the same photo, judged: a leak between splits, a label conflict, or an idle copy."""
+"""Copies of a photo: a leak between splits, a label conflict, or a duplicate."""
 
 from __future__ import annotations
 
@@ -7,37 +7,37 @@ from dataclasses import replace
 
 import numpy as np
 
-from hierpets.auditing.findings import Finding
-from hierpets.auditing.images.image_stats import Facts
+from hierpets.auditing.findings import AuditFinding
+from hierpets.auditing.images.image_stats import ImageStats
 from hierpets.auditing.pairs.duplicates import How, Pair, components, confirmed_pairs, exact_pairs
 from hierpets.auditing.settings import AuditSettings
 from hierpets.data.index import PhotoRecord
 
-__all__ = ["find_same_photos", "judge_same_photos"]
+__all__ = ["check_same_photos", "find_same_photos"]
 
 WORDS: dict[How, str] = {
-    "exact": "the same bytes",
-    "near": "the same picture, or the next of a burst,",
-    "mirrored": "the same picture, mirrored,",
+    "exact": "identical files",
+    "near": "near duplicates",
+    "mirrored": "mirror images",
 }
 
 
 def find_same_photos(
-    facts: Sequence[Facts], telling: np.ndarray, features: np.ndarray, settings: AuditSettings
+    stats: Sequence[ImageStats], useful: np.ndarray, features: np.ndarray, settings: AuditSettings
 ) -> list[Pair]:
-    """Pairs of rows of ``facts`` that show the same photo.
+    """Pairs of rows of ``stats`` that show the same photo.
 
-    Exact ones among all readable files; near ones among ``telling``, rows int64 [M] of photos that show something,
-    whose features are [M, D], taking one file of each content.
+    Exact ones among all readable files; near ones among ``useful``, rows int64 [M] of photos that show something,
+    whose features are [M, D], one file of each content.
     """
-    readable = [row for row, fact in enumerate(facts) if fact.error is None]
-    exact = _renumbered(exact_pairs([facts[row].content for row in readable]), readable)
+    readable = [row for row, one in enumerate(stats) if one.error is None]
+    exact = _renumbered(exact_pairs([stats[row].content for row in readable]), readable)
     copies = {pair.second for pair in exact}
-    single = [at for at, row in enumerate(telling) if row not in copies]
-    rows = [int(telling[at]) for at in single]
+    single = [at for at, row in enumerate(useful) if row not in copies]
+    rows = [int(useful[at]) for at in single]
     near = confirmed_pairs(
-        [facts[row].phash or "0" for row in rows],
-        [facts[row].mirrored_phash or "0" for row in rows],
+        [stats[row].phash or "0" for row in rows],
+        [stats[row].mirrored_phash or "0" for row in rows],
         features[single],
         within=settings.hash_distance,
         same=settings.same_photo,
@@ -45,8 +45,8 @@ def find_same_photos(
     return exact + _renumbered(near, rows)
 
 
-def judge_same_photos(records: Sequence[PhotoRecord], pairs: Sequence[Pair]) -> Iterator[Finding]:
-    """One finding for each set of same photos, two where it is both a leak and a label conflict."""
+def check_same_photos(records: Sequence[PhotoRecord], pairs: Sequence[Pair]) -> Iterator[AuditFinding]:
+    """One finding for each set of copies, two where it is both a leak and a label conflict."""
     for group in components(pairs):
         members = set(group)
         inside = [pair for pair in pairs if pair.first in members]
@@ -57,11 +57,13 @@ def judge_same_photos(records: Sequence[PhotoRecord], pairs: Sequence[Pair]) -> 
         splits = sorted({photo.split for photo in photos if photo.split})
         labels = sorted({str(photo.label) for photo in photos})
         if len(splits) > 1:
-            yield Finding("leak", photos, f"{WORDS[how]} in {' and '.join(splits)}", similarity, detail)
+            yield AuditFinding("leak", photos, f"{WORDS[how]} in {' and '.join(splits)}", similarity, detail)
         if len(labels) > 1:
-            yield Finding("label_conflict", photos, f"{WORDS[how]} as {' and '.join(labels)}", similarity, detail)
+            yield AuditFinding(
+                "label_conflict", photos, f"{WORDS[how]} labeled {' and '.join(labels)}", similarity, detail
+            )
         if len(splits) < 2 and len(labels) < 2:
-            yield Finding("duplicate", photos, f"{WORDS[how]} {len(photos)} times", similarity, detail)
+            yield AuditFinding("duplicate", photos, f"{len(photos)} {WORDS[how]}", similarity, detail)
 
 
 def _renumbered(pairs: Sequence[Pair], rows: Sequence[int]) -> list[Pair]:

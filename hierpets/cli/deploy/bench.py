@@ -14,10 +14,12 @@ __all__ = ["command"]
 
 @click.command("bench")
 @model_option
-@click.option("--data", metavar="DIR", help="Photos to measure on; drawn pets when left out.")
+@click.option("--data", metavar="DIR", help="Photos to measure on; synthetic images when omitted.")
 @engine_options
-@click.option("--photos", type=click.IntRange(min=1), default=200, show_default=True, help="Photos to take at most.")
-@click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Rounds to take medians of.")
+@click.option("--photos", type=click.IntRange(min=1), default=200, show_default=True, help="Most photos to use.")
+@click.option(
+    "--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Rounds to take the median of."
+)
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0, min_open=True),
@@ -39,28 +41,17 @@ def command(
 ) -> None:
     """Measure a bundle on this machine: stages, latency, throughput, memory.
 
-    Each engine and precision runs in a process of its own, in rounds that alternate. Numbers are medians, the warm-up
-    left out. Let nothing else run meanwhile.
+    Each engine and precision runs in a process of its own, in alternating rounds. Numbers are medians without the
+    warm-up. Run on an idle machine.
     """
-    import json
-    import tempfile
-
     from rich.console import Console
 
-    from hierpets.bench.run import Settings, backend_configs, bench, to_json
-    from hierpets.bench.sample import choose_photos
+    from hierpets.bench.run import BenchSettings, bench
     from hierpets.bench.table import tables
     from hierpets.cli.progress import ProgressDisplay
-    from hierpets.files import write_text
 
-    candidates = backend_configs(engine.engine, engine.precision)
-    options = {"device": engine.device, "compile": engine.compile}
-    settings = Settings(model=model, registry=registry, options=options, rounds=rounds, seconds=seconds)
-    with tempfile.TemporaryDirectory() as scratch, ProgressDisplay() as progress:
-        sample = choose_photos(data, photos, scratch=Path(scratch))
-        click.echo(f"measured on {sample.what}", err=True)
-        measured = bench(sample, candidates, settings, progress=progress)
-    report = to_json(sample, settings, measured)
-    if json_file is not None:
-        write_text(json_file, json.dumps(report, indent=2) + "\n")
-    Console(width=None if Console().is_terminal else 120).print(tables(report))
+    settings = BenchSettings(model, registry, data, engine, photos=photos, rounds=rounds, seconds=seconds)
+    with ProgressDisplay() as progress:
+        report = bench(settings, json_file=json_file, progress=progress)
+    click.echo(f"measured on {report['photos']['what']}", err=True)
+    Console(width=None if Console().is_terminal else 140).print(tables(report))

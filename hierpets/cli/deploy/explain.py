@@ -14,7 +14,7 @@ __all__ = ["command"]
 
 
 @click.command("explain")
-@click.argument("photo")
+@click.argument("photo", type=click.Path(path_type=str))
 @model_option
 @click.option(
     "--out",
@@ -24,7 +24,7 @@ __all__ = ["command"]
     metavar="PNG",
     help="Where to write the picture.",
 )
-@click.option("--top-k", type=click.IntRange(min=1), default=3, show_default=True, help="Answers to name.")
+@click.option("--top-k", type=click.IntRange(min=1), default=3, show_default=True, help="Candidates to list.")
 @engine_options
 @registry_option
 def command(
@@ -37,21 +37,15 @@ def command(
 ) -> None:
     """Show where the network looked for species and breed.
 
-    Grad-CAM for the likeliest species, against the other species, and for its likeliest breed, against the other
-    breeds of that species, side by side. What the network does not see is dimmed. The engine gives the answer; Grad-CAM
-    is always torch in f32 on the CPU.
+    Grad-CAM for the most probable species, against the other species, and for its most probable breed, against the
+    other breeds of that species, side by side. What the network does not see is dimmed. The engine makes the
+    prediction; Grad-CAM always runs in torch, in f32 on the CPU.
     """
-    from hierpets.explain.explainer import Explainer
-    from hierpets.explain.panel import render_panel
-    from hierpets.files import write_all
-    from hierpets.registry.loading import load_registry
+    from hierpets.explain.run import explain_photo
 
-    plugins = load_registry(registry)
-    explainer = Explainer.load(model, registry=plugins, **asdict(engine))
-    explanation = explainer.explain(photo, top_k=top_k)
-    write_all(out.parent, {out.name: render_panel(explanation)})
+    explanation = explain_photo(photo, bundle=model, out=out, top_k=top_k, registry=registry, **asdict(engine))
     decision = explanation.prediction.decision
-    assert decision is not None
+    assert decision is not None  # the photo has been read
     click.echo(f"{photo}: {decision.level}: {decision.reason}")
     for leaf, probability in decision.top:
         click.echo(f"  {probability:6.1%}  {leaf}")

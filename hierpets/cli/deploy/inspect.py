@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,7 +21,7 @@ BROKEN = 1
 
 
 @click.command("inspect")
-@click.argument("photo")
+@click.argument("photo", type=click.Path(path_type=str))
 @model_option
 @click.option(
     "--out",
@@ -31,7 +31,7 @@ BROKEN = 1
     metavar="PNG",
     help="Where to write what the network sees.",
 )
-@click.option("--lovely", is_flag=True, help="Describe tensors by lovely-tensors (extra `inspect`).")
+@click.option("--lovely", is_flag=True, help="Describe tensors with lovely-tensors (extra `inspect`).")
 @engine_options
 @registry_option
 def command(
@@ -42,47 +42,34 @@ def command(
     engine: EngineOptions,
     registry: Path | None,
 ) -> int:
-    """Show the tensor at every station of a photo's way.
+    """Show the tensor at every pipeline stage of one photo.
 
-    One line a station, and a picture of what the network sees. The exit code is 1 when a value is NaN or infinite.
+    One line per tensor, and a picture of what the network sees. The exit code is 1 if a value is NaN or infinite.
     """
-    from PIL import Image
+    from hierpets.explain.run import inspect_photo
 
-    from hierpets.data.transforms import denormalize
-    from hierpets.explain.trace import walk
-    from hierpets.files import write_all
-    from hierpets.inference.loading import load
-    from hierpets.registry.loading import load_registry
-
-    describe = _lovely() if lovely else lambda station: station.line()
-    plugins = load_registry(registry)
-    predictor = load(model, **asdict(engine), registry=plugins, recommend=False)
-    stations = []
-    for station in walk(predictor, photo):
-        stations.append(station)
-        click.echo(describe(station))
-    inputs = next(station.array for station in stations if station.name == "transformed")
-    png = io.BytesIO()
-    Image.fromarray(denormalize(predictor.manifest.preprocess, inputs)).save(png, format="PNG")
-    write_all(out.parent, {out.name: png.getvalue()})
+    describe = _lovely() if lovely else None
+    steps = inspect_photo(photo, bundle=model, out=out, registry=registry, **asdict(engine))
+    for step in steps:
+        click.echo(describe(step) if describe else step.line())
     click.echo(f"what the network sees is in {out}")
-    broken = [station.name for station in stations if station.broken]
+    broken = next((step.name for step in steps if step.broken), None)
     if broken:
-        click.echo(f"NaN or infinite from {broken[0]!r} on: the fault lies between it and the station before", err=True)
+        click.echo(f"NaN or infinite values from {broken!r} on", err=True)
     return BROKEN if broken else 0
 
 
-def _lovely() -> Any:
-    """A station described by lovely-tensors."""
+def _lovely() -> Callable[[TraceStep], str]:
+    """A description of a tensor by lovely-tensors."""
     from hierpets.errors import ConfigError
 
     try:
         import lovely_tensors
     except ImportError:
-        raise ConfigError("--lovely needs the extra: pip install 'hierpets[inspect]'") from None
+        raise ConfigError("--lovely needs an extra: pip install 'hierpets[inspect]'") from None
     import torch
 
-    def describe(station: TraceStep) -> str:
-        return f"{station.name:<22} {lovely_tensors.lovely(torch.from_numpy(station.array.copy()))}"
+    def describe(step: TraceStep) -> str:
+        return f"{step.name:<22} {lovely_tensors.lovely(torch.from_numpy(step.array.copy()))}"
 
     return describe

@@ -1,4 +1,4 @@
-"""The embedded demo set: drawn cats, dogs and rabbits, rendered from their names, with no file behind them."""
+"""The embedded demo set: synthetic images of cats, dogs and rabbits, rendered from their names without any file."""
 
 from __future__ import annotations
 

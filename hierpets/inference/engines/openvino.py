@@ -15,14 +15,13 @@ from hierpets.files import cache_dir
 from hierpets.inference.engines.base import Precision, RawOutput
 from hierpets.model.graph.quantization import unquantize
 from hierpets.model.graph.runtime import openvino as ov
+from hierpets.model.layout import incomplete_bundle, is_quantized
 from hierpets.workers import cores
 
-__all__ = ["OpenVinoEngine", "capabilities", "compile_model", "is_quantized", "require_precision"]
+__all__ = ["OpenVinoEngine", "capabilities", "compile_model", "require_precision"]
 
 # What OpenVINO calls the hardware that a precision needs. It takes a hint for what is not there, and ignores it.
 CAPABILITY = {"bf16": "BF16", "f16": "FP16"}
-QUANTIZED = b'type="FakeQuantize"'  # the operation of a graph whose activations are rounded
-
 
 # Photos that a worker takes at a time where there are many. Batches gain the network nothing, but what Python does for
 # eight photos in a row takes a third less time than after each photo anew.
@@ -35,11 +34,6 @@ def capabilities() -> Collection[str]:
     """What this CPU computes in, by OpenVINO's names: ``FP32``, ``BF16``, ``FP16``, ..."""
     found: Collection[str] = ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return found
-
-
-def is_quantized(graph: Path) -> bool:
-    """Whether the activations of a graph are rounded, so that it can be computed in int8."""
-    return graph.is_file() and QUANTIZED in graph.read_bytes()
 
 
 def compile_model(
@@ -93,12 +87,12 @@ class OpenVinoEngine:
 
     def __init__(self, graph: Path, precision: Precision = "f32", *, workers: int = 1, threads: int | None = None):
         if not graph.is_file():
-            raise BundleError(f"{graph}: the bundle has no OpenVINO graph; use --engine torch, or train it again")
+            raise incomplete_bundle(graph.parents[1], "no OpenVINO graph in this bundle; use --engine torch")
         quantized = is_quantized(graph)
         if precision == "int8" and not quantized:
             raise BundleError(
                 f"{graph}: --precision int8: the graph of this bundle is not quantized; choose f32 or bf16, or "
-                "quantize it: hierpets export BUNDLE --format openvino --precision int8 --data DIR"
+                "quantize it: hierpets export BUNDLE --format openvino --precision int8 --data DIR --overwrite"
             )
         self.precision: Precision = precision
         self.batch = 1 if workers == 1 else STREAM_BATCH

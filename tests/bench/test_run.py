@@ -1,17 +1,19 @@
 import io
 import json
+import shutil
+import sys
 
 import pytest
 from rich.console import Console
 
 from hierpets.bench import run
-from hierpets.bench.probe import WAYS, probe
-from hierpets.bench.run import BackendConfig, Settings, backend_configs, bench, to_json
-from hierpets.bench.sample import Sample
+from hierpets.bench.probe import MODES, probe
+from hierpets.bench.run import BackendConfig, BenchSettings, backend_configs, bench, measure, to_report
+from hierpets.bench.sample import PhotoSample
 from hierpets.bench.stages import STAGES
 from hierpets.bench.table import tables
 from hierpets.cli import main
-from hierpets.errors import DeviceError, HierpetsError, ImageError
+from hierpets.errors import ConfigError, DeviceError, HierpetsError, ImageError
 
 FAST, ABSENT = BackendConfig("openvino", "f32"), BackendConfig("openvino", "f16")
 
@@ -32,9 +34,9 @@ def fake_probes(monkeypatch):
     """Answers of the probes of ``FAST``, round by round; ``ABSENT`` is refused."""
     values, asked = iter([5.0, 1.0, 2.0]), []
 
-    def answer(contestant, sample, settings):
-        asked.append(contestant)
-        if contestant == ABSENT:
+    def answer(config, sample, settings):
+        asked.append(config)
+        if config == ABSENT:
             return {"error": {"type": "DeviceError", "message": "no f16 here"}}
         return measured(next(values))
 
@@ -42,16 +44,16 @@ def fake_probes(monkeypatch):
     return asked
 
 
-def test_contestants_alternate_and_numbers_are_medians(fake_probes):
-    results = bench(Sample(("a.jpg",), "one"), [FAST, ABSENT], Settings(rounds=3))
+def test_measure_alternates_between_configs_and_takes_medians(fake_probes):
+    results = measure(PhotoSample(("a.jpg",), "one"), [FAST, ABSENT], BenchSettings(rounds=3))
     assert fake_probes == [FAST, ABSENT, FAST, FAST]  # what is refused once is not asked again
     assert results[0].numbers["rates"]["throughput"] == 2.0
     assert results[1].unavailable == "no f16 here"
 
 
 def test_tables_say_what_limits_and_what_is_not_there(fake_probes):
-    sample, settings = Sample(("a.jpg",), "one"), Settings(rounds=1)
-    report = to_json(sample, settings, bench(sample, [FAST, ABSENT], settings))
+    sample, settings = PhotoSample(("a.jpg",), "one"), BenchSettings(rounds=1)
+    report = to_report(sample, settings, measure(sample, [FAST, ABSENT], settings))
     console = Console(width=200, record=True, file=io.StringIO())
     console.print(tables(report))
     told = console.export_text()
@@ -60,27 +62,41 @@ def test_tables_say_what_limits_and_what_is_not_there(fake_probes):
     assert list(report["results"][1]) == ["engine", "precision", "unavailable"]
 
 
-def test_nothing_that_can_be_measured_is_an_error_that_says_why(fake_probes):
+def test_tables_have_a_heading_for_every_column(fake_probes):
+    sample, settings = PhotoSample(("a.jpg",), "one"), BenchSettings(rounds=1)
+    report = to_report(sample, settings, measure(sample, [FAST], settings))
+    for table in (part for part in tables(report).renderables if hasattr(part, "columns")):
+        assert all(str(column.header).strip() for column in table.columns)
+
+
+def test_bench_checks_the_json_file_before_the_work(tmp_path):
+    (tmp_path / "file").touch()
+    settings = BenchSettings(model=tmp_path / "no bundle", data=str(tmp_path / "no photos"))
+    with pytest.raises(ConfigError, match="cannot be written"):
+        bench(settings, json_file=tmp_path / "file" / "bench.json")
+
+
+def test_measure_refuses_when_nothing_can_be_measured(fake_probes):
     with pytest.raises(DeviceError, match="no f16 here"):
-        bench(Sample(("a.jpg",), "one"), [ABSENT], Settings(rounds=1))
+        measure(PhotoSample(("a.jpg",), "one"), [ABSENT], BenchSettings(rounds=1))
 
 
-def test_auto_names_every_engine_and_precision():
+def test_backend_configs_of_auto_are_all_engines_and_precisions():
     assert set(backend_configs("auto", "f32")) == {FAST, BackendConfig("torch", "f32")}
     assert {c.precision for c in backend_configs("openvino", "auto")} == {"f32", "bf16", "f16", "int8"}
 
 
-def test_a_process_that_breaks_off_is_an_error(monkeypatch):
-    monkeypatch.setattr(run.json, "dumps", lambda job: "not a job")
-    with pytest.raises(HierpetsError, match="broke off"):
-        run.run_probe(FAST, "single", Sample(("a.jpg",), "one"), Settings())
+def test_run_probe_reports_a_process_that_dies(monkeypatch):
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    with pytest.raises(HierpetsError, match="measuring openvino f32 failed"):
+        run.run_probe(FAST, "single", PhotoSample(("a.jpg",), "one"), BenchSettings())
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_photo_that_cannot_be_read_stops_the_measurement(tiny_run, tmp_path, way):
+@pytest.mark.parametrize("mode", MODES)
+def test_probe_refuses_a_photo_that_cannot_be_read(tiny_run, tmp_path, mode):
     (tmp_path / "bad.jpg").write_bytes(b"nothing")
     job = {
-        "way": way,
+        "mode": mode,
         "model": str(tiny_run / "bundle"),
         "registry": str(tiny_run.parent / "registry.yaml"),
         "engine": "openvino",
@@ -94,7 +110,7 @@ def test_a_photo_that_cannot_be_read_stops_the_measurement(tiny_run, tmp_path, w
         probe(job)
 
 
-def test_the_command_measures_every_number_and_writes_them(tiny_run, tmp_path, capsys):
+def test_bench_command_measures_every_number_and_writes_them(tiny_run, tmp_path, capsys):
     file = tmp_path / "bench.json"
     options = [
         "--engine",
@@ -115,7 +131,7 @@ def test_the_command_measures_every_number_and_writes_them(tiny_run, tmp_path, c
         main(["bench", *bundle, *options])
     out, err = capsys.readouterr()
     assert not caught.value.code
-    assert "4 drawn pets" in err
+    assert "4 synthetic JPEG images" in err
     report = json.loads(file.read_text())
     (row,) = report["results"]
     numbers = row["start_ms"] | row["stages_ms"] | row["latency_ms"] | row["photos_per_second"]

@@ -8,7 +8,7 @@ rates = st.floats(0.1, 1e5)
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1))
-def test_a_percentile_is_a_measured_value_that_so_many_do_not_exceed(values):
+def test_percentiles_are_measured_values_that_so_many_do_not_exceed(values):
     for name, value in percentiles(values).items():
         share = int(name[1:]) / 100
         assert value in values
@@ -17,12 +17,12 @@ def test_a_percentile_is_a_measured_value_that_so_many_do_not_exceed(values):
 
 
 @given(rates, rates)
-def test_two_parts_on_the_same_cores_allow_less_than_the_slower_and_more_than_half_of_it(decode, network):
+def test_bound_is_below_the_slower_part_and_above_half_of_it(decode, network):
     assert min(decode, network) / 2 * 0.999 <= bound(decode, network) <= min(decode, network)
 
 
 @given(rates, rates, rates)
-def test_shares_of_a_photos_time_sum_to_one_and_the_largest_is_the_limit(throughput, decode, network):
+def test_find_limit_shares_sum_to_one_and_the_largest_is_the_limit(throughput, decode, network):
     limit = find_limit(throughput=throughput, decode=decode, network=network)
     assert sum(limit.shares.values()) == pytest.approx(1)
     assert limit.shares[limit.by] == max(limit.shares.values())
@@ -32,12 +32,12 @@ def test_shares_of_a_photos_time_sum_to_one_and_the_largest_is_the_limit(through
     ("throughput", "decode", "network", "by", "reached"),
     [(80, 1000, 100, "network", 0.88), (80, 100, 1000, "decode", 0.88), (20, 400, 400, "Python", 0.1)],
 )
-def test_what_limits_is_told_from_the_rates(throughput, decode, network, by, reached):
+def test_find_limit_follows_the_rates(throughput, decode, network, by, reached):
     limit = find_limit(throughput=throughput, decode=decode, network=network)
     assert limit.by == by
     assert limit.reached == pytest.approx(reached)
     assert f"{limit.shares[by]:.0%}" in limit.sentence
 
 
-def test_the_median_of_rounds_is_taken_number_by_number():
+def test_median_of_rounds_is_taken_number_by_number():
     assert median_of([{"a": 1, "b": 9}, {"a": 5, "b": 7}, {"a": 3, "b": 8}]) == {"a": 3, "b": 8}

@@ -1,0 +1,59 @@
+"""``hierpets info``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from hierpets.model.info import BundleInfo
+
+__all__ = ["command"]
+
+
+@click.command("info")
+@click.argument("bundle", type=click.Path(path_type=Path, file_okay=False), required=False, metavar="[BUNDLE]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(bundle: Path | None, as_json: bool) -> None:
+    """Describe a bundle: classes, thresholds, training data, size.
+
+    BUNDLE is the released one when omitted. Nothing is loaded but the manifest.
+    """
+    from hierpets.model.info import bundle_info
+
+    info = bundle_info(bundle)
+    if as_json:
+        click.echo(info.model_dump_json(indent=2))
+        return
+    for name, value in _lines(info):
+        click.echo(click.wrap_text(f"{name:<13}{value}", width=100, subsequent_indent=" " * 13))
+
+
+def _lines(info: BundleInfo) -> Iterator[tuple[str, str]]:
+    yield "bundle", info.path
+    yield "model", str(info.model)
+    yield "written by", f"hierpets {info.hierpets_version}, schema {info.schema_version}"
+    yield "classes", f"{len(info.classes)} species, {info.leaves} leaves"
+    for species, breeds in info.classes.items():
+        yield f"  {species}", f"{len(breeds)} breeds: {', '.join(breeds)}" if breeds else "no breeds"
+    yield "backbone", f"{info.backbone.name}{_options(info.backbone.options)}, {info.backbone.feature_dim} features"
+    pre = info.preprocess
+    yield "input", f"{pre.size} x {pre.size} pixels, {pre.resize} {pre.crop:g}, {pre.interpolation} interpolation"
+    yield "combiner", info.combiner
+    yield "alpha", f"{info.alpha:g}"
+    for species, thresholds in info.thresholds.items():
+        scores = {"pet": thresholds.pet, "known": thresholds.known}
+        bounds = [f"{name} >= {value:.4g}" for name, value in scores.items() if value is not None]
+        yield f"  {species}", ", ".join([f"probability > {thresholds.probability:.4g}", *bounds])
+    yield "training", ", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in info.training.items())
+    yield "engines", ", ".join(info.engines) + (", int8 graph" if info.quantized else "")
+    if info.exports:
+        yield "exports", ", ".join(info.exports)
+    yield "size", f"{info.size_bytes / 1e6:.1f} MB"
+
+
+def _options(options: dict[str, Any]) -> str:
+    return f" ({', '.join(f'{key}={value}' for key, value in options.items())})" if options else ""

@@ -1,0 +1,85 @@
+"""What ``hierpets explain`` and ``hierpets inspect`` do, from a photo to a picture."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+from hierpets.data.photos import Photo
+from hierpets.data.transforms import denormalize
+from hierpets.explain.explainer import Explainer, Explanation
+from hierpets.explain.trace import NETWORK_INPUT, TraceStep, trace_photo
+from hierpets.files import check_output, write_all
+from hierpets.inference.loading import load
+from hierpets.plugin import Preprocess
+from hierpets.registry.loading import Registry
+
+__all__ = ["explain_photo", "inspect_photo"]
+
+
+def explain_photo(
+    photo: Photo,
+    *,
+    bundle: str | Path | None = None,
+    out: str | os.PathLike[str] | None = None,
+    top_k: int = 3,
+    registry: Registry | str | Path | None = None,
+    **engine: Any,
+) -> Explanation:
+    """Where the network looked for species and breed of a photo, by Grad-CAM; with ``out``, a PNG of it.
+
+    ``engine``, ``device``, ``precision`` and ``compile`` as in :func:`hierpets.load`.
+
+    :raises ConfigError: ``out`` cannot be written.
+    :raises ImageError: the photo cannot be read.
+    :raises BundleError: no bundle there, or a damaged one.
+    """
+    if out is not None:
+        check_output(Path(out), overwrite=True)
+    explanation = Explainer.load(bundle, registry=registry, **engine).explain(photo, top_k=top_k)
+    if out is not None:
+        from hierpets.explain.panel import render_panel
+
+        _write(out, render_panel(explanation))
+    return explanation
+
+
+def inspect_photo(
+    photo: Photo,
+    *,
+    bundle: str | Path | None = None,
+    out: str | os.PathLike[str] | None = None,
+    registry: Registry | str | Path | None = None,
+    **engine: Any,
+) -> tuple[TraceStep, ...]:
+    """Every array of a photo's prediction, in order; with ``out``, a PNG of what the network sees.
+
+    ``engine``, ``device``, ``precision`` and ``compile`` as in :func:`hierpets.load`.
+
+    :raises ConfigError: ``out`` cannot be written.
+    :raises ImageError: the photo cannot be read.
+    :raises BundleError: no bundle there, or a damaged one.
+    """
+    if out is not None:
+        check_output(Path(out), overwrite=True)
+    predictor = load(bundle, registry=registry, recommend=False, **engine)
+    steps = tuple(trace_photo(predictor, photo))
+    if out is not None:
+        _write(out, _network_view(steps, predictor.manifest.preprocess))
+    return steps
+
+
+def _network_view(steps: tuple[TraceStep, ...], preprocess: Preprocess) -> bytes:
+    """PNG of the network's input."""
+    from PIL import Image
+
+    inputs = next(step.array for step in steps if step.name == NETWORK_INPUT)
+    png = io.BytesIO()
+    Image.fromarray(denormalize(preprocess, inputs)).save(png, format="PNG")
+    return png.getvalue()
+
+
+def _write(out: str | os.PathLike[str], content: bytes) -> None:
+    write_all(Path(out).parent, {Path(out).name: content})

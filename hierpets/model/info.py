@@ -1,0 +1,83 @@
+"""What a bundle is, told from its manifest and the sizes of its files: no network is loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from hierpets.hierarchy.probabilities import Combiner
+from hierpets.model.layout import EXPORTS, GRAPH, WEIGHTS, is_quantized, released_bundle
+from hierpets.model.manifest import BackboneSpec, Manifest, ModelId, model_id, read_manifest
+from hierpets.plugin import Preprocess
+from hierpets.validation.strict import StrictModel
+
+__all__ = ["BundleInfo", "SpeciesThresholds", "bundle_info"]
+
+
+class SpeciesThresholds(StrictModel):
+    """What a prediction of one species must reach at the bundle's alpha."""
+
+    probability: float = Field(description="what a level's probability must exceed")
+    pet: float | None = Field(description="the least OOD score `pet` of a pet; null without an OOD scorer")
+    known: float | None = Field(description="the least OOD score `known` of a known breed; null without an OOD scorer")
+
+
+class BundleInfo(StrictModel):
+    """The output of ``hierpets info --json``."""
+
+    path: str = Field(description="the bundle folder")
+    model: ModelId = Field(description="digest and version")
+    schema_version: int = Field(description="of bundle.json")
+    hierpets_version: str = Field(description="the hierpets that trained it")
+    classes: dict[str, tuple[str, ...]] = Field(description="the breeds of each species")
+    leaves: int = Field(description="breeds, and species without breeds")
+    backbone: BackboneSpec = Field(description="plugin, options, and number of features")
+    preprocess: Preprocess = Field(description="how a photo becomes the network's input")
+    combiner: Combiner = Field(description="how species and breed logits become joint probabilities")
+    alpha: float = Field(description="target error rate")
+    thresholds: dict[str, SpeciesThresholds] = Field(description="for each species, at this alpha")
+    training: dict[str, Any] = Field(description="how it was trained and calibrated, with the number of photos")
+    versions: dict[str, str] = Field(description="the libraries that trained it")
+    engines: tuple[Literal["openvino", "torch"], ...] = Field(description="engines that can run it")
+    quantized: bool = Field(description="whether OpenVINO can compute it in int8")
+    exports: tuple[str, ...] = Field(description="exports for other runtimes inside the folder")
+    size_bytes: int = Field(description="all files of the folder")
+
+
+def bundle_info(bundle: str | Path | None = None) -> BundleInfo:
+    """Describe a bundle folder; the released one when none is given.
+
+    :raises BundleError: no bundle there, or a damaged one.
+    """
+    folder = Path(bundle) if bundle is not None else released_bundle()
+    manifest = read_manifest(folder)
+    return BundleInfo(
+        path=str(folder),
+        model=model_id(folder),
+        schema_version=manifest.schema_version,
+        hierpets_version=manifest.hierpets_version,
+        classes=manifest.taxonomy.tree,
+        leaves=len(manifest.taxonomy.leaves),
+        backbone=manifest.backbone,
+        preprocess=manifest.preprocess,
+        combiner=manifest.combiner,
+        alpha=manifest.policy.alpha,
+        thresholds={species: _thresholds(manifest, species) for species in manifest.taxonomy.species},
+        training=manifest.training,
+        versions=manifest.versions,
+        engines=tuple(name for name, file in _engine_files(folder).items() if file.is_file()),
+        quantized=is_quantized(folder / GRAPH),
+        exports=tuple(name for name, file in EXPORTS.items() if (folder / file).is_file()),
+        size_bytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
+    )
+
+
+def _engine_files(folder: Path) -> dict[Literal["openvino", "torch"], Path]:
+    return {"openvino": folder / GRAPH, "torch": folder / WEIGHTS}
+
+
+def _thresholds(manifest: Manifest, species: str) -> SpeciesThresholds:
+    found = manifest.policy.thresholds(species)
+    return SpeciesThresholds(probability=found.probability, pet=found.pet, known=found.known)

@@ -1,0 +1,70 @@
+"""``hierpets info`` and its library function: what a bundle is, without loading it."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from hierpets.cli.deploy.info import command
+from hierpets.errors import BundleError
+from hierpets.model.info import BundleInfo, bundle_info
+from hierpets.model.manifest import model_id, read_manifest
+
+
+def test_bundle_info_says_what_the_manifest_says(tiny_run):
+    folder = tiny_run / "bundle"
+    info, manifest = bundle_info(folder), read_manifest(folder)
+    assert info.model == model_id(folder)
+    assert info.classes == manifest.taxonomy.tree
+    assert info.leaves == len(manifest.taxonomy.leaves)
+    assert (info.backbone, info.preprocess) == (manifest.backbone, manifest.preprocess)
+    assert info.alpha == manifest.policy.alpha
+    assert set(info.thresholds) == set(manifest.taxonomy.species)
+    assert info.training == manifest.training
+    assert (info.engines, info.quantized, info.exports) == (("openvino", "torch"), False, ())
+    assert info.size_bytes == sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def test_bundle_info_names_the_engines_and_exports_that_are_there(tiny_run, tmp_path):
+    folder = tmp_path / "bundle"
+    shutil.copytree(tiny_run / "bundle", folder)
+    (folder / "weights.safetensors").unlink()
+    (folder / "onnx").mkdir()
+    (folder / "onnx" / "model.onnx").touch()
+    info = bundle_info(folder)
+    assert (info.engines, info.exports) == (("openvino",), ("ONNX",))
+
+
+def test_bundle_info_of_the_released_bundle():
+    info = bundle_info()
+    assert info.leaves == 37
+    assert info.quantized
+
+
+def test_info_command_prints_what_people_ask_for(tiny_run):
+    result = CliRunner().invoke(command, [str(tiny_run / "bundle")])
+    assert result.exit_code == 0, result.output
+    for word in ("3 species", "breeds: ", "tiny", "32 x 32 pixels", "alpha", "calibrated on", "openvino, torch", "MB"):
+        assert word in result.output
+    assert str(model_id(tiny_run / "bundle")) in result.output
+
+
+def test_info_command_prints_json_that_is_a_bundle_info(tiny_run):
+    result = CliRunner().invoke(command, [str(tiny_run / "bundle"), "--json"])
+    assert BundleInfo.model_validate(json.loads(result.output)) == bundle_info(tiny_run / "bundle")
+
+
+def test_bundle_info_refuses_a_folder_without_a_bundle(tmp_path):
+    with pytest.raises(BundleError, match="no bundle here"):
+        bundle_info(tmp_path)
+
+
+def test_bundle_info_loads_no_network():
+    code = (
+        "import sys; from hierpets.cli import main\ntry: main(['info'])\nfinally: print(*sys.modules, file=sys.stderr)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"torch", "openvino", "cv2", "matplotlib"} & set(run.stdout.split())

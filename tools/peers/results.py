@@ -1,0 +1,157 @@
+"""From measurements to medians, ratios, goals, and the page ``docs/benchmarks.md``. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+import jinja2
+
+__all__ = ["BREED_TARGET", "Goal", "condense", "find_goals", "ratio", "summarize", "write_page"]
+
+Results = Mapping[str, Any]
+OURS = "hierpets"
+POINTS = 0.003  # the difference of top-1 that still counts as equal
+BREED_TARGET = 0.85
+
+
+class Goal(NamedTuple):
+    """A target, and what was measured."""
+
+    what: str
+    target: str
+    measured: str
+    met: bool
+
+
+def ratio(above: Sequence[float], below: Sequence[float]) -> float:
+    """The median of the ratios of each round: what slows a whole round down cancels out."""
+    return median(a / b for a, b in zip(above, below, strict=True))
+
+
+def condense(session: Mapping[str, Any], labels: Sequence[str], large: int) -> dict[str, float]:
+    """What is kept of ``sides.session``: rates, percentiles in seconds, how many predictions were right.
+
+    ``labels`` of the photos, in their order; ``large``: the number of photos of 12 megapixels.
+    """
+    answers = session["answers"]
+    return {
+        "photos": len(answers),
+        "right": sum(a == b for a, b in zip(answers, labels, strict=True)),
+        "throughput": len(answers) / session["many"],
+        "memory": session["memory"],
+        "p50": _percentile(session["one"], 50),
+        "p95": _percentile(session["one"], 95),
+        "large": median(session["large_one"]),
+        "large_throughput": large / session["large_many"],
+    }
+
+
+def summarize(measured: Results) -> dict[str, float]:
+    """Medians of one peer. ``measured``: ``first`` and ``sessions``, one of each per round."""
+    sessions, firsts = measured["sessions"], measured["first"]
+    row = {key: median(session[key] for session in sessions) for key in sessions[0]}
+    row |= {"first": median(f["seconds"] for f in firsts), "first_memory": median(f["memory"] for f in firsts)}
+    return row | {"top1": row["right"] / row["photos"]}
+
+
+def find_goals(results: Results) -> list[Goal]:
+    """Every goal that the results allow to be judged."""
+    peers, goals = results["peers"], []
+    for peer, least in (("fastai", 10.0), ("timm", 10.0), ("openvino", 1.5)):
+        goals += [_throughput_goal(peers, peer, least)] if peer in peers else []
+    ours = peers[OURS]["first"]
+    if "fastai" in peers:
+        sooner, memory = (_first_ratio(peers, key) for key in ("seconds", "memory"))
+        goals.append(_at_least("first answer of a cold process, times sooner than fastai", sooner, 10))
+        goals.append(_at_most("memory of a cold process, share of fastai's", 1 / memory, 0.2))
+    goals.append(_at_most("first answer of a cold process", median(f["seconds"] for f in ours), 1.0, " s"))
+    if large := results.get("large"):
+        times = ratio(large["full"], large["reduced"])
+        goals.append(_at_least("12-megapixel JPEG, times sooner than decoded in full", times, 3))
+        goals.append(_at_least("12-megapixel JPEG, share with the same top-1", large["same"], 0.995, digits=3))
+    if memory_of := results.get("memory"):
+        few, many = sorted(memory_of, key=int)
+        grown = memory_of[many] / memory_of[few]
+        goals.append(_at_most(f"memory at {int(many):,} photos over that at {int(few):,}", grown, 1.10))
+    for row in (results.get("limit") or {}).get("results", []):
+        if row["unavailable"] is None:
+            what = f"streaming, {row['precision']}: share of what decoding and network allow"
+            goals.append(_at_least(what, row["limit"]["reached"], 0.9))
+    return goals
+
+
+def write_page(results: Results) -> str:
+    """``docs/benchmarks.md``."""
+    ours = _throughputs(results["peers"][OURS])
+    peers = results["peers"].items()
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    memory = sorted((int(count), peak) for count, peak in (results["memory"] or {}).items())
+    return environment.get_template("page.md.j2").render(
+        **{**results, "memory": memory},
+        goals=find_goals(results),
+        rows={name: summarize(m) | {"times": ratio(ours, _throughputs(m))} for name, m in peers},
+        learners=list(_learners(results["training"])) if results["training"] else [],
+        target=f"{BREED_TARGET:.0%}",
+        median=median,
+    )
+
+
+def _learners(training: Results) -> Iterator[dict[str, Any]]:
+    """Time to the target and best accuracy of hierpets and of fastai."""
+    ours, theirs = training[OURS], training.get("fastai")
+    reached = "" if ours["accuracy"] >= BREED_TARGET else "not reached in "
+    yield {
+        "name": "hierpets train --recipe heads",
+        "time": f"{reached}{ours['seconds']:.0f} s",
+        "best": ours["accuracy"],
+    }
+    if theirs:
+        hit = next((seconds for seconds, accuracy in theirs["epochs"] if accuracy >= BREED_TARGET), None)
+        never = f"not within {theirs['epochs'][-1][0] / 60:.1f} minutes"
+        best = max(accuracy for _, accuracy in theirs["epochs"])
+        name = f"fastai fine_tune({theirs['planned']})"
+        yield {"name": name, "time": never if hit is None else f"{hit:.0f} s", "best": best}
+
+
+def _percentile(values: Sequence[float], percent: int) -> float:
+    """By nearest rank."""
+    return sorted(values)[max(0, -(-percent * len(values) // 100) - 1)]
+
+
+def _throughputs(measured: Results) -> list[float]:
+    return [session["throughput"] for session in measured["sessions"]]
+
+
+def _first_ratio(peers: Results, key: str) -> float:
+    """Of fastai's first answer over that of hierpets."""
+    theirs, ours = ([first[key] for first in peers[name]["first"]] for name in ("fastai", OURS))
+    return ratio(theirs, ours)
+
+
+def _throughput_goal(peers: Results, peer: str, least: float) -> Goal:
+    """So many times the peer's throughput, and no worse at it."""
+    times = ratio(_throughputs(peers[OURS]), _throughputs(peers[peer]))
+    difference = summarize(peers[OURS])["top1"] - summarize(peers[peer])["top1"]
+    return Goal(
+        f"folder throughput over {peer}, at equal top-1",
+        f"at least {least:g}, top-1 within {100 * POINTS:g} points",
+        f"{times:.2f}, top-1 {100 * difference:+.1f} points",
+        times >= least and difference >= -POINTS - 1e-9,
+    )
+
+
+def _at_least(what: str, value: float, target: float, unit: str = "", *, digits: int = 2) -> Goal:
+    return Goal(what, f"at least {target:g}{unit}", f"{value:.{digits}f}{unit}", value >= target)
+
+
+def _at_most(what: str, value: float, target: float, unit: str = "", *, digits: int = 2) -> Goal:
+    return Goal(what, f"at most {target:g}{unit}", f"{value:.{digits}f}{unit}", value <= target)

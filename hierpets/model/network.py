@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -28,9 +27,9 @@ class NetworkOutput(NamedTuple):
 
 
 class HierarchicalNetwork(nn.Module):
-    """Every head runs for every row, so that a photo's answer never depends on its batch.
+    """Every head runs for every row, so that a photo's output never depends on its batch.
 
-    A species without breeds is one leaf whose logit is nought: P(leaf | species) is one whatever the photo.
+    ``leaf_head`` holds the breed heads of all species side by side, in leaf order.
     """
 
     def __init__(self, backbone: nn.Module, feature_dim: int, taxonomy: Taxonomy):
@@ -38,9 +37,7 @@ class HierarchicalNetwork(nn.Module):
         self.taxonomy = taxonomy
         self.backbone = backbone
         self.species_head = nn.Linear(feature_dim, len(taxonomy.species))
-        self.breed_heads = nn.ModuleList(
-            nn.Linear(feature_dim, len(breeds)) if breeds else ZeroLogit() for breeds in taxonomy.tree.values()
-        )
+        self.leaf_head = nn.Linear(feature_dim, len(taxonomy.leaves))
         self.ood_scorer: OODScorer | None = None
 
     def forward(self, images: torch.Tensor) -> NetworkOutput:
@@ -49,46 +46,20 @@ class HierarchicalNetwork(nn.Module):
 
     def forward_head(self, features: torch.Tensor) -> NetworkOutput:
         """Features [B, D] to all that is computed from them."""
-        species, leaf = self.head_logits(features)
-        known = self.ood_scorer(features) if self.ood_scorer else features.new_zeros(features.shape[0], 2)
-        return NetworkOutput(features, species, leaf, known)
-
-    def head_logits(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Features [B, D] to species logits [B, S] and leaf logits [B, L]."""
-        return self.species_head(features), torch.cat([head(features) for head in self.breed_heads], dim=1)
+        scores = self.ood_scorer(features) if self.ood_scorer else features.new_zeros(features.shape[0], 2)
+        return NetworkOutput(features, self.species_head(features), self.leaf_head(features), scores)
 
     @torch.no_grad()
     def set_heads(self, heads: Heads) -> None:
-        """Copy closed-form heads in; the leaf of a species without breeds has none."""
-        _copy(self.species_head, heads.species)
-        for head, columns in zip(self.breed_heads, self.taxonomy.slices, strict=True):
-            if isinstance(head, nn.Linear):
-                _copy(head, Linear(heads.leaf.weight[columns], heads.leaf.bias[columns]))
+        """Copy fitted heads in."""
+        for layer, linear in ((self.species_head, heads.species), (self.leaf_head, heads.leaf)):
+            layer.weight.copy_(torch.from_numpy(linear.weight))
+            layer.bias.copy_(torch.from_numpy(linear.bias))
 
     def get_heads(self) -> Heads:
-        """The heads as arrays, zeros for the leaf of a species without breeds."""
-        width = self.species_head.in_features
-        rows = [
-            _arrays(head)
-            if isinstance(head, nn.Linear)
-            else Linear(np.zeros((1, width), np.float32), np.zeros(1, np.float32))
-            for head in self.breed_heads
-        ]
-        leaf = Linear(np.concatenate([r.weight for r in rows]), np.concatenate([r.bias for r in rows]))
-        return Heads(species=_arrays(self.species_head), leaf=leaf)
+        """The heads as arrays."""
+        return Heads(species=_as_linear(self.species_head), leaf=_as_linear(self.leaf_head))
 
 
-class ZeroLogit(nn.Module):
-    """The breed head of a species without breeds: one logit, always nought."""
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        return features.new_zeros(features.shape[0], 1)
-
-
-def _copy(layer: nn.Linear, linear: Linear) -> None:
-    layer.weight.copy_(torch.from_numpy(linear.weight))
-    layer.bias.copy_(torch.from_numpy(linear.bias))
-
-
-def _arrays(layer: nn.Linear) -> Linear:
+def _as_linear(layer: nn.Linear) -> Linear:
     return Linear(layer.weight.detach().cpu().numpy().copy(), layer.bias.detach().cpu().numpy().copy())

@@ -17,7 +17,7 @@ from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
 from hierpets.training.held_out import HeldOutOutputs
 from hierpets.training.trained import Trained
 
-__all__ = ["Calibrated", "Decided", "calibrate", "calibrate_trained", "cross_predict", "fit_policy"]
+__all__ = ["Calibrated", "HeldOutPredictions", "calibrate", "calibrate_trained", "cross_predict", "fit_policy"]
 
 PET_KEPT = 0.99
 """Share of photos of breeds held out of training that must still count as pets."""
@@ -26,7 +26,7 @@ KNOWN_KEPT = 0.85
 """Share of photos of known breeds that must still look like a known breed: at least three quarters are to be named."""
 
 
-class Decided(NamedTuple):
+class HeldOutPredictions(NamedTuple):
     """Joint probabilities float64 [N, L] and decisions of N photos."""
 
     joint: np.ndarray
@@ -47,11 +47,13 @@ class Calibrated:
         logits = self.temperatures.apply(outputs.species_logits, outputs.leaf_logits, self.taxonomy)
         return joint_probabilities(*logits, self.taxonomy, combiner=self.combiner)
 
-    def predict(self, outputs: HeldOutOutputs) -> Decided:
+    def predict(self, outputs: HeldOutOutputs) -> HeldOutPredictions:
         """The predictions for N photos."""
         joint = self.joint(outputs)
         rows = zip(joint, outputs.scores.tolist(), strict=True)
-        return Decided(joint, [decide(row, self.taxonomy, self.policy, scores=Scores(*scores)) for row, scores in rows])
+        return HeldOutPredictions(
+            joint, [decide(row, self.taxonomy, self.policy, scores=Scores(*scores)) for row, scores in rows]
+        )
 
 
 def calibrate_trained(trained: Trained, *, combiner: Combiner, alpha: float) -> Calibrated:
@@ -133,7 +135,7 @@ def _known_thresholds(known_scores: np.ndarray, winner: np.ndarray, taxonomy: Ta
 
 def cross_predict(
     outputs: HeldOutOutputs, held_out_breed_scores: np.ndarray, calibrated: Calibrated, folds: np.ndarray
-) -> Decided:
+) -> HeldOutPredictions:
     """Predictions for each photo under temperatures and thresholds fitted to the other folds (int [N])."""
     joint = np.zeros((len(outputs), len(calibrated.taxonomy.leaves)))
     decisions: dict[int, Decision] = {}
@@ -148,4 +150,4 @@ def cross_predict(
         rows = np.flatnonzero(folds == fold)
         joint[rows], decided = others.predict(outputs.where(folds == fold))
         decisions |= dict(zip(rows.tolist(), decided, strict=True))
-    return Decided(joint, [decisions[i] for i in range(len(outputs))])
+    return HeldOutPredictions(joint, [decisions[i] for i in range(len(outputs))])

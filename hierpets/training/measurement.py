@@ -5,7 +5,7 @@ from __future__ import annotations
 from hierpets.evaluation.metrics.compute import evaluate_predictions
 from hierpets.evaluation.metrics.schema import Metrics
 from hierpets.evaluation.predictions import to_predictions
-from hierpets.training.calibration import Calibrated, Decided, cross_predict
+from hierpets.training.calibration import Calibrated, HeldOutPredictions, cross_predict
 from hierpets.training.frozen.fit import assign_folds
 from hierpets.training.held_out import HeldOutOutputs
 from hierpets.training.trained import Trained
@@ -32,7 +32,7 @@ def measure_trained(trained: Trained, calibrated: Calibrated, *, folds: int, see
     return metrics
 
 
-def measure(outputs: HeldOutOutputs, decided: Decided, calibrated: Calibrated) -> Metrics:
+def measure(outputs: HeldOutOutputs, decided: HeldOutPredictions, calibrated: Calibrated) -> Metrics:
     """Every metric of ``docs/metrics.md``."""
     return evaluate_predictions(
         to_predictions(

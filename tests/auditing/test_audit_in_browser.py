@@ -1,7 +1,5 @@
 """The audit's page in a real Chromium: no error, no request, nothing wider than a phone."""
 
-import shutil
-
 import pytest
 
 from hierpets.auditing.balance import ClassBalance, Suggestion
@@ -9,13 +7,7 @@ from hierpets.auditing.findings import KINDS, Audit, AuditFinding
 from hierpets.auditing.page import render_page
 from hierpets.data.records import PhotoRecord
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (apt-get install chromium)"),
-]
+pytestmark = pytest.mark.browser
 LONG = "a" * 90
 ODD = "<img src=x onerror=document.title='owned'>"
 
@@ -35,14 +27,6 @@ def page_file(tmp_path_factory):
     file = tmp_path_factory.mktemp("audit") / "audit.html"
     file.write_text(render_page(audit), encoding="utf-8")
     return file.as_uri()
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])

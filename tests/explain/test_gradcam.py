@@ -53,7 +53,7 @@ def class_activation_map(network, image, weight):
 def test_gradcam_is_the_class_activation_map_of_a_pooled_network(image, channels_last):
     network = network_of(Pooled(channels_last=channels_last))
     species = network.species_head.weight.detach().numpy()
-    breeds = network.breed_heads[1].weight.detach().numpy()
+    breeds = network.leaf_head.weight.detach().numpy()[network.taxonomy.slices[1]]
     dog, beagle = gradcam(network, image, Target("species", 1), Target("leaf", 2))
     assert dog.shape == (8, 8)
     expected_dog = class_activation_map(network, image, species[1] - species[[0, 2]].mean(axis=0))

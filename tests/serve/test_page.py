@@ -1,23 +1,17 @@
 """The page in a real Chromium, at the width of a phone and of a desktop."""
 
-import shutil
-
 import cv2
 import numpy as np
 import pytest
 from helpers.color_server import encode, make_predictor, plain, serving, with_exif
 
 from hierpets.data.index import read_index
-from hierpets.recommend.words import percent
 from hierpets.serve.settings import ServeSettings
+from hierpets.text import likelihood
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WIDTHS = pytest.mark.parametrize("width", [390, 1280])
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (apt-get install chromium)"),
-]
+pytestmark = pytest.mark.browser
 
 
 def turned_by_exif(jpeg):
@@ -27,15 +21,6 @@ def turned_by_exif(jpeg):
 
 def upload(name, content):
     return {"name": name, "mimeType": "image/jpeg", "buffer": content}
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -365,7 +350,7 @@ def test_page_names_the_model_in_its_footer(visit):
 def test_page_percent_is_that_of_the_sentences_beside_it(visit):
     shares = [0.0, 0.0004, 0.0042, 0.0094, 0.0096, 0.41, 0.994, 0.996, 1.0, *np.random.default_rng(0).random(200)]
     script = "async shares => { const { percent } = await import('/static/app.js'); return shares.map(percent); }"
-    assert visit().evaluate(script, shares) == [percent(share) for share in shares]
+    assert visit().evaluate(script, shares) == [likelihood(share) for share in shares]
 
 
 def test_page_calls_a_dog_of_another_breed_not_recognized(visit):

@@ -30,11 +30,14 @@ const title = (name) => spoken(name).replace(/(^|[ -])\p{L}/gu, (letter) => lett
 const article = (name) => (/^[aeiou]/i.test(name) ? "an" : "a");
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
-// As hierpets.recommend.words.percent: the sentences of the advice stand beside these numbers.
+// As hierpets.text.likelihood: the sentences of the advice stand beside these numbers.
 export function percent(p) {
-  if (p > 0.995) return "over 99 %";
-  if (p > 0 && p < 0.0005) return "under 0.1 %";
-  return p > 0 && p < 0.0095 ? `${(100 * p).toFixed(1)} %` : `${(100 * p).toFixed(0)} %`;
+  if (p <= 0) return "0%";
+  const digits = p < 0.0095 ? 1 : 0;
+  const step = 10 ** -digits;
+  if (p < step / 200) return `<${step.toFixed(digits)}%`;
+  if (p > 1 - step / 200) return `>${(100 - step).toFixed(digits)}%`;
+  return `${(100 * p).toFixed(digits)}%`;
 }
 
 function listed(words, last = "and") {

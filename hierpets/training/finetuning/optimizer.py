@@ -27,7 +27,7 @@ def freeze(network: HierarchicalNetwork, *, trainable_fraction: float, species_h
         for parameter in layer.parameters(recurse=False):
             parameter.requires_grad_(depth >= frozen)
     network.species_head.requires_grad_(species_head)
-    network.breed_heads.requires_grad_(True)
+    network.leaf_head.requires_grad_(True)
 
 
 def freeze_statistics(network: nn.Module) -> None:
@@ -50,7 +50,7 @@ def build_optimizer(network: HierarchicalNetwork, config: FinetuneConfig) -> tor
         for depth, layer in enumerate(layers)
         for parameter in layer.parameters(recurse=False)
     ]
-    heads = [*network.species_head.parameters(), *network.breed_heads.parameters()]
+    heads = [*network.species_head.parameters(), *network.leaf_head.parameters()]
     rated += [(config.head_learning_rate, parameter) for parameter in heads]
     groups = groupby(_unique(rated), key=lambda pair: (pair[0], config.weight_decay if pair[1].ndim >= 2 else 0.0))
     return torch.optim.AdamW(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import numpy as np
 import pytest
 
@@ -11,13 +9,7 @@ from hierpets.evaluation import OODPredictions, evaluate_predictions
 from hierpets.evaluation.report.writing import write_evaluation
 from hierpets.taxonomy import Taxonomy
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (apt-get install chromium)"),
-]
+pytestmark = pytest.mark.browser
 
 TREE = {
     "cat": tuple(f"cat_breed_with_a_rather_long_name_{i}" for i in range(12)),
@@ -37,14 +29,6 @@ def report(tmp_path_factory, make_predictions):
     )
     write_evaluation(out, predictions, metrics, photos=lambda path: rng.integers(0, 255, (240, 320, 3), np.uint8))
     return (out / "report.html").as_uri()
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

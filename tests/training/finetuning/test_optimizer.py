@@ -41,7 +41,7 @@ def test_freeze_leaves_only_the_last_layers(fraction, trained):
     found = rates(network, build_optimizer(network, FinetuneConfig()))
     assert sorted({name.split(".")[1] for name in found if name.startswith("backbone")}) == trained
     assert "species_head.weight" in found
-    assert "breed_heads.0.weight" in found
+    assert "leaf_head.weight" in found
 
 
 def test_freeze_statistics_keeps_them_while_the_rest_trains():

@@ -15,12 +15,12 @@ class AuditSettings(StrictModel):
     tiny_side: int = Field(default=100, ge=1, description="shorter side in pixels, below which a photo is tiny")
     huge_megapixels: float = Field(default=50.0, gt=0, description="megapixels, above which a photo is huge")
     gray_below: float = Field(
-        default=0.03, ge=0, le=1, description="gray: the channels of 99 % of the pixels differ by less; of 1"
+        default=0.03, ge=0, le=1, description="gray: the channels of 99% of the pixels differ by less; of 1"
     )
-    black_below: float = Field(default=0.12, ge=0, le=1, description="near black: 95 % of the pixels are darker; of 1")
-    white_above: float = Field(default=0.92, ge=0, le=1, description="near white: 95 % of the pixels are lighter; of 1")
+    black_below: float = Field(default=0.12, ge=0, le=1, description="near black: 95% of the pixels are darker; of 1")
+    white_above: float = Field(default=0.92, ge=0, le=1, description="near white: 95% of the pixels are lighter; of 1")
     uniform_below: float = Field(
-        default=0.06, ge=0, le=1, description="uniform: the brightness of 90 % of the pixels lies in such a range; of 1"
+        default=0.06, ge=0, le=1, description="uniform: the brightness of 90% of the pixels lies in such a range; of 1"
     )
     hash_distance: int = Field(
         default=8, ge=0, le=32, description="bits, of 64, in which the hashes of near duplicates may differ"

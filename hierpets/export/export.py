@@ -67,7 +67,7 @@ def export_bundle(
     :raises ConfigError: the export already exists and ``overwrite`` is not given; it cannot be written; the format has
         no such precision, or needs a package that is not installed.
     :raises DataError: no photos in ``data``.
-    :raises BundleError: no bundle there; or the top-1 class differs from torch in float32 on more than 0.5 % of the
+    :raises BundleError: no bundle there; or the top-1 class differs from torch in float32 on more than 0.5% of the
         photos, or, with int8, the accuracy on labeled photos falls by 0.3 points or more. Nothing is written.
     """
     folder = Path(bundle) if bundle is not None else released_bundle()

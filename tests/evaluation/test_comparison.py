@@ -123,7 +123,7 @@ def test_compare_records_false_alarms_are_rare(records):
             for _ in range(2)
         ]
         wins += compare_records(*pair, names=("a", "b"), seed=trial, resamples=200).levels["breed"].winner is not None
-    assert wins <= 8  # 3 expected of 60 at the 5 % level
+    assert wins <= 8  # 3 expected of 60 at the 5% level
 
 
 def test_mcnemar_exact_by_hand():

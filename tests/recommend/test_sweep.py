@@ -16,7 +16,7 @@ from hierpets.taxonomy import Taxonomy
 
 def assert_readable(answer: Recommendation) -> None:
     assert re.fullmatch(r"[A-Z].*\.", answer.reason)
-    assert not re.search(r"_|None|nan|\bcontains it\b|  |\.\.|,\.|\b(a|an) (a|an)\b|\ba [AEIOU]|100 %", answer.reason)
+    assert not re.search(r"_|None|nan|\bcontains it\b|  |\.\.|,\.|\b(a|an) (a|an)\b|\ba [AEIOU]|100%", answer.reason)
 
 
 def test_recommend_sure_breed_gets_what_is_made_for_its_coat_or_skin(

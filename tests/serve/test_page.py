@@ -115,7 +115,7 @@ def test_page_bars_are_as_long_as_the_numbers_beside_them(visit):
 def test_page_says_that_a_breed_is_uncertain(visit):
     card = show(visit(), upload("dog.jpg", plain("a dog")))
     assert card.locator(".answer").inner_text() == "A dog, breed uncertain"
-    assert card.locator(".detail").inner_text() == "Beagle 46 %, Basset Hound 42 %."
+    assert card.locator(".detail").inner_text() == "Beagle 46%, Basset Hound 42%."
     assert "All other dogs" not in card.locator(".breeds").inner_text()  # three candidates are all there are
 
 

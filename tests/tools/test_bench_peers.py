@@ -123,7 +123,7 @@ def test_write_page_shows_each_number_and_does_not_hide_a_miss():
     assert "| folder throughput over fastai, at equal top-1 | at least 10, top-1 within 0.3 points | 8.00" in page
     assert "**no**" in page
     assert "a fast one" in page
-    assert "not within 5.0 minutes" in page  # fastai came to 80 %
+    assert "not within 5.0 minutes" in page  # fastai came to 80%
     assert "| hierpets train --recipe heads | 40 s | 90.0% |" in page
     assert "int8 was not measured: not quantized" in page
     assert all(len(line) <= 118 or line[0] in "|-" for line in page.splitlines() if line)

@@ -54,7 +54,7 @@ def command(
     """Write a bundle's network for another runtime.
 
     BUNDLE is the released one when omitted; it is read-only, so --out is then required. The file is kept only if the
-    top-1 class changes on at most 0.5 % of the photos, against torch in f32; with int8, only if the accuracy on labeled
+    top-1 class changes on at most 0.5% of the photos, against torch in f32; with int8, only if the accuracy on labeled
     photos falls by less than 0.3 points.
     """
     from hierpets.cli.progress import ProgressDisplay

@@ -1,4 +1,4 @@
-"""The bootstrap: a statistic of photo weights, its value and its 95 % interval."""
+"""The bootstrap: a statistic of photo weights, its value and its 95% interval."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def interval_of_share(hits: np.ndarray, bootstrapped: tuple[float, float]) -> tu
 
 
 def wilson_interval(hits: int, n: int) -> tuple[float, float] | None:
-    """The 95 % score interval of a share (Wilson 1927); None when ``n`` is zero.
+    """The 95% score interval of a share (Wilson 1927); None when ``n`` is zero.
 
     Used for single classes: of 20 hits in 20 a bootstrap says [1, 1], this says [0.84, 1].
     """

@@ -29,7 +29,7 @@ View = Callable[[np.ndarray], np.ndarray]
 
 
 def corner(photo: np.ndarray, *, bottom: bool, right: bool) -> np.ndarray:
-    """One corner of a photo [H, W, 3], 85 % of each side."""
+    """One corner of a photo [H, W, 3], 85% of each side."""
     height, width = (round(side * CORNER) for side in photo.shape[:2])
     rows = slice(-height, None) if bottom else slice(height)
     return photo[rows, -width:] if right else photo[rows, :width]

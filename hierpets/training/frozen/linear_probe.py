@@ -83,7 +83,7 @@ def fit_heads(
     Where features say nothing, the two, put together by ``combiner``, predict the ``prior``.
 
     The species head is a logistic regression whatever the breed heads are: breeds of one species are no single cloud,
-    as LDA would have them (measured: 99.95 % species accuracy against 99.91 %, half the log loss; docs/experiments.md).
+    as LDA would have them (measured: 99.95% species accuracy against 99.91%, half the log loss; docs/experiments.md).
     """
     taxonomy, known = photos.taxonomy, photos.where(photos.breed_known)
     heads = Heads(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterator
 
 import jinja2
@@ -11,6 +9,7 @@ import jinja2
 from hierpets.auditing.findings import BLOCKING, KINDS, Audit, AuditFinding, Kind
 from hierpets.data.photos import read_photo
 from hierpets.errors import ImageError
+from hierpets.thumbnails import data_uri
 
 __all__ = ["render_page"]
 
@@ -49,13 +48,7 @@ def _sections(audit: Audit) -> Iterator[tuple[Kind, list[tuple[AuditFinding, lis
 
 
 def _thumbnail(path: str) -> str | None:
-    from PIL import Image
-
     try:
-        picture = Image.fromarray(read_photo(path, shorter_side=SIDE))
+        return data_uri(read_photo(path, shorter_side=SIDE), SIDE)
     except ImageError:
         return None
-    picture.thumbnail((SIDE, SIDE))
-    content = io.BytesIO()
-    picture.save(content, format="JPEG", quality=80, optimize=True)
-    return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from hierpets.files import check_output, write_all
 from hierpets.inference.loading import load
 from hierpets.plugin import Preprocess
 from hierpets.registry.loading import Registry
+from hierpets.thumbnails import encode_png
 
 __all__ = ["explain_photo", "inspect_photo"]
 
@@ -73,12 +73,8 @@ def inspect_photo(
 
 def _network_view(steps: tuple[TraceStep, ...], preprocess: Preprocess) -> bytes:
     """PNG of the network's input."""
-    from PIL import Image
-
     inputs = next(step.array for step in steps if step.name == NETWORK_INPUT)
-    png = io.BytesIO()
-    Image.fromarray(denormalize(preprocess, inputs)).save(png, format="PNG")
-    return png.getvalue()
+    return encode_png(denormalize(preprocess, inputs))
 
 
 def _write(out: str | os.PathLike[str], content: bytes) -> None:

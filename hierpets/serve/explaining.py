@@ -11,8 +11,8 @@ import numpy as np
 from hierpets.errors import HierpetsError
 from hierpets.model.manifest import read_manifest
 from hierpets.registry.loading import Registry
-from hierpets.serve.pictures import png
 from hierpets.serve.service import Explainer
+from hierpets.thumbnails import encode_png
 
 if TYPE_CHECKING:
     from hierpets.explain.explainer import Explainer as Network
@@ -37,7 +37,7 @@ def lazy_explainer(bundle: Path, registry: Registry) -> Explainer | None:
         found = load().explain(photo)
         answer = found.prediction.decision
         if found.breed is not None and answer is not None and answer.level == "breed":
-            return png(found.breed)
-        return png(found.species)
+            return encode_png(found.breed)
+        return encode_png(found.species)
 
     return explain

@@ -15,8 +15,8 @@ import numpy as np
 from hierpets.data.records import SPLITS
 from hierpets.errors import ConfigError, DataError
 from hierpets.files import write_all
-from hierpets.serve.pictures import jpeg, shrink
 from hierpets.taxonomy import Taxonomy
+from hierpets.thumbnails import encode_jpeg, shrink
 
 __all__ = ["FeedbackFull", "FeedbackStore", "check_folder", "tidy_label"]
 
@@ -64,7 +64,7 @@ class FeedbackStore:
         :raises FeedbackFull: the folder has no room for it.
         """
         label = self._label(species, breed)
-        content = jpeg(shrink(photo, LONGEST))
+        content = encode_jpeg(shrink(photo, LONGEST), quality=92)
         path = Path(*label, hashlib.blake2b(content, digest_size=10).hexdigest() + ".jpg")
         with self._lock:
             self._write(self._root / path, content)

@@ -11,6 +11,7 @@ from typing import Any
 
 from hierpets.config import CONFIG_FILE, TrainConfig, change_config, read_config
 from hierpets.errors import ConfigError
+from hierpets.evaluation.metrics.schema import Metrics
 from hierpets.inference.engines.base import choose_device
 from hierpets.inference.loading import load
 from hierpets.inference.predictor import Predictor
@@ -51,7 +52,7 @@ class TrainResult:
     bundle: Path
     run: Path
     summary: str
-    metrics: dict[str, Any] = field(repr=False)
+    metrics: dict[str, Metrics] = field(repr=False)
     registry: Path | None = field(default=None, repr=False)
 
     def predictor(self, **options: Any) -> Predictor:

@@ -41,12 +41,12 @@ def api_page() -> str:
     parts.append("## Errors\n")
     parts.append("Every error that a caller can cause is a `HierpetsError` with a message of one line per problem.\n")
     parts += [f"- `{name}`: {_markdown(_summary(getattr(hierpets, name)))}" for name in errors]
-    return "\n".join(parts).rstrip() + "\n"
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)).rstrip() + "\n"
 
 
 def _entry(name: str) -> str:
     public = getattr(hierpets, name)
-    if not inspect.isclass(public) and not callable(public):
+    if not inspect.isclass(public) and not inspect.isfunction(public):
         return f"### {name}\n\n`{_type_text(public)}`: a path, the bytes of a file, pixels, or a PIL image.\n"
     lines = [f"### {name}\n"]
     if not inspect.isclass(public):
@@ -83,27 +83,32 @@ def _members(name: str, cls: type) -> Iterator[str]:
 def _signature(name: str, function: Callable[..., Any]) -> str:
     """Over several lines where one is too long."""
     signature = inspect.signature(function)
-    parameters = [p for p in signature.parameters.values() if p.name not in ("self", "cls")]
-    signature = signature.replace(parameters=parameters)
-    text = f"{name}{signature}".replace("'", "")
-    if len(text) <= LINES:
-        return text
-    body, _, returns = str(signature).rpartition(" -> ")
-    inner = ",\n    ".join(_split(body.strip("()")))
-    return f"{name}(\n    {inner},\n) -> {returns}".replace("'", "")
+    shown = list(_parameters(signature))
+    returns = f" -> {signature.return_annotation}" if signature.return_annotation is not signature.empty else ""
+    line = f"{name}({', '.join(shown)}){returns}"
+    if len(line) <= LINES:
+        return line
+    return f"{name}(\n" + "".join(f"    {parameter},\n" for parameter in shown) + f"){returns}"
 
 
-def _split(text: str) -> Iterator[str]:
-    """Parameters, parted at the commas that stand in no bracket."""
-    depth, part = 0, ""
-    for letter in text:
-        depth += letter in "[(" or -(letter in "])")
-        if letter == "," and depth == 0:
-            yield part.strip()
-            part = ""
-        else:
-            part += letter
-    yield part.strip()
+def _parameters(signature: inspect.Signature) -> Iterator[str]:
+    stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+    keyword_only = False
+    for parameter in signature.parameters.values():
+        if parameter.name in ("self", "cls"):
+            continue
+        if parameter.kind is parameter.KEYWORD_ONLY and not keyword_only:
+            keyword_only = True
+            yield "*"
+        text = stars.get(parameter.kind, "") + parameter.name
+        text += f": {parameter.annotation}" if parameter.annotation is not parameter.empty else ""
+        yield text + (f" = {_default(parameter.default)}" if parameter.default is not parameter.empty else "")
+
+
+def _default(value: Any) -> str:
+    if isinstance(value, str):
+        return f'"{value}"'
+    return value.__name__ if callable(value) else repr(value)
 
 
 def _doc(public: Any) -> str:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from hierpets.inference.predictor import Predictor
 from hierpets.model.writer import write_bundle
 from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry, load_registry
+from hierpets.text import percent
 from hierpets.training.calibration import calibrate_trained
 from hierpets.training.distributed import current_context, join_distributed
 from hierpets.training.finetuning.checkpoint import (
@@ -58,6 +60,16 @@ class TrainResult:
     def predictor(self, **options: Any) -> Predictor:
         """The bundle, ready to predict; ``options`` are those of :func:`hierpets.load`."""
         return load(self.bundle, **{"registry": self.registry, **options})
+
+    def _repr_html_(self) -> str:
+        """What was trained and how good it is, for notebooks."""
+        rows = (
+            f"<li>{escape(name.replace('_', ' '))}: "
+            + ", ".join(f"{level} {percent(score)}" for level, score in accuracies(part).items() if score is not None)
+            + "</li>"
+            for name, part in self.metrics.items()
+        )
+        return f"<b>{escape(self.summary)}</b><ul>{''.join(rows)}</ul><code>{escape(str(self.bundle))}</code>"
 
 
 def train(

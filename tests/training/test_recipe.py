@@ -134,6 +134,8 @@ def test_train_takes_settings_as_words_and_returns_what_it_made(tmp_path):
     assert (result.run, result.bundle) == (tmp_path / "run", tmp_path / "run" / "bundle")
     assert set(result.metrics) == {"cross_validation", "validation"}
     assert len(repr(result)) < 400
+    assert "species" in result._repr_html_()
+    assert result.bundle.name in result._repr_html_()
     assert result.summary == read_manifest(result.bundle).training["summary"]
     assert read_manifest(result.bundle).version == "7"
     assert read_config(tmp_path / "run" / "config.yaml", {}).finetune.epochs == 3

@@ -119,11 +119,11 @@ def test_train_hears_a_sampler_of_the_users_own(tmp_path):
     registry.write_text(yaml.safe_dump(listed))
     head = {"head": {"kind": "logistic", "c": 1.0}}
     lopsided, balanced = (
-        train(config=change_config(config, head | changes)).metrics["cross_validation"]["breed"]
+        train(config=change_config(config, head | changes)).metrics["cross_validation"].breed
         for changes in ({"out": tmp_path / "a"}, {"out": tmp_path / "b", "sampler": "breed_balanced"})
     )
     # What weighs next to nothing is not learnt.
-    assert lopsided["balanced_accuracy"] < balanced["balanced_accuracy"]
+    assert lopsided.balanced_accuracy < balanced.balanced_accuracy
 
 
 def test_train_takes_settings_as_words_and_returns_what_it_made(tmp_path):

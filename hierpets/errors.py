@@ -33,7 +33,7 @@ __all__ = [
 
 
 class HierpetsError(Exception):
-    """Anything a user can cause and can mend. The command line prints it as one line."""
+    """Anything a user can cause and fix. The command line prints it as one line."""
 
 
 class ConfigError(HierpetsError):
@@ -49,7 +49,7 @@ class ImageError(DataError):
 
 
 class RegistryError(HierpetsError):
-    """registry.yaml is wrong. ``problems`` holds one line for each thing to mend."""
+    """registry.yaml is wrong. ``problems`` holds one line for each thing to fix."""
 
     def __init__(self, problems: Iterable[str]):
         self.problems = tuple(problems)
@@ -57,7 +57,7 @@ class RegistryError(HierpetsError):
 
 
 class CatalogError(RegistryError):
-    """A file of breeds, ingredients or products is wrong. ``problems`` holds one line for each thing to mend."""
+    """A file of breeds, ingredients or products is wrong. ``problems`` holds one line for each thing to fix."""
 
 
 class PluginError(HierpetsError):

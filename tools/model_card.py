@@ -192,7 +192,7 @@ HEADER = """# Model card of the released bundle
 Written by `python tools/model_card.py`; the bundle by `python tools/build_bundle.py`.
 
 **What it is.** {summary}; {breeds} breeds of cats and dogs; {size:.1f} MB. Frozen ImageNet features, linear heads,
-one temperature a head, thresholds by split-conformal prediction, and two scores that reject out-of-distribution photos.
+one temperature per head, thresholds by split-conformal prediction, two scores that reject out-of-distribution photos.
 
 **Data.** The {n} photos of the official trainval part of Oxford-IIIT Pet (Parkhi, Vedaldi, Zisserman, Jawahar, "Cats
 and Dogs", CVPR 2012; CC BY-SA 4.0) in which 12 cat and 4 dog breeds are whole and 21 dog breeds have 24 to 35 photos.

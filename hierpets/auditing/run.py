@@ -45,7 +45,7 @@ def audit(
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> Audit:
-    """Look for problems in labeled photos: a folder ``SPECIES/BREED/photo.jpg``, a CSV or ``demo``.
+    """Find problems in labeled photos: a folder ``SPECIES/BREED/photo.jpg``, a CSV or ``demo``.
 
     With ``out``, a folder, ``audit.json`` and ``audit.html`` are written there; ``overwrite`` replaces older ones.
     ``backbone`` is the plugin whose features are compared. Image statistics and features are cached as they are

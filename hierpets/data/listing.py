@@ -43,7 +43,7 @@ def list_photos(paths: Sequence[str], lines: Iterable[str]) -> Iterator[str]:
 
 
 def check_paths(paths: Sequence[str]) -> None:
-    """Look at each path before the first photo is answered.
+    """Look at each path before the first prediction.
 
     :raises ConfigError: a folder or a pattern without photos, or a URL.
     """

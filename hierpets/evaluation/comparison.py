@@ -67,9 +67,9 @@ class LevelComparison(StrictModel):
 class Comparison(StrictModel):
     """The result of :func:`hierpets.compare`."""
 
-    a: str = Field(description="what A was called: a folder")
-    b: str = Field(description="what B was called")
-    model_a: ModelId | None = Field(default=None, description="which model A is; null where its metrics.json is gone")
+    a: str = Field(description="name of A: its folder")
+    b: str = Field(description="name of B")
+    model_a: ModelId | None = Field(default=None, description="which model A is; null if its metrics.json is missing")
     model_b: ModelId | None = Field(default=None, description="which model B is")
     n: int = Field(description="photos")
     levels: dict[str, LevelComparison | None] = Field(description="species and breed; null where no breed is labeled")
@@ -243,11 +243,11 @@ def _verdict(
 ) -> str:
     disagreements = test.only_a_right + test.only_b_right
     if not disagreements:
-        return f"no difference shown: both are right on the same photos, of {n:,}"
+        return f"no difference shown: both are correct on the same photos, of {n:,}"
     low, high = (100 * bound for bound in interval.accuracy)
     evidence = (
         f"{100 * difference.accuracy:+.1f} points of accuracy (95% interval {low:+.1f} to {high:+.1f}); they disagree "
-        f"on {disagreements:,} of {n:,} photos, where {names[0]} is right {test.only_a_right:,} and {names[1]} "
+        f"on {disagreements:,} of {n:,} photos, where {names[0]} is correct {test.only_a_right:,} and {names[1]} "
         f"{test.only_b_right:,} times (McNemar p = {test.p_value:.2g})"
     )
     if winner is None:

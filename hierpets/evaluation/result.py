@@ -43,9 +43,9 @@ class Evaluation:
 
     def _repr_html_(self) -> str:
         """The headline, for notebooks."""
-        said = self.headline
-        lists = {"Strengths": said.strengths, "Weaknesses": said.weaknesses, "Caveats": said.caveats}
-        parts = [f"<p><b>{escape(said.verdict)}</b></p>"]
+        headline = self.headline
+        lists = {"Strengths": headline.strengths, "Weaknesses": headline.weaknesses, "Caveats": headline.caveats}
+        parts = [f"<p><b>{escape(headline.verdict)}</b></p>"]
         for title, sentences in lists.items():
             if sentences:
                 items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)

@@ -165,7 +165,7 @@ def _predict(
 
 def _check_folder(folder: Path, *, overwrite: bool) -> None:
     if (folder / "config.yaml").is_file() and (folder / "bundle").is_dir():
-        raise ConfigError(f"{folder}: is a training run, whose metrics.json stays; use {folder / 'evaluation'}")
+        raise ConfigError(f"{folder}: is a training run, whose metrics.json would be lost; use {folder / 'evaluation'}")
     check_output(folder, overwrite=overwrite)
 
 
@@ -173,7 +173,7 @@ def _predictor(model: StrPath | Predictor | None, registry: Registry, engine: di
     if not isinstance(model, Predictor):
         return load(_path(model), registry=registry, recommend=False, workers=cores(), **engine)
     if engine:
-        raise ConfigError(f"{', '.join(engine)}: an option of hierpets.load, and this predictor is loaded already")
+        raise ConfigError(f"{', '.join(engine)}: pass it to hierpets.load; this predictor is already loaded")
     return model
 
 

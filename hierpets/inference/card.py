@@ -24,7 +24,7 @@ _BAR = (
 
 
 def render_card(prediction: Prediction) -> str:
-    """The photo's thumbnail where it can still be read, the answer, bars of the most probable leaves, the shampoo."""
+    """The photo's thumbnail if it can still be read, the prediction, bars of the top leaves, the shampoo."""
     decision, advice = prediction.decision, prediction.recommendation
     parts = [f"<div><code>{escape(prediction.path)}</code></div>"]
     if decision is None:

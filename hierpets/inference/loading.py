@@ -40,8 +40,8 @@ def load(
 ) -> Predictor:
     """Load a bundle folder; the released one when none is given. ``compile`` has torch compile the network.
 
-    ``workers`` photos are computed at a time by OpenVINO, each on its share of the cores: 1 answers one photo soonest,
-    :func:`hierpets.workers.cores` answers a folder soonest. ``threads`` are the most that the network takes; None: one
+    ``workers`` photos are computed at a time by OpenVINO, each on its share of the cores: 1 is fastest for one photo,
+    :func:`hierpets.workers.cores` for a folder. ``threads`` are the most that the network takes; None: one
     a core. ``registry``: one that is read, a ``registry.yaml``, or None for the one that
     :func:`hierpets.registry.loading.find_registry` finds.
 

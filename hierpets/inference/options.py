@@ -20,14 +20,14 @@ class PredictOptions(StrictModel):
     """Options of one call of :meth:`hierpets.Predictor.predict`."""
 
     alpha: float | None = Field(
-        default=None, gt=0, lt=1, allow_inf_nan=False, description="target error rate; that of the bundle when left out"
+        default=None, gt=0, lt=1, allow_inf_nan=False, description="target error rate; default: that of the bundle"
     )
     only: tuple[str, ...] = Field(
         default=(), description="species and breeds that the pet may be: dog, cat/birman, or birman; empty: all"
     )
-    max_level: Literal["breed", "species"] = Field(default="breed", description="the finest level to answer at")
-    top_k: int = Field(default=3, ge=1, description="candidates in each answer")
-    explain: bool = Field(default=False, description="say what each shampoo rule did")
+    max_level: Literal["breed", "species"] = Field(default="breed", description="finest level to predict")
+    top_k: int = Field(default=3, ge=1, description="number of candidates per photo")
+    explain: bool = Field(default=False, description="report the effect of each shampoo rule")
 
     @field_validator("only", mode="before")
     @classmethod
@@ -68,6 +68,6 @@ def label_mask(names: Iterable[str], taxonomy: Taxonomy) -> np.ndarray:
         owners = sorted({taxonomy.leaves[i].species for i in found})
         if len(owners) > 1:
             choices = " or ".join(f"{owner}/{name}" for owner in owners)
-            raise ConfigError(f"only: {name!r} is a breed of {' and of '.join(owners)}; say {choices}")
+            raise ConfigError(f"only: {name!r} is a breed of {' and of '.join(owners)}; use {choices}")
         mask[found] = True
     return mask

@@ -114,8 +114,8 @@ class Predictor:
     ) -> Iterator[Prediction]:
         """Predictions for any number of photos, also endless, in their order and in bounded memory.
 
-        Few photos are read ahead, and a batch is answered when all its photos have come. ``batch_size`` is the engine's
-        where it is not given; 1 has photos that come slowly answered one by one. ``limits`` bound the bytes and pixels
+        Few photos are read ahead, and a batch is predicted once it is full. ``batch_size`` is the engine's
+        where it is not given; 1 predicts photos that arrive slowly one by one. ``limits`` bound the bytes and pixels
         of a photo. ``options`` and ``words`` as in :meth:`predict`.
 
         :raises ConfigError: as :meth:`predict`, at the call, not at the first prediction.

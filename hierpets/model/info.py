@@ -1,4 +1,4 @@
-"""What a bundle is, told from its manifest and the sizes of its files: no network is loaded."""
+"""What a bundle is, from its manifest and the sizes of its files; no network is loaded."""
 
 from __future__ import annotations
 

@@ -64,10 +64,10 @@ class Manifest(StrictModel):
 
 
 class ModelId(StrictModel):
-    """Which model gave an answer."""
+    """Which model made a prediction."""
 
     digest: str = Field(description="first 16 hexadecimal digits of the SHA-256 of manifest and weights")
-    version: str | None = Field(default=None, description="version of the model, if it was given one")
+    version: str | None = Field(default=None, description="version of the model, if it has one")
 
     def __str__(self) -> str:
         return f"{self.version} ({self.digest})" if self.version else self.digest
@@ -120,7 +120,7 @@ def _check_version(path: Path, content: Any) -> None:
     if version == SCHEMA_VERSION:
         return
     if version == 1:
-        # Its resize was not written down, so what it saw cannot be told from the file.
+        # Its resize was not recorded, so its input cannot be reproduced.
         raise BundleError(f"{path}: written by an older hierpets (schema 1, this one reads 2); train it again")
     raise BundleError(
         f"{path}: schema version {version!r}, this hierpets reads {SCHEMA_VERSION}; use the version that wrote it"

@@ -81,14 +81,14 @@ def train(
     plugins and photos is found before anything slow begins. Under ``torchrun`` the processes share the fine-tuning, and
     the first of them writes.
 
-    :raises ConfigError: a setting that is unknown, out of range or in conflict with others; a run that is already
-        there; a run that cannot be resumed with these settings.
+    :raises ConfigError: a setting that is unknown, out of range or in conflict with others; an existing run; a run
+        that cannot be resumed with these settings.
     :raises DataError: no photos there, or a class without training photos.
     :raises RegistryError, PluginError: a registry or a plugin that does not work.
     :raises DeviceError: a device that is not there.
     """
     if resume and overwrite:
-        raise ConfigError("resume continues a run and overwrite replaces it; choose one")
+        raise ConfigError("use either resume or overwrite, not both")
     given = settings | ({"data": os.fspath(data)} if data is not None else {})
     config = _configured(config, given, resume=resume).absolute()
     device, registry = choose_device(config.device), load_registry(config.registry)
@@ -155,7 +155,7 @@ def _choose(splits: Splits, config: TrainConfig, *, registry: Registry, run: Run
         candidates.append(candidate)
         run.log("candidate", **candidate.as_event())
     if not candidates:
-        raise ConfigError("too few photos to cross-validate; give at least two a class, or use recipe heads")
+        raise ConfigError("too few photos to cross-validate; add photos, at least two per class, or use recipe heads")
     best = best_candidate(candidates)
     run.log("chosen", compared=len(candidates), **best.as_event())
     return best.choice

@@ -119,7 +119,7 @@ def open_run(
     with _locked(folder):
         if not (resume or overwrite) and _holds_run(folder):
             raise ConfigError(
-                f"{folder}: a run is already there; use --overwrite to replace it, --resume to continue it, or "
+                f"{folder}: already holds a run; use --overwrite to replace it, --resume to continue it, or "
                 "another --out"
             )
         yield Run(folder, listener=listener, progress=progress)
@@ -143,7 +143,9 @@ def _locked(folder: Path) -> Iterator[None]:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError:
-        raise ConfigError(f"{folder}: another process is training into it; wait for it, or use another --out") from None
+        raise ConfigError(
+            f"{folder}: another process is training in it; wait until it ends, or use another --out"
+        ) from None
     finally:
         os.close(handle)  # which unlocks
 

@@ -135,7 +135,7 @@ def test_timm_at_another_size(model):
     ("options", "words"),
     [
         ({}, "option model: is missing"),
-        ({"model": "resnet19"}, r"timm has no model 'resnet19'; near it: resnet18"),
+        ({"model": "resnet19"}, r"timm has no model 'resnet19'; similar: resnet18"),
         ({"model": "resnet18.nowhere"}, r"no weights 'nowhere' for 'resnet18'; it has: a1_in1k"),
         ({"model": "hf-hub:someone/something"}, "timm has no model"),
     ],

@@ -54,7 +54,7 @@ def _answer_shares(level: np.ndarray) -> AnswerShares:
 
 
 def _named_species(predictions: Predictions) -> np.ndarray:
-    """int [N]: the species in the answer, -1 for "unknown"."""
+    """int [N]: the predicted species, -1 for "unknown"."""
     leaf = np.where(predictions.level == BREED, predictions.node, 0)
     return np.select(
         [predictions.level == BREED, predictions.level == SPECIES],

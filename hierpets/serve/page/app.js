@@ -226,7 +226,7 @@ function showRecord(item, record) {
 }
 
 // The end of some messages is for developers.
-const friendly = (message) => message.replace(/^the photo: /, "").replace(/^not a picture: it starts with .*$/s, "this file is not a picture");
+const friendly = (message) => message.replace(/^the photo: /, "").replace(/^not an image: it starts with .*$/s, "this file is not an image");
 
 function showFailure(item, message, again) {
   const entry = entries.get(item);

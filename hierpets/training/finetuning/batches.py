@@ -45,7 +45,7 @@ class BatchPlan:
     def __post_init__(self) -> None:
         if self.rows < self.world_size:
             raise ConfigError(
-                f"finetune.batch_size: {self.rows} photos a step cannot be shared by {self.world_size} processes; "
+                f"finetune.batch_size: {self.rows} photos per step cannot be split over {self.world_size} processes; "
                 f"expected at least {self.world_size}"
             )
 

@@ -119,7 +119,7 @@ def copy_weights(module: torch.nn.Module) -> Weights:
 def plan_batches(weights: np.ndarray, config: TrainConfig, context: DistributedContext) -> BatchPlan:
     """The batches of this process. ``weights`` [N] decide what is drawn, unless they weight the loss.
 
-    :raises ConfigError: more processes than photos a step.
+    :raises ConfigError: more processes than photos per step.
     """
     drawn = weights if config.finetune.balance == "sample" else np.ones(len(weights))
     return BatchPlan(
@@ -137,7 +137,7 @@ def autocast(device: str, precision: FinetunePrecision) -> torch.autocast:
     cuda = device.startswith("cuda")
     able = torch.cuda.is_bf16_supported() if cuda else _cpu_computes_bf16()
     if precision == "bf16" and cuda and not able:
-        raise ConfigError("finetune.precision: this GPU has no bf16; set it to f32 or auto")
+        raise ConfigError("finetune.precision: this GPU does not support bf16; use f32 or auto")
     enabled = precision == "bf16" or (precision == "auto" and able)
     return torch.autocast("cuda" if cuda else "cpu", dtype=torch.bfloat16, enabled=enabled)
 

@@ -46,9 +46,9 @@ class AccuracyIntervals(StrictModel):
 class McNemarTest(StrictModel):
     """The photos on which only one model is right, and McNemar's exact test of their split."""
 
-    only_a_right: int = Field(description="photos on which A is right and B wrong")
-    only_b_right: int = Field(description="photos on which B is right and A wrong")
-    p_value: float = Field(description="of the hypothesis that these two split like coin tosses")
+    only_a_right: int = Field(description="photos on which A is correct and B wrong")
+    only_b_right: int = Field(description="photos on which B is correct and A wrong")
+    p_value: float = Field(description="under the null hypothesis that both are equally likely")
 
 
 class LevelComparison(StrictModel):
@@ -123,7 +123,7 @@ def compare_records(
 
     Photos are matched by their paths inside the folder that holds them all, so that a data set may have been moved.
     Differences are B minus A, with 95% paired bootstrap intervals. A winner of a level is named only when both the
-    interval of the accuracy difference leaves out zero and McNemar's exact test finds p < 0.05.
+    interval of the accuracy difference excludes zero and McNemar's exact test finds p < 0.05.
 
     :raises DataError: the photos or their labels are not the same.
     """

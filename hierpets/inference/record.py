@@ -78,7 +78,7 @@ class PhotoError(StrictModel):
 
 
 class PredictionRecord(StrictModel):
-    """The prediction for one photo. Every key is always there."""
+    """The prediction for one photo. Every key is always present."""
 
     path: str = Field(description="the path as given; `<array>`, `<image>` or `<bytes>` for a photo without one")
     model: ModelId = Field(description="the model that made the prediction")

@@ -215,7 +215,7 @@ class TrainConfig(StrictModel):
         return (self.backbone_choice,)
 
     def absolute(self) -> TrainConfig:
-        """The same settings from whichever folder they are read."""
+        """The same settings independent of the current folder."""
         changes: dict[str, Any] = {"out": self.out.resolve(), "registry": self.registry and self.registry.resolve()}
         if Path(self.data).exists():
             changes["data"] = str(Path(self.data).resolve())

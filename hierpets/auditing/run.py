@@ -53,7 +53,7 @@ def audit(
     one feature vector per photo.
 
     :raises ConfigError: ``out`` already holds an audit, or cannot be written.
-    :raises DataError: no labeled photos there, or labels that contradict each other.
+    :raises DataError: no labeled photos found, or labels that contradict each other.
     :raises PluginError: the backbone plugin fails.
     """
     if out is not None:

@@ -60,7 +60,7 @@ class LevelComparison(StrictModel):
     difference: Accuracies = Field(description="B minus A")
     interval: AccuracyIntervals = Field(description="95% paired bootstrap intervals of the differences")
     mcnemar: McNemarTest = Field(description="McNemar's exact test")
-    winner: Side | None = Field(description="the better model; null where no difference is shown")
+    winner: Side | None = Field(description="the better model; null if no difference is shown")
     verdict: str = Field(description="the same in words")
 
 
@@ -72,7 +72,7 @@ class Comparison(StrictModel):
     model_a: ModelId | None = Field(default=None, description="which model A is; null if its metrics.json is missing")
     model_b: ModelId | None = Field(default=None, description="which model B is")
     n: int = Field(description="photos")
-    levels: dict[str, LevelComparison | None] = Field(description="species and breed; null where no breed is labeled")
+    levels: dict[str, LevelComparison | None] = Field(description="species and breed; null if no breed is labeled")
 
     @property
     def measured(self) -> dict[str, LevelComparison]:
@@ -111,7 +111,7 @@ def compare(a: EvaluationOrFolder, b: EvaluationOrFolder, *, seed: int = 0) -> C
     Each is an :class:`Evaluation`, or the folder of one or of a training run that holds one in ``evaluation/``.
     ``seed`` is that of the bootstrap. See :func:`compare_records`.
 
-    :raises DataError: no evaluation there, or the photos or their labels are not the same.
+    :raises DataError: no evaluation found, or the photos or labels differ.
     """
     return _compare(_side(a, "A"), _side(b, "B"), seed=seed, resamples=2000)
 

@@ -48,7 +48,7 @@ def load(
     :raises ConfigError: an engine, device or precision that does not exist.
     :raises BundleError: no bundle there, or a damaged one.
     :raises RegistryError: no registry there, or one with problems.
-    :raises DeviceError: the device, engine or precision that was asked for is not available.
+    :raises DeviceError: the device, engine or precision is not available.
     """
     check_choices(engine=engine, device=device, precision=precision)
     if workers < 1:

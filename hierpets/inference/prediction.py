@@ -29,9 +29,9 @@ __all__ = ["Prediction"]
 class Prediction:
     """The prediction for one photo, or its ``error``.
 
-    ``path`` is the photo's path or name. ``species`` is the most probable species whatever the ``level`` of the
-    answer; ``breed`` is named at level ``breed`` alone. ``joint`` float64 [L] holds the probabilities of all leaves,
-    ``decision`` everything that led to the answer. ``photo`` is kept by ``predict`` for :meth:`_repr_html_`; a stream
+    ``path`` is the photo's path or name. ``species`` is the most probable species whatever the
+    ``level``; ``breed`` is set only at level ``breed``. ``joint`` float64 [L] holds the probabilities of all leaves,
+    ``decision`` everything behind the prediction. ``photo`` is kept by ``predict`` for :meth:`_repr_html_`; a stream
     does not keep it.
     """
 

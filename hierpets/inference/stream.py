@@ -1,4 +1,4 @@
-"""Photos through the network: each of a few workers decodes a small batch and finishes its answers; order is kept.
+"""Photos through the network: each of a few workers decodes a small batch and finishes its predictions; order is kept.
 
 On the CPU a worker computes on its own core, so a photo is handed from thread to thread only when it is done. Measured
 beside a pool of decoders that feeds OpenVINO's AsyncInferQueue, workers took the same time per photo while they still

@@ -51,7 +51,7 @@ class Manifest(StrictModel):
 
     schema_version: Literal[2] = 2
     hierpets_version: str = hierpets.__version__
-    version: str | None = Field(default=None, description="The model's own version, where its maker gave it one.")
+    version: str | None = Field(default=None, description="Version of the model, if it has one.")
     taxonomy: Taxonomy
     preprocess: Preprocess
     backbone: BackboneSpec

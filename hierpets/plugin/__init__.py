@@ -11,7 +11,7 @@ kind              called with                                 returns
 ``shampoo_rule``  :class:`Case`, then options                 an iterable of :class:`Advice`
 ================  ==========================================  =========================================
 
-A plugin that cannot do its work raises :class:`PluginError` with a line that says what to do. The tests of a
+A plugin that cannot do its work raises :class:`PluginError` with one line that says what to do. The tests of a
 plugin call :mod:`hierpets.plugin.testing`. This module is light: it imports neither torch nor anything that decodes.
 """
 

@@ -110,8 +110,8 @@ def open_run(
 
     Of several processes of one training, the main one alone opens the folder; the others get a silent run.
 
-    :raises ConfigError: a run is there and neither ``resume`` nor ``overwrite`` is given; another process is training
-        there; the folder cannot be written.
+    :raises ConfigError: the folder holds a run and neither ``resume`` nor ``overwrite`` is given; another process is
+        training in it; it cannot be written.
     """
     if not current_context().is_main:
         yield Run(folder, silent=True)

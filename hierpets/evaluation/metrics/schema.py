@@ -248,7 +248,8 @@ class Metrics(_MetricsModel):
 
     schema_version: Literal[1] = Field(default=1, description="Raised when a key is removed or changes its meaning.")
     model: ModelId | None = Field(
-        default=None, description="The model that was measured; null in a training run, which measures before it writes the bundle."
+        default=None,
+        description="The measured model; null in a training run, which measures before writing it.",
     )
     about: dict[str, str] = _about("What was measured, in words: data, split.")
     taxonomy: dict[str, tuple[str, ...]] = _about("Species in order, each with its breeds in order.")

@@ -220,7 +220,7 @@ def answer_levels(selective: SelectiveMetrics) -> Drawing:
         "answers",
         paint,
         size=(4.4, 1.1 + 0.4 * len(per_species)),
-        title="Answer level by species",
+        title="Level of predictions by species",
         caption=f"Over all photos: {shares}.",
-        alt=f"Share of each answer level: {shares}.",
+        alt=f"Fraction predicted at each level: {shares}.",
     )

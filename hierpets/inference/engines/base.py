@@ -96,7 +96,7 @@ def check_choices(*, engine: str, device: str, precision: str) -> None:
 def choose_device(device: Device) -> str:
     """``cpu`` or ``cuda``. A device that was asked for is never silently replaced.
 
-    :raises DeviceError: ``cuda`` was asked for and torch finds none.
+    :raises DeviceError: ``cuda`` without a CUDA device.
     """
     if device == "cpu":
         return "cpu"
@@ -110,7 +110,7 @@ def choose_engine(engine: EngineName, device: str, *, compile: bool = False) -> 
     """OpenVINO on a CPU, torch on CUDA, unless given. ``compile`` is an option of torch.
 
     :raises DeviceError: the engine does not run on that device.
-    :raises ConfigError: ``compile`` was asked of OpenVINO.
+    :raises ConfigError: ``compile`` with OpenVINO.
     """
     if engine == "openvino" and device == "cuda":
         raise DeviceError("--engine openvino runs on the CPU; use --engine torch with --device cuda")

@@ -37,7 +37,7 @@ class LinesWriter:
     def recorded(self) -> Iterator[WrittenRecord]:
         """The records that are there, in order; read to the end before writing.
 
-        :raises DataError: what is there was not written by hierpets.
+        :raises DataError: the existing file was not written by hierpets.
         """
         end = self._file.seek(0)
         for lines in self._whole(self._file):

@@ -71,9 +71,9 @@ def write_predictions(
     asked for the same photos; ``progress`` first hears how many these are, and learns the total when it is counted.
     With ``overwrite``, a file or a run that is there is deleted first.
 
-    :raises ConfigError: the file exists, or was begun, and ``resume`` is not given; or something else was asked then;
+    :raises ConfigError: the file exists, or was started, and ``resume`` is not given; the options differ;
         or another process is writing it.
-    :raises DataError: the photos are not those of the records that are there; or a file cannot be written.
+    :raises DataError: the photos do not match the existing records; a file cannot be written.
     """
     check_paths(paths)
     options = options or PredictOptions()
@@ -120,7 +120,7 @@ class _Run:
         self.totals = RunTotals()
 
     def skip_recorded(self, photos: Iterator[str]) -> Iterator[str]:
-        """The photos that have no record yet. :raises DataError: others were there when it was begun."""
+        """The photos that have no record yet. :raises DataError: the photos have changed since it was started."""
         for record in self._writer.recorded():
             _check_same_photo(record.path, next(photos, None), self.totals.photos + 1)
             self._count(failed=record.failed)

@@ -132,7 +132,7 @@ def autocast(device: str, precision: FinetunePrecision) -> torch.autocast:
 
     On a CPU with AVX-512 BF16 or AMX, bf16 measured 1.3 to 1.5 times as fast as f32 on EfficientNet-Lite.
 
-    :raises ConfigError: bf16 is asked for on a GPU without it.
+    :raises ConfigError: bf16 on a GPU that does not support it.
     """
     cuda = device.startswith("cuda")
     able = torch.cuda.is_bf16_supported() if cuda else _cpu_computes_bf16()

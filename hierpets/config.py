@@ -139,7 +139,7 @@ class AutoConfig(StrictModel):
 
 
 class TrainConfig(StrictModel):
-    """All that decides what ``hierpets train`` does; written whole to ``RUN/config.yaml``."""
+    """All settings of ``hierpets train``, written to ``RUN/config.yaml``."""
 
     levels: Levels = Field(default="species,breed", description="what to learn: species, or species,breed")
     data: str = Field(default="demo", description="labeled photos: a folder, a CSV file, or demo (synthetic images)")
@@ -204,18 +204,18 @@ class TrainConfig(StrictModel):
 
     @property
     def backbone_choice(self) -> BackboneChoice:
-        """The one backbone of recipes that compare none."""
+        """The backbone of recipes that do not compare several."""
         return BackboneChoice(name=self.backbone or DEFAULT_BACKBONE, options=self.backbone_options)
 
     @property
     def candidate_backbones(self) -> tuple[BackboneChoice, ...]:
-        """The backbones that the recipe looks at."""
+        """The backbones that the recipe uses."""
         if self.recipe == "auto" and self.backbone is None:
             return self.auto.backbones
         return (self.backbone_choice,)
 
     def absolute(self) -> TrainConfig:
-        """The same settings independent of the current folder."""
+        """The same settings with absolute paths."""
         changes: dict[str, Any] = {"out": self.out.resolve(), "registry": self.registry and self.registry.resolve()}
         if Path(self.data).exists():
             changes["data"] = str(Path(self.data).resolve())

@@ -97,8 +97,8 @@ class AuditFinding:
 class Audit:
     """The result of an audit.
 
-    ``photos`` counts them, ``splits`` those of each split that the data names, ``levels`` those of each class.
-    ``suggestion`` is a sampler for these counts. ``notes`` say what could not be checked, and why.
+    ``photos`` is their number, ``splits`` counts them per split and ``levels`` per class. ``suggestion`` is a sampler
+    for these counts. ``notes`` say what could not be checked, and why.
     """
 
     source: str
@@ -116,7 +116,7 @@ class Audit:
 
     @property
     def summary(self) -> dict[Kind, int]:
-        """Findings per kind, every kind named, the most serious first."""
+        """Number of findings of every kind, the most serious kind first."""
         return {kind: len(self.of_kind(kind)) for kind in KINDS}
 
     @property

@@ -49,7 +49,7 @@ def audit(
 
     With ``out``, a folder, ``audit.json`` and ``audit.html`` are written there; ``overwrite`` replaces older ones.
     ``backbone`` is the plugin whose features are compared. Image statistics and features are cached as they are
-    computed, so that an audit which is interrupted continues where it stopped. Memory holds a few photos at a time, and
+    computed, so that an interrupted audit continues where it stopped. Memory holds a few photos at a time, and
     one feature vector per photo.
 
     :raises ConfigError: ``out`` already holds an audit, or cannot be written.

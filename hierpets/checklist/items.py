@@ -1,4 +1,4 @@
-"""The items of the checklist: a question, a verdict, the number that it rests on, the command that settles it."""
+"""The items of the checklist: a question, a verdict, the number behind it, the command to run next."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def _recalls(run: RunEvidence, level: str) -> list[_ClassRecall]:
 
 
 def _settle_recall(run: RunEvidence, scores: ClassScores, bound: float) -> str:
-    """More photos where a low recall may be luck, else another training."""
+    """An evaluation on more photos if a low recall may be chance, else another training."""
     could_be_luck = scores.recall_interval is not None and scores.recall_interval[1] >= bound
     return _evaluate_elsewhere(run) if could_be_luck else _train(run, data="MORE_PHOTOS")
 

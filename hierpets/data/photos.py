@@ -51,9 +51,9 @@ class NamedPhoto(NamedTuple):
 
     @classmethod
     def of(cls, photo: Photo | NamedPhoto) -> NamedPhoto:
-        """Under its path, or ``<array>``, ``<image>``, ``<bytes>`` for one that has none.
+        """Named by its path, or ``<array>``, ``<image>``, ``<bytes>`` if it has none.
 
-        :raises ConfigError: not a photo at all.
+        :raises ConfigError: not a photo.
         """
         if isinstance(photo, NamedPhoto):
             return photo

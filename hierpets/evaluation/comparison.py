@@ -108,8 +108,8 @@ class _Side(NamedTuple):
 def compare(a: EvaluationOrFolder, b: EvaluationOrFolder, *, seed: int = 0) -> Comparison:
     """Compare two evaluations of the same photos, at the levels species and breed.
 
-    Each is an :class:`Evaluation`, or the folder of one or of a training run that holds one in ``evaluation/``.
-    ``seed`` is that of the bootstrap. See :func:`compare_records`.
+    Each is an :class:`Evaluation`, its folder, or the folder of a training run with an ``evaluation/``. ``seed`` is
+    that of the bootstrap. See :func:`compare_records`.
 
     :raises DataError: no evaluation found, or the photos or labels differ.
     """

@@ -21,8 +21,8 @@ class Evaluation:
     """The result of :func:`hierpets.evaluate`.
 
     ``metrics`` is the content of ``metrics.json`` (``docs/metrics.md``). ``predictions`` holds the photos that could be
-    read, with their labels; ``ood`` those that show no known pet, None where none were given. ``unreadable`` are the
-    predictions of the photos that could not be read, each with its ``error``. ``report`` is the page that was written.
+    read, with their labels; ``ood`` those that show no known pet, if given. ``unreadable`` are the
+    predictions of the photos that could not be read, each with its ``error``. ``report`` is its path, if written.
     """
 
     metrics: Metrics

@@ -50,17 +50,17 @@ def evaluate(
 ) -> Evaluation:
     """Measure a model at every level on labeled photos.
 
-    ``model`` is a bundle folder, None for the released one, or a predictor that is loaded. ``data`` is a folder
+    ``model`` is a bundle folder, None for the released one, or a loaded predictor. ``data`` is a folder
     ``SPECIES/BREED/photo.jpg``, a CSV or ``"demo"``; ``split`` as in :func:`read_labeled`. ``ood`` is a folder of
-    photos that show no known pet, in subfolders by kind or not. With ``out``, that folder gets ``metrics.json``,
+    photos that show no known pet, optionally in subfolders by kind. With ``out``, that folder gets ``metrics.json``,
     ``predictions.jsonl``, ``report.html`` and ``figures/``. ``engine`` are further arguments of :func:`hierpets.load`:
     ``engine``, ``device``, ``precision``, ``compile``.
 
-    Photos that cannot be read do not raise: they are left out and listed in ``Evaluation.unreadable``.
+    Photos that cannot be read do not raise: they are skipped and listed in ``Evaluation.unreadable``.
 
-    :raises DataError: no photos to measure, or labels that the model does not know.
+    :raises DataError: no photos to measure, or labels unknown to the model.
     :raises ConfigError: ``out`` exists and ``overwrite`` is not given, or the model has no novelty score for ``ood``.
-    :raises BundleError: no bundle there, or a damaged one.
+    :raises BundleError: a missing or damaged bundle.
     """
     folder = Path(out) if out is not None else None
     if folder is not None:

@@ -119,7 +119,7 @@ class _View:
 
 
 def _roll_up(view: _View) -> tuple[Level, Source, str]:
-    """The first node, from breed upwards, that nothing speaks against."""
+    """The first node, from breed upwards, without an objection."""
     t, restricted = view.thresholds, view.restricted
     if view.scores and t.pet is not None and not restricted and view.scores.pet < t.pet:
         score, least = _distinct(view.scores.pet, t.pet, digits=2)

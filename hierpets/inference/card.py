@@ -67,7 +67,7 @@ def _thumbnail(prediction: Prediction) -> str:
 
     try:
         photo = read_photo(prediction.photo, shorter_side=THUMBNAIL)
-    except ImageError:  # it has gone since
+    except ImageError:  # it has been removed
         return ""
     style = f"height:{THUMBNAIL // 2}px;max-width:{THUMBNAIL}px;object-fit:contain"
     return f'<img alt="" style="{style}" src="{data_uri(photo, THUMBNAIL)}">'

@@ -36,7 +36,7 @@ class PredictOptions(StrictModel):
 
     @classmethod
     def of(cls, options: PredictOptions | None, words: Mapping[str, Any]) -> PredictOptions:
-        """``options`` with single ones replaced by ``words``.
+        """``options``, updated with ``words``.
 
         :raises ConfigError: an option that does not exist or is out of range, all in one message.
         """
@@ -47,9 +47,9 @@ class PredictOptions(StrictModel):
             raise ConfigError("\n".join(map(str, find_problems(error, cls)))) from None
 
     def mask(self, taxonomy: Taxonomy) -> np.ndarray | None:
-        """bool [L]: the leaves that ``only`` allows; None where it names none.
+        """bool [L]: the leaves that ``only`` allows; None if it is empty.
 
-        :raises ConfigError: a name that the taxonomy does not know.
+        :raises ConfigError: a name that is not in the taxonomy.
         """
         return label_mask(self.only, taxonomy) if self.only else None
 

@@ -73,7 +73,7 @@ class Prediction:
 
     @property
     def breed_recognized(self) -> bool:
-        """Whether the photo looks like a known breed, sure or not."""
+        """Whether the photo looks like a known breed, certain or not."""
         least = self.thresholds.known
         return least is None or self.scores is None or self.scores.known >= least
 

@@ -49,7 +49,7 @@ class BundleInfo(StrictModel):
 def bundle_info(bundle: str | Path | None = None) -> BundleInfo:
     """Describe a bundle folder; the released one when none is given.
 
-    :raises BundleError: no bundle there, or a damaged one.
+    :raises BundleError: a missing or damaged bundle.
     """
     folder = Path(bundle) if bundle is not None else released_bundle()
     manifest = read_manifest(folder)

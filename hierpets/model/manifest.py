@@ -23,7 +23,7 @@ from hierpets.validation.strict import StrictModel
 __all__ = ["SCHEMA_VERSION", "BackboneSpec", "Manifest", "ModelId", "OODSpec", "model_id", "read_manifest"]
 
 SCHEMA_VERSION: Literal[2] = 2
-"""Raised whenever an older bundle would come to other pixels, or to other numbers from the same pixels."""
+"""Raised whenever an older bundle would get other pixels, or other results from the same pixels."""
 DIGEST_LENGTH = 16  # hexadecimal digits; enough that no two models of a shop share one
 
 
@@ -78,7 +78,7 @@ def model_id(folder: Path) -> ModelId:
 
     An OpenVINO export without the weights file is known by the weights of its graph.
 
-    :raises BundleError: no bundle there, or a damaged one.
+    :raises BundleError: a missing or damaged bundle.
     """
     manifest = read_manifest(folder)
     digest = hashlib.sha256((folder / MANIFEST).read_bytes())

@@ -184,7 +184,7 @@ class _Tally:
         self.vetoes: dict[str, str] = {}
 
     def hear(self, advice: Iterable[Advice]) -> str | None:
-        """Take in what a rule says; the product that is now in front, if any."""
+        """Apply the advice of a rule; the leading product, if any."""
         for one in advice:
             for product in self._scores if one.product == "*" else (one.product,):
                 self._scores[product] += one.score

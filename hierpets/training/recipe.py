@@ -45,8 +45,8 @@ __all__ = ["TrainResult", "train"]
 class TrainResult:
     """The result of a training: a ``bundle`` in the folder of the ``run``, and its metrics.
 
-    ``metrics`` maps how photos were held out (``"cross_validation"``, ``"validation"``) to the metrics of
-    ``docs/metrics.md``; ``summary`` says in a line what was trained.
+    ``metrics`` holds the metrics of ``docs/metrics.md`` by how photos were held out (``"cross_validation"``,
+    ``"validation"``); ``summary`` describes the model in one line.
     """
 
     bundle: Path

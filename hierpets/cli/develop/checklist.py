@@ -27,7 +27,7 @@ STYLES = {"pass": "green", "warn": "yellow", "fail": "red", "not done": "dim"}
 def command(run: Path, measure: bool, strict: bool, form: str, registry: Path | None) -> int:
     """Check a training run before you trust its model.
 
-    Each line is pass, warn, fail or not done, with the number that it rests on and the command that would settle it.
+    Each line is pass, warn, fail or not done, with the number behind it and the command to run next.
     It reads RUN/config.yaml, metrics.json and bundle/, RUN/audit/audit.json, RUN/*/metrics.json of `hierpets evaluate`
     and RUN/measured.json of --measure.
     """

@@ -1,4 +1,4 @@
-"""The headline of a report: in words, what the model is good at, what it is bad at, and what to bear in mind."""
+"""The headline of a report: in words, the strengths and weaknesses of the model, and caveats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Predictions for any number of photos in a file: written as they come, whole at the end, resumable after a kill.
+"""Predictions for any number of photos in a file: written as they come, complete at the end, resumable after a crash.
 
 ``FILE.part`` grows; when the last photo is done it becomes ``FILE``, so ``FILE`` is always whole. ``FILE.run.json``
 says what was asked of which model.

@@ -99,7 +99,7 @@ def _coat(case: Case) -> str:
     shares = sorted(((share / total, coat) for coat, share in case.coats.items() if share > 0), reverse=True)
     if not shares:
         return ""
-    # Said only as far as it is known: one coat for sure, one probably, or several.
+    # No more certain than the model: one coat for sure, one probably, or several.
     top, coat = shares[0]
     if top > CERTAIN:
         return f"It has {COAT_TYPES[coat]}."

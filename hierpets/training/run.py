@@ -87,7 +87,7 @@ class Run:
             self._progress(task, done, total)
 
     def save_artifact(self, name: str, draw: Callable[[], bytes]) -> None:
-        """Write a file of the run; what is not written is not drawn."""
+        """Write a file of the run; ``draw`` is called only if it is written."""
         if not self.silent:
             write_all(self.folder, {name: draw()})
 

@@ -71,7 +71,7 @@ const breedsOf = (record) => record.top.filter((leaf) => leaf.breed && leaf.spec
 // ---- photos
 
 async function prepare(file) {
-  // A photo that the browser cannot decode is sent as it is: the server may read it, or say what is wrong.
+  // A photo that the browser cannot decode is sent unchanged: the server may read it, or report the problem.
   if (file.size <= SHRINK_ABOVE) return file;
   try {
     const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });

@@ -117,7 +117,7 @@ def copy_weights(module: torch.nn.Module) -> Weights:
 
 
 def plan_batches(weights: np.ndarray, config: TrainConfig, context: DistributedContext) -> BatchPlan:
-    """The batches of this process. ``weights`` [N] decide what is drawn, unless they weight the loss.
+    """The batches of this process. ``weights`` [N] decide what is sampled, unless they weight the loss.
 
     :raises ConfigError: more processes than photos per step.
     """

@@ -41,7 +41,7 @@ def flip(photo: np.ndarray) -> np.ndarray:
 
 
 def plain(photo: np.ndarray) -> np.ndarray:
-    """As it is."""
+    """Unchanged."""
     return photo
 
 

@@ -219,7 +219,7 @@ def test_headline_names_weak_breeds_and_what_they_are_mistaken_for(predictions, 
     probabilities[rows] = np.eye(9)[3]
     said = headline(evaluate_predictions(replace(predictions, probabilities=probabilities), resamples=20))
     assert any(
-        s.startswith(f"Birman: found on 0 of {len(rows)} photos, most often mistaken for ragdoll")
+        s.startswith(f"Birman: recognized in 0 of {len(rows)} photos, most often mistaken for ragdoll")
         for s in said.weaknesses
     )
 

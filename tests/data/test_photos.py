@@ -163,7 +163,7 @@ def test_read_photo_passes_arrays_through():
     np.testing.assert_array_equal(read_photo(scene()), scene())
     assert read_photo(scene()[..., 0]).shape == (H, W, 3)
     for wrong in (scene().astype(np.float32), scene()[..., :2], np.zeros((0, 4, 3), np.uint8), np.zeros(4, np.uint8)):
-        with pytest.raises(ImageError, match="expected an array uint8"):
+        with pytest.raises(ImageError, match="expected a uint8 array"):
             read_photo(wrong)
 
 

@@ -44,7 +44,7 @@ def test_predict_route_gives_the_records_of_the_predictor(client, predictor):
     assert answer.status_code == 200
     assert answer.json() == json.loads(json.dumps(expected))
     assert [record["level"] for record in answer.json()] == ["breed", "species", "unknown", None]
-    assert "not a picture" in answer.json()[3]["error"]["message"]
+    assert "not an image" in answer.json()[3]["error"]["message"]
     for record in answer.json():
         PredictionRecord.model_validate_json(json.dumps(record))
 

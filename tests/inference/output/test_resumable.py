@@ -147,7 +147,7 @@ def test_write_predictions_tells_an_empty_folder_before_writing(predict, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--resume"], "name it with --out"),
+        (["--resume"], "set it with --out"),
         (["--format", "parquet"], "Parquet is binary; it needs --out FILE"),
         (["--out", "answers.txt"], "choose --format jsonl, csv or parquet"),
         (["--out", "answers.jsonl", "--format", "json"], "choose --format jsonl, csv or parquet"),
@@ -238,7 +238,7 @@ def test_write_predictions_refuses_a_folder_that_changed(predict, tmp_path, chan
         (photos / "part 0" / "00000.jpg").unlink()
     code, err = predict(photos, "--out", out, "--resume")
     assert code == 1
-    assert "photos were added or removed since" in err
+    assert "photos were added or removed;" in err
     assert not out.exists()
 
 

@@ -55,7 +55,7 @@ def served(bundle: Path, *arguments: str | Path) -> Iterator[str]:
 
 
 def ask(url: str, photo: str) -> dict:
-    """The record of one photo, from the API as any program could call it."""
+    """The record of one photo, from the API called as any program would."""
     jpeg = cv2.imencode(".jpg", cv2.cvtColor(read_photo(photo), cv2.COLOR_RGB2BGR))[1].tobytes()
     request = urllib.request.Request(f"{url}/v1/predict", jpeg, {"content-type": "image/jpeg"})
     with urllib.request.urlopen(request, timeout=30) as answer:
@@ -80,14 +80,14 @@ def story(data: str, out: Path, config: Path | None) -> None:
     # The default recipe, `auto`, also compares backbones and fine-tunes: a better model, some minutes later.
     recipe = ["--config", config] if config else ["--recipe", "heads", "--backbone", "efficientnet_lite0"]
 
-    narrate("What is wrong with the photos? Duplicates and leaks flatter a model, wrong labels harm it.")
+    narrate("Audit the photos: duplicates and leaks inflate the metrics, wrong labels hurt the model.")
     hierpets("audit", data, "--out", out / "audit")
 
     narrate("Train linear heads on frozen features: seconds, not hours, and no learning rate to tune.")
     hierpets("train", "--levels", "species,breed", "--data", data, "--out", out / "run", *recipe)
     bundle = out / "run" / "bundle"
 
-    narrate("How good is it, at each level, on the photos that training held out? The report says it in words first.")
+    narrate("Evaluate every level on the photos held out from training. The report starts with a summary in words.")
     hierpets("evaluate", "--model", bundle, "--data", data, "--split", "val", "--out", out / "evaluation")
 
     narrate("Predict three of these photos. The model answers at the level it is confident in.")
@@ -101,7 +101,7 @@ def story(data: str, out: Path, config: Path | None) -> None:
             record = ask(url, photo)
             print(f"{photo}: {sentence(record)} ({1000 * (time.perf_counter() - start):.0f} ms)")
 
-    narrate(f"That is all. The results are in {out}; `hierpets serve --model {bundle}` starts the server again.")
+    narrate(f"Done. The results are in {out}; `hierpets serve --model {bundle}` starts the server again.")
 
 
 def held_out(data: str, bundle: Path) -> list[str]:

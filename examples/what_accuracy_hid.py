@@ -3,8 +3,8 @@
     python examples/what_accuracy_hid.py                  # on synthetic images, two minutes on two cores
     python examples/what_accuracy_hid.py --out runs/hid
 
-One photo in ten shows a cat. A network trained from scratch on them is right nine times in ten, and recognizes no cat
-at all. docs/story.md tells the story with its numbers. Each step prints its command.
+One photo in ten shows a cat. A network trained from scratch on them is correct nine times in ten, but recognizes no
+cats. docs/story.md has the story with its numbers. Each step prints its command.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def tell_story(out: Path, *, cats: int = 4, dogs: int = 24, epochs: int = 4) -> 
     hierpets("train", *common, *plain, *changed, "--out", scratch)
     hierpets("evaluate", "--model", scratch / "bundle", "--data", pets, "--out", scratch / "evaluation")
 
-    print("\nThe checklist asks what accuracy does not say.")
+    print("\nThe checklist checks what accuracy does not show.")
     shutil.copytree(out / "audit", scratch / "audit", dirs_exist_ok=True)  # where the checklist looks for it
     hierpets("checklist", scratch)
 

@@ -44,37 +44,39 @@ CONFIG_FILE = "config.yaml"  # where a run folder keeps its settings
 class FinetuneConfig(StrictModel):
     """How the whole network is trained, from linear heads on."""
 
-    epochs: int = Field(default=8, ge=1, description="most epochs; each shows as many photos as there are")
-    batch_size: int = Field(default=32, ge=1, description="photos a step, over all processes")
+    epochs: int = Field(
+        default=8, ge=1, description="maximum number of epochs; each draws as many photos as the training set has"
+    )
+    batch_size: int = Field(default=32, ge=1, description="photos per step, over all processes")
     learning_rate: float = Field(default=1e-4, gt=0, description="learning rate of the backbone's last layer, AdamW")
     head_learning_rate: float = Field(default=1e-4, gt=0, description="learning rate of the heads, AdamW")
     layer_decay: float = Field(
-        default=0.3, gt=0, le=1, description="learning rate of the backbone's first layer, as a share of the last one's"
+        default=0.3, gt=0, le=1, description="learning rate of the backbone's first layer, relative to its last"
     )
     trainable_fraction: float = Field(
-        default=0.5, ge=0, le=1, description="share of the backbone's layers that are trained, from the output back"
+        default=0.5, ge=0, le=1, description="fraction of the backbone's layers to train, counted from the output"
     )
     weight_decay: float = Field(default=0.02, ge=0, description="weight decay of matrices and filters, AdamW")
     warmup_epochs: float = Field(default=0.5, ge=0, description="epochs over which the learning rate rises")
-    max_gradient_norm: float = Field(default=5.0, gt=0, description="L2 norm at which the gradient is clipped")
+    max_gradient_norm: float = Field(default=5.0, gt=0, description="L2 norm that the gradient is clipped to")
     ema_decay: float = Field(
-        default=0.95, ge=0, lt=1, description="share that the moving average of the weights keeps at each step"
+        default=0.95, ge=0, lt=1, description="decay per step of the exponential moving average of the weights"
     )
-    patience: int = Field(default=3, ge=1, description="epochs without a better validation score before it stops")
+    patience: int = Field(default=3, ge=1, description="epochs without a better validation score before training stops")
     balance: Balance = Field(
-        default="sample", description="what the sampler's weights do: decide what is drawn, or weight the loss"
+        default="sample", description="what the sampler's weights do: sample photos, or weight the loss"
     )
     interpolation: tuple[Alpha, ...] = Field(
         default=(0.25, 0.5, 0.75),
-        description="alphas of WiSE-FT to try between the start (0) and the end (1), which are always tried",
+        description="WiSE-FT coefficients to try, besides 0 (before fine-tuning) and 1 (after)",
     )
     precision: FinetunePrecision = Field(
-        default="auto", description="number format of the forward pass; auto: bf16 where the hardware has it"
+        default="auto", description="number format of the forward pass; auto: bf16 if the hardware supports it"
     )
     checkpoint_minutes: float = Field(
         default=10.0, ge=0, description="minutes between checkpoints within an epoch; 0: after every step"
     )
-    workers: int = Field(default=2, ge=0, description="threads that decode photos; 0: the main one")
+    workers: int = Field(default=2, ge=0, description="threads that decode photos; 0: the main thread")
 
 
 class HeadSpec(StrictModel):
@@ -84,9 +86,9 @@ class HeadSpec(StrictModel):
         default="lda", description="shrinkage LDA, logistic regression, or the mean of both"
     )
     shrinkage: float = Field(
-        default=0.4, ge=0, le=1, description="share of the identity in the covariance of lda and blend"
+        default=0.4, ge=0, le=1, description="shrinkage of the covariance towards the identity, for lda and blend"
     )
-    c: float = Field(default=0.01, gt=0, description="inverse of the L2 penalty of logistic and blend")
+    c: float = Field(default=0.01, gt=0, description="inverse of the L2 penalty, for logistic and blend")
 
     def __str__(self) -> str:
         names = {
@@ -117,7 +119,7 @@ class AutoConfig(StrictModel):
             BackboneChoice(name="efficientnet_lite2", options={"size": 320, "crop": 1.0}),
             BackboneChoice(name="efficientnet_lite_pair"),
         ),
-        description="backbones to compare, unless one is named",
+        description="backbones to compare if backbone is not set",
     )
     views: tuple[View, ...] = Field(default=("plain", "flip"), description="views to compare, see view")
     heads: tuple[HeadSpec, ...] = Field(
@@ -132,23 +134,23 @@ class AutoConfig(StrictModel):
         description="breed heads to compare, see head",
     )
     finetune_minutes: float = Field(
-        default=5.0, ge=0, description="fine-tune only if the estimate is below so many minutes; 0: never"
+        default=5.0, ge=0, description="fine-tune only if it should take fewer minutes than this; 0: never"
     )
 
 
 class TrainConfig(StrictModel):
-    """All that decides what ``hierpets train`` does; written whole to ``RUN/config.yaml``."""
+    """All settings of ``hierpets train``, written to ``RUN/config.yaml``."""
 
     levels: Levels = Field(default="species,breed", description="what to learn: species, or species,breed")
     data: str = Field(default="demo", description="labeled photos: a folder, a CSV file, or demo (synthetic images)")
-    out: Path = Field(default=Path("runs/latest"), description="the run folder to write")
+    out: Path = Field(default=Path("runs/latest"), description="run folder to write")
     registry: Path | None = Field(
-        default=None, description="a registry.yaml with plugins; else HIERPETS_REGISTRY, else the bundled one"
+        default=None, description="a registry.yaml with plugins; default: HIERPETS_REGISTRY, then the bundled one"
     )
-    version: str | None = Field(default=None, description="the model's own version, written into the bundle")
+    version: str | None = Field(default=None, description="version of the model, written to the bundle")
     backbone: str | None = Field(
         default=None,
-        description=f"a backbone plugin; if none, auto compares several, other recipes take {DEFAULT_BACKBONE}",
+        description=f"backbone plugin; if not set, auto compares several and other recipes use {DEFAULT_BACKBONE}",
     )
     backbone_options: dict[str, Any] = Field(default={}, description="options of the backbone plugin")
     recipe: Literal["auto", "heads", "finetune"] = Field(
@@ -156,28 +158,28 @@ class TrainConfig(StrictModel):
         description="auto: compare backbones and heads, then fine-tune if it helps; heads: linear heads on frozen "
         "features; finetune: heads, then the whole network",
     )
-    head: HeadSpec = Field(default=HeadSpec(), description="the breed heads, unless recipe auto compares several")
+    head: HeadSpec = Field(default=HeadSpec(), description="breed heads; recipe auto compares auto.heads instead")
     view: View = Field(
         default="plain",
-        description="what heads are fitted to: the photo, its mean with the mirrored one, or with four corner crops",
+        description="features to fit heads to: of the photo, or averaged with its mirror image or four corner crops",
     )
     combiner: Combiner = Field(
         default="conditional", description="how species and breed logits become joint probabilities"
     )
-    sampler: str = Field(default="breed_balanced", description="a sampler plugin: how much each photo weighs")
+    sampler: str = Field(default="breed_balanced", description="sampler plugin, which weights the training photos")
     sampler_options: dict[str, Any] = Field(default={}, description="options of the sampler plugin")
     prior: Literal["uniform", "data"] = Field(
         default="uniform",
-        description="class prior of the predictions: every species alike and every breed within it, or as in the data",
+        description="class prior of predictions: uniform over species and over breeds within each, or as in the data",
     )
-    seed: int = Field(default=0, ge=0, lt=2**32, description="seed of the split and of everything random")
+    seed: int = Field(default=0, ge=0, lt=2**32, description="random seed, for the split as well")
     device: Literal["auto", "cpu", "cuda"] = Field(
-        default="auto", description="where to compute; auto: a GPU if there is one"
+        default="auto", description="device to compute on; auto: a GPU if available"
     )
     val_fraction: float = Field(
-        default=0.15, ge=0, lt=1, description="share of the photos to validate on, where the data names no split"
+        default=0.15, ge=0, lt=1, description="fraction of the photos to validate on if the data names no split"
     )
-    folds: int = Field(default=5, ge=2, description="parts of the cross-validation on the training photos")
+    folds: int = Field(default=5, ge=2, description="folds of the cross-validation on the training photos")
     alpha: float = Field(default=DEFAULT_ALPHA, gt=0, lt=1, description="target error rate of the predictions")
     auto: AutoConfig = Field(default=AutoConfig(), description="settings of recipe auto")
     finetune: FinetuneConfig = Field(default=FinetuneConfig(), description="settings of fine-tuning")
@@ -194,7 +196,7 @@ class TrainConfig(StrictModel):
     def _nothing_is_ignored(self) -> TrainConfig:
         if self.recipe == "auto":
             if self.backbone is None and self.backbone_options:
-                raise ValueError("backbone_options: recipe auto compares several backbones; name one with backbone")
+                raise ValueError("backbone_options: recipe auto compares several backbones; set backbone to use one")
             for name in ("head", "view"):
                 if getattr(self, name) != type(self).model_fields[name].default:
                     raise ValueError(f"{name}: recipe auto compares auto.{name}s; set those, or use recipe heads")
@@ -202,18 +204,18 @@ class TrainConfig(StrictModel):
 
     @property
     def backbone_choice(self) -> BackboneChoice:
-        """The one backbone of recipes that compare none."""
+        """The backbone of recipes that do not compare several."""
         return BackboneChoice(name=self.backbone or DEFAULT_BACKBONE, options=self.backbone_options)
 
     @property
     def candidate_backbones(self) -> tuple[BackboneChoice, ...]:
-        """The backbones that the recipe looks at."""
+        """The backbones that the recipe uses."""
         if self.recipe == "auto" and self.backbone is None:
             return self.auto.backbones
         return (self.backbone_choice,)
 
     def absolute(self) -> TrainConfig:
-        """The same settings from whichever folder they are read."""
+        """The same settings with absolute paths."""
         changes: dict[str, Any] = {"out": self.out.resolve(), "registry": self.registry and self.registry.resolve()}
         if Path(self.data).exists():
             changes["data"] = str(Path(self.data).resolve())

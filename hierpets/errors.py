@@ -33,23 +33,23 @@ __all__ = [
 
 
 class HierpetsError(Exception):
-    """Anything a user can cause and can mend. The command line prints it as one line."""
+    """Anything a user can cause and fix. The command line prints it as one line."""
 
 
 class ConfigError(HierpetsError):
-    """A setting, a level or a path that makes no sense."""
+    """An invalid setting, level or path."""
 
 
 class DataError(HierpetsError):
-    """A data set that cannot be trained on or evaluated."""
+    """A data set that cannot be used for training or evaluation."""
 
 
 class ImageError(DataError):
-    """One photo that cannot be read: missing, empty, not a picture, too large, damaged."""
+    """A photo that cannot be read: missing, empty, not an image, too large, damaged."""
 
 
 class RegistryError(HierpetsError):
-    """registry.yaml is wrong. ``problems`` holds one line for each thing to mend."""
+    """registry.yaml is invalid. ``problems`` holds one line for each thing to fix."""
 
     def __init__(self, problems: Iterable[str]):
         self.problems = tuple(problems)
@@ -57,23 +57,23 @@ class RegistryError(HierpetsError):
 
 
 class CatalogError(RegistryError):
-    """A file of breeds, ingredients or products is wrong. ``problems`` holds one line for each thing to mend."""
+    """A file of breeds, ingredients or products is invalid. ``problems`` holds one line for each thing to fix."""
 
 
 class PluginError(HierpetsError):
-    """A plugin cannot be imported, or broke its contract."""
+    """A plugin that cannot be imported, or violates its contract."""
 
 
 class BundleError(HierpetsError):
-    """A bundle is missing, damaged or of another schema."""
+    """A bundle that is missing, damaged or of another schema."""
 
 
 class DeviceError(HierpetsError):
-    """A device or engine that was asked for is not there."""
+    """A device or engine that is not available."""
 
 
 class InternalError(HierpetsError):
-    """hierpets failed on one photo for a reason that it does not know; the log has the traceback."""
+    """An unexpected failure on one photo; the log has the traceback."""
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:

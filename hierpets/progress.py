@@ -1,4 +1,4 @@
-"""How every long piece of work says how far it has come."""
+"""How all long-running work reports its progress."""
 
 from __future__ import annotations
 
@@ -14,4 +14,4 @@ class Progress(Protocol):
 
 
 def no_progress(_task: str, _done: int, _total: int | None, /) -> None:
-    """Say nothing: the default everywhere."""
+    """Report nothing; the default."""

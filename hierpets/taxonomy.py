@@ -19,7 +19,7 @@ UNKNOWN_LEAF = -1
 
 
 class Leaf(NamedTuple):
-    """The finest thing that can be told apart: a breed, or a species that has no breeds."""
+    """The finest class: a breed, or a species that has no breeds."""
 
     species: str
     breed: str | None
@@ -32,7 +32,7 @@ class Taxonomy(BaseModel):
     """A ragged two-level tree: ``{"cat": ("birman", "siamese"), "rabbit": ()}``.
 
     Order is part of the value: column ``s`` of a species array is ``species[s]``, column ``l`` of a leaf array
-    is ``leaves[l]``. Leaves stand species by species; a species with no breeds is one leaf of its own.
+    is ``leaves[l]``. Leaves are grouped by species; a species without breeds is one leaf.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,7 +41,7 @@ class Taxonomy(BaseModel):
 
     @field_validator("tree")
     @classmethod
-    def _names_are_sound(cls, tree: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    def _names_are_valid(cls, tree: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         if not tree:
             raise ValueError("a taxonomy needs at least one species")
         for species, breeds in tree.items():

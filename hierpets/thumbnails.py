@@ -11,7 +11,7 @@ __all__ = ["data_uri", "encode_jpeg", "encode_png", "shrink"]
 
 
 def shrink(photo: np.ndarray, longest: int) -> np.ndarray:
-    """RGB uint8 [H, W, 3] with its longer side at most ``longest`` pixels; a smaller photo as it is."""
+    """RGB uint8 [H, W, 3] with its longer side at most ``longest`` pixels; a smaller photo unchanged."""
     height, width = photo.shape[:2]
     scale = longest / max(height, width)
     if scale >= 1:

@@ -1,4 +1,4 @@
-"""Shared fixtures; what is skipped, and why, is said at the end of a run."""
+"""Shared fixtures; what is skipped, and why, is listed at the end of a run."""
 
 from __future__ import annotations
 

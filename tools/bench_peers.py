@@ -87,7 +87,7 @@ class Bench:
             return run(["env", f"HIERPETS_CACHE={cache}", self.ours, *command])
 
     def quantize(self, trained: Path) -> None:
-        """The bundle that is measured: with an int8 graph, or as it was trained where that would cost accuracy."""
+        """The bundle that is measured: with an int8 graph, or without one if int8 would cost accuracy."""
         log("quantizing hierpets")
         command: list[Any] = [self.ours, "-m", "hierpets", "export", trained, "--format", "openvino"]
         command += ["--precision", "int8"]

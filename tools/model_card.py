@@ -115,12 +115,12 @@ def answers_table(metrics: Metrics) -> str:
     rows = [
         "## Roll-up at alpha 0.05",
         "",
-        "Thresholds are fitted on four fifths of the photos and judged on the fifth.",
+        "Thresholds are fitted on four fifths of the photos and evaluated on the rest.",
         "",
-        f"Answered at breed level {shares.breed:.1%}, at species level {shares.species:.1%}, "
+        f"Predicted at breed level {shares.breed:.1%}, at species level {shares.species:.1%}, "
         f"unknown {shares.unknown:.1%}.",
         "",
-        "| photos of | coverage: the answer is the label or its parent |",
+        "| photos of | coverage: the prediction is the label or its parent |",
         "|---|---|",
         f"| all | {node.holds_truth:.1%} |",
     ]
@@ -192,23 +192,23 @@ HEADER = """# Model card of the released bundle
 Written by `python tools/model_card.py`; the bundle by `python tools/build_bundle.py`.
 
 **What it is.** {summary}; {breeds} breeds of cats and dogs; {size:.1f} MB. Frozen ImageNet features, linear heads,
-one temperature a head, thresholds by split-conformal prediction, and two scores that reject out-of-distribution photos.
+one temperature per head, thresholds by split-conformal prediction, two scores that reject out-of-distribution photos.
 
 **Data.** The {n} photos of the official trainval part of Oxford-IIIT Pet (Parkhi, Vedaldi, Zisserman, Jawahar, "Cats
 and Dogs", CVPR 2012; CC BY-SA 4.0) in which 12 cat and 4 dog breeds are whole and 21 dog breeds have 24 to 35 photos.
 Nothing else was trained on. Rejection thresholds come from breeds held out of training.
 
-**What it is for.** Telling species and breed in ordinary photos of one cat or dog, to choose a shampoo or to sort
+**What it is for.** Predicting species and breed in ordinary photos of one cat or dog, to choose a shampoo or to sort
 photos. **What it is not for.** Pedigrees, medical decisions, mixed breeds, several pets in one photo, drawings.
 """
 
-FOOTER = """## How far to trust these numbers
+FOOTER = """## Limits of these numbers
 
 The recipe (two backbones, their input size, the penalty of the heads, which signals make up the two scores) was
-chosen with the same photos in view: docs/experiments.md lists what was tried. So these numbers are slightly better
-than photos from another source will give. Most "cats" that are rejected are tigers: the photos of unlisted cats are
+chosen on the same photos: docs/experiments.md lists what was tried. So these numbers are slightly better than those on
+photos from another source. Most "cats" that are rejected are tigers: the photos of unlisted cats are
 ImageNet's classes tabby and tiger cat, and the latter holds many. The pets' scores are out of fold, while the other
-photos are scored by the final bundle. The wild photos are few.
+photos are scored by the final bundle. There are few photos of wild animals.
 """
 
 

@@ -30,7 +30,7 @@ FLEET = 1000  # cores
 
 
 class Rate(NamedTuple):
-    """What one core does: photos a second, kB of a photo's file (None if stated), and where that comes from."""
+    """What one core does: photos per second, kB of a photo's file (None if stated), and where that comes from."""
 
     photos: float
     kilobytes: float | None

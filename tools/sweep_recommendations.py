@@ -64,9 +64,9 @@ def pets(taxonomy: Taxonomy, *, pairs: bool) -> Iterator[Pet]:
 
 
 def title(pet: Pet) -> str:
-    likeliest = sorted(pet.shares.items(), key=lambda item: -item[1])
-    named = ", ".join(f"{leaf} {share:.1%}" for leaf, share in likeliest[:3])
-    more = f" and {len(likeliest) - 3} more" if len(likeliest) > 3 else ""
+    ranked = sorted(pet.shares.items(), key=lambda item: -item[1])
+    named = ", ".join(f"{leaf} {share:.1%}" for leaf, share in ranked[:3])
+    more = f" and {len(ranked) - 3} more" if len(ranked) > 3 else ""
     unknown = f", unknown species {pet.novelty:.1%}" if pet.novelty else ""
     return f"{named}{more} [{pet.level}{unknown}]"
 

@@ -60,7 +60,7 @@ def suggest_sampler(levels: dict[str, ClassBalance]) -> Suggestion:
     if (breed.ratio or 1.0) >= STEEP and smallest < FEW:
         return Suggestion(
             "effective_number",
-            f"{_spread(breed)}; sampled as often as the others, {smallest} photos would be memorized",
+            f"{_spread(breed)}; a class of {smallest} photos sampled as often as the others would be memorized",
         )
     return Suggestion("breed_balanced", _spread(breed))
 

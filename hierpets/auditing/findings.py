@@ -39,25 +39,25 @@ class KindText:
 
 
 KINDS: dict[Kind, KindText] = {
-    "unreadable": KindText("Unreadable files", "Download them again or remove them; training stops at the first."),
+    "unreadable": KindText("Unreadable files", "Download them again or remove them; training stops at the first one."),
     "truncated": KindText("Truncated files", "Download them again: they still decode, but parts may be filled in."),
-    "leak": KindText("Same photo in two splits", "Keep it in one split: a photo that was trained on tests nothing."),
+    "leak": KindText("Same photo in two splits", "Keep it in one split: a photo seen in training is no test."),
     "label_conflict": KindText(
         "Same photo under two labels", "One of the labels is wrong, or the photo shows two animals."
     ),
     "label_error": KindText(
         "Suspected label errors", "Review each, best first: some labels are wrong, some photos are hard."
     ),
-    "outlier": KindText("Outliers", "Unlike anything else in this data set; look before you remove them."),
+    "outlier": KindText("Outliers", "Unlike any other photo in this data set; look before you remove them."),
     "near_black": KindText("Nearly black", "Nothing can be learned from them."),
     "near_white": KindText("Nearly white", "Nothing can be learned from them."),
-    "uniform": KindText("Uniform image", "They show next to nothing."),
+    "uniform": KindText("Uniform image", "They show almost nothing."),
     "duplicate": KindText("Duplicates", "Keep one of each: a random split would put copies on both sides."),
     "wrong_type": KindText(
-        "Extension does not match content", "hierpets reads the content either way; other tools may not. Rename them."
+        "Extension does not match content", "Rename them: hierpets goes by the content, other tools may not."
     ),
     "tiny": KindText("Tiny", "They are enlarged for the network, which blurs them."),
-    "huge": KindText("Huge", "They are slow to decode and gain nothing; shrink them once."),
+    "huge": KindText("Huge", "They are slow to decode for no gain; resize them."),
     "gray": KindText("Grayscale", "Many breeds are recognized by coat color."),
 }
 
@@ -97,8 +97,8 @@ class AuditFinding:
 class Audit:
     """The result of an audit.
 
-    ``photos`` counts them, ``splits`` those of each split that the data names, ``levels`` those of each class.
-    ``suggestion`` is a sampler for these counts. ``notes`` say what could not be checked, and why.
+    ``photos`` is their number, ``splits`` counts them per split and ``levels`` per class. ``suggestion`` is a sampler
+    for these counts. ``notes`` say what could not be checked, and why.
     """
 
     source: str
@@ -116,7 +116,7 @@ class Audit:
 
     @property
     def summary(self) -> dict[Kind, int]:
-        """Findings per kind, every kind named, the most serious first."""
+        """Number of findings of every kind, the most serious kind first."""
         return {kind: len(self.of_kind(kind)) for kind in KINDS}
 
     @property

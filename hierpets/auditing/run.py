@@ -45,15 +45,15 @@ def audit(
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> Audit:
-    """Look for problems in labeled photos: a folder ``SPECIES/BREED/photo.jpg``, a CSV or ``demo``.
+    """Find problems in labeled photos: a folder ``SPECIES/BREED/photo.jpg``, a CSV or ``demo``.
 
     With ``out``, a folder, ``audit.json`` and ``audit.html`` are written there; ``overwrite`` replaces older ones.
     ``backbone`` is the plugin whose features are compared. Image statistics and features are cached as they are
-    computed, so that an audit which is interrupted continues where it stopped. Memory holds a few photos at a time, and
+    computed, so that an interrupted audit continues where it stopped. Memory holds a few photos at a time, and
     one feature vector per photo.
 
     :raises ConfigError: ``out`` already holds an audit, or cannot be written.
-    :raises DataError: no labeled photos there, or labels that contradict each other.
+    :raises DataError: no labeled photos found, or labels that contradict each other.
     :raises PluginError: the backbone plugin fails.
     """
     if out is not None:

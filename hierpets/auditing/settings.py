@@ -28,7 +28,7 @@ class AuditSettings(StrictModel):
     same_photo: float = Field(
         default=0.8, ge=0, le=1, description="least cosine of the features of two photos of like hash that are the same"
     )
-    neighbors: int = Field(default=10, ge=1, description="photos that are asked about the label of one")
+    neighbors: int = Field(default=10, ge=1, description="nearest neighbors that are compared with each label")
     folds: int = Field(default=5, ge=2, description="cross-validation folds of the heads that check the labels")
     seed: int = Field(default=0, ge=0, lt=2**32, description="of the folds")
     workers: int = Field(default=2, ge=1, description="threads that decode photos")

@@ -1,4 +1,4 @@
-"""Measure engines and precisions side by side: a process each, in alternating rounds, medians over the rounds."""
+"""Measure engines and precisions side by side: one process each, in alternating rounds, medians over the rounds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an engineer asks of a trained model before trusting it, answered from the run's own files."""
+"""What an engineer asks of a trained model before trusting it, from the run's own files."""
 
 from hierpets.checklist.evidence import RunEvidence
 from hierpets.checklist.items import Item, Status, judge_run

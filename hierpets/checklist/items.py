@@ -1,4 +1,4 @@
-"""The items of the checklist: a question, a verdict, the number that it rests on, the command that settles it."""
+"""The items of the checklist: a question, a verdict, the number behind it, the command to run next."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _counted(run: RunEvidence) -> Item:
     sampler, advised = run.config.sampler, audit["sampler"]["name"]
     number = f"{'; '.join(parts)}; sampler {sampler}"
     if uneven and sampler == "shuffle":
-        return Item(question, "warn", f"{number}, though {advised} is advised", _train(run, f"--sampler {advised}"))
+        return Item(question, "warn", f"{number}, but {advised} is advised", _train(run, f"--sampler {advised}"))
     return Item(question, "pass", number)
 
 
@@ -67,7 +67,7 @@ def _duplicates(run: RunEvidence) -> Item:
     if audit is None:
         return Item(question, "not done", NO_AUDIT, _audit(run))
     n = audit["summary"]
-    number = f"{n['leak']} in two splits, {n['duplicate']} more than once, {n['label_conflict']} under two labels"
+    number = f"{n['leak']} in two splits, {n['duplicate']} duplicated, {n['label_conflict']} under two labels"
     status: Status = "fail" if n["leak"] else "warn" if n["duplicate"] or n["label_conflict"] else "pass"
     return Item(question, status, number, "" if status == "pass" else _look_at_audit(run))
 
@@ -150,7 +150,7 @@ def _recalls(run: RunEvidence, level: str) -> list[_ClassRecall]:
 
 
 def _settle_recall(run: RunEvidence, scores: ClassScores, bound: float) -> str:
-    """More photos where a low recall may be luck, else another training."""
+    """An evaluation on more photos if a low recall may be chance, else another training."""
     could_be_luck = scores.recall_interval is not None and scores.recall_interval[1] >= bound
     return _evaluate_elsewhere(run) if could_be_luck else _train(run, data="MORE_PHOTOS")
 
@@ -171,18 +171,20 @@ def _thresholds(run: RunEvidence) -> Item:
     on = run.manifest.training.get("calibrated_on")
     photos = sum(map(len, run.manifest.policy.scores.values()))
     if not photos or on is None:
-        return Item(question, "fail", "the bundle's thresholds rest on no photo", _train(run, "--val-fraction 0.25"))
+        return Item(
+            question, "fail", "the bundle's thresholds were fitted to no photos", _train(run, "--val-fraction 0.25")
+        )
     number = f"{photos:,} photos, {on}"
     if list(run.metrics) == [on] and not run.elsewhere:
-        return Item(question, "warn", f"{number}; its metrics are of the same photos", _evaluate_elsewhere(run))
+        return Item(question, "warn", f"{number}; its metrics are on the same photos", _evaluate_elsewhere(run))
     return Item(question, "pass", number)
 
 
 def _preprocessing(run: RunEvidence) -> Item:
-    question = "the same preprocessing in training and serving?"
+    question = "same preprocessing in training and serving?"
     p = run.manifest.preprocess
     expected = f"1,3,{p.size},{p.size}"
-    number = f"one for all: {p.size} px, {p.resize} {p.crop:g}; the graph takes {run.graph}"
+    number = f"one for all uses: {p.size} px, {p.resize} {p.crop:g}; the graph takes {run.graph}"
     if run.graph != expected:
         return Item(question, "fail", f"{number}, expected {expected}", _train(run))
     gap = run.measured.engines

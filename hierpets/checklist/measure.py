@@ -57,7 +57,7 @@ def compare_random(
     """
     plugin = registry.get("backbone", manifest.backbone.name)
     if "pretrained" not in plugin.option_names:
-        return f"backbone {plugin.name!r} has no option `pretrained` to leave out"
+        return f"backbone {plugin.name!r} has no option `pretrained` to turn off"
     photos = index.subset("train")
     scores: dict[str, Score] = {}
     for name, pretrained in (("pretrained", True), ("random", False)):

@@ -1,4 +1,4 @@
-"""The command line: one command a file, imported when it is called, heavy libraries inside the command."""
+"""The command line: one command per file, imported when it is called, heavy libraries inside the command."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ __all__ = ["main"]
 
 # name -> (module in hierpets.cli, line shown by `hierpets --help`)
 COMMANDS = {
-    "audit": ("develop.audit", "Look for problems in labeled photos."),
+    "audit": ("develop.audit", "Find problems in labeled photos."),
     "bench": ("deploy.bench", "Measure speed and memory of a bundle on this machine."),
     "catalog": ("deploy.catalog", "Check and show coats, ingredients and shampoos."),
-    "checklist": ("develop.checklist", "Ask what should be asked before a model is trusted."),
-    "compare": ("develop.compare", "Tell whether one model is better than another on the same photos."),
+    "checklist": ("develop.checklist", "Check a training run before you trust its model."),
+    "compare": ("develop.compare", "Test whether one model is better than another on the same photos."),
     "evaluate": ("develop.evaluate", "Measure a bundle at every level on labeled photos."),
     "explain": ("deploy.explain", "Show where the network looked for species and breed."),
     "export": ("deploy.export", "Write a bundle's network for ONNX Runtime, OpenVINO or TorchScript."),
     "info": ("deploy.info", "Describe a bundle: classes, thresholds, training, size."),
-    "inspect": ("deploy.inspect", "Show the tensor at every pipeline stage of one photo."),
+    "inspect": ("deploy.inspect", "Show the tensors at every pipeline stage for one photo."),
     "plugins": ("develop.plugins", "List, check and create plugins."),
-    "predict": ("deploy.predict", "Tell species and breed of photos."),
+    "predict": ("deploy.predict", "Predict the species and breed of pets in photos."),
     "serve": ("deploy.serve", "Serve a bundle: a page to drop photos on, and an HTTP API."),
     "train": ("develop.train", "Train a bundle on labeled photos."),
 }
@@ -64,7 +64,7 @@ class LazyGroup(click.Group):
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(package_name="hierpets")
 def cli(debug: bool) -> None:
-    """Species and breed of a pet from a photo, with an honest doubt and a shampoo that does no harm."""
+    """Predict the species and breed of a pet from a photo, with calibrated confidence and a safe shampoo."""
 
 
 def main(args: list[str] | None = None) -> None:

@@ -20,17 +20,17 @@ registry_option = click.option(
     "--registry",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="A registry.yaml with plugins; else that of HIERPETS_REGISTRY, else the bundled one.",
+    help="A registry.yaml with plugins; default: HIERPETS_REGISTRY, then the bundled one.",
 )
 
 model_option = click.option(
     "--model",
     type=click.Path(path_type=Path),
     metavar="BUNDLE",
-    help="A bundle folder; the released one when left out.",
+    help="Bundle folder; default: the released bundle.",
 )
 
-overwrite_option = click.option("--overwrite", is_flag=True, help="Replace what is already there.")
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace existing output.")
 
 _ENGINE_OPTIONS = (
     click.option(
@@ -38,23 +38,23 @@ _ENGINE_OPTIONS = (
         type=click.Choice(DEVICES),
         default="auto",
         show_default=True,
-        help="Where to compute; auto: a GPU if there is one.",
+        help="Device to compute on; auto: a GPU if available.",
     ),
     click.option(
         "--engine",
         type=click.Choice(ENGINES),
         default="auto",
         show_default=True,
-        help="What runs the network; auto: openvino on the CPU, torch on CUDA.",
+        help="Engine that runs the network; auto: openvino on the CPU, torch on CUDA.",
     ),
     click.option(
         "--precision",
         type=click.Choice(PRECISIONS),
         default="auto",
         show_default=True,
-        help="What it computes in; auto: f16 on CUDA; on the CPU int8 where the bundle has it, else bf16 or f32.",
+        help="Number format; auto: f16 on CUDA; on the CPU int8 if the bundle supports it, else bf16 or f32.",
     ),
-    click.option("--compile", is_flag=True, help="Have torch compile the network: a slow start, then faster."),
+    click.option("--compile", is_flag=True, help="Compile the network with torch: slower start, faster predictions."),
 )
 
 

@@ -1,4 +1,4 @@
-"""Progress on standard error: a bar on a terminal, a line now and then elsewhere. Standard output stays for answers."""
+"""Progress on standard error: a bar on a terminal, a line now and then elsewhere. Standard output is for results."""
 
 from __future__ import annotations
 
@@ -91,16 +91,16 @@ class _Task:
 
     def line(self, now: float) -> str:
         """``photos: 140 of 400, 4.0/s, 0:01:05 left``."""
-        told = f"{self.name}: {self.done}" + ("" if self.total is None else f" of {self.total}")
+        text = f"{self.name}: {self.done}" + ("" if self.total is None else f" of {self.total}")
         speed = (self.done - self.first) / max(now - self.began, 1e-9)
         left = time_left(self.done, self.total, speed) if self.done != self.total else None
         if self.done == self.first:
-            return told
-        return f"{told}, {speed:.1f}/s" + (f", {left} left" if left else "")
+            return text
+        return f"{text}, {speed:.1f}/s" + (f", {left} left" if left else "")
 
 
 def time_left(done: int, total: int | None, speed: float) -> str | None:
-    """Hours, minutes and seconds until the end, ``"1:02:03"``; None where that cannot be told."""
+    """Hours, minutes and seconds until the end, ``"1:02:03"``; None where that cannot be known."""
     if total is None or speed <= 0:
         return None
     seconds = round(max(0, total - done) / speed)

@@ -27,8 +27,8 @@ NOT_PICTURES = (
     (0, b"\x1f\x8b", "a gzip archive"),
     (0, b"\x1aE\xdf\xa3", "a Matroska or WebM video"),
     (8, b"AVI ", "an AVI video"),
-    (8, b"WAVE", "a WAV sound"),
-    (0, b"ID3", "an MP3 sound"),
+    (8, b"WAVE", "a WAV audio file"),
+    (0, b"ID3", "an MP3 audio file"),
     (0, b"\xff\x0a", "a JPEG XL picture, which is not supported"),
     (0, b"\x00\x00\x00\x0cJXL ", "a JPEG XL picture, which is not supported"),
     (0, b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 picture, which is not supported"),
@@ -54,7 +54,7 @@ def sniff(data: bytes) -> str:
         return "WebP"
     if data[4:8] == b"ftyp":
         return _sniff_iso_media(data)
-    raise ImageError(f"not a picture: {_describe(data)}")
+    raise ImageError(f"not an image: {_describe(data)}")
 
 
 def picture_size(data: bytes, kind: str) -> tuple[int, int]:
@@ -62,7 +62,7 @@ def picture_size(data: bytes, kind: str) -> tuple[int, int]:
     try:
         width, height = _SIZES[kind](data)
     except (struct.error, IndexError, ValueError, KeyError, OverflowError):  # an offset of 2**63 overflows
-        raise ImageError(f"damaged {kind}: its header does not say how large the picture is") from None
+        raise ImageError(f"damaged {kind}: its header does not state the image size") from None
     if width <= 0 or height <= 0:
         raise ImageError(f"damaged {kind}: its header says {width} x {height} pixels")
     return width, height
@@ -121,7 +121,7 @@ def _sniff_iso_media(data: bytes) -> str:
         return "AVIF"
     if brands & HEIC_BRANDS:
         return "HEIC"
-    raise ImageError("not a picture: it is an MP4 or QuickTime video")
+    raise ImageError("not an image: it is an MP4 or QuickTime video")
 
 
 def _describe(data: bytes) -> str:

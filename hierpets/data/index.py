@@ -60,7 +60,7 @@ def _mapped(index: PhotoIndex, taxonomy: Taxonomy, source: str | os.PathLike[str
     if unknown:
         named = join_words(list(dict.fromkeys(unknown)), most=_NAMED)  # a species is unknown once, not once a breed
         raise DataError(
-            f"{source}: labels that the model does not know: {named}; leave their photos out, or train a model on them"
+            f"{source}: labels unknown to the model: {named}; remove these photos, or train a model on them"
         )
     return PhotoIndex(taxonomy, index.records)
 

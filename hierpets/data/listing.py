@@ -30,7 +30,7 @@ URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 def list_photos(paths: Sequence[str], lines: Iterable[str]) -> Iterator[str]:
-    """Photos of folders and patterns in the order of their names, those of ``lines`` for ``-``, all else as it is."""
+    """Photos of folders and patterns in the order of their names, those of ``lines`` for ``-``, all else unchanged."""
     for path in paths:
         if path == STANDARD_INPUT:
             yield from (line for line in map(str.strip, lines) if line)
@@ -43,7 +43,7 @@ def list_photos(paths: Sequence[str], lines: Iterable[str]) -> Iterator[str]:
 
 
 def check_paths(paths: Sequence[str]) -> None:
-    """Look at each path before the first photo is answered.
+    """Look at each path before the first prediction.
 
     :raises ConfigError: a folder or a pattern without photos, or a URL.
     """

@@ -44,16 +44,16 @@ Photo = Union[str, "os.PathLike[str]", bytes, np.ndarray, "Image.Image"]
 
 
 class NamedPhoto(NamedTuple):
-    """A photo under the name that it goes by in its answer and its error."""
+    """A photo under the name that its record and its error use."""
 
     name: str
     photo: Photo
 
     @classmethod
     def of(cls, photo: Photo | NamedPhoto) -> NamedPhoto:
-        """Under its path, or ``<array>``, ``<image>``, ``<bytes>`` for one that has none.
+        """Named by its path, or ``<array>``, ``<image>``, ``<bytes>`` if it has none.
 
-        :raises ConfigError: not a photo at all.
+        :raises ConfigError: not a photo.
         """
         if isinstance(photo, NamedPhoto):
             return photo
@@ -61,8 +61,7 @@ class NamedPhoto(NamedTuple):
             return cls(os.fsdecode(photo), photo)
         if not is_photo_object(photo):
             raise ConfigError(
-                f"expected a photo: a path, bytes, a numpy array uint8 [H, W, 3] or a PIL image; got "
-                f"{type(photo).__name__}"
+                f"expected a photo: a path, bytes, a uint8 array [H, W, 3] or a PIL image; got {type(photo).__name__}"
             )
         if isinstance(photo, bytes | bytearray | memoryview):
             return cls("<bytes>", bytes(photo))
@@ -91,7 +90,7 @@ REDUCED = (
     (4, cv2.IMREAD_REDUCED_GRAYSCALE_4 | cv2.IMREAD_COLOR_RGB),
     (2, cv2.IMREAD_REDUCED_GRAYSCALE_2 | cv2.IMREAD_COLOR_RGB),
 )
-# What cv2 logs about a bad photo is raised as an ImageError here; said twice, it would bury the progress bar.
+# What cv2 logs about a bad photo is raised as an ImageError here; logged as well, it would break the progress bar.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
@@ -155,7 +154,7 @@ def _checked_array(photo: np.ndarray, limits: Limits) -> np.ndarray:
     gray = photo.ndim == 2
     if photo.dtype != np.uint8 or not (gray or (photo.ndim == 3 and photo.shape[2] == 3)) or photo.size == 0:
         raise ImageError(
-            f"expected an array uint8 [H, W, 3] in RGB or [H, W] in gray, got {photo.dtype} {list(photo.shape)}"
+            f"expected a uint8 array [H, W, 3] (RGB) or [H, W] (gray), got {photo.dtype} {list(photo.shape)}"
         )
     _check_pixels(photo.shape[1], photo.shape[0], limits)
     return cv2.cvtColor(photo, cv2.COLOR_GRAY2RGB) if gray else photo
@@ -181,7 +180,7 @@ def _load(source: str | os.PathLike[str] | bytes, limits: Limits) -> bytes:
     else:
         size, data = _load_file(Path(source), limits)
     if size > limits.max_bytes:
-        raise ImageError(f"{size / 2**20:.1f} MB, more than the limit of {limits.max_bytes / 2**20:.1f} MB")
+        raise ImageError(f"{size / 2**20:.1f} MB, above the limit of {limits.max_bytes / 2**20:.1f} MB")
     if not size:
         raise ImageError("the file is empty")
     return data
@@ -192,7 +191,7 @@ def _load_file(path: Path, limits: Limits) -> tuple[int, bytes]:
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
-            raise ImageError("is a folder, expected a photo")
+            raise ImageError("is a folder; expected a photo")
         if not stat.S_ISREG(status.st_mode):
             raise ImageError("is not a regular file")
         if status.st_size > limits.max_bytes:
@@ -208,7 +207,7 @@ def _load_file(path: Path, limits: Limits) -> tuple[int, bytes]:
 def _check_pixels(width: int, height: int, limits: Limits) -> None:
     if width * height > limits.max_pixels:
         raise ImageError(
-            f"{width} x {height} pixels ({width * height / 1e6:.1f} MP), more than the limit of "
+            f"{width} x {height} pixels ({width * height / 1e6:.1f} MP), above the limit of "
             f"{limits.max_pixels / 1e6:.1f} MP"
         )
 
@@ -216,7 +215,7 @@ def _check_pixels(width: int, height: int, limits: Limits) -> None:
 def _check_decoded(size: int, limits: Limits) -> None:
     if size > limits.max_decoded_bytes:
         raise ImageError(
-            f"{size / 2**20:.0f} MB when decoded, more than the limit of {limits.max_decoded_bytes / 2**20:.0f} MB"
+            f"{size / 2**20:.0f} MB when decoded, above the limit of {limits.max_decoded_bytes / 2**20:.0f} MB"
         )
 
 
@@ -239,7 +238,7 @@ def _decode_kind(data: bytes, kind: str, shorter: int, target: int | None) -> np
     if kind == "HEIC":
         return _decode_heic(data)
     if kind == "PNG" and (fault := whole_png(data)):
-        raise ImageError(f"{fault} PNG: its chunks are not whole")
+        raise ImageError(f"{fault} PNG: its chunks are incomplete")
     return _decode_any(data, kind)
 
 
@@ -263,7 +262,7 @@ def _decode_jpeg(data: bytes, shorter: int, target: int | None) -> np.ndarray:
     if photo is None:
         raise ImageError("truncated or damaged JPEG: it cannot be decoded")
     if is_progressive(data) or _bottom_is_missing(repaired):
-        raise ImageError(f"truncated JPEG: the file ends after {len(whole):,} bytes, before the picture does")
+        raise ImageError(f"truncated JPEG: the file ends after {len(whole):,} bytes, before the end of the image")
     return photo
 
 

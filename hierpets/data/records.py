@@ -84,4 +84,4 @@ def index_of(records: Iterable[PhotoRecord], declared: Iterable[Leaf] = ()) -> P
     try:
         return PhotoIndex(Taxonomy.from_pairs(pairs), records)
     except ValueError as error:  # pydantic's, whose text says which name
-        raise DataError(f"names that cannot be used: {error}") from None
+        raise DataError(f"invalid names: {error}") from None

@@ -46,9 +46,9 @@ class AccuracyIntervals(StrictModel):
 class McNemarTest(StrictModel):
     """The photos on which only one model is right, and McNemar's exact test of their split."""
 
-    only_a_right: int = Field(description="photos on which A is right and B wrong")
-    only_b_right: int = Field(description="photos on which B is right and A wrong")
-    p_value: float = Field(description="of the hypothesis that these two split like coin tosses")
+    only_a_right: int = Field(description="photos on which A is correct and B wrong")
+    only_b_right: int = Field(description="photos on which B is correct and A wrong")
+    p_value: float = Field(description="under the null hypothesis that both are equally likely")
 
 
 class LevelComparison(StrictModel):
@@ -60,19 +60,19 @@ class LevelComparison(StrictModel):
     difference: Accuracies = Field(description="B minus A")
     interval: AccuracyIntervals = Field(description="95% paired bootstrap intervals of the differences")
     mcnemar: McNemarTest = Field(description="McNemar's exact test")
-    winner: Side | None = Field(description="the better model; null where no difference is shown")
+    winner: Side | None = Field(description="the better model; null if no difference is shown")
     verdict: str = Field(description="the same in words")
 
 
 class Comparison(StrictModel):
     """The result of :func:`hierpets.compare`."""
 
-    a: str = Field(description="what A was called: a folder")
-    b: str = Field(description="what B was called")
-    model_a: ModelId | None = Field(default=None, description="which model A is; null where its metrics.json is gone")
+    a: str = Field(description="name of A: its folder")
+    b: str = Field(description="name of B")
+    model_a: ModelId | None = Field(default=None, description="which model A is; null if its metrics.json is missing")
     model_b: ModelId | None = Field(default=None, description="which model B is")
     n: int = Field(description="photos")
-    levels: dict[str, LevelComparison | None] = Field(description="species and breed; null where no breed is labeled")
+    levels: dict[str, LevelComparison | None] = Field(description="species and breed; null if no breed is labeled")
 
     @property
     def measured(self) -> dict[str, LevelComparison]:
@@ -108,10 +108,10 @@ class _Side(NamedTuple):
 def compare(a: EvaluationOrFolder, b: EvaluationOrFolder, *, seed: int = 0) -> Comparison:
     """Compare two evaluations of the same photos, at the levels species and breed.
 
-    Each is an :class:`Evaluation`, or the folder of one or of a training run that holds one in ``evaluation/``.
-    ``seed`` is that of the bootstrap. See :func:`compare_records`.
+    Each is an :class:`Evaluation`, its folder, or the folder of a training run with an ``evaluation/``. ``seed`` is
+    that of the bootstrap. See :func:`compare_records`.
 
-    :raises DataError: no evaluation there, or the photos or their labels are not the same.
+    :raises DataError: no evaluation found, or the photos or labels differ.
     """
     return _compare(_side(a, "A"), _side(b, "B"), seed=seed, resamples=2000)
 
@@ -123,7 +123,7 @@ def compare_records(
 
     Photos are matched by their paths inside the folder that holds them all, so that a data set may have been moved.
     Differences are B minus A, with 95% paired bootstrap intervals. A winner of a level is named only when both the
-    interval of the accuracy difference leaves out zero and McNemar's exact test finds p < 0.05.
+    interval of the accuracy difference excludes zero and McNemar's exact test finds p < 0.05.
 
     :raises DataError: the photos or their labels are not the same.
     """
@@ -243,11 +243,11 @@ def _verdict(
 ) -> str:
     disagreements = test.only_a_right + test.only_b_right
     if not disagreements:
-        return f"no difference shown: both are right on the same photos, of {n:,}"
+        return f"no difference shown: both are correct on the same photos, of {n:,}"
     low, high = (100 * bound for bound in interval.accuracy)
     evidence = (
         f"{100 * difference.accuracy:+.1f} points of accuracy (95% interval {low:+.1f} to {high:+.1f}); they disagree "
-        f"on {disagreements:,} of {n:,} photos, where {names[0]} is right {test.only_a_right:,} and {names[1]} "
+        f"on {disagreements:,} of {n:,} photos, where {names[0]} is correct {test.only_a_right:,} and {names[1]} "
         f"{test.only_b_right:,} times (McNemar p = {test.p_value:.2g})"
     )
     if winner is None:

@@ -46,7 +46,7 @@ class Predictions:
             raise DataError("no photos to evaluate")
         if len(set(self.paths)) != len(self.paths):
             twice = next(path for i, path in enumerate(self.paths) if path in self.paths[:i])
-            raise DataError(f"{twice} is listed twice; each photo is evaluated once")
+            raise DataError(f"{twice} is listed twice; list each photo once")
         self._check_shapes()
         self._check_labels()
 

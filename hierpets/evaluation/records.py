@@ -125,5 +125,5 @@ def read_records(path: Path) -> list[EvaluationRecord]:
                 problem = find_problems(error, EvaluationRecord)[0]
                 raise DataError(f"{path}:{number}: not a record of hierpets evaluate: {problem}") from None
     if not records:
-        raise DataError(f"{path}: holds no record")
+        raise DataError(f"{path}: contains no records")
     return records

@@ -21,8 +21,8 @@ class Evaluation:
     """The result of :func:`hierpets.evaluate`.
 
     ``metrics`` is the content of ``metrics.json`` (``docs/metrics.md``). ``predictions`` holds the photos that could be
-    read, with their labels; ``ood`` those that show no known pet, None where none were given. ``unreadable`` are the
-    predictions of the photos that could not be read, each with its ``error``. ``report`` is the page that was written.
+    read, with their labels; ``ood`` those that show no known pet, if given. ``unreadable`` are the
+    predictions of the photos that could not be read, each with its ``error``. ``report`` is its path, if written.
     """
 
     metrics: Metrics
@@ -43,9 +43,9 @@ class Evaluation:
 
     def _repr_html_(self) -> str:
         """The headline, for notebooks."""
-        said = self.headline
-        lists = {"Strengths": said.strengths, "Weaknesses": said.weaknesses, "Caveats": said.caveats}
-        parts = [f"<p><b>{escape(said.verdict)}</b></p>"]
+        headline = self.headline
+        lists = {"Strengths": headline.strengths, "Weaknesses": headline.weaknesses, "Caveats": headline.caveats}
+        parts = [f"<p><b>{escape(headline.verdict)}</b></p>"]
         for title, sentences in lists.items():
             if sentences:
                 items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)

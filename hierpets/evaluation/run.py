@@ -50,17 +50,17 @@ def evaluate(
 ) -> Evaluation:
     """Measure a model at every level on labeled photos.
 
-    ``model`` is a bundle folder, None for the released one, or a predictor that is loaded. ``data`` is a folder
+    ``model`` is a bundle folder, None for the released one, or a loaded predictor. ``data`` is a folder
     ``SPECIES/BREED/photo.jpg``, a CSV or ``"demo"``; ``split`` as in :func:`read_labeled`. ``ood`` is a folder of
-    photos that show no known pet, in subfolders by kind or not. With ``out``, that folder gets ``metrics.json``,
+    photos that show no known pet, optionally in subfolders by kind. With ``out``, that folder gets ``metrics.json``,
     ``predictions.jsonl``, ``report.html`` and ``figures/``. ``engine`` are further arguments of :func:`hierpets.load`:
     ``engine``, ``device``, ``precision``, ``compile``.
 
-    Photos that cannot be read do not raise: they are left out and listed in ``Evaluation.unreadable``.
+    Photos that cannot be read do not raise: they are skipped and listed in ``Evaluation.unreadable``.
 
-    :raises DataError: no photos to measure, or labels that the model does not know.
+    :raises DataError: no photos to measure, or labels unknown to the model.
     :raises ConfigError: ``out`` exists and ``overwrite`` is not given, or the model has no novelty score for ``ood``.
-    :raises BundleError: no bundle there, or a damaged one.
+    :raises BundleError: a missing or damaged bundle.
     """
     folder = Path(out) if out is not None else None
     if folder is not None:
@@ -165,7 +165,7 @@ def _predict(
 
 def _check_folder(folder: Path, *, overwrite: bool) -> None:
     if (folder / "config.yaml").is_file() and (folder / "bundle").is_dir():
-        raise ConfigError(f"{folder}: is a training run, whose metrics.json stays; use {folder / 'evaluation'}")
+        raise ConfigError(f"{folder}: is a training run, whose metrics.json would be lost; use {folder / 'evaluation'}")
     check_output(folder, overwrite=overwrite)
 
 
@@ -173,7 +173,7 @@ def _predictor(model: StrPath | Predictor | None, registry: Registry, engine: di
     if not isinstance(model, Predictor):
         return load(_path(model), registry=registry, recommend=False, workers=cores(), **engine)
     if engine:
-        raise ConfigError(f"{', '.join(engine)}: an option of hierpets.load, and this predictor is loaded already")
+        raise ConfigError(f"{', '.join(engine)}: pass it to hierpets.load; this predictor is already loaded")
     return model
 
 

@@ -58,7 +58,7 @@ class Explainer:
         ``engine``, ``device``, ``precision`` and ``compile`` as in :func:`hierpets.load`; Grad-CAM is always torch in
         float32 on the CPU.
 
-        :raises BundleError: no bundle there, or a damaged one.
+        :raises BundleError: a missing or damaged bundle.
         """
         registry = registry if isinstance(registry, Registry) else load_registry(registry)
         folder = Path(bundle) if bundle is not None else released_bundle()

@@ -31,7 +31,7 @@ def render_panel(explanation: Explanation) -> bytes:
             axes.imshow(pixels)
             axes.set_title(title)
             axes.set_axis_off()
-        figure.supxlabel(f"answered at level {decision.level}; most probable: {top}", fontsize=10)
+        figure.supxlabel(f"predicted level: {decision.level}; most probable: {top}", fontsize=10)
 
     height, width = explanation.photo.shape[:2]
     return figure_png(paint, (max(NARROWEST, HEIGHT * width / height) * len(pictures), HEIGHT + 0.8), dpi=100)

@@ -34,7 +34,7 @@ def explain_photo(
 
     :raises ConfigError: ``out`` cannot be written.
     :raises ImageError: the photo cannot be read.
-    :raises BundleError: no bundle there, or a damaged one.
+    :raises BundleError: a missing or damaged bundle.
     """
     if out is not None:
         check_output(Path(out), overwrite=True)
@@ -60,7 +60,7 @@ def inspect_photo(
 
     :raises ConfigError: ``out`` cannot be written.
     :raises ImageError: the photo cannot be read.
-    :raises BundleError: no bundle there, or a damaged one.
+    :raises BundleError: a missing or damaged bundle.
     """
     if out is not None:
         check_output(Path(out), overwrite=True)

@@ -72,7 +72,7 @@ def export_bundle(
     """
     folder = Path(bundle) if bundle is not None else released_bundle()
     if bundle is None and out is None:
-        raise ConfigError("the released bundle is read-only; choose where its export goes with --out")
+        raise ConfigError("the released bundle is read-only; choose an output folder with --out")
     target = Path(out if out is not None else folder) / FILES[form]
     check_format(form, precision)
     manifest = read_manifest(folder)
@@ -96,7 +96,7 @@ def photos_to_check(folder: str | os.PathLike[str] | None) -> list[str]:
     """
     found = find_photos(folder) if folder is not None else read_index("demo").paths
     if not found:
-        raise DataError(f"{folder}: no photos in this folder to check the export with")
+        raise DataError(f"{folder}: no photos in this folder; the export needs some to be checked with")
     return _spread(found, MOST_PHOTOS if folder is not None else MOST_SYNTHETIC)
 
 

@@ -38,7 +38,7 @@ def check_format(form: Format, precision: str) -> None:
     :raises ConfigError: it has no int8, or what writes it is not installed.
     """
     if precision == "int8" and form != "openvino":
-        raise ConfigError(f"--precision int8: the format {form} has no int8 here; choose openvino")
+        raise ConfigError(f"--precision int8: not supported for the format {form}; use openvino")
     if form == "onnx":
         _require_onnx()
 

@@ -67,7 +67,7 @@ class Parity:
     def words(self) -> str:
         """``top-1 agrees on 400 of 400 photos; largest difference: features 1e-05, ...``"""
         differences = ", ".join(f"{name} {value:.1e}" for name, value in self.largest.items())
-        right = f"; right on {self.right[1]} of {self.labeled}, was {self.right[0]}" if self.labeled else ""
+        right = f"; correct on {self.right[1]} of {self.labeled}, was {self.right[0]}" if self.labeled else ""
         return f"top-1 agrees on {self.same} of {self.photos} photos{right}; largest difference: {differences}"
 
     def to_json(self) -> dict[str, Any]:

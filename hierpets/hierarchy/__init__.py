@@ -1,1 +1,1 @@
-"""The heart: from logits to a joint distribution to an answer. Pure numpy: no torch, no files, no command line."""
+"""From logits to a joint distribution to a decision. Pure numpy: no torch, no files, no command line."""

@@ -1,4 +1,4 @@
-"""One temperature a head, so that a stated probability is an observed frequency (Guo et al., ICML 2017)."""
+"""One temperature per head, so that a stated probability is an observed frequency (Guo et al., ICML 2017)."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def decide(
 
     The winner is the most probable leaf of all, not that of the most probable species. The latter decides which
     thresholds hold. A photo that is no known pet is unknown; one that looks like no known breed, or whose winner is not
-    likely enough, is answered by its species; and by "unknown" where that is not likely enough either.
+    probable enough, is predicted as its species, and as "unknown" if that is not probable enough either.
     """
     order = np.argsort(-joint, kind="stable")
     by_species = species_probabilities(joint[None], taxonomy)[0]
@@ -119,7 +119,7 @@ class _View:
 
 
 def _roll_up(view: _View) -> tuple[Level, Source, str]:
-    """The first node, from breed upwards, that nothing speaks against."""
+    """The first node, from breed upwards, without an objection."""
     t, restricted = view.thresholds, view.restricted
     if view.scores and t.pet is not None and not restricted and view.scores.pet < t.pet:
         score, least = _distinct(view.scores.pet, t.pet, digits=2)
@@ -143,7 +143,7 @@ def _objection(view: _View) -> str | None:
     """Why the breed is not named, or None."""
     t = view.thresholds
     if view.max_level == "species":
-        return "no breed was asked for"
+        return "max_level is species"
     if view.scores and t.known is not None and not view.restricted and view.scores.known < t.known:
         score, least = _distinct(view.scores.known, t.known, digits=2)
         return (

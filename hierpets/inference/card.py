@@ -24,7 +24,7 @@ _BAR = (
 
 
 def render_card(prediction: Prediction) -> str:
-    """The photo's thumbnail where it can still be read, the answer, bars of the most probable leaves, the shampoo."""
+    """The photo's thumbnail if it can still be read, the prediction, bars of the top leaves, the shampoo."""
     decision, advice = prediction.decision, prediction.recommendation
     parts = [f"<div><code>{escape(prediction.path)}</code></div>"]
     if decision is None:
@@ -67,7 +67,7 @@ def _thumbnail(prediction: Prediction) -> str:
 
     try:
         photo = read_photo(prediction.photo, shorter_side=THUMBNAIL)
-    except ImageError:  # it has gone since
+    except ImageError:  # it has been removed
         return ""
     style = f"height:{THUMBNAIL // 2}px;max-width:{THUMBNAIL}px;object-fit:contain"
     return f'<img alt="" style="{style}" src="{data_uri(photo, THUMBNAIL)}">'

@@ -38,17 +38,17 @@ def load(
     registry: Registry | str | Path | None = None,
     recommend: bool = True,
 ) -> Predictor:
-    """Load a bundle folder; the released one when none is given. ``compile`` has torch compile the network.
+    """Load a bundle folder; by default, the released one. ``compile`` compiles the network with torch.
 
-    ``workers`` photos are computed at a time by OpenVINO, each on its share of the cores: 1 answers one photo soonest,
-    :func:`hierpets.workers.cores` answers a folder soonest. ``threads`` are the most that the network takes; None: one
-    a core. ``registry``: one that is read, a ``registry.yaml``, or None for the one that
+    OpenVINO computes ``workers`` photos at a time, each on its share of the cores: 1 is fastest for one photo,
+    :func:`hierpets.workers.cores` for a folder. ``threads`` limits the threads of the network; None: one per core.
+    ``registry`` is a loaded registry, a ``registry.yaml``, or None for the one that
     :func:`hierpets.registry.loading.find_registry` finds.
 
     :raises ConfigError: an engine, device or precision that does not exist.
-    :raises BundleError: no bundle there, or a damaged one.
-    :raises RegistryError: no registry there, or one with problems.
-    :raises DeviceError: the device, engine or precision that was asked for is not available.
+    :raises BundleError: a missing or damaged bundle.
+    :raises RegistryError: a missing or invalid registry.
+    :raises DeviceError: the device, engine or precision is not available.
     """
     check_choices(engine=engine, device=device, precision=precision)
     if workers < 1:

@@ -20,14 +20,14 @@ class PredictOptions(StrictModel):
     """Options of one call of :meth:`hierpets.Predictor.predict`."""
 
     alpha: float | None = Field(
-        default=None, gt=0, lt=1, allow_inf_nan=False, description="target error rate; that of the bundle when left out"
+        default=None, gt=0, lt=1, allow_inf_nan=False, description="target error rate; default: that of the bundle"
     )
     only: tuple[str, ...] = Field(
         default=(), description="species and breeds that the pet may be: dog, cat/birman, or birman; empty: all"
     )
-    max_level: Literal["breed", "species"] = Field(default="breed", description="the finest level to answer at")
-    top_k: int = Field(default=3, ge=1, description="candidates in each answer")
-    explain: bool = Field(default=False, description="say what each shampoo rule did")
+    max_level: Literal["breed", "species"] = Field(default="breed", description="finest level to predict")
+    top_k: int = Field(default=3, ge=1, description="number of candidates per photo")
+    explain: bool = Field(default=False, description="report the effect of each shampoo rule")
 
     @field_validator("only", mode="before")
     @classmethod
@@ -36,7 +36,7 @@ class PredictOptions(StrictModel):
 
     @classmethod
     def of(cls, options: PredictOptions | None, words: Mapping[str, Any]) -> PredictOptions:
-        """``options`` with single ones replaced by ``words``.
+        """``options``, updated with ``words``.
 
         :raises ConfigError: an option that does not exist or is out of range, all in one message.
         """
@@ -47,9 +47,9 @@ class PredictOptions(StrictModel):
             raise ConfigError("\n".join(map(str, find_problems(error, cls)))) from None
 
     def mask(self, taxonomy: Taxonomy) -> np.ndarray | None:
-        """bool [L]: the leaves that ``only`` allows; None where it names none.
+        """bool [L]: the leaves that ``only`` allows; None if it is empty.
 
-        :raises ConfigError: a name that the taxonomy does not know.
+        :raises ConfigError: a name that is not in the taxonomy.
         """
         return label_mask(self.only, taxonomy) if self.only else None
 
@@ -68,6 +68,6 @@ def label_mask(names: Iterable[str], taxonomy: Taxonomy) -> np.ndarray:
         owners = sorted({taxonomy.leaves[i].species for i in found})
         if len(owners) > 1:
             choices = " or ".join(f"{owner}/{name}" for owner in owners)
-            raise ConfigError(f"only: {name!r} is a breed of {' and of '.join(owners)}; say {choices}")
+            raise ConfigError(f"only: {name!r} is a breed of {' and of '.join(owners)}; use {choices}")
         mask[found] = True
     return mask

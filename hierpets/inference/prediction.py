@@ -27,11 +27,11 @@ __all__ = ["Prediction"]
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Prediction:
-    """The answer for one photo, or the ``error`` that stands in its place.
+    """The prediction for one photo, or its ``error``.
 
-    ``path`` is the photo's path or name. ``species`` is the most probable species whatever the ``level`` of the
-    answer; ``breed`` is named at level ``breed`` alone. ``joint`` float64 [L] holds the probabilities of all leaves,
-    ``decision`` everything that led to the answer. ``photo`` is kept by ``predict`` for :meth:`_repr_html_`; a stream
+    ``path`` is the photo's path or name. ``species`` is the most probable species whatever the
+    ``level``; ``breed`` is set only at level ``breed``. ``joint`` float64 [L] holds the probabilities of all leaves,
+    ``decision`` everything behind the prediction. ``photo`` is kept by ``predict`` for :meth:`_repr_html_`; a stream
     does not keep it.
     """
 
@@ -60,7 +60,7 @@ class Prediction:
 
     @property
     def probability(self) -> float | None:
-        """Of the answer at its level; None for ``unknown`` and for a photo that could not be read."""
+        """Of the prediction at its level; None for ``unknown`` and for a photo that could not be read."""
         d = self.decision
         if d is None or d.level == "unknown":
             return None
@@ -73,7 +73,7 @@ class Prediction:
 
     @property
     def breed_recognized(self) -> bool:
-        """Whether the photo looks like a known breed, sure or not."""
+        """Whether the photo looks like a known breed, certain or not."""
         least = self.thresholds.known
         return least is None or self.scores is None or self.scores.known >= least
 
@@ -112,7 +112,7 @@ class Prediction:
         return self.record().model_dump(mode="json") if self.path.isprintable() else self.record().model_dump()
 
     def __str__(self) -> str:
-        """One line: the answer and the shampoo."""
+        """One line: the prediction and the shampoo."""
         return self._answer() + (f"; shampoo: {self.shampoo}" if self.shampoo else "")
 
     def __repr__(self) -> str:
@@ -130,15 +130,15 @@ class Prediction:
             return f"error: {self.error}"
         if d.level == "unknown":
             return f"unknown: {d.reason}"
-        told = f"{d.species} {d.species_probability:.1%}"
+        text = f"{d.species} {d.species_probability:.1%}"
         if d.level == "breed":
-            return f"{told}, {d.breed} {d.breed_probability:.1%}"
+            return f"{text}, {d.breed} {d.breed_probability:.1%}"
         rivals = [(leaf.breed, p) for leaf, p in d.top if leaf.breed and leaf.species == d.species]
         if not rivals:
-            return told
+            return text
         if not self.breed_recognized:
-            return f"{told}, breed not recognized (closest: {', '.join(breed for breed, _ in rivals)})"
-        return f"{told}, breed uncertain: {', '.join(f'{breed} {p:.0%}' for breed, p in rivals)}"
+            return f"{text}, breed not recognized (closest: {', '.join(breed for breed, _ in rivals)})"
+        return f"{text}, breed uncertain: {', '.join(f'{breed} {p:.0%}' for breed, p in rivals)}"
 
 
 def _labeled(label: Any, probability: Any) -> LabelProbability:

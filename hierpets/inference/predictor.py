@@ -33,10 +33,10 @@ _log = logging.getLogger(__name__)
 
 
 class Predictor:
-    """A loaded bundle: :func:`hierpets.load` makes one. It serves any number of photos and threads.
+    """A loaded bundle, from :func:`hierpets.load`. Any number of threads may share it.
 
-    ``manifest`` says what the model is, ``model`` which one, ``engine`` what runs it; ``bundle`` is the folder that it
-    was loaded from, None where it was not.
+    ``manifest`` describes the model, ``model`` identifies it, ``engine`` runs it; ``bundle`` is the folder that it was
+    loaded from, or None.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Predictor:
 
     @property
     def recommends(self) -> bool:
-        """Whether its predictions name a product."""
+        """Whether its predictions recommend a product."""
         return self._recommender is not None
 
     @overload
@@ -88,7 +88,7 @@ class Predictor:
 
         ``words`` are the fields of :class:`PredictOptions`: ``predict("cat.jpg", alpha=0.01, only=["cat"])``.
 
-        :raises ConfigError: an option that does not exist or is out of range, or something that is no photo.
+        :raises ConfigError: an option that does not exist or is out of range, or something that is not a photo.
         """
         if is_photo_object(photos) or isinstance(photos, NamedPhoto):
             return self._list([photos], options, words)[0]
@@ -112,11 +112,11 @@ class Predictor:
         limits: Limits = DEFAULT_LIMITS,
         **words: Any,
     ) -> Iterator[Prediction]:
-        """Predictions for any number of photos, also endless, in their order and in bounded memory.
+        """Predictions for any number of photos, even endless, in order and in bounded memory.
 
-        Few photos are read ahead, and a batch is answered when all its photos have come. ``batch_size`` is the engine's
-        where it is not given; 1 has photos that come slowly answered one by one. ``limits`` bound the bytes and pixels
-        of a photo. ``options`` and ``words`` as in :meth:`predict`.
+        Few photos are read ahead, and a batch is predicted once it is full. ``batch_size`` defaults to
+        that of the engine; 1 predicts photos that arrive slowly one by one. ``limits`` bound the bytes and pixels of a
+        photo. ``options`` and ``words`` as in :meth:`predict`.
 
         :raises ConfigError: as :meth:`predict`, at the call, not at the first prediction.
         """

@@ -55,7 +55,7 @@ class LeafProbability(StrictModel):
 
 
 class ThresholdsRecord(StrictModel):
-    """The thresholds of an answer."""
+    """The thresholds of a prediction."""
 
     alpha: float = Field(description="the target error rate that `probability` is fitted to")
     probability: float = Field(description="what the probability of a level must exceed")
@@ -78,17 +78,17 @@ class PhotoError(StrictModel):
 
 
 class PredictionRecord(StrictModel):
-    """The prediction for one photo. Every key is always there."""
+    """The prediction for one photo. Every key is always present."""
 
-    path: str = Field(description="the path as it was given; `<array>`, `<image>` or `<bytes>` for a photo without one")
+    path: str = Field(description="the path as given; `<array>`, `<image>` or `<bytes>` for a photo without one")
     model: ModelId = Field(description="the model that made the prediction")
-    level: Level | None = Field(description="the level of the answer; null if the photo could not be read")
+    level: Level | None = Field(description="the level of the prediction; null if the photo could not be read")
     species: LabelProbability | None = Field(description="the most probable species, at every level")
     breed: LabelProbability | None = Field(description="the breed; null unless `level` is `breed`")
     top: tuple[LeafProbability, ...] = Field(description="the most probable leaves, best first, `--top-k` of them")
-    source: Source | None = Field(description="how the answer came about")
-    reason: str | None = Field(description="the same in words, with the numbers")
-    thresholds: ThresholdsRecord = Field(description="the thresholds of this answer")
+    source: Source | None = Field(description="how the prediction was reached")
+    reason: str | None = Field(description="the same in words, with numbers")
+    thresholds: ThresholdsRecord = Field(description="the thresholds of this prediction")
     scores: OODScores | None = Field(description="out-of-distribution scores; null if the bundle has none")
     recommendation: RecommendationRecord | None = Field(
         description="the shampoo; null if recommendations are off", json_schema_extra={"x-parquet": "json"}

@@ -1,7 +1,7 @@
-"""Photos through the network: each of a few workers decodes a small batch and finishes its answers; order is kept.
+"""Photos through the network: each of a few workers decodes a small batch and finishes its predictions; order is kept.
 
 On the CPU a worker computes on its own core, so a photo is handed from thread to thread only when it is done. Measured
-beside a pool of decoders that feeds OpenVINO's AsyncInferQueue, workers took the same time a photo while they still
+beside a pool of decoders that feeds OpenVINO's AsyncInferQueue, workers took the same time per photo while they still
 shared one graph, and take a quarter less with a graph of their own; and that queue, made anew for each call, damages
 the heap of the process (OpenVINO 2026.4).
 """

@@ -1,4 +1,4 @@
-"""What a bundle is, told from its manifest and the sizes of its files: no network is loaded."""
+"""What a bundle is, from its manifest and the sizes of its files; no network is loaded."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class BundleInfo(StrictModel):
 def bundle_info(bundle: str | Path | None = None) -> BundleInfo:
     """Describe a bundle folder; the released one when none is given.
 
-    :raises BundleError: no bundle there, or a damaged one.
+    :raises BundleError: a missing or damaged bundle.
     """
     folder = Path(bundle) if bundle is not None else released_bundle()
     manifest = read_manifest(folder)

@@ -23,7 +23,7 @@ from hierpets.validation.strict import StrictModel
 __all__ = ["SCHEMA_VERSION", "BackboneSpec", "Manifest", "ModelId", "OODSpec", "model_id", "read_manifest"]
 
 SCHEMA_VERSION: Literal[2] = 2
-"""Raised whenever an older bundle would come to other pixels, or to other numbers from the same pixels."""
+"""Raised whenever an older bundle would get other pixels, or other results from the same pixels."""
 DIGEST_LENGTH = 16  # hexadecimal digits; enough that no two models of a shop share one
 
 
@@ -51,7 +51,7 @@ class Manifest(StrictModel):
 
     schema_version: Literal[2] = 2
     hierpets_version: str = hierpets.__version__
-    version: str | None = Field(default=None, description="The model's own version, where its maker gave it one.")
+    version: str | None = Field(default=None, description="Version of the model, if it has one.")
     taxonomy: Taxonomy
     preprocess: Preprocess
     backbone: BackboneSpec
@@ -64,10 +64,10 @@ class Manifest(StrictModel):
 
 
 class ModelId(StrictModel):
-    """Which model gave an answer."""
+    """Which model made a prediction."""
 
     digest: str = Field(description="first 16 hexadecimal digits of the SHA-256 of manifest and weights")
-    version: str | None = Field(default=None, description="version of the model, if it was given one")
+    version: str | None = Field(default=None, description="version of the model, if it has one")
 
     def __str__(self) -> str:
         return f"{self.version} ({self.digest})" if self.version else self.digest
@@ -78,7 +78,7 @@ def model_id(folder: Path) -> ModelId:
 
     An OpenVINO export without the weights file is known by the weights of its graph.
 
-    :raises BundleError: no bundle there, or a damaged one.
+    :raises BundleError: a missing or damaged bundle.
     """
     manifest = read_manifest(folder)
     digest = hashlib.sha256((folder / MANIFEST).read_bytes())
@@ -120,7 +120,7 @@ def _check_version(path: Path, content: Any) -> None:
     if version == SCHEMA_VERSION:
         return
     if version == 1:
-        # Its resize was not written down, so what it saw cannot be told from the file.
+        # Its resize was not recorded, so its input cannot be reproduced.
         raise BundleError(f"{path}: written by an older hierpets (schema 1, this one reads 2); train it again")
     raise BundleError(
         f"{path}: schema version {version!r}, this hierpets reads {SCHEMA_VERSION}; use the version that wrote it"

@@ -1,4 +1,4 @@
-"""The network: one shared backbone, a species head, one breed head a species."""
+"""The network: one shared backbone, a species head, one breed head per species."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["HierarchicalNetwork", "NetworkOutput"]
 class NetworkOutput(NamedTuple):
     """``features`` [B, D], ``species`` logits [B, S], ``leaf`` logits [B, L] in the order of the taxonomy.
 
-    ``scores`` [B, 2] say how familiar the photo is, as a pet and as a known breed; noughts without that part.
+    ``scores`` [B, 2] are out-of-distribution scores, as a pet and as a known breed; zeros without an OOD scorer.
     """
 
     features: torch.Tensor

@@ -23,7 +23,7 @@ class Signals(NamedTuple):
     pretrained head.
 
     ``cosine``: largest cosine of the features to the mean of a known class. ``discriminant``: largest score of an LDA
-    over the known classes, whatever the breed heads are: it tells unlisted breeds better than a logistic regression
+    over the known classes, whatever the breed heads are: it separates unlisted breeds better than a logistic regression
     does (docs/experiments.md). ``profile``: log of the largest Bhattacharyya coefficient between the pretrained head's
     probabilities for the photo and their mean over a known class. ``species_mass``: log of the probability mass that
     the pretrained head gives to the known species as a whole.

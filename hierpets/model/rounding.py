@@ -29,7 +29,7 @@ def round_weights(module: torch.nn.Module) -> None:
 
 
 def pack(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Rounded tensors as int8 with a ``.scale`` beside each; what is not rounded, such as heads, as it is."""
+    """Rounded tensors as int8 with a ``.scale`` beside each; tensors that are not rounded, such as heads, unchanged."""
     packed: dict[str, torch.Tensor] = {}
     for name, tensor in state.items():
         quantized = pack_tensor(tensor)

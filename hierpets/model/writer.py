@@ -1,4 +1,4 @@
-"""A bundle: the folder that predicts with nothing else. No pickle, no download.
+"""A bundle: a self-contained folder that predicts. No pickle, no download.
 
 ``bundle.json`` (the manifest), ``weights.safetensors`` (torch), ``openvino/model.xml`` and ``.bin`` (the same graph).
 """

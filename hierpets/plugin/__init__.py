@@ -7,11 +7,11 @@ takes and returns depends on its kind:
 kind              called with                                 returns
 ================  ==========================================  =========================================
 ``backbone``      options                                     :class:`Backbone`
-``sampler``       :class:`Labels`, then options               float [N], one positive weight a photo
+``sampler``       :class:`Labels`, then options               float [N], one positive weight per photo
 ``shampoo_rule``  :class:`Case`, then options                 an iterable of :class:`Advice`
 ================  ==========================================  =========================================
 
-A plugin that cannot do what it was asked raises :class:`PluginError` with a line that says what to do. The tests of a
+A plugin that cannot do its work raises :class:`PluginError` with one line that says what to do. The tests of a
 plugin call :mod:`hierpets.plugin.testing`. This module is light: it imports neither torch nor anything that decodes.
 """
 
@@ -151,7 +151,7 @@ class Case:
 
     ``species`` maps a species to its probability, ``breeds`` maps ``(species, breed)`` to its joint probability
     (``breed`` is None for a species without breeds); both sum to one, given that the pet is of a known species.
-    ``level`` is the level of the answer. ``coats`` maps a coat type to the probability mass of the breeds that wear it,
+    ``level`` is that of the prediction. ``coats`` maps a coat type to the probability mass of the breeds that have it,
     ``skin`` a skin note to that of the breeds prone to it. ``offers`` maps every product's id to its :class:`Offer`.
     ``novelty`` is the probability of no known species at all, ``unlisted`` that of a breed that is not listed.
     """

@@ -95,7 +95,7 @@ def sample_cases() -> dict[str, Case]:
 
 
 def _labels(leaf: list[int], species: list[int]) -> Labels:
-    """Read-only: a sampler must not change the labels that training goes on with."""
+    """Read-only: a sampler must not change the labels that training continues with."""
     arrays = np.array(species), np.array(leaf)
     for array in arrays:
         array.flags.writeable = False

@@ -104,7 +104,7 @@ class SpeciesProfile(_Profile):
 
 
 class SkinNote(StrictModel):
-    """Something that a skin is prone to, and one thing to mind."""
+    """Something that a skin is prone to, with one tip."""
 
     means: str
     tip: str

@@ -62,7 +62,7 @@ def _products(files: CatalogFiles, everyone: Taxonomy) -> Iterator[CatalogProble
     for product, suits in zip(catalog.products.values(), reach, strict=True):
         if suits == 0:
             where = files.at_product(product, "suits")
-            yield CatalogProblem(f"{where}: {product.id!r} suits no breed and no species' mix of coats")
+            yield CatalogProblem(f"{where}: {product.id!r} suits no breed and no coat mix of a species")
         for species in sorted(set(catalog.hazards[product.id]) & set(product.suits.species)):
             why = catalog.hazards[product.id][species]
             where = files.at_product(product, "suits", "species")
@@ -92,7 +92,7 @@ def _unchosen(files: CatalogFiles, rules: Sequence[Plugin], everyone: Taxonomy) 
     chosen = {one.product.id for one in _probe(everyone, files.catalog, rules) if one.product}
     for product in files.catalog.products.values():
         if product.id not in chosen and not product.on_request:
-            text = f"{product.id!r} is never the best choice for a pet whose breed is sure, nor for one of unsure breed"
+            text = f"{product.id!r} is never the best choice, whether the breed is certain or not"
             yield CatalogProblem(f"{files.at_product(product)}: {text}", is_error=False)
 
 
@@ -102,8 +102,8 @@ def _undeclared(files: CatalogFiles, product: Product) -> Iterator[CatalogProble
         for species, why in files.catalog.ingredient(name).not_for.items():
             if species not in product.contraindicated_species:
                 where = files.at_product(product, "contains", index)
-                said = f"{product.id!r} contains {spoken(name)}, which {why}"
-                yield CatalogProblem(f"{where}: {said}: add {species!r} to contraindicated_species")
+                hazard = f"{product.id!r} contains {spoken(name)}, which {why}"
+                yield CatalogProblem(f"{where}: {hazard}: add {species!r} to contraindicated_species")
 
 
 def _breeds(files: CatalogFiles, taxonomy: Taxonomy) -> Iterator[CatalogProblem]:
@@ -117,9 +117,9 @@ def _breeds(files: CatalogFiles, taxonomy: Taxonomy) -> Iterator[CatalogProblem]
         for breed in breeds:
             if breed not in known.breeds:
                 text = f"breed {species}/{breed} has no coat{did_you_mean(breed, known.breeds)}"
-                yield CatalogProblem(f"{file}: {text}: it takes the mix of its species")
+                yield CatalogProblem(f"{file}: {text}: it uses the coat mix of its species")
         if not known.coat and not all(breed in known.breeds for breed in breeds or ("",)):
-            yield CatalogProblem(f"{file}: species {species!r} has no mix of coats for a breed that is not listed")
+            yield CatalogProblem(f"{file}: species {species!r} has no coat mix for unlisted breeds")
 
 
 def _at_rule(rule: Plugin) -> str:

@@ -21,13 +21,13 @@ from hierpets.taxonomy import Taxonomy
 __all__ = ["DEFAULT_BOUND", "MAX_BOUND", "Level", "Recommender", "Rule"]
 
 DEFAULT_BOUND = 0.001
-"""The probability of a contraindication above which a product is out of the question."""
+"""The probability of a contraindication above which a product is excluded."""
 
 MAX_BOUND = 0.01
 """A larger bound would not be a safeguard any more."""
 
 UNLISTED_AT_SPECIES_LEVEL = 0.5
-"""How far the likeliest breeds are distrusted when the breed is not known and the caller does not say."""
+"""The default of ``unlisted`` at the level of species."""
 
 # What a shampoo is worth to a pet, in units of one that suits: the rest is wasted, a poor job, or harm.
 SUITS, WASTED, POOR, HARM = 1.0, -0.5, -1.0, -20.0
@@ -75,7 +75,7 @@ class Recommender:
         """Recommend for one pet.
 
         :param probabilities: float [L], calibrated joint probabilities of the taxonomy's leaves, summing to one.
-        :param level: the level of the answer; at ``"unknown"`` no product is recommended.
+        :param level: the level of the prediction; at ``"unknown"`` no product is recommended.
         :param novelty: the probability that the photo shows no species of the taxonomy. What is missing from a sum of
             one is added to it.
         :param unlisted: the probability that the breed is not of the taxonomy, given the species. That mass takes the
@@ -127,9 +127,9 @@ class Recommender:
         final = [("contraindications", tuple(self._contraindications(case)))]
         if case.level == "unknown":
             final.append(("unknown_pet", (Advice("*", words.UNKNOWN_PET, veto=True),)))
-        said = [("expected_value", tuple(_expected_values(case)))]
-        said += [(rule.name, self._ask(rule, case)) for rule in self.rules]
-        return [Step(name, advice, tally.hear(advice)) for name, advice in (*said, *final)]
+        advised = [("expected_value", tuple(_expected_values(case)))]
+        advised += [(rule.name, self._ask(rule, case)) for rule in self.rules]
+        return [Step(name, advice, tally.hear(advice)) for name, advice in (*advised, *final)]
 
     def _ask(self, rule: Rule, case: Case) -> tuple[Advice, ...]:
         advice = tuple(rule.call(case))
@@ -184,7 +184,7 @@ class _Tally:
         self.vetoes: dict[str, str] = {}
 
     def hear(self, advice: Iterable[Advice]) -> str | None:
-        """Take in what a rule says; the product that is now in front, if any."""
+        """Apply the advice of a rule; the leading product, if any."""
         for one in advice:
             for product in self._scores if one.product == "*" else (one.product,):
                 self._scores[product] += one.score
@@ -253,8 +253,8 @@ def _expected_values(case: Case) -> Iterable[Advice]:
     for product, offer in case.offers.items():
         wasted = max(0.0, 1.0 - offer.suits - offer.avoid - offer.harm)
         value = SUITS * offer.suits + WASTED * wasted + POOR * offer.avoid
-        said = f"suits {offer.suits:.4f}, poor for {offer.avoid:.4f}, harm {offer.harm:.4f}"
-        yield Advice(product, said, score=(min(value, 0.0) if offer.on_request else value) + HARM * offer.harm)
+        masses = f"suits {offer.suits:.4f}, poor for {offer.avoid:.4f}, harm {offer.harm:.4f}"
+        yield Advice(product, masses, score=(min(value, 0.0) if offer.on_request else value) + HARM * offer.harm)
 
 
 def _speaker(steps: list[Step]) -> tuple[str, str]:
@@ -262,7 +262,7 @@ def _speaker(steps: list[Step]) -> tuple[str, str]:
     first, final = steps[0], steps[-1]
     if final.leader is not None:
         spoken_for = [(step, a) for step in steps[1:] for a in step.advice if a.product in (final.leader, "*")]
-        step, advice = max(spoken_for, key=lambda said: said[1].score, default=(first, None))
+        step, advice = max(spoken_for, key=lambda pair: pair[1].score, default=(first, None))
         if advice is not None and advice.score > 0:
             return step.rule, advice.reason
     last = len(steps) - 1

@@ -102,8 +102,8 @@ def _join(
 
 
 def _laid_over(known: SpeciesProfile, own: SpeciesProfile) -> SpeciesProfile:
-    said = {key: getattr(own, key) for key in own.model_fields_set}
-    return known.model_copy(update={**said, "breeds": {**known.breeds, **own.breeds}})
+    given = {key: getattr(own, key) for key in own.model_fields_set}
+    return known.model_copy(update={**given, "breeds": {**known.breeds, **own.breeds}})
 
 
 def _added_to(known: Ingredient, own: Ingredient) -> Ingredient:

@@ -38,26 +38,26 @@ class RuleAdvice(StrictModel):
 
 
 class RuleStep(StrictModel):
-    """What one rule said, and which product was in front after it."""
+    """The advice of one rule, and the leading product after it."""
 
     rule: str = Field(description="the name of the rule")
-    leader: str | None = Field(description="the product in front after this rule; null: none")
-    advice: tuple[RuleAdvice, ...] = Field(description="what the rule said")
+    leader: str | None = Field(description="the leading product after this rule; null if none")
+    advice: tuple[RuleAdvice, ...] = Field(description="the advice of the rule")
 
 
 class RecommendationRecord(StrictModel):
     """The shampoo for one photo, or why there is none."""
 
-    product: str | None = Field(description="the product's id; null when none is safe to name")
+    product: str | None = Field(description="the product's id; null if none is safe to recommend")
     name: str | None = Field(description="the product's name")
     reason: str = Field(description="why this product, or why none: whole sentences for the owner")
     rule: str | None = Field(description="the rule that decided; null when a rule failed")
     confidence: float = Field(description="probability mass of the breeds that the product suits")
     price: Price | None = Field(description="what it costs")
-    coats: dict[str, float] = Field(description="coat types, each with the probability that the pet wears it")
-    ruled_out: tuple[RuledOut, ...] = Field(description="better products that were not allowed, and why")
-    error: str | None = Field(default=None, description="what went wrong in a shampoo rule; no product is named then")
-    explain: tuple[RuleStep, ...] | None = Field(default=None, description="with --explain: what each rule said")
+    coats: dict[str, float] = Field(description="coat types, each with the probability that the pet has it")
+    ruled_out: tuple[RuledOut, ...] = Field(description="better products that were ruled out, and why")
+    error: str | None = Field(default=None, description="what failed in a shampoo rule; no product is recommended then")
+    explain: tuple[RuleStep, ...] | None = Field(default=None, description="with --explain: the effect of each rule")
 
     @classmethod
     def failed(cls, error: str) -> RecommendationRecord:
@@ -78,18 +78,18 @@ class RecommendationRecord(StrictModel):
 
 @dataclass(frozen=True)
 class Step:
-    """What one rule said, and which product was in front after it (None: none)."""
+    """The advice of one rule, and the leading product after it (None: none)."""
 
     rule: str
     advice: tuple[Advice, ...]
     leader: str | None
 
     def record(self) -> RuleStep:
-        said = [
+        advice = [
             RuleAdvice.model_construct(product=a.product, reason=a.reason, score=round(a.score, 6), veto=a.veto)
             for a in self.advice
         ]
-        return RuleStep.model_construct(rule=self.rule, leader=self.leader, advice=tuple(said))
+        return RuleStep.model_construct(rule=self.rule, leader=self.leader, advice=tuple(advice))
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Recommendation:
     currency: str = "EUR"
 
     def record(self, *, explain: bool = False) -> RecommendationRecord:
-        """What callers see; ``explain`` adds what each rule said."""
+        """What callers see; ``explain`` adds the advice of each rule."""
         # Every value was checked when it was read or made: nothing is validated again for each photo.
         product, price = self.product, Price.model_construct
         return RecommendationRecord.model_construct(

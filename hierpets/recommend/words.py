@@ -24,7 +24,7 @@ ONE_COAT = 0.85
 
 
 Ranked = list[tuple[tuple[str, str | None], float]]
-"""Species and breed with their probability, the likeliest first."""
+"""Species and breed with their probability, the most probable first."""
 
 
 def reason(case: Case, catalog: Catalog, product: Product, *, because: str, missed: str) -> str:
@@ -43,14 +43,14 @@ def reason(case: Case, catalog: Catalog, product: Product, *, because: str, miss
 
 def nothing(case: Case) -> str:
     """Why there is no product when no rule says it."""
-    species = _likeliest_species(case)
+    species = _top_species(case)
     if not any(species in offer.species for offer in case.offers.values()):
         return f"We have no shampoo that is made for {_article(species)} yet."
     return f"None of our shampoos is a safe and good choice for this {species}."
 
 
 def contraindication(case: Case, hazards: Mapping[str, str], known: Collection[str], *, bound: float) -> str:
-    """Why a product is out of the question: what is in it, and how far the animal at risk is from excluded."""
+    """Why a product is excluded: what is in it, and how probable the animal at risk is."""
     at_risk = max(hazards, key=lambda species: case.species.get(species, 2.0))
     why = hazards[at_risk]
     if at_risk not in case.species:
@@ -79,7 +79,7 @@ def _who(case: Case, catalog: Catalog, ranked: Ranked) -> str:
 
 
 def _unsure(case: Case, catalog: Catalog, ranked: Ranked) -> str:
-    species = _likeliest_species(case)
+    species = _top_species(case)
     p = case.species[species]
     likely = [(leaf, share) for leaf, share in ranked if leaf[0] == species and share >= 0.1]
     perhaps = f", perhaps {_named(likely, catalog)}" if likely else ""
@@ -99,7 +99,7 @@ def _coat(case: Case) -> str:
     shares = sorted(((share / total, coat) for coat, share in case.coats.items() if share > 0), reverse=True)
     if not shares:
         return ""
-    # Said only as far as it is known: one coat for sure, one probably, or several.
+    # No more certain than the model: one coat for sure, one probably, or several.
     top, coat = shares[0]
     if top > CERTAIN:
         return f"It has {COAT_TYPES[coat]}."
@@ -110,7 +110,7 @@ def _coat(case: Case) -> str:
 
 def _suitability(case: Case, product: Product, because: str, top: float) -> str:
     """How many of the likely breeds it suits, where that is more than the breed is sure, or less than it should be."""
-    suits, species = case.offers[product.id].suits, _likeliest_species(case)
+    suits, species = case.offers[product.id].suits, _top_species(case)
     pet = species if case.species[species] >= 0.95 else "pet"
     if not (product.suits.coats or product.suits.skin):
         several = max(case.coats.values()) < ONE_COAT * sum(case.coats.values())
@@ -126,7 +126,7 @@ def _ranked(case: Case) -> Ranked:
     return sorted(case.breeds.items(), key=itemgetter(1), reverse=True)
 
 
-def _likeliest_species(case: Case) -> str:
+def _top_species(case: Case) -> str:
     return max(case.species, key=lambda species: case.species[species])
 
 

@@ -165,7 +165,7 @@ def _entry_problem(entry: str, folder: Path) -> str | None:
         return f"expected a path beside registry.yaml: relative, with '/' and without '..'; got {entry!r}"
     path = folder / relative
     if not path.resolve().is_relative_to(folder.resolve()):
-        return f"{relative} is a link that leads out of the folder of registry.yaml"
+        return f"{relative} is a link that points outside the folder of registry.yaml"
     if not path.is_file():
         there = [p.relative_to(folder).as_posix() for p in path.parent.glob("*.py")]
         return f"no such file {path}{did_you_mean(match['path'], there)}"
@@ -178,7 +178,7 @@ def _signature_problems(draft: _Draft, function: str, sketch: Sketch) -> Iterato
     leading = LEADING_ARGUMENTS[draft.kind]
     if len(sketch.positional) < len(leading) and not sketch.has_var_positional:
         expected = f"{function}({', '.join(leading)}, ...)"
-        text = f"a {draft.kind} is called as {expected}, and the function on line {sketch.line} takes fewer arguments"
+        text = f"a {draft.kind} is called as {expected}, but the function on line {sketch.line} takes fewer arguments"
         yield ("plugins", draft.index, "entry"), text
         return
     names = sketch.options(len(leading))

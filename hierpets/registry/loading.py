@@ -113,7 +113,7 @@ def _warn(installed: Installed) -> None:
         other = last.get((plugin.kind, plugin.name))
         if other is not None:
             clash = f"{plugin.kind} {plugin.name!r} is in {other.source} and in {plugin.source}"
-            _log.warning("%s; the latter is used: uninstall one, or list yours in a registry.yaml", clash)
+            _log.warning("%s; the latter is used: uninstall one, or list the one to use in a registry.yaml", clash)
         last[plugin.kind, plugin.name] = plugin
 
 

@@ -144,7 +144,7 @@ class Plugin:
         return f"{self.kind} {self.name!r} ({self.file}{f':{line}' if line else ''})"
 
     def _failure(self, error: BaseException) -> PluginError:
-        """Where in the plugin's own file it failed, and why; what a plugin says on purpose is left as it is."""
+        """Where in the plugin's own file it failed, and why; a ``PluginError`` of the plugin is passed on unchanged."""
         lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(self.file)]
         line = error.lineno if isinstance(error, SyntaxError) and error.filename == str(self.file) else None
         reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"

@@ -68,7 +68,7 @@ def create_plugin(kind: Kind, name: str, registry: Path) -> Path:
     Nothing is ever overwritten.
 
     :raises ConfigError: the name is taken, or is no name of a function.
-    :raises RegistryError: the registry is invalid as it is.
+    :raises RegistryError: the existing registry is invalid.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
         raise ConfigError(f"expected a function name of lowercase letters, digits and '_', got {name!r}")

@@ -225,7 +225,9 @@ def _check_form(upload: Upload) -> None:
         raise Problem("invalid", "expected at least one file in the form")
     if upload.fields:
         field = next(iter(upload.fields))
-        raise Problem("invalid", f"form field {field!r}: expected photos alone; options belong in the URL, ?alpha=0.01")
+        raise Problem(
+            "invalid", f"form field {field!r}: expected only photos; pass options in the URL, such as ?alpha=0.01"
+        )
 
 
 def _only_photo(upload: Upload) -> NamedPhoto:

@@ -81,7 +81,7 @@ class FeedbackStore:
         if self._used + len(content) > self._max_bytes:
             raise FeedbackFull
         if not path.resolve().is_relative_to(self._root.resolve()):  # a link that leads out
-            raise DataError(f"{path.parent}: leads out of the feedback folder")
+            raise DataError(f"{path.parent}: points outside the feedback folder")
         write_all(path.parent, {path.name: content})
         self._used += len(content)
 

@@ -30,7 +30,7 @@ class ServerMetrics:
             buckets=SECONDS,
             registry=own,
         )
-        self._photos = Counter("hierpets_photos", "Photos, by level of the answer or error.", ["level"], registry=own)
+        self._photos = Counter("hierpets_photos", "Photos, by level or error.", ["level"], registry=own)
         self._failed = Counter(
             "hierpets_failed_recommendations", "Photos without a shampoo because a rule failed.", registry=own
         )

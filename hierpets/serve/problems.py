@@ -15,7 +15,7 @@ __all__ = ["CATALOG", "Problem", "install_handlers", "problem_response"]
 # kind -> (status, title). The type of a problem is /docs#KIND, where the page of the API explains it.
 CATALOG: dict[str, tuple[int, str]] = {
     "malformed": (400, "The request cannot be parsed"),
-    "cross-origin": (403, "Another web site may not send feedback"),
+    "cross-origin": (403, "Feedback from another website is not accepted"),
     "too-slow": (408, "The upload took too long"),
     "too-large": (413, "The upload is too large"),
     "unsupported-type": (415, "The content type is not supported"),

@@ -16,8 +16,8 @@ __all__ = ["Capabilities", "FeedbackSaved", "ModelInfo", "ProblemDetails"]
 class Capabilities(StrictModel):
     """What this server can do besides predicting."""
 
-    explain: bool = Field(description="whether /v1/explain is there")
-    feedback: bool = Field(description="whether /v1/feedback is there")
+    explain: bool = Field(description="whether /v1/explain is available")
+    feedback: bool = Field(description="whether /v1/feedback is available")
     recommend: bool = Field(description="whether records recommend a shampoo")
 
 
@@ -27,14 +27,14 @@ class ModelInfo(StrictModel):
     hierpets_version: str = Field(description="version of hierpets")
     model: ModelId = Field(description="which model this is; every record names it too")
     taxonomy: dict[str, list[str]] = Field(description="the species, each with its breeds")
-    thresholds: dict[str, dict[str, float | None]] = Field(description="by species, what an answer must exceed")
-    combiner: str = Field(description="how the probabilities of species and breed become one")
+    thresholds: dict[str, dict[str, float | None]] = Field(description="by species, what a prediction must exceed")
+    combiner: str = Field(description="how species and breed probabilities are combined")
     backbone: str = Field(description="the plugin that built the backbone")
     input_size: int = Field(description="side of the network's input, in pixels")
     engine: str = Field(description="what runs the network")
     device: str = Field(description="where it runs")
-    precision: str = Field(description="what it computes in")
-    options: PredictOptions = Field(description="the options of a prediction where a request gives none")
+    precision: str = Field(description="number format")
+    options: PredictOptions = Field(description="the default options of a prediction")
     training: dict[str, Any] = Field(description="how the model was trained")
     capabilities: Capabilities = Field(description="what this server can do besides predicting")
     limits: dict[str, float] = Field(description="the limits of a request")

@@ -89,7 +89,7 @@ class Service:
         return options
 
     async def predict(self, photos: Sequence[NamedPhoto], options: PredictOptions) -> list[Prediction]:
-        """One prediction a photo, in their order.
+        """One prediction per photo, in their order.
 
         :raises Problem: too many photos wait already, the server is stopping, or the predictions take too long.
         """

@@ -27,23 +27,27 @@ class ServeSettings(StrictModel):
     model_config = ConfigDict(allow_inf_nan=False)
 
     options: PredictOptions = Field(
-        default=PredictOptions(), description="options of every prediction; a request can change them for its photos"
+        default=PredictOptions(), description="default options of predictions; a request can override them"
     )
     max_photo_mb: float = Field(default=20, gt=0, description="maximum size of one photo, in MB")
     max_request_mb: float = Field(default=64, gt=0, description="maximum size of one request, in MB")
     max_uploads_mb: float = Field(default=256, gt=0, description="maximum size of all open requests together, in MB")
     max_megapixels: float = Field(default=50, gt=0, description="maximum size of one photo, in megapixels")
     max_photos: int = Field(default=32, ge=1, description="maximum number of photos in one request")
-    queue: int = Field(default=128, ge=1, description="photos that may wait for the model before requests get a 429")
-    upload_seconds: float = Field(default=20, gt=0, description="time limit of an upload, in seconds")
-    predict_seconds: float = Field(
-        default=30, gt=0, description="time limit of the predictions of a request, in seconds"
+    queue: int = Field(
+        default=128, ge=1, description="maximum number of photos waiting for the model; beyond it, requests get a 429"
     )
-    stop_seconds: int = Field(default=30, ge=1, description="time to finish open requests at the end, in seconds")
+    upload_seconds: float = Field(default=20, gt=0, description="time limit for an upload, in seconds")
+    predict_seconds: float = Field(
+        default=30, gt=0, description="time limit for the predictions of a request, in seconds"
+    )
+    stop_seconds: int = Field(default=30, ge=1, description="time to finish open requests on shutdown, in seconds")
     batch_size: int = Field(default=8, ge=1, description="maximum number of photos in one batch")
-    batch_wait_ms: float = Field(default=4, ge=0, description="time that a photo waits for others, in milliseconds")
-    feedback: Path | None = Field(default=None, description="folder to save feedback in; without one, none is accepted")
-    feedback_mb: float = Field(default=500, gt=0, description="size at which that folder is full, in MB")
+    batch_wait_ms: float = Field(
+        default=4, ge=0, description="maximum time that a photo waits for a batch to fill, in milliseconds"
+    )
+    feedback: Path | None = Field(default=None, description="folder to save feedback in; without it, feedback is off")
+    feedback_mb: float = Field(default=500, gt=0, description="maximum size of the feedback folder, in MB")
 
     @model_validator(mode="after")
     def _check_order(self) -> ServeSettings:

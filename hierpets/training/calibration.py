@@ -63,7 +63,7 @@ def calibrate_trained(trained: Trained, *, combiner: Combiner, alpha: float) -> 
     """
     outputs = next((part for part in trained.held_out.values() if len(part)), None)
     if outputs is None:
-        raise ConfigError("too few photos to hold any out, so nothing can be calibrated; give at least two a class")
+        raise ConfigError("too few photos to hold any out for calibration; add photos, at least two per class")
     return calibrate(
         outputs,
         trained.held_out_breed_scores,
@@ -84,7 +84,7 @@ def calibrate(
     """Fit temperatures and thresholds.
 
     ``held_out_breed_scores`` float [M, 2] are the scores of photos whose breed was held out of training; where M is 0
-    the pets at hand stand in for them. ``alpha`` is the target error rate.
+    the pets of the training set stand in for them. ``alpha`` is the target error rate.
     """
     uncut = Calibrated(taxonomy, combiner, outputs.temperatures(taxonomy), Policy(alpha=alpha))
     policy = fit_policy(outputs, uncut.joint(outputs), held_out_breed_scores, taxonomy=taxonomy, alpha=alpha)

@@ -29,7 +29,7 @@ class HeldOutOutputs:
         return len(self.paths)
 
     def temperatures(self, taxonomy: Taxonomy) -> Temperatures:
-        """One temperature a head, fitted to these photos."""
+        """One temperature per head, fitted to these photos."""
         return fit_temperatures(
             self.species_logits,
             self.leaf_logits,

@@ -45,10 +45,10 @@ __all__ = ["TrainResult", "train"]
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a training left: a ``bundle`` in the folder of the ``run``, and how good it is.
+    """The result of a training: a ``bundle`` in the folder of the ``run``, and its metrics.
 
-    ``metrics`` maps how photos were held out (``"cross_validation"``, ``"validation"``) to the metrics of
-    ``docs/metrics.md``; ``summary`` says in a line what was trained.
+    ``metrics`` holds the metrics of ``docs/metrics.md`` by how photos were held out (``"cross_validation"``,
+    ``"validation"``); ``summary`` describes the model in one line.
     """
 
     bundle: Path
@@ -86,21 +86,21 @@ def train(
 
     ``data`` is a folder ``SPECIES/BREED/photo.jpg``, a CSV file, or ``"demo"`` (synthetic images). ``settings`` are
     fields of :class:`~hierpets.config.TrainConfig` and override those of ``config``; a group is given as a dictionary
-    or with a dot: ``finetune={"epochs": 4}``, ``**{"finetune.epochs": 4}``. ``listener`` hears every event of the log.
+    or with a dot: ``finetune={"epochs": 4}``, ``**{"finetune.epochs": 4}``. ``listener`` gets every event of the log.
 
     ``resume`` continues the run in ``out`` from its last checkpoint, with the run's own settings if no ``config`` is
-    given; ``overwrite`` replaces it, with everything that belongs to the old model. What can be wrong with settings,
-    plugins and photos is found before anything slow begins. Under ``torchrun`` the processes share the fine-tuning, and
-    the first of them writes.
+    given; ``overwrite`` replaces it, with all files of the old model. Settings, plugins and photos are
+    checked before anything slow begins. Under ``torchrun`` the processes share the fine-tuning, and the first of them
+    writes.
 
-    :raises ConfigError: a setting that is unknown, out of range or in conflict with others; a run that is already
-        there; a run that cannot be resumed with these settings.
-    :raises DataError: no photos there, or a class without training photos.
-    :raises RegistryError, PluginError: a registry or a plugin that does not work.
-    :raises DeviceError: a device that is not there.
+    :raises ConfigError: a setting that is unknown, out of range or in conflict with others; an existing run; a run
+        that cannot be resumed with these settings.
+    :raises DataError: no photos found, or a class without training photos.
+    :raises RegistryError, PluginError: an invalid registry, or a plugin that fails.
+    :raises DeviceError: a device that is not available.
     """
     if resume and overwrite:
-        raise ConfigError("resume continues a run and overwrite replaces it; choose one")
+        raise ConfigError("use either resume or overwrite, not both")
     given = settings | ({"data": os.fspath(data)} if data is not None else {})
     config = _configured(config, given, resume=resume).absolute()
     device, registry = choose_device(config.device), load_registry(config.registry)
@@ -167,7 +167,7 @@ def _choose(splits: Splits, config: TrainConfig, *, registry: Registry, run: Run
         candidates.append(candidate)
         run.log("candidate", **candidate.as_event())
     if not candidates:
-        raise ConfigError("too few photos to cross-validate; give at least two a class, or use recipe heads")
+        raise ConfigError("too few photos to cross-validate; add photos, at least two per class, or use recipe heads")
     best = best_candidate(candidates)
     run.log("chosen", compared=len(candidates), **best.as_event())
     return best.choice

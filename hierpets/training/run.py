@@ -87,7 +87,7 @@ class Run:
             self._progress(task, done, total)
 
     def save_artifact(self, name: str, draw: Callable[[], bytes]) -> None:
-        """Write a file of the run; what is not written is not drawn."""
+        """Write a file of the run; ``draw`` is called only if it is written."""
         if not self.silent:
             write_all(self.folder, {name: draw()})
 
@@ -110,8 +110,8 @@ def open_run(
 
     Of several processes of one training, the main one alone opens the folder; the others get a silent run.
 
-    :raises ConfigError: a run is there and neither ``resume`` nor ``overwrite`` is given; another process is training
-        there; the folder cannot be written.
+    :raises ConfigError: the folder holds a run and neither ``resume`` nor ``overwrite`` is given; another process is
+        training in it; it cannot be written.
     """
     if not current_context().is_main:
         yield Run(folder, silent=True)
@@ -119,7 +119,7 @@ def open_run(
     with _locked(folder):
         if not (resume or overwrite) and _holds_run(folder):
             raise ConfigError(
-                f"{folder}: a run is already there; use --overwrite to replace it, --resume to continue it, or "
+                f"{folder}: already holds a run; use --overwrite to replace it, --resume to continue it, or "
                 "another --out"
             )
         yield Run(folder, listener=listener, progress=progress)
@@ -143,7 +143,9 @@ def _locked(folder: Path) -> Iterator[None]:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError:
-        raise ConfigError(f"{folder}: another process is training into it; wait for it, or use another --out") from None
+        raise ConfigError(
+            f"{folder}: another process is training in it; wait until it ends, or use another --out"
+        ) from None
     finally:
         os.close(handle)  # which unlocks
 

@@ -45,7 +45,7 @@ class Score:
 def score_logits(
     species_logits: np.ndarray, leaf_logits: np.ndarray, *, labels: Labels, taxonomy: Taxonomy, combiner: Combiner
 ) -> Score:
-    """Score logits [N, S] and [N, L] by the likeliest leaf and the likeliest species of each row."""
+    """Score logits [N, S] and [N, L] by the most probable leaf and the most probable species of each row."""
     log_joint = log_joint_probabilities(species_logits, leaf_logits, taxonomy, combiner=combiner)
     by_species = species_probabilities(np.exp(log_joint), taxonomy)
     known = labels.leaf != UNKNOWN_LEAF

@@ -28,7 +28,7 @@ _PLAIN = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw
 _AROUND = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
 
 
-# The classes of ImageNet-1k that show a species; their numbers follow WordNet, so that kin stand together.
+# The classes of ImageNet-1k that show a species; their numbers follow WordNet, so that related classes are adjacent.
 _SPECIES = {
     "bird": (*range(7, 25), *range(80, 101), *range(127, 147)),
     "cat": range(281, 286),
@@ -109,7 +109,7 @@ def _load(module: torch.nn.Module, weights: Mapping[str, torch.Tensor]) -> None:
     given = dict(zip(_timm_names(list(weights), list(wanted)), weights.values(), strict=True))
     wrong = sorted(set(given) ^ set(wanted)) or [n for n in wanted if given[n].shape != wanted[n].shape]
     if wrong:
-        raise PluginError(f"the embedded weights do not fit the network of this timm, first at {wrong[0]!r}")
+        raise PluginError(f"the embedded weights do not match the network of this timm version, first at {wrong[0]!r}")
     module.load_state_dict(given)
 
 

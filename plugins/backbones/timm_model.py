@@ -51,7 +51,7 @@ def _check_name(model: str) -> None:
     architecture, _, tag = model.partition(".")
     if not timm.is_model(architecture):
         near = get_close_matches(architecture, timm.list_models(), n=3)
-        raise PluginError(f"timm has no model {model!r}; near it: {', '.join(near) or 'none, see timm.list_models()'}")
+        raise PluginError(f"timm has no model {model!r}; similar: {', '.join(near) or 'none, see timm.list_models()'}")
     tags = [name.partition(".")[2] for name in timm.list_pretrained(f"{architecture}.*")]
     if tag and tag not in tags:
         raise PluginError(f"timm has no weights {tag!r} for {architecture!r}; it has: {', '.join(tags) or 'none'}")
@@ -70,6 +70,6 @@ def _create(model: str, *, pretrained: bool, input_size: int | None) -> Any:
             raise
         reason = f"{type(error).__name__}: {str(error).partition('. ')[0]}"
         raise PluginError(
-            f"no pretrained weights for {model!r} ({reason}). With no network choose 'pretrained: false', or a "
-            "backbone whose weights are embedded: efficientnet_lite0, efficientnet_lite2"
+            f"no pretrained weights for {model!r} ({reason}). Without a network, set 'pretrained: false', or "
+            "choose a backbone with embedded weights: efficientnet_lite0, efficientnet_lite2"
         ) from error

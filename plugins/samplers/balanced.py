@@ -1,4 +1,4 @@
-"""How often a photo is drawn in training: weights [N] with a mean of one.
+"""How often a photo is sampled in training: weights [N] with a mean of one.
 
 Photos whose breed is unknown count, in their species, as one more breed.
 """

@@ -1,4 +1,4 @@
-"""The cache of image statistics: resumed, invalidated by changed files, not needed to go on."""
+"""The cache of image statistics: resumed, invalidated by changed files, not needed to continue."""
 
 import os
 import sqlite3

@@ -32,7 +32,7 @@ QUESTIONS = {
     "recall": "recall of every class?",
     "calibrated": "calibrated?",
     "thresholds": "thresholds fitted on held-out photos?",
-    "preprocessing": "the same preprocessing in training and serving?",
+    "preprocessing": "same preprocessing in training and serving?",
     "elsewhere": "tested on photos from another source?",
 }
 AUDIT = {
@@ -253,7 +253,9 @@ def test_read_refuses_a_folder_that_is_no_run(tmp_path):
 
 def test_read_says_that_an_evaluation_stands_in_the_run(tiny_copy, metrics):
     (tiny_copy / "metrics.json").write_text(metrics_json(metrics()))
-    with pytest.raises(DataError, match=r"the metrics of an evaluation stand .* --out .*/evaluation"):
+    with pytest.raises(
+        DataError, match=r"metrics of a training run, found those of an evaluation.* --out .*/evaluation"
+    ):
         RunEvidence.read(tiny_copy)
 
 

@@ -56,6 +56,6 @@ def test_evaluate_writes_metrics(tiny_run, tmp_path, capsys):
     assert metrics["hierarchy"]["full_path_accuracy"] > 0.2
     written = {path.name for path in (tmp_path / "e").iterdir()}
     assert written == {"metrics.json", "predictions.jsonl", "report.html", "figures"}
-    assert "the species is right on" in capsys.readouterr().out
+    assert "the species is correct for" in capsys.readouterr().out
     assert run("compare", str(tmp_path / "e"), str(tmp_path / "e")) == 0
     assert "no difference shown" in capsys.readouterr().out.replace("\n", " ")

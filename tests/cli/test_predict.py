@@ -97,8 +97,11 @@ def test_predict_refuses_a_folder_that_is_no_bundle(tmp_path, capsys):
     ("options", "told"),
     [
         (["--precision", "int8"], "--precision int8: the graph of this bundle is not quantized; choose f32 or bf16"),
-        (["--engine", "torch", "--precision", "int8"], "--precision int8: the engine torch has none on cpu; choose"),
-        (["--engine", "openvino", "--compile"], "--compile is torch's, and the engine is openvino"),
+        (
+            ["--engine", "torch", "--precision", "int8"],
+            "--precision int8: the engine torch does not support it on cpu; choose",
+        ),
+        (["--engine", "openvino", "--compile"], "--compile needs --engine torch; the engine openvino always compiles"),
     ],
 )
 def test_predict_refuses_an_engine_that_cannot(predict, options, told):
@@ -161,7 +164,7 @@ def test_predict_refuses_binary_data_on_standard_input(predict, monkeypatch):
     monkeypatch.setattr("sys.stdin", text)
     code, out, err = predict("-")
     assert (code, out) == (1, "")
-    assert "standard input: expected paths, one a line, got binary data" in err
+    assert "standard input: expected one path per line, got binary data" in err
 
 
 def test_predict_only_takes_names_and_files_of_names(predict, tmp_path):
@@ -176,7 +179,7 @@ def test_predict_only_takes_names_and_files_of_names(predict, tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "told"),
-    [(b"", "no names in this file"), (b"# nothing\n", "no names in this file"), (b"\xff\xfe", "cannot be read")],
+    [(b"", "contains no names"), (b"# nothing\n", "contains no names"), (b"\xff\xfe", "cannot be read")],
 )
 def test_predict_only_refuses_a_file_without_names(predict, tmp_path, content, told):
     (tmp_path / "names").write_bytes(content)

@@ -170,4 +170,4 @@ def test_compare_command_says_it_in_words_and_in_json(tmp_path, predictions):
     data = json.loads(CliRunner().invoke(command, [*runs, "--json"]).output)
     assert data["levels"]["breed"]["winner"] == "a" and data["n"] == 400
     narrow = CliRunner().invoke(command, [runs[0], runs[0]], env={"COLUMNS": "64"}).output
-    assert "…" not in narrow and "both are right on the same photos" in " ".join(narrow.split())
+    assert "…" not in narrow and "both are correct on the same photos" in " ".join(narrow.split())

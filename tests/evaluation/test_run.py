@@ -168,8 +168,8 @@ def test_evaluate_command_prints_the_headline_and_the_unreadable(bundle, registr
 
     code, said = run()
     assert code == 3
-    assert "left out: " in said.err and "broken.png" in said.err
-    assert "the species is right on" in said.out and "out-of-distribution photos" in said.out
+    assert "skipped: " in said.err and "broken.png" in said.err
+    assert "the species is correct for" in said.out and "out-of-distribution photos" in said.out
     assert "! All photos were measured" in said.out and str(tmp_path / "e" / "report.html") in said.out
     assert json.loads((tmp_path / "e" / "metrics.json").read_text())["model"]["digest"] in said.out
     code, said = run()

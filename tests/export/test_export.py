@@ -226,7 +226,7 @@ def test_parity_of_int8_without_labels_is_that_of_float():
 
 def test_export_bundle_refuses_int8_that_loses_accuracy(tiny_run, registry, tmp_path, monkeypatch):
     monkeypatch.setattr("hierpets.export.export.write_format", turned(write_format))
-    with pytest.raises(BundleError, match=r"right on \d+ of .*accuracy may fall by less than 0.3%"):
+    with pytest.raises(BundleError, match=r"correct on \d+ of .*accuracy may fall by less than 0.3%"):
         export_bundle(tiny_run / "bundle", "openvino", registry=registry, out=tmp_path, precision="int8")
     assert not list(tmp_path.iterdir())
 
@@ -280,7 +280,7 @@ def test_export_command_writes_into_the_bundle_and_says_what_it_found(tiny_run, 
     result = invoke(tmp_path / "bundle", "--format", "torchscript", "--registry", tiny_run.parent / "registry.yaml")
     assert result.exit_code == 0, result.output
     assert "no --data: checking on synthetic images" in result.output
-    assert "top-1 agrees on 100 of 100 photos; right on " in result.output
+    assert "top-1 agrees on 100 of 100 photos; correct on " in result.output
     assert "largest difference: features" in result.output
     assert (tmp_path / "bundle" / "torchscript" / "model.pt").is_file()
     assert (tmp_path / "bundle" / "bundle.json").stat().st_mtime_ns == before
@@ -289,7 +289,7 @@ def test_export_command_writes_into_the_bundle_and_says_what_it_found(tiny_run, 
 def test_export_command_does_not_write_into_the_released_bundle():
     error = invoke("--format", "onnx").exception
     assert isinstance(error, ConfigError)
-    assert "choose where its export goes with --out" in str(error)
+    assert "choose an output folder with --out" in str(error)
 
 
 def test_export_command_refuses_a_folder_without_photos(tmp_path):

@@ -85,14 +85,14 @@ def test_predict_of_an_empty_list_is_an_empty_list(predictor):
 
 @pytest.mark.parametrize("photo", [3, None, [3], [["a.jpg"]]])
 def test_predict_says_what_a_photo_is(predictor, photo):
-    with pytest.raises(ConfigError, match="expected a photo: a path, bytes, a numpy array"):
+    with pytest.raises(ConfigError, match="expected a photo: a path, bytes, a uint8 array"):
         predictor.predict(photo)
 
 
 def test_predict_of_an_array_of_the_wrong_shape_is_one_error(predictor):
     prediction = predictor.predict(np.zeros((4, 32, 32, 3), np.uint8))
     assert isinstance(prediction, Prediction)
-    assert "expected an array uint8 [H, W, 3]" in str(prediction.error)
+    assert "expected a uint8 array [H, W, 3]" in str(prediction.error)
 
 
 def test_predict_takes_options_as_words(predictor):

@@ -13,13 +13,13 @@ D, K = 12, 6
 
 @pytest.fixture
 def photos():
-    """Three clouds, and strangers from elsewhere: features and labels."""
+    """Three clouds, and outliers from elsewhere: features and labels."""
     generator = torch.Generator().manual_seed(0)
     centers = torch.randn(3, D, generator=generator) * 3
     labels = torch.arange(60) % 3
     known = centers[labels] + 0.3 * torch.randn(60, D, generator=generator)
-    strangers = torch.randn(60, D, generator=generator) * 3
-    return known, labels, strangers
+    outliers = torch.randn(60, D, generator=generator) * 3
+    return known, labels, outliers
 
 
 def knowledge(species_classes) -> PretrainedHead:
@@ -35,20 +35,20 @@ def fit(known, labels, head, species) -> OODScorer:
 
 
 def test_cosine_agrees_with_scikit_learn(photos):
-    known, labels, strangers = photos
+    known, labels, outliers = photos
     part = fit(known, labels, None, ("cat",))
     unit = known / known.norm(dim=1, keepdim=True)
     means = torch.stack([unit[labels == c].mean(dim=0) for c in range(3)])
-    expected = cosine_similarity(strangers.numpy(), means.numpy()).max(axis=1)
-    np.testing.assert_allclose(part.signals(strangers).cosine.numpy(), expected, atol=0.02)
+    expected = cosine_similarity(outliers.numpy(), means.numpy()).max(axis=1)
+    np.testing.assert_allclose(part.signals(outliers).cosine.numpy(), expected, atol=0.02)
 
 
 @pytest.mark.parametrize("species_classes", [{"cat": (0, 1)}, {}])
 def test_strangers_score_lower_than_pets(photos, species_classes):
-    known, labels, strangers = photos
+    known, labels, outliers = photos
     part = fit(known, labels, knowledge(species_classes), ("cat",))
     part.standardize(part.signals(known).table())
-    pets, others = (part(x) for x in (known, strangers))
+    pets, others = (part(x) for x in (known, outliers))
     assert (pets[:, 1].median() > others[:, 1]).float().mean() > 0.9
 
 
@@ -60,11 +60,11 @@ def test_profile_is_one_for_what_was_always_seen(photos):
 
 
 def test_kin_is_the_log_of_what_the_pretrained_head_gives_to_the_species(photos):
-    known, labels, strangers = photos
+    known, labels, outliers = photos
     head = knowledge({"cat": (0, 2), "dog": (3,)})
     part = fit(known, labels, head, ("cat", "dog"))
-    seen = head.head(strangers).softmax(dim=1)[:, [0, 2, 3]].sum(dim=1).log()
-    torch.testing.assert_close(part.signals(strangers).species_mass, seen, atol=0.1, rtol=0.05)
+    seen = head.head(outliers).softmax(dim=1)[:, [0, 2, 3]].sum(dim=1).log()
+    torch.testing.assert_close(part.signals(outliers).species_mass, seen, atol=0.1, rtol=0.05)
 
 
 def test_a_species_that_pretraining_does_not_name_makes_kin_unused(photos):

@@ -135,7 +135,7 @@ def test_timm_at_another_size(model):
     ("options", "words"),
     [
         ({}, "option model: is missing"),
-        ({"model": "resnet19"}, r"timm has no model 'resnet19'; near it: resnet18"),
+        ({"model": "resnet19"}, r"timm has no model 'resnet19'; similar: resnet18"),
         ({"model": "resnet18.nowhere"}, r"no weights 'nowhere' for 'resnet18'; it has: a1_in1k"),
         ({"model": "hf-hub:someone/something"}, "timm has no model"),
     ],
@@ -159,7 +159,7 @@ def test_timm_with_no_network_says_what_works(monkeypatch):
 @pytest.mark.data
 @pytest.mark.parametrize("name", EMBEDDED)
 def test_efficientnet_lite_features_tell_imagenets_breeds(name, data_dir):
-    """With ImageNet's last layer put back, the features must tell the breeds that ImageNet knows."""
+    """With ImageNet's last layer put back, the features must separate the breeds that ImageNet knows."""
     imagenet = {"dog/pug": 254, "dog/samoyed": 258, "cat/siamese": 284, "cat/persian": 283}
     backbone = build(name)
     weights = embedded(name)

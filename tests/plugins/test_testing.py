@@ -1,4 +1,4 @@
-"""``hierpets.plugin.testing``: what is right passes, and what is wrong is told in one line."""
+"""``hierpets.plugin.testing``: what is right passes, and what is wrong is reported in one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A shampoo rule is somebody's code: what it does wrong is a PluginError of the photo at hand, and of no other."""
+"""A shampoo rule is somebody's code: what it does wrong is a PluginError of that photo alone."""
 
 from __future__ import annotations
 

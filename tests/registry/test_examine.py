@@ -141,7 +141,7 @@ def test_examine_refuses_an_entry_outside_of_the_folder(folder, tmp_path_factory
     elsewhere.write_text(CODE)
     (folder / "plugins" / "link.py").symlink_to(elsewhere)
     (problem,) = one(folder, entry)
-    assert "beside registry.yaml" in problem or "leads out of the folder" in problem
+    assert "beside registry.yaml" in problem or "points outside the folder" in problem
 
 
 @pytest.mark.parametrize("function", ["weigh", "anything", "inner", "alias", "decorated"])

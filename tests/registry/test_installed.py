@@ -122,7 +122,7 @@ def test_load_registry_warns_of_a_plugin_in_two_packages(site, caplog):
     (record,) = caplog.records
     assert record.getMessage() == (
         "sampler 'fair' is in alpaca-care 1.2 and in zebra-care 1.2; "
-        "the latter is used: uninstall one, or list yours in a registry.yaml"
+        "the latter is used: uninstall one, or list the one to use in a registry.yaml"
     )
 
 

@@ -44,7 +44,7 @@ def test_predict_route_gives_the_records_of_the_predictor(client, predictor):
     assert answer.status_code == 200
     assert answer.json() == json.loads(json.dumps(expected))
     assert [record["level"] for record in answer.json()] == ["breed", "species", "unknown", None]
-    assert "not a picture" in answer.json()[3]["error"]["message"]
+    assert "not an image" in answer.json()[3]["error"]["message"]
     for record in answer.json():
         PredictionRecord.model_validate_json(json.dumps(record))
 
@@ -124,7 +124,7 @@ def test_upload_limits_bytes_pixels_and_number(predictor):
         one, two, three = client.post("/v1/predict", files=form(fits, wide, heavy)).json()
         assert one["error"] is None
         assert "120 x 100 pixels" in two["error"]["message"]
-        assert "MB, more than the limit" in three["error"]["message"]
+        assert "MB, above the limit" in three["error"]["message"]
         assert is_problem(client.post("/v1/predict", content=heavy, headers=JPEG), 413)["max_bytes"] == 10485
         assert "more than 3 photos" in is_problem(client.post("/v1/predict", files=form(*[fits] * 4)), 413)["detail"]
         is_problem(client.post("/v1/predict", files=form(fits, b"\0" * 60_000)), 413)

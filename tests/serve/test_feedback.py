@@ -103,7 +103,7 @@ def test_feedback_store_does_not_follow_a_link_out_of_its_folder(tmp_path):
     root = tmp_path / "root"
     root.mkdir()
     (root / "cat").symlink_to(outside)
-    with pytest.raises(DataError, match="leads out"):
+    with pytest.raises(DataError, match="points outside"):
         FeedbackStore(root, TAXONOMY, max_bytes=10**7).save(PHOTO, "cat", "siamese")
     assert not list(outside.rglob("*.jpg"))
 

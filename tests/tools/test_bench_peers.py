@@ -98,10 +98,10 @@ def slower(seconds):
 @pytest.mark.parametrize(
     ("changed", "missed"),
     [
-        ({"peers": slower(4.1)}, {f"folder throughput over {peer}" for peer in ("fastai", "timm")}),
+        ({"peers": slower(4.1)}, {f"folder throughput relative to {peer}" for peer in ("fastai", "timm")}),
         (
             {"peers": slower(5.0)},
-            {f"folder throughput over {peer}" for peer in ("fastai", "timm", "openvino")},
+            {f"folder throughput relative to {peer}" for peer in ("fastai", "timm", "openvino")},
         ),
         ({"memory": {"500": 100.0, "20000": 111.0}}, {"memory at 20"}),
         ({"large": {"reduced": [0.05], "full": [0.1], "same": 0.99}}, {"12-megapixel JPEG"}),
@@ -120,7 +120,9 @@ def test_find_goals_does_not_accept_faster_but_worse():
 
 def test_write_page_shows_each_number_and_does_not_hide_a_miss():
     page = write_page(results(peers=slower(5.0)))
-    assert "| folder throughput over fastai, at equal top-1 | at least 10, top-1 within 0.3 points | 8.00" in page
+    assert (
+        "| folder throughput relative to fastai, at equal top-1 | at least 10, top-1 within 0.3 points | 8.00" in page
+    )
     assert "**no**" in page
     assert "a fast one" in page
     assert "not within 5.0 minutes" in page  # fastai came to 80%

@@ -1,4 +1,4 @@
-"""What ``tools/gpu_check.py`` does that needs no GPU: it measures, judges and tells, here with engines of the CPU."""
+"""What ``tools/gpu_check.py`` does that needs no GPU: it measures, judges and reports, here with engines of the CPU."""
 
 import json
 import threading
@@ -84,7 +84,7 @@ def test_measure_finds_an_engine_that_mixes_batches_up(predictors, monkeypatch):
 
 
 def test_check_runs_with_the_cpu_in_the_place_of_a_gpu(tiny_run, predictors, monkeypatch, capsys, tmp_path):
-    """Speed cannot hold there, so that is what is told."""
+    """Speed cannot hold there, so that is what is reported."""
 
     def on_the_cpu(model, *, device=None, compile=False, **chosen):
         registry = load_registry(tiny_run.parent / "registry.yaml")

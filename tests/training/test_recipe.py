@@ -148,7 +148,7 @@ def test_train_refuses_a_setting_that_does_not_exist(tmp_path):
 
 
 def test_train_refuses_to_resume_and_overwrite_at_once(tmp_path):
-    with pytest.raises(ConfigError, match="choose one"):
+    with pytest.raises(ConfigError, match="not both"):
         train(out=tmp_path / "run", resume=True, overwrite=True)
 
 
@@ -160,7 +160,7 @@ def test_train_refuses_a_run_that_is_there_and_changes_nothing(tmp_path):
     config = settings(tmp_path)
     train(config=config)
     before = contents(tmp_path / "run")
-    with pytest.raises(ConfigError, match="a run is already there; use --overwrite to replace it, --resume"):
+    with pytest.raises(ConfigError, match="already holds a run; use --overwrite to replace it, --resume"):
         train(config=config)
     assert contents(tmp_path / "run") == before
 

@@ -21,7 +21,7 @@ def test_open_run_refuses_a_folder_that_another_process_trains_into(tmp_path):
     other.start()
     assert held.wait(60)
     try:
-        with pytest.raises(ConfigError, match="another process is training into it"), open_run(tmp_path / "run"):
+        with pytest.raises(ConfigError, match="another process is training in it"), open_run(tmp_path / "run"):
             pass
     finally:
         release.set()

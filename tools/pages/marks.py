@@ -1,4 +1,4 @@
-"""Text between two marks of a page: what tools write there, and everything else as it was."""
+"""Text between two marks of a page: what tools write there; everything else is unchanged."""
 
 from __future__ import annotations
 

@@ -65,20 +65,20 @@ def find_goals(results: Results) -> list[Goal]:
     ours = peers[OURS]["first"]
     if "fastai" in peers:
         sooner, memory = (_first_ratio(peers, key) for key in ("seconds", "memory"))
-        goals.append(_at_least("first answer of a cold process, times sooner than fastai", sooner, 10))
-        goals.append(_at_most("memory of a cold process, share of fastai's", 1 / memory, 0.2))
-    goals.append(_at_most("first answer of a cold process", median(f["seconds"] for f in ours), 1.0, " s"))
+        goals.append(_at_least("cold start to first prediction, speedup over fastai", sooner, 10))
+        goals.append(_at_most("memory of a cold process, relative to fastai", 1 / memory, 0.2))
+    goals.append(_at_most("cold start to first prediction", median(f["seconds"] for f in ours), 1.0, " s"))
     if large := results.get("large"):
         times = ratio(large["full"], large["reduced"])
-        goals.append(_at_least("12-megapixel JPEG, times sooner than decoded in full", times, 3))
-        goals.append(_at_least("12-megapixel JPEG, share with the same top-1", large["same"], 0.995, digits=3))
+        goals.append(_at_least("12-megapixel JPEG, speedup over full decoding", times, 3))
+        goals.append(_at_least("12-megapixel JPEG, fraction with the same top-1", large["same"], 0.995, digits=3))
     if memory_of := results.get("memory"):
         few, many = sorted(memory_of, key=int)
         grown = memory_of[many] / memory_of[few]
         goals.append(_at_most(f"memory at {int(many):,} photos over that at {int(few):,}", grown, 1.10))
     for row in (results.get("limit") or {}).get("results", []):
         if row["unavailable"] is None:
-            what = f"streaming, {row['precision']}: share of what decoding and network allow"
+            what = f"streaming, {row['precision']}: fraction of what decoding and network allow"
             goals.append(_at_least(what, row["limit"]["reached"], 0.9))
     return goals
 
@@ -142,7 +142,7 @@ def _throughput_goal(peers: Results, peer: str, least: float) -> Goal:
     times = ratio(_throughputs(peers[OURS]), _throughputs(peers[peer]))
     difference = summarize(peers[OURS])["top1"] - summarize(peers[peer])["top1"]
     return Goal(
-        f"folder throughput over {peer}, at equal top-1",
+        f"folder throughput relative to {peer}, at equal top-1",
         f"at least {least:g}, top-1 within {100 * POINTS:g} points",
         f"{times:.2f}, top-1 {100 * difference:+.1f} points",
         times >= least and difference >= -POINTS - 1e-9,

@@ -221,7 +221,7 @@ def session(
 
 
 def compare_large(model: str, photos: list[str]) -> dict[str, Any]:
-    """hierpets on large photos: seconds decoded at a reduction and in full, and the fraction of equal predictions."""
+    """hierpets on large photos: seconds reduced decode and in full, and the fraction of equal predictions."""
     from hierpets.data.photos import read_photo
 
     peer = hierpets_side(Path(model), "auto")

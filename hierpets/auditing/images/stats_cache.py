@@ -1,4 +1,4 @@
-"""Image statistics, cached as they are measured, so that an audit which is interrupted continues where it stopped."""
+"""Image statistics, cached as they are measured, so that an interrupted audit continues where it stopped."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def check_labels(
     records = tuple(index.records[row] for row in rows)
     tree = Taxonomy.from_pairs(record.label for record in records) if records else None
     if tree is None or len(tree.leaves) < 2 or len(records) < FEWEST:
-        return [], [*notes, f"labels not checked: that needs at least {FEWEST} photos and two classes"]
+        return [], [*notes, f"labels not checked: expected at least {FEWEST} photos and two classes"]
     checked = PhotoIndex(tree, records)
     joint = _out_of_fold(checked, features[rows], folds[rows], weigh)
     neighbors = find_neighbors(features[rows], k=settings.neighbors)

@@ -14,18 +14,22 @@ __all__ = ["command"]
 
 @click.command("bench")
 @model_option
-@click.option("--data", metavar="DIR", help="Photos to measure on; synthetic images when omitted.")
+@click.option("--data", metavar="DIR", help="Photos to measure on; default: synthetic images.")
 @engine_options
-@click.option("--photos", type=click.IntRange(min=1), default=200, show_default=True, help="Most photos to use.")
+@click.option("--photos", type=click.IntRange(min=1), default=200, show_default=True, help="Maximum number of photos.")
 @click.option(
-    "--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Rounds to take the median of."
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="Number of rounds; results are medians over rounds.",
 )
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0, min_open=True),
     default=2.0,
     show_default=True,
-    help="Length of each measurement.",
+    help="Duration of each measurement, in seconds.",
 )
 @click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the report as JSON.")
 @registry_option

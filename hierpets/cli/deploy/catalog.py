@@ -32,7 +32,7 @@ def command() -> None:
     help="Also check the breeds of this bundle.",
 )
 def check(registry: Path | None, model: Path | None) -> int:
-    """Find breeds without a coat, products that suit no pet, undeclared hazards, rules that never fire.
+    """Find breeds without a coat, products that suit no pet, undeclared hazards and rules that never fire.
 
     Each problem comes with file and line. The exit code is 1 if there is an error; warnings do not count.
     """
@@ -108,8 +108,8 @@ def _breed(catalog: Catalog, species: str, breed: str) -> Iterator[str]:
 def _product(catalog: Catalog, product: Product) -> Iterator[str]:
     yield f"{catalog.brand} {product.name}, {product.price:.2f} {catalog.currency}: {product.claim}"
     for title, traits in (("suits", product.suits), ("avoid", product.avoid)):
-        said = [f"{key}: {', '.join(names)}" for key, names in traits.model_dump().items() if names]
-        yield f"  {title:8} {'; '.join(said) or 'nothing in particular'}"
+        notes = [f"{key}: {', '.join(names)}" for key, names in traits.model_dump().items() if names]
+        yield f"  {title:8} {'; '.join(notes) or 'nothing in particular'}"
     for species, why in catalog.hazards[product.id].items():
         yield f"  never    {species}: {why}"
     yield f"  contains {', '.join(product.contains)}"

@@ -22,7 +22,7 @@ __all__ = ["command"]
     default=Path("explanation.png"),
     show_default=True,
     metavar="PNG",
-    help="Where to write the picture.",
+    help="Image file to write.",
 )
 @click.option("--top-k", type=click.IntRange(min=1), default=3, show_default=True, help="Candidates to list.")
 @engine_options
@@ -49,4 +49,4 @@ def command(
     click.echo(f"{photo}: {decision.level}: {decision.reason}")
     for leaf, probability in decision.top:
         click.echo(f"  {probability:6.1%}  {leaf}")
-    click.echo(f"picture in {out}")
+    click.echo(f"wrote {out}")

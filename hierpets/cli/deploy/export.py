@@ -19,26 +19,26 @@ __all__ = ["command"]
     "form",
     type=click.Choice(["openvino", "onnx", "torchscript"]),
     required=True,
-    help="What to write; docs/export.md compares the three.",
+    help="Output format; docs/export.md compares them.",
 )
 @click.option(
     "--precision",
     type=click.Choice(["f32", "int8"]),
     default="f32",
     show_default=True,
-    help="int8 (openvino): quantize activations too, by their ranges on the photos of --data.",
+    help="int8 (openvino only): also quantize activations, calibrated on the photos of --data.",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Write here, with the manifest; else into the bundle.",
+    help="Output folder, which also gets the manifest; default: the bundle itself.",
 )
 @click.option(
     "--data",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     metavar="DIR",
-    help="Photos to check the export with; synthetic images when omitted.",
+    help="Photos to check the export with; default: synthetic images.",
 )
 @overwrite_option
 @registry_option
@@ -53,7 +53,7 @@ def command(
 ) -> None:
     """Write a bundle's network for another runtime.
 
-    BUNDLE is the released one when omitted; it is read-only, so --out is then required. The file is kept only if the
+    Without BUNDLE, the released bundle is exported; it is read-only and needs --out. The file is kept only if the
     top-1 class changes on at most 0.5% of the photos, against torch in f32; with int8, only if the accuracy on labeled
     photos falls by less than 0.3 points.
     """
@@ -61,7 +61,7 @@ def command(
     from hierpets.export.export import export_bundle
 
     if data is None:
-        click.echo("no --data: checking on synthetic images, which say less than your own photos", err=True)
+        click.echo("no --data: checking on synthetic images; your own photos make a better check", err=True)
     with ProgressDisplay() as progress:
         exported = export_bundle(
             bundle,

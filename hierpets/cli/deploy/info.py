@@ -20,7 +20,7 @@ __all__ = ["command"]
 def command(bundle: Path | None, as_json: bool) -> None:
     """Describe a bundle: classes, thresholds, training data, size.
 
-    BUNDLE is the released one when omitted. Nothing is loaded but the manifest.
+    Without BUNDLE, the released bundle is described. Only the manifest is loaded.
     """
     from hierpets.model.info import bundle_info
 

@@ -29,9 +29,9 @@ BROKEN = 1
     default=Path("inspected.png"),
     show_default=True,
     metavar="PNG",
-    help="Where to write what the network sees.",
+    help="Image file to write, with what the network sees.",
 )
-@click.option("--lovely", is_flag=True, help="Describe tensors with lovely-tensors (extra `inspect`).")
+@click.option("--lovely", is_flag=True, help="Describe tensors with lovely-tensors (needs the extra `inspect`).")
 @engine_options
 @registry_option
 def command(
@@ -42,7 +42,7 @@ def command(
     engine: EngineOptions,
     registry: Path | None,
 ) -> int:
-    """Show the tensor at every pipeline stage of one photo.
+    """Show the tensors at every pipeline stage for one photo.
 
     One line per tensor, and a picture of what the network sees. The exit code is 1 if a value is NaN or infinite.
     """
@@ -52,10 +52,10 @@ def command(
     steps = inspect_photo(photo, bundle=model, out=out, registry=registry, **asdict(engine))
     for step in steps:
         click.echo(describe(step) if describe else step.line())
-    click.echo(f"what the network sees is in {out}")
+    click.echo(f"wrote what the network sees to {out}")
     broken = next((step.name for step in steps if step.broken), None)
     if broken:
-        click.echo(f"NaN or infinite values from {broken!r} on", err=True)
+        click.echo(f"NaN or infinite values, first at {broken!r}", err=True)
     return BROKEN if broken else 0
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 SOME_FAILED, INTERRUPTED = 3, 130
-MANY = 32  # photos from which on a core a photo is sooner done than all cores for each
+MANY = 32  # photos from which one core per photo is faster than all cores for each
 Format = Literal["text", "json", "jsonl", "csv", "parquet"]
 SUFFIXES: dict[str, Format] = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 
@@ -39,38 +39,38 @@ SUFFIXES: dict[str, Format] = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "pa
     "--format",
     "form",
     type=click.Choice(["text", "json", "jsonl", "csv", "parquet"]),
-    help="By default that of --out's ending, else text.",
+    help="Output format; default: from the extension of --out, else text.",
 )
 @click.option(
     "--out",
     type=click.Path(),
     metavar="FILE",
-    help="Write jsonl, csv or parquet there as it comes: any number of photos, and a kill loses none.",
+    help="Write records to a .jsonl, .csv or .parquet file; resumable after a crash.",
 )
-@click.option("--resume", is_flag=True, help="Continue an --out that was stopped.")
+@click.option("--resume", is_flag=True, help="Continue an interrupted run into --out.")
 @overwrite_option
 @click.option(
     "--cluster",
     metavar="ADDRESS",
-    help="Use a Ray cluster, ray://HOST:PORT, or a Ray started here, local; --out is then a folder.",
+    help="Ray cluster to run on: ray://HOST:PORT, or local to start Ray here; --out is then a folder.",
 )
-@click.option("--top-k", type=int, default=3, show_default=True, help="Candidates in each answer.")
-@click.option("--alpha", type=float, help="Target error rate; that of the bundle when left out.")
+@click.option("--top-k", type=int, default=3, show_default=True, help="Number of candidates per photo.")
+@click.option("--alpha", type=float, help="Target error rate; default: that of the bundle.")
 @click.option(
     "--only",
     multiple=True,
     metavar="NAME|FILE",
     type=BREED_NAME,
-    help="The species and breeds that it may be, or a file of them.",
+    help="Species or breed that the pet may be, or a file of names; repeatable.",
 )
 @click.option(
     "--max-level",
     type=click.Choice(["breed", "species"]),
     default="breed",
     show_default=True,
-    help="The finest level to answer at.",
+    help="Finest level to predict.",
 )
-@click.option("--explain", is_flag=True, help="Show what each shampoo rule did (not in csv).")
+@click.option("--explain", is_flag=True, help="Show the effect of each shampoo rule (not with csv).")
 @engine_options
 @registry_option
 def command(
@@ -86,11 +86,11 @@ def command(
     registry: Path | None,
     **options: Any,
 ) -> int:
-    """Tell species and breed of photos.
+    """Predict the species and breed of pets in photos.
 
-    A PATH is a photo, a folder, a quoted pattern such as 'pets/*.jpg', or - for paths on standard input. Answers come
-    in the order of the paths. A photo that cannot be read gets an error in its answer; the others get theirs, and the
-    exit code is 3. With --cluster, a PATH may be s3://BUCKET/FOLDER and the like, and so may --out.
+    PATH is a photo, a folder, a quoted pattern such as 'pets/*.jpg', or - to read paths from standard input.
+    Predictions are printed in the order of the paths. If a photo cannot be read, its record holds an error, the other
+    photos are predicted, and the exit code is 3. With --cluster, PATH and --out may be URLs such as s3://BUCKET/FOLDER.
     """
     from hierpets.inference.options import PredictOptions
 
@@ -133,7 +133,7 @@ def command(
             )
     except KeyboardInterrupt:
         click.echo(
-            f"interrupted: {partial_path(Path(out))} keeps what is done; the same command with --resume continues",
+            f"interrupted: {partial_path(Path(out))} holds the finished records; rerun with --resume to continue",
             err=True,
         )
         return INTERRUPTED
@@ -159,9 +159,9 @@ def _predict_on_cluster(
 
 
 def _conclude(out: str, totals: RunTotals) -> int:
-    told = f", {totals.unreadable} could not be read" if totals.unreadable else ""
-    told += f", {totals.failed_recommendations} without a recommendation" if totals.failed_recommendations else ""
-    click.echo(f"{out}: {totals.photos} photo{'s' * (totals.photos != 1)}{told}", err=True)
+    failures = f", {totals.unreadable} could not be read" if totals.unreadable else ""
+    failures += f", {totals.failed_recommendations} without a recommendation" if totals.failed_recommendations else ""
+    click.echo(f"{out}: {totals.photos} photo{'s' * (totals.photos != 1)}{failures}", err=True)
     return SOME_FAILED if totals.unreadable else 0
 
 
@@ -177,17 +177,17 @@ def _names(given: Iterable[str]) -> Iterator[str]:
             raise ConfigError(f"--only {name}: cannot be read: {error}") from error
         found = [line for line in (line.partition("#")[0].strip() for line in lines) if line]
         if not found:
-            raise ConfigError(f"--only {name}: no names in this file; expected a species or a breed on each line")
+            raise ConfigError(f"--only {name}: contains no names; expected one species or breed per line")
         yield from found
 
 
 def _read_paths() -> Iterator[str]:
-    """The paths on standard input, one a line; a file name may hold any bytes."""
+    """The paths on standard input, one per line; a file name may hold any bytes."""
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="surrogateescape")
     for line in map(str.strip, sys.stdin):
         if "\0" in line or (_has_raw_bytes(line) and not os.path.lexists(line)):
-            raise ConfigError("standard input: expected paths, one a line, got binary data; pass the photo's path")
+            raise ConfigError("standard input: expected one path per line, got binary data; pass the path of the photo")
         yield line
 
 
@@ -201,20 +201,22 @@ def _checked_format(
 ) -> Format:
     """The format; what was asked for together must make sense together."""
     if resume and overwrite:
-        raise click.UsageError("--resume continues a file, --overwrite starts over; choose one.")
+        raise click.UsageError("use either --resume or --overwrite.")
     if cluster is not None:
         if out is None or resume or overwrite or "-" in paths or form not in (None, "parquet"):
-            told = "--cluster takes folders, and --out DIR for Parquet; not -, --resume or --overwrite."
-            raise click.UsageError(told)
+            message = (
+                "--cluster reads folders and needs --out DIR for Parquet; it does not take -, --resume or --overwrite."
+            )
+            raise click.UsageError(message)
         return "parquet"
     if out is None:
         if resume or overwrite:
-            raise click.UsageError(f"{'--resume' if resume else '--overwrite'} needs a file; name it with --out.")
+            raise click.UsageError(f"{'--resume' if resume else '--overwrite'} needs a file; set it with --out.")
         if form == "parquet":
-            raise click.UsageError("Parquet is binary; name a file with --out.")
+            raise click.UsageError("Parquet is binary; it needs --out FILE.")
         return form or "text"
     if "://" in out:
-        raise click.UsageError(f"--out {out}: writing to a URL needs --cluster, such as --cluster local.")
+        raise click.UsageError(f"--out {out}: writing to a URL needs --cluster; use --cluster local.")
     form = form or SUFFIXES.get(Path(out).suffix.lower())
     if form is None or form not in SUFFIXES.values():
         raise click.UsageError(f"--out {out}: choose --format jsonl, csv or parquet.")
@@ -253,7 +255,7 @@ def _render_array(predictions: Iterable[Prediction]) -> Iterator[tuple[str, Pred
 
 
 def _text(prediction: Prediction) -> str:
-    """A line, and below it what each shampoo rule said, where that was asked for."""
+    """A line, and below it the advice of each shampoo rule, with ``--explain``."""
     if prediction.error is not None:
         return f"{prediction.path}: error: {prediction.error}\n"
     lines = [f"{prediction.path}: {prediction}"]

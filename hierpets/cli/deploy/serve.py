@@ -24,7 +24,9 @@ SETTINGS = tuple(name for name in ServeSettings.model_fields if name != "options
 
 @click.command("serve")
 @model_option
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all interfaces."
+)
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Port; 0 for any free one."
 )
@@ -75,7 +77,9 @@ def command(
             run = predictor.engine
             click.echo(f"model {predictor.model}, {run.name} {run.precision} on {run.device}", err=True)
             if host not in LOOPBACK:
-                click.echo("anyone who can reach this address can use the server: no password, no TLS", err=True)
+                click.echo(
+                    "warning: no password and no TLS; anyone who can reach this address can use the server", err=True
+                )
 
         server = make_server(app, stop_seconds=settings.stop_seconds, on_start=announce)
         with suppress(KeyboardInterrupt):  # how a server is stopped, not a failure

@@ -30,7 +30,7 @@ SHOWN = 2  # classes at each end of a level
     default=Path("audit"),
     show_default=True,
     metavar="DIR",
-    help="Where to write audit.json and audit.html.",
+    help="Output folder for audit.json and audit.html.",
 )
 @click.option(
     "--backbone",
@@ -40,7 +40,7 @@ SHOWN = 2  # classes at each end of a level
     help="Backbone whose features are compared.",
 )
 @click.option(
-    "--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="Where features are computed."
+    "--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="Device to compute features on."
 )
 @click.option("--strict", is_flag=True, help="Exit with 1 if a file cannot be read or a photo is in two splits.")
 @overwrite_option
@@ -48,7 +48,7 @@ SHOWN = 2  # classes at each end of a level
 def command(
     data: str, out: Path, backbone: str, device: Device, strict: bool, overwrite: bool, registry: Path | None
 ) -> int:
-    """Look for problems in labeled photos.
+    """Find problems in labeled photos.
 
     Class counts, unreadable and misnamed files, tiny, dark and gray photos, duplicates, leaks between splits, suspected
     label errors, outliers. If you press Ctrl-C, the same command continues where it stopped.
@@ -86,7 +86,7 @@ def _print(audit: Audit, out: Path) -> None:
         console.print(_table(audit))
     for note in audit.notes:
         console.print(escape(f"note: {note}"))
-    console.print(escape(f"pictures in {out / PAGE_FILE}, all findings in {out / JSON_FILE}"))
+    console.print(escape(f"wrote {out / PAGE_FILE} (with pictures) and {out / JSON_FILE}"))
 
 
 def _counts(balance: ClassBalance) -> str:

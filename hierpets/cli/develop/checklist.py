@@ -20,14 +20,14 @@ STYLES = {"pass": "green", "warn": "yellow", "fail": "red", "not done": "dim"}
 
 @click.command("checklist")
 @click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
-@click.option("--measure", is_flag=True, help="Compute what takes computing: a random backbone, both engines.")
+@click.option("--measure", is_flag=True, help="Also run the measurements: a random backbone, and both engines.")
 @click.option("--strict", is_flag=True, help="Exit with 1 when an item fails.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @registry_option
 def command(run: Path, measure: bool, strict: bool, form: str, registry: Path | None) -> int:
-    """Ask what should be asked before a model is trusted.
+    """Check a training run before you trust its model.
 
-    Each line is pass, warn, fail or not done, with the number that it rests on and the command that would settle it.
+    Each line is pass, warn, fail or not done, with the number behind it and the command to run next.
     It reads RUN/config.yaml, metrics.json and bundle/, RUN/audit/audit.json, RUN/*/metrics.json of `hierpets evaluate`
     and RUN/measured.json of --measure.
     """

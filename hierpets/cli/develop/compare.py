@@ -19,7 +19,7 @@ __all__ = ["command"]
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the bootstrap.")
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 def command(run_a: Path, run_b: Path, seed: int, as_json: bool) -> None:
-    """Tell whether RUN_B is better than RUN_A, or whether the difference could be luck.
+    """Test whether RUN_B is better than RUN_A, or whether the difference could be chance.
 
     Both are folders written by `hierpets evaluate` on the same photos. Differences are B minus A.
     """

@@ -26,16 +26,16 @@ SOME_FAILED = 3
 @click.option(
     "--split",
     type=click.Choice(["test", "val", "all"]),
-    help="Which photos; val: those that training held out. Default: test where the data names some, else all.",
+    help="Photos to evaluate; val: those held out from training. Default: test if the data has that split, else all.",
 )
 @click.option(
     "--ood",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Out-of-distribution photos, of no known pet, in subfolders by kind or not.",
+    help="Folder of out-of-distribution photos (no known pet), optionally in subfolders by kind.",
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Where to write metrics and report."
+    "--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Output folder for metrics and report."
 )
 @overwrite_option
 @engine_options
@@ -71,14 +71,14 @@ def command(
             **asdict(engine),
         )
     for prediction in found.unreadable:
-        click.echo(f"left out: {prediction.error}", err=True)
+        click.echo(f"skipped: {prediction.error}", err=True)
     _print(found.headline)
     click.echo(f"Model {found.metrics.model}; report in {found.report}")
     return SOME_FAILED if found.unreadable else 0
 
 
-def _print(said: Headline) -> None:
-    click.echo(said.verdict)
-    for mark, sentences in (("+", said.strengths), ("-", said.weaknesses), ("!", said.caveats)):
+def _print(headline: Headline) -> None:
+    click.echo(headline.verdict)
+    for mark, sentences in (("+", headline.strengths), ("-", headline.weaknesses), ("!", headline.caveats)):
         for sentence in sentences:
             click.echo(f"{mark} {sentence}")

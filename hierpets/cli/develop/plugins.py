@@ -50,7 +50,7 @@ def list_plugins(registry: Path | None, as_json: bool) -> None:
 @click.option("--imports", is_flag=True, help="Also import each plugin and check its options.")
 @registry_option
 def validate(registry: Path | None, imports: bool) -> None:
-    """Check a registry.yaml and report every mistake at once. Without --imports no plugin's code is run."""
+    """Check a registry.yaml and report every problem at once. Without --imports, no plugin code runs."""
     from hierpets.errors import RegistryError
     from hierpets.registry.loading import find_registry, validate_registry
 
@@ -71,7 +71,7 @@ def validate(registry: Path | None, imports: bool) -> None:
     help="The registry.yaml to add to; created if missing.  [default: the one in this folder]",
 )
 def new(kind: Kind, name: str, registry: Path) -> None:
-    """Write a small working plugin of KIND called NAME, and list it in registry.yaml."""
+    """Write a small working plugin of KIND called NAME, and add it to registry.yaml."""
     from hierpets.registry.scaffold import create_plugin
 
     file = create_plugin(kind, name, registry)

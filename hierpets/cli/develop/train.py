@@ -57,7 +57,7 @@ def command(
 ) -> None:
     """Train a bundle on labeled photos.
 
-    Options that are not given come from --config, then from the defaults; with --resume, from the run's own settings.
+    Options override --config, which overrides the defaults. With --resume, the settings come from the run.
     """
     config = read_config(config_file or _resumed(resume, options["out"]), options, assignments)
     if "data" not in config.model_fields_set:

@@ -1,4 +1,4 @@
-"""Precision, recall and their kin from weighted class totals, for one evaluation or a thousand resamples at once."""
+"""Precision, recall and F1 from weighted class totals, for one evaluation or a thousand resamples at once."""
 
 from __future__ import annotations
 

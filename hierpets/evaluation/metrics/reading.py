@@ -31,7 +31,7 @@ def read_run_metrics(path: Path) -> dict[str, Metrics]:
     content = read_json(path)
     if "schema_version" in content:
         raise DataError(
-            f"{path}: the metrics of an evaluation stand where those of the training run were; train again, and "
+            f"{path}: expected the metrics of a training run, found those of an evaluation; train again, and "
             f"evaluate with --out {path.parent / 'evaluation'}"
         )
     return {name: parse_metrics(metrics, f"{path}: {name}") for name, metrics in content.items()}

@@ -88,9 +88,9 @@ class MajorityClass(_MetricsModel):
 
 class ClassScores(_MetricsModel):
     support: int = _about("Photos of the class.")
-    recall: Share = _about("Share of its photos that are found; 0 without photos.")
+    recall: Share = _about("Fraction of its photos that are predicted as it; 0 without photos.")
     recall_interval: tuple[Share, Share] | None = _about("95% Wilson interval of the recall; null without photos.")
-    precision: Share = _about("Share of the photos predicted as this class that are; 0 when there are none.")
+    precision: Share = _about("Fraction of the photos predicted as this class that belong to it; 0 if there are none.")
     f1: Share = _about("Harmonic mean of precision and recall; 0 without photos.")
     roc_auc: Share | None = _about("Area under ROC against the rest; null unless there are photos of it and of others.")
     pr_auc: Share | None = _about("Average precision against the rest; null as above.")
@@ -199,7 +199,7 @@ class SpeciesNodeTruth(NodeTruth, AnswerShares):
 
 
 class AllNodeTruth(NodeTruth):
-    n_not_judged: int = _about("Breed predictions of the right species on photos whose breed is not labeled.")
+    n_not_judged: int = _about("Breed predictions of the correct species on photos whose breed is not labeled.")
     per_species: dict[str, SpeciesNodeTruth] = _about("By true species.")
 
 
@@ -246,9 +246,10 @@ class OODMetrics(OODScoreMetrics):
 class Metrics(_MetricsModel):
     """``metrics.json``."""
 
-    schema_version: Literal[1] = Field(default=1, description="Rises when a key goes or changes its meaning.")
+    schema_version: Literal[1] = Field(default=1, description="Raised when a key is removed or changes its meaning.")
     model: ModelId | None = Field(
-        default=None, description="Which model was measured; null where training measured it before it was written."
+        default=None,
+        description="The measured model; null in a training run, which measures before writing it.",
     )
     about: dict[str, str] = _about("What was measured, in words: data, split.")
     taxonomy: dict[str, tuple[str, ...]] = _about("Species in order, each with its breeds in order.")

@@ -54,7 +54,7 @@ def _answer_shares(level: np.ndarray) -> AnswerShares:
 
 
 def _named_species(predictions: Predictions) -> np.ndarray:
-    """int [N]: the species in the answer, -1 for "unknown"."""
+    """int [N]: the predicted species, -1 for "unknown"."""
     leaf = np.where(predictions.level == BREED, predictions.node, 0)
     return np.select(
         [predictions.level == BREED, predictions.level == SPECIES],
@@ -75,7 +75,7 @@ def _breed_named_rightly(predictions: Predictions) -> np.ndarray:
 def _node_truth(predictions: Predictions) -> AllNodeTruth:
     """How often the prediction is the label or an ancestor of it, over all and by species.
 
-    "unknown" is the root and always is. A breed of the right species cannot be judged on a photo whose breed is not
+    "unknown" is the root and always is. A breed of the correct species cannot be judged on a photo whose breed is not
     labeled: such photos are left out and counted.
     """
     right_species = _species_named_rightly(predictions)

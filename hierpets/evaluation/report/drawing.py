@@ -54,7 +54,7 @@ _LONGEST_NAME = 26  # characters
 
 @dataclass(frozen=True)
 class Drawing:
-    """A drawn figure. ``alt`` says what it shows to who cannot see it; ``width`` is in points, as in the SVG."""
+    """A drawn figure. ``alt`` is its text alternative; ``width`` is in points, as in the SVG."""
 
     name: str
     title: str

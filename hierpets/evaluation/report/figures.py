@@ -27,7 +27,7 @@ _CURVE = (4.4, 3.5)
 
 
 def breed_bars(breed: LevelMetrics, tree: Tree) -> Iterator[Drawing]:
-    """Recall of each breed with its interval, one figure a species, the worst at the top."""
+    """Recall of each breed with its interval, one figure per species, the worst at the top."""
     for s, (species, breeds) in enumerate(tree.items()):
         scores = {b: breed.per_class[f"{species}/{b}"] for b in breeds if breed.per_class[f"{species}/{b}"].support}
         if scores:
@@ -166,7 +166,7 @@ def curves(level: LevelMetrics, name: str, kind: Literal["roc", "pr"]) -> Drawin
         paint,
         size=_CURVE,
         title=f"{shown.title}: {name}",
-        caption=f"Each class against the rest; the three of least area are named; {mean}.",
+        caption=f"Each class against the rest; the three with the smallest area are named; {mean}.",
         alt=f"{shown.title} curves of the {name}: {mean}.",
     )
 
@@ -195,13 +195,13 @@ def risk_coverage_curve(selective: SelectiveMetrics) -> Drawing:
         paint,
         size=_CURVE,
         title="Risk-coverage curve",
-        caption="Error rate among the most confident photos. The dots are the predictions the model returned.",
+        caption="Error rate among the most confident photos. The dots mark the predictions that the model returned.",
         alt=f"Risk-coverage curve. As returned: {points}.",
     )
 
 
 def answer_levels(selective: SelectiveMetrics) -> Drawing:
-    """At which level the photos of each species were answered."""
+    """The levels of the predictions for each species."""
     per_species = selective.node.per_species
     shades = {"breed": (ACCENT, 0.75), "species": (ACCENT, 0.3), "unknown": (MUTED, 0.35)}
 
@@ -220,7 +220,7 @@ def answer_levels(selective: SelectiveMetrics) -> Drawing:
         "answers",
         paint,
         size=(4.4, 1.1 + 0.4 * len(per_species)),
-        title="Answer level by species",
+        title="Level of predictions by species",
         caption=f"Over all photos: {shares}.",
-        alt=f"Share of each answer level: {shares}.",
+        alt=f"Fraction predicted at each level: {shares}.",
     )

@@ -95,7 +95,7 @@ def _mistakes(
 
 
 def _picture(load: Callable[[str], np.ndarray | None], path: str) -> str | None:
-    """None for a photo that has gone since it was evaluated."""
+    """None for a photo that has been removed since the evaluation."""
     try:
         pixels = load(path)
     except HierpetsError:

@@ -13,7 +13,7 @@ def confused_together(counts: np.ndarray) -> np.ndarray:
     """A permutation int [C] of the classes of a confusion matrix int [C, C].
 
     Average-linkage clustering on how often two classes are taken for each other, leaves in the optimal order
-    (Bar-Joseph et al. 2001). Without any confusion the order stays as it is.
+    (Bar-Joseph et al. 2001). Without any confusion the order is unchanged.
     """
     from scipy.cluster.hierarchy import leaves_list, linkage
     from scipy.spatial.distance import squareform

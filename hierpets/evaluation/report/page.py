@@ -1,4 +1,4 @@
-"""``report.html``: one page that shows and says what a model is worth, with no need of a network."""
+"""``report.html``: one self-contained page that shows how good a model is."""
 
 from __future__ import annotations
 

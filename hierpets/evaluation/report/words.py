@@ -1,4 +1,4 @@
-"""The headline of a report: in words, what the model is good at, what it is bad at, and what to bear in mind."""
+"""The headline of a report: in words, the strengths and weaknesses of the model, and caveats."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hierpets.text import join_words, percent, pretty
 
 __all__ = ["Headline", "headline"]
 
-# Past the first a number is a strength, past the second a weakness; between them nothing is said.
+# Past the first a number is a strength, past the second a weakness; a number in between is not mentioned.
 _GOOD_RECALL, _BAD_RECALL = 0.95, 0.80
 _GOOD_ECE, _BAD_ECE = 0.03, 0.05
 _GOOD_REJECTION, _BAD_REJECTION = 0.95, 0.80
@@ -45,11 +45,11 @@ def headline(metrics: Metrics) -> Headline:
 def _verdict(metrics: Metrics) -> str:
     species, breed = metrics.species, metrics.breed
     if breed is None:
-        return f"The species is right on {percent(species.accuracy)} of {species.n:,} photos."
-    same = "" if breed.n == species.n else f" of the {breed.n:,} whose breed is known"
+        return f"The species is correct for {percent(species.accuracy)} of {species.n:,} photos."
+    same = "" if breed.n == species.n else f" of the {breed.n:,} with a known breed"
     return (
-        f"Of {species.n:,} photos the species is right on {percent(species.accuracy)}, "
-        f"the breed on {percent(breed.accuracy)}{same}."
+        f"Of {species.n:,} photos, the species is correct for {percent(species.accuracy)} "
+        f"and the breed for {percent(breed.accuracy)}{same}."
     )
 
 
@@ -57,7 +57,7 @@ def _strengths(metrics: Metrics) -> Iterator[str]:
     species = metrics.species
     if species.balanced_accuracy >= 0.98:
         names = join_words([pretty(s) for s, c in species.per_class.items() if c.support])
-        yield f"Telling {names} apart: balanced accuracy {percent(species.balanced_accuracy)}."
+        yield f"Tells {names} apart: balanced accuracy {percent(species.balanced_accuracy)}."
     if metrics.breed is not None:
         yield from _good_breeds(metrics, metrics.breed)
         yield from _good_confidence(metrics, metrics.breed)
@@ -68,7 +68,7 @@ def _strengths(metrics: Metrics) -> Iterator[str]:
 def _good_breeds(metrics: Metrics, breed: LevelMetrics) -> Iterator[str]:
     best, _ = _species_by_breed_accuracy(metrics)
     if best:
-        yield f"{pretty(best).capitalize()} breeds: {percent(metrics.breed_by_species[best].accuracy)} right."
+        yield f"{pretty(best).capitalize()} breeds: {percent(metrics.breed_by_species[best].accuracy)} correct."
     supported = [c for c in breed.per_class.values() if c.support]
     found = sum(c.recall >= _GOOD_RECALL for c in supported)
     if found:
@@ -78,11 +78,11 @@ def _good_breeds(metrics: Metrics, breed: LevelMetrics) -> Iterator[str]:
 def _good_confidence(metrics: Metrics, breed: LevelMetrics) -> Iterator[str]:
     selective = metrics.selective.breed
     if breed.ece <= _GOOD_ECE:
-        yield f"Its confidence is well calibrated: off by {100 * breed.ece:.1f} points on average."
+        yield f"Well calibrated: the confidence is off by {100 * breed.ece:.1f} points on average."
     if selective and selective.risk is not None and selective.risk <= 0.05 and selective.coverage < 1:
         yield (
-            f"Knowing when to stop: it names a breed for {percent(selective.coverage, 0)} of the photos "
-            f"and is right on {percent(1 - selective.risk)} of those."
+            f"Knows when to back off: it names a breed for {percent(selective.coverage, 0)} of the photos "
+            f"and is correct for {percent(1 - selective.risk)} of those."
         )
     within = _mistakes_within_species(breed.confusion_matrix)
     if within is not None and within >= 0.9:
@@ -101,7 +101,7 @@ def _weaknesses(metrics: Metrics) -> Iterator[str]:
 def _bad_breeds(metrics: Metrics, breed: LevelMetrics) -> Iterator[str]:
     _, worst = _species_by_breed_accuracy(metrics)
     if worst:
-        yield f"{pretty(worst).capitalize()} breeds: {percent(metrics.breed_by_species[worst].accuracy)} right."
+        yield f"{pretty(worst).capitalize()} breeds: {percent(metrics.breed_by_species[worst].accuracy)} correct."
     yield from _weak_breeds(breed)
     if breed.ece > _BAD_ECE:
         sure = breed.calibration.mean_confidence
@@ -109,7 +109,7 @@ def _bad_breeds(metrics: Metrics, breed: LevelMetrics) -> Iterator[str]:
         yield f"{word}: confidence {percent(sure, 0)} on average, accuracy {percent(breed.accuracy, 0)}."
     within = _mistakes_within_species(breed.confusion_matrix)
     if within is not None and within < 0.7:
-        yield f"{percent(1 - within, 0)} of its breed mistakes name another species altogether."
+        yield f"{percent(1 - within, 0)} of its breed mistakes name another species."
 
 
 def _no_better_than_guessing(metrics: Metrics) -> Iterator[str]:
@@ -118,7 +118,7 @@ def _no_better_than_guessing(metrics: Metrics) -> Iterator[str]:
         if majority.accuracy < 1 and low is not None and low <= majority.accuracy:
             yield (
                 f"The {name} is not shown to beat the majority-class baseline: {pretty(majority.label)} for every "
-                f"photo is right on {percent(majority.accuracy)}."
+                f"photo has an accuracy of {percent(majority.accuracy)}."
             )
 
 
@@ -147,7 +147,7 @@ def _weak_breeds(breed: LevelMetrics) -> Iterator[str]:
         hits = round(scores.recall * scores.support)
         often = "most often " if times > 1 else ""
         yield (
-            f"{pretty(label).capitalize()}: found on {hits:,} of {scores.support:,} photos, "
+            f"{pretty(label).capitalize()}: recognized in {hits:,} of {scores.support:,} photos, "
             f"{often}mistaken for {pretty(mistaken_for)} ({times:,})."
         )
 
@@ -160,7 +160,7 @@ def _bad_rejection(ood: OODMetrics) -> Iterator[str]:
         named = f": {join_words(kinds, most=_NAMED)}" if kinds else ""
         yield f"{_accepted(ood)} out-of-distribution photos are accepted as a pet{named}."
         if ood.auroc >= _SEPARATES:
-            yield f"The novelty score separates them (AUROC {ood.auroc:.3f}), but the threshold is too lenient."
+            yield f"The novelty score separates them (AUROC {ood.auroc:.3f}), but its threshold is too lenient."
     if ood.rejected < _GOOD_REJECTION or ood.pets_rejected > _PETS_REJECTED:
         yield f"{percent(ood.pets_rejected)} of the pets are rejected as unknown."
 
@@ -171,7 +171,7 @@ def _accepted(found: OODScoreMetrics) -> str:
 
 def _rejected(ood: OODMetrics) -> str:
     return (
-        f"Rejecting what is no pet: {percent(ood.rejected)} of {ood.n:,} out-of-distribution photos, "
+        f"Rejects photos of no pet: {percent(ood.rejected)} of {ood.n:,} out-of-distribution photos, "
         f"at the cost of {percent(ood.pets_rejected)} of the pets."
     )
 
@@ -204,20 +204,20 @@ def _mistakes_within_species(matrix: ConfusionMatrix) -> float | None:
 def _caveats(metrics: Metrics) -> Iterator[str]:
     if metrics.about.get("split") == "all":
         yield (
-            "All photos were measured. Those that the model was trained on make the numbers too good; --split val "
-            "measures only those that training held out."
+            "All photos were measured, and the numbers are too good for those that the model was trained on; "
+            "--split val measures only those held out from training."
         )
     level, noun = (metrics.breed, "breeds") if metrics.breed else (metrics.species, "species")
     support = {label: c.support for label, c in level.per_class.items() if "/" in label or not metrics.breed}
     missing = [pretty(label) for label, n in support.items() if n == 0]
     if missing:
-        yield f"No photo of {join_words(missing, most=_NAMED)}: nothing is known about them."
+        yield f"No photo of {join_words(missing, most=_NAMED)}: they were not measured."
     few = sum(0 < n < _FEW_PHOTOS for n in support.values())
     if few:
-        yield f"{few} {noun} have fewer than {_FEW_PHOTOS} photos: their numbers are rough; see the intervals."
+        yield f"{few} {noun} have fewer than {_FEW_PHOTOS} photos: their numbers are uncertain; see the intervals."
     least, most = min(n for n in support.values() if n), max(support.values())
     if most >= 3 * least:
         yield (
-            f"The photos are imbalanced, {least:,} to {most:,} for each of the {noun}: look at the macro averages "
-            "before the accuracy."
+            f"The photos are imbalanced, {least:,} to {most:,} for each of the {noun}: prefer the macro averages "
+            "to accuracy."
         )

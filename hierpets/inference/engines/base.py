@@ -54,7 +54,7 @@ class EngineOptions:
 class RawOutput(NamedTuple):
     """float32 arrays of one batch: ``features`` [B, D], ``species`` logits [B, S], ``leaf`` logits [B, L].
 
-    ``scores`` [B, 2]: how familiar the photo is, as a pet and as a known breed.
+    ``scores`` [B, 2]: out-of-distribution scores, as a pet and as a known breed.
     """
 
     features: np.ndarray
@@ -66,8 +66,9 @@ class RawOutput(NamedTuple):
 class Engine(Protocol):
     """Maps a batch float32 [B, 3, h, w] to a :class:`RawOutput`.
 
-    ``name`` and ``device`` say what runs it, ``precision`` what it computes in. It may be called from several threads;
-    ``workers`` of them, each with batches of ``batch`` photos that it decodes itself, answer the most photos a second.
+    ``name`` and ``device`` say what runs it, ``precision`` is its number format. It may be called from several
+    threads; ``workers`` of them, each with batches of ``batch`` photos that it decodes itself, give the highest
+    throughput.
     """
 
     name: str
@@ -95,29 +96,27 @@ def check_choices(*, engine: str, device: str, precision: str) -> None:
 def choose_device(device: Device) -> str:
     """``cpu`` or ``cuda``. A device that was asked for is never silently replaced.
 
-    :raises DeviceError: ``cuda`` was asked for and torch finds none.
+    :raises DeviceError: ``cuda`` without a CUDA device.
     """
     if device == "cpu":
         return "cpu"
     available = _cuda_available(only_if_loaded=device == "auto")
     if device == "cuda" and not available:
-        raise DeviceError(
-            "--device cuda: torch finds no CUDA device here; use --device cpu, or auto to take what is there"
-        )
+        raise DeviceError("--device cuda: torch finds no CUDA device here; use --device cpu or auto")
     return "cuda" if available else "cpu"
 
 
 def choose_engine(engine: EngineName, device: str, *, compile: bool = False) -> Literal["openvino", "torch"]:
-    """OpenVINO on a CPU, torch on CUDA, unless told otherwise. ``compile`` is torch's.
+    """OpenVINO on a CPU, torch on CUDA, unless given. ``compile`` is an option of torch.
 
     :raises DeviceError: the engine does not run on that device.
-    :raises ConfigError: ``compile`` was asked of OpenVINO.
+    :raises ConfigError: ``compile`` with OpenVINO.
     """
     if engine == "openvino" and device == "cuda":
         raise DeviceError("--engine openvino runs on the CPU; use --engine torch with --device cuda")
     chosen = ("torch" if device == "cuda" else "openvino") if engine == "auto" else engine
     if compile and chosen == "openvino":
-        raise ConfigError("--compile is torch's, and the engine is openvino, which always compiles; add --engine torch")
+        raise ConfigError("--compile needs --engine torch; the engine openvino always compiles")
     return chosen
 
 
@@ -139,7 +138,7 @@ def choose_precision(
     choices = COMPUTES[engine, device]
     if precision not in choices:
         raise DeviceError(
-            f"--precision {precision}: the engine {engine} has none on {device}; choose {', '.join(choices)}"
+            f"--precision {precision}: the engine {engine} does not support it on {device}; choose {', '.join(choices)}"
         )
     return precision
 

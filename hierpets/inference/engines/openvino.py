@@ -74,8 +74,8 @@ def require_precision(precision: Precision, capabilities: Collection[str]) -> No
 class OpenVinoEngine:
     """Runs the graph of a bundle on the CPU.
 
-    With one stream, a photo has all cores and is answered soonest; with as many as there are cores, each photo has one
-    core and most are answered a second. A batch is worked on photo by photo.
+    With one stream, a photo gets all cores, for the lowest latency; with as many as there are cores, each photo gets
+    one, for the highest throughput. A batch is computed photo by photo.
 
     Each stream is a graph of its own that runs on the thread that calls. OpenVINO's own workers share one graph, but
     hand every photo to another thread and back, and a float graph with eight-bit weights that is compiled for several

@@ -118,7 +118,7 @@ class Copies:
 
 
 def _filled_up(images: np.ndarray) -> np.ndarray:
-    """A batch with rows of noughts after its own, up to a power of two; no row depends on another."""
+    """A batch padded with rows of zeros, up to a power of two; no row depends on another."""
     rows = 1 << (len(images) - 1).bit_length()
     if rows == len(images):
         return images

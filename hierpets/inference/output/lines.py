@@ -37,7 +37,7 @@ class LinesWriter:
     def recorded(self) -> Iterator[WrittenRecord]:
         """The records that are there, in order; read to the end before writing.
 
-        :raises DataError: what is there was not written by hierpets.
+        :raises DataError: the existing file was not written by hierpets.
         """
         end = self._file.seek(0)
         for lines in self._whole(self._file):
@@ -81,7 +81,7 @@ class LinesWriter:
 
 
 class JsonlWriter(LinesWriter):
-    """A record a line."""
+    """One record per line."""
 
     def _line(self, record: Mapping[str, Any]) -> str:
         return json.dumps(record) + "\n"
@@ -91,12 +91,12 @@ class JsonlWriter(LinesWriter):
             record = json.loads(lines)
             return WrittenRecord(record["path"], record["error"] is not None)
         except (ValueError, KeyError, TypeError) as error:
-            told = f"{self.path}: a line is not a record of hierpets; delete the file to start over"
-            raise DataError(told) from error
+            message = f"{self.path}: expected hierpets records, found another line; delete the file to start over"
+            raise DataError(message) from error
 
 
 class CsvWriter(LinesWriter):
-    """A header, then a row a record. A row is several lines where a path holds a line break."""
+    """A header, then one row per record. A row is several lines where a path holds a line break."""
 
     def _head(self) -> str:
         return csv_line(CSV_COLUMNS)
@@ -115,5 +115,5 @@ class CsvWriter(LinesWriter):
     def _parse(self, lines: bytes) -> WrittenRecord | None:
         cells = next(csv.reader([lines.decode("utf-8", "surrogateescape")]))
         if len(cells) != len(CSV_COLUMNS):
-            raise DataError(f"{self.path}: a row is not a record of hierpets; delete the file to start over")
+            raise DataError(f"{self.path}: expected hierpets records, found another row; delete the file to start over")
         return None if tuple(cells) == CSV_COLUMNS else WrittenRecord(cells[0], bool(cells[-1]))

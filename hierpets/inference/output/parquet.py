@@ -37,7 +37,7 @@ class ParquetWriter:
     def recorded(self) -> Iterator[WrittenRecord]:
         """The records that are there, in order; read to the end before writing.
 
-        :raises DataError: what is there was not written by hierpets.
+        :raises DataError: the existing file was not written by hierpets.
         """
         for number, file in enumerate(self._written()):
             if file.name != _name(number):

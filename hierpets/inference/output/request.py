@@ -32,13 +32,13 @@ class RunRequest(StrictModel):
     """``FILE.run.json``: everything that decides the records, and in the end how many there are."""
 
     hierpets: str = Field(default=hierpets.__version__, description="version of hierpets")
-    paths: tuple[str, ...] = Field(description="the paths as they were given")
+    paths: tuple[str, ...] = Field(description="the paths as given")
     model: ModelId = Field(description="the model that makes the predictions")
     registry: str = Field(description="the registry.yaml with the shampoo rules")
     options: PredictOptions = Field(description="the options of every prediction")
     engine: str = Field(description="the engine that runs the network")
-    device: str = Field(description="the device that it runs on")
-    precision: str = Field(description="the number format that it computes in")
+    device: str = Field(description="the device that the network runs on")
+    precision: str = Field(description="the number format of the network")
     format: str = Field(description="jsonl, csv or parquet")
     result: RunTotals | None = Field(default=None, description="absent until the file is complete")
 
@@ -71,7 +71,7 @@ class RunRequest(StrictModel):
             if then[key] != now[key]:
                 was, is_now = json.dumps(then[key]), json.dumps(now[key])
                 raise ConfigError(
-                    f"{path}: begun with {key} {was}, now {is_now}; use the same options, or delete it to start over"
+                    f"{path}: started with {key} {was}, now {is_now}; use the same options, or delete it to start over"
                 )
 
     @classmethod
@@ -84,7 +84,7 @@ class RunRequest(StrictModel):
             raise ConfigError("\n".join(problem_lines(error, cls, path))) from error
         except (OSError, ValueError) as error:
             raise ConfigError(
-                f"{path}: cannot be read, so --resume cannot tell what was asked before: {error}"
+                f"{path}: cannot be read, so --resume cannot check the options: {error}; use --overwrite to start over"
             ) from error
 
 

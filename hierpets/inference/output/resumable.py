@@ -1,4 +1,4 @@
-"""Predictions for any number of photos in a file: written as they come, whole at the end, resumable after a kill.
+"""Predictions for any number of photos in a file: written as they come, complete at the end, resumable after a crash.
 
 ``FILE.part`` grows; when the last photo is done it becomes ``FILE``, so ``FILE`` is always whole. ``FILE.run.json``
 says what was asked of which model.
@@ -71,13 +71,13 @@ def write_predictions(
     asked for the same photos; ``progress`` first hears how many these are, and learns the total when it is counted.
     With ``overwrite``, a file or a run that is there is deleted first.
 
-    :raises ConfigError: the file exists, or was begun, and ``resume`` is not given; or something else was asked then;
+    :raises ConfigError: the file exists, or was started, and ``resume`` is not given; the options differ;
         or another process is writing it.
-    :raises DataError: the photos are not those of the records that are there; or a file cannot be written.
+    :raises DataError: the photos do not match the existing records; a file cannot be written.
     """
     check_paths(paths)
     options = options or PredictOptions()
-    options.mask(predictor.manifest.taxonomy)  # a name that is not known is told before anything is written
+    options.mask(predictor.manifest.taxonomy)  # an unknown name is reported before anything is written
     request = RunRequest.of(predictor, paths, options, registry=registry, form=form)
     part = partial_path(target)
     if overwrite:
@@ -120,7 +120,7 @@ class _Run:
         self.totals = RunTotals()
 
     def skip_recorded(self, photos: Iterator[str]) -> Iterator[str]:
-        """The photos that have no record yet. :raises DataError: others were there when it was begun."""
+        """The photos that have no record yet. :raises DataError: the photos have changed since it was started."""
         for record in self._writer.recorded():
             _check_same_photo(record.path, next(photos, None), self.totals.photos + 1)
             self._count(failed=record.failed)
@@ -152,7 +152,7 @@ class _Count:
         threading.Thread(target=self._find, args=(paths,), name="count", daemon=True).start()
 
     def _find(self, paths: Sequence[str]) -> None:
-        with suppress(HierpetsError):  # the run itself will meet it, and tell
+        with suppress(HierpetsError):  # the run itself will raise it
             self.value = count_photos(paths)
 
 
@@ -160,8 +160,8 @@ def _check_same_photo(recorded: str, listed: str | None, number: int) -> None:
     if listed is None or printable(listed) != printable(recorded):
         now = "there are no more" if listed is None else f"it is now {listed}"
         raise DataError(
-            f"--resume: photo {number} was {printable(recorded)}, {now}: photos were added or removed since; "
-            "run without --resume into another file"
+            f"--resume: photo {number} was {printable(recorded)}, {now}: photos were added or removed; "
+            "write to another file without --resume"
         )
 
 
@@ -171,7 +171,9 @@ def _already_whole(target: Path, request: RunRequest, *, resume: bool) -> RunTot
     before = RunRequest.read(target)
     request.check_same(before, target)
     if before.result is None:
-        raise ConfigError(f"{target}: already exists, but {run_file(target)} does not say that it is complete")
+        raise ConfigError(
+            f"{target}: already exists, but {run_file(target)} does not mark it complete; use --overwrite to start over"
+        )
     return before.result
 
 
@@ -197,8 +199,8 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        told = f"{error.filename or path}: cannot be written: {error.strerror or error}"
-        raise DataError(f"{told}; fix this and run again with --resume") from error
+        message = f"{error.filename or path}: cannot be written: {error.strerror or error}"
+        raise DataError(f"{message}; fix this and rerun with --resume") from error
 
 
 def _lock(writer: ResumableWriter, path: Path) -> None:
@@ -211,4 +213,4 @@ def _lock(writer: ResumableWriter, path: Path) -> None:
         if handle is not None:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise ConfigError(f"{path}: another process is writing it; wait for it to end") from None
+        raise ConfigError(f"{path}: another process is writing it; wait until it ends") from None

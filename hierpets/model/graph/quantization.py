@@ -35,7 +35,7 @@ def quantize(graph: ov.Model, images: Sequence[np.ndarray]) -> ov.Model:
         import nncf
     except ModuleNotFoundError:
         raise ConfigError("--precision int8 needs its extra: pip install 'hierpets[export]'") from None
-    nncf.set_log_level(logging.ERROR)  # or it tells of each operation that it leaves alone
+    nncf.set_log_level(logging.ERROR)  # else it logs each operation that it leaves alone
     with redirect_stdout(io.StringIO()):  # where it draws a bar of its own
         return nncf.quantize(
             graph,

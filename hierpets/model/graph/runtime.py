@@ -1,4 +1,4 @@
-"""OpenVINO without what answers no photo: its converter of models, which is imported when it is first called.
+"""OpenVINO without its model converter, which no prediction needs and which is imported when first called.
 
 ``import openvino`` brings the converter and its telemetry along, which take as long as all the rest.
 """

@@ -171,7 +171,7 @@ class Account:
 
 
 def _too_large(size: int, limit: int) -> Problem:
-    message = f"{size / MB:.1f} MB, more than the limit of {limit / MB:.1f} MB"
+    message = f"{size / MB:.1f} MB, above the limit of {limit / MB:.1f} MB"
     return Problem("too-large", message, headers=CLOSE, max_bytes=limit)
 
 

@@ -71,7 +71,7 @@ const breedsOf = (record) => record.top.filter((leaf) => leaf.breed && leaf.spec
 // ---- photos
 
 async function prepare(file) {
-  // A photo that the browser cannot decode is sent as it is: the server may read it, or say what is wrong.
+  // A photo that the browser cannot decode is sent unchanged: the server may read it, or report the problem.
   if (file.size <= SHRINK_ABOVE) return file;
   try {
     const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
@@ -226,7 +226,7 @@ function showRecord(item, record) {
 }
 
 // The end of some messages is for developers.
-const friendly = (message) => message.replace(/^the photo: /, "").replace(/^not a picture: it starts with .*$/s, "this file is not a picture");
+const friendly = (message) => message.replace(/^the photo: /, "").replace(/^not an image: it starts with .*$/s, "this file is not an image");
 
 function showFailure(item, message, again) {
   const entry = entries.get(item);

@@ -23,7 +23,7 @@ def decay_after(updates: int, decay: float) -> float:
 
 
 def moving_average(network: HierarchicalNetwork, decay: float) -> AveragedModel:
-    """The exponential moving average of the weights, which begins at ``network`` as it is.
+    """The exponential moving average of the weights, which starts at ``network``.
 
     ``update_parameters(network)`` after each step moves it on.
     """

@@ -20,7 +20,7 @@ ORDER = 0x5A  # keeps this stream of random numbers apart from others of the sam
 def epoch_order(weights: np.ndarray, *, seed: int, epoch: int) -> np.ndarray:
     """int64 [N]: which photos an epoch shows, in order.
 
-    Equal weights [N] give a permutation: every photo once. Otherwise N photos are drawn with replacement, each in
+    Equal weights [N] give a permutation: every photo once. Otherwise N photos are sampled with replacement, each in
     proportion to its weight.
     """
     generator = np.random.default_rng([ORDER, seed, epoch])
@@ -45,7 +45,7 @@ class BatchPlan:
     def __post_init__(self) -> None:
         if self.rows < self.world_size:
             raise ConfigError(
-                f"finetune.batch_size: {self.rows} photos a step cannot be shared by {self.world_size} processes; "
+                f"finetune.batch_size: {self.rows} photos per step cannot be split over {self.world_size} processes; "
                 f"expected at least {self.world_size}"
             )
 
@@ -96,7 +96,7 @@ class TrainingBatches:
             self.preprocess,
             batch_size=max(1, rows.shape[1]),
             workers=self.workers,
-            # By place, not by photo: one that is drawn twice in an epoch is augmented in two ways.
+            # By place, not by photo: one that is sampled twice in an epoch is augmented in two ways.
             transform=lambda i, photo: augment(photo, epoch=epoch, index=int(places[i])),
         )
         for batch, (_, images) in zip(rows, inputs, strict=True):

@@ -42,7 +42,7 @@ class Checkpoint:
     random: list[torch.Tensor] = field(default_factory=lambda: _random_states())
 
     def restore_random(self) -> None:
-        """Put torch's generators back. Steps seed themselves; what is drawn after training does not."""
+        """Restore torch's generators. Steps seed themselves; what is sampled after training does not."""
         torch.set_rng_state(self.random[0])
         if torch.cuda.is_available() and len(self.random) - 1 == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(self.random[1:])

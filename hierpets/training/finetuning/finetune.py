@@ -53,7 +53,7 @@ def finetune_trained(
     device: str,
     checkpoint: Checkpoint | None = None,
 ) -> Trained:
-    """The fine-tuned network, or ``frozen`` as it came where nothing beats it."""
+    """The fine-tuned network, or ``frozen`` if nothing beats it."""
     unseen = frozen.held_out["cross_validation"]
     network = deepcopy(frozen.network)
     # The OOD scorer belongs to the frozen features; it is fitted again to those that come out.
@@ -86,7 +86,7 @@ def finetune(
     checkpoint: Checkpoint | None = None,
     temperatures: Temperatures | None = None,
 ) -> FinetuneResult:
-    """Train a copy of ``network``, which stays as it is and is returned where nothing beats it.
+    """Train a copy of ``network``, which is not changed and is returned if nothing beats it.
 
     The best epoch, and the best point between start and end, have the largest breed balanced accuracy on the validation
     photos (species, where there are no breeds); the start is among the candidates. With a ``checkpoint`` training

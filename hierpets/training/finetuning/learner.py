@@ -117,9 +117,9 @@ def copy_weights(module: torch.nn.Module) -> Weights:
 
 
 def plan_batches(weights: np.ndarray, config: TrainConfig, context: DistributedContext) -> BatchPlan:
-    """The batches of this process. ``weights`` [N] decide what is drawn, unless they weight the loss.
+    """The batches of this process. ``weights`` [N] decide what is sampled, unless they weight the loss.
 
-    :raises ConfigError: more processes than photos a step.
+    :raises ConfigError: more processes than photos per step.
     """
     drawn = weights if config.finetune.balance == "sample" else np.ones(len(weights))
     return BatchPlan(
@@ -132,12 +132,12 @@ def autocast(device: str, precision: FinetunePrecision) -> torch.autocast:
 
     On a CPU with AVX-512 BF16 or AMX, bf16 measured 1.3 to 1.5 times as fast as f32 on EfficientNet-Lite.
 
-    :raises ConfigError: bf16 is asked for on a GPU without it.
+    :raises ConfigError: bf16 on a GPU that does not support it.
     """
     cuda = device.startswith("cuda")
     able = torch.cuda.is_bf16_supported() if cuda else _cpu_computes_bf16()
     if precision == "bf16" and cuda and not able:
-        raise ConfigError("finetune.precision: this GPU has no bf16; set it to f32 or auto")
+        raise ConfigError("finetune.precision: this GPU does not support bf16; use f32 or auto")
     enabled = precision == "bf16" or (precision == "auto" and able)
     return torch.autocast("cuda" if cuda else "cpu", dtype=torch.bfloat16, enabled=enabled)
 

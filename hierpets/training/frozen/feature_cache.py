@@ -24,7 +24,7 @@ def content_key(path: str) -> str:
 
 
 class FeatureCache:
-    """Vectors in one SQLite file, keyed by backbone fingerprint and photo content; a kill harms nothing."""
+    """Vectors in one SQLite file, keyed by backbone fingerprint and photo content; safe against crashes."""
 
     def __init__(self, file: Path | str, fingerprint: str):
         self._fingerprint = fingerprint

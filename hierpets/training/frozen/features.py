@@ -23,7 +23,7 @@ from hierpets.training.frozen.feature_cache import content_key, open_cache
 
 __all__ = ["VIEWS", "FeatureExtractor"]
 
-BATCH = 4  # small batches stay in the cache of a CPU: 74 photos a second against 59 at 16 (Lite2, two cores)
+BATCH = 4  # small batches stay in the cache of a CPU: 74 photos per second against 59 at 16 (Lite2, two cores)
 CORNER = 0.85
 View = Callable[[np.ndarray], np.ndarray]
 
@@ -41,7 +41,7 @@ def flip(photo: np.ndarray) -> np.ndarray:
 
 
 def plain(photo: np.ndarray) -> np.ndarray:
-    """As it is."""
+    """Unchanged."""
     return photo
 
 
@@ -77,7 +77,7 @@ class FeatureExtractor:
     ) -> np.ndarray:
         """Features float32 [N, D] of N photos, averaged over ``VIEWS[views]``, from the cache where their content is.
 
-        ``progress`` is told how many of N x views are done, as ``task`` or under a name that fits the views.
+        ``progress`` gets how many of N x views are done, as ``task`` or under a name that fits the views.
 
         :raises ImageError: a photo that cannot be read, by name.
         :raises PluginError: the backbone does not give what it says.
@@ -149,5 +149,5 @@ def _checked(features: np.ndarray, feature_dim: int) -> np.ndarray:
     if features.shape[1:] != (feature_dim,):
         raise PluginError(f"the backbone returns features of shape {features.shape[1:]}, expected ({feature_dim},)")
     if not np.isfinite(features).all():
-        raise PluginError("the backbone returns features that are not finite (NaN or infinity)")
+        raise PluginError("the backbone returns NaN or infinite features")
     return features

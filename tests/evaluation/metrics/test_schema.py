@@ -124,5 +124,5 @@ def test_read_run_metrics_refuses_those_of_an_evaluation(results, tmp_path):
     path.write_text(metrics_json({"validation": results["flat"]}))
     assert read_run_metrics(path) == {"validation": results["flat"]}
     path.write_text(metrics_json(results["flat"]))
-    with pytest.raises(DataError, match="the metrics of an evaluation stand where those of the training run were"):
+    with pytest.raises(DataError, match="expected the metrics of a training run, found those of an evaluation"):
         read_run_metrics(path)

@@ -120,7 +120,7 @@ def test_render_report_without_breeds_photos_or_mistakes(tmp_path, make_predicti
     metrics = evaluate_predictions(predictions, resamples=5)
     write_evaluation(tmp_path, predictions, metrics)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "Worst mistakes" not in page and "Breed by breed" not in page and "100%" in page
+    assert "Worst mistakes" not in page and "<h2>Breeds</h2>" not in page and "100%" in page
 
 
 def test_write_evaluation_of_one_photo(tmp_path, taxonomy, make_predictions):
@@ -209,7 +209,7 @@ def seed_story(make_predictions):
 
 def test_headline_says_what_accuracy_hides(make_predictions):
     said = headline(evaluate_predictions(seed_story(make_predictions), resamples=20))
-    assert said.verdict == "The species is right on 97.8% of 7,390 photos."
+    assert said.verdict == "The species is correct for 97.8% of 7,390 photos."
     assert any("162 of 2,400 cat photos are missed (162 called dog)" in s and "93.2" in s for s in said.weaknesses)
 
 
@@ -219,7 +219,7 @@ def test_headline_names_weak_breeds_and_what_they_are_mistaken_for(predictions, 
     probabilities[rows] = np.eye(9)[3]
     said = headline(evaluate_predictions(replace(predictions, probabilities=probabilities), resamples=20))
     assert any(
-        s.startswith(f"Birman: found on 0 of {len(rows)} photos, most often mistaken for ragdoll")
+        s.startswith(f"Birman: recognized in 0 of {len(rows)} photos, most often mistaken for ragdoll")
         for s in said.weaknesses
     )
 
@@ -238,7 +238,7 @@ def test_headline_admits_a_model_that_only_guesses(taxonomy, make_predictions):
     clueless = make_predictions(taxonomy, 200, skill=0.0)
     said = headline(evaluate_predictions(clueless, resamples=100))
     assert any("not shown to beat the majority-class baseline" in s for s in said.weaknesses)
-    assert not any("Telling" in s for s in said.strengths)
+    assert not any("Tells" in s for s in said.strengths)
 
 
 def test_headline_warns_of_small_and_missing_classes(predictions):
@@ -262,7 +262,7 @@ def test_headline_says_which_ood_photos_are_accepted(predictions):
 
 def test_headline_praises_a_model_that_rejects_ood_photos(predictions):
     said = with_ood(replace(predictions, level=np.full(400, "species")), ["unknown"] * 20, ["food"] * 20)
-    assert any(s.startswith("Rejecting what is no pet: 100% of 20 out-of-distribution") for s in said.strengths)
+    assert any(s.startswith("Rejects photos of no pet: 100% of 20 out-of-distribution") for s in said.strengths)
     assert not any("out-of-distribution" in s for s in said.weaknesses)
 
 

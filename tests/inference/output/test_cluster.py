@@ -163,7 +163,7 @@ def test_unpack_bundle_writes_the_files_once(monkeypatch, tmp_path):
 def test_predict_refuses_what_a_cluster_cannot_do(predict, arguments):
     code, err = predict("photos", *arguments)
     assert code == 2
-    assert "--cluster takes folders" in err
+    assert "--cluster reads folders" in err
 
 
 def test_predict_on_cluster_without_ray_names_the_extra(predict, photos, tmp_path, monkeypatch):

@@ -147,8 +147,8 @@ def test_write_predictions_tells_an_empty_folder_before_writing(predict, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--resume"], "name it with --out"),
-        (["--format", "parquet"], "Parquet is binary; name a file with --out"),
+        (["--resume"], "set it with --out"),
+        (["--format", "parquet"], "Parquet is binary; it needs --out FILE"),
         (["--out", "answers.txt"], "choose --format jsonl, csv or parquet"),
         (["--out", "answers.jsonl", "--format", "json"], "choose --format jsonl, csv or parquet"),
     ],
@@ -170,7 +170,7 @@ def test_write_predictions_refuses_a_whole_file_that_resume_leaves_as_it_is(pred
     assert predict(DRAWN[0], "--out", out, "--resume") == (0, f"{out}: 1 photo\n")
     code, err = predict(DRAWN[1], "--out", out, "--resume")
     assert code == 1
-    assert "begun with paths" in err
+    assert "started with paths" in err
     assert out.read_bytes() == before
 
 
@@ -198,10 +198,10 @@ def test_write_predictions_resumes_after_a_torn_line(predict, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--top-k", "2"], "begun with top_k 3, now 2"),
-        (["--only", "cat"], "begun with only []"),
-        (["--alpha", "0.2"], "begun with alpha null, now 0.2"),
-        (["--format", "csv"], 'begun with format "jsonl"'),
+        (["--top-k", "2"], "started with top_k 3, now 2"),
+        (["--only", "cat"], "started with only []"),
+        (["--alpha", "0.2"], "started with alpha null, now 0.2"),
+        (["--format", "csv"], 'started with format "jsonl"'),
     ],
 )
 def test_run_request_refuses_other_options(predict, tmp_path, arguments, told):
@@ -224,7 +224,7 @@ def test_run_request_refuses_another_model(predict, tiny_run, tmp_path, capsys):
     with pytest.raises(SystemExit) as caught:
         main(["predict", "--registry", str(tiny_run.parent / "registry.yaml"), *DRAWN, "--out", str(out), "--resume"])
     assert caught.value.code == 1
-    assert "begun with" in capsys.readouterr().err
+    assert "started with" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("change", ["added", "removed"])
@@ -238,7 +238,7 @@ def test_write_predictions_refuses_a_folder_that_changed(predict, tmp_path, chan
         (photos / "part 0" / "00000.jpg").unlink()
     code, err = predict(photos, "--out", out, "--resume")
     assert code == 1
-    assert "photos were added or removed since" in err
+    assert "photos were added or removed;" in err
     assert not out.exists()
 
 
@@ -332,7 +332,7 @@ def test_write_predictions_tells_a_full_disk_and_keeps_what_is_done(predict, tmp
         full.setattr(LinesWriter, "write", until_full)
         code, err = predict(*DRAWN, "--out", out)
     assert code == 1
-    assert "cannot be written: No space left on device; fix this and run again with --resume" in err
+    assert "cannot be written: No space left on device; fix this and rerun with --resume" in err
     assert predict(*DRAWN, "--out", out, "--resume")[0] == 0
     assert [record["path"] for record in records(out)] == DRAWN
 
@@ -345,7 +345,7 @@ def test_write_predictions_refuses_a_part_of_something_else(predict, tmp_path):
         part.write("no record")
     code, err = predict(*DRAWN, "--out", out, "--resume")
     assert code == 1
-    assert "a line is not a record of hierpets" in err
+    assert "expected hierpets records, found another line" in err
 
 
 def test_write_predictions_in_two_processes_refuses_the_second(predict, tiny_run, tmp_path):
@@ -362,7 +362,7 @@ def test_write_predictions_in_two_processes_refuses_the_second(predict, tiny_run
     process.send_signal(signal.SIGCONT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert f"interrupted: {part} keeps what is done; the same command with --resume continues" in err
+    assert f"interrupted: {part} holds the finished records; rerun with --resume to continue" in err
     assert not out.exists()
     assert predict(photos, "--out", out, "--resume")[0] == 0
     assert [r["path"] for r in records(out)] == [str(p) for p in sorted(photos.rglob("*.jpg"))]

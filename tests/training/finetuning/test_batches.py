@@ -44,5 +44,5 @@ def test_batch_plan_skips_what_was_done_within_an_epoch():
 
 
 def test_batch_plan_says_how_many_photos_the_processes_need():
-    with pytest.raises(ConfigError, match=r"2 photos a step cannot be shared by 3 processes; expected at least 3"):
+    with pytest.raises(ConfigError, match=r"2 photos per step cannot be split over 3 processes; expected at least 3"):
         BatchPlan(np.ones(40), 2, seed=0, rank=0, world_size=3)

@@ -61,7 +61,7 @@ def test_feature_extractor_goes_on_without_a_cache_and_warns(backbone, tmp_path,
     assert "features are not cached" in caplog.text
 
 
-@pytest.mark.parametrize(("width", "message"), [(7, r"shape \(128,\), expected \(7,\)"), (128, "not finite")])
+@pytest.mark.parametrize(("width", "message"), [(7, r"shape \(128,\), expected \(7,\)"), (128, "NaN or infinite")])
 def test_feature_extractor_refuses_what_a_plugin_did_not_promise(backbone, width, message):
     broken = replace(backbone, feature_dim=width)
     if width == 128:

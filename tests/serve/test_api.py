@@ -113,6 +113,20 @@ def test_problem_is_the_answer_to_every_error(client, method, path, request_, st
     assert problem["instance"].startswith("/")
 
 
+@pytest.mark.parametrize("route", ["predict", "explain", "feedback"])
+@pytest.mark.parametrize("charset", ["undefined", "punycode", "a\0b", "hex", "nothing"])
+def test_form_in_a_strange_charset_is_never_an_internal_error(client, route, charset):
+    part = b'--b\r\nContent-Disposition: form-data; name="photo"; filename="\xff-\xe9.jpg"\r\n\r\nx\r\n--b--\r\n'
+    headers = {"content-type": f"multipart/form-data; boundary=b; charset={charset}"}
+    assert client.post(f"/v1/{route}", content=part, headers=headers).status_code < 500
+
+
+def test_form_whose_charset_decodes_nothing_is_malformed(client):
+    part = b'--b\r\nContent-Disposition: form-data; name="photo"; filename="a.jpg"\r\n\r\nx\r\n--b--\r\n'
+    headers = {"content-type": "multipart/form-data; boundary=b; charset=undefined"}
+    assert "charset" in is_problem(client.post("/v1/predict", content=part, headers=headers), 400)["detail"]
+
+
 def test_problem_of_a_wrong_method_names_the_right_one(client):
     assert client.get("/v1/predict").headers["allow"] == "POST"
 

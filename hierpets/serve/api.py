@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 import hierpets
 from hierpets.data.photos import NamedPhoto
-from hierpets.errors import DataError
+from hierpets.errors import DataError, InternalError
 from hierpets.inference.options import PredictOptions
 from hierpets.inference.record import PredictionRecord
 from hierpets.serve.feedback import FeedbackFull
@@ -100,8 +100,8 @@ def _add_predict(router: APIRouter, service: Service) -> None:
         async with service.uploads.read(request) as upload:
             _check_form(upload)
             predictions = await service.predict(upload.photos, options)
-        if upload.bare and predictions[0].error:
-            raise Problem("unreadable", str(predictions[0].error))
+        if upload.bare and (error := predictions[0].error):
+            raise Problem("internal" if isinstance(error, InternalError) else "unreadable", str(error))
         content = RECORDS.dump_json([prediction.record() for prediction in predictions])
         return Response(content, media_type="application/json")
 

@@ -81,6 +81,5 @@ def test_main_on_a_closed_pipe_is_silent(command):
 
 
 def _started(command, **streams):
-    return subprocess.Popen(
-        [sys.executable, "-m", "hierpets", *command.split()], stderr=subprocess.PIPE, text=True, **streams
-    )
+    arguments = [sys.executable, "-m", "hierpets", *command.split()]
+    return subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, **streams)

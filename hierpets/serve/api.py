@@ -235,7 +235,8 @@ def _only_photo(upload: Upload) -> NamedPhoto:
 
 
 def _refuse_other_sites(request: Request) -> None:
-    """A form on any web site can post to a server on this machine; a browser then names that site."""
-    origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+    """A form on any web site can post to a server on this machine; a browser then names that site, or says so."""
+    origin, fetched_from = request.headers.get("origin"), request.headers.get("sec-fetch-site", "none")
+    other_origin = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+    if other_origin or fetched_from not in ("same-origin", "none"):
         raise Problem("cross-origin", "feedback is accepted only from this server's own page")

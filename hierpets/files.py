@@ -84,6 +84,10 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 def cache_dir() -> Path:
     """``HIERPETS_CACHE``, else ``XDG_CACHE_HOME/hierpets``, else ``~/.cache/hierpets``."""
-    if "HIERPETS_CACHE" in os.environ:
-        return Path(os.environ["HIERPETS_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "hierpets"
+    if own := os.environ.get("HIERPETS_CACHE"):
+        return Path(own)
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "hierpets"
+    # Without a home ~ stays, which is a place that cannot be used rather than a folder of that name here.
+    home = os.path.expanduser("~")  # noqa: PTH111  Path.home() raises
+    return (Path(home) if home != "~" else Path(os.devnull)) / ".cache" / "hierpets"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hierpets.errors import ConfigError
-from hierpets.files import check_output, whole_file, whole_folder, write_all, write_text
+from hierpets.files import cache_dir, check_output, whole_file, whole_folder, write_all, write_text
 
 
 def test_write_all_makes_folders(tmp_path):
@@ -79,3 +79,14 @@ def test_check_output_refuses_a_folder_without_permission(tmp_path, monkeypatch)
     monkeypatch.setattr("os.access", lambda path, mode: False)  # root may write everywhere
     with pytest.raises(ConfigError, match="no permission to write in"):
         check_output(tmp_path / "out", overwrite=False)
+
+
+def test_cache_dir_takes_the_first_of_the_places_that_are_named(monkeypatch):
+    monkeypatch.setenv("HIERPETS_CACHE", "/a")
+    assert cache_dir() == Path("/a")
+    monkeypatch.setenv("HIERPETS_CACHE", "")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/b")
+    assert cache_dir() == Path("/b/hierpets")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as where a user has no home
+    assert not cache_dir().parent.parent.is_dir()

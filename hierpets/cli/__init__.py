@@ -68,16 +68,26 @@ def cli(debug: bool) -> None:
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command line. Exit codes: 0 done, 1 an error, 2 wrong usage, 3 some photos failed, 130 Ctrl-C."""
+    """Run the command line. Exit codes: 0 done, 1 an error, 2 wrong usage, 3 some photos failed, 130 Ctrl-C.
+
+    A reader that closes the pipe, as ``head`` does, ends it in silence with exit code 1.
+    """
     argv = sys.argv[1:] if args is None else args
     try:
         sys.exit(_run(argv))
-    except HierpetsError as error:
+    except (HierpetsError, OSError) as error:
         if "--debug" in argv:
             traceback.print_exc()
-        for line in str(error).splitlines() or [type(error).__name__]:
+        for line in _lines(error):
             click.echo(f"error: {line}", err=True)
         sys.exit(1)
+
+
+def _lines(error: HierpetsError | OSError) -> list[str]:
+    """What is printed of an error. One of the system without a file is of standard output: others are caught before."""
+    if isinstance(error, OSError):
+        return [f"{error.filename or 'cannot write the output'}: {error.strerror or error}"]
+    return str(error).splitlines() or [type(error).__name__]
 
 
 def _run(argv: list[str]) -> Any:

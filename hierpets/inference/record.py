@@ -110,11 +110,19 @@ CSV_CELLS: dict[str, tuple[str, ...]] = {
 }
 """The columns of a CSV file, each with the keys that lead to its value in the record."""
 CSV_COLUMNS = tuple(CSV_CELLS)
+QUOTE = "'"
+FORMULA = ("=", "+", "-", "@", "\t", "\r", QUOTE)
+"""How a text begins that a spreadsheet would compute (OWASP, "CSV injection"), or that is quoted already."""
 
 
 def csv_row(record: Mapping[str, Any]) -> list[Any]:
-    """The cells of :data:`CSV_COLUMNS`, of a record as JSON."""
-    return [_inside(record, keys) for keys in CSV_CELLS.values()]
+    """The cells of :data:`CSV_COLUMNS`, of a record as JSON, safe to open in a spreadsheet."""
+    return [_quoted(_inside(record, keys)) for keys in CSV_CELLS.values()]
+
+
+def csv_text(cell: str) -> str:
+    """The text of a cell that :func:`csv_row` made."""
+    return cell[1:] if cell.startswith(QUOTE) and cell[1:].startswith(FORMULA) else cell
 
 
 def csv_line(cells: Sequence[Any]) -> str:
@@ -157,6 +165,10 @@ def require_pyarrow() -> Any:
     except ImportError:
         raise ConfigError("Parquet needs the extra: pip install 'hierpets[cluster]'") from None
     return pyarrow
+
+
+def _quoted(value: Any) -> Any:
+    return QUOTE + value if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def _inside(record: Mapping[str, Any], keys: tuple[str, ...]) -> Any:

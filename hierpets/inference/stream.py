@@ -77,7 +77,8 @@ def photo_error(name: str, error: Exception) -> HierpetsError:
     if isinstance(error, HierpetsError):
         return error.with_traceback(None)  # whose frames would keep the pixels alive
     _log.error("%s: unexpected error", name, exc_info=error)
-    return InternalError(f"{name}: unexpected {type(error).__name__}: {error}; please report this with the photo")
+    # Without the exception's own words: a client of the server gets the message.
+    return InternalError(f"{name}: unexpected {type(error).__name__}, see the log; please report it with the photo")
 
 
 def _run_engine(

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 import hierpets
 from hierpets.data.photos import NamedPhoto
-from hierpets.errors import DataError
+from hierpets.errors import DataError, InternalError
 from hierpets.inference.options import PredictOptions
 from hierpets.inference.record import PredictionRecord
 from hierpets.serve.feedback import FeedbackFull
@@ -100,8 +100,8 @@ def _add_predict(router: APIRouter, service: Service) -> None:
         async with service.uploads.read(request) as upload:
             _check_form(upload)
             predictions = await service.predict(upload.photos, options)
-        if upload.bare and predictions[0].error:
-            raise Problem("unreadable", str(predictions[0].error))
+        if upload.bare and (error := predictions[0].error):
+            raise Problem("internal" if isinstance(error, InternalError) else "unreadable", str(error))
         content = RECORDS.dump_json([prediction.record() for prediction in predictions])
         return Response(content, media_type="application/json")
 
@@ -237,7 +237,8 @@ def _only_photo(upload: Upload) -> NamedPhoto:
 
 
 def _refuse_other_sites(request: Request) -> None:
-    """A form on any web site can post to a server on this machine; a browser then names that site."""
-    origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+    """A form on any web site can post to a server on this machine; a browser then names that site, or says so."""
+    origin, fetched_from = request.headers.get("origin"), request.headers.get("sec-fetch-site", "none")
+    other_origin = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+    if other_origin or fetched_from not in ("same-origin", "none"):
         raise Problem("cross-origin", "feedback is accepted only from this server's own page")

@@ -15,6 +15,7 @@ import hierpets
 from hierpets.inference.predictor import Predictor
 from hierpets.serve.api import make_router
 from hierpets.serve.limits.guard import Guard
+from hierpets.serve.limits.hosts import HostGuard
 from hierpets.serve.problems import install_handlers
 from hierpets.serve.service import Explainer, Service
 from hierpets.serve.settings import ServeSettings
@@ -51,6 +52,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
+    app.add_middleware(HostGuard, allowed=service.settings.allowed_hosts)
     app.add_middleware(Guard, metrics=service.metrics)
     install_handlers(app)
     app.include_router(make_router(service))

@@ -19,6 +19,7 @@ CATALOG: dict[str, tuple[int, str]] = {
     "too-slow": (408, "The upload took too long"),
     "too-large": (413, "The upload is too large"),
     "unsupported-type": (415, "The content type is not supported"),
+    "unknown-host": (421, "The server is not called by this name"),
     "unreadable": (422, "The photo cannot be read"),
     "invalid": (422, "A field or an option is missing or wrong"),
     "busy": (429, "The server is busy"),

@@ -73,13 +73,27 @@ def test_stats_cache_of_another_version_starts_anew(tmp_path):
     assert StatsCache(tmp_path).get(path) is None
 
 
-@pytest.mark.parametrize("damage", ["a file in the place of the folder", "no database"])
+@pytest.mark.parametrize(
+    "damage", ["a file in the place of the folder", "no database", "damaged pages", "no statistics"]
+)
 def test_collect_stats_works_without_a_usable_cache(tmp_path, photo, caplog, damage):
-    path = written(tmp_path / "a.png", photo)
-    (tmp_path / "cache").write_text("") if damage.startswith("a file") else None
-    if damage == "no database":
-        (tmp_path / "cache").mkdir()
-        (tmp_path / "cache" / CACHE_FILE).write_bytes(b"no database" * 100)
-    (stats,) = collect_stats([path], tmp_path / "cache")
+    path, folder = written(tmp_path / "a.png", photo), tmp_path / "cache"
+    if damage.startswith("a file"):
+        folder.write_text("")
+    else:
+        collect_stats([path], folder)
+        _damage(folder / CACHE_FILE, damage)
+    (stats,) = collect_stats([path], folder)
     assert stats.format == "PNG"
-    assert "image statistics are not cached" in caplog.text
+    assert caplog.text.count("cache not used") == 1
+
+
+def _damage(file, damage):
+    content = file.read_bytes()
+    if damage == "no statistics":
+        with sqlite3.connect(file) as database:
+            database.execute("UPDATE stats SET stats = '[1]'")
+    elif damage == "no database":
+        file.write_bytes(b"no database" * 100)
+    else:
+        file.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))

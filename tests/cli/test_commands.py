@@ -1,4 +1,7 @@
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -59,3 +62,24 @@ def test_evaluate_writes_metrics(tiny_run, tmp_path, capsys):
     assert "the species is correct for" in capsys.readouterr().out
     assert run("compare", str(tmp_path / "e"), str(tmp_path / "e")) == 0
     assert "no difference shown" in capsys.readouterr().out.replace("\n", " ")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="system: no /dev/full")
+@pytest.mark.parametrize("command", ["info", "--help", "predict demo:cat/siamese/1 --format jsonl"])
+def test_main_on_a_full_standard_output_is_one_line(command):
+    with Path("/dev/full").open("w") as full:
+        done = _started(command, stdout=full).communicate()[1]
+    assert done == "error: cannot write the output: No space left on device\n"
+
+
+@pytest.mark.parametrize("command", ["info", "predict demo:cat/siamese/1 --format jsonl"])
+def test_main_on_a_closed_pipe_is_silent(command):
+    process = _started(command, stdout=subprocess.PIPE)
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait() == 1
+
+
+def _started(command, **streams):
+    arguments = [sys.executable, "-m", "hierpets", *command.split()]
+    return subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, **streams)

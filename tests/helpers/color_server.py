@@ -6,10 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import cv2
 import httpx
 import numpy as np
+from starlette.testclient import TestClient
 
 from hierpets.inference.engines.base import RawOutput
 from hierpets.inference.predictor import Predictor
@@ -25,6 +27,8 @@ from hierpets.taxonomy import Taxonomy
 TAXONOMY = Taxonomy(tree={"cat": ("maine_coon", "siamese"), "dog": ("basset_hound", "beagle", "pug"), "horse": ()})
 # One for all threads: to make one costs a third of a second.
 CLIENT = httpx.Client(verify=False)
+# Asks for a host that the server answers to.
+LocalClient = partial(TestClient, base_url="http://localhost")
 MODEL = ModelId(digest="0123456789abcdef", version="1.2")
 COLORS = {"siamese": (250, 20, 20), "a dog": (20, 250, 20), "nothing": (128, 128, 128)}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from helpers.color_server import encode, make_predictor
+from helpers.color_server import LocalClient, encode, make_predictor
 from starlette.testclient import TestClient
 
 from hierpets.inference.predictor import Predictor
@@ -24,5 +24,5 @@ def client(predictor, tmp_path) -> Iterator[TestClient]:
     app = create_app(
         predictor, ServeSettings(feedback=tmp_path / "feedback"), explainer=lambda photo: encode(photo, ".png")
     )
-    with TestClient(app) as client:
+    with LocalClient(app) as client:
         yield client

@@ -4,8 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from helpers.color_server import CLIENT, ColorEngine, make_predictor, plain, serving, with_exif
-from starlette.testclient import TestClient
+from helpers.color_server import CLIENT, ColorEngine, LocalClient, make_predictor, plain, serving, with_exif
 
 from hierpets.data.photos import NamedPhoto, read_photo
 from hierpets.errors import PluginError
@@ -113,13 +112,27 @@ def test_problem_is_the_answer_to_every_error(client, method, path, request_, st
     assert problem["instance"].startswith("/")
 
 
+@pytest.mark.parametrize("route", ["predict", "explain", "feedback"])
+@pytest.mark.parametrize("charset", ["undefined", "punycode", "a\0b", "hex", "nothing"])
+def test_form_in_a_strange_charset_is_never_an_internal_error(client, route, charset):
+    part = b'--b\r\nContent-Disposition: form-data; name="photo"; filename="\xff-\xe9.jpg"\r\n\r\nx\r\n--b--\r\n'
+    headers = {"content-type": f"multipart/form-data; boundary=b; charset={charset}"}
+    assert client.post(f"/v1/{route}", content=part, headers=headers).status_code < 500
+
+
+def test_form_whose_charset_decodes_nothing_is_malformed(client):
+    part = b'--b\r\nContent-Disposition: form-data; name="photo"; filename="a.jpg"\r\n\r\nx\r\n--b--\r\n'
+    headers = {"content-type": "multipart/form-data; boundary=b; charset=undefined"}
+    assert "charset" in is_problem(client.post("/v1/predict", content=part, headers=headers), 400)["detail"]
+
+
 def test_problem_of_a_wrong_method_names_the_right_one(client):
     assert client.get("/v1/predict").headers["allow"] == "POST"
 
 
 def test_upload_limits_bytes_pixels_and_number(predictor):
     settings = ServeSettings(max_photo_mb=0.01, max_request_mb=0.05, max_megapixels=0.01, max_photos=3)
-    with TestClient(create_app(predictor, settings)) as client:
+    with LocalClient(create_app(predictor, settings)) as client:
         fits, wide, heavy = plain("siamese"), plain("siamese", (100, 120)), plain("siamese") + b"\0" * 11_000
         one, two, three = client.post("/v1/predict", files=form(fits, wide, heavy)).json()
         assert one["error"] is None
@@ -144,7 +157,7 @@ def test_guard_hides_an_exception_from_the_client_and_logs_it(predictor, caplog)
         def __call__(self, images):
             raise RuntimeError("secret of the engine")
 
-    with TestClient(create_app(predictor)) as client:
+    with LocalClient(create_app(predictor)) as client:
         predictor.engine = Faulty()
         answer = client.post("/v1/predict", content=plain("siamese"), headers=JPEG)
     problem = is_problem(answer, 500)
@@ -178,7 +191,7 @@ def test_explain_route_turns_the_photo_by_its_exif(predictor):
     on_its_side = with_exif(plain("siamese", (40, 60))).replace(
         b"\x01\x12\0\x03\0\0\0\x01\0\x01", b"\x01\x12\0\x03\0\0\0\x01\0\x06"
     )
-    with TestClient(app) as client:
+    with LocalClient(app) as client:
         client.post("/v1/explain", content=on_its_side, headers=JPEG)
     assert seen == [(60, 40, 3)]
 
@@ -193,13 +206,13 @@ def test_explain_route_says_why_a_model_cannot_be_explained(predictor):
     def explain(photo):
         raise PluginError("this backbone has no map")
 
-    with TestClient(create_app(predictor, explainer=explain)) as client:
+    with LocalClient(create_app(predictor, explainer=explain)) as client:
         problem = is_problem(client.post("/v1/explain", content=plain("siamese"), headers=JPEG), 501)
     assert problem["detail"] == "this backbone has no map"
 
 
 def test_make_router_leaves_out_what_the_server_cannot_do(predictor):
-    with TestClient(create_app(predictor)) as client:
+    with LocalClient(create_app(predictor)) as client:
         info = client.get("/v1/model").json()
         assert info["capabilities"] == {"explain": False, "feedback": False, "recommend": True}
         assert client.post("/v1/explain").status_code == 404
@@ -214,11 +227,11 @@ def test_model_route_describes_the_model(client, predictor):
 
 def test_readyz_fails_and_healthz_does_not_when_the_model_stops(predictor):
     app = create_app(predictor)
-    with TestClient(app) as client:
+    with LocalClient(app) as client:
         assert client.get("/healthz").text == "ok\n"
         assert client.get("/readyz").text == "ready\n"
     # After the lifespan the app can still be asked; its model has stopped.
-    client = TestClient(app)
+    client = LocalClient(app)
     assert client.get("/healthz").status_code == 200
     is_problem(client.get("/readyz"), 503)
     is_problem(client.post("/v1/predict", content=plain("siamese"), headers=JPEG), 503)
@@ -251,7 +264,7 @@ def test_openapi_covers_every_route_and_its_problems(client):
 
 
 def test_predict_route_gives_top_k_candidates(predictor):
-    with TestClient(create_app(predictor, ServeSettings(options=PredictOptions(top_k=5)))) as client:
+    with LocalClient(create_app(predictor, ServeSettings(options=PredictOptions(top_k=5)))) as client:
         assert len(client.post("/v1/predict", content=plain("a dog"), headers=JPEG).json()[0]["top"]) == 5
 
 
@@ -324,7 +337,7 @@ def test_predict_route_answers_photos_whose_shampoo_rule_fails(tmp_path):
         "plugins:\n  - {name: touchy, kind: shampoo_rule, entry: 'rules.py:touchy', options: {}}\n"
     )
     predictor = make_predictor(registry=load_registry(tmp_path / "registry.yaml"))
-    with TestClient(create_app(predictor)) as client:
+    with LocalClient(create_app(predictor)) as client:
         answer = client.post("/v1/predict", files=form(plain("siamese"), plain("a dog"), plain("siamese")))
         metrics = client.get("/metrics").text.splitlines()
     assert answer.status_code == 200
@@ -348,7 +361,7 @@ def test_api_names_the_model_in_every_response(client):
 
 def test_model_route_names_engine_and_options(predictor):
     settings = ServeSettings(options=PredictOptions(alpha=0.2, top_k=4))
-    with TestClient(create_app(predictor, settings)) as client:
+    with LocalClient(create_app(predictor, settings)) as client:
         info = client.get("/v1/model").json()
     assert (info["engine"], info["device"], info["precision"]) == ("color", "cpu", "f32")
     assert info["options"] == {"alpha": 0.2, "only": [], "max_level": "breed", "top_k": 4, "explain": False}

@@ -2,10 +2,9 @@ import os
 
 import numpy as np
 import pytest
-from helpers.color_server import TAXONOMY, plain, with_exif
+from helpers.color_server import TAXONOMY, LocalClient, plain, with_exif
 from hypothesis import given
 from hypothesis import strategies as st
-from starlette.testclient import TestClient
 
 from hierpets.data.index import read_index
 from hierpets.data.photos import read_photo
@@ -70,7 +69,12 @@ def test_feedback_from_another_web_site_is_refused(client, tmp_path):
     assert send(client, headers={"origin": "https://example.com"}).status_code == 403
     assert send(client, headers={"origin": "null"}).status_code == 403
     assert not list((tmp_path / "feedback").iterdir())
-    assert send(client, headers={"origin": "http://testserver"}).status_code == 201
+    assert send(client, headers={"origin": "http://localhost"}).status_code == 201
+
+
+@pytest.mark.parametrize(("fetched_from", "status"), [("cross-site", 403), ("same-site", 403), ("same-origin", 201)])
+def test_feedback_from_another_web_site_without_origin_is_refused(client, fetched_from, status):
+    assert send(client, headers={"sec-fetch-site": fetched_from}).status_code == status
 
 
 def test_feedback_with_an_unreadable_photo_is_refused(client):
@@ -79,7 +83,7 @@ def test_feedback_with_an_unreadable_photo_is_refused(client):
 
 def test_feedback_into_a_full_folder_is_a_problem(predictor, tmp_path):
     settings = ServeSettings(feedback=tmp_path, feedback_mb=0.0001)
-    with TestClient(create_app(predictor, settings)) as client:
+    with LocalClient(create_app(predictor, settings)) as client:
         assert send(client).status_code == 507
     assert not list(tmp_path.iterdir())
 

@@ -16,7 +16,7 @@ from helpers.color_server import CLIENT, ColorEngine, make_predictor, plain, pos
 from hierpets.serve import run
 from hierpets.serve.settings import ServeSettings
 
-HEAD = b"POST /v1/predict HTTP/1.1\r\nhost: x\r\ncontent-type: image/jpeg\r\n"
+HEAD = b"POST /v1/predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: image/jpeg\r\n"
 
 
 def connect(url):

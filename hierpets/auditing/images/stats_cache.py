@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -13,6 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from hierpets.auditing.images.image_stats import ImageStats, file_stamp, measure_image
+from hierpets.cache import SqliteCache, warn_uncached
 from hierpets.progress import Progress, no_progress
 
 __all__ = ["StatsCache", "collect_stats"]
@@ -21,42 +21,38 @@ VERSION = 3  # of the fields of ImageStats
 CHUNK = 64  # photos between two commits, the most that a kill may cost
 CACHE_FILE = "image_stats.sqlite"
 
-_log = logging.getLogger(__name__)
-
 
 class StatsCache:
-    """One SQLite file of statistics, keyed by path and by the file's size and modification time.
-
-    In a folder that cannot be written, the cache lasts as long as the object, after a warning.
-    """
+    """One SQLite file of statistics, keyed by path and by the file's size and modification time."""
 
     def __init__(self, folder: Path):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._database = _open(str(folder / CACHE_FILE))
-        except (OSError, sqlite3.Error) as error:
-            _log.warning("%s: image statistics are not cached: %s", folder / CACHE_FILE, error)
-            self._database = _open(":memory:")
+        self._file = folder / CACHE_FILE
+        self._cache = SqliteCache(self._file, _prepare)
 
     def get(self, path: str) -> ImageStats | None:
         """The statistics of a photo, unless its file has changed since."""
         query = "SELECT stamp, stats FROM stats WHERE path = ?"
-        row = self._database.execute(query, (os.path.abspath(path),)).fetchone()  # noqa: PTH100  demo: is no path
+        row = self._cache.row(query, (os.path.abspath(path),))  # noqa: PTH100  demo: is no path
         if row is None or row[0] != file_stamp(path):
             return None
-        return replace(ImageStats(**json.loads(row[1])), path=path)
+        try:
+            return replace(ImageStats(**json.loads(row[1])), path=path)
+        except (TypeError, ValueError):
+            warn_uncached(self._file, "it holds statistics that hierpets did not write")
+            return None
 
     def put(self, measured: Iterable[tuple[str, ImageStats]]) -> None:
         """Store statistics with the stamp that their file had before it was read."""
-        rows = [
-            (os.path.abspath(stats.path), before, json.dumps(asdict(stats)))  # noqa: PTH100
-            for before, stats in measured
-        ]
-        with self._database:
-            self._database.executemany("INSERT OR REPLACE INTO stats VALUES (?, ?, ?)", rows)
+        self._cache.store(
+            "INSERT OR REPLACE INTO stats VALUES (?, ?, ?)",
+            (
+                (os.path.abspath(stats.path), before, json.dumps(asdict(stats)))  # noqa: PTH100
+                for before, stats in measured
+            ),
+        )
 
     def close(self) -> None:
-        self._database.close()
+        self._cache.close()
 
 
 def collect_stats(
@@ -83,10 +79,8 @@ def _stamped(path: str) -> tuple[str, ImageStats]:
     return before, measure_image(path)
 
 
-def _open(file: str) -> sqlite3.Connection:
-    database = sqlite3.connect(file, timeout=60)
+def _prepare(database: sqlite3.Connection) -> None:
     if database.execute("PRAGMA user_version").fetchone()[0] != VERSION:
         database.execute("DROP TABLE IF EXISTS stats")
         database.execute(f"PRAGMA user_version = {VERSION}")
     database.execute("CREATE TABLE IF NOT EXISTS stats (path TEXT PRIMARY KEY, stamp TEXT, stats TEXT)")
-    return database

@@ -6,10 +6,12 @@ import threading
 from collections.abc import Collection
 from pathlib import Path
 from queue import SimpleQueue
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
 
+from hierpets.cache import warn_uncached
 from hierpets.errors import BundleError, DeviceError
 from hierpets.files import cache_dir
 from hierpets.inference.engines.base import Precision, RawOutput
@@ -41,7 +43,7 @@ def compile_model(
 ) -> ov.CompiledModel:
     """Compile for the CPU, for one inference at a time on so many ``threads``; None: on all cores.
 
-    What is compiled is kept in the folder ``cache``, if one is given, and starts sooner the next time.
+    What is compiled is kept in the folder ``cache``, if one is given and can be used, and starts sooner the next time.
 
     The precision is always given: left alone, OpenVINO takes bfloat16 on a CPU that has it, and rounds the activations
     of layers with packed weights. ``int8`` is a graph that is quantized; what is not, it computes in float32.
@@ -58,9 +60,20 @@ def compile_model(
     if threads is not None:
         # Bound to cores, threads of several graphs would all be bound to the first.
         options |= {"INFERENCE_NUM_THREADS": str(threads), "ENABLE_CPU_PINNING": "NO"}
-    if cache is not None:
+    if cache is not None and _is_usable(cache):
         options["CACHE_DIR"] = str(cache)
     return ov.Core().compile_model(model, "CPU", options)
+
+
+def _is_usable(cache: Path) -> bool:
+    """Whether compiled graphs can be kept there. OpenVINO checks what it finds there, but not whether it can write."""
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=cache):
+            return True
+    except OSError as error:
+        warn_uncached(cache, error.strerror or str(error))
+        return False
 
 
 def require_precision(precision: Precision, capabilities: Collection[str]) -> None:

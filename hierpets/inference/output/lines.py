@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from hierpets.errors import DataError
-from hierpets.inference.record import CSV_COLUMNS, csv_line, csv_row
+from hierpets.inference.record import CSV_COLUMNS, csv_line, csv_row, csv_text
 
 __all__ = ["CsvWriter", "JsonlWriter", "WrittenRecord"]
 
@@ -116,4 +116,4 @@ class CsvWriter(LinesWriter):
         cells = next(csv.reader([lines.decode("utf-8", "surrogateescape")]))
         if len(cells) != len(CSV_COLUMNS):
             raise DataError(f"{self.path}: expected hierpets records, found another row; delete the file to start over")
-        return None if tuple(cells) == CSV_COLUMNS else WrittenRecord(cells[0], bool(cells[-1]))
+        return None if tuple(cells) == CSV_COLUMNS else WrittenRecord(csv_text(cells[0]), bool(cells[-1]))

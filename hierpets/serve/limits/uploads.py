@@ -97,6 +97,9 @@ class UploadReader:
                 message = f"more than {limits.max_photos} photos in one request"
                 raise Problem("too-large", message, headers=CLOSE) from error
             raise Problem("malformed", f"the form cannot be parsed: {error.message}", headers=CLOSE) from error
+        except ValueError as error:  # such as charset=undefined, which is a codec that decodes nothing
+            message = "the form cannot be parsed: its charset is not one of text; leave it out for UTF-8"
+            raise Problem("malformed", message, headers=CLOSE) from error
         items = form.multi_items()
         files = [value for _, value in items if isinstance(value, UploadFile)]
         photos = [NamedPhoto(_safe_name(f.filename, n), await f.read()) for n, f in enumerate(files, 1)]

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import sqlite3
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 
-__all__ = ["FeatureCache", "content_key", "open_cache"]
+from hierpets.cache import SqliteCache, warn_uncached
 
-FILE, IN_MEMORY = "features.sqlite", ":memory:"
+__all__ = ["FEATURE_FILE", "FeatureCache", "content_key"]
+
+FEATURE_FILE = "features.sqlite"
 
 
 def content_key(path: str) -> str:
@@ -24,50 +24,46 @@ def content_key(path: str) -> str:
 
 
 class FeatureCache:
-    """Vectors in one SQLite file, keyed by backbone fingerprint and photo content; safe against crashes."""
+    """Vectors [D] in one SQLite file, keyed by backbone fingerprint and photo content; safe against crashes."""
 
-    def __init__(self, file: Path | str, fingerprint: str):
-        self._fingerprint = fingerprint
-        self._database = sqlite3.connect(file, timeout=60)
-        self._database.execute("PRAGMA journal_mode=WAL")
-        self._database.execute(
-            "CREATE TABLE IF NOT EXISTS feature"
-            " (fingerprint TEXT, photo TEXT, vector BLOB, PRIMARY KEY (fingerprint, photo))"
-        )
+    def __init__(self, folder: Path, fingerprint: str, feature_dim: int):
+        self._file, self._fingerprint, self._feature_dim = folder / FEATURE_FILE, fingerprint, feature_dim
+        self._cache = SqliteCache(self._file, _prepare)
 
     def get(self, keys: Iterable[str]) -> dict[str, np.ndarray]:
-        """The vectors that are there, float32 [D] each."""
+        """The vectors that are there and whole, float32 [D] each."""
         query = "SELECT vector FROM feature WHERE fingerprint = ? AND photo = ?"
         found = {}
         for key in keys:
-            row = self._database.execute(query, (self._fingerprint, key)).fetchone()
-            if row is not None:
+            row = self._cache.row(query, (self._fingerprint, key))
+            if row is not None and self._is_whole(row[0]):
                 found[key] = np.frombuffer(row[0], dtype=np.float32)
         return found
 
     def put(self, keys: Iterable[str], vectors: np.ndarray) -> None:
         """Store float32 vectors [N, D] under N keys."""
-        rows = [
-            (self._fingerprint, key, vector.astype(np.float32).tobytes())
-            for key, vector in zip(keys, vectors, strict=True)
-        ]
-        with self._database:
-            self._database.executemany("INSERT OR REPLACE INTO feature VALUES (?, ?, ?)", rows)
+        self._cache.store(
+            "INSERT OR REPLACE INTO feature VALUES (?, ?, ?)",
+            (
+                (self._fingerprint, key, vector.astype(np.float32).tobytes())
+                for key, vector in zip(keys, vectors, strict=True)
+            ),
+        )
 
     def close(self) -> None:
-        self._database.close()
+        self._cache.close()
+
+    def _is_whole(self, content: object) -> bool:
+        length = self._feature_dim * np.dtype(np.float32).itemsize
+        if isinstance(content, bytes) and len(content) == length and np.isfinite(np.frombuffer(content, "f4")).all():
+            return True
+        warn_uncached(self._file, f"it holds features that are not {self._feature_dim} finite numbers")
+        return False
 
 
-def open_cache(folder: Path, fingerprint: str) -> FeatureCache:
-    """The cache in ``folder``; where it cannot be used, one in memory and a warning."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return FeatureCache(folder / FILE, fingerprint)
-    except (OSError, sqlite3.Error) as error:
-        _warn_once(f"{folder / FILE}: features are not cached: {error}")
-        return FeatureCache(IN_MEMORY, fingerprint)
-
-
-@cache
-def _warn_once(message: str) -> None:
-    logging.getLogger(__name__).warning(message)
+def _prepare(database: sqlite3.Connection) -> None:
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute(
+        "CREATE TABLE IF NOT EXISTS feature"
+        " (fingerprint TEXT, photo TEXT, vector BLOB, PRIMARY KEY (fingerprint, photo))"
+    )

@@ -19,7 +19,7 @@ from hierpets.model.graph.convert import convert_module
 from hierpets.model.manifest import SCHEMA_VERSION
 from hierpets.plugin import Backbone
 from hierpets.progress import Progress, no_progress
-from hierpets.training.frozen.feature_cache import content_key, open_cache
+from hierpets.training.frozen.feature_cache import FeatureCache, content_key
 
 __all__ = ["VIEWS", "FeatureExtractor"]
 
@@ -91,7 +91,8 @@ class FeatureExtractor:
         return parts[0] if len(parts) == 1 else np.stack(parts).mean(axis=0, dtype=np.float32)
 
     def _view(self, paths: Sequence[str], keys: list[str], view: View, progress: Callable[[int], None]) -> np.ndarray:
-        with closing(open_cache(cache_dir(), f"{self._fingerprint}:{_view_name(view)}")) as cache:
+        fingerprint = f"{self._fingerprint}:{_view_name(view)}"
+        with closing(FeatureCache(cache_dir(), fingerprint, self._backbone.feature_dim)) as cache:
             known = cache.get(set(keys))
             # Equal photos are computed once; the first path stands for all.
             missing = {key: path for key, path in reversed(list(zip(keys, paths, strict=True))) if key not in known}

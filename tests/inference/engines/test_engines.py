@@ -106,3 +106,13 @@ def test_torch_engine_refuses_bf16_on_a_gpu_without_it(tiny_run, registry, monke
     monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda: False)
     with pytest.raises(DeviceError, match="this GPU does not support it; choose f32, f16"):
         engine(tiny_run, registry, device="cuda", precision="bf16")
+
+
+def test_openvino_engine_works_without_a_cache(tiny_run, registry, tmp_path, monkeypatch, caplog, images):
+    expected = engine(tiny_run, registry, engine="openvino")(images[:1])
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("HIERPETS_CACHE", str(tmp_path / "file"))
+    for _ in range(2):
+        got = engine(tiny_run, registry, engine="openvino", workers=2)(images[:1])
+        np.testing.assert_allclose(got[0], expected[0], atol=1e-6)
+    assert caplog.text.count("cache not used: Not a directory") == 1

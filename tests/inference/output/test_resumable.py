@@ -401,3 +401,24 @@ def test_write_predictions_loses_and_repeats_nothing_after_a_kill(tiny_run, tmp_
 @pytest.mark.parametrize("form", FORMATS)
 def test_write_predictions_survives_ten_kills(tiny_run, tmp_path, form):
     kill_and_resume(tiny_run, tmp_path, form, photos=6000, kills=10)
+
+
+FORMULAS = ["'=a.jpg", "+a.jpg", "-a.jpg", "=HYPERLINK(1).jpg", "@a.jpg", "\ta.jpg", "plain.jpg"]
+
+
+def test_write_predictions_keeps_formulas_out_of_a_csv_and_resumes(predict, tmp_path, monkeypatch):
+    for name in FORMULAS:
+        (tmp_path / name).write_bytes(b"no picture")
+    monkeypatch.chdir(tmp_path)
+    photos = ["--", *FORMULAS]
+    assert predict("--out", "a.csv", *photos)[0] == 3
+    whole = (tmp_path / "a.csv").read_bytes()
+    expected = ["''=a.jpg", "'+a.jpg", "'-a.jpg", "'=HYPERLINK(1).jpg", "'@a.jpg", "'\ta.jpg", "plain.jpg"]
+    assert [row["path"] for row in records(tmp_path / "a.csv")] == expected
+    assert not any(row["error"].startswith(("=", "+", "-", "@", "\t")) for row in records(tmp_path / "a.csv"))
+    (tmp_path / "a.csv").rename("a.csv.part")
+    (tmp_path / "a.csv.part").write_bytes(whole[:-5])
+    assert predict("--resume", "--out", "a.csv", *photos)[0] == 3
+    assert (tmp_path / "a.csv").read_bytes() == whole
+    assert predict("--out", "a.jsonl", *photos)[0] == 3
+    assert [row["path"] for row in records(tmp_path / "a.jsonl")] == FORMULAS

@@ -1,6 +1,8 @@
 """Features come from the cache where they can, and are checked."""
 
 import logging
+import shutil
+import sqlite3
 from dataclasses import replace
 
 import numpy as np
@@ -43,22 +45,28 @@ def test_feature_extractor_computes_anew_where_pixels_change(backbone, change):
     assert computed(other)[1] == 2
 
 
-@pytest.mark.parametrize("damage", ["not a database", "no folder"])
+@pytest.mark.parametrize("damage", ["not a database", "no folder", "damaged pages", "too short", "not finite", "text"])
 def test_feature_extractor_goes_on_without_a_cache_and_warns(backbone, tmp_path, damage, caplog):
     expected, _ = computed(backbone)
-    cache = tmp_path / "cache"
-    for path in cache.iterdir():
-        path.unlink()
-    if damage == "no folder":
-        cache.rmdir()
-        cache.write_text("a file where the folder should be")
-    else:
-        (cache / "features.sqlite").write_text("x" * 5000)
+    _damage(tmp_path / "cache" / "features.sqlite", damage)
     with caplog.at_level(logging.WARNING):
         features, fresh = computed(backbone)
     assert fresh == 2
     np.testing.assert_array_equal(features, expected)
-    assert "features are not cached" in caplog.text
+    assert caplog.text.count("cache not used") == 1
+
+
+def _damage(file, damage):
+    content = file.read_bytes()
+    vectors = {"too short": b"1234", "not finite": np.full(128, np.nan, np.float32).tobytes(), "text": "1" * 512}
+    if damage in vectors:
+        with sqlite3.connect(file) as database:
+            database.execute("UPDATE feature SET vector = ?", (vectors[damage],))
+    elif damage == "no folder":
+        shutil.rmtree(file.parent)
+        file.parent.write_text("a file where the folder should be")
+    else:
+        file.write_bytes(content[:4096] * (damage == "damaged pages") + b"x" * (len(content) - 4096))
 
 
 @pytest.mark.parametrize(("width", "message"), [(7, r"shape \(128,\), expected \(7,\)"), (128, "NaN or infinite")])

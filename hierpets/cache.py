@@ -1,0 +1,69 @@
+"""Caches that work goes on without: one that cannot be used is one warning."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+__all__ = ["SqliteCache", "warn_uncached"]
+
+
+@cache
+def warn_uncached(path: Path, problem: str) -> None:
+    """Warn, once, that a cache is not used."""
+    logging.getLogger(__name__).warning(
+        "%s: cache not used: %s; delete it or set HIERPETS_CACHE to a writable folder", path, problem
+    )
+
+
+class SqliteCache:
+    """A SQLite file that may fail at any time, at its opening or later: then a warning, and an empty one in memory.
+
+    ``prepare`` makes the tables that are missing.
+    """
+
+    def __init__(self, file: Path, prepare: Callable[[sqlite3.Connection], None]):
+        self._file, self._prepare = file, prepare
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._database = self._open(file)
+        except (OSError, sqlite3.Error) as error:
+            self._go_without(error)
+
+    def row(self, query: str, values: Sequence[Any]) -> tuple[Any, ...] | None:
+        """The first row that a query finds."""
+        try:
+            found: tuple[Any, ...] | None = self._database.execute(query, values).fetchone()
+        except sqlite3.Error as error:
+            self._go_without(error)
+            return None
+        return found
+
+    def store(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run a statement for each row, for all or for none."""
+        rows = list(rows)
+        try:
+            self._store(statement, rows)
+        except sqlite3.Error as error:
+            self._go_without(error)
+            self._store(statement, rows)
+
+    def close(self) -> None:
+        self._database.close()
+
+    def _store(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        with self._database:
+            self._database.executemany(statement, rows)
+
+    def _go_without(self, error: Exception) -> None:
+        warn_uncached(self._file, str(error))
+        self._database = self._open(":memory:")
+
+    def _open(self, file: Path | str) -> sqlite3.Connection:
+        database = sqlite3.connect(file, timeout=60)
+        self._prepare(database)
+        return database

@@ -92,7 +92,7 @@ def _signature(name: str, function: Callable[..., Any]) -> str:
 
 
 def _parameters(signature: inspect.Signature) -> Iterator[str]:
-    stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+    stars: dict[Any, str] = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
     keyword_only = False
     for parameter in signature.parameters.values():
         if parameter.name in ("self", "cls"):

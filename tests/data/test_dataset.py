@@ -33,7 +33,7 @@ def test_iter_inputs_raises_or_reports_a_bad_photo(tmp_path):
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"no picture")
     photos = [DEMO[0], bad, DEMO[1], b"", DEMO[2]]
-    with pytest.raises(ImageError, match=r"bad\.jpg: not a picture"):
+    with pytest.raises(ImageError, match=r"bad\.jpg: not an image"):
         list(iter_inputs(photos, SMALL))
     failed: dict[int, ImageError] = {}
     batches = list(iter_inputs(photos, SMALL, batch_size=2, on_error=failed.__setitem__))

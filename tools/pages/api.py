@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -37,7 +38,7 @@ def api_page() -> str:
         raise ValueError(f"no group for the public names {', '.join(sorted(missing))}")
     parts = [HEAD]
     for title, names in GROUPS.items():
-        parts += [f"## {title}\n", *(_entry(name) for name in names)]
+        parts += [f"## {title}\n", *(_entry(name).rstrip() + "\n" for name in names)]
     parts.append("## Errors\n")
     parts.append("Every error that a caller can cause is a `HierpetsError` with a message of one line per problem.\n")
     parts += [f"- `{name}`: {_markdown(_summary(getattr(hierpets, name)))}" for name in errors]
@@ -61,7 +62,7 @@ def _members(name: str, cls: type) -> Iterator[str]:
     if issubclass(cls, BaseModel):
         yield "| field | default | meaning |\n|---|---|---|"
         for key, field in cls.model_fields.items():
-            default = "" if field.is_required() else f"`{field.get_default(call_default_factory=True)!r}`"
+            default = "" if field.is_required() else f"`{_default(field.get_default(call_default_factory=True))}`"
             yield f"| `{key}` | {default if len(default) <= LINES else ''} | {field.description or ''} |"
         yield ""
     elif is_dataclass(cls):
@@ -107,6 +108,8 @@ def _parameters(signature: inspect.Signature) -> Iterator[str]:
 
 def _default(value: Any) -> str:
     if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, Path):
         return f'"{value}"'
     return value.__name__ if callable(value) else repr(value)
 

@@ -42,8 +42,8 @@ class ServeSettings(StrictModel):
     stop_seconds: int = Field(default=30, ge=1, description="time to finish open requests at the end, in seconds")
     batch_size: int = Field(default=8, ge=1, description="maximum number of photos in one batch")
     batch_wait_ms: float = Field(default=4, ge=0, description="time that a photo waits for others, in milliseconds")
-    allowed_hosts: tuple[str, ...] = Field(
-        default=("localhost",), description="host names that requests may ask for beside IP addresses; * for all"
+    allowed_host: tuple[str, ...] = Field(
+        default=("localhost",), description="host name that requests may ask for, beside IP addresses; * for all"
     )
     feedback: Path | None = Field(default=None, description="folder to save feedback in; without one, none is accepted")
     feedback_mb: float = Field(default=500, gt=0, description="size at which that folder is full, in MB")

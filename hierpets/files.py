@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from hierpets.errors import ConfigError
 
-__all__ = ["cache_dir", "check_output", "whole_file", "whole_folder", "write_all", "write_text"]
+__all__ = ["cache_dir", "check_output", "lock", "whole_file", "whole_folder", "write_all", "write_text"]
+
+OLD = "old"
 
 
 def check_output(path: Path, *, overwrite: bool) -> None:
@@ -65,13 +69,17 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
-    """A folder to fill, which replaces ``folder`` at the end; after an error, ``folder`` is unchanged."""
+    """A folder to fill, which replaces ``folder`` at the end; after an error, ``folder`` is unchanged.
+
+    What a killed process left of an earlier one is removed first.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
-        made = Path(scratch) / "made"
+    _remove_stale(folder)
+    with _scratch(folder) as scratch:
+        made = scratch / "made"
         made.mkdir()
         yield made
-        old = Path(scratch) / "old"
+        old = scratch / OLD
         if folder.exists():
             folder.rename(old)
         try:
@@ -80,6 +88,59 @@ def whole_folder(folder: Path) -> Iterator[Path]:
             if old.exists():  # or it would go with the scratch folder
                 old.rename(folder)
             raise
+
+
+def lock(handle: int | None) -> bool:
+    """Lock an open file or folder until it is closed; False if another process has locked it.
+
+    Where the system has no such locks (Windows, ``handle`` None), nothing is locked, and it is True.
+    """
+    if handle is None or os.name != "posix":
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """A folder beside ``folder``, locked as long as this process uses it."""
+    with tempfile.TemporaryDirectory(prefix=_prefix(folder), dir=folder.parent) as name, _open(Path(name)) as handle:
+        if lock(handle) and Path(name).exists():
+            yield Path(name)
+            return
+    with _scratch(folder) as another:  # this one was taken for a stale one before it was locked
+        yield another
+
+
+def _remove_stale(folder: Path) -> None:
+    """Remove the scratch folders of processes that are no more, which no one has locked."""
+    for stale in folder.parent.glob(glob.escape(_prefix(folder)) + "*"):
+        with suppress(OSError), _open(stale) as handle:
+            if handle is None or not lock(handle):
+                continue
+            if not folder.exists() and (stale / OLD).exists():  # killed between the two renames
+                (stale / OLD).rename(folder)
+            shutil.rmtree(stale, ignore_errors=True)
+
+
+def _prefix(folder: Path) -> str:
+    return f".{folder.name}-scratch-"
+
+
+@contextmanager
+def _open(folder: Path) -> Iterator[int | None]:
+    """A handle of a folder; None where the system opens none."""
+    handle = os.open(folder, os.O_RDONLY) if os.name == "posix" else None
+    try:
+        yield handle
+    finally:
+        if handle is not None:
+            os.close(handle)
 
 
 def cache_dir() -> Path:

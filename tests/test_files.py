@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,6 +60,47 @@ def test_whole_file_replaces_only_at_the_end(tmp_path):
         assert path.read_bytes() == b"old"
     assert path.read_bytes() == b"new"
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+KILLED = """
+import os, pathlib, signal, sys
+from hierpets.files import whole_folder
+target, rename = pathlib.Path(sys.argv[1]), pathlib.Path.rename
+def die(self, to):
+    rename(self, to)
+    os.kill(os.getpid(), signal.SIGKILL)
+pathlib.Path.rename = die
+with whole_folder(target) as made:
+    (made / "weights").write_text("half")
+    if sys.argv[2] == "filling":
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="system: no SIGKILL")
+@pytest.mark.parametrize("moment", ["filling", "between the renames"])
+def test_whole_folder_removes_what_a_killed_process_left(tmp_path, moment):
+    target = tmp_path / "bundle"
+    with whole_folder(target) as made:
+        (made / "weights").write_text("old")
+    done = subprocess.run([sys.executable, "-c", KILLED, str(target), moment])
+    assert done.returncode == -signal.SIGKILL
+    assert [p for p in tmp_path.iterdir() if p != target], "the kill left something"
+    with pytest.raises(OSError, match="disk full"), whole_folder(target):
+        raise OSError("disk full")
+    assert [p.name for p in tmp_path.iterdir()] == ["bundle"]
+    assert (target / "weights").read_text() == "old"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="system: no locks")
+def test_whole_folder_leaves_the_scratch_of_a_living_one(tmp_path):
+    with whole_folder(tmp_path / "bundle") as made:
+        (made / "weights").write_text("slow")
+        with whole_folder(tmp_path / "bundle") as other:
+            (other / "weights").write_text("quick")
+        assert (tmp_path / "bundle" / "weights").read_text() == "quick"
+    assert (tmp_path / "bundle" / "weights").read_text() == "slow"
+    assert [p.name for p in tmp_path.iterdir()] == ["bundle"]
 
 
 @pytest.mark.parametrize("made", ["file", "folder"])

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from hierpets.errors import ConfigError
 from hierpets.inference.engines.base import (
     Device,
-    Engine,
     EngineName,
     Precision,
     check_choices,
@@ -20,6 +19,7 @@ from hierpets.inference.engines.base import (
 from hierpets.model.layout import GRAPH, is_quantized, released_bundle
 
 if TYPE_CHECKING:
+    from hierpets.inference.engines.openvino import OpenVinoEngine
     from hierpets.inference.predictor import Predictor
     from hierpets.registry.loading import Registry
 
@@ -69,7 +69,9 @@ def load(
         plugins = registry if isinstance(registry, Registry) else load_registry(registry)
         recommender = Recommender.load(plugins) if recommend else None
         if chosen_engine == "openvino":
-            return Predictor(manifest, opening.result(), recommender, model=model, bundle=folder)
+            graph, taxonomy = opening.result(), manifest.taxonomy
+            graph.check_shapes(manifest.preprocess.size, len(taxonomy.species), len(taxonomy.leaves))
+            return Predictor(manifest, graph, recommender, model=model, bundle=folder)
 
     from hierpets.inference.engines.torch import TorchEngine
     from hierpets.model.reader import read_network
@@ -80,7 +82,7 @@ def load(
     return Predictor(manifest, runner, recommender, model=model, bundle=folder)
 
 
-def _open_graph(graph: Path, precision: Precision, *, workers: int, threads: int | None) -> Engine:
+def _open_graph(graph: Path, precision: Precision, *, workers: int, threads: int | None) -> OpenVinoEngine:
     from hierpets.inference.engines.openvino import OpenVinoEngine, capabilities
 
     chosen = choose_precision(

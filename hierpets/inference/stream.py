@@ -17,7 +17,7 @@ import numpy as np
 
 from hierpets.data.photos import Limits, NamedPhoto
 from hierpets.data.transforms import read_input
-from hierpets.errors import HierpetsError, InternalError
+from hierpets.errors import BundleError, HierpetsError, InternalError
 from hierpets.inference.engines.base import Engine, RawOutput
 from hierpets.plugin import Preprocess
 from hierpets.workers import run_in_order
@@ -88,7 +88,7 @@ def _run_engine(
     if not inputs:
         return []
     try:
-        return [engine(np.stack(list(inputs.values())))]
+        return [_finite(engine(np.stack(list(inputs.values()))))]
     except Exception as error:
         if len(inputs) == 1:
             (position,) = inputs
@@ -96,6 +96,13 @@ def _run_engine(
             return []
     alone = (_run_engine(engine, batch, {position: planes}, errors) for position, planes in inputs.items())
     return [output for outputs in alone for output in outputs]
+
+
+def _finite(output: RawOutput) -> RawOutput:
+    """The output as it is. :raises BundleError: it holds NaN or infinity, of which no probability can be made."""
+    if all(np.isfinite(array).all() for array in output):
+        return output
+    raise BundleError("the network gives NaN or infinity: the bundle is damaged, or --precision too low for it")
 
 
 def _in_batches(photos: Iterable[NamedPhoto], size: int) -> Iterator[list[NamedPhoto]]:

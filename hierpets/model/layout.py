@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import shorten
 
 from hierpets.errors import BundleError
 
-__all__ = ["EXPORTS", "GRAPH", "MANIFEST", "WEIGHTS", "incomplete_bundle", "is_quantized", "released_bundle"]
+__all__ = ["EXPORTS", "GRAPH", "MANIFEST", "WEIGHTS", "brief", "incomplete_bundle", "is_quantized", "released_bundle"]
 
 MANIFEST, WEIGHTS, GRAPH = "bundle.json", "weights.safetensors", Path("openvino") / "model.xml"
 EXPORTS = {"ONNX": Path("onnx") / "model.onnx", "TorchScript": Path("torchscript") / "model.pt"}
@@ -36,3 +37,8 @@ def incomplete_bundle(folder: Path, problem: str) -> BundleError:
                 "or see docs/export.md"
             )
     return BundleError(f"{folder}: {problem}")
+
+
+def brief(error: Exception) -> str:
+    """What a library says of a file that it cannot use, in one line that is not too long."""
+    return shorten(str(error), 300)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -35,15 +35,18 @@ class BackboneSpec(StrictModel):
     feature_dim: int
 
 
+Count = Annotated[int, Field(ge=0, le=100_000)]  # memory is taken for as many before weights are read
+
+
 class OODSpec(StrictModel):
     """The shapes of :class:`hierpets.model.ood.OODScorer`: known classes; classes and input features of the pretrained
     head (0 without one), and how many of its classes show a known species.
     """
 
-    classes: int
-    pretrained_classes: int = 0
-    pretrained_features: int = 0
-    species_classes: int = 0
+    classes: Count
+    pretrained_classes: Count = 0
+    pretrained_features: Count = 0
+    species_classes: Count = 0
 
 
 class Manifest(StrictModel):
@@ -109,10 +112,10 @@ def read_manifest(folder: Path) -> Manifest:
         content = json.loads(path.read_text(encoding="utf-8"))
         _check_version(path, content)
         return Manifest.model_validate(content)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise BundleError(f"{path}: not JSON: {error}") from error
     except ValidationError as error:
         raise BundleError("\n".join(problem_lines(error, Manifest, path))) from error
+    except (OSError, ValueError, RecursionError) as error:  # nested too deep, or a number of too many digits
+        raise BundleError(f"{path}: not JSON: {error}") from error
 
 
 def _check_version(path: Path, content: Any) -> None:

@@ -8,7 +8,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from hierpets.errors import BundleError
-from hierpets.model.layout import WEIGHTS, incomplete_bundle
+from hierpets.model.layout import WEIGHTS, brief, incomplete_bundle
 from hierpets.model.manifest import Manifest
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.ood import OODScorer
@@ -33,7 +33,11 @@ def read_network(folder: Path, manifest: Manifest, registry: Registry) -> Hierar
             folder, f"no {WEIGHTS}, which the torch engine needs; use --engine openvino or the bundle it came from"
         )
     try:
-        network.load_state_dict(unpack(load_file(weights)))
+        state = unpack(load_file(weights))
+        network.load_state_dict(state)
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise BundleError(f"{weights}: does not fit backbone {spec.name!r}: {error}") from error
+        raise BundleError(f"{weights}: does not fit backbone {spec.name!r}: {brief(error)}") from error
+    broken = next((name for name, tensor in state.items() if not tensor.isfinite().all()), None)
+    if broken is not None:
+        raise BundleError(f"{weights}: {broken} holds NaN or infinity: the file is damaged")
     return network.eval()

@@ -52,7 +52,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    app.add_middleware(HostGuard, allowed=service.settings.allowed_hosts)
+    app.add_middleware(HostGuard, allowed=service.settings.allowed_host)
     app.add_middleware(Guard, metrics=service.metrics)
     install_handlers(app)
     app.include_router(make_router(service))

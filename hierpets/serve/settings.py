@@ -46,8 +46,8 @@ class ServeSettings(StrictModel):
     batch_wait_ms: float = Field(
         default=4, ge=0, description="maximum time that a photo waits for a batch to fill, in milliseconds"
     )
-    allowed_hosts: tuple[str, ...] = Field(
-        default=("localhost",), description="host names that requests may ask for beside IP addresses; * for all"
+    allowed_host: tuple[str, ...] = Field(
+        default=("localhost",), description="host name that requests may ask for, beside IP addresses; * for all"
     )
     feedback: Path | None = Field(default=None, description="folder to save feedback in; without it, feedback is off")
     feedback_mb: float = Field(default=500, gt=0, description="maximum size of the feedback folder, in MB")

@@ -16,7 +16,7 @@ import yaml
 from hierpets.config import CONFIG_FILE, TrainConfig
 from hierpets.errors import ConfigError
 from hierpets.evaluation.metrics.compute import metrics_json
-from hierpets.files import write_all, write_text
+from hierpets.files import lock, write_all, write_text
 from hierpets.progress import Progress, no_progress
 from hierpets.training.distributed import current_context
 
@@ -137,15 +137,11 @@ def _locked(folder: Path) -> Iterator[None]:
     if handle is None:
         yield
         return
-    import fcntl
-
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not lock(handle):
+            told = "another process is training in it; wait until it ends, or use another --out"
+            raise ConfigError(f"{folder}: {told}")
         yield
-    except BlockingIOError:
-        raise ConfigError(
-            f"{folder}: another process is training in it; wait until it ends, or use another --out"
-        ) from None
     finally:
         os.close(handle)  # which unlocks
 

@@ -74,7 +74,7 @@ def test_serve_checks_port_and_folder_before_it_loads_the_model(monkeypatch, tmp
 def test_serve_help_shows_every_setting_with_its_unit_and_default():
     shown = " ".join(CliRunner().invoke(command, ["--help"]).output.split())
     for name, field in ServeSettings.model_fields.items():
-        if name not in ("options", "allowed_hosts"):  # these have options of their own
+        if name not in ("options", "allowed_host"):  # these have options of their own
             assert f"--{name.replace('_', '-')}" in shown
             assert field.description[1:] in shown
     assert "in MB. [default: 20]" in shown

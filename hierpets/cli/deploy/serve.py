@@ -19,7 +19,7 @@ __all__ = ["command"]
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 DEFAULTS = ("alpha", "top_k", "max_level")  # options of a prediction that a server sets for all
-SETTINGS = tuple(name for name in ServeSettings.model_fields if name not in ("options", "allowed_hosts"))
+SETTINGS = tuple(name for name in ServeSettings.model_fields if name not in ("options", "allowed_host"))
 
 
 @click.command("serve")
@@ -32,10 +32,9 @@ SETTINGS = tuple(name for name in ServeSettings.model_fields if name not in ("op
 )
 @click.option(
     "--allowed-host",
-    "allowed_hosts",
     multiple=True,
     metavar="NAME",
-    help="A host name that requests may ask for, beside localhost, --host and IP addresses; * for all.",
+    help="Host name that requests may ask for, beside IP addresses; * for all. Always allowed: localhost and --host.",
 )
 @setting_options(PredictOptions, *DEFAULTS)
 @setting_options(ServeSettings, *SETTINGS)
@@ -45,7 +44,7 @@ def command(
     model: Path | None,
     host: str,
     port: int,
-    allowed_hosts: tuple[str, ...],
+    allowed_host: tuple[str, ...],
     engine: EngineOptions,
     registry: Path | None,
     **given: Any,
@@ -55,7 +54,7 @@ def command(
     Only this machine can reach the server unless --host says otherwise. It has no password and no TLS.
     """
     options = PredictOptions.of(None, {name: given.pop(name) for name in DEFAULTS})
-    settings = make_settings({"options": options, "allowed_hosts": ("localhost", host, *allowed_hosts), **given})
+    settings = make_settings({"options": options, "allowed_host": ("localhost", host, *allowed_host), **given})
     try:
         from hierpets.serve.app import create_app
         from hierpets.serve.run import bind, make_server

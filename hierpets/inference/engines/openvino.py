@@ -17,7 +17,7 @@ from hierpets.files import cache_dir
 from hierpets.inference.engines.base import Precision, RawOutput
 from hierpets.model.graph.quantization import unquantize
 from hierpets.model.graph.runtime import openvino as ov
-from hierpets.model.layout import incomplete_bundle, is_quantized
+from hierpets.model.layout import MANIFEST, brief, incomplete_bundle, is_quantized
 from hierpets.workers import cores
 
 __all__ = ["OpenVinoEngine", "capabilities", "compile_model", "require_precision"]
@@ -110,14 +110,29 @@ class OpenVinoEngine:
         self.precision: Precision = precision
         self.batch = 1 if workers == 1 else STREAM_BATCH
         self.workers = max(2, workers)  # with one stream, one worker decodes while the other infers
-        # As a file it starts soonest.
-        model = graph if precision == "int8" or not quantized else unquantize(ov.Core().read_model(graph))
         each = threads if workers == 1 else max(1, (threads or cores()) // workers)
         cache = cache_dir() / "openvino"
         _init_numpy_bindings()
         self._idle: SimpleQueue[ov.InferRequest] = SimpleQueue()
-        for _ in range(workers):
-            self._idle.put(compile_model(model, precision, threads=each, cache=cache).create_infer_request())
+        try:
+            # As a file it starts soonest.
+            model = graph if precision == "int8" or not quantized else unquantize(ov.Core().read_model(graph))
+            for _ in range(workers):
+                compiled = compile_model(model, precision, threads=each, cache=cache)
+                self._idle.put(compiled.create_infer_request())
+        except RuntimeError as error:
+            raise BundleError(f"{graph}: OpenVINO cannot run this graph: {brief(error)}") from error
+        self._graph, self._compiled = graph, compiled
+
+    def check_shapes(self, size: int, species: int, leaves: int) -> None:
+        """:raises BundleError: the graph takes photos of another size, or has not as many species and leaves."""
+        expected = [ov.PartialShape(s) for s in ([-1, 3, size, size], [-1, -1], [-1, species], [-1, leaves], [-1, 2])]
+        found = [port.partial_shape for port in (*self._compiled.inputs, *self._compiled.outputs)]
+        if len(found) != len(expected) or not all(map(ov.PartialShape.compatible, found, expected)):
+            raise BundleError(
+                f"{self._graph}: expected photos of {size} pixels, {species} species and {leaves} leaves, as "
+                f"{MANIFEST} says; the graph has the shapes {', '.join(map(str, found))}"
+            )
 
     def __call__(self, images: np.ndarray) -> RawOutput:
         if len(images) == 1:

@@ -57,8 +57,10 @@ class LinesWriter:
     def finish(self, target: Path) -> None:
         """Move the partial file into its place."""
         os.fsync(self._file.fileno())
-        self.close()
+        if os.name != "posix":
+            self.close()  # Windows moves no open file; elsewhere it stays locked until it is in its place
         self.path.replace(target)
+        self.close()
 
     def close(self) -> None:
         self._file.close()

@@ -64,8 +64,8 @@ class ParquetWriter:
                 writer.write_table(group)
         _sync(scratch)
         scratch.replace(target)
-        self.close()
         shutil.rmtree(self.path)
+        self.close()
 
     def close(self) -> None:
         self._flush()

@@ -6,16 +6,17 @@ says what was asked of which model.
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
 from hierpets.data.listing import STANDARD_INPUT, check_paths, count_photos, list_photos
 from hierpets.errors import ConfigError, DataError, HierpetsError
-from hierpets.files import write_text
+from hierpets.files import lock, write_text
 from hierpets.inference.options import PredictOptions
 from hierpets.inference.output.lines import CsvWriter, JsonlWriter, WrittenRecord
 from hierpets.inference.output.parquet import ParquetWriter
@@ -103,10 +104,9 @@ def write_predictions(
 
 def _delete(target: Path, part: Path, form: FileFormat) -> None:
     """Delete a file of predictions and what was begun of it, unless another process is writing it."""
-    if part.is_dir() == (form == "parquet") and part.exists():
-        with _opened(form, part, fresh=False):
-            pass
-    with _writing(target):
+    with ExitStack() as held, _writing(target):
+        if part.is_dir() == (form == "parquet") and part.exists():
+            held.enter_context(_opened(form, part, fresh=False))
         shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
         target.unlink(missing_ok=True)
         run_file(target).unlink(missing_ok=True)
@@ -204,13 +204,13 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 def _lock(writer: ResumableWriter, path: Path) -> None:
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return
+    """:raises ConfigError: another process writes the file, or did so until now: this is no longer the one there."""
     handle = writer.fileno()
-    try:
-        if handle is not None:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise ConfigError(f"{path}: another process is writing it; wait until it ends") from None
+    if not lock(handle):
+        raise ConfigError(f"{path}: another process is writing it; wait until it ends")
+    if handle is None or os.name != "posix":
+        return
+    with suppress(OSError):
+        if os.path.samestat(os.fstat(handle), path.stat()):
+            return
+    raise ConfigError(f"{path}: another process has just finished or deleted it; look at what is there and run again")

@@ -18,6 +18,7 @@ import pytest
 from hierpets.cli import main
 from hierpets.data.photos import read_photo
 from hierpets.errors import PluginError
+from hierpets.inference.output.resumable import WRITERS
 
 FORMATS = ["jsonl", "csv", "parquet"]
 DRAWN = ["demo:cat/siamese/1", "demo:dog/pug/2", "demo:rabbit/-/3", "demo:dog/dalmatian/4"]
@@ -422,3 +423,20 @@ def test_write_predictions_keeps_formulas_out_of_a_csv_and_resumes(predict, tmp_
     assert (tmp_path / "a.csv").read_bytes() == whole
     assert predict("--out", "a.jsonl", *photos)[0] == 3
     assert [row["path"] for row in records(tmp_path / "a.jsonl")] == FORMULAS
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_write_predictions_that_loses_the_race_for_a_part_says_so(predict, tmp_path, monkeypatch, form):
+    out = tmp_path / f"a.{form}"
+    make = WRITERS[form]
+
+    def opened_late(path):
+        writer = make(path)
+        path.rename(out)  # another process has finished it before it is locked
+        return writer
+
+    monkeypatch.setitem(WRITERS, form, opened_late)
+    code, err = predict(*DRAWN, "--out", out)
+    assert code == 1
+    assert "another process has just finished or deleted it" in err
+    assert [path.name for path in tmp_path.iterdir()] == [out.name]

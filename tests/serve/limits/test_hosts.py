@@ -38,6 +38,6 @@ def test_host_guard_refuses_every_route_to_another_name(client, path):
 
 
 def test_host_guard_answers_to_a_name_that_is_allowed(predictor):
-    with LocalClient(create_app(predictor, ServeSettings(allowed_hosts=("Pets.example",)))) as client:
+    with LocalClient(create_app(predictor, ServeSettings(allowed_host=("Pets.example",)))) as client:
         assert client.get("/healthz", headers={"host": "pets.example:8000"}).status_code == 200
         assert client.get("/healthz").status_code == 421

@@ -209,7 +209,7 @@ def test_export_bundle_int8_computes_in_int8_and_in_float_when_asked(quantized, 
 
 
 def test_export_bundle_refuses_int8_for_other_formats(tiny_run, registry, tmp_path):
-    with pytest.raises(ConfigError, match="the format onnx has no int8 here; choose openvino"):
+    with pytest.raises(ConfigError, match="not supported for the format onnx; use openvino"):
         export_bundle(tiny_run / "bundle", "onnx", registry=registry, out=tmp_path / "out", precision="int8")
     assert not (tmp_path / "out").exists()
 

@@ -142,7 +142,7 @@ def test_predict_keeps_a_photo_whose_shampoo_rule_fails(predictor):
     broken = Predictor(
         predictor.manifest,
         predictor.engine,
-        Recommender(Recommender.load(load_registry()).care, [Failing()]),
+        Recommender(Recommender.load(load_registry()).catalog, [Failing()]),
         model=predictor.model,
     )
     answers = broken.predict(PHOTOS)

@@ -124,9 +124,9 @@ def test_read_yaml_reads_any_text_or_says_why_not(file, text):
 
 def test_parse_mapping_gives_the_keys_and_values(file):
     file.write_text("seed: 1\nauto: {views: [plain]}\n")
-    assert parse_mapping(file) == {"seed": 1, "auto": {"views": ["plain"]}}
+    assert parse_mapping(file).value == {"seed": 1, "auto": {"views": ["plain"]}}
     file.write_text("# nothing yet\n")
-    assert parse_mapping(file) == {}
+    assert parse_mapping(file).value == {}
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_evaluation_repr_is_short_and_its_html_is_escaped(evaluated):
 def test_evaluate_takes_a_loaded_predictor_and_writes_nothing_without_out(predictor, photos):
     found = evaluate(predictor, photos, split="all")
     assert found.metrics.n == 3 and found.report is None and found.ood is None
-    with pytest.raises(ConfigError, match="device: pass it to hierpets.load"):
+    with pytest.raises(ConfigError, match=r"device: pass it to hierpets\.load"):
         evaluate(predictor, photos, device="cpu")
 
 

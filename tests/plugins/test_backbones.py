@@ -77,11 +77,11 @@ def test_efficientnet_lite_refuses_other_weights(monkeypatch):
     weights = embedded("efficientnet_lite0")
     plugin = REGISTRY.get("backbone", "efficientnet_lite0")
     monkeypatch.setattr(torch, "load", lambda *_, **__: {**weights, "_conv_stem.weight": torch.zeros(8, 3, 3, 3)})
-    with pytest.raises(PluginError, match=r"do not fit .* 'conv_stem\.weight'"):
+    with pytest.raises(PluginError, match=r"do not match .* 'conv_stem\.weight'"):
         plugin.call()
     gap = {name: tensor for name, tensor in weights.items() if name != "_blocks.5._bn2.bias"}
     monkeypatch.setattr(torch, "load", lambda *_, **__: gap)
-    with pytest.raises(PluginError, match=r"do not fit .* 'blocks\.\d\.\d\.bn3\.bias'"):
+    with pytest.raises(PluginError, match=r"do not match .* 'blocks\.\d\.\d\.bn3\.bias'"):
         plugin.call()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +87,15 @@ def test_page_shows_the_errors_as_they_are(registry_file, monkeypatch):
     assert found == re.findall(r"^error: (.*)$", PAGE, re.M)
 
 
+@pytest.fixture
+def forget_the_package() -> Iterator[None]:
+    """Other tests expect that nobody has imported a package of this name."""
+    yield
+    for name in [name for name in sys.modules if name.partition(".")[0] == "alpaca_care"]:
+        del sys.modules[name]
+
+
+@pytest.mark.usefixtures("forget_the_package")
 def test_page_package_is_found_and_its_tests_pass(registry_file, tmp_path, monkeypatch):
     (entry_point,) = re.findall(r'^alpaca-care = "(.*)"$', PAGE, re.M)
     files = {**{file: code for file, (code, _) in SNIPPETS.items()}, "registry.yaml": registry_file.read_text()}

@@ -104,7 +104,7 @@ def test_page_bars_are_as_long_as_the_numbers_beside_them(visit):
     card = show(visit(reduced_motion="reduce"), upload("dog.jpg", plain("a dog")))
     shares, lengths = [], []
     for row in card.locator(".breeds li").all():
-        shares.append(int(row.locator(".value").inner_text().split()[0]) / 100)
+        shares.append(int(row.locator(".value").inner_text().rstrip("%")) / 100)
         track = row.locator(".track").bounding_box()["width"]
         row.page.wait_for_timeout(60)
         lengths.append(row.locator(".fill").bounding_box()["width"] / track)
@@ -137,7 +137,7 @@ def test_page_tells_an_unreadable_file_from_its_neighbors(visit, width):
     )
     assert cards.locator(".answer").all_inner_texts() == ["Siamese", "Photo cannot be read", "Photo cannot be read"]
     assert "truncated" in cards.nth(1).locator(".detail").inner_text().lower()
-    assert cards.nth(2).locator(".detail").inner_text() == "This file is not a picture."
+    assert cards.nth(2).locator(".detail").inner_text() == "This file is not an image."
     assert cards.nth(2).locator(".no-preview").is_visible()
     assert page.locator("#summary").inner_text() == "1 cat and 2 unreadable"
     assert fits(page)

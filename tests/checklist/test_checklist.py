@@ -288,6 +288,7 @@ def test_read_finds_the_data_from_any_folder(tiny_copy, tmp_path, monkeypatch):
         assert replace(found, audit={**AUDIT, "data": "others"}).own_audit is None
 
 
+@pytest.mark.slow
 def test_compare_random_judges_both_sets_of_features_alike(tiny_run):
     config = read_config(tiny_run / "config.yaml", {})
     registry = load_registry(tiny_run.parent / "registry.yaml")

@@ -42,6 +42,7 @@ def commands(story, tmp_path, monkeypatch):
     return ran
 
 
+@pytest.mark.slow
 def test_story_judges_the_model_by_photos_that_it_was_not_trained_on(story, commands, tmp_path):
     photos = tmp_path / "photos"
     for breed in ("cat/siamese", "dog/pug", "dog/husky"):
@@ -58,6 +59,7 @@ def test_story_judges_the_model_by_photos_that_it_was_not_trained_on(story, comm
     assert set(predicted[3:]) <= held_out
 
 
+@pytest.mark.slow
 def test_story_runs_from_audit_to_serve(story, commands, tmp_path, capsys):
     story.main(["--out", str(tmp_path / "story"), "--config", str(tmp_path / "settings.yaml")])
     assert [command for command, *_ in commands] == ["audit", "train", "evaluate", "predict"]

@@ -69,7 +69,7 @@ def test_openvino_engine_gives_each_thread_its_own_output(tiny_run):
                 np.testing.assert_allclose(a, b, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("precision", ["f32", "int8"])
+@pytest.mark.parametrize("precision", [pytest.param("f32", marks=pytest.mark.slow), "int8"])
 def test_openvino_engine_compiles_to_the_same_network_every_time(precision, tmp_path, monkeypatch):
     """Weights of eight bits in a float graph were now and then unpacked wrong where streams were compiled together."""
     graph = released_bundle() / GRAPH

@@ -189,6 +189,7 @@ def test_enlarge_writes_photos_of_12_megapixels(folder_of_pets):
     assert [photo_size(path) for path in written] == [(4000, 3000)] * 2
 
 
+@pytest.mark.slow
 def test_write_network_gives_the_joint_probabilities_of_the_bundle(tmp_path, monkeypatch):
     import torch
 

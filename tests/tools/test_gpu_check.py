@@ -83,6 +83,7 @@ def test_measure_finds_an_engine_that_mixes_batches_up(predictors, monkeypatch):
     assert not row.unmixed
 
 
+@pytest.mark.slow
 def test_check_runs_with_the_cpu_in_the_place_of_a_gpu(tiny_run, predictors, monkeypatch, capsys, tmp_path):
     """Speed cannot hold there, so that is what is reported."""
 

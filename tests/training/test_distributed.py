@@ -35,12 +35,14 @@ def events(folder: Path) -> list[dict]:
     return [json.loads(line) for line in (folder / "run" / "log.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_finetune_ends_in_two_processes_where_one_ends(runs):
     one, two = (torch.load(folder / "final.pt") for folder in runs)
     for name, tensor in one.items():
         torch.testing.assert_close(tensor, two[name], rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_finetune_logs_the_same_losses_in_two_processes(runs):
     one, two = ([event for event in events(run) if event["event"] == "epoch"] for run in runs)
     assert [event["epoch"] for event in two] == [0, 1, 2, 3]
@@ -49,6 +51,7 @@ def test_finetune_logs_the_same_losses_in_two_processes(runs):
         assert ours["nll"] == pytest.approx(theirs["nll"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_finetune_writes_and_logs_in_one_process_alone(runs):
     one, two = runs
     assert [event["event"] for event in events(one)] == [event["event"] for event in events(two)]

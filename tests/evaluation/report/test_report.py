@@ -273,6 +273,7 @@ def test_headline_warns_where_all_photos_were_used(predictions):
     assert not any("--split val" in s for s in said.caveats)
 
 
+@pytest.mark.slow
 def test_write_evaluation_removes_figures_of_the_evaluation_before(tmp_path, predictions, make_predictions):
     write_evaluation(tmp_path, predictions, evaluate_predictions(predictions, resamples=5))
     assert (tmp_path / "figures" / "recall_breeds_0.png").is_file()

@@ -41,6 +41,7 @@ def equal(a: dict, b: dict) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
+@pytest.mark.slow
 def test_finetune_killed_by_the_system_ends_in_the_same_weights(tmp_path):
     settings = {"epochs": 4, "checkpoint_minutes": 0.0}
     alone, killed = tmp_path / "alone", tmp_path / "killed"
@@ -67,7 +68,7 @@ def test_finetune_killed_by_the_system_ends_in_the_same_weights(tmp_path):
     assert equal(torch.load(alone / "final.pt"), torch.load(killed / "final.pt"))
 
 
-@pytest.mark.parametrize("step", [1, 3, 4, 7])
+@pytest.mark.parametrize("step", [3, *(pytest.param(step, marks=pytest.mark.slow) for step in (1, 4, 7))])
 @pytest.mark.parametrize("minutes", [0.0, 10.0], ids=["every step", "every epoch"])
 def test_finetune_resumed_after_any_step_changes_nothing(tmp_path, step, minutes):
     settings = {"epochs": 3, "checkpoint_minutes": minutes}

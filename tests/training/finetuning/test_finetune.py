@@ -26,7 +26,7 @@ def photos(tmp_path):
     return squares(tmp_path, per_leaf=8), squares(tmp_path, per_leaf=4, seed=1)
 
 
-@pytest.mark.parametrize("combiner", COMBINERS)
+@pytest.mark.parametrize("combiner", [COMBINERS[0], *(pytest.param(c, marks=pytest.mark.slow) for c in COMBINERS[1:])])
 def test_finetune_learns_colors_at_both_levels(tmp_path, photos, combiner):
     result = tune(tmp_path, train=photos[0], val=photos[1], combiner=combiner, settings={"epochs": 12})
     assert result.start.breed < 0.5
@@ -39,8 +39,8 @@ def test_finetune_learns_colors_at_both_levels(tmp_path, photos, combiner):
     ("setting", "weights"),
     [
         ({"balance": "loss_weight"}, np.arange(1.0, 51.0)),
-        ({"trainable_fraction": 0.3}, None),
-        ({"layer_decay": 1.0}, None),
+        pytest.param({"trainable_fraction": 0.3}, None, marks=pytest.mark.slow),
+        pytest.param({"layer_decay": 1.0}, None, marks=pytest.mark.slow),
         ({"precision": "bf16"}, None),
     ],
     ids=str,
@@ -55,6 +55,7 @@ def test_finetune_setting_changes_the_network_and_still_lowers_the_loss(tmp_path
 
 
 @pytest.mark.parametrize("weights", [np.ones(50), np.arange(1.0, 51.0)], ids=["shuffled", "weighted"])
+@pytest.mark.slow
 def test_finetune_is_decided_by_the_seed_whatever_the_workers(tmp_path, photos, weights):
     results = [
         tune(tmp_path, train=photos[0], val=photos[1], weights=weights, settings={"workers": n}) for n in (0, 1, 2)
@@ -146,6 +147,7 @@ def test_finetune_without_breed_labels_moves_no_breed_head(tmp_path):
     assert not torch.equal(end.species_head.weight, start.species_head.weight)
 
 
+@pytest.mark.slow
 def test_finetune_favors_the_class_that_a_sampler_favors(tmp_path, photos):
     leaf = photos[0].labels().leaf
     shares = []

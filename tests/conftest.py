@@ -40,10 +40,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    skipped = [
-        str(report.longrepr[-1]).removeprefix("Skipped: ") for report in terminalreporter.stats.get("skipped", [])
-    ]
-    browser = sum(ADVICE in reason for reason in skipped)
+    browser = sum(ADVICE in reason for reason in _skipped(terminalreporter))
     if browser:
         terminalreporter.write_line(f"{browser} tests of pages were skipped: {ADVICE}", yellow=True)
 

@@ -106,7 +106,6 @@ def test_write_bundle_takes_a_network_from_another_device_and_leaves_it_there(tm
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("recipe", ["heads", "finetune"])
 def test_train_on_cuda_writes_a_bundle_that_predicts_on_the_cpu(tmp_path, recipe):
     tiny_registry(tmp_path)
@@ -118,7 +117,6 @@ def test_train_on_cuda_writes_a_bundle_that_predicts_on_the_cpu(tmp_path, recipe
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_fingerprint_does_not_depend_on_the_device(backbone):
     before = fingerprint(backbone)
     backbone.module.to("cuda")

@@ -58,7 +58,7 @@ def audit(
     """
     if out is not None:
         check_output(Path(out) / JSON_FILE, overwrite=overwrite)
-    plugins = registry if isinstance(registry, Registry) else load_registry(registry)
+    plugins = load_registry(registry)
     result = _run(os.fspath(data), backbone, choose_device(device), plugins, settings or AuditSettings(), progress)
     if out is not None:
         document = json.dumps(result.to_json(), indent=2, ensure_ascii=False) + "\n"

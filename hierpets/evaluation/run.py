@@ -65,7 +65,7 @@ def evaluate(
     folder = Path(out) if out is not None else None
     if folder is not None:
         _check_folder(folder, overwrite=overwrite)
-    plugins = registry if isinstance(registry, Registry) else load_registry(_path(registry))
+    plugins = load_registry(registry)
     predictor = _predictor(model, plugins, engine)
     ood_paths = find_ood_photos(ood, predictor.manifest) if ood is not None else []
     index = read_labeled(data, predictor.manifest, split=split)

@@ -60,7 +60,7 @@ class Explainer:
 
         :raises BundleError: a missing or damaged bundle.
         """
-        registry = registry if isinstance(registry, Registry) else load_registry(registry)
+        registry = load_registry(registry)
         folder = Path(bundle) if bundle is not None else released_bundle()
         predictor = load(folder, registry=registry, recommend=False, **engine)
         return cls(read_network(folder, predictor.manifest, registry), predictor)

@@ -77,7 +77,7 @@ def export_bundle(
     check_format(form, precision)
     manifest = read_manifest(folder)
     _check_target(target, folder, overwrite=overwrite)
-    plugins = registry if isinstance(registry, Registry) else load_registry(registry)
+    plugins = load_registry(registry)
     photos = photos_to_check(data)
     with tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch) / FILES[form]

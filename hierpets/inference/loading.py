@@ -63,10 +63,10 @@ def load(
         from hierpets.inference.predictor import Predictor
         from hierpets.model.manifest import model_id, read_manifest
         from hierpets.recommend.choose import Recommender
-        from hierpets.registry.loading import Registry, load_registry
+        from hierpets.registry.loading import load_registry
 
         manifest, model = read_manifest(folder), model_id(folder)
-        plugins = registry if isinstance(registry, Registry) else load_registry(registry)
+        plugins = load_registry(registry)
         recommender = Recommender.load(plugins) if recommend else None
         if chosen_engine == "openvino":
             graph, taxonomy = opening.result(), manifest.taxonomy

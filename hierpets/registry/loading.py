@@ -59,12 +59,12 @@ def bundled_registry() -> Path:
     return wheel if wheel.is_file() else package.parent / "registry.yaml"
 
 
-def find_registry(explicit: str | Path | None = None) -> Path:
+def find_registry(explicit: str | os.PathLike[str] | None = None) -> Path:
     """The registry asked for, else that of ``HIERPETS_REGISTRY``, else the bundled one.
 
     :raises RegistryError: it is not there.
     """
-    named = str(explicit) if explicit is not None else os.environ.get(VARIABLE)
+    named = os.fspath(explicit) if explicit is not None else os.environ.get(VARIABLE)
     if not named:
         return bundled_registry()
     path = Path(named).expanduser()
@@ -75,8 +75,8 @@ def find_registry(explicit: str | Path | None = None) -> Path:
     return path
 
 
-def load_registry(path: str | Path | None = None) -> Registry:
-    """Read the registry that :func:`find_registry` finds, without importing a plugin.
+def load_registry(source: Registry | str | os.PathLike[str] | None = None) -> Registry:
+    """Read the registry that :func:`find_registry` finds, without importing a plugin; a loaded one is returned.
 
     Its plugins come after those of installed packages, and those after the built-in ones; a later one replaces an
     earlier one of the same kind and name. A user's registry with ``builtins: false`` stands alone. What is wrong with
@@ -84,7 +84,9 @@ def load_registry(path: str | Path | None = None) -> Registry:
 
     :raises RegistryError: the registry is wrong; with every problem at once.
     """
-    found, builtin = find_registry(path), bundled_registry()
+    if isinstance(source, Registry):
+        return source
+    found, builtin = find_registry(source), bundled_registry()
     own: tuple[Plugin, ...] = ()
     if found.resolve() != builtin.resolve():
         content = read_registry_file(found)

@@ -24,14 +24,12 @@ from hierpets.inference.options import PredictOptions
 from hierpets.inference.output.request import RunRequest, RunTotals
 from hierpets.inference.record import parquet_row, parquet_schema, require_pyarrow
 from hierpets.model.manifest import model_id, read_manifest
-from hierpets.registry.loading import load_registry
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["LOCAL", "ClusterTask", "predict_on_cluster", "unpack_bundle"]
+__all__ = ["ClusterTask", "predict_on_cluster", "unpack_bundle"]
 
-LOCAL = "local"
 BATCH = 32  # photos that a worker gets at a time
 RUN_FILE = "_run.json"  # readers of Parquet skip names that begin with an underscore
 READ_CPUS = 0.25  # of a core, for a task that mostly waits for files
@@ -125,7 +123,7 @@ class Worker:
         import ray
 
         folder = unpack_bundle(ray.get(bundle), digest)
-        self._predictor = load(folder, **asdict(task.engine), threads=1, registry=load_registry(task.registry))
+        self._predictor = load(folder, **asdict(task.engine), threads=1, registry=task.registry)
         self._options = task.options
         self._roots = roots
 

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from hierpets.errors import ConfigError
 
-__all__ = ["cache_dir", "check_output", "lock", "whole_file", "whole_folder", "write_all", "write_text"]
+__all__ = ["cache_dir", "check_output", "lock", "whole_file", "whole_folder", "write_all", "write_bytes", "write_text"]
 
 OLD = "old"
 
@@ -34,7 +34,12 @@ def check_output(path: Path, *, overwrite: bool) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 file whole or not at all; its folder is made."""
-    write_all(path.parent, {path.name: text.encode()})
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all; its folder is made."""
+    write_all(path.parent, {path.name: content})
 
 
 def write_all(folder: Path, contents: Mapping[str, bytes]) -> None:

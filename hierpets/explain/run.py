@@ -10,7 +10,7 @@ from hierpets.data.photos import Photo
 from hierpets.data.transforms import denormalize
 from hierpets.explain.explainer import Explainer, Explanation
 from hierpets.explain.trace import NETWORK_INPUT, TraceStep, trace_photo
-from hierpets.files import check_output, write_all
+from hierpets.files import check_output, write_bytes
 from hierpets.inference.loading import load
 from hierpets.plugin import Preprocess
 from hierpets.registry.loading import Registry
@@ -42,7 +42,7 @@ def explain_photo(
     if out is not None:
         from hierpets.explain.panel import render_panel
 
-        _write(out, render_panel(explanation))
+        write_bytes(Path(out), render_panel(explanation))
     return explanation
 
 
@@ -67,7 +67,7 @@ def inspect_photo(
     predictor = load(bundle, registry=registry, recommend=False, **engine)
     steps = tuple(trace_photo(predictor, photo))
     if out is not None:
-        _write(out, _network_view(steps, predictor.manifest.preprocess))
+        write_bytes(Path(out), _network_view(steps, predictor.manifest.preprocess))
     return steps
 
 
@@ -75,7 +75,3 @@ def _network_view(steps: tuple[TraceStep, ...], preprocess: Preprocess) -> bytes
     """PNG of the network's input."""
     inputs = next(step.array for step in steps if step.name == NETWORK_INPUT)
     return encode_png(denormalize(preprocess, inputs))
-
-
-def _write(out: str | os.PathLike[str], content: bytes) -> None:
-    write_all(Path(out).parent, {Path(out).name: content})

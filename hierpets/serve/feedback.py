@@ -14,7 +14,7 @@ import numpy as np
 
 from hierpets.data.records import SPLITS
 from hierpets.errors import ConfigError, DataError
-from hierpets.files import write_all
+from hierpets.files import write_bytes
 from hierpets.taxonomy import Taxonomy
 from hierpets.thumbnails import encode_jpeg, shrink
 
@@ -82,7 +82,7 @@ class FeedbackStore:
             raise FeedbackFull
         if not path.resolve().is_relative_to(self._root.resolve()):  # a link that leads out
             raise DataError(f"{path.parent}: points outside the feedback folder")
-        write_all(path.parent, {path.name: content})
+        write_bytes(path, content)
         self._used += len(content)
 
 

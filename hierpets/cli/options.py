@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from types import NoneType
@@ -71,26 +71,40 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return gathered
 
 
-def setting_options(model: type[BaseModel], *names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """An option for each of ``names``, fields of a settings model, which define type, default and help."""
+def setting_options(
+    model: type[BaseModel],
+    *names: str,
+    looks: Mapping[str, Mapping[str, Any]] | None = None,
+    fill: bool = True,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """An option for each of ``names``, fields of a settings model, which define type, default and help.
+
+    ``looks`` are further arguments of :func:`click.option` by field. Without ``fill``, an option that is not given is
+    None rather than the default, which the help then only mentions: another source of settings may hold it.
+    """
 
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
         for name in reversed(names):
-            command = _setting_option(name, model.model_fields[name])(command)
+            given = {**_described(model.model_fields[name], fill=fill), **(looks or {}).get(name, {})}
+            command = click.option(f"--{name.replace('_', '-')}", **given)(command)
         return command
 
     return add
 
 
-def _setting_option(name: str, field: FieldInfo) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def _described(field: FieldInfo, *, fill: bool) -> dict[str, Any]:
+    """The arguments of :func:`click.option` that a field gives."""
     text = field.description or ""
-    return click.option(
-        f"--{name.replace('_', '-')}",
-        type=_click_type(field.annotation),
-        default=field.default,
-        show_default=field.default is not None,
-        help=f"{text[:1].upper()}{text[1:]}.",
-    )
+    text, has_default = f"{text[:1].upper()}{text[1:]}.", field.default is not None
+    if fill:
+        return {
+            "type": _click_type(field.annotation),
+            "default": field.default,
+            "show_default": has_default,
+            "help": text,
+        }
+    shown = f"  [default: {field.default}]" if has_default else ""
+    return {"type": _click_type(field.annotation), "help": text + shown}
 
 
 def _click_type(annotation: Any) -> Any:

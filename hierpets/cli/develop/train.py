@@ -2,46 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
 
 from hierpets.cli.completion import PluginName
-from hierpets.cli.options import overwrite_option
+from hierpets.cli.options import overwrite_option, setting_options
 from hierpets.config import CONFIG_FILE, TrainConfig, read_config
 
 __all__ = ["command"]
 
 COMMON = ("levels", "data", "out", "backbone", "recipe", "sampler", "seed", "val_fraction", "device", "registry")
 LOOKS: dict[str, dict[str, Any]] = {
-    "levels": {"metavar": "LEVELS"},
+    "levels": {"type": str, "metavar": "LEVELS"},
     "data": {"metavar": "DIR|CSV|demo"},
-    "out": {"type": click.Path(path_type=Path), "metavar": "RUN"},
+    "out": {"metavar": "RUN"},
     "backbone": {"type": PluginName("backbone"), "metavar": "NAME"},
     "sampler": {"type": PluginName("sampler"), "metavar": "NAME"},
-    "seed": {"type": int},
-    "val_fraction": {"type": float},
-    "registry": {"type": click.Path(path_type=Path), "metavar": "FILE"},
+    "registry": {"metavar": "FILE"},
 }
 
 
-def _setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """An option for each common setting, with the help text and the default that the setting has."""
-    for name in reversed(COMMON):
-        field = TrainConfig.model_fields[name]
-        look = LOOKS.get(name) or {"type": click.Choice(get_args(field.annotation))}
-        shown = f"  [default: {field.default}]" if field.default is not None else ""
-        description = str(field.description)
-        command = click.option(
-            f"--{name.replace('_', '-')}", help=f"{description[0].upper()}{description[1:]}.{shown}", **look
-        )(command)
-    return command
-
-
 @click.command("train")
-@_setting_options
+@setting_options(TrainConfig, *COMMON, looks=LOOKS, fill=False)
 @click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="Settings as YAML.")
 @click.option(
     "--set",

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import torch
@@ -20,10 +20,9 @@ from hierpets.model.layout import EXPORTS, GRAPH, MANIFEST
 from hierpets.model.manifest import Manifest
 from hierpets.model.network import HierarchicalNetwork, NetworkOutput
 
-__all__ = ["FILES", "FORMATS", "Format", "check_format", "write_format"]
+__all__ = ["FILES", "Format", "check_format", "write_format"]
 
 Format = Literal["openvino", "onnx", "torchscript"]
-FORMATS: tuple[Format, ...] = get_args(Format)
 FILES: dict[Format, Path] = {
     "openvino": GRAPH,
     "onnx": EXPORTS["ONNX"],

@@ -245,10 +245,6 @@ def _offer(product: Product, catalog: Catalog, suits: float, *, avoid: float, ha
     )
 
 
-def _ruled_out(product: str, offer: Offer, reason: str) -> RuledOut:
-    return RuledOut.model_construct(product=product, name=offer.name, reason=reason)
-
-
 def _expected_values(case: Case) -> Iterable[Advice]:
     for product, offer in case.offers.items():
         wasted = max(0.0, 1.0 - offer.suits - offer.avoid - offer.harm)

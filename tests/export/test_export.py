@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from typing import get_args
 
 import cv2
 import numpy as np
@@ -22,7 +23,7 @@ from hierpets.data.photos import read_photo
 from hierpets.errors import BundleError, ConfigError, DataError
 from hierpets.export.engines import open_exported
 from hierpets.export.export import export_bundle, photos_to_check
-from hierpets.export.formats import FILES, FORMATS, write_format
+from hierpets.export.formats import FILES, Format, write_format
 from hierpets.export.parity import Parity, measure_parity
 from hierpets.inference.loading import load
 from hierpets.inference.predictor import Predictor
@@ -30,6 +31,7 @@ from hierpets.model.manifest import Manifest, read_manifest
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.registry.loading import load_registry
 
+FORMATS = get_args(Format)
 OUTPUTS = ["features", "species", "leaf", "scores"]
 
 

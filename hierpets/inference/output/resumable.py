@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol
 
 from hierpets.data.listing import STANDARD_INPUT, check_paths, count_photos, list_photos
 from hierpets.errors import ConfigError, DataError, HierpetsError
@@ -25,10 +25,9 @@ from hierpets.inference.predictor import Predictor
 from hierpets.inference.record import printable
 from hierpets.progress import Progress, no_progress
 
-__all__ = ["FILE_FORMATS", "FileFormat", "ResumableWriter", "partial_path", "write_predictions"]
+__all__ = ["FileFormat", "ResumableWriter", "partial_path", "write_predictions"]
 
 FileFormat = Literal["jsonl", "csv", "parquet"]
-FILE_FORMATS: tuple[FileFormat, ...] = get_args(FileFormat)
 
 
 class ResumableWriter(Protocol):

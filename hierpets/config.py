@@ -33,7 +33,7 @@ __all__ = [
 
 Levels = Literal["species", "species,breed"]
 View = Literal["plain", "flip", "crops"]
-FinetunePrecision = Literal["auto", "f32", "bf16"]
+FinetunePrecision = Literal["auto", "f32", "bf16", "f16"]
 Balance = Literal["sample", "loss_weight"]
 Alpha = Annotated[float, Field(ge=0, le=1)]
 
@@ -71,12 +71,19 @@ class FinetuneConfig(StrictModel):
         description="WiSE-FT coefficients to try, besides 0 (before fine-tuning) and 1 (after)",
     )
     precision: FinetunePrecision = Field(
-        default="auto", description="number format of the forward pass; auto: bf16 if the hardware supports it"
+        default="auto",
+        description="number format of the forward pass; auto: bf16 if the hardware supports it, else f16 on a GPU and "
+        "f32 on a CPU",
+    )
+    compile: bool = Field(
+        default=False, description="compile the network with torch.compile: minutes at first, then faster steps"
     )
     checkpoint_minutes: float = Field(
         default=10.0, ge=0, description="minutes between checkpoints within an epoch; 0: after every step"
     )
-    workers: int = Field(default=2, ge=0, description="threads that decode photos; 0: the main thread")
+    workers: int | None = Field(
+        default=None, ge=0, description="threads that decode photos; 0: the main thread; default: one per core"
+    )
 
 
 class HeadSpec(StrictModel):

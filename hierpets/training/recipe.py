@@ -30,7 +30,7 @@ from hierpets.training.finetuning.checkpoint import (
     read_checkpoint,
 )
 from hierpets.training.finetuning.finetune import finetune_trained, reason_to_skip
-from hierpets.training.finetuning.learner import autocast, plan_batches
+from hierpets.training.finetuning.learner import forward_dtype, plan_batches
 from hierpets.training.frozen.candidates import FrozenChoice, best_candidate, iter_candidates
 from hierpets.training.frozen.model import fit_frozen_model
 from hierpets.training.manifest import make_manifest
@@ -197,7 +197,7 @@ def _check_finetuning(splits: Splits, config: TrainConfig, device: str) -> None:
     """:raises ConfigError: settings of fine-tuning that cannot be followed here."""
     if config.recipe != "heads":
         plan_batches(splits.weights, config, current_context())
-        autocast(device, config.finetune.precision)
+        forward_dtype(device, config.finetune.precision)
 
 
 def _find_checkpoint(run: Run, splits: Splits, config: TrainConfig) -> Checkpoint | None:

@@ -89,6 +89,7 @@ def tune(
     temperatures: Temperatures | None = None,
     listener: Any = None,
     progress: Progress = no_progress,
+    device: str = "cpu",
     settings: dict[str, Any] | None = None,
     **config: Any,
 ) -> FinetuneResult:
@@ -110,7 +111,7 @@ def tune(
             preprocess=PREPROCESS,
             config=whole,
             run=run,
-            device="cpu",
+            device=device,
             checkpoint=checkpoint,
             temperatures=temperatures,
         )

@@ -74,7 +74,9 @@ class TorchEngine:
         if self._copies is None:
             batch = batch.contiguous(memory_format=torch.channels_last)
             return Pending(rows, NetworkOutput(*self._network(batch)))
-        output = NetworkOutput(*self._network(self._copies.upload(batch)))
+        # TF32, which torch lets cuDNN take for float32, has ten bits of mantissa: f32 says float32.
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            output = NetworkOutput(*self._network(self._copies.upload(batch)))
         return self._copies.download(rows, output)
 
 

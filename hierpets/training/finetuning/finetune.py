@@ -6,6 +6,7 @@ from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from hierpets.config import TrainConfig
 from hierpets.hierarchy.calibration import Temperatures
@@ -29,6 +30,7 @@ from hierpets.training.run import Run
 from hierpets.training.score import Validation
 from hierpets.training.splits import Splits
 from hierpets.training.trained import Trained
+from hierpets.workers import cores
 
 __all__ = ["apply_temperatures", "finetune", "finetune_trained", "reason_to_skip"]
 
@@ -102,7 +104,8 @@ def finetune(
     tuned = deepcopy(network)
     if temperatures is not None:
         tuned.set_heads(apply_temperatures(network.get_heads(), temperatures, network.taxonomy))
-    context, workers = current_context(), config.finetune.workers
+    context = current_context()
+    workers = cores() if config.finetune.workers is None else config.finetune.workers
     learner = Learner(tuned, splits, config, device=device, context=context)
     loop = FinetuningLoop(
         learner,
@@ -114,7 +117,9 @@ def finetune(
     )
     if checkpoint is not None:
         loop.restore(checkpoint)
-    result = loop.fit()
+    # cuDNN's fastest gradients differ from run to run: a resumed training would not end where it should.
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+        result = loop.fit()
     return replace(result, network=network) if result.alpha == 0 else result
 
 

@@ -38,11 +38,11 @@ def freeze_statistics(network: nn.Module) -> None:
             module.eval()
 
 
-def build_optimizer(network: HierarchicalNetwork, config: FinetuneConfig) -> torch.optim.AdamW:
+def build_optimizer(network: HierarchicalNetwork, config: FinetuneConfig, *, fused: bool = False) -> torch.optim.AdamW:
     """One group for each rate, apart for what decays: vectors (biases, norms) do not.
 
     The last layer of the backbone learns at ``learning_rate``, the first at ``layer_decay`` of it, and those between
-    at a geometric mean by depth.
+    at a geometric mean by depth. ``fused`` updates all parameters in one kernel, which pays on a GPU.
     """
     layers = layers_of(network.backbone)
     rated = [
@@ -57,7 +57,8 @@ def build_optimizer(network: HierarchicalNetwork, config: FinetuneConfig) -> tor
         [
             {"params": [p for _, p in pairs], "lr": rate, "full_lr": rate, "weight_decay": decay}
             for (rate, decay), pairs in groups
-        ]
+        ],
+        fused=fused,
     )
 
 

@@ -150,7 +150,7 @@ def test_read_checkpoint_names_a_damaged_file(tmp_path, damage):
 def test_write_checkpoint_holds_no_code_and_all_that_is_needed(tmp_path):
     tune(tmp_path)
     content = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
-    assert content["learner"].keys() == {"network", "average", "start", "optimizer"}
+    assert content["learner"].keys() == {"network", "average", "start", "optimizer", "scaler"}
     assert {"epoch", "step", "random", "history", "best", "settings"} <= content.keys()
     assert not list((tmp_path / "run").glob(".checkpoint*"))
 

@@ -1,10 +1,11 @@
-"""The breeds of ImageNet: every class once, and under Oxford-IIIT Pet's labels."""
+"""The breeds of ImageNet: every class once, under Oxford-IIIT Pet's labels, and with a coat in the catalog."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 
+from hierpets.recommend.loading import load_catalog
 from hierpets.registry.importing import import_file
 from hierpets.registry.loading import bundled_registry
 
@@ -64,3 +65,8 @@ def test_breeds_have_the_labels_of_oxford_where_it_has_the_breed():
         assert set(labels.split()) <= {breed.label for breed in BREEDS.values() if breed.species == species}
     for species, labels in NOT_IN_IMAGENET.items():
         assert set(labels.split()) & set(names(species)) == set()
+
+
+def test_breeds_have_a_coat_in_the_catalog():
+    species = load_catalog().species
+    assert [breed.label for breed in BREEDS.values() if breed.label not in species[breed.species].breeds] == []

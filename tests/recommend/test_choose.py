@@ -27,6 +27,23 @@ def test_recommend_wrong_breed_of_the_same_coat_costs_nothing(recommender: Recom
     assert "the exact breed hardly matters" in torn.reason
 
 
+@pytest.mark.parametrize(
+    ("breed", "product"),
+    [
+        ("standard_poodle", "silk_detangle"),
+        ("airedale_terrier", "wire_crisp"),
+        ("komondor", "quick_rinse"),
+        ("pekingese", "fold_care"),
+        ("dalmatian", "oat_calm"),
+        ("mexican_hairless_dog", "bare_skin"),
+        ("brussels_griffon", "gentle_everyday"),
+        ("domestic_cat", "gentle_everyday"),
+    ],
+)
+def test_recommend_minds_coat_and_skin(recommender: Recommender, pets: Taxonomy, breed: str, product: str) -> None:
+    assert product_of(recommender, pets, **{breed: 1.0}) == product
+
+
 def test_recommend_torn_between_coats_takes_what_suits_both(recommender: Recommender, pets: Taxonomy) -> None:
     assert product_of(recommender, pets, beagle=1.0) == "undercoat_release"
     assert product_of(recommender, pets, yorkshire_terrier=1.0) == "silk_detangle"

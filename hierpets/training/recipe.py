@@ -33,6 +33,7 @@ from hierpets.training.finetuning.finetune import finetune_trained, reason_to_sk
 from hierpets.training.finetuning.learner import forward_dtype, plan_batches
 from hierpets.training.frozen.candidates import FrozenChoice, best_candidate, iter_candidates
 from hierpets.training.frozen.model import fit_frozen_model
+from hierpets.training.frozen.readable import skip_unreadable
 from hierpets.training.manifest import make_manifest
 from hierpets.training.measurement import accuracies, measure_trained
 from hierpets.training.run import Listener, Run, open_run
@@ -89,7 +90,8 @@ def train(
     or with a dot: ``finetune={"epochs": 4}``, ``**{"finetune.epochs": 4}``. ``listener`` gets every event of the log.
 
     ``resume`` continues the run in ``out`` from its last checkpoint, with the run's own settings if no ``config`` is
-    given; ``overwrite`` replaces it, with all files of the old model. Settings, plugins and photos are
+    given; ``overwrite`` replaces it, with all files of the old model. Photos that cannot be read are skipped with a
+    warning, or refused with ``strict``. Settings, plugins and photos are
     checked before anything slow begins. Under ``torchrun`` the processes share the fine-tuning, and the first of them
     writes.
 
@@ -113,10 +115,13 @@ def train(
             _tracked(config.out, listener) as heard,
             open_run(config.out, resume=resume, overwrite=overwrite, listener=heard, progress=progress) as run,
         ):
+            splits, skipped = skip_unreadable(splits, config, registry=registry, device=device, progress=run.progress)
             checkpoint = _find_checkpoint(run, splits, config) if resume else None
             if overwrite:
                 run.clear()
             run.begin(config)
+            if skipped:
+                run.log("skipped_photos", photos=skipped)
             return _train(splits, config, registry=registry, run=run, device=device, checkpoint=checkpoint)
 
 

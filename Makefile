@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
-.PHONY: demo test browser docs clean
+.PHONY: demo test fuzz advisories lock browser docs clean
 
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -23,6 +23,10 @@ test: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -m "not slow" -n 2
+
+# A hundred thousand damaged files; what is found is kept in tests/fuzz/corpus/. Takes about a quarter of an hour.
+fuzz: $(STAMP)
+	HIERPETS_FUZZ=100000 $(BIN)/python -m pytest tests/fuzz -m "not slow" --timeout 0
 
 # Chromium for the tests of pages: the system's package where there is apt, else Playwright's build.
 browser: $(STAMP)

@@ -20,6 +20,9 @@ JPEG_END = b"\xff\xd9"
 SCAN = re.compile(rb"\xff\xda..([\x01-\x04])", re.DOTALL)  # its header begins with the number of components
 HIGHEST_FREQUENCY = 63
 PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf", b"acTL", b"fcTL", b"fdAT")
+PALETTE, CHANNELS = 3, {2: 3, 4: 2, 6: 4}  # by color type of a PNG; others have one
+LAST_FILTER = 4
+ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 LEAST_ZEROS = 64  # bytes; a shorter run is nothing unusual
 WARNED = 1 / 64  # share of a file that ends in zeros
 REFUSED = {"BMP": 1 / 2, "TIFF": 1 / 2}  # there a zero may be black
@@ -60,19 +63,23 @@ def is_blur(jpeg: bytes, *, cut: bool) -> bool:
 
 
 def check_png(data: bytes) -> None:
-    """Check every chunk by its sum, and the pixels by inflating them, a piece at a time.
+    """Check every chunk by its sum, and the pixels by inflating them, a piece at a time: whatever libpng would print.
 
-    :raises ImageError: a chunk that is cut off or changed, or pixels that are.
+    :raises ImageError: a chunk that is cut off, changed or missing, or pixels that are.
     """
-    inflate = zlib.decompressobj()
+    rows = _PngRows(data)
+    inflate, seen = zlib.decompressobj(), set[bytes]()
     try:
         for name, content in _png_chunks(data):
+            seen.add(name)
             if name == b"IDAT":
-                _drain(inflate, content)
+                _inflate(inflate, content, rows.take)
     except zlib.error as error:
         raise ImageError(f"damaged PNG: its pixels cannot be inflated: {error}") from None
-    if not inflate.eof:
-        raise ImageError("truncated PNG: its pixels are incomplete")
+    if rows.palette and b"PLTE" not in seen:
+        raise ImageError("damaged PNG: its palette is missing")
+    if not inflate.eof or rows.missing:
+        raise ImageError("damaged PNG: its pixels are not as many as its header says")
 
 
 def pixel_chunks(png: bytes) -> bytes:
@@ -104,11 +111,38 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
     raise ImageError("truncated PNG: its chunks are incomplete")
 
 
-def _drain(inflate: zlib._Decompress, content: memoryview) -> None:
+def _inflate(inflate: zlib._Decompress, content: memoryview, take: Callable[[bytes], None]) -> None:
     piece: bytes | memoryview = content
     while piece and not inflate.eof:
-        inflate.decompress(piece, PIECE)
+        take(inflate.decompress(piece, PIECE))
         piece = inflate.unconsumed_tail
+
+
+class _PngRows:
+    """The rows that the header of a PNG announces, counted while they are inflated."""
+
+    def __init__(self, png: bytes):
+        width, height, depth, color, _, _, interlaced = struct.unpack_from(">IIBBBBB", png, 16)
+        self.palette = color == PALETTE
+        self._interlaced = bool(interlaced)
+        bits = depth * CHANNELS.get(color, 1)
+        sizes = [_adam7(width, height, *step) for step in ADAM7] if interlaced else [(width, height)]
+        self._stride = 1 + (width * bits + 7) // 8
+        self.missing = sum(rows * (1 + (columns * bits + 7) // 8) for columns, rows in sizes if columns)
+        self._at = 0
+
+    def take(self, piece: bytes) -> None:
+        """:raises ImageError: more than announced, or a row that begins with no filter."""
+        filters = b"" if self._interlaced else piece[-self._at % self._stride :: self._stride]
+        self._at += len(piece)
+        self.missing -= len(piece)
+        if self.missing < 0 or max(filters, default=0) > LAST_FILTER:
+            raise ImageError("damaged PNG: its pixels are not those that its header says")
+
+
+def _adam7(width: int, height: int, left: int, top: int, right: int, down: int) -> tuple[int, int]:
+    """Columns and rows of one pass of an interlaced picture."""
+    return -(-(width - left) // right), -(-(height - top) // down)
 
 
 def _stated_length(data: bytes, kind: str) -> int:

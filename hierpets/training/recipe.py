@@ -115,8 +115,10 @@ def train(
             _tracked(config.out, listener) as heard,
             open_run(config.out, resume=resume, overwrite=overwrite, listener=heard, progress=progress) as run,
         ):
+            checkpoint = _find_checkpoint(run, config) if resume else None
             splits, skipped = skip_unreadable(splits, config, registry=registry, device=device, progress=run.progress)
-            checkpoint = _find_checkpoint(run, splits, config) if resume else None
+            if checkpoint is not None:
+                check_same(checkpoint.settings, describe_run(config, splits), run.checkpoint)
             if overwrite:
                 run.clear()
             run.begin(config)
@@ -205,16 +207,17 @@ def _check_finetuning(splits: Splits, config: TrainConfig, device: str) -> None:
         forward_dtype(device, config.finetune.precision)
 
 
-def _find_checkpoint(run: Run, splits: Splits, config: TrainConfig) -> Checkpoint | None:
+def _find_checkpoint(run: Run, config: TrainConfig) -> Checkpoint | None:
     """The checkpoint to continue from, if the run came that far.
 
-    :raises ConfigError: the run has other settings or photos.
+    :raises ConfigError: the run has other settings.
     """
     checkpoint, written = read_checkpoint(run.checkpoint), run.folder / CONFIG_FILE
+    settings = describe_settings(config)
     if checkpoint is not None:
-        check_same(checkpoint.settings, describe_run(config, splits), run.checkpoint)
+        check_same({key: checkpoint.settings.get(key) for key in settings}, settings, run.checkpoint)
     elif written.is_file():
-        check_same(describe_settings(read_config(written, {})), describe_settings(config), written)
+        check_same(describe_settings(read_config(written, {})), settings, written)
     return checkpoint
 
 

@@ -304,13 +304,41 @@ def chunk(name: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
+def test_read_photo_reads_interlaced_pngs():
+    for width, height in [(1, 1), (5, 3), (W, H)]:
+        pixels = scene(width, height)
+        interlaced = adam7(pixels)
+        np.testing.assert_array_equal(read_photo(interlaced), pixels)
+        with pytest.raises(ImageError, match="PNG"):
+            read_photo(interlaced[:-20])
+
+
+ADAM7 = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
+
+
+def adam7(pixels: np.ndarray) -> bytes:
+    """An interlaced PNG of RGB uint8 [H, W, 3]."""
+    rows = b""
+    for left, top, right, down in ADAM7:
+        part = pixels[top::down, left::right]
+        if part.shape[1]:
+            rows += b"".join(b"\0" + row.tobytes() for row in part)
+    height, width = pixels.shape[:2]
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 1)
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
 def test_read_photo_keeps_libpng_quiet(capfd):
     at = 33  # behind the header
     odd = chunk(b"iCCP", b"x\0\0" + zlib.compress(b"profile")) + chunk(b"gAMA", bytes(4))
     np.testing.assert_array_equal(read_photo(PNG[:at] + odd + PNG[at:]), scene())
     pixels = zlib.compress(bytes(H * (1 + 3 * W)))
-    for content in (pixels[:-6], pixels[:8] + bytes([pixels[8] ^ 0xFF]) + pixels[9:]):
-        with pytest.raises(ImageError, match="PNG: its pixels"):
+    unfiltered = zlib.compress(b"\x05" * (H * (1 + 3 * W)))
+    short, long = zlib.compress(bytes(H * (1 + 3 * W) - 1)), zlib.compress(bytes(H * (1 + 3 * W) + 1))
+    changed = pixels[:8] + bytes([pixels[8] ^ 0xFF]) + pixels[9:]
+    for content in (pixels[:-6], changed, unfiltered, short, long):
+        with pytest.raises(ImageError, match="damaged PNG: its pixels"):
             read_photo(PNG[:at] + chunk(b"IDAT", content) + chunk(b"IEND", b""))
     assert capfd.readouterr().err == ""
 

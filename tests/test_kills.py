@@ -10,16 +10,19 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers.fakes import tiny_registry
 
+from hierpets.thumbnails import encode_png
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 KILLS = int(os.environ.get("HIERPETS_KILLS", "20"))
-PHOTOS = [f"demo:{name}/{number}" for number in range(150) for name in ("cat/siamese", "dog/dalmatian", "rabbit/-")]
+PHOTOS = 300
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
@@ -30,7 +33,7 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
     )
 
 
-def finish(process: subprocess.Popen[bytes], text: bytes) -> float:
+def finish(process: subprocess.Popen[bytes], text: bytes = b"") -> float:
     """How long it took."""
     begun = time.monotonic()
     _, told = process.communicate(text)
@@ -38,21 +41,27 @@ def finish(process: subprocess.Popen[bytes], text: bytes) -> float:
     return time.monotonic() - begun
 
 
-def kill_often(folder: Path, seconds: float, *arguments: str, text: bytes = b"", kills: int = KILLS) -> int:
-    """Kill a command at random moments of the ``seconds`` that it takes, and let it end; how many kills met it."""
+def kill_often(
+    folder: Path, seconds: float, *arguments: str, text: bytes = b"", check: Callable[[], None] = lambda: None
+) -> int:
+    """Kill a command at random moments of the ``seconds`` that it takes, and let it end; how many kills met it.
+
+    Whenever it ends before it is killed, ``check`` looks at what it did.
+    """
     met, rng = 0, np.random.default_rng(0)
-    for moment in rng.permutation(np.linspace(0.05, 0.98, kills)) * seconds:
+    for moment in rng.permutation(np.linspace(0.05, 0.98, KILLS)) * seconds:
         process = start(folder, *arguments)
         try:
             _, told = process.communicate(text, timeout=float(moment))
-            assert process.returncode == 0, told.decode()
-            break  # it is done
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
             met += 1
-    else:
-        finish(start(folder, *arguments), text)
+        else:
+            assert process.returncode == 0, told.decode()
+            check()
+    finish(start(folder, *arguments), text)
+    check()
     return met
 
 
@@ -66,13 +75,23 @@ def hidden(folder: Path) -> list[Path]:
 
 @pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
 def test_predict_killed_often_loses_and_repeats_nothing(tmp_path, suffix):
-    text = "\n".join(PHOTOS).encode()
-    seconds = finish(start(tmp_path, "predict", "-", "--out", f"whole.{suffix}"), text)
-    arguments = ("predict", "-", "--out", f"killed.{suffix}")
-    met = kill_often(tmp_path, seconds, *arguments, text=text)
+    (tmp_path / "photos").mkdir()
+    for number in range(PHOTOS):
+        pixels = np.random.default_rng(number).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+        (tmp_path / "photos" / f"{number}.png").write_bytes(encode_png(pixels))
+    seconds = finish(start(tmp_path, "predict", "photos", "--out", f"whole.{suffix}"))
+    killed = tmp_path / f"killed.{suffix}"
+
+    def check() -> None:
+        assert records(killed) == records(tmp_path / f"whole.{suffix}")
+        for file in tmp_path.glob("killed*"):
+            file.unlink()
+
+    met = kill_often(tmp_path, seconds, "predict", "photos", "--out", killed.name, "--resume", check=check)
     assert met > KILLS / 4
-    assert {path.name for path in tmp_path.iterdir()} == {"cache", f"whole.{suffix}", f"killed.{suffix}"}
-    assert records(tmp_path / f"killed.{suffix}") == records(tmp_path / f"whole.{suffix}")
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("cache", "photos", f"whole.{suffix}", f"whole.{suffix}.run.json")
+    }
 
 
 def records(file: Path) -> object:
@@ -88,7 +107,7 @@ def test_train_killed_often_ends_in_the_same_bundle(tmp_path, recipe):
     tiny_registry(tmp_path)
     common = ("train", "--recipe", recipe, "--backbone", "tiny", "--registry", "registry.yaml", "--set")
     common = (*common, "finetune.epochs=2", "--set", "finetune.checkpoint_minutes=0", "--set", "finetune.workers=0")
-    seconds = finish(start(tmp_path, *common, "--out", "whole"), b"")
+    seconds = finish(start(tmp_path, *common, "--out", "whole"))
     met = kill_often(tmp_path, seconds, *common, "--out", "killed", "--resume")
     assert met > KILLS / 4
     assert files(tmp_path / "killed/bundle") == files(tmp_path / "whole/bundle")
@@ -97,7 +116,7 @@ def test_train_killed_often_ends_in_the_same_bundle(tmp_path, recipe):
 
 
 def test_audit_killed_often_finds_the_same(tmp_path):
-    seconds = finish(start(tmp_path, "audit", "demo", "--out", "whole"), b"")
+    seconds = finish(start(tmp_path, "audit", "demo", "--out", "whole"))
     met = kill_often(tmp_path, seconds, "audit", "demo", "--out", "killed", "--overwrite")
     assert met > KILLS / 4
     assert files(tmp_path / "killed") == files(tmp_path / "whole")

@@ -97,10 +97,10 @@ class FeatureExtractor:
 
     def unreadable(self, paths: Sequence[str], *, progress: Progress = no_progress) -> dict[str, str]:
         """The photos that cannot be read, each with the message; the features of all others are cached meanwhile."""
-        keys, errors = [content_key(path) for path in paths], dict[str, ImageError]()
+        keys, reasons = [content_key(path) for path in paths], dict[str, str]()
         further = partial(_further, progress, TASKS["plain"], 0, len(paths))
-        self._view(paths, keys, plain, further, on_error=errors.__setitem__)
-        return {path: _about(path, errors[key]) for path, key in zip(paths, keys, strict=True) if key in errors}
+        self._view(paths, keys, plain, further, on_error=reasons.__setitem__)
+        return {path: f"{path}: {reasons[key]}" for path, key in zip(paths, keys, strict=True) if key in reasons}
 
     def _view(
         self,
@@ -108,7 +108,7 @@ class FeatureExtractor:
         keys: list[str],
         view: View,
         progress: Callable[[int], None],
-        on_error: Callable[[str, ImageError], None] | None = None,
+        on_error: Callable[[str, str], None] | None = None,
     ) -> dict[str, np.ndarray]:
         """The features of a view by key; a photo that cannot be read raises, or is left out with ``on_error``."""
         fingerprint = f"{self._fingerprint}:{_view_name(view)}"
@@ -126,7 +126,7 @@ class FeatureExtractor:
         return known
 
     def _compute(
-        self, missing: list[tuple[str, str]], view: View, on_error: Callable[[str, ImageError], None] | None
+        self, missing: list[tuple[str, str]], view: View, on_error: Callable[[str, str], None] | None
     ) -> Iterator[dict[str, np.ndarray]]:
         if not missing:
             return
@@ -138,7 +138,7 @@ class FeatureExtractor:
             batch_size=BATCH if self._device == "cpu" else GPU_BATCH,
             workers=cores(),
             transform=lambda _, photo: apply(preprocess, view(photo)),
-            on_error=on_error and (lambda index, error: on_error(missing[index][0], error)),
+            on_error=on_error and (lambda index, error: on_error(missing[index][0], _reason(error, missing[index][1]))),
         )
         for indices, inputs in batches:
             features = _checked(self._run(inputs), self._backbone.feature_dim)
@@ -168,9 +168,9 @@ def _further(progress: Progress, task: str, before: int, total: int, done: int) 
     progress(task, before + done, total)
 
 
-def _about(path: str, error: ImageError) -> str:
-    """The message under this path: it may be that of an equal photo."""
-    return f"{path}: {str(error).partition(': ')[2]}"
+def _reason(error: ImageError, path: str) -> str:
+    """The message without the path in front of it: an equal photo may have another."""
+    return str(error).removeprefix(f"{path}: ")
 
 
 def _view_name(view: View) -> str:

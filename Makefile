@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
-.PHONY: demo test browser docs clean
+.PHONY: demo test fuzz advisories lock browser docs clean
 
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -23,6 +23,22 @@ test: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -m "not slow" -n 2
+
+# A hundred thousand damaged files; what is found is kept in tests/fuzz/corpus/. Takes about a quarter of an hour.
+fuzz: $(STAMP)
+	HIERPETS_FUZZ=100000 $(BIN)/python -m pytest tests/fuzz -m "not slow" --timeout 0
+
+# Known advisories against what the image installs; asks PyPI.
+advisories: $(STAMP)
+	$(BIN)/pip install --quiet pip-audit
+	$(BIN)/pip-audit --require-hashes --disable-pip --requirement examples/requirements.lock
+
+# Every package of the image, at one version and with its hashes; torch for the CPU comes from its own index.
+lock: $(STAMP)
+	$(BIN)/pip install --quiet uv
+	echo hatchling | $(BIN)/uv pip compile --quiet --extra serve --generate-hashes --only-binary :all: --no-header \
+		--python-version 3.12 --python-platform x86_64-manylinux_2_28 --excludes examples/lock.excludes \
+		--no-emit-package torch --no-emit-package torchvision pyproject.toml - --output-file examples/requirements.lock
 
 # Chromium for the tests of pages: the system's package where there is apt, else Playwright's build.
 browser: $(STAMP)

@@ -187,6 +187,7 @@ class TrainConfig(StrictModel):
         default=0.15, ge=0, lt=1, description="fraction of the photos to validate on if the data names no split"
     )
     folds: int = Field(default=5, ge=2, description="folds of the cross-validation on the training photos")
+    strict: bool = Field(default=False, description="refuse photos that cannot be read, instead of skipping them")
     alpha: float = Field(default=DEFAULT_ALPHA, gt=0, lt=1, description="target error rate of the predictions")
     auto: AutoConfig = Field(default=AutoConfig(), description="settings of recipe auto")
     finetune: FinetuneConfig = Field(default=FinetuneConfig(), description="settings of fine-tuning")

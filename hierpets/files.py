@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -44,32 +44,26 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_all(folder: Path, contents: Mapping[str, bytes]) -> None:
     """Write files by their names inside a folder: first all beside their places, then all into place."""
-    scratches = {}
-    try:
+    with ExitStack() as stack:
+        files = {}
         for name, content in contents.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            scratches[path] = path.with_name(f".{path.name}.{os.getpid()}")
-            scratches[path].write_bytes(content)
-        for path, scratch in scratches.items():
-            scratch.replace(path)
-    finally:
-        for scratch in scratches.values():
-            scratch.unlink(missing_ok=True)
+            files[path] = stack.enter_context(_scratch_file(path))
+            files[path].write(content)
+            files[path].flush()
+        for path, file in files.items():
+            _move(file, path)
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """A file to write, which takes the place of ``path`` at the end and then survives a power cut."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with scratch.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())  # or a power cut could leave an empty file under the new name
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    with _scratch_file(path) as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())  # or a power cut could leave an empty file under the new name
+        _move(file, path)
 
 
 @contextmanager
@@ -109,6 +103,37 @@ def lock(handle: int | None) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+@contextmanager
+def _scratch_file(path: Path) -> Iterator[BinaryIO]:
+    """A file beside ``path``, locked as long as this process uses it; what killed processes left there is removed."""
+    _remove_stale_files(path)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with scratch.open("wb") as file:
+            if lock(file.fileno()) and scratch.exists():
+                yield file
+                return
+    finally:
+        scratch.unlink(missing_ok=True)
+    with _scratch_file(path) as another:  # this one was taken for a stale one before it was locked
+        yield another
+
+
+def _move(file: BinaryIO, path: Path) -> None:
+    if os.name != "posix":
+        file.close()  # Windows moves no open file; elsewhere it stays locked until it is in its place
+    Path(file.name).replace(path)
+
+
+def _remove_stale_files(path: Path) -> None:
+    prefix = f".{path.name}."
+    for stale in path.parent.glob(glob.escape(prefix) + "[0-9]*"):
+        if stale.name.removeprefix(prefix).isdecimal():
+            with suppress(OSError), stale.open("rb") as file:
+                if lock(file.fileno()):
+                    stale.unlink()
 
 
 @contextmanager

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
-__all__ = ["cores", "run_in_order"]
+__all__ = ["MemoryBudget", "cores", "run_in_order"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -40,3 +42,25 @@ def run_in_order(
             yield waiting.popleft()
     finally:  # also when the caller stops early
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+class MemoryBudget:
+    """Bytes that all threads together may hold. Who asks for more than is free waits; for more than all, for all."""
+
+    def __init__(self, total: int):
+        self._total = self._free = total
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def hold(self, size: int) -> Iterator[None]:
+        """Hold ``size`` bytes, once they are free."""
+        taken = min(size, self._total)
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= taken)
+            self._free -= taken
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += taken
+                self._changed.notify_all()

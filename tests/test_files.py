@@ -135,3 +135,32 @@ def test_cache_dir_takes_the_first_of_the_places_that_are_named(monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as where a user has no home
     assert not cache_dir().parent.parent.is_dir()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="system: needs file locks")
+def test_writers_remove_what_a_killed_process_left(tmp_path):
+    for name in (".a.txt.99999", ".a.txt.1", ".a.txt.backup", ".b.txt.99999", "a.txt.99999"):
+        (tmp_path / name).write_text("left")
+    write_text(tmp_path / "a.txt", "new")
+    with whole_file(tmp_path / "c.txt") as file:
+        file.write(b"new")
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("a.txt", "c.txt", ".a.txt.backup", ".b.txt.99999", "a.txt.99999")
+    }
+
+
+@pytest.mark.skipif(os.name != "posix", reason="system: needs file locks")
+def test_writers_leave_what_another_process_is_writing(tmp_path):
+    code = (
+        "import sys, pathlib; from hierpets.files import whole_file\n"
+        f"with whole_file(pathlib.Path({str(tmp_path / 'a.txt')!r})) as file:\n"
+        "    file.write(b'theirs'); print('open', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"open\n"
+        write_text(tmp_path / "a.txt", "mine")
+        assert (tmp_path / "a.txt").read_text() == "mine"
+        other.communicate()
+    assert other.returncode == 0
+    assert (tmp_path / "a.txt").read_text() == "theirs"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]

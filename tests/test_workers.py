@@ -1,12 +1,13 @@
 import itertools
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hierpets.workers import cores, run_in_order
+from hierpets.workers import MemoryBudget, cores, run_in_order
 
 
 @given(st.lists(st.integers()), st.integers(1, 4), st.integers(1, 9))
@@ -70,3 +71,26 @@ def test_stopping_early_ends_the_threads():
 
 def test_there_is_a_core():
     assert cores() >= 1
+
+
+def test_memory_budget_is_never_exceeded():
+    budget, held, most = MemoryBudget(100), [], 0
+
+    def work(size: int) -> int:
+        with budget.hold(size):
+            held.append(min(size, 100))
+            total = sum(held)
+            time.sleep(0.002)
+            held.remove(min(size, 100))
+            return total
+
+    with ThreadPoolExecutor(8) as pool:
+        most = max(pool.map(work, [60, 50, 40, 30, 1000, 20, 99, 5] * 5))
+    assert 60 < most <= 100
+
+
+def test_memory_budget_is_given_back_after_an_error():
+    budget = MemoryBudget(10)
+    for _ in range(3):
+        with pytest.raises(ValueError, match="damaged"), budget.hold(10):
+            raise ValueError("damaged")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,12 @@ def compare_random(
     plugin = registry.get("backbone", manifest.backbone.name)
     if "pretrained" not in plugin.option_names:
         return f"backbone {plugin.name!r} has no option `pretrained` to turn off"
-    photos = index.subset("train")
+    pretrained = _extractor(plugin.call, manifest, pretrained=True, seed=config.seed)
+    photos = _readable(index.subset("train"), pretrained, progress)
     scores: dict[str, Score] = {}
-    for name, pretrained in (("pretrained", True), ("random", False)):
-        features = _features(plugin.call, manifest, photos, pretrained, config.seed, name, progress)
+    random = _extractor(plugin.call, manifest, pretrained=False, seed=config.seed)
+    for name, extractor in (("pretrained", pretrained), ("random", random)):
+        features = extractor.features(photos.paths, task=f"{name} features", progress=progress)
         score = _score(features, photos, config, registry)
         if score is None:
             return "too few photos of a class to cross-validate"
@@ -74,20 +77,17 @@ def compare_random(
     )
 
 
-def _features(
-    call: Callable[..., Any],
-    manifest: Manifest,
-    photos: PhotoIndex,
-    pretrained: bool,
-    seed: int,
-    name: str,
-    progress: Progress,
-) -> np.ndarray:
+def _extractor(call: Callable[..., Any], manifest: Manifest, *, pretrained: bool, seed: int) -> FeatureExtractor:
     import torch
 
     torch.manual_seed(seed)  # random weights are the same each time, so that their features are found in the cache
-    backbone = call(**manifest.backbone.options | {"pretrained": pretrained})
-    return FeatureExtractor(backbone).features(photos.paths, task=f"{name} features", progress=progress)
+    return FeatureExtractor(call(**manifest.backbone.options | {"pretrained": pretrained}))
+
+
+def _readable(photos: PhotoIndex, extractor: FeatureExtractor, progress: Progress) -> PhotoIndex:
+    """The photos without those that the training skipped as well."""
+    skipped = extractor.unreadable(photos.paths, progress=progress)
+    return replace(photos, records=tuple(record for record in photos.records if record.path not in skipped))
 
 
 def _score(features: np.ndarray, photos: PhotoIndex, config: TrainConfig, registry: Registry) -> Score | None:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Callable, Iterator
 
 from hierpets.errors import ImageError
 
-__all__ = ["bytes_per_pixel", "exif_orientation", "is_progressive", "picture_size", "sniff", "whole_png"]
+__all__ = [
+    "bytes_per_pixel",
+    "exif_orientation",
+    "is_progressive",
+    "jpeg_without_extras",
+    "picture_size",
+    "sniff",
+    "stored_orientation",
+]
 
 MAGIC = {
     b"\xff\xd8\xff": "JPEG",
@@ -41,6 +48,11 @@ AVIF_BRANDS = {b"avif", b"avis"}
 PROGRESSIVE_MARKERS = {0xC2, 0xC6, 0xCA, 0xCE}
 FRAMELESS = {0xD8, 0xD9, 0xDA}  # a second image, its end or its data: a frame must have come before
 SOF_MARKERS = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start of frame, any coding; not DHT, JPG, DAC
+START_OF_SCAN = 0xDA
+# DHT, DAC, DQT, DRI, and APP0 and APP14, which tell the color space
+PICTURE_SEGMENTS = SOF_MARKERS | {0xC4, 0xCC, 0xDB, 0xDD, 0xE0, 0xEE}
+EXIF_SEGMENT, EXIF = 0xE1, b"Exif\x00\x00"
+PROGRESSIVE_BYTES = 6  # a pixel: two for each coefficient of three components
 
 
 def sniff(data: bytes) -> str:
@@ -68,8 +80,13 @@ def picture_size(data: bytes, kind: str) -> tuple[int, int]:
     return width, height
 
 
-def bytes_per_pixel(data: bytes, kind: str) -> int:
-    """Bytes that a decoder needs for each pixel of a file whose header :func:`picture_size` has read."""
+def bytes_per_pixel(data: bytes, kind: str, reduction: int = 1) -> float:
+    """Bytes that a decoder needs for each pixel of a file whose header :func:`picture_size` has read.
+
+    A JPEG may be decoded at a ``reduction``; all coefficients of a progressive one are kept until it is complete.
+    """
+    if kind == "JPEG":
+        return 3 / reduction**2 + (PROGRESSIVE_BYTES if is_progressive(data) else 0)
     if kind == "PNG":
         depth, color = data[24], data[25]
         # Gray and palettes with transparency are decoded as four channels.
@@ -80,38 +97,40 @@ def bytes_per_pixel(data: bytes, kind: str) -> int:
         samples = tags.get(277, 1)
         # Several depths stand elsewhere in the file, and the tag then holds their place: two bytes are the most.
         return max(1, min(samples, 8)) * (1 if samples == 1 and tags.get(258, 1) <= 8 else 2)
-    return 3 if kind == "JPEG" else 4
+    return 4
 
 
 def exif_orientation(exif: bytes) -> int:
     """The orientation 1 to 8 of an EXIF block (TIFF structure); 1 when it says nothing valid."""
     try:
-        value = _tiff_tags(exif.removeprefix(b"Exif\x00\x00")).get(0x0112, 1)
+        value = _tiff_tags(exif.removeprefix(EXIF)).get(0x0112, 1)
     except (struct.error, ValueError, OverflowError):
         return 1
     return value if 1 <= value <= 8 else 1
 
 
+def stored_orientation(jpeg: bytes) -> int:
+    """The orientation 1 to 8 that the EXIF block of a JPEG states; 1 without one."""
+    for marker, start, end in _jpeg_segments(jpeg):
+        if marker == EXIF_SEGMENT and jpeg.startswith(EXIF, start + 4):
+            return exif_orientation(jpeg[start + 4 : end])
+    return 1
+
+
+def jpeg_without_extras(jpeg: bytes) -> bytes:
+    """A JPEG of what its picture needs: without comments, EXIF, and bytes that belong to nothing."""
+    parts, scan = [jpeg[:2]], len(jpeg)
+    for marker, start, end in _jpeg_segments(jpeg):
+        if marker == START_OF_SCAN:
+            scan = start
+        elif marker in PICTURE_SEGMENTS:
+            parts.append(jpeg[start:end])
+    return b"".join([*parts, jpeg[scan:]])
+
+
 def is_progressive(jpeg: bytes) -> bool:
     """Whether a JPEG stores the whole picture again and again, each time finer."""
     return _jpeg_frame(jpeg)[0] in PROGRESSIVE_MARKERS
-
-
-def whole_png(data: bytes) -> str | None:
-    """What is wrong with the chunks of a PNG file ("truncated", "damaged"), or None when all are valid."""
-    view, at = memoryview(data), 8
-    while at + 12 <= len(data):
-        (length,) = struct.unpack_from(">I", data, at)
-        end = at + 8 + length
-        if end + 4 > len(data):
-            return "truncated"
-        name = data[at + 4 : at + 8]
-        if zlib.crc32(view[at + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
-            return "damaged"
-        if name == b"IEND":
-            return None
-        at = end + 4
-    return "truncated"
 
 
 def _sniff_iso_media(data: bytes) -> str:
@@ -141,25 +160,36 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
 
 
 def _jpeg_frame(data: bytes) -> tuple[int, int, int]:
-    """The start-of-frame marker, the width and the height, found by the rules of libjpeg (``jdmarker.c``).
+    """The start-of-frame marker, the width and the height."""
+    for marker, start, _ in _jpeg_segments(data):
+        if marker in SOF_MARKERS:
+            height, width = struct.unpack_from(">HH", data, start + 5)
+            return marker, width, height
+        if marker in FRAMELESS:
+            break
+    raise ValueError("no start of frame")
+
+
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Marker, start and end of every segment up to the first scan, found by the rules of libjpeg (``jdmarker.c``).
 
     Where the two disagreed, a file could show a small frame here and a huge one to the decoder.
     """
-    at = 2
-    while True:
-        at = data.index(0xFF, at)  # whatever stands between segments is skipped
-        while data[at] == 0xFF:  # fill bytes
+    at, marker = 2, 0
+    while marker not in FRAMELESS:
+        start = data.find(0xFF, at)  # whatever stands between segments is skipped
+        at = start
+        while 0 <= at < len(data) and data[at] == 0xFF:  # fill bytes
             at += 1
-        marker, at = data[at], at + 1
-        if marker == 0x00 or marker == 0x01 or 0xD0 <= marker <= 0xD7:  # a stuffed zero, or a marker without a segment
+        if not 0 <= at < len(data) - 3:
+            return
+        marker = data[at]
+        if marker == 0x00 or marker == 0x01 or 0xD0 <= marker <= 0xD7:  # a stuffed zero, or one without a segment
             continue
-        if marker in SOF_MARKERS:
-            height, width = struct.unpack_from(">HH", data, at + 3)
-            return marker, width, height
-        if marker in FRAMELESS:
-            raise ValueError("no start of frame")
-        (length,) = struct.unpack_from(">H", data, at)
-        at += max(2, length)
+        (length,) = struct.unpack_from(">H", data, at + 1)
+        end = at + 1 + max(2, length)
+        yield marker, at - 1, end
+        at = end
 
 
 def _png_size(data: bytes) -> tuple[int, int]:

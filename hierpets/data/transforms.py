@@ -10,18 +10,23 @@ from typing import Any
 import cv2
 import numpy as np
 
+from hierpets.data.damage import Warn
 from hierpets.data.photos import DEFAULT_LIMITS, Limits, Photo, read_photo
 from hierpets.plugin import Interpolation, Preprocess
 
 __all__ = ["Augment", "apply", "denormalize", "normalize", "read_input"]
 
 
-def read_input(photo: Photo, preprocess: Preprocess, limits: Limits = DEFAULT_LIMITS) -> np.ndarray:
+def read_input(
+    photo: Photo, preprocess: Preprocess, limits: Limits = DEFAULT_LIMITS, *, warn: Warn | None = None
+) -> np.ndarray:
     """float32 [3, size, size] of a photo: decoded no larger than need be, then :func:`apply`.
+
+    ``warn`` as in :func:`~hierpets.data.photos.read_photo`.
 
     :raises ImageError: it cannot be read.
     """
-    return apply(preprocess, read_photo(photo, shorter_side=preprocess.decoded_side, limits=limits))
+    return apply(preprocess, read_photo(photo, shorter_side=preprocess.decoded_side, limits=limits, warn=warn))
 
 
 def apply(preprocess: Preprocess, photo: np.ndarray) -> np.ndarray:

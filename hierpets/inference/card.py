@@ -32,6 +32,8 @@ def render_card(prediction: Prediction) -> str:
     else:
         parts.append(f"<div><b>{escape(_headline(prediction))}</b></div>")
         parts += [_bar(str(leaf), p) for leaf, p in decision.top]
+    if prediction.warning is not None:
+        parts.append(f"<div><b>warning</b>: {escape(prediction.warning)}</div>")
     if advice is not None:
         product = f"<b>{escape(advice.name)}</b>: " if advice.name else ""
         parts.append(f'<div style="margin-top:.4em;max-width:34em">{product}{escape(advice.reason)}</div>')

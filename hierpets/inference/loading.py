@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hierpets.errors import ConfigError
+from hierpets.errors import BundleError, ConfigError
 from hierpets.inference.engines.base import (
     Device,
     EngineName,
@@ -16,11 +16,12 @@ from hierpets.inference.engines.base import (
     choose_engine,
     choose_precision,
 )
-from hierpets.model.layout import GRAPH, is_quantized, released_bundle
+from hierpets.model.layout import GRAPH, MANIFEST, is_quantized, released_bundle
 
 if TYPE_CHECKING:
     from hierpets.inference.engines.openvino import OpenVinoEngine
     from hierpets.inference.predictor import Predictor
+    from hierpets.model.manifest import BackboneSpec
     from hierpets.registry.loading import Registry
 
 __all__ = ["load"]
@@ -70,7 +71,9 @@ def load(
         recommender = Recommender.load(plugins) if recommend else None
         if chosen_engine == "openvino":
             graph, taxonomy = opening.result(), manifest.taxonomy
-            graph.check_shapes(manifest.preprocess.size, len(taxonomy.species), len(taxonomy.leaves))
+            features = manifest.backbone.feature_dim
+            graph.check_shapes(manifest.preprocess.size, features, len(taxonomy.species), len(taxonomy.leaves))
+            _check_backbone(folder, manifest.backbone, plugins)
             return Predictor(manifest, graph, recommender, model=model, bundle=folder)
 
     from hierpets.inference.engines.torch import TorchEngine
@@ -80,6 +83,20 @@ def load(
     network = read_network(folder, manifest, plugins)
     runner = TorchEngine(network, chosen_device, chosen_precision, compile=compile)
     return Predictor(manifest, runner, recommender, model=model, bundle=folder)
+
+
+def _check_backbone(folder: Path, spec: BackboneSpec, registry: Registry) -> None:
+    """Check what the manifest says of the backbone, which the graph does without: its plugin need not be registered.
+
+    :raises BundleError: the plugin is registered and does not take these options.
+    """
+    plugin = next((plugin for plugin in registry.of_kind("backbone") if plugin.name == spec.name), None)
+    names = plugin.read_option_names()[0] if plugin is not None else ()
+    if names and (unknown := sorted(set(spec.options) - set(names))):
+        raise BundleError(
+            f"{folder / MANIFEST}: backbone.options: backbone {spec.name!r} has no option {unknown[0]!r}; "
+            f"known: {', '.join(names)}"
+        )
 
 
 def _open_graph(graph: Path, precision: Precision, *, workers: int, threads: int | None) -> OpenVinoEngine:

@@ -27,7 +27,7 @@ __all__ = ["Prediction"]
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Prediction:
-    """The prediction for one photo, or its ``error``.
+    """The prediction for one photo, or its ``error``. A ``warning`` says what is wrong with a damaged photo.
 
     ``path`` is the photo's path or name. ``species`` is the most probable species whatever the
     ``level``; ``breed`` is set only at level ``breed``. ``joint`` float64 [L] holds the probabilities of all leaves,
@@ -42,6 +42,7 @@ class Prediction:
     joint: np.ndarray | None = None
     scores: Scores | None = None
     recommendation: RecommendationRecord | None = None
+    warning: str | None = None
     error: HierpetsError | None = None
     photo: Photo | None = field(default=None, compare=False)
 
@@ -91,7 +92,7 @@ class Prediction:
         if d is None:
             error = PhotoError.model_construct(type=type(self.error).__name__, message=str(self.error))
             empty: dict[str, Any] = dict.fromkeys(("level", "species", "breed", "source", "reason", "scores"))
-            return make(**common, **empty, top=(), error=error)
+            return make(**common, **empty, top=(), warning=None, error=error)
         return make(
             **common,
             level=d.level,
@@ -104,6 +105,7 @@ class Prediction:
             source=d.source,
             reason=d.reason,
             scores=OODScores.model_construct(**scores._asdict()) if scores else None,
+            warning=self.warning,
             error=None,
         )
 

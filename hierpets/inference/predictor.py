@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, overload
@@ -166,7 +167,8 @@ class Predictor:
             else:
                 joint, scores = next(rows)
                 try:
-                    predictions.append(self._decide(name, joint, Scores(*scores), request, kept))
+                    decided = self._decide(name, joint, Scores(*scores), request, kept)
+                    predictions.append(replace(decided, warning=batch.warnings.get(position)))
                 except Exception as error:  # as in run_batches
                     predictions.append(Prediction(name, self.model, unread, error=photo_error(name, error), photo=kept))
         return predictions

@@ -93,6 +93,7 @@ class PredictionRecord(StrictModel):
     recommendation: RecommendationRecord | None = Field(
         description="the shampoo; null if recommendations are off", json_schema_extra={"x-parquet": "json"}
     )
+    warning: str | None = Field(description="what is wrong with a damaged photo that could be read, else null")
     error: PhotoError | None = Field(description="why the photo could not be read, else null")
 
 
@@ -106,6 +107,7 @@ CSV_CELLS: dict[str, tuple[str, ...]] = {
     "source": ("source",),
     "product": ("recommendation", "product"),
     "model": ("model", "digest"),
+    "warning": ("warning",),
     "error": ("error", "message"),
 }
 """The columns of a CSV file, each with the keys that lead to its value in the record."""
@@ -137,7 +139,7 @@ def parquet_schema() -> pa.Schema:
     """The keys of a record, nested as they are; ``recommendation`` is JSON as text, with ``product`` beside it."""
     pa = require_pyarrow()
     fields = list(_arrow_fields(PredictionRecord, pa))
-    fields.insert(-1, pa.field("product", pa.string()))
+    fields.insert([field.name for field in fields].index("recommendation") + 1, pa.field("product", pa.string()))
     return pa.schema(fields)
 
 

@@ -32,10 +32,13 @@ _log = logging.getLogger(__name__)
 
 
 class BatchOutput(NamedTuple):
-    """A batch after the network: why photos failed, by position, and the rows of all others in order."""
+    """A batch after the network: why photos failed and what is wrong with others, by position, and the rows of all
+    that did not fail, in order.
+    """
 
     photos: Sequence[NamedPhoto]
     errors: Mapping[int, HierpetsError]
+    warnings: Mapping[int, str]
     output: RawOutput | None
 
 
@@ -57,15 +60,18 @@ def run_batches(
     def run(batch: Sequence[NamedPhoto]) -> R:
         inputs: dict[int, np.ndarray] = {}
         errors: dict[int, HierpetsError] = {}
+        warnings: dict[int, str] = {}
         for position, (name, photo) in enumerate(batch):
             try:
-                inputs[position] = read_input(photo, preprocess, limits)
+                told: list[str] = []
+                inputs[position] = read_input(photo, preprocess, limits, warn=told.append)
+                if told:
+                    warnings[position] = "; ".join(told)
             except Exception as error:  # whatever one photo raises must not cost the others theirs
                 errors[position] = photo_error(name, error)
         rows = _run_engine(engine, batch, inputs, errors)
-        return finish(
-            BatchOutput(batch, errors, RawOutput(*map(np.concatenate, zip(*rows, strict=True))) if rows else None)
-        )
+        output = RawOutput(*map(np.concatenate, zip(*rows, strict=True))) if rows else None
+        return finish(BatchOutput(batch, errors, warnings, output))
 
     batches = _in_batches(photos, batch_size or engine.batch)
     for done in run_in_order(run, batches, workers=engine.workers, ahead=AHEAD * engine.workers, name="predict"):

@@ -18,7 +18,7 @@ from hierpets.model.layout import GRAPH, MANIFEST, WEIGHTS, incomplete_bundle
 from hierpets.plugin import Preprocess
 from hierpets.taxonomy import Taxonomy
 from hierpets.validation.problems import problem_lines
-from hierpets.validation.strict import StrictModel
+from hierpets.validation.strict import PlainName, StrictModel
 
 __all__ = ["SCHEMA_VERSION", "BackboneSpec", "Manifest", "ModelId", "OODSpec", "model_id", "read_manifest"]
 
@@ -30,9 +30,9 @@ DIGEST_LENGTH = 16  # hexadecimal digits; enough that no two models of a shop sh
 class BackboneSpec(StrictModel):
     """Which plugin builds the backbone, with which options."""
 
-    name: str
+    name: PlainName
     options: dict[str, Any] = {}
-    feature_dim: int
+    feature_dim: int = Field(ge=1)
 
 
 Count = Annotated[int, Field(ge=0, le=100_000)]  # memory is taken for as many before weights are read

@@ -20,10 +20,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from hierpets.errors import PluginError
 from hierpets.validation.strict import StrictModel
@@ -44,6 +44,7 @@ __all__ = [
 ]
 
 Channels = tuple[float, float, float]
+Positive = Annotated[float, Field(gt=0)]
 Interpolation = Literal["adaptive", "nearest", "bilinear", "bicubic", "lanczos"]
 
 
@@ -54,6 +55,8 @@ class Preprocess(StrictModel):
     The shorter side is resized to ``size / crop``, then the center ``size`` x ``size`` is cut out; with
     ``resize="squash"`` the whole photo is resized to ``size`` x ``size`` and its aspect ratio is lost.
     """
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     size: int = Field(default=224, ge=16, le=2048, description="side of the square input, in pixels")
     crop: float = Field(default=0.875, gt=0.1, le=1.0, description="share of the shorter side that is kept")
@@ -67,7 +70,9 @@ class Preprocess(StrictModel):
         default=1.5, ge=1.0, description="a JPEG may be decoded smaller, but not below this many times what is resized"
     )
     mean: Channels = Field(default=(0.485, 0.456, 0.406), description="subtracted from each channel, in [0, 1]")
-    std: Channels = Field(default=(0.229, 0.224, 0.225), description="what each channel is then divided by")
+    std: tuple[Positive, Positive, Positive] = Field(
+        default=(0.229, 0.224, 0.225), description="what each channel is then divided by"
+    )
 
     @property
     def shorter_side(self) -> int:

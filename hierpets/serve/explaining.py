@@ -1,23 +1,25 @@
-"""Grad-CAM for the page: the bundle's torch network, loaded on first use."""
+"""Grad-CAM for the page, in a process of its own: torch and all that it imports take up to a gigabyte, which a process
+gives back only when it ends. This one starts on first use and ends when nobody has asked for a while.
+"""
 
 from __future__ import annotations
 
-from functools import cache
+import json
+import subprocess
+import sys
+import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hierpets.errors import HierpetsError
+from hierpets.errors import HierpetsError, InternalError
 from hierpets.model.manifest import read_manifest
 from hierpets.registry.loading import Registry
 from hierpets.serve.service import Explainer
-from hierpets.thumbnails import encode_png
 
-if TYPE_CHECKING:
-    from hierpets.explain.explainer import Explainer as Network
+__all__ = ["IDLE_SECONDS", "ExplainerProcess", "lazy_explainer"]
 
-__all__ = ["lazy_explainer"]
+IDLE_SECONDS = 60.0
 
 
 def lazy_explainer(bundle: Path, registry: Registry) -> Explainer | None:
@@ -26,18 +28,68 @@ def lazy_explainer(bundle: Path, registry: Registry) -> Explainer | None:
         registry.get("backbone", read_manifest(bundle).backbone.name)
     except HierpetsError:
         return None
+    return ExplainerProcess(bundle, registry.path)
 
-    @cache
-    def load() -> Network:
-        from hierpets.explain.explainer import Explainer as Network
 
-        return Network.load(bundle, registry=registry)
+class ExplainerProcess:
+    """Explains one photo at a time by ``python -m hierpets.serve.explaining_process``."""
 
-    def explain(photo: np.ndarray) -> bytes:
-        found = load().explain(photo)
-        answer = found.prediction.decision
-        if found.breed is not None and answer is not None and answer.level == "breed":
-            return encode_png(found.breed)
-        return encode_png(found.species)
+    def __init__(self, bundle: Path, registry: Path, *, idle_seconds: float = IDLE_SECONDS):
+        self._command = [sys.executable, "-m", "hierpets.serve.explaining_process", str(bundle), str(registry)]
+        self._idle_seconds = idle_seconds
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._timer: threading.Timer | None = None
 
-    return explain
+    @property
+    def running(self) -> bool:
+        """Whether the process is there and takes memory."""
+        return self._process is not None and self._process.poll() is None
+
+    def __call__(self, photo: np.ndarray) -> bytes:
+        """A PNG of where the model looked in an RGB uint8 photo [H, W, 3].
+
+        :raises HierpetsError: the backbone cannot be explained, or the process has ended.
+        """
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+            try:
+                return self._ask(self._running_process(), photo)
+            except (OSError, ValueError) as error:  # a broken pipe, or half an answer
+                self._end()
+                raise InternalError("the process that explains photos has ended; try again") from error
+            finally:
+                self._timer = threading.Timer(self._idle_seconds, self.close)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def close(self) -> None:
+        """End the process; the next photo starts another."""
+        with self._lock:
+            self._end()
+
+    def _running_process(self) -> subprocess.Popen[bytes]:
+        if self._process is None or not self.running:
+            self._end()
+            # A session of its own: Ctrl-C stops the server, which lets the process end by closing its input.
+            self._process = subprocess.Popen(  # noqa: S603
+                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+            )
+        return self._process
+
+    def _ask(self, process: subprocess.Popen[bytes], photo: np.ndarray) -> bytes:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(photo.shape).encode() + b"\n" + photo.tobytes())
+        process.stdin.flush()
+        answer = json.loads(process.stdout.readline())
+        if answer["error"] is not None:
+            raise HierpetsError(answer["error"])
+        return process.stdout.read(answer["size"])
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+        self._process = None

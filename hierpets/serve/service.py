@@ -15,7 +15,7 @@ import numpy as np
 from starlette.datastructures import QueryParams
 
 from hierpets.data.photos import NamedPhoto, read_photo
-from hierpets.errors import ConfigError, HierpetsError, ImageError
+from hierpets.errors import ConfigError, HierpetsError, ImageError, InternalError
 from hierpets.inference.options import PredictOptions
 from hierpets.inference.prediction import Prediction
 from hierpets.inference.predictor import Predictor
@@ -124,7 +124,8 @@ class Service:
         try:
             return self.explainer(self._read(photo))
         except HierpetsError as error:  # a backbone without a spatial map, or weights that are not there
-            raise Problem("no-explanation", str(error)) from None
+            kind = "internal" if isinstance(error, InternalError) else "no-explanation"
+            raise Problem(kind, str(error)) from None
 
     async def save_feedback(self, photo: NamedPhoto, species: str, breed: str) -> str:
         """Save a photo with its label; its path inside the feedback folder."""

@@ -33,6 +33,7 @@ from hierpets.training.finetuning.finetune import finetune_trained, reason_to_sk
 from hierpets.training.finetuning.learner import forward_dtype, plan_batches
 from hierpets.training.frozen.candidates import FrozenChoice, best_candidate, iter_candidates
 from hierpets.training.frozen.model import fit_frozen_model
+from hierpets.training.frozen.readable import skip_unreadable
 from hierpets.training.manifest import make_manifest
 from hierpets.training.measurement import accuracies, measure_trained
 from hierpets.training.run import Listener, Run, open_run
@@ -89,7 +90,8 @@ def train(
     or with a dot: ``finetune={"epochs": 4}``, ``**{"finetune.epochs": 4}``. ``listener`` gets every event of the log.
 
     ``resume`` continues the run in ``out`` from its last checkpoint, with the run's own settings if no ``config`` is
-    given; ``overwrite`` replaces it, with all files of the old model. Settings, plugins and photos are
+    given; ``overwrite`` replaces it, with all files of the old model. Photos that cannot be read are skipped with a
+    warning, or refused with ``strict``. Settings, plugins and photos are
     checked before anything slow begins. Under ``torchrun`` the processes share the fine-tuning, and the first of them
     writes.
 
@@ -113,10 +115,15 @@ def train(
             _tracked(config.out, listener) as heard,
             open_run(config.out, resume=resume, overwrite=overwrite, listener=heard, progress=progress) as run,
         ):
-            checkpoint = _find_checkpoint(run, splits, config) if resume else None
+            checkpoint = _find_checkpoint(run, config) if resume else None
+            splits, skipped = skip_unreadable(splits, config, registry=registry, device=device, progress=run.progress)
+            if checkpoint is not None:
+                check_same(checkpoint.settings, describe_run(config, splits), run.checkpoint)
             if overwrite:
                 run.clear()
             run.begin(config)
+            if skipped:
+                run.log("skipped_photos", photos=skipped)
             return _train(splits, config, registry=registry, run=run, device=device, checkpoint=checkpoint)
 
 
@@ -200,16 +207,17 @@ def _check_finetuning(splits: Splits, config: TrainConfig, device: str) -> None:
         forward_dtype(device, config.finetune.precision)
 
 
-def _find_checkpoint(run: Run, splits: Splits, config: TrainConfig) -> Checkpoint | None:
+def _find_checkpoint(run: Run, config: TrainConfig) -> Checkpoint | None:
     """The checkpoint to continue from, if the run came that far.
 
-    :raises ConfigError: the run has other settings or photos.
+    :raises ConfigError: the run has other settings.
     """
     checkpoint, written = read_checkpoint(run.checkpoint), run.folder / CONFIG_FILE
+    settings = describe_settings(config)
     if checkpoint is not None:
-        check_same(checkpoint.settings, describe_run(config, splits), run.checkpoint)
+        check_same({key: checkpoint.settings.get(key) for key in settings}, settings, run.checkpoint)
     elif written.is_file():
-        check_same(describe_settings(read_config(written, {})), describe_settings(config), written)
+        check_same(describe_settings(read_config(written, {})), settings, written)
     return checkpoint
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hierpets.config import TrainConfig
-from hierpets.data.index import PhotoIndex, check_trainable, read_index, split_index
+from hierpets.data.index import PhotoIndex, PhotoRecord, check_trainable, read_index, split_index
 from hierpets.errors import ConfigError
 from hierpets.plugin import Labels
 from hierpets.registry.loading import Registry
 from hierpets.taxonomy import Taxonomy
 
-__all__ = ["Splits", "prepare_index", "read_splits"]
+__all__ = ["Splits", "keep_photos", "prepare_index", "read_splits"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,24 @@ def read_splits(config: TrainConfig, registry: Registry) -> Splits:
     :raises PluginError: the sampler does not exist or fails.
     """
     index = prepare_index(config)
-    train, val = index.subset("train"), index.subset("val")
+    return _weighed(index.subset("train"), index.subset("val"), config, registry)
+
+
+def keep_photos(splits: Splits, kept: Callable[[PhotoRecord], bool], config: TrainConfig, registry: Registry) -> Splits:
+    """The photos of both parts that are ``kept``, weighted anew.
+
+    :raises DataError: a class is left without training photos.
+    :raises ConfigError: recipe ``finetune`` is left without validation photos.
+    """
+    train, val = (
+        replace(part, records=tuple(record for record in part.records if kept(record)))
+        for part in (splits.train, splits.val)
+    )
+    check_trainable(train, breeds=config.levels != "species")
+    return _weighed(train, val, config, registry)
+
+
+def _weighed(train: PhotoIndex, val: PhotoIndex, config: TrainConfig, registry: Registry) -> Splits:
     if config.recipe == "finetune" and not len(val):
         raise ConfigError("recipe finetune needs validation photos to know when to stop; set val_fraction above 0")
     labels = train.labels()

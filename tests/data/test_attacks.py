@@ -71,6 +71,8 @@ def test_tiff_tag_given_twice_counts_as_libtiff_counts_it():
 def test_a_picture_larger_than_announced_is_damage(monkeypatch):
     monkeypatch.setattr("hierpets.data.photos.picture_size", lambda data, kind: (8, 8))
     with pytest.raises(ImageError, match="its header says 8 x 8 pixels, 64 x 64 came out"):
+        read_photo(cv2.imencode(".bmp", PIXELS)[1].tobytes())
+    with pytest.raises(ImageError, match="192 byte buffer is too small to decode"):
         read_photo(jpeg())
 
 

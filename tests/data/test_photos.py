@@ -208,7 +208,7 @@ def test_read_photo_refuses_missing_empty_and_odd_paths(tmp_path):
         read_photo(b"")
 
 
-@pytest.mark.parametrize("name", [n for n in CASES if n != "gif"])
+@pytest.mark.parametrize("name", [n for n in CASES if n != "progressive jpeg"])
 @pytest.mark.parametrize("share", [0.3, 0.6])
 def test_read_photo_refuses_truncated_files(name, share):
     data, _ = CASES[name]
@@ -220,8 +220,8 @@ def test_read_photo_refuses_truncated_files(name, share):
 def test_read_photo_refuses_a_half_downloaded_jpeg(padding):
     noisy = Image.fromarray(RNG.integers(0, 256, (300, 400, 3)).astype(np.uint8))
     data = encode(noisy, "JPEG")
-    for share in (0.2, 0.5, 0.9):
-        with pytest.raises(ImageError, match="truncated JPEG"):
+    for share in (0.2, 0.5, 0.8):
+        with pytest.raises(ImageError, match=r"truncated JPEG: the lower .*% of the picture is missing"):
             read_photo(data[: int(len(data) * share)] + padding)
 
 
@@ -229,13 +229,125 @@ def test_read_photo_reads_a_jpeg_that_lost_only_its_last_bytes():
     noisy = Image.fromarray(RNG.integers(0, 256, (300, 400, 3)).astype(np.uint8))
     data = encode(noisy, "JPEG")
     for lost in (1, 2, 12):
-        photo = read_photo(data[:-lost])
+        warnings: list[str] = []
+        photo = read_photo(data[:-lost], warn=warnings.append)
+        assert warnings == ["damaged JPEG: Premature end of JPEG file"]
         assert difference(photo[:-16], read_photo(data)[:-16]) == 0
+
+
+@pytest.mark.parametrize("end", [b"", b"\xff\xd9"])
+def test_read_photo_takes_a_progressive_jpeg_only_with_its_fine_scans(end):
+    blurred = cv2.GaussianBlur(RNG.integers(0, 256, (300, 400, 3)).astype(np.uint8), (0, 0), 2)
+    data = encode(Image.fromarray(blurred), "JPEG", progressive=True)
+    whole, answered = read_photo(data), []
+    for share in np.linspace(0.1, 0.95, 18):
+        warnings: list[str] = []
+        try:
+            photo = read_photo(data[: int(len(data) * share)] + end, warn=warnings.append)
+        except ImageError as error:
+            assert "only a blur" in str(error) or "is missing" in str(error)
+            assert not answered
+        else:
+            answered.append(difference(photo, whole))
+            assert "premature end" in warnings[0].lower()
+    assert answered
+    assert max(answered) < 6
+
+
+def test_read_photo_refuses_a_progressive_jpeg_cut_between_two_scans():
+    data = encode(PICTURE, "JPEG", quality=95, progressive=True)
+    second = data.index(b"\xff\xda", data.index(b"\xff\xda") + 2)
+    with pytest.raises(ImageError, match="only a blur of the picture"):
+        read_photo(data[:second] + b"\xff\xd9")
+
+
+def cut(data: bytes, zeros: float) -> bytes:
+    """A file whose last share is zeros."""
+    kept = round(len(data) * (1 - zeros))
+    return data[:kept] + bytes(len(data) - kept)
+
+
+NOISE = Image.fromarray(RNG.integers(1, 256, (120, 160, 3)).astype(np.uint8))
+
+
+@pytest.mark.parametrize("name", ["JPEG", "WEBP", "BMP", "TIFF", "AVIF", "HEIC"])
+def test_read_photo_refuses_a_file_that_is_mostly_zeros_and_warns_of_one_that_ends_in_them(name):
+    whole = heic(NOISE) if name == "HEIC" else encode(NOISE, name)
+    mark = b"\xff\xd9" if name == "JPEG" else b""
+    with pytest.raises(ImageError, match=r"bytes are zeros|truncated or damaged"):
+        read_photo(cut(whole.removesuffix(mark), 0.6) + mark)
+    warnings: list[str] = []
+    try:
+        read_photo(cut(whole.removesuffix(mark), 0.15) + mark, warn=warnings.append)
+    except ImageError:
+        return
+    assert "are zeros: part of the picture may be missing" in warnings[0]
+
+
+def test_read_photo_warns_of_what_libjpeg_tells_and_writes_nothing(capfd, caplog):
+    read_photo(JPEG[:-2] + bytes(range(50)) + JPEG[-2:])
+    assert "the photo: damaged JPEG: Corrupt JPEG data: " in caplog.text
+    assert "extraneous bytes before marker 0xd9" in caplog.text
+    assert capfd.readouterr().err == ""
+
+
+def test_read_photo_reads_a_jpeg_with_bytes_that_belong_to_nothing():
+    """libjpeg warns while it reads the header, and simplejpeg then decodes nothing."""
+    at = JPEG.index(b"\xff\xc0")
+    warnings: list[str] = []
+    photo = read_photo(JPEG[:at] + b"\x12\x34\x56" + JPEG[at:], warn=warnings.append)
+    np.testing.assert_array_equal(photo, read_photo(JPEG))
+    assert "extraneous bytes" in warnings[0]
+
+
+def chunk(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+def test_read_photo_reads_interlaced_pngs():
+    for width, height in [(1, 1), (5, 3), (W, H)]:
+        pixels = scene(width, height)
+        interlaced = adam7(pixels)
+        np.testing.assert_array_equal(read_photo(interlaced), pixels)
+        with pytest.raises(ImageError, match="PNG"):
+            read_photo(interlaced[:-20])
+
+
+ADAM7 = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
+
+
+def adam7(pixels: np.ndarray) -> bytes:
+    """An interlaced PNG of RGB uint8 [H, W, 3]."""
+    rows = b""
+    for left, top, right, down in ADAM7:
+        part = pixels[top::down, left::right]
+        if part.shape[1]:
+            rows += b"".join(b"\0" + row.tobytes() for row in part)
+    height, width = pixels.shape[:2]
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 1)
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+def test_read_photo_keeps_libpng_quiet(capfd):
+    at = 33  # behind the header
+    odd = chunk(b"iCCP", b"x\0\0" + zlib.compress(b"profile")) + chunk(b"gAMA", bytes(4))
+    np.testing.assert_array_equal(read_photo(PNG[:at] + odd + PNG[at:]), scene())
+    pixels = zlib.compress(bytes(H * (1 + 3 * W)))
+    unfiltered = zlib.compress(b"\x05" * (H * (1 + 3 * W)))
+    short, long = zlib.compress(bytes(H * (1 + 3 * W) - 1)), zlib.compress(bytes(H * (1 + 3 * W) + 1))
+    changed = pixels[:8] + bytes([pixels[8] ^ 0xFF]) + pixels[9:]
+    for content in (pixels[:-6], changed, unfiltered, short, long):
+        with pytest.raises(ImageError, match="damaged PNG: its pixels"):
+            read_photo(PNG[:at] + chunk(b"IDAT", content) + chunk(b"IEND", b""))
+    assert capfd.readouterr().err == ""
 
 
 def test_read_photo_ignores_bytes_after_the_end():
     for data in (JPEG, PNG):
         np.testing.assert_array_equal(read_photo(data + b"\0" * 100 + b"trailer"), read_photo(data))
+    for data in (JPEG, CASES["webp"][0], CASES["bmp"][0]):
+        np.testing.assert_array_equal(read_photo(data + bytes(len(data)), warn=pytest.fail), read_photo(data))
 
 
 def test_read_photo_refuses_a_damaged_png(capfd):
@@ -315,11 +427,11 @@ def test_read_photo_reads_avif():
     assert difference(read_photo(data), scene()) < 4
 
 
-def test_photos_is_the_only_module_that_decodes():
+def test_decoders_is_the_only_module_that_decodes():
     package = Path(hierpets.__file__).parent
-    decoders = re.compile(r"\b(imread|imdecode\w*|Image\.open|read_image|decode_image|pillow_heif)\b")
+    decoders = re.compile(r"\b(imread|decode_jpeg|imdecode\w*|Image\.open|read_image|decode_image|pillow_heif)\b")
     found = {path.name for path in package.rglob("*.py") if decoders.search(path.read_text(encoding="utf-8"))}
-    assert found == {"photos.py"}
+    assert found == {"decoders.py"}
 
 
 @pytest.mark.data

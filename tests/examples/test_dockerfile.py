@@ -5,10 +5,13 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
 from dockerfile_parse import DockerfileParser
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
 
 from hierpets.cli.deploy.serve import command
 
@@ -49,6 +52,22 @@ def test_what_is_copied_exists_and_is_not_ignored(instructions):
             for source in sources:
                 assert (ROOT / source).exists(), source
                 assert f"!{source}" in ignored
+
+
+def test_every_package_is_locked_with_hashes_and_at_a_version_that_fits(instructions):
+    lock = (ROOT / "examples" / "requirements.lock").read_text()
+    hashed = r"^([\w.-]+)==([\w.]+) \\\n    --hash=sha256:[0-9a-f]{64}(?: \\)?\n"
+    pinned = dict(re.findall(hashed, lock, re.MULTILINE))
+    assert len(pinned) == len(re.findall(r"^[\w.-]+==", lock, re.MULTILINE)) > 50
+    steps = " ".join(values(instructions, "RUN"))
+    pinned |= dict(re.findall(r"\b(torch|torchvision)==([\d.]+)", steps))
+    assert "--require-hashes" in steps
+    environment = default_environment() | {"python_version": "3.12", "python_full_version": "3.12.0"}
+    needs = [Requirement(text) for text in requires("hierpets") or ()]
+    used = [need for need in needs if need.marker is None or need.marker.evaluate(environment | {"extra": "serve"})]
+    assert len(used) > 20
+    for need in used:
+        assert need.specifier.contains(pinned[need.name.lower()]), need
 
 
 def test_it_starts_the_server_with_options_that_the_command_has(instructions):

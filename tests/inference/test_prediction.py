@@ -48,7 +48,8 @@ UNLISTED = predicted(0.9, 0.05, 0.02, 0.02, 0.01, scores=Scores(1.0, -1.0))
 RABBIT = predicted(0.01, 0.01, 0.01, 0.01, 0.96)
 CAR = predicted(0.9, 0.05, 0.02, 0.02, 0.01, scores=Scores(-5.0, -5.0))
 BROKEN = Prediction("a.jpg", MODEL, POLICY.thresholds(""), error=ImageError("a.jpg: no such file"))
-ALL = [BREED, UNSURE, UNLISTED, RABBIT, CAR, BROKEN]
+DAMAGED = predicted(0.9, 0.05, 0.02, 0.02, 0.01, warning="damaged JPEG: Premature end of JPEG file")
+ALL = [BREED, UNSURE, UNLISTED, RABBIT, CAR, BROKEN, DAMAGED]
 
 
 @pytest.mark.parametrize(
@@ -93,6 +94,7 @@ def test_csv_row_has_a_cell_a_column(prediction):
     assert row["breed"] == (prediction.breed or "")
     assert row["model"] == MODEL.digest
     assert row["error"] == (str(prediction.error) if prediction.error else "")
+    assert row["warning"] == (prediction.warning or "")
     assert row["product"] == (prediction.shampoo or "")
 
 
@@ -116,6 +118,11 @@ def test_parquet_rows_survive_a_table():
         assert row.pop("product") == prediction.shampoo
         record = json.loads(json.dumps(prediction.to_json()))
         assert {**row, "recommendation": json.loads(advice) if advice else None} == record
+
+
+def test_prediction_shows_what_is_wrong_with_a_damaged_photo():
+    assert DAMAGED.to_json()["warning"] == DAMAGED.warning
+    assert "Premature end of JPEG file" in DAMAGED._repr_html_()
 
 
 def test_prediction_html_shows_thumbnail_bars_and_shampoo_and_escapes():

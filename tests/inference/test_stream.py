@@ -2,6 +2,7 @@ import itertools
 import json
 from concurrent.futures import ThreadPoolExecutor
 
+import cv2
 import numpy as np
 import pytest
 
@@ -91,10 +92,10 @@ def poisoned(monkeypatch):
 
     read = stream.read_input
 
-    def read_or_fail(photo, preprocess, limits):
+    def read_or_fail(photo, preprocess, limits, *, warn):
         if photo == PHOTOS[1]:
             raise OverflowError("Python int too large to convert to C long")
-        return read(photo, preprocess, limits)
+        return read(photo, preprocess, limits, warn=warn)
 
     monkeypatch.setattr(stream, "read_input", read_or_fail)
     return PHOTOS[1]
@@ -149,3 +150,12 @@ def test_stream_gives_a_failing_decision_to_its_photo_alone(loaded, monkeypatch)
     monkeypatch.setattr(module, "decide", fail_once)
     answers = list(loaded().stream(PHOTOS[:5], batch_size=5))
     assert [a.error is not None for a in answers] == [False, False, True, False, False]
+
+
+def test_stream_warns_of_the_damaged_photo_alone(loaded, tmp_path, caplog):
+    whole = cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))[1].tobytes()
+    first, damaged, last = loaded().stream([whole, whole[:-2], whole], batch_size=3)
+    assert (first.warning, last.warning) == (None, None)
+    assert damaged.warning == "damaged JPEG: Premature end of JPEG file"
+    assert damaged.error is None
+    assert not caplog.records

@@ -1,18 +1,65 @@
+import os
+import signal
+import time
+
 import numpy as np
+import pytest
 
 from hierpets.data.demo import render
 from hierpets.data.photos import read_photo
+from hierpets.errors import HierpetsError, InternalError
 from hierpets.registry.loading import load_registry
-from hierpets.serve.explaining import lazy_explainer
+from hierpets.serve.explaining import ExplainerProcess, lazy_explainer
 
 
-def test_lazy_explainer_gives_a_picture_of_the_same_shape(tiny_run):
-    explain = lazy_explainer(tiny_run / "bundle", load_registry(tiny_run.parent / "registry.yaml"))
+@pytest.fixture
+def explain(tiny_run):
+    explainer = lazy_explainer(tiny_run / "bundle", load_registry(tiny_run.parent / "registry.yaml"))
+    yield explainer
+    explainer.close()
+
+
+def test_lazy_explainer_gives_a_picture_of_the_same_shape(explain):
+    assert not explain.running
     photo = render("demo:cat/siamese/1")[:200]
     shown = read_photo(explain(photo))
     assert shown.shape == photo.shape
     assert np.abs(shown.astype(int) - photo).max() > 30  # something is laid over it
+    assert np.array_equal(read_photo(explain(photo)), shown)
 
 
 def test_lazy_explainer_is_none_without_the_plugin_of_the_backbone(tiny_run):
     assert lazy_explainer(tiny_run / "bundle", load_registry()) is None
+
+
+@pytest.mark.slow
+def test_explainer_process_ends_when_idle_and_starts_again(tiny_run):
+    explainer = ExplainerProcess(tiny_run / "bundle", tiny_run.parent / "registry.yaml", idle_seconds=0.1)
+    photo = render("demo:cat/siamese/1")
+    first = explainer(photo)
+    deadline = time.monotonic() + 20
+    while explainer.running:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert explainer(photo) == first
+    explainer.close()
+
+
+@pytest.mark.slow
+def test_explainer_process_that_was_killed_is_told_and_replaced(explain):
+    photo = render("demo:cat/siamese/1")
+    first = explain(photo)
+    os.kill(explain._process.pid, signal.SIGSTOP)  # so that it is still there when the photo is sent
+    killer = explain._process
+    explain._ask = lambda process, photo: (killer.kill(), type(explain)._ask(explain, process, photo))[1]
+    with pytest.raises(InternalError, match="has ended; try again"):
+        explain(photo)
+    del explain._ask
+    assert explain(photo) == first
+
+
+def test_explainer_process_hands_errors_over(tmp_path, tiny_run):
+    explainer = ExplainerProcess(tmp_path, tiny_run.parent / "registry.yaml")
+    with pytest.raises(HierpetsError, match="no bundle here"):
+        explainer(render("demo:cat/siamese/1"))
+    explainer.close()

@@ -8,8 +8,10 @@ from helpers.fakes import tiny_registry
 
 import hierpets
 from hierpets.config import TrainConfig, change_config, read_config
+from hierpets.data.demo import render
 from hierpets.errors import ConfigError, DataError, HierpetsError, PluginError
 from hierpets.model.manifest import read_manifest
+from hierpets.thumbnails import encode_png
 from hierpets.training.recipe import train
 
 
@@ -212,3 +214,49 @@ def test_train_writes_settings_that_hold_from_another_folder(tmp_path, monkeypat
 
 def test_change_config_of_nothing_is_the_defaults():
     assert change_config(None, {}) == TrainConfig()
+
+
+@pytest.fixture
+def damaged_photos(tmp_path) -> Path:
+    """A folder of four classes of which three photos cannot be read, two of them equal."""
+    folder = tmp_path / "photos"
+    for species, breed in [("cat", "siamese"), ("cat", "bengal"), ("dog", "pug"), ("dog", "beagle")]:
+        (folder / species / breed).mkdir(parents=True)
+        for number in range(8):
+            look = "cat/siamese" if species == "cat" else "dog/dalmatian"
+            (folder / species / breed / f"{number}.png").write_bytes(encode_png(render(f"demo:{look}/{number}")))
+    for name in ("cat/bengal/1.png", "cat/bengal/2.png"):
+        (folder / name).write_bytes(b"\x89PNG\r\n\x1a\n")
+    (folder / "dog/pug/3.png").write_bytes(b"")
+    return folder
+
+
+def test_train_skips_unreadable_photos_and_names_them_all(tmp_path, damaged_photos, caplog):
+    result = train(config=settings(tmp_path, data=str(damaged_photos)))
+    assert "3 of 32 photos cannot be read and are skipped" in caplog.text
+    logged = [json.loads(line) for line in (result.run / "log.jsonl").read_text().splitlines()]
+    (skipped,) = [line for line in logged if line["event"] == "skipped_photos"]
+    for name in ("cat/bengal/1.png: damaged PNG", "cat/bengal/2.png: damaged PNG", "dog/pug/3.png: the file is empty"):
+        assert name in caplog.text
+        assert sum(name in line for line in skipped["photos"]) == 1
+    manifest = read_manifest(result.bundle)
+    assert manifest.training["train"] + manifest.training["val"] == 29
+
+
+def test_train_with_strict_refuses_unreadable_photos_and_leaves_the_old_run(tmp_path, damaged_photos):
+    config = settings(tmp_path, data=str(damaged_photos))
+    bundle = train(config=config).bundle
+    before = (bundle / "bundle.json").read_bytes()
+    with pytest.raises(
+        DataError, match="3 of 32 photos cannot be read; remove them, or train without --strict"
+    ) as told:
+        train(config=change_config(config, {"strict": True}), overwrite=True)
+    assert str(told.value).count(str(damaged_photos)) == 3
+    assert (bundle / "bundle.json").read_bytes() == before
+
+
+def test_train_refuses_a_class_of_unreadable_photos_alone(tmp_path, damaged_photos):
+    for photo in (damaged_photos / "dog/beagle").iterdir():
+        photo.write_bytes(b"no photo")
+    with pytest.raises(DataError, match="1 class has no training photo: dog/beagle"):
+        train(config=settings(tmp_path, data=str(damaged_photos)))

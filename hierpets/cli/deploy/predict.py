@@ -259,6 +259,8 @@ def _text(prediction: Prediction) -> str:
     if prediction.error is not None:
         return f"{prediction.path}: error: {prediction.error}\n"
     lines = [f"{prediction.path}: {prediction}"]
+    if prediction.warning is not None:
+        lines.append(f"  warning: {prediction.warning}")
     advice = prediction.recommendation
     if advice is not None and advice.error:
         lines.append(f"  no shampoo: {advice.error}")

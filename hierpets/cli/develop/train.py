@@ -13,7 +13,19 @@ from hierpets.config import CONFIG_FILE, TrainConfig, read_config
 
 __all__ = ["command"]
 
-COMMON = ("levels", "data", "out", "backbone", "recipe", "sampler", "seed", "val_fraction", "device", "registry")
+COMMON = (
+    "levels",
+    "data",
+    "out",
+    "backbone",
+    "recipe",
+    "sampler",
+    "seed",
+    "val_fraction",
+    "device",
+    "registry",
+    "strict",
+)
 LOOKS: dict[str, dict[str, Any]] = {
     "levels": {"type": str, "metavar": "LEVELS"},
     "data": {"metavar": "DIR|CSV|demo"},
@@ -21,6 +33,7 @@ LOOKS: dict[str, dict[str, Any]] = {
     "backbone": {"type": PluginName("backbone"), "metavar": "NAME"},
     "sampler": {"type": PluginName("sampler"), "metavar": "NAME"},
     "registry": {"metavar": "FILE"},
+    "strict": {"is_flag": True, "type": bool, "default": None},
 }
 
 

@@ -124,14 +124,15 @@ class OpenVinoEngine:
             raise BundleError(f"{graph}: OpenVINO cannot run this graph: {brief(error)}") from error
         self._graph, self._compiled = graph, compiled
 
-    def check_shapes(self, size: int, species: int, leaves: int) -> None:
-        """:raises BundleError: the graph takes photos of another size, or has not as many species and leaves."""
-        expected = [ov.PartialShape(s) for s in ([-1, 3, size, size], [-1, -1], [-1, species], [-1, leaves], [-1, 2])]
+    def check_shapes(self, size: int, features: int, species: int, leaves: int) -> None:
+        """:raises BundleError: the graph takes photos of another size, or has not as many features or classes."""
+        shapes = ([-1, 3, size, size], [-1, features], [-1, species], [-1, leaves], [-1, 2])
+        expected = [ov.PartialShape(shape) for shape in shapes]
         found = [port.partial_shape for port in (*self._compiled.inputs, *self._compiled.outputs)]
         if len(found) != len(expected) or not all(map(ov.PartialShape.compatible, found, expected)):
             raise BundleError(
-                f"{self._graph}: expected photos of {size} pixels, {species} species and {leaves} leaves, as "
-                f"{MANIFEST} says; the graph has the shapes {', '.join(map(str, found))}"
+                f"{self._graph}: expected photos of {size} pixels, {features} features, {species} species and {leaves} "
+                f"leaves, as {MANIFEST} says; the graph has the shapes {', '.join(map(str, found))}"
             )
 
     def __call__(self, images: np.ndarray) -> RawOutput:

@@ -215,7 +215,7 @@ function showRecord(item, record) {
   find(".card").dataset.level = record.level;
   find(".card").dataset.source = record.source;
   find(".answer").textContent = answer;
-  find(".detail").textContent = detail;
+  find(".detail").textContent = record.warning ? `${detail} The file is damaged: ${record.warning}.` : detail;
   showBars(item, record);
   showCoat(find(".coat"), record);
   showShampoo(find(".shampoo"), record);

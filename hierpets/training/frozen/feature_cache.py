@@ -17,9 +17,11 @@ FEATURE_FILE = "features.sqlite"
 
 
 def content_key(path: str) -> str:
-    """A hash of a photo's bytes; of its name where it has none, because it is synthetic or missing."""
-    file = Path(path)
-    content = file.read_bytes() if file.is_file() else path.encode()
+    """A hash of a photo's bytes; of its name where it has none that can be read, because it is synthetic or missing."""
+    try:
+        content = Path(path).read_bytes()
+    except (OSError, ValueError):  # ValueError: a null byte in the path
+        content = path.encode("utf-8", "surrogateescape")
     return hashlib.sha256(content).hexdigest()
 
 

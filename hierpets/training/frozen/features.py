@@ -11,7 +11,7 @@ import numpy as np
 
 from hierpets.data.dataset import iter_inputs
 from hierpets.data.transforms import apply
-from hierpets.errors import PluginError
+from hierpets.errors import ImageError, PluginError
 from hierpets.files import cache_dir
 from hierpets.inference.engines.openvino import compile_model
 from hierpets.model.backbone import fingerprint
@@ -85,14 +85,32 @@ class FeatureExtractor:
         :raises PluginError: the backbone does not give what it says.
         """
         chosen, name = VIEWS[views], task or TASKS[views]
+        if not paths:
+            return np.empty((0, self._backbone.feature_dim), np.float32)
         keys = [content_key(path) for path in paths]
         parts: list[np.ndarray] = []
         for view in chosen:
             further = partial(_further, progress, name, len(parts) * len(paths), len(paths) * len(chosen))
-            parts.append(self._view(paths, keys, view, further))
+            known = self._view(paths, keys, view, further)
+            parts.append(np.stack([known[key] for key in keys]))
         return parts[0] if len(parts) == 1 else np.stack(parts).mean(axis=0, dtype=np.float32)
 
-    def _view(self, paths: Sequence[str], keys: list[str], view: View, progress: Callable[[int], None]) -> np.ndarray:
+    def unreadable(self, paths: Sequence[str], *, progress: Progress = no_progress) -> dict[str, str]:
+        """The photos that cannot be read, each with the message; the features of all others are cached meanwhile."""
+        keys, reasons = [content_key(path) for path in paths], dict[str, str]()
+        further = partial(_further, progress, TASKS["plain"], 0, len(paths))
+        self._view(paths, keys, plain, further, on_error=reasons.__setitem__)
+        return {path: f"{path}: {reasons[key]}" for path, key in zip(paths, keys, strict=True) if key in reasons}
+
+    def _view(
+        self,
+        paths: Sequence[str],
+        keys: list[str],
+        view: View,
+        progress: Callable[[int], None],
+        on_error: Callable[[str, str], None] | None = None,
+    ) -> dict[str, np.ndarray]:
+        """The features of a view by key; a photo that cannot be read raises, or is left out with ``on_error``."""
         fingerprint = f"{self._fingerprint}:{_view_name(view)}"
         with closing(FeatureCache(cache_dir(), fingerprint, self._backbone.feature_dim)) as cache:
             known = cache.get(set(keys))
@@ -100,14 +118,16 @@ class FeatureExtractor:
             missing = {key: path for key, path in reversed(list(zip(keys, paths, strict=True))) if key not in known}
             done = len(paths) - len(missing)
             progress(done)
-            for fresh in self._compute(list(missing.items()), view):
+            for fresh in self._compute(list(missing.items()), view, on_error):
                 cache.put(fresh.keys(), np.stack(list(fresh.values())))
                 known |= fresh
                 done += len(fresh)
                 progress(done)
-        return np.stack([known[key] for key in keys]) if keys else np.empty((0, self._backbone.feature_dim), np.float32)
+        return known
 
-    def _compute(self, missing: list[tuple[str, str]], view: View) -> Iterator[dict[str, np.ndarray]]:
+    def _compute(
+        self, missing: list[tuple[str, str]], view: View, on_error: Callable[[str, str], None] | None
+    ) -> Iterator[dict[str, np.ndarray]]:
         if not missing:
             return
         self._run = self._run or (self._openvino() if self._device == "cpu" else self._torch())
@@ -118,6 +138,7 @@ class FeatureExtractor:
             batch_size=BATCH if self._device == "cpu" else GPU_BATCH,
             workers=cores(),
             transform=lambda _, photo: apply(preprocess, view(photo)),
+            on_error=on_error and (lambda index, error: on_error(missing[index][0], _reason(error, missing[index][1]))),
         )
         for indices, inputs in batches:
             features = _checked(self._run(inputs), self._backbone.feature_dim)
@@ -145,6 +166,11 @@ class FeatureExtractor:
 
 def _further(progress: Progress, task: str, before: int, total: int, done: int) -> None:
     progress(task, before + done, total)
+
+
+def _reason(error: ImageError, path: str) -> str:
+    """The message without the path in front of it: an equal photo may have another."""
+    return str(error).removeprefix(f"{path}: ")
 
 
 def _view_name(view: View) -> str:

@@ -1,0 +1,59 @@
+"""``python -m hierpets.serve.explaining_process BUNDLE REGISTRY``: photos on standard input, pictures on its output.
+
+A photo is a line of JSON ``[H, W, 3]`` and its pixels; the answer a line ``{"size": ..., "error": ...}`` and a PNG of
+that many bytes. The process ends when its input does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import numpy as np
+
+from hierpets.errors import HierpetsError
+from hierpets.explain.explainer import Explainer
+from hierpets.thumbnails import encode_png
+
+__all__ = ["main"]
+
+
+def main(bundle: str, registry: str) -> None:
+    """Answer until the input ends."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a plugin prints must not come between the answers
+    explainer: Explainer | None = None
+    for photo in _photos(sys.stdin.buffer):
+        try:
+            explainer = explainer or Explainer.load(bundle, registry=registry)
+            _answer(answers, _explain(explainer, photo))
+        except HierpetsError as error:
+            _answer(answers, b"", str(error))
+
+
+def _photos(stream: BinaryIO) -> Iterator[np.ndarray]:
+    while line := stream.readline():
+        height, width, channels = json.loads(line)
+        pixels = stream.read(height * width * channels)
+        yield np.frombuffer(pixels, np.uint8).reshape(height, width, channels)
+
+
+def _explain(explainer: Explainer, photo: np.ndarray) -> bytes:
+    """The evidence for the breed where a breed is predicted, else for the species."""
+    found = explainer.explain(photo)
+    answer = found.prediction.decision
+    if found.breed is not None and answer is not None and answer.level == "breed":
+        return encode_png(found.breed)
+    return encode_png(found.species)
+
+
+def _answer(stream: BinaryIO, picture: bytes, error: str | None = None) -> None:
+    stream.write(json.dumps({"size": len(picture), "error": error}).encode() + b"\n" + picture)
+    stream.flush()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -88,9 +88,10 @@ def command(
 ) -> int:
     """Predict the species and breed of pets in photos.
 
-    PATH is a photo, a folder, a quoted pattern such as 'pets/*.jpg', or - to read paths from standard input.
-    Predictions are printed in the order of the paths. If a photo cannot be read, its record holds an error, the other
-    photos are predicted, and the exit code is 3. With --cluster, PATH and --out may be URLs such as s3://BUCKET/FOLDER.
+    PATH is a photo, a folder, a quoted pattern such as 'pets/*.jpg', another source of docs/data.md, or - to read
+    paths from standard input. Predictions are printed in the order of the paths. If a photo cannot be read, its record
+    holds an error, the other photos are predicted, and the exit code is 3. With --cluster, PATH and --out may be URLs
+    such as s3://BUCKET/FOLDER.
     """
     from hierpets.inference.options import PredictOptions
 
@@ -104,14 +105,14 @@ def command(
     from hierpets.registry.loading import load_registry
     from hierpets.workers import cores
 
-    check_paths(paths)
-    lines = _read_paths() if STANDARD_INPUT in paths else ()
-    many = STANDARD_INPUT in paths or len(list(islice(list_photos(paths, ()), MANY))) == MANY
     plugins = load_registry(registry)
+    check_paths(paths, plugins)
+    lines = _read_paths() if STANDARD_INPUT in paths else ()
+    many = STANDARD_INPUT in paths or len(list(islice(list_photos(paths, (), plugins), MANY))) == MANY
     predictor = load(model, **asdict(engine), workers=cores() if many else 1, registry=plugins)
     if out is None:
         batch_size = 1 if STANDARD_INPUT in paths else None  # what is piped in may come slowly
-        predictions = predictor.stream(list_photos(paths, lines), chosen, batch_size=batch_size)
+        predictions = predictor.stream(list_photos(paths, lines, plugins), chosen, batch_size=batch_size)
         return _print(predictions, form)
 
     from hierpets.cli.progress import ProgressDisplay
@@ -124,7 +125,7 @@ def command(
                 predictor,
                 paths,
                 form=form,  # type: ignore[arg-type]  # _checked_format
-                registry=plugins.path,
+                registry=plugins,
                 options=chosen,
                 lines=lines,
                 resume=resume,

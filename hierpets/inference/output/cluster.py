@@ -6,15 +6,13 @@ Photos and records may be in any file system that pyarrow knows: local folders, 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hierpets.data.listing import PHOTO_SUFFIXES
+from hierpets.cluster import cluster_errors, connected, cpus_a_worker, require_ray
 from hierpets.data.photos import NamedPhoto
 from hierpets.errors import ConfigError, DataError
 from hierpets.files import cache_dir, whole_folder
@@ -22,8 +20,9 @@ from hierpets.inference.engines.base import EngineOptions
 from hierpets.inference.loading import load
 from hierpets.inference.options import PredictOptions
 from hierpets.inference.output.request import RunRequest, RunTotals
-from hierpets.inference.record import parquet_row, parquet_schema, require_pyarrow
+from hierpets.inference.record import parquet_row, parquet_schema
 from hierpets.model.manifest import model_id, read_manifest
+from hierpets.plugin.reading import PHOTO_SUFFIXES, locate
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,9 +32,6 @@ __all__ = ["ClusterTask", "predict_on_cluster", "unpack_bundle"]
 BATCH = 32  # photos that a worker gets at a time
 RUN_FILE = "_run.json"  # readers of Parquet skip names that begin with an underscore
 READ_CPUS = 0.25  # of a core, for a task that mostly waits for files
-SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*://")
-# Lines of a traceback: the message of an error of hierpets, else the first exception with its message.
-RAISED = tuple(re.compile(line, re.MULTILINE) for line in (r"^hierpets\.errors\.\w+: (.+)$", r"^([\w.]+Error: .+)$"))
 FAILED_RULE = '"error": "'  # in a recommendation as JSON; without an error it is null
 
 
@@ -72,20 +68,18 @@ def predict_on_cluster(paths: Sequence[str], out: str, task: ClusterTask, *, add
     :raises ConfigError: Ray is missing, ``out`` is not empty, or a path does not exist.
     :raises DataError: the cluster failed.
     """
-    ray = _require_ray()
+    ray = require_ray()
     task.options.mask(read_manifest(task.bundle).taxonomy)  # refuses an unknown name before anything starts
-    filesystem, folder = _place(out)
+    filesystem, folder = locate(out)
     _check_free(filesystem, folder, out)
     roots = [_Root.of(path) for path in paths]
     if any(root.filesystem != roots[0].filesystem for root in roots):
         raise ConfigError(f"--cluster reads from one file system at a time; these are on several: {', '.join(paths)}")
-    with _connected(ray, address):
+    with connected(address), cluster_errors(address):
         try:
             _run(ray, roots, task, filesystem=filesystem, folder=folder)
         except (FileNotFoundError, ValueError) as error:
             raise ConfigError(f"{', '.join(paths)}: no photos to read: {_first_line(error)}") from error
-        except ray.exceptions.RayError as error:
-            raise DataError(f"--cluster {address}: {_raised(error)}") from error
     totals = _count(filesystem, folder)
     with filesystem.open_output_stream(f"{folder}/{RUN_FILE}") as file:
         file.write(task.request(paths).text(totals).encode())
@@ -108,8 +102,7 @@ def _run(ray: Any, roots: Sequence[_Root], task: ClusterTask, *, filesystem: Any
         batch_size=BATCH,
         batch_format="pyarrow",
         zero_copy_batch=True,
-        # Reading and writing need a share of a core too, or a cluster of one core would wait for itself.
-        num_cpus=1 if ray.cluster_resources().get("CPU", 1) > 1 else 0.5,
+        num_cpus=cpus_a_worker(),
         num_gpus=1 if task.engine.device == "cuda" else None,
         compute=ray.data.ActorPoolStrategy(min_size=1),
     )
@@ -151,22 +144,8 @@ class _Root:
 
     @classmethod
     def of(cls, given: str) -> _Root:
-        filesystem, inside = _place(given)
+        filesystem, inside = locate(given)
         return cls(given.rstrip("/"), inside.rstrip("/"), filesystem)
-
-
-def _place(path: str) -> tuple[Any, str]:
-    """The file system of a path or URI, and the path there."""
-    pa = require_pyarrow()
-    import pyarrow.fs
-
-    if not SCHEME.match(path):
-        return pyarrow.fs.LocalFileSystem(), os.path.abspath(path)  # noqa: PTH100
-    try:
-        found: tuple[Any, str] = pyarrow.fs.FileSystem.from_uri(path)
-        return found
-    except (pa.ArrowException, OSError) as error:
-        raise ConfigError(f"{path}: cannot be opened: {_first_line(error)}") from error
 
 
 def _check_free(filesystem: Any, folder: str, out: str) -> None:
@@ -239,36 +218,5 @@ def unpack_bundle(files: Mapping[str, bytes], digest: str) -> Path:
     return folder
 
 
-@contextmanager
-def _connected(ray: Any, address: str) -> Iterator[None]:
-    """The Ray that is running already, or one that is started and stopped here."""
-    if ray.is_initialized():
-        yield
-        return
-    try:
-        ray.init(address=address, logging_level="warning", log_to_driver=False)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise ConfigError(f"--cluster {address}: cannot connect to Ray: {_first_line(error)}") from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _raised(error: BaseException) -> str:
-    """What a worker raised, out of the traceback that Ray passes on."""
-    found = (line[1] for pattern in RAISED for line in pattern.finditer(str(error)))
-    return next(found, _first_line(error))
-
-
 def _first_line(error: BaseException) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
-
-
-def _require_ray() -> Any:
-    try:
-        import ray
-        import ray.data
-    except ImportError:
-        raise ConfigError("--cluster needs the extra: pip install 'hierpets[cluster]'") from None
-    return ray

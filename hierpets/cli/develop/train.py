@@ -13,13 +13,26 @@ from hierpets.config import CONFIG_FILE, TrainConfig, read_config
 
 __all__ = ["command"]
 
-COMMON = ("levels", "data", "out", "backbone", "recipe", "sampler", "seed", "val_fraction", "device", "registry")
+COMMON = (
+    "levels",
+    "data",
+    "out",
+    "backbone",
+    "recipe",
+    "sampler",
+    "seed",
+    "val_fraction",
+    "device",
+    "cluster",
+    "registry",
+)
 LOOKS: dict[str, dict[str, Any]] = {
     "levels": {"type": str, "metavar": "LEVELS"},
-    "data": {"metavar": "DIR|CSV|demo"},
+    "data": {"metavar": "SOURCE"},
     "out": {"metavar": "RUN"},
     "backbone": {"type": PluginName("backbone"), "metavar": "NAME"},
     "sampler": {"type": PluginName("sampler"), "metavar": "NAME"},
+    "cluster": {"metavar": "ADDRESS"},
     "registry": {"metavar": "FILE"},
 }
 

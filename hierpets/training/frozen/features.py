@@ -22,7 +22,7 @@ from hierpets.progress import Progress, no_progress
 from hierpets.training.frozen.feature_cache import FeatureCache, content_key
 from hierpets.workers import cores
 
-__all__ = ["VIEWS", "FeatureExtractor"]
+__all__ = ["VIEWS", "FeatureExtractor", "View"]
 
 # Small batches stay in the cache of a CPU: 74 photos per second against 59 at 16 (Lite2, two cores). A GPU wants more.
 BATCH, GPU_BATCH = 4, 64
@@ -65,11 +65,12 @@ TASKS = {
 class FeatureExtractor:
     """A frozen backbone, ready to run: through OpenVINO on the CPU, through torch elsewhere.
 
-    The backbone's module stays on its device and is not changed: what runs elsewhere is a copy.
+    The backbone's module stays on its device and is not changed: what runs elsewhere is a copy. ``threads`` limits
+    those of the CPU; None: one per core.
     """
 
-    def __init__(self, backbone: Backbone, device: str = "cpu"):
-        self._backbone, self._device = backbone, device
+    def __init__(self, backbone: Backbone, device: str = "cpu", *, threads: int | None = None):
+        self._backbone, self._device, self._threads = backbone, device, threads
         # The schema version is raised whenever the same photo comes to other pixels.
         self._fingerprint = f"{fingerprint(backbone)}:{SCHEMA_VERSION}"
         self._run: Callable[[np.ndarray], np.ndarray] | None = None
@@ -85,16 +86,32 @@ class FeatureExtractor:
         :raises PluginError: the backbone does not give what it says.
         """
         chosen, name = VIEWS[views], task or TASKS[views]
-        keys = [content_key(path) for path in paths]
+        keys = self._keys(list(paths))
         parts: list[np.ndarray] = []
         for view in chosen:
             further = partial(_further, progress, name, len(parts) * len(paths), len(paths) * len(chosen))
             parts.append(self._view(paths, keys, view, further))
         return parts[0] if len(parts) == 1 else np.stack(parts).mean(axis=0, dtype=np.float32)
 
+    def compute(self, paths: Sequence[str], view: View) -> np.ndarray:
+        """Features float32 [N, D] of one view of N photos, computed here and now.
+
+        :raises ImageError, PluginError: as :meth:`features`.
+        """
+        found: dict[str, np.ndarray] = {}
+        for fresh in self._compute(list(zip(paths, paths, strict=True)), view):
+            found |= fresh
+        return np.stack([found[path] for path in paths])
+
+    def _keys(self, paths: list[str]) -> list[str]:
+        return [content_key(path) for path in paths]
+
+    def _open_cache(self, fingerprint: str) -> FeatureCache:
+        return FeatureCache(cache_dir(), fingerprint, self._backbone.feature_dim)
+
     def _view(self, paths: Sequence[str], keys: list[str], view: View, progress: Callable[[int], None]) -> np.ndarray:
         fingerprint = f"{self._fingerprint}:{_view_name(view)}"
-        with closing(FeatureCache(cache_dir(), fingerprint, self._backbone.feature_dim)) as cache:
+        with closing(self._open_cache(fingerprint)) as cache:
             known = cache.get(set(keys))
             # Equal photos are computed once; the first path stands for all.
             missing = {key: path for key, path in reversed(list(zip(keys, paths, strict=True))) if key not in known}
@@ -124,7 +141,8 @@ class FeatureExtractor:
             yield {missing[i][0]: vector for i, vector in zip(indices, features, strict=True)}
 
     def _openvino(self) -> Callable[[np.ndarray], np.ndarray]:
-        compiled = compile_model(convert_module(self._backbone.module, self._backbone.preprocess.size))
+        graph = convert_module(self._backbone.module, self._backbone.preprocess.size)
+        compiled = compile_model(graph, threads=self._threads)
         return lambda inputs: np.asarray(compiled({0: inputs})[0])
 
     def _torch(self) -> Callable[[np.ndarray], np.ndarray]:

@@ -99,7 +99,7 @@ def command(
     form = _checked_format(form, out, paths, resume=resume, overwrite=overwrite, cluster=cluster)
     if cluster is not None:
         assert out is not None
-        return _predict_on_cluster(paths, out, chosen, model, engine, registry, address=cluster)
+        return _predict_on_cluster(paths, out, chosen, model, engine, registry, address=cluster, resume=resume)
     from hierpets.data.listing import STANDARD_INPUT, check_paths, list_photos
     from hierpets.inference.loading import load
     from hierpets.registry.loading import load_registry
@@ -150,13 +150,14 @@ def _predict_on_cluster(
     registry: Path | None,
     *,
     address: str,
+    resume: bool,
 ) -> int:
     from hierpets.inference.output.cluster import ClusterTask, predict_on_cluster
     from hierpets.model.layout import released_bundle
     from hierpets.registry.loading import load_registry
 
     task = ClusterTask(model or released_bundle(), load_registry(registry).path.resolve(), engine, options)
-    return _conclude(out, predict_on_cluster(paths, out, task, address=address))
+    return _conclude(out, predict_on_cluster(paths, out, task, address=address, resume=resume))
 
 
 def _conclude(out: str, totals: RunTotals) -> int:
@@ -204,10 +205,8 @@ def _checked_format(
     if resume and overwrite:
         raise click.UsageError("use either --resume or --overwrite.")
     if cluster is not None:
-        if out is None or resume or overwrite or "-" in paths or form not in (None, "parquet"):
-            message = (
-                "--cluster reads folders and needs --out DIR for Parquet; it does not take -, --resume or --overwrite."
-            )
+        if out is None or overwrite or "-" in paths or form not in (None, "parquet"):
+            message = "--cluster needs --out DIR for Parquet; it does not take - or --overwrite."
             raise click.UsageError(message)
         return "parquet"
     if out is None:

@@ -1,4 +1,4 @@
-"""Caches that work goes on without: one that cannot be used is one warning."""
+"""SQLite files: caches that work goes on without, where one that cannot be used is one warning, and stores."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-__all__ = ["SqliteCache", "warn_uncached"]
+from hierpets.errors import DataError
+
+__all__ = ["SqliteCache", "SqliteStore", "warn_uncached"]
 
 
 @cache
@@ -67,3 +69,17 @@ class SqliteCache:
         database = sqlite3.connect(file, timeout=60)
         self._prepare(database)
         return database
+
+
+class SqliteStore(SqliteCache):
+    """A SQLite file that holds what would be lost with it: where it fails, work stops.
+
+    :raises DataError: from each of its methods; what was stored before is kept.
+    """
+
+    def _go_without(self, error: Exception) -> NoReturn:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(
+            f"{self._file}: cannot be written: {reason}; what is finished is kept: mend this, such as a full disk, "
+            "then continue with --resume"
+        ) from error

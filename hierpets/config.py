@@ -149,7 +149,10 @@ class TrainConfig(StrictModel):
     """All settings of ``hierpets train``, written to ``RUN/config.yaml``."""
 
     levels: Levels = Field(default="species,breed", description="what to learn: species, or species,breed")
-    data: str = Field(default="demo", description="labeled photos: a folder, a CSV file, or demo (synthetic images)")
+    data: str = Field(
+        default="demo",
+        description="labeled photos: a folder, a CSV file, other sources (docs/data.md), or demo (synthetic images)",
+    )
     out: Path = Field(default=Path("runs/latest"), description="run folder to write")
     registry: Path | None = Field(
         default=None, description="a registry.yaml with plugins; default: HIERPETS_REGISTRY, then the bundled one"
@@ -182,6 +185,11 @@ class TrainConfig(StrictModel):
     seed: int = Field(default=0, ge=0, lt=2**32, description="random seed, for the split as well")
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="device to compute on; auto: a GPU if available"
+    )
+    cluster: str | None = Field(
+        default=None,
+        description="Ray cluster that computes the features: ray://HOST:PORT, or local to start Ray here; if not set, "
+        "this process does",
     )
     val_fraction: float = Field(
         default=0.15, ge=0, lt=1, description="fraction of the photos to validate on if the data names no split"

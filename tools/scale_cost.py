@@ -1,9 +1,9 @@
-"""What it costs to predict many photos, from the speed of one core measured here and a stated price.
+"""What it costs to predict many photos and to train on them, from speeds measured here and a stated price.
 
     python tools/scale_cost.py --photos DIR --price 0.04 --write docs/scale.md
 
 Without ``--write`` the table goes to standard output. ``--rate`` states how many photos a core predicts in a second
-instead of measuring it. The page keeps its table between two comments.
+instead of measuring it, and then says nothing of training. The page keeps its tables between two comments.
 """
 
 from __future__ import annotations
@@ -12,21 +12,33 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from itertools import cycle, islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
+
+import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from hierpets.cache import SqliteStore
+from hierpets.config import DEFAULT_BACKBONE
 from hierpets.data.listing import find_photos
 from hierpets.files import write_text
 from hierpets.inference.loading import load
+from hierpets.model.backbone import build_backbone
+from hierpets.registry.loading import load_registry
+from hierpets.training.frozen.cluster import BATCH
+from hierpets.training.frozen.feature_cache import FeatureCache
+from hierpets.training.frozen.features import FeatureExtractor, plain
 from hierpets.workers import cores
 from tools.pages.marks import replace_marked
 
 BEGIN, END = "<!-- written by tools/scale_cost.py -->", "<!-- end of what tools/scale_cost.py writes -->"
 COUNTS = (1_000_000, 100_000_000, 1_000_000_000)
 FLEET = 1000  # cores
+ROWS = 20_000  # features that are kept to measure how fast
 
 
 class Rate(NamedTuple):
@@ -50,6 +62,59 @@ def measure(folder: Path, precision: str, count: int) -> Rate:
     size = sum(Path(path).stat().st_size for path in paths) / len(paths) / 1000
     origin = f"measured over {predicted:,} photos of {size:.0f} kB: the released model, {predictor.engine.precision}"
     return Rate(predicted / seconds, size, f"{origin}, {1000 * seconds / predicted:.1f} ms of processor time per photo")
+
+
+class Training(NamedTuple):
+    """What training costs: features a second of one core, features a second that the driver keeps, and their kB."""
+
+    features: float
+    kept: float
+    kilobytes: float
+    origin: str
+
+
+def measure_training(folder: Path, count: int) -> Training:
+    """The features of ``count`` photos by processor time, and how fast the driver of a cluster keeps such."""
+    paths = find_photos(folder)[:count]
+    backbone, _ = build_backbone(load_registry(), DEFAULT_BACKBONE, {})
+    extractor = FeatureExtractor(backbone, threads=1)
+    extractor.compute(paths[:8], plain)
+    begin = time.process_time()
+    features = extractor.compute(paths, plain)
+    rate = len(paths) / (time.process_time() - begin)
+    origin = f"measured over {len(paths):,} photos: {DEFAULT_BACKBONE}, {1000 / rate:.1f} ms of processor time each"
+    return Training(rate, measure_keeping(features[np.arange(ROWS) % len(features)]), features[0].nbytes / 1000, origin)
+
+
+def measure_keeping(rows: np.ndarray) -> float:
+    """Features [N, D] a second that go into the store of a run with ``--cluster``, in batches as workers send them."""
+    names = [f"s3://bucket/photos/{row}.jpg" for row in range(len(rows))]
+    with (
+        TemporaryDirectory() as scratch,
+        closing(FeatureCache(Path(scratch), "measured", rows.shape[1], SqliteStore)) as store,
+    ):
+        begin = time.perf_counter()
+        for start in range(0, len(rows), BATCH):
+            store.put(names[start : start + BATCH], rows[start : start + BATCH])
+        return len(rows) / (time.perf_counter() - begin)
+
+
+def training_report(training: Training, price: float, counts: Sequence[int] = COUNTS) -> str:
+    """Markdown: core-hours, their price, hours on ``FLEET`` cores, and what the driver has to keep and to hold."""
+    sent = FLEET * training.features
+    lines = [
+        f"One core computes the features of {training.features:.1f} photos per second ({training.origin}). The driver "
+        f"keeps {training.kept:,.0f} per second, of {training.kilobytes:.1f} kB each; {FLEET:,} cores send "
+        f"{sent:,.0f} per second, {sent * training.kilobytes / 1e6:.2f} GB.",
+        "",
+        f"| photos | core-hours | at {price:g} per core-hour | hours on {FLEET:,} cores | GB to keep | hours to keep |",
+        "|---|---|---|---|---|---|",
+    ]
+    for count in counts:
+        hours, size = count / training.features / 3600, count * training.kilobytes / 1e6
+        cells = f"{hours:,.0f} | {hours * price:,.0f} | {hours / FLEET:,.1f} | {size:,.0f}"
+        lines.append(f"| {count:,} | {cells} | {count / training.kept / 3600:,.1f} |")
+    return "\n".join(lines)
 
 
 def cost_table(rate: Rate, price: float, counts: Sequence[int] = COUNTS) -> str:
@@ -84,6 +149,8 @@ def main() -> int:
     given = parser.parse_args()
     rate = Rate(given.rate, None, "stated") if given.rate else measure(given.photos, given.precision, given.count)
     text = report(rate, given.price)
+    if given.photos:
+        text += "\n\n" + training_report(measure_training(given.photos, given.count), given.price)
     if given.write:
         page = given.write.read_text(encoding="utf-8")
         write_text(given.write, replace_marked(page, BEGIN, END, text))

@@ -45,7 +45,8 @@ def audit(
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> Audit:
-    """Find problems in labeled photos: a folder ``SPECIES/BREED/photo.jpg``, a CSV or ``demo``.
+    """Find problems in labeled photos: a folder ``SPECIES/BREED/photo.jpg``, a CSV, ``demo``, or what a
+    reader knows.
 
     With ``out``, a folder, ``audit.json`` and ``audit.html`` are written there; ``overwrite`` replaces older ones.
     ``backbone`` is the plugin whose features are compared. Image statistics and features are cached as they are
@@ -69,7 +70,7 @@ def audit(
 def _run(
     source: str, backbone: str, device: str, registry: Registry, settings: AuditSettings, progress: Progress
 ) -> Audit:
-    index = read_index(source)
+    index = read_index(source, registry=registry)
     stats = collect_stats(index.paths, cache_dir(), workers=settings.workers, progress=progress)
     images = [finding for r, s in zip(index.records, stats, strict=True) for finding in check_image(r, s, settings)]
     useless = {finding.photos[0].path for finding in images if finding.kind in ("unreadable", *BLANK)}

@@ -31,7 +31,7 @@ PHOTOS = 32
 
 def measure_run(run: RunEvidence, registry: Registry, *, progress: Progress = no_progress) -> RunMeasurements:
     """What ``RUN/measured.json`` holds."""
-    index = prepare_index(run.config)
+    index = prepare_index(run.config, registry)
     found = compare_random(run.config, run.manifest, index, registry, progress=progress)
     skipped = isinstance(found, str)
     return RunMeasurements(

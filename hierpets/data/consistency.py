@@ -10,9 +10,12 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from hierpets.data.records import PhotoRecord
+from hierpets.errors import DataError
 from hierpets.taxonomy import Leaf
 
-__all__ = ["ListedPhoto", "check_listed", "find_misspelled", "unrepeated"]
+__all__ = ["ListedPhoto", "check_listed", "find_misspelled", "raise_problems", "unrepeated"]
+
+MOST_PROBLEMS = 20
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +54,14 @@ def check_listed(photos: Iterable[ListedPhoto]) -> Iterator[str]:
         known = first.setdefault(os.path.normpath(record.path), ListedPhoto(where, record))
         if (record.label, record.split) != (known.record.label, known.record.split):
             yield f"{where}: {record.path} is {_described(record)}, but {_described(known.record)} at {known.where}"
+
+
+def raise_problems(source: str | os.PathLike[str], problems: Iterable[str]) -> None:
+    """:raises DataError: there are problems; with the first of them, a line each, and how many more."""
+    lines = list(problems)
+    more = len(lines) - MOST_PROBLEMS
+    if lines:
+        raise DataError("\n".join(lines[:MOST_PROBLEMS] + ([f"{source}: and {more} more"] if more > 0 else [])))
 
 
 def unrepeated(photos: Iterable[ListedPhoto]) -> list[PhotoRecord]:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from hierpets.data.consistency import find_misspelled
 from hierpets.data.listing import is_photo
-from hierpets.data.records import SPLITS, PhotoRecord
+from hierpets.data.records import PhotoRecord
 from hierpets.errors import DataError
+from hierpets.plugin.reading import SPLIT_NAMES
 from hierpets.taxonomy import Leaf
 
 __all__ = ["read_folders"]
 
-SPLIT_NAMES = {**{name: name for name in SPLITS}, "valid": "val", "validation": "val"}
 EXPECTED = "expected SPECIES/BREED/photo.jpg (or SPECIES/photo.jpg where the breed is not known)"
 
 

@@ -1,20 +1,22 @@
-"""Read labeled photos from wherever they are: folders, a CSV, the Oxford-IIIT Pet layout, or the demo set."""
+"""Read labeled photos: the demo set, a CSV, Oxford-IIIT Pet, whatever a reader knows, or folders."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+from hierpets.data.addresses import is_demo
 from hierpets.data.folders import read_folders
 from hierpets.data.records import SPLITS, PhotoIndex, PhotoRecord, index_of
+from hierpets.data.sources import read_records, read_source
 from hierpets.data.split import check_trainable, split_index
 from hierpets.data.tables import is_oxford, read_csv, read_oxford
 from hierpets.errors import DataError
+from hierpets.registry.loading import Registry, load_registry
 from hierpets.taxonomy import Leaf, Taxonomy
 from hierpets.text import join_words
 
 __all__ = [
-    "DEMO",
     "SPLITS",
     "PhotoIndex",
     "PhotoRecord",
@@ -23,31 +25,49 @@ __all__ = [
     "split_index",
 ]
 
-DEMO = "demo"
 _NAMED = 3
 
 
-def read_index(source: str | os.PathLike[str], *, taxonomy: Taxonomy | None = None) -> PhotoIndex:
-    """The labeled photos of ``source``, in sorted order.
+def read_index(
+    source: str | os.PathLike[str],
+    *,
+    taxonomy: Taxonomy | None = None,
+    registry: Registry | str | os.PathLike[str] | None = None,
+) -> PhotoIndex:
+    """The labeled photos of ``source``, in the order in which it lists them.
 
-    ``source`` is ``"demo"`` (unless a file or folder has that name), a CSV file, or a folder in the layout
-    ``SPECIES/BREED/photo.jpg`` or of Oxford-IIIT Pet. With ``taxonomy``, the labels take its columns, and a label
-    that it does not know is refused.
+    ``source`` is ``"demo"`` (unless a file or folder has that name), a CSV file, a folder in the layout
+    ``SPECIES/BREED/photo.jpg`` or of Oxford-IIIT Pet, or what a reader of ``registry`` knows. With ``taxonomy``, the
+    labels take its columns, and a label that it does not know is refused.
+
+    :raises DataError: no photos there, or labels that cannot be used.
+    :raises PluginError: a reader fails.
     """
+    index = _read(os.fspath(source), load_registry(registry))
+    return index if taxonomy is None else _mapped(index, taxonomy, source)
+
+
+def _read(source: str, registry: Registry) -> PhotoIndex:
     path = Path(source)
-    if str(source) == DEMO and not path.exists():
+    if is_demo(source):
         from hierpets.data.demo import demo_index
 
-        index = demo_index()
-    elif path.is_dir():
-        index = index_of(read_oxford(path)) if is_oxford(path) else index_of(*read_folders(path))
-    elif path.is_file():
-        if path.suffix.lower() != ".csv":
-            raise DataError(f"{path}: expected a folder or a .csv file")
-        index = index_of(read_csv(path))
-    else:
-        raise DataError(f"{path}: no such folder or file; expected a folder SPECIES/BREED/photo.jpg, a CSV, or demo")
-    return index if taxonomy is None else _mapped(index, taxonomy, source)
+        return demo_index()
+    if path.suffix.lower() == ".csv" and path.is_file():
+        return index_of(read_csv(path))
+    if is_oxford(path):
+        return index_of(read_oxford(path))
+    if (photos := read_source(source, registry)) is not None:
+        return index_of(read_records(source, photos))
+    if path.is_dir():
+        return index_of(*read_folders(path))
+    readers = ", ".join(plugin.name for plugin in registry.of_kind("reader"))
+    if path.is_file():
+        raise DataError(f"{path}: expected a folder, a .csv file, or what a reader knows ({readers})")
+    raise DataError(
+        f"{source}: no such folder or file, or no photos in it; expected a folder SPECIES/BREED/photo.jpg, a CSV, "
+        f"demo, or what a reader knows ({readers})"
+    )
 
 
 def _mapped(index: PhotoIndex, taxonomy: Taxonomy, source: str | os.PathLike[str]) -> PhotoIndex:

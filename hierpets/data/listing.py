@@ -1,17 +1,19 @@
-"""The photos that a command line names: files, folders, and paths on standard input, never all held at once."""
+"""The photos that a command line names: files, folders, what readers know, and standard input; never all held."""
 
 from __future__ import annotations
 
 import glob
 import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from hierpets.data.addresses import DEMO_PREFIX
+from hierpets.data.sources import list_source
 from hierpets.errors import ConfigError, DataError
+from hierpets.plugin.reading import PHOTO_SUFFIXES, is_uri
+from hierpets.registry.loading import Registry
 
 __all__ = [
-    "PHOTO_SUFFIXES",
     "STANDARD_INPUT",
     "check_paths",
     "count_photos",
@@ -21,48 +23,61 @@ __all__ = [
     "walk_photos",
 ]
 
-PHOTO_SUFFIXES = frozenset(
-    [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"]
-)
 STANDARD_INPUT = "-"
-DEMO_PREFIX = "demo:"
-URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
 
 
-def list_photos(paths: Sequence[str], lines: Iterable[str]) -> Iterator[str]:
-    """Photos of folders and patterns in the order of their names, those of ``lines`` for ``-``, all else unchanged."""
+def list_photos(paths: Sequence[str], lines: Iterable[str], registry: Registry | None = None) -> Iterator[str]:
+    """Photos of folders and patterns in the order of their names, those of ``lines`` for ``-``, those that a reader of
+    ``registry`` finds; all else unchanged.
+    """
     for path in paths:
         if path == STANDARD_INPUT:
             yield from (line for line in map(str.strip, lines) if line)
-        elif Path(path).is_dir():
-            yield from walk_photos(path)
         elif _is_pattern(path):
-            yield from _matches(path)
+            for match in _matches(path):
+                yield from _photos(match, registry)
         else:
-            yield path
+            yield from _photos(path, registry)
 
 
-def check_paths(paths: Sequence[str]) -> None:
+def _photos(path: str, registry: Registry | None) -> Iterator[str]:
+    """The photos of one path: those that lie in it, or itself."""
+    found = list_source(path, registry) if registry is not None else None
+    if found is not None:
+        yield from found
+    elif Path(path).is_dir():
+        yield from walk_photos(path)
+    else:
+        yield path
+
+
+def check_paths(paths: Sequence[str], registry: Registry | None = None) -> None:
     """Look at each path before the first prediction.
 
-    :raises ConfigError: a folder or a pattern without photos, or a URL.
+    :raises ConfigError: a folder, a pattern or a URI without photos, or an address of the web.
     """
     for path in paths:
         if path == STANDARD_INPUT:
             continue
-        if URL.match(path):
-            raise ConfigError(_advice(path))
-        if Path(path).is_dir() and next(walk_photos(path), None) is None:
-            raise ConfigError(f"{path}: no photos in this folder")
+        if path.lower().startswith(("http://", "https://")):
+            raise ConfigError(f"{path}: a URL is not read; download the photo first")
         if _is_pattern(path) and not _matches(path):
             raise ConfigError(f"{path}: no file matches this pattern")
+        if (Path(path).is_dir() or is_uri(path)) and next(_photos(path, registry), path) == path:
+            _refuse_empty(path)
 
 
-def count_photos(paths: Sequence[str]) -> int | None:
+def _refuse_empty(path: str) -> None:
+    """:raises ConfigError: a folder without photos; the URI of a photo is none."""
+    if not is_photo(PurePosixPath(path).name):
+        raise ConfigError(f"{path}: no photos in this folder")
+
+
+def count_photos(paths: Sequence[str], registry: Registry | None = None) -> int | None:
     """How many :func:`list_photos` gives; None where standard input is among them."""
     if STANDARD_INPUT in paths:
         return None
-    return sum(1 for _ in list_photos(paths, ()))
+    return sum(1 for _ in list_photos(paths, (), registry))
 
 
 def _is_pattern(path: str) -> bool:
@@ -72,12 +87,6 @@ def _is_pattern(path: str) -> bool:
 
 def _matches(pattern: str) -> list[str]:
     return sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207  a pattern may be absolute, and Path.glob refuses it
-
-
-def _advice(url: str) -> str:
-    if url.lower().startswith(("http:", "https:")):
-        return f"{url}: a URL is not read; download the photo first"
-    return f"{url}: an object store is read with --cluster, such as --cluster local --out FOLDER"
 
 
 def find_photos(folder: str | os.PathLike[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Read a photo: a path, bytes, a demo name or an array becomes RGB uint8 [H, W, 3], upright and bounded.
+"""Read a photo: a path or address, bytes, a demo name or an array becomes RGB uint8 [H, W, 3], upright and bounded.
 
 The content decides the format, never the file's name, and the header is checked against :class:`Limits` before a pixel
 is decoded.
@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, NamedTuple, Union
 
 import numpy as np
 
+from hierpets.data.addresses import DEMO_PREFIX, parse_address, read_address
 from hierpets.data.damage import Warn
 from hierpets.data.decoders import MAX_PIXELS, decode, jpeg_reduction
 from hierpets.data.formats import bytes_per_pixel, picture_size, sniff
-from hierpets.data.listing import DEMO_PREFIX
 from hierpets.errors import ConfigError, ImageError
 from hierpets.workers import MemoryBudget
 
@@ -39,7 +39,8 @@ __all__ = [
 ]
 
 Photo = Union[str, "os.PathLike[str]", bytes, np.ndarray, "Image.Image"]
-"""What can be read: a path, the bytes of a file, pixels uint8 [H, W, 3] in RGB or [H, W] in gray, or a PIL image."""
+"""What can be read: a path or an address (:mod:`hierpets.data.addresses`), the bytes of a file, pixels uint8 [H, W, 3]
+in RGB or [H, W] in gray, or a PIL image."""
 
 
 class NamedPhoto(NamedTuple):
@@ -176,6 +177,8 @@ def _from_image(image: Image.Image, limits: Limits) -> np.ndarray:
 def _load(source: str | os.PathLike[str] | bytes, limits: Limits) -> bytes:
     if isinstance(source, bytes):
         size, data = len(source), source
+    elif isinstance(source, str) and (address := parse_address(source)):
+        size, data = read_address(address, limits.max_bytes)
     else:
         size, data = _load_file(Path(source), limits)
     if size > limits.max_bytes:

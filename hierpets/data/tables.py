@@ -7,8 +7,8 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from hierpets.data.consistency import ListedPhoto, check_listed, unrepeated
-from hierpets.data.listing import DEMO_PREFIX
+from hierpets.data.addresses import DEMO_PREFIX
+from hierpets.data.consistency import ListedPhoto, check_listed, raise_problems, unrepeated
 from hierpets.data.records import SPLITS, PhotoRecord
 from hierpets.errors import DataError, did_you_mean
 
@@ -16,7 +16,6 @@ __all__ = ["is_oxford", "read_csv", "read_oxford"]
 
 COLUMNS = ("path", "species", "breed", "split")
 REQUIRED = ("path", "species")
-MOST_PROBLEMS = 20
 OXFORD_SPECIES = {"1": "cat", "2": "dog"}
 
 
@@ -123,10 +122,7 @@ def _lines(file: Path) -> Iterator[tuple[int, str]]:
 
 
 def _finish(file: Path, listed: list[ListedPhoto], problems: list[str]) -> list[PhotoRecord]:
-    problems = problems or list(check_listed(listed))
-    if problems:
-        more = len(problems) - MOST_PROBLEMS
-        raise DataError("\n".join(problems[:MOST_PROBLEMS] + ([f"{file}: and {more} more"] if more > 0 else [])))
+    raise_problems(file, problems or check_listed(listed))
     if not listed:
         raise DataError(f"{file}: lists no photo")
     return unrepeated(listed)

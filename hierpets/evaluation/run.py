@@ -51,10 +51,10 @@ def evaluate(
     """Measure a model at every level on labeled photos.
 
     ``model`` is a bundle folder, None for the released one, or a loaded predictor. ``data`` is a folder
-    ``SPECIES/BREED/photo.jpg``, a CSV or ``"demo"``; ``split`` as in :func:`read_labeled`. ``ood`` is a folder of
-    photos that show no known pet, optionally in subfolders by kind. With ``out``, that folder gets ``metrics.json``,
-    ``predictions.jsonl``, ``report.html`` and ``figures/``. ``engine`` are further arguments of :func:`hierpets.load`:
-    ``engine``, ``device``, ``precision``, ``compile``.
+    ``SPECIES/BREED/photo.jpg``, a CSV, ``"demo"``, or what a reader knows; ``split`` as in :func:`read_labeled`.
+    ``ood`` is a folder of photos that show no known pet, optionally in subfolders by kind. With ``out``, that folder
+    gets ``metrics.json``, ``predictions.jsonl``, ``report.html`` and ``figures/``. ``engine`` are further arguments of
+    :func:`hierpets.load`: ``engine``, ``device``, ``precision``, ``compile``.
 
     Photos that cannot be read do not raise: they are skipped and listed in ``Evaluation.unreadable``.
 
@@ -68,7 +68,7 @@ def evaluate(
     plugins = load_registry(registry)
     predictor = _predictor(model, plugins, engine)
     ood_paths = find_ood_photos(ood, predictor.manifest) if ood is not None else []
-    index = read_labeled(data, predictor.manifest, split=split)
+    index = read_labeled(data, predictor.manifest, split=split, registry=plugins)
     predictions, unreadable = predict_index(predictor, index, progress=progress)
     unknowns, unreadable_ood = predict_ood(predictor, ood_paths, progress=progress) if ood_paths else (None, [])
     left_out = (*unreadable, *unreadable_ood)
@@ -88,7 +88,9 @@ def evaluate(
     return Evaluation(metrics, predictions, unknowns, left_out, report)
 
 
-def read_labeled(data: StrPath, manifest: Manifest, *, split: Split | None = None) -> PhotoIndex:
+def read_labeled(
+    data: StrPath, manifest: Manifest, *, split: Split | None = None, registry: Registry | None = None
+) -> PhotoIndex:
     """The photos to measure a bundle on, their labels in the order of its taxonomy.
 
     Without ``split``: the test photos where the data names some, else all. ``val`` of data that names no split is the
@@ -96,7 +98,7 @@ def read_labeled(data: StrPath, manifest: Manifest, *, split: Split | None = Non
 
     :raises DataError: no photos in that split, or labels that the bundle does not know.
     """
-    index = read_index(data, taxonomy=manifest.taxonomy)
+    index = read_index(data, taxonomy=manifest.taxonomy, registry=registry)
     if split == "val":
         training = manifest.training
         index = split_index(index, seed=training.get("seed", 0), val=training.get("val_fraction", 0.15))

@@ -13,9 +13,10 @@ from typing import Literal
 
 import numpy as np
 
+from hierpets.data.addresses import DEMO_PREFIX
 from hierpets.data.dataset import iter_inputs
 from hierpets.data.index import read_index
-from hierpets.data.listing import DEMO_PREFIX, find_photos
+from hierpets.data.listing import find_photos
 from hierpets.errors import BundleError, ConfigError, DataError
 from hierpets.export.engines import open_exported
 from hierpets.export.formats import FILES, Format, check_format, write_format

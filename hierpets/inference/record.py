@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, Field
 
-from hierpets.errors import ConfigError
 from hierpets.hierarchy.decision import Level, Source
 from hierpets.model.manifest import ModelId
+from hierpets.plugin.reading import require_pyarrow
 from hierpets.recommend.result import RecommendationRecord
 from hierpets.validation.strict import StrictModel
 
@@ -35,7 +35,6 @@ __all__ = [
     "parquet_row",
     "parquet_schema",
     "printable",
-    "require_pyarrow",
 ]
 
 
@@ -158,15 +157,6 @@ def parquet_row(record: Mapping[str, Any]) -> dict[str, Any]:
 def printable(path: str) -> str:
     """A path as text that every format can hold: bytes of a file name that are no UTF-8 are written ``\\udcXX``."""
     return path.encode("utf-8", "backslashreplace").decode()
-
-
-def require_pyarrow() -> Any:
-    """pyarrow, or the error that says how to get it."""
-    try:
-        import pyarrow
-    except ImportError:
-        raise ConfigError("Parquet needs the extra: pip install 'hierpets[cluster]'") from None
-    return pyarrow
 
 
 def _quoted(value: Any) -> Any:

@@ -9,10 +9,13 @@ kind              called with                                 returns
 ``backbone``      options                                     :class:`Backbone`
 ``sampler``       :class:`Labels`, then options               float [N], one positive weight per photo
 ``shampoo_rule``  :class:`Case`, then options                 an iterable of :class:`Advice`
+``reader``        ``source``, a path or URI, then options     an iterable of :class:`SourcePhoto`
 ================  ==========================================  =========================================
 
-A plugin that cannot do its work raises :class:`PluginError` with one line that says what to do. The tests of a
-plugin call :mod:`hierpets.plugin.testing`. This module is light: it imports neither torch nor anything that decodes.
+A plugin that cannot do its work raises :class:`PluginError` with one line that says what to do; a reader raises
+:class:`DataError` for what is wrong with the data. The tests of a plugin call :mod:`hierpets.plugin.testing`, and
+:mod:`hierpets.plugin.reading` has what readers share. This module is light: it imports neither torch nor anything that
+decodes.
 """
 
 from __future__ import annotations
@@ -20,12 +23,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import ConfigDict, Field
 
-from hierpets.errors import PluginError
+from hierpets.errors import DataError, PluginError
 from hierpets.validation.strict import StrictModel
 
 if TYPE_CHECKING:
@@ -35,12 +38,14 @@ __all__ = [
     "Advice",
     "Backbone",
     "Case",
+    "DataError",
     "Interpolation",
     "Labels",
     "Offer",
     "PluginError",
     "Preprocess",
     "PretrainedHead",
+    "SourcePhoto",
 ]
 
 Channels = tuple[float, float, float]
@@ -183,3 +188,27 @@ class Advice:
     reason: str
     score: float = 0.0
     veto: bool = False
+
+
+@dataclass(frozen=True)
+class SourcePhoto:
+    """One photo that a reader found, and what the source says of it.
+
+    ``path`` is a file, or the address of a photo inside one: ``ARCHIVE.tar:MEMBER``, ``TABLE.parquet:COLUMN:ROW``; each
+    may be a URI. The class is ``species`` with or without ``breed``, or else a ``label`` ``"SPECIES/BREED"``; a photo
+    without a class can be predicted, but not trained on. ``split`` is ``train``, ``val`` or ``test``. ``where`` is what
+    a message names, if not the path: the ``FILE:LINE`` that lists the photo.
+    """
+
+    path: str
+    species: str | None = None
+    breed: str | None = None
+    label: str | None = None
+    split: str | None = None
+    where: str | None = None
+
+    @classmethod
+    def of(cls, path: str, fields: Mapping[str, Any], *, where: str | None = None) -> SourcePhoto:
+        """From ``species``, ``breed``, ``label`` and ``split`` among a row's fields; what is empty is not stated."""
+        found = {name: fields.get(name) for name in ("species", "breed", "label", "split")}
+        return cls(path, where=where, **{name: str(value) for name, value in found.items() if value not in (None, "")})

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierpets.plugin import Advice, Backbone, Preprocess, PretrainedHead
+from hierpets.plugin import Advice, Backbone, Preprocess, PretrainedHead, SourcePhoto
 from hierpets.plugin.kinds import Kind
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ class ContractError(Exception):
 
 
 def check_result(kind: Kind, result: Any, arguments: tuple[Any, ...]) -> Any:
-    """The result of a plugin in its canonical form: Backbone, float64 [N], or a tuple of Advice.
+    """The result of a plugin in its canonical form: Backbone, float64 [N], a tuple of Advice, or an iterator of
+    SourcePhoto, which checks each as it comes.
 
     :raises ContractError: it is something else, or a backbone's network does not do what the backbone says.
     """
@@ -144,10 +145,29 @@ def _check_one_advice(advice: Any) -> None:
         raise ContractError(f"expected Advice.veto of {product!r} to be True or False, got {advice.veto!r}")
 
 
+def _check_photos(result: Any, _arguments: tuple[Any, ...]) -> Iterator[SourcePhoto]:
+    if isinstance(result, str | SourcePhoto) or not isinstance(result, Iterable):
+        raise ContractError(f"expected an iterable of SourcePhoto, such as a generator, got {_describe(result)}")
+    return map(_check_photo, result)
+
+
+def _check_photo(photo: Any) -> SourcePhoto:
+    if not isinstance(photo, SourcePhoto):
+        raise ContractError(f"expected every item to be a SourcePhoto, got {_describe(photo)}")
+    if not photo.path or not isinstance(photo.path, str):
+        raise ContractError(f"expected SourcePhoto.path to be a path or an address, got {photo.path!r}")
+    for name in ("species", "breed", "label", "split", "where"):
+        value = getattr(photo, name)
+        if value is not None and not (value and isinstance(value, str)):
+            raise ContractError(f"expected SourcePhoto.{name} of {photo.path!r} to be a text or None, got {value!r}")
+    return photo
+
+
 _CHECKS: dict[Kind, Callable[[Any, tuple[Any, ...]], Any]] = {
     "backbone": _check_backbone,
     "sampler": _check_weights,
     "shampoo_rule": _check_advice,
+    "reader": _check_photos,
 }
 
 

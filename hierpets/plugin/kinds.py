@@ -8,9 +8,14 @@ from hierpets.errors import did_you_mean
 
 __all__ = ["KINDS", "LEADING_ARGUMENTS", "Kind", "check_kind"]
 
-Kind = Literal["backbone", "sampler", "shampoo_rule"]
+Kind = Literal["backbone", "sampler", "shampoo_rule", "reader"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-LEADING_ARGUMENTS: dict[Kind, tuple[str, ...]] = {"backbone": (), "sampler": ("labels",), "shampoo_rule": ("case",)}
+LEADING_ARGUMENTS: dict[Kind, tuple[str, ...]] = {
+    "backbone": (),
+    "sampler": ("labels",),
+    "shampoo_rule": ("case",),
+    "reader": ("source",),
+}
 
 
 def check_kind(kind: Any) -> Any:

@@ -10,20 +10,25 @@ A check passes silently, or raises an AssertionError of one line: which function
 from __future__ import annotations
 
 import inspect
+import os
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from hierpets.plugin import Backbone, Case, Labels
+from hierpets.plugin import Backbone, Case, Labels, SourcePhoto
 from hierpets.plugin.contracts import ContractError, check_result, extract_features, noise_photos
 from hierpets.plugin.kinds import Kind
 from hierpets.plugin.options import Options
+from hierpets.plugin.reading import is_uri
 from hierpets.plugin.samples import sample_cases, sample_labels
 
-__all__ = ["check_backbone", "check_sampler", "check_shampoo_rule"]
+__all__ = ["check_backbone", "check_reader", "check_sampler", "check_shampoo_rule"]
 
 Function = Callable[..., Any]
 
@@ -70,6 +75,39 @@ def check_shampoo_rule(function: Function, /, *cases: Case, **options: Any) -> N
         first, second = (_call("shampoo_rule", function, (case,), options, situation) for _ in range(2))
         with _situation(function, situation):
             _expect(first == second, "the same advice each time")
+
+
+def check_reader(function: Function, source: str | os.PathLike[str], /, **options: Any) -> None:
+    """Read a ``source`` of the reader's own, then an empty folder, a text file and a path that is not there.
+
+    :raises AssertionError: no photo in its own source, one without a class or that is not there, other photos at a
+        second call; or anything at all in what is not its own.
+    """
+    first, second = (_photos(function, os.fspath(source), options, "for its own source") for _ in range(2))
+    with _situation(function, "for its own source"):
+        _expect(bool(first), "at least one photo")
+        _expect(first == second, "the same photos each time")
+        for photo in first:
+            _expect(bool(photo.species or photo.label), f"a species or a label for {photo.path!r}")
+            _expect(_is_there(photo.path), f"a file, or the address of a photo in one, got {photo.path!r}")
+    with TemporaryDirectory() as folder:
+        text = Path(folder) / "notes.txt"
+        text.write_text("nothing to read")
+        others = {"an empty folder": folder, "a text file": str(text), "a path that is not there": f"{folder}/nowhere"}
+        for what, other in others.items():
+            with _situation(function, f"for {what}"):
+                _expect(not _photos(function, other, options, f"for {what}"), "no photo: it is not its source")
+
+
+def _photos(function: Function, source: str, options: Mapping[str, Any], situation: str) -> list[SourcePhoto]:
+    found = _call("reader", function, (source,), options, situation)
+    with _situation(function, situation):
+        return list(found)
+
+
+def _is_there(path: str) -> bool:
+    inside = re.match(r"(.+?\.(?:tar|parquet|arrow)):.", path)
+    return is_uri(path) or os.path.lexists(path if inside is None else inside[1])
 
 
 def _call(kind: Kind, function: Function, given: tuple[Any, ...], options: Mapping[str, Any], situation: str) -> Any:

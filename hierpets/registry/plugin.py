@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from hierpets.errors import PluginError
+from hierpets.errors import ConfigError, DataError, PluginError
 from hierpets.plugin.contracts import ContractError, check_result
 from hierpets.plugin.kinds import LEADING_ARGUMENTS, Kind
 from hierpets.plugin.options import Options
@@ -60,17 +61,15 @@ class Plugin:
         """Call with the registry's options and ``overrides``; the result keeps the contract of its kind.
 
         A backbone returns a :class:`~hierpets.plugin.Backbone`, a sampler float64 [N], a shampoo rule a tuple of
-        :class:`~hierpets.plugin.Advice`.
+        :class:`~hierpets.plugin.Advice`, a reader an iterator of :class:`~hierpets.plugin.SourcePhoto`.
 
-        :raises PluginError: whatever goes wrong inside, with file and line.
+        :raises PluginError: whatever goes wrong inside, with file and line; for a reader also later, as it goes on.
+        :raises DataError: of a reader: what is wrong with the data.
         """
         options = self.resolve(**overrides) if overrides else self._own_options
-        try:
-            return check_result(self.kind, self._function(*args, **options), args)
-        except ContractError as error:
-            raise PluginError(f"{self._at(self._first_line)}: {error}") from error
-        except (Exception, SystemExit) as error:
-            raise self._failure(error) from error
+        with self._located():
+            result = check_result(self.kind, self._function(*args, **options), args)
+        return self._watched(result) if isinstance(result, Iterator) else result
 
     def call_without_weights(self, **overrides: Any) -> Any:
         """A backbone whose weights come from elsewhere: ``pretrained=False`` where there is such an option."""
@@ -111,6 +110,23 @@ class Plugin:
         except PluginError as error:
             return [ValidationProblem((), str(error))]
         return [problem for problem in problems if problem.location[0] in self.options]
+
+    @contextmanager
+    def _located(self) -> Iterator[None]:
+        """Whatever goes wrong inside becomes a PluginError that says where; a reader's own errors stay."""
+        try:
+            yield
+        except ContractError as error:
+            raise PluginError(f"{self._at(self._first_line)}: {error}") from error
+        except (Exception, SystemExit) as error:
+            if self.kind == "reader" and isinstance(error, ConfigError | DataError):
+                raise
+            raise self._failure(error) from error
+
+    def _watched(self, items: Iterator[Any]) -> Iterator[Any]:
+        """The items of a generator, whose code runs only now."""
+        with self._located():
+            yield from items
 
     @cached_property
     def _own_options(self) -> dict[str, Any]:

@@ -16,7 +16,12 @@ from hierpets.validation.document import parse_yaml
 
 __all__ = ["create_plugin"]
 
-_FOLDERS: dict[Kind, str] = {"backbone": "backbones", "sampler": "samplers", "shampoo_rule": "shampoo"}
+_FOLDERS: dict[Kind, str] = {
+    "backbone": "backbones",
+    "sampler": "samplers",
+    "shampoo_rule": "shampoo",
+    "reader": "readers",
+}
 
 _TEMPLATES: dict[Kind, str] = {
     "backbone": '''\
@@ -58,6 +63,21 @@ def {name}(case: Case, coat: str = "long_silky", product: str = "silk_detangle")
     share = case.coats.get(coat, 0.0)
     if share > 0.5:
         yield Advice(product, f"The coat is probably {{coat.replace('_', ' and ')}} ({{share:.0%}}).", score=share)
+''',
+    "reader": '''\
+"""Photos listed in a text file: path, species and breed, separated by tabs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from hierpets.plugin import SourcePhoto
+
+
+def {name}(source: str, ending: str = ".pets") -> Iterator[SourcePhoto]:
+    if source.endswith(ending):  # of any other source it yields nothing
+        for line in Path(source).read_text(encoding="utf-8").splitlines():
+            path, species, breed = line.split("\\t")
+            yield SourcePhoto(str(Path(source).parent / path), species, breed)
 ''',
 }
 

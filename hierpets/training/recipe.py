@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from hierpets.cluster import connected
 from hierpets.config import CONFIG_FILE, TrainConfig, change_config, read_config
 from hierpets.errors import ConfigError
 from hierpets.evaluation.metrics.schema import Metrics
@@ -85,9 +86,10 @@ def train(
 ) -> TrainResult:
     """Train a bundle on labeled photos.
 
-    ``data`` is a folder ``SPECIES/BREED/photo.jpg``, a CSV file, or ``"demo"`` (synthetic images). ``settings`` are
-    fields of :class:`~hierpets.config.TrainConfig` and override those of ``config``; a group is given as a dictionary
-    or with a dot: ``finetune={"epochs": 4}``, ``**{"finetune.epochs": 4}``. ``listener`` gets every event of the log.
+    ``data`` is a folder ``SPECIES/BREED/photo.jpg``, a CSV file, ``"demo"`` (synthetic images), or what a
+    reader knows. ``settings`` are fields of :class:`~hierpets.config.TrainConfig` and override those of ``config``; a
+    group is given as a dictionary or with a dot: ``finetune={"epochs": 4}``, ``**{"finetune.epochs": 4}``. ``listener``
+    gets every event of the log.
 
     ``resume`` continues the run in ``out`` from its last checkpoint, with the run's own settings if no ``config`` is
     given; ``overwrite`` replaces it, with all files of the old model. Photos that cannot be read are skipped with a
@@ -114,6 +116,7 @@ def train(
         with (
             _tracked(config.out, listener) as heard,
             open_run(config.out, resume=resume, overwrite=overwrite, listener=heard, progress=progress) as run,
+            _connected(config.cluster),
         ):
             checkpoint = _find_checkpoint(run, config) if resume else None
             splits, skipped = skip_unreadable(splits, config, registry=registry, device=device, progress=run.progress)
@@ -151,6 +154,7 @@ def _train(
         write_bundle(run.bundle, trained.network, manifest)
     run.log("bundle", path=str(run.bundle), summary=trained.summary)
     current_context().wait()  # nobody leaves before the bundle is there
+    run.drop_features()
     return TrainResult(run.bundle, run.folder, trained.summary, metrics, config.registry)
 
 
@@ -219,6 +223,16 @@ def _find_checkpoint(run: Run, config: TrainConfig) -> Checkpoint | None:
     elif written.is_file():
         check_same(describe_settings(read_config(written, {})), settings, written)
     return checkpoint
+
+
+@contextmanager
+def _connected(cluster: str | None) -> Iterator[None]:
+    """Ray, for as long as the training lasts; only the main process needs it."""
+    if cluster is None or not current_context().is_main:
+        yield
+        return
+    with connected(cluster):
+        yield
 
 
 @contextmanager

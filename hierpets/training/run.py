@@ -20,10 +20,11 @@ from hierpets.files import lock, write_all, write_text
 from hierpets.progress import Progress, no_progress
 from hierpets.training.distributed import current_context
 
-__all__ = ["Event", "Listener", "Run", "open_run"]
+__all__ = ["FEATURES", "Event", "Listener", "Run", "open_run"]
 
 LOG_FILE, METRICS_FILE = "log.jsonl", "metrics.json"
-RUN = (CONFIG_FILE, LOG_FILE, METRICS_FILE, "bundle", "checkpoint.pt")  # what only a training leaves
+FEATURES = "features"  # of a cluster, until the bundle is there
+RUN = (CONFIG_FILE, LOG_FILE, METRICS_FILE, FEATURES, "bundle", "checkpoint.pt")  # what only a training leaves
 # What is written about a model: by its name, or, a folder, by what lies in it (an evaluation, an export).
 # An audit is about photos and stays.
 ABOUT = ("measured.json", "tensorboard")
@@ -70,6 +71,11 @@ class Run:
                 shutil.rmtree(path)
             else:
                 path.unlink()
+
+    def drop_features(self) -> None:
+        """Delete the features that a cluster computed: with the bundle, they have done their work."""
+        if not self.silent:
+            shutil.rmtree(self.folder / FEATURES, ignore_errors=True)
 
     def log(self, event: str, **fields: Any) -> None:
         """Log an event and pass it on."""

@@ -48,7 +48,7 @@ def read_splits(config: TrainConfig, registry: Registry) -> Splits:
     :raises ConfigError: recipe ``finetune`` without validation photos.
     :raises PluginError: the sampler does not exist or fails.
     """
-    index = prepare_index(config)
+    index = prepare_index(config, registry)
     return _weighed(index.subset("train"), index.subset("val"), config, registry)
 
 
@@ -74,12 +74,12 @@ def _weighed(train: PhotoIndex, val: PhotoIndex, config: TrainConfig, registry: 
     return Splits(train=train, val=val, labels=labels, weights=weights)
 
 
-def prepare_index(config: TrainConfig) -> PhotoIndex:
+def prepare_index(config: TrainConfig, registry: Registry) -> PhotoIndex:
     """The photos of ``config.data``, at the configured levels, every one in a split.
 
     :raises DataError: no photos, or a class without training photos.
     """
-    index = read_index(config.data)
+    index = read_index(config.data, registry=registry)
     if config.levels == "species":
         index = index.without_breeds()
     index = split_index(index, seed=config.seed, val=config.val_fraction)

@@ -292,10 +292,10 @@ def test_read_finds_the_data_from_any_folder(tiny_copy, tmp_path, monkeypatch):
 def test_compare_random_judges_both_sets_of_features_alike(tiny_run):
     config = read_config(tiny_run / "config.yaml", {})
     registry = load_registry(tiny_run.parent / "registry.yaml")
-    given = (config, RunEvidence.read(tiny_run).manifest, prepare_index(config), registry)
+    given = (config, RunEvidence.read(tiny_run).manifest, prepare_index(config, registry), registry)
     found = compare_random(*given)
     assert found.level == "breed"
-    assert found.photos == len(prepare_index(config).subset("train"))
+    assert found.photos == len(prepare_index(config, registry).subset("train"))
     assert 0 < found.random < 1
     assert 0 < found.pretrained < 1
     assert found.random != found.pretrained

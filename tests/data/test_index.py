@@ -121,7 +121,7 @@ def test_read_index_refuses_two_spellings_of_a_folder(tmp_path, names, message):
 def test_read_index_refuses_a_missing_source_and_another_file_type(tmp_path):
     with pytest.raises(DataError, match="no such folder or file"):
         read_index(tmp_path / "nowhere")
-    with pytest.raises(DataError, match=r"expected a folder or a \.csv file"):
+    with pytest.raises(DataError, match=r"expected a folder, a \.csv file"):
         read_index(plant(tmp_path, "list.txt") / "list.txt")
 
 

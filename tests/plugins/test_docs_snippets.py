@@ -14,6 +14,7 @@ import yaml
 from helpers.distributions import install
 
 from hierpets.config import TrainConfig
+from hierpets.data.index import read_index
 from hierpets.plugin import Case, Labels, Preprocess
 from hierpets.plugin.kinds import KINDS
 from hierpets.registry.loading import load_registry, validate_registry
@@ -71,6 +72,13 @@ def test_page_shampoo_rule(registry):
     assert len(rule.call(sure, below=0.95)) == 1
 
 
+def test_page_reader(registry, tmp_path):
+    (tmp_path / "rex.jpg").write_bytes(b"")
+    (tmp_path / "pets.kennel").write_text("rex.jpg\tpug\n")
+    index = read_index(tmp_path / "pets.kennel", registry=registry)
+    assert [tuple(record.label) for record in index.records] == [("dog", "pug")]
+
+
 def test_page_settings_of_a_run(registry):
     (text,) = re.findall(r"```yaml\n# train\.yaml.*?\n(.*?)```", PAGE, re.S)
     config = TrainConfig.model_validate(yaml.safe_load(text))
@@ -80,7 +88,7 @@ def test_page_settings_of_a_run(registry):
 
 def test_page_shows_the_errors_as_they_are(registry_file, monkeypatch):
     monkeypatch.chdir(registry_file.parent)
-    _, sampler, rule = (entry for _, entry in SNIPPETS.values())
+    _, sampler, rule, _ = (entry for _, entry in SNIPPETS.values())
     wrong = sampler.replace("kind: sampler", "kind: samplr") + rule + "    options: {bellow: 0.5}\n"
     Path("wrong.yaml").write_text(f"plugins:\n{wrong}")
     found = [problem.replace("wrong.yaml", "registry.yaml") for problem in validate_registry("wrong.yaml")]
@@ -108,9 +116,9 @@ def test_page_package_is_found_and_its_tests_pass(registry_file, tmp_path, monke
     tests: dict[str, Any] = {}
     exec(code, tests)
     found = [test for name, test in tests.items() if name.startswith("test_")]
-    assert len(found) == 3
+    assert len(found) == len(KINDS)
     for test in found:
-        test()
+        test(tmp_path) if test.__code__.co_argcount else test()
 
 
 def test_page_has_every_field_of_preprocess():

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from hierpets.plugin import Advice, Backbone, Case, Labels, Preprocess
+from hierpets.plugin import Advice, Backbone, Case, Labels, Preprocess, SourcePhoto
 from hierpets.plugin.samples import SHELF, sample_cases
-from hierpets.plugin.testing import check_backbone, check_sampler, check_shampoo_rule
+from hierpets.plugin.testing import check_backbone, check_reader, check_sampler, check_shampoo_rule
 from hierpets.recommend.loading import load_catalog
 from hierpets.registry.loading import bundled_registry, load_registry
 
@@ -135,6 +135,46 @@ def test_check_shampoo_rule_tries_cases_of_ones_own():
     check_shampoo_rule(no_horses)
     with pytest.raises(AssertionError, match="for case 0: KeyError: 'horse'"):
         check_shampoo_rule(no_horses, Case({"horse": 1.0}, {("horse", None): 1.0}, "species", {}))
+
+
+def nameless(source):
+    yield SourcePhoto(source)
+
+
+def elsewhere(source):
+    yield SourcePhoto(f"{source}/nowhere.jpg", "cat")
+
+
+def greedy(source):
+    yield SourcePhoto(__file__, "cat")
+
+
+def fickle(source):
+    yield SourcePhoto(__file__, f"cat {np.random.default_rng().uniform()}")
+
+
+def touchy(source):
+    if not source.endswith(".py"):
+        raise OSError("what is this?")
+    yield SourcePhoto(source, "cat")
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (nameless, "for its own source: expected a species or a label for "),
+        (elsewhere, "for its own source: expected a file, or the address of a photo in one, got "),
+        (greedy, "for an empty folder: expected no photo: it is not its source"),
+        (fickle, "for its own source: expected the same photos each time"),
+        (touchy, "for an empty folder: OSError: what is this?"),
+        (lambda source: [], "for its own source: expected at least one photo"),
+    ],
+)
+def test_check_reader_tells_what_is_wrong_in_one_line(function, words):
+    with pytest.raises(AssertionError) as caught:
+        check_reader(function, __file__)
+    assert "\n" not in str(caught.value)
+    assert words in str(caught.value)
 
 
 def test_sample_products_are_those_of_the_built_in_catalog():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers.plugins import load_plugin
 
-from hierpets.errors import PluginError
+from hierpets.errors import DataError, PluginError
 from hierpets.plugin import Advice, Case, Labels
 
 LABELS = Labels(np.array([0, 0, 1]), np.array([0, -1, 1]), ("cat", "dog"), ("birman", "pug"))
@@ -102,6 +102,31 @@ class TestContracts:
     @pytest.mark.parametrize(
         ("value", "words"),
         [
+            ("None", "an iterable of SourcePhoto.*got None"),
+            ("'a.jpg'", "an iterable of SourcePhoto.*got str"),
+            ("['a.jpg']", "every item to be a SourcePhoto, got str"),
+            ("[SourcePhoto('')]", "SourcePhoto.path to be a path or an address, got ''"),
+            ("[SourcePhoto('a.jpg', 3)]", "SourcePhoto.species of 'a.jpg' to be a text or None, got 3"),
+            ("[SourcePhoto('a.jpg', 'cat', '')]", "SourcePhoto.breed of 'a.jpg' to be a text or None, got ''"),
+        ],
+    )
+    def test_call_checks_photos_as_they_come(self, tmp_path, value, words):
+        code = f"from hierpets.plugin import SourcePhoto\ndef f(source): return {value}"
+        with pytest.raises(PluginError, match=r"p.py:2\): expected " + words):
+            list(load_plugin(tmp_path, code, kind="reader").call("pets"))
+
+    def test_call_of_a_reader_is_a_stream(self, tmp_path):
+        code = """
+            from itertools import count
+            from hierpets.plugin import SourcePhoto
+            def f(source): return (SourcePhoto(f"{source}/{n}.jpg") for n in count())
+        """
+        photos = load_plugin(tmp_path, code, kind="reader").call("pets")
+        assert [next(photos).path for _ in range(2)] == ["pets/0.jpg", "pets/1.jpg"]
+
+    @pytest.mark.parametrize(
+        ("value", "words"),
+        [
             ("7", "expected a Backbone, got int"),
             ("Backbone('net', 3, Preprocess())", "torch.nn.Module, got str"),
             ("Backbone(nn.Flatten(), 0, Preprocess())", "positive int, got 0"),
@@ -172,6 +197,23 @@ class TestFailingSoftly:
         mine = load_plugin(tmp_path, "def f(case):\n    yield 1 / 0\n", kind="shampoo_rule")
         with pytest.raises(PluginError, match=r"p.py:2\): ZeroDivisionError"):
             mine.call(CASE)
+
+    def test_call_names_the_line_of_an_exception_in_a_reader_that_has_begun(self, tmp_path):
+        code = "from hierpets.plugin import SourcePhoto\ndef f(source):\n    yield SourcePhoto('a')\n    yield 1 / 0\n"
+        photos = load_plugin(tmp_path, code, kind="reader").call("pets")
+        next(photos)
+        with pytest.raises(PluginError, match=r"reader 'mine' \(.*p.py:4\): ZeroDivisionError"):
+            next(photos)
+
+    def test_call_passes_on_what_a_reader_says_of_the_data(self, tmp_path):
+        code = """
+            from hierpets.plugin import DataError
+            def f(source):
+                raise DataError("pets:3: no breed")
+                yield
+        """
+        with pytest.raises(DataError, match=r"^pets:3: no breed$"):
+            list(load_plugin(tmp_path, code, kind="reader").call("pets"))
 
     def test_call_keeps_the_message_of_a_plugin_error(self, tmp_path):
         code = "from hierpets.plugin import PluginError\ndef f(labels): raise PluginError('feed it more photos')"

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from hierpets.errors import ConfigError, RegistryError
-from hierpets.plugin import Case, Labels
+from hierpets.plugin import Case, Labels, SourcePhoto
 from hierpets.plugin.kinds import KINDS
 from hierpets.registry.loading import load_registry, validate_registry
 from hierpets.registry.scaffold import create_plugin
@@ -48,6 +48,14 @@ def test_create_plugin_rule_advises_by_coat(registry):
     case = Case({"dog": 1.0}, {("dog", "a"): 1.0}, "breed", {"long_silky": 0.8, "curly": 0.2})
     assert [advice.score for advice in rule.call(case)] == [0.8]
     assert rule.call(case, coat="curly") == ()
+
+
+def test_create_plugin_reader_reads_a_list(registry, tmp_path):
+    create_plugin("reader", "mine", registry)
+    (tmp_path / "a.pets").write_text("x.jpg\tdog\tpug\n")
+    reader = load_registry(registry).get("reader", "mine")
+    assert list(reader.call(str(tmp_path / "a.pets"))) == [SourcePhoto(str(tmp_path / "x.jpg"), "dog", "pug")]
+    assert list(reader.call(str(tmp_path))) == []
 
 
 @pytest.mark.parametrize(

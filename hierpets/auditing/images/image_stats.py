@@ -10,8 +10,8 @@ import imagehash
 import numpy as np
 from PIL import Image
 
+from hierpets.data.addresses import DEMO_PREFIX, parse_address, photo_suffix, read_address
 from hierpets.data.formats import picture_size, sniff
-from hierpets.data.listing import DEMO_PREFIX
 from hierpets.data.photos import DEFAULT_LIMITS, read_photo
 from hierpets.errors import ImageError
 
@@ -61,13 +61,17 @@ class ImageStats:
     @property
     def misnamed(self) -> bool:
         """Whether the extension belongs to another format than the content."""
-        return self.format in SUFFIXES and Path(self.path).suffix.lower() not in SUFFIXES[self.format]
+        suffix = photo_suffix(self.path)
+        return suffix is not None and self.format in SUFFIXES and suffix not in SUFFIXES[self.format]
 
 
 def file_stamp(path: str) -> str:
-    """Size and modification time of a file, which change when the file does; ``absent`` without one."""
+    """Size and modification time of a photo's file, or of the archive or table that holds it, which change when it
+    does; ``absent`` without one.
+    """
+    address = parse_address(path)
     try:
-        status = Path(path).stat()
+        status = Path(address.file if address else path).stat()
     except (OSError, ValueError):
         return "absent"
     return f"{status.st_size}-{status.st_mtime_ns}"
@@ -78,12 +82,11 @@ def measure_image(path: str) -> ImageStats:
     unread = ImageStats(path, content=_digest(path.encode()))
     if path.startswith(DEMO_PREFIX):
         return _with_pixels(unread, path)
-    file = Path(path)
+    size = 0
     try:
-        size = file.stat().st_size
+        size, data = _content(path)
         if size > DEFAULT_LIMITS.max_bytes:
             read_photo(path)  # refuses it without reading
-        data = file.read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         return replace(unread, error=f"cannot be read: {reason}")
@@ -97,6 +100,14 @@ def measure_image(path: str) -> ImageStats:
         return replace(known, error=str(error) if data else "the file is empty")
     complete = kind != "JPEG" or data.rfind(JPEG_END) > data.rfind(JPEG_SCAN)
     return _with_pixels(replace(known, format=kind, width=width, height=height, complete=complete), data)
+
+
+def _content(path: str) -> tuple[int, bytes]:
+    """The size of a photo's file and, if that is within limits, its content."""
+    if address := parse_address(path):
+        return read_address(address, DEFAULT_LIMITS.max_bytes)
+    size = Path(path).stat().st_size
+    return size, Path(path).read_bytes() if size <= DEFAULT_LIMITS.max_bytes else b""
 
 
 def _with_pixels(known: ImageStats, source: str | bytes) -> ImageStats:

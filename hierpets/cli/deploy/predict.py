@@ -88,9 +88,10 @@ def command(
 ) -> int:
     """Predict the species and breed of pets in photos.
 
-    PATH is a photo, a folder, a quoted pattern such as 'pets/*.jpg', or - to read paths from standard input.
-    Predictions are printed in the order of the paths. If a photo cannot be read, its record holds an error, the other
-    photos are predicted, and the exit code is 3. With --cluster, PATH and --out may be URLs such as s3://BUCKET/FOLDER.
+    PATH is a photo, a folder, a quoted pattern such as 'pets/*.jpg', another source of docs/data.md, or - to read
+    paths from standard input. Predictions are printed in the order of the paths. If a photo cannot be read, its record
+    holds an error, the other photos are predicted, and the exit code is 3. With --cluster, PATH and --out may be URLs
+    such as s3://BUCKET/FOLDER.
     """
     from hierpets.inference.options import PredictOptions
 
@@ -98,20 +99,20 @@ def command(
     form = _checked_format(form, out, paths, resume=resume, overwrite=overwrite, cluster=cluster)
     if cluster is not None:
         assert out is not None
-        return _predict_on_cluster(paths, out, chosen, model, engine, registry, address=cluster)
+        return _predict_on_cluster(paths, out, chosen, model, engine, registry, address=cluster, resume=resume)
     from hierpets.data.listing import STANDARD_INPUT, check_paths, list_photos
     from hierpets.inference.loading import load
     from hierpets.registry.loading import load_registry
     from hierpets.workers import cores
 
-    check_paths(paths)
-    lines = _read_paths() if STANDARD_INPUT in paths else ()
-    many = STANDARD_INPUT in paths or len(list(islice(list_photos(paths, ()), MANY))) == MANY
     plugins = load_registry(registry)
+    check_paths(paths, plugins)
+    lines = _read_paths() if STANDARD_INPUT in paths else ()
+    many = STANDARD_INPUT in paths or len(list(islice(list_photos(paths, (), plugins), MANY))) == MANY
     predictor = load(model, **asdict(engine), workers=cores() if many else 1, registry=plugins)
     if out is None:
         batch_size = 1 if STANDARD_INPUT in paths else None  # what is piped in may come slowly
-        predictions = predictor.stream(list_photos(paths, lines), chosen, batch_size=batch_size)
+        predictions = predictor.stream(list_photos(paths, lines, plugins), chosen, batch_size=batch_size)
         return _print(predictions, form)
 
     from hierpets.cli.progress import ProgressDisplay
@@ -124,7 +125,7 @@ def command(
                 predictor,
                 paths,
                 form=form,  # type: ignore[arg-type]  # _checked_format
-                registry=plugins.path,
+                registry=plugins,
                 options=chosen,
                 lines=lines,
                 resume=resume,
@@ -149,13 +150,14 @@ def _predict_on_cluster(
     registry: Path | None,
     *,
     address: str,
+    resume: bool,
 ) -> int:
     from hierpets.inference.output.cluster import ClusterTask, predict_on_cluster
     from hierpets.model.layout import released_bundle
     from hierpets.registry.loading import load_registry
 
     task = ClusterTask(model or released_bundle(), load_registry(registry).path.resolve(), engine, options)
-    return _conclude(out, predict_on_cluster(paths, out, task, address=address))
+    return _conclude(out, predict_on_cluster(paths, out, task, address=address, resume=resume))
 
 
 def _conclude(out: str, totals: RunTotals) -> int:
@@ -203,10 +205,8 @@ def _checked_format(
     if resume and overwrite:
         raise click.UsageError("use either --resume or --overwrite.")
     if cluster is not None:
-        if out is None or resume or overwrite or "-" in paths or form not in (None, "parquet"):
-            message = (
-                "--cluster reads folders and needs --out DIR for Parquet; it does not take -, --resume or --overwrite."
-            )
+        if out is None or overwrite or "-" in paths or form not in (None, "parquet"):
+            message = "--cluster needs --out DIR for Parquet; it does not take - or --overwrite."
             raise click.UsageError(message)
         return "parquet"
     if out is None:

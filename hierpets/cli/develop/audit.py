@@ -23,7 +23,7 @@ SHOWN = 2  # classes at each end of a level
 
 
 @click.command("audit")
-@click.argument("data", metavar="DIR|CSV|demo")
+@click.argument("data", metavar="SOURCE")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -48,7 +48,7 @@ SHOWN = 2  # classes at each end of a level
 def command(
     data: str, out: Path, backbone: str, device: Device, strict: bool, overwrite: bool, registry: Path | None
 ) -> int:
-    """Find problems in labeled photos.
+    """Find problems in labeled photos: a folder, a CSV, demo, or another source of docs/data.md.
 
     Class counts, unreadable and misnamed files, tiny, dark and gray photos, duplicates, leaks between splits, suspected
     label errors, outliers. If you press Ctrl-C, the same command continues where it stopped.

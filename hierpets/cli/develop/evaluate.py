@@ -22,7 +22,12 @@ SOME_FAILED = 3
 
 @click.command("evaluate")
 @model_option
-@click.option("--data", required=True, metavar="DIR|CSV|demo", help="Labeled photos.")
+@click.option(
+    "--data",
+    required=True,
+    metavar="SOURCE",
+    help="Labeled photos: a folder, a CSV, demo, or another source of docs/data.md.",
+)
 @click.option(
     "--split",
     type=click.Choice(["test", "val", "all"]),

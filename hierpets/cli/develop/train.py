@@ -23,15 +23,17 @@ COMMON = (
     "seed",
     "val_fraction",
     "device",
+    "cluster",
     "registry",
     "strict",
 )
 LOOKS: dict[str, dict[str, Any]] = {
     "levels": {"type": str, "metavar": "LEVELS"},
-    "data": {"metavar": "DIR|CSV|demo"},
+    "data": {"metavar": "SOURCE"},
     "out": {"metavar": "RUN"},
     "backbone": {"type": PluginName("backbone"), "metavar": "NAME"},
     "sampler": {"type": PluginName("sampler"), "metavar": "NAME"},
+    "cluster": {"metavar": "ADDRESS"},
     "registry": {"metavar": "FILE"},
     "strict": {"is_flag": True, "type": bool, "default": None},
 }

@@ -1,4 +1,4 @@
-"""Predictions on a cluster: Ray Data reads photos, workers with one engine each write records to Parquet.
+"""Predictions on a cluster: Ray Data hands out photos, workers with one engine each write records to Parquet.
 
 Photos and records may be in any file system that pyarrow knows: local folders, ``s3://``, ``gs://``, ``hdfs://``.
 """
@@ -7,36 +7,38 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hierpets.data.listing import PHOTO_SUFFIXES
+from hierpets.cluster import cluster_errors, connected, cpus_a_worker, require_ray
+from hierpets.data.addresses import DEMO_PREFIX
+from hierpets.data.listing import check_paths, list_photos
 from hierpets.data.photos import NamedPhoto
-from hierpets.errors import ConfigError, DataError
+from hierpets.errors import DataError
 from hierpets.files import cache_dir, whole_folder
 from hierpets.inference.engines.base import EngineOptions
 from hierpets.inference.loading import load
 from hierpets.inference.options import PredictOptions
+from hierpets.inference.output.cluster_folder import ClusterFolder
 from hierpets.inference.output.request import RunRequest, RunTotals
-from hierpets.inference.record import parquet_row, parquet_schema, require_pyarrow
+from hierpets.inference.record import parquet_row, parquet_schema
 from hierpets.model.manifest import model_id, read_manifest
+from hierpets.plugin.reading import is_uri
+from hierpets.registry.loading import load_registry
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["ClusterTask", "predict_on_cluster", "unpack_bundle"]
 
+BLOCK = 1000  # photos of one file of records
 BATCH = 32  # photos that a worker gets at a time
-RUN_FILE = "_run.json"  # readers of Parquet skip names that begin with an underscore
-READ_CPUS = 0.25  # of a core, for a task that mostly waits for files
-SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*://")
-# Lines of a traceback: the message of an error of hierpets, else the first exception with its message.
-RAISED = tuple(re.compile(line, re.MULTILINE) for line in (r"^hierpets\.errors\.\w+: (.+)$", r"^([\w.]+Error: .+)$"))
-FAILED_RULE = '"error": "'  # in a recommendation as JSON; without an error it is null
+WAITING = 4  # photos that a worker has under way: while some wait for the storage, another uses its core
+WRITE_CPUS = 0.25  # of a core, for a task that mostly waits for files
+ADVICE = "; what is finished is kept: mend this, then continue with --resume"
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class ClusterTask:
     options: PredictOptions
 
     def request(self, paths: Sequence[str]) -> RunRequest:
-        """What ``_run.json`` says about this task."""
+        """What the folder of records says about this task."""
         return RunRequest(
             paths=tuple(paths),
             model=model_id(self.bundle),
@@ -62,148 +64,82 @@ class ClusterTask:
         )
 
 
-def predict_on_cluster(paths: Sequence[str], out: str, task: ClusterTask, *, address: str) -> RunTotals:
-    """Write a record for each photo of ``paths``, photos and folders, to a folder of Parquet files, in no order.
+def predict_on_cluster(
+    paths: Sequence[str], out: str, task: ClusterTask, *, address: str, resume: bool = False
+) -> RunTotals:
+    """Write a record for each photo of ``paths`` to a folder of Parquet files, in no order.
 
-    ``address`` is that of a running cluster, ``ray://HOST:PORT``, or ``local`` to start Ray on this machine. The bundle
-    is sent to the workers; hierpets, the registry.yaml and its plugins must be on every machine. At the end, the
-    request and the totals are written to ``_run.json``, so a folder with that file is complete.
+    ``paths`` are photos, folders, URIs, and what a reader knows. ``address`` is that of a running cluster,
+    ``ray://HOST:PORT``, or ``local`` to start Ray on this machine. The bundle is sent to the workers; hierpets, the
+    registry.yaml and its plugins must be on every machine. With ``resume``, photos that have a record in ``out`` are
+    left out. At the end, the request and the totals are written to ``_run.json``: a folder with that file is complete.
 
-    :raises ConfigError: Ray is missing, ``out`` is not empty, or a path does not exist.
-    :raises DataError: the cluster failed.
+    :raises ConfigError: Ray is missing, ``out`` is not empty, the options differ, or a folder without photos.
+    :raises DataError: the cluster failed, or a file cannot be written.
     """
-    ray = _require_ray()
+    require_ray()
+    registry = load_registry(task.registry)
     task.options.mask(read_manifest(task.bundle).taxonomy)  # refuses an unknown name before anything starts
-    filesystem, folder = _place(out)
-    _check_free(filesystem, folder, out)
-    roots = [_Root.of(path) for path in paths]
-    if any(root.filesystem != roots[0].filesystem for root in roots):
-        raise ConfigError(f"--cluster reads from one file system at a time; these are on several: {', '.join(paths)}")
-    with _connected(ray, address):
-        try:
-            _run(ray, roots, task, filesystem=filesystem, folder=folder)
-        except (FileNotFoundError, ValueError) as error:
-            raise ConfigError(f"{', '.join(paths)}: no photos to read: {_first_line(error)}") from error
-        except ray.exceptions.RayError as error:
-            raise DataError(f"--cluster {address}: {_raised(error)}") from error
-    totals = _count(filesystem, folder)
-    with filesystem.open_output_stream(f"{folder}/{RUN_FILE}") as file:
-        file.write(task.request(paths).text(totals).encode())
-    return totals
+    check_paths(paths, registry)
+    folder, request = ClusterFolder.of(out), task.request(paths)
+    if (whole := folder.begin(request, resume=resume)) is not None:
+        return whole
+    recorded = folder.recorded()
+    photos = (path for path in list_photos(paths, (), registry) if not recorded.holds(path))
+    with connected(address), cluster_errors(address, ADVICE):
+        _run(photos, task, folder)
+    return folder.finish(request)
 
 
-def _run(ray: Any, roots: Sequence[_Root], task: ClusterTask, *, filesystem: Any, folder: str) -> None:
-    packed = _packed(task.bundle)
-    bundle = ray.put(packed)
-    photos = ray.data.read_binary_files(
-        [root.inside for root in roots],
-        filesystem=roots[0].filesystem,
-        include_paths=True,
-        file_extensions=[suffix.lstrip(".") for suffix in PHOTO_SUFFIXES],
-        num_cpus=READ_CPUS,
-    )
-    records = photos.map_batches(
+def _run(photos: Iterable[str], task: ClusterTask, folder: ClusterFolder) -> None:
+    ray, packed = require_ray(), _packed(task.bundle)
+    blocks = [ray.put(block) for block in _blocks(photos)]
+    if not blocks:
+        return
+    records = ray.data.from_arrow_refs(blocks).map_batches(
         Worker,
-        fn_constructor_args=(bundle, _digest(packed), task, [(root.given, root.inside) for root in roots]),
+        fn_constructor_args=(ray.put(packed), _digest(packed), task),
         batch_size=BATCH,
         batch_format="pyarrow",
         zero_copy_batch=True,
-        # Reading and writing need a share of a core too, or a cluster of one core would wait for itself.
-        num_cpus=1 if ray.cluster_resources().get("CPU", 1) > 1 else 0.5,
+        num_cpus=cpus_a_worker(),
         num_gpus=1 if task.engine.device == "cuda" else None,
         compute=ray.data.ActorPoolStrategy(min_size=1),
     )
-    records.write_parquet(folder, filesystem=filesystem, ray_remote_args={"num_cpus": READ_CPUS})
+    records.write_parquet(folder.inside, filesystem=folder.filesystem, ray_remote_args={"num_cpus": WRITE_CPUS})
+
+
+def _blocks(photos: Iterable[str]) -> Iterator[pa.Table]:
+    """Tables of names as given and of paths that every machine reads alike; as bytes, for a name may be no text."""
+    import pyarrow as pa
+
+    remaining = iter(photos)
+    while names := list(islice(remaining, BLOCK)):
+        columns = {"name": names, "path": [_absolute(name) for name in names]}
+        yield pa.table({key: pa.array(map(os.fsencode, column), pa.binary()) for key, column in columns.items()})
+
+
+def _absolute(path: str) -> str:
+    return path if is_uri(path) or path.startswith(DEMO_PREFIX) else os.path.abspath(path)  # noqa: PTH100
 
 
 class Worker:
     """One engine on one core; Ray starts as many as the cluster has room for."""
 
-    def __init__(self, bundle: Any, digest: str, task: ClusterTask, roots: Sequence[tuple[str, str]]):
+    def __init__(self, bundle: Any, digest: str, task: ClusterTask):
         import ray
 
         folder = unpack_bundle(ray.get(bundle), digest)
-        self._predictor = load(folder, **asdict(task.engine), threads=1, registry=task.registry)
+        self._predictor = load(folder, **asdict(task.engine), threads=1, workers=WAITING, registry=task.registry)
         self._options = task.options
-        self._roots = roots
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        """The records of a table of ``path`` and ``bytes``; hidden files are left out."""
+        """The records of a table of ``name`` and ``path``."""
         import pyarrow as pa
 
-        photos = []
-        for path, content in zip(batch["path"].to_pylist(), batch["bytes"], strict=True):
-            name, below = _named(path, self._roots)
-            if not any(part.startswith(".") for part in below.split("/")):
-                photos.append(NamedPhoto(name, content.as_py()))
-        predictions = self._predictor.stream(photos, self._options)
-        rows = [parquet_row(_with_name(prediction.to_json())) for prediction in predictions]
-        return pa.Table.from_pylist(rows, parquet_schema())
-
-
-@dataclass(frozen=True)
-class _Root:
-    """A path as it was ``given``, its file system, and the path ``inside`` of that."""
-
-    given: str
-    inside: str
-    filesystem: Any
-
-    @classmethod
-    def of(cls, given: str) -> _Root:
-        filesystem, inside = _place(given)
-        return cls(given.rstrip("/"), inside.rstrip("/"), filesystem)
-
-
-def _place(path: str) -> tuple[Any, str]:
-    """The file system of a path or URI, and the path there."""
-    pa = require_pyarrow()
-    import pyarrow.fs
-
-    if not SCHEME.match(path):
-        return pyarrow.fs.LocalFileSystem(), os.path.abspath(path)  # noqa: PTH100
-    try:
-        found: tuple[Any, str] = pyarrow.fs.FileSystem.from_uri(path)
-        return found
-    except (pa.ArrowException, OSError) as error:
-        raise ConfigError(f"{path}: cannot be opened: {_first_line(error)}") from error
-
-
-def _check_free(filesystem: Any, folder: str, out: str) -> None:
-    import pyarrow.fs
-
-    if filesystem.get_file_info(pyarrow.fs.FileSelector(folder, allow_not_found=True)):
-        raise ConfigError(f"{out}: is not empty; choose another folder with --out, or empty it")
-
-
-def _count(filesystem: Any, folder: str) -> RunTotals:
-    import pyarrow.compute as pc
-    import pyarrow.dataset as ds
-
-    records = ds.dataset(folder, filesystem=filesystem, schema=parquet_schema(), format="parquet")
-    return RunTotals(
-        photos=records.count_rows(),
-        unreadable=records.count_rows(filter=ds.field("error").is_valid()),
-        failed_recommendations=records.count_rows(filter=pc.match_substring(ds.field("recommendation"), FAILED_RULE)),
-    )
-
-
-def _named(path: str, roots: Sequence[tuple[str, str]]) -> tuple[str, str]:
-    """A photo's name, which begins as its folder was given, and its path below that folder."""
-    for given, inside in roots:
-        if path == inside or path.startswith(inside + "/"):
-            below = path[len(inside) :]
-            return given + below, below.lstrip("/")
-    return path, path
-
-
-def _with_name(record: dict[str, Any]) -> dict[str, Any]:
-    """The record with the photo's name in its error, as where photos are read by their paths."""
-    error = record["error"]
-    if error is None:
-        return record
-    message = re.sub(r"^the photo(?=: )", lambda _: record["path"], error["message"])
-    return {**record, "error": {**error, "message": message}}
+        names, paths = ([os.fsdecode(value) for value in batch[key].to_pylist()] for key in ("name", "path"))
+        predictions = self._predictor.stream(map(NamedPhoto, names, paths), self._options)
+        return pa.Table.from_pylist([parquet_row(p.to_json()) for p in predictions], parquet_schema())
 
 
 def _packed(bundle: Path) -> dict[str, bytes]:
@@ -237,38 +173,3 @@ def unpack_bundle(files: Mapping[str, bytes], digest: str) -> Path:
         if not folder.is_dir():  # else another worker was faster
             raise DataError(f"{folder}: the bundle cannot be unpacked: {error.strerror or error}") from error
     return folder
-
-
-@contextmanager
-def _connected(ray: Any, address: str) -> Iterator[None]:
-    """The Ray that is running already, or one that is started and stopped here."""
-    if ray.is_initialized():
-        yield
-        return
-    try:
-        ray.init(address=address, logging_level="warning", log_to_driver=False)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise ConfigError(f"--cluster {address}: cannot connect to Ray: {_first_line(error)}") from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _raised(error: BaseException) -> str:
-    """What a worker raised, out of the traceback that Ray passes on."""
-    found = (line[1] for pattern in RAISED for line in pattern.finditer(str(error)))
-    return next(found, _first_line(error))
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
-
-
-def _require_ray() -> Any:
-    try:
-        import ray
-        import ray.data
-    except ImportError:
-        raise ConfigError("--cluster needs the extra: pip install 'hierpets[cluster]'") from None
-    return ray

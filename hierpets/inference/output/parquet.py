@@ -10,7 +10,8 @@ from typing import Any
 
 from hierpets.errors import DataError
 from hierpets.inference.output.lines import WrittenRecord
-from hierpets.inference.record import parquet_row, parquet_schema, require_pyarrow
+from hierpets.inference.record import parquet_row, parquet_schema
+from hierpets.plugin.reading import require_pyarrow
 
 __all__ = ["ParquetWriter"]
 

@@ -24,6 +24,7 @@ from hierpets.inference.output.request import RunRequest, RunTotals, run_file
 from hierpets.inference.predictor import Predictor
 from hierpets.inference.record import printable
 from hierpets.progress import Progress, no_progress
+from hierpets.registry.loading import Registry
 
 __all__ = ["FileFormat", "ResumableWriter", "partial_path", "write_predictions"]
 
@@ -58,14 +59,15 @@ def write_predictions(
     paths: Sequence[str],
     *,
     form: FileFormat,
-    registry: Path,
+    registry: Registry,
     options: PredictOptions | None = None,
     lines: Iterable[str] = (),
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> RunTotals:
-    """Write a record for each photo of ``paths`` (photos, folders, ``-`` for those of ``lines``) to ``target``.
+    """Write a record for each photo of ``paths`` to ``target``: photos, folders, what a reader of ``registry`` knows,
+    or ``-`` for those of ``lines``.
 
     Memory is constant and the order kept. With ``resume``, records that are there already are kept, if the same was
     asked for the same photos; ``progress`` first hears how many these are, and learns the total when it is counted.
@@ -75,10 +77,10 @@ def write_predictions(
         or another process is writing it.
     :raises DataError: the photos do not match the existing records; a file cannot be written.
     """
-    check_paths(paths)
+    check_paths(paths, registry)
     options = options or PredictOptions()
     options.mask(predictor.manifest.taxonomy)  # an unknown name is reported before anything is written
-    request = RunRequest.of(predictor, paths, options, registry=registry, form=form)
+    request = RunRequest.of(predictor, paths, options, registry=registry.path, form=form)
     part = partial_path(target)
     if overwrite:
         _delete(target, part, form)
@@ -86,12 +88,12 @@ def write_predictions(
         return _already_whole(target, request, resume=resume)
     if part.exists() and resume:
         request.check_same(RunRequest.read(target), part)
-    total = _Count(paths)
+    total = _Count(paths, registry)
     with _opened(form, part, fresh=not resume) as writer:
         with _writing(part):
             write_text(run_file(target), request.text())
         run = _Run(writer, part, lambda done: progress("photos", done, total.value))
-        remaining = run.skip_recorded(list_photos(paths, lines))
+        remaining = run.skip_recorded(list_photos(paths, lines, registry))
         batch_size = 1 if STANDARD_INPUT in paths else None  # what is piped in may come slowly
         for prediction in predictor.stream(remaining, options, batch_size=batch_size):
             run.add(prediction.to_json())
@@ -145,14 +147,14 @@ class _Run:
 class _Count:
     """How many photos there are; ``value`` is None until that is known, which may take long."""
 
-    def __init__(self, paths: Sequence[str]):
+    def __init__(self, paths: Sequence[str], registry: Registry):
         self.value: int | None = None
         # A daemon: what is stopped does not wait for the end of the count.
-        threading.Thread(target=self._find, args=(paths,), name="count", daemon=True).start()
+        threading.Thread(target=self._find, args=(paths, registry), name="count", daemon=True).start()
 
-    def _find(self, paths: Sequence[str]) -> None:
+    def _find(self, paths: Sequence[str], registry: Registry) -> None:
         with suppress(HierpetsError):  # the run itself will raise it
-            self.value = count_photos(paths)
+            self.value = count_photos(paths, registry)
 
 
 def _check_same_photo(recorded: str, listed: str | None, number: int) -> None:

@@ -17,6 +17,8 @@ from hierpets.model.network import HierarchicalNetwork, NetworkOutput
 
 __all__ = ["convert_module", "write_graph"]
 
+NAME = "hierpets"
+
 
 def convert_module(module: torch.nn.Module, size: int) -> ov.Model:
     """Trace a module that takes float32 [B, 3, size, size]; the batch axis stays free.
@@ -47,8 +49,18 @@ def write_graph(path: Path, network: HierarchicalNetwork, size: int, *, calibrat
     if len(calibration):
         graph = quantize(graph, calibration)
     pack_graph(graph)
+    _name(graph)
     path.parent.mkdir(exist_ok=True)
     ov.save_model(graph, path, compress_to_fp16=False)
+
+
+def _name(graph: ov.Model) -> None:
+    """Name the graph and its nodes by their order: OpenVINO's own names count what this process made before, and the
+    same network would not be the same bytes.
+    """
+    graph.set_friendly_name(NAME)
+    for number, node in enumerate(graph.get_ordered_ops()):
+        node.set_friendly_name(f"{node.get_type_name()}_{number}")
 
 
 def _on_cpu(module: torch.nn.Module) -> torch.nn.Module:

@@ -13,8 +13,8 @@ from hierpets.hierarchy.probabilities import Combiner
 from hierpets.model.backbone import build_backbone
 from hierpets.progress import Progress
 from hierpets.registry.loading import Registry
+from hierpets.training.frozen.extractor import make_extractor
 from hierpets.training.frozen.feature_set import FeatureSet, extract_feature_set
-from hierpets.training.frozen.features import FeatureExtractor
 from hierpets.training.frozen.fit import assign_folds
 from hierpets.training.frozen.linear_probe import fit_heads
 from hierpets.training.prior import TargetPrior
@@ -61,8 +61,8 @@ def iter_candidates(
     """Cross-validate every candidate on the training photos; validation photos are not looked at."""
     folds = assign_folds(splits.labels, folds=config.folds, seed=config.seed)
     for backbone in config.candidate_backbones:
-        built, _ = build_backbone(registry, backbone.name, backbone.options)
-        extractor = FeatureExtractor(built, device)
+        built, spec = build_backbone(registry, backbone.name, backbone.options)
+        extractor = make_extractor(built, spec, config, registry=registry, device=device)
         for view in config.auto.views:
             photos = extract_feature_set(splits, extractor, view, progress)
             for head in head_specs(config.auto, len(photos)):

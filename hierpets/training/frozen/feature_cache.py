@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from hierpets.cache import SqliteCache, warn_uncached
+from hierpets.data.addresses import parse_address, read_address
+from hierpets.data.photos import DEFAULT_LIMITS
+from hierpets.errors import ImageError
 
 __all__ = ["FEATURE_FILE", "FeatureCache", "content_key"]
 
@@ -18,19 +22,26 @@ FEATURE_FILE = "features.sqlite"
 
 def content_key(path: str) -> str:
     """A hash of a photo's bytes; of its name where it has none that can be read, because it is synthetic or missing."""
+    return hashlib.sha256(_content(path) or path.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _content(path: str) -> bytes:
+    """A photo's bytes; none where they cannot be had: reading the photo will say why."""
+    if address := parse_address(path):
+        with suppress(ImageError):
+            return read_address(address, DEFAULT_LIMITS.max_bytes)[1]
     try:
-        content = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except (OSError, ValueError):  # ValueError: a null byte in the path
-        content = path.encode("utf-8", "surrogateescape")
-    return hashlib.sha256(content).hexdigest()
+        return b""
 
 
 class FeatureCache:
     """Vectors [D] in one SQLite file, keyed by backbone fingerprint and photo content; safe against crashes."""
 
-    def __init__(self, folder: Path, fingerprint: str, feature_dim: int):
+    def __init__(self, folder: Path, fingerprint: str, feature_dim: int, kind: type[SqliteCache] = SqliteCache):
         self._file, self._fingerprint, self._feature_dim = folder / FEATURE_FILE, fingerprint, feature_dim
-        self._cache = SqliteCache(self._file, _prepare)
+        self._cache = kind(self._file, _prepare)
 
     def get(self, keys: Iterable[str]) -> dict[str, np.ndarray]:
         """The vectors that are there and whole, float32 [D] each."""

@@ -22,7 +22,7 @@ from hierpets.progress import Progress, no_progress
 from hierpets.training.frozen.feature_cache import FeatureCache, content_key
 from hierpets.workers import cores
 
-__all__ = ["VIEWS", "FeatureExtractor"]
+__all__ = ["VIEWS", "FeatureExtractor", "View"]
 
 # Small batches stay in the cache of a CPU: 74 photos per second against 59 at 16 (Lite2, two cores). A GPU wants more.
 BATCH, GPU_BATCH = 4, 64
@@ -65,11 +65,12 @@ TASKS = {
 class FeatureExtractor:
     """A frozen backbone, ready to run: through OpenVINO on the CPU, through torch elsewhere.
 
-    The backbone's module stays on its device and is not changed: what runs elsewhere is a copy.
+    The backbone's module stays on its device and is not changed: what runs elsewhere is a copy. ``threads`` limits
+    those of the CPU; None: one per core.
     """
 
-    def __init__(self, backbone: Backbone, device: str = "cpu"):
-        self._backbone, self._device = backbone, device
+    def __init__(self, backbone: Backbone, device: str = "cpu", *, threads: int | None = None):
+        self._backbone, self._device, self._threads = backbone, device, threads
         # The schema version is raised whenever the same photo comes to other pixels.
         self._fingerprint = f"{fingerprint(backbone)}:{SCHEMA_VERSION}"
         self._run: Callable[[np.ndarray], np.ndarray] | None = None
@@ -87,7 +88,7 @@ class FeatureExtractor:
         chosen, name = VIEWS[views], task or TASKS[views]
         if not paths:
             return np.empty((0, self._backbone.feature_dim), np.float32)
-        keys = [content_key(path) for path in paths]
+        keys = self._keys(list(paths))
         parts: list[np.ndarray] = []
         for view in chosen:
             further = partial(_further, progress, name, len(parts) * len(paths), len(paths) * len(chosen))
@@ -97,10 +98,25 @@ class FeatureExtractor:
 
     def unreadable(self, paths: Sequence[str], *, progress: Progress = no_progress) -> dict[str, str]:
         """The photos that cannot be read, each with the message; the features of all others are cached meanwhile."""
-        keys, reasons = [content_key(path) for path in paths], dict[str, str]()
+        keys, reasons = self._keys(list(paths)), dict[str, str]()
         further = partial(_further, progress, TASKS["plain"], 0, len(paths))
         self._view(paths, keys, plain, further, on_error=reasons.__setitem__)
         return {path: f"{path}: {reasons[key]}" for path, key in zip(paths, keys, strict=True) if key in reasons}
+
+    def compute(self, paths: Sequence[str], view: View, on_error: Callable[[str, str], None]) -> dict[str, np.ndarray]:
+        """Features float32 [D] of one view of each photo, computed here and now; ``on_error`` gets path and reason of
+        one that cannot be read.
+        """
+        found: dict[str, np.ndarray] = {}
+        for fresh in self._compute(list(zip(paths, paths, strict=True)), view, on_error):
+            found |= fresh
+        return found
+
+    def _keys(self, paths: list[str]) -> list[str]:
+        return [content_key(path) for path in paths]
+
+    def _open_cache(self, fingerprint: str) -> FeatureCache:
+        return FeatureCache(cache_dir(), fingerprint, self._backbone.feature_dim)
 
     def _view(
         self,
@@ -112,7 +128,7 @@ class FeatureExtractor:
     ) -> dict[str, np.ndarray]:
         """The features of a view by key; a photo that cannot be read raises, or is left out with ``on_error``."""
         fingerprint = f"{self._fingerprint}:{_view_name(view)}"
-        with closing(FeatureCache(cache_dir(), fingerprint, self._backbone.feature_dim)) as cache:
+        with closing(self._open_cache(fingerprint)) as cache:
             known = cache.get(set(keys))
             # Equal photos are computed once; the first path stands for all.
             missing = {key: path for key, path in reversed(list(zip(keys, paths, strict=True))) if key not in known}
@@ -145,7 +161,8 @@ class FeatureExtractor:
             yield {missing[i][0]: vector for i, vector in zip(indices, features, strict=True)}
 
     def _openvino(self) -> Callable[[np.ndarray], np.ndarray]:
-        compiled = compile_model(convert_module(self._backbone.module, self._backbone.preprocess.size))
+        graph = convert_module(self._backbone.module, self._backbone.preprocess.size)
+        compiled = compile_model(graph, threads=self._threads)
         return lambda inputs: np.asarray(compiled({0: inputs})[0])
 
     def _torch(self) -> Callable[[np.ndarray], np.ndarray]:

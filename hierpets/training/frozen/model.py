@@ -13,8 +13,8 @@ from hierpets.plugin import Backbone
 from hierpets.progress import Progress
 from hierpets.registry.loading import Registry
 from hierpets.training.frozen.candidates import FrozenChoice
+from hierpets.training.frozen.extractor import make_extractor
 from hierpets.training.frozen.feature_set import FeatureSet, extract_feature_set
-from hierpets.training.frozen.features import FeatureExtractor
 from hierpets.training.frozen.fit import FrozenFit, OutOfFold, assign_folds, fit_frozen, held_out_breeds, out_of_fold
 from hierpets.training.held_out import HeldOutOutputs
 from hierpets.training.splits import Splits
@@ -38,7 +38,7 @@ def fit_frozen_model(
     come from breeds that are held out.
     """
     backbone, spec = build_backbone(registry, choice.backbone.name, choice.backbone.options)
-    extractor = FeatureExtractor(backbone, device)
+    extractor = make_extractor(backbone, spec, config, registry=registry, device=device)
     photos = extract_feature_set(splits, extractor, choice.view, progress)
     head, pretrained_head = choice.head, backbone.pretrained_head
     fit = fit_frozen(photos, head, pretrained_head, prior=config.prior, combiner=config.combiner)

@@ -10,7 +10,7 @@ from hierpets.model.backbone import build_backbone
 from hierpets.progress import Progress
 from hierpets.registry.loading import Registry
 from hierpets.training.distributed import current_context
-from hierpets.training.frozen.features import FeatureExtractor
+from hierpets.training.frozen.extractor import make_extractor
 from hierpets.training.splits import Splits, keep_photos
 
 __all__ = ["skip_unreadable"]
@@ -31,8 +31,8 @@ def skip_unreadable(
     found: dict[str, str] = {}
     if context.is_main:
         choice = config.candidate_backbones[0]
-        backbone, _ = build_backbone(registry, choice.name, choice.options)
-        extractor = FeatureExtractor(backbone, device)
+        backbone, spec = build_backbone(registry, choice.name, choice.options)
+        extractor = make_extractor(backbone, spec, config, registry=registry, device=device)
         found = extractor.unreadable([*splits.train.paths, *splits.val.paths], progress=progress)
     found = context.gather(found)[0]
     if not found:

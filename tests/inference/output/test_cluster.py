@@ -2,6 +2,7 @@
 
 import errno
 import json
+import tarfile
 from pathlib import Path
 
 import cv2
@@ -97,11 +98,73 @@ def test_predict_on_cluster_keeps_the_address_of_a_file_system_in_the_names(ray_
     assert all(len(row["top"]) <= 1 for row in rows)
 
 
-def test_predict_on_cluster_without_photos_is_an_error_of_one_line(ray_here, predict, tmp_path):
-    code, err = predict(tmp_path / "nowhere", "--cluster", "local", "--out", tmp_path / "far")
+def test_predict_on_cluster_without_photos_is_an_error_of_one_line(predict, tmp_path):
+    (tmp_path / "empty").mkdir()
+    code, err = predict(tmp_path / "empty", "--cluster", "local", "--out", tmp_path / "far")
     assert code == 1
-    assert "error: " in err
-    assert str(tmp_path / "nowhere") in err
+    assert err == f"error: {tmp_path / 'empty'}: no photos in this folder\n"
+    assert not (tmp_path / "far").exists()
+
+
+def test_predict_on_cluster_of_a_shard_and_a_photo_that_is_not_there(ray_here, predict, photos, tmp_path):
+    with tarfile.open(tmp_path / "pets.tar", "w") as shard:
+        for name in ("0.JPG", "2.JPG"):
+            shard.add(photos / name, name)
+    given = [tmp_path / "pets.tar", tmp_path / "nowhere.jpg"]
+    assert predict(*given, "--cluster", "local", "--out", tmp_path / "far")[0] == 3
+    found = {row["path"]: row["error"] for row in pq.read_table(tmp_path / "far").to_pylist()}
+    assert set(found) == {*(f"{tmp_path}/pets.tar:{n}.JPG" for n in (0, 2)), str(tmp_path / "nowhere.jpg")}
+    assert [path for path, error in found.items() if error] == [str(tmp_path / "nowhere.jpg")]
+
+
+def test_predict_on_cluster_continues_after_a_killed_driver(ray_here, predict, photos, tmp_path, monkeypatch):
+    from hierpets.inference.output import cluster
+
+    far, given = tmp_path / "far", [photos, "--cluster", "local", "--out", tmp_path / "far"]
+    monkeypatch.setattr(cluster, "BLOCK", 4)
+    monkeypatch.setattr(cluster, "BATCH", 4)
+    assert predict(*given)[0] == 3
+    whole = by_path(pq.read_table(far).to_pylist())
+    first, second, *_ = sorted(far.glob("*.parquet"))
+    kept = {row["path"] for file in far.glob("*.parquet") if file != second for row in pq.read_table(file).to_pylist()}
+    (far / "_run.json").unlink()  # as if the driver had been killed while the second file was written
+    second.write_bytes(second.read_bytes()[:-100])
+    code, err = predict(*given)
+    assert code == 1
+    assert "--resume continues what was begun there" in err
+    assert predict(*given, "--top-k", 1, "--resume")[1].startswith(f"error: {far}: started with top_k 3, now 1")
+    asked = []
+    monkeypatch.setattr(cluster, "_blocks", watched(cluster._blocks, asked))
+    code, err = predict(*given, "--resume")
+    assert code == 3
+    assert f"{far}: 12 photos, 2 could not be read" in err
+    assert set(asked) == {row["path"] for row in whole} - kept
+    assert by_path(pq.read_table(far).to_pylist()) == whole
+    assert predict(*given, "--resume") == (3, f"{far}: 12 photos, 2 could not be read\n")
+    assert first.exists()
+
+
+def watched(blocks, asked):
+    def blocks_seen(photos):
+        names = list(photos)
+        asked.extend(names)
+        return blocks(names)
+
+    return blocks_seen
+
+
+def test_predict_on_cluster_says_what_to_do_when_the_disk_is_full(ray_here, predict, photos, tmp_path, monkeypatch):
+    from hierpets.inference.output import cluster
+
+    def full(*_):
+        raise cluster.require_ray().exceptions.RayTaskError(
+            "write", "OSError: [Errno 28] No space left on device", None
+        )
+
+    monkeypatch.setattr(cluster, "_run", full)
+    code, err = predict(photos, "--cluster", "local", "--out", tmp_path / "far")
+    assert code == 1
+    assert "No space left on device; what is finished is kept: mend this, then continue with --resume" in err
 
 
 def test_predict_on_cluster_counts_recommendations_that_failed(ray_here, tiny_run, photos, tmp_path, capsys):
@@ -155,7 +218,7 @@ def test_unpack_bundle_writes_the_files_once(monkeypatch, tmp_path):
     "arguments",
     [
         ["--cluster", "local"],
-        ["--cluster", "local", "--out", "x", "--resume"],
+        ["--cluster", "local", "--out", "x", "--overwrite"],
         ["--cluster", "local", "--out", "x", "--format", "csv"],
         ["-", "--cluster", "local", "--out", "x"],
     ],
@@ -163,7 +226,7 @@ def test_unpack_bundle_writes_the_files_once(monkeypatch, tmp_path):
 def test_predict_refuses_what_a_cluster_cannot_do(predict, arguments):
     code, err = predict("photos", *arguments)
     assert code == 2
-    assert "--cluster reads folders" in err
+    assert "--cluster needs --out DIR" in err
 
 
 def test_predict_on_cluster_without_ray_names_the_extra(predict, photos, tmp_path, monkeypatch):

@@ -291,7 +291,7 @@ def test_write_predictions_counts_recommendations_that_failed(tiny_run, tmp_path
     registry = load_registry(tiny_run.parent / "registry.yaml")
     predictor = load(tiny_run / "bundle", registry=registry)
     out = tmp_path / "a.jsonl"
-    totals = write_predictions(out, predictor, DRAWN, form="jsonl", registry=registry.path)
+    totals = write_predictions(out, predictor, DRAWN, form="jsonl", registry=registry)
     assert (totals.photos, totals.unreadable, totals.failed_recommendations) == (4, 0, 4)
     assert all(record["recommendation"]["error"] == "the rule is broken" for record in records(out))
 

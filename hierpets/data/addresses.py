@@ -1,0 +1,197 @@
+"""Addresses of photos that are no files of their own: inside an archive or a table, in an object store, or drawn.
+
+``ARCHIVE.tar:MEMBER``, ``TABLE.parquet:COLUMN:ROW``, ``TABLE.arrow:COLUMN:ROW``, or a URI such as ``s3://BUCKET/a.jpg``;
+an archive or table may have a URI too. Photos of one file are best read in its order: the directory of an archive and
+a few groups of rows are kept from one photo to the next.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tarfile
+import threading
+from bisect import bisect_right
+from collections.abc import Callable
+from functools import lru_cache
+from itertools import accumulate
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+from hierpets.errors import ImageError
+from hierpets.plugin.reading import is_uri, open_file, require_pyarrow
+
+__all__ = ["DEMO_PREFIX", "Address", "is_demo", "parse_address", "photo_suffix", "read_address"]
+
+DEMO, DEMO_PREFIX = "demo", "demo:"
+
+MAX_GROUP_BYTES = 2**30
+"""Bytes of a group of rows that is read for one photo. Groups are as large as their writer made them."""
+ARCHIVED = re.compile(r"(?P<file>.+?\.(?P<kind>tar|parquet|arrow)):(?P<inside>.+)", re.DOTALL)
+_lock = threading.Lock()  # what is kept is read once, not by every thread that wants it
+
+
+class Address(NamedTuple):
+    """The ``file`` that holds a photo, its ``kind`` (None: the photo itself) and the place ``inside``."""
+
+    file: str
+    kind: str | None = None
+    inside: str = ""
+
+
+def parse_address(path: str) -> Address | None:
+    """The parts of an address; None for the path of a file of this machine, whatever its name looks like."""
+    match = ARCHIVED.fullmatch(path)
+    if (match is None and not is_uri(path)) or os.path.lexists(path):
+        return None
+    return Address(path) if match is None else Address(match["file"], match["kind"], match["inside"])
+
+
+def is_demo(source: str) -> bool:
+    """Whether this is the demo set, and no file or folder of that name."""
+    return source == DEMO and not os.path.lexists(source)
+
+
+def photo_suffix(path: str) -> str | None:
+    """The ending of a photo's own name, in lower case; None for a row of a table, which has no name."""
+    address = parse_address(path)
+    if address is not None and address.kind in ("parquet", "arrow"):
+        return None
+    return PurePosixPath(path).suffix.lower()
+
+
+def read_address(address: Address, max_bytes: int) -> tuple[int, bytes]:
+    """The size in bytes and, unless that is above ``max_bytes``, the content.
+
+    :raises ImageError: the file, or the photo in it, cannot be read.
+    """
+    try:
+        return _READERS[address.kind](address, max_bytes)
+    except FileNotFoundError:
+        raise ImageError(f"no such file: {address.file}") from None
+    except (OSError, ValueError, KeyError, tarfile.TarError) as error:
+        reason = getattr(error, "strerror", None) or next(iter(str(error).splitlines()), type(error).__name__)
+        raise ImageError(f"cannot be read: {reason}") from error
+
+
+def _read_object(address: Address, max_bytes: int) -> tuple[int, bytes]:
+    with open_file(address.file) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        return size, file.read() if size <= max_bytes else b""
+
+
+def _read_member(address: Address, max_bytes: int) -> tuple[int, bytes]:
+    with _lock:
+        members = _members(address.file, _stamp(address.file))
+    if address.inside not in members:
+        raise ImageError(f"no file {address.inside!r} in this archive")
+    offset, size = members[address.inside]
+    if size > max_bytes:
+        return size, b""
+    with open_file(address.file) as file:
+        file.seek(offset)
+        content = file.read(size)
+    if len(content) < size:
+        raise ImageError("the archive is truncated")
+    return size, content
+
+
+def _read_row(address: Address, max_bytes: int) -> tuple[int, bytes]:
+    column, _, number = address.inside.rpartition(":")
+    if not column or not number.isdecimal():
+        raise ImageError("expected the address of a row, TABLE:COLUMN:ROW")
+    with _lock:
+        cell = _TABLES[str(address.kind)](address.file, _stamp(address.file), column, int(number))
+    if isinstance(cell, dict):  # Hugging Face's Image: the bytes, or the path of a file beside the table
+        if cell.get("bytes") is None and cell.get("path"):
+            return _read_object(Address(_beside(address.file, cell["path"])), max_bytes)
+        cell = cell.get("bytes")
+    if not isinstance(cell, bytes):
+        raise ImageError(f"expected the bytes of a photo in column {column!r}, got {type(cell).__name__}")
+    return len(cell), cell if len(cell) <= max_bytes else b""
+
+
+_READERS: dict[str | None, Callable[[Address, int], tuple[int, bytes]]] = {
+    None: _read_object,
+    "tar": _read_member,
+    "parquet": _read_row,
+    "arrow": _read_row,
+}
+
+
+@lru_cache(maxsize=8)
+def _members(file: str, _stamp: str) -> dict[str, tuple[int, int]]:
+    """Offset and size of every file in an archive."""
+    with open_file(file) as opened, tarfile.open(fileobj=opened, mode="r:") as archive:
+        return {member.name: (member.offset_data, member.size) for member in archive if member.isreg()}
+
+
+def _parquet_cell(file: str, stamp: str, column: str, row: int) -> Any:
+    ends = _group_ends(file, stamp)
+    group = bisect_right(ends, row)
+    if group == len(ends):
+        raise ImageError(f"no row {row} in this table")
+    return _group(file, stamp, column, group)[row - (ends[group - 1] if group else 0)].as_py()
+
+
+@lru_cache(maxsize=64)
+def _group_ends(file: str, _stamp: str) -> list[int]:
+    """The number of rows up to the end of each group of rows."""
+    require_pyarrow()
+    import pyarrow.parquet as pq
+
+    with open_file(file) as opened:
+        metadata = pq.read_metadata(opened)
+    return list(accumulate(metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)))
+
+
+@lru_cache(maxsize=2)
+def _group(file: str, _stamp: str, column: str, group: int) -> Any:
+    import pyarrow.parquet as pq
+
+    with open_file(file) as opened, pq.ParquetFile(opened) as table:
+        size = table.metadata.row_group(group).total_byte_size
+        if size > MAX_GROUP_BYTES:
+            raise ImageError(
+                f"a row group of {size / 2**30:.1f} GB, above the limit of {MAX_GROUP_BYTES / 2**30:.0f} GB; "
+                "write the table with fewer rows a group"
+            )
+        return table.read_row_group(group, columns=[column])[column]
+
+
+def _arrow_cell(file: str, stamp: str, column: str, row: int) -> Any:
+    table = _arrow(file, stamp)
+    if row >= len(table):
+        raise ImageError(f"no row {row} in this table")
+    return table[column][row].as_py()
+
+
+@lru_cache(maxsize=4)
+def _arrow(file: str, _stamp: str) -> Any:
+    """A table in Arrow's stream or file format; one of this machine is mapped, not read."""
+    pa = require_pyarrow()
+    opened = open_file(file) if is_uri(file) else pa.memory_map(file)
+    try:
+        return pa.ipc.open_stream(opened).read_all()
+    except pa.ArrowInvalid:
+        opened.seek(0)
+        return pa.ipc.open_file(opened).read_all()
+
+
+_TABLES: dict[str, Callable[[str, str, str, int], Any]] = {"parquet": _parquet_cell, "arrow": _arrow_cell}
+
+
+def _beside(file: str, path: str) -> str:
+    """A path that a table names, which is relative to the table."""
+    if is_uri(path):
+        return path
+    return f"{file.rpartition('/')[0]}/{path}" if is_uri(file) else str(Path(file).parent / path)
+
+
+def _stamp(file: str) -> str:
+    """What changes when a file of this machine does, so that nothing of an older one is used."""
+    if is_uri(file):
+        return ""
+    status = Path(file).stat()
+    return f"{status.st_size}-{status.st_mtime_ns}"

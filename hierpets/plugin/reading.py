@@ -1,0 +1,127 @@
+"""What readers share: files here and in object stores, and the names by which photos and splits are known.
+
+A path is a file or folder of this machine, or a URI of a file system that pyarrow knows: ``s3://``, ``gs://``,
+``hdfs://``, ``file://``, and with ``fsspec+`` before it, one of fsspec.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, cast
+
+from hierpets.errors import ConfigError, DataError
+
+__all__ = [
+    "PHOTO_SUFFIXES",
+    "SPLIT_NAMES",
+    "is_uri",
+    "list_files",
+    "locate",
+    "open_file",
+    "require_pyarrow",
+    "split_of",
+]
+
+PHOTO_SUFFIXES = frozenset(
+    [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"]
+)
+SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+SPLIT_PREFIX = re.compile(r"(train|validation|valid|val|test)(?![A-Za-z])", re.IGNORECASE)
+
+
+def is_uri(path: str) -> bool:
+    """Whether a path is a URI; a drive letter of Windows is none."""
+    return URI.match(path) is not None
+
+
+def require_pyarrow() -> Any:
+    """pyarrow, or the error that says how to get it."""
+    try:
+        import pyarrow
+        import pyarrow.fs
+    except ImportError:
+        raise ConfigError("Parquet, Arrow and object stores need the extra: pip install 'hierpets[data]'") from None
+    return pyarrow
+
+
+def locate(path: str) -> tuple[Any, str]:
+    """The ``pyarrow.fs.FileSystem`` of a path or URI, and the path there.
+
+    :raises ConfigError: pyarrow is missing, or knows no such file system.
+    """
+    pa = require_pyarrow()
+    if not is_uri(path):
+        return pa.fs.LocalFileSystem(), os.path.abspath(path)  # noqa: PTH100
+    try:
+        found: tuple[Any, str] = pa.fs.FileSystem.from_uri(path)
+        return found
+    except (pa.ArrowException, OSError, ImportError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ConfigError(f"{path}: cannot be opened: {reason}") from error
+
+
+def open_file(path: str) -> BinaryIO:
+    """A file opened for reading, which can seek.
+
+    :raises OSError: it is not there or cannot be read.
+    """
+    if not is_uri(path):
+        return Path(path).open("rb")
+    filesystem, inside = locate(path)
+    return cast(BinaryIO, filesystem.open_input_file(inside))
+
+
+def list_files(source: str, *suffixes: str) -> list[str]:
+    """The file ``source`` itself if it has one of the suffixes, or those of a pattern such as ``train-*.tar``; else
+    those in this folder and in the folders in it.
+
+    Deeper folders are not looked into: a folder of photos may hold millions. Hidden ones are left out, and what is not
+    there has no files.
+
+    :raises DataError: a folder cannot be listed.
+    """
+    if PurePosixPath(source).suffix.lower() in suffixes:
+        return [source] if is_uri(source) or Path(source).is_file() else sorted(glob.glob(source))  # noqa: PTH207
+    try:
+        return sorted(_remote_files(source, suffixes) if is_uri(source) else _local_files(Path(source), suffixes))
+    except OSError as error:
+        raise DataError(f"{source}: cannot be listed: {error.strerror or error}") from error
+
+
+def split_of(path: str) -> str | None:
+    """The split that a file's name begins with, or that its folder is called by: ``train-00001.tar``, ``val/a.tar``."""
+    file = PurePosixPath(path)
+    named = SPLIT_PREFIX.match(file.name)
+    return SPLIT_NAMES.get(named[1].lower() if named else file.parent.name.lower())
+
+
+def _local_files(folder: Path, suffixes: Sequence[str], deeper: int = 1) -> Iterator[str]:
+    if not folder.is_dir():
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                yield from _local_files(Path(entry.path), suffixes, deeper - 1) if deeper else ()
+            elif os.path.splitext(entry.name)[1].lower() in suffixes:  # noqa: PTH122
+                yield entry.path
+
+
+def _remote_files(folder: str, suffixes: Sequence[str], deeper: int = 1) -> Iterator[str]:
+    import pyarrow.fs
+
+    filesystem, inside = locate(folder)
+    for info in filesystem.get_file_info(pyarrow.fs.FileSelector(inside, allow_not_found=True)):
+        path = f"{folder.rstrip('/')}/{info.base_name}"
+        if info.base_name.startswith("."):
+            continue
+        if info.type is pyarrow.fs.FileType.Directory:
+            yield from _remote_files(path, suffixes, deeper - 1) if deeper else ()
+        elif PurePosixPath(path).suffix.lower() in suffixes:
+            yield path

@@ -1,0 +1,60 @@
+"""Hugging Face's ImageFolder: photos beside a ``metadata.jsonl`` or ``metadata.csv`` that names them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hierpets.plugin import DataError, SourcePhoto
+from hierpets.plugin.reading import split_of
+
+NAME = "file_name"
+
+
+def imagefolder(source: str) -> Iterator[SourcePhoto]:
+    """The photos of a folder, or of its folders train, val and test, that its metadata lists by ``file_name``.
+
+    The class is in ``species`` and ``breed``, or in ``label`` as SPECIES/BREED.
+
+    :raises DataError: a line that is no JSON, or names no file.
+    """
+    folder = Path(source)
+    if not folder.is_dir():
+        return
+    for file in sorted([*folder.glob("metadata.*"), *folder.glob("*/metadata.*")]):
+        if file.suffix in (".jsonl", ".csv"):
+            yield from _photos(file)
+
+
+def _photos(file: Path) -> Iterator[SourcePhoto]:
+    split = split_of(str(file.with_name("metadata")))
+    for line, fields in _jsonl(file) if file.suffix == ".jsonl" else _csv(file):
+        name = fields.get(NAME)
+        if not name or not isinstance(name, str):
+            raise DataError(f"{file}:{line}: no {NAME}; expected the path of a photo beside this file")
+        photo = file.parent / name
+        if not photo.is_file():
+            raise DataError(f"{file}:{line}: no such file: {photo}")
+        yield SourcePhoto.of(str(photo), {"split": split, **fields}, where=f"{file}:{line}")
+
+
+def _jsonl(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    with file.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                fields = json.loads(line)
+            except ValueError as error:
+                raise DataError(f"{file}:{number}: not JSON: {error}") from None
+            yield number, fields if isinstance(fields, dict) else {}
+
+
+def _csv(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        rows = csv.DictReader(lines)
+        for fields in rows:
+            yield rows.line_num, fields

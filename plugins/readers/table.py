@@ -1,0 +1,113 @@
+"""Tables with photos in a column: Parquet, and the folders that Hugging Face's ``Dataset.save_to_disk`` writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hierpets.plugin import DataError, SourcePhoto
+from hierpets.plugin.reading import list_files, open_file, require_pyarrow, split_of
+
+COLUMNS = ("image", "photo", "bytes", "jpg")
+CLASS_COLUMNS = ("species", "breed", "label", "split")
+ROWS = 4096  # of the class columns that are read at a time
+
+
+def table(source: str, column: str | None = None) -> Iterator[SourcePhoto]:
+    """The photos of a Parquet file, of the Parquet files in a folder or of a pattern, or of a saved data set.
+
+    ``column`` holds the photos: bytes, or Hugging Face's Image. Without it, it is the one that the table declares as an
+    Image, else ``image``, ``photo``, ``bytes`` or ``jpg``. The class is in the columns ``species`` and ``breed``, or
+    ``label`` as SPECIES/BREED, text or Hugging Face's ClassLabel. The split is in the column ``split``, or what the
+    name of a file or its folder begins with. Photos are not read, only the columns of classes.
+
+    :raises DataError: a table that is damaged, or has no photos.
+    """
+    for file in _saved(Path(source)) or list_files(source, ".parquet"):
+        require_pyarrow()
+        try:
+            yield from _rows(file, column)
+        except (OSError, ValueError) as error:
+            raise DataError(f"{file}: cannot be read as a table: {next(iter(str(error).splitlines()), '')}") from error
+
+
+def _saved(folder: Path) -> list[str]:
+    """The Arrow files of a saved ``Dataset``, or of each split of a ``DatasetDict``, in their order."""
+    if (folder / "dataset_dict.json").is_file():
+        splits = json.loads((folder / "dataset_dict.json").read_text(encoding="utf-8"))["splits"]
+        return [file for split in splits for file in _saved(folder / split)]
+    if not (folder / "state.json").is_file() or not (folder / "dataset_info.json").is_file():
+        return []
+    state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+    return [str(folder / file["filename"]) for file in state["_data_files"]]
+
+
+def _rows(file: str, column: str | None) -> Iterator[SourcePhoto]:
+    import pyarrow.parquet as pq
+
+    with open_file(file) as opened:
+        if not file.endswith(".parquet"):
+            yield from _photos(file, column, *_arrow(opened))
+            return
+        with pq.ParquetFile(opened) as whole:
+            schema, rows = whole.schema_arrow, whole.metadata.num_rows
+            classes = [name for name in CLASS_COLUMNS if name in schema.names]
+            batches = whole.iter_batches(ROWS, columns=classes) if classes else iter([[{}] * rows])
+            yield from _photos(file, column, schema, batches)
+
+
+def _arrow(opened: Any) -> tuple[Any, Iterator[Any]]:
+    """The schema of an Arrow file and its batches, of the class columns alone."""
+    import pyarrow.ipc
+
+    reader = pyarrow.ipc.open_stream(opened)
+    classes = [name for name in CLASS_COLUMNS if name in reader.schema.names]
+    batches = (batch.select(classes) if classes else [{}] * len(batch) for batch in reader)
+    return reader.schema, batches
+
+
+def _photos(file: str, column: str | None, schema: Any, batches: Iterator[Any]) -> Iterator[SourcePhoto]:
+    features, split, row = _features(schema), split_of(file), 0
+    photos = _photo_column(file, column, schema, features)
+    names = {name: features[name]["names"] for name in CLASS_COLUMNS if "names" in features.get(name, {})}
+    for batch in batches:
+        for fields in batch if isinstance(batch, list) else batch.to_pylist():
+            classes = {name: _named(value, names.get(name)) for name, value in fields.items()}
+            yield SourcePhoto.of(f"{file}:{photos}:{row}", {"split": split, **classes})
+            row += 1
+
+
+def _features(schema: Any) -> dict[str, Any]:
+    """What Hugging Face's ``datasets`` says of each column, if it wrote the table."""
+    written = (schema.metadata or {}).get(b"huggingface")
+    found: dict[str, Any] = json.loads(written).get("info", {}).get("features") or {} if written else {}
+    return {name: feature if isinstance(feature, dict) else {} for name, feature in found.items()}
+
+
+def _photo_column(file: str, given: str | None, schema: Any, features: dict[str, Any]) -> str:
+    declared = [name for name, feature in features.items() if feature.get("_type") == "Image"]
+    wanted = [given] if given else [*declared, *COLUMNS]
+    for name in wanted:
+        if name in schema.names and _holds_bytes(schema.field(name).type):
+            return name
+    raise DataError(
+        f"{file}: no column of photos; expected bytes, or Hugging Face's Image, in {' or '.join(wanted)}; "
+        f"its columns are {', '.join(schema.names)}"
+    )
+
+
+def _holds_bytes(kind: Any) -> bool:
+    from pyarrow import types
+
+    if types.is_struct(kind):
+        kind = kind.field("bytes").type if kind.get_field_index("bytes") >= 0 else kind
+    return bool(types.is_binary(kind) or types.is_large_binary(kind))
+
+
+def _named(value: Any, names: list[str] | None) -> Any:
+    """The name of a ClassLabel; -1 is Hugging Face's for an unknown one."""
+    if names is None or not isinstance(value, int):
+        return value
+    return names[value] if 0 <= value < len(names) else None

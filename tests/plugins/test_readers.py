@@ -1,0 +1,279 @@
+"""The built-in readers: what the libraries of each format write is read, and what does not fit is said in one line."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.sources import FORMS, LABELS, PHOTOS, hugging_face, rows, write_folders
+
+from hierpets.data.index import read_index
+from hierpets.data.photos import read_photo
+from hierpets.data.sources import read_source
+from hierpets.errors import ConfigError, DataError
+from hierpets.plugin import SourcePhoto
+from hierpets.plugin.testing import check_reader
+from hierpets.registry.loading import load_registry
+from hierpets.taxonomy import Leaf
+
+pa = pytest.importorskip("pyarrow")
+pq = pytest.importorskip("pyarrow.parquet")
+
+REGISTRY = load_registry()
+
+
+@pytest.fixture(scope="module")
+def given():
+    return rows()
+
+
+def counts(source) -> Counter:
+    return Counter(record.label for record in read_index(source).records)
+
+
+def reader(name: str):
+    return REGISTRY.get("reader", name)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_same_photos_in_every_form_have_the_same_labels_and_pixels(form, given, tmp_path):
+    index = read_index(FORMS[form](tmp_path / "pets", given))
+    assert Counter(r.label for r in index.records) == {Leaf(*label): PHOTOS for label in LABELS}
+    assert index.taxonomy.species == ("cat", "dog", "rabbit")
+    expected = {(r["label"], read_photo(r["jpg"]).tobytes()) for r in given}
+    found = {("/".join(filter(None, r.label)), read_photo(r.path).tobytes()) for r in index.records}
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("webdataset", "webdataset"),
+        ("table", "parquet"),
+        ("table", "hugging face saved"),
+        ("imagefolder", "imagefolder"),
+        ("coco", "coco"),
+    ],
+)
+def test_built_in_readers_pass_the_check_for_authors(name, form, given, tmp_path):
+    check_reader(reader(name).load(), FORMS[form](tmp_path / "pets", given))
+
+
+def test_a_folder_of_photos_is_read_by_no_reader(given, tmp_path):
+    assert read_source(str(write_folders(tmp_path / "pets", given)), REGISTRY) is None
+    assert read_source(str(tmp_path / "photo.jpg"), REGISTRY) is None
+
+
+def test_object_store(given, tmp_path):
+    folder = write_folders(tmp_path / "pets" / "train", given)
+    write_folders(tmp_path / "pets" / "val", given[:1])
+    (folder / "cat" / ".hidden.jpg").write_bytes(b"")
+    (folder / "notes.txt").write_text("no photo")
+    index = read_index((tmp_path / "pets").as_uri())
+    assert Counter(r.split for r in index.records) == {"train": len(given), "val": 1}
+    assert {r.label for r in index.records} == {Leaf(*label) for label in LABELS}
+    np.testing.assert_array_equal(read_photo(index.paths[0]), read_photo(given[0]["jpg"]))
+    with pytest.raises(DataError, match="no photos in it"):
+        read_index((tmp_path / "nowhere").as_uri())
+
+
+class TestWebdataset:
+    def test_webdataset_itself_reads_the_same_samples(self, given, tmp_path):
+        webdataset = pytest.importorskip("webdataset")
+        folder = FORMS["webdataset"](tmp_path / "pets", given)
+        theirs = [
+            (sample["__key__"], sample["jpg"], json.loads(sample["json"]))
+            for shard in sorted(folder.iterdir())
+            for sample in webdataset.WebDataset(str(shard), shardshuffle=False)
+        ]
+        ours = list(reader("webdataset").call(str(folder)))
+        assert [photo.path.rpartition(":")[2] for photo in ours] == [f"{key}.jpg" for key, _, _ in theirs]
+        assert [(p.species, p.breed) for p in ours] == [(f["species"], f.get("breed")) for _, _, f in theirs]
+
+    def test_class_files_and_split_names(self, tmp_path):
+        plant(tmp_path / "train-00.tar", {"a.jpg": b"x", "a.cls": b"dog/pug\n", "b.png": b"x", "b.cls": b"cat"})
+        plant(tmp_path / "validation-00.tar", {"._a.jpg": b"", "d/c.seg.jpg": b"x", "d/c.json": b'{"label": "cat"}'})
+        records = read_index(tmp_path).records
+        assert [(r.label, r.split) for r in records] == [
+            (Leaf("dog", "pug"), "train"),
+            (Leaf("cat", None), "train"),
+            (Leaf("cat", None), "val"),
+        ]
+        assert len(read_index(tmp_path / "train-*.tar")) == 2
+
+    @pytest.mark.parametrize(
+        ("files", "message"),
+        [
+            ({"a.jpg": b"x"}, r"pets\.tar:a\.jpg: no class; expected a species"),
+            ({"a.jpg": b"x", "a.cls": b"7"}, "class 7 is a number, not a name"),
+            ({"a.jpg": b"x", "a.cls": b"a/b/c"}, "label 'a/b/c'; expected a species"),
+            ({"a.jpg": b"x", "a.json": b"{"}, r"pets\.tar:a\.json: not JSON"),
+            ({"a.txt": b"x"}, "no photo in this archive"),
+            ({"a.jpg": b"x", "a.json": b'{"species": "cat", "split": "trian"}'}, "did you mean 'train'"),
+            ({"a.jpg": b"x", "a.cls": b"cat", "b.jpg": b"x", "b.cls": b"Cat"}, "differ only in case"),
+        ],
+    )
+    def test_what_does_not_fit_is_one_line(self, tmp_path, files, message):
+        shard = plant(tmp_path / "pets.tar", files)
+        with pytest.raises(DataError, match=message) as caught:
+            read_index(shard)
+        assert str(caught.value).count("\n") == 0
+
+    def test_a_compressed_or_damaged_shard(self, tmp_path):
+        (tmp_path / "a.tar").write_text("no archive " * 200)
+        with pytest.raises(DataError, match=r"a\.tar: cannot be read as a tar archive"):
+            read_index(tmp_path / "a.tar")
+        (tmp_path / "a.tar.gz").write_bytes(b"")
+        with pytest.raises(DataError, match=r"decompress it to a \.tar"):
+            read_index(tmp_path / "a.tar.gz")
+
+
+def plant(shard: Path, files: dict[str, bytes]) -> Path:
+    with tarfile.open(shard, "w") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return shard
+
+
+class TestTable:
+    def test_splits_of_a_dataset_dict(self, given, tmp_path):
+        datasets = pytest.importorskip("datasets")
+        whole = hugging_face(given)
+        datasets.DatasetDict({"train": whole, "test": whole.select([0])}).save_to_disk(str(tmp_path / "pets"))
+        assert Counter(r.split for r in read_index(tmp_path / "pets").records) == {"train": len(given), "test": 1}
+
+    def test_datasets_itself_sees_the_same_rows(self, given, tmp_path):
+        datasets = pytest.importorskip("datasets")
+        folder = FORMS["hugging face saved"](tmp_path / "pets", given)
+        theirs = datasets.load_from_disk(str(folder)).cast_column("image", datasets.Image(decode=False))
+        names = theirs.features["label"].names
+        ours = list(reader("table").call(str(folder)))
+        assert [photo.label for photo in ours] == [names[row["label"]] for row in theirs]
+        for photo, row in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(read_photo(photo.path), read_photo(row["image"]["bytes"]))
+
+    def test_no_photo_is_read_to_list_a_table(self, tmp_path, monkeypatch):
+        pq.write_table(pa.table({"jpg": [b"x"] * 3, "species": ["cat", "dog", "cat"]}), tmp_path / "a.parquet")
+        asked = []
+        whole = pq.ParquetFile.iter_batches
+
+        def watched(self, size, columns):
+            asked.append(columns)
+            return whole(self, size, columns=columns)
+
+        monkeypatch.setattr(pq.ParquetFile, "iter_batches", watched)
+        assert counts(tmp_path / "a.parquet") == {Leaf("cat", None): 2, Leaf("dog", None): 1}
+        assert asked == [["species"]]
+
+    @pytest.mark.parametrize(
+        ("columns", "message"),
+        [
+            ({"picture": [b"x"]}, "no column of photos; expected bytes, .* its columns are picture"),
+            ({"image": ["a.jpg"], "species": ["cat"]}, "no column of photos"),
+            ({"image": [b"x"]}, r"a\.parquet:image:0: no class; expected a species"),
+            ({"image": [b"x"], "label": [3]}, "class 3 is a number, not a name"),
+            ({"image": [b"x"], "species": [None]}, "no class"),
+        ],
+    )
+    def test_what_does_not_fit_is_one_line(self, tmp_path, columns, message):
+        pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+        with pytest.raises(DataError, match=message) as caught:
+            read_index(tmp_path)
+        assert str(caught.value).count("\n") == 0
+
+    def test_a_damaged_table(self, tmp_path):
+        (tmp_path / "a.parquet").write_text("no table")
+        with pytest.raises(DataError, match=r"a\.parquet: cannot be read as a table"):
+            read_index(tmp_path / "a.parquet")
+
+    def test_a_column_of_ones_own(self, tmp_path):
+        pq.write_table(pa.table({"scan": [b"x"], "species": ["cat"]}), tmp_path / "a.parquet")
+        (photo,) = reader("table").call(str(tmp_path), column="scan")
+        assert photo == SourcePhoto(f"{tmp_path}/a.parquet:scan:0", species="cat")
+
+    def test_without_pyarrow_the_extra_is_named(self, tmp_path, monkeypatch):
+        import sys
+
+        (tmp_path / "a.parquet").write_bytes(b"")
+        monkeypatch.setitem(sys.modules, "pyarrow", None)
+        with pytest.raises(ConfigError, match=r"^Parquet, .* pip install 'hierpets\[data\]'$"):
+            read_index(tmp_path)
+
+
+class TestImagefolder:
+    def test_csv_and_splits(self, given, tmp_path):
+        for split in ("train", "test"):
+            (tmp_path / split).mkdir()
+            (tmp_path / split / "a.jpg").write_bytes(given[0]["jpg"])
+            (tmp_path / split / "metadata.csv").write_text("file_name,species,breed\na.jpg,cat,birman\n")
+        assert [(r.label, r.split) for r in read_index(tmp_path).records] == [
+            (Leaf("cat", "birman"), "test"),
+            (Leaf("cat", "birman"), "train"),
+        ]
+
+    @pytest.mark.parametrize(
+        ("line", "message"),
+        [
+            ('{"file_name": "nowhere.jpg", "label": "cat"}', r"metadata\.jsonl:1: no such file: .*nowhere\.jpg"),
+            ('{"label": "cat"}', "no file_name; expected the path"),
+            ("{", "not JSON"),
+            ('{"file_name": "metadata.jsonl"}', r"metadata\.jsonl:1: no class"),
+        ],
+    )
+    def test_what_does_not_fit_is_one_line(self, tmp_path, line, message):
+        (tmp_path / "metadata.jsonl").write_text(line)
+        with pytest.raises(DataError, match=message) as caught:
+            read_index(tmp_path)
+        assert str(caught.value).count("\n") == 0
+
+
+class TestCoco:
+    def test_roboflow_folders_with_splits(self, given, tmp_path):
+        for split in ("train", "valid"):
+            file = FORMS["coco"](tmp_path / split, given)
+            file.rename(file.with_name("_annotations.coco.json"))
+        assert Counter(r.split for r in read_index(tmp_path).records) == {"train": len(given), "val": len(given)}
+
+    def test_names_with_their_species(self, tmp_path):
+        assert self.read(tmp_path, [{"id": 1, "name": "dog/pug", "supercategory": "pets"}]) == [Leaf("dog", "pug")]
+
+    def test_an_image_without_annotation_has_no_class(self, tmp_path):
+        with pytest.raises(DataError, match="image 1: no class"):
+            self.read(tmp_path, [{"id": 1, "name": "dog"}], annotations=[])
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"annotations": [{"image_id": 1, "category_id": 5}]}, "no category has the id 5"),
+            (
+                {"annotations": [{"image_id": 1, "category_id": 1}, {"image_id": 1, "category_id": 2}]},
+                "image 1 shows dog and cat; expected one class a photo",
+            ),
+            ({"images": [{"id": 1, "file_name": "nowhere.jpg"}]}, "nowhere.jpg is in none of"),
+            ({"images": []}, "lists no image"),
+            ({"categories": [{"id": 1}]}, "expected COCO's JSON"),
+            ({"images": 3}, "expected COCO's JSON"),
+        ],
+    )
+    def test_what_does_not_fit_is_one_line(self, tmp_path, changes, message):
+        with pytest.raises(DataError, match=message) as caught:
+            self.read(tmp_path, [{"id": 1, "name": "dog"}, {"id": 2, "name": "cat"}], **changes)
+        assert str(caught.value).count("\n") == 0
+
+    @staticmethod
+    def read(folder: Path, named, **changes) -> list[Leaf]:
+        (folder / "a.jpg").write_bytes(b"x")
+        content = {
+            "images": [{"id": 1, "file_name": "a.jpg"}],
+            "annotations": [{"image_id": 1, "category_id": 1}],
+            "categories": named,
+        }
+        (folder / "a.json").write_text(json.dumps(content | changes))
+        return [record.label for record in read_index(folder / "a.json").records]

@@ -1,0 +1,179 @@
+"""Features from a local Ray: the bundle of one machine, bit for bit, whatever is killed on the way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from helpers.fakes import tiny_registry
+
+from hierpets.cache import SqliteStore
+from hierpets.cli import main
+from hierpets.config import TrainConfig
+from hierpets.data.index import read_index
+from hierpets.errors import ConfigError, DataError
+from hierpets.training.frozen.cluster import BATCH
+from hierpets.training.recipe import train
+
+pytest.importorskip("ray")
+PHOTOS = len(read_index("demo"))
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("registry")
+    tiny_registry(folder)
+    return folder / "registry.yaml"
+
+
+@pytest.fixture(scope="module")
+def settings(registry) -> dict[str, object]:
+    return {"recipe": "heads", "backbone": "tiny", "registry": registry}
+
+
+@pytest.fixture(scope="module")
+def local(settings, tmp_path_factory) -> dict[str, bytes]:
+    """The bundle of one machine."""
+    return contents(train("demo", out=tmp_path_factory.mktemp("local") / "run", **settings).bundle)
+
+
+@pytest.fixture(scope="module")
+def ray_here():
+    import ray
+
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    yield
+    ray.shutdown()
+
+
+def contents(bundle: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(bundle)): p.read_bytes() for p in sorted(bundle.rglob("*")) if p.is_file()}
+
+
+def stored(run: Path) -> int:
+    """Features that the driver has kept."""
+    with suppress(sqlite3.Error), sqlite3.connect(run / "features" / "features.sqlite") as database:
+        return database.execute("SELECT count(*) FROM feature").fetchone()[0]
+    return 0
+
+
+def workers() -> list[int]:
+    """The processes of workers that compute features, on this machine."""
+    found = []
+    for process in Path("/proc").iterdir():
+        with suppress(OSError):
+            if process.name.isdecimal() and b"ray::MapWorker" in (process / "cmdline").read_bytes():
+                found.append(int(process.name))
+    return found
+
+
+def test_the_bundle_is_that_of_one_machine(ray_here, settings, tmp_path):
+    lines = ["path,species,breed"]
+    lines += [f"demo:dog/{breed}/{n},dog,{breed}" for breed in ("pug", "beagle") for n in range(8)]
+    (tmp_path / "pets.csv").write_text("\n".join(lines))
+    given = settings | {"data": str(tmp_path / "pets.csv"), "val_fraction": 0.0}
+    near = train(out=tmp_path / "near", **given)
+    far = train(out=tmp_path / "far", cluster="local", **given)
+    assert contents(far.bundle) == contents(near.bundle)
+    assert not (far.run / "features").exists(), "what the bundle replaces is cleared away"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="system: reads /proc")
+def test_a_killed_worker_changes_no_bit(ray_here, settings, local, tmp_path):
+    killed: list[int] = []
+
+    def kill_one(task: str, done: int, total: int | None) -> None:
+        if done and not killed:
+            killed.extend(workers()[:1])
+            for pid in killed:
+                os.kill(pid, signal.SIGKILL)
+
+    result = train("demo", out=tmp_path / "run", cluster="local", progress=kill_one, **settings)
+    assert killed, "a worker was killed while it worked"
+    assert contents(result.bundle) == local
+
+
+@pytest.mark.slow
+def test_a_full_disk_keeps_what_is_finished(ray_here, settings, local, tmp_path, monkeypatch):
+    whole, room = SqliteStore._store, 3 * BATCH
+
+    def fill(self, statement, rows):
+        if stored(tmp_path / "run") >= room:
+            raise sqlite3.OperationalError("database or disk is full")
+        whole(self, statement, rows)
+
+    monkeypatch.setattr(SqliteStore, "_store", fill)
+    with pytest.raises(DataError) as caught:
+        train("demo", out=tmp_path / "run", cluster="local", **settings)
+    expected = f"{tmp_path / 'run' / 'features' / 'features.sqlite'}: cannot be written: database or disk is full; "
+    assert str(caught.value).startswith(expected)
+    assert str(caught.value).endswith("then continue with --resume")
+    assert stored(tmp_path / "run") >= room
+    monkeypatch.undo()
+    first: list[int] = []
+    result = train(
+        out=tmp_path / "run", resume=True, cluster="local", progress=lambda _task, done, _total: first.append(done)
+    )
+    assert first[0] >= room, "nothing is computed again"
+    assert contents(result.bundle) == local
+
+
+def test_a_photo_that_cannot_be_read_is_named_in_one_line(ray_here, registry, tmp_path, capsys):
+    lines = ["path,species,breed", *(f"demo:dog/pug/{n},dog,pug" for n in range(4)), "broken.jpg,cat,birman"]
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    (tmp_path / "pets.csv").write_text("\n".join(lines))
+    given = ["--data", str(tmp_path / "pets.csv"), "--registry", str(registry), "--out", str(tmp_path / "run")]
+    with pytest.raises(SystemExit) as caught:
+        main(["train", "--cluster", "local", "--recipe", "heads", "--backbone", "tiny", *given])
+    err = capsys.readouterr().err
+    assert caught.value.code == 1
+    (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert line.startswith(f"error: --cluster local: {tmp_path / 'broken.jpg'}: ")
+    assert line.endswith("; what is finished is kept: mend this, then continue with --resume")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="system: kills with SIGKILL")
+def test_a_killed_driver_continues_where_it_was(settings, local, tmp_path):
+    run = tmp_path / "run"
+    given = ["--recipe", "heads", "--backbone", "tiny", "--registry", str(settings["registry"])]
+    command = [sys.executable, "-m", "hierpets", "train", "--data", "demo", "--cluster", "local", *given]
+    driver = subprocess.Popen([*command, "--out", str(run)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until(lambda: stored(run) >= BATCH or driver.poll() is not None)
+    driver.kill()
+    driver.wait()
+    kept = stored(run)
+    assert kept >= BATCH
+    done: list[int] = []
+    result = train(out=run, resume=True, cluster="local", progress=lambda _task, n, _total: done.append(n))
+    assert done[0] >= min(kept, PHOTOS // 2)
+    assert contents(result.bundle) == local
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 200) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def test_without_ray_the_extra_is_named(settings, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ConfigError, match=r"^--cluster needs the extra: pip install 'hierpets\[cluster\]'$"):
+        train("demo", out=tmp_path / "run", cluster="local", **settings)
+
+
+def test_the_cluster_is_no_part_of_what_must_stay_the_same():
+    from hierpets.training.finetuning.checkpoint import describe_settings
+
+    assert describe_settings(TrainConfig(cluster="local")) == describe_settings(TrainConfig())

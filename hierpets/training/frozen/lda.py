@@ -1,0 +1,62 @@
+"""Linear discriminants from the statistics of classes: the same, however many photos those sum up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+
+from hierpets.hierarchy.probabilities import Combiner
+from hierpets.model.heads import Heads, Linear
+from hierpets.model.statistics.classes import ClassStatistics
+from hierpets.taxonomy import Leaf, Taxonomy
+from hierpets.training.prior import Masses, TargetPrior, equal_masses, head_prior_shift
+
+__all__ = ["fit_lda", "fit_lda_heads", "shrunk_covariance"]
+
+
+def fit_lda(statistics: ClassStatistics, classes: Sequence[Leaf], *, shrinkage: float) -> Linear:
+    """Linear discriminant analysis with equal priors and one covariance pooled over all leaves.
+
+    The head has a row for each of ``classes``; zeros where there is one alone. The covariance is shrunk towards a
+    multiple of the identity: (1 - shrinkage) S + shrinkage tr(S)/D I. (Friedman, "Regularized Discriminant Analysis",
+    1989.)
+    """
+    means = statistics.means_of(classes)
+    if len(classes) == 1:
+        return Linear(np.zeros(means.shape, np.float32), np.zeros(1, np.float32))
+    center = means.mean(axis=0)
+    offsets = means - center
+    weight = cho_solve(cho_factor(shrunk_covariance(statistics, shrinkage)), offsets.T).T
+    bias = -0.5 * np.einsum("kd,kd->k", weight, offsets) - weight @ center
+    return Linear(weight.astype(np.float32), bias.astype(np.float32))
+
+
+def shrunk_covariance(statistics: ClassStatistics, shrinkage: float) -> np.ndarray:
+    """The covariance of :func:`fit_lda`, float64 [D, D], positive definite."""
+    covariance = statistics.covariance
+    mean_variance = max(float(np.trace(covariance)) / len(covariance), 1e-12)
+    # With no shrinkage at all, fewer photos than features leave S without an inverse.
+    return (1 - shrinkage) * covariance + max(shrinkage, 1e-6) * mean_variance * np.eye(len(covariance))
+
+
+def fit_lda_heads(
+    statistics: ClassStatistics,
+    taxonomy: Taxonomy,
+    *,
+    shrinkage: float,
+    prior: TargetPrior = "uniform",
+    combiner: Combiner = "conditional",
+) -> Heads:
+    """A species head and breed heads by LDA. Where features say nothing, they predict the ``prior``.
+
+    The species head takes the breeds of a species for one cloud, about the mean of its photos (docs/experiments.md).
+    """
+    by_species, species = statistics.by_species(), [Leaf(name, None) for name in taxonomy.species]
+    heads = Heads(
+        species=fit_lda(by_species, species, shrinkage=shrinkage),
+        leaf=fit_lda(statistics, taxonomy.leaves, shrinkage=shrinkage),
+    )
+    counts = Masses(by_species.counts_of(species), statistics.counts_of(taxonomy.leaves))
+    return heads.shifted(*head_prior_shift(equal_masses(taxonomy), counts, taxonomy, target=prior, combiner=combiner))

@@ -27,6 +27,8 @@ __all__ = [
     "ModelId",
     "OODSpec",
     "Origin",
+    "Prior",
+    "StatisticsSpec",
     "model_id",
     "read_manifest",
 ]
@@ -47,6 +49,9 @@ class BackboneSpec(StrictModel):
 Origin = Literal["trained", "grown", "pretrained"]
 """How a leaf was learned: in a training, from photos added to a bundle, or from the backbone's pretraining alone."""
 
+Prior = Literal["uniform", "data"]
+"""What heads predict where features say nothing: every species alike and every breed within it, or as in the data."""
+
 Count = Annotated[int, Field(ge=0, le=100_000)]  # memory is taken for as many before weights are read
 
 
@@ -59,6 +64,15 @@ class OODSpec(StrictModel):
     pretrained_classes: Count = 0
     pretrained_features: Count = 0
     species_classes: Count = 0
+
+
+class StatisticsSpec(StrictModel):
+    """What ``statistics.safetensors`` holds, and how heads are fitted to it."""
+
+    photos: dict[str, Annotated[int, Field(ge=1)]] = Field(description="by class, in the order of the file's rows")
+    shrinkage: float = Field(ge=0, le=1)
+    prior: Prior = "uniform"
+    sha256: str
 
 
 class Manifest(StrictModel):
@@ -75,6 +89,9 @@ class Manifest(StrictModel):
     temperatures: Temperatures = Temperatures()
     ood: OODSpec | None = None
     policy: Policy = Policy()
+    statistics: StatisticsSpec | None = Field(
+        default=None, description="Statistics of the classes; None if the heads cannot be fitted again."
+    )
     versions: dict[str, str] = {}
     training: dict[str, Any] = {}
 

@@ -123,7 +123,12 @@ class ClassStatistics:
     @property
     def covariance(self) -> np.ndarray:
         """float64 [D, D]: the mean scatter of a photo about the mean of its leaf."""
-        return self.scatter / self.weights[_is_leaf(self.labels, self.labels)].sum()
+        return self.scatter / self.covariance_weight
+
+    @property
+    def covariance_weight(self) -> float:
+        """The weights of the photos of leaves."""
+        return float(self.weights[_is_leaf(self.labels, self.labels)].sum())
 
     @property
     def leaves(self) -> tuple[Leaf, ...]:

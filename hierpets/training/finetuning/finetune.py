@@ -172,4 +172,5 @@ def _completed(
         held_out={"validation": outputs},
         held_out_breed_scores=np.zeros((0, 2)),
         summary=f"{frozen.summary}, fine-tuned",
+        statistics=None,
     )

@@ -11,9 +11,9 @@ from hierpets.hierarchy.probabilities import Combiner
 from hierpets.model.heads import Heads, Linear
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.taxonomy import Leaf, Taxonomy
-from hierpets.training.prior import Masses, TargetPrior, equal_masses, head_prior_shift
+from hierpets.training.prior import Masses, PriorShift, TargetPrior, equal_masses, head_prior_shift
 
-__all__ = ["fit_lda", "fit_lda_heads", "shrunk_covariance"]
+__all__ = ["fit_lda", "fit_lda_heads", "lda_prior_shift", "shrunk_covariance"]
 
 
 def fit_lda(statistics: ClassStatistics, classes: Sequence[Leaf], *, shrinkage: float) -> Linear:
@@ -53,10 +53,23 @@ def fit_lda_heads(
 
     The species head takes the breeds of a species for one cloud, about the mean of its photos (docs/experiments.md).
     """
-    by_species, species = statistics.by_species(), [Leaf(name, None) for name in taxonomy.species]
+    species = [Leaf(name, None) for name in taxonomy.species]
     heads = Heads(
-        species=fit_lda(by_species, species, shrinkage=shrinkage),
+        species=fit_lda(statistics.by_species(), species, shrinkage=shrinkage),
         leaf=fit_lda(statistics, taxonomy.leaves, shrinkage=shrinkage),
     )
-    counts = Masses(by_species.counts_of(species), statistics.counts_of(taxonomy.leaves))
-    return heads.shifted(*head_prior_shift(equal_masses(taxonomy), counts, taxonomy, target=prior, combiner=combiner))
+    return heads.shifted(*lda_prior_shift(statistics, taxonomy, prior=prior, combiner=combiner))
+
+
+def lda_prior_shift(
+    statistics: ClassStatistics, taxonomy: Taxonomy, *, prior: TargetPrior, combiner: Combiner
+) -> PriorShift:
+    """What :func:`fit_lda_heads` adds to the logits of heads that take every class for as likely as any other."""
+    counts = [
+        known.counts_of(labels).astype(float)
+        for known, labels in (
+            (statistics.by_species(), [Leaf(name, None) for name in taxonomy.species]),
+            (statistics, taxonomy.leaves),
+        )
+    ]
+    return head_prior_shift(equal_masses(taxonomy), Masses(*counts), taxonomy, target=prior, combiner=combiner)

@@ -53,6 +53,7 @@ def fit_frozen_model(
         },
         held_out_breed_scores=fit.ood_scorer.combine(found.held_out_breeds).numpy(),
         summary=str(choice),
+        statistics=found.statistics if choice.head.kind == "lda" else None,
     )
 
 

@@ -30,7 +30,7 @@ ENOUGH = 50  # photos of a new species, below which its breeds take the temperat
 @dataclass(frozen=True)
 class Unseen:
     """What a grown bundle gives for M of the new photos without them: ``species`` [M, S] and ``leaf`` [M, L] logits,
-    ``scores`` [M, 2], and ``labels``. ``rows`` int [M] are those of the photos.
+    ``scores`` [M, 2], ``labels``, and the most probable leaves, ``answers``. ``rows`` int [M] are those of the photos.
     """
 
     rows: np.ndarray
@@ -38,6 +38,7 @@ class Unseen:
     leaf: np.ndarray
     scores: np.ndarray
     labels: Labels
+    answers: tuple[Leaf, ...] = ()
 
     def joint(self, manifest: Manifest, temperatures: Temperatures) -> np.ndarray:
         """Calibrated joint probabilities [M, L]."""

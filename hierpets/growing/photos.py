@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
@@ -23,7 +23,14 @@ from hierpets.progress import Progress
 from hierpets.taxonomy import Taxonomy
 from hierpets.workers import cores, run_in_order
 
-__all__ = ["LeftOutPhoto", "NewPhotos", "check_names", "check_photos", "read_photos"]
+__all__ = [
+    "LeftOutPhoto",
+    "NewPhotos",
+    "check_every_class",
+    "check_names",
+    "find_copies",
+    "read_photos",
+]
 
 ALIKE = 0.9  # of difflib: names as like as "siamese" and "siamesse" are taken for one
 BATCH = 8
@@ -51,10 +58,12 @@ class NewPhotos:
     def __len__(self) -> int:
         return len(self.records)
 
-    def where(self, rows: Sequence[int]) -> NewPhotos:
-        """Some of them."""
-        records, decisions = (tuple(column[row] for row in rows) for column in (self.records, self.decisions))
-        return NewPhotos(records, self.features[list(rows)], decisions)  # type: ignore[arg-type]
+    def without(self, refused: Mapping[int, str], left_out: list[LeftOutPhoto]) -> NewPhotos:
+        """The photos but for the rows that are ``refused``, which are added to ``left_out`` with their reasons."""
+        left_out += [LeftOutPhoto(self.records[row].path, reason) for row, reason in sorted(refused.items())]
+        kept = [row for row in range(len(self)) if row not in refused]
+        records = tuple(self.records[row] for row in kept)
+        return NewPhotos(records, self.features[kept], tuple(self.decisions[row] for row in kept))
 
 
 def check_names(new: Taxonomy, known: Taxonomy) -> None:
@@ -108,23 +117,6 @@ def _decisions(output: RawOutput, predictor: Predictor) -> tuple[Decision, ...]:
     )
 
 
-def check_photos(photos: NewPhotos, known: Taxonomy) -> tuple[NewPhotos, list[LeftOutPhoto]]:
-    """The photos to learn from, and those that are not: copies of others, and such as show another animal.
-
-    :raises DataError: a class that is left without a photo, or one photo under two labels.
-    """
-    copies = _copies(photos)
-    strangers = {
-        row: reason
-        for row, (record, decision) in enumerate(zip(photos.records, photos.decisions, strict=True))
-        if (reason := _stranger(record, decision, known)) is not None
-    }
-    refused = {**strangers, **copies}
-    kept = photos.where([row for row in range(len(photos)) if row not in refused])
-    left_out = [LeftOutPhoto(photos.records[row].path, reason) for row, reason in sorted(refused.items())]
-    return kept, left_out
-
-
 def check_every_class(index: PhotoIndex, kept: NewPhotos, left_out: Sequence[LeftOutPhoto]) -> None:
     """:raises DataError: a class of the data has no photo to learn from."""
     counts, wanted = Counter(record.label for record in kept.records), {record.label for record in index.records}
@@ -137,19 +129,7 @@ def check_every_class(index: PhotoIndex, kept: NewPhotos, left_out: Sequence[Lef
         raise DataError(f"no photo to learn from: {', '.join(empty)}; add photos, or remove the folder{reasons}")
 
 
-def _stranger(record: PhotoRecord, decision: Decision, known: Taxonomy) -> str | None:
-    """Why a photo does not show the species that its label names, as far as the bundle can tell."""
-    if record.species in known.tree:
-        if decision.source == "not_a_known_pet":
-            return f"looks like no pet of a known species, but is labeled {record.label}"
-        if decision.species != record.species:
-            return f"looks like a {decision.species}, but is labeled {record.label}"
-    elif decision.level == "breed":
-        return f"looks like {decision.species}/{decision.breed}, but is labeled {record.label}"
-    return None
-
-
-def _copies(photos: NewPhotos) -> dict[int, str]:
+def find_copies(photos: NewPhotos) -> dict[int, str]:
     """Rows that show the same photo as an earlier one.
 
     :raises DataError: the two have different labels.

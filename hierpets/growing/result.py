@@ -10,32 +10,13 @@ from typing import Any
 
 from hierpets.evaluation.comparison import Comparison
 from hierpets.growing.photos import LeftOutPhoto
+from hierpets.growing.steals import Steal
 from hierpets.hierarchy.conformal import fewest_scores
 from hierpets.inference.loading import load
 from hierpets.inference.predictor import Predictor
 from hierpets.taxonomy import Leaf
 
-__all__ = ["ForgetResult", "GrowResult", "Steal"]
-
-
-@dataclass(frozen=True)
-class Steal:
-    """Photos of ``old`` that the grown bundle calls ``new``, and that the bundle of before got right; or, where no old
-    photos were at hand, photos of ``new`` that it calls ``old`` without them.
-    """
-
-    new: Leaf
-    old: Leaf
-    photos: tuple[str, ...]
-    of_old: bool
-
-    def __str__(self) -> str:
-        shown = ", ".join(self.photos[:3]) + (f" and {len(self.photos) - 3} more" if len(self.photos) > 3 else "")
-        if self.of_old:
-            return f"{self.new} takes {len(self.photos)} photos of {self.old} that were right before: {shown}"
-        return (
-            f"{self.new} is hard to tell from {self.old}: {len(self.photos)} of its own photos look like that: {shown}"
-        )
+__all__ = ["ForgetResult", "GrowResult"]
 
 
 @dataclass(frozen=True)
@@ -44,8 +25,8 @@ class GrowResult:
 
     ``photos`` maps each class that was learned to how many photos it was learned from, ``accuracy`` to the share of
     them that the bundle names right without them (None where a class has a single one). ``left_out`` are photos that
-    were not learned from, ``steals`` breeds that a new one takes from. ``before_and_after`` compares the two bundles on
-    the photos that were given to check with.
+    were not learned from, ``doubtful`` lines on labels that may be wrong, ``steals`` breeds that a new one takes from.
+    ``before_and_after`` compares the two bundles on the photos that were given to check with.
     """
 
     bundle: Path
@@ -54,6 +35,7 @@ class GrowResult:
     accuracy: dict[Leaf, float | None]
     new: tuple[Leaf, ...]
     left_out: tuple[LeftOutPhoto, ...] = field(repr=False)
+    doubtful: tuple[str, ...] = field(repr=False)
     steals: tuple[Steal, ...] = field(repr=False)
     before_and_after: Comparison | None = field(default=None, repr=False)
 
@@ -71,7 +53,7 @@ class GrowResult:
             f"its photos are answered as {leaf.species}, or predict with --alpha {_least_alpha(self.photos[leaf]):g}"
             for leaf in self.too_few
         )
-        return (*map(str, self.left_out), *map(str, self.steals), *few)
+        return (*map(str, self.left_out), *self.doubtful, *map(str, self.steals), *few)
 
     def predictor(self, **options: Any) -> Predictor:
         """The bundle, ready to predict; ``options`` are those of :func:`hierpets.load`."""

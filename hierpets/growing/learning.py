@@ -18,7 +18,7 @@ from hierpets.model.ood import pretrained_probabilities
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.taxonomy import Leaf, Taxonomy
 
-__all__ = ["learn"]
+__all__ = ["class_weights", "learn"]
 
 SHOWN = 0.05  # mean probability that a class of the pretrained head gets from photos of a species that it shows
 
@@ -27,7 +27,7 @@ def learn(before: OpenBundle, photos: NewPhotos) -> tuple[OpenBundle, Unseen]:
     """The grown bundle, and what it gives for the new photos without them."""
     labels = sorted({record.label for record in photos.records}, key=str)
     classes = np.array([labels.index(record.label) for record in photos.records])
-    weights = _weights(before.statistics, labels, np.bincount(classes))[classes]
+    weights = class_weights(before.statistics, labels, np.bincount(classes))[classes]
     profiles = _profiles(before, photos.features)
     added = ClassStatistics.of(photos.features, classes, weights, labels, profiles)
     total = before.statistics + added
@@ -56,7 +56,7 @@ def _calibrated(before: OpenBundle, grown: OpenBundle, unseen: Unseen, photos: i
     return grown.changed(**changes), replace(unseen, answers=answers)
 
 
-def _weights(known: ClassStatistics, labels: Sequence[Leaf], counts: np.ndarray) -> np.ndarray:
+def class_weights(known: ClassStatistics, labels: Sequence[Leaf], counts: np.ndarray) -> np.ndarray:
     """The weight of a photo of each label: that of a photo which its class has, or, of a new class, such that it weighs
     as much as the classes do on average.
     """

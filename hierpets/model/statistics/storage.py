@@ -19,7 +19,7 @@ from hierpets.model.manifest import Manifest, Prior, StatisticsSpec
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.taxonomy import Leaf
 
-__all__ = ["pack_statistics", "read_statistics"]
+__all__ = ["pack_statistics", "read_statistics", "unpack_statistics"]
 
 LEAST = 1e-30  # variance of a feature that never varies
 
@@ -61,12 +61,14 @@ def read_statistics(folder: Path, manifest: Manifest) -> ClassStatistics:
     if hashlib.sha256(content).hexdigest() != spec.sha256:
         raise BundleError(f"{path}: not the statistics that the manifest of this bundle names; copy the bundle again")
     try:
-        return _unpacked(load(content), spec)
+        return unpack_statistics(content, spec)
     except (SafetensorError, KeyError, ValueError) as error:
         raise BundleError(f"{path}: damaged: {brief(error)}") from error
 
 
-def _unpacked(arrays: dict[str, np.ndarray], spec: StatisticsSpec) -> ClassStatistics:
+def unpack_statistics(content: bytes, spec: StatisticsSpec) -> ClassStatistics:
+    """The inverse of :func:`pack_statistics`, but for rounding."""
+    arrays = load(content)
     weights, means = arrays["weights"], arrays["means"].astype(np.float64)
     scale = np.sqrt(arrays["variances"])
     scatter = np.zeros((len(scale), len(scale)))

@@ -82,37 +82,47 @@ def grow_policy(before: Policy, unseen: Unseen, joint: np.ndarray, grown: set[Le
     A new species gets thresholds of its own on the two OOD scores, of the pet score only where it must be lower.
     """
     by_species = species_probabilities(joint, taxonomy)
-    winner, (pet_scores, known_scores) = by_species.argmax(axis=1), unseen.scores.T
-    new = {name for name in taxonomy.species if name not in before.scores}
-    known = {name: least for name, least in before.known.items() if taxonomy.tree.get(name)}
-    pet = before.pet
-    for s, name in enumerate(taxonomy.species):
-        own = unseen.labels.species == s
-        if name not in before.known and taxonomy.tree[name] and own.any():
-            known[name] = float(np.quantile(known_scores[own], 1 - KNOWN_KEPT))
-        if name in new and own.any() and pet is not None:
-            pet = min(pet, float(np.quantile(pet_scores[own], 1 - PET_KEPT)))
+    winner, labels = by_species.argmax(axis=1), unseen.labels
+    known, pet = _known_thresholds(before, unseen, taxonomy), _pet_threshold(before, unseen, taxonomy)
     least = np.array([known.get(name, -np.inf) for name in taxonomy.species])
     scores = nonconformity_scores(
         joint.max(axis=1),
         by_species.max(axis=1),
-        leaf_right=joint.argmax(axis=1) == unseen.labels.leaf,
-        species_right=winner == unseen.labels.species,
-        gated=known_scores < least[winner],
+        leaf_right=joint.argmax(axis=1) == labels.leaf,
+        species_right=winner == labels.species,
+        gated=unseen.scores[:, 1] < least[winner],
     )
-    scores = np.where(pet_scores < (-np.inf if pet is None else pet), 0.0, scores)
-    judged = unseen.labels.leaf != UNKNOWN_LEAF
-    own_scores = {
+    scores = np.where(unseen.scores[:, 0] < (-np.inf if pet is None else pet), 0.0, scores)
+    judged = labels.leaf != UNKNOWN_LEAF
+    by_name = {
         name: _ascending(before.scores.get(name, ()), scores[judged & (winner == s)])
         for s, name in enumerate(taxonomy.species)
     }
-    leaves = {str(leaf): before.leaves.get(str(leaf), ()) for leaf in taxonomy.leaves}
     leaves = {
-        str(leaf): _ascending(leaves[str(leaf)], scores[unseen.labels.leaf == at])
+        str(leaf): _ascending(before.leaves.get(str(leaf), ()), scores[labels.leaf == at])
         for at, leaf in enumerate(taxonomy.leaves)
         if leaf in grown
     }
-    return Policy(alpha=before.alpha, scores=own_scores, pet=pet, known=known, leaves=leaves)
+    return Policy(alpha=before.alpha, scores=by_name, pet=pet, known=known, leaves=leaves)
+
+
+def _known_thresholds(before: Policy, unseen: Unseen, taxonomy: Taxonomy) -> dict[str, float]:
+    """Those of before, and for a species that had none that of its new photos."""
+    known = {name: least for name, least in before.known.items() if taxonomy.tree.get(name)}
+    for s, name in enumerate(taxonomy.species):
+        own = unseen.labels.species == s
+        if name not in before.known and taxonomy.tree[name] and own.any():
+            known[name] = float(np.quantile(unseen.scores[own, 1], 1 - KNOWN_KEPT))
+    return known
+
+
+def _pet_threshold(before: Policy, unseen: Unseen, taxonomy: Taxonomy) -> float | None:
+    """That of before, or lower, where it would refuse more than a few photos of a new species."""
+    if before.pet is None:
+        return None
+    new = [s for s, name in enumerate(taxonomy.species) if name not in before.scores]
+    own = [unseen.scores[unseen.labels.species == s, 0] for s in new]
+    return min([before.pet, *(float(np.quantile(scores, 1 - PET_KEPT)) for scores in own if len(scores))])
 
 
 def _scores(grown: OpenBundle, left: LeaveOneOut) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 from hierpets.data.index import PhotoIndex, read_index
@@ -46,7 +47,8 @@ def grow(
 
     ``model`` is a bundle that keeps statistics of its classes, as one with LDA heads does. ``data`` are labeled photos,
     a folder ``SPECIES/BREED/photo.jpg`` or a CSV: of new breeds, of new species with or without breeds, or more of
-    known ones. The bundle that is written to ``out`` predicts as if it had been trained on all photos at once.
+    known ones; those in the splits ``val`` and ``test`` are left alone. The bundle that is written to ``out`` predicts
+    as if it had been trained on all photos at once.
     ``check`` are labeled photos of classes that were known before, to compare both bundles on.
 
     Copies, photos that cannot be read and photos that show another animal than their label are left out, and listed.
@@ -58,7 +60,7 @@ def grow(
     source, target = Path(model), Path(out)
     check_output(target, overwrite=overwrite)
     before = open_bundle(source)
-    index = read_index(data)
+    index = _to_learn_from(read_index(data))
     check_names(index.taxonomy, before.manifest.taxonomy)
     predictor = load(source, engine="openvino", precision="f32", registry=registry, recommend=False)
     photos, left_out = read_photos(index, predictor, progress)
@@ -77,6 +79,10 @@ def grow(
         steals=(*taken, *find_confused(photos, unseen, new)),
         before_and_after=compared,
     )
+
+
+def _to_learn_from(index: PhotoIndex) -> PhotoIndex:
+    return replace(index, records=tuple(r for r in index.records if r.split in (None, "train")))
 
 
 def _learn(

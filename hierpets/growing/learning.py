@@ -81,7 +81,7 @@ def _species_classes(before: OpenBundle, added: ClassStatistics) -> list[int]:
     known: list[int] = before.scorer.species_classes.tolist()
     if not known:
         return known
-    species, old = added.by_species(), before.manifest.taxonomy.tree
+    species, old = added.by_species, before.manifest.taxonomy.tree
     found = {*known}
     for label, profile in zip(species.labels, species.profiles_of(species.labels), strict=True):
         if label.species not in old:

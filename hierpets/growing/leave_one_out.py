@@ -10,11 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.linalg import cholesky, solve_triangular
+from scipy.linalg import solve_triangular
 
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.taxonomy import Leaf
-from hierpets.training.frozen.lda import shrunk_covariance
 
 __all__ = ["LeaveOneOut"]
 
@@ -43,7 +42,7 @@ class LeaveOneOut:
         columns = [known.labels.index(label) for label in classes]
         if len(classes) == 1:
             return np.zeros((len(self.rows), 1))
-        root = cholesky(shrunk_covariance(known, shrinkage), lower=True)
+        root = known.factor(shrinkage)
         center = known.means[columns].mean(axis=0)
         means = solve_triangular(root, (known.means - center).T, lower=True).T
         photos = solve_triangular(root, (self.features - center).T, lower=True).T
@@ -65,7 +64,7 @@ class LeaveOneOut:
 
     def by_species(self) -> LeaveOneOut:
         """The same photos as part of their species."""
-        known = self.statistics.by_species()
+        known = self.statistics.by_species
         row = {label.species: i for i, label in enumerate(known.labels)}
         species = np.array([row[label.species] for label in self.statistics.labels])
         return replace(self, statistics=known, rows=species[self.rows])

@@ -49,7 +49,7 @@ def test_species_logits_are_those_of_species_fitted_without_the_photo(photos):
     names = tuple(Leaf(name, None) for name in ("cat", "dog", "rabbit"))
     found = photos.by_species().logits(names, 0.4)
     for row in range(0, len(photos.rows), 11):
-        expected = fit_lda(without(photos, row).by_species(), names, shrinkage=0.4)(photos.features[row])
+        expected = fit_lda(without(photos, row).by_species, names, shrinkage=0.4)(photos.features[row])
         np.testing.assert_allclose(centered(found[row]), centered(expected), rtol=0.03, atol=0.1)
 
 

@@ -1,14 +1,15 @@
-"""Counts, sums and one pooled scatter of labeled features, which add up in any order. Pure numpy."""
+"""Counts, sums and one pooled scatter of labeled features, which add up in any order."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from operator import add
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg import cholesky
 
 from hierpets.taxonomy import Leaf, Taxonomy
 
@@ -97,6 +98,7 @@ class ClassStatistics:
         rows = self._rows(self.labels)
         return _joined(self.labels, rows._replace(counts=np.where(kept, rows.counts, 0)), self.scatter)
 
+    @cached_property
     def by_species(self) -> ClassStatistics:
         """The same photos labeled by their species alone.
 
@@ -129,6 +131,22 @@ class ClassStatistics:
     def covariance_weight(self) -> float:
         """The weights of the photos of leaves."""
         return float(self.weights[_is_leaf(self.labels, self.labels)].sum())
+
+    def factor(self, shrinkage: float) -> np.ndarray:
+        """float64 [D, D]: the lower Cholesky factor of the covariance, shrunk towards a multiple of the identity,
+        (1 - shrinkage) S + shrinkage tr(S)/D I; it takes the longest of all, and is kept.
+        """
+        if shrinkage not in self._factors:
+            shrunk = self.scatter * ((1 - shrinkage) / self.covariance_weight)
+            mean_variance = max(float(np.trace(self.scatter)) / self.covariance_weight / len(shrunk), 1e-12)
+            # With no shrinkage at all, fewer photos than features leave S without an inverse.
+            shrunk.flat[:: len(shrunk) + 1] += max(shrinkage, 1e-6) * mean_variance
+            self._factors[shrinkage] = cholesky(shrunk, lower=True, overwrite_a=True)
+        return self._factors[shrinkage]
+
+    @cached_property
+    def _factors(self) -> dict[float, np.ndarray]:
+        return {}
 
     @property
     def leaves(self) -> tuple[Leaf, ...]:

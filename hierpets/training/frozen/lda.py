@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_solve
 
 from hierpets.hierarchy.probabilities import Combiner
 from hierpets.model.heads import Heads, Linear
@@ -13,32 +13,23 @@ from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.taxonomy import Leaf, Taxonomy
 from hierpets.training.prior import Masses, PriorShift, TargetPrior, equal_masses, head_prior_shift
 
-__all__ = ["fit_lda", "fit_lda_heads", "lda_prior_shift", "shrunk_covariance"]
+__all__ = ["fit_lda", "fit_lda_heads", "lda_prior_shift"]
 
 
 def fit_lda(statistics: ClassStatistics, classes: Sequence[Leaf], *, shrinkage: float) -> Linear:
     """Linear discriminant analysis with equal priors and one covariance pooled over all leaves.
 
-    The head has a row for each of ``classes``; zeros where there is one alone. The covariance is shrunk towards a
-    multiple of the identity: (1 - shrinkage) S + shrinkage tr(S)/D I. (Friedman, "Regularized Discriminant Analysis",
-    1989.)
+    The head has a row for each of ``classes``; zeros where there is one alone. The covariance is shrunk: Friedman,
+    "Regularized Discriminant Analysis", 1989.
     """
     means = statistics.means_of(classes)
     if len(classes) == 1:
         return Linear(np.zeros(means.shape, np.float32), np.zeros(1, np.float32))
     center = means.mean(axis=0)
     offsets = means - center
-    weight = cho_solve(cho_factor(shrunk_covariance(statistics, shrinkage)), offsets.T).T
+    weight = cho_solve((statistics.factor(shrinkage), True), offsets.T).T
     bias = -0.5 * np.einsum("kd,kd->k", weight, offsets) - weight @ center
     return Linear(weight.astype(np.float32), bias.astype(np.float32))
-
-
-def shrunk_covariance(statistics: ClassStatistics, shrinkage: float) -> np.ndarray:
-    """The covariance of :func:`fit_lda`, float64 [D, D], positive definite."""
-    covariance = statistics.covariance
-    mean_variance = max(float(np.trace(covariance)) / len(covariance), 1e-12)
-    # With no shrinkage at all, fewer photos than features leave S without an inverse.
-    return (1 - shrinkage) * covariance + max(shrinkage, 1e-6) * mean_variance * np.eye(len(covariance))
 
 
 def fit_lda_heads(
@@ -55,7 +46,7 @@ def fit_lda_heads(
     """
     species = [Leaf(name, None) for name in taxonomy.species]
     heads = Heads(
-        species=fit_lda(statistics.by_species(), species, shrinkage=shrinkage),
+        species=fit_lda(statistics.by_species, species, shrinkage=shrinkage),
         leaf=fit_lda(statistics, taxonomy.leaves, shrinkage=shrinkage),
     )
     return heads.shifted(*lda_prior_shift(statistics, taxonomy, prior=prior, combiner=combiner))
@@ -68,7 +59,7 @@ def lda_prior_shift(
     counts = [
         known.counts_of(labels).astype(float)
         for known, labels in (
-            (statistics.by_species(), [Leaf(name, None) for name in taxonomy.species]),
+            (statistics.by_species, [Leaf(name, None) for name in taxonomy.species]),
             (statistics, taxonomy.leaves),
         )
     ]

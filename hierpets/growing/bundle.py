@@ -126,8 +126,8 @@ def open_bundle(folder: Path) -> OpenBundle:
 def _heads(manifest: Manifest, state: dict[str, torch.Tensor], statistics: ClassStatistics) -> HierarchicalNetwork:
     width = statistics.sums.shape[1]
     network = HierarchicalNetwork(torch.nn.Identity(), width, manifest.taxonomy)
-    if manifest.ood is None or statistics.taxonomy.tree.keys() != manifest.taxonomy.tree.keys():
-        raise BundleError(f"{STATISTICS} does not hold the classes of {MANIFEST}")
+    if manifest.ood is None or not statistics.holds_every_class(manifest.taxonomy):
+        raise BundleError(f"{STATISTICS} does not hold every class of {MANIFEST}, and cannot be added to")
     network.ood_scorer = OODScorer(width, manifest.ood)
     network.load_state_dict(unpack(state))
     return network.eval()

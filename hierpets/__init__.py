@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     )
     from hierpets.evaluation.comparison import Comparison, compare
     from hierpets.evaluation.run import Evaluation, evaluate
+    from hierpets.growing.forget import forget
+    from hierpets.growing.grow import grow
+    from hierpets.growing.result import ForgetResult, GrowResult
     from hierpets.inference.loading import load
     from hierpets.inference.options import PredictOptions
     from hierpets.inference.prediction import Prediction
@@ -47,6 +50,8 @@ _HOMES = {
     "DataError": "hierpets.errors",
     "DeviceError": "hierpets.errors",
     "Evaluation": "hierpets.evaluation.run",
+    "ForgetResult": "hierpets.growing.result",
+    "GrowResult": "hierpets.growing.result",
     "HierpetsError": "hierpets.errors",
     "ImageError": "hierpets.errors",
     "InternalError": "hierpets.errors",
@@ -65,6 +70,8 @@ _HOMES = {
     "audit": "hierpets.auditing.run",
     "compare": "hierpets.evaluation.comparison",
     "evaluate": "hierpets.evaluation.run",
+    "forget": "hierpets.growing.forget",
+    "grow": "hierpets.growing.grow",
     "load": "hierpets.inference.loading",
     "train": "hierpets.training.recipe",
 }
@@ -78,6 +85,8 @@ __all__ = [
     "DataError",
     "DeviceError",
     "Evaluation",
+    "ForgetResult",
+    "GrowResult",
     "HierpetsError",
     "ImageError",
     "InternalError",
@@ -97,6 +106,8 @@ __all__ = [
     "audit",
     "compare",
     "evaluate",
+    "forget",
+    "grow",
     "load",
     "train",
 ]

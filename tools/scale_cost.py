@@ -80,7 +80,7 @@ def measure_training(folder: Path, count: int) -> Training:
     extractor = FeatureExtractor(backbone, threads=1)
     extractor.compute(paths[:8], plain)
     begin = time.process_time()
-    features = extractor.compute(paths, plain)
+    features = np.stack(list(extractor.compute(paths, plain).values()))
     rate = len(paths) / (time.process_time() - begin)
     origin = f"measured over {len(paths):,} photos: {DEFAULT_BACKBONE}, {1000 / rate:.1f} ms of processor time each"
     return Training(rate, measure_keeping(features[np.arange(ROWS) % len(features)]), features[0].nbytes / 1000, origin)

@@ -20,7 +20,8 @@ from hierpets.registry.loading import Registry
 from hierpets.training.frozen.candidates import cross_validate
 from hierpets.training.frozen.feature_set import FeatureSet
 from hierpets.training.frozen.features import FeatureExtractor
-from hierpets.training.frozen.fit import assign_folds
+from hierpets.training.frozen.fit import HeadFitter, assign_folds
+from hierpets.training.frozen.statistics import collect_statistics
 from hierpets.training.score import Score
 from hierpets.training.splits import prepare_index
 
@@ -98,7 +99,8 @@ def _score(features: np.ndarray, photos: PhotoIndex, config: TrainConfig, regist
     spread = features.std(axis=0)
     scaled = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     scaled_photos = FeatureSet(scaled, scaled, labels, weights, photos.taxonomy)
-    return cross_validate(scaled_photos, HeadSpec(), folds, config.combiner)
+    parts = collect_statistics(scaled_photos, None, folds)
+    return cross_validate(scaled_photos, parts, folds, HeadFitter(HeadSpec(), combiner=config.combiner))
 
 
 def compare_engines(bundle: Path, index: PhotoIndex, registry: Registry) -> EngineGap:

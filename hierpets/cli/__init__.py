@@ -23,6 +23,8 @@ COMMANDS = {
     "evaluate": ("develop.evaluate", "Measure a bundle at every level on labeled photos."),
     "explain": ("deploy.explain", "Show where the network looked for species and breed."),
     "export": ("deploy.export", "Write a bundle's network for ONNX Runtime, OpenVINO or TorchScript."),
+    "forget": ("develop.forget", "Take a breed or species out of a bundle."),
+    "grow": ("develop.grow", "Add breeds and species to a bundle from a few photos."),
     "info": ("deploy.info", "Describe a bundle: classes, thresholds, training, size."),
     "inspect": ("deploy.inspect", "Show the tensors at every pipeline stage for one photo."),
     "plugins": ("develop.plugins", "List, check and create plugins."),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["conformal_threshold", "nonconformity_scores"]
+__all__ = ["conformal_threshold", "fewest_scores", "nonconformity_scores"]
 
 
 def nonconformity_scores(
@@ -38,3 +38,8 @@ def conformal_threshold(scores: Sequence[float] | np.ndarray, alpha: float) -> f
     """
     rank = math.ceil((len(scores) + 1) * (1 - alpha))
     return float(scores[rank - 1]) if rank <= len(scores) else 1.0
+
+
+def fewest_scores(alpha: float) -> int:
+    """The smallest number of calibration scores that gives a threshold below 1 at ``alpha``: 19 at 0.05."""
+    return math.ceil(round(1 / alpha, 9)) - 1

@@ -79,6 +79,7 @@ def decide(
         mass=_at_most_one(by_species[s]),
         scores=scores,
         thresholds=policy.thresholds(name, alpha),
+        grown=policy.leaf_probability(winner, alpha),
         has_breeds=bool(taxonomy.tree[name]),
         max_level=max_level,
         restricted=restricted,
@@ -113,9 +114,15 @@ class _View:
     mass: float
     scores: Scores | None
     thresholds: Thresholds
+    grown: float
     has_breeds: bool
     max_level: MaxLevel
     restricted: bool
+
+    @property
+    def bound(self) -> float:
+        """What the winner's probability must exceed to be named: a leaf that was grown has a threshold of its own."""
+        return max(self.thresholds.probability, self.grown)
 
 
 def _roll_up(view: _View) -> tuple[Level, Source, str]:
@@ -127,7 +134,7 @@ def _roll_up(view: _View) -> tuple[Level, Source, str]:
         return "unknown", "not_a_known_pet", why
     objection = _objection(view) if view.has_breeds else None
     if view.has_breeds and objection is None:
-        probability, bound = _distinct(view.leaf, t.probability)
+        probability, bound = _distinct(view.leaf, view.bound)
         why = f"{view.winner} has probability {probability}, above the threshold {bound}{_runner_up(view)}"
         return "breed", "restricted" if restricted else "breed", why
     mass, bound = _distinct(view.mass, t.probability)
@@ -150,8 +157,10 @@ def _objection(view: _View) -> str | None:
             f"it looks like no known {view.species} breed: known-breed score {score}, threshold {least}; "
             f"closest {view.winner}"
         )
-    if view.winner.species != view.species or view.leaf <= t.probability:
-        probability, bound = _distinct(view.leaf, t.probability)
+    if view.grown == 1.0:
+        return f"{view.winner} was grown from too few photos for a promise at alpha {t.alpha:g}"
+    if view.winner.species != view.species or view.leaf <= view.bound:
+        probability, bound = _distinct(view.leaf, view.bound)
         return f"{view.winner} has probability {probability}, {_not_above(bound, t.alpha)}{_runner_up(view)}"
     return None
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from hierpets.hierarchy.conformal import conformal_threshold
+from hierpets.taxonomy import Leaf
 
 __all__ = ["DEFAULT_ALPHA", "Policy", "Thresholds"]
 
@@ -30,6 +31,7 @@ class Policy(BaseModel):
 
     ``scores`` maps a species to the sorted nonconformity scores of the calibration photos predicted as it; ``pet`` is
     the least pet score, ``known`` maps a species to the least known-breed score at which one of its breeds is named.
+    ``leaves`` maps a leaf that was grown from few photos to the nonconformity scores of its own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,14 +40,22 @@ class Policy(BaseModel):
     scores: dict[str, tuple[float, ...]] = {}
     pet: float | None = None
     known: dict[str, float] = {}
+    leaves: dict[str, tuple[float, ...]] = {}
 
-    @field_validator("scores")
+    @field_validator("scores", "leaves")
     @classmethod
     def _ascending(cls, scores: dict[str, tuple[float, ...]]) -> dict[str, tuple[float, ...]]:
-        for species, own in scores.items():
+        for name, own in scores.items():
             if any(a > b for a, b in pairwise(own)):
-                raise ValueError(f"expected the scores of {species} in ascending order")
+                raise ValueError(f"expected the scores of {name} in ascending order")
         return scores
+
+    def leaf_probability(self, leaf: Leaf, alpha: float | None = None) -> float:
+        """What the probability of a leaf must exceed besides the threshold of its species: 0 for one that was trained,
+        1 for one that was grown from too few photos for a promise at this alpha.
+        """
+        own = self.leaves.get(str(leaf))
+        return 0.0 if own is None else conformal_threshold(own, self.alpha if alpha is None else alpha)
 
     def thresholds(self, species: str, alpha: float | None = None) -> Thresholds:
         """The thresholds for a photo whose most probable species is ``species``, at another alpha if one is given."""

@@ -20,6 +20,8 @@ def build_backbone(registry: Registry, name: str, options: Mapping[str, Any]) ->
     plugin = registry.get("backbone", name)
     backbone: Backbone = plugin.call(**options)
     round_weights(backbone.module)
+    if backbone.pretrained_head is not None:
+        round_weights(backbone.pretrained_head.head)
     return backbone, BackboneSpec(name=name, options=plugin.resolve(**options), feature_dim=backbone.feature_dim)
 
 

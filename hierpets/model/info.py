@@ -42,6 +42,7 @@ class BundleInfo(StrictModel):
     versions: dict[str, str] = Field(description="the libraries that trained it")
     engines: tuple[Literal["openvino", "torch"], ...] = Field(description="engines that can run it")
     quantized: bool = Field(description="whether OpenVINO can compute it in int8")
+    grows: bool = Field(description="whether it keeps statistics of its classes, so that it can be grown")
     exports: tuple[str, ...] = Field(description="exports for other runtimes inside the folder")
     size_bytes: int = Field(description="all files of the folder")
 
@@ -69,6 +70,7 @@ def bundle_info(bundle: str | Path | None = None) -> BundleInfo:
         versions=manifest.versions,
         engines=tuple(name for name, file in _engine_files(folder).items() if file.is_file()),
         quantized=is_quantized(folder / GRAPH),
+        grows=manifest.statistics is not None,
         exports=tuple(name for name, file in EXPORTS.items() if (folder / file).is_file()),
         size_bytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
     )

@@ -7,9 +7,20 @@ from textwrap import shorten
 
 from hierpets.errors import BundleError
 
-__all__ = ["EXPORTS", "GRAPH", "MANIFEST", "WEIGHTS", "brief", "incomplete_bundle", "is_quantized", "released_bundle"]
+__all__ = [
+    "EXPORTS",
+    "GRAPH",
+    "MANIFEST",
+    "STATISTICS",
+    "WEIGHTS",
+    "brief",
+    "incomplete_bundle",
+    "is_quantized",
+    "released_bundle",
+]
 
 MANIFEST, WEIGHTS, GRAPH = "bundle.json", "weights.safetensors", Path("openvino") / "model.xml"
+STATISTICS = "statistics.safetensors"
 EXPORTS = {"ONNX": Path("onnx") / "model.onnx", "TorchScript": Path("torchscript") / "model.pt"}
 """Exports for other runtimes, which hierpets does not run itself."""
 QUANTIZED = b'type="FakeQuantize"'  # the operation of a graph whose activations are rounded

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 import hierpets
 from hierpets.errors import BundleError
@@ -20,7 +20,18 @@ from hierpets.taxonomy import Taxonomy
 from hierpets.validation.problems import problem_lines
 from hierpets.validation.strict import PlainName, StrictModel
 
-__all__ = ["SCHEMA_VERSION", "BackboneSpec", "Manifest", "ModelId", "OODSpec", "model_id", "read_manifest"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "BackboneSpec",
+    "Manifest",
+    "ModelId",
+    "OODSpec",
+    "Origin",
+    "Prior",
+    "StatisticsSpec",
+    "model_id",
+    "read_manifest",
+]
 
 SCHEMA_VERSION: Literal[2] = 2
 """Raised whenever an older bundle would get other pixels, or other results from the same pixels."""
@@ -34,6 +45,12 @@ class BackboneSpec(StrictModel):
     options: dict[str, Any] = {}
     feature_dim: int = Field(ge=1)
 
+
+Origin = Literal["trained", "grown", "pretrained"]
+"""How a leaf was learned: in a training, from photos added to a bundle, or from the backbone's pretraining alone."""
+
+Prior = Literal["uniform", "data"]
+"""What heads predict where features say nothing: every species alike and every breed within it, or as in the data."""
 
 Count = Annotated[int, Field(ge=0, le=100_000)]  # memory is taken for as many before weights are read
 
@@ -49,6 +66,15 @@ class OODSpec(StrictModel):
     species_classes: Count = 0
 
 
+class StatisticsSpec(StrictModel):
+    """What ``statistics.safetensors`` holds, and how heads are fitted to it."""
+
+    photos: dict[str, Annotated[int, Field(ge=1)]] = Field(description="by class, in the order of the file's rows")
+    shrinkage: float = Field(ge=0, le=1)
+    prior: Prior = "uniform"
+    sha256: str
+
+
 class Manifest(StrictModel):
     """The content of ``bundle.json``. It holds no date: the same seed gives the same bundle."""
 
@@ -56,14 +82,28 @@ class Manifest(StrictModel):
     hierpets_version: str = hierpets.__version__
     version: str | None = Field(default=None, description="Version of the model, if it has one.")
     taxonomy: Taxonomy
+    origins: tuple[Origin, ...] = Field(default_factory=lambda known: _all_trained(known.get("taxonomy")))
     preprocess: Preprocess
     backbone: BackboneSpec
     combiner: Combiner = "conditional"
     temperatures: Temperatures = Temperatures()
     ood: OODSpec | None = None
     policy: Policy = Policy()
+    statistics: StatisticsSpec | None = Field(
+        default=None, description="Statistics of the classes; None if the heads cannot be fitted again."
+    )
     versions: dict[str, str] = {}
     training: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _every_leaf_has_an_origin(self) -> Manifest:
+        if len(self.origins) != len(self.taxonomy.leaves):
+            raise ValueError(f"origins: expected one for each of {len(self.taxonomy.leaves)} leaves")
+        return self
+
+
+def _all_trained(taxonomy: Taxonomy | None) -> tuple[Origin, ...]:
+    return tuple("trained" for _ in taxonomy.leaves) if taxonomy else ()
 
 
 class ModelId(StrictModel):

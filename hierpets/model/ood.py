@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
@@ -13,7 +15,7 @@ from hierpets.model.manifest import OODSpec
 from hierpets.model.rounding import round_weights
 from hierpets.plugin import PretrainedHead
 
-__all__ = ["OODScorer", "Signals"]
+__all__ = ["OODScorer", "Signals", "pretrained_probabilities", "species_classes"]
 
 FLOOR = 1e-9
 
@@ -67,46 +69,36 @@ class OODScorer(nn.Module):
 
     @classmethod
     @torch.no_grad()
-    def fit(
+    def build(
         cls,
-        features: torch.Tensor,
-        labels: torch.Tensor,
         *,
+        means: np.ndarray,
+        profiles: np.ndarray,
         discriminant: Linear,
-        pretrained_head: PretrainedHead | None,
-        species: tuple[str, ...],
+        pretrained_head: nn.Linear | None,
+        species_classes: Sequence[int],
     ) -> OODScorer:
-        """The statistics of photos float32 [N, D] with class labels int64 [N], every class 0..max present."""
-        classes = int(labels.max()) + 1
-        species_classes = _species_classes(pretrained_head, species)
-        head = pretrained_head.head if pretrained_head else None
-        scorer = cls(
-            features.shape[1],
-            OODSpec(
-                classes=classes,
-                pretrained_classes=head.out_features if head else 0,
-                pretrained_features=head.in_features if head else 0,
-                species_classes=len(species_classes),
-            ),
+        """The scorer of C known classes: their mean features ``means`` [C, D] and mean probabilities ``profiles``
+        [C, K] of the pretrained head's classes (K is 0 without one), and which of these show a known species.
+        """
+        head = pretrained_head
+        spec = OODSpec(
+            classes=len(means),
+            pretrained_classes=head.out_features if head else 0,
+            pretrained_features=head.in_features if head else 0,
+            species_classes=len(species_classes),
         )
-        membership = functional.one_hot(labels, classes).T.float()
-        membership /= membership.sum(dim=1, keepdim=True)
-        scorer.means.copy_(functional.normalize(membership @ functional.normalize(features, dim=1), dim=1))
+        scorer = cls(means.shape[1], spec)
+        scorer.means.copy_(functional.normalize(torch.from_numpy(means), dim=1))
+        scorer.profiles.copy_(torch.from_numpy(profiles).clamp(min=0).sqrt())
         scorer.species_classes.copy_(torch.tensor(species_classes, dtype=torch.int64))
         if head is not None and scorer.pretrained_head is not None:
             scorer.pretrained_head.load_state_dict(head.state_dict())
-            scorer.profiles.copy_((membership @ scorer.pretrained_probabilities(features)).sqrt())
         round_weights(scorer)
         # Not rounded: it lives on small differences between large sums.
         scorer.discriminant.weight.copy_(torch.from_numpy(discriminant.weight))
         scorer.discriminant.bias.copy_(torch.from_numpy(discriminant.bias))
         return scorer.eval()
-
-    def pretrained_probabilities(self, features: torch.Tensor) -> torch.Tensor:
-        """Probabilities of the pretrained head's classes [B, K]."""
-        assert self.pretrained_head is not None
-        logits: torch.Tensor = self.pretrained_head(features[:, : self.pretrained_head.in_features])
-        return logits.softmax(dim=1)
 
     def signals(self, features: torch.Tensor) -> Signals:
         """Features [B, D] to raw signals."""
@@ -114,7 +106,7 @@ class OODScorer(nn.Module):
         discriminant = self.discriminant(features).amax(dim=1)
         if self.pretrained_head is None:
             return Signals(cosine, discriminant, torch.zeros_like(cosine), torch.zeros_like(cosine))
-        pretrained = self.pretrained_probabilities(features)
+        pretrained = pretrained_probabilities(self.pretrained_head, features)
         profile = ((pretrained.sqrt() @ self.profiles.T).amax(dim=1) + FLOOR).log()
         mass = (pretrained[:, self.species_classes].sum(dim=1) + FLOOR).log()
         return Signals(cosine, discriminant, profile, mass if len(self.species_classes) else torch.zeros_like(cosine))
@@ -135,7 +127,13 @@ class OODScorer(nn.Module):
         return torch.stack([cosine + species_mass, discriminant + cosine + profile], dim=1)
 
 
-def _species_classes(head: PretrainedHead | None, species: tuple[str, ...]) -> list[int]:
+def pretrained_probabilities(head: nn.Linear, features: torch.Tensor) -> torch.Tensor:
+    """Probabilities [B, K] of a pretrained head's classes for features [B, D], of which it takes the first columns."""
+    logits: torch.Tensor = head(features[:, : head.in_features])
+    return logits.softmax(dim=1)
+
+
+def species_classes(head: PretrainedHead | None, species: Iterable[str]) -> list[int]:
     """The pretrained classes of all species; none where one is missing, for its pets would score as no pets."""
-    named = head.species_classes if head else {}
-    return sorted({k for name in species for k in named[name]}) if all(name in named for name in species) else []
+    names, named = tuple(species), head.species_classes if head else {}
+    return sorted({k for name in names for k in named[name]}) if all(name in named for name in names) else []

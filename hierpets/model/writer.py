@@ -1,6 +1,7 @@
 """A bundle: a self-contained folder that predicts. No pickle, no download.
 
-``bundle.json`` (the manifest), ``weights.safetensors`` (torch), ``openvino/model.xml`` and ``.bin`` (the same graph).
+``bundle.json`` (the manifest), ``weights.safetensors`` (torch), ``openvino/model.xml`` and ``.bin`` (the same graph),
+and ``statistics.safetensors`` where its heads can be fitted again.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from safetensors.torch import save
 
 from hierpets.files import whole_folder
 from hierpets.model.graph.convert import write_graph
-from hierpets.model.layout import GRAPH, MANIFEST, WEIGHTS
+from hierpets.model.layout import GRAPH, MANIFEST, STATISTICS, WEIGHTS
 from hierpets.model.manifest import Manifest
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.rounding import pack
@@ -19,13 +20,17 @@ from hierpets.model.rounding import pack
 __all__ = ["write_bundle"]
 
 
-def write_bundle(folder: Path, network: HierarchicalNetwork, manifest: Manifest) -> None:
+def write_bundle(
+    folder: Path, network: HierarchicalNetwork, manifest: Manifest, statistics: bytes | None = None
+) -> None:
     """Write a bundle whole or not at all: it is made beside its place and moved there.
 
-    The network may be on any device, and stays there.
+    The network may be on any device, and stays there. ``statistics`` are those that the manifest names.
     """
     with whole_folder(folder) as made:
         packed = pack({name: tensor.cpu() for name, tensor in network.state_dict().items()})
         (made / WEIGHTS).write_bytes(save(packed))  # save_file would make a file that its owner alone may read
+        if statistics is not None:
+            (made / STATISTICS).write_bytes(statistics)
         write_graph(made / GRAPH, network, manifest.preprocess.size)
         (made / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")

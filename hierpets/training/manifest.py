@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 
 from hierpets.config import TrainConfig
-from hierpets.model.manifest import Manifest
+from hierpets.model.manifest import Manifest, StatisticsSpec
 from hierpets.training.calibration import Calibrated
 from hierpets.training.splits import Splits
 from hierpets.training.trained import Trained
@@ -15,7 +15,13 @@ __all__ = ["make_manifest"]
 PACKAGES = ("torch", "timm", "openvino", "numpy", "scikit-learn", "opencv-python-headless")
 
 
-def make_manifest(trained: Trained, calibrated: Calibrated, splits: Splits, config: TrainConfig) -> Manifest:
+def make_manifest(
+    trained: Trained,
+    calibrated: Calibrated,
+    splits: Splits,
+    config: TrainConfig,
+    statistics: StatisticsSpec | None = None,
+) -> Manifest:
     """The manifest of a trained and calibrated model."""
     scorer = trained.network.ood_scorer
     return Manifest(
@@ -27,6 +33,7 @@ def make_manifest(trained: Trained, calibrated: Calibrated, splits: Splits, conf
         temperatures=calibrated.temperatures,
         ood=scorer.spec if scorer else None,
         policy=calibrated.policy,
+        statistics=statistics,
         versions=_library_versions(),
         training={
             "summary": trained.summary,

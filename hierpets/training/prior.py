@@ -10,7 +10,15 @@ from hierpets.hierarchy.probabilities import Combiner
 from hierpets.plugin import Labels
 from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
 
-__all__ = ["PriorShift", "TargetPrior", "head_prior_shift", "prior_shift"]
+__all__ = [
+    "Masses",
+    "PriorShift",
+    "TargetPrior",
+    "equal_masses",
+    "head_prior_shift",
+    "prior_shift",
+    "weigh_classes",
+]
 
 TargetPrior = Literal["uniform", "data"]
 
@@ -22,29 +30,45 @@ class PriorShift(NamedTuple):
     leaf: np.ndarray
 
 
+class Masses(NamedTuple):
+    """How much each species [S] and each leaf [L] weighs, float64; what is of no known breed weighs for no leaf."""
+
+    species: np.ndarray
+    leaf: np.ndarray
+
+
+def weigh_classes(weights: np.ndarray, labels: Labels, taxonomy: Taxonomy) -> Masses:
+    """The masses of photos of these ``weights`` [N]."""
+    known = labels.leaf != UNKNOWN_LEAF
+    return Masses(
+        np.bincount(labels.species, weights, minlength=len(taxonomy.species)),
+        np.bincount(labels.leaf[known], weights[known], minlength=len(taxonomy.leaves)),
+    )
+
+
+def equal_masses(taxonomy: Taxonomy) -> Masses:
+    """Every species as much as any other, and every leaf: what LDA has by itself."""
+    return Masses(np.ones(len(taxonomy.species)), np.ones(len(taxonomy.leaves)))
+
+
 def head_prior_shift(
-    weights: np.ndarray,
-    labels: Labels,
+    seen: Masses,
+    counts: Masses,
     taxonomy: Taxonomy,
     *,
-    equal_leaves: bool,
     target: TargetPrior = "uniform",
     combiner: Combiner = "conditional",
 ) -> PriorShift:
     """Corrections for two heads that were fitted apart, one to all species and one to all leaves.
 
-    Each has learnt a prior of its own: the species head that of ``weights`` [N]; the leaf head as well, or, with
-    ``equal_leaves``, the same for every leaf, as LDA has by itself. Both are undone, so that the species is counted
-    once: by the species head, or by the leaves where they carry both (``flat``).
+    Each has learnt a prior of its own, ``seen``: that of the weights of its photos, or an equal one. Both are undone,
+    so that the species is counted once: by the species head, or by the leaves where they carry both (``flat``).
+    ``counts`` are photos, for the target ``data``.
     """
-    known = labels.leaf != UNKNOWN_LEAF
-    wanted_species, wanted_breed = _target(labels, taxonomy, target)
-    leaf = np.bincount(labels.leaf[known], weights[known], minlength=len(taxonomy.leaves))
-    seen_species, _ = _log_prior(weights, labels, taxonomy)
-    seen_leaf = _log_share((leaf > 0).astype(float) if equal_leaves else leaf)
+    wanted_species, wanted_breed = _target(counts, taxonomy, target)
     if combiner == "flat":  # the species logits are unused
         wanted_breed = wanted_breed + wanted_species[taxonomy.leaf_species]
-    return PriorShift(_shift(seen_species, wanted_species), _shift(seen_leaf, wanted_breed))
+    return PriorShift(_shift(_log_share(seen.species), wanted_species), _shift(_log_share(seen.leaf), wanted_breed))
 
 
 def prior_shift(
@@ -66,26 +90,25 @@ def prior_shift(
     the species where all breeds of a species weigh alike; where they do not, the species is right on average only,
     because another mixture of breeds makes another kind of cat.
     """
-    seen, wanted = _log_prior(weights, labels, taxonomy), _target(labels, taxonomy, target)
+    counts = weigh_classes(np.ones(len(labels)), labels, taxonomy)
+    seen, wanted = _log_prior(weigh_classes(weights, labels, taxonomy), taxonomy), _target(counts, taxonomy, target)
     species, leaf = (_shift(old, new) for old, new in zip(seen, wanted, strict=True))
     if combiner == "flat":  # the species logits are unused: the leaves carry both
         return PriorShift(np.zeros_like(species), leaf + species[taxonomy.leaf_species])
     return PriorShift(species, leaf)
 
 
-def _target(labels: Labels, taxonomy: Taxonomy, target: TargetPrior) -> tuple[np.ndarray, np.ndarray]:
+def _target(counts: Masses, taxonomy: Taxonomy, target: TargetPrior) -> tuple[np.ndarray, np.ndarray]:
     if target == "data":
-        return _log_prior(np.ones(len(labels)), labels, taxonomy)
+        return _log_prior(counts, taxonomy)
     sizes = np.array([columns.stop - columns.start for columns in taxonomy.slices])
     return -np.log(np.full(len(sizes), float(len(sizes)))), -np.log(sizes.astype(float))[taxonomy.leaf_species]
 
 
-def _log_prior(weights: np.ndarray, labels: Labels, taxonomy: Taxonomy) -> tuple[np.ndarray, np.ndarray]:
-    """log P(species) [S] over all photos, log P(breed | species) [L] over those whose breed is known; -inf if none."""
-    known = labels.leaf != UNKNOWN_LEAF
-    species = np.bincount(labels.species, weights, minlength=len(taxonomy.species))
-    leaf = np.bincount(labels.leaf[known], weights[known], minlength=len(taxonomy.leaves))
-    return _log_share(species), np.concatenate([_log_share(leaf[columns]) for columns in taxonomy.slices])
+def _log_prior(masses: Masses, taxonomy: Taxonomy) -> tuple[np.ndarray, np.ndarray]:
+    """log P(species) [S], log P(breed | species) [L]; -inf where there is no mass."""
+    breeds = np.concatenate([_log_share(masses.leaf[columns]) for columns in taxonomy.slices])
+    return _log_share(masses.species), breeds
 
 
 def _log_share(masses: np.ndarray) -> np.ndarray:

@@ -17,6 +17,8 @@ from hierpets.evaluation.metrics.schema import Metrics
 from hierpets.inference.engines.base import choose_device
 from hierpets.inference.loading import load
 from hierpets.inference.predictor import Predictor
+from hierpets.model.manifest import StatisticsSpec
+from hierpets.model.statistics.storage import pack_statistics
 from hierpets.model.writer import write_bundle
 from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry, load_registry
@@ -146,16 +148,24 @@ def _train(
         trained = finetune_trained(trained, splits, config, run=run, device=device, checkpoint=checkpoint)
     calibrated = calibrate_trained(trained, combiner=config.combiner, alpha=config.alpha)
     metrics = measure_trained(trained, calibrated, folds=config.folds, seed=config.seed)
-    manifest = make_manifest(trained, calibrated, splits, config)
+    statistics, spec = _pack_statistics(trained, config)
+    manifest = make_manifest(trained, calibrated, splits, config, spec)
     for name, part in metrics.items():
         run.log("metrics", on=name, **accuracies(part))
     run.write_metrics(metrics)
     if not run.silent:
-        write_bundle(run.bundle, trained.network, manifest)
+        write_bundle(run.bundle, trained.network, manifest, statistics)
     run.log("bundle", path=str(run.bundle), summary=trained.summary)
     current_context().wait()  # nobody leaves before the bundle is there
     run.drop_features()
     return TrainResult(run.bundle, run.folder, trained.summary, metrics, config.registry)
+
+
+def _pack_statistics(trained: Trained, config: TrainConfig) -> tuple[bytes, StatisticsSpec] | tuple[None, None]:
+    """What the bundle keeps to be grown; nothing where its heads cannot be fitted again."""
+    if trained.statistics is None:
+        return None, None
+    return pack_statistics(trained.statistics, shrinkage=trained.head.shrinkage, prior=config.prior)
 
 
 def _fit_frozen(splits: Splits, config: TrainConfig, *, registry: Registry, run: Run, device: str) -> Trained:

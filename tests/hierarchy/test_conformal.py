@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hierpets.hierarchy.conformal import conformal_threshold, nonconformity_scores
+from hierpets.hierarchy.conformal import conformal_threshold, fewest_scores, nonconformity_scores
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=60).map(sorted), st.floats(0.01, 0.99))
@@ -53,3 +53,10 @@ def test_a_score_is_exactly_what_the_threshold_must_reach(seed, threshold):
     for i in range(50):
         at = answered(leaf[i : i + 1], species[i : i + 1], scores[i], gated[i : i + 1])[0]
         assert (leaf_right[i], species_right[i], True)[2 - at if at < 2 else 0] or at == 0
+
+
+@pytest.mark.parametrize(("alpha", "fewest"), [(0.05, 19), (0.1, 9), (0.01, 99), (0.3, 3)])
+def test_fewest_scores_is_where_a_promise_begins(alpha, fewest):
+    assert fewest_scores(alpha) == fewest
+    assert conformal_threshold([0.0] * fewest, alpha) == 0.0
+    assert conformal_threshold([0.0] * (fewest - 1), alpha) == 1.0

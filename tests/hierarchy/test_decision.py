@@ -115,3 +115,16 @@ def test_decide_shows_the_digits_that_differ():
 def test_decide_gives_no_probability_above_one():
     decision = decide(np.array([1.0000000000000002, 0.0, 0.0, 0.0, 0.0]), TAXONOMY, policy())
     assert (decision.species_probability, decision.breed_probability, decision.top[0][1]) == (1.0, 1.0, 1.0)
+
+
+def test_decide_names_a_grown_leaf_above_its_own_threshold_alone():
+    few, several = (0.0,) * 10, (0.0,) * 18 + (0.97,)
+    name = str(TAXONOMY.leaves[int(SURE.argmax())])
+    plain = policy()
+    climbed = decide(SURE, TAXONOMY, plain.model_copy(update={"leaves": {name: few}}))
+    assert (climbed.level, climbed.source) == ("species", "rolled_up_to_species")
+    assert "grown from too few photos for a promise at alpha 0.05" in climbed.reason
+    assert decide(SURE, TAXONOMY, plain.model_copy(update={"leaves": {name: few}}), alpha=0.1).level == "breed"
+    stricter = plain.model_copy(update={"leaves": {name: several}})
+    assert decide(SURE, TAXONOMY, stricter).level == ("breed" if SURE.max() > 0.97 else "species")
+    assert decide(SURE, TAXONOMY, plain.model_copy(update={"leaves": {"dog/other": few}})).level == "breed"

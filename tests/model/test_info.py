@@ -24,6 +24,7 @@ def test_bundle_info_says_what_the_manifest_says(tiny_run):
     assert info.alpha == manifest.policy.alpha
     assert set(info.thresholds) == set(manifest.taxonomy.species)
     assert info.training == manifest.training
+    assert info.grows
     assert (info.engines, info.quantized, info.exports) == (("openvino", "torch"), False, ())
     assert info.size_bytes == sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 

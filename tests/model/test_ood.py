@@ -3,10 +3,11 @@ import pytest
 import torch
 from sklearn.metrics.pairwise import cosine_similarity
 
-from hierpets.config import HeadSpec
-from hierpets.model.ood import OODScorer
+from hierpets.model.ood import OODScorer, pretrained_probabilities, species_classes
+from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.plugin import PretrainedHead
-from hierpets.training.frozen.linear_probe import fit_head
+from hierpets.taxonomy import Leaf
+from hierpets.training.frozen.lda import fit_lda
 
 D, K = 12, 6
 
@@ -28,17 +29,22 @@ def knowledge(species_classes) -> PretrainedHead:
 
 
 def fit(known, labels, head, species) -> OODScorer:
-    lda = fit_head(
-        known.numpy(), labels.numpy(), np.ones(len(labels)), classes=int(labels.max()) + 1, spec=HeadSpec(kind="lda")
+    names = tuple(Leaf("cat", str(c)) for c in range(int(labels.max()) + 1))
+    probabilities = pretrained_probabilities(head.head, known).detach().numpy() if head else None
+    statistics = ClassStatistics.of(known.numpy(), labels.numpy(), np.ones(len(labels)), names, probabilities)
+    return OODScorer.build(
+        means=statistics.means,
+        profiles=statistics.profiles_of(names),
+        discriminant=fit_lda(statistics, names, shrinkage=0.4),
+        pretrained_head=head.head if head else None,
+        species_classes=species_classes(head, species),
     )
-    return OODScorer.fit(known, labels, discriminant=lda, pretrained_head=head, species=species)
 
 
 def test_cosine_agrees_with_scikit_learn(photos):
     known, labels, outliers = photos
     part = fit(known, labels, None, ("cat",))
-    unit = known / known.norm(dim=1, keepdim=True)
-    means = torch.stack([unit[labels == c].mean(dim=0) for c in range(3)])
+    means = torch.stack([known[labels == c].mean(dim=0) for c in range(3)])
     expected = cosine_similarity(outliers.numpy(), means.numpy()).max(axis=1)
     np.testing.assert_allclose(part.signals(outliers).cosine.numpy(), expected, atol=0.02)
 

@@ -49,6 +49,15 @@ def test_read_manifest_gives_what_was_written(made):
     assert read_manifest(folder).taxonomy.leaves == TAXONOMY.leaves
 
 
+def test_manifest_has_an_origin_for_every_leaf_and_trained_where_none_is_said(made):
+    _, _, manifest = made
+    assert manifest.origins == ("trained",) * 6
+    grown = manifest.model_dump() | {"origins": ("trained",) * 5 + ("grown",)}
+    assert Manifest.model_validate(grown).origins[-1] == "grown"
+    with pytest.raises(ValueError, match="one for each of 6 leaves"):
+        Manifest.model_validate(grown | {"origins": ("grown",)})
+
+
 def test_write_bundle_serves_both_engines_as_the_network_did(made, registry, images):
     folder, network, manifest = made
     expected = TorchEngine(network)(images)

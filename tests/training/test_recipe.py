@@ -74,8 +74,18 @@ def test_train_auto_finetunes_from_the_heads_and_keeps_what_wins(tmp_path):
 def test_train_gives_the_same_bundle_for_the_same_seed(tmp_path):
     first = train(config=settings(tmp_path / "a", seed=7)).bundle
     second = train(config=settings(tmp_path / "b", seed=7)).bundle
-    for name in ("weights.safetensors", "openvino/model.bin", "bundle.json"):
+    for name in ("weights.safetensors", "statistics.safetensors", "openvino/model.bin", "bundle.json"):
         assert (first / name).read_bytes() == (second / name).read_bytes(), name
+
+
+def test_train_keeps_statistics_of_heads_that_can_be_fitted_to_them(tmp_path):
+    lda = train(config=settings(tmp_path / "lda")).bundle
+    logistic = train(config=settings(tmp_path / "logistic", head={"kind": "logistic"})).bundle
+    manifest = read_manifest(lda)
+    assert set(manifest.statistics.photos) >= {str(leaf) for leaf in manifest.taxonomy.leaves}
+    assert sum(manifest.statistics.photos.values()) == manifest.training["train"]
+    assert read_manifest(logistic).statistics is None
+    assert not (logistic / "statistics.safetensors").exists()
 
 
 def test_train_of_species_alone_fits_no_breed_head(tmp_path):

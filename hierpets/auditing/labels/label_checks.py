@@ -17,7 +17,8 @@ from hierpets.hierarchy.probabilities import joint_probabilities
 from hierpets.plugin import Labels
 from hierpets.taxonomy import Leaf, Taxonomy
 from hierpets.training.frozen.feature_set import FeatureSet
-from hierpets.training.frozen.fit import assign_folds, out_of_fold
+from hierpets.training.frozen.fit import HeadFitter, assign_folds, out_of_fold
+from hierpets.training.frozen.statistics import collect_statistics
 
 __all__ = ["FEWEST", "check_labels", "check_outliers"]
 
@@ -85,7 +86,9 @@ def _out_of_fold(index: PhotoIndex, features: np.ndarray, folds: np.ndarray, wei
     """Calibrated joint probabilities [N, L] from heads that did not see the photo."""
     labels, tree = index.labels(), index.taxonomy
     photos = FeatureSet(features, features, labels, weigh(labels), tree)
-    species, leaf, *_ = out_of_fold(photos, HeadSpec(), None, folds)
+    _, folds = np.unique(folds, return_inverse=True)  # those without a photo left out
+    parts = collect_statistics(photos, None, folds)
+    species, leaf, *_ = out_of_fold(photos, parts, folds, HeadFitter(HeadSpec()), None)
     temperatures = fit_temperatures(species, leaf, species=labels.species, leaf=labels.leaf, taxonomy=tree)
     return joint_probabilities(*temperatures.apply(species, leaf, tree), tree)
 

@@ -50,6 +50,7 @@ def _lines(info: BundleInfo) -> Iterator[tuple[str, str]]:
         yield f"  {species}", ", ".join([f"probability > {thresholds.probability:.4g}", *bounds])
     yield "training", ", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in info.training.items())
     yield "engines", ", ".join(info.engines) + (", int8 graph" if info.quantized else "")
+    yield "grows", "yes, by `hierpets grow`" if info.grows else "no, it keeps no statistics of its classes"
     if info.exports:
         yield "exports", ", ".join(info.exports)
     yield "size", f"{info.size_bytes / 1e6:.1f} MB"

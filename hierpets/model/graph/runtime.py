@@ -7,23 +7,38 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 __all__ = ["openvino"]
 
-CONVERTER = "openvino.tools.ovc"
+CONVERTER, TELEMETRY = "openvino.tools.ovc", "openvino_telemetry"
+
+
+@contextmanager
+def _hidden(module: str) -> Iterator[None]:
+    """Let Python find no such module, unless it is there already."""
+    if module in sys.modules:
+        yield
+        return
+    sys.modules[module] = None  # type: ignore[assignment]  # so Python notes that a module is not to be found
+    try:
+        yield
+    finally:
+        del sys.modules[module]
 
 
 def _convert_model(*args: Any, **options: Any) -> Any:
-    return importlib.import_module(CONVERTER).convert_model(*args, **options)
+    # Without its telemetry the converter takes a stub: nothing is sent, and no process is forked that holds our locks.
+    with _hidden(TELEMETRY):
+        converter = importlib.import_module(CONVERTER)
+    return converter.convert_model(*args, **options)
 
 
 if "openvino" not in sys.modules:
-    sys.modules[CONVERTER] = None  # type: ignore[assignment]  # so Python notes that a module is not to be found
-    try:
+    with _hidden(CONVERTER):
         import openvino
-    finally:
-        del sys.modules[CONVERTER]
     openvino.convert_model = _convert_model
 else:
     import openvino

@@ -24,6 +24,7 @@ from hierpets.training.finetuning.time_estimate import finetune_minutes
 from hierpets.training.frozen.feature_set import extract_feature_set
 from hierpets.training.frozen.features import FeatureExtractor
 from hierpets.training.frozen.fit import fit_ood_scorer, raw_signals
+from hierpets.training.frozen.statistics import collect_statistics
 from hierpets.training.held_out import HeldOutOutputs
 from hierpets.training.prior import prior_shift
 from hierpets.training.run import Run
@@ -148,7 +149,8 @@ def _completed(
     """
     backbone = replace(frozen.backbone, module=network.backbone, pretrained_head=None)
     extractor = FeatureExtractor(backbone, device)
-    scorer = fit_ood_scorer(extract_feature_set(splits, extractor, "plain", progress), None)
+    (statistics,) = collect_statistics(extract_feature_set(splits, extractor, "plain", progress), None)
+    scorer = fit_ood_scorer(statistics, None)
     shift = prior_shift(splits.weights, splits.labels, splits.taxonomy, target=config.prior, combiner=config.combiner)
     network.set_heads(network.get_heads().shifted(*shift))
     features = extractor.features(splits.val.paths, progress=progress)
@@ -170,4 +172,5 @@ def _completed(
         held_out={"validation": outputs},
         held_out_breed_scores=np.zeros((0, 2)),
         summary=f"{frozen.summary}, fine-tuned",
+        statistics=None,
     )

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from hierpets.config import AutoConfig, BackboneChoice, HeadSpec, TrainConfig
-from hierpets.hierarchy.probabilities import Combiner
 from hierpets.model.backbone import build_backbone
+from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.progress import Progress
 from hierpets.registry.loading import Registry
 from hierpets.training.frozen.extractor import make_extractor
 from hierpets.training.frozen.feature_set import FeatureSet, extract_feature_set
-from hierpets.training.frozen.fit import assign_folds
-from hierpets.training.frozen.linear_probe import fit_heads
-from hierpets.training.prior import TargetPrior
+from hierpets.training.frozen.fit import HeadFitter, assign_folds, each_fold
+from hierpets.training.frozen.statistics import collect_statistics
 from hierpets.training.score import Score, score_logits
 from hierpets.training.splits import Splits
 
@@ -65,8 +64,9 @@ def iter_candidates(
         extractor = make_extractor(built, spec, config, registry=registry, device=device)
         for view in config.auto.views:
             photos = extract_feature_set(splits, extractor, view, progress)
+            parts = collect_statistics(photos, None, folds)
             for head in head_specs(config.auto, len(photos)):
-                score = cross_validate(photos, head, folds, config.combiner, prior=config.prior)
+                score = cross_validate(photos, parts, folds, HeadFitter(head, config.prior, config.combiner))
                 if score is not None:
                     yield Candidate(FrozenChoice(backbone, view, head), score)
 
@@ -79,24 +79,23 @@ def head_specs(auto: AutoConfig, photos: int) -> Iterator[HeadSpec]:
 
 
 def cross_validate(
-    photos: FeatureSet, spec: HeadSpec, folds: np.ndarray, combiner: Combiner, *, prior: TargetPrior = "uniform"
+    photos: FeatureSet, parts: Sequence[ClassStatistics], folds: np.ndarray, fitter: HeadFitter
 ) -> Score | None:
-    """How good heads are on photos that they did not see; None where no fold (int [N]) can be judged."""
+    """How good heads are on photos that they did not see; None where no fold can be judged.
+
+    ``folds`` int [N] from 0, ``parts`` the statistics of each.
+    """
     n, taxonomy = len(photos), photos.taxonomy
     species, leaf = np.zeros((n, len(taxonomy.species))), np.zeros((n, len(taxonomy.leaves)))
-    judged = np.zeros(n, bool)
-    for fold in np.unique(folds):
-        held_out = folds == fold
-        others = photos.where(~held_out)
-        if others.holds_every_class():
-            species[held_out], leaf[held_out] = fit_heads(others, spec, prior=prior, combiner=combiner)(
-                photos.features[held_out]
-            )
-            judged |= held_out
-    if not judged.any():
+    fits = {fold: heads for fold, heads, _ in fitter.fit_folds(photos, parts, folds)}
+    for fold, rows, features in each_fold(photos, folds):
+        if fold in fits:
+            species[rows], leaf[rows] = fits[fold](features)
+    if not fits:
         return None
-    labels = photos.where(judged).labels
-    return score_logits(species[judged], leaf[judged], labels=labels, taxonomy=taxonomy, combiner=combiner)
+    judged, labels = np.isin(folds, list(fits)), photos.labels
+    seen = replace(labels, species=labels.species[judged], leaf=labels.leaf[judged])
+    return score_logits(species[judged], leaf[judged], labels=seen, taxonomy=taxonomy, combiner=fitter.combiner)
 
 
 def best_candidate(candidates: Sequence[Candidate]) -> Candidate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,9 +11,13 @@ from hierpets.plugin import Labels
 from hierpets.progress import Progress
 from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
 from hierpets.training.frozen.features import FeatureExtractor
+from hierpets.training.frozen.stored_rows import StoredRows
 from hierpets.training.splits import Splits
 
 __all__ = ["FeatureSet", "extract_feature_set"]
+
+BATCH = 4096  # photos that are in memory at a time
+Rows = np.ndarray | StoredRows
 
 
 @dataclass(frozen=True)
@@ -20,11 +25,11 @@ class FeatureSet:
     """N photos as features float32 [N, D], with their labels and their weights float [N].
 
     ``views`` [N, D] are what heads are fitted to: the same features, or their mean over several views of each photo.
-    What is held out is judged by ``features``, as it will be served.
+    What is held out is judged by ``features``, as it will be served. Both may lie in a file, to be read in batches.
     """
 
-    features: np.ndarray
-    views: np.ndarray
+    features: Rows
+    views: Rows
     labels: Labels
     weights: np.ndarray
     taxonomy: Taxonomy
@@ -32,12 +37,17 @@ class FeatureSet:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def batches(self) -> Iterator[slice]:
+        """Consecutive rows that fit into memory, together all."""
+        for start in range(0, len(self), BATCH):
+            yield slice(start, min(start + BATCH, len(self)))
+
     def where(self, rows: np.ndarray) -> FeatureSet:
-        """The photos where ``rows`` (bool [N]) is true."""
+        """The photos where ``rows`` (bool [N]) is true, in memory."""
         return replace(
             self,
-            features=self.features[rows],
-            views=self.views[rows],
+            features=np.asarray(self.features)[rows],
+            views=np.asarray(self.views)[rows],
             labels=replace(self.labels, species=self.labels.species[rows], leaf=self.labels.leaf[rows]),
             weights=self.weights[rows],
         )
@@ -48,15 +58,9 @@ class FeatureSet:
         known: np.ndarray = self.labels.leaf != UNKNOWN_LEAF
         return known
 
-    def holds_every_class(self) -> bool:
-        """Whether every species and every leaf has a photo, without which no head can be fitted."""
-        species, leaves = (np.unique(column) for column in (self.labels.species, self.labels.leaf))
-        every = np.isin(np.arange(len(self.taxonomy.leaves)), leaves).all()
-        return bool(every) and len(species) == len(self.taxonomy.species)
-
 
 def extract_feature_set(splits: Splits, extractor: FeatureExtractor, view: str, progress: Progress) -> FeatureSet:
-    """The training photos as features, with heads to be fitted to the mean over ``view``."""
-    features = extractor.features(splits.train.paths, progress=progress)
-    views = features if view == "plain" else extractor.features(splits.train.paths, view, progress=progress)
+    """The training photos as features in a file, with heads to be fitted to the mean over ``view``."""
+    features = extractor.store(splits.train.paths, progress=progress)
+    views = features if view == "plain" else extractor.store(splits.train.paths, view, progress=progress)
     return FeatureSet(features, views, splits.labels, splits.weights, splits.taxonomy)

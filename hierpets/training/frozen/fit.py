@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,23 +12,68 @@ import torch
 from hierpets.config import HeadSpec
 from hierpets.hierarchy.probabilities import Combiner
 from hierpets.model.heads import Heads
-from hierpets.model.ood import OODScorer
+from hierpets.model.ood import OODScorer, species_classes
+from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.plugin import Labels, PretrainedHead
 from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
 from hierpets.training.frozen.feature_set import FeatureSet
-from hierpets.training.frozen.linear_probe import fit_head, fit_heads
+from hierpets.training.frozen.lda import fit_lda, fit_lda_heads
+from hierpets.training.frozen.linear_probe import fit_heads
+from hierpets.training.frozen.statistics import collect_statistics
 from hierpets.training.prior import TargetPrior
 
 __all__ = [
     "FrozenFit",
+    "FrozenResult",
+    "HeadFitter",
     "OutOfFold",
     "assign_folds",
+    "each_fold",
     "fit_frozen",
     "fit_ood_scorer",
     "held_out_breeds",
     "out_of_fold",
     "raw_signals",
 ]
+
+DISCRIMINANT = HeadSpec(kind="lda")  # of the OOD scorer, whatever the breed heads are
+
+
+@dataclass(frozen=True)
+class HeadFitter:
+    """How heads are fitted, which predict with ``prior`` under ``combiner``."""
+
+    spec: HeadSpec
+    prior: TargetPrior = "uniform"
+    combiner: Combiner = "conditional"
+
+    def fit(self, statistics: ClassStatistics, photos: FeatureSet, rows: np.ndarray | None = None) -> Heads:
+        """Heads for photos and their statistics, or those where ``rows`` (bool [N]) is true.
+
+        LDA is fitted to the statistics; logistic regression and its blend need the features themselves.
+        """
+        if self.spec.kind == "lda":
+            return fit_lda_heads(
+                statistics,
+                photos.taxonomy,
+                shrinkage=self.spec.shrinkage,
+                prior=self.prior,
+                combiner=self.combiner,
+            )
+        chosen = photos if rows is None else photos.where(rows)
+        return fit_heads(chosen, self.spec, prior=self.prior, combiner=self.combiner)
+
+    def fit_folds(
+        self, photos: FeatureSet, parts: Sequence[ClassStatistics], folds: np.ndarray
+    ) -> Iterator[tuple[int, Heads, ClassStatistics]]:
+        """For each fold (``folds`` int [N], ``parts`` their statistics): heads fitted to all others, and the statistics
+        of these. A fold is left out where the others lack a class.
+        """
+        total = ClassStatistics.total(parts)
+        for fold, part in enumerate(parts):
+            others = total - part
+            if others.holds_every_class(photos.taxonomy):
+                yield fold, self.fit(others, photos, folds != fold), others
 
 
 @dataclass(frozen=True)
@@ -45,32 +91,18 @@ class FrozenFit:
 def raw_signals(ood_scorer: OODScorer, features: np.ndarray) -> torch.Tensor:
     """Raw signals float32 [N, 4] of features [N, D]."""
     with torch.inference_mode():
-        return ood_scorer.signals(torch.from_numpy(features)).table()
+        return ood_scorer.signals(torch.tensor(features)).table()
 
 
-def fit_frozen(
-    photos: FeatureSet,
-    spec: HeadSpec,
-    pretrained_head: PretrainedHead | None,
-    *,
-    prior: TargetPrior = "uniform",
-    combiner: Combiner = "conditional",
-) -> FrozenFit:
-    """Fit heads, which predict with ``prior`` under ``combiner``, and OOD scorer."""
-    heads = fit_heads(photos, spec, prior=prior, combiner=combiner)
-    return FrozenFit(heads, fit_ood_scorer(photos, pretrained_head))
-
-
-def fit_ood_scorer(photos: FeatureSet, pretrained_head: PretrainedHead | None) -> OODScorer:
-    """Fit an OOD scorer to the photos whose breed is known. Classes without a photo are left out."""
-    known = photos.where(photos.breed_known)
-    classes, labels = np.unique(known.labels.leaf, return_inverse=True)
-    return OODScorer.fit(
-        torch.from_numpy(known.views),
-        torch.from_numpy(labels),
-        discriminant=fit_head(known.views, labels, known.weights, classes=len(classes), spec=HeadSpec(kind="lda")),
-        pretrained_head=pretrained_head,
-        species=photos.taxonomy.species,
+def fit_ood_scorer(statistics: ClassStatistics, pretrained_head: PretrainedHead | None) -> OODScorer:
+    """The OOD scorer of the leaves in some statistics."""
+    known = statistics.leaves
+    return OODScorer.build(
+        means=statistics.means_of(known),
+        profiles=statistics.profiles_of(known),
+        discriminant=fit_lda(statistics, known, shrinkage=DISCRIMINANT.shrinkage),
+        pretrained_head=pretrained_head.head if pretrained_head else None,
+        species_classes=species_classes(pretrained_head, statistics.taxonomy.species),
     )
 
 
@@ -106,48 +138,66 @@ class OutOfFold(NamedTuple):
 
 def out_of_fold(
     photos: FeatureSet,
-    spec: HeadSpec,
-    pretrained_head: PretrainedHead | None,
+    parts: Sequence[ClassStatistics],
     folds: np.ndarray,
-    *,
-    prior: TargetPrior = "uniform",
-    combiner: Combiner = "conditional",
+    fitter: HeadFitter,
+    pretrained_head: PretrainedHead | None,
 ) -> OutOfFold:
-    """What heads and OOD scorers that were fitted to the other folds (int [N]) predict for each photo."""
+    """What heads and OOD scorers that were fitted to the other folds predict for each photo.
+
+    ``folds`` int [N] from 0, ``parts`` the statistics of each.
+    """
+    fits = {
+        fold: FrozenFit(heads, fit_ood_scorer(others, pretrained_head))
+        for fold, heads, others in fitter.fit_folds(photos, parts, folds)
+    }
     n, taxonomy = len(photos), photos.taxonomy
     found = OutOfFold(
         np.zeros((n, len(taxonomy.species))), np.zeros((n, len(taxonomy.leaves))), torch.zeros(n, 4), np.zeros(n, bool)
     )
-    for fold in np.unique(folds):
-        held_out = folds == fold
-        others = photos.where(~held_out)
-        if not others.holds_every_class():
-            continue
-        fit = fit_frozen(others, spec, pretrained_head, prior=prior, combiner=combiner)
-        features = photos.features[held_out]
-        found.species[held_out], found.leaf[held_out] = fit.heads(features)
-        found.signals[torch.from_numpy(held_out)] = fit.signals(features)
-        found.judged[held_out] = True
+    for fold, rows, features in each_fold(photos, folds):
+        if fold in fits:
+            found.species[rows], found.leaf[rows] = fits[fold].heads(features)
+            found.signals[torch.from_numpy(rows)] = fits[fold].signals(features)
+            found.judged[rows] = True
     return found
 
 
+def each_fold(photos: FeatureSet, folds: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """``(fold, rows int64 [M], features [M, D])`` for each fold in each batch; negative folds are left out."""
+    for batch in photos.batches():
+        features, inside = photos.features[batch], folds[batch]
+        for fold in np.unique(inside[inside >= 0]).tolist():
+            rows = np.flatnonzero(inside == fold)
+            yield fold, rows + batch.start, features[rows]
+
+
 def held_out_breeds(
-    photos: FeatureSet, pretrained_head: PretrainedHead | None, *, groups: int, seed: int
+    photos: FeatureSet,
+    total: ClassStatistics,
+    pretrained_head: PretrainedHead | None,
+    *,
+    groups: int,
+    seed: int,
 ) -> torch.Tensor:
     """Signals [M, 4] of photos whose breed was held out of training: what an unlisted breed looks like.
 
-    The breeds of each species are dealt into ``groups``; each group is held out in turn. A species with fewer than
-    three breeds keeps them all; where no species has more, M is 0.
+    ``total`` are the statistics of all photos. The breeds of each species are dealt into ``groups``; each group is held
+    out in turn. A species with fewer than three breeds keeps them all; where no species has more, M is 0.
     """
-    group = _deal_breeds(photos.taxonomy, groups=groups, seed=seed)
-    known = photos.where(photos.breed_known)
+    dealt = _deal_breeds(photos.taxonomy, groups=groups, seed=seed)
+    group = np.where(photos.breed_known, dealt[photos.labels.leaf], -1)
+    present = np.unique(group[group >= 0])
+    parts = dict(zip(present.tolist(), collect_statistics(photos, pretrained_head, group), strict=True))
+    scorers = {
+        g: fit_ood_scorer(total - part, pretrained_head)
+        for g, part in parts.items()
+        if {*total.leaves} - {*part.labels}
+    }
     found = [torch.zeros(0, 4)]
-    for g in range(groups):
-        held_out = (group == g)[known.labels.leaf]
-        if not held_out.any() or held_out.all():
-            continue
-        scorer = fit_ood_scorer(known.where(~held_out), pretrained_head)
-        found.append(raw_signals(scorer, known.features[held_out]))
+    for g, _, features in each_fold(photos, group):
+        if g in scorers:
+            found.append(raw_signals(scorers[g], features))
     return torch.cat(found)
 
 
@@ -160,3 +210,32 @@ def _deal_breeds(taxonomy: Taxonomy, *, groups: int, seed: int) -> np.ndarray:
         if len(leaves) >= 3:
             group[leaves] = np.arange(len(leaves)) % groups
     return group
+
+
+class FrozenResult(NamedTuple):
+    """What photos give: a fit to all of them, their statistics, what each gives when it is held out, and the signals
+    [M, 4] of photos whose breed was held out.
+    """
+
+    fit: FrozenFit
+    statistics: ClassStatistics
+    out_of_fold: OutOfFold
+    held_out_breeds: torch.Tensor
+
+
+def fit_frozen(
+    photos: FeatureSet, fitter: HeadFitter, pretrained_head: PretrainedHead | None, *, folds: int, seed: int
+) -> FrozenResult:
+    """Fit heads and OOD scorer to all photos, and hold them out fold by fold and breed by breed.
+
+    With LDA heads the photos are read in batches, a few times over, and memory does not grow with their number.
+    """
+    fold_of = assign_folds(photos.labels, folds=folds, seed=seed)
+    parts = collect_statistics(photos, pretrained_head, fold_of)
+    total = ClassStatistics.total(parts)
+    fit = FrozenFit(fitter.fit(total, photos), fit_ood_scorer(total, pretrained_head))
+    unseen = out_of_fold(photos, parts, fold_of, fitter, pretrained_head)
+    if unseen.judged.any():
+        fit.ood_scorer.standardize(unseen.signals[torch.from_numpy(unseen.judged)])
+    breeds = held_out_breeds(photos, total, pretrained_head, groups=folds, seed=seed)
+    return FrozenResult(fit, total, unseen, breeds)

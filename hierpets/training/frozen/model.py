@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from hierpets.config import TrainConfig
 from hierpets.data.index import PhotoIndex
@@ -15,7 +14,7 @@ from hierpets.registry.loading import Registry
 from hierpets.training.frozen.candidates import FrozenChoice
 from hierpets.training.frozen.extractor import make_extractor
 from hierpets.training.frozen.feature_set import FeatureSet, extract_feature_set
-from hierpets.training.frozen.fit import FrozenFit, OutOfFold, assign_folds, fit_frozen, held_out_breeds, out_of_fold
+from hierpets.training.frozen.fit import FrozenFit, HeadFitter, OutOfFold, fit_frozen
 from hierpets.training.held_out import HeldOutOutputs
 from hierpets.training.splits import Splits
 from hierpets.training.trained import Trained
@@ -40,24 +39,21 @@ def fit_frozen_model(
     backbone, spec = build_backbone(registry, choice.backbone.name, choice.backbone.options)
     extractor = make_extractor(backbone, spec, config, registry=registry, device=device)
     photos = extract_feature_set(splits, extractor, choice.view, progress)
-    head, pretrained_head = choice.head, backbone.pretrained_head
-    fit = fit_frozen(photos, head, pretrained_head, prior=config.prior, combiner=config.combiner)
-    folds = assign_folds(photos.labels, folds=config.folds, seed=config.seed)
-    unseen = out_of_fold(photos, head, pretrained_head, folds, prior=config.prior, combiner=config.combiner)
-    if unseen.judged.any():
-        fit.ood_scorer.standardize(unseen.signals[torch.from_numpy(unseen.judged)])
-    breeds = held_out_breeds(photos, pretrained_head, groups=config.folds, seed=config.seed)
+    fitter = HeadFitter(choice.head, config.prior, config.combiner)
+    found = fit_frozen(photos, fitter, backbone.pretrained_head, folds=config.folds, seed=config.seed)
+    fit = found.fit
     return Trained(
         network=_network(backbone, fit, photos),
         backbone=backbone,
         spec=spec,
-        head=head,
+        head=choice.head,
         held_out={
-            "cross_validation": _cross_validated(splits.train, unseen, fit),
+            "cross_validation": _cross_validated(splits.train, found.out_of_fold, fit),
             "validation": _validated(splits.val, extractor.features(splits.val.paths, progress=progress), fit),
         },
-        held_out_breed_scores=fit.ood_scorer.combine(breeds).numpy(),
+        held_out_breed_scores=fit.ood_scorer.combine(found.held_out_breeds).numpy(),
         summary=str(choice),
+        statistics=found.statistics if choice.head.kind == "lda" else None,
     )
 
 

@@ -24,3 +24,14 @@ def test_load_imports_nothing_of_the_other_engine(engine, unwanted):
 
 def test_training_imports_no_converter_before_it_writes_a_graph():
     assert "openvino.tools.ovc" not in modules_after("import hierpets.training.recipe, hierpets.model.writer")
+
+
+def test_converting_a_network_tells_nobody():
+    code = """
+import torch
+from hierpets.model.graph.convert import convert_module
+convert_module(torch.nn.Conv2d(3, 4, 3), 32)
+"""
+    loaded = modules_after(code)
+    assert "openvino.tools.ovc" in loaded
+    assert "openvino_telemetry" not in loaded

@@ -1,0 +1,25 @@
+"""``hierpets forget``: a bundle without some of its breeds or species."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hierpets.cli.options import overwrite_option
+
+__all__ = ["command"]
+
+
+@click.command("forget")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option("--model", type=click.Path(path_type=Path), required=True, metavar="BUNDLE", help="Bundle to start from.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="BUNDLE", help="Bundle to write.")
+@overwrite_option
+def command(names: tuple[str, ...], model: Path, out: Path, overwrite: bool) -> None:
+    """Take breeds, such as dog/pug, or whole species, such as rabbit, out of a bundle."""
+    from hierpets.growing.forget import forget
+
+    result = forget(model, *names, out=out, overwrite=overwrite)
+    click.echo(f"forgotten: {', '.join(map(str, result.forgotten))}")
+    click.echo(f"bundle written to {result.bundle}")

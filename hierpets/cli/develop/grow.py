@@ -1,0 +1,37 @@
+"""``hierpets grow``: new breeds and species from a few photos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hierpets.cli.options import overwrite_option, registry_option
+
+__all__ = ["command"]
+
+
+@click.command("grow")
+@click.option("--model", type=click.Path(path_type=Path), required=True, metavar="BUNDLE", help="Bundle to grow.")
+@click.option("--data", required=True, metavar="DIR|CSV", help="New photos: SPECIES/BREED/photo.jpg.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="BUNDLE", help="Bundle to write.")
+@click.option("--check", metavar="DIR|CSV", help="Photos of classes known before, to compare both bundles on.")
+@registry_option
+@overwrite_option
+def command(model: Path, data: str, out: Path, check: str | None, registry: Path | None, overwrite: bool) -> None:
+    """Add breeds and species to a bundle from a few photos, without the old ones.
+
+    The photos are of new breeds, of new species with or without breeds, or more of known ones. The new bundle predicts
+    as if it had been trained on all photos at once.
+    """
+    from hierpets.cli.progress import ProgressDisplay
+    from hierpets.growing.grow import grow
+
+    with ProgressDisplay() as progress:
+        result = grow(model, data, out=out, check=check, overwrite=overwrite, registry=registry, progress=progress)
+    click.echo(str(result))
+    for line in result.warnings:
+        click.echo(f"warning: {line}", err=True)
+    if result.before_and_after is not None:
+        click.echo(str(result.before_and_after))
+    click.echo(f"bundle written to {result.bundle}")

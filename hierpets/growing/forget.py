@@ -1,0 +1,79 @@
+"""A breed or species taken out of a bundle."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from hierpets.errors import DataError, did_you_mean
+from hierpets.files import check_output
+from hierpets.growing.bundle import OpenBundle, open_bundle
+from hierpets.growing.result import ForgetResult
+from hierpets.hierarchy.calibration import Temperatures
+from hierpets.hierarchy.policy import Policy
+from hierpets.taxonomy import Leaf, Taxonomy
+
+__all__ = ["forget"]
+
+
+def forget(
+    model: str | os.PathLike[str], *names: str, out: str | os.PathLike[str], overwrite: bool = False
+) -> ForgetResult:
+    """Take breeds (``"dog/pug"``) or whole species (``"rabbit"``) out of a bundle that keeps statistics of its classes.
+
+    What photos of theirs say of how photos vary within a breed stays in the pooled scatter, which is known as one sum.
+    A species goes with the last of its breeds.
+
+    :raises BundleError: a bundle that is missing or damaged, or that keeps no statistics.
+    :raises DataError: a name that the bundle does not know; or fewer than two leaves would be left.
+    :raises ConfigError: ``out`` exists and ``overwrite`` is not given.
+    """
+    target = Path(out)
+    check_output(target, overwrite=overwrite)
+    before = open_bundle(Path(model))
+    gone = {leaf for name in names for leaf in _leaves(name, before.manifest.taxonomy)}
+    _without(before, gone).write(target)
+    return ForgetResult(target, tuple(sorted(gone, key=str)))
+
+
+def _leaves(name: str, taxonomy: Taxonomy) -> list[Leaf]:
+    found = [leaf for leaf in taxonomy.leaves if name in (str(leaf), leaf.species)]
+    if not found:
+        known = [*map(str, taxonomy.leaves), *taxonomy.species]
+        raise DataError(f"{name!r} is no breed or species of this bundle{did_you_mean(name, known)}")
+    return found
+
+
+def _without(before: OpenBundle, gone: set[Leaf]) -> OpenBundle:
+    old, left = before.manifest, [leaf for leaf in before.manifest.taxonomy.leaves if leaf not in gone]
+    if len(left) < 2:
+        raise DataError(f"only {len(left)} leaves would be left; a bundle needs at least two")
+    species = {leaf.species for leaf in left}
+    statistics = before.statistics
+    for label in before.statistics.labels:
+        if label in gone or label.species not in species:
+            statistics = statistics.without(label)
+    kept = [origin for leaf, origin in zip(old.taxonomy.leaves, old.origins, strict=True) if leaf not in gone]
+    training = old.training | {"species": len(species), "leaves": len(left)}
+    return before.refitted(
+        statistics,
+        origins=tuple(kept),
+        policy=_policy(old.policy, species, left),
+        temperatures=Temperatures(
+            species=old.temperatures.species,
+            breeds={name: value for name, value in old.temperatures.breeds.items() if name in species},
+        ),
+        training=training,
+    )
+
+
+def _policy(policy: Policy, species: set[str], leaves: list[Leaf]) -> Policy:
+    """The policy without what is gone. Scores of photos that were predicted as a species that stays are kept."""
+    named = {str(leaf) for leaf in leaves}
+    return policy.model_copy(
+        update={
+            "scores": {name: scores for name, scores in policy.scores.items() if name in species},
+            "known": {name: least for name, least in policy.known.items() if name in species},
+            "leaves": {name: scores for name, scores in policy.leaves.items() if name in named},
+        }
+    )

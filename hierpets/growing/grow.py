@@ -1,0 +1,127 @@
+"""New breeds and species from a few photos, without the old ones."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from dataclasses import replace
+from pathlib import Path
+
+from hierpets.data.index import PhotoIndex, read_index
+from hierpets.evaluation.comparison import Comparison, compare
+from hierpets.evaluation.run import evaluate
+from hierpets.files import check_output
+from hierpets.growing.bundle import OpenBundle, open_bundle
+from hierpets.growing.calibration import Unseen
+from hierpets.growing.learning import learn
+from hierpets.growing.photos import (
+    LeftOutPhoto,
+    NewPhotos,
+    check_every_class,
+    check_names,
+    find_copies,
+    read_photos,
+)
+from hierpets.growing.result import GrowResult
+from hierpets.growing.steals import Steal, find_confused, find_taken
+from hierpets.growing.strangers import doubtful_labels, find_strangers
+from hierpets.inference.loading import load
+from hierpets.progress import Progress, no_progress
+from hierpets.registry.loading import Registry
+from hierpets.taxonomy import Leaf
+
+__all__ = ["grow"]
+
+
+def grow(
+    model: str | os.PathLike[str],
+    data: str | os.PathLike[str],
+    *,
+    out: str | os.PathLike[str],
+    check: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    registry: Registry | str | Path | None = None,
+    progress: Progress = no_progress,
+) -> GrowResult:
+    """Add breeds and species to a bundle from a few photos; the photos that it was trained on are not needed.
+
+    ``model`` is a bundle that keeps statistics of its classes, as one with LDA heads does. ``data`` are labeled photos,
+    a folder ``SPECIES/BREED/photo.jpg`` or a CSV: of new breeds, of new species with or without breeds, or more of
+    known ones; those in the splits ``val`` and ``test`` are left alone. The bundle that is written to ``out`` predicts
+    as if it had been trained on all photos at once.
+    ``check`` are labeled photos of classes that were known before, to compare both bundles on.
+
+    Copies, photos that cannot be read and photos that show another animal than their label are left out, and listed.
+
+    :raises BundleError: a bundle that is missing or damaged, or that keeps no statistics.
+    :raises DataError: a name that is almost one that is known; a class without a photo to learn from.
+    :raises ConfigError: ``out`` exists and ``overwrite`` is not given.
+    """
+    source, target = Path(model), Path(out)
+    check_output(target, overwrite=overwrite)
+    before = open_bundle(source)
+    index = _to_learn_from(read_index(data))
+    check_names(index.taxonomy, before.manifest.taxonomy)
+    predictor = load(source, engine="openvino", precision="f32", registry=registry, recommend=False)
+    photos, left_out = read_photos(index, predictor, progress)
+    photos, learned, unseen = _learn(before, index, photos, left_out)
+    learned.write(target)
+    compared, taken = _check(before, learned, target, check, registry, progress)
+    new = tuple(leaf for leaf in learned.manifest.taxonomy.leaves if leaf not in before.manifest.taxonomy.leaves)
+    return GrowResult(
+        bundle=target,
+        alpha=learned.manifest.policy.alpha,
+        photos=dict(sorted(Counter(record.label for record in photos.records).items(), key=lambda item: str(item[0]))),
+        accuracy=_accuracy(photos, unseen),
+        new=new,
+        left_out=tuple(left_out),
+        doubtful=tuple(doubtful_labels(photos, before.manifest.taxonomy)),
+        steals=(*taken, *find_confused(photos, unseen, new)),
+        before_and_after=compared,
+    )
+
+
+def _to_learn_from(index: PhotoIndex) -> PhotoIndex:
+    return replace(index, records=tuple(r for r in index.records if r.split in (None, "train")))
+
+
+def _learn(
+    before: OpenBundle, index: PhotoIndex, photos: NewPhotos, left_out: list[LeftOutPhoto]
+) -> tuple[NewPhotos, OpenBundle, Unseen]:
+    """The photos that were learned from, the grown bundle, and what it gives for them without them. Others are added to
+    ``left_out``.
+    """
+    photos = photos.without(find_copies(photos), left_out)
+    check_every_class(index, photos, left_out)
+    learned, unseen = learn(before, photos)
+    strangers = find_strangers(photos, unseen, before.manifest.taxonomy, before.manifest.policy)
+    if not strangers:
+        return photos, learned, unseen
+    photos = photos.without(strangers, left_out)
+    check_every_class(index, photos, left_out)
+    return photos, *learn(before, photos)
+
+
+def _accuracy(photos: NewPhotos, unseen: Unseen) -> dict[Leaf, float | None]:
+    """For each label the share of its photos that the bundle names right without them, by breed or by species."""
+    right: dict[Leaf, list[bool]] = defaultdict(list)
+    for row, leaf in zip(unseen.rows.tolist(), unseen.answers, strict=True):
+        label = photos.records[row].label
+        right[label].append(leaf == label or (label.breed is None and leaf.species == label.species))
+    labels = {record.label for record in photos.records}
+    return {label: sum(right[label]) / len(right[label]) if right[label] else None for label in labels}
+
+
+def _check(
+    before: OpenBundle,
+    grown: OpenBundle,
+    target: Path,
+    check: str | os.PathLike[str] | None,
+    registry: Registry | str | Path | None,
+    progress: Progress,
+) -> tuple[Comparison | None, list[Steal]]:
+    """Both bundles on labeled photos of classes that were known before: the comparison, and what new leaves took."""
+    if check is None:
+        return None, []
+    a, b = (evaluate(folder, check, registry=registry, progress=progress) for folder in (before.source, target))
+    return compare(a, b), find_taken(a, b, before.manifest.taxonomy, grown.manifest.taxonomy)

@@ -1,0 +1,144 @@
+"""New photos: read, checked against each other and against what the bundle says of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+import numpy as np
+
+from hierpets.auditing.images.image_stats import measure_image
+from hierpets.auditing.pairs.same_photos import find_same_photos
+from hierpets.auditing.settings import AuditSettings
+from hierpets.data.consistency import find_misspelled
+from hierpets.data.dataset import iter_inputs
+from hierpets.data.index import PhotoIndex, PhotoRecord
+from hierpets.errors import DataError, ImageError
+from hierpets.hierarchy.decision import Decision, Scores, decide
+from hierpets.inference.engines.base import RawOutput
+from hierpets.inference.predictor import Predictor
+from hierpets.progress import Progress
+from hierpets.taxonomy import Taxonomy
+from hierpets.workers import cores, run_in_order
+
+__all__ = [
+    "LeftOutPhoto",
+    "NewPhotos",
+    "check_every_class",
+    "check_names",
+    "find_copies",
+    "read_photos",
+]
+
+ALIKE = 0.9  # of difflib: names as like as "siamese" and "siamesse" are taken for one
+BATCH = 8
+
+
+@dataclass(frozen=True)
+class LeftOutPhoto:
+    """A photo that is not learned from, and why."""
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class NewPhotos:
+    """N photos that could be read: their records, features float32 [N, D], and what the bundle decides on each."""
+
+    records: tuple[PhotoRecord, ...]
+    features: np.ndarray
+    decisions: tuple[Decision, ...]
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def without(self, refused: Mapping[int, str], left_out: list[LeftOutPhoto]) -> NewPhotos:
+        """The photos but for the rows that are ``refused``, which are added to ``left_out`` with their reasons."""
+        left_out += [LeftOutPhoto(self.records[row].path, reason) for row, reason in sorted(refused.items())]
+        kept = [row for row in range(len(self)) if row not in refused]
+        records = tuple(self.records[row] for row in kept)
+        return NewPhotos(records, self.features[kept], tuple(self.decisions[row] for row in kept))
+
+
+def check_names(new: Taxonomy, known: Taxonomy) -> None:
+    """Whether each class that is new has a name of its own.
+
+    :raises DataError: names that are written almost as those of known classes.
+    """
+    labels = [("the bundle", leaf) for leaf in known.leaves] + [("the photos", leaf) for leaf in new.leaves]
+    problems = [*find_misspelled(labels), *_almost(new.species, known.species)]
+    for species in new.species:
+        problems += _almost(new.tree[species], known.tree.get(species, ()))
+    if problems:
+        raise DataError("\n".join(dict.fromkeys(problems)))
+
+
+def _almost(new: Sequence[str], known: Sequence[str]) -> Iterator[str]:
+    for name in sorted({*new} - {*known}):
+        like = next((other for other in known if SequenceMatcher(None, name, other).ratio() >= ALIKE), None)
+        if like is not None:
+            yield f"{name!r} is almost a name that the bundle knows (did you mean {like!r}?); rename the folder"
+
+
+def read_photos(index: PhotoIndex, predictor: Predictor, progress: Progress) -> tuple[NewPhotos, list[LeftOutPhoto]]:
+    """The features of every photo that can be read, and the others."""
+    left_out: list[LeftOutPhoto] = []
+    found: list[RawOutput] = []
+    rows: list[int] = []
+
+    def report(row: int, error: ImageError) -> None:
+        left_out.append(LeftOutPhoto(index.paths[row], "cannot be read"))
+
+    batches = iter_inputs(
+        index.paths, predictor.manifest.preprocess, batch_size=BATCH, workers=cores(), on_error=report
+    )
+    for indices, inputs in batches:
+        found.append(predictor.engine(inputs))
+        rows += indices.tolist()
+        progress("new photos", len(rows) + len(left_out), len(index))
+    if not found:
+        raise DataError(f"none of the {len(index)} new photos can be read")
+    output = RawOutput(*map(np.concatenate, zip(*found, strict=True)))
+    records = tuple(index.records[row] for row in rows)
+    return NewPhotos(records, output.features, _decisions(output, predictor)), left_out
+
+
+def _decisions(output: RawOutput, predictor: Predictor) -> tuple[Decision, ...]:
+    manifest = predictor.manifest
+    return tuple(
+        decide(joint, manifest.taxonomy, manifest.policy, scores=Scores(*scores))
+        for joint, scores in zip(predictor.joint(output), output.scores.tolist(), strict=True)
+    )
+
+
+def check_every_class(index: PhotoIndex, kept: NewPhotos, left_out: Sequence[LeftOutPhoto]) -> None:
+    """:raises DataError: a class of the data has no photo to learn from."""
+    counts, wanted = Counter(record.label for record in kept.records), {record.label for record in index.records}
+    empty = sorted(
+        {str(label) for label in wanted if not counts[label]}
+        | {str(leaf) for leaf in index.taxonomy.leaves if leaf.breed and not counts[leaf]}
+    )
+    if empty:
+        reasons = "".join(f"\n{photo}" for photo in left_out)
+        raise DataError(f"no photo to learn from: {', '.join(empty)}; add photos, or remove the folder{reasons}")
+
+
+def find_copies(photos: NewPhotos) -> dict[int, str]:
+    """Rows that show the same photo as an earlier one.
+
+    :raises DataError: the two have different labels.
+    """
+    paths = [record.path for record in photos.records]
+    stats = [future.result() for future in run_in_order(measure_image, paths, workers=cores(), ahead=BATCH)]
+    pairs = find_same_photos(stats, np.arange(len(paths)), photos.features, AuditSettings())
+    for pair in pairs:
+        a, b = photos.records[pair.first], photos.records[pair.second]
+        if a.label != b.label:
+            raise DataError(f"{b.path}: labeled {b.label}, but the same photo is {a.label} at {a.path}; keep one")
+    return {pair.second: f"a copy of {paths[pair.first]}" for pair in pairs}

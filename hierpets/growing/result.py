@@ -1,0 +1,93 @@
+"""What came of growing a bundle, or of making it forget."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from hierpets.evaluation.comparison import Comparison
+from hierpets.growing.photos import LeftOutPhoto
+from hierpets.growing.steals import Steal
+from hierpets.hierarchy.conformal import fewest_scores
+from hierpets.inference.loading import load
+from hierpets.inference.predictor import Predictor
+from hierpets.taxonomy import Leaf
+
+__all__ = ["ForgetResult", "GrowResult"]
+
+
+@dataclass(frozen=True)
+class GrowResult:
+    """The result of :func:`hierpets.grow`: a new ``bundle``.
+
+    ``photos`` maps each class that was learned to how many photos it was learned from, ``accuracy`` to the share of
+    them that the bundle names right without them (None where a class has a single one). ``left_out`` are photos that
+    were not learned from, ``doubtful`` lines on labels that may be wrong, ``steals`` breeds that a new one takes from.
+    ``before_and_after`` compares the two bundles on the photos that were given to check with.
+    """
+
+    bundle: Path
+    alpha: float
+    photos: dict[Leaf, int]
+    accuracy: dict[Leaf, float | None]
+    new: tuple[Leaf, ...]
+    left_out: tuple[LeftOutPhoto, ...] = field(repr=False)
+    doubtful: tuple[str, ...] = field(repr=False)
+    steals: tuple[Steal, ...] = field(repr=False)
+    before_and_after: Comparison | None = field(default=None, repr=False)
+
+    @property
+    def too_few(self) -> tuple[Leaf, ...]:
+        """New breeds that have too few photos to be named at the bundle's alpha: its species is answered instead."""
+        return tuple(leaf for leaf in self.new if leaf.breed and self.photos[leaf] < fewest_scores(self.alpha))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to know before the bundle is used, a line each."""
+        wanted = fewest_scores(self.alpha)
+        few = (
+            f"{leaf} has {self.photos[leaf]} photos, and to be named at alpha {self.alpha:g} takes {wanted}: "
+            f"its photos are answered as {leaf.species}, or predict with --alpha {_least_alpha(self.photos[leaf]):g}"
+            for leaf in self.too_few
+        )
+        return (*map(str, self.left_out), *self.doubtful, *map(str, self.steals), *few)
+
+    def predictor(self, **options: Any) -> Predictor:
+        """The bundle, ready to predict; ``options`` are those of :func:`hierpets.load`."""
+        return load(self.bundle, **options)
+
+    def __str__(self) -> str:
+        return "\n".join(_line(leaf, n, self.accuracy[leaf], leaf in self.new) for leaf, n in self.photos.items())
+
+    def _repr_html_(self) -> str:
+        """What was learned and what to know, for notebooks."""
+        lines = (*str(self).splitlines(), *self.warnings)
+        return (
+            f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul><code>{escape(str(self.bundle))}</code>"
+        )
+
+
+@dataclass(frozen=True)
+class ForgetResult:
+    """The result of :func:`hierpets.forget`: a new ``bundle`` without the leaves that were ``forgotten``."""
+
+    bundle: Path
+    forgotten: tuple[Leaf, ...]
+
+    def predictor(self, **options: Any) -> Predictor:
+        """The bundle, ready to predict; ``options`` are those of :func:`hierpets.load`."""
+        return load(self.bundle, **options)
+
+
+def _least_alpha(photos: int) -> float:
+    """The smallest error rate, in thousandths, that so many photos can promise."""
+    return math.ceil(1000 / (photos + 1)) / 1000
+
+
+def _line(leaf: Leaf, photos: int, accuracy: float | None, new: bool) -> str:
+    known = "new" if new else "known before"
+    right = "" if accuracy is None else f", {accuracy:.0%} right when left out"
+    return f"{leaf}: {photos} photo{'s' * (photos != 1)}, {known}{right}"

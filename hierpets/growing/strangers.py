@@ -1,0 +1,42 @@
+"""New photos that show another animal than their label, as far as the others tell."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from hierpets.growing.calibration import Unseen
+from hierpets.growing.photos import NewPhotos
+from hierpets.hierarchy.policy import Policy
+from hierpets.taxonomy import Leaf, Taxonomy
+
+__all__ = ["doubtful_labels", "find_strangers"]
+
+DOUBTFUL = 0.5  # share of a label's photos that the bundle took for another species, above which it is asked about
+
+
+def find_strangers(photos: NewPhotos, unseen: Unseen, known: Taxonomy, policy: Policy) -> dict[int, str]:
+    """Rows of photos that the grown bundle, without them, takes for another species or, of a species that was ``known``
+    before, for no pet; and why.
+    """
+    found = {}
+    for row, leaf, (pet, _) in zip(unseen.rows.tolist(), unseen.answers, unseen.scores.tolist(), strict=True):
+        record = photos.records[row]
+        if leaf.species != record.species:
+            found[row] = f"looks like {leaf}, but is labeled {record.label}"
+        elif record.species in known.tree and policy.pet is not None and pet < policy.pet:
+            found[row] = f"looks like no pet of a known species, but is labeled {record.label}"
+    return found
+
+
+def doubtful_labels(photos: NewPhotos, known: Taxonomy) -> Iterator[str]:
+    """A line for each label of a known species most of whose photos the bundle took for another species before."""
+    taken: dict[Leaf, list[str]] = defaultdict(list)
+    for record, decision in zip(photos.records, photos.decisions, strict=True):
+        if record.species in known.tree and decision.species != record.species:
+            taken[record.label].append(decision.species)
+    counts = Counter(record.label for record in photos.records)
+    for label, species in taken.items():
+        if len(species) > DOUBTFUL * counts[label]:
+            likely = Counter(species).most_common(1)[0][0]
+            yield f"{label}: {len(species)} of {counts[label]} photos looked like a {likely} before; check the label"

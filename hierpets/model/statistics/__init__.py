@@ -1,0 +1,1 @@
+"""Sufficient statistics of classes: what linear discriminants are fitted from, without the photos."""

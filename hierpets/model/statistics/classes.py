@@ -1,0 +1,213 @@
+"""Counts, sums and one pooled scatter of labeled features, which add up in any order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from operator import add
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import cholesky
+
+from hierpets.taxonomy import Leaf, Taxonomy
+
+__all__ = ["ClassStatistics", "class_order"]
+
+
+def class_order(label: Leaf) -> tuple[str, str]:
+    """The key that sorts labels; a species without a breed comes first."""
+    return label.species, label.breed or ""
+
+
+@dataclass(frozen=True)
+class ClassStatistics:
+    """What linear discriminants need to know of photos, whatever their number.
+
+    ``labels``: K distinct labels, sorted. ``counts`` int64 [K]: photos. ``weights`` float64 [K]: their summed weights.
+    ``sums`` float64 [K, D] and ``profiles`` float64 [K, P]: weighted sums of their features, and of the probabilities
+    that the backbone's pretrained head gives them (P is 0 without one). ``scatter`` float64 [D, D]: weighted products
+    of the features' deviations from their class mean, pooled over the leaves.
+
+    A label of a species alone is a leaf where no label names a breed of that species. Else its photos are of no stated
+    breed: they count for the species, and are no part of the scatter.
+
+    Statistics of disjoint sets of photos add up to those of all of them (Chan, Golub and LeVeque, "Updating Formulae",
+    1979), and a part can be subtracted again: the result does not depend on an order but for rounding.
+    """
+
+    labels: tuple[Leaf, ...]
+    counts: np.ndarray
+    weights: np.ndarray
+    sums: np.ndarray
+    profiles: np.ndarray
+    scatter: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        features: np.ndarray,
+        classes: np.ndarray,
+        weights: np.ndarray,
+        labels: Sequence[Leaf],
+        profiles: np.ndarray | None = None,
+    ) -> ClassStatistics:
+        """The statistics of N photos: ``features`` [N, D], ``classes`` int [N] in ``labels``, positive ``weights`` [N],
+        ``profiles`` [N, P].
+        """
+        x = features.astype(np.float64)
+        extra = np.zeros((len(x), 0)) if profiles is None else profiles
+        seen = np.array(sorted(np.unique(classes).tolist(), key=lambda c: class_order(labels[c])), np.int64)
+        membership = (classes == seen[:, None]) * weights
+        mass, sums = membership.sum(axis=1), membership @ x
+        leaf = _is_leaf([labels[c] for c in seen], labels)
+        rows = membership[leaf].any(axis=0)
+        row_of = np.argmax(membership > 0, axis=0)
+        deviations = (x - (sums / mass[:, None])[row_of])[rows] * np.sqrt(weights[rows])[:, None]
+        return cls(
+            labels=tuple(labels[c] for c in seen),
+            counts=(membership > 0).sum(axis=1),
+            weights=mass,
+            sums=sums,
+            profiles=membership @ extra,
+            scatter=deviations.T @ deviations,
+        )
+
+    @classmethod
+    def total(cls, parts: Iterable[ClassStatistics]) -> ClassStatistics:
+        """The sum of at least one part."""
+        return reduce(add, parts)
+
+    def __add__(self, other: ClassStatistics) -> ClassStatistics:
+        labels = tuple(sorted({*self.labels, *other.labels}, key=class_order))
+        a, b = self._rows(labels), other._rows(labels)
+        rows = _Rows(*(x + y for x, y in zip(a, b, strict=True)))
+        return _joined(labels, rows, self.scatter + other.scatter + _between(a, b, _is_leaf(labels, labels)))
+
+    def __sub__(self, part: ClassStatistics) -> ClassStatistics:
+        """The statistics of the other photos, where ``part`` holds some of these."""
+        whole, b = self._rows(self.labels), part._rows(self.labels)
+        rest = _Rows(*(x - y for x, y in zip(whole, b, strict=True)))
+        scatter = self.scatter - part.scatter - _between(rest, b, _is_leaf(self.labels, self.labels))
+        return _joined(self.labels, rest, scatter)
+
+    def without(self, label: Leaf) -> ClassStatistics:
+        """The same without a class. What its photos added to the pooled scatter stays: it is known as a sum alone."""
+        kept = np.array([known != label for known in self.labels])
+        rows = self._rows(self.labels)
+        return _joined(self.labels, rows._replace(counts=np.where(kept, rows.counts, 0)), self.scatter)
+
+    @cached_property
+    def by_species(self) -> ClassStatistics:
+        """The same photos labeled by their species alone.
+
+        Photos of no stated breed are taken to scatter within their breeds as the others do.
+        """
+        tree = self.taxonomy
+        membership = np.array([[label.species == name for label in self.labels] for name in tree.species], float)
+        rows = _Rows(*((membership @ column).astype(column.dtype) for column in self._rows(self.labels)))
+        offsets = self.means - (rows.sums / rows.weights[:, None])[membership.argmax(axis=0)]
+        scaled = offsets * np.sqrt(self.weights)[:, None]
+        within = self.covariance * rows.weights.sum()
+        return _joined(tuple(Leaf(name, None) for name in tree.species), rows, within + scaled.T @ scaled)
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """The sorted taxonomy of the labels."""
+        return Taxonomy.from_pairs(self.labels)
+
+    @property
+    def means(self) -> np.ndarray:
+        """float64 [K, D]: the mean features of each class."""
+        return self.sums / self.weights[:, None]
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """float64 [D, D]: the mean scatter of a photo about the mean of its leaf."""
+        return self.scatter / self.covariance_weight
+
+    @property
+    def covariance_weight(self) -> float:
+        """The weights of the photos of leaves."""
+        return float(self.weights[_is_leaf(self.labels, self.labels)].sum())
+
+    def factor(self, shrinkage: float) -> np.ndarray:
+        """float64 [D, D]: the lower Cholesky factor of the covariance, shrunk towards a multiple of the identity,
+        (1 - shrinkage) S + shrinkage tr(S)/D I; it takes the longest of all, and is kept.
+        """
+        if shrinkage not in self._factors:
+            shrunk = self.scatter * ((1 - shrinkage) / self.covariance_weight)
+            mean_variance = max(float(np.trace(self.scatter)) / self.covariance_weight / len(shrunk), 1e-12)
+            # With no shrinkage at all, fewer photos than features leave S without an inverse.
+            shrunk.flat[:: len(shrunk) + 1] += max(shrinkage, 1e-6) * mean_variance
+            self._factors[shrinkage] = cholesky(shrunk, lower=True, overwrite_a=True)
+        return self._factors[shrinkage]
+
+    @cached_property
+    def _factors(self) -> dict[float, np.ndarray]:
+        return {}
+
+    @property
+    def leaves(self) -> tuple[Leaf, ...]:
+        """The labels that are leaves."""
+        leaf = _is_leaf(self.labels, self.labels)
+        return tuple(label for label, finest in zip(self.labels, leaf, strict=True) if finest)
+
+    def means_of(self, labels: Sequence[Leaf]) -> np.ndarray:
+        """float64 [len(labels), D]: the mean features of classes, each of which must have a photo."""
+        return self.means[[self.labels.index(label) for label in labels]]
+
+    def profiles_of(self, labels: Sequence[Leaf]) -> np.ndarray:
+        """float64 [len(labels), P]: the mean probabilities of the pretrained head's classes."""
+        return (self.profiles / self.weights[:, None])[[self.labels.index(label) for label in labels]]
+
+    def counts_of(self, labels: Sequence[Leaf]) -> np.ndarray:
+        """int64 [len(labels)]: the photos of classes."""
+        count = dict(zip(self.labels, self.counts.tolist(), strict=True))
+        return np.array([count.get(label, 0) for label in labels], np.int64)
+
+    def holds_every_class(self, taxonomy: Taxonomy) -> bool:
+        """Whether every leaf of a taxonomy has a photo, without which no head can be fitted."""
+        return {*taxonomy.leaves} <= {*self.labels}
+
+    def _rows(self, labels: Sequence[Leaf]) -> _Rows:
+        """The columns, with zeros for a label that has no photo."""
+        at = [labels.index(label) for label in self.labels]
+        columns = self.counts, self.weights, self.sums, self.profiles
+        spread = [np.zeros((len(labels), *column.shape[1:]), column.dtype) for column in columns]
+        for whole, column in zip(spread, columns, strict=True):
+            whole[at] = column
+        return _Rows(*spread)
+
+
+class _Rows(NamedTuple):
+    """The columns of statistics, one row a label."""
+
+    counts: np.ndarray
+    weights: np.ndarray
+    sums: np.ndarray
+    profiles: np.ndarray
+
+
+def _joined(labels: Sequence[Leaf], rows: _Rows, scatter: np.ndarray) -> ClassStatistics:
+    """Statistics of the labels that have a photo."""
+    kept = rows.counts > 0
+    counts, weights, sums, profiles = (column[kept] for column in rows)
+    chosen = tuple(label for label, keep in zip(labels, kept, strict=True) if keep)
+    return ClassStatistics(chosen, counts, weights, sums, profiles, scatter)
+
+
+def _is_leaf(labels: Sequence[Leaf], known: Iterable[Leaf]) -> np.ndarray:
+    """bool [K]: whether a label is the finest that is ``known`` of its species."""
+    with_breeds = {label.species for label in known if label.breed is not None}
+    return np.array([label.breed is not None or label.species not in with_breeds for label in labels], bool)
+
+
+def _between(a: _Rows, b: _Rows, leaf: np.ndarray) -> np.ndarray:
+    """float64 [D, D]: what the scatter of two sets holds beside that of each, for their class means differ."""
+    both = leaf & (a.counts > 0) & (b.counts > 0)
+    a, b = (_Rows(*(column[both] for column in rows)) for rows in (a, b))
+    offsets = a.sums / a.weights[:, None] - b.sums / b.weights[:, None]
+    scaled = offsets * np.sqrt(a.weights * b.weights / (a.weights + b.weights))[:, None]
+    return scaled.T @ scaled

@@ -1,0 +1,66 @@
+"""Linear discriminants from the statistics of classes: the same, however many photos those sum up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.linalg import cho_solve
+
+from hierpets.hierarchy.probabilities import Combiner
+from hierpets.model.heads import Heads, Linear
+from hierpets.model.statistics.classes import ClassStatistics
+from hierpets.taxonomy import Leaf, Taxonomy
+from hierpets.training.prior import Masses, PriorShift, TargetPrior, equal_masses, head_prior_shift
+
+__all__ = ["fit_lda", "fit_lda_heads", "lda_prior_shift"]
+
+
+def fit_lda(statistics: ClassStatistics, classes: Sequence[Leaf], *, shrinkage: float) -> Linear:
+    """Linear discriminant analysis with equal priors and one covariance pooled over all leaves.
+
+    The head has a row for each of ``classes``; zeros where there is one alone. The covariance is shrunk: Friedman,
+    "Regularized Discriminant Analysis", 1989.
+    """
+    means = statistics.means_of(classes)
+    if len(classes) == 1:
+        return Linear(np.zeros(means.shape, np.float32), np.zeros(1, np.float32))
+    center = means.mean(axis=0)
+    offsets = means - center
+    weight = cho_solve((statistics.factor(shrinkage), True), offsets.T).T
+    bias = -0.5 * np.einsum("kd,kd->k", weight, offsets) - weight @ center
+    return Linear(weight.astype(np.float32), bias.astype(np.float32))
+
+
+def fit_lda_heads(
+    statistics: ClassStatistics,
+    taxonomy: Taxonomy,
+    *,
+    shrinkage: float,
+    prior: TargetPrior = "uniform",
+    combiner: Combiner = "conditional",
+) -> Heads:
+    """A species head and breed heads by LDA. Where features say nothing, they predict the ``prior``.
+
+    The species head takes the breeds of a species for one cloud, about the mean of its photos (docs/experiments.md).
+    """
+    species = [Leaf(name, None) for name in taxonomy.species]
+    heads = Heads(
+        species=fit_lda(statistics.by_species, species, shrinkage=shrinkage),
+        leaf=fit_lda(statistics, taxonomy.leaves, shrinkage=shrinkage),
+    )
+    return heads.shifted(*lda_prior_shift(statistics, taxonomy, prior=prior, combiner=combiner))
+
+
+def lda_prior_shift(
+    statistics: ClassStatistics, taxonomy: Taxonomy, *, prior: TargetPrior, combiner: Combiner
+) -> PriorShift:
+    """What :func:`fit_lda_heads` adds to the logits of heads that take every class for as likely as any other."""
+    counts = [
+        known.counts_of(labels).astype(float)
+        for known, labels in (
+            (statistics.by_species, [Leaf(name, None) for name in taxonomy.species]),
+            (statistics, taxonomy.leaves),
+        )
+    ]
+    return head_prior_shift(equal_masses(taxonomy), Masses(*counts), taxonomy, target=prior, combiner=combiner)

@@ -1,0 +1,55 @@
+"""The statistics of a set of photos, in one pass over batches of their features."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from hierpets.model.ood import pretrained_probabilities
+from hierpets.model.statistics.classes import ClassStatistics
+from hierpets.plugin import Labels, PretrainedHead
+from hierpets.taxonomy import UNKNOWN_LEAF, Leaf, Taxonomy
+from hierpets.training.frozen.feature_set import FeatureSet
+
+__all__ = ["collect_statistics"]
+
+
+def collect_statistics(
+    photos: FeatureSet, pretrained_head: PretrainedHead | None, parts: np.ndarray | None = None
+) -> tuple[ClassStatistics, ...]:
+    """The statistics of each part of the photos: ``parts`` int [N] from 0, or None for one part of all.
+
+    A photo whose part is negative is left out. Memory does not grow with the number of photos.
+    """
+    part_of = np.zeros(len(photos), np.int64) if parts is None else parts
+    names = _names(photos.taxonomy)
+    classes = _classes(photos.labels, photos.taxonomy)
+    found: dict[int, ClassStatistics] = {}
+    for batch in photos.batches():
+        views = photos.views[batch]
+        profiles = _profiles(views, pretrained_head)
+        for part in np.unique(part_of[batch]):
+            rows = part_of[batch] == part
+            more = ClassStatistics.of(
+                views[rows], classes[batch][rows], photos.weights[batch][rows], names, profiles[rows]
+            )
+            found[int(part)] = found[int(part)] + more if int(part) in found else more
+    return tuple(found[part] for part in sorted(found) if part >= 0)
+
+
+def _names(taxonomy: Taxonomy) -> list[Leaf]:
+    """The leaves, then every species, whose photos of no stated breed are a class of their own."""
+    return [*taxonomy.leaves, *(Leaf(name, None) for name in taxonomy.species)]
+
+
+def _classes(labels: Labels, taxonomy: Taxonomy) -> np.ndarray:
+    """int64 [N]: the place of each photo's label in :func:`_names`."""
+    return np.where(labels.leaf != UNKNOWN_LEAF, labels.leaf, len(taxonomy.leaves) + labels.species)
+
+
+def _profiles(features: np.ndarray, pretrained_head: PretrainedHead | None) -> np.ndarray:
+    """float32 [B, K]: the pretrained head's probabilities; K is 0 without one."""
+    if pretrained_head is None:
+        return np.zeros((len(features), 0), np.float32)
+    with torch.inference_mode():
+        return pretrained_probabilities(pretrained_head.head, torch.from_numpy(features.copy())).numpy()

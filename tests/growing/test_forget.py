@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from hierpets.cli.develop.forget import command
+from hierpets.errors import DataError
+from hierpets.growing.bundle import open_bundle
+from hierpets.growing.forget import forget
+from hierpets.model.manifest import read_manifest
+from hierpets.taxonomy import Leaf
+
+
+def test_a_forgotten_breed_is_gone_and_the_others_stay(grown, tmp_path):
+    result = forget(grown.bundle, "dog/husky", out=tmp_path / "out")
+    manifest, before = read_manifest(result.bundle), read_manifest(grown.bundle)
+    assert result.forgotten == (Leaf("dog", "husky"),)
+    assert set(before.taxonomy.leaves) - set(manifest.taxonomy.leaves) == {Leaf("dog", "husky")}
+    assert "dog/husky" not in manifest.policy.leaves
+    assert "dog/husky" not in manifest.statistics.photos
+    prediction = result.predictor(recommend=False).predict("demo:dog/pug/300")
+    assert prediction.joint.shape == (6,)
+    assert prediction.joint.sum() == pytest.approx(1.0)
+
+
+def test_forgetting_takes_a_row_and_moves_no_other_mean(grown, tmp_path):
+    before, after = (
+        open_bundle(grown.bundle),
+        open_bundle(forget(grown.bundle, "cat/ginger", out=tmp_path / "o").bundle),
+    )
+    kept = after.statistics.labels
+    np.testing.assert_allclose(after.statistics.means_of(kept), before.statistics.means_of(kept))
+    np.testing.assert_allclose(after.statistics.scatter, before.statistics.scatter, rtol=2e-3, atol=1e-4)
+
+
+def test_a_species_goes_as_a_whole_and_with_its_last_breed(grown, tmp_path):
+    whole = read_manifest(forget(grown.bundle, "cat", out=tmp_path / "a").bundle)
+    bit_by_bit = read_manifest(
+        forget(grown.bundle, "cat/siamese", "cat/tuxedo", "cat/ginger", out=tmp_path / "b").bundle
+    )
+    for manifest in (whole, bit_by_bit):
+        assert manifest.taxonomy.species == ("dog", "rabbit")
+        assert "cat" not in manifest.policy.scores
+        assert "cat" not in manifest.temperatures.breeds
+
+
+def test_a_name_that_is_not_there_is_refused(bundle, tmp_path):
+    with pytest.raises(DataError, match=r"did you mean 'dog/pug'"):
+        forget(bundle, "dog/pugg", out=tmp_path / "out")
+    with pytest.raises(DataError, match="at least two"):
+        forget(bundle, "cat", "dog/pug", out=tmp_path / "out")
+
+
+def test_the_command_forgets(bundle, tmp_path):
+    done = CliRunner().invoke(command, ["dog/pug", "--model", str(bundle), "--out", str(tmp_path / "out")])
+    assert done.exit_code == 0
+    assert "forgotten: dog/pug" in done.output

@@ -1,0 +1,180 @@
+"""A bundle that learns new breeds and species without its old photos."""
+
+import shutil
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from helpers.demo_photos import draw_photos
+
+import hierpets
+from hierpets.cli.develop.grow import command
+from hierpets.errors import BundleError, ConfigError, DataError
+from hierpets.growing.bundle import open_bundle
+from hierpets.growing.grow import grow
+from hierpets.model.manifest import model_id, read_manifest
+from hierpets.taxonomy import Leaf
+
+GINGER, HUSKY, RABBIT = Leaf("cat", "ginger"), Leaf("dog", "husky"), Leaf("rabbit", None)
+
+
+def test_grow_says_what_it_learned(grown):
+    assert grown.photos == {GINGER: 24, HUSKY: 10, RABBIT: 12}
+    assert set(grown.new) == {GINGER, HUSKY, RABBIT}
+    assert grown.too_few == (HUSKY,)
+    assert any("dog/husky has 10 photos" in line and "--alpha 0.091" in line for line in grown.warnings)
+    assert all(0 <= share <= 1 for share in grown.accuracy.values())
+    assert "cat/ginger: 24 photos, new" in str(grown)
+    assert "husky" in grown._repr_html_()
+
+
+def test_a_grown_bundle_knows_where_its_leaves_come_from(grown, bundle):
+    manifest, before = read_manifest(grown.bundle), read_manifest(bundle)
+    origins = dict(zip(manifest.taxonomy.leaves, manifest.origins, strict=True))
+    assert {leaf for leaf, origin in origins.items() if origin == "grown"} == {GINGER, HUSKY, RABBIT}
+    assert manifest.training["grown"] == 46
+    assert manifest.statistics.photos["dog/husky"] == 10
+    assert model_id(grown.bundle) != model_id(bundle)
+    assert set(before.policy.scores["dog"]) <= set(manifest.policy.scores["dog"])
+    assert len(manifest.policy.leaves["dog/husky"]) == 10
+
+
+def test_growing_equals_training_on_all_photos_at_once(grown, joint_bundle):
+    one, other = open_bundle(grown.bundle), open_bundle(joint_bundle)
+    assert one.manifest.taxonomy == other.manifest.taxonomy
+    assert one.manifest.statistics.photos == other.manifest.statistics.photos
+    labels = ("cat/siamese", "cat/ginger", "dog/husky", "dog/pug", "rabbit/-")
+    photos = [f"demo:{label}/{n}" for label in labels for n in range(400, 420)]
+    joints = [
+        np.stack([p.joint for p in hierpets.load(b.source, recommend=False).predict(photos)]) for b in (one, other)
+    ]
+    same = joints[0].argmax(axis=1) == joints[1].argmax(axis=1)
+    assert same.mean() >= 0.99
+    for a, b in zip(one.heads.get_heads().leaf.weight, other.heads.get_heads().leaf.weight, strict=True):
+        assert np.corrcoef(a, b)[0, 1] > 0.999
+
+
+def test_a_grown_bundle_gives_the_same_in_both_engines(grown):
+    photos = ["demo:rabbit/-/7", "demo:dog/pug/300", "demo:cat/ginger/300"]
+    first, second = (
+        hierpets.load(grown.bundle, engine=engine, precision="f32").predict(photos) for engine in ("openvino", "torch")
+    )
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_allclose(a.joint, b.joint, atol=1e-3)
+        np.testing.assert_allclose(a.scores, b.scores, atol=1e-2)
+
+
+def test_a_new_species_is_recognized_and_the_old_ones_still_are(grown):
+    predictor = grown.predictor(recommend=False)
+    rabbits = predictor.predict([f"demo:rabbit/-/{n}" for n in range(300, 330)])
+    pugs = predictor.predict([f"demo:dog/pug/{n}" for n in range(300, 330)])
+    assert np.mean([p.species == "rabbit" for p in rabbits]) > 0.6
+    assert np.mean([p.species == "rabbit" for p in pugs]) < 0.2
+
+
+def test_a_breed_of_too_few_photos_is_answered_by_its_species(grown):
+    predictor = grown.predictor(recommend=False)
+    photos = [f"demo:dog/husky/{n}" for n in range(300, 330)]
+    assert not any(p.breed == "husky" for p in predictor.predict(photos))
+    reasons = [p.decision.reason for p in predictor.predict(photos) if p.decision.top[0][0] == HUSKY]
+    assert any("grown from too few photos for a promise at alpha 0.05" in reason for reason in reasons)
+
+
+def test_both_bundles_are_compared_where_photos_are_given_to_check_with(grown):
+    assert grown.before_and_after.n == 120
+    for steal in grown.steals:
+        assert steal.new in grown.new
+        if steal.of_old:
+            assert all(f"/{steal.old.breed}/" in path for path in steal.photos)
+
+
+def test_more_photos_of_a_known_breed_sharpen_it(bundle, tmp_path):
+    data = draw_photos(tmp_path / "more", {"dog/pug": 5}, first=500)
+    result = grow(bundle, data, out=tmp_path / "out")
+    manifest, before = read_manifest(result.bundle), read_manifest(bundle)
+    assert (result.new, result.too_few) == ((), ())
+    assert manifest.statistics.photos["dog/pug"] == before.statistics.photos["dog/pug"] + 5
+    assert manifest.origins == before.origins
+    assert not manifest.policy.leaves
+
+
+def test_growing_in_two_steps_is_growing_at_once(grown, bundle, tmp_path):
+    first = draw_photos(tmp_path / "first", {"dog/husky": 10, "rabbit/-": 12}, first=100)
+    second = draw_photos(tmp_path / "second", {"cat/ginger": 24}, first=100)
+    step = grow(bundle, first, out=tmp_path / "step")
+    last = grow(step.bundle, second, out=tmp_path / "last")
+    one, other = open_bundle(last.bundle), open_bundle(grown.bundle)
+    assert one.manifest.statistics.photos == other.manifest.statistics.photos
+    assert set(one.manifest.policy.leaves) == set(other.manifest.policy.leaves)
+    np.testing.assert_allclose(one.statistics.means, other.statistics.means, atol=1e-3)
+    weights = [b.heads.get_heads().leaf.weight for b in (one, other)]
+    assert np.corrcoef(*(w.ravel() for w in weights))[0, 1] > 0.999
+
+
+def test_photos_that_teach_nothing_are_left_out_and_listed(bundle, tmp_path):
+    data = draw_photos(tmp_path / "new", {"dog/husky": 8}, first=100)
+    shutil.copy(data / "dog" / "husky" / "100.png", data / "dog" / "husky" / "copy.png")
+    (data / "dog" / "husky" / "broken.png").write_bytes(b"no photo")
+    result = grow(bundle, data, out=tmp_path / "out")
+    left_out = {photo.path.rpartition("/")[2]: photo.reason for photo in result.left_out}
+    assert "cannot be read" in left_out["broken.png"]
+    assert "copy of" in left_out["copy.png"]
+    assert result.photos[HUSKY] == 10 - len(left_out)
+
+
+@pytest.mark.parametrize(
+    ("label", "told"),
+    [("Dog/husky", "'Dog' and 'dog'"), ("dog/Pug", "'Pug' and 'pug'"), ("cat/siamesse", "did you mean 'siamese'")],
+)
+def test_a_name_that_is_almost_known_is_refused(bundle, tmp_path, label, told):
+    place = tmp_path / "new" / label
+    place.mkdir(parents=True)
+    draw_photos(tmp_path / "drawn", {"dog/husky": 2})
+    for photo in (tmp_path / "drawn" / "dog" / "husky").iterdir():
+        shutil.move(photo, place)
+    with pytest.raises(DataError, match=told):
+        grow(bundle, tmp_path / "new", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_class_without_a_readable_photo_is_refused(bundle, tmp_path):
+    data = draw_photos(tmp_path / "new", {"dog/husky": 3})
+    (data / "dog" / "beagle").mkdir()
+    (data / "dog" / "beagle" / "1.png").write_bytes(b"no photo")
+    with pytest.raises(DataError, match=r"no photo to learn from: dog/beagle.*\n.*1\.png: cannot be read"):
+        grow(bundle, data, out=tmp_path / "out")
+
+
+def test_one_photo_under_two_labels_is_refused(bundle, tmp_path):
+    data = draw_photos(tmp_path / "new", {"dog/husky": 3})
+    (data / "dog" / "beagle").mkdir()
+    shutil.copy(data / "dog" / "husky" / "1.png", data / "dog" / "beagle" / "1.png")
+    with pytest.raises(DataError, match=r"dog/husky, but the same photo is dog/beagle"):
+        grow(bundle, data, out=tmp_path / "out")
+
+
+def test_a_bundle_that_cannot_be_grown_is_refused(bundle, new_photos, tmp_path):
+    with pytest.raises(BundleError, match="keeps no statistics of its classes"):
+        old = tmp_path / "old"
+        shutil.copytree(bundle, old)
+        manifest = read_manifest(old).model_copy(update={"statistics": None})
+        (old / "bundle.json").write_text(manifest.model_dump_json())
+        grow(old, new_photos, out=tmp_path / "out")
+    damaged = tmp_path / "damaged"
+    shutil.copytree(bundle, damaged)
+    content = (damaged / "statistics.safetensors").read_bytes()
+    (damaged / "statistics.safetensors").write_bytes(content[:-1] + b"?")
+    with pytest.raises(BundleError, match="not the statistics that the manifest"):
+        grow(damaged, new_photos, out=tmp_path / "out")
+    with pytest.raises(ConfigError, match="already exists"):
+        grow(bundle, new_photos, out=bundle)
+
+
+def test_the_command_grows_and_warns(bundle, tmp_path):
+    data = draw_photos(tmp_path / "new", {"dog/husky": 6}, first=100)
+    given = ["--model", str(bundle), "--data", str(data), "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(command, given, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "dog/husky: 6 photos, new" in done.output
+    assert "warning: dog/husky has 6 photos" in done.output
+    assert (tmp_path / "out" / "bundle.json").is_file()

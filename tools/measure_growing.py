@@ -1,0 +1,194 @@
+"""How close growing comes to training anew, what it costs the old breeds, and how long it takes.
+
+    python tools/measure_growing.py --data ../shared/data/pets --elsewhere ../shared/data/elsewhere \
+        --bundle RUN/bundle --species ../shared/data/horses --write docs/growing.md
+
+Ten breeds at a time are kept from a fit to ``--data``, then grown from ten photos of each, with statistics that were
+packed as a bundle packs them; beside it heads are fitted to all these photos at once. A third part is judged that
+neither saw, and the photos from elsewhere. Then ``--bundle`` is grown by every second photo of ``--species``, and asked
+about the others. Without ``--write`` the text goes to standard output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from hierpets.config import HeadSpec
+from hierpets.data.index import PhotoIndex, read_index
+from hierpets.files import write_text
+from hierpets.growing.grow import grow
+from hierpets.growing.learning import class_weights
+from hierpets.inference.loading import load
+from hierpets.inference.prediction import Prediction
+from hierpets.model.backbone import build_backbone
+from hierpets.model.statistics.classes import ClassStatistics
+from hierpets.model.statistics.storage import pack_statistics, unpack_statistics
+from hierpets.registry.loading import load_registry
+from hierpets.taxonomy import Leaf, Taxonomy
+from hierpets.training.frozen.features import FeatureExtractor
+from hierpets.training.frozen.fit import assign_folds
+from hierpets.training.frozen.lda import fit_lda
+from hierpets.workers import cores
+from tools.pages.marks import replace_marked
+
+BEGIN = "<!-- written by tools/measure_growing.py -->"
+END = "<!-- end of what tools/measure_growing.py writes -->"
+BREEDS, PHOTOS, SEEDS, SHRINKAGE = 10, 10, 3, HeadSpec().shrinkage
+
+
+class Photos(NamedTuple):
+    """Features [N, D] and leaves int [N] of one taxonomy."""
+
+    features: np.ndarray
+    leaf: np.ndarray
+
+
+class Round(NamedTuple):
+    """One choice of breeds, on one set of photos: shares."""
+
+    equal: float
+    changed: float
+    old_before: float
+    old_after: float
+    new_grown: float
+    new_joint: float
+
+
+def statistics(photos: Photos, rows: np.ndarray, leaves: tuple[Leaf, ...], weights: np.ndarray) -> ClassStatistics:
+    """Of some of the photos; ``weights`` [L] by leaf."""
+    leaf = photos.leaf[rows]
+    return ClassStatistics.of(photos.features[rows], leaf, weights[leaf], leaves)
+
+
+def top(known: ClassStatistics, photos: Photos, leaves: tuple[Leaf, ...]) -> np.ndarray:
+    """The most probable leaf of each photo, int [N]."""
+    at = np.array([leaves.index(label) for label in known.labels])
+    best: np.ndarray = at[fit_lda(known, known.labels, shrinkage=SHRINKAGE)(photos.features).argmax(axis=1)]
+    return best
+
+
+def one_round(photos: Photos, elsewhere: Photos, tree: Taxonomy, index: PhotoIndex, seed: int) -> Iterator[Round]:
+    """Grow by ten breeds, and judge on the held-out fold, then on the photos from elsewhere."""
+    generator, leaves = np.random.default_rng(seed), tree.leaves
+    new = generator.choice(len(leaves), BREEDS, replace=False)
+    test = assign_folds(index.labels(), folds=5, seed=seed) == 0
+    is_new = np.isin(photos.leaf, new)
+    few = np.concatenate([generator.permutation(np.flatnonzero(~test & (photos.leaf == k)))[:PHOTOS] for k in new])
+    rows = np.flatnonzero(~test & ~is_new)
+    counts = np.bincount(photos.leaf[rows], minlength=len(leaves))
+    balanced = len(rows) / (len(leaves) - BREEDS) / np.maximum(counts, 1)
+    old = statistics(photos, rows, leaves, balanced)
+    content, spec = pack_statistics(old, shrinkage=SHRINKAGE, prior="uniform")
+    kept = unpack_statistics(content, spec)
+    weights = class_weights(kept, leaves, np.full(len(leaves), PHOTOS))
+    grown = kept + statistics(photos, few, leaves, weights)
+    joint_counts = np.bincount(photos.leaf[[*rows, *few]], minlength=len(leaves))
+    joint = statistics(photos, np.array([*rows, *few]), leaves, 1 / np.maximum(joint_counts, 1))
+    for judged in (Photos(photos.features[test], photos.leaf[test]), elsewhere):
+        before, after, anew = (top(known, judged, leaves) for known in (old, grown, joint))
+        known = ~np.isin(judged.leaf, new)
+        right = {name: found == judged.leaf for name, found in (("b", before), ("a", after), ("j", anew))}
+        yield Round(
+            equal=float((after == anew).mean()),
+            changed=float((before != after)[known].mean()),
+            old_before=float(right["b"][known].mean()),
+            old_after=float(right["a"][known].mean()),
+            new_grown=float(right["a"][~known].mean()),
+            new_joint=float(right["j"][~known].mean()),
+        )
+
+
+def breeds_table(data: str, elsewhere: str, backbone: str) -> str:
+    """Markdown: the means over the choices of breeds."""
+    index, others = read_index(data), read_index(elsewhere)
+    others = replace(others, taxonomy=index.taxonomy)
+    built, _ = build_backbone(load_registry(None), backbone, {})
+    extractor = FeatureExtractor(built)
+    photos, away = (Photos(extractor.features(i.paths), i.labels().leaf) for i in (index, others))
+    rounds = [tuple(one_round(photos, away, index.taxonomy, index, seed)) for seed in range(SEEDS)]
+    heading = "equal to a joint fit | old answers changed | old, before | old, after | new, grown | new, joint fit"
+    lines = [f"| photos | {heading} |", "|---|---|---|---|---|---|---|"]
+    for name, column in zip(("held out of the data", "from elsewhere"), zip(*rounds, strict=True), strict=True):
+        means = [f"{100 * float(np.mean(values)):.1f}%" for values in zip(*column, strict=True)]
+        lines.append(f"| {name} | {' | '.join(means)} |")
+    return "\n".join(lines)
+
+
+def species_text(bundle: Path, species: Path, elsewhere: str) -> str:
+    """Grow a bundle by every second photo of a folder and say what it makes of the others."""
+    with tempfile.TemporaryDirectory() as scratch:
+        new, asked = Path(scratch) / "new", []
+        for number, record in enumerate(read_index(species).records):
+            if number % 2:
+                asked.append(record)
+                continue
+            link = new.joinpath(*filter(None, (record.species, record.breed)), Path(record.path).name)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(Path(record.path).resolve())
+        began, used = time.monotonic(), time.process_time()
+        grown = grow(bundle, new, out=Path(scratch) / "bundle")
+        seconds, processor = time.monotonic() - began, time.process_time() - used
+        before, after = (load(b, precision="f32", workers=cores(), recommend=False) for b in (bundle, grown.bundle))
+        told = [p.decision for p in after.stream([record.path for record in asked]) if p.decision]
+        old = read_index(elsewhere).paths
+        pairs = list(zip(before.stream(old), after.stream(old), strict=True))
+    name = asked[0].species
+    right = np.mean([d.species == name for d in told])
+    breed = np.mean([d.breed == record.breed for d, record in zip(told, asked, strict=True)])
+    unknown = np.mean([d.level == "unknown" for d in told])
+    mistaken = np.mean([after.species == name for _, after in pairs])
+    changed = np.mean([_answer(a) != _answer(b) for a, b in pairs])
+    rows = {
+        f"photos of {name} learned, of {len(grown.photos)} breeds": f"{sum(grown.photos.values())}",
+        "seconds after start-up": f"{seconds:.1f}",
+        "seconds of processor time": f"{processor:.1f}",
+        f"other photos of {name}, told to be a {name}": f"{right:.1%} of {len(told)}",
+        "the most probable breed is right": f"{breed:.1%}",
+        "answered as unknown": f"{unknown:.1%}",
+        f"photos of other species from elsewhere, taken for a {name}": f"{mistaken:.1%} of {len(pairs)}",
+        "with another answer than before": f"{changed:.1%}",
+    }
+    return "\n".join(["| measured | |", "|---|---|", *(f"| {what} | {value} |" for what, value in rows.items())])
+
+
+def _answer(prediction: Prediction) -> tuple[str | None, ...]:
+    """What is said: nothing of the species where it is unknown."""
+    level = prediction.level
+    return level, None if level == "unknown" else prediction.species, prediction.breed
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True, help="labeled photos of many breeds")
+    parser.add_argument("--elsewhere", required=True, help="labeled photos of the same breeds from another source")
+    parser.add_argument("--backbone", default="efficientnet_lite2")
+    parser.add_argument("--bundle", type=Path, required=True, help="a bundle that was trained on --data")
+    parser.add_argument("--species", type=Path, required=True, help="labeled photos of a species that is new to it")
+    parser.add_argument("--write", type=Path, metavar="PAGE")
+    given = parser.parse_args()
+    text = "\n\n".join(
+        (
+            breeds_table(given.data, given.elsewhere, given.backbone),
+            species_text(given.bundle, given.species, given.elsewhere),
+        )
+    )
+    if given.write:
+        write_text(given.write, replace_marked(given.write.read_text(encoding="utf-8"), BEGIN, END, text))
+    else:
+        print(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

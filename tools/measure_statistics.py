@@ -1,0 +1,97 @@
+"""Time and peak memory of fitting LDA heads and OOD scorer, cross-validated, to ever more rows of features.
+
+The rows are drawn from the features of real photos, each with a little noise. Each count is fitted by a process of its
+own, and the table goes to standard output, or between two comments of a page:
+
+    python tools/measure_statistics.py --data DIR --counts 2000,20000,200000 --write docs/growing.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from hierpets.config import HeadSpec, TrainConfig
+from hierpets.data.index import read_index
+from hierpets.files import write_text
+from hierpets.model.backbone import build_backbone
+from hierpets.plugin import Labels
+from hierpets.registry.loading import load_registry
+from hierpets.training.frozen.feature_set import FeatureSet
+from hierpets.training.frozen.features import FeatureExtractor
+from hierpets.training.frozen.fit import HeadFitter, fit_frozen
+from hierpets.training.frozen.stored_rows import StoredRows
+from tools.pages.marks import replace_marked
+
+BEGIN = "<!-- written by tools/measure_statistics.py -->"
+END = "<!-- end of what tools/measure_statistics.py writes -->"
+NOISE = 0.1  # of each feature's deviation, so that no two rows are the same
+CHUNK = 2000
+
+
+def draw(features: np.ndarray, labels: Labels, count: int) -> tuple[StoredRows, Labels]:
+    """``count`` rows in a file, and their labels."""
+    generator, rows = np.random.default_rng(0), StoredRows(features.shape[1])
+    chosen = generator.integers(len(features), size=count)
+    deviation = NOISE * features.std(axis=0)
+    for start in range(0, count, CHUNK):
+        real = features[chosen[start : start + CHUNK]]
+        rows.append(real + deviation * generator.standard_normal(real.shape, np.float32))
+    drawn = Labels(labels.species[chosen], labels.leaf[chosen], labels.species_names, labels.leaf_names)
+    return rows, drawn
+
+
+def measure(data: str, backbone: str, count: int) -> str:
+    """A row of the table: rows, seconds, and peak memory in MB before the fit and after it."""
+    config = TrainConfig()
+    index, registry = read_index(data), load_registry(None)
+    built, _ = build_backbone(registry, backbone, {})
+    labels = index.labels()
+    rows, drawn = draw(FeatureExtractor(built).features(index.paths), labels, count)
+    weights = registry.get("sampler", config.sampler).call(drawn)
+    photos = FeatureSet(rows, rows, drawn, weights, index.taxonomy)
+    before, started = peak(), time.monotonic()
+    fit_frozen(photos, HeadFitter(HeadSpec()), built.pretrained_head, folds=config.folds, seed=config.seed)
+    return f"| {count:,} | {time.monotonic() - started:.1f} | {before:,.0f} | {peak():,.0f} |"
+
+
+def peak() -> float:
+    """Peak resident memory of this process, MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True, help="labeled photos")
+    parser.add_argument("--backbone", default="efficientnet_lite2")
+    parser.add_argument("--counts", default="2000,20000,200000")
+    parser.add_argument("--write", type=Path, metavar="PAGE")
+    given = parser.parse_args()
+    counts = [int(count) for count in given.counts.split(",")]
+    if len(counts) == 1:
+        print(measure(given.data, given.backbone, counts[0]))
+        return 0
+    lines = ["| rows | seconds | MB before | MB at most |", "|---|---|---|---|"]
+    for count in counts:
+        command = [sys.executable, __file__, "--data", given.data, "--backbone", given.backbone]
+        done = subprocess.run([*command, "--counts", str(count)], check=True, capture_output=True, text=True)
+        lines.append(done.stdout.strip().splitlines()[-1])
+        print(lines[-1], file=sys.stderr)
+    if given.write:
+        page = given.write.read_text(encoding="utf-8")
+        write_text(given.write, replace_marked(page, BEGIN, END, "\n".join(lines)))
+    else:
+        print("\n".join(lines))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -111,9 +111,16 @@ class BackboneChoice(StrictModel):
 
     name: str = Field(description="name of the plugin")
     options: dict[str, Any] = Field(default={}, description="options of the plugin")
+    weights: Path | None = Field(default=None, description="folder of tuned weights, see backbone_weights")
 
     def __str__(self) -> str:
-        return " ".join([self.name, *(f"{key}={value}" for key, value in self.options.items())])
+        tuned = ["tuned"] if self.weights else []
+        return " ".join([self.name, *(f"{key}={value}" for key, value in self.options.items()), *tuned])
+
+    def weights_file(self, fold: int | None = None) -> Path | None:
+        """The weights that were tuned on all photos, or on all but those of a fold; None for the plugin's own."""
+        name = "all" if fold is None else f"fold{fold}"
+        return self.weights / f"{name}.safetensors" if self.weights else None
 
 
 class AutoConfig(StrictModel):
@@ -163,6 +170,11 @@ class TrainConfig(StrictModel):
         description=f"backbone plugin; if not set, auto compares several and other recipes use {DEFAULT_BACKBONE}",
     )
     backbone_options: dict[str, Any] = Field(default={}, description="options of the backbone plugin")
+    backbone_weights: Path | None = Field(
+        default=None,
+        description="folder of weights of the backbone that were fine-tuned on these photos: all.safetensors, and "
+        "fold0.safetensors and so on, tuned without that fold, for an honest cross-validation",
+    )
     recipe: Literal["auto", "heads", "finetune"] = Field(
         default="auto",
         description="auto: compare backbones and heads, then fine-tune if it helps; heads: linear heads on frozen "
@@ -213,6 +225,8 @@ class TrainConfig(StrictModel):
         if self.recipe == "auto":
             if self.backbone is None and self.backbone_options:
                 raise ValueError("backbone_options: recipe auto compares several backbones; set backbone to use one")
+            if self.backbone_weights is not None:
+                raise ValueError("backbone_weights: recipe auto compares backbones as they are; use recipe heads")
             for name in ("head", "view"):
                 if getattr(self, name) != type(self).model_fields[name].default:
                     raise ValueError(f"{name}: recipe auto compares auto.{name}s; set those, or use recipe heads")
@@ -221,7 +235,9 @@ class TrainConfig(StrictModel):
     @property
     def backbone_choice(self) -> BackboneChoice:
         """The backbone of recipes that do not compare several."""
-        return BackboneChoice(name=self.backbone or DEFAULT_BACKBONE, options=self.backbone_options)
+        return BackboneChoice(
+            name=self.backbone or DEFAULT_BACKBONE, options=self.backbone_options, weights=self.backbone_weights
+        )
 
     @property
     def candidate_backbones(self) -> tuple[BackboneChoice, ...]:
@@ -233,6 +249,7 @@ class TrainConfig(StrictModel):
     def absolute(self) -> TrainConfig:
         """The same settings with absolute paths."""
         changes: dict[str, Any] = {"out": self.out.resolve(), "registry": self.registry and self.registry.resolve()}
+        changes["backbone_weights"] = self.backbone_weights and self.backbone_weights.resolve()
         if Path(self.data).exists():
             changes["data"] = str(Path(self.data).resolve())
         return self.model_copy(update=changes)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from hierpets.errors import ConfigError
+from hierpets.model.layout import brief
 from hierpets.model.manifest import BackboneSpec
 from hierpets.model.rounding import round_weights
 from hierpets.plugin import Backbone
@@ -15,14 +18,37 @@ from hierpets.registry.loading import Registry
 __all__ = ["build_backbone", "fingerprint"]
 
 
-def build_backbone(registry: Registry, name: str, options: Mapping[str, Any]) -> tuple[Backbone, BackboneSpec]:
-    """The backbone plugin ``name`` with its weights rounded as a bundle stores them, and how to build it again."""
+def build_backbone(
+    registry: Registry, name: str, options: Mapping[str, Any], weights: Path | None = None
+) -> tuple[Backbone, BackboneSpec]:
+    """The backbone plugin ``name`` with its weights rounded as a bundle stores them, and how to build it again.
+
+    ``weights`` is a safetensors file of other weights for its module.
+
+    :raises ConfigError: ``weights`` cannot be read, or are not those of this backbone.
+    """
     plugin = registry.get("backbone", name)
     backbone: Backbone = plugin.call(**options)
+    if weights is not None:
+        _load(backbone, weights)
     round_weights(backbone.module)
     if backbone.pretrained_head is not None:
         round_weights(backbone.pretrained_head.head)
     return backbone, BackboneSpec(name=name, options=plugin.resolve(**options), feature_dim=backbone.feature_dim)
+
+
+def _load(backbone: Backbone, weights: Path) -> None:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        state = load_file(weights)
+        backbone.module.load_state_dict(state)  # casts to the module's own number format
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise ConfigError(f"{weights}: not the weights of this backbone: {brief(error)}") from error
+    broken = next((name for name, tensor in state.items() if not tensor.isfinite().all()), None)
+    if broken is not None:
+        raise ConfigError(f"{weights}: {broken} holds NaN or infinity")
 
 
 def fingerprint(backbone: Backbone) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -142,25 +143,41 @@ def out_of_fold(
     folds: np.ndarray,
     fitter: HeadFitter,
     pretrained_head: PretrainedHead | None,
+    tuned: Sequence[FeatureSet] = (),
 ) -> OutOfFold:
     """What heads and OOD scorers that were fitted to the other folds predict for each photo.
 
-    ``folds`` int [N] from 0, ``parts`` the statistics of each.
+    ``folds`` int [N] from 0, ``parts`` the statistics of each. Where the backbone was tuned on these photos, ``tuned``
+    holds them, for each fold, as the features of a backbone that was not tuned on that fold.
     """
-    fits = {
-        fold: FrozenFit(heads, fit_ood_scorer(others, pretrained_head))
-        for fold, heads, others in fitter.fit_folds(photos, parts, folds)
-    }
+    fitted = _fit_tuned(tuned, folds, fitter, pretrained_head) if tuned else fitter.fit_folds(photos, parts, folds)
+    fits = {fold: FrozenFit(heads, fit_ood_scorer(others, pretrained_head)) for fold, heads, others in fitted}
     n, taxonomy = len(photos), photos.taxonomy
     found = OutOfFold(
         np.zeros((n, len(taxonomy.species))), np.zeros((n, len(taxonomy.leaves))), torch.zeros(n, 4), np.zeros(n, bool)
     )
-    for fold, rows, features in each_fold(photos, folds):
+    asked = chain.from_iterable(each_fold(own, _only(folds == fold, fold)) for fold, own in enumerate(tuned))
+    for fold, rows, features in asked if tuned else each_fold(photos, folds):
         if fold in fits:
             found.species[rows], found.leaf[rows] = fits[fold].heads(features)
             found.signals[torch.from_numpy(rows)] = fits[fold].signals(features)
             found.judged[rows] = True
     return found
+
+
+def _fit_tuned(
+    tuned: Sequence[FeatureSet], folds: np.ndarray, fitter: HeadFitter, pretrained_head: PretrainedHead | None
+) -> Iterator[tuple[int, Heads, ClassStatistics]]:
+    """As :meth:`HeadFitter.fit_folds`, each fold on the features of its own backbone."""
+    for fold, own in enumerate(tuned):
+        (others,) = collect_statistics(own, pretrained_head, _only(folds != fold, 0))
+        if others.holds_every_class(own.taxonomy):
+            yield fold, fitter.fit(others, own, folds != fold), others
+
+
+def _only(rows: np.ndarray, part: int) -> np.ndarray:
+    """int64 [N]: ``part`` where ``rows`` (bool [N]) is true, -1 elsewhere."""
+    return np.where(rows, part, -1)
 
 
 def each_fold(photos: FeatureSet, folds: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
@@ -179,16 +196,20 @@ def held_out_breeds(
     *,
     groups: int,
     seed: int,
+    asked: np.ndarray | None = None,
 ) -> torch.Tensor:
     """Signals [M, 4] of photos whose breed was held out of training: what an unlisted breed looks like.
 
-    ``total`` are the statistics of all photos. The breeds of each species are dealt into ``groups``; each group is held
-    out in turn. A species with fewer than three breeds keeps them all; where no species has more, M is 0.
+    ``total`` are the statistics of all photos; or of those where ``asked`` (bool [N]) is false, and the others alone
+    are asked. The breeds of each species are dealt into ``groups``; each group is held out in turn. A species with
+    fewer than three breeds keeps them all; where no species has more, M is 0.
     """
     dealt = _deal_breeds(photos.taxonomy, groups=groups, seed=seed)
     group = np.where(photos.breed_known, dealt[photos.labels.leaf], -1)
-    present = np.unique(group[group >= 0])
-    parts = dict(zip(present.tolist(), collect_statistics(photos, pretrained_head, group), strict=True))
+    learned = group if asked is None else np.where(asked, -1, group)
+    group = group if asked is None else np.where(asked, group, -1)
+    present = np.unique(learned[learned >= 0])
+    parts = dict(zip(present.tolist(), collect_statistics(photos, pretrained_head, learned), strict=True))
     scorers = {
         g: fit_ood_scorer(total - part, pretrained_head)
         for g, part in parts.items()
@@ -224,9 +245,17 @@ class FrozenResult(NamedTuple):
 
 
 def fit_frozen(
-    photos: FeatureSet, fitter: HeadFitter, pretrained_head: PretrainedHead | None, *, folds: int, seed: int
+    photos: FeatureSet,
+    fitter: HeadFitter,
+    pretrained_head: PretrainedHead | None,
+    *,
+    folds: int,
+    seed: int,
+    tuned: Sequence[FeatureSet] = (),
 ) -> FrozenResult:
     """Fit heads and OOD scorer to all photos, and hold them out fold by fold and breed by breed.
+
+    ``tuned`` as in :func:`out_of_fold`.
 
     With LDA heads the photos are read in batches, a few times over, and memory does not grow with their number.
     """
@@ -234,8 +263,15 @@ def fit_frozen(
     parts = collect_statistics(photos, pretrained_head, fold_of)
     total = ClassStatistics.total(parts)
     fit = FrozenFit(fitter.fit(total, photos), fit_ood_scorer(total, pretrained_head))
-    unseen = out_of_fold(photos, parts, fold_of, fitter, pretrained_head)
+    unseen = out_of_fold(photos, parts, fold_of, fitter, pretrained_head, tuned)
     if unseen.judged.any():
         fit.ood_scorer.standardize(unseen.signals[torch.from_numpy(unseen.judged)])
-    breeds = held_out_breeds(photos, total, pretrained_head, groups=folds, seed=seed)
-    return FrozenResult(fit, total, unseen, breeds)
+    if not tuned:
+        breeds = held_out_breeds(photos, total, pretrained_head, groups=folds, seed=seed)
+        return FrozenResult(fit, total, unseen, breeds)
+    by_fold = []
+    for fold, own in enumerate(tuned):
+        (others,) = collect_statistics(own, pretrained_head, _only(fold_of != fold, 0))
+        asked = fold_of == fold
+        by_fold.append(held_out_breeds(own, others, pretrained_head, groups=folds, seed=seed, asked=asked))
+    return FrozenResult(fit, total, unseen, torch.cat(by_fold))

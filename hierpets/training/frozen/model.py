@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from hierpets.config import TrainConfig
+from hierpets.config import BackboneChoice, TrainConfig
 from hierpets.data.index import PhotoIndex
+from hierpets.errors import ConfigError
 from hierpets.model.backbone import build_backbone
+from hierpets.model.manifest import BackboneSpec
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.plugin import Backbone
 from hierpets.progress import Progress
@@ -14,6 +16,7 @@ from hierpets.registry.loading import Registry
 from hierpets.training.frozen.candidates import FrozenChoice
 from hierpets.training.frozen.extractor import make_extractor
 from hierpets.training.frozen.feature_set import FeatureSet, extract_feature_set
+from hierpets.training.frozen.features import FeatureExtractor
 from hierpets.training.frozen.fit import FrozenFit, HeadFitter, OutOfFold, fit_frozen
 from hierpets.training.held_out import HeldOutOutputs
 from hierpets.training.splits import Splits
@@ -36,11 +39,20 @@ def fit_frozen_model(
     Training photos are held out fold by fold, validation photos altogether; the OOD scores of photos of unlisted breeds
     come from breeds that are held out.
     """
-    backbone, spec = build_backbone(registry, choice.backbone.name, choice.backbone.options)
-    extractor = make_extractor(backbone, spec, config, registry=registry, device=device)
+    chosen = choice.backbone
+
+    def prepared(fold: int | None) -> tuple[Backbone, BackboneSpec, FeatureExtractor]:
+        built, spec = build_backbone(registry, chosen.name, chosen.options, chosen.weights_file(fold))
+        return built, spec, make_extractor(built, spec, config, registry=registry, device=device)
+
+    backbone, spec, extractor = prepared(None)
     photos = extract_feature_set(splits, extractor, choice.view, progress)
+    tuned = [
+        extract_feature_set(splits, prepared(fold)[-1], choice.view, progress)
+        for fold in _tuned_folds(chosen, config.folds)
+    ]
     fitter = HeadFitter(choice.head, config.prior, config.combiner)
-    found = fit_frozen(photos, fitter, backbone.pretrained_head, folds=config.folds, seed=config.seed)
+    found = fit_frozen(photos, fitter, backbone.pretrained_head, folds=config.folds, seed=config.seed, tuned=tuned)
     fit = found.fit
     return Trained(
         network=_network(backbone, fit, photos),
@@ -55,6 +67,17 @@ def fit_frozen_model(
         summary=str(choice),
         statistics=found.statistics if choice.head.kind == "lda" else None,
     )
+
+
+def _tuned_folds(backbone: BackboneChoice, folds: int) -> range:
+    """The folds that have a backbone of their own: all, or none.
+
+    :raises ConfigError: weights for another number of folds.
+    """
+    given = sorted(backbone.weights.glob("fold*.safetensors")) if backbone.weights else []
+    if given and {file.stem for file in given} != {f"fold{fold}" for fold in range(folds)}:
+        raise ConfigError(f"{backbone.weights}: expected weights for {folds} folds or none, got {len(given)}")
+    return range(folds if given else 0)
 
 
 def _network(backbone: Backbone, fit: FrozenFit, photos: FeatureSet) -> HierarchicalNetwork:

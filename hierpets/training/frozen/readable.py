@@ -31,7 +31,7 @@ def skip_unreadable(
     found: dict[str, str] = {}
     if context.is_main:
         choice = config.candidate_backbones[0]
-        backbone, spec = build_backbone(registry, choice.name, choice.options)
+        backbone, spec = build_backbone(registry, choice.name, choice.options, choice.weights_file())
         extractor = make_extractor(backbone, spec, config, registry=registry, device=device)
         found = extractor.unreadable([*splits.train.paths, *splits.val.paths], progress=progress)
     found = context.gather(found)[0]

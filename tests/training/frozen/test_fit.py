@@ -17,6 +17,7 @@ from hierpets.training.frozen.fit import (
     HeadFitter,
     OutOfFold,
     assign_folds,
+    fit_frozen,
     fit_ood_scorer,
     held_out_breeds,
     out_of_fold,
@@ -169,3 +170,39 @@ def test_heads_predict_the_prior_where_features_say_nothing(kind, combiner, prio
     joint = joint_probabilities(*heads(np.zeros((1, 1), np.float32)), taxonomy, combiner=combiner)[0]
     expected = {"uniform": np.repeat([1 / 4, 1 / 16], [2, 8]), "data": counts / counts.sum()}[prior]
     np.testing.assert_allclose(joint, expected, atol=1e-3)
+
+
+def tuned_on_others(photos: FeatureSet, folds: np.ndarray, noise: float) -> list[FeatureSet]:
+    """For each fold features of a backbone of its own: other noise in each."""
+    generator = np.random.default_rng(1)
+    shape = photos.features.shape
+    drawn = [(photos.features + noise * generator.normal(size=shape)).astype(np.float32) for _ in np.unique(folds)]
+    return [replace(photos, features=features, views=features) for features in drawn]
+
+
+@pytest.mark.parametrize("spec", [HeadSpec(), HeadSpec(kind="logistic")], ids=str)
+def test_out_of_fold_with_tuned_backbones_uses_the_features_of_the_one_that_did_not_see_the_fold(spec):
+    photos = sample(unlabeled=20)
+    folds = assign_folds(photos.labels, folds=4, seed=0)
+    tuned = tuned_on_others(photos, folds, noise=0.5)
+    parts, fitter = collect_statistics(photos, None, folds), HeadFitter(spec)
+    found = out_of_fold(photos, parts, folds, fitter, None, tuned)
+    assert found.judged.all()
+    for fold in (0, 3):
+        own = tuned[fold]
+        expected = fitted(own.where(folds != fold), fitter).heads(own.features[folds == fold])
+        np.testing.assert_allclose(found.leaf[folds == fold], expected[1], rtol=1e-4, atol=1e-4)
+    same = out_of_fold(photos, parts, folds, fitter, None, [photos] * 4)
+    for one, other in zip(same, out_of_fold(photos, parts, folds, fitter, None), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
+
+
+def test_fit_frozen_with_tuned_backbones_serves_the_one_that_saw_all():
+    photos = sample()
+    folds = assign_folds(photos.labels, folds=4, seed=0)
+    tuned = tuned_on_others(photos, folds, noise=3.0)
+    whole, plain = (fit_frozen(photos, LDA, None, folds=4, seed=0, tuned=t) for t in (tuned, ()))
+    np.testing.assert_array_equal(whole.fit.heads.leaf.weight, plain.fit.heads.leaf.weight)
+    accuracy = [(r.out_of_fold.leaf.argmax(axis=1) == photos.labels.leaf).mean() for r in (whole, plain)]
+    assert accuracy[0] < accuracy[1] - 0.1  # judged by the noisy backbones
+    assert len(whole.held_out_breeds) == len(plain.held_out_breeds)

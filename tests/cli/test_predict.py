@@ -148,7 +148,7 @@ def test_predict_takes_a_file_whose_name_looks_like_a_pattern(predict, tmp_path)
     [
         ("nowhere/*.jpg", "nowhere/*.jpg: no file matches this pattern"),
         ("https://example.org/cat.jpg", "a URL is not read; download the photo first"),
-        ("s3://bucket/pets", "an object store is read with --cluster"),
+        ("nonsense://bucket/pets", "nonsense://bucket/pets: cannot be opened"),
     ],
 )
 def test_predict_says_what_to_do_with_a_path_that_is_none(predict, path, told):

@@ -97,7 +97,7 @@ def _run(photos: Iterable[str], task: ClusterTask, folder: ClusterFolder) -> Non
     if not blocks:
         return
     records = ray.data.from_arrow_refs(blocks).map_batches(
-        Worker,
+        PredictionWorker,
         fn_constructor_args=(ray.put(packed), _digest(packed), task),
         batch_size=BATCH,
         batch_format="pyarrow",
@@ -123,7 +123,7 @@ def _absolute(path: str) -> str:
     return path if is_uri(path) or path.startswith(DEMO_PREFIX) else os.path.abspath(path)  # noqa: PTH100
 
 
-class Worker:
+class PredictionWorker:
     """One engine on one core; Ray starts as many as the cluster has room for."""
 
     def __init__(self, bundle: Any, digest: str, task: ClusterTask):

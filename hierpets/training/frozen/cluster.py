@@ -66,7 +66,7 @@ class ClusterExtractor(FeatureExtractor):
             [{"path": path} for path, _ in missing], override_num_blocks=-(-len(missing) // BATCH)
         )
         computed = photos.map_batches(
-            Worker,
+            FeatureWorker,
             fn_constructor_args=(self._task, ray.put(state), view),
             batch_size=BATCH,
             batch_format="pyarrow",
@@ -90,7 +90,7 @@ def _finished(table: pa.Table, on_error: Callable[[str, str], None] | None) -> I
             on_error(row["path"], row["error"])
 
 
-class Worker:
+class FeatureWorker:
     """The backbone on one core or GPU; Ray starts as many as the cluster has room for, and another where one dies."""
 
     def __init__(self, task: ClusterFeatures, state: Any, view: View):

@@ -128,6 +128,21 @@ def test_tune_moves_the_weights_but_no_statistics(tuned):
     assert not torch.equal(tuned.start["leaf_head.weight"], tuned.end["leaf_head.weight"])
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["f32", "bf16"])
+def test_tune_on_a_gpu_trains_what_it_trains_on_a_cpu(tuned, photos, registry, precision):
+    settings = TINY.settings.model_copy(update={"precision": precision})
+    there = tune(photos.index, read_squares(photos.index.paths, "cuda"), replace(TINY, settings=settings), registry)
+    torch.testing.assert_close(
+        there.start["leaf_head.weight"].cpu(), tuned.start["leaf_head.weight"], atol=1e-2, rtol=0
+    )
+    changed = {name for name, tensor in there.end.items() if not torch.equal(tensor, there.start[name])}
+    assert changed == {name for name, tensor in tuned.end.items() if not torch.equal(tensor, tuned.start[name])}
+    assert all(
+        tensor.device.type == "cpu" and tensor.isfinite().all() for tensor in there.backbone_weights(0.5).values()
+    )
+
+
 def test_tune_repeats_to_the_byte(tuned, photos, pixels, registry):
     again = tune(photos.index, pixels, TINY, registry)
     assert all(torch.equal(again.end[name], tensor) for name, tensor in tuned.end.items())

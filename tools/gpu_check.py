@@ -1,8 +1,10 @@
 """Checks every path that uses a GPU: whether it gives what the CPU gives, and how fast; writes docs/gpu.md.
 
-    python tools/gpu_check.py [--model BUNDLE] [--data DIR] [--page docs/gpu.md]
+    python tools/gpu_check.py [--model BUNDLE] [--data DIR] [--page docs/gpu.md] [--only engines|decoding|training]
 
-Exits with 1 when a check fails, and with 2, after one line, without a CUDA device.
+Each result is printed at once, and the page is written after each part. With ``--only``, the other parts stay as they
+were measured before, if that was on the same machine and model. Exits with 1 when a check fails, and with 2, after one
+line, without a CUDA device.
 """
 
 from __future__ import annotations
@@ -12,8 +14,10 @@ import json
 import platform
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +30,13 @@ from hierpets.export.export import photos_to_check
 from hierpets.files import write_text
 from hierpets.inference.loading import load
 from hierpets.workers import cores
-from tools.gpu.decoding import Decoding, measure_decoding
+from tools.gpu.decoding import measure_decoding
 from tools.gpu.engines import BATCHES_OF, CONFIGS, Row, by_batch, failures, measure
 from tools.gpu.training import check_training
 
 NO_GPU = 2
+PARTS = ("engines", "decoding", "training")
+Part = tuple[dict[str, Any], list[str]]  # what was measured, and a sentence for each thing that is wrong
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = Path(__file__).parent / "gpu" / "page.md.j2"
 
@@ -40,45 +46,55 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", type=Path, help="a bundle; the released one when omitted")
     parser.add_argument("--data", type=Path, help="SPECIES/BREED/photo.jpg; synthetic images when omitted")
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "gpu.md", help="the page; numbers go to .json")
+    parser.add_argument("--only", choices=PARTS, help="one part; all of them when omitted")
     given = parser.parse_args(arguments)
     if not torch.cuda.is_available():
         print(f"gpu_check: torch {torch.__version__} finds no CUDA device here; nothing was checked", file=sys.stderr)
         return NO_GPU
+    found = blank(given.model)
+    if given.only:
+        found = earlier(given.page, found)
     try:
-        return check(given.model, given.data, given.page)
+        measures = _measures(given.model, given.data)
+        return check({part: measures[part] for part in PARTS if given.only in (None, part)}, found, given.page)
     except HierpetsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
 
-def check(model: Path | None, data: Path | None, page: Path) -> int:
-    """Measure everything, write the page and its numbers, and say what is wrong."""
-    photos = photos_to_check(data)
-    rows, batches = _engines(model, photos)
-    decoding, no_decoding = _decoding(model, photos)
-    with tempfile.TemporaryDirectory() as folder:
-        training = check_training(str(data) if data else "demo", Path(folder))
-    wrong = failures(rows) + [f"{step.step}: {step.result}" for step in training if not step.holds]
-    found = {
-        "machine": machine(),
-        "model": str(model or "the released bundle"),
-        "rows": [{**asdict(row), "parity": row.parity.to_json()} for row in rows],
-        "by_batch": batches,
-        "decoding": asdict(decoding) if decoding else None,
-        "no_decoding": no_decoding,
-        "trained_on": f"{data.name}" if data else "the synthetic images",
-        "training": [asdict(step) for step in training],
-        "failures": wrong,
-    }
-    text = render(found)
-    write_text(page, text)
-    write_text(page.with_suffix(".json"), json.dumps(found, indent=2) + "\n")
-    print(text)
+def check(measures: dict[str, Callable[[], Part]], found: dict[str, Any], page: Path) -> int:
+    """Measure part by part into ``found``, and write page and numbers after each; 1 if anything in them is wrong."""
+    for part, measured in measures.items():
+        found[part], found["failures"][part] = measured()
+        write_text(page, render(found))
+        write_text(page.with_suffix(".json"), json.dumps(found, indent=2) + "\n")
+    wrong = list(chain.from_iterable(found["failures"].values()))
+    _say(*wrong, f"{page}: {len(wrong)} checks failed")
     return 1 if wrong else 0
 
 
+def blank(model: Path | None) -> dict[str, Any]:
+    """What is found before anything is measured."""
+    return {
+        "machine": machine(),
+        "model": str(model or "the released bundle"),
+        **dict.fromkeys(PARTS),
+        "failures": {},
+    }
+
+
+def earlier(page: Path, found: dict[str, Any]) -> dict[str, Any]:
+    """What was measured before of the same machine and model, read beside the page; else ``found``."""
+    numbers = page.with_suffix(".json")
+    if not numbers.exists():
+        return found
+    before: dict[str, Any] = json.loads(numbers.read_text(encoding="utf-8"))
+    same = all(before.get(key) == found[key] for key in ("machine", "model"))
+    return before if same else found
+
+
 def render(found: dict[str, Any]) -> str:
-    """The page of what was ``found``."""
+    """The page of what was ``found``; a part that was not measured says so."""
     environment = Environment(trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, autoescape=False)
     text = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(batches=BATCHES_OF, **found)
     return text.rstrip() + "\n"
@@ -98,26 +114,56 @@ def machine() -> dict[str, Any]:
     }
 
 
-def _engines(model: Path | None, photos: Sequence[str]) -> tuple[list[Row], dict[str, dict[int, float]]]:
+def _measures(model: Path | None, data: Path | None) -> dict[str, Callable[[], Part]]:
+    photos = photos_to_check(data)
+    return {
+        "engines": partial(_engines, model, photos),
+        "decoding": partial(_decoding, model, photos),
+        "training": partial(_training, data),
+    }
+
+
+def _engines(model: Path | None, photos: Sequence[str]) -> Part:
     reference = load(model, engine="torch", device="cpu", precision="f32", recommend=False)
-    rows, batches = [], {}
+    rows: list[Row] = []
+    batches = {}
     for precision, compiled in CONFIGS:
         if precision == "bf16" and not torch.cuda.is_bf16_supported():
-            print("bf16: skipped, this GPU does not support it")
+            _say("bf16: skipped, this GPU does not support it")
             continue
         predictor = load(model, device="cuda", precision=precision, compile=compiled, recommend=False)
         config = f"{precision}{' compiled' if compiled else ''}"
         rows.append(measure(config, predictor, reference, photos))
-        batches[config] = by_batch(predictor)
-    return rows, batches
+        _say(rows[-1])
+        if not compiled:  # or every size would be compiled anew
+            batches[config] = {str(size): speed for size, speed in by_batch(predictor).items()}
+            _say(f"{config}, photos/s by batch: {batches[config]}")
+    shown = [{**asdict(row), "parity": row.parity.to_json()} for row in rows]
+    return {"rows": shown, "by_batch": batches}, failures(rows)
 
 
-def _decoding(model: Path | None, photos: Sequence[str]) -> tuple[Decoding | None, str]:
+def _decoding(model: Path | None, photos: Sequence[str]) -> Part:
     predictor = load(model, device="cuda", precision="f16")
     try:
-        return measure_decoding(predictor, photos), ""
+        measured: dict[str, Any] = asdict(measure_decoding(predictor, photos))
     except (ImportError, RuntimeError) as error:
-        return None, str(error).partition("\n")[0]
+        measured = {"impossible": str(error).partition("\n")[0]}
+    _say(f"decoding: {measured}")
+    return measured, []
+
+
+def _training(data: Path | None) -> Part:
+    steps = []
+    with tempfile.TemporaryDirectory() as folder:
+        for step in check_training(str(data) if data else "demo", Path(folder)):
+            steps.append(step)
+            _say(step)
+    wrong = [f"{step.step}: {step.result}" for step in steps if not step.holds]
+    return {"data": data.name if data else "the synthetic images", "steps": [asdict(step) for step in steps]}, wrong
+
+
+def _say(*lines: object) -> None:
+    print(*lines, sep="\n", flush=True)
 
 
 if __name__ == "__main__":

@@ -86,32 +86,59 @@ def test_measure_finds_an_engine_that_mixes_batches_up(predictors, monkeypatch):
 
 def found(**changes):
     rows = [{**asdict(row), "parity": row.parity.to_json()} for row in (EXACT, HALF)]
-    return {
-        "machine": gpu_check.machine(),
-        "model": "the released bundle",
-        "rows": rows,
-        "by_batch": {"f16": dict.fromkeys(BATCHES_OF, 7.0)},
-        "decoding": None,
-        "no_decoding": "torchvision was built without nvJPEG",
-        "trained_on": "pets",
-        "training": [],
-        "failures": [],
-    } | changes
+    return (
+        gpu_check.blank(None)
+        | {
+            "engines": {"rows": rows, "by_batch": {"f16": {str(size): 7.0 for size in BATCHES_OF}}},
+            "decoding": {"impossible": "torchvision was built without nvJPEG"},
+        }
+        | changes
+    )
 
 
 def test_render_shows_every_row_and_what_was_not_measured():
     page = gpu_check.render(found())
     assert "| f16 | 400 of 400 | 1.0e-04 | 900 | 2.00 | 1900 | 2400 | 300 | 80 |" in page
-    assert "All checks hold." in page
+    assert "| f16 | 7 | 7 |" in page
+    assert "All checks that were run hold." in page
     assert "Not measured: torchvision was built without nvJPEG." in page
+    assert page.endswith("## Training\n\nNot measured.\n")
 
 
 def test_render_names_each_failure_and_each_wrong_step():
     step = {"step": "heads, cuda", "seconds": 1.0, "result": "accuracy 3%", "holds": False}
-    page = gpu_check.render(found(failures=["f16: slow"], training=[step]))
+    page = gpu_check.render(found(failures={"engines": ["f16: slow"]}, training={"data": "pets", "steps": [step]}))
     assert "1 checks failed:" in page
     assert "- f16: slow" in page
     assert "| heads, cuda | 1.0 | accuracy 3% (**wrong**) |" in page
+
+
+class Stopped(Exception):
+    pass
+
+
+def test_check_that_is_stopped_has_written_the_parts_before(tmp_path):
+    def stop():
+        raise Stopped
+
+    page = tmp_path / "gpu.md"
+    engines_found = found()["engines"], ["f16: slow"]
+    with pytest.raises(Stopped):
+        gpu_check.check({"engines": lambda: engines_found, "decoding": stop}, gpu_check.blank(None), page)
+    assert "| f16 | 400 of 400 |" in page.read_text()
+    assert "- f16: slow" in page.read_text()
+    before = gpu_check.earlier(page, gpu_check.blank(None))
+    assert before["engines"] == found()["engines"]
+    assert gpu_check.check({"decoding": lambda: (found()["decoding"], [])}, before, page) == 1
+    assert "| f16 | 400 of 400 |" in page.read_text()
+    assert "built without nvJPEG" in page.read_text()
+
+
+def test_earlier_numbers_of_another_model_are_not_kept(tmp_path):
+    page = tmp_path / "gpu.md"
+    gpu_check.check({"engines": lambda: (found()["engines"], [])}, gpu_check.blank(None), page)
+    other = gpu_check.blank(tmp_path / "bundle")
+    assert gpu_check.earlier(page, other) == other
 
 
 @pytest.mark.slow

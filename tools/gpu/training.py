@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -32,47 +33,42 @@ class Killed(Exception):
     """Stands for a kill in the middle of a training."""
 
 
-def check_training(data: str, folder: Path) -> list[TrainingCheck]:
-    """Train on ``data`` (a folder, or ``demo``) into ``folder``."""
+def check_training(data: str, folder: Path) -> Iterator[TrainingCheck]:
+    """Train on ``data`` (a folder, or ``demo``) into ``folder``; each check comes when it is done."""
     heads = {device: _trained(data, folder / f"heads-{device}", "heads", device) for device in ("cpu", "cuda")}
     accuracy = {device: _accuracy(run) for device, (run, _) in heads.items()}
     same = abs(accuracy["cuda"] - accuracy["cpu"]) <= 0.01
-    checks = [
-        TrainingCheck(f"heads, {device}", seconds, f"cross-validated breed accuracy {accuracy[device]:.2%}", same)
-        for device, (_, seconds) in heads.items()
-    ]
+    for device, (_, seconds) in heads.items():
+        yield TrainingCheck(f"heads, {device}", seconds, f"cross-validated breed accuracy {accuracy[device]:.2%}", same)
     for precision in PRECISIONS:
-        checks += _finetuning(data, folder, precision)
+        yield from _finetuning(data, folder, precision)
     for device in ("cpu", "cuda"):
         measured, seconds = timed(partial(evaluate, heads["cpu"][0].bundle, data, device=device))
         breed = measured.metrics.breed
         found = breed.accuracy if breed else measured.metrics.species.accuracy
-        checks.append(TrainingCheck(f"evaluate, {device}", seconds, f"breed accuracy {found:.2%}", found > 0.5))
-    return checks
+        yield TrainingCheck(f"evaluate, {device}", seconds, f"breed accuracy {found:.2%}", found > 0.5)
 
 
-def _finetuning(data: str, folder: Path, precision: str) -> list[TrainingCheck]:
+def _finetuning(data: str, folder: Path, precision: str) -> Iterator[TrainingCheck]:
     chosen = {"epochs": EPOCHS, "precision": precision, "patience": EPOCHS}
     events: list[dict[str, Any]] = []
     settings = _settings(data, folder / precision, "finetune", "cuda") | {"finetune": chosen}
     whole, seconds = timed(partial(train, **settings, listener=events.append))
     losses = [event["nll"] for event in events if event["event"] == "epoch"]
+    yield TrainingCheck(
+        f"fine-tuning, {precision}, {EPOCHS} epochs",
+        seconds,
+        f"validation log loss {losses[0]:.3f} to {min(losses[1:]):.3f}",
+        min(losses[1:]) < losses[0] * 1.1,
+    )
     resumed, again = timed(partial(_resumed, settings | {"out": folder / f"{precision}-killed"}))
     equal = resumed.predictor().model.digest == whole.predictor().model.digest
-    return [
-        TrainingCheck(
-            f"fine-tuning, {precision}, {EPOCHS} epochs",
-            seconds,
-            f"validation log loss {losses[0]:.3f} to {min(losses[1:]):.3f}",
-            min(losses[1:]) < losses[0] * 1.1,
-        ),
-        TrainingCheck(
-            f"the same, killed in the second and resumed, {precision}",
-            again,
-            "the same bundle" if equal else "another bundle",
-            equal,
-        ),
-    ]
+    yield TrainingCheck(
+        f"the same, killed in the second and resumed, {precision}",
+        again,
+        "the same bundle" if equal else "another bundle",
+        equal,
+    )
 
 
 def _resumed(settings: dict[str, Any]) -> TrainResult:

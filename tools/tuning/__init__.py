@@ -1,0 +1,1 @@
+"""What tune_backbone.py does, step by step."""

@@ -53,6 +53,7 @@ START_OF_SCAN = 0xDA
 PICTURE_SEGMENTS = SOF_MARKERS | {0xC4, 0xCC, 0xDB, 0xDD, 0xE0, 0xEE}
 EXIF_SEGMENT, EXIF = 0xE1, b"Exif\x00\x00"
 PROGRESSIVE_BYTES = 6  # a pixel: two for each coefficient of three components
+RGB = 3  # bytes of a pixel that is decoded
 
 
 def sniff(data: bytes) -> str:
@@ -81,12 +82,18 @@ def picture_size(data: bytes, kind: str) -> tuple[int, int]:
 
 
 def bytes_per_pixel(data: bytes, kind: str, reduction: int = 1) -> float:
-    """Bytes that a decoder needs for each pixel of a file whose header :func:`picture_size` has read.
+    """Bytes of memory for each pixel of a file whose header :func:`picture_size` has read: what the decoder needs, and
+    the RGB photo, which is made beside it.
 
-    A JPEG may be decoded at a ``reduction``; all coefficients of a progressive one are kept until it is complete.
+    A JPEG is decoded to RGB at once and may be decoded at a ``reduction``; all coefficients of a progressive one are
+    kept until it is complete.
     """
     if kind == "JPEG":
-        return 3 / reduction**2 + (PROGRESSIVE_BYTES if is_progressive(data) else 0)
+        return RGB / reduction**2 + (PROGRESSIVE_BYTES if is_progressive(data) else 0)
+    return RGB + _decoder_bytes(data, kind)
+
+
+def _decoder_bytes(data: bytes, kind: str) -> int:
     if kind == "PNG":
         depth, color = data[24], data[25]
         # Gray and palettes with transparency are decoded as four channels.

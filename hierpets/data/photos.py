@@ -83,8 +83,8 @@ def _is_image(photo: object) -> bool:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a photo may cost: bytes of the file, pixels of the picture, and bytes that a decoder needs for them; all
-    are checked before decoding.
+    """What a photo may cost: bytes of the file, pixels of the picture, and bytes of memory to decode them; all are
+    checked before decoding.
     """
 
     max_bytes: int = 64 * 2**20

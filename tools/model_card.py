@@ -67,7 +67,7 @@ def page(config: TrainConfig, trained: Trained, ood: list[Prediction], unseen: l
     taxonomy = trained.network.taxonomy
     folds = assign_folds(outputs.labels, folds=config.folds, seed=config.seed + 1)
     calibrated = calibrate_trained(trained, combiner=config.combiner, alpha=config.alpha)
-    decided = cross_predict(outputs, trained.held_out_breed_scores, calibrated, folds)
+    decided = cross_predict(outputs, trained.unlisted, calibrated, folds)
     metrics = measure(outputs, decided, calibrated)
     parts = [
         HEADER.format(summary=trained.summary, n=len(outputs), breeds=len(taxonomy.leaves), size=bundle_megabytes()),

@@ -26,7 +26,9 @@ class Predictions:
     ``species_true`` int [N] and ``leaf_true`` int [N] are indices in ``taxonomy``; a leaf of -1 is a breed that is
     not labeled. ``probabilities`` float [N, L] are joint over the leaves, each row summing to one. ``level`` str [N] is
     "breed", "species" or "unknown"; ``node`` int [N] is the prediction at that level: a leaf index, a species index, or
-    -1. ``novelty`` float [N] is higher for a photo less like a pet. ``paths`` name the photos, each once.
+    -1. ``novelty`` float [N] is higher for a photo less like a pet; ``listed`` float [N] is the probability that its
+    breed is one of the taxonomy, by which the decision multiplies those of breeds. ``paths`` name the photos, each
+    once.
 
     :raises DataError: there is no photo, or a path is given twice.
     :raises ValueError: the arrays do not fit.
@@ -40,6 +42,7 @@ class Predictions:
     level: np.ndarray
     node: np.ndarray
     novelty: np.ndarray | None = None
+    listed: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if not self.paths:
@@ -52,7 +55,7 @@ class Predictions:
 
     def _check_shapes(self) -> None:
         n = len(self.paths)
-        for name in ("species_true", "leaf_true", "level", "node", "novelty"):
+        for name in ("species_true", "leaf_true", "level", "node", "novelty", "listed"):
             value = getattr(self, name)
             if value is not None and np.shape(value) != (n,):
                 raise ValueError(f"{name} must have shape ({n},), got {np.shape(value)}")
@@ -85,6 +88,7 @@ class Predictions:
             level=self.level[rows],
             node=self.node[rows],
             novelty=None if self.novelty is None else self.novelty[rows],
+            listed=None if self.listed is None else self.listed[rows],
         )
 
     @cached_property
@@ -159,4 +163,5 @@ def to_predictions(
         level=np.array([decision.level for decision in decisions]),
         node=np.array([decision.node(taxonomy) for decision in decisions]),
         novelty=novelty,
+        listed=np.array([decision.listed for decision in decisions]),
     )

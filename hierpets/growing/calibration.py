@@ -11,14 +11,13 @@ import torch
 from hierpets.growing.bundle import OpenBundle
 from hierpets.growing.leave_one_out import LeaveOneOut
 from hierpets.hierarchy.calibration import Temperatures, fit_temperature
-from hierpets.hierarchy.conformal import nonconformity_scores
 from hierpets.hierarchy.policy import Policy
 from hierpets.hierarchy.probabilities import joint_probabilities, species_probabilities
 from hierpets.model.manifest import Manifest
 from hierpets.model.ood import FLOOR
 from hierpets.plugin import Labels
 from hierpets.taxonomy import UNKNOWN_LEAF, Leaf, Taxonomy
-from hierpets.training.calibration import KNOWN_KEPT, PET_KEPT
+from hierpets.training.calibration import PET_KEPT, score_photos
 from hierpets.training.frozen.fit import DISCRIMINANT
 from hierpets.training.frozen.lda import lda_prior_shift
 
@@ -79,20 +78,14 @@ def grow_policy(before: Policy, unseen: Unseen, joint: np.ndarray, grown: set[Le
     """The policy of before with what the new photos add: their nonconformity scores in those of their species, and for
     each leaf of ``grown`` those of its own photos. ``joint`` [M, L].
 
-    A new species gets thresholds of its own on the two OOD scores, of the pet score only where it must be lower.
+    What is known of the other breeds of a species stays; of a new species nothing is, so its breeds count as listed. It
+    lowers the threshold of pets where that would refuse it.
     """
-    by_species = species_probabilities(joint, taxonomy)
-    winner, labels = by_species.argmax(axis=1), unseen.labels
-    known, pet = _known_thresholds(before, unseen, taxonomy), _pet_threshold(before, unseen, taxonomy)
-    least = np.array([known.get(name, -np.inf) for name in taxonomy.species])
-    scores = nonconformity_scores(
-        joint.max(axis=1),
-        by_species.max(axis=1),
-        leaf_right=joint.argmax(axis=1) == labels.leaf,
-        species_right=winner == labels.species,
-        gated=unseen.scores[:, 1] < least[winner],
-    )
-    scores = np.where(unseen.scores[:, 0] < (-np.inf if pet is None else pet), 0.0, scores)
+    winner, labels = species_probabilities(joint, taxonomy).argmax(axis=1), unseen.labels
+    listed = {name: curve for name, curve in before.listed.items() if taxonomy.tree.get(name)}
+    unlisted = {name: scores for name, scores in before.unlisted.items() if taxonomy.tree.get(name)}
+    after = Policy(alpha=before.alpha, pet=_pet_threshold(before, unseen, taxonomy), listed=listed, unlisted=unlisted)
+    scores = score_photos(after, joint, unseen.scores, labels, taxonomy)
     judged = labels.leaf != UNKNOWN_LEAF
     by_name = {
         name: _ascending(before.scores.get(name, ()), scores[judged & (winner == s)])
@@ -103,17 +96,7 @@ def grow_policy(before: Policy, unseen: Unseen, joint: np.ndarray, grown: set[Le
         for at, leaf in enumerate(taxonomy.leaves)
         if leaf in grown
     }
-    return Policy(alpha=before.alpha, scores=by_name, pet=pet, known=known, leaves=leaves)
-
-
-def _known_thresholds(before: Policy, unseen: Unseen, taxonomy: Taxonomy) -> dict[str, float]:
-    """Those of before, and for a species that had none that of its new photos."""
-    known = {name: least for name, least in before.known.items() if taxonomy.tree.get(name)}
-    for s, name in enumerate(taxonomy.species):
-        own = unseen.labels.species == s
-        if name not in before.known and taxonomy.tree[name] and own.any():
-            known[name] = float(np.quantile(unseen.scores[own, 1], 1 - KNOWN_KEPT))
-    return known
+    return after.model_copy(update={"scores": by_name, "leaves": leaves})
 
 
 def _pet_threshold(before: Policy, unseen: Unseen, taxonomy: Taxonomy) -> float | None:

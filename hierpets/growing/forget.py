@@ -73,7 +73,8 @@ def _policy(policy: Policy, species: set[str], leaves: list[Leaf]) -> Policy:
     return policy.model_copy(
         update={
             "scores": {name: scores for name, scores in policy.scores.items() if name in species},
-            "known": {name: least for name, least in policy.known.items() if name in species},
+            "unlisted": {name: scores for name, scores in policy.unlisted.items() if name in species},
+            "listed": {name: curve for name, curve in policy.listed.items() if name in species},
             "leaves": {name: scores for name, scores in policy.leaves.items() if name in named},
         }
     )

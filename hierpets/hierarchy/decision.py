@@ -11,7 +11,10 @@ from hierpets.hierarchy.policy import Policy, Thresholds
 from hierpets.hierarchy.probabilities import species_probabilities
 from hierpets.taxonomy import Leaf, Taxonomy
 
-__all__ = ["Decision", "Level", "MaxLevel", "Scores", "Source", "decide"]
+__all__ = ["UNLISTED", "Decision", "Level", "MaxLevel", "Scores", "Source", "decide"]
+
+UNLISTED = 0.5
+"""Below this probability of being listed, a breed counts as not recognized."""
 
 Level = Literal["breed", "species", "unknown"]
 MaxLevel = Literal["breed", "species"]
@@ -19,7 +22,10 @@ Source = Literal["breed", "species", "rolled_up_to_species", "unknown", "not_a_k
 
 
 class Scores(NamedTuple):
-    """Out-of-distribution scores, lower for a photo less like those of training: as a pet, and as a known breed."""
+    """Out-of-distribution scores, lower for a photo less like those of training: as a pet, and as a known breed.
+
+    In a prediction ``known`` is a probability: that the breed is one of those listed.
+    """
 
     pet: float
     known: float
@@ -27,7 +33,11 @@ class Scores(NamedTuple):
 
 @dataclass(frozen=True)
 class Decision:
-    """The prediction for one photo. ``species`` and ``breed`` are the most probable ones, whatever its level."""
+    """The prediction for one photo. ``species`` and ``breed`` are the most probable ones, whatever its level.
+
+    ``listed`` is the probability that its breed is one of those listed; those of breeds, in ``top`` too, are multiplied
+    by it: what is missing to the species' probability belongs to other breeds.
+    """
 
     level: Level
     source: Source
@@ -37,6 +47,7 @@ class Decision:
     breed_probability: float | None
     top: tuple[tuple[Leaf, float], ...]
     thresholds: Thresholds
+    listed: float
     reason: str
 
     def node(self, taxonomy: Taxonomy) -> int:
@@ -55,13 +66,18 @@ def decide(
     alpha: float | None = None,
     max_level: MaxLevel = "breed",
     restricted: bool = False,
+    closed: bool = False,
     top_k: int = 3,
 ) -> Decision:
     """Decide one row, float [L].
 
+    ``restricted``: the caller says which species it may be, so that it is a pet. ``closed``: the caller says which
+    breeds it may be, so that it is of one of them.
+
     The winner is the most probable leaf of all, not that of the most probable species. The latter decides which
-    thresholds hold. A photo that is no known pet is unknown; one that looks like no known breed, or whose winner is not
-    probable enough, is predicted as its species, and as "unknown" if that is not probable enough either.
+    thresholds hold. A photo that is no known pet is unknown; one whose winner is not probable enough, for doubt which
+    breed it is or whether it is a listed one at all, is predicted as its species, and as "unknown" if that is not
+    probable enough either.
     """
     order = np.argsort(-joint, kind="stable")
     by_species = species_probabilities(joint[None], taxonomy)[0]
@@ -71,13 +87,17 @@ def decide(
     inside = taxonomy.slices[s]
     best = inside.start + int(joint[inside].argmax())
     breed = taxonomy.leaves[best].breed
+    listed = 1.0 if scores is None or closed else float(policy.listed_probability([name], np.array([scores.known]))[0])
+    named = joint.astype(np.float64)
+    named[inside] *= listed
     view = _View(
         winner=winner,
-        leaf=_at_most_one(joint[order[0]]),
-        runner_up=(taxonomy.leaves[order[1]], _at_most_one(joint[order[1]])) if len(order) > 1 else None,
+        leaf=_at_most_one(named[order[0]]),
+        runner_up=(taxonomy.leaves[order[1]], _at_most_one(named[order[1]])) if len(order) > 1 else None,
         species=name,
         mass=_at_most_one(by_species[s]),
         scores=scores,
+        listed=listed,
         thresholds=policy.thresholds(name, alpha),
         grown=policy.leaf_probability(winner, alpha),
         has_breeds=bool(taxonomy.tree[name]),
@@ -91,9 +111,10 @@ def decide(
         species=name,
         species_probability=view.mass,
         breed=breed,
-        breed_probability=_at_most_one(joint[best]) if breed is not None else None,
-        top=tuple((taxonomy.leaves[i], _at_most_one(joint[i])) for i in order[:top_k]),
+        breed_probability=_at_most_one(named[best]) if breed is not None else None,
+        top=tuple((taxonomy.leaves[i], _at_most_one(named[i])) for i in np.argsort(-named, kind="stable")[:top_k]),
         thresholds=view.thresholds,
+        listed=listed,
         reason=reason,
     )
 
@@ -113,6 +134,7 @@ class _View:
     species: str
     mass: float
     scores: Scores | None
+    listed: float
     thresholds: Thresholds
     grown: float
     has_breeds: bool
@@ -139,7 +161,7 @@ def _roll_up(view: _View) -> tuple[Level, Source, str]:
         return "breed", "restricted" if restricted else "breed", why
     mass, bound = _distinct(view.mass, t.probability)
     if view.mass <= t.probability:
-        return "unknown", "unknown", f"{view.species} has probability {mass}, {_not_above(bound, t.alpha)}"
+        return "unknown", "unknown", f"{view.species} has probability {mass}, {_not_above(bound, t)}"
     whole = f"{view.species} has probability {mass}"
     if not view.has_breeds:
         return "species", "restricted" if restricted else "species", f"{whole} and no breeds to tell apart"
@@ -151,22 +173,19 @@ def _objection(view: _View) -> str | None:
     t = view.thresholds
     if view.max_level == "species":
         return "max_level is species"
-    if view.scores and t.known is not None and not view.restricted and view.scores.known < t.known:
-        score, least = _distinct(view.scores.known, t.known, digits=2)
-        return (
-            f"it looks like no known {view.species} breed: known-breed score {score}, threshold {least}; "
-            f"closest {view.winner}"
-        )
     if view.grown == 1.0:
         return f"{view.winner} was grown from too few photos for a promise at alpha {t.alpha:g}"
     if view.winner.species != view.species or view.leaf <= view.bound:
         probability, bound = _distinct(view.leaf, view.bound)
-        return f"{view.winner} has probability {probability}, {_not_above(bound, t.alpha)}{_runner_up(view)}"
+        doubt = f"{view.listed:.2f} that its breed is listed; " if view.listed < UNLISTED else ""
+        return f"{doubt}{view.winner} has probability {probability}, {_not_above(bound, t)}{_runner_up(view)}"
     return None
 
 
-def _not_above(bound: str, alpha: float) -> str:
-    return f"not above the threshold {bound} (alpha {alpha:g})"
+def _not_above(bound: str, thresholds: Thresholds) -> str:
+    if thresholds.probability >= 1:
+        return f"and the model was calibrated on too few photos for a promise at alpha {thresholds.alpha:g}"
+    return f"not above the threshold {bound} (alpha {thresholds.alpha:g})"
 
 
 def _runner_up(view: _View) -> str:

@@ -53,6 +53,11 @@ class PredictOptions(StrictModel):
         """
         return label_mask(self.only, taxonomy) if self.only else None
 
+    def names_breeds(self, taxonomy: Taxonomy) -> bool:
+        """Whether ``only`` names breeds, and not whole species alone: then the pet is of one of them."""
+        mask = self.mask(taxonomy)
+        return mask is not None and any(len({*mask[columns].tolist()}) > 1 for columns in taxonomy.slices)
+
 
 def label_mask(names: Iterable[str], taxonomy: Taxonomy) -> np.ndarray:
     """bool [L]. A name is a species, ``species/breed``, or a breed that one species alone has.

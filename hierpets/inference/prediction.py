@@ -9,7 +9,7 @@ import numpy as np
 
 from hierpets.data.photos import Photo
 from hierpets.errors import HierpetsError
-from hierpets.hierarchy.decision import Decision, Level, Scores
+from hierpets.hierarchy.decision import UNLISTED, Decision, Level, Scores
 from hierpets.hierarchy.policy import Thresholds
 from hierpets.inference.record import (
     LabelProbability,
@@ -29,10 +29,11 @@ __all__ = ["Prediction"]
 class Prediction:
     """The prediction for one photo, or its ``error``. A ``warning`` says what is wrong with a damaged photo.
 
-    ``path`` is the photo's path or name. ``species`` is the most probable species whatever the
-    ``level``; ``breed`` is set only at level ``breed``. ``joint`` float64 [L] holds the probabilities of all leaves,
-    ``decision`` everything behind the prediction. ``photo`` is kept by ``predict`` for :meth:`_repr_html_`; a stream
-    does not keep it.
+    ``path`` is the photo's path or name. ``species`` is the most probable species whatever the ``level``, None for a
+    photo of no known pet; ``breed`` is set only at level ``breed``. ``joint`` float64 [L] holds the probabilities of
+    all leaves, given that the breed is a listed one; ``decision`` everything behind the prediction. ``warning`` says
+    what is wrong with a damaged photo. ``photo`` is kept by ``predict`` for :meth:`_repr_html_`; a stream does not keep
+    it.
     """
 
     path: str
@@ -53,7 +54,7 @@ class Prediction:
 
     @property
     def species(self) -> str | None:
-        return self.decision.species if self.decision else None
+        return self.decision.species if self.decision and self.decision.source != "not_a_known_pet" else None
 
     @property
     def breed(self) -> str | None:
@@ -74,9 +75,8 @@ class Prediction:
 
     @property
     def breed_recognized(self) -> bool:
-        """Whether the photo looks like a known breed, certain or not."""
-        least = self.thresholds.known
-        return least is None or self.scores is None or self.scores.known >= least
+        """Whether the photo looks like a listed breed, certain or not."""
+        return self.decision is None or self.decision.listed >= UNLISTED
 
     def record(self) -> PredictionRecord:
         """The record of ``docs/output.md``."""
@@ -96,11 +96,11 @@ class Prediction:
         return make(
             **common,
             level=d.level,
-            species=_labeled(d.species, d.species_probability),
+            species=_labeled(d.species, d.species_probability) if self.species is not None else None,
             breed=_labeled(d.breed, d.breed_probability) if d.level == "breed" else None,
             top=tuple(
                 LeafProbability.model_construct(species=leaf.species, breed=leaf.breed, probability=p)
-                for leaf, p in d.top
+                for leaf, p in (d.top if self.species is not None else ())
             ),
             source=d.source,
             reason=d.reason,

@@ -26,10 +26,6 @@ from hierpets.recommend.result import RecommendationRecord
 
 __all__ = ["Predictor"]
 
-UNLISTED = 0.1
-"""How likely a pet whose photo looks like a known breed is of another one all the same: about one in ten photos of
-breeds that were held out passes for a known one (docs/model_card.md)."""
-
 _log = logging.getLogger(__name__)
 
 
@@ -144,7 +140,8 @@ class Predictor:
         limits: Limits = DEFAULT_LIMITS,
         keep_photos: bool = False,
     ) -> Iterator[Prediction]:
-        request = _Request(options, options.mask(self.manifest.taxonomy), keep_photos)
+        tree = self.manifest.taxonomy
+        request = _Request(options, options.mask(tree), options.names_breeds(tree), keep_photos)
         batches = run_batches(
             photos,
             self.engine,
@@ -179,27 +176,28 @@ class Predictor:
         m, options = self.manifest, request.options
         if request.mask is not None:
             joint = restrict(joint[None], request.mask)[0]
-        known_scores = scores if m.ood else None
         decision = decide(
             joint,
             m.taxonomy,
             m.policy,
-            scores=known_scores,
+            scores=scores if m.ood else None,
             alpha=options.alpha,
             max_level=options.max_level,
             restricted=request.mask is not None,
+            closed=request.closed,
             top_k=options.top_k,
         )
-        advice = self._recommend(name, joint, decision, scores, explain=options.explain)
-        return Prediction(name, self.model, decision.thresholds, decision, joint, known_scores, advice, photo=photo)
+        shown = scores._replace(known=decision.listed) if m.ood else None
+        advice = self._recommend(name, joint, decision, explain=options.explain)
+        return Prediction(name, self.model, decision.thresholds, decision, joint, shown, advice, photo=photo)
 
     def _recommend(
-        self, name: str, joint: np.ndarray, decision: Decision, scores: Scores, *, explain: bool
+        self, name: str, joint: np.ndarray, decision: Decision, *, explain: bool
     ) -> RecommendationRecord | None:
         if self._recommender is None:
             return None
-        least = decision.thresholds.known
-        unlisted = UNLISTED if least is not None and scores.known >= least else None
+        judged = decision.species in self.manifest.policy.listed
+        unlisted = 1.0 - decision.listed if judged else None
         try:
             with self._one_at_a_time:
                 found = self._recommender.recommend(joint, self.manifest.taxonomy, decision.level, unlisted=unlisted)
@@ -214,4 +212,5 @@ class _Request(NamedTuple):
 
     options: PredictOptions
     mask: np.ndarray | None
+    closed: bool
     keep_photos: bool

@@ -42,7 +42,9 @@ class LabelProbability(StrictModel):
     """A species or a breed."""
 
     label: str = Field(description="the name")
-    probability: float = Field(ge=0, le=1, description="calibrated; of a breed: P(species) P(breed given species)")
+    probability: float = Field(
+        ge=0, le=1, description="calibrated; of a breed: that it is right, other breeds than those listed considered"
+    )
 
 
 class LeafProbability(StrictModel):
@@ -50,7 +52,9 @@ class LeafProbability(StrictModel):
 
     species: str = Field(description="the species")
     breed: str | None = Field(description="null for a species without breeds")
-    probability: float = Field(ge=0, le=1, description="joint probability over all leaves")
+    probability: float = Field(
+        ge=0, le=1, description="of this leaf; those of all leaves and of breeds that are not listed sum to 1"
+    )
 
 
 class ThresholdsRecord(StrictModel):
@@ -59,14 +63,13 @@ class ThresholdsRecord(StrictModel):
     alpha: float = Field(description="the target error rate that `probability` is fitted to")
     probability: float = Field(description="what the probability of a level must exceed")
     pet: float | None = Field(description="the lowest `pet` score of a pet; null if the bundle has none")
-    known: float | None = Field(description="the lowest `known` score of a known breed; null if the bundle has none")
 
 
 class OODScores(StrictModel):
     """Out-of-distribution scores: the lower, the less the photo is like those of training."""
 
     pet: float = Field(description="how much the photo looks like a pet of a known species")
-    known: float = Field(description="how much it looks like one of a known breed")
+    known: float = Field(description="the probability that its breed is one of those that the model lists")
 
 
 class PhotoError(StrictModel):
@@ -82,9 +85,11 @@ class PredictionRecord(StrictModel):
     path: str = Field(description="the path as given; `<array>`, `<image>` or `<bytes>` for a photo without one")
     model: ModelId = Field(description="the model that made the prediction")
     level: Level | None = Field(description="the level of the prediction; null if the photo could not be read")
-    species: LabelProbability | None = Field(description="the most probable species, at every level")
+    species: LabelProbability | None = Field(description="the most probable species; null for a photo of no known pet")
     breed: LabelProbability | None = Field(description="the breed; null unless `level` is `breed`")
-    top: tuple[LeafProbability, ...] = Field(description="the most probable leaves, best first, `--top-k` of them")
+    top: tuple[LeafProbability, ...] = Field(
+        description="the most probable leaves, best first, `--top-k` of them; none without a species"
+    )
     source: Source | None = Field(description="how the prediction was reached")
     reason: str | None = Field(description="the same in words, with numbers")
     thresholds: ThresholdsRecord = Field(description="the thresholds of this prediction")

@@ -21,7 +21,6 @@ class SpeciesThresholds(StrictModel):
 
     probability: float = Field(description="what a level's probability must exceed")
     pet: float | None = Field(description="the least OOD score `pet` of a pet; null without an OOD scorer")
-    known: float | None = Field(description="the least OOD score `known` of a known breed; null without an OOD scorer")
 
 
 class BundleInfo(StrictModel):
@@ -82,4 +81,4 @@ def _engine_files(folder: Path) -> dict[Literal["openvino", "torch"], Path]:
 
 def _thresholds(manifest: Manifest, species: str) -> SpeciesThresholds:
     found = manifest.policy.thresholds(species)
-    return SpeciesThresholds(probability=found.probability, pet=found.pet, known=found.known)
+    return SpeciesThresholds(probability=found.probability, pet=found.pet)

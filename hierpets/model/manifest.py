@@ -33,7 +33,7 @@ __all__ = [
     "read_manifest",
 ]
 
-SCHEMA_VERSION: Literal[2] = 2
+SCHEMA_VERSION: Literal[3] = 3
 """Raised whenever an older bundle would get other pixels, or other results from the same pixels."""
 DIGEST_LENGTH = 16  # hexadecimal digits; enough that no two models of a shop share one
 
@@ -78,7 +78,7 @@ class StatisticsSpec(StrictModel):
 class Manifest(StrictModel):
     """The content of ``bundle.json``. It holds no date: the same seed gives the same bundle."""
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     hierpets_version: str = hierpets.__version__
     version: str | None = Field(default=None, description="Version of the model, if it has one.")
     taxonomy: Taxonomy
@@ -162,9 +162,11 @@ def _check_version(path: Path, content: Any) -> None:
     version = content.get("schema_version") if isinstance(content, dict) else None
     if version == SCHEMA_VERSION:
         return
-    if version == 1:
-        # Its resize was not recorded, so its input cannot be reproduced.
-        raise BundleError(f"{path}: written by an older hierpets (schema 1, this one reads 2); train it again")
+    if version in (1, 2):
+        # Of neither can the answers be reproduced: 1 did not record its resize, 2 decided by other thresholds.
+        raise BundleError(
+            f"{path}: written by an older hierpets (schema {version}, this one reads {SCHEMA_VERSION}); train it again"
+        )
     raise BundleError(
         f"{path}: schema version {version!r}, this hierpets reads {SCHEMA_VERSION}; use the version that wrote it"
     )

@@ -18,6 +18,10 @@ from hierpets.plugin import PretrainedHead
 __all__ = ["OODScorer", "Signals", "pretrained_probabilities", "species_classes"]
 
 FLOOR = 1e-9
+SHARPNESS = 1 / 0.7
+"""The exponent of the pretrained head's probabilities before they are summed by species: label smoothing left them too
+flat. Without it 4.2% of photos of no pet pass at the threshold that 1% of held-out breeds fail, with it 0.4%
+(docs/experiments.md)."""
 
 
 class Signals(NamedTuple):
@@ -28,7 +32,7 @@ class Signals(NamedTuple):
     over the known classes, whatever the breed heads are: it separates unlisted breeds better than a logistic regression
     does (docs/experiments.md). ``profile``: log of the largest Bhattacharyya coefficient between the pretrained head's
     probabilities for the photo and their mean over a known class. ``species_mass``: log of the probability mass that
-    the pretrained head gives to the known species as a whole.
+    the pretrained head, sharpened, gives to the known species as a whole.
     """
 
     cosine: torch.Tensor
@@ -108,7 +112,8 @@ class OODScorer(nn.Module):
             return Signals(cosine, discriminant, torch.zeros_like(cosine), torch.zeros_like(cosine))
         pretrained = pretrained_probabilities(self.pretrained_head, features)
         profile = ((pretrained.sqrt() @ self.profiles.T).amax(dim=1) + FLOOR).log()
-        mass = (pretrained[:, self.species_classes].sum(dim=1) + FLOOR).log()
+        sharp = pretrained**SHARPNESS
+        mass = (sharp[:, self.species_classes].sum(dim=1) / sharp.sum(dim=1) + FLOOR).log()
         return Signals(cosine, discriminant, profile, mass if len(self.species_classes) else torch.zeros_like(cosine))
 
     @torch.no_grad()

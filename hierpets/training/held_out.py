@@ -10,7 +10,10 @@ from hierpets.hierarchy.calibration import Temperatures, fit_temperatures
 from hierpets.plugin import Labels
 from hierpets.taxonomy import Taxonomy
 
-__all__ = ["HeldOutOutputs"]
+__all__ = ["NEVER", "HeldOutOutputs"]
+
+NEVER = -1e6
+"""The logit of a breed that was held out: its probability is zero at any temperature."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,18 @@ class HeldOutOutputs:
         )
 
     def where(self, rows: np.ndarray) -> HeldOutOutputs:
-        """The photos where ``rows`` (bool [N]) is true."""
+        """The photos where ``rows`` (bool [N]) is true, or of those numbers (int [M]), in their order."""
+        chosen = np.arange(len(self))[rows]
         return HeldOutOutputs(
-            paths=tuple(path for path, keep in zip(self.paths, rows, strict=True) if keep),
+            paths=tuple(self.paths[row] for row in chosen),
             labels=replace(self.labels, species=self.labels.species[rows], leaf=self.labels.leaf[rows]),
             species_logits=self.species_logits[rows],
             leaf_logits=self.leaf_logits[rows],
             scores=self.scores[rows],
         )
+
+    def as_unlisted(self, scores: np.ndarray) -> HeldOutOutputs:
+        """The same photos as if their breeds were not listed, with OOD ``scores`` [N, 2] that did not know them."""
+        leaf = self.leaf_logits.copy()
+        leaf[np.arange(len(self)), self.labels.leaf] = NEVER
+        return replace(self, leaf_logits=leaf, scores=scores)

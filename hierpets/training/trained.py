@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from hierpets.config import HeadSpec
 from hierpets.model.manifest import BackboneSpec
 from hierpets.model.network import HierarchicalNetwork
@@ -20,7 +18,7 @@ __all__ = ["Trained"]
 class Trained:
     """``held_out`` maps how photos were held out to the outputs for them; the first that has any calibrates.
 
-    ``held_out_breed_scores`` float [M, 2] are the OOD scores of photos whose breed was held out of training.
+    ``unlisted`` are those of photos whose breed was held out as well, None where none could be.
     ``backbone`` is what the network's features come from, ``spec`` how to build it again, ``summary`` says in a line
     what was trained. ``statistics`` are what the heads can be fitted to again; None where they were not fitted to any.
     """
@@ -30,6 +28,6 @@ class Trained:
     spec: BackboneSpec
     head: HeadSpec
     held_out: dict[str, HeldOutOutputs]
-    held_out_breed_scores: np.ndarray
+    unlisted: HeldOutOutputs | None
     summary: str
     statistics: ClassStatistics | None = None

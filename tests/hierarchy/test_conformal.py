@@ -32,9 +32,9 @@ def test_coverage_of_new_photos_is_what_was_promised(alpha):
     assert np.mean(covered) == pytest.approx(1 - alpha, abs=0.04)
 
 
-def answered(leaf, species, threshold, gated):
+def answered(leaf, species, threshold):
     """The level that the rule gives: 2 breed, 1 species, 0 unknown."""
-    return np.where((leaf > threshold) & ~gated, 2, np.where(species > threshold, 1, 0))
+    return np.where(leaf > threshold, 2, np.where(species > threshold, 1, 0))
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0, 1))
@@ -44,14 +44,13 @@ def test_a_score_is_exactly_what_the_threshold_must_reach(seed, threshold):
     leaf = species * generator.uniform(0.1, 1, 50)
     species_right = generator.random(50) < 0.8
     leaf_right = species_right & (generator.random(50) < 0.7)
-    gated = generator.random(50) < 0.3
-    scores = nonconformity_scores(leaf, species, leaf_right=leaf_right, species_right=species_right, gated=gated)
-    level = answered(leaf, species, threshold, gated)
+    scores = nonconformity_scores(leaf, species, breed_right=leaf_right, species_right=species_right)
+    level = answered(leaf, species, threshold)
     right = np.select([level == 2, level == 1], [leaf_right, species_right], True)
     np.testing.assert_array_equal(right | (scores > threshold), True)
     # and no score asks for more than is needed: at the score itself the answer is right
     for i in range(50):
-        at = answered(leaf[i : i + 1], species[i : i + 1], scores[i], gated[i : i + 1])[0]
+        at = answered(leaf[i : i + 1], species[i : i + 1], scores[i])[0]
         assert (leaf_right[i], species_right[i], True)[2 - at if at < 2 else 0] or at == 0
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hierpets.hierarchy.decision import Scores, decide
-from hierpets.hierarchy.policy import ENOUGH, Policy
+from hierpets.hierarchy.policy import ENOUGH, Listed, Policy
 from hierpets.hierarchy.probabilities import joint_probabilities, species_probabilities
 from hierpets.taxonomy import Leaf, Taxonomy
 
@@ -53,10 +53,45 @@ def test_decide_is_unknown_below_the_pet_score_however_sure_the_heads_are():
     assert decide(SURE, TAXONOMY, policy(pet=0.0), scores=IN_DISTRIBUTION).level == "breed"
 
 
+CURVE = {"cat": Listed(2.0, 0.0)}
+
+
 def test_decide_answers_an_unlisted_breed_by_its_species():
-    decision = decide(SURE, TAXONOMY, policy(known={"cat": 0.0}), scores=Scores(pet=2.0, known=-1.0))
+    decision = decide(SURE, TAXONOMY, policy(listed=CURVE), scores=Scores(pet=2.0, known=-1.0))
     assert (decision.level, decision.source) == ("species", "rolled_up_to_species")
-    assert "no known cat breed" in decision.reason
+    assert decision.listed == pytest.approx(1 / (1 + np.exp(2)))
+    assert "0.12 that its breed is listed; cat/birman has probability 0.107, not above" in decision.reason
+
+
+def test_decide_multiplies_the_breeds_of_the_species_by_the_probability_that_they_are_listed():
+    decision = decide(SURE, TAXONOMY, policy(listed=CURVE), scores=Scores(pet=2.0, known=1.0), top_k=3)
+    listed = 1 / (1 + np.exp(-2))
+    assert decision.level == "breed"
+    assert decision.breed_probability == pytest.approx(0.9 * listed)
+    assert decision.species_probability == pytest.approx(0.95)
+    assert [p for _, p in decision.top] == pytest.approx([0.9 * listed, 0.05 * listed, 0.02])
+
+
+def test_decide_doubts_within_a_species_but_not_where_the_caller_names_breeds():
+    doubtful = {"scores": Scores(pet=2.0, known=-1.0), "restricted": True}
+    assert decide(SURE, TAXONOMY, policy(listed=CURVE), **doubtful).level == "species"
+    closed = decide(SURE, TAXONOMY, policy(listed=CURVE), **doubtful, closed=True)
+    assert (closed.level, closed.listed) == ("breed", 1.0)
+
+
+def test_decide_says_that_an_alpha_cannot_be_promised():
+    few = Policy(scores=dict.fromkeys(TAXONOMY.species, (0.0,) * 5))
+    decision = decide(SURE, TAXONOMY, few, alpha=0.01)
+    assert decision.level == "unknown"
+    assert "calibrated on too few photos for a promise at alpha 0.01" in decision.reason
+
+
+@given(st.floats(-50, 50), st.floats(0, 5), st.floats(-5, 5), st.floats(0.01, 5))
+def test_listed_probability_rises_with_the_score(score, slope, intercept, more):
+    curve = Listed(slope, intercept)
+    low, high = curve.probability(np.array([score, score + more]))
+    assert 0 <= low <= high <= 1
+    assert low == pytest.approx(1 / (1 + np.exp(-(slope * score + intercept))), abs=1e-9)
 
 
 def test_decide_names_no_breed_at_max_level_species():

@@ -12,7 +12,7 @@ import pytest
 
 from hierpets.errors import ImageError
 from hierpets.hierarchy.decision import Scores, decide
-from hierpets.hierarchy.policy import ENOUGH, Policy
+from hierpets.hierarchy.policy import ENOUGH, Listed, Policy
 from hierpets.inference.prediction import Prediction
 from hierpets.inference.record import CSV_COLUMNS, PredictionRecord, csv_line, csv_row, parquet_row, parquet_schema
 from hierpets.model.manifest import ModelId
@@ -20,7 +20,8 @@ from hierpets.recommend.result import RecommendationRecord
 from hierpets.taxonomy import Taxonomy
 
 TAXONOMY = Taxonomy(tree={"cat": ("birman", "siamese"), "dog": ("beagle", "pug"), "rabbit": ()})
-POLICY = Policy(scores=dict.fromkeys(TAXONOMY.species, (0.0,) + (0.6,) * ENOUGH), pet=0.0, known={"cat": 0.0})
+SURE = Listed(50.0, 0.0)  # one or the other
+POLICY = Policy(scores=dict.fromkeys(TAXONOMY.species, (0.0,) + (0.6,) * ENOUGH), pet=0.0, listed={"cat": SURE})
 MODEL = ModelId(digest="0123456789abcdef", version="1")
 ADVICE = RecommendationRecord(
     product="silk",
@@ -39,7 +40,8 @@ IN_DISTRIBUTION = Scores(1.0, 1.0)
 
 def predicted(*joint: float, scores: Scores = IN_DISTRIBUTION, path: str = "cat.jpg", **fields) -> Prediction:
     decision = decide(np.array(joint), TAXONOMY, POLICY, scores=scores)
-    return Prediction(path, MODEL, decision.thresholds, decision, np.array(joint), scores, **fields)
+    shown = scores._replace(known=decision.listed)
+    return Prediction(path, MODEL, decision.thresholds, decision, np.array(joint), shown, **fields)
 
 
 BREED = predicted(0.9, 0.05, 0.02, 0.02, 0.01, recommendation=ADVICE)
@@ -59,7 +61,7 @@ ALL = [BREED, UNSURE, UNLISTED, RABBIT, CAR, BROKEN, DAMAGED]
         (UNSURE, "species", "cat", None, 0.89, "cat 89.0%, breed uncertain: birman 45%, siamese 44%"),
         (UNLISTED, "species", "cat", None, 0.95, "cat 95.0%, breed not recognized (closest: birman, siamese)"),
         (RABBIT, "species", "rabbit", None, 0.96, "rabbit 96.0%"),
-        (CAR, "unknown", "cat", None, None, "unknown: it looks like no pet of a known species"),
+        (CAR, "unknown", None, None, None, "unknown: it looks like no pet of a known species"),
         (BROKEN, None, None, None, None, "error: a.jpg: no such file"),
     ],
 )
@@ -83,6 +85,12 @@ def test_prediction_record_keeps_a_path_that_is_no_text():
     record = predicted(0.9, 0.05, 0.02, 0.02, 0.01, path=path).to_json()
     assert record["path"] == path
     assert json.loads(json.dumps(record))["path"] == path
+
+
+def test_record_of_a_photo_of_no_known_pet_names_none():
+    record = CAR.to_json()
+    assert (record["species"], record["top"]) == (None, [])
+    assert record["source"] == "not_a_known_pet"
 
 
 @pytest.mark.parametrize("prediction", ALL)

@@ -45,7 +45,7 @@ def _lines(info: BundleInfo) -> Iterator[tuple[str, str]]:
     yield "combiner", info.combiner
     yield "alpha", f"{info.alpha:g}"
     for species, thresholds in info.thresholds.items():
-        scores = {"pet": thresholds.pet, "known": thresholds.known}
+        scores = {"pet": thresholds.pet}
         bounds = [f"{name} >= {value:.4g}" for name, value in scores.items() if value is not None]
         yield f"  {species}", ", ".join([f"probability > {thresholds.probability:.4g}", *bounds])
     yield "training", ", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in info.training.items())

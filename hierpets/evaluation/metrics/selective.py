@@ -44,7 +44,7 @@ def selective_metrics(predictions: Predictions) -> SelectiveMetrics:
         answers=_answer_shares(predictions.level),
         node=_node_truth(predictions),
         species=_trade_off(species_level(predictions), named, _species_named_rightly(predictions)),
-        breed=_trade_off(breed, as_breed, _breed_named_rightly(predictions)) if breed else None,
+        breed=_breed_trade_off(predictions, breed, as_breed) if breed else None,
     )
 
 
@@ -108,12 +108,21 @@ def _truth_of(holds: np.ndarray, judged: np.ndarray, level: np.ndarray) -> NodeT
     )
 
 
-def _trade_off(level: LevelPredictions, answered: np.ndarray, right: np.ndarray) -> SelectiveLevel:
-    """Coverage and risk of the predictions returned, and of every other threshold on the level's confidence.
+def _breed_trade_off(predictions: Predictions, breed: LevelPredictions, as_breed: np.ndarray) -> SelectiveLevel:
+    """The confidence in a breed is what the decision looks at: that it is listed, and that it is this one."""
+    listed = 1.0 if predictions.listed is None else predictions.listed[predictions.breed_known]
+    return _trade_off(breed, as_breed, _breed_named_rightly(predictions), confidence=breed.confidence * listed)
+
+
+def _trade_off(
+    level: LevelPredictions, answered: np.ndarray, right: np.ndarray, *, confidence: np.ndarray | None = None
+) -> SelectiveLevel:
+    """Coverage and risk of the predictions returned, and of every other threshold on the confidence [N], by default
+    that of the level.
 
     AURC is the mean risk over all coverages (Geifman et al., ICLR 2019).
     """
-    risk = risk_coverage(level.confidence, level.hit)
+    risk = risk_coverage(level.confidence if confidence is None else confidence, level.hit)
     n = len(risk)
     points = np.unique(np.linspace(0, n - 1, min(n, _CURVE_POINTS)).round().astype(int))
     return SelectiveLevel(

@@ -64,8 +64,8 @@ function headline(record) {
   return ["Pet not recognized", `This model knows ${known}, and does not guess. A closer photo with the whole head may help.`];
 }
 
-// However probable its best breed is, the photo does not look like the breeds of the training photos.
-const isUnrecognized = ({ scores, thresholds }) => Boolean(scores && thresholds.known !== null && scores.known < thresholds.known);
+// Its breed is more likely one that the model does not list.
+const isUnrecognized = ({ scores }) => Boolean(scores && scores.known < 0.5);
 const breedsOf = (record) => record.top.filter((leaf) => leaf.breed && leaf.species === record.species.label);
 
 // ---- photos
@@ -243,6 +243,8 @@ function showFailure(item, message, again) {
 function showBars(item, record) {
   const species = item.querySelector(".species");
   const breeds = item.querySelector(".breeds");
+  item.querySelector(".likely").hidden = !record.species;
+  if (!record.species) return;
   const inside = breedsOf(record);
   const rest = record.species.probability - inside.reduce((sum, leaf) => sum + leaf.probability, 0);
   const isOther = (leaf) => leaf.species !== record.species.label;
@@ -256,9 +258,7 @@ function showBars(item, record) {
   breedsTitle.hidden = !inside.length || record.level === "unknown";
   breedsTitle.textContent = isUnrecognized(record) ? "Closest known breeds" : "Breed";
   if (record.level === "unknown") {
-    // These probabilities assume that the photo shows a known species; where it does not, the heading must say so.
-    const unlikePets = record.source === "not_a_known_pet";
-    item.querySelector(".likely h4").textContent = unlikePets ? "Closest known species" : "Most probable species";
+    item.querySelector(".likely h4").textContent = "Most probable species";
     breeds.replaceChildren();
   }
 }

@@ -170,7 +170,7 @@ def _completed(
         network=network,
         backbone=backbone,
         held_out={"validation": outputs},
-        held_out_breed_scores=np.zeros((0, 2)),
+        unlisted=None,
         summary=f"{frozen.summary}, fine-tuned",
         statistics=None,
     )

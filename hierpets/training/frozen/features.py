@@ -16,7 +16,6 @@ from hierpets.files import cache_dir
 from hierpets.inference.engines.openvino import compile_model
 from hierpets.model.backbone import fingerprint
 from hierpets.model.graph.convert import convert_module
-from hierpets.model.manifest import SCHEMA_VERSION
 from hierpets.plugin import Backbone
 from hierpets.progress import Progress, no_progress
 from hierpets.training.frozen.feature_cache import FeatureCache, content_key
@@ -25,6 +24,7 @@ from hierpets.workers import cores
 
 __all__ = ["VIEWS", "FeatureExtractor", "View"]
 
+PIXELS_VERSION = 2  # raised whenever the same photo comes to other pixels
 # Small batches stay in the cache of a CPU: 74 photos per second against 59 at 16 (Lite2, two cores). A GPU wants more.
 BATCH, GPU_BATCH = 4, 64
 STORED = 1024  # photos whose features are in memory at a time
@@ -73,8 +73,7 @@ class FeatureExtractor:
 
     def __init__(self, backbone: Backbone, device: str = "cpu", *, threads: int | None = None):
         self._backbone, self._device, self._threads = backbone, device, threads
-        # The schema version is raised whenever the same photo comes to other pixels.
-        self._fingerprint = f"{fingerprint(backbone)}:{SCHEMA_VERSION}"
+        self._fingerprint = f"{fingerprint(backbone)}:{PIXELS_VERSION}"
         self._run: Callable[[np.ndarray], np.ndarray] | None = None
 
     def features(

@@ -27,6 +27,7 @@ __all__ = [
     "FrozenFit",
     "FrozenResult",
     "HeadFitter",
+    "HeldOutBreeds",
     "OutOfFold",
     "assign_folds",
     "each_fold",
@@ -189,6 +190,18 @@ def each_fold(photos: FeatureSet, folds: np.ndarray) -> Iterator[tuple[int, np.n
             yield fold, rows + batch.start, features[rows]
 
 
+class HeldOutBreeds(NamedTuple):
+    """OOD ``signals`` [M, 4] of photos whose breed was held out of training, and their ``rows`` int64 [M] among all."""
+
+    signals: torch.Tensor
+    rows: np.ndarray
+
+    @classmethod
+    def joined(cls, parts: Sequence[HeldOutBreeds]) -> HeldOutBreeds:
+        """All photos of at least one part."""
+        return cls(torch.cat([part.signals for part in parts]), np.concatenate([part.rows for part in parts]))
+
+
 def held_out_breeds(
     photos: FeatureSet,
     total: ClassStatistics,
@@ -197,8 +210,8 @@ def held_out_breeds(
     groups: int,
     seed: int,
     asked: np.ndarray | None = None,
-) -> torch.Tensor:
-    """Signals [M, 4] of photos whose breed was held out of training: what an unlisted breed looks like.
+) -> HeldOutBreeds:
+    """Photos whose breed was held out of training: what an unlisted breed looks like.
 
     ``total`` are the statistics of all photos; or of those where ``asked`` (bool [N]) is false, and the others alone
     are asked. The breeds of each species are dealt into ``groups``; each group is held out in turn. A species with
@@ -215,11 +228,11 @@ def held_out_breeds(
         for g, part in parts.items()
         if {*total.leaves} - {*part.labels}
     }
-    found = [torch.zeros(0, 4)]
-    for g, _, features in each_fold(photos, group):
+    found = [HeldOutBreeds(torch.zeros(0, 4), np.zeros(0, np.int64))]
+    for g, rows, features in each_fold(photos, group):
         if g in scorers:
-            found.append(raw_signals(scorers[g], features))
-    return torch.cat(found)
+            found.append(HeldOutBreeds(raw_signals(scorers[g], features), rows))
+    return HeldOutBreeds.joined(found)
 
 
 def _deal_breeds(taxonomy: Taxonomy, *, groups: int, seed: int) -> np.ndarray:
@@ -234,14 +247,14 @@ def _deal_breeds(taxonomy: Taxonomy, *, groups: int, seed: int) -> np.ndarray:
 
 
 class FrozenResult(NamedTuple):
-    """What photos give: a fit to all of them, their statistics, what each gives when it is held out, and the signals
-    [M, 4] of photos whose breed was held out.
+    """What photos give: a fit to all of them, their statistics, what each gives when it is held out, and those whose
+    breed was held out.
     """
 
     fit: FrozenFit
     statistics: ClassStatistics
     out_of_fold: OutOfFold
-    held_out_breeds: torch.Tensor
+    held_out_breeds: HeldOutBreeds
 
 
 def fit_frozen(
@@ -274,4 +287,4 @@ def fit_frozen(
         (others,) = collect_statistics(own, pretrained_head, _only(fold_of != fold, 0))
         asked = fold_of == fold
         by_fold.append(held_out_breeds(own, others, pretrained_head, groups=folds, seed=seed, asked=asked))
-    return FrozenResult(fit, total, unseen, torch.cat(by_fold))
+    return FrozenResult(fit, total, unseen, HeldOutBreeds.joined(by_fold))

@@ -17,7 +17,7 @@ from hierpets.training.frozen.candidates import FrozenChoice
 from hierpets.training.frozen.extractor import make_extractor
 from hierpets.training.frozen.feature_set import FeatureSet, extract_feature_set
 from hierpets.training.frozen.features import FeatureExtractor
-from hierpets.training.frozen.fit import FrozenFit, HeadFitter, OutOfFold, fit_frozen
+from hierpets.training.frozen.fit import FrozenFit, FrozenResult, HeadFitter, OutOfFold, fit_frozen
 from hierpets.training.held_out import HeldOutOutputs
 from hierpets.training.splits import Splits
 from hierpets.training.trained import Trained
@@ -63,7 +63,7 @@ def fit_frozen_model(
             "cross_validation": _cross_validated(splits.train, found.out_of_fold, fit),
             "validation": _validated(splits.val, extractor.features(splits.val.paths, progress=progress), fit),
         },
-        held_out_breed_scores=fit.ood_scorer.combine(found.held_out_breeds).numpy(),
+        unlisted=_unlisted(splits.train, found),
         summary=str(choice),
         statistics=found.statistics if choice.head.kind == "lda" else None,
     )
@@ -88,13 +88,27 @@ def _network(backbone: Backbone, fit: FrozenFit, photos: FeatureSet) -> Hierarch
 
 
 def _cross_validated(train: PhotoIndex, unseen: OutOfFold, fit: FrozenFit) -> HeldOutOutputs:
+    return _every_photo(train, unseen, fit).where(unseen.judged)
+
+
+def _unlisted(train: PhotoIndex, found: FrozenResult) -> HeldOutOutputs | None:
+    """The photos whose breed was held out, as heads that did not see them would answer without that breed."""
+    held_out, unseen = found.held_out_breeds, found.out_of_fold
+    judged = unseen.judged[held_out.rows]
+    if not judged.any():
+        return None
+    scores = found.fit.ood_scorer.combine(held_out.signals).numpy()
+    return _every_photo(train, unseen, found.fit).where(held_out.rows[judged]).as_unlisted(scores[judged])
+
+
+def _every_photo(train: PhotoIndex, unseen: OutOfFold, fit: FrozenFit) -> HeldOutOutputs:
     return HeldOutOutputs(
         paths=tuple(train.paths),
         labels=train.labels(),
         species_logits=unseen.species,
         leaf_logits=unseen.leaf,
         scores=fit.ood_scorer.combine(unseen.signals).numpy(),
-    ).where(unseen.judged)
+    )
 
 
 def _validated(val: PhotoIndex, features: np.ndarray, fit: FrozenFit) -> HeldOutOutputs:

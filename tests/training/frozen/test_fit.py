@@ -15,6 +15,7 @@ from hierpets.training.frozen.feature_set import FeatureSet
 from hierpets.training.frozen.fit import (
     FrozenFit,
     HeadFitter,
+    HeldOutBreeds,
     OutOfFold,
     assign_folds,
     fit_frozen,
@@ -57,7 +58,7 @@ def unseen(photos: FeatureSet, folds: np.ndarray, fitter: HeadFitter = LDA) -> O
     return out_of_fold(photos, collect_statistics(photos, None, folds), folds, fitter, None)
 
 
-def unlisted(photos: FeatureSet) -> np.ndarray:
+def unlisted(photos: FeatureSet) -> HeldOutBreeds:
     return held_out_breeds(photos, collect_statistics(photos, None)[0], None, groups=4, seed=0)
 
 
@@ -123,9 +124,9 @@ def test_out_of_fold_does_not_judge_the_fold_of_a_single_photo():
 def test_held_out_breeds_score_lower_than_known_ones():
     photos = sample(spread=3.0)
     known = unseen(photos, assign_folds(photos.labels, folds=4, seed=0)).signals
-    unknown = unlisted(photos)
+    unknown, rows = unlisted(photos)
     with_breeds = photos.labels.species < 2  # rabbit has no breeds to hold out
-    assert len(unknown) == with_breeds.sum()
+    np.testing.assert_array_equal(np.sort(rows), np.flatnonzero(with_breeds))
     assert known[with_breeds][:, 0].median() > unknown[:, 0].median()
 
 
@@ -136,10 +137,11 @@ def test_cross_predict_is_right_as_often_as_alpha_promises(alpha):
     fit = fitted(photos)
     species, leaf, signals, _ = unseen(photos, folds)
     fit.ood_scorer.standardize(signals)
-    strangers = fit.ood_scorer.combine(unlisted(photos)).numpy()
     outputs = HeldOutOutputs(
         tuple(map(str, range(len(folds)))), photos.labels, species, leaf, fit.ood_scorer.combine(signals).numpy()
     )
+    others = unlisted(photos)
+    strangers = outputs.where(others.rows).as_unlisted(fit.ood_scorer.combine(others.signals).numpy())
     calibrated = calibrate(outputs, strangers, taxonomy=TAXONOMY, combiner="conditional", alpha=alpha)
     _, decisions = cross_predict(outputs, strangers, calibrated, assign_folds(photos.labels, folds=5, seed=9))
     truth = {"breed": photos.labels.leaf, "species": photos.labels.species, "unknown": np.full(len(folds), -1)}
@@ -205,4 +207,4 @@ def test_fit_frozen_with_tuned_backbones_serves_the_one_that_saw_all():
     np.testing.assert_array_equal(whole.fit.heads.leaf.weight, plain.fit.heads.leaf.weight)
     accuracy = [(r.out_of_fold.leaf.argmax(axis=1) == photos.labels.leaf).mean() for r in (whole, plain)]
     assert accuracy[0] < accuracy[1] - 0.1  # judged by the noisy backbones
-    assert len(whole.held_out_breeds) == len(plain.held_out_breeds)
+    assert len(whole.held_out_breeds.rows) == len(plain.held_out_breeds.rows)

@@ -58,7 +58,9 @@ def test_wheel_metadata_names_both_licenses_and_is_typed(wheel):
 
 def test_wheel_runs_outside_the_checkout(installed, tmp_path):
     code = "import hierpets; print(hierpets.__file__)"
-    run = subprocess.run([installed / "python", "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [installed / "python", "-c", code]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True, env=clean)
     assert str(installed.parent) in run.stdout
 
 

@@ -37,9 +37,9 @@ def test_preprocess_decoded_side_leaves_its_margin(margin, side):
 def test_read_input_decodes_no_larger_than_the_margin_asks(monkeypatch):
     asked = []
 
-    def remember(photo, *, shorter_side, limits):
+    def remember(photo, *, shorter_side, **words):
         asked.append(shorter_side)
-        return read_photo(photo, shorter_side=shorter_side, limits=limits)
+        return read_photo(photo, shorter_side=shorter_side, **words)
 
     monkeypatch.setattr("hierpets.data.transforms.read_photo", remember)
     preprocess = Preprocess(size=80, crop=0.8, decode_margin=1.25)

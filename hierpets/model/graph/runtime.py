@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,12 +34,25 @@ def _convert_model(*args: Any, **options: Any) -> Any:
     # Without its telemetry the converter takes a stub: nothing is sent, and no process is forked that holds our locks.
     with _hidden(TELEMETRY):
         converter = importlib.import_module(CONVERTER)
-    return converter.convert_model(*args, **options)
+    with _same_logging():
+        return converter.convert_model(*args, **options)
+
+
+@contextmanager
+def _same_logging() -> Iterator[None]:
+    """The converter silences warnings of the whole process, and leaves it so where a conversion fails."""
+    root = logging.getLogger()
+    level, filters, handlers = root.level, root.filters[:], root.handlers[:]
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.filters, root.handlers = filters, handlers
 
 
 if "openvino" not in sys.modules:
     with _hidden(CONVERTER):
         import openvino
-    openvino.convert_model = _convert_model
 else:
     import openvino
+openvino.convert_model = _convert_model

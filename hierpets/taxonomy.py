@@ -79,6 +79,11 @@ class Taxonomy(BaseModel):
         """int64 [L]: the species index of each leaf."""
         return np.repeat(np.arange(len(self.tree)), self._leaf_counts)
 
+    @cached_property
+    def is_breed(self) -> np.ndarray:
+        """bool [L]: the leaves that are breeds, and not species without any."""
+        return np.array([leaf.breed is not None for leaf in self.leaves])
+
     @property
     def _leaf_counts(self) -> list[int]:
         return [max(1, len(breeds)) for breeds in self.tree.values()]

@@ -17,11 +17,14 @@ from hierpets.model.manifest import Manifest
 from hierpets.model.ood import FLOOR
 from hierpets.plugin import Labels
 from hierpets.taxonomy import UNKNOWN_LEAF, Leaf, Taxonomy
-from hierpets.training.calibration import PET_KEPT, score_photos
+from hierpets.training.calibration import score_photos
 from hierpets.training.frozen.fit import DISCRIMINANT
 from hierpets.training.frozen.lda import lda_prior_shift
 
 __all__ = ["Unseen", "grow_policy", "grow_temperatures", "predict_unseen"]
+
+PET_KEPT_NEW = 0.99
+"""Share of the photos of a new species that must count as pets."""
 
 ENOUGH = 50  # photos of a new species, below which its breeds take the temperature of the others
 
@@ -105,7 +108,7 @@ def _pet_threshold(before: Policy, unseen: Unseen, taxonomy: Taxonomy) -> float 
         return None
     new = [s for s, name in enumerate(taxonomy.species) if name not in before.scores]
     own = [unseen.scores[unseen.labels.species == s, 0] for s in new]
-    return min([before.pet, *(float(np.quantile(scores, 1 - PET_KEPT)) for scores in own if len(scores))])
+    return min([before.pet, *(float(np.quantile(scores, 1 - PET_KEPT_NEW)) for scores in own if len(scores))])
 
 
 def _scores(grown: OpenBundle, left: LeaveOneOut) -> np.ndarray:

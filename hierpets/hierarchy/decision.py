@@ -88,8 +88,7 @@ def decide(
     best = inside.start + int(joint[inside].argmax())
     breed = taxonomy.leaves[best].breed
     listed = 1.0 if scores is None or closed else float(policy.listed_probability([name], np.array([scores.known]))[0])
-    named = joint.astype(np.float64)
-    named[inside] *= listed
+    named = np.where(taxonomy.is_breed, listed * joint, joint)
     view = _View(
         winner=winner,
         leaf=_at_most_one(named[order[0]]),
@@ -112,7 +111,7 @@ def decide(
         species_probability=view.mass,
         breed=breed,
         breed_probability=_at_most_one(named[best]) if breed is not None else None,
-        top=tuple((taxonomy.leaves[i], _at_most_one(named[i])) for i in np.argsort(-named, kind="stable")[:top_k]),
+        top=tuple((taxonomy.leaves[i], _at_most_one(named[i])) for i in np.lexsort((-joint, -named))[:top_k]),
         thresholds=view.thresholds,
         listed=listed,
         reason=reason,

@@ -15,7 +15,7 @@ from hierpets.model.manifest import OODSpec
 from hierpets.model.rounding import round_weights
 from hierpets.plugin import PretrainedHead
 
-__all__ = ["OODScorer", "Signals", "pretrained_probabilities", "species_classes"]
+__all__ = ["SHARPNESS", "OODScorer", "Signals", "pretrained_probabilities", "species_classes"]
 
 FLOOR = 1e-9
 SHARPNESS = 1 / 0.7

@@ -63,13 +63,13 @@ def test_decide_answers_an_unlisted_breed_by_its_species():
     assert "0.12 that its breed is listed; cat/birman has probability 0.107, not above" in decision.reason
 
 
-def test_decide_multiplies_the_breeds_of_the_species_by_the_probability_that_they_are_listed():
+def test_decide_multiplies_breeds_by_the_probability_that_they_are_listed():
     decision = decide(SURE, TAXONOMY, policy(listed=CURVE), scores=Scores(pet=2.0, known=1.0), top_k=3)
     listed = 1 / (1 + np.exp(-2))
     assert decision.level == "breed"
     assert decision.breed_probability == pytest.approx(0.9 * listed)
     assert decision.species_probability == pytest.approx(0.95)
-    assert [p for _, p in decision.top] == pytest.approx([0.9 * listed, 0.05 * listed, 0.02])
+    assert [p for _, p in decision.top] == pytest.approx([0.9 * listed, 0.05 * listed, 0.02 * listed])
 
 
 def test_decide_doubts_within_a_species_but_not_where_the_caller_names_breeds():

@@ -35,7 +35,8 @@ def quantize(graph: ov.Model, images: Sequence[np.ndarray]) -> ov.Model:
         import nncf
     except ModuleNotFoundError:
         raise ConfigError("--precision int8 needs its extra: pip install 'hierpets[export]'") from None
-    nncf.set_log_level(logging.ERROR)  # else it logs each operation that it leaves alone
+    # Else it logs each operation that it leaves alone. Its own set_log_level changes the handlers of the whole process.
+    logging.getLogger("nncf").setLevel(logging.ERROR)
     with redirect_stdout(io.StringIO()):  # where it draws a bar of its own
         return nncf.quantize(
             graph,

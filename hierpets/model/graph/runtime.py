@@ -40,14 +40,16 @@ def _convert_model(*args: Any, **options: Any) -> Any:
 
 @contextmanager
 def _same_logging() -> Iterator[None]:
-    """The converter silences warnings of the whole process, and leaves it so where a conversion fails."""
+    """The converter lets every handler of the process hear errors alone, and leaves it so."""
     root = logging.getLogger()
-    level, filters, handlers = root.level, root.filters[:], root.handlers[:]
+    level, filters, handlers = root.level, root.filters[:], {handler: handler.level for handler in root.handlers}
     try:
         yield
     finally:
         root.setLevel(level)
-        root.filters, root.handlers = filters, handlers
+        root.filters, root.handlers = filters, list(handlers)
+        for handler, own in handlers.items():
+            handler.setLevel(own)
 
 
 if "openvino" not in sys.modules:

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, NamedTuple, Union
 import numpy as np
 
 from hierpets.data.addresses import DEMO_PREFIX, parse_address, read_address
-from hierpets.data.damage import Warn
-from hierpets.data.decoders import MAX_PIXELS, decode, jpeg_reduction
-from hierpets.data.formats import bytes_per_pixel, picture_size, sniff
+from hierpets.data.decoding.damage import Warn
+from hierpets.data.decoding.decoders import MAX_PIXELS, decode, jpeg_reduction
+from hierpets.data.decoding.formats import bytes_per_pixel, picture_size, sniff
 from hierpets.errors import ConfigError, ImageError
 from hierpets.workers import MemoryBudget
 

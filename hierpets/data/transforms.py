@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from hierpets.data.damage import Warn
+from hierpets.data.decoding.damage import Warn
 from hierpets.data.photos import DEFAULT_LIMITS, Limits, Photo, read_photo
 from hierpets.plugin import Interpolation, Preprocess
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from hierpets.data.formats import bytes_per_pixel, exif_orientation, picture_size
+from hierpets.data.decoding.formats import bytes_per_pixel, exif_orientation, picture_size
 from hierpets.data.photos import Limits, read_photo
 from hierpets.errors import ImageError
 

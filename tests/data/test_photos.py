@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 import hierpets
-from hierpets.data.formats import picture_size, sniff
+from hierpets.data.decoding.formats import picture_size, sniff
 from hierpets.data.photos import Limits, photo_size, read_photo
 from hierpets.errors import ImageError
 

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from hierpets.data.addresses import DEMO_PREFIX, parse_address, photo_suffix, read_address
-from hierpets.data.formats import picture_size, sniff
+from hierpets.data.decoding.formats import picture_size, sniff
 from hierpets.data.photos import DEFAULT_LIMITS, read_photo
 from hierpets.errors import ImageError
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import simplejpeg
 
-from hierpets.data.damage import Warn, check_png, check_zero_tail, is_blur, missing_share, pixel_chunks
-from hierpets.data.formats import exif_orientation, is_progressive, jpeg_without_extras, stored_orientation
+from hierpets.data.decoding.damage import Warn, check_png, check_zero_tail, is_blur, missing_share, pixel_chunks
+from hierpets.data.decoding.formats import exif_orientation, is_progressive, jpeg_without_extras, stored_orientation
 from hierpets.errors import ImageError
 
 MAX_PIXELS = 200_000_000

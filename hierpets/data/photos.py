@@ -92,7 +92,9 @@ class Limits:
 
     @property
     def max_decoded_bytes(self) -> int:
-        """Four for each pixel: 16 bits a channel are taken up to a smaller size."""
+        """Four for each pixel, enough for a JPEG of that size; a PNG takes six to eleven, and is taken up to a smaller
+        size.
+        """
         return 4 * self.max_pixels
 
 

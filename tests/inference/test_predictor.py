@@ -146,7 +146,7 @@ def test_predict_keeps_a_photo_whose_shampoo_rule_fails(predictor):
         model=predictor.model,
     )
     answers = broken.predict(PHOTOS)
-    assert all(answer.error is None and answer.species for answer in answers)
+    assert all(answer.error is None and answer.level for answer in answers)
     assert all(answer.recommendation.product is None for answer in answers)
     assert all("failing: no" in answer.recommendation.error for answer in answers)
 

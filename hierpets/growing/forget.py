@@ -11,15 +11,18 @@ from hierpets.growing.bundle import OpenBundle, open_bundle
 from hierpets.growing.result import ForgetResult
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.policy import Policy
+from hierpets.model.layout import released_bundle
 from hierpets.taxonomy import Leaf, Taxonomy
 
 __all__ = ["forget"]
 
 
 def forget(
-    model: str | os.PathLike[str], *names: str, out: str | os.PathLike[str], overwrite: bool = False
+    model: str | os.PathLike[str] | None, *names: str, out: str | os.PathLike[str], overwrite: bool = False
 ) -> ForgetResult:
     """Take breeds (``"dog/pug"``) or whole species (``"rabbit"``) out of a bundle that keeps statistics of its classes.
+
+    ``model`` None is the released one.
 
     What photos of theirs say of how photos vary within a breed stays in the pooled scatter, which is known as one sum.
     A species goes with the last of its breeds.
@@ -30,7 +33,7 @@ def forget(
     """
     target = Path(out)
     check_output(target, overwrite=overwrite)
-    before = open_bundle(Path(model))
+    before = open_bundle(Path(model) if model is not None else released_bundle())
     gone = {leaf for name in names for leaf in _leaves(name, before.manifest.taxonomy)}
     _without(before, gone).write(target)
     return ForgetResult(target, tuple(sorted(gone, key=str)))

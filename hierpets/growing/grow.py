@@ -26,6 +26,7 @@ from hierpets.growing.result import GrowResult
 from hierpets.growing.steals import Steal, find_confused, find_taken
 from hierpets.growing.strangers import doubtful_labels, find_strangers
 from hierpets.inference.loading import load
+from hierpets.model.layout import released_bundle
 from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry
 from hierpets.taxonomy import Leaf
@@ -34,7 +35,7 @@ __all__ = ["grow"]
 
 
 def grow(
-    model: str | os.PathLike[str],
+    model: str | os.PathLike[str] | None,
     data: str | os.PathLike[str],
     *,
     out: str | os.PathLike[str],
@@ -45,10 +46,10 @@ def grow(
 ) -> GrowResult:
     """Add breeds and species to a bundle from a few photos; the photos that it was trained on are not needed.
 
-    ``model`` is a bundle that keeps statistics of its classes, as one with LDA heads does. ``data`` are labeled photos,
-    a folder ``SPECIES/BREED/photo.jpg`` or a CSV: of new breeds, of new species with or without breeds, or more of
-    known ones; those in the splits ``val`` and ``test`` are left alone. The bundle that is written to ``out`` predicts
-    as if it had been trained on all photos at once.
+    ``model`` is a bundle that keeps statistics of its classes, as one with LDA heads does; None for the released one.
+    ``data`` are labeled photos, a folder ``SPECIES/BREED/photo.jpg`` or a CSV: of new breeds, of new species with or
+    without breeds, or more of known ones; those in the splits ``val`` and ``test`` are left alone. The bundle that is
+    written to ``out`` predicts as if it had been trained on all photos at once.
     ``check`` are labeled photos of classes that were known before, to compare both bundles on.
 
     Copies, photos that cannot be read and photos that show another animal than their label are left out, and listed.
@@ -57,7 +58,7 @@ def grow(
     :raises DataError: a name that is almost one that is known; a class without a photo to learn from.
     :raises ConfigError: ``out`` exists and ``overwrite`` is not given.
     """
-    source, target = Path(model), Path(out)
+    source, target = Path(model) if model is not None else released_bundle(), Path(out)
     check_output(target, overwrite=overwrite)
     before = open_bundle(source)
     index = _to_learn_from(read_index(data))

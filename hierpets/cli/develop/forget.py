@@ -6,17 +6,17 @@ from pathlib import Path
 
 import click
 
-from hierpets.cli.options import overwrite_option
+from hierpets.cli.options import model_option, overwrite_option
 
 __all__ = ["command"]
 
 
 @click.command("forget")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@click.option("--model", type=click.Path(path_type=Path), required=True, metavar="BUNDLE", help="Bundle to start from.")
+@model_option
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="BUNDLE", help="Bundle to write.")
 @overwrite_option
-def command(names: tuple[str, ...], model: Path, out: Path, overwrite: bool) -> None:
+def command(names: tuple[str, ...], model: Path | None, out: Path, overwrite: bool) -> None:
     """Take breeds, such as dog/pug, or whole species, such as rabbit, out of a bundle."""
     from hierpets.growing.forget import forget
 

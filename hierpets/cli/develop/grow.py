@@ -6,19 +6,21 @@ from pathlib import Path
 
 import click
 
-from hierpets.cli.options import overwrite_option, registry_option
+from hierpets.cli.options import model_option, overwrite_option, registry_option
 
 __all__ = ["command"]
 
 
 @click.command("grow")
-@click.option("--model", type=click.Path(path_type=Path), required=True, metavar="BUNDLE", help="Bundle to grow.")
+@model_option
 @click.option("--data", required=True, metavar="DIR|CSV", help="New photos: SPECIES/BREED/photo.jpg.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="BUNDLE", help="Bundle to write.")
 @click.option("--check", metavar="DIR|CSV", help="Photos of classes known before, to compare both bundles on.")
 @registry_option
 @overwrite_option
-def command(model: Path, data: str, out: Path, check: str | None, registry: Path | None, overwrite: bool) -> None:
+def command(
+    model: Path | None, data: str, out: Path, check: str | None, registry: Path | None, overwrite: bool
+) -> None:
     """Add breeds and species to a bundle from a few photos, without the old ones.
 
     The photos are of new breeds, of new species with or without breeds, or more of known ones. The new bundle predicts

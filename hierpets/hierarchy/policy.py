@@ -34,10 +34,10 @@ class Listed(NamedTuple):
     slope: float
     intercept: float
 
-    def probability(self, score: np.ndarray) -> np.ndarray:
-        """float64 of the shape of ``score``, the known-breed score."""
+    def probability(self, score: float | np.ndarray) -> np.ndarray:
+        """Of the shape of ``score``, the known-breed score."""
         # By tanh, which no score overflows.
-        curve: np.ndarray = 0.5 * (1 + np.tanh(0.5 * (self.slope * np.asarray(score, np.float64) + self.intercept)))
+        curve: np.ndarray = 0.5 * (1 + np.tanh(0.5 * (self.slope * score + self.intercept)))
         return curve
 
 

@@ -13,7 +13,7 @@ from hierpets.taxonomy import Taxonomy
 from hierpets.validation.problems import find_problems
 from hierpets.validation.strict import StrictModel
 
-__all__ = ["PredictOptions", "label_mask"]
+__all__ = ["PredictOptions", "label_mask", "names_breeds"]
 
 
 class PredictOptions(StrictModel):
@@ -53,10 +53,10 @@ class PredictOptions(StrictModel):
         """
         return label_mask(self.only, taxonomy) if self.only else None
 
-    def names_breeds(self, taxonomy: Taxonomy) -> bool:
-        """Whether ``only`` names breeds, and not whole species alone: then the pet is of one of them."""
-        mask = self.mask(taxonomy)
-        return mask is not None and any(len({*mask[columns].tolist()}) > 1 for columns in taxonomy.slices)
+
+def names_breeds(mask: np.ndarray, taxonomy: Taxonomy) -> bool:
+    """Whether a mask bool [L] allows single breeds, and not whole species alone: then the pet is of one of them."""
+    return any(mask[columns].any() and not mask[columns].all() for columns in taxonomy.slices)
 
 
 def label_mask(names: Iterable[str], taxonomy: Taxonomy) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,9 +15,10 @@ import numpy as np
 from hierpets.data.photos import DEFAULT_LIMITS, Limits, NamedPhoto, Photo, is_photo_object
 from hierpets.errors import ConfigError, HierpetsError
 from hierpets.hierarchy.decision import Decision, Scores, decide
+from hierpets.hierarchy.policy import Thresholds
 from hierpets.hierarchy.probabilities import joint_probabilities, restrict
 from hierpets.inference.engines.base import Engine, RawOutput
-from hierpets.inference.options import PredictOptions
+from hierpets.inference.options import PredictOptions, names_breeds
 from hierpets.inference.prediction import Prediction
 from hierpets.inference.stream import BatchOutput, photo_error, run_batches
 from hierpets.model.manifest import Manifest, ModelId
@@ -140,8 +141,7 @@ class Predictor:
         limits: Limits = DEFAULT_LIMITS,
         keep_photos: bool = False,
     ) -> Iterator[Prediction]:
-        tree = self.manifest.taxonomy
-        request = _Request(options, options.mask(tree), options.names_breeds(tree), keep_photos)
+        request = _Request.of(options, self.manifest, keep_photos)
         batches = run_batches(
             photos,
             self.engine,
@@ -185,6 +185,7 @@ class Predictor:
             max_level=options.max_level,
             restricted=request.mask is not None,
             closed=request.closed,
+            thresholds=request.thresholds,
             top_k=options.top_k,
         )
         shown = scores._replace(known=decision.listed) if m.ood else None
@@ -213,4 +214,12 @@ class _Request(NamedTuple):
     options: PredictOptions
     mask: np.ndarray | None
     closed: bool
+    thresholds: Mapping[str, Thresholds]
     keep_photos: bool
+
+    @classmethod
+    def of(cls, options: PredictOptions, manifest: Manifest, keep_photos: bool) -> _Request:
+        tree = manifest.taxonomy
+        mask = options.mask(tree)
+        thresholds = {name: manifest.policy.thresholds(name, options.alpha) for name in tree.species}
+        return cls(options, mask, mask is not None and names_breeds(mask, tree), thresholds, keep_photos)

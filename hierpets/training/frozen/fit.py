@@ -29,6 +29,7 @@ __all__ = [
     "HeadFitter",
     "HeldOutBreeds",
     "OutOfFold",
+    "TunedFold",
     "assign_folds",
     "each_fold",
     "fit_frozen",
@@ -36,6 +37,7 @@ __all__ = [
     "held_out_breeds",
     "out_of_fold",
     "raw_signals",
+    "tuned_folds",
 ]
 
 DISCRIMINANT = HeadSpec(kind="lda")  # of the OOD scorer, whatever the breed heads are
@@ -144,20 +146,20 @@ def out_of_fold(
     folds: np.ndarray,
     fitter: HeadFitter,
     pretrained_head: PretrainedHead | None,
-    tuned: Sequence[FeatureSet] = (),
+    tuned: Sequence[TunedFold] = (),
 ) -> OutOfFold:
     """What heads and OOD scorers that were fitted to the other folds predict for each photo.
 
     ``folds`` int [N] from 0, ``parts`` the statistics of each. Where the backbone was tuned on these photos, ``tuned``
-    holds them, for each fold, as the features of a backbone that was not tuned on that fold.
+    holds what a backbone that was not tuned on a fold makes of them, for each fold.
     """
-    fitted = _fit_tuned(tuned, folds, fitter, pretrained_head) if tuned else fitter.fit_folds(photos, parts, folds)
+    fitted = _fit_tuned(tuned, folds, fitter) if tuned else fitter.fit_folds(photos, parts, folds)
     fits = {fold: FrozenFit(heads, fit_ood_scorer(others, pretrained_head)) for fold, heads, others in fitted}
     n, taxonomy = len(photos), photos.taxonomy
     found = OutOfFold(
         np.zeros((n, len(taxonomy.species))), np.zeros((n, len(taxonomy.leaves))), torch.zeros(n, 4), np.zeros(n, bool)
     )
-    asked = chain.from_iterable(each_fold(own, _only(folds == fold, fold)) for fold, own in enumerate(tuned))
+    asked = chain.from_iterable(each_fold(own, _only(folds == fold, fold)) for fold, (own, _) in enumerate(tuned))
     for fold, rows, features in asked if tuned else each_fold(photos, folds):
         if fold in fits:
             found.species[rows], found.leaf[rows] = fits[fold].heads(features)
@@ -166,12 +168,28 @@ def out_of_fold(
     return found
 
 
+class TunedFold(NamedTuple):
+    """All photos as features of a backbone that was not tuned on one fold, and the statistics of those it was."""
+
+    photos: FeatureSet
+    others: ClassStatistics
+
+
+def tuned_folds(
+    tuned: Sequence[FeatureSet], folds: np.ndarray, pretrained_head: PretrainedHead | None
+) -> list[TunedFold]:
+    """With their statistics, the features of each fold's own backbone; ``folds`` int [N] from 0."""
+    return [
+        TunedFold(own, *collect_statistics(own, pretrained_head, _only(folds != fold, 0)))
+        for fold, own in enumerate(tuned)
+    ]
+
+
 def _fit_tuned(
-    tuned: Sequence[FeatureSet], folds: np.ndarray, fitter: HeadFitter, pretrained_head: PretrainedHead | None
+    tuned: Sequence[TunedFold], folds: np.ndarray, fitter: HeadFitter
 ) -> Iterator[tuple[int, Heads, ClassStatistics]]:
     """As :meth:`HeadFitter.fit_folds`, each fold on the features of its own backbone."""
-    for fold, own in enumerate(tuned):
-        (others,) = collect_statistics(own, pretrained_head, _only(folds != fold, 0))
+    for fold, (own, others) in enumerate(tuned):
         if others.holds_every_class(own.taxonomy):
             yield fold, fitter.fit(others, own, folds != fold), others
 
@@ -268,7 +286,7 @@ def fit_frozen(
 ) -> FrozenResult:
     """Fit heads and OOD scorer to all photos, and hold them out fold by fold and breed by breed.
 
-    ``tuned`` as in :func:`out_of_fold`.
+    ``tuned`` holds, for each fold, the photos as features of a backbone that was not tuned on it.
 
     With LDA heads the photos are read in batches, a few times over, and memory does not grow with their number.
     """
@@ -276,15 +294,15 @@ def fit_frozen(
     parts = collect_statistics(photos, pretrained_head, fold_of)
     total = ClassStatistics.total(parts)
     fit = FrozenFit(fitter.fit(total, photos), fit_ood_scorer(total, pretrained_head))
-    unseen = out_of_fold(photos, parts, fold_of, fitter, pretrained_head, tuned)
+    own_backbones = tuned_folds(tuned, fold_of, pretrained_head)
+    unseen = out_of_fold(photos, parts, fold_of, fitter, pretrained_head, own_backbones)
     if unseen.judged.any():
         fit.ood_scorer.standardize(unseen.signals[torch.from_numpy(unseen.judged)])
     if not tuned:
         breeds = held_out_breeds(photos, total, pretrained_head, groups=folds, seed=seed)
         return FrozenResult(fit, total, unseen, breeds)
-    by_fold = []
-    for fold, own in enumerate(tuned):
-        (others,) = collect_statistics(own, pretrained_head, _only(fold_of != fold, 0))
-        asked = fold_of == fold
-        by_fold.append(held_out_breeds(own, others, pretrained_head, groups=folds, seed=seed, asked=asked))
+    by_fold = [
+        held_out_breeds(own, others, pretrained_head, groups=folds, seed=seed, asked=fold_of == fold)
+        for fold, (own, others) in enumerate(own_backbones)
+    ]
     return FrozenResult(fit, total, unseen, HeldOutBreeds.joined(by_fold))

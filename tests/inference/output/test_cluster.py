@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import pytest
+from helpers.ray_cluster import ray_on_this_machine
 
 from hierpets.cli import main
 from hierpets.data.photos import read_photo
@@ -23,13 +24,8 @@ pq = pytest.importorskip("pyarrow.parquet")
 
 @pytest.fixture(scope="module")
 def ray_here():
-    import ray
-
-    # One Ray for the module: it takes seconds to start.
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
-    ray.data.DataContext.get_current().enable_progress_bars = False
-    yield
-    ray.shutdown()
+    with ray_on_this_machine():
+        yield
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from helpers.fakes import tiny_registry
+from helpers.ray_cluster import ray_on_this_machine
 
 from hierpets.cache import SqliteStore
 from hierpets.cli import main
@@ -47,12 +48,8 @@ def local(settings, tmp_path_factory) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def ray_here():
-    import ray
-
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
-    ray.data.DataContext.get_current().enable_progress_bars = False
-    yield
-    ray.shutdown()
+    with ray_on_this_machine():
+        yield
 
 
 def contents(bundle: Path) -> dict[str, bytes]:

@@ -22,6 +22,7 @@ from hierpets.training.frozen.fit import (
     fit_ood_scorer,
     held_out_breeds,
     out_of_fold,
+    tuned_folds,
 )
 from hierpets.training.frozen.statistics import collect_statistics
 from hierpets.training.frozen.stored_rows import StoredRows
@@ -188,13 +189,13 @@ def test_out_of_fold_with_tuned_backbones_uses_the_features_of_the_one_that_did_
     folds = assign_folds(photos.labels, folds=4, seed=0)
     tuned = tuned_on_others(photos, folds, noise=0.5)
     parts, fitter = collect_statistics(photos, None, folds), HeadFitter(spec)
-    found = out_of_fold(photos, parts, folds, fitter, None, tuned)
+    found = out_of_fold(photos, parts, folds, fitter, None, tuned_folds(tuned, folds, None))
     assert found.judged.all()
     for fold in (0, 3):
         own = tuned[fold]
         expected = fitted(own.where(folds != fold), fitter).heads(own.features[folds == fold])
         np.testing.assert_allclose(found.leaf[folds == fold], expected[1], rtol=1e-4, atol=1e-4)
-    same = out_of_fold(photos, parts, folds, fitter, None, [photos] * 4)
+    same = out_of_fold(photos, parts, folds, fitter, None, tuned_folds([photos] * 4, folds, None))
     for one, other in zip(same, out_of_fold(photos, parts, folds, fitter, None), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
 

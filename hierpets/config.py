@@ -188,6 +188,10 @@ class TrainConfig(StrictModel):
     combiner: Combiner = Field(
         default="conditional", description="how species and breed logits become joint probabilities"
     )
+    pretrained_breeds: bool = Field(
+        default=False,
+        description="add the breeds that only the backbone's pretrained head knows; it then names them without photos",
+    )
     sampler: str = Field(default="breed_balanced", description="sampler plugin, which weights the training photos")
     sampler_options: dict[str, Any] = Field(default={}, description="options of the sampler plugin")
     prior: Literal["uniform", "data"] = Field(

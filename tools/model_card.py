@@ -73,7 +73,7 @@ def page(
     taxonomy = trained.network.taxonomy
     folds = assign_folds(outputs.labels, folds=config.folds, seed=config.seed + 1)
     calibrated = calibrate_trained(trained, combiner=config.combiner, alpha=config.alpha)
-    decided = cross_predict(outputs, trained.unlisted, calibrated, folds)
+    decided = cross_predict(outputs, trained, calibrated, folds)
     metrics = measure(outputs, decided, calibrated)
     parts = [
         HEADER.format(summary=trained.summary, n=len(outputs), breeds=len(taxonomy.leaves), size=bundle_megabytes()),
@@ -146,7 +146,7 @@ def ood_tables(pets: np.ndarray, listed: np.ndarray, ood: list[Prediction], unse
     rows.append("|---|---|---|---|")
     for name, group in (("anything but pets", far), ("wild canids and felids", wild)):
         rejected = np.mean([p.decision.source == "not_a_known_pet" for p in group if p.decision])
-        score = auroc(pets, [p.scores.pet for p in group if p.scores])
+        score = auroc(pets, [p.pet_score for p in group if p.pet_score is not None])
         rows.append(f"| {name} | {len(group)} | {score:.4f} | {rejected:.1%} |")
     rows += [
         "",
@@ -161,7 +161,7 @@ def ood_tables(pets: np.ndarray, listed: np.ndarray, ood: list[Prediction], unse
         right = np.mean([d.species == Path(p.path).parents[1].name for p, d in zip(group, decided, strict=True)])
         named = np.mean([d.level == "breed" for d in decided])
         rejected = np.mean([d.source == "not_a_known_pet" for d in decided])
-        score = auroc(listed, [p.scores.known for p in group if p.scores])
+        score = auroc(listed, [p.decision.listed for p in group if p.decision])
         rows.append(f"| {name} | {len(group)} | {score:.4f} | {named:.1%} | {right:.1%} | {rejected:.1%} |")
     return "\n".join([*rows, ""])
 

@@ -169,7 +169,7 @@ def _calibrated(run: RunEvidence) -> Item:
 def _thresholds(run: RunEvidence) -> Item:
     question = "thresholds fitted on held-out photos?"
     on = run.manifest.training.get("calibrated_on")
-    photos = sum(map(len, run.manifest.policy.scores.values()))
+    photos = sum(map(len, run.manifest.policy.of("trained").values()))
     if not photos or on is None:
         return Item(
             question, "fail", "the bundle's thresholds were fitted to no photos", _train(run, "--val-fraction 0.25")

@@ -27,8 +27,8 @@ class Predictions:
     not labeled. ``probabilities`` float [N, L] are joint over the leaves, each row summing to one. ``level`` str [N] is
     "breed", "species" or "unknown"; ``node`` int [N] is the prediction at that level: a leaf index, a species index, or
     -1. ``novelty`` float [N] is higher for a photo less like a pet; ``listed`` float [N] is the probability that its
-    breed is one of the taxonomy, by which the decision multiplies those of breeds. ``paths`` name the photos, each
-    once.
+    breed is one of the taxonomy, by which the decision multiplies those of breeds. ``breed_sets`` are the leaves that
+    each prediction leaves open, none where it is no set. ``paths`` name the photos, each once.
 
     :raises DataError: there is no photo, or a path is given twice.
     :raises ValueError: the arrays do not fit.
@@ -43,6 +43,7 @@ class Predictions:
     node: np.ndarray
     novelty: np.ndarray | None = None
     listed: np.ndarray | None = None
+    breed_sets: tuple[tuple[int, ...], ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.paths:
@@ -89,12 +90,24 @@ class Predictions:
             node=self.node[rows],
             novelty=None if self.novelty is None else self.novelty[rows],
             listed=None if self.listed is None else self.listed[rows],
+            breed_sets=None if self.breed_sets is None else tuple(self.breed_sets[i] for i in rows),
         )
 
     @cached_property
     def species_probabilities(self) -> np.ndarray:
         """float [N, S]: the sum over the leaves of each species."""
         return species_probabilities(self.probabilities, self.taxonomy)
+
+    @cached_property
+    def set_sizes(self) -> np.ndarray:
+        """int [N]: how many breeds the prediction leaves open, 0 where it is no set of breeds."""
+        return np.array([len(leaves) for leaves in self.breed_sets or ((),) * len(self)])
+
+    @cached_property
+    def set_holds_truth(self) -> np.ndarray:
+        """bool [N]: whether the true leaf is one of those that the prediction leaves open."""
+        pairs = zip(self.breed_sets or ((),) * len(self), self.leaf_true.tolist(), strict=True)
+        return np.array([truth in leaves for leaves, truth in pairs])
 
     @cached_property
     def leaf_names(self) -> tuple[str, ...]:
@@ -164,4 +177,5 @@ def to_predictions(
         node=np.array([decision.node(taxonomy) for decision in decisions]),
         novelty=novelty,
         listed=np.array([decision.listed for decision in decisions]),
+        breed_sets=tuple(tuple(taxonomy.leaf_index(*leaf) for leaf, _ in decision.breeds) for decision in decisions),
     )

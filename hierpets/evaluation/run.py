@@ -130,7 +130,7 @@ def predict_ood(
     good, unreadable = _predict(predictor, paths, "out-of-distribution photos", progress)
     return OODPredictions(
         paths=tuple(p.path for p in good),
-        novelty=np.array([-p.scores.pet for p in good if p.scores]),
+        novelty=np.array([-p.pet_score for p in good if p.pet_score is not None]),
         level=np.array([p.level for p in good]),
         kind=tuple(Path(p.path).parent.name for p in good),
     ), unreadable
@@ -145,7 +145,7 @@ def predict_index(
     kept = replace(index, records=tuple(record for record in index.records if record.path not in lost))
     joint = np.stack([p.joint for p in good if p.joint is not None])
     decisions = [p.decision for p in good if p.decision is not None]
-    novelty = np.array([-p.scores.pet for p in good if p.scores]) if predictor.manifest.ood else None
+    novelty = np.array([-p.pet_score for p in good if p.pet_score is not None]) if predictor.manifest.ood else None
     predictions = to_predictions(kept.paths, kept.labels(), joint, decisions, taxonomy=index.taxonomy, novelty=novelty)
     return predictions, unreadable
 

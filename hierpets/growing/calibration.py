@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,15 +13,14 @@ from hierpets.growing.leave_one_out import LeaveOneOut
 from hierpets.hierarchy.calibration import Temperatures, fit_temperature
 from hierpets.hierarchy.policy import Policy
 from hierpets.hierarchy.probabilities import joint_probabilities, species_probabilities
-from hierpets.model.manifest import Manifest
-from hierpets.model.ood import FLOOR
+from hierpets.model.ood import Evidence
 from hierpets.plugin import Labels
 from hierpets.taxonomy import UNKNOWN_LEAF, Leaf, Taxonomy
-from hierpets.training.calibration import score_photos
+from hierpets.training.calibration import score_photos, score_rows
 from hierpets.training.frozen.fit import DISCRIMINANT
 from hierpets.training.frozen.lda import lda_prior_shift
 
-__all__ = ["Unseen", "grow_policy", "grow_temperatures", "predict_unseen"]
+__all__ = ["LeftOut", "Unseen", "grow_policy", "grow_temperatures", "leave_out", "mix"]
 
 PET_KEPT_NEW = 0.99
 """Share of the photos of a new species that must count as pets."""
@@ -30,96 +29,116 @@ ENOUGH = 50  # photos of a new species, below which its breeds take the temperat
 
 
 @dataclass(frozen=True)
-class Unseen:
-    """What a grown bundle gives for M of the new photos without them: ``species`` [M, S] and ``leaf`` [M, L] logits,
-    ``scores`` [M, 2], ``labels``, and the most probable leaves, ``answers``. ``rows`` int [M] are those of the photos.
+class LeftOut:
+    """What heads and OOD scorer give for M of the new photos without them: ``species`` [M, S] and ``leaf`` [M, T]
+    logits, their ``evidence`` and ``labels`` among the leaves that have photos. ``rows`` int [M] are those of the
+    photos.
     """
 
     rows: np.ndarray
     species: np.ndarray
     leaf: np.ndarray
+    evidence: Evidence
+    labels: Labels
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """What a grown bundle gives for M of the new photos without them: calibrated ``joint`` probabilities [M, L],
+    ``scores`` [M, 1 + S], ``labels``, and the most probable leaves, ``answers``. ``rows`` int [M] are those of the
+    photos.
+    """
+
+    rows: np.ndarray
+    joint: np.ndarray
     scores: np.ndarray
     labels: Labels
-    answers: tuple[Leaf, ...] = ()
-
-    def joint(self, manifest: Manifest, temperatures: Temperatures) -> np.ndarray:
-        """Calibrated joint probabilities [M, L]."""
-        logits = temperatures.apply(self.species, self.leaf, manifest.taxonomy)
-        return joint_probabilities(*logits, manifest.taxonomy, combiner=manifest.combiner)
+    answers: tuple[Leaf, ...]
 
 
-def predict_unseen(grown: OpenBundle, left: LeaveOneOut, labels: Labels) -> Unseen:
+def leave_out(grown: OpenBundle, left: LeaveOneOut, labels: Labels) -> LeftOut:
     """Leave each of the new photos out in turn; one that is alone in its class is not judged."""
-    manifest, spec, tree = grown.manifest, grown.manifest.statistics, grown.manifest.taxonomy
+    manifest, spec, tree = grown.manifest, grown.manifest.statistics, grown.statistics.taxonomy
     assert spec is not None
     rows = np.flatnonzero(left.judged)
     shift = lda_prior_shift(grown.statistics, tree, prior=spec.prior, combiner=manifest.combiner)
     species = left.by_species().logits(tuple(Leaf(name, None) for name in tree.species), spec.shrinkage)
-    return Unseen(
+    return LeftOut(
         rows=rows,
         species=(species + shift.species)[rows],
         leaf=(left.logits(tree.leaves, spec.shrinkage) + shift.leaf)[rows],
-        scores=_scores(grown, left)[rows],
-        labels=replace(labels, species=labels.species[rows], leaf=labels.leaf[rows]),
+        evidence=_evidence(grown, left).where(rows),
+        labels=labels.where(rows),
     )
 
 
-def grow_temperatures(before: Temperatures, unseen: Unseen, taxonomy: Taxonomy) -> Temperatures:
-    """The temperatures of before; a species that has none gets its own from enough photos, else the mean of others."""
+def mix(grown: OpenBundle, left: LeftOut) -> Unseen:
+    """The leaves of pretraining beside those of photos."""
+    tree, scorer = grown.manifest.taxonomy, grown.scorer
+    with torch.inference_mode():
+        leaf, listed = grown.mixture(torch.from_numpy(left.leaf.astype(np.float32)), left.evidence)
+        scores = torch.cat([scorer.pet_score(left.evidence.pet)[:, None], listed], dim=1)
+    logits = grown.manifest.temperatures.apply(left.species, leaf.numpy(), tree)
+    joint = joint_probabilities(*logits, tree, combiner=grown.manifest.combiner)
+    answers = tuple(tree.leaves[best] for best in joint.argmax(axis=1).tolist())
+    return Unseen(left.rows, joint, scores.numpy(), grown.breeds.relabel(left.labels), answers)
+
+
+def grow_temperatures(before: Temperatures, left: LeftOut, taxonomy: Taxonomy) -> Temperatures:
+    """The temperatures of before; a species that has none gets its own from enough photos, else the mean of others.
+    ``taxonomy`` is that of the leaves that have photos.
+    """
     others = [before.breeds[name] for name in taxonomy.species if name in before.breeds]
     mean = float(np.exp(np.mean(np.log(others)))) if others else 1.0
     breeds = {name: before.breeds[name] for name in taxonomy.species if name in before.breeds}
     for s, (name, columns) in enumerate(zip(taxonomy.species, taxonomy.slices, strict=True)):
-        own = (unseen.labels.species == s) & (unseen.labels.leaf != UNKNOWN_LEAF)
+        own = (left.labels.species == s) & (left.labels.leaf != UNKNOWN_LEAF)
         if name not in breeds:
-            fitted = fit_temperature(unseen.leaf[own, columns], unseen.labels.leaf[own] - columns.start)
+            fitted = fit_temperature(left.leaf[own, columns], left.labels.leaf[own] - columns.start)
             breeds[name] = fitted if own.sum() >= ENOUGH else mean
     return Temperatures(species=before.species, breeds=breeds)
 
 
-def grow_policy(before: Policy, unseen: Unseen, joint: np.ndarray, grown: set[Leaf], taxonomy: Taxonomy) -> Policy:
+def grow_policy(before: Policy, unseen: Unseen, grown: set[Leaf], taxonomy: Taxonomy) -> Policy:
     """The policy of before with what the new photos add: their nonconformity scores in those of their species, and for
-    each leaf of ``grown`` those of its own photos. ``joint`` [M, L].
+    each leaf of ``grown`` those of its own photos.
 
     What is known of the other breeds of a species stays; of a new species nothing is, so its breeds count as listed. It
     lowers the threshold of pets where that would refuse it.
     """
-    winner, labels = species_probabilities(joint, taxonomy).argmax(axis=1), unseen.labels
-    listed = {name: curve for name, curve in before.listed.items() if taxonomy.tree.get(name)}
-    unlisted = {name: scores for name, scores in before.unlisted.items() if taxonomy.tree.get(name)}
-    after = Policy(alpha=before.alpha, pet=_pet_threshold(before, unseen, taxonomy), listed=listed, unlisted=unlisted)
-    scores = score_photos(after, joint, unseen.scores, labels, taxonomy)
+    winner, labels = species_probabilities(unseen.joint, taxonomy).argmax(axis=1), unseen.labels
+    after = before.model_copy(update={"pet": _pet_threshold(before, unseen, taxonomy)})
+    scores = score_photos(after, unseen.joint, unseen.scores, labels, taxonomy)
     judged = labels.leaf != UNKNOWN_LEAF
-    by_name = {
-        name: _ascending(before.scores.get(name, ()), scores[judged & (winner == s)])
+    trained = {
+        name: score_rows(np.array([*before.of("trained").get(name, ()), *scores[judged & (winner == s)]]))
         for s, name in enumerate(taxonomy.species)
     }
     leaves = {
-        str(leaf): _ascending(before.leaves.get(str(leaf), ()), scores[labels.leaf == at])
+        str(leaf): _ascending(before.leaves.get(str(leaf), ()), scores[labels.leaf == at, 0])
         for at, leaf in enumerate(taxonomy.leaves)
         if leaf in grown
     }
-    return after.model_copy(update={"scores": by_name, "leaves": leaves})
+    return after.model_copy(update={"scores": before.scores | {"trained": trained}, "leaves": leaves})
 
 
 def _pet_threshold(before: Policy, unseen: Unseen, taxonomy: Taxonomy) -> float | None:
     """That of before, or lower, where it would refuse more than a few photos of a new species."""
     if before.pet is None:
         return None
-    new = [s for s, name in enumerate(taxonomy.species) if name not in before.scores]
+    new = [s for s, name in enumerate(taxonomy.species) if name not in before.of("trained")]
     own = [unseen.scores[unseen.labels.species == s, 0] for s in new]
     return min([before.pet, *(float(np.quantile(scores, 1 - PET_KEPT_NEW)) for scores in own if len(scores))])
 
 
-def _scores(grown: OpenBundle, left: LeaveOneOut) -> np.ndarray:
-    """The OOD scores [N, 2] of photos that the statistics did not see."""
-    known, scorer = grown.statistics, grown.scorer
+def _evidence(grown: OpenBundle, left: LeaveOneOut) -> Evidence:
+    """The evidence of photos that the statistics did not see."""
+    leaves = grown.statistics.leaves
+    scores, cosine = left.logits(leaves, DISCRIMINANT.shrinkage), left.cosine()
+    others = (left.profile(), left.profiles) if left.profiles.shape[1] else (None, None)
+    tables = [None if t is None else torch.from_numpy(t.astype(np.float32)) for t in (scores, cosine, *others)]
     with torch.inference_mode():
-        mass = scorer.signals(torch.from_numpy(left.features.astype(np.float32))).species_mass
-    discriminant = left.logits(known.leaves, DISCRIMINANT.shrinkage).max(axis=1)
-    profile = np.log(left.profile() + FLOOR) if left.profiles.shape[1] else np.zeros(len(left.rows))
-    columns = [torch.from_numpy(c.astype(np.float32)) for c in (left.cosine(), discriminant, profile)]
-    return scorer.combine(torch.stack([*columns, mass], dim=1)).numpy()
+        return grown.scorer.weigh(*tables)  # type: ignore[arg-type]
 
 
 def _ascending(*scores: Iterable[float]) -> tuple[float, ...]:

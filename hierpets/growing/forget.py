@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from hierpets.errors import DataError, did_you_mean
 from hierpets.files import check_output
 from hierpets.growing.bundle import OpenBundle, open_bundle
 from hierpets.growing.result import ForgetResult
-from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.policy import Policy
 from hierpets.model.layout import released_bundle
 from hierpets.taxonomy import Leaf, Taxonomy
@@ -48,36 +48,30 @@ def _leaves(name: str, taxonomy: Taxonomy) -> list[Leaf]:
 
 
 def _without(before: OpenBundle, gone: set[Leaf]) -> OpenBundle:
-    old, left = before.manifest, [leaf for leaf in before.manifest.taxonomy.leaves if leaf not in gone]
+    old, statistics = before.manifest, before.statistics
+    leaves = [*zip(old.taxonomy.leaves, old.origins, strict=True)]
+    # A species stays as long as it has a leaf that photos taught.
+    species = {leaf.species for leaf, origin in leaves if origin != "pretrained" and leaf not in gone}
+    left = {leaf: origin for leaf, origin in leaves if leaf not in gone and leaf.species in species}
     if len(left) < 2:
         raise DataError(f"only {len(left)} leaves would be left; a bundle needs at least two")
-    species = {leaf.species for leaf in left}
-    statistics = before.statistics
     for label in before.statistics.labels:
         if label in gone or label.species not in species:
             statistics = statistics.without(label)
-    kept = [origin for leaf, origin in zip(old.taxonomy.leaves, old.origins, strict=True) if leaf not in gone]
-    training = old.training | {"species": len(species), "leaves": len(left)}
     return before.refitted(
         statistics,
-        origins=tuple(kept),
+        {leaf for leaf, origin in left.items() if origin == "pretrained"},
         policy=_policy(old.policy, species, left),
-        temperatures=Temperatures(
-            species=old.temperatures.species,
-            breeds={name: value for name, value in old.temperatures.breeds.items() if name in species},
-        ),
-        training=training,
+        training=old.training | {"species": len(species), "leaves": len(left)},
     )
 
 
-def _policy(policy: Policy, species: set[str], leaves: list[Leaf]) -> Policy:
+def _policy(policy: Policy, species: set[str], leaves: Iterable[Leaf]) -> Policy:
     """The policy without what is gone. Scores of photos that were predicted as a species that stays are kept."""
     named = {str(leaf) for leaf in leaves}
-    return policy.model_copy(
-        update={
-            "scores": {name: scores for name, scores in policy.scores.items() if name in species},
-            "unlisted": {name: scores for name, scores in policy.unlisted.items() if name in species},
-            "listed": {name: curve for name, curve in policy.listed.items() if name in species},
-            "leaves": {name: scores for name, scores in policy.leaves.items() if name in named},
-        }
-    )
+    scores = {
+        population: {name: rows for name, rows in by_species.items() if name in species}
+        for population, by_species in policy.scores.items()
+    }
+    kept = {name: own for name, own in policy.leaves.items() if name in named}
+    return policy.model_copy(update={"scores": scores, "leaves": kept})

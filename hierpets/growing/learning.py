@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
 
 from hierpets.data.index import PhotoIndex
 from hierpets.growing.bundle import OpenBundle
-from hierpets.growing.calibration import Unseen, grow_policy, grow_temperatures, predict_unseen
+from hierpets.growing.calibration import LeftOut, Unseen, grow_policy, grow_temperatures, leave_out, mix
 from hierpets.growing.leave_one_out import LeaveOneOut
 from hierpets.growing.photos import NewPhotos
-from hierpets.model.manifest import Origin
 from hierpets.model.ood import pretrained_probabilities
 from hierpets.model.statistics.classes import ClassStatistics
-from hierpets.taxonomy import Leaf, Taxonomy
+from hierpets.taxonomy import Leaf
 
 __all__ = ["class_weights", "learn"]
 
@@ -31,29 +29,24 @@ def learn(before: OpenBundle, photos: NewPhotos) -> tuple[OpenBundle, Unseen]:
     profiles = _profiles(before, photos.features)
     added = ClassStatistics.of(photos.features, classes, weights, labels, profiles)
     total = before.statistics + added
-    origins = _origins(before, total.taxonomy)
-    grown = before.refitted(total, _species_classes(before, added), origins=origins)
+    grown = before.refitted(total, _still_pretrained(before, added), _species_classes(before, added))
     rows = np.array([total.labels.index(labels[c]) for c in classes])
     left = LeaveOneOut(total, photos.features.astype(np.float64), profiles, rows, weights)
     index = PhotoIndex(total.taxonomy, photos.records)
-    unseen = predict_unseen(grown, left, index.labels())
-    return _calibrated(before, grown, unseen, len(photos))
+    return _calibrated(before, grown, leave_out(grown, left, index.labels()), len(photos))
 
 
-def _calibrated(before: OpenBundle, grown: OpenBundle, unseen: Unseen, photos: int) -> tuple[OpenBundle, Unseen]:
+def _calibrated(before: OpenBundle, grown: OpenBundle, left: LeftOut, photos: int) -> tuple[OpenBundle, Unseen]:
     old, tree = before.manifest, grown.manifest.taxonomy
-    temperatures = grow_temperatures(old.temperatures, unseen, tree)
+    grown = grown.tempered(grow_temperatures(before.temperatures, left, grown.statistics.taxonomy))
+    unseen = mix(grown, left)
     leaves = {leaf for leaf, origin in zip(tree.leaves, grown.manifest.origins, strict=True) if origin == "grown"}
-    joint = unseen.joint(grown.manifest, temperatures)
-    policy = grow_policy(old.policy, unseen, joint, leaves, tree)
     training = old.training | {
         "species": len(tree.species),
         "leaves": len(tree.leaves),
         "grown": old.training.get("grown", 0) + photos,
     }
-    changes = {"temperatures": temperatures, "policy": policy, "training": training}
-    answers = tuple(tree.leaves[best] for best in joint.argmax(axis=1).tolist())
-    return grown.changed(**changes), replace(unseen, answers=answers)
+    return grown.changed(policy=grow_policy(old.policy, unseen, leaves, tree), training=training), unseen
 
 
 def class_weights(known: ClassStatistics, labels: Sequence[Leaf], counts: np.ndarray) -> np.ndarray:
@@ -89,6 +82,7 @@ def _species_classes(before: OpenBundle, added: ClassStatistics) -> list[int]:
     return sorted(found)
 
 
-def _origins(before: OpenBundle, taxonomy: Taxonomy) -> tuple[Origin, ...]:
-    known = dict(zip(before.manifest.taxonomy.leaves, before.manifest.origins, strict=True))
-    return tuple(known.get(leaf, "grown") for leaf in taxonomy.leaves)
+def _still_pretrained(before: OpenBundle, added: ClassStatistics) -> set[Leaf]:
+    """The leaves that are known from pretraining alone, and of which there is no new photo."""
+    pairs = zip(before.manifest.taxonomy.leaves, before.manifest.origins, strict=True)
+    return {leaf for leaf, origin in pairs if origin == "pretrained"} - {*added.labels}

@@ -70,24 +70,24 @@ class LeaveOneOut:
         return replace(self, statistics=known, rows=species[self.rows])
 
     def cosine(self) -> np.ndarray:
-        """float64 [N]: the largest cosine to the mean of a leaf."""
+        """float64 [N, C]: the cosines to the means of the leaves."""
         known = self.statistics
         moved = known.sums[self.rows] - self.weights[:, None] * self.features
-        return self._largest(_unit(self.features), _unit(known.sums), _unit(moved))
+        return self._products(_unit(self.features), _unit(known.sums), _unit(moved))
 
     def profile(self) -> np.ndarray:
-        """float64 [N]: the largest Bhattacharyya coefficient to the mean probabilities of a leaf."""
+        """float64 [N, C]: the Bhattacharyya coefficients to the mean probabilities of the leaves."""
         known = self.statistics
         moved = (known.profiles[self.rows] - self.weights[:, None] * self.profiles).clip(min=0)
         means = np.sqrt(known.profiles / known.weights[:, None])
-        return self._largest(np.sqrt(self.profiles), means, np.sqrt(moved / self._rest(known.weights)[:, None]))
+        return self._products(np.sqrt(self.profiles), means, np.sqrt(moved / self._rest(known.weights)[:, None]))
 
-    def _largest(self, photos: np.ndarray, classes: np.ndarray, moved: np.ndarray) -> np.ndarray:
+    def _products(self, photos: np.ndarray, classes: np.ndarray, moved: np.ndarray) -> np.ndarray:
         products = photos @ classes.T
         products[np.arange(len(photos)), self.rows] = (photos * moved).sum(axis=1)
         leaves = [self.statistics.labels.index(leaf) for leaf in self.statistics.leaves]
-        largest: np.ndarray = products[:, leaves].max(axis=1)
-        return largest
+        of_leaves: np.ndarray = products[:, leaves]
+        return of_leaves
 
     def _rest(self, weights: np.ndarray) -> np.ndarray:
         """What the class of each photo weighs without it; for the only one of its class nothing is asked of it."""

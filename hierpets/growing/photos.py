@@ -112,8 +112,8 @@ def read_photos(index: PhotoIndex, predictor: Predictor, progress: Progress) -> 
 def _decisions(output: RawOutput, predictor: Predictor) -> tuple[Decision, ...]:
     manifest = predictor.manifest
     return tuple(
-        decide(joint, manifest.taxonomy, manifest.policy, scores=Scores(*scores))
-        for joint, scores in zip(predictor.joint(output), output.scores.tolist(), strict=True)
+        decide(joint, manifest.taxonomy, manifest.policy, scores=Scores.of(scores))
+        for joint, scores in zip(predictor.joint(output), output.scores, strict=True)
     )
 
 

@@ -20,7 +20,7 @@ def find_strangers(photos: NewPhotos, unseen: Unseen, known: Taxonomy, policy: P
     before, for no pet; and why.
     """
     found = {}
-    for row, leaf, (pet, _) in zip(unseen.rows.tolist(), unseen.answers, unseen.scores.tolist(), strict=True):
+    for row, leaf, pet in zip(unseen.rows.tolist(), unseen.answers, unseen.scores[:, 0].tolist(), strict=True):
         record = photos.records[row]
         if leaf.species != record.species:
             found[row] = f"looks like {leaf}, but is labeled {record.label}"

@@ -26,8 +26,11 @@ class Temperatures(StrictModel):
         self, species_logits: np.ndarray, leaf_logits: np.ndarray, taxonomy: Taxonomy
     ) -> tuple[np.ndarray, np.ndarray]:
         """Calibrated logits of the same shapes, [N, S] and [N, L]."""
-        per_species = np.array([self.breeds.get(name, 1.0) for name in taxonomy.species])
-        return species_logits / self.species, leaf_logits / per_species[taxonomy.leaf_species]
+        return species_logits / self.species, leaf_logits / self.divisors(taxonomy)[taxonomy.leaf_species]
+
+    def divisors(self, taxonomy: Taxonomy) -> np.ndarray:
+        """float64 [S]: what the breed logits of each species are divided by."""
+        return np.array([self.breeds.get(name, 1.0) for name in taxonomy.species])
 
 
 def golden_section(function: Callable[[float], float], low: float, high: float, *, tolerance: float = 1e-4) -> float:

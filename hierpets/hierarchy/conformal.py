@@ -3,41 +3,62 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["conformal_threshold", "fewest_scores", "mixed_threshold", "nonconformity_scores"]
+__all__ = ["ScoreGroup", "conformal_threshold", "fewest_scores", "nonconformity_scores", "shared_threshold"]
 
 
-def nonconformity_scores(
-    breed: np.ndarray, species: np.ndarray, *, breed_right: np.ndarray, species_right: np.ndarray
-) -> np.ndarray:
-    """For each photo the probability that a level must exceed so that what is returned is right, float [N].
+def nonconformity_scores(probabilities: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """For each photo the probability that an answer must exceed so that what is returned is right, float [N].
 
-    The prediction is the first of breed and species whose probability exceeds the threshold. A right prediction needs
-    nothing (0); a wrong breed must be rolled up, and with a wrong species the species too. All arrays are [N]. The
-    score grows as the prediction gets worse, and raising the threshold never turns a right prediction wrong:
+    ``probabilities`` [N, K] are those of K nested answers from the finest to the coarsest, which do not decrease along
+    a row, and ``right`` bool [N, K] says which of them hold the label. The prediction is the first that exceeds the
+    threshold. A prediction that is right needs nothing (0); otherwise the coarsest that is wrong must be passed over.
+    The score grows as the prediction gets worse, and raising the threshold never turns a right prediction wrong:
     "unknown", the root, is an ancestor of every label.
     """
-    return np.where(breed_right, 0.0, np.where(species_right, breed, np.maximum(breed, species)))
+    wrong: np.ndarray = np.where(right, 0.0, probabilities).max(axis=1)
+    return wrong
 
 
-def mixed_threshold(listed: Sequence[float], unlisted: Sequence[float], *, share: float, alpha: float) -> float:
-    """The least threshold at which at most ``alpha`` of new photos are answered wrongly, where a ``share`` of them is
-    exchangeable with those of the scores ``listed`` and the rest with ``unlisted``; and of those listed alone too.
-    1 where no score is enough. Both ascend.
-
-    The share of wrong answers is bounded as in conformal risk control (Angelopoulos et al., ICLR 2024), in each group.
+class ScoreGroup(NamedTuple):
+    """Ascending nonconformity scores of photos of one kind, and the ``share`` of new photos that are exchangeable with
+    them. ``promised``: at most alpha of this kind alone may be answered wrongly.
     """
 
-    def wrong(threshold: float) -> float:
-        rates = [(len(own) - bisect_right(own, threshold) + 1) / (len(own) + 1) for own in (listed, unlisted)]
-        return max(rates[0], share * rates[0] + (1 - share) * rates[1])
+    scores: np.ndarray
+    share: float
+    promised: bool
+
+    def wrong(self, threshold: float) -> float:
+        """A bound of the share of photos that are answered wrongly at a threshold."""
+        below = int(np.searchsorted(self.scores, threshold, side="right"))
+        return (len(self.scores) - below + 1) / (len(self.scores) + 1)
+
+
+def shared_threshold(groups: Sequence[ScoreGroup], alpha: float) -> float:
+    """The least threshold at which at most ``alpha`` of new photos are answered wrongly: of each kind that is promised,
+    and of all together, by their shares. 1 where no score is enough.
+
+    The share of wrong answers of a kind is bounded as in conformal risk control (Angelopoulos et al., ICLR 2024); for
+    one kind alone the threshold is that of :func:`conformal_threshold`.
+    """
+    total = sum(group.share for group in groups)
+
+    def holds(threshold: float) -> bool:
+        rates = [group.wrong(threshold) for group in groups]
+        # Counts over counts: what equals alpha but for a rounding error holds.
+        allowed = alpha + 1e-12
+        promised = all(rate <= allowed for group, rate in zip(groups, rates, strict=True) if group.promised)
+        mixed = sum(group.share * rate for group, rate in zip(groups, rates, strict=True))
+        return promised and mixed <= allowed * total
 
     # Wrong answers do not increase with the threshold, so that each list can be bisected.
-    places = ((own, bisect_left(own, True, key=lambda score: wrong(score) <= alpha)) for own in (listed, unlisted))
+    places = ((group.scores, bisect_left(group.scores, True, key=holds)) for group in groups)
     return min((float(own[at]) for own, at in places if at < len(own)), default=1.0)
 
 

@@ -8,36 +8,42 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from hierpets.hierarchy.policy import Policy, Thresholds
+from hierpets.hierarchy.breed_sets import breed_sets
+from hierpets.hierarchy.policy import MAX_SET, Policy, Thresholds
 from hierpets.hierarchy.probabilities import species_probabilities
 from hierpets.taxonomy import Leaf, Taxonomy
 
-__all__ = ["UNLISTED", "Decision", "Level", "MaxLevel", "Scores", "Source", "decide"]
+__all__ = ["UNLISTED", "Decision", "Level", "MaxLevel", "Scores", "Source", "decide", "named_probabilities"]
 
 UNLISTED = 0.5
 """Below this probability of being listed, a breed counts as not recognized."""
 
 Level = Literal["breed", "species", "unknown"]
 MaxLevel = Literal["breed", "species"]
-Source = Literal["breed", "species", "rolled_up_to_species", "unknown", "not_a_known_pet", "restricted"]
+Source = Literal["breed", "species", "breed_set", "rolled_up_to_species", "unknown", "not_a_known_pet", "restricted"]
 
 
 class Scores(NamedTuple):
-    """Out-of-distribution scores, lower for a photo less like those of training: as a pet, and as a known breed.
-
-    In a prediction ``known`` is a probability: that the breed is one of those listed.
+    """``pet``: an out-of-distribution score, lower for a photo less like a pet of a known species. ``listed`` [S]: for
+    each species the probability that, if the photo shows it, its breed is one of those listed.
     """
 
     pet: float
-    known: float
+    listed: np.ndarray
+
+    @classmethod
+    def of(cls, row: np.ndarray) -> Scores:
+        """From the scores [1 + S] of a photo."""
+        return cls(float(row[0]), row[1:].astype(np.float64))
 
 
 @dataclass(frozen=True)
 class Decision:
     """The prediction for one photo. ``species`` and ``breed`` are the most probable ones, whatever its level.
 
-    ``listed`` is the probability that its breed is one of those listed; those of breeds, in ``top`` too, are multiplied
-    by it: what is missing to the species' probability belongs to other breeds.
+    ``breeds`` is the set of breeds that the answer leaves open: where no single one is sure enough, but a few of them
+    together are. ``listed`` is the probability that its breed is one of those listed; those of breeds, in ``top`` too,
+    are multiplied by it: what is missing to the species' probability belongs to other breeds.
     """
 
     level: Level
@@ -46,6 +52,7 @@ class Decision:
     species_probability: float
     breed: str | None
     breed_probability: float | None
+    breeds: tuple[tuple[Leaf, float], ...]
     top: tuple[tuple[Leaf, float], ...]
     thresholds: Thresholds
     listed: float
@@ -58,6 +65,14 @@ class Decision:
         return taxonomy.species_index(self.species) if self.level == "species" else -1
 
 
+def named_probabilities(joint: np.ndarray, listed: np.ndarray, taxonomy: Taxonomy) -> np.ndarray:
+    """The probability of every leaf [N, L], other breeds than those listed considered: ``joint`` [N, L] is that among
+    the leaves alone, ``listed`` [N, S] the probability that a breed of each species is one of them.
+    """
+    named: np.ndarray = np.where(taxonomy.is_breed, joint * listed[:, taxonomy.leaf_species], joint)
+    return named
+
+
 def decide(
     joint: np.ndarray,
     taxonomy: Taxonomy,
@@ -66,6 +81,7 @@ def decide(
     scores: Scores | None = None,
     alpha: float | None = None,
     max_level: MaxLevel = "breed",
+    max_set: int = MAX_SET,
     restricted: bool = False,
     closed: bool = False,
     thresholds: Mapping[str, Thresholds] | None = None,
@@ -73,52 +89,56 @@ def decide(
 ) -> Decision:
     """Decide one row, float [L].
 
-    ``restricted``: the caller says which species it may be, so that it is a pet. ``closed``: the caller says which
-    breeds it may be, so that it is of one of them. ``thresholds``: those of each species at ``alpha``, for who decides
-    many photos; finding them takes a third of the time of a decision.
+    ``max_set``: the most breeds that the answer may leave open. ``restricted``: the caller says which species it may
+    be, so that it is a pet. ``closed``: the caller says which breeds it may be, so that it is of one of them.
+    ``thresholds``: those of each species at ``alpha`` and ``max_set``, for who decides many photos; finding them takes
+    a third of the time of a decision.
 
-    The winner is the most probable leaf of all, not that of the most probable species. The latter decides which
-    thresholds hold. A photo that is no known pet is unknown; one whose winner is not probable enough, for doubt which
-    breed it is or whether it is a listed one at all, is predicted as its species, and as "unknown" if that is not
-    probable enough either.
+    The most probable species, the sum of its breeds, decides which thresholds hold. A photo that is no known pet is
+    unknown. Else the answer is the first that is probable enough of: the most probable breed, the two most probable
+    ones of its species, three of them, the species, "unknown". Each is less probable for doubt whether the breed is
+    listed.
     """
-    order = np.argsort(-joint, kind="stable")
+    listed = np.ones(len(taxonomy.species)) if scores is None or closed else scores.listed
+    named = named_probabilities(joint[None], listed[None], taxonomy)
     by_species = species_probabilities(joint[None], taxonomy)[0]
-    winner, s = taxonomy.leaves[order[0]], int(by_species.argmax())
+    s, order = int(by_species.argmax()), np.lexsort((-joint, -named[0]))
     name = taxonomy.species[s]
-    # A winner of another species than the most probable one can only be unsure: it has less than half of the mass.
-    inside = taxonomy.slices[s]
-    best = inside.start + int(joint[inside].argmax())
-    breed = taxonomy.leaves[best].breed
-    curve = policy.listed.get(name)
-    listed = 1.0 if scores is None or closed or curve is None else float(curve.probability(scores.known))
-    named = np.where(taxonomy.is_breed, listed * joint, joint)
+    best = taxonomy.slices[s].start + int(joint[taxonomy.slices[s]].argmax())
+    leaves, sums = (row[0] for row in breed_sets(named, np.array([s]), taxonomy, max_set))
+    top = tuple((taxonomy.leaves[i], _at_most_one(named[0, i])) for i in order[: max(2, top_k)])
     view = _View(
-        winner=winner,
-        leaf=_at_most_one(named[order[0]]),
-        runner_up=(taxonomy.leaves[order[1]], _at_most_one(named[order[1]])) if len(order) > 1 else None,
+        winner=top[0],
+        runner_up=top[1] if len(top) > 1 else None,
+        sets=tuple(
+            (tuple(taxonomy.leaves[i] for i in leaves[: size + 1]), _at_most_one(sums[size]))
+            for size in range(1, max_set)
+            if leaves[size] >= 0
+        ),
         species=name,
         mass=_at_most_one(by_species[s]),
-        scores=scores,
-        listed=listed,
-        thresholds=policy.thresholds(name, alpha) if thresholds is None else thresholds[name],
-        grown=policy.leaf_probability(winner, alpha),
+        pet=None if scores is None or restricted else scores.pet,
+        listed=float(listed[s]),
+        thresholds=policy.thresholds(name, alpha, max_set) if thresholds is None else thresholds[name],
+        grown=policy.leaf_probability(top[0][0], alpha),
         has_breeds=bool(taxonomy.tree[name]),
         max_level=max_level,
         restricted=restricted,
     )
-    level, source, reason = _roll_up(view)
+    answer = _roll_up(view)
+    breed = taxonomy.leaves[best].breed
     return Decision(
-        level=level,
-        source=source,
+        level=answer.level,
+        source=answer.source,
         species=name,
         species_probability=view.mass,
         breed=breed,
-        breed_probability=_at_most_one(named[best]) if breed is not None else None,
-        top=tuple((taxonomy.leaves[i], _at_most_one(named[i])) for i in np.lexsort((-joint, -named))[:top_k]),
+        breed_probability=_at_most_one(named[0, best]) if breed is not None else None,
+        breeds=tuple((leaf, _at_most_one(named[0, taxonomy.leaves.index(leaf)])) for leaf in answer.breeds),
+        top=top[:top_k],
         thresholds=view.thresholds,
-        listed=listed,
-        reason=reason,
+        listed=view.listed,
+        reason=answer.reason,
     )
 
 
@@ -129,14 +149,14 @@ def _at_most_one(probability: float) -> float:
 
 @dataclass(frozen=True)
 class _View:
-    """What the roll-up looks at."""
+    """What the roll-up looks at: leaves with their probabilities, and ``sets`` of two breeds and more."""
 
-    winner: Leaf
-    leaf: float
+    winner: tuple[Leaf, float]
     runner_up: tuple[Leaf, float] | None
+    sets: tuple[tuple[tuple[Leaf, ...], float], ...]
     species: str
     mass: float
-    scores: Scores | None
+    pet: float | None
     listed: float
     thresholds: Thresholds
     grown: float
@@ -150,38 +170,64 @@ class _View:
         return max(self.thresholds.probability, self.grown)
 
 
-def _roll_up(view: _View) -> tuple[Level, Source, str]:
+class _Answer(NamedTuple):
+    level: Level
+    source: Source
+    reason: str
+    breeds: tuple[Leaf, ...] = ()
+
+
+def _roll_up(view: _View) -> _Answer:
     """The first node, from breed upwards, without an objection."""
-    t, restricted = view.thresholds, view.restricted
-    if view.scores and t.pet is not None and not restricted and view.scores.pet < t.pet:
-        score, least = _distinct(view.scores.pet, t.pet, digits=2)
+    t = view.thresholds
+    if view.pet is not None and t.pet is not None and view.pet < t.pet:
+        score, least = _distinct(view.pet, t.pet, digits=2)
         why = f"it looks like no pet of a known species: pet score {score}, threshold {least}"
-        return "unknown", "not_a_known_pet", why
+        return _Answer("unknown", "not_a_known_pet", why)
     objection = _objection(view) if view.has_breeds else None
     if view.has_breeds and objection is None:
-        probability, bound = _distinct(view.leaf, view.bound)
-        why = f"{view.winner} has probability {probability}, above the threshold {bound}{_runner_up(view)}"
-        return "breed", "restricted" if restricted else "breed", why
+        probability, bound = _distinct(view.winner[1], view.bound)
+        why = f"{view.winner[0]} has probability {probability}, above the threshold {bound}{_runner_up(view)}"
+        return _Answer("breed", "restricted" if view.restricted else "breed", why)
     mass, bound = _distinct(view.mass, t.probability)
     if view.mass <= t.probability:
-        return "unknown", "unknown", f"{view.species} has probability {mass}, {_not_above(bound, t)}"
-    whole = f"{view.species} has probability {mass}"
+        return _Answer("unknown", "unknown", f"{view.species} has probability {mass}, {_not_above(bound, t)}")
+    return _set_answer(view, objection) or _species_answer(view, objection, f"{view.species} has probability {mass}")
+
+
+def _set_answer(view: _View, objection: str | None) -> _Answer | None:
+    """The smallest set of breeds that is probable enough, if any is."""
+    if view.max_level == "species" or view.grown == 1.0:
+        return None
+    for breeds, probability in view.sets:
+        if probability > view.thresholds.breed_set:
+            shown, bound = _distinct(probability, view.thresholds.breed_set)
+            words = " or ".join(map(str, breeds))
+            why = f"{objection}; {words} has probability {shown}, above the threshold {bound}"
+            return _Answer("species", "breed_set", why, breeds)
+    return None
+
+
+def _species_answer(view: _View, objection: str | None, whole: str) -> _Answer:
     if not view.has_breeds:
-        return "species", "restricted" if restricted else "species", f"{whole} and no breeds to tell apart"
-    return "species", "restricted" if restricted else "rolled_up_to_species", f"{objection}; {whole}"
+        return _Answer(
+            "species", "restricted" if view.restricted else "species", f"{whole} and no breeds to tell apart"
+        )
+    source: Source = "restricted" if view.restricted else "rolled_up_to_species"
+    return _Answer("species", source, f"{objection}; {whole}")
 
 
 def _objection(view: _View) -> str | None:
     """Why the breed is not named, or None."""
-    t = view.thresholds
+    t, (leaf, probability) = view.thresholds, view.winner
     if view.max_level == "species":
         return "max_level is species"
     if view.grown == 1.0:
-        return f"{view.winner} was grown from too few photos for a promise at alpha {t.alpha:g}"
-    if view.winner.species != view.species or view.leaf <= view.bound:
-        probability, bound = _distinct(view.leaf, view.bound)
+        return f"{leaf} was grown from too few photos for a promise at alpha {t.alpha:g}"
+    if leaf.species != view.species or probability <= view.bound:
+        shown, bound = _distinct(probability, view.bound)
         doubt = f"{view.listed:.2f} that its breed is listed; " if view.listed < UNLISTED else ""
-        return f"{doubt}{view.winner} has probability {probability}, {_not_above(bound, t)}{_runner_up(view)}"
+        return f"{doubt}{leaf} has probability {shown}, {_not_above(bound, t)}{_runner_up(view)}"
     return None
 
 

@@ -52,6 +52,8 @@ def _headline(prediction: Prediction) -> str:
         case "breed":
             return f"{prediction.breed}, {prediction.species}".replace("_", " ")
         case "species":
+            if prediction.breeds:
+                return f"{' or '.join(prediction.breeds)}, {prediction.species}".replace("_", " ")
             return (
                 f"{prediction.species}, breed uncertain"
                 if prediction.breed_recognized

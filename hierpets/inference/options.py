@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field, ValidationError, field_validator
 
 from hierpets.errors import ConfigError, did_you_mean
+from hierpets.hierarchy.policy import MAX_SET
 from hierpets.taxonomy import Taxonomy
 from hierpets.validation.problems import find_problems
 from hierpets.validation.strict import StrictModel
@@ -26,6 +27,12 @@ class PredictOptions(StrictModel):
         default=(), description="species and breeds that the pet may be: dog, cat/birman, or birman; empty: all"
     )
     max_level: Literal["breed", "species"] = Field(default="breed", description="finest level to predict")
+    max_set: int = Field(
+        default=MAX_SET,
+        ge=1,
+        le=MAX_SET,
+        description="most breeds that an answer may leave open; 1: name a single one or none",
+    )
     top_k: int = Field(default=3, ge=1, description="number of candidates per photo")
     explain: bool = Field(default=False, description="report the effect of each shampoo rule")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,20 +10,24 @@ import numpy as np
 
 from hierpets.data.photos import Photo
 from hierpets.errors import HierpetsError
-from hierpets.hierarchy.decision import UNLISTED, Decision, Level, Scores
+from hierpets.hierarchy.decision import UNLISTED, Decision, Level
 from hierpets.hierarchy.policy import Thresholds
 from hierpets.inference.record import (
+    BreedProbability,
     LabelProbability,
-    LeafProbability,
     OODScores,
     PhotoError,
     PredictionRecord,
+    RankedLeaf,
     ThresholdsRecord,
 )
-from hierpets.model.manifest import ModelId
+from hierpets.model.manifest import ModelId, Origin
 from hierpets.recommend.result import RecommendationRecord
+from hierpets.taxonomy import Leaf
 
-__all__ = ["Prediction"]
+__all__ = ["FROM_PRETRAINING", "Prediction"]
+
+FROM_PRETRAINING = " (known from general training, not from your photos)"
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -30,10 +35,10 @@ class Prediction:
     """The prediction for one photo, or its ``error``. A ``warning`` says what is wrong with a damaged photo.
 
     ``path`` is the photo's path or name. ``species`` is the most probable species whatever the ``level``, None for a
-    photo of no known pet; ``breed`` is set only at level ``breed``. ``joint`` float64 [L] holds the probabilities of
-    all leaves, given that the breed is a listed one; ``decision`` everything behind the prediction. ``warning`` says
-    what is wrong with a damaged photo. ``photo`` is kept by ``predict`` for :meth:`_repr_html_`; a stream does not keep
-    it.
+    photo of no known pet; ``breed`` is set only at level ``breed``, and ``breeds`` where the answer leaves a few open.
+    ``joint`` float64 [L] holds the probabilities of all leaves, given that the breed is a listed one; ``pet_score`` how
+    much the photo looks like a pet; ``decision`` everything behind the prediction; ``origins`` how the model learned
+    each leaf. ``photo`` is kept by ``predict`` for :meth:`_repr_html_`; a stream does not keep it.
     """
 
     path: str
@@ -41,10 +46,11 @@ class Prediction:
     thresholds: Thresholds
     decision: Decision | None = None
     joint: np.ndarray | None = None
-    scores: Scores | None = None
+    pet_score: float | None = None
     recommendation: RecommendationRecord | None = None
     warning: str | None = None
     error: HierpetsError | None = None
+    origins: Mapping[Leaf, Origin] = field(default_factory=dict, compare=False)
     photo: Photo | None = field(default=None, compare=False)
 
     @property
@@ -59,6 +65,16 @@ class Prediction:
     @property
     def breed(self) -> str | None:
         return self.decision.breed if self.decision and self.decision.level == "breed" else None
+
+    @property
+    def breeds(self) -> tuple[str, ...]:
+        """The breeds of which one is right, best first, where no single one is sure enough; else empty."""
+        return tuple(str(leaf.breed) for leaf, _ in self.decision.breeds) if self.decision else ()
+
+    @property
+    def origin(self) -> Origin | None:
+        """How the model learned the breed: ``trained``, ``grown`` or ``pretrained``; None above breed level."""
+        return self.origins.get(Leaf(self.decision.species, self.breed)) if self.decision and self.breed else None
 
     @property
     def probability(self) -> float | None:
@@ -82,7 +98,7 @@ class Prediction:
         """The record of ``docs/output.md``."""
         # What is below was checked when it was made, and a path may hold bytes that are no text: nothing is validated.
         make = PredictionRecord.model_construct
-        d, scores = self.decision, self.scores
+        d = self.decision
         common: dict[str, Any] = {
             "path": self.path,
             "model": self.model,
@@ -92,22 +108,34 @@ class Prediction:
         if d is None:
             error = PhotoError.model_construct(type=type(self.error).__name__, message=str(self.error))
             empty: dict[str, Any] = dict.fromkeys(("level", "species", "breed", "source", "reason", "scores"))
-            return make(**common, **empty, top=(), warning=None, error=error)
+            return make(**common, **empty, breeds=(), top=(), warning=None, error=error)
         return make(
             **common,
             level=d.level,
             species=_labeled(d.species, d.species_probability) if self.species is not None else None,
-            breed=_labeled(d.breed, d.breed_probability) if d.level == "breed" else None,
+            breed=self._breed(Leaf(d.species, d.breed), d.breed_probability) if d.level == "breed" else None,
+            breeds=tuple(self._breed(leaf, p) for leaf, p in d.breeds),
             top=tuple(
-                LeafProbability.model_construct(species=leaf.species, breed=leaf.breed, probability=p)
+                RankedLeaf.model_construct(
+                    species=leaf.species, breed=leaf.breed, probability=p, origin=self.origins.get(leaf, "trained")
+                )
                 for leaf, p in (d.top if self.species is not None else ())
             ),
             source=d.source,
             reason=d.reason,
-            scores=OODScores.model_construct(**scores._asdict()) if scores else None,
+            scores=self._scores(d),
             warning=self.warning,
             error=None,
         )
+
+    def _breed(self, leaf: Leaf, probability: Any) -> BreedProbability:
+        origin = self.origins.get(leaf, "trained")
+        return BreedProbability.model_construct(label=str(leaf.breed), probability=probability, origin=origin)
+
+    def _scores(self, decision: Decision) -> OODScores | None:
+        if self.pet_score is None:
+            return None
+        return OODScores.model_construct(pet=self.pet_score, listed=decision.listed)
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON values."""
@@ -134,7 +162,9 @@ class Prediction:
             return f"unknown: {d.reason}"
         text = f"{d.species} {d.species_probability:.1%}"
         if d.level == "breed":
-            return f"{text}, {d.breed} {d.breed_probability:.1%}"
+            return f"{text}, {d.breed} {d.breed_probability:.1%}{FROM_PRETRAINING * (self.origin == 'pretrained')}"
+        if d.breeds:
+            return f"{text}, {' or '.join(self.breeds)} {sum(p for _, p in d.breeds):.1%}"
         rivals = [(leaf.breed, p) for leaf, p in d.top if leaf.breed and leaf.species == d.species]
         if not rivals:
             return text

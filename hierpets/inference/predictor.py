@@ -51,6 +51,7 @@ class Predictor:
         self.model = model
         self.bundle = bundle
         self._recommender = recommender
+        self._origins = dict(zip(manifest.taxonomy.leaves, manifest.origins, strict=True))
         self._one_at_a_time = threading.Lock()  # shampoo rules are plugins, which need not bear two threads
 
     def __repr__(self) -> str:
@@ -154,8 +155,8 @@ class Predictor:
 
     def _finish(self, request: _Request, batch: BatchOutput) -> list[Prediction]:
         output = batch.output
-        rows = iter(()) if output is None else zip(self.joint(output), output.scores.tolist(), strict=True)
-        unread = self.manifest.policy.thresholds("", request.options.alpha)
+        rows = iter(()) if output is None else zip(self.joint(output), output.scores, strict=True)
+        unread = self.manifest.policy.thresholds("", request.options.alpha, request.options.max_set)
         predictions = []
         for position, (name, photo) in enumerate(batch.photos):
             kept = photo if request.keep_photos else None
@@ -164,7 +165,7 @@ class Predictor:
             else:
                 joint, scores = next(rows)
                 try:
-                    decided = self._decide(name, joint, Scores(*scores), request, kept)
+                    decided = self._decide(name, joint, Scores.of(scores), request, kept)
                     predictions.append(replace(decided, warning=batch.warnings.get(position)))
                 except Exception as error:  # as in run_batches
                     predictions.append(Prediction(name, self.model, unread, error=photo_error(name, error), photo=kept))
@@ -183,21 +184,23 @@ class Predictor:
             scores=scores if m.ood else None,
             alpha=options.alpha,
             max_level=options.max_level,
+            max_set=options.max_set,
             restricted=request.mask is not None,
             closed=request.closed,
             thresholds=request.thresholds,
             top_k=options.top_k,
         )
-        shown = scores._replace(known=decision.listed) if m.ood else None
+        pet = scores.pet if m.ood else None
         advice = self._recommend(name, joint, decision, explain=options.explain)
-        return Prediction(name, self.model, decision.thresholds, decision, joint, shown, advice, photo=photo)
+        found = decision.thresholds, decision, joint, pet, advice
+        return Prediction(name, self.model, *found, origins=self._origins, photo=photo)
 
     def _recommend(
         self, name: str, joint: np.ndarray, decision: Decision, *, explain: bool
     ) -> RecommendationRecord | None:
         if self._recommender is None:
             return None
-        judged = decision.species in self.manifest.policy.listed
+        judged = bool(self.manifest.policy.of("unlisted").get(decision.species))
         unlisted = 1.0 - decision.listed if judged else None
         try:
             with self._one_at_a_time:
@@ -221,5 +224,5 @@ class _Request(NamedTuple):
     def of(cls, options: PredictOptions, manifest: Manifest, keep_photos: bool) -> _Request:
         tree = manifest.taxonomy
         mask = options.mask(tree)
-        thresholds = {name: manifest.policy.thresholds(name, options.alpha) for name in tree.species}
+        thresholds = {name: manifest.policy.thresholds(name, options.alpha, options.max_set) for name in tree.species}
         return cls(options, mask, mask is not None and names_breeds(mask, tree), thresholds, keep_photos)

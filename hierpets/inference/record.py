@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, Field
 
 from hierpets.hierarchy.decision import Level, Source
-from hierpets.model.manifest import ModelId
+from hierpets.model.manifest import ModelId, Origin
 from hierpets.plugin.reading import require_pyarrow
 from hierpets.recommend.result import RecommendationRecord
 from hierpets.validation.strict import StrictModel
@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 __all__ = [
     "CSV_CELLS",
     "CSV_COLUMNS",
+    "BreedProbability",
     "LabelProbability",
     "LeafProbability",
     "OODScores",
     "PhotoError",
     "PredictionRecord",
+    "RankedLeaf",
     "ThresholdsRecord",
     "csv_line",
     "csv_row",
@@ -47,6 +49,15 @@ class LabelProbability(StrictModel):
     )
 
 
+class BreedProbability(LabelProbability):
+    """A breed, and how the model learned it."""
+
+    origin: Origin = Field(
+        description="`trained` on photos, `grown` from photos added later, or `pretrained`: known from general "
+        "training alone, not from your photos"
+    )
+
+
 class LeafProbability(StrictModel):
     """A leaf of the taxonomy: a breed, or a species that has none."""
 
@@ -57,19 +68,26 @@ class LeafProbability(StrictModel):
     )
 
 
+class RankedLeaf(LeafProbability):
+    """One of the most probable leaves, and how the model learned it."""
+
+    origin: Origin = Field(description="as of a breed")
+
+
 class ThresholdsRecord(StrictModel):
     """The thresholds of a prediction."""
 
     alpha: float = Field(description="the target error rate that `probability` is fitted to")
     probability: float = Field(description="what the probability of a level must exceed")
+    breed_set: float = Field(description="what the probability of a set of breeds must exceed")
     pet: float | None = Field(description="the lowest `pet` score of a pet; null if the bundle has none")
 
 
 class OODScores(StrictModel):
-    """Out-of-distribution scores: the lower, the less the photo is like those of training."""
+    """How much the photo is like what the model knows."""
 
-    pet: float = Field(description="how much the photo looks like a pet of a known species")
-    known: float = Field(description="the probability that its breed is one of those that the model lists")
+    pet: float = Field(description="an out-of-distribution score: how much it looks like a pet of a known species")
+    listed: float = Field(description="the probability that its breed is one of those that the model lists")
 
 
 class PhotoError(StrictModel):
@@ -86,8 +104,12 @@ class PredictionRecord(StrictModel):
     model: ModelId = Field(description="the model that made the prediction")
     level: Level | None = Field(description="the level of the prediction; null if the photo could not be read")
     species: LabelProbability | None = Field(description="the most probable species; null for a photo of no known pet")
-    breed: LabelProbability | None = Field(description="the breed; null unless `level` is `breed`")
-    top: tuple[LeafProbability, ...] = Field(
+    breed: BreedProbability | None = Field(description="the breed; null unless `level` is `breed`")
+    breeds: tuple[BreedProbability, ...] = Field(
+        description="the breeds that an answer at level `species` leaves open, best first: no single one is sure "
+        "enough, but that it is one of them; else empty"
+    )
+    top: tuple[RankedLeaf, ...] = Field(
         description="the most probable leaves, best first, `--top-k` of them; none without a species"
     )
     source: Source | None = Field(description="how the prediction was reached")
@@ -108,6 +130,7 @@ CSV_CELLS: dict[str, tuple[str, ...]] = {
     "species_probability": ("species", "probability"),
     "breed": ("breed", "label"),
     "breed_probability": ("breed", "probability"),
+    "breeds": ("breeds",),
     "source": ("source",),
     "product": ("recommendation", "product"),
     "model": ("model", "digest"),
@@ -123,7 +146,9 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", QUOTE)
 
 def csv_row(record: Mapping[str, Any]) -> list[Any]:
     """The cells of :data:`CSV_COLUMNS`, of a record as JSON, safe to open in a spreadsheet."""
-    return [_quoted(_inside(record, keys)) for keys in CSV_CELLS.values()]
+    cells = {name: _inside(record, keys) for name, keys in CSV_CELLS.items()}
+    cells["breeds"] = " or ".join(breed["label"] for breed in record["breeds"]) or None
+    return [_quoted(cell) for cell in cells.values()]
 
 
 def csv_text(cell: str) -> str:

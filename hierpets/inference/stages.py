@@ -63,5 +63,5 @@ def prediction_stages(predictor: Predictor, photo: Photo) -> Iterator[StageResul
     output = predictor.engine(inputs[None])
     yield NetworkRun(output)
     joint = predictor.joint(output)[0]
-    scores = Scores(*output.scores[0].tolist()) if manifest.ood else None
+    scores = Scores.of(output.scores[0]) if manifest.ood else None
     yield Decided(joint, decide(joint, manifest.taxonomy, manifest.policy, scores=scores))

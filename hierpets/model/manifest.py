@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -29,11 +30,12 @@ __all__ = [
     "Origin",
     "Prior",
     "StatisticsSpec",
+    "manifest_text",
     "model_id",
     "read_manifest",
 ]
 
-SCHEMA_VERSION: Literal[3] = 3
+SCHEMA_VERSION: Literal[4] = 4
 """Raised whenever an older bundle would get other pixels, or other results from the same pixels."""
 DIGEST_LENGTH = 16  # hexadecimal digits; enough that no two models of a shop share one
 
@@ -56,14 +58,16 @@ Count = Annotated[int, Field(ge=0, le=100_000)]  # memory is taken for as many b
 
 
 class OODSpec(StrictModel):
-    """The shapes of :class:`hierpets.model.ood.OODScorer`: known classes; classes and input features of the pretrained
-    head (0 without one), and how many of its classes show a known species.
+    """The shapes of :class:`hierpets.model.ood.OODScorer`: trained leaves and species; classes and input features of
+    the pretrained head (0 without one), and how many of its classes show a known species, or a breed.
     """
 
     classes: Count
+    species: Count
     pretrained_classes: Count = 0
     pretrained_features: Count = 0
     species_classes: Count = 0
+    breed_classes: Count = 0
 
 
 class StatisticsSpec(StrictModel):
@@ -78,7 +82,7 @@ class StatisticsSpec(StrictModel):
 class Manifest(StrictModel):
     """The content of ``bundle.json``. It holds no date: the same seed gives the same bundle."""
 
-    schema_version: Literal[3] = 3
+    schema_version: Literal[4] = 4
     hierpets_version: str = hierpets.__version__
     version: str | None = Field(default=None, description="Version of the model, if it has one.")
     taxonomy: Taxonomy
@@ -100,6 +104,15 @@ class Manifest(StrictModel):
         if len(self.origins) != len(self.taxonomy.leaves):
             raise ValueError(f"origins: expected one for each of {len(self.taxonomy.leaves)} leaves")
         return self
+
+
+def manifest_text(manifest: Manifest) -> str:
+    """The content of ``bundle.json``: a key a line, and the numbers of a row on one line."""
+    text = manifest.model_dump_json(indent=2)
+    rows = re.sub(
+        r"\[[-+.\deE,\s]*\]", lambda row: re.sub(r"\s+", " ", row[0]).replace("[ ", "[").replace(" ]", "]"), text
+    )
+    return rows + "\n"
 
 
 def _all_trained(taxonomy: Taxonomy | None) -> tuple[Origin, ...]:
@@ -162,8 +175,8 @@ def _check_version(path: Path, content: Any) -> None:
     version = content.get("schema_version") if isinstance(content, dict) else None
     if version == SCHEMA_VERSION:
         return
-    if version in (1, 2):
-        # Of neither can the answers be reproduced: 1 did not record its resize, 2 decided by other thresholds.
+    if version in (1, 2, 3):
+        # Their answers cannot be reproduced: 1 did not record its resize, 2 and 3 decided by other numbers.
         raise BundleError(
             f"{path}: written by an older hierpets (schema {version}, this one reads {SCHEMA_VERSION}); train it again"
         )

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from hierpets.model.heads import Heads, Linear
+from hierpets.model.mixture import BreedMixture
 from hierpets.model.ood import OODScorer
 from hierpets.taxonomy import Taxonomy
 
@@ -17,7 +18,8 @@ __all__ = ["HierarchicalNetwork", "NetworkOutput"]
 class NetworkOutput(NamedTuple):
     """``features`` [B, D], ``species`` logits [B, S], ``leaf`` logits [B, L] in the order of the taxonomy.
 
-    ``scores`` [B, 2] are out-of-distribution scores, as a pet and as a known breed; zeros without an OOD scorer.
+    With an OOD scorer the latter are logarithms of probabilities within each species. ``scores`` [B, 1 + S] are the
+    pet score, and for each species the probability that the breed is one of its leaves; 0 and 1 without an OOD scorer.
     """
 
     features: torch.Tensor
@@ -29,16 +31,18 @@ class NetworkOutput(NamedTuple):
 class HierarchicalNetwork(nn.Module):
     """Every head runs for every row, so that a photo's output never depends on its batch.
 
-    ``leaf_head`` holds the breed heads of all species side by side, in leaf order.
+    ``leaf_head`` holds the breed heads of all species side by side: a column for each of ``trained`` leaves, all of the
+    taxonomy unless others come from pretraining. The OOD scorer and the mixture come and go together.
     """
 
-    def __init__(self, backbone: nn.Module, feature_dim: int, taxonomy: Taxonomy):
+    def __init__(self, backbone: nn.Module, feature_dim: int, taxonomy: Taxonomy, trained: int | None = None):
         super().__init__()
         self.taxonomy = taxonomy
         self.backbone = backbone
         self.species_head = nn.Linear(feature_dim, len(taxonomy.species))
-        self.leaf_head = nn.Linear(feature_dim, len(taxonomy.leaves))
+        self.leaf_head = nn.Linear(feature_dim, len(taxonomy.leaves) if trained is None else trained)
         self.ood_scorer: OODScorer | None = None
+        self.mixture: BreedMixture | None = None
 
     def forward(self, images: torch.Tensor) -> NetworkOutput:
         """float32 [B, 3, h, w] to logits."""
@@ -46,8 +50,13 @@ class HierarchicalNetwork(nn.Module):
 
     def forward_head(self, features: torch.Tensor) -> NetworkOutput:
         """Features [B, D] to all that is computed from them."""
-        scores = self.ood_scorer(features) if self.ood_scorer else features.new_zeros(features.shape[0], 2)
-        return NetworkOutput(features, self.species_head(features), self.leaf_head(features), scores)
+        species, leaf = self.species_head(features), self.leaf_head(features)
+        if self.ood_scorer is None or self.mixture is None:
+            return NetworkOutput(features, species, leaf, _no_scores(species))
+        evidence = self.ood_scorer(features)
+        leaf, listed = self.mixture(leaf, evidence)
+        scores = torch.cat([self.ood_scorer.pet_score(evidence.pet)[:, None], listed], dim=1)
+        return NetworkOutput(features, species, leaf, scores)
 
     @torch.no_grad()
     def set_heads(self, heads: Heads) -> None:
@@ -59,6 +68,10 @@ class HierarchicalNetwork(nn.Module):
     def get_heads(self) -> Heads:
         """The heads as arrays."""
         return Heads(species=_as_linear(self.species_head), leaf=_as_linear(self.leaf_head))
+
+
+def _no_scores(species: torch.Tensor) -> torch.Tensor:
+    return torch.cat([torch.zeros_like(species[:, :1]), torch.ones_like(species)], dim=1)
 
 
 def _as_linear(layer: nn.Linear) -> Linear:

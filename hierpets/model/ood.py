@@ -1,4 +1,4 @@
-"""Out-of-distribution scores, computed inside the graph: is this a pet of a known species, is it of a known breed?"""
+"""Is this a pet of a known species, and what speaks for a known breed? Computed inside the graph."""
 
 from __future__ import annotations
 
@@ -12,10 +12,20 @@ from torch.nn import functional
 
 from hierpets.model.heads import Linear
 from hierpets.model.manifest import OODSpec
+from hierpets.model.pretrained_breeds import PretrainedBreeds
 from hierpets.model.rounding import round_weights
 from hierpets.plugin import PretrainedHead
+from hierpets.taxonomy import Leaf
 
-__all__ = ["SHARPNESS", "OODScorer", "Signals", "pretrained_probabilities", "species_classes"]
+__all__ = [
+    "SHARPNESS",
+    "SIGNALS",
+    "Evidence",
+    "OODScorer",
+    "no_evidence",
+    "pretrained_probabilities",
+    "species_classes",
+]
 
 FLOOR = 1e-9
 SHARPNESS = 1 / 0.7
@@ -23,113 +33,220 @@ SHARPNESS = 1 / 0.7
 flat. Without it 4.2% of photos of no pet pass at the threshold that 1% of held-out breeds fail, with it 0.4%
 (docs/experiments.md)."""
 
+SIGNALS = ("margin", "cosine", "profile", "species", "untrained", "best_untrained", "winner")
+"""What is known about the breed of a photo, for each species:
 
-class Signals(NamedTuple):
-    """The raw signals, each [B], higher for a photo more like those of training; the last two are zero without a
-    pretrained head.
+``margin``: how far the largest score of an LDA over the trained breeds leads the next, whatever the breed heads are: it
+separates unlisted breeds better than the logits of another head do (docs/experiments.md). ``cosine``: the largest
+cosine of the features to the mean of a trained breed. ``profile``: log of the largest Bhattacharyya coefficient between
+the pretrained head's probabilities and their mean over a trained breed. The others are logarithms of what the
+pretrained head gives: to the ``species``; to its breeds that are not trained, over those that are (``untrained``);
+within the species to the most probable class that is not trained (``best_untrained``), and to the breed that the LDA
+takes it for (``winner``). Those of the pretrained head are zero without one, or without one that names breeds.
+"""
 
-    ``cosine``: largest cosine of the features to the mean of a known class. ``discriminant``: largest score of an LDA
-    over the known classes, whatever the breed heads are: it separates unlisted breeds better than a logistic regression
-    does (docs/experiments.md). ``profile``: log of the largest Bhattacharyya coefficient between the pretrained head's
-    probabilities for the photo and their mean over a known class. ``species_mass``: log of the probability mass that
-    the pretrained head, sharpened, gives to the known species as a whole.
+# Beyond these nothing is learned from more.
+MOST, LEAST_LOG, MOST_MARGIN = 12.0, -8.0, 1000.0
+PET_SIGNALS = 3
+NOTHING = -30.0  # logarithm of a probability of zero
+
+
+class Evidence(NamedTuple):
+    """What features say. ``pet`` [B, 3]: the largest cosine to the mean of a known class; the log of the probability
+    mass that the pretrained head, sharpened, gives to the known species; and how far their most probable class leads
+    that of everything else, as a log-ratio. ``breed`` [B, S, 7]: :data:`SIGNALS` for each species. ``classes`` [B, P]:
+    log-probabilities of the pretrained classes that show breeds, among all its classes.
     """
 
-    cosine: torch.Tensor
-    discriminant: torch.Tensor
-    profile: torch.Tensor
-    species_mass: torch.Tensor
+    pet: torch.Tensor
+    breed: torch.Tensor
+    classes: torch.Tensor
 
-    def table(self) -> torch.Tensor:
-        """[B, 4]."""
-        return torch.stack(self, dim=1)
+    @classmethod
+    def joined(cls, parts: Sequence[Evidence]) -> Evidence:
+        """The evidence of all photos of at least one part."""
+        return cls(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+
+    def where(self, rows: np.ndarray) -> Evidence:
+        """That of the photos where ``rows`` (bool [N]) is true, or of those numbers (int [M])."""
+        chosen = torch.from_numpy(rows)
+        return Evidence(*(column[chosen] for column in self))
+
+
+def no_evidence(photos: int, breeds: PretrainedBreeds) -> Evidence:
+    """Evidence to be filled in, of so many photos."""
+    shapes = ((PET_SIGNALS,), (len(breeds.taxonomy.species), len(SIGNALS)), (len(breeds.classes),))
+    return Evidence(*(torch.zeros(photos, *shape) for shape in shapes))
 
 
 class OODScorer(nn.Module):
-    """Two sums of standardized signals: ``pet`` (a pet of a known species?) and ``known`` (of a known breed?).
+    """Evidence for a pet of a known species, and for a known breed.
 
     The pretrained head's probabilities tell a fox from a dog and a labrador from a beagle where neither was trained on:
-    it knows a thousand classes. Without one the scores rest on the features alone.
+    it knows a thousand classes. Without one the evidence is that of the features alone.
     """
 
     means: torch.Tensor
     profiles: torch.Tensor
     species_classes: torch.Tensor
+    known_species: torch.Tensor
+    known_classes: torch.Tensor
+    classes: torch.Tensor
+    class_species: torch.Tensor
+    trained_share: torch.Tensor
+    shows_species: torch.Tensor
     center: torch.Tensor
     scale: torch.Tensor
 
     def __init__(self, feature_dim: int, spec: OODSpec):
         super().__init__()
         self.spec = spec
-        self.pretrained_head = (
-            nn.Linear(spec.pretrained_features, spec.pretrained_classes) if spec.pretrained_classes else None
-        )
-        self.discriminant = nn.Linear(feature_dim, spec.classes)
-        self.register_buffer("means", torch.zeros(spec.classes, feature_dim))
-        self.register_buffer("profiles", torch.zeros(spec.classes, spec.pretrained_classes))
+        c, s, k, p = spec.classes, spec.species, spec.pretrained_classes, spec.breed_classes
+        self.pretrained_head = nn.Linear(spec.pretrained_features, k) if k else None
+        self.discriminant = nn.Linear(feature_dim, c)
+        self.register_buffer("means", torch.zeros(c, feature_dim))
+        self.register_buffer("profiles", torch.zeros(c, k))
         self.register_buffer("species_classes", torch.zeros(spec.species_classes, dtype=torch.int64))
-        self.register_buffer("center", torch.zeros(4))
-        self.register_buffer("scale", torch.ones(4))
+        self.register_buffer("known_species", torch.zeros(s, c, dtype=torch.bool))
+        self.register_buffer("known_classes", torch.zeros(c, p))
+        self.register_buffer("classes", torch.zeros(p, dtype=torch.int64))
+        self.register_buffer("class_species", torch.zeros(s, p, dtype=torch.bool))
+        self.register_buffer("trained_share", torch.zeros(p))
+        self.register_buffer("shows_species", torch.zeros(k, dtype=torch.bool))
+        self.register_buffer("center", torch.zeros(PET_SIGNALS))
+        self.register_buffer("scale", torch.ones(PET_SIGNALS))
 
     @classmethod
     @torch.no_grad()
     def build(
         cls,
         *,
+        known: Sequence[Leaf],
         means: np.ndarray,
         profiles: np.ndarray,
         discriminant: Linear,
         pretrained_head: nn.Linear | None,
         species_classes: Sequence[int],
+        breeds: PretrainedBreeds,
     ) -> OODScorer:
-        """The scorer of C known classes: their mean features ``means`` [C, D] and mean probabilities ``profiles``
-        [C, K] of the pretrained head's classes (K is 0 without one), and which of these show a known species.
+        """The scorer of C ``known`` leaves: their mean features ``means`` [C, D] and mean probabilities ``profiles``
+        [C, K] of the pretrained head's classes (K is 0 without one), which of these show a known species, and which of
+        them show which breed.
         """
-        head = pretrained_head
+        head, taxonomy = pretrained_head, breeds.taxonomy
+        columns = [taxonomy.leaves.index(leaf) for leaf in known]
         spec = OODSpec(
             classes=len(means),
+            species=len(taxonomy.species),
             pretrained_classes=head.out_features if head else 0,
             pretrained_features=head.in_features if head else 0,
             species_classes=len(species_classes),
+            breed_classes=len(breeds.classes),
         )
         scorer = cls(means.shape[1], spec)
         scorer.means.copy_(functional.normalize(torch.from_numpy(means), dim=1))
         scorer.profiles.copy_(torch.from_numpy(profiles).clamp(min=0).sqrt())
         scorer.species_classes.copy_(torch.tensor(species_classes, dtype=torch.int64))
+        scorer.shows_species[scorer.species_classes] = True
         if head is not None and scorer.pretrained_head is not None:
             scorer.pretrained_head.load_state_dict(head.state_dict())
         round_weights(scorer)
         # Not rounded: it lives on small differences between large sums.
         scorer.discriminant.weight.copy_(torch.from_numpy(discriminant.weight))
         scorer.discriminant.bias.copy_(torch.from_numpy(discriminant.bias))
+        every_species = np.arange(len(taxonomy.species))[:, None]
+        scorer.known_species.copy_(torch.from_numpy(taxonomy.leaf_species[columns] == every_species))
+        scorer.known_classes.copy_(torch.from_numpy(breeds.shares.T[columns]))
+        scorer.classes.copy_(torch.from_numpy(breeds.classes))
+        scorer.class_species.copy_(torch.from_numpy(breeds.class_species == every_species))
+        scorer.trained_share.copy_(torch.from_numpy(breeds.shares[:, columns].sum(axis=1)))
         return scorer.eval()
 
-    def signals(self, features: torch.Tensor) -> Signals:
-        """Features [B, D] to raw signals."""
-        cosine = (functional.normalize(features, dim=1) @ self.means.T).amax(dim=1)
-        discriminant = self.discriminant(features).amax(dim=1)
+    def evidence(self, features: np.ndarray, hidden: np.ndarray | None = None) -> Evidence:
+        """As :meth:`forward`, of arrays: features [N, D], ``hidden`` bool [N, P]."""
+        with torch.inference_mode():
+            return self(torch.tensor(features), None if hidden is None else torch.tensor(hidden))
+
+    def forward(self, features: torch.Tensor, hidden: torch.Tensor | None = None) -> Evidence:
+        """The evidence of features [B, D]. ``hidden`` bool [B, P]: breed classes that count as if not there."""
+        cosine = functional.normalize(features, dim=1) @ self.means.T
+        scores = self.discriminant(features)
         if self.pretrained_head is None:
-            return Signals(cosine, discriminant, torch.zeros_like(cosine), torch.zeros_like(cosine))
-        pretrained = pretrained_probabilities(self.pretrained_head, features)
-        profile = ((pretrained.sqrt() @ self.profiles.T).amax(dim=1) + FLOOR).log()
-        sharp = pretrained**SHARPNESS
-        mass = (sharp[:, self.species_classes].sum(dim=1) / sharp.sum(dim=1) + FLOOR).log()
-        return Signals(cosine, discriminant, profile, mass if len(self.species_classes) else torch.zeros_like(cosine))
+            return self.weigh(scores, cosine, None, None)
+        probabilities = pretrained_probabilities(self.pretrained_head, features)
+        return self.weigh(scores, cosine, probabilities.sqrt() @ self.profiles.T, probabilities, hidden)
+
+    def weigh(
+        self,
+        scores: torch.Tensor,
+        cosine: torch.Tensor,
+        shared: torch.Tensor | None,
+        probabilities: torch.Tensor | None,
+        hidden: torch.Tensor | None = None,
+    ) -> Evidence:
+        """The evidence that follows from what each known leaf says of the photos, [B, C]: the scores of the
+        discriminant, cosines, Bhattacharyya coefficients; and from the pretrained head's probabilities [B, K]. The last
+        two are None without one. ``hidden`` as above.
+        """
+        leading = _inside(scores, self.known_species).topk(min(2, self.spec.classes), dim=2)
+        margin = (leading.values[..., 0] - leading.values[..., -1]).clamp(max=MOST_MARGIN)
+        signals = [margin, _inside(cosine, self.known_species).amax(dim=2)]
+        pet, classes = [cosine.amax(dim=1), *[torch.zeros_like(cosine[:, 0])] * 2], cosine[:, :0]
+        if shared is not None and probabilities is not None:
+            pet[1:] = self._species_evidence(probabilities)
+            signals.append((_inside(shared, self.known_species).amax(dim=2).clamp(min=0) + FLOOR).log())
+            classes = (probabilities[:, self.classes] + FLOOR).log()
+        if self.spec.breed_classes:
+            classes = classes if hidden is None else classes.masked_fill(hidden, NOTHING)
+            signals += self._pretrained_signals(classes, leading.indices[..., 0])
+        signals += [torch.zeros_like(margin)] * (len(SIGNALS) - len(signals))
+        return Evidence(torch.stack(pet, dim=1), torch.stack(signals, dim=2), classes)
+
+    def _pretrained_signals(self, classes: torch.Tensor, winner: torch.Tensor) -> list[torch.Tensor]:
+        """The last four of :data:`SIGNALS`, each [B, S]; ``classes`` [B, P], ``winner`` int [B, S] a known leaf."""
+        inside = _inside(classes, self.class_species)
+        mass = inside.logsumexp(dim=2)
+        within = inside - mass[..., None]
+        trained, untrained = within + _log(self.trained_share), within + _log(1 - self.trained_share)
+        own = within + _log(self.known_classes)[winner]
+        return [
+            mass.clamp(min=LEAST_LOG),
+            (untrained.logsumexp(dim=2) - trained.logsumexp(dim=2)).clamp(-MOST, MOST),
+            untrained.amax(dim=2).clamp(min=LEAST_LOG),
+            own.logsumexp(dim=2).clamp(min=LEAST_LOG),
+        ]
+
+    def _species_evidence(self, probabilities: torch.Tensor) -> list[torch.Tensor]:
+        """[B] each: log of the share of the sharpened probabilities [B, K] that the known species have, and of how far
+        their most probable class leads that of everything else; 0 if the head does not know all of them.
+        """
+        own = self.species_classes
+        if not self.spec.species_classes:
+            return [torch.zeros_like(probabilities[:, 0])] * 2
+        sharp = probabilities**SHARPNESS
+        mass = (sharp[:, own].sum(dim=1) / sharp.sum(dim=1) + FLOOR).log()
+        others = probabilities.masked_fill(self.shows_species, 0.0)
+        lead = (probabilities[:, own].amax(dim=1) + FLOOR).log() - (others.amax(dim=1) + FLOOR).log()
+        return [mass, lead]
 
     @torch.no_grad()
-    def standardize(self, signals: torch.Tensor) -> None:
-        """Center and scale by the signals [N, 4] of known pets that the statistics did not see."""
-        self.center.copy_(signals.mean(dim=0))
-        self.scale.copy_(signals.std(dim=0).clamp(min=1e-6))
+    def standardize(self, pet: torch.Tensor) -> None:
+        """Center and scale by the evidence for a pet [N, 3] of known ones that the statistics did not see."""
+        self.center.copy_(pet.mean(dim=0))
+        self.scale.copy_(pet.std(dim=0).clamp(min=1e-6))
 
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Scores [B, 2]: ``pet`` = cosine + species_mass, ``known`` = discriminant + cosine + profile, standardized."""
-        return self.combine(self.signals(features).table())
+    def pet_score(self, pet: torch.Tensor) -> torch.Tensor:
+        """[B]: the sum of the columns of the evidence for a pet [B, 3], standardized."""
+        return ((pet - self.center) / self.scale).sum(dim=1)
 
-    def combine(self, signals: torch.Tensor) -> torch.Tensor:
-        """Raw signals [B, 4] to scores [B, 2]."""
-        cosine, discriminant, profile, species_mass = ((signals - self.center) / self.scale).unbind(dim=1)
-        return torch.stack([cosine + species_mass, discriminant + cosine + profile], dim=1)
+
+def _inside(values: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+    """``values`` [B, N] for each species [B, S, N], next to nothing outside of what is its ``own``, bool [S, N]."""
+    return values[:, None, :].masked_fill(~own, -1e4)
+
+
+def _log(share: torch.Tensor) -> torch.Tensor:
+    return share.clamp(min=1e-13).log()
 
 
 def pretrained_probabilities(head: nn.Linear, features: torch.Tensor) -> torch.Tensor:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from hierpets.errors import BundleError
 from hierpets.model.layout import WEIGHTS, brief, incomplete_bundle
 from hierpets.model.manifest import Manifest
+from hierpets.model.mixture import BreedMixture
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.ood import OODScorer
 from hierpets.model.rounding import unpack
 from hierpets.registry.loading import Registry
 
-__all__ = ["read_network"]
+__all__ = ["empty_network", "read_network"]
 
 
 def read_network(folder: Path, manifest: Manifest, registry: Registry) -> HierarchicalNetwork:
@@ -25,9 +27,7 @@ def read_network(folder: Path, manifest: Manifest, registry: Registry) -> Hierar
     """
     spec, weights = manifest.backbone, folder / WEIGHTS
     backbone = registry.get("backbone", spec.name).call_without_weights(**spec.options)
-    network = HierarchicalNetwork(backbone.module, backbone.feature_dim, manifest.taxonomy)
-    if manifest.ood is not None:
-        network.ood_scorer = OODScorer(backbone.feature_dim, manifest.ood)
+    network = empty_network(backbone.module, backbone.feature_dim, manifest)
     if not weights.is_file():
         raise incomplete_bundle(
             folder, f"no {WEIGHTS}, which the torch engine needs; use --engine openvino or the bundle it came from"
@@ -41,3 +41,16 @@ def read_network(folder: Path, manifest: Manifest, registry: Registry) -> Hierar
     if broken is not None:
         raise BundleError(f"{weights}: {broken} holds NaN or infinity: the file is damaged")
     return network.eval()
+
+
+def empty_network(backbone: torch.nn.Module, feature_dim: int, manifest: Manifest) -> HierarchicalNetwork:
+    """The network of a bundle, its weights to be loaded."""
+    tree, spec = manifest.taxonomy, manifest.ood
+    trained = sum(origin != "pretrained" for origin in manifest.origins)
+    network = HierarchicalNetwork(backbone, feature_dim, tree, trained)
+    if spec is not None:
+        network.ood_scorer = OODScorer(feature_dim, spec)
+        network.mixture = BreedMixture(
+            leaves=len(tree.leaves), species=len(tree.species), breed_classes=spec.breed_classes
+        )
+    return network

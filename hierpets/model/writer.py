@@ -13,7 +13,7 @@ from safetensors.torch import save
 from hierpets.files import whole_folder
 from hierpets.model.graph.convert import write_graph
 from hierpets.model.layout import GRAPH, MANIFEST, STATISTICS, WEIGHTS
-from hierpets.model.manifest import Manifest
+from hierpets.model.manifest import Manifest, manifest_text
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.rounding import pack
 
@@ -33,4 +33,4 @@ def write_bundle(
         if statistics is not None:
             (made / STATISTICS).write_bytes(statistics)
         write_graph(made / GRAPH, network, manifest.preprocess.size)
-        (made / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        (made / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8")

@@ -22,8 +22,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import ConfigDict, Field
@@ -44,6 +44,7 @@ __all__ = [
     "Offer",
     "PluginError",
     "Preprocess",
+    "PretrainedBreed",
     "PretrainedHead",
     "SourcePhoto",
 ]
@@ -90,17 +91,28 @@ class Preprocess(StrictModel):
         return math.ceil(self.decode_margin * self.shorter_side)
 
 
+class PretrainedBreed(NamedTuple):
+    """A breed that a pretrained class shows, and other labels under which a folder of photos may have it."""
+
+    species: str
+    label: str
+    synonyms: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class PretrainedHead:
     """The classifier that a backbone was pretrained with: it knows more animals than a taxonomy lists.
 
     ``head`` maps the first ``head.in_features`` columns of the features to the logits of the K classes.
     ``species_classes`` names the class indices that show a species: ``{"dog": range(151, 269)}``. Both help to
-    distinguish a pet of a known breed from everything else.
+    distinguish a pet of a known breed from everything else. ``breeds`` names the breed that a class shows, or those
+    that it does not tell apart: with the setting ``pretrained_breeds``, a training adds them to the taxonomy. For
+    ImageNet-1k: :data:`hierpets.plugin.imagenet.BREEDS`.
     """
 
     head: torch.nn.Linear
     species_classes: Mapping[str, Sequence[int]]
+    breeds: Mapping[int, Sequence[PretrainedBreed]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -131,6 +143,10 @@ class Labels:
 
     def __len__(self) -> int:
         return len(self.species)
+
+    def where(self, rows: np.ndarray) -> Labels:
+        """Those of the photos where ``rows`` (bool [N]) is true, or of those numbers (int [M])."""
+        return replace(self, species=self.species[rows], leaf=self.leaf[rows])
 
 
 @dataclass(frozen=True)

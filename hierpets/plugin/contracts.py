@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierpets.plugin import Advice, Backbone, Preprocess, PretrainedHead, SourcePhoto
+from hierpets.plugin import Advice, Backbone, Preprocess, PretrainedBreed, PretrainedHead, SourcePhoto
 from hierpets.plugin.kinds import Kind
 
 if TYPE_CHECKING:
@@ -79,6 +79,12 @@ def _check_pretrained_head(pretrained: Any, feature_dim: int) -> None:
             raise ContractError(
                 f"expected PretrainedHead.species_classes[{species!r}] to be class indices from 0 to {classes - 1}, "
                 f"got {_shown(indices)}"
+            )
+    for index, breeds in pretrained.breeds.items():
+        if not (0 <= index < classes and breeds and all(isinstance(breed, PretrainedBreed) for breed in breeds)):
+            raise ContractError(
+                f"expected PretrainedHead.breeds to map class indices from 0 to {classes - 1} to one PretrainedBreed "
+                f"or several, got {index}: {_shown(breeds)}"
             )
 
 

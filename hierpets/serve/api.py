@@ -173,7 +173,8 @@ def _model_info(service: Service) -> ModelInfo:
         model=predictor.model,
         taxonomy={species: list(breeds) for species, breeds in manifest.taxonomy.tree.items()},
         thresholds={
-            name: manifest.policy.thresholds(name, options.alpha)._asdict() for name in manifest.taxonomy.species
+            name: manifest.policy.thresholds(name, options.alpha, options.max_set)._asdict()
+            for name in manifest.taxonomy.species
         },
         combiner=manifest.combiner,
         backbone=manifest.backbone.name,

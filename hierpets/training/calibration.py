@@ -8,10 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from hierpets.errors import ConfigError
+from hierpets.hierarchy.breed_sets import breed_sets
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.conformal import nonconformity_scores
-from hierpets.hierarchy.decision import Decision, Scores, decide
-from hierpets.hierarchy.policy import LISTED, Listed, Policy
+from hierpets.hierarchy.decision import Decision, Scores, decide, named_probabilities
+from hierpets.hierarchy.policy import MAX_SET, Policy, Population, ScoreRows
 from hierpets.hierarchy.probabilities import Combiner, joint_probabilities, species_probabilities
 from hierpets.plugin import Labels
 from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
@@ -24,17 +25,14 @@ __all__ = [
     "calibrate",
     "calibrate_trained",
     "cross_predict",
-    "fit_policy",
     "score_photos",
+    "score_rows",
 ]
 
 PET_KEPT = 0.95
 """Share of photos of breeds held out of training that must still count as pets. A fifth of the breeds is held out at a
 time, so that they look less like pets than those of one breed that nobody listed: of real ones, fewer are refused
 (docs/experiments.md)."""
-
-ENOUGH_UNLISTED = 20
-"""Photos of held-out breeds of a species that it takes to know what an unlisted one looks like."""
 
 
 class HeldOutPredictions(NamedTuple):
@@ -61,10 +59,12 @@ class Calibrated:
     def predict(self, outputs: HeldOutOutputs) -> HeldOutPredictions:
         """The predictions for N photos."""
         joint = self.joint(outputs)
-        rows = zip(joint, outputs.scores.tolist(), strict=True)
-        return HeldOutPredictions(
-            joint, [decide(row, self.taxonomy, self.policy, scores=Scores(*scores)) for row, scores in rows]
-        )
+        thresholds = {name: self.policy.thresholds(name) for name in self.taxonomy.species}
+        decisions = [
+            decide(row, self.taxonomy, self.policy, scores=Scores.of(scores), thresholds=thresholds)
+            for row, scores in zip(joint, outputs.scores, strict=True)
+        ]
+        return HeldOutPredictions(joint, decisions)
 
 
 def calibrate_trained(trained: Trained, *, combiner: Combiner, alpha: float) -> Calibrated:
@@ -77,6 +77,7 @@ def calibrate_trained(trained: Trained, *, combiner: Combiner, alpha: float) -> 
         raise ConfigError("too few photos to hold any out for calibration; add photos, at least two per class")
     return calibrate(
         outputs,
+        trained.pretrained,
         trained.unlisted,
         taxonomy=trained.network.taxonomy,
         combiner=combiner,
@@ -86,100 +87,83 @@ def calibrate_trained(trained: Trained, *, combiner: Combiner, alpha: float) -> 
 
 def calibrate(
     outputs: HeldOutOutputs,
+    pretrained: HeldOutOutputs | None,
     unlisted: HeldOutOutputs | None,
     *,
     taxonomy: Taxonomy,
     combiner: Combiner,
     alpha: float,
 ) -> Calibrated:
-    """Fit temperatures and thresholds.
+    """Fit temperatures and thresholds to photos that were held out, and to those whose breed was held out too: known to
+    the pretrained head, or to nothing.
 
-    Where no breed was held out (``unlisted`` is None), the pets of the training set stand in for other pets, and every
-    breed counts as listed. ``alpha`` is the target error rate.
+    Where no breed was held out, the pets of the training set stand in for other pets. ``alpha`` is the target error
+    rate.
     """
     uncut = Calibrated(taxonomy, combiner, outputs.temperatures(taxonomy), Policy(alpha=alpha))
-    return replace(uncut, policy=fit_policy(outputs, unlisted, uncut))
-
-
-def fit_policy(outputs: HeldOutOutputs, unlisted: HeldOutOutputs | None, uncut: Calibrated) -> Policy:
-    """The threshold of pets, the probability of being listed, then the nonconformity scores of what follows from both.
-
-    ``uncut`` has the temperatures and alpha.
-    """
-    taxonomy, joint = uncut.taxonomy, uncut.joint(outputs)
-    winner = species_probabilities(joint, taxonomy).argmax(axis=1)
     others = outputs if unlisted is None else unlisted
     pet = float(np.quantile(others.scores[:, 0], 1 - PET_KEPT))
-    curves = {} if unlisted is None else _fit_listed(outputs.scores[:, 1], winner, unlisted, taxonomy)
-    policy = Policy(alpha=uncut.policy.alpha, pet=pet, listed=curves)
+    policy = uncut.policy.model_copy(update={"pet": pet})
     # Whether a named breed is right is not known where the label has none.
-    known = outputs.where(outputs.labels.leaf != UNKNOWN_LEAF)
-    scores = _scores_by_species(policy, uncut.joint(known), known, taxonomy)
-    if unlisted is None:
-        return policy.model_copy(update={"scores": scores})
-    wrong = _scores_by_species(policy, uncut.joint(unlisted), unlisted, taxonomy)
-    return policy.model_copy(update={"scores": scores, "unlisted": wrong})
+    photos: dict[Population, HeldOutOutputs | None] = {
+        "trained": outputs.where(outputs.labels.leaf != UNKNOWN_LEAF),
+        "pretrained": pretrained,
+        "unlisted": unlisted,
+    }
+    scores = {
+        population: _scores_by_species(policy, uncut.joint(part), part, taxonomy)
+        for population, part in photos.items()
+        if part is not None
+    }
+    return replace(uncut, policy=policy.model_copy(update={"scores": scores}))
 
 
 def _scores_by_species(
     policy: Policy, joint: np.ndarray, outputs: HeldOutOutputs, taxonomy: Taxonomy
-) -> dict[str, tuple[float, ...]]:
-    """The sorted nonconformity scores by the most probable species."""
+) -> dict[str, ScoreRows]:
+    """The nonconformity scores by the most probable species."""
     scores = score_photos(policy, joint, outputs.scores, outputs.labels, taxonomy)
     winner = species_probabilities(joint, taxonomy).argmax(axis=1)
-    return {name: tuple(np.sort(np.round(scores[winner == s], 6)).tolist()) for s, name in enumerate(taxonomy.species)}
+    return {name: score_rows(scores[winner == s]) for s, name in enumerate(taxonomy.species)}
+
+
+def score_rows(scores: np.ndarray) -> ScoreRows:
+    """Scores [N, 3] as a policy keeps them, in ascending order: whose they were is forgotten."""
+    return tuple(sorted(tuple(row) for row in np.round(scores, 6).tolist()))
 
 
 def score_photos(
-    policy: Policy, joint: np.ndarray, ood_scores: np.ndarray, labels: Labels, taxonomy: Taxonomy
+    policy: Policy, joint: np.ndarray, scores: np.ndarray, labels: Labels, taxonomy: Taxonomy
 ) -> np.ndarray:
-    """The nonconformity scores float [N] of labeled photos under a policy: ``joint`` [N, L], ``ood_scores`` [N, 2]."""
+    """The nonconformity scores float [N, 3] of labeled photos: of the most probable breed and the species, of sets of
+    two breeds, of sets of two and three. ``joint`` [N, L], ``scores`` [N, 1 + S].
+    """
     by_species = species_probabilities(joint, taxonomy)
     winner = by_species.argmax(axis=1)
-    listed = policy.listed_probability([taxonomy.species[s] for s in winner], ood_scores[:, 1])
-    scores = nonconformity_scores(
-        joint.max(axis=1) * listed,
-        by_species.max(axis=1),
-        breed_right=joint.argmax(axis=1) == labels.leaf,
-        species_right=winner == labels.species,
-    )
-    return np.where(ood_scores[:, 0] < (-np.inf if policy.pet is None else policy.pet), 0.0, scores)
-
-
-def _fit_listed(
-    known_scores: np.ndarray, winner: np.ndarray, unlisted: HeldOutOutputs, taxonomy: Taxonomy
-) -> dict[str, Listed]:
-    """For each species of which enough photos of held-out breeds are there: listed against held out (Platt, 1999)."""
-    found = {}
-    for s, name in enumerate(taxonomy.species):
-        ours, others = known_scores[winner == s], unlisted.scores[unlisted.labels.species == s, 1]
-        if taxonomy.tree[name] and min(len(ours), len(others)) >= ENOUGH_UNLISTED:
-            found[name] = _fit_curve(ours, others)
-    return found
-
-
-def _fit_curve(ours: np.ndarray, others: np.ndarray) -> Listed:
-    from sklearn.linear_model import LogisticRegression
-
-    scores = np.concatenate([ours, others])[:, None]
-    labels = np.repeat([1, 0], [len(ours), len(others)])
-    weights = np.repeat([LISTED / len(ours), (1 - LISTED) / len(others)], [len(ours), len(others)]) * len(scores)
-    model = LogisticRegression(max_iter=500).fit(scores, labels, sample_weight=weights)
-    # A photo that looks more like a known breed must not count as less of one.
-    slope = max(float(model.coef_[0, 0]), 0.0)
-    return Listed(round(slope, 6), round(float(model.intercept_[0]), 6))
+    named = named_probabilities(joint, scores[:, 1:], taxonomy)
+    sets = breed_sets(named, winner, taxonomy, MAX_SET)
+    right = sets.hold(labels.leaf) | (sets.leaves < 0)
+    species = nonconformity_scores(by_species.max(axis=1)[:, None], (winner == labels.species)[:, None])
+    alone = nonconformity_scores(sets.probabilities[:, :1], right[:, :1])
+    found = [np.maximum(alone, species)]
+    found += [nonconformity_scores(sets.probabilities[:, 1:n], right[:, 1:n]) for n in range(2, MAX_SET + 1)]
+    refused = scores[:, 0] < (-np.inf if policy.pet is None else policy.pet)
+    return np.where(refused[:, None], 0.0, np.stack(found, axis=1))
 
 
 def cross_predict(
-    outputs: HeldOutOutputs, unlisted: HeldOutOutputs | None, calibrated: Calibrated, folds: np.ndarray
+    outputs: HeldOutOutputs, trained: Trained, calibrated: Calibrated, folds: np.ndarray
 ) -> HeldOutPredictions:
-    """Predictions for each photo under temperatures and thresholds fitted to the other folds (int [N])."""
+    """Predictions for each of a model's held-out photos under temperatures and thresholds fitted to the other folds
+    (int [N]).
+    """
     joint = np.zeros((len(outputs), len(calibrated.taxonomy.leaves)))
     decisions: dict[int, Decision] = {}
     for fold in np.unique(folds):
         others = calibrate(
             outputs.where(folds != fold),
-            unlisted,
+            trained.pretrained,
+            trained.unlisted,
             taxonomy=calibrated.taxonomy,
             combiner=calibrated.combiner,
             alpha=calibrated.policy.alpha,

@@ -18,8 +18,9 @@ NEVER = -1e6
 
 @dataclass(frozen=True)
 class HeldOutOutputs:
-    """``species_logits`` [N, S], ``leaf_logits`` [N, L] and OOD ``scores`` [N, 2] of N photos, their labels and
-    paths.
+    """``species_logits`` [N, S], ``leaf_logits`` [N, L] and ``scores`` [N, 1 + S] of N photos, their labels and paths.
+
+    ``leaf_calibrated``: the leaf logits are the logarithms of calibrated probabilities within each species.
     """
 
     paths: tuple[str, ...]
@@ -27,33 +28,30 @@ class HeldOutOutputs:
     species_logits: np.ndarray
     leaf_logits: np.ndarray
     scores: np.ndarray
+    leaf_calibrated: bool = False
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def temperatures(self, taxonomy: Taxonomy) -> Temperatures:
-        """One temperature per head, fitted to these photos."""
-        return fit_temperatures(
+        """One temperature per head that is not calibrated, fitted to these photos."""
+        found = fit_temperatures(
             self.species_logits,
             self.leaf_logits,
             species=self.labels.species,
             leaf=self.labels.leaf,
             taxonomy=taxonomy,
         )
+        return found.model_copy(update={"breeds": {}}) if self.leaf_calibrated else found
 
     def where(self, rows: np.ndarray) -> HeldOutOutputs:
         """The photos where ``rows`` (bool [N]) is true, or of those numbers (int [M]), in their order."""
         chosen = np.arange(len(self))[rows]
-        return HeldOutOutputs(
+        return replace(
+            self,
             paths=tuple(self.paths[row] for row in chosen),
-            labels=replace(self.labels, species=self.labels.species[rows], leaf=self.labels.leaf[rows]),
+            labels=self.labels.where(rows),
             species_logits=self.species_logits[rows],
             leaf_logits=self.leaf_logits[rows],
             scores=self.scores[rows],
         )
-
-    def as_unlisted(self, scores: np.ndarray) -> HeldOutOutputs:
-        """The same photos as if their breeds were not listed, with OOD ``scores`` [N, 2] that did not know them."""
-        leaf = self.leaf_logits.copy()
-        leaf[np.arange(len(self)), self.labels.leaf] = NEVER
-        return replace(self, leaf_logits=leaf, scores=scores)

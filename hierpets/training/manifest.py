@@ -27,6 +27,7 @@ def make_manifest(
     return Manifest(
         version=config.version,
         taxonomy=calibrated.taxonomy,
+        origins=trained.origins,
         preprocess=trained.backbone.preprocess,
         backbone=trained.spec,
         combiner=calibrated.combiner,

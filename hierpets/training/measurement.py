@@ -25,7 +25,7 @@ def measure_trained(trained: Trained, calibrated: Calibrated, *, folds: int, see
         if name == calibrating and len(part) >= folds:
             # Another partition than that of the heads.
             assigned = assign_folds(part.labels, folds=folds, seed=seed + 1)
-            decided = cross_predict(part, trained.unlisted, calibrated, assigned)
+            decided = cross_predict(part, trained, calibrated, assigned)
         else:
             decided = calibrated.predict(part)
         metrics[name] = measure(part, decided, calibrated)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hierpets.config import HeadSpec
-from hierpets.model.manifest import BackboneSpec
+from hierpets.hierarchy.calibration import Temperatures
+from hierpets.model.manifest import BackboneSpec, Origin
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.plugin import Backbone
@@ -18,7 +19,9 @@ __all__ = ["Trained"]
 class Trained:
     """``held_out`` maps how photos were held out to the outputs for them; the first that has any calibrates.
 
-    ``unlisted`` are those of photos whose breed was held out as well, None where none could be.
+    ``pretrained`` are those of photos whose breed was held out and is known from pretraining, ``unlisted`` those of
+    photos whose breed nothing knew; None where none could be held out. ``temperatures`` are those of the heads' own
+    logits, ``origins`` how each leaf of the network's taxonomy was learned.
     ``backbone`` is what the network's features come from, ``spec`` how to build it again, ``summary`` says in a line
     what was trained. ``statistics`` are what the heads can be fitted to again; None where they were not fitted to any.
     """
@@ -28,6 +31,9 @@ class Trained:
     spec: BackboneSpec
     head: HeadSpec
     held_out: dict[str, HeldOutOutputs]
+    pretrained: HeldOutOutputs | None
     unlisted: HeldOutOutputs | None
+    temperatures: Temperatures
+    origins: tuple[Origin, ...]
     summary: str
     statistics: ClassStatistics | None = None

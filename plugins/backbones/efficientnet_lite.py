@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from hierpets.plugin import Backbone, PluginError, Preprocess, PretrainedHead
+from hierpets.plugin.imagenet import BREEDS
 
 if TYPE_CHECKING:
     import torch
@@ -84,7 +85,7 @@ def _backbone(variant: str, preprocess: Preprocess, *, pretrained: bool) -> Back
     module: Any = timm.create_model(f"tf_efficientnet_{variant}", pretrained=False)
     if pretrained:
         _load(module, _embedded_weights(variant))
-    head = PretrainedHead(head=module.classifier, species_classes=_SPECIES) if pretrained else None
+    head = PretrainedHead(module.classifier, _SPECIES, BREEDS) if pretrained else None
     module.classifier = torch.nn.Identity()
     return Backbone(module, feature_dim=module.num_features, preprocess=preprocess, pretrained_head=head)
 

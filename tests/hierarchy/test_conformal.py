@@ -3,7 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hierpets.hierarchy.conformal import conformal_threshold, fewest_scores, nonconformity_scores
+from hierpets.hierarchy.conformal import (
+    ScoreGroup,
+    conformal_threshold,
+    fewest_scores,
+    nonconformity_scores,
+    shared_threshold,
+)
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=60).map(sorted), st.floats(0.01, 0.99))
@@ -44,7 +50,7 @@ def test_a_score_is_exactly_what_the_threshold_must_reach(seed, threshold):
     leaf = species * generator.uniform(0.1, 1, 50)
     species_right = generator.random(50) < 0.8
     leaf_right = species_right & (generator.random(50) < 0.7)
-    scores = nonconformity_scores(leaf, species, breed_right=leaf_right, species_right=species_right)
+    scores = nonconformity_scores(np.stack([leaf, species], axis=1), np.stack([leaf_right, species_right], axis=1))
     level = answered(leaf, species, threshold)
     right = np.select([level == 2, level == 1], [leaf_right, species_right], True)
     np.testing.assert_array_equal(right | (scores > threshold), True)
@@ -59,3 +65,63 @@ def test_fewest_scores_is_where_a_promise_begins(alpha, fewest):
     assert fewest_scores(alpha) == fewest
     assert conformal_threshold([0.0] * fewest, alpha) == 0.0
     assert conformal_threshold([0.0] * (fewest - 1), alpha) == 1.0
+
+
+def group(generator, size, share, promised=True):
+    return ScoreGroup(np.sort(np.round(generator.random(size) * generator.random(), 2)), share, promised)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=60).map(sorted), st.floats(0.01, 0.99))
+def test_the_threshold_of_one_group_is_the_conformal_one(scores, alpha):
+    one = [ScoreGroup(np.array(scores), 1.0, True)]
+    # A rank is a whole number: next to one, the two may round to different sides.
+    if abs((len(scores) + 1) * alpha - round((len(scores) + 1) * alpha)) > 1e-6:
+        assert shared_threshold(one, alpha) == conformal_threshold(scores, alpha)
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.02, 0.3))
+def test_a_shared_threshold_is_the_least_that_holds_for_each_promised_group_and_for_the_mixture(seed, alpha):
+    generator = np.random.default_rng(seed)
+    groups = [
+        group(generator, n, share, promised)
+        for n, share, promised in ((80, 0.5, True), (60, 0.3, True), (90, 0.2, False))
+    ]
+    found = shared_threshold(groups, alpha)
+
+    def holds(threshold):
+        wrong = [((g.scores > threshold).sum() + 1) / (len(g.scores) + 1) for g in groups]
+        mixture = sum(g.share * w for g, w in zip(groups, wrong, strict=True))
+        return max(wrong[:2]) <= alpha and mixture <= alpha
+
+    candidates = sorted({*np.concatenate([g.scores for g in groups]).tolist(), 1.0})
+    assert found == next((c for c in candidates if holds(c)), 1.0)
+
+
+def test_a_breed_and_sets_of_breeds_together_are_wrong_no_more_often_than_promised():
+    from hierpets.hierarchy.policy import Policy
+
+    generator = np.random.default_rng(0)
+    wrong, sets = [], 0
+    for _ in range(60):
+        top = generator.uniform(0.2, 1, (800, 1))
+        probabilities = np.minimum(
+            np.cumsum(np.concatenate([top, generator.uniform(0, 0.3, (800, 2))], axis=1), axis=1), 1
+        )
+        truth = generator.random(800)[:, None] < probabilities * 0.97  # a little overconfident
+        rows = np.stack(
+            [np.where(truth[:, 0], 0, probabilities[:, 0])]
+            + [np.where(truth[:, 1:n], 0, probabilities[:, 1:n]).max(axis=1) for n in (2, 3)],
+            axis=1,
+        )
+        policy = Policy(scores={"trained": {"cat": tuple(map(tuple, rows[:400].tolist()))}}, alpha=0.1)
+        t = policy.thresholds("cat")
+        level = np.select(
+            [probabilities[400:, 0] > t.probability, *(probabilities[400:, k] > t.breed_set for k in (1, 2))],
+            [0, 1, 2],
+            -1,
+        )
+        answered = level >= 0
+        wrong.append((~truth[400:][np.arange(400), level] & answered).mean())
+        sets += int((level > 0).sum())
+    assert np.mean(wrong) <= 0.1 + 0.005
+    assert sets > 100

@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
+from helpers.policies import flat_policy
 from helpers.strategies import logits_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hierpets.hierarchy.decision import Scores, decide
-from hierpets.hierarchy.policy import ENOUGH, Listed, Policy
+from hierpets.hierarchy.policy import MAX_SET, Policy
 from hierpets.hierarchy.probabilities import joint_probabilities, species_probabilities
 from hierpets.taxonomy import Leaf, Taxonomy
 
@@ -13,22 +14,32 @@ TAXONOMY = Taxonomy(tree={"cat": ("birman", "siamese"), "dog": ("beagle", "pug")
 SURE = np.array([0.9, 0.05, 0.02, 0.02, 0.01])
 TORN = np.array([0.45, 0.44, 0.05, 0.05, 0.01])
 LOST = np.array([0.25, 0.1, 0.25, 0.1, 0.3])
-IN_DISTRIBUTION, OUT_OF_DISTRIBUTION = Scores(pet=2.0, known=2.0), Scores(pet=-9.0, known=-9.0)
 
 
-def policy(threshold: float = 0.6, **gates) -> Policy:
-    """A policy whose threshold is ``threshold`` for every species, at any alpha below one half."""
-    return Policy(scores=dict.fromkeys(TAXONOMY.species, (0.0,) + (threshold,) * ENOUGH), **gates)
+def scores(pet: float = 2.0, listed: float = 1.0) -> Scores:
+    return Scores(pet, np.full(3, listed))
+
+
+IN_DISTRIBUTION, OUT_OF_DISTRIBUTION = scores(), scores(pet=-9.0, listed=0.0)
+
+
+def policy(threshold: float = 0.6, **fields) -> Policy:
+    return flat_policy(TAXONOMY.species, threshold, **fields)
 
 
 @pytest.mark.parametrize(
     ("joint", "level", "source"),
-    [(SURE, "breed", "breed"), (TORN, "species", "rolled_up_to_species"), (LOST, "unknown", "unknown")],
+    [
+        (SURE, "breed", "breed"),
+        (TORN, "species", "rolled_up_to_species"),
+        (LOST, "unknown", "unknown"),
+    ],
 )
 def test_decide_rolls_up_until_the_answer_is_likely_enough(joint, level, source):
     decision = decide(joint, TAXONOMY, policy())
     assert (decision.level, decision.source) == (level, source)
-    assert decision.node(TAXONOMY) == {"breed": 0, "species": 0, "unknown": -1}[level]
+    expected = {"breed": 0, "species": TAXONOMY.species_index(decision.species), "unknown": -1}
+    assert decision.node(TAXONOMY) == expected[level]
 
 
 def test_decide_says_the_threshold_the_runner_up_and_the_mass():
@@ -53,45 +64,67 @@ def test_decide_is_unknown_below_the_pet_score_however_sure_the_heads_are():
     assert decide(SURE, TAXONOMY, policy(pet=0.0), scores=IN_DISTRIBUTION).level == "breed"
 
 
-CURVE = {"cat": Listed(2.0, 0.0)}
-
-
 def test_decide_answers_an_unlisted_breed_by_its_species():
-    decision = decide(SURE, TAXONOMY, policy(listed=CURVE), scores=Scores(pet=2.0, known=-1.0))
+    decision = decide(SURE, TAXONOMY, policy(), scores=scores(listed=0.12))
     assert (decision.level, decision.source) == ("species", "rolled_up_to_species")
-    assert decision.listed == pytest.approx(1 / (1 + np.exp(2)))
-    assert "0.12 that its breed is listed; cat/birman has probability 0.107, not above" in decision.reason
+    assert decision.listed == pytest.approx(0.12)
+    assert "0.12 that its breed is listed; cat/birman has probability 0.108, not above" in decision.reason
 
 
 def test_decide_multiplies_breeds_by_the_probability_that_they_are_listed():
-    decision = decide(SURE, TAXONOMY, policy(listed=CURVE), scores=Scores(pet=2.0, known=1.0), top_k=3)
-    listed = 1 / (1 + np.exp(-2))
+    listed = np.array([0.9, 0.4, 1.0])
+    decision = decide(SURE, TAXONOMY, policy(), scores=Scores(2.0, listed), top_k=3)
     assert decision.level == "breed"
-    assert decision.breed_probability == pytest.approx(0.9 * listed)
+    assert decision.breed_probability == pytest.approx(0.9 * 0.9)
     assert decision.species_probability == pytest.approx(0.95)
-    assert [p for _, p in decision.top] == pytest.approx([0.9 * listed, 0.05 * listed, 0.02 * listed])
+    # that of the first species for its breeds, that of another for others, and none for a species without breeds
+    assert [p for _, p in decision.top] == pytest.approx([0.81, 0.045, 0.01])
+    assert [str(leaf) for leaf, _ in decision.top] == ["cat/birman", "cat/siamese", "rabbit"]
 
 
 def test_decide_doubts_within_a_species_but_not_where_the_caller_names_breeds():
-    doubtful = {"scores": Scores(pet=2.0, known=-1.0), "restricted": True}
-    assert decide(SURE, TAXONOMY, policy(listed=CURVE), **doubtful).level == "species"
-    closed = decide(SURE, TAXONOMY, policy(listed=CURVE), **doubtful, closed=True)
+    doubtful = {"scores": scores(listed=0.12), "restricted": True}
+    assert decide(SURE, TAXONOMY, policy(), **doubtful).level == "species"
+    closed = decide(SURE, TAXONOMY, policy(), **doubtful, closed=True)
     assert (closed.level, closed.listed) == ("breed", 1.0)
 
 
 def test_decide_says_that_an_alpha_cannot_be_promised():
-    few = Policy(scores=dict.fromkeys(TAXONOMY.species, (0.0,) * 5))
+    few = Policy(scores={"trained": dict.fromkeys(TAXONOMY.species, ((0.0,) * MAX_SET,) * 5)})
     decision = decide(SURE, TAXONOMY, few, alpha=0.01)
     assert decision.level == "unknown"
     assert "calibrated on too few photos for a promise at alpha 0.01" in decision.reason
 
 
-@given(st.floats(-50, 50), st.floats(0, 5), st.floats(-5, 5), st.floats(0.01, 5))
-def test_listed_probability_rises_with_the_score(score, slope, intercept, more):
-    curve = Listed(slope, intercept)
-    low, high = curve.probability(np.array([score, score + more]))
-    assert 0 <= low <= high <= 1
-    assert low == pytest.approx(1 / (1 + np.exp(-(slope * score + intercept))), abs=1e-9)
+WIDE = Taxonomy(tree={"cat": ("bengal", "bombay", "egyptian_mau", "siamese"), "dog": ("pug",)})
+PAIR, THREE = np.array([0.5, 0.02, 0.4, 0.04, 0.04]), np.array([0.35, 0.3, 0.3, 0.02, 0.03])
+
+
+def test_decide_leaves_the_fewest_breeds_open_that_are_probable_enough_together():
+    wide = flat_policy(WIDE.species, 0.8)
+    pair, three = (decide(row, WIDE, wide) for row in (PAIR, THREE))
+    assert (pair.level, pair.source, pair.breed) == ("species", "breed_set", "bengal")
+    assert [str(leaf) for leaf, _ in pair.breeds] == ["cat/bengal", "cat/egyptian_mau"]
+    assert [p for _, p in pair.breeds] == pytest.approx([0.5, 0.4])
+    assert "cat/bengal or cat/egyptian_mau has probability 0.900, above the threshold 0.800" in pair.reason
+    assert [str(leaf) for leaf, _ in three.breeds] == ["cat/bengal", "cat/bombay", "cat/egyptian_mau"]
+    assert pair.node(WIDE) == 0
+
+
+@pytest.mark.parametrize(("row", "most", "sizes"), [(PAIR, 1, 0), (PAIR, 2, 2), (THREE, 2, 0), (THREE, 3, 3)])
+def test_decide_leaves_no_more_breeds_open_than_asked(row, most, sizes):
+    decision = decide(row, WIDE, flat_policy(WIDE.species, 0.8), max_set=most)
+    assert (decision.level, len(decision.breeds)) == ("species", sizes)
+
+
+def test_decide_leaves_no_breeds_open_that_may_be_others_or_at_max_level_species():
+    wide = flat_policy(WIDE.species, 0.8)
+    assert decide(PAIR, WIDE, wide, scores=Scores(2.0, np.array([0.8, 1.0]))).breeds == ()
+    assert decide(PAIR, WIDE, wide, max_level="species").breeds == ()
+
+
+def test_decide_calls_all_breeds_of_a_species_the_species():
+    assert decide(TORN, TAXONOMY, policy()).breeds == ()
 
 
 def test_decide_names_no_breed_at_max_level_species():
@@ -100,32 +133,36 @@ def test_decide_names_no_breed_at_max_level_species():
 
 
 def test_decide_restricted_says_so_and_asks_no_ood_score():
-    decision = decide(SURE, TAXONOMY, policy(pet=0.0), scores=OUT_OF_DISTRIBUTION, restricted=True)
+    decision = decide(SURE, TAXONOMY, policy(pet=0.0), scores=scores(pet=-9.0), restricted=True)
     assert (decision.level, decision.source) == ("breed", "restricted")
 
 
 def test_decide_reads_another_threshold_at_another_alpha():
-    steps = Policy(scores={name: tuple(np.linspace(0, 1, 199)) for name in TAXONOMY.species})
-    assert steps.thresholds("cat").probability == pytest.approx(0.95, abs=0.01)
-    assert steps.thresholds("cat", alpha=0.4).probability == pytest.approx(0.6, abs=0.01)
+    rows = tuple((score,) * MAX_SET for score in np.linspace(0, 1, 199).tolist())
+    steps = Policy(scores={"trained": dict.fromkeys(TAXONOMY.species, rows)})
+    assert steps.thresholds("cat", max_set=1).probability == pytest.approx(0.95, abs=0.01)
+    assert steps.thresholds("cat", alpha=0.4, max_set=1).probability == pytest.approx(0.6, abs=0.01)
     assert decide(SURE, TAXONOMY, steps).level == "unknown"
     assert decide(SURE, TAXONOMY, steps, alpha=0.4).level == "breed"
 
 
 def test_policy_of_a_species_of_few_photos_borrows_the_scores_of_all():
-    mixed = Policy(scores={"cat": (0.0,) * 200, "dog": (0.9,) * 3})
+    zero, high = (0.0,) * MAX_SET, (0.9,) * MAX_SET
+    mixed = Policy(scores={"trained": {"cat": (zero,) * 200, "dog": (high,) * 3}})
     assert mixed.thresholds("dog").probability == mixed.thresholds("rabbit").probability == 0.0
 
 
-def test_policy_refuses_scores_that_are_not_in_order():
-    with pytest.raises(ValueError, match="scores of cat in ascending order"):
-        Policy(scores={"cat": (0.2, 0.1)})
+def test_policy_refuses_scores_that_it_cannot_use():
+    with pytest.raises(ValueError, match="scores of dog/pug in ascending order"):
+        Policy(leaves={"dog/pug": (0.2, 0.1)})
+    with pytest.raises(ValueError, match="3 scores for each photo of trained cat"):
+        Policy(scores={"trained": {"cat": ((0.2, 0.1),)}})
 
 
 @given(logits_of(), st.floats(0, 1))
 def test_decide_keeps_its_threshold_for_any_logits(case, threshold):
     taxonomy, species, leaf = case
-    fixed = Policy(scores=dict.fromkeys(taxonomy.species, (threshold,) * ENOUGH))
+    fixed = flat_policy(taxonomy.species, threshold)
     for row in joint_probabilities(species, leaf, taxonomy):
         decision = decide(row, taxonomy, fixed)
         assert decision.species in taxonomy.species

@@ -9,19 +9,19 @@ import jsonschema
 import numpy as np
 import pyarrow as pa
 import pytest
+from helpers.policies import flat_policy
 
 from hierpets.errors import ImageError
 from hierpets.hierarchy.decision import Scores, decide
-from hierpets.hierarchy.policy import ENOUGH, Listed, Policy
 from hierpets.inference.prediction import Prediction
 from hierpets.inference.record import CSV_COLUMNS, PredictionRecord, csv_line, csv_row, parquet_row, parquet_schema
 from hierpets.model.manifest import ModelId
 from hierpets.recommend.result import RecommendationRecord
-from hierpets.taxonomy import Taxonomy
+from hierpets.taxonomy import Leaf, Taxonomy
 
 TAXONOMY = Taxonomy(tree={"cat": ("birman", "siamese"), "dog": ("beagle", "pug"), "rabbit": ()})
-SURE = Listed(50.0, 0.0)  # one or the other
-POLICY = Policy(scores=dict.fromkeys(TAXONOMY.species, (0.0,) + (0.6,) * ENOUGH), pet=0.0, listed={"cat": SURE})
+ORIGINS = dict.fromkeys(TAXONOMY.leaves, "trained") | {Leaf("cat", "siamese"): "pretrained"}
+POLICY = flat_policy(TAXONOMY.species, 0.6, pet=0.0)
 MODEL = ModelId(digest="0123456789abcdef", version="1")
 ADVICE = RecommendationRecord(
     product="silk",
@@ -35,23 +35,25 @@ ADVICE = RecommendationRecord(
 )
 
 
-IN_DISTRIBUTION = Scores(1.0, 1.0)
-
-
-def predicted(*joint: float, scores: Scores = IN_DISTRIBUTION, path: str = "cat.jpg", **fields) -> Prediction:
-    decision = decide(np.array(joint), TAXONOMY, POLICY, scores=scores)
-    shown = scores._replace(known=decision.listed)
-    return Prediction(path, MODEL, decision.thresholds, decision, np.array(joint), shown, **fields)
+def predicted(
+    *joint: float, pet: float = 1.0, listed: float = 1.0, tree: Taxonomy = TAXONOMY, path: str = "cat.jpg", **fields
+) -> Prediction:
+    scores = Scores(pet, np.full(len(tree.species), listed))
+    decision = decide(np.array(joint), tree, POLICY, scores=scores)
+    return Prediction(path, MODEL, decision.thresholds, decision, np.array(joint), pet, origins=ORIGINS, **fields)
 
 
 BREED = predicted(0.9, 0.05, 0.02, 0.02, 0.01, recommendation=ADVICE)
 UNSURE = predicted(0.45, 0.44, 0.05, 0.05, 0.01)
-UNLISTED = predicted(0.9, 0.05, 0.02, 0.02, 0.01, scores=Scores(1.0, -1.0))
+UNLISTED = predicted(0.9, 0.05, 0.02, 0.02, 0.01, listed=0.1)
 RABBIT = predicted(0.01, 0.01, 0.01, 0.01, 0.96)
-CAR = predicted(0.9, 0.05, 0.02, 0.02, 0.01, scores=Scores(-5.0, -5.0))
+CAR = predicted(0.9, 0.05, 0.02, 0.02, 0.01, pet=-5.0)
+GENERAL = predicted(0.05, 0.9, 0.02, 0.02, 0.01)
+TRIO = Taxonomy(tree={"cat": ("birman", "siamese", "sphynx"), "dog": ("pug",)})
+OPEN = predicted(0.5, 0.4, 0.05, 0.05, tree=TRIO)
 BROKEN = Prediction("a.jpg", MODEL, POLICY.thresholds(""), error=ImageError("a.jpg: no such file"))
 DAMAGED = predicted(0.9, 0.05, 0.02, 0.02, 0.01, warning="damaged JPEG: Premature end of JPEG file")
-ALL = [BREED, UNSURE, UNLISTED, RABBIT, CAR, BROKEN, DAMAGED]
+ALL = [BREED, UNSURE, UNLISTED, RABBIT, CAR, GENERAL, OPEN, BROKEN, DAMAGED]
 
 
 @pytest.mark.parametrize(
@@ -60,6 +62,15 @@ ALL = [BREED, UNSURE, UNLISTED, RABBIT, CAR, BROKEN, DAMAGED]
         (BREED, "breed", "cat", "birman", 0.9, "cat 95.0%, birman 90.0%; shampoo: silk"),
         (UNSURE, "species", "cat", None, 0.89, "cat 89.0%, breed uncertain: birman 45%, siamese 44%"),
         (UNLISTED, "species", "cat", None, 0.95, "cat 95.0%, breed not recognized (closest: birman, siamese)"),
+        (
+            GENERAL,
+            "breed",
+            "cat",
+            "siamese",
+            0.9,
+            "cat 95.0%, siamese 90.0% (known from general training",
+        ),
+        (OPEN, "species", "cat", None, 0.95, "cat 95.0%, birman or siamese 90.0%"),
         (RABBIT, "species", "rabbit", None, 0.96, "rabbit 96.0%"),
         (CAR, "unknown", None, None, None, "unknown: it looks like no pet of a known species"),
         (BROKEN, None, None, None, None, "error: a.jpg: no such file"),
@@ -91,6 +102,25 @@ def test_record_of_a_photo_of_no_known_pet_names_none():
     record = CAR.to_json()
     assert (record["species"], record["top"]) == (None, [])
     assert record["source"] == "not_a_known_pet"
+
+
+def test_record_says_how_the_model_learned_each_breed():
+    record = GENERAL.to_json()
+    assert record["breed"] == {"label": "siamese", "probability": 0.9, "origin": "pretrained"}
+    assert [leaf["origin"] for leaf in record["top"]] == ["pretrained", "trained", "trained"]
+    assert (GENERAL.origin, BREED.origin, UNSURE.origin) == ("pretrained", "trained", None)
+
+
+def test_record_of_an_open_answer_holds_the_breeds_and_no_single_one():
+    record = OPEN.to_json()
+    assert (record["level"], record["source"], record["breed"]) == ("species", "breed_set", None)
+    assert [(breed["label"], breed["origin"]) for breed in record["breeds"]] == [
+        ("birman", "trained"),
+        ("siamese", "pretrained"),
+    ]
+    assert OPEN.breeds == ("birman", "siamese")
+    assert dict(zip(CSV_COLUMNS, csv_row(record), strict=True))["breeds"] == "birman or siamese"
+    assert "birman or siamese, cat" in OPEN._repr_html_()
 
 
 @pytest.mark.parametrize("prediction", ALL)

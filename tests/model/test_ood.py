@@ -3,10 +3,11 @@ import pytest
 import torch
 from sklearn.metrics.pairwise import cosine_similarity
 
-from hierpets.model.ood import SHARPNESS, OODScorer, pretrained_probabilities, species_classes
+from hierpets.model.ood import SHARPNESS, SIGNALS, OODScorer, pretrained_probabilities, species_classes
+from hierpets.model.pretrained_breeds import PretrainedBreeds
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.plugin import PretrainedHead
-from hierpets.taxonomy import Leaf
+from hierpets.taxonomy import Leaf, Taxonomy
 from hierpets.training.frozen.lda import fit_lda
 
 D, K = 12, 6
@@ -33,6 +34,8 @@ def fit(known, labels, head, species) -> OODScorer:
     probabilities = pretrained_probabilities(head.head, known).detach().numpy() if head else None
     statistics = ClassStatistics.of(known.numpy(), labels.numpy(), np.ones(len(labels)), names, probabilities)
     return OODScorer.build(
+        known=names,
+        breeds=PretrainedBreeds.of(Taxonomy.from_pairs(names), head),
         means=statistics.means,
         profiles=statistics.profiles_of(names),
         discriminant=fit_lda(statistics, names, shrinkage=0.4),
@@ -46,23 +49,23 @@ def test_cosine_agrees_with_scikit_learn(photos):
     part = fit(known, labels, None, ("cat",))
     means = torch.stack([known[labels == c].mean(dim=0) for c in range(3)])
     expected = cosine_similarity(outliers.numpy(), means.numpy()).max(axis=1)
-    np.testing.assert_allclose(part.signals(outliers).cosine.numpy(), expected, atol=0.02)
+    np.testing.assert_allclose(part(outliers).pet[:, 0].detach().numpy(), expected, atol=0.02)
 
 
 @pytest.mark.parametrize("species_classes", [{"cat": (0, 1)}, {}])
 def test_strangers_score_lower_than_pets(photos, species_classes):
     known, labels, outliers = photos
     part = fit(known, labels, knowledge(species_classes), ("cat",))
-    part.standardize(part.signals(known).table())
-    pets, others = (part(x) for x in (known, outliers))
-    assert (pets[:, 1].median() > others[:, 1]).float().mean() > 0.9
+    part.standardize(part(known).pet.detach())
+    pets, others = (part.pet_score(part(x).pet) for x in (known, outliers))
+    assert (pets.median() > others).float().mean() > 0.9
 
 
 def test_profile_is_one_for_what_was_always_seen(photos):
     known, _labels, _ = photos
     same = known[:1].expand(9, -1)
     part = fit(same, torch.zeros(9, dtype=torch.int64), knowledge({"cat": (0,)}), ("cat",))
-    assert part.signals(same).profile.abs().max() < 0.02
+    assert part(same).breed[..., SIGNALS.index("profile")].abs().max() < 0.02
 
 
 def test_kin_is_the_log_of_what_the_pretrained_head_gives_to_the_species(photos):
@@ -71,13 +74,13 @@ def test_kin_is_the_log_of_what_the_pretrained_head_gives_to_the_species(photos)
     part = fit(known, labels, head, ("cat", "dog"))
     # A softmax to a power, normalized, is the softmax at another temperature.
     seen = (SHARPNESS * head.head(outliers)).softmax(dim=1)[:, [0, 2, 3]].sum(dim=1).log()
-    torch.testing.assert_close(part.signals(outliers).species_mass, seen, atol=0.1, rtol=0.05)
+    torch.testing.assert_close(part(outliers).pet[:, 1], seen, atol=0.1, rtol=0.05)
 
 
 def test_a_species_that_pretraining_does_not_name_makes_kin_unused(photos):
     known, labels, _ = photos
     part = fit(known, labels, knowledge({"cat": (0,)}), ("cat", "axolotl"))
-    assert (part.signals(known).species_mass == 0).all()
+    assert (part(known).pet[:, 1] == 0).all()
 
 
 def test_the_spec_builds_the_same_shapes(photos):
@@ -85,4 +88,5 @@ def test_the_spec_builds_the_same_shapes(photos):
     part = fit(known, labels, knowledge({"cat": (0, 1)}), ("cat",))
     again = OODScorer(D, part.spec)
     again.load_state_dict(part.state_dict())
-    torch.testing.assert_close(again(known), part(known))
+    for one, other in zip(again(known), part(known), strict=True):
+        torch.testing.assert_close(one, other)

@@ -296,7 +296,10 @@ def test_predict_route_takes_options_from_the_url(client, predictor, query, chan
 @pytest.mark.parametrize(
     ("query", "told"),
     [
-        ("?alhpa=0.1", "alhpa: unknown key (did you mean 'alpha'?); known: alpha, only, max_level, top_k, explain"),
+        (
+            "?alhpa=0.1",
+            "alhpa: unknown key (did you mean 'alpha'?); known: alpha, only, max_level, max_set",
+        ),
         ("?alpha=2", "alpha: expected less than 1, got '2'"),
         ("?alpha=", "alpha: expected a number, got ''"),
         (

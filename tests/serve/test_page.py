@@ -359,7 +359,7 @@ def test_page_calls_a_dog_of_another_breed_not_recognized(visit):
     def unlike_any_breed(route):
         answer = route.fetch()
         (record,) = answer.json()
-        record["scores"] = {"pet": 3.0, "known": 0.1}
+        record["scores"] = {"pet": 3.0, "listed": 0.1}
         route.fulfill(response=answer, json=[record])
 
     page.route("**/v1/predict", unlike_any_breed)
@@ -367,6 +367,38 @@ def test_page_calls_a_dog_of_another_breed_not_recognized(visit):
     assert card.locator(".answer").inner_text() == "A dog, breed not recognized"
     assert card.locator(".detail").inner_text() == "Closest: Beagle."
     assert card.locator(".breeds-title").inner_text() == "Closest known breeds"
+
+
+def test_page_names_the_breeds_that_an_answer_leaves_open(visit):
+    page = visit()
+
+    def between_two(route):
+        answer = route.fetch()
+        (record,) = answer.json()
+        breeds = [("beagle", 0.5), ("basset_hound", 0.4)]
+        record |= {"level": "species", "source": "breed_set", "breed": None}
+        record["breeds"] = [{"label": name, "probability": p, "origin": "trained"} for name, p in breeds]
+        route.fulfill(response=answer, json=[record])
+
+    page.route("**/v1/predict", between_two)
+    card = show(page, upload("dog.jpg", plain("a dog")))
+    assert card.locator(".answer").inner_text() == "Beagle or Basset hound"
+    assert card.locator(".detail").inner_text() == "A dog. 90% sure that it is one of these."
+
+
+def test_page_says_that_a_breed_is_known_from_general_training(visit):
+    page = visit()
+
+    def pretrained(route):
+        answer = route.fetch()
+        (record,) = answer.json()
+        record |= {"level": "breed", "breed": {"label": "whippet", "probability": 0.9, "origin": "pretrained"}}
+        route.fulfill(response=answer, json=[record])
+
+    page.route("**/v1/predict", pretrained)
+    card = show(page, upload("dog.jpg", plain("a dog")))
+    assert card.locator(".answer").inner_text() == "Whippet"
+    assert card.locator(".detail").inner_text().endswith("Known from general training, not from your photos.")
 
 
 def test_page_of_the_api_lists_the_options(visit):

@@ -14,6 +14,7 @@ from hierpets.config import HeadSpec
 from hierpets.data.index import PhotoIndex, PhotoRecord
 from hierpets.hierarchy.calibration import fit_temperatures
 from hierpets.hierarchy.probabilities import joint_probabilities
+from hierpets.model.pretrained_breeds import PretrainedBreeds
 from hierpets.plugin import Labels
 from hierpets.taxonomy import Leaf, Taxonomy
 from hierpets.training.frozen.feature_set import FeatureSet
@@ -88,7 +89,7 @@ def _out_of_fold(index: PhotoIndex, features: np.ndarray, folds: np.ndarray, wei
     photos = FeatureSet(features, features, labels, weigh(labels), tree)
     _, folds = np.unique(folds, return_inverse=True)  # those without a photo left out
     parts = collect_statistics(photos, None, folds)
-    species, leaf, *_ = out_of_fold(photos, parts, folds, HeadFitter(HeadSpec()), None)
+    species, leaf, *_ = out_of_fold(photos, parts, folds, HeadFitter(HeadSpec()), None, PretrainedBreeds.of(tree, None))
     temperatures = fit_temperatures(species, leaf, species=labels.species, leaf=labels.leaf, taxonomy=tree)
     return joint_probabilities(*temperatures.apply(species, leaf, tree), tree)
 

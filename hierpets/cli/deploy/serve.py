@@ -18,7 +18,7 @@ from hierpets.serve.settings import ServeSettings, make_settings
 __all__ = ["command"]
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-DEFAULTS = ("alpha", "top_k", "max_level")  # options of a prediction that a server sets for all
+DEFAULTS = ("alpha", "top_k", "max_level", "max_set")  # options of a prediction that a server sets for all
 SETTINGS = tuple(name for name in ServeSettings.model_fields if name not in ("options", "allowed_host"))
 
 

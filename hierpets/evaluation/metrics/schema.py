@@ -203,6 +203,14 @@ class AllNodeTruth(NodeTruth):
     per_species: dict[str, SpeciesNodeTruth] = _about("By true species.")
 
 
+class SetTruth(_MetricsModel):
+    n: int = _about("Photos whose breed is labeled.")
+    share: Share | None = _about("Share answered by a set of breeds, one of which is right.")
+    mean_size: float | None = _about("Mean number of breeds in a set; null when there are none.")
+    holds_truth: Share | None = _about("Share of the sets that hold the true breed.")
+    holds_truth_interval: tuple[Share, Share] | None = _about("Its 95% Wilson interval.")
+
+
 class RiskCurve(_MetricsModel):
     coverage: tuple[Share, ...] = _about("Share of photos kept, the most confident first; at most 101 points.")
     risk: tuple[Share, ...] = _about("Error rate among them.")
@@ -220,6 +228,7 @@ class SelectiveLevel(_MetricsModel):
 class SelectiveMetrics(_MetricsModel):
     answers: AnswerShares
     node: AllNodeTruth
+    breed_sets: SetTruth
     species: SelectiveLevel
     breed: SelectiveLevel | None = _about("Null when no breed is labeled.")
 

@@ -14,6 +14,7 @@ from hierpets.evaluation.metrics.schema import (
     RiskCurve,
     SelectiveLevel,
     SelectiveMetrics,
+    SetTruth,
     SpeciesNodeTruth,
 )
 from hierpets.evaluation.predictions import BREED, SPECIES, UNKNOWN, Predictions
@@ -43,6 +44,7 @@ def selective_metrics(predictions: Predictions) -> SelectiveMetrics:
     return SelectiveMetrics(
         answers=_answer_shares(predictions.level),
         node=_node_truth(predictions),
+        breed_sets=_set_truth(predictions),
         species=_trade_off(species_level(predictions), named, _species_named_rightly(predictions)),
         breed=_breed_trade_off(predictions, breed, as_breed) if breed else None,
     )
@@ -75,15 +77,16 @@ def _breed_named_rightly(predictions: Predictions) -> np.ndarray:
 def _node_truth(predictions: Predictions) -> AllNodeTruth:
     """How often the prediction is the label or an ancestor of it, over all and by species.
 
-    "unknown" is the root and always is. A breed of the correct species cannot be judged on a photo whose breed is not
-    labeled: such photos are left out and counted.
+    "unknown" is the root and always is; a set of breeds holds its breeds. A breed of the correct species cannot be "
+    "judged
+    on a photo whose breed is not labeled: such photos are left out and counted.
     """
     right_species = _species_named_rightly(predictions)
-    as_breed = predictions.level == BREED
-    judged = ~(as_breed & right_species & (predictions.leaf_true < 0))
+    as_breed, as_set = predictions.level == BREED, predictions.set_sizes > 0
+    judged = ~((as_breed | as_set) & right_species & (predictions.leaf_true < 0))
     holds = np.select(
-        [as_breed, predictions.level == SPECIES],
-        [predictions.node == predictions.leaf_true, right_species],
+        [as_breed, as_set, predictions.level == SPECIES],
+        [predictions.node == predictions.leaf_true, predictions.set_holds_truth, right_species],
         default=True,
     )
     per_species = {}
@@ -94,6 +97,20 @@ def _node_truth(predictions: Predictions) -> AllNodeTruth:
         per_species[predictions.taxonomy.species[s]] = SpeciesNodeTruth(**dict(shares), **dict(truth))
     return AllNodeTruth(
         n_not_judged=(~judged).sum(), per_species=per_species, **dict(_truth_of(holds, judged, predictions.level))
+    )
+
+
+def _set_truth(predictions: Predictions) -> SetTruth:
+    """Among the photos whose breed is labeled: how many are answered by a set of breeds, and how often it holds it."""
+    known = predictions.breed_known
+    sizes, holds = predictions.set_sizes[known], predictions.set_holds_truth[known]
+    sets = int((sizes > 0).sum())
+    return SetTruth(
+        n=len(sizes),
+        share=sets / len(sizes) if len(sizes) else None,
+        mean_size=sizes[sizes > 0].mean() if sets else None,
+        holds_truth=holds[sizes > 0].mean() if sets else None,
+        holds_truth_interval=wilson_interval(int(holds.sum()), sets),
     )
 
 

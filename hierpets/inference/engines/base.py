@@ -54,7 +54,7 @@ class EngineOptions:
 class RawOutput(NamedTuple):
     """float32 arrays of one batch: ``features`` [B, D], ``species`` logits [B, S], ``leaf`` logits [B, L].
 
-    ``scores`` [B, 2]: out-of-distribution scores, as a pet and as a known breed.
+    ``scores`` [B, 1 + S]: the pet score, and for each species the probability that its breed is a listed one.
     """
 
     features: np.ndarray

@@ -126,7 +126,7 @@ class OpenVinoEngine:
 
     def check_shapes(self, size: int, features: int, species: int, leaves: int) -> None:
         """:raises BundleError: the graph takes photos of another size, or has not as many features or classes."""
-        shapes = ([-1, 3, size, size], [-1, features], [-1, species], [-1, leaves], [-1, 2])
+        shapes = ([-1, 3, size, size], [-1, features], [-1, species], [-1, leaves], [-1, 1 + species])
         expected = [ov.PartialShape(shape) for shape in shapes]
         found = [port.partial_shape for port in (*self._compiled.inputs, *self._compiled.outputs)]
         if len(found) != len(expected) or not all(map(ov.PartialShape.compatible, found, expected)):

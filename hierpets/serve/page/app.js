@@ -49,7 +49,13 @@ const plural = (word) => (/(s|sh|ch|x)$/.test(word) ? `${word}es` : `${word}s`);
 function headline(record) {
   const species = record.species?.label;
   if (record.level === "breed") {
-    return [title(record.breed.label), `${capital(article(species))} ${spoken(species)}. ${capital(percent(record.breed.probability))} sure of the breed.`];
+    const learned = record.breed.origin === "pretrained" ? ` ${FROM_PRETRAINING}` : "";
+    return [title(record.breed.label), `${capital(article(species))} ${spoken(species)}. ${capital(percent(record.breed.probability))} sure of the breed.${learned}`];
+  }
+  if (record.breeds.length) {
+    const together = record.breeds.reduce((sum, breed) => sum + breed.probability, 0);
+    const names = listed(record.breeds.map((breed) => title(breed.label)), "or");
+    return [names, `${capital(article(species))} ${spoken(species)}. ${capital(percent(together))} sure that it is one of these.`];
   }
   if (record.level === "species") {
     if (record.source === "species") return [capital(`${article(species)} ${spoken(species)}`), `${capital(percent(record.species.probability))} sure.`];
@@ -64,8 +70,10 @@ function headline(record) {
   return ["Pet not recognized", `This model knows ${known}, and does not guess. A closer photo with the whole head may help.`];
 }
 
+const FROM_PRETRAINING = "Known from general training, not from your photos.";
+
 // Its breed is more likely one that the model does not list.
-const isUnrecognized = ({ scores }) => Boolean(scores && scores.known < 0.5);
+const isUnrecognized = ({ scores }) => Boolean(scores && scores.listed < 0.5);
 const breedsOf = (record) => record.top.filter((leaf) => leaf.breed && leaf.species === record.species.label);
 
 // ---- photos

@@ -9,9 +9,11 @@ import numpy as np
 import torch
 
 from hierpets.config import TrainConfig
-from hierpets.hierarchy.calibration import Temperatures
+from hierpets.hierarchy.calibration import Temperatures, fit_temperatures
 from hierpets.model.heads import Heads, Linear
+from hierpets.model.mixture import BreedGate, BreedMixture
 from hierpets.model.network import HierarchicalNetwork
+from hierpets.model.pretrained_breeds import PretrainedBreeds
 from hierpets.plugin import Preprocess
 from hierpets.progress import Progress
 from hierpets.taxonomy import Taxonomy
@@ -23,7 +25,7 @@ from hierpets.training.finetuning.loop import FinetuneResult, FinetuningLoop
 from hierpets.training.finetuning.time_estimate import finetune_minutes
 from hierpets.training.frozen.feature_set import extract_feature_set
 from hierpets.training.frozen.features import FeatureExtractor
-from hierpets.training.frozen.fit import fit_ood_scorer, raw_signals
+from hierpets.training.frozen.fit import fit_ood_scorer
 from hierpets.training.frozen.statistics import collect_statistics
 from hierpets.training.held_out import HeldOutOutputs
 from hierpets.training.prior import prior_shift
@@ -57,10 +59,11 @@ def finetune_trained(
     checkpoint: Checkpoint | None = None,
 ) -> Trained:
     """The fine-tuned network, or ``frozen`` if nothing beats it."""
-    unseen = frozen.held_out["cross_validation"]
     network = deepcopy(frozen.network)
-    # The OOD scorer belongs to the frozen features; it is fitted again to those that come out.
-    network.ood_scorer = None
+    # They belong to the frozen features, and so do pretrained breeds; the scorer is fitted again to those that come
+    # out.
+    network.ood_scorer = network.mixture = None
+    network.taxonomy = splits.taxonomy
     result = finetune(
         network,
         splits,
@@ -69,7 +72,7 @@ def finetune_trained(
         run=run,
         device=device,
         checkpoint=checkpoint,
-        temperatures=unseen.temperatures(splits.taxonomy) if len(unseen) else None,
+        temperatures=frozen.temperatures,
     )
     won = result.alpha > 0
     run.log("finetuned", won=won, start=result.start.accuracy, best=result.best.accuracy, alpha=result.alpha)
@@ -96,8 +99,8 @@ def finetune(
     continues from there, and ends in the same weights as if it had not stopped. Processes joined by
     ``join_distributed`` share the work; each returns the same result, and only the main one writes checkpoints.
 
-    ``temperatures`` are those of the heads' out-of-fold logits. Heads fitted to few photos are overconfident, and would
-    learn from little but their mistakes: their logits are divided by the temperatures first.
+    ``temperatures`` are those of the heads' out-of-fold logits, 1 where there were none. Heads fitted to few photos are
+    overconfident, and would learn from little but their mistakes: their logits are divided by the temperatures first.
 
     :raises ConfigError: a loss that is not finite.
     :raises ImageError: a photo that cannot be read.
@@ -150,27 +153,42 @@ def _completed(
     backbone = replace(frozen.backbone, module=network.backbone, pretrained_head=None)
     extractor = FeatureExtractor(backbone, device)
     (statistics,) = collect_statistics(extract_feature_set(splits, extractor, "plain", progress), None)
-    scorer = fit_ood_scorer(statistics, None)
+    breeds = PretrainedBreeds.of(splits.taxonomy, None)
+    scorer = fit_ood_scorer(statistics, None, breeds)
     shift = prior_shift(splits.weights, splits.labels, splits.taxonomy, target=config.prior, combiner=config.combiner)
     network.set_heads(network.get_heads().shifted(*shift))
     features = extractor.features(splits.val.paths, progress=progress)
-    signals = raw_signals(scorer, features)
-    scorer.standardize(signals)
+    evidence = scorer.evidence(features)
+    scorer.standardize(evidence.pet)
+    temperatures = _validation_temperatures(network.get_heads(), features, splits)
+    # No breed was held out, so that nothing is known about other breeds: every photo counts as one of a listed breed.
+    gate = BreedGate.closed(len(splits.taxonomy.species))
     network.ood_scorer = scorer
-    species, leaf = network.get_heads()(features)
+    network.mixture = BreedMixture.build(breeds, gate, temperatures.divisors(splits.taxonomy))
+    with torch.inference_mode():
+        found = network.cpu().forward_head(torch.from_numpy(features.astype(np.float32)))
     outputs = HeldOutOutputs(
         paths=tuple(splits.val.paths),
         labels=splits.val.labels(),
-        species_logits=species,
-        leaf_logits=leaf,
-        scores=scorer.combine(signals).numpy(),
+        species_logits=found.species.numpy(),
+        leaf_logits=found.leaf.numpy(),
+        scores=found.scores.numpy(),
+        leaf_calibrated=True,
     )
     return replace(
         frozen,
         network=network,
         backbone=backbone,
         held_out={"validation": outputs},
+        pretrained=None,
         unlisted=None,
+        temperatures=temperatures,
+        origins=breeds.origins,
         summary=f"{frozen.summary}, fine-tuned",
         statistics=None,
     )
+
+
+def _validation_temperatures(heads: Heads, features: np.ndarray, splits: Splits) -> Temperatures:
+    labels = splits.val.labels()
+    return fit_temperatures(*heads(features), species=labels.species, leaf=labels.leaf, taxonomy=splits.taxonomy)

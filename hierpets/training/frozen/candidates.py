@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -94,7 +94,7 @@ def cross_validate(
     if not fits:
         return None
     judged, labels = np.isin(folds, list(fits)), photos.labels
-    seen = replace(labels, species=labels.species[judged], leaf=labels.leaf[judged])
+    seen = labels.where(judged)
     return score_logits(species[judged], leaf[judged], labels=seen, taxonomy=taxonomy, combiner=fitter.combiner)
 
 

@@ -48,7 +48,7 @@ class FeatureSet:
             self,
             features=np.asarray(self.features)[rows],
             views=np.asarray(self.views)[rows],
-            labels=replace(self.labels, species=self.labels.species[rows], leaf=self.labels.leaf[rows]),
+            labels=self.labels.where(rows),
             weights=self.weights[rows],
         )
 

@@ -13,7 +13,8 @@ import torch
 from hierpets.config import HeadSpec
 from hierpets.hierarchy.probabilities import Combiner
 from hierpets.model.heads import Heads
-from hierpets.model.ood import OODScorer, species_classes
+from hierpets.model.ood import Evidence, OODScorer, no_evidence, species_classes
+from hierpets.model.pretrained_breeds import PretrainedBreeds
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.plugin import Labels, PretrainedHead
 from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
@@ -36,7 +37,6 @@ __all__ = [
     "fit_ood_scorer",
     "held_out_breeds",
     "out_of_fold",
-    "raw_signals",
     "tuned_folds",
 ]
 
@@ -87,21 +87,15 @@ class FrozenFit:
     heads: Heads
     ood_scorer: OODScorer
 
-    def signals(self, features: np.ndarray) -> torch.Tensor:
-        """Raw signals float32 [N, 4] of features [N, D]."""
-        return raw_signals(self.ood_scorer, features)
 
-
-def raw_signals(ood_scorer: OODScorer, features: np.ndarray) -> torch.Tensor:
-    """Raw signals float32 [N, 4] of features [N, D]."""
-    with torch.inference_mode():
-        return ood_scorer.signals(torch.tensor(features)).table()
-
-
-def fit_ood_scorer(statistics: ClassStatistics, pretrained_head: PretrainedHead | None) -> OODScorer:
-    """The OOD scorer of the leaves in some statistics."""
+def fit_ood_scorer(
+    statistics: ClassStatistics, pretrained_head: PretrainedHead | None, breeds: PretrainedBreeds
+) -> OODScorer:
+    """The OOD scorer of the leaves in some statistics, which are among those of ``breeds``."""
     known = statistics.leaves
     return OODScorer.build(
+        known=known,
+        breeds=breeds,
         means=statistics.means_of(known),
         profiles=statistics.profiles_of(known),
         discriminant=fit_lda(statistics, known, shrinkage=DISCRIMINANT.shrinkage),
@@ -128,7 +122,7 @@ def assign_folds(labels: Labels, *, folds: int, seed: int) -> np.ndarray:
 
 
 class OutOfFold(NamedTuple):
-    """Species logits [N, S], leaf logits [N, L] and OOD signals [N, 4] of photos that the heads did not see.
+    """Species logits [N, S], leaf logits [N, L] and evidence of N photos that the heads and OOD scorers did not see.
 
     A photo is ``judged`` (bool [N]) when the other folds hold every class; with a single photo of a class, its fold is
     not judged.
@@ -136,7 +130,7 @@ class OutOfFold(NamedTuple):
 
     species: np.ndarray
     leaf: np.ndarray
-    signals: torch.Tensor
+    evidence: Evidence
     judged: np.ndarray
 
 
@@ -146,6 +140,7 @@ def out_of_fold(
     folds: np.ndarray,
     fitter: HeadFitter,
     pretrained_head: PretrainedHead | None,
+    breeds: PretrainedBreeds,
     tuned: Sequence[TunedFold] = (),
 ) -> OutOfFold:
     """What heads and OOD scorers that were fitted to the other folds predict for each photo.
@@ -154,16 +149,20 @@ def out_of_fold(
     holds what a backbone that was not tuned on a fold makes of them, for each fold.
     """
     fitted = _fit_tuned(tuned, folds, fitter) if tuned else fitter.fit_folds(photos, parts, folds)
-    fits = {fold: FrozenFit(heads, fit_ood_scorer(others, pretrained_head)) for fold, heads, others in fitted}
+    fits = {fold: FrozenFit(heads, fit_ood_scorer(others, pretrained_head, breeds)) for fold, heads, others in fitted}
     n, taxonomy = len(photos), photos.taxonomy
     found = OutOfFold(
-        np.zeros((n, len(taxonomy.species))), np.zeros((n, len(taxonomy.leaves))), torch.zeros(n, 4), np.zeros(n, bool)
+        np.zeros((n, len(taxonomy.species))),
+        np.zeros((n, len(taxonomy.leaves))),
+        no_evidence(n, breeds),
+        np.zeros(n, bool),
     )
     asked = chain.from_iterable(each_fold(own, _only(folds == fold, fold)) for fold, (own, _) in enumerate(tuned))
     for fold, rows, features in asked if tuned else each_fold(photos, folds):
         if fold in fits:
             found.species[rows], found.leaf[rows] = fits[fold].heads(features)
-            found.signals[torch.from_numpy(rows)] = fits[fold].signals(features)
+            for column, values in zip(found.evidence, fits[fold].ood_scorer.evidence(features), strict=True):
+                column[torch.from_numpy(rows)] = values
             found.judged[rows] = True
     return found
 
@@ -209,27 +208,32 @@ def each_fold(photos: FeatureSet, folds: np.ndarray) -> Iterator[tuple[int, np.n
 
 
 class HeldOutBreeds(NamedTuple):
-    """OOD ``signals`` [M, 4] of photos whose breed was held out of training, and their ``rows`` int64 [M] among all."""
+    """M photos whose breed was held out of training, and their ``rows`` int64 [M] among all. ``pretrained`` is the
+    evidence where the pretrained head may know the breed, ``unlisted`` where its class is hidden too.
+    """
 
-    signals: torch.Tensor
+    pretrained: Evidence
+    unlisted: Evidence
     rows: np.ndarray
 
     @classmethod
     def joined(cls, parts: Sequence[HeldOutBreeds]) -> HeldOutBreeds:
         """All photos of at least one part."""
-        return cls(torch.cat([part.signals for part in parts]), np.concatenate([part.rows for part in parts]))
+        pretrained, unlisted, rows = zip(*parts, strict=True)
+        return cls(Evidence.joined(pretrained), Evidence.joined(unlisted), np.concatenate(rows))
 
 
 def held_out_breeds(
     photos: FeatureSet,
     total: ClassStatistics,
     pretrained_head: PretrainedHead | None,
+    breeds: PretrainedBreeds,
     *,
     groups: int,
     seed: int,
     asked: np.ndarray | None = None,
 ) -> HeldOutBreeds:
-    """Photos whose breed was held out of training: what an unlisted breed looks like.
+    """Photos whose breed was held out of training: what a breed looks like that no photo taught.
 
     ``total`` are the statistics of all photos; or of those where ``asked`` (bool [N]) is false, and the others alone
     are asked. The breeds of each species are dealt into ``groups``; each group is held out in turn. A species with
@@ -242,14 +246,16 @@ def held_out_breeds(
     present = np.unique(learned[learned >= 0])
     parts = dict(zip(present.tolist(), collect_statistics(photos, pretrained_head, learned), strict=True))
     scorers = {
-        g: fit_ood_scorer(total - part, pretrained_head)
+        g: fit_ood_scorer(total - part, pretrained_head, breeds)
         for g, part in parts.items()
         if {*total.leaves} - {*part.labels}
     }
-    found = [HeldOutBreeds(torch.zeros(0, 4), np.zeros(0, np.int64))]
+    nothing = no_evidence(0, breeds)
+    found = [HeldOutBreeds(nothing, nothing, np.zeros(0, np.int64))]
     for g, rows, features in each_fold(photos, group):
         if g in scorers:
-            found.append(HeldOutBreeds(raw_signals(scorers[g], features), rows))
+            own = breeds.classes_of(breeds.trained_columns[photos.labels.leaf[rows]])
+            found.append(HeldOutBreeds(scorers[g].evidence(features), scorers[g].evidence(features, own), rows))
     return HeldOutBreeds.joined(found)
 
 
@@ -265,12 +271,13 @@ def _deal_breeds(taxonomy: Taxonomy, *, groups: int, seed: int) -> np.ndarray:
 
 
 class FrozenResult(NamedTuple):
-    """What photos give: a fit to all of them, their statistics, what each gives when it is held out, and those whose
-    breed was held out.
+    """What photos give: a fit to all of them, their statistics and the folds that they were dealt into (int [N]), what
+    each gives when it is held out, and those whose breed was held out.
     """
 
     fit: FrozenFit
     statistics: ClassStatistics
+    folds: np.ndarray
     out_of_fold: OutOfFold
     held_out_breeds: HeldOutBreeds
 
@@ -291,18 +298,19 @@ def fit_frozen(
     With LDA heads the photos are read in batches, a few times over, and memory does not grow with their number.
     """
     fold_of = assign_folds(photos.labels, folds=folds, seed=seed)
+    breeds = PretrainedBreeds.of(photos.taxonomy, pretrained_head)
     parts = collect_statistics(photos, pretrained_head, fold_of)
     total = ClassStatistics.total(parts)
-    fit = FrozenFit(fitter.fit(total, photos), fit_ood_scorer(total, pretrained_head))
+    fit = FrozenFit(fitter.fit(total, photos), fit_ood_scorer(total, pretrained_head, breeds))
     own_backbones = tuned_folds(tuned, fold_of, pretrained_head)
-    unseen = out_of_fold(photos, parts, fold_of, fitter, pretrained_head, own_backbones)
+    unseen = out_of_fold(photos, parts, fold_of, fitter, pretrained_head, breeds, own_backbones)
     if unseen.judged.any():
-        fit.ood_scorer.standardize(unseen.signals[torch.from_numpy(unseen.judged)])
+        fit.ood_scorer.standardize(unseen.evidence.where(unseen.judged).pet)
     if not tuned:
-        breeds = held_out_breeds(photos, total, pretrained_head, groups=folds, seed=seed)
-        return FrozenResult(fit, total, unseen, breeds)
+        by_breed = held_out_breeds(photos, total, pretrained_head, breeds, groups=folds, seed=seed)
+        return FrozenResult(fit, total, fold_of, unseen, by_breed)
     by_fold = [
-        held_out_breeds(own, others, pretrained_head, groups=folds, seed=seed, asked=fold_of == fold)
+        held_out_breeds(own, others, pretrained_head, breeds, groups=folds, seed=seed, asked=fold_of == fold)
         for fold, (own, others) in enumerate(own_backbones)
     ]
-    return FrozenResult(fit, total, unseen, HeldOutBreeds.joined(by_fold))
+    return FrozenResult(fit, total, fold_of, unseen, HeldOutBreeds.joined(by_fold))

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from hierpets.config import BackboneChoice, TrainConfig
-from hierpets.data.index import PhotoIndex
 from hierpets.errors import ConfigError
 from hierpets.model.backbone import build_backbone
 from hierpets.model.manifest import BackboneSpec
@@ -15,10 +12,10 @@ from hierpets.progress import Progress
 from hierpets.registry.loading import Registry
 from hierpets.training.frozen.candidates import FrozenChoice
 from hierpets.training.frozen.extractor import make_extractor
-from hierpets.training.frozen.feature_set import FeatureSet, extract_feature_set
+from hierpets.training.frozen.feature_set import extract_feature_set
 from hierpets.training.frozen.features import FeatureExtractor
-from hierpets.training.frozen.fit import FrozenFit, FrozenResult, HeadFitter, OutOfFold, fit_frozen
-from hierpets.training.held_out import HeldOutOutputs
+from hierpets.training.frozen.fit import FrozenFit, HeadFitter, fit_frozen
+from hierpets.training.frozen.mixing import Mixing, fit_mixing
 from hierpets.training.splits import Splits
 from hierpets.training.trained import Trained
 
@@ -36,8 +33,8 @@ def fit_frozen_model(
 ) -> Trained:
     """Fit linear heads and OOD scorer to all training photos.
 
-    Training photos are held out fold by fold, validation photos altogether; the OOD scores of photos of unlisted breeds
-    come from breeds that are held out.
+    Training photos are held out fold by fold, validation photos altogether; what a pretrained or an unlisted breed
+    looks like is learned from breeds that are held out.
     """
     chosen = choice.backbone
 
@@ -53,17 +50,24 @@ def fit_frozen_model(
     ]
     fitter = HeadFitter(choice.head, config.prior, config.combiner)
     found = fit_frozen(photos, fitter, backbone.pretrained_head, folds=config.folds, seed=config.seed, tuned=tuned)
-    fit = found.fit
+    mixing = fit_mixing(
+        found, photos.labels, photos.taxonomy, backbone.pretrained_head, pretrained_breeds=config.pretrained_breeds
+    )
+    train, groups = splits.train, mixing.groups
+    parts = {
+        "cross_validation": mixing.of_training(train, groups.trained),
+        "validation": mixing.of_others(splits.val, extractor.features(splits.val.paths, progress=progress)),
+    }
     return Trained(
-        network=_network(backbone, fit, photos),
+        network=_network(backbone, found.fit, mixing),
         backbone=backbone,
         spec=spec,
         head=choice.head,
-        held_out={
-            "cross_validation": _cross_validated(splits.train, found.out_of_fold, fit),
-            "validation": _validated(splits.val, extractor.features(splits.val.paths, progress=progress), fit),
-        },
-        unlisted=_unlisted(splits.train, found),
+        held_out={name: part for name, part in parts.items() if part is not None},
+        pretrained=mixing.of_training(train, groups.pretrained),
+        unlisted=mixing.of_training(train, groups.unlisted),
+        temperatures=mixing.temperatures,
+        origins=mixing.breeds.origins,
         summary=str(choice),
         statistics=found.statistics if choice.head.kind == "lda" else None,
     )
@@ -80,43 +84,9 @@ def _tuned_folds(backbone: BackboneChoice, folds: int) -> range:
     return range(folds if given else 0)
 
 
-def _network(backbone: Backbone, fit: FrozenFit, photos: FeatureSet) -> HierarchicalNetwork:
-    network = HierarchicalNetwork(backbone.module, backbone.feature_dim, photos.taxonomy)
+def _network(backbone: Backbone, fit: FrozenFit, mixing: Mixing) -> HierarchicalNetwork:
+    breeds = mixing.breeds
+    network = HierarchicalNetwork(backbone.module, backbone.feature_dim, breeds.taxonomy, len(breeds.trained))
     network.set_heads(fit.heads)
-    network.ood_scorer = fit.ood_scorer
+    network.ood_scorer, network.mixture = fit.ood_scorer, mixing.mixture
     return network
-
-
-def _cross_validated(train: PhotoIndex, unseen: OutOfFold, fit: FrozenFit) -> HeldOutOutputs:
-    return _every_photo(train, unseen, fit).where(unseen.judged)
-
-
-def _unlisted(train: PhotoIndex, found: FrozenResult) -> HeldOutOutputs | None:
-    """The photos whose breed was held out, as heads that did not see them would answer without that breed."""
-    held_out, unseen = found.held_out_breeds, found.out_of_fold
-    judged = unseen.judged[held_out.rows]
-    if not judged.any():
-        return None
-    scores = found.fit.ood_scorer.combine(held_out.signals).numpy()
-    return _every_photo(train, unseen, found.fit).where(held_out.rows[judged]).as_unlisted(scores[judged])
-
-
-def _every_photo(train: PhotoIndex, unseen: OutOfFold, fit: FrozenFit) -> HeldOutOutputs:
-    return HeldOutOutputs(
-        paths=tuple(train.paths),
-        labels=train.labels(),
-        species_logits=unseen.species,
-        leaf_logits=unseen.leaf,
-        scores=fit.ood_scorer.combine(unseen.signals).numpy(),
-    )
-
-
-def _validated(val: PhotoIndex, features: np.ndarray, fit: FrozenFit) -> HeldOutOutputs:
-    species, leaf = fit.heads(features)
-    return HeldOutOutputs(
-        paths=tuple(val.paths),
-        labels=val.labels(),
-        species_logits=species,
-        leaf_logits=leaf,
-        scores=fit.ood_scorer.combine(fit.signals(features)).numpy(),
-    )

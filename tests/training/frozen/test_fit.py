@@ -1,15 +1,18 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from helpers.features import blobs, feature_set
 
 from hierpets.config import HeadSpec
+from hierpets.data.records import PhotoIndex, PhotoRecord
 from hierpets.hierarchy.probabilities import COMBINERS, joint_probabilities
 from hierpets.model.heads import Heads
+from hierpets.model.pretrained_breeds import PretrainedBreeds
 from hierpets.plugin import Labels
 from hierpets.taxonomy import Taxonomy
-from hierpets.training.calibration import calibrate, cross_predict
+from hierpets.training.calibration import HeldOutPredictions, calibrate, cross_predict
 from hierpets.training.frozen.candidates import cross_validate
 from hierpets.training.frozen.feature_set import FeatureSet
 from hierpets.training.frozen.fit import (
@@ -24,9 +27,10 @@ from hierpets.training.frozen.fit import (
     out_of_fold,
     tuned_folds,
 )
+from hierpets.training.frozen.mixing import fit_mixing
 from hierpets.training.frozen.statistics import collect_statistics
 from hierpets.training.frozen.stored_rows import StoredRows
-from hierpets.training.held_out import HeldOutOutputs
+from hierpets.training.measurement import measure
 
 TAXONOMY = Taxonomy(tree={"cat": ("a", "b", "c"), "dog": ("d", "e", "f", "g"), "rabbit": ()})
 D = 16
@@ -48,7 +52,11 @@ def sample(per_leaf: int = 40, spread: float = 0.8, unlabeled: int = 0, seed: in
 
 def fitted(photos: FeatureSet, fitter: HeadFitter = LDA) -> FrozenFit:
     (statistics,) = collect_statistics(photos, None)
-    return FrozenFit(fitter.fit(statistics, photos), fit_ood_scorer(statistics, None))
+    return FrozenFit(fitter.fit(statistics, photos), fit_ood_scorer(statistics, None, breeds(photos)))
+
+
+def breeds(photos: FeatureSet) -> PretrainedBreeds:
+    return PretrainedBreeds.of(photos.taxonomy, None)
 
 
 def heads_of(photos: FeatureSet, spec: HeadSpec, **how) -> Heads:
@@ -56,11 +64,11 @@ def heads_of(photos: FeatureSet, spec: HeadSpec, **how) -> Heads:
 
 
 def unseen(photos: FeatureSet, folds: np.ndarray, fitter: HeadFitter = LDA) -> OutOfFold:
-    return out_of_fold(photos, collect_statistics(photos, None, folds), folds, fitter, None)
+    return out_of_fold(photos, collect_statistics(photos, None, folds), folds, fitter, None, breeds(photos))
 
 
 def unlisted(photos: FeatureSet) -> HeldOutBreeds:
-    return held_out_breeds(photos, collect_statistics(photos, None)[0], None, groups=4, seed=0)
+    return held_out_breeds(photos, collect_statistics(photos, None)[0], None, breeds(photos), groups=4, seed=0)
 
 
 def test_assign_folds_is_stratified_and_deals_evenly():
@@ -75,13 +83,15 @@ def test_assign_folds_is_stratified_and_deals_evenly():
 def test_out_of_fold_logits_are_of_heads_that_did_not_see_the_photo(spec):
     photos = sample(unlabeled=20)
     folds = assign_folds(photos.labels, folds=4, seed=0)
-    species, leaf, signals, judged = unseen(photos, folds, HeadFitter(spec))
+    species, leaf, evidence, judged = unseen(photos, folds, HeadFitter(spec))
     assert judged.all()
     fit = fitted(photos.where(folds != 2), HeadFitter(spec))
     expected = fit.heads(photos.features[folds == 2])
     np.testing.assert_allclose(species[folds == 2], expected[0], rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(leaf[folds == 2], expected[1], rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(signals[folds == 2], fit.signals(photos.features[folds == 2]), rtol=1e-4, atol=1e-4)
+    again = fit.ood_scorer.evidence(photos.features[folds == 2])
+    for found, wanted in zip(evidence.where(folds == 2), again, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-3)
 
 
 def test_features_in_a_file_give_what_those_in_memory_give(monkeypatch):
@@ -92,8 +102,7 @@ def test_features_in_a_file_give_what_those_in_memory_give(monkeypatch):
         stored.append(chunk)
     filed = replace(photos, features=stored, views=stored)
     folds = assign_folds(photos.labels, folds=4, seed=0)
-    for one, other in zip(unseen(photos, folds), unseen(filed, folds), strict=True):
-        np.testing.assert_array_equal(one, other)
+    assert_same(unseen(photos, folds), unseen(filed, folds), 0)
     assert len(list(photos.batches())) == 4
 
 
@@ -122,32 +131,40 @@ def test_out_of_fold_does_not_judge_the_fold_of_a_single_photo():
     assert not judged[few.labels.leaf == 4].any()
 
 
+def assert_same(one: OutOfFold, other: OutOfFold, tolerance: float) -> None:
+    for a, b in zip((*one[:2], *one.evidence, one.judged), (*other[:2], *other.evidence, other.judged), strict=True):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
 def test_held_out_breeds_score_lower_than_known_ones():
     photos = sample(spread=3.0)
-    known = unseen(photos, assign_folds(photos.labels, folds=4, seed=0)).signals
-    unknown, rows = unlisted(photos)
+    known = unseen(photos, assign_folds(photos.labels, folds=4, seed=0)).evidence.pet
+    unknown = unlisted(photos)
     with_breeds = photos.labels.species < 2  # rabbit has no breeds to hold out
-    np.testing.assert_array_equal(np.sort(rows), np.flatnonzero(with_breeds))
-    assert known[with_breeds][:, 0].median() > unknown[:, 0].median()
+    np.testing.assert_array_equal(np.sort(unknown.rows), np.flatnonzero(with_breeds))
+    assert known[with_breeds][:, 0].median() > unknown.unlisted.pet[:, 0].median()
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.2])
 def test_cross_predict_is_right_as_often_as_alpha_promises(alpha):
     photos = sample(per_leaf=150, spread=0.8)
-    folds = assign_folds(photos.labels, folds=5, seed=0)
-    fit = fitted(photos)
-    species, leaf, signals, _ = unseen(photos, folds)
-    fit.ood_scorer.standardize(signals)
-    outputs = HeldOutOutputs(
-        tuple(map(str, range(len(folds)))), photos.labels, species, leaf, fit.ood_scorer.combine(signals).numpy()
+    found = fit_frozen(photos, LDA, None, folds=5, seed=0)
+    mixing = fit_mixing(found, photos.labels, TAXONOMY, None, pretrained_breeds=False)
+    train = PhotoIndex(
+        TAXONOMY, tuple(PhotoRecord(str(i), *TAXONOMY.leaves[leaf]) for i, leaf in enumerate(photos.labels.leaf))
     )
-    others = unlisted(photos)
-    strangers = outputs.where(others.rows).as_unlisted(fit.ood_scorer.combine(others.signals).numpy())
-    calibrated = calibrate(outputs, strangers, taxonomy=TAXONOMY, combiner="conditional", alpha=alpha)
-    _, decisions = cross_predict(outputs, strangers, calibrated, assign_folds(photos.labels, folds=5, seed=9))
-    truth = {"breed": photos.labels.leaf, "species": photos.labels.species, "unknown": np.full(len(folds), -1)}
-    right = np.mean([d.node(TAXONOMY) == truth[d.level][i] for i, d in enumerate(decisions)])
-    assert right >= 1 - alpha - 0.02
+    parts = (mixing.of_training(train, group) for group in mixing.groups)
+    outputs, pretrained, strangers = parts
+    assert pretrained is None
+    calibrated = calibrate(outputs, None, strangers, taxonomy=TAXONOMY, combiner="conditional", alpha=alpha)
+    trained = SimpleNamespace(pretrained=None, unlisted=strangers)
+    _, decisions = cross_predict(outputs, trained, calibrated, assign_folds(photos.labels, folds=5, seed=9))
+    metrics = measure(outputs, HeldOutPredictions(calibrated.joint(outputs), decisions), calibrated)
+    node = metrics.selective.node
+    assert node.holds_truth >= 1 - alpha - 0.02
+    assert all(part.holds_truth >= 1 - alpha - 0.04 for part in node.per_species.values())
+    named = [d.level == "breed" for d in calibrated.predict(strangers).decisions]
+    assert np.mean(named) < 0.75 * metrics.selective.answers.breed
 
 
 @pytest.mark.parametrize("spec", [HeadSpec(), HeadSpec(kind="logistic", c=1.0)], ids=str)
@@ -189,15 +206,15 @@ def test_out_of_fold_with_tuned_backbones_uses_the_features_of_the_one_that_did_
     folds = assign_folds(photos.labels, folds=4, seed=0)
     tuned = tuned_on_others(photos, folds, noise=0.5)
     parts, fitter = collect_statistics(photos, None, folds), HeadFitter(spec)
-    found = out_of_fold(photos, parts, folds, fitter, None, tuned_folds(tuned, folds, None))
+    plain = breeds(photos)
+    found = out_of_fold(photos, parts, folds, fitter, None, plain, tuned_folds(tuned, folds, None))
     assert found.judged.all()
     for fold in (0, 3):
         own = tuned[fold]
         expected = fitted(own.where(folds != fold), fitter).heads(own.features[folds == fold])
         np.testing.assert_allclose(found.leaf[folds == fold], expected[1], rtol=1e-4, atol=1e-4)
-    same = out_of_fold(photos, parts, folds, fitter, None, tuned_folds([photos] * 4, folds, None))
-    for one, other in zip(same, out_of_fold(photos, parts, folds, fitter, None), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
+    same = out_of_fold(photos, parts, folds, fitter, None, plain, tuned_folds([photos] * 4, folds, None))
+    assert_same(same, out_of_fold(photos, parts, folds, fitter, None, plain), 1e-2)
 
 
 def test_fit_frozen_with_tuned_backbones_serves_the_one_that_saw_all():

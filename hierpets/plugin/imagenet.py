@@ -1,33 +1,29 @@
-"""The breeds among the classes of ImageNet-1k, under the labels of Oxford-IIIT Pet where that has the breed.
+"""The breeds among the classes of ImageNet-1k, for backbones that were pretrained on it.
+
+They have the labels of Oxford-IIIT Pet where that has the breed.
 
 Source: the names of the classes, as in ``timm.data.ImageNetInfo().index_to_description``.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from hierpets.plugin import PretrainedBreed
+
+__all__ = ["BREEDS"]
 
 
-class Breed(NamedTuple):
-    """A breed of a species, and other labels under which a folder of photos may have it."""
-
-    species: str
-    label: str
-    synonyms: tuple[str, ...] = ()
+def _cat(label: str, *synonyms: str) -> tuple[PretrainedBreed, ...]:
+    return (PretrainedBreed("cat", label, synonyms),)
 
 
-def _cat(label: str, *synonyms: str) -> Breed:
-    return Breed("cat", label, synonyms)
-
-
-def _dog(label: str, *synonyms: str) -> Breed:
-    return Breed("dog", label, synonyms)
+def _dog(label: str, *synonyms: str) -> tuple[PretrainedBreed, ...]:
+    return (PretrainedBreed("dog", label, synonyms),)
 
 
 # ImageNet tells two coats of a cat that is of no breed.
 _DOMESTIC_CAT = _cat("domestic_cat", "tabby", "tabby_cat", "tiger_cat", "domestic_shorthair", "house_cat")
 
-BREEDS: dict[int, Breed] = {
+BREEDS: dict[int, tuple[PretrainedBreed, ...]] = {
     151: _dog("chihuahua"),
     152: _dog("japanese_chin", "japanese_spaniel"),
     153: _dog("maltese", "maltese_dog", "maltese_terrier", "bichon_maltese"),
@@ -58,8 +54,9 @@ BREEDS: dict[int, Breed] = {
     177: _dog("scottish_deerhound", "deerhound"),
     178: _dog("weimaraner"),
     179: _dog("staffordshire_bull_terrier", "staffordshire_bullterrier", "staffy"),
-    # ImageNet puts the American Pit Bull Terrier here too, which Oxford-IIIT Pet has as a breed of its own.
-    180: _dog("american_staffordshire_terrier", "staffordshire_terrier", "amstaff"),
+    # ImageNet does not tell these two apart.
+    180: _dog("american_staffordshire_terrier", "staffordshire_terrier", "amstaff")
+    + _dog("american_pit_bull_terrier", "pit_bull_terrier", "pit_bull"),
     181: _dog("bedlington_terrier", "bedlington"),
     182: _dog("border_terrier"),
     183: _dog("kerry_blue_terrier", "kerry_blue"),

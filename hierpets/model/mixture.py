@@ -1,0 +1,124 @@
+"""Trained breeds, pretrained breeds and breeds that nobody knows, weighed against each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from hierpets.model.ood import SIGNALS, Evidence
+from hierpets.model.pretrained_breeds import PretrainedBreeds
+
+__all__ = ["GATE_CLASSES", "PRETRAINED_TEMPERATURE", "BreedGate", "BreedMixture"]
+
+GATE_CLASSES = ("trained", "pretrained", "unlisted")
+
+PRETRAINED_TEMPERATURE = 0.7
+"""The divisor of the pretrained head's log-probabilities within a species: label smoothing left them too flat to name
+a breed (docs/experiments.md)."""
+
+LEAST = 1e-12  # a probability whose logarithm is still a number
+NEVER = -1e4  # a logit whose probability is zero
+
+
+@dataclass(frozen=True)
+class BreedGate:
+    """For each species a linear classifier of :data:`GATE_CLASSES`: whether a photo shows a breed that was trained, one
+    that the pretrained head alone knows, or neither.
+
+    ``weight`` float32 [S, 3, 7] takes standardized signals, ``bias`` float32 [S, 3]; ``center`` and ``scale`` float32
+    [7] standardize them.
+    """
+
+    center: np.ndarray
+    scale: np.ndarray
+    weight: np.ndarray
+    bias: np.ndarray
+
+    @classmethod
+    def closed(cls, species: int) -> BreedGate:
+        """The gate of species of whose other breeds nothing is known: every photo shows a trained one."""
+        signals = len(SIGNALS)
+        bias = np.tile(np.array([0.0, NEVER, NEVER], np.float32), (species, 1))
+        weight = np.zeros((species, len(GATE_CLASSES), signals), np.float32)
+        return cls(np.zeros(signals, np.float32), np.ones(signals, np.float32), weight, bias)
+
+
+class BreedMixture(nn.Module):
+    """For each species the probabilities of its leaves, trained and pretrained, and that the breed is one of them.
+
+    A :class:`BreedGate` weighs the distribution of the breed head and that of the pretrained head; what the latter says
+    for a trained breed counts for that breed. One softmax over the logits of both would not do: they do not compare,
+    and no photo of a pretrained breed was there to fit them to (docs/experiments.md).
+    """
+
+    column: torch.Tensor
+    leaf_trained: torch.Tensor
+    leaf_species: torch.Tensor
+    temperature: torch.Tensor
+    shares: torch.Tensor
+    class_species: torch.Tensor
+    center: torch.Tensor
+    scale: torch.Tensor
+    weight: torch.Tensor
+    bias: torch.Tensor
+
+    def __init__(self, *, leaves: int, species: int, breed_classes: int):
+        super().__init__()
+        for name in ("column", "leaf_species"):
+            self.register_buffer(name, torch.zeros(leaves, dtype=torch.int64))
+        self.register_buffer("leaf_trained", torch.ones(leaves, dtype=torch.bool))
+        self.register_buffer("temperature", torch.ones(species))
+        self.register_buffer("shares", torch.zeros(breed_classes, leaves))
+        self.register_buffer("class_species", torch.zeros(breed_classes, dtype=torch.int64))
+        for name, value in vars(BreedGate.closed(species)).items():
+            self.register_buffer(name, torch.from_numpy(value))
+
+    @classmethod
+    @torch.no_grad()
+    def build(cls, breeds: PretrainedBreeds, gate: BreedGate, temperature: np.ndarray) -> BreedMixture:
+        """The mixture for a head that has a column for each trained leaf; ``temperature`` [S] divides its logits."""
+        tree = breeds.taxonomy
+        made = cls(leaves=len(tree.leaves), species=len(tree.species), breed_classes=len(breeds.classes))
+        trained = np.array([origin == "trained" for origin in breeds.origins])
+        column = np.zeros(len(tree.leaves), np.int64)
+        column[breeds.trained_columns] = np.arange(len(breeds.trained))
+        for name, value in {
+            "column": column,
+            "leaf_trained": trained,
+            "leaf_species": tree.leaf_species,
+            "temperature": temperature,
+            "shares": breeds.shares,
+            "class_species": breeds.class_species,
+            **vars(gate),
+        }.items():
+            made.get_buffer(name).copy_(torch.from_numpy(np.asarray(value)))
+        return made.eval()
+
+    def forward(self, logits: torch.Tensor, evidence: Evidence) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits [B, T] of the trained leaves and the evidence for the breed, to log P(leaf | species) [B, L] and the
+        probability [B, S] that the breed is listed.
+        """
+        of_trained = logits[:, self.column] / self.temperature[self.leaf_species]
+        own = self._softmax(of_trained.masked_fill(~self.leaf_trained, NEVER), self.leaf_species)
+        gate = self._gate(evidence.breed)
+        mixed = gate[:, self.leaf_species, 0] * own
+        if len(self.shares):
+            known = self._softmax(evidence.classes / PRETRAINED_TEMPERATURE, self.class_species) @ self.shares
+            mixed = mixed + gate[:, self.leaf_species, 1] * known
+        inside = self.leaf_species == torch.arange(len(self.temperature), device=mixed.device)[:, None]
+        listed = (mixed[:, None, :] * inside).sum(dim=2).clamp(max=1.0)
+        return (mixed + LEAST).log(), listed
+
+    def _gate(self, signals: torch.Tensor) -> torch.Tensor:
+        """Signals [B, S, 7] to the probabilities of :data:`GATE_CLASSES` [B, S, 3]."""
+        standard = (signals - self.center) / self.scale
+        return ((standard[:, :, None, :] * self.weight).sum(dim=3) + self.bias).softmax(dim=2)
+
+    def _softmax(self, logits: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
+        """Logits [B, N] to probabilities within the ``species`` int [N] of each column."""
+        inside = species == torch.arange(len(self.temperature), device=logits.device)[:, None]
+        total = logits[:, None, :].masked_fill(~inside, 10 * NEVER).logsumexp(dim=2)
+        return (logits - total[:, species]).exp()

@@ -1,0 +1,103 @@
+"""Which classes of a backbone's pretrained head show which leaves of a taxonomy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from hierpets.model.manifest import Origin
+from hierpets.plugin import Labels, PretrainedBreed, PretrainedHead
+from hierpets.taxonomy import UNKNOWN_LEAF, Leaf, Taxonomy
+
+__all__ = ["PretrainedBreeds"]
+
+
+@dataclass(frozen=True)
+class PretrainedBreeds:
+    """The leaves of a model: those that photos taught, and those that its pretrained head alone knows.
+
+    ``trained`` are the leaves of photos. ``classes`` int64 [P] are the classes of the pretrained head that show breeds
+    of their species, ``class_species`` int64 [P] indices of ``taxonomy.species``. ``shares`` float32 [P, L]: how the
+    probability of a class is divided among the leaves; a row sums to less than one where a class shows a breed that is
+    no leaf.
+    """
+
+    taxonomy: Taxonomy
+    trained: tuple[Leaf, ...]
+    classes: np.ndarray
+    class_species: np.ndarray
+    shares: np.ndarray
+
+    @classmethod
+    def of(cls, trained: Taxonomy, head: PretrainedHead | None, *, extended: Collection[str] = ()) -> PretrainedBreeds:
+        """Match the breeds of a pretrained head with those of photos, by their names in any spelling.
+
+        The taxonomy of the ``extended`` species gains the breeds that match none.
+        """
+        named = {
+            index: tuple(_known_as(breed, trained) for breed in breeds)
+            for index, breeds in sorted((head.breeds if head else {}).items())
+            if all(trained.tree.get(breed.species) for breed in breeds)
+        }
+        added = {leaf for breeds in named.values() for leaf in breeds if leaf.species in extended}
+        tree = {
+            species: tuple(sorted({*breeds, *(leaf.breed for leaf in added if leaf.species == species and leaf.breed)}))
+            for species, breeds in trained.tree.items()
+        }
+        taxonomy = Taxonomy(tree=tree)
+        shares = np.zeros((len(named), len(taxonomy.leaves)), np.float32)
+        for row, breeds in enumerate(named.values()):
+            for leaf in breeds:
+                if leaf in taxonomy.leaves:
+                    shares[row, taxonomy.leaves.index(leaf)] += 1 / len(breeds)
+        species = [taxonomy.species_index(breeds[0].species) for breeds in named.values()]
+        return cls(taxonomy, trained.leaves, np.array([*named], np.int64), np.array(species, np.int64), shares)
+
+    @cached_property
+    def trained_columns(self) -> np.ndarray:
+        """int64 [T]: the columns of the trained leaves among all."""
+        return np.array([self.taxonomy.leaves.index(leaf) for leaf in self.trained], np.int64)
+
+    @cached_property
+    def origins(self) -> tuple[Origin, ...]:
+        """How each leaf was learned."""
+        return tuple("trained" if leaf in self.trained else "pretrained" for leaf in self.taxonomy.leaves)
+
+    def of_others(self, trained: Taxonomy, pretrained: Collection[Leaf]) -> PretrainedBreeds:
+        """What the same pretrained head knows of other leaves: those of photos, and some of its own breeds beside them,
+        where their species has photos.
+        """
+        pairs = [*trained.leaves, *(leaf for leaf in pretrained if trained.tree.get(leaf.species))]
+        taxonomy = Taxonomy.from_pairs(pairs)
+        old = dict(zip(self.taxonomy.leaves, self.shares.T, strict=True))
+        nothing = np.zeros(len(self.classes), np.float32)
+        shares = np.stack([old.get(leaf, nothing) for leaf in taxonomy.leaves], axis=1)
+        names = [self.taxonomy.species[s] for s in self.class_species]
+        kept = np.array([bool(trained.tree.get(name)) for name in names], bool)
+        species = [taxonomy.species_index(name) for name, keep in zip(names, kept, strict=True) if keep]
+        return PretrainedBreeds(taxonomy, trained.leaves, self.classes[kept], np.array(species, np.int64), shares[kept])
+
+    def classes_of(self, leaves: np.ndarray) -> np.ndarray:
+        """bool [N, P]: the classes that show each of N leaves, int [N] in the taxonomy."""
+        return np.asarray(self.shares.T[leaves] > 0)
+
+    def relabel(self, labels: Labels) -> Labels:
+        """Labels of the trained leaves as labels of all leaves."""
+        known = labels.leaf != UNKNOWN_LEAF
+        leaf = np.where(known, self.trained_columns[labels.leaf], UNKNOWN_LEAF)
+        return replace(labels, leaf=leaf, leaf_names=tuple(map(str, self.taxonomy.leaves)))
+
+
+def _known_as(breed: PretrainedBreed, trained: Taxonomy) -> Leaf:
+    """The trained leaf that has one of its names, else a leaf of its own name."""
+    names = {_plain(name) for name in (breed.label, *breed.synonyms)}
+    found = next((label for label in trained.tree[breed.species] if _plain(label) in names), breed.label)
+    return Leaf(breed.species, found)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", name.lower())

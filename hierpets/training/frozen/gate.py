@@ -1,0 +1,75 @@
+"""The gate between trained, pretrained and unlisted breeds, fitted to photos that were held out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from hierpets.hierarchy.policy import LISTED, PRETRAINED
+from hierpets.model.mixture import BreedGate
+from hierpets.model.ood import SIGNALS
+
+__all__ = ["ENOUGH", "GatePhotos", "fit_gate"]
+
+ENOUGH = 20
+"""Photos of held-out breeds of a species that it takes to know what a breed looks like that no photo taught."""
+
+PRIORS = (LISTED * (1 - PRETRAINED), LISTED * PRETRAINED, 1 - LISTED)  # as GATE_CLASSES
+
+
+class GatePhotos(NamedTuple):
+    """``signals`` float [N, S, 7] of N photos that show one of the gate's classes, and their ``species`` int [N]."""
+
+    signals: np.ndarray
+    species: np.ndarray
+
+    def of(self, species: int) -> np.ndarray:
+        """float [M, 7]: the signals of photos of a species, for that species."""
+        own: np.ndarray = self.signals[self.species == species, species]
+        return own
+
+    def where(self, rows: np.ndarray) -> GatePhotos:
+        """Those where ``rows`` (bool [N]) is true."""
+        return GatePhotos(self.signals[rows], self.species[rows])
+
+
+def fit_gate(photos: Sequence[GatePhotos], *, species: int, extended: Collection[int]) -> BreedGate:
+    """A gate for each of so many ``species`` by logistic regression on the photos of :data:`GATE_CLASSES`.
+
+    A species that is not ``extended`` has no pretrained breeds; one of which too few photos are held out has none but
+    trained ones.
+    """
+    gate = BreedGate.closed(species)
+    center, scale = _standard(photos)
+    weight, bias = gate.weight.copy(), gate.bias.copy()
+    for s in range(species):
+        classes = [0, 1, 2] if s in extended else [0, 2]
+        groups = [photos[c].of(s) for c in classes]
+        if min(map(len, groups)) >= ENOUGH:
+            standard = [(group - center) / scale for group in groups]
+            weight[s, classes], bias[s, classes] = _fit(standard, [PRIORS[c] for c in classes])
+    return BreedGate(center, scale, weight, bias)
+
+
+def _standard(photos: Sequence[GatePhotos]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation float32 [7] of the signals of all photos, each for its own species."""
+    own = [group.signals[np.arange(len(group.species)), group.species] for group in photos]
+    signals = np.concatenate([*own, np.zeros((2 * (not sum(map(len, own))), len(SIGNALS)))])
+    scale = signals.std(axis=0)
+    return signals.mean(axis=0).astype(np.float32), np.where(scale > 1e-6, scale, 1.0).astype(np.float32)
+
+
+def _fit(groups: Sequence[np.ndarray], priors: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    """Weights float32 [K, 7] and biases [K] of K classes, which count by their priors, whatever their photos."""
+    from sklearn.linear_model import LogisticRegression
+
+    sizes = list(map(len, groups))
+    labels = np.repeat(np.arange(len(groups)), sizes)
+    weights = np.repeat(np.array(priors) / sizes, sizes) * (sum(sizes) / sum(priors))
+    model = LogisticRegression(max_iter=1000).fit(np.concatenate(groups), labels, sample_weight=weights)
+    if len(groups) == 2:  # one row, of the second class against the first
+        zero = np.zeros((1, len(SIGNALS)))
+        return np.concatenate([zero, model.coef_]), np.concatenate([[0.0], model.intercept_])
+    return model.coef_, model.intercept_

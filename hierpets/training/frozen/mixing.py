@@ -1,0 +1,148 @@
+"""The mixture of trained and pretrained breeds, and what it gives for photos that were held out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from hierpets.data.records import PhotoIndex
+from hierpets.hierarchy.calibration import Temperatures, fit_temperatures
+from hierpets.model.mixture import BreedMixture
+from hierpets.model.ood import Evidence, OODScorer
+from hierpets.model.pretrained_breeds import PretrainedBreeds
+from hierpets.plugin import Labels, PretrainedHead
+from hierpets.taxonomy import Taxonomy
+from hierpets.training.frozen.fit import FrozenResult
+from hierpets.training.frozen.gate import ENOUGH, GatePhotos, fit_gate
+from hierpets.training.held_out import NEVER, HeldOutOutputs
+
+__all__ = ["HeldOutPhotos", "Mixing", "fit_mixing"]
+
+
+class HeldOutPhotos(NamedTuple):
+    """Some training photos, ``rows`` int64 [M] among all, with breed logits ``leaf`` [M, T] and evidence of what was
+    not fitted to them.
+    """
+
+    rows: np.ndarray
+    leaf: np.ndarray
+    evidence: Evidence
+
+    def where(self, chosen: np.ndarray) -> HeldOutPhotos:
+        """Those where ``chosen`` (bool [M]) is true."""
+        return HeldOutPhotos(self.rows[chosen], self.leaf[chosen], self.evidence.where(chosen))
+
+
+class _Groups(NamedTuple):
+    """Photos of trained breeds; of breeds that were held out, and that the pretrained head knows; and of those that
+    were held out and hidden from it too: the classes of the gate.
+    """
+
+    trained: HeldOutPhotos
+    pretrained: HeldOutPhotos
+    unlisted: HeldOutPhotos
+
+
+@dataclass(frozen=True)
+class Mixing:
+    """The leaves of a model, its ``mixture``, and for each fold one that was not fitted to it.
+
+    ``temperatures`` are those of the breed heads' own logits.
+    """
+
+    breeds: PretrainedBreeds
+    mixture: BreedMixture
+    temperatures: Temperatures
+    groups: _Groups
+    _by_fold: tuple[BreedMixture, ...]
+    _found: FrozenResult
+    _scorer: OODScorer
+
+    def of_training(self, train: PhotoIndex, photos: HeldOutPhotos) -> HeldOutOutputs | None:
+        """The outputs for training photos, each by what was not fitted to it; None where there are none."""
+        rows, tree = photos.rows, self.breeds.taxonomy
+        if not len(rows):
+            return None
+        leaf, scores = np.zeros((len(rows), len(tree.leaves))), np.zeros((len(rows), 1 + len(tree.species)))
+        for fold, mixture in enumerate(self._by_fold):
+            inside = self._found.folds[rows] == fold
+            own = photos.where(inside)
+            leaf[inside], scores[inside] = self._mix(mixture, own.leaf, own.evidence)
+        return HeldOutOutputs(
+            paths=tuple(train.paths[row] for row in rows),
+            labels=self.breeds.relabel(train.labels().where(rows)),
+            species_logits=self._found.out_of_fold.species[rows],
+            leaf_logits=leaf,
+            scores=scores,
+            leaf_calibrated=True,
+        )
+
+    def of_others(self, photos: PhotoIndex, features: np.ndarray) -> HeldOutOutputs:
+        """The outputs for photos that nothing was fitted to, by their features [N, D]."""
+        species, leaf = self._found.fit.heads(features)
+        leaf, scores = self._mix(self.mixture, leaf, self._scorer.evidence(features))
+        labels = self.breeds.relabel(photos.labels())
+        return HeldOutOutputs(tuple(photos.paths), labels, species, leaf, scores, leaf_calibrated=True)
+
+    def _mix(self, mixture: BreedMixture, leaf: np.ndarray, evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
+        """Leaf logits [N, L] and scores [N, 1 + S] of N photos."""
+        with torch.inference_mode():
+            mixed, listed = mixture(torch.from_numpy(leaf.astype(np.float32)), evidence)
+            scores = torch.cat([self._scorer.pet_score(evidence.pet)[:, None], listed], dim=1)
+        return mixed.numpy(), scores.numpy()
+
+
+def fit_mixing(
+    found: FrozenResult, labels: Labels, taxonomy: Taxonomy, head: PretrainedHead | None, *, pretrained_breeds: bool
+) -> Mixing:
+    """Fit the mixture to what the training photos give when they, or their breeds, are held out.
+
+    With ``pretrained_breeds``, the species that have enough breeds of which the pretrained head knows as much as the
+    photos do gain those that it alone knows: only there it can be told how well it names a breed.
+    """
+    plain = PretrainedBreeds.of(taxonomy, head)
+    groups = _groups(found, labels, plain)
+    counts = np.bincount(labels.species[groups.pretrained.rows], minlength=len(taxonomy.species))
+    extended = {s for s, count in enumerate(counts) if pretrained_breeds and count >= ENOUGH}
+    breeds = PretrainedBreeds.of(taxonomy, head, extended={taxonomy.species[s] for s in extended})
+    kept = np.isin(labels.species[groups.pretrained.rows], [*extended])
+    groups = groups._replace(pretrained=groups.pretrained.where(kept))
+    judged = groups.trained.rows
+    temperatures = fit_temperatures(
+        found.out_of_fold.species[judged],
+        groups.trained.leaf,
+        species=labels.species[judged],
+        leaf=labels.leaf[judged],
+        taxonomy=taxonomy,
+    )
+    divisors = temperatures.divisors(taxonomy)
+
+    def mixture(fold: int | None) -> BreedMixture:
+        """Fitted to all folds but one."""
+        photos = [
+            GatePhotos(own.evidence.breed.numpy(), labels.species[own.rows]).where(found.folds[own.rows] != fold)
+            for own in groups
+        ]
+        gate = fit_gate(photos, species=len(taxonomy.species), extended=extended)
+        return BreedMixture.build(breeds, gate, divisors)
+
+    by_fold = tuple(mixture(fold) for fold in range(int(found.folds.max(initial=-1)) + 1))
+    return Mixing(breeds, mixture(None), temperatures, groups, by_fold, found, found.fit.ood_scorer)
+
+
+def _groups(found: FrozenResult, labels: Labels, breeds: PretrainedBreeds) -> _Groups:
+    unseen, by_breed = found.out_of_fold, found.held_out_breeds
+    judged = np.flatnonzero(unseen.judged)
+    rows = by_breed.rows
+    leaf = unseen.leaf[rows].copy()
+    leaf[np.arange(len(rows)), labels.leaf[rows]] = NEVER  # as heads that did not see the breed
+    known = breeds.classes_of(labels.leaf[rows]).any(axis=1)
+    asked = unseen.judged[rows]
+    return _Groups(
+        HeldOutPhotos(judged, unseen.leaf[judged], unseen.evidence.where(judged)),
+        HeldOutPhotos(rows, leaf, by_breed.pretrained).where(asked & known),
+        HeldOutPhotos(rows, leaf, by_breed.unlisted).where(asked),
+    )

@@ -1,0 +1,48 @@
+"""The released bundle knows breeds from pretraining, which photos may teach it or which it may forget."""
+
+import pytest
+
+from hierpets.growing.forget import forget
+from hierpets.growing.grow import grow
+from hierpets.model.layout import released_bundle
+from hierpets.model.manifest import read_manifest
+from hierpets.taxonomy import Leaf
+
+MALTESE, WHIPPET = Leaf("dog", "maltese"), Leaf("dog", "whippet")
+
+
+def origins(bundle):
+    manifest = read_manifest(bundle)
+    return dict(zip(manifest.taxonomy.leaves, manifest.origins, strict=True))
+
+
+@pytest.mark.data
+def test_photos_of_a_pretrained_breed_make_it_a_grown_one(tmp_path, data_dir):
+    photos = sorted((data_dir / "unseen-breeds" / "dog" / "maltese").iterdir())
+    learned, others = tmp_path / "new" / "dog" / "maltese", photos[10:]
+    learned.mkdir(parents=True)
+    for photo in photos[:10]:
+        (learned / photo.name).symlink_to(photo)
+    result = grow(None, tmp_path / "new", out=tmp_path / "grown")
+    before, after = origins(released_bundle()), origins(result.bundle)
+    assert before[MALTESE] == "pretrained"
+    assert after == before | {MALTESE: "grown"}
+    assert result.new == ()
+    # The tuned heads take a Maltese for a Havanese: ten photos teach them.
+    top = [prediction.decision.top[0][0] for prediction in result.predictor(recommend=False).predict(others)]
+    assert sum(leaf == MALTESE for leaf in top) >= 0.8 * len(others)
+
+
+def test_a_pretrained_breed_can_be_forgotten(tmp_path):
+    result = forget(None, str(WHIPPET), out=tmp_path / "less")
+    before, after = origins(released_bundle()), origins(result.bundle)
+    assert after == {leaf: origin for leaf, origin in before.items() if leaf != WHIPPET}
+    assert result.forgotten == (WHIPPET,)
+
+
+def test_a_species_goes_with_the_last_breed_that_photos_taught(tmp_path):
+    trained = [str(leaf) for leaf, origin in origins(released_bundle()).items() if origin == "trained"]
+    cats = [name for name in trained if name.startswith("cat/")]
+    after = origins(forget(None, *cats, out=tmp_path / "dogs").bundle)
+    assert {leaf.species for leaf in after} == {"dog"}
+    assert "pretrained" in after.values()

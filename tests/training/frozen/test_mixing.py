@@ -1,0 +1,151 @@
+"""A pretrained head that knows breeds of which there are no photos."""
+
+import numpy as np
+import pytest
+import torch
+
+from hierpets.config import HeadSpec
+from hierpets.data.records import PhotoIndex, PhotoRecord
+from hierpets.hierarchy.probabilities import joint_probabilities
+from hierpets.model.network import HierarchicalNetwork
+from hierpets.plugin import Labels, PretrainedBreed, PretrainedHead
+from hierpets.taxonomy import Leaf, Taxonomy
+from hierpets.training.calibration import calibrate
+from hierpets.training.frozen.feature_set import FeatureSet
+from hierpets.training.frozen.fit import HeadFitter, fit_frozen
+from hierpets.training.frozen.mixing import Mixing, fit_mixing
+from hierpets.training.held_out import HeldOutOutputs
+
+D, PER_BREED = 24, 40
+KNOWN = tuple(f"known_{i}" for i in range(8))  # to photos and to the pretrained head
+ALONE = tuple(f"alone_{i}" for i in range(4))  # to photos alone
+NEVER_SEEN = tuple(f"never_{i}" for i in range(4))  # to the pretrained head alone
+TREE = Taxonomy(tree={"cat": (), "dog": tuple(sorted(KNOWN + ALONE))})
+CENTERS = np.random.default_rng(0).normal(scale=1.3, size=(18, D))
+PLACE = {name: i for i, name in enumerate((*KNOWN, *ALONE, *NEVER_SEEN, "nobody", "cat"))}
+
+
+def features(name: str, count: int, seed: int = 1) -> np.ndarray:
+    return (CENTERS[PLACE[name]] + np.random.default_rng(seed + PLACE[name]).normal(size=(count, D))).astype(np.float32)
+
+
+def pretrained_head() -> PretrainedHead:
+    """Nearest centers as a linear classifier: of the breeds that it knows, the cat, and of one thing that is no pet."""
+    names = (*KNOWN, *NEVER_SEEN, "cat")
+    head = torch.nn.Linear(D, len(names) + 1)
+    with torch.no_grad():
+        centers = torch.from_numpy(
+            np.concatenate([CENTERS[[PLACE[n] for n in names]], -CENTERS.mean(axis=0)[None]])
+        ).float()
+        head.weight.copy_(0.5 * centers)
+        head.bias.copy_(-0.25 * (centers**2).sum(dim=1))
+    breeds = {i: (PretrainedBreed("dog", name),) for i, name in enumerate(names[:-1])}
+    return PretrainedHead(head, {"dog": range(len(names) - 1), "cat": (len(names) - 1,)}, breeds)
+
+
+HEAD = pretrained_head()
+
+
+def training_photos() -> tuple[FeatureSet, PhotoIndex]:
+    labels = [Leaf("dog", breed) for breed in TREE.tree["dog"]] + [Leaf("cat", None)]
+    x = np.concatenate([features(leaf.breed or "cat", PER_BREED) for leaf in labels])
+    records = tuple(PhotoRecord(f"{leaf}/{i}", leaf.species, leaf.breed) for leaf in labels for i in range(PER_BREED))
+    index = PhotoIndex(TREE, records)
+    return FeatureSet(x, x, index.labels(), np.ones(len(x)), TREE), index
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["extended", "plain"])
+def fitted(request) -> tuple[Mixing, HierarchicalNetwork, PhotoIndex, bool]:
+    photos, index = training_photos()
+    found = fit_frozen(photos, HeadFitter(HeadSpec()), HEAD, folds=4, seed=0)
+    mixing = fit_mixing(found, photos.labels, TREE, HEAD, pretrained_breeds=request.param)
+    network = HierarchicalNetwork(torch.nn.Identity(), D, mixing.breeds.taxonomy, len(mixing.breeds.trained))
+    network.set_heads(found.fit.heads)
+    network.ood_scorer, network.mixture = found.fit.ood_scorer, mixing.mixture
+    return mixing, network.eval(), index, request.param
+
+
+def answers(mixing: Mixing, network: HierarchicalNetwork, name: str) -> tuple[list[str], np.ndarray]:
+    """The most probable leaf of new photos, and the probability that their breed is listed."""
+    tree = mixing.breeds.taxonomy
+    with torch.inference_mode():
+        output = network(torch.from_numpy(features(name, 60, seed=100)))
+    joint = joint_probabilities(output.species.numpy(), output.leaf.numpy(), tree)
+    return [tree.leaves[i].breed or "cat" for i in joint.argmax(axis=1)], output.scores[:, 2].numpy()
+
+
+def test_breeds_of_pretraining_are_named_without_a_photo_and_others_are_not_listed(fitted):
+    mixing, network, _, extended = fitted
+    pretrained = {
+        leaf.breed
+        for leaf, o in zip(mixing.breeds.taxonomy.leaves, mixing.breeds.origins, strict=True)
+        if o == "pretrained"
+    }
+    assert pretrained == (set(NEVER_SEEN) if extended else set())
+    right = {name: np.mean([found == name for found in answers(mixing, network, name)[0]]) for name in (*KNOWN, *ALONE)}
+    assert np.mean([right[name] for name in KNOWN]) > 0.9
+    assert np.mean([right[name] for name in ALONE]) > 0.85
+    listed = {name: answers(mixing, network, name)[1].mean() for name in PLACE if name != "cat"}
+    seen = np.mean([listed[name] for name in (*KNOWN, *ALONE)])
+    assert seen > 0.75
+    assert listed["nobody"] < seen - 0.3
+    if extended:
+        assert np.mean([f == name for name in NEVER_SEEN for f in answers(mixing, network, name)[0]]) > 0.7
+        assert np.mean([listed[name] for name in NEVER_SEEN]) > listed["nobody"] + 0.2
+    else:
+        assert np.mean([listed[name] for name in NEVER_SEEN]) < seen - 0.3
+
+
+def test_held_out_photos_know_their_breed_only_from_pretraining(fitted):
+    mixing, _, index, extended = fitted
+    trained, pretrained, unlisted = (mixing.of_training(index, group) for group in mixing.groups)
+    names = mixing.breeds.taxonomy.leaves
+    assert len(trained) == len(index.records)
+    assert {names[leaf].breed for leaf in unlisted.labels.leaf} == {*KNOWN, *ALONE}
+
+    def right(part: HeldOutOutputs) -> float:
+        dogs = part.labels.species == 1  # the first leaf is the cat
+        return float((part.leaf_logits[dogs, 1:].argmax(axis=1) + 1 == part.labels.leaf[dogs]).mean())
+
+    assert right(trained) > 0.85
+    assert right(unlisted) == 0
+    if extended:
+        assert {names[leaf].breed for leaf in pretrained.labels.leaf} == set(KNOWN)
+        assert right(pretrained) > 0.7
+    else:
+        assert pretrained is None
+
+
+def test_the_promise_holds_for_trained_and_for_pretrained_breeds(fitted):
+    mixing, _, index, extended = fitted
+    trained, pretrained, unlisted = (mixing.of_training(index, group) for group in mixing.groups)
+    tree = mixing.breeds.taxonomy
+    calibrated = calibrate(trained, pretrained, unlisted, taxonomy=tree, combiner="conditional", alpha=0.1)
+    for part in (trained, pretrained) if extended else (trained,):
+        wrong = 0
+        for decision, leaf in zip(calibrated.predict(part).decisions, part.labels.leaf.tolist(), strict=True):
+            held = [tree.leaf_index(*found) for found, _ in decision.breeds]
+            wrong += (decision.level == "breed" and decision.node(tree) != leaf) or (bool(held) and leaf not in held)
+        assert wrong / len(part) <= 0.1
+
+
+def test_labels_of_photos_without_a_breed_are_left_alone():
+    photos, _ = training_photos()
+    hidden = photos.labels.leaf.copy()
+    hidden[::7] = -1
+    labels = Labels(
+        photos.labels.species,
+        np.where(photos.labels.species == 1, hidden, photos.labels.leaf),
+        TREE.species,
+        photos.labels.leaf_names,
+    )
+    found = fit_frozen(
+        FeatureSet(photos.features, photos.features, labels, photos.weights, TREE),
+        HeadFitter(HeadSpec()),
+        HEAD,
+        folds=4,
+        seed=0,
+    )
+    mixing = fit_mixing(found, labels, TREE, HEAD, pretrained_breeds=True)
+    assert set(NEVER_SEEN) <= {leaf.breed for leaf in mixing.breeds.taxonomy.leaves}
+    assert (mixing.breeds.relabel(labels).leaf >= 0).sum() == (labels.leaf >= 0).sum()

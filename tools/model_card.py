@@ -1,9 +1,10 @@
 """Write docs/model_card.md: every number is measured here, none is typed.
 
-    python tools/model_card.py --data ../shared/data
+    python tools/model_card.py --data ../shared/data --weights tuned/ --stress
 
 ``--data`` holds ``pets`` (what the bundle was built from), ``not-pets`` and ``unseen-breeds``. Numbers on pets are
-cross-validated: heads, temperatures and thresholds never saw the photo that they are judged by.
+cross-validated: heads, temperatures and thresholds never saw the photo that they are judged by. With ``--stress``, the
+photos from elsewhere are also made smaller, softer, darker and so on.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from sklearn.metrics import roc_auc_score
 
 from hierpets.config import TrainConfig, read_config
 from hierpets.data.listing import find_photos
-from hierpets.evaluation.metrics.schema import Metrics
+from hierpets.evaluation.metrics.schema import Metrics, StressMetrics, StressScores
 from hierpets.evaluation.run import evaluate
 from hierpets.files import write_text
 from hierpets.hierarchy.calibration import fit_temperatures
@@ -26,6 +27,7 @@ from hierpets.inference.prediction import Prediction
 from hierpets.model.layout import released_bundle
 from hierpets.progress import no_progress
 from hierpets.registry.loading import load_registry
+from hierpets.text import percent
 from hierpets.training.calibration import calibrate_trained, cross_predict
 from hierpets.training.frozen.candidates import FrozenChoice
 from hierpets.training.frozen.fit import assign_folds
@@ -46,6 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--weights", type=Path, required=True, help="weights that tune_backbone.py wrote")
+    parser.add_argument("--stress", action="store_true", help="add the stress test, which takes minutes")
     given = parser.parse_args()
     data = given.data
     config = read_config(SETTINGS, {"data": str(data / "pets"), "backbone_weights": given.weights})
@@ -53,7 +56,7 @@ def main() -> None:
     predictor = load(workers=cores(), recommend=False)
     ood = list(predictor.stream(find_photos(data / "not-pets")))
     unseen = list(predictor.stream(find_photos(data / "unseen-breeds")))
-    elsewhere = evaluate(predictor, data / "elsewhere").metrics
+    elsewhere = evaluate(predictor, data / "elsewhere", stress=given.stress).metrics
     write_text(PAGE, page(config, trained, elsewhere, ood, unseen))
 
 
@@ -81,6 +84,7 @@ def page(
         levels_table(metrics),
         ELSEWHERE,
         levels_table(elsewhere),
+        *([stress_table(elsewhere.stress)] if elsewhere.stress else []),
         worst_breeds(metrics),
         answers_table({"cross-validated": metrics, "elsewhere": elsewhere}),
         ood_tables(outputs.scores[:, 0], np.array([d.listed for d in decided.decisions]), ood, unseen),
@@ -104,6 +108,32 @@ def levels_table(metrics: Metrics) -> str:
     for species, found in metrics.breed_by_species.items():
         rows.append(f"| breed, {species}s alone | {found.n} | {found.accuracy:.2%} | | | | |")
     return "\n".join([*rows, ""])
+
+
+def stress_table(stress: StressMetrics) -> str:
+    """What corruptions do to photos from elsewhere: each kind at its middle step, and the mean of every step."""
+    rows = [
+        "## Stress test",
+        "",
+        f"{stress.n} of the photos from elsewhere, shrunk to a shorter side of {stress.side} px at most, then changed.",
+        "Coverage: the prediction is the label or its parent.",
+        "",
+        "| photos | species | breed | named a breed | coverage | called unknown | points lost |",
+        "|---|---|---|---|---|---|---|",
+        stress_row("unchanged", stress.unchanged),
+    ]
+    rows += [stress_row(f"{s.kind}: {s.setting}", s) for s in stress.steps if s.step == stress.middle.step]
+    for mean in stress.mean:
+        low, high = (100 * (bound or 0.0) for bound in mean.loss_interval)
+        lost = f"{100 * mean.loss:.1f} ({low:.1f} to {high:.1f})"
+        rows.append(stress_row(f"**all kinds, step {mean.step}**", mean, lost))
+    return "\n".join([*rows, ""])
+
+
+def stress_row(name: str, found: StressScores, lost: str = "") -> str:
+    """One row of the table."""
+    shares = (found.species, found.breed, found.named, found.holds_truth, found.unknown)
+    return f"| {name} | {' | '.join(percent(share) for share in shares)} | {lost} |"
 
 
 def worst_breeds(metrics: Metrics) -> str:

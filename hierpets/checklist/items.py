@@ -21,6 +21,7 @@ SUPPORT = 5  # photos of a class, below which its recall says little
 ECE = (0.05, 0.10)
 GAIN = 0.05  # of balanced accuracy, that pretrained weights should bring
 DROP = (0.05, 0.15)  # of balanced accuracy, from the run's own photos to others
+LOSS = (0.05, 0.15)  # of accuracy, at the middle step of the stress test
 AGREE = (0.01, 0.05)  # of a probability, between engines and batch sizes
 
 
@@ -212,6 +213,21 @@ def _elsewhere(run: RunEvidence) -> Item:
     return Item(question, status, "; ".join(parts), "" if status == "pass" else _train(run, data="MORE_PHOTOS"))
 
 
+def _stress(run: RunEvidence) -> Item:
+    question = "does it bear worse photos?"
+    tested = {name: found.stress for name, found in run.evaluations.items() if found.stress}
+    if not tested:
+        return Item(question, "not done", "no stress test of this model", _stress_test(run))
+    parts: list[str] = []
+    status: Status = "pass"
+    for name, stress in tested.items():
+        loss, worst = stress.middle.loss, stress.worst
+        hardest = f"{worst.kind} {worst.finest:.1%}"
+        parts.append(f"{name}: {100 * loss:.1f} points lost at the middle step on {stress.n:,} photos, worst {hardest}")
+        status = _worse(status, loss, LOSS, larger_is_worse=True)
+    return Item(question, status, "; ".join(parts), "" if status == "pass" else _train(run, data="MORE_PHOTOS"))
+
+
 ITEMS: tuple[Callable[[RunEvidence], Item], ...] = (
     _counted,
     _duplicates,
@@ -223,6 +239,7 @@ ITEMS: tuple[Callable[[RunEvidence], Item], ...] = (
     _thresholds,
     _preprocessing,
     _elsewhere,
+    _stress,
 )
 
 
@@ -265,3 +282,10 @@ def _stronger(run: RunEvidence) -> str:
 def _evaluate_elsewhere(run: RunEvidence) -> str:
     model, out = _quoted(run.folder / "bundle"), _quoted(run.folder / "elsewhere")
     return f"hierpets evaluate --model {model} --data OTHER_PHOTOS --out {out}"
+
+
+def _stress_test(run: RunEvidence) -> str:
+    """On the photos that training held out; on others where it held out none."""
+    model, out = _quoted(run.folder / "bundle"), _quoted(run.folder / "stress")
+    own = f"{_quoted(run.config.data)} --split val" if "validation" in run.metrics else "OTHER_PHOTOS"
+    return f"hierpets evaluate --model {model} --data {own} --stress --out {out}"

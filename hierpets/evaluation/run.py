@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,12 +13,13 @@ import numpy as np
 
 from hierpets.data.index import PhotoIndex, read_index, split_index
 from hierpets.data.listing import find_photos
-from hierpets.data.photos import read_photo
+from hierpets.data.photos import NamedPhoto, read_photo
 from hierpets.errors import ConfigError, DataError
 from hierpets.evaluation.metrics.compute import evaluate_predictions
 from hierpets.evaluation.predictions import OODPredictions, Predictions, to_predictions
 from hierpets.evaluation.report.writing import REPORT_FILE, write_evaluation
 from hierpets.evaluation.result import Evaluation
+from hierpets.evaluation.stress.measure import measure_stress
 from hierpets.explain.explainer import lazy_overlay
 from hierpets.files import check_output
 from hierpets.inference.loading import load
@@ -42,6 +43,7 @@ def evaluate(
     *,
     split: Split | None = None,
     ood: StrPath | None = None,
+    stress: bool = False,
     out: StrPath | None = None,
     registry: Registry | StrPath | None = None,
     overwrite: bool = False,
@@ -52,9 +54,10 @@ def evaluate(
 
     ``model`` is a bundle folder, None for the released one, or a loaded predictor. ``data`` is a folder
     ``SPECIES/BREED/photo.jpg``, a CSV, ``"demo"``, or what a reader knows; ``split`` as in :func:`read_labeled`.
-    ``ood`` is a folder of photos that show no known pet, optionally in subfolders by kind. With ``out``, that folder
-    gets ``metrics.json``, ``predictions.jsonl``, ``report.html`` and ``figures/``. ``engine`` are further arguments of
-    :func:`hierpets.load`: ``engine``, ``device``, ``precision``, ``compile``.
+    ``ood`` is a folder of photos that show no known pet, optionally in subfolders by kind. ``stress`` also measures a
+    few of the photos made smaller, softer, darker and so on, which takes minutes (``docs/metrics.md``). With ``out``,
+    that folder gets ``metrics.json``, ``predictions.jsonl``, ``report.html`` and ``figures/``. ``engine`` are further
+    arguments of :func:`hierpets.load`: ``engine``, ``device``, ``precision``, ``compile``.
 
     Photos that cannot be read do not raise: they are skipped and listed in ``Evaluation.unreadable``.
 
@@ -71,6 +74,7 @@ def evaluate(
     index = read_labeled(data, predictor.manifest, split=split, registry=plugins)
     predictions, unreadable = predict_index(predictor, index, progress=progress)
     unknowns, unreadable_ood = predict_ood(predictor, ood_paths, progress=progress) if ood_paths else (None, [])
+    stressed = measure_stress(partial(_predict_changed, predictor), index, progress=progress) if stress else None
     left_out = (*unreadable, *unreadable_ood)
     about = {
         **({"bundle": str(predictor.bundle)} if predictor.bundle else {}),
@@ -79,7 +83,7 @@ def evaluate(
         **({"out-of-distribution photos": str(ood)} if ood is not None else {}),
         **({"left out": f"{len(left_out):,} photos that cannot be read"} if left_out else {}),
     }
-    metrics = evaluate_predictions(predictions, ood=unknowns, model=predictor.model, about=about)
+    metrics = evaluate_predictions(predictions, ood=unknowns, stress=stressed, model=predictor.model, about=about)
     if folder is not None:
         overlay = lazy_overlay(predictor.bundle, registry=plugins) if predictor.bundle else None
         photos = partial(read_photo, shorter_side=GALLERY_SIDE)
@@ -143,11 +147,19 @@ def predict_index(
     good, unreadable = _predict(predictor, index.paths, "photos", progress)
     lost = {p.path for p in unreadable}
     kept = replace(index, records=tuple(record for record in index.records if record.path not in lost))
+    return _beside_labels(predictor, kept, good), unreadable
+
+
+def _predict_changed(predictor: Predictor, index: PhotoIndex, photos: Iterable[NamedPhoto]) -> Predictions:
+    """The predictions of pixels that were made of the photos of an index."""
+    return _beside_labels(predictor, index, list(predictor.stream(photos)))
+
+
+def _beside_labels(predictor: Predictor, index: PhotoIndex, good: Sequence[Prediction]) -> Predictions:
     joint = np.stack([p.joint for p in good if p.joint is not None])
     decisions = [p.decision for p in good if p.decision is not None]
     novelty = np.array([-p.pet_score for p in good if p.pet_score is not None]) if predictor.manifest.ood else None
-    predictions = to_predictions(kept.paths, kept.labels(), joint, decisions, taxonomy=index.taxonomy, novelty=novelty)
-    return predictions, unreadable
+    return to_predictions(index.paths, index.labels(), joint, decisions, taxonomy=index.taxonomy, novelty=novelty)
 
 
 def _predict(

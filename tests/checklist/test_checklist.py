@@ -10,6 +10,7 @@ import click
 import numpy as np
 import pytest
 import yaml
+from helpers.stressed import stress_with_loss
 
 from hierpets.checklist import RunEvidence, judge_run
 from hierpets.checklist.measure import compare_random
@@ -34,6 +35,7 @@ QUESTIONS = {
     "thresholds": "thresholds fitted on held-out photos?",
     "preprocessing": "same preprocessing in training and serving?",
     "elsewhere": "tested on photos from another source?",
+    "stress": "does it bear worse photos?",
 }
 AUDIT = {
     "data": "demo",
@@ -132,7 +134,7 @@ def test_judge_run_names_commands_that_exist(run, metrics, level):
 
 def test_judge_run_passes_nothing_by_silence(run):
     fresh = replace(run, audit=None, evaluations={}, measured=RunMeasurements())
-    for name in ("counted", "duplicates", "labels", "pretrained", "elsewhere"):
+    for name in ("counted", "duplicates", "labels", "pretrained", "elsewhere", "stress"):
         assert item(fresh, name).status == "not done", name
 
 
@@ -244,6 +246,21 @@ def test_elsewhere_tells_a_drop_on_other_photos(run, of, metrics, level, there, 
     assert found.status == status
     assert "away: " in found.number
     assert "evaluation: " not in found.number
+
+
+@pytest.mark.parametrize(("loss", "status"), [(0.02, "pass"), (0.1, "warn"), (0.2, "fail")])
+def test_stress_tells_what_worse_photos_cost(run, of, metrics, loss, status):
+    own = metrics(about={"data": run.config.data}, stress=stress_with_loss(loss))
+    found = of("stress", on=replace(run, evaluations={"stress": own, "evaluation": metrics()}))
+    assert found.status == status
+    assert f"stress: {100 * loss:.1f} points lost at the middle step on 120 photos, worst far away" in found.number
+
+
+def test_stress_is_asked_of_photos_that_training_held_out(run):
+    _, words = settles(item(run, "stress"))
+    assert {"--stress", "--split", str(run.folder / "stress")} <= set(words)
+    unsplit = replace(run, metrics={"cross_validation": run.metrics["cross_validation"]})
+    assert "OTHER_PHOTOS" in settles(item(unsplit, "stress"))[1]
 
 
 def test_read_refuses_a_folder_that_is_no_run(tmp_path):

@@ -172,6 +172,10 @@ def test_evaluate_command_prints_the_headline_and_the_unreadable(bundle, registr
     assert "the species is correct for" in said.out and "out-of-distribution photos" in said.out
     assert "! All photos were measured" in said.out and str(tmp_path / "e" / "report.html") in said.out
     assert json.loads((tmp_path / "e" / "metrics.json").read_text())["model"]["digest"] in said.out
+    assert read_metrics(tmp_path / "e" / "metrics.json").stress is None
     code, said = run()
     assert code == 1 and said.err.count("\n") == 1 and "--overwrite" in said.err
-    assert run("--overwrite")[0] == 3
+    assert run("--overwrite", "--stress")[0] == 3
+    stress = read_metrics(tmp_path / "e" / "metrics.json").stress
+    assert stress.n == 3 and {step.kind for step in stress.steps} >= {"smaller", "far away"}
+    assert "Stress test" in (tmp_path / "e" / "report.html").read_text()

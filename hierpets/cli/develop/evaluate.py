@@ -40,6 +40,11 @@ SOME_FAILED = 3
     help="Folder of out-of-distribution photos (no known pet), optionally in subfolders by kind.",
 )
 @click.option(
+    "--stress",
+    is_flag=True,
+    help="Also measure 200 of the photos at most made smaller, softer, darker and so on: some minutes.",
+)
+@click.option(
     "--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Output folder for metrics and report."
 )
 @overwrite_option
@@ -50,6 +55,7 @@ def command(
     data: str,
     split: Split | None,
     ood: Path | None,
+    stress: bool,
     out: Path,
     overwrite: bool,
     engine: EngineOptions,
@@ -69,6 +75,7 @@ def command(
             data,
             split=split,
             ood=ood,
+            stress=stress,
             out=out,
             registry=registry,
             overwrite=overwrite,

@@ -18,7 +18,7 @@ from hierpets.evaluation.metrics.levels import (
 )
 from hierpets.evaluation.metrics.ood import ood_metrics
 from hierpets.evaluation.metrics.resampling import CONFIDENCE
-from hierpets.evaluation.metrics.schema import Bootstrap, BreedOfSpecies, LevelMetrics, Metrics
+from hierpets.evaluation.metrics.schema import Bootstrap, BreedOfSpecies, LevelMetrics, Metrics, StressMetrics
 from hierpets.evaluation.metrics.selective import selective_metrics
 from hierpets.evaluation.predictions import OODPredictions, Predictions
 from hierpets.model.manifest import ModelId
@@ -30,6 +30,7 @@ def evaluate_predictions(
     predictions: Predictions,
     *,
     ood: OODPredictions | None = None,
+    stress: StressMetrics | None = None,
     model: ModelId | None = None,
     about: Mapping[str, str] | None = None,
     seed: int = 0,
@@ -37,7 +38,8 @@ def evaluate_predictions(
 ) -> Metrics:
     """Everything ``docs/metrics.md`` describes; what is undefined is None.
 
-    ``about`` says in words what was measured ("data", "split"). ``seed`` and ``resamples`` are those of the bootstrap
+    ``stress`` is the outcome of a stress test, if there was one, and ``about`` says in words what was measured
+    ("data", "split"). ``seed`` and ``resamples`` are those of the bootstrap
     intervals.
     """
 
@@ -58,6 +60,7 @@ def evaluate_predictions(
         hierarchy=hierarchy_metrics(predictions, seed=seed, resamples=resamples),
         selective=selective_metrics(predictions),
         novelty=ood_metrics(predictions, ood) if ood else None,
+        stress=stress,
     )
 
 

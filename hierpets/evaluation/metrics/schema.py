@@ -36,6 +36,10 @@ __all__ = [
     "SelectiveLevel",
     "SelectiveMetrics",
     "SpeciesNodeTruth",
+    "StressMean",
+    "StressMetrics",
+    "StressScores",
+    "StressStep",
 ]
 
 
@@ -252,6 +256,51 @@ class OODMetrics(OODScoreMetrics):
     per_kind: dict[str, OODScoreMetrics] = _about("By what they show.")
 
 
+class StressScores(_MetricsModel):
+    species: Share = _about("Species accuracy.")
+    breed: Share | None = _about("Breed accuracy, the most probable leaf of all; null when no breed is labeled.")
+    named: Share = _about("Share predicted at breed level.")
+    holds_truth: Share | None = _about('The prediction is the label or an ancestor of it; "unknown" always is.')
+    unknown: Share = _about('Share predicted as "unknown": for a photo of a pet, a false alarm.')
+
+    @property
+    def finest(self) -> float:
+        """Accuracy at the finest level that is labeled."""
+        return self.species if self.breed is None else self.breed
+
+
+class StressStep(StressScores):
+    kind: str = _about("What is done to the photos.")
+    step: int = _about("1 to 3, the gentlest first.")
+    setting: str = _about("How much of it, in words.")
+
+
+class StressMean(StressScores):
+    step: int = _about("1 to 3.")
+    loss: float = _about(
+        "Accuracy on the unchanged photos less this one, of breeds where they are labeled, else of species."
+    )
+    loss_interval: Interval = _about("Its 95% bootstrap interval over the photos.")
+
+
+class StressMetrics(_MetricsModel):
+    n: int = _about("Photos, drawn with as many of each class as there are.")
+    side: int = _about("Pixels of their shorter side at most, before anything is done to them.")
+    unchanged: StressScores = _about("Of these photos as they are at that size.")
+    mean: tuple[StressMean, ...] = _about("By step, the mean over all kinds.")
+    steps: tuple[StressStep, ...] = _about("Kind by kind, step by step.")
+
+    @property
+    def middle(self) -> StressMean:
+        """The step that is looked at first."""
+        return next(mean for mean in self.mean if mean.step == 2)
+
+    @property
+    def worst(self) -> StressStep:
+        """The kind of lowest accuracy at the middle step."""
+        return min((step for step in self.steps if step.step == 2), key=lambda step: step.finest)
+
+
 class Metrics(_MetricsModel):
     """``metrics.json``."""
 
@@ -274,6 +323,7 @@ class Metrics(_MetricsModel):
     hierarchy: HierarchyMetrics
     selective: SelectiveMetrics
     novelty: OODMetrics | None = _about("Null without out-of-distribution photos, or without novelty scores.")
+    stress: StressMetrics | None = Field(default=None, description="Null without a stress test.")
 
     @property
     def by_level(self) -> dict[str, LevelMetrics]:

@@ -12,6 +12,7 @@ from hierpets.evaluation.report import figures
 from hierpets.evaluation.report.confusion import breed_confusions, species_confusion
 from hierpets.evaluation.report.drawing import Drawing
 from hierpets.evaluation.report.gallery import Mistake
+from hierpets.evaluation.report.stress import stress_figure
 from hierpets.evaluation.report.words import headline
 from hierpets.text import percent, pretty
 
@@ -30,6 +31,7 @@ def figure_sections(metrics: Metrics) -> dict[str, tuple[Drawing, ...]]:
             figures.risk_coverage_curve(metrics.selective),
             figures.answer_levels(metrics.selective),
         ),
+        "stress": (stress_figure(metrics.stress),) if metrics.stress else (),
         "curves": tuple(drawing for drawing in curves if drawing),
     }
 

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hierpets.evaluation.metrics.schema import ConfusionMatrix, LevelMetrics, Metrics, OODMetrics, OODScoreMetrics
+from hierpets.evaluation.metrics.schema import (
+    ConfusionMatrix,
+    LevelMetrics,
+    Metrics,
+    OODMetrics,
+    OODScoreMetrics,
+    StressMetrics,
+)
 from hierpets.text import join_words, percent, pretty
 
 __all__ = ["Headline", "headline"]
@@ -18,6 +25,7 @@ _GOOD_ECE, _BAD_ECE = 0.03, 0.05
 _GOOD_REJECTION, _BAD_REJECTION = 0.95, 0.80
 _PETS_REJECTED = 0.05
 _SEPARATES = 0.99  # AUROC
+_GOOD_LOSS, _BAD_LOSS = 0.03, 0.05  # of accuracy, at the middle step of a stress test
 _FEW_PHOTOS = 10
 _NAMED = 3
 
@@ -63,6 +71,8 @@ def _strengths(metrics: Metrics) -> Iterator[str]:
         yield from _good_confidence(metrics, metrics.breed)
     if metrics.novelty is not None and metrics.novelty.rejected >= _GOOD_REJECTION:
         yield _rejected(metrics.novelty)
+    if metrics.stress is not None and metrics.stress.middle.loss <= _GOOD_LOSS:
+        yield _stressed(metrics.stress)
 
 
 def _good_breeds(metrics: Metrics, breed: LevelMetrics) -> Iterator[str]:
@@ -96,6 +106,8 @@ def _weaknesses(metrics: Metrics) -> Iterator[str]:
         yield from _bad_breeds(metrics, metrics.breed)
     if metrics.novelty is not None:
         yield from _bad_rejection(metrics.novelty)
+    if metrics.stress is not None and metrics.stress.middle.loss > _BAD_LOSS:
+        yield _stressed(metrics.stress)
 
 
 def _bad_breeds(metrics: Metrics, breed: LevelMetrics) -> Iterator[str]:
@@ -173,6 +185,16 @@ def _rejected(ood: OODMetrics) -> str:
     return (
         f"Rejects photos of no pet: {percent(ood.rejected)} of {ood.n:,} out-of-distribution photos, "
         f"at the cost of {percent(ood.pets_rejected)} of the pets."
+    )
+
+
+def _stressed(stress: StressMetrics) -> str:
+    """How much moderate corruption costs, and what costs most."""
+    middle, worst = stress.middle, stress.worst
+    low, high = (100 * (bound or 0.0) for bound in middle.loss_interval)
+    return (
+        f"Stress test: photos that are moderately worse cost {100 * middle.loss:.1f} points of accuracy on average "
+        f"({low:.1f} to {high:.1f}); the hardest is {worst.kind} ({worst.setting}), {percent(worst.finest)} correct."
     )
 
 

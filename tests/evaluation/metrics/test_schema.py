@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.stressed import stress_with_loss
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
@@ -27,6 +28,7 @@ def results(predictions, make_predictions, taxonomy):
     """Rich, without breeds, of one photo, of a perfect and of a clueless model."""
     ood = OODPredictions(("a", "b"), np.array([1.0, 2.0]), np.array(["unknown", "breed"]), ("car", "food"))
     flat = Taxonomy(tree={"cat": (), "dog": ()})
+    stressed = {"rich": stress_with_loss(0.1)}
     cases = {
         "rich": (predictions, ood),
         "flat": (make_predictions(flat, 40), None),
@@ -37,7 +39,9 @@ def results(predictions, make_predictions, taxonomy):
         "clueless": (make_predictions(taxonomy, 80, skill=0.0), ood),
         "no breed told": (make_predictions(Taxonomy(tree={"cat": ("a", "b")}), 9, unlabeled=1.0), None),
     }
-    return {name: evaluate_predictions(p, ood=n, resamples=20) for name, (p, n) in cases.items()}
+    return {
+        name: evaluate_predictions(p, ood=n, stress=stressed.get(name), resamples=20) for name, (p, n) in cases.items()
+    }
 
 
 def test_metrics_json_keeps_to_the_schema(results):

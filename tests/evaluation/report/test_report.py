@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from helpers.stressed import stress_with_loss
 from PIL import Image
 
 from hierpets.errors import ImageError
@@ -53,7 +54,10 @@ def gray_photo(path: str) -> np.ndarray:
 def written(tmp_path_factory, predictions):
     out = tmp_path_factory.mktemp("report") / "evaluation"
     ood = OODPredictions(("c.jpg", "d.jpg"), np.array([3.0, 0.0]), np.array(["unknown", "breed"]), ("car", "food"))
-    metrics = evaluate_predictions(predictions, ood=ood, model=MODEL, about={"bundle": "runs/a & b"}, resamples=30)
+    about = {"bundle": "runs/a & b"}
+    metrics = evaluate_predictions(
+        predictions, ood=ood, stress=stress_with_loss(0.1), model=MODEL, about=about, resamples=30
+    )
     write_evaluation(out, predictions, metrics, photos=gray_photo, overlay=lambda path, *, leaf: gray_photo(path))
     return out
 
@@ -64,11 +68,13 @@ def test_write_evaluation_gives_one_page_with_every_figure_as_png(written):
     assert page.count("<figure") == len(figures) == len(set(figures))
     per_level = [f"{kind}_{level}.png" for kind in ("reliability", "roc", "pr") for level in ("species", "breed")]
     per_species = ["confusion_breeds_0.png", "confusion_breeds_1.png", "recall_breeds_0.png", "recall_breeds_1.png"]
-    for name in ("confusion_species.png", *per_species, *per_level, "risk_coverage.png", "answers.png"):
+    for name in ("confusion_species.png", *per_species, *per_level, "risk_coverage.png", "answers.png", "stress.png"):
         with Image.open(written / "figures" / name) as image:
             assert min(image.size) > 200
     assert len(read_records(written / "predictions.jsonl")) == 400
     assert json.loads((written / "metrics.json").read_text())["n"] == 400
+    assert "step 2, mean of all kinds" in page and "far away: far away &amp; 3" in page
+    assert "Step 2 costs 10.0 points of accuracy, 95% interval 0.0 – 20.0." in page
     assert "runs/a &amp; b" in page and "Out-of-distribution photos" in page
     assert "<dt>model</dt><dd>7 (0123456789abcdef)</dd>" in page
 
@@ -264,6 +270,16 @@ def test_headline_praises_a_model_that_rejects_ood_photos(predictions):
     said = with_ood(replace(predictions, level=np.full(400, "species")), ["unknown"] * 20, ["food"] * 20)
     assert any(s.startswith("Rejects photos of no pet: 100% of 20 out-of-distribution") for s in said.strengths)
     assert not any("out-of-distribution" in s for s in said.weaknesses)
+
+
+def test_headline_says_what_a_stress_test_costs(predictions):
+    def said(loss):
+        return headline(evaluate_predictions(predictions, stress=stress_with_loss(loss), resamples=5))
+
+    bad, good, between = said(0.1), said(0.01), said(0.04)
+    assert any("cost 10.0 points" in s and "far away (far away & 2), 70.0% correct" in s for s in bad.weaknesses)
+    assert any("cost 1.0 points of accuracy on average (0.0 to 2.0)" in s for s in good.strengths)
+    assert not any("Stress" in s for s in (*between.strengths, *between.weaknesses, *bad.strengths))
 
 
 def test_headline_warns_where_all_photos_were_used(predictions):

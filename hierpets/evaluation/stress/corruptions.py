@@ -1,0 +1,144 @@
+"""What phones, messengers and people do to photos, in three steps each, the same for a photo whenever it is asked.
+
+The protocol is that of ImageNet-C (Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common
+Corruptions and Perturbations", ICLR 2019), with milder steps and the changes that photos of pets really meet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+__all__ = ["CORRUPTIONS", "SIDE", "STEPS", "Corruption", "shrink"]
+
+SIDE = 300  # pixels of the shorter side of every photo at most, so that a step means the same to each of them
+STEPS = 3
+
+Change = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """One kind of change at one step, 1 to 3: RGB uint8 [H, W, 3] to RGB uint8 [h, w, 3].
+
+    ``setting`` says what is done. What is random about it is drawn from the photo's pixels alone.
+    """
+
+    kind: str
+    step: int
+    setting: str
+    amount: float
+    change: Change
+
+    def __call__(self, photo: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(self.change(photo, self.amount, _generator(photo, self.kind)))
+
+
+def shrink(photo: np.ndarray, side: float) -> np.ndarray:
+    """The photo with a shorter side of ``side`` pixels at most."""
+    height, width = photo.shape[:2]
+    scale = side / min(height, width)
+    if scale >= 1:
+        return photo
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
+
+
+def _smaller(photo: np.ndarray, side: float, _: np.random.Generator) -> np.ndarray:
+    return shrink(photo, side)
+
+
+def _softer(photo: np.ndarray, percent: float, _: np.random.Generator) -> np.ndarray:
+    sigma = percent / 100 * min(photo.shape[:2])
+    return _run("GaussianBlur", photo, blur_limit=0, sigma_limit=(sigma, sigma))
+
+
+def _compressed(photo: np.ndarray, quality: float, _: np.random.Generator) -> np.ndarray:
+    blue_first = np.ascontiguousarray(photo[..., ::-1])  # as OpenCV encodes, which albumentations leaves out of account
+    return _run("ImageCompression", blue_first, quality_range=(int(quality), int(quality)))[..., ::-1]
+
+
+def _exposed(photo: np.ndarray, stops: float, _: np.random.Generator) -> np.ndarray:
+    """A stop doubles the light; the pixels are its 2.2th root, and what is too bright is lost."""
+    factor = 2 ** (stops / 2.2)
+    return _run("MultiplicativeNoise", photo, multiplier=(factor, factor))
+
+
+def _cropped(photo: np.ndarray, percent: float, generator: np.random.Generator) -> np.ndarray:
+    height, width = (max(1, round(side * percent / 100)) for side in photo.shape[:2])
+    top, left = _place(photo.shape[0] - height, photo.shape[1] - width, generator)
+    return photo[top : top + height, left : left + width]
+
+
+def _turned(photo: np.ndarray, degrees: float, generator: np.random.Generator) -> np.ndarray:
+    sign = generator.choice([-1, 1])
+    if degrees == 90:  # the whole frame lies on its side, as where the orientation in a file is lost
+        return np.rot90(photo, sign)
+    return _run("Rotate", photo, limit=(sign * degrees, sign * degrees), border_mode=cv2.BORDER_REFLECT_101)
+
+
+def _hidden(photo: np.ndarray, percent: float, generator: np.random.Generator) -> np.ndarray:
+    """Covered from one side, in the photo's mean color: no edge of it looks like a thing."""
+    turned = np.rot90(photo, quarters := int(generator.integers(4))).copy()
+    turned[: round(len(turned) * percent / 100)] = photo.mean(axis=(0, 1)).astype(np.uint8)
+    return np.rot90(turned, -quarters)
+
+
+def _far_away(photo: np.ndarray, percent: float, generator: np.random.Generator) -> np.ndarray:
+    """The photo in a frame of its own size, before a background that has its colors and none of its shapes."""
+    height, width = photo.shape[:2]
+    colors = cv2.resize(photo, (4, 4), interpolation=cv2.INTER_AREA)
+    frame = cv2.resize(colors, (width, height), interpolation=cv2.INTER_LINEAR)
+    inner = shrink(photo, min(height, width) * percent / 100)
+    top, left = _place(height - len(inner), width - inner.shape[1], generator)
+    frame[top : top + len(inner), left : left + inner.shape[1]] = inner
+    return frame
+
+
+def _place(free_rows: int, free_columns: int, generator: np.random.Generator) -> tuple[int, int]:
+    """The top left corner of what lies somewhere within so much room; what is larger covers what is smaller."""
+    down, right = generator.random(2)
+    return round(down * free_rows), round(right * free_columns)
+
+
+def _run(name: str, photo: np.ndarray, **settings: Any) -> np.ndarray:
+    """One transform of albumentations, whose range is a single value."""
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # or its import asks the network for a newer version
+    import albumentations as A
+
+    changed: np.ndarray = getattr(A, name)(**settings, p=1)(image=photo)["image"]
+    return changed
+
+
+def _generator(photo: np.ndarray, kind: str) -> np.random.Generator:
+    digest = hashlib.blake2b(photo.tobytes(), digest_size=8, key=kind.encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest, "little"))
+
+
+_KINDS: tuple[tuple[str, Change, tuple[float, float, float], str], ...] = (
+    ("smaller", _smaller, (200, 140, 96), "shorter side {} px"),
+    ("softer", _softer, (0.35, 0.7, 1.0), "Gaussian blur, sigma {}% of the shorter side"),
+    ("compressed", _compressed, (40, 20, 10), "JPEG quality {}"),
+    ("darker", _exposed, (-1, -2, -3), "exposure {} stops"),
+    ("brighter", _exposed, (0.5, 1, 1.5), "exposure +{} stops"),
+    ("cropped", _cropped, (85, 70, 55), "{}% of each side left, somewhere"),
+    ("turned", _turned, (10, 20, 90), "by {} degrees to either side"),
+    ("hidden", _hidden, (15, 30, 50), "{}% covered from one side"),
+    ("far away", _far_away, (70, 50, 35), "{}% of each side, somewhere in the frame"),
+)
+
+
+def _corruptions() -> Iterator[Corruption]:
+    for kind, change, amounts, setting in _KINDS:
+        for step, amount in enumerate(amounts, start=1):
+            yield Corruption(kind, step, setting.format(f"{amount:g}"), amount, change)
+
+
+CORRUPTIONS: tuple[Corruption, ...] = tuple(_corruptions())
+"""Nine kinds at three steps each, kind by kind."""

@@ -1,0 +1,120 @@
+"""Predict a few labeled photos under every corruption, and score each against the same photos unchanged."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+
+from hierpets.data.index import PhotoIndex, PhotoRecord
+from hierpets.data.photos import NamedPhoto, read_photo
+from hierpets.errors import DataError, ImageError
+from hierpets.evaluation.metrics.levels import LevelPredictions, breed_level, species_level
+from hierpets.evaluation.metrics.resampling import estimate
+from hierpets.evaluation.metrics.schema import StressMean, StressMetrics, StressScores, StressStep
+from hierpets.evaluation.metrics.selective import selective_metrics
+from hierpets.evaluation.predictions import Predictions
+from hierpets.evaluation.stress.corruptions import CORRUPTIONS, SIDE, STEPS, Corruption, shrink
+from hierpets.progress import Progress, no_progress
+from hierpets.taxonomy import Leaf
+
+__all__ = ["PHOTOS", "Predict", "draw_photos", "measure_stress"]
+
+PHOTOS = 200  # drawn at most; with 27 corruptions about two minutes on two cores
+
+Predict = Callable[[PhotoIndex, Iterable[NamedPhoto]], Predictions]
+"""Predictions of the photos of an index, from pixels that were made of them."""
+
+
+def measure_stress(
+    predict: Predict,
+    index: PhotoIndex,
+    *,
+    photos: int = PHOTOS,
+    progress: Progress = no_progress,
+    resamples: int = 1000,
+) -> StressMetrics:
+    """What corruptions do to the predictions of at most so many of the photos.
+
+    :raises DataError: none of the photos can be read.
+    """
+    pixels = _read(index, photos)
+    drawn = replace(index, records=tuple(pixels))
+    total = len(drawn) * (1 + len(CORRUPTIONS))
+    unchanged = predict(drawn, (NamedPhoto(record.path, photo) for record, photo in pixels.items()))
+    changed: dict[Corruption, Predictions] = {}
+    for corruption in CORRUPTIONS:
+        progress("stress test", len(drawn) * (1 + len(changed)), total)
+        changed[corruption] = predict(drawn, (NamedPhoto(r.path, corruption(photo)) for r, photo in pixels.items()))
+    progress("stress test", total, total)
+    return StressMetrics(
+        n=len(drawn),
+        side=SIDE,
+        unchanged=_scores(unchanged),
+        mean=tuple(_mean(unchanged, _at(changed, step), step, resamples) for step in range(1, STEPS + 1)),
+        steps=tuple(
+            StressStep(kind=c.kind, step=c.step, setting=c.setting, **dict(_scores(found)))
+            for c, found in changed.items()
+        ),
+    )
+
+
+def draw_photos(index: PhotoIndex) -> list[PhotoRecord]:
+    """All photos in random order, but with the first of every class first, then the second of every class."""
+    shuffled = [index.records[i] for i in np.random.default_rng(0).permutation(len(index))]
+    by_label: dict[Leaf, list[PhotoRecord]] = defaultdict(list)
+    for record in shuffled:
+        by_label[record.label].append(record)
+    rank = {record: place for group in by_label.values() for place, record in enumerate(group)}
+    return sorted(shuffled, key=rank.__getitem__)
+
+
+def _read(index: PhotoIndex, photos: int) -> dict[PhotoRecord, np.ndarray]:
+    """The pixels of the photos that are drawn; those that cannot be read are told of elsewhere."""
+
+    def readable() -> Iterable[tuple[PhotoRecord, np.ndarray]]:
+        for record in draw_photos(index):
+            with suppress(ImageError):
+                yield record, shrink(read_photo(record.path, shorter_side=SIDE), SIDE)
+
+    pixels = dict(islice(readable(), photos))
+    if not pixels:
+        raise DataError("stress test: none of the photos can be read")
+    return pixels
+
+
+def _at(changed: Mapping[Corruption, Predictions], step: int) -> list[Predictions]:
+    return [found for corruption, found in changed.items() if corruption.step == step]
+
+
+def _scores(predictions: Predictions) -> StressScores:
+    breed, selective = breed_level(predictions), selective_metrics(predictions)
+    return StressScores(
+        species=species_level(predictions).hit.mean(),
+        breed=breed.hit.mean() if breed else None,
+        named=selective.answers.breed,
+        holds_truth=selective.node.holds_truth,
+        unknown=selective.answers.unknown,
+    )
+
+
+def _mean(unchanged: Predictions, changed: list[Predictions], step: int, resamples: int) -> StressMean:
+    """Every kind counts the same. The photos are the same before and after, so their losses are resampled in pairs."""
+    scores = [_scores(found) for found in changed]
+    losses = _finest(unchanged).hit - np.mean([_finest(found).hit for found in changed], axis=0)
+    values, intervals = estimate(lambda w: {"loss": w @ losses / len(losses)}, len(losses), seed=0, resamples=resamples)
+
+    def mean(name: str) -> float | None:
+        found = [value for one in scores if (value := getattr(one, name)) is not None]
+        return float(np.mean(found)) if found else None
+
+    means = {name: mean(name) for name in StressScores.model_fields}
+    return StressMean(step=step, loss=values["loss"], loss_interval=intervals["loss"], **means)
+
+
+def _finest(predictions: Predictions) -> LevelPredictions:
+    return breed_level(predictions) or species_level(predictions)

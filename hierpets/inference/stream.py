@@ -76,10 +76,18 @@ def run_batch(batch: Sequence[NamedPhoto], engine: Engine, *, preprocess: Prepro
 def photo_error(name: str, error: Exception) -> HierpetsError:
     """The error of one photo. What hierpets does not know is logged with its traceback."""
     if isinstance(error, HierpetsError):
-        return error.with_traceback(None)  # whose frames would keep the pixels alive
+        _let_go(error)
+        return error
     _log.error("%s: unexpected error", name, exc_info=error)
     # Without the exception's own words: a client of the server gets the message.
     return InternalError(f"{name}: unexpected {type(error).__name__}, see the log; please report it with the photo")
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Forget the frames of an error and of what it came from: they would keep a photo and its pixels alive."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def _run_engine(

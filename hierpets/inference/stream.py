@@ -43,7 +43,10 @@ class BatchOutput(NamedTuple):
 
 
 def run_batches(
-    photos: Iterable[NamedPhoto], run: Callable[[Sequence[NamedPhoto]], R], engine: Engine, batch_size: int | None = None
+    photos: Iterable[NamedPhoto],
+    run: Callable[[Sequence[NamedPhoto]], R],
+    engine: Engine,
+    batch_size: int | None = None,
 ) -> Iterator[R]:
     """What ``run`` makes of each batch, in the order of the photos, which may be endless: few are read ahead.
 

@@ -106,7 +106,7 @@ class Batcher(Generic[T, R]):
         """The next batch; an empty one when there will be no more."""
         with self._changed:
             self._idle += 1
-            while not self._jobs and not self._closed or self._may_grow():
+            while (not self._jobs and not self._closed) or self._may_grow():
                 self._changed.wait(self._due() - time.monotonic() if self._jobs else None)
             share = math.ceil(len(self._jobs) / self._idle)
             batch = [self._jobs.popleft() for _ in range(min(self._size, share))]

@@ -1,9 +1,9 @@
 """Loads a server on this machine with many clients, good, broken, greedy and slow, and reports their results.
 
-    python tools/load_test.py --model runs/demo/bundle [--clients 50] [--seconds 60] [--write docs/serve.md]
+    python tools/load_test.py [--model BUNDLE] [--clients 50] [--seconds 60] [--rounds 5] [--write docs/serve.md]
 
 Every request but those of clients that disconnect must get a complete response with the status of its kind, and none a
-5xx. Exits with 1 otherwise.
+5xx. Exits with 1 otherwise. Then the clients send small photos alone, in turns with the bulk path on the same photos.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ import sys
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import cv2
@@ -33,10 +34,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from hierpets.data.demo import render
 from hierpets.files import write_text
+from hierpets.model.layout import released_bundle
+from tools.load.side_by_side import Cost, Round, bulk_side, rows
 from tools.pages.marks import replace_marked
 
 MB = 2**20
 UPLOAD_SECONDS = 3
+ROUND_SECONDS, ROUND_PHOTOS = 10, 560
 BEGIN, END = "<!-- load test: begin -->", "<!-- load test: end -->"
 NAMES = ("cat/siamese", "cat/ginger", "cat/tuxedo", "dog/beagle", "dog/pug", "dog/poodle", "rabbit/-")
 
@@ -74,7 +78,7 @@ def _jpeg(photo: np.ndarray) -> bytes:
 class Client:
     """One client: sends one request after another, each on a connection of its own."""
 
-    def __init__(self, port: int, photos: Photos, seen: Seen, seed: int):
+    def __init__(self, port: int, photos: Photos, seen: Seen, seed: int, *, small: bool = False):
         self._port, self._photos, self._seen, self._rng = port, photos, seen, random.Random(seed)
         kinds: list[tuple[Callable[[], Awaitable[None]], int]] = [
             (self.one_photo, 60),
@@ -87,7 +91,7 @@ class Client:
             (self.no_form, 2),
             (self.leaves, 2),
         ]
-        self._kinds, self._shares = zip(*kinds, strict=True)
+        self._kinds, self._shares = zip(*kinds[:1] if small else kinds, strict=True)
 
     async def run(self, until: float) -> None:
         while time.monotonic() < until:
@@ -218,13 +222,39 @@ async def load(port: int, *, clients: int, seconds: float) -> tuple[Seen, list[S
     return seen, samples
 
 
+def side_by_side(port: int, bundle: str, *, clients: int, rounds: int) -> list[Round]:
+    """Rounds of small photos, by the clients and by the bulk path."""
+    photos = Photos.draw()
+    with TemporaryDirectory() as scratch:
+        for n in range(ROUND_PHOTOS):
+            (Path(scratch) / f"{n:03}.jpg").write_bytes(photos.small[n % len(photos.small)])
+        with bulk_side(bundle, Path(scratch)) as bulk:
+            return [Round(cost, bulk(), late) for cost, late in _served(port, photos, clients, rounds)]
+
+
+def _served(port: int, photos: Photos, clients: int, rounds: int) -> Iterator[tuple[Cost, list[float]]]:
+    """What each round costs the server, and its latencies in order."""
+    for _ in range(rounds):
+        seen, before, start = Seen(), sample(port), time.monotonic()
+        asyncio.run(_send_small(port, photos, seen, clients))
+        if seen.faults:
+            sys.exit(f"small photos alone: {seen.faults[0]}")
+        seconds, processor = time.monotonic() - start, sample(port).processor - before.processor
+        yield Cost(seen.photos, seconds, processor), sorted(seen.seconds)
+
+
+async def _send_small(port: int, photos: Photos, seen: Seen, clients: int) -> None:
+    until = time.monotonic() + ROUND_SECONDS
+    await asyncio.gather(*(Client(port, photos, seen, n, small=True).run(until) for n in range(clients)))
+
+
 def sample(port: int) -> Sample:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
         metrics = dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if line[0] != "#")
     return Sample(float(metrics["process_resident_memory_bytes"]) / MB, float(metrics["process_cpu_seconds_total"]))
 
 
-def report(seen: Seen, samples: list[Sample], *, clients: int, seconds: float) -> str:
+def report(seen: Seen, samples: list[Sample], rounds: Sequence[Round], *, clients: int, seconds: float) -> str:
     """The measurements as Markdown."""
     took = sorted(seen.seconds)
     p50, p95 = (took[min(len(took) - 1, int(q * len(took)))] * 1000 for q in (0.5, 0.95))
@@ -246,6 +276,13 @@ def report(seen: Seen, samples: list[Sample], *, clients: int, seconds: float) -
         "| kind of request | status | responses |",
         "|---|---|---|",
         *(f"| {kind} | {status or 'none expected'} | {n:,} |" for (kind, status), n in sorted(seen.answers.items())),
+        "",
+        f"The same clients, each request one photo of 1024 x 768 pixels, in {len(rounds)} rounds of {ROUND_SECONDS} s, "
+        "and between them the bulk path on the same photos:",
+        "",
+        "| side | median of the rounds |",
+        "|---|---|",
+        *rows(rounds),
     ]
     return "\n".join(lines) + "\n"
 
@@ -264,9 +301,10 @@ def _machine() -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", required=True)
+    parser.add_argument("--model", default=str(released_bundle()))
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--write", type=Path, metavar="PAGE")
     given = parser.parse_args()
     command = [sys.executable, "-m", "hierpets", "serve", "--model", given.model, "--port", "0"]
@@ -276,11 +314,13 @@ def main() -> int:
         found = re.search(r"127\.0\.0\.1:(\d+)", server.stdout.readline())
         if found is None:
             return 1
-        seen, samples = asyncio.run(load(int(found[1]), clients=given.clients, seconds=given.seconds))
+        port = int(found[1])
+        seen, samples = asyncio.run(load(port, clients=given.clients, seconds=given.seconds))
+        rounds = side_by_side(port, given.model, clients=given.clients, rounds=given.rounds)
     finally:
         server.terminate()
         server.wait(60)
-    text = report(seen, samples, clients=given.clients, seconds=given.seconds)
+    text = report(seen, samples, rounds, clients=given.clients, seconds=given.seconds)
     print(text)
     for fault, n in Counter(seen.faults).most_common(20):
         print(f"{n} x {fault}", file=sys.stderr)

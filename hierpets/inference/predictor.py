@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from hierpets.hierarchy.probabilities import joint_probabilities, restrict
 from hierpets.inference.engines.base import Engine, RawOutput
 from hierpets.inference.options import PredictOptions, names_breeds
 from hierpets.inference.prediction import Prediction
-from hierpets.inference.stream import BatchOutput, photo_error, run_batches
+from hierpets.inference.stream import BatchOutput, photo_error, run_batch, run_batches
 from hierpets.model.manifest import Manifest, ModelId
 from hierpets.recommend.choose import Recommender
 from hierpets.recommend.result import RecommendationRecord
@@ -124,6 +124,14 @@ class Predictor:
         chosen = PredictOptions.of(options, words)
         return self._stream(map(NamedPhoto.of, photos), chosen, batch_size=batch_size, limits=limits)
 
+    def predict_batch(
+        self, photos: Sequence[NamedPhoto], options: PredictOptions, *, limits: Limits = DEFAULT_LIMITS
+    ) -> list[Prediction]:
+        """Predictions for a few photos, as one batch in the thread that calls: for who has threads of their own, as a
+        server has. ``limits`` as in :meth:`stream`.
+        """
+        return self._predict_batch(_Request.of(options, self.manifest, keep_photos=False), limits, photos)
+
     def joint(self, output: RawOutput) -> np.ndarray:
         """Calibrated joint probabilities float64 [B, L] of a batch."""
         species, leaf = self.calibrated(output)
@@ -143,15 +151,13 @@ class Predictor:
         keep_photos: bool = False,
     ) -> Iterator[Prediction]:
         request = _Request.of(options, self.manifest, keep_photos)
-        batches = run_batches(
-            photos,
-            self.engine,
-            preprocess=self.manifest.preprocess,
-            limits=limits,
-            finish=partial(self._finish, request),
-            batch_size=batch_size,
-        )
+        run = partial(self._predict_batch, request, limits)
+        batches = run_batches(photos, run, self.engine, batch_size)
         return (prediction for batch in batches for prediction in batch)
+
+    def _predict_batch(self, request: _Request, limits: Limits, photos: Sequence[NamedPhoto]) -> list[Prediction]:
+        preprocess = self.manifest.preprocess
+        return self._finish(request, run_batch(photos, self.engine, preprocess=preprocess, limits=limits))
 
     def _finish(self, request: _Request, batch: BatchOutput) -> list[Prediction]:
         output = batch.output

@@ -22,7 +22,7 @@ from hierpets.inference.engines.base import Engine, RawOutput
 from hierpets.plugin import Preprocess
 from hierpets.workers import run_in_order
 
-__all__ = ["BatchOutput", "photo_error", "run_batches"]
+__all__ = ["BatchOutput", "photo_error", "run_batch", "run_batches"]
 
 AHEAD = 4  # batches a worker that may be done before the first of them is; results are small, inputs are let go
 
@@ -44,47 +44,53 @@ class BatchOutput(NamedTuple):
 
 def run_batches(
     photos: Iterable[NamedPhoto],
+    run: Callable[[Sequence[NamedPhoto]], R],
     engine: Engine,
-    *,
-    preprocess: Preprocess,
-    limits: Limits,
-    finish: Callable[[BatchOutput], R],
     batch_size: int | None = None,
 ) -> Iterator[R]:
-    """What ``finish`` makes of each batch, in the order of the photos, which may be endless: few are read ahead.
+    """What ``run`` makes of each batch, in the order of the photos, which may be endless: few are read ahead.
 
-    ``finish`` runs in the worker as well: a thread of its own would take a core from a worker for each batch.
-    ``batch_size`` is the engine's where it is not given.
+    ``run`` does all that a batch needs in one worker: a thread of its own for its end would take a core from a worker
+    for each batch. ``batch_size`` is the engine's where it is not given.
     """
-
-    def run(batch: Sequence[NamedPhoto]) -> R:
-        inputs: dict[int, np.ndarray] = {}
-        errors: dict[int, HierpetsError] = {}
-        warnings: dict[int, str] = {}
-        for position, (name, photo) in enumerate(batch):
-            try:
-                told: list[str] = []
-                inputs[position] = read_input(photo, preprocess, limits, warn=told.append)
-                if told:
-                    warnings[position] = "; ".join(told)
-            except Exception as error:  # whatever one photo raises must not cost the others theirs
-                errors[position] = photo_error(name, error)
-        rows = _run_engine(engine, batch, inputs, errors)
-        output = RawOutput(*map(np.concatenate, zip(*rows, strict=True))) if rows else None
-        return finish(BatchOutput(batch, errors, warnings, output))
-
     batches = _in_batches(photos, batch_size or engine.batch)
     for done in run_in_order(run, batches, workers=engine.workers, ahead=AHEAD * engine.workers, name="predict"):
         yield done.result()
 
 
+def run_batch(batch: Sequence[NamedPhoto], engine: Engine, *, preprocess: Preprocess, limits: Limits) -> BatchOutput:
+    """Decode a batch and run the network on it, in the thread that calls."""
+    inputs: dict[int, np.ndarray] = {}
+    errors: dict[int, HierpetsError] = {}
+    warnings: dict[int, str] = {}
+    for position, (name, photo) in enumerate(batch):
+        try:
+            told: list[str] = []
+            inputs[position] = read_input(photo, preprocess, limits, warn=told.append)
+            if told:
+                warnings[position] = "; ".join(told)
+        except Exception as error:  # whatever one photo raises must not cost the others theirs
+            errors[position] = photo_error(name, error)
+    rows = _run_engine(engine, batch, inputs, errors)
+    output = RawOutput(*map(np.concatenate, zip(*rows, strict=True))) if rows else None
+    return BatchOutput(batch, errors, warnings, output)
+
+
 def photo_error(name: str, error: Exception) -> HierpetsError:
     """The error of one photo. What hierpets does not know is logged with its traceback."""
     if isinstance(error, HierpetsError):
-        return error.with_traceback(None)  # whose frames would keep the pixels alive
+        _let_go(error)
+        return error
     _log.error("%s: unexpected error", name, exc_info=error)
     # Without the exception's own words: a client of the server gets the message.
     return InternalError(f"{name}: unexpected {type(error).__name__}, see the log; please report it with the photo")
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Forget the frames of an error and of what it came from: they would keep a photo and its pixels alive."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def _run_engine(

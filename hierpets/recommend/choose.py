@@ -88,12 +88,19 @@ class Recommender:
         joint, novelty = _distribution(probabilities, taxonomy, novelty)
         if not 0 <= unlisted <= 1:
             raise ValueError(f"expected unlisted to be a probability, got {unlisted}")
-        if self._matrix is None or self._matrix.taxonomy != taxonomy:
-            self._matrix = SuitabilityMatrix.of(self.catalog, taxonomy)
-        suitability = self._matrix.weigh(joint, novelty=novelty, unlisted=unlisted)
+        suitability = self._matrix_of(taxonomy).weigh(joint, novelty=novelty, unlisted=unlisted)
         case = self._case(joint, taxonomy, suitability, level=level, novelty=novelty, unlisted=unlisted)
-        tally = _Tally(case)
-        return self._conclude(case, tally, self._steps(case, tally))
+        tally = _Tally(case.offers)
+        for rule, advice in self._advise(case):
+            tally.hear(rule, advice)
+        return self._conclude(case, tally)
+
+    def _matrix_of(self, taxonomy: Taxonomy) -> SuitabilityMatrix:
+        matrix = self._matrix
+        # To compare two taxonomies takes longer than to weigh a photo, and it is the same one photo after photo.
+        if matrix is None or (matrix.taxonomy is not taxonomy and matrix.taxonomy != taxonomy):
+            matrix = self._matrix = SuitabilityMatrix.of(self.catalog, taxonomy)
+        return matrix
 
     def _case(
         self,
@@ -105,31 +112,40 @@ class Recommender:
         novelty: float,
         unlisted: float,
     ) -> Case:
-        slices = zip(taxonomy.species, taxonomy.slices, strict=True)
         masses = suitability.suits.tolist(), suitability.avoid.tolist(), suitability.harm.tolist()
+        offers = zip(self.catalog.products.values(), *masses, strict=True)
         return Case(
-            species=_read_only((name, float(joint[part].sum())) for name, part in slices),
-            breeds=_read_only(zip(map(tuple, taxonomy.leaves), joint.tolist(), strict=True)),
+            species=_read_only(taxonomy.species, suitability.species),
+            breeds=_read_only(map(tuple, taxonomy.leaves), joint),
             level=level,
-            coats=_read_only(zip(COAT_TYPES, suitability.coats.tolist(), strict=True)),
-            skin=_read_only(zip(self.catalog.skin, suitability.skin.tolist(), strict=True)),
-            offers=_read_only(
-                (product.id, _offer(product, self.catalog, suits, avoid=avoid, harm=harm))
-                for product, suits, avoid, harm in zip(self.catalog.products.values(), *masses, strict=True)
-            ),
+            coats=_read_only(COAT_TYPES, suitability.coats),
+            skin=_read_only(self.catalog.skin, suitability.skin),
+            offers=MappingProxyType({product.id: self._offer(product, *mass) for product, *mass in offers}),
             novelty=novelty,
             unlisted=unlisted,
         )
 
-    def _steps(self, case: Case, tally: _Tally) -> list[Step]:
-        """Expected value, then the rules in their order, then what no rule can undo."""
+    def _offer(self, product: Product, suits: float, avoid: float, harm: float) -> Offer:
+        return Offer(
+            name=product.name,
+            suits=suits,
+            avoid=avoid,
+            harm=harm,
+            species=product.suits.species,
+            coats=product.suits.coats,
+            skin=product.suits.skin,
+            contains=self.catalog.contents[product.id],
+            price=product.price,
+            on_request=product.on_request,
+        )
+
+    def _advise(self, case: Case) -> Iterable[tuple[str, tuple[Advice, ...]]]:
+        """The rules in their order, then what no rule can undo."""
         # Found before a rule has seen the case, so that nothing a rule does can change it.
         final = [("contraindications", tuple(self._contraindications(case)))]
         if case.level == "unknown":
             final.append(("unknown_pet", (Advice("*", words.UNKNOWN_PET, veto=True),)))
-        advised = [("expected_value", tuple(_expected_values(case)))]
-        advised += [(rule.name, self._ask(rule, case)) for rule in self.rules]
-        return [Step(name, advice, tally.hear(advice)) for name, advice in (*advised, *final)]
+        return [(rule.name, self._ask(rule, case)) for rule in self.rules] + final
 
     def _ask(self, rule: Rule, case: Case) -> tuple[Advice, ...]:
         advice = tuple(rule.call(case))
@@ -149,8 +165,9 @@ class Recommender:
                 )
                 yield Advice(product, why, veto=True)
 
-    def _conclude(self, case: Case, tally: _Tally, steps: list[Step]) -> Recommendation:
-        chosen, (rule, because) = steps[-1].leader, _speaker(steps)
+    def _conclude(self, case: Case, tally: _Tally) -> Recommendation:
+        chosen = tally.leader()
+        rule, because = tally.speaker(chosen)
         product = self.catalog.products[chosen] if chosen else None
         ruled_out = [
             RuledOut.model_construct(product=p, name=case.offers[p].name, reason=tally.vetoes[p])
@@ -169,22 +186,26 @@ class Recommender:
             confidence=case.offers[chosen].suits if chosen else 0.0,
             coats={coat: share for coat, share in case.coats.items() if share > 0},
             ruled_out=tuple(ruled_out),
-            steps=tuple(steps),
+            find_steps=tally.steps,
             currency=self.catalog.currency,
         )
 
 
 class _Tally:
-    """Scores and vetoes so far; ``vetoes`` holds the reasons of vetoes against one product."""
+    """Scores and vetoes so far, from the expected values on; ``vetoes`` holds the reasons of vetoes against one
+    product.
+    """
 
-    def __init__(self, case: Case) -> None:
-        self._offers = case.offers
-        self._scores = dict.fromkeys(case.offers, 0.0)
+    def __init__(self, offers: Mapping[str, Offer]) -> None:
+        self._offers = offers
+        self._scores = {product: _expected_value(offer) for product, offer in offers.items()}
+        self._heard: list[tuple[str, tuple[Advice, ...]]] = []
         self._closed = False
         self.vetoes: dict[str, str] = {}
 
-    def hear(self, advice: Iterable[Advice]) -> str | None:
-        """Apply the advice of a rule; the leading product, if any."""
+    def hear(self, rule: str, advice: tuple[Advice, ...]) -> None:
+        """Apply the advice of a rule."""
+        self._heard.append((rule, advice))
         for one in advice:
             for product in self._scores if one.product == "*" else (one.product,):
                 self._scores[product] += one.score
@@ -192,7 +213,6 @@ class _Tally:
                 self._closed = True
             elif one.veto:
                 self.vetoes[one.product] = one.reason
-        return self._leader()
 
     def worth(self, product: str) -> float:
         """The score without the harm: what the product would do for a pet that it cannot hurt."""
@@ -202,10 +222,28 @@ class _Tally:
         """Products with a veto of their own that were worth having, the best first."""
         return sorted((p for p in self.vetoes if self.worth(p) > 1e-9), key=lambda p: -self.worth(p))
 
-    def _leader(self) -> str | None:
+    def leader(self) -> str | None:
         """The best score above zero; of equal ones the safest, then the cheapest."""
         open_to = [p for p, score in self._scores.items() if score > 0 and p not in self.vetoes]
         return min(open_to, key=self._rank) if open_to and not self._closed else None
+
+    def steps(self) -> tuple[Step, ...]:
+        """Every rule with its advice and the leader after it: what was heard, heard once more."""
+        again = _Tally(self._offers)
+        steps = [Step("expected_value", tuple(_expected_values(self._offers)), again.leader())]
+        for rule, advice in self._heard:
+            again.hear(rule, advice)
+            steps.append(Step(rule, advice, again.leader()))
+        return tuple(steps)
+
+    def speaker(self, leader: str | None) -> tuple[str, str]:
+        """The rule that decided, and its reason: what spoke most for the leader, else what left it in front."""
+        spoken_for = [(rule, a) for rule, advice in self._heard for a in advice if a.product in (leader, "*")]
+        if leader is not None and spoken_for:
+            rule, advice = max(spoken_for, key=lambda pair: pair[1].score)
+            if advice.score > 0:
+                return rule, advice.reason
+        return _last_change(self.steps())
 
     def _rank(self, product: str) -> tuple[float, float, float, str]:
         offer = self._offers[product]
@@ -226,42 +264,25 @@ def _distribution(probabilities: np.ndarray, taxonomy: Taxonomy, novelty: float)
     return joint / total, 1.0 - (1.0 - novelty) * min(total, 1.0)
 
 
-def _read_only(items: Iterable[tuple[Any, Any]]) -> Mapping[Any, Any]:
-    return MappingProxyType(dict(items))
+def _read_only(keys: Iterable[Any], values: np.ndarray) -> Mapping[Any, float]:
+    return MappingProxyType(dict(zip(keys, values.tolist(), strict=True)))
 
 
-def _offer(product: Product, catalog: Catalog, suits: float, *, avoid: float, harm: float) -> Offer:
-    return Offer(
-        name=product.name,
-        suits=suits,
-        avoid=avoid,
-        harm=harm,
-        species=product.suits.species,
-        coats=product.suits.coats,
-        skin=product.suits.skin,
-        contains=catalog.contents[product.id],
-        price=product.price,
-        on_request=product.on_request,
-    )
+def _expected_value(offer: Offer) -> float:
+    wasted = max(0.0, 1.0 - offer.suits - offer.avoid - offer.harm)
+    value = SUITS * offer.suits + WASTED * wasted + POOR * offer.avoid
+    return (min(value, 0.0) if offer.on_request else value) + HARM * offer.harm
 
 
-def _expected_values(case: Case) -> Iterable[Advice]:
-    for product, offer in case.offers.items():
-        wasted = max(0.0, 1.0 - offer.suits - offer.avoid - offer.harm)
-        value = SUITS * offer.suits + WASTED * wasted + POOR * offer.avoid
+def _expected_values(offers: Mapping[str, Offer]) -> Iterable[Advice]:
+    for product, offer in offers.items():
         masses = f"suits {offer.suits:.4f}, poor for {offer.avoid:.4f}, harm {offer.harm:.4f}"
-        yield Advice(product, masses, score=(min(value, 0.0) if offer.on_request else value) + HARM * offer.harm)
+        yield Advice(product, masses, score=_expected_value(offer))
 
 
-def _speaker(steps: list[Step]) -> tuple[str, str]:
-    """The rule that decided, and its reason: what spoke most for the winner, else what left it in front."""
-    first, final = steps[0], steps[-1]
-    if final.leader is not None:
-        spoken_for = [(step, a) for step in steps[1:] for a in step.advice if a.product in (final.leader, "*")]
-        step, advice = max(spoken_for, key=lambda pair: pair[1].score, default=(first, None))
-        if advice is not None and advice.score > 0:
-            return step.rule, advice.reason
+def _last_change(steps: Sequence[Step]) -> tuple[str, str]:
+    """The rule after which the leader was the last one, and its reason for a veto against all."""
     last = len(steps) - 1
-    while last > 0 and steps[last - 1].leader == final.leader:
+    while last > 0 and steps[last - 1].leader == steps[-1].leader:
         last -= 1
     return steps[last].rule, next((a.reason for a in steps[last].advice if a.veto and a.product == "*"), "")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from pydantic import Field
 
@@ -98,8 +100,7 @@ class Recommendation:
     kindly.
 
     ``rule`` is the rule that spoke most for the product, or took every product away. ``confidence`` is the probability
-    mass of the breeds that the product suits; ``coats`` maps a coat type to its share. ``steps`` are the rules in
-    their order, with the effect of each.
+    mass of the breeds that the product suits; ``coats`` maps a coat type to its share.
     """
 
     product: Product | None
@@ -108,8 +109,13 @@ class Recommendation:
     confidence: float
     coats: dict[str, float]
     ruled_out: tuple[RuledOut, ...]
-    steps: tuple[Step, ...]
+    find_steps: Callable[[], tuple[Step, ...]]
     currency: str = "EUR"
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """The rules in their order, with the effect of each; found when asked for, which most photos never are."""
+        return self.find_steps()
 
     def record(self, *, explain: bool = False) -> RecommendationRecord:
         """What callers see; ``explain`` adds the advice of each rule."""

@@ -19,7 +19,7 @@ class Suitability(NamedTuple):
     """For one pet, masses that need not sum to one: what is not known is left out.
 
     ``suits``, ``avoid``, ``harm`` float [P] in the order of the products, ``coats`` float [7] in that of the coat
-    types, ``skin`` float [K] in that of the skin notes.
+    types, ``skin`` float [K] in that of the skin notes, ``species`` float [S] in that of the taxonomy.
     """
 
     suits: np.ndarray
@@ -27,6 +27,7 @@ class Suitability(NamedTuple):
     harm: np.ndarray
     coats: np.ndarray
     skin: np.ndarray
+    species: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ class SuitabilityMatrix:
             harm=np.where(self.never, 1.0, harm),
             coats=rows @ self.coats,
             skin=rows @ self.skin,
+            species=species,
         )
 
 

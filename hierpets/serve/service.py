@@ -52,6 +52,7 @@ class Service:
             size=settings.batch_size,
             wait=settings.batch_wait_ms / 1000,
             room=settings.queue,
+            workers=predictor.engine.workers,
             on_batch=self.metrics.count_batch,
         )
         self.uploads = UploadReader(settings)
@@ -66,7 +67,7 @@ class Service:
         limits = self.settings.photo_limits
         predictions: list[Prediction] = []
         for options, group in groupby(requests, key=attrgetter("options")):
-            predictions += self.predictor.stream([one.photo for one in group], options, limits=limits)
+            predictions += self.predictor.predict_batch([one.photo for one in group], options, limits=limits)
         return predictions
 
     def warm_up(self) -> None:
@@ -106,13 +107,14 @@ class Service:
     async def _in_time(self, futures: Sequence[Future[Prediction]]) -> list[Prediction]:
         limit = self.settings.predict_seconds
         try:
-            with anyio.fail_after(limit):
-                return await asyncio.gather(*map(asyncio.wrap_future, futures))
-        except TimeoutError:
-            raise Problem("unavailable", f"no prediction within {limit:g} s", headers={"retry-after": "5"}) from None
+            awaited = [asyncio.wrap_future(future) for future in futures]
+            _, late = await asyncio.wait(awaited, timeout=limit)
         finally:
-            for future in futures:
+            for future in futures:  # of a client that has gone, too
                 future.cancel()
+        if late:
+            raise Problem("unavailable", f"no prediction within {limit:g} s", headers={"retry-after": "5"})
+        return [future.result() for future in futures]
 
     async def explain(self, photo: NamedPhoto) -> bytes:
         """A PNG of where the model looked."""

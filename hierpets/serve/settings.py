@@ -44,7 +44,9 @@ class ServeSettings(StrictModel):
     stop_seconds: int = Field(default=30, ge=1, description="time to finish open requests on shutdown, in seconds")
     batch_size: int = Field(default=8, ge=1, description="maximum number of photos in one batch")
     batch_wait_ms: float = Field(
-        default=4, ge=0, description="maximum time that a photo waits for a batch to fill, in milliseconds"
+        default=0,
+        ge=0,
+        description="maximum time that a photo waits for a batch to fill, in milliseconds; only a GPU gains by it",
     )
     allowed_host: tuple[str, ...] = Field(
         default=("localhost",), description="host name that requests may ask for, beside IP addresses; * for all"

@@ -98,6 +98,14 @@ def test_prediction_record_keeps_a_path_that_is_no_text():
     assert json.loads(json.dumps(record))["path"] == path
 
 
+@pytest.mark.parametrize("prediction", [*ALL, predicted(0.9, 0.05, 0.02, 0.02, 0.01, path="not-utf8-\udcff\n.jpg")])
+def test_prediction_json_text_is_its_record_in_one_line(prediction):
+    text = prediction.json_text()
+    assert json.loads(text) == json.loads(json.dumps(prediction.to_json()))
+    assert text.encode()
+    assert "\n" not in text
+
+
 def test_record_of_a_photo_of_no_known_pet_names_none():
     record = CAR.to_json()
     assert (record["species"], record["top"]) == (None, [])

@@ -1,10 +1,14 @@
+import gc
+import io
 import itertools
 import json
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from hierpets.data.photos import NamedPhoto
 from hierpets.inference.engines.openvino import OpenVinoEngine
@@ -159,3 +163,19 @@ def test_stream_warns_of_the_damaged_photo_alone(loaded, tmp_path, caplog):
     assert damaged.warning == "damaged JPEG: Premature end of JPEG file"
     assert damaged.error is None
     assert not caplog.records
+
+
+def test_stream_lets_go_of_a_photo_that_cannot_be_read(loaded):
+    file = io.BytesIO()
+    Image.effect_noise((300, 300), 50).save(file, "PNG")
+    broken = Image.open(io.BytesIO(file.getvalue()[:20_000]))
+    alive = weakref.ref(broken)
+    gc.disable()  # which would let go of it in the end, long after memory has filled up
+    try:
+        (answer,) = loaded().stream([NamedPhoto("broken", broken)])
+        del broken
+        assert answer.error is not None
+        assert answer.error.__cause__ is not None
+        assert alive() is None
+    finally:
+        gc.enable()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -239,7 +238,7 @@ def render(predictions: Iterable[Prediction], form: Format) -> Iterator[tuple[st
 
     as_text = {
         "text": _text,
-        "jsonl": lambda p: json.dumps(p.to_json()) + "\n",
+        "jsonl": lambda p: p.json_text() + "\n",
         "csv": lambda p: csv_line(csv_row(p.to_json())),
     }
     head: list[tuple[str, Prediction | None]] = [(csv_line(CSV_COLUMNS), None)] if form == "csv" else []
@@ -249,7 +248,7 @@ def render(predictions: Iterable[Prediction], form: Format) -> Iterator[tuple[st
 def _render_array(predictions: Iterable[Prediction]) -> Iterator[tuple[str, Prediction | None]]:
     separator = "[\n"
     for prediction in predictions:
-        yield separator + json.dumps(prediction.to_json()), prediction
+        yield separator + prediction.json_text(), prediction
         separator = ",\n"
     yield ("[]\n" if separator == "[\n" else "\n]\n"), None
 

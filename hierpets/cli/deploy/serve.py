@@ -67,6 +67,7 @@ def command(
     from hierpets.serve.explaining import lazy_explainer
     from hierpets.serve.feedback import check_folder
     from hierpets.serve.limits.memory import limit_malloc_arenas
+    from hierpets.workers import cores
 
     bundle = model or released_bundle()
     read_manifest(bundle)
@@ -75,7 +76,7 @@ def command(
     with bind(host, port) as listening:
         limit_malloc_arenas()
         plugins = load_registry(registry)
-        predictor = load(bundle, **asdict(engine), registry=plugins)
+        predictor = load(bundle, **asdict(engine), workers=cores(), registry=plugins)
         app = create_app(predictor, settings, explainer=lazy_explainer(bundle, plugins))
         url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
 

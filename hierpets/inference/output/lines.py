@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from hierpets.errors import DataError
+from hierpets.inference.prediction import Prediction
 from hierpets.inference.record import CSV_COLUMNS, csv_line, csv_row, csv_text
 
 __all__ = ["CsvWriter", "JsonlWriter", "WrittenRecord"]
@@ -50,9 +51,9 @@ class LinesWriter:
         if end == 0:
             self._append(self._head())
 
-    def write(self, record: Mapping[str, Any]) -> None:
+    def write(self, prediction: Prediction) -> None:
         """Add a record; it outlives this process from here on."""
-        self._append(self._line(record))
+        self._append(self._line(prediction))
 
     def finish(self, target: Path) -> None:
         """Move the partial file into its place."""
@@ -75,7 +76,7 @@ class LinesWriter:
     def _head(self) -> str:
         return ""
 
-    def _line(self, record: Mapping[str, Any]) -> str:
+    def _line(self, prediction: Prediction) -> str:
         raise NotImplementedError
 
     def _parse(self, lines: bytes) -> WrittenRecord | None:
@@ -85,8 +86,8 @@ class LinesWriter:
 class JsonlWriter(LinesWriter):
     """One record per line."""
 
-    def _line(self, record: Mapping[str, Any]) -> str:
-        return json.dumps(record) + "\n"
+    def _line(self, prediction: Prediction) -> str:
+        return prediction.json_text() + "\n"
 
     def _parse(self, lines: bytes) -> WrittenRecord:
         try:
@@ -103,8 +104,8 @@ class CsvWriter(LinesWriter):
     def _head(self) -> str:
         return csv_line(CSV_COLUMNS)
 
-    def _line(self, record: Mapping[str, Any]) -> str:
-        return csv_line(csv_row(record))
+    def _line(self, prediction: Prediction) -> str:
+        return csv_line(csv_row(prediction.to_json()))
 
     def _whole(self, file: BinaryIO) -> Iterator[bytes]:
         row = b""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from hierpets.errors import DataError
 from hierpets.inference.output.lines import WrittenRecord
+from hierpets.inference.prediction import Prediction
 from hierpets.inference.record import parquet_row, parquet_schema
 from hierpets.plugin.reading import require_pyarrow
 
@@ -48,9 +49,9 @@ class ParquetWriter:
                 yield WrittenRecord(row["path"], row["error"] is not None)
             self._files = number + 1
 
-    def write(self, record: Mapping[str, Any]) -> None:
+    def write(self, prediction: Prediction) -> None:
         """Add a record; it outlives this process when its ``ROWS`` are full, or the writer is closed."""
-        self._rows.append(parquet_row(record))
+        self._rows.append(parquet_row(prediction.to_json()))
         if len(self._rows) == ROWS:
             self._flush()
 

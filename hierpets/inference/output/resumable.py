@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from hierpets.data.listing import STANDARD_INPUT, check_paths, count_photos, list_photos
 from hierpets.errors import ConfigError, DataError, HierpetsError
@@ -21,6 +21,7 @@ from hierpets.inference.options import PredictOptions
 from hierpets.inference.output.lines import CsvWriter, JsonlWriter, WrittenRecord
 from hierpets.inference.output.parquet import ParquetWriter
 from hierpets.inference.output.request import RunRequest, RunTotals, run_file
+from hierpets.inference.prediction import Prediction
 from hierpets.inference.predictor import Predictor
 from hierpets.inference.record import printable
 from hierpets.progress import Progress, no_progress
@@ -36,7 +37,7 @@ class ResumableWriter(Protocol):
 
     def fileno(self) -> int | None: ...
     def recorded(self) -> Iterator[WrittenRecord]: ...
-    def write(self, record: Mapping[str, Any]) -> None: ...
+    def write(self, prediction: Prediction) -> None: ...
     def finish(self, target: Path) -> None: ...
     def close(self) -> None: ...
 
@@ -96,7 +97,7 @@ def write_predictions(
         remaining = run.skip_recorded(list_photos(paths, lines, registry))
         batch_size = 1 if STANDARD_INPUT in paths else None  # what is piped in may come slowly
         for prediction in predictor.stream(remaining, options, batch_size=batch_size):
-            run.add(prediction.to_json())
+            run.add(prediction)
         with _writing(part):
             write_text(run_file(target), request.text(run.totals))
             writer.finish(target)
@@ -128,11 +129,11 @@ class _Run:
         self._progress(self.totals.photos)
         return photos
 
-    def add(self, record: Mapping[str, Any]) -> None:
+    def add(self, prediction: Prediction) -> None:
         with _writing(self._part):
-            self._writer.write(record)
-        advice = record["recommendation"]
-        self._count(failed=record["error"] is not None, failed_recommendation=bool(advice and advice["error"]))
+            self._writer.write(prediction)
+        advice = prediction.recommendation
+        self._count(failed=prediction.error is not None, failed_recommendation=bool(advice and advice.error))
         self._progress(self.totals.photos)
 
     def _count(self, *, failed: bool, failed_recommendation: bool = False) -> None:

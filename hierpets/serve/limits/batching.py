@@ -1,11 +1,11 @@
-"""Micro-batches across requests: one thread owns the model, and a bounded number of items waits for it."""
+"""Micro-batches across requests: a few threads own the model, and a bounded number of items waits for them."""
 
 from __future__ import annotations
 
 import math
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -33,13 +33,14 @@ class Closed(Exception):
 class Job(Generic[T, R]):
     item: T
     done: Future[R] = field(default_factory=Future)
+    since: float = field(default_factory=time.monotonic)
 
 
 class Batcher(Generic[T, R]):
-    """Calls ``work`` on batches of at most ``size`` items, in a thread of its own, first come, first served.
+    """Calls ``work`` on batches of at most ``size`` items, in ``workers`` threads of its own, first come, first served.
 
-    A batch waits at most ``wait`` seconds for more items. At most ``room`` items wait; ``work`` returns one result per
-    item.
+    A batch waits at most ``wait`` seconds for more items, and leaves to other idle workers their share of those that
+    wait. At most ``room`` items wait; ``work`` returns one result per item.
     """
 
     def __init__(
@@ -49,25 +50,27 @@ class Batcher(Generic[T, R]):
         size: int,
         wait: float,
         room: int,
+        workers: int = 1,
         on_batch: Callable[[int, float], None] = lambda items, seconds: None,
     ):
         self._work, self._size, self._wait, self._room, self._on_batch = work, size, wait, room, on_batch
-        self._jobs: queue.SimpleQueue[Job[T, R] | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._waiting = 0
+        self._jobs: deque[Job[T, R]] = deque()
+        self._changed = threading.Condition()
+        self._idle = 0
         self._closed = False
-        self._seconds_per_item = 0.02  # until it is measured
-        self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
-        self._thread.start()
+        self._seconds_per_item = 0.02 / workers  # until it is measured
+        self._threads = [threading.Thread(target=self._run, name=f"batcher_{n}", daemon=True) for n in range(workers)]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def waiting(self) -> int:
         """Items that no batch has taken yet."""
-        return self._waiting
+        return len(self._jobs)
 
     @property
     def ready(self) -> bool:
-        return self._thread.is_alive() and not self._closed
+        return not self._closed and all(thread.is_alive() for thread in self._threads)
 
     def submit(self, items: Sequence[T]) -> list[Future[R]]:
         """Take all items or none; one future each. A future that is cancelled before its turn costs nothing.
@@ -75,50 +78,49 @@ class Batcher(Generic[T, R]):
         :raises Full: there is no room for them.
         :raises Closed: after :meth:`close`.
         """
-        with self._lock:
+        with self._changed:
             if self._closed:
                 raise Closed
-            if self._waiting + len(items) > self._room:
-                raise Full(max(1, math.ceil(self._waiting * self._seconds_per_item)))
-            self._waiting += len(items)
+            if len(self._jobs) + len(items) > self._room:
+                raise Full(max(1, math.ceil(len(self._jobs) * self._seconds_per_item)))
             jobs: list[Job[T, R]] = [Job(item) for item in items]
-            for job in jobs:
-                self._jobs.put(job)
+            self._jobs += jobs
+            self._changed.notify()
         return [job.done for job in jobs]
 
     def close(self) -> None:
-        """Take no more items, finish those that wait, and end the thread."""
-        with self._lock:
-            if not self._closed:
-                self._closed = True
-                self._jobs.put(None)
-        self._thread.join()
+        """Take no more items, finish those that wait, and end the threads."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
 
     def _run(self) -> None:
-        more = True
-        while more:
-            batch, more = self._gather()
+        while batch := self._gather():
             alive = [job for job in batch if job.done.set_running_or_notify_cancel()]
             if alive:
                 self._run_batch(alive)
 
-    def _gather(self) -> tuple[list[Job[T, R]], bool]:
-        """The next batch, and whether another may follow it."""
-        batch: list[Job[T, R]] = []
-        due = math.inf
-        while len(batch) < self._size:
-            try:
-                job = self._jobs.get(timeout=None if not batch else max(0.0, due - time.monotonic()))
-            except queue.Empty:
-                break
-            if job is None:
-                return batch, False
-            if not batch:
-                due = time.monotonic() + self._wait
-            batch.append(job)
-            with self._lock:
-                self._waiting -= 1
-        return batch, True
+    def _gather(self) -> list[Job[T, R]]:
+        """The next batch; an empty one when there will be no more."""
+        with self._changed:
+            self._idle += 1
+            while (not self._jobs and not self._closed) or self._may_grow():
+                self._changed.wait(self._due() - time.monotonic() if self._jobs else None)
+            share = math.ceil(len(self._jobs) / self._idle)
+            batch = [self._jobs.popleft() for _ in range(min(self._size, share))]
+            self._idle -= 1
+            if self._jobs:  # one thread is woken at a time, and wakes the next
+                self._changed.notify()
+            return batch
+
+    def _may_grow(self) -> bool:
+        """Whether what waits is too little for a batch, and has not waited long."""
+        return 0 < len(self._jobs) < self._size and not self._closed and time.monotonic() < self._due()
+
+    def _due(self) -> float:
+        return self._jobs[0].since + self._wait
 
     def _run_batch(self, jobs: list[Job[T, R]]) -> None:
         start = time.perf_counter()
@@ -131,5 +133,7 @@ class Batcher(Generic[T, R]):
                 if not job.done.done():
                     job.done.set_exception(error)
         seconds = time.perf_counter() - start
-        self._seconds_per_item += 0.1 * (seconds / len(jobs) - self._seconds_per_item)
+        with self._changed:
+            each = seconds / len(jobs) / len(self._threads)
+            self._seconds_per_item += 0.1 * (each - self._seconds_per_item)
         self._on_batch(len(jobs), seconds)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 
-from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -32,6 +31,7 @@ SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
+_HEADERS = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 
 
 class Guard:
@@ -49,7 +49,7 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _add_headers(MutableHeaders(scope=message), scope["path"])
+                message["headers"] = [*message["headers"], *_HEADERS, _cache_control(scope["path"])]
             await send(message)
 
         try:
@@ -69,11 +69,9 @@ class Guard:
             self._metrics.count_request(method, _route(scope), status=status or 500, seconds=seconds)
 
 
-def _add_headers(headers: MutableHeaders, path: str) -> None:
-    for name, value in SECURITY_HEADERS.items():
-        headers[name] = value
-    # Browsers ask for files again each time and get a 304; responses of the API must not be cached.
-    headers["cache-control"] = "no-store" if path.startswith("/v1/") else "no-cache"
+def _cache_control(path: str) -> tuple[bytes, bytes]:
+    """Browsers ask for files again each time and get a 304; responses of the API must not be cached."""
+    return b"cache-control", b"no-store" if path.startswith("/v1/") else b"no-cache"
 
 
 def _route(scope: Scope) -> str:

@@ -36,16 +36,17 @@ def batcher_of(work, **more):
     st.lists(st.lists(st.integers(), min_size=1, max_size=9), max_size=12),
     st.integers(1, 8),
     st.sampled_from([0.0, 0.001]),
+    st.integers(1, 3),
 )
 @settings(max_examples=40, deadline=None)
-def test_batcher_gives_each_item_its_result_in_bounded_batches(requests, size, wait):
+def test_batcher_gives_each_item_its_result_in_bounded_batches(requests, size, wait, workers):
     sizes = []
 
     def work(items):
         sizes.append(len(items))
         return [item * 2 for item in items]
 
-    batcher = Batcher(work, size=size, wait=wait, room=1000)
+    batcher = Batcher(work, size=size, wait=wait, room=1000, workers=workers)
     futures = [batcher.submit(request) for request in requests]
     batcher.close()
     assert [[future.result(0) for future in some] for some in futures] == [[2 * i for i in r] for r in requests]
@@ -133,3 +134,41 @@ def test_batcher_leaves_nobody_waiting_for_a_missing_result():
     assert one.result(10) == 1
     with pytest.raises(ValueError, match="zip"):
         two.result(10)
+
+
+def test_batcher_deals_the_items_of_a_request_to_idle_workers():
+    both = threading.Barrier(2)
+    seen = []
+
+    def work(items):
+        seen.append(list(items))
+        both.wait(10)
+        return items
+
+    futures = batcher_of(work, size=8, workers=2).submit(range(6))
+    assert [future.result(10) for future in futures] == list(range(6))
+    assert sorted(seen) == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_batcher_fills_a_batch_while_other_workers_are_busy(gate):
+    batcher = batcher_of(gate, workers=2)
+    batcher.submit([0])
+    batcher.submit([1])
+    while batcher.waiting:
+        time.sleep(0.001)
+    rest = batcher.submit([2, 3, 4, 5])
+    gate.open.set()
+    assert [future.result(10) for future in rest] == [-2, -3, -4, -5]
+    assert sum(map(len, gate.batches)) == 6
+    assert max(map(len, gate.batches)) >= 2
+
+
+def test_batcher_of_several_workers_finishes_what_waits_when_it_closes(gate):
+    batcher = batcher_of(gate, size=2, workers=3)
+    futures = batcher.submit(range(9))
+    closing = threading.Thread(target=batcher.close)
+    closing.start()
+    gate.open.set()
+    closing.join(10)
+    assert not batcher.ready
+    assert [future.result(0) for future in futures] == [-n for n in range(9)]

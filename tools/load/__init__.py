@@ -1,0 +1,1 @@
+"""The server beside the bulk path, for ``tools/load_test.py``."""

@@ -1,0 +1,83 @@
+"""What a photo costs in the server and on the bulk path, in turns, so that other work on the machine meets both."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+__all__ = ["Cost", "Round", "bulk_side", "rows"]
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Cost(NamedTuple):
+    """Of one round: photos, seconds, and seconds of processor time."""
+
+    photos: float
+    seconds: float
+    processor: float
+
+    @property
+    def per_photo(self) -> float:
+        """Milliseconds of processor time."""
+        return 1000 * self.processor / self.photos
+
+    @property
+    def rate(self) -> float:
+        """Photos per second."""
+        return self.photos / self.seconds
+
+
+class Round(NamedTuple):
+    """Both sides in one round, and the latency of the server's responses in seconds, in order."""
+
+    server: Cost
+    bulk: Cost
+    latencies: Sequence[float]
+
+
+@contextmanager
+def bulk_side(bundle: str, folder: Path) -> Iterator[Callable[[], Cost]]:
+    """A function that predicts the photos of a folder into a file, in a process of its own."""
+    command = [sys.executable, "-m", "tools.load.bulk", bundle, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        asked, answers = process.stdin, process.stdout
+
+        def run() -> Cost:
+            asked.write("\n")
+            asked.flush()
+            return Cost(**json.loads(answers.readline()))
+
+        yield run
+        asked.close()
+
+
+def rows(rounds: Sequence[Round]) -> list[str]:
+    """The rows of a table: medians over the rounds, and the ratio within each."""
+    ratios = [one.server.per_photo / one.bulk.per_photo for one in rounds]
+    p50, p95 = (1000 * median(_quantile(one.latencies, q) for one in rounds) for q in (0.5, 0.95))
+    return [
+        f"| the server | {_side([one.server for one in rounds])}; p50 {p50:.0f} ms, p95 {p95:.0f} ms |",
+        f"| `hierpets predict FOLDER --out FILE` | {_side([one.bulk for one in rounds])} |",
+        f"| processor time, server / bulk | {median(ratios):.2f} (rounds: {min(ratios):.2f} to {max(ratios):.2f}) |",
+    ]
+
+
+def _side(costs: Sequence[Cost]) -> str:
+    per_photo, rate = (
+        median(cost.per_photo for cost in costs),
+        median(cost.rate for cost in costs),
+    )
+    return f"{per_photo:.1f} ms of processor time per photo, {rate:.0f} photos per second"
+
+
+def _quantile(values: Sequence[float], q: float) -> float:
+    return values[min(len(values) - 1, int(q * len(values)))]

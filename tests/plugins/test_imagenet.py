@@ -16,7 +16,8 @@ IN_IMAGENET = {
     "cat": "egyptian_mau persian siamese",
     "dog": "american_pit_bull_terrier basset_hound beagle boxer chihuahua english_cocker_spaniel english_setter "
     "german_shorthaired great_pyrenees japanese_chin keeshond leonberger miniature_pinscher newfoundland "
-    "pomeranian pug saint_bernard samoyed scottish_terrier staffordshire_bull_terrier wheaten_terrier yorkshire_terrier",
+    "pomeranian pug saint_bernard "
+    "samoyed scottish_terrier staffordshire_bull_terrier wheaten_terrier yorkshire_terrier",
 }
 NOT_IN_IMAGENET = {
     "cat": "abyssinian bengal birman bombay british_shorthair maine_coon ragdoll russian_blue sphynx",

@@ -220,7 +220,7 @@ def pretrained_tables(trained: Trained, calibrated: Calibrated, unseen: list[Pre
             breeds = [(found[i], str(taxonomy.leaves[part.labels.leaf[i]].breed)) for i in chosen]
             rows.append(row(f"{name} {species}s", breeds))
     others = [(p.decision, Path(p.path).parent.name) for p in unseen if p.decision]
-    known = [(d, ELSEWHERE_NAMES[name]) for d, name in others if name in ELSEWHERE_NAMES and ELSEWHERE_NAMES[name]]
+    known = [(d, ELSEWHERE_NAMES[name]) for d, name in others if ELSEWHERE_NAMES.get(name)]
     rows.append(row(f"{len({b for _, b in known})} dogs never trained on", known))
     nobody = [d for d, name in others if name in ELSEWHERE_NAMES and not ELSEWHERE_NAMES[name]]
     cats = [d for d, name in others if name in ("tabby", "tiger_cat")]
@@ -228,8 +228,9 @@ def pretrained_tables(trained: Trained, calibrated: Calibrated, unseen: list[Pre
         "",
         f"Of {len(nobody)} photos of dogs that no one knows (bull terrier, Chinese crested, cockapoo, labradoodle)",
         f"{np.mean([d.level == 'breed' for d in nobody]):.0%} are named a breed and",
-        f"{np.mean([bool(d.breeds) for d in nobody]):.0%} get a set of breeds. Of {len(cats)} photos of tabby and tiger",
-        f"cats {np.mean([d.level == 'breed' and d.breed != 'domestic_cat' for d in cats]):.0%} are called a pedigree.",
+        f"{np.mean([bool(d.breeds) for d in nobody]):.0%} get a set of breeds. Of {len(cats)} photos of tabby",
+        f"and tiger cats {np.mean([d.level == 'breed' and d.breed != 'domestic_cat' for d in cats]):.0%} are called a",
+        "pedigree.",
     ]
     return "\n".join([*rows, ""])
 
@@ -304,9 +305,9 @@ HEADER = """# Model card of the released bundle
 Written by `python tools/model_card.py`; the bundle by `python tools/build_bundle.py`.
 
 **What it is.** {summary}; {breeds} breeds of cats and dogs, 37 of them trained and the others known from ImageNet
-alone; {size:.1f} MB. EfficientNet-Lite2, fine-tuned and halfway back to its ImageNet weights, linear discriminants on its
-features beside ImageNet's own head, a gate between them, thresholds that keep 95% of the answers right where one photo
-in five shows a breed that is not listed.
+alone; {size:.1f} MB. EfficientNet-Lite2, fine-tuned and halfway back to its ImageNet weights, linear discriminants on
+its features beside ImageNet's own head, a gate between them, thresholds that keep 95% of the answers right where one
+photo in five shows a breed that is not listed.
 
 **Data.** The {n} photos of the official trainval part of Oxford-IIIT Pet (Parkhi, Vedaldi, Zisserman, Jawahar, "Cats
 and Dogs", CVPR 2012; CC BY-SA 4.0) in which 12 cat and 4 dog breeds are whole and 21 dog breeds have 24 to 35 photos.
@@ -326,8 +327,8 @@ FOOTER = """## Limits of these numbers
 
 Which signals make up the two scores, and how sharp the pretrained head's probabilities are taken, was chosen on photos
 of held-out breeds and of no pets, the very ones above: docs/experiments.md lists what was tried. Animals that are
-neither wild nor pets were not looked at: of 197 photos of horses about a third are taken for dogs (`hierpets grow` makes
-them a species). Most "cats" that are rejected are tigers: the photos of unlisted cats are
+neither wild nor pets were not looked at: of 197 photos of horses about a third are taken for dogs (`hierpets grow`
+makes them a species). Most "cats" that are rejected are tigers: the photos of unlisted cats are
 ImageNet's classes tabby and tiger cat, and the latter holds many. The pets' scores are out of fold, while the other
 photos are scored by the final bundle. There are few photos of wild animals.
 """

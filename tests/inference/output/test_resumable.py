@@ -324,10 +324,10 @@ def test_write_predictions_tells_a_full_disk_and_keeps_what_is_done(predict, tmp
 
     write, out = LinesWriter.write, tmp_path / "a.jsonl"
 
-    def until_full(part, record):
-        if record["path"] == DRAWN[2]:
+    def until_full(part, prediction):
+        if prediction.path == DRAWN[2]:
             raise OSError(errno.ENOSPC, "No space left on device")
-        write(part, record)
+        write(part, prediction)
 
     with monkeypatch.context() as full:
         full.setattr(LinesWriter, "write", until_full)

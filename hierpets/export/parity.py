@@ -27,7 +27,8 @@ BATCH = 8
 
 @dataclass(frozen=True)
 class Parity:
-    """``photos`` compared, how many keep the ``same`` top-1 leaf, the ``largest`` absolute difference of each output.
+    """``photos`` compared, how many keep the ``same`` top-1 leaf, the ``largest`` absolute difference of each output,
+    and of the ``joint`` probabilities: that of logarithms is large where a probability is next to none.
 
     ``right`` counts the ``labeled`` ones whose top-1 leaf is right: of the reference, of the other engine.
     """
@@ -96,7 +97,7 @@ def measure_parity(
 
     :raises DataError: no photo can be read.
     """
-    largest = dict.fromkeys(RawOutput._fields, 0.0)
+    largest = dict.fromkeys((*RawOutput._fields, "joint"), 0.0)
     truth = np.asarray(leaves if leaves is not None else [UNKNOWN_LEAF] * len(photos))
     compared = same = labeled = 0
     right = np.zeros(2, dtype=int)
@@ -104,9 +105,10 @@ def measure_parity(
         photos, reference.manifest.preprocess, batch_size=BATCH, on_error=lambda i, e: None
     ):
         ours, theirs = reference.engine(inputs), other.engine(inputs)
-        for name, a, b in zip(largest, ours, theirs, strict=True):
+        joints = reference.joint(ours), other.joint(theirs)
+        for name, a, b in zip(largest, (*ours, joints[0]), (*theirs, joints[1]), strict=True):
             largest[name] = float(np.maximum(largest[name], np.abs(a - b).max()))  # NaN stays NaN
-        winners = reference.joint(ours).argmax(axis=1), other.joint(theirs).argmax(axis=1)
+        winners = [joint.argmax(axis=1) for joint in joints]
         same += int((winners[0] == winners[1]).sum())
         labeled += int((truth[indices] != UNKNOWN_LEAF).sum())
         right += [int((winner == truth[indices]).sum()) for winner in winners]

@@ -214,7 +214,7 @@ def test_predict_completes_species_and_breeds(tiny_run):
         shell = ShellComplete(cli, {}, "hierpets", "_HIERPETS_COMPLETE")
         return [item.value for item in shell.get_completions(arguments, incomplete)]
 
-    assert complete(["predict", "--only"], "brit") == ["british_shorthair"]
+    assert complete(["predict", "--only"], "british") == ["british_shorthair"]
     assert complete(["predict", "--model", str(tiny_run / "bundle"), "--only"], "dal") == ["dalmatian"]
     assert complete(["predict", "--max-level"], "b") == ["breed"]
 

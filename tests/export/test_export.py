@@ -347,4 +347,4 @@ def test_export_bundle_exports_the_released_bundle_on_real_photos(form, data_dir
     done = export_bundle(None, form, data=tmp_path / "photos", out=tmp_path / "out")
     assert done.parity.photos > 50
     assert done.parity.same == done.parity.photos
-    assert done.parity.largest["leaf"] < 0.01
+    assert done.parity.largest["joint"] < 0.01

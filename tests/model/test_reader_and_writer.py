@@ -102,10 +102,10 @@ def test_write_bundle_that_fails_leaves_the_old_one(made, tmp_path, monkeypatch)
     [
         (None, "no bundle here"),
         ("{", "not JSON"),
-        ('{"schema_version": 99}', "schema version 99, this hierpets reads 3"),
-        ('{"schema_version": 1}', "written by an older hierpets .schema 1, this one reads 3.; train it again"),
-        ('{"schema_version": 2}', "written by an older hierpets .schema 2, this one reads 3.; train it again"),
-        ('{"schema_version": 3}', "taxonomy: is missing"),
+        ('{"schema_version": 99}', "schema version 99, this hierpets reads 4"),
+        ('{"schema_version": 1}', "written by an older hierpets .schema 1, this one reads 4.; train it again"),
+        ('{"schema_version": 3}', "written by an older hierpets .schema 3, this one reads 4.; train it again"),
+        ('{"schema_version": 4}', "taxonomy: is missing"),
         ("[]", "schema version None"),
     ],
 )

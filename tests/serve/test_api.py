@@ -367,7 +367,14 @@ def test_model_route_names_engine_and_options(predictor):
     with LocalClient(create_app(predictor, settings)) as client:
         info = client.get("/v1/model").json()
     assert (info["engine"], info["device"], info["precision"]) == ("color", "cpu", "f32")
-    assert info["options"] == {"alpha": 0.2, "only": [], "max_level": "breed", "top_k": 4, "explain": False}
+    assert info["options"] == {
+        "alpha": 0.2,
+        "only": [],
+        "max_level": "breed",
+        "max_set": 3,
+        "top_k": 4,
+        "explain": False,
+    }
     assert info["thresholds"]["cat"]["alpha"] == 0.2
 
 

@@ -49,7 +49,6 @@ class Predictor:
         bundle: Path | None = None,
     ):
         self.manifest = manifest
-        self.engine = engine
         self.cascade = Cascade(manifest, (*early, engine))
         self.model = model
         self.bundle = bundle
@@ -63,6 +62,11 @@ class Predictor:
         return (
             f"<Predictor {self.model}: {classes}, {self.engine.name} {self.engine.precision} on {self.engine.device}>"
         )
+
+    @property
+    def engine(self) -> Engine:
+        """What runs the main network."""
+        return self.cascade.engines[-1]
 
     @property
     def recommends(self) -> bool:

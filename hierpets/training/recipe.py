@@ -25,7 +25,7 @@ from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry, load_registry
 from hierpets.text import percent
 from hierpets.training.calibration import calibrate_trained
-from hierpets.training.cascade.choice import best_early, fit_early, try_early
+from hierpets.training.cascade.choice import best_early, fit_configured, try_early
 from hierpets.training.cascade.fit import fit_cascade
 from hierpets.training.distributed import current_context, join_distributed
 from hierpets.training.finetuning.checkpoint import (
@@ -37,7 +37,7 @@ from hierpets.training.finetuning.checkpoint import (
 )
 from hierpets.training.finetuning.finetune import finetune_trained, reason_to_skip
 from hierpets.training.finetuning.learner import forward_dtype, plan_batches
-from hierpets.training.frozen.candidates import Candidate, FrozenChoice, iter_candidates, rank_candidates
+from hierpets.training.frozen.candidates import Candidate, iter_candidates, rank_candidates
 from hierpets.training.frozen.model import fit_frozen_model
 from hierpets.training.frozen.readable import skip_unreadable
 from hierpets.training.manifest import make_manifest
@@ -150,6 +150,8 @@ def _train(
     if _goes_on(trained, splits, config, run=run, device=device):
         trained = finetune_trained(trained, splits, config, run=run, device=device, checkpoint=checkpoint)
     trained = fit_cascade(early, trained, combiner=config.combiner)
+    for one in trained.early:
+        run.log("early", backbone=str(one.spec.backbone.name), gate=one.spec.gate, share=one.spec.share)
     calibrated = calibrate_trained(trained, combiner=config.combiner, alpha=config.alpha)
     metrics = measure_trained(trained, calibrated, folds=config.folds, seed=config.seed)
     statistics, spec = _pack_statistics(trained, config)
@@ -190,8 +192,7 @@ def _fit_frozen(
         frozen = fit(best.choice)
         early = _choose_early(others, frozen, fit, config, registry, run) if config.auto.early else ()
     else:
-        frozen = fit(FrozenChoice(config.backbone_choice, config.view, config.head))
-        early = tuple(fit_early(FrozenChoice(one, config.view, config.head), frozen, fit) for one in config.early)
+        frozen, early = fit_configured(config, fit)
     if context.is_main:
         context.wait()
     return frozen, early
@@ -209,7 +210,7 @@ def _choose_early(
     compared = []
     for attempt in try_early(others, main, fit, registry, combiner=config.combiner):
         compared.append(attempt)
-        run.log("early", **attempt.as_event())
+        run.log("early_candidate", **attempt.as_event())
     return tuple(attempt.early for attempt in best_early(compared))
 
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from helpers.fakes import TAXONOMY, tiny_registry
 
+from helpers.fakes import TAXONOMY, tiny_registry
 from hierpets.data.transforms import read_input
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.early import certainty

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from hierpets.config import TrainConfig
 from hierpets.errors import ConfigError
 from hierpets.hierarchy.probabilities import Combiner
 from hierpets.model.backbone import build_backbone
@@ -18,7 +19,7 @@ from hierpets.training.cascade.fit import fit_cascade
 from hierpets.training.frozen.candidates import Candidate, FrozenChoice
 from hierpets.training.trained import Trained
 
-__all__ = ["EarlyAttempt", "best_early", "fit_early", "try_early"]
+__all__ = ["EarlyAttempt", "best_early", "fit_configured", "try_early"]
 
 WORTHWHILE = 0.8
 """Share of the main network's multiply-adds that a photo may take on average, for an early network to be kept: it costs
@@ -42,11 +43,17 @@ class EarlyAttempt:
         return {"choice": self.early.summary, **{name: round(value, 4) for name, value in numbers.items()}}
 
 
-def fit_early(choice: FrozenChoice, main: Trained, fit: Callable[..., Trained]) -> Trained:
-    """A network that sees photos as they are decoded for the main one; ``fit`` makes it of a choice.
+def fit_configured(config: TrainConfig, fit: Callable[..., Trained]) -> tuple[Trained, tuple[Trained, ...]]:
+    """The main network, and those before it, that the settings name; ``fit`` makes a network of a choice.
 
-    :raises ConfigError: it needs them larger.
+    :raises ConfigError: an early network needs larger photos than the main one.
     """
+    main = fit(FrozenChoice(config.backbone_choice, config.view, config.head))
+    return main, tuple(_fit_early(FrozenChoice(one, config.view, config.head), main, fit) for one in config.early)
+
+
+def _fit_early(choice: FrozenChoice, main: Trained, fit: Callable[..., Trained]) -> Trained:
+    """A network that sees photos as they are decoded for the main one."""
     side = main.backbone.preprocess.decoded_side
     early = fit(choice, decoded_side=side)
     wanted = early.backbone.preprocess.decoded_side
@@ -73,7 +80,7 @@ def try_early(
         backbone, _ = build_backbone(registry, choice.backbone.name, choice.backbone.options)
         own = multiply_adds(backbone) / whole
         if own < WORTHWHILE and backbone.preprocess.decoded_side <= main.backbone.preprocess.decoded_side:
-            early = fit_early(choice, main, fit)
+            early = _fit_early(choice, main, fit)
             (spec,) = (one.spec for one in fit_cascade([early], main, combiner=combiner).early)
             yield EarlyAttempt(early, spec.gate, spec.share, own + 1 - spec.share)
 

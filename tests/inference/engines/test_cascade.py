@@ -105,10 +105,10 @@ def test_a_gate_of_one_leaves_every_photo_to_the_main_network(made, loaded, copi
 
 def test_load_names_the_file_of_an_early_network_that_is_missing(loaded, copied):
     (copied / "openvino" / "early0.xml").unlink()
-    with pytest.raises(BundleError, match="expected 2 OpenVINO graphs, as bundle.json says, found 1"):
+    with pytest.raises(BundleError, match=r"expected 2 OpenVINO graphs, as bundle\.json says, found 1"):
         loaded(copied)
     (copied / "early0.safetensors").unlink()
-    with pytest.raises(BundleError, match="no early0.safetensors"):
+    with pytest.raises(BundleError, match=r"no early0\.safetensors"):
         loaded(copied, engine="torch")
 
 
@@ -155,5 +155,5 @@ def test_weights_of_an_early_network_that_do_not_fit_are_refused(loaded, copied)
     state = load_file(path)
     del state["species_head.bias"]
     save_file(state, path)
-    with pytest.raises(BundleError, match="early0.safetensors: does not fit backbone 'tiny'"):
+    with pytest.raises(BundleError, match=r"early0\.safetensors: does not fit backbone 'tiny'"):
         loaded(copied, engine="torch")

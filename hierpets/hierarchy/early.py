@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hierpets.hierarchy.calibration import Temperatures
+from hierpets.hierarchy.decision import named_probabilities
 from hierpets.hierarchy.probabilities import Combiner, joint_probabilities
 from hierpets.taxonomy import Taxonomy
 
@@ -15,11 +16,19 @@ MOST_EARLY = 4
 
 
 def certainty(
-    species: np.ndarray, leaf: np.ndarray, taxonomy: Taxonomy, *, temperatures: Temperatures, combiner: Combiner
+    species: np.ndarray,
+    leaf: np.ndarray,
+    scores: np.ndarray,
+    taxonomy: Taxonomy,
+    *,
+    temperatures: Temperatures,
+    combiner: Combiner,
 ) -> np.ndarray:
-    """The calibrated probability of the best leaf, float64 [N], of N photos by their logits [N, S] and [N, L]."""
-    logits = temperatures.apply(species, leaf, taxonomy)
-    best: np.ndarray = joint_probabilities(*logits, taxonomy, combiner=combiner).max(axis=1)
+    """The probability that the best leaf is right, other breeds than those listed considered: float64 [N], of N photos
+    by their logits [N, S] and [N, L] and their scores [N, 1 + S].
+    """
+    joint = joint_probabilities(*temperatures.apply(species, leaf, taxonomy), taxonomy, combiner=combiner)
+    best: np.ndarray = named_probabilities(joint, scores[:, 1:], taxonomy).max(axis=1)
     return best
 
 

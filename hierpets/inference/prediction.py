@@ -38,7 +38,7 @@ class Prediction:
     ``path`` is the photo's path or name. ``species`` is the most probable species whatever the ``level``, None for a
     photo of no known pet; ``breed`` is set only at level ``breed``, and ``breeds`` where the answer leaves a few open.
     ``joint`` float64 [L] holds the probabilities of all leaves, given that the breed is a listed one; ``pet_score`` how
-    much the photo looks like a pet; ``decision`` everything behind the prediction; ``stage`` is the number of the network
+    much the photo looks like a pet; ``decision`` everything behind the prediction; ``stage`` the number of the network
     that answered, 0 for the first that is asked; ``origins`` how the model learned each leaf. ``photo`` is kept by
     ``predict`` for :meth:`_repr_html_`; a stream does not keep it.
     """

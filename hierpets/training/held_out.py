@@ -41,7 +41,7 @@ class HeldOutOutputs:
         return np.ones(len(self), dtype=bool) if self.by_main is None else self.by_main
 
     def temperatures(self, taxonomy: Taxonomy) -> Temperatures:
-        """One temperature per head of the main network that is not calibrated, fitted to the photos that it answered."""
+        """One temperature per head that is not calibrated, of the main network: fitted to the photos it answered."""
         rows = self.waiting
         found = fit_temperatures(
             self.species_logits[rows],

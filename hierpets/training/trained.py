@@ -32,7 +32,8 @@ class Trained:
     logits, ``origins`` how each leaf of the network's taxonomy was learned.
     ``backbone`` is what the network's features come from, ``spec`` how to build it again, ``summary`` says in a line
     what was trained. ``statistics`` are what the heads can be fitted to again; None where they were not fitted to any.
-    With ``early`` networks before it, ``held_out`` and ``unlisted`` are outputs of all of them together.
+    With ``early`` networks before it, ``held_out``, ``pretrained`` and ``unlisted`` are outputs of all of them
+    together.
     """
 
     network: HierarchicalNetwork

@@ -18,11 +18,17 @@ def logits():
 
 def test_certainty_is_the_probability_of_the_best_leaf():
     species, leaf = np.log([[0.5, 0.3, 0.2]]), np.log([[0.9, 0.1, 0.6, 0.3, 0.1, 1.0]])
-    plain = Temperatures()
-    assert certainty(species, leaf, TAXONOMY, temperatures=plain, combiner="conditional") == pytest.approx([0.45])
+    scores, plain = np.array([[0.0, 1.0, 1.0, 1.0]]), Temperatures()
+
+    def certain(scores, temperatures):
+        return certainty(species, leaf, scores, TAXONOMY, temperatures=temperatures, combiner="conditional").tolist()
+
+    assert certain(scores, plain) == pytest.approx([0.45])
     # The square root of 0.9 to 0.1 is 3 to 1.
-    softer = Temperatures(breeds={"cat": 2.0})
-    assert certainty(species, leaf, TAXONOMY, temperatures=softer, combiner="conditional") == pytest.approx([0.375])
+    assert certain(scores, Temperatures(breeds={"cat": 2.0})) == pytest.approx([0.375])
+    # Another breed than those listed may be the right one; a species without breeds is always listed.
+    assert certain(np.array([[0.0, 0.6, 1.0, 0.1]]), plain) == pytest.approx([0.27])
+    assert certain(np.array([[0.0, 0.1, 0.1, 0.1]]), plain) == pytest.approx([0.2])
 
 
 @pytest.mark.parametrize("combiner", COMBINERS)

@@ -185,7 +185,7 @@ def test_model_id_is_that_of_all_networks(cascade, tmp_path):
 
 
 def test_manifest_wants_ood_scorers_in_all_networks_or_in_none(cascade):
-    content = cascade.manifest.model_dump() | {"ood": {"classes": 6}}
+    content = cascade.manifest.model_dump() | {"ood": {"classes": 6, "species": 3}}
     with pytest.raises(ValueError, match="early: expected an OOD scorer in every network, or in none"):
         Manifest.model_validate(content)
 

@@ -102,7 +102,8 @@ class Cascade:
         """How certain an early network is of each photo, float64 [B]: what its gate is for."""
         m = self._manifest
         temperatures = m.early[stage].temperatures
-        return certainty(output.species, output.leaf, m.taxonomy, temperatures=temperatures, combiner=m.combiner)
+        known = output.species, output.leaf, output.scores
+        return certainty(*known, m.taxonomy, temperatures=temperatures, combiner=m.combiner)
 
     def _sure(self, stage: int, output: RawOutput) -> np.ndarray:
         """bool [B]: what a network answers; the main one everything."""

@@ -32,13 +32,20 @@ def fit_cascade(early: Sequence[Trained], main: Trained, *, combiner: Combiner) 
     """The main network with early ones before it, in the order in which they are asked, and what they give together for
     the photos that none of them was fitted to.
 
-    :raises ConfigError: no photo was held out, so that nobody knows when an early network is sure.
+    :raises ConfigError: no photo was held out, so that nobody knows when an early network is sure; or the networks know
+        different breeds from pretraining.
     """
     if not early:
         return main
     calibrating = next((name for name, part in main.held_out.items() if len(part)), None)
     if calibrating is None:
         raise ConfigError("early: too few photos to hold any out; add photos, or ask no network before the main one")
+    odd = next((one for one in early if one.network.taxonomy != main.network.taxonomy), None)
+    if odd is not None:
+        raise ConfigError(
+            f"early: {odd.spec.name} knows other breeds from pretraining than {main.spec.name}; choose backbones of "
+            "the same pretraining, or set pretrained_breeds to false"
+        )
     judged = main.held_out[calibrating]
     outputs = [_same_photos(one.held_out[calibrating], judged) for one in early]
     cascade = _fit(early, outputs, judged, _Cascade(main.network.taxonomy, combiner))
@@ -46,7 +53,8 @@ def fit_cascade(early: Sequence[Trained], main: Trained, *, combiner: Combiner) 
         main,
         early=tuple(Early(one.network, spec) for one, spec in zip(early, cascade.early, strict=True)),
         held_out={name: cascade([one.held_out[name] for one in early], part) for name, part in main.held_out.items()},
-        unlisted=main.unlisted and cascade([one.unlisted or main.unlisted for one in early], main.unlisted),
+        pretrained=cascade.of([one.pretrained for one in early], main.pretrained),
+        unlisted=cascade.of([one.unlisted for one in early], main.unlisted),
         summary=f"{main.summary}; asked before it: {', '.join(one.summary for one in early)}",
     )
 
@@ -89,11 +97,17 @@ class _Cascade:
         species, leaf, scores = found
         return replace(last, species_logits=species, leaf_logits=leaf, scores=scores, by_main=waiting)
 
+    def of(self, early: Sequence[HeldOutOutputs | None], last: HeldOutOutputs | None) -> HeldOutOutputs | None:
+        """The same for photos that may be missing: then from all."""
+        parts = [part for part in early if part is not None]
+        return None if last is None else self(parts, last)
+
     def certainty(self, outputs: HeldOutOutputs, temperatures: Temperatures) -> np.ndarray:
         """As that of the module ``hierarchy.early``."""
         return certainty(
             outputs.species_logits,
             outputs.leaf_logits,
+            outputs.scores,
             self.taxonomy,
             temperatures=temperatures,
             combiner=self.combiner,

@@ -9,6 +9,7 @@ from torch import nn
 
 from hierpets.config import HeadSpec
 from hierpets.errors import ConfigError
+from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.probabilities import joint_probabilities
 from hierpets.model.manifest import BackboneSpec
 from hierpets.model.network import HierarchicalNetwork
@@ -32,7 +33,7 @@ def outputs(photos, *, noise, scale, seed):
         labels=Labels(TAXONOMY.leaf_species[labels], labels, TAXONOMY.species, tuple(map(str, TAXONOMY.leaves))),
         species_logits=(species * scale).astype(np.float32),
         leaf_logits=(leaf * scale).astype(np.float32),
-        scores=generator.normal(size=(photos, 2)).astype(np.float32),
+        scores=np.hstack([generator.normal(size=(photos, 1)), np.ones((photos, 3))]).astype(np.float32),
     )
 
 
@@ -43,7 +44,10 @@ def trained(held_out):
         spec=SPEC,
         head=HeadSpec(),
         held_out={"cross_validation": held_out},
+        pretrained=None,
         unlisted=None,
+        temperatures=Temperatures(),
+        origins=("trained",) * 6,
         summary="made up",
     )
 
@@ -157,7 +161,7 @@ def test_the_networks_may_have_seen_the_photos_in_another_order(early, main, who
 def test_photos_of_unlisted_breeds_go_the_same_way(early, main):
     rows = np.arange(0, 4000, 7)
     parts = [
-        replace(one, unlisted=one.held_out["cross_validation"].where(rows).as_unlisted(np.zeros((len(rows), 2))))
+        replace(one, unlisted=one.held_out["cross_validation"].where(rows).as_unlisted(np.ones((len(rows), 4))))
         for one in (early, main)
     ]
     found = fit_cascade(parts[:1], parts[1], combiner="conditional").unlisted

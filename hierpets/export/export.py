@@ -134,8 +134,9 @@ def _write_checked(
     found: dict[str, Parity] = {}
     for stage, network in asked.items():
         file = path if stage == main else path.with_name(manifest.networks[stage].graph.name)
+        gate = 0.0 if stage == main else manifest.early[stage].gate
         found[file.name] = _write_network(
-            file, network, manifest.alone(stage), model, form, precision, photos, progress
+            file, network, manifest.alone(stage), model, form, precision, photos, progress, gate=gate
         )
     on = "synthetic images" if all(photo.startswith(DEMO_PREFIX) for photo in photos) else "photos"
     own = found.pop(path.name)
@@ -154,8 +155,10 @@ def _write_network(
     precision: ExportPrecision,
     photos: Sequence[str],
     progress: Progress,
+    *,
+    gate: float,
 ) -> Parity:
-    """Write one network, of which the manifest speaks alone.
+    """Write one network, of which the manifest speaks alone; what does not pass its gate is for others to answer.
 
     :raises BundleError: it does not predict as torch does.
     """
@@ -164,7 +167,7 @@ def _write_network(
     engines = TorchEngine(network), open_exported(form, path, precision)
     reference, exported = (Predictor(manifest, engine, model=model) for engine in engines)
     leaves = _leaves(photos, manifest.taxonomy)
-    parity = measure_parity(reference, exported, photos, leaves=leaves, progress=progress)
+    parity = measure_parity(reference, exported, photos, leaves=leaves, gate=gate, progress=progress)
     _refuse_drift(form, precision, parity)
     return parity
 

@@ -14,6 +14,7 @@ from hierpets.hierarchy.probabilities import joint_probabilities
 from hierpets.model.manifest import BackboneSpec
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.plugin import Backbone, Labels, Preprocess
+from hierpets.taxonomy import Taxonomy
 from hierpets.training.calibration import calibrate_trained
 from hierpets.training.cascade.fit import MOST_LOST, fit_cascade, fit_gate
 from hierpets.training.held_out import HeldOutOutputs
@@ -158,18 +159,28 @@ def test_the_networks_may_have_seen_the_photos_in_another_order(early, main, who
     np.testing.assert_array_equal(again.leaf_logits, whole.held_out["cross_validation"].leaf_logits)
 
 
-def test_photos_of_unlisted_breeds_go_the_same_way(early, main):
+@pytest.mark.parametrize("group", ["pretrained", "unlisted"])
+def test_photos_of_breeds_that_were_held_out_go_the_same_way(early, main, group):
+    """Their breed is out of the question for both networks, and so it is for the whole."""
     rows = np.arange(0, 4000, 7)
-    parts = [
-        replace(one, unlisted=one.held_out["cross_validation"].where(rows).as_unlisted(np.ones((len(rows), 4))))
-        for one in (early, main)
-    ]
-    found = fit_cascade(parts[:1], parts[1], combiner="conditional").unlisted
-    assert found is not None
+
+    def without_own_breed(one):
+        part = one.held_out["cross_validation"].where(rows)
+        part.leaf_logits[np.arange(len(rows)), part.labels.leaf] = -1e6
+        return replace(one, **{group: part})
+
+    found = getattr(fit_cascade([without_own_breed(early)], without_own_breed(main), combiner="conditional"), group)
     assert 0 < found.by_main.mean() < 1
     joint = calibrated(found, found.temperatures(TAXONOMY))
     several = TAXONOMY.leaf_species[found.labels.leaf] < 2  # of a species with other breeds
     assert joint[np.arange(len(rows)), found.labels.leaf][several].max() < 1e-6
+
+
+def test_networks_that_know_other_breeds_from_pretraining_are_refused(early, main):
+    tree = Taxonomy(tree={**TAXONOMY.tree, "horse": ()})
+    other = replace(early, network=HierarchicalNetwork(nn.Identity(), 4, tree))
+    with pytest.raises(ConfigError, match="early: none knows other breeds from pretraining than none"):
+        fit_cascade([other], main, combiner="conditional")
 
 
 def test_two_early_networks_are_asked_in_their_order(early, main):

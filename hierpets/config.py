@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from hierpets.errors import ConfigError
+from hierpets.hierarchy.early import MOST_EARLY
 from hierpets.hierarchy.policy import DEFAULT_ALPHA
 from hierpets.hierarchy.probabilities import Combiner
 from hierpets.validation.document import Location, show_location
@@ -147,6 +148,9 @@ class AutoConfig(StrictModel):
         ),
         description="breed heads to compare, see head",
     )
+    early: bool = Field(
+        default=True, description="ask a cheaper backbone before the best one if that saves time and loses no accuracy"
+    )
     finetune_minutes: float = Field(
         default=5.0, ge=0, description="fine-tune only if it should take fewer minutes than this; 0: never"
     )
@@ -174,6 +178,12 @@ class TrainConfig(StrictModel):
         default=None,
         description="folder of weights of the backbone that were fine-tuned on these photos: all.safetensors, and "
         "fold0.safetensors and so on, tuned without that fold, for an honest cross-validation",
+    )
+    early: tuple[BackboneChoice, ...] = Field(
+        default=(),
+        max_length=MOST_EARLY,
+        description="smaller backbones to ask before the main one, in this order: each answers the photos that it is "
+        "sure of; recipe auto tries those of auto.backbones, see auto.early",
     )
     recipe: Literal["auto", "heads", "finetune"] = Field(
         default="auto",
@@ -231,6 +241,8 @@ class TrainConfig(StrictModel):
                 raise ValueError("backbone_options: recipe auto compares several backbones; set backbone to use one")
             if self.backbone_weights is not None:
                 raise ValueError("backbone_weights: recipe auto compares backbones as they are; use recipe heads")
+            if self.early:
+                raise ValueError("early: recipe auto chooses early backbones itself; use recipe heads")
             for name in ("head", "view"):
                 if getattr(self, name) != type(self).model_fields[name].default:
                     raise ValueError(f"{name}: recipe auto compares auto.{name}s; set those, or use recipe heads")
@@ -254,6 +266,9 @@ class TrainConfig(StrictModel):
         """The same settings with absolute paths."""
         changes: dict[str, Any] = {"out": self.out.resolve(), "registry": self.registry and self.registry.resolve()}
         changes["backbone_weights"] = self.backbone_weights and self.backbone_weights.resolve()
+        changes["early"] = tuple(
+            one.model_copy(update={"weights": one.weights and one.weights.resolve()}) for one in self.early
+        )
         if Path(self.data).exists():
             changes["data"] = str(Path(self.data).resolve())
         return self.model_copy(update=changes)

@@ -10,12 +10,15 @@ photos from elsewhere are also made smaller, softer, darker and so on.
 from __future__ import annotations
 
 import argparse
+import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from hierpets.config import TrainConfig, read_config
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from hierpets.config import TrainConfig
 from hierpets.data.listing import find_photos
 from hierpets.evaluation.metrics.schema import Metrics, StressMetrics, StressScores
 from hierpets.evaluation.run import evaluate
@@ -30,16 +33,17 @@ from hierpets.recommend.loading import load_catalog
 from hierpets.registry.loading import load_registry
 from hierpets.text import percent
 from hierpets.training.calibration import Calibrated, calibrate_trained, cross_predict
-from hierpets.training.frozen.candidates import FrozenChoice
+from hierpets.training.cascade.choice import fit_configured
+from hierpets.training.cascade.fit import fit_cascade
 from hierpets.training.frozen.fit import assign_folds
 from hierpets.training.frozen.model import fit_frozen_model
 from hierpets.training.measurement import measure
 from hierpets.training.splits import read_splits
 from hierpets.training.trained import Trained
 from hierpets.workers import cores
+from tools.build_bundle import read_released
 
 ROOT = Path(__file__).resolve().parents[1]
-SETTINGS = ROOT / "tools" / "released.yaml"
 PAGE = ROOT / "docs" / "model_card.md"
 # Breeds of the folder unseen-breeds under their names in ImageNet; None: neither Oxford-IIIT Pet nor ImageNet has it.
 ELSEWHERE_NAMES = {
@@ -65,11 +69,11 @@ def main() -> None:
     """Measure and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, required=True, help="weights that tune_backbone.py wrote")
+    parser.add_argument("--weights", type=Path, required=True, help="the folder that tune_backbone.py wrote to")
     parser.add_argument("--stress", action="store_true", help="add the stress test, which takes minutes")
     given = parser.parse_args()
     data = given.data
-    config = read_config(SETTINGS, {"data": str(data / "pets"), "backbone_weights": given.weights})
+    config = read_released(given.weights, data=str(data / "pets"))
     trained = train_again(config)
     predictor = load(workers=cores(), recommend=False)
     ood = list(predictor.stream(find_photos(data / "not-pets")))
@@ -81,9 +85,10 @@ def main() -> None:
 def train_again(config: TrainConfig) -> Trained:
     """The released recipe, for its out-of-fold outputs."""
     registry = load_registry()
-    choice = FrozenChoice(config.backbone_choice, config.view, config.head)
     splits = read_splits(config, registry)
-    return fit_frozen_model(choice, splits, config, registry=registry, device="cpu", progress=no_progress)
+    fit = partial(fit_frozen_model, splits=splits, config=config, registry=registry, device="cpu", progress=no_progress)
+    main, early = fit_configured(config, fit)
+    return fit_cascade(early, main, combiner=config.combiner)
 
 
 def page(

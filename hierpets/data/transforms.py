@@ -14,7 +14,7 @@ from hierpets.data.decoding.damage import Warn
 from hierpets.data.photos import DEFAULT_LIMITS, Limits, Photo, read_photo
 from hierpets.plugin import Interpolation, Preprocess
 
-__all__ = ["Augment", "apply", "denormalize", "normalize", "read_input"]
+__all__ = ["Augment", "apply", "denormalize", "normalize", "read_input", "to_square"]
 
 
 def read_input(
@@ -30,14 +30,19 @@ def read_input(
 
 
 def apply(preprocess: Preprocess, photo: np.ndarray) -> np.ndarray:
-    """float32 [3, size, size] of an RGB uint8 [H, W, 3] photo.
+    """float32 [3, size, size] of an RGB uint8 [H, W, 3] photo."""
+    return normalize(preprocess, to_square(preprocess, photo))
+
+
+def to_square(preprocess: Preprocess, photo: np.ndarray) -> np.ndarray:
+    """uint8 [size, size, 3] of an RGB uint8 [H, W, 3] photo: cut out and resized.
 
     The center is cut out before it is resized, not after: the same pixels to within one of the source, at half the
     work, and a photo a thousand times as wide as high costs no more than a square one.
     """
     if preprocess.resize == "crop":
         photo = _center(photo, preprocess.size / preprocess.shorter_side)
-    return normalize(preprocess, _resize(photo, preprocess.size, preprocess.interpolation))
+    return _resize(photo, preprocess.size, preprocess.interpolation)
 
 
 def normalize(preprocess: Preprocess, photo: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,7 +19,7 @@ from hierpets.inference.prediction import Prediction
 from hierpets.inference.predictor import Predictor
 from hierpets.model.layout import released_bundle
 from hierpets.model.network import HierarchicalNetwork
-from hierpets.model.reader import read_network
+from hierpets.model.reader import read_networks
 from hierpets.registry.loading import Registry, load_registry
 from hierpets.taxonomy import UNKNOWN_LEAF
 
@@ -30,23 +30,25 @@ SHOWN_SIDE = 480  # pixels of the shorter side of a picture for people
 
 @dataclass(frozen=True)
 class Explanation:
-    """A photo, its prediction, and the photo with the evidence for its species and for its breed laid over it.
+    """A photo, its prediction, the backbone of the ``network`` that answered, and the photo with the evidence for its
+    species and for its breed laid over it.
 
     All pictures are RGB uint8 [H, W, 3]; ``breed`` is None where the species has no breeds.
     """
 
     photo: np.ndarray
     prediction: Prediction
+    network: str
     species: np.ndarray
     breed: np.ndarray | None
 
 
 class Explainer:
-    """Explains photos by Grad-CAM on the bundle's torch network."""
+    """Explains photos by Grad-CAM on the torch network that answers them: ``networks`` are those of the manifest."""
 
-    def __init__(self, network: HierarchicalNetwork, predictor: Predictor):
+    def __init__(self, networks: Sequence[HierarchicalNetwork], predictor: Predictor):
         self.manifest = predictor.manifest
-        self._network = network.eval()
+        self._networks = tuple(network.eval() for network in networks)
         self._predictor = predictor
 
     @classmethod
@@ -63,18 +65,23 @@ class Explainer:
         registry = load_registry(registry)
         folder = Path(bundle) if bundle is not None else released_bundle()
         predictor = load(folder, registry=registry, recommend=False, **engine)
-        return cls(read_network(folder, predictor.manifest, registry), predictor)
+        return cls(read_networks(folder, predictor.manifest, registry), predictor)
 
-    def cam(self, photo: np.ndarray, *targets: Target) -> np.ndarray:
-        """float32 [T, H, W] over an RGB uint8 photo [H, W, 3], in [0, 1], NaN where the network does not look."""
+    def cam(self, photo: np.ndarray, *targets: Target, stage: int) -> np.ndarray:
+        """float32 [T, H, W] over an RGB uint8 photo [H, W, 3], in [0, 1], NaN where the network of that stage does not
+        look.
+        """
         height, width = photo.shape[:2]
-        maps = gradcam(self._network, apply(self.manifest.preprocess, photo), *targets)
-        return np.stack([spread(cam, self.manifest.preprocess, height, width) for cam in maps])
+        preprocess = self.manifest.networks[stage].preprocess
+        maps = gradcam(self._networks[stage], apply(preprocess, photo), *targets)
+        return np.stack([spread(cam, preprocess, height, width) for cam in maps])
 
     def __call__(self, path: str, *, leaf: int) -> np.ndarray:
         """RGB uint8 [H, W, 3]: the photo at a path with the evidence for a leaf laid over it."""
         photo = self._read(path)
-        return overlay(photo, self.cam(photo, Target("leaf", leaf))[0])
+        return overlay(
+            photo, self.cam(photo, Target("leaf", leaf), stage=self._stage(self._predictor.predict(path)))[0]
+        )
 
     def explain(self, photo: Photo, *, top_k: int = 3) -> Explanation:
         """The prediction for a photo, and where the network looked. :raises ImageError: it cannot be read."""
@@ -87,11 +94,18 @@ class Explainer:
         leaf = tree.leaf_index(decision.species, decision.breed)
         if decision.breed is not None and leaf != UNKNOWN_LEAF:
             targets.append(Target("leaf", leaf))
-        shown = [overlay(pixels, cam) for cam in self.cam(pixels, *targets)]
-        return Explanation(pixels, prediction, shown[0], shown[1] if len(shown) > 1 else None)
+        stage = self._stage(prediction)
+        shown = [overlay(pixels, cam) for cam in self.cam(pixels, *targets, stage=stage)]
+        network = self.manifest.networks[stage].backbone.name
+        return Explanation(pixels, prediction, network, shown[0], shown[1] if len(shown) > 1 else None)
+
+    @staticmethod
+    def _stage(prediction: Prediction) -> int:
+        assert prediction.stage is not None  # the photo has been read
+        return prediction.stage
 
     def _read(self, photo: Photo) -> np.ndarray:
-        return read_photo(photo, shorter_side=max(SHOWN_SIDE, self.manifest.preprocess.decoded_side))
+        return read_photo(photo, shorter_side=max(SHOWN_SIDE, self.manifest.decoded_side))
 
 
 def lazy_overlay(bundle: str | Path | None, *, registry: Registry | None = None) -> Callable[..., np.ndarray]:

@@ -12,7 +12,7 @@ from hierpets.explain.explainer import Explainer, Explanation
 from hierpets.explain.trace import NETWORK_INPUT, TraceStep, trace_photo
 from hierpets.files import check_output, write_bytes
 from hierpets.inference.loading import load
-from hierpets.plugin import Preprocess
+from hierpets.model.manifest import Manifest
 from hierpets.registry.loading import Registry
 from hierpets.thumbnails import encode_png
 
@@ -67,11 +67,12 @@ def inspect_photo(
     predictor = load(bundle, registry=registry, recommend=False, **engine)
     steps = tuple(trace_photo(predictor, photo))
     if out is not None:
-        write_bytes(Path(out), _network_view(steps, predictor.manifest.preprocess))
+        write_bytes(Path(out), _network_view(steps, predictor.manifest))
     return steps
 
 
-def _network_view(steps: tuple[TraceStep, ...], preprocess: Preprocess) -> bytes:
-    """PNG of the network's input."""
-    inputs = next(step.array for step in steps if step.name == NETWORK_INPUT)
-    return encode_png(denormalize(preprocess, inputs))
+def _network_view(steps: tuple[TraceStep, ...], manifest: Manifest) -> bytes:
+    """PNG of the input of the network that answered."""
+    stage = sum(step.name.startswith("features") for step in steps) - 1
+    inputs = [step.array for step in steps if step.name.startswith(NETWORK_INPUT)][stage]
+    return encode_png(denormalize(manifest.networks[stage].preprocess, inputs))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hierpets.data.photos import Photo
 from hierpets.hierarchy.probabilities import species_probabilities
-from hierpets.inference.engines.base import RawOutput
+from hierpets.inference.engines.cascade import Turn
 from hierpets.inference.predictor import Predictor
 from hierpets.inference.stages import Decided, Decoded, NetworkRun, Preprocessed, StageResult, prediction_stages
 
@@ -57,21 +57,35 @@ def _steps(predictor: Predictor, result: StageResult) -> Iterator[TraceStep]:
     match result:
         case Decoded(pixels):
             yield TraceStep("decoded", pixels, "RGB, upright")
-        case Preprocessed(inputs):
-            yield TraceStep(NETWORK_INPUT, inputs, "the network's input, RGB planes")
-        case NetworkRun(output):
-            yield from _network_steps(predictor, output)
+        case Preprocessed(squares):
+            for stage, network in enumerate(predictor.manifest.networks):
+                planes = predictor.cascade.inputs(stage, [squares])[0]
+                yield TraceStep(_at(NETWORK_INPUT, stage, predictor), planes, f"the input of {network.backbone.name}")
+        case NetworkRun(turns):
+            for stage, turn in enumerate(turns):
+                yield from _network_steps(predictor, stage, turn)
         case Decided(joint, _):
             species = species_probabilities(joint[None], tree)[0]
             yield TraceStep("species probabilities", species, ", ".join(tree.species))
             yield TraceStep("leaf probabilities", joint, f"sum {joint.sum():.6f}")
 
 
-def _network_steps(predictor: Predictor, output: RawOutput) -> Iterator[TraceStep]:
-    manifest = predictor.manifest
-    yield TraceStep("features", output.features[0], f"of {manifest.backbone.name}")
-    yield TraceStep("species logits", output.species[0], ", ".join(manifest.taxonomy.species))
-    yield TraceStep("leaf logits", output.leaf[0], f"{len(manifest.taxonomy.leaves)} leaves")
-    species, leaf = predictor.calibrated(output)
-    yield TraceStep("calibrated species", species[0], f"temperature {manifest.temperatures.species:.3g}")
-    yield TraceStep("calibrated leaves", leaf[0], "one temperature per species")
+def _network_steps(predictor: Predictor, stage: int, turn: Turn) -> Iterator[TraceStep]:
+    manifest, output = predictor.manifest.alone(stage), turn.output
+    species, leaf = manifest.temperatures.apply(output.species, output.leaf, manifest.taxonomy)
+    steps = [
+        TraceStep("features", output.features[0], f"of {manifest.backbone.name}"),
+        TraceStep("species logits", output.species[0], ", ".join(manifest.taxonomy.species)),
+        TraceStep("leaf logits", output.leaf[0], f"{len(manifest.taxonomy.leaves)} leaves"),
+        TraceStep("calibrated species", species[0], f"temperature {manifest.temperatures.species:.3g}"),
+        TraceStep("calibrated leaves", leaf[0], "one temperature per species"),
+    ]
+    if stage < len(predictor.manifest.early):
+        certain, gate = predictor.cascade.certainty(stage, output), predictor.manifest.early[stage].gate
+        steps.append(TraceStep("certainty", certain, f"of the best leaf; it answers above its gate, {gate:.3g}"))
+    yield from (replace(step, name=_at(step.name, stage, predictor)) for step in steps)
+
+
+def _at(name: str, stage: int, predictor: Predictor) -> str:
+    """The name of a step, with the stage of its network where there are several."""
+    return f"{name} ({stage})" if predictor.manifest.early else name

@@ -25,8 +25,9 @@ from hierpets.files import check_output, whole_folder, write_text
 from hierpets.inference.engines.torch import TorchEngine
 from hierpets.inference.predictor import Predictor
 from hierpets.model.layout import MANIFEST, released_bundle
-from hierpets.model.manifest import Manifest, model_id, read_manifest
-from hierpets.model.reader import read_network
+from hierpets.model.manifest import Manifest, ModelId, model_id, read_manifest
+from hierpets.model.network import HierarchicalNetwork
+from hierpets.model.reader import read_networks
 from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry, load_registry
 from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
@@ -42,10 +43,14 @@ ExportPrecision = Literal["f32", "int8"]
 
 @dataclass(frozen=True)
 class Exported:
-    """The file that was written, and how closely it predicts as torch in float32 does."""
+    """The file that was written, and how closely it predicts as torch in float32 does.
+
+    ``left_out`` early networks of the bundle are not in it: the main network answers every photo.
+    """
 
     path: Path
     parity: Parity
+    left_out: int = 0
 
 
 def export_bundle(
@@ -63,7 +68,8 @@ def export_bundle(
 
     The file is checked on photos of the folder ``data``, or on 100 synthetic images; what was measured is written
     beside it, to ``check.json``. With ``precision`` int8 an OpenVINO graph is quantized, by the ranges of activations
-    on these photos. Another ``out`` gets the manifest as well. Without ``bundle`` the released one is exported.
+    on these photos. Of a bundle with early networks OpenVINO gets all, each checked by itself; other formats get the
+    main network alone. Another ``out`` gets the manifest as well. Without ``bundle`` the released one is exported.
 
     :raises ConfigError: the export already exists and ``overwrite`` is not given; it cannot be written; the format has
         no such precision, or needs a package that is not installed.
@@ -87,7 +93,7 @@ def export_bundle(
             shutil.copytree(made.parent, finished, dirs_exist_ok=True)
     if target.parents[1].resolve() != folder.resolve():
         write_text(target.parents[1] / MANIFEST, (folder / MANIFEST).read_text(encoding="utf-8"))
-    return Exported(target, parity)
+    return Exported(target, parity, left_out=0 if form == "openvino" else len(manifest.early))
 
 
 def photos_to_check(folder: str | os.PathLike[str] | None) -> list[str]:
@@ -118,21 +124,51 @@ def _write_checked(
     registry: Registry,
     progress: Progress,
 ) -> Parity:
-    """Write the file and what its check found.
+    """Write the file and what its check found; OpenVINO's with those of the early networks beside it.
 
     :raises BundleError: it does not predict as torch does.
     """
-    network, model = read_network(folder, manifest, registry), model_id(folder)
+    model, main = model_id(folder), len(manifest.early)
+    networks = dict(enumerate(read_networks(folder, manifest, registry)))
+    asked = networks if form == "openvino" else {main: networks[main]}
+    found: dict[str, Parity] = {}
+    for stage, network in asked.items():
+        file = path if stage == main else path.with_name(manifest.networks[stage].graph.name)
+        gate = 0.0 if stage == main else manifest.early[stage].gate
+        found[file.name] = _write_network(
+            file, network, manifest.alone(stage), model, form, precision, photos, progress, gate=gate
+        )
+    on = "synthetic images" if all(photo.startswith(DEMO_PREFIX) for photo in photos) else "photos"
+    own = found.pop(path.name)
+    early = {"early": {name: parity.to_json() for name, parity in found.items()}} if found else {}
+    check = {"format": form, "precision": precision, "on": on, **own.to_json(), **early}
+    write_text(path.parent / CHECK_FILE, json.dumps(check, indent=2) + "\n")
+    return own
+
+
+def _write_network(
+    path: Path,
+    network: HierarchicalNetwork,
+    manifest: Manifest,
+    model: ModelId,
+    form: Format,
+    precision: ExportPrecision,
+    photos: Sequence[str],
+    progress: Progress,
+    *,
+    gate: float,
+) -> Parity:
+    """Write one network, of which the manifest speaks alone; what does not pass its gate is for others to answer.
+
+    :raises BundleError: it does not predict as torch does.
+    """
     calibration = _inputs(photos, manifest) if precision == "int8" else ()
     write_format(form, path, network, manifest, calibration=calibration)
     engines = TorchEngine(network), open_exported(form, path, precision)
     reference, exported = (Predictor(manifest, engine, model=model) for engine in engines)
     leaves = _leaves(photos, manifest.taxonomy)
-    parity = measure_parity(reference, exported, photos, leaves=leaves, progress=progress)
+    parity = measure_parity(reference, exported, photos, leaves=leaves, gate=gate, progress=progress)
     _refuse_drift(form, precision, parity)
-    on = "synthetic images" if all(photo.startswith(DEMO_PREFIX) for photo in photos) else "photos"
-    check = {"format": form, "precision": precision, "on": on, **parity.to_json()}
-    write_text(path.parent / CHECK_FILE, json.dumps(check, indent=2) + "\n")
     return parity
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from hierpets.data.dataset import iter_inputs
 from hierpets.data.photos import Photo
 from hierpets.errors import DataError
+from hierpets.hierarchy.early import certainty
 from hierpets.inference.engines.base import RawOutput
 from hierpets.inference.predictor import Predictor
 from hierpets.progress import Progress, no_progress
@@ -89,11 +90,13 @@ def measure_parity(
     photos: Sequence[Photo],
     *,
     leaves: Sequence[int] | None = None,
+    gate: float = 0.0,
     progress: Progress = no_progress,
 ) -> Parity:
     """Run the same pixels through the engines of two predictors. Photos that cannot be read are left out.
 
-    ``leaves`` are the true leaves of the photos, -1 where unknown.
+    ``leaves`` are the true leaves of the photos, -1 where unknown. A photo that the other is not certain of beyond the
+    ``gate`` goes on to another network, and loses nothing.
 
     :raises DataError: no photo can be read.
     """
@@ -108,7 +111,8 @@ def measure_parity(
         joints = reference.joint(ours), other.joint(theirs)
         for name, a, b in zip(largest, (*ours, joints[0]), (*theirs, joints[1]), strict=True):
             largest[name] = float(np.maximum(largest[name], np.abs(a - b).max()))  # NaN stays NaN
-        winners = [joint.argmax(axis=1) for joint in joints]
+        winner = joints[0].argmax(axis=1)
+        winners = winner, np.where(_passes(other, theirs, gate), joints[1].argmax(axis=1), winner)
         same += int((winners[0] == winners[1]).sum())
         labeled += int((truth[indices] != UNKNOWN_LEAF).sum())
         right += [int((winner == truth[indices]).sum()) for winner in winners]
@@ -117,3 +121,10 @@ def measure_parity(
     if not compared:
         raise DataError(f"none of the {len(photos)} photos to check with can be read")
     return Parity(compared, same, largest, labeled, (int(right[0]), int(right[1])))
+
+
+def _passes(predictor: Predictor, output: RawOutput, gate: float) -> np.ndarray:
+    """bool [B]: the photos that a network is certain of beyond its gate."""
+    m, known = predictor.manifest, (output.species, output.leaf, output.scores)
+    passed: np.ndarray = certainty(*known, m.taxonomy, temperatures=m.temperatures, combiner=m.combiner) > gate
+    return passed

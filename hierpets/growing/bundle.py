@@ -173,6 +173,11 @@ def open_bundle(folder: Path) -> OpenBundle:
     :raises BundleError: a missing or damaged bundle, or one that keeps no statistics.
     """
     manifest = read_manifest(folder)
+    if manifest.early:
+        raise BundleError(
+            f"{folder}: a bundle with early networks, of which it keeps no statistics, cannot grow or forget; "
+            "train it without the setting early"
+        )
     statistics = read_statistics(folder, manifest)
     path = folder / WEIGHTS
     if not path.is_file() or not (folder / GRAPH).is_file():

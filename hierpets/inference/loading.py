@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,12 +18,12 @@ from hierpets.inference.engines.base import (
     choose_engine,
     choose_precision,
 )
-from hierpets.model.layout import GRAPH, MANIFEST, is_quantized, released_bundle
+from hierpets.model.layout import GRAPH, MANIFEST, early_files, incomplete_bundle, is_quantized, released_bundle
 
 if TYPE_CHECKING:
     from hierpets.inference.engines.openvino import OpenVinoEngine
     from hierpets.inference.predictor import Predictor
-    from hierpets.model.manifest import BackboneSpec
+    from hierpets.model.manifest import BackboneSpec, Manifest
     from hierpets.registry.loading import Registry
 
 __all__ = ["load"]
@@ -60,7 +62,7 @@ def load(
     # Compiling the graph takes one core as long as all the rest takes the other, imports included.
     with ThreadPoolExecutor(1, thread_name_prefix="engine") as beside:
         if chosen_engine == "openvino":
-            opening = beside.submit(_open_graph, folder / GRAPH, precision, workers=workers, threads=threads)
+            opening = beside.submit(_open_graphs, folder, precision, workers=workers, threads=threads)
         from hierpets.inference.predictor import Predictor
         from hierpets.model.manifest import model_id, read_manifest
         from hierpets.recommend.choose import Recommender
@@ -70,19 +72,41 @@ def load(
         plugins = load_registry(registry)
         recommender = Recommender.load(plugins) if recommend else None
         if chosen_engine == "openvino":
-            graph, taxonomy = opening.result(), manifest.taxonomy
-            features = manifest.backbone.feature_dim
-            graph.check_shapes(manifest.preprocess.size, features, len(taxonomy.species), len(taxonomy.leaves))
-            _check_backbone(folder, manifest.backbone, plugins)
-            return Predictor(manifest, graph, recommender, model=model, bundle=folder)
+            *early, graph = _checked(folder, opening.result(), manifest, plugins)
+            return Predictor(manifest, graph, recommender, early=early, model=model, bundle=folder)
 
+    from hierpets.inference.engines.gathering import GatheringEngine
     from hierpets.inference.engines.torch import TorchEngine
-    from hierpets.model.reader import read_network
+    from hierpets.model.reader import read_networks
 
     chosen_precision = choose_precision(precision, chosen_engine, chosen_device)
-    network = read_network(folder, manifest, plugins)
-    runner = TorchEngine(network, chosen_device, chosen_precision, compile=compile)
-    return Predictor(manifest, runner, recommender, model=model, bundle=folder)
+    first, *others = (
+        TorchEngine(network, chosen_device, chosen_precision, compile=compile)
+        for network in read_networks(folder, manifest, plugins)
+    )
+    # Of each batch only the hard photos are left for the networks that come later.
+    gathered = [GatheringEngine(engine, first.batch) if chosen_device == "cuda" else engine for engine in others]
+    *asked_before, runner = (first, *gathered)
+    return Predictor(manifest, runner, recommender, early=asked_before, model=model, bundle=folder)
+
+
+def _checked(
+    folder: Path, graphs: Sequence[OpenVinoEngine], manifest: Manifest, registry: Registry
+) -> Sequence[OpenVinoEngine]:
+    """The graphs, if they are those of the manifest.
+
+    :raises BundleError: one is missing, or has other shapes.
+    """
+    if len(graphs) != len(manifest.networks):
+        raise incomplete_bundle(
+            folder, f"expected {len(manifest.networks)} OpenVINO graphs, as {MANIFEST} says, found {len(graphs)}"
+        )
+    taxonomy = manifest.taxonomy
+    for graph, network in zip(graphs, manifest.networks, strict=True):
+        features = network.backbone.feature_dim
+        graph.check_shapes(network.preprocess.size, features, len(taxonomy.species), len(taxonomy.leaves))
+        _check_backbone(folder, network.backbone, registry)
+    return graphs
 
 
 def _check_backbone(folder: Path, spec: BackboneSpec, registry: Registry) -> None:
@@ -99,10 +123,18 @@ def _check_backbone(folder: Path, spec: BackboneSpec, registry: Registry) -> Non
         )
 
 
-def _open_graph(graph: Path, precision: Precision, *, workers: int, threads: int | None) -> OpenVinoEngine:
+def _open_graphs(folder: Path, precision: Precision, *, workers: int, threads: int | None) -> list[OpenVinoEngine]:
+    """The graphs that lie there, in the order in which they are asked: the manifest is read meanwhile."""
     from hierpets.inference.engines.openvino import OpenVinoEngine, capabilities
 
-    chosen = choose_precision(
-        precision, "openvino", "cpu", quantized=is_quantized(graph), has_bf16="BF16" in capabilities()
-    )
-    return OpenVinoEngine(graph, chosen, workers=workers, threads=threads)
+    has_bf16 = "BF16" in capabilities()
+    early = takewhile(Path.is_file, (folder / early_files(number)[1] for number in count()))
+    return [
+        OpenVinoEngine(
+            graph,
+            choose_precision(precision, "openvino", "cpu", quantized=is_quantized(graph), has_bf16=has_bf16),
+            workers=workers,
+            threads=threads,
+        )
+        for graph in (*early, folder / GRAPH)
+    ]

@@ -38,8 +38,9 @@ class Prediction:
     ``path`` is the photo's path or name. ``species`` is the most probable species whatever the ``level``, None for a
     photo of no known pet; ``breed`` is set only at level ``breed``, and ``breeds`` where the answer leaves a few open.
     ``joint`` float64 [L] holds the probabilities of all leaves, given that the breed is a listed one; ``pet_score`` how
-    much the photo looks like a pet; ``decision`` everything behind the prediction; ``origins`` how the model learned
-    each leaf. ``photo`` is kept by ``predict`` for :meth:`_repr_html_`; a stream does not keep it.
+    much the photo looks like a pet; ``decision`` everything behind the prediction; ``stage`` the number of the network
+    that answered, 0 for the first that is asked; ``origins`` how the model learned each leaf. ``photo`` is kept by
+    ``predict`` for :meth:`_repr_html_`; a stream does not keep it.
     """
 
     path: str
@@ -49,6 +50,7 @@ class Prediction:
     joint: np.ndarray | None = None
     pet_score: float | None = None
     recommendation: RecommendationRecord | None = None
+    stage: int | None = None
     warning: str | None = None
     error: HierpetsError | None = None
     origins: Mapping[Leaf, Origin] = field(default_factory=dict, compare=False)
@@ -108,7 +110,7 @@ class Prediction:
         }
         if d is None:
             error = PhotoError.model_construct(type=type(self.error).__name__, message=str(self.error))
-            empty: dict[str, Any] = dict.fromkeys(("level", "species", "breed", "source", "reason", "scores"))
+            empty: dict[str, Any] = dict.fromkeys(("level", "species", "breed", "stage", "source", "reason", "scores"))
             return make(**common, **empty, breeds=(), top=(), warning=None, error=error)
         return make(
             **common,
@@ -122,6 +124,7 @@ class Prediction:
                 )
                 for leaf, p in (d.top if self.species is not None else ())
             ),
+            stage=self.stage,
             source=d.source,
             reason=d.reason,
             scores=self._scores(d),

@@ -18,6 +18,7 @@ from hierpets.hierarchy.decision import Decision, Scores, decide
 from hierpets.hierarchy.policy import Thresholds
 from hierpets.hierarchy.probabilities import joint_probabilities, restrict
 from hierpets.inference.engines.base import Engine, RawOutput
+from hierpets.inference.engines.cascade import Answers, Cascade
 from hierpets.inference.options import PredictOptions, names_breeds
 from hierpets.inference.prediction import Prediction
 from hierpets.inference.stream import BatchOutput, photo_error, run_batch, run_batches
@@ -33,8 +34,8 @@ _log = logging.getLogger(__name__)
 class Predictor:
     """A loaded bundle, from :func:`hierpets.load`. Any number of threads may share it.
 
-    ``manifest`` describes the model, ``model`` identifies it, ``engine`` runs it; ``bundle`` is the folder that it was
-    loaded from, or None.
+    ``manifest`` describes the model, ``model`` identifies it; ``engine`` runs its main network and ``cascade`` all of
+    them, ``early`` those that are asked before; ``bundle`` is the folder that it was loaded from, or None.
     """
 
     def __init__(
@@ -43,11 +44,12 @@ class Predictor:
         engine: Engine,
         recommender: Recommender | None = None,
         *,
+        early: Sequence[Engine] = (),
         model: ModelId,
         bundle: Path | None = None,
     ):
         self.manifest = manifest
-        self.engine = engine
+        self.cascade = Cascade(manifest, (*early, engine))
         self.model = model
         self.bundle = bundle
         self._recommender = recommender
@@ -60,6 +62,11 @@ class Predictor:
         return (
             f"<Predictor {self.model}: {classes}, {self.engine.name} {self.engine.precision} on {self.engine.device}>"
         )
+
+    @property
+    def engine(self) -> Engine:
+        """What runs the main network."""
+        return self.cascade.engines[-1]
 
     @property
     def recommends(self) -> bool:
@@ -156,12 +163,10 @@ class Predictor:
         return (prediction for batch in batches for prediction in batch)
 
     def _predict_batch(self, request: _Request, limits: Limits, photos: Sequence[NamedPhoto]) -> list[Prediction]:
-        preprocess = self.manifest.preprocess
-        return self._finish(request, run_batch(photos, self.engine, preprocess=preprocess, limits=limits))
+        return self._finish(request, run_batch(photos, self.cascade, limits=limits))
 
     def _finish(self, request: _Request, batch: BatchOutput) -> list[Prediction]:
-        output = batch.output
-        rows = iter(()) if output is None else zip(self.joint(output), output.scores, strict=True)
+        rows = self._rows(batch.answers)
         unread = self.manifest.policy.thresholds("", request.options.alpha, request.options.max_set)
         predictions = []
         for position, (name, photo) in enumerate(batch.photos):
@@ -169,13 +174,18 @@ class Predictor:
             if position in batch.errors:
                 predictions.append(Prediction(name, self.model, unread, error=batch.errors[position], photo=kept))
             else:
-                joint, scores = next(rows)
+                joint, scores, stage = next(rows)
                 try:
                     decided = self._decide(name, joint, Scores.of(scores), request, kept)
-                    predictions.append(replace(decided, warning=batch.warnings.get(position)))
+                    predictions.append(replace(decided, stage=stage, warning=batch.warnings.get(position)))
                 except Exception as error:  # as in run_batches
                     predictions.append(Prediction(name, self.model, unread, error=photo_error(name, error), photo=kept))
         return predictions
+
+    def _rows(self, answers: Sequence[Answers]) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+        """Joint probabilities [L], scores [1 + S] and stage of each photo."""
+        for output, stage in answers:
+            yield from zip(self.joint(output), output.scores, stage.tolist(), strict=True)
 
     def _decide(
         self, name: str, joint: np.ndarray, scores: Scores, request: _Request, photo: Photo | None

@@ -112,6 +112,10 @@ class PredictionRecord(StrictModel):
     top: tuple[RankedLeaf, ...] = Field(
         description="the most probable leaves, best first, `--top-k` of them; none without a species"
     )
+    stage: int | None = Field(
+        description="number of the network that answered, 0 for the first that is asked; null if the photo could not "
+        "be read"
+    )
     source: Source | None = Field(description="how the prediction was reached")
     reason: str | None = Field(description="the same in words, with numbers")
     thresholds: ThresholdsRecord = Field(description="the thresholds of this prediction")

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hierpets.data.photos import Photo, read_photo
-from hierpets.data.transforms import apply
+from hierpets.data.photos import Photo
 from hierpets.hierarchy.decision import Decision, Scores, decide
-from hierpets.inference.engines.base import RawOutput
+from hierpets.inference.engines.cascade import Squares, Turn
 from hierpets.inference.predictor import Predictor
 
 __all__ = ["STAGES", "Decided", "Decoded", "NetworkRun", "Preprocessed", "StageResult", "prediction_stages"]
@@ -27,16 +26,16 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Preprocessed:
-    """``inputs``: float32 [3, size, size], the network's input."""
+    """``squares``: what each network will see."""
 
-    inputs: np.ndarray
+    squares: Squares
 
 
 @dataclass(frozen=True)
 class NetworkRun:
-    """``output`` of a batch of one photo."""
+    """The ``turns`` of the networks that were asked, each with a batch of one photo; the last of them answered."""
 
-    output: RawOutput
+    turns: tuple[Turn, ...]
 
 
 @dataclass(frozen=True)
@@ -55,13 +54,14 @@ def prediction_stages(predictor: Predictor, photo: Photo) -> Iterator[StageResul
 
     :raises ImageError: the photo cannot be read.
     """
-    manifest = predictor.manifest
-    pixels = read_photo(photo, shorter_side=manifest.preprocess.decoded_side)
+    manifest, cascade = predictor.manifest, predictor.cascade
+    pixels = cascade.decode(photo)
     yield Decoded(pixels)
-    inputs = apply(manifest.preprocess, pixels)
-    yield Preprocessed(inputs)
-    output = predictor.engine(inputs[None])
-    yield NetworkRun(output)
+    squares = cascade.squares(pixels)
+    yield Preprocessed(squares)
+    turns = tuple(cascade.turns([squares]))
+    yield NetworkRun(turns)
+    output = cascade.answers(turns).output
     joint = predictor.joint(output)[0]
     scores = Scores.of(output.scores[0]) if manifest.ood else None
     yield Decided(joint, decide(joint, manifest.taxonomy, manifest.policy, scores=scores))

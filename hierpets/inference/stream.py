@@ -13,13 +13,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
-import numpy as np
-
 from hierpets.data.photos import Limits, NamedPhoto
-from hierpets.data.transforms import read_input
-from hierpets.errors import BundleError, HierpetsError, InternalError
-from hierpets.inference.engines.base import Engine, RawOutput
-from hierpets.plugin import Preprocess
+from hierpets.errors import HierpetsError, InternalError
+from hierpets.inference.engines.base import Engine
+from hierpets.inference.engines.cascade import Answers, Cascade, Squares
 from hierpets.workers import run_in_order
 
 __all__ = ["BatchOutput", "photo_error", "run_batch", "run_batches"]
@@ -32,14 +29,14 @@ _log = logging.getLogger(__name__)
 
 
 class BatchOutput(NamedTuple):
-    """A batch after the network: why photos failed and what is wrong with others, by position, and the rows of all
-    that did not fail, in order.
+    """A batch after the networks: why photos failed and what is wrong with others, by position, and the answers for all
+    that did not fail, in order and as one or more parts.
     """
 
     photos: Sequence[NamedPhoto]
     errors: Mapping[int, HierpetsError]
     warnings: Mapping[int, str]
-    output: RawOutput | None
+    answers: Sequence[Answers]
 
 
 def run_batches(
@@ -58,22 +55,20 @@ def run_batches(
         yield done.result()
 
 
-def run_batch(batch: Sequence[NamedPhoto], engine: Engine, *, preprocess: Preprocess, limits: Limits) -> BatchOutput:
-    """Decode a batch and run the network on it, in the thread that calls."""
-    inputs: dict[int, np.ndarray] = {}
+def run_batch(batch: Sequence[NamedPhoto], cascade: Cascade, *, limits: Limits) -> BatchOutput:
+    """Decode a batch and run the networks on it, in the thread that calls."""
+    inputs: dict[int, Squares] = {}
     errors: dict[int, HierpetsError] = {}
     warnings: dict[int, str] = {}
     for position, (name, photo) in enumerate(batch):
         try:
             told: list[str] = []
-            inputs[position] = read_input(photo, preprocess, limits, warn=told.append)
+            inputs[position] = cascade.squares(cascade.decode(photo, limits, warn=told.append))
             if told:
                 warnings[position] = "; ".join(told)
         except Exception as error:  # whatever one photo raises must not cost the others theirs
             errors[position] = photo_error(name, error)
-    rows = _run_engine(engine, batch, inputs, errors)
-    output = RawOutput(*map(np.concatenate, zip(*rows, strict=True))) if rows else None
-    return BatchOutput(batch, errors, warnings, output)
+    return BatchOutput(batch, errors, warnings, _ask(cascade, batch, inputs, errors))
 
 
 def photo_error(name: str, error: Exception) -> HierpetsError:
@@ -93,28 +88,21 @@ def _let_go(error: BaseException | None) -> None:
         error = error.__cause__ or error.__context__
 
 
-def _run_engine(
-    engine: Engine, batch: Sequence[NamedPhoto], inputs: Mapping[int, np.ndarray], errors: dict[int, HierpetsError]
-) -> list[RawOutput]:
-    """The outputs of all inputs, in order. If the batch as a whole fails, each photo is run alone, to find which."""
+def _ask(
+    cascade: Cascade, batch: Sequence[NamedPhoto], inputs: Mapping[int, Squares], errors: dict[int, HierpetsError]
+) -> list[Answers]:
+    """The answers for all inputs, in order. If the batch as a whole fails, each photo is run alone, to find which."""
     if not inputs:
         return []
     try:
-        return [_finite(engine(np.stack(list(inputs.values()))))]
+        return [cascade(list(inputs.values()))]
     except Exception as error:
         if len(inputs) == 1:
             (position,) = inputs
             errors[position] = photo_error(batch[position].name, error)
             return []
-    alone = (_run_engine(engine, batch, {position: planes}, errors) for position, planes in inputs.items())
-    return [output for outputs in alone for output in outputs]
-
-
-def _finite(output: RawOutput) -> RawOutput:
-    """The output as it is. :raises BundleError: it holds NaN or infinity, of which no probability can be made."""
-    if all(np.isfinite(array).all() for array in output):
-        return output
-    raise BundleError("the network gives NaN or infinity: the bundle is damaged, or --precision too low for it")
+    alone = (_ask(cascade, batch, {position: squares}, errors) for position, squares in inputs.items())
+    return [answers for found in alone for answers in found]
 
 
 def _in_batches(photos: Iterable[NamedPhoto], size: int) -> Iterator[list[NamedPhoto]]:

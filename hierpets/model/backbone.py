@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,19 @@ from hierpets.errors import ConfigError
 from hierpets.model.layout import brief
 from hierpets.model.manifest import BackboneSpec
 from hierpets.model.rounding import round_weights
-from hierpets.plugin import Backbone
+from hierpets.plugin import Backbone, Preprocess
 from hierpets.registry.loading import Registry
 
 __all__ = ["build_backbone", "fingerprint"]
 
 
 def build_backbone(
-    registry: Registry, name: str, options: Mapping[str, Any], weights: Path | None = None
+    registry: Registry, name: str, options: Mapping[str, Any], weights: Path | None = None, *, decoded_side: int = 0
 ) -> tuple[Backbone, BackboneSpec]:
     """The backbone plugin ``name`` with its weights rounded as a bundle stores them, and how to build it again.
 
-    ``weights`` is a safetensors file of other weights for its module.
+    ``weights`` is a safetensors file of other weights for its module. ``decoded_side`` are pixels of the shorter side
+    that a decoder leaves at least, for another network that sees the same photo.
 
     :raises ConfigError: ``weights`` cannot be read, or are not those of this backbone.
     """
@@ -34,7 +36,15 @@ def build_backbone(
     round_weights(backbone.module)
     if backbone.pretrained_head is not None:
         round_weights(backbone.pretrained_head.head)
+    backbone = replace(backbone, preprocess=_decoded_alike(backbone.preprocess, decoded_side))
     return backbone, BackboneSpec(name=name, options=plugin.resolve(**options), feature_dim=backbone.feature_dim)
+
+
+def _decoded_alike(preprocess: Preprocess, side: int) -> Preprocess:
+    if preprocess.decoded_side >= side:
+        return preprocess
+    # Half a pixel less, so that rounding up gives the side itself.
+    return preprocess.model_copy(update={"decode_margin": (side - 0.5) / preprocess.shorter_side})
 
 
 def _load(backbone: Backbone, weights: Path) -> None:

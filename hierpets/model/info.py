@@ -8,8 +8,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from hierpets.hierarchy.probabilities import Combiner
-from hierpets.model.layout import EXPORTS, GRAPH, WEIGHTS, is_quantized, released_bundle
-from hierpets.model.manifest import BackboneSpec, Manifest, ModelId, model_id, read_manifest
+from hierpets.model.layout import EXPORTS, is_quantized, released_bundle
+from hierpets.model.manifest import BackboneSpec, EarlyNetwork, Manifest, ModelId, model_id, read_manifest
 from hierpets.plugin import Preprocess
 from hierpets.validation.strict import StrictModel
 
@@ -34,6 +34,7 @@ class BundleInfo(StrictModel):
     leaves: int = Field(description="breeds, and species without breeds")
     backbone: BackboneSpec = Field(description="plugin, options, and number of features")
     preprocess: Preprocess = Field(description="how a photo becomes the network's input")
+    early: tuple[EarlyNetwork, ...] = Field(description="networks that are asked before that one, in this order")
     combiner: Combiner = Field(description="how species and breed logits become joint probabilities")
     alpha: float = Field(description="target error rate")
     thresholds: dict[str, SpeciesThresholds] = Field(description="for each species, at this alpha")
@@ -62,21 +63,25 @@ def bundle_info(bundle: str | Path | None = None) -> BundleInfo:
         leaves=len(manifest.taxonomy.leaves),
         backbone=manifest.backbone,
         preprocess=manifest.preprocess,
+        early=manifest.early,
         combiner=manifest.combiner,
         alpha=manifest.policy.alpha,
         thresholds={species: _thresholds(manifest, species) for species in manifest.taxonomy.species},
         training=manifest.training,
         versions=manifest.versions,
-        engines=tuple(name for name, file in _engine_files(folder).items() if file.is_file()),
-        quantized=is_quantized(folder / GRAPH),
-        grows=manifest.statistics is not None,
+        engines=tuple(name for name, files in _engine_files(folder, manifest).items() if all(map(Path.is_file, files))),
+        quantized=all(is_quantized(folder / network.graph) for network in manifest.networks),
+        grows=manifest.statistics is not None and not manifest.early,
         exports=tuple(name for name, file in EXPORTS.items() if (folder / file).is_file()),
         size_bytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
     )
 
 
-def _engine_files(folder: Path) -> dict[Literal["openvino", "torch"], Path]:
-    return {"openvino": folder / GRAPH, "torch": folder / WEIGHTS}
+def _engine_files(folder: Path, manifest: Manifest) -> dict[Literal["openvino", "torch"], list[Path]]:
+    return {
+        "openvino": [folder / network.graph for network in manifest.networks],
+        "torch": [folder / network.weights for network in manifest.networks],
+    }
 
 
 def _thresholds(manifest: Manifest, species: str) -> SpeciesThresholds:

@@ -14,6 +14,7 @@ __all__ = [
     "STATISTICS",
     "WEIGHTS",
     "brief",
+    "early_files",
     "incomplete_bundle",
     "is_quantized",
     "released_bundle",
@@ -32,6 +33,11 @@ def released_bundle() -> Path:
     if not (folder / MANIFEST).is_file():
         raise BundleError("this installation has no released bundle; name one with --model, or train one")
     return folder
+
+
+def early_files(number: int) -> tuple[str, Path]:
+    """The weights and the graph of an early network, which are asked in the order of their numbers, from 0."""
+    return f"early{number}.safetensors", GRAPH.with_stem(f"early{number}")
 
 
 def is_quantized(graph: Path) -> bool:

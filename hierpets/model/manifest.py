@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,9 +15,10 @@ from pydantic import Field, ValidationError, model_validator
 import hierpets
 from hierpets.errors import BundleError
 from hierpets.hierarchy.calibration import Temperatures
+from hierpets.hierarchy.early import MOST_EARLY
 from hierpets.hierarchy.policy import Policy
 from hierpets.hierarchy.probabilities import Combiner
-from hierpets.model.layout import GRAPH, MANIFEST, WEIGHTS, incomplete_bundle
+from hierpets.model.layout import GRAPH, MANIFEST, WEIGHTS, early_files, incomplete_bundle
 from hierpets.plugin import Preprocess
 from hierpets.taxonomy import Taxonomy
 from hierpets.validation.problems import problem_lines
@@ -24,8 +27,10 @@ from hierpets.validation.strict import PlainName, StrictModel
 __all__ = [
     "SCHEMA_VERSION",
     "BackboneSpec",
+    "EarlyNetwork",
     "Manifest",
     "ModelId",
+    "NetworkSpec",
     "OODSpec",
     "Origin",
     "Prior",
@@ -70,6 +75,28 @@ class OODSpec(StrictModel):
     breed_classes: Count = 0
 
 
+class EarlyNetwork(StrictModel):
+    """A network that is asked before the main one; where it is sure, it answers."""
+
+    backbone: BackboneSpec
+    preprocess: Preprocess
+    ood: OODSpec | None = None
+    temperatures: Temperatures = Temperatures()
+    gate: float = Field(ge=0, le=1, description="what the probability of its best leaf must exceed for it to answer")
+    share: float = Field(ge=0, le=1, description="of the photos that calibrated the model, how many it answered")
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """One network of a bundle: its files there, and all that it is built from."""
+
+    weights: str
+    graph: Path
+    backbone: BackboneSpec
+    preprocess: Preprocess
+    ood: OODSpec | None
+
+
 class StatisticsSpec(StrictModel):
     """What ``statistics.safetensors`` holds, and how heads are fitted to it."""
 
@@ -93,6 +120,9 @@ class Manifest(StrictModel):
     temperatures: Temperatures = Temperatures()
     ood: OODSpec | None = None
     policy: Policy = Policy()
+    early: tuple[EarlyNetwork, ...] = Field(
+        default=(), max_length=MOST_EARLY, description="Networks that are asked before the main one, in this order."
+    )
     statistics: StatisticsSpec | None = Field(
         default=None, description="Statistics of the classes; None if the heads cannot be fitted again."
     )
@@ -104,6 +134,36 @@ class Manifest(StrictModel):
         if len(self.origins) != len(self.taxonomy.leaves):
             raise ValueError(f"origins: expected one for each of {len(self.taxonomy.leaves)} leaves")
         return self
+
+    @model_validator(mode="after")
+    def _every_network_scores(self) -> Manifest:
+        if any((early.ood is None) != (self.ood is None) for early in self.early):
+            raise ValueError("early: expected an OOD scorer in every network, or in none: one threshold is for all")
+        return self
+
+    @property
+    def networks(self) -> tuple[NetworkSpec, ...]:
+        """All networks in the order in which they are asked; the main one is the last."""
+        early = (
+            NetworkSpec(*early_files(number), one.backbone, one.preprocess, one.ood)
+            for number, one in enumerate(self.early)
+        )
+        return (*early, NetworkSpec(WEIGHTS, GRAPH, self.backbone, self.preprocess, self.ood))
+
+    def alone(self, stage: int) -> Manifest:
+        """The manifest of one network by itself, which answers every photo; that of another than the main one says
+        nothing of statistics.
+        """
+        if stage == len(self.early):
+            return self.model_copy(update={"early": ()})
+        own = self.early[stage]
+        changes = {name: getattr(own, name) for name in ("backbone", "preprocess", "ood", "temperatures")}
+        return self.model_copy(update={**changes, "early": (), "statistics": None})
+
+    @property
+    def decoded_side(self) -> int:
+        """Pixels of the shorter side that a decoder must leave for every network."""
+        return max(network.preprocess.decoded_side for network in self.networks)
 
 
 def manifest_text(manifest: Manifest) -> str:
@@ -138,17 +198,23 @@ def model_id(folder: Path) -> ModelId:
     """
     manifest = read_manifest(folder)
     digest = hashlib.sha256((folder / MANIFEST).read_bytes())
-    files = (folder / WEIGHTS, folder / GRAPH.with_suffix(".bin"))
+    for network in manifest.networks:
+        for chunk in _read_weights(folder, network):
+            digest.update(chunk)
+    return ModelId(digest=digest.hexdigest()[:DIGEST_LENGTH], version=manifest.version)
+
+
+def _read_weights(folder: Path, network: NetworkSpec) -> Iterator[bytes]:
+    files = (folder / network.weights, folder / network.graph.with_suffix(".bin"))
     weights = next((file for file in files if file.is_file()), None)
     if weights is None:
-        raise incomplete_bundle(folder, f"neither {WEIGHTS} nor {GRAPH} in this bundle")
+        raise incomplete_bundle(folder, f"neither {network.weights} nor {network.graph} in this bundle")
     try:
         with weights.open("rb") as content:
             while chunk := content.read(1 << 20):
-                digest.update(chunk)
+                yield chunk
     except OSError as error:
         raise BundleError(f"{weights}: cannot be read: {error.strerror}") from error
-    return ModelId(digest=digest.hexdigest()[:DIGEST_LENGTH], version=manifest.version)
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from hierpets.errors import BundleError
-from hierpets.model.layout import WEIGHTS, brief, incomplete_bundle
+from hierpets.model.layout import brief, incomplete_bundle
 from hierpets.model.manifest import Manifest
 from hierpets.model.mixture import BreedMixture
 from hierpets.model.network import HierarchicalNetwork
@@ -17,20 +17,34 @@ from hierpets.model.ood import OODScorer
 from hierpets.model.rounding import unpack
 from hierpets.registry.loading import Registry
 
-__all__ = ["empty_network", "read_network"]
+__all__ = ["empty_network", "read_network", "read_networks"]
 
 
 def read_network(folder: Path, manifest: Manifest, registry: Registry) -> HierarchicalNetwork:
-    """Rebuild the torch network through its backbone plugin and load the bundle's weights into it.
+    """Rebuild the main network through its backbone plugin and load the bundle's weights into it.
 
     :raises BundleError: the weights are missing, damaged, or do not fit the backbone.
     """
-    spec, weights = manifest.backbone, folder / WEIGHTS
+    return _read(folder, manifest, len(manifest.early), registry)
+
+
+def read_networks(folder: Path, manifest: Manifest, registry: Registry) -> tuple[HierarchicalNetwork, ...]:
+    """Rebuild every network of the bundle, in the order of ``manifest.networks``.
+
+    :raises BundleError: as :func:`read_network`.
+    """
+    return tuple(_read(folder, manifest, stage, registry) for stage in range(len(manifest.networks)))
+
+
+def _read(folder: Path, manifest: Manifest, stage: int, registry: Registry) -> HierarchicalNetwork:
+    own, weights = manifest.alone(stage), folder / manifest.networks[stage].weights
+    spec = own.backbone
     backbone = registry.get("backbone", spec.name).call_without_weights(**spec.options)
-    network = empty_network(backbone.module, backbone.feature_dim, manifest)
+    network = empty_network(backbone.module, backbone.feature_dim, own)
     if not weights.is_file():
         raise incomplete_bundle(
-            folder, f"no {WEIGHTS}, which the torch engine needs; use --engine openvino or the bundle it came from"
+            folder,
+            f"no {weights.name}, which the torch engine needs; use --engine openvino or the bundle it came from",
         )
     try:
         state = unpack(load_file(weights))

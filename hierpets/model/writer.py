@@ -1,18 +1,20 @@
 """A bundle: a self-contained folder that predicts. No pickle, no download.
 
 ``bundle.json`` (the manifest), ``weights.safetensors`` (torch), ``openvino/model.xml`` and ``.bin`` (the same graph),
-and ``statistics.safetensors`` where its heads can be fitted again.
+``statistics.safetensors`` where its heads can be fitted again. Networks that are asked before the main one have files
+of their own, ``early0.safetensors`` and ``openvino/early0.xml``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from safetensors.torch import save
 
 from hierpets.files import whole_folder
 from hierpets.model.graph.convert import write_graph
-from hierpets.model.layout import GRAPH, MANIFEST, STATISTICS, WEIGHTS
+from hierpets.model.layout import MANIFEST, STATISTICS
 from hierpets.model.manifest import Manifest, manifest_text
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.rounding import pack
@@ -21,16 +23,23 @@ __all__ = ["write_bundle"]
 
 
 def write_bundle(
-    folder: Path, network: HierarchicalNetwork, manifest: Manifest, statistics: bytes | None = None
+    folder: Path,
+    network: HierarchicalNetwork,
+    manifest: Manifest,
+    statistics: bytes | None = None,
+    *,
+    early: Sequence[HierarchicalNetwork] = (),
 ) -> None:
     """Write a bundle whole or not at all: it is made beside its place and moved there.
 
-    The network may be on any device, and stays there. ``statistics`` are those that the manifest names.
+    The networks may be on any device, and stay there. ``statistics`` and ``early`` networks are those that the manifest
+    names.
     """
     with whole_folder(folder) as made:
-        packed = pack({name: tensor.cpu() for name, tensor in network.state_dict().items()})
-        (made / WEIGHTS).write_bytes(save(packed))  # save_file would make a file that its owner alone may read
+        for spec, each in zip(manifest.networks, (*early, network), strict=True):
+            packed = pack({name: tensor.cpu() for name, tensor in each.state_dict().items()})
+            (made / spec.weights).write_bytes(save(packed))  # save_file would make a file that its owner alone may read
+            write_graph(made / spec.graph, each, spec.preprocess.size)
         if statistics is not None:
             (made / STATISTICS).write_bytes(statistics)
-        write_graph(made / GRAPH, network, manifest.preprocess.size)
         (made / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8")

@@ -20,7 +20,8 @@ NEVER = -1e6
 class HeldOutOutputs:
     """``species_logits`` [N, S], ``leaf_logits`` [N, L] and ``scores`` [N, 1 + S] of N photos, their labels and paths.
 
-    ``leaf_calibrated``: the leaf logits are the logarithms of calibrated probabilities within each species.
+    ``leaf_calibrated``: the leaf logits are the logarithms of calibrated probabilities within each species. ``by_main``
+    bool [N]: which the main network answered; None: all.
     """
 
     paths: tuple[str, ...]
@@ -29,17 +30,24 @@ class HeldOutOutputs:
     leaf_logits: np.ndarray
     scores: np.ndarray
     leaf_calibrated: bool = False
+    by_main: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.paths)
 
+    @property
+    def waiting(self) -> np.ndarray:
+        """bool [N]: the photos that no early network answered."""
+        return np.ones(len(self), dtype=bool) if self.by_main is None else self.by_main
+
     def temperatures(self, taxonomy: Taxonomy) -> Temperatures:
-        """One temperature per head that is not calibrated, fitted to these photos."""
+        """One temperature per head that is not calibrated, of the main network: fitted to the photos it answered."""
+        rows = self.waiting
         found = fit_temperatures(
-            self.species_logits,
-            self.leaf_logits,
-            species=self.labels.species,
-            leaf=self.labels.leaf,
+            self.species_logits[rows],
+            self.leaf_logits[rows],
+            species=self.labels.species[rows],
+            leaf=self.labels.leaf[rows],
             taxonomy=taxonomy,
         )
         return found.model_copy(update={"breeds": {}}) if self.leaf_calibrated else found
@@ -49,6 +57,7 @@ class HeldOutOutputs:
         chosen = np.arange(len(self))[rows]
         return replace(
             self,
+            by_main=None if self.by_main is None else self.by_main[rows],
             paths=tuple(self.paths[row] for row in chosen),
             labels=self.labels.where(rows),
             species_logits=self.species_logits[rows],

@@ -34,6 +34,7 @@ def make_manifest(
         temperatures=calibrated.temperatures,
         ood=scorer.spec if scorer else None,
         policy=calibrated.policy,
+        early=tuple(early.spec for early in trained.early),
         statistics=statistics,
         versions=_library_versions(),
         training={

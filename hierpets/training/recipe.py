@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry, load_registry
 from hierpets.text import percent
 from hierpets.training.calibration import calibrate_trained
+from hierpets.training.cascade.choice import best_early, fit_configured, try_early
+from hierpets.training.cascade.fit import fit_cascade
 from hierpets.training.distributed import current_context, join_distributed
 from hierpets.training.finetuning.checkpoint import (
     Checkpoint,
@@ -34,7 +37,7 @@ from hierpets.training.finetuning.checkpoint import (
 )
 from hierpets.training.finetuning.finetune import finetune_trained, reason_to_skip
 from hierpets.training.finetuning.learner import forward_dtype, plan_batches
-from hierpets.training.frozen.candidates import FrozenChoice, best_candidate, iter_candidates
+from hierpets.training.frozen.candidates import Candidate, iter_candidates, rank_candidates
 from hierpets.training.frozen.model import fit_frozen_model
 from hierpets.training.frozen.readable import skip_unreadable
 from hierpets.training.manifest import make_manifest
@@ -111,7 +114,7 @@ def train(
     config = _configured(config, given, resume=resume).absolute()
     device, registry = choose_device(config.device), load_registry(config.registry)
     splits = read_splits(config, registry)
-    for choice in config.candidate_backbones:
+    for choice in (*config.candidate_backbones, *config.early):
         registry.get("backbone", choice.name).resolve(**choice.options)
     with join_distributed(device):
         _check_finetuning(splits, config, device)
@@ -143,9 +146,12 @@ def _train(
 ) -> TrainResult:
     """The steps in order, each a function of what those before it gave."""
     run.log("data", source=config.data, **splits.sizes)
-    trained = _fit_frozen(splits, config, registry=registry, run=run, device=device)
+    trained, early = _fit_frozen(splits, config, registry=registry, run=run, device=device)
     if _goes_on(trained, splits, config, run=run, device=device):
         trained = finetune_trained(trained, splits, config, run=run, device=device, checkpoint=checkpoint)
+    trained = fit_cascade(early, trained, combiner=config.combiner)
+    for one in trained.early:
+        run.log("early", backbone=str(one.spec.backbone.name), gate=one.spec.gate, share=one.spec.share)
     calibrated = calibrate_trained(trained, combiner=config.combiner, alpha=config.alpha)
     metrics = measure_trained(trained, calibrated, folds=config.folds, seed=config.seed)
     statistics, spec = _pack_statistics(trained, config)
@@ -154,7 +160,8 @@ def _train(
         run.log("metrics", on=name, **accuracies(part))
     run.write_metrics(metrics)
     if not run.silent:
-        write_bundle(run.bundle, trained.network, manifest, statistics)
+        asked_before = [early.network for early in trained.early]
+        write_bundle(run.bundle, trained.network, manifest, statistics, early=asked_before)
     run.log("bundle", path=str(run.bundle), summary=trained.summary)
     current_context().wait()  # nobody leaves before the bundle is there
     run.drop_features()
@@ -168,30 +175,56 @@ def _pack_statistics(trained: Trained, config: TrainConfig) -> tuple[bytes, Stat
     return pack_statistics(trained.statistics, shrinkage=trained.head.shrinkage, prior=config.prior)
 
 
-def _fit_frozen(splits: Splits, config: TrainConfig, *, registry: Registry, run: Run, device: str) -> Trained:
-    """Heads on frozen features: the main process fills the cache of features, then the others read it."""
+def _fit_frozen(
+    splits: Splits, config: TrainConfig, *, registry: Registry, run: Run, device: str
+) -> tuple[Trained, tuple[Trained, ...]]:
+    """Heads on frozen features, of the main network and of early ones: the main process fills the cache of features,
+    then the others read it.
+    """
     context = current_context()
     if not context.is_main:
         context.wait()
-    choice = FrozenChoice(config.backbone_choice, config.view, config.head)
+    fit = partial(
+        fit_frozen_model, splits=splits, config=config, registry=registry, device=device, progress=run.progress
+    )
     if config.recipe == "auto":
-        choice = _choose(splits, config, registry=registry, run=run, device=device)
-    frozen = fit_frozen_model(choice, splits, config, registry=registry, device=device, progress=run.progress)
+        best, *others = _compare(splits, config, registry=registry, run=run, device=device)
+        frozen = fit(best.choice)
+        early = _choose_early(others, frozen, fit, config, registry, run) if config.auto.early else ()
+    else:
+        frozen, early = fit_configured(config, fit)
     if context.is_main:
         context.wait()
-    return frozen
+    return frozen, early
 
 
-def _choose(splits: Splits, config: TrainConfig, *, registry: Registry, run: Run, device: str) -> FrozenChoice:
+def _choose_early(
+    others: Sequence[Candidate],
+    main: Trained,
+    fit: Callable[..., Trained],
+    config: TrainConfig,
+    registry: Registry,
+    run: Run,
+) -> tuple[Trained, ...]:
+    """The other backbone that saves the most when it is asked before the best one, if any does."""
+    compared = []
+    for attempt in try_early(others, main, fit, registry, combiner=config.combiner):
+        compared.append(attempt)
+        run.log("early_candidate", **attempt.as_event())
+    return tuple(attempt.early for attempt in best_early(compared))
+
+
+def _compare(splits: Splits, config: TrainConfig, *, registry: Registry, run: Run, device: str) -> list[Candidate]:
+    """The candidates, best first."""
     candidates = []
     for candidate in iter_candidates(splits, config, registry=registry, device=device, progress=run.progress):
         candidates.append(candidate)
         run.log("candidate", **candidate.as_event())
     if not candidates:
         raise ConfigError("too few photos to cross-validate; add photos, at least two per class, or use recipe heads")
-    best = best_candidate(candidates)
-    run.log("chosen", compared=len(candidates), **best.as_event())
-    return best.choice
+    ranked = rank_candidates(candidates)
+    run.log("chosen", compared=len(candidates), **ranked[0].as_event())
+    return ranked
 
 
 def _goes_on(frozen: Trained, splits: Splits, config: TrainConfig, *, run: Run, device: str) -> bool:

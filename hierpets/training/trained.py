@@ -6,13 +6,21 @@ from dataclasses import dataclass
 
 from hierpets.config import HeadSpec
 from hierpets.hierarchy.calibration import Temperatures
-from hierpets.model.manifest import BackboneSpec, Origin
+from hierpets.model.manifest import BackboneSpec, EarlyNetwork, Origin
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.plugin import Backbone
 from hierpets.training.held_out import HeldOutOutputs
 
-__all__ = ["Trained"]
+__all__ = ["Early", "Trained"]
+
+
+@dataclass(frozen=True)
+class Early:
+    """A network that is asked before the main one, as ``spec`` describes it."""
+
+    network: HierarchicalNetwork
+    spec: EarlyNetwork
 
 
 @dataclass(frozen=True)
@@ -24,6 +32,8 @@ class Trained:
     logits, ``origins`` how each leaf of the network's taxonomy was learned.
     ``backbone`` is what the network's features come from, ``spec`` how to build it again, ``summary`` says in a line
     what was trained. ``statistics`` are what the heads can be fitted to again; None where they were not fitted to any.
+    With ``early`` networks before it, ``held_out``, ``pretrained`` and ``unlisted`` are outputs of all of them
+    together.
     """
 
     network: HierarchicalNetwork
@@ -37,3 +47,4 @@ class Trained:
     origins: tuple[Origin, ...]
     summary: str
     statistics: ClassStatistics | None = None
+    early: tuple[Early, ...] = ()

@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from helpers.cascades import PHOTOS as CASCADE_PHOTOS
+from helpers.cascades import make_cascade
 
 from hierpets.cli.deploy.explain import command as explain
 from hierpets.cli.deploy.inspect import command as inspect
@@ -13,6 +15,7 @@ from hierpets.data.photos import read_photo
 from hierpets.data.transforms import denormalize
 from hierpets.errors import BundleError, ConfigError, ImageError
 from hierpets.explain.explainer import Explainer, lazy_overlay
+from hierpets.explain.gradcam import gradcam
 from hierpets.explain.run import explain_photo, inspect_photo
 from hierpets.explain.trace import trace_photo
 from hierpets.inference.loading import load
@@ -155,3 +158,49 @@ def test_explain_photo_and_inspect_photo_check_out_before_the_work(tmp_path, fun
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot be written"):
         function("gone.jpg", bundle=tmp_path / "no bundle", out=tmp_path / "file" / "e.png")
+
+
+@pytest.fixture(scope="module")
+def cascade(tmp_path_factory):
+    return make_cascade(tmp_path_factory.mktemp("cascade"))
+
+
+def test_trace_photo_shows_every_network_that_was_asked(cascade):
+    predictor = load(cascade.folder, registry=cascade.registry, recommend=False)
+    answers = predictor.predict(CASCADE_PHOTOS)
+    gate = cascade.manifest.early[0].gate
+    for stage in (0, 1):
+        photo = next(answer.path for answer in answers if answer.stage == stage)
+        steps = {step.name: step for step in trace_photo(predictor, photo)}
+        assert [name for name in steps if name.startswith("features")] == ["features (0)", "features (1)"][: stage + 1]
+        assert (steps["certainty (0)"].array[0] > gate) == (stage == 0)
+        assert steps["transformed (0)"].array.shape == (3, 24, 24)
+        expected = next(answer.joint for answer in answers if answer.path == photo)
+        np.testing.assert_allclose(steps["leaf probabilities"].array, expected, atol=1e-6)
+
+
+def test_inspect_photo_draws_what_the_network_that_answered_saw(cascade, tmp_path):
+    predictor = load(cascade.folder, registry=cascade.registry, recommend=False)
+    answers = predictor.predict(CASCADE_PHOTOS)
+    for stage, size in enumerate((24, 32)):
+        photo = next(answer.path for answer in answers if answer.stage == stage)
+        out = tmp_path / f"{stage}.png"
+        inspect_photo(photo, bundle=cascade.folder, out=out, registry=cascade.registry)
+        assert cv2.imread(str(out)).shape == (size, size, 3)
+
+
+def test_explainer_looks_into_the_network_that_answered(cascade, monkeypatch):
+    explainer = Explainer.load(cascade.folder, registry=cascade.registry)
+    answers = load(cascade.folder, registry=cascade.registry, recommend=False).predict(CASCADE_PHOTOS)
+    looked = []
+
+    def watched(network, *given):
+        looked.append(network.leaf_head.in_features)
+        return gradcam(network, *given)
+
+    monkeypatch.setattr("hierpets.explain.explainer.gradcam", watched)
+    for stage, width in enumerate((4, 8)):
+        photo = next(answer.path for answer in answers if answer.stage == stage)
+        explainer.explain(photo)
+        explainer(photo, leaf=0)
+        assert looked[-2:] == [16 * width] * 2

@@ -14,6 +14,8 @@ import openvino as ov
 import pytest
 import torch
 from click.testing import CliRunner
+from helpers.cascades import PHOTOS as CASCADE_PHOTOS
+from helpers.cascades import make_cascade
 from timm.layers import create_conv2d
 
 import hierpets
@@ -348,3 +350,34 @@ def test_export_bundle_exports_the_released_bundle_on_real_photos(form, data_dir
     assert done.parity.photos > 50
     assert done.parity.same == done.parity.photos
     assert done.parity.largest["joint"] < 0.01
+
+
+@pytest.fixture(scope="module")
+def cascade(tmp_path_factory):
+    return make_cascade(tmp_path_factory.mktemp("cascade"))
+
+
+def test_export_bundle_gives_openvino_all_networks_each_checked(cascade, tmp_path):
+    done = export_bundle(cascade.folder, "openvino", registry=cascade.registry, out=tmp_path)
+    assert done.left_out == 0
+    check = json.loads((done.path.parent / "check.json").read_text())
+    assert check["same_top1"] == check["early"]["early0.xml"]["same_top1"] == 100
+    ours, theirs = (
+        load(folder, registry=cascade.registry, recommend=False).predict(CASCADE_PHOTOS)
+        for folder in (cascade.folder, tmp_path)
+    )
+    assert {answer.stage for answer in ours} == {0, 1}
+    for a, b in zip(ours, theirs, strict=True):
+        assert a.stage == b.stage
+        np.testing.assert_allclose(a.joint, b.joint, atol=1e-5)
+
+
+def test_export_bundle_gives_other_formats_the_main_network_alone_and_says_so(cascade, tmp_path):
+    registry = cascade.registry.path
+    arguments = [str(cascade.folder), "--format", "torchscript", "--out", str(tmp_path), "--registry", str(registry)]
+    result = CliRunner().invoke(command, arguments)
+    assert result.exit_code == 0, result.output
+    assert "the main network alone, which answers every photo" in result.output
+    inside = {"bundle.json": ""}
+    torch.jit.load(str(tmp_path / FILES["torchscript"]), _extra_files=inside)
+    assert json.loads(inside["bundle.json"])["early"] == []

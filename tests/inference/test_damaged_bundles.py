@@ -12,6 +12,7 @@ from safetensors.torch import save
 
 from hierpets.errors import BundleError
 from hierpets.inference.loading import load
+from hierpets.inference.predictor import Predictor
 from hierpets.inference.stream import photo_error
 from hierpets.registry.loading import load_registry
 
@@ -133,7 +134,7 @@ class NanEngine:
 
 def test_predict_calls_a_network_that_gives_nan_a_damaged_bundle(bundle, registry):
     predictor = load(bundle, registry=registry, engine="openvino")
-    predictor.engine = NanEngine(predictor.engine)
+    predictor = Predictor(predictor.manifest, NanEngine(predictor.engine), model=predictor.model)
     error = predictor.predict(PHOTO).error
     assert isinstance(error, BundleError)
     assert "NaN or infinity" in str(error)

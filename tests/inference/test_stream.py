@@ -13,6 +13,7 @@ from PIL import Image
 from hierpets.data.photos import NamedPhoto
 from hierpets.inference.engines.openvino import OpenVinoEngine
 from hierpets.inference.loading import load
+from hierpets.inference.predictor import Predictor
 from hierpets.model.layout import GRAPH, released_bundle
 from hierpets.registry.loading import load_registry
 
@@ -92,16 +93,16 @@ def test_openvino_engine_compiles_to_the_same_network_every_time(precision, tmp_
 @pytest.fixture
 def poisoned(monkeypatch):
     """One photo whose decoding raises what nobody expects."""
-    from hierpets.inference import stream
+    from hierpets.inference.engines import cascade
 
-    read = stream.read_input
+    read = cascade.read_photo
 
-    def read_or_fail(photo, preprocess, limits, *, warn):
+    def read_or_fail(photo, **options):
         if photo == PHOTOS[1]:
             raise OverflowError("Python int too large to convert to C long")
-        return read(photo, preprocess, limits, warn=warn)
+        return read(photo, **options)
 
-    monkeypatch.setattr(stream, "read_input", read_or_fail)
+    monkeypatch.setattr(cascade, "read_photo", read_or_fail)
     return PHOTOS[1]
 
 
@@ -130,7 +131,7 @@ def test_stream_finds_the_photo_that_an_engine_fails_on(loaded):
                 raise RuntimeError("the kernel is broken")
             return engine(images)
 
-    predictor.engine = Fragile()
+    predictor = Predictor(predictor.manifest, Fragile(), model=predictor.model)
     photos = [
         *(NamedPhoto(p, p) for p in PHOTOS[:3]),
         NamedPhoto("white", np.ascontiguousarray(bad)),

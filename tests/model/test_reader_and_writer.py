@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from helpers.cascades import make_cascade
 from helpers.fakes import TAXONOMY, tiny_registry
 
 from hierpets.errors import BundleError
@@ -13,7 +14,7 @@ from hierpets.model.backbone import build_backbone
 from hierpets.model.layout import GRAPH
 from hierpets.model.manifest import BackboneSpec, Manifest, model_id, read_manifest
 from hierpets.model.network import HierarchicalNetwork
-from hierpets.model.reader import read_network
+from hierpets.model.reader import read_network, read_networks
 from hierpets.model.writer import write_bundle
 
 
@@ -154,3 +155,54 @@ def test_model_id_tells_models_apart_by_manifest_and_weights(made, tmp_path):
     assert (other.version, str(other)) == ("2", f"2 ({other.digest})")
     (tmp_path / "same" / "openvino" / "check.json").write_text("{}")
     assert model_id(tmp_path / "same") == model_id(folder)
+
+
+@pytest.fixture(scope="module")
+def cascade(tmp_path_factory):
+    return make_cascade(tmp_path_factory.mktemp("cascade"))
+
+
+def test_a_bundle_of_two_networks_is_read_as_it_was_written(cascade, images):
+    assert read_manifest(cascade.folder) == cascade.manifest
+    names = [(spec.weights, spec.graph.as_posix()) for spec in cascade.manifest.networks]
+    assert names == [("early0.safetensors", "openvino/early0.xml"), ("weights.safetensors", "openvino/model.xml")]
+    read = read_networks(cascade.folder, cascade.manifest, cascade.registry)
+    for before, after in zip(cascade.networks, read, strict=True):
+        for name, got in TorchEngine(after)(images)._asdict().items():
+            np.testing.assert_allclose(got, getattr(TorchEngine(before)(images), name), atol=2e-3, err_msg=name)
+
+
+def test_model_id_is_that_of_all_networks(cascade, tmp_path):
+    folder = tmp_path / "bundle"
+    write_bundle(folder, cascade.networks[1], cascade.manifest, early=cascade.networks[:1])
+    assert model_id(folder) == model_id(cascade.folder)
+    with torch.no_grad():
+        cascade.networks[0].leaf_head.bias[0] += 1
+    write_bundle(tmp_path / "other", cascade.networks[1], cascade.manifest, early=cascade.networks[:1])
+    with torch.no_grad():
+        cascade.networks[0].leaf_head.bias[0] -= 1
+    assert model_id(tmp_path / "other") != model_id(cascade.folder)
+
+
+def test_manifest_wants_ood_scorers_in_all_networks_or_in_none(cascade):
+    content = cascade.manifest.model_dump() | {"ood": {"classes": 6, "species": 3}}
+    with pytest.raises(ValueError, match="early: expected an OOD scorer in every network, or in none"):
+        Manifest.model_validate(content)
+
+
+def test_manifest_alone_speaks_of_one_network(cascade):
+    manifest = cascade.manifest
+    early, main = manifest.alone(0), manifest.alone(1)
+    assert early.early == main.early == ()
+    assert (early.preprocess, early.temperatures) == (manifest.early[0].preprocess, manifest.early[0].temperatures)
+    assert (main.preprocess, main.temperatures) == (manifest.preprocess, manifest.temperatures)
+    assert manifest.decoded_side == max(early.decoded_side, main.decoded_side)
+
+
+def test_build_backbone_has_photos_decoded_for_another_network_and_nothing_else_changed(registry):
+    plain, _ = build_backbone(registry, "tiny", {})
+    for side in (10, 48, 49, 61, 333):
+        alike, _ = build_backbone(registry, "tiny", {}, decoded_side=side)
+        assert alike.preprocess.decoded_side == max(side, plain.preprocess.decoded_side)
+        margin = plain.preprocess.decode_margin
+        assert alike.preprocess.model_copy(update={"decode_margin": margin}) == plain.preprocess

@@ -158,7 +158,7 @@ def test_guard_hides_an_exception_from_the_client_and_logs_it(predictor, caplog)
             raise RuntimeError("secret of the engine")
 
     with LocalClient(create_app(predictor)) as client:
-        predictor.engine = Faulty()
+        predictor.cascade.engines = (Faulty(),)
         answer = client.post("/v1/predict", content=plain("siamese"), headers=JPEG)
     problem = is_problem(answer, 500)
     assert "secret" not in answer.text

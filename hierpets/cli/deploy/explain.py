@@ -47,6 +47,7 @@ def command(
     decision = explanation.prediction.decision
     assert decision is not None  # the photo has been read
     click.echo(f"{photo}: {decision.level}: {decision.reason}")
+    click.echo(f"answered by {explanation.network}")
     for leaf, probability in decision.top:
         click.echo(f"  {probability:6.1%}  {leaf}")
     click.echo(f"wrote {out}")

@@ -74,4 +74,8 @@ def command(
             progress=progress,
         )
     click.echo(exported.parity.words())
+    if exported.left_out:
+        click.echo(
+            "the main network alone, which answers every photo; networks that the bundle asks first are left out"
+        )
     click.echo(f"written to {exported.path}")

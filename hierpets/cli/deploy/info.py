@@ -10,6 +10,8 @@ import click
 
 if TYPE_CHECKING:
     from hierpets.model.info import BundleInfo
+    from hierpets.model.manifest import BackboneSpec
+    from hierpets.plugin import Preprocess
 
 __all__ = ["command"]
 
@@ -39,9 +41,12 @@ def _lines(info: BundleInfo) -> Iterator[tuple[str, str]]:
     yield "classes", f"{len(info.classes)} species, {info.leaves} leaves"
     for species, breeds in info.classes.items():
         yield f"  {species}", f"{len(breeds)} breeds: {', '.join(breeds)}" if breeds else "no breeds"
-    yield "backbone", f"{info.backbone.name}{_options(info.backbone.options)}, {info.backbone.feature_dim} features"
-    pre = info.preprocess
-    yield "input", f"{pre.size} x {pre.size} pixels, {pre.resize} {pre.crop:g}, {pre.interpolation} interpolation"
+    for stage, early in enumerate(info.early):
+        yield f"stage {stage}", _backbone(early.backbone)
+        yield "  input", _input(early.preprocess)
+        yield "  answers", f"above a certainty of {early.gate:.3g}: {early.share:.0%} of the photos that calibrated it"
+    yield f"stage {len(info.early)}" if info.early else "backbone", _backbone(info.backbone)
+    yield "  input" if info.early else "input", _input(info.preprocess)
     yield "combiner", info.combiner
     yield "alpha", f"{info.alpha:g}"
     for species, thresholds in info.thresholds.items():
@@ -54,6 +59,15 @@ def _lines(info: BundleInfo) -> Iterator[tuple[str, str]]:
     if info.exports:
         yield "exports", ", ".join(info.exports)
     yield "size", f"{info.size_bytes / 1e6:.1f} MB"
+
+
+def _backbone(spec: BackboneSpec) -> str:
+    return f"{spec.name}{_options(spec.options)}, {spec.feature_dim} features"
+
+
+def _input(preprocess: Preprocess) -> str:
+    side, crop = preprocess.size, f"{preprocess.resize} {preprocess.crop:g}"
+    return f"{side} x {side} pixels, {crop}, {preprocess.interpolation} interpolation"
 
 
 def _options(options: dict[str, Any]) -> str:

@@ -89,6 +89,10 @@ def _describe(event: dict[str, Any]) -> str | None:
             return "  " + _row(event)
         case "chosen":
             return f"best of {event['compared']} by cross-validation: {_row(event)}"
+        case "early_candidate":
+            return f"  asked first, {event['choice']} answers {event['share']:.0%}: {event['cost']:.0%} of the work"
+        case "early":
+            return f"asked first: {event['backbone']}, answers {event['share']:.0%}, above {event['gate']:.3g}"
         case "skipped":
             return f"fine-tuning skipped: {event['why']}"
         case "resumed":

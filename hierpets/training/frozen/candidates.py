@@ -20,7 +20,7 @@ from hierpets.training.frozen.statistics import collect_statistics
 from hierpets.training.score import Score, score_logits
 from hierpets.training.splits import Splits
 
-__all__ = ["Candidate", "FrozenChoice", "best_candidate", "cross_validate", "head_specs", "iter_candidates"]
+__all__ = ["Candidate", "FrozenChoice", "cross_validate", "head_specs", "iter_candidates", "rank_candidates"]
 
 LOGISTIC_PHOTOS = 5000  # above that, a logistic regression takes minutes
 
@@ -98,6 +98,6 @@ def cross_validate(
     return score_logits(species[judged], leaf[judged], labels=seen, taxonomy=taxonomy, combiner=fitter.combiner)
 
 
-def best_candidate(candidates: Sequence[Candidate]) -> Candidate:
-    """The best by breed balanced accuracy, then likelihood; the earlier, cheaper one of equals."""
-    return max(candidates, key=lambda candidate: candidate.score.rank)
+def rank_candidates(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Best first, by breed balanced accuracy, then likelihood; the earlier, cheaper one of equals."""
+    return sorted(candidates, key=lambda candidate: candidate.score.rank, reverse=True)

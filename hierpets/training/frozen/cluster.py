@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from hierpets.cache import SqliteStore
 from hierpets.cluster import cluster_errors, cpus_a_worker, require_ray
 from hierpets.errors import ImageError
 from hierpets.model.manifest import BackboneSpec
-from hierpets.plugin import Backbone
+from hierpets.plugin import Backbone, Preprocess
 from hierpets.registry.loading import load_registry
 from hierpets.training.frozen.feature_cache import FeatureCache
 from hierpets.training.frozen.features import FeatureExtractor, View
@@ -34,6 +34,7 @@ class ClusterFeatures:
     address: str
     registry: Path
     spec: BackboneSpec
+    preprocess: Preprocess
     device: str
     folder: Path
 
@@ -101,6 +102,7 @@ class FeatureWorker:
         backbone: Backbone = plugin.call_without_weights(**task.spec.options)
         # A copy: what Ray hands out is read-only.
         backbone.module.load_state_dict({name: torch.tensor(array) for name, array in ray.get(state).items()})
+        backbone = replace(backbone, preprocess=task.preprocess)
         self._extractor, self._view = FeatureExtractor(backbone, task.device, threads=1), view
 
     def __call__(self, batch: pa.Table) -> pa.Table:

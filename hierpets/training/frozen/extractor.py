@@ -24,4 +24,5 @@ def make_extractor(
         return FeatureExtractor(backbone, device)
     theirs = "cuda" if config.device == "cuda" else "cpu"
     path = registry.path.resolve()
-    return ClusterExtractor(backbone, ClusterFeatures(config.cluster, path, spec, theirs, config.out / FEATURES))
+    task = ClusterFeatures(config.cluster, path, spec, backbone.preprocess, theirs, config.out / FEATURES)
+    return ClusterExtractor(backbone, task)

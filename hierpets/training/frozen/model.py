@@ -30,16 +30,19 @@ def fit_frozen_model(
     registry: Registry,
     device: str,
     progress: Progress,
+    decoded_side: int = 0,
 ) -> Trained:
     """Fit linear heads and OOD scorer to all training photos.
 
     Training photos are held out fold by fold, validation photos altogether; what a pretrained or an unlisted breed
-    looks like is learned from breeds that are held out.
+    looks like is learned from breeds that are held out. ``decoded_side`` as in
+    :func:`~hierpets.model.backbone.build_backbone`.
     """
     chosen = choice.backbone
 
     def prepared(fold: int | None) -> tuple[Backbone, BackboneSpec, FeatureExtractor]:
-        built, spec = build_backbone(registry, chosen.name, chosen.options, chosen.weights_file(fold))
+        weights = chosen.weights_file(fold)
+        built, spec = build_backbone(registry, chosen.name, chosen.options, weights, decoded_side=decoded_side)
         return built, spec, make_extractor(built, spec, config, registry=registry, device=device)
 
     backbone, spec, extractor = prepared(None)

@@ -270,7 +270,7 @@ def test_write_predictions_blames_no_file_for_what_reading_a_photo_raises(predic
     def fail(*args, **kwargs):
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr("hierpets.inference.stream.read_input", fail)
+    monkeypatch.setattr("hierpets.inference.engines.cascade.read_photo", fail)
     code, err = predict(DRAWN[0], "--out", tmp_path / "a.jsonl")
     assert code == 3
     assert "cannot be written" not in err

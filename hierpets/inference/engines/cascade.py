@@ -1,0 +1,125 @@
+"""Networks asked in turn: a photo is answered by the first that is sure of it, and costs no more than that.
+
+What a network says of a photo, and whether that is sure, depends on the photo alone, never on its batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from hierpets.data.decoding.damage import Warn
+from hierpets.data.photos import DEFAULT_LIMITS, Limits, Photo, read_photo
+from hierpets.data.transforms import normalize, to_square
+from hierpets.errors import BundleError
+from hierpets.hierarchy.early import certainty, on_main_scale
+from hierpets.inference.engines.base import Engine, RawOutput
+from hierpets.model.manifest import Manifest
+
+__all__ = ["Answers", "Cascade", "Squares", "Turn"]
+
+Squares = tuple[np.ndarray, ...]
+"""One photo as each network will see it, before its colors are normalized: uint8 [size, size, 3] in RGB. They take less
+memory than the photo, which may have any size."""
+
+
+class Turn(NamedTuple):
+    """A network's ``output`` for the ``rows`` int [W] that waited for it, and which it answers, ``sure`` bool [W]."""
+
+    rows: np.ndarray
+    output: RawOutput
+    sure: np.ndarray
+
+
+class Answers(NamedTuple):
+    """What B photos are answered with, and the ``stage`` of the network that did, int [B]: 0 for the first one asked.
+
+    Where there are several networks, ``output`` has no features: each network has its own.
+    """
+
+    output: RawOutput
+    stage: np.ndarray
+
+
+class Cascade:
+    """The engines of a bundle's networks, in the order of ``manifest.networks``: the main one is the last."""
+
+    def __init__(self, manifest: Manifest, engines: Sequence[Engine]):
+        self.engines = tuple(engines)
+        self._manifest = manifest
+        self._decoded_side = manifest.decoded_side
+        self._preprocesses = tuple(network.preprocess for network in manifest.networks)
+
+    def decode(self, photo: Photo, limits: Limits = DEFAULT_LIMITS, *, warn: Warn | None = None) -> np.ndarray:
+        """RGB uint8 [H, W, 3], large enough for every network. :raises ImageError: it cannot be read."""
+        return read_photo(photo, shorter_side=self._decoded_side, limits=limits, warn=warn)
+
+    def squares(self, pixels: np.ndarray) -> Squares:
+        """What each network will see of a decoded photo."""
+        return tuple(to_square(preprocess, pixels) for preprocess in self._preprocesses)
+
+    def inputs(self, stage: int, photos: Sequence[Squares]) -> np.ndarray:
+        """The input of one of the networks, float32 [B, 3, size, size]."""
+        return np.stack([normalize(self._preprocesses[stage], squares[stage]) for squares in photos])
+
+    def __call__(self, photos: Sequence[Squares]) -> Answers:
+        """The answers for photos, in their order. :raises BundleError: as :meth:`turns`."""
+        return self.answers(list(self.turns(photos)))
+
+    def turns(self, photos: Sequence[Squares]) -> Iterator[Turn]:
+        """Ask each network about the photos that those before it are not sure of.
+
+        :raises BundleError: the output holds NaN or infinity, of which no probability can be made.
+        """
+        waiting = np.arange(len(photos))
+        for stage, engine in enumerate(self.engines):
+            output = engine(self.inputs(stage, [photos[row] for row in waiting.tolist()]))
+            if not all(np.isfinite(array).all() for array in output):
+                raise BundleError(
+                    "the network gives NaN or infinity: the bundle is damaged, or --precision too low for it"
+                )
+            turn = Turn(waiting, output, self._sure(stage, output))
+            yield turn
+            waiting = waiting[~turn.sure]
+            if not len(waiting):
+                return
+
+    def answers(self, turns: Sequence[Turn]) -> Answers:
+        """For each photo the output of the network that answered."""
+        parts = [self._answered(stage, turn) for stage, turn in enumerate(turns)]
+        if len(parts) == 1:
+            return Answers(parts[0], np.zeros(len(turns[0].rows), np.int64))
+        rows = [turn.rows[turn.sure] for turn in turns]
+        stages = np.repeat(np.arange(len(turns)), [len(own) for own in rows])
+        order = np.argsort(np.concatenate(rows))
+        return Answers(
+            RawOutput(*(np.concatenate(arrays)[order] for arrays in zip(*parts, strict=True))), stages[order]
+        )
+
+    def certainty(self, stage: int, output: RawOutput) -> np.ndarray:
+        """How certain an early network is of each photo, float64 [B]: what its gate is for."""
+        m = self._manifest
+        temperatures = m.early[stage].temperatures
+        known = output.species, output.leaf, output.scores
+        return certainty(*known, m.taxonomy, temperatures=temperatures, combiner=m.combiner)
+
+    def _sure(self, stage: int, output: RawOutput) -> np.ndarray:
+        """bool [B]: what a network answers; the main one everything."""
+        early = self._manifest.early
+        if stage == len(early):
+            return np.ones(len(output.species), dtype=bool)
+        sure: np.ndarray = self.certainty(stage, output) > early[stage].gate
+        return sure
+
+    def _answered(self, stage: int, turn: Turn) -> RawOutput:
+        m = self._manifest
+        if not m.early:
+            return turn.output
+        output = RawOutput(*(array[turn.sure] for array in turn.output))
+        if stage < len(m.early):
+            own = m.early[stage].temperatures
+            species, leaf = on_main_scale(output.species, output.leaf, m.taxonomy, own=own, main=m.temperatures)
+            output = output._replace(species=species, leaf=leaf)
+        return output._replace(features=np.empty((len(output.species), 0), np.float32))

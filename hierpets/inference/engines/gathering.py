@@ -1,0 +1,64 @@
+"""Photos of several threads in one call: a GPU computes a few hard photos no faster than many."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import NamedTuple
+
+import numpy as np
+
+from hierpets.inference.engines.base import Engine, Precision, RawOutput
+
+__all__ = ["GatheringEngine"]
+
+
+class GatheringEngine:
+    """An engine that computes one call at a time: all photos that came meanwhile are the next one, ``most`` at a time.
+
+    Nobody waits for photos that may never come: a call alone is computed at once.
+    """
+
+    def __init__(self, engine: Engine, most: int):
+        self.name, self.device = engine.name, engine.device
+        self.precision: Precision = engine.precision
+        self.workers, self.batch = engine.workers, engine.batch
+        self._engine, self._most = engine, most
+        self._waiting: deque[_Call] = deque()
+        self._one_at_a_time = threading.Lock()
+
+    def __call__(self, images: np.ndarray) -> RawOutput:
+        call = _Call(images, Future())
+        self._waiting.append(call)
+        while not call.output.done():
+            with self._one_at_a_time:
+                if not call.output.done():
+                    self._run(self._take())
+        return call.output.result()
+
+    def _take(self) -> list[_Call]:
+        """The calls that have waited longest; the first of them however large it is."""
+        taken, photos = list[_Call](), 0
+        while self._waiting and (not taken or photos + len(self._waiting[0].images) <= self._most):
+            taken.append(self._waiting.popleft())
+            photos += len(taken[-1].images)
+        return taken
+
+    def _run(self, calls: Sequence[_Call]) -> None:
+        try:
+            output = self._engine(np.concatenate([call.images for call in calls]))
+        except Exception as error:  # each of the callers finds out which of its photos it was
+            for call in calls:
+                call.output.set_exception(error)
+            return
+        start = 0
+        for call in calls:
+            rows = slice(start, start := start + len(call.images))
+            call.output.set_result(RawOutput(*(array[rows] for array in output)))
+
+
+class _Call(NamedTuple):
+    images: np.ndarray
+    output: Future[RawOutput]

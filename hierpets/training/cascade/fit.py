@@ -1,0 +1,150 @@
+"""Early networks before the main one: when each of them answers, and what the whole gives for photos held out.
+
+The outputs of all networks for the same photos are put together by the rule that will be served, so that temperatures,
+thresholds and their promise are fitted to the cascade as one model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hierpets.errors import ConfigError
+from hierpets.hierarchy.calibration import Temperatures
+from hierpets.hierarchy.early import certainty, on_main_scale
+from hierpets.hierarchy.probabilities import Combiner, joint_probabilities, species_probabilities
+from hierpets.model.manifest import EarlyNetwork
+from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
+from hierpets.training.held_out import HeldOutOutputs
+from hierpets.training.trained import Early, Trained
+
+__all__ = ["MOST_LOST", "fit_cascade", "fit_gate"]
+
+UNCALIBRATED = Temperatures()
+MOST_LOST = 0.001
+"""Share of the photos held out that an early network may cost: those that it answers wrong and the main network right,
+less those the other way round."""
+
+
+def fit_cascade(early: Sequence[Trained], main: Trained, *, combiner: Combiner) -> Trained:
+    """The main network with early ones before it, in the order in which they are asked, and what they give together for
+    the photos that none of them was fitted to.
+
+    :raises ConfigError: no photo was held out, so that nobody knows when an early network is sure; or the networks know
+        different breeds from pretraining.
+    """
+    if not early:
+        return main
+    calibrating = next((name for name, part in main.held_out.items() if len(part)), None)
+    if calibrating is None:
+        raise ConfigError("early: too few photos to hold any out; add photos, or ask no network before the main one")
+    odd = next((one for one in early if one.network.taxonomy != main.network.taxonomy), None)
+    if odd is not None:
+        raise ConfigError(
+            f"early: {odd.spec.name} knows other breeds from pretraining than {main.spec.name}; choose backbones of "
+            "the same pretraining, or set pretrained_breeds to false"
+        )
+    judged = main.held_out[calibrating]
+    outputs = [_same_photos(one.held_out[calibrating], judged) for one in early]
+    cascade = _fit(early, outputs, judged, _Cascade(main.network.taxonomy, combiner))
+    return replace(
+        main,
+        early=tuple(Early(one.network, spec) for one, spec in zip(early, cascade.early, strict=True)),
+        held_out={name: cascade([one.held_out[name] for one in early], part) for name, part in main.held_out.items()},
+        pretrained=cascade.of([one.pretrained for one in early], main.pretrained),
+        unlisted=cascade.of([one.unlisted for one in early], main.unlisted),
+        summary=f"{main.summary}; asked before it: {', '.join(one.summary for one in early)}",
+    )
+
+
+def fit_gate(certain: np.ndarray, right: np.ndarray, main_right: np.ndarray) -> float:
+    """The least gate, at and above which an early network costs at most :data:`MOST_LOST` of the photos; 1: none.
+
+    For N photos: how ``certain`` it is, float [N], and whether it and the main network are right, bool [N].
+    """
+    order = np.argsort(-certain, kind="stable")
+    lost = np.cumsum(main_right[order].astype(int) - right[order])
+    too_much = lost > MOST_LOST * len(certain)
+    first = int(too_much.argmax()) if too_much.any() else len(certain)
+    # The photo that is one too many does not pass, nor do those that are as certain as it.
+    return float(certain[order[first]]) if first < len(certain) else 0.0
+
+
+@dataclass(frozen=True)
+class _Cascade:
+    """The rule that is served, for outputs that are known; ``main`` are the temperatures of the main network."""
+
+    taxonomy: Taxonomy
+    combiner: Combiner
+    early: tuple[EarlyNetwork, ...] = ()
+    main: Temperatures = UNCALIBRATED
+
+    def __call__(self, early: Sequence[HeldOutOutputs], last: HeldOutOutputs) -> HeldOutOutputs:
+        """For each photo of the main network's outputs, those of the first network that is sure."""
+        found = last.species_logits.copy(), last.leaf_logits.copy(), last.scores.copy()
+        waiting = np.ones(len(last), dtype=bool)
+        for spec, outputs in zip(self.early, early, strict=True):
+            own = _same_photos(outputs, last)
+            sure = waiting & (self.certainty(own, spec.temperatures) > spec.gate)
+            logits = on_main_scale(
+                own.species_logits, own.leaf_logits, self.taxonomy, own=spec.temperatures, main=self.main
+            )
+            for rows, answers in zip(found, (*logits, own.scores), strict=True):
+                rows[sure] = answers[sure]
+            waiting &= ~sure
+        species, leaf, scores = found
+        return replace(last, species_logits=species, leaf_logits=leaf, scores=scores, by_main=waiting)
+
+    def of(self, early: Sequence[HeldOutOutputs | None], last: HeldOutOutputs | None) -> HeldOutOutputs | None:
+        """The same for photos that may be missing: then from all."""
+        parts = [part for part in early if part is not None]
+        return None if last is None else self(parts, last)
+
+    def certainty(self, outputs: HeldOutOutputs, temperatures: Temperatures) -> np.ndarray:
+        """As that of the module ``hierarchy.early``."""
+        return certainty(
+            outputs.species_logits,
+            outputs.leaf_logits,
+            outputs.scores,
+            self.taxonomy,
+            temperatures=temperatures,
+            combiner=self.combiner,
+        )
+
+    def right(self, outputs: HeldOutOutputs) -> np.ndarray:
+        """bool [N]: whether the most probable leaf is the label; where the breed is unknown, the species."""
+        logits = outputs.temperatures(self.taxonomy).apply(outputs.species_logits, outputs.leaf_logits, self.taxonomy)
+        joint = joint_probabilities(*logits, self.taxonomy, combiner=self.combiner)
+        species = species_probabilities(joint, self.taxonomy).argmax(axis=1) == outputs.labels.species
+        return np.where(outputs.labels.leaf == UNKNOWN_LEAF, species, joint.argmax(axis=1) == outputs.labels.leaf)
+
+
+def _fit(
+    early: Sequence[Trained], outputs: Sequence[HeldOutOutputs], judged: HeldOutOutputs, cascade: _Cascade
+) -> _Cascade:
+    """Temperatures and gate of each early network, then the temperatures of the main one: of what is left to it."""
+    for one, own in zip(early, outputs, strict=True):
+        temperatures = own.temperatures(cascade.taxonomy)
+        certain = cascade.certainty(own, temperatures)
+        waiting = cascade(outputs[: len(cascade.early)], judged).waiting
+        gate = fit_gate(certain, cascade.right(own), cascade.right(judged))
+        spec = EarlyNetwork(
+            backbone=one.spec,
+            preprocess=one.backbone.preprocess,
+            ood=one.network.ood_scorer.spec if one.network.ood_scorer else None,
+            temperatures=temperatures,
+            gate=gate,
+            share=float((waiting & (certain > gate)).mean()),
+        )
+        cascade = replace(cascade, early=(*cascade.early, spec))
+    return replace(cascade, main=cascade(outputs, judged).temperatures(cascade.taxonomy))
+
+
+def _same_photos(outputs: HeldOutOutputs, others: HeldOutOutputs) -> HeldOutOutputs:
+    """The outputs for the photos of ``others``, in their order."""
+    if outputs.paths == others.paths:
+        return outputs
+    row = {path: number for number, path in enumerate(outputs.paths)}
+    return outputs.where(np.array([row[path] for path in others.paths], dtype=np.int64))

@@ -1,0 +1,58 @@
+"""A bundle of two tiny networks that were fitted to nothing, of which the first is sure of half of some photos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from helpers.fakes import TAXONOMY, tiny_registry
+from hierpets.data.transforms import read_input
+from hierpets.hierarchy.calibration import Temperatures
+from hierpets.hierarchy.early import certainty
+from hierpets.inference.engines.torch import TorchEngine
+from hierpets.model.backbone import build_backbone
+from hierpets.model.manifest import EarlyNetwork, Manifest
+from hierpets.model.network import HierarchicalNetwork
+from hierpets.model.writer import write_bundle
+from hierpets.registry.loading import Registry
+
+PHOTOS = [f"demo:{leaf}/{n}" for n in range(5) for leaf in ("cat/siamese", "dog/pug", "dog/poodle", "rabbit/-")]
+
+
+class Made(NamedTuple):
+    """A bundle, its manifest, its networks (the early one first) and the registry that builds them."""
+
+    folder: Path
+    manifest: Manifest
+    networks: tuple[HierarchicalNetwork, HierarchicalNetwork]
+    registry: Registry
+
+
+def make_cascade(folder: Path) -> Made:
+    """The gate is the median over :data:`PHOTOS`: the early network answers every other one."""
+    registry = tiny_registry(folder)
+    built = [build_backbone(registry, "tiny", {"width": width}) for width in (4, 8)]
+    networks = []
+    for seed, (backbone, _) in enumerate(built):
+        torch.manual_seed(seed)
+        networks.append(HierarchicalNetwork(backbone.module, backbone.feature_dim, TAXONOMY).eval())
+    (small, small_spec), (large, large_spec) = built
+    own = Temperatures(species=0.05, breeds={"cat": 0.1, "dog": 0.2})
+    preprocess = small.preprocess.model_copy(update={"size": 24, "mean": (0.4, 0.5, 0.6)})
+    manifest = Manifest(
+        taxonomy=TAXONOMY,
+        preprocess=large.preprocess,
+        backbone=large_spec,
+        temperatures=Temperatures(species=0.5, breeds={"cat": 0.3, "dog": 0.7}),
+        early=(EarlyNetwork(backbone=small_spec, preprocess=preprocess, temperatures=own, gate=0.5, share=0.5),),
+    )
+    output = TorchEngine(networks[0])(np.stack([read_input(photo, preprocess) for photo in PHOTOS]))
+    certain = certainty(output.species, output.leaf, output.scores, TAXONOMY, temperatures=own, combiner="conditional")
+    (early,) = manifest.early
+    early = early.model_copy(update={"gate": float(np.median(certain))})
+    manifest = manifest.model_copy(update={"early": (early,)})
+    write_bundle(folder / "bundle", networks[1], manifest, early=networks[:1])
+    return Made(folder / "bundle", manifest, (networks[0], networks[1]), registry)

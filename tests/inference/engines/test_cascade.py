@@ -1,0 +1,159 @@
+"""Networks asked in turn: which answers, with what, and that neither company nor engine changes it."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from helpers.cascades import PHOTOS, make_cascade
+from safetensors.torch import load_file, save_file
+from scipy.special import softmax
+
+from hierpets.data.transforms import read_input
+from hierpets.errors import BundleError
+from hierpets.hierarchy.calibration import Temperatures
+from hierpets.inference.engines.torch import TorchEngine
+from hierpets.inference.loading import load
+from hierpets.inference.predictor import Predictor
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return make_cascade(tmp_path_factory.mktemp("cascade"))
+
+
+@pytest.fixture
+def copied(made, tmp_path):
+    return shutil.copytree(made.folder, tmp_path / "bundle")
+
+
+@pytest.fixture(scope="module")
+def loaded(made):
+    return lambda folder=made.folder, **options: load(folder, registry=made.registry, recommend=False, **options)
+
+
+class Counting:
+    """An engine that counts the photos it is asked about."""
+
+    name, device, precision, workers, batch = "counting", "cpu", "f32", 1, 4
+
+    def __init__(self, network):
+        self.engine, self.photos = TorchEngine(network), 0
+
+    def __call__(self, images):
+        self.photos += len(images)
+        return self.engine(images)
+
+
+def joint_of(made, stage, photo):
+    """The probabilities of one network, by its own temperatures, computed here."""
+    network, tree = made.networks[stage], made.manifest.taxonomy
+    spec = (*made.manifest.early, made.manifest)[stage]
+    with torch.inference_mode():
+        output = network(torch.from_numpy(read_input(photo, spec.preprocess))[None])
+    species = softmax(output.species.numpy()[0] / spec.temperatures.species)
+    parts = [
+        species[s] * softmax(output.leaf.numpy()[0, columns] / spec.temperatures.breeds.get(name, 1.0))
+        for s, (name, columns) in enumerate(zip(tree.species, tree.slices, strict=True))
+    ]
+    return np.concatenate(parts)
+
+
+def test_a_photo_is_answered_by_the_first_network_that_is_sure(made, loaded):
+    answers = loaded().predict(PHOTOS)
+    assert sum(answer.stage == 0 for answer in answers) == len(PHOTOS) // 2
+    for photo, answer in zip(PHOTOS, answers, strict=True):
+        early = joint_of(made, 0, photo)
+        sure = early.max() > made.manifest.early[0].gate
+        assert answer.stage == (0 if sure else 1)
+        np.testing.assert_allclose(answer.joint, early if sure else joint_of(made, 1, photo), atol=2e-3)
+
+
+def test_the_main_network_is_asked_only_about_photos_that_the_early_one_is_not_sure_of(made, loaded):
+    early, main = (Counting(network) for network in made.networks)
+    predictor = Predictor(made.manifest, main, early=[early], model=loaded().model)
+    answers = predictor.predict(PHOTOS)
+    assert early.photos == len(PHOTOS)
+    assert main.photos == sum(answer.stage == 1 for answer in answers) == len(PHOTOS) // 2
+
+
+@pytest.mark.parametrize("options", [{}, {"workers": 3}, {"engine": "torch"}])
+def test_an_answer_depends_on_neither_batch_nor_worker_nor_engine(loaded, options):
+    expected = [loaded().predict(photo) for photo in PHOTOS]
+    predictor = loaded(**options)
+    for size in (1, 3, len(PHOTOS)):
+        for alone, answer in zip(expected, predictor.stream(PHOTOS, batch_size=size), strict=True):
+            assert (answer.path, answer.stage) == (alone.path, alone.stage)
+            np.testing.assert_allclose(answer.joint, alone.joint, atol=2e-3)
+
+
+def test_the_record_says_which_network_answered(loaded):
+    answers = loaded().predict([*PHOTOS, b"no photo"])
+    assert {answer.to_json()["stage"] for answer in answers[:-1]} == {0, 1}
+    assert answers[-1].to_json()["stage"] is None
+
+
+def test_a_gate_of_one_leaves_every_photo_to_the_main_network(made, loaded, copied):
+    content = json.loads((copied / "bundle.json").read_text())
+    content["early"][0]["gate"] = 1.0
+    (copied / "bundle.json").write_text(json.dumps(content))
+    for photo, answer in zip(PHOTOS, loaded(copied).predict(PHOTOS), strict=True):
+        assert answer.stage == 1
+        np.testing.assert_allclose(answer.joint, joint_of(made, 1, photo), atol=2e-3)
+
+
+def test_load_names_the_file_of_an_early_network_that_is_missing(loaded, copied):
+    (copied / "openvino" / "early0.xml").unlink()
+    with pytest.raises(BundleError, match=r"expected 2 OpenVINO graphs, as bundle\.json says, found 1"):
+        loaded(copied)
+    (copied / "early0.safetensors").unlink()
+    with pytest.raises(BundleError, match=r"no early0\.safetensors"):
+        loaded(copied, engine="torch")
+
+
+def test_load_refuses_an_early_graph_of_another_input(made, loaded, copied):
+    content = json.loads((copied / "bundle.json").read_text())
+    content["early"][0]["preprocess"]["size"] = 40
+    (copied / "bundle.json").write_text(json.dumps(content))
+    with pytest.raises(BundleError, match=r"early0.xml: expected photos of 40 pixels"):
+        loaded(copied)
+
+
+def test_an_early_network_that_gives_nan_is_named_as_damage_and_not_passed_over(made, loaded):
+    class Broken(Counting):
+        def __call__(self, images):
+            output = super().__call__(images)
+            return output._replace(leaf=np.full_like(output.leaf, np.nan))
+
+    early, main = Broken(made.networks[0]), Counting(made.networks[1])
+    predictor = Predictor(made.manifest, main, early=[early], model=loaded().model)
+    answer = predictor.predict(PHOTOS[0])
+    assert "NaN or infinity" in str(answer.error)
+    assert main.photos == 0
+
+
+def test_a_photo_is_decoded_for_the_network_that_needs_the_most(made, loaded):
+    import cv2
+
+    shade = np.random.default_rng(0).integers(0, 256, (12, 18), dtype=np.uint8)
+    large = cv2.resize(np.repeat(shade[..., None], 3, axis=2), (1800, 1200), interpolation=cv2.INTER_CUBIC)
+    photo = cv2.imencode(".jpg", large)[1].tobytes()
+    cascade = loaded().cascade
+    side = min(cascade.decode(photo).shape[:2])
+    assert side >= max(spec.preprocess.decoded_side for spec in made.manifest.networks)
+    assert side < 1200  # a JPEG is decoded no larger than need be
+    assert [square.shape for square in cascade.squares(cascade.decode(photo))] == [(24, 24, 3), (32, 32, 3)]
+
+
+def test_temperatures_of_both_networks_are_used(made):
+    assert made.manifest.early[0].temperatures != made.manifest.temperatures != Temperatures()
+
+
+def test_weights_of_an_early_network_that_do_not_fit_are_refused(loaded, copied):
+    path = copied / "early0.safetensors"
+    state = load_file(path)
+    del state["species_head.bias"]
+    save_file(state, path)
+    with pytest.raises(BundleError, match=r"early0\.safetensors: does not fit backbone 'tiny'"):
+        loaded(copied, engine="torch")

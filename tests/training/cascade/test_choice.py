@@ -1,0 +1,150 @@
+"""Which networks are asked before the main one."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+from helpers.fakes import tiny_registry
+
+from hierpets.cli.deploy.info import command as info
+from hierpets.config import change_config
+from hierpets.data.index import read_index
+from hierpets.errors import BundleError, ConfigError
+from hierpets.growing.grow import grow
+from hierpets.model.backbone import build_backbone
+from hierpets.model.info import bundle_info
+from hierpets.training.cascade.choice import EarlyAttempt, best_early, multiply_adds
+from hierpets.training.recipe import train
+
+SMALL = {"name": "tiny", "options": {"width": 2}}
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("registry")
+    tiny_registry(folder)
+    return folder / "registry.yaml"
+
+
+@pytest.fixture(scope="module")
+def trained(registry, tmp_path_factory):
+    """A run of two networks, and its events."""
+    events = []
+    result = train(
+        recipe="heads",
+        backbone="tiny",
+        backbone_options={"width": 4},
+        early=[SMALL],
+        registry=registry,
+        out=tmp_path_factory.mktemp("cascade") / "run",
+        listener=events.append,
+    )
+    return result, events
+
+
+def test_multiply_adds_counts_those_of_one_photo(registry):
+    from hierpets.registry.loading import load_registry
+
+    backbone, _ = build_backbone(load_registry(registry), "tiny", {"width": 4})
+    # 7 x 7 places of 4 filters 5 x 5 x 3, then 3 x 3 places of 16 filters 3 x 3 x 4.
+    assert multiply_adds(backbone) == 7 * 7 * 4 * 75 + 3 * 3 * 16 * 36
+
+
+def test_best_early_is_the_one_that_costs_least_if_it_is_worth_its_memory():
+    dear, cheap, useless = (EarlyAttempt(early=None, gate=0.5, share=0.5, cost=cost) for cost in (0.7, 0.6, 1.2))
+    assert best_early([dear, cheap, useless]) == [cheap]
+    assert best_early([useless]) == []
+    assert best_early([]) == []
+
+
+def test_train_writes_a_bundle_whose_networks_answer_in_turn(trained):
+    result, events = trained
+    manifest = json.loads((result.bundle / "bundle.json").read_text())
+    (early,) = manifest["early"]
+    assert early["backbone"]["options"]["width"] == 2
+    assert early["preprocess"]["size"] == 32
+    assert "asked before it: tiny width=2" in result.summary
+    (event,) = (event for event in events if event["event"] == "early")
+    assert (event["gate"], event["share"]) == (early["gate"], early["share"])
+    predictor = result.predictor(recommend=False)
+    photos = read_index("demo").paths[:20]
+    assert {answer.stage for answer in predictor.predict(photos)} <= {0, 1}
+
+
+def test_train_measures_the_networks_together(trained):
+    result, _ = trained
+    assert set(result.metrics) == {"cross_validation", "validation"}
+    assert result.metrics["cross_validation"].breed.n > 100
+
+
+def test_info_shows_every_stage(trained):
+    bundle = trained[0].bundle
+    found = bundle_info(bundle)
+    assert len(found.early) == 1
+    assert not found.grows
+    assert found.engines == ("openvino", "torch")
+    (bundle / "early0.safetensors").rename(bundle / "gone")
+    try:
+        assert bundle_info(bundle).engines == ("openvino",)
+    finally:
+        (bundle / "gone").rename(bundle / "early0.safetensors")
+    lines = CliRunner().invoke(info, [str(bundle)]).output.splitlines()
+    stages = [line for line in lines if line.startswith("stage ")]
+    assert [line.split("(")[1].split(",")[0] for line in stages] == ["width=2", "width=4"]
+    assert any("above a certainty of" in line for line in lines)
+
+
+def test_grow_refuses_a_bundle_of_several_networks(trained, tmp_path):
+    with pytest.raises(BundleError, match=r"a bundle with early networks .* cannot grow"):
+        grow(trained[0].bundle, "demo", out=tmp_path / "grown")
+
+
+def test_train_refuses_an_early_network_that_needs_a_larger_photo(registry, tmp_path):
+    code = (registry.parent / "plugins" / "tiny.py").read_text().replace("size=32", "size=64").replace("tiny(", "wide(")
+    (tmp_path / "wide.py").write_text(code)
+    tiny = registry.parent / "plugins" / "tiny.py"
+    (tmp_path / "registry.yaml").write_text(
+        "plugins:\n"
+        f"  - {{name: tiny, kind: backbone, entry: '{tiny}:tiny'}}\n"
+        "  - {name: wide, kind: backbone, entry: 'wide.py:wide'}\n"
+    )
+    with pytest.raises(ConfigError, match="early: wide needs photos decoded to 96 pixels, the main backbone to 48"):
+        train(
+            recipe="heads",
+            backbone="tiny",
+            early=[{"name": "wide"}],
+            registry=tmp_path / "registry.yaml",
+            out=tmp_path / "run",
+        )
+
+
+@pytest.mark.slow
+def test_recipe_auto_tries_cheaper_backbones_before_the_best(registry, tmp_path):
+    events = []
+    train(
+        recipe="auto",
+        auto={
+            "backbones": [SMALL, {"name": "tiny", "options": {"width": 8}}],
+            "views": ["plain"],
+            "heads": [{"shrinkage": 0.4}],
+            "finetune_minutes": 0,
+        },
+        registry=registry,
+        out=tmp_path / "run",
+        listener=events.append,
+    )
+    (attempt,) = (event for event in events if event["event"] == "early_candidate")
+    assert "width=2" in attempt["choice"]
+    kept = [event for event in events if event["event"] == "early"]
+    assert bool(kept) == (attempt["cost"] <= 0.8)
+
+
+def test_recipe_auto_chooses_early_backbones_itself():
+    with pytest.raises(ConfigError, match="early: recipe auto chooses early backbones itself"):
+        change_config(None, {"early": [SMALL]})
+
+
+def test_weights_of_early_backbones_are_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = change_config(None, {"recipe": "heads", "early": [{**SMALL, "weights": "tuned"}]}).absolute()
+    assert config.early[0].weights == tmp_path / "tuned"

@@ -52,6 +52,13 @@ class Taxonomy(BaseModel):
                 raise ValueError(f"species {species!r} lists a breed twice")
         return tree
 
+    def __eq__(self, other: object) -> bool:
+        """The same classes in the same order; what was derived from them, and kept, is not looked at."""
+        return isinstance(other, Taxonomy) and [*self.tree.items()] == [*other.tree.items()]
+
+    def __hash__(self) -> int:
+        return hash((*self.tree.items(),))
+
     @classmethod
     def from_pairs(cls, pairs: Iterable[tuple[str, str | None]]) -> Taxonomy:
         """The sorted taxonomy of labeled photos; a breed of ``None`` names the species alone."""

@@ -49,3 +49,13 @@ def test_without_breeds_every_species_is_a_leaf():
     bare = RAGGED.without_breeds()
     assert not bare.has_breeds
     assert bare.leaves == (Leaf("cat", None), Leaf("rabbit", None), Leaf("dog", None))
+
+
+def test_taxonomies_are_equal_by_their_classes_and_the_order_of_these():
+    one, same = (Taxonomy(tree={"cat": ("birman",), "dog": ()}) for _ in range(2))
+    assert one.leaf_species is not None  # derived, and kept
+    assert same.leaf_species is not None
+    assert one == same
+    assert hash(one) == hash(same)
+    assert one != Taxonomy(tree={"dog": (), "cat": ("birman",)})
+    assert one != {"cat": ("birman",), "dog": ()}

@@ -149,7 +149,7 @@ def _train(
     trained, early = _fit_frozen(splits, config, registry=registry, run=run, device=device)
     if _goes_on(trained, splits, config, run=run, device=device):
         trained = finetune_trained(trained, splits, config, run=run, device=device, checkpoint=checkpoint)
-    trained = fit_cascade(early, trained, combiner=config.combiner)
+    trained = fit_cascade(early, trained, combiner=config.combiner, alpha=config.alpha)
     for one in trained.early:
         run.log("early", backbone=str(one.spec.backbone.name), gate=one.spec.gate, share=one.spec.share)
     calibrated = calibrate_trained(trained, combiner=config.combiner, alpha=config.alpha)
@@ -208,7 +208,7 @@ def _choose_early(
 ) -> tuple[Trained, ...]:
     """The other backbone that saves the most when it is asked before the best one, if any does."""
     compared = []
-    for attempt in try_early(others, main, fit, registry, combiner=config.combiner):
+    for attempt in try_early(others, main, fit, registry, config):
         compared.append(attempt)
         run.log("early_candidate", **attempt.as_event())
     return tuple(attempt.early for attempt in best_early(compared))

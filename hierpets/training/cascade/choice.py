@@ -11,7 +11,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from hierpets.config import TrainConfig
 from hierpets.errors import ConfigError
-from hierpets.hierarchy.probabilities import Combiner
 from hierpets.model.backbone import build_backbone
 from hierpets.plugin import Backbone
 from hierpets.registry.loading import Registry
@@ -70,8 +69,7 @@ def try_early(
     main: Trained,
     fit: Callable[..., Trained],
     registry: Registry,
-    *,
-    combiner: Combiner,
+    config: TrainConfig,
 ) -> Iterator[EarlyAttempt]:
     """The best choice (``others``, best first) of each backbone that costs less than the main one, asked before it."""
     whole = multiply_adds(main.backbone)
@@ -81,7 +79,9 @@ def try_early(
         own = multiply_adds(backbone) / whole
         if own < WORTHWHILE and backbone.preprocess.decoded_side <= main.backbone.preprocess.decoded_side:
             early = _fit_early(choice, main, fit)
-            (spec,) = (one.spec for one in fit_cascade([early], main, combiner=combiner).early)
+            (spec,) = (
+                one.spec for one in fit_cascade([early], main, combiner=config.combiner, alpha=config.alpha).early
+            )
             yield EarlyAttempt(early, spec.gate, spec.share, own + 1 - spec.share)
 
 

@@ -28,9 +28,12 @@ MOST_LOST = 0.001
 less those the other way round."""
 
 
-def fit_cascade(early: Sequence[Trained], main: Trained, *, combiner: Combiner) -> Trained:
+def fit_cascade(early: Sequence[Trained], main: Trained, *, combiner: Combiner, alpha: float) -> Trained:
     """The main network with early ones before it, in the order in which they are asked, and what they give together for
     the photos that none of them was fitted to.
+
+    An early network answers what it is certain of, at least 1 - ``alpha``, the target error rate of the predictions:
+    with less the main network would more often name a breed where the early one leaves it open.
 
     :raises ConfigError: no photo was held out, so that nobody knows when an early network is sure; or the networks know
         different breeds from pretraining.
@@ -48,7 +51,7 @@ def fit_cascade(early: Sequence[Trained], main: Trained, *, combiner: Combiner) 
         )
     judged = main.held_out[calibrating]
     outputs = [_same_photos(one.held_out[calibrating], judged) for one in early]
-    cascade = _fit(early, outputs, judged, _Cascade(main.network.taxonomy, combiner))
+    cascade = _fit(early, outputs, judged, _Cascade(main.network.taxonomy, combiner), least=1 - alpha)
     return replace(
         main,
         early=tuple(Early(one.network, spec) for one, spec in zip(early, cascade.early, strict=True)),
@@ -122,14 +125,19 @@ class _Cascade:
 
 
 def _fit(
-    early: Sequence[Trained], outputs: Sequence[HeldOutOutputs], judged: HeldOutOutputs, cascade: _Cascade
+    early: Sequence[Trained],
+    outputs: Sequence[HeldOutOutputs],
+    judged: HeldOutOutputs,
+    cascade: _Cascade,
+    *,
+    least: float,
 ) -> _Cascade:
     """Temperatures and gate of each early network, then the temperatures of the main one: of what is left to it."""
     for one, own in zip(early, outputs, strict=True):
         temperatures = own.temperatures(cascade.taxonomy)
         certain = cascade.certainty(own, temperatures)
         waiting = cascade(outputs[: len(cascade.early)], judged).waiting
-        gate = fit_gate(certain, cascade.right(own), cascade.right(judged))
+        gate = max(least, fit_gate(certain, cascade.right(own), cascade.right(judged)))
         spec = EarlyNetwork(
             backbone=one.spec,
             preprocess=one.backbone.preprocess,

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from hierpets.inference.prediction import Prediction
     from hierpets.inference.predictor import Predictor
     from hierpets.model.manifest import ModelId
+    from hierpets.planning.result import Plan
+    from hierpets.planning.run import plan
     from hierpets.taxonomy import Leaf, Taxonomy
     from hierpets.training.recipe import TrainResult, train
 
@@ -59,6 +61,7 @@ _HOMES = {
     "ModelId": "hierpets.model.manifest",
     "NamedPhoto": "hierpets.data.photos",
     "Photo": "hierpets.data.photos",
+    "Plan": "hierpets.planning.result",
     "PluginError": "hierpets.errors",
     "PredictOptions": "hierpets.inference.options",
     "Prediction": "hierpets.inference.prediction",
@@ -73,6 +76,7 @@ _HOMES = {
     "forget": "hierpets.growing.forget",
     "grow": "hierpets.growing.grow",
     "load": "hierpets.inference.loading",
+    "plan": "hierpets.planning.run",
     "train": "hierpets.training.recipe",
 }
 
@@ -94,6 +98,7 @@ __all__ = [
     "ModelId",
     "NamedPhoto",
     "Photo",
+    "Plan",
     "PluginError",
     "PredictOptions",
     "Prediction",
@@ -109,6 +114,7 @@ __all__ = [
     "forget",
     "grow",
     "load",
+    "plan",
     "train",
 ]
 

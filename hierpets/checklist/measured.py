@@ -5,20 +5,12 @@ from __future__ import annotations
 from pydantic import Field
 
 from hierpets.model.manifest import ModelId
+from hierpets.planning.result import PretrainedGain
 from hierpets.validation.strict import StrictModel
 
-__all__ = ["MEASURED_FILE", "EngineGap", "PretrainedGain", "RunMeasurements"]
+__all__ = ["MEASURED_FILE", "EngineGap", "RunMeasurements"]
 
 MEASURED_FILE = "measured.json"
-
-
-class PretrainedGain(StrictModel):
-    """Balanced accuracy, out of fold, of the same heads on features of pretrained and of random weights."""
-
-    level: str = Field(description="`species` or `breed`")
-    photos: int
-    pretrained: float
-    random: float
 
 
 class EngineGap(StrictModel):

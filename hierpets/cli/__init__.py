@@ -27,6 +27,7 @@ COMMANDS = {
     "grow": ("develop.grow", "Add breeds and species to a bundle from a few photos."),
     "info": ("deploy.info", "Describe a bundle: classes, thresholds, training, size."),
     "inspect": ("deploy.inspect", "Show the tensors at every pipeline stage for one photo."),
+    "plan": ("develop.plan", "Say what labeled photos can promise, and what more of them would bring."),
     "plugins": ("develop.plugins", "List, check and create plugins."),
     "predict": ("deploy.predict", "Predict the species and breed of pets in photos."),
     "serve": ("deploy.serve", "Serve a bundle: a page to drop photos on, and an HTTP API."),

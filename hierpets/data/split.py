@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import PurePath
 
@@ -12,7 +12,7 @@ from hierpets.data.records import PhotoIndex, PhotoRecord
 from hierpets.errors import DataError
 from hierpets.taxonomy import Leaf
 
-__all__ = ["check_trainable", "split_index"]
+__all__ = ["check_trainable", "draw_evenly", "split_index"]
 
 
 def split_index(index: PhotoIndex, *, seed: int = 0, val: float = 0.15, test: float = 0.0) -> PhotoIndex:
@@ -53,6 +53,19 @@ def check_trainable(index: PhotoIndex, *, breeds: bool = True) -> None:
     if empty := [str(leaf) for leaf in tree.leaves if not counts[leaf]]:
         what = "1 class has" if len(empty) == 1 else f"{len(empty)} classes have"
         raise DataError(f"{what} no training photo: {', '.join(empty)}; add photos, or remove the class")
+
+
+def draw_evenly(index: PhotoIndex) -> list[PhotoRecord]:
+    """All photos in random order, but the first of every class before the second of any: what few are to be drawn from.
+
+    The same whatever the order of the files.
+    """
+    places: Counter[Leaf] = Counter()
+    numbered = []
+    for record in sorted(index.records, key=lambda record: _shuffle_key(record, seed=0)):
+        numbered.append((places[record.label], record))
+        places[record.label] += 1
+    return [record for _, record in sorted(numbered, key=lambda item: item[0])]
 
 
 def _draw(records: list[PhotoRecord], shares: dict[str, float], seed: int) -> dict[PhotoRecord, str]:

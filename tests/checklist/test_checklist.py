@@ -13,16 +13,13 @@ import yaml
 from helpers.stressed import stress_with_loss
 
 from hierpets.checklist import RunEvidence, judge_run
-from hierpets.checklist.measure import compare_random
-from hierpets.checklist.measured import EngineGap, PretrainedGain, RunMeasurements
+from hierpets.checklist.measured import EngineGap, RunMeasurements
 from hierpets.cli import _run, cli
-from hierpets.config import read_config
 from hierpets.errors import ConfigError, DataError
 from hierpets.evaluation.metrics.compute import metrics_json
 from hierpets.evaluation.metrics.schema import ClassScores, MajorityClass
 from hierpets.model.manifest import ModelId, model_id
-from hierpets.registry.loading import load_registry
-from hierpets.training.splits import prepare_index
+from hierpets.planning.result import PretrainedGain
 
 QUESTIONS = {
     "counted": "counted the classes at each level?",
@@ -303,20 +300,6 @@ def test_read_finds_the_data_from_any_folder(tiny_copy, tmp_path, monkeypatch):
         assert found.config.data == str(tmp_path / "photos")
         assert replace(found, audit={**AUDIT, "data": "photos"}).own_audit is not None
         assert replace(found, audit={**AUDIT, "data": "others"}).own_audit is None
-
-
-@pytest.mark.slow
-def test_compare_random_judges_both_sets_of_features_alike(tiny_run):
-    config = read_config(tiny_run / "config.yaml", {})
-    registry = load_registry(tiny_run.parent / "registry.yaml")
-    given = (config, RunEvidence.read(tiny_run).manifest, prepare_index(config, registry), registry)
-    found = compare_random(*given)
-    assert found.level == "breed"
-    assert found.photos == len(prepare_index(config, registry).subset("train"))
-    assert 0 < found.random < 1
-    assert 0 < found.pretrained < 1
-    assert found.random != found.pretrained
-    assert compare_random(*given) == found  # random weights are drawn from the seed
 
 
 def test_checklist_command_measures_reads_and_fails_when_strict(tiny_copy, capsys):

@@ -16,9 +16,9 @@ import hierpets
 __all__ = ["api_page"]
 
 GROUPS = {
-    "Functions": ("load", "train", "grow", "forget", "evaluate", "audit", "compare"),
+    "Functions": ("load", "train", "grow", "forget", "evaluate", "audit", "compare", "plan"),
     "Predicting": ("Predictor", "Prediction", "PredictOptions", "Photo", "NamedPhoto", "Taxonomy", "Leaf"),
-    "Results": ("TrainResult", "GrowResult", "ForgetResult", "Evaluation", "Comparison", "Audit", "ModelId"),
+    "Results": ("TrainResult", "GrowResult", "ForgetResult", "Evaluation", "Comparison", "Audit", "Plan", "ModelId"),
     "Settings": ("TrainConfig",),
 }
 HEAD = """# The Python API

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -12,6 +11,7 @@ import numpy as np
 
 from hierpets.data.index import PhotoIndex, PhotoRecord
 from hierpets.data.photos import NamedPhoto, read_photo
+from hierpets.data.split import draw_evenly
 from hierpets.errors import DataError, ImageError
 from hierpets.evaluation.metrics.levels import LevelPredictions, breed_level, species_level
 from hierpets.evaluation.metrics.resampling import estimate
@@ -20,9 +20,8 @@ from hierpets.evaluation.metrics.selective import selective_metrics
 from hierpets.evaluation.predictions import Predictions
 from hierpets.evaluation.stress.corruptions import CORRUPTIONS, SIDE, STEPS, Corruption, shrink
 from hierpets.progress import Progress, no_progress
-from hierpets.taxonomy import Leaf
 
-__all__ = ["PHOTOS", "Predict", "draw_photos", "measure_stress"]
+__all__ = ["PHOTOS", "Predict", "measure_stress"]
 
 PHOTOS = 200  # drawn at most; with 27 corruptions about two minutes on two cores
 
@@ -63,21 +62,11 @@ def measure_stress(
     )
 
 
-def draw_photos(index: PhotoIndex) -> list[PhotoRecord]:
-    """All photos in random order, but with the first of every class first, then the second of every class."""
-    shuffled = [index.records[i] for i in np.random.default_rng(0).permutation(len(index))]
-    by_label: dict[Leaf, list[PhotoRecord]] = defaultdict(list)
-    for record in shuffled:
-        by_label[record.label].append(record)
-    rank = {record: place for group in by_label.values() for place, record in enumerate(group)}
-    return sorted(shuffled, key=rank.__getitem__)
-
-
 def _read(index: PhotoIndex, photos: int) -> dict[PhotoRecord, np.ndarray]:
     """The pixels of the photos that are drawn; those that cannot be read are told of elsewhere."""
 
     def readable() -> Iterable[tuple[PhotoRecord, np.ndarray]]:
-        for record in draw_photos(index):
+        for record in draw_evenly(index):
             with suppress(ImageError):
                 yield record, shrink(read_photo(record.path, shorter_side=SIDE), SIDE)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
 import pytest
 
@@ -13,7 +11,7 @@ from hierpets.evaluation.metrics.schema import StressMetrics
 from hierpets.evaluation.predictions import Predictions
 from hierpets.evaluation.report.stress import stress_figure
 from hierpets.evaluation.stress.corruptions import CORRUPTIONS
-from hierpets.evaluation.stress.measure import draw_photos, measure_stress
+from hierpets.evaluation.stress.measure import measure_stress
 from hierpets.taxonomy import Taxonomy
 
 TREE = Taxonomy(tree={"cat": ("birman", "siamese"), "dog": ("husky", "pug")})
@@ -62,13 +60,6 @@ def measured():
 
 def step(stress: StressMetrics, kind: str, number: int):
     return next(found for found in stress.steps if (found.kind, found.step) == (kind, number))
-
-
-def test_draw_photos_takes_as_many_of_each_class_as_there_are():
-    drawn = draw_photos(index(birman=50, siamese=3, husky=50, pug=50))
-    assert len(drawn) == 153 and drawn == draw_photos(index(birman=50, siamese=3, husky=50, pug=50))
-    assert set(Counter(record.breed for record in drawn[:12]).values()) == {3}
-    assert Counter(record.breed for record in drawn[:43])["siamese"] == 3
 
 
 def test_measure_stress_asks_for_the_same_photos_under_every_corruption(measured):

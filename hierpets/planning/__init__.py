@@ -1,0 +1,1 @@
+"""What more photos, another backbone and each recipe would bring, and what they cost here, before training."""

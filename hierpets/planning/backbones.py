@@ -1,0 +1,80 @@
+"""Which pretrained features fit these photos? Linear cross-validation on each, without training any backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from hierpets.config import TrainConfig
+from hierpets.evaluation.metrics.resampling import estimate
+from hierpets.planning.costs import PreparedBackbone
+from hierpets.planning.crossvalidation import balanced_accuracy, cross_validate_sizes, curve_sizes
+from hierpets.planning.photos import PlanPhotos, extract_photos
+from hierpets.planning.result import BackboneRank
+from hierpets.progress import Progress, no_progress
+from hierpets.registry.loading import Registry
+
+__all__ = ["EACH", "rank_backbones"]
+
+EACH = 30  # photos of a class at most that backbones are compared on
+REPEATS = 3
+RESAMPLES = 1000
+
+
+class _Judged(NamedTuple):
+    """A backbone, how often heads on its features are right about each photo (float [N]), and milliseconds a photo."""
+
+    name: str
+    right: np.ndarray
+    milliseconds: float
+
+
+def rank_backbones(
+    backbones: Iterable[PreparedBackbone],
+    photos: PlanPhotos,
+    config: TrainConfig,
+    registry: Registry,
+    *,
+    progress: Progress,
+) -> tuple[BackboneRank, ...]:
+    """The best first, each with its paired difference to the best.
+
+    Advised is the fastest of those that the best is not shown to beat, after the one-standard-error rule (Breiman et
+    al., "Classification and Regression Trees", 1984): a difference that may be chance is no reason to wait longer.
+    """
+    judged = []
+    leaf = np.array(photos.index.labels().leaf)
+    for prepared in backbones:
+        _, features = extract_photos(photos, prepared.extractor, config, registry, progress=progress)
+        everything = curve_sizes(leaf)[-1:]
+        found = cross_validate_sizes(features, everything, repeats=REPEATS, progress=no_progress)
+        right = (found.guesses[:, 0] == leaf).mean(axis=0)
+        judged.append(_Judged(str(prepared.choice), right, 1000 * prepared.seconds))
+    return tuple(_ranked(judged, leaf))
+
+
+def _ranked(judged: list[_Judged], leaf: np.ndarray) -> Iterator[BackboneRank]:
+    """Sorted by mean recall of the classes; ``leaf`` int [N]."""
+    scores = {one.name: float(balanced_accuracy(one.right, leaf)) for one in judged}
+    ordered = sorted(judged, key=lambda one: -scores[one.name])
+    intervals = {one.name: _paired(one.right - ordered[0].right, leaf) for one in ordered}
+    fastest = min((one for one in ordered if intervals[one.name][1] >= 0), key=lambda one: one.milliseconds)
+    for one in ordered:
+        yield BackboneRank(
+            backbone=one.name,
+            accuracy=scores[one.name],
+            difference=scores[one.name] - scores[ordered[0].name],
+            interval=intervals[one.name],
+            milliseconds=one.milliseconds,
+            advised=one is fastest,
+        )
+
+
+def _paired(difference: np.ndarray, leaf: np.ndarray) -> tuple[float, float]:
+    """The 95% interval of the mean over the classes of a difference [N] of the same photos."""
+    _, of, counts = np.unique(leaf, return_inverse=True, return_counts=True)
+    weighed = difference / counts[of] / len(counts)
+    _, intervals = estimate(lambda w: {"difference": w @ weighed}, len(leaf), seed=0, resamples=RESAMPLES)
+    return intervals["difference"]

@@ -1,0 +1,118 @@
+"""How long each recipe of ``hierpets train`` takes on this machine, from the speed of a few photos."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from hierpets.config import BackboneChoice, HeadSpec, TrainConfig
+from hierpets.model.backbone import build_backbone
+from hierpets.model.manifest import BackboneSpec
+from hierpets.planning.result import RecipeCost, RecipeName
+from hierpets.plugin import Backbone
+from hierpets.registry.loading import Registry
+from hierpets.training.finetuning.time_estimate import finetune_minutes
+from hierpets.training.frozen.candidates import head_specs
+from hierpets.training.frozen.feature_set import FeatureSet
+from hierpets.training.frozen.features import VIEWS, FeatureExtractor, plain
+from hierpets.training.frozen.lda import fit_lda
+from hierpets.training.frozen.linear_probe import fit_heads
+from hierpets.training.frozen.statistics import collect_statistics
+from hierpets.workers import cores
+
+__all__ = ["HeadSeconds", "PreparedBackbone", "prepare_backbone", "recipe_costs", "time_heads"]
+
+PROBE = 12  # photos whose features are timed
+FITTED = 1000  # photos that a logistic regression is timed on; up to there its number hardly matters
+BESIDES = 20.0  # seconds that every run takes: start, conversion, calibration, metrics, writing
+
+
+class PreparedBackbone(NamedTuple):
+    """A backbone that is ready to run, and the ``seconds`` it takes for one photo, decoding included."""
+
+    choice: BackboneChoice
+    backbone: Backbone
+    spec: BackboneSpec
+    extractor: FeatureExtractor
+    seconds: float
+
+
+def prepare_backbone(choice: BackboneChoice, paths: list[str], registry: Registry, *, device: str) -> PreparedBackbone:
+    """Build a backbone, and time it on some of the photos, whatever the cache holds."""
+    backbone, spec = build_backbone(registry, choice.name, choice.options, choice.weights_file())
+    extractor = FeatureExtractor(backbone, device)
+    probed = paths[:: max(1, len(paths) // PROBE)][:PROBE]
+    extractor.compute(probed[:1], plain, _skip)  # what is prepared at the first call is left out
+    seconds = _timed(lambda: extractor.compute(probed, plain, _skip))
+    return PreparedBackbone(choice, backbone, spec, extractor, seconds / len(probed))
+
+
+class HeadSeconds(NamedTuple):
+    """Seconds for LDA heads, and for a logistic regression, on all photos once."""
+
+    lda: float
+    logistic: float
+
+
+def time_heads(photos: FeatureSet) -> HeadSeconds:
+    """Fit both kinds of heads; the logistic regression to some of the photos, since it takes in proportion."""
+    lda = _timed(lambda: fit_lda(collect_statistics(photos, None)[0], photos.taxonomy.leaves, shrinkage=0.4))
+    few = np.arange(len(photos)) % max(1, len(photos) // FITTED) == 0
+    whole = np.unique(photos.labels.leaf[few]).size == len(photos.taxonomy.leaves)
+    chosen = photos.where(few) if whole else photos
+    logistic = _timed(lambda: fit_heads(chosen, HeadSpec(kind="logistic")))
+    return HeadSeconds(lda, logistic * len(photos) / len(chosen))
+
+
+def recipe_costs(
+    config: TrainConfig,
+    own: PreparedBackbone,
+    compared: Sequence[PreparedBackbone],
+    heads: HeadSeconds,
+    *,
+    photos: int,
+    device: str,
+    price: float | None,
+) -> tuple[RecipeCost, ...]:
+    """Each recipe under these settings, for so many photos; ``price`` is that of an hour of this machine.
+
+    Recipe ``auto`` compares the backbones ``compared``, the others use their ``own``.
+    """
+    fit = BESIDES + heads.lda * (1 + 2 * config.folds) * 2
+    tuning = 60 * finetune_minutes(own.backbone, photos=photos, epochs=config.finetune.epochs, device=device)
+    views = {view for name in config.auto.views for view in VIEWS[name]}
+    comparing = photos * len(views) * sum(other.seconds for other in compared)
+    comparing += len(compared) * _heads_to_compare(config, heads, photos)
+    seconds: dict[RecipeName, float] = {
+        "heads": photos * own.seconds + fit,
+        "auto": comparing + fit + (tuning if tuning <= 60 * config.auto.finetune_minutes else 0.0),
+        "finetune": photos * own.seconds + fit + tuning,
+    }
+    return tuple(
+        RecipeCost(
+            recipe=recipe,
+            minutes=taken / 60,
+            core_hours=taken * cores() / 3600,
+            cost=None if price is None else price * taken / 3600,
+        )
+        for recipe, taken in sorted(seconds.items(), key=lambda item: item[1])
+    )
+
+
+def _heads_to_compare(config: TrainConfig, heads: HeadSeconds, photos: int) -> float:
+    """Seconds to cross-validate the heads of recipe ``auto`` on both kinds of views of one backbone."""
+    each = sum(heads.lda if spec.kind == "lda" else heads.logistic for spec in head_specs(config.auto, photos))
+    return each * config.folds * len(config.auto.views)
+
+
+def _skip(_path: str, _reason: str) -> None:
+    """What cannot be read is told of elsewhere."""
+
+
+def _timed(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started

@@ -1,0 +1,134 @@
+"""LDA heads fitted to growing parts of the photos, and judged by photos that they did not see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+from scipy.linalg import cho_solve
+
+from hierpets.config import HeadSpec
+from hierpets.model.heads import Linear
+from hierpets.model.statistics.classes import ClassStatistics
+from hierpets.progress import Progress
+from hierpets.training.frozen.feature_set import FeatureSet
+from hierpets.training.frozen.fit import assign_folds
+from hierpets.training.frozen.lda import fit_lda
+from hierpets.training.frozen.statistics import collect_statistics
+
+__all__ = [
+    "REMOVED",
+    "CrossValidation",
+    "balanced_accuracy",
+    "cross_validate_sizes",
+    "curve_sizes",
+    "trained_on",
+]
+
+FOLDS, REPEATS = 5, 5
+LADDER = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150)
+REMOVED = 10  # photos that are taken from a class, to see what they brought
+SHRINKAGE = HeadSpec().shrinkage
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """What N photos were taken for, by heads that saw at most ``sizes`` [M] photos of each class, the last all.
+
+    ``guesses`` int [R, M, N] are leaves, for each of R repeats with other folds. ``right_without`` bool [R, N]: whether
+    a photo is still recognized by heads that saw all but the last :data:`REMOVED` photos of its class.
+    """
+
+    sizes: tuple[int, ...]
+    guesses: np.ndarray
+    right_without: np.ndarray
+
+
+def cross_validate_sizes(
+    photos: FeatureSet, sizes: Sequence[int], *, repeats: int = REPEATS, progress: Progress
+) -> CrossValidation:
+    """Repeated five-fold cross-validation; ``sizes`` ascend, and the last is that of the largest class at least.
+
+    Photos are added to the statistics of classes as they would come in: those of a size hold those of the size before.
+    """
+    guesses = np.zeros((repeats, len(sizes), len(photos)), np.int64)
+    right_without = np.zeros((repeats, len(photos)), bool)
+    features = np.asarray(photos.features)
+    for repeat in range(repeats):
+        folds = assign_folds(photos.labels, folds=FOLDS, seed=repeat)
+        for fold in range(FOLDS):
+            progress("learning curve", repeat * FOLDS + fold, repeats * FOLDS)
+            test = np.flatnonzero(folds == fold)
+            rank = _ranks(np.where(folds == fold, -1, photos.labels.leaf), seed=repeat)
+            for m, statistics in enumerate(_growing(photos, rank, sizes)):
+                head = fit_lda(statistics, photos.taxonomy.leaves, shrinkage=SHRINKAGE)
+                guesses[repeat, m, test] = head(features[test]).argmax(axis=1)
+            right_without[repeat, test] = _right_without(photos, features, statistics, head, rank, test)
+    progress("learning curve", repeats * FOLDS, repeats * FOLDS)
+    return CrossValidation(tuple(sizes), guesses, right_without)
+
+
+def curve_sizes(leaf: np.ndarray) -> tuple[int, ...]:
+    """Sizes for which at least half of the classes in ``leaf`` int [N] have as many photos in training, then all."""
+    trained = trained_on(leaf)
+    return (*(size for size in LADDER if size < trained.max() and (trained >= size).mean() >= 0.5), int(trained.max()))
+
+
+def trained_on(leaf: np.ndarray) -> np.ndarray:
+    """int [K]: how many photos of each class in ``leaf`` int [N] heads see at most, while a fold is held out."""
+    counts = np.unique(leaf, return_counts=True)[1]
+    trained: np.ndarray = counts - counts // FOLDS
+    return trained
+
+
+def balanced_accuracy(right: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Mean recall of the classes, from ``right`` [..., N] and ``classes`` int [N]."""
+    _, of, counts = np.unique(classes, return_inverse=True, return_counts=True)
+    mean: np.ndarray = right @ (1 / counts[of]) / len(counts)
+    return mean
+
+
+def _ranks(classes: np.ndarray, *, seed: int) -> np.ndarray:
+    """int [N]: the place of each photo in a random order of its class; -1 for those of class -1."""
+    order = np.random.default_rng(seed).permutation(len(classes))
+    rank = np.full(len(classes), -1)
+    for label in np.unique(classes[classes >= 0]):
+        rows = order[classes[order] == label]
+        rank[rows] = np.arange(len(rows))
+    return rank
+
+
+def _growing(photos: FeatureSet, rank: np.ndarray, sizes: Sequence[int]) -> Iterator[ClassStatistics]:
+    """The statistics of the photos of rank below each size."""
+    shell = np.where(rank < 0, -1, np.searchsorted(np.asarray(sizes), rank, side="right"))
+    return accumulate(collect_statistics(photos, None, shell))
+
+
+def _right_without(
+    photos: FeatureSet,
+    features: np.ndarray,
+    statistics: ClassStatistics,
+    head: Linear,
+    rank: np.ndarray,
+    test: np.ndarray,
+) -> np.ndarray:
+    """bool [T]: whether test photos are recognized when the last photos of their class are gone.
+
+    Only the mean of that class moves. What ten photos do to the pooled covariance is left out: it is small, and each
+    class would need a factorization of its own.
+    """
+    leaves, leaf = photos.taxonomy.leaves, photos.labels.leaf
+    trained = statistics.counts_of(leaves)
+    kept = (rank >= 0) & (rank < trained[leaf] - np.minimum(REMOVED, trained[leaf] // 2))
+    membership = (leaf[kept] == np.arange(len(leaves))[:, None]) * photos.weights[kept]
+    means = membership @ features[kept] / membership.sum(axis=1, keepdims=True)
+    center = statistics.means_of(leaves).mean(axis=0)
+    offsets = means - center
+    weight = cho_solve((statistics.factor(SHRINKAGE), True), offsets.T).T
+    logits, own = head(features[test]), leaf[test]
+    score = np.einsum("td,td->t", features[test] - center - offsets[own] / 2, weight[own])
+    logits[np.arange(len(test)), own] = -np.inf
+    right: np.ndarray = score > logits.max(axis=1)
+    return right

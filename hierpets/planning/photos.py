@@ -1,0 +1,93 @@
+"""The photos that a plan is made with: those whose class is stated, some of each class, as features."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from hierpets.config import TrainConfig
+from hierpets.data.index import PhotoIndex, PhotoRecord, read_index
+from hierpets.data.records import index_of
+from hierpets.data.split import draw_evenly
+from hierpets.errors import DataError
+from hierpets.progress import Progress
+from hierpets.registry.loading import Registry
+from hierpets.text import join_words
+from hierpets.training.frozen.feature_set import FeatureSet
+from hierpets.training.frozen.features import FeatureExtractor
+
+__all__ = ["PlanPhotos", "at_most", "extract_photos", "read_photos"]
+
+FEWEST = 4  # photos of a class, below which it cannot be cross-validated
+MOST = 200  # photos of a class that are looked at: enough for a curve, in minutes
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class PlanPhotos:
+    """Photos whose classes have enough of them, and what was ``left_out`` and why, a line each."""
+
+    index: PhotoIndex
+    left_out: tuple[str, ...]
+
+    def keep(self, records: Iterable[PhotoRecord], reason: str) -> PlanPhotos:
+        """Fewer photos, and one line more if any is gone; a class is left out with its last photos.
+
+        :raises DataError: fewer than two classes are left.
+        """
+        kept = tuple(records)
+        gone = len(self.index) - len(kept)
+        if not gone:
+            return self
+        lines = (*self.left_out, f"{gone:,} photos left out: {reason}")
+        if len({record.label for record in kept}) < 2:
+            raise DataError(f"fewer than two classes are left to plan with; {'; '.join(lines)}")
+        return PlanPhotos(index_of(kept), lines)
+
+
+def read_photos(data: str, registry: Registry) -> PlanPhotos:
+    """The labeled photos of a source.
+
+    :raises DataError: no photos there, or fewer than two classes that can be planned with.
+    """
+    photos = PlanPhotos(read_index(data, registry=registry), ())
+    tree = photos.index.taxonomy.tree
+    stated = [r for r in photos.index.records if r.breed is not None or not tree[r.species]]
+    return at_most(_enough(photos.keep(stated, "their breed is not stated")), MOST)
+
+
+def at_most(photos: PlanPhotos, most: int) -> PlanPhotos:
+    """So many photos of each class at most, drawn at random."""
+    return photos.keep(_first(draw_evenly(photos.index), most), f"{most} of a class are enough")
+
+
+def extract_photos(
+    photos: PlanPhotos, extractor: FeatureExtractor, config: TrainConfig, registry: Registry, *, progress: Progress
+) -> tuple[PlanPhotos, FeatureSet]:
+    """The photos that can be read, and their features, weighted as in training.
+
+    :raises DataError: fewer than two classes are left.
+    """
+    unreadable = extractor.unreadable(photos.index.paths, progress=progress)
+    kept = _enough(photos.keep((r for r in photos.index.records if r.path not in unreadable), "they cannot be read"))
+    features, labels = extractor.features(kept.index.paths, progress=progress), kept.index.labels()
+    weights = registry.get("sampler", config.sampler).call(labels, **config.sampler_options)
+    return kept, FeatureSet(features, features, labels, weights, kept.index.taxonomy)
+
+
+def _enough(photos: PlanPhotos) -> PlanPhotos:
+    counts = Counter(record.label for record in photos.index.records)
+    few = sorted(str(label) for label, count in counts.items() if count < FEWEST)
+    if not few:
+        return photos
+    kept = (record for record in photos.index.records if counts[record.label] >= FEWEST)
+    return photos.keep(kept, f"fewer than {FEWEST} of {join_words(few, most=_NAMED)}")
+
+
+def _first(records: Iterable[PhotoRecord], most: int) -> Iterator[PhotoRecord]:
+    seen: Counter[object] = Counter()
+    for record in records:
+        seen[record.label] += 1
+        if seen[record.label] <= most:
+            yield record

@@ -1,0 +1,84 @@
+"""Does pretraining help here? The same heads on features of pretrained and of random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from hierpets.config import HeadSpec, TrainConfig
+from hierpets.data.index import PhotoIndex
+from hierpets.model.manifest import BackboneSpec
+from hierpets.planning.result import PretrainedGain
+from hierpets.progress import Progress, no_progress
+from hierpets.registry.loading import Registry
+from hierpets.training.frozen.candidates import cross_validate
+from hierpets.training.frozen.feature_set import FeatureSet
+from hierpets.training.frozen.features import FeatureExtractor
+from hierpets.training.frozen.fit import HeadFitter, assign_folds
+from hierpets.training.frozen.statistics import collect_statistics
+from hierpets.training.score import Score
+
+__all__ = ["compare_random"]
+
+
+def compare_random(
+    backbone: BackboneSpec,
+    photos: PhotoIndex,
+    config: TrainConfig,
+    registry: Registry,
+    *,
+    progress: Progress = no_progress,
+) -> PretrainedGain | str:
+    """Balanced accuracy out of fold of heads on pretrained features and on random ones.
+
+    The same backbone plugin, the same photos, the same folds and heads: only the weights differ. Where pretrained
+    features are no better, the photos are unlike those that the weights come from. A sentence says why there is nothing
+    to compare.
+    """
+    plugin = registry.get("backbone", backbone.name)
+    if "pretrained" not in plugin.option_names:
+        return f"backbone {plugin.name!r} has no option `pretrained` to turn off"
+    pretrained = _extractor(plugin.call, backbone, pretrained=True, seed=config.seed)
+    photos = _readable(photos, pretrained, progress)
+    scores: dict[str, Score] = {}
+    random = _extractor(plugin.call, backbone, pretrained=False, seed=config.seed)
+    for name, extractor in (("pretrained", pretrained), ("random", random)):
+        features = extractor.features(photos.paths, task=f"{name} features", progress=progress)
+        score = _score(features, photos, config, registry)
+        if score is None:
+            return "too few photos of a class to cross-validate"
+        scores[name] = score
+    return PretrainedGain(
+        level="species" if scores["random"].breed is None else "breed",
+        photos=len(photos),
+        pretrained=scores["pretrained"].accuracy,
+        random=scores["random"].accuracy,
+    )
+
+
+def _extractor(call: Callable[..., Any], backbone: BackboneSpec, *, pretrained: bool, seed: int) -> FeatureExtractor:
+    import torch
+
+    torch.manual_seed(seed)  # random weights are the same each time, so that their features are found in the cache
+    return FeatureExtractor(call(**backbone.options | {"pretrained": pretrained}))
+
+
+def _readable(photos: PhotoIndex, extractor: FeatureExtractor, progress: Progress) -> PhotoIndex:
+    """The photos without those that training skips as well."""
+    skipped = extractor.unreadable(photos.paths, progress=progress)
+    return replace(photos, records=tuple(record for record in photos.records if record.path not in skipped))
+
+
+def _score(features: np.ndarray, photos: PhotoIndex, config: TrainConfig, registry: Registry) -> Score | None:
+    labels = photos.labels()
+    weights = registry.get("sampler", config.sampler).call(labels, **config.sampler_options)
+    folds = assign_folds(labels, folds=config.folds, seed=config.seed)
+    # Random features have scales that differ by orders of magnitude; standardized, both sets meet the same heads.
+    spread = features.std(axis=0)
+    scaled = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    scaled_photos = FeatureSet(scaled, scaled, labels, weights, photos.taxonomy)
+    parts = collect_statistics(scaled_photos, None, folds)
+    return cross_validate(scaled_photos, parts, folds, HeadFitter(HeadSpec(), combiner=config.combiner))

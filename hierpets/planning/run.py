@@ -1,0 +1,99 @@
+"""A plan for labeled photos, before anything is trained on them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from hierpets.config import BackboneChoice, TrainConfig
+from hierpets.errors import ConfigError
+from hierpets.files import check_output, write_all
+from hierpets.inference.engines.base import choose_device
+from hierpets.planning.backbones import EACH, rank_backbones
+from hierpets.planning.costs import PreparedBackbone, prepare_backbone, recipe_costs, time_heads
+from hierpets.planning.crossvalidation import cross_validate_sizes, curve_sizes
+from hierpets.planning.curve import class_gains, curve_points
+from hierpets.planning.figure import plan_figure
+from hierpets.planning.photos import PlanPhotos, at_most, extract_photos, read_photos
+from hierpets.planning.pretraining import compare_random
+from hierpets.planning.result import Plan
+from hierpets.progress import Progress, no_progress
+from hierpets.registry.loading import Registry, load_registry
+
+__all__ = ["FIGURE_FILE", "PLAN_FILE", "plan"]
+
+PLAN_FILE, FIGURE_FILE = "plan.json", "plan.png"
+
+
+def plan(
+    data: str | os.PathLike[str],
+    config: TrainConfig | None = None,
+    *,
+    backbones: bool = False,
+    price: float | None = None,
+    out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    registry: Registry | str | os.PathLike[str] | None = None,
+    progress: Progress = no_progress,
+) -> Plan:
+    """What can be promised with these labeled photos, where more of them would help, and what each recipe costs here.
+
+    ``data`` as in :func:`hierpets.train`; at most 200 photos of a class are looked at. Nothing is trained but linear
+    heads on frozen features. ``config`` are the settings of the training that is planned: backbone, device, what recipe
+    ``auto`` compares. ``backbones`` also ranks those, and asks whether pretraining helps. ``price`` is what an hour of
+    this machine costs. With ``out``, that folder gets ``plan.json`` and ``plan.png``. ``docs/plan.md`` says how each
+    number comes about.
+
+    :raises DataError: no photos there, or fewer than two classes of at least four photos.
+    :raises ConfigError: ``out`` exists and ``overwrite`` is not given, or a price below zero.
+    :raises PluginError: a backbone that does not exist or fails.
+    """
+    if price is not None and not price >= 0:
+        raise ConfigError(f"price: expected at least 0, got {price}")
+    if out is not None:
+        check_output(Path(out), overwrite=overwrite)
+    found = _plan(os.fspath(data), config or TrainConfig(), registry, backbones=backbones, price=price, report=progress)
+    if out is not None:
+        content = found.model_dump_json(indent=2) + "\n"
+        write_all(Path(out), {PLAN_FILE: content.encode(), FIGURE_FILE: plan_figure(found).png})
+    return found
+
+
+def _plan(
+    data: str,
+    config: TrainConfig,
+    registry: Registry | str | os.PathLike[str] | None,
+    *,
+    backbones: bool,
+    price: float | None,
+    report: Progress,
+) -> Plan:
+    plugins, device = load_registry(registry or config.registry), choose_device(config.device)
+    given = read_photos(data, plugins)
+    own, *compared = _prepared((config.backbone_choice, *config.auto.backbones), given, plugins, device, report)
+    used, photos = extract_photos(given, own.extractor, config, plugins, progress=report)
+    judged = cross_validate_sizes(photos, curve_sizes(photos.labels.leaf), progress=report)
+    costs = recipe_costs(config, own, compared, time_heads(photos), photos=len(photos), device=device, price=price)
+    few = at_most(used, EACH)
+    return Plan(
+        data=data,
+        backbone=str(own.choice),
+        level="breed" if photos.taxonomy.has_breeds else "species",
+        photos=len(photos),
+        classes=len(photos.taxonomy.leaves),
+        left_out=used.left_out,
+        curve=tuple(curve_points(judged, photos)),
+        gains=class_gains(judged, photos),
+        recipes=costs,
+        backbones=rank_backbones(compared, few, config, plugins, progress=report) if backbones else (),
+        pretraining=compare_random(own.spec, few.index, config, plugins, progress=report) if backbones else None,
+    )
+
+
+def _prepared(
+    choices: Sequence[BackboneChoice], photos: PlanPhotos, registry: Registry, device: str, report: Progress
+) -> Iterator[PreparedBackbone]:
+    for done, choice in enumerate(choices, start=1):
+        yield prepare_backbone(choice, photos.index.paths, registry, device=device)
+        report("timing backbones", done, len(choices))

@@ -1,0 +1,105 @@
+"""A plan in words and small tables, for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from hierpets.planning.result import BackboneRank, ClassGain, CurvePoint, Plan, PretrainedGain, RecipeCost
+from hierpets.text import percent
+
+__all__ = ["plan_lines"]
+
+SHOWN = 8  # classes
+
+
+def plan_lines(plan: Plan) -> Iterator[str]:
+    """What can be promised, what more photos bring and where, what it costs."""
+    yield f"{plan.photos:,} photos of {plan.classes} classes, linear heads on {plan.backbone}"
+    yield from (f"! {line}" for line in plan.left_out)
+    yield from _curve(plan.curve, plan.level)
+    yield from _gains(plan.gains)
+    yield from _recipes(plan.recipes)
+    if plan.backbones:
+        yield from _backbones(plan.backbones)
+    if plan.pretraining is not None:
+        yield f"Does pretraining help here? {_pretraining(plan.pretraining)}"
+
+
+def _curve(curve: Sequence[CurvePoint], level: str) -> Iterator[str]:
+    last = curve[-1]
+    yield (
+        f"To be promised today: mean {level} recall {percent(last.accuracy)} "
+        f"({percent(last.low)} to {percent(last.high)} over the repeats), cross-validated."
+    )
+    yield ""
+    yield f"{'fitted to':>12} {level:>8} {'range':>18} {'species':>8}"
+    for point in curve:
+        at = f"all, mean {point.mean_photos:.0f}" if point is last else f"{point.photos} each"
+        spread = f"{percent(point.low)} to {percent(point.high)}"
+        yield f"{at:>12} {percent(point.accuracy):>8} {spread:>18} {percent(point.species):>8}"
+    yield ""
+    if len(curve) > 1:
+        yield from _last_stretch(curve)
+
+
+def _last_stretch(curve: Sequence[CurvePoint]) -> Iterator[str]:
+    """What the photos from half of them on brought; no curve is drawn beyond what was measured."""
+    last = curve[-1]
+    before = max(
+        (point for point in curve[:-1] if point.mean_photos <= last.mean_photos / 2),
+        key=lambda point: point.mean_photos,
+        default=curve[0],
+    )
+    gained = 100 * (last.accuracy - before.accuracy)
+    yield f"From {before.mean_photos:.0f} to {last.mean_photos:.0f} photos each, recall rose by {gained:.1f} points."
+    yield "As many photos again bring less than that; how much less, only they can tell."
+
+
+def _gains(gains: Sequence[ClassGain]) -> Iterator[str]:
+    yield ""
+    yield "Where more photos help most, by what the last ones brought (the next ten bring about half of it):"
+    for found in gains[:SHOWN]:
+        has = f"{found.photos} photos, recall {percent(found.recall)}"
+        brought = f"the last {found.removed} brought {_points(found.gain)} points {_range(found.interval)}"
+        yield f"  {found.label:<32} {has:<27} {brought}"
+
+
+def _recipes(recipes: Sequence[RecipeCost]) -> Iterator[str]:
+    yield ""
+    yield "Recipes on this machine:"
+    for found in recipes:
+        cost = "" if found.cost is None else f", {found.cost:.2f} at the given price"
+        yield f"  {found.recipe:<9} {_duration(found.minutes):>9}, {found.core_hours:.2f} core hours{cost}"
+
+
+def _duration(minutes: float) -> str:
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+def _backbones(ranks: Sequence[BackboneRank]) -> Iterator[str]:
+    yield ""
+    yield "Linear heads on each backbone, and milliseconds a photo; * the fastest that the best is not shown to beat:"
+    for found in ranks:
+        against = "" if found is ranks[0] else f"{_points(found.difference)} points {_range(found.interval)}"
+        mark = "*" if found.advised else " "
+        yield f"{mark} {found.backbone:<36} {percent(found.accuracy):>6}  {against:<27} {found.milliseconds:.0f} ms"
+    yield ""
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:.1f}"
+
+
+def _range(interval: tuple[float, float]) -> str:
+    return f"({_points(interval[0])} to {_points(interval[1])})"
+
+
+def _pretraining(found: PretrainedGain | str) -> str:
+    if isinstance(found, str):
+        return f"not known: {found}."
+    gain = 100 * (found.pretrained - found.random)
+    verdict = "Yes" if gain >= 5 else "Hardly" if gain > 0 else "No"
+    return (
+        f"{verdict}: balanced {found.level} accuracy {percent(found.pretrained)} with pretrained weights, "
+        f"{percent(found.random)} with random ones, {found.photos:,} photos."
+    )

@@ -1,0 +1,167 @@
+"""The whole plan, with a tiny backbone on synthetic pets: numbers, words, files, command."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from helpers.fakes import tiny_registry
+from PIL import Image
+
+import hierpets
+from hierpets.cli import main
+from hierpets.config import AutoConfig, BackboneChoice, TrainConfig
+from hierpets.data.photos import read_photo
+from hierpets.errors import ConfigError, DataError, PluginError
+from hierpets.planning.pretraining import compare_random
+from hierpets.planning.result import Plan
+from hierpets.planning.run import plan
+from hierpets.planning.words import plan_lines
+
+AUTO = AutoConfig(
+    backbones=(BackboneChoice(name="tiny", options={"width": 4}), BackboneChoice(name="tiny")), finetune_minutes=0
+)
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("registry")
+    tiny_registry(folder)
+    return TrainConfig(backbone="tiny", registry=folder / "registry.yaml", auto=AUTO, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """12 photos of each of four breeds, 3 of another, one without a breed, one broken."""
+    root = tmp_path_factory.mktemp("photos")
+    counts = {"cat/birman": 12, "cat/siamese": 12, "dog/pug": 12, "dog/husky": 12, "dog/beagle": 3}
+    for breed, count in counts.items():
+        (root / breed).mkdir(parents=True)
+        for n in range(count):
+            Image.fromarray(read_photo(f"demo:{breed}/{n}")).save(root / breed / f"{n}.png")
+    Image.fromarray(read_photo("demo:dog/poodle/0")).save(root / "dog" / "somebody.png")
+    (root / "dog/pug/broken.png").write_bytes(b"no picture")
+    return root
+
+
+@pytest.fixture(scope="module")
+def planned(photos, config, tmp_path_factory):
+    out, seen = tmp_path_factory.mktemp("planned") / "plan", []
+    found = plan(photos, config, backbones=True, price=0.5, out=out, progress=lambda *step: seen.append(step))
+    return found, out, seen
+
+
+def test_plan_is_public():
+    assert hierpets.plan is plan and hierpets.Plan is Plan
+
+
+def test_plan_uses_the_photos_that_it_can_and_says_what_it_leaves_out(planned):
+    found, _, _ = planned
+    assert (found.level, found.photos, found.classes) == ("breed", 48, 4)
+    assert found.left_out == (
+        "1 photos left out: their breed is not stated",
+        "3 photos left out: fewer than 4 of dog/beagle",
+        "1 photos left out: they cannot be read",
+    )
+    assert {gain.label for gain in found.gains} == {"cat/birman", "cat/siamese", "dog/husky", "dog/pug"}
+    assert [point.photos for point in found.curve] == [1, 2, 3, 5, 7, 10]
+
+
+def test_plan_costs_every_recipe_and_fine_tuning_the_most(planned):
+    costs = {found.recipe: found for found in planned[0].recipes}
+    assert set(costs) == {"heads", "auto", "finetune"}
+    assert costs["heads"].minutes < costs["finetune"].minutes
+    assert costs["heads"].minutes < 5
+    for found in costs.values():
+        assert found.cost == pytest.approx(found.minutes / 60 * 0.5)
+        assert found.core_hours >= found.minutes / 60
+
+
+def test_plan_ranks_backbones_and_asks_for_pretraining(planned):
+    found, _, _ = planned
+    first, second = found.backbones
+    assert {first.backbone, second.backbone} == {"tiny width=4", "tiny"}
+    assert first.accuracy >= second.accuracy and first.difference == 0 >= second.difference
+    assert second.interval[0] <= second.difference <= second.interval[1]
+    assert sum(rank.advised for rank in found.backbones) == 1
+    assert found.pretraining.level == "breed" and found.pretraining.photos == 48
+
+
+def test_plan_writes_json_and_a_figure(planned):
+    found, out, _ = planned
+    assert {path.name for path in out.iterdir()} == {"plan.json", "plan.png"}
+    assert Plan.model_validate_json((out / "plan.json").read_text()) == found
+    with Image.open(out / "plan.png") as image:
+        assert min(image.size) > 400
+
+
+def test_plan_reports_progress(planned):
+    assert {"timing backbones", "learning curve"} <= {step[0] for step in planned[2]}
+    assert ("learning curve", 25, 25) in planned[2]
+
+
+def test_plan_in_words_says_what_counts(planned):
+    found, _, _ = planned
+    said = "\n".join(plan_lines(found))
+    assert said.startswith("48 photos of 4 classes, linear heads on tiny\n! 1 photos left out")
+    assert "To be promised today: mean breed recall" in said
+    assert "all, mean 10" in said and "From " in said
+    assert "the last 6 brought" in said and "Does pretraining help here?" in said
+    assert " at the given price" in said
+    assert all(len(line) <= 125 for line in said.splitlines())
+
+
+def test_plan_without_breeds_is_of_species(config, photos, tmp_path):
+    flat = tmp_path / "flat.csv"
+    rows = [f"{path},{path.parts[-3]},," for path in sorted(photos.glob("*/*/[0-9].png"))]
+    flat.write_text("\n".join(["path,species,breed,split", *rows]) + "\n")
+    found = plan(flat, config)
+    assert found.level == "species" and found.classes == 2
+    assert [gain.label for gain in found.gains if "/" in gain.label] == []
+    assert found.backbones == () and found.pretraining is None
+    assert "pretraining" not in "\n".join(plan_lines(found))
+
+
+def test_plan_refuses_what_it_cannot_do_before_it_begins(config, photos, tmp_path):
+    with pytest.raises(ConfigError, match="price: expected at least 0, got -1"):
+        plan(photos, config, price=-1)
+    with pytest.raises(ConfigError, match="already exists; use --overwrite"):
+        plan("nothing there", config, out=tmp_path)
+    with pytest.raises(DataError, match="fewer than two classes are left to plan with; 6 photos left out"):
+        few = tmp_path / "few.csv"
+        rows = [f"{path},{path.parts[-3]},{path.parts[-2]}," for path in photos.glob("*/birman/[0-2].png")]
+        rows += [f"{path},{path.parts[-3]},{path.parts[-2]}," for path in photos.glob("*/pug/[0-2].png")]
+        few.write_text("\n".join(["path,species,breed,split", *rows]) + "\n")
+        plan(few, config)
+    with pytest.raises(PluginError, match="timy"):
+        plan(photos, config.model_copy(update={"backbone": "timy"}))
+
+
+@pytest.mark.slow
+def test_compare_random_is_a_question_of_weights_alone(config):
+    from hierpets.data.index import read_index
+    from hierpets.model.manifest import BackboneSpec
+    from hierpets.registry.loading import load_registry
+
+    registry = load_registry(config.registry)
+    spec = BackboneSpec(name="tiny", options={"width": 4}, feature_dim=64)
+    photos = read_index("demo", registry=registry)
+    found = compare_random(spec, photos, config, registry)
+    assert found.photos == len(photos) and 0 < found.random < 1 and found.random != found.pretrained
+    assert compare_random(spec, photos, config, registry) == found  # random weights are drawn from the seed
+    pair = BackboneSpec(name="efficientnet_lite_pair", options={}, feature_dim=1)
+    assert "no option `pretrained`" in compare_random(pair, photos, config, registry)
+
+
+def test_plan_command_prints_text_or_json(config, photos, tmp_path, capsys):
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("auto: {backbones: [{name: tiny}], finetune_minutes: 0}\ndevice: cpu\n")
+    given = ["plan", str(photos), "--backbone", "tiny", "--config", str(settings), "--registry", str(config.registry)]
+    with pytest.raises(SystemExit) as done:
+        main([*given, "--format", "json", "--out", str(tmp_path / "out")])
+    assert done.value.code in (0, None)
+    said = capsys.readouterr()
+    assert json.loads(said.out)["photos"] == 48 and f"written to {tmp_path / 'out'}" in said.err
+    with pytest.raises(SystemExit) as done:
+        main([*given, "--out", str(tmp_path / "out")])
+    assert done.value.code == 1 and "--overwrite" in capsys.readouterr().err

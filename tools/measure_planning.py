@@ -1,0 +1,81 @@
+"""Does what the last photos of a breed brought tell what ten more bring? docs/plan.md has the numbers.
+
+    python tools/measure_planning.py --data ../shared/data/pets
+
+24 photos of each breed are planned with; ten more are then given to one breed after the other that has more, and the
+rest of its photos judge them.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from hierpets.config import DEFAULT_BACKBONE, BackboneChoice, TrainConfig
+from hierpets.planning.costs import prepare_backbone
+from hierpets.planning.crossvalidation import REMOVED, SHRINKAGE, cross_validate_sizes, curve_sizes
+from hierpets.planning.curve import class_gains
+from hierpets.planning.photos import extract_photos, read_photos
+from hierpets.progress import no_progress
+from hierpets.registry.loading import load_registry
+from hierpets.training.frozen.feature_set import FeatureSet
+from hierpets.training.frozen.lda import fit_lda
+from hierpets.training.frozen.statistics import collect_statistics
+
+HELD = 24  # photos of each breed that are planned with
+LEAST = 80  # photos of a breed that can tell what ten more bring
+
+
+def main() -> None:
+    """Print both gains of each breed, and how well they agree."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--draws", type=int, default=6)
+    given = parser.parse_args()
+    photos = read_features(given.data)
+    drawn = [dict(gains(photos, seed)) for seed in range(given.draws)]
+    table = {label: np.mean([draw[label] for draw in drawn], axis=0) for label in drawn[0]}
+    for label, (last, following) in table.items():
+        print(f"{label:<32} the last ten {100 * last:5.1f} points, ten more {100 * following:5.1f}")
+    last, following = np.array(list(table.values())).T
+    print(f"mean {100 * last.mean():.1f} and {100 * following.mean():.1f}; rank correlation", end=" ")
+    print(f"{spearmanr(last, following).statistic:.2f} over {len(table)} breeds")
+
+
+def read_features(data: str) -> FeatureSet:
+    """All photos as features of the default backbone."""
+    registry, config = load_registry(), TrainConfig()
+    photos = read_photos(data, registry)
+    choice = BackboneChoice(name=DEFAULT_BACKBONE)
+    own = prepare_backbone(choice, photos.index.paths, registry, device="cpu")
+    return extract_photos(photos, own.extractor, config, registry, progress=no_progress)[1]
+
+
+def gains(photos: FeatureSet, seed: int) -> Iterator[tuple[str, tuple[float, float]]]:
+    """By label: what its last ten of 24 photos brought, and what ten more bring."""
+    rank = np.zeros(len(photos), int)
+    order = np.random.default_rng(seed).permutation(len(photos))
+    leaf, leaves = photos.labels.leaf, photos.taxonomy.leaves
+    for k in range(len(leaves)):
+        rank[order[leaf[order] == k]] = np.arange((leaf == k).sum())
+    few = photos.where(rank < HELD)
+    found = cross_validate_sizes(few, curve_sizes(few.labels.leaf)[-1:], repeats=1, progress=no_progress)
+    past = {found.label: found.gain for found in class_gains(found, few)}
+    held, *_ = collect_statistics(few, None)
+    before = fit_lda(held, leaves, shrinkage=SHRINKAGE)
+    for k, label in enumerate(leaves):
+        own = leaf == k
+        if own.sum() < LEAST:
+            continue
+        ten, *_ = collect_statistics(photos.where(own & (rank >= HELD) & (rank < HELD + REMOVED)), None)
+        after = fit_lda(held + ten, leaves, shrinkage=SHRINKAGE)
+        rest = photos.where(own & (rank >= HELD + REMOVED)).features
+        hits = [float((head(np.asarray(rest)).argmax(axis=1) == k).mean()) for head in (before, after)]
+        yield str(label), (past[str(label)], hits[1] - hits[0])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,7 +1,7 @@
 """A bundle: a self-contained folder that predicts. No pickle, no download.
 
 ``bundle.json`` (the manifest), ``weights.safetensors`` (torch), ``openvino/model.xml`` and ``.bin`` (the same graph),
-and ``statistics.safetensors`` where its heads can be fitted again.
+``statistics.safetensors`` where its heads can be fitted again, and ``seen.bin``: which photos it was fitted to.
 """
 
 from __future__ import annotations
@@ -12,25 +12,33 @@ from safetensors.torch import save
 
 from hierpets.files import whole_folder
 from hierpets.model.graph.convert import write_graph
-from hierpets.model.layout import GRAPH, MANIFEST, STATISTICS, WEIGHTS
+from hierpets.model.layout import GRAPH, MANIFEST, SEEN, STATISTICS, WEIGHTS
 from hierpets.model.manifest import Manifest, manifest_text
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.rounding import pack
+from hierpets.model.seen import SeenPhotos
 
 __all__ = ["write_bundle"]
 
 
 def write_bundle(
-    folder: Path, network: HierarchicalNetwork, manifest: Manifest, statistics: bytes | None = None
+    folder: Path,
+    network: HierarchicalNetwork,
+    manifest: Manifest,
+    statistics: bytes | None = None,
+    seen: SeenPhotos | None = None,
 ) -> None:
     """Write a bundle whole or not at all: it is made beside its place and moved there.
 
-    The network may be on any device, and stays there. ``statistics`` are those that the manifest names.
+    The network may be on any device, and stays there. ``statistics`` are those that the manifest names, ``seen`` the
+    photos that it was fitted to.
     """
     with whole_folder(folder) as made:
         packed = pack({name: tensor.cpu() for name, tensor in network.state_dict().items()})
         (made / WEIGHTS).write_bytes(save(packed))  # save_file would make a file that its owner alone may read
         if statistics is not None:
             (made / STATISTICS).write_bytes(statistics)
+        if seen is not None:
+            (made / SEEN).write_bytes(seen.pack())
         write_graph(made / GRAPH, network, manifest.preprocess.size)
         (made / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8")

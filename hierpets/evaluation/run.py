@@ -19,6 +19,7 @@ from hierpets.evaluation.metrics.compute import evaluate_predictions
 from hierpets.evaluation.predictions import OODPredictions, Predictions, to_predictions
 from hierpets.evaluation.report.writing import REPORT_FILE, write_evaluation
 from hierpets.evaluation.result import Evaluation
+from hierpets.evaluation.seen import check_seen
 from hierpets.evaluation.stress.measure import measure_stress
 from hierpets.explain.explainer import lazy_overlay
 from hierpets.files import check_output
@@ -44,6 +45,7 @@ def evaluate(
     split: Split | None = None,
     ood: StrPath | None = None,
     stress: bool = False,
+    keep_seen: bool = False,
     out: StrPath | None = None,
     registry: Registry | StrPath | None = None,
     overwrite: bool = False,
@@ -55,13 +57,14 @@ def evaluate(
     ``model`` is a bundle folder, None for the released one, or a loaded predictor. ``data`` is a folder
     ``SPECIES/BREED/photo.jpg``, a CSV, ``"demo"``, or what a reader knows; ``split`` as in :func:`read_labeled`.
     ``ood`` is a folder of photos that show no known pet, optionally in subfolders by kind. ``stress`` also measures a
-    few of the photos made smaller, softer, darker and so on, which takes minutes (``docs/metrics.md``). With ``out``,
+    few of the photos made smaller, softer, darker and so on, which takes minutes (``docs/metrics.md``).
+    Photos that the model was fitted to are counted and left out, unless ``keep_seen`` is given. With ``out``,
     that folder gets ``metrics.json``, ``predictions.jsonl``, ``report.html`` and ``figures/``. ``engine`` are further
     arguments of :func:`hierpets.load`: ``engine``, ``device``, ``precision``, ``compile``.
 
     Photos that cannot be read do not raise: they are skipped and listed in ``Evaluation.unreadable``.
 
-    :raises DataError: no photos to measure, or labels unknown to the model.
+    :raises DataError: no photos to measure, or only such as the model was fitted to, or labels unknown to it.
     :raises ConfigError: ``out`` exists and ``overwrite`` is not given, or the model has no novelty score for ``ood``.
     :raises BundleError: a missing or damaged bundle.
     """
@@ -72,6 +75,7 @@ def evaluate(
     predictor = _predictor(model, plugins, engine)
     ood_paths = find_ood_photos(ood, predictor.manifest) if ood is not None else []
     index = read_labeled(data, predictor.manifest, split=split, registry=plugins)
+    index, seen = check_seen(index, predictor.bundle, keep=keep_seen)
     predictions, unreadable = predict_index(predictor, index, progress=progress)
     unknowns, unreadable_ood = predict_ood(predictor, ood_paths, progress=progress) if ood_paths else (None, [])
     stressed = measure_stress(partial(_predict_changed, predictor), index, progress=progress) if stress else None
@@ -83,7 +87,9 @@ def evaluate(
         **({"out-of-distribution photos": str(ood)} if ood is not None else {}),
         **({"left out": f"{len(left_out):,} photos that cannot be read"} if left_out else {}),
     }
-    metrics = evaluate_predictions(predictions, ood=unknowns, stress=stressed, model=predictor.model, about=about)
+    metrics = evaluate_predictions(
+        predictions, ood=unknowns, stress=stressed, seen=seen, model=predictor.model, about=about
+    )
     if folder is not None:
         overlay = lazy_overlay(predictor.bundle, registry=plugins) if predictor.bundle else None
         photos = partial(read_photo, shorter_side=GALLERY_SIDE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,13 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
+from hierpets.data.content import content_key
 from hierpets.errors import BundleError
 from hierpets.files import whole_folder
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.model.graph.heads import replace_heads
 from hierpets.model.graph.runtime import openvino as ov
-from hierpets.model.layout import GRAPH, MANIFEST, STATISTICS, WEIGHTS, brief, incomplete_bundle
+from hierpets.model.layout import GRAPH, MANIFEST, SEEN, STATISTICS, WEIGHTS, brief, incomplete_bundle
 from hierpets.model.manifest import Manifest, Origin, manifest_text, read_manifest
 from hierpets.model.mixture import BreedGate, BreedMixture
 from hierpets.model.network import HierarchicalNetwork
@@ -24,6 +25,7 @@ from hierpets.model.ood import OODScorer
 from hierpets.model.pretrained_breeds import PretrainedBreeds
 from hierpets.model.reader import empty_network
 from hierpets.model.rounding import pack, unpack
+from hierpets.model.seen import SeenPhotos
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.model.statistics.storage import pack_statistics, read_statistics
 from hierpets.taxonomy import Leaf
@@ -121,18 +123,24 @@ class OpenBundle:
         """The same bundle with other values in its manifest."""
         return replace(self, manifest=self.manifest.model_copy(update=changes))
 
-    def write(self, folder: Path) -> None:
-        """Write the bundle whole or not at all. Its graph computes the backbone as that of ``source`` does."""
+    def write(self, folder: Path, learned: Iterable[str] = ()) -> None:
+        """Write the bundle whole or not at all. Its graph computes the backbone as that of ``source`` does.
+
+        ``learned`` are the photos that it was fitted to beside those that ``source`` knows of.
+        """
         spec = self.manifest.statistics
         assert spec is not None
         content, spec = pack_statistics(self.statistics, shrinkage=spec.shrinkage, prior=spec.prior)
         manifest = self.manifest.model_copy(update={"statistics": spec})
+        seen = SeenPhotos.read(self.source)
         graph = replace_heads(ov.Core().read_model(self.source / GRAPH), self.heads)
         with whole_folder(folder) as made:
             (made / GRAPH).parent.mkdir()
             ov.save_model(graph, made / GRAPH, compress_to_fp16=False)
             (made / WEIGHTS).write_bytes(save({**self.backbone, **pack(self.heads.state_dict())}))
             (made / STATISTICS).write_bytes(content)
+            if seen is not None:
+                (made / SEEN).write_bytes(SeenPhotos(seen | SeenPhotos.of(map(content_key, learned))).pack())
             (made / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8")
 
     def _scorer(

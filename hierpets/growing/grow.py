@@ -66,7 +66,7 @@ def grow(
     predictor = load(source, engine="openvino", precision="f32", registry=registry, recommend=False)
     photos, left_out = read_photos(index, predictor, progress)
     photos, learned, unseen = _learn(before, index, photos, left_out)
-    learned.write(target)
+    learned.write(target, (record.path for record in photos.records))
     compared, taken = _check(before, learned, target, check, registry, progress)
     new = tuple(leaf for leaf in learned.manifest.taxonomy.leaves if leaf not in before.manifest.taxonomy.leaves)
     return GrowResult(
@@ -124,5 +124,7 @@ def _check(
     """Both bundles on labeled photos of classes that were known before: the comparison, and what new leaves took."""
     if check is None:
         return None, []
-    a, b = (evaluate(folder, check, registry=registry, progress=progress) for folder in (before.source, target))
+    both = (before.source, target)
+    # One may have seen a photo that the other has not: compared are those that were given.
+    a, b = (evaluate(folder, check, keep_seen=True, registry=registry, progress=progress) for folder in both)
     return compare(a, b), find_taken(a, b, before.manifest.taxonomy, grown.manifest.taxonomy)

@@ -11,6 +11,7 @@ __all__ = [
     "EXPORTS",
     "GRAPH",
     "MANIFEST",
+    "SEEN",
     "STATISTICS",
     "WEIGHTS",
     "brief",
@@ -22,6 +23,7 @@ __all__ = [
 
 MANIFEST, WEIGHTS, GRAPH = "bundle.json", "weights.safetensors", Path("openvino") / "model.xml"
 STATISTICS = "statistics.safetensors"
+SEEN = "seen.bin"
 EXPORTS = {"ONNX": Path("onnx") / "model.onnx", "TorchScript": Path("torchscript") / "model.pt"}
 """Exports for other runtimes, which hierpets does not run itself."""
 QUANTIZED = b'type="FakeQuantize"'  # the operation of a graph whose activations are rounded

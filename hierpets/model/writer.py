@@ -1,8 +1,8 @@
 """A bundle: a self-contained folder that predicts. No pickle, no download.
 
 ``bundle.json`` (the manifest), ``weights.safetensors`` (torch), ``openvino/model.xml`` and ``.bin`` (the same graph),
-``statistics.safetensors`` where its heads can be fitted again. Networks that are asked before the main one have files
-of their own, ``early0.safetensors`` and ``openvino/early0.xml``.
+``statistics.safetensors`` where its heads can be fitted again, and ``seen.bin``: which photos it was fitted to.
+Networks that are asked before the main one have files of their own, ``early0.safetensors`` and ``openvino/early0.xml``.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from safetensors.torch import save
 
 from hierpets.files import whole_folder
 from hierpets.model.graph.convert import write_graph
-from hierpets.model.layout import MANIFEST, STATISTICS
+from hierpets.model.layout import MANIFEST, SEEN, STATISTICS
 from hierpets.model.manifest import Manifest, manifest_text
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.rounding import pack
+from hierpets.model.seen import SeenPhotos
 
 __all__ = ["write_bundle"]
 
@@ -27,13 +28,14 @@ def write_bundle(
     network: HierarchicalNetwork,
     manifest: Manifest,
     statistics: bytes | None = None,
+    seen: SeenPhotos | None = None,
     *,
     early: Sequence[HierarchicalNetwork] = (),
 ) -> None:
     """Write a bundle whole or not at all: it is made beside its place and moved there.
 
     The networks may be on any device, and stay there. ``statistics`` and ``early`` networks are those that the manifest
-    names.
+    names, ``seen`` the photos that it was fitted to.
     """
     with whole_folder(folder) as made:
         for spec, each in zip(manifest.networks, (*early, network), strict=True):
@@ -42,4 +44,6 @@ def write_bundle(
             write_graph(made / spec.graph, each, spec.preprocess.size)
         if statistics is not None:
             (made / STATISTICS).write_bytes(statistics)
+        if seen is not None:
+            (made / SEEN).write_bytes(seen.pack())
         (made / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8")

@@ -13,12 +13,14 @@ from typing import Any
 
 from hierpets.cluster import connected
 from hierpets.config import CONFIG_FILE, TrainConfig, change_config, read_config
+from hierpets.data.content import content_key
 from hierpets.errors import ConfigError
 from hierpets.evaluation.metrics.schema import Metrics
 from hierpets.inference.engines.base import choose_device
 from hierpets.inference.loading import load
 from hierpets.inference.predictor import Predictor
 from hierpets.model.manifest import StatisticsSpec
+from hierpets.model.seen import SeenPhotos
 from hierpets.model.statistics.storage import pack_statistics
 from hierpets.model.writer import write_bundle
 from hierpets.progress import Progress, no_progress
@@ -161,11 +163,17 @@ def _train(
     run.write_metrics(metrics)
     if not run.silent:
         asked_before = [early.network for early in trained.early]
-        write_bundle(run.bundle, trained.network, manifest, statistics, early=asked_before)
+        seen = _seen(splits, config)
+        write_bundle(run.bundle, trained.network, manifest, statistics, seen, early=asked_before)
     run.log("bundle", path=str(run.bundle), summary=trained.summary)
     current_context().wait()  # nobody leaves before the bundle is there
     run.drop_features()
     return TrainResult(run.bundle, run.folder, trained.summary, metrics, config.registry)
+
+
+def _seen(splits: Splits, config: TrainConfig) -> SeenPhotos | None:
+    """The training photos; unknown on a cluster, where the driver reads none. What was held out is not among them."""
+    return None if config.cluster else SeenPhotos.of(map(content_key, splits.train.paths))
 
 
 def _pack_statistics(trained: Trained, config: TrainConfig) -> tuple[bytes, StatisticsSpec] | tuple[None, None]:

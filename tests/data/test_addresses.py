@@ -14,9 +14,9 @@ import pytest
 from hierpets.auditing.images.image_stats import file_stamp, measure_image
 from hierpets.data import addresses
 from hierpets.data.addresses import Address, parse_address, photo_suffix
+from hierpets.data.content import content_key
 from hierpets.data.photos import Limits, read_photo
 from hierpets.errors import ConfigError, ImageError
-from hierpets.training.frozen.feature_cache import content_key
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")

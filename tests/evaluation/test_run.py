@@ -11,10 +11,13 @@ from PIL import Image
 
 import hierpets
 from hierpets.cli import main
-from hierpets.errors import ConfigError, DataError
+from hierpets.data.index import read_index, split_index
+from hierpets.errors import BundleError, ConfigError, DataError
 from hierpets.evaluation.metrics.reading import read_metrics
+from hierpets.evaluation.metrics.schema import SeenMetrics
 from hierpets.evaluation.run import evaluate, find_ood_photos, read_labeled
 from hierpets.inference.loading import load
+from hierpets.model.layout import SEEN
 from hierpets.model.manifest import model_id
 
 
@@ -86,7 +89,7 @@ def test_evaluate_names_the_model_and_the_photos(evaluated, bundle, photos, ood)
     assert (about["bundle"], about["data"], about["split"]) == (str(bundle), str(photos), "all")
     assert about["out-of-distribution photos"] == str(ood)
     assert found.metrics.model.digest in (out / "report.html").read_text()
-    assert any("--split val" in caveat for caveat in found.headline.caveats)
+    assert found.metrics.seen.n == 0 and not any("--split val" in caveat for caveat in found.headline.caveats)
 
 
 def test_evaluate_leaves_out_and_lists_photos_that_cannot_be_read(evaluated):
@@ -141,6 +144,49 @@ def test_evaluate_names_a_few_unknown_labels_in_one_line(predictor, tmp_path, ph
     assert "\n" not in str(caught.value)
 
 
+@pytest.fixture
+def mixed(tmp_path):
+    """Six photos of the training of the tiny model, and three that it held out."""
+    table = tmp_path / "mixed.csv"
+    index = split_index(read_index("demo"), seed=0)
+    chosen = [*index.subset("train").records[:6], *index.subset("val").records[:3]]
+    rows = [f"{r.path},{r.species},{r.breed or ''}," for r in chosen]
+    table.write_text("\n".join(["path,species,breed,split", *rows]) + "\n")
+    return table, [record.path for record in chosen]
+
+
+def test_evaluate_leaves_out_photos_that_the_model_was_fitted_to(predictor, mixed):
+    table, paths = mixed
+    found = evaluate(predictor, table)
+    assert list(found.predictions.paths) == paths[6:]
+    assert found.metrics.seen == SeenMetrics(n=6, left_out=True)
+    assert "6 more photos were left out: the model was fitted to them." in found.headline.caveats
+
+
+def test_evaluate_keeps_photos_that_were_seen_where_it_is_asked_to(predictor, mixed):
+    found = evaluate(predictor, mixed[0], keep_seen=True)
+    assert len(found.predictions) == 9 and found.metrics.seen == SeenMetrics(n=6, left_out=False)
+    assert "The model was fitted to 6 of the 9 photos: the numbers are too good." in found.headline.caveats
+
+
+def test_evaluate_measures_no_model_on_its_training_photos_alone(predictor, mixed):
+    table, _ = mixed
+    table.write_text("\n".join(table.read_text().splitlines()[:7]) + "\n")
+    with pytest.raises(DataError, match=r"fitted to every one of the 6 photos.* --split val.* --keep-seen"):
+        evaluate(predictor, table)
+
+
+def test_evaluate_of_a_bundle_that_does_not_say_what_it_saw(bundle, registry, mixed, tmp_path):
+    shutil.copytree(bundle, tmp_path / "silent")
+    (tmp_path / "silent" / SEEN).unlink()
+    found = evaluate(tmp_path / "silent", mixed[0], registry=registry)
+    assert len(found.predictions) == 9 and found.metrics.seen is None
+    assert any("--split val" in caveat for caveat in found.headline.caveats)
+    (tmp_path / "silent" / SEEN).write_bytes(b"12345")
+    with pytest.raises(BundleError, match=r"seen\.bin: expected 8 bytes a photo, found 5"):
+        evaluate(tmp_path / "silent", mixed[0], registry=registry)
+
+
 def test_find_ood_photos_refuses_an_empty_folder_and_a_model_without_scores(predictor, tmp_path):
     with pytest.raises(DataError, match="no photos in this folder"):
         find_ood_photos(tmp_path, predictor.manifest)
@@ -170,7 +216,7 @@ def test_evaluate_command_prints_the_headline_and_the_unreadable(bundle, registr
     assert code == 3
     assert "skipped: " in said.err and "broken.png" in said.err
     assert "the species is correct for" in said.out and "out-of-distribution photos" in said.out
-    assert "! All photos were measured" in said.out and str(tmp_path / "e" / "report.html") in said.out
+    assert "photos were measured" not in said.out and str(tmp_path / "e" / "report.html") in said.out
     assert json.loads((tmp_path / "e" / "metrics.json").read_text())["model"]["digest"] in said.out
     assert read_metrics(tmp_path / "e" / "metrics.json").stress is None
     code, said = run()

@@ -13,6 +13,7 @@ from hierpets.errors import BundleError, ConfigError, DataError
 from hierpets.growing.bundle import open_bundle
 from hierpets.growing.grow import grow
 from hierpets.model.manifest import model_id, read_manifest
+from hierpets.model.seen import SeenPhotos
 from hierpets.taxonomy import Leaf
 
 GINGER, HUSKY, RABBIT = Leaf("cat", "ginger"), Leaf("dog", "husky"), Leaf("rabbit", None)
@@ -107,6 +108,7 @@ def test_growing_in_two_steps_is_growing_at_once(grown, bundle, tmp_path):
     last = grow(step.bundle, second, out=tmp_path / "last")
     one, other = open_bundle(last.bundle), open_bundle(grown.bundle)
     assert one.manifest.statistics.photos == other.manifest.statistics.photos
+    assert SeenPhotos.read(last.bundle) == SeenPhotos.read(grown.bundle) > SeenPhotos.read(bundle)
     assert set(one.manifest.policy.leaves) == set(other.manifest.policy.leaves)
     np.testing.assert_allclose(one.statistics.means, other.statistics.means, atol=1e-3)
     weights = [b.heads.get_heads().leaf.weight for b in (one, other)]

@@ -149,8 +149,6 @@ def test_compare_random_is_a_question_of_weights_alone(config):
     found = compare_random(spec, photos, config, registry)
     assert found.photos == len(photos) and 0 < found.random < 1 and found.random != found.pretrained
     assert compare_random(spec, photos, config, registry) == found  # random weights are drawn from the seed
-    pair = BackboneSpec(name="efficientnet_lite_pair", options={}, feature_dim=1)
-    assert "no option `pretrained`" in compare_random(pair, photos, config, registry)
 
 
 def test_plan_command_prints_text_or_json(config, photos, tmp_path, capsys):

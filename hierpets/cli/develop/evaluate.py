@@ -44,6 +44,7 @@ SOME_FAILED = 3
     is_flag=True,
     help="Also measure 200 of the photos at most made smaller, softer, darker and so on: some minutes.",
 )
+@click.option("--keep-seen", is_flag=True, help="Measure photos that the model was fitted to as well.")
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Output folder for metrics and report."
 )
@@ -56,6 +57,7 @@ def command(
     split: Split | None,
     ood: Path | None,
     stress: bool,
+    keep_seen: bool,
     out: Path,
     overwrite: bool,
     engine: EngineOptions,
@@ -76,6 +78,7 @@ def command(
             split=split,
             ood=ood,
             stress=stress,
+            keep_seen=keep_seen,
             out=out,
             registry=registry,
             overwrite=overwrite,

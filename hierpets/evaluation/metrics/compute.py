@@ -18,7 +18,14 @@ from hierpets.evaluation.metrics.levels import (
 )
 from hierpets.evaluation.metrics.ood import ood_metrics
 from hierpets.evaluation.metrics.resampling import CONFIDENCE
-from hierpets.evaluation.metrics.schema import Bootstrap, BreedOfSpecies, LevelMetrics, Metrics, StressMetrics
+from hierpets.evaluation.metrics.schema import (
+    Bootstrap,
+    BreedOfSpecies,
+    LevelMetrics,
+    Metrics,
+    SeenMetrics,
+    StressMetrics,
+)
 from hierpets.evaluation.metrics.selective import selective_metrics
 from hierpets.evaluation.predictions import OODPredictions, Predictions
 from hierpets.model.manifest import ModelId
@@ -31,6 +38,7 @@ def evaluate_predictions(
     *,
     ood: OODPredictions | None = None,
     stress: StressMetrics | None = None,
+    seen: SeenMetrics | None = None,
     model: ModelId | None = None,
     about: Mapping[str, str] | None = None,
     seed: int = 0,
@@ -38,9 +46,9 @@ def evaluate_predictions(
 ) -> Metrics:
     """Everything ``docs/metrics.md`` describes; what is undefined is None.
 
-    ``stress`` is the outcome of a stress test, if there was one, and ``about`` says in words what was measured
-    ("data", "split"). ``seed`` and ``resamples`` are those of the bootstrap
-    intervals.
+    ``stress`` is the outcome of a stress test, if there was one, ``seen`` counts the photos that the model was fitted
+    to, and ``about`` says in words what was measured ("data", "split"). ``seed`` and ``resamples`` are those
+    of the bootstrap intervals.
     """
 
     def measured(level: LevelPredictions | None) -> LevelMetrics | None:
@@ -61,6 +69,7 @@ def evaluate_predictions(
         selective=selective_metrics(predictions),
         novelty=ood_metrics(predictions, ood) if ood else None,
         stress=stress,
+        seen=seen,
     )
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "ReliabilityMetrics",
     "RiskCurve",
     "RocCurve",
+    "SeenMetrics",
     "SelectiveLevel",
     "SelectiveMetrics",
     "SpeciesNodeTruth",
@@ -301,6 +302,11 @@ class StressMetrics(_MetricsModel):
         return min((step for step in self.steps if step.step == 2), key=lambda step: step.finest)
 
 
+class SeenMetrics(_MetricsModel):
+    n: int = _about("Photos among those given that the model was fitted to.")
+    left_out: bool = _about("Whether they were left out, as they are unless it is asked for them.")
+
+
 class Metrics(_MetricsModel):
     """``metrics.json``."""
 
@@ -324,6 +330,9 @@ class Metrics(_MetricsModel):
     selective: SelectiveMetrics
     novelty: OODMetrics | None = _about("Null without out-of-distribution photos, or without novelty scores.")
     stress: StressMetrics | None = Field(default=None, description="Null without a stress test.")
+    seen: SeenMetrics | None = Field(
+        default=None, description="Null where the model does not say which photos it was fitted to."
+    )
 
     @property
     def by_level(self) -> dict[str, LevelMetrics]:

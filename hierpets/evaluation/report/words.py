@@ -13,6 +13,7 @@ from hierpets.evaluation.metrics.schema import (
     Metrics,
     OODMetrics,
     OODScoreMetrics,
+    SeenMetrics,
     StressMetrics,
 )
 from hierpets.text import join_words, percent, pretty
@@ -223,8 +224,17 @@ def _mistakes_within_species(matrix: ConfusionMatrix) -> float | None:
     return float(same / mistakes)
 
 
+def _seen(seen: SeenMetrics, n: int) -> Iterator[str]:
+    if seen.n and seen.left_out:
+        yield f"{seen.n:,} more photos were left out: the model was fitted to them."
+    elif seen.n:
+        yield f"The model was fitted to {seen.n:,} of the {n:,} photos: the numbers are too good."
+
+
 def _caveats(metrics: Metrics) -> Iterator[str]:
-    if metrics.about.get("split") == "all":
+    if metrics.seen is not None:
+        yield from _seen(metrics.seen, metrics.n)
+    elif metrics.about.get("split") == "all":
         yield (
             "All photos were measured, and the numbers are too good for those that the model was trained on; "
             "--split val measures only those held out from training."

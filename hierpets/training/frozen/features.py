@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 
+from hierpets.data.content import content_key
 from hierpets.data.dataset import iter_inputs
 from hierpets.data.transforms import apply
 from hierpets.errors import ImageError, PluginError
@@ -18,7 +19,7 @@ from hierpets.model.backbone import fingerprint
 from hierpets.model.graph.convert import convert_module
 from hierpets.plugin import Backbone
 from hierpets.progress import Progress, no_progress
-from hierpets.training.frozen.feature_cache import FeatureCache, content_key
+from hierpets.training.frozen.feature_cache import FeatureCache
 from hierpets.training.frozen.stored_rows import StoredRows
 from hierpets.workers import cores
 

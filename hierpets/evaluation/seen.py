@@ -1,0 +1,34 @@
+"""Photos that a model was fitted to are no evidence of how good it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from hierpets.data.content import content_key
+from hierpets.data.index import PhotoIndex
+from hierpets.errors import DataError
+from hierpets.evaluation.metrics.schema import SeenMetrics
+from hierpets.model.seen import SeenPhotos
+
+__all__ = ["check_seen"]
+
+
+def check_seen(index: PhotoIndex, bundle: Path | None, *, keep: bool) -> tuple[PhotoIndex, SeenMetrics | None]:
+    """The photos to measure, and how many were seen, whatever they are called; None where the bundle does not say.
+
+    :raises DataError: the model was fitted to every one of them, and they are not to be kept.
+    """
+    seen = SeenPhotos.read(bundle) if bundle else None
+    if seen is None:
+        return index, None
+    new = tuple(record for record in index.records if not seen.holds(content_key(record.path)))
+    counted = SeenMetrics(n=len(index) - len(new), left_out=not keep)
+    if keep:
+        return index, counted
+    if not new:
+        raise DataError(
+            f"the model was fitted to every one of the {len(index):,} photos, which are no evidence; measure others, "
+            "such as those of --split val, or these all the same with --keep-seen"
+        )
+    return replace(index, records=new), counted

@@ -225,7 +225,7 @@ def pretrained_tables(trained: Trained, calibrated: Calibrated, unseen: list[Pre
             breeds = [(found[i], str(taxonomy.leaves[part.labels.leaf[i]].breed)) for i in chosen]
             rows.append(row(f"{name} {species}s", breeds))
     others = [(p.decision, Path(p.path).parent.name) for p in unseen if p.decision]
-    known = [(d, ELSEWHERE_NAMES[name]) for d, name in others if ELSEWHERE_NAMES.get(name)]
+    known = [(d, breed) for d, name in others if (breed := ELSEWHERE_NAMES.get(name)) is not None]
     rows.append(row(f"{len({b for _, b in known})} dogs never trained on", known))
     nobody = [d for d, name in others if name in ELSEWHERE_NAMES and not ELSEWHERE_NAMES[name]]
     cats = [d for d, name in others if name in ("tabby", "tiger_cat")]

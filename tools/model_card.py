@@ -88,7 +88,7 @@ def train_again(config: TrainConfig) -> Trained:
     splits = read_splits(config, registry)
     fit = partial(fit_frozen_model, splits=splits, config=config, registry=registry, device="cpu", progress=no_progress)
     main, early = fit_configured(config, fit)
-    return fit_cascade(early, main, combiner=config.combiner, alpha=config.alpha)
+    return fit_cascade(early, main, combiner=config.combiner)
 
 
 def page(

@@ -126,5 +126,7 @@ def measure_parity(
 def _passes(predictor: Predictor, output: RawOutput, gate: float) -> np.ndarray:
     """bool [B]: the photos that a network is certain of beyond its gate."""
     m, known = predictor.manifest, (output.species, output.leaf, output.scores)
-    passed: np.ndarray = certainty(*known, m.taxonomy, temperatures=m.temperatures, combiner=m.combiner) > gate
+    passed: np.ndarray = (
+        certainty(*known, m.taxonomy, learned=m.learned, temperatures=m.temperatures, combiner=m.combiner) > gate
+    )
     return passed

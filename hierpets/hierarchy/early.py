@@ -21,15 +21,19 @@ def certainty(
     scores: np.ndarray,
     taxonomy: Taxonomy,
     *,
+    learned: np.ndarray,
     temperatures: Temperatures,
     combiner: Combiner,
 ) -> np.ndarray:
     """The probability that the best leaf is right, other breeds than those listed considered: float64 [N], of N photos
     by their logits [N, S] and [N, L] and their scores [N, 1 + S].
+
+    0 where the best leaf is none of those that photos taught, ``learned`` bool [L]: the smaller of two networks knows
+    less from pretraining than the larger one, and is as sure of it (docs/experiments.md).
     """
     joint = joint_probabilities(*temperatures.apply(species, leaf, taxonomy), taxonomy, combiner=combiner)
-    best: np.ndarray = named_probabilities(joint, scores[:, 1:], taxonomy).max(axis=1)
-    return best
+    named = named_probabilities(joint, scores[:, 1:], taxonomy)
+    return np.where(learned[named.argmax(axis=1)], named.max(axis=1), 0.0)
 
 
 def on_main_scale(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
 import hierpets
@@ -128,6 +129,11 @@ class Manifest(StrictModel):
     )
     versions: dict[str, str] = {}
     training: dict[str, Any] = {}
+
+    @property
+    def learned(self) -> np.ndarray:
+        """bool [L]: the leaves that photos taught, in a training or later."""
+        return np.array([origin != "pretrained" for origin in self.origins])
 
     @model_validator(mode="after")
     def _every_leaf_has_an_origin(self) -> Manifest:

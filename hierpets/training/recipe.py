@@ -151,7 +151,7 @@ def _train(
     trained, early = _fit_frozen(splits, config, registry=registry, run=run, device=device)
     if _goes_on(trained, splits, config, run=run, device=device):
         trained = finetune_trained(trained, splits, config, run=run, device=device, checkpoint=checkpoint)
-    trained = fit_cascade(early, trained, combiner=config.combiner, alpha=config.alpha)
+    trained = fit_cascade(early, trained, combiner=config.combiner)
     for one in trained.early:
         run.log("early", backbone=str(one.spec.backbone.name), gate=one.spec.gate, share=one.spec.share)
     calibrated = calibrate_trained(trained, combiner=config.combiner, alpha=config.alpha)

@@ -50,7 +50,7 @@ def make_cascade(folder: Path) -> Made:
         early=(EarlyNetwork(backbone=small_spec, preprocess=preprocess, temperatures=own, gate=0.5, share=0.5),),
     )
     output = TorchEngine(networks[0])(np.stack([read_input(photo, preprocess) for photo in PHOTOS]))
-    certain = certainty(output.species, output.leaf, output.scores, TAXONOMY, temperatures=own, combiner="conditional")
+    certain = certainty(*output[1:], TAXONOMY, learned=manifest.learned, temperatures=own, combiner="conditional")
     (early,) = manifest.early
     early = early.model_copy(update={"gate": float(np.median(certain))})
     manifest = manifest.model_copy(update={"early": (early,)})

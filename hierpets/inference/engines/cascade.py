@@ -49,6 +49,7 @@ class Cascade:
     def __init__(self, manifest: Manifest, engines: Sequence[Engine]):
         self.engines = tuple(engines)
         self._manifest = manifest
+        self._learned = manifest.learned
         self._decoded_side = manifest.decoded_side
         self._preprocesses = tuple(network.preprocess for network in manifest.networks)
 
@@ -103,7 +104,7 @@ class Cascade:
         m = self._manifest
         temperatures = m.early[stage].temperatures
         known = output.species, output.leaf, output.scores
-        return certainty(*known, m.taxonomy, temperatures=temperatures, combiner=m.combiner)
+        return certainty(*known, m.taxonomy, learned=self._learned, temperatures=temperatures, combiner=m.combiner)
 
     def _sure(self, stage: int, output: RawOutput) -> np.ndarray:
         """bool [B]: what a network answers; the main one everything."""

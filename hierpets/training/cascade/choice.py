@@ -79,9 +79,7 @@ def try_early(
         own = multiply_adds(backbone) / whole
         if own < WORTHWHILE and backbone.preprocess.decoded_side <= main.backbone.preprocess.decoded_side:
             early = _fit_early(choice, main, fit)
-            (spec,) = (
-                one.spec for one in fit_cascade([early], main, combiner=config.combiner, alpha=config.alpha).early
-            )
+            (spec,) = (one.spec for one in fit_cascade([early], main, combiner=config.combiner).early)
             yield EarlyAttempt(early, spec.gate, spec.share, own + 1 - spec.share)
 
 

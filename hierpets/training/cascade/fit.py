@@ -23,17 +23,17 @@ from hierpets.training.trained import Early, Trained
 __all__ = ["MOST_LOST", "fit_cascade", "fit_gate"]
 
 UNCALIBRATED = Temperatures()
+LEAST_GATE = 0.8
+"""However seldom an early network is wrong: where it is less sure than that, the main one would name the breed more
+often (docs/experiments.md)."""
 MOST_LOST = 0.001
 """Share of the photos held out that an early network may cost: those that it answers wrong and the main network right,
 less those the other way round."""
 
 
-def fit_cascade(early: Sequence[Trained], main: Trained, *, combiner: Combiner, alpha: float) -> Trained:
+def fit_cascade(early: Sequence[Trained], main: Trained, *, combiner: Combiner) -> Trained:
     """The main network with early ones before it, in the order in which they are asked, and what they give together for
     the photos that none of them was fitted to.
-
-    An early network answers what it is certain of, at least 1 - ``alpha``, the target error rate of the predictions:
-    with less the main network would more often name a breed where the early one leaves it open.
 
     :raises ConfigError: no photo was held out, so that nobody knows when an early network is sure; or the networks know
         different breeds from pretraining.
@@ -51,7 +51,8 @@ def fit_cascade(early: Sequence[Trained], main: Trained, *, combiner: Combiner, 
         )
     judged = main.held_out[calibrating]
     outputs = [_same_photos(one.held_out[calibrating], judged) for one in early]
-    cascade = _fit(early, outputs, judged, _Cascade(main.network.taxonomy, combiner), least=1 - alpha)
+    learned = np.array([origin != "pretrained" for origin in main.origins])
+    cascade = _fit(early, outputs, judged, _Cascade(main.network.taxonomy, combiner, learned))
     return replace(
         main,
         early=tuple(Early(one.network, spec) for one, spec in zip(early, cascade.early, strict=True)),
@@ -81,6 +82,7 @@ class _Cascade:
 
     taxonomy: Taxonomy
     combiner: Combiner
+    learned: np.ndarray
     early: tuple[EarlyNetwork, ...] = ()
     main: Temperatures = UNCALIBRATED
 
@@ -112,6 +114,7 @@ class _Cascade:
             outputs.leaf_logits,
             outputs.scores,
             self.taxonomy,
+            learned=self.learned,
             temperatures=temperatures,
             combiner=self.combiner,
         )
@@ -129,15 +132,13 @@ def _fit(
     outputs: Sequence[HeldOutOutputs],
     judged: HeldOutOutputs,
     cascade: _Cascade,
-    *,
-    least: float,
 ) -> _Cascade:
     """Temperatures and gate of each early network, then the temperatures of the main one: of what is left to it."""
     for one, own in zip(early, outputs, strict=True):
         temperatures = own.temperatures(cascade.taxonomy)
         certain = cascade.certainty(own, temperatures)
         waiting = cascade(outputs[: len(cascade.early)], judged).waiting
-        gate = max(least, fit_gate(certain, cascade.right(own), cascade.right(judged)))
+        gate = max(LEAST_GATE, fit_gate(certain, cascade.right(own), cascade.right(judged)))
         spec = EarlyNetwork(
             backbone=one.spec,
             preprocess=one.backbone.preprocess,

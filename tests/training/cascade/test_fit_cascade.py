@@ -70,7 +70,7 @@ def main():
 
 @pytest.fixture(scope="module")
 def whole(early, main):
-    return fit_cascade([early], main, combiner="conditional", alpha=0.05)
+    return fit_cascade([early], main, combiner="conditional")
 
 
 @pytest.mark.parametrize(
@@ -136,9 +136,7 @@ def test_the_promise_is_kept_by_the_whole(whole):
     """Calibrated on half of the photos, the whole errs on at most 5% of the other half."""
     found = whole.held_out["cross_validation"]
     first = np.arange(len(found)) < len(found) // 2
-    rule = calibrate_trained(
-        replace(whole, held_out={"cross_validation": found.where(first)}), combiner="conditional", alpha=0.05
-    )
+    rule = calibrate_trained(replace(whole, held_out={"cross_validation": found.where(first)}), combiner="conditional")
     rest = found.where(~first)
     decisions = rule.predict(rest).decisions
     truth = {"breed": rest.labels.leaf, "species": rest.labels.species}
@@ -154,7 +152,7 @@ def test_the_promise_is_kept_by_the_whole(whole):
 def test_the_networks_may_have_seen_the_photos_in_another_order(early, main, whole):
     shuffled = early.held_out["cross_validation"].where(np.random.default_rng(3).permutation(4000))
     again = fit_cascade(
-        [replace(early, held_out={"cross_validation": shuffled})], main, combiner="conditional", alpha=0.05
+        [replace(early, held_out={"cross_validation": shuffled})], main, combiner="conditional"
     ).held_out["cross_validation"]
     np.testing.assert_array_equal(again.leaf_logits, whole.held_out["cross_validation"].leaf_logits)
 
@@ -169,9 +167,7 @@ def test_photos_of_breeds_that_were_held_out_go_the_same_way(early, main, group)
         part.leaf_logits[np.arange(len(rows)), part.labels.leaf] = -1e6
         return replace(one, **{group: part})
 
-    found = getattr(
-        fit_cascade([without_own_breed(early)], without_own_breed(main), combiner="conditional", alpha=0.05), group
-    )
+    found = getattr(fit_cascade([without_own_breed(early)], without_own_breed(main), combiner="conditional"), group)
     assert 0 < found.by_main.mean() < 1
     joint = calibrated(found, found.temperatures(TAXONOMY))
     several = TAXONOMY.leaf_species[found.labels.leaf] < 2  # of a species with other breeds
@@ -182,12 +178,12 @@ def test_networks_that_know_other_breeds_from_pretraining_are_refused(early, mai
     tree = Taxonomy(tree={**TAXONOMY.tree, "horse": ()})
     other = replace(early, network=HierarchicalNetwork(nn.Identity(), 4, tree))
     with pytest.raises(ConfigError, match="early: none knows other breeds from pretraining than none"):
-        fit_cascade([other], main, combiner="conditional", alpha=0.05)
+        fit_cascade([other], main, combiner="conditional")
 
 
 def test_two_early_networks_are_asked_in_their_order(early, main):
     better = trained(outputs(4000, noise=1.6, scale=1.0, seed=5))
-    whole = fit_cascade([early, better], main, combiner="conditional", alpha=0.05)
+    whole = fit_cascade([early, better], main, combiner="conditional")
     first, second = (one.spec for one in whole.early)
     assert first.temperatures.species > 2 * second.temperatures.species
     assert 0 < second.share < 1 - first.share
@@ -195,10 +191,10 @@ def test_two_early_networks_are_asked_in_their_order(early, main):
 
 
 def test_without_early_networks_nothing_changes(main):
-    assert fit_cascade([], main, combiner="conditional", alpha=0.05) is main
+    assert fit_cascade([], main, combiner="conditional") is main
 
 
 def test_fit_cascade_needs_photos_that_were_held_out(early, main):
     nothing = main.held_out["cross_validation"].where(np.zeros(4000, bool))
     with pytest.raises(ConfigError, match="early: too few photos to hold any out"):
-        fit_cascade([early], replace(main, held_out={"cross_validation": nothing}), combiner="conditional", alpha=0.05)
+        fit_cascade([early], replace(main, held_out={"cross_validation": nothing}), combiner="conditional")

@@ -43,7 +43,7 @@ def fit_cascade(early: Sequence[Trained], main: Trained, *, combiner: Combiner, 
     calibrating = next((name for name, part in main.held_out.items() if len(part)), None)
     if calibrating is None:
         raise ConfigError("early: too few photos to hold any out; add photos, or ask no network before the main one")
-    odd = next((one for one in early if one.network.taxonomy.leaves != main.network.taxonomy.leaves), None)
+    odd = next((one for one in early if one.network.taxonomy != main.network.taxonomy), None)
     if odd is not None:
         raise ConfigError(
             f"early: {odd.spec.name} knows other breeds from pretraining than {main.spec.name}; choose backbones of "

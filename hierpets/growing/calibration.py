@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +10,12 @@ import torch
 
 from hierpets.growing.bundle import OpenBundle
 from hierpets.growing.leave_one_out import LeaveOneOut
+from hierpets.growing.network import OpenNetwork
 from hierpets.hierarchy.calibration import Temperatures, fit_temperature
+from hierpets.hierarchy.early import Outputs, ask_in_turn
 from hierpets.hierarchy.policy import Policy
 from hierpets.hierarchy.probabilities import joint_probabilities, species_probabilities
+from hierpets.model.manifest import Manifest
 from hierpets.model.ood import Evidence
 from hierpets.plugin import Labels
 from hierpets.taxonomy import UNKNOWN_LEAF, Leaf, Taxonomy
@@ -20,7 +23,7 @@ from hierpets.training.calibration import score_photos, score_rows
 from hierpets.training.frozen.fit import DISCRIMINANT
 from hierpets.training.frozen.lda import lda_prior_shift
 
-__all__ = ["LeftOut", "Unseen", "grow_policy", "grow_temperatures", "leave_out", "mix"]
+__all__ = ["LeftOut", "Unseen", "answer_together", "grow_policy", "grow_temperatures", "judge", "leave_out"]
 
 PET_KEPT_NEW = 0.99
 """Share of the photos of a new species that must count as pets."""
@@ -30,9 +33,9 @@ ENOUGH = 50  # photos of a new species, below which its breeds take the temperat
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What heads and OOD scorer give for M of the new photos without them: ``species`` [M, S] and ``leaf`` [M, T]
-    logits, their ``evidence`` and ``labels`` among the leaves that have photos. ``rows`` int [M] are those of the
-    photos.
+    """What heads and OOD scorer of a network give for M of the new photos without them: ``species`` [M, S] and ``leaf``
+    [M, T] logits, their ``evidence`` and ``labels`` among the leaves that have photos. ``rows`` int [M] are those of
+    the photos.
     """
 
     rows: np.ndarray
@@ -56,12 +59,11 @@ class Unseen:
     answers: tuple[Leaf, ...]
 
 
-def leave_out(grown: OpenBundle, left: LeaveOneOut, labels: Labels) -> LeftOut:
+def leave_out(grown: OpenNetwork, left: LeaveOneOut, labels: Labels) -> LeftOut:
     """Leave each of the new photos out in turn; one that is alone in its class is not judged."""
-    manifest, spec, tree = grown.manifest, grown.manifest.statistics, grown.statistics.taxonomy
-    assert spec is not None
+    spec, tree = grown.spec, grown.statistics.taxonomy
     rows = np.flatnonzero(left.judged)
-    shift = lda_prior_shift(grown.statistics, tree, prior=spec.prior, combiner=manifest.combiner)
+    shift = lda_prior_shift(grown.statistics, tree, prior=spec.prior, combiner=grown.manifest.combiner)
     species = left.by_species().logits(tuple(Leaf(name, None) for name in tree.species), spec.shrinkage)
     return LeftOut(
         rows=rows,
@@ -72,16 +74,39 @@ def leave_out(grown: OpenBundle, left: LeaveOneOut, labels: Labels) -> LeftOut:
     )
 
 
-def mix(grown: OpenBundle, left: LeftOut) -> Unseen:
+def judge(grown: OpenBundle, left: Sequence[LeftOut]) -> Unseen:
+    """What the networks, of which each was left the same photos out, answer together."""
+    outputs = [_mix(network, own) for network, own in zip(grown.networks, left, strict=True)]
+    joint, scores = answer_together(grown.manifest, outputs)
+    answers = tuple(grown.manifest.taxonomy.leaves[best] for best in joint.argmax(axis=1).tolist())
+    return Unseen(left[-1].rows, joint, scores, grown.main.breeds.relabel(left[-1].labels), answers)
+
+
+def answer_together(manifest: Manifest, outputs: Sequence[Outputs]) -> tuple[np.ndarray, np.ndarray]:
+    """Calibrated joint probabilities float64 [N, L] and scores [N, 1 + S] of photos that every network was asked about,
+    as they would be if each was asked in its turn.
+    """
+    (*early, main), tree, combiner = outputs, manifest.taxonomy, manifest.combiner
+    temperatures = manifest.temperatures
+    found, _ = ask_in_turn(
+        early,
+        main,
+        tree,
+        asked=manifest.early,
+        learned=manifest.learned,
+        temperatures=temperatures,
+        combiner=combiner,
+    )
+    logits = temperatures.apply(found.species, found.leaf, tree)
+    return joint_probabilities(*logits, tree, combiner=combiner), found.scores
+
+
+def _mix(grown: OpenNetwork, left: LeftOut) -> Outputs:
     """The leaves of pretraining beside those of photos."""
-    tree, scorer = grown.manifest.taxonomy, grown.scorer
     with torch.inference_mode():
         leaf, listed = grown.mixture(torch.from_numpy(left.leaf.astype(np.float32)), left.evidence)
-        scores = torch.cat([scorer.pet_score(left.evidence.pet)[:, None], listed], dim=1)
-    logits = grown.manifest.temperatures.apply(left.species, leaf.numpy(), tree)
-    joint = joint_probabilities(*logits, tree, combiner=grown.manifest.combiner)
-    answers = tuple(tree.leaves[best] for best in joint.argmax(axis=1).tolist())
-    return Unseen(left.rows, joint, scores.numpy(), grown.breeds.relabel(left.labels), answers)
+        scores = torch.cat([grown.scorer.pet_score(left.evidence.pet)[:, None], listed], dim=1)
+    return Outputs(left.species, leaf.numpy(), scores.numpy())
 
 
 def grow_temperatures(before: Temperatures, left: LeftOut, taxonomy: Taxonomy) -> Temperatures:
@@ -131,7 +156,7 @@ def _pet_threshold(before: Policy, unseen: Unseen, taxonomy: Taxonomy) -> float 
     return min([before.pet, *(float(np.quantile(scores, 1 - PET_KEPT_NEW)) for scores in own if len(scores))])
 
 
-def _evidence(grown: OpenBundle, left: LeaveOneOut) -> Evidence:
+def _evidence(grown: OpenNetwork, left: LeaveOneOut) -> Evidence:
     """The evidence of photos that the statistics did not see."""
     leaves = grown.statistics.leaves
     scores, cosine = left.logits(leaves, DISCRIMINANT.shrinkage), left.cosine()

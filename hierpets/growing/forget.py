@@ -12,6 +12,7 @@ from hierpets.growing.bundle import OpenBundle, open_bundle
 from hierpets.growing.result import ForgetResult
 from hierpets.hierarchy.policy import Policy
 from hierpets.model.layout import released_bundle
+from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.taxonomy import Leaf, Taxonomy
 
 __all__ = ["forget"]
@@ -48,22 +49,26 @@ def _leaves(name: str, taxonomy: Taxonomy) -> list[Leaf]:
 
 
 def _without(before: OpenBundle, gone: set[Leaf]) -> OpenBundle:
-    old, statistics = before.manifest, before.statistics
+    old = before.manifest
     leaves = [*zip(old.taxonomy.leaves, old.origins, strict=True)]
     # A species stays as long as it has a leaf that photos taught.
     species = {leaf.species for leaf, origin in leaves if origin != "pretrained" and leaf not in gone}
     left = {leaf: origin for leaf, origin in leaves if leaf not in gone and leaf.species in species}
     if len(left) < 2:
         raise DataError(f"only {len(left)} leaves would be left; a bundle needs at least two")
-    for label in before.statistics.labels:
-        if label in gone or label.species not in species:
-            statistics = statistics.without(label)
-    return before.refitted(
-        statistics,
-        {leaf for leaf, origin in left.items() if origin == "pretrained"},
+    pretrained = {leaf for leaf, origin in left.items() if origin == "pretrained"}
+    return before.of(
+        [network.refitted(_rest(network.statistics, gone, species), pretrained) for network in before.networks],
         policy=_policy(old.policy, species, left),
         training=old.training | {"species": len(species), "leaves": len(left)},
     )
+
+
+def _rest(statistics: ClassStatistics, gone: set[Leaf], species: set[str]) -> ClassStatistics:
+    for label in statistics.labels:
+        if label in gone or label.species not in species:
+            statistics = statistics.without(label)
+    return statistics
 
 
 def _policy(policy: Policy, species: set[str], leaves: Iterable[Leaf]) -> Policy:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from hierpets.data.index import PhotoIndex
+from hierpets.data.index import PhotoIndex, PhotoRecord
 from hierpets.growing.bundle import OpenBundle
-from hierpets.growing.calibration import LeftOut, Unseen, grow_policy, grow_temperatures, leave_out, mix
+from hierpets.growing.calibration import LeftOut, Unseen, grow_policy, grow_temperatures, judge, leave_out
 from hierpets.growing.leave_one_out import LeaveOneOut
+from hierpets.growing.network import OpenNetwork
 from hierpets.growing.photos import NewPhotos
 from hierpets.model.ood import pretrained_probabilities
 from hierpets.model.statistics.classes import ClassStatistics
@@ -23,30 +24,33 @@ SHOWN = 0.05  # mean probability that a class of the pretrained head gets from p
 
 def learn(before: OpenBundle, photos: NewPhotos) -> tuple[OpenBundle, Unseen]:
     """The grown bundle, and what it gives for the new photos without them."""
-    labels = sorted({record.label for record in photos.records}, key=str)
-    classes = np.array([labels.index(record.label) for record in photos.records])
-    weights = class_weights(before.statistics, labels, np.bincount(classes))[classes]
-    profiles = _profiles(before, photos.features)
-    added = ClassStatistics.of(photos.features, classes, weights, labels, profiles)
-    total = before.statistics + added
-    grown = before.refitted(total, _still_pretrained(before, added), _species_classes(before, added))
-    rows = np.array([total.labels.index(labels[c]) for c in classes])
-    left = LeaveOneOut(total, photos.features.astype(np.float64), profiles, rows, weights)
-    index = PhotoIndex(total.taxonomy, photos.records)
-    return _calibrated(before, grown, leave_out(grown, left, index.labels()), len(photos))
-
-
-def _calibrated(before: OpenBundle, grown: OpenBundle, left: LeftOut, photos: int) -> tuple[OpenBundle, Unseen]:
+    parts = [_learn(*part, photos.records) for part in zip(before.networks, photos.features, strict=True)]
+    grown = before.of([network for network, _ in parts])
+    unseen = judge(grown, [left for _, left in parts])
     old, tree = before.manifest, grown.manifest.taxonomy
-    grown = grown.tempered(grow_temperatures(before.temperatures, left, grown.statistics.taxonomy))
-    unseen = mix(grown, left)
     leaves = {leaf for leaf, origin in zip(tree.leaves, grown.manifest.origins, strict=True) if origin == "grown"}
     training = old.training | {
         "species": len(tree.species),
         "leaves": len(tree.leaves),
-        "grown": old.training.get("grown", 0) + photos,
+        "grown": old.training.get("grown", 0) + len(photos),
     }
-    return grown.changed(policy=grow_policy(old.policy, unseen, leaves, tree), training=training), unseen
+    policy = grow_policy(old.policy, unseen, leaves, tree)
+    return grown.of(grown.networks, policy=policy, training=training), unseen
+
+
+def _learn(before: OpenNetwork, features: np.ndarray, records: tuple[PhotoRecord, ...]) -> tuple[OpenNetwork, LeftOut]:
+    """A network that learned the features [N, D] of N photos, and what it gives for them without them."""
+    labels = sorted({record.label for record in records}, key=str)
+    classes = np.array([labels.index(record.label) for record in records])
+    weights = class_weights(before.statistics, labels, np.bincount(classes))[classes]
+    profiles = _profiles(before, features)
+    added = ClassStatistics.of(features, classes, weights, labels, profiles)
+    total = before.statistics + added
+    grown = before.refitted(total, _still_pretrained(before, added), _species_classes(before, added))
+    rows = np.array([total.labels.index(labels[c]) for c in classes])
+    one_out = LeaveOneOut(total, features.astype(np.float64), profiles, rows, weights)
+    left = leave_out(grown, one_out, PhotoIndex(total.taxonomy, records).labels())
+    return grown.tempered(grow_temperatures(before.temperatures, left, total.taxonomy)), left
 
 
 def class_weights(known: ClassStatistics, labels: Sequence[Leaf], counts: np.ndarray) -> np.ndarray:
@@ -59,15 +63,15 @@ def class_weights(known: ClassStatistics, labels: Sequence[Leaf], counts: np.nda
     )
 
 
-def _profiles(bundle: OpenBundle, features: np.ndarray) -> np.ndarray:
-    head = bundle.scorer.pretrained_head
+def _profiles(network: OpenNetwork, features: np.ndarray) -> np.ndarray:
+    head = network.scorer.pretrained_head
     if head is None:
         return np.zeros((len(features), 0))
     with torch.inference_mode():
         return pretrained_probabilities(head, torch.from_numpy(features)).numpy().astype(np.float64)
 
 
-def _species_classes(before: OpenBundle, added: ClassStatistics) -> list[int]:
+def _species_classes(before: OpenNetwork, added: ClassStatistics) -> list[int]:
     """The pretrained head's classes that show a known species: those of before, and those of the new species, which are
     found by what the head makes of their photos.
     """
@@ -82,7 +86,7 @@ def _species_classes(before: OpenBundle, added: ClassStatistics) -> list[int]:
     return sorted(found)
 
 
-def _still_pretrained(before: OpenBundle, added: ClassStatistics) -> set[Leaf]:
+def _still_pretrained(before: OpenNetwork, added: ClassStatistics) -> set[Leaf]:
     """The leaves that are known from pretraining alone, and of which there is no new photo."""
     pairs = zip(before.manifest.taxonomy.leaves, before.manifest.origins, strict=True)
     return {leaf for leaf, origin in pairs if origin == "pretrained"} - {*added.labels}

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import islice
 
 import numpy as np
 
@@ -13,12 +14,15 @@ from hierpets.auditing.images.image_stats import measure_image
 from hierpets.auditing.pairs.same_photos import find_same_photos
 from hierpets.auditing.settings import AuditSettings
 from hierpets.data.consistency import find_misspelled
-from hierpets.data.dataset import iter_inputs
 from hierpets.data.index import PhotoIndex, PhotoRecord
 from hierpets.errors import DataError, ImageError
+from hierpets.growing.calibration import answer_together
 from hierpets.hierarchy.decision import Decision, Scores, decide
+from hierpets.hierarchy.early import Outputs
 from hierpets.inference.engines.base import RawOutput
+from hierpets.inference.engines.cascade import Cascade, Squares
 from hierpets.inference.predictor import Predictor
+from hierpets.model.manifest import Manifest
 from hierpets.progress import Progress
 from hierpets.taxonomy import Taxonomy
 from hierpets.workers import cores, run_in_order
@@ -49,10 +53,12 @@ class LeftOutPhoto:
 
 @dataclass(frozen=True)
 class NewPhotos:
-    """N photos that could be read: their records, features float32 [N, D], and what the bundle decides on each."""
+    """N photos that could be read: their records, features float32 [N, D] of each network, and what the bundle
+    decides on each.
+    """
 
     records: tuple[PhotoRecord, ...]
-    features: np.ndarray
+    features: tuple[np.ndarray, ...]
     decisions: tuple[Decision, ...]
 
     def __len__(self) -> int:
@@ -63,7 +69,8 @@ class NewPhotos:
         left_out += [LeftOutPhoto(self.records[row].path, reason) for row, reason in sorted(refused.items())]
         kept = [row for row in range(len(self)) if row not in refused]
         records = tuple(self.records[row] for row in kept)
-        return NewPhotos(records, self.features[kept], tuple(self.decisions[row] for row in kept))
+        features = tuple(own[kept] for own in self.features)
+        return NewPhotos(records, features, tuple(self.decisions[row] for row in kept))
 
 
 def check_names(new: Taxonomy, known: Taxonomy) -> None:
@@ -89,31 +96,46 @@ def _almost(new: Sequence[str], known: Sequence[str]) -> Iterator[str]:
 def read_photos(index: PhotoIndex, predictor: Predictor, progress: Progress) -> tuple[NewPhotos, list[LeftOutPhoto]]:
     """The features of every photo that can be read, and the others."""
     left_out: list[LeftOutPhoto] = []
-    found: list[RawOutput] = []
-    rows: list[int] = []
-
-    def report(row: int, error: ImageError) -> None:
-        left_out.append(LeftOutPhoto(index.paths[row], "cannot be read"))
-
-    batches = iter_inputs(
-        index.paths, predictor.manifest.preprocess, batch_size=BATCH, workers=cores(), on_error=report
-    )
-    for indices, inputs in batches:
-        found.append(predictor.engine(inputs))
-        rows += indices.tolist()
-        progress("new photos", len(rows) + len(left_out), len(index))
+    found: list[list[RawOutput]] = []
+    records: list[PhotoRecord] = []
+    photos = _squares(index, predictor.cascade, left_out)
+    while batch := list(islice(photos, BATCH)):
+        found.append(_ask_all(predictor.cascade, [squares for _, squares in batch]))
+        records += [record for record, _ in batch]
+        progress("new photos", len(records) + len(left_out), len(index))
     if not found:
         raise DataError(f"none of the {len(index)} new photos can be read")
-    output = RawOutput(*map(np.concatenate, zip(*found, strict=True)))
-    records = tuple(index.records[row] for row in rows)
-    return NewPhotos(records, output.features, _decisions(output, predictor)), left_out
+    outputs = [RawOutput(*map(np.concatenate, zip(*parts, strict=True))) for parts in zip(*found, strict=True)]
+    features = tuple(output.features for output in outputs)
+    return NewPhotos(tuple(records), features, _decisions(outputs, predictor.manifest)), left_out
 
 
-def _decisions(output: RawOutput, predictor: Predictor) -> tuple[Decision, ...]:
-    manifest = predictor.manifest
+def _squares(
+    index: PhotoIndex, cascade: Cascade, left_out: list[LeftOutPhoto]
+) -> Iterator[tuple[PhotoRecord, Squares]]:
+    """What the networks see of each photo; those that cannot be read are added to ``left_out``."""
+
+    def read(path: str) -> Squares:
+        return cascade.squares(cascade.decode(path))
+
+    loaded = run_in_order(read, index.paths, workers=cores(), ahead=BATCH, name="photos")
+    for record, future in zip(index.records, loaded, strict=True):
+        try:
+            yield record, future.result()
+        except ImageError:
+            left_out.append(LeftOutPhoto(record.path, "cannot be read"))
+
+
+def _ask_all(cascade: Cascade, photos: Sequence[Squares]) -> list[RawOutput]:
+    """The outputs of every network for all photos, those too that an earlier one is sure of."""
+    return [engine(cascade.inputs(stage, photos)) for stage, engine in enumerate(cascade.engines)]
+
+
+def _decisions(outputs: Sequence[RawOutput], manifest: Manifest) -> tuple[Decision, ...]:
+    answers = answer_together(manifest, [Outputs(output.species, output.leaf, output.scores) for output in outputs])
     return tuple(
         decide(joint, manifest.taxonomy, manifest.policy, scores=Scores.of(scores))
-        for joint, scores in zip(predictor.joint(output), output.scores, strict=True)
+        for joint, scores in zip(*answers, strict=True)
     )
 
 
@@ -136,7 +158,7 @@ def find_copies(photos: NewPhotos) -> dict[int, str]:
     """
     paths = [record.path for record in photos.records]
     stats = [future.result() for future in run_in_order(measure_image, paths, workers=cores(), ahead=BATCH)]
-    pairs = find_same_photos(stats, np.arange(len(paths)), photos.features, AuditSettings())
+    pairs = find_same_photos(stats, np.arange(len(paths)), photos.features[-1], AuditSettings())
     for pair in pairs:
         a, b = photos.records[pair.first], photos.records[pair.second]
         if a.label != b.label:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
 import numpy as np
 
 from hierpets.hierarchy.calibration import Temperatures
@@ -9,10 +12,52 @@ from hierpets.hierarchy.decision import named_probabilities
 from hierpets.hierarchy.probabilities import Combiner, joint_probabilities
 from hierpets.taxonomy import Taxonomy
 
-__all__ = ["MOST_EARLY", "certainty", "on_main_scale"]
+__all__ = ["MOST_EARLY", "Outputs", "ask_in_turn", "certainty", "on_main_scale"]
 
 MOST_EARLY = 4
 """Early networks of a bundle: each takes memory, and a photo that none is sure of pays for all."""
+
+
+class Outputs(NamedTuple):
+    """What a network gives for N photos: ``species`` logits [N, S], ``leaf`` logits [N, L], ``scores`` [N, 1 + S]."""
+
+    species: np.ndarray
+    leaf: np.ndarray
+    scores: np.ndarray
+
+
+class Asked(Protocol):
+    """A network that is asked before the main one: its temperatures, and what its certainty must exceed to answer."""
+
+    @property
+    def temperatures(self) -> Temperatures: ...
+    @property
+    def gate(self) -> float: ...
+
+
+def ask_in_turn(
+    early: Sequence[Outputs],
+    main: Outputs,
+    taxonomy: Taxonomy,
+    *,
+    asked: Sequence[Asked],
+    learned: np.ndarray,
+    temperatures: Temperatures,
+    combiner: Combiner,
+) -> tuple[Outputs, np.ndarray]:
+    """What N photos are answered with by the first network that is sure of each, on the scale of the main one; and the
+    number of that network, int [N]. ``early`` are the outputs of those that are ``asked``, for the same photos as
+    ``main``, whose ``temperatures`` are given; ``learned`` as in :func:`certainty`.
+    """
+    found, stage = Outputs(*(array.copy() for array in main)), np.full(len(main.species), len(early))
+    for number, (own, network) in enumerate(zip(early, asked, strict=True)):
+        certain = certainty(*own, taxonomy, learned=learned, temperatures=network.temperatures, combiner=combiner)
+        sure = (stage == len(early)) & (certain > network.gate)
+        logits = on_main_scale(own.species, own.leaf, taxonomy, own=network.temperatures, main=temperatures)
+        for rows, answers in zip(found, (*logits, own.scores), strict=True):
+            rows[sure] = answers[sure]
+        stage[sure] = number
+    return found, stage
 
 
 def certainty(

@@ -37,9 +37,11 @@ def released_bundle() -> Path:
     return folder
 
 
-def early_files(number: int) -> tuple[str, Path]:
-    """The weights and the graph of an early network, which are asked in the order of their numbers, from 0."""
-    return f"early{number}.safetensors", GRAPH.with_stem(f"early{number}")
+def early_files(number: int) -> tuple[str, Path, str]:
+    """The weights, the graph and the statistics of an early network, which are asked in the order of their numbers,
+    from 0.
+    """
+    return f"early{number}.safetensors", GRAPH.with_stem(f"early{number}"), f"early{number}-{STATISTICS}"
 
 
 def is_quantized(graph: Path) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,7 +19,7 @@ from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.early import MOST_EARLY
 from hierpets.hierarchy.policy import Policy
 from hierpets.hierarchy.probabilities import Combiner
-from hierpets.model.layout import GRAPH, MANIFEST, WEIGHTS, early_files, incomplete_bundle
+from hierpets.model.layout import GRAPH, MANIFEST, STATISTICS, WEIGHTS, early_files, incomplete_bundle
 from hierpets.plugin import Preprocess
 from hierpets.taxonomy import Taxonomy
 from hierpets.validation.problems import problem_lines
@@ -76,6 +76,15 @@ class OODSpec(StrictModel):
     breed_classes: Count = 0
 
 
+class StatisticsSpec(StrictModel):
+    """What a network's file of statistics holds, and how heads are fitted to it."""
+
+    photos: dict[str, Annotated[int, Field(ge=1)]] = Field(description="by class, in the order of the file's rows")
+    shrinkage: float = Field(ge=0, le=1)
+    prior: Prior = "uniform"
+    sha256: str
+
+
 class EarlyNetwork(StrictModel):
     """A network that is asked before the main one; where it is sure, it answers."""
 
@@ -85,6 +94,7 @@ class EarlyNetwork(StrictModel):
     temperatures: Temperatures = Temperatures()
     gate: float = Field(ge=0, le=1, description="what the probability of its best leaf must exceed for it to answer")
     share: float = Field(ge=0, le=1, description="of the photos that calibrated the model, how many it answered")
+    statistics: StatisticsSpec | None = Field(default=None, description="as those of the main network")
 
 
 @dataclass(frozen=True)
@@ -93,18 +103,11 @@ class NetworkSpec:
 
     weights: str
     graph: Path
+    statistics: str
     backbone: BackboneSpec
     preprocess: Preprocess
     ood: OODSpec | None
-
-
-class StatisticsSpec(StrictModel):
-    """What ``statistics.safetensors`` holds, and how heads are fitted to it."""
-
-    photos: dict[str, Annotated[int, Field(ge=1)]] = Field(description="by class, in the order of the file's rows")
-    shrinkage: float = Field(ge=0, le=1)
-    prior: Prior = "uniform"
-    sha256: str
+    statistics_spec: StatisticsSpec | None
 
 
 class Manifest(StrictModel):
@@ -151,20 +154,26 @@ class Manifest(StrictModel):
     def networks(self) -> tuple[NetworkSpec, ...]:
         """All networks in the order in which they are asked; the main one is the last."""
         early = (
-            NetworkSpec(*early_files(number), one.backbone, one.preprocess, one.ood)
+            NetworkSpec(*early_files(number), one.backbone, one.preprocess, one.ood, one.statistics)
             for number, one in enumerate(self.early)
         )
-        return (*early, NetworkSpec(WEIGHTS, GRAPH, self.backbone, self.preprocess, self.ood))
+        main = NetworkSpec(WEIGHTS, GRAPH, STATISTICS, self.backbone, self.preprocess, self.ood, self.statistics)
+        return (*early, main)
 
     def alone(self, stage: int) -> Manifest:
-        """The manifest of one network by itself, which answers every photo; that of another than the main one says
-        nothing of statistics.
-        """
+        """The manifest of one network by itself, which answers every photo."""
         if stage == len(self.early):
             return self.model_copy(update={"early": ()})
         own = self.early[stage]
-        changes = {name: getattr(own, name) for name in ("backbone", "preprocess", "ood", "temperatures")}
-        return self.model_copy(update={**changes, "early": (), "statistics": None})
+        names = ("backbone", "preprocess", "ood", "temperatures", "statistics")
+        changes = {name: getattr(own, name) for name in names}
+        return self.model_copy(update={**changes, "early": ()})
+
+    def with_statistics(self, specs: Sequence[StatisticsSpec]) -> Manifest:
+        """The same, with statistics of each of its networks."""
+        *own, main = specs
+        early = (one.model_copy(update={"statistics": spec}) for one, spec in zip(self.early, own, strict=True))
+        return self.model_copy(update={"early": tuple(early), "statistics": main})
 
     @property
     def decoded_side(self) -> int:

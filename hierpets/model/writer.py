@@ -2,7 +2,8 @@
 
 ``bundle.json`` (the manifest), ``weights.safetensors`` (torch), ``openvino/model.xml`` and ``.bin`` (the same graph),
 ``statistics.safetensors`` where its heads can be fitted again, and ``seen.bin``: which photos it was fitted to.
-Networks that are asked before the main one have files of their own, ``early0.safetensors`` and ``openvino/early0.xml``.
+Networks that are asked before the main one have files of their own: ``early0.safetensors``, ``openvino/early0.xml``,
+``early0-statistics.safetensors``.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from safetensors.torch import save
 
 from hierpets.files import whole_folder
 from hierpets.model.graph.convert import write_graph
-from hierpets.model.layout import MANIFEST, SEEN, STATISTICS
+from hierpets.model.layout import MANIFEST, SEEN
 from hierpets.model.manifest import Manifest, manifest_text
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.rounding import pack
@@ -27,23 +28,23 @@ def write_bundle(
     folder: Path,
     network: HierarchicalNetwork,
     manifest: Manifest,
-    statistics: bytes | None = None,
+    statistics: Sequence[bytes] = (),
     seen: SeenPhotos | None = None,
     *,
     early: Sequence[HierarchicalNetwork] = (),
 ) -> None:
     """Write a bundle whole or not at all: it is made beside its place and moved there.
 
-    The networks may be on any device, and stay there. ``statistics`` and ``early`` networks are those that the manifest
-    names, ``seen`` the photos that it was fitted to.
+    The networks may be on any device, and stay there. ``early`` networks, and ``statistics`` of all, the main one last,
+    are those that the manifest names, ``seen`` the photos that it was fitted to.
     """
     with whole_folder(folder) as made:
         for spec, each in zip(manifest.networks, (*early, network), strict=True):
             packed = pack({name: tensor.cpu() for name, tensor in each.state_dict().items()})
             (made / spec.weights).write_bytes(save(packed))  # save_file would make a file that its owner alone may read
             write_graph(made / spec.graph, each, spec.preprocess.size)
-        if statistics is not None:
-            (made / STATISTICS).write_bytes(statistics)
+        for spec, content in zip(manifest.networks, statistics, strict=bool(statistics)):
+            (made / spec.statistics).write_bytes(content)
         if seen is not None:
             (made / SEEN).write_bytes(seen.pack())
         (made / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8")

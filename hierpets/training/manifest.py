@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 
 from hierpets.config import TrainConfig
-from hierpets.model.manifest import Manifest, StatisticsSpec
+from hierpets.model.manifest import Manifest
 from hierpets.training.calibration import Calibrated
 from hierpets.training.splits import Splits
 from hierpets.training.trained import Trained
@@ -15,13 +15,7 @@ __all__ = ["make_manifest"]
 PACKAGES = ("torch", "timm", "openvino", "numpy", "scikit-learn", "opencv-python-headless")
 
 
-def make_manifest(
-    trained: Trained,
-    calibrated: Calibrated,
-    splits: Splits,
-    config: TrainConfig,
-    statistics: StatisticsSpec | None = None,
-) -> Manifest:
+def make_manifest(trained: Trained, calibrated: Calibrated, splits: Splits, config: TrainConfig) -> Manifest:
     """The manifest of a trained and calibrated model."""
     scorer = trained.network.ood_scorer
     return Manifest(
@@ -35,7 +29,6 @@ def make_manifest(
         ood=scorer.spec if scorer else None,
         policy=calibrated.policy,
         early=tuple(early.spec for early in trained.early),
-        statistics=statistics,
         versions=_library_versions(),
         training={
             "summary": trained.summary,

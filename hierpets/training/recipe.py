@@ -19,7 +19,7 @@ from hierpets.evaluation.metrics.schema import Metrics
 from hierpets.inference.engines.base import choose_device
 from hierpets.inference.loading import load
 from hierpets.inference.predictor import Predictor
-from hierpets.model.manifest import StatisticsSpec
+from hierpets.model.manifest import Manifest
 from hierpets.model.seen import SeenPhotos
 from hierpets.model.statistics.storage import pack_statistics
 from hierpets.model.writer import write_bundle
@@ -47,7 +47,7 @@ from hierpets.training.measurement import accuracies, measure_trained
 from hierpets.training.run import Listener, Run, open_run
 from hierpets.training.splits import Splits, read_splits
 from hierpets.training.track import broadcast, find_tracker
-from hierpets.training.trained import Trained
+from hierpets.training.trained import Early, Trained
 
 __all__ = ["TrainResult", "train"]
 
@@ -156,8 +156,7 @@ def _train(
         run.log("early", backbone=str(one.spec.backbone.name), gate=one.spec.gate, share=one.spec.share)
     calibrated = calibrate_trained(trained, combiner=config.combiner, alpha=config.alpha)
     metrics = measure_trained(trained, calibrated, folds=config.folds, seed=config.seed)
-    statistics, spec = _pack_statistics(trained, config)
-    manifest = make_manifest(trained, calibrated, splits, config, spec)
+    manifest, statistics = _add_statistics(make_manifest(trained, calibrated, splits, config), trained, config)
     for name, part in metrics.items():
         run.log("metrics", on=name, **accuracies(part))
     run.write_metrics(metrics)
@@ -176,11 +175,17 @@ def _seen(splits: Splits, config: TrainConfig) -> SeenPhotos | None:
     return None if config.cluster else SeenPhotos.of(map(content_key, splits.train.paths))
 
 
-def _pack_statistics(trained: Trained, config: TrainConfig) -> tuple[bytes, StatisticsSpec] | tuple[None, None]:
-    """What the bundle keeps to be grown; nothing where its heads cannot be fitted again."""
-    if trained.statistics is None:
-        return None, None
-    return pack_statistics(trained.statistics, shrinkage=trained.head.shrinkage, prior=config.prior)
+def _add_statistics(manifest: Manifest, trained: Trained, config: TrainConfig) -> tuple[Manifest, list[bytes]]:
+    """What the bundle keeps of each network to be grown; nothing where the heads of one cannot be fitted again."""
+    networks: tuple[Early | Trained, ...] = (*trained.early, trained)
+    packed = [
+        pack_statistics(one.statistics, shrinkage=one.head.shrinkage, prior=config.prior)
+        for one in networks
+        if one.statistics is not None
+    ]
+    if len(packed) < len(networks):
+        return manifest, []
+    return manifest.with_statistics([spec for _, spec in packed]), [content for content, _ in packed]
 
 
 def _fit_frozen(

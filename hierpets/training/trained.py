@@ -17,10 +17,12 @@ __all__ = ["Early", "Trained"]
 
 @dataclass(frozen=True)
 class Early:
-    """A network that is asked before the main one, as ``spec`` describes it."""
+    """A network that is asked before the main one, as ``spec`` describes it. ``statistics`` as in :class:`Trained`."""
 
     network: HierarchicalNetwork
     spec: EarlyNetwork
+    head: HeadSpec
+    statistics: ClassStatistics | None
 
 
 @dataclass(frozen=True)

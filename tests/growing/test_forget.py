@@ -27,9 +27,9 @@ def test_forgetting_takes_a_row_and_moves_no_other_mean(grown, tmp_path):
         open_bundle(grown.bundle),
         open_bundle(forget(grown.bundle, "cat/ginger", out=tmp_path / "o").bundle),
     )
-    kept = after.statistics.labels
-    np.testing.assert_allclose(after.statistics.means_of(kept), before.statistics.means_of(kept))
-    np.testing.assert_allclose(after.statistics.scatter, before.statistics.scatter, rtol=2e-3, atol=1e-4)
+    kept = after.main.statistics.labels
+    np.testing.assert_allclose(after.main.statistics.means_of(kept), before.main.statistics.means_of(kept))
+    np.testing.assert_allclose(after.main.statistics.scatter, before.main.statistics.scatter, rtol=2e-3, atol=1e-4)
 
 
 def test_a_species_goes_as_a_whole_and_with_its_last_breed(grown, tmp_path):

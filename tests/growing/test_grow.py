@@ -52,7 +52,7 @@ def test_growing_equals_training_on_all_photos_at_once(grown, joint_bundle):
     ]
     same = joints[0].argmax(axis=1) == joints[1].argmax(axis=1)
     assert same.mean() >= 0.99
-    for a, b in zip(one.heads.get_heads().leaf.weight, other.heads.get_heads().leaf.weight, strict=True):
+    for a, b in zip(one.main.heads.get_heads().leaf.weight, other.main.heads.get_heads().leaf.weight, strict=True):
         assert np.corrcoef(a, b)[0, 1] > 0.999
 
 
@@ -110,8 +110,8 @@ def test_growing_in_two_steps_is_growing_at_once(grown, bundle, tmp_path):
     assert one.manifest.statistics.photos == other.manifest.statistics.photos
     assert SeenPhotos.read(last.bundle) == SeenPhotos.read(grown.bundle) > SeenPhotos.read(bundle)
     assert set(one.manifest.policy.leaves) == set(other.manifest.policy.leaves)
-    np.testing.assert_allclose(one.statistics.means, other.statistics.means, atol=1e-3)
-    weights = [b.heads.get_heads().leaf.weight for b in (one, other)]
+    np.testing.assert_allclose(one.main.statistics.means, other.main.statistics.means, atol=1e-3)
+    weights = [b.main.heads.get_heads().leaf.weight for b in (one, other)]
     assert np.corrcoef(*(w.ravel() for w in weights))[0, 1] > 0.999
 
 

@@ -1,9 +1,11 @@
-"""A bundle of two tiny networks that were fitted to nothing, of which the first is sure of half of some photos."""
+"""Bundles of two tiny networks: fitted to nothing, the first sure of half of some photos; and trained on photos."""
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,10 +16,12 @@ from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.early import certainty
 from hierpets.inference.engines.torch import TorchEngine
 from hierpets.model.backbone import build_backbone
-from hierpets.model.manifest import EarlyNetwork, Manifest
+from hierpets.model.layout import MANIFEST
+from hierpets.model.manifest import EarlyNetwork, Manifest, manifest_text, read_manifest
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.writer import write_bundle
 from hierpets.registry.loading import Registry
+from hierpets.training.recipe import TrainResult, train
 
 PHOTOS = [f"demo:{leaf}/{n}" for n in range(5) for leaf in ("cat/siamese", "dog/pug", "dog/poodle", "rabbit/-")]
 
@@ -56,3 +60,23 @@ def make_cascade(folder: Path) -> Made:
     manifest = manifest.model_copy(update={"early": (early,)})
     write_bundle(folder / "bundle", networks[1], manifest, early=networks[:1])
     return Made(folder / "bundle", manifest, (networks[0], networks[1]), registry)
+
+
+def train_cascade(out: Path, data: str | Path, **settings: Any) -> TrainResult:
+    """A bundle of two tiny networks with heads that were fitted to photos; their registry lies in ``out``."""
+    tiny_registry(out)
+    return train(
+        data,
+        recipe="heads",
+        backbone="tiny",
+        registry=out / "registry.yaml",
+        out=out / "run",
+        **{"backbone_options": {"width": 4}, "early": [{"name": "tiny", "options": {"width": 2}}], **settings},
+    )
+
+
+def with_manifest(bundle: Path, folder: Path, change: Callable[[Manifest], Manifest]) -> Path:
+    """A copy of a bundle with another manifest."""
+    shutil.copytree(bundle, folder)
+    (folder / MANIFEST).write_text(manifest_text(change(read_manifest(bundle))), encoding="utf-8")
+    return folder

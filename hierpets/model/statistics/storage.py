@@ -1,4 +1,4 @@
-"""Statistics in a bundle: ``statistics.safetensors``, whose digest and classes the manifest holds.
+"""Statistics in a bundle: a file for each network, whose digest and classes the manifest holds.
 
 The pooled scatter is the large part. It is kept as correlations in half precision, the upper triangle alone, beside the
 variances: docs/growing.md says how many answers that changes.
@@ -14,8 +14,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from hierpets.errors import BundleError
-from hierpets.model.layout import STATISTICS, brief
-from hierpets.model.manifest import Manifest, Prior, StatisticsSpec
+from hierpets.model.layout import brief
+from hierpets.model.manifest import NetworkSpec, Prior, StatisticsSpec
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.taxonomy import Leaf
 
@@ -43,16 +43,16 @@ def pack_statistics(statistics: ClassStatistics, *, shrinkage: float, prior: Pri
     return content, StatisticsSpec(photos=photos, shrinkage=shrinkage, prior=prior, sha256=digest)
 
 
-def read_statistics(folder: Path, manifest: Manifest) -> ClassStatistics:
-    """The statistics of a bundle.
+def read_statistics(folder: Path, network: NetworkSpec) -> ClassStatistics:
+    """The statistics of one network of a bundle.
 
     :raises BundleError: it has none, or the file is missing or damaged.
     """
-    spec, path = manifest.statistics, folder / STATISTICS
+    spec, path = network.statistics_spec, folder / network.statistics
     if spec is None:
         raise BundleError(
-            f"{folder}: this bundle keeps no statistics of its classes, without which it cannot be changed; "
-            "train one with LDA heads: `hierpets train --recipe heads`"
+            f"{folder}: no {network.statistics}: this bundle keeps no statistics of its classes, without which it "
+            "cannot be changed; train one with LDA heads: `hierpets train --recipe heads`"
         )
     try:
         content = path.read_bytes()

@@ -13,7 +13,7 @@ import numpy as np
 
 from hierpets.errors import ConfigError
 from hierpets.hierarchy.calibration import Temperatures
-from hierpets.hierarchy.early import certainty, on_main_scale
+from hierpets.hierarchy.early import Outputs, ask_in_turn, certainty
 from hierpets.hierarchy.probabilities import Combiner, joint_probabilities, species_probabilities
 from hierpets.model.manifest import EarlyNetwork
 from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
@@ -55,7 +55,9 @@ def fit_cascade(early: Sequence[Trained], main: Trained, *, combiner: Combiner) 
     cascade = _fit(early, outputs, judged, _Cascade(main.network.taxonomy, combiner, learned))
     return replace(
         main,
-        early=tuple(Early(one.network, spec) for one, spec in zip(early, cascade.early, strict=True)),
+        early=tuple(
+            Early(one.network, spec, one.head, one.statistics) for one, spec in zip(early, cascade.early, strict=True)
+        ),
         held_out={name: cascade([one.held_out[name] for one in early], part) for name, part in main.held_out.items()},
         pretrained=cascade.of([one.pretrained for one in early], main.pretrained),
         unlisted=cascade.of([one.unlisted for one in early], main.unlisted),
@@ -88,19 +90,17 @@ class _Cascade:
 
     def __call__(self, early: Sequence[HeldOutOutputs], last: HeldOutOutputs) -> HeldOutOutputs:
         """For each photo of the main network's outputs, those of the first network that is sure."""
-        found = last.species_logits.copy(), last.leaf_logits.copy(), last.scores.copy()
-        waiting = np.ones(len(last), dtype=bool)
-        for spec, outputs in zip(self.early, early, strict=True):
-            own = _same_photos(outputs, last)
-            sure = waiting & (self.certainty(own, spec.temperatures) > spec.gate)
-            logits = on_main_scale(
-                own.species_logits, own.leaf_logits, self.taxonomy, own=spec.temperatures, main=self.main
-            )
-            for rows, answers in zip(found, (*logits, own.scores), strict=True):
-                rows[sure] = answers[sure]
-            waiting &= ~sure
+        found, stage = ask_in_turn(
+            [_outputs(_same_photos(one, last)) for one in early],
+            _outputs(last),
+            self.taxonomy,
+            asked=self.early,
+            learned=self.learned,
+            temperatures=self.main,
+            combiner=self.combiner,
+        )
         species, leaf, scores = found
-        return replace(last, species_logits=species, leaf_logits=leaf, scores=scores, by_main=waiting)
+        return replace(last, species_logits=species, leaf_logits=leaf, scores=scores, by_main=stage == len(self.early))
 
     def of(self, early: Sequence[HeldOutOutputs | None], last: HeldOutOutputs | None) -> HeldOutOutputs | None:
         """The same for photos that may be missing: then from all."""
@@ -110,9 +110,7 @@ class _Cascade:
     def certainty(self, outputs: HeldOutOutputs, temperatures: Temperatures) -> np.ndarray:
         """As that of the module ``hierarchy.early``."""
         return certainty(
-            outputs.species_logits,
-            outputs.leaf_logits,
-            outputs.scores,
+            *_outputs(outputs),
             self.taxonomy,
             learned=self.learned,
             temperatures=temperatures,
@@ -149,6 +147,10 @@ def _fit(
         )
         cascade = replace(cascade, early=(*cascade.early, spec))
     return replace(cascade, main=cascade(outputs, judged).temperatures(cascade.taxonomy))
+
+
+def _outputs(held_out: HeldOutOutputs) -> Outputs:
+    return Outputs(held_out.species_logits, held_out.leaf_logits, held_out.scores)
 
 
 def _same_photos(outputs: HeldOutOutputs, others: HeldOutOutputs) -> HeldOutOutputs:

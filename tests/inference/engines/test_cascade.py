@@ -13,6 +13,8 @@ from scipy.special import softmax
 from hierpets.data.transforms import read_input
 from hierpets.errors import BundleError
 from hierpets.hierarchy.calibration import Temperatures
+from hierpets.hierarchy.early import Outputs, ask_in_turn
+from hierpets.inference.engines.cascade import Cascade
 from hierpets.inference.engines.torch import TorchEngine
 from hierpets.inference.loading import load
 from hierpets.inference.predictor import Predictor
@@ -68,6 +70,21 @@ def test_a_photo_is_answered_by_the_first_network_that_is_sure(made, loaded):
         sure = early.max() > made.manifest.early[0].gate
         assert answer.stage == (0 if sure else 1)
         np.testing.assert_allclose(answer.joint, early if sure else joint_of(made, 1, photo), atol=2e-3)
+
+
+def test_outputs_of_all_networks_are_put_together_as_they_are_served(made):
+    cascade = Cascade(made.manifest, [TorchEngine(network) for network in made.networks])
+    photos = [cascade.squares(cascade.decode(photo)) for photo in PHOTOS]
+    served, stages = cascade(photos)
+    early, main = (Outputs(*engine(cascade.inputs(stage, photos))[1:]) for stage, engine in enumerate(cascade.engines))
+    m = made.manifest
+    found, stage = ask_in_turn(
+        [early], main, m.taxonomy, asked=m.early, temperatures=m.temperatures, combiner=m.combiner
+    )
+    assert stage.tolist() == stages.tolist()
+    assert {*stages.tolist()} == {0, 1}
+    for own, expected in zip(found, served[1:], strict=True):
+        np.testing.assert_allclose(own, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_the_main_network_is_asked_only_about_photos_that_the_early_one_is_not_sure_of(made, loaded):

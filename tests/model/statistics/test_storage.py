@@ -39,7 +39,7 @@ def bundle_of(known: ClassStatistics, folder: Path) -> Manifest:
 
 def test_what_is_packed_gives_the_same_answers(known, tmp_path):
     manifest = bundle_of(known, tmp_path)
-    found = read_statistics(tmp_path, manifest)
+    found = read_statistics(tmp_path, *manifest.networks)
     assert found.labels == known.labels
     assert found.counts.tolist() == known.counts.tolist()
     assert (manifest.statistics.shrinkage, manifest.statistics.prior) == (0.3, "data")
@@ -65,10 +65,10 @@ def test_half_of_the_scatter_is_stored_in_half_precision(known):
 def test_statistics_that_are_missing_or_of_another_bundle_are_refused(known, tmp_path):
     manifest = bundle_of(known, tmp_path)
     with pytest.raises(BundleError, match="keeps no statistics"):
-        read_statistics(tmp_path, manifest.model_copy(update={"statistics": None}))
+        read_statistics(tmp_path, *manifest.model_copy(update={"statistics": None}).networks)
     other = manifest.statistics.model_copy(update={"sha256": "0" * 64})
     with pytest.raises(BundleError, match="not the statistics that the manifest"):
-        read_statistics(tmp_path, manifest.model_copy(update={"statistics": other}))
+        read_statistics(tmp_path, *manifest.model_copy(update={"statistics": other}).networks)
     (tmp_path / "statistics.safetensors").unlink()
     with pytest.raises(BundleError, match="cannot be read"):
-        read_statistics(tmp_path, manifest)
+        read_statistics(tmp_path, *manifest.networks)

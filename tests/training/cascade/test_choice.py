@@ -5,13 +5,13 @@ import shutil
 
 import pytest
 from click.testing import CliRunner
+from helpers.cascades import train_cascade
 from helpers.fakes import tiny_registry
 
 from hierpets.cli.deploy.info import command as info
 from hierpets.config import change_config
 from hierpets.data.index import read_index
-from hierpets.errors import BundleError, ConfigError
-from hierpets.growing.grow import grow
+from hierpets.errors import ConfigError
 from hierpets.model.backbone import build_backbone
 from hierpets.model.info import bundle_info
 from hierpets.training.cascade.choice import EarlyAttempt, best_early, multiply_adds
@@ -28,19 +28,10 @@ def registry(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def trained(registry, tmp_path_factory):
+def trained(tmp_path_factory):
     """A run of two networks, and its events."""
     events = []
-    result = train(
-        recipe="heads",
-        backbone="tiny",
-        backbone_options={"width": 4},
-        early=[SMALL],
-        registry=registry,
-        out=tmp_path_factory.mktemp("cascade") / "run",
-        listener=events.append,
-    )
-    return result, events
+    return train_cascade(tmp_path_factory.mktemp("cascade"), "demo", listener=events.append), events
 
 
 def test_multiply_adds_counts_those_of_one_photo(registry):
@@ -82,7 +73,7 @@ def test_info_shows_every_stage(trained):
     bundle = trained[0].bundle
     found = bundle_info(bundle)
     assert len(found.early) == 1
-    assert not found.grows
+    assert found.grows
     assert found.engines == ("openvino", "torch")
     (bundle / "early0.safetensors").rename(bundle / "gone")
     try:
@@ -93,11 +84,6 @@ def test_info_shows_every_stage(trained):
     stages = [line for line in lines if line.startswith("stage ")]
     assert [line.split("(")[1].split(",")[0] for line in stages] == ["width=2", "width=4"]
     assert any("above a certainty of" in line for line in lines)
-
-
-def test_grow_refuses_a_bundle_of_several_networks(trained, tmp_path):
-    with pytest.raises(BundleError, match=r"a bundle with early networks, .*, cannot grow"):
-        grow(trained[0].bundle, "demo", out=tmp_path / "grown")
 
 
 def test_train_refuses_an_early_network_that_needs_a_larger_photo(registry, tmp_path):

@@ -1,0 +1,204 @@
+"""A network of a bundle taken apart, so that its heads can be fitted again and everything before them stays."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from hierpets.errors import BundleError
+from hierpets.hierarchy.calibration import Temperatures
+from hierpets.model.graph.heads import replace_heads
+from hierpets.model.graph.runtime import openvino as ov
+from hierpets.model.layout import MANIFEST, brief, incomplete_bundle
+from hierpets.model.manifest import Manifest, NetworkSpec, Origin, StatisticsSpec
+from hierpets.model.mixture import BreedGate, BreedMixture
+from hierpets.model.network import HierarchicalNetwork
+from hierpets.model.ood import OODScorer
+from hierpets.model.pretrained_breeds import PretrainedBreeds
+from hierpets.model.reader import empty_network
+from hierpets.model.rounding import pack, unpack
+from hierpets.model.statistics.classes import ClassStatistics
+from hierpets.model.statistics.storage import pack_statistics, read_statistics
+from hierpets.taxonomy import Leaf
+from hierpets.training.frozen.fit import DISCRIMINANT
+from hierpets.training.frozen.lda import fit_lda, fit_lda_heads
+
+__all__ = ["OpenNetwork", "open_network"]
+
+BACKBONE = "backbone."
+
+
+@dataclass(frozen=True)
+class OpenNetwork:
+    """``heads`` is the network without its backbone, which takes features; ``backbone`` are the packed weights of that,
+    and ``graph`` is the file that computes it. ``manifest`` is that of this network by itself.
+    """
+
+    manifest: Manifest
+    graph: Path
+    statistics: ClassStatistics
+    heads: HierarchicalNetwork
+    backbone: dict[str, torch.Tensor]
+    breeds: PretrainedBreeds
+
+    def refitted(
+        self, statistics: ClassStatistics, pretrained: Collection[Leaf], species_classes: list[int] | None = None
+    ) -> OpenNetwork:
+        """The same network with heads and OOD scorer fitted to other statistics.
+
+        ``pretrained`` are the leaves that stay known from pretraining alone; ``species_classes`` the classes of the
+        pretrained head that show a species; None for those of before.
+        """
+        taxonomy, spec = statistics.taxonomy, self.spec
+        breeds = self.breeds.of_others(taxonomy, pretrained)
+        network = HierarchicalNetwork(
+            torch.nn.Identity(), self.heads.leaf_head.in_features, breeds.taxonomy, len(breeds.trained)
+        )
+        network.set_heads(
+            fit_lda_heads(
+                statistics,
+                taxonomy,
+                shrinkage=spec.shrinkage,
+                prior=spec.prior,
+                combiner=self.manifest.combiner,
+            )
+        )
+        network.ood_scorer = self._scorer(statistics, breeds, species_classes)
+        network.mixture = BreedMixture.build(
+            breeds, self._gate(taxonomy.species), self.temperatures.divisors(breeds.taxonomy)
+        )
+        changed = self._changed(taxonomy=breeds.taxonomy, origins=self._origins(breeds), ood=network.ood_scorer.spec)
+        return replace(changed, statistics=statistics, heads=network.eval(), breeds=breeds)
+
+    def tempered(self, temperatures: Temperatures) -> OpenNetwork:
+        """The same network with other temperatures."""
+        self.mixture.temperature.copy_(torch.from_numpy(temperatures.divisors(self.manifest.taxonomy)))
+        return self._changed(temperatures=temperatures.model_copy(update={"breeds": {}}))
+
+    @property
+    def spec(self) -> StatisticsSpec:
+        """How heads are fitted to the statistics."""
+        assert self.manifest.statistics is not None
+        return self.manifest.statistics
+
+    @property
+    def temperatures(self) -> Temperatures:
+        """Those of the heads; the manifest has that of the species, the mixture those of breeds."""
+        names, divisors = self.manifest.taxonomy.species, self.mixture.temperature.tolist()
+        return Temperatures(species=self.manifest.temperatures.species, breeds=dict(zip(names, divisors, strict=True)))
+
+    @property
+    def scorer(self) -> OODScorer:
+        """The OOD scorer."""
+        assert self.heads.ood_scorer is not None
+        return self.heads.ood_scorer
+
+    @property
+    def mixture(self) -> BreedMixture:
+        """The mixture of trained and pretrained breeds."""
+        assert self.heads.mixture is not None
+        return self.heads.mixture
+
+    def write(self, folder: Path, files: NetworkSpec) -> StatisticsSpec:
+        """Write its ``files``, and say what is in that of the statistics. Its graph computes the backbone as the one
+        that it was read from does.
+        """
+        content, spec = pack_statistics(self.statistics, shrinkage=self.spec.shrinkage, prior=self.spec.prior)
+        (folder / files.graph).parent.mkdir(exist_ok=True)
+        graph = replace_heads(ov.Core().read_model(self.graph), self.heads)
+        ov.save_model(graph, folder / files.graph, compress_to_fp16=False)
+        (folder / files.weights).write_bytes(save({**self.backbone, **pack(self.heads.state_dict())}))
+        (folder / files.statistics).write_bytes(content)
+        return spec
+
+    def _changed(self, **changes: Any) -> OpenNetwork:
+        return replace(self, manifest=self.manifest.model_copy(update=changes))
+
+    def _gate(self, species: Sequence[str]) -> BreedGate:
+        """The gate of before; of a new species nothing is known about breeds that it does not list."""
+        old, closed = self.mixture, BreedGate.closed(len(species))
+        known = self.manifest.taxonomy.species
+        weight, bias = closed.weight, closed.bias
+        for s, name in enumerate(species):
+            if name in known:
+                weight[s], bias[s] = old.weight[known.index(name)].numpy(), old.bias[known.index(name)].numpy()
+        return BreedGate(old.center.numpy(), old.scale.numpy(), weight, bias)
+
+    def _origins(self, breeds: PretrainedBreeds) -> tuple[Origin, ...]:
+        before = dict(zip(self.manifest.taxonomy.leaves, self.manifest.origins, strict=True))
+        found = zip(breeds.taxonomy.leaves, breeds.origins, strict=True)
+        return tuple(
+            origin if origin == "pretrained" else "trained" if before.get(leaf) == "trained" else "grown"
+            for leaf, origin in found
+        )
+
+    def _scorer(
+        self, statistics: ClassStatistics, breeds: PretrainedBreeds, species_classes: list[int] | None
+    ) -> OODScorer:
+        before, known = self.scorer, statistics.leaves
+        kept = before.species_classes.tolist() if species_classes is None else species_classes
+        scorer = OODScorer.build(
+            known=known,
+            breeds=breeds,
+            means=statistics.means_of(known),
+            profiles=statistics.profiles_of(known),
+            discriminant=fit_lda(statistics, known, shrinkage=DISCRIMINANT.shrinkage),
+            pretrained_head=before.pretrained_head,
+            species_classes=kept,
+        )
+        # The thresholds are on this scale, which comes from photos that are no longer there.
+        scorer.center.copy_(before.center)
+        scorer.scale.copy_(before.scale)
+        return scorer
+
+
+def open_network(folder: Path, bundle: Manifest, stage: int) -> OpenNetwork:
+    """Take a network of a bundle apart.
+
+    :raises BundleError: it is missing or damaged, or no statistics of it are kept.
+    """
+    manifest, files = bundle.alone(stage), bundle.networks[stage]
+    statistics = read_statistics(folder, files)
+    path, graph = folder / files.weights, folder / files.graph
+    if not path.is_file() or not graph.is_file():
+        raise incomplete_bundle(
+            folder, f"a bundle without {files.weights} or {files.graph} cannot be changed; use the whole one"
+        )
+    if manifest.ood is None or not _learned(manifest) <= {*statistics.labels}:
+        raise BundleError(f"{files.statistics} does not hold every class of {MANIFEST}, and cannot be added to")
+    try:
+        state = load_file(path)
+        heads = _heads(manifest, {n: t for n, t in state.items() if not n.startswith(BACKBONE)}, statistics)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise BundleError(f"{path}: does not fit {MANIFEST}: {brief(error)}") from error
+    backbone = {n: t for n, t in state.items() if n.startswith(BACKBONE)}
+    return OpenNetwork(manifest, graph, statistics, heads, backbone, _breeds(manifest, heads))
+
+
+def _learned(manifest: Manifest) -> set[Leaf]:
+    leaves = zip(manifest.taxonomy.leaves, manifest.origins, strict=True)
+    return {leaf for leaf, origin in leaves if origin != "pretrained"}
+
+
+def _heads(manifest: Manifest, state: dict[str, torch.Tensor], statistics: ClassStatistics) -> HierarchicalNetwork:
+    network = empty_network(torch.nn.Identity(), statistics.sums.shape[1], manifest)
+    network.load_state_dict(unpack(state))
+    return network.eval()
+
+
+def _breeds(manifest: Manifest, heads: HierarchicalNetwork) -> PretrainedBreeds:
+    assert heads.ood_scorer is not None and heads.mixture is not None
+    learned = _learned(manifest)
+    return PretrainedBreeds(
+        taxonomy=manifest.taxonomy,
+        trained=tuple(leaf for leaf in manifest.taxonomy.leaves if leaf in learned),
+        classes=heads.ood_scorer.classes.numpy(),
+        class_species=heads.mixture.class_species.numpy(),
+        shares=heads.mixture.shares.numpy(),
+    )

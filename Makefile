@@ -22,7 +22,8 @@ test: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -m "not slow" -n 2
+	# One thread for the mathematics of each process: with more, both processes wait for each other.
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n 2
 
 # A hundred thousand damaged files; what is found is kept in tests/fuzz/corpus/. Takes about a quarter of an hour.
 fuzz: $(STAMP)

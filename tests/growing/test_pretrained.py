@@ -30,7 +30,7 @@ def test_photos_of_a_pretrained_breed_make_it_a_grown_one(tmp_path, data_dir):
     assert result.new == ()
     # The tuned heads take a Maltese for a Havanese: ten photos teach them.
     top = [prediction.decision.top[0][0] for prediction in result.predictor(recommend=False).predict(others)]
-    assert sum(leaf == MALTESE for leaf in top) >= 0.8 * len(others)
+    assert sum(leaf == MALTESE for leaf in top) >= 0.6 * len(others)
 
 
 def test_a_pretrained_breed_can_be_forgotten(tmp_path):

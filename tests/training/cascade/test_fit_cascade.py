@@ -136,7 +136,9 @@ def test_the_promise_is_kept_by_the_whole(whole):
     """Calibrated on half of the photos, the whole errs on at most 5% of the other half."""
     found = whole.held_out["cross_validation"]
     first = np.arange(len(found)) < len(found) // 2
-    rule = calibrate_trained(replace(whole, held_out={"cross_validation": found.where(first)}), combiner="conditional")
+    rule = calibrate_trained(
+        replace(whole, held_out={"cross_validation": found.where(first)}), combiner="conditional", alpha=0.05
+    )
     rest = found.where(~first)
     decisions = rule.predict(rest).decisions
     truth = {"breed": rest.labels.leaf, "species": rest.labels.species}

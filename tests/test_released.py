@@ -21,7 +21,7 @@ def predictor():
 
 def test_released_bundle_is_small_and_says_where_it_comes_from():
     files = [file for file in released_bundle().rglob("*") if file.is_file()]
-    assert sum(file.stat().st_size for file in files) <= 40_000_000
+    assert sum(file.stat().st_size for file in files) <= 25_000_000
     assert {file.suffix for file in files} <= {".json", ".safetensors", ".xml", ".bin", ""}
     assert "CC BY-SA 4.0" in (released_bundle() / "LICENSE").read_text()
 

@@ -78,9 +78,8 @@ def test_outputs_of_all_networks_are_put_together_as_they_are_served(made):
     served, stages = cascade(photos)
     early, main = (Outputs(*engine(cascade.inputs(stage, photos))[1:]) for stage, engine in enumerate(cascade.engines))
     m = made.manifest
-    found, stage = ask_in_turn(
-        [early], main, m.taxonomy, asked=m.early, temperatures=m.temperatures, combiner=m.combiner
-    )
+    rule = {"asked": m.early, "learned": m.learned, "temperatures": m.temperatures, "combiner": m.combiner}
+    found, stage = ask_in_turn([early], main, m.taxonomy, **rule)
     assert stage.tolist() == stages.tolist()
     assert {*stages.tolist()} == {0, 1}
     for own, expected in zip(found, served[1:], strict=True):

@@ -76,4 +76,4 @@ def test_it_predicts(installed, tiny_run, tmp_path):
         installed, "predict", "--model", str(tiny_run / "bundle"), "--format", "jsonl", "demo:dog/pug/1", cwd=tmp_path
     )
     assert run.returncode == 0, run.stderr
-    assert '"recommendation": {"product": ' in run.stdout
+    assert '"recommendation":{"product":' in run.stdout

@@ -163,7 +163,8 @@ def stress_row(name: str, found: StressScores, lost: str = "") -> str:
 def worst_breeds(metrics: Metrics) -> str:
     """The five breeds of lowest recall."""
     per_class = metrics.by_level["breed"].per_class
-    worst = sorted(per_class.items(), key=lambda item: item[1].recall)[:5]
+    shown = ((name, scores) for name, scores in per_class.items() if scores.support)
+    worst = sorted(shown, key=lambda item: item[1].recall)[:5]
     rows = [f"| {name} | {c.recall:.1%} | {c.precision:.1%} | {c.support} |" for name, c in worst]
     return "\n".join(["## Worst breeds", "", "| breed | recall | precision | photos |", "|---|---|---|---|", *rows, ""])
 

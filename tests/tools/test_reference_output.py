@@ -18,7 +18,10 @@ def test_output_parts_name_every_key_and_column():
         assert f"| `{key}" in parts["record"]
     for column in CSV_COLUMNS:
         assert f"| `{column}` |" in parts["csv"]
-    assert "| `top` | `list<struct<species: string, breed: string, probability: double>>` |" in parts["parquet"]
+    assert (
+        "| `top` | `list<struct<species: string, breed: string, probability: double, origin: string>>` |"
+        in parts["parquet"]
+    )
 
 
 def test_json_schema_is_strict_and_asks_for_every_key():
@@ -34,7 +37,7 @@ def test_as_json_reads_back_as_what_it_was():
     schema = reference.json_schema()
     text = reference.as_json(schema)
     assert json.loads(text) == schema
-    assert text.count("\n") < 120
+    assert text.count("\n") < 150
 
 
 def test_replace_marked_changes_nothing_outside_the_marks():

@@ -31,10 +31,12 @@ def species_confusion(metrics: Metrics) -> Drawing:
 
 
 def breed_confusions(breed: LevelMetrics, tree: Mapping[str, Sequence[str]]) -> Iterator[Drawing]:
-    """One matrix for each species with two breeds or more that have photos, confused breeds side by side."""
+    """One matrix for each species, of the breeds that have photos or are predicted, confused ones side by side."""
     labels, counts = breed.confusion_matrix.labels, np.array(breed.confusion_matrix.counts)
-    for s, (species, breeds) in enumerate(tree.items()):
-        rows = np.array([labels.index(f"{species}/{breed}") for breed in breeds], dtype=int)
+    for s, (species, whole) in enumerate(tree.items()):
+        place = {name: labels.index(f"{species}/{name}") for name in whole}
+        breeds = [name for name, row in place.items() if counts[row].any() or counts[:, row].any()]
+        rows = np.array([place[name] for name in breeds], dtype=int)
         if len(rows) < 2 or not counts[rows].any():
             continue
         within = counts[np.ix_(rows, rows)]

@@ -66,21 +66,24 @@ class Cascade:
         return np.stack([normalize(self._preprocesses[stage], squares[stage]) for squares in photos])
 
     def __call__(self, photos: Sequence[Squares]) -> Answers:
-        """The answers for photos, in their order. :raises BundleError: as :meth:`turns`."""
-        return self.answers(list(self.turns(photos)))
+        """The answers for photos, in their order.
 
-    def turns(self, photos: Sequence[Squares]) -> Iterator[Turn]:
-        """Ask each network about the photos that those before it are not sure of.
-
-        :raises BundleError: the output holds NaN or infinity, of which no probability can be made.
+        :raises BundleError: the output of a network holds NaN or infinity, of which no probability can be made.
         """
-        waiting = np.arange(len(photos))
-        for stage, engine in enumerate(self.engines):
-            output = engine(self.inputs(stage, [photos[row] for row in waiting.tolist()]))
-            if not all(np.isfinite(array).all() for array in output):
+        turns = []
+        for turn in self.turns(photos):
+            if not all(np.isfinite(array).all() for array in turn.output):
                 raise BundleError(
                     "the network gives NaN or infinity: the bundle is damaged, or --precision too low for it"
                 )
+            turns.append(turn)
+        return self.answers(turns)
+
+    def turns(self, photos: Sequence[Squares]) -> Iterator[Turn]:
+        """Ask each network about the photos that those before it are not sure of."""
+        waiting = np.arange(len(photos))
+        for stage, engine in enumerate(self.engines):
+            output = engine(self.inputs(stage, [photos[row] for row in waiting.tolist()]))
             turn = Turn(waiting, output, self._sure(stage, output))
             yield turn
             waiting = waiting[~turn.sure]

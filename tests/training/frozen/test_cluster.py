@@ -21,6 +21,7 @@ from hierpets.cli import main
 from hierpets.config import TrainConfig
 from hierpets.data.index import read_index
 from hierpets.errors import ConfigError, DataError
+from hierpets.model.layout import SEEN
 from hierpets.training.frozen.cluster import BATCH
 from hierpets.training.recipe import train
 
@@ -53,7 +54,9 @@ def ray_here():
 
 
 def contents(bundle: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(bundle)): p.read_bytes() for p in sorted(bundle.rglob("*")) if p.is_file()}
+    """All files but the list of photos that were seen: on a cluster, the driver reads none."""
+    files = sorted(p for p in bundle.rglob("*") if p.is_file() and p.name != SEEN)
+    return {str(p.relative_to(bundle)): p.read_bytes() for p in files}
 
 
 def stored(run: Path) -> int:

@@ -20,6 +20,7 @@ class SpeciesThresholds(StrictModel):
     """What a prediction of one species must reach at the bundle's alpha."""
 
     probability: float = Field(description="what a level's probability must exceed")
+    breed_set: float = Field(description="what the probability of a set of breeds must exceed")
     pet: float | None = Field(description="the least OOD score `pet` of a pet; null without an OOD scorer")
 
 
@@ -32,6 +33,7 @@ class BundleInfo(StrictModel):
     hierpets_version: str = Field(description="the hierpets that trained it")
     classes: dict[str, tuple[str, ...]] = Field(description="the breeds of each species")
     leaves: int = Field(description="breeds, and species without breeds")
+    pretrained: int = Field(description="how many of them are known from pretraining alone")
     backbone: BackboneSpec = Field(description="plugin, options, and number of features")
     preprocess: Preprocess = Field(description="how a photo becomes the network's input")
     early: tuple[EarlyNetwork, ...] = Field(description="networks that are asked before that one, in this order")
@@ -61,6 +63,7 @@ def bundle_info(bundle: str | Path | None = None) -> BundleInfo:
         hierpets_version=manifest.hierpets_version,
         classes=manifest.taxonomy.tree,
         leaves=len(manifest.taxonomy.leaves),
+        pretrained=manifest.origins.count("pretrained"),
         backbone=manifest.backbone,
         preprocess=manifest.preprocess,
         early=manifest.early,
@@ -86,4 +89,4 @@ def _engine_files(folder: Path, manifest: Manifest) -> dict[Literal["openvino", 
 
 def _thresholds(manifest: Manifest, species: str) -> SpeciesThresholds:
     found = manifest.policy.thresholds(species)
-    return SpeciesThresholds(probability=found.probability, pet=found.pet)
+    return SpeciesThresholds(probability=found.probability, breed_set=found.breed_set, pet=found.pet)

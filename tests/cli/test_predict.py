@@ -73,6 +73,18 @@ def test_predict_takes_paths_from_standard_input(predict, monkeypatch):
     assert [json.loads(line)["path"] for line in out.splitlines()] == PHOTOS
 
 
+def test_predict_takes_every_option_of_a_prediction_with_its_default(predict):
+    from hierpets.cli.deploy.predict import command
+    from hierpets.inference.options import PredictOptions
+
+    given = {option.name: option.default for option in command.params}
+    assert {*PredictOptions.model_fields} <= {*given}
+    assert given["max_set"] == PredictOptions().max_set
+    code, _, told = predict("--max-set", "4", PHOTOS[0])
+    assert code == 1
+    assert "max_set: expected at most 3, got 4" in told
+
+
 def test_predict_top_k(predict):
     _, out, _ = predict("--format", "jsonl", "--top-k", "5", PHOTOS[0])
     assert len(json.loads(out)["top"]) == 5

@@ -38,7 +38,8 @@ def _lines(info: BundleInfo) -> Iterator[tuple[str, str]]:
     yield "bundle", info.path
     yield "model", str(info.model)
     yield "written by", f"hierpets {info.hierpets_version}, schema {info.schema_version}"
-    yield "classes", f"{len(info.classes)} species, {info.leaves} leaves"
+    known = f", {info.pretrained} of them known from pretraining alone" if info.pretrained else ""
+    yield "classes", f"{len(info.classes)} species, {info.leaves} leaves{known}"
     for species, breeds in info.classes.items():
         yield f"  {species}", f"{len(breeds)} breeds: {', '.join(breeds)}" if breeds else "no breeds"
     for stage, early in enumerate(info.early):
@@ -52,7 +53,8 @@ def _lines(info: BundleInfo) -> Iterator[tuple[str, str]]:
     for species, thresholds in info.thresholds.items():
         scores = {"pet": thresholds.pet}
         bounds = [f"{name} >= {value:.4g}" for name, value in scores.items() if value is not None]
-        yield f"  {species}", ", ".join([f"probability > {thresholds.probability:.4g}", *bounds])
+        needed = [f"probability > {thresholds.probability:.4g}", f"of a breed set > {thresholds.breed_set:.4g}"]
+        yield f"  {species}", ", ".join([*needed, *bounds])
     yield "training", ", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in info.training.items())
     yield "engines", ", ".join(info.engines) + (", int8 graph" if info.quantized else "")
     yield "grows", "yes, by `hierpets grow`" if info.grows else "no, it keeps no statistics of its classes"

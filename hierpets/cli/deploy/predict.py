@@ -69,6 +69,13 @@ SUFFIXES: dict[str, Format] = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "pa
     show_default=True,
     help="Finest level to predict.",
 )
+@click.option(
+    "--max-set",
+    type=int,
+    default=3,
+    show_default=True,
+    help="Most breeds, up to 3, that an answer may leave open; 1: name a single one or none.",
+)
 @click.option("--explain", is_flag=True, help="Show the effect of each shampoo rule (not with csv).")
 @engine_options
 @registry_option

@@ -16,6 +16,7 @@ from hierpets.hierarchy.early import Outputs, ask_in_turn
 from hierpets.hierarchy.policy import Policy
 from hierpets.hierarchy.probabilities import joint_probabilities, species_probabilities
 from hierpets.model.manifest import Manifest
+from hierpets.model.network import mix_breeds
 from hierpets.model.ood import Evidence
 from hierpets.plugin import Labels
 from hierpets.taxonomy import UNKNOWN_LEAF, Leaf, Taxonomy
@@ -76,7 +77,10 @@ def leave_out(grown: OpenNetwork, left: LeaveOneOut, labels: Labels) -> LeftOut:
 
 def judge(grown: OpenBundle, left: Sequence[LeftOut]) -> Unseen:
     """What the networks, of which each was left the same photos out, answer together."""
-    outputs = [_mix(network, own) for network, own in zip(grown.networks, left, strict=True)]
+    outputs = [
+        Outputs(own.species, *mix_breeds(network.scorer, network.mixture, own.leaf, own.evidence))
+        for network, own in zip(grown.networks, left, strict=True)
+    ]
     joint, scores = answer_together(grown.manifest, outputs)
     answers = tuple(grown.manifest.taxonomy.leaves[best] for best in joint.argmax(axis=1).tolist())
     return Unseen(left[-1].rows, joint, scores, grown.main.breeds.relabel(left[-1].labels), answers)
@@ -99,14 +103,6 @@ def answer_together(manifest: Manifest, outputs: Sequence[Outputs]) -> tuple[np.
     )
     logits = temperatures.apply(found.species, found.leaf, tree)
     return joint_probabilities(*logits, tree, combiner=combiner), found.scores
-
-
-def _mix(grown: OpenNetwork, left: LeftOut) -> Outputs:
-    """The leaves of pretraining beside those of photos."""
-    with torch.inference_mode():
-        leaf, listed = grown.mixture(torch.from_numpy(left.leaf.astype(np.float32)), left.evidence)
-        scores = torch.cat([grown.scorer.pet_score(left.evidence.pet)[:, None], listed], dim=1)
-    return Outputs(left.species, leaf.numpy(), scores.numpy())
 
 
 def grow_temperatures(before: Temperatures, left: LeftOut, taxonomy: Taxonomy) -> Temperatures:

@@ -50,13 +50,13 @@ def _leaves(name: str, taxonomy: Taxonomy) -> list[Leaf]:
 
 def _without(before: OpenBundle, gone: set[Leaf]) -> OpenBundle:
     old = before.manifest
-    leaves = [*zip(old.taxonomy.leaves, old.origins, strict=True)]
+    kept = {*old.taxonomy.leaves} - gone
     # A species stays as long as it has a leaf that photos taught.
-    species = {leaf.species for leaf, origin in leaves if origin != "pretrained" and leaf not in gone}
-    left = {leaf: origin for leaf, origin in leaves if leaf not in gone and leaf.species in species}
+    species = {leaf.species for leaf in kept - old.pretrained}
+    left = {leaf for leaf in kept if leaf.species in species}
     if len(left) < 2:
         raise DataError(f"only {len(left)} leaves would be left; a bundle needs at least two")
-    pretrained = {leaf for leaf, origin in left.items() if origin == "pretrained"}
+    pretrained = left & old.pretrained
     return before.of(
         [network.refitted(_rest(network.statistics, gone, species), pretrained) for network in before.networks],
         policy=_policy(old.policy, species, left),

@@ -88,5 +88,4 @@ def _species_classes(before: OpenNetwork, added: ClassStatistics) -> list[int]:
 
 def _still_pretrained(before: OpenNetwork, added: ClassStatistics) -> set[Leaf]:
     """The leaves that are known from pretraining alone, and of which there is no new photo."""
-    pairs = zip(before.manifest.taxonomy.leaves, before.manifest.origins, strict=True)
-    return {leaf for leaf, origin in pairs if origin == "pretrained"} - {*added.labels}
+    return {*before.manifest.pretrained} - {*added.labels}

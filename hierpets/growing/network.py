@@ -170,7 +170,7 @@ def open_network(folder: Path, bundle: Manifest, stage: int) -> OpenNetwork:
         raise incomplete_bundle(
             folder, f"a bundle without {files.weights} or {files.graph} cannot be changed; use the whole one"
         )
-    if manifest.ood is None or not _learned(manifest) <= {*statistics.labels}:
+    if manifest.ood is None or not {*manifest.taxonomy.leaves} - manifest.pretrained <= {*statistics.labels}:
         raise BundleError(f"{files.statistics} does not hold every class of {MANIFEST}, and cannot be added to")
     try:
         state = load_file(path)
@@ -181,11 +181,6 @@ def open_network(folder: Path, bundle: Manifest, stage: int) -> OpenNetwork:
     return OpenNetwork(manifest, graph, statistics, heads, backbone, _breeds(manifest, heads))
 
 
-def _learned(manifest: Manifest) -> set[Leaf]:
-    leaves = zip(manifest.taxonomy.leaves, manifest.origins, strict=True)
-    return {leaf for leaf, origin in leaves if origin != "pretrained"}
-
-
 def _heads(manifest: Manifest, state: dict[str, torch.Tensor], statistics: ClassStatistics) -> HierarchicalNetwork:
     network = empty_network(torch.nn.Identity(), statistics.sums.shape[1], manifest)
     network.load_state_dict(unpack(state))
@@ -194,10 +189,9 @@ def _heads(manifest: Manifest, state: dict[str, torch.Tensor], statistics: Class
 
 def _breeds(manifest: Manifest, heads: HierarchicalNetwork) -> PretrainedBreeds:
     assert heads.ood_scorer is not None and heads.mixture is not None
-    learned = _learned(manifest)
     return PretrainedBreeds(
         taxonomy=manifest.taxonomy,
-        trained=tuple(leaf for leaf in manifest.taxonomy.leaves if leaf in learned),
+        trained=tuple(leaf for leaf in manifest.taxonomy.leaves if leaf not in manifest.pretrained),
         classes=heads.ood_scorer.classes.numpy(),
         class_species=heads.mixture.class_species.numpy(),
         shares=heads.mixture.shares.numpy(),

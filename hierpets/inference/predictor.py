@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple, overload
 
@@ -28,6 +28,7 @@ from hierpets.recommend.result import RecommendationRecord
 
 __all__ = ["Predictor"]
 
+UNREAD = ""  # instead of a species
 _log = logging.getLogger(__name__)
 
 
@@ -54,6 +55,8 @@ class Predictor:
         self.bundle = bundle
         self._recommender = recommender
         self._origins = dict(zip(manifest.taxonomy.leaves, manifest.origins, strict=True))
+        # Finding them takes milliseconds, and a server is asked for the same with every batch.
+        self._thresholds = lru_cache(maxsize=64)(partial(_find_thresholds, manifest))
         self._one_at_a_time = threading.Lock()  # shampoo rules are plugins, which need not bear two threads
 
     def __repr__(self) -> str:
@@ -137,7 +140,7 @@ class Predictor:
         """Predictions for a few photos, as one batch in the thread that calls: for who has threads of their own, as a
         server has. ``limits`` as in :meth:`stream`.
         """
-        return self._predict_batch(_Request.of(options, self.manifest, keep_photos=False), limits, photos)
+        return self._predict_batch(self._request(options, keep_photos=False), limits, photos)
 
     def joint(self, output: RawOutput) -> np.ndarray:
         """Calibrated joint probabilities float64 [B, L] of a batch."""
@@ -157,17 +160,23 @@ class Predictor:
         limits: Limits = DEFAULT_LIMITS,
         keep_photos: bool = False,
     ) -> Iterator[Prediction]:
-        request = _Request.of(options, self.manifest, keep_photos)
+        request = self._request(options, keep_photos=keep_photos)
         run = partial(self._predict_batch, request, limits)
         batches = run_batches(photos, run, self.engine, batch_size)
         return (prediction for batch in batches for prediction in batch)
+
+    def _request(self, options: PredictOptions, *, keep_photos: bool) -> _Request:
+        tree = self.manifest.taxonomy
+        mask = options.mask(tree)
+        thresholds = self._thresholds(options.alpha, options.max_set)
+        return _Request(options, mask, mask is not None and names_breeds(mask, tree), thresholds, keep_photos)
 
     def _predict_batch(self, request: _Request, limits: Limits, photos: Sequence[NamedPhoto]) -> list[Prediction]:
         return self._finish(request, run_batch(photos, self.cascade, limits=limits))
 
     def _finish(self, request: _Request, batch: BatchOutput) -> list[Prediction]:
         rows = self._rows(batch.answers)
-        unread = self.manifest.policy.thresholds("", request.options.alpha, request.options.max_set)
+        unread = request.thresholds[UNREAD]
         predictions = []
         for position, (name, photo) in enumerate(batch.photos):
             kept = photo if request.keep_photos else None
@@ -236,9 +245,8 @@ class _Request(NamedTuple):
     thresholds: Mapping[str, Thresholds]
     keep_photos: bool
 
-    @classmethod
-    def of(cls, options: PredictOptions, manifest: Manifest, keep_photos: bool) -> _Request:
-        tree = manifest.taxonomy
-        mask = options.mask(tree)
-        thresholds = {name: manifest.policy.thresholds(name, options.alpha, options.max_set) for name in tree.species}
-        return cls(options, mask, mask is not None and names_breeds(mask, tree), thresholds, keep_photos)
+
+def _find_thresholds(manifest: Manifest, alpha: float | None, max_set: int) -> Mapping[str, Thresholds]:
+    """Those of each species, and of photos that cannot be read."""
+    names = (*manifest.taxonomy.species, UNREAD)
+    return {name: manifest.policy.thresholds(name, alpha, max_set) for name in names}

@@ -21,7 +21,7 @@ from hierpets.hierarchy.policy import Policy
 from hierpets.hierarchy.probabilities import Combiner
 from hierpets.model.layout import GRAPH, MANIFEST, STATISTICS, WEIGHTS, early_files, incomplete_bundle
 from hierpets.plugin import Preprocess
-from hierpets.taxonomy import Taxonomy
+from hierpets.taxonomy import Leaf, Taxonomy
 from hierpets.validation.problems import problem_lines
 from hierpets.validation.strict import PlainName, StrictModel
 
@@ -132,6 +132,12 @@ class Manifest(StrictModel):
     )
     versions: dict[str, str] = {}
     training: dict[str, Any] = {}
+
+    @property
+    def pretrained(self) -> frozenset[Leaf]:
+        """The leaves that are known from pretraining alone."""
+        pairs = zip(self.taxonomy.leaves, self.origins, strict=True)
+        return frozenset(leaf for leaf, origin in pairs if origin == "pretrained")
 
     @property
     def learned(self) -> np.ndarray:

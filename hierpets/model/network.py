@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 
 from hierpets.model.heads import Heads, Linear
 from hierpets.model.mixture import BreedMixture
-from hierpets.model.ood import OODScorer
+from hierpets.model.ood import Evidence, OODScorer
 from hierpets.taxonomy import Taxonomy
 
-__all__ = ["HierarchicalNetwork", "NetworkOutput"]
+__all__ = ["HierarchicalNetwork", "NetworkOutput", "mix_breeds"]
 
 
 class NetworkOutput(NamedTuple):
@@ -53,10 +54,7 @@ class HierarchicalNetwork(nn.Module):
         species, leaf = self.species_head(features), self.leaf_head(features)
         if self.ood_scorer is None or self.mixture is None:
             return NetworkOutput(features, species, leaf, _no_scores(species))
-        evidence = self.ood_scorer(features)
-        leaf, listed = self.mixture(leaf, evidence)
-        scores = torch.cat([self.ood_scorer.pet_score(evidence.pet)[:, None], listed], dim=1)
-        return NetworkOutput(features, species, leaf, scores)
+        return NetworkOutput(features, species, *_mix(self.ood_scorer, self.mixture, leaf, self.ood_scorer(features)))
 
     @torch.no_grad()
     def set_heads(self, heads: Heads) -> None:
@@ -68,6 +66,24 @@ class HierarchicalNetwork(nn.Module):
     def get_heads(self) -> Heads:
         """The heads as arrays."""
         return Heads(species=_as_linear(self.species_head), leaf=_as_linear(self.leaf_head))
+
+
+def mix_breeds(
+    scorer: OODScorer, mixture: BreedMixture, logits: np.ndarray, evidence: Evidence
+) -> tuple[np.ndarray, np.ndarray]:
+    """Log P(leaf | species) [N, L] and scores [N, 1 + S] of N photos, from the logits [N, T] of the leaf head and the
+    evidence, as a network computes them.
+    """
+    with torch.inference_mode():
+        leaf, scores = _mix(scorer, mixture, torch.from_numpy(logits.astype(np.float32)), evidence)
+    return leaf.numpy(), scores.numpy()
+
+
+def _mix(
+    scorer: OODScorer, mixture: BreedMixture, logits: torch.Tensor, evidence: Evidence
+) -> tuple[torch.Tensor, torch.Tensor]:
+    leaf, listed = mixture(logits, evidence)
+    return leaf, torch.cat([scorer.pet_score(evidence.pet)[:, None], listed], dim=1)
 
 
 def _no_scores(species: torch.Tensor) -> torch.Tensor:

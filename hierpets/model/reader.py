@@ -60,8 +60,7 @@ def _read(folder: Path, manifest: Manifest, stage: int, registry: Registry) -> H
 def empty_network(backbone: torch.nn.Module, feature_dim: int, manifest: Manifest) -> HierarchicalNetwork:
     """The network of a bundle, its weights to be loaded."""
     tree, spec = manifest.taxonomy, manifest.ood
-    trained = sum(origin != "pretrained" for origin in manifest.origins)
-    network = HierarchicalNetwork(backbone, feature_dim, tree, trained)
+    network = HierarchicalNetwork(backbone, feature_dim, tree, int(manifest.learned.sum()))
     if spec is not None:
         network.ood_scorer = OODScorer(feature_dim, spec)
         network.mixture = BreedMixture(

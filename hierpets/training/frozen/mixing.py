@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from hierpets.data.records import PhotoIndex
 from hierpets.hierarchy.calibration import Temperatures, fit_temperatures
 from hierpets.model.mixture import BreedMixture
+from hierpets.model.network import mix_breeds
 from hierpets.model.ood import Evidence, OODScorer
 from hierpets.model.pretrained_breeds import PretrainedBreeds
 from hierpets.plugin import Labels, PretrainedHead
@@ -70,7 +70,7 @@ class Mixing:
         for fold, mixture in enumerate(self._by_fold):
             inside = self._found.folds[rows] == fold
             own = photos.where(inside)
-            leaf[inside], scores[inside] = self._mix(mixture, own.leaf, own.evidence)
+            leaf[inside], scores[inside] = mix_breeds(self._scorer, mixture, own.leaf, own.evidence)
         return HeldOutOutputs(
             paths=tuple(train.paths[row] for row in rows),
             labels=self.breeds.relabel(train.labels().where(rows)),
@@ -83,16 +83,9 @@ class Mixing:
     def of_others(self, photos: PhotoIndex, features: np.ndarray) -> HeldOutOutputs:
         """The outputs for photos that nothing was fitted to, by their features [N, D]."""
         species, leaf = self._found.fit.heads(features)
-        leaf, scores = self._mix(self.mixture, leaf, self._scorer.evidence(features))
+        leaf, scores = mix_breeds(self._scorer, self.mixture, leaf, self._scorer.evidence(features))
         labels = self.breeds.relabel(photos.labels())
         return HeldOutOutputs(tuple(photos.paths), labels, species, leaf, scores, leaf_calibrated=True)
-
-    def _mix(self, mixture: BreedMixture, leaf: np.ndarray, evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
-        """Leaf logits [N, L] and scores [N, 1 + S] of N photos."""
-        with torch.inference_mode():
-            mixed, listed = mixture(torch.from_numpy(leaf.astype(np.float32)), evidence)
-            scores = torch.cat([self._scorer.pet_score(evidence.pet)[:, None], listed], dim=1)
-        return mixed.numpy(), scores.numpy()
 
 
 def fit_mixing(

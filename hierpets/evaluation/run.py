@@ -84,6 +84,7 @@ def evaluate(
         **({"bundle": str(predictor.bundle)} if predictor.bundle else {}),
         "data": str(data),
         "split": split or _split_of(index),
+        **({"recipe": str(predictor.manifest.selection)} if predictor.manifest.selection else {}),
         **({"out-of-distribution photos": str(ood)} if ood is not None else {}),
         **({"left out": f"{len(left_out):,} photos that cannot be read"} if left_out else {}),
     }

@@ -9,13 +9,13 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
 from hierpets.data.addresses import DEMO_PREFIX
 from hierpets.data.dataset import iter_inputs
-from hierpets.data.index import read_index
+from hierpets.data.index import PhotoIndex, read_index
 from hierpets.data.listing import find_photos
 from hierpets.errors import BundleError, ConfigError, DataError
 from hierpets.export.engines import open_exported
@@ -39,6 +39,7 @@ MOST_PHOTOS, MOST_SYNTHETIC = 400, 100  # to check with: torch in float32 takes 
 MOST_CALIBRATING = 200  # of them: the ranges of activations have converged long before
 
 ExportPrecision = Literal["f32", "int8"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def export_bundle(
     bundle: str | os.PathLike[str] | None,
     form: Format,
     *,
-    data: str | os.PathLike[str] | None = None,
+    data: str | os.PathLike[str] | PhotoIndex | None = None,
     precision: ExportPrecision = "f32",
     out: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
@@ -66,10 +67,11 @@ def export_bundle(
 ) -> Exported:
     """Write ``out/onnx``, ``out/torchscript`` or ``out/openvino``, whole or not at all; ``out`` defaults to the bundle.
 
-    The file is checked on photos of the folder ``data``, or on 100 synthetic images; what was measured is written
-    beside it, to ``check.json``. With ``precision`` int8 an OpenVINO graph is quantized, by the ranges of activations
-    on these photos. Of a bundle with early networks OpenVINO gets all, each checked by itself; other formats get the
-    main network alone. Another ``out`` gets the manifest as well. Without ``bundle`` the released one is exported.
+    The file is checked on photos of ``data``, a folder or labeled photos, or on 100 synthetic images; what was measured
+    is written beside it, to ``check.json``. With ``precision`` int8 an OpenVINO graph is quantized, by the ranges of
+    activations on these photos. Of a bundle with early networks OpenVINO gets all, each checked by itself, and other
+    formats the main network alone. Another ``out`` gets the manifest as well. Without ``bundle`` the released one is
+    exported.
 
     :raises ConfigError: the export already exists and ``overwrite`` is not given; it cannot be written; the format has
         no such precision, or needs a package that is not installed.
@@ -85,10 +87,10 @@ def export_bundle(
     manifest = read_manifest(folder)
     _check_target(target, folder, overwrite=overwrite)
     plugins = load_registry(registry)
-    photos = photos_to_check(data)
+    photos, leaves = _labeled(data, manifest.taxonomy)
     with tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch) / FILES[form]
-        parity = _write_checked(made, folder, manifest, form, precision, photos, plugins, progress)
+        parity = _write_checked(made, folder, manifest, form, precision, photos, leaves, plugins, progress)
         with whole_folder(target.parent) as finished:
             shutil.copytree(made.parent, finished, dirs_exist_ok=True)
     if target.parents[1].resolve() != folder.resolve():
@@ -121,6 +123,7 @@ def _write_checked(
     form: Format,
     precision: ExportPrecision,
     photos: Sequence[str],
+    leaves: Sequence[int],
     registry: Registry,
     progress: Progress,
 ) -> Parity:
@@ -136,7 +139,7 @@ def _write_checked(
         file = path if stage == main else path.with_name(manifest.networks[stage].graph.name)
         gate = 0.0 if stage == main else manifest.early[stage].gate
         found[file.name] = _write_network(
-            file, network, manifest.alone(stage), model, form, precision, photos, progress, gate=gate
+            file, network, manifest.alone(stage), model, form, precision, photos, leaves, progress, gate=gate
         )
     on = "synthetic images" if all(photo.startswith(DEMO_PREFIX) for photo in photos) else "photos"
     own = found.pop(path.name)
@@ -154,6 +157,7 @@ def _write_network(
     form: Format,
     precision: ExportPrecision,
     photos: Sequence[str],
+    leaves: Sequence[int],
     progress: Progress,
     *,
     gate: float,
@@ -166,7 +170,6 @@ def _write_network(
     write_format(form, path, network, manifest, calibration=calibration)
     engines = TorchEngine(network), open_exported(form, path, precision)
     reference, exported = (Predictor(manifest, engine, model=model) for engine in engines)
-    leaves = _leaves(photos, manifest.taxonomy)
     parity = measure_parity(reference, exported, photos, leaves=leaves, gate=gate, progress=progress)
     _refuse_drift(form, precision, parity)
     return parity
@@ -188,6 +191,18 @@ def _inputs(photos: Sequence[str], manifest: Manifest) -> list[np.ndarray]:
     return found
 
 
+def _labeled(data: str | os.PathLike[str] | PhotoIndex | None, taxonomy: Taxonomy) -> tuple[list[str], list[int]]:
+    """The photos to check with, and the leaf of each, -1 where it is not known.
+
+    :raises DataError: no photos in a folder.
+    """
+    if isinstance(data, PhotoIndex):
+        records = _spread(data.records, MOST_PHOTOS)
+        return [r.path for r in records], [taxonomy.leaf_index(r.species, r.breed) for r in records]
+    photos = photos_to_check(data)
+    return photos, _leaves(photos, taxonomy)
+
+
 def _leaves(photos: Sequence[str], taxonomy: Taxonomy) -> list[int]:
     """The leaf that the folders of each photo name, ``SPECIES/BREED/photo``; -1 where they name none."""
     known: dict[tuple[str, ...], int] = {
@@ -197,6 +212,6 @@ def _leaves(photos: Sequence[str], taxonomy: Taxonomy) -> list[int]:
     return [known.get(names, UNKNOWN_LEAF) for names in folders]
 
 
-def _spread(photos: Sequence[str], most: int) -> list[str]:
+def _spread(photos: Sequence[T], most: int) -> list[T]:
     """At most so many, evenly spaced."""
     return [photos[int(i)] for i in np.linspace(0, len(photos) - 1, num=min(most, len(photos))).round()]

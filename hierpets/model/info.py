@@ -9,7 +9,7 @@ from pydantic import Field
 
 from hierpets.hierarchy.probabilities import Combiner
 from hierpets.model.layout import EXPORTS, is_quantized, released_bundle
-from hierpets.model.manifest import BackboneSpec, EarlyNetwork, Manifest, ModelId, model_id, read_manifest
+from hierpets.model.manifest import BackboneSpec, EarlyNetwork, Manifest, ModelId, Selection, model_id, read_manifest
 from hierpets.plugin import Preprocess
 from hierpets.validation.strict import StrictModel
 
@@ -41,6 +41,7 @@ class BundleInfo(StrictModel):
     alpha: float = Field(description="target error rate")
     thresholds: dict[str, SpeciesThresholds] = Field(description="for each species, at this alpha")
     training: dict[str, Any] = Field(description="how it was trained and calibrated, with the number of photos")
+    selection: Selection | None = Field(description="how backbone and heads were chosen, where several were compared")
     versions: dict[str, str] = Field(description="the libraries that trained it")
     engines: tuple[Literal["openvino", "torch"], ...] = Field(description="engines that can run it")
     quantized: bool = Field(description="whether OpenVINO can compute it in int8")
@@ -71,6 +72,7 @@ def bundle_info(bundle: str | Path | None = None) -> BundleInfo:
         alpha=manifest.policy.alpha,
         thresholds={species: _thresholds(manifest, species) for species in manifest.taxonomy.species},
         training=manifest.training,
+        selection=manifest.selection,
         versions=manifest.versions,
         engines=tuple(name for name, files in _engine_files(folder, manifest).items() if all(map(Path.is_file, files))),
         quantized=all(is_quantized(folder / network.graph) for network in manifest.networks),

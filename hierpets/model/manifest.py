@@ -35,6 +35,7 @@ __all__ = [
     "OODSpec",
     "Origin",
     "Prior",
+    "Selection",
     "StatisticsSpec",
     "manifest_text",
     "model_id",
@@ -97,6 +98,28 @@ class EarlyNetwork(StrictModel):
     statistics: StatisticsSpec | None = Field(default=None, description="as those of the main network")
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Selection(StrictModel):
+    """How the backbone and the heads were chosen among several, and what that choice is worth."""
+
+    compared: Annotated[int, Field(ge=1)]
+    accuracy: Share = Field(description="balanced accuracy out of fold, of the one that was chosen")
+    stressed: Share | None = Field(description="the same on photos spoiled as in the stress test")
+    honest: Share = Field(description="balanced accuracy on each fold of what the other folds would have chosen")
+    interval: tuple[Share, Share] = Field(description="95% interval of that")
+    behind: Annotated[float, Field(ge=0)] = Field(description="how far the chosen one is behind the best")
+    error: Annotated[float, Field(ge=0)] = Field(description="standard error of that difference")
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return (
+            f"chosen among {self.compared} with a balanced accuracy of {self.accuracy:.1%} out of fold; "
+            f"{self.honest:.1%} ({low:.1%} to {high:.1%}) on folds that the choice did not see"
+        )
+
+
 @dataclass(frozen=True)
 class NetworkSpec:
     """One network of a bundle: its files there, and all that it is built from."""
@@ -130,6 +153,7 @@ class Manifest(StrictModel):
     statistics: StatisticsSpec | None = Field(
         default=None, description="Statistics of the classes; None if the heads cannot be fitted again."
     )
+    selection: Selection | None = Field(default=None, description="How it was chosen; None where nothing was compared.")
     versions: dict[str, str] = {}
     training: dict[str, Any] = {}
 

@@ -15,12 +15,13 @@ from hierpets.planning.result import RecipeCost, RecipeName
 from hierpets.plugin import Backbone
 from hierpets.registry.loading import Registry
 from hierpets.training.finetuning.time_estimate import finetune_minutes
-from hierpets.training.frozen.candidates import head_specs
 from hierpets.training.frozen.feature_set import FeatureSet
 from hierpets.training.frozen.features import VIEWS, FeatureExtractor, plain
 from hierpets.training.frozen.lda import fit_lda
 from hierpets.training.frozen.linear_probe import fit_heads
 from hierpets.training.frozen.statistics import collect_statistics
+from hierpets.training.selection.candidates import head_specs
+from hierpets.training.selection.stressed import PHOTOS as STRESSED
 from hierpets.workers import cores
 
 __all__ = ["HeadSeconds", "PreparedBackbone", "prepare_backbone", "recipe_costs", "time_heads"]
@@ -84,7 +85,8 @@ def recipe_costs(
     fit = BESIDES + heads.lda * (1 + 2 * config.folds) * 2
     tuning = 60 * finetune_minutes(own.backbone, photos=photos, epochs=config.finetune.epochs, device=device)
     views = {view for name in config.auto.views for view in VIEWS[name]}
-    comparing = photos * len(views) * sum(other.seconds for other in compared)
+    seen = photos * len(views) + min(photos, STRESSED) * config.auto.stress
+    comparing = seen * sum(other.seconds for other in compared)
     comparing += len(compared) * _heads_to_compare(config, heads, photos)
     seconds: dict[RecipeName, float] = {
         "heads": photos * own.seconds + fit,

@@ -14,7 +14,7 @@ from hierpets.model.manifest import BackboneSpec
 from hierpets.planning.result import PretrainedGain
 from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry
-from hierpets.training.frozen.candidates import cross_validate
+from hierpets.training.frozen.cross_validation import FoldHeads
 from hierpets.training.frozen.feature_set import FeatureSet
 from hierpets.training.frozen.features import FeatureExtractor
 from hierpets.training.frozen.fit import HeadFitter, assign_folds
@@ -81,4 +81,5 @@ def _score(features: np.ndarray, photos: PhotoIndex, config: TrainConfig, regist
     scaled = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     scaled_photos = FeatureSet(scaled, scaled, labels, weights, photos.taxonomy)
     parts = collect_statistics(scaled_photos, None, folds)
-    return cross_validate(scaled_photos, parts, folds, HeadFitter(HeadSpec(), combiner=config.combiner))
+    heads = FoldHeads.fit(scaled_photos, parts, folds, HeadFitter(HeadSpec(), combiner=config.combiner))
+    return heads.ask(scaled_photos).score() if heads else None

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from hierpets.cluster import connected
 from hierpets.config import CONFIG_FILE, TrainConfig, change_config, read_config
@@ -19,7 +21,7 @@ from hierpets.evaluation.metrics.schema import Metrics
 from hierpets.inference.engines.base import choose_device
 from hierpets.inference.loading import load
 from hierpets.inference.predictor import Predictor
-from hierpets.model.manifest import Manifest
+from hierpets.model.manifest import Manifest, Selection
 from hierpets.model.seen import SeenPhotos
 from hierpets.model.statistics.storage import pack_statistics
 from hierpets.model.writer import write_bundle
@@ -39,12 +41,15 @@ from hierpets.training.finetuning.checkpoint import (
 )
 from hierpets.training.finetuning.finetune import finetune_trained, reason_to_skip
 from hierpets.training.finetuning.learner import forward_dtype, plan_batches
-from hierpets.training.frozen.candidates import Candidate, iter_candidates, rank_candidates
+from hierpets.training.frozen.fit import assign_folds
 from hierpets.training.frozen.model import fit_frozen_model
 from hierpets.training.frozen.readable import skip_unreadable
 from hierpets.training.manifest import make_manifest
 from hierpets.training.measurement import accuracies, measure_trained
+from hierpets.training.quantization import quantize_bundle
 from hierpets.training.run import Listener, Run, open_run
+from hierpets.training.selection.candidates import Candidate, iter_candidates
+from hierpets.training.selection.choice import choose, describe_selection
 from hierpets.training.splits import Splits, read_splits
 from hierpets.training.track import broadcast, find_tracker
 from hierpets.training.trained import Early, Trained
@@ -57,7 +62,7 @@ class TrainResult:
     """The result of a training: a ``bundle`` in the folder of the ``run``, and its metrics.
 
     ``metrics`` holds the metrics of ``docs/metrics.md`` by how photos were held out (``"cross_validation"``,
-    ``"validation"``); ``summary`` describes the model in one line.
+    ``"validation"``); ``summary`` describes the model in one line, ``selection`` how recipe ``auto`` chose it.
     """
 
     bundle: Path
@@ -65,6 +70,7 @@ class TrainResult:
     summary: str
     metrics: dict[str, Metrics] = field(repr=False)
     registry: Path | None = field(default=None, repr=False)
+    selection: Selection | None = field(default=None, repr=False)
 
     def predictor(self, **options: Any) -> Predictor:
         """The bundle, ready to predict; ``options`` are those of :func:`hierpets.load`."""
@@ -78,7 +84,8 @@ class TrainResult:
             + "</li>"
             for name, part in self.metrics.items()
         )
-        return f"<b>{escape(self.summary)}</b><ul>{''.join(rows)}</ul><code>{escape(str(self.bundle))}</code>"
+        chosen = f"<p>{escape(str(self.selection))}</p>" if self.selection else ""
+        return f"<b>{escape(self.summary)}</b>{chosen}<ul>{''.join(rows)}</ul><code>{escape(str(self.bundle))}</code>"
 
 
 def train(
@@ -164,10 +171,12 @@ def _train(
         asked_before = [early.network for early in trained.early]
         seen = _seen(splits, config)
         write_bundle(run.bundle, trained.network, manifest, statistics, seen, early=asked_before)
+        done, why = quantize_bundle(run.bundle, splits.val, config, registry=registry, progress=run.progress)
+        run.log("quantized", done=done, why=why)
     run.log("bundle", path=str(run.bundle), summary=trained.summary)
     current_context().wait()  # nobody leaves before the bundle is there
     run.drop_features()
-    return TrainResult(run.bundle, run.folder, trained.summary, metrics, config.registry)
+    return TrainResult(run.bundle, run.folder, trained.summary, metrics, config.registry, trained.selection)
 
 
 def _seen(splits: Splits, config: TrainConfig) -> SeenPhotos | None:
@@ -201,8 +210,8 @@ def _fit_frozen(
         fit_frozen_model, splits=splits, config=config, registry=registry, device=device, progress=run.progress
     )
     if config.recipe == "auto":
-        best, *others = _compare(splits, config, registry=registry, run=run, device=device)
-        frozen = fit(best.choice)
+        (best, *others), selection = _compare(splits, config, registry=registry, run=run, device=device)
+        frozen = replace(fit(best.choice), selection=selection)
         early = _choose_early(others, frozen, fit, config, registry, run) if config.auto.early else ()
     else:
         frozen, early = fit_configured(config, fit)
@@ -227,17 +236,23 @@ def _choose_early(
     return tuple(attempt.early for attempt in best_early(compared))
 
 
-def _compare(splits: Splits, config: TrainConfig, *, registry: Registry, run: Run, device: str) -> list[Candidate]:
-    """The candidates, best first."""
+def _compare(
+    splits: Splits, config: TrainConfig, *, registry: Registry, run: Run, device: str
+) -> tuple[list[Candidate], Selection]:
+    """The candidates, the chosen one first and then the best, and what is to be said of the choice."""
     candidates = []
-    for candidate in iter_candidates(splits, config, registry=registry, device=device, progress=run.progress):
+    folds = assign_folds(splits.labels, folds=config.folds, seed=config.seed)
+    compared = iter_candidates(splits, config, folds=folds, registry=registry, device=device, progress=run.progress)
+    for candidate in compared:
         candidates.append(candidate)
         run.log("candidate", **candidate.as_event())
     if not candidates:
         raise ConfigError("too few photos to cross-validate; add photos, at least two per class, or use recipe heads")
-    ranked = rank_candidates(candidates)
-    run.log("chosen", compared=len(candidates), **ranked[0].as_event())
-    return ranked
+    choice = choose(candidates, np.ones(len(folds), bool))
+    selection = describe_selection(candidates, choice, folds)
+    run.log("chosen", **choice.candidate.as_event(), selection=selection.model_dump(mode="json"), said=str(selection))
+    best_first = sorted(candidates, key=lambda one: one.criterion.sum(), reverse=True)
+    return [choice.candidate, *(one for one in best_first if one is not choice.candidate)], selection
 
 
 def _goes_on(frozen: Trained, splits: Splits, config: TrainConfig, *, run: Run, device: str) -> bool:

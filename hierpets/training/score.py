@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from hierpets.plugin import Labels, Preprocess
 from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
 from hierpets.training.distributed import DistributedContext
 
-__all__ = ["Score", "Validation", "score_logits"]
+__all__ = ["LabeledLogits", "Score", "Validation"]
 
 
 @dataclass(frozen=True)
@@ -42,23 +43,50 @@ class Score:
         return asdict(self)
 
 
-def score_logits(
-    species_logits: np.ndarray, leaf_logits: np.ndarray, *, labels: Labels, taxonomy: Taxonomy, combiner: Combiner
-) -> Score:
-    """Score logits [N, S] and [N, L] by the most probable leaf and the most probable species of each row."""
-    log_joint = log_joint_probabilities(species_logits, leaf_logits, taxonomy, combiner=combiner)
-    by_species = species_probabilities(np.exp(log_joint), taxonomy)
-    known = labels.leaf != UNKNOWN_LEAF
-    rows = np.arange(len(labels))
-    likelihood = np.where(
-        known, log_joint[rows, labels.leaf], np.log(by_species[rows, labels.species].clip(min=1e-300))
-    )
-    breed = _balanced_accuracy(labels.leaf[known], log_joint[known].argmax(axis=1))
-    return Score(
-        breed=breed if taxonomy.has_breeds and known.any() else None,
-        species=_balanced_accuracy(labels.species, by_species.argmax(axis=1)),
-        nll=float(-likelihood.mean()),
-    )
+@dataclass(frozen=True)
+class LabeledLogits:
+    """Logits [N, S] and [N, L] of N photos, and their labels."""
+
+    species: np.ndarray
+    leaf: np.ndarray
+    labels: Labels
+    taxonomy: Taxonomy
+    combiner: Combiner
+
+    @cached_property
+    def log_joint(self) -> np.ndarray:
+        """The logarithms of the joint probabilities [N, L]."""
+        return log_joint_probabilities(self.species, self.leaf, self.taxonomy, combiner=self.combiner)
+
+    @cached_property
+    def by_species(self) -> np.ndarray:
+        """Probabilities [N, S]."""
+        return species_probabilities(np.exp(self.log_joint), self.taxonomy)
+
+    @property
+    def finest(self) -> tuple[np.ndarray, np.ndarray]:
+        """The class of each photo and the most probable one, int [N], at the level that training is for: breed, or
+        species where there are no breeds; class -1 where it is not known.
+        """
+        if self.taxonomy.has_breeds and (self.labels.leaf != UNKNOWN_LEAF).any():
+            return self.labels.leaf, self.log_joint.argmax(axis=1)
+        return self.labels.species, self.by_species.argmax(axis=1)
+
+    def score(self) -> Score:
+        """By the most probable leaf and the most probable species of each photo."""
+        known = self.labels.leaf != UNKNOWN_LEAF
+        rows = np.arange(len(self.labels))
+        likelihood = np.where(
+            known,
+            self.log_joint[rows, self.labels.leaf],
+            np.log(self.by_species[rows, self.labels.species].clip(min=1e-300)),
+        )
+        breed = _balanced_accuracy(self.labels.leaf[known], self.log_joint[known].argmax(axis=1))
+        return Score(
+            breed=breed if self.taxonomy.has_breeds and known.any() else None,
+            species=_balanced_accuracy(self.labels.species, self.by_species.argmax(axis=1)),
+            nll=float(-likelihood.mean()),
+        )
 
 
 @dataclass(frozen=True)
@@ -82,7 +110,7 @@ class Validation:
         species, leaf = np.empty((len(self), len(tree.species))), np.empty((len(self), len(tree.leaves)))
         for rank, part in enumerate(self.processes.gather(own)):
             species[rank::count], leaf[rank::count] = part
-        return score_logits(species, leaf, labels=self.photos.labels(), taxonomy=tree, combiner=self.combiner)
+        return LabeledLogits(species, leaf, self.photos.labels(), tree, self.combiner).score()
 
     @torch.no_grad()
     def _logits(self, network: HierarchicalNetwork, paths: list[str]) -> tuple[np.ndarray, np.ndarray]:

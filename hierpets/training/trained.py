@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hierpets.config import HeadSpec
 from hierpets.hierarchy.calibration import Temperatures
-from hierpets.model.manifest import BackboneSpec, EarlyNetwork, Origin
+from hierpets.model.manifest import BackboneSpec, EarlyNetwork, Origin, Selection
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.plugin import Backbone
@@ -35,7 +35,7 @@ class Trained:
     ``backbone`` is what the network's features come from, ``spec`` how to build it again, ``summary`` says in a line
     what was trained. ``statistics`` are what the heads can be fitted to again; None where they were not fitted to any.
     With ``early`` networks before it, ``held_out``, ``pretrained`` and ``unlisted`` are outputs of all of them
-    together.
+    together. ``selection`` is how backbone and heads were chosen, if they were.
     """
 
     network: HierarchicalNetwork
@@ -50,3 +50,4 @@ class Trained:
     summary: str
     statistics: ClassStatistics | None = None
     early: tuple[Early, ...] = ()
+    selection: Selection | None = None

@@ -51,8 +51,12 @@ def test_train_auto_compares_candidates_and_says_what_it_chose(tmp_path):
     assert {(c["view"], c["head"]) for c in candidates} == {
         (view, head) for view in ("plain", "flip") for head in ("LDA, shrinkage 0.2", "logistic, C 0.1")
     }
-    assert chosen["breed"] == max(c["breed"] for c in candidates)
     manifest = read_manifest(tmp_path / "run" / "bundle")
+    best = max((c["breed"] + c["stressed"]) / 2 for c in candidates)
+    assert (chosen["breed"] + chosen["stressed"]) / 2 >= best - chosen["selection"]["error"] - 1e-4
+    assert manifest.selection.compared == len(candidates) == 4
+    assert manifest.selection.accuracy == pytest.approx(chosen["breed"], abs=1e-4)
+    assert chosen["said"] == str(manifest.selection)
     assert chosen["head"] in manifest.training["summary"]
     (skipped,) = [e for e in events if e["event"] == "skipped"]
     assert "finetune_minutes is 0" in skipped["why"]

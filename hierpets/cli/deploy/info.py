@@ -56,6 +56,8 @@ def _lines(info: BundleInfo) -> Iterator[tuple[str, str]]:
         needed = [f"probability > {thresholds.probability:.4g}", f"of a breed set > {thresholds.breed_set:.4g}"]
         yield f"  {species}", ", ".join([*needed, *bounds])
     yield "training", ", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in info.training.items())
+    if info.selection:
+        yield "recipe", str(info.selection)
     yield "engines", ", ".join(info.engines) + (", int8 graph" if info.quantized else "")
     yield "grows", "yes, by `hierpets grow`" if info.grows else "no, it keeps no statistics of its classes"
     if info.exports:

@@ -88,7 +88,7 @@ def _describe(event: dict[str, Any]) -> str | None:
         case "candidate":
             return "  " + _row(event)
         case "chosen":
-            return f"best of {event['compared']} by cross-validation: {_row(event)}"
+            return f"chosen: {_row(event)}\n{event['said']}"
         case "early_candidate":
             return f"  asked first, {event['choice']} answers {event['share']:.0%}: {event['cost']:.0%} of the work"
         case "early":
@@ -103,6 +103,8 @@ def _describe(event: dict[str, Any]) -> str | None:
         case "metrics":
             breed = f", breed accuracy {event['breed']:.1%}" if event["breed"] is not None else ""
             return f"{event['on'].replace('_', '-')}: species accuracy {event['species']:.1%}{breed}"
+        case "quantized":
+            return f"int8: {event['why']}" if event["done"] else f"not quantized: {event['why']}"
         case "bundle":
             return f"bundle written to {event['path']} in {event['seconds']:.0f} s"
         case "epoch":
@@ -116,4 +118,5 @@ def _describe(event: dict[str, Any]) -> str | None:
 def _row(event: dict[str, Any]) -> str:
     breed = f"breed {event['breed']:.2%}, " if event["breed"] is not None else ""
     what = f"{event['backbone']}, {event['view']}, {event['head']}"
-    return f"{what}: balanced accuracy {breed}species {event['species']:.2%}, log loss {event['nll']:.3f}"
+    spoiled = f", spoiled photos {event['stressed']:.2%}" if event["stressed"] is not None else ""
+    return f"{what}: balanced accuracy {breed}species {event['species']:.2%}{spoiled}, log loss {event['nll']:.3f}"

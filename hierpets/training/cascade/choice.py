@@ -6,16 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch.utils.flop_counter import FlopCounterMode
-
 from hierpets.config import TrainConfig
 from hierpets.errors import ConfigError
 from hierpets.model.backbone import build_backbone
-from hierpets.plugin import Backbone
 from hierpets.registry.loading import Registry
 from hierpets.training.cascade.fit import fit_cascade
-from hierpets.training.frozen.candidates import Candidate, FrozenChoice
+from hierpets.training.frozen.choice import FrozenChoice
+from hierpets.training.selection.candidates import Candidate, multiply_adds
 from hierpets.training.trained import Trained
 
 __all__ = ["EarlyAttempt", "best_early", "fit_configured", "try_early"]
@@ -87,11 +84,3 @@ def best_early(attempts: Sequence[EarlyAttempt]) -> list[EarlyAttempt]:
     """The one that costs least, if it is worthwhile."""
     best = min(attempts, key=lambda attempt: attempt.cost, default=None)
     return [best] if best is not None and best.cost <= WORTHWHILE else []
-
-
-def multiply_adds(backbone: Backbone) -> int:
-    """Multiply-adds of one photo, which depend on no machine."""
-    size, device = backbone.preprocess.size, next(backbone.module.parameters()).device
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        backbone.module(torch.zeros(1, 3, size, size, device=device))
-    return counter.get_total_flops() // 2

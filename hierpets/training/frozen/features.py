@@ -78,16 +78,23 @@ class FeatureExtractor:
         self._run: Callable[[np.ndarray], np.ndarray] | None = None
 
     def features(
-        self, paths: Sequence[str], views: str = "plain", *, task: str = "", progress: Progress = no_progress
+        self,
+        paths: Sequence[str],
+        views: str | tuple[View, ...] = "plain",
+        *,
+        task: str = "",
+        progress: Progress = no_progress,
     ) -> np.ndarray:
-        """Features float32 [N, D] of N photos, averaged over ``VIEWS[views]``, from the cache where their content is.
+        """Features float32 [N, D] of N photos, averaged over some views (or ``VIEWS[views]``), from the cache where
+        their content is.
 
         ``progress`` gets how many of N x views are done, as ``task`` or under a name that fits the views.
 
         :raises ImageError: a photo that cannot be read, by name.
         :raises PluginError: the backbone does not give what it says.
         """
-        chosen, name = VIEWS[views], task or TASKS[views]
+        chosen = VIEWS[views] if isinstance(views, str) else views
+        name = task or TASKS.get(str(views), "features")
         if not paths:
             return np.empty((0, self._backbone.feature_dim), np.float32)
         keys = self._keys(list(paths))

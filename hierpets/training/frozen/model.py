@@ -10,7 +10,7 @@ from hierpets.model.network import HierarchicalNetwork
 from hierpets.plugin import Backbone
 from hierpets.progress import Progress
 from hierpets.registry.loading import Registry
-from hierpets.training.frozen.candidates import FrozenChoice
+from hierpets.training.frozen.choice import FrozenChoice
 from hierpets.training.frozen.extractor import make_extractor
 from hierpets.training.frozen.feature_set import extract_feature_set
 from hierpets.training.frozen.features import FeatureExtractor

@@ -14,8 +14,9 @@ from hierpets.data.index import read_index
 from hierpets.errors import ConfigError
 from hierpets.model.backbone import build_backbone
 from hierpets.model.info import bundle_info
-from hierpets.training.cascade.choice import EarlyAttempt, best_early, multiply_adds
+from hierpets.training.cascade.choice import EarlyAttempt, best_early
 from hierpets.training.recipe import train
+from hierpets.training.selection.candidates import multiply_adds
 
 SMALL = {"name": "tiny", "options": {"width": 2}}
 

@@ -13,7 +13,7 @@ from hierpets.model.pretrained_breeds import PretrainedBreeds
 from hierpets.plugin import Labels
 from hierpets.taxonomy import Taxonomy
 from hierpets.training.calibration import HeldOutPredictions, calibrate, cross_predict
-from hierpets.training.frozen.candidates import cross_validate
+from hierpets.training.frozen.cross_validation import FoldHeads
 from hierpets.training.frozen.feature_set import FeatureSet
 from hierpets.training.frozen.fit import (
     FrozenFit,
@@ -117,8 +117,8 @@ def test_cross_validate_learns_nothing_from_shuffled_labels():
         TAXONOMY,
     )
     folds = assign_folds(noise.labels, folds=5, seed=0)
-    score = cross_validate(noise, collect_statistics(noise, None, folds), folds, HeadFitter(HeadSpec()))
-    assert score.breed < 0.25
+    heads = FoldHeads.fit(noise, collect_statistics(noise, None, folds), folds, HeadFitter(HeadSpec()))
+    assert heads.ask(noise).score().breed < 0.25
 
 
 def test_out_of_fold_does_not_judge_the_fold_of_a_single_photo():

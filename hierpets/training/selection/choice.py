@@ -1,0 +1,80 @@
+"""The choice among candidates, and how good it is on photos that it was not made by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from hierpets.config import HeadKind, View
+from hierpets.evaluation.metrics.resampling import estimate
+from hierpets.model.manifest import Selection
+from hierpets.training.selection.candidates import Candidate, Judged
+
+__all__ = ["Choice", "choose", "describe_selection", "honest"]
+
+RESAMPLES = 2000
+HEADS: tuple[HeadKind, ...] = ("lda", "logistic", "blend")  # the simplest first; bundles of the first can be grown
+VIEWS: tuple[View, ...] = ("plain", "flip", "crops")
+
+
+class Choice(NamedTuple):
+    """The candidate that was chosen, how far its criterion is behind the best one, and the standard error of that."""
+
+    candidate: Candidate
+    behind: float
+    error: float
+
+
+def choose(candidates: Sequence[Candidate], rows: np.ndarray) -> Choice:
+    """The cheapest candidate that the best one does not beat by more than a standard error, on the photos where
+    ``rows`` (bool [N]) is true.
+
+    Both are compared photo by photo. Of those that take the same time for a photo, simpler heads and views come first,
+    then what did better. One standard error is the rule of Breiman et al., "Classification and Regression Trees", 1984.
+    """
+    criteria = np.stack([candidate.criterion[rows] for candidate in candidates])
+    totals = criteria.sum(axis=1)
+    differences = criteria[totals.argmax()] - criteria
+    behind, errors = differences.sum(axis=1), np.sqrt(criteria.shape[1]) * differences.std(axis=1)
+    close = np.flatnonzero(behind <= errors)
+    chosen = min(close.tolist(), key=lambda i: (*_expense(candidates[i]), -totals[i]))
+    return Choice(candidates[chosen], float(behind[chosen]), float(errors[chosen]))
+
+
+def honest(candidates: Sequence[Candidate], folds: np.ndarray) -> Judged:
+    """What the choice is worth: each fold (``folds`` int [N]) is judged by the candidate that all other folds choose.
+
+    The accuracy of the chosen candidate itself is that of a winner, and winners were lucky; see Tsamardinos et al.,
+    "Bootstrapping the out-of-sample predictions for efficient and accurate cross-validation", Machine Learning 2018.
+    """
+    right = np.zeros(len(folds), bool)
+    for fold in np.unique(folds):
+        own = folds == fold
+        right[own] = choose(candidates, ~own).candidate.plain.right[own]
+    return Judged(right, candidates[0].plain.weights)
+
+
+def describe_selection(candidates: Sequence[Candidate], choice: Choice, folds: np.ndarray) -> Selection:
+    """What a bundle says of the choice; intervals are those of the bootstrap."""
+    judged = honest(candidates, folds)
+
+    def accuracy(drawn: np.ndarray) -> dict[str, np.ndarray]:
+        return {"honest": drawn @ judged.shares / (drawn @ judged.weights)}
+
+    values, intervals = estimate(accuracy, len(folds), seed=0, resamples=RESAMPLES)
+    return Selection(
+        compared=len(candidates),
+        accuracy=choice.candidate.plain.accuracy,
+        stressed=choice.candidate.stressed,
+        honest=values["honest"],
+        interval=intervals["honest"],
+        behind=choice.behind,
+        error=choice.error,
+    )
+
+
+def _expense(candidate: Candidate) -> tuple[int, int, int]:
+    head, view = candidate.choice.head.kind, candidate.choice.view
+    return candidate.multiply_adds, HEADS.index(head), VIEWS.index(view)

@@ -1,0 +1,46 @@
+"""Features of photos that were spoiled as phones and messengers do it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from hierpets.data.split import draw_evenly
+from hierpets.evaluation.stress.corruptions import CORRUPTIONS, SIDE, shrink
+from hierpets.progress import Progress
+from hierpets.training.frozen.features import FeatureExtractor
+from hierpets.training.splits import Splits
+
+__all__ = ["CHANGES", "PHOTOS", "StressedFeatures", "extract_stressed", "spoiled"]
+
+PHOTOS = 2000  # that are spoiled at most: enough to compare by, however many there are
+STEP = 2  # of the three of the stress test, the middle one
+CHANGES = {corruption.kind: corruption for corruption in CORRUPTIONS if corruption.step == STEP}
+
+
+class StressedFeatures(NamedTuple):
+    """``features`` float32 [M, D] of M spoiled photos, and their ``rows`` int64 [M] among the training photos."""
+
+    features: np.ndarray
+    rows: np.ndarray
+
+
+def extract_stressed(splits: Splits, extractor: FeatureExtractor, progress: Progress) -> StressedFeatures:
+    """Up to :data:`PHOTOS` training photos, each under one kind of corruption; every class meets all kinds in turn."""
+    index, number = splits.train, {record: row for row, record in enumerate(splits.train.records)}
+    drawn = np.array([number[record] for record in draw_evenly(index)[:PHOTOS]])
+    drawn = drawn[np.lexsort((splits.labels.leaf[drawn], splits.labels.species[drawn]))]
+    parts = []
+    for start, kind in enumerate(CHANGES):
+        rows = drawn[start :: len(CHANGES)]
+        paths, view = [index.paths[row] for row in rows], partial(spoiled, kind=kind)
+        features = extractor.features(paths, (view,), task=f"features (stress test: {kind})", progress=progress)
+        parts.append(StressedFeatures(features, rows))
+    return StressedFeatures(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def spoiled(photo: np.ndarray, *, kind: str) -> np.ndarray:
+    """RGB uint8 [H, W, 3] after a corruption."""
+    return CHANGES[kind](shrink(photo, SIDE))

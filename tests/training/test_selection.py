@@ -1,0 +1,140 @@
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+from helpers.fakes import TAXONOMY, tiny_registry
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from hierpets.config import AutoConfig, BackboneChoice, HeadSpec
+from hierpets.data.photos import read_photo
+from hierpets.data.records import PhotoIndex, PhotoRecord
+from hierpets.model.backbone import build_backbone
+from hierpets.progress import no_progress
+from hierpets.training.frozen.choice import FrozenChoice
+from hierpets.training.frozen.features import FeatureExtractor
+from hierpets.training.score import Score
+from hierpets.training.selection.candidates import Candidate, Judged, head_specs
+from hierpets.training.selection.choice import choose, describe_selection, honest
+from hierpets.training.selection.stressed import CHANGES, extract_stressed, spoiled
+from hierpets.training.splits import Splits
+
+EVERYONE = np.ones(400, bool)
+FOLDS = np.arange(400) % 5
+
+
+def judged(right: np.ndarray) -> Judged:
+    return Judged(right, np.full(len(right), 1 / len(right)))
+
+
+def candidate(
+    right: np.ndarray, cost: int = 1, *, kind: str = "lda", view: str = "plain", spoiled: np.ndarray | None = None
+) -> Candidate:
+    choice = FrozenChoice(BackboneChoice(name="any"), view, HeadSpec(kind=kind))
+    return Candidate(choice, Score(None, 1.0, 0.5), judged(right), None if spoiled is None else judged(spoiled), cost)
+
+
+def wrong_at(*rows: int) -> np.ndarray:
+    right = np.ones(400, bool)
+    right[list(rows)] = False
+    return right
+
+
+def test_a_dear_candidate_is_chosen_only_if_it_is_better_by_more_than_chance():
+    cheap, dear = candidate(wrong_at(*range(20))), candidate(wrong_at(*range(1, 22)), cost=9)
+    assert choose([cheap, dear], EVERYONE).candidate is cheap
+    much_better = candidate(wrong_at(1), cost=9)
+    chosen = choose([cheap, much_better], EVERYONE)
+    assert (chosen.candidate, chosen.behind) == (much_better, 0)
+
+
+def test_the_difference_that_counts_is_that_photo_by_photo():
+    """Three photos more right and none more wrong say more than thirty against twenty-seven."""
+    base, better = candidate(wrong_at(*range(30))), candidate(wrong_at(*range(27)), cost=2)
+    assert choose([base, better], EVERYONE).candidate is better
+    swapped = candidate(wrong_at(*range(100, 127)), cost=2)
+    assert choose([base, swapped], EVERYONE).candidate is base
+
+
+def test_of_equal_cost_the_simplest_head_and_view_come_first_and_then_what_did_better():
+    right = wrong_at(*range(20))
+    blend, flip, lda = candidate(right, kind="blend"), candidate(right, view="flip"), candidate(right)
+    better = candidate(wrong_at(*range(19)))
+    assert choose([blend, flip, lda], EVERYONE).candidate is lda
+    assert choose([lda, better], EVERYONE).candidate is better
+
+
+def test_photos_that_phones_spoiled_count_as_much_as_the_others():
+    fragile = candidate(wrong_at(1), spoiled=wrong_at(*range(100)))
+    sturdy = candidate(wrong_at(1, 2), cost=2, spoiled=wrong_at(*range(10)))
+    assert choose([fragile, sturdy], EVERYONE).candidate is sturdy
+
+
+def test_the_winner_of_a_lottery_is_not_better_on_photos_that_did_not_choose_it():
+    """Two hundred candidates that guess: the best looks better than chance, the honest number is chance."""
+    generator = np.random.default_rng(0)
+    folds = np.arange(4000) % 5
+    lottery = [candidate(generator.random(4000) < 0.5) for _ in range(200)]
+    choice = choose(lottery, np.ones(4000, bool))
+    said = describe_selection(lottery, choice, folds)
+    assert said.accuracy > 0.515
+    assert said.interval[0] < 0.5 < said.interval[1]
+    assert f"{said.honest:.1%}" in str(said) and "200" in str(said)
+
+
+@settings(max_examples=50, deadline=None)
+@given(arrays(bool, st.tuples(st.integers(1, 6), st.just(60))))
+def test_honest_accuracy_lies_between_the_worst_and_the_best_of_each_fold(right):
+    folds = np.arange(60) % 4
+    found = honest([candidate(row, cost=number) for number, row in enumerate(right)], folds)
+    for fold in range(4):
+        own = folds == fold
+        assert right[:, own].sum(axis=1).min() <= found.right[own].sum() <= right[:, own].sum(axis=1).max()
+
+
+def test_a_single_candidate_is_as_good_as_it_says():
+    only = candidate(wrong_at(*range(40)))
+    said = describe_selection([only], choose([only], EVERYONE), FOLDS)
+    assert (said.accuracy, said.honest) == pytest.approx((0.9, 0.9))
+    assert said.stressed is None
+
+
+class Reader:
+    """In place of an extractor: what it was asked for, as features."""
+
+    def features(self, paths, views, *, task, progress):
+        (view,) = views
+        return np.array([(int(path), list(CHANGES).index(view.keywords["kind"])) for path in paths], np.float32)
+
+
+@pytest.mark.parametrize("per_class", [9, 20])
+def test_every_class_meets_every_kind_of_damage_and_features_keep_their_rows(per_class):
+    leaves = [(leaf.species, leaf.breed) for leaf in TAXONOMY.leaves for _ in range(per_class)]
+    order = np.random.default_rng(0).permutation(len(leaves))
+    records = tuple(PhotoRecord(str(row), *leaves[i], split="train") for row, i in enumerate(order))
+    index = PhotoIndex(TAXONOMY, records)
+    splits = Splits(index, replace(index, records=()), index.labels(), np.ones(len(records)))
+    found = extract_stressed(splits, Reader(), no_progress)
+    np.testing.assert_array_equal(found.features[:, 0], found.rows)
+    assert sorted(found.rows) == list(range(len(records)))
+    for leaf in range(len(TAXONOMY.leaves)):
+        met = found.features[splits.labels.leaf[found.rows] == leaf, 1]
+        assert set(met.tolist()) == set(range(len(CHANGES)))
+
+
+def test_what_is_spoiled_is_spoiled_as_in_the_stress_test(tmp_path, monkeypatch):
+    monkeypatch.setenv("HIERPETS_CACHE", str(tmp_path / "cache"))
+    extractor = FeatureExtractor(build_backbone(tiny_registry(tmp_path), "tiny", {})[0])
+    photo = "demo:dog/pug/1"
+    darker = partial(spoiled, kind="darker")
+    pixels = read_photo(photo)
+    assert darker(pixels).mean() < 0.7 * pixels.mean()
+    assert not np.allclose(extractor.features([photo], (darker,)), extractor.features([photo]))
+
+
+def test_head_specs_leaves_logistic_regression_out_where_photos_are_many():
+    auto = AutoConfig(heads=(HeadSpec(), HeadSpec(kind="logistic"), HeadSpec(kind="blend")))
+    assert len(list(head_specs(auto, photos=100))) == 3
+    assert [spec.kind for spec in head_specs(auto, photos=100_000)] == ["lda"]

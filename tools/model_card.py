@@ -2,7 +2,8 @@
 
     python tools/model_card.py --data ../shared/data --weights tuned/ --stress
 
-``--data`` holds ``pets`` (what the bundle was built from), ``not-pets`` and ``unseen-breeds``. Numbers on pets are
+``--data`` holds ``pets`` (what the bundle was built from), ``elsewhere``, ``not-pets``, ``horses`` (in folders
+``horse/BREED``) and ``unseen-breeds``. Numbers on pets are
 cross-validated: heads, temperatures and thresholds never saw the photo that they are judged by. With ``--stress``, the
 photos from elsewhere are also made smaller, softer, darker and so on.
 """
@@ -42,6 +43,7 @@ from hierpets.training.splits import read_splits
 from hierpets.training.trained import Trained
 from hierpets.workers import cores
 from tools.build_bundle import read_released
+from tools.pages.breeds import breeds_table, disappointed, gap
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "model_card.md"
@@ -62,6 +64,7 @@ ELSEWHERE_NAMES = {
     "cockapoo": None,
     "labradoodle": None,
 }
+HORSE = "horse"
 WILD = ("wild_canids", "wild_felids")
 
 
@@ -76,7 +79,7 @@ def main() -> None:
     config = read_released(given.weights, data=str(data / "pets"))
     trained = train_again(config)
     predictor = load(workers=cores(), recommend=False)
-    ood = list(predictor.stream(find_photos(data / "not-pets")))
+    ood = list(predictor.stream([*find_photos(data / "not-pets"), *find_photos(data / "horses")]))
     unseen = list(predictor.stream(find_photos(data / "unseen-breeds")))
     elsewhere = evaluate(predictor, data / "elsewhere", stress=given.stress).metrics
     write_text(PAGE, page(config, trained, elsewhere, ood, unseen))
@@ -103,16 +106,18 @@ def page(
     metrics = measure(outputs, decided, calibrated)
     parts = [
         HEADER.format(summary=trained.summary, n=len(outputs), breeds=len(taxonomy.leaves), size=bundle_megabytes()),
+        gap(metrics, elsewhere),
         "## Accuracy, five-fold cross-validated\n",
         levels_table(metrics),
         ELSEWHERE,
         levels_table(elsewhere),
         *([stress_table(elsewhere.stress)] if elsewhere.stress else []),
-        worst_breeds(metrics),
+        breeds_table(metrics, elsewhere),
         answers_table({"cross-validated": metrics, "elsewhere": elsewhere}),
         pretrained_tables(trained, calibrated, unseen),
         ood_tables(outputs.scores[:, 0], np.array([d.listed for d in decided.decisions]), ood, unseen),
         combiners_table(trained),
+        disappointed(metrics),
         FOOTER,
     ]
     return "\n".join(parts)
@@ -158,15 +163,6 @@ def stress_row(name: str, found: StressScores, lost: str = "") -> str:
     """One row of the table."""
     shares = (found.species, found.breed, found.named, found.holds_truth, found.unknown)
     return f"| {name} | {' | '.join(percent(share) for share in shares)} | {lost} |"
-
-
-def worst_breeds(metrics: Metrics) -> str:
-    """The five breeds of lowest recall."""
-    per_class = metrics.by_level["breed"].per_class
-    shown = ((name, scores) for name, scores in per_class.items() if scores.support)
-    worst = sorted(shown, key=lambda item: item[1].recall)[:5]
-    rows = [f"| {name} | {c.recall:.1%} | {c.precision:.1%} | {c.support} |" for name, c in worst]
-    return "\n".join(["## Worst breeds", "", "| breed | recall | precision | photos |", "|---|---|---|---|", *rows, ""])
 
 
 def answers_table(measured: dict[str, Metrics]) -> str:
@@ -245,11 +241,10 @@ def ood_tables(pets: np.ndarray, listed: np.ndarray, ood: list[Prediction], unse
     """OOD photos against pets, and unlisted breeds against listed ones: by out-of-fold pet scores [N] and probabilities
     that the breed is listed [N].
     """
-    far = [p for p in ood if Path(p.path).parent.name not in WILD]
-    wild = [p for p in ood if Path(p.path).parent.name in WILD]
+    far, wild, horses = ([p for p in ood if _kind(p) == kind] for kind in ("far", "wild", HORSE))
     rows = ["## Out-of-distribution photos", "", "| photos of | n | AUROC against pets | rejected |"]
     rows.append("|---|---|---|---|")
-    for name, group in (("anything but pets", far), ("wild canids and felids", wild)):
+    for name, group in (("anything but pets", far), ("wild canids and felids", wild), ("horses", horses)):
         rejected = np.mean([p.decision.source == "not_a_known_pet" for p in group if p.decision])
         score = auroc(pets, [p.pet_score for p in group if p.pet_score is not None])
         rows.append(f"| {name} | {len(group)} | {score:.4f} | {rejected:.1%} |")
@@ -269,6 +264,14 @@ def ood_tables(pets: np.ndarray, listed: np.ndarray, ood: list[Prediction], unse
         score = auroc(listed, [p.decision.listed for p in group if p.decision])
         rows.append(f"| {name} | {len(group)} | {score:.4f} | {named:.1%} | {right:.1%} | {rejected:.1%} |")
     return "\n".join([*rows, ""])
+
+
+def _kind(photo: Prediction) -> str:
+    """Of a photo of no pet, by the folders that it lies in."""
+    folder = Path(photo.path).parent
+    if folder.parent.name == HORSE:
+        return HORSE
+    return "wild" if folder.name in WILD else "far"
 
 
 def auroc(pets: np.ndarray, others: list[float]) -> float:
@@ -332,9 +335,8 @@ photos. **What it is not for.** Pedigrees, medical decisions, mixed breeds, seve
 FOOTER = """## Limits of these numbers
 
 Which signals make up the two scores, and how sharp the pretrained head's probabilities are taken, was chosen on photos
-of held-out breeds and of no pets, the very ones above: docs/experiments.md lists what was tried. Animals that are
-neither wild nor pets were not looked at: of 197 photos of horses about a third are taken for dogs (`hierpets grow`
-makes them a species). Most "cats" that are rejected are tigers: the photos of unlisted cats are
+of held-out breeds and of no pets, the very ones above: docs/experiments.md lists what was tried. `hierpets grow` makes
+horses a species. Most "cats" that are rejected are tigers: the photos of unlisted cats are
 ImageNet's classes tabby and tiger cat, and the latter holds many. The pets' scores are out of fold, while the other
 photos are scored by the final bundle. There are few photos of wild animals.
 """

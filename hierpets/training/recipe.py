@@ -133,15 +133,22 @@ def train(
             _connected(config.cluster),
         ):
             checkpoint = _find_checkpoint(run, config) if resume else None
+            if config.cluster:  # its features are kept in the run, so that the folder belongs to it before any is there
+                _begin(run, config, overwrite=overwrite)
             splits, skipped = skip_unreadable(splits, config, registry=registry, device=device, progress=run.progress)
             if checkpoint is not None:
                 check_same(checkpoint.settings, describe_run(config, splits), run.checkpoint)
-            if overwrite:
-                run.clear()
-            run.begin(config)
+            if not config.cluster:
+                _begin(run, config, overwrite=overwrite)
             if skipped:
                 run.log("skipped_photos", photos=skipped)
             return _train(splits, config, registry=registry, run=run, device=device, checkpoint=checkpoint)
+
+
+def _begin(run: Run, config: TrainConfig, *, overwrite: bool) -> None:
+    if overwrite:
+        run.clear()
+    run.begin(config)
 
 
 def _train(

@@ -1,5 +1,6 @@
 import json
 import re
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from hierpets.data.demo import render
 from hierpets.errors import ConfigError, DataError, HierpetsError, PluginError
 from hierpets.model.manifest import read_manifest
 from hierpets.thumbnails import encode_png
+from hierpets.training import recipe
 from hierpets.training.recipe import train
 
 
@@ -36,6 +38,18 @@ def test_train_leaves_settings_log_metrics_and_bundle(tmp_path):
     manifest = read_manifest(bundle)
     assert manifest.training["train"] == metrics["cross_validation"]["species"]["n"]
     assert manifest.backbone.name == "tiny"
+
+
+def test_a_cluster_run_that_stops_over_its_features_keeps_its_settings(tmp_path, monkeypatch):
+    def fail(*_args, **_settings):
+        raise DataError("database or disk is full")
+
+    monkeypatch.setattr(recipe, "skip_unreadable", fail)
+    monkeypatch.setattr(recipe, "connected", nullcontext)
+    config = settings(tmp_path, cluster="local", seed=7)
+    with pytest.raises(DataError, match="disk is full"):
+        train(config=config)
+    assert read_config(tmp_path / "run" / "config.yaml", {}) == config.absolute()
 
 
 def test_train_auto_compares_candidates_and_says_what_it_chose(tmp_path):

@@ -16,7 +16,7 @@ __all__ = ["find_animals"]
 # Chosen on composites and single photos of Oxford-IIIT Pet's trainval part (docs/regions.md).
 DROP = 8.0  # of the pet score between two hills of one species
 SHARE = 0.35  # of the way from the least score to the peak, at which a box ends
-ALIKE = 0.45  # cosine of their features above which two hills are parts of one animal
+ALIKE = 0.4  # cosine of their features above which two hills are parts of one animal
 LEAST_PEAK = 0.0  # pet score at the highest place of an animal
 MOST = 16  # animals of a photo: each costs as much as a photo
 

@@ -33,11 +33,13 @@ if TYPE_CHECKING:
     from hierpets.growing.result import ForgetResult, GrowResult
     from hierpets.inference.loading import load
     from hierpets.inference.options import PredictOptions
-    from hierpets.inference.prediction import Prediction
+    from hierpets.inference.prediction import Prediction, Region
     from hierpets.inference.predictor import Predictor
     from hierpets.model.manifest import ModelId
     from hierpets.planning.result import Plan
     from hierpets.planning.run import plan
+    from hierpets.regions.boxes import Box
+    from hierpets.regions.files import BoxFile, read_boxes
     from hierpets.taxonomy import Leaf, Taxonomy
     from hierpets.training.recipe import TrainResult, train
 
@@ -45,6 +47,8 @@ __version__ = version("hierpets")
 
 _HOMES = {
     "Audit": "hierpets.auditing.findings",
+    "Box": "hierpets.regions.boxes",
+    "BoxFile": "hierpets.regions.files",
     "BundleError": "hierpets.errors",
     "CatalogError": "hierpets.errors",
     "Comparison": "hierpets.evaluation.comparison",
@@ -66,6 +70,7 @@ _HOMES = {
     "PredictOptions": "hierpets.inference.options",
     "Prediction": "hierpets.inference.prediction",
     "Predictor": "hierpets.inference.predictor",
+    "Region": "hierpets.inference.prediction",
     "RegistryError": "hierpets.errors",
     "Taxonomy": "hierpets.taxonomy",
     "TrainConfig": "hierpets.config",
@@ -77,11 +82,14 @@ _HOMES = {
     "grow": "hierpets.growing.grow",
     "load": "hierpets.inference.loading",
     "plan": "hierpets.planning.run",
+    "read_boxes": "hierpets.regions.files",
     "train": "hierpets.training.recipe",
 }
 
 __all__ = [
     "Audit",
+    "Box",
+    "BoxFile",
     "BundleError",
     "CatalogError",
     "Comparison",
@@ -103,6 +111,7 @@ __all__ = [
     "PredictOptions",
     "Prediction",
     "Predictor",
+    "Region",
     "RegistryError",
     "Taxonomy",
     "TrainConfig",
@@ -115,6 +124,7 @@ __all__ = [
     "grow",
     "load",
     "plan",
+    "read_boxes",
     "train",
 ]
 

@@ -23,6 +23,7 @@ from hierpets.model.layout import GRAPH, MANIFEST, early_files, incomplete_bundl
 if TYPE_CHECKING:
     from hierpets.inference.engines.openvino import OpenVinoEngine
     from hierpets.inference.predictor import Predictor
+    from hierpets.inference.regions import RegionFinder
     from hierpets.model.manifest import BackboneSpec, Manifest
     from hierpets.registry.loading import Registry
 
@@ -73,7 +74,8 @@ def load(
         recommender = Recommender.load(plugins) if recommend else None
         if chosen_engine == "openvino":
             *early, graph = _checked(folder, opening.result(), manifest, plugins)
-            return Predictor(manifest, graph, recommender, early=early, model=model, bundle=folder)
+            finder = _finder(folder, manifest, precision, workers=workers, threads=threads)
+            return Predictor(manifest, graph, recommender, early=early, finder=finder, model=model, bundle=folder)
 
     from hierpets.inference.engines.gathering import GatheringEngine
     from hierpets.inference.engines.torch import TorchEngine
@@ -87,7 +89,22 @@ def load(
     # Of each batch only the hard photos are left for the networks that come later.
     gathered = [GatheringEngine(engine, first.batch) if chosen_device == "cuda" else engine for engine in others]
     *asked_before, runner = (first, *gathered)
-    return Predictor(manifest, runner, recommender, early=asked_before, model=model, bundle=folder)
+    finder = _finder(folder, manifest, "auto", workers=workers, threads=threads)
+    return Predictor(manifest, runner, recommender, early=asked_before, finder=finder, model=model, bundle=folder)
+
+
+def _finder(
+    folder: Path, manifest: Manifest, precision: Precision, *, workers: int, threads: int | None
+) -> RegionFinder | None:
+    """What finds animals in photos: on the CPU whatever the engine, for it is the graph that can be cut open."""
+    from hierpets.inference.engines.places import PlaceEngine
+    from hierpets.inference.regions import RegionFinder, finder_size
+
+    if manifest.policy.pet is None:
+        return None
+    preprocess = manifest.preprocess
+    places = PlaceEngine(folder / GRAPH, precision, finder_size(preprocess), workers=workers, threads=threads)
+    return RegionFinder(places, preprocess, manifest.policy.pet)
 
 
 def _checked(

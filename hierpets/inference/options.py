@@ -34,6 +34,7 @@ class PredictOptions(StrictModel):
         description="most breeds that an answer may leave open; 1: name a single one or none",
     )
     top_k: int = Field(default=3, ge=1, description="number of candidates per photo")
+    regions: bool = Field(default=False, description="find the animals in each photo, and answer each by itself")
     explain: bool = Field(default=False, description="report the effect of each shampoo rule")
 
     @field_validator("only", mode="before")

@@ -20,13 +20,15 @@ from hierpets.inference.record import (
     PhotoError,
     PredictionRecord,
     RankedLeaf,
+    RegionRecord,
     ThresholdsRecord,
 )
 from hierpets.model.manifest import ModelId, Origin
 from hierpets.recommend.result import RecommendationRecord
+from hierpets.regions.boxes import Box
 from hierpets.taxonomy import Leaf
 
-__all__ = ["FROM_PRETRAINING", "Prediction"]
+__all__ = ["FROM_PRETRAINING", "Prediction", "Region"]
 
 FROM_PRETRAINING = " (known from general training, not from your photos)"
 
@@ -40,7 +42,8 @@ class Prediction:
     ``joint`` float64 [L] holds the probabilities of all leaves, given that the breed is a listed one; ``pet_score`` how
     much the photo looks like a pet; ``decision`` everything behind the prediction; ``stage`` the number of the network
     that answered, 0 for the first that is asked; ``origins`` how the model learned each leaf. ``photo`` is kept by
-    ``predict`` for :meth:`_repr_html_`; a stream does not keep it.
+    ``predict`` for :meth:`_repr_html_`; a stream does not keep it. ``regions`` are the animals in the photo from left
+    to right, None unless they were asked for.
     """
 
     path: str
@@ -55,6 +58,7 @@ class Prediction:
     error: HierpetsError | None = None
     origins: Mapping[Leaf, Origin] = field(default_factory=dict, compare=False)
     photo: Photo | None = field(default=None, compare=False)
+    regions: tuple[Region, ...] | None = None
 
     @property
     def level(self) -> Level | None:
@@ -101,18 +105,28 @@ class Prediction:
         """The record of ``docs/output.md``."""
         # What is below was checked when it was made, and a path may hold bytes that are no text: nothing is validated.
         make = PredictionRecord.model_construct
-        d = self.decision
         common: dict[str, Any] = {
             "path": self.path,
             "model": self.model,
+            "regions": None if self.regions is None else tuple(region.record() for region in self.regions),
+            "warning": self.warning,
+        }
+        error = None
+        if self.error is not None:
+            error = PhotoError.model_construct(type=type(self.error).__name__, message=str(self.error))
+        return make(**common, **self.answer(), error=error)
+
+    def answer(self) -> dict[str, Any]:
+        """The fields of :class:`~hierpets.inference.record.AnswerRecord`."""
+        d = self.decision
+        common: dict[str, Any] = {
             "thresholds": ThresholdsRecord.model_construct(**self.thresholds._asdict()),
             "recommendation": self.recommendation,
         }
         if d is None:
-            error = PhotoError.model_construct(type=type(self.error).__name__, message=str(self.error))
             empty: dict[str, Any] = dict.fromkeys(("level", "species", "breed", "stage", "source", "reason", "scores"))
-            return make(**common, **empty, breeds=(), top=(), warning=None, error=error)
-        return make(
+            return {**common, **empty, "breeds": (), "top": ()}
+        return dict(
             **common,
             level=d.level,
             species=_labeled(d.species, d.species_probability) if self.species is not None else None,
@@ -128,8 +142,6 @@ class Prediction:
             source=d.source,
             reason=d.reason,
             scores=self._scores(d),
-            warning=self.warning,
-            error=None,
         )
 
     def _breed(self, leaf: Leaf, probability: Any) -> BreedProbability:
@@ -181,6 +193,29 @@ class Prediction:
         if not self.breed_recognized:
             return f"{text}, breed not recognized (closest: {', '.join(breed for breed, _ in rivals)})"
         return f"{text}, breed uncertain: {', '.join(f'{breed} {p:.0%}' for breed, p in rivals)}"
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Region:
+    """One animal of a photo: its ``box``, and the ``prediction`` for what is inside.
+
+    ``confidence`` is how sure the finder is of the box: what a file of boxes says, or the pet score at the peak.
+    """
+
+    box: Box
+    confidence: float | None
+    prediction: Prediction
+
+    def record(self) -> RegionRecord:
+        """The record of ``docs/output.md``."""
+        return RegionRecord.model_construct(box=self.box, confidence=self.confidence, **self.prediction.answer())
+
+    def __str__(self) -> str:
+        left, top, right, bottom = (f"{edge:.0%}" for edge in self.box.edges)
+        return f"{left} to {right} across, {top} to {bottom} down: {self.prediction}"
+
+    def __repr__(self) -> str:
+        return f"<Region {self}>"
 
 
 def _labeled(label: Any, probability: Any) -> LabelProbability:

@@ -20,11 +20,13 @@ from hierpets.hierarchy.probabilities import joint_probabilities, restrict
 from hierpets.inference.engines.base import Engine, RawOutput
 from hierpets.inference.engines.cascade import Answers, Cascade
 from hierpets.inference.options import PredictOptions, names_breeds
-from hierpets.inference.prediction import Prediction
+from hierpets.inference.prediction import Prediction, Region
+from hierpets.inference.regions import FindBoxes, advise_together, answer_regions
 from hierpets.inference.stream import BatchOutput, photo_error, run_batch, run_batches
 from hierpets.model.manifest import Manifest, ModelId
 from hierpets.recommend.choose import Recommender
 from hierpets.recommend.result import RecommendationRecord
+from hierpets.regions.files import BoxFile
 
 __all__ = ["Predictor"]
 
@@ -46,6 +48,7 @@ class Predictor:
         recommender: Recommender | None = None,
         *,
         early: Sequence[Engine] = (),
+        finder: FindBoxes | None = None,
         model: ModelId,
         bundle: Path | None = None,
     ):
@@ -54,6 +57,7 @@ class Predictor:
         self.model = model
         self.bundle = bundle
         self._recommender = recommender
+        self._finder = finder
         self._origins = dict(zip(manifest.taxonomy.leaves, manifest.origins, strict=True))
         # Finding them takes milliseconds, and a server is asked for the same with every batch.
         self._thresholds = lru_cache(maxsize=64)(partial(_find_thresholds, manifest))
@@ -76,18 +80,35 @@ class Predictor:
         """Whether its predictions recommend a product."""
         return self._recommender is not None
 
+    @property
+    def finds_regions(self) -> bool:
+        """Whether it can find the animals in a photo."""
+        return self._finder is not None
+
     @overload
     def predict(
-        self, photos: Photo | NamedPhoto, options: PredictOptions | None = None, **words: Any
+        self,
+        photos: Photo | NamedPhoto,
+        options: PredictOptions | None = None,
+        *,
+        boxes: BoxFile | None = None,
+        **words: Any,
     ) -> Prediction: ...
     @overload
     def predict(
-        self, photos: Iterable[Photo | NamedPhoto], options: PredictOptions | None = None, **words: Any
+        self,
+        photos: Iterable[Photo | NamedPhoto],
+        options: PredictOptions | None = None,
+        *,
+        boxes: BoxFile | None = None,
+        **words: Any,
     ) -> list[Prediction]: ...
     def predict(
         self,
         photos: Photo | NamedPhoto | Iterable[Photo | NamedPhoto],
         options: PredictOptions | None = None,
+        *,
+        boxes: BoxFile | None = None,
         **words: Any,
     ) -> Prediction | list[Prediction]:
         """The prediction for one photo, or a list of them for several, in their order.
@@ -95,28 +116,33 @@ class Predictor:
         A photo is a path, bytes, an array uint8 [H, W, 3] in RGB, or a PIL image. One that cannot be read does not
         raise: its prediction has an ``error``.
 
-        ``words`` are the fields of :class:`PredictOptions`: ``predict("cat.jpg", alpha=0.01, only=["cat"])``.
+        ``words`` are the fields of :class:`PredictOptions`: ``predict("cat.jpg", alpha=0.01, only=["cat"])``. With
+        ``regions=True`` each animal in a photo has a prediction of its own; ``boxes`` from :func:`hierpets.read_boxes`
+        say where they are.
 
         :raises ConfigError: an option that does not exist or is out of range, or something that is not a photo.
         """
         if is_photo_object(photos) or isinstance(photos, NamedPhoto):
-            return self._list([photos], options, words)[0]
+            return self._list([photos], options, boxes, words)[0]
         if not isinstance(photos, Iterable):
             NamedPhoto.of(photos)  # says what was expected
             raise AssertionError
-        return self._list(photos, options, words)
+        return self._list(photos, options, boxes, words)
 
     __call__ = predict
 
-    def _list(self, photos: Iterable[Any], options: PredictOptions | None, words: dict[str, Any]) -> list[Prediction]:
+    def _list(
+        self, photos: Iterable[Any], options: PredictOptions | None, boxes: BoxFile | None, words: dict[str, Any]
+    ) -> list[Prediction]:
         named = [NamedPhoto.of(photo) for photo in photos]
-        return list(self._stream(named, PredictOptions.of(options, words), keep_photos=True))
+        return list(self._stream(named, PredictOptions.of(options, words), boxes=boxes, keep_photos=True))
 
     def stream(
         self,
         photos: Iterable[Photo | NamedPhoto],
         options: PredictOptions | None = None,
         *,
+        boxes: BoxFile | None = None,
         batch_size: int | None = None,
         limits: Limits = DEFAULT_LIMITS,
         **words: Any,
@@ -125,14 +151,14 @@ class Predictor:
 
         Few photos are read ahead, and a batch is predicted once it is full. ``batch_size`` defaults to
         that of the engine; 1 predicts photos that arrive slowly one by one. ``limits`` bound the bytes and pixels of a
-        photo. ``options`` and ``words`` as in :meth:`predict`.
+        photo. ``options``, ``boxes`` and ``words`` as in :meth:`predict`.
 
         :raises ConfigError: as :meth:`predict`, at the call, not at the first prediction.
         """
         if is_photo_object(photos):
             raise ConfigError("stream takes several photos, such as a list of paths; predict takes one")
         chosen = PredictOptions.of(options, words)
-        return self._stream(map(NamedPhoto.of, photos), chosen, batch_size=batch_size, limits=limits)
+        return self._stream(map(NamedPhoto.of, photos), chosen, boxes=boxes, batch_size=batch_size, limits=limits)
 
     def predict_batch(
         self, photos: Sequence[NamedPhoto], options: PredictOptions, *, limits: Limits = DEFAULT_LIMITS
@@ -141,6 +167,15 @@ class Predictor:
         server has. ``limits`` as in :meth:`stream`.
         """
         return self._predict_batch(self._request(options, keep_photos=False), limits, photos)
+
+    def check(self, options: PredictOptions) -> None:
+        """Whether this model can do what is asked.
+
+        :raises ConfigError: a name that it does not know, or regions without the score by which animals are found.
+        """
+        options.mask(self.manifest.taxonomy)
+        if options.regions and self._finder is None:
+            raise ConfigError("regions: this model has no pet score, by which animals are found; give it boxes")
 
     def joint(self, output: RawOutput) -> np.ndarray:
         """Calibrated joint probabilities float64 [B, L] of a batch."""
@@ -156,23 +191,56 @@ class Predictor:
         photos: Iterable[NamedPhoto],
         options: PredictOptions,
         *,
+        boxes: BoxFile | None = None,
         batch_size: int | None = None,
         limits: Limits = DEFAULT_LIMITS,
         keep_photos: bool = False,
     ) -> Iterator[Prediction]:
-        request = self._request(options, keep_photos=keep_photos)
+        request = self._request(options, boxes=boxes, keep_photos=keep_photos)
         run = partial(self._predict_batch, request, limits)
         batches = run_batches(photos, run, self.engine, batch_size)
         return (prediction for batch in batches for prediction in batch)
 
-    def _request(self, options: PredictOptions, *, keep_photos: bool) -> _Request:
+    def _request(self, options: PredictOptions, *, boxes: BoxFile | None = None, keep_photos: bool) -> _Request:
+        if boxes is None:
+            self.check(options)
         tree = self.manifest.taxonomy
         mask = options.mask(tree)
         thresholds = self._thresholds(options.alpha, options.max_set)
-        return _Request(options, mask, mask is not None and names_breeds(mask, tree), thresholds, keep_photos)
+        return _Request(options, mask, mask is not None and names_breeds(mask, tree), thresholds, keep_photos, boxes)
 
     def _predict_batch(self, request: _Request, limits: Limits, photos: Sequence[NamedPhoto]) -> list[Prediction]:
-        return self._finish(request, run_batch(photos, self.cascade, limits=limits))
+        predictions = self._finish(request, run_batch(photos, self.cascade, limits=limits))
+        if not request.options.regions and request.boxes is None:
+            return predictions
+        return [self._with_regions(*pair, request, limits) for pair in zip(predictions, photos, strict=True)]
+
+    def _with_regions(self, whole: Prediction, photo: NamedPhoto, request: _Request, limits: Limits) -> Prediction:
+        """The same prediction with its regions, or with the error that they met."""
+        if whole.error is not None:
+            return whole
+        try:
+            found = replace(whole, regions=self._regions(photo, request, limits))
+            return advise_together(found, partial(self._advise_again, request.options.explain), self.manifest.taxonomy)
+        except Exception as error:  # as in run_batches
+            told = photo_error(photo.name, error)
+            return Prediction(photo.name, self.model, request.thresholds[UNREAD], error=told, photo=whole.photo)
+
+    def _regions(self, photo: NamedPhoto, request: _Request, limits: Limits) -> tuple[Region, ...]:
+        alone = request._replace(boxes=None, options=request.options.model_copy(update={"regions": False}))
+        predict = partial(self._predict_batch, alone, limits)
+        side = self.manifest.decoded_side
+        if request.boxes is not None:
+            boxes = request.boxes
+            return answer_regions(photo, lambda one, _: boxes.of(one.name), predict, decoded_side=side, limits=limits)
+        assert self._finder is not None  # check
+        found = answer_regions(photo, self._finder, predict, decoded_side=side, limits=limits)
+        return tuple(region for region in found if region.prediction.species is not None)
+
+    def _advise_again(self, explain: bool, one: Prediction, beside: Sequence[np.ndarray]) -> Prediction:
+        assert one.joint is not None
+        assert one.decision is not None
+        return replace(one, recommendation=self._recommend(one.path, one.joint, one.decision, beside, explain=explain))
 
     def _finish(self, request: _Request, batch: BatchOutput) -> list[Prediction]:
         rows = self._rows(batch.answers)
@@ -221,7 +289,7 @@ class Predictor:
         return Prediction(name, self.model, *found, origins=self._origins, photo=photo)
 
     def _recommend(
-        self, name: str, joint: np.ndarray, decision: Decision, *, explain: bool
+        self, name: str, joint: np.ndarray, decision: Decision, beside: Sequence[np.ndarray] = (), *, explain: bool
     ) -> RecommendationRecord | None:
         if self._recommender is None:
             return None
@@ -229,7 +297,9 @@ class Predictor:
         unlisted = 1.0 - decision.listed if judged else None
         try:
             with self._one_at_a_time:
-                found = self._recommender.recommend(joint, self.manifest.taxonomy, decision.level, unlisted=unlisted)
+                found = self._recommender.recommend(
+                    joint, self.manifest.taxonomy, decision.level, unlisted=unlisted, beside=beside
+                )
             return found.record(explain=explain)
         except Exception as error:  # a rule is a plugin: what it does wrong must not cost the photo its prediction
             _log.warning("%s: no recommendation: %s", name, error, exc_info=not isinstance(error, HierpetsError))
@@ -244,6 +314,7 @@ class _Request(NamedTuple):
     closed: bool
     thresholds: Mapping[str, Thresholds]
     keep_photos: bool
+    boxes: BoxFile | None = None
 
 
 def _find_thresholds(manifest: Manifest, alpha: float | None, max_set: int) -> Mapping[str, Thresholds]:

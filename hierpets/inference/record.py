@@ -16,6 +16,7 @@ from hierpets.hierarchy.decision import Level, Source
 from hierpets.model.manifest import ModelId, Origin
 from hierpets.plugin.reading import require_pyarrow
 from hierpets.recommend.result import RecommendationRecord
+from hierpets.regions.boxes import Box
 from hierpets.validation.strict import StrictModel
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CSV_CELLS",
     "CSV_COLUMNS",
+    "AnswerRecord",
     "BreedProbability",
     "LabelProbability",
     "LeafProbability",
@@ -31,6 +33,7 @@ __all__ = [
     "PhotoError",
     "PredictionRecord",
     "RankedLeaf",
+    "RegionRecord",
     "ThresholdsRecord",
     "csv_line",
     "csv_row",
@@ -97,11 +100,9 @@ class PhotoError(StrictModel):
     message: str = Field(description="one line: what is wrong, where, and what to do")
 
 
-class PredictionRecord(StrictModel):
-    """The prediction for one photo. Every key is always present."""
+class AnswerRecord(StrictModel):
+    """What the model says of a photo, or of one animal in it."""
 
-    path: str = Field(description="the path as given; `<array>`, `<image>` or `<bytes>` for a photo without one")
-    model: ModelId = Field(description="the model that made the prediction")
     level: Level | None = Field(description="the level of the prediction; null if the photo could not be read")
     species: LabelProbability | None = Field(description="the most probable species; null for a photo of no known pet")
     breed: BreedProbability | None = Field(description="the breed; null unless `level` is `breed`")
@@ -123,6 +124,31 @@ class PredictionRecord(StrictModel):
     recommendation: RecommendationRecord | None = Field(
         description="the shampoo; null if recommendations are off", json_schema_extra={"x-parquet": "json"}
     )
+
+
+class _Place(StrictModel):
+    box: Box = Field(description="where it is")
+    confidence: float | None = Field(
+        description="how sure the finder is of the box: of a file, what it says; of hierpets, the pet score at the peak"
+    )
+
+
+class RegionRecord(AnswerRecord, _Place):
+    """One animal of a photo, answered as a photo of its own. Every key is always present."""
+
+
+class _Asked(StrictModel):
+    path: str = Field(description="the path as given; `<array>`, `<image>` or `<bytes>` for a photo without one")
+    model: ModelId = Field(description="the model that made the prediction")
+
+
+class PredictionRecord(AnswerRecord, _Asked):
+    """The prediction for one photo. Every key is always present."""
+
+    regions: tuple[RegionRecord, ...] | None = Field(
+        description="the animals in the photo, from left to right, each with an answer of its own; null unless asked "
+        "for with `--regions` or `--boxes`"
+    )
     warning: str | None = Field(description="what is wrong with a damaged photo that could be read, else null")
     error: PhotoError | None = Field(description="why the photo could not be read, else null")
 
@@ -135,6 +161,7 @@ CSV_CELLS: dict[str, tuple[str, ...]] = {
     "breed": ("breed", "label"),
     "breed_probability": ("breed", "probability"),
     "breeds": ("breeds",),
+    "regions": ("regions",),
     "source": ("source",),
     "product": ("recommendation", "product"),
     "model": ("model", "digest"),
@@ -152,6 +179,7 @@ def csv_row(record: Mapping[str, Any]) -> list[Any]:
     """The cells of :data:`CSV_COLUMNS`, of a record as JSON, safe to open in a spreadsheet."""
     cells = {name: _inside(record, keys) for name, keys in CSV_CELLS.items()}
     cells["breeds"] = " or ".join(breed["label"] for breed in record["breeds"]) or None
+    cells["regions"] = "; ".join(map(_named, record["regions"] or ())) or None
     return [_quoted(cell) for cell in cells.values()]
 
 
@@ -178,12 +206,12 @@ def parquet_schema() -> pa.Schema:
 
 def parquet_row(record: Mapping[str, Any]) -> dict[str, Any]:
     """The values of :func:`parquet_schema`, of a record as JSON."""
-    advice, error = record["recommendation"], record["error"]
+    error, regions = record["error"], record["regions"]
     return {
-        **record,
+        **_as_text(record),
         "path": printable(record["path"]),
         "product": _inside(record, ("recommendation", "product")),
-        "recommendation": json.dumps(advice) if advice else None,
+        "regions": None if regions is None else [_as_text(region) for region in regions],
         "error": {**error, "message": printable(error["message"])} if error else None,
     }
 
@@ -191,6 +219,17 @@ def parquet_row(record: Mapping[str, Any]) -> dict[str, Any]:
 def printable(path: str) -> str:
     """A path as text that every format can hold: bytes of a file name that are no UTF-8 are written ``\\udcXX``."""
     return path.encode("utf-8", "backslashreplace").decode()
+
+
+def _as_text(answer: Mapping[str, Any]) -> dict[str, Any]:
+    advice = answer["recommendation"]
+    return {**answer, "recommendation": json.dumps(advice) if advice else None}
+
+
+def _named(region: Mapping[str, Any]) -> str:
+    """A region in one word: its breed, else its species."""
+    best = region["breed"] or (region["species"] if region["level"] != "unknown" else None)
+    return best["label"] if best else "unknown"
 
 
 def _quoted(value: Any) -> Any:

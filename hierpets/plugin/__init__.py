@@ -180,6 +180,7 @@ class Case:
     ``level`` is that of the prediction. ``coats`` maps a coat type to the probability mass of the breeds that have it,
     ``skin`` a skin note to that of the breeds prone to it. ``offers`` maps every product's id to its :class:`Offer`.
     ``novelty`` is the probability of no known species at all, ``unlisted`` that of a breed that is not listed.
+    ``beside`` maps a species to the probability that another animal in the photo is of it; empty where there is none.
     """
 
     species: Mapping[str, float]
@@ -190,6 +191,7 @@ class Case:
     offers: Mapping[str, Offer] = field(default_factory=dict)
     novelty: float = 0.0
     unlisted: float = 0.0
+    beside: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

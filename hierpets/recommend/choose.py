@@ -71,6 +71,7 @@ class Recommender:
         *,
         novelty: float = 0.0,
         unlisted: float | None = None,
+        beside: Sequence[np.ndarray] = (),
     ) -> Recommendation:
         """Recommend for one pet.
 
@@ -80,6 +81,8 @@ class Recommender:
             one is added to it.
         :param unlisted: the probability that the breed is not of the taxonomy, given the species. That mass takes the
             mix of coats of the species. None: 0.5 at ``"species"``, else 0.
+        :param beside: for each other animal in the photo, the probabilities [S] of the species; what is missing to one
+            is that of no known species. What is harmful to one of them is not recommended either.
         :raises ValueError: not a distribution over the leaves, or not a probability.
         :raises PluginError: a rule fails, or advises a product that is not in the catalog.
         """
@@ -88,8 +91,9 @@ class Recommender:
         joint, novelty = _distribution(probabilities, taxonomy, novelty)
         if not 0 <= unlisted <= 1:
             raise ValueError(f"expected unlisted to be a probability, got {unlisted}")
-        suitability = self._matrix_of(taxonomy).weigh(joint, novelty=novelty, unlisted=unlisted)
-        case = self._case(joint, taxonomy, suitability, level=level, novelty=novelty, unlisted=unlisted)
+        suitability = self._matrix_of(taxonomy).weigh(joint, novelty=novelty, unlisted=unlisted, beside=beside)
+        near = _read_only(taxonomy.species, np.max(beside, axis=0)) if len(beside) else {}
+        case = self._case(joint, taxonomy, suitability, level=level, novelty=novelty, unlisted=unlisted, beside=near)
         tally = _Tally(case.offers)
         for rule, advice in self._advise(case):
             tally.hear(rule, advice)
@@ -111,6 +115,7 @@ class Recommender:
         level: Level,
         novelty: float,
         unlisted: float,
+        beside: Mapping[str, float],
     ) -> Case:
         masses = suitability.suits.tolist(), suitability.avoid.tolist(), suitability.harm.tolist()
         offers = zip(self.catalog.products.values(), *masses, strict=True)
@@ -123,6 +128,7 @@ class Recommender:
             offers=MappingProxyType({product.id: self._offer(product, *mass) for product, *mass in offers}),
             novelty=novelty,
             unlisted=unlisted,
+            beside=beside,
         )
 
     def _offer(self, product: Product, suits: float, avoid: float, harm: float) -> Offer:

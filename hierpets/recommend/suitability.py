@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -81,16 +82,19 @@ class SuitabilityMatrix:
             hazardous=np.array([bool(h) for h in hazards]),
         )
 
-    def weigh(self, joint: np.ndarray, *, novelty: float, unlisted: float) -> Suitability:
+    def weigh(
+        self, joint: np.ndarray, *, novelty: float, unlisted: float, beside: Sequence[np.ndarray] = ()
+    ) -> Suitability:
         """``joint`` float [L] sums to one; ``novelty`` is the mass of no known species, ``unlisted`` that of no
-        listed breed.
+        listed breed. ``beside`` are the probabilities [S] of the species of other animals in the photo.
 
-        Mass that may be any animal counts as harm for every product that hurts some animal.
+        Mass that may be any animal counts as harm for every product that hurts some animal. What hurts an animal
+        nearby counts as if it was this one: they lick each other.
         """
         species = np.add.reduceat(joint, [part.start for part in self.taxonomy.slices])  # [S]
         known = 1.0 - novelty
         rows = known * np.concatenate([(1.0 - unlisted) * joint, unlisted * species])
-        harm = known * (species @ self.forbidden) + novelty * self.hazardous
+        harm = np.max([self._harm(known * species, novelty), *map(self._harm_beside, beside)], axis=0)
         return Suitability(
             suits=rows @ self.suits,
             avoid=rows @ self.avoid,
@@ -99,6 +103,13 @@ class SuitabilityMatrix:
             skin=rows @ self.skin,
             species=species,
         )
+
+    def _harm(self, species: np.ndarray, novelty: float) -> np.ndarray:
+        harm: np.ndarray = species @ self.forbidden + novelty * self.hazardous
+        return harm
+
+    def _harm_beside(self, species: np.ndarray) -> np.ndarray:
+        return self._harm(species, round(max(0.0, 1.0 - species.sum()), 9))
 
 
 def _coats_of(profile: BreedProfile | SpeciesProfile | None) -> list[tuple[CoatType | None, float]]:

@@ -51,16 +51,22 @@ def nothing(case: Case) -> str:
 
 def contraindication(case: Case, hazards: Mapping[str, str], known: Collection[str], *, bound: float) -> str:
     """Why a product is excluded: what is in it, and how probable the animal at risk is."""
-    at_risk = max(hazards, key=lambda species: case.species.get(species, 2.0))
+    at_risk = max(hazards, key=lambda species: max(case.species.get(species, 2.0), case.beside.get(species, 0.0)))
     why = hazards[at_risk]
     if at_risk not in case.species:
         return f"{why}, and this model cannot rule out {_article(at_risk)}."
     p = (1 - case.novelty) * case.species[at_risk]
+    near = case.beside.get(at_risk, 0.0)
+    if near > max(p, bound):
+        sure = f"{_article(at_risk)} is" if near > CERTAIN else f"{_article(at_risk)} ({likelihood(near)}) may be"
+        return f"{why}, and {sure} in the photo too."
     if p > CERTAIN:
         return f"{why}."
     if p > bound:
         return f"{why}, and this may be {_article(at_risk)} ({likelihood(p)})."
     unlisted = [species for species, share in case.species.items() if species not in known and share > bound]
+    if not unlisted and case.novelty <= bound and case.beside:
+        return f"{why}, and we do not know another animal in the photo."
     who = f"{_article(unlisted[0])}, of which we know too little" if unlisted else "an animal that we do not know"
     return f"{why}, and this may be {who}."
 

@@ -187,6 +187,7 @@ def _model_info(service: Service) -> ModelInfo:
         capabilities=Capabilities(
             explain=service.explainer is not None,
             feedback=service.feedback is not None,
+            regions=predictor.finds_regions,
             recommend=predictor.recommends,
         ),
         limits={

@@ -18,6 +18,7 @@ class Capabilities(StrictModel):
 
     explain: bool = Field(description="whether /v1/explain is available")
     feedback: bool = Field(description="whether /v1/feedback is available")
+    regions: bool = Field(description="whether `regions=true` finds the animals in a photo")
     recommend: bool = Field(description="whether records recommend a shampoo")
 
 

@@ -84,7 +84,7 @@ class Service:
         words = {name: query.getlist(name) if name == "only" else query[name] for name in query}
         try:
             options = PredictOptions.of(self.settings.options, words)
-            options.mask(self.predictor.manifest.taxonomy)
+            self.predictor.check(options)
         except ConfigError as error:
             raise Problem("invalid", "; ".join(str(error).splitlines())) from None
         return options

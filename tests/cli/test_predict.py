@@ -242,3 +242,39 @@ def test_predict_prints_file_names_that_are_no_text(tmp_path, form):
         check=True,
     )
     assert photo in run.stdout
+
+
+def test_predict_boxes_answers_each_box_of_a_file(predict, schema, tmp_path):
+    for name in ("a.png", "b.png"):
+        cv2.imwrite(str(tmp_path / name), read_photo(PHOTOS[0])[..., ::-1])
+    found = [{"category": "1", "conf": 0.9, "bbox": [0.1, 0.1, 0.5, 0.5]}]
+    boxes = tmp_path / "boxes.json"
+    boxes.write_text(json.dumps({"images": [{"file": "a.png", "detections": found}]}))
+    photos = [str(tmp_path / name) for name in ("a.png", "b.png")]
+    code, out, _ = predict("--boxes", str(boxes), "--format", "json", *photos)
+    first, second = json.loads(out)
+    assert code == 3
+    jsonschema.validate(first, schema)
+    (region,) = first["regions"]
+    assert region["box"] == {"left": 0.1, "top": 0.1, "width": 0.5, "height": 0.5}
+    assert region["species"]["label"] in ("cat", "dog", "rabbit")
+    assert "not among the 1 photos" in second["error"]["message"]
+    _, out, _ = predict("--boxes", str(boxes), photos[0])
+    assert out.splitlines()[1].startswith("  10% to 60% across, 10% to 60% down: ")
+
+
+@pytest.mark.parametrize("more", [["--regions"], ["--cluster", "local", "--out", "folder"]])
+def test_predict_boxes_are_not_for_everything(predict, more):
+    code, _, err = predict("--boxes", "boxes.json", *more, *PHOTOS)
+    assert code == 2
+    assert "leave out --regions and --cluster" in err
+
+
+def test_predict_resumes_only_with_the_same_boxes(predict, tmp_path):
+    boxes, out = tmp_path / "boxes.json", tmp_path / "out.jsonl"
+    boxes.write_text(json.dumps({"images": [{"file": PHOTOS[0], "detections": []}]}))
+    assert predict("--boxes", str(boxes), "--out", str(out), PHOTOS[0])[0] == 0
+    assert json.loads(out.read_text())["regions"] == []
+    code, _, err = predict("--out", str(out), "--resume", PHOTOS[0])
+    assert code != 0
+    assert "boxes" in err

@@ -13,11 +13,15 @@ import httpx
 import numpy as np
 from starlette.testclient import TestClient
 
+from hierpets.data.photos import NamedPhoto
 from hierpets.inference.engines.base import RawOutput
 from hierpets.inference.predictor import Predictor
+from hierpets.inference.regions import FindBoxes
 from hierpets.model.manifest import BackboneSpec, Manifest, ModelId
 from hierpets.plugin import Preprocess
 from hierpets.recommend.choose import Recommender
+from hierpets.regions.boxes import Box
+from hierpets.regions.files import FoundBox
 from hierpets.registry.loading import Registry, load_registry
 from hierpets.serve.app import create_app
 from hierpets.serve.run import bind, make_server
@@ -53,14 +57,28 @@ class ColorEngine:
         return RawOutput(np.zeros((len(images), 1), np.float32), species, leaf, np.stack([blue, blue], 1))
 
 
-def make_predictor(engine: ColorEngine | None = None, *, registry: Registry | None = None) -> Predictor:
+def make_predictor(
+    engine: ColorEngine | None = None, *, registry: Registry | None = None, finder: FindBoxes | None = None
+) -> Predictor:
     manifest = Manifest(
         taxonomy=TAXONOMY,
         preprocess=Preprocess(size=16, crop=1.0, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
         backbone=BackboneSpec(name="color", feature_dim=1),
     )
     recommender = Recommender.load(registry or load_registry())
-    return Predictor(manifest, engine or ColorEngine(), recommender, model=MODEL)
+    return Predictor(manifest, engine or ColorEngine(), recommender, finder=finder, model=MODEL)
+
+
+def find_halves(photo: NamedPhoto, pixels: np.ndarray) -> list[FoundBox]:
+    """Two animals, side by side, in a photo that is wider than high; none in any other."""
+    if pixels.shape[1] <= pixels.shape[0]:
+        return []
+    return [FoundBox(Box(left=left, top=0, width=0.5, height=1), 4.0) for left in (0, 0.5)]
+
+
+def side_by_side(*colors: str, size: int = 60) -> np.ndarray:
+    """Squares of these colors, RGB uint8 [size, N size, 3]."""
+    return np.concatenate([np.full((size, size, 3), COLORS[color], np.uint8) for color in colors], axis=1)
 
 
 def encode(photo: np.ndarray, suffix: str = ".jpg") -> bytes:

@@ -259,3 +259,20 @@ def test_recommend_order_of_the_taxonomy_does_not_matter(recommender: Recommende
     other = recommender.recommend(mass(backwards, **shares), backwards, "breed")
     assert (one.product, one.reason) == (other.product, other.reason)
     assert one.confidence == pytest.approx(other.confidence)
+
+
+def test_recommend_what_is_toxic_to_the_animal_beside_it_is_out(recommender: Recommender, pets: Taxonomy) -> None:
+    dog = mass(pets, basset_hound=1.0)
+    cat, other_dog, nobody_knows = ([float(name == who) for name in pets.species] for who in ("cat", "dog", "none"))
+    alone, beside_cat, beside_dog, beside_unknown = (
+        recommender.recommend(dog, pets, "breed", beside=[np.array(one) for one in others])
+        for others in ([], [cat, other_dog], [other_dog], [nobody_knows])
+    )
+    assert alone.product is not None
+    assert alone.product.id == "clear_balance"
+    assert beside_dog.product == alone.product
+    for answer, why in ((beside_cat, "a cat is in the photo too"), (beside_unknown, "do not know another animal")):
+        assert answer.product is not None
+        assert answer.product.id == "fold_care"
+        assert why in answer.ruled_out[0].reason
+        assert "This is almost surely a Basset Hound" in answer.reason

@@ -4,7 +4,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from helpers.color_server import CLIENT, ColorEngine, LocalClient, make_predictor, plain, serving, with_exif
+from helpers.color_server import (
+    CLIENT,
+    ColorEngine,
+    LocalClient,
+    encode,
+    find_halves,
+    make_predictor,
+    plain,
+    serving,
+    side_by_side,
+    with_exif,
+)
 
 from hierpets.data.photos import NamedPhoto, read_photo
 from hierpets.errors import PluginError
@@ -214,7 +225,7 @@ def test_explain_route_says_why_a_model_cannot_be_explained(predictor):
 def test_make_router_leaves_out_what_the_server_cannot_do(predictor):
     with LocalClient(create_app(predictor)) as client:
         info = client.get("/v1/model").json()
-        assert info["capabilities"] == {"explain": False, "feedback": False, "recommend": True}
+        assert info["capabilities"] == {"explain": False, "feedback": False, "regions": False, "recommend": True}
         assert client.post("/v1/explain").status_code == 404
         assert client.post("/v1/feedback").status_code == 404
 
@@ -315,6 +326,23 @@ def test_predict_route_refuses_a_wrong_option_in_plain_words(client, query, told
     assert told in problem["detail"]
 
 
+def test_predict_route_answers_each_pet_of_a_photo():
+    photo = encode(side_by_side("siamese", "a dog"))
+    with LocalClient(create_app(make_predictor(finder=find_halves))) as client:
+        assert client.get("/v1/model").json()["capabilities"]["regions"]
+        (record,) = client.post("/v1/predict?regions=true", content=photo, headers=JPEG).json()
+        (plain_record,) = client.post("/v1/predict", content=photo, headers=JPEG).json()
+    assert plain_record["regions"] is None
+    assert [region["species"]["label"] for region in record["regions"]] == ["cat", "dog"]
+    assert record["regions"][1]["box"] == {"left": 0.5, "top": 0.0, "width": 0.5, "height": 1.0}
+    assert record["species"] == plain_record["species"]
+
+
+def test_predict_route_refuses_regions_where_the_model_has_none(client):
+    answer = client.post("/v1/predict?regions=true", content=plain("siamese"), headers=JPEG)
+    assert "no pet score" in is_problem(answer, 422)["detail"]
+
+
 def test_predict_route_refuses_form_fields_that_it_would_ignore(client):
     answer = client.post("/v1/predict", files=form(plain("siamese")), data={"alpha": "0.1"})
     assert "form field 'alpha'" in is_problem(answer, 422)["detail"]
@@ -373,6 +401,7 @@ def test_model_route_names_engine_and_options(predictor):
         "max_level": "breed",
         "max_set": 3,
         "top_k": 4,
+        "regions": False,
         "explain": False,
     }
     assert info["thresholds"]["cat"]["alpha"] == 0.2

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from helpers.color_server import encode, make_predictor, plain, serving, with_exif
+from helpers.color_server import encode, find_halves, make_predictor, plain, serving, side_by_side, with_exif
 
 from hierpets.data.index import read_index
 from hierpets.serve.settings import ServeSettings
@@ -33,7 +33,8 @@ def url(feedback):
     def explain(photo):
         return encode(255 - photo, ".png")
 
-    with serving(make_predictor(), ServeSettings(feedback=feedback), explainer=explain) as (url, _):
+    predictor = make_predictor(finder=find_halves)
+    with serving(predictor, ServeSettings(feedback=feedback), explainer=explain) as (url, _):
         yield url
 
 
@@ -227,6 +228,33 @@ def test_page_shows_and_hides_where_the_model_looked(visit):
 
 
 @WIDTHS
+def test_page_draws_each_pet_and_names_it(visit, width):
+    page = visit(width)
+    card = show(page, upload("two.jpg", encode(side_by_side("siamese", "a dog"))))
+    assert card.locator(".regions").is_hidden()
+    button = card.locator(".each")
+    button.click()
+    card.locator(".regions").wait_for()
+    assert [line.split()[0] for line in card.locator(".regions strong").all_inner_texts()] == ["Siamese", "Beagle,"]
+    photo = card.locator(".photo").bounding_box()
+    left, right = (edge.bounding_box() for edge in card.locator(".boxes .edge").all())
+    assert left["x"] == pytest.approx(photo["x"], abs=2)
+    assert right["x"] == pytest.approx(photo["x"] + photo["width"] / 2, abs=2)
+    assert left["height"] == pytest.approx(photo["width"] / 2, abs=4)
+    assert fits(page)
+    button.click()
+    assert card.locator(".regions").is_hidden()
+    assert card.locator(".boxes").is_hidden()
+
+
+def test_page_says_that_no_pet_stands_out(visit):
+    card = show(visit(), upload("cat.jpg", plain("siamese", (50, 50))))
+    card.locator(".each").click()
+    card.locator(".regions").wait_for()
+    assert card.locator(".regions li").all_inner_texts() == ["No pet stands out in this photo."]
+
+
+@WIDTHS
 def test_page_sends_feedback_only_with_consent(visit, feedback, width):
     page = visit(width)
     card = show(page, upload("dog.jpg", plain("a dog", (50, width // 10))))
@@ -247,14 +275,14 @@ def test_page_works_with_the_keyboard(visit):
     show(page, upload("a.jpg", plain("siamese")), upload("b.jpg", plain("siamese", (50, 50))))
     page.locator("body").press("Tab")
     reached = []
-    for _ in range(20):
+    for _ in range(22):
         reached.append(
             page.evaluate(
                 "document.activeElement.id || document.activeElement.className || document.activeElement.tagName"
             )
         )
         page.keyboard.press("Tab")
-    for target in ("skip", "brand", "pick", "clear", "remove", "look", "SUMMARY", "button quiet open-feedback"):
+    for target in ("skip", "brand", "pick", "clear", "remove", "look", "each", "SUMMARY", "button quiet open-feedback"):
         assert target in reached, reached
     page.locator(".remove").first.press("Enter")
     assert page.locator(".card").count() == 1

@@ -16,8 +16,19 @@ import hierpets
 __all__ = ["api_page"]
 
 GROUPS = {
-    "Functions": ("load", "train", "grow", "forget", "evaluate", "audit", "compare", "plan"),
-    "Predicting": ("Predictor", "Prediction", "PredictOptions", "Photo", "NamedPhoto", "Taxonomy", "Leaf"),
+    "Functions": ("load", "train", "grow", "forget", "evaluate", "audit", "compare", "plan", "read_boxes"),
+    "Predicting": (
+        "Predictor",
+        "Prediction",
+        "Region",
+        "Box",
+        "BoxFile",
+        "PredictOptions",
+        "Photo",
+        "NamedPhoto",
+        "Taxonomy",
+        "Leaf",
+    ),
     "Results": ("TrainResult", "GrowResult", "ForgetResult", "Evaluation", "Comparison", "Audit", "Plan", "ModelId"),
     "Settings": ("TrainConfig",),
 }

@@ -76,6 +76,13 @@ SUFFIXES: dict[str, Format] = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "pa
     show_default=True,
     help="Most breeds, up to 3, that an answer may leave open; 1: name a single one or none.",
 )
+@click.option("--regions", is_flag=True, help="Find the animals in each photo, and answer each by itself.")
+@click.option(
+    "--boxes",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Where the animals are: JSON of MegaDetector or COCO; each is answered by itself.",
+)
 @click.option("--explain", is_flag=True, help="Show the effect of each shampoo rule (not with csv).")
 @engine_options
 @registry_option
@@ -88,6 +95,7 @@ def command(
     overwrite: bool,
     cluster: str | None,
     only: tuple[str, ...],
+    boxes: Path | None,
     engine: EngineOptions,
     registry: Path | None,
     **options: Any,
@@ -103,22 +111,26 @@ def command(
 
     chosen = PredictOptions.of(None, {"only": list(_names(only)), **options})
     form = _checked_format(form, out, paths, resume=resume, overwrite=overwrite, cluster=cluster)
+    if boxes is not None and (cluster is not None or chosen.regions):
+        raise click.UsageError("--boxes says where the animals are; leave out --regions and --cluster.")
     if cluster is not None:
         assert out is not None
         return _predict_on_cluster(paths, out, chosen, model, engine, registry, address=cluster, resume=resume)
     from hierpets.data.listing import STANDARD_INPUT, check_paths, list_photos
     from hierpets.inference.loading import load
+    from hierpets.regions.files import read_boxes
     from hierpets.registry.loading import load_registry
     from hierpets.workers import cores
 
     plugins = load_registry(registry)
     check_paths(paths, plugins)
+    given = read_boxes(boxes) if boxes is not None else None
     lines = _read_paths() if STANDARD_INPUT in paths else ()
     many = STANDARD_INPUT in paths or len(list(islice(list_photos(paths, (), plugins), MANY))) == MANY
     predictor = load(model, **asdict(engine), workers=cores() if many else 1, registry=plugins)
     if out is None:
         batch_size = 1 if STANDARD_INPUT in paths else None  # what is piped in may come slowly
-        predictions = predictor.stream(list_photos(paths, lines, plugins), chosen, batch_size=batch_size)
+        predictions = predictor.stream(list_photos(paths, lines, plugins), chosen, boxes=given, batch_size=batch_size)
         return _print(predictions, form)
 
     from hierpets.cli.progress import ProgressDisplay
@@ -133,6 +145,7 @@ def command(
                 form=form,  # type: ignore[arg-type]  # _checked_format
                 registry=plugins,
                 options=chosen,
+                boxes=given,
                 lines=lines,
                 resume=resume,
                 overwrite=overwrite,
@@ -261,10 +274,10 @@ def _render_array(predictions: Iterable[Prediction]) -> Iterator[tuple[str, Pred
 
 
 def _text(prediction: Prediction) -> str:
-    """A line, and below it the advice of each shampoo rule, with ``--explain``."""
+    """A line, and below it one for each region, and the advice of each shampoo rule, with ``--explain``."""
     if prediction.error is not None:
         return f"{prediction.path}: error: {prediction.error}\n"
-    lines = [f"{prediction.path}: {prediction}"]
+    lines = [f"{prediction.path}: {prediction}", *(f"  {region}" for region in prediction.regions or ())]
     if prediction.warning is not None:
         lines.append(f"  warning: {prediction.warning}")
     advice = prediction.recommendation

@@ -110,25 +110,19 @@ class OpenVinoEngine:
         self.precision: Precision = precision
         self.batch = 1 if workers == 1 else STREAM_BATCH
         self.workers = max(2, workers)  # with one stream, one worker decodes while the other infers
-        each = threads if workers == 1 else max(1, (threads or cores()) // workers)
-        cache = cache_dir() / "openvino"
-        _init_numpy_bindings()
-        self._idle: SimpleQueue[ov.InferRequest] = SimpleQueue()
         try:
             # As a file it starts soonest.
             model = graph if precision == "int8" or not quantized else unquantize(ov.Core().read_model(graph))
-            for _ in range(workers):
-                compiled = compile_model(model, precision, threads=each, cache=cache)
-                self._idle.put(compiled.create_infer_request())
+            self._requests = InferRequests(model, precision, count=workers, threads=threads)
         except RuntimeError as error:
             raise BundleError(f"{graph}: OpenVINO cannot run this graph: {brief(error)}") from error
-        self._graph, self._compiled = graph, compiled
+        self._graph = graph
 
     def check_shapes(self, size: int, features: int, species: int, leaves: int) -> None:
         """:raises BundleError: the graph takes photos of another size, or has not as many features or classes."""
         shapes = ([-1, 3, size, size], [-1, features], [-1, species], [-1, leaves], [-1, 1 + species])
         expected = [ov.PartialShape(shape) for shape in shapes]
-        found = [port.partial_shape for port in (*self._compiled.inputs, *self._compiled.outputs)]
+        found = [port.partial_shape for port in self._requests.ports]
         if len(found) != len(expected) or not all(map(ov.PartialShape.compatible, found, expected)):
             raise BundleError(
                 f"{self._graph}: expected photos of {size} pixels, {features} features, {species} species and {leaves} "
@@ -141,11 +135,32 @@ class OpenVinoEngine:
         return RawOutput(*map(np.concatenate, zip(*(self._infer(image[None]) for image in images), strict=True)))
 
     def _infer(self, image: np.ndarray) -> RawOutput:
+        return RawOutput(*self._requests(image))
+
+
+class InferRequests:
+    """``count`` inferences of one graph at a time: each is a graph of its own, which runs on the thread that calls.
+
+    One takes all ``threads`` (None: all cores), several of them their share.
+    """
+
+    def __init__(self, model: ov.Model | Path, precision: Precision, *, count: int, threads: int | None):
+        each = threads if count == 1 else max(1, (threads or cores()) // count)
+        cache = cache_dir() / "openvino"
+        _init_numpy_bindings()
+        self._idle: SimpleQueue[ov.InferRequest] = SimpleQueue()
+        for _ in range(count):
+            compiled = compile_model(model, precision, threads=each, cache=cache)
+            self._idle.put(compiled.create_infer_request())
+        self.ports = (*compiled.inputs, *compiled.outputs)
+
+    def __call__(self, image: np.ndarray) -> list[np.ndarray]:
+        """The outputs for an image float32 [1, 3, h, w], in the order of the graph."""
         request = self._idle.get()
         try:
             request.set_input_tensor(ov.Tensor(image))
             request.infer()
-            return RawOutput(*(request.get_output_tensor(i).data.copy() for i in range(len(RawOutput._fields))))
+            return [request.get_output_tensor(i).data.copy() for i in range(len(self.ports) - 1)]
         finally:
             self._idle.put(request)
 

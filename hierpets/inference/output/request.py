@@ -14,6 +14,7 @@ from hierpets.errors import ConfigError
 from hierpets.inference.options import PredictOptions
 from hierpets.inference.predictor import Predictor
 from hierpets.model.manifest import ModelId
+from hierpets.regions.files import BoxFile
 from hierpets.validation.problems import problem_lines
 from hierpets.validation.strict import StrictModel
 
@@ -36,6 +37,7 @@ class RunRequest(StrictModel):
     model: ModelId = Field(description="the model that makes the predictions")
     registry: str = Field(description="the registry.yaml with the shampoo rules")
     options: PredictOptions = Field(description="the options of every prediction")
+    boxes: str | None = Field(default=None, description="SHA-256 of the file of boxes, if one was given")
     engine: str = Field(description="the engine that runs the network")
     device: str = Field(description="the device that the network runs on")
     precision: str = Field(description="the number format of the network")
@@ -44,7 +46,14 @@ class RunRequest(StrictModel):
 
     @classmethod
     def of(
-        cls, predictor: Predictor, paths: Sequence[str], options: PredictOptions, *, registry: Path, form: str
+        cls,
+        predictor: Predictor,
+        paths: Sequence[str],
+        options: PredictOptions,
+        *,
+        boxes: BoxFile | None = None,
+        registry: Path,
+        form: str,
     ) -> RunRequest:
         """What is asked of a predictor."""
         engine = predictor.engine
@@ -53,6 +62,7 @@ class RunRequest(StrictModel):
             model=predictor.model,
             registry=str(registry.resolve()),
             options=options,
+            boxes=boxes.sha256 if boxes else None,
             engine=engine.name,
             device=engine.device,
             precision=engine.precision,

@@ -25,6 +25,7 @@ from hierpets.inference.prediction import Prediction
 from hierpets.inference.predictor import Predictor
 from hierpets.inference.record import printable
 from hierpets.progress import Progress, no_progress
+from hierpets.regions.files import BoxFile
 from hierpets.registry.loading import Registry
 
 __all__ = ["FileFormat", "ResumableWriter", "partial_path", "write_predictions"]
@@ -62,13 +63,14 @@ def write_predictions(
     form: FileFormat,
     registry: Registry,
     options: PredictOptions | None = None,
+    boxes: BoxFile | None = None,
     lines: Iterable[str] = (),
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> RunTotals:
     """Write a record for each photo of ``paths`` to ``target``: photos, folders, what a reader of ``registry`` knows,
-    or ``-`` for those of ``lines``.
+    or ``-`` for those of ``lines``. ``boxes`` say where the animals are.
 
     Memory is constant and the order kept. With ``resume``, records that are there already are kept, if the same was
     asked for the same photos; ``progress`` first hears how many these are, and learns the total when it is counted.
@@ -80,8 +82,8 @@ def write_predictions(
     """
     check_paths(paths, registry)
     options = options or PredictOptions()
-    options.mask(predictor.manifest.taxonomy)  # an unknown name is reported before anything is written
-    request = RunRequest.of(predictor, paths, options, registry=registry.path, form=form)
+    predictor.check(options)  # an unknown name is reported before anything is written
+    request = RunRequest.of(predictor, paths, options, boxes=boxes, registry=registry.path, form=form)
     part = partial_path(target)
     if overwrite:
         _delete(target, part, form)
@@ -96,7 +98,7 @@ def write_predictions(
         run = _Run(writer, part, lambda done: progress("photos", done, total.value))
         remaining = run.skip_recorded(list_photos(paths, lines, registry))
         batch_size = 1 if STANDARD_INPUT in paths else None  # what is piped in may come slowly
-        for prediction in predictor.stream(remaining, options, batch_size=batch_size):
+        for prediction in predictor.stream(remaining, options, boxes=boxes, batch_size=batch_size):
             run.add(prediction)
         with _writing(part):
             write_text(run_file(target), request.text(run.totals))

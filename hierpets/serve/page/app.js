@@ -132,6 +132,7 @@ function addCard(file) {
     pump();
   });
   find(".look").addEventListener("click", () => toggleOverlay(item));
+  find(".each").addEventListener("click", () => toggleRegions(item));
   prepareFeedback(item);
   cards.append(item);
   waiting.push(item);
@@ -188,11 +189,11 @@ async function look(item) {
   if (!entry.gone) relayout();
 }
 
-async function ask(entry) {
+async function ask(entry, path = "/v1/predict") {
   for (let attempt = 0; ; attempt += 1) {
     const form = new FormData();
     form.append("photo", entry.blob, entry.file.name || "photo.jpg");
-    const answer = await send("/v1/predict", form);
+    const answer = await send(path, form);
     if (answer.status === 429 && attempt < MAX_RETRIES && !entry.gone) {
       await new Promise((done) => setTimeout(done, 1000 * (Number(answer.headers.get("retry-after")) || 1)));
       continue;
@@ -228,6 +229,7 @@ function showRecord(item, record) {
   showCoat(find(".coat"), record);
   showShampoo(find(".shampoo"), record);
   find(".look").hidden = !model.capabilities.explain;
+  find(".each").hidden = !model.capabilities.regions;
   find(".wrong").hidden = !model.capabilities.feedback;
   find(".findings").hidden = false;
   say(`${entry.file.name || "Photo"}: ${answer}. ${detail}`);
@@ -355,6 +357,69 @@ async function toggleOverlay(item) {
     say(error.message);
   }
   button.disabled = false;
+}
+
+async function toggleRegions(item) {
+  const entry = entries.get(item);
+  const button = item.querySelector(".each");
+  const show = button.getAttribute("aria-pressed") !== "true";
+  if (show && !entry.regions) {
+    button.disabled = true;
+    button.textContent = "Please wait…";
+    try {
+      const record = await ask(entry, "/v1/predict?regions=true");
+      if (record.error) throw new Error(friendly(record.error.message));
+      entry.regions = record.regions;
+      showRegions(item, record.regions);
+    } catch (error) {
+      say(error.message);
+    }
+    button.disabled = false;
+  }
+  const shown = show && Boolean(entry.regions);
+  item.querySelector(".card").classList.toggle("by-region", shown);
+  item.querySelector(".boxes").toggleAttribute("hidden", !shown);
+  item.querySelector(".regions").hidden = !shown;
+  button.setAttribute("aria-pressed", String(shown));
+  button.textContent = shown ? "Hide the pets" : "Several pets?";
+  if (shown) say(entry.regions.length ? `${entry.regions.length === 1 ? "One pet" : `${entry.regions.length} pets`} found` : "No pet found");
+}
+
+function showRegions(item, regions) {
+  const { naturalWidth: width, naturalHeight: height } = item.querySelector(".preview");
+  const boxes = item.querySelector(".boxes");
+  const size = Math.max(width, height) / 16;   // of a number
+  const draw = (name, attributes, text = "") => {
+    const node = document.createElementNS(boxes.namespaceURI, name);
+    for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+    node.textContent = text;
+    return node;
+  };
+  boxes.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  boxes.replaceChildren(...regions.flatMap(({ box }, n) => {
+    const [x, y] = [box.left * width, box.top * height];
+    return [
+      draw("rect", { class: "edge", x, y, width: box.width * width, height: box.height * height }),
+      draw("rect", { class: "tag", x, y, width: size, height: size }),
+      draw("text", { x: x + size / 2, y: y + size * 0.75, "font-size": size * 0.7 }, String(n + 1)),
+    ];
+  }));
+  const lines = regions.map((region) => {
+    const line = document.createElement("li");
+    const name = document.createElement("strong");
+    const [answer, detail] = headline(region);
+    name.textContent = answer;
+    const advice = region.recommendation;
+    const shampoo = advice ? ` ${advice.product ? `Shampoo: ${advice.name}.` : advice.reason}` : "";
+    line.append(name, ` ${detail}${shampoo}`);
+    return line;
+  });
+  if (!lines.length) {
+    const line = document.createElement("li");
+    line.textContent = "No pet stands out in this photo.";
+    lines.push(line);
+  }
+  item.querySelector(".regions ol").replaceChildren(...lines);
 }
 
 // ---- feedback

@@ -1,0 +1,126 @@
+"""The animals of a photo: where they are, and an answer for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from hierpets.data.photos import Limits, NamedPhoto, read_photo
+from hierpets.data.transforms import normalize
+from hierpets.hierarchy.probabilities import log_softmax, species_probabilities
+from hierpets.inference.engines.places import PlaceEngine
+from hierpets.inference.prediction import Prediction, Region
+from hierpets.plugin import Preprocess
+from hierpets.regions.animals import find_animals
+from hierpets.regions.boxes import Box
+from hierpets.regions.files import FoundBox
+from hierpets.taxonomy import Taxonomy
+
+__all__ = ["FindBoxes", "RegionFinder", "advise_together", "answer_regions", "finder_size"]
+
+DETAIL = 2  # times the side that a photo is decoded at as a whole: what is cut out of it is smaller
+ENLARGED = 1.55  # times the side of the network's input: a whole photo is seen, in which animals are smaller
+STRIDE = 32  # sides of inputs are multiples of it, so that every place of the last map sees as much
+MARGIN = 0.1  # of a box on each side, cut out with it
+BLANK = 127  # gray, beside a photo that is no square
+
+FindBoxes = Callable[[NamedPhoto, np.ndarray], Sequence[FoundBox]]
+"""The boxes in a photo and its pixels, RGB uint8 [H, W, 3]."""
+
+
+def finder_size(preprocess: Preprocess) -> int:
+    """Pixels on a side of the square in which a photo is searched."""
+    return STRIDE * round(ENLARGED * preprocess.size / STRIDE)
+
+
+class RegionFinder:
+    """Finds animals by what the main network answers at each place; ``least`` is the least pet score of one."""
+
+    def __init__(self, places: PlaceEngine, preprocess: Preprocess, least: float):
+        self._places, self._preprocess, self._least = places, preprocess, least
+
+    def __call__(self, photo: NamedPhoto, pixels: np.ndarray) -> list[FoundBox]:
+        """Each animal in the photo."""
+        square, extent = _fitted(pixels, self._places.size)
+        output, side = self._places(normalize(self._preprocess, square))
+        return find_animals(
+            output.scores[:, 0].reshape(side, side),
+            log_softmax(output.species).reshape(side, side, -1),
+            output.features.reshape(side, side, -1),
+            least=self._least,
+            extent=(extent[0] * side, extent[1] * side),
+        )
+
+
+def answer_regions(
+    photo: NamedPhoto,
+    find: FindBoxes,
+    predict: Callable[[Sequence[NamedPhoto]], Sequence[Prediction]],
+    *,
+    decoded_side: int,
+    limits: Limits,
+) -> tuple[Region, ...]:
+    """What ``find`` finds in a photo, each answered by ``predict`` as a photo of its own.
+
+    :raises ImageError: the photo cannot be read.
+    :raises HierpetsError: a region cannot be answered.
+    """
+    pixels = read_photo(photo.photo, shorter_side=DETAIL * decoded_side, limits=limits, warn=_told_before)
+    found = find(photo, pixels)
+    answers = predict([NamedPhoto(photo.name, _cut_out(pixels, one.box)) for one in found])
+    for answer in answers:
+        if answer.error is not None:
+            raise answer.error
+    return tuple(Region(one.box, one.confidence, answer) for one, answer in zip(found, answers, strict=True))
+
+
+def advise_together(
+    whole: Prediction, advise: Callable[[Prediction, Sequence[np.ndarray]], Prediction], taxonomy: Taxonomy
+) -> Prediction:
+    """The same with shampoos that harm none of the animals in the photo; ``advise`` takes the species of those beside
+    the one that it is for, each float [S].
+    """
+    regions = whole.regions or ()
+    if len(regions) < 2:
+        return whole
+    species = [_species_of(region.prediction, taxonomy) for region in regions]
+    advised = (
+        replace(region, prediction=advise(region.prediction, species[:i] + species[i + 1 :]))
+        for i, region in enumerate(regions)
+    )
+    return replace(advise(whole, species), regions=tuple(advised))
+
+
+def _species_of(prediction: Prediction, taxonomy: Taxonomy) -> np.ndarray:
+    """float [S], summing to one; to nothing for an animal that is not known."""
+    if prediction.joint is None or prediction.level == "unknown":
+        return np.zeros(len(taxonomy.species))
+    of_species: np.ndarray = species_probabilities(prediction.joint[None], taxonomy)[0]
+    return of_species
+
+
+def _told_before(_: str) -> None:
+    """The answer for the whole photo has its warning already."""
+
+
+def _fitted(photo: np.ndarray, size: int) -> tuple[np.ndarray, tuple[float, float]]:
+    """The whole photo in the upper left of a square, uint8 [size, size, 3]; the shares of it down and across."""
+    scale = size / max(photo.shape[:2])
+    height, width = (max(1, round(side * scale)) for side in photo.shape[:2])
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    square = np.full((size, size, 3), BLANK, np.uint8)
+    square[:height, :width] = cv2.resize(photo, (width, height), interpolation=how)
+    return square, (height / size, width / size)
+
+
+def _cut_out(photo: np.ndarray, box: Box) -> np.ndarray:
+    """The pixels of a box and a margin, as square as the photo allows."""
+    height, width = photo.shape[:2]
+    left, top, right, bottom = box.edges
+    side = (1 + 2 * MARGIN) * max(box.width * width, box.height * height)
+    across, down = side / width / 2, side / height / 2
+    x, y = (left + right) / 2, (top + bottom) / 2
+    return np.ascontiguousarray(Box.between(x - across, y - down, x + across, y + down).cut(photo))

@@ -1,0 +1,56 @@
+"""A graph that answers each place of its last feature map, where it answered the photo as a whole.
+
+Heads are linear on features that are the mean over all places, so the logits of a photo are the means of those of its
+places: what stands where is known without another network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from hierpets.errors import BundleError
+from hierpets.model.graph.quantization import POOLING
+from hierpets.model.graph.runtime import openvino as ov
+
+__all__ = ["answer_places"]
+
+
+def answer_places(graph: ov.Model, size: int) -> int:
+    """Let a graph take photos of ``size`` pixels and give a row for each place, in place: row by row of its last map.
+
+    :returns: places on a side of the map.
+    :raises BundleError: the features are not the mean over the places of one map, or of several maps of one size.
+    """
+    graph.reshape([1, 3, size, size])
+    pools = list(_pools(graph.output("features").get_node()))
+    shapes = {tuple(pool.input_value(0).get_shape())[2:] for pool in pools}
+    if len(shapes) != 1:
+        raise BundleError(
+            f"the features of this backbone are not the mean over the places of one map: it has {len(shapes)}"
+        )
+    ops = ov.opset13
+    for pool in pools:
+        channels = pool.input_value(0).get_shape()[1]
+        by_place = ops.transpose(pool.input_value(0), ops.constant(np.array([0, 2, 3, 1])))
+        shape = np.array([-1, channels, 1, 1][: len(pool.output(0).get_shape())])
+        pool.output(0).replace(ops.reshape(by_place, ops.constant(shape), special_zero=False).output(0))
+    graph.validate_nodes_and_infer_types()
+    ((height, _),) = shapes
+    return int(height)
+
+
+def _pools(node: ov.Node) -> Iterator[ov.Node]:
+    """What takes the mean over all places, of all that lies between the features and a convolution."""
+    for source in node.input_values():
+        above = source.get_node()
+        if above.get_type_name() in POOLING and _is_over_places(above):
+            yield above
+        elif above.get_input_size() and "Convolution" not in above.get_type_name():
+            yield from _pools(above)
+
+
+def _is_over_places(node: ov.Node) -> bool:
+    before, after = node.input_value(0).get_shape(), node.output(0).get_shape()
+    return len(before) == 4 and list(after) in ([*before[:2], 1, 1], [*before[:2]])

@@ -1,0 +1,67 @@
+"""A box around an animal, as shares of the photo, so that it holds for every size of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from hierpets.validation.strict import StrictModel
+
+__all__ = ["Box"]
+
+ROUNDING = 1e-6  # by which boxes of other programs pass the edge
+
+
+class Box(StrictModel):
+    """A part of an upright photo."""
+
+    left: float = Field(ge=0, lt=1, description="of the left edge, as a share of the photo's width")
+    top: float = Field(ge=0, lt=1, description="of the upper edge, as a share of the photo's height")
+    width: float = Field(gt=0, le=1, description="as a share of the photo's width")
+    height: float = Field(gt=0, le=1, description="as a share of the photo's height")
+
+    @model_validator(mode="after")
+    def _lies_inside(self) -> Box:
+        if max(self.left + self.width, self.top + self.height) > 1 + ROUNDING:
+            raise ValueError("expected a box inside the photo: left + width and top + height at most 1")
+        return self
+
+    @classmethod
+    def between(cls, left: float, top: float, right: float, bottom: float) -> Box:
+        """The box with these edges, cut off at those of the photo.
+
+        :raises ValueError: nothing of it lies inside.
+        """
+        left, top, right, bottom = (min(max(float(edge), 0.0), 1.0) for edge in (left, top, right, bottom))
+        return cls(left=left, top=top, width=right - left, height=bottom - top)
+
+    @classmethod
+    def around(cls, boxes: Iterable[Box]) -> Box:
+        """The smallest box that holds them all."""
+        edges = np.array([box.edges for box in boxes])
+        return cls.between(*edges[:, :2].min(axis=0), *edges[:, 2:].max(axis=0))
+
+    @property
+    def edges(self) -> tuple[float, float, float, float]:
+        """Left, top, right, bottom."""
+        return self.left, self.top, self.left + self.width, self.top + self.height
+
+    @property
+    def area(self) -> float:
+        """As a share of the photo."""
+        return self.width * self.height
+
+    def shared(self, other: Box) -> float:
+        """How much of the smaller of two boxes lies in the other, from 0 to 1."""
+        mine, its = self.edges, other.edges
+        width, height = (min(mine[i + 2], its[i + 2]) - max(mine[i], its[i]) for i in (0, 1))
+        return max(width, 0.0) * max(height, 0.0) / min(self.area, other.area)
+
+    def cut(self, photo: np.ndarray) -> np.ndarray:
+        """The pixels [h, w, 3] inside it, of a photo [H, W, 3]: at least one."""
+        height, width = photo.shape[:2]
+        left, top, right, bottom = self.edges
+        x, y = min(int(left * width), width - 1), min(int(top * height), height - 1)
+        return photo[y : max(round(bottom * height), y + 1), x : max(round(right * width), x + 1)]

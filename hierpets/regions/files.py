@@ -1,0 +1,166 @@
+"""Boxes that another program found: MegaDetector's JSON, or COCO's."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import Annotated, NamedTuple
+
+from pydantic import BaseModel, Field, ValidationError
+
+from hierpets.errors import DataError
+from hierpets.regions.boxes import Box
+from hierpets.validation.problems import problem_lines
+
+__all__ = ["BoxFile", "FoundBox", "read_boxes"]
+
+LEAST_CONFIDENCE = 0.2  # MegaDetector's own advice for what its version 5 finds
+OTHERS = frozenset({"person", "people", "human", "vehicle", "car", "truck", "bus", "bicycle"})
+"""Categories that are no animals, in the files of detectors for all kinds of things."""
+
+Corners = Annotated[tuple[float, ...], Field(min_length=4, max_length=4)]
+
+
+class FoundBox(NamedTuple):
+    """A box, and how sure its finder is of it: a detector from 0 to 1, or None."""
+
+    box: Box
+    confidence: float | None = None
+
+
+class BoxFile:
+    """The boxes of photos, by the paths that a file gives them; ``sha256`` is that of the file."""
+
+    def __init__(self, path: Path, boxes: Mapping[str, Sequence[FoundBox]], sha256: str):
+        self.path, self.sha256 = path, sha256
+        self._boxes = {PurePath(name).as_posix(): tuple(found) for name, found in boxes.items()}
+
+    def of(self, photo: str) -> tuple[FoundBox, ...]:
+        """The boxes of a photo: of its path as given, or of the longest end of it that the file names.
+
+        :raises DataError: the file does not name it.
+        """
+        parts = PurePath(photo).parts
+        ends = (PurePath(*parts[start:]).as_posix() for start in range(len(parts)))
+        name = next((end for end in ends if end in self._boxes), None)
+        if name is None:
+            raise DataError(
+                f"{photo}: not among the {len(self._boxes)} photos of {self.path}; add it there, or leave "
+                "--boxes out to let hierpets find the animals"
+            )
+        return self._boxes[name]
+
+
+class _Detection(BaseModel):
+    category: str | int = ""
+    conf: float = 1.0
+    bbox: Corners
+
+
+class _DetectedPhoto(BaseModel):
+    file: str
+    detections: list[_Detection] | None = None  # null where MegaDetector could not read the photo
+
+
+class _MegaDetector(BaseModel):
+    images: list[_DetectedPhoto]
+    detection_categories: dict[str, str] = {}
+
+
+class _Image(BaseModel):
+    id: int | str
+    file_name: str
+    width: Annotated[float, Field(gt=0)]
+    height: Annotated[float, Field(gt=0)]
+
+
+class _Annotation(BaseModel):
+    image_id: int | str
+    category_id: int | str = ""
+    score: float | None = None
+    bbox: Corners
+
+
+class _Category(BaseModel):
+    id: int | str
+    name: str
+
+
+class _Coco(BaseModel):
+    images: list[_Image]
+    annotations: list[_Annotation]
+    categories: list[_Category] = []
+
+
+def read_boxes(path: str | Path) -> BoxFile:
+    """Read a file of MegaDetector, whose boxes are shares of the photo, or of COCO, whose boxes are pixels.
+
+    Boxes of people and vehicles are left out, and those with a confidence below 0.2.
+
+    :raises DataError: it cannot be read, or is neither; a box lies outside of its photo.
+    """
+    path = Path(path)
+    text = _load(path)
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: expected boxes as JSON, of MegaDetector or COCO: {error}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("images"), list):
+        raise DataError(f"{path}: expected boxes as MegaDetector's JSON or COCO's: an object with a list of images")
+    model = _Coco if "annotations" in content else _MegaDetector
+    try:
+        parsed = model.model_validate(content)
+    except ValidationError as error:
+        raise DataError("\n".join(problem_lines(error, model, path)[:5])) from error
+    boxes: dict[str, list[FoundBox]] = {}
+    for name, found in _of_coco(path, parsed) if isinstance(parsed, _Coco) else _of_megadetector(path, parsed):
+        boxes.setdefault(name, []).extend(found)
+    return BoxFile(path, boxes, hashlib.sha256(text).hexdigest())
+
+
+def _load(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _of_megadetector(path: Path, content: _MegaDetector) -> Iterator[tuple[str, list[FoundBox]]]:
+    for image in content.images:
+        animals = (
+            found
+            for found in image.detections or ()
+            if _is_animal(content.detection_categories.get(str(found.category), "")) and found.conf >= LEAST_CONFIDENCE
+        )
+        yield image.file, [_found(path, image.file, found.bbox, (1.0, 1.0), found.conf) for found in animals]
+
+
+def _of_coco(path: Path, content: _Coco) -> Iterator[tuple[str, list[FoundBox]]]:
+    names = {category.id: category.name for category in content.categories}
+    images = {image.id: image for image in content.images}
+    yield from ((image.file_name, []) for image in content.images)
+    for one in content.annotations:
+        image = images.get(one.image_id)
+        if image is None:
+            raise DataError(f"{path}: an annotation of image {one.image_id!r}, which is not among the images")
+        if _is_animal(names.get(one.category_id, "")) and (one.score is None or one.score >= LEAST_CONFIDENCE):
+            size = image.width, image.height
+            yield image.file_name, [_found(path, image.file_name, one.bbox, size, one.score)]
+
+
+def _is_animal(category: str) -> bool:
+    return category.lower() not in OTHERS
+
+
+def _found(
+    path: Path, name: str, corners: Sequence[float], size: tuple[float, float], confidence: float | None
+) -> FoundBox:
+    left, top, width, height = (value / size[i % 2] for i, value in enumerate(corners))
+    try:
+        return FoundBox(Box.between(left, top, left + width, top + height), confidence)
+    except ValueError:
+        raise DataError(
+            f"{path}: {name}: expected a box [left, top, width, height] that lies in the photo, got {list(corners)}"
+        ) from None

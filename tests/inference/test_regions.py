@@ -1,0 +1,134 @@
+"""Several pets in one photo: each has an answer of its own, and no shampoo harms the other."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from helpers.color_server import ColorEngine, find_halves, make_predictor, side_by_side
+
+from hierpets.data.photos import Limits
+from hierpets.errors import BundleError, ConfigError
+from hierpets.inference.loading import load
+from hierpets.inference.record import PredictionRecord, csv_row, parquet_row, parquet_schema
+from hierpets.regions.boxes import Box
+from hierpets.regions.files import read_boxes
+
+LEFT, RIGHT = Box(left=0, top=0, width=0.5, height=1), Box(left=0.5, top=0, width=0.5, height=1)
+
+
+@pytest.fixture(scope="module")
+def predictor():
+    return make_predictor(finder=find_halves)
+
+
+def test_each_region_has_the_answer_for_its_own_pixels(predictor):
+    answer = predictor.predict(side_by_side("siamese", "a dog"), regions=True)
+    assert [region.box for region in answer.regions] == [LEFT, RIGHT]
+    assert [region.confidence for region in answer.regions] == [4.0, 4.0]
+    assert [region.prediction.species for region in answer.regions] == ["cat", "dog"]
+    alone = predictor.predict(side_by_side("siamese"))
+    assert answer.regions[0].prediction.breed == alone.breed == "siamese"
+
+
+def test_without_regions_nothing_is_looked_for(predictor):
+    engine = ColorEngine()
+    quiet = make_predictor(engine, finder=lambda *_: pytest.fail("looked for regions"))
+    photo = side_by_side("siamese", "a dog")
+    answer = quiet.predict(photo)
+    assert answer.regions is None
+    assert engine.batches == [1]
+    both = predictor.predict(photo, regions=True)
+    np.testing.assert_array_equal(both.joint, answer.joint)
+    assert both.decision == answer.decision
+
+
+def test_a_photo_without_animals_has_no_regions(predictor):
+    assert predictor.predict(side_by_side("siamese"), regions=True).regions == ()
+
+
+def test_a_model_that_cannot_find_animals_says_so_at_the_call():
+    with pytest.raises(ConfigError, match="no pet score, by which animals are found"):
+        make_predictor().stream(["a.jpg"], regions=True)
+
+
+def toxic_to_cats(predictor, advice):
+    catalog = predictor._recommender.catalog
+    return advice.product is not None and "cat" in catalog.hazards[advice.product]
+
+
+def test_no_shampoo_is_toxic_to_the_animal_beside_it():
+    """Alone, the dog gets what a cat must not touch."""
+    predictor = make_predictor(BassetEngine(), finder=find_halves)
+    alone = predictor.predict(side_by_side("a dog"), regions=True)
+    dogs = predictor.predict(side_by_side("a dog", "a dog"), regions=True)
+    both = predictor.predict(side_by_side("siamese", "a dog"), regions=True)
+    assert toxic_to_cats(predictor, alone.recommendation)
+    assert all(toxic_to_cats(predictor, region.prediction.recommendation) for region in dogs.regions)
+    advices = [both.recommendation, *(region.prediction.recommendation for region in both.regions)]
+    assert not any(toxic_to_cats(predictor, advice) for advice in advices)
+    assert "a cat is in the photo too" in both.regions[1].prediction.recommendation.ruled_out[0].reason
+
+
+class BassetEngine(ColorEngine):
+    """Sure of what it sees: red is a Siamese, green a Basset Hound."""
+
+    def __call__(self, images):
+        output = super().__call__(images)
+        winner = output.species == output.species.max(axis=1, keepdims=True)
+        leaf = np.tile(np.array([-30, 30, 30, -30, -30, 0], np.float32), (len(images), 1))
+        return output._replace(species=30 * winner.astype(np.float32), leaf=leaf)
+
+
+def test_records_hold_their_regions(predictor):
+    answer = predictor.predict(side_by_side("siamese", "a dog"), regions=True)
+    record = answer.to_json()
+    assert PredictionRecord.model_validate_json(json.dumps(record)) == PredictionRecord.model_validate(record)
+    first = record["regions"][0]
+    assert first["box"] == {"left": 0.0, "top": 0.0, "width": 0.5, "height": 1.0}
+    assert first["breed"]["label"] == "siamese"
+    assert first["recommendation"]["reason"]
+    assert "siamese; " in " ".join(map(str, csv_row(record)))
+    alone = predictor.predict(side_by_side("siamese")).to_json()
+    pa = pytest.importorskip("pyarrow")
+    row, empty = pa.Table.from_pylist([parquet_row(record), parquet_row(alone)], parquet_schema()).to_pylist()
+    assert row["regions"][1]["species"]["label"] == "dog"
+    assert json.loads(row["regions"][0]["recommendation"]) == first["recommendation"]
+    assert empty["regions"] is None
+
+
+@pytest.fixture
+def boxes(tmp_path):
+    found = [
+        {"category": "1", "conf": confidence, "bbox": [left, 0, 0.5, 1]} for confidence, left in ((0.8, 0.5), (0.7, 0))
+    ]
+    content = {"images": [{"file": "<array>", "detections": found}], "detection_categories": {"1": "animal"}}
+    (tmp_path / "boxes.json").write_text(json.dumps(content))
+    return read_boxes(tmp_path / "boxes.json")
+
+
+def test_boxes_of_a_file_are_answered_whatever_is_in_them(boxes):
+    predictor = make_predictor()  # finds none itself
+    answer = predictor.predict(side_by_side("siamese", "nothing"), boxes=boxes)
+    assert [region.box for region in answer.regions] == [RIGHT, LEFT]
+    assert [region.confidence for region in answer.regions] == [0.8, 0.7]
+    assert [region.prediction.level for region in answer.regions] == ["unknown", "breed"]
+
+
+def test_a_photo_that_the_file_does_not_name_is_an_error_of_its_own(boxes, tmp_path):
+    cv2.imwrite(str(tmp_path / "other.png"), side_by_side("siamese")[..., ::-1])
+    first, second = make_predictor().predict([side_by_side("siamese", "a dog"), tmp_path / "other.png"], boxes=boxes)
+    assert first.error is None
+    assert "other.png: not among the 1 photos of" in str(second.error)
+
+
+def test_limits_hold_for_regions_too(predictor):
+    (answer,) = predictor.stream([side_by_side("siamese", "a dog")], regions=True, limits=Limits(max_pixels=100))
+    assert "above the limit" in str(answer.error)
+
+
+def test_a_backbone_without_places_is_an_error_of_the_photo(tiny_run):
+    predictor = load(tiny_run / "bundle", registry=tiny_run.parent / "registry.yaml")
+    answer = predictor.predict("demo:cat/siamese/1", regions=True)
+    assert isinstance(answer.error, BundleError)
+    assert "not the mean over the places" in str(answer.error)

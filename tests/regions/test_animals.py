@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+
+from hierpets.regions.animals import find_animals
+
+NOWHERE = -20.0
+SHAPE = (12, 12)
+
+
+def find(*animals, extent=SHAPE, least=-5.0):
+    """What is found where (row, column, height of the pet score, species, direction of the features) are animals of
+    three places' radius.
+    """
+    pet, species, features = np.full(SHAPE, NOWHERE), np.full((*SHAPE, 2), np.log(0.5)), np.zeros((*SHAPE, 8))
+    rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    features[..., 7] = 1.0
+    for row, column, height, which, direction in animals:
+        distance = np.hypot(rows - row, columns - column)
+        near = distance < 3
+        pet[near] = np.maximum(pet, height - 3 * distance)[near]
+        species[near] = np.log(0.001)
+        species[near, which] = np.log(0.999)
+        features[near] = np.eye(8)[direction]
+    return find_animals(pet, species, features, least=least, extent=extent)
+
+
+def holds(box, row, column):
+    left, top, right, bottom = box.edges
+    return left <= (column + 0.5) / SHAPE[1] <= right and top <= (row + 0.5) / SHAPE[0] <= bottom
+
+
+def test_one_animal_gives_one_box_around_it():
+    (found,) = find((5, 6, 10.0, 0, 0))
+    assert holds(found.box, 5, 6)
+    assert 0.1 < found.box.area < 0.4
+    assert found.confidence == pytest.approx(10, abs=0.1)
+
+
+@pytest.mark.parametrize(("first", "second"), [(0, 0), (0, 1)])
+def test_two_animals_are_found_from_left_to_right_whatever_they_are(first, second):
+    found = find((8, 9, 9.0, second, 1), (4, 2, 5.0, first, 0))
+    assert len(found) == 2
+    assert holds(found[0].box, 4, 2)
+    assert holds(found[1].box, 8, 9)
+
+
+@pytest.mark.parametrize("behind", [0, 1])
+def test_parts_with_the_same_features_are_one_animal_whatever_each_is_taken_for(behind):
+    (found,) = find((4, 2, 9.0, 0, 3), (6, 9, 7.0, behind, 3))
+    assert holds(found.box, 4, 2)
+    assert holds(found.box, 6, 9)
+    assert found.confidence == pytest.approx(9, abs=0.1)
+
+
+def test_nothing_above_the_least_score_is_no_animal():
+    assert find((5, 6, 10.0, 0, 0), least=11.0) == []
+    assert find() == []
+
+
+def test_boxes_are_shares_of_the_photo_and_what_is_beside_it_does_not_count():
+    """The photo takes the upper half of the map; the animal below it is none."""
+    (found,) = find((2, 6, 10.0, 1, 0), (9, 6, 10.0, 1, 1), extent=(5.5, 12))
+    left, top, right, bottom = found.box.edges
+    assert top < 2.5 / 5.5 < bottom <= 1
+    assert left < 6.5 / 12 < right
+
+
+def test_no_more_animals_are_found_than_can_be_answered():
+    pet = np.full((40, 40), NOWHERE)
+    pet[::4, ::4] = 10.0
+    features = np.random.default_rng(0).normal(size=(40, 40, 200))
+    species = np.full((40, 40, 2), np.log(0.5))
+    assert len(find_animals(pet, species, features, least=-5.0, extent=(40, 40))) == 16

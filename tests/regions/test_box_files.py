@@ -1,0 +1,89 @@
+import json
+
+import pytest
+
+from hierpets.errors import DataError
+from hierpets.regions.boxes import Box
+from hierpets.regions.files import read_boxes
+
+MEGADETECTOR = {
+    "images": [
+        {
+            "file": "walk/two.jpg",
+            "detections": [
+                {"category": "1", "conf": 0.9, "bbox": [0.1, 0.2, 0.3, 0.4]},
+                {"category": "1", "conf": 0.1, "bbox": [0.5, 0.5, 0.1, 0.1]},
+                {"category": "2", "conf": 0.99, "bbox": [0.6, 0.1, 0.3, 0.9]},
+            ],
+        },
+        {"file": "walk/torn.jpg", "failure": "image access failure", "detections": None},
+    ],
+    "detection_categories": {"1": "animal", "2": "person", "3": "vehicle"},
+    "info": {"detector": "md_v5a.0.0.pt"},
+}
+COCO = {
+    "images": [
+        {"id": 7, "file_name": "two.jpg", "width": 400, "height": 200},
+        {"id": 8, "file_name": "none.jpg", "width": 10, "height": 10},
+    ],
+    "annotations": [
+        {"id": 1, "image_id": 7, "category_id": 3, "bbox": [100, 50, 200, 100]},
+        {"id": 2, "image_id": 7, "category_id": 4, "bbox": [0, 0, 10, 10]},
+    ],
+    "categories": [{"id": 3, "name": "dog"}, {"id": 4, "name": "person"}],
+}
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(content):
+        path = tmp_path / "boxes.json"
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        return path
+
+    return write
+
+
+def test_boxes_of_megadetector_are_its_animals(write):
+    boxes = read_boxes(write(MEGADETECTOR))
+    (found,) = boxes.of("walk/two.jpg")
+    assert found.box.edges == pytest.approx((0.1, 0.2, 0.4, 0.6))
+    assert found.confidence == 0.9
+    assert boxes.of("walk/torn.jpg") == ()
+
+
+def test_boxes_of_coco_are_shares_of_its_pixels(write):
+    boxes = read_boxes(write(COCO))
+    (found,) = boxes.of("two.jpg")
+    assert found.box == Box(left=0.25, top=0.25, width=0.5, height=0.5)
+    assert found.confidence is None
+    assert boxes.of("none.jpg") == ()
+
+
+def test_a_photo_is_found_by_the_end_of_its_path(write):
+    boxes = read_boxes(write(MEGADETECTOR))
+    assert len(boxes.of("/photos/walk/two.jpg")) == len(boxes.of("./walk/two.jpg")) == 1
+    with pytest.raises(DataError, match=r"two.jpg: not among the 2 photos of .*boxes.json; add it"):
+        boxes.of("other/two.jpg")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[", "expected boxes as JSON"),
+        ("[]", "object with a list of images"),
+        ({"images": [{"file": "a.jpg", "detections": [{"conf": 1, "bbox": [0, 0, 1]}]}]}, r"images\[0\].*bbox"),
+        ({"images": [{"file": "a.jpg", "detections": [{"bbox": [1.5, 0, 1, 1]}]}]}, "a.jpg: expected a box"),
+        (COCO | {"images": []}, "annotation of image 7"),
+        ({"images": [{"id": 1, "file_name": "a", "width": 0, "height": 1}], "annotations": []}, "width"),
+    ],
+)
+def test_what_are_no_boxes_is_said_in_a_line(write, content, message):
+    with pytest.raises(DataError, match=message) as caught:
+        read_boxes(write(content))
+    assert "boxes.json" in str(caught.value)
+
+
+def test_a_missing_file_is_said(tmp_path):
+    with pytest.raises(DataError, match="cannot be read: No such file"):
+        read_boxes(tmp_path / "none.json")

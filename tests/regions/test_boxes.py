@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from hierpets.regions.boxes import Box
+
+
+def test_box_cuts_its_share_of_a_photo_of_any_size():
+    box = Box(left=0.25, top=0.5, width=0.5, height=0.5)
+    for height, width in ((40, 80), (7, 5), (1, 1)):
+        photo = np.arange(height * width * 3, dtype=np.uint8).reshape(height, width, 3)
+        part = box.cut(photo)
+        assert part.size > 0
+        assert abs(part.shape[0] - height / 2) <= 1
+        assert abs(part.shape[1] - width / 2) <= 1
+    whole = np.zeros((40, 80, 3), np.uint8)
+    whole[20:, 20:60] = 255
+    assert (box.cut(whole) == 255).all()
+    assert box.cut(whole).shape == (20, 40, 3)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"left": -0.1}, {"width": 0.0}, {"left": 0.6, "width": 0.5}, {"top": float("nan")}, {"height": 2.0}]
+)
+def test_box_lies_inside_the_photo(wrong):
+    with pytest.raises(ValidationError):
+        Box(**{"left": 0.1, "top": 0.1, "width": 0.2, "height": 0.2, **wrong})
+
+
+def test_box_between_is_cut_off_at_the_photo():
+    box = Box.between(-0.5, 0.25, 0.5, 1.5)
+    assert box == Box(left=0.0, top=0.25, width=0.5, height=0.75)
+    assert box.edges == (0.0, 0.25, 0.5, 1.0)
+    with pytest.raises(ValueError, match="greater than 0"):
+        Box.between(-0.5, 0.2, -0.1, 0.4)
+
+
+def test_shared_is_the_part_of_the_smaller_box():
+    large, inside, apart = Box.between(0, 0, 1, 1), Box.between(0.1, 0.1, 0.3, 0.3), Box.between(0.4, 0.4, 0.6, 0.6)
+    half = Box.between(0.2, 0.1, 0.4, 0.3)
+    assert large.shared(inside) == inside.shared(large) == pytest.approx(1)
+    assert inside.shared(apart) == 0
+    assert inside.shared(half) == half.shared(inside) == pytest.approx(0.5)

@@ -34,12 +34,12 @@ advisories: $(STAMP)
 	$(BIN)/pip install --quiet pip-audit
 	$(BIN)/pip-audit --require-hashes --disable-pip --requirement examples/requirements.lock
 
-# Every package of the image, at one version and with its hashes; torch for the CPU comes from its own index.
+# Every package of the image, at one version and with its hashes.
 lock: $(STAMP)
 	$(BIN)/pip install --quiet uv
-	echo hatchling | $(BIN)/uv pip compile --quiet --extra serve --generate-hashes --only-binary :all: --no-header \
-		--python-version 3.12 --python-platform x86_64-manylinux_2_28 --excludes examples/lock.excludes \
-		--no-emit-package torch --no-emit-package torchvision pyproject.toml - --output-file examples/requirements.lock
+	echo hatchling | $(BIN)/uv pip compile --quiet --generate-hashes --only-binary :all: --no-header \
+		--python-version 3.13 --python-platform x86_64-manylinux_2_28 \
+		requirements/predict.txt - --output-file examples/requirements.lock
 
 # Chromium for the tests of pages: the system's package where there is apt, else Playwright's build.
 browser: $(STAMP)
@@ -49,7 +49,7 @@ browser: $(STAMP)
 		$(BIN)/playwright install chromium; \
 	fi
 
-# Pages that are generated from the code: docs/api.md, docs/output.md, docs/metrics.md, docs/settings.md.
+# What is generated from the code: pages of docs, requirements/predict.txt.
 docs: $(STAMP)
 	$(BIN)/python tools/reference.py
 

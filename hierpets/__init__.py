@@ -9,6 +9,8 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from hierpets.libraries import needed_for
+
 if TYPE_CHECKING:
     from hierpets.auditing.findings import Audit
     from hierpets.auditing.run import audit
@@ -132,7 +134,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'hierpets' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    with needed_for(f"hierpets.{name}"):
+        return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from hierpets.errors import ConfigError, DataError
+from hierpets.libraries import needed_for
 
 __all__ = ["cluster_errors", "connected", "cpus_a_worker", "require_ray"]
 
@@ -17,11 +18,9 @@ RAISED = tuple(re.compile(line, re.MULTILINE) for line in (r"^hierpets\.errors\.
 
 def require_ray() -> Any:
     """Ray, or the error that says how to get it."""
-    try:
+    with needed_for("--cluster"):
         import ray
         import ray.data
-    except ImportError:
-        raise ConfigError("--cluster needs the extra: pip install 'hierpets[cluster]'") from None
     return ray
 
 

@@ -208,6 +208,9 @@ class TrainConfig(StrictModel):
     )
     sampler: str = Field(default="breed_balanced", description="sampler plugin, which weights the training photos")
     sampler_options: dict[str, Any] = Field(default={}, description="options of the sampler plugin")
+    trackers: tuple[str, ...] = Field(
+        default=(), description="tracker plugins that hear every event; TensorBoard does, if it is installed"
+    )
     prior: Literal["uniform", "data"] = Field(
         default="uniform",
         description="class prior of predictions: uniform over species and over breeds within each, or as in the data",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hierpets.messages.catalogue import number
+
 __all__ = ["join_words", "likelihood", "percent", "pretty"]
 
 
@@ -22,8 +24,11 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 
 def likelihood(p: float) -> str:
-    """A probability in a sentence: ``0.0042`` as ``"0.4%"``, ``0.41`` as ``"41%"``. No model is certain: never 100%."""
-    return percent(min(p, 1 - 1e-9), digits=1 if p < 0.0095 else 0)
+    """A probability in a sentence: ``0.0042`` as ``"0.4%"``, ``0.41`` as ``"41%"``. No model is certain: never 100%.
+
+    In the language that is spoken: ``"0,4 %"``.
+    """
+    return number(percent(min(p, 1 - 1e-9), digits=1 if p < 0.0095 else 0))
 
 
 def pretty(label: str) -> str:

@@ -1,6 +1,8 @@
-"""Write the pages of docs that are generated from the code: those that are named, or all.
+"""Write the files that are generated from the code: those that are named, or all.
 
-python tools/reference.py [api] [metrics] [output] [settings]
+python tools/reference.py [api] [metrics] [output] [predict] [settings]
+
+`predict` is requirements/predict.txt, the others are pages of docs.
 """
 
 from __future__ import annotations
@@ -16,23 +18,29 @@ from hierpets.files import write_text  # noqa: E402
 from tools.pages.api import api_page  # noqa: E402
 from tools.pages.metrics import metrics_page  # noqa: E402
 from tools.pages.output import output_page  # noqa: E402
+from tools.pages.predict import requirements_page  # noqa: E402
 from tools.pages.settings import settings_page  # noqa: E402
 
-DOCS = ROOT / "docs"
 PAGES: dict[str, Callable[[], str]] = {
     "api": api_page,
     "metrics": metrics_page,
     "output": output_page,
+    "predict": requirements_page,
     "settings": settings_page,
 }
 
 
+def path_of(name: str) -> Path:
+    """Where the file of a name lies."""
+    return ROOT / ("requirements/predict.txt" if name == "predict" else f"docs/{name}.md")
+
+
 def main(names: list[str]) -> None:
-    """Write the pages of these names, or all of them."""
+    """Write the files of these names, or all of them."""
     if unknown := [name for name in names if name not in PAGES]:
-        sys.exit(f"unknown page {', '.join(unknown)}; known: {', '.join(PAGES)}")
+        sys.exit(f"unknown name {', '.join(unknown)}; known: {', '.join(PAGES)}")
     for name in names or PAGES:
-        write_text(DOCS / f"{name}.md", PAGES[name]())
+        write_text(path_of(name), PAGES[name]())
 
 
 if __name__ == "__main__":

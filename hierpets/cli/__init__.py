@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from hierpets.errors import HierpetsError, did_you_mean
+from hierpets.libraries import needed_for
 
 __all__ = ["main"]
 
@@ -95,8 +96,9 @@ def _lines(error: HierpetsError | OSError) -> list[str]:
 
 def _run(argv: list[str]) -> Any:
     try:
-        # A command's return value is its exit code; None means done.
-        return cli.main([a for a in argv if a != "--debug"], prog_name="hierpets", standalone_mode=False)
+        with needed_for(next((a for a in argv if a in COMMANDS), "hierpets")):
+            # A command's return value is its exit code; None means done.
+            return cli.main([a for a in argv if a != "--debug"], prog_name="hierpets", standalone_mode=False)
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
         return 130

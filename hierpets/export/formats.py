@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from hierpets.errors import ConfigError
+from hierpets.libraries import needed_for
 from hierpets.model.graph.convert import write_graph
 from hierpets.model.layout import EXPORTS, GRAPH, MANIFEST
 from hierpets.model.manifest import Manifest
@@ -67,14 +68,10 @@ def write_format(
 
 
 def _require_onnx() -> None:
-    try:
+    with needed_for("--format onnx"):
         import onnx_ir  # noqa: F401  removes what the exporter notes of this machine
         import onnxruntime  # noqa: F401  checks what was written
         import onnxscript  # noqa: F401  the exporter needs it
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"--format onnx needs an extra: pip install 'hierpets[export]' (no module {error.name!r})"
-        ) from None
 
 
 def _write_onnx(path: Path, network: HierarchicalNetwork, manifest: Manifest) -> None:

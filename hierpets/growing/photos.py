@@ -22,6 +22,7 @@ from hierpets.hierarchy.early import Outputs
 from hierpets.inference.engines.base import RawOutput
 from hierpets.inference.engines.cascade import Cascade, Squares
 from hierpets.inference.predictor import Predictor
+from hierpets.messages.breeds import find_label
 from hierpets.model.manifest import Manifest
 from hierpets.progress import Progress
 from hierpets.taxonomy import Taxonomy
@@ -81,13 +82,16 @@ def check_names(new: Taxonomy, known: Taxonomy) -> None:
     labels = [("the bundle", leaf) for leaf in known.leaves] + [("the photos", leaf) for leaf in new.leaves]
     problems = [*find_misspelled(labels), *_almost(new.species, known.species)]
     for species in new.species:
-        problems += _almost(new.tree[species], known.tree.get(species, ()))
+        problems += _almost(new.tree[species], known.tree.get(species, ()), species)
     if problems:
         raise DataError("\n".join(dict.fromkeys(problems)))
 
 
-def _almost(new: Sequence[str], known: Sequence[str]) -> Iterator[str]:
+def _almost(new: Sequence[str], known: Sequence[str], species: str | None = None) -> Iterator[str]:
     for name in sorted({*new} - {*known}):
+        if same := find_label(name, known, species):
+            yield f"{name!r} is another name of {same!r}, which the bundle knows; rename the folder"
+            continue
         like = next((other for other in known if SequenceMatcher(None, name, other).ratio() >= ALIKE), None)
         if like is not None:
             yield f"{name!r} is almost a name that the bundle knows (did you mean {like!r}?); rename the folder"

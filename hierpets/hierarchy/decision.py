@@ -11,6 +11,8 @@ import numpy as np
 from hierpets.hierarchy.breed_sets import breed_sets
 from hierpets.hierarchy.policy import MAX_SET, Policy, Thresholds
 from hierpets.hierarchy.probabilities import species_probabilities
+from hierpets.messages.breeds import local_name
+from hierpets.messages.catalogue import number, say
 from hierpets.taxonomy import Leaf, Taxonomy
 
 __all__ = ["UNLISTED", "Decision", "Level", "MaxLevel", "Scores", "Source", "decide", "named_probabilities"]
@@ -182,17 +184,19 @@ def _roll_up(view: _View) -> _Answer:
     t = view.thresholds
     if view.pet is not None and t.pet is not None and view.pet < t.pet:
         score, least = _distinct(view.pet, t.pet, digits=2)
-        why = f"it looks like no pet of a known species: pet score {score}, threshold {least}"
+        why = say(
+            "it looks like no pet of a known species: pet score {score}, threshold {least}", score=score, least=least
+        )
         return _Answer("unknown", "not_a_known_pet", why)
     objection = _objection(view) if view.has_breeds else None
     if view.has_breeds and objection is None:
-        probability, bound = _distinct(view.winner[1], view.bound)
-        why = f"{view.winner[0]} has probability {probability}, above the threshold {bound}{_runner_up(view)}"
+        why = _above(_name(view.winner[0]), view.winner[1], view.bound) + _runner_up(view)
         return _Answer("breed", "restricted" if view.restricted else "breed", why)
     mass, bound = _distinct(view.mass, t.probability)
+    whole = say("{name} has probability {p}", name=_name(Leaf(view.species, None)), p=mass)
     if view.mass <= t.probability:
-        return _Answer("unknown", "unknown", f"{view.species} has probability {mass}, {_not_above(bound, t)}")
-    return _set_answer(view, objection) or _species_answer(view, objection, f"{view.species} has probability {mass}")
+        return _Answer("unknown", "unknown", f"{whole}, {_not_above(bound, t)}")
+    return _set_answer(view, objection) or _species_answer(view, objection, whole)
 
 
 def _set_answer(view: _View, objection: str | None) -> _Answer | None:
@@ -201,18 +205,16 @@ def _set_answer(view: _View, objection: str | None) -> _Answer | None:
         return None
     for breeds, probability in view.sets:
         if probability > view.thresholds.breed_set:
-            shown, bound = _distinct(probability, view.thresholds.breed_set)
-            words = " or ".join(map(str, breeds))
-            why = f"{objection}; {words} has probability {shown}, above the threshold {bound}"
+            together = say(" or ").join(map(_name, breeds))
+            why = f"{objection}; {_above(together, probability, view.thresholds.breed_set)}"
             return _Answer("species", "breed_set", why, breeds)
     return None
 
 
 def _species_answer(view: _View, objection: str | None, whole: str) -> _Answer:
     if not view.has_breeds:
-        return _Answer(
-            "species", "restricted" if view.restricted else "species", f"{whole} and no breeds to tell apart"
-        )
+        why = say("{whole} and no breeds to tell apart", whole=whole)
+        return _Answer("species", "restricted" if view.restricted else "species", why)
     source: Source = "restricted" if view.restricted else "rolled_up_to_species"
     return _Answer("species", source, f"{objection}; {whole}")
 
@@ -221,24 +223,43 @@ def _objection(view: _View) -> str | None:
     """Why the breed is not named, or None."""
     t, (leaf, probability) = view.thresholds, view.winner
     if view.max_level == "species":
-        return "max_level is species"
+        return say("max_level is species")
     if view.grown == 1.0:
-        return f"{leaf} was grown from too few photos for a promise at alpha {t.alpha:g}"
+        return say(
+            "{name} was grown from too few photos for a promise at alpha {alpha}",
+            name=_name(leaf),
+            alpha=number(f"{t.alpha:g}"),
+        )
     if leaf.species != view.species or probability <= view.bound:
         shown, bound = _distinct(probability, view.bound)
-        doubt = f"{view.listed:.2f} that its breed is listed; " if view.listed < UNLISTED else ""
-        return f"{doubt}{leaf} has probability {shown}, {_not_above(bound, t)}{_runner_up(view)}"
+        listed = number(f"{view.listed:.2f}")
+        doubt = say("{p} that its breed is listed; ", p=listed) if view.listed < UNLISTED else ""
+        unsure = say("{name} has probability {p}", name=_name(leaf), p=shown)
+        return f"{doubt}{unsure}, {_not_above(bound, t)}{_runner_up(view)}"
     return None
 
 
+def _above(name: str, probability: float, bound: float) -> str:
+    shown, least = _distinct(probability, bound)
+    return say("{name} has probability {p}, above the threshold {least}", name=name, p=shown, least=least)
+
+
 def _not_above(bound: str, thresholds: Thresholds) -> str:
+    alpha = number(f"{thresholds.alpha:g}")
     if thresholds.probability >= 1:
-        return f"and the model was calibrated on too few photos for a promise at alpha {thresholds.alpha:g}"
-    return f"not above the threshold {bound} (alpha {thresholds.alpha:g})"
+        return say("and the model was calibrated on too few photos for a promise at alpha {alpha}", alpha=alpha)
+    return say("not above the threshold {least} (alpha {alpha})", least=bound, alpha=alpha)
 
 
 def _runner_up(view: _View) -> str:
-    return f"; next {view.runner_up[0]} {view.runner_up[1]:.3f}" if view.runner_up else ""
+    if view.runner_up is None:
+        return ""
+    leaf, probability = view.runner_up
+    return say("; next {name} {p}", name=_name(leaf), p=number(f"{probability:.3f}"))
+
+
+def _name(leaf: Leaf) -> str:
+    return local_name(*leaf) or str(leaf)
 
 
 def _distinct(value: float, bound: float, *, digits: int = 3) -> tuple[str, str]:
@@ -246,7 +267,7 @@ def _distinct(value: float, bound: float, *, digits: int = 3) -> tuple[str, str]
     while True:
         shown = f"{value:.{digits}f}", f"{bound:.{digits}f}"
         hidden = value != bound and shown[0] == shown[1]
-        rounded = any(number < 1 <= float(text) for number, text in zip((value, bound), shown, strict=True))
+        rounded = any(one < 1 <= float(text) for one, text in zip((value, bound), shown, strict=True))
         if digits >= 9 or not (hidden or rounded):
-            return shown
+            return number(shown[0]), number(shown[1])
         digits += 1

@@ -10,6 +10,8 @@ from pydantic import Field, ValidationError, field_validator
 
 from hierpets.errors import ConfigError, did_you_mean
 from hierpets.hierarchy.policy import MAX_SET
+from hierpets.messages.breeds import find_label
+from hierpets.messages.catalogue import Language
 from hierpets.taxonomy import Taxonomy
 from hierpets.validation.problems import find_problems
 from hierpets.validation.strict import StrictModel
@@ -36,6 +38,9 @@ class PredictOptions(StrictModel):
     top_k: int = Field(default=3, ge=1, description="number of candidates per photo")
     regions: bool = Field(default=False, description="find the animals in each photo, and answer each by itself")
     explain: bool = Field(default=False, description="report the effect of each shampoo rule")
+    language: Language = Field(
+        default="en", description="language of sentences: en, de, es, fr or pt; keys and labels stay as they are"
+    )
 
     @field_validator("only", mode="before")
     @classmethod
@@ -68,16 +73,19 @@ def names_breeds(mask: np.ndarray, taxonomy: Taxonomy) -> bool:
 
 
 def label_mask(names: Iterable[str], taxonomy: Taxonomy) -> np.ndarray:
-    """bool [L]. A name is a species, ``species/breed``, or a breed that one species alone has.
+    """bool [L]. A name is a species, ``species/breed``, or a breed that one species alone has; or another name of one,
+    in any language: ``"Deutscher Schäferhund"``.
 
     :raises ConfigError: a name that the taxonomy does not know, with a suggestion.
     """
     mask = np.zeros(len(taxonomy.leaves), dtype=bool)
-    for name in names:
+    labels = [*taxonomy.species, *map(str, taxonomy.leaves), *(leaf.breed for leaf in taxonomy.leaves if leaf.breed)]
+    for given in names:
+        name = given if given in labels else find_label(given, labels) or given
         found = [i for i, leaf in enumerate(taxonomy.leaves) if name in (leaf.species, str(leaf), leaf.breed)]
         if not found:
             known = [*taxonomy.species, *(leaf.breed or leaf.species for leaf in taxonomy.leaves)]
-            raise ConfigError(f"only: {name!r} is not a species or a breed of this model{did_you_mean(name, known)}")
+            raise ConfigError(f"only: {given!r} is not a species or a breed of this model{did_you_mean(name, known)}")
         owners = sorted({taxonomy.leaves[i].species for i in found})
         if len(owners) > 1:
             choices = " or ".join(f"{owner}/{name}" for owner in owners)

@@ -23,14 +23,14 @@ from hierpets.inference.record import (
     RegionRecord,
     ThresholdsRecord,
 )
+from hierpets.messages.breeds import local_name
+from hierpets.messages.catalogue import number, say
 from hierpets.model.manifest import ModelId, Origin
 from hierpets.recommend.result import RecommendationRecord
 from hierpets.regions.boxes import Box
 from hierpets.taxonomy import Leaf
 
-__all__ = ["FROM_PRETRAINING", "Prediction", "Region"]
-
-FROM_PRETRAINING = " (known from general training, not from your photos)"
+__all__ = ["Prediction", "Region"]
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -164,8 +164,8 @@ class Prediction:
         return json.dumps(self.to_json(), separators=(",", ":"))
 
     def __str__(self) -> str:
-        """One line: the prediction and the shampoo."""
-        return self._answer() + (f"; shampoo: {self.shampoo}" if self.shampoo else "")
+        """One line, in the language that is spoken: the prediction and the shampoo."""
+        return self._answer() + (say("; shampoo: {product}", product=self.shampoo) if self.shampoo else "")
 
     def __repr__(self) -> str:
         return f"<Prediction {self.path}: {self}>"
@@ -179,20 +179,29 @@ class Prediction:
     def _answer(self) -> str:
         d = self.decision
         if d is None:
-            return f"error: {self.error}"
+            return say("error: {why}", why=self.error)
         if d.level == "unknown":
-            return f"unknown: {d.reason}"
-        text = f"{d.species} {d.species_probability:.1%}"
+            return say("unknown: {why}", why=d.reason)
+        text = f"{local_name(d.species) or d.species} {number(f'{d.species_probability:.1%}')}"
         if d.level == "breed":
-            return f"{text}, {d.breed} {d.breed_probability:.1%}{FROM_PRETRAINING * (self.origin == 'pretrained')}"
+            pretrained = say(" (known from general training, not from your photos)") * (self.origin == "pretrained")
+            return f"{text}, {self._name(d.breed)} {number(f'{d.breed_probability:.1%}')}{pretrained}"
         if d.breeds:
-            return f"{text}, {' or '.join(self.breeds)} {sum(p for _, p in d.breeds):.1%}"
-        rivals = [(leaf.breed, p) for leaf, p in d.top if leaf.breed and leaf.species == d.species]
+            breeds = say(" or ").join(map(self._name, self.breeds))
+            return f"{text}, {breeds} {number(f'{sum(p for _, p in d.breeds):.1%}')}"
+        rivals = [(self._name(leaf.breed), p) for leaf, p in d.top if leaf.breed and leaf.species == d.species]
         if not rivals:
             return text
         if not self.breed_recognized:
-            return f"{text}, breed not recognized (closest: {', '.join(breed for breed, _ in rivals)})"
-        return f"{text}, breed uncertain: {', '.join(f'{breed} {p:.0%}' for breed, p in rivals)}"
+            closest = ", ".join(breed for breed, _ in rivals)
+            return say("{pet}, breed not recognized (closest: {breeds})", pet=text, breeds=closest)
+        shares = ", ".join(f"{breed} {number(f'{p:.0%}')}" for breed, p in rivals)
+        return say("{pet}, breed uncertain: {breeds}", pet=text, breeds=shares)
+
+    def _name(self, breed: str | None) -> str:
+        """A breed of its species in the language that is spoken; in English its label."""
+        assert self.decision is not None
+        return local_name(self.decision.species, breed) or str(breed)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -211,8 +220,15 @@ class Region:
         return RegionRecord.model_construct(box=self.box, confidence=self.confidence, **self.prediction.answer())
 
     def __str__(self) -> str:
-        left, top, right, bottom = (f"{edge:.0%}" for edge in self.box.edges)
-        return f"{left} to {right} across, {top} to {bottom} down: {self.prediction}"
+        left, top, right, bottom = (number(f"{edge:.0%}") for edge in self.box.edges)
+        return say(
+            "{left} to {right} across, {top} to {bottom} down: {answer}",
+            left=left,
+            right=right,
+            top=top,
+            bottom=bottom,
+            answer=self.prediction,
+        )
 
     def __repr__(self) -> str:
         return f"<Region {self}>"

@@ -23,6 +23,7 @@ from hierpets.inference.options import PredictOptions, names_breeds
 from hierpets.inference.prediction import Prediction, Region
 from hierpets.inference.regions import FindBoxes, advise_together, answer_regions
 from hierpets.inference.stream import BatchOutput, photo_error, run_batch, run_batches
+from hierpets.messages.catalogue import speaking
 from hierpets.model.manifest import Manifest, ModelId
 from hierpets.recommend.choose import Recommender
 from hierpets.recommend.result import RecommendationRecord
@@ -210,10 +211,11 @@ class Predictor:
         return _Request(options, mask, mask is not None and names_breeds(mask, tree), thresholds, keep_photos, boxes)
 
     def _predict_batch(self, request: _Request, limits: Limits, photos: Sequence[NamedPhoto]) -> list[Prediction]:
-        predictions = self._finish(request, run_batch(photos, self.cascade, limits=limits))
-        if not request.options.regions and request.boxes is None:
-            return predictions
-        return [self._with_regions(*pair, request, limits) for pair in zip(predictions, photos, strict=True)]
+        with speaking(request.options.language):
+            predictions = self._finish(request, run_batch(photos, self.cascade, limits=limits))
+            if not request.options.regions and request.boxes is None:
+                return predictions
+            return [self._with_regions(*pair, request, limits) for pair in zip(predictions, photos, strict=True)]
 
     def _with_regions(self, whole: Prediction, photo: NamedPhoto, request: _Request, limits: Limits) -> Prediction:
         """The same prediction with its regions, or with the error that they met."""

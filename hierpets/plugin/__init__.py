@@ -10,6 +10,7 @@ kind              called with                                 returns
 ``sampler``       :class:`Labels`, then options               float [N], one positive weight per photo
 ``shampoo_rule``  :class:`Case`, then options                 an iterable of :class:`Advice`
 ``reader``        ``source``, a path or URI, then options     an iterable of :class:`SourcePhoto`
+``tracker``       ``run``, the folder of a training, options  a :data:`Tracker`
 ================  ==========================================  =========================================
 
 A plugin that cannot do its work raises :class:`PluginError` with one line that says what to do; a reader raises
@@ -21,7 +22,7 @@ decodes.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
@@ -29,6 +30,7 @@ import numpy as np
 from pydantic import ConfigDict, Field
 
 from hierpets.errors import DataError, PluginError
+from hierpets.messages.catalogue import say
 from hierpets.validation.strict import StrictModel
 
 if TYPE_CHECKING:
@@ -47,10 +49,14 @@ __all__ = [
     "PretrainedBreed",
     "PretrainedHead",
     "SourcePhoto",
+    "Tracker",
+    "say",
 ]
 
 Channels = tuple[float, float, float]
 Positive = Annotated[float, Field(gt=0)]
+Tracker = Callable[[Mapping[str, Any]], None]
+"""Called with every event of a training as it is logged; ``event["event"]`` names it, the last one is ``end``."""
 Interpolation = Literal["adaptive", "nearest", "bilinear", "bicubic", "lanczos"]
 
 
@@ -199,7 +205,8 @@ class Advice:
     """One word of a rule on one product, by its id: add ``score`` to it, or ``veto`` it. ``"*"`` means every product.
 
     A product that suits surely scores 1 before any rule speaks. The highest sum above zero wins; a veto is final. No
-    score brings back what is harmful to a species that the pet may be. ``reason`` is a whole sentence for the owner.
+    score brings back what is harmful to a species that the pet may be. ``reason`` is a whole sentence for the owner, in
+    their language if :func:`say` knows it.
     """
 
     product: str

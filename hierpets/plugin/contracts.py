@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierpets.plugin import Advice, Backbone, Preprocess, PretrainedBreed, PretrainedHead, SourcePhoto
+from hierpets.plugin import Advice, Backbone, Preprocess, PretrainedBreed, PretrainedHead, SourcePhoto, Tracker
 from hierpets.plugin.kinds import Kind
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ class ContractError(Exception):
 
 
 def check_result(kind: Kind, result: Any, arguments: tuple[Any, ...]) -> Any:
-    """The result of a plugin in its canonical form: Backbone, float64 [N], a tuple of Advice, or an iterator of
-    SourcePhoto, which checks each as it comes.
+    """The result of a plugin in its canonical form: Backbone, float64 [N], a tuple of Advice, an iterator of
+    SourcePhoto, which checks each as it comes, or a Tracker.
 
     :raises ContractError: it is something else, or a backbone's network does not do what the backbone says.
     """
@@ -169,11 +169,19 @@ def _check_photo(photo: Any) -> SourcePhoto:
     return photo
 
 
+def _check_tracker(result: Any, _arguments: tuple[Any, ...]) -> Tracker:
+    if not callable(result):
+        raise ContractError(f"expected a function of one event, got {_describe(result)}")
+    tracker: Tracker = result
+    return tracker
+
+
 _CHECKS: dict[Kind, Callable[[Any, tuple[Any, ...]], Any]] = {
     "backbone": _check_backbone,
     "sampler": _check_weights,
     "shampoo_rule": _check_advice,
     "reader": _check_photos,
+    "tracker": _check_tracker,
 }
 
 

@@ -8,13 +8,14 @@ from hierpets.errors import did_you_mean
 
 __all__ = ["KINDS", "LEADING_ARGUMENTS", "Kind", "check_kind"]
 
-Kind = Literal["backbone", "sampler", "shampoo_rule", "reader"]
+Kind = Literal["backbone", "sampler", "shampoo_rule", "reader", "tracker"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 LEADING_ARGUMENTS: dict[Kind, tuple[str, ...]] = {
     "backbone": (),
     "sampler": ("labels",),
     "shampoo_rule": ("case",),
     "reader": ("source",),
+    "tracker": ("run",),
 }
 
 

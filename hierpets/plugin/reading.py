@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
 from hierpets.errors import ConfigError, DataError
+from hierpets.libraries import needed_for
 
 __all__ = [
     "PHOTO_SUFFIXES",
@@ -41,11 +42,9 @@ def is_uri(path: str) -> bool:
 
 def require_pyarrow() -> Any:
     """pyarrow, or the error that says how to get it."""
-    try:
+    with needed_for("reading and writing Parquet, Arrow and object stores"):
         import pyarrow
         import pyarrow.fs
-    except ImportError:
-        raise ConfigError("Parquet, Arrow and object stores need the extra: pip install 'hierpets[data]'") from None
     return pyarrow
 
 

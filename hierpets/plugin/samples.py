@@ -1,4 +1,6 @@
-"""Labels and cases such as hierpets passes to samplers and shampoo rules, each with the words for it in a message."""
+"""Labels, cases and events such as hierpets passes to samplers, shampoo rules and trackers, each with the words for it
+in a message.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ import numpy as np
 
 from hierpets.plugin import Case, Labels, Offer
 
-__all__ = ["SHELF", "sample_cases", "sample_labels"]
+__all__ = ["SHELF", "sample_cases", "sample_events", "sample_labels"]
 
 Leaf = tuple[str, str | None]
 
@@ -140,3 +142,16 @@ def _masses(names: Collection[str], having: Mapping[Leaf, Any], breeds: Mapping[
 def _suits(offer: Offer, leaf: Leaf) -> bool:
     fits = [not wanted or bool({*wanted} & {*TRAITS[leaf]}) for wanted in (offer.coats, offer.skin)]
     return leaf[0] in offer.species and all(fits)
+
+
+def sample_events() -> dict[str, tuple[dict[str, Any], ...]]:
+    """The events of a training as they are logged, by what kind of training it is."""
+    start = {"event": "data", "seconds": 0.1, "source": "pets", "train": 80, "val": 20}
+    epochs = [
+        {"event": "epoch", "seconds": 9.0 + n, "epoch": n, "loss": 0.9 / n, "species": 0.9, "breed": breed, "nll": 0.4}
+        for n, breed in ((1, None), (2, 0.8))
+    ]
+    metrics = {"event": "metrics", "seconds": 20.0, "on": "validation", "species": 0.97, "breed": 0.85}
+    bundle = {"event": "bundle", "seconds": 21.0, "path": "runs/pets/bundle"}
+    end = {"event": "end", "seconds": 21.0}
+    return {"a training that is fine-tuned": (start, *epochs, metrics, bundle, end), "one that stops at once": (end,)}

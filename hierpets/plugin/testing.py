@@ -26,9 +26,9 @@ from hierpets.plugin.contracts import ContractError, check_result, extract_featu
 from hierpets.plugin.kinds import Kind
 from hierpets.plugin.options import Options
 from hierpets.plugin.reading import is_uri
-from hierpets.plugin.samples import sample_cases, sample_labels
+from hierpets.plugin.samples import sample_cases, sample_events, sample_labels
 
-__all__ = ["check_backbone", "check_reader", "check_sampler", "check_shampoo_rule"]
+__all__ = ["check_backbone", "check_reader", "check_sampler", "check_shampoo_rule", "check_tracker"]
 
 Function = Callable[..., Any]
 
@@ -97,6 +97,22 @@ def check_reader(function: Function, source: str | os.PathLike[str], /, **option
         for what, other in others.items():
             with _situation(function, f"for {what}"):
                 _expect(not _photos(function, other, options, f"for {what}"), "no photo: it is not its source")
+
+
+def check_tracker(function: Function, /, **options: Any) -> None:
+    """Send it the events of two trainings, one that was fine-tuned and one that ended at once, each in a new folder.
+
+    :raises AssertionError: it returns no function, fails on an event or changes one.
+    """
+    for what, events in sample_events().items():
+        situation = f"in {what}"
+        with TemporaryDirectory() as run:
+            tracker = _call("tracker", function, (run,), options, situation)
+            for event in events:
+                given = dict(event)
+                with _situation(function, f"{situation}, at the event {event['event']!r}"):
+                    tracker(given)
+                    _expect(given == event, "the event as it was: others hear it too")
 
 
 def _photos(function: Function, source: str, options: Mapping[str, Any], situation: str) -> list[SourcePhoto]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field, field_validator
 
+from hierpets.messages.catalogue import say
 from hierpets.validation.strict import PlainName, StrictModel
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Catalog",
     "Coat",
     "CoatType",
+    "Hazard",
     "Ingredient",
     "IngredientsFile",
     "Product",
@@ -167,6 +169,19 @@ class ProductsFile(StrictModel):
     products: tuple[Product, ...] = Field(min_length=1)
 
 
+class Hazard(NamedTuple):
+    """Why a product must never touch a species: what an ingredient does to it; without one, its label says so."""
+
+    ingredient: str | None = None
+    why: str = ""
+
+    def __str__(self) -> str:
+        if self.ingredient is None:
+            return say("its label rules this species out")
+        ingredient = say(spoken(self.ingredient))
+        return say("it contains {ingredient}, which {why}", ingredient=ingredient, why=say(self.why))
+
+
 @dataclass(frozen=True)
 class Catalog:
     """The files put together, read and checked by :func:`hierpets.recommend.loading.load_catalog`."""
@@ -186,14 +201,14 @@ class Catalog:
         return known.breeds.get(breed, known) if breed is not None else known
 
     @cached_property
-    def hazards(self) -> dict[str, dict[str, str]]:
+    def hazards(self) -> dict[str, dict[str, Hazard]]:
         """For each product, the species that it must never touch and why: what it declares and what it contains."""
         return {product.id: self._hazards_of(product) for product in self.products.values()}
 
-    def _hazards_of(self, product: Product) -> dict[str, str]:
-        declared = dict.fromkeys(product.contraindicated_species, "its label rules this species out")
+    def _hazards_of(self, product: Product) -> dict[str, Hazard]:
+        declared = dict.fromkeys(product.contraindicated_species, Hazard())
         contained = {
-            species: f"it contains {spoken(name)}, which {why}"
+            species: Hazard(name, why)
             for name in reversed(product.contains)
             for species, why in self.ingredient(name).not_for.items()
         }

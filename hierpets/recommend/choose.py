@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from hierpets.errors import ConfigError, PluginError, did_you_mean
+from hierpets.messages.catalogue import say
 from hierpets.plugin import Advice, Case, Offer
 from hierpets.recommend import words
 from hierpets.recommend.catalog import COAT_TYPES, Catalog, Product
@@ -150,7 +151,7 @@ class Recommender:
         # Found before a rule has seen the case, so that nothing a rule does can change it.
         final = [("contraindications", tuple(self._contraindications(case)))]
         if case.level == "unknown":
-            final.append(("unknown_pet", (Advice("*", words.UNKNOWN_PET, veto=True),)))
+            final.append(("unknown_pet", (Advice("*", words.unknown_pet(), veto=True),)))
         return [(rule.name, self._ask(rule, case)) for rule in self.rules] + final
 
     def _ask(self, rule: Rule, case: Case) -> tuple[Advice, ...]:
@@ -183,7 +184,9 @@ class Recommender:
             reason = because or words.nothing(case)
         else:
             better = [one for one in ruled_out if tally.worth(one.product) > tally.worth(product.id)]
-            missed = f"{better[0].name} is ruled out: {better[0].reason}" if better else ""
+            missed = (
+                say("{product} is ruled out: {why}", product=better[0].name, why=better[0].reason) if better else ""
+            )
             reason = words.reason(case, self.catalog, product, because=because, missed=missed)
         return Recommendation(
             product=product,

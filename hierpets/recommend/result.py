@@ -8,6 +8,7 @@ from functools import cached_property
 
 from pydantic import Field
 
+from hierpets.messages.catalogue import say
 from hierpets.plugin import Advice
 from hierpets.recommend.catalog import Product
 from hierpets.validation.strict import StrictModel
@@ -64,7 +65,7 @@ class RecommendationRecord(StrictModel):
     @classmethod
     def failed(cls, error: str) -> RecommendationRecord:
         """No product, because a rule failed: a missing shampoo harms nobody, a wrong one might."""
-        reason = "No shampoo can be recommended for this photo: a recommendation rule failed."
+        reason = say("No shampoo can be recommended for this photo: a recommendation rule failed.")
         return cls(
             product=None,
             name=None,

@@ -1,19 +1,17 @@
-"""The sentences of a recommendation, in plain English."""
+"""The sentences of a recommendation, in the language that is spoken."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from operator import itemgetter
 
+from hierpets.messages.breeds import local_name
+from hierpets.messages.catalogue import say
 from hierpets.plugin import Case
-from hierpets.recommend.catalog import COAT_TYPES, Catalog, Product
+from hierpets.recommend.catalog import COAT_TYPES, Catalog, Hazard, Product
 from hierpets.text import likelihood
 
-__all__ = ["UNKNOWN_PET", "contraindication", "nothing", "reason"]
-
-UNKNOWN_PET = "We do not know this animal well enough to recommend a shampoo; ask a groomer or a vet who can see it."
-
-GENERAL = "It suits every coat, and no one coat is likely enough for a special one."
+__all__ = ["contraindication", "nothing", "reason", "unknown_pet"]
 
 CERTAIN = 0.995
 COMMON = 2 / 3
@@ -27,17 +25,22 @@ Ranked = list[tuple[tuple[str, str | None], float]]
 """Species and breed with their probability, the most probable first."""
 
 
+def unknown_pet() -> str:
+    """Why there is no product for a pet that is not known."""
+    return say("We do not know this animal well enough to recommend a shampoo; ask a groomer or a vet who can see it.")
+
+
 def reason(case: Case, catalog: Catalog, product: Product, *, because: str, missed: str) -> str:
     """Who it is, what it wears, what the product does for that, why this one, and what it is not."""
-    ranked, claim = _ranked(case), f"{product.name} {product.claim}."
+    ranked = _ranked(case)
     sentences = [
         _who(case, catalog, ranked),
         _coat(case),
-        claim,
+        f"{product.name} {say(product.claim)}.",
         because,
         _suitability(case, product, because, ranked[0][1]),
     ]
-    tips = [catalog.skin[note].tip for note, share in case.skin.items() if share >= COMMON]
+    tips = [say(catalog.skin[note].tip) for note, share in case.skin.items() if share >= COMMON]
     return " ".join(sentence for sentence in (*sentences, *tips, missed) if sentence)
 
 
@@ -45,59 +48,74 @@ def nothing(case: Case) -> str:
     """Why there is no product when no rule says it."""
     species = _top_species(case)
     if not any(species in offer.species for offer in case.offers.values()):
-        return f"We have no shampoo that is made for {_article(species)} yet."
-    return f"None of our shampoos is a safe and good choice for this {species}."
+        return say("We have no shampoo that is made for {pet} yet.", pet=_one(_species_name(species)))
+    return say("None of our shampoos is a safe and good choice for this {species}.", species=_species_name(species))
 
 
-def contraindication(case: Case, hazards: Mapping[str, str], known: Collection[str], *, bound: float) -> str:
+def contraindication(case: Case, hazards: Mapping[str, Hazard], known: Collection[str], *, bound: float) -> str:
     """Why a product is excluded: what is in it, and how probable the animal at risk is."""
     at_risk = max(hazards, key=lambda species: max(case.species.get(species, 2.0), case.beside.get(species, 0.0)))
-    why = hazards[at_risk]
+    why, pet = str(hazards[at_risk]), _one(_species_name(at_risk))
     if at_risk not in case.species:
-        return f"{why}, and this model cannot rule out {_article(at_risk)}."
+        return say("{why}, and this model cannot rule out {pet}.", why=why, pet=pet)
     p = (1 - case.novelty) * case.species[at_risk]
     near = case.beside.get(at_risk, 0.0)
     if near > max(p, bound):
-        sure = f"{_article(at_risk)} is" if near > CERTAIN else f"{_article(at_risk)} ({likelihood(near)}) may be"
-        return f"{why}, and {sure} in the photo too."
+        if near > CERTAIN:
+            return say("{why}, and {pet} is in the photo too.", why=why, pet=pet)
+        return say("{why}, and {pet} ({p}) may be in the photo too.", why=why, pet=pet, p=likelihood(near))
     if p > CERTAIN:
         return f"{why}."
     if p > bound:
-        return f"{why}, and this may be {_article(at_risk)} ({likelihood(p)})."
+        return say("{why}, and this may be {pet} ({p}).", why=why, pet=pet, p=likelihood(p))
     unlisted = [species for species, share in case.species.items() if species not in known and share > bound]
-    if not unlisted and case.novelty <= bound and case.beside:
-        return f"{why}, and we do not know another animal in the photo."
-    who = f"{_article(unlisted[0])}, of which we know too little" if unlisted else "an animal that we do not know"
-    return f"{why}, and this may be {who}."
+    if unlisted:
+        pet = _one(_species_name(unlisted[0]))
+        return say("{why}, and this may be {pet}, of which we know too little.", why=why, pet=pet)
+    if case.novelty <= bound and case.beside:
+        return say("{why}, and we do not know another animal in the photo.", why=why)
+    return say("{why}, and this may be an animal that we do not know.", why=why)
 
 
 def _who(case: Case, catalog: Catalog, ranked: Ranked) -> str:
-    (species, breed), p = ranked[0]
-    if breed is not None and case.level == "species":
+    leaf, p = ranked[0]
+    if leaf[1] is not None and case.level == "species":
         return _unsure(case, catalog, ranked)
-    if p >= 0.6 or breed is None:
-        sure = "almost surely" if p >= 0.95 else "most likely"
-        name = catalog.breed_name(species, breed) if breed else species
-        others = [item for item in ranked[1:] if item[1] >= 0.1]
-        perhaps = f", perhaps {_named(others, catalog)}" if others else ""
-        return f"This is {sure} {_article(name)} ({likelihood(p)}){perhaps}."
-    return f"This may be {_named([item for item in ranked if item[1] >= 0.1] or ranked, catalog)}."
+    if p >= 0.6 or leaf[1] is None:
+        pet = f"{_one(_leaf_name(leaf, catalog))} ({likelihood(p)})"
+        perhaps = _perhaps([item for item in ranked[1:] if item[1] >= 0.1], catalog)
+        if p >= 0.95:
+            return say("This is almost surely {pet}{perhaps}.", pet=pet, perhaps=perhaps)
+        return say("This is most likely {pet}{perhaps}.", pet=pet, perhaps=perhaps)
+    return say("This may be {pets}.", pets=_named([item for item in ranked if item[1] >= 0.1] or ranked, catalog))
 
 
 def _unsure(case: Case, catalog: Catalog, ranked: Ranked) -> str:
     species = _top_species(case)
-    p = case.species[species]
+    p, pet = case.species[species], _one(_species_name(species))
     likely = [(leaf, share) for leaf, share in ranked if leaf[0] == species and share >= 0.1]
-    perhaps = f", perhaps {_named(likely, catalog)}" if likely else ""
+    perhaps = _perhaps(likely, catalog)
     if p >= 0.95:
-        return f"This is {_article(species)} whose breed we cannot tell{perhaps}."
-    sure = "most likely" if p >= 0.6 else "perhaps"
-    return f"This is {sure} {_article(species)} ({likelihood(p)}), and we cannot tell its breed{perhaps}."
+        return say("This is {pet} whose breed we cannot tell{perhaps}.", pet=pet, perhaps=perhaps)
+    shown = likelihood(p)
+    if p >= 0.6:
+        return say(
+            "This is most likely {pet} ({p}), and we cannot tell its breed{perhaps}.",
+            pet=pet,
+            p=shown,
+            perhaps=perhaps,
+        )
+    return say("This is perhaps {pet} ({p}), and we cannot tell its breed{perhaps}.", pet=pet, p=shown, perhaps=perhaps)
+
+
+def _perhaps(ranked: Ranked, catalog: Catalog) -> str:
+    """What is added of other leaves that it may be; nothing if there are none."""
+    return say(", perhaps {pets}", pets=_named(ranked, catalog)) if ranked else ""
 
 
 def _named(ranked: Ranked, catalog: Catalog) -> str:
     """The first three leaves with their probabilities."""
-    return _either([f"{_article(catalog.breed_name(s, b) if b else s)} ({likelihood(p)})" for (s, b), p in ranked[:3]])
+    return _either([f"{_one(_leaf_name(leaf, catalog))} ({likelihood(p)})" for leaf, p in ranked[:3]])
 
 
 def _coat(case: Case) -> str:
@@ -108,24 +126,37 @@ def _coat(case: Case) -> str:
     # No more certain than the model: one coat for sure, one probably, or several.
     top, coat = shares[0]
     if top > CERTAIN:
-        return f"It has {COAT_TYPES[coat]}."
+        return say("It has {coat}.", coat=say(COAT_TYPES[coat]))
     if top >= ONE_COAT:
-        return f"It has {COAT_TYPES[coat]} ({likelihood(top)})."
-    return f"It may have {_either([f'{COAT_TYPES[c]} ({likelihood(p)})' for p, c in shares[:3] if p >= 0.1])}."
+        return say("It has {coat} ({p}).", coat=say(COAT_TYPES[coat]), p=likelihood(top))
+    coats = [f"{say(COAT_TYPES[c])} ({likelihood(p)})" for p, c in shares[:3] if p >= 0.1]
+    return say("It may have {coats}.", coats=_either(coats))
 
 
 def _suitability(case: Case, product: Product, because: str, top: float) -> str:
     """How many of the likely breeds it suits, where that is more than the breed is sure, or less than it should be."""
     suits, species = case.offers[product.id].suits, _top_species(case)
-    pet = species if case.species[species] >= 0.95 else "pet"
+    pet = _species_name(species) if case.species[species] >= 0.95 else say("pet")
     if not (product.suits.coats or product.suits.skin):
-        several = max(case.coats.values()) < ONE_COAT * sum(case.coats.values())
-        alone = f"It suits every breed that this {pet} may be, which no special one does well enough."
-        return "" if because else GENERAL if several else alone
+        return "" if because else _for_all(case, pet)
     if case.level == "breed" and suits - top >= 0.05:
-        what = "nearly every breed" if suits > CERTAIN else f"{likelihood(suits)} of the breeds"
-        return f"It suits {what} that this {pet} may be, so the exact breed hardly matters."
-    return "" if suits >= 0.95 else f"It suits {likelihood(suits)} of what this {pet} may be."
+        if suits > CERTAIN:
+            return say(
+                "It suits nearly every breed that this {pet} may be, so the exact breed hardly matters.", pet=pet
+            )
+        return say(
+            "It suits {p} of the breeds that this {pet} may be, so the exact breed hardly matters.",
+            p=likelihood(suits),
+            pet=pet,
+        )
+    return "" if suits >= 0.95 else say("It suits {p} of what this {pet} may be.", p=likelihood(suits), pet=pet)
+
+
+def _for_all(case: Case, pet: str) -> str:
+    """Why it is a product that suits every coat."""
+    if max(case.coats.values()) < ONE_COAT * sum(case.coats.values()):
+        return say("It suits every coat, and no one coat is likely enough for a special one.")
+    return say("It suits every breed that this {pet} may be, which no special one does well enough.", pet=pet)
 
 
 def _ranked(case: Case) -> Ranked:
@@ -136,9 +167,19 @@ def _top_species(case: Case) -> str:
     return max(case.species, key=lambda species: case.species[species])
 
 
-def _article(name: str) -> str:
-    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+def _species_name(species: str) -> str:
+    return local_name(species) or species
+
+
+def _leaf_name(leaf: tuple[str, str | None], catalog: Catalog) -> str:
+    species, breed = leaf
+    return local_name(species, breed) or (catalog.breed_name(species, breed) if breed else species)
+
+
+def _one(name: str) -> str:
+    """A name with its article, where the language can do without knowing its gender: else the name."""
+    return say("an {name}", name=name) if name[:1].lower() in "aeiou" else say("a {name}", name=name)
 
 
 def _either(items: Sequence[str]) -> str:
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} or {items[-1]}"
+    return items[0] if len(items) == 1 else say("{first} or {last}", first=", ".join(items[:-1]), last=items[-1])

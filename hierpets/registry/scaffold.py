@@ -21,6 +21,7 @@ _FOLDERS: dict[Kind, str] = {
     "sampler": "samplers",
     "shampoo_rule": "shampoo",
     "reader": "readers",
+    "tracker": "trackers",
 }
 
 _TEMPLATES: dict[Kind, str] = {
@@ -78,6 +79,24 @@ def {name}(source: str, ending: str = ".pets") -> Iterator[SourcePhoto]:
         for line in Path(source).read_text(encoding="utf-8").splitlines():
             path, species, breed = line.split("\\t")
             yield SourcePhoto(str(Path(source).parent / path), species, breed)
+''',
+    "tracker": '''\
+"""Append the accuracies of every epoch to a CSV file in the run folder."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hierpets.plugin import Tracker
+
+
+def {name}(run: str, file: str = "epochs.csv") -> Tracker:
+    def track(event: Mapping[str, Any]) -> None:
+        if event["event"] == "epoch":
+            with (Path(run) / file).open("a", encoding="utf-8") as table:
+                table.write(f"{{event['epoch']}},{{event['loss']}},{{event['species']}},{{event['breed']}}\\n")
+
+    return track
 ''',
 }
 

@@ -14,6 +14,7 @@ from hierpets.data.photos import NamedPhoto
 from hierpets.errors import DataError, InternalError
 from hierpets.inference.options import PredictOptions
 from hierpets.inference.record import PredictionRecord
+from hierpets.messages.catalogue import Language
 from hierpets.serve.feedback import FeedbackFull
 from hierpets.serve.limits.uploads import Upload
 from hierpets.serve.metrics import CONTENT_TYPE
@@ -21,7 +22,7 @@ from hierpets.serve.problems import CATALOG, Problem
 from hierpets.serve.schemas import Capabilities, FeedbackSaved, ModelInfo, ProblemDetails
 from hierpets.serve.service import Service
 
-__all__ = ["make_router"]
+__all__ = ["language_headers", "make_router"]
 
 BINARY = {"type": "string", "format": "binary"}
 RECORDS = TypeAdapter(list[PredictionRecord])
@@ -95,15 +96,21 @@ def _add_predict(router: APIRouter, service: Service) -> None:
 
         The response is the array of `hierpets predict --format json`: one record per photo, in the order of the
         photos. In a form, a photo that cannot be read has an `error` in its record; one sent alone is a problem.
+        Sentences are in the `language` of the URL, or that of `Accept-Language`; keys and labels never change.
         """
-        options = service.read_options(request.query_params)
+        options = service.read_options(request.query_params, request.headers.get("accept-language"))
         async with service.uploads.read(request) as upload:
             _check_form(upload)
             predictions = await service.predict(upload.photos, options)
         if upload.bare and (error := predictions[0].error):
             raise Problem("internal" if isinstance(error, InternalError) else "unreadable", str(error))
         content = RECORDS.dump_json([prediction.record() for prediction in predictions])
-        return Response(content, media_type="application/json")
+        return Response(content, media_type="application/json", headers=language_headers(options.language))
+
+
+def language_headers(language: Language) -> dict[str, str]:
+    """The headers of what is said in a language, and would be in another for another reader."""
+    return {"content-language": language, "vary": "accept-language"}
 
 
 def _add_explain(router: APIRouter, service: Service) -> None:

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import anyio.to_thread
-from fastapi import FastAPI
-from fastapi.responses import FileResponse
+from fastapi import FastAPI, Request
+from fastapi.responses import FileResponse, HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 import hierpets
 from hierpets.inference.predictor import Predictor
-from hierpets.serve.api import make_router
+from hierpets.messages.catalogue import choose_language
+from hierpets.serve.api import language_headers, make_router
 from hierpets.serve.limits.guard import Guard
 from hierpets.serve.limits.hosts import HostGuard
+from hierpets.serve.pages import PAGE, localized_page
 from hierpets.serve.problems import install_handlers
 from hierpets.serve.service import Explainer, Service
 from hierpets.serve.settings import ServeSettings
 
 __all__ = ["create_app"]
 
-PAGE = Path(__file__).parent / "page"
 ABOUT = "Species and breed of a pet from a photo, with calibrated probabilities and a safe shampoo."
 
 
@@ -62,8 +62,10 @@ def create_app(
 
 def _add_pages(app: FastAPI) -> None:
     @app.get("/", include_in_schema=False)
-    async def index() -> FileResponse:
-        return FileResponse(PAGE / "index.html")
+    async def index(request: Request) -> HTMLResponse:
+        asked = request.query_params.get("language") or request.headers.get("accept-language", "")
+        language = choose_language(asked)
+        return HTMLResponse(localized_page(language), headers=language_headers(language))
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> FileResponse:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from hierpets.errors import HierpetsError, InternalError
+from hierpets.libraries import is_installed
 from hierpets.model.manifest import read_manifest
 from hierpets.registry.loading import Registry
 from hierpets.serve.service import Explainer
@@ -23,7 +24,12 @@ IDLE_SECONDS = 60.0
 
 
 def lazy_explainer(bundle: Path, registry: Registry) -> Explainer | None:
-    """A function from a photo to a PNG of where the model looked; None if the bundle's backbone is not registered."""
+    """A function from a photo to a PNG of where the model looked.
+
+    None without torch, and if the bundle's backbone is not registered.
+    """
+    if not is_installed("torch"):
+        return None
     try:
         registry.get("backbone", read_manifest(bundle).backbone.name)
     except HierpetsError:

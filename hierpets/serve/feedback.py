@@ -15,6 +15,7 @@ import numpy as np
 from hierpets.data.records import SPLITS
 from hierpets.errors import ConfigError, DataError
 from hierpets.files import write_bytes
+from hierpets.messages.breeds import find_label
 from hierpets.taxonomy import Taxonomy
 from hierpets.thumbnails import encode_jpeg, shrink
 
@@ -72,8 +73,10 @@ class FeedbackStore:
 
     def _label(self, species: str, breed: str) -> tuple[str, ...]:
         tree = self._taxonomy.tree
-        name = tidy_label(species, tree, what="species")
-        return (name, tidy_label(breed, tree.get(name, ()), what="breed")) if breed.strip() else (name,)
+        name = tidy_label(find_label(species, tree) or species, tree, what="species")
+        known = tree.get(name, ())
+        same = find_label(breed, known, name) or breed
+        return (name, tidy_label(same, known, what="breed")) if breed.strip() else (name,)
 
     def _write(self, path: Path, content: bytes) -> None:
         if path.exists():

@@ -19,6 +19,7 @@ from hierpets.errors import ConfigError, HierpetsError, ImageError, InternalErro
 from hierpets.inference.options import PredictOptions
 from hierpets.inference.prediction import Prediction
 from hierpets.inference.predictor import Predictor
+from hierpets.messages.catalogue import choose_language
 from hierpets.serve.feedback import FeedbackStore
 from hierpets.serve.limits.batching import Batcher, Closed, Full
 from hierpets.serve.limits.uploads import UploadReader
@@ -76,12 +77,14 @@ class Service:
         blank = NamedPhoto("warm-up", np.zeros((size, size, 3), np.uint8))
         self.batcher.submit([PhotoRequest(blank, self.settings.options)])[0].result()
 
-    def read_options(self, query: QueryParams) -> PredictOptions:
-        """The server's options, with those that the query of a URL gives in their place.
+    def read_options(self, query: QueryParams, accepted: str | None) -> PredictOptions:
+        """The server's options, with those that the query of a URL gives in their place, and the language that the
+        header ``Accept-Language`` asks for.
 
         :raises Problem: an option that does not exist or is out of range, or a name that the model does not know.
         """
-        words = {name: query.getlist(name) if name == "only" else query[name] for name in query}
+        words: dict[str, Any] = {"language": choose_language(accepted)} if accepted else {}
+        words |= {name: query.getlist(name) if name == "only" else query[name] for name in query}
         try:
             options = PredictOptions.of(self.settings.options, words)
             self.predictor.check(options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from html import escape
@@ -51,7 +51,7 @@ from hierpets.training.run import Listener, Run, open_run
 from hierpets.training.selection.candidates import Candidate, iter_candidates
 from hierpets.training.selection.choice import choose, describe_selection
 from hierpets.training.splits import Splits, read_splits
-from hierpets.training.track import broadcast, find_tracker
+from hierpets.training.track import PluginTrackers, broadcast, find_tracker
 from hierpets.training.trained import Early, Trained
 
 __all__ = ["TrainResult", "train"]
@@ -128,7 +128,7 @@ def train(
     with join_distributed(device):
         _check_finetuning(splits, config, device)
         with (
-            _tracked(config.out, listener) as heard,
+            _tracked(config, registry, listener) as heard,
             open_run(config.out, resume=resume, overwrite=overwrite, listener=heard, progress=progress) as run,
             _connected(config.cluster),
         ):
@@ -314,11 +314,11 @@ def _connected(cluster: str | None) -> Iterator[None]:
 
 
 @contextmanager
-def _tracked(folder: Path, listener: Listener | None) -> Iterator[Listener]:
-    """The listener, and TensorBoard where it is installed."""
-    tracker = find_tracker(folder)
-    if tracker is None:
-        yield broadcast(listener)
-        return
-    with closing(tracker):
-        yield broadcast(listener, tracker)
+def _tracked(config: TrainConfig, registry: Registry, listener: Listener | None) -> Iterator[Listener]:
+    """The listener, TensorBoard where it is installed, and the trackers of the settings."""
+    plugins = [registry.get("tracker", name) for name in config.trackers] if current_context().is_main else []
+    with ExitStack() as stack:
+        tensorboard, trackers = find_tracker(config.out), stack.enter_context(PluginTrackers(plugins, config.out))
+        if tensorboard is not None:
+            stack.enter_context(closing(tensorboard))
+        yield broadcast(listener, tensorboard, trackers)

@@ -1,16 +1,21 @@
-"""TensorBoard as one more listener to a run, when the extra ``track`` is there."""
+"""Trackers as more listeners to a run: TensorBoard, when the extra ``track`` is there, and plugins."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+import logging
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hierpets.libraries import is_installed
+from hierpets.registry.plugin import Plugin
 from hierpets.training.run import Event, Listener
 
-__all__ = ["Tracker", "broadcast", "find_tracker"]
+__all__ = ["PluginTrackers", "Tracker", "broadcast", "find_tracker"]
 
 FOLDER = "tensorboard"
+_log = logging.getLogger(__name__)
 EPOCH_TAGS = {
     "loss": "loss/training",
     "nll": "loss/validation",
@@ -21,7 +26,7 @@ EPOCH_TAGS = {
 
 def find_tracker(run: Path) -> Tracker | None:
     """A tracker that writes to ``RUN/tensorboard``; None without the package ``tensorboard``."""
-    return Tracker(run / FOLDER) if find_spec("tensorboard") is not None else None
+    return Tracker(run / FOLDER) if is_installed("tensorboard") else None
 
 
 def broadcast(*listeners: Listener | None) -> Listener:
@@ -33,6 +38,33 @@ def broadcast(*listeners: Listener | None) -> Listener:
             listener(event)
 
     return pass_on
+
+
+class PluginTrackers:
+    """Tracker plugins as one listener, opened before anything slow begins; one that fails on an event is told no more.
+
+    A training of hours is not worth less because a tracking server went away: it goes on, with one warning.
+
+    :raises PluginError: a tracker cannot be opened.
+    """
+
+    def __init__(self, plugins: Sequence[Plugin], run: Path):
+        self._trackers = {plugin.name: plugin.call(str(run)) for plugin in plugins}
+        self._started = time.monotonic()
+
+    def __enter__(self) -> PluginTrackers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self({"event": "end", "seconds": round(time.monotonic() - self._started, 3)})
+
+    def __call__(self, event: Event) -> None:
+        for name, tracker in list(self._trackers.items()):
+            try:
+                tracker(dict(event))
+            except Exception as error:
+                del self._trackers[name]
+                _log.warning("tracker %r failed and hears no more of this training: %s", name, error)
 
 
 class Tracker:

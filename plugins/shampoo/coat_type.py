@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hierpets.plugin import Advice, Case
+from hierpets.plugin import Advice, Case, say
 
 
 def coat_type(case: Case, *, weight: float = 0.25) -> Iterator[Advice]:
@@ -14,4 +14,4 @@ def coat_type(case: Case, *, weight: float = 0.25) -> Iterator[Advice]:
     """
     for product, offer in case.offers.items():
         if offer.coats and offer.suits > 0:
-            yield Advice(product, "It is made for this kind of coat.", score=weight * offer.suits)
+            yield Advice(product, say("It is made for this kind of coat."), score=weight * offer.suits)

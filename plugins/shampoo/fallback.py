@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hierpets.plugin import Advice, Case
+from hierpets.plugin import Advice, Case, say
 
 SENTENCE = (
     "We would rather not guess: this does not look like a pet that we know, and a wrong shampoo can do harm. "
@@ -18,9 +18,9 @@ def safe_fallback(case: Case, *, weight: float = 0.25, sentence: str = SENTENCE)
     Up to ``weight`` goes to a product for all coats and skins, by the probability that the breed is not a listed one.
     """
     if case.level == "unknown":
-        yield Advice("*", sentence, veto=True)
+        yield Advice("*", say(sentence), veto=True)
     elif case.level == "species":
         for product, offer in case.offers.items():
             if not (offer.coats or offer.skin or offer.on_request) and offer.suits > 0:
-                reason = "While the breed is unsure, a shampoo for every coat is the safe choice."
+                reason = say("While the breed is unsure, a shampoo for every coat is the safe choice.")
                 yield Advice(product, reason, score=weight * case.unlisted * offer.suits)

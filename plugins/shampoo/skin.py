@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from hierpets.plugin import Advice, Case
+from hierpets.plugin import Advice, Case, say
 
 IRRITANTS = ("fragrance", "essential_oils", "d_limonene", "tea_tree_oil")
 
@@ -27,10 +27,11 @@ def sensitive_skin(
     for product, offer in case.offers.items():
         found = [name for name in irritants if name in offer.contains]
         if found and prone > veto_above:
-            what = found[0].replace("_", " ")
-            yield Advice(product, f"it contains {what}, which may irritate a skin prone to allergy.", veto=True)
+            what = say(found[0].replace("_", " "))
+            reason = say("it contains {ingredient}, which may irritate a skin prone to allergy.", ingredient=what)
+            yield Advice(product, reason, veto=True)
         elif "sensitive" in offer.skin and offer.suits > 0:
-            yield Advice(product, "It is mild enough for a skin prone to allergy.", score=weight * offer.suits)
+            yield Advice(product, say("It is mild enough for a skin prone to allergy."), score=weight * offer.suits)
 
 
 def skin_needs(case: Case, *, weights: Mapping[str, float] | None = None) -> Iterator[Advice]:
@@ -39,4 +40,4 @@ def skin_needs(case: Case, *, weights: Mapping[str, float] | None = None) -> Ite
     for product, offer in case.offers.items():
         for note, (weight, reason) in NEEDS.items():
             if note in offer.skin and offer.suits > 0:
-                yield Advice(product, reason, score=weights.get(note, weight) * offer.suits)
+                yield Advice(product, say(reason), score=weights.get(note, weight) * offer.suits)

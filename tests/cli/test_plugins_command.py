@@ -96,7 +96,7 @@ def test_validate_passes_the_builtin_plugins(run):
     assert run("validate", "--imports")[0] == 0
 
 
-@pytest.mark.parametrize("kind", ["backbone", "sampler", "shampoo_rule", "reader"])
+@pytest.mark.parametrize("kind", ["backbone", "sampler", "shampoo_rule", "reader", "tracker"])
 def test_new(run, tmp_path, kind):
     assert run("new", kind, "mine")[0] == 0
     assert run("validate", "--imports", "--registry", "registry.yaml")[0] == 0

@@ -5,6 +5,7 @@ import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
+from hierpets.cli import main
 from hierpets.cli.deploy.serve import command
 from hierpets.errors import BundleError, ConfigError
 from hierpets.serve.run import bind
@@ -16,12 +17,13 @@ def invoke(*args):
     return result.exception
 
 
-def test_serve_without_its_extra_says_what_to_install(monkeypatch, tmp_path):
+def test_serve_without_its_extra_says_what_to_install(monkeypatch, capsys, tmp_path):
     monkeypatch.delitem(sys.modules, "hierpets.serve.app", raising=False)
     monkeypatch.setitem(sys.modules, "fastapi", None)
-    error = invoke("--model", str(tmp_path))
-    assert isinstance(error, ConfigError)
-    assert str(error).startswith("serve needs the extra: pip install 'hierpets[serve]'")
+    with pytest.raises(SystemExit, match="1"):
+        main(["serve", "--model", str(tmp_path)])
+    needed = "error: serve needs fastapi, which is not installed: pip install 'hierpets[serve]'\n"
+    assert capsys.readouterr().err == needed
 
 
 def test_serve_refuses_a_folder_without_a_bundle(tmp_path):

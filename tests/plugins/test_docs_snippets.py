@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from hierpets.config import TrainConfig
 from hierpets.data.index import read_index
 from hierpets.plugin import Case, Labels, Preprocess
 from hierpets.plugin.kinds import KINDS
+from hierpets.plugin.samples import sample_events
 from hierpets.registry.loading import load_registry, validate_registry
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
@@ -79,6 +81,28 @@ def test_page_reader(registry, tmp_path):
     assert [tuple(record.label) for record in index.records] == [("dog", "pug")]
 
 
+@pytest.fixture
+def mlflow(monkeypatch):
+    """A stand-in for MLflow: what it was told, in its order."""
+    told: list[tuple[str, Any, Any]] = []
+    client = types.ModuleType("mlflow")
+    client.set_experiment = lambda name: told.append(("experiment", name, None))
+    client.start_run = lambda run_name: told.append(("start", Path(run_name).is_dir(), None))
+    client.log_metrics = lambda metrics, step=None: told.append(("metrics", metrics, step))
+    client.end_run = lambda: told.append(("end", None, None))
+    monkeypatch.setitem(sys.modules, "mlflow", client)
+    return told
+
+
+def test_page_tracker(registry, tmp_path, mlflow):
+    track = registry.get("tracker", "mlflow").call(str(tmp_path))
+    for event in sample_events()["a training that is fine-tuned"]:
+        track(event)
+    assert mlflow[0] == ("experiment", "hierpets", None)
+    assert ("metrics", {"epoch/loss": 0.45, "epoch/species": 0.9, "epoch/breed": 0.8, "epoch/nll": 0.4}, 2) in mlflow
+    assert mlflow[-1] == ("end", None, None)
+
+
 def test_page_settings_of_a_run(registry):
     (text,) = re.findall(r"```yaml\n# train\.yaml.*?\n(.*?)```", PAGE, re.S)
     config = TrainConfig.model_validate(yaml.safe_load(text))
@@ -88,7 +112,7 @@ def test_page_settings_of_a_run(registry):
 
 def test_page_shows_the_errors_as_they_are(registry_file, monkeypatch):
     monkeypatch.chdir(registry_file.parent)
-    _, sampler, rule, _ = (entry for _, entry in SNIPPETS.values())
+    _, sampler, rule, *_ = (entry for _, entry in SNIPPETS.values())
     wrong = sampler.replace("kind: sampler", "kind: samplr") + rule + "    options: {bellow: 0.5}\n"
     Path("wrong.yaml").write_text(f"plugins:\n{wrong}")
     found = [problem.replace("wrong.yaml", "registry.yaml") for problem in validate_registry("wrong.yaml")]
@@ -103,7 +127,7 @@ def forget_the_package() -> Iterator[None]:
         del sys.modules[name]
 
 
-@pytest.mark.usefixtures("forget_the_package")
+@pytest.mark.usefixtures("forget_the_package", "mlflow")
 def test_page_package_is_found_and_its_tests_pass(registry_file, tmp_path, monkeypatch):
     (entry_point,) = re.findall(r'^alpaca-care = "(.*)"$', PAGE, re.M)
     files = {**{file: code for file, (code, _) in SNIPPETS.items()}, "registry.yaml": registry_file.read_text()}

@@ -203,7 +203,7 @@ class TestTable:
 
         (tmp_path / "a.parquet").write_bytes(b"")
         monkeypatch.setitem(sys.modules, "pyarrow", None)
-        with pytest.raises(ConfigError, match=r"^Parquet, .* pip install 'hierpets\[data\]'$"):
+        with pytest.raises(ConfigError, match=r"Parquet, .* needs pyarrow, .* pip install 'hierpets\[data\]'$"):
             read_index(tmp_path)
 
 

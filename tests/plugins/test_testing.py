@@ -11,7 +11,7 @@ from torch import nn
 
 from hierpets.plugin import Advice, Backbone, Case, Labels, Preprocess, SourcePhoto
 from hierpets.plugin.samples import SHELF, sample_cases
-from hierpets.plugin.testing import check_backbone, check_reader, check_sampler, check_shampoo_rule
+from hierpets.plugin.testing import check_backbone, check_reader, check_sampler, check_shampoo_rule, check_tracker
 from hierpets.recommend.loading import load_catalog
 from hierpets.registry.loading import bundled_registry, load_registry
 
@@ -173,6 +173,37 @@ def touchy(source):
 def test_check_reader_tells_what_is_wrong_in_one_line(function, words):
     with pytest.raises(AssertionError) as caught:
         check_reader(function, __file__)
+    assert "\n" not in str(caught.value)
+    assert words in str(caught.value)
+
+
+def quiet(run):
+    return lambda event: None
+
+
+def touching(run):
+    return lambda event: event.update(seen=True)
+
+
+def forgetful(run):
+    return lambda event: event["epoch"]
+
+
+def test_check_tracker_passes_one_that_listens():
+    check_tracker(quiet)
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (touching, "in a training that is fine-tuned, at the event 'data': expected the event as it was"),
+        (forgetful, "at the event 'data': KeyError: 'epoch'"),
+        (lambda run: None, "expected a function of one event, got None"),
+    ],
+)
+def test_check_tracker_tells_what_is_wrong_in_one_line(function, words):
+    with pytest.raises(AssertionError) as caught:
+        check_tracker(function)
     assert "\n" not in str(caught.value)
     assert words in str(caught.value)
 

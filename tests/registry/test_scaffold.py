@@ -58,6 +58,14 @@ def test_create_plugin_reader_reads_a_list(registry, tmp_path):
     assert list(reader.call(str(tmp_path))) == []
 
 
+def test_create_plugin_tracker_writes_a_table(registry, tmp_path):
+    create_plugin("tracker", "mine", registry)
+    track = load_registry(registry).get("tracker", "mine").call(str(tmp_path))
+    for event in ({"event": "data"}, {"event": "epoch", "epoch": 1, "loss": 0.5, "species": 0.9, "breed": None}):
+        track(event)
+    assert (tmp_path / "epochs.csv").read_text() == "1,0.5,0.9,None\n"
+
+
 @pytest.mark.parametrize(
     "text",
     [

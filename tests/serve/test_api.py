@@ -348,6 +348,35 @@ def test_predict_route_refuses_form_fields_that_it_would_ignore(client):
     assert "form field 'alpha'" in is_problem(answer, 422)["detail"]
 
 
+@pytest.mark.parametrize(
+    ("query", "headers", "language"),
+    [
+        ("", {}, "en"),
+        ("", {"accept-language": "de-CH, en;q=0.5"}, "de"),
+        ("", {"accept-language": "ja"}, "en"),
+        ("?language=fr", {"accept-language": "de"}, "fr"),
+    ],
+)
+def test_predict_route_speaks_the_language_that_is_asked_for(client, query, headers, language):
+    answer = client.post(f"/v1/predict{query}", content=plain("siamese"), headers=JPEG | headers)
+    assert (answer.headers["content-language"], answer.headers["vary"]) == (language, "accept-language")
+    said = {"en": "This is almost surely a Siamese", "de": "Fast sicher: Siamkatze", "fr": "Presque sûrement"}
+    assert answer.json()[0]["recommendation"]["reason"].startswith(said[language])
+    assert answer.json()[0]["breed"]["label"] == "siamese"
+
+
+def test_predict_route_refuses_a_language_that_it_does_not_speak(client):
+    answer = client.post("/v1/predict?language=ja", content=plain("siamese"), headers=JPEG)
+    assert "language: expected one of en, de, es, fr, pt, got 'ja'" in is_problem(answer, 422)["detail"]
+
+
+@pytest.mark.parametrize(("path", "language"), [("/", "de"), ("/?language=pt", "pt"), ("/?language=tlh", "en")])
+def test_index_speaks_the_language_that_is_asked_for(client, path, language):
+    page = client.get(path, headers={"accept-language": "de"})
+    assert f'<html lang="{language}">' in page.text
+    assert page.headers["content-language"] == language
+
+
 def test_predict_route_keeps_options_of_requests_in_a_batch_apart():
     engine = ColorEngine(pause=0.2)
     settings = ServeSettings(batch_wait_ms=200)
@@ -403,6 +432,7 @@ def test_model_route_names_engine_and_options(predictor):
         "top_k": 4,
         "regions": False,
         "explain": False,
+        "language": "en",
     }
     assert info["thresholds"]["cat"]["alpha"] == 0.2
 

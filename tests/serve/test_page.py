@@ -1,5 +1,7 @@
 """The page in a real Chromium, at the width of a phone and of a desktop."""
 
+import re
+
 import cv2
 import numpy as np
 import pytest
@@ -43,7 +45,7 @@ def visit(chromium, url):
     """Opens the page; at the end it must have had no console error and no request to another host."""
     contexts, wrong = [], []
 
-    def visit(width=1280, *, scheme="light", path="/", expecting=None, **more):
+    def visit(width=1280, *, scheme="light", path="/", expecting=None, knows="knows", **more):
         context = chromium.new_context(
             viewport={"width": width, "height": 844},
             color_scheme=scheme,
@@ -63,7 +65,7 @@ def visit(chromium, url):
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("request", lambda r: None if r.url.startswith((url, "blob:")) else wrong.append(f"asked for {r.url}"))
         page.goto(url + path)
-        page.locator("#about", has_text="knows" if path == "/" else "record").wait_for()
+        page.locator("#about", has_text=knows if path.partition("?")[0] == "/" else "record").wait_for()
         return page
 
     yield visit
@@ -99,6 +101,49 @@ def test_page_shows_breed_coat_and_shampoo(visit, width):
     assert card.locator(".preview").evaluate("image => image.naturalWidth") == 600
     assert page.locator("#status").inner_text().startswith("Minka.jpg: Siamese.")
     assert fits(page)
+
+
+ENGLISH = re.compile(
+    r"\b(the|and|this|that|with|breed|coat|photo|photos|sure|known|knows|almost|most|likely|suits|why|look|wrong|dog|cat)\b",
+    re.I,
+)
+
+
+def everything(page):
+    """What is shown, and what is read aloud."""
+    heard = "Array.from(document.querySelectorAll('[aria-label], [alt], title'), e => e.ariaLabel ?? e.alt ?? e.text)"
+    return [page.locator("body").inner_text(), *page.evaluate(heard)]
+
+
+def test_page_has_no_english_left_in_german(visit):
+    page = visit(locale="de-DE", knows="kennt")
+    assert page.locator("html").get_attribute("lang") == "de"
+    cards = show(
+        page, upload("a.jpg", plain("siamese")), upload("b.jpg", plain("a dog")), upload("c.jpg", plain("nothing"))
+    )
+    names = cards.locator(".product .name, .file")  # of products and files: in no language
+    names.evaluate_all("all => all.forEach(one => one.textContent = '')")
+    shown = everything(page)
+    assert "Siamkatze" in shown[0]
+    assert "%" in shown[0]
+    page.locator(".open-feedback").first.click()
+    cards.first.locator(".why").evaluate("why => why.open = true")
+    found = {word for text in [*shown, *everything(page)] for word in ENGLISH.findall(text or "")}
+    assert found == set(), found
+    page.locator(".feedback input[name=breed]").first.fill("Siamkatze")
+
+
+def test_page_writes_numbers_and_prices_as_the_language_does(visit):
+    page = visit(locale="fr-FR", knows="connaît")
+    card = show(page, upload("a.jpg", plain("siamese")))
+    assert re.search(r"\d[\u202f\u00a0]%", card.locator(".species .value").first.inner_text())
+    assert re.search(r"\d,\d\d\s€", card.locator(".price").inner_text())
+
+
+def test_page_speaks_the_language_of_the_url(visit):
+    page = visit(path="/?language=es", knows="conoce")
+    assert page.locator("html").get_attribute("lang") == "es"
+    assert page.locator("h1").inner_text() == "¿Quién es?"
 
 
 def test_page_bars_are_as_long_as_the_numbers_beside_them(visit):
@@ -385,7 +430,7 @@ def test_page_names_the_model_in_its_footer(visit):
 
 def test_page_percent_is_that_of_the_sentences_beside_it(visit):
     shares = [0.0, 0.0004, 0.0042, 0.0094, 0.0096, 0.41, 0.994, 0.996, 1.0, *np.random.default_rng(0).random(200)]
-    script = "async shares => { const { percent } = await import('/static/app.js'); return shares.map(percent); }"
+    script = "async shares => { const { percent } = await import('/static/words.js'); return shares.map(percent); }"
     assert visit().evaluate(script, shares) == [likelihood(share) for share in shares]
 
 

@@ -3,12 +3,12 @@
 import pytest
 
 from hierpets.config import TrainConfig
-from tools.reference import DOCS, PAGES
+from tools.reference import PAGES, path_of
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_reference_page_is_up_to_date(page):
-    assert (DOCS / f"{page}.md").read_text() == PAGES[page](), f"run python tools/reference.py {page}"
+    assert path_of(page).read_text() == PAGES[page](), f"run python tools/reference.py {page}"
 
 
 def test_settings_page_describes_every_setting():

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from hierpets.data.transforms import denormalize, normalize
+from hierpets.errors import PluginError
 from hierpets.plugin import Preprocess
+from hierpets.registry.loading import load_registry
 from hierpets.training.figures import BATCH_FILE, CURVES_FILE, draw_batch, draw_curves
 from hierpets.training.recipe import train
 from hierpets.training.run import Run
-from hierpets.training.track import Tracker, broadcast, find_tracker
+from hierpets.training.track import PluginTrackers, Tracker, broadcast, find_tracker
 
 
 def decoded(png):
@@ -88,6 +90,51 @@ def test_tracker_writes_the_curves_of_a_run(tmp_path):
 def test_tracker_writes_nothing_without_an_event(tmp_path):
     Tracker(tmp_path / "tensorboard").close()
     assert not (tmp_path / "tensorboard").exists()
+
+
+def plugin_trackers(tmp_path, code):
+    (tmp_path / "t.py").write_text(code)
+    (tmp_path / "registry.yaml").write_text("plugins:\n  - {name: mine, kind: tracker, entry: 't.py:mine'}\n")
+    plugin = load_registry(tmp_path / "registry.yaml").get("tracker", "mine")
+    return PluginTrackers([plugin], tmp_path)
+
+
+HEARS = "def mine(run):\n    return lambda e: open(run + '/heard', 'a').write(e['event'] + ' ')\n"
+FAILS = "def mine(run):\n    def hear(event):\n        raise OSError('the server is gone')\n    return hear\n"
+
+
+def test_a_tracker_plugin_hears_every_event_and_the_end_of_a_run_that_fails(tmp_path):
+    with pytest.raises(KeyError), plugin_trackers(tmp_path, HEARS) as trackers:
+        trackers({"event": "data"})
+        raise KeyError
+    assert (tmp_path / "heard").read_text() == "data end "
+
+
+def test_a_tracker_plugin_that_fails_costs_one_warning(tmp_path, caplog):
+    with plugin_trackers(tmp_path, FAILS) as trackers:
+        for _ in range(3):
+            trackers({"event": "epoch"})
+    assert [record.getMessage() for record in caplog.records] == [
+        "tracker 'mine' failed and hears no more of this training: the server is gone"
+    ]
+
+
+TINY = {"model": "mobilenetv3_small_050", "pretrained": False, "input_size": 32}
+
+
+def test_train_tells_its_trackers(tmp_path):
+    (tmp_path / "t.py").write_text(HEARS)
+    (tmp_path / "registry.yaml").write_text("plugins:\n  - {name: mine, kind: tracker, entry: 't.py:mine'}\n")
+    settings = {"registry": tmp_path / "registry.yaml", "recipe": "heads", "levels": "species", "trackers": ["mine"]}
+    train("demo", out=tmp_path / "run", backbone="timm", backbone_options=TINY, device="cpu", **settings)
+    logged = [json.loads(line)["event"] for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert (tmp_path / "run" / "heard").read_text().split() == [*logged, "end"]
+
+
+def test_train_refuses_an_unknown_tracker_before_the_work(tmp_path):
+    with pytest.raises(PluginError, match="unknown tracker 'mlfow'"):
+        train("demo", out=tmp_path / "run", trackers=["mlfow"], recipe="heads")
+    assert not (tmp_path / "run" / "log.jsonl").exists()
 
 
 def test_train_logs_from_data_to_bundle(tiny_run):

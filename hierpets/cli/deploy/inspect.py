@@ -11,6 +11,7 @@ import click
 
 from hierpets.cli.options import engine_options, model_option, registry_option
 from hierpets.inference.engines.base import EngineOptions
+from hierpets.libraries import needed_for
 
 if TYPE_CHECKING:
     from hierpets.explain.trace import TraceStep
@@ -61,12 +62,8 @@ def command(
 
 def _lovely() -> Callable[[TraceStep], str]:
     """A description of a tensor by lovely-tensors."""
-    from hierpets.errors import ConfigError
-
-    try:
+    with needed_for("--lovely"):
         import lovely_tensors
-    except ImportError:
-        raise ConfigError("--lovely needs an extra: pip install 'hierpets[inspect]'") from None
     import torch
 
     def describe(step: TraceStep) -> str:

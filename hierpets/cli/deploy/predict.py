@@ -16,6 +16,7 @@ import click
 from hierpets.cli.completion import BREED_NAME
 from hierpets.cli.options import engine_options, model_option, overwrite_option, registry_option
 from hierpets.errors import ConfigError
+from hierpets.messages.catalogue import LANGUAGES, number, say, speaking
 
 if TYPE_CHECKING:
     from hierpets.inference.engines.base import EngineOptions
@@ -84,6 +85,13 @@ SUFFIXES: dict[str, Format] = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "pa
     help="Where the animals are: JSON of MegaDetector or COCO; each is answered by itself.",
 )
 @click.option("--explain", is_flag=True, help="Show the effect of each shampoo rule (not with csv).")
+@click.option(
+    "--language",
+    type=click.Choice(LANGUAGES),
+    default="en",
+    show_default=True,
+    help="Language of text and sentences; keys and labels of records stay as they are.",
+)
 @engine_options
 @registry_option
 def command(
@@ -131,7 +139,8 @@ def command(
     if out is None:
         batch_size = 1 if STANDARD_INPUT in paths else None  # what is piped in may come slowly
         predictions = predictor.stream(list_photos(paths, lines, plugins), chosen, boxes=given, batch_size=batch_size)
-        return _print(predictions, form)
+        with speaking(chosen.language):
+            return _print(predictions, form)
 
     from hierpets.cli.progress import ProgressDisplay
     from hierpets.inference.output.resumable import partial_path, write_predictions
@@ -276,16 +285,16 @@ def _render_array(predictions: Iterable[Prediction]) -> Iterator[tuple[str, Pred
 def _text(prediction: Prediction) -> str:
     """A line, and below it one for each region, and the advice of each shampoo rule, with ``--explain``."""
     if prediction.error is not None:
-        return f"{prediction.path}: error: {prediction.error}\n"
+        return f"{prediction.path}: {prediction}\n"
     lines = [f"{prediction.path}: {prediction}", *(f"  {region}" for region in prediction.regions or ())]
     if prediction.warning is not None:
-        lines.append(f"  warning: {prediction.warning}")
+        lines.append(say("  warning: {what}", what=prediction.warning))
     advice = prediction.recommendation
     if advice is not None and advice.error:
-        lines.append(f"  no shampoo: {advice.error}")
+        lines.append(say("  no shampoo: {why}", why=advice.error))
     for step in (advice.explain if advice else None) or ():
-        lines.append(f"  {step.rule}: {step.leader or 'no product'} in front")
+        lines.append(say("  {rule}: {product} in front", rule=step.rule, product=step.leader or say("no product")))
         for word in step.advice:
-            effect = "veto" if word.veto else f"{word.score:+.3f}"
+            effect = say("veto") if word.veto else number(f"{word.score:+.3f}")
             lines.append(f"    {word.product} {effect}: {word.reason}")
     return "\n".join(lines) + "\n"

@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from hierpets.cli.options import engine_options, model_option, registry_option, setting_options
-from hierpets.errors import ConfigError
 from hierpets.inference.engines.base import EngineOptions
 from hierpets.inference.options import PredictOptions
 from hierpets.serve.settings import ServeSettings, make_settings
@@ -55,18 +54,15 @@ def command(
     """
     options = PredictOptions.of(None, {name: given.pop(name) for name in DEFAULTS})
     settings = make_settings({"options": options, "allowed_host": ("localhost", host, *allowed_host), **given})
-    try:
-        from hierpets.serve.app import create_app
-        from hierpets.serve.run import bind, make_server
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"serve needs the extra: pip install 'hierpets[serve]' (no module {error.name!r})") from None
     from hierpets.inference.loading import load
     from hierpets.model.layout import released_bundle
     from hierpets.model.manifest import read_manifest
     from hierpets.registry.loading import load_registry
+    from hierpets.serve.app import create_app
     from hierpets.serve.explaining import lazy_explainer
     from hierpets.serve.feedback import check_folder
     from hierpets.serve.limits.memory import limit_malloc_arenas
+    from hierpets.serve.run import bind, make_server
     from hierpets.workers import cores
 
     bundle = model or released_bundle()

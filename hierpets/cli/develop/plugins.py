@@ -22,7 +22,7 @@ PIPED_WIDTH = 160  # columns of the table where there is no terminal to ask
 
 @click.group("plugins")
 def command() -> None:
-    """List, check and create plugins: backbones, samplers, shampoo rules and readers."""
+    """List, check and create plugins: backbones, samplers, shampoo rules, readers and trackers."""
 
 
 @command.command("list")

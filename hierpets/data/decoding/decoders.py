@@ -17,6 +17,7 @@ import simplejpeg
 from hierpets.data.decoding.damage import Warn, check_png, check_zero_tail, is_blur, missing_share, pixel_chunks
 from hierpets.data.decoding.formats import exif_orientation, is_progressive, jpeg_without_extras, stored_orientation
 from hierpets.errors import ImageError
+from hierpets.libraries import needed_for
 
 MAX_PIXELS = 200_000_000
 # OpenCV reads this once, when it is loaded: what is hidden from our check of the header, it refuses itself.
@@ -155,10 +156,8 @@ def _turn(photo: np.ndarray, orientation: int) -> np.ndarray:
 
 def _decode_heic(data: bytes) -> np.ndarray:
     """libheif applies the turning that the file asks for."""
-    try:
+    with needed_for("a HEIC photo", ImageError):
         import pillow_heif
-    except ImportError:
-        raise ImageError("a HEIC photo needs the extra: pip install 'hierpets[heic]'") from None
     try:
         picture: Any = pillow_heif.read_heif(data)
         pixels = np.asarray(picture)

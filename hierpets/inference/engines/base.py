@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, Protocol, get_args
 import numpy as np
 
 from hierpets.errors import ConfigError, DeviceError, did_you_mean
+from hierpets.libraries import is_installed
 
 __all__ = [
     "DEVICES",
@@ -151,7 +152,7 @@ def warm_up(engine: Engine, size: int, *, batch_size: int = 1, times: int = 3) -
 
 def _cuda_available(*, only_if_loaded: bool) -> bool:
     # Importing torch costs seconds; where no NVIDIA driver is there to be found, `auto` need not ask it.
-    if only_if_loaded and not _driver_present():
+    if only_if_loaded and not (_driver_present() and is_installed("torch")):
         return False
     import torch
 

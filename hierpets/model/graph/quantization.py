@@ -14,7 +14,7 @@ from contextlib import redirect_stdout
 
 import numpy as np
 
-from hierpets.errors import ConfigError
+from hierpets.libraries import needed_for
 from hierpets.model.graph.runtime import openvino as ov
 
 __all__ = ["quantize", "unquantize"]
@@ -31,10 +31,8 @@ def quantize(graph: ov.Model, images: Sequence[np.ndarray]) -> ov.Model:
 
     :raises ConfigError: NNCF is not installed.
     """
-    try:
+    with needed_for("--precision int8"):
         import nncf
-    except ModuleNotFoundError:
-        raise ConfigError("--precision int8 needs its extra: pip install 'hierpets[export]'") from None
     # Else it logs each operation that it leaves alone. Its own set_log_level changes the handlers of the whole process.
     logging.getLogger("nncf").setLevel(logging.ERROR)
     with redirect_stdout(io.StringIO()):  # where it draws a bar of its own

@@ -1,18 +1,22 @@
 // The page: takes photos, calls the API, shows its records. No library, no inline code.
 
+import {
+  all, any, breedName, capital, language, leafName, manyOf, money, names, one, percent, speciesName, spoken, t, tn,
+} from "./words.js";
+
 const AT_ONCE = 3;            // open requests
 const SHRINK_ABOVE = 1.5e6;   // bytes; a larger photo is shrunk here, which also removes its EXIF
 const LONGEST = 1600;         // pixels
 const MAX_RETRIES = 6;
 
 const COATS = {
-  hairless: "no coat",
-  short_smooth: "short and close",
-  short_double: "short with undercoat",
-  long_silky: "long and silky",
-  long_double: "long with undercoat",
-  wiry: "wiry",
-  curly: "curly",
+  hairless: t("no coat"),
+  short_smooth: t("short and close"),
+  short_double: t("short with undercoat"),
+  long_silky: t("long and silky"),
+  long_double: t("long with undercoat"),
+  wiry: t("wiry"),
+  curly: t("curly"),
 };
 
 const byId = (id) => document.getElementById(id);
@@ -23,54 +27,36 @@ let running = 0;
 let added = 0;
 let model = { taxonomy: {}, capabilities: {} };
 
-// ---- words
-
-const spoken = (name) => name.replaceAll("_", " ");
-const title = (name) => spoken(name).replace(/(^|[ -])\p{L}/gu, (letter) => letter.toUpperCase());
-const article = (name) => (/^[aeiou]/i.test(name) ? "an" : "a");
-const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
-
-// As hierpets.text.likelihood: the sentences of the advice stand beside these numbers.
-export function percent(p) {
-  if (p <= 0) return "0%";
-  const digits = p < 0.0095 ? 1 : 0;
-  const step = 10 ** -digits;
-  if (p < step / 200) return `<${step.toFixed(digits)}%`;
-  if (p > 1 - step / 200) return `>${(100 - step).toFixed(digits)}%`;
-  return `${(100 * p).toFixed(digits)}%`;
-}
-
-function listed(words, last = "and") {
-  return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} ${last} ${words.at(-1)}`;
-}
-
-const plural = (word) => (/(s|sh|ch|x)$/.test(word) ? `${word}es` : `${word}s`);
+// ---- what was found
 
 function headline(record) {
   const species = record.species?.label;
+  const pet = species && capital(one(speciesName(species)));
   if (record.level === "breed") {
-    const learned = record.breed.origin === "pretrained" ? ` ${FROM_PRETRAINING}` : "";
-    return [title(record.breed.label), `${capital(article(species))} ${spoken(species)}. ${capital(percent(record.breed.probability))} sure of the breed.${learned}`];
+    const sure = t("{pet}. {p} sure of the breed.", { pet, p: capital(percent(record.breed.probability)) });
+    const learned = record.breed.origin === "pretrained" ? ` ${t("Known from general training, not from your photos.")}` : "";
+    return [breedName(species, record.breed.label), sure + learned];
   }
   if (record.breeds.length) {
     const together = record.breeds.reduce((sum, breed) => sum + breed.probability, 0);
-    const names = listed(record.breeds.map((breed) => title(breed.label)), "or");
-    return [names, `${capital(article(species))} ${spoken(species)}. ${capital(percent(together))} sure that it is one of these.`];
+    const breeds = any(record.breeds.map((breed) => breedName(species, breed.label)));
+    return [breeds, t("{pet}. {p} sure that it is one of these.", { pet, p: capital(percent(together)) })];
   }
   if (record.level === "species") {
-    if (record.source === "species") return [capital(`${article(species)} ${spoken(species)}`), `${capital(percent(record.species.probability))} sure.`];
+    if (record.source === "species") return [pet, t("{p} sure.", { p: capital(percent(record.species.probability)) })];
     if (isUnrecognized(record)) {
       const [nearest] = breedsOf(record);
-      return [`${capital(article(species))} ${spoken(species)}, breed not recognized`, nearest ? `Closest: ${title(nearest.breed)}.` : ""];
+      return [t("{pet}, breed not recognized", { pet }), nearest ? t("Closest: {breed}.", { breed: leafName(nearest) }) : ""];
     }
-    const rivals = breedsOf(record).slice(0, 2).map((leaf) => `${title(leaf.breed)} ${percent(leaf.probability)}`);
-    return [`${capital(article(species))} ${spoken(species)}, breed uncertain`, rivals.length ? `${rivals.join(", ")}.` : ""];
+    const rivals = breedsOf(record).slice(0, 2).map((leaf) => `${leafName(leaf)} ${percent(leaf.probability)}`);
+    return [t("{pet}, breed uncertain", { pet }), rivals.length ? `${rivals.join(", ")}.` : ""];
   }
-  const known = listed(Object.keys(model.taxonomy).map((name) => plural(spoken(name))));
-  return ["Pet not recognized", `This model knows ${known}, and does not guess. A closer photo with the whole head may help.`];
+  const known = all(Object.keys(model.taxonomy).map(manyOf));
+  return [
+    t("Pet not recognized"),
+    t("This model knows {pets}, and does not guess. A closer photo with the whole head may help.", { pets: known }),
+  ];
 }
-
-const FROM_PRETRAINING = "Known from general training, not from your photos.";
 
 // Its breed is more likely one that the model does not list.
 const isUnrecognized = ({ scores }) => Boolean(scores && scores.listed < 0.5);
@@ -107,7 +93,7 @@ function add(files) {
   for (const file of photos) addCard(file);
   relayout();
   if (first) byId("results").scrollIntoView({ behavior: calm() ? "auto" : "smooth" });
-  say(`Analyzing ${photos.length === 1 ? "one photo" : `${photos.length} photos`}`);
+  say(tn("Analyzing one photo", "Analyzing {count} photos", photos.length));
   pump();
 }
 
@@ -118,14 +104,14 @@ function addCard(file) {
   const find = (selector) => item.querySelector(selector);
   const entry = { file, number: ++added, record: null };
   entries.set(item, entry);
-  find(".file").textContent = file.name || "pasted photo";
-  find(".preview").alt = file.name ? `Your photo ${file.name}` : "Your photo";
+  find(".file").textContent = file.name || t("pasted photo");
+  find(".preview").alt = t("Your photo {file}", { file: file.name }).trim();
   find(".preview").addEventListener("error", () => {
     find(".preview").hidden = true;
     find(".no-preview").removeAttribute("hidden");
   });
   const remove = find(".remove");
-  remove.setAttribute("aria-label", `Remove ${file.name || "the photo"}`);
+  remove.setAttribute("aria-label", file.name ? t("Remove {file}", { file: file.name }) : t("Remove the photo"));
   remove.addEventListener("click", () => removeCard(item));
   find(".retry").addEventListener("click", () => {
     waiting.push(item);
@@ -142,7 +128,7 @@ function removeCard(item) {
   const next = item.nextElementSibling ?? item.previousElementSibling;
   drop(item);
   relayout();
-  say("Removed");
+  say(t("Removed"));
   (next?.querySelector(".remove") ?? byId("pick")).focus();
 }
 
@@ -200,15 +186,18 @@ async function ask(entry, path = "/v1/predict") {
     }
     const body = await answer.json();
     if (answer.ok) return body[0];
-    throw new Error(body.detail);
+    throw new Error(told(body));
   }
 }
 
+// The details of a problem are English.
+const told = (problem) => (language === "en" ? problem.detail : t(problem.title));
+
 async function send(path, form) {
   try {
-    return await fetch(path, { method: "POST", body: form });
+    return await fetch(path, { method: "POST", body: form, headers: { "accept-language": language } });
   } catch {
-    throw new Error("The server cannot be reached.");
+    throw new Error(t("The server cannot be reached."));
   }
 }
 
@@ -224,7 +213,7 @@ function showRecord(item, record) {
   find(".card").dataset.level = record.level;
   find(".card").dataset.source = record.source;
   find(".answer").textContent = answer;
-  find(".detail").textContent = record.warning ? `${detail} The file is damaged: ${record.warning}.` : detail;
+  find(".detail").textContent = record.warning ? `${detail} ${damage(record.warning)}` : detail;
   showBars(item, record);
   showCoat(find(".coat"), record);
   showShampoo(find(".shampoo"), record);
@@ -232,11 +221,16 @@ function showRecord(item, record) {
   find(".each").hidden = !model.capabilities.regions;
   find(".wrong").hidden = !model.capabilities.feedback;
   find(".findings").hidden = false;
-  say(`${entry.file.name || "Photo"}: ${answer}. ${detail}`);
+  say(`${entry.file.name || t("Photo")}: ${answer}. ${detail}`);
 }
 
-// The end of some messages is for developers.
-const friendly = (message) => message.replace(/^the photo: /, "").replace(/^not an image: it starts with .*$/s, "this file is not an image");
+const damage = (what) => (language === "en" ? `The file is damaged: ${what}.` : t("The file is damaged."));
+
+// The end of some messages is for developers, and all are English.
+function friendly(message) {
+  if (/^(the photo: )?not an image: it starts with /.test(message)) return t("this file is not an image");
+  return language === "en" ? message.replace(/^the photo: /, "") : t("this file is damaged, too large or of an unknown kind");
+}
 
 function showFailure(item, message, again) {
   const entry = entries.get(item);
@@ -244,10 +238,10 @@ function showFailure(item, message, again) {
   entry.failed = true;
   const find = (selector) => item.querySelector(selector);
   find(".card").dataset.level = "error";
-  find(".answer").textContent = again ? "Something went wrong" : "Photo cannot be read";
+  find(".answer").textContent = again ? t("Something went wrong") : t("Photo cannot be read");
   find(".detail").textContent = capital(message.endsWith(".") ? message : `${message}.`);
   find(".retry").hidden = !again;
-  say(`${entry.file.name || "Photo"}: ${find(".answer").textContent}. ${message}`);
+  say(`${entry.file.name || t("Photo")}: ${find(".answer").textContent}. ${message}`);
 }
 
 function showBars(item, record) {
@@ -260,15 +254,15 @@ function showBars(item, record) {
   const isOther = (leaf) => leaf.species !== record.species.label;
   const others = new Map();
   for (const leaf of record.top.filter(isOther)) others.set(leaf.species, (others.get(leaf.species) ?? 0) + leaf.probability);
-  species.replaceChildren(bar(title(record.species.label), record.species.probability));
-  if (record.level === "unknown") for (const [name, share] of others) species.append(bar(title(name), share, "runner"));
-  breeds.replaceChildren(...inside.map((leaf, n) => bar(title(leaf.breed), leaf.probability, n ? "runner" : "")));
-  if (inside.length && rest >= 0.005) breeds.append(bar(`All other ${plural(spoken(record.species.label))}`, rest, "rest"));
+  species.replaceChildren(bar(capital(speciesName(record.species.label)), record.species.probability));
+  if (record.level === "unknown") for (const [name, share] of others) species.append(bar(capital(speciesName(name)), share, "runner"));
+  breeds.replaceChildren(...inside.map((leaf, n) => bar(leafName(leaf), leaf.probability, n ? "runner" : "")));
+  if (inside.length && rest >= 0.005) breeds.append(bar(t("All other {pets}", { pets: manyOf(record.species.label) }), rest, "rest"));
   const breedsTitle = item.querySelector(".breeds-title");
   breedsTitle.hidden = !inside.length || record.level === "unknown";
-  breedsTitle.textContent = isUnrecognized(record) ? "Closest known breeds" : "Breed";
+  breedsTitle.textContent = isUnrecognized(record) ? t("Closest known breeds") : t("Breed");
   if (record.level === "unknown") {
-    item.querySelector(".likely h4").textContent = "Most probable species";
+    item.querySelector(".likely h4").textContent = t("Most probable species");
     breeds.replaceChildren();
   }
 }
@@ -304,14 +298,14 @@ function showShampoo(section, record) {
   const find = (selector) => section.querySelector(selector);
   const none = !advice.product;
   section.classList.toggle("none", none);
-  find(".name").textContent = none ? "No recommendation" : advice.name;
-  find(".why summary").textContent = none ? "Why none" : "Why this one";
+  find(".name").textContent = none ? t("No recommendation") : advice.name;
+  find(".why summary").textContent = none ? t("Why none") : t("Why this one");
   find(".price").textContent = none || !advice.price ? "" : money(advice.price);
   find(".reason").textContent = advice.reason;
-  find(".fit").replaceChildren(...(none ? [] : [bar("Suits this pet", advice.confidence)]));
+  find(".fit").replaceChildren(...(none ? [] : [bar(t("Suits this pet"), advice.confidence)]));
   const breed = record.breed?.probability ?? breedsOf(record)[0]?.probability;
   find(".fit-note").textContent = !none && breed !== undefined && advice.confidence - breed >= 0.02
-    ? "Higher than the breed, because it suits most of the likely breeds."
+    ? t("Higher than the breed, because it suits most of the likely breeds.")
     : "";
   find(".why").open = none || cards.classList.contains("single");
   find(".ruled").hidden = !advice.ruled_out?.length;
@@ -322,10 +316,6 @@ function showShampoo(section, record) {
   }));
 }
 
-function money(price) {
-  return new Intl.NumberFormat(navigator.language, { style: "currency", currency: price.currency }).format(price.amount);
-}
-
 async function toggleOverlay(item) {
   const entry = entries.get(item);
   const button = item.querySelector(".look");
@@ -333,27 +323,27 @@ async function toggleOverlay(item) {
   if (button.getAttribute("aria-pressed") === "true") {
     overlay.hidden = true;
     button.setAttribute("aria-pressed", "false");
-    button.textContent = "Where did it look?";
+    button.textContent = t("Where did it look?");
     return;
   }
   button.disabled = true;
-  button.textContent = "Please wait…";
+  button.textContent = t("Please wait…");
   try {
     if (!entry.overlay) {
       const form = new FormData();
       form.append("photo", entry.blob, "photo.jpg");
       const answer = await send("/v1/explain", form);
-      if (!answer.ok) throw new Error((await answer.json()).detail);
+      if (!answer.ok) throw new Error(told(await answer.json()));
       entry.overlay = URL.createObjectURL(await answer.blob());
       overlay.src = entry.overlay;
     }
-    overlay.alt = "The photo under a heat map: the warmer the color, the more that place counted";
+    overlay.alt = t("The photo under a heat map: the warmer the color, the more that place counted");
     overlay.hidden = false;
     button.setAttribute("aria-pressed", "true");
-    button.textContent = "Show the photo";
-    say("The photo now shows where the model looked");
+    button.textContent = t("Show the photo");
+    say(t("The photo now shows where the model looked"));
   } catch (error) {
-    button.textContent = "Where did it look?";
+    button.textContent = t("Where did it look?");
     say(error.message);
   }
   button.disabled = false;
@@ -365,7 +355,7 @@ async function toggleRegions(item) {
   const show = button.getAttribute("aria-pressed") !== "true";
   if (show && !entry.regions) {
     button.disabled = true;
-    button.textContent = "Please wait…";
+    button.textContent = t("Please wait…");
     try {
       const record = await ask(entry, "/v1/predict?regions=true");
       if (record.error) throw new Error(friendly(record.error.message));
@@ -381,8 +371,8 @@ async function toggleRegions(item) {
   item.querySelector(".boxes").toggleAttribute("hidden", !shown);
   item.querySelector(".regions").hidden = !shown;
   button.setAttribute("aria-pressed", String(shown));
-  button.textContent = shown ? "Hide the pets" : "Several pets?";
-  if (shown) say(entry.regions.length ? `${entry.regions.length === 1 ? "One pet" : `${entry.regions.length} pets`} found` : "No pet found");
+  button.textContent = shown ? t("Hide the pets") : t("Several pets?");
+  if (shown) say(entry.regions.length ? tn("One pet found", "{count} pets found", entry.regions.length) : t("No pet found"));
 }
 
 function showRegions(item, regions) {
@@ -410,13 +400,13 @@ function showRegions(item, regions) {
     const [answer, detail] = headline(region);
     name.textContent = answer;
     const advice = region.recommendation;
-    const shampoo = advice ? ` ${advice.product ? `Shampoo: ${advice.name}.` : advice.reason}` : "";
+    const shampoo = advice ? ` ${advice.product ? t("Shampoo: {product}.", { product: advice.name }) : advice.reason}` : "";
     line.append(name, ` ${detail}${shampoo}`);
     return line;
   });
   if (!lines.length) {
     const line = document.createElement("li");
-    line.textContent = "No pet stands out in this photo.";
+    line.textContent = t("No pet stands out in this photo.");
     lines.push(line);
   }
   item.querySelector(".regions ol").replaceChildren(...lines);
@@ -432,13 +422,15 @@ function prepareFeedback(item) {
     find(`.${kind}-list`).id = `${kind}-list-${number}`;
     form.elements[kind].setAttribute("list", `${kind}-list-${number}`);
   }
-  const fill = (list, names) => list.replaceChildren(...names.map((name) => new Option(spoken(name))));
-  const known = () => Object.keys(model.taxonomy).find((name) => spoken(name) === form.elements.species.value.trim().toLowerCase());
-  form.elements.species.addEventListener("input", () => fill(find(".breed-list"), model.taxonomy[known()] ?? []));
+  const fill = (list, shown) => list.replaceChildren(...shown.map((name) => new Option(name)));
+  const isTyped = (name) => [spoken(name), speciesName(name)].some((word) => word.toLowerCase() === form.elements.species.value.trim().toLowerCase());
+  const known = () => Object.keys(model.taxonomy).find(isTyped);
+  const breeds = () => (model.taxonomy[known()] ?? []).map((breed) => names[known()]?.[breed] ?? spoken(breed));
+  form.elements.species.addEventListener("input", () => fill(find(".breed-list"), breeds()));
   find(".open-feedback").addEventListener("click", () => {
-    fill(find(".species-list"), Object.keys(model.taxonomy));
-    form.elements.species.value ||= spoken(entries.get(item).record.species.label);
-    fill(find(".breed-list"), model.taxonomy[known()] ?? []);
+    fill(find(".species-list"), Object.keys(model.taxonomy).map(speciesName));
+    form.elements.species.value ||= speciesName(entries.get(item).record.species.label);
+    fill(find(".breed-list"), breeds());
     showForm(item, true);
     form.elements.breed.focus();
   });
@@ -466,9 +458,11 @@ async function sendFeedback(item, form) {
   try {
     const answer = await send("/v1/feedback", body);
     const saved = await answer.json();
-    if (!answer.ok) throw new Error(saved.detail);
+    if (!answer.ok) throw new Error(told(saved));
     form.hidden = true;
-    item.querySelector(".thanks").textContent = `Thank you. Saved as ${saved.path.split("/").slice(0, -1).map(spoken).join(", ")}.`;
+    const [species, breed] = saved.path.split("/").slice(0, -1);
+    const label = [names[species]?.[""] ?? spoken(species), breed && (names[species]?.[breed] ?? spoken(breed))];
+    item.querySelector(".thanks").textContent = t("Thank you. Saved as {label}.", { label: label.filter(Boolean).join(", ") });
   } catch (error) {
     said.textContent = capital(error.message);
   }
@@ -477,27 +471,27 @@ async function sendFeedback(item, form) {
 // ---- the page as a whole
 
 function relayout() {
-  const all = [...entries.values()];
-  byId("results").hidden = !all.length;
-  document.body.classList.toggle("busy-page", all.length > 0);
-  const single = all.length === 1;
+  const shown = [...entries.values()];
+  byId("results").hidden = !shown.length;
+  document.body.classList.toggle("busy-page", shown.length > 0);
+  const single = shown.length === 1;
   if (!single && cards.classList.contains("single")) for (const why of cards.querySelectorAll(".why")) why.open = false;
   cards.classList.toggle("single", single);
-  byId("results-title").textContent = all.length > 1 ? `${all.length} photos` : "Result";
-  byId("summary").textContent = all.length > 1 ? summary(all) : "";
+  byId("results-title").textContent = shown.length > 1 ? tn("{count} photo", "{count} photos", shown.length) : t("Result");
+  byId("summary").textContent = shown.length > 1 ? summary(shown) : "";
 }
 
-function summary(all) {
+function summary(shown) {
   const counts = new Map();
   const count = (key) => counts.set(key, (counts.get(key) ?? 0) + 1);
-  for (const { record, failed } of all) {
+  for (const { record, failed } of shown) {
     if (record && record.level !== "unknown") count(record.species.label);
-    else if (record) count("not recognized");
-    else if (failed) count("unreadable");
-    else count("in progress");
+    else if (record) count(t("not recognized"));
+    else if (failed) count(t("unreadable"));
+    else count(t("in progress"));
   }
-  const parts = [...counts].map(([name, n]) => `${n} ${name in model.taxonomy && n > 1 ? plural(spoken(name)) : spoken(name)}`);
-  return listed(parts);
+  const named = (name, n) => (name in model.taxonomy ? (n > 1 ? manyOf(name) : speciesName(name)) : name);
+  return all([...counts].map(([name, n]) => `${n} ${named(name, n)}`));
 }
 
 let saying = 0;
@@ -516,7 +510,7 @@ for (const id of ["pick", "camera"]) {
 byId("clear").addEventListener("click", () => {
   for (const item of [...entries.keys()]) drop(item);
   relayout();
-  say("All photos removed");
+  say(t("All photos removed"));
   byId("pick").focus();
 });
 
@@ -542,12 +536,20 @@ async function introduce() {
   const answer = await fetch("/v1/model").catch(() => null);
   if (!answer?.ok) return;
   model = await answer.json();
-  const names = Object.keys(model.taxonomy).map(spoken);
+  const species = Object.keys(model.taxonomy);
   const breeds = Object.values(model.taxonomy).flat().length;
-  const which = listed(names.map((name) => `${article(name)} ${name}`), "or");
-  byId("lead").textContent = `Add a photo of ${which} to see its breed, how certain the model is, and a shampoo for the coat.`;
-  byId("about").textContent = `This model knows ${listed(names.map(plural))}${breeds ? `, and ${breeds} breeds` : ""}. It answers at the level it is confident in: breed, species, or neither.`;
+  const which = any(species.map((name) => one(speciesName(name))));
+  byId("lead").textContent = t(
+    "Add a photo of {pet} to see its breed, how certain the model is, and a shampoo for the coat.",
+    { pet: which },
+  );
+  const counted = breeds ? tn(", and {count} breed", ", and {count} breeds", breeds) : "";
+  byId("about").textContent = t(
+    "This model knows {pets}{breeds}. It answers at the level it is confident in: breed, species, or neither.",
+    { pets: all(species.map(manyOf)), breeds: counted },
+  );
   const { digest, version } = model.model;
-  byId("model").textContent = `Model ${version ? `${version} (${digest})` : digest}, hierpets ${model.hierpets_version}`;
+  const called = version ? `${version} (${digest})` : digest;
+  byId("model").textContent = t("Model {model}, hierpets {version}", { model: called, version: model.hierpets_version });
 }
 const introduced = introduce();

@@ -231,4 +231,4 @@ def test_predict_on_cluster_without_ray_names_the_extra(predict, photos, tmp_pat
     monkeypatch.setitem(sys.modules, "ray", None)
     code, err = predict(photos, "--cluster", "local", "--out", tmp_path / "far")
     assert code == 1
-    assert err == "error: --cluster needs the extra: pip install 'hierpets[cluster]'\n"
+    assert err == "error: --cluster needs ray, which is not installed: pip install 'hierpets[cluster]'\n"

@@ -1,0 +1,95 @@
+"""How species and breeds are called: their names in other languages, and other names for the same breed."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+from hierpets.messages.catalogue import LANGUAGES, Language, current_language
+
+__all__ = ["Names", "breed_names", "find_label", "local_name", "plain", "read_names"]
+
+FILE = Path(__file__).parent / "breeds.yaml"
+
+
+class Names(NamedTuple):
+    """Of one species or breed: by language its names, the usual one first. Of a species: by language the plural."""
+
+    names: Mapping[str, tuple[str, ...]]
+    plurals: Mapping[str, str] = {}
+
+
+@cache
+def read_names() -> Mapping[tuple[str, str | None], Names]:
+    """``breeds.yaml``: (species, breed) -> its names; a breed of None is the species itself."""
+    content = yaml.load(FILE.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    found: dict[tuple[str, str | None], Names] = {}
+    for species, entry in content.items():
+        found[species, None] = Names(_listed(entry["names"]), entry["plurals"])
+        found.update({(species, breed): Names(_listed(names)) for breed, names in entry["breeds"].items()})
+    return found
+
+
+def local_name(species: str, breed: str | None = None) -> str | None:
+    """What a species or breed is called in the language that is spoken; None in English, whose names are the labels,
+    and where nothing is known.
+    """
+    if current_language() == "en":
+        return None
+    known = read_names().get((species, breed))
+    return known.names[current_language()][0] if known else None
+
+
+def breed_names(language: Language) -> dict[str, dict[str, str]]:
+    """For the page: species -> label -> name, with the names of the species itself and of several at ``""`` and
+    ``"*"``. Empty in English.
+    """
+    table: dict[str, dict[str, str]] = {}
+    for (species, breed), known in read_names().items() if language != "en" else ():
+        own = table.setdefault(species, {})
+        own[breed or ""] = known.names[language][0]
+        own |= {"*": known.plurals[language]} if breed is None else {}
+    return table
+
+
+def find_label(name: str, labels: Iterable[str], species: str | None = None) -> str | None:
+    """The label among ``labels`` that ``name`` is another name of: ``"Deutscher Schäferhund"`` -> ``german_shepherd``.
+
+    None if there is none, or if several are called so.
+    """
+    known = [*labels]
+    meant = {label for owner, label in _index().get(plain(name), ()) if species in (None, owner)}
+    found = [label for label in known if label in meant or plain(label) == plain(name)]
+    return found[0] if len(found) == 1 else None
+
+
+def plain(name: str) -> str:
+    """A name without accents, case, hyphens and the like: ``"Pastor-alemão"`` -> ``"pastor alemao"``."""
+    letters = unicodedata.normalize("NFKD", name.casefold())
+    bare = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    return re.sub(r"[^\w]+|_", " ", bare).strip()
+
+
+@cache
+def _index() -> Mapping[str, frozenset[tuple[str, str]]]:
+    """Plain name -> the species, and its label or that of a breed, that are called so in any language."""
+    index: dict[str, set[tuple[str, str]]] = {}
+    for (species, breed), known in read_names().items():
+        for name in [name for names in known.names.values() for name in names] + [*known.plurals.values()]:
+            index.setdefault(plain(name), set()).add((species, breed or species))
+    return {name: frozenset(owners) for name, owners in index.items()}
+
+
+def _listed(names: Mapping[str, str | list[str]]) -> dict[str, tuple[str, ...]]:
+    """By every language, one name or several."""
+    return {
+        language: (given,) if isinstance(given, str) else tuple(given)
+        for language in LANGUAGES
+        if (given := names.get(language))
+    }

@@ -1,0 +1,76 @@
+"""The catalogue of messages: English in the code, other languages in ``LANGUAGE.json``, made of ``LANGUAGE.po``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+__all__ = ["LANGUAGES", "Language", "choose_language", "current_language", "number", "read_messages", "say", "speaking"]
+
+Language = Literal["en", "de", "es", "fr", "pt"]
+LANGUAGES: tuple[Language, ...] = get_args(Language)
+FOLDER = Path(__file__).parent
+MOST_WISHES = 20  # that are read of a header: anyone can send thousands
+
+_language: ContextVar[Language] = ContextVar("language", default="en")
+
+
+@contextmanager
+def speaking(language: Language) -> Iterator[None]:
+    """Whatever is said inside, in this thread or task, is said in ``language``."""
+    token = _language.set(language)
+    try:
+        yield
+    finally:
+        _language.reset(token)
+
+
+def current_language() -> Language:
+    """The language that is spoken; English unless :func:`speaking` says otherwise."""
+    return _language.get()
+
+
+def say(message: str, /, **values: Any) -> str:
+    """``message``, an English text, in the language that is spoken, with ``values`` in place of ``{names}``.
+
+    A message without a translation, such as the claim of a product of one's own, is said as it is.
+    """
+    text = read_messages(_language.get()).get(message, message)
+    assert isinstance(text, str)
+    return text.format(**values) if values else text
+
+
+def number(text: str) -> str:
+    """A number as the language writes it: ``"41.5%"`` as ``"41,5 %"``, after CLDR."""
+    if _language.get() == "en":
+        return text
+    digits, percent, _ = text.replace(".", say("decimal point")).partition("%")
+    return say("{number}%", number=digits) if percent else digits
+
+
+@cache
+def read_messages(language: Language) -> Mapping[str, str | list[str]]:
+    """English messages and their translations; those that count things have two: for one, and for more."""
+    if language == "en":
+        return {"decimal point": "."}
+    messages: dict[str, str | list[str]] = json.loads((FOLDER / f"{language}.json").read_text(encoding="utf-8"))
+    return messages
+
+
+def choose_language(accepted: str) -> Language:
+    """The first known language by an ``Accept-Language`` header (RFC 9110); English if it names none."""
+    wishes = (wish.partition(";q=") for wish in accepted.replace(" ", "").lower().split(",")[:MOST_WISHES])
+    ranked = sorted(((-_quality(q), tag.partition("-")[0]) for tag, _, q in wishes), key=lambda wish: wish[0])
+    return next((known for q, tag in ranked if q < 0 for known in LANGUAGES if known == tag), "en")
+
+
+def _quality(text: str) -> float:
+    try:
+        return min(1.0, float(text or 1))
+    except ValueError:
+        return 0.0

@@ -1,0 +1,48 @@
+// What the page says, in its language: messages, names of breeds, numbers.
+
+// English messages with their translations, and the names of breeds, as the server wrote them into the page.
+export const { language, messages, names } = JSON.parse(document.getElementById("messages").textContent);
+
+const put = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+export const t = (message, values = {}) => put(messages[message] ?? message, values);
+
+// For one, and for more: which of the two a number takes is up to the language.
+export function tn(one, more, count) {
+  const plural = new Intl.PluralRules(language).select(count) !== "one";
+  return put((messages[one] ?? [one, more])[Number(plural)], { count });
+}
+
+export const spoken = (name) => name.replaceAll("_", " ");
+const title = (name) => spoken(name).replace(/(^|[ -])\p{L}/gu, (letter) => letter.toUpperCase());
+export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+export const breedName = (species, breed) => names[species]?.[breed] ?? title(breed);
+export const speciesName = (species) => names[species]?.[""] ?? spoken(species);
+const plural = (word) => (/(s|sh|ch|x)$/.test(word) ? `${word}es` : `${word}s`);
+export const manyOf = (species) => names[species]?.["*"] ?? plural(spoken(species));
+// With its article, where the language can do without knowing the gender.
+export const one = (name) => (/^[aeiou]/i.test(name) ? t("an {name}", { name }) : t("a {name}", { name }));
+export const leafName = ({ species, breed }) => (breed ? breedName(species, breed) : speciesName(species));
+
+// As hierpets.text.likelihood: the sentences of the advice stand beside these numbers.
+export function percent(p) {
+  const shown = (share, digits = 0) => new Intl.NumberFormat(
+    language,
+    { style: "percent", minimumFractionDigits: digits, maximumFractionDigits: digits },
+  ).format(share);
+  if (p <= 0) return shown(0);
+  const digits = p < 0.0095 ? 1 : 0;
+  const step = 10 ** -digits / 100;
+  if (p < step / 2) return `<${shown(step, digits)}`;
+  if (p > 1 - step / 2) return `>${shown(1 - step, digits)}`;
+  return shown(p, digits);
+}
+
+function joined(words, sentence) {
+  return words.length < 2 ? words.join("") : put(sentence, { first: words.slice(0, -1).join(", "), last: words.at(-1) });
+}
+export const all = (words) => joined(words, t("{first} and {last}"));
+export const any = (words) => joined(words, t("{first} or {last}"));
+
+export function money(price) {
+  return new Intl.NumberFormat(language === "en" ? navigator.language : language, { style: "currency", currency: price.currency }).format(price.amount);
+}

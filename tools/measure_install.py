@@ -1,0 +1,80 @@
+"""What an installation of hierpets weighs, and how soon it answers: for README.
+
+python tools/measure_install.py PYTHON...
+
+Each PYTHON is that of an environment with hierpets in it. The size is that of hierpets and of what it requires, with
+the extra `serve`, as far as it is installed; the time is that of `hierpets predict` for one photo, as a whole process,
+with an empty cache and with one that an earlier run has filled: the shortest of three.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+ROUNDS = 3
+PHOTO = "demo:dog/pug/1"
+
+# Runs in the environment that is measured, which may lack everything but hierpets.
+WEIGH = """
+import json, re
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+waiting, sizes = [("hierpets", "serve")], {}
+while waiting:
+    name, extra = waiting.pop()
+    name = re.sub("[-_.]+", "-", name).lower()
+    try:
+        found = distribution(name)
+    except PackageNotFoundError:
+        continue
+    if name in sizes:
+        continue
+    paths = [Path(found.locate_file(file)) for file in found.files or ()]
+    sizes[name] = sum(path.stat().st_size for path in paths if path.is_file())
+    for need in found.requires or ():
+        told = re.search("extra == ['\\"]([^'\\"]+)", need)
+        if told is None or told[1] == extra:
+            waiting.append((re.match("[A-Za-z0-9._-]+", need)[0], ""))
+print(json.dumps(sizes))
+"""
+
+
+def weigh(python: Path) -> dict[str, int]:
+    """Bytes of each distribution."""
+    done = subprocess.run([python, "-c", WEIGH], capture_output=True, text=True, check=True, cwd="/")
+    sizes: dict[str, int] = json.loads(done.stdout)
+    return sizes
+
+
+def seconds(python: Path, cache: str) -> float:
+    """Of one prediction as a whole process."""
+    start = time.perf_counter()
+    command: list[str | Path] = [python, "-m", "hierpets", "predict", PHOTO]
+    subprocess.run(command, capture_output=True, check=True, cwd="/", env={**os.environ, "HIERPETS_CACHE": cache})
+    return time.perf_counter() - start
+
+
+def measure(python: Path) -> str:
+    """One line of what was measured."""
+    sizes, times = weigh(python), []
+    seconds(python, os.devnull)  # reads the files once, and writes bytecode
+    for _ in range(ROUNDS):
+        with TemporaryDirectory() as cache:
+            times.append((seconds(python, cache), seconds(python, cache)))
+    first, second = (min(column) for column in zip(*times, strict=True))
+    largest = ", ".join(f"{name} {sizes[name] / 1e6:.0f}" for name in sorted(sizes, key=lambda name: -sizes[name])[:4])
+    return (
+        f"{python}: {len(sizes)} packages, {sum(sizes.values()) / 1e6:.0f} MB ({largest}); "
+        f"first answer after {first:.2f} s, with a cache {second:.2f} s"
+    )
+
+
+if __name__ == "__main__":
+    for argument in sys.argv[1:]:
+        print(measure(Path(argument).absolute()), flush=True)

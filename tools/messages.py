@@ -1,0 +1,166 @@
+"""Keep the catalogue of messages current: extract the English ones, merge them into each language, compile that.
+
+python tools/messages.py
+
+It writes hierpets/messages/LANGUAGE.po, where translators work, and LANGUAGE.json, which is read at run time; messages
+without a translation are named, and the exit code is then 1.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from babel.messages.catalog import Catalog, Message
+from babel.messages.extract import extract
+from babel.messages.pofile import read_po, write_po
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from hierpets.files import write_text  # noqa: E402
+from hierpets.messages.catalogue import FOLDER, LANGUAGES  # noqa: E402
+from hierpets.recommend.catalog import COAT_TYPES, spoken  # noqa: E402
+from hierpets.recommend.loading import load_catalog  # noqa: E402
+from hierpets.registry.loading import bundled_registry  # noqa: E402
+from hierpets.serve.pages import PAGE, page_texts  # noqa: E402
+from hierpets.serve.problems import CATALOG  # noqa: E402
+from plugins.shampoo import fallback, skin  # noqa: E402
+
+TRANSLATED = tuple(language for language in LANGUAGES if language != "en")
+PYTHON, SCRIPT = {"say": None}, {"t": None, "tn": (1, 2)}
+WRITTEN = datetime(2026, 1, 1, tzinfo=timezone.utc)  # of all: a date that changes with each run would hide what did
+PLURALS = {"de": "n != 1", "es": "n != 1", "fr": "n > 1", "pt": "n > 1"}  # CLDR also has one for millions
+# What every version of Babel writes in its own way, or nobody filled in.
+UNWANTED = re.compile(r'^"(Generated-By|Report-Msgid-Bugs-To|Project-Id-Version): .*\n', re.MULTILINE)
+FIELD = re.compile(r"\{\w+\}")
+Id = str | tuple[str, ...]
+
+
+def english() -> dict[Id, str]:
+    """Every message, or its forms for one and for more, and the file that it is in."""
+    found: dict[Id, str] = {}
+    for file, message in [*_of_code(), *_of_tables(), *(("page/index.html", text) for text in _of_page())]:
+        found.setdefault(message, file)
+    return found
+
+
+def _of_code() -> Iterator[tuple[str, Id]]:
+    for folder in ("hierpets", "plugins"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            yield from _extracted(path, "python", PYTHON)
+    for path in sorted(PAGE.glob("*.js")):
+        yield from _extracted(path, "javascript", SCRIPT)
+
+
+def _extracted(path: Path, method: str, keywords: dict[str, Any]) -> Iterator[tuple[str, Id]]:
+    options = {"parse_template_string": True} if method == "javascript" else {}
+    for _, message, _, _ in extract(method, io.BytesIO(path.read_bytes()), keywords, options=options):
+        yield path.relative_to(ROOT).as_posix(), message
+
+
+def _of_tables() -> Iterator[tuple[str, Id]]:
+    """Sentences that are data: of the catalog, of the rules, of the problems of the server."""
+    catalog = load_catalog(bundled_registry())
+    yield from (("plugins/shampoo/products.yaml", product.claim) for product in catalog.products.values())
+    yield from (("plugins/shampoo/breeds.yaml", note.tip) for note in catalog.skin.values())
+    for name, ingredient in catalog.ingredients.items():
+        if ingredient.not_for or name in skin.IRRITANTS:
+            yield "plugins/shampoo/ingredients.yaml", spoken(name)
+        yield from (("plugins/shampoo/ingredients.yaml", why) for why in ingredient.not_for.values())
+    yield from (("plugins/shampoo/skin.py", reason) for _, reason in skin.NEEDS.values())
+    yield "plugins/shampoo/fallback.py", fallback.SENTENCE
+    yield from (("hierpets/recommend/catalog.py", words) for words in COAT_TYPES.values())
+    yield from (("hierpets/serve/problems.py", title) for _, title in CATALOG.values())
+
+
+def _of_page() -> list[str]:
+    return page_texts((PAGE / "index.html").read_text(encoding="utf-8"))
+
+
+def read_language(language: str) -> Catalog:
+    """``LANGUAGE.po`` as it is; empty if there is none yet."""
+    path = FOLDER / f"{language}.po"
+    return read_po(io.BytesIO(path.read_bytes() if path.exists() else b""), locale=language)
+
+
+def merged(language: str) -> Catalog:
+    """The English messages of now, with the translations that there are."""
+    old = read_language(language)
+    new = Catalog(
+        locale=language,
+        project="hierpets",
+        version="",
+        copyright_holder="hierpets contributors",
+        msgid_bugs_address="",
+        creation_date=WRITTEN,
+        revision_date=WRITTEN,
+        last_translator="hierpets contributors",
+        language_team=language,
+        header_comment=f"# hierpets in the language {language}: python tools/messages.py merges and compiles it.",
+        fuzzy=False,
+    )
+    new.mime_headers = [("Plural-Forms", f"nplurals=2; plural=({PLURALS[language]});")]
+    for message, file in english().items():
+        known = old.get(message if isinstance(message, str) else message[0])
+        new.add(message, known.string if known and known.id == message else "", locations=[(file, 0)])
+    return new
+
+
+def po_text(catalog: Catalog) -> str:
+    """A catalogue as a file."""
+    out = io.BytesIO()
+    write_po(out, catalog, width=120, include_lineno=False, sort_output=True)
+    return UNWANTED.sub("", out.getvalue().decode())
+
+
+def json_text(catalog: Catalog) -> str:
+    """What is read at run time: message -> translation, or its two forms."""
+    table: dict[str, str | list[str]] = {
+        _key(message): message.string if isinstance(message.string, str) else _forms(message)
+        for message in catalog
+        if message.id and not missing(message)
+    }
+    return json.dumps(dict(sorted(table.items())), ensure_ascii=False, indent=1) + "\n"
+
+
+def missing(message: Message) -> bool:
+    """Whether a message, or one of its forms, has no translation."""
+    return not all(_forms(message)) or not _forms(message)
+
+
+def placeholders(text: str) -> set[str]:
+    """The ``{names}`` in a message."""
+    return set(FIELD.findall(text))
+
+
+def _key(message: Message) -> str:
+    return message.id if isinstance(message.id, str) else str(message.id[0])
+
+
+def _forms(message: Message) -> list[str]:
+    return [message.string] if isinstance(message.string, str) else [str(form) for form in message.string or ()]
+
+
+def main() -> None:
+    """Write every language; name what is not translated."""
+    untranslated = 0
+    for language in TRANSLATED:
+        catalog = merged(language)
+        write_text(FOLDER / f"{language}.po", po_text(catalog))
+        write_text(FOLDER / f"{language}.json", json_text(catalog))
+        for message in catalog:
+            if message.id and missing(message):
+                untranslated += 1
+                print(f"{language}: not translated: {_key(message)}")
+    sys.exit(bool(untranslated))
+
+
+if __name__ == "__main__":
+    main()

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
-.PHONY: demo test fuzz advisories lock browser docs clean
+.PHONY: demo test fuzz advisories lock browser docs notebooks clean
 
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -49,9 +49,14 @@ browser: $(STAMP)
 		$(BIN)/playwright install chromium; \
 	fi
 
-# What is generated from the code: pages of docs, requirements/predict.txt.
+# What is generated from the code: pages of docs, requirements/predict.txt; then the site, in site/, without a network.
 docs: $(STAMP)
 	$(BIN)/python tools/reference.py
+	$(BIN)/mkdocs build --strict
+
+# Runs the notebooks and keeps what they show.
+notebooks: $(STAMP)
+	$(BIN)/python tools/notebooks.py
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache

@@ -92,7 +92,7 @@ def write_table(file: Path, photos: Photos, *, more: bool = False) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     rows = [(p, s, "", part) for s, parts in photos.parts.items() for part, paths in parts.items() for p in paths]
     rows += [(path, CAT, "", "train") for path in photos.more] if more else []
-    with file.open("w", newline="") as table:
+    with file.open("w", encoding="utf-8", newline="") as table:
         csv.writer(table).writerows([("path", "species", "breed", "split"), *rows])
     return file
 

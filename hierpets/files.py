@@ -131,9 +131,18 @@ def _remove_stale_files(path: Path) -> None:
     prefix = f".{path.name}."
     for stale in path.parent.glob(glob.escape(prefix) + "[0-9]*"):
         if stale.name.removeprefix(prefix).isdecimal():
-            with suppress(OSError), stale.open("rb") as file:
-                if lock(file.fileno()):
-                    stale.unlink()
+            with suppress(OSError):
+                _remove_unused(stale)
+
+
+def _remove_unused(file: Path) -> None:
+    """:raises OSError: on Windows, which deletes no open file, another process uses it."""
+    if os.name != "posix":
+        file.unlink()
+        return
+    with file.open("rb") as opened:
+        if lock(opened.fileno()):
+            file.unlink()
 
 
 @contextmanager

@@ -25,12 +25,14 @@ def installed(wheel, tmp_path_factory) -> Path:
     """The bin folder of a new environment: this wheel, with the libraries of the one that runs the tests."""
     folder = tmp_path_factory.mktemp("clean") / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
-    site = next((folder / "lib").glob("python*")) / "site-packages"
+    scripts = folder / ("Scripts" if os.name == "nt" else "bin")
+    asked = [str(scripts / "python"), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    site = Path(subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip())
     target = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(wheel)]
     subprocess.run(target, check=True)
     # A path file adds the libraries; path files inside them, such as that of an editable install, are not followed.
     (site / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    return folder / "bin"
+    return scripts
 
 
 def hierpets(installed: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -1,6 +1,6 @@
 """Write the files that are generated from the code: those that are named, or all.
 
-python tools/reference.py [api] [metrics] [output] [predict] [settings]
+python tools/reference.py [api] [cli] [metrics] [output] [predict] [settings]
 
 `predict` is requirements/predict.txt, the others are pages of docs.
 """
@@ -16,6 +16,7 @@ sys.path.insert(0, str(ROOT))
 
 from hierpets.files import write_text  # noqa: E402
 from tools.pages.api import api_page  # noqa: E402
+from tools.pages.cli import cli_page  # noqa: E402
 from tools.pages.metrics import metrics_page  # noqa: E402
 from tools.pages.output import output_page  # noqa: E402
 from tools.pages.predict import requirements_page  # noqa: E402
@@ -23,6 +24,7 @@ from tools.pages.settings import settings_page  # noqa: E402
 
 PAGES: dict[str, Callable[[], str]] = {
     "api": api_page,
+    "cli": cli_page,
     "metrics": metrics_page,
     "output": output_page,
     "predict": requirements_page,

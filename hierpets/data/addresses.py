@@ -15,7 +15,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import accumulate
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from hierpets.errors import ImageError
@@ -57,7 +57,7 @@ def photo_suffix(path: str) -> str | None:
     address = parse_address(path)
     if address is not None and address.kind in ("parquet", "arrow"):
         return None
-    return PurePosixPath(path).suffix.lower()
+    return os.path.splitext(path)[1].lower()  # noqa: PTH122  a URI is no path, and Windows has other slashes
 
 
 def read_address(address: Address, max_bytes: int) -> tuple[int, bytes]:

@@ -51,7 +51,7 @@ def check_listed(photos: Iterable[ListedPhoto]) -> Iterator[str]:
     yield from find_misspelled((where, record.label) for where, record in listed)
     first: dict[str, ListedPhoto] = {}
     for where, record in listed:
-        known = first.setdefault(os.path.normpath(record.path), ListedPhoto(where, record))
+        known = first.setdefault(_same_file(record.path), ListedPhoto(where, record))
         if (record.label, record.split) != (known.record.label, known.record.split):
             yield f"{where}: {record.path} is {_described(record)}, but {_described(known.record)} at {known.where}"
 
@@ -69,7 +69,7 @@ def unrepeated(photos: Iterable[ListedPhoto]) -> list[PhotoRecord]:
     first: dict[str, PhotoRecord] = {}
     repeats = []
     for where, record in photos:
-        path = os.path.normpath(record.path)
+        path = _same_file(record.path)
         if path in first:
             repeats.append(where)
         first.setdefault(path, record)
@@ -77,6 +77,11 @@ def unrepeated(photos: Iterable[ListedPhoto]) -> list[PhotoRecord]:
         more = f" and {len(repeats) - 1} more" if len(repeats) > 1 else ""
         _log.warning("%s: skipped: the photo is already listed%s", repeats[0], more)
     return list(first.values())
+
+
+def _same_file(path: str) -> str:
+    """Equal for all spellings of a path; Windows tells neither case nor slashes apart."""
+    return os.path.normcase(os.path.normpath(path))
 
 
 def _folded(name: str) -> str:

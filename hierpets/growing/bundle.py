@@ -55,7 +55,7 @@ class OpenBundle:
             manifest = self.manifest.with_statistics([network.write(made, files) for network, files in pairs])
             if seen is not None:
                 (made / SEEN).write_bytes(SeenPhotos(seen | SeenPhotos.of(map(content_key, learned))).pack())
-            (made / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8")
+            (made / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8", newline="\n")
 
 
 def open_bundle(folder: Path) -> OpenBundle:

@@ -47,4 +47,4 @@ def write_bundle(
             (made / spec.statistics).write_bytes(content)
         if seen is not None:
             (made / SEEN).write_bytes(seen.pack())
-        (made / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8")
+        (made / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8", newline="\n")

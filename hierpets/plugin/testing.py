@@ -92,7 +92,7 @@ def check_reader(function: Function, source: str | os.PathLike[str], /, **option
             _expect(_is_there(photo.path), f"a file, or the address of a photo in one, got {photo.path!r}")
     with TemporaryDirectory() as folder:
         text = Path(folder) / "notes.txt"
-        text.write_text("nothing to read")
+        text.write_text("nothing to read", encoding="utf-8", newline="\n")
         others = {"an empty folder": folder, "a text file": str(text), "a path that is not there": f"{folder}/nowhere"}
         for what, other in others.items():
             with _situation(function, f"for {what}"):

@@ -83,7 +83,7 @@ class Run:
             return
         line = {"event": event, "seconds": round(time.monotonic() - self._started, 3), **fields}
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / LOG_FILE).open("a", encoding="utf-8") as log:
+        with (self.folder / LOG_FILE).open("a", encoding="utf-8", newline="\n") as log:
             log.write(json.dumps(line) + "\n")
         self._listener(line)
 

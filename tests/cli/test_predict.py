@@ -278,3 +278,16 @@ def test_predict_resumes_only_with_the_same_boxes(predict, tmp_path):
     code, _, err = predict("--out", str(out), "--resume", PHOTOS[0])
     assert code != 0
     assert "boxes" in err
+
+
+def test_predict_prints_utf8_into_a_pipe_that_has_another_encoding(tmp_path):
+    photo = tmp_path / "\N{CAT FACE}.png"
+    photo.write_bytes(cv2.imencode(".png", read_photo(PHOTOS[0]))[1].tobytes())
+    run = subprocess.run(
+        [sys.executable, "-m", "hierpets", "predict", "--format", "jsonl", str(photo)],
+        capture_output=True,
+        check=True,
+        env=os.environ | {"PYTHONIOENCODING": "cp1252"},
+    )
+    assert json.loads(run.stdout.decode("utf-8"))["path"] == str(photo)
+    assert b"\r" not in run.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ntpath
 from pathlib import Path
 
 import numpy as np
@@ -177,6 +178,16 @@ def test_read_index_says_what_is_wrong_with_a_csv(tmp_path, text, message):
 def test_read_index_refuses_a_csv_that_contradicts_itself(tmp_path, lines, message):
     with pytest.raises(DataError, match=message):
         read_index(table(tmp_path, "\n".join(["path,species,breed,split", *lines])))
+
+
+def test_read_index_knows_a_photo_in_another_case_where_files_have_none(tmp_path, monkeypatch):
+    plant(tmp_path, "a.jpg", "b.jpg")
+    plant(tmp_path, "A.jpg")  # one file with a.jpg on Windows
+    (tmp_path / "photos.csv").write_text("path,species\na.jpg,cat\nA.jpg,dog\nb.jpg,dog\n")
+    assert len(read_index(tmp_path / "photos.csv").records) == 3
+    monkeypatch.setattr("os.path.normcase", ntpath.normcase)
+    with pytest.raises(DataError, match=r"A\.jpg is dog, but cat at .*photos\.csv:2"):
+        read_index(tmp_path / "photos.csv")
 
 
 def test_read_index_skips_repeated_lines_with_a_warning(tmp_path, caplog):

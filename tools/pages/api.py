@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 import hierpets
+from tools.pages.roles import to_markdown
 
 __all__ = ["api_page"]
 
@@ -52,7 +53,7 @@ def api_page() -> str:
         parts += [f"## {title}\n", *(_entry(name).rstrip() + "\n" for name in names)]
     parts.append("## Errors\n")
     parts.append("Every error that a caller can cause is a `HierpetsError` with a message of one line per problem.\n")
-    parts += [f"- `{name}`: {_markdown(_summary(getattr(hierpets, name)))}" for name in errors]
+    parts += [f"- `{name}`: {to_markdown(_summary(getattr(hierpets, name)))}" for name in errors]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)).rstrip() + "\n"
 
 
@@ -84,7 +85,7 @@ def _members(name: str, cls: type) -> Iterator[str]:
             continue
         if isinstance(member, property) or type(member).__name__ == "cached_property":
             getter: Any = member.fget if isinstance(member, property) else member.func
-            text = _markdown(inspect.getdoc(getter) or "")
+            text = to_markdown(inspect.getdoc(getter) or "")
             yield f"- `.{key}`" + (f": {text}" if text else "")
     for key, member in vars(cls).items():
         function = member.__func__ if isinstance(member, classmethod) else member
@@ -128,17 +129,11 @@ def _default(value: Any) -> str:
 def _doc(public: Any) -> str:
     text = inspect.getdoc(public) or ""
     body, *raises = re.split(r"^:raises ", text, flags=re.M)
-    lines = [_markdown(body.strip()), ""]
+    lines = [to_markdown(body.strip()), ""]
     for item in raises:
         error, _, why = item.partition(":")
-        lines.append(f"- raises `{error.strip()}`: {_markdown(' '.join(why.split()))}")
+        lines.append(f"- raises `{error.strip()}`: {to_markdown(' '.join(why.split()))}")
     return "\n".join(lines) + ("\n" if raises else "")
-
-
-def _markdown(text: str) -> str:
-    """Sphinx's roles and literals as Markdown's."""
-    text = re.sub(r":\w+:`~?([^`]+)`", lambda match: f"`{match.group(1).rpartition('.')[2]}`", text)
-    return re.sub(r"``([^`]+)``", r"`\1`", text)
 
 
 def _summary(public: Any) -> str:

@@ -254,7 +254,8 @@ def _checked_format(
 def _print(predictions: Iterable[Prediction], form: Format) -> int:
     failed = False
     for text, prediction in render(predictions, form):
-        click.echo(text.encode("utf-8", "surrogateescape") if _has_raw_bytes(text) else text, nl=False)
+        # Bytes: the encoding of a pipe may lack letters of a name, and Windows would change the ends of lines.
+        click.echo(text.encode("utf-8", "surrogateescape"), nl=False)
         failed |= prediction is not None and prediction.error is not None
     return SOME_FAILED if failed else 0
 

@@ -102,7 +102,8 @@ class ParquetWriter:
         import pyarrow.parquet as pq
 
         try:
-            return pq.ParquetFile(file).read(columns, use_threads=False)
+            with pq.ParquetFile(file) as opened:  # Windows deletes no open file
+                return opened.read(columns, use_threads=False)
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{file}: not written by hierpets: {error}; delete {self.path} to start over") from error
 

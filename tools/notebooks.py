@@ -1,0 +1,50 @@
+"""Run the notebooks of examples/ and keep what they show, so that they can be read without running them.
+
+python tools/notebooks.py [NAME ...]
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import nbclient
+import nbformat
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = ROOT / "examples" / "notebooks"
+
+
+def run(notebook: nbformat.NotebookNode, folder: Path) -> nbformat.NotebookNode:
+    """Run all cells in a folder, with the hierpets of this checkout."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    place = {"metadata": {"path": str(folder)}}
+    client = nbclient.NotebookClient(notebook, timeout=600, coalesce_streams=True, resources=place)
+    client.execute(env=environment)
+    return notebook
+
+
+def tidied(notebook: nbformat.NotebookNode, folder: Path) -> nbformat.NotebookNode:
+    """Without what differs from run to run and says nothing: the folder, times, warnings, versions."""
+    notebook = nbformat.reads(nbformat.writes(notebook).replace(f"{folder}{os.sep}", ""), as_version=4)
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+    notebook.metadata["language_info"] = {"name": "python"}
+    return notebook
+
+
+def main(names: list[str]) -> None:
+    """Run the notebooks of these names, or all of them."""
+    for name in names or sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb")):
+        file = NOTEBOOKS / f"{name}.ipynb"
+        with tempfile.TemporaryDirectory() as folder:
+            notebook = run(nbformat.read(file, as_version=4), Path(folder))
+        nbformat.write(tidied(notebook, Path(folder)), file)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import anyio.to_thread
 from fastapi import FastAPI
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 import hierpets
 from hierpets.inference.predictor import Predictor
+from hierpets.page import ASSETS, render_index
 from hierpets.serve.api import make_router
 from hierpets.serve.limits.guard import Guard
 from hierpets.serve.limits.hosts import HostGuard
@@ -22,7 +22,6 @@ from hierpets.serve.settings import ServeSettings
 
 __all__ = ["create_app"]
 
-PAGE = Path(__file__).parent / "page"
 ABOUT = "Species and breed of a pet from a photo, with calibrated probabilities and a safe shampoo."
 
 
@@ -61,12 +60,14 @@ def create_app(
 
 
 def _add_pages(app: FastAPI) -> None:
+    page = render_index(served=True)
+
     @app.get("/", include_in_schema=False)
-    async def index() -> FileResponse:
-        return FileResponse(PAGE / "index.html")
+    async def index() -> HTMLResponse:
+        return HTMLResponse(page)
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> FileResponse:
-        return FileResponse(PAGE / "docs.html")
+        return FileResponse(ASSETS / "docs.html")
 
-    app.mount("/static", StaticFiles(directory=PAGE), name="static")
+    app.mount("/static", StaticFiles(directory=ASSETS), name="static")

@@ -71,6 +71,7 @@ class Recommender:
         *,
         novelty: float = 0.0,
         unlisted: float | None = None,
+        odds: bool = True,
     ) -> Recommendation:
         """Recommend for one pet.
 
@@ -80,6 +81,8 @@ class Recommender:
             one is added to it.
         :param unlisted: the probability that the breed is not of the taxonomy, given the species. That mass takes the
             mix of coats of the species. None: 0.5 at ``"species"``, else 0.
+        :param odds: whether sentences say who it is and how probable that is; without, they fit any photo with the
+            same answer.
         :raises ValueError: not a distribution over the leaves, or not a probability.
         :raises PluginError: a rule fails, or advises a product that is not in the catalog.
         """
@@ -91,9 +94,9 @@ class Recommender:
         suitability = self._matrix_of(taxonomy).weigh(joint, novelty=novelty, unlisted=unlisted)
         case = self._case(joint, taxonomy, suitability, level=level, novelty=novelty, unlisted=unlisted)
         tally = _Tally(case.offers)
-        for rule, advice in self._advise(case):
+        for rule, advice in self._advise(case, odds):
             tally.hear(rule, advice)
-        return self._conclude(case, tally)
+        return self._conclude(case, tally, odds)
 
     def _matrix_of(self, taxonomy: Taxonomy) -> SuitabilityMatrix:
         matrix = self._matrix
@@ -139,10 +142,10 @@ class Recommender:
             on_request=product.on_request,
         )
 
-    def _advise(self, case: Case) -> Iterable[tuple[str, tuple[Advice, ...]]]:
+    def _advise(self, case: Case, odds: bool) -> Iterable[tuple[str, tuple[Advice, ...]]]:
         """The rules in their order, then what no rule can undo."""
         # Found before a rule has seen the case, so that nothing a rule does can change it.
-        final = [("contraindications", tuple(self._contraindications(case)))]
+        final = [("contraindications", tuple(self._contraindications(case, odds)))]
         if case.level == "unknown":
             final.append(("unknown_pet", (Advice("*", words.UNKNOWN_PET, veto=True),)))
         return [(rule.name, self._ask(rule, case)) for rule in self.rules] + final
@@ -157,15 +160,14 @@ class Recommender:
                 raise PluginError(f"shampoo_rule {rule.name!r}: expected a score within 1e6 of 0, got {one.score}")
         return advice
 
-    def _contraindications(self, case: Case) -> Iterable[Advice]:
+    def _contraindications(self, case: Case, odds: bool) -> Iterable[Advice]:
         for product, offer in case.offers.items():
             if offer.harm > self.bound:
-                why = words.contraindication(
-                    case, self.catalog.hazards[product], self.catalog.species, bound=self.bound
-                )
+                hazards, known = self.catalog.hazards[product], self.catalog.species
+                why = words.contraindication(case, hazards, known, bound=self.bound, odds=odds)
                 yield Advice(product, why, veto=True)
 
-    def _conclude(self, case: Case, tally: _Tally) -> Recommendation:
+    def _conclude(self, case: Case, tally: _Tally, odds: bool) -> Recommendation:
         chosen = tally.leader()
         rule, because = tally.speaker(chosen)
         product = self.catalog.products[chosen] if chosen else None
@@ -178,7 +180,7 @@ class Recommender:
         else:
             better = [one for one in ruled_out if tally.worth(one.product) > tally.worth(product.id)]
             missed = f"{better[0].name} is ruled out: {better[0].reason}" if better else ""
-            reason = words.reason(case, self.catalog, product, because=because, missed=missed)
+            reason = words.reason(case, self.catalog, product, because=because, missed=missed, odds=odds)
         return Recommendation(
             product=product,
             reason=reason,

@@ -27,11 +27,15 @@ Ranked = list[tuple[tuple[str, str | None], float]]
 """Species and breed with their probability, the most probable first."""
 
 
-def reason(case: Case, catalog: Catalog, product: Product, *, because: str, missed: str) -> str:
-    """Who it is, what it wears, what the product does for that, why this one, and what it is not."""
+def reason(
+    case: Case, catalog: Catalog, product: Product, *, because: str, missed: str, odds: bool = True
+) -> str:
+    """Who it is, unless without ``odds``; what it wears, what the product does for that, why this one, and what it is
+    not.
+    """
     ranked, claim = _ranked(case), f"{product.name} {product.claim}."
     sentences = [
-        _who(case, catalog, ranked),
+        _who(case, catalog, ranked) if odds else "",
         _coat(case),
         claim,
         because,
@@ -49,8 +53,10 @@ def nothing(case: Case) -> str:
     return f"None of our shampoos is a safe and good choice for this {species}."
 
 
-def contraindication(case: Case, hazards: Mapping[str, str], known: Collection[str], *, bound: float) -> str:
-    """Why a product is excluded: what is in it, and how probable the animal at risk is."""
+def contraindication(
+    case: Case, hazards: Mapping[str, str], known: Collection[str], *, bound: float, odds: bool = True
+) -> str:
+    """Why a product is excluded: what is in it, and, with ``odds``, how probable the animal at risk is."""
     at_risk = max(hazards, key=lambda species: case.species.get(species, 2.0))
     why = hazards[at_risk]
     if at_risk not in case.species:
@@ -59,7 +65,7 @@ def contraindication(case: Case, hazards: Mapping[str, str], known: Collection[s
     if p > CERTAIN:
         return f"{why}."
     if p > bound:
-        return f"{why}, and this may be {_article(at_risk)} ({likelihood(p)})."
+        return f"{why}, and this may be {_article(at_risk)}{f' ({likelihood(p)})' if odds else ''}."
     unlisted = [species for species, share in case.species.items() if species not in known and share > bound]
     who = f"{_article(unlisted[0])}, of which we know too little" if unlisted else "an animal that we do not know"
     return f"{why}, and this may be {who}."

@@ -13,7 +13,7 @@ ASSETS = FOLDER / "static"
 """Style, icon and scripts, as static files. ``backend.js`` asks the server; an exported page brings one of its own."""
 
 POLICY = (
-    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src blob:; connect-src 'self'; "
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; connect-src 'self'; "
     "img-src 'self' blob:; style-src 'self'; base-uri 'none'; form-action 'none'"
 )
 """What an exported page may load and reach: the folder that it came from, and nothing else."""

@@ -27,9 +27,7 @@ Ranked = list[tuple[tuple[str, str | None], float]]
 """Species and breed with their probability, the most probable first."""
 
 
-def reason(
-    case: Case, catalog: Catalog, product: Product, *, because: str, missed: str, odds: bool = True
-) -> str:
+def reason(case: Case, catalog: Catalog, product: Product, *, because: str, missed: str, odds: bool = True) -> str:
     """Who it is, unless without ``odds``; what it wears, what the product does for that, why this one, and what it is
     not.
     """

@@ -30,9 +30,7 @@ def advise(recommender: Recommender, manifest: Manifest) -> Advice:
 
     leaves = [_choice(row, manifest, recommender.bound, lambda p: ask(p, "breed")) for row in np.eye(len(tree.leaves))]
     of_species = (np.eye(len(tree.species))[s, tree.leaf_species] for s in range(len(tree.species)))
-    species = [
-        _choice(row / row.sum(), manifest, recommender.bound, lambda p: ask(p, "species")) for row in of_species
-    ]
+    species = [_choice(row / row.sum(), manifest, recommender.bound, lambda p: ask(p, "species")) for row in of_species]
     matrix = SuitabilityMatrix.of(recommender.catalog, tree)
     return Advice(
         bound=recommender.bound,
@@ -67,9 +65,9 @@ def _choice(joint: np.ndarray, manifest: Manifest, bound: float, ask: Callable[[
 def _doubted(joint: np.ndarray, manifest: Manifest, bound: float) -> np.ndarray:
     """The same pet, but for each other species a probability that is just too large for what would hurt it."""
     tree = manifest.taxonomy
-    shown = np.unique(tree.leaf_species[joint > 0])
-    others = np.setdiff1d(np.arange(len(tree.species)), shown)
-    doubt = 2 * max(bound, LEAST) * np.isin(tree.leaf_species, others) / np.bincount(tree.leaf_species)[tree.leaf_species]
+    others = np.setdiff1d(np.arange(len(tree.species)), tree.leaf_species[joint > 0])
+    leaves_of_species = np.bincount(tree.leaf_species)[tree.leaf_species]
+    doubt = 2 * max(bound, LEAST) * np.isin(tree.leaf_species, others) / leaves_of_species
     doubted: np.ndarray = (1 - doubt.sum()) * joint + doubt
     return doubted
 

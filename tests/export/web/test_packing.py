@@ -24,9 +24,7 @@ def write_model(path):
         helper.make_node("MatMul", ["a", "fine"], ["b"]),
         helper.make_node("MatMul", ["b", "small"], ["out"]),
     ]
-    ends = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, n]) for name, n in (("images", 96), ("out", 2))
-    ]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, n]) for name, n in (("images", 96), ("out", 2))]
     weights = [numpy_helper.from_array(matrix, name) for matrix, name in zip(matrices, names, strict=True)]
     graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], weights)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)

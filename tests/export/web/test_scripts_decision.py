@@ -111,7 +111,9 @@ def in_the_browser(scripts, known, networks):
     script = """async ([model, networks]) => {
         const { answerOf } = await import("/predictor.js");
         const rows = networks.map(({ species, leaf, scores }) => species.map((_, i) => ({
-            species: Float32Array.from(species[i]), leaf: Float32Array.from(leaf[i]), scores: Float32Array.from(scores[i]),
+            species: Float32Array.from(species[i]),
+            leaf: Float32Array.from(leaf[i]),
+            scores: Float32Array.from(scores[i]),
         })));
         return rows[0].map((_, i) => rows.reduce((found, own, stage) => found ?? answerOf(own[i], stage, model), null));
     }"""

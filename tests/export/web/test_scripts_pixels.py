@@ -124,5 +124,6 @@ def test_browser_ignores_a_color_profile(scripts):
     photo = Image.fromarray(smooth_photo(40, 60))
     file, profile = BytesIO(), ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     # Its red primary is called green: whoever heeds it shows other colors.
-    photo.save(file, "PNG", icc_profile=profile.replace(b"rXYZ", b"tmp0").replace(b"gXYZ", b"rXYZ").replace(b"tmp0", b"gXYZ"))
+    swapped = profile.replace(b"rXYZ", b"tmp0").replace(b"gXYZ", b"rXYZ").replace(b"tmp0", b"gXYZ")
+    photo.save(file, "PNG", icc_profile=swapped)
     assert differences(decoded(scripts, file.getvalue(), 16), np.asarray(photo)).max() == 0

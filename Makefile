@@ -1,11 +1,12 @@
-# Targets for a newcomer: `make demo` shows hierpets at work, `make test` checks everything, `make browser` adds Chromium.
+# Targets for a newcomer: `make demo` shows hierpets at work, `make test` checks everything, `make browser runtime` adds
+# Chromium and ONNX Runtime Web, for the tests of pages.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
-.PHONY: demo test fuzz advisories lock browser docs notebooks clean
+.PHONY: demo test fuzz advisories lock browser runtime docs notebooks clean
 
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -48,6 +49,11 @@ browser: $(STAMP)
 	else \
 		$(BIN)/playwright install chromium; \
 	fi
+
+# What an exported page runs on, for its tests: npm packs it once into the cache of hierpets.
+runtime: $(STAMP)
+	command -v npm >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -q -y --no-install-recommends npm; }
+	$(BIN)/python -c "from hierpets.export.web.runtime import read_runtime; read_runtime()"
 
 # What is generated from the code: pages of docs, requirements/predict.txt; then the site, in site/, without a network.
 docs: $(STAMP)

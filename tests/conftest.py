@@ -11,6 +11,9 @@ import pytest
 from helpers.browser import ADVICE, find_chromium, started_chromium
 from hypothesis import settings
 
+from hierpets.export.web.runtime import TARBALL
+from hierpets.files import cache_dir
+
 # A deadline measures the machine, not the code: a busy one would fail a property that holds.
 settings.register_profile("hierpets", deadline=None)
 settings.load_profile("hierpets")
@@ -18,6 +21,7 @@ settings.load_profile("hierpets")
 DATA = Path(os.environ.get("HIERPETS_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 COMPLETE = "HIERPETS_COMPLETE"
 """With this variable a run fails when a test is skipped for anything but what a machine may lack."""
+WEB_RUNTIME = cache_dir() / TARBALL  # the user's own, looked for before tests get a cache of theirs
 MAY_LACK = ("gpu:", "network:", "data:", "hardware:", "system:")
 CHROMIUM = pytest.StashKey[str | None]()
 
@@ -87,6 +91,14 @@ def chromium(pytestconfig: pytest.Config) -> Iterator[Any]:
     assert executable is not None
     with started_chromium(executable) as browser:
         yield browser
+
+
+@pytest.fixture(scope="session")
+def onnxruntime_web() -> Path:
+    """The tarball of ONNX Runtime Web, which an exported page brings."""
+    if not WEB_RUNTIME.is_file():
+        pytest.skip(f"no {TARBALL} in the cache; `make runtime` downloads it")
+    return WEB_RUNTIME
 
 
 @pytest.fixture(scope="session")

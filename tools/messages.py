@@ -26,10 +26,10 @@ sys.path.insert(0, str(ROOT))
 
 from hierpets.files import write_text  # noqa: E402
 from hierpets.messages.catalogue import FOLDER, LANGUAGES  # noqa: E402
+from hierpets.page import ASSETS, INDEX, page_texts  # noqa: E402
 from hierpets.recommend.catalog import COAT_TYPES, spoken  # noqa: E402
 from hierpets.recommend.loading import load_catalog  # noqa: E402
 from hierpets.registry.loading import bundled_registry  # noqa: E402
-from hierpets.serve.pages import PAGE, page_texts  # noqa: E402
 from hierpets.serve.problems import CATALOG  # noqa: E402
 from plugins.shampoo import fallback, skin  # noqa: E402
 
@@ -55,7 +55,7 @@ def _of_code() -> Iterator[tuple[str, Id]]:
     for folder in ("hierpets", "plugins"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             yield from _extracted(path, "python", PYTHON)
-    for path in sorted(PAGE.glob("*.js")):
+    for path in sorted(ASSETS.glob("*.js")):
         yield from _extracted(path, "javascript", SCRIPT)
 
 
@@ -81,7 +81,7 @@ def _of_tables() -> Iterator[tuple[str, Id]]:
 
 
 def _of_page() -> list[str]:
-    return page_texts((PAGE / "index.html").read_text(encoding="utf-8"))
+    return page_texts(INDEX.read_text(encoding="utf-8"))
 
 
 def read_language(language: str) -> Catalog:

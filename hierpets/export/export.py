@@ -22,6 +22,7 @@ from hierpets.export.engines import open_exported
 from hierpets.export.formats import FILES, Format, check_format, write_format
 from hierpets.export.parity import MAX_DRIFT, MAX_FALL, Parity, measure_parity
 from hierpets.files import check_output, whole_folder, write_text
+from hierpets.inference.engines.base import Engine
 from hierpets.inference.engines.torch import TorchEngine
 from hierpets.inference.predictor import Predictor
 from hierpets.model.layout import MANIFEST, released_bundle
@@ -32,7 +33,15 @@ from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry, load_registry
 from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
 
-__all__ = ["CHECK_FILE", "Exported", "export_bundle", "photos_to_check"]
+__all__ = [
+    "CHECK_FILE",
+    "Exported",
+    "check_network",
+    "export_bundle",
+    "labeled_photos",
+    "photos_to_check",
+    "refuse_drift",
+]
 
 CHECK_FILE = "check.json"
 MOST_PHOTOS, MOST_SYNTHETIC = 400, 100  # to check with: torch in float32 takes its time
@@ -87,7 +96,7 @@ def export_bundle(
     manifest = read_manifest(folder)
     _check_target(target, folder, overwrite=overwrite)
     plugins = load_registry(registry)
-    photos, leaves = _labeled(data, manifest.taxonomy)
+    photos, leaves = labeled_photos(data, manifest.taxonomy)
     with tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch) / FILES[form]
         parity = _write_checked(made, folder, manifest, form, precision, photos, leaves, plugins, progress)
@@ -168,14 +177,30 @@ def _write_network(
     """
     calibration = _inputs(photos, manifest) if precision == "int8" else ()
     write_format(form, path, network, manifest, calibration=calibration)
-    engines = TorchEngine(network), open_exported(form, path, precision)
-    reference, exported = (Predictor(manifest, engine, model=model) for engine in engines)
-    parity = measure_parity(reference, exported, photos, leaves=leaves, gate=gate, progress=progress)
-    _refuse_drift(form, precision, parity)
+    engine = open_exported(form, path, precision)
+    parity = check_network(network, engine, manifest, model, photos, leaves, gate=gate, progress=progress)
+    refuse_drift(form, parity, precision)
     return parity
 
 
-def _refuse_drift(form: Format, precision: ExportPrecision, parity: Parity) -> None:
+def check_network(
+    network: HierarchicalNetwork,
+    engine: Engine,
+    manifest: Manifest,
+    model: ModelId,
+    photos: Sequence[str],
+    leaves: Sequence[int],
+    *,
+    gate: float,
+    progress: Progress,
+) -> Parity:
+    """How closely the ``engine`` of an exported file predicts as its network does in torch, by itself."""
+    reference, exported = (Predictor(manifest, one, model=model) for one in (TorchEngine(network), engine))
+    return measure_parity(reference, exported, photos, leaves=leaves, gate=gate, progress=progress)
+
+
+def refuse_drift(form: str, parity: Parity, precision: ExportPrecision = "f32") -> None:
+    """:raises BundleError: an exported file does not predict closely enough as its network does."""
     if not (parity.holds_quantized if precision == "int8" else parity.holds):
         fall = f", accuracy may fall by less than {MAX_FALL:.1%}" if precision == "int8" and parity.labeled else ""
         allowed = fall or f"; at most {MAX_DRIFT:.1%} may differ"
@@ -191,7 +216,7 @@ def _inputs(photos: Sequence[str], manifest: Manifest) -> list[np.ndarray]:
     return found
 
 
-def _labeled(data: str | os.PathLike[str] | PhotoIndex | None, taxonomy: Taxonomy) -> tuple[list[str], list[int]]:
+def labeled_photos(data: str | os.PathLike[str] | PhotoIndex | None, taxonomy: Taxonomy) -> tuple[list[str], list[int]]:
     """The photos to check with, and the leaf of each, -1 where it is not known.
 
     :raises DataError: no photos in a folder.

@@ -73,6 +73,7 @@ class Recommender:
         novelty: float = 0.0,
         unlisted: float | None = None,
         beside: Sequence[np.ndarray] = (),
+        odds: bool = True,
     ) -> Recommendation:
         """Recommend for one pet.
 
@@ -84,6 +85,8 @@ class Recommender:
             mix of coats of the species. None: 0.5 at ``"species"``, else 0.
         :param beside: for each other animal in the photo, the probabilities [S] of the species; what is missing to one
             is that of no known species. What is harmful to one of them is not recommended either.
+        :param odds: whether sentences say who it is and how probable that is; without, they fit any photo with the
+            same answer.
         :raises ValueError: not a distribution over the leaves, or not a probability.
         :raises PluginError: a rule fails, or advises a product that is not in the catalog.
         """
@@ -96,9 +99,9 @@ class Recommender:
         near = _read_only(taxonomy.species, np.max(beside, axis=0)) if len(beside) else {}
         case = self._case(joint, taxonomy, suitability, level=level, novelty=novelty, unlisted=unlisted, beside=near)
         tally = _Tally(case.offers)
-        for rule, advice in self._advise(case):
+        for rule, advice in self._advise(case, odds):
             tally.hear(rule, advice)
-        return self._conclude(case, tally)
+        return self._conclude(case, tally, odds)
 
     def _matrix_of(self, taxonomy: Taxonomy) -> SuitabilityMatrix:
         matrix = self._matrix
@@ -146,10 +149,10 @@ class Recommender:
             on_request=product.on_request,
         )
 
-    def _advise(self, case: Case) -> Iterable[tuple[str, tuple[Advice, ...]]]:
+    def _advise(self, case: Case, odds: bool) -> Iterable[tuple[str, tuple[Advice, ...]]]:
         """The rules in their order, then what no rule can undo."""
         # Found before a rule has seen the case, so that nothing a rule does can change it.
-        final = [("contraindications", tuple(self._contraindications(case)))]
+        final = [("contraindications", tuple(self._contraindications(case, odds)))]
         if case.level == "unknown":
             final.append(("unknown_pet", (Advice("*", words.unknown_pet(), veto=True),)))
         return [(rule.name, self._ask(rule, case)) for rule in self.rules] + final
@@ -164,15 +167,14 @@ class Recommender:
                 raise PluginError(f"shampoo_rule {rule.name!r}: expected a score within 1e6 of 0, got {one.score}")
         return advice
 
-    def _contraindications(self, case: Case) -> Iterable[Advice]:
+    def _contraindications(self, case: Case, odds: bool) -> Iterable[Advice]:
         for product, offer in case.offers.items():
             if offer.harm > self.bound:
-                why = words.contraindication(
-                    case, self.catalog.hazards[product], self.catalog.species, bound=self.bound
-                )
+                hazards, known = self.catalog.hazards[product], self.catalog.species
+                why = words.contraindication(case, hazards, known, bound=self.bound, odds=odds)
                 yield Advice(product, why, veto=True)
 
-    def _conclude(self, case: Case, tally: _Tally) -> Recommendation:
+    def _conclude(self, case: Case, tally: _Tally, odds: bool) -> Recommendation:
         chosen = tally.leader()
         rule, because = tally.speaker(chosen)
         product = self.catalog.products[chosen] if chosen else None
@@ -187,7 +189,7 @@ class Recommender:
             missed = (
                 say("{product} is ruled out: {why}", product=better[0].name, why=better[0].reason) if better else ""
             )
-            reason = words.reason(case, self.catalog, product, because=because, missed=missed)
+            reason = words.reason(case, self.catalog, product, because=because, missed=missed, odds=odds)
         return Recommendation(
             product=product,
             reason=reason,

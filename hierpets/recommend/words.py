@@ -30,11 +30,13 @@ def unknown_pet() -> str:
     return say("We do not know this animal well enough to recommend a shampoo; ask a groomer or a vet who can see it.")
 
 
-def reason(case: Case, catalog: Catalog, product: Product, *, because: str, missed: str) -> str:
-    """Who it is, what it wears, what the product does for that, why this one, and what it is not."""
+def reason(case: Case, catalog: Catalog, product: Product, *, because: str, missed: str, odds: bool = True) -> str:
+    """Who it is, unless without ``odds``; what it wears, what the product does for that, why this one, and what it is
+    not.
+    """
     ranked = _ranked(case)
     sentences = [
-        _who(case, catalog, ranked),
+        _who(case, catalog, ranked) if odds else "",
         _coat(case),
         f"{product.name} {say(product.claim)}.",
         because,
@@ -52,8 +54,10 @@ def nothing(case: Case) -> str:
     return say("None of our shampoos is a safe and good choice for this {species}.", species=_species_name(species))
 
 
-def contraindication(case: Case, hazards: Mapping[str, Hazard], known: Collection[str], *, bound: float) -> str:
-    """Why a product is excluded: what is in it, and how probable the animal at risk is."""
+def contraindication(
+    case: Case, hazards: Mapping[str, Hazard], known: Collection[str], *, bound: float, odds: bool = True
+) -> str:
+    """Why a product is excluded: what is in it, and, with ``odds``, how probable the animal at risk is."""
     at_risk = max(hazards, key=lambda species: max(case.species.get(species, 2.0), case.beside.get(species, 0.0)))
     why, pet = str(hazards[at_risk]), _one(_species_name(at_risk))
     if at_risk not in case.species:
@@ -67,6 +71,8 @@ def contraindication(case: Case, hazards: Mapping[str, Hazard], known: Collectio
     if p > CERTAIN:
         return f"{why}."
     if p > bound:
+        if not odds:
+            return say("{why}, and this may be {pet}.", why=why, pet=pet)
         return say("{why}, and this may be {pet} ({p}).", why=why, pet=pet, p=likelihood(p))
     unlisted = [species for species, share in case.species.items() if species not in known and share > bound]
     if unlisted:

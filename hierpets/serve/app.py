@@ -13,10 +13,10 @@ from starlette.staticfiles import StaticFiles
 import hierpets
 from hierpets.inference.predictor import Predictor
 from hierpets.messages.catalogue import choose_language
+from hierpets.page import ASSETS, render_page
 from hierpets.serve.api import language_headers, make_router
 from hierpets.serve.limits.guard import Guard
 from hierpets.serve.limits.hosts import HostGuard
-from hierpets.serve.pages import PAGE, localized_page
 from hierpets.serve.problems import install_handlers
 from hierpets.serve.service import Explainer, Service
 from hierpets.serve.settings import ServeSettings
@@ -65,10 +65,10 @@ def _add_pages(app: FastAPI) -> None:
     async def index(request: Request) -> HTMLResponse:
         asked = request.query_params.get("language") or request.headers.get("accept-language", "")
         language = choose_language(asked)
-        return HTMLResponse(localized_page(language), headers=language_headers(language))
+        return HTMLResponse(render_page(language, served=True), headers=language_headers(language))
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> FileResponse:
-        return FileResponse(PAGE / "docs.html")
+        return FileResponse(ASSETS / "docs.html")
 
-    app.mount("/static", StaticFiles(directory=PAGE), name="static")
+    app.mount("/static", StaticFiles(directory=ASSETS), name="static")

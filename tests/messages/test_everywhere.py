@@ -9,8 +9,8 @@ import hierpets
 from hierpets.cli.deploy.predict import command
 from hierpets.errors import ConfigError, DataError
 from hierpets.messages.catalogue import speaking
+from hierpets.page import INDEX, page_texts, render_page
 from hierpets.serve.feedback import FeedbackStore
-from hierpets.serve.pages import PAGE, localized_page, page_texts
 from hierpets.taxonomy import Taxonomy
 
 WORDS = (" the ", " and ", " this ", "This ", " is ", " with ", " breed", " coat", "almost", "most likely")
@@ -87,8 +87,8 @@ def test_grow_knows_a_breed_by_its_other_names():
 
 @pytest.mark.parametrize("language", ["en", "de", "es", "fr", "pt"])
 def test_the_page_is_translated_text_by_text(language):
-    english = (PAGE / "index.html").read_text()
-    page = localized_page(language)
+    english = INDEX.read_text(encoding="utf-8")
+    page = render_page(language, served=True)
     assert f'<html lang="{language}">' in page
     with speaking(language):
         assert (
@@ -106,6 +106,6 @@ def test_the_page_is_translated_text_by_text(language):
 
 
 def test_the_data_of_the_page_cannot_close_its_script():
-    block = localized_page("de").partition('id="messages">')[2].partition("</script>")[0]
+    block = render_page("de", served=True).partition('id="messages">')[2].partition("</script>")[0]
     assert "<" not in block
     assert json.loads(block)["names"]["dog"]["pug"] == "Mops"

@@ -1,4 +1,4 @@
-"""The page in each language: the English file, its texts translated, with what its script needs to say."""
+"""The page that shows answers: served beside the API, or exported to answer by itself; in each language."""
 
 from __future__ import annotations
 
@@ -12,25 +12,38 @@ from pathlib import Path
 from hierpets.messages.breeds import breed_names
 from hierpets.messages.catalogue import Language, read_messages, say, speaking
 
-__all__ = ["PAGE", "localized_page", "page_texts"]
+__all__ = ["ASSETS", "INDEX", "POLICY", "page_texts", "render_page"]
 
-PAGE = Path(__file__).parent / "page"
+FOLDER = Path(__file__).parent
+INDEX = FOLDER / "index.html"
+ASSETS = FOLDER / "static"
+"""Style, icon and scripts, as static files. ``backend.js`` asks the server; an exported page brings one of its own."""
+
+POLICY = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; connect-src 'self'; "
+    "img-src 'self' blob:; style-src 'self'; base-uri 'none'; form-action 'none'"
+)
+"""What an exported page may load and reach: the folder that it came from, and nothing else."""
+
+CHARSET = '<meta charset="utf-8">'
 TEXT = re.compile(r"(?<=>)\s*([^<>\s][^<>]*?)\s*(?=<)")
 ATTRIBUTE = re.compile(r'(?<=\s)(aria-label|name="description" content)="([^"]+)"')
 """Those that people read or hear."""
 
 
 @cache
-def localized_page(language: Language) -> str:
-    """``index.html`` in a language."""
-    english = (PAGE / "index.html").read_text(encoding="utf-8")
+def render_page(language: Language = "en", *, served: bool) -> str:
+    """``index.html`` in a language, beside an API or without one; its assets are to lie in ``static/`` beside it."""
+    english = _keep(INDEX.read_text(encoding="utf-8"), "served" if served else "alone")
     with speaking(language):
         text = _replace(english, say)
     data = {"language": language, "messages": dict(read_messages(language)), "names": breed_names(language)}
     block = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     # No code, but data: the security policy, which forbids inline code, lets it through.
     script = f'<script type="application/json" id="messages">{block}</script>\n</head>'
-    return text.replace('<html lang="en">', f'<html lang="{language}">').replace("</head>", script)
+    policy = "" if served else f'\n  <meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+    text = text.replace('<html lang="en">', f'<html lang="{language}">').replace("</head>", script)
+    return text.replace(CHARSET, CHARSET + policy)
 
 
 def page_texts(html: str) -> list[str]:
@@ -38,6 +51,15 @@ def page_texts(html: str) -> list[str]:
     found: dict[str, None] = {}
     _replace(html, lambda text: found.setdefault(text) or text)
     return list(found)
+
+
+def _keep(html: str, wanted: str) -> str:
+    """The page with what stands between the marks of one kind, without that of the other."""
+
+    def part(match: re.Match[str]) -> str:
+        return match[2] if match[1] == wanted else ""
+
+    return re.sub(r"<!--(served|alone)-->\n(.*?)<!--/\1-->\n", part, html, flags=re.DOTALL)
 
 
 def _replace(html: str, translate: Callable[[str], str]) -> str:

@@ -1,13 +1,11 @@
-// The page: takes photos, calls the API, shows its records. No library, no inline code.
+// The page: takes photos, asks a backend, shows its records. No library, no inline code.
 
+import * as backend from "./backend.js"; // a server, or this browser itself
 import {
   all, any, breedName, capital, language, leafName, manyOf, money, names, one, percent, speciesName, spoken, t, tn,
 } from "./words.js";
 
-const AT_ONCE = 3;            // open requests
-const SHRINK_ABOVE = 1.5e6;   // bytes; a larger photo is shrunk here, which also removes its EXIF
-const LONGEST = 1600;         // pixels
-const MAX_RETRIES = 6;
+const AT_ONCE = 3;            // photos that are asked about at the same time
 
 const COATS = {
   hairless: t("no coat"),
@@ -64,28 +62,6 @@ const breedsOf = (record) => record.top.filter((leaf) => leaf.breed && leaf.spec
 
 // ---- photos
 
-async function prepare(file) {
-  // A photo that the browser cannot decode is sent unchanged: the server may read it, or report the problem.
-  if (file.size <= SHRINK_ABOVE) return file;
-  try {
-    const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
-    const scale = Math.min(1, LONGEST / Math.max(bitmap.width, bitmap.height));
-    const canvas = document.createElement("canvas");
-    canvas.width = Math.round(bitmap.width * scale);
-    canvas.height = Math.round(bitmap.height * scale);
-    const pen = canvas.getContext("2d");
-    pen.imageSmoothingQuality = "high";
-    pen.fillStyle = "#fff";
-    pen.fillRect(0, 0, canvas.width, canvas.height);
-    pen.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-    bitmap.close();
-    const blob = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.92));
-    return blob ?? file;
-  } catch {
-    return file;
-  }
-}
-
 function add(files) {
   const photos = [...files];
   if (!photos.length) return;
@@ -140,7 +116,7 @@ function drop(item) {
   item.remove();
 }
 
-// ---- requests
+// ---- questions
 
 function pump() {
   while (running < AT_ONCE && waiting.length) {
@@ -160,12 +136,12 @@ async function look(item) {
   card.setAttribute("aria-busy", "true");
   item.querySelector(".retry").hidden = true;
   if (!entry.blob) {
-    entry.blob = await prepare(entry.file);
+    entry.blob = await backend.prepare(entry.file);
     entry.url = URL.createObjectURL(entry.blob);
     item.querySelector(".preview").src = entry.url;
   }
   try {
-    const record = await ask(entry);
+    const record = await backend.predict(entry.blob, { name: entry.file.name, isGone: () => entry.gone });
     await introduced;
     showRecord(item, record);
   } catch (error) {
@@ -173,32 +149,6 @@ async function look(item) {
   }
   card.setAttribute("aria-busy", "false");
   if (!entry.gone) relayout();
-}
-
-async function ask(entry, path = "/v1/predict") {
-  for (let attempt = 0; ; attempt += 1) {
-    const form = new FormData();
-    form.append("photo", entry.blob, entry.file.name || "photo.jpg");
-    const answer = await send(path, form);
-    if (answer.status === 429 && attempt < MAX_RETRIES && !entry.gone) {
-      await new Promise((done) => setTimeout(done, 1000 * (Number(answer.headers.get("retry-after")) || 1)));
-      continue;
-    }
-    const body = await answer.json();
-    if (answer.ok) return body[0];
-    throw new Error(told(body));
-  }
-}
-
-// The details of a problem are English.
-const told = (problem) => (language === "en" ? problem.detail : t(problem.title));
-
-async function send(path, form) {
-  try {
-    return await fetch(path, { method: "POST", body: form, headers: { "accept-language": language } });
-  } catch {
-    throw new Error(t("The server cannot be reached."));
-  }
 }
 
 // ---- results
@@ -330,11 +280,7 @@ async function toggleOverlay(item) {
   button.textContent = t("Please wait…");
   try {
     if (!entry.overlay) {
-      const form = new FormData();
-      form.append("photo", entry.blob, "photo.jpg");
-      const answer = await send("/v1/explain", form);
-      if (!answer.ok) throw new Error(told(await answer.json()));
-      entry.overlay = URL.createObjectURL(await answer.blob());
+      entry.overlay = URL.createObjectURL(await backend.explain(entry.blob));
       overlay.src = entry.overlay;
     }
     overlay.alt = t("The photo under a heat map: the warmer the color, the more that place counted");
@@ -357,7 +303,7 @@ async function toggleRegions(item) {
     button.disabled = true;
     button.textContent = t("Please wait…");
     try {
-      const record = await ask(entry, "/v1/predict?regions=true");
+      const record = await backend.predict(entry.blob, { name: entry.file.name, isGone: () => entry.gone, regions: true });
       if (record.error) throw new Error(friendly(record.error.message));
       entry.regions = record.regions;
       showRegions(item, record.regions);
@@ -456,9 +402,7 @@ async function sendFeedback(item, form) {
   body.append("photo", entries.get(item).blob, "photo.jpg");
   said.textContent = "";
   try {
-    const answer = await send("/v1/feedback", body);
-    const saved = await answer.json();
-    if (!answer.ok) throw new Error(told(saved));
+    const saved = await backend.giveFeedback(body);
     form.hidden = true;
     const [species, breed] = saved.path.split("/").slice(0, -1);
     const label = [names[species]?.[""] ?? spoken(species), breed && (names[species]?.[breed] ?? spoken(breed))];
@@ -533,9 +477,9 @@ addEventListener("drop", (event) => {
 addEventListener("paste", (event) => add(event.clipboardData?.files ?? []));
 
 async function introduce() {
-  const answer = await fetch("/v1/model").catch(() => null);
-  if (!answer?.ok) return;
-  model = await answer.json();
+  const found = await backend.describe();
+  if (!found) return;
+  model = found;
   const species = Object.keys(model.taxonomy);
   const breeds = Object.values(model.taxonomy).flat().length;
   const which = any(species.map((name) => one(speciesName(name))));

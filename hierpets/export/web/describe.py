@@ -1,0 +1,78 @@
+"""From a bundle to what its page knows: thresholds found, rules asked, nothing left to fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import hierpets
+from hierpets.export.web.advice import advise
+from hierpets.export.web.schema import (
+    About,
+    Capabilities,
+    Network,
+    Rules,
+    Species,
+    Temperatures,
+    Thresholds,
+    WebLeaf,
+    WebModel,
+)
+from hierpets.hierarchy.policy import MAX_SET
+from hierpets.inference.options import PredictOptions
+from hierpets.model.manifest import Manifest, ModelId
+from hierpets.recommend.choose import Recommender
+
+__all__ = ["describe"]
+
+
+def describe(manifest: Manifest, model: ModelId, files: Sequence[str], recommender: Recommender | None) -> WebModel:
+    """What a page with the networks' ``files``, in the order in which they are asked, must know.
+
+    :raises PluginError: a shampoo rule fails.
+    """
+    capabilities = Capabilities(recommend=recommender is not None)
+    return WebModel(
+        about=About(
+            hierpets_version=hierpets.__version__,
+            model=model,
+            taxonomy=manifest.taxonomy.tree,
+            capabilities=capabilities,
+        ),
+        networks=tuple(_network(manifest, stage, file) for stage, file in enumerate(files)),
+        decoded_side=manifest.decoded_side,
+        rules=_rules(manifest),
+        advice=advise(recommender, manifest) if recommender else None,
+    )
+
+
+def _network(manifest: Manifest, stage: int, file: str) -> Network:
+    own = manifest.alone(stage)
+    breeds = own.temperatures.divisors(manifest.taxonomy)
+    return Network(
+        file=file,
+        preprocess=own.preprocess,
+        temperatures=Temperatures(species=own.temperatures.species, breeds=tuple(breeds.tolist())),
+        gate=manifest.early[stage].gate if stage < len(manifest.early) else 0.0,
+    )
+
+
+def _rules(manifest: Manifest) -> Rules:
+    tree, policy = manifest.taxonomy, manifest.policy
+    return Rules(
+        species=tuple(_species(manifest, s) for s in range(len(tree.species))),
+        leaves=tuple(
+            WebLeaf(species=int(s), breed=leaf.breed, origin=origin, grown=policy.leaf_probability(leaf))
+            for leaf, s, origin in zip(tree.leaves, tree.leaf_species, manifest.origins, strict=True)
+        ),
+        combiner=manifest.combiner,
+        ood=manifest.ood is not None,
+        max_set=MAX_SET,
+        top_k=PredictOptions().top_k,
+    )
+
+
+def _species(manifest: Manifest, s: int) -> Species:
+    name, columns = manifest.taxonomy.species[s], manifest.taxonomy.slices[s]
+    found = manifest.policy.thresholds(name)
+    thresholds = Thresholds(probability=found.probability, breed_set=found.breed_set, pet=found.pet)
+    return Species(name=name, first=columns.start, end=columns.stop, thresholds=thresholds)

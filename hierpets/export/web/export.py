@@ -1,0 +1,129 @@
+"""Write the page of a bundle, and keep it only if its network predicts as the bundle does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hierpets.errors import BundleError, ConfigError
+from hierpets.export.engines import OnnxEngine
+from hierpets.export.export import check_network, labeled_photos, refuse_drift
+from hierpets.export.formats import check_format, write_format
+from hierpets.export.parity import Parity
+from hierpets.export.web.describe import describe
+from hierpets.export.web.packing import pack_onnx
+from hierpets.export.web.runtime import read_runtime
+from hierpets.files import check_output, whole_folder, write_all
+from hierpets.model.layout import released_bundle
+from hierpets.model.manifest import Manifest, ModelId, model_id, read_manifest
+from hierpets.model.reader import read_networks
+from hierpets.page import ASSETS, render_page
+from hierpets.progress import Progress, no_progress
+from hierpets.recommend.choose import Recommender
+from hierpets.registry.loading import Registry, load_registry
+
+__all__ = ["MOST_BYTES", "ExportedPage", "export_page"]
+
+MOST_BYTES = 30 * 10**6
+"""What a page may weigh: a phone has to load it."""
+SCRIPTS = Path(__file__).parent / "page"
+SHARED = ("app.js", "icon.svg", "style.css", "words.js")
+MODEL, LICENSE = "model/model.json", "LICENSE"
+
+
+@dataclass(frozen=True)
+class ExportedPage:
+    """The folder that was written, its size in bytes, and how closely each of its networks predicts as torch does."""
+
+    path: Path
+    size: int
+    parities: tuple[Parity, ...]
+
+
+def export_page(
+    bundle: str | os.PathLike[str] | None,
+    out: str | os.PathLike[str],
+    *,
+    data: str | os.PathLike[str] | None = None,
+    runtime: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    registry: Registry | str | Path | None = None,
+    progress: Progress = no_progress,
+) -> ExportedPage:
+    """Write the folder ``out``, whole or not at all: any static server then serves a page that answers photos.
+
+    Every network of the bundle is in it, checked by itself on photos of the folder ``data``, or on synthetic images.
+    ``runtime`` is the tarball of ONNX Runtime Web; without it, npm downloads that once.
+
+    :raises ConfigError: ``out`` exists and ``overwrite`` is not given; a package or the runtime is missing.
+    :raises DataError: no photos in ``data``.
+    :raises BundleError: no bundle there, or the top-1 class differs from torch in float32 on more than 0.5% of photos.
+    """
+    folder, target = Path(bundle) if bundle is not None else released_bundle(), Path(out)
+    check_format("onnx", "f32")
+    manifest, model = read_manifest(folder), model_id(folder)
+    _check_target(target, overwrite=overwrite)
+    plugins, (photos, leaves) = load_registry(registry), labeled_photos(data, manifest.taxonomy)
+    runtime_files = read_runtime(Path(runtime) if runtime is not None else None)
+    known = describe(manifest, model, _names(manifest), Recommender.load(plugins))
+    with whole_folder(target) as made:
+        write_all(made, {**runtime_files, **_page_files(folder), MODEL: known.model_dump_json().encode()})
+        parities = _write_networks((made / MODEL).parent, folder, manifest, model, photos, leaves, plugins, progress)
+        size = _size(made)
+        if size > MOST_BYTES:
+            raise BundleError(
+                f"web: nothing written: the page would weigh {size / 1e6:.1f} MB, at most {MOST_BYTES / 1e6:.0f} are "
+                "allowed; train a bundle with a smaller backbone"
+            )
+    return ExportedPage(target, size, parities)
+
+
+def _check_target(target: Path, *, overwrite: bool) -> None:
+    """:raises ConfigError: it exists and may not be replaced, or holds something else than a page."""
+    check_output(target, overwrite=overwrite)
+    if target.exists() and not (target / MODEL).is_file() and (not target.is_dir() or any(target.iterdir())):
+        raise ConfigError(f"{target}: is no page that was exported before, and is not replaced; choose another folder")
+
+
+def _names(manifest: Manifest) -> list[str]:
+    """A file for each network, in the order in which they are asked."""
+    return [network.graph.with_suffix(".onnx").name for network in manifest.networks]
+
+
+def _page_files(folder: Path) -> dict[str, bytes]:
+    """Page, style and scripts; and the licence of the weights, if the bundle has one."""
+    shared = {name: ASSETS / name for name in SHARED}
+    own = {path.name: path for path in SCRIPTS.iterdir() if path.is_file()}
+    static = {f"static/{name}": path.read_bytes() for name, path in {**shared, **own}.items()}
+    licence = folder / LICENSE
+    weights = {f"model/{LICENSE}": licence.read_bytes()} if licence.is_file() else {}
+    return {"index.html": render_page(served=False).encode(), **static, **weights}
+
+
+def _write_networks(
+    folder: Path,
+    bundle: Path,
+    manifest: Manifest,
+    model: ModelId,
+    photos: Sequence[str],
+    leaves: Sequence[int],
+    registry: Registry,
+    progress: Progress,
+) -> tuple[Parity, ...]:
+    """:raises BundleError: one does not predict as torch does."""
+    parities = []
+    for stage, network in enumerate(read_networks(bundle, manifest, registry)):
+        own, path = manifest.alone(stage), folder / _names(manifest)[stage]
+        write_format("onnx", path, network, own)
+        pack_onnx(path)
+        gate = manifest.early[stage].gate if stage < len(manifest.early) else 0.0
+        parity = check_network(network, OnnxEngine(path), own, model, photos, leaves, gate=gate, progress=progress)
+        refuse_drift("web", parity)
+        parities.append(parity)
+    return tuple(parities)
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

@@ -1,0 +1,77 @@
+// What answers the page where there is no server: a worker in this browser. Photos never leave it.
+
+import { failedRecord } from "./record.js";
+
+const MAX_BYTES = 64 * 2 ** 20;
+const MAX_PIXELS = 64e6; // a photo is four bytes a pixel when it is decoded
+const MAX_SIDE = 16384; // the widest canvas that all browsers have
+
+const asked = new Map(); // id -> {resolve, reject}
+let worker = null;
+let count = 0;
+
+/** A worker, new if the last one could not start. A script from a blob is bound by the page's own policy. */
+function working() {
+  if (worker) return worker;
+  const script = `import ${JSON.stringify(new URL("worker.js", import.meta.url).href)};`;
+  const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
+  worker = new Worker(url, { type: "module" });
+  worker.onmessage = ({ data }) => hear(data);
+  worker.onerror = () => fail("The model cannot be started in this browser.");
+  return worker;
+}
+
+function hear({ id, record, message, ready }) {
+  if (ready === false) return fail(message);
+  const { resolve, reject } = asked.get(id) ?? {};
+  asked.delete(id);
+  return record ? resolve?.(record) : reject?.(new Error(message));
+}
+
+/** Nothing that was asked will be answered; the next photo tries anew. */
+function fail(message) {
+  worker?.terminate();
+  worker = null;
+  for (const { reject } of asked.values()) reject(new Error(message));
+  asked.clear();
+}
+
+/** What the page says of the model; null where it cannot be loaded. */
+export async function describe() {
+  working();
+  const answer = await fetch(new URL("../model/model.json", import.meta.url)).catch(() => null);
+  return answer?.ok ? (await answer.json()).about : null;
+}
+
+/** The photo as it is: what is shown is what is seen. */
+export const prepare = async (/** @type {File} */ file) => file;
+
+/** The record of a photo. @returns {Promise<object>} */
+export async function predict(/** @type {File} */ file) {
+  const problem = await problemOf(file);
+  if (problem) return failedRecord(problem);
+  return new Promise((resolve, reject) => {
+    count += 1;
+    asked.set(count, { resolve, reject });
+    working().postMessage({ id: count, file });
+  });
+}
+
+/** Why a photo will not be decoded: the browser tells its size from its header. @returns {Promise<string|null>} */
+async function problemOf(file) {
+  if (file.size > MAX_BYTES) return `${megas(file.size, 2 ** 20)} MB, above the limit of ${MAX_BYTES / 2 ** 20} MB`;
+  const image = new Image();
+  image.src = URL.createObjectURL(file);
+  try {
+    await new Promise((resolve, reject) => Object.assign(image, { onload: resolve, onerror: reject }));
+  } catch {
+    return "this file is not an image, or of a format that this browser cannot show";
+  } finally {
+    URL.revokeObjectURL(image.src);
+  }
+  const { naturalWidth: width, naturalHeight: height } = image;
+  if (width * height <= MAX_PIXELS && Math.max(width, height) <= MAX_SIDE) return null;
+  return `${width} x ${height} pixels, above the limit of ${MAX_PIXELS / 1e6} million pixels, ${MAX_SIDE} a side`;
+}
+
+const megas = (number, unit) => (number / unit).toFixed(1);

@@ -1,0 +1,29 @@
+// What the page shows of an answer: the record of docs/output.md, without what only a file or a server needs.
+
+/** @typedef {import("./decision.js").Decision} Decision */
+/** @typedef {import("./decision.js").Rules} Rules */
+
+/** The record of a photo, as the page reads it. */
+export function recordOf(/** @type {Decision} */ decision, /** @type {Rules} */ rules, { stage, recommendation }) {
+  const known = decision.source !== "not_a_known_pet";
+  const leaf = (i) => ({ species: rules.species[rules.leaves[i].species].name, ...ranked(i) });
+  const breed = (i) => ({ label: rules.leaves[i].breed, probability: decision.named[i], origin: rules.leaves[i].origin });
+  const ranked = (i) => ({ breed: rules.leaves[i].breed, probability: decision.named[i], origin: rules.leaves[i].origin });
+  const { name } = rules.species[decision.species];
+  return {
+    level: decision.level,
+    source: decision.source,
+    species: known ? { label: name, probability: decision.masses[decision.species] } : null,
+    breed: decision.level === "breed" ? breed(decision.best) : null,
+    breeds: decision.breeds.map(breed),
+    top: known ? decision.top.map(leaf) : [],
+    scores: decision.pet === null ? null : { pet: decision.pet, listed: decision.listed },
+    stage,
+    recommendation,
+    warning: null,
+    error: null,
+  };
+}
+
+/** The record of a photo that cannot be read. */
+export const failedRecord = (/** @type {string} */ message) => ({ level: null, error: { type: "ImageError", message } });

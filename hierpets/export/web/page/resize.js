@@ -1,0 +1,156 @@
+// From a decoded photo to the square that a network sees: hierpets.data.transforms, kernel by kernel.
+
+/**
+ * @typedef {{width: number, height: number, pixels: Uint8ClampedArray}} Photo  RGBA, opaque, row by row
+ * @typedef {{first: number, weights: Float64Array}} Taps  the pixels that one pixel of the result is made of
+ * @typedef {{size: number, crop: number, resize: "crop"|"squash", interpolation: string, mean: number[],
+ *   std: number[]}} Preprocess
+ */
+
+const { fround } = Math;
+const FIXED = 2 ** 22; // Pillow's fixed point
+
+/** Cut out and resized: RGB, size x size. @returns {Uint8ClampedArray} */
+export function toSquare(/** @type {Photo} */ photo, /** @type {Preprocess} */ { size, crop, resize, interpolation }) {
+  const shorter = roundEven(size / crop);
+  return resized(resize === "crop" ? centered(photo, size / shorter) : photo, size, interpolation);
+}
+
+/** `(x / 255 - mean) / std`, a plane for each channel, in float32 as numpy does it. @returns {Float32Array} */
+export function normalized(/** @type {Uint8ClampedArray} */ square, /** @type {Preprocess} */ { mean, std }) {
+  const area = square.length / 3;
+  const planes = new Float32Array(square.length);
+  for (let channel = 0; channel < 3; channel += 1) {
+    const factor = fround(1 / fround(255 * fround(std[channel])));
+    const shift = fround(fround(mean[channel]) / fround(std[channel]));
+    for (let i = 0; i < area; i += 1) planes[channel * area + i] = fround(square[3 * i + channel] * factor) - shift;
+  }
+  return planes;
+}
+
+/** @returns {Photo} */
+function centered({ width, height, pixels }, fraction) {
+  const side = Math.max(1, roundEven(Math.min(width, height) * fraction));
+  const [top, left] = [(height - side) >> 1, (width - side) >> 1];
+  const square = new Uint8ClampedArray(4 * side * side);
+  for (let row = 0; row < side; row += 1) {
+    const start = 4 * ((top + row) * width + left);
+    square.set(pixels.subarray(start, start + 4 * side), 4 * row * side);
+  }
+  return { width: side, height: side, pixels: square };
+}
+
+function resized({ width, height, pixels }, size, interpolation) {
+  const kernel = kernelOf(interpolation, Math.min(width, height) / size);
+  const across = kernel.taps(width, size);
+  const rows = new Float32Array(3 * height * size);
+  for (let y = 0, at = 0; y < height; y += 1) {
+    for (const { first, weights } of across) {
+      const start = 4 * (y * width + first);
+      for (let channel = 0; channel < 3; channel += 1, at += 1) {
+        let sum = 0;
+        for (let k = 0; k < weights.length; k += 1) sum += weights[k] * pixels[start + channel + 4 * k];
+        rows[at] = kernel.ofRow(sum);
+      }
+    }
+  }
+  return stacked(rows, 3 * size, kernel.taps(height, size), kernel);
+}
+
+function stacked(rows, length, down, { term, toByte }) {
+  const square = new Uint8ClampedArray(down.length * length);
+  for (let y = 0, at = 0; y < down.length; y += 1) {
+    const { first, weights } = down[y];
+    for (let x = 0; x < length; x += 1, at += 1) {
+      let sum = 0;
+      for (let k = 0; k < weights.length; k += 1) sum += term(weights[k], rows[(first + k) * length + x]);
+      square[at] = toByte(sum);
+    }
+  }
+  return square;
+}
+
+/** Python's round: a half goes to the even number. */
+function roundEven(value) {
+  const rounded = Math.round(value);
+  return rounded - value === 0.5 && rounded % 2 ? rounded - 1 : rounded;
+}
+
+// ---- kernels: (from, to) => Taps for each of `to` pixels, and how their sums are rounded
+
+/** Sums are rounded once. */
+const exact = { ofRow: (sum) => sum, term: (weight, value) => weight * value, toByte: (sum) => Math.floor(sum + 0.5) };
+/** Pillow rounds the rows, then the columns. */
+const twice = { ...exact, ofRow: (sum) => Math.min(255, Math.max(0, Math.floor(sum + 0.5))) };
+/** OpenCV's bilinear is in fixed point, and drops bits on its way. */
+const STEPS = 2 ** 11;
+const fixed = { ...exact, term: (weight, value) => (weight * (value >> 4)) >> 16, toByte: (sum) => (sum + 2) >> 2 };
+
+function kernelOf(interpolation, shrinking) {
+  if (interpolation !== "adaptive") return { ...twice, taps: (from, to) => smooth(from, to, PILLOW[interpolation]) };
+  if (shrinking >= 2) return { ...exact, taps: areas };
+  return shrinking >= 1 ? { ...fixed, taps: lines } : { ...exact, taps: cubics };
+}
+
+const cubic = (a) => (x) => {
+  const d = Math.abs(x);
+  if (d < 1) return ((a + 2) * d - (a + 3)) * d * d + 1;
+  return d < 2 ? ((d - 5) * d + 8) * d * a - 4 * a : 0;
+};
+const sinc = (x) => (x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x));
+
+const PILLOW = {
+  nearest: { reach: 0 },
+  bilinear: { reach: 1, weight: (x) => Math.max(0, 1 - Math.abs(x)) },
+  bicubic: { reach: 2, weight: cubic(-0.5) },
+  lanczos: { reach: 3, weight: (x) => (Math.abs(x) < 3 ? sinc(x) * sinc(x / 3) : 0) },
+};
+
+/** Pillow: the kernel is stretched where the photo shrinks, which keeps it from aliasing. @returns {Taps[]} */
+function smooth(from, to, { reach, weight }) {
+  const scale = from / to;
+  const stretch = Math.max(scale, 1);
+  return places(to, (i) => {
+    const center = (i + 0.5) * scale;
+    if (!reach) return { first: Math.floor(center), weights: Float64Array.of(1) };
+    const first = Math.max(0, Math.trunc(center - reach * stretch + 0.5));
+    const end = Math.min(from, Math.trunc(center + reach * stretch + 0.5));
+    const raw = places(end - first, (k) => weight((k + first - center + 0.5) / stretch));
+    const total = raw.reduce((sum, one) => sum + one, 0);
+    return { first, weights: Float64Array.from(raw, (one) => Math.round((one / total) * FIXED) / FIXED) };
+  });
+}
+
+/** OpenCV's INTER_LINEAR. @returns {Taps[]} */
+const lines = (from, to) => between(from, to, 0, (t) => [1 - t, t].map((weight) => Math.round(STEPS * weight)));
+
+/** OpenCV's INTER_CUBIC. @returns {Taps[]} */
+const cubics = (from, to) => between(from, to, 1, (t) => [t + 1, t, t - 1, t - 2].map(cubic(-0.75)));
+
+/** Weights of the pixels around each place, from `before` its left one on; the edge is repeated. */
+function between(from, to, before, weightsAt) {
+  return places(to, (i) => {
+    const place = ((i + 0.5) * from) / to - 0.5;
+    const left = Math.floor(place);
+    const inside = (x) => Math.min(from - 1, Math.max(0, x));
+    const raw = weightsAt(place - left);
+    const first = inside(left - before);
+    const weights = new Float64Array(inside(left - before + raw.length - 1) - first + 1);
+    raw.forEach((one, k) => { weights[inside(left - before + k) - first] += one; });
+    return { first, weights };
+  });
+}
+
+/** OpenCV's INTER_AREA: what each pixel covers. @returns {Taps[]} */
+function areas(from, to) {
+  const scale = from / to;
+  return places(to, (i) => {
+    const [start, end] = [i * scale, Math.min(from, (i + 1) * scale)];
+    const first = Math.min(from - 1, Math.floor(start + 1e-9));
+    const covered = places(Math.max(1, Math.ceil(end - 1e-9) - first), (k) => Math.min(end, first + k + 1) - Math.max(start, first + k));
+    const total = covered.reduce((sum, one) => sum + one, 0);
+    return { first, weights: Float64Array.from(covered, (one) => one / total) };
+  });
+}
+
+const places = (count, make) => Array.from({ length: count }, (_, i) => make(i));

@@ -1,0 +1,69 @@
+"""ONNX Runtime Web, which runs the network in the browser: one version, as npm packs it, checked by its digest."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+
+from hierpets.errors import ConfigError
+from hierpets.files import cache_dir, write_bytes
+
+__all__ = ["RUNTIME", "TARBALL", "read_runtime"]
+
+RUNTIME = "onnxruntime-web@1.30.0"
+TARBALL = RUNTIME.replace("@", "-") + ".tgz"
+SHA512 = (
+    "ab4cbe26baedba45d2cec05610c71c55fa97db92d19a8b171c5f8269126683ca"
+    "590a5cdc57bb2f35ce2b298de32f4d956fb42644c0ecd528a0a91e025c07ca61"
+)
+FILES = {
+    # The smallest build: WebAssembly alone, without WebGPU, its loader in the same script.
+    "package/dist/ort.wasm.bundle.min.mjs": "static/ort.js",
+    "package/dist/ort-wasm-simd-threaded.wasm": "static/ort.wasm",
+}
+ADVICE = f"run `npm pack {RUNTIME}` where there is npm and a network, then export with --runtime {TARBALL}"
+
+
+def read_runtime(file: Path | None = None) -> dict[str, bytes]:
+    """The files of the runtime by their places in an exported page: from a tarball of npm, from the cache, or from npm,
+    once.
+
+    :raises ConfigError: no such file, another version, or none can be had here.
+    """
+    tarball = file if file is not None else cache_dir() / TARBALL
+    if file is None and not tarball.is_file():
+        _download(tarball)
+    try:
+        content = tarball.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{tarball}: cannot be read: {error.strerror}; {ADVICE}") from error
+    if hashlib.sha512(content).hexdigest() != SHA512:
+        raise ConfigError(f"{tarball}: not the package {RUNTIME}, or damaged; remove it and {ADVICE}")
+    return _unpack(tarball)
+
+
+def _unpack(tarball: Path) -> dict[str, bytes]:
+    """What the page needs of a tarball whose digest is known."""
+    with tarfile.open(tarball) as package:
+        members = ((place, package.extractfile(name)) for name, place in FILES.items())
+        return {place: member.read() for place, member in members if member is not None}
+
+
+def _download(into: Path) -> None:
+    """By npm itself, so that its settings, such as a mirror, are kept."""
+    npm = shutil.which("npm")
+    if npm is None:
+        raise ConfigError(f"--format web needs {RUNTIME}, and there is no npm here to download it with; {ADVICE}")
+    with tempfile.TemporaryDirectory() as folder:
+        command = [npm, "pack", RUNTIME, "--silent", "--pack-destination", folder]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)  # noqa: S603
+        packed = Path(folder) / TARBALL
+        if done.returncode or not packed.is_file():
+            said = done.stderr.strip().splitlines()
+            why = f" ({said[0]})" if said else ""
+            raise ConfigError(f"--format web needs {RUNTIME}, which npm cannot download{why}; {ADVICE}")
+        write_bytes(into, packed.read_bytes())

@@ -1,0 +1,135 @@
+"""``model/model.json``: all that an exported page knows of a bundle but its weights.
+
+The scripts of the page hold rules alone; every number and every sentence is here. Their types are named alike.
+"""
+
+from __future__ import annotations
+
+from hierpets.hierarchy.probabilities import Combiner
+from hierpets.model.manifest import ModelId, Origin
+from hierpets.plugin import Preprocess
+from hierpets.recommend.result import RecommendationRecord
+from hierpets.validation.strict import StrictModel
+
+__all__ = [
+    "About",
+    "Advice",
+    "Capabilities",
+    "Choice",
+    "Network",
+    "Rules",
+    "Species",
+    "Temperatures",
+    "Thresholds",
+    "WebLeaf",
+    "WebModel",
+]
+
+
+class Capabilities(StrictModel):
+    """What the page can do besides predicting; as the server's."""
+
+    explain: bool = False
+    feedback: bool = False
+    regions: bool = False
+    recommend: bool
+
+
+class About(StrictModel):
+    """What the page says of the model; the keys of the server's ``/v1/model``."""
+
+    hierpets_version: str
+    model: ModelId
+    taxonomy: dict[str, tuple[str, ...]]
+    capabilities: Capabilities
+
+
+class Temperatures(StrictModel):
+    """Of the species head, and of the breed heads [S]."""
+
+    species: float
+    breeds: tuple[float, ...]
+
+
+class Network(StrictModel):
+    """One network; an early one answers where it is more certain than its ``gate``."""
+
+    file: str
+    preprocess: Preprocess
+    temperatures: Temperatures
+    gate: float
+
+
+class Thresholds(StrictModel):
+    """As :class:`hierpets.hierarchy.policy.Thresholds`, at the bundle's alpha."""
+
+    probability: float
+    breed_set: float
+    pet: float | None
+
+
+class Species(StrictModel):
+    """A species, its leaves ``first`` to ``end`` - 1, and what an answer must exceed."""
+
+    name: str
+    first: int
+    end: int
+    thresholds: Thresholds
+
+
+class WebLeaf(StrictModel):
+    """A leaf; ``grown`` is what its probability must exceed besides the threshold of its species."""
+
+    species: int
+    breed: str | None
+    origin: Origin
+    grown: float
+
+
+class Rules(StrictModel):
+    """What a decision is made by."""
+
+    species: tuple[Species, ...]
+    leaves: tuple[WebLeaf, ...]
+    combiner: Combiner
+    ood: bool
+    max_set: int
+    top_k: int
+
+
+class Choice(StrictModel):
+    """The places of two recommendations for an answer: where every other species is all but ruled out, and where one
+    may be shown, which nothing that is recommended may hurt.
+    """
+
+    sure: int
+    unsure: int
+
+
+class Advice(StrictModel):
+    """A recommendation for every answer, and how well products suit each leaf and each species' other breeds.
+
+    ``judged`` [S]: whether the probability that the breed is listed is known. ``suits`` [L + S][P] and ``coats``
+    [L + S][C] as in :class:`hierpets.recommend.suitability.SuitabilityMatrix`.
+    """
+
+    bound: float
+    recommendations: tuple[RecommendationRecord, ...]
+    leaves: tuple[Choice, ...]
+    species: tuple[Choice, ...]
+    unknown: int
+    judged: tuple[bool, ...]
+    products: tuple[str, ...]
+    suits: tuple[tuple[float, ...], ...]
+    coat_types: tuple[str, ...]
+    coats: tuple[tuple[float, ...], ...]
+
+
+class WebModel(StrictModel):
+    """The whole file."""
+
+    about: About
+    networks: tuple[Network, ...]
+    decoded_side: int
+    rules: Rules
+    advice: Advice | None

@@ -1,0 +1,76 @@
+// What answers the page: the server that it came from.
+
+import { language, t } from "./words.js";
+
+const SHRINK_ABOVE = 1.5e6;   // bytes; a larger photo is shrunk here, which also removes its EXIF
+const LONGEST = 1600;         // pixels
+const MAX_RETRIES = 6;
+
+/** What the page says of the model; null where the server cannot be reached. */
+export async function describe() {
+  const answer = await fetch("v1/model").catch(() => null);
+  return answer?.ok ? answer.json() : null;
+}
+
+/** The photo as it is sent. */
+export async function prepare(file) {
+  // A photo that the browser cannot decode is sent unchanged: the server may read it, or report the problem.
+  if (file.size <= SHRINK_ABOVE) return file;
+  try {
+    const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
+    const scale = Math.min(1, LONGEST / Math.max(bitmap.width, bitmap.height));
+    const canvas = document.createElement("canvas");
+    canvas.width = Math.round(bitmap.width * scale);
+    canvas.height = Math.round(bitmap.height * scale);
+    const pen = canvas.getContext("2d");
+    pen.imageSmoothingQuality = "high";
+    pen.fillStyle = "#fff";
+    pen.fillRect(0, 0, canvas.width, canvas.height);
+    pen.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+    bitmap.close();
+    const blob = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.92));
+    return blob ?? file;
+  } catch {
+    return file;
+  }
+}
+
+/** The record of a photo, with what each animal in it is if asked. A busy server is asked again, unless it is gone. */
+export async function predict(blob, { name, isGone, regions = false }) {
+  for (let attempt = 0; ; attempt += 1) {
+    const form = new FormData();
+    form.append("photo", blob, name || "photo.jpg");
+    const answer = await send(regions ? "v1/predict?regions=true" : "v1/predict", form);
+    if (answer.status === 429 && attempt < MAX_RETRIES && !isGone()) {
+      await new Promise((done) => setTimeout(done, 1000 * (Number(answer.headers.get("retry-after")) || 1)));
+      continue;
+    }
+    return (await checked(answer)).json().then(([record]) => record);
+  }
+}
+
+/** A picture of where the model looked. */
+export async function explain(blob) {
+  const form = new FormData();
+  form.append("photo", blob, "photo.jpg");
+  return (await checked(await send("v1/explain", form))).blob();
+}
+
+/** Where a correction was saved. */
+export const giveFeedback = async (form) => (await checked(await send("v1/feedback", form))).json();
+
+async function checked(answer) {
+  if (answer.ok) return answer;
+  throw new Error(told(await answer.json()));
+}
+
+// The details of a problem are English.
+const told = (problem) => (language === "en" ? problem.detail : t(problem.title));
+
+async function send(path, form) {
+  try {
+    return await fetch(path, { method: "POST", body: form, headers: { "accept-language": language } });
+  } catch {
+    throw new Error(t("The server cannot be reached."));
+  }
+}

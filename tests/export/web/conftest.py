@@ -1,0 +1,47 @@
+"""The page of a bundle, and its scripts by themselves, in a browser."""
+
+import pytest
+from helpers.static_server import serving_folder
+
+from hierpets.export.web.export import SCRIPTS
+
+
+@pytest.fixture(scope="module")
+def scripts(chromium):
+    """Runs a script in a page whose folder is that of the exported scripts: ``scripts(source, argument)``."""
+    with serving_folder(SCRIPTS) as url:
+        page = chromium.new_page()
+        page.goto(f"{url}/ort.LICENSE.txt")
+        yield page.evaluate
+        page.close()
+
+
+@pytest.fixture
+def visit(chromium):
+    """Opens a page; at the end it must have had no console error and no request to another host."""
+    contexts, wrong = [], []
+
+    def visit(url, width=1280, *, expecting=None):
+        phone = width < 500
+        context = chromium.new_context(viewport={"width": width, "height": 844}, is_mobile=phone, has_touch=phone)
+        contexts.append(context)
+
+        def hear(message):
+            if message.type in ("error", "warning") and not (expecting and expecting in message.text):
+                wrong.append(message.text)
+
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        page.on("console", hear)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        context.on(
+            "request", lambda r: None if r.url.startswith((url, "blob:")) else wrong.append(f"asked for {r.url}")
+        )
+        page.goto(url)
+        page.locator("#about", has_text="knows").wait_for()
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert wrong == []

@@ -1,0 +1,154 @@
+"""An exported page in Chromium, from a plain static server: it answers as Python does, and asks nobody."""
+
+import cv2
+import numpy as np
+import pytest
+from helpers.cascades import make_cascade
+from helpers.color_server import encode
+from helpers.static_server import serving_folder
+from helpers.web_page import as_python, records, told
+
+import hierpets
+from hierpets.data.photos import read_photo
+from hierpets.export.web.export import export_page
+
+WIDTHS = pytest.mark.parametrize("width", [390, 1280])
+PETS = [f"demo:{leaf}/{n}" for leaf in ("cat/siamese", "dog/dalmatian", "rabbit/-", "dog/pug") for n in range(900, 906)]
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def tiny_page(tiny_run, onnxruntime_web, tmp_path_factory):
+    """The page of the tiny bundle."""
+    out, registry = tmp_path_factory.mktemp("page") / "out", tiny_run.parent / "registry.yaml"
+    return export_page(tiny_run / "bundle", out, runtime=onnxruntime_web, registry=registry).path
+
+
+def upload(content, name="photo.jpg"):
+    return {"name": name, "mimeType": "image/jpeg", "buffer": content}
+
+
+def show(page, *photos):
+    """Pick photos and wait for their answers; the cards."""
+    before = page.locator(".card").count()
+    page.set_input_files("#pick", list(photos))
+    page.locator('.card[aria-busy="false"]').nth(before + len(photos) - 1).wait_for()
+    return page.locator(".card")
+
+
+def test_page_answers_as_python_without_asking_anybody(tiny_page, tiny_run, visit):
+    contents = [encode(read_photo(photo), ".png") for photo in PETS]
+    predictor = hierpets.load(tiny_run / "bundle", registry=tiny_run.parent / "registry.yaml", precision="f32")
+    with serving_folder(tiny_page) as url:
+        page = visit(url)
+        show(page, upload(contents[0]))  # by now all is loaded
+    # The server is gone.
+    ours, theirs = as_python(predictor, contents), records(page, contents)
+    assert [*map(told, theirs)] == [*map(told, ours)]
+    assert len({*map(told, ours)}) > 2
+    for a, b in zip(theirs, ours, strict=True):
+        assert [leaf["breed"] for leaf in a["top"]] == [leaf["breed"] for leaf in b["top"]]
+        assert np.allclose([x["probability"] for x in a["top"]], [x["probability"] for x in b["top"]], atol=1e-3)
+
+
+def test_page_makes_no_request_once_it_has_answered(tiny_page, visit):
+    with serving_folder(tiny_page) as url:
+        page = visit(url)
+        photo = upload(encode(read_photo(PETS[0])))
+        show(page, photo)
+        asked = []
+        page.context.on("request", lambda request: asked.append(request.url))
+        show(page, photo, photo)
+    assert [address for address in asked if not address.startswith("blob:")] == []
+
+
+def test_page_cannot_send_a_photo_anywhere(tiny_page, visit):
+    with serving_folder(tiny_page) as url, serving_folder(tiny_page) as other:
+        page = visit(url, expecting="Content Security Policy")
+        show(page, upload(encode(read_photo(PETS[0]))))
+        script = "async (address) => fetch(address, {mode: 'no-cors'}).then(() => 'sent', () => 'refused')"
+        assert page.evaluate(script, other) == "refused"
+        (worker,) = page.workers
+        assert worker.evaluate(script, other) == "refused"
+
+
+@WIDTHS
+def test_page_shows_an_answer_with_its_shampoo(tiny_page, visit, width):
+    with serving_folder(tiny_page) as url:
+        page = visit(url, width)
+        assert "never leave this device" in page.locator(".note").inner_text()
+        assert page.locator("nav").count() == 0
+        card = show(page, upload(encode(read_photo("demo:cat/siamese/900")), "Minka.jpg"))
+        assert card.locator(".answer").inner_text()
+        assert card.locator(".product .name").inner_text() and card.locator(".reason").inner_text()
+        assert card.locator(".species .label").first.inner_text() == "Cat"
+        assert page.locator(".open-feedback").is_hidden() and page.locator(".look").is_hidden()
+        assert "hierpets" in page.locator("#model").inner_text()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_page_answers_several_photos_each_with_its_own(tiny_page, tiny_run, visit):
+    with serving_folder(tiny_page) as url:
+        page = visit(url)
+        contents = [encode(read_photo(photo), ".png") for photo in PETS[::3]]
+        apart = [records(page, [content])[0] for content in contents]
+        assert [*map(told, records(page, contents))] == [*map(told, apart)]
+        show(page, *(upload(content, f"{n}.png") for n, content in enumerate(contents)))
+        assert page.locator(".card .file").all_inner_texts() == [f"{n}.png" for n in range(len(contents))]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"not a photo", "This file is not an image, or of a format that this browser cannot show."),
+        (b"", "This file is not an image, or of a format that this browser cannot show."),
+        (b"%PDF-1.7 ...", "This file is not an image, or of a format that this browser cannot show."),
+        (cv2.imencode(".png", np.zeros((20000, 30), np.uint8))[1].tobytes(), "30 x 20000 pixels, above the limit"),
+        (cv2.imencode(".png", np.zeros((9000, 9000), np.uint8))[1].tobytes(), "9000 x 9000 pixels, above the limit"),
+    ],
+    ids=["text", "empty", "pdf", "long", "huge"],
+)
+def test_page_says_what_is_wrong_with_a_file_and_answers_the_next(tiny_page, visit, content, problem):
+    with serving_folder(tiny_page) as url:
+        page = visit(url)
+        cards = show(page, upload(content), upload(encode(read_photo(PETS[0]))))
+        assert cards.first.locator(".answer").inner_text() == "Photo cannot be read"
+        assert problem in cards.first.locator(".detail").inner_text()
+        assert cards.last.get_attribute("data-level") in ("breed", "species", "unknown")
+
+
+def test_page_says_that_the_model_cannot_be_loaded_and_tries_again(tiny_page, visit):
+    with serving_folder(tiny_page) as url:
+        page = visit(url, expecting="404")
+        page.context.route("**/model.onnx", lambda route: route.fulfill(status=404))
+        page.reload()
+        photo = upload(encode(read_photo(PETS[0])))
+        cards = show(page, photo)
+        assert "cannot be loaded (model.onnx)" in cards.locator(".detail").inner_text()
+        page.context.unroute("**/model.onnx")
+        cards.locator(".retry").click()
+        page.locator('.card[data-level="breed"], .card[data-level="species"]').wait_for()
+
+
+def test_page_uses_threads_where_a_server_allows_it(tiny_page, visit):
+    with serving_folder(tiny_page, isolated=True) as url:
+        page = visit(url)
+        assert page.evaluate("crossOriginIsolated")
+        cards = show(page, upload(encode(read_photo(PETS[0]))))
+        assert cards.get_attribute("data-level") in ("breed", "species", "unknown")
+
+
+def test_page_asks_networks_in_turn(onnxruntime_web, tmp_path, visit):
+    made = make_cascade(tmp_path)
+    page_folder = export_page(
+        made.folder, tmp_path / "out", runtime=onnxruntime_web, registry=tmp_path / "registry.yaml"
+    ).path
+    assert (page_folder / "model/early0.onnx").is_file()
+    contents = [encode(read_photo(photo), ".png") for photo in PETS]
+    predictor = hierpets.load(made.folder, registry=tmp_path / "registry.yaml", precision="f32")
+    with serving_folder(page_folder) as url:
+        theirs = records(visit(url), contents)
+    ours = as_python(predictor, contents)
+    assert [(*told(one), one["stage"]) for one in theirs] == [(*told(one), one["stage"]) for one in ours]
+    assert {one["stage"] for one in ours} == {0, 1}

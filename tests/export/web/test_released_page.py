@@ -1,0 +1,74 @@
+"""The page of the released bundle and real photos; prints what docs/web.md says."""
+
+import json
+import os
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.static_server import serving_folder
+from helpers.web_page import as_python, records, told
+
+import hierpets
+from hierpets.data.listing import find_photos
+from hierpets.export.web.export import export_page
+
+KINDS = ("pets", "elsewhere", "unseen-breeds", "not-pets")
+AT_ONCE = 50
+
+
+def spread(folder, most):
+    found = [path for kind in KINDS for path in find_photos(folder / kind)]
+    return [Path(path).read_bytes() for path in found[:: max(1, len(found) // most)]]
+
+
+def in_pieces(page, contents):
+    pieces = (contents[start : start + AT_ONCE] for start in range(0, len(contents), AT_ONCE))
+    return [record for piece in pieces for record in records(page, piece)]
+
+
+def names(record):
+    return {breed["label"] for breed in record["breeds"]}
+
+
+def compared(pairs):
+    """How often and how closely the page and Python agree."""
+    off = [abs(a["top"][0]["probability"] - b["top"][0]["probability"]) for a, b in pairs if a["top"] and b["top"]]
+    products = [[one["recommendation"]["product"] for one in pair] for pair in pairs]
+    return {
+        "photos": len(pairs),
+        "same level and leaf": sum(told(a) == told(b) for a, b in pairs),
+        "same set": sum(names(a) == names(b) for a, b in pairs),
+        "same product": sum(a == b for a, b in products),
+        "product on the page alone": sum(a is not None and b is None for a, b in products),
+        "probability off: median, 99th percentile, most": [*np.percentile(off, [50, 99]).tolist(), max(off)],
+        "levels": Counter(b["level"] for _, b in pairs),
+        "sets": sum(bool(b["breeds"]) for _, b in pairs),
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.data
+@pytest.mark.browser
+@pytest.mark.timeout(3600)
+def test_released_page_answers_real_photos_as_python_does(onnxruntime_web, tmp_path, visit, data_dir):
+    contents = spread(data_dir, int(os.environ.get("HIERPETS_WEB_PHOTOS", "400")))
+    exported = export_page(None, tmp_path / "out", runtime=onnxruntime_web)
+    with serving_folder(exported.path) as url:
+        page = visit(url)
+        page.set_default_timeout(0)
+        start = time.perf_counter()
+        records(page, contents[:1])
+        first, start = time.perf_counter() - start, time.perf_counter()
+        theirs = in_pieces(page, contents)
+        each = (time.perf_counter() - start) / len(contents)
+    found = {}
+    for precision in ("f32", "auto"):
+        ours = as_python(hierpets.load(precision=precision), contents)
+        found[precision] = compared([pair for pair in zip(theirs, ours, strict=True) if all(r["level"] for r in pair)])
+    print(json.dumps({"bytes": exported.size, "first answer s": first, "a photo s": each, **found}, indent=2))
+    assert exported.size < 25e6 and (exported.path / "model/LICENSE").is_file()
+    assert found["f32"]["photos"] >= 0.99 * len(contents)
+    assert found["f32"]["same level and leaf"] >= 0.995 * found["f32"]["photos"]

@@ -1,0 +1,202 @@
+"""Decisions in the browser against those of Python, on thousands of outputs of networks."""
+
+import json
+
+import numpy as np
+import pytest
+from helpers.policies import flat_policy
+
+from hierpets.export.web.describe import describe
+from hierpets.hierarchy.calibration import Temperatures
+from hierpets.hierarchy.policy import MAX_SET, Policy
+from hierpets.inference.engines.base import RawOutput
+from hierpets.inference.predictor import Predictor
+from hierpets.model.manifest import BackboneSpec, EarlyNetwork, Manifest, ModelId, OODSpec
+from hierpets.plugin import Preprocess
+from hierpets.recommend.choose import Recommender
+from hierpets.recommend.suitability import SuitabilityMatrix
+from hierpets.registry.loading import load_registry
+from hierpets.taxonomy import Taxonomy
+
+PHOTOS = 2000
+MODEL = ModelId(digest="0123456789abcdef")
+TREE = Taxonomy(
+    tree={
+        "cat": ("birman", "maine_coon", "siamese", "sphynx"),
+        "dog": ("beagle", "boxer", "chihuahua", "pug", "samoyed"),
+        "rabbit": (),
+        "horse": ("arabian",),
+    }
+)
+PIXELS = Preprocess(size=16, crop=1.0, mean=(0, 0, 0), std=(1, 1, 1))
+BACKBONE = BackboneSpec(name="replay", feature_dim=1)
+OOD = OODSpec(classes=len(TREE.leaves), species=len(TREE.species))
+
+
+class Replay:
+    """A network whose output for a photo of one color is the row that the color numbers."""
+
+    name, device, precision = "replay", "cpu", "f32"
+    workers, batch = 1, 64
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def __call__(self, images):
+        red, green = np.rint(255 * images[:, :2, 0, 0]).astype(int).T
+        return RawOutput(*(array[red + 256 * green] for array in self.rows))
+
+
+def numbered(number):
+    return np.broadcast_to(np.array([number % 256, number // 256, 0], np.uint8), (16, 16, 3)).copy()
+
+
+def outputs(seed, *, sharpness=1.0):
+    """Logits and scores of networks that are sure of some photos, and torn over others."""
+    draw = np.random.default_rng(seed)
+    scale = sharpness * draw.gamma(2.0, 2.0, (PHOTOS, 1))
+    scores = np.concatenate([draw.normal(0, 2, (PHOTOS, 1)), draw.beta(2, 0.4, (PHOTOS, len(TREE.species)))], axis=1)
+    arrays = (
+        np.zeros((PHOTOS, 1)),
+        scale * draw.normal(size=(PHOTOS, len(TREE.species))),
+        scale * draw.normal(size=(PHOTOS, len(TREE.leaves))),
+        scores,
+    )
+    return RawOutput(*(array.astype(np.float32) for array in arrays))
+
+
+def fitted_policy():
+    """Thresholds that differ by species; a grown breed with one of its own, and one without a promise."""
+    draw = np.random.default_rng(9)
+    rows = {
+        name: tuple(map(tuple, np.sort(draw.beta(1 + s, 3, (150, MAX_SET)), axis=1)[:, ::-1].tolist()))
+        for s, name in enumerate(TREE.species)
+    }
+    own = tuple(np.sort(draw.beta(2, 2, 40)).tolist())
+    leaves = {"dog/pug": own, "dog/samoyed": (0.1,), "horse/arabian": own}
+    return Policy(alpha=0.1, pet=-1.0, scores={"trained": rows, "unlisted": {"dog": rows["dog"]}}, leaves=leaves)
+
+
+def manifest(**fields):
+    origins = ("trained", "pretrained") * (len(TREE.leaves) // 2) + ("grown",) * (len(TREE.leaves) % 2)
+    common = {"preprocess": PIXELS, "backbone": BACKBONE, "origins": origins, "ood": OOD}
+    return Manifest(**{"taxonomy": TREE, **common, "policy": fitted_policy(), **fields})
+
+
+EARLY = EarlyNetwork(
+    backbone=BACKBONE,
+    preprocess=PIXELS.model_copy(update={"size": 24}),
+    ood=OOD,
+    temperatures=Temperatures(species=1.5, breeds={"cat": 0.7}),
+    gate=0.6,
+    share=0.5,
+)
+MANIFESTS = {
+    "thresholds by species": manifest(temperatures=Temperatures(species=2.0, breeds={"dog": 0.4, "cat": 3.0})),
+    "shared softmax": manifest(combiner="shared_softmax", temperatures=Temperatures(species=0.3)),
+    "flat, one threshold": manifest(combiner="flat", policy=flat_policy(TREE.species, 0.4, pet=0.0)),
+    "no OOD scorer": manifest(ood=None),
+    "not calibrated": manifest(policy=Policy()),
+    "asked in turn": manifest(early=(EARLY,), temperatures=Temperatures(species=0.8)),
+}
+
+
+@pytest.fixture(scope="module")
+def recommender():
+    return Recommender.load(load_registry())
+
+
+def in_the_browser(scripts, known, networks):
+    """The records of all photos; ``networks`` holds the outputs of each."""
+    script = """async ([model, networks]) => {
+        const { answerOf } = await import("/predictor.js");
+        const rows = networks.map(({ species, leaf, scores }) => species.map((_, i) => ({
+            species: Float32Array.from(species[i]),
+            leaf: Float32Array.from(leaf[i]),
+            scores: Float32Array.from(scores[i]),
+        })));
+        return rows[0].map((_, i) => rows.reduce((found, own, stage) => found ?? answerOf(own[i], stage, model), null));
+    }"""
+    rows = [{name: getattr(out, name).tolist() for name in ("species", "leaf", "scores")} for out in networks]
+    return scripts(script, [json.loads(known.model_dump_json()), rows])
+
+
+def told(record):
+    """What must be equal: all but numbers and the shampoo."""
+    return {
+        "level": record["level"],
+        "source": record["source"],
+        "species": record["species"] and record["species"]["label"],
+        "breed": record["breed"] and (record["breed"]["label"], record["breed"]["origin"]),
+        "breeds": [breed["label"] for breed in record["breeds"]],
+        "top": [(leaf["species"], leaf["breed"], leaf["origin"]) for leaf in record["top"]],
+        "stage": record["stage"],
+    }
+
+
+def numbers(record):
+    listed = record["scores"]["listed"] if record["scores"] else 0.0
+    nodes = [record["species"], record["breed"], *record["breeds"], *record["top"]]
+    return [listed, *(node["probability"] for node in nodes if node)]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_browser_decides_as_python(scripts, recommender, name):
+    known = MANIFESTS[name]
+    networks = [outputs(stage, sharpness=2.0) for stage in range(len(known.networks))]
+    *early, main = map(Replay, networks)
+    predictor = Predictor(known, main, early=early, model=MODEL)
+    ours = [found.record().model_dump(mode="json") for found in predictor.predict([*map(numbered, range(PHOTOS))])]
+    files = [network.weights for network in known.networks]
+    theirs = in_the_browser(scripts, describe(known, MODEL, files, None), networks)
+    assert [*map(told, theirs)] == [*map(told, ours)]
+    for a, b in zip(theirs, ours, strict=True):
+        # An early network's logits pass through float32 once more in Python.
+        assert np.allclose(numbers(a), numbers(b), rtol=0, atol=1e-5 if known.early else 1e-9)
+    assert len({record["source"] for record in ours}) >= 4
+    assert len({record["stage"] for record in ours}) == len(known.networks)
+
+
+@pytest.mark.browser
+def test_browser_never_recommends_what_may_hurt_another_species(scripts, recommender):
+    known, matrix = MANIFESTS["thresholds by species"], SuitabilityMatrix.of(recommender.catalog, TREE)
+    found = outputs(3, sharpness=3.0)
+    records = in_the_browser(scripts, describe(known, MODEL, ["a.onnx"], recommender), [found])
+    joints = Predictor(known, Replay(found), model=MODEL).joint(found)
+    products, chosen = [*recommender.catalog.products], 0
+    for record, joint in zip(records, joints, strict=True):
+        advice = record["recommendation"]
+        if record["level"] == "unknown":
+            assert advice["product"] is None
+        if advice["product"] is None:
+            continue
+        chosen += 1
+        weighed = matrix.weigh(joint, novelty=0.0, unlisted=_unlisted(record))
+        place = products.index(advice["product"])
+        assert weighed.harm[place] <= recommender.bound
+        assert advice["confidence"] == pytest.approx(weighed.suits[place], abs=1e-9)
+        assert sum(advice["coats"].values()) == pytest.approx(weighed.coats.sum(), abs=1e-9)
+    assert chosen > PHOTOS / 10
+
+
+def _unlisted(record):
+    """As the predictor hands it on: dogs alone were judged."""
+    if record["species"]["label"] == "dog":
+        return 1 - record["scores"]["listed"]
+    return 0.5 if record["level"] == "species" else 0.0
+
+
+def test_advice_is_that_of_python_for_a_sure_breed(recommender):
+    advice = describe(manifest(), MODEL, ["a.onnx"], recommender).advice
+    for leaf, row, choice in zip(TREE.leaves, np.eye(len(TREE.leaves)), advice.leaves, strict=True):
+        ours = recommender.recommend(row, TREE, "breed").record()
+        found = advice.recommendations[choice.sure]
+        assert (found.product, found.rule) == (ours.product, ours.rule)
+        assert ours.reason.endswith(found.reason), leaf
+
+
+def test_advice_of_an_unknown_pet_recommends_nothing_and_says_why(recommender):
+    advice = describe(manifest(), MODEL, ["a.onnx"], recommender).advice
+    unknown = advice.recommendations[advice.unknown]
+    assert unknown.product is None and unknown.reason

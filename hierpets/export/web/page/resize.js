@@ -149,7 +149,7 @@ function areas(from, to) {
     const first = Math.min(from - 1, Math.floor(start + 1e-9));
     const covered = places(Math.max(1, Math.ceil(end - 1e-9) - first), (k) => Math.min(end, first + k + 1) - Math.max(start, first + k));
     const total = covered.reduce((sum, one) => sum + one, 0);
-    return { first, weights: Float64Array.from(covered, (one) => one / total) };
+    return { first, weights: Float64Array.from(covered, (one) => fround(one / total)) };
   });
 }
 

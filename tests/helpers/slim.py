@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 
@@ -56,6 +57,7 @@ def kept_distributions() -> set[str]:
     return installed_by(lines) | {"hierpets"}
 
 
+@cache
 def hidden_modules() -> list[str]:
     """What can be imported here, and not there."""
     kept, owners = kept_distributions(), packages_distributions()

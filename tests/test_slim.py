@@ -43,7 +43,7 @@ def test_serves(tmp_path):
         url = re.search(r"http://[\d.:]+", process.stdout.readline())[0]
         with urllib.request.urlopen(f"{url}/v1/model", timeout=20) as answer:
             capabilities = json.load(answer)["capabilities"]
-        assert capabilities == {"explain": False, "feedback": False, "recommend": True}
+        assert capabilities == {"explain": False, "feedback": False, "regions": True, "recommend": True}
         bmp = _gray_bmp(64)
         request = urllib.request.Request(f"{url}/v1/predict", data=bmp, headers={"content-type": "image/bmp"})
         with urllib.request.urlopen(request, timeout=20) as answer:

@@ -55,7 +55,7 @@ def _of_code() -> Iterator[tuple[str, Id]]:
     for folder in ("hierpets", "plugins"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             yield from _extracted(path, "python", PYTHON)
-    for path in sorted(ASSETS.glob("*.js")):
+    for path in sorted([*ASSETS.glob("*.js"), *(ROOT / "hierpets/export/web/page").glob("*.js")]):
         yield from _extracted(path, "javascript", SCRIPT)
 
 

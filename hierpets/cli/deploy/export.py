@@ -59,7 +59,7 @@ def command(
     overwrite: bool,
     registry: Path | None,
 ) -> None:
-    """Write a bundle's network for another runtime.
+    """Write a bundle's network for another runtime, or with the format web a page that answers in the browser.
 
     Without BUNDLE, the released bundle is exported; it is read-only and needs --out. The file is kept only if the
     top-1 class changes on at most 0.5% of the photos, against torch in f32; with int8, only if the accuracy on labeled

@@ -8,7 +8,6 @@ import hierpets
 from hierpets.export.web.advice import advise
 from hierpets.export.web.schema import (
     About,
-    Capabilities,
     Network,
     Rules,
     Species,
@@ -25,23 +24,18 @@ from hierpets.recommend.choose import Recommender
 __all__ = ["describe"]
 
 
-def describe(manifest: Manifest, model: ModelId, files: Sequence[str], recommender: Recommender | None) -> WebModel:
-    """What a page with the networks' ``files``, in the order in which they are asked, must know.
+def describe(manifest: Manifest, model: ModelId, files: Sequence[str], recommender: Recommender) -> WebModel:
+    """What a page with the networks' ``files``, in the order in which they are asked, must know; its sentences are in
+    the language that is spoken.
 
     :raises PluginError: a shampoo rule fails.
     """
-    capabilities = Capabilities(recommend=recommender is not None)
     return WebModel(
-        about=About(
-            hierpets_version=hierpets.__version__,
-            model=model,
-            taxonomy=manifest.taxonomy.tree,
-            capabilities=capabilities,
-        ),
+        about=About(hierpets_version=hierpets.__version__, model=model, taxonomy=manifest.taxonomy.tree),
         networks=tuple(_network(manifest, stage, file) for stage, file in enumerate(files)),
         decoded_side=manifest.decoded_side,
         rules=_rules(manifest),
-        advice=advise(recommender, manifest) if recommender else None,
+        advice=advise(recommender, manifest),
     )
 
 

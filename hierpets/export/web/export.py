@@ -16,6 +16,7 @@ from hierpets.export.web.describe import describe
 from hierpets.export.web.packing import pack_onnx
 from hierpets.export.web.runtime import read_runtime
 from hierpets.files import check_output, whole_folder, write_all
+from hierpets.messages.catalogue import LANGUAGES, Language, speaking
 from hierpets.model.layout import released_bundle
 from hierpets.model.manifest import Manifest, ModelId, model_id, read_manifest
 from hierpets.model.reader import read_networks
@@ -30,7 +31,7 @@ MOST_BYTES = 30 * 10**6
 """What a page may weigh: a phone has to load it."""
 SCRIPTS = Path(__file__).parent / "page"
 SHARED = ("app.js", "icon.svg", "style.css", "words.js")
-MODEL, LICENSE = "model/model.json", "LICENSE"
+MODEL, LICENSE = "model", "LICENSE"
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,12 @@ def export_page(
     check_format("onnx", "f32")
     manifest, model = read_manifest(folder), model_id(folder)
     _check_target(target, overwrite=overwrite)
-    plugins, (photos, leaves) = load_registry(registry), labeled_photos(data, manifest.taxonomy)
+    plugins, photos = load_registry(registry), labeled_photos(data, manifest.taxonomy)
     runtime_files = read_runtime(Path(runtime) if runtime is not None else None)
-    known = describe(manifest, model, _names(manifest), Recommender.load(plugins))
+    texts = _texts(manifest, model, Recommender.load(plugins))
     with whole_folder(target) as made:
-        write_all(made, {**runtime_files, **_page_files(folder), MODEL: known.model_dump_json().encode()})
-        parities = _write_networks((made / MODEL).parent, folder, manifest, model, photos, leaves, plugins, progress)
+        write_all(made, {**runtime_files, **_static_files(folder), **texts})
+        parities = _write_networks(made / MODEL, folder, manifest, model, photos, plugins, progress)
         size = _size(made)
         if size > MOST_BYTES:
             raise BundleError(
@@ -83,7 +84,11 @@ def export_page(
 def _check_target(target: Path, *, overwrite: bool) -> None:
     """:raises ConfigError: it exists and may not be replaced, or holds something else than a page."""
     check_output(target, overwrite=overwrite)
-    if target.exists() and not (target / MODEL).is_file() and (not target.is_dir() or any(target.iterdir())):
+    if (
+        target.exists()
+        and not (target / MODEL / _described("en")).is_file()
+        and (not target.is_dir() or any(target.iterdir()))
+    ):
         raise ConfigError(f"{target}: is no page that was exported before, and is not replaced; choose another folder")
 
 
@@ -92,14 +97,39 @@ def _names(manifest: Manifest) -> list[str]:
     return [network.graph.with_suffix(".onnx").name for network in manifest.networks]
 
 
-def _page_files(folder: Path) -> dict[str, bytes]:
-    """Page, style and scripts; and the licence of the weights, if the bundle has one."""
+def _texts(manifest: Manifest, model: ModelId, recommender: Recommender) -> dict[str, bytes]:
+    """The page in each language, and what it knows of the model."""
+    texts = {}
+    for language in LANGUAGES:
+        with speaking(language):
+            known = describe(manifest, model, _names(manifest), recommender)
+        texts[f"{MODEL}/{_described(language)}"] = known.model_dump_json()
+        texts[_index(language)] = render_page(language, served=False).replace("</head>", _alternates() + "</head>")
+    return {place: text.encode() for place, text in texts.items()}
+
+
+def _described(language: Language) -> str:
+    return f"model.{language}.json"
+
+
+def _index(language: Language) -> str:
+    return "index.html" if language == "en" else f"index.{language}.html"
+
+
+def _alternates() -> str:
+    """Where the page is in other languages: for its script, and for search engines."""
+    links = (f'<link rel="alternate" hreflang="{other}" href="{_index(other)}">' for other in LANGUAGES)
+    return "\n".join(links) + "\n"
+
+
+def _static_files(folder: Path) -> dict[str, bytes]:
+    """Style and scripts; and the licence of the weights, if the bundle has one."""
     shared = {name: ASSETS / name for name in SHARED}
     own = {path.name: path for path in SCRIPTS.iterdir() if path.is_file()}
     static = {f"static/{name}": path.read_bytes() for name, path in {**shared, **own}.items()}
     licence = folder / LICENSE
-    weights = {f"model/{LICENSE}": licence.read_bytes()} if licence.is_file() else {}
-    return {"index.html": render_page(served=False).encode(), **static, **weights}
+    weights = {f"{MODEL}/{LICENSE}": licence.read_bytes()} if licence.is_file() else {}
+    return {**static, **weights}
 
 
 def _write_networks(
@@ -107,19 +137,18 @@ def _write_networks(
     bundle: Path,
     manifest: Manifest,
     model: ModelId,
-    photos: Sequence[str],
-    leaves: Sequence[int],
+    photos: tuple[Sequence[str], Sequence[int]],
     registry: Registry,
     progress: Progress,
 ) -> tuple[Parity, ...]:
-    """:raises BundleError: one does not predict as torch does."""
+    """Each is checked on ``photos`` with their leaves. :raises BundleError: one does not predict as torch does."""
     parities = []
     for stage, network in enumerate(read_networks(bundle, manifest, registry)):
         own, path = manifest.alone(stage), folder / _names(manifest)[stage]
         write_format("onnx", path, network, own)
         pack_onnx(path)
         gate = manifest.early[stage].gate if stage < len(manifest.early) else 0.0
-        parity = check_network(network, OnnxEngine(path), own, model, photos, leaves, gate=gate, progress=progress)
+        parity = check_network(network, OnnxEngine(path), own, model, *photos, gate=gate, progress=progress)
         refuse_drift("web", parity)
         parities.append(parity)
     return tuple(parities)

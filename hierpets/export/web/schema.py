@@ -1,4 +1,4 @@
-"""``model/model.json``: all that an exported page knows of a bundle but its weights.
+"""``model/model.LANGUAGE.json``: all that an exported page knows of a bundle but its weights.
 
 The scripts of the page hold rules alone; every number and every sentence is here. Their types are named alike.
 """
@@ -31,8 +31,8 @@ class Capabilities(StrictModel):
 
     explain: bool = False
     feedback: bool = False
+    recommend: bool = True
     regions: bool = False
-    recommend: bool
 
 
 class About(StrictModel):
@@ -41,7 +41,7 @@ class About(StrictModel):
     hierpets_version: str
     model: ModelId
     taxonomy: dict[str, tuple[str, ...]]
-    capabilities: Capabilities
+    capabilities: Capabilities = Capabilities()
 
 
 class Temperatures(StrictModel):
@@ -132,4 +132,4 @@ class WebModel(StrictModel):
     networks: tuple[Network, ...]
     decoded_side: int
     rules: Rules
-    advice: Advice | None
+    advice: Advice

@@ -154,7 +154,7 @@ async function look(item) {
 // ---- results
 
 function showRecord(item, record) {
-  if (record.error) return showFailure(item, friendly(record.error.message), false);
+  if (record.error) return showFailure(item, record.error.message, false);
   const entry = entries.get(item);
   if (!entry) return;
   entry.record = record;
@@ -175,12 +175,6 @@ function showRecord(item, record) {
 }
 
 const damage = (what) => (language === "en" ? `The file is damaged: ${what}.` : t("The file is damaged."));
-
-// The end of some messages is for developers, and all are English.
-function friendly(message) {
-  if (/^(the photo: )?not an image: it starts with /.test(message)) return t("this file is not an image");
-  return language === "en" ? message.replace(/^the photo: /, "") : t("this file is damaged, too large or of an unknown kind");
-}
 
 function showFailure(item, message, again) {
   const entry = entries.get(item);
@@ -304,7 +298,7 @@ async function toggleRegions(item) {
     button.textContent = t("Please wait…");
     try {
       const record = await backend.predict(entry.blob, { name: entry.file.name, isGone: () => entry.gone, regions: true });
-      if (record.error) throw new Error(friendly(record.error.message));
+      if (record.error) throw new Error(record.error.message);
       entry.regions = record.regions;
       showRegions(item, record.regions);
     } catch (error) {

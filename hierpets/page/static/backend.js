@@ -45,7 +45,8 @@ export async function predict(blob, { name, isGone, regions = false }) {
       await new Promise((done) => setTimeout(done, 1000 * (Number(answer.headers.get("retry-after")) || 1)));
       continue;
     }
-    return (await checked(answer)).json().then(([record]) => record);
+    const [record] = await (await checked(answer)).json();
+    return record.error ? { ...record, error: { ...record.error, message: friendly(record.error.message) } } : record;
   }
 }
 
@@ -58,6 +59,12 @@ export async function explain(blob) {
 
 /** Where a correction was saved. */
 export const giveFeedback = async (form) => (await checked(await send("v1/feedback", form))).json();
+
+// The end of some messages is for developers, and all are English.
+function friendly(message) {
+  if (/^(the photo: )?not an image: it starts with /.test(message)) return t("this file is not an image");
+  return language === "en" ? message.replace(/^the photo: /, "") : t("this file is damaged, too large or of an unknown kind");
+}
 
 async function checked(answer) {
   if (answer.ok) return answer;

@@ -21,9 +21,11 @@ def visit(chromium):
     """Opens a page; at the end it must have had no console error and no request to another host."""
     contexts, wrong = [], []
 
-    def visit(url, width=1280, *, expecting=None):
+    def visit(url, width=1280, *, expecting=None, locale="en-US"):
         phone = width < 500
-        context = chromium.new_context(viewport={"width": width, "height": 844}, is_mobile=phone, has_touch=phone)
+        context = chromium.new_context(
+            viewport={"width": width, "height": 844}, is_mobile=phone, has_touch=phone, locale=locale
+        )
         contexts.append(context)
 
         def hear(message):
@@ -38,7 +40,7 @@ def visit(chromium):
             "request", lambda r: None if r.url.startswith((url, "blob:")) else wrong.append(f"asked for {r.url}")
         )
         page.goto(url)
-        page.locator("#about", has_text="knows").wait_for()
+        page.locator("#model", has_text="hierpets").wait_for()
         return page
 
     yield visit

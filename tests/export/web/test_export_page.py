@@ -1,6 +1,6 @@
 """The files of a page, and what is refused."""
 
-from html import unescape
+import json
 
 import pytest
 from click.testing import CliRunner
@@ -11,6 +11,7 @@ from hierpets.errors import BundleError, ConfigError
 from hierpets.export.web import export as exporting
 from hierpets.export.web.export import export_page
 from hierpets.export.web.schema import WebModel
+from hierpets.messages.catalogue import LANGUAGES
 
 RUNTIME_FILES = {"static/ort.js": b"// ONNX Runtime Web", "static/ort.wasm": b"\0asm"}
 
@@ -24,7 +25,7 @@ def _no_runtime():
 
 
 def older_page(folder):
-    for name in ("index.html", "model/model.json", "static/old.js"):
+    for name in ("index.html", "model/model.en.json", "static/old.js"):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("{}", encoding="utf-8")
@@ -45,15 +46,27 @@ def test_export_writes_a_page_with_all_that_it_needs_in_the_place_of_an_older_on
     folder, _ = exported
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert {"index.html", "static/app.js", "static/backend.js", "static/ort.js", "model/model.onnx"} <= files
+    assert "// What answers the page where there is no server" in (folder / "static/backend.js").read_text("utf-8")
     assert not any(name.endswith((".py", ".j2", "old.js")) for name in files)
     assert "model/LICENSE" not in files  # the bundle has none
-    index = unescape((folder / "index.html").read_text(encoding="utf-8"))
-    assert "default-src 'none'" in index and 'href="docs"' not in index
+    index = (folder / "index.html").read_text(encoding="utf-8")
+    assert "default-src 'none'" in index and 'href="docs"' not in index and "not stored" not in index
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_export_speaks_every_language(exported, language):
+    folder, _ = exported
+    index = (folder / ("index.html" if language == "en" else f"index.{language}.html")).read_text(encoding="utf-8")
+    assert f'<html lang="{language}">' in index
+    assert ("Photos never leave this device" in index) == (language == "en")
+    known = json.loads((folder / f"model/model.{language}.json").read_text(encoding="utf-8"))
+    reasons = " ".join(one["reason"] for one in known["advice"]["recommendations"])
+    assert ("It has" in reasons) == (language == "en")
 
 
 def test_export_describes_the_model(exported, tiny_run):
     folder, _ = exported
-    known = WebModel.model_validate_json((folder / "model/model.json").read_text(encoding="utf-8"))
+    known = WebModel.model_validate_json((folder / "model/model.en.json").read_text(encoding="utf-8"))
     predictor = hierpets.load(tiny_run / "bundle", registry=tiny_run.parent / "registry.yaml")
     assert known.about.model == predictor.model
     assert known.about.taxonomy == predictor.manifest.taxonomy.tree

@@ -101,11 +101,11 @@ def test_page_answers_several_photos_each_with_its_own(tiny_page, tiny_run, visi
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"not a photo", "This file is not an image, or of a format that this browser cannot show."),
-        (b"", "This file is not an image, or of a format that this browser cannot show."),
-        (b"%PDF-1.7 ...", "This file is not an image, or of a format that this browser cannot show."),
-        (cv2.imencode(".png", np.zeros((20000, 30), np.uint8))[1].tobytes(), "30 x 20000 pixels, above the limit"),
-        (cv2.imencode(".png", np.zeros((9000, 9000), np.uint8))[1].tobytes(), "9000 x 9000 pixels, above the limit"),
+        (b"not a photo", "This file is no image, or of a kind that this browser cannot show."),
+        (b"", "This file is no image, or of a kind that this browser cannot show."),
+        (b"%PDF-1.7 ...", "This file is no image, or of a kind that this browser cannot show."),
+        (cv2.imencode(".png", np.zeros((20000, 30), np.uint8))[1].tobytes(), "30 x 20,000 pixels, above the limit"),
+        (cv2.imencode(".png", np.zeros((9000, 9000), np.uint8))[1].tobytes(), "9,000 x 9,000 pixels, above the limit"),
     ],
     ids=["text", "empty", "pdf", "long", "huge"],
 )
@@ -125,10 +125,22 @@ def test_page_says_that_the_model_cannot_be_loaded_and_tries_again(tiny_page, vi
         page.reload()
         photo = upload(encode(read_photo(PETS[0])))
         cards = show(page, photo)
-        assert "cannot be loaded (model.onnx)" in cards.locator(".detail").inner_text()
+        assert "cannot be loaded: model.onnx is missing" in cards.locator(".detail").inner_text()
         page.context.unroute("**/model.onnx")
         cards.locator(".retry").click()
         page.locator('.card[data-level]:not([data-level="error"])').wait_for()
+
+
+def test_page_speaks_the_language_of_the_browser(tiny_page, visit):
+    with serving_folder(tiny_page) as url:
+        page = visit(url, locale="de-AT")
+        assert page.url.endswith("/index.de.html")
+        card = show(page, upload(encode(read_photo("demo:cat/siamese/900"))))
+        assert card.locator(".species .label").first.inner_text() == "Katze"
+        assert "It has" not in card.locator(".reason").inner_text()
+        assert "Gerät" in page.locator(".note").inner_text()
+        page.goto(f"{url}/?language=en")
+        assert page.locator("html").get_attribute("lang") == "en"
 
 
 def test_page_uses_threads_where_a_server_allows_it(tiny_page, visit):

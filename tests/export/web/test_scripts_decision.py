@@ -149,7 +149,7 @@ def test_browser_decides_as_python(scripts, recommender, name):
     predictor = Predictor(known, main, early=early, model=MODEL)
     ours = [found.record().model_dump(mode="json") for found in predictor.predict([*map(numbered, range(PHOTOS))])]
     files = [network.weights for network in known.networks]
-    theirs = in_the_browser(scripts, describe(known, MODEL, files, None), networks)
+    theirs = in_the_browser(scripts, describe(known, MODEL, files, recommender), networks)
     assert [*map(told, theirs)] == [*map(told, ours)]
     for a, b in zip(theirs, ours, strict=True):
         # An early network's logits pass through float32 once more in Python.

@@ -1,6 +1,7 @@
 // What answers the page where there is no server: a worker in this browser. Photos never leave it.
 
 import { failedRecord } from "./record.js";
+import { language, t } from "./words.js";
 
 const MAX_BYTES = 64 * 2 ** 20;
 const MAX_PIXELS = 64e6; // a photo is four bytes a pixel when it is decoded
@@ -17,19 +18,21 @@ function working() {
   const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
   worker = new Worker(url, { type: "module" });
   worker.onmessage = ({ data }) => hear(data);
-  worker.onerror = () => fail("The model cannot be started in this browser.");
+  worker.onerror = () => stop(t("The model cannot be started in this browser."));
+  worker.postMessage({ language });
   return worker;
 }
 
-function hear({ id, record, message, ready }) {
-  if (ready === false) return fail(message);
+function hear({ id, record, unreadable, missing }) {
+  if (missing) return stop(t("The model cannot be loaded: {file} is missing.", { file: missing }));
   const { resolve, reject } = asked.get(id) ?? {};
   asked.delete(id);
-  return record ? resolve?.(record) : reject?.(new Error(message));
+  if (unreadable) return resolve?.(failedRecord(t("this file is damaged, or of a kind that this browser cannot show")));
+  return record ? resolve?.(record) : reject?.(new Error(t("The model cannot answer this photo.")));
 }
 
 /** Nothing that was asked will be answered; the next photo tries anew. */
-function fail(message) {
+function stop(message) {
   worker?.terminate();
   worker = null;
   for (const { reject } of asked.values()) reject(new Error(message));
@@ -39,7 +42,7 @@ function fail(message) {
 /** What the page says of the model; null where it cannot be loaded. */
 export async function describe() {
   working();
-  const answer = await fetch(new URL("../model/model.json", import.meta.url)).catch(() => null);
+  const answer = await fetch(new URL(`../model/model.${language}.json`, import.meta.url)).catch(() => null);
   return answer?.ok ? (await answer.json()).about : null;
 }
 
@@ -47,7 +50,7 @@ export async function describe() {
 export const prepare = async (/** @type {File} */ file) => file;
 
 /** The record of a photo. @returns {Promise<object>} */
-export async function predict(/** @type {File} */ file) {
+export async function predict(/** @type {Blob} */ file) {
   const problem = await problemOf(file);
   if (problem) return failedRecord(problem);
   return new Promise((resolve, reject) => {
@@ -59,19 +62,22 @@ export async function predict(/** @type {File} */ file) {
 
 /** Why a photo will not be decoded: the browser tells its size from its header. @returns {Promise<string|null>} */
 async function problemOf(file) {
-  if (file.size > MAX_BYTES) return `${megas(file.size, 2 ** 20)} MB, above the limit of ${MAX_BYTES / 2 ** 20} MB`;
+  const shown = (number) => number.toLocaleString(language, { maximumFractionDigits: 1 });
+  if (file.size > MAX_BYTES) {
+    return t("{size} MB, above the limit of {limit} MB", { size: shown(file.size / 2 ** 20), limit: MAX_BYTES / 2 ** 20 });
+  }
   const image = new Image();
   image.src = URL.createObjectURL(file);
   try {
     await new Promise((resolve, reject) => Object.assign(image, { onload: resolve, onerror: reject }));
   } catch {
-    return "this file is not an image, or of a format that this browser cannot show";
+    return t("this file is no image, or of a kind that this browser cannot show");
   } finally {
     URL.revokeObjectURL(image.src);
   }
   const { naturalWidth: width, naturalHeight: height } = image;
   if (width * height <= MAX_PIXELS && Math.max(width, height) <= MAX_SIDE) return null;
-  return `${width} x ${height} pixels, above the limit of ${MAX_PIXELS / 1e6} million pixels, ${MAX_SIDE} a side`;
+  return t("{width} x {height} pixels, above the limit of {millions} million pixels, {side} a side", {
+    width: shown(width), height: shown(height), millions: MAX_PIXELS / 1e6, side: shown(MAX_SIDE),
+  });
 }
-
-const megas = (number, unit) => (number / unit).toFixed(1);

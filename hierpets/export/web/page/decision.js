@@ -1,4 +1,4 @@
-// From a network's output to a decision: hierpets.hierarchy, for one photo. The numbers come from model.json.
+// From a network's output to a decision: hierpets.hierarchy, for one photo. The numbers come from Python.
 
 /**
  * @typedef {{species: Float32Array, leaf: Float32Array, scores: Float32Array}} Output

@@ -12,7 +12,7 @@ import { normalized, toSquare } from "./resize.js";
  *   temperatures: import("./decision.js").Temperatures, gate: number}} Network
  *   it answers where it is more certain than its `gate`; the last one always
  * @typedef {{networks: Network[], decoded_side: number, rules: import("./decision.js").Rules,
- *   advice: import("./advice.js").Advice|null}} Model  model.json
+ *   advice: import("./advice.js").Advice}} Model  model.LANGUAGE.json
  */
 
 const OUTPUTS = ["species", "leaf", "scores"];
@@ -49,5 +49,5 @@ export function answerOf(output, stage, /** @type {Model} */ { networks, rules, 
   const isLast = stage === networks.length - 1;
   if (!isLast && certainty(joint, listedOf(output, rules), rules) <= gate) return null;
   const decision = decide(joint, output, rules);
-  return recordOf(decision, rules, { stage, recommendation: advice && recommend(joint, decision, advice) });
+  return recordOf(decision, rules, { stage, recommendation: recommend(joint, decision, advice) });
 }

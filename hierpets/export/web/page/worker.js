@@ -3,44 +3,50 @@
 import { decode } from "./decode.js";
 import * as ort from "./ort.js";
 import { makePredictor } from "./predictor.js";
-import { failedRecord } from "./record.js";
 
 const MODEL = new URL("../model/", import.meta.url);
 
 async function load(file) {
   const answer = await fetch(new URL(file, MODEL)).catch(() => null);
-  if (!answer?.ok) throw new Error(`The model cannot be loaded (${file}).`);
+  if (!answer?.ok) throw Object.assign(new Error(`${file} cannot be loaded`), { file });
   return answer;
 }
 
-async function start() {
+async function start(language) {
   ort.env.wasm.wasmPaths = { wasm: new URL("ort.wasm", import.meta.url).href };
   ort.env.wasm.numThreads = self.crossOriginIsolated ? navigator.hardwareConcurrency : 1;
-  const model = await (await load("model.json")).json();
+  const model = await (await load(`model.${language}.json`)).json();
   const predict = await makePredictor(model, ort, async (file) => new Uint8Array(await (await load(file)).arrayBuffer()));
   return { model, predict };
 }
 
-async function recordOf(file, { model, predict }) {
+/** The answer to a question of the page: a record, or `unreadable`, or `failed`. */
+async function answer(file, { model, predict }) {
   let photo;
   try {
     photo = await decode(file, model.decoded_side);
   } catch {
-    return failedRecord("this file is damaged, or no image that this browser can show");
+    return { unreadable: true };
   }
-  return predict(photo);
+  try {
+    return { record: await predict(photo) };
+  } catch (error) {
+    console.error(error);
+    return { failed: true };
+  }
 }
 
-const started = start();
-let last = started;
-started.then(() => postMessage({ ready: true }), (error) => postMessage({ ready: false, message: error.message }));
+let last = null;
 
-onmessage = ({ data: { id, file } }) => {
-  last = last.catch(() => {}).then(async () => {
-    try {
-      postMessage({ id, record: await recordOf(file, await started) });
-    } catch (error) {
-      postMessage({ id, message: error.message });
-    }
-  });
+// The language comes first, then photos, each with an id.
+onmessage = ({ data: { language, id, file } }) => {
+  if (language) {
+    last = start(language);
+    last.catch((error) => postMessage({ missing: error.file ?? "ort.wasm" }));
+  } else {
+    last = last.then(async (started) => {
+      postMessage({ id, ...(await answer(file, started)) });
+      return started;
+    });
+  }
 };

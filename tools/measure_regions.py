@@ -3,9 +3,10 @@
     python tools/measure_regions.py --data ../shared/data/elsewhere --backgrounds ../shared/data/not-pets \
         --write docs/regions.md
 
-Photos of ``--data`` are put together, two or three to a frame, each on 20 to 60 % of it, without overlap and with soft
-edges: on plain backgrounds and on photos without pets. A region belongs to the photo in which its middle lies. Photos
-are judged alone as well, and those of ``--backgrounds``. Without ``--write`` the text goes to standard output.
+Photos of ``--data`` are put together without overlap and with soft edges: two to a frame, each on 20 to 60 % of its
+area, or three, each on 12 to 35 %, on plain backgrounds and on photos without pets; and two of one breed. A region
+belongs to the photo in which its middle lies. Photos are judged alone as well, and those of ``--backgrounds``. Without
+``--write`` the text goes to standard output.
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ from tools.pages.marks import replace_marked
 BEGIN = "<!-- written by tools/measure_regions.py -->"
 END = "<!-- end of what tools/measure_regions.py writes -->"
 FRAMES = ((480, 640), (480, 720), (480, 480), (360, 640), (640, 480))  # height and width, as cameras have them
-LEAST_SHARE, MOST_SHARE = 0.2, 0.6  # of the frame, for each animal's photo
+SHARES = {2: (0.2, 0.6), 3: (0.12, 0.35)}  # of the frame's area, for the photo of each of so many pets
 SOFT = 0.06  # of the shorter side of a photo, over which its edge fades into the background
-TRIES = 3000  # arrangements at random before another frame is taken
+TRIES = 500  # arrangements at random before other photos and another frame are taken
 
 
 class Pet(NamedTuple):
@@ -69,13 +70,12 @@ class Met(NamedTuple):
     strays: int
 
 
-def compose(pets: Sequence[Pet], background: np.ndarray | None, rng: np.random.Generator) -> Composite:
-    """Pets at random places of a frame, on a photo or one plain color."""
-    while True:
-        frame = FRAMES[rng.integers(len(FRAMES))]
-        places = arrange([pet.pixels.shape[:2] for pet in pets], frame, rng)
-        if places is not None:
-            break
+def compose(pets: Sequence[Pet], background: np.ndarray | None, rng: np.random.Generator) -> Composite | None:
+    """Pets at random places of a frame, on a photo or one plain color; None where they do not fit together."""
+    frame = FRAMES[rng.integers(len(FRAMES))]
+    places = arrange([pet.pixels.shape[:2] for pet in pets], frame, rng)
+    if places is None:
+        return None
     height, width = frame
     if background is None:
         background = np.full((1, 1, 3), rng.integers(40, 220, 3), np.uint8)
@@ -95,7 +95,7 @@ def arrange(shapes: Sequence[tuple[int, int]], frame: tuple[int, int], rng: np.r
     for _ in range(TRIES):
         places: list[Place] = []
         for shape in shapes:
-            place = _somewhere(shape, frame, rng, most=min(MOST_SHARE, 1.1 / len(shapes)))
+            place = _somewhere(shape, frame, rng, SHARES[len(shapes)])
             if place is None or any(_overlap(place, other) for other in places):
                 break
             places.append(place)
@@ -105,9 +105,9 @@ def arrange(shapes: Sequence[tuple[int, int]], frame: tuple[int, int], rng: np.r
 
 
 def _somewhere(
-    shape: tuple[int, int], frame: tuple[int, int], rng: np.random.Generator, *, most: float
+    shape: tuple[int, int], frame: tuple[int, int], rng: np.random.Generator, shares: tuple[float, float]
 ) -> Place | None:
-    area = rng.uniform(LEAST_SHARE, most) * frame[0] * frame[1]
+    area = rng.uniform(*shares) * frame[0] * frame[1]
     scale = (area / (shape[0] * shape[1])) ** 0.5
     height, width = round(shape[0] * scale), round(shape[1] * scale)
     if height > frame[0] or width > frame[1]:
@@ -209,14 +209,24 @@ def page(predictor: Predictor, pets: Sequence[Pet], backgrounds: Sequence[np.nda
     """The tables."""
     rng = np.random.default_rng(seed)
 
-    def draw(animals: int, photo: bool) -> Composite:
-        chosen = [pets[i] for i in rng.choice(len(pets), animals, replace=False)]
-        return compose(chosen, backgrounds[int(rng.integers(len(backgrounds)))] if photo else None, rng)
+    def draw(animals: int, on_photo: bool, alike: bool = False) -> Composite:
+        while True:
+            first = int(rng.integers(len(pets)))
+            others = [i for i, pet in enumerate(pets) if i != first and (not alike or pet.leaf == pets[first].leaf)]
+            if len(others) < animals - 1:
+                continue
+            chosen = [first, *rng.choice(others, animals - 1, replace=False).tolist()]
+            background = backgrounds[int(rng.integers(len(backgrounds)))] if on_photo else None
+            made = compose([pets[i] for i in chosen], background, rng)
+            if made is not None:
+                return made
 
     kinds = [
-        (f"{name}, {on}", partial(draw, n, on != "plain"), count if n == 2 else count // 2)
-        for n, name in ((2, "two"), (3, "three"))
-        for on in ("plain", "on a photo")
+        ("two, plain", partial(draw, 2, False), count),
+        ("two, on a photo", partial(draw, 2, True), count),
+        ("two of one breed", partial(draw, 2, True, True), count // 2),
+        ("three, plain", partial(draw, 3, False), count // 2),
+        ("three, on a photo", partial(draw, 3, True), count // 2),
     ]
     sets = {name: [make() for _ in range(many)] for name, make, many in kinds}
     composites = [composite_row(name, predictor, made) for name, made in sets.items()]

@@ -280,7 +280,7 @@ def test_page_draws_each_pet_and_names_it(visit, width):
     button = card.locator(".each")
     button.click()
     card.locator(".regions").wait_for()
-    assert [line.split()[0] for line in card.locator(".regions strong").all_inner_texts()] == ["Siamese", "Beagle,"]
+    assert [line.split()[0] for line in card.locator(".regions strong").all_inner_texts()] == ["Siamese", "Beagle"]
     photo = card.locator(".photo").bounding_box()
     left, right = (edge.bounding_box() for edge in card.locator(".boxes .edge").all())
     assert left["x"] == pytest.approx(photo["x"], abs=2)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from hierpets.errors import BundleError
 from hierpets.inference.engines.base import Precision, RawOutput, choose_precision
-from hierpets.inference.engines.openvino import InferRequests, capabilities
-from hierpets.model.graph.places import answer_places
-from hierpets.model.graph.quantization import unquantize
-from hierpets.model.graph.runtime import openvino as ov
 from hierpets.model.layout import brief, incomplete_bundle, is_quantized
+
+if TYPE_CHECKING:
+    from hierpets.inference.engines.openvino import InferRequests
 
 __all__ = ["PlaceEngine", "Places"]
 
@@ -30,8 +29,9 @@ class Places(NamedTuple):
 
 
 class PlaceEngine:
-    """Runs the graph of a bundle up to its last map, and the heads at each place of it; compiled at the first call.
+    """Runs the graph of a bundle up to its last map, and the heads at each place of it.
 
+    Compiled, and OpenVINO imported, at the first call: most predictions look for no regions, and torch needs neither.
     ``size`` may be another than the network was made for: it sees larger photos in the same way, with more places.
     """
 
@@ -54,13 +54,16 @@ class PlaceEngine:
     def _compile(self) -> tuple[InferRequests, int]:
         if not self._graph.is_file():
             raise incomplete_bundle(self._graph.parents[1], "no OpenVINO graph in this bundle, which regions need")
+        from hierpets.inference.engines.openvino import InferRequests, capabilities
+        from hierpets.model.graph.places import answer_places
+        from hierpets.model.graph.quantization import unquantize
+        from hierpets.model.graph.runtime import openvino as ov
+
+        quantized, has_bf16 = is_quantized(self._graph), "BF16" in capabilities()
+        precision = choose_precision(self._precision, "openvino", "cpu", quantized=quantized, has_bf16=has_bf16)
         try:
-            graph, precision = ov.Core().read_model(self._graph), self._chosen_precision()
+            graph = ov.Core().read_model(self._graph)
             side = answer_places(graph if precision == "int8" else unquantize(graph), self.size)
             return InferRequests(graph, precision, count=self._workers, threads=self._threads), side
         except RuntimeError as error:
             raise BundleError(f"{self._graph}: OpenVINO cannot run this graph: {brief(error)}") from error
-
-    def _chosen_precision(self) -> Precision:
-        quantized, has_bf16 = is_quantized(self._graph), "BF16" in capabilities()
-        return choose_precision(self._precision, "openvino", "cpu", quantized=quantized, has_bf16=has_bf16)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hierpets.export.web.schema import Advice, Choice
+from hierpets.export.web.schema import PageAdvice, ProductChoice
 from hierpets.model.manifest import Manifest
 from hierpets.recommend.catalog import COAT_TYPES
 from hierpets.recommend.choose import Level, Recommender
@@ -18,7 +18,7 @@ __all__ = ["advise"]
 LEAST = 1e-6  # a doubt where the bound allows none
 
 
-def advise(recommender: Recommender, manifest: Manifest) -> Advice:
+def advise(recommender: Recommender, manifest: Manifest) -> PageAdvice:
     """What the rules say of each leaf for sure, of each species with its breed unsure, and of an unknown pet.
 
     :raises PluginError: a rule fails.
@@ -32,7 +32,7 @@ def advise(recommender: Recommender, manifest: Manifest) -> Advice:
     of_species = (np.eye(len(tree.species))[s, tree.leaf_species] for s in range(len(tree.species)))
     species = [_choice(row / row.sum(), manifest, recommender.bound, lambda p: ask(p, "species")) for row in of_species]
     matrix = SuitabilityMatrix.of(recommender.catalog, tree)
-    return Advice(
+    return PageAdvice(
         bound=recommender.bound,
         leaves=tuple(leaves),
         species=tuple(species),
@@ -58,8 +58,8 @@ class _Book:
         return self.records.index(record)
 
 
-def _choice(joint: np.ndarray, manifest: Manifest, bound: float, ask: Callable[[np.ndarray], int]) -> Choice:
-    return Choice(sure=ask(joint), unsure=ask(_doubted(joint, manifest, bound)))
+def _choice(joint: np.ndarray, manifest: Manifest, bound: float, ask: Callable[[np.ndarray], int]) -> ProductChoice:
+    return ProductChoice(sure=ask(joint), unsure=ask(_doubted(joint, manifest, bound)))
 
 
 def _doubted(joint: np.ndarray, manifest: Manifest, bound: float) -> np.ndarray:

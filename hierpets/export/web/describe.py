@@ -9,10 +9,10 @@ from hierpets.export.web.advice import advise
 from hierpets.export.web.schema import (
     About,
     Network,
+    NetworkTemperatures,
     Rules,
     Species,
-    Temperatures,
-    Thresholds,
+    SpeciesBounds,
     WebLeaf,
     WebModel,
 )
@@ -45,7 +45,7 @@ def _network(manifest: Manifest, stage: int, file: str) -> Network:
     return Network(
         file=file,
         preprocess=own.preprocess,
-        temperatures=Temperatures(species=own.temperatures.species, breeds=tuple(breeds.tolist())),
+        temperatures=NetworkTemperatures(species=own.temperatures.species, breeds=tuple(breeds.tolist())),
         gate=manifest.early[stage].gate if stage < len(manifest.early) else 0.0,
     )
 
@@ -68,5 +68,5 @@ def _rules(manifest: Manifest) -> Rules:
 def _species(manifest: Manifest, s: int) -> Species:
     name, columns = manifest.taxonomy.species[s], manifest.taxonomy.slices[s]
     found = manifest.policy.thresholds(name)
-    thresholds = Thresholds(probability=found.probability, breed_set=found.breed_set, pet=found.pet)
+    thresholds = SpeciesBounds(probability=found.probability, breed_set=found.breed_set, pet=found.pet)
     return Species(name=name, first=columns.start, end=columns.stop, thresholds=thresholds)

@@ -13,20 +13,20 @@ from hierpets.validation.strict import StrictModel
 
 __all__ = [
     "About",
-    "Advice",
-    "Capabilities",
-    "Choice",
     "Network",
+    "NetworkTemperatures",
+    "PageAdvice",
+    "PageCapabilities",
+    "ProductChoice",
     "Rules",
     "Species",
-    "Temperatures",
-    "Thresholds",
+    "SpeciesBounds",
     "WebLeaf",
     "WebModel",
 ]
 
 
-class Capabilities(StrictModel):
+class PageCapabilities(StrictModel):
     """What the page can do besides predicting; as the server's."""
 
     explain: bool = False
@@ -41,10 +41,10 @@ class About(StrictModel):
     hierpets_version: str
     model: ModelId
     taxonomy: dict[str, tuple[str, ...]]
-    capabilities: Capabilities = Capabilities()
+    capabilities: PageCapabilities = PageCapabilities()
 
 
-class Temperatures(StrictModel):
+class NetworkTemperatures(StrictModel):
     """Of the species head, and of the breed heads [S]."""
 
     species: float
@@ -56,11 +56,11 @@ class Network(StrictModel):
 
     file: str
     preprocess: Preprocess
-    temperatures: Temperatures
+    temperatures: NetworkTemperatures
     gate: float
 
 
-class Thresholds(StrictModel):
+class SpeciesBounds(StrictModel):
     """As :class:`hierpets.hierarchy.policy.Thresholds`, at the bundle's alpha."""
 
     probability: float
@@ -74,7 +74,7 @@ class Species(StrictModel):
     name: str
     first: int
     end: int
-    thresholds: Thresholds
+    thresholds: SpeciesBounds
 
 
 class WebLeaf(StrictModel):
@@ -97,7 +97,7 @@ class Rules(StrictModel):
     top_k: int
 
 
-class Choice(StrictModel):
+class ProductChoice(StrictModel):
     """The places of two recommendations for an answer: where every other species is all but ruled out, and where one
     may be shown, which nothing that is recommended may hurt.
     """
@@ -106,7 +106,7 @@ class Choice(StrictModel):
     unsure: int
 
 
-class Advice(StrictModel):
+class PageAdvice(StrictModel):
     """A recommendation for every answer, and how well products suit each leaf and each species' other breeds.
 
     ``judged`` [S]: whether the probability that the breed is listed is known. ``suits`` [L + S][P] and ``coats``
@@ -115,8 +115,8 @@ class Advice(StrictModel):
 
     bound: float
     recommendations: tuple[RecommendationRecord, ...]
-    leaves: tuple[Choice, ...]
-    species: tuple[Choice, ...]
+    leaves: tuple[ProductChoice, ...]
+    species: tuple[ProductChoice, ...]
     unknown: int
     judged: tuple[bool, ...]
     products: tuple[str, ...]
@@ -132,4 +132,4 @@ class WebModel(StrictModel):
     networks: tuple[Network, ...]
     decoded_side: int
     rules: Rules
-    advice: Advice
+    advice: PageAdvice

@@ -12,14 +12,14 @@ from hierpets.evaluation.metrics.resampling import estimate
 from hierpets.model.manifest import Selection
 from hierpets.training.selection.candidates import Candidate, Judged
 
-__all__ = ["Choice", "choose", "describe_selection", "honest"]
+__all__ = ["Chosen", "choose", "describe_selection", "honest"]
 
 RESAMPLES = 2000
 HEADS: tuple[HeadKind, ...] = ("lda", "logistic", "blend")  # the simplest first; bundles of the first can be grown
 VIEWS: tuple[View, ...] = ("plain", "flip", "crops")
 
 
-class Choice(NamedTuple):
+class Chosen(NamedTuple):
     """The candidate that was chosen, how far its criterion is behind the best one, and the standard error of that."""
 
     candidate: Candidate
@@ -27,7 +27,7 @@ class Choice(NamedTuple):
     error: float
 
 
-def choose(candidates: Sequence[Candidate], rows: np.ndarray) -> Choice:
+def choose(candidates: Sequence[Candidate], rows: np.ndarray) -> Chosen:
     """The cheapest candidate that the best one does not beat by more than a standard error, on the photos where
     ``rows`` (bool [N]) is true.
 
@@ -40,7 +40,7 @@ def choose(candidates: Sequence[Candidate], rows: np.ndarray) -> Choice:
     behind, errors = differences.sum(axis=1), np.sqrt(criteria.shape[1]) * differences.std(axis=1)
     close = np.flatnonzero(behind <= errors)
     chosen = min(close.tolist(), key=lambda i: (*_expense(candidates[i]), -totals[i]))
-    return Choice(candidates[chosen], float(behind[chosen]), float(errors[chosen]))
+    return Chosen(candidates[chosen], float(behind[chosen]), float(errors[chosen]))
 
 
 def honest(candidates: Sequence[Candidate], folds: np.ndarray) -> Judged:
@@ -56,7 +56,7 @@ def honest(candidates: Sequence[Candidate], folds: np.ndarray) -> Judged:
     return Judged(right, candidates[0].plain.weights)
 
 
-def describe_selection(candidates: Sequence[Candidate], choice: Choice, folds: np.ndarray) -> Selection:
+def describe_selection(candidates: Sequence[Candidate], choice: Chosen, folds: np.ndarray) -> Selection:
     """What a bundle says of the choice; intervals are those of the bootstrap."""
     judged = honest(candidates, folds)
 

@@ -49,7 +49,7 @@ def test_page_answers_as_python_without_asking_anybody(tiny_page, tiny_run, visi
     assert len({*map(told, ours)}) > 2
     for a, b in zip(theirs, ours, strict=True):
         assert [leaf["breed"] for leaf in a["top"]] == [leaf["breed"] for leaf in b["top"]]
-        assert np.allclose([x["probability"] for x in a["top"]], [x["probability"] for x in b["top"]], atol=5e-3)
+        assert np.allclose([x["probability"] for x in a["top"]], [x["probability"] for x in b["top"]], atol=1e-4)
 
 
 def test_page_makes_no_request_once_it_has_answered(tiny_page, visit):

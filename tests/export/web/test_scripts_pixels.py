@@ -129,3 +129,10 @@ def test_browser_ignores_a_color_profile(scripts):
     swapped = profile.replace(b"rXYZ", b"tmp0").replace(b"gXYZ", b"rXYZ").replace(b"tmp0", b"gXYZ")
     photo.save(file, "PNG", icc_profile=swapped)
     assert differences(decoded(scripts, file.getvalue(), 16), np.asarray(photo)).max() == 0
+
+
+@pytest.mark.parametrize("photo", ["demo:cat/siamese/900", "demo:rabbit/-/901"])
+def test_browser_means_over_areas_of_flat_color_to_the_same_bytes_as_opencv(scripts, photo):
+    """Where two colors meet, a mean often lies halfway between two numbers."""
+    preprocess, pixels = Preprocess(size=32, crop=1.0), read_photo(photo)
+    assert np.array_equal(squares(scripts, pixels, preprocess)[0], to_square(preprocess, pixels))

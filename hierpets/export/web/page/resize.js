@@ -80,6 +80,8 @@ function roundEven(value) {
 
 /** Sums are rounded once. */
 const exact = { ofRow: (sum) => sum, term: (weight, value) => weight * value, toByte: (sum) => Math.floor(sum + 0.5) };
+/** OpenCV's mean over areas rounds a half to the even number, as flat colors often have it. */
+const even = { ...exact, toByte: roundEven };
 /** Pillow rounds the rows, then the columns. */
 const twice = { ...exact, ofRow: (sum) => Math.min(255, Math.max(0, Math.floor(sum + 0.5))) };
 /** OpenCV's bilinear is in fixed point, and drops bits on its way. */
@@ -88,7 +90,7 @@ const fixed = { ...exact, term: (weight, value) => (weight * (value >> 4)) >> 16
 
 function kernelOf(interpolation, shrinking) {
   if (interpolation !== "adaptive") return { ...twice, taps: (from, to) => smooth(from, to, PILLOW[interpolation]) };
-  if (shrinking >= 2) return { ...exact, taps: areas };
+  if (shrinking >= 2) return { ...even, taps: areas };
   return shrinking >= 1 ? { ...fixed, taps: lines } : { ...exact, taps: cubics };
 }
 

@@ -120,7 +120,7 @@ def test_page_says_what_is_wrong_with_a_file_and_answers_the_next(tiny_page, vis
 
 def test_page_says_that_the_model_cannot_be_loaded_and_tries_again(tiny_page, visit):
     with serving_folder(tiny_page) as url:
-        page = visit(url, expecting="404|model.onnx cannot be loaded")
+        page = visit(url, expecting="404")
         page.context.route("**/model.onnx", lambda route: route.fulfill(status=404))
         page.reload()
         photo = upload(encode(read_photo(PETS[0])))
@@ -133,8 +133,7 @@ def test_page_says_that_the_model_cannot_be_loaded_and_tries_again(tiny_page, vi
 
 def test_page_speaks_the_language_of_the_browser(tiny_page, visit):
     with serving_folder(tiny_page) as url:
-        # The English page that is left has begun to load.
-        page = visit(url, locale="de-AT", expecting="fetch|wasm|no available backend")
+        page = visit(url, locale="de-AT")
         assert page.url.endswith("/index.de.html")
         card = show(page, upload(encode(read_photo("demo:cat/siamese/900"))))
         assert card.locator(".species .label").first.inner_text() == "Katze"

@@ -1,5 +1,6 @@
 // What answers the page where there is no server: a worker in this browser. Photos never leave it.
 
+import { isLeaving } from "./language.js";
 import { failedRecord } from "./record.js";
 import { language, t } from "./words.js";
 
@@ -41,6 +42,7 @@ function stop(message) {
 
 /** What the page says of the model; null where it cannot be loaded. */
 export async function describe() {
+  if (isLeaving) return null;
   working();
   const answer = await fetch(new URL(`../model/model.${language}.json`, import.meta.url)).catch(() => null);
   return answer?.ok ? (await answer.json()).about : null;

@@ -36,16 +36,15 @@ async function answer(file, { model, predict }) {
   }
 }
 
-let last = null;
+let last = null; // what was started, once the photos before are answered; undefined if it failed
 
 // The language comes first, then photos, each with an id.
 onmessage = ({ data: { language, id, file } }) => {
   if (language) {
-    last = start(language);
-    last.catch((error) => postMessage({ missing: error.file ?? "ort.wasm" }));
+    last = start(language).catch((error) => postMessage({ missing: error.file ?? "ort.wasm" }));
   } else {
     last = last.then(async (started) => {
-      postMessage({ id, ...(await answer(file, started)) });
+      if (started) postMessage({ id, ...(await answer(file, started)) });
       return started;
     });
   }

@@ -33,22 +33,22 @@ WHOLE = (
 EXTRAS = {
     "fastapi": "serve",
     "h11": "serve",
-    "lovely_tensors": "inspect",
+    "lovely-tensors": "inspect",
     "nncf": "export",
-    "onnx_ir": "export",
+    "onnx-ir": "export",
     "onnxruntime": "export",
     "onnxscript": "export",
     "pandas": "cluster",
-    "pillow_heif": "heic",
-    "prometheus_client": "serve",
+    "pillow-heif": "heic",
+    "prometheus-client": "serve",
     "pyarrow": "data",
-    "python_multipart": "serve",
+    "python-multipart": "serve",
     "ray": "cluster",
     "starlette": "serve",
     "tensorboard": "track",
     "uvicorn": "serve",
 }
-"""The extra that brings a library."""
+"""The extra that brings a library, by the name that pip knows it by."""
 
 
 @contextmanager
@@ -62,9 +62,10 @@ def needed_for(what: str, error: type[HierpetsError] = ConfigError) -> Iterator[
         yield
     except ModuleNotFoundError as missing:
         name = (missing.name or "").partition(".")[0]
-        if name not in WHOLE and name not in EXTRAS:
+        extra = EXTRAS.get(name.replace("_", "-"))
+        if name not in WHOLE and extra is None:
             raise
-        package = f"'hierpets[{EXTRAS[name]}]'" if name in EXTRAS else "hierpets"
+        package = f"'hierpets[{extra}]'" if extra else "hierpets"
         raise error(f"{what} needs {name}, which is not installed: pip install {package}") from None
 
 

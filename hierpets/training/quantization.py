@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 from hierpets.config import TrainConfig
 from hierpets.data.records import PhotoIndex
 from hierpets.errors import BundleError
 from hierpets.export.export import export_bundle
+from hierpets.libraries import is_installed
 from hierpets.progress import Progress
 from hierpets.registry.loading import Registry
 from hierpets.taxonomy import UNKNOWN_LEAF
@@ -45,4 +45,4 @@ def _reason_to_skip(held_out: PhotoIndex, config: TrainConfig) -> str | None:
     labeled = int((held_out.labels().leaf != UNKNOWN_LEAF).sum())
     if labeled < LEAST_PHOTOS:
         return f"{labeled} labeled validation photos, and {LEAST_PHOTOS} are needed to check it"
-    return None if find_spec("nncf") else "nncf is not installed: pip install 'hierpets[export]'"
+    return None if is_installed("nncf") else "nncf is not installed: pip install 'hierpets[export]'"

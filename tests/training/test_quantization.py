@@ -55,6 +55,6 @@ def test_few_photos_show_nothing(trained, monkeypatch):
 
 
 def test_without_nncf_a_bundle_stays_as_it_is(trained, monkeypatch):
-    monkeypatch.setattr(quantization, "find_spec", lambda name: None)
+    monkeypatch.setattr(quantization, "is_installed", lambda name: None)
     _, event = trained()
     assert not event["done"] and "pip install 'hierpets[export]'" in event["why"]

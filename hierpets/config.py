@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 Levels = Literal["species", "species,breed"]
+# The simplest first: where recipe auto sees no difference, it takes what stands first.
 View = Literal["plain", "flip", "crops"]
 HeadKind = Literal["lda", "logistic", "blend"]
 FinetunePrecision = Literal["auto", "f32", "bf16", "f16"]

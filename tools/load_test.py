@@ -33,10 +33,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from hierpets.data.demo import render
-from hierpets.files import write_text
 from hierpets.model.layout import released_bundle
 from tools.load.side_by_side import Cost, Round, bulk_side, rows
-from tools.pages.marks import replace_marked
+from tools.pages.marks import publish
 
 MB = 2**20
 UPLOAD_SECONDS = 3
@@ -325,8 +324,7 @@ def main() -> int:
     for fault, n in Counter(seen.faults).most_common(20):
         print(f"{n} x {fault}", file=sys.stderr)
     if given.write:
-        page = given.write.read_text(encoding="utf-8")
-        write_text(given.write, replace_marked(page, BEGIN, END, text))
+        publish(text, given.write, BEGIN, END)
     return 1 if seen.faults else 0
 
 

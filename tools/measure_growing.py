@@ -26,7 +26,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from hierpets.config import HeadSpec
 from hierpets.data.index import PhotoIndex, read_index
-from hierpets.files import write_text
 from hierpets.growing.grow import grow
 from hierpets.growing.learning import class_weights
 from hierpets.inference.loading import load
@@ -40,7 +39,7 @@ from hierpets.training.frozen.features import FeatureExtractor
 from hierpets.training.frozen.fit import assign_folds
 from hierpets.training.frozen.lda import fit_lda
 from hierpets.workers import cores
-from tools.pages.marks import replace_marked
+from tools.pages.marks import publish
 
 BEGIN = "<!-- written by tools/measure_growing.py -->"
 END = "<!-- end of what tools/measure_growing.py writes -->"
@@ -183,10 +182,7 @@ def main() -> int:
             species_text(given.bundle, given.species, given.elsewhere),
         )
     )
-    if given.write:
-        write_text(given.write, replace_marked(given.write.read_text(encoding="utf-8"), BEGIN, END, text))
-    else:
-        print(text)
+    publish(text, given.write, BEGIN, END)
     return 0
 
 

@@ -20,7 +20,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from hierpets.config import HeadSpec
 from hierpets.data.index import read_index
-from hierpets.files import write_text
 from hierpets.hierarchy.calibration import fit_temperature
 from hierpets.model.backbone import build_backbone
 from hierpets.model.heads import Linear
@@ -32,7 +31,7 @@ from hierpets.training.frozen.fit import assign_folds
 from hierpets.training.frozen.lda import fit_lda
 from plugins.samplers.balanced import breed_balanced
 from tools.pages.intervals import against
-from tools.pages.marks import replace_marked
+from tools.pages.marks import publish
 from tools.recycling.arms import ARMS, Recipe, train_arm
 from tools.recycling.maps import Maps, compute_maps, last_stage
 
@@ -61,11 +60,7 @@ def main() -> int:
     folds = assign_folds(index.labels(), folds=given.folds, seed=0)
     hits, steps = measure(stage, maps, away, index.labels(), folds, index.taxonomy, Recipe(given.seconds))
     text = describe(hits, steps, given.network, given.size, given.seconds, given.folds)
-    if given.write:
-        page = given.write.read_text(encoding="utf-8")
-        write_text(given.write, replace_marked(page, BEGIN, END, text))
-    else:
-        print(text)
+    publish(text, given.write, BEGIN, END)
     return 0
 
 

@@ -29,7 +29,6 @@ from hierpets.data.index import read_index
 from hierpets.data.listing import list_photos
 from hierpets.data.photos import read_photo
 from hierpets.evaluation.metrics.resampling import wilson_interval
-from hierpets.files import write_text
 from hierpets.inference.loading import load
 from hierpets.inference.prediction import Prediction, Region
 from hierpets.inference.predictor import Predictor
@@ -37,7 +36,7 @@ from hierpets.regions.boxes import Box
 from hierpets.registry.loading import load_registry
 from hierpets.taxonomy import Leaf
 from hierpets.workers import cores
-from tools.pages.marks import replace_marked
+from tools.pages.marks import publish
 
 BEGIN = "<!-- written by tools/measure_regions.py -->"
 END = "<!-- end of what tools/measure_regions.py writes -->"
@@ -268,10 +267,7 @@ def main() -> None:
     backgrounds = [read_photo(path) for path in paths]
     predictor = load(given.bundle, workers=1, recommend=False)
     text = page(predictor, pets, backgrounds, seed=given.seed, count=given.count)
-    if given.write is None:
-        print(text)
-    else:
-        write_text(given.write, replace_marked(given.write.read_text(encoding="utf-8"), BEGIN, END, text))
+    publish(text, given.write, BEGIN, END)
 
 
 if __name__ == "__main__":

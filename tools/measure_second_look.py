@@ -28,7 +28,6 @@ from hierpets.data.index import read_index
 from hierpets.data.photos import read_photo
 from hierpets.data.records import PhotoIndex
 from hierpets.data.transforms import apply
-from hierpets.files import write_text
 from hierpets.hierarchy.calibration import fit_temperature
 from hierpets.hierarchy.probabilities import log_softmax
 from hierpets.model.backbone import build_backbone
@@ -40,7 +39,7 @@ from hierpets.training.frozen.fit import assign_folds
 from hierpets.training.frozen.lda import fit_lda
 from plugins.samplers.balanced import breed_balanced
 from tools.pages.intervals import against
-from tools.pages.marks import replace_marked
+from tools.pages.marks import publish
 
 BEGIN = "<!-- written by tools/measure_second_look.py -->"
 END = "<!-- end of what tools/measure_second_look.py writes -->"
@@ -59,11 +58,7 @@ def main() -> int:
     index = read_index(given.data)
     others = read_index(given.elsewhere, taxonomy=index.taxonomy)
     text = describe(measure(index, others, given.weights))
-    if given.write:
-        page = given.write.read_text(encoding="utf-8")
-        write_text(given.write, replace_marked(page, BEGIN, END, text))
-    else:
-        print(text)
+    publish(text, given.write, BEGIN, END)
     return 0
 
 

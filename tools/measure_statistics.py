@@ -21,7 +21,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from hierpets.config import HeadSpec, TrainConfig
 from hierpets.data.index import read_index
-from hierpets.files import write_text
 from hierpets.model.backbone import build_backbone
 from hierpets.plugin import Labels
 from hierpets.registry.loading import load_registry
@@ -29,7 +28,7 @@ from hierpets.training.frozen.feature_set import FeatureSet
 from hierpets.training.frozen.features import FeatureExtractor
 from hierpets.training.frozen.fit import HeadFitter, fit_frozen
 from hierpets.training.frozen.stored_rows import StoredRows
-from tools.pages.marks import replace_marked
+from tools.pages.marks import publish
 
 BEGIN = "<!-- written by tools/measure_statistics.py -->"
 END = "<!-- end of what tools/measure_statistics.py writes -->"
@@ -85,11 +84,7 @@ def main() -> int:
         done = subprocess.run([*command, "--counts", str(count)], check=True, capture_output=True, text=True)
         lines.append(done.stdout.strip().splitlines()[-1])
         print(lines[-1], file=sys.stderr)
-    if given.write:
-        page = given.write.read_text(encoding="utf-8")
-        write_text(given.write, replace_marked(page, BEGIN, END, "\n".join(lines)))
-    else:
-        print("\n".join(lines))
+    publish("\n".join(lines), given.write, BEGIN, END)
     return 0
 
 

@@ -25,7 +25,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from hierpets.cache import SqliteStore
 from hierpets.config import DEFAULT_BACKBONE
 from hierpets.data.listing import find_photos
-from hierpets.files import write_text
 from hierpets.inference.loading import load
 from hierpets.model.backbone import build_backbone
 from hierpets.registry.loading import load_registry
@@ -33,7 +32,7 @@ from hierpets.training.frozen.cluster import BATCH
 from hierpets.training.frozen.feature_cache import FeatureCache
 from hierpets.training.frozen.features import FeatureExtractor, plain
 from hierpets.workers import cores
-from tools.pages.marks import replace_marked
+from tools.pages.marks import publish
 
 BEGIN, END = "<!-- written by tools/scale_cost.py -->", "<!-- end of what tools/scale_cost.py writes -->"
 COUNTS = (1_000_000, 100_000_000, 1_000_000_000)
@@ -151,11 +150,7 @@ def main() -> int:
     text = report(rate, given.price)
     if given.photos:
         text += "\n\n" + training_report(measure_training(given.photos, given.count), given.price)
-    if given.write:
-        page = given.write.read_text(encoding="utf-8")
-        write_text(given.write, replace_marked(page, BEGIN, END, text))
-    else:
-        print(text)
+    publish(text, given.write, BEGIN, END)
     return 0
 
 

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from hierpets.files import write_text
+
+__all__ = ["publish", "replace_marked"]
+
 
 def replace_marked(page: str, begin: str, end: str, text: str) -> str:
     """The page with ``text`` between the marks, which stay.
@@ -13,3 +19,14 @@ def replace_marked(page: str, begin: str, end: str, text: str) -> str:
     if not (found and found_too):
         raise SystemExit(f"the page lacks the marks {begin!r} and {end!r}")
     return f"{before}{begin}\n\n{text.strip()}\n\n{end}{after}"
+
+
+def publish(text: str, page: Path | None, begin: str, end: str) -> None:
+    """``text`` between the marks of a page; on standard output without one.
+
+    :raises SystemExit: the page lacks a mark.
+    """
+    if page is None:
+        print(text)
+    else:
+        write_text(page, replace_marked(page.read_text(encoding="utf-8"), begin, end, text))

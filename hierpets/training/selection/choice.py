@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 
@@ -15,8 +15,7 @@ from hierpets.training.selection.candidates import Candidate, Judged
 __all__ = ["Chosen", "choose", "describe_selection", "honest"]
 
 RESAMPLES = 2000
-HEADS: tuple[HeadKind, ...] = ("lda", "logistic", "blend")  # the simplest first; bundles of the first can be grown
-VIEWS: tuple[View, ...] = ("plain", "flip", "crops")
+HEADS, VIEWS = get_args(HeadKind), get_args(View)  # the simplest first; bundles of the first head can be grown
 
 
 class Chosen(NamedTuple):

@@ -21,7 +21,7 @@ def visit(chromium):
     """Opens a page; at the end it must have had no console error and no request to another host."""
     contexts, wrong = [], []
 
-    def visit(url, width=1280, *, expecting=None, locale="en-US"):
+    def visit(url, width=1280, *, expecting=None, missing=None, locale="en-US"):
         phone = width < 500
         context = chromium.new_context(
             viewport={"width": width, "height": 844}, is_mobile=phone, has_touch=phone, locale=locale
@@ -39,6 +39,8 @@ def visit(chromium):
         context.on(
             "request", lambda r: None if r.url.startswith((url, "blob:")) else wrong.append(f"asked for {r.url}")
         )
+        if missing:
+            context.route(missing, lambda route: route.fulfill(status=404))
         page.goto(url)
         page.locator("#model", has_text="hierpets").wait_for()
         return page

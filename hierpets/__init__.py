@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from hierpets.inference.options import PredictOptions
     from hierpets.inference.prediction import Prediction, Region
     from hierpets.inference.predictor import Predictor
+    from hierpets.messages.breeds import Names, read_names
     from hierpets.model.manifest import ModelId
     from hierpets.planning.result import Plan
     from hierpets.planning.run import plan
@@ -67,6 +68,7 @@ _HOMES = {
     "ModelId": "hierpets.model.manifest",
     "NamedPhoto": "hierpets.data.photos",
     "Photo": "hierpets.data.photos",
+    "Names": "hierpets.messages.breeds",
     "Plan": "hierpets.planning.result",
     "PluginError": "hierpets.errors",
     "PredictOptions": "hierpets.inference.options",
@@ -85,6 +87,7 @@ _HOMES = {
     "load": "hierpets.inference.loading",
     "plan": "hierpets.planning.run",
     "read_boxes": "hierpets.regions.files",
+    "read_names": "hierpets.messages.breeds",
     "train": "hierpets.training.recipe",
 }
 
@@ -107,6 +110,7 @@ __all__ = [
     "Leaf",
     "ModelId",
     "NamedPhoto",
+    "Names",
     "Photo",
     "Plan",
     "PluginError",
@@ -127,6 +131,7 @@ __all__ = [
     "load",
     "plan",
     "read_boxes",
+    "read_names",
     "train",
 ]
 

@@ -7,32 +7,45 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 
 from hierpets.messages.catalogue import LANGUAGES, Language, current_language
 
-__all__ = ["Names", "breed_names", "find_label", "local_name", "plain", "read_names"]
+__all__ = ["VBO", "Names", "breed_names", "find_label", "local_name", "plain", "read_names"]
 
 FILE = Path(__file__).parent / "breeds.yaml"
+VBO = Path(__file__).parent / "vbo.yaml"
 
 
 class Names(NamedTuple):
-    """Of one species or breed: by language its names, the usual one first. Of a species: by language the plural."""
+    """Of one species or breed: by language its names, the usual one first. Of a species: by language the plural.
+
+    Of a breed: its identifier in the Vertebrate Breed Ontology, such as ``"VBO:0200577"``, and further names there.
+    """
 
     names: Mapping[str, tuple[str, ...]]
     plurals: Mapping[str, str] = {}
+    vbo: str | None = None
+    further: tuple[str, ...] = ()
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """The names in every language."""
+        return tuple(name for names in self.names.values() for name in names)
 
 
 @cache
 def read_names() -> Mapping[tuple[str, str | None], Names]:
-    """``breeds.yaml``: (species, breed) -> its names; a breed of None is the species itself."""
-    content = yaml.load(FILE.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    """What species and breeds are called: (species, breed) -> its names; a breed of None is the species itself."""
+    further = _read(VBO)
     found: dict[tuple[str, str | None], Names] = {}
-    for species, entry in content.items():
+    for species, entry in _read(FILE).items():
         found[species, None] = Names(_listed(entry["names"]), entry["plurals"])
-        found.update({(species, breed): Names(_listed(names)) for breed, names in entry["breeds"].items()})
+        for breed, names in entry["breeds"].items():
+            vbo = names.get("vbo")
+            found[species, breed] = Names(_listed(names), vbo=vbo, further=tuple(further.get(vbo, ())))
     return found
 
 
@@ -81,9 +94,15 @@ def _index() -> Mapping[str, frozenset[tuple[str, str]]]:
     """Plain name -> the species, and its label or that of a breed, that are called so in any language."""
     index: dict[str, set[tuple[str, str]]] = {}
     for (species, breed), known in read_names().items():
-        for name in [name for names in known.names.values() for name in names] + [*known.plurals.values()]:
+        for name in filter(None, (*known.own, *known.further, *known.plurals.values(), known.vbo)):
             index.setdefault(plain(name), set()).add((species, breed or species))
     return {name: frozenset(owners) for name, owners in index.items()}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    content: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506
+    return content
 
 
 def _listed(names: Mapping[str, str | list[str]]) -> dict[str, tuple[str, ...]]:

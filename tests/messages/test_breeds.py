@@ -1,5 +1,7 @@
 """Names of species and breeds, and what else they are called."""
 
+import re
+
 import pytest
 
 from hierpets.data.demo.breeds import BREEDS as DEMO
@@ -31,7 +33,7 @@ def test_every_other_name_finds_its_own_breed_and_no_other():
     known = list(TAXONOMY.tree["dog"])
     for (species, breed), names in read_names().items():
         if (species, breed) in LABELS and species == "dog":
-            for name in [name for some in names.names.values() for name in some]:
+            for name in (*names.own, *names.further):
                 assert find_label(name, known, "dog") == breed, name
 
 
@@ -49,14 +51,24 @@ def test_the_names_of_pretrained_classes_are_found():
         ("Pastor-alemão", "german_shepherd"),
         ("BERGER ALLEMAND", "german_shepherd"),
         ("German-Shepherd", "german_shepherd"),
+        ("VBO:0200577", "german_shepherd"),
+        ("Deutscher Wolfspitz", "keeshond"),
         ("Mops", "pug"),
         ("labrador", "labrador_retriever"),
+        ("Greyhound", None),
         ("unicorn", None),
         ("", None),
     ],
 )
 def test_find_label(name, label):
     assert find_label(name, TAXONOMY.tree["dog"], "dog") == label
+
+
+def test_breeds_have_identifiers_of_their_own():
+    listed = [read_names()[leaf.species, leaf.breed].vbo for leaf in TAXONOMY.leaves]
+    known = [vbo for vbo in listed if vbo]
+    assert all(re.fullmatch(r"VBO:0[12]00\d{3}|VBO:0201\d{3}", vbo) for vbo in known)
+    assert len(set(known)) == len(known) >= len(listed) - 1
 
 
 def test_find_label_does_not_guess_between_two():

@@ -17,7 +17,18 @@ from tools.pages.roles import to_markdown
 __all__ = ["api_page"]
 
 GROUPS = {
-    "Functions": ("load", "train", "grow", "forget", "evaluate", "audit", "compare", "plan", "read_boxes"),
+    "Functions": (
+        "load",
+        "train",
+        "grow",
+        "forget",
+        "evaluate",
+        "audit",
+        "compare",
+        "plan",
+        "read_boxes",
+        "read_names",
+    ),
     "Predicting": (
         "Predictor",
         "Prediction",
@@ -29,6 +40,7 @@ GROUPS = {
         "NamedPhoto",
         "Taxonomy",
         "Leaf",
+        "Names",
     ),
     "Results": ("TrainResult", "GrowResult", "ForgetResult", "Evaluation", "Comparison", "Audit", "Plan", "ModelId"),
     "Settings": ("TrainConfig",),
@@ -59,6 +71,7 @@ def api_page() -> str:
 
 def _entry(name: str) -> str:
     public = getattr(hierpets, name)
+    public = public if inspect.isclass(public) else inspect.unwrap(public)
     if not inspect.isclass(public) and not inspect.isfunction(public):
         return f"### {name}\n\n`{_type_text(public)}`: a path, the bytes of a file, pixels, or a PIL image.\n"
     lines = [f"### {name}\n"]

@@ -1,0 +1,102 @@
+"""Take the breeds' other names over from the Vertebrate Breed Ontology, and compare its names with ours.
+
+    git clone https://github.com/monarch-initiative/vertebrate-breed-ontology
+    git -C vertebrate-breed-ontology checkout e374007   # the last commit with tables
+    python tools/breed_names.py vertebrate-breed-ontology
+
+It writes hierpets/messages/vbo.yaml, for the identifiers that hierpets/messages/breeds.yaml gives, and prints how many
+of the names there the ontology has too. Exit code 1: an identifier is unknown, obsolete, or shares no name with ours.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from hierpets.files import write_text  # noqa: E402
+from hierpets.messages.breeds import VBO, Names, plain, read_names  # noqa: E402
+
+TABLES = ("catbreeds.tsv", "dogbreeds.tsv")
+HEADER = """\
+# Written by tools/breed_names.py from the Vertebrate Breed Ontology of the Monarch Initiative and OMIA (CC BY 4.0,
+# https://obofoundry.org/ontology/vbo): its names of the breeds in breeds.yaml that are not there, in any language,
+# without short ones and those that another breed has too.
+"""
+PROPER = re.compile(r"(?!.*unspecified)[^\W\d_](?:[^\W\d_' .-]|['. -](?=[^\W\d_])){5,}")
+"""Six letters at least, and no "Terrier - Border" or "Schnauzer, Standard"."""
+Ours = Mapping[tuple[str, str | None], Names]
+
+
+def main(folder: Path) -> int:
+    theirs = {term: names for table in TABLES for term, names in read_table(folder / "src/ontology/components" / table)}
+    ours = {key: names for key, names in read_names().items() if names.vbo}
+    wrong = [
+        f"{names.vbo} of {breed} names nothing of ours"
+        for (_, breed), names in ours.items()
+        if not shared(names, theirs)
+    ]
+    if wrong:
+        print("\n".join(wrong), file=sys.stderr)
+        return 1
+    write_text(
+        VBO, HEADER + yaml.safe_dump(further(ours, theirs), allow_unicode=True, width=120, default_flow_style=None)
+    )
+    print_shared(ours, theirs)
+    return 0
+
+
+def read_table(path: Path) -> Iterator[tuple[str, set[str]]]:
+    """(identifier, its names) of every term that is not obsolete."""
+    csv.field_size_limit(10**7)
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.reader(file, delimiter="\t")
+        columns, _ = next(rows), next(rows)  # what each column means, once for people and once for ROBOT
+        found: dict[str, set[str]] = {}
+        for row in rows:
+            cells = [*zip(columns, row, strict=False)]
+            if ("obsolete", "true") not in cells:
+                found.setdefault(row[0], set()).update(value for column, value in cells if value and is_name(column))
+    yield from found.items()
+
+
+def is_name(column: str) -> bool:
+    return column in ("most_common_name", "breed_name_to_be_used_for_label") or (
+        column.startswith("synonym_") and "type" not in column and "label" not in column
+    )
+
+
+def shared(names: Names, theirs: Mapping[str, set[str]]) -> set[str]:
+    """Plain names of a breed that both have."""
+    return {plain(name) for name in theirs.get(names.vbo or "", ())} & {plain(name) for name in names.own}
+
+
+def further(ours: Ours, theirs: Mapping[str, set[str]]) -> dict[str, list[str]]:
+    """By identifier, names that are new, and that no other breed has, whether it is one of ours or not."""
+    owners = Counter(name for names in theirs.values() for name in {plain(name) for name in names})
+    listed = {plain(name) for names in read_names().values() for name in names.own}
+    new: dict[str, list[str]] = {}
+    for names in ours.values():
+        named = {plain(name): name for name in sorted(theirs[names.vbo or ""]) if PROPER.fullmatch(name)}
+        new[names.vbo or ""] = [name for key, name in named.items() if owners[key] == 1 and key not in listed]
+    return {term: names for term, names in sorted(new.items()) if names}
+
+
+def print_shared(ours: Ours, theirs: Mapping[str, set[str]]) -> None:
+    """By language, of how many breeds the usual name is one of the ontology's."""
+    for language in next(iter(ours.values())).names:
+        usual = [(plain(names.names[language][0]), names) for names in ours.values() if language in names.names]
+        both = sum(name in shared(names, theirs) for name, names in usual)
+        print(f"{language}: the usual name of {both} of {len(usual)} breeds is one of the ontology's")
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])) if len(sys.argv) == 2 else __doc__)

@@ -41,6 +41,7 @@ from hierpets.training.finetuning.checkpoint import (
 )
 from hierpets.training.finetuning.finetune import finetune_trained, reason_to_skip
 from hierpets.training.finetuning.learner import forward_dtype, plan_batches
+from hierpets.training.frozen.cluster import cluster_digests
 from hierpets.training.frozen.fit import assign_folds
 from hierpets.training.frozen.model import fit_frozen_model
 from hierpets.training.frozen.readable import skip_unreadable
@@ -186,9 +187,10 @@ def _train(
     return TrainResult(run.bundle, run.folder, trained.summary, metrics, config.registry, trained.selection)
 
 
-def _seen(splits: Splits, config: TrainConfig) -> SeenPhotos | None:
-    """The training photos; unknown on a cluster, where the driver reads none. What was held out is not among them."""
-    return None if config.cluster else SeenPhotos.of(map(content_key, splits.train.paths))
+def _seen(splits: Splits, config: TrainConfig) -> SeenPhotos:
+    """The training photos. What was held out is not among them."""
+    paths = splits.train.paths
+    return SeenPhotos.of(cluster_digests(config.cluster, paths) if config.cluster else map(content_key, paths))
 
 
 def _add_statistics(manifest: Manifest, trained: Trained, config: TrainConfig) -> tuple[Manifest, list[bytes]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ import numpy as np
 
 from hierpets.cache import SqliteStore
 from hierpets.cluster import cluster_errors, cpus_a_worker, require_ray
+from hierpets.data.content import content_key
 from hierpets.errors import ImageError
 from hierpets.model.manifest import BackboneSpec
 from hierpets.plugin import Backbone, Preprocess
@@ -21,7 +22,7 @@ from hierpets.training.frozen.features import FeatureExtractor, View
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["ClusterExtractor", "ClusterFeatures"]
+__all__ = ["ClusterExtractor", "ClusterFeatures", "cluster_digests"]
 
 BATCH = 32  # photos that a worker gets at a time
 ADVICE = "; what is finished is kept: mend this, then continue with --resume"
@@ -63,10 +64,7 @@ class ClusterExtractor(FeatureExtractor):
             return
         ray = require_ray()
         state = {name: tensor.cpu().numpy() for name, tensor in self._backbone.module.state_dict().items()}
-        photos = ray.data.from_items(
-            [{"path": path} for path, _ in missing], override_num_blocks=-(-len(missing) // BATCH)
-        )
-        computed = photos.map_batches(
+        computed = _spread([path for path, _ in missing]).map_batches(
             FeatureWorker,
             fn_constructor_args=(self._task, ray.put(state), view),
             batch_size=BATCH,
@@ -78,6 +76,30 @@ class ClusterExtractor(FeatureExtractor):
         with cluster_errors(self._task.address, ADVICE):
             for table in computed.iter_batches(batch_size=None, batch_format="pyarrow"):
                 yield dict(_finished(table, on_error))
+
+
+def cluster_digests(address: str, paths: Sequence[str]) -> set[str]:
+    """The digests of photos, as workers of the cluster read them.
+
+    :raises DataError: a worker fails.
+    """
+    digests = _spread(paths).map_batches(_digested, batch_size=BATCH, batch_format="pyarrow", num_cpus=cpus_a_worker())
+    with cluster_errors(address, ADVICE):
+        tables = digests.iter_batches(batch_size=None, batch_format="pyarrow")
+        return {digest for table in tables for digest in table["digest"].to_pylist()}
+
+
+def _spread(paths: Sequence[str]) -> Any:
+    """A Ray data set with the column ``path``, in blocks of a batch."""
+    return require_ray().data.from_items(
+        [{"path": path} for path in paths], override_num_blocks=-(-len(paths) // BATCH)
+    )
+
+
+def _digested(batch: pa.Table) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.table({"digest": [content_key(path) for path in batch["path"].to_pylist()]})
 
 
 def _finished(table: pa.Table, on_error: Callable[[str, str], None] | None) -> Iterator[tuple[str, np.ndarray]]:

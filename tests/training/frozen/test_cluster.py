@@ -21,7 +21,7 @@ from hierpets.cli import main
 from hierpets.config import TrainConfig
 from hierpets.data.index import read_index
 from hierpets.errors import ConfigError, DataError
-from hierpets.model.layout import SEEN
+from hierpets.model.seen import SeenPhotos
 from hierpets.training.frozen.cluster import BATCH
 from hierpets.training.recipe import train
 
@@ -54,9 +54,7 @@ def ray_here():
 
 
 def contents(bundle: Path) -> dict[str, bytes]:
-    """All files but the list of photos that were seen: on a cluster, the driver reads none."""
-    files = sorted(p for p in bundle.rglob("*") if p.is_file() and p.name != SEEN)
-    return {str(p.relative_to(bundle)): p.read_bytes() for p in files}
+    return {str(p.relative_to(bundle)): p.read_bytes() for p in sorted(bundle.rglob("*")) if p.is_file()}
 
 
 def stored(run: Path) -> int:
@@ -84,6 +82,7 @@ def test_the_bundle_is_that_of_one_machine(ray_here, settings, tmp_path):
     near = train(out=tmp_path / "near", **given)
     far = train(out=tmp_path / "far", cluster="local", **given)
     assert contents(far.bundle) == contents(near.bundle)
+    assert len(SeenPhotos.read(far.bundle)) == 16
     assert not (far.run / "features").exists(), "what the bundle replaces is cleared away"
 
 

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from hierpets.errors import ConfigError, did_you_mean
 from hierpets.hierarchy.policy import MAX_SET
-from hierpets.messages.breeds import find_label
+from hierpets.messages.breeds import find_label, other_names
 from hierpets.messages.catalogue import Language
 from hierpets.taxonomy import Taxonomy
 from hierpets.validation.problems import find_problems
@@ -85,7 +85,8 @@ def label_mask(names: Iterable[str], taxonomy: Taxonomy) -> np.ndarray:
         found = [i for i, leaf in enumerate(taxonomy.leaves) if name in (leaf.species, str(leaf), leaf.breed)]
         if not found:
             known = [*taxonomy.species, *(leaf.breed or leaf.species for leaf in taxonomy.leaves)]
-            raise ConfigError(f"only: {given!r} is not a species or a breed of this model{did_you_mean(name, known)}")
+            hint = did_you_mean(name, known) or did_you_mean(name, other_names(known))
+            raise ConfigError(f"only: {given!r} is not a species or a breed of this model{hint}")
         owners = sorted({taxonomy.leaves[i].species for i in found})
         if len(owners) > 1:
             choices = " or ".join(f"{owner}/{name}" for owner in owners)

@@ -13,7 +13,7 @@ import yaml
 
 from hierpets.messages.catalogue import LANGUAGES, Language, current_language
 
-__all__ = ["VBO", "Names", "breed_names", "find_label", "local_name", "plain", "read_names"]
+__all__ = ["VBO", "Names", "breed_names", "find_label", "local_name", "other_names", "plain", "read_names"]
 
 FILE = Path(__file__).parent / "breeds.yaml"
 VBO = Path(__file__).parent / "vbo.yaml"
@@ -80,6 +80,13 @@ def find_label(name: str, labels: Iterable[str], species: str | None = None) -> 
     meant = {label for owner, label in _index().get(plain(name), ()) if species in (None, owner)}
     found = [label for label in known if label in meant or plain(label) == plain(name)]
     return found[0] if len(found) == 1 else None
+
+
+def other_names(labels: Iterable[str]) -> list[str]:
+    """What else some species and breeds are called, in every language."""
+    wanted = {*labels}
+    named = (names for (species, breed), names in read_names().items() if (breed or species) in wanted)
+    return [name for names in named for name in (*names.own, *names.further)]
 
 
 def plain(name: str) -> str:

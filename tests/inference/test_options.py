@@ -22,7 +22,12 @@ def test_label_mask_of_species_and_breeds(names, expected):
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("beagel", "did you mean 'beagle'"), ("chinchilla", "use cat/chinchilla or dog/chinchilla")]
+    ("name", "message"),
+    [
+        ("beagel", "did you mean 'beagle'"),
+        ("Heilige Birme", "did you mean 'Heilige Birma'"),
+        ("chinchilla", "use cat/chinchilla or dog/chinchilla"),
+    ],
 )
 def test_label_mask_names_what_is_unknown_or_ambiguous(name, message):
     with pytest.raises(ConfigError, match=message):

@@ -329,7 +329,7 @@ were not chosen on. The backbones were tuned with all breeds: photos of held-out
 them than photos of breeds that nobody knew.
 
 **What it is for.** Predicting species and breed in ordinary photos of one cat or dog, to choose a shampoo or to sort
-photos. **What it is not for.** Pedigrees, medical decisions, mixed breeds, several pets in one photo, drawings.
+photos. **What it is not for.** Pedigrees, medical decisions, mixed breeds, drawings.
 """
 
 FOOTER = """## Limits of these numbers

@@ -21,7 +21,7 @@ from hierpets.inference.engines.base import Engine, RawOutput
 from hierpets.inference.engines.cascade import Answers, Cascade
 from hierpets.inference.options import PredictOptions, names_breeds
 from hierpets.inference.prediction import Prediction, Region
-from hierpets.inference.regions import FindBoxes, advise_together, answer_regions
+from hierpets.inference.regions import FindAnimals, advise_together, answer_boxes, distinct_regions, read_searched
 from hierpets.inference.stream import BatchOutput, photo_error, run_batch, run_batches
 from hierpets.messages.catalogue import speaking
 from hierpets.model.manifest import Manifest, ModelId
@@ -49,7 +49,7 @@ class Predictor:
         recommender: Recommender | None = None,
         *,
         early: Sequence[Engine] = (),
-        finder: FindBoxes | None = None,
+        finder: FindAnimals | None = None,
         model: ModelId,
         bundle: Path | None = None,
     ):
@@ -231,13 +231,12 @@ class Predictor:
     def _regions(self, photo: NamedPhoto, request: _Request, limits: Limits) -> tuple[Region, ...]:
         alone = request._replace(boxes=None, options=request.options.model_copy(update={"regions": False}))
         predict = partial(self._predict_batch, alone, limits)
-        side = self.manifest.decoded_side
+        pixels = read_searched(photo, decoded_side=self.manifest.decoded_side, limits=limits)
         if request.boxes is not None:
-            boxes = request.boxes
-            return answer_regions(photo, lambda one, _: boxes.of(one.name), predict, decoded_side=side, limits=limits)
+            return answer_boxes(photo.name, pixels, request.boxes.of(photo.name), predict)
         assert self._finder is not None  # check
-        found = answer_regions(photo, self._finder, predict, decoded_side=side, limits=limits)
-        return tuple(region for region in found if region.prediction.species is not None)
+        found = self._finder(pixels)
+        return distinct_regions(found, answer_boxes(photo.name, pixels, found.boxes, predict))
 
     def _advise_again(self, explain: bool, one: Prediction, beside: Sequence[np.ndarray]) -> Prediction:
         assert one.joint is not None

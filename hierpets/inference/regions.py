@@ -14,12 +14,20 @@ from hierpets.hierarchy.probabilities import log_softmax, species_probabilities
 from hierpets.inference.engines.places import PlaceEngine
 from hierpets.inference.prediction import Prediction, Region
 from hierpets.plugin import Preprocess
-from hierpets.regions.animals import find_animals
+from hierpets.regions.animals import Candidates, find_candidates, keep_distinct
 from hierpets.regions.boxes import Box
 from hierpets.regions.files import FoundBox
 from hierpets.taxonomy import Taxonomy
 
-__all__ = ["FindBoxes", "RegionFinder", "advise_together", "answer_regions", "finder_size"]
+__all__ = [
+    "FindAnimals",
+    "RegionFinder",
+    "advise_together",
+    "answer_boxes",
+    "distinct_regions",
+    "finder_size",
+    "read_searched",
+]
 
 DETAIL = 2  # times the side that a photo is decoded at as a whole: what is cut out of it is smaller
 ENLARGED = 1.55  # times the side of the network's input: a whole photo is seen, in which animals are smaller
@@ -27,8 +35,8 @@ STRIDE = 32  # sides of inputs are multiples of it, so that every place of the l
 MARGIN = 0.1  # of a box on each side, cut out with it
 BLANK = 127  # gray, beside a photo that is no square
 
-FindBoxes = Callable[[NamedPhoto, np.ndarray], Sequence[FoundBox]]
-"""The boxes in a photo and its pixels, RGB uint8 [H, W, 3]."""
+FindAnimals = Callable[[np.ndarray], Candidates]
+"""What may be the animals in a photo, RGB uint8 [H, W, 3]."""
 
 
 def finder_size(preprocess: Preprocess) -> int:
@@ -42,11 +50,11 @@ class RegionFinder:
     def __init__(self, places: PlaceEngine, preprocess: Preprocess, least: float):
         self._places, self._preprocess, self._least = places, preprocess, least
 
-    def __call__(self, photo: NamedPhoto, pixels: np.ndarray) -> list[FoundBox]:
-        """Each animal in the photo."""
+    def __call__(self, pixels: np.ndarray) -> Candidates:
+        """What may be an animal in the photo."""
         square, extent = _fitted(pixels, self._places.size)
         output, side = self._places(normalize(self._preprocess, square))
-        return find_animals(
+        return find_candidates(
             output.scores[:, 0].reshape(side, side),
             log_softmax(output.species).reshape(side, side, -1),
             output.features.reshape(side, side, -1),
@@ -55,26 +63,35 @@ class RegionFinder:
         )
 
 
-def answer_regions(
-    photo: NamedPhoto,
-    find: FindBoxes,
-    predict: Callable[[Sequence[NamedPhoto]], Sequence[Prediction]],
-    *,
-    decoded_side: int,
-    limits: Limits,
-) -> tuple[Region, ...]:
-    """What ``find`` finds in a photo, each answered by ``predict`` as a photo of its own.
+def read_searched(photo: NamedPhoto, *, decoded_side: int, limits: Limits) -> np.ndarray:
+    """The pixels that animals are looked for in and cut out of, RGB uint8 [H, W, 3].
 
     :raises ImageError: the photo cannot be read.
-    :raises HierpetsError: a region cannot be answered.
     """
-    pixels = read_photo(photo.photo, shorter_side=DETAIL * decoded_side, limits=limits, warn=_told_before)
-    found = find(photo, pixels)
-    answers = predict([NamedPhoto(photo.name, _cut_out(pixels, one.box)) for one in found])
+    return read_photo(photo.photo, shorter_side=DETAIL * decoded_side, limits=limits, warn=_told_before)
+
+
+def answer_boxes(
+    name: str,
+    pixels: np.ndarray,
+    boxes: Sequence[FoundBox],
+    predict: Callable[[Sequence[NamedPhoto]], Sequence[Prediction]],
+) -> tuple[Region, ...]:
+    """What is in each box, answered by ``predict`` as a photo of its own.
+
+    :raises HierpetsError: one cannot be answered.
+    """
+    answers = predict([NamedPhoto(name, _cut_out(pixels, found.box)) for found in boxes])
     for answer in answers:
         if answer.error is not None:
             raise answer.error
-    return tuple(Region(one.box, one.confidence, answer) for one, answer in zip(found, answers, strict=True))
+    return tuple(Region(found.box, found.confidence, one) for found, one in zip(boxes, answers, strict=True))
+
+
+def distinct_regions(candidates: Candidates, answered: Sequence[Region]) -> tuple[Region, ...]:
+    """One region for each animal: what is no known pet is none, and two that answer alike are one."""
+    answers = [one.prediction.joint if one.prediction.species is not None else None for one in answered]
+    return tuple(answered[row] for row in keep_distinct(candidates, answers))
 
 
 def advise_together(

@@ -1,4 +1,4 @@
-"""The animals of a photo, from what each place of it answers: hills of the pet score, joined by their features."""
+"""The animals of a photo, from what each place of it answers and then from what each of them does."""
 
 from __future__ import annotations
 
@@ -11,14 +11,30 @@ from hierpets.regions.boxes import Box
 from hierpets.regions.files import FoundBox
 from hierpets.regions.hills import separate
 
-__all__ = ["find_animals"]
+__all__ = ["Candidates", "find_candidates", "keep_distinct"]
 
-# Chosen on composites and single photos of Oxford-IIIT Pet's trainval part (docs/regions.md).
-DROP = 8.0  # of the pet score between two hills of one species
+# Chosen on composites, single photos and close-ups of Oxford-IIIT Pet's trainval part (docs/regions.md).
+DROP = 6.0  # of the pet score between two hills of one species
 SHARE = 0.35  # of the way from the least score to the peak, at which a box ends
-ALIKE = 0.4  # cosine of their features above which two hills are parts of one animal
-LEAST_PEAK = 0.0  # pet score at the highest place of an animal
+ALIKE = 0.6  # cosine of their features above which two hills are parts of one animal
+LEAST_PEAK = -2.0  # pet score at the highest place of an animal
+LEAST_MASS = 0.05  # of the largest animal's
+SURE_PEAK = 2.0  # pet score at the peaks of two animals that are apart
+GAP = -12.0  # pet score somewhere between them
+SAME_BREED = 0.02  # probability that two show one breed, above which they are one animal
+SHARED = 0.5  # of the smaller box, above which two are one animal
 MOST = 16  # animals of a photo: each costs as much as a photo
+
+
+class Candidates(NamedTuple):
+    """What may be animals, from left to right, each with the pet score at its peak.
+
+    ``mass`` [N] is how much speaks for each, ``apart`` bool [N, N] whether what is no pet lies between two of them.
+    """
+
+    boxes: tuple[FoundBox, ...]
+    mass: np.ndarray
+    apart: np.ndarray
 
 
 class _Hill(NamedTuple):
@@ -30,10 +46,10 @@ class _Hill(NamedTuple):
     direction: np.ndarray
 
 
-def find_animals(
+def find_candidates(
     pet: np.ndarray, species: np.ndarray, features: np.ndarray, *, least: float, extent: tuple[float, float]
-) -> list[FoundBox]:
-    """The animals, from left to right, each with the pet score at its peak.
+) -> Candidates:
+    """What may be the animals of a photo.
 
     ``pet`` [h, w] are the pet scores of places, ``species`` [h, w, S] the logarithms of the probabilities of species,
     ``features`` [h, w, D]; ``least`` is the least pet score of a place on an animal. The photo takes the upper left
@@ -46,8 +62,34 @@ def find_animals(
         for of_species in np.moveaxis(response, 2, 0)
         for hill in _hills(of_species, features[:rows, :columns], least, extent)
     ]
-    animals = [_found(parts) for parts in _animals(hills) if parts[0].peak >= LEAST_PEAK]
-    return sorted(animals[:MOST], key=lambda one: one.box.edges)
+    best = response.max(axis=2)
+    animals = _animals(hills, best, extent)
+    found = [one for one in animals if one.peak >= LEAST_PEAK and one.mass >= LEAST_MASS * animals[0].mass][:MOST]
+    found.sort(key=lambda one: one.box.edges)
+    apart = [_are_apart(one, other, best, extent) for one in found for other in found]
+    return Candidates(
+        tuple(FoundBox(one.box, one.peak) for one in found),
+        np.array([one.mass for one in found]),
+        np.array(apart, bool).reshape(len(found), len(found)),
+    )
+
+
+def keep_distinct(candidates: Candidates, answers: Sequence[np.ndarray | None]) -> list[int]:
+    """The rows of ``candidates`` that are animals of their own, from left to right.
+
+    ``answers`` are the probabilities of leaves [L] that each has by itself, None for what is no pet. Of two whose
+    answers or boxes are much the same, the one for which more speaks is kept, unless they lie apart.
+    """
+    kept: dict[int, np.ndarray] = {}
+    for row in np.argsort(-candidates.mass, kind="stable").tolist():
+        answer, box = answers[row], candidates.boxes[row].box
+        if answer is not None and not any(
+            not candidates.apart[row, other]
+            and (float(answer @ other_answer) > SAME_BREED or box.shared(candidates.boxes[other].box) > SHARED)
+            for other, other_answer in kept.items()
+        ):
+            kept[row] = answer
+    return sorted(kept)
 
 
 def _hills(response: np.ndarray, features: np.ndarray, least: float, extent: tuple[float, float]) -> Iterator[_Hill]:
@@ -67,19 +109,35 @@ def _box(inside: np.ndarray, extent: tuple[float, float]) -> Box:
     return Box.between(columns[0] / width, rows[0] / height, (columns[-1] + 1) / width, (rows[-1] + 1) / height)
 
 
-def _animals(hills: Sequence[_Hill]) -> list[list[_Hill]]:
-    """Hills by the animal that they are parts of, the largest first: head and flank, or one that looks like a cat from
-    the front and like a dog from behind. Two animals differ in their features, even of one species.
+def _animals(hills: Sequence[_Hill], best: np.ndarray, extent: tuple[float, float]) -> list[_Hill]:
+    """Hills joined where they are parts of one animal, the largest first: head and flank, or one that looks like a cat
+    from the front and like a dog from behind. Two animals differ in their features, or lie apart.
     """
     animals: list[list[_Hill]] = []
     for hill in sorted(hills, key=lambda hill: -hill.mass):
-        alike = [float(parts[0].direction @ hill.direction) for parts in animals]
+        whole = [parts for parts in animals if not _are_apart(parts[0], hill, best, extent)]
+        alike = [float(parts[0].direction @ hill.direction) for parts in whole]
         if alike and max(alike) > ALIKE:
-            animals[int(np.argmax(alike))].append(hill)
+            whole[int(np.argmax(alike))].append(hill)
         else:
             animals.append([hill])
-    return animals
+    return [parts[0]._replace(box=Box.around(part.box for part in parts)) for parts in animals]
 
 
-def _found(parts: Sequence[_Hill]) -> FoundBox:
-    return FoundBox(Box.around(part.box for part in parts), parts[0].peak)
+def _are_apart(one: _Hill, other: _Hill, best: np.ndarray, extent: tuple[float, float]) -> bool:
+    """Whether both are surely pets, and the straight way between them leads over what is none; ``best`` [h, w] is the
+    largest response of a species.
+    """
+    if one.box.shared(other.box) > 0 or min(one.peak, other.peak) < SURE_PEAK:
+        return False
+    start, end = (_middle(hill.box, extent) for hill in (one, other))
+    steps = 2 + int(2 * np.abs(end - start).max())
+    way = np.rint(start + np.linspace(0, 1, steps)[:, None] * (end - start)).astype(int)
+    rows, columns = way.clip(0, np.array(best.shape) - 1).T
+    return bool(best[rows, columns].min() < GAP)
+
+
+def _middle(box: Box, extent: tuple[float, float]) -> np.ndarray:
+    """Row and column of the place in the middle of a box."""
+    left, top, right, bottom = box.edges
+    return np.array([(top + bottom) / 2, (left + right) / 2]) * extent - 0.5

@@ -13,13 +13,13 @@ import httpx
 import numpy as np
 from starlette.testclient import TestClient
 
-from hierpets.data.photos import NamedPhoto
 from hierpets.inference.engines.base import RawOutput
 from hierpets.inference.predictor import Predictor
-from hierpets.inference.regions import FindBoxes
+from hierpets.inference.regions import FindAnimals
 from hierpets.model.manifest import BackboneSpec, Manifest, ModelId
 from hierpets.plugin import Preprocess
 from hierpets.recommend.choose import Recommender
+from hierpets.regions.animals import Candidates
 from hierpets.regions.boxes import Box
 from hierpets.regions.files import FoundBox
 from hierpets.registry.loading import Registry, load_registry
@@ -58,7 +58,7 @@ class ColorEngine:
 
 
 def make_predictor(
-    engine: ColorEngine | None = None, *, registry: Registry | None = None, finder: FindBoxes | None = None
+    engine: ColorEngine | None = None, *, registry: Registry | None = None, finder: FindAnimals | None = None
 ) -> Predictor:
     manifest = Manifest(
         taxonomy=TAXONOMY,
@@ -69,11 +69,11 @@ def make_predictor(
     return Predictor(manifest, engine or ColorEngine(), recommender, finder=finder, model=MODEL)
 
 
-def find_halves(photo: NamedPhoto, pixels: np.ndarray) -> list[FoundBox]:
-    """Two animals, side by side, in a photo that is wider than high; none in any other."""
-    if pixels.shape[1] <= pixels.shape[0]:
-        return []
-    return [FoundBox(Box(left=left, top=0, width=0.5, height=1), 4.0) for left in (0, 0.5)]
+def find_halves(pixels: np.ndarray) -> Candidates:
+    """Two animals, apart, side by side in a photo that is wider than high; none in any other."""
+    wide = pixels.shape[1] > pixels.shape[0]
+    boxes = tuple(FoundBox(Box(left=left, top=0, width=0.5, height=1), 4.0) for left in (0, 0.5) if wide)
+    return Candidates(boxes, np.ones(len(boxes)), np.ones((len(boxes), len(boxes)), bool))
 
 
 def side_by_side(*colors: str, size: int = 60) -> np.ndarray:

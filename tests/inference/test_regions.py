@@ -47,6 +47,17 @@ def test_a_photo_without_animals_has_no_regions(predictor):
     assert predictor.predict(side_by_side("siamese"), regions=True).regions == ()
 
 
+def test_one_animal_in_two_boxes_is_one_region():
+    def halves_of_one(pixels):
+        found = find_halves(pixels)
+        return found._replace(mass=np.array([1.0, 2.0]), apart=np.zeros((2, 2), bool))
+
+    predictor = make_predictor(finder=halves_of_one)
+    (region,) = predictor.predict(side_by_side("siamese", "siamese"), regions=True).regions
+    assert region.box == RIGHT
+    assert len(predictor.predict(side_by_side("siamese", "a dog"), regions=True).regions) == 2
+
+
 def test_a_model_that_cannot_find_animals_says_so_at_the_call():
     with pytest.raises(ConfigError, match="no pet score, by which animals are found"):
         make_predictor().stream(["a.jpg"], regions=True)

@@ -1,17 +1,19 @@
 import numpy as np
 import pytest
 
-from hierpets.regions.animals import find_animals
+from hierpets.regions.animals import Candidates, find_candidates, keep_distinct
+from hierpets.regions.boxes import Box
+from hierpets.regions.files import FoundBox
 
 NOWHERE = -20.0
 SHAPE = (12, 12)
 
 
-def find(*animals, extent=SHAPE, least=-5.0):
-    """What is found where (row, column, height of the pet score, species, direction of the features) are animals of
-    three places' radius.
+def find(*animals, extent=SHAPE, least=-5.0, between=NOWHERE):
+    """The boxes that are found where (row, column, height of the pet score, species, direction of the features) are
+    animals of three places' radius.
     """
-    pet, species, features = np.full(SHAPE, NOWHERE), np.full((*SHAPE, 2), np.log(0.5)), np.zeros((*SHAPE, 8))
+    pet, species, features = np.full(SHAPE, between), np.full((*SHAPE, 2), np.log(0.5)), np.zeros((*SHAPE, 8))
     rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]]
     features[..., 7] = 1.0
     for row, column, height, which, direction in animals:
@@ -21,7 +23,14 @@ def find(*animals, extent=SHAPE, least=-5.0):
         species[near] = np.log(0.001)
         species[near, which] = np.log(0.999)
         features[near] = np.eye(8)[direction]
-    return find_animals(pet, species, features, least=least, extent=extent)
+    return candidates(pet, species, features, least=least, extent=extent).boxes
+
+
+def candidates(*given, **options):
+    found = find_candidates(*given, **options)
+    assert found.mass.shape == (len(found.boxes),)
+    assert found.apart.shape == (len(found.boxes), len(found.boxes))
+    return found
 
 
 def holds(box, row, column):
@@ -46,15 +55,20 @@ def test_two_animals_are_found_from_left_to_right_whatever_they_are(first, secon
 
 @pytest.mark.parametrize("behind", [0, 1])
 def test_parts_with_the_same_features_are_one_animal_whatever_each_is_taken_for(behind):
-    (found,) = find((4, 2, 9.0, 0, 3), (6, 9, 7.0, behind, 3))
+    (found,) = find((4, 2, 9.0, 0, 3), (6, 9, 7.0, behind, 3), between=-7.0)
     assert holds(found.box, 4, 2)
     assert holds(found.box, 6, 9)
     assert found.confidence == pytest.approx(9, abs=0.1)
 
 
+def test_two_animals_that_look_alike_are_two_where_no_pet_is_between_them():
+    assert len(find((4, 2, 9.0, 0, 3), (6, 9, 7.0, 0, 3))) == 2
+    assert len(find((4, 2, 9.0, 0, 3), (6, 9, 1.0, 0, 3))) == 1, "one of them may be no pet at all"
+
+
 def test_nothing_above_the_least_score_is_no_animal():
-    assert find((5, 6, 10.0, 0, 0), least=11.0) == []
-    assert find() == []
+    assert find((5, 6, 10.0, 0, 0), least=11.0) == ()
+    assert find() == ()
 
 
 def test_boxes_are_shares_of_the_photo_and_what_is_beside_it_does_not_count():
@@ -70,4 +84,37 @@ def test_no_more_animals_are_found_than_can_be_answered():
     pet[::4, ::4] = 10.0
     features = np.random.default_rng(0).normal(size=(40, 40, 200))
     species = np.full((40, 40, 2), np.log(0.5))
-    assert len(find_animals(pet, species, features, least=-5.0, extent=(40, 40))) == 16
+    assert len(candidates(pet, species, features, least=-5.0, extent=(40, 40)).boxes) == 16
+
+
+SIAMESE, BENGAL, NO_PET = np.array([0.9, 0.1, 0.0]), np.array([0.0, 0.1, 0.9]), None
+
+
+def distinct(*answers, mass=(3.0, 2.0, 1.0), apart=False, width=0.3):
+    """Which of three boxes in a row are kept."""
+    boxes = tuple(FoundBox(Box(left=0.3 * n, top=0, width=width, height=1)) for n in range(len(answers)))
+    apart = np.full((len(boxes), len(boxes)), apart)
+    return keep_distinct(Candidates(boxes, np.array(mass[: len(boxes)]), apart), answers)
+
+
+def test_animals_of_different_breeds_are_kept():
+    assert distinct(SIAMESE, BENGAL) == [0, 1]
+
+
+def test_of_two_that_answer_alike_the_one_for_which_more_speaks_is_kept():
+    assert distinct(SIAMESE, BENGAL, SIAMESE) == [0, 1]
+    assert distinct(SIAMESE, BENGAL, SIAMESE, mass=(1.0, 2.0, 3.0)) == [1, 2]
+
+
+def test_two_that_lie_apart_are_kept_whatever_they_answer():
+    assert distinct(SIAMESE, SIAMESE, apart=True) == [0, 1]
+
+
+def test_of_two_boxes_on_one_place_one_is_kept_whatever_they_answer():
+    assert distinct(SIAMESE, BENGAL, width=0.39) == [0, 1]
+    assert distinct(SIAMESE, BENGAL, width=0.7) == [0]
+
+
+def test_what_is_no_pet_is_dropped_and_hides_no_other():
+    assert distinct(NO_PET, SIAMESE, NO_PET) == [1]
+    assert distinct() == []

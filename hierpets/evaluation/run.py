@@ -21,7 +21,7 @@ from hierpets.evaluation.report.writing import REPORT_FILE, write_evaluation
 from hierpets.evaluation.result import Evaluation
 from hierpets.evaluation.seen import check_seen
 from hierpets.evaluation.stress.measure import measure_stress
-from hierpets.explain.explainer import lazy_overlay
+from hierpets.explain.lazy import lazy_overlay
 from hierpets.files import check_output
 from hierpets.inference.loading import load
 from hierpets.inference.prediction import Prediction

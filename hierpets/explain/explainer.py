@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from hierpets.model.reader import read_networks
 from hierpets.registry.loading import Registry, load_registry
 from hierpets.taxonomy import UNKNOWN_LEAF
 
-__all__ = ["Explainer", "Explanation", "lazy_overlay"]
+__all__ = ["Explainer", "Explanation"]
 
 SHOWN_SIDE = 480  # pixels of the shorter side of a picture for people
 
@@ -106,13 +105,3 @@ class Explainer:
 
     def _read(self, photo: Photo) -> np.ndarray:
         return read_photo(photo, shorter_side=max(SHOWN_SIDE, self.manifest.decoded_side))
-
-
-def lazy_overlay(bundle: str | Path | None, *, registry: Registry | None = None) -> Callable[..., np.ndarray]:
-    """``(path, *, leaf) -> RGB uint8 [H, W, 3]``, loading the bundle's torch network at the first call."""
-    explainer = cache(lambda: Explainer.load(bundle, registry=registry))
-
-    def overlaid(path: str, *, leaf: int) -> np.ndarray:
-        return explainer()(path, leaf=leaf)
-
-    return overlaid

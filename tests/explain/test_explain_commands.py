@@ -14,8 +14,9 @@ from hierpets.cli.deploy.inspect import command as inspect
 from hierpets.data.photos import read_photo
 from hierpets.data.transforms import denormalize
 from hierpets.errors import BundleError, ConfigError, ImageError
-from hierpets.explain.explainer import Explainer, lazy_overlay
+from hierpets.explain.explainer import Explainer
 from hierpets.explain.gradcam import gradcam
+from hierpets.explain.lazy import lazy_overlay
 from hierpets.explain.run import explain_photo, inspect_photo
 from hierpets.explain.trace import trace_photo
 from hierpets.inference.loading import load

@@ -100,7 +100,7 @@ def address(site) -> Iterator[str]:
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("width", [360, pytest.param(1280, marks=pytest.mark.slow)])
 def test_pages_fit_their_screen(chromium, address, width):
     page = chromium.new_page(viewport={"width": width, "height": 800})
     too_wide = []

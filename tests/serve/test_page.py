@@ -375,8 +375,15 @@ def test_page_can_retry_when_the_server_is_gone(visit):
     assert card.locator(".answer").inner_text() == "Siamese"
 
 
-@WIDTHS
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (390, "light"),
+        (1280, "dark"),
+        pytest.param(390, "dark", marks=pytest.mark.slow),
+        pytest.param(1280, "light", marks=pytest.mark.slow),
+    ],
+)
 def test_page_has_no_accessibility_violation(visit, width, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
 

@@ -5,6 +5,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+from helpers.fakes import tiny_registry
 
 from hierpets.data.transforms import denormalize, normalize
 from hierpets.errors import PluginError
@@ -54,7 +55,7 @@ def test_draw_batch_draws_photo_by_photo():
 
 def test_train_saves_the_figures_of_a_fine_tuning(tiny_run, tmp_path):
     registry = tiny_run.parent / "registry.yaml"
-    train(backbone="tiny", registry=registry, out=tmp_path, recipe="finetune", finetune={"epochs": 1})
+    train(backbone="tiny", registry=registry, out=tmp_path, recipe="finetune", finetune={"epochs": 1, "workers": 0})
     assert decoded((tmp_path / CURVES_FILE).read_bytes()) is not None
     assert decoded((tmp_path / BATCH_FILE).read_bytes()) is not None
 
@@ -119,14 +120,13 @@ def test_a_tracker_plugin_that_fails_costs_one_warning(tmp_path, caplog):
     ]
 
 
-TINY = {"model": "mobilenetv3_small_050", "pretrained": False, "input_size": 32}
-
-
 def test_train_tells_its_trackers(tmp_path):
+    tiny_registry(tmp_path)
     (tmp_path / "t.py").write_text(HEARS)
-    (tmp_path / "registry.yaml").write_text("plugins:\n  - {name: mine, kind: tracker, entry: 't.py:mine'}\n")
+    with (tmp_path / "registry.yaml").open("a") as registry:
+        registry.write("  - {name: mine, kind: tracker, entry: 't.py:mine'}\n")
     settings = {"registry": tmp_path / "registry.yaml", "recipe": "heads", "levels": "species", "trackers": ["mine"]}
-    train("demo", out=tmp_path / "run", backbone="timm", backbone_options=TINY, device="cpu", **settings)
+    train("demo", out=tmp_path / "run", backbone="tiny", **settings)
     logged = [json.loads(line)["event"] for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert (tmp_path / "run" / "heard").read_text().split() == [*logged, "end"]
 

@@ -1,4 +1,4 @@
-"""Decisions in the browser against those of Python, on thousands of outputs of networks."""
+"""Decisions in the browser against those of Python, on hundreds of outputs of networks."""
 
 import json
 
@@ -18,7 +18,7 @@ from hierpets.recommend.suitability import SuitabilityMatrix
 from hierpets.registry.loading import load_registry
 from hierpets.taxonomy import Taxonomy
 
-PHOTOS = 2000
+PHOTOS = 500
 MODEL = ModelId(digest="0123456789abcdef")
 TREE = Taxonomy(
     tree={

@@ -102,6 +102,7 @@ def test_predict_on_cluster_without_photos_is_an_error_of_one_line(predict, tmp_
     assert not (tmp_path / "far").exists()
 
 
+@pytest.mark.slow
 def test_predict_on_cluster_of_a_shard_and_a_photo_that_is_not_there(ray_here, predict, photos, tmp_path):
     with tarfile.open(tmp_path / "pets.tar", "w") as shard:
         for name in ("0.JPG", "2.JPG"):
@@ -163,6 +164,7 @@ def test_predict_on_cluster_says_what_to_do_when_the_disk_is_full(ray_here, pred
     assert "No space left on device; what is finished is kept: mend this, then continue with --resume" in err
 
 
+@pytest.mark.slow
 def test_predict_on_cluster_counts_recommendations_that_failed(ray_here, tiny_run, photos, tmp_path, capsys):
     registry = tmp_path / "registry.yaml"
     (tmp_path / "touchy.py").write_text("def touchy(case):\n    raise ZeroDivisionError\n")

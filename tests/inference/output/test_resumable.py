@@ -393,7 +393,7 @@ def kill_and_resume(tiny_run: Path, tmp_path: Path, form: str, *, photos: int, k
         assert out.read_bytes() == whole.read_bytes()
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", [FORMATS[0], *(pytest.param(form, marks=pytest.mark.slow) for form in FORMATS[1:])])
 def test_write_predictions_loses_and_repeats_nothing_after_a_kill(tiny_run, tmp_path, form):
     kill_and_resume(tiny_run, tmp_path, form, photos=1200, kills=1)
 

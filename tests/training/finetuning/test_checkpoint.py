@@ -69,7 +69,10 @@ def test_finetune_killed_by_the_system_ends_in_the_same_weights(tmp_path):
 
 
 @pytest.mark.parametrize("step", [3, *(pytest.param(step, marks=pytest.mark.slow) for step in (1, 4, 7))])
-@pytest.mark.parametrize("minutes", [0.0, 10.0], ids=["every step", "every epoch"])
+@pytest.mark.parametrize(
+    "minutes",
+    [pytest.param(0.0, id="every step"), pytest.param(10.0, id="every epoch", marks=pytest.mark.slow)],
+)
 def test_finetune_resumed_after_any_step_changes_nothing(tmp_path, step, minutes):
     settings = {"epochs": 3, "checkpoint_minutes": minutes}
     alone = tune(tmp_path / "alone", settings=settings)

@@ -41,7 +41,7 @@ def test_finetune_learns_colors_at_both_levels(tmp_path, photos, combiner):
         ({"balance": "loss_weight"}, np.arange(1.0, 51.0)),
         pytest.param({"trainable_fraction": 0.3}, None, marks=pytest.mark.slow),
         pytest.param({"layer_decay": 1.0}, None, marks=pytest.mark.slow),
-        ({"precision": "bf16"}, None),
+        pytest.param({"precision": "bf16"}, None, marks=pytest.mark.slow),
     ],
     ids=str,
 )

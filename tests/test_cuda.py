@@ -20,7 +20,7 @@ from hierpets.registry.loading import load_registry
 from hierpets.serve.app import create_app
 from hierpets.serve.explaining import lazy_explainer
 from hierpets.thumbnails import encode_png
-from hierpets.training.frozen.features import FeatureExtractor
+from hierpets.training.features.extractor import FeatureExtractor
 from hierpets.training.recipe import train
 
 pytestmark = pytest.mark.gpu

@@ -21,7 +21,7 @@ from hierpets.planning.curve import class_gains
 from hierpets.planning.photos import extract_photos, read_photos
 from hierpets.progress import no_progress
 from hierpets.registry.loading import load_registry
-from hierpets.training.frozen.feature_set import FeatureSet
+from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.frozen.lda import fit_lda
 from hierpets.training.frozen.statistics import collect_statistics
 

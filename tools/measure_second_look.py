@@ -34,7 +34,7 @@ from hierpets.model.backbone import build_backbone
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.plugin import Backbone
 from hierpets.registry.loading import load_registry
-from hierpets.training.frozen.features import FeatureExtractor
+from hierpets.training.features.extractor import FeatureExtractor
 from hierpets.training.frozen.fit import assign_folds
 from hierpets.training.frozen.lda import fit_lda
 from plugins.samplers.balanced import breed_balanced

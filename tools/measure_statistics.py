@@ -24,10 +24,10 @@ from hierpets.data.index import read_index
 from hierpets.model.backbone import build_backbone
 from hierpets.plugin import Labels
 from hierpets.registry.loading import load_registry
-from hierpets.training.frozen.feature_set import FeatureSet
-from hierpets.training.frozen.features import FeatureExtractor
+from hierpets.training.features.extractor import FeatureExtractor
+from hierpets.training.features.feature_set import FeatureSet
+from hierpets.training.features.stored_rows import StoredRows
 from hierpets.training.frozen.fit import HeadFitter, fit_frozen
-from hierpets.training.frozen.stored_rows import StoredRows
 from tools.pages.marks import publish
 
 BEGIN = "<!-- written by tools/measure_statistics.py -->"

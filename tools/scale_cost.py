@@ -28,9 +28,9 @@ from hierpets.data.listing import find_photos
 from hierpets.inference.loading import load
 from hierpets.model.backbone import build_backbone
 from hierpets.registry.loading import load_registry
-from hierpets.training.frozen.cluster import BATCH
-from hierpets.training.frozen.feature_cache import FeatureCache
-from hierpets.training.frozen.features import FeatureExtractor, plain
+from hierpets.training.features.cache import FeatureCache
+from hierpets.training.features.cluster import BATCH
+from hierpets.training.features.extractor import FeatureExtractor, plain
 from hierpets.workers import cores
 from tools.pages.marks import publish
 

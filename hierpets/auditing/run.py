@@ -25,7 +25,7 @@ from hierpets.inference.engines.base import Device, choose_device
 from hierpets.model.backbone import build_backbone
 from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry, load_registry
-from hierpets.training.frozen.features import FeatureExtractor
+from hierpets.training.features.extractor import FeatureExtractor
 
 __all__ = ["BACKBONE", "JSON_FILE", "PAGE_FILE", "audit"]
 

@@ -14,9 +14,9 @@ from hierpets.model.manifest import BackboneSpec
 from hierpets.planning.result import RecipeCost, RecipeName
 from hierpets.plugin import Backbone
 from hierpets.registry.loading import Registry
+from hierpets.training.features.extractor import VIEWS, FeatureExtractor, plain
+from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.finetuning.time_estimate import finetune_minutes
-from hierpets.training.frozen.feature_set import FeatureSet
-from hierpets.training.frozen.features import VIEWS, FeatureExtractor, plain
 from hierpets.training.frozen.lda import fit_lda
 from hierpets.training.frozen.linear_probe import fit_heads
 from hierpets.training.frozen.statistics import collect_statistics

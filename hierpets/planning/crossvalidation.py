@@ -13,7 +13,7 @@ from hierpets.config import HeadSpec
 from hierpets.model.heads import Linear
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.progress import Progress
-from hierpets.training.frozen.feature_set import FeatureSet
+from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.frozen.fit import assign_folds
 from hierpets.training.frozen.lda import fit_lda
 from hierpets.training.frozen.statistics import collect_statistics

@@ -9,7 +9,7 @@ import numpy as np
 from hierpets.evaluation.metrics.resampling import estimate
 from hierpets.planning.crossvalidation import REMOVED, CrossValidation, balanced_accuracy, trained_on
 from hierpets.planning.result import ClassGain, CurvePoint
-from hierpets.training.frozen.feature_set import FeatureSet
+from hierpets.training.features.feature_set import FeatureSet
 
 __all__ = ["class_gains", "curve_points"]
 

@@ -14,8 +14,8 @@ from hierpets.errors import DataError
 from hierpets.progress import Progress
 from hierpets.registry.loading import Registry
 from hierpets.text import join_words
-from hierpets.training.frozen.feature_set import FeatureSet
-from hierpets.training.frozen.features import FeatureExtractor
+from hierpets.training.features.extractor import FeatureExtractor
+from hierpets.training.features.feature_set import FeatureSet
 
 __all__ = ["PlanPhotos", "at_most", "extract_photos", "read_photos"]
 

@@ -14,9 +14,9 @@ from hierpets.model.manifest import BackboneSpec
 from hierpets.planning.result import PretrainedGain
 from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry
+from hierpets.training.features.extractor import FeatureExtractor
+from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.frozen.cross_validation import FoldHeads
-from hierpets.training.frozen.feature_set import FeatureSet
-from hierpets.training.frozen.features import FeatureExtractor
 from hierpets.training.frozen.fit import HeadFitter, assign_folds
 from hierpets.training.frozen.statistics import collect_statistics
 from hierpets.training.score import Score

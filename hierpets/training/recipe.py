@@ -32,6 +32,8 @@ from hierpets.training.calibration import calibrate_trained
 from hierpets.training.cascade.choice import best_early, fit_configured, try_early
 from hierpets.training.cascade.fit import fit_cascade
 from hierpets.training.distributed import current_context, join_distributed
+from hierpets.training.features.cluster import cluster_digests
+from hierpets.training.features.readable import skip_unreadable
 from hierpets.training.finetuning.checkpoint import (
     Checkpoint,
     check_same,
@@ -41,10 +43,8 @@ from hierpets.training.finetuning.checkpoint import (
 )
 from hierpets.training.finetuning.finetune import finetune_trained, reason_to_skip
 from hierpets.training.finetuning.learner import forward_dtype, plan_batches
-from hierpets.training.frozen.cluster import cluster_digests
 from hierpets.training.frozen.fit import assign_folds
 from hierpets.training.frozen.model import fit_frozen_model
-from hierpets.training.frozen.readable import skip_unreadable
 from hierpets.training.manifest import make_manifest
 from hierpets.training.measurement import accuracies, measure_trained
 from hierpets.training.quantization import quantize_bundle

@@ -6,7 +6,7 @@ import numpy as np
 
 from hierpets.plugin import Labels
 from hierpets.taxonomy import Taxonomy
-from hierpets.training.frozen.feature_set import FeatureSet
+from hierpets.training.features.feature_set import FeatureSet
 
 __all__ = ["blobs", "feature_set"]
 

@@ -19,7 +19,7 @@ from hierpets.planning.curve import class_gains, curve_points
 from hierpets.plugin import Labels
 from hierpets.progress import no_progress
 from hierpets.taxonomy import Taxonomy
-from hierpets.training.frozen.feature_set import FeatureSet
+from hierpets.training.features.feature_set import FeatureSet
 
 TREE = Taxonomy(tree={"cat": ("birman", "siamese"), "dog": ("husky", "pug"), "rabbit": ()})
 

@@ -10,8 +10,8 @@ from hierpets.model.backbone import build_backbone, fingerprint
 from hierpets.model.manifest import Manifest
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.writer import write_bundle
+from hierpets.training.features.extractor import FeatureExtractor
 from hierpets.training.finetuning.time_estimate import finetune_minutes
-from hierpets.training.frozen.features import FeatureExtractor
 from hierpets.training.recipe import train
 
 PHOTOS = [f"demo:cat/siamese/{i}" for i in range(3)]

@@ -13,8 +13,8 @@ from hierpets.data.photos import read_photo
 from hierpets.data.records import PhotoIndex, PhotoRecord
 from hierpets.model.backbone import build_backbone
 from hierpets.progress import no_progress
+from hierpets.training.features.extractor import FeatureExtractor
 from hierpets.training.frozen.choice import FrozenChoice
-from hierpets.training.frozen.features import FeatureExtractor
 from hierpets.training.score import Score
 from hierpets.training.selection.candidates import Candidate, Judged, head_specs
 from hierpets.training.selection.choice import choose, describe_selection, honest

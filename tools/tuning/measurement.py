@@ -12,7 +12,7 @@ from hierpets.model.heads import Linear
 from hierpets.model.rounding import round_weights
 from hierpets.plugin import Labels
 from hierpets.progress import Progress, no_progress
-from hierpets.training.frozen.features import FeatureExtractor
+from hierpets.training.features.extractor import FeatureExtractor
 from hierpets.training.frozen.linear_probe import fit_head
 from plugins.samplers.balanced import breed_balanced
 from tools.tuning.procedure import LOGISTIC

@@ -13,9 +13,9 @@ from hierpets.model.network import HierarchicalNetwork
 from hierpets.plugin import Backbone
 from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry
+from hierpets.training.features.extractor import FeatureExtractor
 from hierpets.training.finetuning.averaging import interpolate
 from hierpets.training.finetuning.learner import Weights, copy_weights
-from hierpets.training.frozen.features import FeatureExtractor
 from hierpets.training.frozen.linear_probe import fit_head
 from plugins.samplers.balanced import breed_balanced
 from tools.tuning.procedure import Procedure

@@ -17,7 +17,7 @@ from hierpets.hierarchy.probabilities import joint_probabilities
 from hierpets.model.pretrained_breeds import PretrainedBreeds
 from hierpets.plugin import Labels
 from hierpets.taxonomy import Leaf, Taxonomy
-from hierpets.training.frozen.feature_set import FeatureSet
+from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.frozen.fit import HeadFitter, assign_folds, out_of_fold
 from hierpets.training.frozen.statistics import collect_statistics
 

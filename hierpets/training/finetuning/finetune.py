@@ -18,13 +18,13 @@ from hierpets.plugin import Preprocess
 from hierpets.progress import Progress
 from hierpets.taxonomy import Taxonomy
 from hierpets.training.distributed import current_context
+from hierpets.training.features.extractor import FeatureExtractor
+from hierpets.training.features.feature_set import extract_feature_set
 from hierpets.training.finetuning.batches import TrainingBatches
 from hierpets.training.finetuning.checkpoint import Checkpoint, describe_run
 from hierpets.training.finetuning.learner import Learner
 from hierpets.training.finetuning.loop import FinetuneResult, FinetuningLoop
 from hierpets.training.finetuning.time_estimate import finetune_minutes
-from hierpets.training.frozen.feature_set import extract_feature_set
-from hierpets.training.frozen.features import FeatureExtractor
 from hierpets.training.frozen.fit import fit_ood_scorer
 from hierpets.training.frozen.statistics import collect_statistics
 from hierpets.training.held_out import HeldOutOutputs

@@ -10,7 +10,7 @@ import numpy as np
 from hierpets.hierarchy.probabilities import Combiner
 from hierpets.model.heads import Heads
 from hierpets.model.statistics.classes import ClassStatistics
-from hierpets.training.frozen.feature_set import FeatureSet
+from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.frozen.fit import HeadFitter, each_fold
 from hierpets.training.score import LabeledLogits
 

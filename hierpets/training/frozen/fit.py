@@ -18,7 +18,7 @@ from hierpets.model.pretrained_breeds import PretrainedBreeds
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.plugin import Labels, PretrainedHead
 from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
-from hierpets.training.frozen.feature_set import FeatureSet
+from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.frozen.lda import fit_lda, fit_lda_heads
 from hierpets.training.frozen.linear_probe import fit_heads
 from hierpets.training.frozen.statistics import collect_statistics

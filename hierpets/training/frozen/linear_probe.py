@@ -9,7 +9,7 @@ from hierpets.hierarchy.probabilities import Combiner
 from hierpets.model.heads import Heads, Linear
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.taxonomy import Leaf
-from hierpets.training.frozen.feature_set import FeatureSet
+from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.frozen.lda import fit_lda
 from hierpets.training.prior import TargetPrior, equal_masses, head_prior_shift, weigh_classes
 

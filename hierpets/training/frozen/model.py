@@ -10,10 +10,10 @@ from hierpets.model.network import HierarchicalNetwork
 from hierpets.plugin import Backbone
 from hierpets.progress import Progress
 from hierpets.registry.loading import Registry
+from hierpets.training.features.extractor import FeatureExtractor
+from hierpets.training.features.feature_set import extract_feature_set
+from hierpets.training.features.make import make_extractor
 from hierpets.training.frozen.choice import FrozenChoice
-from hierpets.training.frozen.extractor import make_extractor
-from hierpets.training.frozen.feature_set import extract_feature_set
-from hierpets.training.frozen.features import FeatureExtractor
 from hierpets.training.frozen.fit import FrozenFit, HeadFitter, fit_frozen
 from hierpets.training.frozen.mixing import Mixing, fit_mixing
 from hierpets.training.splits import Splits

@@ -9,7 +9,7 @@ from hierpets.model.ood import pretrained_probabilities
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.plugin import Labels, PretrainedHead
 from hierpets.taxonomy import UNKNOWN_LEAF, Leaf, Taxonomy
-from hierpets.training.frozen.feature_set import FeatureSet
+from hierpets.training.features.feature_set import FeatureSet
 
 __all__ = ["collect_statistics"]
 

@@ -16,10 +16,10 @@ from hierpets.plugin import Backbone
 from hierpets.progress import Progress
 from hierpets.registry.loading import Registry
 from hierpets.taxonomy import UNKNOWN_LEAF
+from hierpets.training.features.feature_set import FeatureSet, extract_feature_set
+from hierpets.training.features.make import make_extractor
 from hierpets.training.frozen.choice import FrozenChoice
 from hierpets.training.frozen.cross_validation import FoldHeads
-from hierpets.training.frozen.extractor import make_extractor
-from hierpets.training.frozen.feature_set import FeatureSet, extract_feature_set
 from hierpets.training.frozen.fit import HeadFitter
 from hierpets.training.frozen.statistics import collect_statistics
 from hierpets.training.score import LabeledLogits, Score

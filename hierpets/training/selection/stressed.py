@@ -10,7 +10,7 @@ import numpy as np
 from hierpets.data.split import draw_evenly
 from hierpets.evaluation.stress.corruptions import CORRUPTIONS, SIDE, shrink
 from hierpets.progress import Progress
-from hierpets.training.frozen.features import FeatureExtractor
+from hierpets.training.features.extractor import FeatureExtractor
 from hierpets.training.splits import Splits
 
 __all__ = ["CHANGES", "PHOTOS", "StressedFeatures", "extract_stressed", "spoiled"]

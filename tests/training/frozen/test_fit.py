@@ -13,8 +13,9 @@ from hierpets.model.pretrained_breeds import PretrainedBreeds
 from hierpets.plugin import Labels
 from hierpets.taxonomy import Taxonomy
 from hierpets.training.calibration import HeldOutPredictions, calibrate, cross_predict
+from hierpets.training.features.feature_set import FeatureSet
+from hierpets.training.features.stored_rows import StoredRows
 from hierpets.training.frozen.cross_validation import FoldHeads
-from hierpets.training.frozen.feature_set import FeatureSet
 from hierpets.training.frozen.fit import (
     FrozenFit,
     HeadFitter,
@@ -29,7 +30,6 @@ from hierpets.training.frozen.fit import (
 )
 from hierpets.training.frozen.mixing import fit_mixing
 from hierpets.training.frozen.statistics import collect_statistics
-from hierpets.training.frozen.stored_rows import StoredRows
 from hierpets.training.measurement import measure
 
 TAXONOMY = Taxonomy(tree={"cat": ("a", "b", "c"), "dog": ("d", "e", "f", "g"), "rabbit": ()})
@@ -95,7 +95,7 @@ def test_out_of_fold_logits_are_of_heads_that_did_not_see_the_photo(spec):
 
 
 def test_features_in_a_file_give_what_those_in_memory_give(monkeypatch):
-    monkeypatch.setattr("hierpets.training.frozen.feature_set.BATCH", 100)
+    monkeypatch.setattr("hierpets.training.features.feature_set.BATCH", 100)
     photos = sample(unlabeled=20)
     stored = StoredRows(D)
     for chunk in np.array_split(photos.features, 7):

@@ -11,7 +11,7 @@ from hierpets.model.network import HierarchicalNetwork
 from hierpets.plugin import Labels, PretrainedBreed, PretrainedHead
 from hierpets.taxonomy import Leaf, Taxonomy
 from hierpets.training.calibration import calibrate
-from hierpets.training.frozen.feature_set import FeatureSet
+from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.frozen.fit import HeadFitter, fit_frozen
 from hierpets.training.frozen.mixing import Mixing, fit_mixing
 from hierpets.training.held_out import HeldOutOutputs

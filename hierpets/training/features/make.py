@@ -6,8 +6,8 @@ from hierpets.config import TrainConfig
 from hierpets.model.manifest import BackboneSpec
 from hierpets.plugin import Backbone
 from hierpets.registry.loading import Registry
-from hierpets.training.frozen.cluster import ClusterExtractor, ClusterFeatures
-from hierpets.training.frozen.features import FeatureExtractor
+from hierpets.training.features.cluster import ClusterExtractor, ClusterFeatures
+from hierpets.training.features.extractor import FeatureExtractor
 from hierpets.training.run import FEATURES
 
 __all__ = ["make_extractor"]

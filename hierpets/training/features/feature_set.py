@@ -10,8 +10,8 @@ import numpy as np
 from hierpets.plugin import Labels
 from hierpets.progress import Progress
 from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
-from hierpets.training.frozen.features import FeatureExtractor
-from hierpets.training.frozen.stored_rows import StoredRows
+from hierpets.training.features.extractor import FeatureExtractor
+from hierpets.training.features.stored_rows import StoredRows
 from hierpets.training.splits import Splits
 
 __all__ = ["FeatureSet", "extract_feature_set"]

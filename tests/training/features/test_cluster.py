@@ -22,7 +22,7 @@ from hierpets.config import TrainConfig
 from hierpets.data.index import read_index
 from hierpets.errors import ConfigError, DataError
 from hierpets.model.seen import SeenPhotos
-from hierpets.training.frozen.cluster import BATCH
+from hierpets.training.features.cluster import BATCH
 from hierpets.training.recipe import train
 
 pytest.importorskip("ray")

@@ -16,8 +16,8 @@ from hierpets.errors import ImageError
 from hierpets.model.manifest import BackboneSpec
 from hierpets.plugin import Backbone, Preprocess
 from hierpets.registry.loading import load_registry
-from hierpets.training.frozen.feature_cache import FeatureCache
-from hierpets.training.frozen.features import FeatureExtractor, View
+from hierpets.training.features.cache import FeatureCache
+from hierpets.training.features.extractor import FeatureExtractor, View
 
 if TYPE_CHECKING:
     import pyarrow as pa

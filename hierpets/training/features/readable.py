@@ -10,7 +10,7 @@ from hierpets.model.backbone import build_backbone
 from hierpets.progress import Progress
 from hierpets.registry.loading import Registry
 from hierpets.training.distributed import current_context
-from hierpets.training.frozen.extractor import make_extractor
+from hierpets.training.features.make import make_extractor
 from hierpets.training.splits import Splits, keep_photos
 
 __all__ = ["skip_unreadable"]

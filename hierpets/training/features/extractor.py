@@ -19,8 +19,8 @@ from hierpets.model.backbone import fingerprint
 from hierpets.model.graph.convert import convert_module
 from hierpets.plugin import Backbone
 from hierpets.progress import Progress, no_progress
-from hierpets.training.frozen.feature_cache import FeatureCache
-from hierpets.training.frozen.stored_rows import StoredRows
+from hierpets.training.features.cache import FeatureCache
+from hierpets.training.features.stored_rows import StoredRows
 from hierpets.workers import cores
 
 __all__ = ["VIEWS", "FeatureExtractor", "View"]

@@ -12,7 +12,7 @@ from helpers.fakes import tiny_registry
 
 from hierpets.errors import PluginError
 from hierpets.model.backbone import build_backbone
-from hierpets.training.frozen.features import FeatureExtractor
+from hierpets.training.features.extractor import FeatureExtractor
 
 PHOTOS = ["demo:cat/siamese/1", "demo:dog/pug/1", "demo:cat/siamese/1"]
 

@@ -141,29 +141,21 @@ def command(
         predictions = predictor.stream(list_photos(paths, lines, plugins), chosen, boxes=given, batch_size=batch_size)
         with speaking(chosen.language):
             return _print(predictions, form)
+    how = {"form": form, "registry": plugins, "options": chosen, "resume": resume, "overwrite": overwrite}
+    return _write(Path(out), predictor, paths, boxes=given, lines=lines, **how)
 
+
+def _write(out: Path, *asked: Any, **how: Any) -> int:
+    """Write the records to a file; after Ctrl-C, what is finished stays. Arguments are those of `write_predictions`."""
     from hierpets.cli.progress import ProgressDisplay
     from hierpets.inference.output.resumable import partial_path, write_predictions
 
     try:
         with ProgressDisplay() as progress:
-            totals = write_predictions(
-                Path(out),
-                predictor,
-                paths,
-                form=form,  # type: ignore[arg-type]  # _checked_format
-                registry=plugins,
-                options=chosen,
-                boxes=given,
-                lines=lines,
-                resume=resume,
-                overwrite=overwrite,
-                progress=progress,
-            )
+            totals = write_predictions(out, *asked, progress=progress, **how)
     except KeyboardInterrupt:
         click.echo(
-            f"interrupted: {partial_path(Path(out))} holds the finished records; rerun with --resume to continue",
-            err=True,
+            f"interrupted: {partial_path(out)} holds the finished records; rerun with --resume to continue", err=True
         )
         return INTERRUPTED
     return _conclude(out, totals)
@@ -188,7 +180,7 @@ def _predict_on_cluster(
     return _conclude(out, predict_on_cluster(paths, out, task, address=address, resume=resume))
 
 
-def _conclude(out: str, totals: RunTotals) -> int:
+def _conclude(out: str | Path, totals: RunTotals) -> int:
     failures = f", {totals.unreadable} could not be read" if totals.unreadable else ""
     failures += f", {totals.failed_recommendations} without a recommendation" if totals.failed_recommendations else ""
     click.echo(f"{out}: {totals.photos} photo{'s' * (totals.photos != 1)}{failures}", err=True)

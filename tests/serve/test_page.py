@@ -425,6 +425,7 @@ def test_page_of_the_api_names_every_operation_and_problem(visit):
     from hierpets.serve.problems import CATALOG
 
     page = visit(path="/docs")
+    page.locator(".operation").last.wait_for()  # they are drawn at once, when the description has come
     assert page.locator(".operation").count() == 7
     for kind, (status, _) in CATALOG.items():
         assert page.locator(f"#{kind}").inner_text() == f"{kind}, {status}"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -141,18 +142,33 @@ def command(
         predictions = predictor.stream(list_photos(paths, lines, plugins), chosen, boxes=given, batch_size=batch_size)
         with speaking(chosen.language):
             return _print(predictions, form)
-    how = {"form": form, "registry": plugins, "options": chosen, "resume": resume, "overwrite": overwrite}
-    return _write(Path(out), predictor, paths, boxes=given, lines=lines, **how)
+
+    from hierpets.inference.output.resumable import write_predictions
+
+    write = partial(
+        write_predictions,
+        Path(out),
+        predictor,
+        paths,
+        form=form,  # type: ignore[arg-type]  # _checked_format
+        registry=plugins,
+        options=chosen,
+        boxes=given,
+        lines=lines,
+        resume=resume,
+        overwrite=overwrite,
+    )
+    return _write(Path(out), write)
 
 
-def _write(out: Path, *asked: Any, **how: Any) -> int:
-    """Write the records to a file; after Ctrl-C, what is finished stays. Arguments are those of `write_predictions`."""
+def _write(out: Path, write: Callable[..., RunTotals]) -> int:
+    """Let ``write`` write the records to a file, and show its progress; after Ctrl-C, what is finished stays."""
     from hierpets.cli.progress import ProgressDisplay
-    from hierpets.inference.output.resumable import partial_path, write_predictions
+    from hierpets.inference.output.resumable import partial_path
 
     try:
         with ProgressDisplay() as progress:
-            totals = write_predictions(out, *asked, progress=progress, **how)
+            totals = write(progress=progress)
     except KeyboardInterrupt:
         click.echo(
             f"interrupted: {partial_path(out)} holds the finished records; rerun with --resume to continue", err=True

@@ -11,7 +11,7 @@ import numpy as np
 
 from hierpets.errors import ImageError
 
-__all__ = ["Warn", "check_png", "check_zero_tail", "is_blur", "missing_share", "pixel_chunks"]
+__all__ = ["Warn", "check_png", "check_zero_tail", "inflate", "is_blur", "missing_share", "pixel_chunks"]
 
 Warn = Callable[[str], None]
 """Gets in one line what is wrong with a photo that is decoded all the same."""
@@ -68,17 +68,17 @@ def check_png(data: bytes) -> None:
     :raises ImageError: a chunk that is cut off, changed or missing, or pixels that are.
     """
     rows = _PngRows(data)
-    inflate, seen = zlib.decompressobj(), set[bytes]()
+    stream, seen = zlib.decompressobj(), set[bytes]()
     try:
         for name, content in _png_chunks(data):
             seen.add(name)
             if name == b"IDAT":
-                _inflate(inflate, content, rows.take)
+                inflate(stream, content, rows.take)
     except zlib.error as error:
         raise ImageError(f"damaged PNG: its pixels cannot be inflated: {error}") from None
     if rows.palette and b"PLTE" not in seen:
         raise ImageError("damaged PNG: its palette is missing")
-    if not inflate.eof or rows.missing:
+    if not stream.eof or rows.missing:
         raise ImageError("damaged PNG: its pixels are not as many as its header says")
 
 
@@ -111,11 +111,12 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
     raise ImageError("truncated PNG: its chunks are incomplete")
 
 
-def _inflate(inflate: zlib._Decompress, content: memoryview, take: Callable[[bytes], None]) -> None:
+def inflate(stream: zlib._Decompress, content: memoryview, take: Callable[[bytes], None]) -> None:
+    """Inflate a part of a stream, a piece at a time. :raises zlib.error: it is damaged."""
     piece: bytes | memoryview = content
-    while piece and not inflate.eof:
-        take(inflate.decompress(piece, PIECE))
-        piece = inflate.unconsumed_tail
+    while piece and not stream.eof:
+        take(stream.decompress(piece, PIECE))
+        piece = stream.unconsumed_tail
 
 
 class _PngRows:

@@ -16,6 +16,7 @@ import simplejpeg
 
 from hierpets.data.decoding.damage import Warn, check_png, check_zero_tail, is_blur, missing_share, pixel_chunks
 from hierpets.data.decoding.formats import exif_orientation, is_progressive, jpeg_without_extras, stored_orientation
+from hierpets.data.decoding.silent_damage import check_silent_damage
 from hierpets.errors import ImageError
 from hierpets.libraries import needed_for
 
@@ -51,7 +52,9 @@ def decode(data: bytes, kind: str, size: tuple[int, int], *, reduction: int, war
         check_png(data)
         return _decode_any(pixel_chunks(data), kind)
     check_zero_tail(data, kind, warn)
-    return _decode_heic(data) if kind == "HEIC" else _decode_any(data, kind)
+    photo = _decode_heic(data) if kind == "HEIC" else _decode_any(data, kind)
+    check_silent_damage(data, kind, photo, warn, _decode_any)
+    return photo
 
 
 def _decode_jpeg(data: bytes, size: tuple[int, int], reduction: int, warn: Warn) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 
+from hierpets.data.decoding.tiff import tiff_tags
 from hierpets.errors import ImageError
 
 __all__ = [
@@ -100,7 +101,7 @@ def _decoder_bytes(data: bytes, kind: str) -> int:
         channels = {0: 1, 2: 3, 3: 4, 4: 4, 6: 4}.get(color, 4)
         return channels * (2 if depth == 16 else 1)
     if kind == "TIFF":
-        tags = _tiff_tags(data)
+        tags = tiff_tags(data)
         samples = tags.get(277, 1)
         # Several depths stand elsewhere in the file, and the tag then holds their place: two bytes are the most.
         return max(1, min(samples, 8)) * (1 if samples == 1 and tags.get(258, 1) <= 8 else 2)
@@ -110,7 +111,7 @@ def _decoder_bytes(data: bytes, kind: str) -> int:
 def exif_orientation(exif: bytes) -> int:
     """The orientation 1 to 8 of an EXIF block (TIFF structure); 1 when it says nothing valid."""
     try:
-        value = _tiff_tags(exif.removeprefix(EXIF)).get(0x0112, 1)
+        value = tiff_tags(exif.removeprefix(EXIF)).get(0x0112, 1)
     except (struct.error, ValueError, OverflowError):
         return 1
     return value if 1 <= value <= 8 else 1
@@ -229,7 +230,7 @@ def _webp_size(data: bytes) -> tuple[int, int]:
 
 
 def _tiff_size(data: bytes) -> tuple[int, int]:
-    tags = _tiff_tags(data)
+    tags = tiff_tags(data)
     return tags[256], tags[257]
 
 
@@ -244,26 +245,6 @@ def _find_all(data: bytes, word: bytes) -> Iterator[int]:
     while at >= 0:
         yield at
         at = data.find(word, at + 1)
-
-
-def _tiff_tags(data: bytes) -> dict[int, int]:
-    """The integer tags of the first directory of a TIFF or BigTIFF structure."""
-    order = {b"II": "<", b"MM": ">"}.get(data[:2])
-    if order is None:
-        raise ValueError("no TIFF structure")
-    big = struct.unpack_from(order + "H", data, 2)[0] == 43
-    offset_code, count_code, entry_bytes, value_at = ("Q", "Q", 20, 12) if big else ("I", "H", 12, 8)
-    (at,) = struct.unpack_from(order + offset_code, data, 8 if big else 4)
-    (count,) = struct.unpack_from(order + count_code, data, at)
-    at += struct.calcsize(order + count_code)
-    tags: dict[int, int] = {}
-    for entry in range(at, at + min(count, 4096) * entry_bytes, entry_bytes):
-        tag, kind = struct.unpack_from(order + "HH", data, entry)
-        code = {1: "B", 3: "H", 4: "I", 16: "Q"}.get(kind)
-        if code:
-            # Of a tag that is given twice libtiff takes the first.
-            tags.setdefault(tag, struct.unpack_from(order + code, data, entry + value_at)[0])
-    return tags
 
 
 _SIZES: dict[str, Callable[[bytes], tuple[int, int]]] = {

@@ -1,0 +1,119 @@
+"""The structure of a TIFF or BigTIFF file, which an EXIF block has too, without its pixels."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["tiff_blocks", "tiff_end", "tiff_tags"]
+
+# Bytes of one value, and how an integer is read, by the type of a tag.
+SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
+BLOCKS = ((273, 279), (324, 325), (513, 514))  # strips, tiles, an embedded JPEG: the tags of offsets and of lengths
+DIRECTORIES = (330, 34665, 34853, 40965)  # further pictures, EXIF, GPS, interoperability
+MOST_ENTRIES, MOST_DIRECTORIES = 4096, 16
+MOST_BYTES = 1 << 20  # of the places of strips: more would take longer to read than the picture
+
+
+class _Entry(NamedTuple):
+    """A tag; ``place`` is in its directory and holds the values, if they are short, or where they are."""
+
+    tag: int
+    type: int
+    length: int  # of the values, in bytes
+    place: int
+
+
+class _Tiff:
+    """A file that is read at offsets. :raises ValueError: no TIFF structure. :raises struct.error: it is cut off."""
+
+    def __init__(self, data: bytes):
+        order = {b"II": "<", b"MM": ">"}.get(data[:2])
+        if order is None:
+            raise ValueError("no TIFF structure")
+        self._data, self._order = data, order
+        big = self.read("H", 2) == 43
+        self._offset, self._count, self._inline = ("Q", "Q", 8) if big else ("I", "H", 4)
+        self.first = self.read(self._offset, 8 if big else 4)
+
+    def read(self, code: str, at: int) -> int:
+        return int(struct.unpack_from(self._order + code, self._data, at)[0])
+
+    def directory(self, at: int) -> tuple[list[_Entry], int]:
+        """The entries of a directory, and where the place of the next directory is."""
+        count = self.read(self._count, at)
+        start, step = at + struct.calcsize(self._count), 4 + 2 * self._inline
+        places = [start + number * step for number in range(min(count, MOST_ENTRIES))]
+        return [self._entry(place) for place in places], start + count * step
+
+    def _entry(self, at: int) -> _Entry:
+        type_, count = self.read("H", at + 2), self.read(self._offset, at + 4)
+        return _Entry(self.read("H", at), type_, count * SIZES.get(type_, 0), at + 4 + self._inline)
+
+    def ends(self, at: int) -> tuple[list[int], list[int]]:
+        """Where that ends of which a directory speaks, and the directories to which it leads."""
+        entries, place = self.directory(at)
+        first = {entry.tag: entry for entry in reversed(entries)}
+        ends = [place + self._inline, *(self._start(entry) + entry.length for entry in entries)]
+        ends += [int(blocks.max()) for blocks in self.blocks(first) if blocks.size]
+        inner = [n for tag in DIRECTORIES if tag in first for n in self._integers(first[tag])[:MOST_DIRECTORIES]]
+        return ends, [self.read(self._offset, place), *map(int, inner)]
+
+    def blocks(self, entries: dict[int, _Entry]) -> Iterator[np.ndarray]:
+        """int64 [N, 2]: where strips, tiles and an embedded JPEG start and end, each if there are some."""
+        for starts, lengths in BLOCKS:
+            if starts in entries and lengths in entries:
+                start, length = self._integers(entries[starts]), self._integers(entries[lengths])
+                count = min(len(start), len(length))
+                yield np.stack([start[:count], start[:count] + length[:count]], axis=1)
+
+    def _start(self, entry: _Entry) -> int:
+        """Where the values of an entry are."""
+        return entry.place if entry.length <= self._inline else self.read(self._offset, entry.place)
+
+    def _integers(self, entry: _Entry) -> np.ndarray:
+        """int64 [N]. :raises ValueError: no integers, or more than a picture needs."""
+        if entry.type not in INTEGERS or entry.length > MOST_BYTES:
+            raise ValueError(f"tag {entry.tag}: expected integers")
+        start = self._start(entry)
+        return np.frombuffer(self._data[start : start + entry.length], self._order + INTEGERS[entry.type]).astype(int)
+
+
+def tiff_tags(data: bytes) -> dict[int, int]:
+    """The integer tags of the first directory.
+
+    :raises ValueError: no TIFF structure. :raises struct.error: it is cut off. :raises OverflowError: an offset is
+        beyond all files.
+    """
+    file, tags = _Tiff(data), dict[int, int]()
+    for entry in file.directory(file.first)[0]:
+        if code := INTEGERS.get(entry.type):
+            # Of a tag that is given twice libtiff takes the first.
+            tags.setdefault(entry.tag, file.read(code, entry.place))
+    return tags
+
+
+def tiff_blocks(data: bytes) -> Iterator[memoryview]:
+    """The strips or tiles of the first directory, as they are stored. Raises as :func:`tiff_tags`."""
+    file = _Tiff(data)
+    entries = {entry.tag: entry for entry in reversed(file.directory(file.first)[0])}
+    for blocks in file.blocks(entries):
+        yield from (memoryview(data)[start:end] for start, end in blocks.clip(min=0).tolist())
+
+
+def tiff_end(data: bytes) -> int:
+    """Where the last byte ends of which a directory speaks; what follows is no picture. Raises as :func:`tiff_tags`."""
+    file = _Tiff(data)
+    found, left, seen = [0], [file.first], set[int]()
+    while left and len(seen) < MOST_DIRECTORIES:
+        at = left.pop()
+        if at and at not in seen:
+            seen.add(at)
+            ends, further = file.ends(at)
+            found += ends
+            left += further
+    return max(found)

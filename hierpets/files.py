@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Files: which are photos, and how they are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -13,9 +13,28 @@ from typing import BinaryIO
 
 from hierpets.errors import ConfigError
 
-__all__ = ["cache_dir", "check_output", "lock", "whole_file", "whole_folder", "write_all", "write_bytes", "write_text"]
+__all__ = [
+    "PHOTO_SUFFIXES",
+    "cache_dir",
+    "check_output",
+    "is_photo",
+    "lock",
+    "whole_file",
+    "whole_folder",
+    "write_all",
+    "write_bytes",
+    "write_text",
+]
 
 OLD = "old"
+PHOTO_SUFFIXES = frozenset(
+    [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"]
+)
+
+
+def is_photo(name: str) -> bool:
+    """Whether a file is a photo, by its name alone; hidden ones are not."""
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in PHOTO_SUFFIXES  # noqa: PTH122
 
 
 def check_output(path: Path, *, overwrite: bool) -> None:

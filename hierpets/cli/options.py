@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from types import NoneType
-from typing import Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import click
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
 from hierpets.inference.engines.base import DEVICES, ENGINES, PRECISIONS, EngineOptions
+
+if TYPE_CHECKING:  # a model begins to load as soon as the command line is read
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
 
 __all__ = ["engine_options", "model_option", "overwrite_option", "registry_option", "setting_options"]
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hierpets.data.consistency import find_misspelled
-from hierpets.data.listing import is_photo
 from hierpets.data.records import PhotoRecord
 from hierpets.errors import DataError
+from hierpets.files import is_photo
 from hierpets.plugin.reading import SPLIT_NAMES
 from hierpets.taxonomy import Leaf
 

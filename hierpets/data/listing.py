@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 from hierpets.data.addresses import DEMO_PREFIX
 from hierpets.data.sources import list_source
 from hierpets.errors import ConfigError, DataError
-from hierpets.plugin.reading import PHOTO_SUFFIXES, is_uri
+from hierpets.files import is_photo
+from hierpets.plugin.reading import is_uri
 from hierpets.registry.loading import Registry
 
 __all__ = [
@@ -18,7 +19,6 @@ __all__ = [
     "check_paths",
     "count_photos",
     "find_photos",
-    "is_photo",
     "list_photos",
     "walk_photos",
 ]
@@ -112,8 +112,3 @@ def walk_photos(folder: str | os.PathLike[str]) -> Iterator[str]:
 
 def _refuse(error: OSError) -> None:
     raise DataError(f"{error.filename}: cannot be listed: {error.strerror}") from error
-
-
-def is_photo(name: str) -> bool:
-    """Whether a file is a photo, by its name alone; hidden ones are not."""
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in PHOTO_SUFFIXES  # noqa: PTH122

@@ -11,8 +11,9 @@ from hierpets.data.consistency import ListedPhoto, check_listed, raise_problems,
 from hierpets.data.records import SPLITS, PhotoRecord
 from hierpets.data.tables import read_csv
 from hierpets.errors import DataError, did_you_mean
+from hierpets.files import PHOTO_SUFFIXES
 from hierpets.plugin import SourcePhoto
-from hierpets.plugin.reading import PHOTO_SUFFIXES, SPLIT_NAMES
+from hierpets.plugin.reading import SPLIT_NAMES
 from hierpets.registry.loading import Registry
 
 __all__ = ["list_source", "read_records", "read_source"]

@@ -33,8 +33,8 @@ def breed_sets(named: np.ndarray, species: np.ndarray, taxonomy: Taxonomy, large
     """
     leaves = np.full((len(named), largest), -1, np.int64)
     probabilities = np.zeros((len(named), largest))
-    for s in np.unique(species):
-        columns, rows = taxonomy.slices[s], np.flatnonzero(species == s)
+    for s, columns in enumerate(taxonomy.slices):  # numpy.unique would import masked arrays: 10 ms
+        rows = np.flatnonzero(species == s)
         size = min(largest, columns.stop - columns.start - 1)
         if size > 0:
             own = named[rows, columns]

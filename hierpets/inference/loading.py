@@ -69,7 +69,8 @@ def load(
         from hierpets.recommend.choose import Recommender
         from hierpets.registry.loading import load_registry
 
-        manifest, model = read_manifest(folder), model_id(folder)
+        manifest = read_manifest(folder)
+        model = model_id(folder, manifest)
         plugins = load_registry(registry)
         recommender = Recommender.load(plugins) if recommend else None
         if chosen_engine == "openvino":

@@ -59,7 +59,7 @@ def bundle_info(bundle: str | Path | None = None) -> BundleInfo:
     manifest = read_manifest(folder)
     return BundleInfo(
         path=str(folder),
-        model=model_id(folder),
+        model=model_id(folder, manifest),
         schema_version=manifest.schema_version,
         hierpets_version=manifest.hierpets_version,
         classes=manifest.taxonomy.tree,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field, ValidationError, model_validator
+from pydantic_core import from_json
 
 import hierpets
 from hierpets.errors import BundleError
@@ -234,14 +234,14 @@ class ModelId(StrictModel):
         return f"{self.version} ({self.digest})" if self.version else self.digest
 
 
-def model_id(folder: Path) -> ModelId:
-    """The identity of a bundle: two with the same digest hold the same model.
+def model_id(folder: Path, manifest: Manifest | None = None) -> ModelId:
+    """The identity of a bundle: two with the same digest hold the same model. Its ``manifest`` may have been read.
 
     An OpenVINO export without the weights file is known by the weights of its graph.
 
     :raises BundleError: a missing or damaged bundle.
     """
-    manifest = read_manifest(folder)
+    manifest = manifest or read_manifest(folder)
     digest = hashlib.sha256((folder / MANIFEST).read_bytes())
     for network in manifest.networks:
         for chunk in _read_weights(folder, network):
@@ -273,7 +273,7 @@ def read_manifest(folder: Path) -> Manifest:
             folder, f"no bundle here (no {MANIFEST} in it); `hierpets train` writes one to RUN/bundle"
         )
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = from_json(path.read_bytes())
         _check_version(path, content)
         return Manifest.model_validate(content)
     except ValidationError as error:

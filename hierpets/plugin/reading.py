@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
 from hierpets.errors import ConfigError, DataError
+from hierpets.files import PHOTO_SUFFIXES
 from hierpets.libraries import needed_for
 
 __all__ = [
@@ -27,9 +28,6 @@ __all__ = [
     "split_of",
 ]
 
-PHOTO_SUFFIXES = frozenset(
-    [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"]
-)
 SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 SPLIT_PREFIX = re.compile(r"(train|validation|valid|val|test)(?![A-Za-z])", re.IGNORECASE)

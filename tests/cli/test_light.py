@@ -37,5 +37,9 @@ def test_help_loads_nothing_heavy(name):
     assert not set(HEAVY) & set(loaded)
 
 
+def test_predict_begins_to_load_its_model_before_the_rest():
+    assert not {*HEAVY, "numpy", "pydantic"} & set(modules_after("import hierpets.cli.deploy.predict"))
+
+
 def test_importing_the_package_loads_nothing_heavy():
     assert not {*HEAVY, "numpy", "pydantic"} & set(modules_after("import hierpets"))

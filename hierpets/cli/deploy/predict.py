@@ -6,6 +6,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from itertools import chain, islice
@@ -17,13 +18,16 @@ import click
 from hierpets.cli.completion import BREED_NAME
 from hierpets.cli.options import engine_options, model_option, overwrite_option, registry_option
 from hierpets.errors import ConfigError
-from hierpets.messages.catalogue import LANGUAGES, number, say, speaking
+from hierpets.files import is_photo
+from hierpets.messages.catalogue import LANGUAGES, Language, number, say, speaking
 
 if TYPE_CHECKING:
     from hierpets.inference.engines.base import EngineOptions
     from hierpets.inference.options import PredictOptions
     from hierpets.inference.output.request import RunTotals
     from hierpets.inference.prediction import Prediction
+    from hierpets.inference.predictor import Predictor
+    from hierpets.regions.files import BoxFile
 
 __all__ = ["command"]
 
@@ -116,6 +120,7 @@ def command(
     holds an error, the other photos are predicted, and the exit code is 3. With --cluster, PATH and --out may be URLs
     such as s3://BUCKET/FOLDER.
     """
+    loading = _begin_loading(model, engine, registry) if out is None and _are_few_photos(paths) else None
     from hierpets.inference.options import PredictOptions
 
     chosen = PredictOptions.of(None, {"only": list(_names(only)), **options})
@@ -125,23 +130,42 @@ def command(
     if cluster is not None:
         assert out is not None
         return _predict_on_cluster(paths, out, chosen, model, engine, registry, address=cluster, resume=resume)
+    from hierpets.regions.files import read_boxes
+
+    given = read_boxes(boxes) if boxes is not None else None
+    if loading is not None:
+        return _print(loading.result().stream(paths, chosen, boxes=given), form, chosen.language)
+    predict = partial(_predict, paths, chosen, given, model, engine, registry)
+    return predict(form=form, out=out, resume=resume, overwrite=overwrite)
+
+
+def _predict(
+    paths: tuple[str, ...],
+    options: PredictOptions,
+    boxes: BoxFile | None,
+    model: Path | None,
+    engine: EngineOptions,
+    registry: Path | None,
+    *,
+    form: Format,
+    out: str | None,
+    resume: bool,
+    overwrite: bool,
+) -> int:
     from hierpets.data.listing import STANDARD_INPUT, check_paths, list_photos
     from hierpets.inference.loading import load
-    from hierpets.regions.files import read_boxes
     from hierpets.registry.loading import load_registry
     from hierpets.workers import cores
 
     plugins = load_registry(registry)
     check_paths(paths, plugins)
-    given = read_boxes(boxes) if boxes is not None else None
     lines = _read_paths() if STANDARD_INPUT in paths else ()
     many = STANDARD_INPUT in paths or len(list(islice(list_photos(paths, (), plugins), MANY))) == MANY
     predictor = load(model, **asdict(engine), workers=cores() if many else 1, registry=plugins)
     if out is None:
         batch_size = 1 if STANDARD_INPUT in paths else None  # what is piped in may come slowly
-        predictions = predictor.stream(list_photos(paths, lines, plugins), chosen, boxes=given, batch_size=batch_size)
-        with speaking(chosen.language):
-            return _print(predictions, form)
+        predictions = predictor.stream(list_photos(paths, lines, plugins), options, boxes=boxes, batch_size=batch_size)
+        return _print(predictions, form, options.language)
 
     from hierpets.inference.output.resumable import write_predictions
 
@@ -152,13 +176,29 @@ def command(
         paths,
         form=form,  # type: ignore[arg-type]  # _checked_format
         registry=plugins,
-        options=chosen,
-        boxes=given,
+        options=options,
+        boxes=boxes,
         lines=lines,
         resume=resume,
         overwrite=overwrite,
     )
     return _write(Path(out), write)
+
+
+def _are_few_photos(paths: tuple[str, ...]) -> bool:
+    """Whether each path is a photo, which is known without asking the readers of the registry."""
+    return len(paths) < MANY and all(is_photo(Path(path).name) and Path(path).is_file() for path in paths)
+
+
+def _begin_loading(model: Path | None, engine: EngineOptions, registry: Path | None) -> Future[Predictor]:
+    """The predictor for a few photos: its graph is compiled while the rest is imported and checked."""
+
+    def work() -> Predictor:
+        from hierpets.inference.loading import load
+
+        return load(model, **asdict(engine), registry=registry)
+
+    return ThreadPoolExecutor(1, thread_name_prefix="load").submit(work)
 
 
 def _write(out: Path, write: Callable[..., RunTotals]) -> int:
@@ -259,12 +299,13 @@ def _checked_format(
     return form
 
 
-def _print(predictions: Iterable[Prediction], form: Format) -> int:
+def _print(predictions: Iterable[Prediction], form: Format, language: Language) -> int:
     failed = False
-    for text, prediction in render(predictions, form):
-        # Bytes: the encoding of a pipe may lack letters of a name, and Windows would change the ends of lines.
-        click.echo(text.encode("utf-8", "surrogateescape"), nl=False)
-        failed |= prediction is not None and prediction.error is not None
+    with speaking(language):
+        for text, prediction in render(predictions, form):
+            # Bytes: the encoding of a pipe may lack letters of a name, and Windows would change the ends of lines.
+            click.echo(text.encode("utf-8", "surrogateescape"), nl=False)
+            failed |= prediction is not None and prediction.error is not None
     return SOME_FAILED if failed else 0
 
 

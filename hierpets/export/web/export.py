@@ -64,7 +64,8 @@ def export_page(
     """
     folder, target = Path(bundle) if bundle is not None else released_bundle(), Path(out)
     check_format("onnx", "f32")
-    manifest, model = read_manifest(folder), model_id(folder)
+    manifest = read_manifest(folder)
+    model = model_id(folder, manifest)
     _check_target(target, overwrite=overwrite)
     plugins, photos = load_registry(registry), labeled_photos(data, manifest.taxonomy)
     runtime_files = read_runtime(Path(runtime) if runtime is not None else None)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol, get_args
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
 
 from hierpets.errors import ConfigError, DeviceError, did_you_mean
 from hierpets.libraries import is_installed
+
+if TYPE_CHECKING:  # the command line imports this module for its options
+    import numpy as np
 
 __all__ = [
     "DEVICES",
@@ -146,6 +147,8 @@ def choose_precision(
 
 def warm_up(engine: Engine, size: int, *, batch_size: int = 1, times: int = 3) -> None:
     """Run batches of zeros of ``size`` pixels, so that what is prepared at the first call is left out of timings."""
+    import numpy as np
+
     for _ in range(times):
         engine(np.zeros((batch_size, 3, size, size), np.float32))
 

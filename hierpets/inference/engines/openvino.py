@@ -15,7 +15,6 @@ from hierpets.cache import warn_uncached
 from hierpets.errors import BundleError, DeviceError
 from hierpets.files import cache_dir
 from hierpets.inference.engines.base import Precision, RawOutput
-from hierpets.model.graph.quantization import unquantize
 from hierpets.model.graph.runtime import openvino as ov
 from hierpets.model.layout import MANIFEST, brief, incomplete_bundle, is_quantized
 from hierpets.workers import cores
@@ -84,6 +83,12 @@ def require_precision(precision: Precision, capabilities: Collection[str]) -> No
     raise DeviceError(f"--precision {precision}: this CPU does not support it; choose {', '.join(able)}")
 
 
+def _unquantized(graph: Path) -> ov.Model:
+    from hierpets.model.graph.quantization import unquantize
+
+    return unquantize(ov.Core().read_model(graph))
+
+
 class OpenVinoEngine:
     """Runs the graph of a bundle on the CPU.
 
@@ -112,7 +117,7 @@ class OpenVinoEngine:
         self.workers = max(2, workers)  # with one stream, one worker decodes while the other infers
         try:
             # As a file it starts soonest.
-            model = graph if precision == "int8" or not quantized else unquantize(ov.Core().read_model(graph))
+            model = graph if precision == "int8" or not quantized else _unquantized(graph)
             self._requests = InferRequests(model, precision, count=workers, threads=threads)
         except RuntimeError as error:
             raise BundleError(f"{graph}: OpenVINO cannot run this graph: {brief(error)}") from error

@@ -23,6 +23,7 @@ from hierpets.training.score import Score, Validation
 __all__ = ["FinetuneResult", "FinetuningLoop"]
 
 History = list[dict[str, Any]]
+REDRAWN = 20  # seconds between two drawings of the curves, each of which takes as long as a short epoch
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class FinetuningLoop:
         self.epoch, self.step, self.loss = 0, 0, 0.0
         self.history: History = []
         self.best: Weights = {}
-        self.saved = time.monotonic()
+        self.saved = self.drawn = time.monotonic()
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Continue from a checkpoint."""
@@ -81,6 +82,7 @@ class FinetuningLoop:
         while self.epoch < self.settings.epochs and not self._stalled():
             self._train_epoch()
             self._end_epoch()
+        self._draw_curves()
         return self._choose()
 
     def _train_epoch(self) -> None:
@@ -108,7 +110,12 @@ class FinetuningLoop:
     def _log_epoch(self, **row: Any) -> None:
         self.history.append(row)
         self.run.log("epoch", **row)
+        if time.monotonic() - self.drawn >= REDRAWN:
+            self._draw_curves()
+
+    def _draw_curves(self) -> None:
         self.run.save_artifact(CURVES_FILE, lambda: draw_curves(self.history))
+        self.drawn = time.monotonic()
 
     def _draw(self, rows: np.ndarray, inputs: np.ndarray) -> None:
         """Show the first batch as it goes in: a wrong augmentation is seen, not measured."""

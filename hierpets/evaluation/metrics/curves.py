@@ -36,15 +36,16 @@ def one_vs_rest(
 
 
 def _curves_of_class(positive: np.ndarray, score: np.ndarray) -> OneVsRest | None:
-    from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
+    from sklearn.metrics import auc, precision_recall_curve, roc_curve
 
     if positive.all() or not positive.any():
         return None
     fpr, tpr, _ = roc_curve(positive, score)
     precision, recall, _ = precision_recall_curve(positive, score, drop_intermediate=True)
     return OneVsRest(
-        roc_auc=float(roc_auc_score(positive, score)),
-        pr_auc=float(average_precision_score(positive, score)),
+        # As roc_auc_score and average_precision_score, which would draw both curves again.
+        roc_auc=float(auc(fpr, tpr)),
+        pr_auc=float(-(np.diff(recall) * precision[:-1]).sum()),
         curves=ClassCurves(
             roc=RocCurve(**_thinned(fpr=fpr, tpr=tpr)),
             pr=PrecisionRecallCurve(**_thinned(recall=recall[::-1], precision=precision[::-1])),

@@ -1,0 +1,32 @@
+"""The settings of training: what there is to set, and how it is read."""
+
+from hierpets.config.reading import change_config, read_config
+from hierpets.config.settings import (
+    CONFIG_FILE,
+    DEFAULT_BACKBONE,
+    AutoConfig,
+    BackboneChoice,
+    Balance,
+    FinetuneConfig,
+    FinetunePrecision,
+    HeadKind,
+    HeadSpec,
+    TrainConfig,
+    View,
+)
+
+__all__ = [
+    "CONFIG_FILE",
+    "DEFAULT_BACKBONE",
+    "AutoConfig",
+    "BackboneChoice",
+    "Balance",
+    "FinetuneConfig",
+    "FinetunePrecision",
+    "HeadKind",
+    "HeadSpec",
+    "TrainConfig",
+    "View",
+    "change_config",
+    "read_config",
+]

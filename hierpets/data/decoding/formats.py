@@ -201,7 +201,7 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _png_size(data: bytes) -> tuple[int, int]:
-    width, height = struct.unpack_from(">II", data, 16)
+    width, height, _depth, _color = struct.unpack_from(">IIBB", data, 16)  # the latter are needed for its memory
     return width, height
 
 

@@ -201,7 +201,7 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _png_size(data: bytes) -> tuple[int, int]:
-    width, height, _depth, _color = struct.unpack_from(">IIBB", data, 16)  # the latter are needed for its memory
+    width, height, *_ = struct.unpack_from(">IIBBBBB", data, 16)  # the rest is needed later
     return width, height
 
 

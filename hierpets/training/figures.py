@@ -54,7 +54,7 @@ def draw_batch(inputs: np.ndarray, names: Sequence[str], preprocess: Preprocess)
     rows = max(1, -(-len(shown) // COLUMNS))
 
     def paint(figure: Figure) -> None:
-        # One axes for all: as many as there are photos take ten times as long.
+        # One axes for all: as many as there are photos take almost three times as long.
         axes = figure.subplots()
         axes.set_axis_off()
         for number, (planes, name) in enumerate(shown):

@@ -135,8 +135,9 @@ def command(
     given = read_boxes(boxes) if boxes is not None else None
     if loading is not None:
         return _print(loading.result().stream(paths, chosen, boxes=given), form, chosen.language)
-    predict = partial(_predict, paths, chosen, given, model, engine, registry)
-    return predict(form=form, out=out, resume=resume, overwrite=overwrite)
+    return _predict(
+        paths, chosen, given, model, engine, registry, form=form, out=out, resume=resume, overwrite=overwrite
+    )
 
 
 def _predict(

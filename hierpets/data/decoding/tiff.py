@@ -57,7 +57,7 @@ class _Tiff:
     def ends(self, at: int) -> tuple[list[int], list[int]]:
         """Where that ends of which a directory speaks, and the directories to which it leads."""
         entries, place = self.directory(at)
-        first = {entry.tag: entry for entry in reversed(entries)}
+        first = _by_tag(entries)
         ends = [place + self._inline, *(self._start(entry) + entry.length for entry in entries)]
         ends += [int(blocks.max()) for blocks in self.blocks(first) if blocks.size]
         inner = [n for tag in DIRECTORIES if tag in first for n in self._integers(first[tag])[:MOST_DIRECTORIES]]
@@ -83,6 +83,11 @@ class _Tiff:
         return np.frombuffer(self._data[start : start + entry.length], self._order + INTEGERS[entry.type]).astype(int)
 
 
+def _by_tag(entries: list[_Entry]) -> dict[int, _Entry]:
+    """Of a tag that is given twice libtiff takes the first."""
+    return {entry.tag: entry for entry in reversed(entries)}
+
+
 def tiff_tags(data: bytes) -> dict[int, int]:
     """The integer tags of the first directory.
 
@@ -100,8 +105,7 @@ def tiff_tags(data: bytes) -> dict[int, int]:
 def tiff_blocks(data: bytes) -> Iterator[memoryview]:
     """The strips or tiles of the first directory, as they are stored. Raises as :func:`tiff_tags`."""
     file = _Tiff(data)
-    entries = {entry.tag: entry for entry in reversed(file.directory(file.first)[0])}
-    for blocks in file.blocks(entries):
+    for blocks in file.blocks(_by_tag(file.directory(file.first)[0])):
         yield from (memoryview(data)[start:end] for start, end in blocks.clip(min=0).tolist())
 
 

@@ -28,9 +28,9 @@ from hierpets.data.listing import find_photos
 from hierpets.inference.loading import load
 from hierpets.model.backbone import build_backbone
 from hierpets.registry.loading import load_registry
-from hierpets.training.features.cache import FeatureCache
+from hierpets.training.features.cache import FeatureCache, FeatureKey
 from hierpets.training.features.cluster import BATCH
-from hierpets.training.features.extractor import FeatureExtractor, plain
+from hierpets.training.features.extractor import FeatureExtractor
 from hierpets.workers import cores
 from tools.pages.marks import publish
 
@@ -77,9 +77,9 @@ def measure_training(folder: Path, count: int) -> Training:
     paths = find_photos(folder)[:count]
     backbone, _ = build_backbone(load_registry(), DEFAULT_BACKBONE, {})
     extractor = FeatureExtractor(backbone, threads=1)
-    extractor.compute(paths[:8], plain)
+    extractor.compute(paths[:8])
     begin = time.process_time()
-    features = np.stack(list(extractor.compute(paths, plain).values()))
+    features = np.stack(list(extractor.compute(paths).values()))
     rate = len(paths) / (time.process_time() - begin)
     origin = f"measured over {len(paths):,} photos: {DEFAULT_BACKBONE}, {1000 / rate:.1f} ms of processor time each"
     return Training(rate, measure_keeping(features[np.arange(ROWS) % len(features)]), features[0].nbytes / 1000, origin)
@@ -87,14 +87,15 @@ def measure_training(folder: Path, count: int) -> Training:
 
 def measure_keeping(rows: np.ndarray) -> float:
     """Features [N, D] a second that go into the store of a run with ``--cluster``, in batches as workers send them."""
-    names = [f"s3://bucket/photos/{row}.jpg" for row in range(len(rows))]
+    keys = [FeatureKey("measured", f"s3://bucket/photos/{row}.jpg") for row in range(len(rows))]
     with (
         TemporaryDirectory() as scratch,
-        closing(FeatureCache(Path(scratch), "measured", rows.shape[1], SqliteStore)) as store,
+        closing(FeatureCache(Path(scratch), rows.shape[1], SqliteStore)) as store,
     ):
         begin = time.perf_counter()
         for start in range(0, len(rows), BATCH):
-            store.put(names[start : start + BATCH], rows[start : start + BATCH])
+            batch = slice(start, start + BATCH)
+            store.put(dict(zip(keys[batch], rows[batch], strict=True)))
         return len(rows) / (time.perf_counter() - begin)
 
 

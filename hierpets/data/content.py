@@ -10,15 +10,20 @@ from hierpets.data.addresses import parse_address, read_address
 from hierpets.data.photos import DEFAULT_LIMITS
 from hierpets.errors import ImageError
 
-__all__ = ["content_key"]
+__all__ = ["content_key", "digest", "read_content"]
 
 
 def content_key(path: str) -> str:
     """A hash of a photo's bytes; of its name where it has none that can be read, because it is synthetic or missing."""
-    return hashlib.sha256(_content(path) or path.encode("utf-8", "surrogateescape")).hexdigest()
+    return digest(read_content(path), path)
 
 
-def _content(path: str) -> bytes:
+def digest(content: bytes, path: str) -> str:
+    """:func:`content_key` of a photo that was read already."""
+    return hashlib.sha256(content or path.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def read_content(path: str) -> bytes:
     """A photo's bytes; none where they cannot be had: reading the photo will say why."""
     if address := parse_address(path):
         with suppress(ImageError):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_LIMITS",
     "DEMO_PREFIX",
+    "UNNAMED",
     "Limits",
     "NamedPhoto",
     "Photo",
@@ -37,6 +38,9 @@ __all__ = [
     "photo_size",
     "read_photo",
 ]
+
+UNNAMED = "the photo"
+"""What errors call a photo that comes without a name."""
 
 Photo = Union[str, "os.PathLike[str]", bytes, np.ndarray, "Image.Image"]
 """What can be read: a path or an address (:mod:`hierpets.data.addresses`), the bytes of a file, pixels uint8 [H, W, 3]
@@ -127,7 +131,7 @@ def read_photo(
         return _checked_array(source, limits)
     if not isinstance(source, str | os.PathLike | bytes):
         return _from_image(source, limits)
-    name = "the photo" if isinstance(source, bytes) else os.fspath(source)
+    name = UNNAMED if isinstance(source, bytes) else os.fspath(source)
     try:
         if name.startswith(DEMO_PREFIX):
             return _render_demo(name)
@@ -142,7 +146,7 @@ def photo_size(source: str | os.PathLike[str] | bytes, *, limits: Limits = DEFAU
         data = _load(source, limits)
         return picture_size(data, sniff(data))
     except ImageError as error:
-        name = "the photo" if isinstance(source, bytes) else os.fspath(source)
+        name = UNNAMED if isinstance(source, bytes) else os.fspath(source)
         raise ImageError(f"{name}: {error}") from None
 
 

@@ -14,7 +14,7 @@ from hierpets.model.manifest import BackboneSpec
 from hierpets.planning.result import RecipeCost, RecipeName
 from hierpets.plugin import Backbone
 from hierpets.registry.loading import Registry
-from hierpets.training.features.extractor import VIEWS, FeatureExtractor, plain
+from hierpets.training.features.extractor import VIEWS, FeatureExtractor
 from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.finetuning.time_estimate import finetune_minutes
 from hierpets.training.frozen.lda import fit_lda
@@ -46,8 +46,8 @@ def prepare_backbone(choice: BackboneChoice, paths: list[str], registry: Registr
     backbone, spec = build_backbone(registry, choice.name, choice.options, choice.weights_file())
     extractor = FeatureExtractor(backbone, device)
     probed = paths[:: max(1, len(paths) // PROBE)][:PROBE]
-    extractor.compute(probed[:1], plain, _skip)  # what is prepared at the first call is left out
-    seconds = _timed(lambda: extractor.compute(probed, plain, _skip))
+    extractor.compute(probed[:1], on_error=_skip)  # what is prepared at the first call is left out
+    seconds = _timed(lambda: extractor.compute(probed, on_error=_skip))
     return PreparedBackbone(choice, backbone, spec, extractor, seconds / len(probed))
 
 
@@ -110,7 +110,7 @@ def _heads_to_compare(config: TrainConfig, heads: HeadSeconds, photos: int) -> f
     return each * config.folds * len(config.auto.views)
 
 
-def _skip(_path: str, _reason: str) -> None:
+def _skip(_number: int, _reason: str) -> None:
     """What cannot be read is told of elsewhere."""
 
 

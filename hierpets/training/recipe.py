@@ -32,7 +32,7 @@ from hierpets.training.calibration import calibrate_trained
 from hierpets.training.cascade.choice import best_early, fit_configured, try_early
 from hierpets.training.cascade.fit import fit_cascade
 from hierpets.training.distributed import current_context, join_distributed
-from hierpets.training.features.cluster import cluster_digests
+from hierpets.training.features.digests import PhotoDigests
 from hierpets.training.features.readable import skip_unreadable
 from hierpets.training.finetuning.checkpoint import (
     Checkpoint,
@@ -48,7 +48,7 @@ from hierpets.training.frozen.model import fit_frozen_model
 from hierpets.training.manifest import make_manifest
 from hierpets.training.measurement import accuracies, measure_trained
 from hierpets.training.quantization import quantize_bundle
-from hierpets.training.run import Listener, Run, open_run
+from hierpets.training.run import FEATURES, Listener, Run, open_run
 from hierpets.training.selection.candidates import Candidate, iter_candidates
 from hierpets.training.selection.choice import choose, describe_selection
 from hierpets.training.splits import Splits, read_splits
@@ -190,7 +190,10 @@ def _train(
 def _seen(splits: Splits, config: TrainConfig) -> SeenPhotos:
     """The training photos. What was held out is not among them."""
     paths = splits.train.paths
-    return SeenPhotos.of(cluster_digests(config.cluster, paths) if config.cluster else map(content_key, paths))
+    if not config.cluster:
+        return SeenPhotos.of(map(content_key, paths))
+    with closing(PhotoDigests(config.out / FEATURES)) as digests:
+        return SeenPhotos.of(digests.get(paths))
 
 
 def _add_statistics(manifest: Manifest, trained: Trained, config: TrainConfig) -> tuple[Manifest, list[bytes]]:

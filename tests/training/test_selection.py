@@ -104,9 +104,9 @@ def test_a_single_candidate_is_as_good_as_it_says():
 class Reader:
     """In place of an extractor: what it was asked for, as features."""
 
-    def features(self, paths, views, *, task, progress):
-        (view,) = views
-        return np.array([(int(path), list(CHANGES).index(view.keywords["kind"])) for path in paths], np.float32)
+    def features_of_views(self, paths, views, *, task, progress):
+        kinds = [list(CHANGES).index(view.keywords["kind"]) for view in views]
+        return np.array([(int(path), kind) for path, kind in zip(paths, kinds, strict=True)], np.float32)
 
 
 @pytest.mark.parametrize("per_class", [9, 20])

@@ -3,43 +3,48 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from hierpets.cache import SqliteCache, warn_uncached
 
-__all__ = ["FEATURE_FILE", "FeatureCache"]
+__all__ = ["FEATURE_FILE", "FeatureCache", "FeatureKey"]
 
 FEATURE_FILE = "features.sqlite"
 
 
-class FeatureCache:
-    """Vectors [D] in one SQLite file, keyed by backbone fingerprint and photo content; safe against crashes."""
+class FeatureKey(NamedTuple):
+    """What computes a vector, and of which photo."""
 
-    def __init__(self, folder: Path, fingerprint: str, feature_dim: int, kind: type[SqliteCache] = SqliteCache):
-        self._file, self._fingerprint, self._feature_dim = folder / FEATURE_FILE, fingerprint, feature_dim
+    fingerprint: str
+    photo: str
+
+
+class FeatureCache:
+    """Vectors [D] in one SQLite file, by what computes them (backbone and view) and photo; safe against crashes."""
+
+    def __init__(self, folder: Path, feature_dim: int, kind: type[SqliteCache] = SqliteCache):
+        self._file, self._feature_dim = folder / FEATURE_FILE, feature_dim
         self._cache = kind(self._file, _prepare)
 
-    def get(self, keys: Iterable[str]) -> dict[str, np.ndarray]:
+    def get(self, keys: Iterable[FeatureKey]) -> dict[FeatureKey, np.ndarray]:
         """The vectors that are there and whole, float32 [D] each."""
         query = "SELECT vector FROM feature WHERE fingerprint = ? AND photo = ?"
         found = {}
         for key in keys:
-            row = self._cache.row(query, (self._fingerprint, key))
+            row = self._cache.row(query, key)
             if row is not None and self._is_whole(row[0]):
                 found[key] = np.frombuffer(row[0], dtype=np.float32)
         return found
 
-    def put(self, keys: Iterable[str], vectors: np.ndarray) -> None:
-        """Store float32 vectors [N, D] under N keys."""
+    def put(self, vectors: Mapping[FeatureKey, np.ndarray]) -> None:
+        """Store vectors, float32 [D] each."""
         self._cache.store(
             "INSERT OR REPLACE INTO feature VALUES (?, ?, ?)",
-            (
-                (self._fingerprint, key, vector.astype(np.float32).tobytes())
-                for key, vector in zip(keys, vectors, strict=True)
-            ),
+            ((*key, vector.astype(np.float32).tobytes()) for key, vector in vectors.items()),
         )
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,18 +12,20 @@ import numpy as np
 
 from hierpets.cache import SqliteStore
 from hierpets.cluster import cluster_errors, cpus_a_worker, require_ray
-from hierpets.data.content import content_key
+from hierpets.data.content import digest, read_content
+from hierpets.data.photos import Photo
 from hierpets.errors import ImageError
 from hierpets.model.manifest import BackboneSpec
 from hierpets.plugin import Backbone, Preprocess
 from hierpets.registry.loading import load_registry
 from hierpets.training.features.cache import FeatureCache
-from hierpets.training.features.extractor import FeatureExtractor, View
+from hierpets.training.features.digests import PhotoDigests
+from hierpets.training.features.extractor import FeatureExtractor, View, Work
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["ClusterExtractor", "ClusterFeatures", "cluster_digests"]
+__all__ = ["ClusterExtractor", "ClusterFeatures"]
 
 BATCH = 32  # photos that a worker gets at a time
 ADVICE = "; what is finished is kept: mend this, then continue with --resume"
@@ -44,7 +47,8 @@ class ClusterExtractor(FeatureExtractor):
     """A frozen backbone that runs on the workers of the cluster that Ray is connected to.
 
     The driver reads no photo: features are kept by the photo's address rather than its content, in the folder of the
-    run, so that a run that was stopped computes none again.
+    run, so that a run that was stopped computes none again. Beside them are the digests of the photos, which workers
+    take of the bytes that they have read.
     """
 
     def __init__(self, backbone: Backbone, task: ClusterFeatures):
@@ -54,86 +58,81 @@ class ClusterExtractor(FeatureExtractor):
     def _keys(self, paths: list[str]) -> list[str]:
         return paths
 
-    def _open_cache(self, fingerprint: str) -> FeatureCache:
-        return FeatureCache(self._task.folder, fingerprint, self._backbone.feature_dim, SqliteStore)
+    def _open_cache(self) -> FeatureCache:
+        return FeatureCache(self._task.folder, self._backbone.feature_dim, SqliteStore)
 
     def _compute(
-        self, missing: list[tuple[str, str]], view: View, on_error: Callable[[str, str], None] | None = None
-    ) -> Iterator[dict[str, np.ndarray]]:
-        if not missing:
+        self, works: Sequence[Work], on_error: Callable[[Work, str], None] | None
+    ) -> Iterator[dict[int, np.ndarray]]:
+        if not works:
             return
         ray = require_ray()
         state = {name: tensor.cpu().numpy() for name, tensor in self._backbone.module.state_dict().items()}
-        computed = _spread([path for path, _ in missing]).map_batches(
+        views = list(dict.fromkeys(work.view for work in works))
+        rows = [{"row": row, "path": work.path, "view": views.index(work.view)} for row, work in enumerate(works)]
+        computed = ray.data.from_items(rows, override_num_blocks=-(-len(rows) // BATCH)).map_batches(
             FeatureWorker,
-            fn_constructor_args=(self._task, ray.put(state), view),
+            fn_constructor_args=(self._task, ray.put(state), views),
             batch_size=BATCH,
             batch_format="pyarrow",
             num_cpus=cpus_a_worker(),
             num_gpus=1 if self._task.device == "cuda" else None,
             compute=ray.data.ActorPoolStrategy(min_size=1),
         )
-        with cluster_errors(self._task.address, ADVICE):
+        with cluster_errors(self._task.address, ADVICE), closing(PhotoDigests(self._task.folder)) as digests:
             for table in computed.iter_batches(batch_size=None, batch_format="pyarrow"):
-                yield dict(_finished(table, on_error))
+                computed_rows = table.to_pylist()
+                digests.put({row["path"]: row["digest"] for row in computed_rows})
+                yield dict(_finished(computed_rows, works, on_error))
 
 
-def cluster_digests(address: str, paths: Sequence[str]) -> set[str]:
-    """The digests of photos, as workers of the cluster read them.
-
-    :raises DataError: a worker fails.
-    """
-    digests = _spread(paths).map_batches(_digested, batch_size=BATCH, batch_format="pyarrow", num_cpus=cpus_a_worker())
-    with cluster_errors(address, ADVICE):
-        tables = digests.iter_batches(batch_size=None, batch_format="pyarrow")
-        return {digest for table in tables for digest in table["digest"].to_pylist()}
-
-
-def _spread(paths: Sequence[str]) -> Any:
-    """A Ray data set with the column ``path``, in blocks of a batch."""
-    return require_ray().data.from_items(
-        [{"path": path} for path in paths], override_num_blocks=-(-len(paths) // BATCH)
-    )
-
-
-def _digested(batch: pa.Table) -> pa.Table:
-    import pyarrow as pa
-
-    return pa.table({"digest": [content_key(path) for path in batch["path"].to_pylist()]})
-
-
-def _finished(table: pa.Table, on_error: Callable[[str, str], None] | None) -> Iterator[tuple[str, np.ndarray]]:
-    """Path and features of each row; ``on_error`` gets what could not be read, which raises without it."""
-    for row in table.to_pylist():
+def _finished(
+    rows: Sequence[dict[str, Any]], works: Sequence[Work], on_error: Callable[[Work, str], None] | None
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Number and features of each row; ``on_error`` gets what could not be read, which raises without it."""
+    for row in rows:
         if row["error"] is None:
-            yield row["path"], np.frombuffer(row["vector"], np.float32)
+            yield row["row"], np.frombuffer(row["vector"], np.float32)
         elif on_error is None:
             raise ImageError(f"{row['path']}: {row['error']}")
         else:
-            on_error(row["path"], row["error"])
+            on_error(works[row["row"]], row["error"])
 
 
 class FeatureWorker:
     """The backbone on one core or GPU; Ray starts as many as the cluster has room for, and another where one dies."""
 
-    def __init__(self, task: ClusterFeatures, state: Any, view: View):
+    def __init__(self, task: ClusterFeatures, state: Any, views: Sequence[View]):
         import ray
         import torch
 
         plugin = load_registry(task.registry).get("backbone", task.spec.name)
         backbone: Backbone = plugin.call_without_weights(**task.spec.options)
         # A copy: what Ray hands out is read-only.
-        backbone.module.load_state_dict({name: torch.tensor(array) for name, array in ray.get(state).items()})
+        weights = {name: torch.tensor(array) for name, array in ray.get(state).items()}
+        backbone.module.load_state_dict(weights)
         backbone = replace(backbone, preprocess=task.preprocess)
-        self._extractor, self._view = FeatureExtractor(backbone, task.device, threads=1), view
+        self._extractor, self._views = FeatureExtractor(backbone, task.device, threads=1), views
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        """``path``, ``vector`` (float32 [D] as bytes) and ``error`` of a table of ``path``."""
+        """Beside the columns of a table of ``row``, ``path`` and ``view``: ``vector`` (float32 [D] as bytes), the
+        ``digest`` of the photo, and ``error``.
+        """
         import pyarrow as pa
 
-        paths = batch["path"].to_pylist()
-        errors: dict[str, str] = {}
-        found = self._extractor.compute(paths, self._view, errors.__setitem__)
-        vectors = [found[path].tobytes() if path in found else None for path in paths]
-        columns = {"path": paths, "vector": vectors, "error": [errors.get(path) for path in paths]}
-        return pa.table(columns, pa.schema([("path", pa.string()), ("vector", pa.binary()), ("error", pa.string())]))
+        rows, paths = batch["row"].to_pylist(), batch["path"].to_pylist()
+        contents = [read_content(path) for path in paths]
+        # What has no bytes is read by its name, which tells why, or draws it.
+        photos: list[Photo] = [content or path for content, path in zip(contents, paths, strict=True)]
+        errors: dict[int, str] = {}
+        views = [self._views[number] for number in batch["view"].to_pylist()]
+        found = self._extractor.compute(photos, views, errors.__setitem__)
+        columns = {
+            "row": rows,
+            "path": paths,
+            "digest": [digest(content, path) for content, path in zip(contents, paths, strict=True)],
+            "vector": [found[number].tobytes() if number in found else None for number in range(len(rows))],
+            "error": [errors.get(number) for number in range(len(rows))],
+        }
+        types = pa.int64(), pa.string(), pa.string(), pa.binary(), pa.string()
+        return pa.table(columns, pa.schema(list(zip(columns, types, strict=True))))

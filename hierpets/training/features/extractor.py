@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from copy import deepcopy
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
 from hierpets.data.content import content_key
 from hierpets.data.dataset import iter_inputs
+from hierpets.data.photos import UNNAMED, Photo
 from hierpets.data.transforms import apply
 from hierpets.errors import ImageError, PluginError
 from hierpets.files import cache_dir
@@ -19,11 +21,11 @@ from hierpets.model.backbone import fingerprint
 from hierpets.model.graph.convert import convert_module
 from hierpets.plugin import Backbone
 from hierpets.progress import Progress, no_progress
-from hierpets.training.features.cache import FeatureCache
+from hierpets.training.features.cache import FeatureCache, FeatureKey
 from hierpets.training.features.stored_rows import StoredRows
 from hierpets.workers import cores
 
-__all__ = ["VIEWS", "FeatureExtractor", "View"]
+__all__ = ["VIEWS", "FeatureExtractor", "View", "Work"]
 
 PIXELS_VERSION = 2  # raised whenever the same photo comes to other pixels
 # Small batches stay in the cache of a CPU: 74 photos per second against 59 at 16 (Lite2, two cores). A GPU wants more.
@@ -65,6 +67,14 @@ TASKS = {
 """What progress calls the work on each kind of views."""
 
 
+class Work(NamedTuple):
+    """A photo, what it is cached by, and the view of it whose features are wanted."""
+
+    path: str
+    key: str
+    view: View
+
+
 class FeatureExtractor:
     """A frozen backbone, ready to run: through OpenVINO on the CPU, through torch elsewhere.
 
@@ -101,9 +111,16 @@ class FeatureExtractor:
         parts: list[np.ndarray] = []
         for view in chosen:
             further = partial(_further, progress, name, len(parts) * len(paths), len(paths) * len(chosen))
-            known = self._view(paths, keys, view, further)
-            parts.append(np.stack([known[key] for key in keys]))
+            works = [Work(path, key, view) for path, key in zip(paths, keys, strict=True)]
+            parts.append(self._stacked(works, further))
         return parts[0] if len(parts) == 1 else np.stack(parts).mean(axis=0, dtype=np.float32)
+
+    def features_of_views(
+        self, paths: Sequence[str], views: Sequence[View], *, task: str, progress: Progress = no_progress
+    ) -> np.ndarray:
+        """Features float32 [N, D] of N photos, each through a view of its own; errors as :meth:`features`."""
+        works = [Work(*one) for one in zip(paths, self._keys(list(paths)), views, strict=True)]
+        return self._stacked(works, partial(_further, progress, task, 0, len(paths)))
 
     def store(self, paths: Sequence[str], views: str = "plain", *, progress: Progress = no_progress) -> StoredRows:
         """The same features in a file, as many as there may be."""
@@ -119,67 +136,89 @@ class FeatureExtractor:
         for start in range(0, len(paths), STORED):
             chunk = slice(start, start + STORED)
             further = partial(_further, progress, TASKS["plain"], start, len(paths))
-            self._view(paths[chunk], keys[chunk], plain, further, on_error=reasons.__setitem__)
+            works = [Work(path, key, plain) for path, key in zip(paths[chunk], keys[chunk], strict=True)]
+            self._known(works, further, on_error=lambda work, reason: reasons.__setitem__(work.key, reason))
         return {path: f"{path}: {reasons[key]}" for path, key in zip(paths, keys, strict=True) if key in reasons}
 
     def compute(
-        self, paths: Sequence[str], view: View, on_error: Callable[[str, str], None] | None = None
-    ) -> dict[str, np.ndarray]:
-        """Features float32 [D] of one view of each photo, computed here and now; ``on_error`` gets path and reason of
-        one that cannot be read.
+        self,
+        photos: Sequence[Photo],
+        views: Sequence[View] | None = None,
+        on_error: Callable[[int, str], None] | None = None,
+    ) -> dict[int, np.ndarray]:
+        """Features float32 [D] of photos by their numbers, computed here and now, each through its view if there are
+        some; ``on_error`` gets number and reason of one that cannot be read.
         """
-        found: dict[str, np.ndarray] = {}
-        for fresh in self._compute(list(zip(paths, paths, strict=True)), view, on_error):
-            found |= fresh
+        found: dict[int, np.ndarray] = {}
+        for rows, vectors in self._batches(photos, views or [plain] * len(photos), on_error):
+            found.update(zip(rows.tolist(), vectors, strict=True))
         return found
 
     def _keys(self, paths: list[str]) -> list[str]:
         return [content_key(path) for path in paths]
 
-    def _open_cache(self, fingerprint: str) -> FeatureCache:
-        return FeatureCache(cache_dir(), fingerprint, self._backbone.feature_dim)
+    def _open_cache(self) -> FeatureCache:
+        return FeatureCache(cache_dir(), self._backbone.feature_dim)
 
-    def _view(
+    def _stacked(self, works: Sequence[Work], progress: Callable[[int], None]) -> np.ndarray:
+        known = self._known(works, progress)
+        return np.stack([known[self._cached_as(work)] for work in works])
+
+    def _cached_as(self, work: Work) -> FeatureKey:
+        return FeatureKey(f"{self._fingerprint}:{_view_name(work.view)}", work.key)
+
+    def _known(
         self,
-        paths: Sequence[str],
-        keys: list[str],
-        view: View,
+        works: Sequence[Work],
         progress: Callable[[int], None],
-        on_error: Callable[[str, str], None] | None = None,
-    ) -> dict[str, np.ndarray]:
-        """The features of a view by key; a photo that cannot be read raises, or is left out with ``on_error``."""
-        fingerprint = f"{self._fingerprint}:{_view_name(view)}"
-        with closing(self._open_cache(fingerprint)) as cache:
-            known = cache.get(set(keys))
-            # Equal photos are computed once; the first path stands for all.
-            missing = {key: path for key, path in reversed(list(zip(keys, paths, strict=True))) if key not in known}
-            done = len(paths) - len(missing)
+        on_error: Callable[[Work, str], None] | None = None,
+    ) -> dict[FeatureKey, np.ndarray]:
+        """The features of all works; a photo that cannot be read raises, or is left out with ``on_error``."""
+        # Equal photos are computed once; the first path stands for all.
+        wanted = {self._cached_as(work): work for work in reversed(works)}
+        with closing(self._open_cache()) as cache:
+            known = cache.get(wanted)
+            missing = [key for key in reversed(wanted) if key not in known]
+            done = len(works) - len(missing)
             progress(done)
-            for fresh in self._compute(list(missing.items()), view, on_error):
-                cache.put(fresh.keys(), np.stack(list(fresh.values())))
-                known |= fresh
+            for fresh in self._compute([wanted[key] for key in missing], on_error):
+                named = {missing[row]: vector for row, vector in fresh.items()}
+                cache.put(named)
+                known |= named
                 done += len(fresh)
                 progress(done)
         return known
 
     def _compute(
-        self, missing: list[tuple[str, str]], view: View, on_error: Callable[[str, str], None] | None
-    ) -> Iterator[dict[str, np.ndarray]]:
-        if not missing:
+        self, works: Sequence[Work], on_error: Callable[[Work, str], None] | None
+    ) -> Iterator[dict[int, np.ndarray]]:
+        """Features float32 [D] of works by their numbers, some at a time."""
+        batches = self._batches(
+            [work.path for work in works],
+            [work.view for work in works],
+            on_error and (lambda row, reason: on_error(works[row], reason)),
+        )
+        for rows, vectors in batches:
+            yield dict(zip(rows.tolist(), vectors, strict=True))
+
+    def _batches(
+        self, photos: Sequence[Photo], views: Sequence[View], on_error: Callable[[int, str], None] | None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Numbers int64 [B] and features float32 [B, D] of photos, each through its view."""
+        if not photos:
             return
         self._run = self._run or (self._openvino() if self._device == "cpu" else self._torch())
         preprocess = self._backbone.preprocess
         batches = iter_inputs(
-            [path for _, path in missing],
+            photos,
             preprocess,
             batch_size=BATCH if self._device == "cpu" else GPU_BATCH,
             workers=cores(),
-            transform=lambda _, photo: apply(preprocess, view(photo)),
-            on_error=on_error and (lambda index, error: on_error(missing[index][0], _reason(error, missing[index][1]))),
+            transform=lambda row, photo: apply(preprocess, views[row](photo)),
+            on_error=on_error and (lambda row, error: on_error(row, _reason(error, photos[row]))),
         )
-        for indices, inputs in batches:
-            features = _checked(self._run(inputs), self._backbone.feature_dim)
-            yield {missing[i][0]: vector for i, vector in zip(indices, features, strict=True)}
+        for rows, inputs in batches:
+            yield rows, _checked(self._run(inputs), self._backbone.feature_dim)
 
     def _openvino(self) -> Callable[[np.ndarray], np.ndarray]:
         graph = convert_module(self._backbone.module, self._backbone.preprocess.size)
@@ -206,9 +245,9 @@ def _further(progress: Progress, task: str, before: int, total: int, done: int) 
     progress(task, before + done, total)
 
 
-def _reason(error: ImageError, path: str) -> str:
-    """The message without the path in front of it: an equal photo may have another."""
-    return str(error).removeprefix(f"{path}: ")
+def _reason(error: ImageError, photo: Photo) -> str:
+    """The message without the photo's name in front of it: an equal photo may have another."""
+    return str(error).removeprefix(f"{photo if isinstance(photo, str) else UNNAMED}: ")
 
 
 def _shifted(progress: Progress, before: int, total: int, task: str, done: int, _of: int | None) -> None:

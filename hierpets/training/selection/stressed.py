@@ -32,13 +32,11 @@ def extract_stressed(splits: Splits, extractor: FeatureExtractor, progress: Prog
     index, number = splits.train, {record: row for row, record in enumerate(splits.train.records)}
     drawn = np.array([number[record] for record in draw_evenly(index)[:PHOTOS]])
     drawn = drawn[np.lexsort((splits.labels.leaf[drawn], splits.labels.species[drawn]))]
-    parts = []
-    for start, kind in enumerate(CHANGES):
-        rows = drawn[start :: len(CHANGES)]
-        paths, view = [index.paths[row] for row in rows], partial(spoiled, kind=kind)
-        features = extractor.features(paths, (view,), task=f"features (stress test: {kind})", progress=progress)
-        parts.append(StressedFeatures(features, rows))
-    return StressedFeatures(*map(np.concatenate, zip(*parts, strict=True)))
+    kinds = list(CHANGES)
+    views = [partial(spoiled, kind=kinds[number % len(kinds)]) for number in range(len(drawn))]
+    paths = [index.paths[row] for row in drawn]
+    features = extractor.features_of_views(paths, views, task="features (stress test)", progress=progress)
+    return StressedFeatures(features, drawn)
 
 
 def spoiled(photo: np.ndarray, *, kind: str) -> np.ndarray:

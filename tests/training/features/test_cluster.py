@@ -9,9 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers.fakes import tiny_registry
 from helpers.ray_cluster import ray_on_this_machine
@@ -19,10 +20,16 @@ from helpers.ray_cluster import ray_on_this_machine
 from hierpets.cache import SqliteStore
 from hierpets.cli import main
 from hierpets.config import TrainConfig
+from hierpets.data.content import content_key
 from hierpets.data.index import read_index
 from hierpets.errors import ConfigError, DataError
+from hierpets.model.backbone import build_backbone
 from hierpets.model.seen import SeenPhotos
+from hierpets.registry.loading import load_registry
 from hierpets.training.features.cluster import BATCH
+from hierpets.training.features.digests import PhotoDigests
+from hierpets.training.features.extractor import FeatureExtractor, flip, plain
+from hierpets.training.features.make import make_extractor
 from hierpets.training.recipe import train
 
 pytest.importorskip("ray")
@@ -51,6 +58,10 @@ def local(settings, tmp_path_factory) -> dict[str, bytes]:
 def ray_here():
     with ray_on_this_machine():
         yield
+
+
+def ray_data():
+    return pytest.importorskip("ray.data")
 
 
 def contents(bundle: Path) -> dict[str, bytes]:
@@ -86,6 +97,24 @@ def test_the_bundle_is_that_of_one_machine(ray_here, settings, tmp_path):
     assert not (far.run / "features").exists(), "what the bundle replaces is cleared away"
 
 
+def test_photos_are_spoiled_in_one_job_as_they_are_here(ray_here, registry, tmp_path, monkeypatch):
+    monkeypatch.setenv("HIERPETS_CACHE", str(tmp_path / "cache"))
+    plugins = load_registry(registry)
+    backbone, spec = build_backbone(plugins, "tiny", {})
+    far = make_extractor(
+        backbone, spec, TrainConfig(cluster="local", out=tmp_path / "run"), registry=plugins, device="cpu"
+    )
+    paths, views = ["demo:dog/pug/1", "demo:dog/pug/1", "demo:cat/birman/2"], [plain, flip, flip]
+    near = FeatureExtractor(backbone).features_of_views(paths, views, task="here")
+    jobs, from_items = [], ray_data().from_items
+    monkeypatch.setattr(ray_data(), "from_items", lambda *given, **more: jobs.append(1) or from_items(*given, **more))
+    found = far.features_of_views(paths, views, task="there")
+    np.testing.assert_allclose(found, near, rtol=1e-5, atol=1e-6)
+    assert len(jobs) == 1
+    with closing(PhotoDigests(tmp_path / "run" / "features")) as digests:
+        assert digests.get(paths) == [content_key(path) for path in paths]
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="system: reads /proc")
 def test_a_killed_worker_changes_no_bit(ray_here, settings, local, tmp_path):
@@ -114,9 +143,10 @@ def test_a_full_disk_keeps_what_is_finished(ray_here, settings, local, tmp_path,
     monkeypatch.setattr(SqliteStore, "_store", fill)
     with pytest.raises(DataError) as caught:
         train("demo", out=tmp_path / "run", cluster="local", **settings)
-    expected = f"{tmp_path / 'run' / 'features' / 'features.sqlite'}: cannot be written: database or disk is full; "
-    assert str(caught.value).startswith(expected)
-    assert str(caught.value).endswith("then continue with --resume")
+    said = str(caught.value)
+    assert said.startswith(f"{tmp_path / 'run' / 'features'}{os.sep}")
+    assert ".sqlite: cannot be written: database or disk is full; " in said
+    assert said.endswith("then continue with --resume")
     assert stored(tmp_path / "run") >= room
     monkeypatch.undo()
     first: list[int] = []

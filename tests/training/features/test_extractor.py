@@ -12,7 +12,7 @@ from helpers.fakes import tiny_registry
 
 from hierpets.errors import PluginError
 from hierpets.model.backbone import build_backbone
-from hierpets.training.features.extractor import FeatureExtractor
+from hierpets.training.features.extractor import FeatureExtractor, flip, plain
 
 PHOTOS = ["demo:cat/siamese/1", "demo:dog/pug/1", "demo:cat/siamese/1"]
 
@@ -36,6 +36,16 @@ def test_feature_extractor_computes_a_photo_once(backbone):
     again, cached = computed(backbone)
     assert cached == 0
     np.testing.assert_array_equal(first, again)
+
+
+def test_each_photo_may_have_a_view_of_its_own(backbone):
+    extractor, views = FeatureExtractor(backbone), (plain, flip, flip)
+    done = []
+    mixed = extractor.features_of_views(PHOTOS, views, task="views", progress=lambda *told: done.append(told))
+    alone = [extractor.features([photo], (view,))[0] for photo, view in zip(PHOTOS, views, strict=True)]
+    np.testing.assert_allclose(mixed, alone, rtol=1e-5, atol=1e-6)
+    assert not np.allclose(mixed[0], mixed[2]), "the third photo is the first"
+    assert done[-1] == ("views", 3, 3)
 
 
 @pytest.mark.parametrize("change", [{"interpolation": "bicubic"}, {"decode_margin": 2.0}])

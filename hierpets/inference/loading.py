@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from itertools import count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,9 +61,11 @@ def load(
     folder = Path(bundle) if bundle is not None else released_bundle()
     chosen_device = choose_device(device)
     chosen_engine = choose_engine(engine, chosen_device, compile=compile)
-    # Compiling the graph takes one core as long as all the rest takes the other, imports included.
+    # Compiling the graph takes one core as long as all the rest takes the other, imports included. What compiles it is
+    # imported alone: beside the other imports that takes twice as long.
     with ThreadPoolExecutor(1, thread_name_prefix="engine") as beside:
         if chosen_engine == "openvino":
+            import_module("hierpets.inference.engines.openvino")
             opening = beside.submit(_open_graphs, folder, precision, workers=workers, threads=threads)
         from hierpets.inference.predictor import Predictor
         from hierpets.model.manifest import model_id, read_manifest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,22 +13,15 @@ from hierpets.data.photos import Photo
 from hierpets.errors import HierpetsError
 from hierpets.hierarchy.decision import UNLISTED, Decision, Level
 from hierpets.hierarchy.policy import Thresholds
-from hierpets.inference.record import (
-    BreedProbability,
-    LabelProbability,
-    OODScores,
-    PhotoError,
-    PredictionRecord,
-    RankedLeaf,
-    RegionRecord,
-    ThresholdsRecord,
-)
 from hierpets.messages.breeds import local_name
 from hierpets.messages.catalogue import number, say
 from hierpets.model.manifest import ModelId, Origin
 from hierpets.recommend.result import RecommendationRecord
 from hierpets.regions.boxes import Box
 from hierpets.taxonomy import Leaf
+
+if TYPE_CHECKING:
+    from hierpets.inference.record import PredictionRecord
 
 __all__ = ["Prediction", "Region"]
 
@@ -103,55 +96,10 @@ class Prediction:
 
     def record(self) -> PredictionRecord:
         """The record of ``docs/output.md``."""
-        # What is below was checked when it was made, and a path may hold bytes that are no text: nothing is validated.
-        make = PredictionRecord.model_construct
-        common: dict[str, Any] = {
-            "path": self.path,
-            "model": self.model,
-            "regions": None if self.regions is None else tuple(region.record() for region in self.regions),
-            "warning": self.warning,
-        }
-        error = None
-        if self.error is not None:
-            error = PhotoError.model_construct(type=type(self.error).__name__, message=str(self.error))
-        return make(**common, **self.answer(), error=error)
+        # Its models take longer to import than a photo takes: only what wants a record waits for them.
+        from hierpets.inference.recording import record_of
 
-    def answer(self) -> dict[str, Any]:
-        """The fields of :class:`~hierpets.inference.record.AnswerRecord`."""
-        d = self.decision
-        common: dict[str, Any] = {
-            "thresholds": ThresholdsRecord.model_construct(**self.thresholds._asdict()),
-            "recommendation": self.recommendation,
-        }
-        if d is None:
-            empty: dict[str, Any] = dict.fromkeys(("level", "species", "breed", "stage", "source", "reason", "scores"))
-            return {**common, **empty, "breeds": (), "top": ()}
-        return dict(
-            **common,
-            level=d.level,
-            species=_labeled(d.species, d.species_probability) if self.species is not None else None,
-            breed=self._breed(Leaf(d.species, d.breed), d.breed_probability) if d.level == "breed" else None,
-            breeds=tuple(self._breed(leaf, p) for leaf, p in d.breeds),
-            top=tuple(
-                RankedLeaf.model_construct(
-                    species=leaf.species, breed=leaf.breed, probability=p, origin=self.origins.get(leaf, "trained")
-                )
-                for leaf, p in (d.top if self.species is not None else ())
-            ),
-            stage=self.stage,
-            source=d.source,
-            reason=d.reason,
-            scores=self._scores(d),
-        )
-
-    def _breed(self, leaf: Leaf, probability: Any) -> BreedProbability:
-        origin = self.origins.get(leaf, "trained")
-        return BreedProbability.model_construct(label=str(leaf.breed), probability=probability, origin=origin)
-
-    def _scores(self, decision: Decision) -> OODScores | None:
-        if self.pet_score is None:
-            return None
-        return OODScores.model_construct(pet=self.pet_score, listed=decision.listed)
+        return record_of(self)
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON values."""
@@ -215,10 +163,6 @@ class Region:
     confidence: float | None
     prediction: Prediction
 
-    def record(self) -> RegionRecord:
-        """The record of ``docs/output.md``."""
-        return RegionRecord.model_construct(box=self.box, confidence=self.confidence, **self.prediction.answer())
-
     def __str__(self) -> str:
         left, top, right, bottom = (number(f"{edge:.0%}") for edge in self.box.edges)
         return say(
@@ -232,7 +176,3 @@ class Region:
 
     def __repr__(self) -> str:
         return f"<Region {self}>"
-
-
-def _labeled(label: Any, probability: Any) -> LabelProbability:
-    return LabelProbability.model_construct(label=label, probability=probability)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import yaml
@@ -21,8 +22,12 @@ class Document:
 
     value: Any = None
     root: yaml.Node | None = None
-    lines: dict[Location, int] = field(default_factory=dict)
     problems: tuple[tuple[int, str], ...] = ()
+
+    @cached_property
+    def lines(self) -> dict[Location, int]:
+        """The line (from 1) of each value; of a key that is given twice, the first."""
+        return dict(reversed(list(_walk(self.root, ())))) if self.root is not None else {}
 
     def line(self, location: Location) -> int:
         """The line (from 1) of a value, or of the nearest value around it."""
@@ -33,6 +38,10 @@ class Document:
     def at(self, location: Location, message: str) -> tuple[int, str]:
         """The line of a value and ``"key.path: message"``: a problem that is found once the file is parsed."""
         return self.line(location), f"{show_location(location) or 'the file'}: {message}"
+
+
+# The parser written in C is ten times faster; it is not in every build of PyYAML.
+_Fast: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Loader(yaml.SafeLoader):
@@ -51,18 +60,47 @@ def parse_yaml(text: str) -> Document:
     if len(text) > MAX_BYTES:
         return Document(problems=((1, f"the file is larger than {MAX_BYTES} characters"),))
     try:
+        loader = _Fast(text)
+        root = loader.get_single_node()
+        if root is None:
+            return Document()
+        if _is_plain(root):
+            return Document(loader.construct_document(root), root)
+    except (yaml.YAMLError, RecursionError, ValueError):
+        pass
+    return _explained(text)
+
+
+def _explained(text: str) -> Document:
+    """A document that is not right, from the loader that says where."""
+    try:
         loader = _Loader(text)
         root = loader.get_single_node()
         if root is None:
             return Document()
-        walk = list(_walk(root, ()))
-        lines = dict(reversed(walk))
-        problems = tuple(_repeated(walk))
-        return Document(None if problems else loader.construct_document(root), root, lines, problems)
+        problems = tuple(_repeated(list(_walk(root, ()))))
+        return Document(None if problems else loader.construct_document(root), root, problems)
     except yaml.YAMLError as error:
         return Document(problems=(_syntax_problem(error),))
     except (RecursionError, ValueError) as error:  # nested too deep; an impossible date
         return Document(problems=((1, f"not readable as YAML: {error}"),))
+
+
+def _is_plain(root: yaml.Node) -> bool:
+    """Whether no node stands in several places, by aliases, and no key is given twice."""
+    waiting, seen = [root], set[int]()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            return False
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            if len({str(key.value) for key, _ in node.value}) < len(node.value):
+                return False
+            waiting += (part for pair in node.value for part in pair)
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+    return True
 
 
 def show_location(location: Location) -> str:

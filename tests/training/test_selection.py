@@ -105,6 +105,7 @@ class Reader:
     """In place of an extractor: what it was asked for, as features."""
 
     def features_of_views(self, paths, views, *, task, progress):
+        assert len({id(view) for view in views}) == len(CHANGES), "workers are sent each way of spoiling once"
         kinds = [list(CHANGES).index(view.keywords["kind"]) for view in views]
         return np.array([(int(path), kind) for path, kind in zip(paths, kinds, strict=True)], np.float32)
 

@@ -32,8 +32,8 @@ def extract_stressed(splits: Splits, extractor: FeatureExtractor, progress: Prog
     index, number = splits.train, {record: row for row, record in enumerate(splits.train.records)}
     drawn = np.array([number[record] for record in draw_evenly(index)[:PHOTOS]])
     drawn = drawn[np.lexsort((splits.labels.leaf[drawn], splits.labels.species[drawn]))]
-    kinds = list(CHANGES)
-    views = [partial(spoiled, kind=kinds[number % len(kinds)]) for number in range(len(drawn))]
+    ways = [partial(spoiled, kind=kind) for kind in CHANGES]
+    views = [ways[number % len(ways)] for number in range(len(drawn))]
     paths = [index.paths[row] for row in drawn]
     features = extractor.features_of_views(paths, views, task="features (stress test)", progress=progress)
     return StressedFeatures(features, drawn)

@@ -295,7 +295,8 @@ def fit_frozen(
 
     ``tuned`` holds, for each fold, the photos as features of a backbone that was not tuned on it.
 
-    With LDA heads the photos are read in batches, a few times over, and memory does not grow with their number.
+    With LDA heads the photos are read in batches, a few times over: of each is kept what is said of it when it is held
+    out, and not its features.
     """
     fold_of = assign_folds(photos.labels, folds=folds, seed=seed)
     breeds = PretrainedBreeds.of(photos.taxonomy, pretrained_head)

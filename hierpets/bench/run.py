@@ -19,13 +19,14 @@ from hierpets.bench.probe import MODES, Mode
 from hierpets.bench.sample import PhotoSample, choose_photos
 from hierpets.errors import DeviceError, HierpetsError
 from hierpets.files import check_output, write_text
-from hierpets.inference.engines.base import ENGINES, PRECISIONS, EngineOptions
+from hierpets.inference.engines.base import ENGINES, PRECISIONS, EngineOptions, choose_device
 from hierpets.progress import Progress, no_progress
 from hierpets.workers import cores
 
 __all__ = ["BackendConfig", "BackendResult", "BenchSettings", "backend_configs", "bench", "measure", "to_report"]
 
 SCHEMA_VERSION = 1
+IMITATED = "this CPU has no bfloat16, which torch imitates slowly; --engine torch --precision bf16 measures that"
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,8 @@ def measure(
     :raises HierpetsError: nothing could be measured.
     """
     rounds: dict[BackendConfig, list[dict[str, Any]]] = {config: [] for config in configs}
-    refused: dict[BackendConfig, str] = {}
+    left_out = configs if settings.engine.precision == "auto" else ()
+    refused = {config: IMITATED for config in left_out if _imitates(config, settings)}
     for turn in range(settings.rounds):
         for n, config in enumerate(configs):
             if config not in refused:
@@ -118,6 +120,14 @@ def measure(
     if len(refused) == len(configs):
         raise DeviceError("\n".join(dict.fromkeys(refused.values())))
     return [BackendResult(c, unavailable=refused[c]) if c in refused else _medians(c, rounds[c]) for c in configs]
+
+
+def _imitates(config: BackendConfig, settings: BenchSettings) -> bool:
+    """Whether torch would imitate bfloat16 on a CPU without it, which takes twenty times as long as float32."""
+    from hierpets.inference.engines.openvino import capabilities
+
+    on_cpu = choose_device(settings.engine.device) == "cpu"
+    return config == BackendConfig("torch", "bf16") and on_cpu and "BF16" not in capabilities()
 
 
 def _medians(config: BackendConfig, rounds: Sequence[dict[str, Any]]) -> BackendResult:

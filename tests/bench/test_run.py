@@ -14,6 +14,7 @@ from hierpets.bench.stages import STAGES
 from hierpets.bench.table import tables
 from hierpets.cli import main
 from hierpets.errors import ConfigError, DeviceError, HierpetsError, ImageError
+from hierpets.inference.engines.base import EngineOptions
 
 FAST, ABSENT = BackendConfig("openvino", "f32"), BackendConfig("openvino", "f16")
 
@@ -84,6 +85,18 @@ def test_measure_refuses_when_nothing_can_be_measured(fake_probes):
 def test_backend_configs_of_auto_are_all_engines_and_precisions():
     assert set(backend_configs("auto", "f32")) == {FAST, BackendConfig("torch", "f32")}
     assert {c.precision for c in backend_configs("openvino", "auto")} == {"f32", "bf16", "f16", "int8"}
+
+
+@pytest.mark.parametrize(
+    ("able", "precision", "measured"), [(["FP32"], "auto", 1), (["FP32"], "bf16", 2), (["BF16"], "auto", 2)]
+)
+def test_measure_leaves_out_what_torch_would_imitate_unless_it_is_asked_for(
+    fake_probes, monkeypatch, able, precision, measured
+):
+    monkeypatch.setattr("hierpets.inference.engines.openvino.capabilities", lambda: able)
+    settings = BenchSettings(rounds=1, engine=EngineOptions(device="cpu", precision=precision))
+    results = measure(PhotoSample(("a.jpg",), "one"), [FAST, BackendConfig("torch", "bf16")], settings)
+    assert sum(result.unavailable is None for result in results) == measured
 
 
 def test_run_probe_reports_a_process_that_dies(monkeypatch):

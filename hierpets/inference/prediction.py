@@ -21,7 +21,7 @@ from hierpets.regions.boxes import Box
 from hierpets.taxonomy import Leaf
 
 if TYPE_CHECKING:
-    from hierpets.inference.record import PredictionRecord
+    from hierpets.inference.record import PredictionRecord, RegionRecord
 
 __all__ = ["Prediction", "Region"]
 
@@ -162,6 +162,12 @@ class Region:
     box: Box
     confidence: float | None
     prediction: Prediction
+
+    def record(self) -> RegionRecord:
+        """The record of ``docs/output.md``."""
+        from hierpets.inference.recording import record_of_region
+
+        return record_of_region(self)
 
     def __str__(self) -> str:
         left, top, right, bottom = (number(f"{edge:.0%}") for edge in self.box.edges)

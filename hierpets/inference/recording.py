@@ -20,7 +20,7 @@ from hierpets.taxonomy import Leaf
 if TYPE_CHECKING:
     from hierpets.inference.prediction import Prediction, Region
 
-__all__ = ["record_of"]
+__all__ = ["record_of", "record_of_region"]
 
 
 def record_of(prediction: Prediction) -> PredictionRecord:
@@ -30,14 +30,15 @@ def record_of(prediction: Prediction) -> PredictionRecord:
     return PredictionRecord.model_construct(
         path=prediction.path,
         model=prediction.model,
-        regions=None if regions is None else tuple(map(_region, regions)),
+        regions=None if regions is None else tuple(map(record_of_region, regions)),
         warning=prediction.warning,
         error=None if error is None else PhotoError.model_construct(type=type(error).__name__, message=str(error)),
         **_answer(prediction),
     )
 
 
-def _region(region: Region) -> RegionRecord:
+def record_of_region(region: Region) -> RegionRecord:
+    """The record of one animal, as it stands in that of its photo."""
     return RegionRecord.model_construct(box=region.box, confidence=region.confidence, **_answer(region.prediction))
 
 

@@ -27,6 +27,7 @@ def test_each_region_has_the_answer_for_its_own_pixels(predictor):
     assert [region.box for region in answer.regions] == [LEFT, RIGHT]
     assert [region.confidence for region in answer.regions] == [4.0, 4.0]
     assert [region.prediction.species for region in answer.regions] == ["cat", "dog"]
+    assert answer.record().regions == tuple(region.record() for region in answer.regions)
     alone = predictor.predict(side_by_side("siamese"))
     assert answer.regions[0].prediction.breed == alone.breed == "siamese"
 

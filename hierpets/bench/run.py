@@ -58,6 +58,9 @@ class BackendConfig:
         return f"{self.engine} {self.precision}"
 
 
+TORCH_BF16 = BackendConfig("torch", "bf16")
+
+
 @dataclass(frozen=True)
 class BackendResult:
     """The medians of one configuration (milliseconds, photos per second, MB), or why it is ``unavailable``."""
@@ -106,8 +109,7 @@ def measure(
     :raises HierpetsError: nothing could be measured.
     """
     rounds: dict[BackendConfig, list[dict[str, Any]]] = {config: [] for config in configs}
-    left_out = configs if settings.engine.precision == "auto" else ()
-    refused = {config: IMITATED for config in left_out if _imitates(config, settings)}
+    refused = {config: IMITATED for config in configs if config == TORCH_BF16 and _is_imitated(settings.engine)}
     for turn in range(settings.rounds):
         for n, config in enumerate(configs):
             if config not in refused:
@@ -122,12 +124,15 @@ def measure(
     return [BackendResult(c, unavailable=refused[c]) if c in refused else _medians(c, rounds[c]) for c in configs]
 
 
-def _imitates(config: BackendConfig, settings: BenchSettings) -> bool:
-    """Whether torch would imitate bfloat16 on a CPU without it, which takes twenty times as long as float32."""
+def _is_imitated(asked: EngineOptions) -> bool:
+    """Whether torch would imitate bfloat16 on a CPU without it, many times slower than float32, and nobody asked for
+    that by name.
+    """
+    if asked.precision != "auto" or choose_device(asked.device) != "cpu":
+        return False
     from hierpets.inference.engines.openvino import capabilities
 
-    on_cpu = choose_device(settings.engine.device) == "cpu"
-    return config == BackendConfig("torch", "bf16") and on_cpu and "BF16" not in capabilities()
+    return "BF16" not in capabilities()
 
 
 def _medians(config: BackendConfig, rounds: Sequence[dict[str, Any]]) -> BackendResult:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from hierpets.cache import SqliteStore
+from hierpets.errors import DataError
 
 __all__ = ["DIGEST_FILE", "PhotoDigests"]
 
@@ -20,13 +21,21 @@ class PhotoDigests:
     """
 
     def __init__(self, folder: Path):
-        self._store = SqliteStore(folder / DIGEST_FILE, _prepare)
+        self._file = folder / DIGEST_FILE
+        self._store = SqliteStore(self._file, _prepare)
 
     def get(self, paths: Iterable[str]) -> list[str]:
-        """The digests of photos, all of which have been put there."""
-        query = "SELECT digest FROM photo WHERE path = ?"
-        found = (self._store.row(query, (path,)) for path in paths)
-        return [row[0] for row in found if row is not None]
+        """The digest of each photo.
+
+        :raises DataError: one was never put there.
+        """
+        found = []
+        for path in paths:
+            row = self._store.row("SELECT digest FROM photo WHERE path = ?", (path,))
+            if row is None:
+                raise DataError(f"{self._file}: expected a digest of {path}, found none; train anew with --overwrite")
+            found.append(row[0])
+        return found
 
     def put(self, digests: Mapping[str, str]) -> None:
         """Store digests by path."""

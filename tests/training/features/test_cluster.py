@@ -113,6 +113,8 @@ def test_photos_are_spoiled_in_one_job_as_they_are_here(ray_here, registry, tmp_
     assert len(jobs) == 1
     with closing(PhotoDigests(tmp_path / "run" / "features")) as digests:
         assert digests.get(paths) == [content_key(path) for path in paths]
+        with pytest.raises(DataError, match=r"digests\.sqlite: expected a digest of other\.jpg, found none"):
+            digests.get(["other.jpg"])
 
 
 @pytest.mark.slow

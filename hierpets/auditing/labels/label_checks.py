@@ -89,7 +89,8 @@ def _out_of_fold(index: PhotoIndex, features: np.ndarray, folds: np.ndarray, wei
     photos = FeatureSet(features, features, labels, weigh(labels), tree)
     _, folds = np.unique(folds, return_inverse=True)  # those without a photo left out
     parts = collect_statistics(photos, None, folds)
-    species, leaf, *_ = out_of_fold(photos, parts, folds, HeadFitter(HeadSpec()), None, PretrainedBreeds.of(tree, None))
+    found = out_of_fold(photos, parts, folds, HeadFitter(HeadSpec()), None, PretrainedBreeds.of(tree, None))
+    species, leaf = found.species, found.leaf  # of all: every class is in two folds
     temperatures = fit_temperatures(species, leaf, species=labels.species, leaf=labels.leaf, taxonomy=tree)
     return joint_probabilities(*temperatures.apply(species, leaf, tree), tree)
 

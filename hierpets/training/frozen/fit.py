@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import NamedTuple
 
@@ -39,6 +40,10 @@ __all__ = [
     "out_of_fold",
     "tuned_folds",
 ]
+
+ASKED = 20_000
+"""Photos that are asked about what was not fitted to them, at most: what they answer stays in memory, and more of them
+would move no threshold."""
 
 DISCRIMINANT = HeadSpec(kind="lda")  # of the OOD scorer, whatever the breed heads are
 
@@ -122,16 +127,16 @@ def assign_folds(labels: Labels, *, folds: int, seed: int) -> np.ndarray:
 
 
 class OutOfFold(NamedTuple):
-    """Species logits [N, S], leaf logits [N, L] and evidence of N photos that the heads and OOD scorers did not see.
+    """Species logits [M, S], leaf logits [M, L] and evidence of M photos that the heads and OOD scorers did not see;
+    ``rows`` int64 [M] are their places among all, ascending.
 
-    A photo is ``judged`` (bool [N]) when the other folds hold every class; with a single photo of a class, its fold is
-    not judged.
+    The fold of a photo that alone shows its class is missing: the other folds hold no such class.
     """
 
+    rows: np.ndarray
     species: np.ndarray
     leaf: np.ndarray
     evidence: Evidence
-    judged: np.ndarray
 
 
 def out_of_fold(
@@ -142,28 +147,31 @@ def out_of_fold(
     pretrained_head: PretrainedHead | None,
     breeds: PretrainedBreeds,
     tuned: Sequence[TunedFold] = (),
+    asked: np.ndarray | None = None,
 ) -> OutOfFold:
-    """What heads and OOD scorers that were fitted to the other folds predict for each photo.
+    """What heads and OOD scorers that were fitted to the other folds predict for each photo that is ``asked`` (bool
+    [N]), or for all.
 
     ``folds`` int [N] from 0, ``parts`` the statistics of each. Where the backbone was tuned on these photos, ``tuned``
     holds what a backbone that was not tuned on a fold makes of them, for each fold.
     """
     fitted = _fit_tuned(tuned, folds, fitter) if tuned else fitter.fit_folds(photos, parts, folds)
     fits = {fold: FrozenFit(heads, fit_ood_scorer(others, pretrained_head, breeds)) for fold, heads, others in fitted}
-    n, taxonomy = len(photos), photos.taxonomy
+    judged = np.isin(folds, list(fits)) if asked is None else np.isin(folds, list(fits)) & asked
+    own_fold = np.where(judged, folds, -1)
+    rows, taxonomy = np.flatnonzero(judged), photos.taxonomy
     found = OutOfFold(
-        np.zeros((n, len(taxonomy.species))),
-        np.zeros((n, len(taxonomy.leaves))),
-        no_evidence(n, breeds),
-        np.zeros(n, bool),
+        rows,
+        np.zeros((len(rows), len(taxonomy.species))),
+        np.zeros((len(rows), len(taxonomy.leaves))),
+        no_evidence(len(rows), breeds),
     )
-    asked = chain.from_iterable(each_fold(own, _only(folds == fold, fold)) for fold, (own, _) in enumerate(tuned))
-    for fold, rows, features in asked if tuned else each_fold(photos, folds):
-        if fold in fits:
-            found.species[rows], found.leaf[rows] = fits[fold].heads(features)
-            for column, values in zip(found.evidence, fits[fold].ood_scorer.evidence(features), strict=True):
-                column[torch.from_numpy(rows)] = values
-            found.judged[rows] = True
+    by_tuned = (each_fold(own, _only(own_fold == fold, fold)) for fold, (own, _) in enumerate(tuned))
+    for fold, asked_rows, features in chain.from_iterable(by_tuned) if tuned else each_fold(photos, own_fold):
+        places = np.searchsorted(rows, asked_rows)
+        found.species[places], found.leaf[places] = fits[fold].heads(features)
+        for column, values in zip(found.evidence, fits[fold].ood_scorer.evidence(features), strict=True):
+            column[torch.from_numpy(places)] = values
     return found
 
 
@@ -191,6 +199,13 @@ def _fit_tuned(
     for fold, (own, others) in enumerate(tuned):
         if others.holds_every_class(own.taxonomy):
             yield fold, fitter.fit(others, own, folds != fold), others
+
+
+def _drawn(photos: int, *, most: int, seed: int) -> np.ndarray:
+    """bool [N]: at most so many of N photos, by chance."""
+    drawn = np.zeros(photos, bool)
+    drawn[np.random.default_rng(seed).permutation(photos)[:most]] = True
+    return drawn
 
 
 def _only(rows: np.ndarray, part: int) -> np.ndarray:
@@ -231,18 +246,18 @@ def held_out_breeds(
     *,
     groups: int,
     seed: int,
-    asked: np.ndarray | None = None,
+    asked: np.ndarray,
+    learned: np.ndarray,
 ) -> HeldOutBreeds:
     """Photos whose breed was held out of training: what a breed looks like that no photo taught.
 
-    ``total`` are the statistics of all photos; or of those where ``asked`` (bool [N]) is false, and the others alone
-    are asked. The breeds of each species are dealt into ``groups``; each group is held out in turn. A species with
-    fewer than three breeds keeps them all; where no species has more, M is 0.
+    ``total`` are the statistics of the photos that are ``learned``; those that are ``asked`` are held out (both bool
+    [N]). The breeds of each species are dealt into ``groups``; each group is held out in turn. A species with fewer
+    than three breeds keeps them all; where no species has more, M is 0.
     """
     dealt = _deal_breeds(photos.taxonomy, groups=groups, seed=seed)
     group = np.where(photos.breed_known, dealt[photos.labels.leaf], -1)
-    learned = group if asked is None else np.where(asked, -1, group)
-    group = group if asked is None else np.where(asked, group, -1)
+    learned, group = np.where(learned, group, -1), np.where(asked, group, -1)
     present = np.unique(learned[learned >= 0])
     parts = dict(zip(present.tolist(), collect_statistics(photos, pretrained_head, learned), strict=True))
     scorers = {
@@ -295,8 +310,9 @@ def fit_frozen(
 
     ``tuned`` holds, for each fold, the photos as features of a backbone that was not tuned on it.
 
-    With LDA heads the photos are read in batches, a few times over: of each is kept what is said of it when it is held
-    out, and not its features.
+    With LDA heads the photos are read in batches, a few times over, and no features are kept: memory does not grow with
+    the photos. What is said of photos when they are held out is kept, of :data:`ASKED` drawn from all where there are
+    more.
     """
     fold_of = assign_folds(photos.labels, folds=folds, seed=seed)
     breeds = PretrainedBreeds.of(photos.taxonomy, pretrained_head)
@@ -304,14 +320,16 @@ def fit_frozen(
     total = ClassStatistics.total(parts)
     fit = FrozenFit(fitter.fit(total, photos), fit_ood_scorer(total, pretrained_head, breeds))
     own_backbones = tuned_folds(tuned, fold_of, pretrained_head)
-    unseen = out_of_fold(photos, parts, fold_of, fitter, pretrained_head, breeds, own_backbones)
-    if unseen.judged.any():
-        fit.ood_scorer.standardize(unseen.evidence.where(unseen.judged).pet)
+    asked = _drawn(len(photos), most=ASKED, seed=seed)
+    unseen = out_of_fold(photos, parts, fold_of, fitter, pretrained_head, breeds, own_backbones, asked)
+    if len(unseen.rows):
+        fit.ood_scorer.standardize(unseen.evidence.pet)
+    everyone = np.ones(len(photos), bool)
+    held_out = partial(held_out_breeds, pretrained_head=pretrained_head, breeds=breeds, groups=folds, seed=seed)
     if not tuned:
-        by_breed = held_out_breeds(photos, total, pretrained_head, breeds, groups=folds, seed=seed)
-        return FrozenResult(fit, total, fold_of, unseen, by_breed)
+        return FrozenResult(fit, total, fold_of, unseen, held_out(photos, total, asked=asked, learned=everyone))
     by_fold = [
-        held_out_breeds(own, others, pretrained_head, breeds, groups=folds, seed=seed, asked=fold_of == fold)
+        held_out(own, others, asked=asked & (fold_of == fold), learned=fold_of != fold)
         for fold, (own, others) in enumerate(own_backbones)
     ]
     return FrozenResult(fit, total, fold_of, unseen, HeldOutBreeds.joined(by_fold))

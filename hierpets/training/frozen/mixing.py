@@ -63,7 +63,7 @@ class Mixing:
 
     def of_training(self, train: PhotoIndex, photos: HeldOutPhotos) -> HeldOutOutputs | None:
         """The outputs for training photos, each by what was not fitted to it; None where there are none."""
-        rows, tree = photos.rows, self.breeds.taxonomy
+        rows, tree, unseen = photos.rows, self.breeds.taxonomy, self._found.out_of_fold
         if not len(rows):
             return None
         leaf, scores = np.zeros((len(rows), len(tree.leaves))), np.zeros((len(rows), 1 + len(tree.species)))
@@ -74,7 +74,7 @@ class Mixing:
         return HeldOutOutputs(
             paths=tuple(train.paths[row] for row in rows),
             labels=self.breeds.relabel(train.labels().where(rows)),
-            species_logits=self._found.out_of_fold.species[rows],
+            species_logits=unseen.species[np.searchsorted(unseen.rows, rows)],
             leaf_logits=leaf,
             scores=scores,
             leaf_calibrated=True,
@@ -105,7 +105,7 @@ def fit_mixing(
     groups = groups._replace(pretrained=groups.pretrained.where(kept))
     judged = groups.trained.rows
     temperatures = fit_temperatures(
-        found.out_of_fold.species[judged],
+        found.out_of_fold.species,
         groups.trained.leaf,
         species=labels.species[judged],
         leaf=labels.leaf[judged],
@@ -128,14 +128,14 @@ def fit_mixing(
 
 def _groups(found: FrozenResult, labels: Labels, breeds: PretrainedBreeds) -> _Groups:
     unseen, by_breed = found.out_of_fold, found.held_out_breeds
-    judged = np.flatnonzero(unseen.judged)
     rows = by_breed.rows
-    leaf = unseen.leaf[rows].copy()
-    leaf[np.arange(len(rows)), labels.leaf[rows]] = NEVER  # as heads that did not see the breed
     known = breeds.classes_of(labels.leaf[rows]).any(axis=1)
-    asked = unseen.judged[rows]
+    judged = np.isin(rows, unseen.rows)
+    leaf = np.full((len(rows), unseen.leaf.shape[1]), NEVER)
+    leaf[judged] = unseen.leaf[np.searchsorted(unseen.rows, rows[judged])]
+    leaf[np.arange(len(rows)), labels.leaf[rows]] = NEVER  # as heads that did not see the breed
     return _Groups(
-        HeldOutPhotos(judged, unseen.leaf[judged], unseen.evidence.where(judged)),
-        HeldOutPhotos(rows, leaf, by_breed.pretrained).where(asked & known),
-        HeldOutPhotos(rows, leaf, by_breed.unlisted).where(asked),
+        HeldOutPhotos(unseen.rows, unseen.leaf, unseen.evidence),
+        HeldOutPhotos(rows, leaf, by_breed.pretrained).where(judged & known),
+        HeldOutPhotos(rows, leaf, by_breed.unlisted).where(judged),
     )

@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from helpers.features import blobs, feature_set
 
 from hierpets.config import HeadSpec
@@ -68,7 +69,8 @@ def unseen(photos: FeatureSet, folds: np.ndarray, fitter: HeadFitter = LDA) -> O
 
 
 def unlisted(photos: FeatureSet) -> HeldOutBreeds:
-    return held_out_breeds(photos, collect_statistics(photos, None)[0], None, breeds(photos), groups=4, seed=0)
+    (total,), everyone = collect_statistics(photos, None), np.ones(len(photos), bool)
+    return held_out_breeds(photos, total, None, breeds(photos), groups=4, seed=0, asked=everyone, learned=everyone)
 
 
 def test_assign_folds_is_stratified_and_deals_evenly():
@@ -83,8 +85,8 @@ def test_assign_folds_is_stratified_and_deals_evenly():
 def test_out_of_fold_logits_are_of_heads_that_did_not_see_the_photo(spec):
     photos = sample(unlabeled=20)
     folds = assign_folds(photos.labels, folds=4, seed=0)
-    species, leaf, evidence, judged = unseen(photos, folds, HeadFitter(spec))
-    assert judged.all()
+    rows, species, leaf, evidence = unseen(photos, folds, HeadFitter(spec))
+    np.testing.assert_array_equal(rows, np.arange(len(photos)))
     fit = fitted(photos.where(folds != 2), HeadFitter(spec))
     expected = fit.heads(photos.features[folds == 2])
     np.testing.assert_allclose(species[folds == 2], expected[0], rtol=1e-4, atol=1e-4)
@@ -126,13 +128,38 @@ def test_out_of_fold_does_not_judge_the_fold_of_a_single_photo():
     keep = np.ones(len(photos.labels), dtype=bool)
     keep[np.flatnonzero(photos.labels.leaf == 4)[1:]] = False
     few = photos.where(keep)
-    judged = unseen(few, assign_folds(few.labels, folds=5, seed=0)).judged
-    assert 0 < (~judged).sum() < len(judged)
-    assert not judged[few.labels.leaf == 4].any()
+    rows = unseen(few, assign_folds(few.labels, folds=5, seed=0)).rows
+    assert 0 < len(rows) < len(few)
+    assert 4 not in few.labels.leaf[rows]
+
+
+@pytest.mark.parametrize("tuned", [False, True])
+def test_fit_frozen_asks_some_photos_and_learns_from_all(monkeypatch, tuned):
+    photos = sample(unlabeled=20)
+    folds = assign_folds(photos.labels, folds=4, seed=0)
+    how = {"folds": 4, "seed": 0, "tuned": tuned_on_others(photos, folds, noise=0.1) if tuned else ()}
+    whole = fit_frozen(photos, LDA, None, **how)
+    monkeypatch.setattr("hierpets.training.frozen.fit.ASKED", 100)
+    drawn = fit_frozen(photos, LDA, None, **how)
+    np.testing.assert_array_equal(drawn.fit.heads.leaf.weight, whole.fit.heads.leaf.weight)
+    rows = drawn.out_of_fold.rows
+    assert len(rows) == 100
+    for name in ("species", "leaf"):
+        some, all_of_them = (getattr(found.out_of_fold, name) for found in (drawn, whole))
+        np.testing.assert_allclose(some, all_of_them[rows], rtol=1e-4, atol=1e-4)
+    held_out = drawn.held_out_breeds
+    assert set(held_out.rows) == {*rows} & {*whole.held_out_breeds.rows}
+    order = np.argsort(whole.held_out_breeds.rows)
+    places = order[np.searchsorted(whole.held_out_breeds.rows, held_out.rows, sorter=order)]
+    for some, all_of_them in zip(held_out.unlisted, whole.held_out_breeds.unlisted, strict=True):
+        np.testing.assert_allclose(some, all_of_them[torch.from_numpy(places)], rtol=1e-3, atol=1e-3)
+    mixing = fit_mixing(drawn, photos.labels, TAXONOMY, None, pretrained_breeds=False)
+    np.testing.assert_array_equal(mixing.groups.trained.rows, rows)
+    assert {*mixing.groups.unlisted.rows} == {*held_out.rows}
 
 
 def assert_same(one: OutOfFold, other: OutOfFold, tolerance: float) -> None:
-    for a, b in zip((*one[:2], *one.evidence, one.judged), (*other[:2], *other.evidence, other.judged), strict=True):
+    for a, b in zip((*one[:3], *one.evidence), (*other[:3], *other.evidence), strict=True):
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
 
 
@@ -208,7 +235,7 @@ def test_out_of_fold_with_tuned_backbones_uses_the_features_of_the_one_that_did_
     parts, fitter = collect_statistics(photos, None, folds), HeadFitter(spec)
     plain = breeds(photos)
     found = out_of_fold(photos, parts, folds, fitter, None, plain, tuned_folds(tuned, folds, None))
-    assert found.judged.all()
+    assert len(found.rows) == len(photos)
     for fold in (0, 3):
         own = tuned[fold]
         expected = fitted(own.where(folds != fold), fitter).heads(own.features[folds == fold])

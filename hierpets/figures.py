@@ -16,9 +16,9 @@ def figure_png(paint: Callable[[Figure], None], size: tuple[float, float], *, dp
     """Let ``paint`` fill a white figure of ``size`` (width, height) inches, and encode it."""
     # A class may be called "$x$"; it is a name, not a formula.
     with mpl.rc_context({"text.parse_math": False}):
-        figure = Figure(figsize=size, layout="constrained", facecolor="white")
-        FigureCanvasAgg(figure)
+        figure = Figure(figsize=size, dpi=dpi, layout="constrained", facecolor="white")
+        canvas = FigureCanvasAgg(figure)
         paint(figure)
         content = io.BytesIO()
-        figure.savefig(content, format="png", dpi=dpi)
+        canvas.print_png(content)  # savefig would draw it once more, to lay it out
     return content.getvalue()

@@ -11,6 +11,7 @@ from html import escape
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from hierpets.figures import figure_png
@@ -93,8 +94,9 @@ def short(label: str) -> str:
 def _svg(figure: Figure) -> str:
     """The figure as it was laid out for the PNG: laying out takes as long as drawing, so it is done once."""
     figure.set_layout_engine("none")
+    figure.set_facecolor("none")
     content = io.StringIO()
-    figure.savefig(content, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    FigureCanvasSVG(figure).print_svg(content, metadata={"Date": None, "Creator": None})
     return content.getvalue()
 
 

@@ -85,7 +85,7 @@ def label_mask(names: Iterable[str], taxonomy: Taxonomy) -> np.ndarray:
         found = [i for i, leaf in enumerate(taxonomy.leaves) if name in (leaf.species, str(leaf), leaf.breed)]
         if not found:
             known = [*taxonomy.species, *(leaf.breed or leaf.species for leaf in taxonomy.leaves)]
-            hint = did_you_mean(name, known) or did_you_mean(name, other_names(known))
+            hint = did_you_mean(name, [*known, *other_names(known)])
             raise ConfigError(f"only: {given!r} is not a species or a breed of this model{hint}")
         owners = sorted({taxonomy.leaves[i].species for i in found})
         if len(owners) > 1:

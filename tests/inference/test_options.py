@@ -74,3 +74,9 @@ def test_predict_options_of_names_every_problem_at_once():
 def test_predict_options_are_frozen():
     with pytest.raises(ValidationError):
         PredictOptions().alpha = 0.1
+
+
+def test_label_mask_suggests_the_nearest_of_labels_and_other_names():
+    taxonomy = Taxonomy(tree={"dog": ("briard", "labrador_retriever")})
+    with pytest.raises(ConfigError, match="did you mean 'Labrador'"):
+        label_mask(["labradr"], taxonomy)

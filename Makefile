@@ -24,7 +24,8 @@ test: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	# One thread for the mathematics of each process: with more, both processes wait for each other.
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n 2
+	# Bytecode is kept, whatever the environment says: many tests start processes, and each would compile everything.
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n 2
 
 # A hundred thousand damaged files; what is found is kept in tests/fuzz/corpus/. Takes about a quarter of an hour.
 fuzz: $(STAMP)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,14 @@ COMPLETE = "HIERPETS_COMPLETE"
 WEB_RUNTIME = cache_dir() / TARBALL  # the user's own, looked for before tests get a cache of theirs
 MAY_LACK = ("gpu:", "network:", "data:", "hardware:", "system:")
 CHROMIUM = pytest.StashKey[str | None]()
+TOGETHER = {
+    "inference/output/test_cluster.py": "ray",
+    "training/features/test_cluster.py": "ray",
+    "growing/": "growing",
+}
+"""Files that share what takes seconds to make."""
+FIRST = ("ray", "growing", "serve/test_page.py", "export/web/test_page.py", "training/test_recipe.py")
+"""What takes longest begins first, so that no worker waits for it at the end."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -44,6 +53,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for marker, reason in missing.items():
             if reason and item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=reason))
+    items.sort(key=lambda item: FIRST.index(_group(item.nodeid)) if _group(item.nodeid) in FIRST else len(FIRST))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Tests of a group run in one worker, one after the other: they share what their fixtures made."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _group(nodeid)
+
+    config.option.loadscopereorder = False  # the order is that of FIRST
+    return ByGroup(config, log)
+
+
+def _group(nodeid: str) -> str:
+    """The file of a test, or what it shares with other files."""
+    file = nodeid.partition("::")[0].removeprefix("tests/")
+    return next((group for start, group in TOGETHER.items() if file.startswith(start)), file)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -81,6 +110,17 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _draw_once() -> Iterator[None]:
+    """A synthetic pet takes ten milliseconds to draw, and dozens of trainings look at the same ones."""
+    from hierpets.data import demo
+
+    drawn = lru_cache(maxsize=1000)(demo.render)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo, "render", lambda uri: drawn(uri).copy())
+        yield
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The folder of real photos; use it only in tests marked ``data``."""
@@ -102,6 +142,16 @@ def onnxruntime_web() -> Path:
     if not WEB_RUNTIME.is_file():
         pytest.skip(f"no {TARBALL} in the cache; `make runtime` downloads it")
     return WEB_RUNTIME
+
+
+@pytest.fixture(scope="session")
+def ray_here() -> Iterator[None]:
+    """Ray on this machine, with two cores, quiet."""
+    ray = pytest.importorskip("ray")
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    yield
+    ray.shutdown()
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import cv2
 import pytest
-from helpers.ray_cluster import ray_on_this_machine
 
 from hierpets.cli import main
 from hierpets.data.photos import read_photo
@@ -20,12 +19,6 @@ from hierpets.model.manifest import model_id
 
 pytest.importorskip("ray")
 pq = pytest.importorskip("pyarrow.parquet")
-
-
-@pytest.fixture(scope="module")
-def ray_here():
-    with ray_on_this_machine():
-        yield
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.fakes import tiny_registry
-from helpers.ray_cluster import ray_on_this_machine
 
 from hierpets.cache import SqliteStore
 from hierpets.cli import main
@@ -52,12 +51,6 @@ def settings(registry) -> dict[str, object]:
 def local(settings, tmp_path_factory) -> dict[str, bytes]:
     """The bundle of one machine."""
     return contents(train("demo", out=tmp_path_factory.mktemp("local") / "run", **settings).bundle)
-
-
-@pytest.fixture(scope="module")
-def ray_here():
-    with ray_on_this_machine():
-        yield
 
 
 def ray_data():

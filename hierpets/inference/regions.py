@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 DETAIL = 2  # times the side that a photo is decoded at as a whole: what is cut out of it is smaller
-ENLARGED = 1.55  # times the side of the network's input: a whole photo is seen, in which animals are smaller
+ENLARGED = 1.8  # times the side of the network's input: a whole photo is seen, in which animals are smaller
 STRIDE = 32  # sides of inputs are multiples of it, so that every place of the last map sees as much
 MARGIN = 0.1  # of a box on each side, cut out with it
 BLANK = 127  # gray, beside a photo that is no square

@@ -21,8 +21,9 @@ LEAST_PEAK = -2.0  # pet score at the highest place of an animal
 LEAST_MASS = 0.05  # of the largest animal's
 SURE_PEAK = 2.0  # pet score at the peaks of two animals that are apart
 GAP = -12.0  # pet score somewhere between them
-SAME_BREED = 0.02  # probability that two show one breed, above which they are one animal
-SHARED = 0.5  # of the smaller box, above which two are one animal
+LEAST_BREED = 0.2  # probability of the most probable breed of a second animal
+SAME_BREED = 0.002  # probability that two show one breed, above which they are one animal
+SHARED = 0.3  # of the smaller box, above which two are one animal
 MOST = 16  # animals of a photo: each costs as much as a photo
 
 
@@ -78,12 +79,15 @@ def keep_distinct(candidates: Candidates, answers: Sequence[np.ndarray | None]) 
     """The rows of ``candidates`` that are animals of their own, from left to right.
 
     ``answers`` are the probabilities of leaves [L] that each has by itself, None for what is no pet. Of two whose
-    answers or boxes are much the same, the one for which more speaks is kept, unless they lie apart.
+    answers or boxes are much the same, the one for which more speaks is kept, unless they lie apart. What could be many
+    a breed is no second animal.
     """
     kept: dict[int, np.ndarray] = {}
     for row in np.argsort(-candidates.mass, kind="stable").tolist():
         answer, box = answers[row], candidates.boxes[row].box
-        if answer is not None and not any(
+        if answer is None or (kept and answer.max() < LEAST_BREED):
+            continue
+        if not any(
             not candidates.apart[row, other]
             and (float(answer @ other_answer) > SAME_BREED or box.shared(candidates.boxes[other].box) > SHARED)
             for other, other_answer in kept.items()

@@ -87,7 +87,7 @@ def test_no_more_animals_are_found_than_can_be_answered():
     assert len(candidates(pet, species, features, least=-5.0, extent=(40, 40)).boxes) == 16
 
 
-SIAMESE, BENGAL, NO_PET = np.array([0.9, 0.1, 0.0]), np.array([0.0, 0.1, 0.9]), None
+SIAMESE, BENGAL, NO_PET = np.array([0.99, 0.01, 0.0]), np.array([0.0, 0.01, 0.99]), None
 
 
 def distinct(*answers, mass=(3.0, 2.0, 1.0), apart=False, width=0.3):
@@ -113,6 +113,14 @@ def test_two_that_lie_apart_are_kept_whatever_they_answer():
 def test_of_two_boxes_on_one_place_one_is_kept_whatever_they_answer():
     assert distinct(SIAMESE, BENGAL, width=0.39) == [0, 1]
     assert distinct(SIAMESE, BENGAL, width=0.7) == [0]
+
+
+def test_what_could_be_many_a_breed_is_no_second_animal():
+    anything = np.full(10, 0.1)
+    siamese = np.eye(10)[0]
+    assert distinct(siamese, anything, apart=True) == [0]
+    assert distinct(anything, siamese, apart=True) == [0, 1]
+    assert distinct(anything) == [0]
 
 
 def test_what_is_no_pet_is_dropped_and_hides_no_other():

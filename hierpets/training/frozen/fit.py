@@ -42,8 +42,10 @@ __all__ = [
 ]
 
 ASKED = 20_000
-"""Photos that are asked about what was not fitted to them, at most: what they answer stays in memory, and more of them
-would move no threshold."""
+"""Of more photos so many are asked, by chance, what those say of them that were not fitted to them: the answers stay in
+memory, and more of them would move no threshold."""
+ASKED_OF_SPECIES = 2_000
+"""So many are asked of each species all the same, for each has its own thresholds."""
 
 DISCRIMINANT = HeadSpec(kind="lda")  # of the OOD scorer, whatever the breed heads are
 
@@ -201,10 +203,13 @@ def _fit_tuned(
             yield fold, fitter.fit(others, own, folds != fold), others
 
 
-def _drawn(photos: int, *, most: int, seed: int) -> np.ndarray:
-    """bool [N]: at most so many of N photos, by chance."""
-    drawn = np.zeros(photos, bool)
-    drawn[np.random.default_rng(seed).permutation(photos)[:most]] = True
+def _drawn(species: np.ndarray, *, seed: int) -> np.ndarray:
+    """bool [N]: the photos to ask, by chance; ``species`` int [N]."""
+    generator, drawn = np.random.default_rng(seed), np.zeros(len(species), bool)
+    for one in np.unique(species):
+        rows = np.flatnonzero(species == one)
+        share = -(-ASKED * len(rows) // len(species))
+        drawn[generator.permutation(rows)[: max(share, ASKED_OF_SPECIES)]] = True
     return drawn
 
 
@@ -311,8 +316,7 @@ def fit_frozen(
     ``tuned`` holds, for each fold, the photos as features of a backbone that was not tuned on it.
 
     With LDA heads the photos are read in batches, a few times over, and no features are kept: memory does not grow with
-    the photos. What is said of photos when they are held out is kept, of :data:`ASKED` drawn from all where there are
-    more.
+    the photos. What is said of photos when they are held out is kept, of some :data:`ASKED` where there are more.
     """
     fold_of = assign_folds(photos.labels, folds=folds, seed=seed)
     breeds = PretrainedBreeds.of(photos.taxonomy, pretrained_head)
@@ -320,7 +324,7 @@ def fit_frozen(
     total = ClassStatistics.total(parts)
     fit = FrozenFit(fitter.fit(total, photos), fit_ood_scorer(total, pretrained_head, breeds))
     own_backbones = tuned_folds(tuned, fold_of, pretrained_head)
-    asked = _drawn(len(photos), most=ASKED, seed=seed)
+    asked = _drawn(photos.labels.species, seed=seed)
     unseen = out_of_fold(photos, parts, fold_of, fitter, pretrained_head, breeds, own_backbones, asked)
     if len(unseen.rows):
         fit.ood_scorer.standardize(unseen.evidence.pet)

@@ -139,11 +139,12 @@ def test_fit_frozen_asks_some_photos_and_learns_from_all(monkeypatch, tuned):
     folds = assign_folds(photos.labels, folds=4, seed=0)
     how = {"folds": 4, "seed": 0, "tuned": tuned_on_others(photos, folds, noise=0.1) if tuned else ()}
     whole = fit_frozen(photos, LDA, None, **how)
-    monkeypatch.setattr("hierpets.training.frozen.fit.ASKED", 100)
+    monkeypatch.setattr("hierpets.training.frozen.fit.ASKED", 80)
+    monkeypatch.setattr("hierpets.training.frozen.fit.ASKED_OF_SPECIES", 20)
     drawn = fit_frozen(photos, LDA, None, **how)
     np.testing.assert_array_equal(drawn.fit.heads.leaf.weight, whole.fit.heads.leaf.weight)
     rows = drawn.out_of_fold.rows
-    assert len(rows) == 100
+    assert np.bincount(photos.labels.species[rows]).tolist() == [30, 40, 20]  # of 120, 160 and 40: a quarter, but 20
     for name in ("species", "leaf"):
         some, all_of_them = (getattr(found.out_of_fold, name) for found in (drawn, whole))
         np.testing.assert_allclose(some, all_of_them[rows], rtol=1e-4, atol=1e-4)

@@ -62,10 +62,8 @@ def parse_yaml(text: str) -> Document:
     try:
         loader = _Fast(text)
         root = loader.get_single_node()
-        if root is None:
-            return Document()
-        if _is_plain(root):
-            return Document(loader.construct_document(root), root)
+        if not _has_aliases(root):
+            return _document(loader, root)
     except (yaml.YAMLError, RecursionError, ValueError):
         pass
     return _explained(text)
@@ -75,32 +73,34 @@ def _explained(text: str) -> Document:
     """A document that is not right, from the loader that says where."""
     try:
         loader = _Loader(text)
-        root = loader.get_single_node()
-        if root is None:
-            return Document()
-        problems = tuple(_repeated(list(_walk(root, ()))))
-        return Document(None if problems else loader.construct_document(root), root, problems)
+        return _document(loader, loader.get_single_node())
     except yaml.YAMLError as error:
         return Document(problems=(_syntax_problem(error),))
     except (RecursionError, ValueError) as error:  # nested too deep; an impossible date
         return Document(problems=((1, f"not readable as YAML: {error}"),))
 
 
-def _is_plain(root: yaml.Node) -> bool:
-    """Whether no node stands in several places, by aliases, and no key is given twice."""
-    waiting, seen = [root], set[int]()
+def _document(loader: Any, root: yaml.Node | None) -> Document:
+    """What a loader makes of a tree without aliases: keys that are given twice, or else its value."""
+    if root is None:
+        return Document()
+    problems = tuple(_repeated(list(_walk(root, ()))))
+    return Document(None if problems else loader.construct_document(root), root, problems)
+
+
+def _has_aliases(root: yaml.Node | None) -> bool:
+    """Whether a node stands in several places: to walk such a tree may take forever."""
+    waiting, seen = [root] if root is not None else [], set[int]()
     while waiting:
         node = waiting.pop()
         if id(node) in seen:
-            return False
+            return True
         seen.add(id(node))
         if isinstance(node, yaml.MappingNode):
-            if len({str(key.value) for key, _ in node.value}) < len(node.value):
-                return False
             waiting += (part for pair in node.value for part in pair)
         elif isinstance(node, yaml.SequenceNode):
             waiting += node.value
-    return True
+    return False
 
 
 def show_location(location: Location) -> str:

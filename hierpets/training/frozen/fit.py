@@ -140,6 +140,11 @@ class OutOfFold(NamedTuple):
     leaf: np.ndarray
     evidence: Evidence
 
+    def places(self, rows: np.ndarray) -> np.ndarray:
+        """Where photos int [K] stand among these, int64 [K]; each of them is one of these."""
+        found: np.ndarray = np.searchsorted(self.rows, rows)
+        return found
+
 
 def out_of_fold(
     photos: FeatureSet,
@@ -159,7 +164,9 @@ def out_of_fold(
     """
     fitted = _fit_tuned(tuned, folds, fitter) if tuned else fitter.fit_folds(photos, parts, folds)
     fits = {fold: FrozenFit(heads, fit_ood_scorer(others, pretrained_head, breeds)) for fold, heads, others in fitted}
-    judged = np.isin(folds, list(fits)) if asked is None else np.isin(folds, list(fits)) & asked
+    judged = np.isin(folds, list(fits))
+    if asked is not None:
+        judged &= asked
     own_fold = np.where(judged, folds, -1)
     rows, taxonomy = np.flatnonzero(judged), photos.taxonomy
     found = OutOfFold(
@@ -170,7 +177,7 @@ def out_of_fold(
     )
     by_tuned = (each_fold(own, _only(own_fold == fold, fold)) for fold, (own, _) in enumerate(tuned))
     for fold, asked_rows, features in chain.from_iterable(by_tuned) if tuned else each_fold(photos, own_fold):
-        places = np.searchsorted(rows, asked_rows)
+        places = found.places(asked_rows)
         found.species[places], found.leaf[places] = fits[fold].heads(features)
         for column, values in zip(found.evidence, fits[fold].ood_scorer.evidence(features), strict=True):
             column[torch.from_numpy(places)] = values

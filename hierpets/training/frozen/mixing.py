@@ -74,7 +74,7 @@ class Mixing:
         return HeldOutOutputs(
             paths=tuple(train.paths[row] for row in rows),
             labels=self.breeds.relabel(train.labels().where(rows)),
-            species_logits=unseen.species[np.searchsorted(unseen.rows, rows)],
+            species_logits=unseen.species[unseen.places(rows)],
             leaf_logits=leaf,
             scores=scores,
             leaf_calibrated=True,
@@ -128,14 +128,13 @@ def fit_mixing(
 
 def _groups(found: FrozenResult, labels: Labels, breeds: PretrainedBreeds) -> _Groups:
     unseen, by_breed = found.out_of_fold, found.held_out_breeds
-    rows = by_breed.rows
-    known = breeds.classes_of(labels.leaf[rows]).any(axis=1)
-    judged = np.isin(rows, unseen.rows)
-    leaf = np.full((len(rows), unseen.leaf.shape[1]), NEVER)
-    leaf[judged] = unseen.leaf[np.searchsorted(unseen.rows, rows[judged])]
+    judged = np.isin(by_breed.rows, unseen.rows)
+    rows = by_breed.rows[judged]
+    leaf = unseen.leaf[unseen.places(rows)]
     leaf[np.arange(len(rows)), labels.leaf[rows]] = NEVER  # as heads that did not see the breed
+    known = np.asarray(breeds.classes_of(labels.leaf[rows]).any(axis=1))
     return _Groups(
         HeldOutPhotos(unseen.rows, unseen.leaf, unseen.evidence),
-        HeldOutPhotos(rows, leaf, by_breed.pretrained).where(judged & known),
-        HeldOutPhotos(rows, leaf, by_breed.unlisted).where(judged),
+        HeldOutPhotos(rows, leaf, by_breed.pretrained.where(judged)).where(known),
+        HeldOutPhotos(rows, leaf, by_breed.unlisted.where(judged)),
     )

@@ -112,6 +112,8 @@ def read_labeled(
     index = read_index(data, taxonomy=manifest.taxonomy, registry=registry)
     if split == "val":
         training = manifest.training
+        if not manifest.taxonomy.has_breeds:  # as training drew it, by species alone
+            index = index.without_breeds()
         index = split_index(index, seed=training.get("seed", 0), val=training.get("val_fraction", 0.15))
     named = any(record.split == "test" for record in index.records)
     wanted = split or ("test" if named else "all")

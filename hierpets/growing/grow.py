@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hierpets.data.index import PhotoIndex, read_index
 from hierpets.evaluation.comparison import Comparison, compare
-from hierpets.evaluation.run import evaluate
+from hierpets.evaluation.run import evaluate, read_labeled
 from hierpets.files import check_output
 from hierpets.growing.bundle import OpenBundle, open_bundle
 from hierpets.growing.calibration import Unseen
@@ -28,7 +28,7 @@ from hierpets.growing.strangers import doubtful_labels, find_strangers
 from hierpets.inference.loading import load
 from hierpets.model.layout import released_bundle
 from hierpets.progress import Progress, no_progress
-from hierpets.registry.loading import Registry
+from hierpets.registry.loading import Registry, load_registry
 from hierpets.taxonomy import Leaf
 
 __all__ = ["grow"]
@@ -61,13 +61,16 @@ def grow(
     source, target = Path(model) if model is not None else released_bundle(), Path(out)
     check_output(target, overwrite=overwrite)
     before = open_bundle(source)
-    index = _to_learn_from(read_index(data))
+    plugins = load_registry(registry)
+    index = _to_learn_from(read_index(data, registry=plugins))
     check_names(index.taxonomy, before.manifest.taxonomy)
-    predictor = load(source, engine="openvino", precision="f32", registry=registry, recommend=False)
+    if check is not None:  # what is wrong with them is said before anything is learned and written
+        read_labeled(check, before.manifest, registry=plugins)
+    predictor = load(source, engine="openvino", precision="f32", registry=plugins, recommend=False)
     photos, left_out = read_photos(index, predictor, progress)
     photos, learned, unseen = _learn(before, index, photos, left_out)
     learned.write(target, (record.path for record in photos.records))
-    compared, taken = _check(before, learned, target, check, registry, progress)
+    compared, taken = _check(before, learned, target, check, plugins, progress)
     new = tuple(leaf for leaf in learned.manifest.taxonomy.leaves if leaf not in before.manifest.taxonomy.leaves)
     return GrowResult(
         bundle=target,
@@ -118,7 +121,7 @@ def _check(
     grown: OpenBundle,
     target: Path,
     check: str | os.PathLike[str] | None,
-    registry: Registry | str | Path | None,
+    registry: Registry,
     progress: Progress,
 ) -> tuple[Comparison | None, list[Steal]]:
     """Both bundles on labeled photos of classes that were known before: the comparison, and what new leaves took."""

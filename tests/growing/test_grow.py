@@ -182,3 +182,26 @@ def test_the_command_grows_and_warns(bundle, tmp_path):
     assert "dog/husky: 6 photos, new" in done.output
     assert "warning: dog/husky has 6 photos" in done.output
     assert (tmp_path / "out" / "bundle.json").is_file()
+
+
+def test_grow_reads_photos_as_a_reader_of_the_registry_does(bundle, tmp_path):
+    draw_photos(tmp_path / "photos", {"dog/husky": 10}, first=100)
+    (tmp_path / "new.pets").write_text("photos")
+    (tmp_path / "reader.py").write_text(
+        "from pathlib import Path\n"
+        "from hierpets.plugin import SourcePhoto\n\n"
+        "def pets(source):\n"
+        "    if source.endswith('.pets'):\n"
+        "        for photo in sorted(Path(source).parent.glob('photos/*/*/*')):\n"
+        "            yield SourcePhoto(str(photo), photo.parts[-3], photo.parts[-2])\n"
+    )
+    registry = tmp_path / "registry.yaml"
+    registry.write_text("plugins:\n  - {name: pets, kind: reader, entry: 'reader.py:pets'}\n")
+    grown = grow(bundle, tmp_path / "new.pets", out=tmp_path / "bundle", registry=registry)
+    assert grown.photos == {HUSKY: 10}
+
+
+def test_grow_reads_the_photos_to_check_before_it_writes(bundle, new_photos, tmp_path):
+    with pytest.raises(DataError, match="labels unknown to the model"):
+        grow(bundle, new_photos, out=tmp_path / "bundle", check=new_photos)
+    assert not (tmp_path / "bundle").exists()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import glob
 import os
+import re
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -22,11 +24,11 @@ __all__ = [
     "whole_file",
     "whole_folder",
     "write_all",
-    "write_bytes",
-    "write_text",
+    "write_file",
 ]
 
 OLD = "old"
+SCRATCH = re.compile(r"\d+-[0-9a-f]{8}")  # the process, and which of its files: two of its threads may write one
 PHOTO_SUFFIXES = frozenset(
     [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"]
 )
@@ -51,25 +53,23 @@ def check_output(path: Path, *, overwrite: bool) -> None:
         raise ConfigError(f"{path}: cannot be written: no permission to write in {folder}")
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 file whole or not at all; its folder is made."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all; its folder is made."""
+def write_file(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all; its folder is made. Text as in :func:`write_all`."""
     write_all(path.parent, {path.name: content})
 
 
-def write_all(folder: Path, contents: Mapping[str, bytes]) -> None:
-    """Write files by their names inside a folder: first all beside their places, then all into place."""
+def write_all(folder: Path, contents: Mapping[str, str | bytes]) -> None:
+    """Write files by their names inside a folder: first all beside their places, then all into place.
+
+    Text is written as UTF-8; bytes of file names that are none, which Python keeps as lone surrogates, as ``\\udcXX``.
+    """
     with ExitStack() as stack:
         files = {}
         for name, content in contents.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             files[path] = stack.enter_context(_scratch_file(path))
-            files[path].write(content)
+            files[path].write(content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace"))
             files[path].flush()
         for path, file in files.items():
             _move(file, path)
@@ -128,9 +128,9 @@ def lock(handle: int | None) -> bool:
 def _scratch_file(path: Path) -> Iterator[BinaryIO]:
     """A file beside ``path``, locked as long as this process uses it; what killed processes left there is removed."""
     _remove_stale_files(path)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    scratch = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
     try:
-        with scratch.open("wb") as file:
+        with scratch.open("xb") as file:
             if lock(file.fileno()) and scratch.exists():
                 yield file
                 return
@@ -149,7 +149,7 @@ def _move(file: BinaryIO, path: Path) -> None:
 def _remove_stale_files(path: Path) -> None:
     prefix = f".{path.name}."
     for stale in path.parent.glob(glob.escape(prefix) + "[0-9]*"):
-        if stale.name.removeprefix(prefix).isdecimal():
+        if SCRATCH.fullmatch(stale.name.removeprefix(prefix)):
             with suppress(OSError):
                 _remove_unused(stale)
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from hierpets.errors import ConfigError
-from hierpets.files import cache_dir, check_output, whole_file, whole_folder, write_all, write_text
+from hierpets.files import cache_dir, check_output, whole_file, whole_folder, write_all, write_file
 
 
 def test_write_all_makes_folders(tmp_path):
-    write_text(tmp_path / "new" / "a.txt", "grün")
+    write_file(tmp_path / "new" / "a.txt", "grün")
     write_all(tmp_path, {"b.bin": b"1", "figures/c.bin": b"2"})
     assert (tmp_path / "new" / "a.txt").read_bytes() == "grün".encode()
     assert (tmp_path / "figures" / "c.bin").read_bytes() == b"2"
@@ -139,13 +139,14 @@ def test_cache_dir_takes_the_first_of_the_places_that_are_named(monkeypatch):
 
 @pytest.mark.skipif(os.name != "posix", reason="system: needs file locks")
 def test_writers_remove_what_a_killed_process_left(tmp_path):
-    for name in (".a.txt.99999", ".a.txt.1", ".a.txt.backup", ".b.txt.99999", "a.txt.99999"):
+    left = "99999-0123abcd"
+    for name in (f".a.txt.{left}", ".a.txt.1-ffffffff", ".a.txt.backup", f".b.txt.{left}", f"a.txt.{left}"):
         (tmp_path / name).write_text("left")
-    write_text(tmp_path / "a.txt", "new")
+    write_file(tmp_path / "a.txt", "new")
     with whole_file(tmp_path / "c.txt") as file:
         file.write(b"new")
     assert {path.name for path in tmp_path.iterdir()} == {
-        *("a.txt", "c.txt", ".a.txt.backup", ".b.txt.99999", "a.txt.99999")
+        *("a.txt", "c.txt", ".a.txt.backup", f".b.txt.{left}", f"a.txt.{left}")
     }
 
 
@@ -158,9 +159,23 @@ def test_writers_leave_what_another_process_is_writing(tmp_path):
     )
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout.readline() == b"open\n"
-        write_text(tmp_path / "a.txt", "mine")
+        write_file(tmp_path / "a.txt", "mine")
         assert (tmp_path / "a.txt").read_text() == "mine"
         other.communicate()
     assert other.returncode == 0
     assert (tmp_path / "a.txt").read_text() == "theirs"
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_two_writers_of_one_file_in_one_process_leave_each_other_alone(tmp_path):
+    with whole_file(tmp_path / "a.txt") as file:
+        file.write(b"slow")
+        write_file(tmp_path / "a.txt", "quick")
+        assert (tmp_path / "a.txt").read_text() == "quick"
+    assert (tmp_path / "a.txt").read_text() == "slow"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_text_with_a_file_name_that_is_no_text_is_written(tmp_path):
+    write_file(tmp_path / "a.txt", "caf\udce9.jpg é")
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "caf\\udce9.jpg é"

@@ -22,7 +22,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from hierpets.files import write_text  # noqa: E402
+from hierpets.files import write_file  # noqa: E402
 from hierpets.messages.breeds import VBO, Names, plain, read_names  # noqa: E402
 
 TABLES = ("catbreeds.tsv", "dogbreeds.tsv")
@@ -47,7 +47,7 @@ def main(folder: Path) -> int:
     if wrong:
         print("\n".join(wrong), file=sys.stderr)
         return 1
-    write_text(
+    write_file(
         VBO, HEADER + yaml.safe_dump(further(ours, theirs), allow_unicode=True, width=120, default_flow_style=None)
     )
     print_shared(ours, theirs)

@@ -27,7 +27,7 @@ from jinja2 import Environment, StrictUndefined
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from hierpets.errors import HierpetsError
 from hierpets.export.export import photos_to_check
-from hierpets.files import write_text
+from hierpets.files import write_file
 from hierpets.inference.loading import load
 from hierpets.workers import cores
 from tools.gpu.decoding import measure_decoding
@@ -66,8 +66,8 @@ def check(measures: dict[str, Callable[[], Part]], found: dict[str, Any], page: 
     """Measure part by part into ``found``, and write page and numbers after each; 1 if anything in them is wrong."""
     for part, measured in measures.items():
         found[part], found["failures"][part] = measured()
-        write_text(page, render(found))
-        write_text(page.with_suffix(".json"), json.dumps(found, indent=2) + "\n")
+        write_file(page, render(found))
+        write_file(page.with_suffix(".json"), json.dumps(found, indent=2) + "\n")
     wrong = list(chain.from_iterable(found["failures"].values()))
     _say(*wrong, f"{page}: {len(wrong)} checks failed")
     return 1 if wrong else 0

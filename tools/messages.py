@@ -24,7 +24,7 @@ from babel.messages.pofile import read_po, write_po
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from hierpets.files import write_text  # noqa: E402
+from hierpets.files import write_file  # noqa: E402
 from hierpets.messages.catalogue import FOLDER, LANGUAGES  # noqa: E402
 from hierpets.page import ASSETS, INDEX, page_texts  # noqa: E402
 from hierpets.recommend.catalog import COAT_TYPES, spoken  # noqa: E402
@@ -153,8 +153,8 @@ def main() -> None:
     untranslated = 0
     for language in TRANSLATED:
         catalog = merged(language)
-        write_text(FOLDER / f"{language}.po", po_text(catalog))
-        write_text(FOLDER / f"{language}.json", json_text(catalog))
+        write_file(FOLDER / f"{language}.po", po_text(catalog))
+        write_file(FOLDER / f"{language}.json", json_text(catalog))
         for message in catalog:
             if message.id and missing(message):
                 untranslated += 1

@@ -23,7 +23,7 @@ from hierpets.config import TrainConfig
 from hierpets.data.listing import find_photos
 from hierpets.evaluation.metrics.schema import Metrics, StressMetrics, StressScores
 from hierpets.evaluation.run import evaluate
-from hierpets.files import write_text
+from hierpets.files import write_file
 from hierpets.hierarchy.decision import Decision
 from hierpets.hierarchy.probabilities import COMBINERS, joint_probabilities, species_probabilities
 from hierpets.inference.loading import load
@@ -82,7 +82,7 @@ def main() -> None:
     ood = list(predictor.stream([*find_photos(data / "not-pets"), *find_photos(data / "horses")]))
     unseen = list(predictor.stream(find_photos(data / "unseen-breeds")))
     elsewhere = evaluate(predictor, data / "elsewhere", stress=given.stress).metrics
-    write_text(PAGE, page(config, trained, elsewhere, ood, unseen))
+    write_file(PAGE, page(config, trained, elsewhere, ood, unseen))
 
 
 def train_again(config: TrainConfig) -> Trained:

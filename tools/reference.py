@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from hierpets.files import write_text  # noqa: E402
+from hierpets.files import write_file  # noqa: E402
 from tools.pages.api import api_page  # noqa: E402
 from tools.pages.cli import cli_page  # noqa: E402
 from tools.pages.metrics import metrics_page  # noqa: E402
@@ -42,7 +42,7 @@ def main(names: list[str]) -> None:
     if unknown := [name for name in names if name not in PAGES]:
         sys.exit(f"unknown name {', '.join(unknown)}; known: {', '.join(PAGES)}")
     for name in names or PAGES:
-        write_text(path_of(name), PAGES[name]())
+        write_file(path_of(name), PAGES[name]())
 
 
 if __name__ == "__main__":

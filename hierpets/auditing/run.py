@@ -63,7 +63,7 @@ def audit(
     result = _run(os.fspath(data), backbone, choose_device(device), plugins, settings or AuditSettings(), progress)
     if out is not None:
         document = json.dumps(result.to_json(), indent=2, ensure_ascii=False) + "\n"
-        write_all(Path(out), {JSON_FILE: document.encode(), PAGE_FILE: render_page(result).encode()})
+        write_all(Path(out), {JSON_FILE: document, PAGE_FILE: render_page(result)})
     return result
 
 

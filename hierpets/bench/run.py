@@ -18,7 +18,7 @@ from hierpets.bench.numbers import bound, find_limit, median_of
 from hierpets.bench.probe import MODES, Mode
 from hierpets.bench.sample import PhotoSample, choose_photos
 from hierpets.errors import DeviceError, HierpetsError
-from hierpets.files import check_output, write_text
+from hierpets.files import check_output, write_file
 from hierpets.inference.engines.base import ENGINES, PRECISIONS, EngineOptions, choose_device
 from hierpets.progress import Progress, no_progress
 from hierpets.workers import cores
@@ -86,7 +86,7 @@ def bench(
         configs = backend_configs(settings.engine.engine, settings.engine.precision)
         report = to_report(sample, settings, measure(sample, configs, settings, progress=progress))
     if json_file is not None:
-        write_text(Path(json_file), json.dumps(report, indent=2) + "\n")
+        write_file(Path(json_file), json.dumps(report, indent=2) + "\n")
     return report
 
 

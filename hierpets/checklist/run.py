@@ -9,7 +9,7 @@ from typing import Any
 from hierpets.checklist.evidence import RunEvidence
 from hierpets.checklist.items import Item, judge_run
 from hierpets.checklist.measured import MEASURED_FILE
-from hierpets.files import write_text
+from hierpets.files import write_file
 from hierpets.model.manifest import ModelId
 from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import load_registry
@@ -52,6 +52,6 @@ def check_run(
         from hierpets.checklist.measure import measure_run
 
         found = measure_run(run, load_registry(registry or run.config.registry), progress=progress)
-        write_text(folder / MEASURED_FILE, found.model_dump_json(indent=2) + "\n")
+        write_file(folder / MEASURED_FILE, found.model_dump_json(indent=2) + "\n")
         run = replace(run, measured=found)
     return Checklist(folder, run.model, tuple(judge_run(run)))

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 
 from hierpets.errors import DataError
 from hierpets.evaluation.predictions import BREED, SPECIES, Predictions
-from hierpets.inference.record import LeafProbability
+from hierpets.inference.record import LeafProbability, printable
 from hierpets.validation.problems import find_problems
 from hierpets.validation.strict import StrictModel
 
@@ -77,7 +77,7 @@ def records_of(predictions: Predictions) -> Iterator[EvaluationRecord]:
     for i, path in enumerate(predictions.paths):
         joint, leaf = predictions.probabilities[i], int(predictions.leaf_true[i])
         yield EvaluationRecord(
-            path=path,
+            path=printable(path),
             species=names[predictions.species_true[i]],
             breed=leaves[leaf].breed if leaf >= 0 else None,
             species_probabilities=dict(zip(names, predictions.species_probabilities[i].tolist(), strict=True)),

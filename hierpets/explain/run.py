@@ -10,7 +10,7 @@ from hierpets.data.photos import Photo
 from hierpets.data.transforms import denormalize
 from hierpets.explain.explainer import Explainer, Explanation
 from hierpets.explain.trace import NETWORK_INPUT, TraceStep, trace_photo
-from hierpets.files import check_output, write_bytes
+from hierpets.files import check_output, write_file
 from hierpets.inference.loading import load
 from hierpets.model.manifest import Manifest
 from hierpets.registry.loading import Registry
@@ -42,7 +42,7 @@ def explain_photo(
     if out is not None:
         from hierpets.explain.panel import render_panel
 
-        write_bytes(Path(out), render_panel(explanation))
+        write_file(Path(out), render_panel(explanation))
     return explanation
 
 
@@ -67,7 +67,7 @@ def inspect_photo(
     predictor = load(bundle, registry=registry, recommend=False, **engine)
     steps = tuple(trace_photo(predictor, photo))
     if out is not None:
-        write_bytes(Path(out), _network_view(steps, predictor.manifest))
+        write_file(Path(out), _network_view(steps, predictor.manifest))
     return steps
 
 

@@ -21,7 +21,7 @@ from hierpets.errors import BundleError, ConfigError, DataError
 from hierpets.export.engines import open_exported
 from hierpets.export.formats import FILES, Format, check_format, write_format
 from hierpets.export.parity import MAX_DRIFT, MAX_FALL, Parity, measure_parity
-from hierpets.files import check_output, whole_folder, write_text
+from hierpets.files import check_output, whole_folder, write_file
 from hierpets.inference.engines.base import Engine
 from hierpets.inference.engines.torch import TorchEngine
 from hierpets.inference.predictor import Predictor
@@ -103,7 +103,7 @@ def export_bundle(
         with whole_folder(target.parent) as finished:
             shutil.copytree(made.parent, finished, dirs_exist_ok=True)
     if target.parents[1].resolve() != folder.resolve():
-        write_text(target.parents[1] / MANIFEST, (folder / MANIFEST).read_text(encoding="utf-8"))
+        write_file(target.parents[1] / MANIFEST, (folder / MANIFEST).read_text(encoding="utf-8"))
     return Exported(target, parity, left_out=0 if form == "openvino" else len(manifest.early))
 
 
@@ -154,7 +154,7 @@ def _write_checked(
     own = found.pop(path.name)
     early = {"early": {name: parity.to_json() for name, parity in found.items()}} if found else {}
     check = {"format": form, "precision": precision, "on": on, **own.to_json(), **early}
-    write_text(path.parent / CHECK_FILE, json.dumps(check, indent=2) + "\n")
+    write_file(path.parent / CHECK_FILE, json.dumps(check, indent=2) + "\n")
     return own
 
 

@@ -56,7 +56,7 @@ def plan(
     found = _plan(os.fspath(data), config or TrainConfig(), registry, backbones=backbones, price=price, report=progress)
     if out is not None:
         content = found.model_dump_json(indent=2) + "\n"
-        write_all(Path(out), {PLAN_FILE: content.encode(), FIGURE_FILE: plan_figure(found).png})
+        write_all(Path(out), {PLAN_FILE: content, FIGURE_FILE: plan_figure(found).png})
     return found
 
 

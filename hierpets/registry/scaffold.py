@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from hierpets.errors import ConfigError, RegistryError
-from hierpets.files import write_text
+from hierpets.files import write_file
 from hierpets.plugin.kinds import Kind
 from hierpets.registry.examine import read_registry_file
 from hierpets.validation.document import parse_yaml
@@ -120,8 +120,8 @@ def create_plugin(kind: Kind, name: str, registry: Path) -> Path:
         raise ConfigError(f"{registry} already lists a {kind} {name!r}; choose another name")
     after = _with_entry(before, [f"- name: {name}", f"  kind: {kind}", f"  entry: {entry}:{name}"], registry)
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_text(file, _TEMPLATES[kind].format(name=name))
-    write_text(registry, after)
+    write_file(file, _TEMPLATES[kind].format(name=name))
+    write_file(registry, after)
     read_registry_file(registry)
     return file
 

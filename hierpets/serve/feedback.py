@@ -14,7 +14,7 @@ import numpy as np
 
 from hierpets.data.records import SPLITS
 from hierpets.errors import ConfigError, DataError
-from hierpets.files import write_bytes
+from hierpets.files import write_file
 from hierpets.messages.breeds import find_label
 from hierpets.taxonomy import Taxonomy
 from hierpets.thumbnails import encode_jpeg, shrink
@@ -85,7 +85,7 @@ class FeedbackStore:
             raise FeedbackFull
         if not path.resolve().is_relative_to(self._root.resolve()):  # a link that leads out
             raise DataError(f"{path.parent}: points outside the feedback folder")
-        write_bytes(path, content)
+        write_file(path, content)
         self._used += len(content)
 
 

@@ -16,7 +16,7 @@ import yaml
 from hierpets.config import CONFIG_FILE, TrainConfig
 from hierpets.errors import ConfigError
 from hierpets.evaluation.metrics.compute import metrics_json
-from hierpets.files import lock, write_all, write_text
+from hierpets.files import lock, write_all, write_file
 from hierpets.progress import Progress, no_progress
 from hierpets.training.distributed import current_context
 
@@ -60,7 +60,7 @@ class Run:
         """Write the settings down: from here on the folder belongs to this run."""
         if not self.silent:
             text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-            write_text(self.folder / CONFIG_FILE, text)
+            write_file(self.folder / CONFIG_FILE, text)
 
     def clear(self) -> None:
         """Delete an older run and everything about its model: no file may speak of a model that is gone."""
@@ -100,7 +100,7 @@ class Run:
     def write_metrics(self, metrics: dict[str, Any]) -> None:
         """Write ``metrics.json``: metrics by how the photos were held out."""
         if not self.silent:
-            write_text(self.folder / METRICS_FILE, metrics_json(metrics))
+            write_file(self.folder / METRICS_FILE, metrics_json(metrics))
 
 
 @contextmanager

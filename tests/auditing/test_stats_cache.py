@@ -97,3 +97,20 @@ def _damage(file, damage):
         file.write_bytes(b"no database" * 100)
     else:
         file.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+
+
+def test_collect_stats_keeps_nothing_of_what_it_cannot_see_change(tmp_path, photo):
+    place = tmp_path / "a.png"
+    assert collect_stats([place.as_uri()], tmp_path / "cache")[0].error
+    for pixels in (photo, photo[:100]):
+        written(place, pixels)
+        assert collect_stats([place.as_uri()], tmp_path / "cache")[0].height == len(pixels)
+
+
+def test_collect_stats_of_a_name_that_is_no_text(tmp_path, photo):
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png")
+    with open(path, "wb") as file:  # noqa: PTH123
+        file.write(cv2.imencode(".png", photo)[1].tobytes())
+    first = collect_stats([path], tmp_path / "cache")
+    assert known_at_start([path], tmp_path / "cache") == 1
+    assert collect_stats([path], tmp_path / "cache") == first

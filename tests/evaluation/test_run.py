@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -225,3 +226,28 @@ def test_evaluate_command_prints_the_headline_and_the_unreadable(bundle, registr
     stress = read_metrics(tmp_path / "e" / "metrics.json").stress
     assert stress.n == 3 and {step.kind for step in stress.steps} >= {"smaller", "far away"}
     assert "Stress test" in (tmp_path / "e" / "report.html").read_text()
+
+
+def test_read_labeled_finds_the_photos_that_training_by_species_held_out(predictor, tmp_path):
+    for label, count in (("cat/birman", 15), ("cat/persian", 20), ("dog/pug", 25), ("dog/boxer", 10)):
+        (tmp_path / label).mkdir(parents=True)
+        for n in range(count):
+            (tmp_path / label / f"{n}.png").write_bytes(b"a photo")
+    index = read_index(tmp_path).without_breeds()
+    held_out = split_index(index, seed=4, val=0.3).subset("val")
+    manifest = predictor.manifest.model_copy(
+        update={"taxonomy": index.taxonomy, "training": {"seed": 4, "val_fraction": 0.3}}
+    )
+    assert read_labeled(tmp_path, manifest, split="val").paths == held_out.paths
+
+
+@pytest.mark.skipif(os.name != "posix", reason="system: its file names are text")
+def test_evaluate_writes_names_that_are_no_text(predictor, tmp_path):
+    for label in (b"cat/birman", b"dog/pug"):
+        place = os.fsencode(tmp_path) + b"/photos/" + label
+        os.makedirs(place)  # noqa: PTH103
+        Image.new("RGB", (64, 64)).save(os.fsdecode(place + b"/caf\xe9.png"))
+    evaluate(predictor, tmp_path / "photos", out=tmp_path / "e")
+    records = [json.loads(line) for line in (tmp_path / "e" / "predictions.jsonl").read_text().splitlines()]
+    assert [record["path"].rpartition("/")[2] for record in records] == ["caf\\udce9.png"] * 2
+    assert "caf\\udce9.png" in (tmp_path / "e" / "report.html").read_text(encoding="utf-8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hierpets.files import write_text
+from hierpets.files import write_file
 
 __all__ = ["publish", "replace_marked"]
 
@@ -29,4 +29,4 @@ def publish(text: str, page: Path | None, begin: str, end: str) -> None:
     if page is None:
         print(text)
     else:
-        write_text(page, replace_marked(page.read_text(encoding="utf-8"), begin, end, text))
+        write_file(page, replace_marked(page.read_text(encoding="utf-8"), begin, end, text))

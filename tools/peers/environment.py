@@ -10,7 +10,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from hierpets.files import cache_dir, write_text
+from hierpets.files import cache_dir, write_file
 
 __all__ = ["describe_machine", "peer_python", "requirements"]
 
@@ -50,7 +50,7 @@ def peer_python() -> Path:
         print(f"installing the peers into {folder}", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
         subprocess.run([python, "-m", "pip", "install", "--quiet", *wanted], check=True)
-        write_text(done, "\n".join(wanted))
+        write_file(done, "\n".join(wanted))
     return python
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -65,21 +66,21 @@ class ImageStats:
         return suffix is not None and self.format in SUFFIXES and suffix not in SUFFIXES[self.format]
 
 
-def file_stamp(path: str) -> str:
+def file_stamp(path: str) -> str | None:
     """Size and modification time of a photo's file, or of the archive or table that holds it, which change when it
-    does; ``absent`` without one.
+    does; None where there is no such file on this machine.
     """
     address = parse_address(path)
     try:
         status = Path(address.file if address else path).stat()
     except (OSError, ValueError):
-        return "absent"
+        return None
     return f"{status.st_size}-{status.st_mtime_ns}"
 
 
 def measure_image(path: str) -> ImageStats:
     """Measure one photo, decoding it once. A photo that cannot be read is not raised but described in ``error``."""
-    unread = ImageStats(path, content=_digest(path.encode()))
+    unread = ImageStats(path, content=_digest(os.fsencode(path)))
     if path.startswith(DEMO_PREFIX):
         return _with_pixels(unread, path)
     size = 0

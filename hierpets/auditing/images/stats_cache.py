@@ -17,7 +17,7 @@ from hierpets.progress import Progress, no_progress
 
 __all__ = ["StatsCache", "collect_stats"]
 
-VERSION = 3  # of the fields of ImageStats
+VERSION = 4  # of the table and the fields of ImageStats
 CHUNK = 64  # photos between two commits, the most that a kill may cost
 CACHE_FILE = "image_stats.sqlite"
 
@@ -32,7 +32,7 @@ class StatsCache:
     def get(self, path: str) -> ImageStats | None:
         """The statistics of a photo, unless its file has changed since."""
         query = "SELECT stamp, stats FROM stats WHERE path = ?"
-        row = self._cache.row(query, (os.path.abspath(path),))  # noqa: PTH100  demo: is no path
+        row = self._cache.row(query, (_key(path),))
         if row is None or row[0] != file_stamp(path):
             return None
         try:
@@ -41,15 +41,12 @@ class StatsCache:
             warn_uncached(self._file, "it holds statistics that hierpets did not write")
             return None
 
-    def put(self, measured: Iterable[tuple[str, ImageStats]]) -> None:
-        """Store statistics with the stamp that their file had before it was read."""
-        self._cache.store(
-            "INSERT OR REPLACE INTO stats VALUES (?, ?, ?)",
-            (
-                (os.path.abspath(stats.path), before, json.dumps(asdict(stats)))  # noqa: PTH100
-                for before, stats in measured
-            ),
-        )
+    def put(self, measured: Iterable[tuple[str | None, ImageStats]]) -> None:
+        """Store statistics with the stamp that their file had before it was read; without one, nobody could tell when
+        they are out of date.
+        """
+        rows = [(_key(stats.path), before, json.dumps(asdict(stats))) for before, stats in measured if before]
+        self._cache.store("INSERT OR REPLACE INTO stats VALUES (?, ?, ?)", rows)
 
     def close(self) -> None:
         self._cache.close()
@@ -63,24 +60,32 @@ def collect_stats(
     Pixels are held for ``workers`` photos at a time, however many photos there are.
     """
     with closing(StatsCache(cache_folder)) as cache, ThreadPoolExecutor(workers, thread_name_prefix="audit") as pool:
-        missing = [path for path in dict.fromkeys(paths) if cache.get(path) is None]
+        found = {path: stats for path in dict.fromkeys(paths) if (stats := cache.get(path))}
+        missing = [path for path in dict.fromkeys(paths) if path not in found]
         done = len(paths) - len(missing)
         progress("photos", done, len(paths))
         for start in range(0, len(missing), CHUNK):
             chunk = missing[start : start + CHUNK]
-            cache.put(pool.map(_stamped, chunk))
+            measured = list(pool.map(_stamped, chunk))
+            cache.put(measured)
+            found |= {stats.path: stats for _, stats in measured}
             done += len(chunk)
             progress("photos", done, len(paths))
-        return [cache.get(path) or measure_image(path) for path in paths]
+        return [found[path] for path in paths]
 
 
-def _stamped(path: str) -> tuple[str, ImageStats]:
+def _stamped(path: str) -> tuple[str | None, ImageStats]:
     before = file_stamp(path)
     return before, measure_image(path)
+
+
+def _key(path: str) -> bytes:
+    """A path as SQLite can hold it: the bytes of its name may be no text."""
+    return os.fsencode(os.path.abspath(path))  # noqa: PTH100  an address is no path
 
 
 def _prepare(database: sqlite3.Connection) -> None:
     if database.execute("PRAGMA user_version").fetchone()[0] != VERSION:
         database.execute("DROP TABLE IF EXISTS stats")
         database.execute(f"PRAGMA user_version = {VERSION}")
-    database.execute("CREATE TABLE IF NOT EXISTS stats (path TEXT PRIMARY KEY, stamp TEXT, stats TEXT)")
+    database.execute("CREATE TABLE IF NOT EXISTS stats (path BLOB PRIMARY KEY, stamp TEXT, stats TEXT)")

@@ -84,13 +84,13 @@ def _of_many_kinds(predictions: Predictions, rows: np.ndarray) -> np.ndarray:
 def _mistakes(
     chosen: Predictions, paths: list[str], photos: Photos | None, overlay: Overlay | None
 ) -> Iterator[Mistake]:
-    for i, record in enumerate(records_of(chosen)):
+    for i, (path, record) in enumerate(zip(chosen.paths, records_of(chosen), strict=True)):
         yield Mistake(
             record=record,
             path=paths[i],
             cross_species=bool(chosen.top_leaf_species[i] != chosen.species_true[i]),
-            photo=_picture(photos, record.path) if photos else None,
-            overlay=_picture(partial(overlay, leaf=int(chosen.top_leaf[i])), record.path) if overlay else None,
+            photo=_picture(photos, path) if photos else None,
+            overlay=_picture(partial(overlay, leaf=int(chosen.top_leaf[i])), path) if overlay else None,
         )
 
 

@@ -36,11 +36,11 @@ def write_evaluation(
     sections = figure_sections(metrics)
     lines = [record.model_dump_json() + "\n" for record in records_of(predictions)]
     drawings = [drawing for drawn in sections.values() for drawing in drawn]
-    contents = {f"figures/{drawing.name}.png": drawing.png for drawing in drawings}
+    contents: dict[str, str | bytes] = {f"figures/{drawing.name}.png": drawing.png for drawing in drawings}
     contents |= {
-        RECORDS_FILE: "".join(lines).encode(),
-        REPORT_FILE: render_report(metrics, sections, worst).encode(),
-        METRICS_FILE: metrics_json(metrics).encode(),
+        RECORDS_FILE: "".join(lines),
+        REPORT_FILE: render_report(metrics, sections, worst),
+        METRICS_FILE: metrics_json(metrics),
     }
     write_all(out, contents)
     for stale in set((out / "figures").glob("*.png")) - {out / name for name in contents}:

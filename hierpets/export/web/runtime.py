@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from hierpets.errors import ConfigError
-from hierpets.files import cache_dir, write_bytes
+from hierpets.files import cache_dir, write_file
 
 __all__ = ["RUNTIME", "TARBALL", "read_runtime"]
 
@@ -66,4 +66,4 @@ def _download(into: Path) -> None:
             said = done.stderr.strip().splitlines()
             why = f" ({said[0]})" if said else ""
             raise ConfigError(f"--format web needs {RUNTIME}, which npm cannot download{why}; {ADVICE}")
-        write_bytes(into, packed.read_bytes())
+        write_file(into, packed.read_bytes())

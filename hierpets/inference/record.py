@@ -164,6 +164,7 @@ CSV_CELLS: dict[str, tuple[str, ...]] = {
     "regions": ("regions",),
     "source": ("source",),
     "product": ("recommendation", "product"),
+    "product_error": ("recommendation", "error"),
     "model": ("model", "digest"),
     "warning": ("warning",),
     "error": ("error", "message"),
@@ -191,8 +192,8 @@ def csv_text(cell: str) -> str:
 def csv_line(cells: Sequence[Any]) -> str:
     """Cells as a line; a cell with a line break is quoted, and the line is then several."""
     line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(cells)
-    return line.getvalue()
+    csv.writer(line, lineterminator="\r\n").writerow(cells)  # what is not in the line's own end would not be quoted
+    return f"{line.getvalue()[:-2]}\n"
 
 
 @cache

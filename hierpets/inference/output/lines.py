@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 from collections.abc import Iterator
@@ -17,10 +18,11 @@ __all__ = ["CsvWriter", "JsonlWriter", "WrittenRecord"]
 
 
 class WrittenRecord(NamedTuple):
-    """What is read back of a record: its path, and whether the photo could not be read."""
+    """What is read back of a record: its path, whether the photo could not be read, or a shampoo rule failed."""
 
     path: str
     failed: bool
+    failed_recommendation: bool
 
 
 class LinesWriter:
@@ -92,7 +94,8 @@ class JsonlWriter(LinesWriter):
     def _parse(self, lines: bytes) -> WrittenRecord:
         try:
             record = json.loads(lines)
-            return WrittenRecord(record["path"], record["error"] is not None)
+            advice = record["recommendation"]
+            return WrittenRecord(record["path"], record["error"] is not None, bool(advice and advice["error"]))
         except (ValueError, KeyError, TypeError) as error:
             message = f"{self.path}: expected hierpets records, found another line; delete the file to start over"
             raise DataError(message) from error
@@ -116,7 +119,10 @@ class CsvWriter(LinesWriter):
                 row = b""
 
     def _parse(self, lines: bytes) -> WrittenRecord | None:
-        cells = next(csv.reader([lines.decode("utf-8", "surrogateescape")]))
+        cells = next(csv.reader(io.StringIO(lines.decode("utf-8", "surrogateescape"), newline="")))
         if len(cells) != len(CSV_COLUMNS):
             raise DataError(f"{self.path}: expected hierpets records, found another row; delete the file to start over")
-        return None if tuple(cells) == CSV_COLUMNS else WrittenRecord(csv_text(cells[0]), bool(cells[-1]))
+        if tuple(cells) == CSV_COLUMNS:
+            return None
+        record = dict(zip(CSV_COLUMNS, cells, strict=True))
+        return WrittenRecord(csv_text(record["path"]), bool(record["error"]), bool(record["product_error"]))

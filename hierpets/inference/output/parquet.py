@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -44,9 +45,10 @@ class ParquetWriter:
         for number, file in enumerate(self._written()):
             if file.name != _name(number):
                 raise DataError(f"{self.path}: expected {_name(number)}, found {file.name}; delete it to start over")
-            table = self._read(file, ["path", "error"])
+            table = self._read(file, ["path", "error", "recommendation"])
             for row in table.to_pylist():
-                yield WrittenRecord(row["path"], row["error"] is not None)
+                advice = json.loads(row["recommendation"] or "{}")
+                yield WrittenRecord(row["path"], row["error"] is not None, bool(advice.get("error")))
             self._files = number + 1
 
     def write(self, prediction: Prediction) -> None:

@@ -16,7 +16,7 @@ from typing import Literal, Protocol
 
 from hierpets.data.listing import STANDARD_INPUT, check_paths, count_photos, list_photos
 from hierpets.errors import ConfigError, DataError, HierpetsError
-from hierpets.files import lock, write_text
+from hierpets.files import lock, write_file
 from hierpets.inference.options import PredictOptions
 from hierpets.inference.output.lines import CsvWriter, JsonlWriter, WrittenRecord
 from hierpets.inference.output.parquet import ParquetWriter
@@ -94,14 +94,14 @@ def write_predictions(
     total = _Count(paths, registry)
     with _opened(form, part, fresh=not resume) as writer:
         with _writing(part):
-            write_text(run_file(target), request.text())
+            write_file(run_file(target), request.text())
         run = _Run(writer, part, lambda done: progress("photos", done, total.value))
         remaining = run.skip_recorded(list_photos(paths, lines, registry))
         batch_size = 1 if STANDARD_INPUT in paths else None  # what is piped in may come slowly
         for prediction in predictor.stream(remaining, options, boxes=boxes, batch_size=batch_size):
             run.add(prediction)
         with _writing(part):
-            write_text(run_file(target), request.text(run.totals))
+            write_file(run_file(target), request.text(run.totals))
             writer.finish(target)
     return run.totals
 
@@ -127,7 +127,7 @@ class _Run:
         """The photos that have no record yet. :raises DataError: the photos have changed since it was started."""
         for record in self._writer.recorded():
             _check_same_photo(record.path, next(photos, None), self.totals.photos + 1)
-            self._count(failed=record.failed)
+            self._count(failed=record.failed, failed_recommendation=record.failed_recommendation)
         self._progress(self.totals.photos)
         return photos
 

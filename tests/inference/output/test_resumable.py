@@ -278,7 +278,8 @@ def test_write_predictions_blames_no_file_for_what_reading_a_photo_raises(predic
     assert "unexpected OSError" in record["error"]["message"]
 
 
-def test_write_predictions_counts_recommendations_that_failed(tiny_run, tmp_path, monkeypatch):
+@pytest.mark.parametrize("form", FORMATS)
+def test_write_predictions_counts_recommendations_that_failed(tiny_run, tmp_path, monkeypatch, form):
     from hierpets.inference.loading import load
     from hierpets.inference.output.resumable import write_predictions
     from hierpets.recommend.choose import Recommender
@@ -290,10 +291,24 @@ def test_write_predictions_counts_recommendations_that_failed(tiny_run, tmp_path
     monkeypatch.setattr(Recommender, "recommend", fail)
     registry = load_registry(tiny_run.parent / "registry.yaml")
     predictor = load(tiny_run / "bundle", registry=registry)
-    out = tmp_path / "a.jsonl"
-    totals = write_predictions(out, predictor, DRAWN, form="jsonl", registry=registry)
+    out = tmp_path / f"a.{form}"
+
+    def progress(task, done, total):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_predictions(out, predictor, DRAWN, form=form, registry=registry, progress=progress)
+    totals = write_predictions(out, predictor, DRAWN, form=form, registry=registry, resume=True)
     assert (totals.photos, totals.unreadable, totals.failed_recommendations) == (4, 0, 4)
-    assert all(record["recommendation"]["error"] == "the rule is broken" for record in records(out))
+    match form:
+        case "csv":
+            told = [record["product_error"] for record in records(out)]
+        case "parquet":
+            told = [json.loads(record["recommendation"])["error"] for record in records(out)]
+        case _:
+            told = [record["recommendation"]["error"] for record in records(out)]
+    assert told == ["the rule is broken"] * 4
 
 
 def test_write_predictions_resumes_from_nothing(predict, tmp_path):
@@ -306,16 +321,17 @@ def test_write_predictions_keeps_odd_file_names(predict, tmp_path):
     fill(photos, 1)
     source = (photos / "part 0" / "00000.jpg").read_bytes()
     names = [b"a,b.jpg", b'quo"te.jpg', b"two\nlines.jpg", "hällo.jpg".encode(), b"not-utf8-\xff.jpg"]
+    names.append(b"carriage\rreturn.jpg")
     for name in names:
         Path(os.fsdecode(os.fsencode(photos) + b"/" + name)).write_bytes(source)
     for form in FORMATS:
         assert predict(photos, "--out", tmp_path / f"a.{form}")[0] == 0
-    assert len(records(tmp_path / "a.jsonl")) == len(records(tmp_path / "a.parquet")) == 6
+    assert len(records(tmp_path / "a.jsonl")) == len(records(tmp_path / "a.parquet")) == 7
     part = tmp_path / "a.csv.part"
     (tmp_path / "a.csv").rename(part)
     assert predict(photos, "--out", tmp_path / "a.csv", "--resume")[0] == 0
     whole = (tmp_path / "a.csv").read_bytes()
-    assert whole.count(b".jpg") == 6
+    assert whole.count(b".jpg") == 7
     assert b"not-utf8-\xff.jpg" in whole
 
 

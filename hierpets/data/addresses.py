@@ -8,7 +8,6 @@ a few groups of rows are kept from one photo to the next.
 from __future__ import annotations
 
 import os
-import re
 import tarfile
 import threading
 from bisect import bisect_right
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hierpets.errors import ImageError
-from hierpets.plugin.reading import is_uri, open_file, require_pyarrow
+from hierpets.plugin.reading import ARCHIVED, is_uri, open_file, require_pyarrow
 
 __all__ = ["DEMO_PREFIX", "Address", "is_demo", "parse_address", "photo_suffix", "read_address"]
 
@@ -27,7 +26,6 @@ DEMO, DEMO_PREFIX = "demo", "demo:"
 
 MAX_GROUP_BYTES = 2**30
 """Bytes of a group of rows that is read for one photo. Groups are as large as their writer made them."""
-ARCHIVED = re.compile(r"(?P<file>.+?\.(?P<kind>tar|parquet|arrow)):(?P<inside>.+)", re.DOTALL)
 _lock = threading.Lock()  # what is kept is read once, not by every thread that wants it
 
 
@@ -44,7 +42,7 @@ def parse_address(path: str) -> Address | None:
     match = ARCHIVED.fullmatch(path)
     if (match is None and not is_uri(path)) or os.path.lexists(path):
         return None
-    return Address(path) if match is None else Address(match["file"], match["kind"], match["inside"])
+    return Address(path) if match is None else Address(match["file"], match["kind"].lower(), match["inside"])
 
 
 def is_demo(source: str) -> bool:

@@ -7,10 +7,11 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from hierpets.data.addresses import DEMO_PREFIX
+from hierpets.data.addresses import DEMO_PREFIX, parse_address
 from hierpets.data.consistency import ListedPhoto, check_listed, raise_problems, unrepeated
 from hierpets.data.records import SPLITS, PhotoRecord
 from hierpets.errors import DataError, did_you_mean
+from hierpets.plugin.reading import is_uri
 
 __all__ = ["is_oxford", "read_csv", "read_oxford"]
 
@@ -30,19 +31,28 @@ def read_csv(file: Path) -> list[PhotoRecord]:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise DataError(f"{file}: not UTF-8 text; save the table as CSV in UTF-8") from None
-    rows = csv.reader(io.StringIO(text, newline=""))
-    header = [cell.strip() for cell in next(rows, [])]
+    rows = _rows(file, text)
+    _, header = next(rows, (1, []))
     _check_header(file, header)
     listed: list[ListedPhoto] = []
     problems: list[str] = []
-    for row in rows:
-        cells = [cell.strip() for cell in row]
+    for line, cells in rows:
         if any(cells):
             record, wrong = _read_row(file, header, cells)
-            where = f"{file}:{rows.line_num}"
+            where = f"{file}:{line}"
             listed += [ListedPhoto(where, record)] if record else []
             problems += [f"{where}: {wrong}"] if wrong else []
     return _finish(file, listed, problems)
+
+
+def _rows(file: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+    """Each row with the line that it ends on."""
+    rows = csv.reader(io.StringIO(text, newline=""))
+    try:
+        for row in rows:
+            yield rows.line_num, [cell.strip() for cell in row]
+    except csv.Error as error:  # a quote that is never closed, for example
+        raise DataError(f"{file}:{rows.line_num}: not a table: {error}") from None
 
 
 def is_oxford(root: Path) -> bool:
@@ -91,9 +101,10 @@ def _read_row(file: Path, header: list[str], cells: list[str]) -> tuple[PhotoRec
     if split is not None and split not in SPLITS:
         return None, f"unknown split {split!r}{did_you_mean(split, SPLITS)}; known: {', '.join(SPLITS)}"
     path = row["path"]
-    if not path.startswith(DEMO_PREFIX):
+    if not path.startswith(DEMO_PREFIX) and not is_uri(path):
         path = str(file.parent / path)
-        if not Path(path).is_file():
+        address = parse_address(path)
+        if not Path(address.file if address else path).is_file():
             return None, f"no such file: {path}"
     return PhotoRecord(path, row["species"], row.get("breed") or None, split), None
 

@@ -1,7 +1,8 @@
 """What readers share: files here and in object stores, and the names by which photos and splits are known.
 
 A path is a file or folder of this machine, or a URI of a file system that pyarrow knows: ``s3://``, ``gs://``,
-``hdfs://``, ``file://``, and with ``fsspec+`` before it, one of fsspec.
+``hdfs://``, ``file://``, and with ``fsspec+`` before it, one of fsspec. In a URI, ``%``, ``?`` and ``#`` of a name are
+written ``%25``, ``%3F`` and ``%23``; after a ``?`` come options of the file system.
 """
 
 from __future__ import annotations
@@ -12,15 +13,18 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
+from urllib.parse import quote
 
 from hierpets.errors import ConfigError, DataError
 from hierpets.files import PHOTO_SUFFIXES
 from hierpets.libraries import needed_for
 
 __all__ = [
+    "ARCHIVED",
     "PHOTO_SUFFIXES",
     "SPLIT_NAMES",
     "is_uri",
+    "join",
     "list_files",
     "locate",
     "open_file",
@@ -29,6 +33,8 @@ __all__ = [
 ]
 
 SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+ARCHIVED = re.compile(r"(?P<file>.+?\.(?P<kind>tar|parquet|arrow)):(?P<inside>.+)", re.DOTALL | re.IGNORECASE)
+"""The address of a photo inside an archive or a table."""
 URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 SPLIT_PREFIX = re.compile(r"(train|validation|valid|val|test)(?![A-Za-z])", re.IGNORECASE)
 
@@ -55,11 +61,29 @@ def locate(path: str) -> tuple[Any, str]:
     if not is_uri(path):
         return pa.fs.LocalFileSystem(), os.path.abspath(path)  # noqa: PTH100
     try:
-        found: tuple[Any, str] = pa.fs.FileSystem.from_uri(path)
+        found: tuple[Any, str] = pa.fs.FileSystem.from_uri(path if _is_literal(path) else _escaped(path))
         return found
     except (pa.ArrowException, OSError, ImportError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ConfigError(f"{path}: cannot be opened: {reason}") from error
+
+
+def join(folder: str, below: str) -> str:
+    """The path or URI of what lies ``below`` a folder: ``below`` is its name there, with ``/`` between folders."""
+    if not is_uri(folder) or _is_literal(folder):
+        return f"{folder.rstrip('/')}/{below}"
+    address, mark, options = folder.partition("?")
+    return f"{address.rstrip('/')}/{quote(below)}{mark}{options}"
+
+
+def _is_literal(uri: str) -> bool:
+    """Whether names stand in it as they are: fsspec decodes none."""
+    return uri.startswith("fsspec+")
+
+
+def _escaped(uri: str) -> str:
+    """A URI in which people wrote letters that belong into none, such as a space."""
+    return re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", quote(uri, safe="%/:?&=@+,;!$'()*~[]"))
 
 
 def open_file(path: str) -> BinaryIO:
@@ -115,10 +139,10 @@ def _remote_files(folder: str, suffixes: Sequence[str], deeper: int = 1) -> Iter
 
     filesystem, inside = locate(folder)
     for info in filesystem.get_file_info(pyarrow.fs.FileSelector(inside, allow_not_found=True)):
-        path = f"{folder.rstrip('/')}/{info.base_name}"
+        path = join(folder, info.base_name)
         if info.base_name.startswith("."):
             continue
         if info.type is pyarrow.fs.FileType.Directory:
             yield from _remote_files(path, suffixes, deeper - 1) if deeper else ()
-        elif PurePosixPath(path).suffix.lower() in suffixes:
+        elif PurePosixPath(info.base_name).suffix.lower() in suffixes:
             yield path

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,7 +24,7 @@ from hierpets.plugin import Backbone, Case, Labels, SourcePhoto
 from hierpets.plugin.contracts import ContractError, check_result, extract_features, noise_photos
 from hierpets.plugin.kinds import Kind
 from hierpets.plugin.options import Options
-from hierpets.plugin.reading import is_uri
+from hierpets.plugin.reading import ARCHIVED, is_uri
 from hierpets.plugin.samples import sample_cases, sample_events, sample_labels
 
 __all__ = ["check_backbone", "check_reader", "check_sampler", "check_shampoo_rule", "check_tracker"]
@@ -122,8 +121,8 @@ def _photos(function: Function, source: str, options: Mapping[str, Any], situati
 
 
 def _is_there(path: str) -> bool:
-    inside = re.match(r"(.+?\.(?:tar|parquet|arrow)):.", path)
-    return is_uri(path) or os.path.lexists(path if inside is None else inside[1])
+    archived = ARCHIVED.fullmatch(path)
+    return is_uri(path) or os.path.lexists(archived["file"] if archived else path)
 
 
 def _call(kind: Kind, function: Function, given: tuple[Any, ...], options: Mapping[str, Any], situation: str) -> Any:

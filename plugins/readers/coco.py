@@ -36,7 +36,7 @@ def _files(source: Path) -> list[Path]:
 def _photos(file: Path) -> Iterator[SourcePhoto]:
     images, annotations, categories = _read(file)
     classes = {category["id"]: _class(category) for category in categories}
-    chosen = _one_class_each(file, images, annotations, classes)
+    chosen = _one_class_each(file, annotations, classes)
     folder, split = _folder(file, images), split_of(str(file.with_name("annotations")))
     for image in images:
         where = f"{file}: image {image['id']}"
@@ -71,7 +71,7 @@ def _class(category: dict[str, Any]) -> dict[str, str]:
 
 
 def _one_class_each(
-    file: Path, images: list[dict[str, Any]], annotations: list[dict[str, Any]], classes: dict[Any, dict[str, str]]
+    file: Path, annotations: list[dict[str, Any]], classes: dict[Any, dict[str, str]]
 ) -> dict[Any, dict[str, str]]:
     """The class of each image by its id. Several animals of one class are one class."""
     chosen: dict[Any, dict[str, str]] = {}

@@ -26,7 +26,10 @@ def imagefolder(source: str) -> Iterator[SourcePhoto]:
         return
     for file in sorted([*folder.glob("metadata.*"), *folder.glob("*/metadata.*")]):
         if file.suffix in (".jsonl", ".csv"):
-            yield from _photos(file)
+            try:
+                yield from _photos(file)
+            except UnicodeDecodeError:
+                raise DataError(f"{file}: not UTF-8 text; save it in UTF-8") from None
 
 
 def _photos(file: Path) -> Iterator[SourcePhoto]:
@@ -56,5 +59,8 @@ def _jsonl(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def _csv(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     with file.open(encoding="utf-8-sig", newline="") as lines:
         rows = csv.DictReader(lines)
-        for fields in rows:
-            yield rows.line_num, fields
+        try:
+            for fields in rows:
+                yield rows.line_num, fields
+        except csv.Error as error:
+            raise DataError(f"{file}:{rows.line_num}: not a table: {error}") from None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from hierpets.plugin import DataError, SourcePhoto
-from hierpets.plugin.reading import PHOTO_SUFFIXES, SPLIT_NAMES, is_uri, locate
+from hierpets.plugin.reading import PHOTO_SUFFIXES, SPLIT_NAMES, is_uri, join, locate
 
 
 def object_store(source: str) -> Iterator[SourcePhoto]:
@@ -29,7 +29,7 @@ def object_store(source: str) -> Iterator[SourcePhoto]:
     for path in paths:
         below = PurePosixPath(path).relative_to(PurePosixPath(folder))
         if below.suffix.lower() in PHOTO_SUFFIXES and not any(part.startswith(".") for part in below.parts):
-            yield _photo(f"{source.rstrip('/')}/{below}", list(below.parts[:-1]))
+            yield _photo(join(source, str(below)), list(below.parts[:-1]))
 
 
 def _photo(path: str, folders: list[str]) -> SourcePhoto:

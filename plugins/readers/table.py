@@ -48,7 +48,7 @@ def _rows(file: str, column: str | None) -> Iterator[SourcePhoto]:
     import pyarrow.parquet as pq
 
     with open_file(file) as opened:
-        if not file.endswith(".parquet"):
+        if not file.lower().endswith(".parquet"):
             yield from _photos(file, column, *_arrow(opened))
             return
         with pq.ParquetFile(opened) as whole:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -187,3 +188,17 @@ def test_without_pyarrow_the_extra_is_named(monkeypatch):
 def test_a_file_system_that_pyarrow_does_not_know():
     with pytest.raises(ConfigError, match=r"nonsense://bucket/a\.jpg: cannot be opened"):
         read_photo("nonsense://bucket/a.jpg")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="system: needs named pipes")
+def test_content_key_of_what_is_no_photo_reads_nothing(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with (tmp_path / "huge.jpg").open("wb") as file:
+        file.truncate(2**31)
+    assert len({content_key(str(tmp_path / name)) for name in ("pipe.jpg", "huge.jpg", "missing.jpg")}) == 3
+
+
+def test_endings_in_capitals_are_addresses_too(shard, table, contents):
+    archive, rows = shard.rename(shard.with_name("A.TAR")), table.rename(table.with_name("B.PARQUET"))
+    for path in (f"{archive}:some/2.jpg", f"{rows}:raw:2"):
+        np.testing.assert_array_equal(read_photo(path), read_photo(contents[2]))

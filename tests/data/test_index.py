@@ -158,6 +158,7 @@ def test_read_index_of_a_csv(tmp_path):
         ("path,species\na.jpg,\n", "photos.csv:2: no species"),
         ("path,species\na.jpg,dog,pug\n", "photos.csv:2: expected 2 fields, got 3"),
         ("path,species,split\na.jpg,dog,trian\n", r"photos.csv:2: unknown split 'trian' \(did you mean 'train'\?\)"),
+        ('path,species\na.jpg,"dog' + "x" * 140_000, r"photos.csv:\d+: not a table: field larger than"),
         ("path,species\na.jpg,dog/pug\n", "must not be empty or hold '/'"),
     ],
 )
@@ -328,7 +329,7 @@ def test_check_trainable_names_classes_without_photos(tmp_path):
 
 def test_check_trainable_needs_breeds_unless_told_otherwise(tmp_path):
     index = read_index(plant(tmp_path, "pug/a.jpg", "boxer/b.jpg"))
-    with pytest.raises(DataError, match=r"no photo states its breed, only boxer, pug; .*--levels species"):
+    with pytest.raises(DataError, match=r"no photo states its breed, only boxer and pug; .*--levels species"):
         check_trainable(index)
     check_trainable(index, breeds=False)
 

@@ -82,6 +82,21 @@ def test_object_store(given, tmp_path):
         read_index((tmp_path / "nowhere").as_uri())
 
 
+def test_object_store_reads_photos_of_any_name(given, tmp_path):
+    names = ["fluffy cat.jpg", "50%.jpg", "a#1.jpg", "why?.jpg", "größe.jpg", "a%20b.jpg"]
+    folder = tmp_path / "my pets" / "cat" / "maine coon"
+    folder.mkdir(parents=True)
+    for name in names:
+        (folder / name).write_bytes(given[0]["jpg"])
+    index = read_index((tmp_path / "my pets").as_uri())
+    assert {r.label for r in index.records} == {Leaf("cat", "maine coon")}
+    assert len(index) == len(names)
+    for path in index.paths:
+        np.testing.assert_array_equal(read_photo(path), read_photo(given[0]["jpg"]))
+    as_people_write_it = f"file://{folder}/fluffy cat.jpg"
+    np.testing.assert_array_equal(read_photo(as_people_write_it), read_photo(given[0]["jpg"]))
+
+
 class TestWebdataset:
     def test_webdataset_itself_reads_the_same_samples(self, given, tmp_path):
         webdataset = pytest.importorskip("webdataset")

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
-from pathlib import Path
 
-from hierpets.data.addresses import parse_address, read_address
-from hierpets.data.photos import DEFAULT_LIMITS
+from hierpets.data.photos import read_bytes
 from hierpets.errors import ImageError
 
 __all__ = ["content_key", "digest", "read_content"]
@@ -25,10 +23,6 @@ def digest(content: bytes, path: str) -> str:
 
 def read_content(path: str) -> bytes:
     """A photo's bytes; none where they cannot be had: reading the photo will say why."""
-    if address := parse_address(path):
-        with suppress(ImageError):
-            return read_address(address, DEFAULT_LIMITS.max_bytes)[1]
-    try:
-        return Path(path).read_bytes()
-    except (OSError, ValueError):  # ValueError: a null byte in the path
-        return b""
+    with suppress(ImageError):
+        return read_bytes(path)
+    return b""

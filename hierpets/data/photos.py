@@ -36,6 +36,7 @@ __all__ = [
     "Photo",
     "is_photo_object",
     "photo_size",
+    "read_bytes",
     "read_photo",
 ]
 
@@ -135,7 +136,7 @@ def read_photo(
     try:
         if name.startswith(DEMO_PREFIX):
             return _render_demo(name)
-        return _decode(_load(source, limits), shorter_side, limits, warn or partial(_log.warning, "%s: %s", name))
+        return _decode(read_bytes(source, limits), shorter_side, limits, warn or partial(_log.warning, "%s: %s", name))
     except ImageError as error:
         raise ImageError(f"{name}: {error}") from error.__cause__
 
@@ -143,7 +144,7 @@ def read_photo(
 def photo_size(source: str | os.PathLike[str] | bytes, *, limits: Limits = DEFAULT_LIMITS) -> tuple[int, int]:
     """(width, height) in pixels as stored in the file, from its header alone."""
     try:
-        data = _load(source, limits)
+        data = read_bytes(source, limits)
         return picture_size(data, sniff(data))
     except ImageError as error:
         name = UNNAMED if isinstance(source, bytes) else os.fspath(source)
@@ -171,7 +172,7 @@ def _from_image(image: Image.Image, limits: Limits) -> np.ndarray:
 
     _check_pixels(image.width, image.height, limits)
     try:
-        upright = ImageOps.exif_transpose(image)
+        upright = _eight_bits(ImageOps.exif_transpose(image))
         if upright.has_transparency_data:
             rgba = upright.convert("RGBA")
             upright = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
@@ -180,7 +181,22 @@ def _from_image(image: Image.Image, limits: Limits) -> np.ndarray:
         raise ImageError(f"the image cannot be read: {error}") from error
 
 
-def _load(source: str | os.PathLike[str] | bytes, limits: Limits) -> bytes:
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """An image of 16 bits as one of 8; Pillow's own conversion would cut off whatever is above 255."""
+    if image.mode in ("I", "F"):
+        raise ImageError(f"expected an image of 8 or 16 bits a channel, got Pillow's mode {image.mode} of 32")
+    if not image.mode.startswith("I;16"):
+        return image
+    from PIL import Image
+
+    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+
+
+def read_bytes(source: str | os.PathLike[str] | bytes, limits: Limits = DEFAULT_LIMITS) -> bytes:
+    """The content of a photo's file, or of what its address names, within ``limits``.
+
+    :raises ImageError: it cannot be read, is empty, or too large.
+    """
     if isinstance(source, bytes):
         size, data = len(source), source
     elif isinstance(source, str) and (address := parse_address(source)):

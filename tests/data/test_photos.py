@@ -449,3 +449,24 @@ def test_read_photo_reads_a_real_png_under_a_jpg_name(data_dir):
     assert file.read_bytes().startswith(b"\x89PNG")
     expected = np.asarray(Image.open(file).convert("RGB"))
     np.testing.assert_array_equal(read_photo(file), expected)
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I;16B"])
+def test_read_photo_of_an_image_of_sixteen_bits_is_that_of_its_file(mode):
+    shades = np.linspace(0, 65535, 64 * 64).astype(np.uint16).reshape(64, 64)
+    image = Image.frombytes(mode, (64, 64), shades.astype(">u2" if mode.endswith("B") else "<u2").tobytes())
+    file = encode(Image.fromarray(shades), "PNG")
+    assert np.abs(read_photo(image).astype(int) - read_photo(file).astype(int)).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_read_photo_refuses_an_image_whose_range_nobody_knows(mode):
+    with pytest.raises(ImageError, match=f"expected an image of 8 or 16 bits a channel, got Pillow's mode {mode}"):
+        read_photo(Image.new(mode, (8, 8), 1))
+
+
+@pytest.mark.parametrize("name", ["HEIC", "AVIF"])
+def test_photo_size_is_not_taken_from_compressed_pixels(name):
+    data = heic(NOISE) if name == "HEIC" else encode(NOISE, name)
+    stray = struct.pack(">I4s4sIII", 24, b"free", b"ispe", 0, 60_000, 60_000)
+    assert photo_size(data + stray) == NOISE.size

@@ -235,9 +235,29 @@ def _tiff_size(data: bytes) -> tuple[int, int]:
 
 
 def _iso_media_size(data: bytes) -> tuple[int, int]:
-    """The largest ``ispe`` box: a HEIC file holds tiles, thumbnails and the picture they make."""
-    sizes = [struct.unpack_from(">II", data, at + 8) for at in _find_all(data, b"ispe")]
+    """The largest ``ispe`` box: a HEIC file holds tiles, thumbnails and the picture they make.
+
+    They are in the ``meta`` box; the same four bytes in compressed pixels are chance.
+    """
+    meta = _top_box(data, b"meta")
+    sizes = [struct.unpack_from(">II", meta, at + 8) for at in _find_all(meta, b"ispe")]
     return max(sizes, key=lambda size: size[0] * size[1])
+
+
+def _top_box(data: bytes, kind: bytes) -> bytes:
+    """The first box of a kind that lies in no other (ISO 14496-12, 4.2). :raises ValueError: there is none."""
+    at = 0
+    while at + 8 <= len(data):
+        size, found = struct.unpack_from(">I4s", data, at)
+        if size == 1:
+            (size,) = struct.unpack_from(">Q", data, at + 8)
+        end = at + size if size else len(data)  # 0: to the end of the file
+        if found == kind:
+            return data[at:end]
+        if end < at + 8:
+            break
+        at = end
+    raise ValueError(f"no box {kind!r}")
 
 
 def _find_all(data: bytes, word: bytes) -> Iterator[int]:

@@ -63,6 +63,7 @@ def test_read_config_says_which_source_a_problem_comes_from(tmp_path):
         ({"backbone_options": {"size": 320}}, "backbone_options: recipe auto compares several backbones"),
         ({"head": {"kind": "logistic"}}, "head: recipe auto compares auto.heads"),
         ({"view": "flip"}, "view: recipe auto compares auto.views"),
+        ({"auto.backbones": [{"name": "timm", "weights": "w"}]}, "auto.backbones: recipe auto compares backbones as"),
     ],
 )
 def test_settings_that_auto_would_ignore_are_refused(settings, message):
@@ -117,7 +118,7 @@ def test_read_config_assigns_any_setting_and_keeps_its_neighbors(tmp_path):
     assert config.backbone_options == {"model": "resnet18"}
 
 
-@pytest.mark.parametrize("text", ["epochs", "=3", "a=[1"])
+@pytest.mark.parametrize("text", ["epochs", "=3", "a=[1", "seed=2026-13-45", "seed=" + "[" * 3000])
 def test_read_config_refuses_what_is_no_assignment(text):
     with pytest.raises(ConfigError, match="--set"):
         read_config(None, {}, [text])

@@ -117,5 +117,5 @@ def _assignment(text: str) -> tuple[Location, Any]:
         raise ConfigError(f"--set {text!r}: expected KEY=VALUE, such as finetune.epochs=4")
     try:
         return tuple(key.strip().split(".")), yaml.safe_load(value)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # an impossible date; nested too deep
         raise ConfigError(f"--set {text!r}: the value is not YAML") from error

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from hierpets.hierarchy.early import MOST_EARLY
 from hierpets.hierarchy.policy import DEFAULT_ALPHA
-from hierpets.hierarchy.probabilities import Combiner
+from hierpets.hierarchy.probabilities import Combiner, Prior
 from hierpets.validation.strict import StrictModel
 
 __all__ = [
@@ -205,7 +205,7 @@ class TrainConfig(StrictModel):
     trackers: tuple[str, ...] = Field(
         default=(), description="tracker plugins that hear every event; TensorBoard does, if it is installed"
     )
-    prior: Literal["uniform", "data"] = Field(
+    prior: Prior = Field(
         default="uniform",
         description="class prior of predictions: uniform over species and over breeds within each, or as in the data",
     )
@@ -247,6 +247,8 @@ class TrainConfig(StrictModel):
                 raise ValueError("backbone_options: recipe auto compares several backbones; set backbone to use one")
             if self.backbone_weights is not None:
                 raise ValueError("backbone_weights: recipe auto compares backbones as they are; use recipe heads")
+            if any(one.weights for one in self.auto.backbones):
+                raise ValueError("auto.backbones: recipe auto compares backbones as they are; use recipe heads")
             if self.early:
                 raise ValueError("early: recipe auto chooses early backbones itself; use recipe heads")
             for name in ("head", "view"):

@@ -18,7 +18,7 @@ from hierpets.errors import BundleError
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.early import MOST_EARLY
 from hierpets.hierarchy.policy import Policy
-from hierpets.hierarchy.probabilities import Combiner
+from hierpets.hierarchy.probabilities import Combiner, Prior
 from hierpets.model.layout import GRAPH, MANIFEST, STATISTICS, WEIGHTS, early_files, incomplete_bundle
 from hierpets.plugin import Preprocess
 from hierpets.taxonomy import Leaf, Taxonomy
@@ -34,7 +34,6 @@ __all__ = [
     "NetworkSpec",
     "OODSpec",
     "Origin",
-    "Prior",
     "Selection",
     "StatisticsSpec",
     "manifest_text",
@@ -58,7 +57,6 @@ class BackboneSpec(StrictModel):
 Origin = Literal["trained", "grown", "pretrained"]
 """How a leaf was learned: in a training, from photos added to a bundle, or from the backbone's pretraining alone."""
 
-Prior = Literal["uniform", "data"]
 """What heads predict where features say nothing: every species alike and every breed within it, or as in the data."""
 
 Count = Annotated[int, Field(ge=0, le=100_000)]  # memory is taken for as many before weights are read
@@ -278,7 +276,9 @@ def read_manifest(folder: Path) -> Manifest:
         return Manifest.model_validate(content)
     except ValidationError as error:
         raise BundleError("\n".join(problem_lines(error, Manifest, path))) from error
-    except (OSError, ValueError, RecursionError) as error:  # nested too deep, or a number of too many digits
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:  # nested too deep, or a number of too many digits
         raise BundleError(f"{path}: not JSON: {error}") from error
 
 

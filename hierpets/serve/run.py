@@ -54,7 +54,7 @@ def bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=512)
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, TypeError, ValueError) as error:  # the last two: a name that no host can have
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(
             f"cannot listen on {host} port {port}: {reason}; choose another with --host or --port"

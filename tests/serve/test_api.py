@@ -131,6 +131,14 @@ def test_form_in_a_strange_charset_is_never_an_internal_error(client, route, cha
     assert client.post(f"/v1/{route}", content=part, headers=headers).status_code < 500
 
 
+def test_name_of_a_photo_that_is_no_text_is_written_as_one(client):
+    name = b"+2AA-.jpg"  # UTF-7 for half of a pair of surrogates
+    part = b'--b\r\nContent-Disposition: form-data; name="photo"; filename="%s"\r\n\r\nx\r\n--b--\r\n' % name
+    headers = {"content-type": "multipart/form-data; boundary=b; charset=utf-7"}
+    (record,) = client.post("/v1/predict", content=part, headers=headers).json()
+    assert record["path"] == "?.jpg"
+
+
 def test_form_whose_charset_decodes_nothing_is_malformed(client):
     part = b'--b\r\nContent-Disposition: form-data; name="photo"; filename="a.jpg"\r\n\r\nx\r\n--b--\r\n'
     headers = {"content-type": "multipart/form-data; boundary=b; charset=undefined"}

@@ -312,6 +312,20 @@ def test_page_sends_feedback_only_with_consent(visit, feedback):
     assert ("dog", "english_setter") in {(r.species, r.breed) for r in read_index(str(feedback)).records}
 
 
+def test_page_asks_what_a_photo_shows_that_it_takes_for_no_pet(visit):
+    def take_for_no_pet(route):
+        response = route.fetch()
+        nothing = {"level": "unknown", "species": None, "breed": None, "top": [], "source": "not_a_known_pet"}
+        route.fulfill(response=response, json=[record | nothing for record in response.json()])
+
+    page = visit()
+    page.route("**/v1/predict*", take_for_no_pet)
+    card = show(page, upload("dog.jpg", plain("a dog")))
+    card.get_by_text("That’s wrong").click()
+    assert card.get_by_label("Species").input_value() == ""
+    assert card.get_by_text("Send").is_visible()
+
+
 def test_page_works_with_the_keyboard(visit):
     page = visit()
     show(page, upload("a.jpg", plain("siamese")), upload("b.jpg", plain("siamese", (50, 50))))

@@ -369,7 +369,8 @@ function prepareFeedback(item) {
   form.elements.species.addEventListener("input", () => fill(find(".breed-list"), breeds()));
   find(".open-feedback").addEventListener("click", () => {
     fill(find(".species-list"), Object.keys(model.taxonomy).map(speciesName));
-    form.elements.species.value ||= speciesName(entries.get(item).record.species.label);
+    const { species } = entries.get(item).record; // null where it is no pet of a known species
+    form.elements.species.value ||= species ? speciesName(species.label) : "";
     fill(find(".breed-list"), breeds());
     showForm(item, true);
     form.elements.breed.focus();

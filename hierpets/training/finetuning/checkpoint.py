@@ -20,7 +20,7 @@ from hierpets.training.splits import Splits
 __all__ = ["Checkpoint", "check_same", "describe_run", "describe_settings", "read_checkpoint", "write_checkpoint"]
 
 # What may change between a start and its resumption, because the result does not depend on it.
-FREE = {"out", "device", "registry", "cluster", "strict"}
+FREE = {"data", "out", "device", "registry", "cluster", "strict"}  # of the data, names and labels of photos count
 FREE_FINETUNE = {"workers", "checkpoint_minutes"}
 
 

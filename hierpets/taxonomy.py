@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 
 from hierpets.errors import DataError, did_you_mean
 
-__all__ = ["UNKNOWN_LEAF", "Leaf", "Taxonomy"]
+__all__ = ["UNKNOWN_LEAF", "Leaf", "Taxonomy", "class_order"]
 
 UNKNOWN_LEAF = -1
 """The leaf index of a photo whose species is known and whose breed is not."""
@@ -26,6 +26,11 @@ class Leaf(NamedTuple):
 
     def __str__(self) -> str:
         return self.species if self.breed is None else f"{self.species}/{self.breed}"
+
+
+def class_order(label: Leaf) -> tuple[str, str]:
+    """The key that sorts labels; a species without a breed comes first."""
+    return label.species, label.breed or ""
 
 
 class Taxonomy(BaseModel):

@@ -39,7 +39,9 @@ class KindText:
 
 
 KINDS: dict[Kind, KindText] = {
-    "unreadable": KindText("Unreadable files", "Download them again or remove them; training stops at the first one."),
+    "unreadable": KindText(
+        "Unreadable files", "Download them again or remove them; training leaves them out, or stops with --strict."
+    ),
     "truncated": KindText("Truncated files", "Download them again: they still decode, but parts may be filled in."),
     "leak": KindText("Same photo in two splits", "Keep it in one split: a photo seen in training is no test."),
     "label_conflict": KindText(

@@ -13,7 +13,7 @@ from hierpets.data.split import check_trainable, split_index
 from hierpets.data.tables import is_oxford, read_csv, read_oxford
 from hierpets.errors import DataError
 from hierpets.registry.loading import Registry, load_registry
-from hierpets.taxonomy import Leaf, Taxonomy
+from hierpets.taxonomy import Taxonomy, class_order
 from hierpets.text import join_words
 
 __all__ = [
@@ -72,7 +72,7 @@ def _read(source: str, registry: Registry) -> PhotoIndex:
 
 def _mapped(index: PhotoIndex, taxonomy: Taxonomy, source: str | os.PathLike[str]) -> PhotoIndex:
     unknown = []
-    for label in sorted({record.label for record in index.records}, key=_order):
+    for label in sorted({record.label for record in index.records}, key=class_order):
         try:
             taxonomy.leaf_index(*label)
         except DataError as error:
@@ -83,7 +83,3 @@ def _mapped(index: PhotoIndex, taxonomy: Taxonomy, source: str | os.PathLike[str
             f"{source}: labels unknown to the model: {named}; remove these photos, or train a model on them"
         )
     return PhotoIndex(taxonomy, index.records)
-
-
-def _order(label: Leaf) -> tuple[str, str]:
-    return label.species, label.breed or ""

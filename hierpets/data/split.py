@@ -11,6 +11,7 @@ from pathlib import PurePath
 from hierpets.data.records import PhotoIndex, PhotoRecord
 from hierpets.errors import DataError
 from hierpets.taxonomy import Leaf
+from hierpets.text import join_words
 
 __all__ = ["check_trainable", "draw_evenly", "split_index"]
 
@@ -44,7 +45,7 @@ def check_trainable(index: PhotoIndex, *, breeds: bool = True) -> None:
     train = replace(index, records=tuple(r for r in index.records if r.split in (None, "train")))
     if breeds and not tree.has_breeds:
         raise DataError(
-            f"no photo states its breed, only {_listed(tree.species)}; expected SPECIES/BREED/photo.jpg. "
+            f"no photo states its breed, only {join_words(tree.species, most=5)}; expected SPECIES/BREED/photo.jpg. "
             "Move these folders into one folder per species, or train with --levels species"
         )
     if len(tree.leaves) < 2:
@@ -86,8 +87,4 @@ def _draw(records: list[PhotoRecord], shares: dict[str, float], seed: int) -> di
 def _shuffle_key(record: PhotoRecord, seed: int) -> tuple[bytes, str]:
     """A random sort key of the photo's label and file name: the folder that the data lies in does not matter."""
     name = f"{seed}/{record.species}/{record.breed or ''}/{PurePath(record.path).name}"
-    return hashlib.blake2b(name.encode(), digest_size=8).digest(), record.path
-
-
-def _listed(names: tuple[str, ...], most: int = 5) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    return hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).digest(), record.path

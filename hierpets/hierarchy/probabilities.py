@@ -11,6 +11,7 @@ from hierpets.taxonomy import Taxonomy
 __all__ = [
     "COMBINERS",
     "Combiner",
+    "Prior",
     "joint_probabilities",
     "log_joint_probabilities",
     "restrict",
@@ -18,6 +19,8 @@ __all__ = [
 ]
 
 Combiner = Literal["conditional", "shared_softmax", "flat"]
+Prior = Literal["uniform", "data"]
+"""Of the classes in predictions: uniform over species and over breeds within each, or as in the data."""
 COMBINERS: tuple[Combiner, ...] = ("conditional", "shared_softmax", "flat")
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from pydantic import Field, ValidationError, field_validator
 
 from hierpets.errors import ConfigError, did_you_mean
+from hierpets.hierarchy.decision import MaxLevel
 from hierpets.hierarchy.policy import MAX_SET
 from hierpets.messages.breeds import find_label, other_names
 from hierpets.messages.catalogue import Language
@@ -28,7 +29,7 @@ class PredictOptions(StrictModel):
     only: tuple[str, ...] = Field(
         default=(), description="species and breeds that the pet may be: dog, cat/birman, or birman; empty: all"
     )
-    max_level: Literal["breed", "species"] = Field(default="breed", description="finest level to predict")
+    max_level: MaxLevel = Field(default="breed", description="finest level to predict")
     max_set: int = Field(
         default=MAX_SET,
         ge=1,

@@ -14,7 +14,7 @@ from hierpets.model.layout import SEEN
 
 __all__ = ["SeenPhotos"]
 
-SIZE = 8  # bytes: among a million photos, one in ten billion others is taken for one of them
+SIZE = 8  # bytes: where a million photos were seen, one in 18 trillion others is taken for one of them
 
 
 class SeenPhotos(frozenset[bytes]):

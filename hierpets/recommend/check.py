@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from hierpets.errors import PluginError, did_you_mean
+from hierpets.hierarchy.decision import Level
 from hierpets.recommend.catalog import Catalog, Product, spoken
-from hierpets.recommend.choose import Level, Recommendation, Recommender, Rule
+from hierpets.recommend.choose import Recommendation, Recommender, Rule
 from hierpets.recommend.loading import CatalogFiles
 from hierpets.recommend.suitability import SuitabilityMatrix
 from hierpets.registry.loading import Registry, bundled_registry

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from hierpets.errors import ConfigError, PluginError, did_you_mean
+from hierpets.hierarchy.decision import Level
 from hierpets.messages.catalogue import say
 from hierpets.plugin import Advice, Case, Offer
 from hierpets.recommend import words
@@ -19,7 +20,7 @@ from hierpets.recommend.suitability import Suitability, SuitabilityMatrix
 from hierpets.registry.loading import Registry
 from hierpets.taxonomy import Taxonomy
 
-__all__ = ["DEFAULT_BOUND", "MAX_BOUND", "Level", "Recommender", "Rule"]
+__all__ = ["DEFAULT_BOUND", "MAX_BOUND", "Recommender", "Rule"]
 
 DEFAULT_BOUND = 0.001
 """The probability of a contraindication above which a product is excluded."""
@@ -34,8 +35,6 @@ UNLISTED_AT_SPECIES_LEVEL = 0.5
 SUITS, WASTED, POOR, HARM = 1.0, -0.5, -1.0, -20.0
 
 MAX_SCORE = 1e6
-
-Level = Literal["breed", "species", "unknown"]
 
 
 class Rule(Protocol):

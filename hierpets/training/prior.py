@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from hierpets.hierarchy.probabilities import Combiner
+from hierpets.hierarchy.probabilities import Combiner, Prior
 from hierpets.plugin import Labels
 from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
 
 __all__ = [
     "Masses",
     "PriorShift",
-    "TargetPrior",
     "equal_masses",
     "head_prior_shift",
     "prior_shift",
     "weigh_classes",
 ]
-
-TargetPrior = Literal["uniform", "data"]
 
 
 class PriorShift(NamedTuple):
@@ -56,7 +53,7 @@ def head_prior_shift(
     counts: Masses,
     taxonomy: Taxonomy,
     *,
-    target: TargetPrior = "uniform",
+    target: Prior = "uniform",
     combiner: Combiner = "conditional",
 ) -> PriorShift:
     """Corrections for two heads that were fitted apart, one to all species and one to all leaves.
@@ -76,7 +73,7 @@ def prior_shift(
     labels: Labels,
     taxonomy: Taxonomy,
     *,
-    target: TargetPrior = "uniform",
+    target: Prior = "uniform",
     combiner: Combiner = "conditional",
 ) -> PriorShift:
     """Corrections for a network whose levels were trained together, from the prior of ``weights`` [N] to the target.
@@ -98,7 +95,7 @@ def prior_shift(
     return PriorShift(species, leaf)
 
 
-def _target(counts: Masses, taxonomy: Taxonomy, target: TargetPrior) -> tuple[np.ndarray, np.ndarray]:
+def _target(counts: Masses, taxonomy: Taxonomy, target: Prior) -> tuple[np.ndarray, np.ndarray]:
     if target == "data":
         return _log_prior(counts, taxonomy)
     sizes = np.array([columns.stop - columns.start for columns in taxonomy.slices])

@@ -12,7 +12,7 @@ from hierpets.libraries import is_installed
 from hierpets.registry.plugin import Plugin
 from hierpets.training.run import Event, Listener
 
-__all__ = ["PluginTrackers", "Tracker", "broadcast", "find_tracker"]
+__all__ = ["EventWriter", "PluginTrackers", "broadcast", "find_tracker"]
 
 FOLDER = "tensorboard"
 _log = logging.getLogger(__name__)
@@ -24,9 +24,9 @@ EPOCH_TAGS = {
 }
 
 
-def find_tracker(run: Path) -> Tracker | None:
+def find_tracker(run: Path) -> EventWriter | None:
     """A tracker that writes to ``RUN/tensorboard``; None without the package ``tensorboard``."""
-    return Tracker(run / FOLDER) if is_installed("tensorboard") else None
+    return EventWriter(run / FOLDER) if is_installed("tensorboard") else None
 
 
 def broadcast(*listeners: Listener | None) -> Listener:
@@ -67,7 +67,7 @@ class PluginTrackers:
                 _log.warning("tracker %r failed and hears no more of this training: %s", name, error)
 
 
-class Tracker:
+class EventWriter:
     """Writes epochs as curves, final metrics as points and every other event as text. Opened by the first event."""
 
     def __init__(self, folder: Path):

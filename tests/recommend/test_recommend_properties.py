@@ -7,9 +7,10 @@ from helpers.shampoo import always
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hierpets.hierarchy.decision import Level
 from hierpets.plugin import Advice
 from hierpets.recommend.catalog import Catalog
-from hierpets.recommend.choose import Level, Recommendation, Recommender
+from hierpets.recommend.choose import Recommendation, Recommender
 from hierpets.recommend.loading import load_catalog
 from hierpets.taxonomy import Taxonomy
 

@@ -14,7 +14,7 @@ from hierpets.registry.loading import load_registry
 from hierpets.training.figures import BATCH_FILE, CURVES_FILE, draw_batch, draw_curves
 from hierpets.training.recipe import train
 from hierpets.training.run import Run
-from hierpets.training.track import PluginTrackers, Tracker, broadcast, find_tracker
+from hierpets.training.track import EventWriter, PluginTrackers, broadcast, find_tracker
 
 
 def decoded(png):
@@ -89,7 +89,7 @@ def test_tracker_writes_the_curves_of_a_run(tmp_path):
 
 
 def test_tracker_writes_nothing_without_an_event(tmp_path):
-    Tracker(tmp_path / "tensorboard").close()
+    EventWriter(tmp_path / "tensorboard").close()
     assert not (tmp_path / "tensorboard").exists()
 
 

@@ -1,1 +1,1 @@
-"""Commands that use a bundle: predict, explain, inspect, bench, serve, export, catalog."""
+"""Commands that use a bundle: predict, explain, inspect, info, bench, serve, export, catalog."""

@@ -77,9 +77,8 @@ def _breed_named_rightly(predictions: Predictions) -> np.ndarray:
 def _node_truth(predictions: Predictions) -> AllNodeTruth:
     """How often the prediction is the label or an ancestor of it, over all and by species.
 
-    "unknown" is the root and always is; a set of breeds holds its breeds. A breed of the correct species cannot be "
-    "judged
-    on a photo whose breed is not labeled: such photos are left out and counted.
+    "unknown" is the root and always is; a set of breeds holds its breeds. A breed of the correct species cannot be
+    judged on a photo whose breed is not labeled: such photos are left out and counted.
     """
     right_species = _species_named_rightly(predictions)
     as_breed, as_set = predictions.level == BREED, predictions.set_sizes > 0

@@ -11,14 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import cholesky
 
-from hierpets.taxonomy import Leaf, Taxonomy
+from hierpets.taxonomy import Leaf, Taxonomy, class_order
 
-__all__ = ["ClassStatistics", "class_order"]
-
-
-def class_order(label: Leaf) -> tuple[str, str]:
-    """The key that sorts labels; a species without a breed comes first."""
-    return label.species, label.breed or ""
+__all__ = ["ClassStatistics"]
 
 
 @dataclass(frozen=True)

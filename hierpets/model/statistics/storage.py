@@ -14,8 +14,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from hierpets.errors import BundleError
+from hierpets.hierarchy.probabilities import Prior
 from hierpets.model.layout import brief
-from hierpets.model.manifest import NetworkSpec, Prior, StatisticsSpec
+from hierpets.model.manifest import NetworkSpec, StatisticsSpec
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.taxonomy import Leaf
 

@@ -20,7 +20,7 @@ from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
 from hierpets.training.held_out import HeldOutOutputs
 from hierpets.training.trained import Early, Trained
 
-__all__ = ["MOST_LOST", "fit_cascade", "fit_gate"]
+__all__ = ["MOST_LOST", "fit_cascade", "fit_early_gate"]
 
 UNCALIBRATED = Temperatures()
 LEAST_GATE = 0.8
@@ -65,8 +65,8 @@ def fit_cascade(early: Sequence[Trained], main: Trained, *, combiner: Combiner) 
     )
 
 
-def fit_gate(certain: np.ndarray, right: np.ndarray, main_right: np.ndarray) -> float:
-    """The least gate, at and above which an early network costs at most :data:`MOST_LOST` of the photos; 1: none.
+def fit_early_gate(certain: np.ndarray, right: np.ndarray, main_right: np.ndarray) -> float:
+    """The least gate above which an early network costs at most :data:`MOST_LOST` of the photos; 1: none.
 
     For N photos: how ``certain`` it is, float [N], and whether it and the main network are right, bool [N].
     """
@@ -136,7 +136,7 @@ def _fit(
         temperatures = own.temperatures(cascade.taxonomy)
         certain = cascade.certainty(own, temperatures)
         waiting = cascade(outputs[: len(cascade.early)], judged).waiting
-        gate = max(LEAST_GATE, fit_gate(certain, cascade.right(own), cascade.right(judged)))
+        gate = max(LEAST_GATE, fit_early_gate(certain, cascade.right(own), cascade.right(judged)))
         spec = EarlyNetwork(
             backbone=one.spec,
             preprocess=one.backbone.preprocess,

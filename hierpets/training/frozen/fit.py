@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from hierpets.config import HeadSpec
-from hierpets.hierarchy.probabilities import Combiner
+from hierpets.hierarchy.probabilities import Combiner, Prior
 from hierpets.model.heads import Heads
 from hierpets.model.ood import Evidence, OODScorer, no_evidence, species_classes
 from hierpets.model.pretrained_breeds import PretrainedBreeds
@@ -23,7 +23,6 @@ from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.frozen.lda import fit_lda, fit_lda_heads
 from hierpets.training.frozen.linear_probe import fit_heads
 from hierpets.training.frozen.statistics import collect_statistics
-from hierpets.training.prior import TargetPrior
 
 __all__ = [
     "FrozenFit",
@@ -55,7 +54,7 @@ class HeadFitter:
     """How heads are fitted, which predict with ``prior`` under ``combiner``."""
 
     spec: HeadSpec
-    prior: TargetPrior = "uniform"
+    prior: Prior = "uniform"
     combiner: Combiner = "conditional"
 
     def fit(self, statistics: ClassStatistics, photos: FeatureSet, rows: np.ndarray | None = None) -> Heads:

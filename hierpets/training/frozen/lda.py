@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.linalg import cho_solve
 
-from hierpets.hierarchy.probabilities import Combiner
+from hierpets.hierarchy.probabilities import Combiner, Prior
 from hierpets.model.heads import Heads, Linear
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.taxonomy import Leaf, Taxonomy
-from hierpets.training.prior import Masses, PriorShift, TargetPrior, equal_masses, head_prior_shift
+from hierpets.training.prior import Masses, PriorShift, equal_masses, head_prior_shift
 
 __all__ = ["fit_lda", "fit_lda_heads", "lda_prior_shift"]
 
@@ -37,7 +37,7 @@ def fit_lda_heads(
     taxonomy: Taxonomy,
     *,
     shrinkage: float,
-    prior: TargetPrior = "uniform",
+    prior: Prior = "uniform",
     combiner: Combiner = "conditional",
 ) -> Heads:
     """A species head and breed heads by LDA. Where features say nothing, they predict the ``prior``.
@@ -52,9 +52,7 @@ def fit_lda_heads(
     return heads.shifted(*lda_prior_shift(statistics, taxonomy, prior=prior, combiner=combiner))
 
 
-def lda_prior_shift(
-    statistics: ClassStatistics, taxonomy: Taxonomy, *, prior: TargetPrior, combiner: Combiner
-) -> PriorShift:
+def lda_prior_shift(statistics: ClassStatistics, taxonomy: Taxonomy, *, prior: Prior, combiner: Combiner) -> PriorShift:
     """What :func:`fit_lda_heads` adds to the logits of heads that take every class for as likely as any other."""
     counts = [
         known.counts_of(labels).astype(float)

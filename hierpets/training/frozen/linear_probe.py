@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from hierpets.config import HeadSpec
-from hierpets.hierarchy.probabilities import Combiner
+from hierpets.hierarchy.probabilities import Combiner, Prior
 from hierpets.model.heads import Heads, Linear
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.taxonomy import Leaf
 from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.frozen.lda import fit_lda
-from hierpets.training.prior import TargetPrior, equal_masses, head_prior_shift, weigh_classes
+from hierpets.training.prior import equal_masses, head_prior_shift, weigh_classes
 
 __all__ = ["fit_blend", "fit_head", "fit_heads", "fit_logistic"]
 
@@ -57,7 +57,7 @@ def fit_blend(
 
 
 def fit_heads(
-    photos: FeatureSet, spec: HeadSpec, *, prior: TargetPrior = "uniform", combiner: Combiner = "conditional"
+    photos: FeatureSet, spec: HeadSpec, *, prior: Prior = "uniform", combiner: Combiner = "conditional"
 ) -> Heads:
     """Fit heads by logistic regression, or blended: the species head to all photos, the breed heads to those whose
     breed is known. They need the features of all photos at once.

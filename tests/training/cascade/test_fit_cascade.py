@@ -16,7 +16,7 @@ from hierpets.model.network import HierarchicalNetwork
 from hierpets.plugin import Backbone, Labels, Preprocess
 from hierpets.taxonomy import Taxonomy
 from hierpets.training.calibration import calibrate_trained
-from hierpets.training.cascade.fit import MOST_LOST, fit_cascade, fit_gate
+from hierpets.training.cascade.fit import MOST_LOST, fit_cascade, fit_early_gate
 from hierpets.training.held_out import HeldOutOutputs
 from hierpets.training.trained import Trained
 
@@ -87,19 +87,19 @@ def test_fit_gate_is_the_least_that_loses_nothing_against_the_main_network(right
     certain = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
     wins = [np.array([sign == "+" for sign in signs]) for signs in (right, main_right)]
     order = np.random.default_rng(0).permutation(6)
-    assert fit_gate(certain[order], *(won[order] for won in wins)) == expected
+    assert fit_early_gate(certain[order], *(won[order] for won in wins)) == expected
 
 
 def test_fit_gate_lets_one_photo_in_a_thousand_go():
     certain, main_right = np.linspace(1, 0, 2000), np.ones(2000, dtype=bool)
     right = main_right.copy()
     right[[100, 200, 300]] = False
-    assert fit_gate(certain, right, main_right) == certain[300]
+    assert fit_early_gate(certain, right, main_right) == certain[300]
 
 
 def test_photos_that_are_as_certain_as_the_one_too_many_do_not_pass():
     certain = np.array([0.9, 0.6, 0.6, 0.6, 0.2])
-    gate = fit_gate(certain, np.array([1, 1, 0, 1, 1], bool), np.ones(5, bool))
+    gate = fit_early_gate(certain, np.array([1, 1, 0, 1, 1], bool), np.ones(5, bool))
     assert (certain > gate).tolist() == [True, False, False, False, False]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -45,13 +46,22 @@ def to_square(preprocess: Preprocess, photo: np.ndarray) -> np.ndarray:
     return _resize(photo, preprocess.size, preprocess.interpolation)
 
 
-def normalize(preprocess: Preprocess, photo: np.ndarray) -> np.ndarray:
-    """float32 [3, H, W], ``(x / 255 - mean) / std`` of RGB uint8 [H, W, 3]."""
-    mean, std = (np.asarray(v, np.float32).reshape(3, 1, 1) for v in (preprocess.mean, preprocess.std))
-    planes = np.ascontiguousarray(photo.transpose(2, 0, 1)).astype(np.float32)
-    planes *= 1 / (255 * std)
-    planes -= mean / std
+def normalize(preprocess: Preprocess, photo: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """float32 [3, H, W], ``(x / 255 - mean) / std`` of RGB uint8 [H, W, 3]; written to ``out`` where it is given."""
+    planes = np.empty((3, *photo.shape[:2]), np.float32) if out is None else out
+    for channel, values, plane in zip(cv2.split(photo), _values(preprocess.mean, preprocess.std), planes, strict=True):
+        cv2.LUT(channel, values, plane)
     return planes
+
+
+@lru_cache(maxsize=32)
+def _values(mean: tuple[float, ...], std: tuple[float, ...]) -> np.ndarray:
+    """What each of 256 values of a channel becomes, float32 [3, 256]: to look it up takes half as long as to compute
+    it.
+    """
+    means, stds = (np.asarray(v, np.float32).reshape(3, 1) for v in (mean, std))
+    values: np.ndarray = np.arange(256, dtype=np.float32) * (1 / (255 * stds)) - means / stds
+    return values
 
 
 def denormalize(preprocess: Preprocess, planes: np.ndarray) -> np.ndarray:

@@ -63,7 +63,11 @@ class Cascade:
 
     def inputs(self, stage: int, photos: Sequence[Squares]) -> np.ndarray:
         """The input of one of the networks, float32 [B, 3, size, size]."""
-        return np.stack([normalize(self._preprocesses[stage], squares[stage]) for squares in photos])
+        preprocess = self._preprocesses[stage]
+        batch = np.empty((len(photos), 3, preprocess.size, preprocess.size), np.float32)
+        for squares, planes in zip(photos, batch, strict=True):
+            normalize(preprocess, squares[stage], planes)
+        return batch
 
     def __call__(self, photos: Sequence[Squares]) -> Answers:
         """The answers for photos, in their order.

@@ -45,7 +45,8 @@ class Decision:
 
     ``breeds`` is the set of breeds that the answer leaves open: where no single one is sure enough, but a few of them
     together are. ``listed`` is the probability that its breed is one of those listed; those of breeds, in ``top`` too,
-    are multiplied by it: what is missing to the species' probability belongs to other breeds.
+    are multiplied by it: what is missing to the species' probability belongs to other breeds. ``max_level`` is what
+    was asked for.
     """
 
     level: Level
@@ -59,6 +60,7 @@ class Decision:
     thresholds: Thresholds
     listed: float
     reason: str
+    max_level: MaxLevel = "breed"
 
     def node(self, taxonomy: Taxonomy) -> int:
         """The index of the prediction at its level: a leaf, a species, or -1 when unknown."""
@@ -141,6 +143,7 @@ def decide(
         thresholds=view.thresholds,
         listed=view.listed,
         reason=answer.reason,
+        max_level=max_level,
     )
 
 

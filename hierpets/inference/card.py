@@ -6,6 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from hierpets.errors import ImageError
+from hierpets.messages.breeds import local_name
 from hierpets.text import percent
 
 if TYPE_CHECKING:
@@ -24,19 +25,19 @@ _BAR = (
 
 
 def render_card(prediction: Prediction) -> str:
-    """The photo's thumbnail if it can still be read, the prediction, bars of the top leaves, the shampoo."""
+    """The photo's thumbnail, if it can be read, the prediction, bars of the top leaves, the shampoo, the regions."""
     decision, advice = prediction.decision, prediction.recommendation
     parts = [f"<div><code>{escape(prediction.path)}</code></div>"]
-    if decision is None:
-        parts.append(f"<div><b>error</b>: {escape(str(prediction.error))}</div>")
-    else:
-        parts.append(f"<div><b>{escape(_headline(prediction))}</b></div>")
-        parts += [_bar(str(leaf), p) for leaf, p in decision.top]
+    parts.append(f"<div><b>{escape(prediction.headline())}</b></div>")
+    parts += [_bar(local_name(*leaf) or str(leaf), p) for leaf, p in (decision.top if decision else ())]
     if prediction.warning is not None:
         parts.append(f"<div><b>warning</b>: {escape(prediction.warning)}</div>")
     if advice is not None:
         product = f"<b>{escape(advice.name)}</b>: " if advice.name else ""
         parts.append(f'<div style="margin-top:.4em;max-width:34em">{product}{escape(advice.reason)}</div>')
+    if prediction.regions:
+        items = "".join(f"<li>{escape(str(region))}</li>" for region in prediction.regions)
+        parts.append(f'<ol style="margin-top:.4em">{items}</ol>')
     return (
         '<div style="display:flex;gap:1em;align-items:flex-start">'
         f"{_thumbnail(prediction)}<div>{''.join(parts)}</div></div>"
@@ -45,22 +46,6 @@ def render_card(prediction: Prediction) -> str:
 
 def _bar(name: str, p: float) -> str:
     return _BAR.format(name=escape(name.replace("_", " ")), percent=100 * p, shown=percent(p))
-
-
-def _headline(prediction: Prediction) -> str:
-    match prediction.level:
-        case "breed":
-            return f"{prediction.breed}, {prediction.species}".replace("_", " ")
-        case "species":
-            if prediction.breeds:
-                return f"{' or '.join(prediction.breeds)}, {prediction.species}".replace("_", " ")
-            return (
-                f"{prediction.species}, breed uncertain"
-                if prediction.breed_recognized
-                else f"{prediction.species}, breed not recognized"
-            )
-        case _:
-            return "unknown"
 
 
 def _thumbnail(prediction: Prediction) -> str:

@@ -14,7 +14,7 @@ from hierpets.errors import HierpetsError
 from hierpets.hierarchy.decision import UNLISTED, Decision, Level
 from hierpets.hierarchy.policy import Thresholds
 from hierpets.messages.breeds import local_name
-from hierpets.messages.catalogue import number, say
+from hierpets.messages.catalogue import Language, current_language, number, say, speaking
 from hierpets.model.manifest import ModelId, Origin
 from hierpets.recommend.result import RecommendationRecord
 from hierpets.regions.boxes import Box
@@ -33,10 +33,11 @@ class Prediction:
     ``path`` is the photo's path or name. ``species`` is the most probable species whatever the ``level``, None for a
     photo of no known pet; ``breed`` is set only at level ``breed``, and ``breeds`` where the answer leaves a few open.
     ``joint`` float64 [L] holds the probabilities of all leaves, given that the breed is a listed one; ``pet_score`` how
-    much the photo looks like a pet; ``decision`` everything behind the prediction; ``stage`` the number of the network
+    much the photo looks like a pet; ``looks_like`` float64 [S], where ``only`` leaves species out, the probabilities
+    of all species before; ``decision`` everything behind the prediction; ``stage`` the number of the network
     that answered, 0 for the first that is asked; ``origins`` how the model learned each leaf. ``photo`` is kept by
     ``predict`` for :meth:`_repr_html_`; a stream does not keep it. ``regions`` are the animals in the photo from left
-    to right, None unless they were asked for.
+    to right, None unless they were asked for. ``language`` is that of its sentences.
     """
 
     path: str
@@ -45,6 +46,7 @@ class Prediction:
     decision: Decision | None = None
     joint: np.ndarray | None = None
     pet_score: float | None = None
+    looks_like: np.ndarray | None = None
     recommendation: RecommendationRecord | None = None
     stage: int | None = None
     warning: str | None = None
@@ -52,6 +54,7 @@ class Prediction:
     origins: Mapping[Leaf, Origin] = field(default_factory=dict, compare=False)
     photo: Photo | None = field(default=None, compare=False)
     regions: tuple[Region, ...] | None = None
+    language: Language = field(default_factory=current_language, compare=False)
 
     @property
     def level(self) -> Level | None:
@@ -91,8 +94,8 @@ class Prediction:
 
     @property
     def breed_recognized(self) -> bool:
-        """Whether the photo looks like a listed breed, certain or not."""
-        return self.decision is None or self.decision.listed >= UNLISTED
+        """Whether the photo looks like a listed breed, certain or not; False for one that could not be read."""
+        return self.decision is not None and self.decision.listed >= UNLISTED
 
     def record(self) -> PredictionRecord:
         """The record of ``docs/output.md``."""
@@ -112,22 +115,25 @@ class Prediction:
         return json.dumps(self.to_json(), separators=(",", ":"))
 
     def __str__(self) -> str:
-        """One line, in the language that is spoken: the prediction and the shampoo."""
-        return self._answer() + (say("; shampoo: {product}", product=self.shampoo) if self.shampoo else "")
+        """One line, in its language: the prediction and the shampoo."""
+        with speaking(self.language):
+            return self.headline() + (say("; shampoo: {product}", product=self.shampoo) if self.shampoo else "")
 
     def __repr__(self) -> str:
         return f"<Prediction {self.path}: {self}>"
 
     def _repr_html_(self) -> str:
-        """A card for notebooks: the photo's thumbnail, bars of the most probable leaves, the shampoo."""
+        """A card for notebooks: the photo's thumbnail, bars of the most probable leaves, the shampoo, the regions."""
         from hierpets.inference.card import render_card
 
-        return render_card(self)
+        with speaking(self.language):
+            return render_card(self)
 
-    def _answer(self) -> str:
+    def headline(self) -> str:
+        """The prediction in one line, in the language that is spoken."""
         d = self.decision
         if d is None:
-            return say("error: {why}", why=self.error)
+            return say("error: {why}", why=str(self.error).removeprefix(f"{self.path}: "))
         if d.level == "unknown":
             return say("unknown: {why}", why=d.reason)
         text = f"{local_name(d.species) or d.species} {number(f'{d.species_probability:.1%}')}"
@@ -138,7 +144,7 @@ class Prediction:
             breeds = say(" or ").join(map(self._name, self.breeds))
             return f"{text}, {breeds} {number(f'{sum(p for _, p in d.breeds):.1%}')}"
         rivals = [(self._name(leaf.breed), p) for leaf, p in d.top if leaf.breed and leaf.species == d.species]
-        if not rivals:
+        if not rivals or d.max_level == "species":
             return text
         if not self.breed_recognized:
             closest = ", ".join(breed for breed, _ in rivals)
@@ -170,15 +176,17 @@ class Region:
         return record_of_region(self)
 
     def __str__(self) -> str:
-        left, top, right, bottom = (number(f"{edge:.0%}") for edge in self.box.edges)
-        return say(
-            "{left} to {right} across, {top} to {bottom} down: {answer}",
-            left=left,
-            right=right,
-            top=top,
-            bottom=bottom,
-            answer=self.prediction,
-        )
+        """One line, in the language of its prediction."""
+        with speaking(self.prediction.language):
+            left, top, right, bottom = (number(f"{edge:.0%}") for edge in self.box.edges)
+            return say(
+                "{left} to {right} across, {top} to {bottom} down: {answer}",
+                left=left,
+                right=right,
+                top=top,
+                bottom=bottom,
+                answer=self.prediction,
+            )
 
     def __repr__(self) -> str:
         return f"<Region {self}>"

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple, overload
 
 import numpy as np
 
-from hierpets.data.photos import DEFAULT_LIMITS, Limits, NamedPhoto, Photo, is_photo_object
+from hierpets.data.photos import DEFAULT_LIMITS, Limits, NamedPhoto, Photo, is_photo_object, not_a_photo
 from hierpets.errors import ConfigError, HierpetsError
-from hierpets.hierarchy.decision import Decision, Scores, decide
+from hierpets.hierarchy.decision import Scores, decide
 from hierpets.hierarchy.policy import Thresholds
-from hierpets.hierarchy.probabilities import joint_probabilities, restrict
+from hierpets.hierarchy.probabilities import joint_probabilities, restrict, species_probabilities
 from hierpets.inference.engines.base import Engine, RawOutput
 from hierpets.inference.engines.cascade import Answers, Cascade
 from hierpets.inference.options import PredictOptions, names_breeds
@@ -125,9 +125,8 @@ class Predictor:
         """
         if is_photo_object(photos) or isinstance(photos, NamedPhoto):
             return self._list([photos], options, boxes, words)[0]
-        if not isinstance(photos, Iterable):
-            NamedPhoto.of(photos)  # says what was expected
-            raise AssertionError
+        if not isinstance(photos, Iterable) or hasattr(photos, "read"):
+            raise not_a_photo(photos)
         return self._list(photos, options, boxes, words)
 
     __call__ = predict
@@ -154,10 +153,13 @@ class Predictor:
         that of the engine; 1 predicts photos that arrive slowly one by one. ``limits`` bound the bytes and pixels of a
         photo. ``options``, ``boxes`` and ``words`` as in :meth:`predict`.
 
-        :raises ConfigError: as :meth:`predict`, at the call, not at the first prediction.
+        :raises ConfigError: as :meth:`predict`: what is wrong with an argument at the call, something that is not a
+            photo when it is its turn.
         """
         if is_photo_object(photos):
             raise ConfigError("stream takes several photos, such as a list of paths; predict takes one")
+        if batch_size is not None and batch_size < 1:
+            raise ConfigError(f"batch_size: expected at least 1, got {batch_size}")
         chosen = PredictOptions.of(options, words)
         return self._stream(map(NamedPhoto.of, photos), chosen, boxes=boxes, batch_size=batch_size, limits=limits)
 
@@ -205,6 +207,8 @@ class Predictor:
     def _request(self, options: PredictOptions, *, boxes: BoxFile | None = None, keep_photos: bool) -> _Request:
         if boxes is None:
             self.check(options)
+        elif not isinstance(boxes, BoxFile):
+            raise ConfigError(f"boxes: expected what hierpets.read_boxes gives, got {type(boxes).__name__}")
         tree = self.manifest.taxonomy
         mask = options.mask(tree)
         thresholds = self._thresholds(options.alpha, options.max_set)
@@ -239,9 +243,7 @@ class Predictor:
         return distinct_regions(found, answer_boxes(photo.name, pixels, found.boxes, predict))
 
     def _advise_again(self, explain: bool, one: Prediction, beside: Sequence[np.ndarray]) -> Prediction:
-        assert one.joint is not None
-        assert one.decision is not None
-        return replace(one, recommendation=self._recommend(one.path, one.joint, one.decision, beside, explain=explain))
+        return replace(one, recommendation=self._recommend(one, beside, explain=explain))
 
     def _finish(self, request: _Request, batch: BatchOutput) -> list[Prediction]:
         rows = self._rows(batch.answers)
@@ -269,7 +271,9 @@ class Predictor:
         self, name: str, joint: np.ndarray, scores: Scores, request: _Request, photo: Photo | None
     ) -> Prediction:
         m, options = self.manifest, request.options
+        looks_like = None
         if request.mask is not None:
+            looks_like = species_probabilities(joint[None], m.taxonomy)[0]
             joint = restrict(joint[None], request.mask)[0]
         decision = decide(
             joint,
@@ -285,15 +289,19 @@ class Predictor:
             top_k=options.top_k,
         )
         pet = scores.pet if m.ood else None
-        advice = self._recommend(name, joint, decision, explain=options.explain)
-        found = decision.thresholds, decision, joint, pet, advice
-        return Prediction(name, self.model, *found, origins=self._origins, photo=photo)
+        found = decision.thresholds, decision, joint, pet, looks_like
+        prediction = Prediction(name, self.model, *found, origins=self._origins, photo=photo)
+        return replace(prediction, recommendation=self._recommend(prediction, explain=options.explain))
 
     def _recommend(
-        self, name: str, joint: np.ndarray, decision: Decision, beside: Sequence[np.ndarray] = (), *, explain: bool
+        self, one: Prediction, beside: Sequence[np.ndarray] = (), *, explain: bool
     ) -> RecommendationRecord | None:
-        if self._recommender is None:
+        """What suits it, and harms no animal ``beside`` it, nor what it looks like, whatever ``only`` says."""
+        joint, decision = one.joint, one.decision
+        if self._recommender is None or joint is None or decision is None:
             return None
+        if one.looks_like is not None:
+            beside = (*beside, one.looks_like)
         judged = bool(self.manifest.policy.of("unlisted").get(decision.species))
         unlisted = 1.0 - decision.listed if judged else None
         try:
@@ -303,7 +311,7 @@ class Predictor:
                 )
             return found.record(explain=explain)
         except Exception as error:  # a rule is a plugin: what it does wrong must not cost the photo its prediction
-            _log.warning("%s: no recommendation: %s", name, error, exc_info=not isinstance(error, HierpetsError))
+            _log.warning("%s: no recommendation: %s", one.path, error, exc_info=not isinstance(error, HierpetsError))
             return RecommendationRecord.failed(str(error) or type(error).__name__)
 
 

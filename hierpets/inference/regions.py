@@ -101,22 +101,23 @@ def advise_together(
     the one that it is for, each float [S].
     """
     regions = whole.regions or ()
-    if len(regions) < 2:
-        return whole
     species = [_species_of(region.prediction, taxonomy) for region in regions]
+    # A whole photo of another species than any box shows an animal that is in none.
+    boxed = {region.prediction.species for region in regions}
+    outside = [_species_of(whole, taxonomy)] if whole.level != "unknown" and whole.species not in boxed else []
     advised = (
-        replace(region, prediction=advise(region.prediction, species[:i] + species[i + 1 :]))
+        replace(region, prediction=advise(region.prediction, species[:i] + species[i + 1 :] + outside))
         for i, region in enumerate(regions)
     )
-    return replace(advise(whole, species), regions=tuple(advised))
+    return replace(advise(whole, species), regions=tuple(advised)) if regions else whole
 
 
 def _species_of(prediction: Prediction, taxonomy: Taxonomy) -> np.ndarray:
-    """float [S], summing to one; to nothing for an animal that is not known."""
+    """float [S], summing to one, whatever ``only`` allows; to nothing for an animal that is not known."""
     if prediction.joint is None or prediction.level == "unknown":
         return np.zeros(len(taxonomy.species))
     of_species: np.ndarray = species_probabilities(prediction.joint[None], taxonomy)[0]
-    return of_species
+    return of_species if prediction.looks_like is None else prediction.looks_like
 
 
 def _told_before(_: str) -> None:

@@ -89,6 +89,7 @@ class Recommender:
         :raises ValueError: not a distribution over the leaves, or not a probability.
         :raises PluginError: a rule fails, or advises a product that is not in the catalog.
         """
+        judged = unlisted or 0.0  # what is assumed is nothing to speak of
         if unlisted is None:
             unlisted = UNLISTED_AT_SPECIES_LEVEL if level == "species" else 0.0
         joint, novelty = _distribution(probabilities, taxonomy, novelty)
@@ -100,7 +101,7 @@ class Recommender:
         tally = _Tally(case.offers)
         for rule, advice in self._advise(case, odds):
             tally.hear(rule, advice)
-        return self._conclude(case, tally, odds)
+        return self._conclude(case, tally, unlisted=judged, odds=odds)
 
     def _matrix_of(self, taxonomy: Taxonomy) -> SuitabilityMatrix:
         matrix = self._matrix
@@ -173,7 +174,7 @@ class Recommender:
                 why = words.contraindication(case, hazards, known, bound=self.bound, odds=odds)
                 yield Advice(product, why, veto=True)
 
-    def _conclude(self, case: Case, tally: _Tally, odds: bool) -> Recommendation:
+    def _conclude(self, case: Case, tally: _Tally, *, unlisted: float, odds: bool) -> Recommendation:
         chosen = tally.leader()
         rule, because = tally.speaker(chosen)
         product = self.catalog.products[chosen] if chosen else None
@@ -188,7 +189,8 @@ class Recommender:
             missed = (
                 say("{product} is ruled out: {why}", product=better[0].name, why=better[0].reason) if better else ""
             )
-            reason = words.reason(case, self.catalog, product, because=because, missed=missed, odds=odds)
+            told = {"because": because, "missed": missed}
+            reason = words.reason(case, self.catalog, product, **told, unlisted=unlisted, odds=odds)
         return Recommendation(
             product=product,
             reason=reason,

@@ -30,11 +30,20 @@ def unknown_pet() -> str:
     return say("We do not know this animal well enough to recommend a shampoo; ask a groomer or a vet who can see it.")
 
 
-def reason(case: Case, catalog: Catalog, product: Product, *, because: str, missed: str, odds: bool = True) -> str:
-    """Who it is, unless without ``odds``; what it wears, what the product does for that, why this one, and what it is
-    not.
+def reason(
+    case: Case,
+    catalog: Catalog,
+    product: Product,
+    *,
+    because: str,
+    missed: str,
+    unlisted: float = 0.0,
+    odds: bool = True,
+) -> str:
+    """Who it is, unless without ``odds``; what it wears, what the product does for that, why this one, what it must be
+    kept away from, and what it is not. Breeds are as probable as the photo shows one of them: not ``unlisted``.
     """
-    ranked = _ranked(case)
+    ranked = _ranked(case, unlisted)
     sentences = [
         _who(case, catalog, ranked) if odds else "",
         _coat(case),
@@ -43,7 +52,13 @@ def reason(case: Case, catalog: Catalog, product: Product, *, because: str, miss
         _suitability(case, product, because, ranked[0][1]),
     ]
     tips = [say(catalog.skin[note].tip) for note, share in case.skin.items() if share >= COMMON]
-    return " ".join(sentence for sentence in (*sentences, *tips, missed) if sentence)
+    cautions = [_caution(species, hazard) for species, hazard in catalog.hazards[product.id].items()]
+    return " ".join(sentence for sentence in (*sentences, *tips, *cautions, missed) if sentence)
+
+
+def _caution(species: str, hazard: Hazard) -> str:
+    """What the photo may not show: another animal at home."""
+    return say("Keep it away from any {pet}: {why}.", pet=_species_name(species), why=str(hazard))
 
 
 def nothing(case: Case) -> str:
@@ -165,8 +180,10 @@ def _for_all(case: Case, pet: str) -> str:
     return say("It suits every breed that this {pet} may be, which no special one does well enough.", pet=pet)
 
 
-def _ranked(case: Case) -> Ranked:
-    return sorted(case.breeds.items(), key=itemgetter(1), reverse=True)
+def _ranked(case: Case, unlisted: float) -> Ranked:
+    """Leaves by their probability, those of breeds given that one of them may be ``unlisted``: as the record has it."""
+    shares = {leaf: p if leaf[1] is None else (1 - unlisted) * p for leaf, p in case.breeds.items()}
+    return sorted(shares.items(), key=itemgetter(1), reverse=True)
 
 
 def _top_species(case: Case) -> str:

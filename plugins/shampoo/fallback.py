@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from hierpets.plugin import Advice, Case, say
 
 SENTENCE = (
-    "We would rather not guess: this does not look like a pet that we know, and a wrong shampoo can do harm. "
+    "We would rather not guess: we cannot tell for sure which animal this is, and a wrong shampoo can do harm. "
     "Try a photo that shows the whole animal in good light, or ask a groomer or a vet."
 )
 

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import typing
+from dataclasses import replace
 
 import jsonschema
 import numpy as np
@@ -13,10 +14,12 @@ from helpers.policies import flat_policy
 
 from hierpets.errors import ImageError
 from hierpets.hierarchy.decision import Scores, decide
-from hierpets.inference.prediction import Prediction
+from hierpets.inference.prediction import Prediction, Region
 from hierpets.inference.record import CSV_COLUMNS, PredictionRecord, csv_line, csv_row, parquet_row, parquet_schema
+from hierpets.messages.catalogue import speaking
 from hierpets.model.manifest import ModelId
 from hierpets.recommend.result import RecommendationRecord
+from hierpets.regions.boxes import Box
 from hierpets.taxonomy import Leaf, Taxonomy
 
 TAXONOMY = Taxonomy(tree={"cat": ("birman", "siamese"), "dog": ("beagle", "pug"), "rabbit": ()})
@@ -73,7 +76,7 @@ ALL = [BREED, UNSURE, UNLISTED, RABBIT, CAR, GENERAL, OPEN, BROKEN, DAMAGED]
         (OPEN, "species", "cat", None, 0.95, "cat 95.0%, birman or siamese 90.0%"),
         (RABBIT, "species", "rabbit", None, 0.96, "rabbit 96.0%"),
         (CAR, "unknown", None, None, None, "unknown: it looks like no pet of a known species"),
-        (BROKEN, None, None, None, None, "error: a.jpg: no such file"),
+        (BROKEN, None, None, None, None, "error: no such file"),
     ],
 )
 def test_prediction_properties_and_line(prediction, level, species, breed, probability, line):
@@ -128,7 +131,7 @@ def test_record_of_an_open_answer_holds_the_breeds_and_no_single_one():
     ]
     assert OPEN.breeds == ("birman", "siamese")
     assert dict(zip(CSV_COLUMNS, csv_row(record), strict=True))["breeds"] == "birman or siamese"
-    assert "birman or siamese, cat" in OPEN._repr_html_()
+    assert "birman or siamese" in OPEN._repr_html_()
 
 
 @pytest.mark.parametrize("prediction", ALL)
@@ -181,3 +184,26 @@ def test_prediction_html_shows_thumbnail_bars_and_shampoo_and_escapes():
     assert "cat/birman" in html
     for prediction in ALL:
         assert "<img" not in prediction._repr_html_()
+
+
+def test_prediction_of_the_species_alone_speaks_of_no_breed():
+    decision = decide(np.array([0.9, 0.05, 0.02, 0.02, 0.01]), TAXONOMY, POLICY, max_level="species")
+    prediction = Prediction("a.jpg", MODEL, decision.thresholds, decision, np.ones(5) / 5, 1.0, origins=ORIGINS)
+    assert str(prediction) == "cat 95.0%"
+
+
+def test_prediction_speaks_the_language_that_it_was_made_in():
+    with speaking("de"):
+        prediction = predicted(0.9, 0.05, 0.02, 0.02, 0.01)
+    region = Region(Box(left=0, top=0, width=0.5, height=1), None, prediction)
+    whole = replace(prediction, regions=(region,))
+    assert str(whole) == "Katze 95,0\xa0%, Heilige Birma 90,0\xa0%"
+    html = whole._repr_html_()
+    assert "<li>0\xa0% bis 50\xa0%" in html
+    assert "Heilige Birma" in html
+    assert "birman" not in html
+    assert str(region).startswith("0\xa0% bis 50\xa0%")
+
+
+def test_breed_of_a_photo_that_cannot_be_read_is_not_recognized():
+    assert not BROKEN.breed_recognized

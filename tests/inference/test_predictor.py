@@ -1,3 +1,4 @@
+import io
 import itertools
 import json
 from pathlib import Path
@@ -83,6 +84,22 @@ def test_predict_of_an_empty_list_is_an_empty_list(predictor):
     assert predictor.predict([]) == []
 
 
+def test_predict_does_not_take_the_lines_of_a_file_for_photos(predictor, jpeg):
+    for file in (io.BytesIO(b"a\nb"), open(jpeg, "rb")):  # noqa: PTH123, SIM115
+        with file, pytest.raises(ConfigError, match=r"expected a photo.*got \w+; read it first: file.read\(\)"):
+            predictor.predict(file)
+
+
+def test_predict_of_an_image_without_pixels_is_one_error(predictor):
+    prediction = predictor.predict(Image.new("RGB", (0, 5)))
+    assert "0 x 5 pixels: there is nothing in it" in str(prediction.error)
+
+
+def test_predict_says_what_boxes_are(predictor):
+    with pytest.raises(ConfigError, match=r"boxes: expected what hierpets.read_boxes gives, got str"):
+        predictor.predict(PHOTOS[0], boxes="boxes.json")
+
+
 @pytest.mark.parametrize("photo", [3, None, [3], [["a.jpg"]]])
 def test_predict_says_what_a_photo_is(predictor, photo):
     with pytest.raises(ConfigError, match="expected a photo: a path, bytes, a uint8 array"):
@@ -164,6 +181,8 @@ def test_stream_refuses_one_photo_and_wrong_words_at_the_call(predictor):
         predictor.stream("photo.jpg")
     with pytest.raises(ConfigError, match="unknown key"):
         predictor.stream(PHOTOS, nonsense=1)
+    with pytest.raises(ConfigError, match="batch_size: expected at least 1, got 0"):
+        predictor.stream(PHOTOS, batch_size=0)
 
 
 def test_stream_keeps_no_photo(predictor):

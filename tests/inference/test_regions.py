@@ -82,6 +82,29 @@ def test_no_shampoo_is_toxic_to_the_animal_beside_it():
     assert "a cat is in the photo too" in both.regions[1].prediction.recommendation.ruled_out[0].reason
 
 
+def test_no_shampoo_is_toxic_to_the_only_animal_in_a_box(around):
+    """The photo as a whole is a dog's, and a cat sits in the box."""
+    predictor = make_predictor(BassetEngine())
+    wide = np.concatenate([side_by_side("siamese"), side_by_side("a dog", "a dog")], axis=1)
+    answer = predictor.predict(wide, boxes=around((0.9, Box(left=0, top=0, width=1 / 3, height=1))))
+    (region,) = answer.regions
+    assert (answer.species, region.prediction.species) == ("dog", "cat")
+    assert toxic_to_cats(predictor, predictor.predict(wide).recommendation)
+    assert not toxic_to_cats(predictor, answer.recommendation)
+    assert "a cat is in the photo too" in answer.recommendation.ruled_out[0].reason
+
+
+def test_only_says_what_may_be_named_and_not_what_is_safe():
+    predictor = make_predictor(BassetEngine(), finder=find_halves)
+    dog = predictor.predict(side_by_side("a dog"), only=["dog"])
+    cat = predictor.predict(side_by_side("siamese"), only=["dog"])
+    assert toxic_to_cats(predictor, dog.recommendation)
+    assert cat.species == "dog"
+    assert not toxic_to_cats(predictor, cat.recommendation)
+    both = predictor.predict(side_by_side("siamese", "a dog"), only=["dog"], regions=True)
+    assert not any(toxic_to_cats(predictor, region.prediction.recommendation) for region in both.regions)
+
+
 class BassetEngine(ColorEngine):
     """Sure of what it sees: red is a Siamese, green a Basset Hound."""
 
@@ -110,13 +133,24 @@ def test_records_hold_their_regions(predictor):
 
 
 @pytest.fixture
-def boxes(tmp_path):
-    found = [
-        {"category": "1", "conf": confidence, "bbox": [left, 0, 0.5, 1]} for confidence, left in ((0.8, 0.5), (0.7, 0))
-    ]
-    content = {"images": [{"file": "<array>", "detections": found}], "detection_categories": {"1": "animal"}}
-    (tmp_path / "boxes.json").write_text(json.dumps(content))
-    return read_boxes(tmp_path / "boxes.json")
+def around(tmp_path):
+    """A file of boxes around animals in the photo ``<array>``, each with a confidence."""
+
+    def write(*found):
+        detections = [
+            {"category": "1", "conf": confidence, "bbox": [box.left, box.top, box.width, box.height]}
+            for confidence, box in found
+        ]
+        content = {"images": [{"file": "<array>", "detections": detections}], "detection_categories": {"1": "animal"}}
+        (tmp_path / "boxes.json").write_text(json.dumps(content))
+        return read_boxes(tmp_path / "boxes.json")
+
+    return write
+
+
+@pytest.fixture
+def boxes(around):
+    return around((0.8, RIGHT), (0.7, LEFT))
 
 
 def test_boxes_of_a_file_are_answered_whatever_is_in_them(boxes):

@@ -276,3 +276,17 @@ def test_recommend_what_is_toxic_to_the_animal_beside_it_is_out(recommender: Rec
         assert answer.product.id == "fold_care"
         assert why in answer.ruled_out[0].reason
         assert "This is almost surely a Basset Hound" in answer.reason
+
+
+def test_recommend_says_what_a_product_must_be_kept_away_from(recommender: Recommender, pets: Taxonomy) -> None:
+    answer = recommender.recommend(mass(pets, basset_hound=1.0), pets, "breed")
+    assert "Keep it away from any cat: it contains salicylic acid, which cats break down too slowly." in answer.reason
+
+
+def test_recommend_speaks_of_a_breed_as_the_record_does(recommender: Recommender, pets: Taxonomy) -> None:
+    """An unlisted breed takes from the listed ones; where nobody judged that, nothing is taken."""
+    birman = mass(pets, birman=0.96, sphynx=0.04)
+    judged = recommender.recommend(birman, pets, "species", unlisted=0.5)
+    assumed = recommender.recommend(birman, pets, "species")
+    assert "(48%)" in judged.reason
+    assert "(96%)" in assumed.reason

@@ -75,7 +75,8 @@ def disappointed(own: Metrics) -> str:
 - **Pets in costume, after the groomer, or wet.** A poodle without its clip, a shorn Persian: not measured.
 - **Pets in arms, on laps, behind bars, far away.** The stress test's kinds `hidden` and `far away` stand in for them; a
   person in the picture was not measured.
-- **Owners of two.** One answer a photo, unless regions are asked for.
+- **Owners of two.** One answer a photo, unless regions are asked for; without them a shampoo is chosen as if the pet
+  lived alone.
 - **Cats of no breed**, which most cats are. They have a leaf of their own, known from two coats alone, tabby and
   tiger; a black or a white cat of no breed may be called a pedigree: not measured.
 - **Breeds that are not listed.** The list is Oxford's and ImageNet's choice, of dogs of Europe and North America.

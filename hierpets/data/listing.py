@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from hierpets.data.addresses import DEMO_PREFIX
@@ -41,12 +41,16 @@ def list_photos(paths: Sequence[str], lines: Iterable[str], registry: Registry |
 
 
 def _photos(path: str, registry: Registry | None) -> Iterator[str]:
-    """The photos of one path: those that lie in it, or itself."""
+    """The photos of one path: those that lie in it, or itself. A folder in it that cannot be listed comes at the end,
+    so that it has a record which says so.
+    """
     found = list_source(path, registry) if registry is not None else None
     if found is not None:
         yield from found
     elif Path(path).is_dir():
-        yield from walk_photos(path)
+        unlisted: list[str] = []
+        yield from walk_photos(path, on_error=lambda error: unlisted.append(str(error.filename)))
+        yield from unlisted
     else:
         yield path
 
@@ -94,21 +98,22 @@ def find_photos(folder: str | os.PathLike[str]) -> list[str]:
     return list(walk_photos(folder))
 
 
-def walk_photos(folder: str | os.PathLike[str]) -> Iterator[str]:
+def _refuse(error: OSError) -> None:
+    raise DataError(f"{error.filename}: cannot be listed: {error.strerror}") from error
+
+
+def walk_photos(folder: str | os.PathLike[str], *, on_error: Callable[[OSError], None] = _refuse) -> Iterator[str]:
     """Every photo below a folder, by its file name's ending; hidden files and folders are left out.
 
-    The photos of a folder come sorted, then its subfolders do. One folder's names are held at a time.
+    The photos of a folder come sorted, then its subfolders do. One folder's names are held at a time. ``on_error``
+    hears of folders that cannot be listed.
 
-    :raises DataError: a folder that cannot be listed.
+    :raises DataError: a folder that cannot be listed, without ``on_error``.
     """
     visited = set()
-    for here, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
+    for here, folders, files in os.walk(folder, followlinks=True, onerror=on_error):
         real = os.path.realpath(here)
         folders[:] = [] if real in visited else sorted(f for f in folders if not f.startswith("."))
         if real not in visited:
             yield from (os.path.join(here, name) for name in sorted(files) if is_photo(name))  # noqa: PTH118
         visited.add(real)
-
-
-def _refuse(error: OSError) -> None:
-    raise DataError(f"{error.filename}: cannot be listed: {error.strerror}") from error

@@ -7,6 +7,7 @@ is decoded.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import stat
 import sys
@@ -35,9 +36,11 @@ __all__ = [
     "NamedPhoto",
     "Photo",
     "is_photo_object",
+    "not_a_photo",
     "photo_size",
     "read_bytes",
     "read_photo",
+    "too_large",
 ]
 
 UNNAMED = "the photo"
@@ -65,14 +68,19 @@ class NamedPhoto(NamedTuple):
         if isinstance(photo, str | os.PathLike):
             return cls(os.fsdecode(photo), photo)
         if not is_photo_object(photo):
-            raise ConfigError(
-                f"expected a photo: a path, bytes, a uint8 array [H, W, 3] or a PIL image; got {type(photo).__name__}"
-            )
+            raise not_a_photo(photo)
         if isinstance(photo, bytes | bytearray | memoryview):
             return cls("<bytes>", bytes(photo))
         if isinstance(photo, np.ndarray):
             return cls("<array>", photo)
         return cls(getattr(photo, "filename", "") or "<image>", photo)
+
+
+def not_a_photo(given: object) -> ConfigError:
+    """The error for something else; an open file is to be read first, which bounds nothing."""
+    kinds = "a path, bytes, a uint8 array [H, W, 3] or a PIL image"
+    hint = "; read it first: file.read()" if hasattr(given, "read") else ""
+    return ConfigError(f"expected a photo: {kinds}; got {type(given).__name__}{hint}")
 
 
 def is_photo_object(photo: object) -> bool:
@@ -192,6 +200,11 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
 
 
+def too_large(size: int, limit: int) -> str:
+    """What is said of more bytes than may be; rounded up, so that both numbers never look the same."""
+    return f"{math.ceil(10 * size / 2**20) / 10} MB, above the limit of {limit / 2**20:.1f} MB"
+
+
 def read_bytes(source: str | os.PathLike[str] | bytes, limits: Limits = DEFAULT_LIMITS) -> bytes:
     """The content of a photo's file, or of what its address names, within ``limits``.
 
@@ -204,7 +217,7 @@ def read_bytes(source: str | os.PathLike[str] | bytes, limits: Limits = DEFAULT_
     else:
         size, data = _load_file(Path(source), limits)
     if size > limits.max_bytes:
-        raise ImageError(f"{size / 2**20:.1f} MB, above the limit of {limits.max_bytes / 2**20:.1f} MB")
+        raise ImageError(too_large(size, limits.max_bytes))
     if not size:
         raise ImageError("the file is empty")
     return data
@@ -215,7 +228,8 @@ def _load_file(path: Path, limits: Limits) -> tuple[int, bytes]:
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
-            raise ImageError("is a folder; expected a photo")
+            listable = os.access(path, os.R_OK | os.X_OK)
+            raise ImageError("is a folder; expected a photo" if listable else "a folder that cannot be listed")
         if not stat.S_ISREG(status.st_mode):
             raise ImageError("is not a regular file")
         if status.st_size > limits.max_bytes:
@@ -229,6 +243,8 @@ def _load_file(path: Path, limits: Limits) -> tuple[int, bytes]:
 
 
 def _check_pixels(width: int, height: int, limits: Limits) -> None:
+    if not width * height:
+        raise ImageError(f"{width} x {height} pixels: there is nothing in it")
     if width * height > limits.max_pixels:
         raise ImageError(
             f"{width} x {height} pixels ({width * height / 1e6:.1f} MP), above the limit of "

@@ -104,14 +104,20 @@ def list_files(source: str, *suffixes: str) -> list[str]:
     Deeper folders are not looked into: a folder of photos may hold millions. Hidden ones are left out, and what is not
     there has no files.
 
-    :raises DataError: a folder cannot be listed.
+    :raises DataError: a folder cannot be listed, or one in it beside such files.
     """
     if PurePosixPath(source).suffix.lower() in suffixes:
         return [source] if is_uri(source) or Path(source).is_file() else sorted(glob.glob(source))  # noqa: PTH207
+    unlisted: list[OSError] = []
     try:
-        return sorted(_remote_files(source, suffixes) if is_uri(source) else _local_files(Path(source), suffixes))
+        if is_uri(source):
+            return sorted(_remote_files(source, suffixes))
+        found = sorted(_local_files(Path(source), suffixes, unlisted))
+        if found and unlisted:  # without such files it is a folder of something else
+            raise unlisted[0]
     except OSError as error:
-        raise DataError(f"{source}: cannot be listed: {error.strerror or error}") from error
+        raise DataError(f"{error.filename or source}: cannot be listed: {error.strerror or error}") from error
+    return found
 
 
 def split_of(path: str) -> str | None:
@@ -121,7 +127,8 @@ def split_of(path: str) -> str | None:
     return SPLIT_NAMES.get(named[1].lower() if named else file.parent.name.lower())
 
 
-def _local_files(folder: Path, suffixes: Sequence[str], deeper: int = 1) -> Iterator[str]:
+def _local_files(folder: Path, suffixes: Sequence[str], unlisted: list[OSError], deeper: int = 1) -> Iterator[str]:
+    """The errors of folders in it are added to ``unlisted``."""
     if not folder.is_dir():
         return
     with os.scandir(folder) as entries:
@@ -129,7 +136,10 @@ def _local_files(folder: Path, suffixes: Sequence[str], deeper: int = 1) -> Iter
             if entry.name.startswith("."):
                 continue
             if entry.is_dir():
-                yield from _local_files(Path(entry.path), suffixes, deeper - 1) if deeper else ()
+                try:
+                    yield from _local_files(Path(entry.path), suffixes, unlisted, deeper - 1) if deeper else ()
+                except PermissionError as error:
+                    unlisted.append(error)
             elif os.path.splitext(entry.name)[1].lower() in suffixes:  # noqa: PTH122
                 yield entry.path
 

@@ -4,6 +4,8 @@ import pytest
 
 from hierpets.data.listing import check_paths, count_photos, find_photos, list_photos, walk_photos
 from hierpets.errors import ConfigError, DataError
+from hierpets.plugin.reading import list_files
+from hierpets.registry.loading import load_registry
 
 
 @pytest.fixture
@@ -45,14 +47,34 @@ def test_check_paths_refuses_a_folder_without_photos(folder):
         check_paths([str(folder), str(folder / "empty")])
 
 
-def test_walk_photos_reports_a_folder_that_cannot_be_listed(folder, monkeypatch):
+@pytest.fixture
+def closed(folder, monkeypatch):
+    """One of its folders cannot be listed."""
     listing = os.scandir
 
-    def closed(path):
+    def scandir(path):
         if str(path).endswith("b"):
             raise PermissionError(13, "Permission denied", str(path))
         return listing(path)
 
-    monkeypatch.setattr(os, "scandir", closed)
+    monkeypatch.setattr(os, "scandir", scandir)
+    return folder
+
+
+def test_walk_photos_reports_a_folder_that_cannot_be_listed(closed):
+    folder = closed
     with pytest.raises(DataError, match="b: cannot be listed: Permission denied"):
         list(walk_photos(folder))
+
+
+def test_list_photos_names_a_folder_that_cannot_be_listed_and_goes_on(closed):
+    listed = list(list_photos([str(closed)], [], load_registry()))
+    assert listed == [str(closed / name) for name in ("z.jpg", "a/9.jpg", "b")]
+    assert count_photos([str(closed)]) == 3
+
+
+def test_list_files_names_the_folder_that_cannot_be_listed_where_it_may_hold_some(closed):
+    assert list_files(str(closed), ".tar") == []
+    (closed / "a" / "1.tar").write_bytes(b"")
+    with pytest.raises(DataError, match="b: cannot be listed: Permission denied"):
+        list_files(str(closed), ".tar")

@@ -145,6 +145,14 @@ def test_form_whose_charset_decodes_nothing_is_malformed(client):
     assert "charset" in is_problem(client.post("/v1/predict", content=part, headers=headers), 400)["detail"]
 
 
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/metrics", "/v1/model", "/docs"])
+def test_head_is_answered_as_get_is(client, path):
+    asked = client.head(path)
+    assert asked.status_code == client.get(path).status_code == 200
+    assert asked.headers["content-type"] == client.get(path).headers["content-type"]
+    assert client.head("/v1/predict").status_code == 405
+
+
 def test_problem_of_a_wrong_method_names_the_right_one(client):
     assert client.get("/v1/predict").headers["allow"] == "POST"
 

@@ -44,6 +44,8 @@ class Guard:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         start, status = time.perf_counter(), 0
+        # HEAD is answered as GET is, whose body the server leaves out (RFC 9110, 9.3.2): routes know GET alone.
+        asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
 
         async def guarded_send(message: Message) -> None:
             nonlocal status
@@ -53,7 +55,7 @@ class Guard:
             await send(message)
 
         try:
-            await self._app(scope, receive, guarded_send)
+            await self._app(asked, receive, guarded_send)
         except ClientDisconnect:
             status = status or CLIENT_CLOSED
         except Exception:
@@ -66,7 +68,7 @@ class Guard:
         finally:
             method = scope["method"] if scope["method"] in METHODS else "other"
             seconds = time.perf_counter() - start
-            self._metrics.count_request(method, _route(scope), status=status or 500, seconds=seconds)
+            self._metrics.count_request(method, _route(asked), status=status or 500, seconds=seconds)
 
 
 def _cache_control(path: str) -> tuple[bytes, bytes]:

@@ -14,7 +14,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
-from hierpets.data.photos import NamedPhoto
+from hierpets.data.photos import NamedPhoto, too_large
 from hierpets.serve.problems import Problem
 from hierpets.serve.settings import MB, ServeSettings
 
@@ -174,8 +174,7 @@ class Account:
 
 
 def _too_large(size: int, limit: int) -> Problem:
-    message = f"{size / MB:.1f} MB, above the limit of {limit / MB:.1f} MB"
-    return Problem("too-large", message, headers=CLOSE, max_bytes=limit)
+    return Problem("too-large", too_large(size, limit), headers=CLOSE, max_bytes=limit)
 
 
 def _safe_name(filename: str | None, number: int) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
+import time
 import traceback
 from importlib import import_module
+from types import FrameType
 from typing import Any
 
 import click
@@ -13,6 +17,8 @@ from hierpets.errors import HierpetsError, did_you_mean
 from hierpets.libraries import needed_for
 
 __all__ = ["main"]
+
+WIND_DOWN = 3.0  # seconds
 
 # name -> (module in hierpets.cli, line shown by `hierpets --help`)
 COMMANDS = {
@@ -77,6 +83,9 @@ def main(args: list[str] | None = None) -> None:
     A reader that closes the pipe, as ``head`` does, ends it in silence with exit code 1.
     """
     argv = sys.argv[1:] if args is None else args
+    in_charge = threading.current_thread() is threading.main_thread()  # of signals
+    if in_charge and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _Interrupt())
     try:
         sys.exit(_run(argv))
     except (HierpetsError, OSError) as error:
@@ -85,6 +94,21 @@ def main(args: list[str] | None = None) -> None:
         for line in _lines(error):
             click.echo(f"error: {line}", err=True)
         sys.exit(1)
+
+
+class _Interrupt:
+    """Ctrl-C once: what comes in the next seconds, from an impatient finger or a tool that signals twice, would stop
+    the threads of a run from ending in order.
+    """
+
+    def __init__(self) -> None:
+        self._deaf_until = 0.0
+
+    def __call__(self, _number: int, _frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if now >= self._deaf_until:
+            self._deaf_until = now + WIND_DOWN
+            raise KeyboardInterrupt
 
 
 def _lines(error: HierpetsError | OSError) -> list[str]:

@@ -103,6 +103,7 @@ def measure_parity(
     largest = dict.fromkeys((*RawOutput._fields, "joint"), 0.0)
     truth = np.asarray(leaves if leaves is not None else [UNKNOWN_LEAF] * len(photos))
     compared = same = labeled = 0
+    progress("photos", 0, len(photos))
     right = np.zeros(2, dtype=int)
     for indices, inputs in iter_inputs(
         photos, reference.manifest.preprocess, batch_size=BATCH, on_error=lambda i, e: None

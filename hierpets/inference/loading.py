@@ -58,6 +58,8 @@ def load(
     check_choices(engine=engine, device=device, precision=precision)
     if workers < 1:
         raise ConfigError(f"workers: expected at least 1, got {workers}")
+    if threads is not None and threads < 1:
+        raise ConfigError(f"threads: expected at least 1, got {threads}")
     folder = Path(bundle) if bundle is not None else released_bundle()
     chosen_device = choose_device(device)
     chosen_engine = choose_engine(engine, chosen_device, compile=compile)

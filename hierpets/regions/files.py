@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
+from types import MappingProxyType
 from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, Field, ValidationError
@@ -17,6 +18,7 @@ from hierpets.validation.problems import problem_lines
 __all__ = ["BoxFile", "FoundBox", "read_boxes"]
 
 LEAST_CONFIDENCE = 0.2  # MegaDetector's own advice for what its version 5 finds
+ROUNDING = 0.02  # of the photo that a box may reach beyond its edge
 OTHERS = frozenset({"person", "people", "human", "vehicle", "car", "truck", "bus", "bicycle"})
 """Categories that are no animals, in the files of detectors for all kinds of things."""
 
@@ -31,16 +33,26 @@ class FoundBox(NamedTuple):
 
 
 class BoxFile:
-    """The boxes of photos, by the paths that a file gives them; ``sha256`` is that of the file."""
+    """The boxes of photos, by the paths that a file gives them; ``sha256`` is that of the file. ``failures`` says of
+    other photos why their finder has not looked at them.
+    """
 
-    def __init__(self, path: Path, boxes: Mapping[str, Sequence[FoundBox]], sha256: str):
+    def __init__(
+        self,
+        path: Path,
+        boxes: Mapping[str, Sequence[FoundBox]],
+        sha256: str,
+        failures: Mapping[str, str] = MappingProxyType({}),
+    ):
         self.path, self.sha256 = path, sha256
-        self._boxes = {PurePath(name).as_posix(): tuple(found) for name, found in boxes.items()}
+        self._boxes: dict[str, tuple[FoundBox, ...] | str] = {**failures}
+        self._boxes |= {name: tuple(found) for name, found in boxes.items()}
+        self._boxes = {PurePath(name).as_posix(): found for name, found in self._boxes.items()}
 
     def of(self, photo: str) -> tuple[FoundBox, ...]:
         """The boxes of a photo: of its path as given, or of the longest end of it that the file names.
 
-        :raises DataError: the file does not name it.
+        :raises DataError: the file does not name it, or says that its finder could not look at it.
         """
         parts = PurePath(photo).parts
         ends = (PurePath(*parts[start:]).as_posix() for start in range(len(parts)))
@@ -50,7 +62,10 @@ class BoxFile:
                 f"{photo}: not among the {len(self._boxes)} photos of {self.path}; add it there, or leave "
                 "--boxes out to let hierpets find the animals"
             )
-        return self._boxes[name]
+        found = self._boxes[name]
+        if isinstance(found, str):
+            raise DataError(f"{photo}: no boxes in {self.path}: its finder says {found!r}; let it look again")
+        return found
 
 
 class _Detection(BaseModel):
@@ -61,7 +76,8 @@ class _Detection(BaseModel):
 
 class _DetectedPhoto(BaseModel):
     file: str
-    detections: list[_Detection] | None = None  # null where MegaDetector could not read the photo
+    detections: list[_Detection] | None = None
+    failure: str | None = None  # why MegaDetector could not read the photo
 
 
 class _MegaDetector(BaseModel):
@@ -117,7 +133,9 @@ def read_boxes(path: str | Path) -> BoxFile:
     boxes: dict[str, list[FoundBox]] = {}
     for name, found in _of_coco(path, parsed) if isinstance(parsed, _Coco) else _of_megadetector(path, parsed):
         boxes.setdefault(name, []).extend(found)
-    return BoxFile(path, boxes, hashlib.sha256(text).hexdigest())
+    failures = {} if isinstance(parsed, _Coco) else {one.file: one.failure for one in parsed.images if one.failure}
+    boxes = {name: found for name, found in boxes.items() if name not in failures}
+    return BoxFile(path, boxes, hashlib.sha256(text).hexdigest(), failures)
 
 
 def _load(path: Path) -> bytes:
@@ -159,6 +177,8 @@ def _found(
 ) -> FoundBox:
     left, top, width, height = (value / size[i % 2] for i, value in enumerate(corners))
     try:
+        if max(abs(left), abs(top), left + width, top + height) > 1 + ROUNDING:
+            raise ValueError("pixels, or of another photo")
         return FoundBox(Box.between(left, top, left + width, top + height), confidence)
     except ValueError:
         raise DataError(

@@ -23,6 +23,8 @@ from hierpets.validation.problems import ValidationProblem
 __all__ = ["BUILTIN", "USER", "Plugin"]
 
 BUILTIN, USER = "builtin", "user"
+GIVEN_BY_SETTINGS: tuple[Kind, ...] = ("backbone", "sampler")
+"""Kinds whose options a training may give (``backbone_options``); those of others stand in the registry alone."""
 
 
 @dataclass(frozen=True)
@@ -103,12 +105,14 @@ class Plugin:
     def problems(self) -> list[ValidationProblem]:
         """Import it, and list what is wrong: with it (at no location) or with an option that the registry gives.
 
-        Options still to be given are no problem.
+        Options still to be given are no problem for kinds whose options settings give as well.
         """
         try:
             _, problems = self._options.read(self.options)
         except PluginError as error:
             return [ValidationProblem((), str(error))]
+        if self.kind not in GIVEN_BY_SETTINGS:
+            return problems
         return [problem for problem in problems if problem.location[0] in self.options]
 
     @contextmanager

@@ -1,11 +1,12 @@
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from hierpets.cli import main
+from hierpets.cli import _Interrupt, main
 
 
 def run(*arguments: str) -> int:
@@ -83,3 +84,15 @@ def test_main_on_a_closed_pipe_is_silent(command):
 def _started(command, **streams):
     arguments = [sys.executable, "-m", "hierpets", *command.split()]
     return subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, **streams)
+
+
+def test_an_interrupt_is_heard_once_while_a_run_winds_down(monkeypatch):
+    clock = iter([10.0, 10.5, 12.9, 13.1])
+    monkeypatch.setattr("hierpets.cli.time.monotonic", lambda: next(clock))
+    hear = _Interrupt()
+    with pytest.raises(KeyboardInterrupt):
+        hear(signal.SIGINT, None)
+    for _ in range(2):
+        hear(signal.SIGINT, None)
+    with pytest.raises(KeyboardInterrupt):
+        hear(signal.SIGINT, None)

@@ -92,6 +92,20 @@ def test_validate_imports_only_when_asked(run, broken):
     assert "registry.yaml:2: plugins[0].entry:" in err
 
 
+def test_validate_looks_at_the_registry_in_this_folder(run, broken):
+    code, _, err = run("validate", "--imports")
+    assert code == 1
+    assert "registry.yaml:2: plugins[0].entry:" in err
+
+
+def test_validate_finds_an_option_of_a_rule_that_nobody_gives(run, tmp_path):
+    (tmp_path / "rule.py").write_text("def rule(case, much):\n    return []\n")
+    (tmp_path / "registry.yaml").write_text("plugins:\n  - {name: a, kind: shampoo_rule, entry: 'rule.py:rule'}\n")
+    code, _, err = run("validate", "--imports")
+    assert code == 1
+    assert "much" in err and "is missing" in err
+
+
 def test_validate_passes_the_builtin_plugins(run):
     assert run("validate", "--imports")[0] == 0
 

@@ -49,7 +49,8 @@ def test_boxes_of_megadetector_are_its_animals(write):
     (found,) = boxes.of("walk/two.jpg")
     assert found.box.edges == pytest.approx((0.1, 0.2, 0.4, 0.6))
     assert found.confidence == 0.9
-    assert boxes.of("walk/torn.jpg") == ()
+    with pytest.raises(DataError, match=r"walk/torn.jpg: no boxes in .*: its finder says 'image access failure'"):
+        boxes.of("walk/torn.jpg")
 
 
 def test_boxes_of_coco_are_shares_of_its_pixels(write):
@@ -87,3 +88,9 @@ def test_what_are_no_boxes_is_said_in_a_line(write, content, message):
 def test_a_missing_file_is_said(tmp_path):
     with pytest.raises(DataError, match="cannot be read: No such file"):
         read_boxes(tmp_path / "none.json")
+
+
+def test_boxes_in_pixels_are_not_taken_for_shares(write):
+    pixels = {"images": [{"file": "a.jpg", "detections": [{"category": "1", "conf": 1, "bbox": [0, 0, 300, 300]}]}]}
+    with pytest.raises(DataError, match=r"a.jpg: expected a box \[left, top, width, height\] that lies in the photo"):
+        read_boxes(write(pixels))

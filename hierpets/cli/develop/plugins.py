@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+HERE = Path("registry.yaml")
 PIPED_WIDTH = 160  # columns of the table where there is no terminal to ask
 
 
@@ -50,10 +52,16 @@ def list_plugins(registry: Path | None, as_json: bool) -> None:
 @click.option("--imports", is_flag=True, help="Also import each plugin and check its options.")
 @registry_option
 def validate(registry: Path | None, imports: bool) -> None:
-    """Check a registry.yaml and report every problem at once. Without --imports, no plugin code runs."""
-    from hierpets.errors import RegistryError
-    from hierpets.registry.loading import find_registry, validate_registry
+    """Check a registry.yaml and report every problem at once. Without --imports, no plugin code runs.
 
+    Without --registry and HIERPETS_REGISTRY, it is the one in this folder, to which `plugins new` adds, or else the
+    built-in one.
+    """
+    from hierpets.errors import RegistryError
+    from hierpets.registry.loading import VARIABLE, find_registry, validate_registry
+
+    if registry is None and not os.environ.get(VARIABLE) and HERE.is_file():
+        registry = HERE
     problems = validate_registry(registry, imports=imports)
     if problems:
         raise RegistryError(problems)
@@ -66,7 +74,7 @@ def validate(registry: Path | None, imports: bool) -> None:
 @click.option(
     "--registry",
     type=click.Path(path_type=Path, dir_okay=False),
-    default=Path("registry.yaml"),
+    default=HERE,
     metavar="FILE",
     help="The registry.yaml to add to; created if missing.  [default: the one in this folder]",
 )

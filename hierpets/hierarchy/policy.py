@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from hierpets.hierarchy.conformal import ScoreGroup, conformal_threshold, shared_threshold
+from hierpets.hierarchy.conformal import ScoreGroup, conformal_threshold, fewest_scores, shared_threshold
 from hierpets.taxonomy import Leaf
 
 __all__ = ["DEFAULT_ALPHA", "LISTED", "MAX_SET", "PRETRAINED", "Policy", "Population", "ScoreRows", "Thresholds"]
@@ -32,6 +32,8 @@ SHARES: dict[Population, float] = {
     "pretrained": LISTED * PRETRAINED,
     "unlisted": 1 - LISTED,
 }
+FEWEST: dict[Population, int] = {"trained": 1, "pretrained": ENOUGH, "unlisted": fewest_scores(DEFAULT_ALPHA)}
+"""Scores below which a population does not count: of a few, a bound on the share of wrong answers says nothing."""
 ScoreRows = tuple[tuple[float, ...], ...]
 """For each photo what its answer must exceed to be right: a breed or the species; a set of two breeds; of two or three.
 """
@@ -116,15 +118,18 @@ class Policy(BaseModel):
         return Thresholds(wanted, probability, max(probability, breed_set), self.pet)
 
     def _populations(self, species: str) -> dict[Population, np.ndarray]:
-        """The scores [N, 3] of a species, by population; where it has few of trained breeds, those of all species."""
+        """The scores [N, 3] of a species, by population; where it has few of trained or unlisted breeds, those of all
+        species.
+        """
         own = {
             population: np.array(self.of(population).get(species, ()), float).reshape(-1, MAX_SET)
             for population in get_args(Population)
         }
-        if len(own["trained"]) < ENOUGH:
-            everyone = [row for rows in self.of("trained").values() for row in rows]
-            own["trained"] = np.array(everyone, float).reshape(-1, MAX_SET)
-        return {p: rows for p, rows in own.items() if len(rows) >= (1 if p == "trained" else ENOUGH)}
+        for population in ("trained", "unlisted"):
+            if len(own[population]) < ENOUGH:
+                everyone = [row for rows in self.of(population).values() for row in rows]
+                own[population] = np.array(everyone, float).reshape(-1, MAX_SET)
+        return {p: rows for p, rows in own.items() if len(rows) >= FEWEST[p]}
 
 
 def _group(population: Population, scores: np.ndarray) -> ScoreGroup:

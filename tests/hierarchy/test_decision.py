@@ -200,3 +200,18 @@ def test_decide_names_a_grown_leaf_above_its_own_threshold_alone():
     stricter = plain.model_copy(update={"leaves": {name: several}})
     assert decide(SURE, TAXONOMY, stricter).level == ("breed" if SURE.max() > 0.97 else "species")
     assert decide(SURE, TAXONOMY, plain.model_copy(update={"leaves": {"dog/other": few}})).level == "breed"
+
+
+def test_few_photos_of_unlisted_breeds_are_borrowed_and_too_few_say_nothing():
+    """Listed breeds are told without fail, unlisted ones look like them up to 0.6."""
+    never, fooled = (0.0,) * MAX_SET, (0.6,) * MAX_SET
+    trained = dict.fromkeys(TAXONOMY.species, (never,) * 60)
+
+    def threshold(unlisted):
+        policy = Policy(scores={"trained": trained, "unlisted": unlisted}, alpha=0.05)
+        return [policy.thresholds(species).probability for species in ("cat", "dog")]
+
+    assert threshold({"cat": (fooled,) * 12, "dog": (fooled,) * 12}) == [0.6, 0.6]
+    assert threshold({"cat": (fooled,) * 30}) == [0.6, 0.6]
+    assert threshold({"cat": (fooled,) * 18}) == [0.0, 0.0]
+    assert threshold({"cat": (fooled,) * 150, "dog": (never,) * 150}) == [0.6, 0.0]

@@ -202,8 +202,12 @@ def check_network(
 def refuse_drift(form: str, parity: Parity, precision: ExportPrecision = "f32") -> None:
     """:raises BundleError: an exported file does not predict closely enough as its network does."""
     if not (parity.holds_quantized if precision == "int8" else parity.holds):
-        fall = f", accuracy may fall by less than {MAX_FALL:.1%}" if precision == "int8" and parity.labeled else ""
-        allowed = fall or f"; at most {MAX_DRIFT:.1%} may differ"
+        by_labels = precision == "int8" and parity.labeled
+        fall, drift = (
+            f", accuracy may fall by less than {100 * MAX_FALL:g} points",
+            f"; at most {MAX_DRIFT:.1%} may differ",
+        )
+        allowed = "; a number is not finite" if not parity.finite else fall if by_labels else drift
         raise BundleError(f"{form}: nothing written: {parity.words()}{allowed}")
 
 

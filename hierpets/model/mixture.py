@@ -110,7 +110,7 @@ class BreedMixture(nn.Module):
             mixed = mixed + gate[:, self.leaf_species, 1] * known
         inside = self.leaf_species == torch.arange(len(self.temperature), device=mixed.device)[:, None]
         listed = (mixed[:, None, :] * inside).sum(dim=2).clamp(max=1.0)
-        return (mixed + LEAST).log(), listed
+        return mixed.clamp(min=LEAST).log(), listed  # a sum with so little is dropped by the exporter to ONNX
 
     def _gate(self, signals: torch.Tensor) -> torch.Tensor:
         """Signals [B, S, 7] to the probabilities of :data:`GATE_CLASSES` [B, S, 3]."""

@@ -231,7 +231,7 @@ def test_parity_of_int8_without_labels_is_that_of_float():
 
 def test_export_bundle_refuses_int8_that_loses_accuracy(tiny_run, registry, tmp_path, monkeypatch):
     monkeypatch.setattr("hierpets.export.export.write_format", turned(write_format))
-    with pytest.raises(BundleError, match=r"correct on \d+ of .*accuracy may fall by less than 0.3%"):
+    with pytest.raises(BundleError, match=r"correct on \d+ of .*accuracy may fall by less than 0.3 points"):
         export_bundle(tiny_run / "bundle", "openvino", registry=registry, out=tmp_path, precision="int8")
     assert not list(tmp_path.iterdir())
 

@@ -93,3 +93,26 @@ def test_the_mixture_is_finite_whatever_the_logits(dtype):
     mixture = BreedMixture.build(BREEDS, gate(np.random.default_rng(3)), DIVISORS).to(dtype)
     leaf, listed = mixture((logits * 1000).to(dtype), Evidence(*(column.to(dtype) for column in extreme)))
     assert leaf.isfinite().all() and listed.isfinite().all()
+
+
+def test_a_leaf_without_any_probability_is_a_number_in_onnx_too(tmp_path):
+    """torch's exporter drops a sum with as little as 1e-12, and the logarithm of zero with it."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+
+    class Logarithms(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.mixture = BreedMixture.build(BREEDS, gate(np.random.default_rng(0)), DIVISORS)
+
+        def forward(self, logits, pet, breed, classes):
+            return self.mixture(logits, Evidence(pet, breed, classes))[0]
+
+    logits, evidence = photos(np.random.default_rng(0))
+    logits[:, 0] = 1000.0  # a birman, and by no chance a Siamese
+    given = (logits, *evidence)
+    torch.onnx.export(Logarithms(), given, tmp_path / "mixture.onnx", dynamo=True, verbose=False)
+    session = onnxruntime.InferenceSession(tmp_path / "mixture.onnx")
+    inputs = {one.name: value.numpy() for one, value in zip(session.get_inputs(), given, strict=True)}
+    (found,) = session.run(None, inputs)
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(found, Logarithms()(*given).numpy(), atol=1e-4)

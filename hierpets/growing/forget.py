@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from hierpets.errors import DataError, did_you_mean
+from hierpets.errors import ConfigError, DataError, did_you_mean
 from hierpets.files import check_output
 from hierpets.growing.bundle import OpenBundle, open_bundle
 from hierpets.growing.result import ForgetResult
@@ -30,8 +30,10 @@ def forget(
 
     :raises BundleError: a bundle that is missing or damaged, or that keeps no statistics.
     :raises DataError: a name that the bundle does not know; or fewer than two leaves would be left.
-    :raises ConfigError: ``out`` exists and ``overwrite`` is not given.
+    :raises ConfigError: no name; or ``out`` exists and ``overwrite`` is not given.
     """
+    if not names:
+        raise ConfigError("forget: expected the name of a breed or a species")
     target = Path(out)
     check_output(target, overwrite=overwrite)
     before = open_bundle(Path(model) if model is not None else released_bundle())

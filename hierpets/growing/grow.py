@@ -20,6 +20,7 @@ from hierpets.growing.photos import (
     check_every_class,
     check_names,
     find_copies,
+    find_learned,
     read_photos,
 )
 from hierpets.growing.result import GrowResult
@@ -27,6 +28,7 @@ from hierpets.growing.steals import Steal, find_confused, find_taken
 from hierpets.growing.strangers import doubtful_labels, find_strangers
 from hierpets.inference.loading import load
 from hierpets.model.layout import released_bundle
+from hierpets.model.seen import SeenPhotos
 from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry, load_registry
 from hierpets.taxonomy import Leaf
@@ -52,7 +54,8 @@ def grow(
     written to ``out`` predicts as if it had been trained on all photos at once.
     ``check`` are labeled photos of classes that were known before, to compare both bundles on.
 
-    Copies, photos that cannot be read and photos that show another animal than their label are left out, and listed.
+    Copies, photos that the bundle has learned from before, those that cannot be read and those that show another animal
+    than their label are left out, and listed.
 
     :raises BundleError: a bundle that is missing or damaged, or that keeps no statistics.
     :raises DataError: a name that is almost one that is known; a class without a photo to learn from.
@@ -95,6 +98,8 @@ def _learn(
     """The photos that were learned from, the grown bundle, and what it gives for them without them. Others are added to
     ``left_out``.
     """
+    photos = photos.without(find_learned(photos, SeenPhotos.read(before.source)), left_out)
+    check_every_class(index, photos, left_out)
     photos = photos.without(find_copies(photos), left_out)
     check_every_class(index, photos, left_out)
     learned, unseen = learn(before, photos)

@@ -14,6 +14,7 @@ from hierpets.auditing.images.image_stats import measure_image
 from hierpets.auditing.pairs.same_photos import find_same_photos
 from hierpets.auditing.settings import AuditSettings
 from hierpets.data.consistency import find_misspelled
+from hierpets.data.content import content_key
 from hierpets.data.index import PhotoIndex, PhotoRecord
 from hierpets.errors import DataError, ImageError
 from hierpets.growing.calibration import answer_together
@@ -24,6 +25,7 @@ from hierpets.inference.engines.cascade import Cascade, Squares
 from hierpets.inference.predictor import Predictor
 from hierpets.messages.breeds import find_label
 from hierpets.model.manifest import Manifest
+from hierpets.model.seen import SeenPhotos
 from hierpets.progress import Progress
 from hierpets.taxonomy import Taxonomy
 from hierpets.workers import cores, run_in_order
@@ -34,6 +36,7 @@ __all__ = [
     "check_every_class",
     "check_names",
     "find_copies",
+    "find_learned",
     "read_photos",
 ]
 
@@ -102,6 +105,7 @@ def read_photos(index: PhotoIndex, predictor: Predictor, progress: Progress) -> 
     left_out: list[LeftOutPhoto] = []
     found: list[list[RawOutput]] = []
     records: list[PhotoRecord] = []
+    progress("new photos", 0, len(index))
     photos = _squares(index, predictor.cascade, left_out)
     while batch := list(islice(photos, BATCH)):
         found.append(_ask_all(predictor.cascade, [squares for _, squares in batch]))
@@ -126,8 +130,9 @@ def _squares(
     for record, future in zip(index.records, loaded, strict=True):
         try:
             yield record, future.result()
-        except ImageError:
-            left_out.append(LeftOutPhoto(record.path, "cannot be read"))
+        except ImageError as error:
+            reason = str(error).removeprefix(f"{record.path}: ")
+            left_out.append(LeftOutPhoto(record.path, f"cannot be read: {reason}"))
 
 
 def _ask_all(cascade: Cascade, photos: Sequence[Squares]) -> list[RawOutput]:
@@ -153,6 +158,14 @@ def check_every_class(index: PhotoIndex, kept: NewPhotos, left_out: Sequence[Lef
     if empty:
         reasons = "".join(f"\n{photo}" for photo in left_out)
         raise DataError(f"no photo to learn from: {', '.join(empty)}; add photos, or remove the folder{reasons}")
+
+
+def find_learned(photos: NewPhotos, seen: SeenPhotos | None) -> dict[int, str]:
+    """Rows of photos that the bundle was fitted to already: it would count them twice, and judge itself by them."""
+    if seen is None:
+        return {}
+    rows = (row for row, record in enumerate(photos.records) if seen.holds(content_key(record.path)))
+    return dict.fromkeys(rows, "the bundle has learned from it already")
 
 
 def find_copies(photos: NewPhotos) -> dict[int, str]:

@@ -3,7 +3,7 @@ import pytest
 from click.testing import CliRunner
 
 from hierpets.cli.develop.forget import command
-from hierpets.errors import DataError
+from hierpets.errors import ConfigError, DataError
 from hierpets.growing.bundle import open_bundle
 from hierpets.growing.forget import forget
 from hierpets.model.manifest import read_manifest
@@ -54,3 +54,8 @@ def test_the_command_forgets(bundle, tmp_path):
     done = CliRunner().invoke(command, ["dog/pug", "--model", str(bundle), "--out", str(tmp_path / "out")])
     assert done.exit_code == 0
     assert "forgotten: dog/pug" in done.output
+
+
+def test_forgetting_nothing_is_refused(bundle, tmp_path):
+    with pytest.raises(ConfigError, match="expected the name of a breed or a species"):
+        forget(bundle, out=tmp_path / "bundle")

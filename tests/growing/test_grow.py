@@ -205,3 +205,14 @@ def test_grow_reads_the_photos_to_check_before_it_writes(bundle, new_photos, tmp
     with pytest.raises(DataError, match="labels unknown to the model"):
         grow(bundle, new_photos, out=tmp_path / "bundle", check=new_photos)
     assert not (tmp_path / "bundle").exists()
+
+
+def test_photos_that_the_bundle_has_learned_from_teach_it_nothing_again(grown, new_photos, old_photos, tmp_path):
+    for photos in (new_photos, old_photos):
+        with pytest.raises(DataError, match=r"no photo to learn from: .*\n.*the bundle has learned from it already"):
+            grow(grown.bundle, photos, out=tmp_path / "again")
+    shutil.copytree(new_photos / "dog", tmp_path / "more" / "dog")
+    draw_photos(tmp_path / "more", {"dog/husky": 5}, first=300)
+    more = grow(grown.bundle, tmp_path / "more", out=tmp_path / "bundle")
+    assert more.photos == {HUSKY: 5}
+    assert [photo.reason for photo in more.left_out] == ["the bundle has learned from it already"] * 10

@@ -45,8 +45,8 @@ def check_trainable(index: PhotoIndex, *, breeds: bool = True) -> None:
     train = replace(index, records=tuple(r for r in index.records if r.split in (None, "train")))
     if breeds and not tree.has_breeds:
         raise DataError(
-            f"no photo states its breed, only {join_words(tree.species, most=5)}; expected SPECIES/BREED/photo.jpg. "
-            "Move these folders into one folder per species, or train with --levels species"
+            f"no photo states its breed, only {join_words(tree.species, most=5)}; expected SPECIES/BREED/photo.jpg, "
+            "or labels SPECIES/BREED: put these classes below their species, or train with --levels species"
         )
     if len(tree.leaves) < 2:
         raise DataError(f"only one class, {tree.leaves[0]}; expected at least two")

@@ -11,7 +11,7 @@ from hierpets.data.addresses import DEMO_PREFIX, parse_address
 from hierpets.data.consistency import ListedPhoto, check_listed, raise_problems, unrepeated
 from hierpets.data.records import SPLITS, PhotoRecord
 from hierpets.errors import DataError, did_you_mean
-from hierpets.plugin.reading import is_uri
+from hierpets.plugin.reading import SPLIT_NAMES, is_uri
 
 __all__ = ["is_oxford", "read_csv", "read_oxford"]
 
@@ -97,9 +97,10 @@ def _read_row(file: Path, header: list[str], cells: list[str]) -> tuple[PhotoRec
     row = dict(zip(header, cells, strict=True))
     if empty := [column for column in REQUIRED if not row[column]]:
         return None, f"no {' and '.join(empty)}"
-    split = row.get("split") or None
-    if split is not None and split not in SPLITS:
-        return None, f"unknown split {split!r}{did_you_mean(split, SPLITS)}; known: {', '.join(SPLITS)}"
+    given = row.get("split") or None
+    split = SPLIT_NAMES.get(given.lower()) if given else None
+    if given and split is None:
+        return None, f"unknown split {given!r}{did_you_mean(given, SPLIT_NAMES)}; known: {', '.join(SPLITS)}"
     path = row["path"]
     if not path.startswith(DEMO_PREFIX) and not is_uri(path):
         path = str(file.parent / path)

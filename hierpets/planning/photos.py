@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hierpets.config import TrainConfig
 from hierpets.data.index import PhotoIndex, PhotoRecord, read_index
 from hierpets.data.records import index_of
-from hierpets.data.split import draw_evenly
+from hierpets.data.split import check_trainable, draw_evenly
 from hierpets.errors import DataError
 from hierpets.progress import Progress
 from hierpets.registry.loading import Registry
@@ -49,9 +49,10 @@ class PlanPhotos:
 def read_photos(data: str, registry: Registry) -> PlanPhotos:
     """The labeled photos of a source.
 
-    :raises DataError: no photos there, or fewer than two classes that can be planned with.
+    :raises DataError: no photos there, a class without any, or fewer than two classes that can be planned with.
     """
     photos = PlanPhotos(read_index(data, registry=registry), ())
+    check_trainable(photos.index, breeds=False)  # what training refuses cannot be promised
     tree = photos.index.taxonomy.tree
     stated = [r for r in photos.index.records if r.breed is not None or not tree[r.species]]
     return at_most(_enough(photos.keep(stated, "their breed is not stated")), MOST)

@@ -94,6 +94,7 @@ def _plan(
 def _prepared(
     choices: Sequence[BackboneChoice], photos: PlanPhotos, registry: Registry, device: str, report: Progress
 ) -> Iterator[PreparedBackbone]:
+    report("timing backbones", 0, len(choices))
     for done, choice in enumerate(choices, start=1):
         yield prepare_backbone(choice, photos.index.paths, registry, device=device)
         report("timing backbones", done, len(choices))

@@ -16,6 +16,7 @@ import numpy as np
 from hierpets.cluster import connected
 from hierpets.config import CONFIG_FILE, TrainConfig, change_config, read_config
 from hierpets.data.content import content_key
+from hierpets.data.tables import is_oxford
 from hierpets.errors import ConfigError
 from hierpets.evaluation.metrics.schema import Metrics
 from hierpets.inference.engines.base import choose_device
@@ -119,9 +120,13 @@ def train(
     :raises DeviceError: a device that is not available.
     """
     if resume and overwrite:
-        raise ConfigError("use either resume or overwrite, not both")
+        raise ConfigError("use either --resume or --overwrite, not both")
     given = settings | ({"data": os.fspath(data)} if data is not None else {})
-    config = _configured(config, given, resume=resume).absolute()
+    config = _configured(config, given, resume=resume)
+    if resume and "data" not in config.model_fields_set and not (config.out / CONFIG_FILE).is_file():
+        raise ConfigError(f"{config.out}: nothing to resume: no {CONFIG_FILE} in it; say --data to begin a run there")
+    config = config.absolute()
+    _check_place(config)
     device, registry = choose_device(config.device), load_registry(config.registry)
     splits = read_splits(config, registry)
     for choice in (*config.candidate_backbones, *config.early):
@@ -144,6 +149,16 @@ def train(
             if skipped:
                 run.log("skipped_photos", photos=skipped)
             return _train(splits, config, registry=registry, run=run, device=device, checkpoint=checkpoint)
+
+
+def _check_place(config: TrainConfig) -> None:
+    """:raises ConfigError: the run would lie among the photos, where the next training took it for a species."""
+    data = Path(config.data)
+    if data.is_dir() and not is_oxford(data) and config.out.resolve().is_relative_to(data.resolve()):
+        raise ConfigError(
+            f"--out {config.out}: lies in the folder of photos, {data}, where it would be read as more of them; "
+            "choose a folder beside it"
+        )
 
 
 def _begin(run: Run, config: TrainConfig, *, overwrite: bool) -> None:

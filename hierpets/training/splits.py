@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from hierpets.config import TrainConfig
 from hierpets.data.index import PhotoIndex, PhotoRecord, check_trainable, read_index, split_index
-from hierpets.errors import ConfigError
+from hierpets.errors import ConfigError, DataError
 from hierpets.plugin import Labels
 from hierpets.registry.loading import Registry
 from hierpets.taxonomy import Taxonomy
@@ -69,6 +70,10 @@ def keep_photos(splits: Splits, kept: Callable[[PhotoRecord], bool], config: Tra
 def _weighed(train: PhotoIndex, val: PhotoIndex, config: TrainConfig, registry: Registry) -> Splits:
     if config.recipe == "finetune" and not len(val):
         raise ConfigError("recipe finetune needs validation photos to know when to stop; set val_fraction above 0")
+    if not len(val) and max(Counter(record.label for record in train.records).values()) < 2:
+        raise DataError(
+            "one photo of each class: none can be held out for calibration; add photos, at least two a class"
+        )
     labels = train.labels()
     weights = registry.get("sampler", config.sampler).call(labels, **config.sampler_options)
     return Splits(train=train, val=val, labels=labels, weights=weights)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 from helpers.fakes import tiny_registry
@@ -138,6 +139,25 @@ def test_plan_refuses_what_it_cannot_do_before_it_begins(config, photos, tmp_pat
 
 
 @pytest.mark.slow
+def test_plan_refuses_what_training_refuses(config, tmp_path):
+    for name in ("cat/birman", "dog/pug"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for n in range(5):
+            Image.fromarray(read_photo(f"demo:{'cat/siamese' if name[0] == 'c' else 'dog/pug'}/{n}")).save(
+                tmp_path / "pets" / name / f"{n}.png"
+            )
+    (tmp_path / "pets" / "rabbit").mkdir()
+    with pytest.raises(DataError, match="1 class has no training photo: rabbit"):
+        plan(tmp_path / "pets", config)
+    with pytest.raises(DataError, match="only one class, dog/pug; expected at least two"):
+        plan(_alone(tmp_path / "pets" / "dog", tmp_path / "alone" / "dog"), config)
+
+
+def _alone(species, folder):
+    shutil.copytree(species, folder)
+    return folder.parent
+
+
 def test_compare_random_is_a_question_of_weights_alone(config):
     from hierpets.data.index import read_index
     from hierpets.model.manifest import BackboneSpec

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from helpers.demo_photos import draw_photos
 from helpers.fakes import tiny_registry
 
 import hierpets
@@ -180,6 +181,27 @@ def test_train_refuses_a_setting_that_does_not_exist(tmp_path):
 def test_train_refuses_to_resume_and_overwrite_at_once(tmp_path):
     with pytest.raises(ConfigError, match="not both"):
         train(out=tmp_path / "run", resume=True, overwrite=True)
+
+
+def test_train_has_nothing_to_resume_where_no_run_was(tmp_path):
+    with pytest.raises(ConfigError, match=r"run: nothing to resume: no config.yaml in it; say --data to begin"):
+        train(out=tmp_path / "run", resume=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_train_refuses_a_run_among_the_photos(tmp_path):
+    draw_photos(tmp_path / "pets", {"cat/siamese": 2, "dog/pug": 2})
+    for out in (tmp_path / "pets", tmp_path / "pets" / "run"):
+        with pytest.raises(ConfigError, match=r"--out .*: lies in the folder of photos"):
+            train(tmp_path / "pets", out=out, recipe="heads")
+    assert sorted(path.name for path in (tmp_path / "pets").iterdir()) == ["cat", "dog"]
+
+
+def test_train_refuses_one_photo_of_each_class_before_it_begins(tmp_path):
+    draw_photos(tmp_path / "pets", {"cat/siamese": 1, "dog/pug": 1})
+    with pytest.raises(DataError, match="one photo of each class: none can be held out"):
+        train(tmp_path / "pets", out=tmp_path / "run", recipe="heads")
+    assert not (tmp_path / "run").exists()
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -113,7 +113,8 @@ def _content(path: str) -> tuple[int, bytes]:
 
 def _with_pixels(known: ImageStats, source: str | bytes) -> ImageStats:
     try:
-        photo = read_photo(source, shorter_side=DECODED_SIDE)
+        # What is wrong with a damaged photo is said once, when its features are computed.
+        photo = read_photo(source, shorter_side=DECODED_SIDE, warn=lambda _: None)
     except ImageError as error:
         return replace(known, error=_reason(error, source if isinstance(source, str) else "the photo"))
     sample = photo[::STRIDE, ::STRIDE]

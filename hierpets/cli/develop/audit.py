@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,7 +94,7 @@ def _counts(balance: ClassBalance) -> str:
     """``beagle 200, pug 90, ..., boxer 12, poodle 9, largest to smallest 22.2 to 1``."""
     counts = [f"{name} {n:,}" for name, n in sorted(balance.counts.items(), key=lambda item: -item[1])]
     ends = counts if len(counts) <= 2 * SHOWN else [*counts[:SHOWN], "...", *counts[-SHOWN:]]
-    ratio = "" if balance.ratio is None else f", largest to smallest {balance.ratio:.1f} to 1"
+    ratio = "" if balance.ratio in (None, inf) else f", largest to smallest {balance.ratio:.1f} to 1"
     return ", ".join(ends) + ratio
 
 

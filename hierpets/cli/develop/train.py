@@ -59,7 +59,7 @@ def command(
     Options override --config, which overrides the defaults. With --resume, the settings come from the run.
     """
     config = read_config(config_file or _resumed(resume, options["out"]), options, assignments)
-    if "data" not in config.model_fields_set:
+    if "data" not in config.model_fields_set and not resume:
         click.echo("no --data: training on the demo set of synthetic images", err=True)
 
     from hierpets.cli.progress import ProgressDisplay
@@ -119,4 +119,4 @@ def _row(event: dict[str, Any]) -> str:
     breed = f"breed {event['breed']:.2%}, " if event["breed"] is not None else ""
     what = f"{event['backbone']}, {event['view']}, {event['head']}"
     spoiled = f", spoiled photos {event['stressed']:.2%}" if event["stressed"] is not None else ""
-    return f"{what}: balanced accuracy {breed}species {event['species']:.2%}{spoiled}, log loss {event['nll']:.3f}"
+    return f"{what}: balanced accuracy {breed}species {event['species']:.2%}{spoiled}, log loss {abs(event['nll']):.3f}"

@@ -85,8 +85,12 @@ class FinetuningLoop:
         self._draw_curves()
         return self._choose()
 
-    def _train_epoch(self) -> None:
+    def _show_progress(self) -> None:
         steps = self.learner.plan.steps
+        self.run.progress("fine-tuning", self.epoch * steps + self.step, self.settings.epochs * steps)
+
+    def _train_epoch(self) -> None:
+        self._show_progress()
         self.learner.begin_epoch()
         with closing(self.batches.read(self.epoch, self.step)) as batches:
             for rows, inputs in batches:
@@ -94,7 +98,7 @@ class FinetuningLoop:
                     self._draw(rows, inputs)
                 self.loss += self.learner.train_step(rows, inputs, epoch=self.epoch, step=self.step)
                 self.step += 1
-                self.run.progress("fine-tuning", self.epoch * steps + self.step, self.settings.epochs * steps)
+                self._show_progress()
                 if time.monotonic() - self.saved >= 60 * self.settings.checkpoint_minutes:
                     self._save()
 

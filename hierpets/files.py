@@ -66,7 +66,7 @@ def write_all(folder: Path, contents: Mapping[str, str | bytes]) -> None:
     with ExitStack() as stack:
         files = {}
         for name, content in contents.items():
-            path = folder / name
+            path = _followed(folder / name)
             path.parent.mkdir(parents=True, exist_ok=True)
             files[path] = stack.enter_context(_scratch_file(path))
             files[path].write(content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace"))
@@ -78,10 +78,12 @@ def write_all(folder: Path, contents: Mapping[str, str | bytes]) -> None:
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """A file to write, which takes the place of ``path`` at the end and then survives a power cut."""
+    path = _followed(path)
     with _scratch_file(path) as file:
         yield file
         file.flush()
-        os.fsync(file.fileno())  # or a power cut could leave an empty file under the new name
+        if path.is_file() or not path.exists():  # devices have nothing to keep
+            os.fsync(file.fileno())  # or a power cut could leave an empty file under the new name
         _move(file, path)
 
 
@@ -126,7 +128,14 @@ def lock(handle: int | None) -> bool:
 
 @contextmanager
 def _scratch_file(path: Path) -> Iterator[BinaryIO]:
-    """A file beside ``path``, locked as long as this process uses it; what killed processes left there is removed."""
+    """A file beside ``path``, locked as long as this process uses it; what killed processes left there is removed.
+
+    A device or a pipe is written to as it is: nothing can take its place.
+    """
+    if path.exists() and not path.is_file():
+        with path.open("wb") as device:
+            yield device
+        return
     _remove_stale_files(path)
     scratch = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
     try:
@@ -140,7 +149,14 @@ def _scratch_file(path: Path) -> Iterator[BinaryIO]:
         yield another
 
 
+def _followed(path: Path) -> Path:
+    """What a link leads to: it is to be written, not the link."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
 def _move(file: BinaryIO, path: Path) -> None:
+    if Path(file.name) == path:
+        return
     if os.name != "posix":
         file.close()  # Windows moves no open file; elsewhere it stays locked until it is in its place
     Path(file.name).replace(path)

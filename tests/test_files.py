@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -179,3 +180,28 @@ def test_two_writers_of_one_file_in_one_process_leave_each_other_alone(tmp_path)
 def test_text_with_a_file_name_that_is_no_text_is_written(tmp_path):
     write_file(tmp_path / "a.txt", "caf\udce9.jpg é")
     assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "caf\\udce9.jpg é"
+
+
+def test_a_link_is_followed_and_stays(tmp_path):
+    (tmp_path / "real.txt").write_text("old")
+    (tmp_path / "link.txt").symlink_to("real.txt")
+    write_file(tmp_path / "link.txt", "new")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "real.txt").read_text() == "new"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="system: needs named pipes")
+@pytest.mark.parametrize("write", [write_file, lambda path, text: _write_whole(path, text)])
+def test_a_pipe_is_written_to_and_stays(tmp_path, write):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        heard = pool.submit(pipe.read_text)
+        write(pipe, "what is said")
+        assert heard.result() == "what is said"
+    assert pipe.is_fifo()
+
+
+def _write_whole(path, text):
+    with whole_file(path) as file:
+        file.write(text.encode())

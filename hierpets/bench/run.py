@@ -110,6 +110,7 @@ def measure(
     """
     rounds: dict[BackendConfig, list[dict[str, Any]]] = {config: [] for config in configs}
     refused = {config: IMITATED for config in configs if config == TORCH_BF16 and _is_imitated(settings.engine)}
+    progress("measuring", 0, settings.rounds * len(configs))
     for turn in range(settings.rounds):
         for n, config in enumerate(configs):
             if config not in refused:

@@ -8,6 +8,7 @@ from typing import Any
 
 from hierpets.data.photos import Photo
 from hierpets.data.transforms import denormalize
+from hierpets.errors import ConfigError
 from hierpets.explain.explainer import Explainer, Explanation
 from hierpets.explain.trace import NETWORK_INPUT, TraceStep, trace_photo
 from hierpets.files import check_output, write_file
@@ -32,12 +33,12 @@ def explain_photo(
 
     ``engine``, ``device``, ``precision`` and ``compile`` as in :func:`hierpets.load`.
 
-    :raises ConfigError: ``out`` cannot be written.
+    :raises ConfigError: ``out`` is not called as a PNG, or cannot be written.
     :raises ImageError: the photo cannot be read.
     :raises BundleError: a missing or damaged bundle.
     """
     if out is not None:
-        check_output(Path(out), overwrite=True)
+        _check_picture(Path(out))
     explanation = Explainer.load(bundle, registry=registry, **engine).explain(photo, top_k=top_k)
     if out is not None:
         from hierpets.explain.panel import render_panel
@@ -58,17 +59,24 @@ def inspect_photo(
 
     ``engine``, ``device``, ``precision`` and ``compile`` as in :func:`hierpets.load`.
 
-    :raises ConfigError: ``out`` cannot be written.
+    :raises ConfigError: ``out`` is not called as a PNG, or cannot be written.
     :raises ImageError: the photo cannot be read.
     :raises BundleError: a missing or damaged bundle.
     """
     if out is not None:
-        check_output(Path(out), overwrite=True)
+        _check_picture(Path(out))
     predictor = load(bundle, registry=registry, recommend=False, **engine)
     steps = tuple(trace_photo(predictor, photo))
     if out is not None:
         write_file(Path(out), _network_view(steps, predictor.manifest))
     return steps
+
+
+def _check_picture(path: Path) -> None:
+    """:raises ConfigError: it is not called as a PNG, or cannot be written."""
+    if path.suffix.lower() not in ("", ".png"):
+        raise ConfigError(f"{path}: the picture is a PNG; choose a name that ends in .png")
+    check_output(path, overwrite=True)
 
 
 def _network_view(steps: tuple[TraceStep, ...], manifest: Manifest) -> bytes:

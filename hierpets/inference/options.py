@@ -83,7 +83,10 @@ def label_mask(names: Iterable[str], taxonomy: Taxonomy) -> np.ndarray:
     labels = [*taxonomy.species, *map(str, taxonomy.leaves), *(leaf.breed for leaf in taxonomy.leaves if leaf.breed)]
     for given in names:
         name = given if given in labels else find_label(given, labels) or given
-        found = [i for i, leaf in enumerate(taxonomy.leaves) if name in (leaf.species, str(leaf), leaf.breed)]
+        found = [
+            i for i, leaf in enumerate(taxonomy.leaves) if name == leaf.species
+        ]  # a breed may be called so as well
+        found = found or [i for i, leaf in enumerate(taxonomy.leaves) if name in (str(leaf), leaf.breed)]
         if not found:
             known = [*taxonomy.species, *(leaf.breed or leaf.species for leaf in taxonomy.leaves)]
             hint = did_you_mean(name, [*known, *other_names(known)])

@@ -205,3 +205,10 @@ def test_explainer_looks_into_the_network_that_answered(cascade, monkeypatch):
         explainer.explain(photo)
         explainer(photo, leaf=0)
         assert looked[-2:] == [16 * width] * 2
+
+
+@pytest.mark.parametrize("draw", [explain_photo, inspect_photo])
+def test_a_picture_that_is_not_called_as_a_png_is_refused(draw, tmp_path):
+    with pytest.raises(ConfigError, match=r"a.jpg: the picture is a PNG; choose a name that ends in .png"):
+        draw("demo:dog/pug/1", out=tmp_path / "a.jpg")
+    assert not (tmp_path / "a.jpg").exists()

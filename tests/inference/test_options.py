@@ -80,3 +80,9 @@ def test_label_mask_suggests_the_nearest_of_labels_and_other_names():
     taxonomy = Taxonomy(tree={"dog": ("briard", "labrador_retriever")})
     with pytest.raises(ConfigError, match="did you mean 'Labrador'"):
         label_mask(["labradr"], taxonomy)
+
+
+def test_label_mask_of_a_species_that_a_breed_is_called_as():
+    taxonomy = Taxonomy(tree={"cat": ("birman", "siamese"), "dog": ("cat", "pug")})
+    assert label_mask(["cat"], taxonomy).tolist() == [True, True, False, False]
+    assert label_mask(["dog/cat"], taxonomy).tolist() == [False, False, True, False]

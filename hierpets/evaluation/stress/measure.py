@@ -44,6 +44,7 @@ def measure_stress(
     pixels = _read(index, photos)
     drawn = replace(index, records=tuple(pixels))
     total = len(drawn) * (1 + len(CORRUPTIONS))
+    progress("stress test", 0, total)
     unchanged = predict(drawn, (NamedPhoto(record.path, photo) for record, photo in pixels.items()))
     changed: dict[Corruption, Predictions] = {}
     for corruption in CORRUPTIONS:

@@ -19,6 +19,10 @@ __all__ = [
     "PHOTO_SUFFIXES",
     "cache_dir",
     "check_output",
+    "followed",
+    "is_device",
+    "is_file",
+    "is_folder",
     "is_photo",
     "lock",
     "whole_file",
@@ -39,14 +43,42 @@ def is_photo(name: str) -> bool:
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in PHOTO_SUFFIXES  # noqa: PTH122
 
 
+def followed(path: Path) -> Path:
+    """What a link to a file or folder leads to: that is to be written, not the link. A device or a pipe keeps its name:
+    ``/dev/stdout`` may lead to what has none.
+    """
+    return Path(os.path.realpath(path)) if path.is_symlink() and not is_device(path) else path
+
+
+def is_device(path: Path) -> bool:
+    """Whether it is there and neither file nor folder: nothing can take its place, and it is written to as it is."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether it is a folder; False for what cannot be looked at, where ``Path.is_dir`` raises: what has too long a
+    name, or lies in a folder that may not be entered.
+    """
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def is_file(path: str | os.PathLike[str]) -> bool:
+    """Whether it is a file; False for what cannot be looked at, as :func:`is_folder`."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
 def check_output(path: Path, *, overwrite: bool) -> None:
     """Check a file or folder that is to be written, before the work that it will hold.
 
     :raises ConfigError: it exists and ``overwrite`` is not given, or there is no writable folder to put it in.
     """
+    if is_device(path):
+        if not os.access(path, os.W_OK):
+            raise ConfigError(f"{path}: cannot be written: no permission")
+        return
     if path.exists() and not overwrite:
         raise ConfigError(f"{path}: already exists; use --overwrite or choose another name")
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    folder = next(parent for parent in followed(path).absolute().parents if parent.exists())
     if not folder.is_dir():
         raise ConfigError(f"{path}: cannot be written: {folder} is a file, not a folder")
     if not os.access(folder, os.W_OK):
@@ -66,7 +98,7 @@ def write_all(folder: Path, contents: Mapping[str, str | bytes]) -> None:
     with ExitStack() as stack:
         files = {}
         for name, content in contents.items():
-            path = _followed(folder / name)
+            path = followed(folder / name)
             path.parent.mkdir(parents=True, exist_ok=True)
             files[path] = stack.enter_context(_scratch_file(path))
             files[path].write(content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace"))
@@ -78,11 +110,11 @@ def write_all(folder: Path, contents: Mapping[str, str | bytes]) -> None:
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """A file to write, which takes the place of ``path`` at the end and then survives a power cut."""
-    path = _followed(path)
+    path = followed(path)
     with _scratch_file(path) as file:
         yield file
         file.flush()
-        if path.is_file() or not path.exists():  # devices have nothing to keep
+        if not is_device(path):
             os.fsync(file.fileno())  # or a power cut could leave an empty file under the new name
         _move(file, path)
 
@@ -93,6 +125,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
     What a killed process left of an earlier one is removed first.
     """
+    folder = followed(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     _remove_stale(folder)
     with _scratch(folder) as scratch:
@@ -132,7 +165,7 @@ def _scratch_file(path: Path) -> Iterator[BinaryIO]:
 
     A device or a pipe is written to as it is: nothing can take its place.
     """
-    if path.exists() and not path.is_file():
+    if is_device(path):
         with path.open("wb") as device:
             yield device
         return
@@ -147,11 +180,6 @@ def _scratch_file(path: Path) -> Iterator[BinaryIO]:
         scratch.unlink(missing_ok=True)
     with _scratch_file(path) as another:  # this one was taken for a stale one before it was locked
         yield another
-
-
-def _followed(path: Path) -> Path:
-    """What a link leads to: it is to be written, not the link."""
-    return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 def _move(file: BinaryIO, path: Path) -> None:

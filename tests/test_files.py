@@ -205,3 +205,27 @@ def test_a_pipe_is_written_to_and_stays(tmp_path, write):
 def _write_whole(path, text):
     with whole_file(path) as file:
         file.write(text.encode())
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="system: has no /dev/fd")
+def test_a_link_to_a_pipe_without_a_name_is_written_to(monkeypatch):
+    """As a shell hands over ``>(gzip)``, and ``/dev/stdout`` in a pipeline."""
+    heard, said = os.pipe()
+    place = Path(f"/dev/fd/{said}")
+    check_output(place, overwrite=False)
+    write_file(place, "what is said")
+    os.close(said)
+    with open(heard) as pipe:  # noqa: PTH123
+        assert pipe.read() == "what is said"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_to_a_folder_is_followed_and_stays(tmp_path, there):
+    (tmp_path / "latest").symlink_to("runs")
+    if there:
+        (tmp_path / "runs").mkdir()
+        (tmp_path / "runs" / "old").write_text("old")
+    with whole_folder(tmp_path / "latest") as made:
+        (made / "new").write_text("new")
+    assert (tmp_path / "latest").is_symlink()
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["new"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from hierpets.data.addresses import DEMO_PREFIX
 from hierpets.data.sources import list_source
 from hierpets.errors import ConfigError, DataError
-from hierpets.files import is_photo
+from hierpets.files import is_folder, is_photo
 from hierpets.plugin.reading import is_uri
 from hierpets.registry.loading import Registry
 
@@ -47,7 +47,7 @@ def _photos(path: str, registry: Registry | None) -> Iterator[str]:
     found = list_source(path, registry) if registry is not None else None
     if found is not None:
         yield from found
-    elif Path(path).is_dir():
+    elif is_folder(path):
         unlisted: list[str] = []
         yield from walk_photos(path, on_error=lambda error: unlisted.append(str(error.filename)))
         yield from unlisted
@@ -67,12 +67,14 @@ def check_paths(paths: Sequence[str], registry: Registry | None = None) -> None:
             raise ConfigError(f"{path}: a URL is not read; download the photo first")
         if _is_pattern(path) and not _matches(path):
             raise ConfigError(f"{path}: no file matches this pattern")
-        if (Path(path).is_dir() or is_uri(path)) and next(_photos(path, registry), path) == path:
+        if (is_folder(path) or is_uri(path)) and next(_photos(path, registry), path) == path:
             _refuse_empty(path)
 
 
 def _refuse_empty(path: str) -> None:
-    """:raises ConfigError: a folder without photos; the URI of a photo is none."""
+    """:raises ConfigError: a folder without photos; the URI of a photo is none, nor is what cannot be listed."""
+    if is_folder(path) and not os.access(path, os.R_OK | os.X_OK):
+        return
     if not is_photo(PurePosixPath(path).name):
         raise ConfigError(f"{path}: no photos in this folder")
 

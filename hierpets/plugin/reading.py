@@ -16,13 +16,15 @@ from typing import Any, BinaryIO, cast
 from urllib.parse import quote
 
 from hierpets.errors import ConfigError, DataError
-from hierpets.files import PHOTO_SUFFIXES
+from hierpets.files import PHOTO_SUFFIXES, is_file, is_folder
 from hierpets.libraries import needed_for
 
 __all__ = [
     "ARCHIVED",
     "PHOTO_SUFFIXES",
     "SPLIT_NAMES",
+    "is_file",
+    "is_folder",
     "is_uri",
     "join",
     "list_files",
@@ -128,20 +130,20 @@ def split_of(path: str) -> str | None:
 
 
 def _local_files(folder: Path, suffixes: Sequence[str], unlisted: list[OSError], deeper: int = 1) -> Iterator[str]:
-    """The errors of folders in it are added to ``unlisted``."""
-    if not folder.is_dir():
+    """The errors of folders that cannot be listed are added to ``unlisted``."""
+    if not is_folder(folder):
         return
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir():
-                try:
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if is_folder(entry.path):
                     yield from _local_files(Path(entry.path), suffixes, unlisted, deeper - 1) if deeper else ()
-                except PermissionError as error:
-                    unlisted.append(error)
-            elif os.path.splitext(entry.name)[1].lower() in suffixes:  # noqa: PTH122
-                yield entry.path
+                elif os.path.splitext(entry.name)[1].lower() in suffixes:  # noqa: PTH122
+                    yield entry.path
+    except PermissionError as error:
+        unlisted.append(error)
 
 
 def _remote_files(folder: str, suffixes: Sequence[str], deeper: int = 1) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hierpets.plugin import DataError, SourcePhoto
-from hierpets.plugin.reading import split_of
+from hierpets.plugin.reading import is_file, is_folder, split_of
 
 ROBOFLOW = "_annotations.coco.json"
 NO_SPECIES = ("", "none", "animal", "pet", "object")  # what tools write where a category has no supercategory
@@ -28,9 +28,9 @@ def coco(source: str) -> Iterator[SourcePhoto]:
 
 
 def _files(source: Path) -> list[Path]:
-    if source.suffix.lower() == ".json" and source.is_file():
+    if source.suffix.lower() == ".json" and is_file(source):
         return [source]
-    return sorted([*source.glob(ROBOFLOW), *source.glob(f"*/{ROBOFLOW}")]) if source.is_dir() else []
+    return sorted([*source.glob(ROBOFLOW), *source.glob(f"*/{ROBOFLOW}")]) if is_folder(source) else []
 
 
 def _photos(file: Path) -> Iterator[SourcePhoto]:

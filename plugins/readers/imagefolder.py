@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hierpets.plugin import DataError, SourcePhoto
-from hierpets.plugin.reading import split_of
+from hierpets.plugin.reading import is_folder, split_of
 
 NAME = "file_name"
 
@@ -22,7 +22,7 @@ def imagefolder(source: str) -> Iterator[SourcePhoto]:
     :raises DataError: a line that is no JSON, or names no file.
     """
     folder = Path(source)
-    if not folder.is_dir():
+    if not is_folder(folder):
         return
     for file in sorted([*folder.glob("metadata.*"), *folder.glob("*/metadata.*")]):
         if file.suffix in (".jsonl", ".csv"):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hierpets.plugin import DataError, SourcePhoto
-from hierpets.plugin.reading import list_files, open_file, require_pyarrow, split_of
+from hierpets.plugin.reading import is_file, list_files, open_file, require_pyarrow, split_of
 
 COLUMNS = ("image", "photo", "bytes", "jpg")
 CLASS_COLUMNS = ("species", "breed", "label", "split")
@@ -35,10 +35,10 @@ def table(source: str, column: str | None = None) -> Iterator[SourcePhoto]:
 
 def _saved(folder: Path) -> list[str]:
     """The Arrow files of a saved ``Dataset``, or of each split of a ``DatasetDict``, in their order."""
-    if (folder / "dataset_dict.json").is_file():
+    if is_file(folder / "dataset_dict.json"):
         splits = json.loads((folder / "dataset_dict.json").read_text(encoding="utf-8"))["splits"]
         return [file for split in splits for file in _saved(folder / split)]
-    if not (folder / "state.json").is_file() or not (folder / "dataset_info.json").is_file():
+    if not is_file(folder / "state.json") or not is_file(folder / "dataset_info.json"):
         return []
     state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
     return [str(folder / file["filename"]) for file in state["_data_files"]]

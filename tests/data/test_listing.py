@@ -78,3 +78,22 @@ def test_list_files_names_the_folder_that_cannot_be_listed_where_it_may_hold_som
     (closed / "a" / "1.tar").write_bytes(b"")
     with pytest.raises(DataError, match="b: cannot be listed: Permission denied"):
         list_files(str(closed), ".tar")
+
+
+def test_a_named_folder_that_cannot_be_listed_is_listed_itself(closed, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: not str(path).endswith("b"))
+    paths = [str(closed / "b"), str(closed / "z.jpg")]
+    check_paths(paths, load_registry())
+    assert list(list_photos(paths, [], load_registry())) == paths
+
+
+def test_list_files_passes_over_a_link_that_leads_to_itself(folder):
+    (folder / "loop").symlink_to("loop")
+    (folder / "1.tar").write_bytes(b"")
+    assert list_files(str(folder), ".tar") == [str(folder / "1.tar")]
+
+
+def test_a_name_that_is_too_long_is_one_photo(folder):
+    long = str(folder / ("a" * 300 + ".jpg"))
+    check_paths([long])
+    assert list(list_photos([long, str(folder / "z.jpg")], [], load_registry())) == [long, str(folder / "z.jpg")]

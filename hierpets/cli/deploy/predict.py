@@ -18,8 +18,9 @@ import click
 from hierpets.cli.completion import BREED_NAME
 from hierpets.cli.options import engine_options, model_option, overwrite_option, registry_option
 from hierpets.errors import ConfigError
-from hierpets.files import is_photo
+from hierpets.files import is_file, is_photo
 from hierpets.messages.catalogue import LANGUAGES, Language, number, say, speaking
+from hierpets.text import counted
 
 if TYPE_CHECKING:
     from hierpets.inference.engines.base import EngineOptions
@@ -188,7 +189,7 @@ def _predict(
 
 def _are_few_photos(paths: tuple[str, ...]) -> bool:
     """Whether each path is a photo, which is known without asking the readers of the registry."""
-    return len(paths) < MANY and all(is_photo(Path(path).name) and Path(path).is_file() for path in paths)
+    return len(paths) < MANY and all(is_photo(Path(path).name) and is_file(path) for path in paths)
 
 
 def _begin_loading(model: Path | None, engine: EngineOptions, registry: Path | None) -> Future[Predictor]:
@@ -240,7 +241,7 @@ def _predict_on_cluster(
 def _conclude(out: str | Path, totals: RunTotals) -> int:
     failures = f", {totals.unreadable} could not be read" if totals.unreadable else ""
     failures += f", {totals.failed_recommendations} without a recommendation" if totals.failed_recommendations else ""
-    click.echo(f"{out}: {totals.photos} photo{'s' * (totals.photos != 1)}{failures}", err=True)
+    click.echo(f"{out}: {counted(totals.photos, 'photo')}{failures}", err=True)
     return SOME_FAILED if totals.unreadable else 0
 
 
@@ -248,6 +249,8 @@ def _names(given: Iterable[str]) -> Iterator[str]:
     """The names of ``--only``, those of files in their place."""
     for name in given:
         if not Path(name).is_file():
+            if Path(name).suffix in (".txt", ".csv"):
+                raise ConfigError(f"--only {name}: no such file; expected one, or the name of a species or breed")
             yield name
             continue
         try:
@@ -266,7 +269,7 @@ def _read_paths() -> Iterator[str]:
         sys.stdin.reconfigure(errors="surrogateescape")
     for line in map(str.strip, sys.stdin):
         if "\0" in line or (_has_raw_bytes(line) and not os.path.lexists(line)):
-            raise ConfigError("standard input: expected one path per line, got binary data; pass the path of the photo")
+            raise ConfigError("standard input: expected one path per line, got binary data; pass the paths of photos")
         yield line
 
 

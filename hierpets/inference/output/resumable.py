@@ -16,7 +16,7 @@ from typing import Literal, Protocol
 
 from hierpets.data.listing import STANDARD_INPUT, check_paths, count_photos, list_photos
 from hierpets.errors import ConfigError, DataError, HierpetsError
-from hierpets.files import lock, write_file
+from hierpets.files import followed, is_device, lock, write_file
 from hierpets.inference.options import PredictOptions
 from hierpets.inference.output.lines import CsvWriter, JsonlWriter, WrittenRecord
 from hierpets.inference.output.parquet import ParquetWriter
@@ -80,6 +80,9 @@ def write_predictions(
         or another process is writing it.
     :raises DataError: the photos do not match the existing records; a file cannot be written.
     """
+    target = followed(target)
+    if is_device(target):
+        raise ConfigError(f"{target}: expected a file, which a run can continue; leave out --out to print the records")
     check_paths(paths, registry)
     options = options or PredictOptions()
     predictor.check(options)  # an unknown name is reported before anything is written

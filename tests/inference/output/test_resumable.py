@@ -456,3 +456,25 @@ def test_write_predictions_that_loses_the_race_for_a_part_says_so(predict, tmp_p
     assert code == 1
     assert "another process has just finished or deleted it" in err
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_write_predictions_follows_a_link(predict, tmp_path, form):
+    real, link = tmp_path / f"real.{form}", tmp_path / f"link.{form}"
+    real.write_text("old")
+    link.symlink_to(real)
+    assert predict(DRAWN[0], "--out", link)[0] == 1
+    assert predict(DRAWN[0], "--out", link, "--overwrite")[0] == 0
+    assert link.is_symlink()
+    assert len(records(real)) == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="system: needs named pipes")
+@pytest.mark.parametrize("more", [[], ["--overwrite"]])
+def test_write_predictions_refuses_a_pipe_and_leaves_it(predict, tmp_path, more):
+    pipe = tmp_path / "pipe.jsonl"
+    os.mkfifo(pipe)
+    code, err = predict(DRAWN[0], "--out", pipe, *more)
+    assert code == 1
+    assert "pipe.jsonl: expected a file" in err
+    assert pipe.is_fifo()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hierpets.messages.catalogue import number
 
-__all__ = ["join_words", "likelihood", "percent", "pretty"]
+__all__ = ["counted", "join_words", "likelihood", "percent", "pretty"]
 
 
 def percent(share: float | None, digits: int = 1) -> str:
@@ -34,6 +34,11 @@ def likelihood(p: float) -> str:
 def pretty(label: str) -> str:
     """A class name as people write it: ``"cat/british_shorthair"`` as ``"british shorthair"``."""
     return label.rpartition("/")[2].replace("_", " ")
+
+
+def counted(n: int, noun: str) -> str:
+    """``"1 photo"``, ``"1,200 photos"``."""
+    return f"{n:,} {noun}{'s' * (n != 1)}"
 
 
 def join_words(words: Sequence[str], *, most: int | None = None) -> str:

@@ -22,6 +22,7 @@ from hierpets.growing.photos import (
     find_copies,
     find_learned,
     read_photos,
+    without_learned,
 )
 from hierpets.growing.result import GrowResult
 from hierpets.growing.steals import Steal, find_confused, find_taken
@@ -98,8 +99,9 @@ def _learn(
     """The photos that were learned from, the grown bundle, and what it gives for them without them. Others are added to
     ``left_out``.
     """
-    photos = photos.without(find_learned(photos, SeenPhotos.read(before.source)), left_out)
-    check_every_class(index, photos, left_out)
+    learned_before = find_learned(photos, before.manifest, SeenPhotos.read(before.source))
+    index = without_learned(index, {photos.records[row].path for row in learned_before})
+    photos = photos.without(learned_before, left_out)
     photos = photos.without(find_copies(photos), left_out)
     check_every_class(index, photos, left_out)
     learned, unseen = learn(before, photos)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import islice
@@ -16,6 +16,7 @@ from hierpets.auditing.settings import AuditSettings
 from hierpets.data.consistency import find_misspelled
 from hierpets.data.content import content_key
 from hierpets.data.index import PhotoIndex, PhotoRecord
+from hierpets.data.records import index_of
 from hierpets.errors import DataError, ImageError
 from hierpets.growing.calibration import answer_together
 from hierpets.hierarchy.decision import Decision, Scores, decide
@@ -38,8 +39,10 @@ __all__ = [
     "find_copies",
     "find_learned",
     "read_photos",
+    "without_learned",
 ]
 
+TAUGHT = ("trained", "grown")  # origins of leaves that photos taught
 ALIKE = 0.9  # of difflib: names as like as "siamese" and "siamesse" are taken for one
 BATCH = 8
 
@@ -80,12 +83,17 @@ class NewPhotos:
 def check_names(new: Taxonomy, known: Taxonomy) -> None:
     """Whether each class that is new has a name of its own.
 
-    :raises DataError: names that are written almost as those of known classes.
+    :raises DataError: names that are written almost as those of known classes; breeds of a species without breeds.
     """
     labels = [("the bundle", leaf) for leaf in known.leaves] + [("the photos", leaf) for leaf in new.leaves]
     problems = [*find_misspelled(labels), *_almost(new.species, known.species)]
     for species in new.species:
         problems += _almost(new.tree[species], known.tree.get(species, ()), species)
+        if new.tree[species] and known.tree.get(species) == ():
+            problems.append(
+                f"{species}: the bundle knows no breeds of it, and its old photos would be of none; put the new ones "
+                f"into the folder {species} itself, or train again with the breeds of all"
+            )
     if problems:
         raise DataError("\n".join(dict.fromkeys(problems)))
 
@@ -160,12 +168,27 @@ def check_every_class(index: PhotoIndex, kept: NewPhotos, left_out: Sequence[Lef
         raise DataError(f"no photo to learn from: {', '.join(empty)}; add photos, or remove the folder{reasons}")
 
 
-def find_learned(photos: NewPhotos, seen: SeenPhotos | None) -> dict[int, str]:
-    """Rows of photos that the bundle was fitted to already: it would count them twice, and judge itself by them."""
-    if seen is None:
-        return {}
-    rows = (row for row, record in enumerate(photos.records) if seen.holds(content_key(record.path)))
+def find_learned(photos: NewPhotos, manifest: Manifest, seen: SeenPhotos | None) -> dict[int, str]:
+    """Rows of photos that the bundle was fitted to already: it would count them twice, and judge itself by them. What
+    was forgotten since counts no more.
+
+    :raises DataError: there are no others.
+    """
+    known = {leaf for leaf, origin in zip(manifest.taxonomy.leaves, manifest.origins, strict=True) if origin in TAUGHT}
+    rows = [
+        row
+        for row, record in enumerate(photos.records)
+        if seen is not None and record.label in known and seen.holds(content_key(record.path))
+    ]
+    if len(rows) == len(photos):
+        raise DataError(f"the bundle has learned from all {len(rows)} photos already; add others")
     return dict.fromkeys(rows, "the bundle has learned from it already")
+
+
+def without_learned(index: PhotoIndex, learned: Collection[str]) -> PhotoIndex:
+    """The photos that are not ``learned``; a class whose photos all are is not asked for any more."""
+    empty = [leaf for leaf, count in index.counts().items() if not count]
+    return index_of((record for record in index.records if record.path not in learned), empty)
 
 
 def find_copies(photos: NewPhotos) -> dict[int, str]:

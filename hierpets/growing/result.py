@@ -15,6 +15,7 @@ from hierpets.hierarchy.conformal import fewest_scores
 from hierpets.inference.loading import load
 from hierpets.inference.predictor import Predictor
 from hierpets.taxonomy import Leaf
+from hierpets.text import counted
 
 __all__ = ["ForgetResult", "GrowResult"]
 
@@ -49,8 +50,9 @@ class GrowResult:
         """What to know before the bundle is used, a line each."""
         wanted = fewest_scores(self.alpha)
         few = (
-            f"{leaf} has {self.photos[leaf]} photos, and to be named at alpha {self.alpha:g} takes {wanted}: "
-            f"its photos are answered as {leaf.species}, or predict with --alpha {_least_alpha(self.photos[leaf]):g}"
+            f"{leaf} has {counted(self.photos[leaf], 'photo')}, and to be named at alpha {self.alpha:g} takes "
+            f"{wanted}: its photos are answered as {leaf.species}, or predict with --alpha "
+            f"{_least_alpha(self.photos[leaf]):g}"
             for leaf in self.too_few
         )
         return (*map(str, self.left_out), *self.doubtful, *map(str, self.steals), *few)

@@ -21,7 +21,8 @@ __all__ = ["LeaveOneOut"]
 @dataclass(frozen=True)
 class LeaveOneOut:
     """N photos that are part of some statistics: ``features`` float64 [N, D] and ``profiles`` [N, P], ``rows`` int [N]
-    of their classes, ``weights`` [N].
+    of their classes, ``weights`` [N]. ``scattered`` bool [N]: whether the scatter holds them, as it holds photos of
+    leaves; None to find out.
     """
 
     statistics: ClassStatistics
@@ -29,6 +30,7 @@ class LeaveOneOut:
     profiles: np.ndarray
     rows: np.ndarray
     weights: np.ndarray
+    scattered: np.ndarray | None = None
 
     @property
     def judged(self) -> np.ndarray:
@@ -50,7 +52,7 @@ class LeaveOneOut:
         total = known.covariance_weight
         residuals = photos - means[self.rows]
         moved = means[self.rows] - (self.weights / rest)[:, None] * residuals
-        beta = (1 - shrinkage) * self.weights * known.weights[self.rows] / rest / total
+        beta = self._in_scatter * (1 - shrinkage) * self.weights * known.weights[self.rows] / rest / total
         gamma = beta / (1 - beta * (residuals**2).sum(axis=1)).clip(min=1e-9)
         along = residuals @ means.T  # [N, K]: each mean along the photo's deviation
         own = (moved * residuals).sum(axis=1)
@@ -67,7 +69,16 @@ class LeaveOneOut:
         known = self.statistics.by_species
         row = {label.species: i for i, label in enumerate(known.labels)}
         species = np.array([row[label.species] for label in self.statistics.labels])
-        return replace(self, statistics=known, rows=species[self.rows])
+        return replace(self, statistics=known, rows=species[self.rows], scattered=self._in_scatter)
+
+    @property
+    def _in_scatter(self) -> np.ndarray:
+        """bool [N]. Photos of no stated breed are in no scatter, and nothing is taken out of it with them."""
+        if self.scattered is not None:
+            return self.scattered
+        leaf = np.array([label in self.statistics.leaves for label in self.statistics.labels])
+        own: np.ndarray = leaf[self.rows]
+        return own
 
     def cosine(self) -> np.ndarray:
         """float64 [N, C]: the cosines to the means of the leaves."""

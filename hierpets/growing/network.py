@@ -71,7 +71,10 @@ class OpenNetwork:
         )
         network.ood_scorer = self._scorer(statistics, breeds, species_classes)
         network.mixture = BreedMixture.build(
-            breeds, self._gate(taxonomy.species), self.temperatures.divisors(breeds.taxonomy)
+            breeds,
+            self._gate(taxonomy.species),
+            self.temperatures.divisors(breeds.taxonomy),
+            combiner=self.manifest.combiner,
         )
         changed = self._changed(taxonomy=breeds.taxonomy, origins=self._origins(breeds), ood=network.ood_scorer.spec)
         return replace(changed, statistics=statistics, heads=network.eval(), breeds=breeds)

@@ -8,12 +8,14 @@ import numpy as np
 import torch
 from torch import nn
 
+from hierpets.hierarchy.policy import Population
+from hierpets.hierarchy.probabilities import Combiner
 from hierpets.model.ood import SIGNALS, Evidence
 from hierpets.model.pretrained_breeds import PretrainedBreeds
 
 __all__ = ["GATE_CLASSES", "PRETRAINED_TEMPERATURE", "BreedGate", "BreedMixture"]
 
-GATE_CLASSES = ("trained", "pretrained", "unlisted")
+GATE_CLASSES: tuple[Population, ...] = ("trained", "pretrained", "unlisted")
 
 PRETRAINED_TEMPERATURE = 0.7
 """The divisor of the pretrained head's log-probabilities within a species: label smoothing left them too flat to name
@@ -65,8 +67,9 @@ class BreedMixture(nn.Module):
     weight: torch.Tensor
     bias: torch.Tensor
 
-    def __init__(self, *, leaves: int, species: int, breed_classes: int):
+    def __init__(self, *, leaves: int, species: int, breed_classes: int, combiner: Combiner = "conditional"):
         super().__init__()
+        self.combiner = combiner
         for name in ("column", "leaf_species"):
             self.register_buffer(name, torch.zeros(leaves, dtype=torch.int64))
         self.register_buffer("leaf_trained", torch.ones(leaves, dtype=torch.bool))
@@ -78,10 +81,18 @@ class BreedMixture(nn.Module):
 
     @classmethod
     @torch.no_grad()
-    def build(cls, breeds: PretrainedBreeds, gate: BreedGate, temperature: np.ndarray) -> BreedMixture:
+    def build(
+        cls,
+        breeds: PretrainedBreeds,
+        gate: BreedGate,
+        temperature: np.ndarray,
+        *,
+        combiner: Combiner = "conditional",
+    ) -> BreedMixture:
         """The mixture for a head that has a column for each trained leaf; ``temperature`` [S] divides its logits."""
         tree = breeds.taxonomy
-        made = cls(leaves=len(tree.leaves), species=len(tree.species), breed_classes=len(breeds.classes))
+        sizes = {"leaves": len(tree.leaves), "species": len(tree.species), "breed_classes": len(breeds.classes)}
+        made = cls(**sizes, combiner=combiner)
         trained = np.array([origin == "trained" for origin in breeds.origins])
         column = np.zeros(len(tree.leaves), np.int64)
         column[breeds.trained_columns] = np.arange(len(breeds.trained))
@@ -100,9 +111,14 @@ class BreedMixture(nn.Module):
     def forward(self, logits: torch.Tensor, evidence: Evidence) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits [B, T] of the trained leaves and the evidence for the breed, to log P(leaf | species) [B, L] and the
         probability [B, S] that the breed is listed.
+
+        Combiners that compare leaves of different species get logits that can be: on the scale of those of the trained
+        leaves, whatever the probability that the breed is listed, which is no probability of the species.
         """
-        of_trained = logits[:, self.column] / self.temperature[self.leaf_species]
-        own = self._softmax(of_trained.masked_fill(~self.leaf_trained, NEVER), self.leaf_species)
+        of_trained = (logits[:, self.column] / self.temperature[self.leaf_species]).masked_fill(
+            ~self.leaf_trained, NEVER
+        )
+        own = self._softmax(of_trained, self.leaf_species)
         gate = self._gate(evidence.breed)
         mixed = gate[:, self.leaf_species, 0] * own
         if len(self.shares):
@@ -110,7 +126,11 @@ class BreedMixture(nn.Module):
             mixed = mixed + gate[:, self.leaf_species, 1] * known
         inside = self.leaf_species == torch.arange(len(self.temperature), device=mixed.device)[:, None]
         listed = (mixed[:, None, :] * inside).sum(dim=2).clamp(max=1.0)
-        return mixed.clamp(min=LEAST).log(), listed  # a sum with so little is dropped by the exporter to ONNX
+        leaf = mixed.clamp(min=LEAST).log()  # a sum with so little is dropped by the exporter to ONNX
+        if self.combiner != "conditional":
+            level = self._level(of_trained, self.leaf_species) - listed.clamp(min=LEAST).log()
+            leaf = leaf + level[:, self.leaf_species]
+        return leaf, listed
 
     def _gate(self, signals: torch.Tensor) -> torch.Tensor:
         """Signals [B, S, 7] to the probabilities of :data:`GATE_CLASSES` [B, S, 3]."""
@@ -119,6 +139,9 @@ class BreedMixture(nn.Module):
 
     def _softmax(self, logits: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
         """Logits [B, N] to probabilities within the ``species`` int [N] of each column."""
+        return (logits - self._level(logits, species)[:, species]).exp()
+
+    def _level(self, logits: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
+        """The log-sum [B, S] of the logits [B, N] of each species."""
         inside = species == torch.arange(len(self.temperature), device=logits.device)[:, None]
-        total = logits[:, None, :].masked_fill(~inside, 10 * NEVER).logsumexp(dim=2)
-        return (logits - total[:, species]).exp()
+        return logits[:, None, :].masked_fill(~inside, 10 * NEVER).logsumexp(dim=2)

@@ -189,7 +189,8 @@ class OODScorer(nn.Module):
         two are None without one. ``hidden`` as above.
         """
         leading = _inside(scores, self.known_species).topk(min(2, self.spec.classes), dim=2)
-        margin = (leading.values[..., 0] - leading.values[..., -1]).clamp(max=MOST_MARGIN)
+        lead = (leading.values[..., 0] - leading.values[..., -1]).clamp(max=MOST_MARGIN)
+        margin = lead.masked_fill(self.known_species.sum(dim=1) < 2, 0.0)  # a single leaf leads nothing
         signals = [margin, _inside(cosine, self.known_species).amax(dim=2)]
         pet, classes = [cosine.amax(dim=1), *[torch.zeros_like(cosine[:, 0])] * 2], cosine[:, :0]
         if shared is not None and probabilities is not None:

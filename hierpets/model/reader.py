@@ -64,6 +64,9 @@ def empty_network(backbone: torch.nn.Module, feature_dim: int, manifest: Manifes
     if spec is not None:
         network.ood_scorer = OODScorer(feature_dim, spec)
         network.mixture = BreedMixture(
-            leaves=len(tree.leaves), species=len(tree.species), breed_classes=spec.breed_classes
+            leaves=len(tree.leaves),
+            species=len(tree.species),
+            breed_classes=spec.breed_classes,
+            combiner=manifest.combiner,
         )
     return network

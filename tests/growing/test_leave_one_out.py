@@ -69,3 +69,19 @@ def test_a_photo_that_is_alone_in_its_class_is_not_judged():
     left = LeaveOneOut(known, features.astype(float), np.zeros((6, 0)), classes, np.ones(6))
     assert left.judged.tolist() == [True] * 5 + [False]
     assert np.isfinite(left.logits(NAMES[:2], 0.4)).all()
+
+
+def test_photos_of_no_stated_breed_take_nothing_out_of_the_scatter():
+    """They are in none; few photos of many features show what a wrong one does to it."""
+    names = (*NAMES[:3], Leaf("cat", None))
+    features, classes = blobs([40, 30, 40, 10], dimensions=300)
+    weights, profiles = np.ones(len(classes)), np.zeros((len(classes), 0))
+    known = ClassStatistics.of(features, classes, weights, names, profiles)
+    rows = np.array([known.labels.index(label) for label in names])[classes]
+    photos = LeaveOneOut(known, features.astype(float), profiles, rows, weights)
+    species = tuple(Leaf(name, None) for name in ("cat", "dog"))
+    found = photos.by_species().logits(species, 0.2)
+    for row in np.flatnonzero(classes == 3):
+        rest = known - ClassStatistics.of(features[[row]], classes[[row]], weights[[row]], names, profiles[[row]])
+        expected = fit_lda(rest.by_species, species, shrinkage=0.2)(features[row])
+        np.testing.assert_allclose(centered(found[row]), centered(expected), rtol=0.1, atol=1.0)

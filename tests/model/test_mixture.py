@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import softmax
 
+from hierpets.hierarchy.probabilities import joint_probabilities, species_probabilities
 from hierpets.model.mixture import PRETRAINED_TEMPERATURE, BreedGate, BreedMixture
 from hierpets.model.ood import SIGNALS, Evidence
 from hierpets.model.pretrained_breeds import PretrainedBreeds
@@ -116,3 +117,21 @@ def test_a_leaf_without_any_probability_is_a_number_in_onnx_too(tmp_path):
     (found,) = session.run(None, inputs)
     assert np.isfinite(found).all()
     np.testing.assert_allclose(found, Logarithms()(*given).numpy(), atol=1e-4)
+
+
+@pytest.mark.parametrize("combiner", ["flat", "shared_softmax"])
+@pytest.mark.parametrize("closed", [True, False])
+def test_combiners_that_compare_species_get_what_they_were_trained_with(combiner, closed):
+    """A gate says whether a breed is listed, which is no evidence for or against a species."""
+    generator = np.random.default_rng(2)
+    logits, evidence = photos(generator)
+    species = torch.from_numpy(generator.normal(size=(len(logits), 3)).astype(np.float32)) * 3
+    chosen = BreedGate.closed(3) if closed else gate(generator)
+    served, _ = BreedMixture.build(BREEDS, chosen, DIVISORS, combiner=combiner)(logits, evidence)
+    raw = logits.numpy() / DIVISORS[TRAINED.leaf_species]
+    wanted = joint_probabilities(species.numpy(), raw, TRAINED, combiner=combiner)
+    found = joint_probabilities(species.numpy(), served.numpy(), BREEDS.taxonomy, combiner=combiner)
+    by_species = [species_probabilities(joint, tree) for joint, tree in ((wanted, TRAINED), (found, BREEDS.taxonomy))]
+    np.testing.assert_allclose(*by_species, atol=1e-4)
+    if closed:
+        np.testing.assert_allclose(found[:, BREEDS.trained_columns], wanted, atol=1e-4)

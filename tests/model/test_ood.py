@@ -90,3 +90,22 @@ def test_the_spec_builds_the_same_shapes(photos):
     again.load_state_dict(part.state_dict())
     for one, other in zip(again(known), part(known), strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_a_species_of_one_leaf_leads_by_nothing(photos):
+    """Or its photos would set the scale on which the lead of every other species is measured."""
+    known, labels, outliers = photos
+    names = (Leaf("cat", "a"), Leaf("cat", "b"), Leaf("rabbit", None))
+    statistics = ClassStatistics.of(known.numpy(), labels.numpy(), np.ones(len(labels)), names)
+    part = OODScorer.build(
+        known=names,
+        breeds=PretrainedBreeds.of(Taxonomy.from_pairs(names), None),
+        means=statistics.means,
+        profiles=statistics.profiles_of(names),
+        discriminant=fit_lda(statistics, names, shrinkage=0.4),
+        pretrained_head=None,
+        species_classes=species_classes(None, ("cat", "rabbit")),
+    )
+    margin = part(torch.cat([known, outliers])).breed[..., SIGNALS.index("margin")]
+    assert (margin[:, 1] == 0).all()
+    assert (margin[:, 0] > 0).all()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from operator import add
 from typing import NamedTuple
@@ -88,10 +88,13 @@ class ClassStatistics:
         return _joined(self.labels, rest, scatter)
 
     def without(self, label: Leaf) -> ClassStatistics:
-        """The same without a class. What its photos added to the pooled scatter stays: it is known as a sum alone."""
+        """The same without a class. How its photos scatter stays in the mean scatter of a photo, the covariance, which
+        is known as one sum alone.
+        """
         kept = np.array([known != label for known in self.labels])
         rows = self._rows(self.labels)
-        return _joined(self.labels, rows._replace(counts=np.where(kept, rows.counts, 0)), self.scatter)
+        rest = _joined(self.labels, rows._replace(counts=np.where(kept, rows.counts, 0)), self.scatter)
+        return replace(rest, scatter=self.covariance * rest.covariance_weight)
 
     @cached_property
     def by_species(self) -> ClassStatistics:

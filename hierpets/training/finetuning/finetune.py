@@ -164,7 +164,8 @@ def _completed(
     # No breed was held out, so that nothing is known about other breeds: every photo counts as one of a listed breed.
     gate = BreedGate.closed(len(splits.taxonomy.species))
     network.ood_scorer = scorer
-    network.mixture = BreedMixture.build(breeds, gate, temperatures.divisors(splits.taxonomy))
+    divisors = temperatures.divisors(splits.taxonomy)
+    network.mixture = BreedMixture.build(breeds, gate, divisors, combiner=config.combiner)
     with torch.inference_mode():
         found = network.cpu().forward_head(torch.from_numpy(features.astype(np.float32)))
     outputs = HeldOutOutputs(

@@ -127,6 +127,14 @@ def assign_folds(labels: Labels, *, folds: int, seed: int) -> np.ndarray:
     return assigned
 
 
+def _without_single(fold_of: np.ndarray, labels: Labels, folds: int) -> np.ndarray:
+    """The same folds, but for the only photo of a class: its fold, one more, is never held out, for heads that lack a
+    class are not fitted, and it would cost the photos of a whole fold.
+    """
+    single = labels.leaf[:, None] == np.flatnonzero(np.bincount(labels.leaf[labels.leaf != UNKNOWN_LEAF]) == 1)
+    return np.where(single.any(axis=1), folds, fold_of)
+
+
 class OutOfFold(NamedTuple):
     """Species logits [M, S], leaf logits [M, L] and evidence of M photos that the heads and OOD scorers did not see;
     ``rows`` int64 [M] are their places among all, ascending.
@@ -324,7 +332,7 @@ def fit_frozen(
     With LDA heads the photos are read in batches, a few times over, and no features are kept: memory does not grow with
     the photos. What is said of photos when they are held out is kept, of some :data:`ASKED` where there are more.
     """
-    fold_of = assign_folds(photos.labels, folds=folds, seed=seed)
+    fold_of = _without_single(assign_folds(photos.labels, folds=folds, seed=seed), photos.labels, folds)
     breeds = PretrainedBreeds.of(photos.taxonomy, pretrained_head)
     parts = collect_statistics(photos, pretrained_head, fold_of)
     total = ClassStatistics.total(parts)

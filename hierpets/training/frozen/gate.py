@@ -7,16 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hierpets.hierarchy.policy import LISTED, PRETRAINED
-from hierpets.model.mixture import BreedGate
+from hierpets.hierarchy.policy import Population, population_shares
+from hierpets.model.mixture import GATE_CLASSES, BreedGate
 from hierpets.model.ood import SIGNALS
 
 __all__ = ["ENOUGH", "GatePhotos", "fit_gate"]
 
 ENOUGH = 20
 """Photos of held-out breeds of a species that it takes to know what a breed looks like that no photo taught."""
-
-PRIORS = (LISTED * (1 - PRETRAINED), LISTED * PRETRAINED, 1 - LISTED)  # as GATE_CLASSES
 
 
 class GatePhotos(NamedTuple):
@@ -45,11 +43,12 @@ def fit_gate(photos: Sequence[GatePhotos], *, species: int, extended: Collection
     center, scale = _standard(photos)
     weight, bias = gate.weight.copy(), gate.bias.copy()
     for s in range(species):
-        classes = [0, 1, 2] if s in extended else [0, 2]
+        known: tuple[Population, ...] = GATE_CLASSES if s in extended else ("trained", "unlisted")
+        classes, shares = [GATE_CLASSES.index(name) for name in known], population_shares(known)
         groups = [photos[c].of(s) for c in classes]
         if min(map(len, groups)) >= ENOUGH:
             standard = [(group - center) / scale for group in groups]
-            weight[s, classes], bias[s, classes] = _fit(standard, [PRIORS[c] for c in classes])
+            weight[s, classes], bias[s, classes] = _fit(standard, [shares[name] for name in known])
     return BreedGate(center, scale, weight, bias)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from hierpets.data.records import PhotoIndex
 from hierpets.hierarchy.calibration import Temperatures, fit_temperatures
+from hierpets.hierarchy.probabilities import Combiner
 from hierpets.model.mixture import BreedMixture
 from hierpets.model.network import mix_breeds
 from hierpets.model.ood import Evidence, OODScorer
@@ -89,7 +90,13 @@ class Mixing:
 
 
 def fit_mixing(
-    found: FrozenResult, labels: Labels, taxonomy: Taxonomy, head: PretrainedHead | None, *, pretrained_breeds: bool
+    found: FrozenResult,
+    labels: Labels,
+    taxonomy: Taxonomy,
+    head: PretrainedHead | None,
+    *,
+    pretrained_breeds: bool,
+    combiner: Combiner = "conditional",
 ) -> Mixing:
     """Fit the mixture to what the training photos give when they, or their breeds, are held out.
 
@@ -120,7 +127,7 @@ def fit_mixing(
             for own in groups
         ]
         gate = fit_gate(photos, species=len(taxonomy.species), extended=extended)
-        return BreedMixture.build(breeds, gate, divisors)
+        return BreedMixture.build(breeds, gate, divisors, combiner=combiner)
 
     by_fold = tuple(mixture(fold) for fold in range(int(found.folds.max(initial=-1)) + 1))
     return Mixing(breeds, mixture(None), temperatures, groups, by_fold, found, found.fit.ood_scorer)

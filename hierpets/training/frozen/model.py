@@ -54,7 +54,12 @@ def fit_frozen_model(
     fitter = HeadFitter(choice.head, config.prior, config.combiner)
     found = fit_frozen(photos, fitter, backbone.pretrained_head, folds=config.folds, seed=config.seed, tuned=tuned)
     mixing = fit_mixing(
-        found, photos.labels, photos.taxonomy, backbone.pretrained_head, pretrained_breeds=config.pretrained_breeds
+        found,
+        photos.labels,
+        photos.taxonomy,
+        backbone.pretrained_head,
+        pretrained_breeds=config.pretrained_breeds,
+        combiner=config.combiner,
     )
     train, groups = splits.train, mixing.groups
     parts = {

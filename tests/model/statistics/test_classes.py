@@ -85,12 +85,6 @@ def test_by_species_is_what_species_labels_give():
     np.testing.assert_allclose(found.covariance, expected.covariance)
 
 
-def test_a_class_taken_out_takes_its_row_and_leaves_the_scatter():
-    found = statistics().without(Leaf("dog", "pug"))
-    assert Leaf("dog", "pug") not in found.labels
-    np.testing.assert_array_equal(found.scatter, statistics().scatter)
-
-
 def test_scatter_is_exact_far_from_the_origin():
     generator = np.random.default_rng(1)
     features = 1e6 + generator.normal(size=(5000, 2))
@@ -108,3 +102,14 @@ def test_means_and_counts_are_found_by_label(label):
     np.testing.assert_array_equal(found.means_of([label])[0], found.means[row])
     assert found.counts_of([label, Leaf("dog", "beagle")]).tolist() == [found.counts[row], 0]
     assert found.profiles_of([label])[0].sum() == pytest.approx(1.0)
+
+
+def test_to_forget_a_class_leaves_the_scatter_of_a_photo_as_it_is():
+    whole = statistics()
+    for forgotten in ([Leaf("dog", "pug")], [Leaf("dog", "pug"), Leaf("cat", "birman")]):
+        rest = whole
+        for label in forgotten:
+            rest = rest.without(label)
+        assert rest.labels == tuple(label for label in whole.labels if label not in forgotten)
+        np.testing.assert_allclose(rest.covariance, whole.covariance, rtol=1e-12)
+        np.testing.assert_allclose(rest.means, whole.means_of(rest.labels), rtol=1e-12)

@@ -54,14 +54,17 @@ def golden_section(function: Callable[[float], float], low: float, high: float, 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """The temperature that minimizes the negative log-likelihood of labels [N] under logits [N, K]; 1 if none helps.
 
-    The likelihood is unimodal in the temperature, so a bounded golden-section search over its logarithm finds it.
+    The likelihood is unimodal in the temperature, so a bounded golden-section search over its logarithm finds it. Where
+    every photo is right it would grow for ever as the temperature falls: a standard normal prior on the logarithm keeps
+    that in bounds, and counts as little as one photo among many.
     """
     if len(labels) == 0 or logits.shape[1] < 2:
         return 1.0
     rows = np.arange(len(labels))
 
     def loss(log_temperature: float) -> float:
-        return float(-log_softmax(logits / np.exp(log_temperature))[rows, labels].mean())
+        surprise = -log_softmax(logits / np.exp(log_temperature))[rows, labels].sum()
+        return float(surprise + 0.5 * log_temperature**2) / len(labels)
 
     best = golden_section(loss, *LOG_BOUNDS)
     return float(np.exp(best)) if loss(best) < loss(0.0) else 1.0

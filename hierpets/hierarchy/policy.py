@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import pairwise
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from hierpets.hierarchy.conformal import ScoreGroup, conformal_threshold, fewest_scores, shared_threshold
+from hierpets.hierarchy.conformal import ScoreGroup, conformal_threshold, shared_threshold
 from hierpets.taxonomy import Leaf
 
-__all__ = ["DEFAULT_ALPHA", "LISTED", "MAX_SET", "PRETRAINED", "Policy", "Population", "ScoreRows", "Thresholds"]
+__all__ = ["DEFAULT_ALPHA", "MAX_SET", "Policy", "Population", "ScoreRows", "Thresholds", "population_shares"]
 
 DEFAULT_ALPHA = 0.05
 MAX_SET = 3
@@ -27,13 +27,6 @@ Population = Literal["trained", "pretrained", "unlisted"]
 """Photos of breeds that were trained; of breeds held out of training that the pretrained head names; of breeds that
 were hidden from both.
 """
-SHARES: dict[Population, float] = {
-    "trained": LISTED * (1 - PRETRAINED),
-    "pretrained": LISTED * PRETRAINED,
-    "unlisted": 1 - LISTED,
-}
-FEWEST: dict[Population, int] = {"trained": 1, "pretrained": ENOUGH, "unlisted": fewest_scores(DEFAULT_ALPHA)}
-"""Scores below which a population does not count: of a few, a bound on the share of wrong answers says nothing."""
 ScoreRows = tuple[tuple[float, ...], ...]
 """For each photo what its answer must exceed to be right: a breed or the species; a set of two breeds; of two or three.
 """
@@ -105,21 +98,23 @@ class Policy(BaseModel):
         wrong for at most alpha.
         """
         wanted = self.alpha if alpha is None else alpha
-        populations = self._populations(species)
+        alone = wanted if max_set == 1 else wanted * (1 - FOR_SETS)
+        populations = self._populations(species, alone)
         if not populations:
             return Thresholds(wanted, 0.5, 0.5, self.pet)
-        alone = wanted if max_set == 1 else wanted * (1 - FOR_SETS)
-        probability = shared_threshold([_group(p, np.sort(rows[:, 0])) for p, rows in populations.items()], alone)
+        shares = population_shares(populations)
+        groups = [_group(p, np.sort(rows[:, 0]), shares) for p, rows in populations.items()]
+        probability = shared_threshold(groups, alone)
         if max_set == 1:
             return Thresholds(wanted, probability, 1.0, self.pet)
         # What is answered wrongly already, no threshold of sets can help.
         rest = {p: np.where(rows[:, 0] > probability, 1.0, rows[:, max_set - 1]) for p, rows in populations.items()}
-        breed_set = shared_threshold([_group(p, np.sort(scores)) for p, scores in rest.items()], wanted)
+        breed_set = shared_threshold([_group(p, np.sort(scores), shares) for p, scores in rest.items()], wanted)
         return Thresholds(wanted, probability, max(probability, breed_set), self.pet)
 
-    def _populations(self, species: str) -> dict[Population, np.ndarray]:
+    def _populations(self, species: str, alpha: float) -> dict[Population, np.ndarray]:
         """The scores [N, 3] of a species, by population; where it has few of trained or unlisted breeds, those of all
-        species.
+        species. Unlisted ones that are too few for this alpha, whatever they are, are left out.
         """
         own = {
             population: np.array(self.of(population).get(species, ()), float).reshape(-1, MAX_SET)
@@ -129,8 +124,24 @@ class Policy(BaseModel):
             if len(own[population]) < ENOUGH:
                 everyone = [row for rows in self.of(population).values() for row in rows]
                 own[population] = np.array(everyone, float).reshape(-1, MAX_SET)
-        return {p: rows for p, rows in own.items() if len(rows) >= FEWEST[p]}
+        kept = {p: rows for p, rows in own.items() if len(rows) >= (ENOUGH if p == "pretrained" else 1)}
+        if "unlisted" in kept and not _are_enough(kept, alpha):
+            del kept["unlisted"]
+        return kept
 
 
-def _group(population: Population, scores: np.ndarray) -> ScoreGroup:
-    return ScoreGroup(scores, SHARES[population], promised=population != "unlisted")
+def population_shares(known: Collection[Population]) -> dict[Population, float]:
+    """The share of each population in what is asked; where pretraining knows no breeds, all listed ones are trained."""
+    pretrained = LISTED * PRETRAINED if "pretrained" in known else 0.0
+    return {"trained": LISTED - pretrained, "pretrained": pretrained, "unlisted": 1 - LISTED}
+
+
+def _are_enough(populations: Mapping[Population, np.ndarray], alpha: float) -> bool:
+    """Whether a bound on the share of wrong answers of all together can be at most ``alpha``, by counts alone."""
+    shares = population_shares(populations)
+    wrong = sum(shares[p] / (len(rows) + 1) for p, rows in populations.items())
+    return wrong <= alpha * sum(shares[p] for p in populations)
+
+
+def _group(population: Population, scores: np.ndarray, shares: Mapping[Population, float]) -> ScoreGroup:
+    return ScoreGroup(scores, shares[population], promised=population != "unlisted")

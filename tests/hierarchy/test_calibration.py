@@ -68,3 +68,11 @@ def test_temperatures_default_to_changing_nothing():
     same = Temperatures().apply(species, leaf, TAXONOMY)
     np.testing.assert_array_equal(same[0], species)
     np.testing.assert_array_equal(same[1], leaf)
+
+
+@pytest.mark.parametrize("rows", [60, 300])
+def test_fit_temperature_stays_in_bounds_where_every_photo_is_right(rows):
+    """Honest logits that happen to be all right, of which the likelihood alone would make certainties."""
+    margin = np.random.default_rng(0).normal(9.0, 2.5, size=rows).clip(min=1.0)
+    found = fit_temperature(np.stack([margin, np.zeros(rows)], axis=1), np.zeros(rows, int))
+    assert 0.4 < found <= 1.0

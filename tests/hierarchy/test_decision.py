@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hierpets.hierarchy.decision import Scores, decide
-from hierpets.hierarchy.policy import MAX_SET, Policy
+from hierpets.hierarchy.policy import MAX_SET, Policy, population_shares
 from hierpets.hierarchy.probabilities import joint_probabilities, species_probabilities
 from hierpets.taxonomy import Leaf, Taxonomy
 
@@ -207,11 +207,21 @@ def test_few_photos_of_unlisted_breeds_are_borrowed_and_too_few_say_nothing():
     never, fooled = (0.0,) * MAX_SET, (0.6,) * MAX_SET
     trained = dict.fromkeys(TAXONOMY.species, (never,) * 60)
 
-    def threshold(unlisted):
-        policy = Policy(scores={"trained": trained, "unlisted": unlisted}, alpha=0.05)
-        return [policy.thresholds(species).probability for species in ("cat", "dog")]
+    def threshold(unlisted, alpha=0.05):
+        policy = Policy(scores={"trained": trained, "unlisted": unlisted})
+        return [policy.thresholds(species, alpha).probability for species in ("cat", "dog")]
 
     assert threshold({"cat": (fooled,) * 12, "dog": (fooled,) * 12}) == [0.6, 0.6]
     assert threshold({"cat": (fooled,) * 30}) == [0.6, 0.6]
-    assert threshold({"cat": (fooled,) * 18}) == [0.0, 0.0]
+    assert threshold({"cat": (fooled,) * 3}) == [0.0, 0.0]
+    assert threshold({"cat": (fooled,) * 30}, alpha=0.01) == [0.0, 0.0]
+    assert threshold({"cat": (fooled,) * 60}, alpha=0.01) == [0.6, 0.6]
     assert threshold({"cat": (fooled,) * 150, "dog": (never,) * 150}) == [0.6, 0.0]
+
+
+def test_without_pretrained_breeds_one_photo_in_five_is_taken_to_show_an_unlisted_one():
+    assert population_shares(["trained", "unlisted"]) == pytest.approx(
+        {"trained": 0.8, "pretrained": 0, "unlisted": 0.2}
+    )
+    every = population_shares(["trained", "pretrained", "unlisted"])
+    assert every == pytest.approx({"trained": 1.6 / 3, "pretrained": 0.8 / 3, "unlisted": 0.2})

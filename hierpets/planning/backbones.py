@@ -41,8 +41,8 @@ def rank_backbones(
 ) -> tuple[BackboneRank, ...]:
     """The best first, each with its paired difference to the best.
 
-    Advised is the fastest of those that the best is not shown to beat, after the one-standard-error rule (Breiman et
-    al., "Classification and Regression Trees", 1984): a difference that may be chance is no reason to wait longer.
+    Advised is the fastest of those that the best is not shown to beat, at 95%: a difference that may be chance is no
+    reason to wait longer.
     """
     judged = []
     leaf = np.array(photos.index.labels().leaf)

@@ -64,7 +64,7 @@ def cross_validate_sizes(
             rank = _ranks(np.where(folds == fold, -1, photos.labels.leaf), seed=repeat)
             for m, statistics in enumerate(_growing(photos, rank, sizes)):
                 head = fit_lda(statistics, photos.taxonomy.leaves, shrinkage=SHRINKAGE)
-                guesses[repeat, m, test] = head(features[test]).argmax(axis=1)
+                guesses[repeat, m:, test] = head(features[test]).argmax(axis=1)[:, None]  # more photos there may not be
             right_without[repeat, test] = _right_without(photos, features, statistics, head, rank, test)
     progress("learning curve", repeats * FOLDS, repeats * FOLDS)
     return CrossValidation(tuple(sizes), guesses, right_without)

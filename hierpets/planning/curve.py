@@ -39,7 +39,7 @@ def class_gains(found: CrossValidation, photos: FeatureSet) -> tuple[ClassGain, 
     leaf = photos.labels.leaf
     right = (found.guesses[:, -1] == leaf).mean(axis=0)
     gained = right - found.right_without.mean(axis=0)
-    gains = []
+    gains, trained = [], trained_on(leaf)
     for k, label in enumerate(photos.taxonomy.leaves):
         rows = leaf == k
         gain, interval = _mean_with_interval(gained[rows])
@@ -49,7 +49,7 @@ def class_gains(found: CrossValidation, photos: FeatureSet) -> tuple[ClassGain, 
                 label=str(label),
                 photos=photos_of,
                 recall=float(right[rows].mean()),
-                removed=min(REMOVED, photos_of // 2),
+                removed=min(REMOVED, int(trained[k]) // 2),
                 gain=gain,
                 interval=interval,
             )

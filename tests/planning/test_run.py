@@ -107,7 +107,7 @@ def test_plan_in_words_says_what_counts(planned):
     assert said.startswith("48 photos of 4 classes, linear heads on tiny\n! 1 photos left out")
     assert "To be promised today: mean breed recall" in said
     assert "all, mean 10" in said and "From " in said
-    assert "the last 6 brought" in said and "Does pretraining help here?" in said
+    assert "the last 5 brought" in said and "Does pretraining help here?" in said
     assert " at the given price" in said
     assert all(len(line) <= 125 for line in said.splitlines())
 

@@ -156,8 +156,10 @@ class Predictor:
         :raises ConfigError: as :meth:`predict`: what is wrong with an argument at the call, something that is not a
             photo when it is its turn.
         """
-        if is_photo_object(photos):
+        if is_photo_object(photos) or isinstance(photos, NamedPhoto):
             raise ConfigError("stream takes several photos, such as a list of paths; predict takes one")
+        if not isinstance(photos, Iterable) or hasattr(photos, "read"):
+            raise not_a_photo(photos)
         if batch_size is not None and batch_size < 1:
             raise ConfigError(f"batch_size: expected at least 1, got {batch_size}")
         chosen = PredictOptions.of(options, words)
@@ -300,14 +302,17 @@ class Predictor:
         joint, decision = one.joint, one.decision
         if self._recommender is None or joint is None or decision is None:
             return None
-        if one.looks_like is not None:
-            beside = (*beside, one.looks_like)
         judged = bool(self.manifest.policy.of("unlisted").get(decision.species))
         unlisted = 1.0 - decision.listed if judged else None
         try:
             with self._one_at_a_time:
                 found = self._recommender.recommend(
-                    joint, self.manifest.taxonomy, decision.level, unlisted=unlisted, beside=beside
+                    joint,
+                    self.manifest.taxonomy,
+                    decision.level,
+                    unlisted=unlisted,
+                    beside=beside,
+                    looks_like=one.looks_like,
                 )
             return found.record(explain=explain)
         except Exception as error:  # a rule is a plugin: what it does wrong must not cost the photo its prediction

@@ -103,8 +103,8 @@ def advise_together(
     regions = whole.regions or ()
     species = [_species_of(region.prediction, taxonomy) for region in regions]
     # A whole photo of another species than any box shows an animal that is in none.
-    boxed = {region.prediction.species for region in regions}
-    outside = [_species_of(whole, taxonomy)] if whole.level != "unknown" and whole.species not in boxed else []
+    own = _species_of(whole, taxonomy)
+    outside = [own] if own.any() and own.argmax() not in {one.argmax() for one in species if one.any()} else []
     advised = (
         replace(region, prediction=advise(region.prediction, species[:i] + species[i + 1 :] + outside))
         for i, region in enumerate(regions)

@@ -72,6 +72,7 @@ class Recommender:
         novelty: float = 0.0,
         unlisted: float | None = None,
         beside: Sequence[np.ndarray] = (),
+        looks_like: np.ndarray | None = None,
         odds: bool = True,
     ) -> Recommendation:
         """Recommend for one pet.
@@ -84,6 +85,8 @@ class Recommender:
             mix of coats of the species. None: 0.5 at ``"species"``, else 0.
         :param beside: for each other animal in the photo, the probabilities [S] of the species; what is missing to one
             is that of no known species. What is harmful to one of them is not recommended either.
+        :param looks_like: the probabilities [S] of the species before somebody said which it is: what is harmful to one
+            that it looks like is not recommended either.
         :param odds: whether sentences say who it is and how probable that is; without, they fit any photo with the
             same answer.
         :raises ValueError: not a distribution over the leaves, or not a probability.
@@ -95,11 +98,13 @@ class Recommender:
         joint, novelty = _distribution(probabilities, taxonomy, novelty)
         if not 0 <= unlisted <= 1:
             raise ValueError(f"expected unlisted to be a probability, got {unlisted}")
-        suitability = self._matrix_of(taxonomy).weigh(joint, novelty=novelty, unlisted=unlisted, beside=beside)
+        others = [*beside, *([] if looks_like is None else [looks_like])]
+        suitability = self._matrix_of(taxonomy).weigh(joint, novelty=novelty, unlisted=unlisted, beside=others)
         near = _read_only(taxonomy.species, np.max(beside, axis=0)) if len(beside) else {}
         case = self._case(joint, taxonomy, suitability, level=level, novelty=novelty, unlisted=unlisted, beside=near)
         tally = _Tally(case.offers)
-        for rule, advice in self._advise(case, odds):
+        looks = {} if looks_like is None else _read_only(taxonomy.species, looks_like)
+        for rule, advice in self._advise(case, looks, odds):
             tally.hear(rule, advice)
         return self._conclude(case, tally, unlisted=judged, odds=odds)
 
@@ -149,10 +154,12 @@ class Recommender:
             on_request=product.on_request,
         )
 
-    def _advise(self, case: Case, odds: bool) -> Iterable[tuple[str, tuple[Advice, ...]]]:
+    def _advise(
+        self, case: Case, looks_like: Mapping[str, float], odds: bool
+    ) -> Iterable[tuple[str, tuple[Advice, ...]]]:
         """The rules in their order, then what no rule can undo."""
         # Found before a rule has seen the case, so that nothing a rule does can change it.
-        final = [("contraindications", tuple(self._contraindications(case, odds)))]
+        final = [("contraindications", tuple(self._contraindications(case, looks_like, odds)))]
         if case.level == "unknown":
             final.append(("unknown_pet", (Advice("*", words.unknown_pet(), veto=True),)))
         return [(rule.name, self._ask(rule, case)) for rule in self.rules] + final
@@ -167,11 +174,11 @@ class Recommender:
                 raise PluginError(f"shampoo_rule {rule.name!r}: expected a score within 1e6 of 0, got {one.score}")
         return advice
 
-    def _contraindications(self, case: Case, odds: bool) -> Iterable[Advice]:
+    def _contraindications(self, case: Case, looks_like: Mapping[str, float], odds: bool) -> Iterable[Advice]:
         for product, offer in case.offers.items():
             if offer.harm > self.bound:
                 hazards, known = self.catalog.hazards[product], self.catalog.species
-                why = words.contraindication(case, hazards, known, bound=self.bound, odds=odds)
+                why = words.contraindication(case, hazards, known, looks_like=looks_like, bound=self.bound, odds=odds)
                 yield Advice(product, why, veto=True)
 
     def _conclude(self, case: Case, tally: _Tally, *, unlisted: float, odds: bool) -> Recommendation:

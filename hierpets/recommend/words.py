@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from operator import itemgetter
+from types import MappingProxyType
 
 from hierpets.messages.breeds import local_name
 from hierpets.messages.catalogue import say
@@ -70,10 +71,17 @@ def nothing(case: Case) -> str:
 
 
 def contraindication(
-    case: Case, hazards: Mapping[str, Hazard], known: Collection[str], *, bound: float, odds: bool = True
+    case: Case,
+    hazards: Mapping[str, Hazard],
+    known: Collection[str],
+    *,
+    bound: float,
+    looks_like: Mapping[str, float] = MappingProxyType({}),
+    odds: bool = True,
 ) -> str:
     """Why a product is excluded: what is in it, and, with ``odds``, how probable the animal at risk is."""
-    at_risk = max(hazards, key=lambda species: max(case.species.get(species, 2.0), case.beside.get(species, 0.0)))
+    everywhere = (case.beside, looks_like)
+    at_risk = max(hazards, key=lambda s: max(case.species.get(s, 2.0), *(where.get(s, 0.0) for where in everywhere)))
     why, pet = str(hazards[at_risk]), _one(_species_name(at_risk))
     if at_risk not in case.species:
         return say("{why}, and this model cannot rule out {pet}.", why=why, pet=pet)
@@ -83,6 +91,8 @@ def contraindication(
         if near > CERTAIN:
             return say("{why}, and {pet} is in the photo too.", why=why, pet=pet)
         return say("{why}, and {pet} ({p}) may be in the photo too.", why=why, pet=pet, p=likelihood(near))
+    if (looks := looks_like.get(at_risk, 0.0)) > max(p, bound):
+        return say("{why}, and it looks like {pet} ({p}).", why=why, pet=pet, p=likelihood(looks))
     if p > CERTAIN:
         return f"{why}."
     if p > bound:
@@ -181,8 +191,11 @@ def _for_all(case: Case, pet: str) -> str:
 
 
 def _ranked(case: Case, unlisted: float) -> Ranked:
-    """Leaves by their probability, those of breeds given that one of them may be ``unlisted``: as the record has it."""
-    shares = {leaf: p if leaf[1] is None else (1 - unlisted) * p for leaf, p in case.breeds.items()}
+    """Leaves by their probability; those of the most probable species are less so for an ``unlisted`` one."""
+    species = _top_species(case)
+    shares = {
+        leaf: (1 - unlisted) * p if leaf[0] == species and leaf[1] is not None else p for leaf, p in case.breeds.items()
+    }
     return sorted(shares.items(), key=itemgetter(1), reverse=True)
 
 

@@ -177,7 +177,7 @@ def _found(
 ) -> FoundBox:
     left, top, width, height = (value / size[i % 2] for i, value in enumerate(corners))
     try:
-        if max(abs(left), abs(top), left + width, top + height) > 1 + ROUNDING:
+        if max(-left, -top, left + width - 1, top + height - 1) > ROUNDING:
             raise ValueError("pixels, or of another photo")
         return FoundBox(Box.between(left, top, left + width, top + height), confidence)
     except ValueError:

@@ -86,8 +86,10 @@ def test_predict_of_an_empty_list_is_an_empty_list(predictor):
 
 def test_predict_does_not_take_the_lines_of_a_file_for_photos(predictor, jpeg):
     for file in (io.BytesIO(b"a\nb"), open(jpeg, "rb")):  # noqa: PTH123, SIM115
-        with file, pytest.raises(ConfigError, match=r"expected a photo.*got \w+; read it first: file.read\(\)"):
-            predictor.predict(file)
+        with file:
+            for ask in (predictor.predict, predictor.stream):
+                with pytest.raises(ConfigError, match=r"expected a photo.*got \w+; read it first: file.read\(\)"):
+                    ask(file)
 
 
 def test_predict_of_an_image_without_pixels_is_one_error(predictor):
@@ -177,8 +179,9 @@ def test_stream_takes_endless_photos_within_bounds(predictor):
 
 
 def test_stream_refuses_one_photo_and_wrong_words_at_the_call(predictor):
-    with pytest.raises(ConfigError, match="predict takes one"):
-        predictor.stream("photo.jpg")
+    for photo in ("photo.jpg", NamedPhoto.of("photo.jpg")):
+        with pytest.raises(ConfigError, match="predict takes one"):
+            predictor.stream(photo)
     with pytest.raises(ConfigError, match="unknown key"):
         predictor.stream(PHOTOS, nonsense=1)
     with pytest.raises(ConfigError, match="batch_size: expected at least 1, got 0"):

@@ -94,6 +94,19 @@ def test_no_shampoo_is_toxic_to_the_only_animal_in_a_box(around):
     assert "a cat is in the photo too" in answer.recommendation.ruled_out[0].reason
 
 
+@pytest.mark.parametrize("options", [{}, {"only": ["dog"]}])
+def test_no_shampoo_is_toxic_to_an_animal_outside_of_the_boxes(around, options):
+    """The photo as a whole is a cat's, whatever may be named, and a dog sits in the box."""
+    predictor = make_predictor(BassetEngine())
+    wide = np.concatenate([side_by_side("siamese", "siamese"), side_by_side("a dog")], axis=1)
+    boxes = around((0.9, Box(left=2 / 3, top=0, width=1 / 3, height=1)))
+    answer = predictor.predict(wide, boxes=boxes, **options)
+    (region,) = answer.regions
+    assert region.prediction.species == "dog"
+    assert not toxic_to_cats(predictor, answer.recommendation)
+    assert not toxic_to_cats(predictor, region.prediction.recommendation)
+
+
 def test_only_says_what_may_be_named_and_not_what_is_safe():
     predictor = make_predictor(BassetEngine(), finder=find_halves)
     dog = predictor.predict(side_by_side("a dog"), only=["dog"])
@@ -101,6 +114,7 @@ def test_only_says_what_may_be_named_and_not_what_is_safe():
     assert toxic_to_cats(predictor, dog.recommendation)
     assert cat.species == "dog"
     assert not toxic_to_cats(predictor, cat.recommendation)
+    assert "and it looks like a cat (>99%)" in cat.recommendation.ruled_out[0].reason
     both = predictor.predict(side_by_side("siamese", "a dog"), only=["dog"], regions=True)
     assert not any(toxic_to_cats(predictor, region.prediction.recommendation) for region in both.regions)
 

@@ -90,7 +90,14 @@ def test_a_missing_file_is_said(tmp_path):
         read_boxes(tmp_path / "none.json")
 
 
-def test_boxes_in_pixels_are_not_taken_for_shares(write):
-    pixels = {"images": [{"file": "a.jpg", "detections": [{"category": "1", "conf": 1, "bbox": [0, 0, 300, 300]}]}]}
+@pytest.mark.parametrize("bbox", [[0, 0, 300, 300], [-0.9, -0.9, 1, 1], [-1, 0, 1.5, 1], [0.9, 0, 0.2, 1]])
+def test_boxes_that_leave_their_photo_are_refused(write, bbox):
+    boxes = {"images": [{"file": "a.jpg", "detections": [{"category": "1", "conf": 1, "bbox": bbox}]}]}
     with pytest.raises(DataError, match=r"a.jpg: expected a box \[left, top, width, height\] that lies in the photo"):
-        read_boxes(write(pixels))
+        read_boxes(write(boxes))
+
+
+def test_boxes_may_pass_the_edge_by_a_rounding(write):
+    boxes = {"images": [{"file": "a.jpg", "detections": [{"category": "1", "conf": 1, "bbox": [-0.01, 0, 1.02, 1]}]}]}
+    (found,) = read_boxes(write(boxes)).of("a.jpg")
+    assert found.box.edges == (0, 0, 1, 1)

@@ -137,6 +137,7 @@ async function look(item) {
   item.querySelector(".retry").hidden = true;
   if (!entry.blob) {
     entry.blob = await backend.prepare(entry.file);
+    if (entry.gone) return; // removed while it was made smaller: it is not sent
     entry.url = URL.createObjectURL(entry.blob);
     item.querySelector(".preview").src = entry.url;
   }
@@ -274,7 +275,9 @@ async function toggleOverlay(item) {
   button.textContent = t("Please wait…");
   try {
     if (!entry.overlay) {
-      entry.overlay = URL.createObjectURL(await backend.explain(entry.blob));
+      const picture = await backend.explain(entry.blob);
+      if (entry.gone) return;
+      entry.overlay = URL.createObjectURL(picture);
       overlay.src = entry.overlay;
     }
     overlay.alt = t("The photo under a heat map: the warmer the color, the more that place counted");

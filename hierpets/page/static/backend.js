@@ -68,7 +68,8 @@ function friendly(message) {
 
 async function checked(answer) {
   if (answer.ok) return answer;
-  throw new Error(told(await answer.json()));
+  const problem = await answer.json().catch(() => null); // a proxy before the server answers with a page, or nothing
+  throw new Error(problem?.detail ? told(problem) : t("The server cannot be reached."));
 }
 
 // The details of a problem are English.

@@ -81,7 +81,7 @@ class Bench:
     def train(self) -> Finished:
         log("training hierpets")
         command = ["-m", "hierpets", "train", "--recipe", "heads", "--backbone", "efficientnet_lite0"]
-        command += ["--set", "head.kind=logistic", "--set", "head.c=0.03"]  # as the released model, to bear int8
+        command += ["--set", "head.kind=logistic", "--set", "head.c=0.03"]  # which bear int8
         command += ["--val-fraction", "0", "--data", str(self.work / "data.csv"), "--out", str(self.work / "run")]
         with tempfile.TemporaryDirectory() as cache:  # nothing cached: the training is measured
             return run(["env", f"HIERPETS_CACHE={cache}", self.ours, *command])

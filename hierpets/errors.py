@@ -78,5 +78,5 @@ class InternalError(HierpetsError):
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """``" (did you mean 'x'?)"`` for the nearest choice, or an empty string."""
-    nearest = get_close_matches(word, list(choices), n=1, cutoff=0.6)
+    nearest = get_close_matches(word, list(choices), n=1, cutoff=0.65)
     return f" (did you mean {nearest[0]!r}?)" if nearest else ""

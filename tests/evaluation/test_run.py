@@ -161,7 +161,7 @@ def test_evaluate_leaves_out_photos_that_the_model_was_fitted_to(predictor, mixe
     found = evaluate(predictor, table)
     assert list(found.predictions.paths) == paths[6:]
     assert found.metrics.seen == SeenMetrics(n=6, left_out=True)
-    assert "6 more photos were left out: the model was fitted to them." in found.headline.caveats
+    assert "Left out: 6 more photos, to which the model was fitted." in found.headline.caveats
 
 
 def test_evaluate_keeps_photos_that_were_seen_where_it_is_asked_to(predictor, mixed):

@@ -16,7 +16,7 @@ from hierpets.evaluation.metrics.schema import (
     SeenMetrics,
     StressMetrics,
 )
-from hierpets.text import join_words, percent, pretty
+from hierpets.text import counted, join_words, percent, pretty
 
 __all__ = ["Headline", "headline"]
 
@@ -226,7 +226,7 @@ def _mistakes_within_species(matrix: ConfusionMatrix) -> float | None:
 
 def _seen(seen: SeenMetrics, n: int) -> Iterator[str]:
     if seen.n and seen.left_out:
-        yield f"{seen.n:,} more photos were left out: the model was fitted to them."
+        yield f"Left out: {counted(seen.n, 'more photo')}, to which the model was fitted."
     elif seen.n:
         yield f"The model was fitted to {seen.n:,} of the {n:,} photos: the numbers are too good."
 

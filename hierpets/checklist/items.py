@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from hierpets.checklist.evidence import RunEvidence
+from hierpets.evaluation.metrics.reliability import chance_error
 from hierpets.evaluation.metrics.schema import ClassScores
 
 __all__ = ["Item", "Status", "judge_run"]
@@ -159,10 +160,13 @@ def _settle_recall(run: RunEvidence, scores: ClassScores, bound: float) -> str:
 def _calibrated(run: RunEvidence) -> Item:
     question = "calibrated?"
     how, metrics = run.held_out
-    errors = {name: level.ece for name, level in metrics.by_level.items()}
-    number = ", ".join(f"{level} error {ece:.3f}" for level, ece in errors.items())
+    by_chance = {name: chance_error(level.calibration) for name, level in metrics.by_level.items()}
+    number = ", ".join(
+        f"{name} error {level.ece:.3f} ({by_chance[name]:.3f} of it by chance)"
+        for name, level in metrics.by_level.items()
+    )
     number += f"; {how}; species temperature {run.manifest.temperatures.species:.3g}"
-    worst = max(errors.values())
+    worst = max(level.ece - by_chance[name] for name, level in metrics.by_level.items())
     status: Status = "pass" if worst <= ECE[0] else "warn" if worst <= ECE[1] else "fail"
     return Item(question, status, number, "" if status == "pass" else _train(run, "--val-fraction 0.25"))
 

@@ -17,6 +17,7 @@ from hierpets.checklist.measured import EngineGap, RunMeasurements
 from hierpets.cli import _run, cli
 from hierpets.errors import ConfigError, DataError
 from hierpets.evaluation.metrics.compute import metrics_json
+from hierpets.evaluation.metrics.reliability import chance_error
 from hierpets.evaluation.metrics.schema import ClassScores, MajorityClass
 from hierpets.model.manifest import ModelId, model_id
 from hierpets.planning.result import PretrainedGain
@@ -208,9 +209,12 @@ def test_recall_of_too_few_photos_is_not_done(run, of, level):
     assert found.status == "not done" and settles(found)[0] == "evaluate"
 
 
-@pytest.mark.parametrize(("ece", "status"), [(0.05, "pass"), (0.08, "warn"), (0.2, "fail")])
-def test_calibrated_is_judged_by_the_worst_level(of, level, ece, status):
-    assert of("calibrated", breed=level(ece=ece)).status == status
+@pytest.mark.parametrize(("ece", "status"), [(0.049, "pass"), (0.08, "warn"), (0.2, "fail")])
+def test_calibrated_is_judged_by_the_worst_level_beyond_chance(of, level, ece, status):
+    chance = chance_error(level().calibration)
+    found = of("calibrated", breed=level(ece=ece + chance))
+    assert found.status == status
+    assert f"breed error {ece + chance:.3f} ({chance:.3f} of it by chance)" in found.number
 
 
 def test_thresholds_rest_on_held_out_photos(run, metrics):

@@ -8,7 +8,7 @@ from hierpets.evaluation.metrics.classes import divide
 from hierpets.evaluation.metrics.resampling import wilson_interval
 from hierpets.evaluation.metrics.schema import ReliabilityBin, ReliabilityMetrics
 
-__all__ = ["N_BINS", "expected_calibration_error", "reliability"]
+__all__ = ["N_BINS", "chance_error", "expected_calibration_error", "reliability"]
 
 N_BINS = 15
 
@@ -44,6 +44,21 @@ def reliability(confidence: np.ndarray, hit: np.ndarray) -> ReliabilityMetrics:
             for b in range(N_BINS)
         ),
     )
+
+
+def chance_error(found: ReliabilityMetrics) -> float:
+    """The expected calibration error that confidences which are right would show: what so few photos make by chance.
+
+    In each bin the mean absolute deviation of a binomial, by De Moivre's formula (Diaconis and Zabell, "Closed Form
+    Summation for Classical Distributions", Statistical Science 1991).
+    """
+    from scipy.stats import binom
+
+    filled = [one for one in found.bins if one.n and one.confidence is not None]
+    n, p = np.array([one.n for one in filled]), np.array([one.confidence for one in filled])
+    most = np.floor(n * p) + 1
+    deviations = 2 * most * (1 - p) * binom.pmf(most, n, p)  # of the number of hits
+    return float(deviations.sum() / n.sum()) if filled else 0.0
 
 
 def _bin_of(confidence: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hierpets.evaluation.metrics.reliability import chance_error
 from hierpets.evaluation.metrics.schema import (
     ConfusionMatrix,
     LevelMetrics,
@@ -116,7 +117,7 @@ def _bad_breeds(metrics: Metrics, breed: LevelMetrics) -> Iterator[str]:
     if worst:
         yield f"{pretty(worst).capitalize()} breeds: {percent(metrics.breed_by_species[worst].accuracy)} correct."
     yield from _weak_breeds(breed)
-    if breed.ece > _BAD_ECE:
+    if breed.ece - chance_error(breed.calibration) > _BAD_ECE:
         sure = breed.calibration.mean_confidence
         word = "Overconfident" if sure > breed.accuracy else "Underconfident"
         yield f"{word}: confidence {percent(sure, 0)} on average, accuracy {percent(breed.accuracy, 0)}."

@@ -17,7 +17,7 @@ from hierpets.evaluation import OODPredictions, Predictions, evaluate_prediction
 from hierpets.evaluation.metrics.classes import ClassTotals
 from hierpets.evaluation.metrics.hierarchical import lca_height
 from hierpets.evaluation.metrics.levels import breed_given_species_level, breed_level, species_level
-from hierpets.evaluation.metrics.reliability import expected_calibration_error
+from hierpets.evaluation.metrics.reliability import chance_error, expected_calibration_error, reliability
 from hierpets.evaluation.metrics.resampling import weights_of_resamples, wilson_interval
 from hierpets.evaluation.metrics.schema import ReliabilityBin, RocCurve
 from hierpets.evaluation.metrics.selective import risk_coverage
@@ -386,3 +386,15 @@ def test_predictions_refuse_arrays_that_do_not_fit(taxonomy):
         hand_made(taxonomy, [(0, 0)], species_true=np.array([1]))
     with pytest.raises(ValueError, match="level must be"):
         hand_made(taxonomy, [(0, 0)], level=np.array(["family"]))
+
+
+@pytest.mark.parametrize("n", [30, 200, 2000])
+def test_chance_error_is_the_calibration_error_of_confidences_that_are_right(n):
+    generator = np.random.default_rng(0)
+    confidence = generator.beta(5, 1, size=n).clip(0.01, 0.999)
+    centers = np.array([one.confidence or 0.5 for one in reliability(confidence, confidence > 0).bins])
+    confidence = centers[np.clip(np.ceil(confidence * 15).astype(int) - 1, 0, 14)]  # one confidence a bin: exact
+    hits = generator.random((4000, n)) < confidence
+    weights = np.ones((1, n))
+    seen = np.mean([expected_calibration_error(confidence, hit, weights)[0] for hit in hits])
+    assert chance_error(reliability(confidence, hits[0])) == pytest.approx(seen, rel=0.03)

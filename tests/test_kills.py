@@ -105,7 +105,18 @@ def records(file: Path) -> object:
 @pytest.mark.parametrize("recipe", ["heads", "finetune"])
 def test_train_killed_often_ends_in_the_same_bundle(tmp_path, recipe):
     tiny_registry(tmp_path)
-    common = ("train", "--recipe", recipe, "--backbone", "tiny", "--registry", "registry.yaml", "--set")
+    common = (
+        "train",
+        "--data",
+        "demo",
+        "--recipe",
+        recipe,
+        "--backbone",
+        "tiny",
+        "--registry",
+        "registry.yaml",
+        "--set",
+    )
     common = (*common, "finetune.epochs=2", "--set", "finetune.checkpoint_minutes=0", "--set", "finetune.workers=0")
     seconds = finish(start(tmp_path, *common, "--out", "whole"))
     met = kill_often(tmp_path, seconds, *common, "--out", "killed", "--resume")

@@ -33,7 +33,7 @@ def shown(notebook, kind: str) -> str:
 def test_photos_become_a_served_model(tmp_path):
     notebook = tidied(run(read("from_photos_to_server"), tmp_path), tmp_path)
     cards, printed = shown(notebook, "text/html"), shown(notebook, "stream")
-    assert "siamese, cat" in cards
+    assert "cat 100.0%, siamese" in cards
     assert "data:image/jpeg" in cards
     assert "unknown" in printed  # the noise
     assert "birman" in printed  # what the server said

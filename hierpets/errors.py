@@ -29,6 +29,7 @@ __all__ = [
     "PluginError",
     "RegistryError",
     "did_you_mean",
+    "without_name",
 ]
 
 
@@ -74,6 +75,11 @@ class DeviceError(HierpetsError):
 
 class InternalError(HierpetsError):
     """An unexpected failure on one photo; the log has the traceback."""
+
+
+def without_name(error: Exception, name: str) -> str:
+    """The message without the name in front of it, for who says that already."""
+    return str(error).removeprefix(f"{name}: ")
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:

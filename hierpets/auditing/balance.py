@@ -56,7 +56,7 @@ def suggest_sampler(levels: dict[str, ClassBalance]) -> Suggestion:
         if species_uneven:
             return Suggestion("species_balanced", _spread(species) + ("; the breeds are balanced" if breed else ""))
         return Suggestion("shuffle", f"no class has {BALANCED:g} times the photos of another")
-    smallest = min(count for count in breed.counts.values() if count)
+    smallest = min((count for count in breed.counts.values() if count), default=0)
     if (breed.ratio or 1.0) >= STEEP and smallest < FEW:
         return Suggestion(
             "effective_number",

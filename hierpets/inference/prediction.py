@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierpets.data.photos import Photo
-from hierpets.errors import HierpetsError
+from hierpets.errors import HierpetsError, without_name
 from hierpets.hierarchy.decision import UNLISTED, Decision, Level
 from hierpets.hierarchy.policy import Thresholds
 from hierpets.messages.breeds import local_name
@@ -133,7 +133,7 @@ class Prediction:
         """The prediction in one line, in the language that is spoken."""
         d = self.decision
         if d is None:
-            return say("error: {why}", why=str(self.error).removeprefix(f"{self.path}: "))
+            return say("error: {why}", why=without_name(self.error, self.path) if self.error else None)
         if d.level == "unknown":
             return say("unknown: {why}", why=d.reason)
         text = f"{local_name(d.species) or d.species} {number(f'{d.species_probability:.1%}')}"

@@ -14,7 +14,7 @@ from PIL import Image
 from hierpets.data.addresses import DEMO_PREFIX, parse_address, photo_suffix, read_address
 from hierpets.data.decoding.formats import picture_size, sniff
 from hierpets.data.photos import DEFAULT_LIMITS, read_photo
-from hierpets.errors import ImageError
+from hierpets.errors import ImageError, without_name
 
 __all__ = ["ImageStats", "file_stamp", "measure_image"]
 
@@ -92,7 +92,7 @@ def measure_image(path: str) -> ImageStats:
         reason = getattr(error, "strerror", None) or str(error)
         return replace(unread, error=f"cannot be read: {reason}")
     except ImageError as error:
-        return replace(unread, size=size, error=_reason(error, path))
+        return replace(unread, size=size, error=without_name(error, path))
     known = ImageStats(path, content=_digest(data), size=size)
     try:
         kind = sniff(data)
@@ -116,7 +116,7 @@ def _with_pixels(known: ImageStats, source: str | bytes) -> ImageStats:
         # What is wrong with a damaged photo is said once, when its features are computed.
         photo = read_photo(source, shorter_side=DECODED_SIDE, warn=lambda _: None)
     except ImageError as error:
-        return replace(known, error=_reason(error, source if isinstance(source, str) else "the photo"))
+        return replace(known, error=without_name(error, source if isinstance(source, str) else "the photo"))
     sample = photo[::STRIDE, ::STRIDE]
     dark, light = np.percentile(sample @ LUMA / 255, [5, 95])
     picture = Image.fromarray(photo)
@@ -130,11 +130,6 @@ def _with_pixels(known: ImageStats, source: str | bytes) -> ImageStats:
         phash=str(imagehash.phash(picture)),
         mirrored_phash=str(imagehash.phash(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT))),
     )
-
-
-def _reason(error: ImageError, name: str) -> str:
-    """The message without the name in front of it."""
-    return str(error).removeprefix(f"{name}: ")
 
 
 def _digest(data: bytes) -> str:

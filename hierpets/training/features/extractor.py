@@ -14,7 +14,7 @@ from hierpets.data.content import content_key
 from hierpets.data.dataset import iter_inputs
 from hierpets.data.photos import UNNAMED, Photo
 from hierpets.data.transforms import apply
-from hierpets.errors import ImageError, PluginError
+from hierpets.errors import ImageError, PluginError, without_name
 from hierpets.files import cache_dir
 from hierpets.inference.engines.openvino import compile_model
 from hierpets.model.backbone import fingerprint
@@ -247,7 +247,7 @@ def _further(progress: Progress, task: str, before: int, total: int, done: int) 
 
 def _reason(error: ImageError, photo: Photo) -> str:
     """The message without the photo's name in front of it: an equal photo may have another."""
-    return str(error).removeprefix(f"{photo if isinstance(photo, str) else UNNAMED}: ")
+    return without_name(error, photo if isinstance(photo, str) else UNNAMED)
 
 
 def _shifted(progress: Progress, before: int, total: int, task: str, done: int, _of: int | None) -> None:

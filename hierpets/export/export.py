@@ -202,12 +202,12 @@ def check_network(
 def refuse_drift(form: str, parity: Parity, precision: ExportPrecision = "f32") -> None:
     """:raises BundleError: an exported file does not predict closely enough as its network does."""
     if not (parity.holds_quantized if precision == "int8" else parity.holds):
-        by_labels = precision == "int8" and parity.labeled
-        fall, drift = (
-            f", accuracy may fall by less than {100 * MAX_FALL:g} points",
-            f"; at most {MAX_DRIFT:.1%} may differ",
-        )
-        allowed = "; a number is not finite" if not parity.finite else fall if by_labels else drift
+        if not parity.finite:
+            allowed = "; a number is not finite"
+        elif precision == "int8" and parity.labeled:
+            allowed = f", accuracy may fall by less than {100 * MAX_FALL:g} points"
+        else:
+            allowed = f"; at most {MAX_DRIFT:.1%} may differ"
         raise BundleError(f"{form}: nothing written: {parity.words()}{allowed}")
 
 

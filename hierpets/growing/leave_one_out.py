@@ -76,8 +76,8 @@ class LeaveOneOut:
         """bool [N]. Photos of no stated breed are in no scatter, and nothing is taken out of it with them."""
         if self.scattered is not None:
             return self.scattered
-        leaf = np.array([label in self.statistics.leaves for label in self.statistics.labels])
-        own: np.ndarray = leaf[self.rows]
+        leaves = {*self.statistics.leaves}
+        own: np.ndarray = np.array([label in leaves for label in self.statistics.labels])[self.rows]
         return own
 
     def cosine(self) -> np.ndarray:

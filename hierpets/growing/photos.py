@@ -17,7 +17,7 @@ from hierpets.data.consistency import find_misspelled
 from hierpets.data.content import content_key
 from hierpets.data.index import PhotoIndex, PhotoRecord
 from hierpets.data.records import index_of
-from hierpets.errors import DataError, ImageError
+from hierpets.errors import DataError, ImageError, without_name
 from hierpets.growing.calibration import answer_together
 from hierpets.hierarchy.decision import Decision, Scores, decide
 from hierpets.hierarchy.early import Outputs
@@ -42,7 +42,6 @@ __all__ = [
     "without_learned",
 ]
 
-TAUGHT = ("trained", "grown")  # origins of leaves that photos taught
 ALIKE = 0.9  # of difflib: names as like as "siamese" and "siamesse" are taken for one
 BATCH = 8
 
@@ -139,8 +138,7 @@ def _squares(
         try:
             yield record, future.result()
         except ImageError as error:
-            reason = str(error).removeprefix(f"{record.path}: ")
-            left_out.append(LeftOutPhoto(record.path, f"cannot be read: {reason}"))
+            left_out.append(LeftOutPhoto(record.path, f"cannot be read: {without_name(error, record.path)}"))
 
 
 def _ask_all(cascade: Cascade, photos: Sequence[Squares]) -> list[RawOutput]:
@@ -174,7 +172,7 @@ def find_learned(photos: NewPhotos, manifest: Manifest, seen: SeenPhotos | None)
 
     :raises DataError: there are no others.
     """
-    known = {leaf for leaf, origin in zip(manifest.taxonomy.leaves, manifest.origins, strict=True) if origin in TAUGHT}
+    known = {leaf for leaf, learned in zip(manifest.taxonomy.leaves, manifest.learned, strict=True) if learned}
     rows = [
         row
         for row, record in enumerate(photos.records)

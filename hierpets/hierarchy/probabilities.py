@@ -20,7 +20,7 @@ __all__ = [
 
 Combiner = Literal["conditional", "shared_softmax", "flat"]
 Prior = Literal["uniform", "data"]
-"""Of the classes in predictions: uniform over species and over breeds within each, or as in the data."""
+"""What heads predict where features say nothing: every species alike and every breed within it, or as in the data."""
 COMBINERS: tuple[Combiner, ...] = ("conditional", "shared_softmax", "flat")
 
 

@@ -259,7 +259,9 @@ class Predictor:
                 joint, scores, stage = next(rows)
                 try:
                     decided = self._decide(name, joint, Scores.of(scores), request, kept)
-                    predictions.append(replace(decided, stage=stage, warning=batch.warnings.get(position)))
+                    advice = self._recommend(decided, explain=request.options.explain)
+                    warning = batch.warnings.get(position)
+                    predictions.append(replace(decided, stage=stage, warning=warning, recommendation=advice))
                 except Exception as error:  # as in run_batches
                     predictions.append(Prediction(name, self.model, unread, error=photo_error(name, error), photo=kept))
         return predictions
@@ -292,8 +294,7 @@ class Predictor:
         )
         pet = scores.pet if m.ood else None
         found = decision.thresholds, decision, joint, pet, looks_like
-        prediction = Prediction(name, self.model, *found, origins=self._origins, photo=photo)
-        return replace(prediction, recommendation=self._recommend(prediction, explain=options.explain))
+        return Prediction(name, self.model, *found, origins=self._origins, photo=photo)
 
     def _recommend(
         self, one: Prediction, beside: Sequence[np.ndarray] = (), *, explain: bool

@@ -116,8 +116,10 @@ def _species_of(prediction: Prediction, taxonomy: Taxonomy) -> np.ndarray:
     """float [S], summing to one, whatever ``only`` allows; to nothing for an animal that is not known."""
     if prediction.joint is None or prediction.level == "unknown":
         return np.zeros(len(taxonomy.species))
+    if prediction.looks_like is not None:
+        return prediction.looks_like
     of_species: np.ndarray = species_probabilities(prediction.joint[None], taxonomy)[0]
-    return of_species if prediction.looks_like is None else prediction.looks_like
+    return of_species
 
 
 def _told_before(_: str) -> None:

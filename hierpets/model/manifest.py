@@ -57,8 +57,6 @@ class BackboneSpec(StrictModel):
 Origin = Literal["trained", "grown", "pretrained"]
 """How a leaf was learned: in a training, from photos added to a bundle, or from the backbone's pretraining alone."""
 
-"""What heads predict where features say nothing: every species alike and every breed within it, or as in the data."""
-
 Count = Annotated[int, Field(ge=0, le=100_000)]  # memory is taken for as many before weights are read
 
 

@@ -91,8 +91,12 @@ class BreedMixture(nn.Module):
     ) -> BreedMixture:
         """The mixture for a head that has a column for each trained leaf; ``temperature`` [S] divides its logits."""
         tree = breeds.taxonomy
-        sizes = {"leaves": len(tree.leaves), "species": len(tree.species), "breed_classes": len(breeds.classes)}
-        made = cls(**sizes, combiner=combiner)
+        made = cls(
+            leaves=len(tree.leaves),
+            species=len(tree.species),
+            breed_classes=len(breeds.classes),
+            combiner=combiner,
+        )
         trained = np.array([origin == "trained" for origin in breeds.origins])
         column = np.zeros(len(tree.leaves), np.int64)
         column[breeds.trained_columns] = np.arange(len(breeds.trained))

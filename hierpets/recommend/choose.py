@@ -196,8 +196,9 @@ class Recommender:
             missed = (
                 say("{product} is ruled out: {why}", product=better[0].name, why=better[0].reason) if better else ""
             )
-            told = {"because": because, "missed": missed}
-            reason = words.reason(case, self.catalog, product, **told, unlisted=unlisted, odds=odds)
+            reason = words.reason(
+                case, self.catalog, product, because=because, missed=missed, unlisted=unlisted, odds=odds
+            )
         return Recommendation(
             product=product,
             reason=reason,

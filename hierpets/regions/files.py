@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
-from types import MappingProxyType
 from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, Field, ValidationError
@@ -33,21 +32,13 @@ class FoundBox(NamedTuple):
 
 
 class BoxFile:
-    """The boxes of photos, by the paths that a file gives them; ``sha256`` is that of the file. ``failures`` says of
-    other photos why their finder has not looked at them.
+    """The boxes of photos, by the paths that a file gives them, or why their finder has not looked at a photo;
+    ``sha256`` is that of the file.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        boxes: Mapping[str, Sequence[FoundBox]],
-        sha256: str,
-        failures: Mapping[str, str] = MappingProxyType({}),
-    ):
+    def __init__(self, path: Path, boxes: Mapping[str, Sequence[FoundBox] | str], sha256: str):
         self.path, self.sha256 = path, sha256
-        self._boxes: dict[str, tuple[FoundBox, ...] | str] = {**failures}
-        self._boxes |= {name: tuple(found) for name, found in boxes.items()}
-        self._boxes = {PurePath(name).as_posix(): found for name, found in self._boxes.items()}
+        self._boxes = {PurePath(name).as_posix(): found for name, found in boxes.items()}
 
     def of(self, photo: str) -> tuple[FoundBox, ...]:
         """The boxes of a photo: of its path as given, or of the longest end of it that the file names.
@@ -65,7 +56,7 @@ class BoxFile:
         found = self._boxes[name]
         if isinstance(found, str):
             raise DataError(f"{photo}: no boxes in {self.path}: its finder says {found!r}; let it look again")
-        return found
+        return tuple(found)
 
 
 class _Detection(BaseModel):
@@ -134,8 +125,7 @@ def read_boxes(path: str | Path) -> BoxFile:
     for name, found in _of_coco(path, parsed) if isinstance(parsed, _Coco) else _of_megadetector(path, parsed):
         boxes.setdefault(name, []).extend(found)
     failures = {} if isinstance(parsed, _Coco) else {one.file: one.failure for one in parsed.images if one.failure}
-    boxes = {name: found for name, found in boxes.items() if name not in failures}
-    return BoxFile(path, boxes, hashlib.sha256(text).hexdigest(), failures)
+    return BoxFile(path, {**boxes, **failures}, hashlib.sha256(text).hexdigest())
 
 
 def _load(path: Path) -> bytes:

@@ -131,8 +131,8 @@ def _without_single(fold_of: np.ndarray, labels: Labels, folds: int) -> np.ndarr
     """The same folds, but for the only photo of a class: its fold, one more, is never held out, for heads that lack a
     class are not fitted, and it would cost the photos of a whole fold.
     """
-    single = labels.leaf[:, None] == np.flatnonzero(np.bincount(labels.leaf[labels.leaf != UNKNOWN_LEAF]) == 1)
-    return np.where(single.any(axis=1), folds, fold_of)
+    photos = np.bincount(labels.leaf + 1)[labels.leaf + 1]  # of its class
+    return np.where((photos == 1) & (labels.leaf != UNKNOWN_LEAF), folds, fold_of)
 
 
 class OutOfFold(NamedTuple):

@@ -27,7 +27,8 @@ from hierpets.registry.loading import load_registry
 from hierpets.training.features.extractor import FeatureExtractor
 from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.features.stored_rows import StoredRows
-from hierpets.training.frozen.fit import HeadFitter, fit_frozen
+from hierpets.training.frozen.fit import fit_frozen
+from hierpets.training.frozen.fitter import HeadFitter
 from tools.pages.marks import publish
 
 BEGIN = "<!-- written by tools/measure_statistics.py -->"

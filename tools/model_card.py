@@ -36,7 +36,7 @@ from hierpets.text import percent
 from hierpets.training.calibration import Calibrated, calibrate_trained, cross_predict
 from hierpets.training.cascade.choice import fit_configured
 from hierpets.training.cascade.fit import fit_cascade
-from hierpets.training.frozen.fit import assign_folds
+from hierpets.training.frozen.folds import assign_folds
 from hierpets.training.frozen.model import fit_frozen_model
 from hierpets.training.measurement import measure
 from hierpets.training.splits import read_splits

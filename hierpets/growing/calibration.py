@@ -21,7 +21,7 @@ from hierpets.model.ood import Evidence
 from hierpets.plugin import Labels
 from hierpets.taxonomy import UNKNOWN_LEAF, Leaf, Taxonomy
 from hierpets.training.calibration import score_photos, score_rows
-from hierpets.training.frozen.fit import DISCRIMINANT
+from hierpets.training.frozen.fitter import DISCRIMINANT
 from hierpets.training.frozen.lda import lda_prior_shift
 
 __all__ = ["LeftOut", "Unseen", "answer_together", "grow_policy", "grow_temperatures", "judge", "leave_out"]

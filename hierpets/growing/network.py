@@ -26,7 +26,7 @@ from hierpets.model.rounding import pack, unpack
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.model.statistics.storage import pack_statistics, read_statistics
 from hierpets.taxonomy import Leaf
-from hierpets.training.frozen.fit import DISCRIMINANT
+from hierpets.training.frozen.fitter import DISCRIMINANT
 from hierpets.training.frozen.lda import fit_lda, fit_lda_heads
 
 __all__ = ["OpenNetwork", "open_network"]

@@ -14,7 +14,7 @@ from hierpets.model.heads import Linear
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.progress import Progress
 from hierpets.training.features.feature_set import FeatureSet
-from hierpets.training.frozen.fit import assign_folds
+from hierpets.training.frozen.folds import assign_folds
 from hierpets.training.frozen.lda import fit_lda
 from hierpets.training.frozen.statistics import collect_statistics
 
@@ -58,15 +58,16 @@ def cross_validate_sizes(
     features = np.asarray(photos.features)
     for repeat in range(repeats):
         folds = assign_folds(photos.labels, folds=FOLDS, seed=repeat)
-        for fold in range(FOLDS):
-            progress("learning curve", repeat * FOLDS + fold, repeats * FOLDS)
+        held_out = np.unique(folds)  # one more where classes have a single photo
+        for done, fold in enumerate(held_out):
+            progress("learning curve", repeat * len(held_out) + done, repeats * len(held_out))
             test = np.flatnonzero(folds == fold)
             rank = _ranks(np.where(folds == fold, -1, photos.labels.leaf), seed=repeat)
             for m, statistics in enumerate(_growing(photos, rank, sizes)):
                 head = fit_lda(statistics, photos.taxonomy.leaves, shrinkage=SHRINKAGE)
                 guesses[repeat, m:, test] = head(features[test]).argmax(axis=1)[:, None]  # more photos there may not be
             right_without[repeat, test] = _right_without(photos, features, statistics, head, rank, test)
-    progress("learning curve", repeats * FOLDS, repeats * FOLDS)
+    progress("learning curve", repeats * len(held_out), repeats * len(held_out))
     return CrossValidation(tuple(sizes), guesses, right_without)
 
 

@@ -25,7 +25,7 @@ from hierpets.training.finetuning.checkpoint import Checkpoint, describe_run
 from hierpets.training.finetuning.learner import Learner
 from hierpets.training.finetuning.loop import FinetuneResult, FinetuningLoop
 from hierpets.training.finetuning.time_estimate import finetune_minutes
-from hierpets.training.frozen.fit import fit_ood_scorer
+from hierpets.training.frozen.fitter import fit_ood_scorer
 from hierpets.training.frozen.statistics import collect_statistics
 from hierpets.training.held_out import HeldOutOutputs
 from hierpets.training.prior import prior_shift

@@ -11,7 +11,8 @@ from hierpets.hierarchy.probabilities import Combiner
 from hierpets.model.heads import Heads
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.training.features.feature_set import FeatureSet
-from hierpets.training.frozen.fit import HeadFitter, each_fold
+from hierpets.training.frozen.fitter import HeadFitter
+from hierpets.training.frozen.folds import each_fold
 from hierpets.training.score import LabeledLogits
 
 __all__ = ["FoldHeads"]

@@ -14,7 +14,8 @@ from hierpets.training.features.extractor import FeatureExtractor
 from hierpets.training.features.feature_set import extract_feature_set
 from hierpets.training.features.make import make_extractor
 from hierpets.training.frozen.choice import FrozenChoice
-from hierpets.training.frozen.fit import FrozenFit, HeadFitter, fit_frozen
+from hierpets.training.frozen.fit import fit_frozen
+from hierpets.training.frozen.fitter import FrozenFit, HeadFitter
 from hierpets.training.frozen.mixing import Mixing, fit_mixing
 from hierpets.training.splits import Splits
 from hierpets.training.trained import Trained

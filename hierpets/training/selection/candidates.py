@@ -20,7 +20,7 @@ from hierpets.training.features.feature_set import FeatureSet, extract_feature_s
 from hierpets.training.features.make import make_extractor
 from hierpets.training.frozen.choice import FrozenChoice
 from hierpets.training.frozen.cross_validation import FoldHeads
-from hierpets.training.frozen.fit import HeadFitter
+from hierpets.training.frozen.fitter import HeadFitter
 from hierpets.training.frozen.statistics import collect_statistics
 from hierpets.training.score import LabeledLogits, Score
 from hierpets.training.selection.stressed import StressedFeatures, extract_stressed

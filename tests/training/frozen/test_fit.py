@@ -17,19 +17,12 @@ from hierpets.training.calibration import HeldOutPredictions, calibrate, cross_p
 from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.features.stored_rows import StoredRows
 from hierpets.training.frozen.cross_validation import FoldHeads
-from hierpets.training.frozen.fit import (
-    FrozenFit,
-    HeadFitter,
-    HeldOutBreeds,
-    OutOfFold,
-    assign_folds,
-    fit_frozen,
-    fit_ood_scorer,
-    held_out_breeds,
-    out_of_fold,
-    tuned_folds,
-)
+from hierpets.training.frozen.fit import fit_frozen
+from hierpets.training.frozen.fitter import FrozenFit, HeadFitter, fit_ood_scorer
+from hierpets.training.frozen.folds import assign_folds
+from hierpets.training.frozen.held_out_breeds import HeldOutBreeds, held_out_breeds
 from hierpets.training.frozen.mixing import fit_mixing
+from hierpets.training.frozen.out_of_fold import OutOfFold, out_of_fold, tuned_folds
 from hierpets.training.frozen.statistics import collect_statistics
 from hierpets.training.measurement import measure
 
@@ -123,14 +116,15 @@ def test_cross_validate_learns_nothing_from_shuffled_labels():
     assert heads.ask(noise).score().breed < 0.25
 
 
-def test_out_of_fold_does_not_judge_the_fold_of_a_single_photo():
+def test_the_only_photo_of_a_class_costs_no_fold():
     photos = sample()
     keep = np.ones(len(photos.labels), dtype=bool)
     keep[np.flatnonzero(photos.labels.leaf == 4)[1:]] = False
     few = photos.where(keep)
-    rows = unseen(few, assign_folds(few.labels, folds=5, seed=0)).rows
-    assert 0 < len(rows) < len(few)
-    assert 4 not in few.labels.leaf[rows]
+    folds = assign_folds(few.labels, folds=5, seed=0)
+    assert np.ptp(np.bincount(folds)[:5]) <= 1
+    np.testing.assert_array_equal(folds == 5, few.labels.leaf == 4)
+    np.testing.assert_array_equal(unseen(few, folds).rows, np.flatnonzero(few.labels.leaf != 4))
 
 
 def test_fit_frozen_judges_every_fold_where_classes_have_a_single_photo():

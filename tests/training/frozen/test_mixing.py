@@ -12,7 +12,8 @@ from hierpets.plugin import Labels, PretrainedBreed, PretrainedHead
 from hierpets.taxonomy import Leaf, Taxonomy
 from hierpets.training.calibration import calibrate
 from hierpets.training.features.feature_set import FeatureSet
-from hierpets.training.frozen.fit import HeadFitter, fit_frozen
+from hierpets.training.frozen.fit import fit_frozen
+from hierpets.training.frozen.fitter import HeadFitter
 from hierpets.training.frozen.mixing import Mixing, fit_mixing
 from hierpets.training.held_out import HeldOutOutputs
 

@@ -1,0 +1,84 @@
+"""Heads and OOD scorer on frozen features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hierpets.config import HeadSpec
+from hierpets.hierarchy.probabilities import Combiner, Prior
+from hierpets.model.heads import Heads
+from hierpets.model.ood import OODScorer, species_classes
+from hierpets.model.pretrained_breeds import PretrainedBreeds
+from hierpets.model.statistics.classes import ClassStatistics
+from hierpets.plugin import PretrainedHead
+from hierpets.training.features.feature_set import FeatureSet
+from hierpets.training.frozen.lda import fit_lda, fit_lda_heads
+from hierpets.training.frozen.linear_probe import fit_heads
+
+__all__ = ["DISCRIMINANT", "FrozenFit", "HeadFitter", "fit_ood_scorer"]
+
+DISCRIMINANT = HeadSpec(kind="lda")  # of the OOD scorer, whatever the breed heads are
+
+
+@dataclass(frozen=True)
+class HeadFitter:
+    """How heads are fitted, which predict with ``prior`` under ``combiner``."""
+
+    spec: HeadSpec
+    prior: Prior = "uniform"
+    combiner: Combiner = "conditional"
+
+    def fit(self, statistics: ClassStatistics, photos: FeatureSet, rows: np.ndarray | None = None) -> Heads:
+        """Heads for photos and their statistics, or those where ``rows`` (bool [N]) is true.
+
+        LDA is fitted to the statistics; logistic regression and its blend need the features themselves.
+        """
+        if self.spec.kind == "lda":
+            return fit_lda_heads(
+                statistics,
+                photos.taxonomy,
+                shrinkage=self.spec.shrinkage,
+                prior=self.prior,
+                combiner=self.combiner,
+            )
+        chosen = photos if rows is None else photos.where(rows)
+        return fit_heads(chosen, self.spec, prior=self.prior, combiner=self.combiner)
+
+    def fit_folds(
+        self, photos: FeatureSet, parts: Sequence[ClassStatistics], folds: np.ndarray
+    ) -> Iterator[tuple[int, Heads, ClassStatistics]]:
+        """For each fold (``folds`` int [N], ``parts`` their statistics): heads fitted to all others, and the statistics
+        of these. A fold is left out where the others lack a class.
+        """
+        total = ClassStatistics.total(parts)
+        for fold, part in enumerate(parts):
+            others = total - part
+            if others.holds_every_class(photos.taxonomy):
+                yield fold, self.fit(others, photos, folds != fold), others
+
+
+@dataclass(frozen=True)
+class FrozenFit:
+    """Heads and OOD scorer, fitted to the same photos."""
+
+    heads: Heads
+    ood_scorer: OODScorer
+
+
+def fit_ood_scorer(
+    statistics: ClassStatistics, pretrained_head: PretrainedHead | None, breeds: PretrainedBreeds
+) -> OODScorer:
+    """The OOD scorer of the leaves in some statistics, which are among those of ``breeds``."""
+    known = statistics.leaves
+    return OODScorer.build(
+        known=known,
+        breeds=breeds,
+        means=statistics.means_of(known),
+        profiles=statistics.profiles_of(known),
+        discriminant=fit_lda(statistics, known, shrinkage=DISCRIMINANT.shrinkage),
+        pretrained_head=pretrained_head.head if pretrained_head else None,
+        species_classes=species_classes(pretrained_head, statistics.taxonomy.species),
+    )

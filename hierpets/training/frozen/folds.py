@@ -1,0 +1,43 @@
+"""Folds: each photo is held out once, and judged by what the other folds taught."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from hierpets.plugin import Labels
+from hierpets.taxonomy import UNKNOWN_LEAF
+from hierpets.training.features.feature_set import FeatureSet
+
+__all__ = ["assign_folds", "each_fold"]
+
+
+def assign_folds(labels: Labels, *, folds: int, seed: int) -> np.ndarray:
+    """The fold of each photo, int [N], stratified by leaf (by species where the breed is unknown).
+
+    A class of fewer photos than folds is spread as far as it goes. The only photos of their leaves are fold ``folds``,
+    one more, which is never judged: heads that lack a class are not fitted, and such a photo would cost a whole fold.
+    """
+    generator = np.random.default_rng(seed)
+    strata = np.where(labels.leaf != UNKNOWN_LEAF, labels.leaf, -1 - labels.species)
+    assigned = np.zeros(len(labels), dtype=np.int64)
+    offset = 0
+    for stratum in np.unique(strata):
+        rows = generator.permutation(np.flatnonzero(strata == stratum))
+        if len(rows) == 1 and stratum >= 0:
+            assigned[rows] = folds
+            continue
+        # Dealing on from where the last class stopped keeps the folds equally large.
+        assigned[rows] = (np.arange(len(rows)) + offset) % folds
+        offset += len(rows)
+    return assigned
+
+
+def each_fold(photos: FeatureSet, folds: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """``(fold, rows int64 [M], features [M, D])`` for each fold in each batch; negative folds are left out."""
+    for batch in photos.batches():
+        features, inside = photos.features[batch], folds[batch]
+        for fold in np.unique(inside[inside >= 0]).tolist():
+            rows = np.flatnonzero(inside == fold)
+            yield fold, rows + batch.start, features[rows]

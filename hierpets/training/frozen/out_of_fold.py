@@ -1,0 +1,109 @@
+"""What heads and OOD scorers say of photos that they did not see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from hierpets.model.heads import Heads
+from hierpets.model.ood import Evidence, no_evidence
+from hierpets.model.pretrained_breeds import PretrainedBreeds
+from hierpets.model.statistics.classes import ClassStatistics
+from hierpets.plugin import PretrainedHead
+from hierpets.training.features.feature_set import FeatureSet
+from hierpets.training.frozen.fitter import FrozenFit, HeadFitter, fit_ood_scorer
+from hierpets.training.frozen.folds import each_fold
+from hierpets.training.frozen.statistics import collect_statistics
+
+__all__ = ["OutOfFold", "TunedFold", "out_of_fold", "tuned_folds"]
+
+
+class OutOfFold(NamedTuple):
+    """Species logits [M, S], leaf logits [M, L] and evidence of M photos that the heads and OOD scorers did not see;
+    ``rows`` int64 [M] are their places among all, ascending.
+
+    A fold is missing if the others lack a class, such as that of the only photos of their leaves.
+    """
+
+    rows: np.ndarray
+    species: np.ndarray
+    leaf: np.ndarray
+    evidence: Evidence
+
+    def places(self, rows: np.ndarray) -> np.ndarray:
+        """Where photos int [K] stand among these, int64 [K]; each of them is one of these."""
+        found: np.ndarray = np.searchsorted(self.rows, rows)
+        return found
+
+
+def out_of_fold(
+    photos: FeatureSet,
+    parts: Sequence[ClassStatistics],
+    folds: np.ndarray,
+    fitter: HeadFitter,
+    pretrained_head: PretrainedHead | None,
+    breeds: PretrainedBreeds,
+    tuned: Sequence[TunedFold] = (),
+    asked: np.ndarray | None = None,
+) -> OutOfFold:
+    """What heads and OOD scorers that were fitted to the other folds predict for each photo that is ``asked`` (bool
+    [N]), or for all.
+
+    ``folds`` int [N] from 0, ``parts`` the statistics of each. Where the backbone was tuned on these photos, ``tuned``
+    holds what a backbone that was not tuned on a fold makes of them, for each fold.
+    """
+    fitted = _fit_tuned(tuned, folds, fitter) if tuned else fitter.fit_folds(photos, parts, folds)
+    fits = {fold: FrozenFit(heads, fit_ood_scorer(others, pretrained_head, breeds)) for fold, heads, others in fitted}
+    judged = np.isin(folds, list(fits))
+    if asked is not None:
+        judged &= asked
+    own_fold = np.where(judged, folds, -1)
+    rows, taxonomy = np.flatnonzero(judged), photos.taxonomy
+    found = OutOfFold(
+        rows,
+        np.zeros((len(rows), len(taxonomy.species))),
+        np.zeros((len(rows), len(taxonomy.leaves))),
+        no_evidence(len(rows), breeds),
+    )
+    by_tuned = (each_fold(own, _only(own_fold == fold, fold)) for fold, (own, _) in enumerate(tuned))
+    for fold, asked_rows, features in chain.from_iterable(by_tuned) if tuned else each_fold(photos, own_fold):
+        places = found.places(asked_rows)
+        found.species[places], found.leaf[places] = fits[fold].heads(features)
+        for column, values in zip(found.evidence, fits[fold].ood_scorer.evidence(features), strict=True):
+            column[torch.from_numpy(places)] = values
+    return found
+
+
+class TunedFold(NamedTuple):
+    """All photos as features of a backbone that was not tuned on one fold, and the statistics of those it was."""
+
+    photos: FeatureSet
+    others: ClassStatistics
+
+
+def tuned_folds(
+    tuned: Sequence[FeatureSet], folds: np.ndarray, pretrained_head: PretrainedHead | None
+) -> list[TunedFold]:
+    """With their statistics, the features of each fold's own backbone; ``folds`` int [N] from 0."""
+    return [
+        TunedFold(own, *collect_statistics(own, pretrained_head, _only(folds != fold, 0)))
+        for fold, own in enumerate(tuned)
+    ]
+
+
+def _fit_tuned(
+    tuned: Sequence[TunedFold], folds: np.ndarray, fitter: HeadFitter
+) -> Iterator[tuple[int, Heads, ClassStatistics]]:
+    """As :meth:`HeadFitter.fit_folds`, each fold on the features of its own backbone."""
+    for fold, (own, others) in enumerate(tuned):
+        if others.holds_every_class(own.taxonomy):
+            yield fold, fitter.fit(others, own, folds != fold), others
+
+
+def _only(rows: np.ndarray, part: int) -> np.ndarray:
+    """int64 [N]: ``part`` where ``rows`` (bool [N]) is true, -1 elsewhere."""
+    return np.where(rows, part, -1)

@@ -104,13 +104,16 @@ def _finder(
 ) -> RegionFinder | None:
     """What finds animals in photos: on the CPU whatever the engine, for it is the graph that can be cut open."""
     from hierpets.inference.engines.places import PlaceEngine
-    from hierpets.inference.regions import RegionFinder, finder_size
+    from hierpets.inference.regions import RegionFinder, finder_sizes
 
     if manifest.policy.pet is None:
         return None
     preprocess = manifest.preprocess
-    places = PlaceEngine(folder / GRAPH, precision, finder_size(preprocess), workers=workers, threads=threads)
-    return RegionFinder(places, preprocess, manifest.policy.pet)
+    looks = [
+        PlaceEngine(folder / GRAPH, precision, size, workers=workers, threads=threads)
+        for size in finder_sizes(preprocess)
+    ]
+    return RegionFinder(looks, preprocess, manifest.policy.pet)
 
 
 def _checked(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import reduce
 
 import cv2
 import numpy as np
@@ -25,12 +26,12 @@ __all__ = [
     "advise_together",
     "answer_boxes",
     "distinct_regions",
-    "finder_size",
+    "finder_sizes",
     "read_searched",
 ]
 
 DETAIL = 2  # times the side that a photo is decoded at as a whole: what is cut out of it is smaller
-ENLARGED = 1.8  # times the side of the network's input: a whole photo is seen, in which animals are smaller
+ENLARGED = (1.8, 2.2)  # times the side of the network's input: a whole photo is seen, in which animals are smaller
 STRIDE = 32  # sides of inputs are multiples of it, so that every place of the last map sees as much
 MARGIN = 0.1  # of a box on each side, cut out with it
 BLANK = 127  # gray, beside a photo that is no square
@@ -39,21 +40,27 @@ FindAnimals = Callable[[np.ndarray], Candidates]
 """What may be the animals in a photo, RGB uint8 [H, W, 3]."""
 
 
-def finder_size(preprocess: Preprocess) -> int:
-    """Pixels on a side of the square in which a photo is searched."""
-    return STRIDE * round(ENLARGED * preprocess.size / STRIDE)
+def finder_sizes(preprocess: Preprocess) -> tuple[int, ...]:
+    """Pixels on a side of the squares in which a photo is searched: at first, and in a closer look."""
+    return tuple(STRIDE * round(enlarged * preprocess.size / STRIDE) for enlarged in ENLARGED)
 
 
 class RegionFinder:
-    """Finds animals by what the main network answers at each place; ``least`` is the least pet score of one."""
+    """Finds animals by what the main network answers at each place; ``least`` is the least pet score of one.
 
-    def __init__(self, places: PlaceEngine, preprocess: Preprocess, least: float):
-        self._places, self._preprocess, self._least = places, preprocess, least
+    ``looks`` see the photo in ever larger squares.
+    """
+
+    def __init__(self, looks: Sequence[PlaceEngine], preprocess: Preprocess, least: float):
+        self._looks, self._preprocess, self._least = looks, preprocess, least
 
     def __call__(self, pixels: np.ndarray) -> Candidates:
         """What may be an animal in the photo."""
-        square, extent = _fitted(pixels, self._places.size)
-        output, side = self._places(normalize(self._preprocess, square))
+        return reduce(Candidates.and_closer, (self._look(places, pixels) for places in self._looks))
+
+    def _look(self, places: PlaceEngine, pixels: np.ndarray) -> Candidates:
+        square, extent = _fitted(pixels, places.size)
+        output, side = places(normalize(self._preprocess, square))
         return find_candidates(
             output.scores[:, 0].reshape(side, side),
             log_softmax(output.species).reshape(side, side, -1),

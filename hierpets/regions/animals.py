@@ -22,6 +22,7 @@ LEAST_MASS = 0.05  # of the largest animal's
 SURE_PEAK = 2.0  # pet score at the peaks of two animals that are apart
 GAP = -12.0  # pet score somewhere between them
 LEAST_BREED = 0.2  # probability of the most probable breed of a second animal
+LEAST_BREED_CLOSER = 0.6  # and of one that only a closer look found
 SAME_BREED = 0.002  # probability that two show one breed, above which they are one animal
 SHARED = 0.3  # of the smaller box, above which two are one animal
 MOST = 16  # animals of a photo: each costs as much as a photo
@@ -30,12 +31,35 @@ MOST = 16  # animals of a photo: each costs as much as a photo
 class Candidates(NamedTuple):
     """What may be animals, from left to right, each with the pet score at its peak.
 
-    ``mass`` [N] is how much speaks for each, ``apart`` bool [N, N] whether what is no pet lies between two of them.
+    ``mass`` [N] is how much speaks for each, ``apart`` bool [N, N] whether what is no pet lies between two of them, and
+    ``closer`` bool [N] whether a closer look was needed to find one.
     """
 
     boxes: tuple[FoundBox, ...]
     mass: np.ndarray
     apart: np.ndarray
+    closer: np.ndarray
+
+    @property
+    def by_trust(self) -> list[int]:
+        """The rows, those first for which most speaks: any of the first look before those of the closer one."""
+        order: list[int] = np.lexsort((-self.mass, self.closer)).tolist()
+        return order
+
+    def where(self, rows: Sequence[int]) -> Candidates:
+        """Some of them, from left to right."""
+        kept = sorted(rows, key=lambda row: self.boxes[row].box.edges)
+        boxes = tuple(self.boxes[row] for row in kept)
+        return Candidates(boxes, self.mass[kept], self.apart[np.ix_(kept, kept)], self.closer[kept])
+
+    def and_closer(self, other: Candidates) -> Candidates:
+        """These, and what a closer look at the same photo found, which may be the same animals again."""
+        n, m = len(self.boxes), len(other.boxes)
+        apart = np.zeros((n + m, n + m), bool)
+        apart[:n, :n], apart[n:, n:] = self.apart, other.apart
+        mass, closer = np.concatenate([self.mass, other.mass]), np.arange(n + m) >= n
+        both = Candidates((*self.boxes, *other.boxes), mass, apart, closer)
+        return both.where(both.by_trust[:MOST])
 
 
 class _Hill(NamedTuple):
@@ -66,13 +90,13 @@ def find_candidates(
     best = response.max(axis=2)
     animals = _animals(hills, best, extent)
     found = [one for one in animals if one.peak >= LEAST_PEAK and one.mass >= LEAST_MASS * animals[0].mass][:MOST]
-    found.sort(key=lambda one: one.box.edges)
     apart = [_are_apart(one, other, best, extent) for one in found for other in found]
     return Candidates(
         tuple(FoundBox(one.box, one.peak) for one in found),
-        np.array([one.mass for one in found]),
+        np.array([one.mass for one in found], float),
         np.array(apart, bool).reshape(len(found), len(found)),
-    )
+        np.zeros(len(found), bool),
+    ).where(range(len(found)))
 
 
 def keep_distinct(candidates: Candidates, answers: Sequence[np.ndarray | None]) -> list[int]:
@@ -80,12 +104,13 @@ def keep_distinct(candidates: Candidates, answers: Sequence[np.ndarray | None]) 
 
     ``answers`` are the probabilities of leaves [L] that each has by itself, None for what is no pet. Of two whose
     answers or boxes are much the same, the one for which more speaks is kept, unless they lie apart. What could be many
-    a breed is no second animal.
+    a breed is no second animal, and where only a closer look found it, no animal.
     """
     kept: dict[int, np.ndarray] = {}
-    for row in np.argsort(-candidates.mass, kind="stable").tolist():
-        answer, box = answers[row], candidates.boxes[row].box
-        if answer is None or (kept and answer.max() < LEAST_BREED):
+    for row in candidates.by_trust:
+        answer, box, closer = answers[row], candidates.boxes[row].box, candidates.closer[row]
+        least = LEAST_BREED_CLOSER if closer else LEAST_BREED
+        if answer is None or ((kept or closer) and answer.max() < least):
             continue
         if not any(
             not candidates.apart[row, other]

@@ -73,7 +73,7 @@ def find_halves(pixels: np.ndarray) -> Candidates:
     """Two animals, apart, side by side in a photo that is wider than high; none in any other."""
     wide = pixels.shape[1] > pixels.shape[0]
     boxes = tuple(FoundBox(Box(left=left, top=0, width=0.5, height=1), 4.0) for left in (0, 0.5) if wide)
-    return Candidates(boxes, np.ones(len(boxes)), np.ones((len(boxes), len(boxes)), bool))
+    return Candidates(boxes, np.ones(len(boxes)), np.ones((len(boxes), len(boxes)), bool), np.zeros(len(boxes), bool))
 
 
 def side_by_side(*colors: str, size: int = 60) -> np.ndarray:

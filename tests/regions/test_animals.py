@@ -90,11 +90,14 @@ def test_no_more_animals_are_found_than_can_be_answered():
 SIAMESE, BENGAL, NO_PET = np.array([0.99, 0.01, 0.0]), np.array([0.0, 0.01, 0.99]), None
 
 
-def distinct(*answers, mass=(3.0, 2.0, 1.0), apart=False, width=0.3):
+def in_a_row(count, *, mass=(3.0, 2.0, 1.0), apart=False, closer=(), width=0.3):
+    boxes = tuple(FoundBox(Box(left=0.3 * n, top=0, width=width, height=1)) for n in range(count))
+    return Candidates(boxes, np.array(mass[:count]), np.full((count, count), apart), np.isin(np.arange(count), closer))
+
+
+def distinct(*answers, **how):
     """Which of three boxes in a row are kept."""
-    boxes = tuple(FoundBox(Box(left=0.3 * n, top=0, width=width, height=1)) for n in range(len(answers)))
-    apart = np.full((len(boxes), len(boxes)), apart)
-    return keep_distinct(Candidates(boxes, np.array(mass[: len(boxes)]), apart), answers)
+    return keep_distinct(in_a_row(len(answers), **how), answers)
 
 
 def test_animals_of_different_breeds_are_kept():
@@ -121,6 +124,32 @@ def test_what_could_be_many_a_breed_is_no_second_animal():
     assert distinct(siamese, anything, apart=True) == [0]
     assert distinct(anything, siamese, apart=True) == [0, 1]
     assert distinct(anything) == [0]
+
+
+def test_what_a_closer_look_adds_needs_a_probable_breed_and_gives_way_to_the_first_look():
+    doubtful = np.array([0.0, 0.5, 0.5])
+    assert distinct(SIAMESE, BENGAL, closer=[1]) == [0, 1]
+    assert distinct(SIAMESE, doubtful, closer=[1], apart=True) == [0]
+    assert distinct(doubtful, closer=[0]) == []
+    assert distinct(doubtful) == [0]
+    assert distinct(SIAMESE, SIAMESE, mass=(1.0, 2.0), closer=[1]) == [0]
+
+
+def test_what_two_looks_found_stands_from_left_to_right_and_what_lies_apart_within_each():
+    first, second = in_a_row(3, apart=True).where([0, 2]), in_a_row(3, apart=True).where([1])
+    both = first.and_closer(second)
+    assert [found.box.left for found in both.boxes] == pytest.approx([0, 0.3, 0.6])
+    assert both.mass.tolist() == [3.0, 2.0, 1.0]
+    assert both.closer.tolist() == [False, True, False]
+    assert both.apart.tolist() == [[True, False, True], [False, True, False], [True, False, True]]
+
+
+def test_two_looks_find_no_more_animals_than_can_be_answered_and_the_first_comes_first():
+    boxes = tuple(FoundBox(Box(left=0.05 * n, top=0, width=0.05, height=1)) for n in range(12))
+    look = Candidates(boxes, np.arange(12.0), np.zeros((12, 12), bool), np.zeros(12, bool))
+    both = look.and_closer(look)
+    assert len(both.boxes) == 16
+    assert sorted(both.mass[both.closer]) == [8.0, 9.0, 10.0, 11.0]
 
 
 def test_what_is_no_pet_is_dropped_and_hides_no_other():

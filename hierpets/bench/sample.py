@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 
-from hierpets.data.listing import find_photos
+from hierpets.data.listing import evenly, find_photos
 from hierpets.data.photos import read_photo
 from hierpets.errors import DataError, ImageError
 
@@ -33,8 +33,7 @@ def choose_photos(data: str | None, most: int, *, scratch: Path) -> PhotoSample:
     if data is None:
         return PhotoSample(_write_synthetic(most, scratch), f"{most} synthetic JPEG images of {SIDE} x {SIDE} pixels")
     paths = find_photos(data)
-    even = [paths[n * len(paths) // most] for n in range(most)] if len(paths) > most else paths
-    chosen = tuple(filter(_readable, even))
+    chosen = tuple(filter(_readable, evenly(paths, most)))
     if not chosen:
         raise DataError(f"{data}: {'none of its photos can be read' if paths else 'no photos in this folder'}")
     return PhotoSample(chosen, f"{len(chosen)} of the {len(paths)} photos in {data}")

@@ -10,6 +10,7 @@ import numpy as np
 from hierpets.checklist.evidence import RunEvidence
 from hierpets.checklist.measured import EngineGap, RunMeasurements
 from hierpets.data.index import PhotoIndex
+from hierpets.data.listing import evenly
 from hierpets.inference.loading import load
 from hierpets.planning.pretraining import compare_random
 from hierpets.progress import Progress, no_progress
@@ -36,7 +37,7 @@ def measure_run(run: RunEvidence, registry: Registry, *, progress: Progress = no
 
 def compare_engines(bundle: Path, index: PhotoIndex, registry: Registry) -> EngineGap:
     """The largest difference of a leaf's probability between torch and OpenVINO, and between alone and in a batch."""
-    paths = index.paths[:: max(1, len(index) // PHOTOS)][:PHOTOS]
+    paths = evenly(index.paths, PHOTOS)
     joints = [
         _joint(bundle, paths, registry, engine=engine, batch_size=batch)
         for engine, batch in (("torch", 8), ("openvino", 8), ("openvino", 1))

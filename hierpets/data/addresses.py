@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hierpets.errors import ImageError
-from hierpets.plugin.reading import ARCHIVED, is_uri, open_file, require_pyarrow
+from hierpets.plugin.reading import ARCHIVED, is_uri, join, open_file, require_pyarrow, suffix_of, without_options
 
 __all__ = ["DEMO_PREFIX", "Address", "is_demo", "parse_address", "photo_suffix", "read_address"]
 
@@ -55,7 +55,7 @@ def photo_suffix(path: str) -> str | None:
     address = parse_address(path)
     if address is not None and address.kind in ("parquet", "arrow"):
         return None
-    return os.path.splitext(path)[1].lower()  # noqa: PTH122  a URI is no path, and Windows has other slashes
+    return suffix_of(path)
 
 
 def read_address(address: Address, max_bytes: int) -> tuple[int, bytes]:
@@ -184,7 +184,10 @@ def _beside(file: str, path: str) -> str:
     """A path that a table names, which is relative to the table."""
     if is_uri(path):
         return path
-    return f"{file.rpartition('/')[0]}/{path}" if is_uri(file) else str(Path(file).parent / path)
+    if not is_uri(file):
+        return str(Path(file).parent / path)
+    bare = without_options(file)
+    return join(bare.rpartition("/")[0] + file[len(bare) :], path)
 
 
 def _stamp(file: str) -> str:

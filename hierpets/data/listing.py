@@ -6,6 +6,7 @@ import glob
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
+from typing import TypeVar
 
 from hierpets.data.addresses import DEMO_PREFIX
 from hierpets.data.sources import list_source
@@ -18,12 +19,21 @@ __all__ = [
     "STANDARD_INPUT",
     "check_paths",
     "count_photos",
+    "evenly",
     "find_photos",
     "list_photos",
     "walk_photos",
 ]
 
 STANDARD_INPUT = "-"
+T = TypeVar("T")
+
+
+def evenly(photos: Sequence[T], most: int) -> list[T]:
+    """At most so many of them, evenly spaced: photos stand in the order of their classes."""
+    if len(photos) <= most:
+        return list(photos)
+    return [photos[n * len(photos) // most] for n in range(most)]
 
 
 def list_photos(paths: Sequence[str], lines: Iterable[str], registry: Registry | None = None) -> Iterator[str]:

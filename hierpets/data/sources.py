@@ -13,7 +13,7 @@ from hierpets.data.tables import read_csv
 from hierpets.errors import DataError, did_you_mean
 from hierpets.files import PHOTO_SUFFIXES
 from hierpets.plugin import SourcePhoto
-from hierpets.plugin.reading import SPLIT_NAMES
+from hierpets.plugin.reading import SPLIT_NAMES, suffix_of
 from hierpets.registry.loading import Registry
 
 __all__ = ["list_source", "read_records", "read_source"]
@@ -29,7 +29,7 @@ def read_source(source: str, registry: Registry) -> Iterator[SourcePhoto] | None
     :raises DataError: what is wrong with the data, in one line.
     :raises PluginError: a reader fails.
     """
-    if Path(source).suffix.lower() in PHOTO_SUFFIXES:
+    if suffix_of(source) in PHOTO_SUFFIXES:
         return None
     for reader in reversed(registry.of_kind("reader")):
         photos = reader.call(source)

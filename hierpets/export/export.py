@@ -9,14 +9,14 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 
 from hierpets.data.addresses import DEMO_PREFIX
 from hierpets.data.dataset import iter_inputs
 from hierpets.data.index import PhotoIndex, read_index
-from hierpets.data.listing import find_photos
+from hierpets.data.listing import evenly, find_photos
 from hierpets.errors import BundleError, ConfigError, DataError
 from hierpets.export.engines import open_exported
 from hierpets.export.formats import FILES, Format, check_format, write_format
@@ -48,7 +48,6 @@ MOST_PHOTOS, MOST_SYNTHETIC = 400, 100  # to check with: torch in float32 takes 
 MOST_CALIBRATING = 200  # of them: the ranges of activations have converged long before
 
 ExportPrecision = Literal["f32", "int8"]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,7 @@ def photos_to_check(folder: str | os.PathLike[str] | None) -> list[str]:
     found = find_photos(folder) if folder is not None else read_index("demo").paths
     if not found:
         raise DataError(f"{folder}: no photos in this folder; the export needs some to be checked with")
-    return _spread(found, MOST_PHOTOS if folder is not None else MOST_SYNTHETIC)
+    return evenly(found, MOST_PHOTOS if folder is not None else MOST_SYNTHETIC)
 
 
 def _check_target(target: Path, folder: Path, *, overwrite: bool) -> None:
@@ -213,7 +212,7 @@ def refuse_drift(form: str, parity: Parity, precision: ExportPrecision = "f32") 
 
 def _inputs(photos: Sequence[str], manifest: Manifest) -> list[np.ndarray]:
     """The network's input for some of the photos, each float32 [1, 3, size, size]."""
-    chosen = _spread(photos, MOST_CALIBRATING)
+    chosen = evenly(photos, MOST_CALIBRATING)
     batches = iter_inputs(chosen, manifest.preprocess, batch_size=1, on_error=lambda i, e: None)
     if not (found := [inputs for _, inputs in batches]):
         raise DataError(f"none of the {len(photos)} photos to calibrate with can be read")
@@ -226,7 +225,7 @@ def labeled_photos(data: str | os.PathLike[str] | PhotoIndex | None, taxonomy: T
     :raises DataError: no photos in a folder.
     """
     if isinstance(data, PhotoIndex):
-        records = _spread(data.records, MOST_PHOTOS)
+        records = evenly(data.records, MOST_PHOTOS)
         return [r.path for r in records], [taxonomy.leaf_index(r.species, r.breed) for r in records]
     photos = photos_to_check(data)
     return photos, _leaves(photos, taxonomy)
@@ -239,8 +238,3 @@ def _leaves(photos: Sequence[str], taxonomy: Taxonomy) -> list[int]:
     }
     folders = (Path(photo.removeprefix(DEMO_PREFIX)).parts[-3:-1] for photo in photos)
     return [known.get(names, UNKNOWN_LEAF) for names in folders]
-
-
-def _spread(photos: Sequence[T], most: int) -> list[T]:
-    """At most so many, evenly spaced."""
-    return [photos[int(i)] for i in np.linspace(0, len(photos) - 1, num=min(most, len(photos))).round()]

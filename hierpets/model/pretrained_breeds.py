@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
+from hierpets.messages.breeds import plain
 from hierpets.model.manifest import Origin
 from hierpets.plugin import Labels, PretrainedBreed, PretrainedHead
 from hierpets.taxonomy import UNKNOWN_LEAF, Leaf, Taxonomy
@@ -94,10 +94,6 @@ class PretrainedBreeds:
 
 def _known_as(breed: PretrainedBreed, trained: Taxonomy) -> Leaf:
     """The trained leaf that has one of its names, else a leaf of its own name."""
-    names = {_plain(name) for name in (breed.label, *breed.synonyms)}
-    found = next((label for label in trained.tree[breed.species] if _plain(label) in names), breed.label)
+    names = {plain(name) for name in (breed.label, *breed.synonyms)}
+    found = next((label for label in trained.tree[breed.species] if plain(label) in names), breed.label)
     return Leaf(breed.species, found)
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", name.lower())

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hierpets.config import BackboneChoice, HeadSpec, TrainConfig
+from hierpets.data.listing import evenly
 from hierpets.model.backbone import build_backbone
 from hierpets.model.manifest import BackboneSpec
 from hierpets.planning.result import RecipeCost, RecipeName
@@ -45,7 +46,7 @@ def prepare_backbone(choice: BackboneChoice, paths: list[str], registry: Registr
     """Build a backbone, and time it on some of the photos, whatever the cache holds."""
     backbone, spec = build_backbone(registry, choice.name, choice.options, choice.weights_file())
     extractor = FeatureExtractor(backbone, device)
-    probed = paths[:: max(1, len(paths) // PROBE)][:PROBE]
+    probed = evenly(paths, PROBE)
     extractor.compute(probed[:1], on_error=_skip)  # what is prepared at the first call is left out
     seconds = _timed(lambda: extractor.compute(probed, on_error=_skip))
     return PreparedBackbone(choice, backbone, spec, extractor, seconds / len(probed))

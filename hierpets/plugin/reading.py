@@ -2,7 +2,7 @@
 
 A path is a file or folder of this machine, or a URI of a file system that pyarrow knows: ``s3://``, ``gs://``,
 ``hdfs://``, ``file://``, and with ``fsspec+`` before it, one of fsspec. In a URI, ``%``, ``?`` and ``#`` of a name are
-written ``%25``, ``%3F`` and ``%23``; after a ``?`` come options of the file system.
+written ``%25``, ``%3F`` and ``%23``; after a ``?`` come options of the file system, in which ``:`` is ``%3A``.
 """
 
 from __future__ import annotations
@@ -32,10 +32,12 @@ __all__ = [
     "open_file",
     "require_pyarrow",
     "split_of",
+    "suffix_of",
+    "without_options",
 ]
 
 SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-ARCHIVED = re.compile(r"(?P<file>.+?\.(?P<kind>tar|parquet|arrow)):(?P<inside>.+)", re.DOTALL | re.IGNORECASE)
+ARCHIVED = re.compile(r"(?P<file>.+?\.(?P<kind>tar|parquet|arrow)(\?[^:]*)?):(?P<inside>.+)", re.DOTALL | re.IGNORECASE)
 """The address of a photo inside an archive or a table."""
 URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 SPLIT_PREFIX = re.compile(r"(train|validation|valid|val|test)(?![A-Za-z])", re.IGNORECASE)
@@ -44,6 +46,16 @@ SPLIT_PREFIX = re.compile(r"(train|validation|valid|val|test)(?![A-Za-z])", re.I
 def is_uri(path: str) -> bool:
     """Whether a path is a URI; a drive letter of Windows is none."""
     return URI.match(path) is not None
+
+
+def without_options(path: str) -> str:
+    """A path, or the URI without the options of its file system."""
+    return path.partition("?")[0] if is_uri(path) and not _is_literal(path) else path
+
+
+def suffix_of(path: str) -> str:
+    """The ending of the name in a path or URI, in lower case."""
+    return os.path.splitext(without_options(path))[1].lower()  # noqa: PTH122  a URI is no path
 
 
 def require_pyarrow() -> Any:
@@ -108,7 +120,7 @@ def list_files(source: str, *suffixes: str) -> list[str]:
 
     :raises DataError: a folder cannot be listed, or one in it beside such files.
     """
-    if PurePosixPath(source).suffix.lower() in suffixes:
+    if suffix_of(source) in suffixes:
         return [source] if is_uri(source) or Path(source).is_file() else sorted(glob.glob(source))  # noqa: PTH207
     unlisted: list[OSError] = []
     try:
@@ -124,7 +136,7 @@ def list_files(source: str, *suffixes: str) -> list[str]:
 
 def split_of(path: str) -> str | None:
     """The split that a file's name begins with, or that its folder is called by: ``train-00001.tar``, ``val/a.tar``."""
-    file = PurePosixPath(path)
+    file = PurePosixPath(without_options(path))
     named = SPLIT_PREFIX.match(file.name)
     return SPLIT_NAMES.get(named[1].lower() if named else file.parent.name.lower())
 
@@ -140,7 +152,7 @@ def _local_files(folder: Path, suffixes: Sequence[str], unlisted: list[OSError],
                     continue
                 if is_folder(entry.path):
                     yield from _local_files(Path(entry.path), suffixes, unlisted, deeper - 1) if deeper else ()
-                elif os.path.splitext(entry.name)[1].lower() in suffixes:  # noqa: PTH122
+                elif suffix_of(entry.name) in suffixes:
                     yield entry.path
     except PermissionError as error:
         unlisted.append(error)
@@ -150,11 +162,13 @@ def _remote_files(folder: str, suffixes: Sequence[str], deeper: int = 1) -> Iter
     import pyarrow.fs
 
     filesystem, inside = locate(folder)
+    if filesystem.get_file_info(inside).type is not pyarrow.fs.FileType.Directory:
+        return
     for info in filesystem.get_file_info(pyarrow.fs.FileSelector(inside, allow_not_found=True)):
         path = join(folder, info.base_name)
         if info.base_name.startswith("."):
             continue
         if info.type is pyarrow.fs.FileType.Directory:
             yield from _remote_files(path, suffixes, deeper - 1) if deeper else ()
-        elif PurePosixPath(info.base_name).suffix.lower() in suffixes:
+        elif suffix_of(info.base_name) in suffixes:
             yield path

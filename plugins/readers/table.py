@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hierpets.plugin import DataError, SourcePhoto
-from hierpets.plugin.reading import is_file, list_files, open_file, require_pyarrow, split_of
+from hierpets.plugin.reading import is_file, list_files, open_file, require_pyarrow, split_of, suffix_of
 
 COLUMNS = ("image", "photo", "bytes", "jpg")
 CLASS_COLUMNS = ("species", "breed", "label", "split")
@@ -48,7 +48,7 @@ def _rows(file: str, column: str | None) -> Iterator[SourcePhoto]:
     import pyarrow.parquet as pq
 
     with open_file(file) as opened:
-        if not file.lower().endswith(".parquet"):
+        if suffix_of(file) != ".parquet":
             yield from _photos(file, column, *_arrow(opened))
             return
         with pq.ParquetFile(opened) as whole:

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from hierpets.plugin import DataError, SourcePhoto
-from hierpets.plugin.reading import PHOTO_SUFFIXES, list_files, open_file, split_of
+from hierpets.plugin.reading import PHOTO_SUFFIXES, list_files, open_file, split_of, without_options
 
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 MAX_LABEL_BYTES = 2**20
@@ -24,7 +24,7 @@ def webdataset(source: str) -> Iterator[SourcePhoto]:
 
     :raises DataError: a shard that is compressed, damaged, or holds no photo.
     """
-    if source.lower().endswith(COMPRESSED):
+    if without_options(source).lower().endswith(COMPRESSED):
         raise DataError(f"{source}: compressed, so no photo in it can be found; decompress it to a .tar")
     for shard in list_files(source, ".tar"):
         try:

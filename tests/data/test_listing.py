@@ -1,8 +1,9 @@
 import os
+from itertools import pairwise
 
 import pytest
 
-from hierpets.data.listing import check_paths, count_photos, find_photos, list_photos, walk_photos
+from hierpets.data.listing import check_paths, count_photos, evenly, find_photos, list_photos, walk_photos
 from hierpets.errors import ConfigError, DataError
 from hierpets.plugin.reading import list_files
 from hierpets.registry.loading import load_registry
@@ -97,3 +98,11 @@ def test_a_name_that_is_too_long_is_one_photo(folder):
     long = str(folder / ("a" * 300 + ".jpg"))
     check_paths([long])
     assert list(list_photos([long, str(folder / "z.jpg")], [], load_registry())) == [long, str(folder / "z.jpg")]
+
+
+@pytest.mark.parametrize(("given", "most"), [(63, 32), (23, 12), (7, 7), (3, 8), (1000, 9), (0, 4)])
+def test_evenly_takes_from_all_and_not_from_the_first(given, most):
+    taken = evenly(range(given), most)
+    assert len(taken) == min(given, most)
+    gaps = {b - a for a, b in pairwise([*taken, given])}
+    assert not gaps or (min(gaps) >= 1 and max(gaps) - min(gaps) <= 1)

@@ -88,7 +88,7 @@ def test_other_leaves_keep_what_the_head_knows_of_them():
     assert set(after.class_species.tolist()) == {0}
 
 
-@pytest.mark.parametrize("given", ["american pit bull", "PIT_BULL", "pit-bull"])
+@pytest.mark.parametrize("given", ["american pit bull", "PIT_BULL", "pit-bull", "Pít Bull"])
 def test_a_name_matches_in_any_spelling(given):
     tree = Taxonomy(tree={"dog": ("x", given)})
     found = PretrainedBreeds.of(tree, HEAD, extended={"dog"})

@@ -17,10 +17,12 @@ from hierpets.data.photos import read_photo
 from hierpets.data.sources import read_source
 from hierpets.errors import ConfigError, DataError
 from hierpets.plugin import SourcePhoto
+from hierpets.plugin.reading import ARCHIVED
 from hierpets.plugin.testing import check_reader
 from hierpets.registry.loading import load_registry
 from hierpets.taxonomy import Leaf
 
+pa = pytest.importorskip("pyarrow")
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
@@ -95,6 +97,27 @@ def test_object_store_reads_photos_of_any_name(given, tmp_path):
         np.testing.assert_array_equal(read_photo(path), read_photo(given[0]["jpg"]))
     as_people_write_it = f"file://{folder}/fluffy cat.jpg"
     np.testing.assert_array_equal(read_photo(as_people_write_it), read_photo(given[0]["jpg"]))
+
+
+@pytest.mark.parametrize("form", ["webdataset", "parquet"])
+def test_archives_in_object_stores_are_read_where_the_store_has_options(given, tmp_path, form):
+    folder = FORMS[form](tmp_path / "pets", given)
+    plain, with_options = (read_index(folder.as_uri() + options) for options in ("", "?endpoint_override=host%3A9000"))
+    assert [r.label for r in with_options.records] == [r.label for r in plain.records]
+    assert [r.split for r in with_options.records] == [r.split for r in plain.records]
+    for path, other in zip(with_options.paths, plain.paths, strict=True):
+        assert "?endpoint_override=" in path
+        np.testing.assert_array_equal(read_photo(path), read_photo(other))
+    file = ARCHIVED.fullmatch(with_options.paths[0])["file"]
+    assert 0 < len(read_index(file)) <= len(plain)
+
+
+def test_a_table_names_photos_beside_it_in_a_store_that_has_options(given, tmp_path):
+    (tmp_path / "a b.jpg").write_bytes(given[0]["jpg"])
+    cells = pa.array([{"bytes": None, "path": "a b.jpg"}], pa.struct({"bytes": pa.binary(), "path": pa.string()}))
+    pq.write_table(pa.table({"image": cells}), tmp_path / "t.parquet")
+    uri = f"{(tmp_path / 't.parquet').as_uri()}?x=1:image:0"
+    np.testing.assert_array_equal(read_photo(uri), read_photo(given[0]["jpg"]))
 
 
 class TestWebdataset:

@@ -46,11 +46,12 @@ def enlarge(paths: list[str], photos: int, out: str) -> list[str]:
     """Some of the photos, evenly spaced, as JPEGs of 12 megapixels in ``out/large``; their paths."""
     import cv2
 
+    from hierpets.data.listing import evenly
     from hierpets.data.photos import read_photo
 
     folder, written = Path(out) / "large", []
     folder.mkdir()
-    for n, path in enumerate(paths[:: max(1, len(paths) // photos)][:photos]):
+    for n, path in enumerate(evenly(paths, photos)):
         photo = read_photo(path)
         size = LARGE if photo.shape[1] >= photo.shape[0] else LARGE[::-1]
         large = cv2.resize(photo, size, interpolation=cv2.INTER_CUBIC)

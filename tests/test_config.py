@@ -72,6 +72,15 @@ def test_settings_that_auto_would_ignore_are_refused(settings, message):
     assert change_config(None, settings | {"recipe": "heads"})
 
 
+def test_change_config_refuses_what_is_no_config():
+    with pytest.raises(ConfigError, match="config: expected TrainConfig, got dict; single settings are given by name"):
+        change_config({"seed": 1}, {})
+
+
+def test_a_single_tracker_stands_for_a_list_of_it():
+    assert change_config(None, {"trackers": "mlflow"}).trackers == ("mlflow",)
+
+
 def test_change_config_reaches_into_groups_and_keeps_their_other_settings():
     config = TrainConfig(seed=3, finetune=FinetuneConfig(epochs=2, batch_size=8))
     changed = change_config(config, {"finetune": {"epochs": 5}, "finetune.workers": 0, "alpha": 0.1})

@@ -59,7 +59,8 @@ def test_serves(tmp_path):
         (["train", "--data", "demo", "--out", "OUT"], "train"),
         (["evaluate", "--model", "hierpets/released", "--data", "demo", "--out", "OUT"], "evaluate"),
         (["explain", "--out", "OUT", "demo:dog/pug/1"], "explain"),
-        (["predict", "--engine", "torch", "demo:dog/pug/1"], "predict"),
+        (["predict", "--engine", "torch", "demo:dog/pug/1"], "the engine torch"),
+        (["predict", "--device", "cuda", "demo:dog/pug/1"], "device 'cuda'"),
     ],
 )
 def test_what_needs_more_says_what_to_install(arguments, what, tmp_path):

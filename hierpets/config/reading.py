@@ -42,8 +42,12 @@ def change_config(config: TrainConfig | None, settings: Mapping[str, Any]) -> Tr
     """``config``, or the defaults, with single settings changed: ``{"seed": 1, "finetune": {"epochs": 4}}``. A key may
     have dots: ``"finetune.epochs"``.
 
-    :raises ConfigError: every key that is unknown or out of range, with a suggestion.
+    :raises ConfigError: every key that is unknown or out of range, with a suggestion; or a config that is none.
     """
+    if config is not None and not isinstance(config, TrainConfig):
+        raise ConfigError(
+            f"config: expected TrainConfig, got {type(config).__name__}; single settings are given by name, as seed=1"
+        )
     base = config.model_fields_set if config is not None else ()
     return _combine(
         _Layer([((name,), getattr(config, name)) for name in base], show_location),

@@ -232,6 +232,11 @@ class TrainConfig(StrictModel):
     auto: AutoConfig = Field(default=AutoConfig(), description="settings of recipe auto")
     finetune: FinetuneConfig = Field(default=FinetuneConfig(), description="settings of fine-tuning")
 
+    @field_validator("trackers", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, given: Any) -> Any:
+        return (given,) if isinstance(given, str) else given
+
     @field_validator("levels", mode="before")
     @classmethod
     def _levels_in_any_order(cls, given: Any) -> Any:

@@ -18,6 +18,7 @@ from hierpets.evaluation.metrics.resampling import Statistic, estimate
 from hierpets.evaluation.metrics.schema import METRICS_FILE
 from hierpets.evaluation.records import EvaluationRecord, find_records, inside, read_records, records_of
 from hierpets.evaluation.result import Evaluation
+from hierpets.libraries import needed_for
 from hierpets.model.manifest import ModelId
 from hierpets.validation.strict import StrictModel
 
@@ -219,7 +220,8 @@ def _accuracies(hit: np.ndarray, truth: list[str]) -> Statistic:
 
 def mcnemar_exact(only_a: int, only_b: int) -> float:
     """Two-sided exact McNemar test (1947): are the photos on which the two disagree split like coin tosses?"""
-    from scipy.stats import binomtest
+    with needed_for("comparing evaluations"):
+        from scipy.stats import binomtest
 
     disagreements = only_a + only_b
     return float(binomtest(only_a, disagreements, 0.5).pvalue) if disagreements else 1.0

@@ -34,7 +34,7 @@ def forget(
     """
     if not names:
         raise ConfigError("forget: expected the name of a breed or a species")
-    target = Path(out)
+    target = Path(out).absolute()
     check_output(target, overwrite=overwrite)
     before = open_bundle(Path(model) if model is not None else released_bundle())
     gone = {leaf for name in names for leaf in _leaves(name, before.manifest.taxonomy)}

@@ -62,7 +62,7 @@ def grow(
     :raises DataError: a name that is almost one that is known; a class without a photo to learn from.
     :raises ConfigError: ``out`` exists and ``overwrite`` is not given.
     """
-    source, target = Path(model) if model is not None else released_bundle(), Path(out)
+    source, target = Path(model) if model is not None else released_bundle(), Path(out).absolute()
     check_output(target, overwrite=overwrite)
     before = open_bundle(source)
     plugins = load_registry(registry)

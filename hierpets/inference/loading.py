@@ -9,7 +9,7 @@ from itertools import count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hierpets.errors import BundleError, ConfigError
+from hierpets.errors import BundleError, ConfigError, DeviceError
 from hierpets.inference.engines.base import (
     Device,
     EngineName,
@@ -19,6 +19,7 @@ from hierpets.inference.engines.base import (
     choose_engine,
     choose_precision,
 )
+from hierpets.libraries import needed_for
 from hierpets.model.layout import GRAPH, MANIFEST, early_files, incomplete_bundle, is_quantized, released_bundle
 
 if TYPE_CHECKING:
@@ -56,12 +57,12 @@ def load(
     :raises DeviceError: the device, engine or precision is not available.
     """
     check_choices(engine=engine, device=device, precision=precision)
-    if workers < 1:
-        raise ConfigError(f"workers: expected at least 1, got {workers}")
-    if threads is not None and threads < 1:
-        raise ConfigError(f"threads: expected at least 1, got {threads}")
+    for name, given in (("workers", workers), ("threads", threads)):
+        if given is not None and not (isinstance(given, int) and given >= 1):
+            raise ConfigError(f"{name}: expected at least 1, got {given!r}")
     folder = Path(bundle) if bundle is not None else released_bundle()
-    chosen_device = choose_device(device)
+    with needed_for(f"device {device!r}", DeviceError):
+        chosen_device = choose_device(device)
     chosen_engine = choose_engine(engine, chosen_device, compile=compile)
     # Compiling the graph takes one core as long as all the rest takes the other, imports included. What compiles it is
     # imported alone: beside the other imports that takes twice as long.
@@ -83,9 +84,10 @@ def load(
             finder = _finder(folder, manifest, precision, workers=workers, threads=threads)
             return Predictor(manifest, graph, recommender, early=early, finder=finder, model=model, bundle=folder)
 
-    from hierpets.inference.engines.gathering import GatheringEngine
-    from hierpets.inference.engines.torch import TorchEngine
-    from hierpets.model.reader import read_networks
+    with needed_for("the engine torch", DeviceError):
+        from hierpets.inference.engines.gathering import GatheringEngine
+        from hierpets.inference.engines.torch import TorchEngine
+        from hierpets.model.reader import read_networks
 
     chosen_precision = choose_precision(precision, chosen_engine, chosen_device)
     first, *others = (

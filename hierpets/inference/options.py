@@ -52,8 +52,13 @@ class PredictOptions(StrictModel):
     def of(cls, options: PredictOptions | None, words: Mapping[str, Any]) -> PredictOptions:
         """``options``, updated with ``words``.
 
-        :raises ConfigError: an option that does not exist or is out of range, all in one message.
+        :raises ConfigError: an option that does not exist or is out of range, all in one message; or no options at all.
         """
+        if options is not None and not isinstance(options, PredictOptions):
+            raise ConfigError(
+                f"options: expected PredictOptions, got {type(options).__name__}; several photos are given as a list, "
+                "single options by name: predict(photos, alpha=0.01)"
+            )
         given = options.model_dump() if options is not None else {}
         try:
             return cls.model_validate({**given, **words})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -62,9 +63,21 @@ def _load(backbone: Backbone, weights: Path) -> None:
 
 
 def fingerprint(backbone: Backbone) -> str:
-    """A hash of the preprocessing and of every weight: equal fingerprints give equal features."""
+    """A hash of the preprocessing, of what is computed and of every weight: equal fingerprints give equal features.
+
+    Options of a plugin may change what is computed and no weight, such as how features are pooled.
+    """
     digest = hashlib.sha256(json.dumps(backbone.preprocess.model_dump(), sort_keys=True).encode())
+    digest.update(_computation(backbone).encode())
     for name, tensor in sorted(backbone.module.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:32]
+
+
+def _computation(backbone: Backbone) -> str:
+    """The operations of the module and their constants, without the lines of code that they came from."""
+    from hierpets.model.graph.convert import trace
+
+    traced = trace(backbone.module, backbone.preprocess.size)
+    return re.sub(r" # .*|___torch_mangle_\d+\.", "", str(traced.inlined_graph))

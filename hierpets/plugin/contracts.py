@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sized
 from itertools import chain
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -145,7 +146,7 @@ def _check_one_advice(advice: Any) -> None:
         raise ContractError(f"expected Advice.product to be the id of a product, got {product!r}")
     if not advice.reason or not isinstance(advice.reason, str):
         raise ContractError(f"expected Advice.reason of {product!r} to be a sentence, got {advice.reason!r}")
-    if not isinstance(advice.score, int | float) or not math.isfinite(advice.score):
+    if not isinstance(advice.score, Real) or not math.isfinite(advice.score):
         raise ContractError(f"expected Advice.score of {product!r} to be a finite number, got {advice.score!r}")
     if not isinstance(advice.veto, bool):
         raise ContractError(f"expected Advice.veto of {product!r} to be True or False, got {advice.veto!r}")

@@ -26,6 +26,7 @@ from hierpets.plugin.kinds import Kind
 from hierpets.plugin.options import Options
 from hierpets.plugin.reading import ARCHIVED, is_uri
 from hierpets.plugin.samples import sample_cases, sample_events, sample_labels
+from hierpets.validation.problems import one_line
 
 __all__ = ["check_backbone", "check_reader", "check_sampler", "check_shampoo_rule", "check_tracker"]
 
@@ -141,7 +142,7 @@ def _situation(function: Function, situation: str) -> Iterator[None]:
     except Exception as error:
         code = getattr(inspect.unwrap(function), "__code__", None)
         where = f" ({code.co_filename}:{code.co_firstlineno})" if code else ""
-        name, reason = getattr(function, "__name__", function), " ".join(str(error).split())
+        name, reason = getattr(function, "__name__", function), " ".join(one_line(error).split())
         kind = "" if isinstance(error, ContractError) else f"{type(error).__name__}: "
         raise AssertionError(f"{name}{where}, {situation}: {kind}{reason}") from error
 

@@ -228,7 +228,7 @@ class _Tally:
         self._heard.append((rule, advice))
         for one in advice:
             for product in self._scores if one.product == "*" else (one.product,):
-                self._scores[product] += one.score
+                self._scores[product] += float(one.score)
             if one.veto and one.product == "*":
                 self._closed = True
             elif one.veto:

@@ -89,7 +89,7 @@ class Step:
 
     def record(self) -> RuleStep:
         advice = [
-            RuleAdvice.model_construct(product=a.product, reason=a.reason, score=round(a.score, 6), veto=a.veto)
+            RuleAdvice.model_construct(product=a.product, reason=a.reason, score=round(float(a.score), 6), veto=a.veto)
             for a in self.advice
         ]
         return RuleStep.model_construct(rule=self.rule, leader=self.leader, advice=tuple(advice))

@@ -18,7 +18,7 @@ from hierpets.plugin.options import Options
 from hierpets.registry.entries import split_entry
 from hierpets.registry.importing import import_file
 from hierpets.registry.source import read_source
-from hierpets.validation.problems import ValidationProblem
+from hierpets.validation.problems import ValidationProblem, one_line
 
 __all__ = ["BUILTIN", "USER", "Plugin"]
 
@@ -167,7 +167,7 @@ class Plugin:
         """Where in the plugin's own file it failed, and why; a ``PluginError`` of the plugin is passed on unchanged."""
         lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(self.file)]
         line = error.lineno if isinstance(error, SyntaxError) and error.filename == str(self.file) else None
-        reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
+        reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {one_line(error)}"
         return PluginError(f"{self._at(line or (lines[-1] if lines else None))}: {reason}{self._hint(error)}")
 
     def _hint(self, error: BaseException) -> str:

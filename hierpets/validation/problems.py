@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from hierpets.errors import did_you_mean
 from hierpets.validation.document import Location, show_location
 
-__all__ = ["ValidationProblem", "find_problems", "problem_lines"]
+__all__ = ["ValidationProblem", "find_problems", "one_line", "problem_lines"]
 
 EXPECTED = {
     "bool_parsing": "expected true or false",
@@ -71,6 +71,13 @@ def problem_lines(error: ValidationError, model: type[BaseModel], where: object 
     """The problems as lines, each ``WHERE: key.path: message``."""
     head = f"{where}: " if where else ""
     return [f"{head}{problem}" for problem in find_problems(error, model)]
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says; pydantic's as ``field: message``, without its many lines and addresses."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
 
 
 def _sentence(item: Mapping[str, Any], owners: list[type[BaseModel]]) -> str:

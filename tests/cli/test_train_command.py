@@ -56,3 +56,12 @@ def test_train_command_says_whether_fine_tuning_helped(tmp_path, monkeypatch, wo
     output = CliRunner().invoke(command, ["--data", "demo"]).output
     assert "fine-tuning skipped: estimated 5.4 min exceeds finetune_minutes=5" in output
     assert ("fine-tuning did not help; keeping the linear heads" in output) == (not won)
+
+
+def test_train_command_does_not_call_it_help_when_accuracy_stays(monkeypatch):
+    def fake(*, listener, **_):
+        listener({"event": "finetuned", "won": True, "best": 0.8, "start": 0.8, "alpha": 0.5})
+
+    monkeypatch.setattr("hierpets.training.recipe.train", fake)
+    output = CliRunner().invoke(command, ["--data", "demo"]).output
+    assert "fine-tuning kept: balanced accuracy 80.0%, as before, and more likely labels" in output

@@ -65,6 +65,12 @@ def test_predict_options_of_says_what_is_wrong(words, message):
         PredictOptions.of(None, words)
 
 
+@pytest.mark.parametrize("given", ["b.jpg", {"alpha": 0.01}])
+def test_predict_options_of_refuses_what_are_no_options(given):
+    with pytest.raises(ConfigError, match=f"expected PredictOptions, got {type(given).__name__}.*given as a list"):
+        PredictOptions.of(given, {})
+
+
 def test_predict_options_of_names_every_problem_at_once():
     with pytest.raises(ConfigError) as caught:
         PredictOptions.of(None, {"alpha": 2, "top_k": -1})

@@ -220,6 +220,9 @@ def test_load_refuses_a_device_that_is_not_there(tiny_run, monkeypatch):
         ({"engine": "opnvino"}, "engine: expected one of .*did you mean 'openvino'"),
         ({"precision": "fp32"}, "precision: expected one of auto, f32"),
         ({"workers": 0}, "workers: expected at least 1, got 0"),
+        ({"workers": "2"}, "workers: expected at least 1, got '2'"),
+        ({"threads": 1.5}, "threads: expected at least 1, got 1.5"),
+        ({"engine": None}, "engine: expected one of auto, openvino, torch, got None"),
     ],
 )
 def test_load_refuses_words_that_mean_nothing(tiny_run, words, message):

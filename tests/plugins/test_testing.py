@@ -126,6 +126,10 @@ def test_check_shampoo_rule_tells_what_is_wrong_in_one_line(function, words):
     assert words in re.sub(r"\(\S+test_testing\.py:\d+\)", "(FILE:LINE)", str(caught.value))
 
 
+def test_check_shampoo_rule_takes_scores_of_numpy():
+    check_shampoo_rule(lambda case: [Advice("*", "It is mild.", np.float32(0.5))])
+
+
 def test_check_shampoo_rule_tries_cases_of_ones_own():
     def no_horses(case: Case):
         if "horse" in case.species:

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from helpers.plugins import write_registry
+from helpers.plugins import load_plugin, write_registry
 
 from hierpets.errors import PluginError, RegistryError
 from hierpets.plugin import Case, Labels
@@ -76,6 +76,13 @@ class TestRegistry:
         with pytest.raises(RegistryError) as caught:
             load_registry(tmp_path / "registry.yaml")
         assert len(caught.value.problems) == 2
+
+    def test_a_wrong_field_of_pydantic_is_one_line(self, tmp_path):
+        code = "from hierpets.plugin import Preprocess\n\n\ndef f():\n    return Preprocess(size=32, crop=3)\n"
+        with pytest.raises(PluginError, match=r"ValidationError: crop: .*less than or equal to 1") as caught:
+            load_plugin(tmp_path, code, kind="backbone").call()
+        assert "\n" not in str(caught.value)
+        assert "http" not in str(caught.value)
 
     def test_load_registry_runs_no_plugin(self, tmp_path):
         load_registry(write_registry(tmp_path, "raise SystemExit('ran')\ndef f(labels): ..."))

@@ -99,6 +99,8 @@ def _describe(event: dict[str, Any]) -> str | None:
             return f"resuming at epoch {event['epoch'] + 1}, step {event['step'] + 1}"
         case "finetuned":
             outcome = "fine-tuning helped" if event["won"] else "fine-tuning did not help; keeping the linear heads"
+            if event["won"] and event["best"] == event["start"]:
+                return f"fine-tuning kept: balanced accuracy {event['best']:.1%}, as before, and more likely labels"
             return f"{outcome}: balanced accuracy {event['best']:.1%}, before {event['start']:.1%}"
         case "metrics":
             breed = f", breed accuracy {event['breed']:.1%}" if event["breed"] is not None else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
 
@@ -84,22 +85,24 @@ class Engine(Protocol):
 
 def check_choices(*, engine: str, device: str, precision: str) -> None:
     """:raises ConfigError: a word that is none of the choices."""
-    for name, given, choices in (
-        ("engine", engine, ENGINES),
-        ("device", device, DEVICES),
-        ("precision", precision, PRECISIONS),
-    ):
-        if given not in choices:
-            raise ConfigError(
-                f"{name}: expected one of {', '.join(choices)}, got {given!r}{did_you_mean(given, choices)}"
-            )
+    _check_choice("engine", engine, ENGINES)
+    _check_choice("device", device, DEVICES)
+    _check_choice("precision", precision, PRECISIONS)
+
+
+def _check_choice(name: str, given: str, choices: Sequence[str]) -> None:
+    if given not in choices:
+        suggestion = did_you_mean(given, choices) if isinstance(given, str) else ""
+        raise ConfigError(f"{name}: expected one of {', '.join(choices)}, got {given!r}{suggestion}")
 
 
 def choose_device(device: Device) -> str:
     """``cpu`` or ``cuda``. A device that was asked for is never silently replaced.
 
+    :raises ConfigError: a device that does not exist.
     :raises DeviceError: ``cuda`` without a CUDA device.
     """
+    _check_choice("device", device, DEVICES)
     if device == "cpu":
         return "cpu"
     available = _cuda_available(only_if_loaded=device == "auto")

@@ -15,25 +15,31 @@ from hierpets.model.graph.quantization import quantize
 from hierpets.model.graph.runtime import openvino as ov
 from hierpets.model.network import HierarchicalNetwork, NetworkOutput
 
-__all__ = ["convert_module", "write_graph"]
+__all__ = ["convert_module", "trace", "write_graph"]
 
 NAME = "hierpets"
 
 
 def convert_module(module: torch.nn.Module, size: int) -> ov.Model:
-    """Trace a module that takes float32 [B, 3, size, size]; the batch axis stays free.
+    """The graph of a module that takes float32 [B, 3, size, size]; the batch axis stays free."""
+    example = torch.zeros(1, 3, size, size)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as in trace
+        model = ov.convert_model(trace(module, size), example_input=example, input=[-1, 3, size, size])
+    model.inputs[0].get_tensor().set_names({"images"})
+    return model
+
+
+def trace(module: torch.nn.Module, size: int) -> torch.jit.ScriptModule:
+    """What a module does with float32 [1, 3, size, size], in eval mode.
 
     The module may be on any device, and stays there: a copy on the CPU is traced.
     """
-    traced_module, example = _on_cpu(module).eval(), torch.zeros(1, 3, size, size)
     with warnings.catch_warnings():
         # OpenVINO reads a torch.jit trace, which torch deprecates: for OpenVINO to change, not for the user to read.
         warnings.simplefilter("ignore")
         # The trace is not checked against itself, which would run the module four times; bundles are checked whole.
-        traced = torch.jit.trace(traced_module, example, check_trace=False)
-        model = ov.convert_model(traced, example_input=example, input=[-1, 3, size, size])
-    model.inputs[0].get_tensor().set_names({"images"})
-    return model
+        return torch.jit.trace(_on_cpu(module).eval(), torch.zeros(1, 3, size, size), check_trace=False)
 
 
 def write_graph(path: Path, network: HierarchicalNetwork, size: int, *, calibration: Sequence[np.ndarray] = ()) -> None:

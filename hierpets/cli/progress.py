@@ -45,11 +45,6 @@ class ProgressDisplay:
             task.shown = self._clock()
             self._show(task)
 
-    @property
-    def showing(self) -> bool:
-        """Whether a bar is on the screen."""
-        return self._bar is not None
-
     def say(self, line: str) -> None:
         """Print a line between two tasks."""
         self.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -55,13 +55,22 @@ class PhotoIndex:
             leaf_names=tuple(str(leaf) for leaf in tree.leaves),
         )
 
+    def where(self, kept: Callable[[PhotoRecord], bool]) -> PhotoIndex:
+        """Those of the photos that are ``kept``, in their order; the classes stay the same."""
+        return replace(self, records=tuple(filter(kept, self.records)))
+
+    @property
+    def to_learn_from(self) -> PhotoIndex:
+        """The photos for training: also those of no split."""
+        return self.where(lambda record: record.split in (None, "train"))
+
     def subset(self, split: str) -> PhotoIndex:
         """The photos of one split, ``train``, ``val`` or ``test``, or of ``all``; their order is kept."""
         if split == "all":
             return self
         if split not in SPLITS:
             raise DataError(f"unknown split {split!r}; known: {', '.join((*SPLITS, 'all'))}")
-        return replace(self, records=tuple(r for r in self.records if r.split == split))
+        return self.where(lambda record: record.split == split)
 
     def without_breeds(self) -> PhotoIndex:
         """The same photos with their species alone: what ``--levels species`` learns."""

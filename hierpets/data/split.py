@@ -42,7 +42,7 @@ def check_trainable(index: PhotoIndex, *, breeds: bool = True) -> None:
     :raises DataError: naming every class without one; or there is a single class; or no breed, with ``breeds``.
     """
     tree = index.taxonomy
-    train = replace(index, records=tuple(r for r in index.records if r.split in (None, "train")))
+    train = index.to_learn_from
     if breeds and not tree.has_breeds:
         raise DataError(
             f"no photo states its breed, only {join_words(tree.species, most=5)}; expected SPECIES/BREED/photo.jpg, "

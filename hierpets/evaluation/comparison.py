@@ -110,7 +110,11 @@ def compare(a: EvaluationOrFolder, b: EvaluationOrFolder, *, seed: int = 0) -> C
     """Compare two evaluations of the same photos, at the levels species and breed.
 
     Each is an :class:`Evaluation`, its folder, or the folder of a training run with an ``evaluation/``. ``seed`` is
-    that of the bootstrap. See :func:`compare_records`.
+    that of the bootstrap.
+
+    Photos are matched by their paths inside the folder that holds them all, so that a data set may have been moved.
+    Differences are B minus A, with 95% paired bootstrap intervals. A winner of a level is named only when both the
+    interval of the accuracy difference excludes zero and McNemar's exact test finds p < 0.05.
 
     :raises DataError: no evaluation found, or the photos or labels differ.
     """
@@ -120,11 +124,7 @@ def compare(a: EvaluationOrFolder, b: EvaluationOrFolder, *, seed: int = 0) -> C
 def compare_records(
     a: Records, b: Records, *, names: tuple[str, str], seed: int = 0, resamples: int = 2000
 ) -> Comparison:
-    """Compare two lists of records photo by photo.
-
-    Photos are matched by their paths inside the folder that holds them all, so that a data set may have been moved.
-    Differences are B minus A, with 95% paired bootstrap intervals. A winner of a level is named only when both the
-    interval of the accuracy difference excludes zero and McNemar's exact test finds p < 0.05.
+    """Compare two lists of records as :func:`compare` does.
 
     :raises DataError: the photos or their labels are not the same.
     """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -155,7 +154,7 @@ def predict_index(
     """The predictions of every photo that can be read, beside their labels; and of those that cannot."""
     good, unreadable = _predict(predictor, index.paths, "photos", progress)
     lost = {p.path for p in unreadable}
-    kept = replace(index, records=tuple(record for record in index.records if record.path not in lost))
+    kept = index.where(lambda record: record.path not in lost)
     return _beside_labels(predictor, kept, good), unreadable
 
 

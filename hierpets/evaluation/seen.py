@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from hierpets.data.content import content_key
@@ -22,13 +21,13 @@ def check_seen(index: PhotoIndex, bundle: Path | None, *, keep: bool) -> tuple[P
     seen = SeenPhotos.read(bundle) if bundle else None
     if seen is None:
         return index, None
-    new = tuple(record for record in index.records if not seen.holds(content_key(record.path)))
+    new = index.where(lambda record: not seen.holds(content_key(record.path)))
     counted = SeenMetrics(n=len(index) - len(new), left_out=not keep)
     if keep:
         return index, counted
-    if not new:
+    if not len(new):
         raise DataError(
             f"the model was fitted to every one of the {len(index):,} photos, which are no evidence; measure others, "
             "such as those of --split val, or these all the same with --keep-seen"
         )
-    return replace(index, records=new), counted
+    return new, counted

@@ -20,7 +20,6 @@ from hierpets.model.layout import released_bundle
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.reader import read_networks
 from hierpets.registry.loading import Registry, load_registry
-from hierpets.taxonomy import UNKNOWN_LEAF
 
 __all__ = ["Explainer", "Explanation"]
 
@@ -90,9 +89,8 @@ class Explainer:
         assert decision is not None  # the photo has been read
         tree = self.manifest.taxonomy
         targets = [Target("species", tree.species_index(decision.species))]
-        leaf = tree.leaf_index(decision.species, decision.breed)
-        if decision.breed is not None and leaf != UNKNOWN_LEAF:
-            targets.append(Target("leaf", leaf))
+        if decision.breed is not None:
+            targets.append(Target("leaf", tree.leaf_index(decision.species, decision.breed)))
         stage = self._stage(prediction)
         shown = [overlay(pixels, cam) for cam in self.cam(pixels, *targets, stage=stage)]
         network = self.manifest.networks[stage].backbone.name

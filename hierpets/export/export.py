@@ -144,10 +144,10 @@ def _write_checked(
     asked = networks if form == "openvino" else {main: networks[main]}
     found: dict[str, Parity] = {}
     for stage, network in asked.items():
-        file = path if stage == main else path.with_name(manifest.networks[stage].graph.name)
-        gate = 0.0 if stage == main else manifest.early[stage].gate
+        spec = manifest.networks[stage]
+        file = path if stage == main else path.with_name(spec.graph.name)
         found[file.name] = _write_network(
-            file, network, manifest.alone(stage), model, form, precision, photos, leaves, progress, gate=gate
+            file, network, manifest.alone(stage), model, form, precision, photos, leaves, progress, gate=spec.gate
         )
     on = "synthetic images" if all(photo.startswith(DEMO_PREFIX) for photo in photos) else "photos"
     own = found.pop(path.name)

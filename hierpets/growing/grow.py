@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from dataclasses import replace
 from pathlib import Path
 
 from hierpets.data.index import PhotoIndex, read_index
@@ -66,7 +65,7 @@ def grow(
     check_output(target, overwrite=overwrite)
     before = open_bundle(source)
     plugins = load_registry(registry)
-    index = _to_learn_from(read_index(data, registry=plugins))
+    index = read_index(data, registry=plugins).to_learn_from
     check_names(index.taxonomy, before.manifest.taxonomy)
     if check is not None:  # what is wrong with them is said before anything is learned and written
         read_labeled(check, before.manifest, registry=plugins)
@@ -87,10 +86,6 @@ def grow(
         steals=(*taken, *find_confused(photos, unseen, new)),
         before_and_after=compared,
     )
-
-
-def _to_learn_from(index: PhotoIndex) -> PhotoIndex:
-    return replace(index, records=tuple(r for r in index.records if r.split in (None, "train")))
 
 
 def _learn(

@@ -117,7 +117,7 @@ class OpenNetwork:
         graph = replace_heads(ov.Core().read_model(self.graph), self.heads)
         ov.save_model(graph, folder / files.graph, compress_to_fp16=False)
         (folder / files.weights).write_bytes(save({**self.backbone, **pack(self.heads.state_dict())}))
-        (folder / files.statistics).write_bytes(content)
+        (folder / files.statistics_file).write_bytes(content)
         return spec
 
     def _changed(self, **changes: Any) -> OpenNetwork:

@@ -83,6 +83,13 @@ class ForgetResult:
         """The bundle, ready to predict; ``options`` are those of :func:`hierpets.load`."""
         return load(self.bundle, **options)
 
+    def __str__(self) -> str:
+        return f"forgotten: {', '.join(map(str, self.forgotten))}"
+
+    def _repr_html_(self) -> str:
+        """What is gone, for notebooks."""
+        return f"<p>{escape(str(self))}</p><code>{escape(str(self.bundle))}</code>"
+
 
 def _least_alpha(photos: int) -> float:
     """The smallest error rate, in thousandths, that so many photos can promise."""

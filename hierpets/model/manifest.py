@@ -116,17 +116,30 @@ class Selection(StrictModel):
         )
 
 
+PARTS = ("backbone", "preprocess", "ood", "temperatures", "statistics")
+"""What the manifest says of each network, the main one and those that are asked before it."""
+
+
 @dataclass(frozen=True)
 class NetworkSpec:
-    """One network of a bundle: its files there, and all that it is built from."""
+    """One network of a bundle: its files there, all that it is built from, and what it answers.
+
+    It answers where it is more certain than its ``gate``; the main network, whose gate is 0, answers all that is left.
+    """
 
     weights: str
     graph: Path
-    statistics: str
+    statistics_file: str
     backbone: BackboneSpec
     preprocess: Preprocess
     ood: OODSpec | None
-    statistics_spec: StatisticsSpec | None
+    temperatures: Temperatures
+    statistics: StatisticsSpec | None
+    gate: float = 0.0
+
+
+def _parts(network: Manifest | EarlyNetwork) -> dict[str, Any]:
+    return {name: getattr(network, name) for name in PARTS}
 
 
 class Manifest(StrictModel):
@@ -180,20 +193,14 @@ class Manifest(StrictModel):
     def networks(self) -> tuple[NetworkSpec, ...]:
         """All networks in the order in which they are asked; the main one is the last."""
         early = (
-            NetworkSpec(*early_files(number), one.backbone, one.preprocess, one.ood, one.statistics)
-            for number, one in enumerate(self.early)
+            NetworkSpec(*early_files(number), **_parts(one), gate=one.gate) for number, one in enumerate(self.early)
         )
-        main = NetworkSpec(WEIGHTS, GRAPH, STATISTICS, self.backbone, self.preprocess, self.ood, self.statistics)
-        return (*early, main)
+        return (*early, NetworkSpec(WEIGHTS, GRAPH, STATISTICS, **_parts(self)))
 
     def alone(self, stage: int) -> Manifest:
         """The manifest of one network by itself, which answers every photo."""
-        if stage == len(self.early):
-            return self.model_copy(update={"early": ()})
-        own = self.early[stage]
-        names = ("backbone", "preprocess", "ood", "temperatures", "statistics")
-        changes = {name: getattr(own, name) for name in names}
-        return self.model_copy(update={**changes, "early": ()})
+        own = self if stage == len(self.early) else self.early[stage]
+        return self.model_copy(update={**_parts(own), "early": ()})
 
     def with_statistics(self, specs: Sequence[StatisticsSpec]) -> Manifest:
         """The same, with statistics of each of its networks."""

@@ -44,7 +44,7 @@ def write_bundle(
             (made / spec.weights).write_bytes(save(packed))  # save_file would make a file that its owner alone may read
             write_graph(made / spec.graph, each, spec.preprocess.size)
         for spec, content in zip(manifest.networks, statistics, strict=bool(statistics)):
-            (made / spec.statistics).write_bytes(content)
+            (made / spec.statistics_file).write_bytes(content)
         if seen is not None:
             (made / SEEN).write_bytes(seen.pack())
         (made / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8", newline="\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -70,7 +69,7 @@ def _extractor(call: Callable[..., Any], backbone: BackboneSpec, *, pretrained: 
 def _readable(photos: PhotoIndex, extractor: FeatureExtractor, progress: Progress) -> PhotoIndex:
     """The photos without those that training skips as well."""
     skipped = extractor.unreadable(photos.paths, progress=progress)
-    return replace(photos, records=tuple(record for record in photos.records if record.path not in skipped))
+    return photos.where(lambda record: record.path not in skipped)
 
 
 def _score(features: np.ndarray, photos: PhotoIndex, config: TrainConfig, registry: Registry) -> Score | None:

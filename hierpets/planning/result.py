@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Literal
 
 from pydantic import Field
 
+from hierpets.planning.words import plan_lines
 from hierpets.validation.strict import StrictModel
 
 __all__ = ["BackboneRank", "ClassGain", "CurvePoint", "Plan", "PretrainedGain", "RecipeCost", "RecipeName"]
@@ -82,3 +84,10 @@ class Plan(StrictModel):
     pretraining: PretrainedGain | str | None = Field(
         description="Whether pretrained weights help; a sentence where that cannot be told; null where not asked."
     )
+
+    def __str__(self) -> str:
+        return "\n".join(plan_lines(self))
+
+    def _repr_html_(self) -> str:
+        """What the command prints, for notebooks."""
+        return f"<pre>{escape(str(self))}</pre>"

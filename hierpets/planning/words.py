@@ -1,11 +1,14 @@
-"""A plan in words and small tables, for a terminal."""
+"""A plan in words and small tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from hierpets.planning.result import BackboneRank, ClassGain, CurvePoint, Plan, PretrainedGain, RecipeCost
 from hierpets.text import percent
+
+if TYPE_CHECKING:
+    from hierpets.planning.result import BackboneRank, ClassGain, CurvePoint, Plan, PretrainedGain, RecipeCost
 
 __all__ = ["plan_lines"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -59,10 +59,7 @@ def keep_photos(splits: Splits, kept: Callable[[PhotoRecord], bool], config: Tra
     :raises DataError: a class is left without training photos.
     :raises ConfigError: recipe ``finetune`` is left without validation photos.
     """
-    train, val = (
-        replace(part, records=tuple(record for record in part.records if kept(record)))
-        for part in (splits.train, splits.val)
-    )
+    train, val = splits.train.where(kept), splits.val.where(kept)
     check_trainable(train, breeds=config.levels != "species")
     return _weighed(train, val, config, registry)
 

@@ -17,6 +17,7 @@ def test_a_forgotten_breed_is_gone_and_the_others_stay(grown, tmp_path):
     result = forget(grown.bundle, "dog/husky", out=tmp_path / "out")
     manifest, before = read_manifest(result.bundle), read_manifest(grown.bundle)
     assert result.forgotten == (Leaf("dog", "husky"),)
+    assert str(result) == "forgotten: dog/husky" and "<p>forgotten: dog/husky</p>" in result._repr_html_()
     assert set(before.taxonomy.leaves) - set(manifest.taxonomy.leaves) == {Leaf("dog", "husky")}
     assert "dog/husky" not in manifest.policy.leaves
     assert "dog/husky" not in manifest.statistics.photos

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from html import escape
 
 import pytest
 from helpers.fakes import tiny_registry
@@ -17,7 +18,6 @@ from hierpets.errors import ConfigError, DataError, PluginError
 from hierpets.planning.pretraining import compare_random
 from hierpets.planning.result import Plan
 from hierpets.planning.run import plan
-from hierpets.planning.words import plan_lines
 
 AUTO = AutoConfig(
     backbones=(BackboneChoice(name="tiny", options={"width": 4}), BackboneChoice(name="tiny")), finetune_minutes=0
@@ -103,13 +103,14 @@ def test_plan_reports_progress(planned):
 
 def test_plan_in_words_says_what_counts(planned):
     found, _, _ = planned
-    said = "\n".join(plan_lines(found))
+    said = str(found)
     assert said.startswith("48 photos of 4 classes, linear heads on tiny\n! 1 photos left out")
     assert "To be promised today: mean breed recall" in said
     assert "all, mean 10" in said and "From " in said
     assert "the last 5 brought" in said and "Does pretraining help here?" in said
     assert " at the given price" in said
     assert all(len(line) <= 125 for line in said.splitlines())
+    assert found._repr_html_() == f"<pre>{escape(said)}</pre>"
 
 
 def test_plan_without_breeds_is_of_species(config, photos, tmp_path):
@@ -120,7 +121,7 @@ def test_plan_without_breeds_is_of_species(config, photos, tmp_path):
     assert found.level == "species" and found.classes == 2
     assert [gain.label for gain in found.gains if "/" in gain.label] == []
     assert found.backbones == () and found.pretraining is None
-    assert "pretraining" not in "\n".join(plan_lines(found))
+    assert "pretraining" not in str(found)
 
 
 def test_plan_refuses_what_it_cannot_do_before_it_begins(config, photos, tmp_path):

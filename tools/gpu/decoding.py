@@ -19,7 +19,6 @@ from tools.gpu.engines import timed
 __all__ = ["Decoding", "measure_decoding"]
 
 BATCH, WORKERS = 64, 4
-Batch = tuple[torch.Tensor, ...]
 
 
 @dataclass(frozen=True)

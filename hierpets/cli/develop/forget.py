@@ -21,5 +21,5 @@ def command(names: tuple[str, ...], model: Path | None, out: Path, overwrite: bo
     from hierpets.growing.forget import forget
 
     result = forget(model, *names, out=out, overwrite=overwrite)
-    click.echo(f"forgotten: {', '.join(map(str, result.forgotten))}")
+    click.echo(result)
     click.echo(f"bundle written to {result.bundle}")

@@ -47,7 +47,6 @@ def command(
     from hierpets.cli.progress import ProgressDisplay
     from hierpets.config import read_config
     from hierpets.planning.run import plan
-    from hierpets.planning.words import plan_lines
 
     config = read_config(file, {"backbone": backbone})
     with ProgressDisplay() as progress:
@@ -61,6 +60,6 @@ def command(
             registry=registry,
             progress=progress,
         )
-    click.echo(found.model_dump_json(indent=2) if form == "json" else "\n".join(plan_lines(found)))
+    click.echo(found.model_dump_json(indent=2) if form == "json" else found)
     if out is not None:
         click.echo(f"written to {out}", err=True)

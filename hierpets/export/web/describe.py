@@ -46,7 +46,7 @@ def _network(manifest: Manifest, stage: int, file: str) -> Network:
         file=file,
         preprocess=own.preprocess,
         temperatures=NetworkTemperatures(species=own.temperatures.species, breeds=tuple(breeds.tolist())),
-        gate=manifest.early[stage].gate if stage < len(manifest.early) else 0.0,
+        gate=manifest.networks[stage].gate,
     )
 
 

@@ -148,7 +148,7 @@ def _write_networks(
         own, path = manifest.alone(stage), folder / _names(manifest)[stage]
         write_format("onnx", path, network, own)
         pack_onnx(path)
-        gate = manifest.early[stage].gate if stage < len(manifest.early) else 0.0
+        gate = manifest.networks[stage].gate
         parity = check_network(network, OnnxEngine(path), own, model, *photos, gate=gate, progress=progress)
         refuse_drift("web", parity)
         parities.append(parity)

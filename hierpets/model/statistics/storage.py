@@ -49,10 +49,10 @@ def read_statistics(folder: Path, network: NetworkSpec) -> ClassStatistics:
 
     :raises BundleError: it has none, or the file is missing or damaged.
     """
-    spec, path = network.statistics_spec, folder / network.statistics
+    spec, path = network.statistics, folder / network.statistics_file
     if spec is None:
         raise BundleError(
-            f"{folder}: no {network.statistics}: this bundle keeps no statistics of its classes, without which it "
+            f"{folder}: no {network.statistics_file}: this bundle keeps no statistics of its classes, without which it "
             "cannot be changed; train one with LDA heads: `hierpets train --recipe heads`"
         )
     try:

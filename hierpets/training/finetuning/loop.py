@@ -31,12 +31,11 @@ class FinetuneResult:
     """The best ``network``, on the CPU, rounded as a bundle stores it.
 
     ``history`` has a row for the start (epoch 0) and for each epoch. The network stands between the start (``alpha`` 0)
-    and the moving average after epoch ``best_epoch`` (``alpha`` 1).
+    and the moving average after the best epoch (``alpha`` 1).
     """
 
     network: HierarchicalNetwork
     history: tuple[dict[str, Any], ...]
-    best_epoch: int
     alpha: float
     start: Score
     best: Score
@@ -152,7 +151,6 @@ class FinetuningLoop:
         return FinetuneResult(
             network=network.eval(),
             history=tuple(self.history),
-            best_epoch=1 + _best_row(self.history[1:]),
             alpha=alpha,
             start=_score(self.history[0]),
             best=score,

@@ -33,6 +33,9 @@ __all__ = [
 ]
 
 
+LONGEST_WORD = 100
+
+
 class HierpetsError(Exception):
     """Anything a user can cause and fix. The command line prints it as one line."""
 
@@ -84,5 +87,7 @@ def without_name(error: Exception, name: str) -> str:
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """``" (did you mean 'x'?)"`` for the nearest choice, or an empty string."""
+    if len(word) > LONGEST_WORD:
+        return ""  # comparing takes the square of its length
     nearest = get_close_matches(word, list(choices), n=1, cutoff=0.65)
     return f" (did you mean {nearest[0]!r}?)" if nearest else ""

@@ -13,7 +13,7 @@ from hierpets.data.records import PhotoRecord
 from hierpets.errors import DataError
 from hierpets.taxonomy import Leaf
 
-__all__ = ["ListedPhoto", "check_listed", "find_misspelled", "raise_problems", "unrepeated"]
+__all__ = ["ListedPhoto", "check_listed", "find_misspelled", "folded", "raise_problems", "unrepeated"]
 
 MOST_PROBLEMS = 20
 
@@ -35,7 +35,7 @@ def find_misspelled(labels: Iterable[tuple[str, Leaf]]) -> Iterator[str]:
     """
     known: dict[tuple[str, ...], dict[str, str]] = {}
     for where, (species, breed) in labels:
-        for key, name in (((_folded(species),), species), ((_folded(species), _folded(breed or "")), breed)):
+        for key, name in (((folded(species),), species), ((folded(species), folded(breed or "")), breed)):
             spellings = known.setdefault(key, {})
             if name is not None and spellings and name not in spellings:
                 other, place = next(iter(spellings.items()))
@@ -84,7 +84,8 @@ def _same_file(path: str) -> str:
     return os.path.normcase(os.path.normpath(path))
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
+    """Equal for all spellings of a name that count as one."""
     return re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", name).casefold())
 
 

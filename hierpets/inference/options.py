@@ -14,7 +14,7 @@ from hierpets.hierarchy.policy import MAX_SET
 from hierpets.messages.breeds import find_label, other_names
 from hierpets.messages.catalogue import Language
 from hierpets.taxonomy import Taxonomy
-from hierpets.validation.problems import find_problems
+from hierpets.validation.problems import find_problems, shown
 from hierpets.validation.strict import StrictModel
 
 __all__ = ["PredictOptions", "label_mask", "names_breeds"]
@@ -86,7 +86,7 @@ def label_mask(names: Iterable[str], taxonomy: Taxonomy) -> np.ndarray:
     """
     mask = np.zeros(len(taxonomy.leaves), dtype=bool)
     labels = [*taxonomy.species, *map(str, taxonomy.leaves), *(leaf.breed for leaf in taxonomy.leaves if leaf.breed)]
-    for given in names:
+    for given in dict.fromkeys(names):
         name = given if given in labels else find_label(given, labels) or given
         found = [
             i for i, leaf in enumerate(taxonomy.leaves) if name == leaf.species
@@ -95,7 +95,7 @@ def label_mask(names: Iterable[str], taxonomy: Taxonomy) -> np.ndarray:
         if not found:
             known = [*taxonomy.species, *(leaf.breed or leaf.species for leaf in taxonomy.leaves)]
             hint = did_you_mean(name, [*known, *other_names(known)])
-            raise ConfigError(f"only: {given!r} is not a species or a breed of this model{hint}")
+            raise ConfigError(f"only: {shown(given)} is not a species or a breed of this model{hint}")
         owners = sorted({taxonomy.leaves[i].species for i in found})
         if len(owners) > 1:
             choices = " or ".join(f"{owner}/{name}" for owner in owners)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -89,6 +89,7 @@ def other_names(labels: Iterable[str]) -> list[str]:
     return [name for names in named for name in (*names.own, *names.further)]
 
 
+@lru_cache(maxsize=4096)
 def plain(name: str) -> str:
     """A name without accents, case, hyphens and the like: ``"Pastor-alemão"`` -> ``"pastor alemao"``."""
     letters = unicodedata.normalize("NFKD", name.casefold())

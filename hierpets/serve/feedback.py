@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import tempfile
 import threading
 import unicodedata
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
+from hierpets.data.consistency import folded
 from hierpets.data.records import SPLITS
 from hierpets.errors import ConfigError, DataError
 from hierpets.files import write_file
@@ -20,6 +23,8 @@ from hierpets.taxonomy import Taxonomy
 from hierpets.thumbnails import encode_jpeg, shrink
 
 __all__ = ["FeedbackFull", "FeedbackStore", "check_folder", "tidy_label"]
+
+log = logging.getLogger(__name__)
 
 LONGEST = 1600
 NAME = re.compile(r"[^\W_](?:[^\W_]|[_'-]){0,59}")
@@ -30,7 +35,7 @@ RESERVED = {*SPLITS, "valid", "validation", "con", "prn", "aux", "nul"} | {
 
 
 class FeedbackFull(Exception):
-    """The folder has reached its maximum size."""
+    """The folder has reached its maximum size, or its disk takes nothing more."""
 
 
 def check_folder(root: Path) -> None:
@@ -56,7 +61,7 @@ class FeedbackStore:
         self._root, self._taxonomy, self._max_bytes = root, taxonomy, max_bytes
         self._lock = threading.Lock()
         check_folder(root)
-        self._used = sum(file.stat().st_size for file in root.rglob("*") if file.is_file())
+        self._used = _size(root)
 
     def save(self, photo: np.ndarray, species: str, breed: str) -> str:
         """Save an RGB photo; its path inside the root. An empty ``breed`` means that it is not known.
@@ -64,43 +69,70 @@ class FeedbackStore:
         :raises DataError: a label that is neither known nor a valid name.
         :raises FeedbackFull: the folder has no room for it.
         """
-        label = self._label(species, breed)
         content = encode_jpeg(shrink(photo, LONGEST), quality=92)
-        path = Path(*label, hashlib.blake2b(content, digest_size=10).hexdigest() + ".jpg")
         with self._lock:
+            label = self._label(species, breed)
+            path = Path(*label, hashlib.blake2b(content, digest_size=10).hexdigest() + ".jpg")
             self._write(self._root / path, content)
         return path.as_posix()
 
     def _label(self, species: str, breed: str) -> tuple[str, ...]:
+        """As the model calls it, else as others called it before: a reader refuses a name in two spellings."""
         tree = self._taxonomy.tree
-        name = tidy_label(find_label(species, tree) or species, tree, what="species")
+        name = tidy_label(find_label(species, tree) or species, [*self._saved(), *tree], what="species")
         known = tree.get(name, ())
         same = find_label(breed, known, name) or breed
-        return (name, tidy_label(same, known, what="breed")) if breed.strip() else (name,)
+        return (name, tidy_label(same, [*self._saved(name), *known], what="breed")) if breed.strip() else (name,)
+
+    def _saved(self, *species: str) -> list[str]:
+        """The folders of species, or of the breeds of one."""
+        folder = self._root.joinpath(*species)
+        names = [entry.name for entry in folder.iterdir() if entry.is_dir()] if folder.is_dir() else []
+        return [name for name in names if _is_safe(name)]
 
     def _write(self, path: Path, content: bytes) -> None:
         if path.exists():
             return
         if self._used + len(content) > self._max_bytes:
-            raise FeedbackFull
+            self._used = _size(self._root)  # photos may have been taken away to train with
+            if self._used + len(content) > self._max_bytes:
+                raise FeedbackFull
         if not path.resolve().is_relative_to(self._root.resolve()):  # a link that leads out
             raise DataError(f"{path.parent}: points outside the feedback folder")
-        write_file(path, content)
+        new = [folder for folder in (path.parent, path.parent.parent) if not folder.exists()]
+        try:
+            write_file(path, content)
+        except OSError as error:
+            for folder in new:  # an empty one would be a class without photos
+                with suppress(OSError):
+                    folder.rmdir()
+            log.error("feedback not saved: %s", error)
+            raise FeedbackFull from error
         self._used += len(content)
 
 
+def _size(root: Path) -> int:
+    return sum(file.stat().st_size for file in root.rglob("*") if file.is_file())
+
+
 def tidy_label(text: str, known: Iterable[str], *, what: str) -> str:
-    """``" Maine coon "`` -> ``maine_coon``: the spelling of a known name, or a new name that is safe as a folder.
+    """``" Maine coon "`` -> ``maine_coon``: the spelling of a known name, the last that fits, or a new name that is
+    safe as a folder.
 
     :raises DataError: not a name of letters, digits, hyphens and apostrophes, or a reserved one.
     """
     name = re.sub(r"\s+", "_", unicodedata.normalize("NFC", text).strip())
-    spellings = {one.casefold(): one for one in known}
-    if name.casefold() in spellings:
-        return spellings[name.casefold()]
+    spellings = {folded(one): one for one in known}
+    if folded(name) in spellings:
+        return spellings[folded(name)]
     name = name.casefold()
     if not NAME.fullmatch(name):
         raise DataError(f"{what}: expected a name of up to 60 letters, digits, spaces and hyphens, got {text[:80]!r}")
     if name in RESERVED:
         raise DataError(f"{what}: {name!r} is a reserved name; choose another")
     return name
+
+
+def _is_safe(name: str) -> bool:
+    """Whether visitors may name a folder so."""
+    return NAME.fullmatch(name) is not None and name.casefold() not in RESERVED

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from hierpets.errors import did_you_mean
 from hierpets.validation.document import Location, show_location
 
-__all__ = ["ValidationProblem", "find_problems", "one_line", "problem_lines"]
+__all__ = ["ValidationProblem", "find_problems", "one_line", "problem_lines", "shown"]
 
 EXPECTED = {
     "bool_parsing": "expected true or false",
@@ -90,10 +90,10 @@ def _sentence(item: Mapping[str, Any], owners: list[type[BaseModel]]) -> str:
         return f"is missing from {title}" if title else "is missing"
     if kind == "literal_error":
         choices = [word.strip("'") for word in str(context["expected"]).replace(" or ", ", ").split(", ")]
-        return f"expected one of {', '.join(choices)}, got {_shown(got)}{did_you_mean(str(got), choices)}"
+        return f"expected one of {', '.join(choices)}, got {shown(got)}{did_you_mean(str(got), choices)}"
     if kind in ("value_error", "assertion_error"):
         return str(context["error"])
-    return f"{_expectation(kind, context, item['msg'])}, got {_shown(got)}"
+    return f"{_expectation(kind, context, item['msg'])}, got {shown(got)}"
 
 
 def _expectation(kind: str, context: Mapping[str, Any], message: str) -> str:
@@ -113,7 +113,8 @@ def _either(first: str, second: str) -> str:
     return f"{head} or {other}, got {tail}"
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """What was given, in so many letters as fit into a line."""
     if value is None:
         return "nothing"
     text = repr(value)

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from pydantic import ValidationError
 
@@ -75,6 +77,16 @@ def test_predict_options_of_names_every_problem_at_once():
     with pytest.raises(ConfigError) as caught:
         PredictOptions.of(None, {"alpha": 2, "top_k": -1})
     assert [line.split(":")[0] for line in str(caught.value).splitlines()] == ["alpha", "top_k"]
+
+
+def test_label_mask_bears_many_and_long_names():
+    taxonomy = Taxonomy(tree={"dog": tuple(f"breed_{n}" for n in range(120))})
+    start = time.perf_counter()
+    assert label_mask(["breed-7"] * 20_000, taxonomy).sum() == 1
+    with pytest.raises(ConfigError) as caught:
+        label_mask(["shepherd " * 10_000], taxonomy)
+    assert len(str(caught.value)) < 200
+    assert time.perf_counter() - start < 2
 
 
 def test_predict_options_are_frozen():

@@ -469,3 +469,14 @@ def test_predict_route_takes_a_file_name_that_is_not_utf8(client):
     answer = client.post("/v1/predict", content=body + plain("siamese") + b"\r\n--b--\r\n", headers=headers)
     assert answer.status_code == 200
     assert answer.json()[0]["path"].endswith(".jpg")
+
+
+@pytest.mark.parametrize(
+    "end", [b"", b"\r\n--b\r\n", b"\r\n--b\r\ncontent-disposition: form-data; name=x; filename=y\r\n\r\nab"]
+)
+def test_predict_route_refuses_a_form_that_was_cut_off(client, end):
+    body = b'--b\r\ncontent-disposition: form-data; name="photo"; filename="a.jpg"\r\n\r\n' + plain("siamese")
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    answer = client.post("/v1/predict", content=body + end, headers=headers)
+    problem = is_problem(answer, 400)
+    assert problem["detail"] == "the form cannot be parsed: it ends before its last boundary"

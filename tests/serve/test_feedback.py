@@ -94,6 +94,42 @@ def test_feedback_store_counts_files_that_are_there_already(tmp_path):
         FeedbackStore(tmp_path, TAXONOMY, max_bytes=1000).save(PHOTO, "cat", "")
 
 
+def test_feedback_in_several_spellings_is_one_class(client, tmp_path):
+    for breed in ("Jack-Russell", "Jack Russell", "jackrussell"):
+        sent = send(client, plain("a dog", (9, 9)), species="dog", breed=breed)
+        assert sent.json()["path"].startswith("dog/jack-russell/")
+    assert send(client, species="Chinchilla", breed="").json()["path"].startswith("chinchilla/")
+    assert len(read_index(str(tmp_path / "feedback"))) == 2
+
+
+@pytest.mark.parametrize("species", [".git", "train"])
+def test_feedback_goes_into_no_folder_that_is_no_class(tmp_path, species):
+    (tmp_path / species).mkdir()
+    with pytest.raises(DataError, match="species: "):
+        FeedbackStore(tmp_path, TAXONOMY, max_bytes=10**7).save(PHOTO, species, "")
+
+
+def test_feedback_store_has_room_again_when_photos_were_taken_away(tmp_path):
+    (tmp_path / "old.jpg").write_bytes(b"0" * 900)
+    store = FeedbackStore(tmp_path, TAXONOMY, max_bytes=1500)
+    with pytest.raises(FeedbackFull):
+        store.save(np.random.default_rng(0).integers(0, 256, (60, 60, 3), np.uint8), "cat", "")
+    (tmp_path / "old.jpg").unlink()
+    assert store.save(PHOTO, "cat", "")
+
+
+def test_feedback_that_a_full_disk_refuses_leaves_no_class(tmp_path, monkeypatch):
+    def full(path, _):
+        path.parent.mkdir(parents=True)
+        raise OSError(28, "No space left on device")
+
+    store = FeedbackStore(tmp_path, TAXONOMY, max_bytes=10**7)
+    monkeypatch.setattr("hierpets.serve.feedback.write_file", full)
+    with pytest.raises(FeedbackFull):
+        store.save(PHOTO, "cat", "siamese")
+    assert not list(tmp_path.iterdir())
+
+
 def test_feedback_store_shrinks_a_large_photo_and_keeps_its_shape(tmp_path):
     store = FeedbackStore(tmp_path, TAXONOMY, max_bytes=10**7)
     path = store.save(np.zeros((3000, 1500, 3), np.uint8), "cat", "")

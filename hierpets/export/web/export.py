@@ -93,9 +93,11 @@ def _check_target(target: Path, *, overwrite: bool) -> None:
         raise ConfigError(f"{target}: is no page that was exported before, and is not replaced; choose another folder")
 
 
-def _names(manifest: Manifest) -> list[str]:
-    """A file for each network, in the order in which they are asked."""
-    return [network.graph.with_suffix(".onnx").name for network in manifest.networks]
+def _names(manifest: Manifest, model: ModelId) -> list[str]:
+    """A file for each network, in the order in which they are asked. Those of another model have other names: a browser
+    may keep a file for long.
+    """
+    return [f"{network.graph.stem}-{model.digest}.onnx" for network in manifest.networks]
 
 
 def _texts(manifest: Manifest, model: ModelId, recommender: Recommender) -> dict[str, bytes]:
@@ -103,7 +105,7 @@ def _texts(manifest: Manifest, model: ModelId, recommender: Recommender) -> dict
     texts = {}
     for language in LANGUAGES:
         with speaking(language):
-            known = describe(manifest, model, _names(manifest), recommender)
+            known = describe(manifest, model, _names(manifest, model), recommender)
         texts[f"{MODEL}/{_described(language)}"] = known.model_dump_json()
         texts[_index(language)] = render_page(language, served=False).replace("</head>", _alternates() + "</head>")
     return {place: text.encode() for place, text in texts.items()}
@@ -145,7 +147,7 @@ def _write_networks(
     """Each is checked on ``photos`` with their leaves. :raises BundleError: one does not predict as torch does."""
     parities = []
     for stage, network in enumerate(read_networks(bundle, manifest, registry)):
-        own, path = manifest.alone(stage), folder / _names(manifest)[stage]
+        own, path = manifest.alone(stage), folder / _names(manifest, model)[stage]
         write_format("onnx", path, network, own)
         pack_onnx(path)
         gate = manifest.networks[stage].gate

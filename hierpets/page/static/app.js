@@ -252,7 +252,6 @@ function showShampoo(section, record) {
   find(".fit-note").textContent = !none && breed !== undefined && advice.confidence - breed >= 0.02
     ? t("Higher than the breed, because it suits most of the likely breeds.")
     : "";
-  find(".why").open = none || cards.classList.contains("single");
   find(".ruled").hidden = !advice.ruled_out?.length;
   find(".ruled ul").replaceChildren(...(advice.ruled_out ?? []).map((one) => {
     const line = document.createElement("li");
@@ -343,7 +342,9 @@ function showRegions(item, regions) {
     const [answer, detail] = headline(region);
     name.textContent = answer;
     const advice = region.recommendation;
-    const shampoo = advice ? ` ${advice.product ? t("Shampoo: {product}.", { product: advice.name }) : advice.reason}` : "";
+    // The reason ends with what a product must be kept away from.
+    const product = advice?.product ? `${t("Shampoo: {product}.", { product: advice.name })} ` : "";
+    const shampoo = advice ? ` ${product}${advice.reason}` : "";
     line.append(name, ` ${detail}${shampoo}`);
     return line;
   });

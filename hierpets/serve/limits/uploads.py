@@ -40,6 +40,13 @@ class InMemoryParser(MultiPartParser):
     """Starlette's parser, which would write a part above 1 MB to a file; the length of the body is bounded here."""
 
     spool_max_size = 2**62
+    is_complete = False
+    """Whether the last boundary came: a part that is cut off before is left out."""
+
+    def on_end(self) -> None:
+        """The last boundary."""
+        super().on_end()
+        self.is_complete = True
 
 
 class UploadReader:
@@ -100,6 +107,9 @@ class UploadReader:
         except ValueError as error:  # such as charset=undefined, which is a codec that decodes nothing
             message = "the form cannot be parsed: its charset is not one of text; leave it out for UTF-8"
             raise Problem("malformed", message, headers=CLOSE) from error
+        if not parser.is_complete:
+            await form.close()
+            raise Problem("malformed", "the form cannot be parsed: it ends before its last boundary", headers=CLOSE)
         items = form.multi_items()
         files = [value for _, value in items if isinstance(value, UploadFile)]
         photos = [NamedPhoto(_safe_name(f.filename, n), await f.read()) for n, f in enumerate(files, 1)]

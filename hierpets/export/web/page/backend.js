@@ -44,7 +44,8 @@ function stop(message) {
 export async function describe() {
   if (isLeaving) return null;
   working();
-  const answer = await fetch(new URL(`../model/model.${language}.json`, import.meta.url)).catch(() => null);
+  const place = new URL(`../model/model.${language}.json`, import.meta.url);
+  const answer = await fetch(place, { cache: "no-cache" }).catch(() => null);   // it names the files of its own model
   return answer?.ok ? (await answer.json()).about : null;
 }
 

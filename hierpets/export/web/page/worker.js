@@ -7,7 +7,7 @@ import { makePredictor } from "./predictor.js";
 const MODEL = new URL("../model/", import.meta.url);
 
 async function load(file) {
-  const answer = await fetch(new URL(file, MODEL)).catch(() => null);
+  const answer = await fetch(new URL(file, MODEL), { cache: file.endsWith(".json") ? "no-cache" : "default" }).catch(() => null);
   if (!answer?.ok) throw Object.assign(new Error(`${file} cannot be loaded`), { file });
   return answer;
 }

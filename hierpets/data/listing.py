@@ -98,7 +98,7 @@ def count_photos(paths: Sequence[str], registry: Registry | None = None) -> int 
 
 def _is_pattern(path: str) -> bool:
     """Whether a path is a pattern that no shell has expanded; a file may be called so as well."""
-    return glob.has_magic(path) and not path.startswith(DEMO_PREFIX) and not os.path.lexists(path)
+    return glob.has_magic(path) and not is_uri(path) and not path.startswith(DEMO_PREFIX) and not os.path.lexists(path)
 
 
 def _matches(pattern: str) -> list[str]:

@@ -215,6 +215,17 @@ class Advice:
     veto: bool = False
 
 
+def _name(field: str, value: Any) -> str:
+    """What a row says in a field; empty for nothing, which pandas writes as NaN."""
+    if value is None or value != value:
+        return ""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, list | tuple | dict | bool):
+        raise DataError(f"{field}: expected a name, got {value!r}")
+    return str(value)
+
+
 @dataclass(frozen=True)
 class SourcePhoto:
     """One photo that a reader found, and what the source says of it.
@@ -234,6 +245,9 @@ class SourcePhoto:
 
     @classmethod
     def of(cls, path: str, fields: Mapping[str, Any], *, where: str | None = None) -> SourcePhoto:
-        """From ``species``, ``breed``, ``label`` and ``split`` among a row's fields; what is empty is not stated."""
-        found = {name: fields.get(name) for name in ("species", "breed", "label", "split")}
-        return cls(path, where=where, **{name: str(value) for name, value in found.items() if value not in (None, "")})
+        """From ``species``, ``breed``, ``label`` and ``split`` among a row's fields; what is empty is not stated.
+
+        :raises DataError: a list, a mapping or a truth value instead of a name.
+        """
+        found = {name: _name(name, fields.get(name)) for name in ("species", "breed", "label", "split")}
+        return cls(path, where=where, **{name: value for name, value in found.items() if value})

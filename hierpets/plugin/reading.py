@@ -77,7 +77,7 @@ def locate(path: str) -> tuple[Any, str]:
     try:
         found: tuple[Any, str] = pa.fs.FileSystem.from_uri(path if _is_literal(path) else _escaped(path))
         return found
-    except (pa.ArrowException, OSError, ImportError) as error:
+    except (pa.ArrowException, OSError, ImportError, ValueError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ConfigError(f"{path}: cannot be opened: {reason}") from error
 

@@ -24,6 +24,8 @@ def object_store(source: str) -> Iterator[SourcePhoto]:
     selector = pyarrow.fs.FileSelector(folder, recursive=True, allow_not_found=True)
     try:
         paths = sorted(info.path for info in filesystem.get_file_info(selector) if info.is_file)
+    except NotADirectoryError:
+        return
     except OSError as error:
         raise DataError(f"{source}: cannot be listed: {error}") from error
     for path in paths:

@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 from hierpets.plugin import DataError, SourcePhoto
 from hierpets.plugin.reading import PHOTO_SUFFIXES, list_files, open_file, split_of, without_options
@@ -46,6 +46,17 @@ def _read_shard(shard: str) -> Iterator[SourcePhoto]:
             photo = _read_sample(shard, archive, members, split)
             if photo is not None:
                 yield photo
+        _check_end(file, archive.offset)
+
+
+def _check_end(file: BinaryIO, end: int) -> None:
+    """Whether a block of zeros ends an archive: tarfile takes a damaged header for the end.
+
+    :raises tarfile.ReadError: something else does.
+    """
+    file.seek(end)
+    if file.read(tarfile.BLOCKSIZE).strip(b"\0"):
+        raise tarfile.ReadError(f"damaged at byte {end}; what follows is lost")
 
 
 def _key(name: str) -> str:
@@ -57,17 +68,26 @@ def _key(name: str) -> str:
 def _read_sample(
     shard: str, archive: tarfile.TarFile, members: Iterable[tarfile.TarInfo], split: str | None
 ) -> SourcePhoto | None:
-    """The photo of a sample, with its class; None for a sample without one. Of several photos, the first is taken."""
-    photo, fields = None, {"split": split}
+    """The photo of a sample, with its class; None for a sample without one.
+
+    Of several photos that is ``KEY.jpg`` and not ``KEY.depth.png``.
+    """
+    photos: list[str] = []
+    fields: dict[str, Any] = {"split": split}
     for member in members:
         suffix = PurePosixPath(member.name).suffix.lower()
         if suffix in PHOTO_SUFFIXES:
-            photo = photo or member.name
+            photos.append(member.name)
         elif suffix == ".json":
             fields |= {key: value for key, value in _json(shard, archive, member).items() if value is not None}
         elif suffix == ".cls":
             fields["label"] = _content(archive, member).decode("utf-8", "replace").strip()
-    return None if photo is None else SourcePhoto.of(f"{shard}:{photo}", fields)
+    plain = [name for name in photos if PurePosixPath(name).name.count(".") == 1]
+    if not plain and len(photos) > 1:
+        raise DataError(
+            f"{shard}: {photos[0]} and {photos[1]} are one sample, whose name ends at the first dot; rename them"
+        )
+    return SourcePhoto.of(f"{shard}:{(plain or photos)[0]}", fields) if photos else None
 
 
 def _json(shard: str, archive: tarfile.TarFile, member: tarfile.TarInfo) -> dict[str, Any]:

@@ -154,6 +154,11 @@ class TestWebdataset:
             ({"a.txt": b"x"}, "no photo in this archive"),
             ({"a.jpg": b"x", "a.json": b'{"species": "cat", "split": "trian"}'}, "did you mean 'train'"),
             ({"a.jpg": b"x", "a.cls": b"cat", "b.jpg": b"x", "b.cls": b"Cat"}, "differ only in case"),
+            (
+                {"a.0.jpg": b"x", "a.0.cls": b"cat", "a.1.jpg": b"x", "a.1.cls": b"dog"},
+                "one sample, whose name ends at",
+            ),
+            ({"a.jpg": b"x", "a.json": b'{"species": ["cat"]}'}, r"species: expected a name, got \['cat'\]"),
         ],
     )
     def test_what_does_not_fit_is_one_line(self, tmp_path, files, message):
@@ -161,6 +166,20 @@ class TestWebdataset:
         with pytest.raises(DataError, match=message) as caught:
             read_index(shard)
         assert str(caught.value).count("\n") == 0
+
+    def test_of_several_photos_in_a_sample_the_plain_one_is_meant(self, tmp_path):
+        plant(tmp_path / "pets.tar", {"a.depth.png": b"x", "a.jpg": b"x", "a.cls": b"cat"})
+        assert read_index(tmp_path).paths == [f"{tmp_path / 'pets.tar'}:a.jpg"]
+
+    @pytest.mark.parametrize("damage", ["overwritten", "cut"])
+    def test_nothing_after_a_damaged_header_is_lost_in_silence(self, tmp_path, damage):
+        shard = plant(tmp_path / "pets.tar", {f"{n}.{kind}": b"cat" for n in range(4) for kind in ("jpg", "cls")})
+        content, header = shard.read_bytes(), 4 * 1024  # of the fifth file: each has a block for itself
+        shard.write_bytes(
+            content[: header + 100] + (b"\xff" * 60 + content[header + 160 :] if damage != "cut" else b"")
+        )
+        with pytest.raises(DataError, match=r"pets\.tar: cannot be read as a tar archive: damaged at byte 4096"):
+            read_index(shard)
 
     def test_a_compressed_or_damaged_shard(self, tmp_path):
         (tmp_path / "a.tar").write_text("no archive " * 200)
@@ -178,6 +197,11 @@ def plant(shard: Path, files: dict[str, bytes]) -> Path:
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     return shard
+
+
+def test_a_row_states_nothing_where_pandas_writes_nan_and_names_may_be_bytes():
+    photo = SourcePhoto.of("a.jpg", {"species": b"dog", "breed": float("nan"), "label": None, "split": ""})
+    assert (photo.species, photo.breed, photo.label, photo.split) == ("dog", None, None, None)
 
 
 class TestTable:

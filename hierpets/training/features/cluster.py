@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -56,7 +57,7 @@ class ClusterExtractor(FeatureExtractor):
         self._task = task
 
     def _keys(self, paths: list[str]) -> list[str]:
-        return paths
+        return [os.fsencode(path).hex() for path in paths]  # a name may be no text
 
     def _open_cache(self) -> FeatureCache:
         return FeatureCache(self._task.folder, self._backbone.feature_dim, SqliteStore)
@@ -69,7 +70,10 @@ class ClusterExtractor(FeatureExtractor):
         ray = require_ray()
         state = {name: tensor.cpu().numpy() for name, tensor in self._backbone.module.state_dict().items()}
         views = list(dict.fromkeys(work.view for work in works))
-        rows = [{"row": row, "path": work.path, "view": views.index(work.view)} for row, work in enumerate(works)]
+        rows = [
+            {"row": row, "path": os.fsencode(work.path), "view": views.index(work.view)}
+            for row, work in enumerate(works)
+        ]
         computed = ray.data.from_items(rows, override_num_blocks=-(-len(rows) // BATCH)).map_batches(
             FeatureWorker,
             fn_constructor_args=(self._task, ray.put(state), views),
@@ -82,7 +86,7 @@ class ClusterExtractor(FeatureExtractor):
         with cluster_errors(self._task.address, ADVICE), closing(PhotoDigests(self._task.folder)) as digests:
             for table in computed.iter_batches(batch_size=None, batch_format="pyarrow"):
                 computed_rows = table.to_pylist()
-                digests.put({row["path"]: row["digest"] for row in computed_rows})
+                digests.put({works[row["row"]].path: row["digest"] for row in computed_rows})
                 yield dict(_finished(computed_rows, works, on_error))
 
 
@@ -94,7 +98,7 @@ def _finished(
         if row["error"] is None:
             yield row["row"], np.frombuffer(row["vector"], np.float32)
         elif on_error is None:
-            raise ImageError(f"{row['path']}: {row['error']}")
+            raise ImageError(f"{works[row['row']].path}: {row['error']}")
         else:
             on_error(works[row["row"]], row["error"])
 
@@ -120,7 +124,7 @@ class FeatureWorker:
         """
         import pyarrow as pa
 
-        rows, paths = batch["row"].to_pylist(), batch["path"].to_pylist()
+        rows, paths = batch["row"].to_pylist(), list(map(os.fsdecode, batch["path"].to_pylist()))
         contents = [read_content(path) for path in paths]
         # What has no bytes is read by its name, which tells why, or draws it.
         photos: list[Photo] = [content or path for content, path in zip(contents, paths, strict=True)]
@@ -129,10 +133,9 @@ class FeatureWorker:
         found = self._extractor.compute(photos, views, errors.__setitem__)
         columns = {
             "row": rows,
-            "path": paths,
             "digest": [digest(content, path) for content, path in zip(contents, paths, strict=True)],
             "vector": [found[number].tobytes() if number in found else None for number in range(len(rows))],
             "error": [errors.get(number) for number in range(len(rows))],
         }
-        types = pa.int64(), pa.string(), pa.string(), pa.binary(), pa.string()
+        types = pa.int64(), pa.string(), pa.binary(), pa.string()
         return pa.table(columns, pa.schema(list(zip(columns, types, strict=True))))

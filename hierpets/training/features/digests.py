@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -31,7 +32,7 @@ class PhotoDigests:
         """
         found = []
         for path in paths:
-            row = self._store.row("SELECT digest FROM photo WHERE path = ?", (path,))
+            row = self._store.row("SELECT digest FROM photo WHERE path = ?", (os.fsencode(path),))
             if row is None:
                 raise DataError(f"{self._file}: expected a digest of {path}, found none; train anew with --overwrite")
             found.append(row[0])
@@ -39,7 +40,8 @@ class PhotoDigests:
 
     def put(self, digests: Mapping[str, str]) -> None:
         """Store digests by path."""
-        self._store.store("INSERT OR REPLACE INTO photo VALUES (?, ?)", digests.items())
+        rows = ((os.fsencode(path), digest) for path, digest in digests.items())  # a name may be no text
+        self._store.store("INSERT OR REPLACE INTO photo VALUES (?, ?)", rows)
 
     def close(self) -> None:
         self._store.close()
@@ -47,4 +49,4 @@ class PhotoDigests:
 
 def _prepare(database: sqlite3.Connection) -> None:
     database.execute("PRAGMA journal_mode=WAL")
-    database.execute("CREATE TABLE IF NOT EXISTS photo (path TEXT PRIMARY KEY, digest TEXT)")
+    database.execute("CREATE TABLE IF NOT EXISTS photo (path BLOB PRIMARY KEY, digest TEXT)")

@@ -28,6 +28,7 @@ from hierpets.inference.predictor import Predictor
 from hierpets.model.manifest import Manifest
 from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry, load_registry
+from hierpets.text import counted
 from hierpets.workers import cores
 
 __all__ = ["Evaluation", "Split", "evaluate", "find_ood_photos", "predict_index", "predict_ood", "read_labeled"]
@@ -85,7 +86,7 @@ def evaluate(
         "split": split or _split_of(index),
         **({"recipe": str(predictor.manifest.selection)} if predictor.manifest.selection else {}),
         **({"out-of-distribution photos": str(ood)} if ood is not None else {}),
-        **({"left out": f"{len(left_out):,} photos that cannot be read"} if left_out else {}),
+        **({"left out": f"{counted(len(left_out), 'photo')} that cannot be read"} if left_out else {}),
     }
     metrics = evaluate_predictions(
         predictions, ood=unknowns, stress=stressed, seen=seen, model=predictor.model, about=about

@@ -174,7 +174,7 @@ def open_network(folder: Path, bundle: Manifest, stage: int) -> OpenNetwork:
             folder, f"a bundle without {files.weights} or {files.graph} cannot be changed; use the whole one"
         )
     if manifest.ood is None or not {*manifest.taxonomy.leaves} - manifest.pretrained <= {*statistics.labels}:
-        raise BundleError(f"{files.statistics} does not hold every class of {MANIFEST}, and cannot be added to")
+        raise BundleError(f"{files.statistics_file} does not hold every class of {MANIFEST}, and cannot be added to")
     try:
         state = load_file(path)
         heads = _heads(manifest, {n: t for n, t in state.items() if not n.startswith(BACKBONE)}, statistics)

@@ -96,7 +96,7 @@ def test_evaluate_names_the_model_and_the_photos(evaluated, bundle, photos, ood)
 def test_evaluate_leaves_out_and_lists_photos_that_cannot_be_read(evaluated):
     found, _, _ = evaluated
     assert [p.path.endswith("broken.png") for p in found.unreadable] == [True]
-    assert found.metrics.about["left out"] == "1 photos that cannot be read"
+    assert found.metrics.about["left out"] == "1 photo that cannot be read"
 
 
 def test_evaluate_reports_progress(evaluated):

@@ -71,7 +71,7 @@ def alone(bundle, target, stage):
     manifest = read_manifest(bundle)
     files, main = manifest.networks[stage], manifest.networks[-1]
     (target / main.graph).parent.mkdir(parents=True)
-    pairs = [(files.weights, main.weights), (files.statistics, main.statistics), (files.graph, main.graph)]
+    pairs = [(files.weights, main.weights), (files.statistics_file, main.statistics_file), (files.graph, main.graph)]
     for source, name in [*pairs, (files.graph.with_suffix(".bin"), main.graph.with_suffix(".bin"))]:
         shutil.copy(bundle / source, target / name)
     (target / "bundle.json").write_text(manifest_text(manifest.alone(stage)))
@@ -80,7 +80,7 @@ def alone(bundle, target, stage):
 
 def test_training_keeps_statistics_of_every_network(bundle):
     manifest = read_manifest(bundle)
-    specs = [network.statistics_spec for network in manifest.networks]
+    specs = [network.statistics for network in manifest.networks]
     assert [spec.photos for spec in specs] == [OLD, OLD]
     assert specs[0].sha256 != specs[1].sha256
     assert (bundle / "early0-statistics.safetensors").is_file()
@@ -121,7 +121,7 @@ def test_growing_judges_by_the_network_that_answers(bundle, new, tmp_path, stage
     itself = grow(alone(bundle, tmp_path / "alone", stage), new, out=tmp_path / "itself")
     assert (together.photos, together.left_out, together.accuracy) == (itself.photos, itself.left_out, itself.accuracy)
     files = read_manifest(together.bundle).networks[stage]
-    for name, other in ((files.weights, "weights.safetensors"), (files.statistics, "statistics.safetensors")):
+    for name, other in ((files.weights, "weights.safetensors"), (files.statistics_file, "statistics.safetensors")):
         assert (together.bundle / name).read_bytes() == (itself.bundle / other).read_bytes()
     one, two = (read_manifest(result.bundle).policy for result in (together, itself))
     for name, rows in two.of("trained").items():

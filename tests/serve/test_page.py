@@ -270,6 +270,21 @@ def test_page_shows_and_hides_where_the_model_looked(visit):
     assert card.locator(".overlay").is_hidden()
 
 
+@pytest.mark.parametrize(("button", "route"), [(".look", "**/v1/explain"), (".each", "**/v1/predict?regions=true")])
+def test_page_shows_why_a_view_cannot_be_had(visit, button, route):
+    page = visit(expecting="503")
+    card = show(page, upload("cat.jpg", plain("siamese")))
+    assert card.locator(".view-problem").is_hidden()
+    problem = {"title": "Unavailable", "detail": "the server is stopping"}
+    page.route(route, lambda sent: sent.fulfill(status=503, json=problem))
+    card.locator(button).click()
+    assert card.locator(".view-problem:visible").inner_text() == "The server is stopping"
+    page.unroute(route)
+    card.locator(button).click()
+    card.locator(f"{button}[aria-pressed=true]").wait_for()
+    assert card.locator(".view-problem").is_hidden()
+
+
 @WIDTHS
 def test_page_draws_each_pet_and_names_it(visit, width):
     page = visit(width)

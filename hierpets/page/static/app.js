@@ -272,6 +272,7 @@ async function toggleOverlay(item) {
   }
   button.disabled = true;
   button.textContent = t("Please wait…");
+  item.querySelector(".view-problem").textContent = "";
   try {
     if (!entry.overlay) {
       const picture = await backend.explain(entry.blob);
@@ -286,7 +287,7 @@ async function toggleOverlay(item) {
     say(t("The photo now shows where the model looked"));
   } catch (error) {
     button.textContent = t("Where did it look?");
-    say(error.message);
+    item.querySelector(".view-problem").textContent = capital(error.message);
   }
   button.disabled = false;
 }
@@ -298,13 +299,14 @@ async function toggleRegions(item) {
   if (show && !entry.regions) {
     button.disabled = true;
     button.textContent = t("Please wait…");
+    item.querySelector(".view-problem").textContent = "";
     try {
       const record = await backend.predict(entry.blob, { name: entry.file.name, isGone: () => entry.gone, regions: true });
       if (record.error) throw new Error(record.error.message);
       entry.regions = record.regions;
       showRegions(item, record.regions);
     } catch (error) {
-      say(error.message);
+      item.querySelector(".view-problem").textContent = capital(error.message);
     }
     button.disabled = false;
   }

@@ -25,6 +25,7 @@ __all__ = [
     "is_folder",
     "is_photo",
     "lock",
+    "size_of",
     "whole_file",
     "whole_folder",
     "write_all",
@@ -65,6 +66,11 @@ def is_folder(path: str | os.PathLike[str]) -> bool:
 def is_file(path: str | os.PathLike[str]) -> bool:
     """Whether it is a file; False for what cannot be looked at, as :func:`is_folder`."""
     return os.path.isfile(path)  # noqa: PTH113
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files in a folder and below it."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def check_output(path: Path, *, overwrite: bool) -> None:

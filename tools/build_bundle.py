@@ -21,6 +21,7 @@ from typing import Any
 from hierpets.cli.progress import ProgressDisplay
 from hierpets.config import TrainConfig, change_config, read_config
 from hierpets.export.export import export_bundle
+from hierpets.files import size_of
 from hierpets.training.recipe import train
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,7 +53,7 @@ def main() -> None:
             )
         checked = export_bundle(trained.bundle, "openvino", data=arguments.data, precision="int8", overwrite=True)
         print(checked.parity.words())
-        size = sum(file.stat().st_size for file in trained.bundle.rglob("*") if file.is_file())
+        size = size_of(trained.bundle)
         if size > MOST_BYTES:
             sys.exit(f"{trained.bundle}: {size / 1e6:.1f} MB, more than {MOST_BYTES / 1e6:g}")
         shutil.rmtree(RELEASED, ignore_errors=True)

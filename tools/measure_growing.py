@@ -36,7 +36,7 @@ from hierpets.model.statistics.storage import pack_statistics, unpack_statistics
 from hierpets.registry.loading import load_registry
 from hierpets.taxonomy import Leaf, Taxonomy
 from hierpets.training.features.extractor import FeatureExtractor
-from hierpets.training.frozen.folds import assign_folds
+from hierpets.training.frozen.held_out.folds import assign_folds
 from hierpets.training.frozen.lda import fit_lda
 from hierpets.workers import cores
 from tools.pages.marks import publish

@@ -35,7 +35,7 @@ from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.plugin import Backbone
 from hierpets.registry.loading import load_registry
 from hierpets.training.features.extractor import FeatureExtractor
-from hierpets.training.frozen.folds import assign_folds
+from hierpets.training.frozen.held_out.folds import assign_folds
 from hierpets.training.frozen.lda import fit_lda
 from plugins.samplers.balanced import breed_balanced
 from tools.pages.intervals import against

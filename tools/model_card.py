@@ -23,7 +23,7 @@ from hierpets.config import TrainConfig
 from hierpets.data.listing import find_photos
 from hierpets.evaluation.metrics.schema import Metrics, StressMetrics, StressScores
 from hierpets.evaluation.run import evaluate
-from hierpets.files import write_file
+from hierpets.files import size_of, write_file
 from hierpets.hierarchy.decision import Decision
 from hierpets.hierarchy.probabilities import COMBINERS, joint_probabilities, species_probabilities
 from hierpets.inference.loading import load
@@ -36,7 +36,7 @@ from hierpets.text import percent
 from hierpets.training.calibration import Calibrated, calibrate_trained, cross_predict
 from hierpets.training.cascade.choice import fit_configured
 from hierpets.training.cascade.fit import fit_cascade
-from hierpets.training.frozen.folds import assign_folds
+from hierpets.training.frozen.held_out.folds import assign_folds
 from hierpets.training.frozen.model import fit_frozen_model
 from hierpets.training.measurement import measure
 from hierpets.training.splits import read_splits
@@ -300,7 +300,7 @@ def combiners_table(trained: Trained) -> str:
 
 def bundle_megabytes() -> float:
     """The size of the released folder."""
-    return sum(file.stat().st_size for file in released_bundle().rglob("*") if file.is_file()) / 1e6
+    return size_of(released_bundle()) / 1e6
 
 
 ELSEWHERE = """## Accuracy on photos from elsewhere

@@ -56,7 +56,7 @@ def load(
     :raises RegistryError: a missing or invalid registry.
     :raises DeviceError: the device, engine or precision is not available.
     """
-    check_choices(engine=engine, device=device, precision=precision)
+    check_choices(engine=engine, precision=precision)
     for name, given in (("workers", workers), ("threads", threads)):
         if given is not None and not (isinstance(given, int) and given >= 1):
             raise ConfigError(f"{name}: expected at least 1, got {given!r}")

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from hierpets.files import size_of
 from hierpets.hierarchy.probabilities import Combiner
 from hierpets.model.layout import EXPORTS, is_quantized, released_bundle
 from hierpets.model.manifest import BackboneSpec, EarlyNetwork, Manifest, ModelId, Selection, model_id, read_manifest
@@ -78,7 +79,7 @@ def bundle_info(bundle: str | Path | None = None) -> BundleInfo:
         quantized=all(is_quantized(folder / network.graph) for network in manifest.networks),
         grows=all(network.statistics is not None for network in manifest.networks),
         exports=tuple(name for name, file in EXPORTS.items() if (folder / file).is_file()),
-        size_bytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
+        size_bytes=size_of(folder),
     )
 
 

@@ -14,7 +14,7 @@ from hierpets.model.heads import Linear
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.progress import Progress
 from hierpets.training.features.feature_set import FeatureSet
-from hierpets.training.frozen.folds import assign_folds
+from hierpets.training.frozen.held_out.folds import assign_folds
 from hierpets.training.frozen.lda import fit_lda
 from hierpets.training.frozen.statistics import collect_statistics
 

@@ -15,9 +15,9 @@ from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry
 from hierpets.training.features.extractor import FeatureExtractor
 from hierpets.training.features.feature_set import FeatureSet
-from hierpets.training.frozen.cross_validation import FoldHeads
 from hierpets.training.frozen.fitter import HeadFitter
-from hierpets.training.frozen.folds import assign_folds
+from hierpets.training.frozen.held_out.cross_validation import FoldHeads
+from hierpets.training.frozen.held_out.folds import assign_folds
 from hierpets.training.frozen.statistics import collect_statistics
 from hierpets.training.score import Score
 

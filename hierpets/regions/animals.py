@@ -57,7 +57,7 @@ class Candidates(NamedTuple):
         n, m = len(self.boxes), len(other.boxes)
         apart = np.zeros((n + m, n + m), bool)
         apart[:n, :n], apart[n:, n:] = self.apart, other.apart
-        mass, closer = np.concatenate([self.mass, other.mass]), np.arange(n + m) >= n
+        mass, closer = np.concatenate([self.mass, other.mass]), np.concatenate([self.closer, np.ones(m, bool)])
         both = Candidates((*self.boxes, *other.boxes), mass, apart, closer)
         return both.where(both.by_trust[:MOST])
 

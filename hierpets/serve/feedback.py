@@ -17,7 +17,7 @@ import numpy as np
 from hierpets.data.consistency import folded
 from hierpets.data.records import SPLITS
 from hierpets.errors import ConfigError, DataError
-from hierpets.files import write_file
+from hierpets.files import size_of, write_file
 from hierpets.messages.breeds import find_label
 from hierpets.taxonomy import Taxonomy
 from hierpets.thumbnails import encode_jpeg, shrink
@@ -61,7 +61,7 @@ class FeedbackStore:
         self._root, self._taxonomy, self._max_bytes = root, taxonomy, max_bytes
         self._lock = threading.Lock()
         check_folder(root)
-        self._used = _size(root)
+        self._used = size_of(root)
 
     def save(self, photo: np.ndarray, species: str, breed: str) -> str:
         """Save an RGB photo; its path inside the root. An empty ``breed`` means that it is not known.
@@ -94,7 +94,7 @@ class FeedbackStore:
         if path.exists():
             return
         if self._used + len(content) > self._max_bytes:
-            self._used = _size(self._root)  # photos may have been taken away to train with
+            self._used = size_of(self._root)  # photos may have been taken away to train with
             if self._used + len(content) > self._max_bytes:
                 raise FeedbackFull
         if not path.resolve().is_relative_to(self._root.resolve()):  # a link that leads out
@@ -109,10 +109,6 @@ class FeedbackStore:
             log.error("feedback not saved: %s", error)
             raise FeedbackFull from error
         self._used += len(content)
-
-
-def _size(root: Path) -> int:
-    return sum(file.stat().st_size for file in root.rglob("*") if file.is_file())
 
 
 def tidy_label(text: str, known: Iterable[str], *, what: str) -> str:

@@ -44,7 +44,7 @@ from hierpets.training.finetuning.checkpoint import (
 )
 from hierpets.training.finetuning.finetune import finetune_trained, reason_to_skip
 from hierpets.training.finetuning.learner import forward_dtype, plan_batches
-from hierpets.training.frozen.folds import assign_folds
+from hierpets.training.frozen.held_out.folds import assign_folds
 from hierpets.training.frozen.model import fit_frozen_model
 from hierpets.training.manifest import make_manifest
 from hierpets.training.measurement import accuracies, measure_trained

@@ -16,7 +16,7 @@ from hierpets.data.index import read_index
 from hierpets.errors import ConfigError, DataError
 from hierpets.model.backbone import build_backbone
 from hierpets.progress import no_progress
-from hierpets.training.frozen.folds import assign_folds
+from hierpets.training.frozen.held_out.folds import assign_folds
 from tools import tune_backbone
 from tools.tuning.photos import read_tuning_photos
 from tools.tuning.procedure import PROCEDURES, Procedure

@@ -10,7 +10,7 @@ import numpy as np
 from hierpets.data.index import PhotoIndex, read_index
 from hierpets.errors import DataError
 from hierpets.taxonomy import UNKNOWN_LEAF
-from hierpets.training.frozen.folds import assign_folds
+from hierpets.training.frozen.held_out.folds import assign_folds
 
 __all__ = ["FOLDS", "PARTS", "TuningPhotos", "read_tuning_photos"]
 

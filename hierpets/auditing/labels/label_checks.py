@@ -19,8 +19,8 @@ from hierpets.plugin import Labels
 from hierpets.taxonomy import Leaf, Taxonomy
 from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.frozen.fitter import HeadFitter
-from hierpets.training.frozen.folds import assign_folds
-from hierpets.training.frozen.out_of_fold import out_of_fold
+from hierpets.training.frozen.held_out.folds import assign_folds
+from hierpets.training.frozen.held_out.out_of_fold import out_of_fold
 from hierpets.training.frozen.statistics import collect_statistics
 
 __all__ = ["FEWEST", "check_labels", "check_outliers"]

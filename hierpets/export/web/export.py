@@ -15,7 +15,7 @@ from hierpets.export.parity import Parity
 from hierpets.export.web.describe import describe
 from hierpets.export.web.packing import pack_onnx
 from hierpets.export.web.runtime import read_runtime
-from hierpets.files import check_output, whole_folder, write_all
+from hierpets.files import check_output, size_of, whole_folder, write_all
 from hierpets.messages.catalogue import LANGUAGES, Language, speaking
 from hierpets.model.layout import released_bundle
 from hierpets.model.manifest import Manifest, ModelId, model_id, read_manifest
@@ -73,7 +73,7 @@ def export_page(
     with whole_folder(target) as made:
         write_all(made, {**runtime_files, **_static_files(folder), **texts})
         parities = _write_networks(made / MODEL, folder, manifest, model, photos, plugins, progress)
-        size = _size(made)
+        size = size_of(made)
         if size > MOST_BYTES:
             raise BundleError(
                 f"web: nothing written: the page would weigh {size / 1e6:.1f} MB, at most {MOST_BYTES / 1e6:.0f} are "
@@ -155,7 +155,3 @@ def _write_networks(
         refuse_drift("web", parity)
         parities.append(parity)
     return tuple(parities)
-
-
-def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

@@ -83,10 +83,9 @@ class Engine(Protocol):
     def __call__(self, images: np.ndarray) -> RawOutput: ...
 
 
-def check_choices(*, engine: str, device: str, precision: str) -> None:
+def check_choices(*, engine: str, precision: str) -> None:
     """:raises ConfigError: a word that is none of the choices."""
     _check_choice("engine", engine, ENGINES)
-    _check_choice("device", device, DEVICES)
     _check_choice("precision", precision, PRECISIONS)
 
 

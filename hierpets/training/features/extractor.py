@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from copy import deepcopy
-from functools import partial
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -84,8 +84,12 @@ class FeatureExtractor:
 
     def __init__(self, backbone: Backbone, device: str = "cpu", *, threads: int | None = None):
         self._backbone, self._device, self._threads = backbone, device, threads
-        self._fingerprint = f"{fingerprint(backbone)}:{PIXELS_VERSION}"
         self._run: Callable[[np.ndarray], np.ndarray] | None = None
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        """What the cache knows the features by. The backbone is traced for it: not before it is asked for."""
+        return f"{fingerprint(self._backbone)}:{PIXELS_VERSION}"
 
     def features(
         self,

@@ -13,9 +13,9 @@ from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.plugin import PretrainedHead
 from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.frozen.fitter import FrozenFit, HeadFitter, fit_ood_scorer
-from hierpets.training.frozen.folds import assign_folds
-from hierpets.training.frozen.held_out_breeds import HeldOutBreeds, held_out_breeds
-from hierpets.training.frozen.out_of_fold import OutOfFold, out_of_fold, tuned_folds
+from hierpets.training.frozen.held_out.breeds import HeldOutBreeds, held_out_breeds
+from hierpets.training.frozen.held_out.folds import assign_folds
+from hierpets.training.frozen.held_out.out_of_fold import OutOfFold, out_of_fold, tuned_folds
 from hierpets.training.frozen.statistics import collect_statistics
 
 __all__ = ["FrozenResult", "fit_frozen"]

@@ -19,8 +19,8 @@ from hierpets.taxonomy import UNKNOWN_LEAF
 from hierpets.training.features.feature_set import FeatureSet, extract_feature_set
 from hierpets.training.features.make import make_extractor
 from hierpets.training.frozen.choice import FrozenChoice
-from hierpets.training.frozen.cross_validation import FoldHeads
 from hierpets.training.frozen.fitter import HeadFitter
+from hierpets.training.frozen.held_out.cross_validation import FoldHeads
 from hierpets.training.frozen.statistics import collect_statistics
 from hierpets.training.score import LabeledLogits, Score
 from hierpets.training.selection.stressed import StressedFeatures, extract_stressed

@@ -16,13 +16,13 @@ from hierpets.taxonomy import Taxonomy
 from hierpets.training.calibration import HeldOutPredictions, calibrate, cross_predict
 from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.features.stored_rows import StoredRows
-from hierpets.training.frozen.cross_validation import FoldHeads
 from hierpets.training.frozen.fit import fit_frozen
 from hierpets.training.frozen.fitter import FrozenFit, HeadFitter, fit_ood_scorer
-from hierpets.training.frozen.folds import assign_folds
-from hierpets.training.frozen.held_out_breeds import HeldOutBreeds, held_out_breeds
+from hierpets.training.frozen.held_out.breeds import HeldOutBreeds, held_out_breeds
+from hierpets.training.frozen.held_out.cross_validation import FoldHeads
+from hierpets.training.frozen.held_out.folds import assign_folds
+from hierpets.training.frozen.held_out.out_of_fold import OutOfFold, out_of_fold, tuned_folds
 from hierpets.training.frozen.mixing import fit_mixing
-from hierpets.training.frozen.out_of_fold import OutOfFold, out_of_fold, tuned_folds
 from hierpets.training.frozen.statistics import collect_statistics
 from hierpets.training.measurement import measure
 

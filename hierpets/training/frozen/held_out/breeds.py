@@ -14,7 +14,7 @@ from hierpets.plugin import PretrainedHead
 from hierpets.taxonomy import Taxonomy
 from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.frozen.fitter import fit_ood_scorer
-from hierpets.training.frozen.folds import each_fold
+from hierpets.training.frozen.held_out.folds import each_fold
 from hierpets.training.frozen.statistics import collect_statistics
 
 __all__ = ["HeldOutBreeds", "held_out_breeds"]

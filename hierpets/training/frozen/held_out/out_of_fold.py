@@ -16,7 +16,7 @@ from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.plugin import PretrainedHead
 from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.frozen.fitter import FrozenFit, HeadFitter, fit_ood_scorer
-from hierpets.training.frozen.folds import each_fold
+from hierpets.training.frozen.held_out.folds import each_fold
 from hierpets.training.frozen.statistics import collect_statistics
 
 __all__ = ["OutOfFold", "TunedFold", "out_of_fold", "tuned_folds"]

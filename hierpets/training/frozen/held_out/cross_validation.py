@@ -12,7 +12,7 @@ from hierpets.model.heads import Heads
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.frozen.fitter import HeadFitter
-from hierpets.training.frozen.folds import each_fold
+from hierpets.training.frozen.held_out.folds import each_fold
 from hierpets.training.score import LabeledLogits
 
 __all__ = ["FoldHeads"]

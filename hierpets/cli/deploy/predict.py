@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import io
-import os
-import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hierpets.cli.completion import BREED_NAME
+from hierpets.cli.deploy.destination import FORMATS, Destination, Format
+from hierpets.cli.deploy.inputs import paths_on_standard_input, read_names
 from hierpets.cli.options import engine_options, model_option, overwrite_option, registry_option
-from hierpets.errors import ConfigError
 from hierpets.files import is_file, is_photo
-from hierpets.messages.catalogue import LANGUAGES, Language, number, say, speaking
+from hierpets.messages.catalogue import LANGUAGES, Language, speaking
 from hierpets.text import counted
 
 if TYPE_CHECKING:
@@ -34,8 +32,6 @@ __all__ = ["command"]
 
 SOME_FAILED, INTERRUPTED = 3, 130
 MANY = 32  # photos from which one core per photo is faster than all cores for each
-Format = Literal["text", "json", "jsonl", "csv", "parquet"]
-SUFFIXES: dict[str, Format] = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 
 
 @click.command("predict")
@@ -44,7 +40,7 @@ SUFFIXES: dict[str, Format] = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "pa
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["text", "json", "jsonl", "csv", "parquet"]),
+    type=click.Choice(FORMATS),
     help="Output format; default: from the extension of --out, else text.",
 )
 @click.option(
@@ -124,35 +120,28 @@ def command(
     loading = _begin_loading(model, engine, registry) if out is None and _are_few_photos(paths) else None
     from hierpets.inference.options import PredictOptions
 
-    chosen = PredictOptions.of(None, {"only": list(_names(only)), **options})
-    form = _checked_format(form, out, paths, resume=resume, overwrite=overwrite, cluster=cluster)
+    chosen = PredictOptions.of(None, {"only": list(read_names(only)), **options})
+    to = Destination.of(form, out, paths, resume=resume, overwrite=overwrite, cluster=cluster)
     if boxes is not None and (cluster is not None or chosen.regions):
         raise click.UsageError("--boxes says where the animals are; leave out --regions and --cluster.")
     if cluster is not None:
-        assert out is not None
-        return _predict_on_cluster(paths, out, chosen, model, engine, registry, address=cluster, resume=resume)
+        return _predict_on_cluster(paths, to, chosen, model, engine, registry)
     from hierpets.regions.files import read_boxes
 
     given = read_boxes(boxes) if boxes is not None else None
     if loading is not None:
-        return _print(loading.result().stream(paths, chosen, boxes=given), form, chosen.language)
-    return _predict(
-        paths, chosen, given, model, engine, registry, form=form, out=out, resume=resume, overwrite=overwrite
-    )
+        return _print(loading.result().stream(paths, chosen, boxes=given), to, chosen.language)
+    return _predict(paths, to, chosen, given, model, engine, registry)
 
 
 def _predict(
     paths: tuple[str, ...],
+    to: Destination,
     options: PredictOptions,
     boxes: BoxFile | None,
     model: Path | None,
     engine: EngineOptions,
     registry: Path | None,
-    *,
-    form: Format,
-    out: str | None,
-    resume: bool,
-    overwrite: bool,
 ) -> int:
     from hierpets.data.listing import STANDARD_INPUT, check_paths, list_photos
     from hierpets.inference.loading import load
@@ -161,30 +150,30 @@ def _predict(
 
     plugins = load_registry(registry)
     check_paths(paths, plugins)
-    lines = _read_paths() if STANDARD_INPUT in paths else ()
+    lines = paths_on_standard_input() if STANDARD_INPUT in paths else ()
     many = STANDARD_INPUT in paths or len(list(islice(list_photos(paths, (), plugins), MANY))) == MANY
     predictor = load(model, **asdict(engine), workers=cores() if many else 1, registry=plugins)
-    if out is None:
+    if to.out is None:
         batch_size = 1 if STANDARD_INPUT in paths else None  # what is piped in may come slowly
         predictions = predictor.stream(list_photos(paths, lines, plugins), options, boxes=boxes, batch_size=batch_size)
-        return _print(predictions, form, options.language)
+        return _print(predictions, to, options.language)
 
     from hierpets.inference.output.resumable import write_predictions
 
     write = partial(
         write_predictions,
-        Path(out),
+        Path(to.out),
         predictor,
         paths,
-        form=form,  # type: ignore[arg-type]  # _checked_format
+        form=to.form,  # type: ignore[arg-type]  # neither text nor json: Destination
         registry=plugins,
         options=options,
         boxes=boxes,
         lines=lines,
-        resume=resume,
-        overwrite=overwrite,
+        resume=to.resume,
+        overwrite=to.overwrite,
     )
-    return _write(Path(out), write)
+    return _write(Path(to.out), write)
 
 
 def _are_few_photos(paths: tuple[str, ...]) -> bool:
@@ -221,21 +210,19 @@ def _write(out: Path, write: Callable[..., RunTotals]) -> int:
 
 def _predict_on_cluster(
     paths: tuple[str, ...],
-    out: str,
+    to: Destination,
     options: PredictOptions,
     model: Path | None,
     engine: EngineOptions,
     registry: Path | None,
-    *,
-    address: str,
-    resume: bool,
 ) -> int:
     from hierpets.inference.output.cluster import ClusterTask, predict_on_cluster
     from hierpets.model.layout import released_bundle
     from hierpets.registry.loading import load_registry
 
     task = ClusterTask(model or released_bundle(), load_registry(registry).path.resolve(), engine, options)
-    return _conclude(out, predict_on_cluster(paths, out, task, address=address, resume=resume))
+    assert to.out is not None and to.cluster is not None  # Destination
+    return _conclude(to.out, predict_on_cluster(paths, to.out, task, address=to.cluster, resume=to.resume))
 
 
 def _conclude(out: str | Path, totals: RunTotals) -> int:
@@ -245,110 +232,13 @@ def _conclude(out: str | Path, totals: RunTotals) -> int:
     return SOME_FAILED if totals.unreadable else 0
 
 
-def _names(given: Iterable[str]) -> Iterator[str]:
-    """The names of ``--only``, those of files in their place."""
-    for name in given:
-        if not Path(name).is_file():
-            if Path(name).suffix in (".txt", ".csv"):
-                raise ConfigError(f"--only {name}: no such file; expected one, or the name of a species or breed")
-            yield name
-            continue
-        try:
-            lines = Path(name).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"--only {name}: cannot be read: {error}") from error
-        found = [line for line in (line.partition("#")[0].strip() for line in lines) if line]
-        if not found:
-            raise ConfigError(f"--only {name}: contains no names; expected one species or breed per line")
-        yield from found
+def _print(predictions: Iterable[Prediction], to: Destination, language: Language) -> int:
+    from hierpets.inference.output.printing import render
 
-
-def _read_paths() -> Iterator[str]:
-    """The paths on standard input, one per line; a file name may hold any bytes."""
-    if isinstance(sys.stdin, io.TextIOWrapper):
-        sys.stdin.reconfigure(errors="surrogateescape")
-    for line in map(str.strip, sys.stdin):
-        if "\0" in line or (_has_raw_bytes(line) and not os.path.lexists(line)):
-            raise ConfigError("standard input: expected one path per line, got binary data; pass the paths of photos")
-        yield line
-
-
-def _has_raw_bytes(text: str) -> bool:
-    """Whether bytes in it are no text; Python keeps them as lone surrogates."""
-    return any("\udc80" <= letter <= "\udcff" for letter in text)
-
-
-def _checked_format(
-    form: Format | None, out: str | None, paths: tuple[str, ...], *, resume: bool, overwrite: bool, cluster: str | None
-) -> Format:
-    """The format; what was asked for together must make sense together."""
-    if resume and overwrite:
-        raise click.UsageError("use either --resume or --overwrite.")
-    if cluster is not None:
-        if out is None or overwrite or "-" in paths or form not in (None, "parquet"):
-            message = "--cluster needs --out DIR for Parquet; it does not take - or --overwrite."
-            raise click.UsageError(message)
-        return "parquet"
-    if out is None:
-        if resume or overwrite:
-            raise click.UsageError(f"{'--resume' if resume else '--overwrite'} needs a file; set it with --out.")
-        if form == "parquet":
-            raise click.UsageError("Parquet is binary; it needs --out FILE.")
-        return form or "text"
-    if "://" in out:
-        raise click.UsageError(f"--out {out}: writing to a URL needs --cluster; use --cluster local.")
-    form = form or SUFFIXES.get(Path(out).suffix.lower())
-    if form is None or form not in SUFFIXES.values():
-        raise click.UsageError(f"--out {out}: choose --format jsonl, csv or parquet.")
-    return form
-
-
-def _print(predictions: Iterable[Prediction], form: Format, language: Language) -> int:
     failed = False
     with speaking(language):
-        for text, prediction in render(predictions, form):
+        for text, prediction in render(predictions, to.form):
             # Bytes: the encoding of a pipe may lack letters of a name, and Windows would change the ends of lines.
             click.echo(text.encode("utf-8", "surrogateescape"), nl=False)
             failed |= prediction is not None and prediction.error is not None
     return SOME_FAILED if failed else 0
-
-
-def render(predictions: Iterable[Prediction], form: Format) -> Iterator[tuple[str, Prediction | None]]:
-    """Pieces of output, each with the prediction that it shows."""
-    if form == "json":
-        return _render_array(predictions)
-    from hierpets.inference.record import CSV_COLUMNS, csv_line, csv_row
-
-    as_text = {
-        "text": _text,
-        "jsonl": lambda p: p.json_text() + "\n",
-        "csv": lambda p: csv_line(csv_row(p.to_json())),
-    }
-    head: list[tuple[str, Prediction | None]] = [(csv_line(CSV_COLUMNS), None)] if form == "csv" else []
-    return chain(head, ((as_text[form](prediction), prediction) for prediction in predictions))
-
-
-def _render_array(predictions: Iterable[Prediction]) -> Iterator[tuple[str, Prediction | None]]:
-    separator = "[\n"
-    for prediction in predictions:
-        yield separator + prediction.json_text(), prediction
-        separator = ",\n"
-    yield ("[]\n" if separator == "[\n" else "\n]\n"), None
-
-
-def _text(prediction: Prediction) -> str:
-    """A line, and below it one for each region, and the advice of each shampoo rule, with ``--explain``."""
-    if prediction.error is not None:
-        return f"{prediction.path}: {prediction}\n"
-    lines = [f"{prediction.path}: {prediction}", *(f"  {region}" for region in prediction.regions or ())]
-    if prediction.warning is not None:
-        lines.append(say("  warning: {what}", what=prediction.warning))
-    advice = prediction.recommendation
-    if advice is not None and advice.error:
-        lines.append(say("  no shampoo: {why}", why=advice.error))
-    for step in (advice.explain if advice else None) or ():
-        lines.append(say("  {rule}: {product} in front", rule=step.rule, product=step.leader or say("no product")))
-        for word in step.advice:
-            effect = say("veto") if word.veto else number(f"{word.score:+.3f}")
-            lines.append(f"    {word.product} {effect}: {word.reason}")
-    return "\n".join(lines) + "\n"

@@ -1,0 +1,55 @@
+"""Predictions as they are printed: text, JSON, JSON lines or CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from hierpets.messages.catalogue import number, say
+
+if TYPE_CHECKING:  # the command imports this while its model loads
+    from hierpets.inference.prediction import Prediction
+
+__all__ = ["render"]
+
+
+def render(predictions: Iterable[Prediction], form: str) -> Iterator[tuple[str, Prediction | None]]:
+    """Pieces of output, each with the prediction that it shows; ``form``: text, json, jsonl or csv."""
+    if form == "json":
+        return _render_array(predictions)
+    from hierpets.inference.record import CSV_COLUMNS, csv_line, csv_row
+
+    as_text = {
+        "text": _text,
+        "jsonl": lambda p: p.json_text() + "\n",
+        "csv": lambda p: csv_line(csv_row(p.to_json())),
+    }
+    head: list[tuple[str, Prediction | None]] = [(csv_line(CSV_COLUMNS), None)] if form == "csv" else []
+    return chain(head, ((as_text[form](prediction), prediction) for prediction in predictions))
+
+
+def _render_array(predictions: Iterable[Prediction]) -> Iterator[tuple[str, Prediction | None]]:
+    separator = "[\n"
+    for prediction in predictions:
+        yield separator + prediction.json_text(), prediction
+        separator = ",\n"
+    yield ("[]\n" if separator == "[\n" else "\n]\n"), None
+
+
+def _text(prediction: Prediction) -> str:
+    """A line, and below it one for each region, and the advice of each shampoo rule, with ``--explain``."""
+    if prediction.error is not None:
+        return f"{prediction.path}: {prediction}\n"
+    lines = [f"{prediction.path}: {prediction}", *(f"  {region}" for region in prediction.regions or ())]
+    if prediction.warning is not None:
+        lines.append(say("  warning: {what}", what=prediction.warning))
+    advice = prediction.recommendation
+    if advice is not None and advice.error:
+        lines.append(say("  no shampoo: {why}", why=advice.error))
+    for step in (advice.explain if advice else None) or ():
+        lines.append(say("  {rule}: {product} in front", rule=step.rule, product=step.leader or say("no product")))
+        for word in step.advice:
+            effect = say("veto") if word.veto else number(f"{word.score:+.3f}")
+            lines.append(f"    {word.product} {effect}: {word.reason}")
+    return "\n".join(lines) + "\n"

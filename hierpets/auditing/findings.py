@@ -9,7 +9,9 @@ from typing import Any, Literal
 from hierpets.auditing.balance import ClassBalance, Suggestion
 from hierpets.data.index import PhotoRecord
 
-__all__ = ["BLOCKING", "KINDS", "Audit", "AuditFinding", "Kind", "KindText"]
+__all__ = ["AUDIT_FILE", "BLOCKING", "KINDS", "PAGE_FILE", "Audit", "AuditFinding", "Kind", "KindText"]
+
+AUDIT_FILE, PAGE_FILE = "audit.json", "audit.html"
 
 Kind = Literal[
     "unreadable",

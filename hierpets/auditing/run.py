@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from hierpets.auditing.balance import count_levels, suggest_sampler
-from hierpets.auditing.findings import Audit, AuditFinding
+from hierpets.auditing.findings import AUDIT_FILE, PAGE_FILE, Audit, AuditFinding
 from hierpets.auditing.images.image_checks import BLANK, check_image
 from hierpets.auditing.images.stats_cache import collect_stats
 from hierpets.auditing.labels.label_checks import check_labels, check_outliers
@@ -27,10 +27,9 @@ from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry, load_registry
 from hierpets.training.features.extractor import FeatureExtractor
 
-__all__ = ["BACKBONE", "JSON_FILE", "PAGE_FILE", "audit"]
+__all__ = ["BACKBONE", "audit"]
 
 BACKBONE = "efficientnet_lite0"  # the fastest of the embedded ones
-JSON_FILE, PAGE_FILE = "audit.json", "audit.html"
 SAMPLER = "breed_balanced"
 
 
@@ -58,12 +57,12 @@ def audit(
     :raises PluginError: the backbone plugin fails.
     """
     if out is not None:
-        check_output(Path(out) / JSON_FILE, overwrite=overwrite)
+        check_output(Path(out) / AUDIT_FILE, overwrite=overwrite)
     plugins = load_registry(registry)
     result = _run(os.fspath(data), backbone, choose_device(device), plugins, settings or AuditSettings(), progress)
     if out is not None:
         document = json.dumps(result.to_json(), indent=2, ensure_ascii=False) + "\n"
-        write_all(Path(out), {JSON_FILE: document, PAGE_FILE: render_page(result)})
+        write_all(Path(out), {AUDIT_FILE: document, PAGE_FILE: render_page(result)})
     return result
 
 

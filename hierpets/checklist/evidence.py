@@ -9,8 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from hierpets.auditing.findings import AUDIT_FILE
 from hierpets.checklist.measured import MEASURED_FILE, RunMeasurements
-from hierpets.config import TrainConfig, read_config
+from hierpets.config import BUNDLE_FOLDER, CONFIG_FILE, TrainConfig, read_config
 from hierpets.errors import ConfigError
 from hierpets.evaluation.metrics.reading import parse_metrics, read_json, read_run_metrics
 from hierpets.evaluation.metrics.schema import METRICS_FILE, Metrics
@@ -50,25 +51,30 @@ class RunEvidence:
         :raises DataError: metrics that are wrong.
         :raises BundleError: no bundle in it.
         """
-        if not (folder / "config.yaml").is_file() or not (folder / METRICS_FILE).is_file():
+        if not (folder / CONFIG_FILE).is_file() or not (folder / METRICS_FILE).is_file():
             raise ConfigError(
-                f"{folder}: no run here (expected config.yaml and {METRICS_FILE}); `hierpets train` makes one"
+                f"{folder}: no run here (expected {CONFIG_FILE} and {METRICS_FILE}); `hierpets train` makes one"
             )
-        audits = [path for path in (folder / "audit" / "audit.json", folder / "audit.json") if path.is_file()]
-        config, model = read_config(folder / "config.yaml", {}), model_id(folder / "bundle")
+        audits = [path for path in (folder / "audit" / AUDIT_FILE, folder / AUDIT_FILE) if path.is_file()]
+        config, model = read_config(folder / CONFIG_FILE, {}), model_id(folder / BUNDLE_FOLDER)
         start = _started_in(folder, config.out)
         return cls(
             folder=folder,
             start=start,
             config=_resolved(config, start),
             model=model,
-            manifest=read_manifest(folder / "bundle"),
+            manifest=read_manifest(folder / BUNDLE_FOLDER),
             metrics=read_run_metrics(folder / METRICS_FILE),
-            graph=_graph_input(folder / "bundle" / GRAPH),
+            graph=_graph_input(folder / BUNDLE_FOLDER / GRAPH),
             audit=read_json(audits[0]) if audits else None,
             evaluations=dict(_evaluations(folder, model)),
             measured=_measured(folder / MEASURED_FILE, model),
         )
+
+    @property
+    def bundle(self) -> Path:
+        """The model of the run."""
+        return self.folder / BUNDLE_FOLDER
 
     @property
     def held_out(self) -> tuple[str, Metrics]:

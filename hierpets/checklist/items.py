@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from hierpets.auditing.findings import PAGE_FILE
 from hierpets.checklist.evidence import RunEvidence
+from hierpets.config import CONFIG_FILE
 from hierpets.evaluation.metrics.reliability import chance_error
 from hierpets.evaluation.metrics.schema import ClassScores
 
@@ -197,7 +199,7 @@ def _preprocessing(run: RunEvidence) -> Item:
         return Item(question, "warn", f"{number}; engines not compared", _measure(run))
     number += f"; torch and OpenVINO differ by {gap.largest:.4f} at most, {gap.photos} photos"
     status: Status = "pass" if gap.largest <= AGREE[0] else "warn" if gap.largest <= AGREE[1] else "fail"
-    inspect = f"hierpets inspect PHOTO --model {_quoted(run.folder / 'bundle')}"
+    inspect = f"hierpets inspect PHOTO --model {_quoted(run.bundle)}"
     return Item(question, status, number, "" if status == "pass" else inspect)
 
 
@@ -264,7 +266,7 @@ def _audit(run: RunEvidence) -> str:
 
 
 def _look_at_audit(run: RunEvidence) -> str:
-    return f"look at {run.folder}/audit/audit.html"
+    return f"look at {run.folder / 'audit' / PAGE_FILE}"
 
 
 def _measure(run: RunEvidence) -> str:
@@ -272,7 +274,7 @@ def _measure(run: RunEvidence) -> str:
 
 
 def _train(run: RunEvidence, change: str = "", *, data: str | None = None) -> str:
-    config, photos = _quoted(run.folder / "config.yaml"), data or _quoted(run.config.data)
+    config, photos = _quoted(run.folder / CONFIG_FILE), data or _quoted(run.config.data)
     return " ".join(f"hierpets train --config {config} --data {photos} {change} --out ANOTHER_RUN".split())
 
 
@@ -284,12 +286,12 @@ def _stronger(run: RunEvidence) -> str:
 
 
 def _evaluate_elsewhere(run: RunEvidence) -> str:
-    model, out = _quoted(run.folder / "bundle"), _quoted(run.folder / "elsewhere")
+    model, out = _quoted(run.bundle), _quoted(run.folder / "elsewhere")
     return f"hierpets evaluate --model {model} --data OTHER_PHOTOS --out {out}"
 
 
 def _stress_test(run: RunEvidence) -> str:
     """On the photos that training held out; on others where it held out none."""
-    model, out = _quoted(run.folder / "bundle"), _quoted(run.folder / "stress")
+    model, out = _quoted(run.bundle), _quoted(run.folder / "stress")
     own = f"{_quoted(run.config.data)} --split val" if "validation" in run.metrics else "OTHER_PHOTOS"
     return f"hierpets evaluate --model {model} --data {own} --stress --out {out}"

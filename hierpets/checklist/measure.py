@@ -31,7 +31,7 @@ def measure_run(run: RunEvidence, registry: Registry, *, progress: Progress = no
         model=run.model,
         random_backbone=None if skipped else found,
         skipped=found if skipped else None,
-        engines=compare_engines(run.folder / "bundle", index, registry),
+        engines=compare_engines(run.bundle, index, registry),
     )
 
 

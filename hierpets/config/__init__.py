@@ -2,6 +2,7 @@
 
 from hierpets.config.reading import change_config, read_config
 from hierpets.config.settings import (
+    BUNDLE_FOLDER,
     CONFIG_FILE,
     DEFAULT_BACKBONE,
     AutoConfig,
@@ -16,6 +17,7 @@ from hierpets.config.settings import (
 )
 
 __all__ = [
+    "BUNDLE_FOLDER",
     "CONFIG_FILE",
     "DEFAULT_BACKBONE",
     "AutoConfig",

@@ -13,6 +13,7 @@ from hierpets.hierarchy.probabilities import Combiner, Prior
 from hierpets.validation.strict import StrictModel
 
 __all__ = [
+    "BUNDLE_FOLDER",
     "CONFIG_FILE",
     "DEFAULT_BACKBONE",
     "AutoConfig",
@@ -35,7 +36,7 @@ Balance = Literal["sample", "loss_weight"]
 Alpha = Annotated[float, Field(ge=0, le=1)]
 
 DEFAULT_BACKBONE = "efficientnet_lite2"
-CONFIG_FILE = "config.yaml"  # where a run folder keeps its settings
+CONFIG_FILE, BUNDLE_FOLDER = "config.yaml", "bundle"  # where a run folder keeps its settings and its model
 
 
 class FinetuneConfig(StrictModel):

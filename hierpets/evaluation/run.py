@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from hierpets.config import BUNDLE_FOLDER, CONFIG_FILE
 from hierpets.data.index import PhotoIndex, read_index, split_index
 from hierpets.data.listing import find_photos
 from hierpets.data.photos import NamedPhoto, read_photo
@@ -187,7 +188,7 @@ def _predict(
 
 
 def _check_folder(folder: Path, *, overwrite: bool) -> None:
-    if (folder / "config.yaml").is_file() and (folder / "bundle").is_dir():
+    if (folder / CONFIG_FILE).is_file() and (folder / BUNDLE_FOLDER).is_dir():
         raise ConfigError(f"{folder}: is a training run, whose metrics.json would be lost; use {folder / 'evaluation'}")
     check_output(folder, overwrite=overwrite)
 

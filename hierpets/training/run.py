@@ -13,22 +13,25 @@ from typing import Any
 
 import yaml
 
-from hierpets.config import CONFIG_FILE, TrainConfig
+from hierpets.config import BUNDLE_FOLDER, CONFIG_FILE, TrainConfig
 from hierpets.errors import ConfigError
 from hierpets.evaluation.metrics.compute import metrics_json
+from hierpets.evaluation.metrics.schema import METRICS_FILE
 from hierpets.files import lock, write_all, write_file
+from hierpets.model.layout import MANIFEST
 from hierpets.progress import Progress, no_progress
 from hierpets.training.distributed import current_context
 
 __all__ = ["FEATURES", "Event", "Listener", "Run", "open_run"]
 
-LOG_FILE, METRICS_FILE = "log.jsonl", "metrics.json"
+LOG_FILE, CHECKPOINT_FILE = "log.jsonl", "checkpoint.pt"
 FEATURES = "features"  # of a cluster, until the bundle is there
-RUN = (CONFIG_FILE, LOG_FILE, METRICS_FILE, FEATURES, "bundle", "checkpoint.pt")  # what only a training leaves
+# What only a training leaves.
+RUN = (CONFIG_FILE, LOG_FILE, METRICS_FILE, FEATURES, BUNDLE_FOLDER, CHECKPOINT_FILE)
 # What is written about a model: by its name, or, a folder, by what lies in it (an evaluation, an export).
 # An audit is about photos and stays.
 ABOUT = ("measured.json", "tensorboard")
-MARKS = ("metrics.json", "bundle.json")
+MARKS = (METRICS_FILE, MANIFEST)
 
 Event = dict[str, Any]
 Listener = Callable[[Event], None]
@@ -50,8 +53,8 @@ class Run:
         silent: bool = False,
     ):
         self.folder, self.silent = folder, silent
-        self.bundle = folder / "bundle"
-        self.checkpoint = folder / "checkpoint.pt"
+        self.bundle = folder / BUNDLE_FOLDER
+        self.checkpoint = folder / CHECKPOINT_FILE
         self._listener = listener or (lambda event: None)
         self._progress = progress
         self._started = time.monotonic()

@@ -76,7 +76,7 @@ def _print(audit: Audit, out: Path) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    from hierpets.auditing.run import JSON_FILE, PAGE_FILE
+    from hierpets.auditing.findings import AUDIT_FILE, PAGE_FILE
 
     console = Console(highlight=False, width=None if Console().is_terminal else 120)
     console.print(f"[bold]{escape(audit.headline)}[/bold]")
@@ -87,7 +87,7 @@ def _print(audit: Audit, out: Path) -> None:
         console.print(_table(audit))
     for note in audit.notes:
         console.print(escape(f"note: {note}"))
-    console.print(escape(f"wrote {out / PAGE_FILE} (with pictures) and {out / JSON_FILE}"))
+    console.print(escape(f"wrote {out / PAGE_FILE} (with pictures) and {out / AUDIT_FILE}"))
 
 
 def _counts(balance: ClassBalance) -> str:

@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from hierpets.config import TrainConfig
+from hierpets.evaluation.metrics.classes import balanced_accuracy, balanced_weights
 from hierpets.evaluation.metrics.resampling import estimate
 from hierpets.planning.costs import PreparedBackbone
-from hierpets.planning.crossvalidation import balanced_accuracy, cross_validate_sizes, curve_sizes
+from hierpets.planning.crossvalidation import cross_validate_sizes, curve_sizes
 from hierpets.planning.photos import PlanPhotos, extract_photos
 from hierpets.planning.result import BackboneRank
 from hierpets.progress import Progress, no_progress
@@ -74,7 +75,6 @@ def _ranked(judged: list[_Judged], leaf: np.ndarray) -> Iterator[BackboneRank]:
 
 def _paired(difference: np.ndarray, leaf: np.ndarray) -> tuple[float, float]:
     """The 95% interval of the mean over the classes of a difference [N] of the same photos."""
-    _, of, counts = np.unique(leaf, return_inverse=True, return_counts=True)
-    weighed = difference / counts[of] / len(counts)
+    weighed = difference * balanced_weights(leaf)
     _, intervals = estimate(lambda w: {"difference": w @ weighed}, len(leaf), seed=0, resamples=RESAMPLES)
     return intervals["difference"]

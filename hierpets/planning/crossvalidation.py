@@ -21,7 +21,6 @@ from hierpets.training.frozen.statistics import collect_statistics
 __all__ = [
     "REMOVED",
     "CrossValidation",
-    "balanced_accuracy",
     "cross_validate_sizes",
     "curve_sizes",
     "trained_on",
@@ -82,13 +81,6 @@ def trained_on(leaf: np.ndarray) -> np.ndarray:
     counts = np.unique(leaf, return_counts=True)[1]
     trained: np.ndarray = counts - counts // FOLDS
     return trained
-
-
-def balanced_accuracy(right: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Mean recall of the classes, from ``right`` [..., N] and ``classes`` int [N]."""
-    _, of, counts = np.unique(classes, return_inverse=True, return_counts=True)
-    mean: np.ndarray = right @ (1 / counts[of]) / len(counts)
-    return mean
 
 
 def _ranks(classes: np.ndarray, *, seed: int) -> np.ndarray:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from hierpets.evaluation.metrics.classes import balanced_accuracy
 from hierpets.evaluation.metrics.resampling import estimate
-from hierpets.planning.crossvalidation import REMOVED, CrossValidation, balanced_accuracy, trained_on
+from hierpets.planning.crossvalidation import REMOVED, CrossValidation, trained_on
 from hierpets.planning.result import ClassGain, CurvePoint
 from hierpets.training.features.feature_set import FeatureSet
 

@@ -10,6 +10,7 @@ import torch
 
 from hierpets.data.dataset import iter_inputs
 from hierpets.data.index import PhotoIndex
+from hierpets.evaluation.metrics.classes import balanced_accuracy
 from hierpets.hierarchy.probabilities import Combiner, log_joint_probabilities, species_probabilities
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.plugin import Labels, Preprocess
@@ -81,10 +82,11 @@ class LabeledLogits:
             self.log_joint[rows, self.labels.leaf],
             np.log(self.by_species[rows, self.labels.species].clip(min=1e-300)),
         )
-        breed = _balanced_accuracy(self.labels.leaf[known], self.log_joint[known].argmax(axis=1))
+        leaf, species = self.labels.leaf[known], self.labels.species
+        breed = float(balanced_accuracy(self.log_joint[known].argmax(axis=1) == leaf, leaf))
         return Score(
             breed=breed if self.taxonomy.has_breeds and known.any() else None,
-            species=_balanced_accuracy(self.labels.species, self.by_species.argmax(axis=1)),
+            species=float(balanced_accuracy(self.by_species.argmax(axis=1) == species, species)),
             nll=float(-likelihood.mean()),
         )
 
@@ -122,12 +124,3 @@ class Validation:
             species.append(output.species.cpu().numpy())
             leaf.append(output.leaf.cpu().numpy())
         return np.concatenate(species), np.concatenate(leaf)
-
-
-def _balanced_accuracy(truth: np.ndarray, predicted: np.ndarray) -> float:
-    """Mean recall over the classes in ``truth`` [N]; nan if there are none."""
-    if len(truth) == 0:
-        return float("nan")
-    seen = np.bincount(truth)
-    right = np.bincount(truth[truth == predicted], minlength=len(seen))
-    return float((right[seen > 0] / seen[seen > 0]).mean())

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
+from hierpets.evaluation.metrics.classes import balanced_accuracy
 from hierpets.planning.crossvalidation import (
     REMOVED,
-    balanced_accuracy,
     cross_validate_sizes,
     curve_sizes,
     trained_on,

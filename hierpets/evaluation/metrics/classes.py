@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["ClassTotals", "confusion_counts", "divide"]
+__all__ = ["ClassTotals", "balanced_accuracy", "balanced_weights", "confusion_counts", "divide"]
 
 
 def divide(numerator: np.ndarray, denominator: np.ndarray, undefined: float) -> np.ndarray:
@@ -18,6 +18,19 @@ def divide(numerator: np.ndarray, denominator: np.ndarray, undefined: float) -> 
 def confusion_counts(truth: np.ndarray, guess: np.ndarray, n_classes: int) -> np.ndarray:
     """int [C, C]: row ``i``, column ``j`` counts the photos of class ``i`` that were called ``j``."""
     return np.bincount(truth * n_classes + guess, minlength=n_classes**2).reshape(n_classes, n_classes)
+
+
+def balanced_weights(classes: np.ndarray) -> np.ndarray:
+    """float [N]: what each photo, of ``classes`` int [N], counts in a mean over the classes; the sum is one."""
+    _, of, counts = np.unique(classes, return_inverse=True, return_counts=True)
+    weights: np.ndarray = 1 / counts[of] / len(counts)
+    return weights
+
+
+def balanced_accuracy(right: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Mean recall of the classes, from ``right`` [..., N] and ``classes`` int [N]."""
+    mean: np.ndarray = right @ balanced_weights(classes)
+    return mean
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from hierpets.config import AutoConfig, HeadSpec, TrainConfig
+from hierpets.evaluation.metrics.classes import balanced_weights
 from hierpets.model.backbone import build_backbone
 from hierpets.plugin import Backbone
 from hierpets.progress import Progress
@@ -138,8 +139,7 @@ def _judge(logits: LabeledLogits, rows: np.ndarray, photos: int) -> Judged:
     """Logits of some of the photos, int [M] of N."""
     classes, guessed = logits.finest
     known = classes != UNKNOWN_LEAF
-    counts = np.bincount(classes[known])
     right, weights = np.zeros(photos, bool), np.zeros(photos)
     right[rows] = guessed == classes
-    weights[rows[known]] = 1 / counts[classes[known]] / np.count_nonzero(counts)
+    weights[rows[known]] = balanced_weights(classes[known])
     return Judged(right, weights)

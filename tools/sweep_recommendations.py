@@ -25,7 +25,7 @@ class Pet(NamedTuple):
 
     shares: dict[str, float]
     level: Level = "breed"
-    novelty: float = 0.0
+    unknown: float = 0.0
 
 
 MIXTURES = [
@@ -39,7 +39,7 @@ MIXTURES = [
     Pet({"dog/beagle": 0.41, "dog/basset_hound": 0.38, "dog/boxer": 0.21}, "species"),
     Pet({"dog/beagle": 0.62, "dog/basset_hound": 0.38}),
     Pet({"dog/basset_hound": 0.997, "cat/siamese": 0.003}),
-    Pet({"dog/basset_hound": 1.0}, novelty=0.01),
+    Pet({"dog/basset_hound": 1.0}, unknown=0.01),
     Pet({"dog/newfoundland": 0.6, "dog/leonberger": 0.4}),
     Pet({"dog/samoyed": 0.5, "dog/pomeranian": 0.3, "dog/great_pyrenees": 0.2}),
     Pet({"dog/yorkshire_terrier": 0.5, "dog/scottish_terrier": 0.5}),
@@ -67,7 +67,7 @@ def title(pet: Pet) -> str:
     ranked = sorted(pet.shares.items(), key=lambda item: -item[1])
     named = ", ".join(f"{leaf} {share:.1%}" for leaf, share in ranked[:3])
     more = f" and {len(ranked) - 3} more" if len(ranked) > 3 else ""
-    unknown = f", unknown species {pet.novelty:.1%}" if pet.novelty else ""
+    unknown = f", unknown species {pet.unknown:.1%}" if pet.unknown else ""
     return f"{named}{more} [{pet.level}{unknown}]"
 
 
@@ -81,12 +81,12 @@ def main() -> int:
     harmful = count = 0
     for pet in pets(taxonomy, pairs=arguments.pairs):
         joint = np.array([pet.shares.get(str(leaf), 0.0) for leaf in taxonomy.leaves])
-        answer = recommender.recommend(joint / joint.sum(), taxonomy, pet.level, novelty=pet.novelty)
+        answer = recommender.recommend(joint / joint.sum(), taxonomy, pet.level, unknown=pet.unknown)
         product = answer.product.id if answer.product else "no product"
         print(f"{title(pet)}\n  {product} by {answer.rule}, suits {answer.confidence:.1%}\n  {answer.reason}\n")
         hazards = catalog.hazards.get(product, {})
         at_risk = sum(share for leaf, share in pet.shares.items() if leaf.partition("/")[0] in hazards)
-        harmful += (1 - pet.novelty) * at_risk + pet.novelty * bool(hazards) > recommender.bound
+        harmful += (1 - pet.unknown) * at_risk + pet.unknown * bool(hazards) > recommender.bound
         count += 1
     print(f"{count} pets, {harmful} harmful recommendations")
     return 1 if harmful else 0

@@ -185,7 +185,7 @@ class Case:
     (``breed`` is None for a species without breeds); both sum to one, given that the pet is of a known species.
     ``level`` is that of the prediction. ``coats`` maps a coat type to the probability mass of the breeds that have it,
     ``skin`` a skin note to that of the breeds prone to it. ``offers`` maps every product's id to its :class:`Offer`.
-    ``novelty`` is the probability of no known species at all, ``unlisted`` that of a breed that is not listed.
+    ``unknown`` is the probability of no known species at all, ``unlisted`` that of a breed that is not listed.
     ``beside`` maps a species to the probability that another animal in the photo is of it; empty where there is none.
     """
 
@@ -195,7 +195,7 @@ class Case:
     coats: Mapping[str, float]
     skin: Mapping[str, float] = field(default_factory=dict)
     offers: Mapping[str, Offer] = field(default_factory=dict)
-    novelty: float = 0.0
+    unknown: float = 0.0
     unlisted: float = 0.0
     beside: Mapping[str, float] = field(default_factory=dict)
 

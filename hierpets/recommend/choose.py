@@ -69,7 +69,7 @@ class Recommender:
         taxonomy: Taxonomy,
         level: Level,
         *,
-        novelty: float = 0.0,
+        unknown: float = 0.0,
         unlisted: float | None = None,
         beside: Sequence[np.ndarray] = (),
         looks_like: np.ndarray | None = None,
@@ -79,7 +79,7 @@ class Recommender:
 
         :param probabilities: float [L], calibrated joint probabilities of the taxonomy's leaves, summing to one.
         :param level: the level of the prediction; at ``"unknown"`` no product is recommended.
-        :param novelty: the probability that the photo shows no species of the taxonomy. What is missing from a sum of
+        :param unknown: the probability that the photo shows no species of the taxonomy. What is missing from a sum of
             one is added to it.
         :param unlisted: the probability that the breed is not of the taxonomy, given the species. That mass takes the
             mix of coats of the species. None: 0.5 at ``"species"``, else 0.
@@ -95,13 +95,13 @@ class Recommender:
         judged = unlisted or 0.0  # what is assumed is nothing to speak of
         if unlisted is None:
             unlisted = UNLISTED_AT_SPECIES_LEVEL if level == "species" else 0.0
-        joint, novelty = _distribution(probabilities, taxonomy, novelty)
+        joint, unknown = _distribution(probabilities, taxonomy, unknown)
         if not 0 <= unlisted <= 1:
             raise ValueError(f"expected unlisted to be a probability, got {unlisted}")
         others = [*beside, *([] if looks_like is None else [looks_like])]
-        suitability = self._matrix_of(taxonomy).weigh(joint, novelty=novelty, unlisted=unlisted, beside=others)
+        suitability = self._matrix_of(taxonomy).weigh(joint, unknown=unknown, unlisted=unlisted, beside=others)
         near = _read_only(taxonomy.species, np.max(beside, axis=0)) if len(beside) else {}
-        case = self._case(joint, taxonomy, suitability, level=level, novelty=novelty, unlisted=unlisted, beside=near)
+        case = self._case(joint, taxonomy, suitability, level=level, unknown=unknown, unlisted=unlisted, beside=near)
         tally = _Tally(case.offers)
         looks = {} if looks_like is None else _read_only(taxonomy.species, looks_like)
         for rule, advice in self._advise(case, looks, odds):
@@ -122,7 +122,7 @@ class Recommender:
         suitability: Suitability,
         *,
         level: Level,
-        novelty: float,
+        unknown: float,
         unlisted: float,
         beside: Mapping[str, float],
     ) -> Case:
@@ -135,7 +135,7 @@ class Recommender:
             coats=_read_only(COAT_TYPES, suitability.coats),
             skin=_read_only(self.catalog.skin, suitability.skin),
             offers=MappingProxyType({product.id: self._offer(product, *mass) for product, *mass in offers}),
-            novelty=novelty,
+            unknown=unknown,
             unlisted=unlisted,
             beside=beside,
         )
@@ -271,7 +271,7 @@ class _Tally:
         return -round(self._scores[product], 9), offer.harm, offer.price, product
 
 
-def _distribution(probabilities: np.ndarray, taxonomy: Taxonomy, novelty: float) -> tuple[np.ndarray, float]:
+def _distribution(probabilities: np.ndarray, taxonomy: Taxonomy, unknown: float) -> tuple[np.ndarray, float]:
     """The joint distribution given a known species, float64 [L], and the probability of none."""
     joint = np.asarray(probabilities, dtype=np.float64)
     if joint.shape != (len(taxonomy.leaves),):
@@ -279,9 +279,9 @@ def _distribution(probabilities: np.ndarray, taxonomy: Taxonomy, novelty: float)
     total = float(joint.sum())
     if not (np.isfinite(joint).all() and (joint >= 0).all() and abs(total - 1) <= 1e-3):
         raise ValueError(f"expected probabilities from 0 up that sum to 1, got {joint.min()} and up, with sum {total}")
-    if not 0 <= novelty <= 1:
-        raise ValueError(f"expected novelty to be a probability, got {novelty}")
-    return joint / total, 1.0 - (1.0 - novelty) * min(total, 1.0)
+    if not 0 <= unknown <= 1:
+        raise ValueError(f"expected unknown to be a probability, got {unknown}")
+    return joint / total, 1.0 - (1.0 - unknown) * min(total, 1.0)
 
 
 def _read_only(keys: Iterable[Any], values: np.ndarray) -> Mapping[Any, float]:

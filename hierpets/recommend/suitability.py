@@ -83,18 +83,18 @@ class SuitabilityMatrix:
         )
 
     def weigh(
-        self, joint: np.ndarray, *, novelty: float, unlisted: float, beside: Sequence[np.ndarray] = ()
+        self, joint: np.ndarray, *, unknown: float, unlisted: float, beside: Sequence[np.ndarray] = ()
     ) -> Suitability:
-        """``joint`` float [L] sums to one; ``novelty`` is the mass of no known species, ``unlisted`` that of no
+        """``joint`` float [L] sums to one; ``unknown`` is the mass of no known species, ``unlisted`` that of no
         listed breed. ``beside`` are the probabilities [S] of the species of other animals in the photo.
 
         Mass that may be any animal counts as harm for every product that hurts some animal. What hurts an animal
         nearby counts as if it was this one: they lick each other.
         """
         species = np.add.reduceat(joint, [part.start for part in self.taxonomy.slices])  # [S]
-        known = 1.0 - novelty
+        known = 1.0 - unknown
         rows = known * np.concatenate([(1.0 - unlisted) * joint, unlisted * species])
-        harm = np.max([self._harm(known * species, novelty), *map(self._harm_beside, beside)], axis=0)
+        harm = np.max([self._harm(known * species, unknown), *map(self._harm_beside, beside)], axis=0)
         return Suitability(
             suits=rows @ self.suits,
             avoid=rows @ self.avoid,
@@ -104,8 +104,8 @@ class SuitabilityMatrix:
             species=species,
         )
 
-    def _harm(self, species: np.ndarray, novelty: float) -> np.ndarray:
-        harm: np.ndarray = species @ self.forbidden + novelty * self.hazardous
+    def _harm(self, species: np.ndarray, unknown: float) -> np.ndarray:
+        harm: np.ndarray = species @ self.forbidden + unknown * self.hazardous
         return harm
 
     def _harm_beside(self, species: np.ndarray) -> np.ndarray:

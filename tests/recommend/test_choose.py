@@ -75,13 +75,13 @@ def test_recommend_a_model_that_cannot_tell_cats_cannot_rule_them_out(recommende
 
 def test_recommend_mass_of_no_known_species_counts_as_any_animal(recommender: Recommender, pets: Taxonomy) -> None:
     joint = mass(pets, basset_hound=1.0)
-    strange = recommender.recommend(joint, pets, "breed", novelty=0.002)
+    strange = recommender.recommend(joint, pets, "breed", unknown=0.002)
     assert strange.product is not None
     assert strange.product.id == "fold_care"
     assert "an animal that we do not know" in strange.reason
     # What is missing from a sum of one is such mass, too.
     assert recommender.recommend(joint * 0.9992, pets, "breed").product != strange.product
-    assert recommender.recommend(joint * 0.9992, pets, "breed", novelty=0.0005).product == strange.product
+    assert recommender.recommend(joint * 0.9992, pets, "breed", unknown=0.0005).product == strange.product
     assert strange.confidence == pytest.approx(0.998)
 
 
@@ -222,8 +222,8 @@ def test_record_keeps_its_keys_when_there_is_no_product(recommender: Recommender
         ([float("nan"), 1.0], {}),
         ([float("inf"), 0.0], {}),
         ([-0.1, 1.1], {}),
-        ([0.5, 0.5], {"novelty": 1.1}),
-        ([0.5, 0.5], {"novelty": float("nan")}),
+        ([0.5, 0.5], {"unknown": 1.1}),
+        ([0.5, 0.5], {"unknown": float("nan")}),
         ([0.5, 0.5], {"unlisted": -0.1}),
     ],
 )

@@ -55,7 +55,7 @@ def recommenders(draw: st.DrawFn) -> Recommender:
     return Recommender(CATALOG, [always(f"rule{i}", *said) for i, said in enumerate(rules)], bound=BOUND)
 
 
-def true_harm(product: str, taxonomy: Taxonomy, joint: np.ndarray, novelty: float) -> float:
+def true_harm(product: str, taxonomy: Taxonomy, joint: np.ndarray, unknown: float) -> float:
     """The probability that the pet is of a species that the product may hurt, counted leaf by leaf."""
     hazards = CATALOG.hazards[product]
     if set(hazards) - set(taxonomy.species):
@@ -63,7 +63,7 @@ def true_harm(product: str, taxonomy: Taxonomy, joint: np.ndarray, novelty: floa
     at_risk = [
         leaf.species in hazards or (leaf.species not in CATALOG.species and bool(hazards)) for leaf in taxonomy.leaves
     ]
-    return (1 - novelty) * float(joint[at_risk].sum()) + novelty * bool(hazards)
+    return (1 - unknown) * float(joint[at_risk].sum()) + unknown * bool(hazards)
 
 
 def forbidden(answer: Recommendation) -> set[str]:
@@ -76,17 +76,17 @@ def test_recommend_never_names_a_product_that_may_harm(
     recommender: Recommender,
     case: tuple[Taxonomy, np.ndarray],
     level: Level,
-    novelty: float,
+    unknown: float,
     unlisted: float | None,
 ) -> None:
     taxonomy, joint = case
-    answer = recommender.recommend(joint, taxonomy, level, novelty=novelty, unlisted=unlisted)
+    answer = recommender.recommend(joint, taxonomy, level, unknown=unknown, unlisted=unlisted)
     assert answer.reason
     if answer.product is None:
         assert answer.confidence == 0
     else:
         assert level != "unknown"
-        assert true_harm(answer.product.id, taxonomy, joint, novelty) <= BOUND * (1 + 1e-9)
+        assert true_harm(answer.product.id, taxonomy, joint, unknown) <= BOUND * (1 + 1e-9)
         assert 0 <= answer.confidence <= 1 + 1e-9
 
 
@@ -111,8 +111,8 @@ def test_recommend_never_allows_more_for_a_more_novel_pet(
     taxonomy, joint = case
     recommender = Recommender(CATALOG, bound=BOUND)
     less, more = sorted((one, other))
-    before = forbidden(recommender.recommend(joint, taxonomy, level, novelty=less))
-    after = forbidden(recommender.recommend(joint, taxonomy, level, novelty=more))
+    before = forbidden(recommender.recommend(joint, taxonomy, level, unknown=less))
+    after = forbidden(recommender.recommend(joint, taxonomy, level, unknown=more))
     assert before <= after | at_the_bound(taxonomy, joint, more)
 
 
@@ -154,6 +154,6 @@ def test_recommend_allows_no_more_under_a_tighter_bound(
     assert forbidden(Recommender(CATALOG, bound=loose).recommend(joint, taxonomy, "breed")) <= few
 
 
-def at_the_bound(taxonomy: Taxonomy, joint: np.ndarray, novelty: float = 0.0) -> set[str]:
+def at_the_bound(taxonomy: Taxonomy, joint: np.ndarray, unknown: float = 0.0) -> set[str]:
     """Products so near the bound that the last digit of a float decides."""
-    return {p for p in CATALOG.products if abs(true_harm(p, taxonomy, joint, novelty) - BOUND) < 1e-12}
+    return {p for p in CATALOG.products if abs(true_harm(p, taxonomy, joint, unknown) - BOUND) < 1e-12}

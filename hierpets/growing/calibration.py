@@ -19,7 +19,7 @@ from hierpets.model.manifest import Manifest
 from hierpets.model.network import mix_breeds
 from hierpets.model.ood import Evidence
 from hierpets.plugin import Labels
-from hierpets.taxonomy import UNKNOWN_LEAF, Leaf, Taxonomy
+from hierpets.taxonomy import Leaf, Taxonomy
 from hierpets.training.calibration import score_photos, score_rows
 from hierpets.training.frozen.fitter import DISCRIMINANT
 from hierpets.training.frozen.lda import lda_prior_shift
@@ -113,7 +113,7 @@ def grow_temperatures(before: Temperatures, left: LeftOut, taxonomy: Taxonomy) -
     mean = float(np.exp(np.mean(np.log(others)))) if others else 1.0
     breeds = {name: before.breeds[name] for name in taxonomy.species if name in before.breeds}
     for s, (name, columns) in enumerate(zip(taxonomy.species, taxonomy.slices, strict=True)):
-        own = (left.labels.species == s) & (left.labels.leaf != UNKNOWN_LEAF)
+        own = (left.labels.species == s) & left.labels.breed_known
         if name not in breeds:
             fitted = fit_temperature(left.leaf[own, columns], left.labels.leaf[own] - columns.start)
             breeds[name] = fitted if own.sum() >= ENOUGH else mean
@@ -130,7 +130,7 @@ def grow_policy(before: Policy, unseen: Unseen, grown: set[Leaf], taxonomy: Taxo
     winner, labels = species_probabilities(unseen.joint, taxonomy).argmax(axis=1), unseen.labels
     after = before.model_copy(update={"pet": _pet_threshold(before, unseen, taxonomy)})
     scores = score_photos(after, unseen.joint, unseen.scores, labels, taxonomy)
-    judged = labels.leaf != UNKNOWN_LEAF
+    judged = labels.breed_known
     trained = {
         name: score_rows(np.array([*before.of("trained").get(name, ()), *scores[judged & (winner == s)]]))
         for s, name in enumerate(taxonomy.species)

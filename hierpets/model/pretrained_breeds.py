@@ -87,8 +87,7 @@ class PretrainedBreeds:
 
     def relabel(self, labels: Labels) -> Labels:
         """Labels of the trained leaves as labels of all leaves."""
-        known = labels.leaf != UNKNOWN_LEAF
-        leaf = np.where(known, self.trained_columns[labels.leaf], UNKNOWN_LEAF)
+        leaf = np.where(labels.breed_known, self.trained_columns[labels.leaf], UNKNOWN_LEAF)
         return replace(labels, leaf=leaf, leaf_names=tuple(map(str, self.taxonomy.leaves)))
 
 

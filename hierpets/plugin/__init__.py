@@ -150,6 +150,17 @@ class Labels:
     def __len__(self) -> int:
         return len(self.species)
 
+    @property
+    def breed_known(self) -> np.ndarray:
+        """bool [N]; also true where the species has no breeds."""
+        known: np.ndarray = self.leaf >= 0
+        return known
+
+    @property
+    def classes(self) -> np.ndarray:
+        """int64 [N]: the leaf; the photos of unknown breed are a class for each species, numbered after the leaves."""
+        return np.where(self.breed_known, self.leaf, len(self.leaf_names) + self.species)
+
     def where(self, rows: np.ndarray) -> Labels:
         """Those of the photos where ``rows`` (bool [N]) is true, or of those numbers (int [M])."""
         return replace(self, species=self.species[rows], leaf=self.leaf[rows])

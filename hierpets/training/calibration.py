@@ -15,7 +15,7 @@ from hierpets.hierarchy.decision import Decision, Scores, decide, named_probabil
 from hierpets.hierarchy.policy import MAX_SET, Policy, Population, ScoreRows
 from hierpets.hierarchy.probabilities import Combiner, joint_probabilities, species_probabilities
 from hierpets.plugin import Labels
-from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
+from hierpets.taxonomy import Taxonomy
 from hierpets.training.held_out import HeldOutOutputs
 from hierpets.training.trained import Trained
 
@@ -106,7 +106,7 @@ def calibrate(
     policy = uncut.policy.model_copy(update={"pet": pet})
     # Whether a named breed is right is not known where the label has none.
     photos: dict[Population, HeldOutOutputs | None] = {
-        "trained": outputs.where(outputs.labels.leaf != UNKNOWN_LEAF),
+        "trained": outputs.where(outputs.labels.breed_known),
         "pretrained": pretrained,
         "unlisted": unlisted,
     }

@@ -8,7 +8,7 @@ import numpy as np
 
 from hierpets.hierarchy.probabilities import Combiner, Prior
 from hierpets.plugin import Labels
-from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
+from hierpets.taxonomy import Taxonomy
 
 __all__ = [
     "Masses",
@@ -36,7 +36,7 @@ class Masses(NamedTuple):
 
 def weigh_classes(weights: np.ndarray, labels: Labels, taxonomy: Taxonomy) -> Masses:
     """The masses of photos of these ``weights`` [N]."""
-    known = labels.leaf != UNKNOWN_LEAF
+    known = labels.breed_known
     return Masses(
         np.bincount(labels.species, weights, minlength=len(taxonomy.species)),
         np.bincount(labels.leaf[known], weights[known], minlength=len(taxonomy.leaves)),

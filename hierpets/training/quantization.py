@@ -11,7 +11,6 @@ from hierpets.export.export import export_bundle
 from hierpets.libraries import is_installed
 from hierpets.progress import Progress
 from hierpets.registry.loading import Registry
-from hierpets.taxonomy import UNKNOWN_LEAF
 
 __all__ = ["LEAST_PHOTOS", "quantize_bundle"]
 
@@ -42,7 +41,7 @@ def _reason_to_skip(held_out: PhotoIndex, config: TrainConfig) -> str | None:
         return "quantize is false"
     if config.cluster:
         return "photos of a cluster are not read here"
-    labeled = int((held_out.labels().leaf != UNKNOWN_LEAF).sum())
+    labeled = int(held_out.labels().breed_known.sum())
     if labeled < LEAST_PHOTOS:
         return f"{labeled} labeled validation photos, and {LEAST_PHOTOS} are needed to check it"
     return None if is_installed("nncf") else "nncf is not installed: pip install 'hierpets[export]'"

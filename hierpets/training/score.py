@@ -14,7 +14,7 @@ from hierpets.evaluation.metrics.classes import balanced_accuracy
 from hierpets.hierarchy.probabilities import Combiner, log_joint_probabilities, species_probabilities
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.plugin import Labels, Preprocess
-from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
+from hierpets.taxonomy import Taxonomy
 from hierpets.training.distributed import DistributedContext
 
 __all__ = ["LabeledLogits", "Score", "Validation"]
@@ -69,13 +69,13 @@ class LabeledLogits:
         """The class of each photo and the most probable one, int [N], at the level that training is for: breed, or
         species where there are no breeds; class -1 where it is not known.
         """
-        if self.taxonomy.has_breeds and (self.labels.leaf != UNKNOWN_LEAF).any():
+        if self.taxonomy.has_breeds and self.labels.breed_known.any():
             return self.labels.leaf, self.log_joint.argmax(axis=1)
         return self.labels.species, self.by_species.argmax(axis=1)
 
     def score(self) -> Score:
         """By the most probable leaf and the most probable species of each photo."""
-        known = self.labels.leaf != UNKNOWN_LEAF
+        known = self.labels.breed_known
         rows = np.arange(len(self.labels))
         likelihood = np.where(
             known,

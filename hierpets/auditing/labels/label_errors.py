@@ -95,12 +95,11 @@ def suspected_errors(
     """
     species = species_probabilities(joint, taxonomy)
     wrong_species = _species_errors(labels, species, neighbors)
-    given = np.where(labels.leaf != UNKNOWN_LEAF, labels.leaf, len(taxonomy.leaves) + labels.species)
-    agreement = share_with(neighbors, given, given)
+    agreement = share_with(neighbors, labels.classes, labels.classes)
     wrong_breed = {row for row in _breed_errors(labels, joint, wrong_species, taxonomy) if agreement[row] <= RARE}
     likely = joint.argmax(axis=1)
     probability = _given_probability(labels, joint, species)
-    support = share_with(neighbors, given, likely)
+    support = share_with(neighbors, labels.classes, likely)
     ruled_out = _contradicts(likely, labels, taxonomy) & (probability < RULED_OUT)
     ruled_out &= (agreement == 0) & (support >= SUPPORTED)
     errors = []
@@ -129,7 +128,7 @@ def _breed_errors(labels: Labels, joint: np.ndarray, elsewhere: set[int], taxono
     """Confident learning among the breeds of each species, on the photos whose species is not suspected."""
     found: list[int] = []
     for s, columns in enumerate(taxonomy.slices):
-        rows = np.flatnonzero((labels.species == s) & (labels.leaf != UNKNOWN_LEAF))
+        rows = np.flatnonzero((labels.species == s) & labels.breed_known)
         rows = rows[~np.isin(rows, list(elsewhere))]
         if columns.stop - columns.start < 2 or not len(rows):
             continue
@@ -142,9 +141,9 @@ def _breed_errors(labels: Labels, joint: np.ndarray, elsewhere: set[int], taxono
 def _given_probability(labels: Labels, joint: np.ndarray, species: np.ndarray) -> np.ndarray:
     """The probability of each row's label, float64 [N]: of its leaf, or of its species where the breed is unknown."""
     rows = np.arange(len(labels))
-    return np.where(labels.leaf != UNKNOWN_LEAF, joint[rows, labels.leaf], species[rows, labels.species])
+    return np.where(labels.breed_known, joint[rows, labels.leaf], species[rows, labels.species])
 
 
 def _contradicts(likely: np.ndarray, labels: Labels, taxonomy: Taxonomy) -> np.ndarray:
     """bool [N]: whether the most probable leaf contradicts the label."""
-    return np.where(labels.leaf != UNKNOWN_LEAF, likely != labels.leaf, taxonomy.leaf_species[likely] != labels.species)
+    return np.where(labels.breed_known, likely != labels.leaf, taxonomy.leaf_species[likely] != labels.species)

@@ -16,7 +16,7 @@ from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.early import Outputs, ask_in_turn, certainty
 from hierpets.hierarchy.probabilities import Combiner, joint_probabilities, species_probabilities
 from hierpets.model.manifest import EarlyNetwork
-from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
+from hierpets.taxonomy import Taxonomy
 from hierpets.training.held_out import HeldOutOutputs
 from hierpets.training.trained import Early, Trained
 
@@ -122,7 +122,7 @@ class _Cascade:
         logits = outputs.temperatures(self.taxonomy).apply(outputs.species_logits, outputs.leaf_logits, self.taxonomy)
         joint = joint_probabilities(*logits, self.taxonomy, combiner=self.combiner)
         species = species_probabilities(joint, self.taxonomy).argmax(axis=1) == outputs.labels.species
-        return np.where(outputs.labels.leaf == UNKNOWN_LEAF, species, joint.argmax(axis=1) == outputs.labels.leaf)
+        return np.where(outputs.labels.breed_known, joint.argmax(axis=1) == outputs.labels.leaf, species)
 
 
 def _fit(

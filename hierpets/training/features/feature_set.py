@@ -9,7 +9,7 @@ import numpy as np
 
 from hierpets.plugin import Labels
 from hierpets.progress import Progress
-from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
+from hierpets.taxonomy import Taxonomy
 from hierpets.training.features.extractor import FeatureExtractor
 from hierpets.training.features.stored_rows import StoredRows
 from hierpets.training.splits import Splits
@@ -51,12 +51,6 @@ class FeatureSet:
             labels=self.labels.where(rows),
             weights=self.weights[rows],
         )
-
-    @property
-    def breed_known(self) -> np.ndarray:
-        """bool [N]."""
-        known: np.ndarray = self.labels.leaf != UNKNOWN_LEAF
-        return known
 
 
 def extract_feature_set(splits: Splits, extractor: FeatureExtractor, view: str, progress: Progress) -> FeatureSet:

@@ -64,7 +64,7 @@ def fit_heads(
 
     Where features say nothing, the two, put together by ``combiner``, predict the ``prior``.
     """
-    taxonomy, known = photos.taxonomy, photos.where(photos.breed_known)
+    taxonomy, known = photos.taxonomy, photos.where(photos.labels.breed_known)
     views = np.asarray(photos.views)
     heads = Heads(
         species=fit_head(

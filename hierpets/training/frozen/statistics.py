@@ -7,8 +7,8 @@ import torch
 
 from hierpets.model.ood import pretrained_probabilities
 from hierpets.model.statistics.classes import ClassStatistics
-from hierpets.plugin import Labels, PretrainedHead
-from hierpets.taxonomy import UNKNOWN_LEAF, Leaf, Taxonomy
+from hierpets.plugin import PretrainedHead
+from hierpets.taxonomy import Leaf, Taxonomy
 from hierpets.training.features.feature_set import FeatureSet
 
 __all__ = ["collect_statistics"]
@@ -23,7 +23,7 @@ def collect_statistics(
     """
     part_of = np.zeros(len(photos), np.int64) if parts is None else parts
     names = _names(photos.taxonomy)
-    classes = _classes(photos.labels, photos.taxonomy)
+    classes = photos.labels.classes
     found: dict[int, ClassStatistics] = {}
     for batch in photos.batches():
         views = photos.views[batch]
@@ -38,13 +38,8 @@ def collect_statistics(
 
 
 def _names(taxonomy: Taxonomy) -> list[Leaf]:
-    """The leaves, then every species, whose photos of no stated breed are a class of their own."""
+    """The leaves, then every species for its photos of no stated breed: in the order of ``Labels.classes``."""
     return [*taxonomy.leaves, *(Leaf(name, None) for name in taxonomy.species)]
-
-
-def _classes(labels: Labels, taxonomy: Taxonomy) -> np.ndarray:
-    """int64 [N]: the place of each photo's label in :func:`_names`."""
-    return np.where(labels.leaf != UNKNOWN_LEAF, labels.leaf, len(taxonomy.leaves) + labels.species)
 
 
 def _profiles(features: np.ndarray, pretrained_head: PretrainedHead | None) -> np.ndarray:

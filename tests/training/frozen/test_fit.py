@@ -205,7 +205,7 @@ def test_cross_predict_is_right_as_often_as_alpha_promises(alpha, strangers_name
 def test_a_photo_without_breed_trains_the_species_head_alone(spec):
     taxonomy = Taxonomy(tree={"cat": ("a", "b"), "dog": ("c", "d", "e")})
     whole = feature_set(*blobs([30] * 5), taxonomy, hidden=slice(None, None, 3))
-    heads, labeled = heads_of(whole, spec), heads_of(whole.where(whole.breed_known), spec)
+    heads, labeled = heads_of(whole, spec), heads_of(whole.where(whole.labels.breed_known), spec)
     np.testing.assert_allclose(heads.leaf.weight, labeled.leaf.weight, rtol=1e-4, atol=1e-6)
     assert not np.allclose(heads.species.weight, labeled.species.weight, rtol=1e-3)
 

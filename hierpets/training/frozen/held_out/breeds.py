@@ -54,7 +54,7 @@ def held_out_breeds(
     than three breeds keeps them all; where no species has more, M is 0.
     """
     dealt = _deal_breeds(photos.taxonomy, groups=groups, seed=seed)
-    group = np.where(photos.breed_known, dealt[photos.labels.leaf], -1)
+    group = np.where(photos.labels.breed_known, dealt[photos.labels.leaf], -1)
     learned, group = np.where(learned, group, -1), np.where(asked, group, -1)
     present = np.unique(learned[learned >= 0])
     parts = dict(zip(present.tolist(), collect_statistics(photos, pretrained_head, learned), strict=True))

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from hierpets.plugin import Labels
-from hierpets.taxonomy import UNKNOWN_LEAF
 from hierpets.training.features.feature_set import FeatureSet
 
 __all__ = ["assign_folds", "each_fold"]
@@ -20,12 +19,11 @@ def assign_folds(labels: Labels, *, folds: int, seed: int) -> np.ndarray:
     one more, which is never judged: heads that lack a class are not fitted, and such a photo would cost a whole fold.
     """
     generator = np.random.default_rng(seed)
-    strata = np.where(labels.leaf != UNKNOWN_LEAF, labels.leaf, -1 - labels.species)
     assigned = np.zeros(len(labels), dtype=np.int64)
     offset = 0
-    for stratum in np.unique(strata):
-        rows = generator.permutation(np.flatnonzero(strata == stratum))
-        if len(rows) == 1 and stratum >= 0:
+    for stratum in np.unique(labels.classes):
+        rows = generator.permutation(np.flatnonzero(labels.classes == stratum))
+        if len(rows) == 1 and stratum < len(labels.leaf_names):
             assigned[rows] = folds
             continue
         # Dealing on from where the last class stopped keeps the folds equally large.

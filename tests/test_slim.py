@@ -4,10 +4,9 @@ import json
 import re
 import subprocess
 import urllib.request
-from importlib.metadata import packages_distributions
 
 import pytest
-from helpers.slim import canonical, command, hidden_modules, kept_distributions, run
+from helpers.slim import canonical, command, hidden_modules, kept_distributions, owners, run
 from packaging.requirements import Requirement
 
 from hierpets.errors import ConfigError
@@ -74,8 +73,7 @@ def test_whatever_the_slim_set_leaves_out_is_known_to_be_missing():
     project = read_project()["project"]
     left_out = {canonical(Requirement(text).name) for text in project["dependencies"]} - kept_distributions()
     assert {"safetensors", "torch"} < left_out
-    owners = packages_distributions()
-    found = {canonical(owner) for name in WHOLE for owner in owners[name]}
+    found = {owner for name in WHOLE for owner in owners()[name]}
     assert left_out <= found  # whatever is not there is told of in one line
     assert set(EXTRAS.values()) <= set(project["optional-dependencies"])
 

@@ -17,7 +17,7 @@ from hierpets.model.manifest import ModelId, Origin
 from hierpets.plugin.reading import require_pyarrow
 from hierpets.recommend.result import RecommendationRecord
 from hierpets.regions.boxes import Box
-from hierpets.validation.strict import StrictModel
+from hierpets.validation.strict import StrictModel, is_model
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -255,7 +255,7 @@ def _arrow_fields(model: type[BaseModel], pa: Any) -> list[Any]:
 
 
 def _arrow_type(annotation: Any, pa: Any) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    if is_model(annotation):
         return pa.struct(_arrow_fields(annotation, pa))
     if get_origin(annotation) is tuple:
         return pa.list_(_arrow_type(get_args(annotation)[0], pa))

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from hierpets.errors import did_you_mean
 from hierpets.validation.document import Location, show_location
+from hierpets.validation.strict import is_model
 
 __all__ = ["ValidationProblem", "find_problems", "one_line", "problem_lines", "shown"]
 
@@ -136,14 +137,14 @@ def _trace(item: Mapping[str, Any], model: type[BaseModel]) -> tuple[Location, l
         if inner or not _is_union(here) or (depth == last and item["type"] == "extra_forbidden"):
             owners, here = here, inner
             location.append(part)
-    return tuple(location), [m for annotation in owners for m in _members(annotation) if _is_model(m)]
+    return tuple(location), [m for annotation in owners for m in _members(annotation) if is_model(m)]
 
 
 def _inside(annotation: Any, part: str | int) -> Iterator[Any]:
     """The types of what stands at a key or an index of a type; none where it has no such place."""
     for member in _members(annotation):
         arguments = get_args(member)
-        if _is_model(member):
+        if is_model(member):
             yield from (f.annotation for name, f in member.model_fields.items() if part in (name, f.alias))
         elif isinstance(part, int) and arguments:
             yield arguments[min(part, len(arguments) - 1)] if Ellipsis not in arguments else arguments[0]
@@ -162,10 +163,6 @@ def _members(annotation: Any) -> list[Any]:
 
 def _is_union(annotations: Collection[Any]) -> bool:
     return len([member for annotation in annotations for member in _members(annotation)]) > 1
-
-
-def _is_model(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _keys(model: type[BaseModel]) -> list[str]:

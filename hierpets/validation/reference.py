@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from hierpets.validation.strict import is_model
+
 __all__ = ["field_table"]
 
 _JSON_TYPES = {int: "integer", float: "number", str: "string", bool: "boolean", NoneType: "null", Path: "path"}
@@ -43,7 +45,7 @@ def _rows(model: type[BaseModel], prefix: str, seen: set[type[BaseModel]]) -> It
 
 def _nested(annotation: Any) -> tuple[type[BaseModel] | None, str]:
     """The model inside an annotation, and how its keys are reached from the key that holds it."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    if is_model(annotation):
         return annotation, ""
     for argument in get_args(annotation):
         nested, suffix = _nested(argument)
@@ -60,7 +62,7 @@ def _kind(annotation: Any) -> str:
         return _JSON_TYPES[annotation]
     if annotation is Any:
         return "anything"
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    if is_model(annotation):
         return "object"
     if origin is Annotated:
         return _kind(arguments[0])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Any, TypeGuard, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-__all__ = ["PlainName", "StrictModel"]
+__all__ = ["PlainName", "StrictModel", "is_model"]
 
 
 class StrictModel(BaseModel):
@@ -15,6 +15,11 @@ class StrictModel(BaseModel):
 
     # What is written always has all its keys, defaults too, and the JSON schema of it says so.
     model_config = ConfigDict(frozen=True, extra="forbid", json_schema_serialization_defaults_required=True)
+
+
+def is_model(annotation: Any) -> TypeGuard[type[BaseModel]]:
+    """Whether an annotation is a model; to Python 3.10, ``list[int]`` is a class as well."""
+    return get_origin(annotation) is None and isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _check_name(name: str) -> str:

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from functools import cache
-from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+from importlib.metadata import PackageNotFoundError, distributions, requires
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -58,10 +58,21 @@ def kept_distributions() -> set[str]:
 
 
 @cache
+def owners() -> dict[str, set[str]]:
+    """The distributions that hold each module: ``packages_distributions`` of Python 3.10 knows half of them."""
+    found: dict[str, set[str]] = {}
+    for distribution in distributions():
+        for file in distribution.files or ():
+            if file.suffix in (".py", ".so", ".pyd"):
+                found.setdefault(file.parts[0].partition(".")[0], set()).add(canonical(distribution.metadata["Name"]))
+    return found
+
+
+@cache
 def hidden_modules() -> list[str]:
     """What can be imported here, and not there."""
-    kept, owners = kept_distributions(), packages_distributions()
-    return sorted(name for name, owner in owners.items() if not kept & set(map(canonical, owner)))
+    kept = kept_distributions()
+    return sorted(name for name, found in owners().items() if name.isidentifier() and not kept & found)
 
 
 def command(*arguments: str) -> list[str]:

@@ -26,6 +26,7 @@ from hierpets.model.backbone import build_backbone
 from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry, load_registry
 from hierpets.training.features.extractor import FeatureExtractor
+from hierpets.validation.arguments import checked
 
 __all__ = ["BACKBONE", "JSON_FILE", "PAGE_FILE", "audit"]
 
@@ -34,6 +35,7 @@ JSON_FILE, PAGE_FILE = "audit.json", "audit.html"
 SAMPLER = "breed_balanced"
 
 
+@checked
 def audit(
     data: str | os.PathLike[str],
     *,

@@ -14,10 +14,12 @@ from hierpets.hierarchy.policy import Policy
 from hierpets.model.layout import released_bundle
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.taxonomy import Leaf, Taxonomy
+from hierpets.validation.arguments import checked
 
 __all__ = ["forget"]
 
 
+@checked
 def forget(
     model: str | os.PathLike[str] | None, *names: str, out: str | os.PathLike[str], overwrite: bool = False
 ) -> ForgetResult:

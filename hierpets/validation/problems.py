@@ -75,9 +75,9 @@ def problem_lines(error: ValidationError, model: type[BaseModel], where: object 
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says; pydantic's as ``field: message``, without its many lines and addresses."""
+    """What an error says, its lines as one; pydantic's in the words of :func:`find_problems`."""
     if not isinstance(error, ValidationError):
-        return str(error)
+        return " ".join(str(error).split())
     return "; ".join(map(str, find_problems(error)))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from hierpets.errors import ConfigError, DataError
+from hierpets.errors import ConfigError, DataError, first_line
 from hierpets.libraries import needed_for
 
 __all__ = ["cluster_errors", "connected", "cpus_a_worker", "require_ray"]
@@ -39,7 +39,7 @@ def connected(address: str) -> Iterator[None]:
     try:
         ray.init(address=address, logging_level="warning", log_to_driver=False)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise ConfigError(f"--cluster {address}: cannot connect to Ray: {_first_line(error)}") from error
+        raise ConfigError(f"--cluster {address}: cannot connect to Ray: {first_line(error)}") from error
     try:
         yield
     finally:
@@ -65,8 +65,4 @@ def cpus_a_worker() -> float:
 
 def _raised(error: BaseException) -> str:
     found = (line[1] for pattern in RAISED for line in pattern.finditer(str(error)))
-    return next(found, _first_line(error))
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return next(found, first_line(error))

@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from numbers import Integral
+from typing import Any
 
 __all__ = [
     "BundleError",
@@ -28,12 +30,16 @@ __all__ = [
     "InternalError",
     "PluginError",
     "RegistryError",
+    "check_count",
+    "check_type",
     "did_you_mean",
+    "first_line",
+    "shown",
     "without_name",
 ]
 
-
 LONGEST_WORD = 100
+LONGEST = 60  # characters of a value that are shown
 
 
 class HierpetsError(Exception):
@@ -80,14 +86,42 @@ class InternalError(HierpetsError):
     """An unexpected failure on one photo; the log has the traceback."""
 
 
+def first_line(error: BaseException) -> str:
+    """What the message begins with, or the name of the error where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 def without_name(error: Exception, name: str) -> str:
     """The message without the name in front of it, for who says that already."""
     return str(error).removeprefix(f"{name}: ")
 
 
-def did_you_mean(word: str, choices: Iterable[str]) -> str:
+def did_you_mean(word: object, choices: Iterable[str]) -> str:
     """``" (did you mean 'x'?)"`` for the nearest choice, or an empty string."""
-    if len(word) > LONGEST_WORD:
+    if not isinstance(word, str) or len(word) > LONGEST_WORD:
         return ""  # comparing takes the square of its length
     nearest = get_close_matches(word, list(choices), n=1, cutoff=0.65)
     return f" (did you mean {nearest[0]!r}?)" if nearest else ""
+
+
+def shown(value: object) -> str:
+    """What was given, in so many letters as fit into a line."""
+    if value is None:
+        return "nothing"
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+
+
+def check_type(name: str, given: Any, kinds: type | tuple[type, ...], expected: str) -> None:
+    """For arguments that are checked before anything heavy is imported, or once for each photo.
+
+    :raises ConfigError: an argument of another type.
+    """
+    if not isinstance(given, kinds):
+        raise ConfigError(f"{name}: expected {expected}, got {shown(given)}")
+
+
+def check_count(name: str, given: Any) -> None:
+    """:raises ConfigError: not a whole number, or less than 1."""
+    if isinstance(given, bool) or not isinstance(given, Integral) or int(given) < 1:
+        raise ConfigError(f"{name}: expected a whole number of at least 1, got {shown(given)}")

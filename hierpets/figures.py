@@ -9,7 +9,7 @@ import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-__all__ = ["figure_png"]
+__all__ = ["figure_png", "percent_tick"]
 
 
 def figure_png(paint: Callable[[Figure], None], size: tuple[float, float], *, dpi: int = 110) -> bytes:
@@ -22,3 +22,8 @@ def figure_png(paint: Callable[[Figure], None], size: tuple[float, float], *, dp
         content = io.BytesIO()
         canvas.print_png(content)  # savefig would draw it once more, to lay it out
     return content.getvalue()
+
+
+def percent_tick(share: float, _position: float | None = None) -> str:
+    """What matplotlib writes at a share: ``0.125`` as ``"12.5%"``."""
+    return f"{round(100 * share, 2):g}%"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 __all__ = ["Progress", "no_progress"]
 
 
+@runtime_checkable
 class Progress(Protocol):
     """Called with the name of the task and how many pieces of it are done, of ``total`` (None: not known yet)."""
 

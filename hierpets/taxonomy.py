@@ -123,6 +123,11 @@ class Taxonomy(BaseModel):
             raise DataError(f"unknown breed {species}/{breed}{did_you_mean(breed, breeds)}")
         return self.slices[s].start + breeds.index(breed)
 
+    def owner(self, name: str) -> str | None:
+        """The first species that has a breed of this name; None also where it is the name of a species."""
+        species = (None if name in self.tree else one for one, breeds in self.tree.items() if name in breeds)
+        return next(species, None)
+
     def without_breeds(self) -> Taxonomy:
         """The same species, each a leaf: what ``--levels species`` learns."""
         return Taxonomy(tree=dict.fromkeys(self.tree, ()))

@@ -59,3 +59,8 @@ def test_taxonomies_are_equal_by_their_classes_and_the_order_of_these():
     assert hash(one) == hash(same)
     assert one != Taxonomy(tree={"dog": (), "cat": ("birman",)})
     assert one != {"cat": ("birman",), "dog": ()}
+
+
+def test_owner_is_the_species_of_a_breed():
+    tree = Taxonomy(tree={"cat": ("birman",), "dog": ("cat", "pug")})
+    assert [tree.owner(name) for name in ("pug", "cat", "horse")] == ["dog", None, None]

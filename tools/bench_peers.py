@@ -184,10 +184,12 @@ class Bench:
 
 
 def log(what: str) -> None:
+    """Say what is going on, beside the results."""
     print(what, file=sys.stderr, flush=True)
 
 
 def main() -> None:
+    """Measure both sides, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="SPECIES/BREED/photo.jpg")
     parser.add_argument("--photos", type=int, default=1000, help="photos to hold out and predict, at most half of all")

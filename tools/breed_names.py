@@ -10,6 +10,7 @@ of the names there the ontology has too. Exit code 1: an identifier is unknown, 
 
 from __future__ import annotations
 
+import argparse
 import csv
 import re
 import sys
@@ -36,8 +37,12 @@ PROPER = re.compile(r"(?!.*unspecified)[^\W\d_](?:[^\W\d_' .-]|['. -](?=[^\W\d_]
 Ours = Mapping[tuple[str, str | None], Names]
 
 
-def main(folder: Path) -> int:
-    theirs = {term: names for table in TABLES for term, names in read_table(folder / "src/ontology/components" / table)}
+def main() -> int:
+    """Write the names; name the identifiers that are wrong instead, if there are any."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("ontology", type=Path, help="the folder that it was cloned to")
+    components = parser.parse_args().ontology / "src/ontology/components"
+    theirs = {term: names for table in TABLES for term, names in read_table(components / table)}
     ours = {key: names for key, names in read_names().items() if names.vbo}
     wrong = [
         f"{names.vbo} of {breed} names nothing of ours"
@@ -69,6 +74,7 @@ def read_table(path: Path) -> Iterator[tuple[str, set[str]]]:
 
 
 def is_name(column: str) -> bool:
+    """Whether a column holds a name of the breed."""
     return column in ("most_common_name", "breed_name_to_be_used_for_label") or (
         column.startswith("synonym_") and "type" not in column and "label" not in column
     )
@@ -99,4 +105,4 @@ def print_shared(ours: Ours, theirs: Mapping[str, set[str]]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])) if len(sys.argv) == 2 else __doc__)
+    sys.exit(main())

@@ -42,6 +42,7 @@ TEMPLATE = Path(__file__).parent / "gpu" / "page.md.j2"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Check what is asked for, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, help="a bundle; the released one when omitted")
     parser.add_argument("--data", type=Path, help="SPECIES/BREED/photo.jpg; synthetic images when omitted")

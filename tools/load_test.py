@@ -248,6 +248,7 @@ async def _send_small(port: int, photos: Photos, seen: Seen, clients: int) -> No
 
 
 def sample(port: int) -> Sample:
+    """What the server says of its memory and its processor time."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
         metrics = dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if line[0] != "#")
     return Sample(float(metrics["process_resident_memory_bytes"]) / MB, float(metrics["process_cpu_seconds_total"]))
@@ -299,6 +300,7 @@ def _machine() -> str:
 
 
 def main() -> int:
+    """Load a server, and print or write what was measured."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default=str(released_bundle()))
     parser.add_argument("--clients", type=int, default=50)

@@ -168,6 +168,7 @@ def _answer(prediction: Prediction) -> tuple[str | None, ...]:
 
 
 def main() -> int:
+    """Grow bundles by each breed, and print or write what came of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="labeled photos of many breeds")
     parser.add_argument("--elsewhere", required=True, help="labeled photos of the same breeds from another source")

@@ -9,10 +9,10 @@ with an empty cache and with one that an earlier run has filled: the shortest of
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -75,6 +75,13 @@ def measure(python: Path) -> str:
     )
 
 
+def main() -> None:
+    """Measure one environment after the other."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pythons", type=Path, nargs="+", metavar="PYTHON", help="the Python of an environment")
+    for python in parser.parse_args().pythons:
+        print(measure(python.absolute()), flush=True)
+
+
 if __name__ == "__main__":
-    for argument in sys.argv[1:]:
-        print(measure(Path(argument).absolute()), flush=True)
+    main()

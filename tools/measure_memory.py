@@ -88,6 +88,7 @@ def table(rows: list[Measured]) -> str:
 
 
 def main() -> int:
+    """Measure the memory of predicting more and more photos."""
     if sys.argv[1:2] == ["--watch"]:
         return watch(sys.argv[2:])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -42,6 +42,7 @@ Hits = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def main() -> int:
+    """Tune in each way, and print or write what was right."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="SPECIES/BREED/photo.jpg: the photos in folds")
     parser.add_argument("--elsewhere", required=True, help="photos of the same breeds that are only measured on")
@@ -131,6 +132,7 @@ def softened(
 
 
 def describe(hits: Hits, steps: dict[str, float], network: str, size: int, seconds: float, folds: int) -> str:
+    """The measurements as Markdown."""
     lines = [
         f"{network} at {size} px, {folds} folds, {seconds:g} seconds of processor time for each way and fold; breed "
         "accuracy in percent, and the difference to frozen features with its 95% interval, photo by photo.",

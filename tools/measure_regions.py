@@ -148,6 +148,7 @@ def best_leaf(prediction: Prediction) -> Leaf | None:
 
 
 def is_right(regions: Sequence[Region], pet: Pet, what: Callable[[Leaf], object]) -> bool:
+    """Whether the pet alone was found, and ``what`` of it is right: its species or its leaf."""
     found = [best_leaf(region.prediction) for region in regions]
     return len(found) == 1 and found[0] is not None and what(found[0]) == what(pet.leaf)
 
@@ -250,6 +251,7 @@ def page(predictor: Predictor, pets: Sequence[Pet], backgrounds: Sequence[np.nda
 
 
 def main() -> None:
+    """Find animals in photos and composites, and print or write what was right."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", type=Path, help="default: the released one")
     parser.add_argument("--data", required=True, help="labeled photos of one pet each, which nothing was chosen on")

@@ -49,6 +49,7 @@ SHARES = (0.3, 0.5, 0.7)  # of the peak, what still counts as the animal
 
 
 def main() -> int:
+    """Look once and twice, and print or write what was right."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="SPECIES/BREED/photo.jpg: the photos in folds")
     parser.add_argument("--elsewhere", required=True, help="photos of the same breeds that are only measured on")
@@ -79,6 +80,7 @@ def measure(index: PhotoIndex, others: PhotoIndex, weights: Path | None) -> list
 
 
 def backbone(weights: Path | None, name: str) -> Backbone:
+    """The backbone, with tuned weights if there are some."""
     file = weights / f"{name}.safetensors" if weights else None
     return build_backbone(load_registry(), "efficientnet_lite2", {"size": 288, "crop": 1.0}, file)[0]
 
@@ -145,6 +147,7 @@ def crop_to(photo: np.ndarray, heat: np.ndarray, share: float) -> np.ndarray:
 
 
 def describe(parts: Sequence[tuple[str, Logits, np.ndarray]]) -> str:
+    """The measurements as Markdown."""
     lines = [
         "Breed accuracy in percent; `again` is the share of photos that are looked at a second time; the difference to "
         "one look comes with its 95% interval, photo by photo.",

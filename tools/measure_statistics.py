@@ -69,6 +69,7 @@ def peak() -> float:
 
 
 def main() -> int:
+    """Fit heads to more and more photos, each in a process of its own, and print or write what that took."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="labeled photos")
     parser.add_argument("--backbone", default="efficientnet_lite2")

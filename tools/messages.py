@@ -8,6 +8,7 @@ without a translation are named, and the exit code is then 1.
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import re
@@ -150,6 +151,7 @@ def _forms(message: Message) -> list[str]:
 
 def main() -> None:
     """Write every language; name what is not translated."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     untranslated = 0
     for language in TRANSLATED:
         catalog = merged(language)

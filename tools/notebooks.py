@@ -5,8 +5,8 @@ python tools/notebooks.py [NAME ...]
 
 from __future__ import annotations
 
+import argparse
 import os
-import sys
 import tempfile
 from pathlib import Path
 
@@ -37,14 +37,20 @@ def tidied(notebook: nbformat.NotebookNode, folder: Path) -> nbformat.NotebookNo
     return notebook
 
 
-def main(names: list[str]) -> None:
-    """Run the notebooks of these names, or all of them."""
-    for name in names or sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb")):
-        file = NOTEBOOKS / f"{name}.ipynb"
+def main() -> None:
+    """Run the notebooks that are named, or all of them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of a notebook; all when omitted")
+    files = {path.stem: path for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
+    names = parser.parse_args().names
+    if unknown := [name for name in names if name not in files]:
+        parser.error(f"unknown name {', '.join(unknown)}; known: {', '.join(files)}")
+    for name in names or files:
+        file = files[name]
         with tempfile.TemporaryDirectory() as folder:
             notebook = run(nbformat.read(file, as_version=4), Path(folder))
         nbformat.write(tidied(notebook, Path(folder)), file)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -7,6 +7,7 @@ python tools/reference.py [api] [cli] [metrics] [output] [predict] [settings]
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -37,13 +38,16 @@ def path_of(name: str) -> Path:
     return ROOT / ("requirements/predict.txt" if name == "predict" else f"docs/{name}.md")
 
 
-def main(names: list[str]) -> None:
-    """Write the files of these names, or all of them."""
+def main() -> None:
+    """Write the files that are named, or all of them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of a file; all when omitted")
+    names = parser.parse_args().names
     if unknown := [name for name in names if name not in PAGES]:
-        sys.exit(f"unknown name {', '.join(unknown)}; known: {', '.join(PAGES)}")
+        parser.error(f"unknown name {', '.join(unknown)}; known: {', '.join(PAGES)}")
     for name in names or PAGES:
         write_file(path_of(name), PAGES[name]())
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

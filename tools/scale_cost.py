@@ -138,6 +138,7 @@ def report(rate: Rate, price: float) -> str:
 
 
 def main() -> int:
+    """Print what so many photos cost."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--price", type=float, required=True, help="of a core-hour, in any currency")
     source = parser.add_mutually_exclusive_group(required=True)

@@ -51,6 +51,7 @@ def draw(name: str) -> bytes:
 
 @contextmanager
 def served(model: str) -> Iterator[str]:
+    """The address of a server that ends afterwards."""
     command = [sys.executable, "-m", "hierpets", "serve", "--model", model, "--port", "0"]
     with tempfile.TemporaryDirectory() as folder:
         server = subprocess.Popen([*command, "--feedback", folder], stdout=subprocess.PIPE, text=True)
@@ -85,6 +86,7 @@ def save(page: Page, name: str, **more: Any) -> None:
 
 
 def take(browser: Browser, url: str) -> None:
+    """Every screenshot, on a phone and on a desktop."""
     phone = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True, "device_scale_factor": 2}
     desktop = {"viewport": {"width": 1280, "height": 800}}
     page = visit(browser, url, ONE, **phone)
@@ -100,6 +102,7 @@ def take(browser: Browser, url: str) -> None:
 
 
 def main() -> None:
+    """Serve a model, and take the screenshots of its page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True)
     given = parser.parse_args()

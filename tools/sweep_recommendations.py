@@ -64,6 +64,7 @@ def pets(taxonomy: Taxonomy, *, pairs: bool) -> Iterator[Pet]:
 
 
 def title(pet: Pet) -> str:
+    """The most probable leaves of a pet, its level and doubt, in a line."""
     ranked = sorted(pet.shares.items(), key=lambda item: -item[1])
     named = ", ".join(f"{leaf} {share:.1%}" for leaf, share in ranked[:3])
     more = f" and {len(ranked) - 3} more" if len(ranked) > 3 else ""
@@ -72,6 +73,7 @@ def title(pet: Pet) -> str:
 
 
 def main() -> int:
+    """Print every recommendation; 1 if one is harmful."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--registry", type=Path)
     parser.add_argument("--pairs", action="store_true", help="also every pair of breeds, 60 to 40")

@@ -36,6 +36,7 @@ from tools.tuning.tuned import tune
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Tune a backbone for every fold and for the whole."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="SPECIES/BREED/photo.jpg: the photos in folds")
     parser.add_argument("--more", type=Path, help="photos of the same breeds that are always trained on")

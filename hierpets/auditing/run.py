@@ -26,6 +26,7 @@ from hierpets.model.backbone import build_backbone
 from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry, load_registry
 from hierpets.training.features.extractor import FeatureExtractor
+from hierpets.validation.arguments import checked
 
 __all__ = ["BACKBONE", "audit"]
 
@@ -33,6 +34,7 @@ BACKBONE = "efficientnet_lite0"  # the fastest of the embedded ones
 SAMPLER = "breed_balanced"
 
 
+@checked
 def audit(
     data: str | os.PathLike[str],
     *,

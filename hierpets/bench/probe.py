@@ -103,6 +103,7 @@ def probe_stream(predictor: Predictor, paths: Sequence[str], seconds: float) -> 
 
 
 def peak_memory() -> dict[str, float]:
+    """Peak resident memory of this process, MB; empty where the system does not tell."""
     peak = peak_memory_mb()
     return {} if peak is None else {"peak": peak}
 

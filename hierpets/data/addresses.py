@@ -17,7 +17,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hierpets.errors import ImageError
+from hierpets.errors import ImageError, first_line
 from hierpets.plugin.reading import ARCHIVED, is_uri, join, open_file, require_pyarrow, suffix_of, without_options
 
 __all__ = ["DEMO_PREFIX", "Address", "is_demo", "parse_address", "photo_suffix", "read_address"]
@@ -68,7 +68,7 @@ def read_address(address: Address, max_bytes: int) -> tuple[int, bytes]:
     except FileNotFoundError:
         raise ImageError(f"no such file: {address.file}") from None
     except (OSError, ValueError, KeyError, tarfile.TarError) as error:
-        reason = getattr(error, "strerror", None) or next(iter(str(error).splitlines()), type(error).__name__)
+        reason = getattr(error, "strerror", None) or first_line(error)
         raise ImageError(f"cannot be read: {reason}") from error
 
 

@@ -79,7 +79,13 @@ def _mapped(index: PhotoIndex, taxonomy: Taxonomy, source: str | os.PathLike[str
             unknown.append(str(error).partition(";")[0])  # without the list of all that is known
     if unknown:
         named = join_words(list(dict.fromkeys(unknown)), most=_NAMED)  # a species is unknown once, not once a breed
-        raise DataError(
-            f"{source}: labels unknown to the model: {named}; remove these photos, or train a model on them"
-        )
+        raise DataError(f"{source}: labels unknown to the model: {named}; {_advice(index.taxonomy, taxonomy)}")
     return PhotoIndex(taxonomy, index.records)
+
+
+def _advice(given: Taxonomy, known: Taxonomy) -> str:
+    """What to do about labels that a model does not know."""
+    for species in given.species:
+        if owner := known.owner(species):
+            return f"{species} is a breed of {owner}: give the folder above, which has one for each species"
+    return "remove these photos, or train a model on them"

@@ -22,7 +22,7 @@ from hierpets.data.addresses import DEMO_PREFIX, parse_address, read_address
 from hierpets.data.decoding.damage import Warn
 from hierpets.data.decoding.decoders import MAX_PIXELS, decode, jpeg_reduction
 from hierpets.data.decoding.formats import bytes_per_pixel, picture_size, sniff
-from hierpets.errors import ConfigError, ImageError
+from hierpets.errors import ConfigError, ImageError, check_type
 from hierpets.workers import MemoryBudget
 
 if TYPE_CHECKING:
@@ -61,9 +61,12 @@ class NamedPhoto(NamedTuple):
     def of(cls, photo: Photo | NamedPhoto) -> NamedPhoto:
         """Named by its path, or ``<array>``, ``<image>``, ``<bytes>`` if it has none.
 
-        :raises ConfigError: not a photo.
+        :raises ConfigError: not a photo, or a name that is no text.
         """
         if isinstance(photo, NamedPhoto):
+            check_type("the name of a photo", photo.name, str, "text")
+            if not is_photo_object(photo.photo):
+                raise not_a_photo(photo.photo)
             return photo
         if isinstance(photo, str | os.PathLike):
             return cls(os.fsdecode(photo), photo)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -20,6 +20,7 @@ from hierpets.evaluation.records import EvaluationRecord, find_records, inside, 
 from hierpets.evaluation.result import Evaluation
 from hierpets.libraries import needed_for
 from hierpets.model.manifest import ModelId
+from hierpets.validation.arguments import checked
 from hierpets.validation.strict import StrictModel
 
 __all__ = ["ALPHA", "Comparison", "LevelComparison", "McNemarTest", "compare", "compare_records", "mcnemar_exact"]
@@ -27,6 +28,7 @@ __all__ = ["ALPHA", "Comparison", "LevelComparison", "McNemarTest", "compare", "
 ALPHA = 0.05
 Side = Literal["a", "b"]
 Records = Sequence[EvaluationRecord]
+Seed = Annotated[int, Field(ge=0, strict=False)]
 EvaluationOrFolder = Evaluation | str | os.PathLike[str]
 
 
@@ -106,17 +108,19 @@ class _Side(NamedTuple):
     model: ModelId | None = None
 
 
-def compare(a: EvaluationOrFolder, b: EvaluationOrFolder, *, seed: int = 0) -> Comparison:
+@checked
+def compare(a: EvaluationOrFolder, b: EvaluationOrFolder, *, seed: Seed = 0) -> Comparison:
     """Compare two evaluations of the same photos, at the levels species and breed.
 
-    Each is an :class:`Evaluation`, its folder, or the folder of a training run with an ``evaluation/``. ``seed`` is
-    that of the bootstrap.
+    Each is an :class:`Evaluation`, its folder, or the folder of a training run with an ``evaluation/``. ``seed``, a
+    whole number, is that of the bootstrap.
 
     Photos are matched by their paths inside the folder that holds them all, so that a data set may have been moved.
     Differences are B minus A, with 95% paired bootstrap intervals. A winner of a level is named only when both the
     interval of the accuracy difference excludes zero and McNemar's exact test finds p < 0.05.
 
     :raises DataError: no evaluation found, or the photos or labels differ.
+    :raises ConfigError: an argument of another type, or a seed below zero.
     """
     return _compare(_side(a, "A"), _side(b, "B"), seed=seed, resamples=2000)
 

@@ -117,7 +117,7 @@ def read_records(path: Path) -> list[EvaluationRecord]:
     :raises DataError: it is empty, or a line is not a record; names the first such line.
     """
     records = []
-    with path.open(encoding="utf-8") as lines:
+    with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             try:
                 records.append(EvaluationRecord.model_validate_json(line))

@@ -14,7 +14,7 @@ from hierpets.config import BUNDLE_FOLDER, CONFIG_FILE
 from hierpets.data.index import PhotoIndex, read_index, split_index
 from hierpets.data.listing import find_photos
 from hierpets.data.photos import NamedPhoto, read_photo
-from hierpets.errors import ConfigError, DataError
+from hierpets.errors import ConfigError, DataError, did_you_mean
 from hierpets.evaluation.metrics.compute import evaluate_predictions
 from hierpets.evaluation.predictions import OODPredictions, Predictions, to_predictions
 from hierpets.evaluation.report.writing import REPORT_FILE, write_evaluation
@@ -23,6 +23,7 @@ from hierpets.evaluation.seen import check_seen
 from hierpets.evaluation.stress.measure import measure_stress
 from hierpets.explain.lazy import lazy_overlay
 from hierpets.files import check_output
+from hierpets.inference.engines.base import EngineOptions
 from hierpets.inference.loading import load
 from hierpets.inference.prediction import Prediction
 from hierpets.inference.predictor import Predictor
@@ -30,6 +31,7 @@ from hierpets.model.manifest import Manifest
 from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry, load_registry
 from hierpets.text import counted
+from hierpets.validation.arguments import checked
 from hierpets.workers import cores
 
 __all__ = ["Evaluation", "Split", "evaluate", "find_ood_photos", "predict_index", "predict_ood", "read_labeled"]
@@ -39,6 +41,7 @@ StrPath = str | os.PathLike[str]
 GALLERY_SIDE = 320  # pixels of the shorter side that the report's gallery needs at most
 
 
+@checked
 def evaluate(
     model: StrPath | Predictor | None,
     data: StrPath,
@@ -194,6 +197,10 @@ def _check_folder(folder: Path, *, overwrite: bool) -> None:
 
 
 def _predictor(model: StrPath | Predictor | None, registry: Registry, engine: dict[str, Any]) -> Predictor:
+    known = EngineOptions.__dataclass_fields__
+    if unknown := [name for name in engine if name not in known]:
+        hint = did_you_mean(unknown[0], known)
+        raise ConfigError(f"{unknown[0]}: no argument of evaluate, nor one for hierpets.load: {', '.join(known)}{hint}")
     if not isinstance(model, Predictor):
         return load(_path(model), registry=registry, recommend=False, workers=cores(), **engine)
     if engine:

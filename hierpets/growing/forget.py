@@ -11,13 +11,16 @@ from hierpets.files import check_output
 from hierpets.growing.bundle import OpenBundle, open_bundle
 from hierpets.growing.result import ForgetResult
 from hierpets.hierarchy.policy import Policy
+from hierpets.messages.breeds import find_label
 from hierpets.model.layout import released_bundle
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.taxonomy import Leaf, Taxonomy
+from hierpets.validation.arguments import checked
 
 __all__ = ["forget"]
 
 
+@checked
 def forget(
     model: str | os.PathLike[str] | None, *names: str, out: str | os.PathLike[str], overwrite: bool = False
 ) -> ForgetResult:
@@ -45,8 +48,10 @@ def forget(
 def _leaves(name: str, taxonomy: Taxonomy) -> list[Leaf]:
     found = [leaf for leaf in taxonomy.leaves if name in (str(leaf), leaf.species)]
     if not found:
-        known = [*map(str, taxonomy.leaves), *taxonomy.species]
-        raise DataError(f"{name!r} is no breed or species of this bundle{did_you_mean(name, known)}")
+        breeds = {leaf.breed: str(leaf) for leaf in taxonomy.leaves if leaf.breed}
+        known = [*breeds.values(), *taxonomy.species]
+        meant = breeds.get(find_label(name, breeds) or name, name)
+        raise DataError(f"{name!r} is no breed or species of this bundle{did_you_mean(meant, known)}")
     return found
 
 

@@ -32,10 +32,12 @@ from hierpets.model.seen import SeenPhotos
 from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry, load_registry
 from hierpets.taxonomy import Leaf
+from hierpets.validation.arguments import checked
 
 __all__ = ["grow"]
 
 
+@checked
 def grow(
     model: str | os.PathLike[str] | None,
     data: str | os.PathLike[str],

@@ -82,11 +82,14 @@ class NewPhotos:
 def check_names(new: Taxonomy, known: Taxonomy) -> None:
     """Whether each class that is new has a name of its own.
 
-    :raises DataError: names that are written almost as those of known classes; breeds of a species without breeds.
+    :raises DataError: names that are written almost as those of known classes; a species that is called as a known
+        breed; breeds of a species without breeds.
     """
     labels = [("the bundle", leaf) for leaf in known.leaves] + [("the photos", leaf) for leaf in new.leaves]
     problems = [*find_misspelled(labels), *_almost(new.species, known.species)]
     for species in new.species:
+        if owner := known.owner(species):
+            problems.append(f"{species}: is a breed of {owner} in the bundle, no species; give the folder above it")
         problems += _almost(new.tree[species], known.tree.get(species, ()), species)
         if new.tree[species] and known.tree.get(species) == ():
             problems.append(

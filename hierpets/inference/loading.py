@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from itertools import count, takewhile
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING
 
-from hierpets.errors import BundleError, ConfigError, DeviceError
+from hierpets.errors import BundleError, DeviceError, check_count, check_type
 from hierpets.inference.engines.base import (
     Device,
     EngineName,
@@ -51,15 +53,18 @@ def load(
     ``registry`` is a loaded registry, a ``registry.yaml``, or None for the one that
     :func:`hierpets.registry.loading.find_registry` finds.
 
-    :raises ConfigError: an engine, device or precision that does not exist.
+    :raises ConfigError: an engine, device or precision that does not exist, or an argument of another type.
     :raises BundleError: a missing or damaged bundle.
     :raises RegistryError: a missing or invalid registry.
     :raises DeviceError: the device, engine or precision is not available.
     """
     check_choices(engine=engine, precision=precision)
-    for name, given in (("workers", workers), ("threads", threads)):
-        if given is not None and not (isinstance(given, int) and given >= 1):
-            raise ConfigError(f"{name}: expected at least 1, got {given!r}")
+    check_type("bundle", bundle, (str, os.PathLike, NoneType), "a path")
+    check_type("compile", compile, bool, "true or false")
+    check_type("recommend", recommend, bool, "true or false")
+    check_count("workers", workers)
+    if threads is not None:
+        check_count("threads", threads)
     folder = Path(bundle) if bundle is not None else released_bundle()
     with needed_for(f"device {device!r}", DeviceError):
         chosen_device = choose_device(device)

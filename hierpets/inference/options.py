@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from pydantic import Field, ValidationError, field_validator
 
-from hierpets.errors import ConfigError, did_you_mean
+from hierpets.errors import ConfigError, did_you_mean, shown
 from hierpets.hierarchy.decision import MaxLevel
 from hierpets.hierarchy.policy import MAX_SET
 from hierpets.messages.breeds import find_label, other_names
 from hierpets.messages.catalogue import Language
 from hierpets.taxonomy import Taxonomy
-from hierpets.validation.problems import find_problems, shown
+from hierpets.validation.problems import find_problems
 from hierpets.validation.strict import StrictModel
 
 __all__ = ["PredictOptions", "label_mask", "names_breeds"]

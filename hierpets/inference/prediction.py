@@ -130,7 +130,11 @@ class Prediction:
             return render_card(self)
 
     def headline(self) -> str:
-        """The prediction in one line, in the language that is spoken."""
+        """The prediction in one line, in its language."""
+        with speaking(self.language):
+            return self._headline()
+
+    def _headline(self) -> str:
         d = self.decision
         if d is None:
             return say("error: {why}", why=without_name(self.error, self.path) if self.error else None)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 
 from hierpets.data.photos import DEFAULT_LIMITS, Limits, NamedPhoto, Photo, is_photo_object, not_a_photo
-from hierpets.errors import ConfigError, HierpetsError
+from hierpets.errors import ConfigError, HierpetsError, check_count, check_type
 from hierpets.hierarchy.decision import Scores, decide
 from hierpets.hierarchy.policy import Thresholds
 from hierpets.hierarchy.probabilities import joint_probabilities, restrict, species_probabilities
@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 
 class Predictor:
-    """A loaded bundle, from :func:`hierpets.load`. Any number of threads may share it.
+    """A loaded bundle, from :func:`hierpets.load`. Any number of threads may share it; to call it is to predict.
 
     ``manifest`` describes the model, ``model`` identifies it; ``engine`` runs its main network and ``cascade`` all of
     them, ``early`` those that are asked before; ``bundle`` is the folder that it was loaded from, or None.
@@ -125,16 +125,14 @@ class Predictor:
         """
         if is_photo_object(photos) or isinstance(photos, NamedPhoto):
             return self._list([photos], options, boxes, words)[0]
-        if not isinstance(photos, Iterable) or hasattr(photos, "read"):
-            raise not_a_photo(photos)
         return self._list(photos, options, boxes, words)
 
     __call__ = predict
 
     def _list(
-        self, photos: Iterable[Any], options: PredictOptions | None, boxes: BoxFile | None, words: dict[str, Any]
+        self, photos: Any, options: PredictOptions | None, boxes: BoxFile | None, words: dict[str, Any]
     ) -> list[Prediction]:
-        named = [NamedPhoto.of(photo) for photo in photos]
+        named = list(_named(photos))
         return list(self._stream(named, PredictOptions.of(options, words), boxes=boxes, keep_photos=True))
 
     def stream(
@@ -158,26 +156,27 @@ class Predictor:
         """
         if is_photo_object(photos) or isinstance(photos, NamedPhoto):
             raise ConfigError("stream takes several photos, such as a list of paths; predict takes one")
-        if not isinstance(photos, Iterable) or hasattr(photos, "read"):
-            raise not_a_photo(photos)
-        if batch_size is not None and batch_size < 1:
-            raise ConfigError(f"batch_size: expected at least 1, got {batch_size}")
+        if batch_size is not None:
+            check_count("batch_size", batch_size)
         chosen = PredictOptions.of(options, words)
-        return self._stream(map(NamedPhoto.of, photos), chosen, boxes=boxes, batch_size=batch_size, limits=limits)
+        return self._stream(_named(photos), chosen, boxes=boxes, batch_size=batch_size, limits=limits)
 
     def predict_batch(
         self, photos: Sequence[NamedPhoto], options: PredictOptions, *, limits: Limits = DEFAULT_LIMITS
     ) -> list[Prediction]:
         """Predictions for a few photos, as one batch in the thread that calls: for who has threads of their own, as a
         server has. ``limits`` as in :meth:`stream`.
+
+        :raises ConfigError: as :meth:`predict`.
         """
-        return self._predict_batch(self._request(options, keep_photos=False), limits, photos)
+        return self._predict_batch(self._request(options, limits, keep_photos=False), list(_named(photos)))
 
     def check(self, options: PredictOptions) -> None:
         """Whether this model can do what is asked.
 
         :raises ConfigError: a name that it does not know, or regions without the score by which animals are found.
         """
+        check_type("options", options, PredictOptions, "PredictOptions")
         options.mask(self.manifest.taxonomy)
         if options.regions and self._finder is None:
             raise ConfigError("regions: this model has no pet score, by which animals are found; give it boxes")
@@ -201,43 +200,47 @@ class Predictor:
         limits: Limits = DEFAULT_LIMITS,
         keep_photos: bool = False,
     ) -> Iterator[Prediction]:
-        request = self._request(options, boxes=boxes, keep_photos=keep_photos)
-        run = partial(self._predict_batch, request, limits)
+        request = self._request(options, limits, boxes=boxes, keep_photos=keep_photos)
+        run = partial(self._predict_batch, request)
         batches = run_batches(photos, run, self.engine, batch_size)
         return (prediction for batch in batches for prediction in batch)
 
-    def _request(self, options: PredictOptions, *, boxes: BoxFile | None = None, keep_photos: bool) -> _Request:
+    def _request(
+        self, options: PredictOptions, limits: Limits, *, boxes: BoxFile | None = None, keep_photos: bool
+    ) -> _Request:
+        check_type("limits", limits, Limits, "Limits")
         if boxes is None:
             self.check(options)
-        elif not isinstance(boxes, BoxFile):
-            raise ConfigError(f"boxes: expected what hierpets.read_boxes gives, got {type(boxes).__name__}")
+        else:
+            check_type("boxes", boxes, BoxFile, "what hierpets.read_boxes gives")
         tree = self.manifest.taxonomy
         mask = options.mask(tree)
         thresholds = self._thresholds(options.alpha, options.max_set)
-        return _Request(options, mask, mask is not None and names_breeds(mask, tree), thresholds, keep_photos, boxes)
+        closed = mask is not None and names_breeds(mask, tree)
+        return _Request(options, mask, closed, thresholds, keep_photos, limits, boxes)
 
-    def _predict_batch(self, request: _Request, limits: Limits, photos: Sequence[NamedPhoto]) -> list[Prediction]:
+    def _predict_batch(self, request: _Request, photos: Sequence[NamedPhoto]) -> list[Prediction]:
         with speaking(request.options.language):
-            predictions = self._finish(request, run_batch(photos, self.cascade, limits=limits))
+            predictions = self._finish(request, run_batch(photos, self.cascade, limits=request.limits))
             if not request.options.regions and request.boxes is None:
                 return predictions
-            return [self._with_regions(*pair, request, limits) for pair in zip(predictions, photos, strict=True)]
+            return [self._with_regions(*pair, request) for pair in zip(predictions, photos, strict=True)]
 
-    def _with_regions(self, whole: Prediction, photo: NamedPhoto, request: _Request, limits: Limits) -> Prediction:
+    def _with_regions(self, whole: Prediction, photo: NamedPhoto, request: _Request) -> Prediction:
         """The same prediction with its regions, or with the error that they met."""
         if whole.error is not None:
             return whole
         try:
-            found = replace(whole, regions=self._regions(photo, request, limits))
+            found = replace(whole, regions=self._regions(photo, request))
             return advise_together(found, partial(self._advise_again, request.options.explain), self.manifest.taxonomy)
         except Exception as error:  # as in run_batches
             told = photo_error(photo.name, error)
             return Prediction(photo.name, self.model, request.thresholds[UNREAD], error=told, photo=whole.photo)
 
-    def _regions(self, photo: NamedPhoto, request: _Request, limits: Limits) -> tuple[Region, ...]:
+    def _regions(self, photo: NamedPhoto, request: _Request) -> tuple[Region, ...]:
         alone = request._replace(boxes=None, options=request.options.model_copy(update={"regions": False}))
-        predict = partial(self._predict_batch, alone, limits)
-        pixels = read_searched(photo, decoded_side=self.manifest.decoded_side, limits=limits)
+        predict = partial(self._predict_batch, alone)
+        pixels = read_searched(photo, decoded_side=self.manifest.decoded_side, limits=request.limits)
         if request.boxes is not None:
             return answer_boxes(photo.name, pixels, request.boxes.of(photo.name), predict)
         assert self._finder is not None  # check
@@ -329,7 +332,15 @@ class _Request(NamedTuple):
     closed: bool
     thresholds: Mapping[str, Thresholds]
     keep_photos: bool
+    limits: Limits
     boxes: BoxFile | None = None
+
+
+def _named(photos: Any) -> Iterator[NamedPhoto]:
+    """Several photos, each under its name; what is none raises when it is its turn."""
+    if not isinstance(photos, Iterable) or hasattr(photos, "read"):
+        raise not_a_photo(photos)
+    return map(NamedPhoto.of, photos)
 
 
 def _find_thresholds(manifest: Manifest, alpha: float | None, max_set: int) -> Mapping[str, Thresholds]:

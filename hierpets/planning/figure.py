@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hierpets.evaluation.report.drawing import ACCENT, INK, MUTED, Drawing, draw, short
+from hierpets.figures import percent_tick
 from hierpets.planning.result import ClassGain, CurvePoint, Plan
 from hierpets.text import percent
 
@@ -46,7 +47,7 @@ def _paint_curve(axes: Axes, curve: Sequence[CurvePoint], level: str) -> None:
     axes.set_xscale("log")
     axes.set_xticks(x, [f"{value:.3g}" for value in x])
     axes.minorticks_off()
-    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%")
+    axes.yaxis.set_major_formatter(percent_tick)
     axes.set(xlabel=f"photos of each {level}, on average")
     axes.legend(loc="lower right")
 
@@ -60,6 +61,6 @@ def _paint_gains(axes: Axes, gains: Sequence[ClassGain]) -> None:
     axes.errorbar(gain, y, xerr=lengths, fmt="o", color=INK, markersize=3, linewidth=1.1, capsize=2)
     axes.set(yticks=y, yticklabels=[f"{short(found.label)} ({found.photos})" for found in gains])
     axes.set(ylim=(len(gains) - 0.4, -0.6), xlabel="recall that its last photos brought")
-    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%")
+    axes.xaxis.set_major_formatter(percent_tick)
     axes.grid(False, axis="y")
     axes.tick_params(axis="y", length=0)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from hierpets.config import BackboneChoice, TrainConfig
-from hierpets.errors import ConfigError
 from hierpets.files import check_output, write_all
 from hierpets.inference.engines.base import choose_device
 from hierpets.planning.backbones import EACH, rank_backbones
@@ -20,18 +22,21 @@ from hierpets.planning.pretraining import compare_random
 from hierpets.planning.result import Plan
 from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry, load_registry
+from hierpets.validation.arguments import checked
 
 __all__ = ["FIGURE_FILE", "PLAN_FILE", "plan"]
 
+Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 PLAN_FILE, FIGURE_FILE = "plan.json", "plan.png"
 
 
+@checked
 def plan(
     data: str | os.PathLike[str],
     config: TrainConfig | None = None,
     *,
     backbones: bool = False,
-    price: float | None = None,
+    price: Price | None = None,
     out: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     registry: Registry | str | os.PathLike[str] | None = None,
@@ -41,16 +46,14 @@ def plan(
 
     ``data`` as in :func:`hierpets.train`; at most 200 photos of a class are looked at. Nothing is trained but linear
     heads on frozen features. ``config`` are the settings of the training that is planned: backbone, device, what recipe
-    ``auto`` compares. ``backbones`` also ranks those, and asks whether pretraining helps. ``price`` is what an hour of
-    this machine costs. With ``out``, that folder gets ``plan.json`` and ``plan.png``. ``docs/plan.md`` says how each
-    number comes about.
+    ``auto`` compares. ``backbones`` also ranks those, and asks whether pretraining helps. ``price`` is a number, what
+    an hour of this machine costs. With ``out``, that folder gets ``plan.json`` and ``plan.png``. ``docs/plan.md`` says
+    how each number comes about.
 
     :raises DataError: no photos there, or fewer than two classes of at least four photos.
     :raises ConfigError: ``out`` exists and ``overwrite`` is not given, or a price below zero.
     :raises PluginError: a backbone that does not exist or fails.
     """
-    if price is not None and not price >= 0:
-        raise ConfigError(f"price: expected at least 0, got {price}")
     if out is not None:
         check_output(Path(out), overwrite=overwrite)
     found = _plan(os.fspath(data), config or TrainConfig(), registry, backbones=backbones, price=price, report=progress)

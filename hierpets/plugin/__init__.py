@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
@@ -41,6 +42,7 @@ __all__ = [
     "Backbone",
     "Case",
     "DataError",
+    "Guard",
     "Interpolation",
     "Labels",
     "Offer",
@@ -55,6 +57,7 @@ __all__ = [
 
 Channels = tuple[float, float, float]
 Positive = Annotated[float, Field(gt=0)]
+Guard = Callable[[], AbstractContextManager[None]]
 Tracker = Callable[[Mapping[str, Any]], None]
 """Called with every event of a training as it is logged; ``event["event"]`` names it, the last one is ``end``."""
 Interpolation = Literal["adaptive", "nearest", "bilinear", "bicubic", "lanczos"]
@@ -127,12 +130,16 @@ class Backbone:
 
     It is handed on in evaluation mode. A backbone with a ``pretrained`` option is called with ``pretrained=False``
     when a bundle brings its own weights, so that loading a bundle never downloads.
+
+    ``guard`` is hierpets' own: what goes wrong while the network runs inside ``with backbone.guard():`` is a
+    :class:`PluginError` that names the plugin and its file.
     """
 
     module: torch.nn.Module
     feature_dim: int
     preprocess: Preprocess
     pretrained_head: PretrainedHead | None = None
+    guard: Guard = field(default=nullcontext, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hierpets.errors import shown
 from hierpets.plugin import Advice, Backbone, Preprocess, PretrainedBreed, PretrainedHead, SourcePhoto, Tracker
 from hierpets.plugin.kinds import Kind
 
@@ -79,13 +80,13 @@ def _check_pretrained_head(pretrained: Any, feature_dim: int) -> None:
         if not indices or min(indices) < 0 or max(indices) >= classes:
             raise ContractError(
                 f"expected PretrainedHead.species_classes[{species!r}] to be class indices from 0 to {classes - 1}, "
-                f"got {_shown(indices)}"
+                f"got {shown(indices)}"
             )
     for index, breeds in pretrained.breeds.items():
         if not (0 <= index < classes and breeds and all(isinstance(breed, PretrainedBreed) for breed in breeds)):
             raise ContractError(
                 f"expected PretrainedHead.breeds to map class indices from 0 to {classes - 1} to one PretrainedBreed "
-                f"or several, got {index}: {_shown(breeds)}"
+                f"or several, got {index}: {shown(breeds)}"
             )
 
 
@@ -188,8 +189,3 @@ _CHECKS: dict[Kind, Callable[[Any, tuple[Any, ...]], Any]] = {
 
 def _describe(value: Any) -> str:
     return "None" if value is None else f"{type(value).__module__}.{type(value).__name__}".removeprefix("builtins.")
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

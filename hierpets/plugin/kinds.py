@@ -25,5 +25,5 @@ def check_kind(kind: Any) -> Any:
     :raises ValueError: there is no such kind.
     """
     if kind not in KINDS:
-        raise ValueError(f"unknown kind {kind!r}{did_you_mean(str(kind), KINDS)}; known: {', '.join(KINDS)}")
+        raise ValueError(f"unknown kind {kind!r}{did_you_mean(kind, KINDS)}; known: {', '.join(KINDS)}")
     return kind

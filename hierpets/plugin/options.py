@@ -6,10 +6,11 @@ import inspect
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import ConfigDict, ValidationError
 
 from hierpets.errors import did_you_mean
 from hierpets.plugin.kinds import LEADING_ARGUMENTS, Kind
+from hierpets.validation.arguments import arguments_model, values_of
 from hierpets.validation.problems import ValidationProblem, find_problems
 
 __all__ = ["Options", "unknown_option"]
@@ -28,7 +29,7 @@ class Options:
             signature.bind_partial(*leading)
             parameters = list(signature.parameters.values())
             named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)][len(leading) :]
-            self._model = _model(named)
+            self._model = arguments_model(named, ConfigDict(extra="allow", arbitrary_types_allowed=True))
         except Exception as error:  # an annotation is code, and anything may come of it
             expected = f"{getattr(function, '__name__', 'function')}({', '.join((*leading, '**options'))})"
             raise TypeError(f"cannot be called as {expected}: {error}") from error
@@ -45,28 +46,10 @@ class Options:
             problems += find_problems(error, self._model)
         if problems:
             return {}, problems
-        named = {name: getattr(values, f"option_{name}") for name in self.names}
-        return {**named, **(values.model_extra or {})}, []
+        return {**values_of(values, self.names), **(values.model_extra or {})}, []
 
 
 def unknown_option(name: str, names: Collection[str]) -> str:
     """What to say of an option that a plugin does not take."""
     known = f"known: {', '.join(names)}" if names else "it takes none"
     return f"unknown option{did_you_mean(name, names)}; {known}"
-
-
-def _model(parameters: list[inspect.Parameter]) -> type[BaseModel]:
-    config = ConfigDict(extra="allow", arbitrary_types_allowed=True)
-    # Aliases, for an option may be called "copy", "json" or "_x", which no field of a model may be.
-    fields: dict[str, Any] = {f"option_{p.name}": (_type(p), _field(p)) for p in parameters}
-    return create_model("Options", __config__=config, **fields)
-
-
-def _type(parameter: inspect.Parameter) -> Any:
-    return Any if parameter.annotation is parameter.empty else parameter.annotation
-
-
-def _field(parameter: inspect.Parameter) -> Any:
-    if parameter.default is parameter.empty:
-        return Field(alias=parameter.name)
-    return Field(default=parameter.default, alias=parameter.name)

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote
 
-from hierpets.errors import ConfigError, DataError
+from hierpets.errors import ConfigError, DataError, first_line
 from hierpets.files import PHOTO_SUFFIXES, is_file, is_folder
 from hierpets.libraries import needed_for
 
@@ -78,8 +78,7 @@ def locate(path: str) -> tuple[Any, str]:
         found: tuple[Any, str] = pa.fs.FileSystem.from_uri(path if _is_literal(path) else _escaped(path))
         return found
     except (pa.ArrowException, OSError, ImportError, ValueError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ConfigError(f"{path}: cannot be opened: {reason}") from error
+        raise ConfigError(f"{path}: cannot be opened: {first_line(error)}") from error
 
 
 def join(folder: str, below: str) -> str:

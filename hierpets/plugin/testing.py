@@ -142,7 +142,7 @@ def _situation(function: Function, situation: str) -> Iterator[None]:
     except Exception as error:
         code = getattr(inspect.unwrap(function), "__code__", None)
         where = f" ({code.co_filename}:{code.co_firstlineno})" if code else ""
-        name, reason = getattr(function, "__name__", function), " ".join(one_line(error).split())
+        name, reason = getattr(function, "__name__", function), one_line(error)
         kind = "" if isinstance(error, ContractError) else f"{type(error).__name__}: "
         raise AssertionError(f"{name}{where}, {situation}: {kind}{reason}") from error
 

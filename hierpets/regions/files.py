@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from hierpets.errors import DataError
 from hierpets.regions.boxes import Box
+from hierpets.validation.arguments import checked
 from hierpets.validation.problems import problem_lines
 
 __all__ = ["BoxFile", "FoundBox", "read_boxes"]
@@ -101,6 +102,7 @@ class _Coco(BaseModel):
     categories: list[_Category] = []
 
 
+@checked
 def read_boxes(path: str | Path) -> BoxFile:
     """Read a file of MegaDetector, whose boxes are shares of the photo, or of COCO, whose boxes are pixels.
 

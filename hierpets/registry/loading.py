@@ -7,9 +7,10 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 
 import hierpets
-from hierpets.errors import PluginError, RegistryError, did_you_mean
+from hierpets.errors import PluginError, RegistryError, check_type, did_you_mean
 from hierpets.plugin.kinds import Kind, check_kind
 from hierpets.registry.entries import PluginEntry
 from hierpets.registry.examine import Examination, Problem, examine, read_registry_file
@@ -64,6 +65,7 @@ def find_registry(explicit: str | os.PathLike[str] | None = None) -> Path:
 
     :raises RegistryError: it is not there.
     """
+    check_type("registry", explicit, (str, os.PathLike, NoneType), "a path")
     named = os.fspath(explicit) if explicit is not None else os.environ.get(VARIABLE)
     if not named:
         return bundled_registry()

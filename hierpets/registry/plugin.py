@@ -6,12 +6,13 @@ import inspect
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from hierpets.errors import ConfigError, DataError, PluginError
+from hierpets.plugin import Backbone
 from hierpets.plugin.contracts import ContractError, check_result
 from hierpets.plugin.kinds import LEADING_ARGUMENTS, Kind
 from hierpets.plugin.options import Options
@@ -69,8 +70,10 @@ class Plugin:
         :raises DataError: of a reader: what is wrong with the data.
         """
         options = self.resolve(**overrides) if overrides else self._own_options
-        with self._located():
+        with self.located():
             result = check_result(self.kind, self._function(*args, **options), args)
+        if isinstance(result, Backbone):
+            return replace(result, guard=self.located)
         return self._watched(result) if isinstance(result, Iterator) else result
 
     def call_without_weights(self, **overrides: Any) -> Any:
@@ -116,8 +119,11 @@ class Plugin:
         return [problem for problem in problems if problem.location[0] in self.options]
 
     @contextmanager
-    def _located(self) -> Iterator[None]:
-        """Whatever goes wrong inside becomes a PluginError that says where; a reader's own errors stay."""
+    def located(self) -> Iterator[None]:
+        """Whatever goes wrong inside becomes a PluginError that says where; a reader's own errors stay.
+
+        What a plugin returned may be guarded by it as well: a backbone's network runs long after the call.
+        """
         try:
             yield
         except ContractError as error:
@@ -129,7 +135,7 @@ class Plugin:
 
     def _watched(self, items: Iterator[Any]) -> Iterator[Any]:
         """The items of a generator, whose code runs only now."""
-        with self._located():
+        with self.located():
             yield from items
 
     @cached_property

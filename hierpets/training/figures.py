@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 from hierpets.data.transforms import denormalize
-from hierpets.figures import figure_png
+from hierpets.figures import figure_png, percent_tick
 from hierpets.plugin import Preprocess
 
 __all__ = ["BATCH_FILE", "CURVES_FILE", "draw_batch", "draw_curves"]
@@ -37,7 +37,7 @@ def draw_curves(history: Sequence[Mapping[str, Any]]) -> bytes:
         _line(right, history, "species", "species")
         left.set_title("loss")
         right.set_title("balanced accuracy on validation photos")
-        right.yaxis.set_major_formatter(PercentFormatter(xmax=1.0))
+        right.yaxis.set_major_formatter(percent_tick)
         for axes in (left, right):
             axes.set_xlabel("epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))

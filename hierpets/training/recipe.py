@@ -55,6 +55,7 @@ from hierpets.training.selection.choice import choose, describe_selection
 from hierpets.training.splits import Splits, read_splits
 from hierpets.training.track import PluginTrackers, broadcast, find_tracker
 from hierpets.training.trained import Early, Trained
+from hierpets.validation.arguments import checked
 
 __all__ = ["TrainResult", "train"]
 
@@ -90,6 +91,7 @@ class TrainResult:
         return f"<b>{escape(self.summary)}</b>{chosen}<ul>{''.join(rows)}</ul><code>{escape(str(self.bundle))}</code>"
 
 
+@checked
 def train(
     data: str | os.PathLike[str] | None = None,
     config: TrainConfig | None = None,

@@ -8,15 +8,16 @@ from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from hierpets.errors import did_you_mean
+from hierpets.errors import did_you_mean, shown
 from hierpets.validation.document import Location, show_location
 from hierpets.validation.strict import is_model
 
-__all__ = ["ValidationProblem", "find_problems", "one_line", "problem_lines", "shown"]
+__all__ = ["ValidationProblem", "find_problems", "one_line", "problem_lines"]
 
 EXPECTED = {
     "bool_parsing": "expected true or false",
     "bool_type": "expected true or false",
+    "callable_type": "expected a function",
     "dict_type": "expected keys and values",
     "finite_number": "expected a finite number",
     "float_parsing": "expected a number",
@@ -40,7 +41,7 @@ BOUNDS = {
     "max_length": "a length of at most {}",
     "pattern": "text that matches {}",
 }
-LONGEST = 60  # characters of a value that are shown
+CLASSES = {"Path": "a path", "PathLike": "a path", "Progress": "a function"}
 
 
 class ValidationProblem(NamedTuple):
@@ -53,8 +54,8 @@ class ValidationProblem(NamedTuple):
         return f"{show_location(self.location)}: {self.message}" if self.location else self.message
 
 
-def find_problems(error: ValidationError, model: type[BaseModel]) -> list[ValidationProblem]:
-    """Every problem of ``error``, which ``model`` raised: one for each place in the input.
+def find_problems(error: ValidationError, model: type[BaseModel] | None = None) -> list[ValidationProblem]:
+    """Every problem of ``error``, which ``model`` raised, or one that is not known: one for each place in the input.
 
     What holds a wrong value is not wrong itself: a list is not called short for its wrong items. A model whose
     ``model_config`` has a ``title`` is named by it where a key is missing: ``"is missing from this plugin"``.
@@ -75,23 +76,24 @@ def problem_lines(error: ValidationError, model: type[BaseModel], where: object 
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says; pydantic's as ``field: message``, without its many lines and addresses."""
+    """What an error says, its lines as one; pydantic's in the words of :func:`find_problems`."""
     if not isinstance(error, ValidationError):
-        return str(error)
-    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        return " ".join(str(error).split())
+    return "; ".join(map(str, find_problems(error)))
 
 
 def _sentence(item: Mapping[str, Any], owners: list[type[BaseModel]]) -> str:
     kind, got, context = item["type"], item["input"], item.get("ctx", {})
     if kind == "extra_forbidden":
         keys = list(dict.fromkeys(key for owner in owners for key in _keys(owner)))
-        return f"unknown key{did_you_mean(str(item['loc'][-1]), keys)}; known: {', '.join(keys)}"
+        known = f"; known: {', '.join(keys)}" if keys else ""
+        return f"unknown key{did_you_mean(item['loc'][-1], keys)}{known}"
     if kind == "missing":
         title = next((owner.model_config.get("title") for owner in owners), None)
         return f"is missing from {title}" if title else "is missing"
     if kind == "literal_error":
         choices = [word.strip("'") for word in str(context["expected"]).replace(" or ", ", ").split(", ")]
-        return f"expected one of {', '.join(choices)}, got {shown(got)}{did_you_mean(str(got), choices)}"
+        return f"expected one of {', '.join(choices)}, got {shown(got)}{did_you_mean(got, choices)}"
     if kind in ("value_error", "assertion_error"):
         return str(context["error"])
     return f"{_expectation(kind, context, item['msg'])}, got {shown(got)}"
@@ -101,6 +103,8 @@ def _expectation(kind: str, context: Mapping[str, Any], message: str) -> str:
     bound = next((text.format(context[key]) for key, text in BOUNDS.items() if key in context), None)
     if bound:
         return f"expected {bound}"
+    if kind == "is_instance_of":
+        return f"expected {CLASSES.get(context['class'], context['class'])}"
     plain = message.replace("Input should be", "expected", 1)
     return EXPECTED.get(kind, plain[:1].lower() + plain[1:])
 
@@ -114,19 +118,11 @@ def _either(first: str, second: str) -> str:
     return f"{head} or {other}, got {tail}"
 
 
-def shown(value: Any) -> str:
-    """What was given, in so many letters as fit into a line."""
-    if value is None:
-        return "nothing"
-    text = repr(value)
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
-
-
-def _trace(item: Mapping[str, Any], model: type[BaseModel]) -> tuple[Location, list[type[BaseModel]]]:
+def _trace(item: Mapping[str, Any], model: type[BaseModel] | None) -> tuple[Location, list[type[BaseModel]]]:
     """The keys and indices to the value, without pydantic's names for the members of a union, and the models that its
     last key belongs to.
     """
-    here: list[Any] = [model]
+    here: list[Any] = [model] if model else []
     owners: list[Any] = []
     location: list[str | int] = []
     last = len(item["loc"]) - 1

@@ -366,3 +366,9 @@ def test_read_index_reports_an_unknown_species_once_for_all_its_breeds(tmp_path)
     with pytest.raises(DataError) as caught:
         read_index(tmp_path, taxonomy=Taxonomy(tree={"cat": ("birman",)}))
     assert str(caught.value).count("unknown species 'horse'") == 1
+
+
+def test_read_index_says_that_a_folder_lies_one_level_too_low(tmp_path):
+    root = plant(tmp_path, "birman/a.jpg", "siamese/b.jpg")
+    with pytest.raises(DataError, match=r"birman is a breed of cat: give the folder above"):
+        read_index(root, taxonomy=Taxonomy(tree={"cat": ("birman", "siamese"), "dog": ()}))

@@ -163,6 +163,12 @@ def test_read_records_names_the_line_of_what_is_no_record(tmp_path, predictions)
         find_records(tmp_path / "nothing")
 
 
+def test_compare_refuses_a_file_that_is_no_text(tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8\xff")
+    with pytest.raises(DataError, match=r"photo\.jpg:1: not a record"):
+        compare(tmp_path / "photo.jpg", tmp_path / "photo.jpg")
+
+
 def test_compare_command_says_it_in_words_and_in_json(tmp_path, predictions):
     runs = [str(write_run(tmp_path / "a", predictions)), str(write_run(tmp_path / "b", swapped(predictions, 0.3)))]
     text = CliRunner().invoke(command, runs, env={"COLUMNS": "200"})

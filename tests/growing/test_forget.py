@@ -51,6 +51,9 @@ def test_a_species_goes_as_a_whole_and_with_its_last_breed(grown, tmp_path):
 def test_a_name_that_is_not_there_is_refused(bundle, tmp_path):
     with pytest.raises(DataError, match=r"did you mean 'dog/pug'"):
         forget(bundle, "dog/pugg", out=tmp_path / "out")
+    for name in ("pug", "Mops"):
+        with pytest.raises(DataError, match=rf"'{name}' is no breed or species .*did you mean 'dog/pug'"):
+            forget(bundle, name, out=tmp_path / "out")
     with pytest.raises(DataError, match="at least two"):
         forget(bundle, "cat", "dog/pug", out=tmp_path / "out")
 

@@ -128,7 +128,12 @@ def test_photos_that_teach_nothing_are_left_out_and_listed(bundle, tmp_path):
 
 @pytest.mark.parametrize(
     ("label", "told"),
-    [("Dog/husky", "'Dog' and 'dog'"), ("dog/Pug", "'Pug' and 'pug'"), ("cat/siamesse", "did you mean 'siamese'")],
+    [
+        ("Dog/husky", "'Dog' and 'dog'"),
+        ("dog/Pug", "'Pug' and 'pug'"),
+        ("cat/siamesse", "did you mean 'siamese'"),
+        ("pug", "pug: is a breed of dog"),
+    ],
 )
 def test_a_name_that_is_almost_known_is_refused(bundle, tmp_path, label, told):
     place = tmp_path / "new" / label

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from hierpets.data.index import read_index
 from hierpets.data.records import PhotoIndex, PhotoRecord
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.model.network import HierarchicalNetwork
-from hierpets.plugin import Preprocess
+from hierpets.plugin import Guard, Preprocess
 from hierpets.progress import Progress, no_progress
 from hierpets.training.distributed import join_distributed
 from hierpets.training.finetuning.checkpoint import check_same, describe_run, read_checkpoint
@@ -87,6 +88,7 @@ def tune(
     network: HierarchicalNetwork | None = None,
     resume: bool = False,
     temperatures: Temperatures | None = None,
+    guard: Guard = nullcontext,
     listener: Any = None,
     progress: Progress = no_progress,
     device: str = "cpu",
@@ -114,6 +116,7 @@ def tune(
             device=device,
             checkpoint=checkpoint,
             temperatures=temperatures,
+            guard=guard,
         )
 
 

@@ -197,7 +197,7 @@ def test_prediction_speaks_the_language_that_it_was_made_in():
         prediction = predicted(0.9, 0.05, 0.02, 0.02, 0.01)
     region = Region(Box(left=0, top=0, width=0.5, height=1), None, prediction)
     whole = replace(prediction, regions=(region,))
-    assert str(whole) == "Katze 95,0\xa0%, Heilige Birma 90,0\xa0%"
+    assert str(whole) == whole.headline() == "Katze 95,0\xa0%, Heilige Birma 90,0\xa0%"
     html = whole._repr_html_()
     assert "<li>0\xa0% bis 50\xa0%" in html
     assert "Heilige Birma" in html

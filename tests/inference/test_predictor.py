@@ -98,7 +98,7 @@ def test_predict_of_an_image_without_pixels_is_one_error(predictor):
 
 
 def test_predict_says_what_boxes_are(predictor):
-    with pytest.raises(ConfigError, match=r"boxes: expected what hierpets.read_boxes gives, got str"):
+    with pytest.raises(ConfigError, match=r"boxes: expected what hierpets.read_boxes gives, got 'boxes.json'"):
         predictor.predict(PHOTOS[0], boxes="boxes.json")
 
 
@@ -184,8 +184,25 @@ def test_stream_refuses_one_photo_and_wrong_words_at_the_call(predictor):
             predictor.stream(photo)
     with pytest.raises(ConfigError, match="unknown key"):
         predictor.stream(PHOTOS, nonsense=1)
-    with pytest.raises(ConfigError, match="batch_size: expected at least 1, got 0"):
-        predictor.stream(PHOTOS, batch_size=0)
+    for size in (0, "8", float("nan")):
+        with pytest.raises(ConfigError, match=f"batch_size: expected a whole number of at least 1, got {size!r}"):
+            predictor.stream(PHOTOS, batch_size=size)
+    with pytest.raises(ConfigError, match="limits: expected Limits, got 3"):
+        predictor.stream(PHOTOS, limits=3)
+
+
+def test_predict_refuses_a_named_photo_that_is_none(predictor):
+    with pytest.raises(ConfigError, match=r"expected a photo: .*; got NoneType"):
+        predictor.predict(NamedPhoto("upload 1", None))
+    with pytest.raises(ConfigError, match="the name of a photo: expected text, got 1"):
+        predictor.predict([NamedPhoto(1, PHOTOS[0])])
+
+
+def test_predict_batch_refuses_what_is_no_photo_and_no_options(predictor):
+    with pytest.raises(ConfigError, match="expected a photo"):
+        predictor.predict_batch([None], PredictOptions())
+    with pytest.raises(ConfigError, match=r"options: expected PredictOptions, got \{\}"):
+        predictor.predict_batch([NamedPhoto.of(PHOTOS[0])], {})
 
 
 def test_stream_keeps_no_photo(predictor):
@@ -219,9 +236,11 @@ def test_load_refuses_a_device_that_is_not_there(tiny_run, monkeypatch):
         ({"device": "gpu"}, "device: expected one of auto, cpu, cuda, got 'gpu'"),
         ({"engine": "opnvino"}, "engine: expected one of .*did you mean 'openvino'"),
         ({"precision": "fp32"}, "precision: expected one of auto, f32"),
-        ({"workers": 0}, "workers: expected at least 1, got 0"),
-        ({"workers": "2"}, "workers: expected at least 1, got '2'"),
-        ({"threads": 1.5}, "threads: expected at least 1, got 1.5"),
+        ({"workers": 0}, "workers: expected a whole number of at least 1, got 0"),
+        ({"workers": "2"}, "workers: expected a whole number of at least 1, got '2'"),
+        ({"threads": 1.5}, "threads: expected a whole number of at least 1, got 1.5"),
+        ({"compile": "no"}, "compile: expected true or false, got 'no'"),
+        ({"registry": 3}, "registry: expected a path, got 3"),
         ({"engine": None}, "engine: expected one of auto, openvino, torch, got None"),
     ],
 )
@@ -230,6 +249,11 @@ def test_load_refuses_words_that_mean_nothing(tiny_run, words, message):
         load(tiny_run / "bundle", **words)
     with pytest.raises(TypeError):
         load(tiny_run / "bundle", streams=2)
+
+
+def test_load_refuses_a_bundle_that_is_no_path():
+    with pytest.raises(ConfigError, match="bundle: expected a path, got 3"):
+        load(3)
 
 
 def test_predictor_repr_is_one_short_line(predictor):

@@ -50,6 +50,13 @@ HEAD = """# The Python API
 What `import hierpets` offers. Names are imported on first use, so the import itself is light. Generated from the
 docstrings by `python tools/reference.py api`.
 """
+ERRORS = """## Errors
+
+What a caller of these functions and of a `Predictor` can cause is a `HierpetsError` with a message of one line per
+problem; a keyword that does not exist or is missing is Python's `TypeError`. A model built by hand, such as
+`PredictOptions(alpha=2)`, a `TrainConfig`, `Box` or `Taxonomy`, raises pydantic's `ValidationError`, a `ValueError`;
+the same values as arguments, as in `predict(photo, alpha=2)` or `train(data, seed=-1)`, are a `ConfigError`.
+"""
 LINES = 100  # characters of a signature on one line
 
 
@@ -63,8 +70,7 @@ def api_page() -> str:
     parts = [HEAD]
     for title, names in GROUPS.items():
         parts += [f"## {title}\n", *(_entry(name).rstrip() + "\n" for name in names)]
-    parts.append("## Errors\n")
-    parts.append("Every error that a caller can cause is a `HierpetsError` with a message of one line per problem.\n")
+    parts.append(ERRORS)
     parts += [f"- `{name}`: {to_markdown(_summary(getattr(hierpets, name)))}" for name in errors]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)).rstrip() + "\n"
 
@@ -90,9 +96,8 @@ def _members(name: str, cls: type) -> Iterator[str]:
             default = "" if field.is_required() else f"`{_default(field.get_default(call_default_factory=True))}`"
             yield f"| `{key}` | {default if len(default) <= LINES else ''} | {field.description or ''} |"
         yield ""
-    elif is_dataclass(cls):
-        names = ", ".join(f"`{field.name}`" for field in fields(cls) if not field.name.startswith("_"))
-        yield f"Fields: {names}.\n"
+    elif names := _fields(cls):
+        yield f"Fields: {', '.join(f'`{name}`' for name in names if not name.startswith('_'))}.\n"
     for key, member in vars(cls).items():
         if key.startswith("_"):
             continue
@@ -104,6 +109,11 @@ def _members(name: str, cls: type) -> Iterator[str]:
         function = member.__func__ if isinstance(member, classmethod) else member
         if not key.startswith("_") and inspect.isfunction(function):
             yield f"\n#### {name}.{key}\n\n{_code(_signature(key, function))}\n{_doc(function)}"
+
+
+def _fields(cls: type) -> tuple[str, ...]:
+    """Of a dataclass or a named tuple."""
+    return tuple(field.name for field in fields(cls)) if is_dataclass(cls) else getattr(cls, "_fields", ())
 
 
 def _signature(name: str, function: Callable[..., Any]) -> str:

@@ -56,6 +56,7 @@ def write_network(bundle: str, out: str) -> None:
 
 
 def read_spec(folder: Path) -> NetworkSpec:
+    """What was written of the network in a folder."""
     return NetworkSpec(**json.loads((folder / SPEC_FILE).read_text(encoding="utf-8")))
 
 

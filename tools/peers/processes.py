@@ -75,6 +75,7 @@ def run(command: Sequence[str | os.PathLike[str]]) -> Finished:
 
 
 def main() -> None:
+    """Call the function that the command line names, and write its result."""
     module, name, given, result = sys.argv[1:]
     function = getattr(import_module(f"tools.peers.{module}"), name)
     Path(result).write_text(json.dumps(function(**json.loads(Path(given).read_text()))))

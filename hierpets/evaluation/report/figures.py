@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from hierpets.evaluation.metrics.schema import ClassCurves, ClassScores, LevelMetrics, SelectiveMetrics
 from hierpets.evaluation.report.drawing import ACCENT, INK, MUTED, PANEL, SERIES, Drawing, draw, short
+from hierpets.figures import percent_tick
 from hierpets.text import percent, pretty
 
 __all__ = [
@@ -61,13 +62,9 @@ def _bars(scores: Mapping[str, ClassScores], species: str, s: int) -> Drawing:
 
 def _bar_axes(axes: Axes, names: list[str], *, right: float) -> None:
     axes.set(yticks=np.arange(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.6), xlim=(0, right))
-    axes.xaxis.set_major_formatter(_percent_ticks)
+    axes.xaxis.set_major_formatter(percent_tick)
     axes.tick_params(axis="y", length=0)
     axes.grid(False, axis="y")
-
-
-def _percent_ticks(value: float, _position: float) -> str:
-    return f"{100 * value:.0f}%"
 
 
 def reliability_diagram(level: LevelMetrics, name: str) -> Drawing:
@@ -88,7 +85,7 @@ def reliability_diagram(level: LevelMetrics, name: str) -> Drawing:
                   color=ACCENT, alpha=0.45, edgecolor=PANEL)  # fmt: skip
         below.set(xlabel="confidence", ylabel="photos")
         for axis in (top.xaxis, top.yaxis):
-            axis.set_major_formatter(_percent_ticks)
+            axis.set_major_formatter(percent_tick)
 
     error = f"expected calibration error {100 * level.ece:.1f} points"
     return draw(
@@ -183,8 +180,8 @@ def risk_coverage_curve(selective: SelectiveMetrics) -> Drawing:
                 axes.plot(level.coverage, level.risk, "o", color=color, markersize=7)
         worst = max(max(*level.curve.risk, level.risk or 0.0) for level in levels.values())
         axes.set(xlim=(0, 1.02), ylim=(-0.02 * worst, max(1.08 * worst, 0.01)), xlabel="coverage", ylabel="error rate")
-        axes.xaxis.set_major_formatter(_percent_ticks)
-        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.{0 if worst > 0.04 else 1}f}%")
+        axes.xaxis.set_major_formatter(percent_tick)
+        axes.yaxis.set_major_formatter(percent_tick)
         axes.legend(loc="upper left")
 
     points = "; ".join(

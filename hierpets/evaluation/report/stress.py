@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from hierpets.evaluation.metrics.schema import StressMetrics, StressScores
 from hierpets.evaluation.report.drawing import SERIES, Drawing, draw
+from hierpets.figures import percent_tick
 from hierpets.text import percent
 
 __all__ = ["stress_figure"]
@@ -51,4 +52,4 @@ def _paint_kind(axes: Axes, kind: str, steps: list[StressScores], lines: dict[st
         axes.plot(range(len(steps)), values, color=color, marker="o", markersize=3, label=name)
     axes.set_title(kind, fontsize="medium")
     axes.set(ylim=(-0.03, 1.03), xticks=range(len(steps)))
-    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%")
+    axes.yaxis.set_major_formatter(percent_tick)

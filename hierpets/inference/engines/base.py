@@ -91,8 +91,7 @@ def check_choices(*, engine: str, precision: str) -> None:
 
 def _check_choice(name: str, given: str, choices: Sequence[str]) -> None:
     if given not in choices:
-        suggestion = did_you_mean(given, choices) if isinstance(given, str) else ""
-        raise ConfigError(f"{name}: expected one of {', '.join(choices)}, got {given!r}{suggestion}")
+        raise ConfigError(f"{name}: expected one of {', '.join(choices)}, got {given!r}{did_you_mean(given, choices)}")
 
 
 def choose_device(device: Device) -> str:

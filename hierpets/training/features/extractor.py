@@ -89,7 +89,8 @@ class FeatureExtractor:
     @cached_property
     def _fingerprint(self) -> str:
         """What the cache knows the features by. The backbone is traced for it: not before it is asked for."""
-        return f"{fingerprint(self._backbone)}:{PIXELS_VERSION}"
+        with self._backbone.guard():
+            return f"{fingerprint(self._backbone)}:{PIXELS_VERSION}"
 
     def features(
         self,
@@ -211,7 +212,6 @@ class FeatureExtractor:
         """Numbers int64 [B] and features float32 [B, D] of photos, each through its view."""
         if not photos:
             return
-        self._run = self._run or (self._openvino() if self._device == "cpu" else self._torch())
         preprocess = self._backbone.preprocess
         batches = iter_inputs(
             photos,
@@ -222,7 +222,13 @@ class FeatureExtractor:
             on_error=on_error and (lambda row, error: on_error(row, _reason(error, photos[row]))),
         )
         for rows, inputs in batches:
-            yield rows, _checked(self._run(inputs), self._backbone.feature_dim)
+            yield rows, self._features_of(inputs)
+
+    def _features_of(self, inputs: np.ndarray) -> np.ndarray:
+        """Features float32 [B, D] of inputs [B, 3, h, w]."""
+        with self._backbone.guard():
+            self._run = self._run or (self._openvino() if self._device == "cpu" else self._torch())
+            return _checked(self._run(inputs), self._backbone.feature_dim)
 
     def _openvino(self) -> Callable[[np.ndarray], np.ndarray]:
         graph = convert_module(self._backbone.module, self._backbone.preprocess.size)

@@ -13,7 +13,7 @@ import torch
 
 from hierpets.config import TrainConfig
 from hierpets.data.index import PhotoIndex
-from hierpets.errors import ConfigError
+from hierpets.errors import ConfigError, first_line
 from hierpets.files import whole_file
 from hierpets.training.splits import Splits
 
@@ -64,8 +64,9 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     try:
         return Checkpoint(**torch.load(path, map_location="cpu", weights_only=True))
     except (RuntimeError, EOFError, TypeError, pickle.UnpicklingError) as error:
-        problem = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ConfigError(f"{path}: not a checkpoint of this version ({problem}); train without --resume") from error
+        raise ConfigError(
+            f"{path}: not a checkpoint of this version ({first_line(error)}); train without --resume"
+        ) from error
 
 
 def describe_run(config: TrainConfig, splits: Splits) -> dict[str, Any]:

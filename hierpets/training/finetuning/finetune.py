@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import replace
 
@@ -14,7 +15,7 @@ from hierpets.model.heads import Heads, Linear
 from hierpets.model.mixture import BreedGate, BreedMixture
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.pretrained_breeds import PretrainedBreeds
-from hierpets.plugin import Preprocess
+from hierpets.plugin import Guard, Preprocess
 from hierpets.progress import Progress
 from hierpets.taxonomy import Taxonomy
 from hierpets.training.distributed import current_context
@@ -68,6 +69,7 @@ def finetune_trained(
         network,
         splits,
         preprocess=frozen.backbone.preprocess,
+        guard=frozen.backbone.guard,
         config=config,
         run=run,
         device=device,
@@ -91,6 +93,7 @@ def finetune(
     device: str,
     checkpoint: Checkpoint | None = None,
     temperatures: Temperatures | None = None,
+    guard: Guard = nullcontext,
 ) -> FinetuneResult:
     """Train a copy of ``network``, which is not changed and is returned if nothing beats it.
 
@@ -103,6 +106,7 @@ def finetune(
     overconfident, and would learn from little but their mistakes: their logits are divided by the temperatures first.
 
     :raises ConfigError: a loss that is not finite.
+    :raises PluginError: the network fails; ``guard`` is that of its backbone.
     :raises ImageError: a photo that cannot be read.
     """
     tuned = deepcopy(network)
@@ -110,7 +114,7 @@ def finetune(
         tuned.set_heads(apply_temperatures(network.get_heads(), temperatures, network.taxonomy))
     context = current_context()
     workers = cores() if config.finetune.workers is None else config.finetune.workers
-    learner = Learner(tuned, splits, config, device=device, context=context)
+    learner = Learner(tuned, splits, config, device=device, context=context, guard=guard)
     loop = FinetuningLoop(
         learner,
         TrainingBatches(splits.train.paths, preprocess, learner.plan, config.seed, workers),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from typing import Any, cast
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from hierpets.config import FinetunePrecision, TrainConfig
 from hierpets.errors import ConfigError
 from hierpets.model.network import HierarchicalNetwork
+from hierpets.plugin import Guard
 from hierpets.training.distributed import DistributedContext
 from hierpets.training.finetuning.averaging import moving_average
 from hierpets.training.finetuning.batches import BatchPlan
@@ -25,7 +27,10 @@ Weights = dict[str, torch.Tensor]
 
 
 class Learner:
-    """``network`` is trained in place and stays on ``device``, ``averaged`` follows it, ``start`` holds what it was."""
+    """``network`` is trained in place and stays on ``device``, ``averaged`` follows it, ``start`` holds what it was.
+
+    ``guard`` is that of its backbone.
+    """
 
     def __init__(
         self,
@@ -35,9 +40,11 @@ class Learner:
         *,
         device: str,
         context: DistributedContext,
+        guard: Guard = nullcontext,
     ):
         self.settings, self.seed, self.device, self.context = config.finetune, config.seed, device, context
         self.combiner = config.combiner
+        self._guard = guard
         self.plan = plan_batches(splits.weights, config, context)
         self.targets = _targets(splits, weighted=self.settings.balance == "loss_weight", device=device)
         self.dtype = forward_dtype(device, self.settings.precision)
@@ -108,7 +115,7 @@ class Learner:
 
     def _loss(self, images: torch.Tensor, targets: Targets) -> torch.Tensor:
         """The part that images [B, 3, h, w] of this process have in the mean loss of the step, a scalar."""
-        with torch.autocast(_kind(self.device), dtype=self.dtype, enabled=self.dtype != torch.float32):
+        with self._guard(), torch.autocast(_kind(self.device), dtype=self.dtype, enabled=self.dtype != torch.float32):
             output = self._forward(images)
         levels = log_levels(output.species.float(), output.leaf.float(), self.network.taxonomy, self.combiner)
         return hierarchical_loss(levels, targets).sum() / self.plan.rows

@@ -16,12 +16,15 @@ BACKWARD = 2.0  # a backward pass computes two products for each one of the forw
 
 
 def finetune_minutes(backbone: Backbone, *, photos: int, epochs: int, device: str = "cpu") -> float:
-    """Minutes for so many epochs, from the time of one forward pass over a few photos. The backbone is not moved."""
+    """Minutes for so many epochs, from the time of one forward pass over a few photos. The backbone is not moved.
+
+    :raises PluginError: its network fails.
+    """
     module, size = backbone.module, backbone.preprocess.size
     if device != "cpu":
         module = deepcopy(module).to(device)
     images = torch.zeros(PROBE, 3, size, size).to(device, memory_format=torch.channels_last)
-    with torch.inference_mode():
+    with backbone.guard(), torch.inference_mode():
         module(images)
         started = time.perf_counter()
         module(images).sum().item()

@@ -85,5 +85,5 @@ def test_feature_extractor_refuses_what_a_plugin_did_not_promise(backbone, width
     if width == 128:
         broken.module.append(torch.nn.BatchNorm1d(width).eval())
         broken.module[-1].bias.data.fill_(float("nan"))
-    with pytest.raises(PluginError, match=message):
+    with pytest.raises(PluginError, match=rf"^backbone 'tiny' \(.*\.py\): the backbone returns .*{message}"):
         FeatureExtractor(broken).features(PHOTOS)

@@ -3,12 +3,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers.fakes import TAXONOMY
+from helpers.plugins import load_plugin
 from helpers.tuning import squares, tiny_network, tune
 
 from hierpets.data.records import PhotoIndex
-from hierpets.errors import ConfigError, ImageError
+from hierpets.errors import ConfigError, ImageError, PluginError
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.probabilities import COMBINERS
+from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.rounding import round_weights
 from hierpets.taxonomy import Taxonomy
 from hierpets.training.finetuning.finetune import apply_temperatures
@@ -24,6 +27,31 @@ def same(a: FinetuneResult, b: FinetuneResult) -> bool:
 def photos(tmp_path):
     """Training and validation photos."""
     return squares(tmp_path, per_leaf=8), squares(tmp_path, per_leaf=4, seed=1)
+
+
+def test_finetune_names_the_plugin_whose_network_fails(tmp_path):
+    code = """
+        import torch
+
+        from hierpets.plugin import Backbone, Preprocess
+
+
+        class Net(torch.nn.Linear):
+            def forward(self, images):
+                if self.training:
+                    raise ValueError("made for\\nprediction alone")
+                return super().forward(images.mean((2, 3)))
+
+
+        def f():
+            return Backbone(Net(3, 16), 16, Preprocess(size=32))
+    """
+    backbone = load_plugin(tmp_path, code, kind="backbone").call()
+    network = HierarchicalNetwork(backbone.module, backbone.feature_dim, TAXONOMY)
+    said = r"^backbone 'mine' \(.*p\.py:10\): ValueError: made for prediction alone$"
+    with pytest.raises(PluginError, match=said) as raised:
+        tune(tmp_path, network=network, guard=backbone.guard)
+    assert isinstance(raised.value.__cause__, ValueError)
 
 
 @pytest.mark.parametrize("combiner", [COMBINERS[0], *(pytest.param(c, marks=pytest.mark.slow) for c in COMBINERS[1:])])

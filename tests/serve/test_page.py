@@ -83,6 +83,14 @@ def show(page, *photos):
     return page.locator(".card")
 
 
+def correct(card, breed):
+    """Send feedback about a card."""
+    card.locator(".open-feedback").click()
+    card.locator("[name=breed]").fill(breed)
+    card.get_by_role("checkbox").check()
+    card.locator("[type=submit]").press("Enter")
+
+
 def fits(page):
     return page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
@@ -324,6 +332,14 @@ def test_page_sends_feedback_only_with_consent(visit, feedback):
     assert ("dog", "english_setter") in {(r.species, r.breed) for r in read_index(str(feedback)).records}
 
 
+def test_page_says_in_its_language_why_a_name_is_refused(visit):
+    card = show(visit(expecting="422", locale="de-DE", knows="kennt"), upload("dog.jpg", plain("a dog")))
+    correct(card, "St. Bernhard-Mix / Pudel")
+    card.locator(".said:not(:empty)").wait_for()
+    assert card.locator(".said").inner_text().startswith("Ein Name hat bis zu 60 Buchstaben, Ziffern, Leerzeichen")
+    assert card.locator(".feedback").is_visible()
+
+
 def test_page_asks_what_a_photo_shows_that_it_takes_for_no_pet(visit):
     def take_for_no_pet(route):
         response = route.fetch()
@@ -355,6 +371,21 @@ def test_page_works_with_the_keyboard(visit):
     page.locator(".remove").first.press("Enter")
     assert page.locator(".card").count() == 1
     assert page.evaluate("document.activeElement.className") == "remove"
+
+
+@pytest.mark.parametrize(
+    ("language", "one", "more"),
+    [
+        ("es", "1 no reconocida y 1 ilegible", "2 no reconocidas y 2 ilegibles"),
+        ("fr", "1 non reconnue et 1 illisible", "2 non reconnues et 2 illisibles"),
+        ("pt", "1 não reconhecida e 1 ilegível", "2 não reconhecidas e 2 ilegíveis"),
+    ],
+)
+def test_page_counts_as_the_language_does(visit, language, one, more):
+    page = visit(path=f"/?language={language}", knows="")
+    for summary in (one, more):
+        show(page, upload("car.jpg", plain("nothing")), upload("b.txt", b"hi"))
+        assert page.locator("#summary").inner_text() == summary
 
 
 def test_page_shows_a_file_name_as_text_alone(visit):

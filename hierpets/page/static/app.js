@@ -180,7 +180,7 @@ const damage = (what) => (language === "en" ? `The file is damaged: ${what}.` : 
 function showFailure(item, message, again) {
   const entry = entries.get(item);
   if (!entry) return;
-  entry.failed = true;
+  entry.failure = again ? "unanswered" : "unreadable";
   const find = (selector) => item.querySelector(selector);
   find(".card").dataset.level = "error";
   find(".answer").textContent = again ? t("Something went wrong") : t("Photo cannot be read");
@@ -426,17 +426,22 @@ function relayout() {
   byId("summary").textContent = shown.length > 1 ? summary(shown) : "";
 }
 
+const COUNTED = {
+  unknown: (count) => tn("{count} not recognized", "{count} not recognized", count),
+  unreadable: (count) => tn("{count} unreadable", "{count} unreadable", count),
+  unanswered: (count) => t("{count} without an answer", { count }),
+  waiting: (count) => t("{count} in progress", { count }),
+};
+
 function summary(shown) {
   const counts = new Map();
-  const count = (key) => counts.set(key, (counts.get(key) ?? 0) + 1);
-  for (const { record, failed } of shown) {
-    if (record && record.level !== "unknown") count(record.species.label);
-    else if (record) count(t("not recognized"));
-    else if (failed) count(t("unreadable"));
-    else count(t("in progress"));
+  for (const { record, failure } of shown) {
+    const found = record && (record.level === "unknown" ? "unknown" : record.species.label);
+    const kind = found ?? failure ?? "waiting";
+    counts.set(kind, (counts.get(kind) ?? 0) + 1);
   }
-  const named = (name, n) => (name in model.taxonomy ? (n > 1 ? manyOf(name) : speciesName(name)) : name);
-  return all([...counts].map(([name, n]) => `${n} ${named(name, n)}`));
+  const pets = (name, count) => `${count} ${count > 1 ? manyOf(name) : speciesName(name)}`;
+  return all([...counts].map(([kind, count]) => (kind in model.taxonomy ? pets(kind, count) : COUNTED[kind](count))));
 }
 
 let saying = 0;

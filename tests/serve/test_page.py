@@ -388,6 +388,16 @@ def test_page_counts_as_the_language_does(visit, language, one, more):
         assert page.locator("#summary").inner_text() == summary
 
 
+def test_page_draws_every_bar_in_forced_colors(visit):
+    page = visit(forced_colors="active")
+    card = show(page, upload("dog.jpg", plain("a dog")))
+    card.evaluate("card => card.querySelector('.breeds li:last-child').classList.add('rest')")
+    look = "fills => fills.map(fill => getComputedStyle(fill).backgroundColor + getComputedStyle(fill).opacity)"
+    for source in ("breed", "rolled_up_to_species"):
+        card.evaluate("(card, source) => { card.dataset.source = source; }", source)
+        assert len(set(card.locator(".fill").evaluate_all(look))) == 1
+
+
 def test_page_shows_a_file_name_as_text_alone(visit):
     name = "<img src=x onerror=alert(1)>" + "w" * 100 + ".jpg"
     page = visit(390)

@@ -398,6 +398,26 @@ def test_page_draws_every_bar_in_forced_colors(visit):
         assert len(set(card.locator(".fill").evaluate_all(look))) == 1
 
 
+def test_page_lets_a_photo_be_removed_while_it_is_analyzed_and_under_boxes(visit):
+    page = visit()
+    card = show(page, upload("two.jpg", encode(side_by_side("siamese", "a dog"))))
+    card.locator(".each").click()
+    card.locator(".boxes").wait_for()
+    card.locator(".remove").click()
+    page.route("**/v1/predict", lambda route: None)  # never answered
+    page.set_input_files("#pick", [upload("cat.jpg", plain("siamese"))])
+    page.locator(".card[aria-busy=true] .remove").click()
+    assert page.locator(".card").count() == 0
+
+
+def test_page_shows_a_photo_by_its_map_where_the_browser_cannot_show_it(visit):
+    card = show(visit(), upload("scan.tif", encode(side_by_side("siamese"), ".tif")))
+    assert card.locator(".no-preview").is_visible()
+    card.locator(".look").click()
+    card.locator(".overlay").wait_for()
+    assert card.locator(".no-preview").is_hidden()
+
+
 def test_page_shows_a_file_name_as_text_alone(visit):
     name = "<img src=x onerror=alert(1)>" + "w" * 100 + ".jpg"
     page = visit(390)

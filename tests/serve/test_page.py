@@ -418,6 +418,18 @@ def test_page_shows_a_photo_by_its_map_where_the_browser_cannot_show_it(visit):
     assert card.locator(".no-preview").is_hidden()
 
 
+def test_page_shows_reasons_of_one_photo_and_folds_those_of_several(visit):
+    page = visit()
+    cards = show(page, upload("car.jpg", plain("nothing")))
+    assert cards.locator(".reason").is_visible()
+    cards = show(page, upload("cat.jpg", plain("siamese")))
+    assert cards.locator(".reason:visible").count() == 0
+    cards.first.get_by_text("Why none").click()
+    assert cards.first.locator(".reason").is_visible()
+    cards.last.locator(".remove").click()
+    assert cards.locator(".reason").is_visible()
+
+
 def test_page_shows_a_file_name_as_text_alone(visit):
     name = "<img src=x onerror=alert(1)>" + "w" * 100 + ".jpg"
     page = visit(390)

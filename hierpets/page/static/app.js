@@ -420,7 +420,7 @@ function relayout() {
   byId("results").hidden = !shown.length;
   document.body.classList.toggle("busy-page", shown.length > 0);
   const single = shown.length === 1;
-  if (!single && cards.classList.contains("single")) for (const why of cards.querySelectorAll(".why")) why.open = false;
+  if (single !== cards.classList.contains("single")) for (const why of cards.querySelectorAll(".why")) why.open = single;
   cards.classList.toggle("single", single);
   byId("results-title").textContent = shown.length > 1 ? tn("{count} photo", "{count} photos", shown.length) : t("Result");
   byId("summary").textContent = shown.length > 1 ? summary(shown) : "";

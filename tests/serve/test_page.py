@@ -511,6 +511,14 @@ def test_page_can_retry_when_the_server_is_gone(visit):
     assert focused(page) == "answer"
 
 
+def test_page_counts_pets_of_a_model_that_it_could_not_ask_about(visit):
+    page = visit(expecting="ERR_FAILED")
+    page.route("**/v1/model", lambda route: route.abort())
+    page.reload()
+    show(page, upload("a.jpg", plain("siamese")), upload("b.jpg", plain("siamese")))
+    assert page.locator("#summary").inner_text() == "2 cats"
+
+
 @pytest.mark.parametrize(
     ("width", "scheme"),
     [

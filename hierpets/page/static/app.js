@@ -457,7 +457,7 @@ function summary(shown) {
     counts.set(kind, (counts.get(kind) ?? 0) + 1);
   }
   const pets = (name, count) => `${count} ${count > 1 ? manyOf(name) : speciesName(name)}`;
-  return all([...counts].map(([kind, count]) => (kind in model.taxonomy ? pets(kind, count) : COUNTED[kind](count))));
+  return all([...counts].map(([kind, count]) => COUNTED[kind]?.(count) ?? pets(kind, count)));
 }
 
 let saying = 0;

@@ -233,12 +233,10 @@ function showCoat(section, record) {
   shares.sort((a, b) => b[1] - a[1]);
   section.hidden = record.level === "unknown" || !shares.length;
   section.querySelector(".chips").replaceChildren(...shares.map(([coat, share]) => {
-    const chip = document.createElement("li");
     const value = document.createElement("span");
     value.className = "share";
     value.textContent = ` ${percent(share)}`;
-    chip.append(capital(COATS[coat] ?? spoken(coat)), value);
-    return chip;
+    return line(capital(COATS[coat] ?? spoken(coat)), value);
   }));
 }
 
@@ -259,11 +257,14 @@ function showShampoo(section, record) {
     ? t("Higher than the breed, because it suits most of the likely breeds.")
     : "";
   find(".ruled").hidden = !advice.ruled_out?.length;
-  find(".ruled ul").replaceChildren(...(advice.ruled_out ?? []).map((one) => {
-    const line = document.createElement("li");
-    line.textContent = `${one.name}: ${one.reason}`;
-    return line;
-  }));
+  find(".ruled ul").replaceChildren(...(advice.ruled_out ?? []).map((one) => line(`${one.name}: ${one.reason}`)));
+}
+
+/** Of a list: texts and elements. */
+function line(...parts) {
+  const item = document.createElement("li");
+  item.append(...parts);
+  return item;
 }
 
 // ---- views of a photo, asked for once, then shown and hidden
@@ -356,7 +357,6 @@ function drawRegions(item, regions) {
     ];
   }));
   const lines = regions.map((region) => {
-    const line = document.createElement("li");
     const name = document.createElement("strong");
     const [answer, detail] = headline(region);
     name.textContent = answer;
@@ -364,14 +364,9 @@ function drawRegions(item, regions) {
     // The reason ends with what a product must be kept away from.
     const product = advice?.product ? `${t("Shampoo: {product}.", { product: advice.name })} ` : "";
     const shampoo = advice ? ` ${product}${advice.reason}` : "";
-    line.append(name, ` ${detail}${shampoo}`);
-    return line;
+    return line(name, ` ${detail}${shampoo}`);
   });
-  if (!lines.length) {
-    const line = document.createElement("li");
-    line.textContent = t("No pet stands out in this photo.");
-    lines.push(line);
-  }
+  if (!lines.length) lines.push(line(t("No pet stands out in this photo.")));
   item.querySelector(".regions ol").replaceChildren(...lines);
 }
 

@@ -166,5 +166,9 @@ def test_tidy_label_gives_a_valid_folder_name_or_an_error(text):
     assert tidy_label(name, ("Maine_Coon",), what="breed") == name
 
 
+def test_tidy_label_takes_the_apostrophe_of_a_phone():
+    assert tidy_label("Braque de l’Ariège", ("pug",), what="breed") == "braque_de_l'ariège"
+
+
 def test_tidy_label_keeps_the_spelling_of_a_known_name():
     assert tidy_label(" maine   coon ", ("Maine_Coon",), what="breed") == "Maine_Coon"

@@ -61,6 +61,7 @@ def test_feedback_without_consent_is_not_stored(client, tmp_path, consent):
 def test_feedback_refuses_a_label_that_is_no_name(client, tmp_path, label):
     answer = send(client, species=label)
     assert answer.status_code == 422
+    assert answer.json()["type"] == "/docs#invalid-name"
     assert "species" in answer.json()["detail"]
     assert not list((tmp_path / "feedback").iterdir())
 

@@ -142,7 +142,7 @@ def _add_feedback(router: APIRouter, service: Service) -> None:
         summary="Save a photo with its correct label",
         status_code=201,
         response_model=FeedbackSaved,
-        responses=UPLOAD | _problems("cross-origin", "unreadable", "invalid", "feedback-full"),
+        responses=UPLOAD | _problems("cross-origin", "unreadable", "invalid", "invalid-name", "feedback-full"),
         openapi_extra=_body(form, ["photo", "species", "consent"], raw=False),
     )
     async def feedback(request: Request) -> FeedbackSaved:
@@ -159,7 +159,7 @@ def _add_feedback(router: APIRouter, service: Service) -> None:
             try:
                 return FeedbackSaved(path=await service.save_feedback(_only_photo(upload), species, breed))
             except DataError as error:
-                raise Problem("invalid", str(error)) from None
+                raise Problem("invalid-name", str(error)) from None
             except FeedbackFull:
                 raise Problem("feedback-full", "no space for another photo") from None
 

@@ -121,7 +121,7 @@ def tidy_label(text: str, known: Iterable[str], *, what: str) -> str:
     spellings = {folded(one): one for one in known}
     if folded(name) in spellings:
         return spellings[folded(name)]
-    name = name.casefold()
+    name = name.casefold().replace("’", "'")  # which phones type
     if not NAME.fullmatch(name):
         raise DataError(f"{what}: expected a name of up to 60 letters, digits, spaces and hyphens, got {text[:80]!r}")
     if name in RESERVED:

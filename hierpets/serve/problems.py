@@ -22,6 +22,10 @@ CATALOG: dict[str, tuple[int, str]] = {
     "unknown-host": (421, "The server is not called by this name"),
     "unreadable": (422, "The photo cannot be read"),
     "invalid": (422, "A field or an option is missing or wrong"),
+    "invalid-name": (
+        422,
+        "A name has up to 60 letters, digits, spaces, hyphens and apostrophes, and is not reserved",
+    ),
     "busy": (429, "The server is busy"),
     "internal": (500, "Internal server error"),
     "no-explanation": (501, "This model cannot show where it looked"),

@@ -61,6 +61,7 @@ def test_feedback_without_consent_is_not_stored(client, tmp_path, consent):
 def test_feedback_refuses_a_label_that_is_no_name(client, tmp_path, label):
     answer = send(client, species=label)
     assert answer.status_code == 422
+    assert answer.json()["type"] == "/docs#invalid-name"
     assert "species" in answer.json()["detail"]
     assert not list((tmp_path / "feedback").iterdir())
 
@@ -164,6 +165,10 @@ def test_tidy_label_gives_a_valid_folder_name_or_an_error(text):
     assert len(name) <= 60
     assert not set(name) & set('/\\.\0:*?"<>|')
     assert tidy_label(name, ("Maine_Coon",), what="breed") == name
+
+
+def test_tidy_label_takes_the_apostrophe_of_a_phone():
+    assert tidy_label("Braque de l’Ariège", ("pug",), what="breed") == "braque_de_l'ariège"
 
 
 def test_tidy_label_keeps_the_spelling_of_a_known_name():

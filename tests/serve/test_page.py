@@ -83,6 +83,19 @@ def show(page, *photos):
     return page.locator(".card")
 
 
+def correct(card, breed):
+    """Send feedback about a card."""
+    card.locator(".open-feedback").click()
+    card.locator("[name=breed]").fill(breed)
+    card.get_by_role("checkbox").check()
+    card.locator("[type=submit]").press("Enter")
+
+
+def focused(page):
+    """The class of what has the keyboard's focus."""
+    return page.evaluate("document.activeElement.className")
+
+
 def fits(page):
     return page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
@@ -324,6 +337,14 @@ def test_page_sends_feedback_only_with_consent(visit, feedback):
     assert ("dog", "english_setter") in {(r.species, r.breed) for r in read_index(str(feedback)).records}
 
 
+def test_page_says_in_its_language_why_a_name_is_refused(visit):
+    card = show(visit(expecting="422", locale="de-DE", knows="kennt"), upload("dog.jpg", plain("a dog")))
+    correct(card, "St. Bernhard-Mix / Pudel")
+    card.locator(".said:not(:empty)").wait_for()
+    assert card.locator(".said").inner_text().startswith("Ein Name hat bis zu 60 Buchstaben, Ziffern, Leerzeichen")
+    assert card.locator(".feedback").is_visible()
+
+
 def test_page_asks_what_a_photo_shows_that_it_takes_for_no_pet(visit):
     def take_for_no_pet(route):
         response = route.fetch()
@@ -357,6 +378,87 @@ def test_page_works_with_the_keyboard(visit):
     assert page.evaluate("document.activeElement.className") == "remove"
 
 
+@pytest.mark.parametrize("kind", ["look", "each"])
+def test_page_keeps_the_focus_on_a_button_that_waits(visit, kind):
+    page = visit()
+    card = show(page, upload("cat.jpg", plain("siamese")))
+    held = []
+    page.route(re.compile("/v1/(explain|predict)"), lambda route: held.append(route))
+    card.locator(f".{kind}").press("Enter")
+    card.locator(f".{kind}[aria-disabled=true]").wait_for()
+    assert focused(page) == kind
+    page.keyboard.press("Enter")  # which asks for nothing more
+    (route,) = held
+    route.continue_()
+    card.locator(f".{kind}[aria-pressed=true]").wait_for()
+    assert focused(page) == kind
+
+
+def test_page_moves_the_focus_to_the_thanks_for_feedback(visit):
+    page = visit()
+    card = show(page, upload("cat.jpg", plain("siamese")))
+    correct(card, "Bengal")
+    card.locator(".thanks").wait_for()
+    assert focused(page) == "thanks"
+
+
+def test_page_lets_a_photo_be_removed_while_it_is_analyzed_and_under_boxes(visit):
+    page = visit()
+    card = show(page, upload("two.jpg", encode(side_by_side("siamese", "a dog"))))
+    card.locator(".each").click()
+    card.locator(".boxes").wait_for()
+    card.locator(".remove").click()
+    page.route("**/v1/predict", lambda route: None)  # never answered
+    page.set_input_files("#pick", [upload("cat.jpg", plain("siamese"))])
+    page.locator(".card[aria-busy=true] .remove").click()
+    assert page.locator(".card").count() == 0
+
+
+def test_page_shows_a_photo_by_its_map_where_the_browser_cannot_show_it(visit):
+    card = show(visit(), upload("scan.tif", encode(side_by_side("siamese"), ".tif")))
+    assert card.locator(".no-preview").is_visible()
+    card.locator(".look").click()
+    card.locator(".overlay").wait_for()
+    assert card.locator(".no-preview").is_hidden()
+
+
+def test_page_draws_every_bar_in_forced_colors(visit):
+    page = visit(forced_colors="active")
+    card = show(page, upload("dog.jpg", plain("a dog")))
+    card.evaluate("card => card.querySelector('.breeds li:last-child').classList.add('rest')")
+    look = "fills => fills.map(fill => getComputedStyle(fill).backgroundColor + getComputedStyle(fill).opacity)"
+    for source in ("breed", "rolled_up_to_species"):
+        card.evaluate("(card, source) => { card.dataset.source = source; }", source)
+        assert len(set(card.locator(".fill").evaluate_all(look))) == 1
+
+
+def test_page_shows_reasons_of_one_photo_and_folds_those_of_several(visit):
+    page = visit()
+    cards = show(page, upload("car.jpg", plain("nothing")))
+    assert cards.locator(".reason").is_visible()
+    cards = show(page, upload("cat.jpg", plain("siamese")))
+    assert cards.locator(".reason:visible").count() == 0
+    cards.first.get_by_text("Why none").click()
+    assert cards.first.locator(".reason").is_visible()
+    cards.last.locator(".remove").click()
+    assert cards.locator(".reason").is_visible()
+
+
+@pytest.mark.parametrize(
+    ("language", "one", "more"),
+    [
+        ("es", "1 no reconocida y 1 ilegible", "2 no reconocidas y 2 ilegibles"),
+        ("fr", "1 non reconnue et 1 illisible", "2 non reconnues et 2 illisibles"),
+        ("pt", "1 não reconhecida e 1 ilegível", "2 não reconhecidas e 2 ilegíveis"),
+    ],
+)
+def test_page_counts_as_the_language_does(visit, language, one, more):
+    page = visit(path=f"/?language={language}", knows="")
+    for summary in (one, more):
+        show(page, upload("car.jpg", plain("nothing")), upload("b.txt", b"hi"))
+        assert page.locator("#summary").inner_text() == summary
+
+
 def test_page_shows_a_file_name_as_text_alone(visit):
     name = "<img src=x onerror=alert(1)>" + "w" * 100 + ".jpg"
     page = visit(390)
@@ -371,7 +473,8 @@ def test_page_does_not_move_for_those_who_ask(visit):
     assert page.evaluate("document.getAnimations().length") == 0
 
 
-def test_page_asks_a_busy_server_again(visit):
+@pytest.mark.parametrize("route", ["predict", "predict?regions=true", "explain", "feedback"])
+def test_page_asks_a_busy_server_again(visit, route):
     page = visit(expecting="status of 429")
     asked = []
 
@@ -381,21 +484,39 @@ def test_page_asks_a_busy_server_again(visit):
             return route.continue_()
         return route.fulfill(status=429, headers={"retry-after": "0.01"}, json={"detail": "busy"})
 
-    page.route("**/v1/predict", refuse_once)
+    page.route(f"**/v1/{route}", refuse_once)
     card = show(page, upload("cat.jpg", plain("siamese")))
     assert card.locator(".answer").inner_text() == "Siamese"
+    card.locator(".look").click()
+    card.locator(".overlay").wait_for()
+    card.locator(".each").click()
+    card.locator(".regions").wait_for()
+    correct(card, "Siamese")
+    card.locator(".thanks").wait_for()
     assert len(asked) == 2
 
 
 def test_page_can_retry_when_the_server_is_gone(visit):
     page = visit(expecting="ERR_FAILED")
     page.route("**/v1/predict", lambda route: route.abort())
-    card = show(page, upload("cat.jpg", plain("siamese")))
-    assert card.locator(".detail").inner_text() == "The server cannot be reached."
+    cards = show(page, upload("cat.jpg", plain("siamese")), upload("dog.jpg", plain("a dog")))
+    assert cards.first.locator(".detail").inner_text() == "The server cannot be reached."
+    assert page.locator("#summary").inner_text() == "2 without an answer"
     page.unroute("**/v1/predict")
-    card.get_by_text("Try again").click()
-    card.locator(".findings").wait_for()
-    assert card.locator(".answer").inner_text() == "Siamese"
+    cards.first.get_by_text("Try again").press("Enter")
+    assert focused(page) == "answer"
+    cards.first.locator(".findings").wait_for()
+    assert cards.first.locator(".answer").inner_text() == "Siamese"
+    assert page.locator("#summary").inner_text() == "1 cat and 1 without an answer"
+    assert focused(page) == "answer"
+
+
+def test_page_counts_pets_of_a_model_that_it_could_not_ask_about(visit):
+    page = visit(expecting="ERR_FAILED")
+    page.route("**/v1/model", lambda route: route.abort())
+    page.reload()
+    show(page, upload("a.jpg", plain("siamese")), upload("b.jpg", plain("siamese")))
+    assert page.locator("#summary").inner_text() == "2 cats"
 
 
 @pytest.mark.parametrize(

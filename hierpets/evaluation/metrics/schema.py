@@ -88,7 +88,7 @@ class Bootstrap(_MetricsModel):
 
 class MajorityClass(_MetricsModel):
     label: str = _about("The class with the most photos.")
-    accuracy: Share = _about("Accuracy of always predicting it: the baseline to beat.")
+    accuracy: Share = _about("Accuracy of always predicting the class with the most photos: the baseline to beat.")
 
 
 class ClassScores(_MetricsModel):
@@ -146,13 +146,17 @@ class LevelMetrics(_MetricsModel):
     macro_pr_auc: Share | None = _about("Mean of the classes' average precisions that are not null.")
     log_loss: Positive = _about("Mean of -ln P(true class), P clipped at 2.2e-16.")
     brier: Positive = _about("Mean over photos of the squared error summed over classes: 0 to 2.")
-    top3_accuracy: Share | None = _about("The true class is among the top 3; null with three classes or fewer.")
-    ece: Share = _about("Expected calibration error over the bins, weighted by photos.")
+    top3_accuracy: Share | None = _about(
+        "Share of photos whose true class is among the top 3; null with three classes or fewer."
+    )
+    ece: Share = _about("Mean gap between confidence and accuracy over the bins, weighted by photos.")
     macro_recall: Share = _about("Mean recall over the classes that are true or predicted at least once.")
     macro_precision: Share = _about("Mean precision over the same classes.")
     macro_f1: Share = _about("Mean F1 over the same classes.")
     balanced_accuracy: Share = _about("Mean recall over the classes that have photos.")
-    mcc: float = _about("Matthews correlation of many classes (Gorodkin 2004), -1 to 1; 0 when undefined.")
+    mcc: float = _about(
+        "Correlation of true and predicted classes (Matthews; Gorodkin 2004), -1 to 1; 0 when undefined."
+    )
     calibration: ReliabilityMetrics
     intervals: dict[str, Interval] = _about("95% bootstrap interval of each number above that averages over photos.")
     accuracy: Share = _about("Share of photos whose top-1 class is the true one.")
@@ -225,7 +229,9 @@ class SelectiveLevel(_MetricsModel):
     n: int = _about("Photos.")
     coverage: Share = _about("Share whose prediction names the level (a breed names its species too).")
     risk: Share | None = _about("Error rate among those; null when there are none.")
-    aurc: Share = _about("Mean risk over all coverages (Geifman et al. 2019).")
+    aurc: Share = _about(
+        "Error rate of the most confident photos, averaged over how many of them are kept (Geifman et al. 2019)."
+    )
     accuracy_at_coverage: dict[str, Share] = _about("Accuracy on the most confident 80, 90 and 95% of the photos.")
     curve: RiskCurve
 
@@ -246,7 +252,9 @@ class SelectiveMetrics(_MetricsModel):
 class OODScoreMetrics(_MetricsModel):
     n: int = _about("Out-of-distribution photos: no known pet.")
     auroc: Share = _about("Area under ROC of the novelty score, out-of-distribution photos against pets.")
-    fpr_at_95_tpr: Share = _about("Share of them that pass the threshold which 95% of the pets pass.")
+    fpr_at_95_tpr: Share = _about(
+        "Share of out-of-distribution photos that pass the threshold which 95% of the pets pass."
+    )
     rejected: Share = _about('Share of them predicted as "unknown".')
 
 

@@ -6,8 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import jinja2
+from pydantic import BaseModel
 
-from hierpets.evaluation.metrics.schema import LevelMetrics, Metrics
+from hierpets.evaluation.metrics.schema import (
+    ClassScores,
+    LevelMetrics,
+    MajorityClass,
+    Metrics,
+    OODScoreMetrics,
+    SelectiveLevel,
+)
 from hierpets.evaluation.report import figures
 from hierpets.evaluation.report.confusion import breed_confusions, species_confusion
 from hierpets.evaluation.report.drawing import Drawing
@@ -53,6 +61,7 @@ def render_report(metrics: Metrics, sections: Mapping[str, tuple[Drawing, ...]],
         mistakes=mistakes,
         glance=list(_glance(metrics)),
         levels=_levels(metrics),
+        terms={term: model.model_fields[field].description for term, model, field in _TERMS},
     )
 
 
@@ -92,6 +101,20 @@ _ROWS = (
     _Row("calibration error (ECE)", "ece", True),
     _Row("top-3 accuracy", "top3_accuracy", True),
     _Row("accuracy", "accuracy", True),
+)
+
+# Terms of the tables, each explained as metrics.json explains its number.
+_TERMS: tuple[tuple[str, type[BaseModel], str], ...] = (
+    ("recall of a class", ClassScores, "recall"),
+    ("precision of a class", ClassScores, "precision"),
+    ("F1 of a class", ClassScores, "f1"),
+    ("ROC-AUC of a class", ClassScores, "roc_auc"),
+    ("PR-AUC of a class", ClassScores, "pr_auc"),
+    ("majority-class baseline", MajorityClass, "accuracy"),
+    *((row.name, LevelMetrics, row.field) for row in _ROWS),
+    ("AURC", SelectiveLevel, "aurc"),
+    ("AUROC", OODScoreMetrics, "auroc"),
+    ("FPR at 95% TPR", OODScoreMetrics, "fpr_at_95_tpr"),
 )
 
 

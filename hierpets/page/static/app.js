@@ -19,7 +19,7 @@ const COATS = {
 
 const byId = (id) => document.getElementById(id);
 const cards = byId("cards");
-const entries = new Map();    // <li> -> {file, blob, url, state}
+const entries = new Map();    // <li> -> {file, blob, record or failure, and each view that was asked for}
 const waiting = [];
 let running = 0;
 let added = 0;
@@ -89,12 +89,8 @@ function addCard(file) {
   const remove = find(".remove");
   remove.setAttribute("aria-label", file.name ? t("Remove {file}", { file: file.name }) : t("Remove the photo"));
   remove.addEventListener("click", () => removeCard(item));
-  find(".retry").addEventListener("click", () => {
-    waiting.push(item);
-    pump();
-  });
-  find(".look").addEventListener("click", () => toggleOverlay(item));
-  find(".each").addEventListener("click", () => toggleRegions(item));
+  find(".retry").addEventListener("click", () => retry(item));
+  for (const kind of Object.keys(VIEWS)) find(`.${kind}`).addEventListener("click", () => toggle(item, kind));
   prepareFeedback(item);
   cards.append(item);
   waiting.push(item);
@@ -110,7 +106,7 @@ function removeCard(item) {
 
 function drop(item) {
   const entry = entries.get(item);
-  for (const url of [entry.url, entry.overlay]) if (url) URL.revokeObjectURL(url);
+  for (const image of item.querySelectorAll(".photo img")) URL.revokeObjectURL(image.src);
   entry.gone = true;
   entries.delete(item);
   item.remove();
@@ -130,25 +126,35 @@ function pump() {
   }
 }
 
+function retry(item) {
+  const find = (selector) => item.querySelector(selector);
+  delete find(".card").dataset.level;
+  find(".card").setAttribute("aria-busy", "true");
+  find(".answer").textContent = t("Analyzing…");
+  find(".detail").textContent = "";
+  find(".answer").focus(); // the button, which had it, goes
+  find(".retry").hidden = true;
+  entries.get(item).failure = null;
+  relayout();
+  waiting.push(item);
+  pump();
+}
+
 async function look(item) {
   const entry = entries.get(item);
-  const card = item.querySelector(".card");
-  card.setAttribute("aria-busy", "true");
-  item.querySelector(".retry").hidden = true;
   if (!entry.blob) {
     entry.blob = await backend.prepare(entry.file);
     if (entry.gone) return; // removed while it was made smaller: it is not sent
-    entry.url = URL.createObjectURL(entry.blob);
-    item.querySelector(".preview").src = entry.url;
+    item.querySelector(".preview").src = URL.createObjectURL(entry.blob);
   }
   try {
-    const record = await backend.predict(entry.blob, { name: entry.file.name, isGone: () => entry.gone });
+    const record = await backend.predict(entry.blob, { name: entry.file.name, isGone: isGone(entry) });
     await introduced;
     showRecord(item, record);
   } catch (error) {
     showFailure(item, error.message, true);
   }
-  card.setAttribute("aria-busy", "false");
+  item.querySelector(".card").setAttribute("aria-busy", "false");
   if (!entry.gone) relayout();
 }
 
@@ -180,7 +186,7 @@ const damage = (what) => (language === "en" ? `The file is damaged: ${what}.` : 
 function showFailure(item, message, again) {
   const entry = entries.get(item);
   if (!entry) return;
-  entry.failed = true;
+  entry.failure = again ? "unanswered" : "unreadable";
   const find = (selector) => item.querySelector(selector);
   find(".card").dataset.level = "error";
   find(".answer").textContent = again ? t("Something went wrong") : t("Photo cannot be read");
@@ -227,12 +233,10 @@ function showCoat(section, record) {
   shares.sort((a, b) => b[1] - a[1]);
   section.hidden = record.level === "unknown" || !shares.length;
   section.querySelector(".chips").replaceChildren(...shares.map(([coat, share]) => {
-    const chip = document.createElement("li");
     const value = document.createElement("span");
     value.className = "share";
     value.textContent = ` ${percent(share)}`;
-    chip.append(capital(COATS[coat] ?? spoken(coat)), value);
-    return chip;
+    return line(capital(COATS[coat] ?? spoken(coat)), value);
   }));
 }
 
@@ -253,73 +257,87 @@ function showShampoo(section, record) {
     ? t("Higher than the breed, because it suits most of the likely breeds.")
     : "";
   find(".ruled").hidden = !advice.ruled_out?.length;
-  find(".ruled ul").replaceChildren(...(advice.ruled_out ?? []).map((one) => {
-    const line = document.createElement("li");
-    line.textContent = `${one.name}: ${one.reason}`;
-    return line;
-  }));
+  find(".ruled ul").replaceChildren(...(advice.ruled_out ?? []).map((one) => line(`${one.name}: ${one.reason}`)));
 }
 
-async function toggleOverlay(item) {
+/** Of a list: texts and elements. */
+function line(...parts) {
+  const item = document.createElement("li");
+  item.append(...parts);
+  return item;
+}
+
+// ---- views of a photo, asked for once, then shown and hidden
+
+const VIEWS = {
+  look: {
+    names: [t("Where did it look?"), t("Show the photo")],
+    ask: (entry) => backend.explain(entry.blob, isGone(entry)),
+    show: showOverlay,
+  },
+  each: {
+    names: [t("Several pets?"), t("Hide the pets")],
+    ask: askRegions,
+    show: showRegions,
+  },
+};
+
+async function toggle(item, kind) {
   const entry = entries.get(item);
-  const button = item.querySelector(".look");
-  const overlay = item.querySelector(".overlay");
-  if (button.getAttribute("aria-pressed") === "true") {
-    overlay.hidden = true;
-    button.setAttribute("aria-pressed", "false");
-    button.textContent = t("Where did it look?");
-    return;
-  }
-  button.disabled = true;
+  const button = item.querySelector(`.${kind}`);
+  const { names: called, ask, show } = VIEWS[kind];
+  const shown = button.getAttribute("aria-pressed") !== "true";
+  entry[kind] ??= await attempt(button, item.querySelector(".view-problem"), () => ask(entry));
+  if (!entry[kind] || entry.gone) return;
+  show(item, entry[kind], shown);
+  button.setAttribute("aria-pressed", String(shown));
+  button.textContent = called[Number(shown)];
+}
+
+const isGone = (entry) => () => entry.gone;
+
+/** What a task gives, unless it fails or runs already. Its button is not disabled: that would take the focus from it. */
+async function attempt(button, problem, task) {
+  if (button.getAttribute("aria-disabled")) return null;
+  const name = button.textContent;
+  button.setAttribute("aria-disabled", "true");
   button.textContent = t("Please wait…");
-  item.querySelector(".view-problem").textContent = "";
+  problem.textContent = "";
   try {
-    if (!entry.overlay) {
-      const picture = await backend.explain(entry.blob);
-      if (entry.gone) return;
-      entry.overlay = URL.createObjectURL(picture);
-      overlay.src = entry.overlay;
-    }
-    overlay.alt = t("The photo under a heat map: the warmer the color, the more that place counted");
-    overlay.hidden = false;
-    button.setAttribute("aria-pressed", "true");
-    button.textContent = t("Show the photo");
-    say(t("The photo now shows where the model looked"));
+    return await task();
   } catch (error) {
-    button.textContent = t("Where did it look?");
-    item.querySelector(".view-problem").textContent = capital(error.message);
+    problem.textContent = capital(error.message);
+    return null;
+  } finally {
+    button.removeAttribute("aria-disabled");
+    button.textContent = name;
   }
-  button.disabled = false;
 }
 
-async function toggleRegions(item) {
-  const entry = entries.get(item);
-  const button = item.querySelector(".each");
-  const show = button.getAttribute("aria-pressed") !== "true";
-  if (show && !entry.regions) {
-    button.disabled = true;
-    button.textContent = t("Please wait…");
-    item.querySelector(".view-problem").textContent = "";
-    try {
-      const record = await backend.predict(entry.blob, { name: entry.file.name, isGone: () => entry.gone, regions: true });
-      if (record.error) throw new Error(record.error.message);
-      entry.regions = record.regions;
-      showRegions(item, record.regions);
-    } catch (error) {
-      item.querySelector(".view-problem").textContent = capital(error.message);
-    }
-    button.disabled = false;
-  }
-  const shown = show && Boolean(entry.regions);
+function showOverlay(item, picture, shown) {
+  const overlay = item.querySelector(".overlay");
+  overlay.src ||= URL.createObjectURL(picture);
+  overlay.alt = t("The photo under a heat map: the warmer the color, the more that place counted");
+  overlay.hidden = !shown;
+  if (shown) say(t("The photo now shows where the model looked"));
+}
+
+async function askRegions(entry) {
+  const record = await backend.predict(entry.blob, { name: entry.file.name, isGone: isGone(entry), regions: true });
+  if (record.error) throw new Error(record.error.message);
+  return record.regions;
+}
+
+function showRegions(item, regions, shown) {
   item.querySelector(".card").classList.toggle("by-region", shown);
   item.querySelector(".boxes").toggleAttribute("hidden", !shown);
   item.querySelector(".regions").hidden = !shown;
-  button.setAttribute("aria-pressed", String(shown));
-  button.textContent = shown ? t("Hide the pets") : t("Several pets?");
-  if (shown) say(entry.regions.length ? tn("One pet found", "{count} pets found", entry.regions.length) : t("No pet found"));
+  if (!shown) return;
+  drawRegions(item, regions);
+  say(regions.length ? tn("One pet found", "{count} pets found", regions.length) : t("No pet found"));
 }
 
-function showRegions(item, regions) {
+function drawRegions(item, regions) {
   const { naturalWidth: width, naturalHeight: height } = item.querySelector(".preview");
   const boxes = item.querySelector(".boxes");
   const size = Math.max(width, height) / 16;   // of a number
@@ -339,7 +357,6 @@ function showRegions(item, regions) {
     ];
   }));
   const lines = regions.map((region) => {
-    const line = document.createElement("li");
     const name = document.createElement("strong");
     const [answer, detail] = headline(region);
     name.textContent = answer;
@@ -347,14 +364,9 @@ function showRegions(item, regions) {
     // The reason ends with what a product must be kept away from.
     const product = advice?.product ? `${t("Shampoo: {product}.", { product: advice.name })} ` : "";
     const shampoo = advice ? ` ${product}${advice.reason}` : "";
-    line.append(name, ` ${detail}${shampoo}`);
-    return line;
+    return line(name, ` ${detail}${shampoo}`);
   });
-  if (!lines.length) {
-    const line = document.createElement("li");
-    line.textContent = t("No pet stands out in this photo.");
-    lines.push(line);
-  }
+  if (!lines.length) lines.push(line(t("No pet stands out in this photo.")));
   item.querySelector(".regions ol").replaceChildren(...lines);
 }
 
@@ -398,19 +410,18 @@ function showForm(item, open) {
 }
 
 async function sendFeedback(item, form) {
-  const said = form.querySelector(".said");
+  const find = (selector) => item.querySelector(selector);
+  const entry = entries.get(item);
   const body = new FormData(form);
-  body.append("photo", entries.get(item).blob, "photo.jpg");
-  said.textContent = "";
-  try {
-    const saved = await backend.giveFeedback(body);
-    form.hidden = true;
-    const [species, breed] = saved.path.split("/").slice(0, -1);
-    const label = [names[species]?.[""] ?? spoken(species), breed && (names[species]?.[breed] ?? spoken(breed))];
-    item.querySelector(".thanks").textContent = t("Thank you. Saved as {label}.", { label: label.filter(Boolean).join(", ") });
-  } catch (error) {
-    said.textContent = capital(error.message);
-  }
+  body.append("photo", entry.blob, "photo.jpg");
+  const send = () => backend.giveFeedback(body, isGone(entry));
+  const saved = await attempt(form.querySelector("[type=submit]"), find(".said"), send);
+  if (!saved) return;
+  form.hidden = true;
+  const [species, breed] = saved.path.split("/").slice(0, -1);
+  const label = [names[species]?.[""] ?? spoken(species), breed && (names[species]?.[breed] ?? spoken(breed))];
+  find(".thanks").textContent = t("Thank you. Saved as {label}.", { label: label.filter(Boolean).join(", ") });
+  find(".thanks").focus(); // the form, which had it, is gone
 }
 
 // ---- the page as a whole
@@ -420,23 +431,28 @@ function relayout() {
   byId("results").hidden = !shown.length;
   document.body.classList.toggle("busy-page", shown.length > 0);
   const single = shown.length === 1;
-  if (!single && cards.classList.contains("single")) for (const why of cards.querySelectorAll(".why")) why.open = false;
+  if (single !== cards.classList.contains("single")) for (const why of cards.querySelectorAll(".why")) why.open = single;
   cards.classList.toggle("single", single);
   byId("results-title").textContent = shown.length > 1 ? tn("{count} photo", "{count} photos", shown.length) : t("Result");
   byId("summary").textContent = shown.length > 1 ? summary(shown) : "";
 }
 
+const COUNTED = {
+  unknown: (count) => tn("{count} not recognized", "{count} not recognized", count),
+  unreadable: (count) => tn("{count} unreadable", "{count} unreadable", count),
+  unanswered: (count) => t("{count} without an answer", { count }),
+  waiting: (count) => t("{count} in progress", { count }),
+};
+
 function summary(shown) {
   const counts = new Map();
-  const count = (key) => counts.set(key, (counts.get(key) ?? 0) + 1);
-  for (const { record, failed } of shown) {
-    if (record && record.level !== "unknown") count(record.species.label);
-    else if (record) count(t("not recognized"));
-    else if (failed) count(t("unreadable"));
-    else count(t("in progress"));
+  for (const { record, failure } of shown) {
+    const found = record && (record.level === "unknown" ? "unknown" : record.species.label);
+    const kind = found ?? failure ?? "waiting";
+    counts.set(kind, (counts.get(kind) ?? 0) + 1);
   }
-  const named = (name, n) => (name in model.taxonomy ? (n > 1 ? manyOf(name) : speciesName(name)) : name);
-  return all([...counts].map(([name, n]) => `${n} ${named(name, n)}`));
+  const pets = (name, count) => `${count} ${count > 1 ? manyOf(name) : speciesName(name)}`;
+  return all([...counts].map(([kind, count]) => COUNTED[kind]?.(count) ?? pets(kind, count)));
 }
 
 let saying = 0;

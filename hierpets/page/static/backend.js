@@ -35,30 +35,24 @@ export async function prepare(file) {
   }
 }
 
-/** The record of a photo, with what each animal in it is if asked. A busy server is asked again, unless it is gone. */
+/** The record of a photo, with what each animal in it is if asked. */
 export async function predict(blob, { name, isGone, regions = false }) {
-  for (let attempt = 0; ; attempt += 1) {
-    const form = new FormData();
-    form.append("photo", blob, name || "photo.jpg");
-    const answer = await send(regions ? "v1/predict?regions=true" : "v1/predict", form);
-    if (answer.status === 429 && attempt < MAX_RETRIES && !isGone()) {
-      await new Promise((done) => setTimeout(done, 1000 * (Number(answer.headers.get("retry-after")) || 1)));
-      continue;
-    }
-    const [record] = await (await checked(answer)).json();
-    return record.error ? { ...record, error: { ...record.error, message: friendly(record.error.message) } } : record;
-  }
+  const answer = await send(regions ? "v1/predict?regions=true" : "v1/predict", withPhoto(blob, name), isGone);
+  const [record] = await answer.json();
+  return record.error ? { ...record, error: { ...record.error, message: friendly(record.error.message) } } : record;
 }
 
 /** A picture of where the model looked. */
-export async function explain(blob) {
-  const form = new FormData();
-  form.append("photo", blob, "photo.jpg");
-  return (await checked(await send("v1/explain", form))).blob();
-}
+export const explain = async (blob, isGone) => (await send("v1/explain", withPhoto(blob), isGone)).blob();
 
 /** Where a correction was saved. */
-export const giveFeedback = async (form) => (await checked(await send("v1/feedback", form))).json();
+export const giveFeedback = async (form, isGone) => (await send("v1/feedback", form, isGone)).json();
+
+function withPhoto(blob, name) {
+  const form = new FormData();
+  form.append("photo", blob, name || "photo.jpg");
+  return form;
+}
 
 // The end of some messages is for developers, and all are English.
 function friendly(message) {
@@ -75,10 +69,12 @@ async function checked(answer) {
 // The details of a problem are English.
 const told = (problem) => (language === "en" ? problem.detail : t(problem.title));
 
-async function send(path, form) {
-  try {
-    return await fetch(path, { method: "POST", body: form, headers: { "accept-language": language } });
-  } catch {
-    throw new Error(t("The server cannot be reached."));
+/** What the server answers. A busy one is asked again, unless the photo is gone. */
+async function send(path, form, isGone) {
+  const request = { method: "POST", body: form, headers: { "accept-language": language } };
+  for (let attempt = 0; ; attempt += 1) {
+    const answer = await fetch(path, request).catch(() => { throw new Error(t("The server cannot be reached.")); });
+    if (answer.status !== 429 || attempt === MAX_RETRIES || isGone()) return checked(answer);
+    await new Promise((done) => setTimeout(done, 1000 * (Number(answer.headers.get("retry-after")) || 1)));
   }
 }

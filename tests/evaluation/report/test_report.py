@@ -101,6 +101,14 @@ def test_render_report_can_be_read_without_seeing_it(written):
     assert len(ids) == len(set(ids))
 
 
+def test_render_report_explains_its_terms_where_they_first_stand(written):
+    page = (written / "report.html").read_text()
+    explained = dict(re.findall("<dt>([^<]+)</dt><dd>([^<]+)</dd>", page.partition('class="terms"')[2]))
+    rows = re.findall('<th scope="row">([^<]+)</th>', page.partition("At a glance")[2].partition("</table>")[0])
+    assert {*rows} - {*explained} == {"photos", "classes with photos"}
+    assert explained["macro recall"].startswith("Mean recall over the classes")
+
+
 def test_render_report_escapes_names_of_classes_and_photos(tmp_path, make_predictions):
     predictions = make_predictions(EVIL, 120, unlabeled=0.0)
     paths = tuple(f"<script>p{i}</script>.jpg" for i in range(120))

@@ -6,9 +6,9 @@
 /** The record of a photo, as the page reads it. */
 export function recordOf(/** @type {Decision} */ decision, /** @type {Rules} */ rules, { stage, recommendation }) {
   const known = decision.source !== "not_a_known_pet";
-  const leaf = (i) => ({ species: rules.species[rules.leaves[i].species].name, ...ranked(i) });
-  const breed = (i) => ({ label: rules.leaves[i].breed, probability: decision.named[i], origin: rules.leaves[i].origin });
-  const ranked = (i) => ({ breed: rules.leaves[i].breed, probability: decision.named[i], origin: rules.leaves[i].origin });
+  const found = (i) => ({ probability: decision.named[i], origin: rules.leaves[i].origin });
+  const breed = (i) => ({ label: rules.leaves[i].breed, ...found(i) });
+  const leaf = (i) => ({ species: rules.species[rules.leaves[i].species].name, breed: rules.leaves[i].breed, ...found(i) });
   const { name } = rules.species[decision.species];
   return {
     level: decision.level,

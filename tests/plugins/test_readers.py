@@ -250,6 +250,42 @@ class TestTable:
             read_index(tmp_path)
         assert str(caught.value).count("\n") == 0
 
+    @pytest.mark.parametrize(
+        "files",
+        [
+            {"state.json": "{", "dataset_info.json": "{}"},
+            {"state.json": "{}", "dataset_info.json": "{}"},
+            {"state.json": '{"_data_files": [{"filename": null}]}', "dataset_info.json": "{}"},
+            {"dataset_dict.json": "[]"},
+        ],
+    )
+    def test_a_damaged_saved_data_set(self, tmp_path, files):
+        for name, text in files.items():
+            (tmp_path / name).write_text(text)
+        with pytest.raises(DataError, match=r"not as save_to_disk writes it .*; save it again"):
+            read_index(tmp_path)
+
+    def test_a_saved_data_set_is_mapped_and_not_read(self, tmp_path):
+        table = pa.table({"image": [b"x" * 2**20] * 4, "label": ["dog/pug"] * 4})
+        with pa.ipc.new_stream(tmp_path / "data.arrow", table.schema) as writer:
+            writer.write_table(table)
+        (tmp_path / "state.json").write_text('{"_data_files": [{"filename": "data.arrow"}]}')
+        (tmp_path / "dataset_info.json").write_text("{}")
+        before = pa.total_allocated_bytes()
+        photos = reader("table").call(str(tmp_path))
+        assert next(photos).label == "dog/pug"
+        assert pa.total_allocated_bytes() - before < 2**20
+        assert len(list(photos)) == 3
+
+    @pytest.mark.parametrize("kind", ["binary", "large_binary", "binary_view"])
+    def test_every_type_of_bytes_and_text(self, given, tmp_path, kind):
+        labels = pa.array(["dog/pug"], pa.string_view() if kind == "binary_view" else pa.large_string())
+        photos = pa.array([given[0]["jpg"]], getattr(pa, kind)())
+        pq.write_table(pa.table({"jpg": photos, "label": labels}), tmp_path / "a.parquet")
+        (record,) = read_index(tmp_path).records
+        assert record.label == Leaf("dog", "pug")
+        np.testing.assert_array_equal(read_photo(record.path), read_photo(given[0]["jpg"]))
+
     def test_a_damaged_table(self, tmp_path):
         (tmp_path / "a.parquet").write_text("no table")
         with pytest.raises(DataError, match=r"a\.parquet: cannot be read as a table"):
@@ -295,6 +331,18 @@ class TestImagefolder:
             read_index(tmp_path)
         assert str(caught.value).count("\n") == 0
 
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("metadata.csv", "file_name,label\na.jpg,dog/pug\n"),
+            ("metadata.jsonl", '{"file_name": "a.jpg", "label": "dog/pug"}'),
+        ],
+    )
+    def test_a_byte_order_mark_is_no_part_of_the_text(self, tmp_path, name, text):
+        (tmp_path / "a.jpg").write_bytes(b"x")
+        (tmp_path / name).write_text(text, encoding="utf-8-sig")
+        assert counts(tmp_path) == {Leaf("dog", "pug"): 1}
+
 
 class TestCoco:
     def test_roboflow_folders_with_splits(self, given, tmp_path):
@@ -321,6 +369,11 @@ class TestCoco:
             ({"images": [{"id": 1, "file_name": "nowhere.jpg"}]}, "nowhere.jpg is in none of"),
             ({"images": []}, "lists no image"),
             ({"categories": [{"id": 1}]}, "expected COCO's JSON"),
+            ({"categories": [{"id": 1, "name": None}]}, "expected COCO's JSON"),
+            ({"categories": [{"id": [1], "name": "dog"}]}, "expected COCO's JSON"),
+            ({"images": [{"id": 1, "file_name": None}]}, "expected COCO's JSON"),
+            ({"annotations": [{"image_id": 1, "category_id": None}]}, "expected COCO's JSON"),
+            ({"annotations": [{"image_id": [1], "category_id": 1}]}, "expected COCO's JSON"),
             ({"images": 3}, "expected COCO's JSON"),
         ],
     )
@@ -337,5 +390,5 @@ class TestCoco:
             "annotations": [{"image_id": 1, "category_id": 1}],
             "categories": named,
         }
-        (folder / "a.json").write_text(json.dumps(content | changes))
+        (folder / "a.json").write_text(json.dumps(content | changes), encoding="utf-8-sig")  # as Windows may write it
         return [record.label for record in read_index(folder / "a.json").records]

@@ -7,7 +7,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from hierpets.data.addresses import is_demo
-from hierpets.data.consistency import ListedPhoto, check_listed, raise_problems, unrepeated
+from hierpets.data.consistency import ListedPhoto, check_listed, folded, is_number, raise_problems, unrepeated
 from hierpets.data.records import SPLITS, PhotoRecord
 from hierpets.data.tables import read_csv
 from hierpets.errors import DataError, did_you_mean
@@ -15,6 +15,7 @@ from hierpets.files import PHOTO_SUFFIXES
 from hierpets.plugin import SourcePhoto
 from hierpets.plugin.reading import SPLIT_NAMES, suffix_of
 from hierpets.registry.loading import Registry
+from hierpets.taxonomy import Leaf
 
 __all__ = ["list_source", "read_records", "read_source"]
 
@@ -46,7 +47,7 @@ def list_source(source: str, registry: Registry) -> Iterator[str] | None:
 
         return iter(demo_index().paths)
     if source.lower().endswith(".csv") and Path(source).is_file():
-        return (record.path for record in read_csv(Path(source)))
+        return (record.path for record in read_csv(Path(source), labels=False))
     photos = read_source(source, registry)
     return None if photos is None else (photo.path for photo in photos)
 
@@ -71,17 +72,38 @@ def read_records(source: str, photos: Iterable[SourcePhoto]) -> list[PhotoRecord
 
 def _record(photo: SourcePhoto) -> PhotoRecord:
     """:raises DataError: without the place in its message."""
-    species, breed = photo.species, photo.breed
-    if species is None and photo.label is not None:
-        species, *rest = (part.strip() for part in photo.label.split("/"))
-        if len(rest) > 1 or not species or "" in rest:
-            raise DataError(f"label {photo.label!r}; {EXPECTED}")
-        breed = rest[0] if rest else None
-    if species is None:
-        raise DataError(f"no class; {EXPECTED}")
-    if species.lstrip("-").isdecimal():
-        raise DataError(f"class {species} is a number, not a name; {EXPECTED}")
+    species, breed = _class(photo)
     split = SPLIT_NAMES.get((photo.split or "").lower())
     if photo.split and split is None:
         raise DataError(f"unknown split {photo.split!r}{did_you_mean(photo.split, SPLITS)}; known: {', '.join(SPLITS)}")
     return PhotoRecord(photo.path, species, breed, split)
+
+
+def _class(photo: SourcePhoto) -> Leaf:
+    """What species, breed and label say together.
+
+    :raises DataError: no class, or two.
+    """
+    species, breed, label = photo.species, photo.breed, photo.label
+    if label is None or _adds_nothing(label, species, breed):
+        if species is None:
+            raise DataError(f"no class; {EXPECTED}")
+        return Leaf(species, breed)
+    said = _parsed(label)
+    whole = Leaf(species or said.species, breed or said.breed)
+    if any(part is not None and folded(part) != folded(own or "") for part, own in zip(said, whole, strict=True)):
+        stated = "/".join(filter(None, (species, breed)))
+        raise DataError(f"label {label!r} and {stated!r} are two classes; expected one: leave out the other column")
+    return whole
+
+
+def _adds_nothing(label: str, species: str | None, breed: str | None) -> bool:
+    """Whether a label repeats the breed, or numbers a class that is stated beside it."""
+    return folded(label) == folded(breed or "") or (species is not None and is_number(label))
+
+
+def _parsed(label: str) -> Leaf:
+    species, *rest = (part.strip() for part in label.split("/"))
+    if len(rest) > 1 or not species or "" in rest:
+        raise DataError(f"label {label!r}; {EXPECTED}")
+    return Leaf(species, rest[0] if rest else None)

@@ -14,7 +14,7 @@ from helpers.sources import FORMS, LABELS, PHOTOS, hugging_face, rows, write_fol
 
 from hierpets.data.index import read_index
 from hierpets.data.photos import read_photo
-from hierpets.data.sources import read_source
+from hierpets.data.sources import read_records, read_source
 from hierpets.errors import ConfigError, DataError
 from hierpets.plugin import SourcePhoto
 from hierpets.plugin.reading import ARCHIVED
@@ -118,6 +118,38 @@ def test_a_table_names_photos_beside_it_in_a_store_that_has_options(given, tmp_p
     pq.write_table(pa.table({"image": cells}), tmp_path / "t.parquet")
     uri = f"{(tmp_path / 't.parquet').as_uri()}?x=1:image:0"
     np.testing.assert_array_equal(read_photo(uri), read_photo(given[0]["jpg"]))
+
+
+@pytest.mark.parametrize(
+    ("fields", "label"),
+    [
+        ({"species": "dog", "label": "dog/pug"}, Leaf("dog", "pug")),
+        ({"species": "dog", "breed": "pug", "label": "pug"}, Leaf("dog", "pug")),
+        ({"species": "dog", "breed": "pug", "label": "Dog"}, Leaf("dog", "pug")),
+        ({"species": "dog", "breed": "pug", "label": "7"}, Leaf("dog", "pug")),
+        ({"breed": "pug", "label": "dog"}, Leaf("dog", "pug")),
+    ],
+)
+def test_a_label_beside_a_species_may_say_the_same(fields, label):
+    (record,) = read_records("pets", [SourcePhoto("a.jpg", **fields)])
+    assert record.label == label
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"species": "dog", "label": "cat/manx"}, "label 'cat/manx' and 'dog' are two classes"),
+        ({"species": "dog", "label": "pug"}, "label 'pug' and 'dog' are two classes"),
+        ({"species": "dog", "breed": "pug", "label": "dog/boxer"}, "label 'dog/boxer' and 'dog/pug' are two classes"),
+        ({"breed": "pug", "label": "pug"}, "no class"),
+        ({"label": "dog/7"}, "class 7 is a number, not a name"),
+        ({"species": "3.0"}, r"class 3\.0 is a number, not a name"),
+        ({"species": "dog", "breed": "a/b"}, "the name of a species or breed must not be empty or hold '/', got 'a/b'"),
+    ],
+)
+def test_labels_that_name_two_classes_or_none_are_refused(fields, message):
+    with pytest.raises(DataError, match=f"^a.jpg: {message}"):
+        read_records("pets", [SourcePhoto("a.jpg", **fields)])
 
 
 class TestWebdataset:

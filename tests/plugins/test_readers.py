@@ -13,6 +13,7 @@ import pytest
 from helpers.sources import FORMS, LABELS, PHOTOS, hugging_face, rows, write_folders
 
 from hierpets.data.index import read_index
+from hierpets.data.listing import list_photos
 from hierpets.data.photos import read_photo
 from hierpets.data.sources import read_records, read_source
 from hierpets.errors import ConfigError, DataError
@@ -118,6 +119,25 @@ def test_a_table_names_photos_beside_it_in_a_store_that_has_options(given, tmp_p
     pq.write_table(pa.table({"image": cells}), tmp_path / "t.parquet")
     uri = f"{(tmp_path / 't.parquet').as_uri()}?x=1:image:0"
     np.testing.assert_array_equal(read_photo(uri), read_photo(given[0]["jpg"]))
+
+
+def test_object_store_lists_a_folder_when_its_turn_comes(tmp_path):
+    for name in ("cat/1.jpg", "dog/pug/2.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(b"x")
+    photos = reader("object_store").call(tmp_path.as_uri())
+    assert next(photos).species == "cat"
+    (tmp_path / "dog" / "pug" / "3.jpg").write_bytes(b"x")
+    assert [Path(photo.path).name for photo in photos] == ["2.jpg", "3.jpg"]
+
+
+def test_object_store_takes_no_misspelled_split_for_a_species(tmp_path):
+    for name in ("train/pug/1.jpg", "vla/pug/2.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(DataError, match=r"unknown split 'vla' \(did you mean 'val'\?\)"):
+        read_index(tmp_path.as_uri())
+    assert len(list(list_photos([tmp_path.as_uri()], [], REGISTRY))) == 2
 
 
 @pytest.mark.parametrize(
@@ -308,6 +328,16 @@ class TestTable:
         assert next(photos).label == "dog/pug"
         assert pa.total_allocated_bytes() - before < 2**20
         assert len(list(photos)) == 3
+
+    @pytest.mark.parametrize("form", [str, Path.as_uri])
+    def test_a_folder_that_spark_wrote(self, given, tmp_path, form):
+        folder = tmp_path / "train.parquet"
+        folder.mkdir()
+        (folder / "_SUCCESS").write_bytes(b"")
+        pq.write_table(pa.table({"jpg": [given[0]["jpg"]], "label": ["dog/pug"]}), folder / "part-0.snappy.parquet")
+        (record,) = read_index(form(folder)).records
+        assert (record.label, record.split) == (Leaf("dog", "pug"), "train")
+        np.testing.assert_array_equal(read_photo(record.path), read_photo(given[0]["jpg"]))
 
     @pytest.mark.parametrize("kind", ["binary", "large_binary", "binary_view"])
     def test_every_type_of_bytes_and_text(self, given, tmp_path, kind):

@@ -9,7 +9,7 @@ from hierpets.data.consistency import check_labels, raise_problems
 from hierpets.data.records import PhotoRecord
 from hierpets.errors import DataError
 from hierpets.files import is_photo
-from hierpets.plugin.reading import SPLIT_NAMES
+from hierpets.plugin.reading import PHOTO_SUFFIXES, SPLIT_NAMES, walk_files
 from hierpets.taxonomy import Leaf
 
 __all__ = ["read_folders"]
@@ -66,8 +66,8 @@ def _refuse_stray(root: Path, photos: list[Path]) -> None:
 
 def _leaf_photos(breed: Path) -> list[Path]:
     photos, deeper = _listing(breed)
-    if nested := next((folder for folder in deeper if _listing(folder)[0]), None):
-        raise DataError(f"{nested}: photos nested too deep; {EXPECTED}")
+    if nested := next((photo for folder in deeper for photo in walk_files(folder, *PHOTO_SUFFIXES)), None):
+        raise DataError(f"{Path(nested).parent}: photos nested too deep; {EXPECTED}")
     return photos
 
 

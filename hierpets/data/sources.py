@@ -5,25 +5,38 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
+from typing import NamedTuple
 
 from hierpets.data.addresses import is_demo
 from hierpets.data.consistency import ListedPhoto, check_listed, folded, is_number, raise_problems, unrepeated
 from hierpets.data.records import SPLITS, PhotoRecord
 from hierpets.data.tables import read_csv
+from hierpets.data.unread import file_of, find_unread
 from hierpets.errors import DataError, did_you_mean
 from hierpets.files import PHOTO_SUFFIXES
 from hierpets.plugin import SourcePhoto
-from hierpets.plugin.reading import SPLIT_NAMES, suffix_of
+from hierpets.plugin.reading import SPLIT_NAMES, is_folder, suffix_of
 from hierpets.registry.loading import Registry
+from hierpets.registry.plugin import BUILTIN
 from hierpets.taxonomy import Leaf
 
-__all__ = ["list_source", "read_records", "read_source"]
+__all__ = ["Found", "list_source", "read_records", "read_source"]
 
 EXPECTED = "expected a species (and a breed), or a label SPECIES/BREED"
 
 
-def read_source(source: str, registry: Registry) -> Iterator[SourcePhoto] | None:
-    """The photos that a reader finds in ``source``, as they come; None where no reader knows it.
+class Found(NamedTuple):
+    """The name of the reader that knows a source, the photos that it finds as they come, and whether what else lies in
+    the folder is looked for: a user's reader decides for itself what belongs to it.
+    """
+
+    reader: str
+    photos: Iterator[SourcePhoto]
+    is_builtin: bool
+
+
+def read_source(source: str, registry: Registry) -> Found | None:
+    """What a reader finds in ``source``; None where no reader knows it.
 
     The readers of the user are asked first, the built-in ones last. A photo's own path is never asked about.
 
@@ -36,20 +49,35 @@ def read_source(source: str, registry: Registry) -> Iterator[SourcePhoto] | None
         photos = reader.call(source)
         first = list(islice(photos, 1))
         if first:
-            return chain(first, photos)
+            return Found(reader.name, chain(first, photos), reader.source == BUILTIN)
     return None
 
 
 def list_source(source: str, registry: Registry) -> Iterator[str] | None:
-    """The paths of the photos that a source lists; None for a photo, or a folder of photos."""
+    """The paths of the photos that a source lists, then of what lies in its folder as well: the record of an archive
+    that no reader of the source read says so. None for a photo, or a folder of photos.
+    """
     if is_demo(source):
         from hierpets.data.demo import demo_index
 
         return iter(demo_index().paths)
     if source.lower().endswith(".csv") and Path(source).is_file():
         return (record.path for record in read_csv(Path(source), labels=False))
-    photos = read_source(source, registry)
-    return None if photos is None else (photo.path for photo in photos)
+    found = read_source(source, registry)
+    if found is None:
+        return None
+    return _all_paths(source, found.photos) if found.is_builtin else (photo.path for photo in found.photos)
+
+
+def _all_paths(source: str, photos: Iterable[SourcePhoto]) -> Iterator[str]:
+    """Their paths, then what else lies in a folder. The names of its photos are held, not those of an object store."""
+    read, is_local = set(), is_folder(source)
+    for photo in photos:
+        file = file_of(photo.path)
+        if is_local or file != photo.path:
+            read.add(file)
+        yield photo.path
+    yield from find_unread(source, read)
 
 
 def read_records(source: str, photos: Iterable[SourcePhoto]) -> list[PhotoRecord]:

@@ -93,10 +93,12 @@ def test_read_index_keeps_one_breed_name_under_two_species_apart(tmp_path):
         (["README.md"], "no folder with photos"),
         (["dog/pug/readme.txt"], "no photo in 2 folders"),
         (["dog/pug/old/a.jpg"], "photos nested too deep"),
+        (["dog/pug/a.jpg", "dog/pug/old/2020/b.jpg"], "2020: photos nested too deep"),
         (["dog/train/a.jpg", "dog/val/b.jpg"], "class 'train' is called like a split; folders train, val and test lie"),
         (["training/pug/a.jpg", "testing/pug/b.jpg"], "class 'training' is called like a split"),
         (["0/a.jpg", "cat/b.jpg"], "class 0 is a number, not a name"),
         (["dog/001/a.jpg", "cat/b.jpg"], "class 001 is a number, not a name"),
+        (["dog/pug/a.jpg", "dog/pug/more.tar"], "which leaves out 1 file: dog/pug/more.tar"),
         (["training/dog/a.jpg", "test/dog/b.jpg"], "unknown split folder 'training' beside 'test'"),
         (
             ["train/dog/pug/a.jpg", "cat/manx/b.jpg"],

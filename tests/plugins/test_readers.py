@@ -140,6 +140,80 @@ def test_object_store_takes_no_misspelled_split_for_a_species(tmp_path):
     assert len(list(list_photos([tmp_path.as_uri()], [], REGISTRY))) == 2
 
 
+class TestMixedFolders:
+    """A folder that holds more than the reader of its photos reads."""
+
+    @pytest.fixture
+    def photos(self, tmp_path):
+        for name in ("dog/pug/1.jpg", "cat/2.jpg"):
+            (tmp_path / name).parent.mkdir(parents=True)
+            (tmp_path / name).write_bytes(b"x")
+        return tmp_path
+
+    @staticmethod
+    def add(kind: str, folder: Path) -> None:
+        if kind == "tar":
+            plant(folder / "a.tar", {"a.jpg": b"x", "a.cls": b"dog/pug"})
+        if kind == "parquet":
+            pq.write_table(pa.table({"jpg": [b"x"], "label": ["dog/pug"]}), folder / "a.parquet")
+        if kind == "metadata":
+            (folder / "metadata.csv").write_text("file_name,label\ndog/pug/1.jpg,dog/pug\n")
+
+    @pytest.mark.parametrize(
+        ("kind", "left", "advice"),
+        [
+            ("tar", "2 files: cat/2.jpg and dog/pug/1.jpg", r"/\*\.tar' to read these alone$"),
+            ("parquet", "2 files: cat/2.jpg and dog/pug/1.jpg", r"/\*\.parquet' to read these alone$"),
+            ("metadata", "1 file: cat/2.jpg", "or move them elsewhere$"),
+        ],
+    )
+    def test_training_refuses_it_and_predicting_takes_all(self, photos, kind, left, advice):
+        self.add(kind, photos)
+        with pytest.raises(DataError, match=f"which leaves out {left}; .*{advice}") as caught:
+            read_index(photos)
+        assert str(caught.value).count("\n") == 0
+        listed = list(list_photos([str(photos)], [], REGISTRY))
+        assert {str(photos / "cat" / "2.jpg"), str(photos / "dog" / "pug" / "1.jpg")} <= set(listed)
+        assert len(listed) == len(set(listed)) == (2 if kind == "metadata" else 3)
+
+    def test_what_is_named_is_read_alone(self, photos):
+        self.add("tar", photos)
+        assert read_index(photos / "*.tar").paths == [f"{photos}/a.tar:a.jpg"]
+
+    def test_archives_beside_tables_and_in_deep_folders(self, tmp_path):
+        self.add("tar", tmp_path)
+        (tmp_path / "b" / "c").mkdir(parents=True)
+        for folder in (tmp_path, tmp_path / "b" / "c"):
+            self.add("parquet", folder)
+        with pytest.raises(DataError, match=r"leaves out 2 files: a\.parquet and b/c/a\.parquet"):
+            read_index(tmp_path)
+
+    def test_a_compressed_shard_beside_others(self, tmp_path):
+        self.add("tar", tmp_path)
+        (tmp_path / "b.tar.gz").write_bytes(b"")
+        with pytest.raises(DataError, match=r"b\.tar\.gz: compressed, .* decompress it"):
+            read_index(tmp_path)
+
+    def test_in_an_object_store(self, photos):
+        self.add("tar", photos)
+        with pytest.raises(DataError, match="leaves out 2 files"):
+            read_index(photos.as_uri())
+
+    def test_a_photo_is_read_by_whatever_path_it_is_listed(self, photos):
+        (photos / "a").symlink_to(photos / "dog", target_is_directory=True)
+        (photos / "metadata.csv").write_text("file_name,label\ndog/../dog/pug/1.jpg,dog/pug\ncat/2.jpg,cat\n")
+        assert len(read_index(photos)) == 2
+
+    def test_a_reader_of_the_user_decides_what_belongs_to_it(self, photos, tmp_path):
+        registry = tmp_path / "registry.yaml"
+        registry.write_text("plugins:\n  - {name: mine, kind: reader, entry: 'mine.py:mine'}\n")
+        (tmp_path / "mine.py").write_text(
+            "from hierpets.plugin import SourcePhoto\n\n\n"
+            "def mine(source):\n    yield SourcePhoto(f'{source}/cat/2.jpg', 'cat')\n"
+        )
+        assert len(read_index(photos, registry=registry)) == 1
+
+
 @pytest.mark.parametrize(
     ("fields", "label"),
     [

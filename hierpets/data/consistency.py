@@ -1,4 +1,4 @@
-"""Labels that contradict each other: two spellings of one class, or one photo listed under two labels or splits."""
+"""What is wrong with labels: a name that is none, two spellings of one class, one photo under two labels or splits."""
 
 from __future__ import annotations
 
@@ -11,11 +11,23 @@ from typing import NamedTuple
 
 from hierpets.data.records import PhotoRecord
 from hierpets.errors import DataError
+from hierpets.plugin.reading import SPLIT_NAMES
 from hierpets.taxonomy import Leaf
 
-__all__ = ["ListedPhoto", "check_listed", "find_misspelled", "folded", "raise_problems", "unrepeated"]
+__all__ = [
+    "ListedPhoto",
+    "check_labels",
+    "check_listed",
+    "find_misspelled",
+    "folded",
+    "is_number",
+    "raise_problems",
+    "unrepeated",
+]
 
 MOST_PROBLEMS = 20
+SPLITS_BY_NAME = {*SPLIT_NAMES, "training", "testing"}
+NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?")
 
 _log = logging.getLogger(__name__)
 
@@ -25,6 +37,28 @@ class ListedPhoto(NamedTuple):
 
     where: str
     record: PhotoRecord
+
+
+def is_number(name: str) -> bool:
+    """Whether a class is called by a number: nothing says what it stands for."""
+    return NUMBER.fullmatch(name) is not None
+
+
+def check_labels(labels: Iterable[tuple[str, Leaf]]) -> Iterator[str]:
+    """A line for each name that cannot be one, and for each class that is written in two ways.
+
+    ``labels`` are ``(where, label)``.
+    """
+    given = list(labels)
+    names = {name: where for where, label in reversed(given) for name in label if name is not None}
+    for name, where in sorted(names.items()):
+        if is_number(name):
+            yield f"{where}: class {name} is a number, not a name; write what it stands for"
+        elif name.lower() in SPLITS_BY_NAME:
+            yield f"{where}: class {name!r} is called like a split; folders train, val and test lie above the species"
+        elif not name.strip() or "/" in name:
+            yield f"{where}: the name of a species or breed must not be empty or hold '/', got {name!r}"
+    yield from find_misspelled(given)
 
 
 def find_misspelled(labels: Iterable[tuple[str, Leaf]]) -> Iterator[str]:
@@ -46,9 +80,9 @@ def find_misspelled(labels: Iterable[tuple[str, Leaf]]) -> Iterator[str]:
 
 
 def check_listed(photos: Iterable[ListedPhoto]) -> Iterator[str]:
-    """A line for each class that is written in two ways, and for each photo with two labels or splits."""
+    """What :func:`check_labels` finds, and a line for each photo with two labels or splits."""
     listed = list(photos)
-    yield from find_misspelled((where, record.label) for where, record in listed)
+    yield from check_labels((where, record.label) for where, record in listed)
     first: dict[str, ListedPhoto] = {}
     for where, record in listed:
         known = first.setdefault(_same_file(record.path), ListedPhoto(where, record))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from hierpets.data.consistency import find_misspelled
+from hierpets.data.consistency import check_labels, raise_problems
 from hierpets.data.records import PhotoRecord
 from hierpets.errors import DataError
 from hierpets.files import is_photo
-from hierpets.plugin.reading import SPLIT_NAMES
+from hierpets.plugin.reading import PHOTO_SUFFIXES, SPLIT_NAMES, walk_files
 from hierpets.taxonomy import Leaf
 
 __all__ = ["read_folders"]
@@ -20,7 +20,7 @@ EXPECTED = "expected SPECIES/BREED/photo.jpg (or SPECIES/photo.jpg where the bre
 def read_folders(root: Path) -> tuple[list[PhotoRecord], list[Leaf]]:
     """The photos, and the classes that have a folder, even an empty one.
 
-    :raises DataError: another layout, or a class with two spellings.
+    :raises DataError: another layout, a class called by a number, or one with two spellings.
     """
     stray, folders = _listing(root)
     _refuse_stray(root, stray)
@@ -31,8 +31,7 @@ def read_folders(root: Path) -> tuple[list[PhotoRecord], list[Leaf]]:
         raise DataError(f"{root}: {_unknown_splits(folders, splits)}")
     parts = [_read_tree(folder, SPLIT_NAMES[folder.name.lower()]) for folder in splits] or [_read_tree(root, None)]
     leaves = [leaf for _, part in parts for leaf in part]
-    if misspelled := list(find_misspelled((str(root), leaf) for leaf in leaves)):
-        raise DataError("\n".join(misspelled))
+    raise_problems(root, check_labels((str(root), leaf) for leaf in leaves))
     return [record for records, _ in parts for record in records], leaves
 
 
@@ -67,8 +66,8 @@ def _refuse_stray(root: Path, photos: list[Path]) -> None:
 
 def _leaf_photos(breed: Path) -> list[Path]:
     photos, deeper = _listing(breed)
-    if nested := next((folder for folder in deeper if _listing(folder)[0]), None):
-        raise DataError(f"{nested}: photos nested too deep; {EXPECTED}")
+    if nested := next((photo for folder in deeper for photo in walk_files(folder, *PHOTO_SUFFIXES)), None):
+        raise DataError(f"{Path(nested).parent}: photos nested too deep; {EXPECTED}")
     return photos
 
 

@@ -11,6 +11,7 @@ from hierpets.data.records import SPLITS, PhotoIndex, PhotoRecord, index_of
 from hierpets.data.sources import read_records, read_source
 from hierpets.data.split import check_trainable, split_index
 from hierpets.data.tables import is_oxford, read_csv, read_oxford
+from hierpets.data.unread import refuse_unread
 from hierpets.errors import DataError
 from hierpets.registry.loading import Registry, load_registry
 from hierpets.taxonomy import Taxonomy, class_order
@@ -57,10 +58,15 @@ def _read(source: str, registry: Registry) -> PhotoIndex:
         return index_of(read_csv(path))
     if is_oxford(path):
         return index_of(read_oxford(path))
-    if (photos := read_source(source, registry)) is not None:
-        return index_of(read_records(source, photos))
+    if (found := read_source(source, registry)) is not None:
+        records = read_records(source, found.photos)
+        if found.is_builtin:
+            refuse_unread(source, found.reader, records)
+        return index_of(records)
     if path.is_dir():
-        return index_of(*read_folders(path))
+        records, leaves = read_folders(path)
+        refuse_unread(source, "folders SPECIES/BREED", records)
+        return index_of(records, leaves)
     readers = ", ".join(plugin.name for plugin in registry.of_kind("reader"))
     if path.is_file():
         raise DataError(f"{path}: expected a folder, a .csv file, or what a reader knows ({readers})")

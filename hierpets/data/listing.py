@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import TypeVar
 
 from hierpets.data.addresses import DEMO_PREFIX
 from hierpets.data.sources import list_source
-from hierpets.errors import ConfigError, DataError
-from hierpets.files import is_folder, is_photo
-from hierpets.plugin.reading import is_uri
+from hierpets.errors import ConfigError
+from hierpets.files import PHOTO_SUFFIXES, is_folder, is_photo
+from hierpets.plugin.reading import is_uri, walk_files
 from hierpets.registry.loading import Registry
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "evenly",
     "find_photos",
     "list_photos",
-    "walk_photos",
 ]
 
 STANDARD_INPUT = "-"
@@ -59,7 +58,7 @@ def _photos(path: str, registry: Registry | None) -> Iterator[str]:
         yield from found
     elif is_folder(path):
         unlisted: list[str] = []
-        yield from walk_photos(path, on_error=lambda error: unlisted.append(str(error.filename)))
+        yield from walk_files(path, *PHOTO_SUFFIXES, on_error=lambda error: unlisted.append(str(error.filename)))
         yield from unlisted
     else:
         yield path
@@ -106,26 +105,5 @@ def _matches(pattern: str) -> list[str]:
 
 
 def find_photos(folder: str | os.PathLike[str]) -> list[str]:
-    """Every photo below a folder, as :func:`walk_photos` gives them."""
-    return list(walk_photos(folder))
-
-
-def _refuse(error: OSError) -> None:
-    raise DataError(f"{error.filename}: cannot be listed: {error.strerror}") from error
-
-
-def walk_photos(folder: str | os.PathLike[str], *, on_error: Callable[[OSError], None] = _refuse) -> Iterator[str]:
-    """Every photo below a folder, by its file name's ending; hidden files and folders are left out.
-
-    The photos of a folder come sorted, then its subfolders do. One folder's names are held at a time. ``on_error``
-    hears of folders that cannot be listed.
-
-    :raises DataError: a folder that cannot be listed, without ``on_error``.
-    """
-    visited = set()
-    for here, folders, files in os.walk(folder, followlinks=True, onerror=on_error):
-        real = os.path.realpath(here)
-        folders[:] = [] if real in visited else sorted(f for f in folders if not f.startswith("."))
-        if real not in visited:
-            yield from (os.path.join(here, name) for name in sorted(files) if is_photo(name))  # noqa: PTH118
-        visited.add(real)
+    """Every photo below a folder, as :func:`~hierpets.plugin.reading.walk_files` gives them."""
+    return list(walk_files(folder, *PHOTO_SUFFIXES))

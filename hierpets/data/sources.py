@@ -5,24 +5,38 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
+from typing import NamedTuple
 
 from hierpets.data.addresses import is_demo
-from hierpets.data.consistency import ListedPhoto, check_listed, raise_problems, unrepeated
+from hierpets.data.consistency import ListedPhoto, check_listed, folded, is_number, raise_problems, unrepeated
 from hierpets.data.records import SPLITS, PhotoRecord
 from hierpets.data.tables import read_csv
+from hierpets.data.unread import file_of, find_unread
 from hierpets.errors import DataError, did_you_mean
 from hierpets.files import PHOTO_SUFFIXES
 from hierpets.plugin import SourcePhoto
-from hierpets.plugin.reading import SPLIT_NAMES, suffix_of
+from hierpets.plugin.reading import SPLIT_NAMES, is_folder, suffix_of
 from hierpets.registry.loading import Registry
+from hierpets.registry.plugin import BUILTIN
+from hierpets.taxonomy import Leaf
 
-__all__ = ["list_source", "read_records", "read_source"]
+__all__ = ["Found", "list_source", "read_records", "read_source"]
 
 EXPECTED = "expected a species (and a breed), or a label SPECIES/BREED"
 
 
-def read_source(source: str, registry: Registry) -> Iterator[SourcePhoto] | None:
-    """The photos that a reader finds in ``source``, as they come; None where no reader knows it.
+class Found(NamedTuple):
+    """The name of the reader that knows a source, the photos that it finds as they come, and whether what else lies in
+    the folder is looked for: a user's reader decides for itself what belongs to it.
+    """
+
+    reader: str
+    photos: Iterator[SourcePhoto]
+    is_builtin: bool
+
+
+def read_source(source: str, registry: Registry) -> Found | None:
+    """What a reader finds in ``source``; None where no reader knows it.
 
     The readers of the user are asked first, the built-in ones last. A photo's own path is never asked about.
 
@@ -35,20 +49,35 @@ def read_source(source: str, registry: Registry) -> Iterator[SourcePhoto] | None
         photos = reader.call(source)
         first = list(islice(photos, 1))
         if first:
-            return chain(first, photos)
+            return Found(reader.name, chain(first, photos), reader.source == BUILTIN)
     return None
 
 
 def list_source(source: str, registry: Registry) -> Iterator[str] | None:
-    """The paths of the photos that a source lists; None for a photo, or a folder of photos."""
+    """The paths of the photos that a source lists, then of what lies in its folder as well: the record of an archive
+    that no reader of the source read says so. None for a photo, or a folder of photos.
+    """
     if is_demo(source):
         from hierpets.data.demo import demo_index
 
         return iter(demo_index().paths)
     if source.lower().endswith(".csv") and Path(source).is_file():
-        return (record.path for record in read_csv(Path(source)))
-    photos = read_source(source, registry)
-    return None if photos is None else (photo.path for photo in photos)
+        return (record.path for record in read_csv(Path(source), labels=False))
+    found = read_source(source, registry)
+    if found is None:
+        return None
+    return _all_paths(source, found.photos) if found.is_builtin else (photo.path for photo in found.photos)
+
+
+def _all_paths(source: str, photos: Iterable[SourcePhoto]) -> Iterator[str]:
+    """Their paths, then what else lies in a folder. The names of its photos are held, not those of an object store."""
+    read, is_local = set(), is_folder(source)
+    for photo in photos:
+        file = file_of(photo.path)
+        if is_local or file != photo.path:
+            read.add(file)
+        yield photo.path
+    yield from find_unread(source, read)
 
 
 def read_records(source: str, photos: Iterable[SourcePhoto]) -> list[PhotoRecord]:
@@ -71,17 +100,38 @@ def read_records(source: str, photos: Iterable[SourcePhoto]) -> list[PhotoRecord
 
 def _record(photo: SourcePhoto) -> PhotoRecord:
     """:raises DataError: without the place in its message."""
-    species, breed = photo.species, photo.breed
-    if species is None and photo.label is not None:
-        species, *rest = (part.strip() for part in photo.label.split("/"))
-        if len(rest) > 1 or not species or "" in rest:
-            raise DataError(f"label {photo.label!r}; {EXPECTED}")
-        breed = rest[0] if rest else None
-    if species is None:
-        raise DataError(f"no class; {EXPECTED}")
-    if species.lstrip("-").isdecimal():
-        raise DataError(f"class {species} is a number, not a name; {EXPECTED}")
+    species, breed = _class(photo)
     split = SPLIT_NAMES.get((photo.split or "").lower())
     if photo.split and split is None:
         raise DataError(f"unknown split {photo.split!r}{did_you_mean(photo.split, SPLITS)}; known: {', '.join(SPLITS)}")
     return PhotoRecord(photo.path, species, breed, split)
+
+
+def _class(photo: SourcePhoto) -> Leaf:
+    """What species, breed and label say together.
+
+    :raises DataError: no class, or two.
+    """
+    species, breed, label = photo.species, photo.breed, photo.label
+    if label is None or _adds_nothing(label, species, breed):
+        if species is None:
+            raise DataError(f"no class; {EXPECTED}")
+        return Leaf(species, breed)
+    said = _parsed(label)
+    whole = Leaf(species or said.species, breed or said.breed)
+    if any(part is not None and folded(part) != folded(own or "") for part, own in zip(said, whole, strict=True)):
+        stated = "/".join(filter(None, (species, breed)))
+        raise DataError(f"label {label!r} and {stated!r} are two classes; expected one: leave out the other column")
+    return whole
+
+
+def _adds_nothing(label: str, species: str | None, breed: str | None) -> bool:
+    """Whether a label repeats the breed, or numbers a class that is stated beside it."""
+    return folded(label) == folded(breed or "") or (species is not None and is_number(label))
+
+
+def _parsed(label: str) -> Leaf:
+    species, *rest = (part.strip() for part in label.split("/"))
+    if len(rest) > 1 or not species or "" in rest:
+        raise DataError(f"label {label!r}; {EXPECTED}")
+    return Leaf(species, rest[0] if rest else None)

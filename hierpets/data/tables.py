@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from hierpets.data.addresses import DEMO_PREFIX, parse_address
@@ -20,10 +20,10 @@ REQUIRED = ("path", "species")
 OXFORD_SPECIES = {"1": "cat", "2": "dog"}
 
 
-def read_csv(file: Path) -> list[PhotoRecord]:
+def read_csv(file: Path, *, labels: bool = True) -> list[PhotoRecord]:
     """One photo per line. Paths are relative to the CSV; an empty breed or split is not stated.
 
-    A line that repeats another is skipped with a warning.
+    A line that repeats another is skipped with a warning. Without ``labels``, classes may be called whatever they are.
 
     :raises DataError: with a line ``FILE:LINE: what`` for every problem.
     """
@@ -42,7 +42,7 @@ def read_csv(file: Path) -> list[PhotoRecord]:
             where = f"{file}:{line}"
             listed += [ListedPhoto(where, record)] if record else []
             problems += [f"{where}: {wrong}"] if wrong else []
-    return _finish(file, listed, problems)
+    return _finish(file, listed, problems or check_listed(listed if labels else ()))
 
 
 def _rows(file: Path, text: str) -> Iterator[tuple[int, list[str]]]:
@@ -74,7 +74,7 @@ def read_oxford(root: Path) -> list[PhotoRecord]:
     if tested.is_file():
         more, wrong = _read_annotations(root, tested, "test")
         listed, problems = listed + more, problems + wrong
-    return _finish(file, listed, problems)
+    return _finish(file, listed, problems or check_listed(listed))
 
 
 def _check_header(file: Path, header: list[str]) -> None:
@@ -133,8 +133,8 @@ def _lines(file: Path) -> Iterator[tuple[int, str]]:
             yield number, line.strip()
 
 
-def _finish(file: Path, listed: list[ListedPhoto], problems: list[str]) -> list[PhotoRecord]:
-    raise_problems(file, problems or check_listed(listed))
+def _finish(file: Path, listed: list[ListedPhoto], problems: Iterable[str]) -> list[PhotoRecord]:
+    raise_problems(file, problems)
     if not listed:
         raise DataError(f"{file}: lists no photo")
     return unrepeated(listed)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote
@@ -28,11 +28,14 @@ __all__ = [
     "is_uri",
     "join",
     "list_files",
+    "list_folders",
     "locate",
     "open_file",
     "require_pyarrow",
     "split_of",
     "suffix_of",
+    "walk_files",
+    "walk_store",
     "without_options",
 ]
 
@@ -119,12 +122,12 @@ def list_files(source: str, *suffixes: str) -> list[str]:
 
     :raises DataError: a folder cannot be listed, or one in it beside such files.
     """
-    if suffix_of(source) in suffixes:
-        return [source] if is_uri(source) or Path(source).is_file() else sorted(glob.glob(source))  # noqa: PTH207
     unlisted: list[OSError] = []
     try:
+        if suffix_of(source) in suffixes and not _is_any_folder(source):  # Spark writes folders called x.parquet
+            return [source] if is_uri(source) or Path(source).is_file() else sorted(glob.glob(source))  # noqa: PTH207
         if is_uri(source):
-            return sorted(_remote_files(source, suffixes))
+            return sorted(join(source, below) for below in walk_store(source, *suffixes, deepest=1))
         found = sorted(_local_files(Path(source), suffixes, unlisted))
         if found and unlisted:  # without such files it is a folder of something else
             raise unlisted[0]
@@ -137,7 +140,82 @@ def split_of(path: str) -> str | None:
     """The split that a file's name begins with, or that its folder is called by: ``train-00001.tar``, ``val/a.tar``."""
     file = PurePosixPath(without_options(path))
     named = SPLIT_PREFIX.match(file.name)
-    return SPLIT_NAMES.get(named[1].lower() if named else file.parent.name.lower())
+    return SPLIT_NAMES.get(named[1].lower() if named else file.parent.stem.lower())
+
+
+def _refuse(error: OSError) -> None:
+    raise DataError(f"{error.filename}: cannot be listed: {error.strerror}") from error
+
+
+def walk_files(
+    folder: str | os.PathLike[str], *suffixes: str, on_error: Callable[[OSError], None] = _refuse
+) -> Iterator[str]:
+    """Every file with one of the suffixes below a folder of this machine; hidden files and folders are left out.
+
+    The files of a folder come sorted, then its subfolders do. One folder's names are held at a time. ``on_error``
+    hears of folders that cannot be listed.
+
+    :raises DataError: a folder that cannot be listed, without ``on_error``.
+    """
+    visited = set()
+    for here, folders, files in os.walk(folder, followlinks=True, onerror=on_error):
+        real = os.path.realpath(here)
+        folders[:] = [] if real in visited else sorted(f for f in folders if not f.startswith("."))
+        if real not in visited:
+            yield from (os.path.join(here, name) for name in sorted(files) if _is_wanted(name, suffixes))  # noqa: PTH118
+        visited.add(real)
+
+
+def walk_store(folder: str, *suffixes: str, deepest: int | None = None) -> Iterator[str]:
+    """The same below the URI of a folder, by what is to be joined to it; ``deepest`` 0 looks into no subfolder.
+
+    :raises DataError: a folder cannot be listed.
+    """
+    filesystem, root = locate(folder)
+    waiting = [""]
+    while waiting:
+        above = waiting.pop()
+        files, folders = _look_into(filesystem, f"{root.rstrip('/')}/{above.rstrip('/')}" if above else root, folder)
+        yield from (above + name for name in files if _is_wanted(name, suffixes))
+        if deepest is None or above.count("/") < deepest:
+            waiting += [f"{above}{name}/" for name in reversed(folders)]
+
+
+def list_folders(folder: str) -> list[str]:
+    """The names of the folders in the URI of a folder, sorted; hidden ones are left out.
+
+    :raises DataError: it cannot be listed.
+    """
+    filesystem, inside = locate(folder)
+    return _look_into(filesystem, inside, folder)[1]
+
+
+def _look_into(filesystem: Any, inside: str, folder: str) -> tuple[list[str], list[str]]:
+    """The names of files and of folders, sorted; none in what is a file or not there."""
+    import pyarrow.fs
+
+    try:
+        entries = filesystem.get_file_info(pyarrow.fs.FileSelector(inside, allow_not_found=True))
+    except NotADirectoryError:
+        return [], []
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be listed: {error.strerror or error}") from error
+    visible = sorted((info.base_name, info.is_file) for info in entries if not info.base_name.startswith("."))
+    return [name for name, is_file in visible if is_file], [name for name, is_file in visible if not is_file]
+
+
+def _is_wanted(name: str, suffixes: Sequence[str]) -> bool:
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes  # noqa: PTH122
+
+
+def _is_any_folder(path: str) -> bool:
+    """Whether a path or URI is that of a folder."""
+    if not is_uri(path):
+        return is_folder(path)
+    import pyarrow.fs
+
+    filesystem, inside = locate(path)
+    return bool(filesystem.get_file_info(inside).type is pyarrow.fs.FileType.Directory)
 
 
 def _local_files(folder: Path, suffixes: Sequence[str], unlisted: list[OSError], deeper: int = 1) -> Iterator[str]:
@@ -155,19 +233,3 @@ def _local_files(folder: Path, suffixes: Sequence[str], unlisted: list[OSError],
                     yield entry.path
     except PermissionError as error:
         unlisted.append(error)
-
-
-def _remote_files(folder: str, suffixes: Sequence[str], deeper: int = 1) -> Iterator[str]:
-    import pyarrow.fs
-
-    filesystem, inside = locate(folder)
-    if filesystem.get_file_info(inside).type is not pyarrow.fs.FileType.Directory:
-        return
-    for info in filesystem.get_file_info(pyarrow.fs.FileSelector(inside, allow_not_found=True)):
-        path = join(folder, info.base_name)
-        if info.base_name.startswith("."):
-            continue
-        if info.type is pyarrow.fs.FileType.Directory:
-            yield from _remote_files(path, suffixes, deeper - 1) if deeper else ()
-        elif suffix_of(info.base_name) in suffixes:
-            yield path

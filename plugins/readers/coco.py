@@ -49,18 +49,22 @@ def _photos(file: Path) -> Iterator[SourcePhoto]:
 def _read(file: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
     """Images, annotations and categories, with the keys that are used."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8-sig"))
         images, annotations, categories = (content[key] for key in ("images", "annotations", "categories"))
         whole = (
-            all({"id", "file_name"} <= image.keys() for image in images)
-            and all({"image_id", "category_id"} <= annotation.keys() for annotation in annotations)
-            and all({"id", "name"} <= category.keys() for category in categories)
+            all(_is_id(image["id"]) and isinstance(image["file_name"], str) for image in images)
+            and all(_is_id(note["image_id"]) and _is_id(note["category_id"]) for note in annotations)
+            and all(_is_id(category["id"]) and category["name"] is not None for category in categories)
         )
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError):
         whole = False
     if not whole:
         raise DataError(f"{file}: expected COCO's JSON: images, annotations with a category_id, and categories")
     return images, annotations, categories
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, int | float | str)
 
 
 def _class(category: dict[str, Any]) -> dict[str, str]:

@@ -3,40 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
-from hierpets.plugin import DataError, SourcePhoto
-from hierpets.plugin.reading import PHOTO_SUFFIXES, SPLIT_NAMES, is_uri, join, locate
+from hierpets.plugin import SourcePhoto
+from hierpets.plugin.reading import PHOTO_SUFFIXES, SPLIT_NAMES, is_uri, join, list_folders, walk_store
 
 
 def object_store(source: str) -> Iterator[SourcePhoto]:
     """The photos below a URI that pyarrow knows, ``s3://BUCKET/FOLDER``; their class is in the folders above them.
 
-    The names of all are held, as the store lists them.
+    Where one of the first folders is a split, all are taken for splits. The names of one folder are held at a time.
 
     :raises DataError: the store cannot be listed.
     """
     if not is_uri(source) or source.lower().startswith(("http:", "https:")):
         return
-    import pyarrow.fs
-
-    filesystem, folder = locate(source)
-    selector = pyarrow.fs.FileSelector(folder, recursive=True, allow_not_found=True)
-    try:
-        paths = sorted(info.path for info in filesystem.get_file_info(selector) if info.is_file)
-    except NotADirectoryError:
-        return
-    except OSError as error:
-        raise DataError(f"{source}: cannot be listed: {error}") from error
-    for path in paths:
-        below = PurePosixPath(path).relative_to(PurePosixPath(folder))
-        if below.suffix.lower() in PHOTO_SUFFIXES and not any(part.startswith(".") for part in below.parts):
-            yield _photo(join(source, str(below)), list(below.parts[:-1]))
+    with_splits: bool | None = None
+    for below in walk_store(source, *PHOTO_SUFFIXES):
+        folders = below.split("/")[:-1]
+        if folders and with_splits is None:
+            with_splits = any(name.lower() in SPLIT_NAMES for name in list_folders(source))
+        yield _photo(join(source, below), folders[bool(with_splits) :], folders[0] if with_splits and folders else None)
 
 
-def _photo(path: str, folders: list[str]) -> SourcePhoto:
-    split = SPLIT_NAMES.get(folders[0].lower()) if folders else None
-    classes = folders[1:] if split else folders
+def _photo(path: str, classes: list[str], split: str | None) -> SourcePhoto:
     if len(classes) not in (1, 2):
         return SourcePhoto(path, split=split)
     return SourcePhoto(path, classes[0], classes[1] if len(classes) == 2 else None, split=split)

@@ -34,10 +34,21 @@ def table(source: str, column: str | None = None) -> Iterator[SourcePhoto]:
 
 
 def _saved(folder: Path) -> list[str]:
-    """The Arrow files of a saved ``Dataset``, or of each split of a ``DatasetDict``, in their order."""
+    """The Arrow files of a saved ``Dataset``, or of each split of a ``DatasetDict``, in their order.
+
+    :raises DataError: what ``save_to_disk`` writes beside them is damaged.
+    """
+    try:
+        return _arrow_files(folder)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise DataError(f"{folder}: not as save_to_disk writes it ({reason}); save it again") from error
+
+
+def _arrow_files(folder: Path) -> list[str]:
     if is_file(folder / "dataset_dict.json"):
         splits = json.loads((folder / "dataset_dict.json").read_text(encoding="utf-8"))["splits"]
-        return [file for split in splits for file in _saved(folder / split)]
+        return [file for split in splits for file in _arrow_files(folder / split)]
     if not is_file(folder / "state.json") or not is_file(folder / "dataset_info.json"):
         return []
     state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
@@ -47,15 +58,15 @@ def _saved(folder: Path) -> list[str]:
 def _rows(file: str, column: str | None) -> Iterator[SourcePhoto]:
     import pyarrow.parquet as pq
 
-    with open_file(file) as opened:
-        if suffix_of(file) != ".parquet":
-            yield from _photos(file, column, *_arrow(opened))
-            return
-        with pq.ParquetFile(opened) as whole:
-            schema, rows = whole.schema_arrow, whole.metadata.num_rows
-            classes = [name for name in CLASS_COLUMNS if name in schema.names]
-            batches = whole.iter_batches(ROWS, columns=classes) if classes else iter([[{}] * rows])
-            yield from _photos(file, column, schema, batches)
+    if suffix_of(file) != ".parquet":
+        with require_pyarrow().memory_map(file) as mapped:  # of the photos nothing is read
+            yield from _photos(file, column, *_arrow(mapped))
+        return
+    with open_file(file) as opened, pq.ParquetFile(opened) as whole:
+        schema, rows = whole.schema_arrow, whole.metadata.num_rows
+        classes = [name for name in CLASS_COLUMNS if name in schema.names]
+        batches = whole.iter_batches(ROWS, columns=classes) if classes else iter([[{}] * rows])
+        yield from _photos(file, column, schema, batches)
 
 
 def _arrow(opened: Any) -> tuple[Any, Iterator[Any]]:
@@ -103,7 +114,7 @@ def _holds_bytes(kind: Any) -> bool:
 
     if types.is_struct(kind):
         kind = kind.field("bytes").type if kind.get_field_index("bytes") >= 0 else kind
-    return bool(types.is_binary(kind) or types.is_large_binary(kind))
+    return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind))
 
 
 def _named(value: Any, names: list[str] | None) -> Any:

@@ -93,6 +93,12 @@ def test_read_index_keeps_one_breed_name_under_two_species_apart(tmp_path):
         (["README.md"], "no folder with photos"),
         (["dog/pug/readme.txt"], "no photo in 2 folders"),
         (["dog/pug/old/a.jpg"], "photos nested too deep"),
+        (["dog/pug/a.jpg", "dog/pug/old/2020/b.jpg"], "2020: photos nested too deep"),
+        (["dog/train/a.jpg", "dog/val/b.jpg"], "class 'train' is called like a split; folders train, val and test lie"),
+        (["training/pug/a.jpg", "testing/pug/b.jpg"], "class 'training' is called like a split"),
+        (["0/a.jpg", "cat/b.jpg"], "class 0 is a number, not a name"),
+        (["dog/001/a.jpg", "cat/b.jpg"], "class 001 is a number, not a name"),
+        (["dog/pug/a.jpg", "dog/pug/more.tar"], "which leaves out 1 file: dog/pug/more.tar"),
         (["training/dog/a.jpg", "test/dog/b.jpg"], "unknown split folder 'training' beside 'test'"),
         (
             ["train/dog/pug/a.jpg", "cat/manx/b.jpg"],
@@ -159,7 +165,10 @@ def test_read_index_of_a_csv(tmp_path):
         ("path,species\na.jpg,dog,pug\n", "photos.csv:2: expected 2 fields, got 3"),
         ("path,species,split\na.jpg,dog,trian\n", r"photos.csv:2: unknown split 'trian' \(did you mean 'train'\?\)"),
         ('path,species\na.jpg,"dog' + "x" * 140_000, r"photos.csv:\d+: not a table: field larger than"),
-        ("path,species\na.jpg,dog/pug\n", "must not be empty or hold '/'"),
+        ("path,species\na.jpg,dog/pug\n", r"photos.csv:2: the name .* must not be empty or hold '/', got 'dog/pug'$"),
+        ("path,species,breed\na.jpg,dog,a/b\n", r"photos.csv:2: the name .* must not be empty or hold '/', got 'a/b'$"),
+        ("path,species\na.jpg,3\n", "photos.csv:2: class 3 is a number, not a name"),
+        ("path,species,breed\na.jpg,dog,7.0\n", "photos.csv:2: class 7.0 is a number, not a name"),
     ],
 )
 def test_read_index_says_what_is_wrong_with_a_csv(tmp_path, text, message):

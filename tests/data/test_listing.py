@@ -3,9 +3,9 @@ from itertools import pairwise
 
 import pytest
 
-from hierpets.data.listing import check_paths, count_photos, evenly, find_photos, list_photos, walk_photos
+from hierpets.data.listing import check_paths, count_photos, evenly, find_photos, list_photos
 from hierpets.errors import ConfigError, DataError
-from hierpets.plugin.reading import list_files
+from hierpets.plugin.reading import PHOTO_SUFFIXES, list_files, walk_files
 from hierpets.registry.loading import load_registry
 
 
@@ -24,8 +24,8 @@ def test_list_photos_keeps_the_order_of_folders_files_and_lines(folder):
     assert find_photos(folder) == inside
 
 
-def test_walk_photos_lists_a_folder_when_its_turn_comes(folder):
-    photos = walk_photos(folder)
+def test_walk_files_lists_a_folder_when_its_turn_comes(folder):
+    photos = walk_files(folder, *PHOTO_SUFFIXES)
     assert next(photos).endswith("z.jpg")
     (folder / "b" / "3.jpg").write_bytes(b"")
     assert [os.path.basename(photo) for photo in photos] == ["9.jpg", "1.png", "2.jpg", "3.jpg"]  # noqa: PTH119
@@ -62,10 +62,10 @@ def closed(folder, monkeypatch):
     return folder
 
 
-def test_walk_photos_reports_a_folder_that_cannot_be_listed(closed):
+def test_walk_files_reports_a_folder_that_cannot_be_listed(closed):
     folder = closed
     with pytest.raises(DataError, match="b: cannot be listed: Permission denied"):
-        list(walk_photos(folder))
+        list(walk_files(folder, *PHOTO_SUFFIXES))
 
 
 def test_list_photos_names_a_folder_that_cannot_be_listed_and_goes_on(closed):
@@ -106,3 +106,9 @@ def test_evenly_takes_from_all_and_not_from_the_first(given, most):
     assert len(taken) == min(given, most)
     gaps = {b - a for a, b in pairwise([*taken, given])}
     assert not gaps or (min(gaps) >= 1 and max(gaps) - min(gaps) <= 1)
+
+
+def test_what_is_predicted_may_be_of_any_class(folder):
+    (folder / "photos.csv").write_text("path,species\nz.jpg,1\na/9.jpg,cat/manx\n")
+    listed = list(list_photos([str(folder / "photos.csv")], [], load_registry()))
+    assert listed == [str(folder / "z.jpg"), str(folder / "a" / "9.jpg")]

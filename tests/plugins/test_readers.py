@@ -13,8 +13,9 @@ import pytest
 from helpers.sources import FORMS, LABELS, PHOTOS, hugging_face, rows, write_folders
 
 from hierpets.data.index import read_index
+from hierpets.data.listing import list_photos
 from hierpets.data.photos import read_photo
-from hierpets.data.sources import read_source
+from hierpets.data.sources import read_records, read_source
 from hierpets.errors import ConfigError, DataError
 from hierpets.plugin import SourcePhoto
 from hierpets.plugin.reading import ARCHIVED
@@ -118,6 +119,131 @@ def test_a_table_names_photos_beside_it_in_a_store_that_has_options(given, tmp_p
     pq.write_table(pa.table({"image": cells}), tmp_path / "t.parquet")
     uri = f"{(tmp_path / 't.parquet').as_uri()}?x=1:image:0"
     np.testing.assert_array_equal(read_photo(uri), read_photo(given[0]["jpg"]))
+
+
+def test_object_store_lists_a_folder_when_its_turn_comes(tmp_path):
+    for name in ("cat/1.jpg", "dog/pug/2.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(b"x")
+    photos = reader("object_store").call(tmp_path.as_uri())
+    assert next(photos).species == "cat"
+    (tmp_path / "dog" / "pug" / "3.jpg").write_bytes(b"x")
+    assert [Path(photo.path).name for photo in photos] == ["2.jpg", "3.jpg"]
+
+
+def test_object_store_takes_no_misspelled_split_for_a_species(tmp_path):
+    for name in ("train/pug/1.jpg", "vla/pug/2.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(DataError, match=r"unknown split 'vla' \(did you mean 'val'\?\)"):
+        read_index(tmp_path.as_uri())
+    assert len(list(list_photos([tmp_path.as_uri()], [], REGISTRY))) == 2
+
+
+class TestMixedFolders:
+    """A folder that holds more than the reader of its photos reads."""
+
+    @pytest.fixture
+    def photos(self, tmp_path):
+        for name in ("dog/pug/1.jpg", "cat/2.jpg"):
+            (tmp_path / name).parent.mkdir(parents=True)
+            (tmp_path / name).write_bytes(b"x")
+        return tmp_path
+
+    @staticmethod
+    def add(kind: str, folder: Path) -> None:
+        if kind == "tar":
+            plant(folder / "a.tar", {"a.jpg": b"x", "a.cls": b"dog/pug"})
+        if kind == "parquet":
+            pq.write_table(pa.table({"jpg": [b"x"], "label": ["dog/pug"]}), folder / "a.parquet")
+        if kind == "metadata":
+            (folder / "metadata.csv").write_text("file_name,label\ndog/pug/1.jpg,dog/pug\n")
+
+    @pytest.mark.parametrize(
+        ("kind", "left", "advice"),
+        [
+            ("tar", "2 files: cat/2.jpg and dog/pug/1.jpg", r"/\*\.tar' to read these alone$"),
+            ("parquet", "2 files: cat/2.jpg and dog/pug/1.jpg", r"/\*\.parquet' to read these alone$"),
+            ("metadata", "1 file: cat/2.jpg", "or move them elsewhere$"),
+        ],
+    )
+    def test_training_refuses_it_and_predicting_takes_all(self, photos, kind, left, advice):
+        self.add(kind, photos)
+        with pytest.raises(DataError, match=f"which leaves out {left}; .*{advice}") as caught:
+            read_index(photos)
+        assert str(caught.value).count("\n") == 0
+        listed = list(list_photos([str(photos)], [], REGISTRY))
+        assert {str(photos / "cat" / "2.jpg"), str(photos / "dog" / "pug" / "1.jpg")} <= set(listed)
+        assert len(listed) == len(set(listed)) == (2 if kind == "metadata" else 3)
+
+    def test_what_is_named_is_read_alone(self, photos):
+        self.add("tar", photos)
+        assert read_index(photos / "*.tar").paths == [f"{photos}/a.tar:a.jpg"]
+
+    def test_archives_beside_tables_and_in_deep_folders(self, tmp_path):
+        self.add("tar", tmp_path)
+        (tmp_path / "b" / "c").mkdir(parents=True)
+        for folder in (tmp_path, tmp_path / "b" / "c"):
+            self.add("parquet", folder)
+        with pytest.raises(DataError, match=r"leaves out 2 files: a\.parquet and b/c/a\.parquet"):
+            read_index(tmp_path)
+
+    def test_a_compressed_shard_beside_others(self, tmp_path):
+        self.add("tar", tmp_path)
+        (tmp_path / "b.tar.gz").write_bytes(b"")
+        with pytest.raises(DataError, match=r"b\.tar\.gz: compressed, .* decompress it"):
+            read_index(tmp_path)
+
+    def test_in_an_object_store(self, photos):
+        self.add("tar", photos)
+        with pytest.raises(DataError, match="leaves out 2 files"):
+            read_index(photos.as_uri())
+
+    def test_a_photo_is_read_by_whatever_path_it_is_listed(self, photos):
+        (photos / "a").symlink_to(photos / "dog", target_is_directory=True)
+        (photos / "metadata.csv").write_text("file_name,label\ndog/../dog/pug/1.jpg,dog/pug\ncat/2.jpg,cat\n")
+        assert len(read_index(photos)) == 2
+
+    def test_a_reader_of_the_user_decides_what_belongs_to_it(self, photos, tmp_path):
+        registry = tmp_path / "registry.yaml"
+        registry.write_text("plugins:\n  - {name: mine, kind: reader, entry: 'mine.py:mine'}\n")
+        (tmp_path / "mine.py").write_text(
+            "from hierpets.plugin import SourcePhoto\n\n\n"
+            "def mine(source):\n    yield SourcePhoto(f'{source}/cat/2.jpg', 'cat')\n"
+        )
+        assert len(read_index(photos, registry=registry)) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "label"),
+    [
+        ({"species": "dog", "label": "dog/pug"}, Leaf("dog", "pug")),
+        ({"species": "dog", "breed": "pug", "label": "pug"}, Leaf("dog", "pug")),
+        ({"species": "dog", "breed": "pug", "label": "Dog"}, Leaf("dog", "pug")),
+        ({"species": "dog", "breed": "pug", "label": "7"}, Leaf("dog", "pug")),
+        ({"breed": "pug", "label": "dog"}, Leaf("dog", "pug")),
+    ],
+)
+def test_a_label_beside_a_species_may_say_the_same(fields, label):
+    (record,) = read_records("pets", [SourcePhoto("a.jpg", **fields)])
+    assert record.label == label
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"species": "dog", "label": "cat/manx"}, "label 'cat/manx' and 'dog' are two classes"),
+        ({"species": "dog", "label": "pug"}, "label 'pug' and 'dog' are two classes"),
+        ({"species": "dog", "breed": "pug", "label": "dog/boxer"}, "label 'dog/boxer' and 'dog/pug' are two classes"),
+        ({"breed": "pug", "label": "pug"}, "no class"),
+        ({"label": "dog/7"}, "class 7 is a number, not a name"),
+        ({"species": "3.0"}, r"class 3\.0 is a number, not a name"),
+        ({"species": "dog", "breed": "a/b"}, "the name of a species or breed must not be empty or hold '/', got 'a/b'"),
+    ],
+)
+def test_labels_that_name_two_classes_or_none_are_refused(fields, message):
+    with pytest.raises(DataError, match=f"^a.jpg: {message}"):
+        read_records("pets", [SourcePhoto("a.jpg", **fields)])
 
 
 class TestWebdataset:
@@ -250,6 +376,52 @@ class TestTable:
             read_index(tmp_path)
         assert str(caught.value).count("\n") == 0
 
+    @pytest.mark.parametrize(
+        "files",
+        [
+            {"state.json": "{", "dataset_info.json": "{}"},
+            {"state.json": "{}", "dataset_info.json": "{}"},
+            {"state.json": '{"_data_files": [{"filename": null}]}', "dataset_info.json": "{}"},
+            {"dataset_dict.json": "[]"},
+        ],
+    )
+    def test_a_damaged_saved_data_set(self, tmp_path, files):
+        for name, text in files.items():
+            (tmp_path / name).write_text(text)
+        with pytest.raises(DataError, match=r"not as save_to_disk writes it .*; save it again"):
+            read_index(tmp_path)
+
+    def test_a_saved_data_set_is_mapped_and_not_read(self, tmp_path):
+        table = pa.table({"image": [b"x" * 2**20] * 4, "label": ["dog/pug"] * 4})
+        with pa.ipc.new_stream(tmp_path / "data.arrow", table.schema) as writer:
+            writer.write_table(table)
+        (tmp_path / "state.json").write_text('{"_data_files": [{"filename": "data.arrow"}]}')
+        (tmp_path / "dataset_info.json").write_text("{}")
+        before = pa.total_allocated_bytes()
+        photos = reader("table").call(str(tmp_path))
+        assert next(photos).label == "dog/pug"
+        assert pa.total_allocated_bytes() - before < 2**20
+        assert len(list(photos)) == 3
+
+    @pytest.mark.parametrize("form", [str, Path.as_uri])
+    def test_a_folder_that_spark_wrote(self, given, tmp_path, form):
+        folder = tmp_path / "train.parquet"
+        folder.mkdir()
+        (folder / "_SUCCESS").write_bytes(b"")
+        pq.write_table(pa.table({"jpg": [given[0]["jpg"]], "label": ["dog/pug"]}), folder / "part-0.snappy.parquet")
+        (record,) = read_index(form(folder)).records
+        assert (record.label, record.split) == (Leaf("dog", "pug"), "train")
+        np.testing.assert_array_equal(read_photo(record.path), read_photo(given[0]["jpg"]))
+
+    @pytest.mark.parametrize("kind", ["binary", "large_binary", "binary_view"])
+    def test_every_type_of_bytes_and_text(self, given, tmp_path, kind):
+        labels = pa.array(["dog/pug"], pa.string_view() if kind == "binary_view" else pa.large_string())
+        photos = pa.array([given[0]["jpg"]], getattr(pa, kind)())
+        pq.write_table(pa.table({"jpg": photos, "label": labels}), tmp_path / "a.parquet")
+        (record,) = read_index(tmp_path).records
+        assert record.label == Leaf("dog", "pug")
+        np.testing.assert_array_equal(read_photo(record.path), read_photo(given[0]["jpg"]))
+
     def test_a_damaged_table(self, tmp_path):
         (tmp_path / "a.parquet").write_text("no table")
         with pytest.raises(DataError, match=r"a\.parquet: cannot be read as a table"):
@@ -295,6 +467,18 @@ class TestImagefolder:
             read_index(tmp_path)
         assert str(caught.value).count("\n") == 0
 
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("metadata.csv", "file_name,label\na.jpg,dog/pug\n"),
+            ("metadata.jsonl", '{"file_name": "a.jpg", "label": "dog/pug"}'),
+        ],
+    )
+    def test_a_byte_order_mark_is_no_part_of_the_text(self, tmp_path, name, text):
+        (tmp_path / "a.jpg").write_bytes(b"x")
+        (tmp_path / name).write_text(text, encoding="utf-8-sig")
+        assert counts(tmp_path) == {Leaf("dog", "pug"): 1}
+
 
 class TestCoco:
     def test_roboflow_folders_with_splits(self, given, tmp_path):
@@ -321,6 +505,11 @@ class TestCoco:
             ({"images": [{"id": 1, "file_name": "nowhere.jpg"}]}, "nowhere.jpg is in none of"),
             ({"images": []}, "lists no image"),
             ({"categories": [{"id": 1}]}, "expected COCO's JSON"),
+            ({"categories": [{"id": 1, "name": None}]}, "expected COCO's JSON"),
+            ({"categories": [{"id": [1], "name": "dog"}]}, "expected COCO's JSON"),
+            ({"images": [{"id": 1, "file_name": None}]}, "expected COCO's JSON"),
+            ({"annotations": [{"image_id": 1, "category_id": None}]}, "expected COCO's JSON"),
+            ({"annotations": [{"image_id": [1], "category_id": 1}]}, "expected COCO's JSON"),
             ({"images": 3}, "expected COCO's JSON"),
         ],
     )
@@ -337,5 +526,5 @@ class TestCoco:
             "annotations": [{"image_id": 1, "category_id": 1}],
             "categories": named,
         }
-        (folder / "a.json").write_text(json.dumps(content | changes))
+        (folder / "a.json").write_text(json.dumps(content | changes), encoding="utf-8-sig")  # as Windows may write it
         return [record.label for record in read_index(folder / "a.json").records]

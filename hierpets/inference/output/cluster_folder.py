@@ -66,21 +66,39 @@ class ClusterFolder:
         return self._read(RUN_FILE).result if RUN_FILE in names else None
 
     def recorded(self) -> Recorded:
-        """The photos that have a record. A file that was cut off when its writer was killed is deleted."""
-        import pyarrow.parquet as pq
+        """The photos that have a record. A file that was cut off when its writer was killed is deleted.
 
+        :raises ConfigError: a file holds other things than records.
+        :raises DataError: one cannot be read, or such a one not be deleted.
+        """
         found = Recorded()
         for info in self._list():
             if info.extension != "parquet":
                 continue
             try:
-                paths = pq.read_table(info.path, columns=["path"], filesystem=self.filesystem)["path"]
-            except (OSError, ValueError):
-                self.filesystem.delete_file(info.path)
-                continue
-            for path in paths.to_pylist():
+                paths = self._paths(info.path)
+            except KeyError as error:
+                raise self._not_ours(info.base_name) from error
+            if paths is None:
+                with self._access("written"):
+                    self.filesystem.delete_file(info.path)
+            for path in paths or ():
                 found.add(path)
         return found
+
+    def _paths(self, file: str) -> list[str] | None:
+        """The photos of a file of records; None if it is damaged, and not where it cannot be read."""
+        import pyarrow as pa
+
+        try:
+            return _path_column(file, self.filesystem)
+        except (OSError, ValueError):  # of both kinds for damage, too
+            with self._access("read"), self.filesystem.open_input_stream(file) as opened:
+                content = opened.read()
+        try:
+            return _path_column(pa.BufferReader(content), None)
+        except (OSError, ValueError):
+            return None
 
     def finish(self, request: RunRequest) -> RunTotals:
         """Mark the folder as whole."""
@@ -94,40 +112,55 @@ class ClusterFolder:
 
         records = ds.dataset(self.inside, filesystem=self.filesystem, schema=parquet_schema(), format="parquet")
         failed = pc.match_substring(ds.field("recommendation"), FAILED_RULE)
-        return RunTotals(
-            photos=records.count_rows(),
-            unreadable=records.count_rows(filter=ds.field("error").is_valid()),
-            failed_recommendations=records.count_rows(filter=failed),
-        )
+        with self._access("read"):
+            return RunTotals(
+                photos=records.count_rows(),
+                unreadable=records.count_rows(filter=ds.field("error").is_valid()),
+                failed_recommendations=records.count_rows(filter=failed),
+            )
 
     def _list(self) -> list[Any]:
         import pyarrow.fs
 
-        found: list[Any] = self.filesystem.get_file_info(pyarrow.fs.FileSelector(self.inside, allow_not_found=True))
+        with self._access("read"):
+            found: list[Any] = self.filesystem.get_file_info(pyarrow.fs.FileSelector(self.inside, allow_not_found=True))
         return found
 
     def _read(self, name: str) -> RunRequest:
-        with self.filesystem.open_input_stream(f"{self.inside}/{name}") as file:
+        with self._access("read"), self.filesystem.open_input_stream(f"{self.inside}/{name}") as file:
             content = file.read()
         try:
             return RunRequest.model_validate(json.loads(content))
         except (ValidationError, ValueError) as error:
-            told = f"{self.given}/{name}: not written by this version of hierpets; choose another folder with --out"
-            raise ConfigError(told) from error
+            raise self._not_ours(name) from error
+
+    def _not_ours(self, name: str) -> ConfigError:
+        told = f"{self.given}/{name}: not written by this version of hierpets; choose another folder with --out"
+        return ConfigError(told)
 
     def _write(self, name: str, text: str) -> None:
-        with self._writing():
+        with self._access("written"):
             self.filesystem.create_dir(self.inside, recursive=True)
             with self.filesystem.open_output_stream(f"{self.inside}/{name}") as file:
                 file.write(text.encode())
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def _access(self, what: str) -> Iterator[None]:
+        """:raises DataError: it cannot be ``what``, read or written."""
         try:
             yield
         except OSError as error:
             reason = error.strerror or error
-            raise DataError(f"{self.given}: cannot be written: {reason}; mend this and rerun with --resume") from error
+            raise DataError(f"{self.given}: cannot be {what}: {reason}; mend this and rerun with --resume") from error
+
+
+def _path_column(file: Any, filesystem: Any) -> list[str]:
+    """:raises KeyError: it holds other things than records."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(file, filesystem=filesystem) as opened:
+        paths: list[str] = opened.read(columns=["path"])["path"].to_pylist()
+    return paths
 
 
 def _key(path: str) -> bytes:

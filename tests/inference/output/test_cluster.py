@@ -10,14 +10,17 @@ import pytest
 
 from hierpets.cli import main
 from hierpets.data.photos import read_photo
-from hierpets.errors import DataError
+from hierpets.errors import ConfigError, DataError
 from hierpets.files import cache_dir
 from hierpets.inference.options import PredictOptions
 from hierpets.inference.output.cluster import unpack_bundle
+from hierpets.inference.output.cluster_folder import ClusterFolder
 from hierpets.inference.output.request import RunRequest
 from hierpets.model.manifest import model_id
 
 pytest.importorskip("ray")
+pa = pytest.importorskip("pyarrow")
+pa_fs = pytest.importorskip("pyarrow.fs")
 pq = pytest.importorskip("pyarrow.parquet")
 
 
@@ -218,6 +221,47 @@ def test_predict_refuses_what_a_cluster_cannot_do(predict, arguments):
     code, err = predict("photos", *arguments)
     assert code == 2
     assert "--cluster needs --out DIR" in err
+
+
+class TestClusterFolder:
+    """What is there is trusted, told or deleted by what it is."""
+
+    @pytest.fixture
+    def folder(self, tmp_path):
+        pq.write_table(pa.table({"path": ["a.jpg"]}), tmp_path / "1.parquet")
+        return tmp_path
+
+    def test_a_file_that_was_cut_off_is_deleted(self, folder):
+        whole = (folder / "1.parquet").read_bytes()
+        for number, size in enumerate((0, 3, len(whole) // 2, len(whole) - 1)):
+            (folder / f"cut-{number}.parquet").write_bytes(whole[:size])
+        assert ClusterFolder.of(str(folder)).recorded().holds("a.jpg")
+        assert [file.name for file in folder.iterdir()] == ["1.parquet"]
+
+    def test_a_file_that_cannot_be_read_is_kept(self, folder):
+        with pytest.raises(DataError, match="cannot be read: Input/output error; mend this and rerun with --resume"):
+            ClusterFolder(str(folder), Failing(), str(folder)).recorded()
+        assert (folder / "1.parquet").exists()
+
+    def test_a_file_of_something_else_is_kept(self, folder):
+        pq.write_table(pa.table({"name": ["a"]}), folder / "2.parquet")
+        with pytest.raises(ConfigError, match=r"2\.parquet: not written by this version"):
+            ClusterFolder.of(str(folder)).recorded()
+        assert (folder / "2.parquet").exists()
+
+    def test_a_folder_that_cannot_be_listed_is_one_line(self, tmp_path):
+        (tmp_path / "file").write_text("")
+        with pytest.raises(DataError, match=r"file: cannot be read: .*; mend this and rerun with --resume"):
+            ClusterFolder.of(str(tmp_path / "file")).recorded()
+
+
+class Failing(pa_fs.LocalFileSystem):
+    """Its files can be listed and not read."""
+
+    def open_input_file(self, path):
+        raise OSError(errno.EIO, "Input/output error")
+
+    open_input_stream = open_input_file
 
 
 def test_predict_on_cluster_without_ray_names_the_extra(predict, photos, tmp_path, monkeypatch):

@@ -1,0 +1,54 @@
+"""What a folder holds that was not read: photos beside an archive or in no list, archives in deep folders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable
+
+from hierpets.data.addresses import parse_address
+from hierpets.data.records import PhotoRecord
+from hierpets.errors import DataError
+from hierpets.plugin.reading import PHOTO_SUFFIXES, is_folder, is_uri, join, suffix_of, walk_files, walk_store
+from hierpets.text import counted, join_words
+
+__all__ = ["file_of", "find_unread", "refuse_unread"]
+
+HOLDERS = (".tar", ".parquet")
+WANTED = (*PHOTO_SUFFIXES, *HOLDERS)
+_NAMED = 3
+
+
+def file_of(path: str) -> str:
+    """The file that a photo is, or lies in."""
+    address = parse_address(path)
+    return address.file if address is not None else path
+
+
+def find_unread(source: str, read: Collection[str]) -> list[str]:
+    """Photos, archives and tables below a folder that are none of the files ``read``, by whatever path, and the folders
+    that cannot be listed.
+
+    An object store is looked into only if archives or tables were read: photos are listed there as they lie.
+    """
+    unlisted: list[str] = []
+    if is_folder(source):
+        files = walk_files(source, *WANTED, on_error=lambda error: unlisted.append(str(error.filename)))
+        left = [file for file in files if file not in read]
+        known = {os.path.realpath(file) for file in read} if left else ()
+        return [file for file in left if os.path.realpath(file) not in known] + unlisted
+    if is_uri(source) and any(suffix_of(file) in HOLDERS for file in read):
+        return [file for file in (join(source, below) for below in walk_store(source, *WANTED)) if file not in read]
+    return []
+
+
+def refuse_unread(source: str, form: str, records: Iterable[PhotoRecord]) -> None:
+    """:raises DataError: ``source``, read in this form, holds more than these photos."""
+    read = {file_of(record.path) for record in records}
+    if left := find_unread(source, read):
+        named = join_words([file.removeprefix(source).lstrip("/\\") for file in left], most=_NAMED)
+        kinds = [kind for kind in HOLDERS if any(suffix_of(file) == kind for file in read) and not is_uri(source)]
+        alone = "".join(f", or name '{source.rstrip('/')}/*{kind}' to read these alone" for kind in kinds[:1])
+        raise DataError(
+            f"{source}: read as {form}, which leaves out {counted(len(left), 'file')}: {named}; bring them into this "
+            f"form, or move them elsewhere{alone}"
+        )

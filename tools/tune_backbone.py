@@ -22,7 +22,8 @@ from safetensors.torch import save
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from hierpets.cli.progress import ProgressDisplay
-from hierpets.data.index import PhotoIndex, read_index
+from hierpets.data.index import read_index
+from hierpets.data.records import PhotoIndex
 from hierpets.errors import HierpetsError
 from hierpets.files import write_all
 from hierpets.inference.engines.base import choose_device

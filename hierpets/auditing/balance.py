@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from hierpets.data.index import PhotoIndex
+from hierpets.data.records import PhotoIndex
 
 __all__ = ["ClassBalance", "Suggestion", "count_levels", "imbalance_ratio", "suggest_sampler"]
 

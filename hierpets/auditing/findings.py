@@ -7,7 +7,7 @@ from html import escape
 from typing import Any, Literal
 
 from hierpets.auditing.balance import ClassBalance, Suggestion
-from hierpets.data.index import PhotoRecord
+from hierpets.data.records import PhotoRecord
 
 __all__ = ["AUDIT_FILE", "BLOCKING", "KINDS", "PAGE_FILE", "Audit", "AuditFinding", "Kind", "KindText"]
 

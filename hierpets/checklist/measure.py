@@ -9,8 +9,8 @@ import numpy as np
 
 from hierpets.checklist.evidence import RunEvidence
 from hierpets.checklist.measured import EngineGap, RunMeasurements
-from hierpets.data.index import PhotoIndex
 from hierpets.data.listing import evenly
+from hierpets.data.records import PhotoIndex
 from hierpets.inference.loading import load
 from hierpets.planning.pretraining import compare_random
 from hierpets.progress import Progress, no_progress

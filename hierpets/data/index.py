@@ -7,9 +7,8 @@ from pathlib import Path
 
 from hierpets.data.addresses import is_demo
 from hierpets.data.folders import read_folders
-from hierpets.data.records import SPLITS, PhotoIndex, PhotoRecord, index_of
+from hierpets.data.records import PhotoIndex, index_of
 from hierpets.data.sources import read_records, read_source
-from hierpets.data.split import check_trainable, split_index
 from hierpets.data.tables import is_oxford, read_csv, read_oxford
 from hierpets.data.unread import refuse_unread
 from hierpets.errors import DataError
@@ -17,14 +16,7 @@ from hierpets.registry.loading import Registry, load_registry
 from hierpets.taxonomy import Taxonomy, class_order
 from hierpets.text import join_words
 
-__all__ = [
-    "SPLITS",
-    "PhotoIndex",
-    "PhotoRecord",
-    "check_trainable",
-    "read_index",
-    "split_index",
-]
+__all__ = ["read_index"]
 
 _NAMED = 3
 

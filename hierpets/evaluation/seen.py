@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hierpets.data.content import content_key
-from hierpets.data.index import PhotoIndex
+from hierpets.data.records import PhotoIndex
 from hierpets.errors import DataError
 from hierpets.evaluation.metrics.schema import SeenMetrics
 from hierpets.model.seen import SeenPhotos

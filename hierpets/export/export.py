@@ -15,8 +15,9 @@ import numpy as np
 
 from hierpets.data.addresses import DEMO_PREFIX
 from hierpets.data.dataset import iter_inputs
-from hierpets.data.index import PhotoIndex, read_index
+from hierpets.data.index import read_index
 from hierpets.data.listing import evenly, find_photos
+from hierpets.data.records import PhotoIndex
 from hierpets.errors import BundleError, ConfigError, DataError
 from hierpets.export.engines import open_exported
 from hierpets.export.formats import FILES, Format, check_format, write_format

@@ -6,7 +6,8 @@ import os
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from hierpets.data.index import PhotoIndex, read_index
+from hierpets.data.index import read_index
+from hierpets.data.records import PhotoIndex
 from hierpets.evaluation.comparison import Comparison, compare
 from hierpets.evaluation.run import evaluate, read_labeled
 from hierpets.files import check_output

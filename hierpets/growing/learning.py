@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from hierpets.data.index import PhotoIndex, PhotoRecord
+from hierpets.data.records import PhotoIndex, PhotoRecord
 from hierpets.growing.bundle import OpenBundle
 from hierpets.growing.calibration import LeftOut, Unseen, grow_policy, grow_temperatures, judge, leave_out
 from hierpets.growing.leave_one_out import LeaveOneOut

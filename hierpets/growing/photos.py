@@ -15,8 +15,7 @@ from hierpets.auditing.pairs.same_photos import find_same_photos
 from hierpets.auditing.settings import AuditSettings
 from hierpets.data.consistency import find_misspelled
 from hierpets.data.content import content_key
-from hierpets.data.index import PhotoIndex, PhotoRecord
-from hierpets.data.records import index_of
+from hierpets.data.records import PhotoIndex, PhotoRecord, index_of
 from hierpets.errors import DataError, ImageError, without_name
 from hierpets.growing.calibration import answer_together
 from hierpets.hierarchy.decision import Decision, Scores, decide

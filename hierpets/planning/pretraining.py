@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hierpets.config import HeadSpec, TrainConfig
-from hierpets.data.index import PhotoIndex
+from hierpets.data.records import PhotoIndex
 from hierpets.model.manifest import BackboneSpec
 from hierpets.planning.result import PretrainedGain
 from hierpets.progress import Progress, no_progress

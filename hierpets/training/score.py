@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from hierpets.data.dataset import iter_inputs
-from hierpets.data.index import PhotoIndex
+from hierpets.data.records import PhotoIndex
 from hierpets.evaluation.metrics.classes import balanced_accuracy
 from hierpets.hierarchy.probabilities import Combiner, log_joint_probabilities, species_probabilities
 from hierpets.model.network import HierarchicalNetwork

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from hierpets.auditing.findings import AuditFinding, Kind
 from hierpets.auditing.images.image_stats import ImageStats
 from hierpets.auditing.settings import AuditSettings
-from hierpets.data.index import PhotoRecord
+from hierpets.data.records import PhotoRecord
 
 __all__ = ["BLANK", "check_image"]
 

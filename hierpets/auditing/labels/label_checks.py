@@ -11,7 +11,7 @@ from hierpets.auditing.labels.label_errors import SuspectedError, suspected_erro
 from hierpets.auditing.pairs.neighbors import NEAREST, find_neighbors, find_outliers
 from hierpets.auditing.settings import AuditSettings
 from hierpets.config import HeadSpec
-from hierpets.data.index import PhotoIndex, PhotoRecord
+from hierpets.data.records import PhotoIndex, PhotoRecord
 from hierpets.hierarchy.calibration import fit_temperatures
 from hierpets.hierarchy.probabilities import joint_probabilities
 from hierpets.model.pretrained_breeds import PretrainedBreeds

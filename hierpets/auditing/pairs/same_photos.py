@@ -11,7 +11,7 @@ from hierpets.auditing.findings import AuditFinding
 from hierpets.auditing.images.image_stats import ImageStats
 from hierpets.auditing.pairs.duplicates import How, Pair, components, confirmed_pairs, exact_pairs
 from hierpets.auditing.settings import AuditSettings
-from hierpets.data.index import PhotoRecord
+from hierpets.data.records import PhotoRecord
 
 __all__ = ["check_same_photos", "find_same_photos"]
 

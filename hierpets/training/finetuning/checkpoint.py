@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from hierpets.config import TrainConfig
-from hierpets.data.index import PhotoIndex
+from hierpets.data.records import PhotoIndex
 from hierpets.errors import ConfigError, first_line
 from hierpets.files import whole_file
 from hierpets.training.splits import Splits

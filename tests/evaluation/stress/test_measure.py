@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hierpets.data.index import PhotoIndex, PhotoRecord
+from hierpets.data.records import PhotoIndex, PhotoRecord
 from hierpets.errors import DataError
 from hierpets.evaluation.metrics.schema import StressMetrics
 from hierpets.evaluation.predictions import Predictions

@@ -80,7 +80,7 @@ def breed_given_species_level(predictions: Predictions) -> LevelPredictions | No
 
 def level_metrics(level: LevelPredictions, *, seed: int, resamples: int) -> LevelMetrics:
     """Everything that ``metrics.json`` says of one level."""
-    values, intervals = estimate(_statistic(level), len(level.truth), seed=seed, resamples=resamples)
+    values, intervals = estimate(_statistic(level), len(level.truth), seed=seed, resamples=resamples, biased=("ece",))
     intervals["accuracy"] = interval_of_share(level.hit, intervals["accuracy"])
     counts = confusion_counts(level.truth, level.guess, len(level.labels))
     curves = one_vs_rest(level.truth, level.probabilities, level.candidates, level.labels)

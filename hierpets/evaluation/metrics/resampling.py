@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 
@@ -29,11 +29,13 @@ def weights_of_resamples(n: int, resamples: int, rng: np.random.Generator) -> It
 
 
 def estimate(
-    statistic: Statistic, n: int, *, seed: int, resamples: int
+    statistic: Statistic, n: int, *, seed: int, resamples: int, biased: Collection[str] = ()
 ) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
     """The statistic on all N photos, and its percentile bootstrap intervals (Efron and Tibshirani 1993, ch. 13).
 
-    A resample on which a value is undefined is left out of that value's interval.
+    A resample on which a value is undefined is left out of that value's interval. Values that are ``biased``, sums of
+    absolute differences, get the basic interval, not below zero (Davison and Hinkley 1997, ch. 5.2): what chance adds
+    to them it adds to each resample once more, and percentiles would lie above the truth.
     """
     values = {name: float(value[0]) for name, value in statistic(np.ones((1, n))).items()}
     rng = np.random.default_rng(seed)
@@ -41,7 +43,8 @@ def estimate(
     intervals = {}
     for name in values:
         drawn = np.concatenate([np.empty(0), *(block[name] for block in blocks)])
-        intervals[name] = _percentiles(drawn[np.isfinite(drawn)])
+        interval = _percentiles(drawn[np.isfinite(drawn)])
+        intervals[name] = _mirrored(interval, values[name]) if name in biased else interval
     return values, intervals
 
 
@@ -50,6 +53,11 @@ def _percentiles(drawn: np.ndarray) -> tuple[float, float]:
         return float("nan"), float("nan")
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(drawn, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def _mirrored(interval: tuple[float, float], value: float) -> tuple[float, float]:
+    low, high = np.maximum(0.0, 2 * value - np.array(interval[::-1]))  # stays NaN
     return float(low), float(high)
 
 

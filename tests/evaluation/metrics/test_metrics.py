@@ -18,7 +18,7 @@ from hierpets.evaluation.metrics.classes import ClassTotals
 from hierpets.evaluation.metrics.hierarchical import lca_height
 from hierpets.evaluation.metrics.levels import breed_given_species_level, breed_level, species_level
 from hierpets.evaluation.metrics.reliability import chance_error, expected_calibration_error, reliability
-from hierpets.evaluation.metrics.resampling import weights_of_resamples, wilson_interval
+from hierpets.evaluation.metrics.resampling import estimate, weights_of_resamples, wilson_interval
 from hierpets.evaluation.metrics.schema import ReliabilityBin, RocCurve
 from hierpets.evaluation.metrics.selective import risk_coverage
 from hierpets.taxonomy import Taxonomy
@@ -318,6 +318,22 @@ def test_estimate_intervals_cover_the_truth_as_often_as_they_say(taxonomy):
         low, high = evaluate_predictions(predictions, seed=trial, resamples=200).breed.intervals["accuracy"]
         covered += low <= 0.8 <= high
     assert covered >= 51  # of 60; 57 expected, fewer than 51 three times in a thousand
+
+
+@pytest.mark.parametrize(("gap", "least"), [(0.0, 24), (0.02, 43), (0.05, 51)])  # of 60; percentiles: 0, 0 and 7
+def test_the_interval_of_the_calibration_error_covers_the_truth(gap, least):
+    rng = np.random.default_rng(0)
+    covered = 0
+    for trial in range(60):
+        confidence = rng.uniform(0.3, 0.95, 400)
+        hit = rng.random(400) < confidence - gap
+        _, intervals = estimate(
+            lambda weights, c=confidence, h=hit: {"ece": expected_calibration_error(c, h, weights)},
+            400, seed=trial, resamples=200, biased=("ece",),
+        )  # fmt: skip
+        low, high = intervals["ece"]
+        covered += low <= gap <= high
+    assert covered >= least
 
 
 def test_evaluate_predictions_seed_decides_the_intervals(predictions):

@@ -2,7 +2,7 @@
 
 ``ARCHIVE.tar:MEMBER``, ``TABLE.parquet:COLUMN:ROW``, ``TABLE.arrow:COLUMN:ROW``, or a URI such as ``s3://BUCKET/a.jpg``;
 an archive or table may have a URI too. Photos of one file are best read in its order: the directory of an archive and
-a few groups of rows are kept from one photo to the next.
+groups of rows are kept from one photo to the next.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import tarfile
 import threading
 from bisect import bisect_right
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import accumulate
@@ -26,7 +27,12 @@ DEMO, DEMO_PREFIX = "demo", "demo:"
 
 MAX_GROUP_BYTES = 2**30
 """Bytes of a group of rows that is read for one photo. Groups are as large as their writer made them."""
+MAX_KEPT_BYTES = 2**28
+"""Bytes of the groups that are kept for the next photo: those of a few thousand, which training asks for at random."""
 _lock = threading.Lock()  # what is kept is read once, not by every thread that wants it
+
+
+_Key = tuple[str, str, str, int]  # file, stamp, column, group
 
 
 class Address(NamedTuple):
@@ -130,7 +136,7 @@ def _parquet_cell(file: str, stamp: str, column: str, row: int) -> Any:
     group = bisect_right(ends, row)
     if group == len(ends):
         raise ImageError(f"no row {row} in this table")
-    return _group(file, stamp, column, group)[row - (ends[group - 1] if group else 0)].as_py()
+    return _GROUPS.get((file, stamp, column, group))[row - (ends[group - 1] if group else 0)].as_py()
 
 
 @lru_cache(maxsize=64)
@@ -144,8 +150,26 @@ def _group_ends(file: str, _stamp: str) -> list[int]:
     return list(accumulate(metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)))
 
 
-@lru_cache(maxsize=2)
-def _group(file: str, _stamp: str, column: str, group: int) -> Any:
+class _Groups:
+    """Groups of rows that were read: the last two, and others up to :data:`MAX_KEPT_BYTES` together."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[_Key, Any] = OrderedDict()
+
+    def get(self, key: _Key) -> Any:
+        """The column of a group, read where it is not kept."""
+        if key not in self._kept:
+            self._kept[key] = _read_group(*key)
+            while len(self._kept) > 2 and sum(group.nbytes for group in self._kept.values()) > MAX_KEPT_BYTES:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+
+_GROUPS = _Groups()
+
+
+def _read_group(file: str, _stamp: str, column: str, group: int) -> Any:
     import pyarrow.parquet as pq
 
     with open_file(file) as opened, pq.ParquetFile(opened) as table:

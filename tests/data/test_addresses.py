@@ -133,7 +133,7 @@ def test_limits_hold_inside_archives_and_tables(shard, table, monkeypatch):
         with pytest.raises(ImageError, match="above the limit of"):
             read_photo(path, limits=small)
     monkeypatch.setattr(addresses, "MAX_GROUP_BYTES", 10)
-    addresses._group.cache_clear()
+    monkeypatch.setattr(addresses, "_GROUPS", addresses._Groups())
     with pytest.raises(ImageError, match=r"a row group of .* fewer rows a group"):
         read_photo(f"{table}:image:0")
 
@@ -157,13 +157,38 @@ def test_a_changed_archive_is_read_anew(shard, contents):
     np.testing.assert_array_equal(read_photo(path), read_photo(contents[3]))
 
 
-def test_many_threads_read_a_table_once(table, contents, monkeypatch):
-    addresses._group.cache_clear()
+@pytest.fixture
+def groups_read(monkeypatch):
+    """The groups of rows that are read from here on."""
+    found = []
+    read = addresses._read_group
+    monkeypatch.setattr(addresses, "_GROUPS", addresses._Groups())
+    monkeypatch.setattr(addresses, "_read_group", lambda *key: (found.append(key[-1]), read(*key))[1])
+    return found
+
+
+def test_many_threads_read_a_table_once(table, contents, groups_read):
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(read_photo, [f"{table}:image:{n % 2}" for n in range(32)]))
-    assert addresses._group.cache_info().misses == 1
+    assert len(groups_read) == 1
     for n, photo in enumerate(found):
         np.testing.assert_array_equal(photo, read_photo(contents[n % 2]))
+
+
+def test_photos_of_a_table_in_random_order_cost_each_group_once_where_it_can_be_kept(
+    contents, groups_read, tmp_path, monkeypatch
+):
+    file = tmp_path / "pets.parquet"
+    pq.write_table(pa.table({"image": contents * 4}), file, row_group_size=2)
+    groups = 2 * len(contents)
+    order = np.random.default_rng(0).permutation(4 * len(contents))
+    for row in order:
+        np.testing.assert_array_equal(read_photo(f"{file}:image:{row}"), read_photo(contents[row % len(contents)]))
+    assert len(groups_read) == groups
+    monkeypatch.setattr(addresses, "MAX_KEPT_BYTES", 1)  # the last two, as for photos in their order
+    for row in range(4 * len(contents)):
+        read_photo(f"{file}:image:{row}")
+    assert len(groups_read) <= 2 * groups
 
 
 def test_the_audit_measures_photos_in_shards_and_tables(shard, table, contents):

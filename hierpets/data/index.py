@@ -51,13 +51,13 @@ def _read(source: str, registry: Registry) -> PhotoIndex:
     if is_oxford(path):
         return index_of(read_oxford(path))
     if (found := read_source(source, registry)) is not None:
-        records = read_records(source, found.photos)
-        if found.is_builtin:
-            refuse_unread(source, found.reader, records)
-        return index_of(records)
+        photos = list(found.photos)
+        if found.is_builtin:  # first: of two forms in a folder, the labels of one may be none
+            refuse_unread(source, found.reader, [photo.path for photo in photos])
+        return index_of(read_records(source, photos))
     if path.is_dir():
         records, leaves = read_folders(path)
-        refuse_unread(source, "folders SPECIES/BREED", records)
+        refuse_unread(source, "folders SPECIES/BREED", [record.path for record in records])
         return index_of(records, leaves)
     readers = ", ".join(plugin.name for plugin in registry.of_kind("reader"))
     if path.is_file():

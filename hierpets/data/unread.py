@@ -6,7 +6,6 @@ import os
 from collections.abc import Collection, Iterable
 
 from hierpets.data.addresses import parse_address
-from hierpets.data.records import PhotoRecord
 from hierpets.errors import DataError
 from hierpets.plugin.reading import PHOTO_SUFFIXES, is_folder, is_uri, join, suffix_of, walk_files, walk_store
 from hierpets.text import counted, join_words
@@ -41,14 +40,14 @@ def find_unread(source: str, read: Collection[str]) -> list[str]:
     return []
 
 
-def refuse_unread(source: str, form: str, records: Iterable[PhotoRecord]) -> None:
+def refuse_unread(source: str, form: str, photos: Iterable[str]) -> None:
     """:raises DataError: ``source``, read in this form, holds more than these photos."""
-    read = {file_of(record.path) for record in records}
+    read = set(map(file_of, photos))
     if left := find_unread(source, read):
         named = join_words([file.removeprefix(source).lstrip("/\\") for file in left], most=_NAMED)
         kinds = [kind for kind in HOLDERS if any(suffix_of(file) == kind for file in read) and not is_uri(source)]
         alone = "".join(f", or name '{source.rstrip('/')}/*{kind}' to read these alone" for kind in kinds[:1])
         raise DataError(
             f"{source}: read as {form}, which leaves out {counted(len(left), 'file')}: {named}; bring them into this "
-            f"form, or move them elsewhere{alone}"
+            f"form, or keep one form in a folder{alone}"
         )

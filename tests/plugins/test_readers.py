@@ -164,7 +164,7 @@ class TestMixedFolders:
         [
             ("tar", "2 files: cat/2.jpg and dog/pug/1.jpg", r"/\*\.tar' to read these alone$"),
             ("parquet", "2 files: cat/2.jpg and dog/pug/1.jpg", r"/\*\.parquet' to read these alone$"),
-            ("metadata", "1 file: cat/2.jpg", "or move them elsewhere$"),
+            ("metadata", "1 file: cat/2.jpg", "or keep one form in a folder$"),
         ],
     )
     def test_training_refuses_it_and_predicting_takes_all(self, photos, kind, left, advice):
@@ -175,6 +175,12 @@ class TestMixedFolders:
         listed = list(list_photos([str(photos)], [], REGISTRY))
         assert {str(photos / "cat" / "2.jpg"), str(photos / "dog" / "pug" / "1.jpg")} <= set(listed)
         assert len(listed) == len(set(listed)) == (2 if kind == "metadata" else 3)
+
+    def test_the_archive_that_folders_were_unpacked_from(self, photos):
+        plant(photos / "all.tar", {"dog/pug/1.jpg": b"x", "cat/2.jpg": b"x"})
+        with pytest.raises(DataError, match="leaves out 2 files") as caught:
+            read_index(photos)
+        assert "no class" not in str(caught.value)
 
     def test_what_is_named_is_read_alone(self, photos):
         self.add("tar", photos)

@@ -118,12 +118,21 @@ def _bad_breeds(metrics: Metrics, breed: LevelMetrics) -> Iterator[str]:
         yield f"{pretty(worst).capitalize()} breeds: {percent(metrics.breed_by_species[worst].accuracy)} correct."
     yield from _weak_breeds(breed)
     if breed.ece - chance_error(breed.calibration) > _BAD_ECE:
-        sure = breed.calibration.mean_confidence
-        word = "Overconfident" if sure > breed.accuracy else "Underconfident"
-        yield f"{word}: confidence {percent(sure, 0)} on average, accuracy {percent(breed.accuracy, 0)}."
+        yield _miscalibrated(breed)
     within = _mistakes_within_species(breed.confusion_matrix)
     if within is not None and within < 0.7:
         yield f"{percent(1 - within, 0)} of its breed mistakes name another species."
+
+
+def _miscalibrated(breed: LevelMetrics) -> str:
+    sure, right = breed.calibration.mean_confidence, breed.accuracy
+    word = "Overconfident" if sure > right else "Underconfident"
+    if abs(sure - right) < breed.ece / 2:
+        word = "Sometimes too confident, sometimes too little"
+    return (
+        f"{word}: off by {100 * breed.ece:.1f} points on average; mean confidence {percent(sure, 0)}, "
+        f"accuracy {percent(right, 0)}."
+    )
 
 
 def _no_better_than_guessing(metrics: Metrics) -> Iterator[str]:

@@ -255,6 +255,29 @@ def test_headline_admits_a_model_that_only_guesses(taxonomy, make_predictions):
     assert not any("Tells" in s for s in said.strengths)
 
 
+@pytest.mark.parametrize(
+    ("sure", "right", "word"),
+    [
+        ((0.95, 0.95), (0.8, 0.8), "Overconfident"),
+        ((0.5, 0.5), (0.7, 0.7), "Underconfident"),
+        ((0.95, 0.5), (0.75, 0.7), "Sometimes too confident, sometimes too little"),
+    ],
+)
+def test_headline_says_which_way_the_confidence_is_wrong(taxonomy, make_predictions, sure, right, word):
+    confidence, n = np.repeat(sure, 400), 800
+    probabilities = np.repeat((1 - confidence)[:, None] / (len(taxonomy.leaves) - 1), len(taxonomy.leaves), axis=1)
+    probabilities[:, 0] = confidence
+    truth = np.where(np.tile(np.arange(400), 2) < 400 * np.repeat(right, 400), 0, 1)
+    made = replace(
+        make_predictions(taxonomy, n),
+        probabilities=probabilities,
+        leaf_true=truth,
+        species_true=taxonomy.leaf_species[truth],
+    )
+    said = headline(evaluate_predictions(made, resamples=20)).weaknesses
+    assert any(line.startswith(f"{word}: off by ") for line in said), said
+
+
 def test_headline_warns_of_small_and_missing_classes(predictions):
     rows = np.flatnonzero(predictions.leaf_true != 4)[:40]
     said = " ".join(headline(evaluate_predictions(predictions.take(rows), resamples=5)).caveats)

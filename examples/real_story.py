@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import hierpets
-from hierpets.data.index import read_index
-from hierpets.data.split import draw_evenly
+from hierpets.data.labeled.index import read_index
+from hierpets.data.labeled.split import draw_evenly
 from hierpets.figures import figure_png
 
 CAT, DOG = "cat", "dog"

@@ -25,7 +25,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from hierpets.config import HeadSpec
-from hierpets.data.index import read_index
+from hierpets.data.labeled.index import read_index
 from hierpets.data.records import PhotoIndex
 from hierpets.growing.grow import grow
 from hierpets.growing.learning import class_weights

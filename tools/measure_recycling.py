@@ -19,7 +19,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from hierpets.config import HeadSpec
-from hierpets.data.index import read_index
+from hierpets.data.labeled.index import read_index
 from hierpets.hierarchy.calibration import fit_temperature
 from hierpets.model.backbone import build_backbone
 from hierpets.model.heads import Linear

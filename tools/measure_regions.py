@@ -25,7 +25,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from hierpets.data.index import read_index
+from hierpets.data.labeled.index import read_index
 from hierpets.data.listing import list_photos
 from hierpets.data.photos import read_photo
 from hierpets.evaluation.metrics.resampling import wilson_interval

@@ -24,7 +24,7 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from hierpets.config import HeadSpec
-from hierpets.data.index import read_index
+from hierpets.data.labeled.index import read_index
 from hierpets.data.photos import read_photo
 from hierpets.data.records import PhotoIndex
 from hierpets.data.transforms import apply

@@ -20,7 +20,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from hierpets.config import HeadSpec, TrainConfig
-from hierpets.data.index import read_index
+from hierpets.data.labeled.index import read_index
 from hierpets.model.backbone import build_backbone
 from hierpets.plugin import Labels
 from hierpets.registry.loading import load_registry

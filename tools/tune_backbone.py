@@ -22,7 +22,7 @@ from safetensors.torch import save
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from hierpets.cli.progress import ProgressDisplay
-from hierpets.data.index import read_index
+from hierpets.data.labeled.index import read_index
 from hierpets.data.records import PhotoIndex
 from hierpets.errors import HierpetsError
 from hierpets.files import write_all

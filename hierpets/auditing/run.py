@@ -19,7 +19,7 @@ from hierpets.auditing.page import render_page
 from hierpets.auditing.pairs.duplicates import Pair, components
 from hierpets.auditing.pairs.same_photos import check_same_photos, find_same_photos
 from hierpets.auditing.settings import AuditSettings
-from hierpets.data.index import read_index
+from hierpets.data.labeled.index import read_index
 from hierpets.data.records import PhotoIndex
 from hierpets.files import cache_dir, check_output, write_all
 from hierpets.inference.engines.base import Device, choose_device

@@ -136,7 +136,7 @@ def _parquet_cell(file: str, stamp: str, column: str, row: int) -> Any:
     group = bisect_right(ends, row)
     if group == len(ends):
         raise ImageError(f"no row {row} in this table")
-    return _GROUPS.get((file, stamp, column, group))[row - (ends[group - 1] if group else 0)].as_py()
+    return _ROW_GROUPS.get((file, stamp, column, group))[row - (ends[group - 1] if group else 0)].as_py()
 
 
 @lru_cache(maxsize=64)
@@ -150,7 +150,7 @@ def _group_ends(file: str, _stamp: str) -> list[int]:
     return list(accumulate(metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)))
 
 
-class _Groups:
+class _RowGroups:
     """Groups of rows that were read: the last two, and others up to :data:`MAX_KEPT_BYTES` together."""
 
     def __init__(self) -> None:
@@ -166,7 +166,7 @@ class _Groups:
         return self._kept[key]
 
 
-_GROUPS = _Groups()
+_ROW_GROUPS = _RowGroups()
 
 
 def _read_group(file: str, _stamp: str, column: str, group: int) -> Any:

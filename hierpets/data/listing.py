@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import TypeVar
 
 from hierpets.data.addresses import DEMO_PREFIX
-from hierpets.data.sources import list_source
+from hierpets.data.labeled.sources import list_source
 from hierpets.errors import ConfigError
 from hierpets.files import PHOTO_SUFFIXES, is_folder, is_photo
 from hierpets.plugin.reading import is_uri, walk_files

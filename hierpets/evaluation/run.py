@@ -11,11 +11,11 @@ from typing import Any, Literal
 import numpy as np
 
 from hierpets.config import BUNDLE_FOLDER, CONFIG_FILE
-from hierpets.data.index import read_index
+from hierpets.data.labeled.index import read_index
+from hierpets.data.labeled.split import split_index
 from hierpets.data.listing import find_photos
 from hierpets.data.photos import NamedPhoto, read_photo
 from hierpets.data.records import PhotoIndex
-from hierpets.data.split import split_index
 from hierpets.errors import ConfigError, DataError, did_you_mean
 from hierpets.evaluation.metrics.compute import evaluate_predictions
 from hierpets.evaluation.predictions import OODPredictions, Predictions, to_predictions

@@ -15,7 +15,7 @@ import numpy as np
 
 from hierpets.data.addresses import DEMO_PREFIX
 from hierpets.data.dataset import iter_inputs
-from hierpets.data.index import read_index
+from hierpets.data.labeled.index import read_index
 from hierpets.data.listing import evenly, find_photos
 from hierpets.data.records import PhotoIndex
 from hierpets.errors import BundleError, ConfigError, DataError

@@ -6,7 +6,7 @@ import os
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from hierpets.data.index import read_index
+from hierpets.data.labeled.index import read_index
 from hierpets.data.records import PhotoIndex
 from hierpets.evaluation.comparison import Comparison, compare
 from hierpets.evaluation.run import evaluate, read_labeled

@@ -13,8 +13,8 @@ import numpy as np
 from hierpets.auditing.images.image_stats import measure_image
 from hierpets.auditing.pairs.same_photos import find_same_photos
 from hierpets.auditing.settings import AuditSettings
-from hierpets.data.consistency import find_misspelled
 from hierpets.data.content import content_key
+from hierpets.data.labeled.consistency import find_misspelled
 from hierpets.data.records import PhotoIndex, PhotoRecord, index_of
 from hierpets.errors import DataError, ImageError, without_name
 from hierpets.growing.calibration import answer_together

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from hierpets.config import TrainConfig
-from hierpets.data.index import read_index
+from hierpets.data.labeled.index import read_index
+from hierpets.data.labeled.split import check_trainable, draw_evenly
 from hierpets.data.records import PhotoIndex, PhotoRecord, index_of
-from hierpets.data.split import check_trainable, draw_evenly
 from hierpets.errors import DataError
 from hierpets.progress import Progress
 from hierpets.registry.loading import Registry

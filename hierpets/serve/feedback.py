@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hierpets.data.consistency import folded
+from hierpets.data.labeled.consistency import folded
 from hierpets.data.records import SPLITS
 from hierpets.errors import ConfigError, DataError
 from hierpets.files import size_of, write_file

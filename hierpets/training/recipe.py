@@ -16,7 +16,7 @@ import numpy as np
 from hierpets.cluster import connected
 from hierpets.config import CONFIG_FILE, TrainConfig, change_config, read_config
 from hierpets.data.content import content_key
-from hierpets.data.tables import is_oxford
+from hierpets.data.labeled.tables import is_oxford
 from hierpets.errors import ConfigError
 from hierpets.evaluation.metrics.schema import Metrics
 from hierpets.inference.engines.base import choose_device

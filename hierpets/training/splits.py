@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from hierpets.config import TrainConfig
-from hierpets.data.index import read_index
+from hierpets.data.labeled.index import read_index
+from hierpets.data.labeled.split import check_trainable, split_index
 from hierpets.data.records import PhotoIndex, PhotoRecord
-from hierpets.data.split import check_trainable, split_index
 from hierpets.errors import ConfigError, DataError
 from hierpets.plugin import Labels
 from hierpets.registry.loading import Registry

@@ -133,7 +133,7 @@ def test_limits_hold_inside_archives_and_tables(shard, table, monkeypatch):
         with pytest.raises(ImageError, match="above the limit of"):
             read_photo(path, limits=small)
     monkeypatch.setattr(addresses, "MAX_GROUP_BYTES", 10)
-    monkeypatch.setattr(addresses, "_GROUPS", addresses._Groups())
+    monkeypatch.setattr(addresses, "_ROW_GROUPS", addresses._RowGroups())
     with pytest.raises(ImageError, match=r"a row group of .* fewer rows a group"):
         read_photo(f"{table}:image:0")
 
@@ -162,7 +162,7 @@ def groups_read(monkeypatch):
     """The groups of rows that are read from here on."""
     found = []
     read = addresses._read_group
-    monkeypatch.setattr(addresses, "_GROUPS", addresses._Groups())
+    monkeypatch.setattr(addresses, "_ROW_GROUPS", addresses._RowGroups())
     monkeypatch.setattr(addresses, "_read_group", lambda *key: (found.append(key[-1]), read(*key))[1])
     return found
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from hierpets.data.demo import demo_index, render
+from hierpets.data.labeled.split import check_trainable
 from hierpets.data.photos import read_photo
 from hierpets.data.records import SPLITS
-from hierpets.data.split import check_trainable
 from hierpets.errors import ImageError
 from hierpets.taxonomy import UNKNOWN_LEAF
 

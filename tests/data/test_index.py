@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hierpets.data.index import read_index
+from hierpets.data.labeled.index import read_index
+from hierpets.data.labeled.split import check_trainable, split_index
 from hierpets.data.listing import find_photos
 from hierpets.data.records import PhotoIndex, PhotoRecord, index_of
-from hierpets.data.split import check_trainable, split_index
 from hierpets.errors import DataError
 from hierpets.taxonomy import UNKNOWN_LEAF, Leaf, Taxonomy
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 import hierpets
 from hierpets.cli import main
-from hierpets.data.index import read_index
-from hierpets.data.split import split_index
+from hierpets.data.labeled.index import read_index
+from hierpets.data.labeled.split import split_index
 from hierpets.errors import BundleError, ConfigError, DataError
 from hierpets.evaluation.metrics.reading import read_metrics
 from hierpets.evaluation.metrics.schema import SeenMetrics

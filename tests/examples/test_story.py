@@ -9,9 +9,9 @@ import pytest
 from helpers.fakes import tiny_registry
 
 from hierpets.cli import main
-from hierpets.data.index import read_index
+from hierpets.data.labeled.index import read_index
+from hierpets.data.labeled.split import split_index
 from hierpets.data.photos import read_photo
-from hierpets.data.split import split_index
 
 STORY = Path(__file__).resolve().parents[2] / "examples" / "story.py"
 

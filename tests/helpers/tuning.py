@@ -17,7 +17,7 @@ import torch
 
 from helpers.fakes import TAXONOMY
 from hierpets.config import TrainConfig
-from hierpets.data.index import read_index
+from hierpets.data.labeled.index import read_index
 from hierpets.data.records import PhotoIndex, PhotoRecord
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.model.network import HierarchicalNetwork

@@ -35,8 +35,8 @@ def test_a_photo_is_known_by_its_content(tmp_path):
 
 
 def test_a_trained_bundle_knows_its_training_photos_and_no_others(tiny_run):
-    from hierpets.data.index import read_index
-    from hierpets.data.split import split_index
+    from hierpets.data.labeled.index import read_index
+    from hierpets.data.labeled.split import split_index
 
     seen = SeenPhotos.read(tiny_run / "bundle")
     index = split_index(read_index("demo"), seed=0)

@@ -15,7 +15,7 @@ import yaml
 from helpers.distributions import install
 
 from hierpets.config import TrainConfig
-from hierpets.data.index import read_index
+from hierpets.data.labeled.index import read_index
 from hierpets.plugin import Case, Labels, Preprocess
 from hierpets.plugin.kinds import KINDS
 from hierpets.plugin.samples import sample_events

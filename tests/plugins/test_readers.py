@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from helpers.sources import FORMS, LABELS, PHOTOS, hugging_face, rows, write_folders
 
-from hierpets.data.index import read_index
+from hierpets.data.labeled.index import read_index
+from hierpets.data.labeled.sources import read_records, read_source
 from hierpets.data.listing import list_photos
 from hierpets.data.photos import read_photo
-from hierpets.data.sources import read_records, read_source
 from hierpets.errors import ConfigError, DataError
 from hierpets.plugin import SourcePhoto
 from hierpets.plugin.reading import ARCHIVED

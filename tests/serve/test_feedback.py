@@ -6,7 +6,7 @@ from helpers.color_server import TAXONOMY, LocalClient, plain, with_exif
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hierpets.data.index import read_index
+from hierpets.data.labeled.index import read_index
 from hierpets.data.photos import read_photo
 from hierpets.errors import ConfigError, DataError
 from hierpets.serve.app import create_app

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers.color_server import encode, find_halves, make_predictor, plain, serving, side_by_side, with_exif
 
-from hierpets.data.index import read_index
+from hierpets.data.labeled.index import read_index
 from hierpets.recommend.loading import load_catalog
 from hierpets.serve.settings import ServeSettings
 from hierpets.text import likelihood

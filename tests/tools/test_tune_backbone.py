@@ -12,7 +12,7 @@ from helpers.tuning import FAST, squares
 from safetensors.torch import load_file
 
 from hierpets.config import BackboneChoice, FinetuneConfig
-from hierpets.data.index import read_index
+from hierpets.data.labeled.index import read_index
 from hierpets.errors import ConfigError, DataError
 from hierpets.model.backbone import build_backbone
 from hierpets.progress import no_progress

@@ -20,9 +20,9 @@ def split(data: str, photos: int, out: str) -> list[tuple[str, str]]:
 
     ``data.csv`` lists all photos with their splits, ``seen`` links to those of training as SPECIES/BREED/photo.
     """
-    from hierpets.data.index import read_index
+    from hierpets.data.labeled.index import read_index
+    from hierpets.data.labeled.split import split_index
     from hierpets.data.photos import read_photo
-    from hierpets.data.split import split_index
 
     index = read_index(data)
     index = split_index(index, seed=0, val=0.0, test=min(photos / len(index), MOST_HELD_OUT))

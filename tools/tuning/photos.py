@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hierpets.data.index import read_index
+from hierpets.data.labeled.index import read_index
 from hierpets.data.records import PhotoIndex
 from hierpets.errors import DataError
 from hierpets.taxonomy import UNKNOWN_LEAF

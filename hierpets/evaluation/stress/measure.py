@@ -9,9 +9,9 @@ from itertools import islice
 
 import numpy as np
 
+from hierpets.data.labeled.split import draw_evenly
 from hierpets.data.photos import NamedPhoto, read_photo
 from hierpets.data.records import PhotoIndex, PhotoRecord
-from hierpets.data.split import draw_evenly
 from hierpets.errors import DataError, ImageError
 from hierpets.evaluation.metrics.levels import LevelPredictions, breed_level, species_level
 from hierpets.evaluation.metrics.resampling import estimate

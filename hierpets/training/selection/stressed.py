@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hierpets.data.split import draw_evenly
+from hierpets.data.labeled.split import draw_evenly
 from hierpets.evaluation.stress.corruptions import CORRUPTIONS, SIDE, shrink
 from hierpets.progress import Progress
 from hierpets.training.features.extractor import FeatureExtractor

@@ -10,7 +10,7 @@ from helpers.fakes import tiny_registry
 
 from hierpets.cli.deploy.info import command as info
 from hierpets.config import change_config
-from hierpets.data.index import read_index
+from hierpets.data.labeled.index import read_index
 from hierpets.errors import ConfigError
 from hierpets.model.backbone import build_backbone
 from hierpets.model.info import bundle_info

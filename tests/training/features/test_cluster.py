@@ -20,7 +20,7 @@ from hierpets.cache import SqliteStore
 from hierpets.cli import main
 from hierpets.config import TrainConfig
 from hierpets.data.content import content_key
-from hierpets.data.index import read_index
+from hierpets.data.labeled.index import read_index
 from hierpets.errors import ConfigError, DataError
 from hierpets.model.backbone import build_backbone
 from hierpets.model.seen import SeenPhotos

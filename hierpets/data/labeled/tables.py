@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from hierpets.data.addresses import DEMO_PREFIX, parse_address
-from hierpets.data.consistency import ListedPhoto, check_listed, raise_problems, unrepeated
+from hierpets.data.labeled.consistency import ListedPhoto, check_listed, raise_problems, unrepeated
 from hierpets.data.records import SPLITS, PhotoRecord
 from hierpets.errors import DataError, did_you_mean
 from hierpets.plugin.reading import SPLIT_NAMES, is_uri

@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 
 from hierpets.data.addresses import is_demo
-from hierpets.data.folders import read_folders
+from hierpets.data.labeled.folders import read_folders
+from hierpets.data.labeled.sources import read_records, read_source
+from hierpets.data.labeled.tables import is_oxford, read_csv, read_oxford
+from hierpets.data.labeled.unread import refuse_unread
 from hierpets.data.records import PhotoIndex, index_of
-from hierpets.data.sources import read_records, read_source
-from hierpets.data.tables import is_oxford, read_csv, read_oxford
-from hierpets.data.unread import refuse_unread
 from hierpets.errors import DataError
 from hierpets.registry.loading import Registry, load_registry
 from hierpets.taxonomy import Taxonomy, class_order

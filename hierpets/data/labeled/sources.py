@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hierpets.data.addresses import is_demo
-from hierpets.data.consistency import ListedPhoto, check_listed, folded, is_number, raise_problems, unrepeated
+from hierpets.data.labeled.consistency import ListedPhoto, check_listed, folded, is_number, raise_problems, unrepeated
+from hierpets.data.labeled.tables import read_csv
+from hierpets.data.labeled.unread import file_of, find_unread
 from hierpets.data.records import SPLITS, PhotoRecord
-from hierpets.data.tables import read_csv
-from hierpets.data.unread import file_of, find_unread
 from hierpets.errors import DataError, did_you_mean
 from hierpets.files import PHOTO_SUFFIXES
 from hierpets.plugin import SourcePhoto

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from hierpets.data.consistency import check_labels, raise_problems
+from hierpets.data.labeled.consistency import check_labels, raise_problems
 from hierpets.data.records import PhotoRecord
 from hierpets.errors import DataError
 from hierpets.files import is_photo

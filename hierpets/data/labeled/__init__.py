@@ -1,0 +1,1 @@
+"""Labeled photos: read from wherever they lie, checked, and split."""

@@ -70,6 +70,7 @@ def grow(
     plugins = load_registry(registry)
     index = read_index(data, registry=plugins).to_learn_from
     check_names(index.taxonomy, before.manifest.taxonomy)
+    check_every_class(index, index.records, ())
     if check is not None:  # what is wrong with them is said before anything is learned and written
         read_labeled(check, before.manifest, registry=plugins)
     predictor = load(source, engine="openvino", precision="f32", registry=plugins, recommend=False)
@@ -101,13 +102,13 @@ def _learn(
     index = without_learned(index, {photos.records[row].path for row in learned_before})
     photos = photos.without(learned_before, left_out)
     photos = photos.without(find_copies(photos), left_out)
-    check_every_class(index, photos, left_out)
+    check_every_class(index, photos.records, left_out)
     learned, unseen = learn(before, photos)
     strangers = find_strangers(photos, unseen, before.manifest.taxonomy, before.manifest.policy)
     if not strangers:
         return photos, learned, unseen
     photos = photos.without(strangers, left_out)
-    check_every_class(index, photos, left_out)
+    check_every_class(index, photos.records, left_out)
     return photos, *learn(before, photos)
 
 

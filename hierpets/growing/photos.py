@@ -156,9 +156,9 @@ def _decisions(outputs: Sequence[RawOutput], manifest: Manifest) -> tuple[Decisi
     )
 
 
-def check_every_class(index: PhotoIndex, kept: NewPhotos, left_out: Sequence[LeftOutPhoto]) -> None:
-    """:raises DataError: a class of the data has no photo to learn from."""
-    counts, wanted = Counter(record.label for record in kept.records), {record.label for record in index.records}
+def check_every_class(index: PhotoIndex, kept: Sequence[PhotoRecord], left_out: Sequence[LeftOutPhoto]) -> None:
+    """:raises DataError: a class of the data has no photo to learn from among those ``kept``."""
+    counts, wanted = Counter(record.label for record in kept), {record.label for record in index.records}
     empty = sorted(
         {str(label) for label in wanted if not counts[label]}
         | {str(leaf) for leaf in index.taxonomy.leaves if leaf.breed and not counts[leaf]}

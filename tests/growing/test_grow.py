@@ -154,6 +154,15 @@ def test_a_class_without_a_readable_photo_is_refused(bundle, tmp_path):
         grow(bundle, data, out=tmp_path / "out")
 
 
+def test_an_empty_class_is_refused_before_a_photo_is_read(bundle, tmp_path):
+    data = draw_photos(tmp_path / "new", {"dog/husky": 3})
+    (data / "dog" / "beagle").mkdir()
+    tasks = []
+    with pytest.raises(DataError, match="no photo to learn from: dog/beagle; add photos"):
+        grow(bundle, data, out=tmp_path / "out", progress=lambda task, *_: tasks.append(task))
+    assert tasks == []
+
+
 def test_one_photo_under_two_labels_is_refused(bundle, tmp_path):
     data = draw_photos(tmp_path / "new", {"dog/husky": 3})
     (data / "dog" / "beagle").mkdir()

@@ -414,6 +414,12 @@ def test_read_photo_reads_heic_with_its_extra():
         read_photo(data[: len(data) // 2])
 
 
+def test_the_pixels_of_a_heic_photo_outlive_their_decoder():
+    data = heic(Image.fromarray(scene(128, 64)))
+    photos = [read_photo(data) for _ in range(50)]  # what is freed is written over by the next ones
+    assert max(difference(photo, scene(128, 64)) for photo in photos) < 4
+
+
 def test_read_photo_names_the_extra_that_heic_needs(monkeypatch):
     data = heic(PICTURE)
     monkeypatch.setitem(sys.modules, "pillow_heif", None)

@@ -423,7 +423,10 @@ class TestTable:
     def test_every_type_of_bytes_and_text(self, given, tmp_path, kind):
         labels = pa.array(["dog/pug"], pa.string_view() if kind == "binary_view" else pa.large_string())
         photos = pa.array([given[0]["jpg"]], getattr(pa, kind)())
-        pq.write_table(pa.table({"jpg": photos, "label": labels}), tmp_path / "a.parquet")
+        try:
+            pq.write_table(pa.table({"jpg": photos, "label": labels}), tmp_path / "a.parquet")
+        except pa.ArrowNotImplementedError:
+            pytest.skip(f"system: pyarrow {pa.__version__} writes no {kind} to Parquet")
         (record,) = read_index(tmp_path).records
         assert record.label == Leaf("dog", "pug")
         np.testing.assert_array_equal(read_photo(record.path), read_photo(given[0]["jpg"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 from pydantic import Field, ValidationError
@@ -61,12 +61,13 @@ class EvaluationRecord(StrictModel):
 
 
 def inside(paths: Sequence[str]) -> list[str]:
-    """The paths as seen from the folder that holds them all."""
+    """The paths as seen from the folder that holds them all, with ``/`` on every system."""
+    paths = [PurePath(path).as_posix() for path in paths]
     folders = [posixpath.dirname(path) for path in paths]
     try:
         common = posixpath.commonpath(folders)
     except ValueError:  # some are absolute and some are not
-        return list(paths)
+        return paths
     return [path[len(common) :].lstrip("/") for path in paths]
 
 

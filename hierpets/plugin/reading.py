@@ -11,7 +11,7 @@ import glob
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote
 
@@ -138,7 +138,7 @@ def list_files(source: str, *suffixes: str) -> list[str]:
 
 def split_of(path: str) -> str | None:
     """The split that a file's name begins with, or that its folder is called by: ``train-00001.tar``, ``val/a.tar``."""
-    file = PurePosixPath(without_options(path))
+    file = PurePath(without_options(path))
     named = SPLIT_PREFIX.match(file.name)
     return SPLIT_NAMES.get(named[1].lower() if named else file.parent.stem.lower())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 import threading
@@ -83,6 +84,8 @@ def main(args: list[str] | None = None) -> None:
     A reader that closes the pipe, as ``head`` does, ends it in silence with exit code 1.
     """
     argv = sys.argv[1:] if args is None else args
+    if isinstance(sys.stdout, io.TextIOWrapper):  # letters that it lacks are written \uXXXX, as on standard error
+        sys.stdout.reconfigure(errors="backslashreplace")
     in_charge = threading.current_thread() is threading.main_thread()  # of signals
     if in_charge and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _Interrupt())

@@ -1,3 +1,4 @@
+import io
 import json
 import signal
 import subprocess
@@ -79,6 +80,16 @@ def test_main_on_a_closed_pipe_is_silent(command):
     process.stdout.close()
     assert process.stderr.read() == ""
     assert process.wait() == 1
+
+
+def test_main_prints_letters_that_the_encoding_lacks(tmp_path, monkeypatch):
+    """Of a name, to a pipe or a file on Windows."""
+    (tmp_path / "犬").mkdir()
+    (tmp_path / "犬" / "registry.yaml").write_text("plugins: []\n")
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding="cp1252"))
+    assert run("plugins", "list", "--registry", str(tmp_path / "犬" / "registry.yaml")) == 0
+    sys.stdout.flush()
+    assert rb"\u72ac" in sys.stdout.buffer.getvalue()
 
 
 def _started(command, **streams):

@@ -180,7 +180,8 @@ def test_predict_refuses_binary_data_on_standard_input(predict, monkeypatch):
 
 
 def test_predict_only_takes_names_and_files_of_names(predict, tmp_path):
-    (tmp_path / "dogs.txt").write_text("# ours\npug\n\ndog/dalmatian  # spotted\n")
+    names = "pug\n\n# ours\ndog/dalmatian  # spotted\n"
+    (tmp_path / "dogs.txt").write_text(names, encoding="utf-8-sig")  # with a mark at its start, as Windows writes it
     _, out, _ = predict(
         "--format", "jsonl", "--only", str(tmp_path / "dogs.txt"), "--only", "cat", *PHOTOS[:1], "--top-k", "9"
     )

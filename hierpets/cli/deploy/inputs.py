@@ -22,7 +22,7 @@ def read_names(given: Iterable[str]) -> Iterator[str]:
             yield name
             continue
         try:
-            lines = Path(name).read_text(encoding="utf-8").splitlines()
+            lines = Path(name).read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"--only {name}: cannot be read: {error}") from error
         found = [line for line in (line.partition("#")[0].strip() for line in lines) if line]

@@ -114,6 +114,8 @@ def _delete(target: Path, part: Path, form: FileFormat) -> None:
     with ExitStack() as held, _writing(target):
         if part.is_dir() == (form == "parquet") and part.exists():
             held.enter_context(_opened(form, part, fresh=False))
+        if os.name != "posix":
+            held.close()  # Windows deletes no open file; elsewhere it stays locked until it is gone
         shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
         target.unlink(missing_ok=True)
         run_file(target).unlink(missing_ok=True)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import pyarrow.parquet as pq
@@ -18,6 +19,8 @@ import pytest
 from hierpets.cli import main
 from hierpets.data.photos import read_photo
 from hierpets.errors import PluginError
+from hierpets.inference.output import resumable
+from hierpets.inference.output.lines import JsonlWriter
 from hierpets.inference.output.resumable import WRITERS
 
 FORMATS = ["jsonl", "csv", "parquet"]
@@ -264,6 +267,28 @@ def test_write_predictions_overwrites_what_is_there(predict, tmp_path, form, lef
     assert predict(DRAWN[1], "--out", out, "--overwrite")[0] == 0
     assert [record["path"] for record in records(out)] == DRAWN[1:2]
     assert sorted(path.name for path in tmp_path.iterdir()) == [out.name, f"{out.name}.run.json"]
+
+
+def test_write_predictions_overwrites_where_no_open_file_can_be_deleted(predict, tmp_path, monkeypatch):
+    """As on Windows."""
+    out, opened, unlink = tmp_path / "a.jsonl", [], Path.unlink
+
+    class Writer(JsonlWriter):
+        def __init__(self, path):
+            super().__init__(path)
+            opened.append(self)
+
+    def refuse_open(path, missing_ok=False):
+        if any(writer.path == path and not writer._file.closed for writer in opened):
+            raise PermissionError(errno.EACCES, "it is being used by another process", str(path))
+        unlink(path, missing_ok)
+
+    (tmp_path / "a.jsonl.part").touch()
+    monkeypatch.setitem(WRITERS, "jsonl", Writer)
+    monkeypatch.setattr(resumable, "os", SimpleNamespace(name="nt"))
+    monkeypatch.setattr(Path, "unlink", refuse_open)
+    assert predict(DRAWN[1], "--out", out, "--overwrite")[0] == 0
+    assert [record["path"] for record in records(out)] == DRAWN[1:2]
 
 
 def test_write_predictions_blames_no_file_for_what_reading_a_photo_raises(predict, tmp_path, monkeypatch):

@@ -80,7 +80,11 @@ class ExplainerProcess:
             self._end()
             # A session of its own: Ctrl-C stops the server, which lets the process end by closing its input.
             self._process = subprocess.Popen(  # noqa: S603
-                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                start_new_session=True,
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # what Windows has instead
             )
         return self._process
 

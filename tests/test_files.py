@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from helpers.systems import needs_links, needs_locks
 
 from hierpets.errors import ConfigError
 from hierpets.files import cache_dir, check_output, whole_file, whole_folder, write_all, write_file
@@ -93,7 +94,7 @@ def test_whole_folder_removes_what_a_killed_process_left(tmp_path, moment):
     assert (target / "weights").read_text() == "old"
 
 
-@pytest.mark.skipif(os.name == "nt", reason="system: no locks")
+@needs_locks
 def test_whole_folder_leaves_the_scratch_of_a_living_one(tmp_path):
     with whole_folder(tmp_path / "bundle") as made:
         (made / "weights").write_text("slow")
@@ -138,7 +139,7 @@ def test_cache_dir_takes_the_first_of_the_places_that_are_named(monkeypatch):
     assert not cache_dir().parent.parent.is_dir()
 
 
-@pytest.mark.skipif(os.name != "posix", reason="system: needs file locks")
+@needs_locks
 def test_writers_remove_what_a_killed_process_left(tmp_path):
     left = "99999-0123abcd"
     for name in (f".a.txt.{left}", ".a.txt.1-ffffffff", ".a.txt.backup", f".b.txt.{left}", f"a.txt.{left}"):
@@ -151,7 +152,7 @@ def test_writers_remove_what_a_killed_process_left(tmp_path):
     }
 
 
-@pytest.mark.skipif(os.name != "posix", reason="system: needs file locks")
+@needs_locks
 def test_writers_leave_what_another_process_is_writing(tmp_path):
     code = (
         "import sys, pathlib; from hierpets.files import whole_file\n"
@@ -182,6 +183,7 @@ def test_text_with_a_file_name_that_is_no_text_is_written(tmp_path):
     assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "caf\\udce9.jpg é"
 
 
+@needs_links
 def test_a_link_is_followed_and_stays(tmp_path):
     (tmp_path / "real.txt").write_text("old")
     (tmp_path / "link.txt").symlink_to("real.txt")
@@ -220,6 +222,7 @@ def test_a_link_to_a_pipe_without_a_name_is_written_to(monkeypatch):
 
 
 @pytest.mark.parametrize("there", [True, False])
+@needs_links
 def test_a_link_to_a_folder_is_followed_and_stays(tmp_path, there):
     (tmp_path / "latest").symlink_to("runs")
     if there:

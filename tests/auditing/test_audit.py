@@ -6,6 +6,7 @@ import re
 import cv2
 import pytest
 from helpers.fakes import tiny_registry
+from helpers.systems import needs_odd_names
 
 import hierpets
 from hierpets.auditing.findings import KINDS
@@ -68,6 +69,7 @@ def test_audit_command_strict_fails_on_an_unreadable_file(tmp_path, registry):
     assert run(tmp_path / "pets", tmp_path / "out", registry, "--strict") == 1
 
 
+@needs_odd_names
 def test_render_page_stands_alone_and_escapes_names(tmp_path, registry):
     odd = "dog/<b onmouseover=alert(1)>"
     write_pets(tmp_path / "pets")

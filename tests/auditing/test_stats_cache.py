@@ -6,6 +6,7 @@ import sqlite3
 import cv2
 import numpy as np
 import pytest
+from helpers.systems import needs_byte_names
 
 from hierpets.auditing.images.stats_cache import CACHE_FILE, StatsCache, collect_stats
 from hierpets.data.photos import read_photo
@@ -107,6 +108,7 @@ def test_collect_stats_keeps_nothing_of_what_it_cannot_see_change(tmp_path, phot
         assert collect_stats([place.as_uri()], tmp_path / "cache")[0].height == len(pixels)
 
 
+@needs_byte_names
 def test_collect_stats_of_a_name_that_is_no_text(tmp_path, photo):
     path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png")
     with open(path, "wb") as file:  # noqa: PTH123

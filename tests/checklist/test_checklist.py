@@ -272,7 +272,7 @@ def test_read_refuses_a_folder_that_is_no_run(tmp_path):
 def test_read_says_that_an_evaluation_stands_in_the_run(tiny_copy, metrics):
     (tiny_copy / "metrics.json").write_text(metrics_json(metrics()))
     with pytest.raises(
-        DataError, match=r"metrics of a training run, found those of an evaluation.* --out .*/evaluation"
+        DataError, match=r"metrics of a training run, found those of an evaluation.* --out .*evaluation"
     ):
         RunEvidence.read(tiny_copy)
 

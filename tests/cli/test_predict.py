@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import jsonschema
 import pytest
+from helpers.systems import needs_byte_names
 
 from hierpets.cli import main
 from hierpets.data.photos import read_photo
@@ -233,6 +234,7 @@ def test_predict_completes_species_and_breeds(tiny_run):
 
 
 @pytest.mark.parametrize("form", ["text", "csv"])
+@needs_byte_names
 def test_predict_prints_file_names_that_are_no_text(tmp_path, form):
     photo = os.fsencode(tmp_path) + b"/not-utf8-\xff.png"
     Path(os.fsdecode(photo)).write_bytes(cv2.imencode(".png", read_photo(PHOTOS[0]))[1].tobytes())

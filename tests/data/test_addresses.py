@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from helpers.systems import needs_odd_names
 
 from hierpets.auditing.images.image_stats import file_stamp, measure_image
 from hierpets.data import addresses
@@ -70,6 +71,7 @@ def test_parse_address(path, address):
     assert parse_address(path) == address
 
 
+@needs_odd_names
 def test_a_file_whose_name_looks_like_an_address_is_a_file(tmp_path, contents):
     file = tmp_path / "a.tar:b.jpg"
     file.write_bytes(contents[0])

@@ -2,6 +2,7 @@ import os
 from itertools import pairwise
 
 import pytest
+from helpers.systems import needs_links
 
 from hierpets.data.listing import check_paths, count_photos, evenly, find_photos, list_photos
 from hierpets.errors import ConfigError, DataError
@@ -31,6 +32,7 @@ def test_walk_files_lists_a_folder_when_its_turn_comes(folder):
     assert [os.path.basename(photo) for photo in photos] == ["9.jpg", "1.png", "2.jpg", "3.jpg"]  # noqa: PTH119
 
 
+@needs_links
 def test_find_photos_follows_links_that_lead_back_once(folder):
     (folder / "a" / "back").symlink_to(folder, target_is_directory=True)
     assert len(find_photos(folder)) == 4
@@ -88,6 +90,7 @@ def test_a_named_folder_that_cannot_be_listed_is_listed_itself(closed, monkeypat
     assert list(list_photos(paths, [], load_registry())) == paths
 
 
+@needs_links
 def test_list_files_passes_over_a_link_that_leads_to_itself(folder):
     (folder / "loop").symlink_to("loop")
     (folder / "1.tar").write_bytes(b"")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import struct
 import sys
@@ -200,7 +201,7 @@ def test_read_photo_refuses_missing_empty_and_odd_paths(tmp_path):
         (tmp_path, "is a folder"),
         (tmp_path / "empty.jpg", "empty"),
         ("a\0b.jpg", "cannot be read"),
-        ("/dev/zero", "not a regular file"),
+        (os.devnull, "not a regular file"),
     ]:
         with pytest.raises(ImageError, match=message):
             read_photo(path)

@@ -1,6 +1,7 @@
 """The released bundle knows breeds from pretraining, which photos may teach it or which it may forget."""
 
 import pytest
+from helpers.systems import needs_links
 
 from hierpets.growing.forget import forget
 from hierpets.growing.grow import grow
@@ -17,6 +18,7 @@ def origins(bundle):
 
 
 @pytest.mark.data
+@needs_links
 def test_photos_of_a_pretrained_breed_make_it_a_grown_one(tmp_path, data_dir):
     photos = sorted((data_dir / "unseen-breeds" / "dog" / "maltese").iterdir())
     learned, others = tmp_path / "new" / "dog" / "maltese", photos[10:]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from helpers.systems import needs_links
 
 from hierpets.errors import RegistryError
 from hierpets.registry.examine import examine, read_registry_file
@@ -136,6 +137,7 @@ def test_examine_refuses_a_malformed_entry(folder, entry):
     "entry",
     ["../outside.py:f", "plugins/../../x.py:f", "/etc/x.py:f", "'plugins\\..\\x.py:f'", "plugins/link.py:weigh"],
 )
+@needs_links
 def test_examine_refuses_an_entry_outside_of_the_folder(folder, tmp_path_factory, entry):
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "x.py"
     elsewhere.write_text(CODE)

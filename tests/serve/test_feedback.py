@@ -1,8 +1,7 @@
-import os
-
 import numpy as np
 import pytest
 from helpers.color_server import TAXONOMY, LocalClient, plain, with_exif
+from helpers.systems import needs_links
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -137,7 +136,7 @@ def test_feedback_store_shrinks_a_large_photo_and_keeps_its_shape(tmp_path):
     assert read_photo(tmp_path / path).shape == (1600, 800, 3)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs symbolic links")
+@needs_links
 def test_feedback_store_does_not_follow_a_link_out_of_its_folder(tmp_path):
     outside = tmp_path / "outside"
     outside.mkdir()

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import cv2
 import pyarrow.parquet as pq
 import pytest
+from helpers.systems import needs_byte_names, needs_links, needs_locks, needs_odd_names
 
 from hierpets.cli import main
 from hierpets.data.photos import read_photo
@@ -341,6 +342,7 @@ def test_write_predictions_resumes_from_nothing(predict, tmp_path):
     assert len(records(tmp_path / "a.csv")) == 4
 
 
+@needs_byte_names
 def test_write_predictions_keeps_odd_file_names(predict, tmp_path):
     photos = tmp_path / "photos"
     fill(photos, 1)
@@ -390,6 +392,7 @@ def test_write_predictions_refuses_a_part_of_something_else(predict, tmp_path):
     assert "expected hierpets records, found another line" in err
 
 
+@needs_locks
 def test_write_predictions_in_two_processes_refuses_the_second(predict, tiny_run, tmp_path):
     photos, out = fill(tmp_path / "photos", 2000), tmp_path / "a.jsonl"
     process = started(tiny_run, photos, "--out", out)
@@ -448,6 +451,7 @@ def test_write_predictions_survives_ten_kills(tiny_run, tmp_path, form):
 FORMULAS = ["'=a.jpg", "+a.jpg", "-a.jpg", "=HYPERLINK(1).jpg", "@a.jpg", "\ta.jpg", "plain.jpg"]
 
 
+@needs_odd_names
 def test_write_predictions_keeps_formulas_out_of_a_csv_and_resumes(predict, tmp_path, monkeypatch):
     for name in FORMULAS:
         (tmp_path / name).write_bytes(b"no picture")
@@ -467,6 +471,7 @@ def test_write_predictions_keeps_formulas_out_of_a_csv_and_resumes(predict, tmp_
 
 
 @pytest.mark.parametrize("form", FORMATS)
+@needs_locks
 def test_write_predictions_that_loses_the_race_for_a_part_says_so(predict, tmp_path, monkeypatch, form):
     out = tmp_path / f"a.{form}"
     make = WRITERS[form]
@@ -484,6 +489,7 @@ def test_write_predictions_that_loses_the_race_for_a_part_says_so(predict, tmp_p
 
 
 @pytest.mark.parametrize("form", FORMATS)
+@needs_links
 def test_write_predictions_follows_a_link(predict, tmp_path, form):
     real, link = tmp_path / f"real.{form}", tmp_path / f"link.{form}"
     real.write_text("old")

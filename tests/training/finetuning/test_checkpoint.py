@@ -14,13 +14,12 @@ from helpers.tuning import squares, tune, tune_alone
 from hierpets.data.records import PhotoIndex
 from hierpets.errors import ConfigError
 
-# Forked from a process that has imported what is slow to import.
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["torch", "torch.optim.swa_utils", "torch.distributed", "albumentations"])
-
 
 def start(folder: Path, settings: dict, *, resume: bool = False) -> multiprocessing.Process:
-    process = CONTEXT.Process(target=tune_alone, args=(folder, settings), kwargs={"resume": resume})
+    """Forked from a process that has imported what is slow to import."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch", "torch.optim.swa_utils", "torch.distributed", "albumentations"])
+    process = context.Process(target=tune_alone, args=(folder, settings), kwargs={"resume": resume})
     process.start()
     return process
 

@@ -20,7 +20,7 @@ PROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
 HEAD = """\
 # Generated from pyproject.toml by `python tools/reference.py predict`.
 # What predicting and serving need, without torch:
-# pip install --no-deps hierpets && pip install -r requirements/predict.txt
+# pip install --no-deps . && pip install -r requirements/predict.txt
 """
 
 

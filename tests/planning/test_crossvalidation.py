@@ -59,6 +59,18 @@ def test_balanced_accuracy_is_the_mean_recall():
     classes = np.array([0, 0, 0, 0, 3, 3])
     assert balanced_accuracy(np.array([1, 1, 1, 0, 1, 0]), classes) == pytest.approx((0.75 + 0.5) / 2)
     assert balanced_accuracy(np.ones((2, 3, 6)), classes).shape == (2, 3)
+    assert np.isnan(balanced_accuracy(np.ones(0), classes[:0]))
+
+
+def test_balanced_accuracy_does_not_depend_on_which_photos_of_a_class_are_right():
+    rng = np.random.default_rng(0)
+    classes = rng.integers(0, 40, 1000)
+    right = np.ones((20, 1000), bool)
+    assert (balanced_accuracy(right, classes) == 1).all()
+    for row in right:
+        for leaf in range(40):
+            row[rng.choice(np.flatnonzero(classes == leaf), 3, replace=False)] = False
+    assert len(set(balanced_accuracy(right, classes))) == 1
 
 
 def test_more_photos_are_better_and_all_are_as_good_as_scikit_learn_says(found, photos):

@@ -28,8 +28,14 @@ def balanced_weights(classes: np.ndarray) -> np.ndarray:
 
 
 def balanced_accuracy(right: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Mean recall of the classes, from ``right`` [..., N] and ``classes`` int [N]."""
-    mean: np.ndarray = right @ balanced_weights(classes)
+    """Mean recall of the classes, from ``right`` [..., N] and ``classes`` int [N]; NaN without photos."""
+    if len(classes) == 0:
+        return np.full(right.shape[:-1], np.nan)
+    _, of, counts = np.unique(classes, return_inverse=True, return_counts=True)
+    by_class = right[..., np.argsort(of, kind="stable")].astype(float)
+    # From whole counts: weights, summed up in another order, would tell apart what is equally good.
+    recalls = np.add.reduceat(by_class, np.cumsum(counts) - counts, axis=-1) / counts
+    mean: np.ndarray = recalls.mean(axis=-1)
     return mean
 
 

@@ -101,6 +101,12 @@ def test_a_single_candidate_is_as_good_as_it_says():
     assert said.stressed is None
 
 
+def test_accuracy_is_at_most_one_whatever_rounding_adds():
+    weights = np.repeat([1 / 5 / 2, 1 / 9 / 2], [5, 9])
+    assert weights.sum() > 1
+    assert Judged(np.ones(14, bool), weights).accuracy == 1
+
+
 class Reader:
     """In place of an extractor: what it was asked for, as features."""
 

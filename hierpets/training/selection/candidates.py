@@ -49,7 +49,7 @@ class Judged(NamedTuple):
     @property
     def accuracy(self) -> float:
         """Balanced accuracy."""
-        return float(self.shares.sum())
+        return min(1.0, float(self.shares.sum()))  # what rounding adds to all of them is no accuracy
 
 
 @dataclass(frozen=True)

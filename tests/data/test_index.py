@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ntpath
+import os
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,25 @@ def test_read_index_follows_links_and_takes_split_folders(tmp_path):
         ("a.jpg", "wolf", "pug", "train"),
         ("b.jpg", "wolf", "pug", "train"),
     }
+
+
+@pytest.mark.parametrize("source", [".", "./pets/..", "pets/../."])
+def test_read_index_knows_what_it_read_by_whatever_name_the_folder_is_given(tmp_path, monkeypatch, source):
+    plant(tmp_path, "cat/manx/a.jpg", "dog/b.jpg")
+    (tmp_path / "pets").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os.path, "realpath", fail_on_photos(os.path.realpath))
+    assert [Path(record.path).name for record in read_index(source).records] == ["a.jpg", "b.jpg"]
+
+
+def fail_on_photos(realpath):
+    """Links of a photo are followed where its name was not read: of 100,000 photos that takes seconds."""
+
+    def found(path, **words):
+        assert not str(path).endswith(".jpg")
+        return realpath(path, **words)
+
+    return found
 
 
 def test_read_index_keeps_one_breed_name_under_two_species_apart(tmp_path):

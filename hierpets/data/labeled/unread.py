@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable
+from pathlib import Path
 
 from hierpets.data.addresses import parse_address
 from hierpets.errors import DataError
@@ -32,7 +33,7 @@ def find_unread(source: str, read: Collection[str]) -> list[str]:
     unlisted: list[str] = []
     if is_folder(source):
         files = walk_files(source, *WANTED, on_error=lambda error: unlisted.append(str(error.filename)))
-        left = [file for file in files if file not in read]
+        left = [file for file in files if file not in read and str(Path(file)) not in read]  # ./a is read as a
         known = {os.path.realpath(file) for file in read} if left else ()
         return [file for file in left if os.path.realpath(file) not in known] + unlisted
     if is_uri(source) and any(suffix_of(file) in HOLDERS for file in read):

@@ -23,6 +23,7 @@ __all__ = [
     "is_device",
     "is_file",
     "is_folder",
+    "is_folder_entry",
     "is_photo",
     "lock",
     "size_of",
@@ -61,6 +62,11 @@ def is_folder(path: str | os.PathLike[str]) -> bool:
     name, or lies in a folder that may not be entered.
     """
     return os.path.isdir(path)  # noqa: PTH112
+
+
+def is_folder_entry(entry: os.DirEntry[str]) -> bool:
+    """The same of an entry of ``os.scandir``, which knows what it is: only a link is looked at."""
+    return is_folder(entry) if entry.is_symlink() else entry.is_dir()
 
 
 def is_file(path: str | os.PathLike[str]) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, cast
 from urllib.parse import quote
 
 from hierpets.errors import ConfigError, DataError, first_line
-from hierpets.files import PHOTO_SUFFIXES, is_file, is_folder
+from hierpets.files import PHOTO_SUFFIXES, is_file, is_folder, is_folder_entry
 from hierpets.libraries import needed_for
 
 __all__ = [
@@ -227,7 +227,7 @@ def _local_files(folder: Path, suffixes: Sequence[str], unlisted: list[OSError],
             for entry in entries:
                 if entry.name.startswith("."):
                     continue
-                if is_folder(entry.path):
+                if is_folder_entry(entry):
                     yield from _local_files(Path(entry.path), suffixes, unlisted, deeper - 1) if deeper else ()
                 elif suffix_of(entry.name) in suffixes:
                     yield entry.path

@@ -102,6 +102,13 @@ def fail_on_photos(realpath):
     return found
 
 
+@needs_links
+def test_read_index_passes_over_a_link_that_leads_to_itself(tmp_path):
+    plant(tmp_path, "cat/manx/a.jpg", "dog/b.jpg")
+    (tmp_path / "loop").symlink_to("loop")
+    assert len(read_index(tmp_path)) == 2
+
+
 def test_read_index_keeps_one_breed_name_under_two_species_apart(tmp_path):
     index = read_index(plant(tmp_path, "cat/white/a.jpg", "dog/white/b.jpg"))
     assert index.labels().leaf.tolist() == [0, 1]

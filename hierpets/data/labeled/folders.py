@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from hierpets.data.labeled.consistency import check_labels, raise_problems
 from hierpets.data.records import PhotoRecord
 from hierpets.errors import DataError
-from hierpets.files import is_photo
+from hierpets.files import is_folder_entry, is_photo
 from hierpets.plugin.reading import PHOTO_SUFFIXES, SPLIT_NAMES, walk_files
 from hierpets.taxonomy import Leaf
 
@@ -48,38 +49,43 @@ def _read_tree(root: Path, split: str | None) -> tuple[list[PhotoRecord], list[L
     records, leaves = [], []
     for species in species_folders:
         photos, breed_folders = _listing(species)
-        records += [PhotoRecord(str(photo), species.name, None, split) for photo in photos]
+        records += [PhotoRecord(photo, species.name, None, split) for photo in photos]
         leaves.append(Leaf(species.name, None))
         for breed in breed_folders:
-            records += [PhotoRecord(str(photo), species.name, breed.name, split) for photo in _leaf_photos(breed)]
+            records += [PhotoRecord(photo, species.name, breed.name, split) for photo in _leaf_photos(breed)]
             leaves.append(Leaf(species.name, breed.name))
     if not records:
         raise DataError(f"{root}: no photo in {len(leaves)} folders; {EXPECTED}")
     return records, leaves
 
 
-def _refuse_stray(root: Path, photos: list[Path]) -> None:
+def _refuse_stray(root: Path, photos: list[str]) -> None:
     if photos:
         count = "1 photo lies" if len(photos) == 1 else f"{len(photos)} photos lie"
         raise DataError(f"{root}: {count} directly in the folder; {EXPECTED}")
 
 
-def _leaf_photos(breed: Path) -> list[Path]:
+def _leaf_photos(breed: Path) -> list[str]:
     photos, deeper = _listing(breed)
     if nested := next((photo for folder in deeper for photo in walk_files(folder, *PHOTO_SUFFIXES)), None):
         raise DataError(f"{Path(nested).parent}: photos nested too deep; {EXPECTED}")
     return photos
 
 
-def _listing(folder: Path) -> tuple[list[Path], list[Path]]:
+def _listing(folder: Path) -> tuple[list[str], list[Path]]:
     """Photos and folders directly inside, each sorted by name; hidden ones and other files left out."""
-    entries = sorted(_visible(folder))
-    folders = [entry for entry in entries if entry.is_dir()]
-    return [e for e in entries if is_photo(e.name) and not e.is_dir()], folders
+    photos, folders = [], []
+    for entry in _visible(folder):
+        if is_folder_entry(entry):
+            folders.append(Path(entry.path))
+        elif is_photo(entry.name):
+            photos.append(entry.path)
+    return sorted(photos), sorted(folders)
 
 
-def _visible(folder: Path) -> Iterator[Path]:
+def _visible(folder: Path) -> Iterator[os.DirEntry[str]]:
     try:
-        yield from (entry for entry in folder.iterdir() if not entry.name.startswith((".", "__MACOSX")))
+        with os.scandir(folder) as entries:
+            yield from (entry for entry in entries if not entry.name.startswith((".", "__MACOSX")))
     except OSError as error:
         raise DataError(f"{folder}: cannot be listed: {error.strerror}") from error

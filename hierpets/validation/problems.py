@@ -29,6 +29,7 @@ EXPECTED = {
     "model_attributes_type": "expected keys and values",
     "model_type": "expected keys and values",
     "path_type": "expected a path",
+    "string_too_short": "expected text",
     "string_type": "expected text",
     "tuple_type": "expected a list, such as [a, b]",
 }
@@ -100,13 +101,15 @@ def _sentence(item: Mapping[str, Any], owners: list[type[BaseModel]]) -> str:
 
 
 def _expectation(kind: str, context: Mapping[str, Any], message: str) -> str:
+    if kind in EXPECTED:
+        return EXPECTED[kind]
     bound = next((text.format(context[key]) for key, text in BOUNDS.items() if key in context), None)
     if bound:
         return f"expected {bound}"
     if kind == "is_instance_of":
         return f"expected {CLASSES.get(context['class'], context['class'])}"
     plain = message.replace("Input should be", "expected", 1)
-    return EXPECTED.get(kind, plain[:1].lower() + plain[1:])
+    return plain[:1].lower() + plain[1:]
 
 
 def _either(first: str, second: str) -> str:

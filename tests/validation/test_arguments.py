@@ -41,7 +41,7 @@ def test_checked_hands_on_what_fits():
     ("args", "words", "message"),
     [
         ((1,), {}, "text: expected text, got 1"),
-        (("",), {}, "text: expected a length of at least 1, got ''"),
+        (("",), {}, "text: expected text, got ''"),
         (("a", None), {}, "names[0]: expected text, got nothing"),
         (("a",), {"share": 2}, "share: expected at most 1, got 2"),
         (("a",), {"share": "1"}, "share: expected a number, got '1'"),

@@ -42,7 +42,7 @@ def audit(
     out: str | os.PathLike[str] | None = None,
     backbone: str = BACKBONE,
     device: Device = "auto",
-    registry: Registry | str | Path | None = None,
+    registry: Registry | str | os.PathLike[str] | None = None,
     settings: AuditSettings | None = None,
     overwrite: bool = False,
     progress: Progress = no_progress,

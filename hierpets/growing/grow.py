@@ -46,7 +46,7 @@ def grow(
     out: str | os.PathLike[str],
     check: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
-    registry: Registry | str | Path | None = None,
+    registry: Registry | str | os.PathLike[str] | None = None,
     progress: Progress = no_progress,
 ) -> GrowResult:
     """Add breeds and species to a bundle from a few photos; the photos that it was trained on are not needed.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Annotated, NamedTuple
@@ -103,7 +104,7 @@ class _Coco(BaseModel):
 
 
 @checked
-def read_boxes(path: str | Path) -> BoxFile:
+def read_boxes(path: str | os.PathLike[str]) -> BoxFile:
     """Read a file of MegaDetector, whose boxes are shares of the photo, or of COCO, whose boxes are pixels.
 
     Boxes of people and vehicles are left out, and those with a confidence below 0.2.

@@ -83,6 +83,31 @@ def test_public_functions_name_a_wrong_argument(name, words, tmp_path):
     assert not any(tmp_path.iterdir())
 
 
+class Place:
+    """A path that is no ``Path``, as those of other libraries."""
+
+    def __fspath__(self) -> str:
+        return "not-there"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: hierpets.audit(Place(), registry=Place()),
+        lambda: hierpets.grow(Place(), Place(), out=Place(), check=Place(), registry=Place()),
+        lambda: hierpets.read_boxes(Place()),
+        lambda: hierpets.plan(Place(), registry=Place()),
+        lambda: hierpets.evaluate(Place(), Place(), registry=Place()),
+        lambda: hierpets.compare(Place(), Place()),
+        lambda: hierpets.forget(Place(), "cat", out=Place()),
+        lambda: hierpets.train(Place()),
+    ],
+)
+def test_public_functions_take_any_path(call):
+    with pytest.raises(hierpets.HierpetsError, match=r"^not-there\b"):
+        call()
+
+
 def test_compare_takes_a_seed_of_numpy(tmp_path):
     with pytest.raises(hierpets.DataError, match="no evaluation here"):
         hierpets.compare(tmp_path, tmp_path, seed=np.int64(3))

@@ -188,6 +188,18 @@ class TestMixedFolders:
         self.add("tar", photos)
         assert read_index(photos / "*.tar").paths == [f"{photos / 'a.tar'}:a.jpg"]
 
+    def test_what_to_name_is_what_was_read(self, photos):
+        for split in ("train", "val"):
+            (photos / split).mkdir()
+            self.add("tar", photos / split)
+        with pytest.raises(DataError, match=r"to read these alone$") as caught:
+            read_index(photos)
+        pattern = str(caught.value).split("'")[-2]
+        assert {record.split for record in read_index(pattern).records} == {"train", "val"}
+        self.add("tar", photos)
+        with pytest.raises(DataError, match=r"or keep one form in a folder$"):
+            read_index(photos)
+
     def test_archives_beside_tables_and_in_deep_folders(self, tmp_path):
         self.add("tar", tmp_path)
         (tmp_path / "b" / "c").mkdir(parents=True)

@@ -46,9 +46,18 @@ def refuse_unread(source: str, form: str, photos: Iterable[str]) -> None:
     read = set(map(file_of, photos))
     if left := find_unread(source, read):
         named = join_words([file.removeprefix(source).lstrip("/\\") for file in left], most=_NAMED)
-        kinds = [kind for kind in HOLDERS if any(suffix_of(file) == kind for file in read) and not is_uri(source)]
-        alone = "".join(f", or name '{source.rstrip('/')}/*{kind}' to read these alone" for kind in kinds[:1])
+        pattern = _pattern(source, read)
         raise DataError(
             f"{source}: read as {form}, which leaves out {counted(len(left), 'file')}: {named}; bring them into this "
-            f"form, or keep one form in a folder{alone}"
+            f"form, or keep one form in a folder{f', or name {pattern!r} to read these alone' if pattern else ''}"
         )
+
+
+def _pattern(source: str, read: Collection[str]) -> str | None:
+    """What names the archives or tables ``read`` and nothing else, if they lie in one place."""
+    kinds = {suffix_of(file) for file in read}.intersection(HOLDERS)
+    folders = {Path(file).parent for file in read}
+    here = Path(source) in folders
+    if is_uri(source) or len(kinds) != 1 or (here and len(folders) > 1):
+        return None
+    return f"{source.rstrip('/')}/{'' if here else '*/'}*{kinds.pop()}"

@@ -110,9 +110,9 @@ class ClusterFolder:
         import pyarrow.compute as pc
         import pyarrow.dataset as ds
 
-        records = ds.dataset(self.inside, filesystem=self.filesystem, schema=parquet_schema(), format="parquet")
         failed = pc.match_substring(ds.field("recommendation"), FAILED_RULE)
         with self._access("read"):
+            records = ds.dataset(self.inside, filesystem=self.filesystem, schema=parquet_schema(), format="parquet")
             return RunTotals(
                 photos=records.count_rows(),
                 unreadable=records.count_rows(filter=ds.field("error").is_valid()),

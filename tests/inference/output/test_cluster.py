@@ -255,6 +255,12 @@ class TestClusterFolder:
             ClusterFolder.of(str(tmp_path / "file")).recorded()
 
 
+    def test_a_folder_that_is_gone_at_the_end_is_one_line(self, tmp_path):
+        request = RunRequest.model_construct()
+        with pytest.raises(DataError, match=r"gone: cannot be read: .*; mend this and rerun with --resume"):
+            ClusterFolder.of(str(tmp_path / "gone")).finish(request)
+
+
 class Failing(pa_fs.LocalFileSystem):
     """Its files can be listed and not read."""
 

@@ -140,7 +140,7 @@ def split_of(path: str) -> str | None:
     """The split that a file's name begins with, or that its folder is called by: ``train-00001.tar``, ``val/a.tar``."""
     file = PurePath(without_options(path))
     named = SPLIT_PREFIX.match(file.name)
-    return SPLIT_NAMES.get(named[1].lower() if named else file.parent.stem.lower())
+    return SPLIT_NAMES.get(named[1].lower() if named else file.parent.name.lower().removesuffix(".parquet"))  # Spark's
 
 
 def _refuse(error: OSError) -> None:

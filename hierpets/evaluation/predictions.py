@@ -26,7 +26,7 @@ class Predictions:
     ``species_true`` int [N] and ``leaf_true`` int [N] are indices in ``taxonomy``; a leaf of -1 is a breed that is
     not labeled. ``probabilities`` float [N, L] are joint over the leaves, each row summing to one. ``level`` str [N] is
     "breed", "species" or "unknown"; ``node`` int [N] is the prediction at that level: a leaf index, a species index, or
-    -1. ``novelty`` float [N] is higher for a photo less like a pet; ``listed`` float [N] is the probability that its
+    -1. ``pet_score`` float [N] is how much a photo looks like a pet; ``listed`` float [N] is the probability that its
     breed is one of the taxonomy, by which the decision multiplies those of breeds. ``breed_sets`` are the leaves that
     each prediction leaves open, none where it is no set. ``paths`` name the photos, each once.
 
@@ -41,7 +41,7 @@ class Predictions:
     probabilities: np.ndarray
     level: np.ndarray
     node: np.ndarray
-    novelty: np.ndarray | None = None
+    pet_score: np.ndarray | None = None
     listed: np.ndarray | None = None
     breed_sets: tuple[tuple[int, ...], ...] | None = None
 
@@ -56,7 +56,7 @@ class Predictions:
 
     def _check_shapes(self) -> None:
         n = len(self.paths)
-        for name in ("species_true", "leaf_true", "level", "node", "novelty", "listed"):
+        for name in ("species_true", "leaf_true", "level", "node", "pet_score", "listed"):
             value = getattr(self, name)
             if value is not None and np.shape(value) != (n,):
                 raise ValueError(f"{name} must have shape ({n},), got {np.shape(value)}")
@@ -88,7 +88,7 @@ class Predictions:
             probabilities=self.probabilities[rows],
             level=self.level[rows],
             node=self.node[rows],
-            novelty=None if self.novelty is None else self.novelty[rows],
+            pet_score=None if self.pet_score is None else self.pet_score[rows],
             listed=None if self.listed is None else self.listed[rows],
             breed_sets=None if self.breed_sets is None else tuple(self.breed_sets[i] for i in rows),
         )
@@ -132,20 +132,20 @@ class Predictions:
 
 @dataclass(frozen=True, eq=False)
 class OODPredictions:
-    """M photos that show no pet of the taxonomy: their ``novelty`` float [M], level of prediction, and what they show.
+    """M photos that show no pet of the taxonomy.
 
-    ``level`` str [M] is the level of the prediction; ``kind`` str [M] may group them ("car", "food").
+    ``pet_score`` and ``level`` [M] are as in :class:`Predictions`; ``kind`` str [M] may group them ("car", "food").
     """
 
     paths: tuple[str, ...]
-    novelty: np.ndarray
+    pet_score: np.ndarray
     level: np.ndarray
     kind: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.paths:
             raise DataError("no out-of-distribution photos")
-        for name in ("novelty", "level", "kind"):
+        for name in ("pet_score", "level", "kind"):
             value = getattr(self, name)
             if value is not None and len(value) != len(self.paths):
                 raise ValueError(f"{name} must have length {len(self.paths)}, got {len(value)}")
@@ -161,11 +161,11 @@ def to_predictions(
     decisions: Sequence[Decision],
     *,
     taxonomy: Taxonomy,
-    novelty: np.ndarray | None = None,
+    pet_score: np.ndarray | None = None,
 ) -> Predictions:
     """N photos with their labels, joint probabilities float [N, L] and decisions, ready to be measured.
 
-    ``novelty`` float [N] is higher for a photo that looks less like a pet; None where the bundle has no such score.
+    ``pet_score`` float [N] is how much each photo looks like a pet; None where the bundle has no such score.
     """
     return Predictions(
         taxonomy=taxonomy,
@@ -175,7 +175,7 @@ def to_predictions(
         probabilities=joint,
         level=np.array([decision.level for decision in decisions]),
         node=np.array([decision.node(taxonomy) for decision in decisions]),
-        novelty=novelty,
+        pet_score=pet_score,
         listed=np.array([decision.listed for decision in decisions]),
         breed_sets=tuple(tuple(taxonomy.leaf_index(*leaf) for leaf, _ in decision.breeds) for decision in decisions),
     )

@@ -47,7 +47,7 @@ class EvaluationRecord(StrictModel):
     top: tuple[LeafProbability, ...] = Field(min_length=1, description="the three most probable leaves, best first")
     probability_of_truth: float | None = Field(description="joint probability of the true leaf; null when not labeled")
     answer: EvaluationAnswer = Field(description="the prediction that was returned")
-    novelty: float | None = Field(default=None, description="the novelty score; null when there is none")
+    pet_score: float | None = Field(default=None, description="how much it looks like a pet; null without such a score")
 
     @property
     def species_right(self) -> bool:
@@ -85,7 +85,7 @@ def records_of(predictions: Predictions) -> Iterator[EvaluationRecord]:
             top=tuple(LeafProbability(**leaves[k]._asdict(), probability=min(1.0, float(joint[k]))) for k in order[i]),
             probability_of_truth=float(joint[leaf]) if leaf >= 0 else None,
             answer=_answer(predictions, i),
-            novelty=float(predictions.novelty[i]) if predictions.novelty is not None else None,
+            pet_score=None if predictions.pet_score is None else float(predictions.pet_score[i]),
         )
 
 

@@ -71,7 +71,7 @@ def evaluate(
     Photos that cannot be read do not raise: they are skipped and listed in ``Evaluation.unreadable``.
 
     :raises DataError: no photos to measure, or only such as the model was fitted to, or labels unknown to it.
-    :raises ConfigError: ``out`` exists and ``overwrite`` is not given, or the model has no novelty score for ``ood``.
+    :raises ConfigError: ``out`` exists and ``overwrite`` is not given, or the model has no pet score for ``ood``.
     :raises BundleError: a missing or damaged bundle.
     """
     folder = Path(out) if out is not None else None
@@ -132,11 +132,11 @@ def read_labeled(
 def find_ood_photos(folder: StrPath, manifest: Manifest) -> list[str]:
     """The out-of-distribution photos of a folder, before anything is predicted.
 
-    :raises ConfigError: the model has no novelty score.
+    :raises ConfigError: the model has no pet score.
     :raises DataError: no photos there.
     """
     if manifest.ood is None:
-        raise ConfigError("this model has no novelty score to measure on out-of-distribution photos; train it again")
+        raise ConfigError("this model has no pet score to measure on out-of-distribution photos; train it again")
     if not (paths := find_photos(folder)):
         raise DataError(f"{folder}: no photos in this folder")
     return paths
@@ -149,7 +149,7 @@ def predict_ood(
     good, unreadable = _predict(predictor, paths, "out-of-distribution photos", progress)
     return OODPredictions(
         paths=tuple(p.path for p in good),
-        novelty=np.array([-p.pet_score for p in good if p.pet_score is not None]),
+        pet_score=np.array([p.pet_score for p in good if p.pet_score is not None]),
         level=np.array([p.level for p in good]),
         kind=tuple(Path(p.path).parent.name for p in good),
     ), unreadable
@@ -173,8 +173,8 @@ def _predict_changed(predictor: Predictor, index: PhotoIndex, photos: Iterable[N
 def _beside_labels(predictor: Predictor, index: PhotoIndex, good: Sequence[Prediction]) -> Predictions:
     joint = np.stack([p.joint for p in good if p.joint is not None])
     decisions = [p.decision for p in good if p.decision is not None]
-    novelty = np.array([-p.pet_score for p in good if p.pet_score is not None]) if predictor.manifest.ood else None
-    return to_predictions(index.paths, index.labels(), joint, decisions, taxonomy=index.taxonomy, novelty=novelty)
+    pet_score = np.array([p.pet_score for p in good if p.pet_score is not None]) if predictor.manifest.ood else None
+    return to_predictions(index.paths, index.labels(), joint, decisions, taxonomy=index.taxonomy, pet_score=pet_score)
 
 
 def _predict(

@@ -40,7 +40,7 @@ def measure(outputs: HeldOutOutputs, decided: HeldOutPredictions, calibrated: Ca
             outputs.labels,
             *decided,
             taxonomy=calibrated.taxonomy,
-            novelty=-outputs.scores[:, 0],
+            pet_score=outputs.scores[:, 0],
         )
     )
 

@@ -44,7 +44,7 @@ def synthetic(
         probabilities=probabilities,
         level=level,
         node=node,
-        novelty=rng.normal(size=n) - probabilities.max(axis=1),
+        pet_score=rng.normal(size=n) + probabilities.max(axis=1),
     )
 
 

@@ -81,7 +81,7 @@ def test_evaluate_measures_and_writes_everything(evaluated, bundle):
     assert found.report == out / "report.html"
     assert read_metrics(out / "metrics.json") == found.metrics
     assert found.metrics.n == len(found.predictions) == 3
-    assert found.metrics.novelty.n == len(found.ood) == 3 and set(found.metrics.novelty.per_kind) == {"car", "food"}
+    assert found.metrics.ood.n == len(found.ood) == 3 and set(found.metrics.ood.per_kind) == {"car", "food"}
     assert "Grad-CAM" in found.report.read_text()  # the tiny model errs on noise, and the page shows where it looked
 
 
@@ -193,7 +193,7 @@ def test_evaluate_of_a_bundle_that_does_not_say_what_it_saw(bundle, registry, mi
 def test_find_ood_photos_refuses_an_empty_folder_and_a_model_without_scores(predictor, tmp_path):
     with pytest.raises(DataError, match="no photos in this folder"):
         find_ood_photos(tmp_path, predictor.manifest)
-    with pytest.raises(ConfigError, match="no novelty score"):
+    with pytest.raises(ConfigError, match="no pet score"):
         find_ood_photos(tmp_path, predictor.manifest.model_copy(update={"ood": None}))
 
 

@@ -67,7 +67,7 @@ def evaluate_predictions(
         breed_by_species=_breed_by_species(predictions),
         hierarchy=hierarchy_metrics(predictions, seed=seed, resamples=resamples),
         selective=selective_metrics(predictions),
-        novelty=ood_metrics(predictions, ood) if ood else None,
+        ood=ood_metrics(predictions, ood) if ood else None,
         stress=stress,
         seen=seen,
     )

@@ -15,15 +15,15 @@ _ACCEPTED = 0.95
 
 
 def ood_metrics(predictions: Predictions, ood: OODPredictions) -> OODMetrics | None:
-    """AUROC of the novelty score, FPR at 95% TPR, shares predicted "unknown"; None without scores of the pets.
+    """AUROC of the pet score, FPR at 95% TPR, shares predicted "unknown"; None without scores of the pets.
 
     A pet is the positive: FPR at 95% TPR is the share of out-of-distribution photos that pass the threshold which 95%
     of the pets pass.
     """
-    if predictions.novelty is None:
+    if predictions.pet_score is None:
         return None
-    pets = predictions.novelty
-    threshold = float(np.quantile(pets, _ACCEPTED, method="inverted_cdf"))
+    pets = predictions.pet_score
+    threshold = -float(np.quantile(-pets, _ACCEPTED, method="inverted_cdf"))
     kinds = np.array(ood.kind or ())
     return OODMetrics(
         n_pets=len(predictions),
@@ -41,11 +41,11 @@ def _scores(pets: np.ndarray, ood: OODPredictions, rows: np.ndarray, *, threshol
     """The fields of :class:`OODScoreMetrics`."""
     from sklearn.metrics import roc_auc_score
 
-    novelty = ood.novelty[rows]
-    is_ood = np.r_[np.zeros(len(pets)), np.ones(len(novelty))]
+    others = ood.pet_score[rows]
+    is_pet = np.r_[np.ones(len(pets)), np.zeros(len(others))]
     return {
-        "n": len(novelty),
-        "auroc": float(roc_auc_score(is_ood, np.r_[pets, novelty])),
-        "fpr_at_95_tpr": (novelty <= threshold).mean(),
+        "n": len(others),
+        "auroc": float(roc_auc_score(is_pet, np.r_[pets, others])),
+        "fpr_at_95_tpr": (others >= threshold).mean(),
         "rejected": (ood.level[rows] == UNKNOWN).mean(),
     }

@@ -251,7 +251,7 @@ class SelectiveMetrics(_MetricsModel):
 
 class OODScoreMetrics(_MetricsModel):
     n: int = _about("Out-of-distribution photos: no known pet.")
-    auroc: Share = _about("Area under ROC of the novelty score, out-of-distribution photos against pets.")
+    auroc: Share = _about("Area under ROC of the pet score, pets against out-of-distribution photos.")
     fpr_at_95_tpr: Share = _about(
         "Share of out-of-distribution photos that pass the threshold which 95% of the pets pass."
     )
@@ -318,7 +318,7 @@ class SeenMetrics(_MetricsModel):
 class Metrics(_MetricsModel):
     """``metrics.json``."""
 
-    schema_version: Literal[1] = Field(default=1, description="Raised when a key is removed or changes its meaning.")
+    schema_version: Literal[2] = Field(default=2, description="Raised when a key is removed or changes its meaning.")
     model: ModelId | None = Field(
         default=None,
         description="The measured model; null in a training run, which measures before writing it.",
@@ -336,7 +336,7 @@ class Metrics(_MetricsModel):
     breed_by_species: dict[str, BreedOfSpecies] = _about("By true species.")
     hierarchy: HierarchyMetrics
     selective: SelectiveMetrics
-    novelty: OODMetrics | None = _about("Null without out-of-distribution photos, or without novelty scores.")
+    ood: OODMetrics | None = _about("Null without out-of-distribution photos, or without pet scores.")
     stress: StressMetrics | None = Field(default=None, description="Null without a stress test.")
     seen: SeenMetrics | None = Field(
         default=None, description="Null where the model does not say which photos it was fitted to."

@@ -71,8 +71,8 @@ def _strengths(metrics: Metrics) -> Iterator[str]:
     if metrics.breed is not None:
         yield from _good_breeds(metrics, metrics.breed)
         yield from _good_confidence(metrics, metrics.breed)
-    if metrics.novelty is not None and metrics.novelty.rejected >= _GOOD_REJECTION:
-        yield _rejected(metrics.novelty)
+    if metrics.ood is not None and metrics.ood.rejected >= _GOOD_REJECTION:
+        yield _rejected(metrics.ood)
     if metrics.stress is not None and metrics.stress.middle.loss <= _GOOD_LOSS:
         yield _stressed(metrics.stress)
 
@@ -106,8 +106,8 @@ def _weaknesses(metrics: Metrics) -> Iterator[str]:
     yield from _hidden_by_accuracy(metrics.species)
     if metrics.breed is not None:
         yield from _bad_breeds(metrics, metrics.breed)
-    if metrics.novelty is not None:
-        yield from _bad_rejection(metrics.novelty)
+    if metrics.ood is not None:
+        yield from _bad_rejection(metrics.ood)
     if metrics.stress is not None and metrics.stress.middle.loss > _BAD_LOSS:
         yield _stressed(metrics.stress)
 
@@ -183,7 +183,7 @@ def _bad_rejection(ood: OODMetrics) -> Iterator[str]:
         named = f": {join_words(kinds, most=_NAMED)}" if kinds else ""
         yield f"{_accepted(ood)} out-of-distribution photos are accepted as a pet{named}."
         if ood.auroc >= _SEPARATES:
-            yield f"The novelty score separates them (AUROC {ood.auroc:.3f}), but its threshold is too lenient."
+            yield f"The pet score separates them (AUROC {ood.auroc:.3f}), but its threshold is too lenient."
     if ood.rejected < _GOOD_REJECTION or ood.pets_rejected > _PETS_REJECTED:
         yield f"{percent(ood.pets_rejected)} of the pets are rejected as unknown."
 

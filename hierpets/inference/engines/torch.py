@@ -19,7 +19,7 @@ DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 
 
 class MixedNetwork(torch.nn.Module):
-    """A network whose backbone computes in half precision; heads and novelty scores keep float32, and cost little."""
+    """A network whose backbone computes in half precision; heads and scores keep float32, and cost little."""
 
     def __init__(self, network: HierarchicalNetwork, device: str, dtype: torch.dtype):
         super().__init__()

@@ -26,7 +26,7 @@ POOLING = ("ReduceMean", "AvgPool", "AdaptiveAvgPool")
 def quantize(graph: ov.Model, images: Sequence[np.ndarray]) -> ov.Model:
     """Round the activations of a float32 graph, by the ranges that ``images`` (each float32 [1, 3, size, size]) show.
 
-    What follows the pooling (heads and novelty scores) stays in float32: it costs nothing, and LDA is a matter of small
+    What follows the pooling (heads and scores) stays in float32: it costs nothing, and LDA is a matter of small
     differences. So does the first convolution: 8-bit pixels times 8-bit weights overflow on CPUs without VNNI.
 
     :raises ConfigError: NNCF is not installed.

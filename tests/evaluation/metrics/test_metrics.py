@@ -268,15 +268,15 @@ def test_ood_metrics_agree_with_scikit_learn(predictions):
     rng = np.random.default_rng(1)
     ood = OODPredictions(
         paths=tuple(f"x{i}" for i in range(60)),
-        novelty=rng.normal(1.5, size=60),
+        pet_score=rng.normal(-1.5, size=60),
         level=np.array(["unknown"] * 45 + ["species"] * 15),
         kind=("car",) * 30 + ("food",) * 30,
     )
-    got = evaluate_predictions(predictions, ood=ood, resamples=5).novelty
-    truth = np.r_[np.zeros(400), np.ones(60)]
-    score = np.r_[predictions.novelty, ood.novelty]
+    got = evaluate_predictions(predictions, ood=ood, resamples=5).ood
+    truth = np.r_[np.ones(400), np.zeros(60)]
+    score = np.r_[predictions.pet_score, ood.pet_score]
     assert got.auroc == pytest.approx(sk.roc_auc_score(truth, score))
-    fpr, tpr, _ = sk.roc_curve(1 - truth, -score, drop_intermediate=False)
+    fpr, tpr, _ = sk.roc_curve(truth, score, drop_intermediate=False)
     assert got.fpr_at_95_tpr == pytest.approx(fpr[np.argmax(tpr >= 0.95)])
     assert got.rejected == pytest.approx(45 / 60)
     assert got.per_kind["car"].rejected == 1.0 and got.per_kind["food"].rejected == 0.5

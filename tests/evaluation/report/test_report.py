@@ -217,7 +217,7 @@ def seed_story(make_predictions):
         probabilities=np.where(np.arange(2) == winner[:, None], 0.98, 0.02),
         level=np.full(7390, "species"),
         node=winner,
-        novelty=None,
+        pet_score=None,
     )
 
 
@@ -285,8 +285,8 @@ def test_headline_warns_of_small_and_missing_classes(predictions):
 
 
 def with_ood(predictions, levels, kinds):
-    novelty = np.linspace(2.0, 3.0, len(levels))
-    ood = OODPredictions(tuple(map(str, range(len(levels)))), novelty, np.array(levels), tuple(kinds))
+    pet_score = -np.linspace(2.0, 3.0, len(levels))
+    ood = OODPredictions(tuple(map(str, range(len(levels)))), pet_score, np.array(levels), tuple(kinds))
     return headline(evaluate_predictions(predictions, ood=ood, resamples=5))
 
 

@@ -5,7 +5,7 @@
 
 The pretrained head is linear on pooled features, so what it says of each place of the last feature map is known: where
 its cats and dogs are, there the photo is cropped, and the logits of both looks are averaged, of all photos or of those
-whose best breed is less probable than a gate. Heads are fitted to whole photos and asked out of fold; with
+whose best breed is less probable than a threshold. Heads are fitted to whole photos and asked out of fold; with
 ``--weights`` (``tools/tune_backbone.py``), each fold on the backbone that was tuned without it.
 """
 
@@ -44,7 +44,7 @@ from tools.pages.marks import publish
 BEGIN = "<!-- written by tools/measure_second_look.py -->"
 END = "<!-- end of what tools/measure_second_look.py writes -->"
 FOLDS = 5
-GATES = (0.5, 0.7, 0.9, 0.97, 1.0)  # 1: every photo is looked at again
+THRESHOLDS = (0.5, 0.7, 0.9, 0.97, 1.0)  # 1: every photo is looked at again
 SHARES = (0.3, 0.5, 0.7)  # of the peak, what still counts as the animal
 
 
@@ -152,7 +152,7 @@ def describe(parts: Sequence[tuple[str, Logits, np.ndarray]]) -> str:
         "Breed accuracy in percent; `again` is the share of photos that are looked at a second time; the difference to "
         "one look comes with its 95% interval, photo by photo.",
         "",
-        "| photos | share of the peak | gate | again | breed | difference |",
+        "| photos | share of the peak | threshold | again | breed | difference |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     temperature = fit_temperature(parts[0][1][""], parts[0][2])
@@ -161,12 +161,12 @@ def describe(parts: Sequence[tuple[str, Logits, np.ndarray]]) -> str:
         sure = np.exp(log_softmax(logits[""] / temperature)).max(axis=1)
         lines.append(f"| {where} | one look | | 0% | {100 * once.mean():.2f} | |")
         for share in [name for name in logits if name]:
-            for gate in GATES:
-                again = sure < gate if gate < 1 else np.ones(len(leaf), bool)
+            for threshold in THRESHOLDS:
+                again = sure < threshold if threshold < 1 else np.ones(len(leaf), bool)
                 both = np.where(again[:, None], logits[""] + logits[share], logits[""])
                 right = both.argmax(axis=1) == leaf
                 cells = [f"{again.mean():.0%}", f"{100 * right.mean():.2f}", against(right, once)]
-                lines.append(f"| {where} | {share} | {gate:g} | {' | '.join(cells)} |")
+                lines.append(f"| {where} | {share} | {threshold:g} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -81,8 +81,10 @@ def _network_steps(predictor: Predictor, stage: int, turn: Turn) -> Iterator[Tra
         TraceStep("calibrated leaves", leaf[0], "one temperature per species"),
     ]
     if stage < len(predictor.manifest.early):
-        certain, gate = predictor.cascade.certainty(stage, output), predictor.manifest.early[stage].gate
-        steps.append(TraceStep("certainty", certain, f"of the best leaf; it answers above its gate, {gate:.3g}"))
+        certain, threshold = predictor.cascade.certainty(stage, output), predictor.manifest.early[stage].threshold
+        steps.append(
+            TraceStep("certainty", certain, f"of the best leaf; it answers above its threshold, {threshold:.3g}")
+        )
     yield from (replace(step, name=_at(step.name, stage, predictor)) for step in steps)
 
 

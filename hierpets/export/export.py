@@ -148,7 +148,16 @@ def _write_checked(
         spec = manifest.networks[stage]
         file = path if stage == main else path.with_name(spec.graph.name)
         found[file.name] = _write_network(
-            file, network, manifest.alone(stage), model, form, precision, photos, leaves, progress, gate=spec.gate
+            file,
+            network,
+            manifest.alone(stage),
+            model,
+            form,
+            precision,
+            photos,
+            leaves,
+            progress,
+            threshold=spec.threshold,
         )
     on = "synthetic images" if all(photo.startswith(DEMO_PREFIX) for photo in photos) else "photos"
     own = found.pop(path.name)
@@ -169,16 +178,16 @@ def _write_network(
     leaves: Sequence[int],
     progress: Progress,
     *,
-    gate: float,
+    threshold: float,
 ) -> Parity:
-    """Write one network, of which the manifest speaks alone; what does not pass its gate is for others to answer.
+    """Write one network, of which the manifest speaks alone; what does not pass its threshold is for others to answer.
 
     :raises BundleError: it does not predict as torch does.
     """
     calibration = _inputs(photos, manifest) if precision == "int8" else ()
     write_format(form, path, network, manifest, calibration=calibration)
     engine = open_exported(form, path, precision)
-    parity = check_network(network, engine, manifest, model, photos, leaves, gate=gate, progress=progress)
+    parity = check_network(network, engine, manifest, model, photos, leaves, threshold=threshold, progress=progress)
     refuse_drift(form, parity, precision)
     return parity
 
@@ -191,12 +200,12 @@ def check_network(
     photos: Sequence[str],
     leaves: Sequence[int],
     *,
-    gate: float,
+    threshold: float,
     progress: Progress,
 ) -> Parity:
     """How closely the ``engine`` of an exported file predicts as its network does in torch, by itself."""
     reference, exported = (Predictor(manifest, one, model=model) for one in (TorchEngine(network), engine))
-    return measure_parity(reference, exported, photos, leaves=leaves, gate=gate, progress=progress)
+    return measure_parity(reference, exported, photos, leaves=leaves, threshold=threshold, progress=progress)
 
 
 def refuse_drift(form: str, parity: Parity, precision: ExportPrecision = "f32") -> None:

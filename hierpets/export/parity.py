@@ -90,13 +90,13 @@ def measure_parity(
     photos: Sequence[Photo],
     *,
     leaves: Sequence[int] | None = None,
-    gate: float = 0.0,
+    threshold: float = 0.0,
     progress: Progress = no_progress,
 ) -> Parity:
     """Run the same pixels through the engines of two predictors. Photos that cannot be read are left out.
 
     ``leaves`` are the true leaves of the photos, -1 where unknown. A photo that the other is not certain of beyond the
-    ``gate`` goes on to another network, and loses nothing.
+    ``threshold`` goes on to another network, and loses nothing.
 
     :raises DataError: no photo can be read.
     """
@@ -113,7 +113,7 @@ def measure_parity(
         for name, a, b in zip(largest, (*ours, joints[0]), (*theirs, joints[1]), strict=True):
             largest[name] = float(np.maximum(largest[name], np.abs(a - b).max()))  # NaN stays NaN
         winner = joints[0].argmax(axis=1)
-        winners = winner, np.where(_passes(other, theirs, gate), joints[1].argmax(axis=1), winner)
+        winners = winner, np.where(_passes(other, theirs, threshold), joints[1].argmax(axis=1), winner)
         same += int((winners[0] == winners[1]).sum())
         labeled += int((truth[indices] != UNKNOWN_LEAF).sum())
         right += [int((winner == truth[indices]).sum()) for winner in winners]
@@ -124,10 +124,10 @@ def measure_parity(
     return Parity(compared, same, largest, labeled, (int(right[0]), int(right[1])))
 
 
-def _passes(predictor: Predictor, output: RawOutput, gate: float) -> np.ndarray:
-    """bool [B]: the photos that a network is certain of beyond its gate."""
+def _passes(predictor: Predictor, output: RawOutput, threshold: float) -> np.ndarray:
+    """bool [B]: the photos that a network is certain of beyond its threshold."""
     m, known = predictor.manifest, (output.species, output.leaf, output.scores)
     passed: np.ndarray = (
-        certainty(*known, m.taxonomy, learned=m.learned, temperatures=m.temperatures, combiner=m.combiner) > gate
+        certainty(*known, m.taxonomy, learned=m.learned, temperatures=m.temperatures, combiner=m.combiner) > threshold
     )
     return passed

@@ -34,7 +34,7 @@ class OpenBundle:
         return self.networks[-1]
 
     def of(self, networks: Sequence[OpenNetwork], **changes: Any) -> OpenBundle:
-        """The bundle of these networks, changed as they are, and ``changes`` of its manifest; gates stay."""
+        """The bundle of these networks, changed as they are, and ``changes`` of its manifest; early thresholds stay."""
         *early, main = (network.manifest for network in networks)
         own = [
             spec.model_copy(update={"ood": one.ood, "temperatures": one.temperatures})

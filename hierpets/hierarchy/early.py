@@ -32,7 +32,7 @@ class Asked(Protocol):
     @property
     def temperatures(self) -> Temperatures: ...
     @property
-    def gate(self) -> float: ...
+    def threshold(self) -> float: ...
 
 
 def ask_in_turn(
@@ -52,7 +52,7 @@ def ask_in_turn(
     found, stage = Outputs(*(array.copy() for array in main)), np.full(len(main.species), len(early))
     for number, (own, network) in enumerate(zip(early, asked, strict=True)):
         certain = certainty(*own, taxonomy, learned=learned, temperatures=network.temperatures, combiner=combiner)
-        sure = (stage == len(early)) & (certain > network.gate)
+        sure = (stage == len(early)) & (certain > network.threshold)
         logits = on_main_scale(own.species, own.leaf, taxonomy, own=network.temperatures, main=temperatures)
         for rows, answers in zip(found, (*logits, own.scores), strict=True):
             rows[sure] = answers[sure]

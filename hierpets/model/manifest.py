@@ -89,7 +89,9 @@ class EarlyNetwork(StrictModel):
     preprocess: Preprocess
     ood: OODSpec | None = None
     temperatures: Temperatures = Temperatures()
-    gate: float = Field(ge=0, le=1, description="what the probability of its best leaf must exceed for it to answer")
+    threshold: float = Field(
+        ge=0, le=1, description="what the probability of its best leaf must exceed for it to answer"
+    )
     share: float = Field(ge=0, le=1, description="of the photos that calibrated the model, how many it answered")
     statistics: StatisticsSpec | None = Field(default=None, description="as those of the main network")
 
@@ -124,7 +126,8 @@ PARTS = ("backbone", "preprocess", "ood", "temperatures", "statistics")
 class NetworkSpec:
     """One network of a bundle: its files there, all that it is built from, and what it answers.
 
-    It answers where it is more certain than its ``gate``; the main network, whose gate is 0, answers all that is left.
+    It answers where it is more certain than its ``threshold``; that of the main network is 0, and it answers all that
+    is left.
     """
 
     weights: str
@@ -135,7 +138,7 @@ class NetworkSpec:
     ood: OODSpec | None
     temperatures: Temperatures
     statistics: StatisticsSpec | None
-    gate: float = 0.0
+    threshold: float = 0.0
 
 
 def _parts(network: Manifest | EarlyNetwork) -> dict[str, Any]:
@@ -193,7 +196,8 @@ class Manifest(StrictModel):
     def networks(self) -> tuple[NetworkSpec, ...]:
         """All networks in the order in which they are asked; the main one is the last."""
         early = (
-            NetworkSpec(*early_files(number), **_parts(one), gate=one.gate) for number, one in enumerate(self.early)
+            NetworkSpec(*early_files(number), **_parts(one), threshold=one.threshold)
+            for number, one in enumerate(self.early)
         )
         return (*early, NetworkSpec(WEIGHTS, GRAPH, STATISTICS, **_parts(self)))
 

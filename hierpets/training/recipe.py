@@ -185,7 +185,7 @@ def _train(
         trained = finetune_trained(trained, splits, config, run=run, device=device, checkpoint=checkpoint)
     trained = fit_cascade(early, trained, combiner=config.combiner)
     for one in trained.early:
-        run.log("early", backbone=str(one.spec.backbone.name), gate=one.spec.gate, share=one.spec.share)
+        run.log("early", backbone=str(one.spec.backbone.name), threshold=one.spec.threshold, share=one.spec.share)
     calibrated = calibrate_trained(trained, combiner=config.combiner, alpha=config.alpha)
     metrics = measure_trained(trained, calibrated, folds=config.folds, seed=config.seed)
     manifest, statistics = _add_statistics(make_manifest(trained, calibrated, splits, config), trained, config)

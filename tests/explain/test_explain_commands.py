@@ -169,12 +169,12 @@ def cascade(tmp_path_factory):
 def test_trace_photo_shows_every_network_that_was_asked(cascade):
     predictor = load(cascade.folder, registry=cascade.registry, recommend=False)
     answers = predictor.predict(CASCADE_PHOTOS)
-    gate = cascade.manifest.early[0].gate
+    threshold = cascade.manifest.early[0].threshold
     for stage in (0, 1):
         photo = next(answer.path for answer in answers if answer.stage == stage)
         steps = {step.name: step for step in trace_photo(predictor, photo)}
         assert [name for name in steps if name.startswith("features")] == ["features (0)", "features (1)"][: stage + 1]
-        assert (steps["certainty (0)"].array[0] > gate) == (stage == 0)
+        assert (steps["certainty (0)"].array[0] > threshold) == (stage == 0)
         assert steps["transformed (0)"].array.shape == (3, 24, 24)
         expected = next(answer.joint for answer in answers if answer.path == photo)
         np.testing.assert_allclose(steps["leaf probabilities"].array, expected, atol=1e-6)

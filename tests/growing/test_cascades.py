@@ -32,7 +32,7 @@ def bundle(folder):
     """Two breeds of cats and one of dogs; the early network is sure of about half."""
     data = paint_photos(folder / "old", OLD)
     trained = train_cascade(folder / "trained", data, val_fraction=0.0, folds=3).bundle
-    return gated(trained, folder / "bundle", 0.9)
+    return with_threshold(trained, folder / "bundle", 0.9)
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +56,12 @@ def predict(folder):
     return run
 
 
-def gated(bundle, target, gate):
+def with_threshold(bundle, target, threshold):
     """The same bundle, whose early network answers above another certainty."""
 
     def change(manifest):
         (early,) = manifest.early
-        return manifest.model_copy(update={"early": (early.model_copy(update={"gate": gate}),)})
+        return manifest.model_copy(update={"early": (early.model_copy(update={"threshold": threshold}),)})
 
     return with_manifest(bundle, target, change)
 
@@ -99,8 +99,8 @@ def test_every_network_learns_and_none_loses_its_backbone(grown, bundle):
         assert {name: old.backbone[name].tolist() for name in old.backbone} == {
             name: network.backbone[name].tolist() for name in network.backbone
         }
-    (gate,) = {one.early[0].gate for one in (before.manifest, manifest)}
-    assert gate == 0.9
+    (threshold,) = {one.early[0].threshold for one in (before.manifest, manifest)}
+    assert threshold == 0.9
 
 
 def test_new_classes_are_named_by_either_network_and_alike_in_both_engines(grown, predict):
@@ -114,10 +114,10 @@ def test_new_classes_are_named_by_either_network_and_alike_in_both_engines(grown
     assert top[32:].count(RABBIT) >= 6
 
 
-@pytest.mark.parametrize(("stage", "gate"), [(0, 0.0), (1, 1.0)])
-def test_growing_judges_by_the_network_that_answers(bundle, new, tmp_path, stage, gate):
+@pytest.mark.parametrize(("stage", "threshold"), [(0, 0.0), (1, 1.0)])
+def test_growing_judges_by_the_network_that_answers(bundle, new, tmp_path, stage, threshold):
     """Where one network answers everything, all is as if it were a bundle by itself."""
-    together = grow(gated(bundle, tmp_path / "gated", gate), new, out=tmp_path / "together")
+    together = grow(with_threshold(bundle, tmp_path / "changed", threshold), new, out=tmp_path / "together")
     itself = grow(alone(bundle, tmp_path / "alone", stage), new, out=tmp_path / "itself")
     assert (together.photos, together.left_out, together.accuracy) == (itself.photos, itself.left_out, itself.accuracy)
     files = read_manifest(together.bundle).networks[stage]

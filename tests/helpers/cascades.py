@@ -36,7 +36,7 @@ class Made(NamedTuple):
 
 
 def make_cascade(folder: Path) -> Made:
-    """The gate is the median over :data:`PHOTOS`: the early network answers every other one."""
+    """The threshold is the median over :data:`PHOTOS`: the early network answers every other one."""
     registry = tiny_registry(folder)
     built = [build_backbone(registry, "tiny", {"width": width}) for width in (4, 8)]
     networks = []
@@ -51,12 +51,12 @@ def make_cascade(folder: Path) -> Made:
         preprocess=large.preprocess,
         backbone=large_spec,
         temperatures=Temperatures(species=0.5, breeds={"cat": 0.3, "dog": 0.7}),
-        early=(EarlyNetwork(backbone=small_spec, preprocess=preprocess, temperatures=own, gate=0.5, share=0.5),),
+        early=(EarlyNetwork(backbone=small_spec, preprocess=preprocess, temperatures=own, threshold=0.5, share=0.5),),
     )
     output = TorchEngine(networks[0])(np.stack([read_input(photo, preprocess) for photo in PHOTOS]))
     certain = certainty(*output[1:], TAXONOMY, learned=manifest.learned, temperatures=own, combiner="conditional")
     (early,) = manifest.early
-    early = early.model_copy(update={"gate": float(np.median(certain))})
+    early = early.model_copy(update={"threshold": float(np.median(certain))})
     manifest = manifest.model_copy(update={"early": (early,)})
     write_bundle(folder / "bundle", networks[1], manifest, early=networks[:1])
     return Made(folder / "bundle", manifest, (networks[0], networks[1]), registry)

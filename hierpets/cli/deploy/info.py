@@ -45,7 +45,10 @@ def _lines(info: BundleInfo) -> Iterator[tuple[str, str]]:
     for stage, early in enumerate(info.early):
         yield f"stage {stage}", _backbone(early.backbone)
         yield "  input", _input(early.preprocess)
-        yield "  answers", f"above a certainty of {early.gate:.3g}: {early.share:.0%} of the photos that calibrated it"
+        yield (
+            "  answers",
+            f"above a certainty of {early.threshold:.3g}: {early.share:.0%} of the photos that calibrated it",
+        )
     yield f"stage {len(info.early)}" if info.early else "backbone", _backbone(info.backbone)
     yield "  input" if info.early else "input", _input(info.preprocess)
     yield "combiner", info.combiner

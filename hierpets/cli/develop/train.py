@@ -92,7 +92,7 @@ def _describe(event: dict[str, Any]) -> str | None:
         case "early_candidate":
             return f"  asked first, {event['choice']} answers {event['share']:.0%}: {event['cost']:.0%} of the work"
         case "early":
-            return f"asked first: {event['backbone']}, answers {event['share']:.0%}, above {event['gate']:.3g}"
+            return f"asked first: {event['backbone']}, answers {event['share']:.0%}, above {event['threshold']:.3g}"
         case "skipped":
             return f"fine-tuning skipped: {event['why']}"
         case "resumed":

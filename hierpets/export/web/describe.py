@@ -46,7 +46,7 @@ def _network(manifest: Manifest, stage: int, file: str) -> Network:
         file=file,
         preprocess=own.preprocess,
         temperatures=NetworkTemperatures(species=own.temperatures.species, breeds=tuple(breeds.tolist())),
-        gate=manifest.networks[stage].gate,
+        threshold=manifest.networks[stage].threshold,
     )
 
 

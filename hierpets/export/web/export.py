@@ -150,8 +150,8 @@ def _write_networks(
         own, path = manifest.alone(stage), folder / _names(manifest, model)[stage]
         write_format("onnx", path, network, own)
         pack_onnx(path)
-        gate = manifest.networks[stage].gate
-        parity = check_network(network, OnnxEngine(path), own, model, *photos, gate=gate, progress=progress)
+        threshold = manifest.networks[stage].threshold
+        parity = check_network(network, OnnxEngine(path), own, model, *photos, threshold=threshold, progress=progress)
         refuse_drift("web", parity)
         parities.append(parity)
     return tuple(parities)

@@ -52,12 +52,12 @@ class NetworkTemperatures(StrictModel):
 
 
 class Network(StrictModel):
-    """One network; an early one answers where it is more certain than its ``gate``."""
+    """One network; an early one answers where it is more certain than its ``threshold``."""
 
     file: str
     preprocess: Preprocess
     temperatures: NetworkTemperatures
-    gate: float
+    threshold: float
 
 
 class SpeciesBounds(StrictModel):

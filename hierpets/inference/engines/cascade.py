@@ -107,7 +107,7 @@ class Cascade:
         )
 
     def certainty(self, stage: int, output: RawOutput) -> np.ndarray:
-        """How certain an early network is of each photo, float64 [B]: what its gate is for."""
+        """How certain an early network is of each photo, float64 [B]: what its threshold is for."""
         m = self._manifest
         temperatures = m.early[stage].temperatures
         known = output.species, output.leaf, output.scores
@@ -118,7 +118,7 @@ class Cascade:
         early = self._manifest.early
         if stage == len(early):
             return np.ones(len(output.species), dtype=bool)
-        sure: np.ndarray = self.certainty(stage, output) > early[stage].gate
+        sure: np.ndarray = self.certainty(stage, output) > early[stage].threshold
         return sure
 
     def _answered(self, stage: int, turn: Turn) -> RawOutput:

@@ -29,13 +29,13 @@ class EarlyAttempt:
     """
 
     early: Trained
-    gate: float
+    threshold: float
     share: float
     cost: float
 
     def as_event(self) -> dict[str, Any]:
         """A row of the log."""
-        numbers = {"gate": self.gate, "share": self.share, "cost": self.cost}
+        numbers = {"threshold": self.threshold, "share": self.share, "cost": self.cost}
         return {"choice": self.early.summary, **{name: round(value, 4) for name, value in numbers.items()}}
 
 
@@ -77,7 +77,7 @@ def try_early(
         if own < WORTHWHILE and backbone.preprocess.decoded_side <= main.backbone.preprocess.decoded_side:
             early = _fit_early(choice, main, fit)
             (spec,) = (one.spec for one in fit_cascade([early], main, combiner=config.combiner).early)
-            yield EarlyAttempt(early, spec.gate, spec.share, own + 1 - spec.share)
+            yield EarlyAttempt(early, spec.threshold, spec.share, own + 1 - spec.share)
 
 
 def best_early(attempts: Sequence[EarlyAttempt]) -> list[EarlyAttempt]:

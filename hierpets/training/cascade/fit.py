@@ -20,10 +20,10 @@ from hierpets.taxonomy import Taxonomy
 from hierpets.training.held_out import HeldOutOutputs
 from hierpets.training.trained import Early, Trained
 
-__all__ = ["MOST_LOST", "fit_cascade", "fit_early_gate"]
+__all__ = ["MOST_LOST", "fit_cascade", "fit_early_threshold"]
 
 UNCALIBRATED = Temperatures()
-LEAST_GATE = 0.8
+LEAST_THRESHOLD = 0.8
 """However seldom an early network is wrong: where it is less sure than that, the main one would name the breed more
 often (docs/experiments.md)."""
 MOST_LOST = 0.001
@@ -65,8 +65,8 @@ def fit_cascade(early: Sequence[Trained], main: Trained, *, combiner: Combiner) 
     )
 
 
-def fit_early_gate(certain: np.ndarray, right: np.ndarray, main_right: np.ndarray) -> float:
-    """The least gate above which an early network costs at most :data:`MOST_LOST` of the photos; 1: none.
+def fit_early_threshold(certain: np.ndarray, right: np.ndarray, main_right: np.ndarray) -> float:
+    """The least threshold above which an early network costs at most :data:`MOST_LOST` of the photos; 1: none.
 
     For N photos: how ``certain`` it is, float [N], and whether it and the main network are right, bool [N].
     """
@@ -131,19 +131,19 @@ def _fit(
     judged: HeldOutOutputs,
     cascade: _Cascade,
 ) -> _Cascade:
-    """Temperatures and gate of each early network, then the temperatures of the main one: of what is left to it."""
+    """Temperatures and threshold of each early network, then temperatures of the main one: of what is left to it."""
     for one, own in zip(early, outputs, strict=True):
         temperatures = own.temperatures(cascade.taxonomy)
         certain = cascade.certainty(own, temperatures)
         waiting = cascade(outputs[: len(cascade.early)], judged).waiting
-        gate = max(LEAST_GATE, fit_early_gate(certain, cascade.right(own), cascade.right(judged)))
+        threshold = max(LEAST_THRESHOLD, fit_early_threshold(certain, cascade.right(own), cascade.right(judged)))
         spec = EarlyNetwork(
             backbone=one.spec,
             preprocess=one.backbone.preprocess,
             ood=one.network.ood_scorer.spec if one.network.ood_scorer else None,
             temperatures=temperatures,
-            gate=gate,
-            share=float((waiting & (certain > gate)).mean()),
+            threshold=threshold,
+            share=float((waiting & (certain > threshold)).mean()),
         )
         cascade = replace(cascade, early=(*cascade.early, spec))
     return replace(cascade, main=cascade(outputs, judged).temperatures(cascade.taxonomy))

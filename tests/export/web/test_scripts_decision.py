@@ -88,7 +88,7 @@ EARLY = EarlyNetwork(
     preprocess=PIXELS.model_copy(update={"size": 24}),
     ood=OOD,
     temperatures=Temperatures(species=1.5, breeds={"cat": 0.7}),
-    gate=0.6,
+    threshold=0.6,
     share=0.5,
 )
 MANIFESTS = {

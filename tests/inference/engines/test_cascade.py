@@ -72,7 +72,7 @@ def test_a_photo_is_answered_by_the_first_network_that_is_sure(made, loaded):
     assert sum(answer.stage == 0 for answer in answers) == len(PHOTOS) // 2
     for photo, answer in zip(PHOTOS, answers, strict=True):
         early = joint_of(made, 0, photo)
-        sure = early.max() > made.manifest.early[0].gate
+        sure = early.max() > made.manifest.early[0].threshold
         assert answer.stage == (0 if sure else 1)
         np.testing.assert_allclose(answer.joint, early if sure else joint_of(made, 1, photo), atol=1e-4)
 
@@ -117,7 +117,7 @@ def test_the_record_says_which_network_answered(loaded):
 
 def test_a_gate_of_one_leaves_every_photo_to_the_main_network(made, loaded, copied):
     content = json.loads((copied / "bundle.json").read_text())
-    content["early"][0]["gate"] = 1.0
+    content["early"][0]["threshold"] = 1.0
     (copied / "bundle.json").write_text(json.dumps(content))
     for photo, answer in zip(PHOTOS, loaded(copied).predict(PHOTOS), strict=True):
         assert answer.stage == 1

@@ -44,7 +44,7 @@ def test_multiply_adds_counts_those_of_one_photo(registry):
 
 
 def test_best_early_is_the_one_that_costs_least_if_it_is_worth_its_memory():
-    dear, cheap, useless = (EarlyAttempt(early=None, gate=0.5, share=0.5, cost=cost) for cost in (0.7, 0.6, 1.2))
+    dear, cheap, useless = (EarlyAttempt(early=None, threshold=0.5, share=0.5, cost=cost) for cost in (0.7, 0.6, 1.2))
     assert best_early([dear, cheap, useless]) == [cheap]
     assert best_early([useless]) == []
     assert best_early([]) == []
@@ -58,7 +58,7 @@ def test_train_writes_a_bundle_whose_networks_answer_in_turn(trained):
     assert early["preprocess"]["size"] == 32
     assert "asked before it: tiny width=2" in result.summary
     (event,) = (event for event in events if event["event"] == "early")
-    assert (event["gate"], event["share"]) == (early["gate"], early["share"])
+    assert (event["threshold"], event["share"]) == (early["threshold"], early["share"])
     predictor = result.predictor(recommend=False)
     photos = read_index("demo").paths[:20]
     assert {answer.stage for answer in predictor.predict(photos)} <= {0, 1}

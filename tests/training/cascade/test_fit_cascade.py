@@ -16,7 +16,7 @@ from hierpets.model.network import HierarchicalNetwork
 from hierpets.plugin import Backbone, Labels, Preprocess
 from hierpets.taxonomy import Taxonomy
 from hierpets.training.calibration import calibrate_trained
-from hierpets.training.cascade.fit import MOST_LOST, fit_cascade, fit_early_gate
+from hierpets.training.cascade.fit import MOST_LOST, fit_cascade, fit_early_threshold
 from hierpets.training.held_out import HeldOutOutputs
 from hierpets.training.trained import Trained
 
@@ -87,27 +87,27 @@ def test_fit_gate_is_the_least_that_loses_nothing_against_the_main_network(right
     certain = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
     wins = [np.array([sign == "+" for sign in signs]) for signs in (right, main_right)]
     order = np.random.default_rng(0).permutation(6)
-    assert fit_early_gate(certain[order], *(won[order] for won in wins)) == expected
+    assert fit_early_threshold(certain[order], *(won[order] for won in wins)) == expected
 
 
 def test_fit_gate_lets_one_photo_in_a_thousand_go():
     certain, main_right = np.linspace(1, 0, 2000), np.ones(2000, dtype=bool)
     right = main_right.copy()
     right[[100, 200, 300]] = False
-    assert fit_early_gate(certain, right, main_right) == certain[300]
+    assert fit_early_threshold(certain, right, main_right) == certain[300]
 
 
 def test_photos_that_are_as_certain_as_the_one_too_many_do_not_pass():
     certain = np.array([0.9, 0.6, 0.6, 0.6, 0.2])
-    gate = fit_early_gate(certain, np.array([1, 1, 0, 1, 1], bool), np.ones(5, bool))
-    assert (certain > gate).tolist() == [True, False, False, False, False]
+    threshold = fit_early_threshold(certain, np.array([1, 1, 0, 1, 1], bool), np.ones(5, bool))
+    assert (certain > threshold).tolist() == [True, False, False, False, False]
 
 
 def test_fit_cascade_takes_each_photo_from_the_first_network_that_is_sure(early, main, whole):
     (spec,) = (one.spec for one in whole.early)
     found, alone = whole.held_out["cross_validation"], main.held_out["cross_validation"]
     own = calibrated(early.held_out["cross_validation"], spec.temperatures)
-    sure = own.max(axis=1) > spec.gate
+    sure = own.max(axis=1) > spec.threshold
     assert 0.3 < sure.mean() < 0.95
     assert spec.share == pytest.approx(sure.mean())
     np.testing.assert_array_equal(found.by_main, ~sure)

@@ -9,8 +9,8 @@ import { normalized, toSquare } from "./resize.js";
 
 /**
  * @typedef {{file: string, preprocess: import("./resize.js").Preprocess,
- *   temperatures: import("./decision.js").Temperatures, gate: number}} Network
- *   it answers where it is more certain than its `gate`; the last one always
+ *   temperatures: import("./decision.js").Temperatures, threshold: number}} Network
+ *   it answers where it is more certain than its `threshold`; the last one always
  * @typedef {{networks: Network[], decoded_side: number, rules: import("./decision.js").Rules,
  *   advice: import("./advice.js").Advice}} Model  model.LANGUAGE.json
  */
@@ -44,10 +44,10 @@ export async function makePredictor(model, ort, load) {
 
 /** The record, or null where an early network is not sure. */
 export function answerOf(output, stage, /** @type {Model} */ { networks, rules, advice }) {
-  const { temperatures, gate } = networks[stage];
+  const { temperatures, threshold } = networks[stage];
   const joint = jointProbabilities(output, temperatures, rules);
   const isLast = stage === networks.length - 1;
-  if (!isLast && certainty(joint, listedOf(output, rules), rules) <= gate) return null;
+  if (!isLast && certainty(joint, listedOf(output, rules), rules) <= threshold) return null;
   const decision = decide(joint, output, rules);
   return recordOf(decision, rules, { stage, recommendation: recommend(joint, decision, advice) });
 }

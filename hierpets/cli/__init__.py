@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from hierpets.cli.usage import advised
 from hierpets.errors import HierpetsError, did_you_mean
 from hierpets.libraries import needed_for
 
@@ -130,5 +131,5 @@ def _run(argv: list[str]) -> Any:
         click.echo("interrupted", err=True)
         return 130
     except click.ClickException as error:
-        error.show()
+        advised(error).show()
         return error.exit_code

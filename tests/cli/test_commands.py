@@ -21,6 +21,23 @@ def test_a_mistyped_command_gets_a_suggestion(capsys):
     assert "did you mean 'predict'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (("train", "photos"), "Got unexpected extra argument (photos); give photos by --data"),
+        (("bench", "bundle"), "Got unexpected extra argument (bundle); give photos by --data and a bundle by --model"),
+        (("serve", "bundle"), "Got unexpected extra argument (bundle); give a bundle by --model"),
+        (("plugins", "list", "more"), "Got unexpected extra argument (more)"),
+        (("info", "--model", "bundle"), "No such option '--model'. BUNDLE goes without it."),
+        (("plan", "--data", "photos"), "No such option '--data'. SOURCE goes without it."),
+        (("train", "--recipee", "heads"), "No such option '--recipee'. Did you mean '--recipe'?"),
+    ],
+)
+def test_photos_or_a_bundle_given_as_another_command_takes_them_get_advice(capsys, arguments, advice):
+    assert run(*arguments) == 2
+    assert capsys.readouterr().err.endswith(f"\nError: {advice}\n")
+
+
 def test_unknown_levels_are_refused_with_the_choices(capsys):
     assert run("train", "--levels", "breed") == 1
     assert capsys.readouterr().err == "error: --levels: expected species or species,breed, got 'breed'\n"

@@ -1,0 +1,29 @@
+"""Advice on a bundle or photos that are given to a command the way another command takes them."""
+
+from __future__ import annotations
+
+import click
+
+__all__ = ["advised"]
+
+GIVEN_BY = {"data": "photos", "model": "a bundle"}  # what options of these names take
+SAME = {"--data": "data", "--model": "bundle"}  # the name of the argument that takes the same
+
+
+def advised(error: click.ClickException) -> click.ClickException:
+    """The same, or an error that says too where photos and bundles go: to an option, or as an argument without one."""
+    if not isinstance(error, click.UsageError) or error.ctx is None:
+        return error
+    advice = _advice(error, error.ctx)
+    return click.UsageError(error.message + advice, error.ctx) if advice else error
+
+
+def _advice(error: click.UsageError, context: click.Context) -> str:
+    parameters = {parameter.name: parameter for parameter in context.command.params}
+    if isinstance(error, click.NoSuchOption):
+        argument = parameters.get(SAME.get(error.option_name, ""))
+        return f" {argument.make_metavar(context).strip('[]')} goes without it." if argument else ""
+    if error.message.startswith("Got unexpected extra argument"):
+        places = [f"{what} by --{name}" for name, what in GIVEN_BY.items() if name in parameters]
+        return f"; give {' and '.join(places)}" if places else ""
+    return ""

@@ -1,8 +1,9 @@
 """Measures hierpets beside what its users would pick instead, and writes ``docs/benchmarks.md`` and ``.json``.
 
-    python tools/bench_peers.py --data DIR [--photos 1000] [--rounds 3] [--skip-training]
+    python tools/bench_peers.py --data DIR [--unseen DIR] [--photos 1000] [--rounds 3] [--skip-training]
 
-The peers are installed into a virtual environment in the cache folder, once. Every measurement is a process of its
+``--unseen`` are photos that the released model was not trained on: enlarged, they show what reduced decoding costs it,
+too. The peers are installed into a virtual environment in the cache folder, once. Every measurement is a process of its
 own, rounds alternate between the peers, and the machine should be idle. Needs Linux or macOS.
 """
 
@@ -20,7 +21,9 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # so that `python tools/bench_peers.py` finds its parts
 
+from hierpets.data.listing import find_photos  # noqa: E402
 from hierpets.files import write_all  # noqa: E402
+from hierpets.model.layout import released_bundle  # noqa: E402
 from tools.peers.environment import describe_machine, peer_python  # noqa: E402
 from tools.peers.processes import Failed, Finished, call, run  # noqa: E402
 from tools.peers.results import BREED_TARGET, condense, summarize, write_page  # noqa: E402
@@ -29,6 +32,7 @@ PEERS = ("fastai", "timm", "torchvision", "onnxruntime", "openvino")
 LARGE_COMPARED, LARGE_MEASURED = 200, 24
 SHORT_RUN = 500  # photos; the long run is an option
 LATENCY_SECONDS = 3.0
+RELEASED = released_bundle()
 
 
 class PeerConfig(NamedTuple):
@@ -58,9 +62,9 @@ class Bench:
             "photos": len(self.paths),
             "refused": self.refused,
             "training": self.measure_training(trained, summarize(peers["hierpets"])["top1"]),
-            "large": self.step("sides.compare_large", model=str(self.bundle), photos=self.large),
+            "large": self.compare_large(),
             "memory": {str(n): self.measure_long_run(n).memory for n in (SHORT_RUN, self.given.long_run)},
-            "limit": self.measure_limit(),
+            "limit": {name: self.measure_limit(bundle) for name, bundle in self.bundles().items()},
             "rounds": self.given.rounds,
             "machine": describe_machine(self.peers),
         }
@@ -73,8 +77,7 @@ class Bench:
         finished = self.train()
         self.quantize(trained)
         self.step("network.write_network", bundle=str(trained), out=work)
-        compared = min(LARGE_COMPARED, self.given.photos)
-        self.large = self.step("prepare.enlarge", paths=self.paths, photos=compared, out=work)
+        self.large = self.enlarge(self.paths, "large")
         self.step("prepare.convert", python=self.peers, folder=work, some=self.paths[:2])
         return finished
 
@@ -97,6 +100,25 @@ class Bench:
             self.refused["hierpets in int8"] = str(error)
             self.bundle = trained
 
+    def bundles(self) -> dict[str, Path]:
+        """Ours: what was trained here, and the released one."""
+        return {"hierpets": self.bundle, "hierpets released": RELEASED}
+
+    def enlarge(self, paths: list[str], folder: str) -> list[str]:
+        compared = min(LARGE_COMPARED, self.given.photos)
+        return list(self.step("prepare.enlarge", paths=paths, photos=compared, out=str(self.work / folder)))
+
+    def compare_large(self) -> dict[str, Any]:
+        """Reduced decoding beside full decoding, of each bundle on photos that it was not fitted to."""
+        photos = {"hierpets": self.large}
+        if self.given.unseen:
+            photos["hierpets released"] = self.enlarge(find_photos(self.given.unseen), "unseen")
+        bundles = self.bundles()
+        return {
+            name: self.step("sides.compare_large", model=str(bundles[name]), photos=large)
+            for name, large in photos.items()
+        }
+
     def measure_peers(self) -> dict[str, Any]:
         """Rounds over all peers; each starts cold once before, so that its files are in the system's cache."""
         runnable = [config for config in self.configs() if self.can_run(config)]
@@ -114,7 +136,7 @@ class Bench:
         return [
             *(PeerConfig(name, name, self.peers, self.work) for name in PEERS),
             *(PeerConfig(name, "hierpets", self.ours, self.bundle, precision) for name, precision in ours.items()),
-            PeerConfig("hierpets released", "hierpets", self.ours, ROOT / "hierpets" / "released"),
+            PeerConfig("hierpets released", "hierpets", self.ours, RELEASED),
         ]
 
     def can_run(self, config: PeerConfig) -> bool:
@@ -170,10 +192,10 @@ class Bench:
             (folder / f"{n // 1000:03}" / f"{n:06}.jpg").symlink_to(path)
         return folder
 
-    def measure_limit(self) -> Any:
-        log("the limit")
+    def measure_limit(self, bundle: Path) -> Any:
+        log(f"the limit of {bundle}")
         out, folder = self.work / "limit.json", self.link(len(self.paths))
-        command: list[Any] = [self.ours, "-m", "hierpets", "bench", "--engine", "openvino", "--model", self.bundle]
+        command: list[Any] = [self.ours, "-m", "hierpets", "bench", "--engine", "openvino", "--model", bundle]
         command += ["--data", folder, "--rounds", str(self.given.rounds), "--seconds", str(self.given.seconds)]
         run([*command, "--json", out])
         return json.loads(out.read_text())
@@ -192,6 +214,7 @@ def main() -> None:
     """Measure both sides, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="SPECIES/BREED/photo.jpg")
+    parser.add_argument("--unseen", help="photos that the released model was not trained on")
     parser.add_argument("--photos", type=int, default=1000, help="photos to hold out and predict, at most half of all")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement of the limit")

@@ -44,13 +44,13 @@ def split(data: str, photos: int, out: str) -> list[tuple[str, str]]:
 
 
 def enlarge(paths: list[str], photos: int, out: str) -> list[str]:
-    """Some of the photos, evenly spaced, as JPEGs of 12 megapixels in ``out/large``; their paths."""
+    """Some of the photos, evenly spaced, as JPEGs of 12 megapixels in the new folder ``out``; their paths."""
     import cv2
 
     from hierpets.data.listing import evenly
     from hierpets.data.photos import read_photo
 
-    folder, written = Path(out) / "large", []
+    folder, written = Path(out), []
     folder.mkdir()
     for n, path in enumerate(evenly(paths, photos)):
         photo = read_photo(path)

@@ -18,7 +18,7 @@ from hierpets.data.labeled.consistency import find_misspelled
 from hierpets.data.records import PhotoIndex, PhotoRecord, index_of
 from hierpets.errors import DataError, ImageError, without_name
 from hierpets.growing.calibration import answer_together
-from hierpets.hierarchy.decision import Decision, Scores, decide
+from hierpets.hierarchy.decision import Decision, decide
 from hierpets.hierarchy.early import Outputs
 from hierpets.inference.engines.base import RawOutput
 from hierpets.inference.engines.cascade import Cascade, Squares
@@ -149,11 +149,10 @@ def _ask_all(cascade: Cascade, photos: Sequence[Squares]) -> list[RawOutput]:
 
 
 def _decisions(outputs: Sequence[RawOutput], manifest: Manifest) -> tuple[Decision, ...]:
-    answers = answer_together(manifest, [Outputs(output.species, output.leaf, output.scores) for output in outputs])
-    return tuple(
-        decide(joint, manifest.taxonomy, manifest.policy, scores=Scores.of(scores))
-        for joint, scores in zip(*answers, strict=True)
+    joint, scores = answer_together(
+        manifest, [Outputs(output.species, output.leaf, output.scores) for output in outputs]
     )
+    return tuple(decide(joint, manifest.taxonomy, manifest.policy, scores=scores))
 
 
 def check_every_class(index: PhotoIndex, kept: Sequence[PhotoRecord], left_out: Sequence[LeftOutPhoto]) -> None:

@@ -1,8 +1,8 @@
-"""From one photo's joint distribution to a prediction that rolls up from breed to species to unknown, and says why."""
+"""From the joint distribution of photos to predictions that roll up from breed to species to unknown, and say why."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -15,7 +15,7 @@ from hierpets.messages.breeds import local_name
 from hierpets.messages.catalogue import number, say
 from hierpets.taxonomy import Leaf, Taxonomy
 
-__all__ = ["UNLISTED", "Decision", "Level", "MaxLevel", "Scores", "Source", "decide", "named_probabilities"]
+__all__ = ["UNLISTED", "Decision", "Level", "MaxLevel", "Source", "decide", "named_probabilities"]
 
 UNLISTED = 0.5
 """Below this probability of being listed, a breed counts as not recognized."""
@@ -23,20 +23,6 @@ UNLISTED = 0.5
 Level = Literal["breed", "species", "unknown"]
 MaxLevel = Literal["breed", "species"]
 Source = Literal["breed", "species", "breed_set", "rolled_up_to_species", "unknown", "not_a_known_pet", "restricted"]
-
-
-class Scores(NamedTuple):
-    """``pet``: an out-of-distribution score, lower for a photo less like a pet of a known species. ``listed`` [S]: for
-    each species the probability that, if the photo shows it, its breed is one of those listed.
-    """
-
-    pet: float
-    listed: np.ndarray
-
-    @classmethod
-    def of(cls, row: np.ndarray) -> Scores:
-        """From the scores [1 + S] of a photo."""
-        return cls(float(row[0]), row[1:].astype(np.float64))
 
 
 @dataclass(frozen=True)
@@ -82,7 +68,7 @@ def decide(
     taxonomy: Taxonomy,
     policy: Policy,
     *,
-    scores: Scores | None = None,
+    scores: np.ndarray | None = None,
     alpha: float | None = None,
     max_level: MaxLevel = "breed",
     max_set: int = MAX_SET,
@@ -90,60 +76,79 @@ def decide(
     closed: bool = False,
     thresholds: Mapping[str, Thresholds] | None = None,
     top_k: int = 3,
-) -> Decision:
-    """Decide one row, float [L].
+) -> list[Decision]:
+    """Decide each of N photos by their rows of ``joint`` [N, L].
 
+    ``scores`` [N, 1 + S]: the pet score, lower for a photo less like a pet of a known species, and for each species the
+    probability that, if the photo shows it, its breed is one of those listed.
     ``max_set``: the most breeds that the answer may leave open. ``restricted``: the caller says which species it may
     be, so that it is a pet. ``closed``: the caller says which breeds it may be, so that it is of one of them.
-    ``thresholds``: those of each species at ``alpha`` and ``max_set``, for who decides many photos; finding them takes
-    a third of the time of a decision.
+    ``thresholds``: those of each species at ``alpha`` and ``max_set``, for who decides again and again.
 
     The most probable species, the sum of its breeds, decides which thresholds hold. A photo that is no known pet is
     unknown. Else the answer is the first that is probable enough of: the most probable breed, the two most probable
     ones of its species, three of them, the species, "unknown". Each is less probable for doubt whether the breed is
     listed.
     """
-    listed = np.ones(len(taxonomy.species)) if scores is None or closed else scores.listed
-    named = named_probabilities(joint[None], listed[None], taxonomy)
-    by_species = species_probabilities(joint[None], taxonomy)[0]
-    s, order = int(by_species.argmax()), np.lexsort((-joint, -named[0]))
-    name = taxonomy.species[s]
-    best = taxonomy.slices[s].start + int(joint[taxonomy.slices[s]].argmax())
-    leaves, sums = (row[0] for row in breed_sets(named, np.array([s]), taxonomy, max_set))
-    top = tuple((taxonomy.leaves[i], _at_most_one(named[0, i])) for i in order[: max(2, top_k)])
-    view = _View(
-        winner=top[0],
-        runner_up=top[1] if len(top) > 1 else None,
-        sets=tuple(
-            (tuple(taxonomy.leaves[i] for i in leaves[: size + 1]), _at_most_one(sums[size]))
-            for size in range(1, max_set)
-            if leaves[size] >= 0
-        ),
-        species=name,
-        mass=_at_most_one(by_species[s]),
-        pet=None if scores is None or restricted else scores.pet,
-        listed=float(listed[s]),
-        thresholds=policy.thresholds(name, alpha, max_set) if thresholds is None else thresholds[name],
-        grown=policy.leaf_probability(top[0][0], alpha),
-        has_breeds=bool(taxonomy.tree[name]),
-        max_level=max_level,
-        restricted=restricted,
-    )
+    listed = np.ones((len(joint), len(taxonomy.species))) if scores is None or closed else scores[:, 1:]
+    named = named_probabilities(joint, listed.astype(np.float64), taxonomy)
+    by_species = species_probabilities(joint, taxonomy)
+    winner = by_species.argmax(axis=1)
+    best = np.where(taxonomy.leaf_species == winner[:, None], joint, -1.0).argmax(axis=1)
+    order = np.lexsort((-joint, -named))[:, : max(2, top_k)]
+    sets = breed_sets(named, winner, taxonomy, max_set)
+    if thresholds is None:
+        thresholds = {name: policy.thresholds(name, alpha, max_set) for name in taxonomy.species}
+    decisions = []
+    for i, s in enumerate(winner.tolist()):
+        name = taxonomy.species[s]
+        top = tuple((taxonomy.leaves[k], _at_most_one(named[i, k])) for k in order[i].tolist())
+        view = _View(
+            winner=top[0],
+            runner_up=top[1] if len(top) > 1 else None,
+            sets=tuple(_sets(sets.leaves[i].tolist(), sets.probabilities[i].tolist(), taxonomy)),
+            species=name,
+            mass=_at_most_one(by_species[i, s]),
+            pet=None if scores is None or restricted else float(scores[i, 0]),
+            listed=float(listed[i, s]),
+            thresholds=thresholds[name],
+            grown=policy.leaf_probability(top[0][0], alpha),
+            has_breeds=bool(taxonomy.tree[name]),
+            max_level=max_level,
+            restricted=restricted,
+        )
+        decisions.append(_decision(view, top[:top_k], int(best[i]), named[i], taxonomy))
+    return decisions
+
+
+def _sets(
+    leaves: Sequence[int], probabilities: Sequence[float], taxonomy: Taxonomy
+) -> Iterator[tuple[tuple[Leaf, ...], float]]:
+    """The sets of two breeds and more of one photo."""
+    for size in range(2, len(leaves) + 1):
+        if leaves[size - 1] >= 0:
+            yield tuple(taxonomy.leaves[k] for k in leaves[:size]), _at_most_one(probabilities[size - 1])
+
+
+def _decision(
+    view: _View, top: tuple[tuple[Leaf, float], ...], best: int, named: np.ndarray, taxonomy: Taxonomy
+) -> Decision:
+    """``best`` is the most probable leaf of the species, ``named`` [L] the probabilities of all."""
     answer = _roll_up(view)
     breed = taxonomy.leaves[best].breed
     return Decision(
         level=answer.level,
         source=answer.source,
-        species=name,
+        species=view.species,
         species_probability=view.mass,
         breed=breed,
-        breed_probability=_at_most_one(named[0, best]) if breed is not None else None,
-        breeds=tuple((leaf, _at_most_one(named[0, taxonomy.leaves.index(leaf)])) for leaf in answer.breeds),
-        top=top[:top_k],
+        breed_probability=_at_most_one(named[best]) if breed is not None else None,
+        breeds=tuple((leaf, _at_most_one(named[taxonomy.leaf_index(*leaf)])) for leaf in answer.breeds),
+        top=top,
         thresholds=view.thresholds,
         listed=view.listed,
         reason=answer.reason,
-        max_level=max_level,
+        max_level=view.max_level,
     )
 
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, overload
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from hierpets.data.photos import DEFAULT_LIMITS, Limits, NamedPhoto, Photo, is_photo_object, not_a_photo
 from hierpets.errors import ConfigError, HierpetsError, check_count, check_type
-from hierpets.hierarchy.decision import Scores, decide
+from hierpets.hierarchy.decision import decide
 from hierpets.hierarchy.policy import Thresholds
 from hierpets.hierarchy.probabilities import joint_probabilities, restrict, species_probabilities
 from hierpets.inference.engines.base import Engine, RawOutput
@@ -221,10 +222,23 @@ class Predictor:
 
     def _predict_batch(self, request: _Request, photos: Sequence[NamedPhoto]) -> list[Prediction]:
         with speaking(request.options.language):
-            predictions = self._finish(request, run_batch(photos, self.cascade, limits=request.limits))
+            predictions = self._whole(request, photos)
             if not request.options.regions and request.boxes is None:
                 return predictions
             return [self._with_regions(*pair, request) for pair in zip(predictions, photos, strict=True)]
+
+    def _whole(self, request: _Request, photos: Sequence[NamedPhoto]) -> list[Prediction]:
+        """The predictions of whole photos. If a batch fails in the end, each photo is run alone, to find which."""
+        try:
+            return self._finish(request, run_batch(photos, self.cascade, limits=request.limits))
+        except Exception as error:  # as in run_batch
+            if len(photos) == 1:
+                return [self._failed(request, photos[0], photo_error(photos[0].name, error))]
+            return [prediction for photo in photos for prediction in self._whole(request, [photo])]
+
+    def _failed(self, request: _Request, photo: NamedPhoto, error: HierpetsError) -> Prediction:
+        kept = photo.photo if request.keep_photos else None
+        return Prediction(photo.name, self.model, request.thresholds[UNREAD], error=error, photo=kept)
 
     def _with_regions(self, whole: Prediction, photo: NamedPhoto, request: _Request) -> Prediction:
         """The same prediction with its regions, or with the error that they met."""
@@ -234,8 +248,7 @@ class Predictor:
             found = replace(whole, regions=self._regions(photo, request))
             return advise_together(found, partial(self._advise_again, request.options.explain), self.manifest.taxonomy)
         except Exception as error:  # as in run_batches
-            told = photo_error(photo.name, error)
-            return Prediction(photo.name, self.model, request.thresholds[UNREAD], error=told, photo=whole.photo)
+            return self._failed(request, photo, photo_error(photo.name, error))
 
     def _regions(self, photo: NamedPhoto, request: _Request) -> tuple[Region, ...]:
         alone = request._replace(boxes=None, options=request.options.model_copy(update={"regions": False}))
@@ -251,38 +264,33 @@ class Predictor:
         return replace(one, recommendation=self._recommend(one, beside, explain=explain))
 
     def _finish(self, request: _Request, batch: BatchOutput) -> list[Prediction]:
-        rows = self._rows(batch.answers)
-        unread = request.thresholds[UNREAD]
+        decided = chain.from_iterable(self._decide(answers, request) for answers in batch.answers)
         predictions = []
-        for position, (name, photo) in enumerate(batch.photos):
-            kept = photo if request.keep_photos else None
+        for position, photo in enumerate(batch.photos):
             if position in batch.errors:
-                predictions.append(Prediction(name, self.model, unread, error=batch.errors[position], photo=kept))
+                predictions.append(self._failed(request, photo, batch.errors[position]))
             else:
-                joint, scores, stage = next(rows)
-                try:
-                    decided = self._decide(name, joint, Scores.of(scores), request, kept)
-                    advice = self._recommend(decided, explain=request.options.explain)
-                    warning = batch.warnings.get(position)
-                    predictions.append(replace(decided, stage=stage, warning=warning, recommendation=advice))
-                except Exception as error:  # as in run_batches
-                    predictions.append(Prediction(name, self.model, unread, error=photo_error(name, error), photo=kept))
+                prediction = Prediction(
+                    photo.name,
+                    self.model,
+                    origins=self._origins,
+                    photo=photo.photo if request.keep_photos else None,
+                    warning=batch.warnings.get(position),
+                    **next(decided),
+                )
+                advice = self._recommend(prediction, explain=request.options.explain)
+                predictions.append(replace(prediction, recommendation=advice))
         return predictions
 
-    def _rows(self, answers: Sequence[Answers]) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
-        """Joint probabilities [L], scores [1 + S] and stage of each photo."""
-        for output, stage in answers:
-            yield from zip(self.joint(output), output.scores, stage.tolist(), strict=True)
-
-    def _decide(
-        self, name: str, joint: np.ndarray, scores: Scores, request: _Request, photo: Photo | None
-    ) -> Prediction:
-        m, options = self.manifest, request.options
-        looks_like = None
+    def _decide(self, answers: Answers, request: _Request) -> Iterator[dict[str, Any]]:
+        """What the networks' answers make of each photo: fields of its prediction."""
+        m, options, scores = self.manifest, request.options, answers.output.scores
+        joint = self.joint(answers.output)
+        looks_like: Sequence[np.ndarray | None] = [None] * len(joint)
         if request.mask is not None:
-            looks_like = species_probabilities(joint[None], m.taxonomy)[0]
-            joint = restrict(joint[None], request.mask)[0]
-        decision = decide(
+            looks_like = list(species_probabilities(joint, m.taxonomy))
+            joint = restrict(joint, request.mask)
+        decisions = decide(
             joint,
             m.taxonomy,
             m.policy,
@@ -295,9 +303,15 @@ class Predictor:
             thresholds=request.thresholds,
             top_k=options.top_k,
         )
-        pet = scores.pet if m.ood else None
-        found = decision.thresholds, decision, joint, pet, looks_like
-        return Prediction(name, self.model, *found, origins=self._origins, photo=photo)
+        for i, decision in enumerate(decisions):
+            yield {
+                "thresholds": decision.thresholds,
+                "decision": decision,
+                "joint": joint[i],
+                "pet_score": float(scores[i, 0]) if m.ood else None,
+                "looks_like": looks_like[i],
+                "stage": int(answers.stage[i]),
+            }
 
     def _recommend(
         self, one: Prediction, beside: Sequence[np.ndarray] = (), *, explain: bool

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hierpets.data.photos import Photo
-from hierpets.hierarchy.decision import Decision, Scores, decide
+from hierpets.hierarchy.decision import Decision, decide
 from hierpets.inference.engines.cascade import Squares, Turn
 from hierpets.inference.predictor import Predictor
 
@@ -62,6 +62,6 @@ def prediction_stages(predictor: Predictor, photo: Photo) -> Iterator[StageResul
     turns = tuple(cascade.turns([squares]))
     yield NetworkRun(turns)
     output = cascade.answers(turns).output
-    joint = predictor.joint(output)[0]
-    scores = Scores.of(output.scores[0]) if manifest.ood else None
-    yield Decided(joint, decide(joint, manifest.taxonomy, manifest.policy, scores=scores))
+    joint = predictor.joint(output)
+    scores = output.scores if manifest.ood else None
+    yield Decided(joint[0], decide(joint, manifest.taxonomy, manifest.policy, scores=scores)[0])

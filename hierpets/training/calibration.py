@@ -11,7 +11,7 @@ from hierpets.errors import ConfigError
 from hierpets.hierarchy.breed_sets import breed_sets
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.conformal import nonconformity_scores
-from hierpets.hierarchy.decision import Decision, Scores, decide, named_probabilities
+from hierpets.hierarchy.decision import Decision, decide, named_probabilities
 from hierpets.hierarchy.policy import MAX_SET, Policy, Population, ScoreRows
 from hierpets.hierarchy.probabilities import Combiner, joint_probabilities, species_probabilities
 from hierpets.plugin import Labels
@@ -59,12 +59,7 @@ class Calibrated:
     def predict(self, outputs: HeldOutOutputs) -> HeldOutPredictions:
         """The predictions for N photos."""
         joint = self.joint(outputs)
-        thresholds = {name: self.policy.thresholds(name) for name in self.taxonomy.species}
-        decisions = [
-            decide(row, self.taxonomy, self.policy, scores=Scores.of(scores), thresholds=thresholds)
-            for row, scores in zip(joint, outputs.scores, strict=True)
-        ]
-        return HeldOutPredictions(joint, decisions)
+        return HeldOutPredictions(joint, decide(joint, self.taxonomy, self.policy, scores=outputs.scores))
 
 
 def calibrate_trained(trained: Trained, *, combiner: Combiner, alpha: float) -> Calibrated:

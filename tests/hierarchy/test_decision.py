@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
+from helpers.decisions import decide_one
 from helpers.policies import flat_policy
 from helpers.strategies import logits_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hierpets.hierarchy.decision import Scores, decide
+from hierpets.hierarchy.decision import decide
 from hierpets.hierarchy.policy import MAX_SET, Policy, population_shares
 from hierpets.hierarchy.probabilities import joint_probabilities, species_probabilities
 from hierpets.taxonomy import Leaf, Taxonomy
@@ -16,8 +17,8 @@ TORN = np.array([0.45, 0.44, 0.05, 0.05, 0.01])
 LOST = np.array([0.25, 0.1, 0.25, 0.1, 0.3])
 
 
-def scores(pet: float = 2.0, listed: float = 1.0) -> Scores:
-    return Scores(pet, np.full(3, listed))
+def scores(pet: float = 2.0, listed: float = 1.0) -> np.ndarray:
+    return np.array([pet, *[listed] * 3])
 
 
 IN_DISTRIBUTION, OUT_OF_DISTRIBUTION = scores(), scores(pet=-9.0, listed=0.0)
@@ -36,14 +37,24 @@ def policy(threshold: float = 0.6, **fields) -> Policy:
     ],
 )
 def test_decide_rolls_up_until_the_answer_is_likely_enough(joint, level, source):
-    decision = decide(joint, TAXONOMY, policy())
+    decision = decide_one(joint, TAXONOMY, policy())
     assert (decision.level, decision.source) == (level, source)
     expected = {"breed": 0, "species": TAXONOMY.species_index(decision.species), "unknown": -1}
     assert decision.node(TAXONOMY) == expected[level]
 
 
+@given(logits_of(), st.floats(0, 1))
+def test_decide_decides_each_photo_as_if_alone(case, threshold):
+    taxonomy, species, leaf = case
+    joint = joint_probabilities(species, leaf, taxonomy)
+    scores = np.random.default_rng(0).random((len(joint), 1 + len(taxonomy.species)))
+    fixed = flat_policy(taxonomy.species, threshold, pet=0.2)
+    together = decide(joint, taxonomy, fixed, scores=scores)
+    assert together == [decide_one(row, taxonomy, fixed, scores=own) for row, own in zip(joint, scores, strict=True)]
+
+
 def test_decide_says_the_threshold_the_runner_up_and_the_mass():
-    reason = decide(TORN, TAXONOMY, policy()).reason
+    reason = decide_one(TORN, TAXONOMY, policy()).reason
     for part in (
         "cat/birman has probability 0.450",
         "not above the threshold 0.600",
@@ -54,26 +65,25 @@ def test_decide_says_the_threshold_the_runner_up_and_the_mass():
 
 
 def test_decide_answers_a_species_without_breeds_as_a_species():
-    decision = decide(np.array([0.01, 0.01, 0.01, 0.01, 0.96]), TAXONOMY, policy())
+    decision = decide_one(np.array([0.01, 0.01, 0.01, 0.01, 0.96]), TAXONOMY, policy())
     assert (decision.level, decision.source, decision.species, decision.breed) == ("species", "species", "rabbit", None)
 
 
 def test_decide_is_unknown_below_the_pet_score_however_sure_the_heads_are():
-    decision = decide(SURE, TAXONOMY, policy(pet=0.0), scores=OUT_OF_DISTRIBUTION)
+    decision = decide_one(SURE, TAXONOMY, policy(pet=0.0), scores=OUT_OF_DISTRIBUTION)
     assert (decision.level, decision.source) == ("unknown", "not_a_known_pet")
-    assert decide(SURE, TAXONOMY, policy(pet=0.0), scores=IN_DISTRIBUTION).level == "breed"
+    assert decide_one(SURE, TAXONOMY, policy(pet=0.0), scores=IN_DISTRIBUTION).level == "breed"
 
 
 def test_decide_answers_an_unlisted_breed_by_its_species():
-    decision = decide(SURE, TAXONOMY, policy(), scores=scores(listed=0.12))
+    decision = decide_one(SURE, TAXONOMY, policy(), scores=scores(listed=0.12))
     assert (decision.level, decision.source) == ("species", "rolled_up_to_species")
     assert decision.listed == pytest.approx(0.12)
     assert "0.12 that its breed is listed; cat/birman has probability 0.108, not above" in decision.reason
 
 
 def test_decide_multiplies_breeds_by_the_probability_that_they_are_listed():
-    listed = np.array([0.9, 0.4, 1.0])
-    decision = decide(SURE, TAXONOMY, policy(), scores=Scores(2.0, listed), top_k=3)
+    decision = decide_one(SURE, TAXONOMY, policy(), scores=np.array([2.0, 0.9, 0.4, 1.0]), top_k=3)
     assert decision.level == "breed"
     assert decision.breed_probability == pytest.approx(0.9 * 0.9)
     assert decision.species_probability == pytest.approx(0.95)
@@ -84,14 +94,14 @@ def test_decide_multiplies_breeds_by_the_probability_that_they_are_listed():
 
 def test_decide_doubts_within_a_species_but_not_where_the_caller_names_breeds():
     doubtful = {"scores": scores(listed=0.12), "restricted": True}
-    assert decide(SURE, TAXONOMY, policy(), **doubtful).level == "species"
-    closed = decide(SURE, TAXONOMY, policy(), **doubtful, closed=True)
+    assert decide_one(SURE, TAXONOMY, policy(), **doubtful).level == "species"
+    closed = decide_one(SURE, TAXONOMY, policy(), **doubtful, closed=True)
     assert (closed.level, closed.listed) == ("breed", 1.0)
 
 
 def test_decide_says_that_an_alpha_cannot_be_promised():
     few = Policy(scores={"trained": dict.fromkeys(TAXONOMY.species, ((0.0,) * MAX_SET,) * 5)})
-    decision = decide(SURE, TAXONOMY, few, alpha=0.01)
+    decision = decide_one(SURE, TAXONOMY, few, alpha=0.01)
     assert decision.level == "unknown"
     assert "calibrated on too few photos for a promise at alpha 0.01" in decision.reason
 
@@ -102,7 +112,7 @@ PAIR, THREE = np.array([0.5, 0.02, 0.4, 0.04, 0.04]), np.array([0.35, 0.3, 0.3, 
 
 def test_decide_leaves_the_fewest_breeds_open_that_are_probable_enough_together():
     wide = flat_policy(WIDE.species, 0.8)
-    pair, three = (decide(row, WIDE, wide) for row in (PAIR, THREE))
+    pair, three = (decide_one(row, WIDE, wide) for row in (PAIR, THREE))
     assert (pair.level, pair.source, pair.breed) == ("species", "breed_set", "bengal")
     assert [str(leaf) for leaf, _ in pair.breeds] == ["cat/bengal", "cat/egyptian_mau"]
     assert [p for _, p in pair.breeds] == pytest.approx([0.5, 0.4])
@@ -113,27 +123,27 @@ def test_decide_leaves_the_fewest_breeds_open_that_are_probable_enough_together(
 
 @pytest.mark.parametrize(("row", "most", "sizes"), [(PAIR, 1, 0), (PAIR, 2, 2), (THREE, 2, 0), (THREE, 3, 3)])
 def test_decide_leaves_no_more_breeds_open_than_asked(row, most, sizes):
-    decision = decide(row, WIDE, flat_policy(WIDE.species, 0.8), max_set=most)
+    decision = decide_one(row, WIDE, flat_policy(WIDE.species, 0.8), max_set=most)
     assert (decision.level, len(decision.breeds)) == ("species", sizes)
 
 
 def test_decide_leaves_no_breeds_open_that_may_be_others_or_at_max_level_species():
     wide = flat_policy(WIDE.species, 0.8)
-    assert decide(PAIR, WIDE, wide, scores=Scores(2.0, np.array([0.8, 1.0]))).breeds == ()
-    assert decide(PAIR, WIDE, wide, max_level="species").breeds == ()
+    assert decide_one(PAIR, WIDE, wide, scores=np.array([2.0, 0.8, 1.0])).breeds == ()
+    assert decide_one(PAIR, WIDE, wide, max_level="species").breeds == ()
 
 
 def test_decide_calls_all_breeds_of_a_species_the_species():
-    assert decide(TORN, TAXONOMY, policy()).breeds == ()
+    assert decide_one(TORN, TAXONOMY, policy()).breeds == ()
 
 
 def test_decide_names_no_breed_at_max_level_species():
-    decision = decide(SURE, TAXONOMY, policy(), max_level="species")
+    decision = decide_one(SURE, TAXONOMY, policy(), max_level="species")
     assert (decision.level, decision.species) == ("species", "cat")
 
 
 def test_decide_restricted_says_so_and_asks_no_ood_score():
-    decision = decide(SURE, TAXONOMY, policy(pet=0.0), scores=scores(pet=-9.0), restricted=True)
+    decision = decide_one(SURE, TAXONOMY, policy(pet=0.0), scores=scores(pet=-9.0), restricted=True)
     assert (decision.level, decision.source) == ("breed", "restricted")
 
 
@@ -142,8 +152,8 @@ def test_decide_reads_another_threshold_at_another_alpha():
     steps = Policy(scores={"trained": dict.fromkeys(TAXONOMY.species, rows)})
     assert steps.thresholds("cat", max_set=1).probability == pytest.approx(0.95, abs=0.01)
     assert steps.thresholds("cat", alpha=0.4, max_set=1).probability == pytest.approx(0.6, abs=0.01)
-    assert decide(SURE, TAXONOMY, steps).level == "unknown"
-    assert decide(SURE, TAXONOMY, steps, alpha=0.4).level == "breed"
+    assert decide_one(SURE, TAXONOMY, steps).level == "unknown"
+    assert decide_one(SURE, TAXONOMY, steps, alpha=0.4).level == "breed"
 
 
 def test_policy_of_a_species_of_few_photos_borrows_the_scores_of_all():
@@ -164,7 +174,7 @@ def test_decide_keeps_its_threshold_for_any_logits(case, threshold):
     taxonomy, species, leaf = case
     fixed = flat_policy(taxonomy.species, threshold)
     for row in joint_probabilities(species, leaf, taxonomy):
-        decision = decide(row, taxonomy, fixed)
+        decision = decide_one(row, taxonomy, fixed)
         assert decision.species in taxonomy.species
         assert decision.top[0][1] == pytest.approx(row.max())
         by_species = species_probabilities(row[None], taxonomy)[0].clip(max=1.0)  # decide takes no more for it
@@ -178,14 +188,14 @@ def test_decide_keeps_its_threshold_for_any_logits(case, threshold):
 
 
 def test_decide_shows_the_digits_that_differ():
-    nearly_one = decide(np.array([0.0, 0.0, 0.6, 0.3999, 0.0001]), TAXONOMY, policy(0.9999)).reason
+    nearly_one = decide_one(np.array([0.0, 0.0, 0.6, 0.3999, 0.0001]), TAXONOMY, policy(0.9999)).reason
     assert "dog has probability 0.9999, not above the threshold 0.9999" in nearly_one
-    almost = decide(np.array([0.9996, 0.0004, 0.0, 0.0, 0.0]), TAXONOMY, policy(0.99964)).reason
+    almost = decide_one(np.array([0.9996, 0.0004, 0.0, 0.0, 0.0]), TAXONOMY, policy(0.99964)).reason
     assert "probability 0.99960, not above the threshold 0.99964" in almost
 
 
 def test_decide_gives_no_probability_above_one():
-    decision = decide(np.array([1.0000000000000002, 0.0, 0.0, 0.0, 0.0]), TAXONOMY, policy())
+    decision = decide_one(np.array([1.0000000000000002, 0.0, 0.0, 0.0, 0.0]), TAXONOMY, policy())
     assert (decision.species_probability, decision.breed_probability, decision.top[0][1]) == (1.0, 1.0, 1.0)
 
 
@@ -193,13 +203,13 @@ def test_decide_names_a_grown_leaf_above_its_own_threshold_alone():
     few, several = (0.0,) * 10, (0.0,) * 18 + (0.97,)
     name = str(TAXONOMY.leaves[int(SURE.argmax())])
     plain = policy()
-    climbed = decide(SURE, TAXONOMY, plain.model_copy(update={"leaves": {name: few}}))
+    climbed = decide_one(SURE, TAXONOMY, plain.model_copy(update={"leaves": {name: few}}))
     assert (climbed.level, climbed.source) == ("species", "rolled_up_to_species")
     assert "grown from too few photos for a promise at alpha 0.05" in climbed.reason
-    assert decide(SURE, TAXONOMY, plain.model_copy(update={"leaves": {name: few}}), alpha=0.1).level == "breed"
+    assert decide_one(SURE, TAXONOMY, plain.model_copy(update={"leaves": {name: few}}), alpha=0.1).level == "breed"
     stricter = plain.model_copy(update={"leaves": {name: several}})
-    assert decide(SURE, TAXONOMY, stricter).level == ("breed" if SURE.max() > 0.97 else "species")
-    assert decide(SURE, TAXONOMY, plain.model_copy(update={"leaves": {"dog/other": few}})).level == "breed"
+    assert decide_one(SURE, TAXONOMY, stricter).level == ("breed" if SURE.max() > 0.97 else "species")
+    assert decide_one(SURE, TAXONOMY, plain.model_copy(update={"leaves": {"dog/other": few}})).level == "breed"
 
 
 def test_few_photos_of_unlisted_breeds_are_borrowed_and_too_few_say_nothing():

@@ -10,10 +10,10 @@ import jsonschema
 import numpy as np
 import pyarrow as pa
 import pytest
+from helpers.decisions import decide_one
 from helpers.policies import flat_policy
 
 from hierpets.errors import ImageError
-from hierpets.hierarchy.decision import Scores, decide
 from hierpets.inference.prediction import Prediction, Region
 from hierpets.inference.record import CSV_COLUMNS, PredictionRecord, csv_line, csv_row, parquet_row, parquet_schema
 from hierpets.messages.catalogue import speaking
@@ -41,8 +41,8 @@ ADVICE = RecommendationRecord(
 def predicted(
     *joint: float, pet: float = 1.0, listed: float = 1.0, tree: Taxonomy = TAXONOMY, path: str = "cat.jpg", **fields
 ) -> Prediction:
-    scores = Scores(pet, np.full(len(tree.species), listed))
-    decision = decide(np.array(joint), tree, POLICY, scores=scores)
+    scores = np.array([pet, *[listed] * len(tree.species)])
+    decision = decide_one(np.array(joint), tree, POLICY, scores=scores)
     return Prediction(path, MODEL, decision.thresholds, decision, np.array(joint), pet, origins=ORIGINS, **fields)
 
 
@@ -187,7 +187,7 @@ def test_prediction_html_shows_thumbnail_bars_and_shampoo_and_escapes():
 
 
 def test_prediction_of_the_species_alone_speaks_of_no_breed():
-    decision = decide(np.array([0.9, 0.05, 0.02, 0.02, 0.01]), TAXONOMY, POLICY, max_level="species")
+    decision = decide_one(np.array([0.9, 0.05, 0.02, 0.02, 0.01]), TAXONOMY, POLICY, max_level="species")
     prediction = Prediction("a.jpg", MODEL, decision.thresholds, decision, np.ones(5) / 5, 1.0, origins=ORIGINS)
     assert str(prediction) == "cat 95.0%"
 

@@ -166,11 +166,11 @@ class Prediction:
 class Region:
     """One animal of a photo: its ``box``, and the ``prediction`` for what is inside.
 
-    ``confidence`` is how sure the finder is of the box: what a file of boxes says, or the pet score at the peak.
+    ``box_score`` is how sure the finder is of the box: what a file of boxes says, or the pet score at the peak.
     """
 
     box: Box
-    confidence: float | None
+    box_score: float | None
     prediction: Prediction
 
     def record(self) -> RegionRecord:

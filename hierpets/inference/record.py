@@ -128,7 +128,7 @@ class AnswerRecord(StrictModel):
 
 class _Place(StrictModel):
     box: Box = Field(description="where it is")
-    confidence: float | None = Field(
+    box_score: float | None = Field(
         description="how sure the finder is of the box: of a file, what it says; of hierpets, the pet score at the peak"
     )
 

@@ -39,7 +39,7 @@ def record_of(prediction: Prediction) -> PredictionRecord:
 
 def record_of_region(region: Region) -> RegionRecord:
     """The record of one animal, as it stands in that of its photo."""
-    return RegionRecord.model_construct(box=region.box, confidence=region.confidence, **_answer(region.prediction))
+    return RegionRecord.model_construct(box=region.box, box_score=region.box_score, **_answer(region.prediction))
 
 
 def _answer(prediction: Prediction) -> dict[str, Any]:

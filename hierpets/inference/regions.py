@@ -92,7 +92,7 @@ def answer_boxes(
     for answer in answers:
         if answer.error is not None:
             raise answer.error
-    return tuple(Region(found.box, found.confidence, one) for found, one in zip(boxes, answers, strict=True))
+    return tuple(Region(found.box, found.score, one) for found, one in zip(boxes, answers, strict=True))
 
 
 def distinct_regions(candidates: Candidates, answered: Sequence[Region]) -> tuple[Region, ...]:

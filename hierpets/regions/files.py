@@ -18,7 +18,7 @@ from hierpets.validation.problems import problem_lines
 
 __all__ = ["BoxFile", "FoundBox", "read_boxes"]
 
-LEAST_CONFIDENCE = 0.2  # MegaDetector's own advice for what its version 5 finds
+LEAST_SCORE = 0.2  # MegaDetector's own advice for what its version 5 finds
 ROUNDING = 0.02  # of the photo that a box may reach beyond its edge
 OTHERS = frozenset({"person", "people", "human", "vehicle", "car", "truck", "bus", "bicycle"})
 """Categories that are no animals, in the files of detectors for all kinds of things."""
@@ -27,10 +27,10 @@ Corners = Annotated[tuple[float, ...], Field(min_length=4, max_length=4)]
 
 
 class FoundBox(NamedTuple):
-    """A box, and how sure its finder is of it: a detector from 0 to 1, or None."""
+    """A box, and how sure its finder is of it, if that is known: a detector from 0 to 1, hierpets by a pet score."""
 
     box: Box
-    confidence: float | None = None
+    score: float | None = None
 
 
 class BoxFile:
@@ -107,7 +107,7 @@ class _Coco(BaseModel):
 def read_boxes(path: str | os.PathLike[str]) -> BoxFile:
     """Read a file of MegaDetector, whose boxes are shares of the photo, or of COCO, whose boxes are pixels.
 
-    Boxes of people and vehicles are left out, and those with a confidence below 0.2.
+    Boxes of people and vehicles are left out, and those with a score below 0.2.
 
     :raises DataError: it cannot be read, or is neither; a box lies outside of its photo.
     """
@@ -143,7 +143,7 @@ def _of_megadetector(path: Path, content: _MegaDetector) -> Iterator[tuple[str, 
         animals = (
             found
             for found in image.detections or ()
-            if _is_animal(content.detection_categories.get(str(found.category), "")) and found.conf >= LEAST_CONFIDENCE
+            if _is_animal(content.detection_categories.get(str(found.category), "")) and found.conf >= LEAST_SCORE
         )
         yield image.file, [_found(path, image.file, found.bbox, (1.0, 1.0), found.conf) for found in animals]
 
@@ -156,7 +156,7 @@ def _of_coco(path: Path, content: _Coco) -> Iterator[tuple[str, list[FoundBox]]]
         image = images.get(one.image_id)
         if image is None:
             raise DataError(f"{path}: an annotation of image {one.image_id!r}, which is not among the images")
-        if _is_animal(names.get(one.category_id, "")) and (one.score is None or one.score >= LEAST_CONFIDENCE):
+        if _is_animal(names.get(one.category_id, "")) and (one.score is None or one.score >= LEAST_SCORE):
             size = image.width, image.height
             yield image.file_name, [_found(path, image.file_name, one.bbox, size, one.score)]
 
@@ -165,14 +165,12 @@ def _is_animal(category: str) -> bool:
     return category.lower() not in OTHERS
 
 
-def _found(
-    path: Path, name: str, corners: Sequence[float], size: tuple[float, float], confidence: float | None
-) -> FoundBox:
+def _found(path: Path, name: str, corners: Sequence[float], size: tuple[float, float], score: float | None) -> FoundBox:
     left, top, width, height = (value / size[i % 2] for i, value in enumerate(corners))
     try:
         if max(-left, -top, left + width - 1, top + height - 1) > ROUNDING:
             raise ValueError("pixels, or of another photo")
-        return FoundBox(Box.between(left, top, left + width, top + height), confidence)
+        return FoundBox(Box.between(left, top, left + width, top + height), score)
     except ValueError:
         raise DataError(
             f"{path}: {name}: expected a box [left, top, width, height] that lies in the photo, got {list(corners)}"

@@ -25,7 +25,7 @@ def predictor():
 def test_each_region_has_the_answer_for_its_own_pixels(predictor):
     answer = predictor.predict(side_by_side("siamese", "a dog"), regions=True)
     assert [region.box for region in answer.regions] == [LEFT, RIGHT]
-    assert [region.confidence for region in answer.regions] == [4.0, 4.0]
+    assert [region.box_score for region in answer.regions] == [4.0, 4.0]
     assert [region.prediction.species for region in answer.regions] == ["cat", "dog"]
     assert answer.record().regions == tuple(region.record() for region in answer.regions)
     alone = predictor.predict(side_by_side("siamese"))
@@ -148,12 +148,11 @@ def test_records_hold_their_regions(predictor):
 
 @pytest.fixture
 def around(tmp_path):
-    """A file of boxes around animals in the photo ``<array>``, each with a confidence."""
+    """A file of boxes around animals in the photo ``<array>``, each with a score."""
 
     def write(*found):
         detections = [
-            {"category": "1", "conf": confidence, "bbox": [box.left, box.top, box.width, box.height]}
-            for confidence, box in found
+            {"category": "1", "conf": score, "bbox": [box.left, box.top, box.width, box.height]} for score, box in found
         ]
         content = {"images": [{"file": "<array>", "detections": detections}], "detection_categories": {"1": "animal"}}
         (tmp_path / "boxes.json").write_text(json.dumps(content))
@@ -171,7 +170,7 @@ def test_boxes_of_a_file_are_answered_whatever_is_in_them(boxes):
     predictor = make_predictor()  # finds none itself
     answer = predictor.predict(side_by_side("siamese", "nothing"), boxes=boxes)
     assert [region.box for region in answer.regions] == [RIGHT, LEFT]
-    assert [region.confidence for region in answer.regions] == [0.8, 0.7]
+    assert [region.box_score for region in answer.regions] == [0.8, 0.7]
     assert [region.prediction.level for region in answer.regions] == ["unknown", "breed"]
 
 

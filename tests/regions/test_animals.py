@@ -42,7 +42,7 @@ def test_one_animal_gives_one_box_around_it():
     (found,) = find((5, 6, 10.0, 0, 0))
     assert holds(found.box, 5, 6)
     assert 0.1 < found.box.area < 0.4
-    assert found.confidence == pytest.approx(10, abs=0.1)
+    assert found.score == pytest.approx(10, abs=0.1)
 
 
 @pytest.mark.parametrize(("first", "second"), [(0, 0), (0, 1)])
@@ -58,7 +58,7 @@ def test_parts_with_the_same_features_are_one_animal_whatever_each_is_taken_for(
     (found,) = find((4, 2, 9.0, 0, 3), (6, 9, 7.0, behind, 3), between=-7.0)
     assert holds(found.box, 4, 2)
     assert holds(found.box, 6, 9)
-    assert found.confidence == pytest.approx(9, abs=0.1)
+    assert found.score == pytest.approx(9, abs=0.1)
 
 
 def test_two_animals_that_look_alike_are_two_where_no_pet_is_between_them():

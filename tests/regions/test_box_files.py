@@ -48,7 +48,7 @@ def test_boxes_of_megadetector_are_its_animals(write):
     boxes = read_boxes(write(MEGADETECTOR))
     (found,) = boxes.of("walk/two.jpg")
     assert found.box.edges == pytest.approx((0.1, 0.2, 0.4, 0.6))
-    assert found.confidence == 0.9
+    assert found.score == 0.9
     with pytest.raises(DataError, match=r"walk/torn.jpg: no boxes in .*: its finder says 'image access failure'"):
         boxes.of("walk/torn.jpg")
 
@@ -57,7 +57,7 @@ def test_boxes_of_coco_are_shares_of_its_pixels(write):
     boxes = read_boxes(write(COCO))
     (found,) = boxes.of("two.jpg")
     assert found.box == Box(left=0.25, top=0.25, width=0.5, height=0.5)
-    assert found.confidence is None
+    assert found.score is None
     assert boxes.of("none.jpg") == ()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from hierpets.data.addresses import files_named, parse_address
@@ -50,9 +50,8 @@ def _named(read: Collection[str]) -> Iterator[str]:
             yield from files_named(file)
 
 
-def refuse_unread(source: str, form: str, photos: Iterable[str]) -> None:
-    """:raises DataError: ``source``, read in this form, holds more than these photos."""
-    read = set(map(file_of, photos))
+def refuse_unread(source: str, form: str, read: Collection[str]) -> None:
+    """:raises DataError: ``source``, read in this form, holds more than the files ``read``."""
     if left := find_unread(source, read):
         named = join_words([file.removeprefix(source).lstrip("/\\") for file in left], most=_NAMED)
         pattern = _pattern(source, read)

@@ -155,13 +155,15 @@ class _RowGroups:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[_Key, Any] = OrderedDict()
+        self._bytes = 0
 
     def get(self, key: _Key) -> Any:
         """The column of a group, read where it is not kept."""
         if key not in self._kept:
             self._kept[key] = _read_group(*key)
-            while len(self._kept) > 2 and sum(group.nbytes for group in self._kept.values()) > MAX_KEPT_BYTES:
-                self._kept.popitem(last=False)
+            self._bytes += self._kept[key].nbytes
+            while len(self._kept) > 2 and self._bytes > MAX_KEPT_BYTES:
+                self._bytes -= self._kept.popitem(last=False)[1].nbytes
         self._kept.move_to_end(key)
         return self._kept[key]
 

@@ -189,6 +189,7 @@ class TestMixedFolders:
         assert read_index(photos / "*.tar").paths == [f"{photos / 'a.tar'}:a.jpg"]
 
     def test_what_to_name_is_what_was_read(self, photos):
+        photos = photos.rename(photos.with_name("pets [2026]"))
         for split in ("train", "val"):
             (photos / split).mkdir()
             self.add("tar", photos / split)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -68,4 +69,4 @@ def _pattern(source: str, read: Collection[str]) -> str | None:
     here = Path(source) in folders
     if is_uri(source) or len(kinds) != 1 or (here and len(folders) > 1):
         return None
-    return f"{source.rstrip('/')}/{'' if here else '*/'}*{kinds.pop()}"
+    return f"{glob.escape(source.rstrip('/'))}/{'' if here else '*/'}*{kinds.pop()}"

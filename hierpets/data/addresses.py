@@ -12,7 +12,7 @@ import tarfile
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from hierpets.errors import ImageError, first_line
 from hierpets.plugin.reading import ARCHIVED, is_uri, join, open_file, require_pyarrow, suffix_of, without_options
 
-__all__ = ["DEMO_PREFIX", "Address", "is_demo", "parse_address", "photo_suffix", "read_address"]
+__all__ = ["DEMO_PREFIX", "Address", "files_named", "is_demo", "parse_address", "photo_suffix", "read_address"]
 
 DEMO, DEMO_PREFIX = "demo", "demo:"
 
@@ -155,13 +155,15 @@ class _RowGroups:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[_Key, Any] = OrderedDict()
+        self._bytes = 0
 
     def get(self, key: _Key) -> Any:
         """The column of a group, read where it is not kept."""
         if key not in self._kept:
             self._kept[key] = _read_group(*key)
-            while len(self._kept) > 2 and sum(group.nbytes for group in self._kept.values()) > MAX_KEPT_BYTES:
-                self._kept.popitem(last=False)
+            self._bytes += self._kept[key].nbytes
+            while len(self._kept) > 2 and self._bytes > MAX_KEPT_BYTES:
+                self._bytes -= self._kept.popitem(last=False)[1].nbytes
         self._kept.move_to_end(key)
         return self._kept[key]
 
@@ -202,6 +204,19 @@ def _arrow(file: str, _stamp: str) -> Any:
 
 
 _TABLES: dict[str, Callable[[str, str, str, int], Any]] = {"parquet": _parquet_cell, "arrow": _arrow_cell}
+
+
+def files_named(table: str) -> Iterator[str]:
+    """The files that rows of a Parquet table name: Hugging Face's Image has a path, of a photo that may lie beside."""
+    import pyarrow.parquet as pq
+    from pyarrow import types
+
+    with open_file(table) as opened, pq.ParquetFile(opened) as whole:
+        for field in whole.schema_arrow:
+            if types.is_struct(field.type) and field.type.get_field_index("path") >= 0:
+                cells = (cell for batch in whole.iter_batches(columns=[f"{field.name}.path"]) for cell in batch[0])
+                paths = (cell.as_py()["path"] for cell in cells if cell.is_valid)
+                yield from (_beside(table, path) for path in paths if isinstance(path, str))
 
 
 def _beside(file: str, path: str) -> str:

@@ -7,6 +7,7 @@ import os
 import re
 import struct
 import sys
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 import hierpets
+from hierpets.data.decoding import decoders
 from hierpets.data.decoding.formats import picture_size, sniff
 from hierpets.data.photos import Limits, photo_size, read_photo
 from hierpets.errors import ImageError
@@ -419,6 +421,16 @@ def test_the_pixels_of_a_heic_photo_outlive_their_decoder():
     data = heic(Image.fromarray(scene(128, 64)))
     photos = [read_photo(data) for _ in range(50)]  # what is freed is written over by the next ones
     assert max(difference(photo, scene(128, 64)) for photo in photos) < 4
+
+
+def test_no_copy_is_made_of_a_transparent_heic_photo_but_the_rgb(monkeypatch):
+    monkeypatch.setattr(decoders, "STRIP_PIXELS", 2**14)
+    data = heic(Image.new("RGBA", (2048, 2048), "red"))
+    tracemalloc.start()
+    photo = read_photo(data)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.5 * photo.nbytes
 
 
 def test_read_photo_names_the_extra_that_heic_needs(monkeypatch):

@@ -189,6 +189,7 @@ class TestMixedFolders:
         assert read_index(photos / "*.tar").paths == [f"{photos / 'a.tar'}:a.jpg"]
 
     def test_what_to_name_is_what_was_read(self, photos):
+        photos = photos.rename(photos.with_name("pets [2026]"))
         for split in ("train", "val"):
             (photos / split).mkdir()
             self.add("tar", photos / split)
@@ -218,6 +219,17 @@ class TestMixedFolders:
         self.add("tar", photos)
         with pytest.raises(DataError, match="leaves out 2 files"):
             read_index(photos.as_uri())
+
+    @pytest.mark.parametrize("remote", [False, True])
+    def test_photos_that_a_table_names_are_read_once(self, photos, remote):
+        cells = [{"bytes": None, "path": "dog/pug/1.jpg"}, {"bytes": None, "path": "cat/2.jpg"}, None]
+        image = pa.array(cells, pa.struct({"bytes": pa.binary(), "path": pa.string()}))
+        pq.write_table(pa.table({"image": image, "label": ["dog/pug", "cat", "cat"]}), photos / "a.parquet")
+        source = photos.as_uri() if remote else str(photos)
+        assert len(read_index(source)) == len(list(list_photos([source], [], REGISTRY))) == 3
+        (photos / "cat" / "3.jpg").write_bytes(b"x")
+        with pytest.raises(DataError, match=r"leaves out 1 file: cat/3\.jpg"):
+            read_index(source)
 
     @needs_links
     def test_a_photo_is_read_by_whatever_path_it_is_listed(self, photos):

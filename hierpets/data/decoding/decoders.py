@@ -163,7 +163,7 @@ def _decode_heic(data: bytes) -> np.ndarray:
         import pillow_heif
     try:
         picture: Any = pillow_heif.read_heif(data)
-        pixels = np.array(picture)  # a copy: older versions free their own pixels with the picture
+        pixels = np.asarray(picture)
     except Exception as error:  # libheif's errors share no base class
         raise ImageError(f"truncated or damaged HEIC: {error}") from error
     if pixels.ndim == 2:
@@ -173,4 +173,4 @@ def _decode_heic(data: bytes) -> np.ndarray:
         return _by_strips(
             pixels, lambda strip: _on_white(cv2.cvtColor(strip, cv2.COLOR_RGBA2BGRA), premultiplied=premultiplied)
         )
-    return pixels
+    return np.array(pixels)  # a copy: older versions free their own pixels with the picture

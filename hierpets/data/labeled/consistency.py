@@ -7,6 +7,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from hierpets.data.records import PhotoRecord
@@ -118,6 +119,7 @@ def _same_file(path: str) -> str:
     return os.path.normcase(os.path.normpath(path))
 
 
+@lru_cache(maxsize=4096)  # many photos have few names
 def folded(name: str) -> str:
     """Equal for all spellings of a name that count as one."""
     return re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", name).casefold())

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from hierpets.data.addresses import is_demo
 from hierpets.data.labeled.folders import read_folders
-from hierpets.data.labeled.sources import read_records, read_source
+from hierpets.data.labeled.sources import Found, read_records, read_source
 from hierpets.data.labeled.tables import is_oxford, read_csv, read_oxford
-from hierpets.data.labeled.unread import refuse_unread
+from hierpets.data.labeled.unread import file_of, refuse_unread
 from hierpets.data.records import PhotoIndex, index_of
 from hierpets.errors import DataError
+from hierpets.plugin import SourcePhoto
 from hierpets.registry.loading import Registry, load_registry
 from hierpets.taxonomy import Taxonomy, class_order
 from hierpets.text import join_words
@@ -51,13 +53,11 @@ def _read(source: str, registry: Registry) -> PhotoIndex:
     if is_oxford(path):
         return index_of(read_oxford(path))
     if (found := read_source(source, registry)) is not None:
-        photos = list(found.photos)
-        if found.is_builtin:  # first: of two forms in a folder, the labels of one may be none
-            refuse_unread(source, found.reader, [photo.path for photo in photos])
+        photos = _whole(source, found) if found.is_builtin else found.photos
         return index_of(read_records(source, photos))
     if path.is_dir():
         records, leaves = read_folders(path)
-        refuse_unread(source, "folders SPECIES/BREED", [record.path for record in records])
+        refuse_unread(source, "folders SPECIES/BREED", {record.path for record in records})
         return index_of(records, leaves)
     readers = ", ".join(plugin.name for plugin in registry.of_kind("reader"))
     if path.is_file():
@@ -66,6 +66,18 @@ def _read(source: str, registry: Registry) -> PhotoIndex:
         f"{source}: no such folder or file, or no photos in it; expected a folder SPECIES/BREED/photo.jpg, a CSV, "
         f"demo, or what a reader knows ({readers})"
     )
+
+
+def _whole(source: str, found: Found) -> Iterator[SourcePhoto]:
+    """The photos of a reader. What it leaves out is told before their labels: of two forms, those of one may be none.
+
+    :raises DataError: after the last photo, the source holds more.
+    """
+    read = set()
+    for photo in found.photos:
+        read.add(file_of(photo.path))
+        yield photo
+    refuse_unread(source, found.reader, read)
 
 
 def _mapped(index: PhotoIndex, taxonomy: Taxonomy, source: str | os.PathLike[str]) -> PhotoIndex:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from hierpets.data.addresses import parse_address
+from hierpets.data.addresses import files_named, parse_address
 from hierpets.errors import DataError
 from hierpets.plugin.reading import PHOTO_SUFFIXES, is_folder, is_uri, join, suffix_of, walk_files, walk_store
 from hierpets.text import counted, join_words
@@ -34,16 +35,24 @@ def find_unread(source: str, read: Collection[str]) -> list[str]:
     if is_folder(source):
         files = walk_files(source, *WANTED, on_error=lambda error: unlisted.append(str(error.filename)))
         left = [file for file in files if file not in read and str(Path(file)) not in read]  # ./a is read as a
-        known = {os.path.realpath(file) for file in read} if left else ()
+        known = {os.path.realpath(file) for file in (*read, *_named(read))} if left else ()
         return [file for file in left if os.path.realpath(file) not in known] + unlisted
     if is_uri(source) and any(suffix_of(file) in HOLDERS for file in read):
-        return [file for file in (join(source, below) for below in walk_store(source, *WANTED)) if file not in read]
+        left = [file for file in (join(source, below) for below in walk_store(source, *WANTED)) if file not in read]
+        known = set(_named(read)) if left else ()
+        return [file for file in left if file not in known]
     return []
 
 
-def refuse_unread(source: str, form: str, photos: Iterable[str]) -> None:
-    """:raises DataError: ``source``, read in this form, holds more than these photos."""
-    read = set(map(file_of, photos))
+def _named(read: Collection[str]) -> Iterator[str]:
+    """The photos that lie beside the tables ``read`` and are named in them."""
+    for file in read:
+        if suffix_of(file) == ".parquet":
+            yield from files_named(file)
+
+
+def refuse_unread(source: str, form: str, read: Collection[str]) -> None:
+    """:raises DataError: ``source``, read in this form, holds more than the files ``read``."""
     if left := find_unread(source, read):
         named = join_words([file.removeprefix(source).lstrip("/\\") for file in left], most=_NAMED)
         pattern = _pattern(source, read)
@@ -60,4 +69,4 @@ def _pattern(source: str, read: Collection[str]) -> str | None:
     here = Path(source) in folders
     if is_uri(source) or len(kinds) != 1 or (here and len(folders) > 1):
         return None
-    return f"{source.rstrip('/')}/{'' if here else '*/'}*{kinds.pop()}"
+    return f"{glob.escape(source.rstrip('/'))}/{'' if here else '*/'}*{kinds.pop()}"

@@ -20,9 +20,9 @@ def assign_folds(labels: Labels, *, folds: int, seed: int) -> np.ndarray:
     """
     generator = np.random.default_rng(seed)
     assigned = np.zeros(len(labels), dtype=np.int64)
-    offset = 0
-    for stratum in np.unique(labels.classes):
-        rows = generator.permutation(np.flatnonzero(labels.classes == stratum))
+    classes, offset = labels.classes, 0
+    for stratum in np.unique(classes):
+        rows = generator.permutation(np.flatnonzero(classes == stratum))
         if len(rows) == 1 and stratum < len(labels.leaf_names):
             assigned[rows] = folds
             continue

@@ -21,9 +21,9 @@ from pathlib import Path
 
 import cv2
 
+from hierpets.bundle.manifest import read_manifest
 from hierpets.data.photos import read_photo
 from hierpets.evaluation.run import read_labeled
-from hierpets.model.manifest import read_manifest
 
 
 def narrate(text: str) -> None:

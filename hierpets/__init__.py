@@ -14,6 +14,7 @@ from hierpets.libraries import needed_for
 if TYPE_CHECKING:
     from hierpets.auditing.findings import Audit
     from hierpets.auditing.run import audit
+    from hierpets.bundle.manifest import ModelId
     from hierpets.config import TrainConfig
     from hierpets.data.photos import NamedPhoto, Photo
     from hierpets.errors import (
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from hierpets.inference.prediction import Prediction, Region
     from hierpets.inference.predictor import Predictor
     from hierpets.messages.breeds import Names, read_names
-    from hierpets.model.manifest import ModelId
     from hierpets.planning.result import Plan
     from hierpets.planning.run import plan
     from hierpets.regions.boxes import Box
@@ -65,7 +65,7 @@ _HOMES = {
     "ImageError": "hierpets.errors",
     "InternalError": "hierpets.errors",
     "Leaf": "hierpets.taxonomy",
-    "ModelId": "hierpets.model.manifest",
+    "ModelId": "hierpets.bundle.manifest",
     "NamedPhoto": "hierpets.data.photos",
     "Names": "hierpets.messages.breeds",
     "Photo": "hierpets.data.photos",

@@ -9,13 +9,13 @@ from helpers.color_server import LocalClient
 from helpers.fakes import tiny_registry
 from helpers.tuning import squares, tune
 
+from hierpets.bundle.layout import released_bundle
 from hierpets.data.photos import read_photo
 from hierpets.evaluation.run import evaluate
 from hierpets.explain.run import explain_photo, inspect_photo
 from hierpets.export.export import export_bundle
 from hierpets.inference.loading import load
 from hierpets.model.backbone import build_backbone
-from hierpets.model.layout import released_bundle
 from hierpets.registry.loading import load_registry
 from hierpets.serve.app import create_app
 from hierpets.serve.explaining import lazy_explainer

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hierpets.bundle.layout import released_bundle
+from hierpets.bundle.manifest import read_manifest
 from hierpets.cli import main
 from hierpets.data.listing import find_photos
 from hierpets.inference.loading import load
-from hierpets.model.layout import released_bundle
-from hierpets.model.manifest import read_manifest
 
 
 @pytest.fixture(scope="module")

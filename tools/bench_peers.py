@@ -21,9 +21,9 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # so that `python tools/bench_peers.py` finds its parts
 
+from hierpets.bundle.layout import released_bundle  # noqa: E402
 from hierpets.data.listing import find_photos  # noqa: E402
 from hierpets.files import write_all  # noqa: E402
-from hierpets.model.layout import released_bundle  # noqa: E402
 from tools.peers.environment import describe_machine, peer_python  # noqa: E402
 from tools.peers.processes import Failed, Finished, call, run  # noqa: E402
 from tools.peers.results import BREED_TARGET, condense, summarize, write_page  # noqa: E402

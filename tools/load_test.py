@@ -32,8 +32,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from hierpets.bundle.layout import released_bundle
 from hierpets.data.demo import render
-from hierpets.model.layout import released_bundle
 from tools.load.side_by_side import Cost, Round, bulk_side, rows
 from tools.pages.marks import publish
 

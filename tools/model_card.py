@@ -19,6 +19,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from hierpets.bundle.layout import released_bundle
 from hierpets.config import TrainConfig
 from hierpets.data.listing import find_photos
 from hierpets.evaluation.metrics.schema import Metrics, StressMetrics, StressScores
@@ -28,7 +29,6 @@ from hierpets.hierarchy.decision import Decision
 from hierpets.hierarchy.probabilities import COMBINERS, joint_probabilities, species_probabilities
 from hierpets.inference.loading import load
 from hierpets.inference.prediction import Prediction
-from hierpets.model.layout import released_bundle
 from hierpets.progress import no_progress
 from hierpets.recommend.loading import load_catalog
 from hierpets.registry.loading import load_registry

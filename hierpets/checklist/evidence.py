@@ -10,13 +10,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from hierpets.auditing.findings import AUDIT_FILE
+from hierpets.bundle.layout import GRAPH
+from hierpets.bundle.manifest import Manifest, ModelId, model_id, read_manifest
 from hierpets.checklist.measured import MEASURED_FILE, RunMeasurements
 from hierpets.config import BUNDLE_FOLDER, CONFIG_FILE, TrainConfig, read_config
 from hierpets.errors import ConfigError
 from hierpets.evaluation.metrics.reading import parse_metrics, read_json, read_run_metrics
 from hierpets.evaluation.metrics.schema import METRICS_FILE, Metrics
-from hierpets.model.layout import GRAPH
-from hierpets.model.manifest import Manifest, ModelId, model_id, read_manifest
 from hierpets.validation.problems import problem_lines
 
 __all__ = ["RunEvidence"]

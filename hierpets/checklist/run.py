@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from hierpets.bundle.manifest import ModelId
 from hierpets.checklist.evidence import RunEvidence
 from hierpets.checklist.items import Item, judge_run
 from hierpets.checklist.measured import MEASURED_FILE
 from hierpets.files import write_file
-from hierpets.model.manifest import ModelId
 from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import load_registry
 

@@ -43,8 +43,8 @@ class BreedName(click.ParamType):
     name = "name"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        from hierpets.model.layout import released_bundle
-        from hierpets.model.manifest import read_manifest
+        from hierpets.bundle.layout import released_bundle
+        from hierpets.bundle.manifest import read_manifest
 
         with suppress(HierpetsError):
             model = ctx.params.get("model")

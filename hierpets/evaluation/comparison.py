@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
+from hierpets.bundle.manifest import ModelId
 from hierpets.errors import DataError
 from hierpets.evaluation.metrics.classes import divide
 from hierpets.evaluation.metrics.reading import read_metrics
@@ -19,7 +20,6 @@ from hierpets.evaluation.metrics.schema import METRICS_FILE
 from hierpets.evaluation.records import EvaluationRecord, find_records, inside, read_records, records_of
 from hierpets.evaluation.result import Evaluation
 from hierpets.libraries import needed_for
-from hierpets.model.manifest import ModelId
 from hierpets.validation.arguments import checked
 from hierpets.validation.strict import StrictModel
 

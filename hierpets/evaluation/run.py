@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from hierpets.bundle.manifest import Manifest
 from hierpets.config import BUNDLE_FOLDER, CONFIG_FILE
 from hierpets.data.labeled.index import read_index
 from hierpets.data.labeled.split import split_index
@@ -29,7 +30,6 @@ from hierpets.inference.engines.base import EngineOptions
 from hierpets.inference.loading import load
 from hierpets.inference.prediction import Prediction
 from hierpets.inference.predictor import Predictor
-from hierpets.model.manifest import Manifest
 from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry, load_registry
 from hierpets.text import counted

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hierpets.bundle.seen import SeenPhotos
 from hierpets.data.content import content_key
 from hierpets.data.records import PhotoIndex
 from hierpets.errors import DataError
 from hierpets.evaluation.metrics.schema import SeenMetrics
-from hierpets.model.seen import SeenPhotos
 
 __all__ = ["check_seen"]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from hierpets.bundle.layout import released_bundle
 from hierpets.data.photos import Photo, read_photo
 from hierpets.data.transforms import apply
 from hierpets.explain.gradcam import Target, gradcam
@@ -16,7 +17,6 @@ from hierpets.explain.overlay import overlay, spread
 from hierpets.inference.loading import load
 from hierpets.inference.prediction import Prediction
 from hierpets.inference.predictor import Predictor
-from hierpets.model.layout import released_bundle
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.reader import read_networks
 from hierpets.registry.loading import Registry, load_registry

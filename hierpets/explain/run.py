@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from hierpets.bundle.manifest import Manifest
 from hierpets.data.photos import Photo
 from hierpets.data.transforms import denormalize
 from hierpets.errors import ConfigError
@@ -13,7 +14,6 @@ from hierpets.explain.explainer import Explainer, Explanation
 from hierpets.explain.trace import NETWORK_INPUT, TraceStep, trace_photo
 from hierpets.files import check_output, write_file
 from hierpets.inference.loading import load
-from hierpets.model.manifest import Manifest
 from hierpets.registry.loading import Registry
 from hierpets.thumbnails import encode_png
 

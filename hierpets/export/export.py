@@ -13,6 +13,8 @@ from typing import Literal
 
 import numpy as np
 
+from hierpets.bundle.layout import MANIFEST, released_bundle
+from hierpets.bundle.manifest import Manifest, ModelId, model_id, read_manifest
 from hierpets.data.addresses import DEMO_PREFIX
 from hierpets.data.dataset import iter_inputs
 from hierpets.data.labeled.index import read_index
@@ -26,8 +28,6 @@ from hierpets.files import check_output, whole_folder, write_file
 from hierpets.inference.engines.base import Engine
 from hierpets.inference.engines.torch import TorchEngine
 from hierpets.inference.predictor import Predictor
-from hierpets.model.layout import MANIFEST, released_bundle
-from hierpets.model.manifest import Manifest, ModelId, model_id, read_manifest
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.reader import read_networks
 from hierpets.progress import Progress, no_progress

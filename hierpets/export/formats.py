@@ -14,11 +14,11 @@ from typing import Literal
 import numpy as np
 import torch
 
+from hierpets.bundle.layout import EXPORTS, GRAPH, MANIFEST
+from hierpets.bundle.manifest import Manifest
 from hierpets.errors import ConfigError
 from hierpets.libraries import needed_for
 from hierpets.model.graph.convert import write_graph
-from hierpets.model.layout import EXPORTS, GRAPH, MANIFEST
-from hierpets.model.manifest import Manifest
 from hierpets.model.network import HierarchicalNetwork, NetworkOutput
 
 __all__ = ["FILES", "Format", "check_format", "write_format"]

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from hierpets.bundle.layout import MANIFEST, SEEN
+from hierpets.bundle.manifest import Manifest, manifest_text, read_manifest
+from hierpets.bundle.seen import SeenPhotos
 from hierpets.data.content import content_key
 from hierpets.errors import BundleError
 from hierpets.files import whole_folder
 from hierpets.growing.network import OpenNetwork, open_network
-from hierpets.model.layout import MANIFEST, SEEN
-from hierpets.model.manifest import Manifest, manifest_text, read_manifest
-from hierpets.model.seen import SeenPhotos
 
 __all__ = ["OpenBundle", "open_bundle"]
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from hierpets.bundle.manifest import Manifest
 from hierpets.growing.bundle import OpenBundle
 from hierpets.growing.leave_one_out import LeaveOneOut
 from hierpets.growing.network import OpenNetwork
@@ -15,7 +16,6 @@ from hierpets.hierarchy.calibration import Temperatures, fit_temperature
 from hierpets.hierarchy.early import Outputs, ask_in_turn
 from hierpets.hierarchy.policy import Policy
 from hierpets.hierarchy.probabilities import joint_probabilities, species_probabilities
-from hierpets.model.manifest import Manifest
 from hierpets.model.network import mix_breeds
 from hierpets.model.ood import Evidence
 from hierpets.plugin import Labels

@@ -6,13 +6,13 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from hierpets.bundle.layout import released_bundle
 from hierpets.errors import ConfigError, DataError, did_you_mean
 from hierpets.files import check_output
 from hierpets.growing.bundle import OpenBundle, open_bundle
 from hierpets.growing.result import ForgetResult
 from hierpets.hierarchy.policy import Policy
 from hierpets.messages.breeds import find_label
-from hierpets.model.layout import released_bundle
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.taxonomy import Leaf, Taxonomy
 from hierpets.validation.arguments import checked

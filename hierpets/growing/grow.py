@@ -6,6 +6,8 @@ import os
 from collections import Counter, defaultdict
 from pathlib import Path
 
+from hierpets.bundle.layout import released_bundle
+from hierpets.bundle.seen import SeenPhotos
 from hierpets.data.labeled.index import read_index
 from hierpets.data.records import PhotoIndex
 from hierpets.evaluation.comparison import Comparison, compare
@@ -28,8 +30,6 @@ from hierpets.growing.result import GrowResult
 from hierpets.growing.steals import Steal, find_confused, find_taken
 from hierpets.growing.strangers import doubtful_labels, find_strangers
 from hierpets.inference.loading import load
-from hierpets.model.layout import released_bundle
-from hierpets.model.seen import SeenPhotos
 from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry, load_registry
 from hierpets.taxonomy import Leaf

@@ -11,12 +11,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
+from hierpets.bundle.layout import MANIFEST, brief, incomplete_bundle
+from hierpets.bundle.manifest import Manifest, NetworkSpec, Origin, StatisticsSpec
 from hierpets.errors import BundleError
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.model.graph.heads import replace_heads
 from hierpets.model.graph.runtime import openvino as ov
-from hierpets.model.layout import MANIFEST, brief, incomplete_bundle
-from hierpets.model.manifest import Manifest, NetworkSpec, Origin, StatisticsSpec
 from hierpets.model.mixture import BreedGate, BreedMixture
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.ood import OODScorer

@@ -13,6 +13,8 @@ import numpy as np
 from hierpets.auditing.images.image_stats import measure_image
 from hierpets.auditing.pairs.same_photos import find_same_photos
 from hierpets.auditing.settings import AuditSettings
+from hierpets.bundle.manifest import Manifest
+from hierpets.bundle.seen import SeenPhotos
 from hierpets.data.content import content_key
 from hierpets.data.labeled.consistency import find_misspelled
 from hierpets.data.records import PhotoIndex, PhotoRecord, index_of
@@ -24,8 +26,6 @@ from hierpets.inference.engines.base import RawOutput
 from hierpets.inference.engines.cascade import Cascade, Squares
 from hierpets.inference.predictor import Predictor
 from hierpets.messages.breeds import find_label
-from hierpets.model.manifest import Manifest
-from hierpets.model.seen import SeenPhotos
 from hierpets.progress import Progress
 from hierpets.taxonomy import Taxonomy
 from hierpets.workers import cores, run_in_order

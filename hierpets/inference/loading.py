@@ -11,6 +11,7 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING
 
+from hierpets.bundle.layout import GRAPH, MANIFEST, early_files, incomplete_bundle, is_quantized, released_bundle
 from hierpets.errors import BundleError, DeviceError, check_count, check_type
 from hierpets.inference.engines.base import (
     Device,
@@ -22,13 +23,12 @@ from hierpets.inference.engines.base import (
     choose_precision,
 )
 from hierpets.libraries import needed_for
-from hierpets.model.layout import GRAPH, MANIFEST, early_files, incomplete_bundle, is_quantized, released_bundle
 
 if TYPE_CHECKING:
+    from hierpets.bundle.manifest import BackboneSpec, Manifest
     from hierpets.inference.engines.openvino import OpenVinoEngine
     from hierpets.inference.predictor import Predictor
     from hierpets.inference.regions import RegionFinder
-    from hierpets.model.manifest import BackboneSpec, Manifest
     from hierpets.registry.loading import Registry
 
 __all__ = ["load"]
@@ -75,8 +75,8 @@ def load(
         if chosen_engine == "openvino":
             import_module("hierpets.inference.engines.openvino")
             opening = beside.submit(_open_graphs, folder, precision, workers=workers, threads=threads)
+        from hierpets.bundle.manifest import model_id, read_manifest
         from hierpets.inference.predictor import Predictor
-        from hierpets.model.manifest import model_id, read_manifest
         from hierpets.recommend.choose import Recommender
         from hierpets.registry.loading import load_registry
 

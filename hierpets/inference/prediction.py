@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hierpets.bundle.manifest import ModelId, Origin
 from hierpets.data.photos import Photo
 from hierpets.errors import HierpetsError, without_name
 from hierpets.hierarchy.decision import UNLISTED, Decision, Level
 from hierpets.hierarchy.policy import Thresholds
 from hierpets.messages.breeds import local_name
 from hierpets.messages.catalogue import Language, current_language, number, say, speaking
-from hierpets.model.manifest import ModelId, Origin
 from hierpets.recommend.result import RecommendationRecord
 from hierpets.regions.boxes import Box
 from hierpets.taxonomy import Leaf

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, overload
 
 import numpy as np
 
+from hierpets.bundle.manifest import Manifest, ModelId
 from hierpets.data.photos import DEFAULT_LIMITS, Limits, NamedPhoto, Photo, is_photo_object, not_a_photo
 from hierpets.errors import ConfigError, HierpetsError, check_count, check_type
 from hierpets.hierarchy.decision import decide
@@ -25,7 +26,6 @@ from hierpets.inference.prediction import Prediction, Region
 from hierpets.inference.regions import FindAnimals, advise_together, answer_boxes, distinct_regions, read_searched
 from hierpets.inference.stream import BatchOutput, photo_error, run_batch, run_batches
 from hierpets.messages.catalogue import speaking
-from hierpets.model.manifest import Manifest, ModelId
 from hierpets.recommend.choose import Recommender
 from hierpets.recommend.result import RecommendationRecord
 from hierpets.regions.files import BoxFile

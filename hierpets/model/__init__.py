@@ -1,1 +1,1 @@
-"""The network and the bundle that carries it."""
+"""The network of a bundle, written and read."""

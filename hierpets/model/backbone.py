@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hierpets.bundle.layout import brief
+from hierpets.bundle.manifest import BackboneSpec
 from hierpets.errors import ConfigError
-from hierpets.model.layout import brief
-from hierpets.model.manifest import BackboneSpec
 from hierpets.model.rounding import round_weights
 from hierpets.plugin import Backbone, Preprocess
 from hierpets.registry.loading import Registry

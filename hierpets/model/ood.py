@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from hierpets.bundle.manifest import OODSpec
 from hierpets.model.heads import Linear
-from hierpets.model.manifest import OODSpec
 from hierpets.model.pretrained_breeds import PretrainedBreeds
 from hierpets.model.rounding import round_weights
 from hierpets.plugin import PretrainedHead

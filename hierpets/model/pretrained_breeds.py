@@ -8,8 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
+from hierpets.bundle.manifest import Origin
 from hierpets.messages.breeds import plain
-from hierpets.model.manifest import Origin
 from hierpets.plugin import Labels, PretrainedBreed, PretrainedHead
 from hierpets.taxonomy import UNKNOWN_LEAF, Leaf, Taxonomy
 

@@ -8,9 +8,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from hierpets.bundle.layout import brief, incomplete_bundle
+from hierpets.bundle.manifest import Manifest
 from hierpets.errors import BundleError
-from hierpets.model.layout import brief, incomplete_bundle
-from hierpets.model.manifest import Manifest
 from hierpets.model.mixture import BreedMixture
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.ood import OODScorer

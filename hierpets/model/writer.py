@@ -13,13 +13,13 @@ from pathlib import Path
 
 from safetensors.torch import save
 
+from hierpets.bundle.layout import MANIFEST, SEEN
+from hierpets.bundle.manifest import Manifest, manifest_text
+from hierpets.bundle.seen import SeenPhotos
 from hierpets.files import whole_folder
 from hierpets.model.graph.convert import write_graph
-from hierpets.model.layout import MANIFEST, SEEN
-from hierpets.model.manifest import Manifest, manifest_text
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.rounding import pack
-from hierpets.model.seen import SeenPhotos
 
 __all__ = ["write_bundle"]
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hierpets.bundle.manifest import BackboneSpec
 from hierpets.config import BackboneChoice, HeadSpec, TrainConfig
 from hierpets.data.listing import evenly
 from hierpets.model.backbone import build_backbone
-from hierpets.model.manifest import BackboneSpec
 from hierpets.planning.result import RecipeCost, RecipeName
 from hierpets.plugin import Backbone
 from hierpets.registry.loading import Registry

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from hierpets.bundle.manifest import BackboneSpec
 from hierpets.config import HeadSpec, TrainConfig
 from hierpets.data.records import PhotoIndex
-from hierpets.model.manifest import BackboneSpec
 from hierpets.planning.result import PretrainedGain
 from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from hierpets.bundle.manifest import read_manifest
 from hierpets.errors import HierpetsError, InternalError
 from hierpets.libraries import is_installed
-from hierpets.model.manifest import read_manifest
 from hierpets.registry.loading import Registry
 from hierpets.serve.service import Explainer
 

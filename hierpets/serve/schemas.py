@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from hierpets.bundle.manifest import ModelId
 from hierpets.inference.options import PredictOptions
-from hierpets.model.manifest import ModelId
 from hierpets.validation.strict import StrictModel
 
 __all__ = ["Capabilities", "FeedbackSaved", "ModelInfo", "ProblemDetails"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
+from hierpets.bundle.manifest import Manifest
 from hierpets.config import TrainConfig
-from hierpets.model.manifest import Manifest
 from hierpets.training.calibration import Calibrated
 from hierpets.training.splits import Splits
 from hierpets.training.trained import Trained

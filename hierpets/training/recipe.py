@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from hierpets.bundle.manifest import Manifest, Selection
+from hierpets.bundle.seen import SeenPhotos
 from hierpets.cluster import connected
 from hierpets.config import CONFIG_FILE, TrainConfig, change_config, read_config
 from hierpets.data.content import content_key
@@ -22,8 +24,6 @@ from hierpets.evaluation.metrics.schema import Metrics
 from hierpets.inference.engines.base import choose_device
 from hierpets.inference.loading import load
 from hierpets.inference.predictor import Predictor
-from hierpets.model.manifest import Manifest, Selection
-from hierpets.model.seen import SeenPhotos
 from hierpets.model.statistics.storage import pack_statistics
 from hierpets.model.writer import write_bundle
 from hierpets.progress import Progress, no_progress
@@ -49,11 +49,11 @@ from hierpets.training.frozen.model import fit_frozen_model
 from hierpets.training.manifest import make_manifest
 from hierpets.training.measurement import accuracies, measure_trained
 from hierpets.training.quantization import quantize_bundle
-from hierpets.training.run import FEATURES, Listener, Run, open_run
+from hierpets.training.run.folder import FEATURES, Listener, Run, open_run
+from hierpets.training.run.trackers import PluginTrackers, broadcast, find_tracker
 from hierpets.training.selection.candidates import Candidate, iter_candidates
 from hierpets.training.selection.choice import choose, describe_selection
 from hierpets.training.splits import Splits, read_splits
-from hierpets.training.track import PluginTrackers, broadcast, find_tracker
 from hierpets.training.trained import Early, Trained
 from hierpets.validation.arguments import checked
 

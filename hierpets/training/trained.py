@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hierpets.bundle.manifest import BackboneSpec, EarlyNetwork, Origin, Selection
 from hierpets.config import HeadSpec
 from hierpets.hierarchy.calibration import Temperatures
-from hierpets.model.manifest import BackboneSpec, EarlyNetwork, Origin, Selection
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.plugin import Backbone

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from helpers.stressed import stress_with_loss
 
+from hierpets.bundle.manifest import ModelId, model_id
 from hierpets.checklist import RunEvidence, judge_run
 from hierpets.checklist.measured import EngineGap, RunMeasurements
 from hierpets.cli import _run, cli
@@ -19,7 +20,6 @@ from hierpets.errors import ConfigError, DataError
 from hierpets.evaluation.metrics.compute import metrics_json
 from hierpets.evaluation.metrics.reliability import chance_error
 from hierpets.evaluation.metrics.schema import ClassScores, MajorityClass
-from hierpets.model.manifest import ModelId, model_id
 from hierpets.planning.result import PretrainedGain
 
 QUESTIONS = {

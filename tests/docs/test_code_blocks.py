@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 import hierpets
+from hierpets.bundle.manifest import read_manifest
 from hierpets.cli import cli, main
 from hierpets.data.demo import render
-from hierpets.model.manifest import read_manifest
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from sklearn import metrics as sk
 
+from hierpets.bundle.manifest import ModelId
 from hierpets.cli.develop.compare import command
 from hierpets.errors import DataError
 from hierpets.evaluation.comparison import compare, compare_records, mcnemar_exact
@@ -17,7 +18,6 @@ from hierpets.evaluation.metrics.compute import evaluate_predictions, metrics_js
 from hierpets.evaluation.metrics.levels import breed_level, species_level
 from hierpets.evaluation.records import RECORDS_FILE, find_records, inside, read_records, records_of
 from hierpets.evaluation.result import Evaluation
-from hierpets.model.manifest import ModelId
 
 
 def swapped(predictions, share: float, seed: int = 1):

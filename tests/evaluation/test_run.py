@@ -12,6 +12,8 @@ from helpers.systems import needs_byte_names
 from PIL import Image
 
 import hierpets
+from hierpets.bundle.layout import SEEN
+from hierpets.bundle.manifest import model_id
 from hierpets.cli import main
 from hierpets.data.labeled.index import read_index
 from hierpets.data.labeled.split import split_index
@@ -20,8 +22,6 @@ from hierpets.evaluation.metrics.reading import read_metrics
 from hierpets.evaluation.metrics.schema import SeenMetrics
 from hierpets.evaluation.run import evaluate, find_ood_photos, read_labeled
 from hierpets.inference.loading import load
-from hierpets.model.layout import SEEN
-from hierpets.model.manifest import model_id
 
 
 @pytest.fixture(scope="module")

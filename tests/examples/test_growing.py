@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hierpets.model.manifest import read_manifest
+from hierpets.bundle.manifest import read_manifest
 
 SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "growing.py"
 

@@ -20,6 +20,7 @@ from helpers.systems import needs_links
 from timm.layers import create_conv2d
 
 import hierpets
+from hierpets.bundle.manifest import Manifest, read_manifest
 from hierpets.cli.deploy.export import command
 from hierpets.data.listing import find_photos
 from hierpets.data.photos import read_photo
@@ -30,7 +31,6 @@ from hierpets.export.formats import FILES, Format, write_format
 from hierpets.export.parity import Parity, measure_parity
 from hierpets.inference.loading import load
 from hierpets.inference.predictor import Predictor
-from hierpets.model.manifest import Manifest, read_manifest
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.registry.loading import load_registry
 

@@ -8,12 +8,12 @@ from helpers.cascades import train_cascade, with_manifest
 from helpers.colors import COLORS, paint, paint_photos
 
 import hierpets
+from hierpets.bundle.info import bundle_info
+from hierpets.bundle.manifest import manifest_text, read_manifest
 from hierpets.errors import BundleError
 from hierpets.growing.bundle import open_bundle
 from hierpets.growing.forget import forget
 from hierpets.growing.grow import grow
-from hierpets.model.info import bundle_info
-from hierpets.model.manifest import manifest_text, read_manifest
 from hierpets.taxonomy import Leaf
 
 TUXEDO, HUSKY, RABBIT = Leaf("cat", "tuxedo"), Leaf("dog", "husky"), Leaf("rabbit", None)

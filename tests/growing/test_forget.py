@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from hierpets.bundle.manifest import read_manifest
 from hierpets.cli.develop.forget import command
 from hierpets.errors import ConfigError, DataError
 from hierpets.growing.bundle import open_bundle
 from hierpets.growing.forget import forget
 from hierpets.growing.grow import grow
-from hierpets.model.manifest import read_manifest
 from hierpets.taxonomy import Leaf
 
 

@@ -9,12 +9,12 @@ from click.testing import CliRunner
 from helpers.demo_photos import draw_photos
 
 import hierpets
+from hierpets.bundle.manifest import model_id, read_manifest
+from hierpets.bundle.seen import SeenPhotos
 from hierpets.cli.develop.grow import command
 from hierpets.errors import BundleError, ConfigError, DataError
 from hierpets.growing.bundle import open_bundle
 from hierpets.growing.grow import grow
-from hierpets.model.manifest import model_id, read_manifest
-from hierpets.model.seen import SeenPhotos
 from hierpets.taxonomy import Leaf
 
 GINGER, HUSKY, RABBIT = Leaf("cat", "ginger"), Leaf("dog", "husky"), Leaf("rabbit", None)

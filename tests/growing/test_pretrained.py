@@ -3,10 +3,10 @@
 import pytest
 from helpers.systems import needs_links
 
+from hierpets.bundle.layout import released_bundle
+from hierpets.bundle.manifest import read_manifest
 from hierpets.growing.forget import forget
 from hierpets.growing.grow import grow
-from hierpets.model.layout import released_bundle
-from hierpets.model.manifest import read_manifest
 from hierpets.taxonomy import Leaf
 
 MALTESE, WHIPPET = Leaf("dog", "maltese"), Leaf("dog", "whippet")

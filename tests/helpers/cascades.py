@@ -11,13 +11,13 @@ import numpy as np
 import torch
 
 from helpers.fakes import TAXONOMY, tiny_registry
+from hierpets.bundle.layout import MANIFEST
+from hierpets.bundle.manifest import EarlyNetwork, Manifest, manifest_text, read_manifest
 from hierpets.data.transforms import read_input
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.early import certainty
 from hierpets.inference.engines.torch import TorchEngine
 from hierpets.model.backbone import build_backbone
-from hierpets.model.layout import MANIFEST
-from hierpets.model.manifest import EarlyNetwork, Manifest, manifest_text, read_manifest
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.writer import write_bundle
 from hierpets.registry.loading import Registry

@@ -13,10 +13,10 @@ import httpx
 import numpy as np
 from starlette.testclient import TestClient
 
+from hierpets.bundle.manifest import BackboneSpec, Manifest, ModelId
 from hierpets.inference.engines.base import RawOutput
 from hierpets.inference.predictor import Predictor
 from hierpets.inference.regions import FindAnimals
-from hierpets.model.manifest import BackboneSpec, Manifest, ModelId
 from hierpets.plugin import Preprocess
 from hierpets.recommend.choose import Recommender
 from hierpets.regions.animals import Candidates

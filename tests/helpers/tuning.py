@@ -27,7 +27,7 @@ from hierpets.training.distributed import join_distributed
 from hierpets.training.finetuning.checkpoint import check_same, describe_run, read_checkpoint
 from hierpets.training.finetuning.finetune import finetune
 from hierpets.training.finetuning.loop import FinetuneResult
-from hierpets.training.run import open_run
+from hierpets.training.run.folder import open_run
 from hierpets.training.splits import Splits
 
 PREPROCESS = Preprocess(size=32, crop=1.0)

@@ -13,11 +13,11 @@ import pytest
 from helpers.decisions import decide_one
 from helpers.policies import flat_policy
 
+from hierpets.bundle.manifest import ModelId
 from hierpets.errors import ImageError
 from hierpets.inference.prediction import Prediction, Region
 from hierpets.inference.record import CSV_COLUMNS, PredictionRecord, csv_line, csv_row, parquet_row, parquet_schema
 from hierpets.messages.catalogue import speaking
-from hierpets.model.manifest import ModelId
 from hierpets.recommend.result import RecommendationRecord
 from hierpets.regions.boxes import Box
 from hierpets.taxonomy import Leaf, Taxonomy

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hierpets.bundle.layout import GRAPH, released_bundle
 from hierpets.data.photos import NamedPhoto
 from hierpets.inference.engines.openvino import OpenVinoEngine
 from hierpets.inference.loading import load
 from hierpets.inference.predictor import Predictor
-from hierpets.model.layout import GRAPH, released_bundle
 from hierpets.registry.loading import load_registry
 
 PHOTOS = [f"demo:{leaf}/{n}" for n in range(6) for leaf in ("cat/siamese", "dog/pug", "rabbit/-")]

@@ -4,11 +4,11 @@ import re
 
 import pytest
 
+from hierpets.bundle.layout import released_bundle
+from hierpets.bundle.manifest import read_manifest
 from hierpets.data.demo.breeds import BREEDS as DEMO
 from hierpets.messages.breeds import breed_names, find_label, local_name, plain, read_names
 from hierpets.messages.catalogue import LANGUAGES, speaking
-from hierpets.model.layout import released_bundle
-from hierpets.model.manifest import read_manifest
 from hierpets.plugin.imagenet import BREEDS as PRETRAINED
 
 TAXONOMY = read_manifest(released_bundle()).taxonomy

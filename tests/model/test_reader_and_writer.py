@@ -6,13 +6,13 @@ import torch
 from helpers.cascades import make_cascade
 from helpers.fakes import TAXONOMY, tiny_registry
 
+from hierpets.bundle.layout import GRAPH
+from hierpets.bundle.manifest import BackboneSpec, Manifest, model_id, read_manifest
 from hierpets.errors import BundleError
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.inference.engines.openvino import OpenVinoEngine
 from hierpets.inference.engines.torch import TorchEngine
 from hierpets.model.backbone import build_backbone
-from hierpets.model.layout import GRAPH
-from hierpets.model.manifest import BackboneSpec, Manifest, model_id, read_manifest
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.reader import read_network, read_networks
 from hierpets.model.writer import write_bundle

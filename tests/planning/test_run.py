@@ -160,8 +160,8 @@ def _alone(species, folder):
 
 
 def test_compare_random_is_a_question_of_weights_alone(config):
+    from hierpets.bundle.manifest import BackboneSpec
     from hierpets.data.labeled.index import read_index
-    from hierpets.model.manifest import BackboneSpec
     from hierpets.registry.loading import load_registry
 
     registry = load_registry(config.registry)

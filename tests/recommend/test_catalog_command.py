@@ -6,9 +6,9 @@ import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 
+from hierpets.bundle.manifest import BackboneSpec, Manifest
 from hierpets.cli import cli
 from hierpets.errors import HierpetsError
-from hierpets.model.manifest import BackboneSpec, Manifest
 from hierpets.plugin import Preprocess
 from hierpets.taxonomy import Taxonomy
 

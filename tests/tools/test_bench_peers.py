@@ -201,10 +201,10 @@ def test_enlarge_writes_photos_of_12_megapixels(folder_of_pets):
 def test_write_network_gives_the_joint_probabilities_of_the_bundle(tmp_path, monkeypatch):
     import torch
 
+    from hierpets.bundle.manifest import Manifest
     from hierpets.hierarchy.calibration import Temperatures
     from hierpets.inference.loading import load
     from hierpets.model.backbone import build_backbone
-    from hierpets.model.manifest import Manifest
     from hierpets.model.network import HierarchicalNetwork
     from hierpets.model.writer import write_bundle
     from hierpets.registry.loading import load_registry

@@ -5,9 +5,9 @@ import pytest
 import torch
 from helpers.fakes import TAXONOMY, tiny_registry
 
+from hierpets.bundle.manifest import Manifest
 from hierpets.inference.loading import load
 from hierpets.model.backbone import build_backbone, fingerprint
-from hierpets.model.manifest import Manifest
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.writer import write_bundle
 from hierpets.training.features.extractor import FeatureExtractor

@@ -9,10 +9,10 @@ from helpers.demo_photos import draw_photos
 from helpers.fakes import tiny_registry
 
 import hierpets
+from hierpets.bundle.manifest import read_manifest
 from hierpets.config import TrainConfig, change_config, read_config
 from hierpets.data.demo import render
 from hierpets.errors import ConfigError, DataError, HierpetsError, PluginError
-from hierpets.model.manifest import read_manifest
 from hierpets.thumbnails import encode_png
 from hierpets.training import recipe
 from hierpets.training.recipe import train

@@ -29,7 +29,7 @@ def write_network(bundle: str, out: str) -> None:
     import torch
     from safetensors.torch import save_file
 
-    from hierpets.model.manifest import read_manifest
+    from hierpets.bundle.manifest import read_manifest
     from hierpets.model.reader import read_network
     from hierpets.registry.loading import load_registry
 

@@ -42,7 +42,7 @@ def check(registry: Path | None, model: Path | None) -> int:
 
     taxonomy = None
     if model is not None:
-        from hierpets.model.manifest import read_manifest
+        from hierpets.bundle.manifest import read_manifest
 
         taxonomy = read_manifest(model).taxonomy
     files = read_catalog_files(registry)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from hierpets.model.info import BundleInfo
-    from hierpets.model.manifest import BackboneSpec
+    from hierpets.bundle.info import BundleInfo
+    from hierpets.bundle.manifest import BackboneSpec
     from hierpets.plugin import Preprocess
 
 __all__ = ["command"]
@@ -24,7 +24,7 @@ def command(bundle: Path | None, as_json: bool) -> None:
 
     Without BUNDLE, the released bundle is described. Only the manifest is loaded.
     """
-    from hierpets.model.info import bundle_info
+    from hierpets.bundle.info import bundle_info
 
     info = bundle_info(bundle)
     if as_json:

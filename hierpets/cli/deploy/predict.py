@@ -216,8 +216,8 @@ def _predict_on_cluster(
     engine: EngineOptions,
     registry: Path | None,
 ) -> int:
+    from hierpets.bundle.layout import released_bundle
     from hierpets.inference.output.cluster import ClusterTask, predict_on_cluster
-    from hierpets.model.layout import released_bundle
     from hierpets.registry.loading import load_registry
 
     task = ClusterTask(model or released_bundle(), load_registry(registry).path.resolve(), engine, options)

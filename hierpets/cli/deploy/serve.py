@@ -54,9 +54,9 @@ def command(
     """
     options = PredictOptions.of(None, {name: given.pop(name) for name in DEFAULTS})
     settings = make_settings({"options": options, "allowed_host": ("localhost", host, *allowed_host), **given})
+    from hierpets.bundle.layout import released_bundle
+    from hierpets.bundle.manifest import read_manifest
     from hierpets.inference.loading import load
-    from hierpets.model.layout import released_bundle
-    from hierpets.model.manifest import read_manifest
     from hierpets.registry.loading import load_registry
     from hierpets.serve.app import create_app
     from hierpets.serve.explaining import lazy_explainer

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hierpets.bundle.manifest import ModelId
 from hierpets.evaluation.metrics.hierarchical import hierarchy_metrics
 from hierpets.evaluation.metrics.levels import (
     LevelPredictions,
@@ -28,7 +29,6 @@ from hierpets.evaluation.metrics.schema import (
 )
 from hierpets.evaluation.metrics.selective import selective_metrics
 from hierpets.evaluation.predictions import OODPredictions, Predictions
-from hierpets.model.manifest import ModelId
 
 __all__ = ["evaluate_predictions", "metrics_json"]
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, Field, field_validator
 
-from hierpets.model.manifest import ModelId
+from hierpets.bundle.manifest import ModelId
 from hierpets.validation.strict import StrictModel
 
 __all__ = [

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from hierpets.bundle.manifest import Manifest
 from hierpets.export.web.schema import PageAdvice, ProductChoice
 from hierpets.hierarchy.decision import Level
-from hierpets.model.manifest import Manifest
 from hierpets.recommend.catalog import COAT_TYPES
 from hierpets.recommend.choose import Recommender
 from hierpets.recommend.result import RecommendationRecord

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import hierpets
+from hierpets.bundle.manifest import Manifest, ModelId
 from hierpets.export.web.advice import advise
 from hierpets.export.web.schema import (
     About,
@@ -18,7 +19,6 @@ from hierpets.export.web.schema import (
 )
 from hierpets.hierarchy.policy import MAX_SET
 from hierpets.inference.options import PredictOptions
-from hierpets.model.manifest import Manifest, ModelId
 from hierpets.recommend.choose import Recommender
 
 __all__ = ["describe"]

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hierpets.bundle.layout import released_bundle
+from hierpets.bundle.manifest import Manifest, ModelId, model_id, read_manifest
 from hierpets.errors import BundleError, ConfigError
 from hierpets.export.engines import OnnxEngine
 from hierpets.export.export import check_network, labeled_photos, refuse_drift
@@ -17,8 +19,6 @@ from hierpets.export.web.packing import pack_onnx
 from hierpets.export.web.runtime import read_runtime
 from hierpets.files import check_output, size_of, whole_folder, write_all
 from hierpets.messages.catalogue import LANGUAGES, Language, speaking
-from hierpets.model.layout import released_bundle
-from hierpets.model.manifest import Manifest, ModelId, model_id, read_manifest
 from hierpets.model.reader import read_networks
 from hierpets.page import ASSETS, render_page
 from hierpets.progress import Progress, no_progress

@@ -5,8 +5,8 @@ The scripts of the page hold rules alone; every number and every sentence is her
 
 from __future__ import annotations
 
+from hierpets.bundle.manifest import ModelId, Origin
 from hierpets.hierarchy.probabilities import Combiner
-from hierpets.model.manifest import ModelId, Origin
 from hierpets.plugin import Preprocess
 from hierpets.recommend.result import RecommendationRecord
 from hierpets.validation.strict import StrictModel

@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hierpets.bundle.manifest import Manifest
 from hierpets.data.decoding.damage import Warn
 from hierpets.data.photos import DEFAULT_LIMITS, Limits, Photo, read_photo
 from hierpets.data.transforms import normalize, to_square
 from hierpets.errors import BundleError
 from hierpets.hierarchy.early import certainty, on_main_scale
 from hierpets.inference.engines.base import Engine, RawOutput
-from hierpets.model.manifest import Manifest
 
 __all__ = ["Answers", "Cascade", "Squares", "Turn"]
 

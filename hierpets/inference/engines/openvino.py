@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from hierpets.bundle.layout import MANIFEST, brief, incomplete_bundle, is_quantized
 from hierpets.cache import warn_uncached
 from hierpets.errors import BundleError, DeviceError
 from hierpets.files import cache_dir
 from hierpets.inference.engines.base import Precision, RawOutput
 from hierpets.model.graph.runtime import openvino as ov
-from hierpets.model.layout import MANIFEST, brief, incomplete_bundle, is_quantized
 from hierpets.workers import cores
 
 __all__ = ["OpenVinoEngine", "capabilities", "compile_model", "require_precision"]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from hierpets.bundle.layout import brief, incomplete_bundle, is_quantized
 from hierpets.errors import BundleError
 from hierpets.inference.engines.base import Precision, RawOutput, choose_precision
-from hierpets.model.layout import brief, incomplete_bundle, is_quantized
 
 if TYPE_CHECKING:
     from hierpets.inference.engines.openvino import InferRequests

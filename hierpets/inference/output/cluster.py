@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hierpets.bundle.manifest import model_id, read_manifest
 from hierpets.cluster import cluster_errors, connected, cpus_a_worker, require_ray
 from hierpets.data.addresses import DEMO_PREFIX
 from hierpets.data.listing import check_paths, list_photos
@@ -25,7 +26,6 @@ from hierpets.inference.options import PredictOptions
 from hierpets.inference.output.cluster_folder import ClusterFolder
 from hierpets.inference.output.request import RunRequest, RunTotals
 from hierpets.inference.record import parquet_row, parquet_schema
-from hierpets.model.manifest import model_id, read_manifest
 from hierpets.plugin.reading import is_uri
 from hierpets.registry.loading import load_registry
 

@@ -10,10 +10,10 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 import hierpets
+from hierpets.bundle.manifest import ModelId
 from hierpets.errors import ConfigError
 from hierpets.inference.options import PredictOptions
 from hierpets.inference.predictor import Predictor
-from hierpets.model.manifest import ModelId
 from hierpets.regions.files import BoxFile
 from hierpets.validation.problems import problem_lines
 from hierpets.validation.strict import StrictModel

@@ -13,10 +13,10 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from hierpets.bundle.layout import brief
+from hierpets.bundle.manifest import NetworkSpec, StatisticsSpec
 from hierpets.errors import BundleError
 from hierpets.hierarchy.probabilities import Prior
-from hierpets.model.layout import brief
-from hierpets.model.manifest import NetworkSpec, StatisticsSpec
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.taxonomy import Leaf
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from hierpets.bundle.manifest import EarlyNetwork
 from hierpets.errors import ConfigError
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.early import Outputs, ask_in_turn, certainty
 from hierpets.hierarchy.probabilities import Combiner, joint_probabilities, species_probabilities
-from hierpets.model.manifest import EarlyNetwork
 from hierpets.taxonomy import Taxonomy
 from hierpets.training.held_out import HeldOutOutputs
 from hierpets.training.trained import Early, Trained

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hierpets.bundle.manifest import BackboneSpec
 from hierpets.cache import SqliteStore
 from hierpets.cluster import cluster_errors, cpus_a_worker, require_ray
 from hierpets.data.content import digest, read_content
 from hierpets.data.photos import Photo
 from hierpets.errors import ImageError
-from hierpets.model.manifest import BackboneSpec
 from hierpets.plugin import Backbone, Preprocess
 from hierpets.registry.loading import load_registry
 from hierpets.training.features.cache import FeatureCache

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from hierpets.bundle.manifest import BackboneSpec
 from hierpets.config import TrainConfig
-from hierpets.model.manifest import BackboneSpec
 from hierpets.plugin import Backbone
 from hierpets.registry.loading import Registry
 from hierpets.training.features.cluster import ClusterExtractor, ClusterFeatures
 from hierpets.training.features.extractor import FeatureExtractor
-from hierpets.training.run import FEATURES
+from hierpets.training.run.folder import FEATURES
 
 __all__ = ["make_extractor"]
 

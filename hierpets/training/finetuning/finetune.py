@@ -30,7 +30,7 @@ from hierpets.training.frozen.fitter import fit_ood_scorer
 from hierpets.training.frozen.statistics import collect_statistics
 from hierpets.training.held_out import HeldOutOutputs
 from hierpets.training.prior import prior_shift
-from hierpets.training.run import Run
+from hierpets.training.run.folder import Run
 from hierpets.training.score import Validation
 from hierpets.training.splits import Splits
 from hierpets.training.trained import Trained

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from hierpets.bundle.manifest import BackboneSpec
 from hierpets.config import BackboneChoice, TrainConfig
 from hierpets.errors import ConfigError
 from hierpets.model.backbone import build_backbone
-from hierpets.model.manifest import BackboneSpec
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.plugin import Backbone
 from hierpets.progress import Progress

@@ -7,9 +7,9 @@ from typing import NamedTuple, get_args
 
 import numpy as np
 
+from hierpets.bundle.manifest import Selection
 from hierpets.config import HeadKind, View
 from hierpets.evaluation.metrics.resampling import estimate
-from hierpets.model.manifest import Selection
 from hierpets.training.selection.candidates import Candidate, Judged
 
 __all__ = ["Chosen", "choose", "describe_selection", "honest"]

@@ -15,6 +15,7 @@ import pytest
 from helpers.stressed import stress_with_loss
 from PIL import Image
 
+from hierpets.bundle.manifest import ModelId
 from hierpets.errors import ImageError
 from hierpets.evaluation import OODPredictions, evaluate_predictions
 from hierpets.evaluation.metrics.compute import metrics_json
@@ -23,7 +24,6 @@ from hierpets.evaluation.report.gallery import worst_mistakes
 from hierpets.evaluation.report.ordering import confused_together
 from hierpets.evaluation.report.words import headline
 from hierpets.evaluation.report.writing import write_evaluation
-from hierpets.model.manifest import ModelId
 from hierpets.taxonomy import Taxonomy
 
 MODEL = ModelId(digest="0123456789abcdef", version="7")

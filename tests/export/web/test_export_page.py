@@ -6,13 +6,13 @@ import pytest
 from click.testing import CliRunner
 
 import hierpets
+from hierpets.bundle.manifest import model_id, read_manifest
 from hierpets.cli.deploy.export import command
 from hierpets.errors import BundleError, ConfigError
 from hierpets.export.web import export as exporting
 from hierpets.export.web.export import export_page
 from hierpets.export.web.schema import WebModel
 from hierpets.messages.catalogue import LANGUAGES
-from hierpets.model.manifest import model_id, read_manifest
 
 RUNTIME_FILES = {"static/ort.js": b"// ONNX Runtime Web", "static/ort.wasm": b"\0asm"}
 

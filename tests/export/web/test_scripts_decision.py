@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from helpers.policies import flat_policy
 
+from hierpets.bundle.manifest import BackboneSpec, EarlyNetwork, Manifest, ModelId, OODSpec
 from hierpets.export.web.describe import describe
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.policy import MAX_SET, Policy
 from hierpets.inference.engines.base import RawOutput
 from hierpets.inference.predictor import Predictor
-from hierpets.model.manifest import BackboneSpec, EarlyNetwork, Manifest, ModelId, OODSpec
 from hierpets.plugin import Preprocess
 from hierpets.recommend.choose import Recommender
 from hierpets.recommend.suitability import SuitabilityMatrix

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from hierpets.bundle.layout import GRAPH
+from hierpets.bundle.manifest import read_manifest
 from hierpets.errors import BundleError, DeviceError
 from hierpets.inference.engines.base import COMPUTES, PRECISIONS, choose_engine, choose_precision
 from hierpets.inference.engines.openvino import CAPABILITY, capabilities, compile_model, require_precision
 from hierpets.inference.loading import load
-from hierpets.model.layout import GRAPH
-from hierpets.model.manifest import read_manifest
 from hierpets.model.reader import read_network
 from hierpets.registry.loading import load_registry
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from hierpets.bundle.manifest import read_manifest
 from hierpets.errors import ConfigError
 from hierpets.inference.engines.base import warm_up
 from hierpets.inference.engines.torch import TorchEngine
 from hierpets.inference.loading import load
-from hierpets.model.manifest import read_manifest
 from hierpets.model.reader import read_network
 from hierpets.registry.loading import load_registry
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import pytest
 
+from hierpets.bundle.manifest import model_id
 from hierpets.cli import main
 from hierpets.data.photos import read_photo
 from hierpets.errors import ConfigError, DataError
@@ -16,7 +17,6 @@ from hierpets.inference.options import PredictOptions
 from hierpets.inference.output.cluster import unpack_bundle
 from hierpets.inference.output.cluster_folder import ClusterFolder
 from hierpets.inference.output.request import RunRequest
-from hierpets.model.manifest import model_id
 
 pytest.importorskip("ray")
 pa = pytest.importorskip("pyarrow")

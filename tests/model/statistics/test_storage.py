@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from helpers.features import blobs
 
+from hierpets.bundle.manifest import BackboneSpec, Manifest
 from hierpets.errors import BundleError
-from hierpets.model.manifest import BackboneSpec, Manifest
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.model.statistics.storage import pack_statistics, read_statistics, unpack_statistics
 from hierpets.plugin import Preprocess

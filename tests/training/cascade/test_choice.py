@@ -8,12 +8,12 @@ from click.testing import CliRunner
 from helpers.cascades import train_cascade
 from helpers.fakes import tiny_registry
 
+from hierpets.bundle.info import bundle_info
 from hierpets.cli.deploy.info import command as info
 from hierpets.config import change_config
 from hierpets.data.labeled.index import read_index
 from hierpets.errors import ConfigError
 from hierpets.model.backbone import build_backbone
-from hierpets.model.info import bundle_info
 from hierpets.training.cascade.choice import EarlyAttempt, best_early
 from hierpets.training.recipe import train
 from hierpets.training.selection.candidates import multiply_adds

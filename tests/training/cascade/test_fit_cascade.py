@@ -7,11 +7,11 @@ import pytest
 from helpers.fakes import TAXONOMY
 from torch import nn
 
+from hierpets.bundle.manifest import BackboneSpec
 from hierpets.config import HeadSpec
 from hierpets.errors import ConfigError
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.probabilities import joint_probabilities
-from hierpets.model.manifest import BackboneSpec
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.plugin import Backbone, Labels, Preprocess
 from hierpets.taxonomy import Taxonomy

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from helpers.fakes import tiny_registry
 
+from hierpets.bundle.seen import SeenPhotos
 from hierpets.cache import SqliteStore
 from hierpets.cli import main
 from hierpets.config import TrainConfig
@@ -23,7 +24,6 @@ from hierpets.data.content import content_key
 from hierpets.data.labeled.index import read_index
 from hierpets.errors import ConfigError, DataError
 from hierpets.model.backbone import build_backbone
-from hierpets.model.seen import SeenPhotos
 from hierpets.registry.loading import load_registry
 from hierpets.training.features.cluster import BATCH
 from hierpets.training.features.digests import PhotoDigests

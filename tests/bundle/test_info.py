@@ -8,10 +8,10 @@ import sys
 import pytest
 from click.testing import CliRunner
 
+from hierpets.bundle.info import BundleInfo, bundle_info
+from hierpets.bundle.manifest import model_id, read_manifest
 from hierpets.cli.deploy.info import command
 from hierpets.errors import BundleError
-from hierpets.model.info import BundleInfo, bundle_info
-from hierpets.model.manifest import model_id, read_manifest
 
 
 def test_bundle_info_says_what_the_manifest_says(tiny_run):

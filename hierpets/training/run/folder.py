@@ -13,12 +13,12 @@ from typing import Any
 
 import yaml
 
+from hierpets.bundle.layout import MANIFEST
 from hierpets.config import BUNDLE_FOLDER, CONFIG_FILE, TrainConfig
 from hierpets.errors import ConfigError
 from hierpets.evaluation.metrics.compute import metrics_json
 from hierpets.evaluation.metrics.schema import METRICS_FILE
 from hierpets.files import lock, write_all, write_file
-from hierpets.model.layout import MANIFEST
 from hierpets.progress import Progress, no_progress
 from hierpets.training.distributed import current_context
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from hierpets.bundle.layout import SEEN
 from hierpets.errors import BundleError
-from hierpets.model.layout import SEEN
 
 __all__ = ["SeenPhotos"]
 

@@ -6,7 +6,7 @@ import pytest
 from helpers.systems import needs_locks
 
 from hierpets.errors import ConfigError
-from hierpets.training.run import Run, open_run
+from hierpets.training.run.folder import Run, open_run
 
 
 def hold(folder, held, release):

@@ -10,7 +10,7 @@ from typing import Any
 
 from hierpets.libraries import is_installed
 from hierpets.registry.plugin import Plugin
-from hierpets.training.run import Event, Listener
+from hierpets.training.run.folder import Event, Listener
 
 __all__ = ["EventWriter", "PluginTrackers", "broadcast", "find_tracker"]
 

@@ -11,10 +11,10 @@ from hierpets.data.transforms import denormalize, normalize
 from hierpets.errors import PluginError
 from hierpets.plugin import Preprocess
 from hierpets.registry.loading import load_registry
-from hierpets.training.figures import BATCH_FILE, CURVES_FILE, draw_batch, draw_curves
 from hierpets.training.recipe import train
-from hierpets.training.run import Run
-from hierpets.training.track import EventWriter, PluginTrackers, broadcast, find_tracker
+from hierpets.training.run.figures import BATCH_FILE, CURVES_FILE, draw_batch, draw_curves
+from hierpets.training.run.folder import Run
+from hierpets.training.run.trackers import EventWriter, PluginTrackers, broadcast, find_tracker
 
 
 def decoded(png):

@@ -14,12 +14,12 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import from_json
 
 import hierpets
+from hierpets.bundle.layout import GRAPH, MANIFEST, STATISTICS, WEIGHTS, early_files, incomplete_bundle
 from hierpets.errors import BundleError
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.early import MOST_EARLY
 from hierpets.hierarchy.policy import Policy
 from hierpets.hierarchy.probabilities import Combiner, Prior
-from hierpets.model.layout import GRAPH, MANIFEST, STATISTICS, WEIGHTS, early_files, incomplete_bundle
 from hierpets.plugin import Preprocess
 from hierpets.taxonomy import Leaf, Taxonomy
 from hierpets.validation.problems import problem_lines

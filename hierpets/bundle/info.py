@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from hierpets.bundle.layout import EXPORTS, is_quantized, released_bundle
+from hierpets.bundle.manifest import BackboneSpec, EarlyNetwork, Manifest, ModelId, Selection, model_id, read_manifest
 from hierpets.files import size_of
 from hierpets.hierarchy.probabilities import Combiner
-from hierpets.model.layout import EXPORTS, is_quantized, released_bundle
-from hierpets.model.manifest import BackboneSpec, EarlyNetwork, Manifest, ModelId, Selection, model_id, read_manifest
 from hierpets.plugin import Preprocess
 from hierpets.validation.strict import StrictModel
 

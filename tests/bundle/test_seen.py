@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import shutil
 
+from hierpets.bundle.layout import SEEN
+from hierpets.bundle.manifest import model_id
+from hierpets.bundle.seen import SeenPhotos
 from hierpets.data.content import content_key
-from hierpets.model.layout import SEEN
-from hierpets.model.manifest import model_id
-from hierpets.model.seen import SeenPhotos
 
 
 def digest(number: int) -> str:

@@ -1,0 +1,1 @@
+"""What a bundle's folder holds and says, for whoever needs no network."""

@@ -1,0 +1,1 @@
+"""A run: its folder, who listens to its events, and its pictures."""

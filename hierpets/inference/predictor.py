@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -19,6 +17,7 @@ from hierpets.errors import ConfigError, HierpetsError, check_count, check_type
 from hierpets.hierarchy.decision import decide
 from hierpets.hierarchy.policy import Thresholds
 from hierpets.hierarchy.probabilities import joint_probabilities, restrict, species_probabilities
+from hierpets.inference.advice import Adviser
 from hierpets.inference.engines.base import Engine, RawOutput
 from hierpets.inference.engines.cascade import Answers, Cascade
 from hierpets.inference.options import PredictOptions, names_breeds
@@ -27,13 +26,11 @@ from hierpets.inference.regions import FindAnimals, advise_together, answer_boxe
 from hierpets.inference.stream import BatchOutput, photo_error, run_batch, run_batches
 from hierpets.messages.catalogue import speaking
 from hierpets.recommend.choose import Recommender
-from hierpets.recommend.result import RecommendationRecord
 from hierpets.regions.files import BoxFile
 
 __all__ = ["Predictor"]
 
 UNREAD = ""  # instead of a species
-_log = logging.getLogger(__name__)
 
 
 class Predictor:
@@ -58,12 +55,11 @@ class Predictor:
         self.cascade = Cascade(manifest, (*early, engine))
         self.model = model
         self.bundle = bundle
-        self._recommender = recommender
+        self._advise = Adviser(manifest, recommender) if recommender else None
         self._finder = finder
         self._origins = dict(zip(manifest.taxonomy.leaves, manifest.origins, strict=True))
         # Finding them takes milliseconds, and a server is asked for the same with every batch.
         self._thresholds = lru_cache(maxsize=64)(partial(_find_thresholds, manifest))
-        self._one_at_a_time = threading.Lock()  # shampoo rules are plugins, which need not bear two threads
 
     def __repr__(self) -> str:
         tree = self.manifest.taxonomy
@@ -80,7 +76,7 @@ class Predictor:
     @property
     def recommends(self) -> bool:
         """Whether its predictions recommend a product."""
-        return self._recommender is not None
+        return self._advise is not None
 
     @property
     def finds_regions(self) -> bool:
@@ -246,7 +242,10 @@ class Predictor:
             return whole
         try:
             found = replace(whole, regions=self._regions(photo, request))
-            return advise_together(found, partial(self._advise_again, request.options.explain), self.manifest.taxonomy)
+            if self._advise is None:
+                return found
+            advise = partial(self._advise, explain=request.options.explain)
+            return advise_together(found, advise, self.manifest.taxonomy)
         except Exception as error:  # as in run_batches
             return self._failed(request, photo, photo_error(photo.name, error))
 
@@ -259,9 +258,6 @@ class Predictor:
         assert self._finder is not None  # check
         found = self._finder(pixels)
         return distinct_regions(found, answer_boxes(photo.name, pixels, found.boxes, predict))
-
-    def _advise_again(self, explain: bool, one: Prediction, beside: Sequence[np.ndarray]) -> Prediction:
-        return replace(one, recommendation=self._recommend(one, beside, explain=explain))
 
     def _finish(self, request: _Request, batch: BatchOutput) -> list[Prediction]:
         decided = chain.from_iterable(self._decide(answers, request) for answers in batch.answers)
@@ -278,8 +274,10 @@ class Predictor:
                     warning=batch.warnings.get(position),
                     **next(decided),
                 )
-                advice = self._recommend(prediction, explain=request.options.explain)
-                predictions.append(replace(prediction, recommendation=advice))
+                if self._advise is not None:
+                    advice = self._advise(prediction, explain=request.options.explain)
+                    prediction = replace(prediction, recommendation=advice)
+                predictions.append(prediction)
         return predictions
 
     def _decide(self, answers: Answers, request: _Request) -> Iterator[dict[str, Any]]:
@@ -312,30 +310,6 @@ class Predictor:
                 "looks_like": looks_like[i],
                 "stage": int(answers.stage[i]),
             }
-
-    def _recommend(
-        self, one: Prediction, beside: Sequence[np.ndarray] = (), *, explain: bool
-    ) -> RecommendationRecord | None:
-        """What suits it, and harms no animal ``beside`` it, nor what it looks like, whatever ``only`` says."""
-        joint, decision = one.joint, one.decision
-        if self._recommender is None or joint is None or decision is None:
-            return None
-        judged = bool(self.manifest.policy.of("unlisted").get(decision.species))
-        unlisted = 1.0 - decision.listed if judged else None
-        try:
-            with self._one_at_a_time:
-                found = self._recommender.recommend(
-                    joint,
-                    self.manifest.taxonomy,
-                    decision.level,
-                    unlisted=unlisted,
-                    beside=beside,
-                    looks_like=one.looks_like,
-                )
-            return found.record(explain=explain)
-        except Exception as error:  # a rule is a plugin: what it does wrong must not cost the photo its prediction
-            _log.warning("%s: no recommendation: %s", one.path, error, exc_info=not isinstance(error, HierpetsError))
-            return RecommendationRecord.failed(str(error) or type(error).__name__)
 
 
 class _Request(NamedTuple):

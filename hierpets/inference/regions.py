@@ -15,6 +15,7 @@ from hierpets.hierarchy.probabilities import log_softmax, species_probabilities
 from hierpets.inference.engines.places import PlaceEngine
 from hierpets.inference.prediction import Prediction, Region
 from hierpets.plugin import Preprocess
+from hierpets.recommend.result import RecommendationRecord
 from hierpets.regions.animals import Candidates, find_candidates, keep_distinct
 from hierpets.regions.boxes import Box
 from hierpets.regions.files import FoundBox
@@ -102,7 +103,9 @@ def distinct_regions(candidates: Candidates, answered: Sequence[Region]) -> tupl
 
 
 def advise_together(
-    whole: Prediction, advise: Callable[[Prediction, Sequence[np.ndarray]], Prediction], taxonomy: Taxonomy
+    whole: Prediction,
+    advise: Callable[[Prediction, Sequence[np.ndarray]], RecommendationRecord | None],
+    taxonomy: Taxonomy,
 ) -> Prediction:
     """The same with shampoos that harm none of the animals in the photo; ``advise`` takes the species of those beside
     the one that it is for, each float [S].
@@ -112,11 +115,17 @@ def advise_together(
     # A whole photo of another species than any box shows an animal that is in none.
     own = _species_of(whole, taxonomy)
     outside = [own] if own.any() and own.argmax() not in {one.argmax() for one in species if one.any()} else []
+    if not regions:
+        return whole
+
+    def again(one: Prediction, beside: Sequence[np.ndarray]) -> Prediction:
+        return replace(one, recommendation=advise(one, beside))
+
     advised = (
-        replace(region, prediction=advise(region.prediction, species[:i] + species[i + 1 :] + outside))
+        replace(region, prediction=again(region.prediction, species[:i] + species[i + 1 :] + outside))
         for i, region in enumerate(regions)
     )
-    return replace(advise(whole, species), regions=tuple(advised)) if regions else whole
+    return replace(again(whole, species), regions=tuple(advised))
 
 
 def _species_of(prediction: Prediction, taxonomy: Taxonomy) -> np.ndarray:

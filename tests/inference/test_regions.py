@@ -11,6 +11,7 @@ from hierpets.data.photos import Limits
 from hierpets.errors import BundleError, ConfigError
 from hierpets.inference.loading import load
 from hierpets.inference.record import PredictionRecord, csv_row, parquet_row, parquet_schema
+from hierpets.recommend.loading import load_catalog
 from hierpets.regions.boxes import Box
 from hierpets.regions.files import read_boxes
 
@@ -64,9 +65,8 @@ def test_a_model_that_cannot_find_animals_says_so_at_the_call():
         make_predictor().stream(["a.jpg"], regions=True)
 
 
-def toxic_to_cats(predictor, advice):
-    catalog = predictor._recommender.catalog
-    return advice.product is not None and "cat" in catalog.hazards[advice.product]
+def toxic_to_cats(advice):
+    return advice.product is not None and "cat" in load_catalog().hazards[advice.product]
 
 
 def test_no_shampoo_is_toxic_to_the_animal_beside_it():
@@ -75,10 +75,10 @@ def test_no_shampoo_is_toxic_to_the_animal_beside_it():
     alone = predictor.predict(side_by_side("a dog"), regions=True)
     dogs = predictor.predict(side_by_side("a dog", "a dog"), regions=True)
     both = predictor.predict(side_by_side("siamese", "a dog"), regions=True)
-    assert toxic_to_cats(predictor, alone.recommendation)
-    assert all(toxic_to_cats(predictor, region.prediction.recommendation) for region in dogs.regions)
+    assert toxic_to_cats(alone.recommendation)
+    assert all(toxic_to_cats(region.prediction.recommendation) for region in dogs.regions)
     advices = [both.recommendation, *(region.prediction.recommendation for region in both.regions)]
-    assert not any(toxic_to_cats(predictor, advice) for advice in advices)
+    assert not any(toxic_to_cats(advice) for advice in advices)
     assert "a cat is in the photo too" in both.regions[1].prediction.recommendation.ruled_out[0].reason
 
 
@@ -89,8 +89,8 @@ def test_no_shampoo_is_toxic_to_the_only_animal_in_a_box(around):
     answer = predictor.predict(wide, boxes=around((0.9, Box(left=0, top=0, width=1 / 3, height=1))))
     (region,) = answer.regions
     assert (answer.species, region.prediction.species) == ("dog", "cat")
-    assert toxic_to_cats(predictor, predictor.predict(wide).recommendation)
-    assert not toxic_to_cats(predictor, answer.recommendation)
+    assert toxic_to_cats(predictor.predict(wide).recommendation)
+    assert not toxic_to_cats(answer.recommendation)
     assert "a cat is in the photo too" in answer.recommendation.ruled_out[0].reason
 
 
@@ -103,20 +103,20 @@ def test_no_shampoo_is_toxic_to_an_animal_outside_of_the_boxes(around, options):
     answer = predictor.predict(wide, boxes=boxes, **options)
     (region,) = answer.regions
     assert region.prediction.species == "dog"
-    assert not toxic_to_cats(predictor, answer.recommendation)
-    assert not toxic_to_cats(predictor, region.prediction.recommendation)
+    assert not toxic_to_cats(answer.recommendation)
+    assert not toxic_to_cats(region.prediction.recommendation)
 
 
 def test_only_says_what_may_be_named_and_not_what_is_safe():
     predictor = make_predictor(BassetEngine(), finder=find_halves)
     dog = predictor.predict(side_by_side("a dog"), only=["dog"])
     cat = predictor.predict(side_by_side("siamese"), only=["dog"])
-    assert toxic_to_cats(predictor, dog.recommendation)
+    assert toxic_to_cats(dog.recommendation)
     assert cat.species == "dog"
-    assert not toxic_to_cats(predictor, cat.recommendation)
+    assert not toxic_to_cats(cat.recommendation)
     assert "and it looks like a cat (>99%)" in cat.recommendation.ruled_out[0].reason
     both = predictor.predict(side_by_side("siamese", "a dog"), only=["dog"], regions=True)
-    assert not any(toxic_to_cats(predictor, region.prediction.recommendation) for region in both.regions)
+    assert not any(toxic_to_cats(region.prediction.recommendation) for region in both.regions)
 
 
 class BassetEngine(ColorEngine):

@@ -1,0 +1,54 @@
+"""The shampoo for a prediction, by rules that are plugins."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+
+from hierpets.bundle.manifest import Manifest
+from hierpets.errors import HierpetsError
+from hierpets.inference.prediction import Prediction
+from hierpets.recommend.choose import Recommender
+from hierpets.recommend.result import RecommendationRecord
+
+__all__ = ["Adviser"]
+
+_log = logging.getLogger(__name__)
+
+
+class Adviser:
+    """Recommends for the predictions of one model, for any number of threads."""
+
+    def __init__(self, manifest: Manifest, recommender: Recommender):
+        self._recommender = recommender
+        self._taxonomy = manifest.taxonomy
+        self._judged = frozenset(name for name, rows in manifest.policy.of("unlisted").items() if rows)
+        self._one_at_a_time = threading.Lock()  # rules need not bear two threads
+
+    def __call__(
+        self, one: Prediction, beside: Sequence[np.ndarray] = (), *, explain: bool
+    ) -> RecommendationRecord | None:
+        """What suits it, and harms no animal ``beside`` it, nor what it looks like, whatever ``only`` says; None for a
+        photo that could not be read.
+        """
+        joint, decision = one.joint, one.decision
+        if joint is None or decision is None:
+            return None
+        unlisted = 1.0 - decision.listed if decision.species in self._judged else None
+        try:
+            with self._one_at_a_time:
+                found = self._recommender.recommend(
+                    joint,
+                    self._taxonomy,
+                    decision.level,
+                    unlisted=unlisted,
+                    beside=beside,
+                    looks_like=one.looks_like,
+                )
+            return found.record(explain=explain)
+        except Exception as error:  # what a rule does wrong must not cost the photo its prediction
+            _log.warning("%s: no recommendation: %s", one.path, error, exc_info=not isinstance(error, HierpetsError))
+            return RecommendationRecord.failed(str(error) or type(error).__name__)

@@ -195,7 +195,8 @@ class Bench:
     def measure_limit(self, bundle: Path) -> Any:
         log(f"the limit of {bundle}")
         out, folder = self.work / "limit.json", self.link(len(self.paths))
-        command: list[Any] = [self.ours, "-m", "hierpets", "bench", "--engine", "openvino", "--model", bundle]
+        command: list[Any] = [self.ours, "-m", "hierpets", "bench", "--engine", "openvino"]
+        command += [] if bundle == RELEASED else ["--model", bundle]
         command += ["--data", folder, "--rounds", str(self.given.rounds), "--seconds", str(self.given.seconds)]
         run([*command, "--json", out])
         return json.loads(out.read_text())

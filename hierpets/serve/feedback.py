@@ -115,7 +115,7 @@ def tidy_label(text: str, known: Iterable[str], *, what: str) -> str:
     """``" Maine coon "`` -> ``maine_coon``: the spelling of a known name, the last that fits, or a new name that is
     safe as a folder.
 
-    :raises DataError: not a name of letters, digits, hyphens and apostrophes, or a reserved one.
+    :raises DataError: not a name of letters, digits, spaces, hyphens and apostrophes, or a reserved one.
     """
     name = re.sub(r"\s+", "_", unicodedata.normalize("NFC", text).strip())
     spellings = {folded(one): one for one in known}
@@ -123,7 +123,8 @@ def tidy_label(text: str, known: Iterable[str], *, what: str) -> str:
         return spellings[folded(name)]
     name = name.casefold().replace("’", "'")  # which phones type
     if not NAME.fullmatch(name):
-        raise DataError(f"{what}: expected a name of up to 60 letters, digits, spaces and hyphens, got {text[:80]!r}")
+        expected = "a name of up to 60 letters, digits, spaces, hyphens and apostrophes"
+        raise DataError(f"{what}: expected {expected}, got {text[:80]!r}")
     if name in RESERVED:
         raise DataError(f"{what}: {name!r} is a reserved name; choose another")
     return name

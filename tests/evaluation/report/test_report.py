@@ -313,6 +313,23 @@ def test_headline_says_what_a_stress_test_costs(predictions):
     assert not any("Stress" in s for s in (*between.strengths, *between.weaknesses, *bad.strengths))
 
 
+def test_headline_does_not_praise_what_few_photos_cannot_show(predictions):
+    stress = stress_with_loss(0.01)
+    mean = tuple(replaced.model_copy(update={"loss_interval": (-0.04, 0.08)}) for replaced in stress.mean)
+    unsure = stress.model_copy(update={"mean": mean})
+    assert not any("Stress" in s for s in headline(evaluate_predictions(predictions, stress=unsure)).strengths)
+
+
+def test_headline_counts_the_photos_of_a_species_and_praises_no_minority_of_breeds(predictions):
+    right = np.isin(predictions.leaf_true, (0, 1))
+    leaf = np.where(right, predictions.leaf_true, (predictions.leaf_true + 1) % 9)
+    made = replace(predictions, probabilities=np.eye(9)[leaf]).take(np.flatnonzero(predictions.leaf_true >= 0))
+    said = headline(evaluate_predictions(made, resamples=20))
+    cats = sum(made.species_true == 0)
+    assert any(s.startswith("Cat breeds: correct for ") and s.endswith(f"of {cats} photos.") for s in said.strengths)
+    assert not any("recall of at least" in s for s in said.strengths)
+
+
 def test_headline_warns_where_all_photos_were_used(predictions):
     said = headline(evaluate_predictions(predictions, about={"split": "all"}, resamples=5))
     assert any("--split val" in s for s in said.caveats)

@@ -96,7 +96,9 @@ def _good_breeds(metrics: Metrics, breed: LevelMetrics) -> Iterator[str]:
 
 def _breeds_of(species: str, metrics: Metrics) -> str:
     found = metrics.breed_by_species[species]
-    return f"{pretty(species).capitalize()} breeds: correct for {percent(found.accuracy)} of {counted(found.n, 'photo')}."
+    return (
+        f"{pretty(species).capitalize()} breeds: correct for {percent(found.accuracy)} of {counted(found.n, 'photo')}."
+    )
 
 
 def _good_confidence(metrics: Metrics, breed: LevelMetrics) -> Iterator[str]:

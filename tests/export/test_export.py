@@ -66,7 +66,7 @@ def test_write_format_on_a_full_disk_is_an_error_of_the_system(form, tiny_run, r
     file.with_suffix(".bin" if form == "openvino" else file.suffix).symlink_to("/dev/full")
     manifest = read_manifest(tiny_run / "bundle")
     *_, network = read_networks(tiny_run / "bundle", manifest, registry)
-    with pytest.raises(OSError, match="No space left on device|is the disk full"):
+    with pytest.raises(OSError, match=r"No space left on device|is the disk full"):
         write_format(form, file, network, manifest)
 
 

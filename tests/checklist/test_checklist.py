@@ -12,7 +12,7 @@ import pytest
 import yaml
 from helpers.stressed import stress_with_loss
 
-from hierpets.checklist import RunEvidence, judge_run
+from hierpets.checklist import RunEvidence, check_run, judge_run
 from hierpets.checklist.measured import EngineGap, RunMeasurements
 from hierpets.cli import _run, cli
 from hierpets.errors import ConfigError, DataError
@@ -263,6 +263,10 @@ def test_stress_is_asked_of_photos_that_training_held_out(run):
     assert {"--stress", "--split", str(run.folder / "stress")} <= set(words)
     unsplit = replace(run, metrics={"cross_validation": run.metrics["cross_validation"]})
     assert "OTHER_PHOTOS" in settles(item(unsplit, "stress"))[1]
+
+
+def test_check_run_takes_a_path_as_text(tiny_run):
+    assert check_run(str(tiny_run)) == check_run(tiny_run)
 
 
 def test_read_refuses_a_folder_that_is_no_run(tmp_path):

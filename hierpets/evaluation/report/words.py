@@ -153,9 +153,10 @@ def _no_better_than_guessing(metrics: Metrics) -> Iterator[str]:
     for name, level in metrics.by_level.items():
         low, majority = level.intervals["accuracy"][0], level.majority_class
         if majority.accuracy < 1 and low is not None and low <= majority.accuracy:
+            by_chance = f", and the model's may be {percent(low)}" if level.accuracy > majority.accuracy else ""
             yield (
                 f"The {name} is not shown to beat the majority-class baseline: {pretty(majority.label)} for every "
-                f"photo has an accuracy of {percent(majority.accuracy)}."
+                f"photo has an accuracy of {percent(majority.accuracy)}{by_chance}."
             )
 
 

@@ -21,6 +21,7 @@ from hierpets.evaluation.metrics.compute import metrics_json
 from hierpets.evaluation.records import read_records
 from hierpets.evaluation.report.gallery import worst_mistakes
 from hierpets.evaluation.report.ordering import confused_together
+from hierpets.evaluation.report.page import figure_sections, render_report
 from hierpets.evaluation.report.words import headline
 from hierpets.evaluation.report.writing import write_evaluation
 from hierpets.model.manifest import ModelId
@@ -253,6 +254,25 @@ def test_headline_admits_a_model_that_only_guesses(taxonomy, make_predictions):
     said = headline(evaluate_predictions(clueless, resamples=100))
     assert any("not shown to beat the majority-class baseline" in s for s in said.weaknesses)
     assert not any("Tells" in s for s in said.strengths)
+
+
+def few_and_all_right(predictions):
+    """19 photos of one species and one of another, of which all are right."""
+    leaf, species = predictions.leaf_true, predictions.species_true
+    rows = np.r_[np.flatnonzero((species == 0) & (leaf >= 0))[:19], np.flatnonzero((species == 1) & (leaf >= 0))[:1]]
+    return replace(predictions, probabilities=np.eye(9)[np.maximum(leaf, 0)]).take(rows)
+
+
+def test_headline_says_why_perfect_accuracy_may_be_that_of_the_baseline(predictions):
+    said = headline(evaluate_predictions(few_and_all_right(predictions), resamples=20)).weaknesses
+    assert any(s.endswith("has an accuracy of 95.0%, and the model's may be 83.9%.") for s in said)
+
+
+def test_render_report_gives_no_interval_that_is_a_point(predictions):
+    metrics = evaluate_predictions(few_and_all_right(predictions), resamples=20)
+    page = render_report(metrics, figure_sections(metrics), [])
+    tiles = page.partition("Across the levels")[2].partition("</section>")[0]
+    assert "100.0 – 100.0" not in tiles and "83.9 – 100.0" in tiles
 
 
 @pytest.mark.parametrize(

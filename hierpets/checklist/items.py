@@ -12,6 +12,7 @@ from hierpets.checklist.evidence import RunEvidence
 from hierpets.config import CONFIG_FILE
 from hierpets.evaluation.metrics.reliability import chance_error
 from hierpets.evaluation.metrics.schema import ClassScores
+from hierpets.text import counted
 
 __all__ = ["Item", "Status", "judge_run"]
 
@@ -92,8 +93,12 @@ def _baseline(run: RunEvidence) -> Item:
     parts, worst = [], 1.0
     for name, level in metrics.by_level.items():
         majority, low = level.majority_class, level.intervals["accuracy"][0]
-        parts.append(f"{name} {level.accuracy:.1%} against {majority.accuracy:.1%} ({majority.label})")
-        worst = min(worst, (level.accuracy if low is None else low) - majority.accuracy)
+        low = level.accuracy if low is None else low
+        part = f"{name} {level.accuracy:.1%} against {majority.accuracy:.1%} ({majority.label})"
+        if low <= majority.accuracy < level.accuracy:
+            part += f", though by its 95% interval on {counted(level.n, 'photo')} it may be {low:.1%}"
+        parts.append(part)
+        worst = min(worst, low - majority.accuracy)
     passed = worst > 0
     return Item(question, "pass" if passed else "fail", f"{'; '.join(parts)}; {how}", "" if passed else _stronger(run))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from hierpets.checklist.items import Item, judge_run
 from hierpets.checklist.measured import MEASURED_FILE
 from hierpets.files import write_file
 from hierpets.progress import Progress, no_progress
-from hierpets.registry.loading import load_registry
+from hierpets.registry.loading import Registry, load_registry
+from hierpets.validation.arguments import checked
 
 __all__ = ["Checklist", "check_run"]
 
@@ -36,8 +38,13 @@ class Checklist:
         return {"run": str(self.run), "model": self.model.model_dump(), "items": items}
 
 
+@checked
 def check_run(
-    folder: Path, *, measure: bool = False, registry: Path | None = None, progress: Progress = no_progress
+    folder: str | os.PathLike[str],
+    *,
+    measure: bool = False,
+    registry: Registry | str | os.PathLike[str] | None = None,
+    progress: Progress = no_progress,
 ) -> Checklist:
     """Ask what should be asked before a model is trusted; ``docs/checklist.md`` explains each question.
 
@@ -47,6 +54,7 @@ def check_run(
     :raises DataError: its metrics are damaged.
     :raises BundleError: no bundle in it.
     """
+    folder = Path(folder)
     run = RunEvidence.read(folder)
     if measure:
         from hierpets.checklist.measure import measure_run

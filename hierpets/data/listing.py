@@ -12,7 +12,7 @@ from hierpets.data.addresses import DEMO_PREFIX
 from hierpets.data.labeled.sources import list_source
 from hierpets.errors import ConfigError
 from hierpets.files import PHOTO_SUFFIXES, is_folder, is_photo
-from hierpets.plugin.reading import is_uri, walk_files
+from hierpets.plugin.reading import is_uri, refuse_web, walk_files
 from hierpets.registry.loading import Registry
 
 __all__ = [
@@ -72,8 +72,7 @@ def check_paths(paths: Sequence[str], registry: Registry | None = None) -> None:
     for path in paths:
         if path == STANDARD_INPUT:
             continue
-        if path.lower().startswith(("http://", "https://")):
-            raise ConfigError(f"{path}: a URL is not read; download the photo first")
+        refuse_web(path)
         if _is_pattern(path) and not _matches(path):
             raise ConfigError(f"{path}: no file matches this pattern")
         if (is_folder(path) or is_uri(path)) and next(_photos(path, registry), path) == path:

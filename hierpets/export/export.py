@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from hierpets.errors import BundleError, ConfigError, DataError
 from hierpets.export.engines import open_exported
 from hierpets.export.formats import FILES, Format, check_format, write_format
 from hierpets.export.parity import MAX_DRIFT, MAX_FALL, Parity, measure_parity
-from hierpets.files import check_output, whole_folder, write_file
+from hierpets.files import check_output, whole_folder, write_all, write_file
 from hierpets.inference.engines.base import Engine
 from hierpets.inference.engines.torch import TorchEngine
 from hierpets.inference.predictor import Predictor
@@ -101,7 +100,7 @@ def export_bundle(
         made = Path(scratch) / FILES[form]
         parity = _write_checked(made, folder, manifest, form, precision, photos, leaves, plugins, progress)
         with whole_folder(target.parent) as finished:
-            shutil.copytree(made.parent, finished, dirs_exist_ok=True)
+            write_all(finished, {file.name: file.read_bytes() for file in made.parent.iterdir()})
     if target.parents[1].resolve() != folder.resolve():
         write_file(target.parents[1] / MANIFEST, (folder / MANIFEST).read_text(encoding="utf-8"))
     return Exported(target, parity, left_out=0 if form == "openvino" else len(manifest.early))

@@ -95,7 +95,8 @@ def _write_onnx(path: Path, network: HierarchicalNetwork, manifest: Manifest) ->
 
 def _write_torchscript(path: Path, network: HierarchicalNetwork, manifest: Manifest) -> None:
     traced = torch.jit.trace(network, _example(manifest, batch=1), check_trace=False)
-    torch.jit.save(torch.jit.freeze(traced), str(path), _extra_files={MANIFEST: manifest.model_dump_json()})
+    with path.open("wb") as file:  # where the disk is full, torch's own writer ends the process
+        torch.jit.save(torch.jit.freeze(traced), file, _extra_files={MANIFEST: manifest.model_dump_json()})
 
 
 WRITERS: dict[Format, Callable[[Path, HierarchicalNetwork, Manifest], None]] = {

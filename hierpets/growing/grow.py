@@ -79,15 +79,17 @@ def grow(
     learned.write(target, (record.path for record in photos.records))
     compared, taken = _check(before, learned, target, check, plugins, progress)
     new = tuple(leaf for leaf in learned.manifest.taxonomy.leaves if leaf not in before.manifest.taxonomy.leaves)
+    counts, policy = Counter(record.label for record in photos.records), learned.manifest.policy
     return GrowResult(
         bundle=target,
-        alpha=learned.manifest.policy.alpha,
-        photos=dict(sorted(Counter(record.label for record in photos.records).items(), key=lambda item: str(item[0]))),
+        alpha=policy.alpha,
+        photos=dict(sorted(counts.items(), key=lambda item: str(item[0]))),
         accuracy=_accuracy(photos, unseen),
         new=new,
         left_out=tuple(left_out),
         doubtful=tuple(doubtful_labels(photos, before.manifest.taxonomy)),
         steals=(*taken, *find_confused(photos, unseen, new)),
+        judged={leaf: len(policy.leaves[str(leaf)]) for leaf in counts if leaf.breed and str(leaf) in policy.leaves},
         before_and_after=compared,
     )
 

@@ -15,6 +15,7 @@ from hierpets.bundle.layout import MANIFEST, brief, incomplete_bundle
 from hierpets.bundle.manifest import Manifest, NetworkSpec, Origin, StatisticsSpec
 from hierpets.errors import BundleError
 from hierpets.hierarchy.calibration import Temperatures
+from hierpets.model.graph.convert import save_graph
 from hierpets.model.graph.heads import replace_heads
 from hierpets.model.graph.runtime import openvino as ov
 from hierpets.model.mixture import BreedGate, BreedMixture
@@ -115,7 +116,7 @@ class OpenNetwork:
         content, spec = pack_statistics(self.statistics, shrinkage=self.spec.shrinkage, prior=self.spec.prior)
         (folder / files.graph).parent.mkdir(exist_ok=True)
         graph = replace_heads(ov.Core().read_model(self.graph), self.heads)
-        ov.save_model(graph, folder / files.graph, compress_to_fp16=False)
+        save_graph(graph, folder / files.graph)
         (folder / files.weights).write_bytes(save({**self.backbone, **pack(self.heads.state_dict())}))
         (folder / files.statistics_file).write_bytes(content)
         return spec

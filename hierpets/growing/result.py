@@ -38,24 +38,29 @@ class GrowResult:
     left_out: tuple[LeftOutPhoto, ...] = field(repr=False)
     doubtful: tuple[str, ...] = field(repr=False)
     steals: tuple[Steal, ...] = field(repr=False)
+    judged: dict[Leaf, int] = field(repr=False)
     before_and_after: Comparison | None = field(default=None, repr=False)
 
     @property
     def too_few(self) -> tuple[Leaf, ...]:
-        """New breeds that have too few photos to be named at the bundle's alpha: its species is answered instead."""
-        return tuple(leaf for leaf in self.new if leaf.breed and self.photos[leaf] < fewest_scores(self.alpha))
+        """Breeds that have too few photos to be named at the bundle's alpha, if they were known from pretraining before
+        as well: the species is answered instead.
+        """
+        return tuple(leaf for leaf, judged in self.judged.items() if judged < fewest_scores(self.alpha))
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What to know before the bundle is used, a line each."""
-        wanted = fewest_scores(self.alpha)
-        few = (
-            f"{leaf} has {counted(self.photos[leaf], 'photo')}, and to be named at alpha {self.alpha:g} takes "
-            f"{wanted}: its photos are answered as {leaf.species}, or predict with --alpha "
-            f"{_least_alpha(self.photos[leaf]):g}"
-            for leaf in self.too_few
-        )
+        few = (self._few(leaf, self.judged[leaf]) for leaf in self.too_few)
         return (*map(str, self.left_out), *self.doubtful, *map(str, self.steals), *few)
+
+    def _few(self, leaf: Leaf, judged: int) -> str:
+        photos = max(judged, self.photos[leaf])  # the only photo of a class is not judged
+        otherwise = f", or predict with --alpha {_least_alpha(judged):g}" if judged else ""
+        return (
+            f"{leaf} has {counted(photos, 'photo')}, and to be named at alpha {self.alpha:g} takes "
+            f"{fewest_scores(self.alpha)}: its photos are answered as {leaf.species}{otherwise}"
+        )
 
     def predictor(self, **options: Any) -> Predictor:
         """The bundle, ready to predict; ``options`` are those of :func:`hierpets.load`."""

@@ -53,15 +53,22 @@ def _last_stretch(curve: Sequence[CurvePoint]) -> Iterator[str]:
         key=lambda point: point.mean_photos,
         default=curve[0],
     )
-    gained = 100 * (last.accuracy - before.accuracy)
-    yield f"From {before.mean_photos:.0f} to {last.mean_photos:.0f} photos each, recall rose by {gained:.1f} points."
-    yield "As many photos again bring less than that; how much less, only they can tell."
+    gained = round(100 * (last.accuracy - before.accuracy), 1)
+    stretch = f"From {before.mean_photos:.0f} to {last.mean_photos:.0f} photos each, recall"
+    if gained > 0:
+        yield f"{stretch} rose by {gained:.1f} points."
+        yield "As many photos again bring less than that; how much less, only they can tell."
+    else:
+        yield f"{stretch} did not rise ({gained:.1f} points): as many photos again promise no more."
 
 
 def _gains(gains: Sequence[ClassGain]) -> Iterator[str]:
+    wanting = [found for found in gains if found.gain > 0 or found.recall < 1]
+    if not wanting:
+        return
     yield ""
     yield "Where more photos help most, by what the last ones brought (the next ten bring about half of it):"
-    for found in gains[:SHOWN]:
+    for found in wanting[:SHOWN]:
         has = f"{found.photos} photos, recall {percent(found.recall)}"
         brought = f"the last {found.removed} brought {_points(found.gain)} points {_range(found.interval)}"
         yield f"  {found.label:<32} {has:<27} {brought}"
@@ -76,6 +83,8 @@ def _recipes(recipes: Sequence[RecipeCost]) -> Iterator[str]:
 
 
 def _duration(minutes: float) -> str:
+    if minutes < 1:
+        return "< 1 min"
     return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "list_folders",
     "locate",
     "open_file",
+    "refuse_web",
     "require_pyarrow",
     "split_of",
     "suffix_of",
@@ -69,11 +70,18 @@ def require_pyarrow() -> Any:
     return pyarrow
 
 
+def refuse_web(path: str) -> None:
+    """:raises ConfigError: an address of the web."""
+    if path.lower().startswith(("http://", "https://")):
+        raise ConfigError(f"{path}: a URL is not read; download the photo first")
+
+
 def locate(path: str) -> tuple[Any, str]:
     """The ``pyarrow.fs.FileSystem`` of a path or URI, and the path there.
 
-    :raises ConfigError: pyarrow is missing, or knows no such file system.
+    :raises ConfigError: an address of the web; pyarrow is missing, or knows no such file system.
     """
+    refuse_web(path)
     pa = require_pyarrow()
     if not is_uri(path):
         return pa.fs.LocalFileSystem(), os.path.abspath(path)  # noqa: PTH100

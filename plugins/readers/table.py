@@ -105,7 +105,7 @@ def _photo_column(file: str, given: str | None, schema: Any, features: dict[str,
             return name
     raise DataError(
         f"{file}: no column of photos; expected bytes, or Hugging Face's Image, in {' or '.join(wanted)}; "
-        f"its columns are {', '.join(schema.names)}"
+        f"its columns are {', '.join(schema.names)}; keep a table without photos, such as one of predictions, elsewhere"
     )
 
 

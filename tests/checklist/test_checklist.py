@@ -13,7 +13,7 @@ import yaml
 from helpers.stressed import stress_with_loss
 
 from hierpets.bundle.manifest import ModelId, model_id
-from hierpets.checklist import RunEvidence, judge_run
+from hierpets.checklist import RunEvidence, check_run, judge_run
 from hierpets.checklist.measured import EngineGap, RunMeasurements
 from hierpets.cli import _run, cli
 from hierpets.errors import ConfigError, DataError
@@ -164,8 +164,9 @@ def test_labels_tells_suspected_errors_as_a_share(run):
 
 def test_baseline_must_lie_below_the_interval(of, level):
     assert of("baseline").status == "pass"
-    close = level(accuracy=0.62, intervals={"accuracy": (0.55, 0.7)})
-    assert of("baseline", species=close).status == "fail"
+    close = of("baseline", species=level(n=40, accuracy=0.62, intervals={"accuracy": (0.55, 0.7)}))
+    assert close.status == "fail"
+    assert "62.0% against 60.0% (dog), though by its 95% interval on 40 photos it may be 55.0%" in close.number
 
 
 def test_baseline_is_settled_by_another_training_not_by_the_same(run, of, level):
@@ -262,6 +263,10 @@ def test_stress_is_asked_of_photos_that_training_held_out(run):
     assert {"--stress", "--split", str(run.folder / "stress")} <= set(words)
     unsplit = replace(run, metrics={"cross_validation": run.metrics["cross_validation"]})
     assert "OTHER_PHOTOS" in settles(item(unsplit, "stress"))[1]
+
+
+def test_check_run_takes_a_path_as_text(tiny_run):
+    assert check_run(str(tiny_run)) == check_run(tiny_run)
 
 
 def test_read_refuses_a_folder_that_is_no_run(tmp_path):

@@ -181,12 +181,21 @@ def test_read_index_of_a_csv(tmp_path):
     assert read_index(table(tmp_path, "species,path\ndog,a.jpg\n")).taxonomy.tree == {"dog": ()}
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_read_index_of_a_csv_as_spreadsheets_write_it(tmp_path, separator):
+    plant(tmp_path, "a, b.jpg")
+    lines = ("path,species,breed,split", "a.jpg,dog,pug,", ",cat,,train")
+    text = "\r\n".join(lines).replace(",", separator).replace(f"\n{separator}", f"\na, b.jpg{separator}")
+    index = read_index(table(tmp_path, "\ufeff" + text))
+    assert labels_of(index) == {("a.jpg", "dog", "pug", None), ("a, b.jpg", "cat", None, "train")}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("path,species,bred\na.jpg,dog,pug\n", r"photos.csv:1: unknown column 'bred' \(did you mean 'breed'\?\)"),
         ("path,breed\na.jpg,pug\n", "photos.csv:1: no column species"),
-        ("path;species\na.jpg;dog\n", "photos.csv:1: the columns are separated by ';', expected commas"),
+        ("path|species\na.jpg|dog\n", r"photos.csv:1: unknown column 'path\|species'"),
         ("path,species,path\na.jpg,pug,x\n", "photos.csv:1: a column is given twice"),
         ("", "photos.csv:1: no column path and species"),
         ("path,species\n", "lists no photo"),

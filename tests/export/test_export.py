@@ -32,6 +32,7 @@ from hierpets.export.parity import Parity, measure_parity
 from hierpets.inference.loading import load
 from hierpets.inference.predictor import Predictor
 from hierpets.model.network import HierarchicalNetwork
+from hierpets.model.reader import read_networks
 from hierpets.registry.loading import load_registry
 
 FORMATS = get_args(Format)
@@ -55,6 +56,18 @@ def exported(tiny_run, registry, tmp_path_factory):
 @pytest.fixture
 def images() -> np.ndarray:
     return np.random.default_rng(0).normal(size=(3, 3, 32, 32)).astype(np.float32)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full disk at hand")
+@pytest.mark.parametrize("form", FORMATS)
+def test_write_format_on_a_full_disk_is_an_error_of_the_system(form, tiny_run, registry, tmp_path):
+    file = tmp_path / FILES[form]
+    file.parent.mkdir()
+    file.with_suffix(".bin" if form == "openvino" else file.suffix).symlink_to("/dev/full")
+    manifest = read_manifest(tiny_run / "bundle")
+    *_, network = read_networks(tiny_run / "bundle", manifest, registry)
+    with pytest.raises(OSError, match=r"No space left on device|is the disk full"):
+        write_format(form, file, network, manifest)
 
 
 @pytest.mark.parametrize("form", FORMATS)

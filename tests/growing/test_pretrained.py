@@ -1,6 +1,7 @@
 """The released bundle knows breeds from pretraining, which photos may teach it or which it may forget."""
 
 import pytest
+from helpers.demo_photos import draw_photos
 from helpers.systems import needs_links
 
 from hierpets.bundle.layout import released_bundle
@@ -29,10 +30,18 @@ def test_photos_of_a_pretrained_breed_make_it_a_grown_one(tmp_path, data_dir):
     before, after = origins(released_bundle()), origins(result.bundle)
     assert before[MALTESE] == "pretrained"
     assert after == before | {MALTESE: "grown"}
-    assert result.new == ()
+    assert (result.new, result.too_few) == ((), (MALTESE,))
     # The tuned heads take a Maltese for a Havanese: ten photos teach them.
     top = [prediction.decision.top[0][0] for prediction in result.predictor(recommend=False).predict(others)]
     assert sum(leaf == MALTESE for leaf in top) >= 0.6 * len(others)
+
+
+def test_a_pretrained_breed_that_one_photo_makes_unnamed_is_warned_of(tmp_path):
+    drawn = draw_photos(tmp_path / "new", {"dog/beagle": 1}, first=8) / "dog" / "beagle"
+    drawn.rename(drawn.with_name("whippet"))
+    result = grow(None, tmp_path / "new", out=tmp_path / "grown")
+    few = "dog/whippet has 1 photo, and to be named at alpha 0.05 takes 19: its photos are answered as dog"
+    assert (result.too_few, result.warnings) == ((WHIPPET,), (few,))
 
 
 def test_a_pretrained_breed_can_be_forgotten(tmp_path):

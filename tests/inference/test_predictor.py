@@ -80,6 +80,10 @@ def test_predict_of_a_list_keeps_the_order_and_gives_a_bad_photo_its_error(predi
     assert [a.species is None for a in answers] == [False, True, False, True, False]
 
 
+def test_predict_says_what_to_do_with_an_address_of_the_web(predictor):
+    assert "a URL is not read; download the photo first" in str(predictor("https://example.org/cat.jpg").error)
+
+
 def test_predict_of_an_empty_list_is_an_empty_list(predictor):
     assert predictor.predict([]) == []
 

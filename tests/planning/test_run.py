@@ -113,6 +113,23 @@ def test_plan_in_words_says_what_counts(planned):
     assert found._repr_html_() == f"<pre>{escape(said)}</pre>"
 
 
+def test_plan_in_words_does_not_call_a_loss_a_rise(planned):
+    found, _, _ = planned
+    last = found.curve[-1].model_copy(update={"accuracy": found.curve[0].accuracy - 0.015})
+    said = str(found.model_copy(update={"curve": (found.curve[0], last)}))
+    assert "recall did not rise (-1.5 points): as many photos again promise no more." in said
+    assert "rose by" not in said and "bring less than that" not in said
+
+
+def test_plan_in_words_names_no_class_that_cannot_gain(planned):
+    found, _, _ = planned
+    perfect = [gain.model_copy(update={"recall": 1.0, "gain": 0.0}) for gain in found.gains]
+    wanting = perfect[0].model_copy(update={"recall": 0.7})
+    said = str(found.model_copy(update={"gains": (*perfect[1:], wanting)}))
+    assert f"{wanting.label} " in said and f"{perfect[1].label} " not in said
+    assert "Where more photos help" not in str(found.model_copy(update={"gains": tuple(perfect)}))
+
+
 def test_plan_without_breeds_is_of_species(config, photos, tmp_path):
     flat = tmp_path / "flat.csv"
     rows = [f"{path},{path.parts[-3]},," for path in sorted(photos.glob("*/*/[0-9].png"))]

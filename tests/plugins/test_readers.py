@@ -397,7 +397,10 @@ class TestTable:
         ("columns", "message"),
         [
             ({"picture": [b"x"]}, "no column of photos; expected bytes, .* its columns are picture"),
-            ({"image": ["a.jpg"], "species": ["cat"]}, "no column of photos"),
+            (
+                {"image": ["a.jpg"], "species": ["cat"]},
+                "no column of photos; .* are image, species; keep a table without photos, .*, elsewhere",
+            ),
             ({"image": [b"x"]}, r"a\.parquet:image:0: no class; expected a species"),
             ({"image": [b"x"], "label": [3]}, "class 3 is a number, not a name"),
             ({"image": [b"x"], "species": [None]}, "no class"),

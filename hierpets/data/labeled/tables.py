@@ -46,8 +46,11 @@ def read_csv(file: Path, *, labels: bool = True) -> list[PhotoRecord]:
 
 
 def _rows(file: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """Each row with the line that it ends on."""
-    rows = csv.reader(io.StringIO(text, newline=""))
+    """Each row with the line that it ends on. Columns are separated as in the header: Excel writes semicolons wherever
+    a comma is for decimals.
+    """
+    header = text.partition("\n")[0]
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count))
     try:
         for row in rows:
             yield rows.line_num, [cell.strip() for cell in row]
@@ -79,8 +82,6 @@ def read_oxford(root: Path) -> list[PhotoRecord]:
 
 def _check_header(file: Path, header: list[str]) -> None:
     expected = f"expected the columns {','.join(COLUMNS)} (breed and split may be left out)"
-    if len(header) == 1 and (other := next((c for c in ";\t|" if c in header[0]), None)):
-        raise DataError(f"{file}:1: the columns are separated by {other!r}, expected commas")
     for column in header:
         if column not in COLUMNS:
             raise DataError(f"{file}:1: unknown column {column!r}{did_you_mean(column, COLUMNS)}; {expected}")

@@ -15,6 +15,7 @@ from hierpets.evaluation.metrics.schema import (
     OODMetrics,
     OODScoreMetrics,
     SeenMetrics,
+    StressMean,
     StressMetrics,
 )
 from hierpets.text import counted, join_words, percent, pretty
@@ -73,18 +74,31 @@ def _strengths(metrics: Metrics) -> Iterator[str]:
         yield from _good_confidence(metrics, metrics.breed)
     if metrics.ood is not None and metrics.ood.rejected >= _GOOD_REJECTION:
         yield _rejected(metrics.ood)
-    if metrics.stress is not None and metrics.stress.middle.loss <= _GOOD_LOSS:
+    if metrics.stress is not None and _bears_stress(metrics.stress.middle):
         yield _stressed(metrics.stress)
+
+
+def _bears_stress(middle: StressMean) -> bool:
+    """Whether worse photos cost little, and so many were measured that they cannot cost much."""
+    high = middle.loss_interval[1]
+    return middle.loss <= _GOOD_LOSS and high is not None and high <= _BAD_LOSS
 
 
 def _good_breeds(metrics: Metrics, breed: LevelMetrics) -> Iterator[str]:
     best, _ = _species_by_breed_accuracy(metrics)
     if best:
-        yield f"{pretty(best).capitalize()} breeds: {percent(metrics.breed_by_species[best].accuracy)} correct."
+        yield _breeds_of(best, metrics)
     supported = [c for c in breed.per_class.values() if c.support]
     found = sum(c.recall >= _GOOD_RECALL for c in supported)
-    if found:
+    if found >= len(supported) / 2:
         yield f"{found} of {len(supported)} breeds have a recall of at least {percent(_GOOD_RECALL, 0)}."
+
+
+def _breeds_of(species: str, metrics: Metrics) -> str:
+    found = metrics.breed_by_species[species]
+    return (
+        f"{pretty(species).capitalize()} breeds: correct for {percent(found.accuracy)} of {counted(found.n, 'photo')}."
+    )
 
 
 def _good_confidence(metrics: Metrics, breed: LevelMetrics) -> Iterator[str]:
@@ -115,7 +129,7 @@ def _weaknesses(metrics: Metrics) -> Iterator[str]:
 def _bad_breeds(metrics: Metrics, breed: LevelMetrics) -> Iterator[str]:
     _, worst = _species_by_breed_accuracy(metrics)
     if worst:
-        yield f"{pretty(worst).capitalize()} breeds: {percent(metrics.breed_by_species[worst].accuracy)} correct."
+        yield _breeds_of(worst, metrics)
     yield from _weak_breeds(breed)
     if breed.ece - chance_error(breed.calibration) > _BAD_ECE:
         yield _miscalibrated(breed)
@@ -139,9 +153,10 @@ def _no_better_than_guessing(metrics: Metrics) -> Iterator[str]:
     for name, level in metrics.by_level.items():
         low, majority = level.intervals["accuracy"][0], level.majority_class
         if majority.accuracy < 1 and low is not None and low <= majority.accuracy:
+            by_chance = f", and the model's may be {percent(low)}" if level.accuracy > majority.accuracy else ""
             yield (
                 f"The {name} is not shown to beat the majority-class baseline: {pretty(majority.label)} for every "
-                f"photo has an accuracy of {percent(majority.accuracy)}."
+                f"photo has an accuracy of {percent(majority.accuracy)}{by_chance}."
             )
 
 

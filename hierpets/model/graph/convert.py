@@ -15,7 +15,7 @@ from hierpets.model.graph.quantization import quantize
 from hierpets.model.graph.runtime import openvino as ov
 from hierpets.model.network import HierarchicalNetwork, NetworkOutput
 
-__all__ = ["convert_module", "trace", "write_graph"]
+__all__ = ["convert_module", "save_graph", "trace", "write_graph"]
 
 NAME = "hierpets"
 
@@ -57,7 +57,18 @@ def write_graph(path: Path, network: HierarchicalNetwork, size: int, *, calibrat
     pack_graph(graph)
     _name(graph)
     path.parent.mkdir(exist_ok=True)
-    ov.save_model(graph, path, compress_to_fp16=False)
+    save_graph(graph, path)
+
+
+def save_graph(graph: ov.Model, path: Path) -> None:
+    """Write a graph as it is: an xml file, and a bin file beside it.
+
+    :raises OSError: a file cannot be written.
+    """
+    try:
+        ov.save_model(graph, path, compress_to_fp16=False)
+    except RuntimeError as error:  # of a stream, which says no more than that it failed
+        raise OSError(None, "cannot be written; is the disk full?", str(path)) from error
 
 
 def _name(graph: ov.Model) -> None:

@@ -22,6 +22,7 @@ from hierpets.evaluation.metrics.compute import metrics_json
 from hierpets.evaluation.records import read_records
 from hierpets.evaluation.report.gallery import worst_mistakes
 from hierpets.evaluation.report.ordering import confused_together
+from hierpets.evaluation.report.page import figure_sections, render_report
 from hierpets.evaluation.report.words import headline
 from hierpets.evaluation.report.writing import write_evaluation
 from hierpets.taxonomy import Taxonomy
@@ -255,6 +256,25 @@ def test_headline_admits_a_model_that_only_guesses(taxonomy, make_predictions):
     assert not any("Tells" in s for s in said.strengths)
 
 
+def few_and_all_right(predictions):
+    """19 photos of one species and one of another, of which all are right."""
+    leaf, species = predictions.leaf_true, predictions.species_true
+    rows = np.r_[np.flatnonzero((species == 0) & (leaf >= 0))[:19], np.flatnonzero((species == 1) & (leaf >= 0))[:1]]
+    return replace(predictions, probabilities=np.eye(9)[np.maximum(leaf, 0)]).take(rows)
+
+
+def test_headline_says_why_perfect_accuracy_may_be_that_of_the_baseline(predictions):
+    said = headline(evaluate_predictions(few_and_all_right(predictions), resamples=20)).weaknesses
+    assert any(s.endswith("has an accuracy of 95.0%, and the model's may be 83.9%.") for s in said)
+
+
+def test_render_report_gives_no_interval_that_is_a_point(predictions):
+    metrics = evaluate_predictions(few_and_all_right(predictions), resamples=20)
+    page = render_report(metrics, figure_sections(metrics), [])
+    tiles = page.partition("Across the levels")[2].partition("</section>")[0]
+    assert "100.0 – 100.0" not in tiles and "83.9 – 100.0" in tiles
+
+
 @pytest.mark.parametrize(
     ("sure", "right", "word"),
     [
@@ -311,6 +331,23 @@ def test_headline_says_what_a_stress_test_costs(predictions):
     assert any("cost 10.0 points" in s and "far away (far away & 2), 70.0% correct" in s for s in bad.weaknesses)
     assert any("cost 1.0 points of accuracy on average (0.0 to 2.0)" in s for s in good.strengths)
     assert not any("Stress" in s for s in (*between.strengths, *between.weaknesses, *bad.strengths))
+
+
+def test_headline_does_not_praise_what_few_photos_cannot_show(predictions):
+    stress = stress_with_loss(0.01)
+    mean = tuple(replaced.model_copy(update={"loss_interval": (-0.04, 0.08)}) for replaced in stress.mean)
+    unsure = stress.model_copy(update={"mean": mean})
+    assert not any("Stress" in s for s in headline(evaluate_predictions(predictions, stress=unsure)).strengths)
+
+
+def test_headline_counts_the_photos_of_a_species_and_praises_no_minority_of_breeds(predictions):
+    right = np.isin(predictions.leaf_true, (0, 1))
+    leaf = np.where(right, predictions.leaf_true, (predictions.leaf_true + 1) % 9)
+    made = replace(predictions, probabilities=np.eye(9)[leaf]).take(np.flatnonzero(predictions.leaf_true >= 0))
+    said = headline(evaluate_predictions(made, resamples=20))
+    cats = sum(made.species_true == 0)
+    assert any(s.startswith("Cat breeds: correct for ") and s.endswith(f"of {cats} photos.") for s in said.strengths)
+    assert not any("recall of at least" in s for s in said.strengths)
 
 
 def test_headline_warns_where_all_photos_were_used(predictions):

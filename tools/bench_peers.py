@@ -199,7 +199,9 @@ class Bench:
         command += [] if bundle == RELEASED else ["--model", bundle]
         command += ["--data", folder, "--rounds", str(self.given.rounds), "--seconds", str(self.given.seconds)]
         run([*command, "--json", out])
-        return json.loads(out.read_text())
+        report = json.loads(out.read_text())
+        # Model and photos are paths in a scratch folder.
+        return {key: value for key, value in report.items() if key not in ("model", "photos")}
 
     def step(self, function: str, *, python: Path | None = None, **arguments: Any) -> Any:
         log(function)

@@ -97,7 +97,8 @@ def focused(page):
 
 
 def fits(page):
-    return page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    """Whether nothing is wider than the page; a phone's ``innerWidth`` grows with what is."""
+    return page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
 
 @WIDTHS
@@ -465,6 +466,8 @@ def test_page_shows_a_file_name_as_text_alone(visit):
     card = show(page, upload(name, plain("siamese")))
     assert card.locator(".file").inner_text() == name
     assert fits(page)
+    show(page, upload(name, plain("siamese")))
+    assert card.first.locator(".headline").bounding_box()["width"] < 390
 
 
 def test_page_does_not_move_for_those_who_ask(visit):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hierpets.files import write_file
 from hierpets.model.manifest import ModelId
 from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import load_registry
+from hierpets.validation.arguments import checked
 
 __all__ = ["Checklist", "check_run"]
 
@@ -36,8 +38,13 @@ class Checklist:
         return {"run": str(self.run), "model": self.model.model_dump(), "items": items}
 
 
+@checked
 def check_run(
-    folder: Path, *, measure: bool = False, registry: Path | None = None, progress: Progress = no_progress
+    folder: str | os.PathLike[str],
+    *,
+    measure: bool = False,
+    registry: str | os.PathLike[str] | None = None,
+    progress: Progress = no_progress,
 ) -> Checklist:
     """Ask what should be asked before a model is trusted; ``docs/checklist.md`` explains each question.
 
@@ -47,11 +54,11 @@ def check_run(
     :raises DataError: its metrics are damaged.
     :raises BundleError: no bundle in it.
     """
-    run = RunEvidence.read(folder)
+    run = RunEvidence.read(Path(folder))
     if measure:
         from hierpets.checklist.measure import measure_run
 
         found = measure_run(run, load_registry(registry or run.config.registry), progress=progress)
-        write_file(folder / MEASURED_FILE, found.model_dump_json(indent=2) + "\n")
+        write_file(run.folder / MEASURED_FILE, found.model_dump_json(indent=2) + "\n")
         run = replace(run, measured=found)
-    return Checklist(folder, run.model, tuple(judge_run(run)))
+    return Checklist(run.folder, run.model, tuple(judge_run(run)))

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from helpers.stressed import stress_with_loss
 
-from hierpets.checklist import RunEvidence, judge_run
+from hierpets.checklist import RunEvidence, check_run, judge_run
 from hierpets.checklist.measured import EngineGap, RunMeasurements
 from hierpets.cli import _run, cli
 from hierpets.errors import ConfigError, DataError
@@ -304,6 +304,10 @@ def test_read_finds_the_data_from_any_folder(tiny_copy, tmp_path, monkeypatch):
         assert found.config.data == str(tmp_path / "photos")
         assert replace(found, audit={**AUDIT, "data": "photos"}).own_audit is not None
         assert replace(found, audit={**AUDIT, "data": "others"}).own_audit is None
+
+
+def test_check_run_takes_the_folder_as_text_too(tiny_run):
+    assert check_run(str(tiny_run)) == check_run(tiny_run)
 
 
 def test_checklist_command_measures_reads_and_fails_when_strict(tiny_copy, capsys):

@@ -321,6 +321,7 @@ def test_page_says_that_no_pet_stands_out(visit):
     card.locator(".each").click()
     card.locator(".regions").wait_for()
     assert card.locator(".regions li").all_inner_texts() == ["No pet stands out in this photo."]
+    assert card.locator(".regions li").evaluate("item => getComputedStyle(item).listStyleType") == "none"
 
 
 def test_page_sends_feedback_only_with_consent(visit, feedback):

@@ -254,7 +254,6 @@ class TestClusterFolder:
         with pytest.raises(DataError, match=r"file: cannot be read: .*; mend this and rerun with --resume"):
             ClusterFolder.of(str(tmp_path / "file")).recorded()
 
-
     def test_a_folder_that_is_gone_at_the_end_is_one_line(self, tmp_path):
         request = RunRequest.model_construct()
         with pytest.raises(DataError, match=r"gone: cannot be read: .*; mend this and rerun with --resume"):

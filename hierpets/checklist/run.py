@@ -60,6 +60,6 @@ def check_run(
         from hierpets.checklist.measure import measure_run
 
         found = measure_run(run, load_registry(registry or run.config.registry), progress=progress)
-        write_file(folder / MEASURED_FILE, found.model_dump_json(indent=2) + "\n")
+        write_file(run.folder / MEASURED_FILE, found.model_dump_json(indent=2) + "\n")
         run = replace(run, measured=found)
-    return Checklist(folder, run.model, tuple(judge_run(run)))
+    return Checklist(run.folder, run.model, tuple(judge_run(run)))

@@ -117,11 +117,11 @@ def tidy_label(text: str, known: Iterable[str], *, what: str) -> str:
 
     :raises DataError: not a name of letters, digits, spaces, hyphens and apostrophes, or a reserved one.
     """
-    name = re.sub(r"\s+", "_", unicodedata.normalize("NFC", text).strip())
+    name = re.sub(r"\s+", "_", unicodedata.normalize("NFC", text).strip()).replace("’", "'")  # which phones type
     spellings = {folded(one): one for one in known}
     if folded(name) in spellings:
         return spellings[folded(name)]
-    name = name.casefold().replace("’", "'")  # which phones type
+    name = name.casefold()
     if not NAME.fullmatch(name):
         expected = "a name of up to 60 letters, digits, spaces, hyphens and apostrophes"
         raise DataError(f"{what}: expected {expected}, got {text[:80]!r}")

@@ -168,6 +168,7 @@ def test_tidy_label_gives_a_valid_folder_name_or_an_error(text):
 
 def test_tidy_label_takes_the_apostrophe_of_a_phone():
     assert tidy_label("Braque de l’Ariège", ("pug",), what="breed") == "braque_de_l'ariège"
+    assert tidy_label("Braque de l’Ariège", ("Braque de l'Ariège",), what="breed") == "Braque de l'Ariège"
 
 
 def test_tidy_label_keeps_the_spelling_of_a_known_name():

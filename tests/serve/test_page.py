@@ -97,7 +97,8 @@ def focused(page):
 
 
 def fits(page):
-    return page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    """Whether nothing is wider than the page; a phone's ``innerWidth`` grows with what is."""
+    return page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
 
 @WIDTHS
@@ -320,6 +321,7 @@ def test_page_says_that_no_pet_stands_out(visit):
     card.locator(".each").click()
     card.locator(".regions").wait_for()
     assert card.locator(".regions li").all_inner_texts() == ["No pet stands out in this photo."]
+    assert card.locator(".regions li").evaluate("item => getComputedStyle(item).listStyleType") == "none"
 
 
 def test_page_sends_feedback_only_with_consent(visit, feedback):
@@ -465,6 +467,8 @@ def test_page_shows_a_file_name_as_text_alone(visit):
     card = show(page, upload(name, plain("siamese")))
     assert card.locator(".file").inner_text() == name
     assert fits(page)
+    show(page, upload(name, plain("siamese")))
+    assert card.first.locator(".headline").bounding_box()["width"] < 390
 
 
 def test_page_does_not_move_for_those_who_ask(visit):

@@ -142,7 +142,7 @@ def _miscalibrated(breed: LevelMetrics) -> str:
     sure, right = breed.calibration.mean_confidence, breed.accuracy
     word = "Overconfident" if sure > right else "Underconfident"
     if abs(sure - right) < breed.ece / 2:
-        word = "Sometimes too confident, sometimes too little"
+        word = "Sometimes overconfident, sometimes underconfident"
     return (
         f"{word}: off by {100 * breed.ece:.1f} points on average; mean confidence {percent(sure, 0)}, "
         f"accuracy {percent(right, 0)}."

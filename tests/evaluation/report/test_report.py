@@ -280,7 +280,7 @@ def test_render_report_gives_no_interval_that_is_a_point(predictions):
     [
         ((0.95, 0.95), (0.8, 0.8), "Overconfident"),
         ((0.5, 0.5), (0.7, 0.7), "Underconfident"),
-        ((0.95, 0.5), (0.75, 0.7), "Sometimes too confident, sometimes too little"),
+        ((0.95, 0.5), (0.75, 0.7), "Sometimes overconfident, sometimes underconfident"),
     ],
 )
 def test_headline_says_which_way_the_confidence_is_wrong(taxonomy, make_predictions, sure, right, word):

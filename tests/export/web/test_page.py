@@ -87,7 +87,7 @@ def test_page_shows_an_answer_with_its_shampoo(tiny_page, visit, width):
         assert card.locator(".species .label").first.inner_text() == "Cat"
         assert page.locator(".open-feedback").is_hidden() and page.locator(".look").is_hidden()
         assert "hierpets" in page.locator("#model").inner_text()
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
 
 def test_page_answers_several_photos_each_with_its_own(tiny_page, tiny_run, visit):

@@ -54,8 +54,7 @@ def check_run(
     :raises DataError: its metrics are damaged.
     :raises BundleError: no bundle in it.
     """
-    folder = Path(folder)
-    run = RunEvidence.read(folder)
+    run = RunEvidence.read(Path(folder))
     if measure:
         from hierpets.checklist.measure import measure_run
 

@@ -1,12 +1,13 @@
 """How close growing comes to training anew, what it costs the old breeds, and how long it takes.
 
     python tools/measure_growing.py --data ../shared/data/pets --elsewhere ../shared/data/elsewhere \
-        --bundle RUN/bundle --species ../shared/data/horses --write docs/growing.md
+        --bundle RUN/bundle --species ../shared/data/horses --few BREEDS --write docs/growing.md
 
 Ten breeds at a time are kept from a fit to ``--data``, then grown from ten photos of each, with statistics that were
 packed as a bundle packs them; beside it heads are fitted to all these photos at once. A third part is judged that
 neither saw, and the photos from elsewhere. Then ``--bundle`` is grown by every second photo of ``--species``, and asked
-about the others. Without ``--write`` the text goes to standard output.
+about the others; and by three, five and ten photos of each breed of ``--few``, of which five others are asked. Without
+``--write`` the text goes to standard output.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,9 +26,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from hierpets.bundle.manifest import read_manifest
 from hierpets.config import HeadSpec
 from hierpets.data.labeled.index import read_index
-from hierpets.data.records import PhotoIndex
+from hierpets.data.records import PhotoIndex, PhotoRecord
 from hierpets.growing.grow import grow
 from hierpets.growing.learning import class_weights
 from hierpets.inference.loading import load
@@ -45,6 +48,7 @@ from tools.pages.marks import publish
 BEGIN = "<!-- written by tools/measure_growing.py -->"
 END = "<!-- end of what tools/measure_growing.py writes -->"
 BREEDS, PHOTOS, SEEDS, SHRINKAGE = 10, 10, 3, HeadSpec().shrinkage
+FEW, ASKED = (3, 5, 10), 5  # photos of each breed
 
 
 class Photos(NamedTuple):
@@ -133,9 +137,7 @@ def species_text(bundle: Path, species: Path, elsewhere: str) -> str:
             if number % 2:
                 asked.append(record)
                 continue
-            link = new.joinpath(*filter(None, (record.species, record.breed)), Path(record.path).name)
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(Path(record.path).resolve())
+            _link(record, new)
         began, used = time.monotonic(), time.process_time()
         grown = grow(bundle, new, out=Path(scratch) / "bundle")
         seconds, processor = time.monotonic() - began, time.process_time() - used
@@ -162,6 +164,53 @@ def species_text(bundle: Path, species: Path, elsewhere: str) -> str:
     return "\n".join(["| measured | |", "|---|---|", *(f"| {what} | {value} |" for what, value in rows.items())])
 
 
+def few_table(bundle: Path, breeds: Path) -> str:
+    """Markdown: how many photos of a breed are named, and right, after growing by a few; those that pretraining knows
+    and the others, each grown together, in as many choices of photos as there are ``SEEDS``.
+    """
+    photos: dict[Leaf, list[PhotoRecord]] = defaultdict(list)
+    for record in read_index(breeds).records:
+        photos[record.label].append(record)
+    known = read_manifest(bundle).pretrained
+    parts = {
+        "known from pretraining": {leaf: own for leaf, own in photos.items() if leaf in known},
+        "new": {leaf: own for leaf, own in photos.items() if leaf not in known},
+    }
+    lines = [
+        f"| photos of a breed | {' | '.join(f'{name}: named, right of these' for name in parts)} |",
+        "|---|---|---|",
+    ]
+    for few in (0, *FEW):
+        cells = [_named(few, bundle, own) for own in parts.values()]
+        lines.append(f"| {few or 'none'} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _named(few: int, bundle: Path, photos: dict[Leaf, list[PhotoRecord]]) -> str:
+    """Of other photos, the share that a bundle grown by ``few`` of each breed names, and how many are right."""
+    right = []
+    for seed in range(SEEDS):
+        order = np.random.default_rng(seed)
+        mixed = [[own[at] for at in order.permutation(len(own))] for own in photos.values()]
+        asked = [record for own in mixed for record in own[:ASKED]]
+        with tempfile.TemporaryDirectory() as scratch:
+            for record in (record for own in mixed for record in own[ASKED : ASKED + few]):
+                _link(record, Path(scratch) / "new")
+            model = grow(bundle, Path(scratch) / "new", out=Path(scratch) / "bundle").bundle if few else bundle
+            predictor = load(model, workers=cores(), recommend=False)
+            answers = predictor.predict([record.path for record in asked])
+        right += [a.breed == r.breed if a.breed else None for a, r in zip(answers, asked, strict=True)]
+    named = [correct for correct in right if correct is not None]
+    return f"{len(named) / len(right):.0%}, {np.mean(named):.0%}" if named else "none"
+
+
+def _link(record: PhotoRecord, folder: Path) -> None:
+    """A photo in the folder of its label."""
+    link = folder.joinpath(*filter(None, (record.species, record.breed)), Path(record.path).name)
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(Path(record.path).resolve())
+
+
 def _answer(prediction: Prediction) -> tuple[str | None, ...]:
     """What is said: nothing of the species where it is unknown."""
     level = prediction.level
@@ -176,12 +225,16 @@ def main() -> int:
     parser.add_argument("--backbone", default="efficientnet_lite2")
     parser.add_argument("--bundle", type=Path, required=True, help="a bundle that was trained on --data")
     parser.add_argument("--species", type=Path, required=True, help="labeled photos of a species that is new to it")
+    parser.add_argument(
+        "--few", type=Path, required=True, help="labeled photos of breeds that --bundle was not trained on"
+    )
     parser.add_argument("--write", type=Path, metavar="PAGE")
     given = parser.parse_args()
     text = "\n\n".join(
         (
             breeds_table(given.data, given.elsewhere, given.backbone),
             species_text(given.bundle, given.species, given.elsewhere),
+            few_table(given.bundle, given.few),
         )
     )
     publish(text, given.write, BEGIN, END)

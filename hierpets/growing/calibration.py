@@ -120,10 +120,11 @@ def grow_temperatures(before: Temperatures, left: LeftOut, taxonomy: Taxonomy) -
     return Temperatures(species=before.species, breeds=breeds)
 
 
-def grow_policy(before: Policy, unseen: Unseen, grown: set[Leaf], taxonomy: Taxonomy) -> Policy:
+def grow_policy(before: Policy, unseen: Unseen, new: set[Leaf], taxonomy: Taxonomy) -> Policy:
     """The policy of before with what the new photos add: their nonconformity scores in those of their species, and for
-    each leaf of ``grown`` those of its own photos.
+    each leaf that is ``new``, or was in an earlier growth, those of its own photos.
 
+    A leaf known from pretraining has no threshold of its own, and gets none: it was named before it had photos.
     What is known of the other breeds of a species stays; of a new species nothing is, so its breeds count as listed. It
     lowers the threshold of pets where that would refuse it.
     """
@@ -138,7 +139,7 @@ def grow_policy(before: Policy, unseen: Unseen, grown: set[Leaf], taxonomy: Taxo
     leaves = {
         str(leaf): _ascending(before.leaves.get(str(leaf), ()), scores[labels.leaf == at, 0])
         for at, leaf in enumerate(taxonomy.leaves)
-        if leaf in grown
+        if leaf in new or str(leaf) in before.leaves
     }
     return after.model_copy(update={"scores": before.scores | {"trained": trained}, "leaves": leaves})
 

@@ -28,13 +28,12 @@ def learn(before: OpenBundle, photos: NewPhotos) -> tuple[OpenBundle, Unseen]:
     grown = before.of([network for network, _ in parts])
     unseen = judge(grown, [left for _, left in parts])
     old, tree = before.manifest, grown.manifest.taxonomy
-    leaves = {leaf for leaf, origin in zip(tree.leaves, grown.manifest.origins, strict=True) if origin == "grown"}
     training = old.training | {
         "species": len(tree.species),
         "leaves": len(tree.leaves),
         "grown": old.training.get("grown", 0) + len(photos),
     }
-    policy = grow_policy(old.policy, unseen, leaves, tree)
+    policy = grow_policy(old.policy, unseen, {*tree.leaves} - {*old.taxonomy.leaves}, tree)
     return grown.of(grown.networks, policy=policy, training=training), unseen
 
 

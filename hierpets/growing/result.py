@@ -43,9 +43,7 @@ class GrowResult:
 
     @property
     def too_few(self) -> tuple[Leaf, ...]:
-        """Breeds that have too few photos to be named at the bundle's alpha, if they were known from pretraining before
-        as well: the species is answered instead.
-        """
+        """Breeds that have too few photos to be named at the bundle's alpha: the species is answered instead."""
         return tuple(leaf for leaf, judged in self.judged.items() if judged < fewest_scores(self.alpha))
 
     @property

@@ -50,7 +50,8 @@ class Policy(BaseModel):
     """The decision's fitted numbers.
 
     ``scores`` maps a population and a species to the nonconformity scores of the calibration photos predicted as it;
-    ``pet`` is the least pet score. ``leaves`` maps a leaf that was grown from few photos to the scores of its own.
+    ``pet`` is the least pet score. ``leaves`` maps a leaf that was grown, and unknown before, to the scores of its own
+    photos.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -84,8 +85,8 @@ class Policy(BaseModel):
         return self.scores.get(population, {})
 
     def leaf_probability(self, leaf: Leaf, alpha: float | None = None) -> float:
-        """What the probability of a leaf must exceed besides the threshold of its species: 0 for one that was trained,
-        1 for one that was grown from too few photos for a promise at this alpha.
+        """What the probability of a leaf must exceed besides the threshold of its species: 0 for one that training or
+        pretraining knew, 1 for one that was grown from too few photos for a promise at this alpha.
         """
         own = self.leaves.get(str(leaf))
         return 0.0 if own is None else conformal_threshold(own, self.alpha if alpha is None else alpha)

@@ -15,7 +15,7 @@ from hierpets.bundle.manifest import Manifest, ModelId
 from hierpets.data.photos import DEFAULT_LIMITS, Limits, NamedPhoto, Photo, is_photo_object, not_a_photo
 from hierpets.errors import ConfigError, HierpetsError, check_count, check_type
 from hierpets.hierarchy.decision import decide
-from hierpets.hierarchy.policy import Thresholds
+from hierpets.hierarchy.policy import MAX_SET, Thresholds
 from hierpets.hierarchy.probabilities import joint_probabilities, restrict, species_probabilities
 from hierpets.inference.advice import Adviser
 from hierpets.inference.engines.base import Engine, RawOutput
@@ -178,6 +178,10 @@ class Predictor:
         if options.regions and self._finder is None:
             raise ConfigError("regions: this model has no pet score, by which animals are found; give it boxes")
 
+    def thresholds(self, alpha: float | None = None, max_set: int = MAX_SET) -> Mapping[str, Thresholds]:
+        """What a prediction must exceed, by species, at the bundle's alpha or another."""
+        return self._thresholds(alpha, max_set)
+
     def joint(self, output: RawOutput) -> np.ndarray:
         """Calibrated joint probabilities float64 [B, L] of a batch."""
         species, leaf = self.calibrated(output)
@@ -212,7 +216,7 @@ class Predictor:
             check_type("boxes", boxes, BoxFile, "what hierpets.read_boxes gives")
         tree = self.manifest.taxonomy
         mask = options.mask(tree)
-        thresholds = self._thresholds(options.alpha, options.max_set)
+        thresholds = self.thresholds(options.alpha, options.max_set)
         closed = mask is not None and names_breeds(mask, tree)
         return _Request(options, mask, closed, thresholds, keep_photos, limits, boxes)
 

@@ -63,5 +63,6 @@ def prediction_stages(predictor: Predictor, photo: Photo) -> Iterator[StageResul
     yield NetworkRun(turns)
     output = cascade.answers(turns).output
     joint = predictor.joint(output)
-    scores = output.scores if manifest.ood else None
-    yield Decided(joint[0], decide(joint, manifest.taxonomy, manifest.policy, scores=scores)[0])
+    scores, thresholds = output.scores if manifest.ood else None, predictor.thresholds()
+    decided = decide(joint, manifest.taxonomy, manifest.policy, scores=scores, thresholds=thresholds)
+    yield Decided(joint[0], decided[0])

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import fill
 
 from hierpets.files import write_file
 
 __all__ = ["publish", "replace_marked"]
+
+WIDTH = 120
 
 
 def replace_marked(page: str, begin: str, end: str, text: str) -> str:
@@ -22,11 +25,12 @@ def replace_marked(page: str, begin: str, end: str, text: str) -> str:
 
 
 def publish(text: str, page: Path | None, begin: str, end: str) -> None:
-    """``text`` between the marks of a page; on standard output without one.
+    """Paragraphs and tables between the marks of a page, long lines wrapped; on standard output without one.
 
     :raises SystemExit: the page lacks a mark.
     """
+    wrapped = "\n".join(line if line.startswith("|") else fill(line, WIDTH) for line in text.splitlines())
     if page is None:
-        print(text)
+        print(wrapped)
     else:
-        write_file(page, replace_marked(page.read_text(encoding="utf-8"), begin, end, text))
+        write_file(page, replace_marked(page.read_text(encoding="utf-8"), begin, end, wrapped))

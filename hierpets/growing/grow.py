@@ -90,6 +90,7 @@ def grow(
         doubtful=tuple(doubtful_labels(photos, before.manifest.taxonomy)),
         steals=(*taken, *find_confused(photos, unseen, new)),
         judged={leaf: len(policy.leaves[str(leaf)]) for leaf in counts if leaf.breed and str(leaf) in policy.leaves},
+        shared={species: len(policy.grown_scores(species)) for species in {leaf.species for leaf in counts}},
         before_and_after=compared,
     )
 

@@ -27,6 +27,8 @@ class GrowResult:
     ``photos`` maps each class that was learned to how many photos it was learned from, ``accuracy`` to the share of
     them that the bundle names right without them (None where a class has a single one). ``left_out`` are photos that
     were not learned from, ``doubtful`` lines on labels that may be wrong, ``steals`` breeds that a new one takes from.
+    ``judged`` is the number of photos that the threshold of a new breed may come from, ``shared`` that of all grown
+    breeds of a species, whose photos count where its own are too few.
     ``before_and_after`` compares the two bundles on the photos that were given to check with.
     """
 
@@ -39,26 +41,33 @@ class GrowResult:
     doubtful: tuple[str, ...] = field(repr=False)
     steals: tuple[Steal, ...] = field(repr=False)
     judged: dict[Leaf, int] = field(repr=False)
+    shared: dict[str, int] = field(repr=False)
     before_and_after: Comparison | None = field(default=None, repr=False)
 
     @property
     def too_few(self) -> tuple[Leaf, ...]:
         """Breeds that have too few photos to be named at the bundle's alpha: the species is answered instead."""
-        return tuple(leaf for leaf, judged in self.judged.items() if judged < fewest_scores(self.alpha))
+        return tuple(leaf for leaf in self.judged if self._speaking(leaf) < fewest_scores(self.alpha))
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What to know before the bundle is used, a line each."""
-        few = (self._few(leaf, self.judged[leaf]) for leaf in self.too_few)
+        few = map(self._few, self.too_few)
         return (*map(str, self.left_out), *self.doubtful, *map(str, self.steals), *few)
 
-    def _few(self, leaf: Leaf, judged: int) -> str:
-        photos = max(judged, self.photos[leaf])  # the only photo of a class is not judged
-        otherwise = f", or predict with --alpha {_least_alpha(judged):g}" if judged else ""
+    def _few(self, leaf: Leaf) -> str:
+        photos = max(self.judged[leaf], self.photos[leaf])  # the only photo of a class is not judged
+        speaking = self._speaking(leaf)
+        otherwise = f", or predict with --alpha {_least_alpha(speaking):g}" if speaking else ""
+        fewest, species = fewest_scores(self.alpha), leaf.species
         return (
-            f"{leaf} has {counted(photos, 'photo')}, and to be named at alpha {self.alpha:g} takes "
-            f"{fewest_scores(self.alpha)}: its photos are answered as {leaf.species}{otherwise}"
+            f"{leaf} has {counted(photos, 'photo')}, and to be named at alpha {self.alpha:g} takes {fewest}, its own or "
+            f"of all grown breeds of {species}: its photos are answered as {species}{otherwise}"
         )
+
+    def _speaking(self, leaf: Leaf) -> int:
+        """How many photos its threshold may come from."""
+        return max(self.judged[leaf], self.shared[leaf.species])
 
     def predictor(self, **options: Any) -> Predictor:
         """The bundle, ready to predict; ``options`` are those of :func:`hierpets.load`."""

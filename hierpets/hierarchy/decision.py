@@ -176,7 +176,7 @@ class _View:
 
     @property
     def bound(self) -> float:
-        """What the winner's probability must exceed to be named: a leaf that was grown has a threshold of its own."""
+        """What the winner's probability must exceed to be named: a leaf that was grown has another threshold, too."""
         return max(self.thresholds.probability, self.grown)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from hierpets.hierarchy.conformal import ScoreGroup, conformal_threshold, shared_threshold
+from hierpets.hierarchy.conformal import ScoreGroup, conformal_threshold, fewest_scores, shared_threshold
 from hierpets.taxonomy import Leaf
 
 __all__ = ["DEFAULT_ALPHA", "MAX_SET", "Policy", "Population", "ScoreRows", "Thresholds", "population_shares"]
@@ -87,9 +87,18 @@ class Policy(BaseModel):
     def leaf_probability(self, leaf: Leaf, alpha: float | None = None) -> float:
         """What the probability of a leaf must exceed besides the threshold of its species: 0 for one that training or
         pretraining knew, 1 for one that was grown from too few photos for a promise at this alpha.
+
+        Where its own photos are too few, those of all grown breeds of its species count, of which it is one.
         """
-        own = self.leaves.get(str(leaf))
-        return 0.0 if own is None else conformal_threshold(own, self.alpha if alpha is None else alpha)
+        own, wanted = self.leaves.get(str(leaf)), self.alpha if alpha is None else alpha
+        if own is None:
+            return 0.0
+        scores = own if len(own) >= fewest_scores(wanted) else self.grown_scores(leaf.species)
+        return conformal_threshold(scores, wanted)
+
+    def grown_scores(self, species: str) -> list[float]:
+        """The scores of the photos of all breeds of a species that were grown, ascending."""
+        return sorted(chain.from_iterable(own for name, own in self.leaves.items() if name.split("/")[0] == species))
 
     def thresholds(self, species: str, alpha: float | None = None, max_set: int = MAX_SET) -> Thresholds:
         """The thresholds for a photo whose most probable species is ``species``, at another alpha if one is given,

@@ -6,6 +6,7 @@ from helpers.strategies import logits_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hierpets.hierarchy.conformal import conformal_threshold
 from hierpets.hierarchy.decision import decide
 from hierpets.hierarchy.policy import MAX_SET, Policy, population_shares
 from hierpets.hierarchy.probabilities import joint_probabilities, species_probabilities
@@ -160,6 +161,18 @@ def test_policy_of_a_species_of_few_photos_borrows_the_scores_of_all():
     zero, high = (0.0,) * MAX_SET, (0.9,) * MAX_SET
     mixed = Policy(scores={"trained": {"cat": (zero,) * 200, "dog": (high,) * 3}})
     assert mixed.thresholds("dog").probability == mixed.thresholds("rabbit").probability == 0.0
+
+
+def test_a_grown_breed_of_few_photos_takes_the_threshold_of_all_grown_breeds_of_its_species():
+    many, few = tuple(np.linspace(0, 0.38, 20)), tuple(np.linspace(0.5, 0.9, 5))
+    policy = Policy(leaves={"dog/husky": many, "dog/akita": few, "cat/ginger": (0.3,) * 5})
+    husky, akita, pug, ginger = (
+        policy.leaf_probability(Leaf(*name.split("/"))) for name in ("dog/husky", "dog/akita", "dog/pug", "cat/ginger")
+    )
+    assert husky == conformal_threshold(many, 0.05)
+    assert akita == conformal_threshold(sorted(many + few), 0.05) > husky
+    assert (pug, ginger) == (0, 1)
+    assert policy.leaf_probability(Leaf("dog", "akita"), alpha=0.2) == conformal_threshold(few, 0.2)
 
 
 def test_policy_refuses_scores_that_it_cannot_use():

@@ -61,8 +61,8 @@ class GrowResult:
         otherwise = f", or predict with --alpha {_least_alpha(speaking):g}" if speaking else ""
         fewest, species = fewest_scores(self.alpha), leaf.species
         return (
-            f"{leaf} has {counted(photos, 'photo')}, and to be named at alpha {self.alpha:g} takes {fewest}, its own or "
-            f"of all grown breeds of {species}: its photos are answered as {species}{otherwise}"
+            f"{leaf} has {counted(photos, 'photo')}, and to be named at alpha {self.alpha:g} takes {fewest}, its own "
+            f"or of all grown breeds of {species}: its photos are answered as {species}{otherwise}"
         )
 
     def _speaking(self, leaf: Leaf) -> int:

@@ -22,7 +22,7 @@ from hierpets.data.addresses import DEMO_PREFIX, parse_address, read_address
 from hierpets.data.decoding.damage import Warn
 from hierpets.data.decoding.decoders import MAX_PIXELS, decode, jpeg_reduction
 from hierpets.data.decoding.formats import bytes_per_pixel, picture_size, sniff
-from hierpets.errors import ConfigError, ImageError, check_type
+from hierpets.errors import ConfigError, ImageError, check_type, reason_of
 from hierpets.workers import MemoryBudget
 
 if TYPE_CHECKING:
@@ -242,7 +242,7 @@ def _load_file(path: Path, limits: Limits) -> tuple[int, bytes]:
     except FileNotFoundError:
         raise ImageError("no such file") from None
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
-        raise ImageError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise ImageError(f"cannot be read: {reason_of(error)}") from error
 
 
 def _check_pixels(width: int, height: int, limits: Limits) -> None:

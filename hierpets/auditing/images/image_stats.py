@@ -14,7 +14,7 @@ from PIL import Image
 from hierpets.data.addresses import DEMO_PREFIX, parse_address, photo_suffix, read_address
 from hierpets.data.decoding.formats import picture_size, sniff
 from hierpets.data.photos import DEFAULT_LIMITS, read_photo
-from hierpets.errors import ImageError, without_name
+from hierpets.errors import ImageError, reason_of, without_name
 
 __all__ = ["ImageStats", "file_stamp", "measure_image"]
 
@@ -89,8 +89,7 @@ def measure_image(path: str) -> ImageStats:
         if size > DEFAULT_LIMITS.max_bytes:
             read_photo(path)  # refuses it without reading
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        return replace(unread, error=f"cannot be read: {reason}")
+        return replace(unread, error=f"cannot be read: {reason_of(error)}")
     except ImageError as error:
         return replace(unread, size=size, error=without_name(error, path))
     known = ImageStats(path, content=_digest(data), size=size)

@@ -15,7 +15,7 @@ import yaml
 
 from hierpets.bundle.layout import MANIFEST
 from hierpets.config import BUNDLE_FOLDER, CONFIG_FILE, TrainConfig
-from hierpets.errors import ConfigError
+from hierpets.errors import ConfigError, reason_of
 from hierpets.evaluation.metrics.compute import metrics_json
 from hierpets.evaluation.metrics.schema import METRICS_FILE
 from hierpets.files import lock, write_all, write_file
@@ -142,7 +142,7 @@ def _locked(folder: Path) -> Iterator[None]:
             raise PermissionError(None, "Permission denied")
         handle = os.open(folder, os.O_RDONLY) if os.name == "posix" else None
     except OSError as error:
-        raise ConfigError(f"{folder}: cannot be used as a run folder: {error.strerror}") from error
+        raise ConfigError(f"{folder}: cannot be used as a run folder: {reason_of(error)}") from error
     if handle is None:
         yield
         return

@@ -30,14 +30,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_LIMITS",
-    "DEMO_PREFIX",
     "UNNAMED",
     "Limits",
     "NamedPhoto",
     "Photo",
     "is_photo_object",
     "not_a_photo",
-    "photo_size",
     "read_bytes",
     "read_photo",
     "too_large",
@@ -150,16 +148,6 @@ def read_photo(
         return _decode(read_bytes(source, limits), shorter_side, limits, warn or partial(_log.warning, "%s: %s", name))
     except ImageError as error:
         raise ImageError(f"{name}: {error}") from error.__cause__
-
-
-def photo_size(source: str | os.PathLike[str] | bytes, *, limits: Limits = DEFAULT_LIMITS) -> tuple[int, int]:
-    """(width, height) in pixels as stored in the file, from its header alone."""
-    try:
-        data = read_bytes(source, limits)
-        return picture_size(data, sniff(data))
-    except ImageError as error:
-        name = UNNAMED if isinstance(source, bytes) else os.fspath(source)
-        raise ImageError(f"{name}: {error}") from None
 
 
 def _render_demo(uri: str) -> np.ndarray:

@@ -11,7 +11,7 @@ import imagehash
 import numpy as np
 from PIL import Image
 
-from hierpets.data.addresses import DEMO_PREFIX, parse_address, photo_suffix, read_address
+from hierpets.data.addresses import DEMO_PREFIX, file_of, parse_address, photo_suffix, read_address, stamp_of
 from hierpets.data.decoding.formats import picture_size, sniff
 from hierpets.data.photos import DEFAULT_LIMITS, read_photo
 from hierpets.errors import ImageError, reason_of, without_name
@@ -70,12 +70,10 @@ def file_stamp(path: str) -> str | None:
     """Size and modification time of a photo's file, or of the archive or table that holds it, which change when it
     does; None where there is no such file on this machine.
     """
-    address = parse_address(path)
     try:
-        status = Path(address.file if address else path).stat()
+        return stamp_of(file_of(path)) or None
     except (OSError, ValueError):
         return None
-    return f"{status.st_size}-{status.st_mtime_ns}"
 
 
 def measure_image(path: str) -> ImageStats:

@@ -143,7 +143,7 @@ class _Run:
         self._count(failed=prediction.error is not None, failed_recommendation=bool(advice and advice.error))
         self._progress(self.totals.photos)
 
-    def _count(self, *, failed: bool, failed_recommendation: bool = False) -> None:
+    def _count(self, *, failed: bool, failed_recommendation: bool) -> None:
         before = self.totals
         self.totals = RunTotals(
             photos=before.photos + 1,

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
-from hierpets.errors import DataError
+from hierpets.errors import DataError, reason_of
 
 __all__ = ["SqliteCache", "SqliteStore", "warn_uncached"]
 
@@ -78,8 +78,7 @@ class SqliteStore(SqliteCache):
     """
 
     def _go_without(self, error: Exception) -> NoReturn:
-        reason = getattr(error, "strerror", None) or error
         raise DataError(
-            f"{self._file}: cannot be written: {reason}; what is finished is kept: mend this, such as a full disk, "
-            "then continue with --resume"
+            f"{self._file}: cannot be written: {reason_of(error)}; what is finished is kept: mend this, such as a full "
+            "disk, then continue with --resume"
         ) from error

@@ -34,6 +34,7 @@ __all__ = [
     "check_type",
     "did_you_mean",
     "first_line",
+    "reason_of",
     "shown",
     "without_name",
 ]
@@ -89,6 +90,11 @@ class InternalError(HierpetsError):
 def first_line(error: BaseException) -> str:
     """What the message begins with, or the name of the error where it says nothing."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def reason_of(error: BaseException) -> str:
+    """What the system says of a file or a connection, without the number and the path; else the message."""
+    return getattr(error, "strerror", None) or str(error)
 
 
 def without_name(error: Exception, name: str) -> str:

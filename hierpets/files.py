@@ -26,6 +26,7 @@ __all__ = [
     "is_folder_entry",
     "is_photo",
     "lock",
+    "open_folder",
     "size_of",
     "whole_file",
     "whole_folder",
@@ -223,7 +224,10 @@ def _remove_unused(file: Path) -> None:
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
     """A folder beside ``folder``, locked as long as this process uses it."""
-    with tempfile.TemporaryDirectory(prefix=_prefix(folder), dir=folder.parent) as name, _open(Path(name)) as handle:
+    with (
+        tempfile.TemporaryDirectory(prefix=_prefix(folder), dir=folder.parent) as name,
+        open_folder(Path(name)) as handle,
+    ):
         if lock(handle) and Path(name).exists():
             yield Path(name)
             return
@@ -234,7 +238,7 @@ def _scratch(folder: Path) -> Iterator[Path]:
 def _remove_stale(folder: Path) -> None:
     """Remove the scratch folders of processes that are no more, which no one has locked."""
     for stale in folder.parent.glob(glob.escape(_prefix(folder)) + "*"):
-        with suppress(OSError), _open(stale) as handle:
+        with suppress(OSError), open_folder(stale) as handle:
             if handle is None or not lock(handle):
                 continue
             if not folder.exists() and (stale / OLD).exists():  # killed between the two renames
@@ -247,8 +251,8 @@ def _prefix(folder: Path) -> str:
 
 
 @contextmanager
-def _open(folder: Path) -> Iterator[int | None]:
-    """A handle of a folder; None where the system opens none."""
+def open_folder(folder: Path) -> Iterator[int | None]:
+    """A handle of a folder, for :func:`lock`; None where the system opens none."""
     handle = os.open(folder, os.O_RDONLY) if os.name == "posix" else None
     try:
         yield handle

@@ -7,15 +7,19 @@ import base64
 import cv2
 import numpy as np
 
-__all__ = ["data_uri", "encode_jpeg", "encode_png", "shrink"]
+__all__ = ["data_uri", "encode_jpeg", "encode_png", "scale_down", "shrink"]
 
 
 def shrink(photo: np.ndarray, longest: int) -> np.ndarray:
     """RGB uint8 [H, W, 3] with its longer side at most ``longest`` pixels; a smaller photo unchanged."""
-    height, width = photo.shape[:2]
-    scale = longest / max(height, width)
+    return scale_down(photo, longest / max(photo.shape[:2]))
+
+
+def scale_down(photo: np.ndarray, scale: float) -> np.ndarray:
+    """RGB uint8 [H, W, 3] at ``scale`` times its sides; unchanged where that is no less."""
     if scale >= 1:
         return photo
+    height, width = photo.shape[:2]
     size = max(1, round(width * scale)), max(1, round(height * scale))
     return cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
 

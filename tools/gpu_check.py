@@ -25,7 +25,7 @@ import torch
 from jinja2 import Environment, StrictUndefined
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from hierpets.errors import HierpetsError
+from hierpets.errors import HierpetsError, first_line
 from hierpets.export.export import photos_to_check
 from hierpets.files import write_file
 from hierpets.inference.loading import load
@@ -148,7 +148,7 @@ def _decoding(model: Path | None, photos: Sequence[str]) -> Part:
     try:
         measured: dict[str, Any] = asdict(measure_decoding(predictor, photos))
     except (ImportError, RuntimeError) as error:
-        measured = {"impossible": str(error).partition("\n")[0]}
+        measured = {"impossible": first_line(error)}
     _say(f"decoding: {measured}")
     return measured, []
 

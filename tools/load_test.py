@@ -34,13 +34,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from hierpets.bundle.layout import released_bundle
 from hierpets.data.demo import render
-from tools.load.side_by_side import Cost, Round, bulk_side, rows
+from hierpets.thumbnails import encode_jpeg
+from tools.load.side_by_side import Cost, Round, bulk_side, quantile, rows
 from tools.pages.marks import publish
 
 MB = 2**20
 UPLOAD_SECONDS = 3
 ROUND_SECONDS, ROUND_PHOTOS = 10, 560
-BEGIN, END = "<!-- load test: begin -->", "<!-- load test: end -->"
 NAMES = ("cat/siamese", "cat/ginger", "cat/tuxedo", "dog/beagle", "dog/pug", "dog/poodle", "rabbit/-")
 
 
@@ -65,13 +65,13 @@ class Photos:
     @classmethod
     def draw(cls) -> Photos:
         drawn = [render(f"demo:{name}/{n}") for name in NAMES for n in (900, 901)]
-        small = [_jpeg(cv2.resize(photo, (1024, 768), interpolation=cv2.INTER_CUBIC)) for photo in drawn]
-        camera = [_jpeg(cv2.resize(photo, (4000, 3000), interpolation=cv2.INTER_CUBIC)) for photo in drawn[:3]]
+        small = [_jpeg(photo, 1024, 768) for photo in drawn]
+        camera = [_jpeg(photo, 4000, 3000) for photo in drawn[:3]]
         return cls(small, camera, [small[0][:2000], b"no photo at all", small[1][: len(small[1]) // 2], b""])
 
 
-def _jpeg(photo: np.ndarray) -> bytes:
-    return cv2.imencode(".jpg", photo[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
+def _jpeg(photo: np.ndarray, width: int, height: int) -> bytes:
+    return encode_jpeg(cv2.resize(photo, (width, height), interpolation=cv2.INTER_CUBIC), 90)
 
 
 class Client:
@@ -257,7 +257,7 @@ def sample(port: int) -> Sample:
 def report(seen: Seen, samples: list[Sample], rounds: Sequence[Round], *, clients: int, seconds: float) -> str:
     """The measurements as Markdown."""
     took = sorted(seen.seconds)
-    p50, p95 = (took[min(len(took) - 1, int(q * len(took)))] * 1000 for q in (0.5, 0.95))
+    p50, p95 = (1000 * quantile(took, q) for q in (0.5, 0.95))
     memory, used = [s.memory for s in samples], samples[-1].processor - samples[0].processor
     third = max(1, len(memory) // 3)
     lines = [
@@ -326,7 +326,7 @@ def main() -> int:
     for fault, n in Counter(seen.faults).most_common(20):
         print(f"{n} x {fault}", file=sys.stderr)
     if given.write:
-        publish(text, given.write, BEGIN, END)
+        publish(text, given.write, __file__)
     return 1 if seen.faults else 0
 
 

@@ -45,8 +45,6 @@ from hierpets.training.frozen.lda import fit_lda
 from hierpets.workers import cores
 from tools.pages.marks import publish
 
-BEGIN = "<!-- written by tools/measure_growing.py -->"
-END = "<!-- end of what tools/measure_growing.py writes -->"
 BREEDS, PHOTOS, SEEDS, SHRINKAGE = 10, 10, 3, HeadSpec().shrinkage
 FEW, ASKED = (3, 5, 10), 5  # photos of each breed
 
@@ -237,7 +235,7 @@ def main() -> int:
             few_table(given.bundle, given.few),
         )
     )
-    publish(text, given.write, BEGIN, END)
+    publish(text, given.write, __file__)
     return 0
 
 

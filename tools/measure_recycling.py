@@ -35,8 +35,8 @@ from tools.pages.marks import publish
 from tools.recycling.arms import ARMS, Recipe, train_arm
 from tools.recycling.maps import Maps, compute_maps, last_stage
 
-BEGIN, END = "<!-- written by tools/measure_recycling.py -->", "<!-- end of what tools/measure_recycling.py writes -->"
 FROZEN = "frozen features, LDA heads"
+FOLDS = 4
 Hits = dict[str, tuple[np.ndarray, np.ndarray]]
 """By arm: whether each photo is right out of fold, and how often each photo from elsewhere is, over the folds."""
 
@@ -61,7 +61,7 @@ def main() -> int:
     folds = assign_folds(index.labels(), folds=given.folds, seed=0)
     hits, steps = measure(stage, maps, away, index.labels(), folds, index.taxonomy, Recipe(given.seconds))
     text = describe(hits, steps, given.network, given.size, given.seconds, given.folds)
-    publish(text, given.write, BEGIN, END)
+    publish(text, given.write, __file__)
     return 0
 
 
@@ -116,14 +116,12 @@ def fit_heads(features: np.ndarray, labels: Labels, weights: np.ndarray, taxonom
     )
 
 
-def softened(
-    head: Linear, features: np.ndarray, labels: Labels, weights: np.ndarray, taxonomy: Taxonomy, *, folds: int = 4
-) -> Linear:
+def softened(head: Linear, features: np.ndarray, labels: Labels, weights: np.ndarray, taxonomy: Taxonomy) -> Linear:
     """The head divided by the temperature that heads fitted to the other folds need: LDA is overconfident, and would
     learn from little but its mistakes.
     """
-    assigned, logits = assign_folds(labels, folds=folds, seed=1), np.zeros((len(features), len(taxonomy.leaves)))
-    for fold in range(folds):
+    assigned, logits = assign_folds(labels, folds=FOLDS, seed=1), np.zeros((len(features), len(taxonomy.leaves)))
+    for fold in range(FOLDS):
         rest = assigned != fold
         found, _ = fit_heads(features[rest], labels.where(rest), weights[rest], taxonomy)
         logits[~rest] = found(features[~rest])

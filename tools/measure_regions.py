@@ -38,8 +38,6 @@ from hierpets.taxonomy import Leaf
 from hierpets.workers import cores
 from tools.pages.marks import publish
 
-BEGIN = "<!-- written by tools/measure_regions.py -->"
-END = "<!-- end of what tools/measure_regions.py writes -->"
 FRAMES = ((480, 640), (480, 720), (480, 480), (360, 640), (640, 480))  # height and width, as cameras have them
 SHARES = {2: (0.2, 0.6), 3: (0.12, 0.35)}  # of the frame's area, for the photo of each of so many pets
 SOFT = 0.06  # of the shorter side of a photo, over which its edge fades into the background
@@ -269,7 +267,7 @@ def main() -> None:
     backgrounds = [read_photo(path) for path in paths]
     predictor = load(given.bundle, workers=1, recommend=False)
     text = page(predictor, pets, backgrounds, seed=given.seed, count=given.count)
-    publish(text, given.write, BEGIN, END)
+    publish(text, given.write, __file__)
 
 
 if __name__ == "__main__":

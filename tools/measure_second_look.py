@@ -41,8 +41,6 @@ from plugins.samplers.balanced import breed_balanced
 from tools.pages.intervals import against
 from tools.pages.marks import publish
 
-BEGIN = "<!-- written by tools/measure_second_look.py -->"
-END = "<!-- end of what tools/measure_second_look.py writes -->"
 FOLDS = 5
 THRESHOLDS = (0.5, 0.7, 0.9, 0.97, 1.0)  # 1: every photo is looked at again
 SHARES = (0.3, 0.5, 0.7)  # of the peak, what still counts as the animal
@@ -59,7 +57,7 @@ def main() -> int:
     index = read_index(given.data)
     others = read_index(given.elsewhere, taxonomy=index.taxonomy)
     text = describe(measure(index, others, given.weights))
-    publish(text, given.write, BEGIN, END)
+    publish(text, given.write, __file__)
     return 0
 
 

@@ -9,7 +9,6 @@ own, and the table goes to standard output, or between two comments of a page:
 from __future__ import annotations
 
 import argparse
-import resource
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from hierpets.bench.memory import peak_memory_mb
 from hierpets.config import HeadSpec, TrainConfig
 from hierpets.data.labeled.index import read_index
 from hierpets.model.backbone import build_backbone
@@ -31,8 +31,6 @@ from hierpets.training.frozen.fit import fit_frozen
 from hierpets.training.frozen.fitter import HeadFitter
 from tools.pages.marks import publish
 
-BEGIN = "<!-- written by tools/measure_statistics.py -->"
-END = "<!-- end of what tools/measure_statistics.py writes -->"
 NOISE = 0.1  # of each feature's deviation, so that no two rows are the same
 CHUNK = 2000
 
@@ -58,14 +56,9 @@ def measure(data: str, backbone: str, count: int) -> str:
     rows, drawn = draw(FeatureExtractor(built).features(index.paths), labels, count)
     weights = registry.get("sampler", config.sampler).call(drawn)
     photos = FeatureSet(rows, rows, drawn, weights, index.taxonomy)
-    before, started = peak(), time.monotonic()
+    before, started = peak_memory_mb(), time.monotonic()
     fit_frozen(photos, HeadFitter(HeadSpec()), built.pretrained_head, folds=config.folds, seed=config.seed)
-    return f"| {count:,} | {time.monotonic() - started:.1f} | {before:,.0f} | {peak():,.0f} |"
-
-
-def peak() -> float:
-    """Peak resident memory of this process, MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return f"| {count:,} | {time.monotonic() - started:.1f} | {before:,.0f} | {peak_memory_mb():,.0f} |"
 
 
 def main() -> int:
@@ -86,7 +79,7 @@ def main() -> int:
         done = subprocess.run([*command, "--counts", str(count)], check=True, capture_output=True, text=True)
         lines.append(done.stdout.strip().splitlines()[-1])
         print(lines[-1], file=sys.stderr)
-    publish("\n".join(lines), given.write, BEGIN, END)
+    publish("\n".join(lines), given.write, __file__)
     return 0
 
 

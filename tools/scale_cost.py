@@ -34,7 +34,6 @@ from hierpets.training.features.extractor import FeatureExtractor
 from hierpets.workers import cores
 from tools.pages.marks import publish
 
-BEGIN, END = "<!-- written by tools/scale_cost.py -->", "<!-- end of what tools/scale_cost.py writes -->"
 COUNTS = (1_000_000, 100_000_000, 1_000_000_000)
 FLEET = 1000  # cores
 ROWS = 20_000  # features that are kept to measure how fast
@@ -152,7 +151,7 @@ def main() -> int:
     text = report(rate, given.price)
     if given.photos:
         text += "\n\n" + training_report(measure_training(given.photos, given.count), given.price)
-    publish(text, given.write, BEGIN, END)
+    publish(text, given.write, __file__)
     return 0
 
 

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import cv2
 import numpy as np
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from hierpets.data import demo
 from hierpets.data.demo import canvas
+from hierpets.thumbnails import encode_jpeg
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 SIDE = 800
@@ -46,7 +46,7 @@ def draw(name: str) -> bytes:
             scene.scenery()
             photo = scene.develop()
     canvas._grid.cache_clear()
-    return cv2.imencode(".jpg", photo[..., ::-1])[1].tobytes()
+    return encode_jpeg(photo, 95)
 
 
 @contextmanager

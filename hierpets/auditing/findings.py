@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from hierpets.auditing.balance import ClassBalance, Suggestion
 from hierpets.data.records import PhotoRecord
+from hierpets.text import join_words
 
 __all__ = ["AUDIT_FILE", "BLOCKING", "KINDS", "PAGE_FILE", "Audit", "AuditFinding", "Kind", "KindText"]
 
@@ -134,8 +135,7 @@ class Audit:
         parts = [f"{n} {words[n != 1]}" for kind, words in SERIOUS.items() if (n := self.summary[kind])]
         if not parts:
             return f"{self.photos:,} photos: no serious problems found"
-        listed = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-        return f"{self.photos:,} photos: {listed}"
+        return f"{self.photos:,} photos: {join_words(parts)}"
 
     def to_json(self) -> dict[str, Any]:
         """The content of ``audit.json``, see ``docs/audit.md``."""

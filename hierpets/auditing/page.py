@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import jinja2
-
 from hierpets.auditing.findings import BLOCKING, KINDS, Audit, AuditFinding, Kind
 from hierpets.data.photos import read_photo
 from hierpets.errors import ImageError
+from hierpets.evaluation.report.page import page_environment
 from hierpets.thumbnails import data_uri
 
 __all__ = ["render_page"]
@@ -20,16 +19,8 @@ COPIES = 4  # pictures of one finding
 
 def render_page(audit: Audit) -> str:
     """The page. Names are escaped; its content security policy forbids scripts and requests."""
-    environment = jinja2.Environment(
-        loader=jinja2.ChoiceLoader(
-            [jinja2.PackageLoader("hierpets.auditing"), jinja2.PackageLoader("hierpets.evaluation.report")]
-        ),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("audit.html.j2").render(
+    template = page_environment("hierpets.auditing").get_template("audit.html.j2")
+    return template.render(
         audit=audit,
         kinds=KINDS,
         blocking=BLOCKING,

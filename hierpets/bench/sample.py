@@ -51,11 +51,12 @@ def _write_synthetic(count: int, folder: Path) -> tuple[str, ...]:
     import cv2
 
     from hierpets.data.demo import demo_index, render
+    from hierpets.thumbnails import encode_jpeg
 
     paths = []
     for n, uri in enumerate(islice(cycle(demo_index().paths), count)):
         photo = cv2.resize(render(uri), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
         path = folder / f"{n}.jpg"
-        path.write_bytes(cv2.imencode(".jpg", photo[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes())
+        path.write_bytes(encode_jpeg(photo, 90))
         paths.append(str(path))
     return tuple(paths)

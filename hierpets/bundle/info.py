@@ -10,11 +10,12 @@ from pydantic import Field
 from hierpets.bundle.layout import EXPORTS, is_quantized, released_bundle
 from hierpets.bundle.manifest import BackboneSpec, EarlyNetwork, Manifest, ModelId, Selection, model_id, read_manifest
 from hierpets.files import size_of
+from hierpets.hierarchy.policy import Policy
 from hierpets.hierarchy.probabilities import Combiner
 from hierpets.plugin import Preprocess
 from hierpets.validation.strict import StrictModel
 
-__all__ = ["BundleInfo", "SpeciesThresholds", "bundle_info"]
+__all__ = ["BundleInfo", "SpeciesThresholds", "bundle_info", "species_thresholds"]
 
 
 class SpeciesThresholds(StrictModel):
@@ -71,7 +72,7 @@ def bundle_info(bundle: str | Path | None = None) -> BundleInfo:
         early=manifest.early,
         combiner=manifest.combiner,
         alpha=manifest.policy.alpha,
-        thresholds={species: _thresholds(manifest, species) for species in manifest.taxonomy.species},
+        thresholds={species: species_thresholds(manifest.policy, species) for species in manifest.taxonomy.species},
         training=manifest.training,
         selection=manifest.selection,
         versions=manifest.versions,
@@ -90,6 +91,7 @@ def _engine_files(folder: Path, manifest: Manifest) -> dict[Literal["openvino", 
     }
 
 
-def _thresholds(manifest: Manifest, species: str) -> SpeciesThresholds:
-    found = manifest.policy.thresholds(species)
+def species_thresholds(policy: Policy, species: str) -> SpeciesThresholds:
+    """Those of a species at the policy's own alpha."""
+    found = policy.thresholds(species)
     return SpeciesThresholds(probability=found.probability, breed_set=found.breed_set, pet=found.pet)

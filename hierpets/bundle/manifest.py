@@ -15,7 +15,7 @@ from pydantic_core import from_json
 
 import hierpets
 from hierpets.bundle.layout import GRAPH, MANIFEST, STATISTICS, WEIGHTS, early_files, incomplete_bundle
-from hierpets.errors import BundleError
+from hierpets.errors import BundleError, reason_of
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.early import MOST_EARLY
 from hierpets.hierarchy.policy import Policy
@@ -266,7 +266,7 @@ def _read_weights(folder: Path, network: NetworkSpec) -> Iterator[bytes]:
             while chunk := content.read(1 << 20):
                 yield chunk
     except OSError as error:
-        raise BundleError(f"{weights}: cannot be read: {error.strerror}") from error
+        raise BundleError(f"{weights}: cannot be read: {reason_of(error)}") from error
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -286,7 +286,7 @@ def read_manifest(folder: Path) -> Manifest:
     except ValidationError as error:
         raise BundleError("\n".join(problem_lines(error, Manifest, path))) from error
     except OSError as error:
-        raise BundleError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise BundleError(f"{path}: cannot be read: {reason_of(error)}") from error
     except (ValueError, RecursionError) as error:  # nested too deep, or a number of too many digits
         raise BundleError(f"{path}: not JSON: {error}") from error
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from hierpets.bundle.layout import SEEN
-from hierpets.errors import BundleError
+from hierpets.errors import BundleError, reason_of
 
 __all__ = ["SeenPhotos"]
 
@@ -37,7 +37,7 @@ class SeenPhotos(frozenset[bytes]):
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise BundleError(f"{path}: cannot be read: {error.strerror}") from error
+            raise BundleError(f"{path}: cannot be read: {reason_of(error)}") from error
         if len(content) % SIZE:
             raise BundleError(f"{path}: expected {SIZE} bytes a photo, found {len(content)}; copy the bundle again")
         return cls(content[start : start + SIZE] for start in range(0, len(content), SIZE))

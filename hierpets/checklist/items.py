@@ -174,7 +174,7 @@ def _calibrated(run: RunEvidence) -> Item:
     )
     number += f"; {how}; species temperature {run.manifest.temperatures.species:.3g}"
     worst = max(level.ece - by_chance[name] for name, level in metrics.by_level.items())
-    status: Status = "pass" if worst <= ECE[0] else "warn" if worst <= ECE[1] else "fail"
+    status = _worse("pass", worst, ECE, larger_is_worse=True)
     return Item(question, status, number, "" if status == "pass" else _train(run, "--val-fraction 0.25"))
 
 
@@ -203,7 +203,7 @@ def _preprocessing(run: RunEvidence) -> Item:
     if gap is None:
         return Item(question, "warn", f"{number}; engines not compared", _measure(run))
     number += f"; torch and OpenVINO differ by {gap.largest:.4f} at most, {gap.photos} photos"
-    status: Status = "pass" if gap.largest <= AGREE[0] else "warn" if gap.largest <= AGREE[1] else "fail"
+    status = _worse("pass", gap.largest, AGREE, larger_is_worse=True)
     inspect = f"hierpets inspect PHOTO --model {_quoted(run.bundle)}"
     return Item(question, status, number, "" if status == "pass" else inspect)
 

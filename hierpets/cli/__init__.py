@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from hierpets.cli.usage import advised
-from hierpets.errors import HierpetsError, did_you_mean
+from hierpets.errors import HierpetsError, did_you_mean, reason_of
 from hierpets.libraries import needed_for
 
 __all__ = ["main"]
@@ -118,7 +118,7 @@ class _Interrupt:
 def _lines(error: HierpetsError | OSError) -> list[str]:
     """What is printed of an error. One of the system without a file is of standard output: others are caught before."""
     if isinstance(error, OSError):
-        return [f"{error.filename or 'cannot write the output'}: {error.strerror or error}"]
+        return [f"{error.filename or 'cannot write the output'}: {reason_of(error)}"]
     return str(error).splitlines() or [type(error).__name__]
 
 

@@ -21,7 +21,17 @@ from typing import Any, NamedTuple
 from hierpets.errors import ImageError, first_line
 from hierpets.plugin.reading import ARCHIVED, is_uri, join, open_file, require_pyarrow, suffix_of, without_options
 
-__all__ = ["DEMO_PREFIX", "Address", "files_named", "is_demo", "parse_address", "photo_suffix", "read_address"]
+__all__ = [
+    "DEMO_PREFIX",
+    "Address",
+    "file_of",
+    "files_named",
+    "is_demo",
+    "parse_address",
+    "photo_suffix",
+    "read_address",
+    "stamp_of",
+]
 
 DEMO, DEMO_PREFIX = "demo", "demo:"
 
@@ -49,6 +59,12 @@ def parse_address(path: str) -> Address | None:
     if (match is None and not is_uri(path)) or os.path.lexists(path):
         return None
     return Address(path) if match is None else Address(match["file"], match["kind"].lower(), match["inside"])
+
+
+def file_of(path: str) -> str:
+    """The file that a photo is, or lies in."""
+    address = parse_address(path)
+    return path if address is None else address.file
 
 
 def is_demo(source: str) -> bool:
@@ -87,7 +103,7 @@ def _read_object(address: Address, max_bytes: int) -> tuple[int, bytes]:
 
 def _read_member(address: Address, max_bytes: int) -> tuple[int, bytes]:
     with _lock:
-        members = _members(address.file, _stamp(address.file))
+        members = _members(address.file, stamp_of(address.file))
     if address.inside not in members:
         raise ImageError(f"no file {address.inside!r} in this archive")
     offset, size = members[address.inside]
@@ -106,7 +122,7 @@ def _read_row(address: Address, max_bytes: int) -> tuple[int, bytes]:
     if not column or not number.isdecimal():
         raise ImageError("expected the address of a row, TABLE:COLUMN:ROW")
     with _lock:
-        cell = _TABLES[str(address.kind)](address.file, _stamp(address.file), column, int(number))
+        cell = _TABLES[str(address.kind)](address.file, stamp_of(address.file), column, int(number))
     if isinstance(cell, dict):  # Hugging Face's Image: the bytes, or the path of a file beside the table
         if cell.get("bytes") is None and cell.get("path"):
             return _read_object(Address(_beside(address.file, cell["path"])), max_bytes)
@@ -229,7 +245,7 @@ def _beside(file: str, path: str) -> str:
     return join(bare.rpartition("/")[0] + file[len(bare) :], path)
 
 
-def _stamp(file: str) -> str:
+def stamp_of(file: str) -> str:
     """What changes when a file of this machine does, so that nothing of an older one is used."""
     if is_uri(file):
         return ""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from hierpets.data.photos import DEFAULT_LIMITS, Limits, Photo, read_photo
+from hierpets.data.photos import Photo, read_photo
 from hierpets.data.transforms import apply
 from hierpets.errors import ImageError
 from hierpets.plugin import Preprocess
@@ -23,7 +23,6 @@ def iter_inputs(
     *,
     batch_size: int = 32,
     workers: int = 2,
-    limits: Limits = DEFAULT_LIMITS,
     transform: Transform | None = None,
     on_error: Callable[[int, ImageError], None] | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -36,7 +35,7 @@ def iter_inputs(
 
     def load(numbered: tuple[int, Photo]) -> np.ndarray:
         index, source = numbered
-        photo = read_photo(source, shorter_side=preprocess.decoded_side, limits=limits)
+        photo = read_photo(source, shorter_side=preprocess.decoded_side)
         return apply(preprocess, photo) if transform is None else transform(index, photo)
 
     indices: list[int] = []

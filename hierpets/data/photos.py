@@ -22,7 +22,7 @@ from hierpets.data.addresses import DEMO_PREFIX, parse_address, read_address
 from hierpets.data.decoding.damage import Warn
 from hierpets.data.decoding.decoders import MAX_PIXELS, decode, jpeg_reduction
 from hierpets.data.decoding.formats import bytes_per_pixel, picture_size, sniff
-from hierpets.errors import ConfigError, ImageError, check_type
+from hierpets.errors import ConfigError, ImageError, check_type, reason_of
 from hierpets.workers import MemoryBudget
 
 if TYPE_CHECKING:
@@ -30,14 +30,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_LIMITS",
-    "DEMO_PREFIX",
     "UNNAMED",
     "Limits",
     "NamedPhoto",
     "Photo",
     "is_photo_object",
     "not_a_photo",
-    "photo_size",
     "read_bytes",
     "read_photo",
     "too_large",
@@ -152,16 +150,6 @@ def read_photo(
         raise ImageError(f"{name}: {error}") from error.__cause__
 
 
-def photo_size(source: str | os.PathLike[str] | bytes, *, limits: Limits = DEFAULT_LIMITS) -> tuple[int, int]:
-    """(width, height) in pixels as stored in the file, from its header alone."""
-    try:
-        data = read_bytes(source, limits)
-        return picture_size(data, sniff(data))
-    except ImageError as error:
-        name = UNNAMED if isinstance(source, bytes) else os.fspath(source)
-        raise ImageError(f"{name}: {error}") from None
-
-
 def _render_demo(uri: str) -> np.ndarray:
     from hierpets.data.demo import render
 
@@ -242,7 +230,7 @@ def _load_file(path: Path, limits: Limits) -> tuple[int, bytes]:
     except FileNotFoundError:
         raise ImageError("no such file") from None
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
-        raise ImageError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise ImageError(f"cannot be read: {reason_of(error)}") from error
 
 
 def _check_pixels(width: int, height: int, limits: Limits) -> None:

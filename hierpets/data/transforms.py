@@ -11,23 +11,18 @@ from typing import Any
 import cv2
 import numpy as np
 
-from hierpets.data.decoding.damage import Warn
-from hierpets.data.photos import DEFAULT_LIMITS, Limits, Photo, read_photo
+from hierpets.data.photos import Photo, read_photo
 from hierpets.plugin import Interpolation, Preprocess
 
-__all__ = ["Augment", "apply", "denormalize", "normalize", "read_input", "to_square"]
+__all__ = ["Augment", "apply", "center_square", "denormalize", "normalize", "read_input", "to_square"]
 
 
-def read_input(
-    photo: Photo, preprocess: Preprocess, limits: Limits = DEFAULT_LIMITS, *, warn: Warn | None = None
-) -> np.ndarray:
+def read_input(photo: Photo, preprocess: Preprocess) -> np.ndarray:
     """float32 [3, size, size] of a photo: decoded no larger than need be, then :func:`apply`.
-
-    ``warn`` as in :func:`~hierpets.data.photos.read_photo`.
 
     :raises ImageError: it cannot be read.
     """
-    return apply(preprocess, read_photo(photo, shorter_side=preprocess.decoded_side, limits=limits, warn=warn))
+    return apply(preprocess, read_photo(photo, shorter_side=preprocess.decoded_side))
 
 
 def apply(preprocess: Preprocess, photo: np.ndarray) -> np.ndarray:
@@ -42,7 +37,8 @@ def to_square(preprocess: Preprocess, photo: np.ndarray) -> np.ndarray:
     work, and a photo a thousand times as wide as high costs no more than a square one.
     """
     if preprocess.resize == "crop":
-        photo = _center(photo, preprocess.size / preprocess.shorter_side)
+        top, left, side = center_square(preprocess, *photo.shape[:2])
+        photo = photo[top : top + side, left : left + side]
     return _resize(photo, preprocess.size, preprocess.interpolation)
 
 
@@ -71,12 +67,10 @@ def denormalize(preprocess: Preprocess, planes: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(pixels.transpose(1, 2, 0))
 
 
-def _center(photo: np.ndarray, fraction: float) -> np.ndarray:
-    """The center square, ``fraction`` of the shorter side wide."""
-    height, width = photo.shape[:2]
-    side = max(1, round(min(height, width) * fraction))
-    top, left = (height - side) // 2, (width - side) // 2
-    return photo[top : top + side, left : left + side]
+def center_square(preprocess: Preprocess, height: int, width: int) -> tuple[int, int, int]:
+    """Of what is cut out of a photo of ``height`` x ``width``: its top, its left and its side."""
+    side = max(1, round(min(height, width) * preprocess.size / preprocess.shorter_side))
+    return (height - side) // 2, (width - side) // 2, side
 
 
 def _resize(photo: np.ndarray, size: int, interpolation: Interpolation) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from hierpets.data.transforms import center_square
 from hierpets.plugin import Preprocess
 
 __all__ = ["overlay", "spread"]
@@ -17,8 +18,7 @@ def spread(cam: np.ndarray, preprocess: Preprocess, height: int, width: int) -> 
     """float32 [height, width]: the map [h, w] where the network's view of the photo lies, NaN outside of it."""
     if preprocess.resize == "squash":
         return _enlarged(cam, height, width)
-    side = max(1, round(min(height, width) * preprocess.size / preprocess.shorter_side))
-    top, left = (height - side) // 2, (width - side) // 2
+    top, left, side = center_square(preprocess, height, width)
     whole = np.full((height, width), np.nan, np.float32)
     whole[top : top + side, left : left + side] = _enlarged(cam, side, side)
     return whole

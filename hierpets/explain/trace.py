@@ -65,7 +65,7 @@ def _steps(predictor: Predictor, result: StageResult) -> Iterator[TraceStep]:
             for stage, turn in enumerate(turns):
                 yield from _network_steps(predictor, stage, turn)
         case Decided(joint, _):
-            species = species_probabilities(joint[None], tree)[0]
+            species = species_probabilities(joint, tree)
             yield TraceStep("species probabilities", species, ", ".join(tree.species))
             yield TraceStep("leaf probabilities", joint, f"sum {joint.sum():.6f}")
 

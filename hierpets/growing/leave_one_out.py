@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.linalg import solve_triangular
 
+from hierpets.auditing.pairs.neighbors import unit_rows
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.taxonomy import Leaf
 
@@ -84,7 +85,7 @@ class LeaveOneOut:
         """float64 [N, C]: the cosines to the means of the leaves."""
         known = self.statistics
         moved = known.sums[self.rows] - self.weights[:, None] * self.features
-        return self._products(_unit(self.features), _unit(known.sums), _unit(moved))
+        return self._products(unit_rows(self.features), unit_rows(known.sums), unit_rows(moved))
 
     def profile(self) -> np.ndarray:
         """float64 [N, C]: the Bhattacharyya coefficients to the mean probabilities of the leaves."""
@@ -103,7 +104,3 @@ class LeaveOneOut:
     def _rest(self, weights: np.ndarray) -> np.ndarray:
         """What the class of each photo weighs without it; for the only one of its class nothing is asked of it."""
         return np.where(self.judged, weights[self.rows] - self.weights, weights[self.rows])
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(min=1e-12)

@@ -14,6 +14,7 @@ from hierpets.validation.strict import StrictModel
 __all__ = ["Temperatures", "fit_temperatures"]
 
 LOG_BOUNDS = (np.log(0.05), np.log(100.0))
+TOLERANCE = 1e-4  # of the logarithm
 
 
 class Temperatures(StrictModel):
@@ -33,13 +34,13 @@ class Temperatures(StrictModel):
         return np.array([self.breeds.get(name, 1.0) for name in taxonomy.species])
 
 
-def golden_section(function: Callable[[float], float], low: float, high: float, *, tolerance: float = 1e-4) -> float:
+def golden_section(function: Callable[[float], float], low: float, high: float) -> float:
     """The minimum of a unimodal function on [low, high]."""
     ratio = (np.sqrt(5.0) - 1.0) / 2.0
     a, b = low, high
     c, d = b - ratio * (b - a), a + ratio * (b - a)
     at_c, at_d = function(c), function(d)
-    while b - a > tolerance:
+    while b - a > TOLERANCE:
         if at_c < at_d:
             b, d, at_d = d, c, at_c
             c = b - ratio * (b - a)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -21,7 +21,7 @@ __all__ = [
 Combiner = Literal["conditional", "shared_softmax", "flat"]
 Prior = Literal["uniform", "data"]
 """What heads predict where features say nothing: every species alike and every breed within it, or as in the data."""
-COMBINERS: tuple[Combiner, ...] = ("conditional", "shared_softmax", "flat")
+COMBINERS: tuple[Combiner, ...] = get_args(Combiner)
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -55,8 +55,9 @@ def joint_probabilities(
 
 
 def species_probabilities(joint: np.ndarray, taxonomy: Taxonomy) -> np.ndarray:
-    """Sum the leaves [N, L] of each species: float64 [N, S]."""
-    return np.add.reduceat(joint, [columns.start for columns in taxonomy.slices], axis=1)
+    """Sum the leaves [..., L] of each species: float64 [..., S]."""
+    sums: np.ndarray = np.add.reduceat(joint, [columns.start for columns in taxonomy.slices], axis=-1)
+    return sums
 
 
 def restrict(joint: np.ndarray, allowed: np.ndarray) -> np.ndarray:

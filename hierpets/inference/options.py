@@ -14,7 +14,7 @@ from hierpets.hierarchy.policy import MAX_SET
 from hierpets.messages.breeds import find_label, other_names
 from hierpets.messages.catalogue import Language
 from hierpets.taxonomy import Taxonomy
-from hierpets.validation.problems import find_problems
+from hierpets.validation.problems import problem_lines
 from hierpets.validation.strict import StrictModel
 
 __all__ = ["PredictOptions", "label_mask", "names_breeds"]
@@ -63,7 +63,7 @@ class PredictOptions(StrictModel):
         try:
             return cls.model_validate({**given, **words})
         except ValidationError as error:
-            raise ConfigError("\n".join(map(str, find_problems(error, cls)))) from None
+            raise ConfigError("\n".join(problem_lines(error, cls))) from None
 
     def mask(self, taxonomy: Taxonomy) -> np.ndarray | None:
         """bool [L]: the leaves that ``only`` allows; None if it is empty.

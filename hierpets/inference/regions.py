@@ -110,13 +110,13 @@ def advise_together(
     """The same with shampoos that harm none of the animals in the photo; ``advise`` takes the species of those beside
     the one that it is for, each float [S].
     """
-    regions = whole.regions or ()
+    regions = whole.regions
+    if not regions:
+        return whole
     species = [_species_of(region.prediction, taxonomy) for region in regions]
     # A whole photo of another species than any box shows an animal that is in none.
     own = _species_of(whole, taxonomy)
     outside = [own] if own.any() and own.argmax() not in {one.argmax() for one in species if one.any()} else []
-    if not regions:
-        return whole
 
     def again(one: Prediction, beside: Sequence[np.ndarray]) -> Prediction:
         return replace(one, recommendation=advise(one, beside))
@@ -134,8 +134,7 @@ def _species_of(prediction: Prediction, taxonomy: Taxonomy) -> np.ndarray:
         return np.zeros(len(taxonomy.species))
     if prediction.looks_like is not None:
         return prediction.looks_like
-    of_species: np.ndarray = species_probabilities(prediction.joint[None], taxonomy)[0]
-    return of_species
+    return species_probabilities(prediction.joint, taxonomy)
 
 
 def _told_before(_: str) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hierpets.evaluation.report.drawing import ACCENT, INK, MUTED, Drawing, draw, short
+from hierpets.evaluation.report.bars import paint_bars
+from hierpets.evaluation.report.drawing import ACCENT, MUTED, Drawing, draw, short
 from hierpets.figures import percent_tick
-from hierpets.planning.result import ClassGain, CurvePoint, Plan
+from hierpets.planning.result import CurvePoint, Plan
 from hierpets.text import percent
 
 __all__ = ["SHOWN", "plan_figure"]
@@ -25,7 +25,9 @@ def plan_figure(plan: Plan) -> Drawing:
     def paint(figure: Figure) -> None:
         left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
         _paint_curve(left, plan.curve, plan.level)
-        _paint_gains(right, gains)
+        names = [f"{short(found.label)} ({found.photos})" for found in gains]
+        paint_bars(right, names, [found.gain for found in gains], [found.interval for found in gains])
+        right.set_xlabel("recall that its last photos brought")
 
     last = plan.curve[-1]
     return draw(
@@ -50,17 +52,3 @@ def _paint_curve(axes: Axes, curve: Sequence[CurvePoint], level: str) -> None:
     axes.yaxis.set_major_formatter(percent_tick)
     axes.set(xlabel=f"photos of each {level}, on average")
     axes.legend(loc="lower right")
-
-
-def _paint_gains(axes: Axes, gains: Sequence[ClassGain]) -> None:
-    y = np.arange(len(gains))
-    gain = np.array([found.gain for found in gains])
-    low, high = np.array([found.interval for found in gains]).T
-    axes.barh(y, gain, color=ACCENT, alpha=0.45, height=0.62)
-    lengths = np.clip([gain - low, high - gain], 0, None)
-    axes.errorbar(gain, y, xerr=lengths, fmt="o", color=INK, markersize=3, linewidth=1.1, capsize=2)
-    axes.set(yticks=y, yticklabels=[f"{short(found.label)} ({found.photos})" for found in gains])
-    axes.set(ylim=(len(gains) - 0.4, -0.6), xlabel="recall that its last photos brought")
-    axes.xaxis.set_major_formatter(percent_tick)
-    axes.grid(False, axis="y")
-    axes.tick_params(axis="y", length=0)

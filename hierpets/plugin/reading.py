@@ -15,7 +15,7 @@ from pathlib import Path, PurePath
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote
 
-from hierpets.errors import ConfigError, DataError, first_line
+from hierpets.errors import ConfigError, DataError, first_line, reason_of
 from hierpets.files import PHOTO_SUFFIXES, is_file, is_folder, is_folder_entry
 from hierpets.libraries import needed_for
 
@@ -140,7 +140,7 @@ def list_files(source: str, *suffixes: str) -> list[str]:
         if found and unlisted:  # without such files it is a folder of something else
             raise unlisted[0]
     except OSError as error:
-        raise DataError(f"{error.filename or source}: cannot be listed: {error.strerror or error}") from error
+        raise DataError(f"{error.filename or source}: cannot be listed: {reason_of(error)}") from error
     return found
 
 
@@ -152,7 +152,7 @@ def split_of(path: str) -> str | None:
 
 
 def _refuse(error: OSError) -> None:
-    raise DataError(f"{error.filename}: cannot be listed: {error.strerror}") from error
+    raise DataError(f"{error.filename}: cannot be listed: {reason_of(error)}") from error
 
 
 def walk_files(
@@ -207,7 +207,7 @@ def _look_into(filesystem: Any, inside: str, folder: str) -> tuple[list[str], li
     except NotADirectoryError:
         return [], []
     except OSError as error:
-        raise DataError(f"{folder}: cannot be listed: {error.strerror or error}") from error
+        raise DataError(f"{folder}: cannot be listed: {reason_of(error)}") from error
     visible = sorted((info.base_name, info.is_file) for info in entries if not info.base_name.startswith("."))
     return [name for name, is_file in visible if is_file], [name for name, is_file in visible if not is_file]
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hierpets.hierarchy.probabilities import species_probabilities
 from hierpets.recommend.catalog import COAT_TYPES, BreedProfile, Catalog, CoatType, Product, SpeciesProfile
 from hierpets.taxonomy import Taxonomy
 
@@ -91,7 +92,7 @@ class SuitabilityMatrix:
         Mass that may be any animal counts as harm for every product that hurts some animal. What hurts an animal
         nearby counts as if it was this one: they lick each other.
         """
-        species = np.add.reduceat(joint, [part.start for part in self.taxonomy.slices])  # [S]
+        species = species_probabilities(joint, self.taxonomy)  # [S]
         known = 1.0 - unknown
         rows = known * np.concatenate([(1.0 - unlisted) * joint, unlisted * species])
         harm = np.max([self._harm(known * species, unknown), *map(self._harm_beside, beside)], axis=0)

@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, Field, ValidationError
 
-from hierpets.errors import DataError
+from hierpets.errors import DataError, reason_of
 from hierpets.regions.boxes import Box
 from hierpets.validation.arguments import checked
 from hierpets.validation.problems import problem_lines
@@ -135,7 +135,7 @@ def _load(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+        raise DataError(f"{path}: cannot be read: {reason_of(error)}") from error
 
 
 def _of_megadetector(path: Path, content: _MegaDetector) -> Iterator[tuple[str, list[FoundBox]]]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from hierpets.errors import RegistryError
 from hierpets.registry.examine import read_registry_file
-from hierpets.registry.plugin import Plugin
+from hierpets.registry.plugin import Plugin, plugins_of
 
 __all__ = ["GROUP", "BrokenPackage", "Installed", "read_installed"]
 
@@ -44,7 +44,8 @@ def read_installed() -> Installed:
     broken: list[BrokenPackage] = []
     for source, package, entry_point in sorted(_packages()):
         try:
-            plugins += _read(_find_registry_file(package, entry_point), source)
+            path = _find_registry_file(package, entry_point)
+            plugins += plugins_of(read_registry_file(path).plugins, path, source)
         except RegistryError as error:
             more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
             broken.append(BrokenPackage(source, error.problems[0] + more))
@@ -59,12 +60,6 @@ def _packages() -> Iterator[tuple[str, str, EntryPoint]]:
         if (source, entry_point.value) not in seen:
             seen.add((source, entry_point.value))
             yield source, entry_point.value, entry_point
-
-
-def _read(path: Path, source: str) -> Iterator[Plugin]:
-    return (
-        Plugin(registry=path.absolute(), source=source, **dict(entry)) for entry in read_registry_file(path).plugins
-    )
 
 
 def _find_registry_file(package: str, entry_point: EntryPoint) -> Path:

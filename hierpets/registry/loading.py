@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
@@ -15,7 +14,7 @@ from hierpets.plugin.kinds import Kind, check_kind
 from hierpets.registry.entries import PluginEntry
 from hierpets.registry.examine import Examination, Problem, examine, read_registry_file
 from hierpets.registry.installed import BrokenPackage, Installed, read_installed
-from hierpets.registry.plugin import BUILTIN, USER, Plugin
+from hierpets.registry.plugin import BUILTIN, USER, Plugin, plugins_of
 
 __all__ = ["Registry", "bundled_registry", "find_registry", "load_registry", "validate_registry"]
 
@@ -92,12 +91,12 @@ def load_registry(source: Registry | str | os.PathLike[str] | None = None) -> Re
     own: tuple[Plugin, ...] = ()
     if found.resolve() != builtin.resolve():
         content = read_registry_file(found)
-        own = _plugins(content.plugins, found, USER)
+        own = plugins_of(content.plugins, found, USER)
         if not content.builtins:
             return Registry(found, own)
     installed = read_installed()
     _warn(installed)
-    built_in = _plugins(read_registry_file(builtin).plugins, builtin, BUILTIN)
+    built_in = plugins_of(read_registry_file(builtin).plugins, builtin, BUILTIN)
     return _lay_over(found, [*built_in, *installed.plugins, *own], installed.broken)
 
 
@@ -133,12 +132,8 @@ def validate_registry(path: str | Path | None = None, *, imports: bool = False) 
 
 
 def _import_problems(examination: Examination, index: int, entry: PluginEntry) -> list[Problem]:
-    (plugin,) = _plugins([entry], examination.path, USER)
+    (plugin,) = plugins_of([entry], examination.path, USER)
     return [
         examination.document.at(("plugins", index, *(("options", *place) if place else ("entry",))), message)
         for place, message in plugin.problems()
     ]
-
-
-def _plugins(entries: Iterable[PluginEntry], registry: Path, source: str) -> tuple[Plugin, ...]:
-    return tuple(Plugin(registry=registry.absolute(), source=source, **dict(entry)) for entry in entries)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,12 +16,12 @@ from hierpets.plugin import Backbone
 from hierpets.plugin.contracts import ContractError, check_result
 from hierpets.plugin.kinds import LEADING_ARGUMENTS, Kind
 from hierpets.plugin.options import Options
-from hierpets.registry.entries import split_entry
+from hierpets.registry.entries import PluginEntry, split_entry
 from hierpets.registry.importing import import_file
 from hierpets.registry.source import read_source
 from hierpets.validation.problems import ValidationProblem, one_line
 
-__all__ = ["BUILTIN", "USER", "Plugin"]
+__all__ = ["BUILTIN", "USER", "Plugin", "plugins_of"]
 
 BUILTIN, USER = "builtin", "user"
 GIVEN_BY_SETTINGS: tuple[Kind, ...] = ("backbone", "sampler")
@@ -181,3 +181,8 @@ class Plugin:
         if missing and (self.file.parent / f"{missing.partition('.')[0]}.py").is_file():
             return "; a plugin is one file and cannot import its neighbors: install shared code as a package"
         return "; install the package that provides it" if missing else ""
+
+
+def plugins_of(entries: Iterable[PluginEntry], registry: Path, source: str) -> tuple[Plugin, ...]:
+    """The plugins that the file ``registry`` lists."""
+    return tuple(Plugin(registry=registry.absolute(), source=source, **dict(entry)) for entry in entries)

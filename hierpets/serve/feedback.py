@@ -16,7 +16,7 @@ import numpy as np
 
 from hierpets.data.labeled.consistency import folded
 from hierpets.data.records import SPLITS
-from hierpets.errors import ConfigError, DataError
+from hierpets.errors import ConfigError, DataError, reason_of
 from hierpets.files import size_of, write_file
 from hierpets.messages.breeds import find_label
 from hierpets.taxonomy import Taxonomy
@@ -48,7 +48,7 @@ def check_folder(root: Path) -> None:
         with tempfile.TemporaryFile(dir=root):
             pass
     except OSError as error:
-        raise ConfigError(f"--feedback {root}: cannot be written: {error.strerror}") from None
+        raise ConfigError(f"--feedback {root}: cannot be written: {reason_of(error)}") from None
 
 
 class FeedbackStore:

@@ -12,7 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from hierpets.errors import ConfigError
+from hierpets.errors import ConfigError, reason_of
 
 __all__ = ["bind", "make_server"]
 
@@ -55,9 +55,8 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=512)
     except (OSError, OverflowError, TypeError, ValueError) as error:  # the last two: a name that no host can have
-        reason = getattr(error, "strerror", None) or error
         raise ConfigError(
-            f"cannot listen on {host} port {port}: {reason}; choose another with --host or --port"
+            f"cannot listen on {host} port {port}: {reason_of(error)}; choose another with --host or --port"
         ) from None
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, GetPydanticSchema, Validation
 from pydantic_core import core_schema
 
 from hierpets.errors import ConfigError
-from hierpets.validation.problems import find_problems
+from hierpets.validation.problems import problem_lines
 
 __all__ = ["arguments_model", "checked", "values_of"]
 
@@ -39,7 +39,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
         try:
             bound.arguments |= values_of(model.model_validate(bound.arguments), bound.arguments)
         except ValidationError as error:
-            raise ConfigError("\n".join(map(str, find_problems(error, model)))) from None
+            raise ConfigError("\n".join(problem_lines(error, model))) from None
         return function(*bound.args, **bound.kwargs)
 
     return call

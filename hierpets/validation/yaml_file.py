@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from hierpets.errors import reason_of
 from hierpets.validation.document import Document, parse_yaml, show_location
 from hierpets.validation.problems import find_problems
 
@@ -68,8 +69,7 @@ def _parse(path: Path) -> Document:
     try:
         document = parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise YamlProblems([f"{path}: cannot be read: {reason}"]) from error
+        raise YamlProblems([f"{path}: cannot be read: {reason_of(error)}"]) from error
     if document.problems:
         raise _problems(path, document.problems)
     return document

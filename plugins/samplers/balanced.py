@@ -25,7 +25,7 @@ def species_balanced(labels: Labels) -> np.ndarray:
 
 def breed_balanced(labels: Labels) -> np.ndarray:
     """Every breed as often as any other, whatever its number of photos."""
-    return _weigh(_breeds(labels), lambda count: 1.0 / count)
+    return _weigh(labels.classes, lambda count: 1.0 / count)
 
 
 def effective_number(labels: Labels, beta: float = 0.99, level: Literal["species", "breed"] = "breed") -> np.ndarray:
@@ -36,13 +36,8 @@ def effective_number(labels: Labels, beta: float = 0.99, level: Literal["species
     """
     if not 0 <= beta < 1:
         raise ValueError(f"beta must lie in [0, 1), got {beta}")
-    classes = labels.species if level == "species" else _breeds(labels)
+    classes = labels.species if level == "species" else labels.classes
     return _weigh(classes, lambda count: (1 - beta) / (1 - beta**count))
-
-
-def _breeds(labels: Labels) -> np.ndarray:
-    """int64 [N]: the leaf, or past all leaves one class a species for its photos of unknown breed."""
-    return np.where(labels.leaf >= 0, labels.leaf, len(labels.leaf_names) + labels.species)
 
 
 def _weigh(classes: np.ndarray, weight_of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 from tools import scale_cost
+from tools.pages.marks import marks_of
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "scale.md"
 
@@ -17,6 +18,7 @@ def test_training_report_is_counts_over_the_rates():
 
 
 def test_scale_cost_table_in_the_docs_was_measured():
-    written = PAGE.read_text().split(scale_cost.BEGIN)[1].split(scale_cost.END)[0]
+    begin, end = marks_of(scale_cost.__file__)
+    written = PAGE.read_text().split(begin)[1].split(end)[0]
     assert "1,000,000,000" in written
     assert written.count("measured over") == 2, "prediction and training"

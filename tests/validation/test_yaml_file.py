@@ -13,8 +13,6 @@ from hypothesis import strategies as st
 from hierpets.validation.strict import StrictModel
 from hierpets.validation.yaml_file import YamlProblems, parse_mapping, read_yaml
 
-ALIASES = "aliases (*name) are not supported; write the value out"
-
 
 class Product(StrictModel):
     id: str

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from hierpets.data.photos import read_photo
+from hierpets.data.transforms import center_square
 from hierpets.inference.predictor import Predictor
 from hierpets.model.reader import read_network
 from hierpets.plugin import Preprocess
@@ -72,9 +73,7 @@ def _decode(part: Sequence[torch.Tensor], preprocess: Preprocess) -> torch.Tenso
 
 def _squared(photo: torch.Tensor, preprocess: Preprocess) -> torch.Tensor:
     """float32 [1, 3, size, size] of uint8 [3, H, W], cropped as :func:`hierpets.data.transforms.apply` does."""
-    height, width = photo.shape[1:]
-    side = max(1, round(min(height, width) * preprocess.size / preprocess.shorter_side))
-    top, left = (height - side) // 2, (width - side) // 2
+    top, left, side = center_square(preprocess, *photo.shape[1:])
     square = photo[None, :, top : top + side, left : left + side].float()
     size = (preprocess.size, preprocess.size)
     mode = "bilinear" if side >= preprocess.size else "bicubic"

@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-__all__ = ["Cost", "Round", "bulk_side", "rows"]
+__all__ = ["Cost", "Round", "bulk_side", "quantile", "rows"]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -63,7 +63,7 @@ def bulk_side(bundle: str, folder: Path) -> Iterator[Callable[[], Cost]]:
 def rows(rounds: Sequence[Round]) -> list[str]:
     """The rows of a table: medians over the rounds, and the ratio within each."""
     ratios = [one.server.per_photo / one.bulk.per_photo for one in rounds]
-    p50, p95 = (1000 * median(_quantile(one.latencies, q) for one in rounds) for q in (0.5, 0.95))
+    p50, p95 = (1000 * median(quantile(one.latencies, q) for one in rounds) for q in (0.5, 0.95))
     return [
         f"| the server | {_side([one.server for one in rounds])}; p50 {p50:.0f} ms, p95 {p95:.0f} ms |",
         f"| `hierpets predict FOLDER --out FILE` | {_side([one.bulk for one in rounds])} |",
@@ -72,12 +72,10 @@ def rows(rounds: Sequence[Round]) -> list[str]:
 
 
 def _side(costs: Sequence[Cost]) -> str:
-    per_photo, rate = (
-        median(cost.per_photo for cost in costs),
-        median(cost.rate for cost in costs),
-    )
+    per_photo, rate = median(cost.per_photo for cost in costs), median(cost.rate for cost in costs)
     return f"{per_photo:.1f} ms of processor time per photo, {rate:.0f} photos per second"
 
 
-def _quantile(values: Sequence[float], q: float) -> float:
+def quantile(values: Sequence[float], q: float) -> float:
+    """Of values in order, the one below which a fraction ``q`` of them lies."""
     return values[min(len(values) - 1, int(q * len(values)))]

@@ -142,9 +142,7 @@ def _parameters(signature: inspect.Signature) -> Iterator[str]:
 
 
 def _default(value: Any) -> str:
-    if isinstance(value, str):
-        return f'"{value}"'
-    if isinstance(value, Path):
+    if isinstance(value, (str, Path)):
         return f'"{value}"'
     return value.__name__ if callable(value) else repr(value)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hierpets.evaluation.metrics.schema import ClassScores, Metrics
+from hierpets.text import pretty
 
 __all__ = ["breeds_table", "disappointed", "gap"]
 
@@ -62,7 +63,7 @@ def disappointed(own: Metrics) -> str:
     )[:LOOKALIKES]
     support = own.by_level["breed"].per_class
     said = "; ".join(
-        f"{_name(one)} and {_name(other)} ({count} of {support[one].support + support[other].support})"
+        f"{pretty(one)} and {pretty(other)} ({count} of {support[one].support + support[other].support})"
         for count, one, other in pairs
     )
     return f"""## People who will be disappointed
@@ -81,7 +82,3 @@ def disappointed(own: Metrics) -> str:
   tiger; a black or a white cat of no breed may be called a pedigree: not measured.
 - **Breeds that are not listed.** The list is Oxford's and ImageNet's choice, of dogs of Europe and North America.
 """
-
-
-def _name(leaf: str) -> str:
-    return leaf.split("/")[-1].replace("_", " ")

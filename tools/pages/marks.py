@@ -7,7 +7,7 @@ from textwrap import fill
 
 from hierpets.files import write_file
 
-__all__ = ["publish", "replace_marked"]
+__all__ = ["marks_of", "publish", "replace_marked"]
 
 WIDTH = 120
 
@@ -24,8 +24,14 @@ def replace_marked(page: str, begin: str, end: str, text: str) -> str:
     return f"{before}{begin}\n\n{text.strip()}\n\n{end}{after}"
 
 
-def publish(text: str, page: Path | None, begin: str, end: str) -> None:
-    """Paragraphs and tables between the marks of a page, long lines wrapped; on standard output without one.
+def marks_of(script: str) -> tuple[str, str]:
+    """The marks of a tool, by its file."""
+    name = Path(script).name
+    return f"<!-- written by tools/{name} -->", f"<!-- end of what tools/{name} writes -->"
+
+
+def publish(text: str, page: Path | None, script: str) -> None:
+    """Paragraphs and tables between the marks of a tool in a page, long lines wrapped; on standard output without one.
 
     :raises SystemExit: the page lacks a mark.
     """
@@ -33,4 +39,4 @@ def publish(text: str, page: Path | None, begin: str, end: str) -> None:
     if page is None:
         print(wrapped)
     else:
-        write_file(page, replace_marked(page.read_text(encoding="utf-8"), begin, end, wrapped))
+        write_file(page, replace_marked(page.read_text(encoding="utf-8"), *marks_of(script), wrapped))

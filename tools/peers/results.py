@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import jinja2
 
+from hierpets.bench.numbers import percentiles
+
 __all__ = ["BREED_TARGET", "Goal", "condense", "find_goals", "ratio", "summarize", "write_page"]
 
 Results = Mapping[str, Any]
@@ -36,14 +38,14 @@ def condense(session: Mapping[str, Any], labels: Sequence[str], large: int) -> d
 
     ``labels`` of the photos, in their order; ``large``: the number of photos of 12 megapixels.
     """
-    answers = session["answers"]
+    answers, one = session["answers"], percentiles(session["one"])
     return {
         "photos": len(answers),
         "right": sum(a == b for a, b in zip(answers, labels, strict=True)),
         "throughput": len(answers) / session["many"],
         "memory": session["memory"],
-        "p50": _percentile(session["one"], 50),
-        "p95": _percentile(session["one"], 95),
+        "p50": one["p50"],
+        "p95": one["p95"],
         "large": median(session["large_one"]),
         "large_throughput": large / session["large_many"],
     }
@@ -124,11 +126,6 @@ def _learners(training: Results) -> Iterator[dict[str, Any]]:
         yield {"name": name, "time": never if hit is None else f"{hit:.0f} s", "best": best}
 
 
-def _percentile(values: Sequence[float], percent: int) -> float:
-    """By nearest rank."""
-    return sorted(values)[max(0, -(-percent * len(values) // 100) - 1)]
-
-
 def _throughputs(measured: Results) -> list[float]:
     return [session["throughput"] for session in measured["sessions"]]
 
@@ -151,9 +148,9 @@ def _throughput_goal(peers: Results, peer: str, least: float) -> Goal:
     )
 
 
-def _at_least(what: str, value: float, target: float, unit: str = "", *, digits: int = 2) -> Goal:
-    return Goal(what, f"at least {target:g}{unit}", f"{value:.{digits}f}{unit}", value >= target)
+def _at_least(what: str, value: float, target: float, *, digits: int = 2) -> Goal:
+    return Goal(what, f"at least {target:g}", f"{value:.{digits}f}", value >= target)
 
 
-def _at_most(what: str, value: float, target: float, unit: str = "", *, digits: int = 2) -> Goal:
-    return Goal(what, f"at most {target:g}{unit}", f"{value:.{digits}f}{unit}", value <= target)
+def _at_most(what: str, value: float, target: float, unit: str = "") -> Goal:
+    return Goal(what, f"at most {target:g}{unit}", f"{value:.2f}{unit}", value <= target)

@@ -18,6 +18,7 @@ __all__ = ["ARMS", "Arm", "Recipe", "train_arm"]
 
 Features = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """Maps [B, C, H, W] and the species of each photo, int [B], to features [B, D]."""
+WIDTH = 256  # of an adapter
 
 
 class Dense(nn.Module):
@@ -35,14 +36,14 @@ class Dense(nn.Module):
 class Adapter(nn.Module):
     """The frozen features, and what a narrow network adds to them, nothing at first (Houlsby et al., ICML 2019)."""
 
-    def __init__(self, stage: nn.Module, species: int, width: int = 256):
+    def __init__(self, stage: nn.Module, species: int):
         super().__init__()
         self.stage = deepcopy(stage).requires_grad_(False)
         dim = stage[1].out_channels  # type: ignore[index]
-        last = nn.Linear(width, dim)
+        last = nn.Linear(WIDTH, dim)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
-        self.added = nn.Sequential(nn.Linear(dim, width), nn.GELU(), last)
+        self.added = nn.Sequential(nn.Linear(dim, WIDTH), nn.GELU(), last)
 
     def forward(self, maps: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():

@@ -11,10 +11,10 @@ import imagehash
 import numpy as np
 from PIL import Image
 
-from hierpets.data.addresses import DEMO_PREFIX, parse_address, photo_suffix, read_address
+from hierpets.data.addresses import DEMO_PREFIX, file_of, parse_address, photo_suffix, read_address, stamp_of
 from hierpets.data.decoding.formats import picture_size, sniff
 from hierpets.data.photos import DEFAULT_LIMITS, read_photo
-from hierpets.errors import ImageError, without_name
+from hierpets.errors import ImageError, reason_of, without_name
 
 __all__ = ["ImageStats", "file_stamp", "measure_image"]
 
@@ -70,12 +70,10 @@ def file_stamp(path: str) -> str | None:
     """Size and modification time of a photo's file, or of the archive or table that holds it, which change when it
     does; None where there is no such file on this machine.
     """
-    address = parse_address(path)
     try:
-        status = Path(address.file if address else path).stat()
+        return stamp_of(file_of(path)) or None
     except (OSError, ValueError):
         return None
-    return f"{status.st_size}-{status.st_mtime_ns}"
 
 
 def measure_image(path: str) -> ImageStats:
@@ -89,8 +87,7 @@ def measure_image(path: str) -> ImageStats:
         if size > DEFAULT_LIMITS.max_bytes:
             read_photo(path)  # refuses it without reading
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        return replace(unread, error=f"cannot be read: {reason}")
+        return replace(unread, error=f"cannot be read: {reason_of(error)}")
     except ImageError as error:
         return replace(unread, size=size, error=without_name(error, path))
     known = ImageStats(path, content=_digest(data), size=size)

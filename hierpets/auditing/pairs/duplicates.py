@@ -8,10 +8,11 @@ from typing import Literal
 
 import numpy as np
 
+from hierpets.auditing.pairs.neighbors import BLOCK, unit_rows
+
 __all__ = ["How", "Pair", "components", "confirmed_pairs", "exact_pairs", "hash_bits", "near_pairs"]
 
 How = Literal["exact", "near", "mirrored"]
-BLOCK = 512  # rows compared at a time: 512 x 20,000 float32 are 40 MB
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def confirmed_pairs(
 ) -> list[Pair]:
     """Pairs of like hash, upright or against the mirror image, whose features [N, D] have a cosine of ``same``."""
     bits, mirror = hash_bits(hashes), hash_bits(mirrored)
-    unit = features / np.linalg.norm(features, axis=1, keepdims=True).clip(min=1e-12)
+    unit = unit_rows(features)
     variants: list[tuple[How, np.ndarray]] = [("near", bits), ("mirrored", mirror)]
     best: dict[tuple[int, int], Pair] = {}
     for how, others in variants:

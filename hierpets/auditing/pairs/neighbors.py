@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["NEAREST", "Neighbors", "find_neighbors", "find_outliers", "share_with"]
+__all__ = ["BLOCK", "NEAREST", "Neighbors", "find_neighbors", "find_outliers", "share_with", "unit_rows"]
 
-BLOCK = 512  # rows compared at a time: 512 x 20,000 float32 are 40 MB
+BLOCK = 512
+"""Rows compared at a time: 512 x 20,000 float32 are 40 MB."""
 NEAREST = 5  # neighbors that the distance of an outlier is averaged over
 FENCE = 2.0  # interquartile ranges above the third quartile
 LEAST_RANGE = 0.02  # interquartile range assumed at least: photos of one burst are all equally close
@@ -22,9 +23,15 @@ class Neighbors:
     similarity: np.ndarray
 
 
+def unit_rows(features: np.ndarray) -> np.ndarray:
+    """Each row of [N, D] at length 1, so that products of rows are cosines."""
+    unit: np.ndarray = features / np.linalg.norm(features, axis=1, keepdims=True).clip(min=1e-12)
+    return unit
+
+
 def find_neighbors(features: np.ndarray, *, k: int) -> Neighbors:
     """The k nearest rows of each row of features [N, D] by cosine; fewer where N is not above k."""
-    unit = (features / np.linalg.norm(features, axis=1, keepdims=True).clip(min=1e-12)).astype(np.float32)
+    unit = unit_rows(features).astype(np.float32)
     k = min(k, len(unit) - 1)
     rows, similarity = [], []
     for start in range(0, len(unit), BLOCK):

@@ -54,10 +54,8 @@ def _lines(info: BundleInfo) -> Iterator[tuple[str, str]]:
     yield "combiner", info.combiner
     yield "alpha", f"{info.alpha:g}"
     for species, thresholds in info.thresholds.items():
-        scores = {"pet": thresholds.pet}
-        bounds = [f"{name} >= {value:.4g}" for name, value in scores.items() if value is not None]
-        needed = [f"probability > {thresholds.probability:.4g}", f"of a breed set > {thresholds.breed_set:.4g}"]
-        yield f"  {species}", ", ".join([*needed, *bounds])
+        needed = f"probability > {thresholds.probability:.4g}, of a breed set > {thresholds.breed_set:.4g}"
+        yield f"  {species}", needed if thresholds.pet is None else f"{needed}, pet >= {thresholds.pet:.4g}"
     yield "training", ", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in info.training.items())
     if info.selection:
         yield "recipe", str(info.selection)

@@ -94,12 +94,9 @@ def tiff_tags(data: bytes) -> dict[int, int]:
     :raises ValueError: no TIFF structure. :raises struct.error: it is cut off. :raises OverflowError: an offset is
         beyond all files.
     """
-    file, tags = _Tiff(data), dict[int, int]()
-    for entry in file.directory(file.first)[0]:
-        if code := INTEGERS.get(entry.type):
-            # Of a tag that is given twice libtiff takes the first.
-            tags.setdefault(entry.tag, file.read(code, entry.place))
-    return tags
+    file = _Tiff(data)
+    entries = _by_tag([entry for entry in file.directory(file.first)[0] if entry.type in INTEGERS])
+    return {tag: file.read(INTEGERS[entry.type], entry.place) for tag, entry in entries.items()}
 
 
 def tiff_blocks(data: bytes) -> Iterator[memoryview]:

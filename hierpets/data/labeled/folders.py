@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hierpets.data.labeled.consistency import check_labels, raise_problems
 from hierpets.data.records import PhotoRecord
-from hierpets.errors import DataError
+from hierpets.errors import DataError, reason_of
 from hierpets.files import is_folder_entry, is_photo
 from hierpets.plugin.reading import PHOTO_SUFFIXES, SPLIT_NAMES, walk_files
 from hierpets.taxonomy import Leaf
@@ -88,4 +88,4 @@ def _visible(folder: Path) -> Iterator[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
             yield from (entry for entry in entries if not entry.name.startswith((".", "__MACOSX")))
     except OSError as error:
-        raise DataError(f"{folder}: cannot be listed: {error.strerror}") from error
+        raise DataError(f"{folder}: cannot be listed: {reason_of(error)}") from error

@@ -6,11 +6,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from hierpets.data.addresses import is_demo
+from hierpets.data.addresses import file_of, is_demo
 from hierpets.data.labeled.folders import read_folders
 from hierpets.data.labeled.sources import Found, read_records, read_source
 from hierpets.data.labeled.tables import is_oxford, read_csv, read_oxford
-from hierpets.data.labeled.unread import file_of, refuse_unread
+from hierpets.data.labeled.unread import refuse_unread
 from hierpets.data.records import PhotoIndex, index_of
 from hierpets.errors import DataError
 from hierpets.plugin import SourcePhoto

@@ -7,10 +7,10 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
-from hierpets.data.addresses import is_demo
+from hierpets.data.addresses import file_of, is_demo
 from hierpets.data.labeled.consistency import ListedPhoto, check_listed, folded, is_number, raise_problems, unrepeated
 from hierpets.data.labeled.tables import read_csv
-from hierpets.data.labeled.unread import file_of, find_unread
+from hierpets.data.labeled.unread import find_unread
 from hierpets.data.records import SPLITS, PhotoRecord
 from hierpets.errors import DataError, did_you_mean
 from hierpets.files import PHOTO_SUFFIXES

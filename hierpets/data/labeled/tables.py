@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from hierpets.data.addresses import DEMO_PREFIX, parse_address
+from hierpets.data.addresses import DEMO_PREFIX, file_of
 from hierpets.data.labeled.consistency import ListedPhoto, check_listed, raise_problems, unrepeated
 from hierpets.data.records import SPLITS, PhotoRecord
 from hierpets.errors import DataError, did_you_mean
@@ -105,8 +105,7 @@ def _read_row(file: Path, header: list[str], cells: list[str]) -> tuple[PhotoRec
     path = row["path"]
     if not path.startswith(DEMO_PREFIX) and not is_uri(path):
         path = str(file.parent / path)
-        address = parse_address(path)
-        if not Path(address.file if address else path).is_file():
+        if not Path(file_of(path)).is_file():
             return None, f"no such file: {path}"
     return PhotoRecord(path, row["species"], row.get("breed") or None, split), None
 

@@ -7,22 +7,16 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from hierpets.data.addresses import files_named, parse_address
+from hierpets.data.addresses import files_named
 from hierpets.errors import DataError
 from hierpets.plugin.reading import PHOTO_SUFFIXES, is_folder, is_uri, join, suffix_of, walk_files, walk_store
 from hierpets.text import counted, join_words
 
-__all__ = ["file_of", "find_unread", "refuse_unread"]
+__all__ = ["find_unread", "refuse_unread"]
 
 HOLDERS = (".tar", ".parquet")
 WANTED = (*PHOTO_SUFFIXES, *HOLDERS)
 _NAMED = 3
-
-
-def file_of(path: str) -> str:
-    """The file that a photo is, or lies in."""
-    address = parse_address(path)
-    return address.file if address is not None else path
 
 
 def find_unread(source: str, read: Collection[str]) -> list[str]:

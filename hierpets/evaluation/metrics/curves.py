@@ -8,10 +8,9 @@ import numpy as np
 
 from hierpets.evaluation.metrics.schema import ClassCurves, PrecisionRecallCurve, RocCurve
 
-__all__ = ["OneVsRest", "one_vs_rest"]
+__all__ = ["OneVsRest", "one_vs_rest", "points_kept"]
 
-# More points than this cannot be seen in a figure, and make metrics.json large.
-_MAX_POINTS = 101
+MOST_POINTS = 101  # more cannot be seen in a figure, and make metrics.json large
 
 
 class OneVsRest(NamedTuple):
@@ -54,7 +53,10 @@ def _curves_of_class(positive: np.ndarray, score: np.ndarray) -> OneVsRest | Non
 
 
 def _thinned(**axes: np.ndarray) -> dict[str, tuple[float, ...]]:
-    """At most ``_MAX_POINTS`` of the curve's own points, the first and the last among them."""
-    n = len(next(iter(axes.values())))
-    keep = np.unique(np.linspace(0, n - 1, min(n, _MAX_POINTS)).round().astype(int))
+    keep = points_kept(len(next(iter(axes.values()))))
     return {name: tuple(round(float(v), 5) for v in values[keep]) for name, values in axes.items()}
+
+
+def points_kept(n: int) -> np.ndarray:
+    """int [K]: which of the ``n`` points of a curve a figure shows, the first and the last among them."""
+    return np.unique(np.linspace(0, n - 1, min(n, MOST_POINTS)).round().astype(int))

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hierpets.errors import DataError
+from hierpets.errors import DataError, reason_of
 from hierpets.evaluation.metrics.schema import Metrics
 from hierpets.validation.problems import find_problems
 
@@ -56,7 +56,7 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+        raise DataError(f"{path}: cannot be read: {reason_of(error)}") from error
     except ValueError as error:
         raise DataError(f"{path}: not JSON: {error}") from error
     if not isinstance(content, dict):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hierpets.evaluation.metrics.classes import divide
+from hierpets.evaluation.metrics.curves import points_kept
 from hierpets.evaluation.metrics.levels import LevelPredictions, breed_level, species_level
 from hierpets.evaluation.metrics.resampling import wilson_interval
 from hierpets.evaluation.metrics.schema import (
@@ -22,7 +23,6 @@ from hierpets.evaluation.predictions import BREED, SPECIES, UNKNOWN, Predictions
 __all__ = ["risk_coverage", "selective_metrics"]
 
 COVERAGES = (0.80, 0.90, 0.95)
-_CURVE_POINTS = 101
 
 
 def risk_coverage(confidence: np.ndarray, hit: np.ndarray) -> np.ndarray:
@@ -140,7 +140,7 @@ def _trade_off(
     """
     risk = risk_coverage(level.confidence if confidence is None else confidence, level.hit)
     n = len(risk)
-    points = np.unique(np.linspace(0, n - 1, min(n, _CURVE_POINTS)).round().astype(int))
+    points = points_kept(n)
     return SelectiveLevel(
         n=n,
         coverage=answered.mean(),

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hierpets.evaluation.metrics.schema import ClassCurves, ClassScores, LevelMetrics, SelectiveMetrics
-from hierpets.evaluation.report.drawing import ACCENT, INK, MUTED, PANEL, SERIES, Drawing, draw, short
+from hierpets.evaluation.report.bars import name_bars, paint_bars
+from hierpets.evaluation.report.drawing import ACCENT, MUTED, PANEL, SERIES, Drawing, draw, short
 from hierpets.figures import percent_tick
 from hierpets.text import percent, pretty
 
@@ -36,18 +36,13 @@ def breed_bars(breed: LevelMetrics, tree: Tree) -> Iterator[Drawing]:
 
 
 def _bars(scores: Mapping[str, ClassScores], species: str, s: int) -> Drawing:
-    recall = np.array([c.recall for c in scores.values()])
-    low, high = np.array([c.recall_interval for c in scores.values()]).T
+    recall = [c.recall for c in scores.values()]
     names = [f"{short(b)} ({c.support})" for b, c in scores.items()]
 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
-        y = np.arange(len(names))
-        axes.barh(y, recall, color=ACCENT, alpha=0.45, height=0.62)
-        # An interval of all hits ends at 1 a rounding error below the recall: lengths must not be negative.
-        lengths = np.clip([recall - low, high - recall], 0, None)
-        axes.errorbar(recall, y, xerr=lengths, fmt="o", color=INK, markersize=3, linewidth=1.1, capsize=2)
-        _bar_axes(axes, names, right=1.02)
+        paint_bars(axes, names, recall, [c.recall_interval for c in scores.values() if c.recall_interval])
+        axes.set_xlim(0, 1.02)
 
     worst = next(iter(scores))
     return draw(
@@ -58,13 +53,6 @@ def _bars(scores: Mapping[str, ClassScores], species: str, s: int) -> Drawing:
         caption="Recall of each breed with its 95% Wilson interval; number of photos in parentheses.",
         alt=f"Recall of {len(names)} breeds, from {pretty(worst)} {percent(recall[0])} to {percent(recall[-1])}.",
     )
-
-
-def _bar_axes(axes: Axes, names: list[str], *, right: float) -> None:
-    axes.set(yticks=np.arange(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.6), xlim=(0, right))
-    axes.xaxis.set_major_formatter(percent_tick)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(False, axis="y")
 
 
 def reliability_diagram(level: LevelMetrics, name: str) -> Drawing:
@@ -209,7 +197,8 @@ def answer_levels(selective: SelectiveMetrics) -> Drawing:
             share = np.array([getattr(found, level) for found in per_species.values()])
             axes.barh(np.arange(len(left)), share, left=left, color=color, alpha=alpha, height=0.6, label=level)
             left += share
-        _bar_axes(axes, [f"{short(species)} ({found.n})" for species, found in per_species.items()], right=1)
+        name_bars(axes, [f"{short(species)} ({found.n})" for species, found in per_species.items()])
+        axes.set_xlim(0, 1)
         figure.legend(loc="outside upper left", ncols=3)
 
     shares = ", ".join(f"{level} {percent(getattr(selective.answers, level))}" for level in shades)

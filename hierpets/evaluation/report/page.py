@@ -24,7 +24,7 @@ from hierpets.evaluation.report.stress import stress_figure
 from hierpets.evaluation.report.words import headline
 from hierpets.text import percent, pretty
 
-__all__ = ["figure_sections", "render_report"]
+__all__ = ["figure_sections", "page_environment", "render_report"]
 
 
 def figure_sections(metrics: Metrics) -> dict[str, tuple[Drawing, ...]]:
@@ -46,13 +46,7 @@ def figure_sections(metrics: Metrics) -> dict[str, tuple[Drawing, ...]]:
 
 def render_report(metrics: Metrics, sections: Mapping[str, tuple[Drawing, ...]], mistakes: list[Mistake]) -> str:
     """The page. Names of classes and photos are escaped; the page forbids itself scripts and any request."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("hierpets.evaluation.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment()
     environment.filters |= {"percent": percent, "pretty": pretty, "number": _number, "interval": _interval}
     return environment.get_template("report.html.j2").render(
         m=metrics,
@@ -62,6 +56,18 @@ def render_report(metrics: Metrics, sections: Mapping[str, tuple[Drawing, ...]],
         glance=list(_glance(metrics)),
         levels=_levels(metrics),
         terms={term: model.model_fields[field].description for term, model, field in _TERMS},
+    )
+
+
+def page_environment(*packages: str) -> jinja2.Environment:
+    """Templates of pages: those of ``packages``, and those of the report, which share its looks."""
+    folders = [jinja2.PackageLoader(package) for package in (*packages, "hierpets.evaluation.report")]
+    return jinja2.Environment(
+        loader=jinja2.ChoiceLoader(folders),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
 
 

@@ -15,6 +15,7 @@ from hierpets.files import write_all
 __all__ = ["REPORT_FILE", "write_evaluation"]
 
 REPORT_FILE = "report.html"
+MISTAKES = 12  # in the gallery, at most
 
 
 def write_evaluation(
@@ -24,15 +25,14 @@ def write_evaluation(
     *,
     photos: Photos | None = None,
     overlay: Overlay | None = None,
-    mistakes: int = 12,
 ) -> None:
     """Write everything of one evaluation into the folder ``out``, all of it or nothing.
 
     ``metrics`` is what ``evaluate_predictions`` gave for these predictions. ``photos`` loads the photo of a path for
-    the gallery of the worst ``mistakes``, ``overlay`` shows what spoke for the wrong leaf; without them their places
+    the gallery of the worst mistakes, ``overlay`` shows what spoke for the wrong leaf; without them their places
     are left out.
     """
-    worst = worst_mistakes(predictions, count=mistakes, photos=photos, overlay=overlay)
+    worst = worst_mistakes(predictions, count=MISTAKES, photos=photos, overlay=overlay)
     sections = figure_sections(metrics)
     lines = [record.model_dump_json() + "\n" for record in records_of(predictions)]
     drawings = [drawing for drawn in sections.values() for drawing in drawn]

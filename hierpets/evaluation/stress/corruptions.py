@@ -15,6 +15,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from hierpets.thumbnails import scale_down
+
 __all__ = ["CORRUPTIONS", "SIDE", "STEPS", "Corruption", "shrink"]
 
 SIDE = 300  # pixels of the shorter side of every photo at most, so that a step means the same to each of them
@@ -42,12 +44,7 @@ class Corruption:
 
 def shrink(photo: np.ndarray, side: float) -> np.ndarray:
     """The photo with a shorter side of ``side`` pixels at most."""
-    height, width = photo.shape[:2]
-    scale = side / min(height, width)
-    if scale >= 1:
-        return photo
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
+    return scale_down(photo, side / min(photo.shape[:2]))
 
 
 def _smaller(photo: np.ndarray, side: float, _: np.random.Generator) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import hierpets
+from hierpets.bundle.info import species_thresholds
 from hierpets.bundle.manifest import Manifest, ModelId
 from hierpets.export.web.advice import advise
 from hierpets.export.web.schema import (
@@ -13,7 +14,6 @@ from hierpets.export.web.schema import (
     NetworkTemperatures,
     Rules,
     Species,
-    SpeciesBounds,
     WebLeaf,
     WebModel,
 )
@@ -67,6 +67,6 @@ def _rules(manifest: Manifest) -> Rules:
 
 def _species(manifest: Manifest, s: int) -> Species:
     name, columns = manifest.taxonomy.species[s], manifest.taxonomy.slices[s]
-    found = manifest.policy.thresholds(name)
-    thresholds = SpeciesBounds(probability=found.probability, breed_set=found.breed_set, pet=found.pet)
-    return Species(name=name, first=columns.start, end=columns.stop, thresholds=thresholds)
+    return Species(
+        name=name, first=columns.start, end=columns.stop, thresholds=species_thresholds(manifest.policy, name)
+    )

@@ -9,7 +9,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from hierpets.errors import ConfigError
+from hierpets.errors import ConfigError, reason_of
 from hierpets.files import cache_dir, write_file
 
 __all__ = ["RUNTIME", "TARBALL", "read_runtime"]
@@ -40,7 +40,7 @@ def read_runtime(file: Path | None = None) -> dict[str, bytes]:
     try:
         content = tarball.read_bytes()
     except OSError as error:
-        raise ConfigError(f"{tarball}: cannot be read: {error.strerror}; {ADVICE}") from error
+        raise ConfigError(f"{tarball}: cannot be read: {reason_of(error)}; {ADVICE}") from error
     if hashlib.sha512(content).hexdigest() != SHA512:
         raise ConfigError(f"{tarball}: not the package {RUNTIME}, or damaged; remove it and {ADVICE}")
     return _unpack(tarball)

@@ -5,6 +5,7 @@ The scripts of the page hold rules alone; every number and every sentence is her
 
 from __future__ import annotations
 
+from hierpets.bundle.info import SpeciesThresholds
 from hierpets.bundle.manifest import ModelId, Origin
 from hierpets.hierarchy.probabilities import Combiner
 from hierpets.plugin import Preprocess
@@ -20,7 +21,6 @@ __all__ = [
     "ProductChoice",
     "Rules",
     "Species",
-    "SpeciesBounds",
     "WebLeaf",
     "WebModel",
 ]
@@ -60,21 +60,13 @@ class Network(StrictModel):
     threshold: float
 
 
-class SpeciesBounds(StrictModel):
-    """As :class:`hierpets.hierarchy.policy.Thresholds`, at the bundle's alpha."""
-
-    probability: float
-    breed_set: float
-    pet: float | None
-
-
 class Species(StrictModel):
     """A species, its leaves ``first`` to ``end`` - 1, and what an answer must exceed."""
 
     name: str
     first: int
     end: int
-    thresholds: SpeciesBounds
+    thresholds: SpeciesThresholds
 
 
 class WebLeaf(StrictModel):

@@ -13,7 +13,7 @@ import numpy as np
 
 from hierpets.bundle.layout import MANIFEST, brief, incomplete_bundle, is_quantized
 from hierpets.cache import warn_uncached
-from hierpets.errors import BundleError, DeviceError
+from hierpets.errors import BundleError, DeviceError, reason_of
 from hierpets.files import cache_dir
 from hierpets.inference.engines.base import Precision, RawOutput
 from hierpets.model.graph.runtime import openvino as ov
@@ -71,7 +71,7 @@ def _is_usable(cache: Path) -> bool:
         with TemporaryFile(dir=cache):
             return True
     except OSError as error:
-        warn_uncached(cache, error.strerror or str(error))
+        warn_uncached(cache, reason_of(error))
         return False
 
 

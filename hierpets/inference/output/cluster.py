@@ -18,7 +18,7 @@ from hierpets.cluster import cluster_errors, connected, cpus_a_worker, require_r
 from hierpets.data.addresses import DEMO_PREFIX
 from hierpets.data.listing import check_paths, list_photos
 from hierpets.data.photos import NamedPhoto
-from hierpets.errors import DataError
+from hierpets.errors import DataError, reason_of
 from hierpets.files import cache_dir, whole_folder
 from hierpets.inference.engines.base import EngineOptions
 from hierpets.inference.loading import load
@@ -171,5 +171,5 @@ def unpack_bundle(files: Mapping[str, bytes], digest: str) -> Path:
                 (scratch / name).write_bytes(content)
     except OSError as error:
         if not folder.is_dir():  # else another worker was faster
-            raise DataError(f"{folder}: the bundle cannot be unpacked: {error.strerror or error}") from error
+            raise DataError(f"{folder}: the bundle cannot be unpacked: {reason_of(error)}") from error
     return folder

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hierpets.errors import ConfigError, DataError
+from hierpets.errors import ConfigError, DataError, reason_of
 from hierpets.inference.output.request import RunRequest, RunTotals
 from hierpets.inference.record import parquet_schema, printable
 from hierpets.plugin.reading import locate
@@ -150,8 +150,9 @@ class ClusterFolder:
         try:
             yield
         except OSError as error:
-            reason = error.strerror or error
-            raise DataError(f"{self.given}: cannot be {what}: {reason}; mend this and rerun with --resume") from error
+            raise DataError(
+                f"{self.given}: cannot be {what}: {reason_of(error)}; mend this and rerun with --resume"
+            ) from error
 
 
 def _path_column(file: Any, filesystem: Any) -> list[str]:

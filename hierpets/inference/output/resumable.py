@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from hierpets.data.listing import STANDARD_INPUT, check_paths, count_photos, list_photos
-from hierpets.errors import ConfigError, DataError, HierpetsError
+from hierpets.errors import ConfigError, DataError, HierpetsError, reason_of
 from hierpets.files import followed, is_device, lock, write_file
 from hierpets.inference.options import PredictOptions
 from hierpets.inference.output.lines import CsvWriter, JsonlWriter, WrittenRecord
@@ -143,7 +143,7 @@ class _Run:
         self._count(failed=prediction.error is not None, failed_recommendation=bool(advice and advice.error))
         self._progress(self.totals.photos)
 
-    def _count(self, *, failed: bool, failed_recommendation: bool = False) -> None:
+    def _count(self, *, failed: bool, failed_recommendation: bool) -> None:
         before = self.totals
         self.totals = RunTotals(
             photos=before.photos + 1,
@@ -208,7 +208,7 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        message = f"{error.filename or path}: cannot be written: {error.strerror or error}"
+        message = f"{error.filename or path}: cannot be written: {reason_of(error)}"
         raise DataError(f"{message}; fix this and rerun with --resume") from error
 
 

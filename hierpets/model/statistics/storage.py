@@ -15,7 +15,7 @@ from safetensors.numpy import load, save
 
 from hierpets.bundle.layout import brief
 from hierpets.bundle.manifest import NetworkSpec, StatisticsSpec
-from hierpets.errors import BundleError
+from hierpets.errors import BundleError, reason_of
 from hierpets.hierarchy.probabilities import Prior
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.taxonomy import Leaf
@@ -58,7 +58,7 @@ def read_statistics(folder: Path, network: NetworkSpec) -> ClassStatistics:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise BundleError(f"{path}: cannot be read: {error.strerror}") from error
+        raise BundleError(f"{path}: cannot be read: {reason_of(error)}") from error
     if hashlib.sha256(content).hexdigest() != spec.sha256:
         raise BundleError(f"{path}: not the statistics that the manifest of this bundle names; copy the bundle again")
     try:

@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,10 @@ import yaml
 
 from hierpets.bundle.layout import MANIFEST
 from hierpets.config import BUNDLE_FOLDER, CONFIG_FILE, TrainConfig
-from hierpets.errors import ConfigError
+from hierpets.errors import ConfigError, reason_of
 from hierpets.evaluation.metrics.compute import metrics_json
 from hierpets.evaluation.metrics.schema import METRICS_FILE
-from hierpets.files import lock, write_all, write_file
+from hierpets.files import lock, open_folder, write_file
 from hierpets.progress import Progress, no_progress
 from hierpets.training.distributed import current_context
 
@@ -98,7 +98,7 @@ class Run:
     def save_artifact(self, name: str, draw: Callable[[], bytes]) -> None:
         """Write a file of the run; ``draw`` is called only if it is written."""
         if not self.silent:
-            write_all(self.folder, {name: draw()})
+            write_file(self.folder / name, draw())
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:
         """Write ``metrics.json``: metrics by how the photos were held out."""
@@ -136,23 +136,18 @@ def open_run(
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK):
-            raise PermissionError(None, "Permission denied")
-        handle = os.open(folder, os.O_RDONLY) if os.name == "posix" else None
-    except OSError as error:
-        raise ConfigError(f"{folder}: cannot be used as a run folder: {error.strerror}") from error
-    if handle is None:
-        yield
-        return
-    try:
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(folder, os.W_OK):
+                raise PermissionError(None, "Permission denied")
+            handle = stack.enter_context(open_folder(folder))
+        except OSError as error:
+            raise ConfigError(f"{folder}: cannot be used as a run folder: {reason_of(error)}") from error
         if not lock(handle):
             told = "another process is training in it; wait until it ends, or use another --out"
             raise ConfigError(f"{folder}: {told}")
         yield
-    finally:
-        os.close(handle)  # which unlocks
 
 
 def _holds_run(folder: Path) -> bool:

@@ -23,7 +23,7 @@ from hierpets.recommend.catalog import (
 from hierpets.registry.loading import bundled_registry, find_registry
 from hierpets.validation.yaml_file import YamlFile, YamlProblems, read_yaml
 
-__all__ = ["CatalogFiles", "load_catalog", "read_catalog_files"]
+__all__ = ["FOLDER", "CatalogFiles", "load_catalog", "read_catalog_files"]
 
 FOLDER = Path("plugins") / "shampoo"
 

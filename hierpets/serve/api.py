@@ -122,7 +122,8 @@ def _add_explain(router: APIRouter, service: Service) -> None:
         openapi_extra=_body({"photo": BINARY}, ["photo"], raw=True),
     )
     async def explain(request: Request) -> Response:
-        """The photo as a PNG with a Grad-CAM heat map over it: the warmer a place, the more it counted.
+        """The photo as a PNG, at most 1,600 pixels long, with a Grad-CAM heat map over it: the warmer a place, the more
+        it counted.
 
         This takes about a second. The header `hierpets-model` holds the digest of the model.
         """

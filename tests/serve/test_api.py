@@ -225,6 +225,11 @@ def test_explain_route_turns_the_photo_by_its_exif(predictor):
     assert seen == [(60, 40, 3)]
 
 
+def test_explain_route_shrinks_what_its_decoder_does_not(client):
+    picture = client.post("/v1/explain", content=encode(np.zeros((900, 2000, 3), np.uint8), ".png"), headers=JPEG)
+    assert read_photo(picture.content).shape == (720, 1600, 3)
+
+
 def test_explain_route_gives_a_picture(client):
     answer = client.post("/v1/explain", files=form(plain("siamese")))
     assert answer.headers["content-type"] == "image/png"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from hierpets.registry.loading import Registry, bundled_registry
 from hierpets.registry.plugin import BUILTIN, USER, Plugin
 from hierpets.taxonomy import Taxonomy
 from hierpets.validation.document import parse_yaml
+from hierpets.validation.yaml_file import YamlFile
 
 __all__ = ["CatalogProblem", "check_catalog", "listed_taxonomy"]
 
@@ -59,7 +61,8 @@ def _probe(taxonomy: Taxonomy, catalog: Catalog, rules: Sequence[Rule]) -> Itera
 
 def _unread(files: CatalogFiles, registry: Registry) -> Iterator[CatalogProblem]:
     """Files beside those of the catalog that look like some of it, such as product.yaml."""
-    names = sorted({file.path.name for file in (*files.breeds, *files.ingredients, files.products)})
+    read: tuple[YamlFile[Any], ...] = (*files.breeds, *files.ingredients, files.products)
+    names = sorted({file.path.name for file in read})
     for path in sorted((registry.path.parent / FOLDER).glob("*.y*ml")):
         if path.name not in names:
             yield CatalogProblem(f"{path}: is not read; expected one of {', '.join(names)}", is_error=False)

@@ -114,9 +114,8 @@ def advise_together(
     if not regions:
         return whole
     species = [_species_of(region.prediction, taxonomy) for region in regions]
-    # A whole photo of another species than any box shows an animal that is in none.
-    own = _species_of(whole, taxonomy)
-    outside = [own] if own.any() and own.argmax() not in {one.argmax() for one in species if one.any()} else []
+    # What the whole photo looks like, be it a little, may be an animal that is in no box.
+    outside = [own] if (own := _species_of(whole, taxonomy)).any() else []
 
     def again(one: Prediction, beside: Sequence[np.ndarray]) -> Prediction:
         return replace(one, recommendation=advise(one, beside))

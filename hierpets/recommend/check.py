@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,12 +12,13 @@ from hierpets.errors import PluginError, did_you_mean
 from hierpets.hierarchy.decision import Level
 from hierpets.recommend.catalog import Catalog, Product, spoken
 from hierpets.recommend.choose import Recommendation, Recommender, Rule
-from hierpets.recommend.loading import CatalogFiles
+from hierpets.recommend.loading import FOLDER, CatalogFiles
 from hierpets.recommend.suitability import SuitabilityMatrix
 from hierpets.registry.loading import Registry, bundled_registry
 from hierpets.registry.plugin import BUILTIN, USER, Plugin
 from hierpets.taxonomy import Taxonomy
 from hierpets.validation.document import parse_yaml
+from hierpets.validation.yaml_file import YamlFile
 
 __all__ = ["CatalogProblem", "check_catalog", "listed_taxonomy"]
 
@@ -33,7 +35,7 @@ def check_catalog(files: CatalogFiles, registry: Registry, taxonomy: Taxonomy | 
     """Check the files against each other, against the registry's rules and, if given, the taxonomy of a model."""
     catalog = files.catalog
     everyone = listed_taxonomy(catalog)
-    found = [*_products(files, everyone), *(_breeds(files, taxonomy) if taxonomy else ())]
+    found = [*_unread(files, registry), *_products(files, everyone), *(_breeds(files, taxonomy) if taxonomy else ())]
     rules = registry.of_kind("shampoo_rule")
     broken = [*_broken_rules(rules, everyone, catalog)]
     if broken:
@@ -55,6 +57,15 @@ def _probe(taxonomy: Taxonomy, catalog: Catalog, rules: Sequence[Rule]) -> Itera
         cases.append((inside / inside.sum(), "species"))
     cases.append((np.full(len(taxonomy.leaves), 1 / len(taxonomy.leaves)), "unknown"))
     return (recommender.recommend(joint, taxonomy, level) for joint, level in cases)
+
+
+def _unread(files: CatalogFiles, registry: Registry) -> Iterator[CatalogProblem]:
+    """Files beside those of the catalog that look like some of it, such as product.yaml."""
+    read: tuple[YamlFile[Any], ...] = (*files.breeds, *files.ingredients, files.products)
+    names = sorted({file.path.name for file in read})
+    for path in sorted((registry.path.parent / FOLDER).glob("*.y*ml")):
+        if path.name not in names:
+            yield CatalogProblem(f"{path}: is not read; expected one of {', '.join(names)}", is_error=False)
 
 
 def _products(files: CatalogFiles, everyone: Taxonomy) -> Iterator[CatalogProblem]:

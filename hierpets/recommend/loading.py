@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +23,7 @@ from hierpets.recommend.catalog import (
 from hierpets.registry.loading import bundled_registry, find_registry
 from hierpets.validation.yaml_file import YamlFile, YamlProblems, read_yaml
 
-__all__ = ["CatalogFiles", "load_catalog", "read_catalog_files"]
+__all__ = ["FOLDER", "CatalogFiles", "load_catalog", "read_catalog_files"]
 
 FOLDER = Path("plugins") / "shampoo"
 
@@ -126,15 +127,25 @@ def _contradictions(files: CatalogFiles) -> Iterator[str]:
         for name, ingredient in table.content.ingredients.items():
             here = ("ingredients", name)
             yield from _unknown(table, (*here, "not_for"), ingredient.not_for, catalog.species)
-            # Else a user's harmless "melaleuca_oil" would hide that it is tea tree oil.
-            owners = [other for other, it in catalog.ingredients.items() if name in it.aliases and other != name]
-            yield from (f"{table.at(*here)}: is an alias of {owner!r}; use that name" for owner in owners)
+            yield from (f"{table.at(*here)}: {clash}" for clash in _clashes(name, ingredient, catalog.ingredients))
     seen: set[str] = set()
     for index, product in enumerate(files.products.content.products):
         if product.id in seen:
             yield f"{files.products.at('products', index, 'id')}: {product.id!r} is used twice"
         seen.add(product.id)
         yield from _unknown_in_product(files.products, index, product, catalog)
+
+
+def _clashes(name: str, own: Ingredient, listed: Mapping[str, Ingredient]) -> Iterator[str]:
+    """Names of an ingredient that mean one listed before: a user's harmless "melaleuca_oil", or water with that alias,
+    would hide that it is tea tree oil.
+    """
+    for other in takewhile(lambda other: other != name, listed):
+        if name in listed[other].aliases:
+            yield f"is an alias of {other!r}; use that name"
+        for alias in own.aliases:
+            if alias in (other, *listed[other].aliases):
+                yield f"its alias {alias!r} means {other!r} already"
 
 
 def _unknown_in_product(file: YamlFile[ProductsFile], index: int, product: Product, catalog: Catalog) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
@@ -123,7 +122,8 @@ def _add_explain(router: APIRouter, service: Service) -> None:
         openapi_extra=_body({"photo": BINARY}, ["photo"], raw=True),
     )
     async def explain(request: Request) -> Response:
-        """The photo as a PNG with a Grad-CAM heat map over it: the warmer a place, the more it counted.
+        """The photo as a PNG, at most 1,600 pixels long, with a Grad-CAM heat map over it: the warmer a place, the more
+        it counted.
 
         This takes about a second. The header `hierpets-model` holds the digest of the model.
         """
@@ -134,7 +134,7 @@ def _add_explain(router: APIRouter, service: Service) -> None:
 
 def _add_feedback(router: APIRouter, service: Service) -> None:
     text = {"type": "string", "maxLength": 60}
-    form = {"photo": BINARY, "species": text, "breed": text, "consent": {"const": "yes"}}
+    form = {"species": text, "breed": text, "consent": {"const": "yes"}, "photo": BINARY}
 
     @router.post(
         "/v1/feedback",
@@ -153,6 +153,8 @@ def _add_feedback(router: APIRouter, service: Service) -> None:
         """
         _refuse_other_sites(request)
         async with service.uploads.read(request) as upload:
+            for field in upload.fields.keys() - form:  # such as "bread", whose label would be lost
+                raise Problem("invalid", f"form field {field!r}: expected one of {', '.join(form)}")
             if upload.fields.get("consent") != "yes":
                 raise Problem("invalid", "consent: expected yes; without the owner's consent no photo is saved")
             species, breed = (upload.fields.get(key, "") for key in ("species", "breed"))
@@ -248,6 +250,6 @@ def _only_photo(upload: Upload) -> NamedPhoto:
 def _refuse_other_sites(request: Request) -> None:
     """A form on any web site can post to a server on this machine; a browser then names that site, or says so."""
     origin, fetched_from = request.headers.get("origin"), request.headers.get("sec-fetch-site", "none")
-    other_origin = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+    other_origin = origin is not None and origin.partition("://")[2] != request.headers.get("host")
     if other_origin or fetched_from not in ("same-origin", "none"):
         raise Problem("cross-origin", "feedback is accepted only from this server's own page")

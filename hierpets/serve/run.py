@@ -17,12 +17,16 @@ from hierpets.errors import ConfigError, reason_of
 __all__ = ["bind", "make_server"]
 
 HEADER_SECONDS = 10.0
+READ_SECONDS = 60.0
 
 
 class PatientProtocol(H11Protocol):
-    """Closes a connection that does not send its request's headers in time; uvicorn would wait forever."""
+    """Closes a connection that does not send its request's headers in time, or does not read the response; uvicorn
+    would wait forever.
+    """
 
     _headers_due: asyncio.TimerHandle | None = None
+    _read_due: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -33,9 +37,20 @@ class PatientProtocol(H11Protocol):
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._headers_due is not None:
-            self._headers_due.cancel()
+        for timer in (self._headers_due, self._read_due):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._read_due = self.loop.call_later(READ_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._read_due is not None:
+            self._read_due.cancel()
+            self._read_due = None
 
     def _watch(self) -> None:
         if self.conn.their_state is not h11.IDLE:
@@ -65,14 +80,14 @@ def make_server(app: ASGIApp, *, stop_seconds: int, on_start: Callable[[], None]
 
     ``stop_seconds`` bounds the wait for them; ``on_start`` is called when the server listens.
     """
-    # It logs a warning for every malformed form, which any client can send by the thousand.
+    # They log a warning for every malformed form or request, which any client can send by the thousand.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
     config = uvicorn.Config(
         app,
         http=PatientProtocol,
         ws="none",
         lifespan="on",
-        log_level="warning",
+        log_level="error",
         access_log=False,
         server_header=False,
         timeout_keep_alive=15,

@@ -26,6 +26,7 @@ from hierpets.serve.limits.uploads import UploadReader
 from hierpets.serve.metrics import ServerMetrics
 from hierpets.serve.problems import Problem
 from hierpets.serve.settings import MB, ServeSettings
+from hierpets.thumbnails import shrink
 
 __all__ = ["Explainer", "Service"]
 
@@ -33,6 +34,7 @@ Explainer = Callable[[np.ndarray], bytes]
 """A photo, RGB uint8 [H, W, 3], to a PNG of where the model looked."""
 
 MAX_SLOW_JOBS = 8
+LONGEST_EXPLAINED = 1600  # pixels: a PNG of twelve million takes seconds to make, and a phone long to load
 
 
 class PhotoRequest(NamedTuple):
@@ -127,7 +129,7 @@ class Service:
     def _explain(self, photo: NamedPhoto) -> bytes:
         assert self.explainer is not None
         try:
-            return self.explainer(self._read(photo))
+            return self.explainer(shrink(self._read(photo), LONGEST_EXPLAINED))
         except HierpetsError as error:  # a backbone without a spatial map, or weights that are not there
             kind = "internal" if isinstance(error, InternalError) else "no-explanation"
             raise Problem(kind, str(error)) from None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from hierpets.errors import ConfigError
 from hierpets.inference.options import PredictOptions
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["MB", "ServeSettings", "make_settings"]
 
 MB = 2**20
+HOST = re.compile(r"\*|[\w.-]*|[\da-f:.]+(%\w+)?", re.IGNORECASE)  # any, a name, or an IPv6 address
 
 
 class ServeSettings(StrictModel):
@@ -53,6 +55,14 @@ class ServeSettings(StrictModel):
     )
     feedback: Path | None = Field(default=None, description="folder to save feedback in; without it, feedback is off")
     feedback_mb: float = Field(default=500, gt=0, description="maximum size of the feedback folder, in MB")
+
+    @field_validator("allowed_host")
+    @classmethod
+    def _check_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if not HOST.fullmatch(name):  # no request would ask for it
+                raise ValueError(f"expected a name without scheme and port, such as pets.example.com, got {name!r}")
+        return names
 
     @model_validator(mode="after")
     def _check_order(self) -> ServeSettings:

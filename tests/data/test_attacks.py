@@ -1,5 +1,6 @@
 """Small files made to crash, or to decode to far more pixels than their header says."""
 
+import io
 import struct
 import subprocess
 import sys
@@ -7,7 +8,9 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
+from hierpets.data.decoding.av1 import as_still_avif, coded_sizes, find_box
 from hierpets.data.decoding.formats import bytes_per_pixel, exif_orientation, picture_size
 from hierpets.data.photos import Limits, read_photo
 from hierpets.errors import ImageError
@@ -49,6 +52,68 @@ def test_picture_size_of_a_jpeg_with_fill_bytes_and_padding():
     data = jpeg()
     at = data.index(b"\xff\xc0")
     assert picture_size(data[:at] + b"\x12\x34\xff\xff\xff" + data[at:], "JPEG") == (64, 64)
+
+
+def saved(image: Image.Image, kind: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def test_a_jpeg_of_more_scans_than_any_encoder_writes_is_refused_before_each_is_decoded():
+    data = saved(Image.fromarray(PIXELS), "JPEG", progressive=True)
+    last = data[data.rindex(b"\xff\xda") : -2]
+    assert read_photo(data[:-2] + 50 * last + data[-2:]).shape == PIXELS.shape
+    hidden = b"\xff\xfe\x00\x04\xff\xd9"  # a comment that looks like the end of the picture
+    for more in (last, hidden + last):
+        with pytest.raises(ImageError, match="damaged JPEG: it has more than 100 scans"):
+            read_photo(data[:-2] + 200 * more + data[-2:])
+    assert read_photo(data + 200 * last).shape == PIXELS.shape  # what follows the picture, as a film does, is not it
+
+
+@pytest.mark.parametrize("size", [(64, 64), (1, 1), (500, 33)])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_the_size_of_an_avif_is_that_of_what_it_codes_where_its_header_lies(size, mode):
+    """A few kilobytes of one color took gigabytes to decode before they were scaled down to what the header said."""
+    data = saved(Image.new(mode, size, (90,) * len(mode)), "AVIF")
+    assert picture_size(data, "AVIF") == size
+    at = data.index(b"ispe") + 8
+    assert picture_size(data[:at] + struct.pack(">II", 1, 1) + data[at + 8 :], "AVIF") == size
+
+
+def test_items_of_an_avif_are_found_whatever_way_a_box_states_its_length():
+    data = saved(Image.new("RGB", (64, 64)), "AVIF")
+    meta = find_box(data, b"meta")
+    at = meta.index(b"iloc") - 4
+    (length,) = struct.unpack_from(">I", meta, at)
+    long = meta[:at] + struct.pack(">I4sQ", 1, b"iloc", length + 8) + meta[at + 8 :]
+    assert [*coded_sizes(data, long)] == [*coded_sizes(data, meta)] == [(64, 64)]
+
+
+def test_an_animated_avif_is_decoded_from_the_picture_whose_size_is_checked():
+    red, blue = (Image.new("RGB", (80, 60), color) for color in ("red", "blue"))
+    data = saved(red, "AVIF", save_all=True, append_images=[blue])
+    assert data[8:12] == b"avis"
+    assert as_still_avif(data)[8:12] == b"avif"
+    assert picture_size(data, "AVIF") == (80, 60)
+    assert read_photo(data)[30, 40].tolist() == pytest.approx([255, 0, 0], abs=4)
+
+
+@pytest.mark.parametrize("cut", range(12))
+def test_items_of_an_avif_that_are_cut_off_are_damage(cut):
+    data = saved(Image.new("RGB", (64, 64)), "AVIF")
+    at = data.index(b"iloc") + 4 + cut
+    with pytest.raises(ImageError, match="damaged AVIF"):
+        read_photo(data[:at])
+
+
+def test_what_libheif_says_of_a_damaged_photo_is_one_line():
+    pillow_heif = pytest.importorskip("pillow_heif")
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(Image.fromarray(PIXELS)).save(buffer)
+    with pytest.raises(ImageError, match="damaged HEIC") as caught:
+        read_photo(buffer.getvalue()[:-200])
+    assert len(str(caught.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

@@ -107,6 +107,23 @@ def test_no_shampoo_is_toxic_to_an_animal_outside_of_the_boxes(around, options):
     assert not toxic_to_cats(region.prediction.recommendation)
 
 
+def test_no_shampoo_is_toxic_to_what_the_whole_photo_may_show_beside_the_boxes(around):
+    """The photo as a whole is a dog's as is the box, and a little a cat's."""
+
+    class UnsureEngine(BassetEngine):
+        def __call__(self, images):
+            return super().__call__(images)._replace(species=3 * ColorEngine.__call__(self, images).species)
+
+    predictor = make_predictor(UnsureEngine())
+    wide = np.concatenate([side_by_side("siamese")[:, :50], side_by_side("a dog")], axis=1)
+    answer = predictor.predict(wide, boxes=around((0.9, Box(left=0.5, top=0, width=0.5, height=1))))
+    (region,) = answer.regions
+    assert (answer.species, region.prediction.species) == ("dog", "dog")
+    assert toxic_to_cats(predictor.predict(side_by_side("a dog")).recommendation)
+    assert not toxic_to_cats(answer.recommendation)
+    assert not toxic_to_cats(region.prediction.recommendation)
+
+
 def test_only_says_what_may_be_named_and_not_what_is_safe():
     predictor = make_predictor(BassetEngine(), finder=find_halves)
     dog = predictor.predict(side_by_side("a dog"), only=["dog"])

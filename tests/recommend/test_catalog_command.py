@@ -23,6 +23,14 @@ def test_catalog_check_passes_the_built_in_one() -> None:
     assert result.output == "135 breeds, 20 ingredients, 15 products: 0 errors, 0 warnings\n"
 
 
+def test_catalog_check_names_a_file_that_nothing_reads(shop: Path) -> None:
+    misnamed = shop.parent / "plugins" / "shampoo" / "product.yaml"
+    misnamed.write_text("brand: Own\n")
+    result = run("check", "--registry", shop)
+    expected = "expected one of breeds.yaml, ingredients.yaml, products.yaml"
+    assert f"warning: {misnamed}: is not read; {expected}" in result.output
+
+
 SHELF = """\
 brand: Own
 currency: USD

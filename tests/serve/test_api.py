@@ -72,12 +72,14 @@ def test_predict_route_takes_the_bytes_of_one_photo(client):
 
 def test_predict_route_names_a_photo_by_its_file_without_folders(client):
     files = [
-        ("photo", (name, plain("siamese"))) for name in ("../../etc/passwd", "C:\\me\\cat.jpg", "a\tb.jpg", "é" * 300)
+        ("photo", (name, plain("siamese")))
+        for name in ("../../etc/passwd", "C:\\me\\cat.jpg", "a\tb.jpg", "é" * 300, "a\x9b31mb.jpg")
     ]
     paths = [record["path"] for record in client.post("/v1/predict", files=files).json()]
     assert paths[:2] == ["passwd", "cat.jpg"]
     assert "\t" not in paths[2]
     assert len(paths[3]) == 120
+    assert paths[4] == "a31mb.jpg"  # some terminals take U+009B for the start of a command
 
 
 def test_predict_route_gives_records_of_unreadable_photos_in_a_form(client):
@@ -221,6 +223,11 @@ def test_explain_route_turns_the_photo_by_its_exif(predictor):
     with LocalClient(app) as client:
         client.post("/v1/explain", content=on_its_side, headers=JPEG)
     assert seen == [(60, 40, 3)]
+
+
+def test_explain_route_shrinks_what_its_decoder_does_not(client):
+    picture = client.post("/v1/explain", content=encode(np.zeros((900, 2000, 3), np.uint8), ".png"), headers=JPEG)
+    assert read_photo(picture.content).shape == (720, 1600, 3)
 
 
 def test_explain_route_gives_a_picture(client):

@@ -54,6 +54,12 @@ def test_feedback_without_consent_is_not_stored(client, tmp_path, consent):
     assert not list((tmp_path / "feedback").iterdir())
 
 
+def test_feedback_with_a_misspelled_field_is_refused(client, tmp_path):
+    answer = send(client, bread="pug")
+    assert answer.json()["detail"] == "form field 'bread': expected one of species, breed, consent, photo"
+    assert not list((tmp_path / "feedback").iterdir())
+
+
 @pytest.mark.parametrize(
     "label", ["..", "../x", "a/b", "a\\b", ".hidden", "", "a" * 61, "nul", "train", "x\0y", "-rf", "<b>"]
 )
@@ -67,7 +73,8 @@ def test_feedback_refuses_a_label_that_is_no_name(client, tmp_path, label):
 
 def test_feedback_from_another_web_site_is_refused(client, tmp_path):
     assert send(client, headers={"origin": "https://example.com"}).status_code == 403
-    assert send(client, headers={"origin": "null"}).status_code == 403
+    for origin in ("null", "http://[x", "http://localhost@example.com", ""):
+        assert send(client, headers={"origin": origin}).status_code == 403
     assert not list((tmp_path / "feedback").iterdir())
     assert send(client, headers={"origin": "http://localhost"}).status_code == 201
 

@@ -51,6 +51,26 @@ def test_server_cuts_off_headers_that_never_end(predictor, monkeypatch):
         assert CLIENT.get(f"{url}/healthz").text == "ok\n"
 
 
+def test_server_cuts_off_a_client_that_does_not_read_its_responses(predictor, monkeypatch):
+    monkeypatch.setattr(run, "READ_SECONDS", 0.3)
+    with serving(predictor) as (url, _), socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.connect((urlsplit(url).hostname, urlsplit(url).port))
+        deaf.settimeout(10)
+        with pytest.raises(OSError, match=r"reset|pipe|aborted"):
+            while True:
+                deaf.sendall(b"GET /static/app.js HTTP/1.1\r\nhost: localhost\r\n\r\n")
+                time.sleep(0.001)
+        assert CLIENT.get(f"{url}/healthz").text == "ok\n"
+
+
+def test_server_logs_nothing_for_what_is_no_request(predictor, caplog):
+    with serving(predictor) as (url, _), connect(url) as odd:
+        odd.sendall(b"\x16\x03\x01\r\n\r\n")
+        assert read_all(odd).startswith("HTTP/1.1 400 ")
+    assert not caplog.records
+
+
 def test_upload_that_is_too_large_gets_its_response_after_it_is_sent(predictor):
     settings = ServeSettings(max_photo_mb=1, max_request_mb=1)
     with serving(predictor, settings) as (url, _):

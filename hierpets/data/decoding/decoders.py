@@ -14,8 +14,16 @@ from typing import Any
 import numpy as np
 import simplejpeg
 
+from hierpets.data.decoding.av1 import as_still_avif
 from hierpets.data.decoding.damage import Warn, check_png, check_zero_tail, is_blur, missing_share, pixel_chunks
-from hierpets.data.decoding.formats import exif_orientation, is_progressive, jpeg_without_extras, stored_orientation
+from hierpets.data.decoding.formats import (
+    MOST_SCANS,
+    exif_orientation,
+    has_many_scans,
+    is_progressive,
+    jpeg_without_extras,
+    stored_orientation,
+)
 from hierpets.data.decoding.silent_damage import check_silent_damage
 from hierpets.errors import ImageError
 from hierpets.libraries import needed_for
@@ -51,6 +59,8 @@ def decode(data: bytes, kind: str, size: tuple[int, int], *, reduction: int, war
     if kind == "PNG":
         check_png(data)
         return _decode_any(pixel_chunks(data), kind)
+    if kind == "AVIF":
+        data = as_still_avif(data)
     check_zero_tail(data, kind, warn)
     photo = _decode_heic(data) if kind == "HEIC" else _decode_any(data, kind)
     check_silent_damage(data, kind, photo, warn, _decode_any)
@@ -60,6 +70,8 @@ def decode(data: bytes, kind: str, size: tuple[int, int], *, reduction: int, war
 def _decode_jpeg(data: bytes, size: tuple[int, int], reduction: int, warn: Warn) -> np.ndarray:
     whole = data.rstrip(b"\0")  # a download that broke off may be filled up with zeros, which decode as picture
     check_zero_tail(whole, "JPEG", warn)
+    if has_many_scans(whole):
+        raise ImageError(f"damaged JPEG: it has more than {MOST_SCANS} scans")
     width, height = (math.ceil(side / reduction) for side in size)
     told = ""
     try:
@@ -165,7 +177,8 @@ def _decode_heic(data: bytes) -> np.ndarray:
         picture: Any = pillow_heif.read_heif(data)
         pixels = np.asarray(picture)
     except Exception as error:  # libheif's errors share no base class
-        raise ImageError(f"truncated or damaged HEIC: {error}") from error
+        message = " ".join(str(error).split())  # libheif ends it with a new line
+        raise ImageError(f"truncated or damaged HEIC: {message}") from error
     if pixels.ndim == 2:
         return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)
     if pixels.shape[2] == 4:

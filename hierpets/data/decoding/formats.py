@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
+import re
 import struct
 from collections.abc import Callable, Iterator
 
+from hierpets.data.decoding.av1 import coded_sizes, find_box
 from hierpets.data.decoding.tiff import tiff_tags
 from hierpets.errors import ImageError
 
 __all__ = [
+    "MOST_SCANS",
     "bytes_per_pixel",
     "exif_orientation",
+    "has_many_scans",
     "is_progressive",
     "jpeg_without_extras",
     "picture_size",
@@ -50,6 +55,9 @@ PROGRESSIVE_MARKERS = {0xC2, 0xC6, 0xCA, 0xCE}
 FRAMELESS = {0xD8, 0xD9, 0xDA}  # a second image, its end or its data: a frame must have come before
 SOF_MARKERS = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start of frame, any coding; not DHT, JPG, DAC
 START_OF_SCAN = 0xDA
+END_OF_IMAGE = b"\xd9"
+SEGMENT = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")  # what follows the data of a scan, which holds none of these
+MOST_SCANS = 100  # encoders write about ten
 # DHT, DAC, DQT, DRI, and APP0 and APP14, which tell the color space
 PICTURE_SEGMENTS = SOF_MARKERS | {0xC4, 0xCC, 0xDB, 0xDD, 0xE0, 0xEE}
 EXIF_SEGMENT, EXIF = 0xE1, b"Exif\x00\x00"
@@ -139,6 +147,18 @@ def jpeg_without_extras(jpeg: bytes) -> bytes:
 def is_progressive(jpeg: bytes) -> bool:
     """Whether a JPEG stores the whole picture again and again, each time finer."""
     return _jpeg_frame(jpeg)[0] in PROGRESSIVE_MARKERS
+
+
+def has_many_scans(jpeg: bytes) -> bool:
+    """Whether a JPEG goes over its picture more often than one that is made to be seen: each time costs as much as
+    decoding it, and takes a dozen bytes.
+    """
+    at = next((start for marker, start, _ in _jpeg_segments(jpeg) if marker == START_OF_SCAN), len(jpeg))
+    scans = 0
+    while scans <= MOST_SCANS and (found := SEGMENT.search(jpeg, at)) and found[1] != END_OF_IMAGE:
+        scans += found[1][0] == START_OF_SCAN
+        at = found.end() + max(2, int.from_bytes(jpeg[found.end() : found.end() + 2], "big"))
+    return scans > MOST_SCANS
 
 
 def _sniff_iso_media(data: bytes) -> str:
@@ -239,25 +259,13 @@ def _iso_media_size(data: bytes) -> tuple[int, int]:
 
     They are in the ``meta`` box; the same four bytes in compressed pixels are chance.
     """
-    meta = _top_box(data, b"meta")
-    sizes = [struct.unpack_from(">II", meta, at + 8) for at in _find_all(meta, b"ispe")]
-    return max(sizes, key=lambda size: size[0] * size[1])
+    meta = find_box(data, b"meta")
+    return max((struct.unpack_from(">II", meta, at + 8) for at in _find_all(meta, b"ispe")), key=math.prod)
 
 
-def _top_box(data: bytes, kind: bytes) -> bytes:
-    """The first box of a kind that lies in no other (ISO 14496-12, 4.2). :raises ValueError: there is none."""
-    at = 0
-    while at + 8 <= len(data):
-        size, found = struct.unpack_from(">I4s", data, at)
-        if size == 1:
-            (size,) = struct.unpack_from(">Q", data, at + 8)
-        end = at + size if size else len(data)  # 0: to the end of the file
-        if found == kind:
-            return data[at:end]
-        if end < at + 8:
-            break
-        at = end
-    raise ValueError(f"no box {kind!r}")
+def _avif_size(data: bytes) -> tuple[int, int]:
+    """The largest picture that is stated or coded: the decoder makes the second, and only then looks at the first."""
+    return max(_iso_media_size(data), *coded_sizes(data, find_box(data, b"meta")), key=math.prod)
 
 
 def _find_all(data: bytes, word: bytes) -> Iterator[int]:
@@ -275,5 +283,5 @@ _SIZES: dict[str, Callable[[bytes], tuple[int, int]]] = {
     "WebP": _webp_size,
     "TIFF": _tiff_size,
     "HEIC": _iso_media_size,
-    "AVIF": _iso_media_size,
+    "AVIF": _avif_size,
 }

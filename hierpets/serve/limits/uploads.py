@@ -191,4 +191,4 @@ def _safe_name(filename: str | None, number: int) -> str:
     """A file's own name, as text, without folders and control characters: the path in its record."""
     text = (filename or "").encode("utf-8", "replace").decode()  # a charset of the client's may hold lone surrogates
     name = PurePosixPath(text.replace("\\", "/")).name
-    return re.sub(r"[\x00-\x1f\x7f]", "", name)[:MAX_NAME] or f"photo-{number}"
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "", name)[:MAX_NAME] or f"photo-{number}"

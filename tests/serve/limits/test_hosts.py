@@ -3,9 +3,10 @@
 import pytest
 from helpers.color_server import LocalClient
 
+from hierpets.errors import ConfigError
 from hierpets.serve.app import create_app
 from hierpets.serve.limits.hosts import is_allowed
-from hierpets.serve.settings import ServeSettings
+from hierpets.serve.settings import ServeSettings, make_settings
 
 
 @pytest.mark.parametrize(
@@ -27,6 +28,21 @@ from hierpets.serve.settings import ServeSettings
 def test_is_allowed_takes_addresses_and_the_names_given(host, expected):
     assert is_allowed(host, {"localhost"}) == expected
     assert is_allowed(host, {"*"})
+
+
+@pytest.mark.parametrize(
+    "name", ["https://pets.example", "pets.example:443", "*.pets.example", "pets.example/", "[::1]"]
+)
+def test_allowed_host_that_no_request_can_ask_for_is_refused(name):
+    with pytest.raises(ConfigError, match=r"serve: allowed_host: expected a name without scheme and port.*got "):
+        make_settings({"allowed_host": (name,)})
+
+
+@pytest.mark.parametrize(
+    "name", ["*", "pets.example", "my_nas", "10.0.0.1", "::1", "fe80::1%eth0", "bücher.example", ""]
+)
+def test_allowed_host_takes_names_and_addresses_to_listen_on(name):
+    assert make_settings({"allowed_host": (name,)}).allowed_host == (name,)
 
 
 @pytest.mark.parametrize("path", ["/", "/v1/model", "/metrics", "/healthz", "/static/app.js"])

@@ -1,0 +1,122 @@
+"""How large the pictures are that an AVIF file codes: they need not have the size that its header states."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+__all__ = ["as_still_avif", "coded_sizes", "find_box"]
+
+SEQUENCE_HEADER = 1
+SHORT_LEVELS = 7  # a level above has one more bit, its tier
+HEADER_BYTES = 64  # more than a sequence header has before the size
+
+
+def coded_sizes(data: bytes, meta: bytes) -> Iterator[tuple[int, int]]:
+    """(width, height) in pixels of every AV1 sequence in the items of a file, whose box ``meta`` says where they are.
+
+    :raises ValueError: the box is damaged, or a sequence header is one of videos.
+    """
+    for item in _items(data, meta):
+        for kind, content in _units(item):
+            if kind == SEQUENCE_HEADER:
+                yield _sequence_size(content)
+
+
+def as_still_avif(data: bytes) -> bytes:
+    """An AVIF file whose decoder takes the picture among its items, never one of a track beside them."""
+    return data[:8] + b"avif" + data[12:]
+
+
+def find_box(data: bytes, kind: bytes) -> bytes:
+    """The content of the first box of a kind that lies in no other (ISO 14496-12, 4.2).
+
+    :raises ValueError: there is none.
+    """
+    at = 0
+    while at + 8 <= len(data):
+        size, found = struct.unpack_from(">I4s", data, at)
+        start = at + 8
+        if size == 1:
+            (size,) = struct.unpack_from(">Q", data, start)
+            start += 8
+        end = at + size if size else len(data)  # 0: to the end of the file
+        if found == kind:
+            return data[start:end]
+        if end < start:
+            break
+        at = end
+    raise ValueError(f"no box {kind!r}")
+
+
+class _Fields:
+    """Big-endian numbers one after the other, each of so many bits. :raises ValueError: there are no more."""
+
+    def __init__(self, data: bytes):
+        self._value, self._left = int.from_bytes(data, "big"), 8 * len(data)
+
+    def take(self, bits: int) -> int:
+        self._left -= bits
+        if self._left < 0:
+            raise ValueError("cut off")
+        return self._value >> self._left & (1 << bits) - 1
+
+
+def _items(data: bytes, meta: bytes) -> Iterator[bytes]:
+    """The content of every item (ISO 14496-12, 8.11.3)."""
+    boxes = meta[4:]
+    fields = _Fields(find_box(boxes, b"iloc"))
+    version, _ = fields.take(8), fields.take(24)
+    offset, length, base, index = (8 * fields.take(4) for _ in range(4))
+    wide = 32 if version == 2 else 16
+    for _ in range(fields.take(wide)):
+        fields.take(wide)  # its number
+        in_box = version > 0 and fields.take(16) & 15 == 1
+        fields.take(16)  # in this file
+        source, start, parts = find_box(boxes, b"idat") if in_box else data, fields.take(base), []
+        for _ in range(fields.take(16)):
+            fields.take(index if version > 0 else 0)
+            first, size = start + fields.take(offset), fields.take(length)
+            parts.append(source[first : first + size])
+        yield b"".join(parts)
+
+
+def _units(item: bytes) -> Iterator[tuple[int, bytes]]:
+    """Kind and content of every unit of a bitstream (AV1, 5.3)."""
+    at = 0
+    while at < len(item):
+        kind, extended, sized = item[at] >> 3 & 15, item[at] >> 2 & 1, item[at] >> 1 & 1
+        at += 1 + extended
+        size, more, shift = len(item) - at, sized, 0
+        if sized:
+            size = 0
+        while more and at < len(item):
+            size |= (item[at] & 127) << shift
+            more, shift, at = item[at] >> 7, shift + 7, at + 1
+        yield kind, item[at : at + size]
+        at += size
+
+
+def _sequence_size(content: bytes) -> tuple[int, int]:
+    """The size that a sequence header allows its frames (AV1, 5.5.1)."""
+    fields = _Fields(content[:HEADER_BYTES])
+    fields.take(4)  # profile, and whether it is a still picture
+    if fields.take(1):  # in short
+        fields.take(5)
+    else:
+        _skip_operating_points(fields)
+    bits = [1 + fields.take(4) for _ in range(2)]
+    width, height = (1 + fields.take(n) for n in bits)
+    return width, height
+
+
+def _skip_operating_points(fields: _Fields) -> None:
+    if fields.take(1):
+        raise ValueError("the timing of a video")
+    delayed = fields.take(1)
+    for _ in range(1 + fields.take(5)):
+        fields.take(12)
+        if fields.take(5) > SHORT_LEVELS:
+            fields.take(1)
+        if delayed and fields.take(1):
+            fields.take(4)

@@ -90,6 +90,30 @@ def test_items_of_an_avif_are_found_whatever_way_a_box_states_its_length():
     assert [*coded_sizes(data, long)] == [*coded_sizes(data, meta)] == [(64, 64)]
 
 
+def places(items, parts):
+    """A box of places whose fields take no bytes: 0 for each offset and length."""
+    each = struct.pack(">HHH", 1, 0, parts)
+    content = bytes(4) + bytes(2) + struct.pack(">H", items) + items * each
+    return bytes(4) + struct.pack(">I4s", 8 + len(content), b"iloc") + content
+
+
+@pytest.mark.parametrize(("items", "parts"), [(1, 60_000), (600, 1), (2_600, 0), (60_000, 1)])
+def test_an_avif_of_more_items_than_a_picture_has_is_damage(items, parts):
+    with pytest.raises(ValueError, match="too many"):
+        list(coded_sizes(bytes(100), places(items, parts)))
+
+
+def test_an_avif_of_items_that_overlap_or_of_countless_units_is_damage():
+    data = saved(Image.new("RGB", (64, 64)), "AVIF")
+    whole = struct.pack(">HHHII", 1, 0, 1, 0, 3_000)
+    content = bytes(4) + b"\x44\x00" + struct.pack(">H", 2) + 2 * whole
+    meta = bytes(4) + struct.pack(">I4s", 8 + len(content), b"iloc") + content
+    with pytest.raises(ValueError, match="overlap"):
+        list(coded_sizes(data.ljust(4_000, b"\0"), meta))
+    with pytest.raises(ValueError, match="too many units"):
+        list(coded_sizes(2_000 * b"\x12\x00" + bytes(4_000), meta))
+
+
 def test_an_animated_avif_is_decoded_from_the_picture_whose_size_is_checked():
     red, blue = (Image.new("RGB", (80, 60), color) for color in ("red", "blue"))
     data = saved(red, "AVIF", save_all=True, append_images=[blue])

@@ -10,6 +10,9 @@ __all__ = ["as_still_avif", "coded_sizes", "find_box"]
 SEQUENCE_HEADER = 1
 SHORT_LEVELS = 7  # a level above has one more bit, its tier
 HEADER_BYTES = 64  # more than a sequence header has before the size
+# Some fields need no bytes, so that a small file could state billions of parts. A picture of tiles has dozens.
+MOST = 1000  # boxes side by side; items and parts of items; units
+MOST_PLACES = 2**14  # bytes of the box that says where items are
 
 
 def coded_sizes(data: bytes, meta: bytes) -> Iterator[tuple[int, int]]:
@@ -17,10 +20,12 @@ def coded_sizes(data: bytes, meta: bytes) -> Iterator[tuple[int, int]]:
 
     :raises ValueError: the box is damaged, or a sequence header is one of videos.
     """
-    for item in _items(data, meta):
-        for kind, content in _units(item):
-            if kind == SEQUENCE_HEADER:
-                yield _sequence_size(content)
+    units = (unit for item in _items(data, meta) for unit in _units(item))
+    for number, (kind, content) in enumerate(units):
+        if number == MOST:
+            raise ValueError("too many units")
+        if kind == SEQUENCE_HEADER:
+            yield _sequence_size(content)
 
 
 def as_still_avif(data: bytes) -> bytes:
@@ -34,7 +39,9 @@ def find_box(data: bytes, kind: bytes) -> bytes:
     :raises ValueError: there is none.
     """
     at = 0
-    while at + 8 <= len(data):
+    for _ in range(MOST):
+        if at + 8 > len(data):
+            break
         size, found = struct.unpack_from(">I4s", data, at)
         start = at + 8
         if size == 1:
@@ -63,21 +70,30 @@ class _Fields:
 
 
 def _items(data: bytes, meta: bytes) -> Iterator[bytes]:
-    """The content of every item (ISO 14496-12, 8.11.3)."""
+    """The content of every item (ISO 14496-12, 8.11.3); :raises ValueError: they are more than the file."""
     boxes = meta[4:]
-    fields = _Fields(find_box(boxes, b"iloc"))
+    places, inside = find_box(boxes, b"iloc"), find_box(boxes, b"idat") if b"idat" in boxes else b""
+    if len(places) > MOST_PLACES:
+        raise ValueError("too many items")
+    fields, parts_left, bytes_left = _Fields(places), MOST, len(data)
     version, _ = fields.take(8), fields.take(24)
     offset, length, base, index = (8 * fields.take(4) for _ in range(4))
     wide = 32 if version == 2 else 16
     for _ in range(fields.take(wide)):
         fields.take(wide)  # its number
-        in_box = version > 0 and fields.take(16) & 15 == 1
+        source = inside if version > 0 and fields.take(16) & 15 == 1 else data
         fields.take(16)  # in this file
-        source, start, parts = find_box(boxes, b"idat") if in_box else data, fields.take(base), []
-        for _ in range(fields.take(16)):
+        start, count, parts = fields.take(base), fields.take(16), []
+        parts_left -= 1 + count
+        if parts_left < 0:
+            raise ValueError("too many parts of items")
+        for _ in range(count):
             fields.take(index if version > 0 else 0)
             first, size = start + fields.take(offset), fields.take(length)
             parts.append(source[first : first + size])
+            bytes_left -= len(parts[-1])
+            if bytes_left < 0:
+                raise ValueError("items that overlap")
         yield b"".join(parts)
 
 
@@ -90,7 +106,7 @@ def _units(item: bytes) -> Iterator[tuple[int, bytes]]:
         size, more, shift = len(item) - at, sized, 0
         if sized:
             size = 0
-        while more and at < len(item):
+        while more and at < len(item) and shift < 64:
             size |= (item[at] & 127) << shift
             more, shift, at = item[at] >> 7, shift + 7, at + 1
         yield kind, item[at : at + size]

@@ -264,8 +264,12 @@ def _iso_media_size(data: bytes) -> tuple[int, int]:
 
 
 def _avif_size(data: bytes) -> tuple[int, int]:
-    """The largest picture that is stated or coded: the decoder makes the second, and only then looks at the first."""
-    return max(_iso_media_size(data), *coded_sizes(data, find_box(data, b"meta")), key=math.prod)
+    """The largest picture that is stated or coded: the decoder makes the second, and only then looks at the first.
+
+    :raises ValueError: none is coded.
+    """
+    coded = max(coded_sizes(data, find_box(data, b"meta")), key=math.prod)
+    return max(_iso_media_size(data), coded, key=math.prod)
 
 
 def _find_all(data: bytes, word: bytes) -> Iterator[int]:

@@ -99,7 +99,7 @@ def test_finetuning_resumed_ends_where_it_would_have(tmp_path, precision, step):
     settings = {"epochs": 3, "checkpoint_minutes": 0.0, "precision": precision}
 
     def kill(task, done, total):
-        if (task, done) == ("fine-tuning", step):
+        if (task, done) == ("fine-tuning steps", step):
             raise Killed
 
     alone = tune(tmp_path / "alone", device="cuda", settings=settings)

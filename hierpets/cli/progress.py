@@ -33,34 +33,39 @@ class ProgressDisplay:
         self.close()
 
     def __call__(self, name: str, done: int, total: int | None, /) -> None:
-        if self._task is None or self._task.name != name or done < self._task.done:
+        if self._task is None or not self._task.goes_on(name, done, total):
             self.close()
             self._task = _Task(name, done, self._clock())
             if done and done != total:
                 click.echo(f"{name}: continuing after {done}", err=True)
         task = self._task
         task.done, task.total = done, total
+        if done == task.told:
+            return
         finished = total is not None and done >= total
         if finished or self._clock() >= task.shown + (REFRESH if sys.stderr.isatty() else EVERY):
-            task.shown = self._clock()
             self._show(task)
 
     def say(self, line: str) -> None:
-        """Print a line between two tasks."""
-        self.close()
+        """Print a line between two tasks, or within one, which goes on."""
+        self._pause()
         click.echo(line, err=True)
 
     def close(self) -> None:
         """Take the bar down; without a terminal, say how far a task came that did not reach its end."""
+        self._pause()
+        self._task = None
+
+    def _pause(self) -> None:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
-        elif self._task is not None and self._task.done != self._task.total and self._task.done > self._task.first:
-            click.echo(self._task.line(self._clock()), err=True)
-        self._task = None
+        elif self._task is not None and self._task.done not in (self._task.first, self._task.total, self._task.told):
+            self._show(self._task)
 
     def _show(self, task: _Task) -> None:
-        line = task.line(self._clock())
+        task.shown, task.told = self._clock(), task.done
+        line = task.line(task.shown)
         if not sys.stderr.isatty():
             click.echo(line, err=True)
             return
@@ -79,10 +84,15 @@ class _Task:
 
     def __init__(self, name: str, first: int, began: float):
         self.name, self.first, self.began, self.shown = name, first, began, began
-        self.done, self.total = first, None
+        self.done, self.total, self.told = first, None, None
 
     done: int
     total: int | None
+    told: int | None
+
+    def goes_on(self, name: str, done: int, total: int | None) -> bool:
+        """Whether this is another step of it, and not the first one of a new task of that name."""
+        return name == self.name and done >= self.done and (self.done != self.total or total == self.total)
 
     def line(self, now: float) -> str:
         """``photos: 140 of 400, 4.0/s, 0:01:05 left``."""
@@ -91,7 +101,8 @@ class _Task:
         left = time_left(self.done, self.total, speed) if self.done != self.total else None
         if self.done == self.first:
             return text
-        return f"{text}, {speed:.1f}/s" + (f", {left} left" if left else "")
+        pace = f"{speed:.1f}/s" if speed >= 0.1 else f"{1 / speed:.0f} s each"
+        return f"{text}, {pace}" + (f", {left} left" if left else "")
 
 
 def time_left(done: int, total: int | None, speed: float) -> str | None:

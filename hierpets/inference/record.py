@@ -57,7 +57,7 @@ class BreedProbability(LabelProbability):
 
     origin: Origin = Field(
         description="`trained` on photos, `grown` from photos added later, or `pretrained`: known from general "
-        "training alone, not from your photos"
+        "training alone"
     )
 
 

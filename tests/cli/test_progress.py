@@ -35,7 +35,7 @@ def test_progress_display_without_a_terminal_prints_a_line_now_and_then(capsys):
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "photos: continuing after 100"
     assert lines[1] == "photos: 140 of 400, 4.0/s, 0:01:05 left"
-    assert len(lines) == 7
+    assert len(lines) == 6
     assert lines[-1] == "photos: 300 of 400, 4.0/s, 0:00:25 left"
 
 
@@ -75,3 +75,22 @@ def test_progress_display_takes_a_smaller_number_for_a_new_task(capsys):
                 clock.now += 1.0
                 progress("features", done, total)
     assert capsys.readouterr().err.splitlines() == ["features: 40 of 40, 40.0/s", "features: 33 of 33, 33.0/s"]
+
+
+def test_progress_display_goes_on_with_a_task_after_a_line(capsys):
+    clock = Clock()
+    with ProgressDisplay(clock=clock) as progress:
+        for done in range(5):
+            progress("steps", done, 4)
+            clock.now += 20.0
+            if done == 2:
+                progress.say("epoch 1")
+                progress("steps", done, 4)
+        progress("steps", 4, 4)  # said before
+    assert capsys.readouterr().err.splitlines() == [
+        "steps: 1 of 4, 20 s each, 0:01:00 left",
+        "steps: 2 of 4, 20 s each, 0:00:40 left",
+        "epoch 1",
+        "steps: 3 of 4, 20 s each, 0:00:20 left",
+        "steps: 4 of 4, 20 s each",
+    ]

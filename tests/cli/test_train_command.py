@@ -50,11 +50,13 @@ def test_train_command_takes_its_progress_down_on_errors(tmp_path, monkeypatch):
 def test_train_command_says_whether_fine_tuning_helped(tmp_path, monkeypatch, won):
     def fake(*, listener, **_):
         listener({"event": "skipped", "why": "estimated 5.4 min exceeds finetune_minutes=5"})
+        listener({"event": "stalled", "epoch": 4, "patience": 3})
         listener({"event": "finetuned", "won": won, "best": 0.9, "start": 0.8, "alpha": 0.5})
 
     monkeypatch.setattr("hierpets.training.recipe.train", fake)
     output = CliRunner().invoke(command, ["--data", "demo"]).output
     assert "fine-tuning skipped: estimated 5.4 min exceeds finetune_minutes=5" in output
+    assert "stopped after epoch 4: none of the last 3 epochs was better" in output
     assert ("fine-tuning did not help; keeping the linear heads" in output) == (not won)
 
 

@@ -97,6 +97,8 @@ def _describe(event: dict[str, Any]) -> str | None:
             return f"fine-tuning skipped: {event['why']}"
         case "resumed":
             return f"resuming at epoch {event['epoch'] + 1}, step {event['step'] + 1}"
+        case "stalled":
+            return f"stopped after epoch {event['epoch']}: none of the last {event['patience']} epochs was better"
         case "finetuned":
             outcome = "fine-tuning helped" if event["won"] else "fine-tuning did not help; keeping the linear heads"
             if event["won"] and event["best"] == event["start"]:

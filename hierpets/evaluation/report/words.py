@@ -84,6 +84,10 @@ def _bears_stress(middle: StressMean) -> bool:
     return middle.loss <= _GOOD_LOSS and high is not None and high <= _BAD_LOSS
 
 
+def _suffers_stress(middle: StressMean) -> bool:
+    return middle.loss > _BAD_LOSS
+
+
 def _good_breeds(metrics: Metrics, breed: LevelMetrics) -> Iterator[str]:
     best, _ = _species_by_breed_accuracy(metrics)
     if best:
@@ -122,7 +126,7 @@ def _weaknesses(metrics: Metrics) -> Iterator[str]:
         yield from _bad_breeds(metrics, metrics.breed)
     if metrics.ood is not None:
         yield from _bad_rejection(metrics.ood)
-    if metrics.stress is not None and metrics.stress.middle.loss > _BAD_LOSS:
+    if metrics.stress is not None and _suffers_stress(metrics.stress.middle):
         yield _stressed(metrics.stress)
 
 
@@ -278,3 +282,5 @@ def _caveats(metrics: Metrics) -> Iterator[str]:
             f"The photos are imbalanced, {least:,} to {most:,} for each of the {noun}: prefer the macro averages "
             "to accuracy."
         )
+    if (stress := metrics.stress) is not None and not (_bears_stress(stress.middle) or _suffers_stress(stress.middle)):
+        yield _stressed(stress)

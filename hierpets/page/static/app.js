@@ -32,7 +32,7 @@ function headline(record) {
   const pet = species && capital(one(speciesName(species)));
   if (record.level === "breed") {
     const sure = t("{pet}. {p} sure of the breed.", { pet, p: capital(percent(record.breed.probability)) });
-    const learned = record.breed.origin === "pretrained" ? ` ${t("Known from general training, not from your photos.")}` : "";
+    const learned = record.breed.origin === "pretrained" ? ` ${t("Known from general training alone.")}` : "";
     return [breedName(species, record.breed.label), sure + learned];
   }
   if (record.breeds.length) {

@@ -81,12 +81,14 @@ class FinetuningLoop:
         while self.epoch < self.settings.epochs and not self._stalled():
             self._train_epoch()
             self._end_epoch()
+        if self.epoch < self.settings.epochs:
+            self.run.log("stalled", epoch=self.epoch, patience=self.settings.patience)
         self._draw_curves()
         return self._choose()
 
     def _show_progress(self) -> None:
         steps = self.learner.plan.steps
-        self.run.progress("fine-tuning", self.epoch * steps + self.step, self.settings.epochs * steps)
+        self.run.progress("fine-tuning steps", self.epoch * steps + self.step, self.settings.epochs * steps)
 
     def _train_epoch(self) -> None:
         self._show_progress()

@@ -331,13 +331,17 @@ def test_headline_says_what_a_stress_test_costs(predictions):
     assert any("cost 10.0 points" in s and "far away (far away & 2), 70.0% correct" in s for s in bad.weaknesses)
     assert any("cost 1.0 points of accuracy on average (0.0 to 2.0)" in s for s in good.strengths)
     assert not any("Stress" in s for s in (*between.strengths, *between.weaknesses, *bad.strengths))
+    assert any("cost 4.0 points" in s for s in between.caveats)
+    assert not any("Stress" in s for s in (*bad.caveats, *good.caveats))
 
 
 def test_headline_does_not_praise_what_few_photos_cannot_show(predictions):
     stress = stress_with_loss(0.01)
     mean = tuple(replaced.model_copy(update={"loss_interval": (-0.04, 0.08)}) for replaced in stress.mean)
     unsure = stress.model_copy(update={"mean": mean})
-    assert not any("Stress" in s for s in headline(evaluate_predictions(predictions, stress=unsure)).strengths)
+    said = headline(evaluate_predictions(predictions, stress=unsure))
+    assert not any("Stress" in s for s in said.strengths)
+    assert any("cost 1.0 points of accuracy on average (-4.0 to 8.0)" in s for s in said.caveats)
 
 
 def test_headline_counts_the_photos_of_a_species_and_praises_no_minority_of_breeds(predictions):

@@ -79,7 +79,7 @@ def test_page_cannot_send_a_photo_anywhere(tiny_page, visit):
 def test_page_shows_an_answer_with_its_shampoo(tiny_page, visit, width):
     with serving_folder(tiny_page) as url:
         page = visit(url, width)
-        assert "never leave this device" in page.locator(".note").inner_text()
+        assert "never leave this device" in page.locator(".note").first.inner_text()
         assert page.locator("nav").count() == 0
         card = show(page, upload(encode(read_photo("demo:cat/siamese/900")), "Minka.jpg"))
         assert card.locator(".answer").inner_text()
@@ -125,10 +125,28 @@ def test_page_says_that_the_model_cannot_be_loaded_and_tries_again(tiny_page, vi
         page = visit(url, expecting="404", missing="**/model-*.onnx")
         photo = upload(encode(read_photo(PETS[0])))
         cards = show(page, photo)
-        assert re.search(r"cannot be loaded: model-\w+\.onnx is missing", cards.locator(".detail").inner_text())
+        assert re.search(r": model-\w+\.onnx is missing or damaged", cards.locator(".detail").inner_text())
         page.context.unroute("**/model-*.onnx")
         cards.locator(".retry").click()
         page.locator('.card[data-level]:not([data-level="error"])').wait_for()
+
+
+@pytest.mark.parametrize("name", ["model.en.json", "model-*.onnx", "ort.wasm"])
+def test_page_names_the_file_that_a_server_answered_with_another(tiny_page, chromium, name):
+    with serving_folder(tiny_page) as url, chromium.new_context(locale="en-US") as context:
+        context.route(f"**/{name}", lambda route: route.fulfill(body="<!doctype html>"))
+        page = context.new_page()
+        page.goto(url)
+        cards = show(page, upload(encode(read_photo(PETS[0]))))
+        wrong = re.escape(name).replace(r"\*", r"\w+")
+        assert re.search(rf": {wrong} is missing or damaged\.$", cards.locator(".detail").inner_text())
+
+
+def test_page_says_why_it_cannot_answer_as_a_file(tiny_page, chromium):
+    page = chromium.new_page()
+    page.goto(tiny_page.joinpath("index.html").as_uri())
+    assert "opened as a file" in page.get_by_role("alert").inner_text()
+    page.close()
 
 
 def test_page_speaks_the_language_of_the_browser(tiny_page, visit):
@@ -138,7 +156,7 @@ def test_page_speaks_the_language_of_the_browser(tiny_page, visit):
         card = show(page, upload(encode(read_photo("demo:cat/siamese/900"))))
         assert card.locator(".species .label").first.inner_text() == "Katze"
         assert "It has" not in card.locator(".reason").inner_text()
-        assert "Gerät" in page.locator(".note").inner_text()
+        assert "Gerät" in page.locator(".note").first.inner_text()
         page.goto(f"{url}/?language=en")
         assert page.locator("html").get_attribute("lang") == "en"
         card = show(page, upload(encode(read_photo("demo:cat/siamese/900"))))

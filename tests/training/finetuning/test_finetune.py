@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from hierpets.model.rounding import round_weights
 from hierpets.taxonomy import Taxonomy
 from hierpets.training.finetuning.finetune import apply_temperatures
 from hierpets.training.finetuning.loop import FinetuneResult
+from hierpets.training.run.folder import LOG_FILE
 
 
 def same(a: FinetuneResult, b: FinetuneResult) -> bool:
@@ -145,6 +147,9 @@ def test_finetune_stops_when_it_no_longer_helps(tmp_path, photos):
     still = {"epochs": 9, "patience": 2, "learning_rate": 1e-12, "head_learning_rate": 1e-12, "weight_decay": 0}
     result = tune(tmp_path, train=photos[0], val=photos[1], settings=still)
     assert 3 <= len(result.history) < 10
+    events = [*map(json.loads, (tmp_path / "run" / LOG_FILE).read_text().splitlines())]
+    (told,) = [event for event in events if event["event"] == "stalled"]
+    assert told["epoch"] == len(result.history) - 1
 
 
 def last_average(folder):

@@ -19,13 +19,13 @@ function working() {
   const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
   worker = new Worker(url, { type: "module" });
   worker.onmessage = ({ data }) => hear(data);
-  worker.onerror = () => stop(t("The model cannot be started in this browser."));
+  worker.onerror = () => stop(t("The model cannot be started: the browser is too old, or a file of the page is missing."));
   worker.postMessage({ language });
   return worker;
 }
 
 function hear({ id, record, unreadable, missing }) {
-  if (missing) return stop(t("The model cannot be loaded: {file} is missing.", { file: missing }));
+  if (missing) return stop(t("The model cannot be loaded: {file} is missing or damaged.", { file: missing }));
   const { resolve, reject } = asked.get(id) ?? {};
   asked.delete(id);
   if (unreadable) return resolve?.(failedRecord(t("this file is damaged, or of a kind that this browser cannot show")));
@@ -45,8 +45,8 @@ export async function describe() {
   if (isLeaving) return null;
   working();
   const place = new URL(`../model/model.${language}.json`, import.meta.url);
-  const answer = await fetch(place, { cache: "no-cache" }).catch(() => null);   // it names the files of its own model
-  return answer?.ok ? (await answer.json()).about : null;
+  const asked = fetch(place, { cache: "no-cache" }); // it names the files of its own model
+  return asked.then((answer) => answer.json()).then(({ about }) => about, () => null);
 }
 
 /** The photo as it is: what is shown is what is seen. */

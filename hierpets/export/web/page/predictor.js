@@ -19,18 +19,16 @@ const OUTPUTS = ["species", "leaf", "scores"];
 
 /**
  * @param {Model} model
- * @param {any} ort  ONNX Runtime Web
- * @param {(file: string) => Promise<ArrayBuffer>} load
- * @returns {Promise<(photo: Photo) => Promise<object>>} from a photo to its record
+ * @param {any[]} sessions  of ONNX Runtime Web, one for each network
+ * @param {any} Tensor  of ONNX Runtime Web
+ * @returns {(photo: Photo) => Promise<object>} from a photo to its record
  */
-export async function makePredictor(model, ort, load) {
-  const sessions = [];
-  for (const { file } of model.networks) sessions.push(await ort.InferenceSession.create(await load(file)));
+export function makePredictor(model, sessions, Tensor) {
   const ask = async (stage, photo) => {
     const { preprocess } = model.networks[stage];
     const images = normalized(toSquare(photo, preprocess), preprocess);
     const shape = [1, 3, preprocess.size, preprocess.size];
-    const found = await sessions[stage].run({ images: new ort.Tensor("float32", images, shape) }, OUTPUTS);
+    const found = await sessions[stage].run({ images: new Tensor("float32", images, shape) }, OUTPUTS);
     return Object.fromEntries(OUTPUTS.map((name) => [name, found[name].data]));
   };
   return async (photo) => {

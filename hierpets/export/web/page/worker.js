@@ -6,18 +6,27 @@ import { makePredictor } from "./predictor.js";
 
 const MODEL = new URL("../model/", import.meta.url);
 
-async function load(file) {
-  const answer = await fetch(new URL(file, MODEL), { cache: file.endsWith(".json") ? "no-cache" : "default" }).catch(() => null);
-  if (!answer?.ok) throw Object.assign(new Error(`${file} cannot be loaded`), { file });
-  return answer;
+/** What `read` makes of a file; an error names the file that is not there, or is not what it should be. */
+async function load(file, read) {
+  try {
+    const answer = await fetch(new URL(file, MODEL), { cache: file.endsWith(".json") ? "no-cache" : "default" });
+    if (!answer.ok) throw new Error(`status ${answer.status}`);
+    return await read(answer);
+  } catch (error) {
+    const isRuntime = error.message.startsWith("no available backend"); // it is loaded with the first network
+    throw Object.assign(error, { file: isRuntime ? "ort.wasm" : file });
+  }
 }
+
+const network = async (answer) => ort.InferenceSession.create(new Uint8Array(await answer.arrayBuffer()));
 
 async function start(language) {
   ort.env.wasm.wasmPaths = { wasm: new URL("ort.wasm", import.meta.url).href };
   ort.env.wasm.numThreads = self.crossOriginIsolated ? navigator.hardwareConcurrency : 1;
-  const model = await (await load(`model.${language}.json`)).json();
-  const predict = await makePredictor(model, ort, async (file) => new Uint8Array(await (await load(file)).arrayBuffer()));
-  return { model, predict };
+  const model = await load(`model.${language}.json`, (answer) => answer.json());
+  const sessions = [];
+  for (const { file } of model.networks) sessions.push(await load(file, network));
+  return { model, predict: makePredictor(model, sessions, ort.Tensor) };
 }
 
 /** The answer to a question of the page: a record, or `unreadable`, or `failed`. */
@@ -41,7 +50,7 @@ let last = null; // what was started, once the photos before are answered; undef
 // The language comes first, then photos, each with an id.
 onmessage = ({ data: { language, id, file } }) => {
   if (language) {
-    last = start(language).catch((error) => postMessage({ missing: error.file ?? "ort.wasm" }));
+    last = start(language).catch((error) => postMessage({ missing: error.file }));
   } else {
     last = last.then(async (started) => {
       if (started) postMessage({ id, ...(await answer(file, started)) });

@@ -14,9 +14,10 @@ from hierpets.libraries import needed_for
 if TYPE_CHECKING:
     from hierpets.auditing.findings import Audit
     from hierpets.auditing.run import audit
+    from hierpets.auditing.settings import AuditSettings
     from hierpets.bundle.manifest import ModelId
     from hierpets.config import TrainConfig
-    from hierpets.data.photos import NamedPhoto, Photo
+    from hierpets.data.photos import Limits, NamedPhoto, Photo
     from hierpets.errors import (
         BundleError,
         CatalogError,
@@ -50,6 +51,7 @@ __version__ = version("hierpets")
 
 _HOMES = {
     "Audit": "hierpets.auditing.findings",
+    "AuditSettings": "hierpets.auditing.settings",
     "Box": "hierpets.regions.boxes",
     "BoxFile": "hierpets.regions.files",
     "BundleError": "hierpets.errors",
@@ -65,6 +67,7 @@ _HOMES = {
     "ImageError": "hierpets.errors",
     "InternalError": "hierpets.errors",
     "Leaf": "hierpets.taxonomy",
+    "Limits": "hierpets.data.photos",
     "ModelId": "hierpets.bundle.manifest",
     "NamedPhoto": "hierpets.data.photos",
     "Names": "hierpets.messages.breeds",
@@ -93,6 +96,7 @@ _HOMES = {
 
 __all__ = [
     "Audit",
+    "AuditSettings",
     "Box",
     "BoxFile",
     "BundleError",
@@ -108,6 +112,7 @@ __all__ = [
     "ImageError",
     "InternalError",
     "Leaf",
+    "Limits",
     "ModelId",
     "NamedPhoto",
     "Names",

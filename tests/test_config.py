@@ -81,6 +81,11 @@ def test_a_single_tracker_stands_for_a_list_of_it():
     assert change_config(None, {"trackers": "mlflow"}).trackers == ("mlflow",)
 
 
+def test_a_backbone_may_be_given_by_its_name_alone():
+    assert change_config(None, {"early": "small", "recipe": "heads"}).early == (BackboneChoice(name="small"),)
+    assert change_config(None, {"auto.backbones": ["one", {"name": "two"}]}).auto.backbones[0].name == "one"
+
+
 def test_change_config_reaches_into_groups_and_keeps_their_other_settings():
     config = TrainConfig(seed=3, finetune=FinetuneConfig(epochs=2, batch_size=8))
     changed = change_config(config, {"finetune": {"epochs": 5}, "finetune.workers": 0, "alpha": 0.1})

@@ -103,11 +103,16 @@ class HeadSpec(StrictModel):
 
 
 class BackboneChoice(StrictModel):
-    """A backbone plugin and its options."""
+    """A backbone plugin and its options, or its name alone."""
 
     name: str = Field(description="name of the plugin")
     options: dict[str, Any] = Field(default={}, description="options of the plugin")
     weights: Path | None = Field(default=None, description="folder of tuned weights, see backbone_weights")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_name_is_enough(cls, given: Any) -> Any:
+        return {"name": given} if isinstance(given, str) else given
 
     def __str__(self) -> str:
         tuned = ["tuned"] if self.weights else []
@@ -181,8 +186,8 @@ class TrainConfig(StrictModel):
     early: tuple[BackboneChoice, ...] = Field(
         default=(),
         max_length=MOST_EARLY,
-        description="smaller backbones to ask before the main one, in this order: each answers the photos that it is "
-        "sure of; recipe auto tries those of auto.backbones, see auto.early",
+        description="smaller backbones to ask before the main one, in this order, each a name or an object: each "
+        "answers the photos that it is sure of; recipe auto tries those of auto.backbones, see auto.early",
     )
     recipe: Literal["auto", "heads", "finetune"] = Field(
         default="auto",
@@ -233,7 +238,7 @@ class TrainConfig(StrictModel):
     auto: AutoConfig = Field(default=AutoConfig(), description="settings of recipe auto")
     finetune: FinetuneConfig = Field(default=FinetuneConfig(), description="settings of fine-tuning")
 
-    @field_validator("trackers", mode="before")
+    @field_validator("early", "trackers", mode="before")
     @classmethod
     def _one_is_a_list(cls, given: Any) -> Any:
         return (given,) if isinstance(given, str) else given

@@ -85,8 +85,10 @@ def not_a_photo(given: object) -> ConfigError:
 
 
 def is_photo_object(photo: object) -> bool:
-    """Whether this is one photo that lies in memory or at a path, not several."""
-    return isinstance(photo, str | os.PathLike | bytes | bytearray | memoryview | np.ndarray) or _is_image(photo)
+    """Whether this is one photo that lies in memory or at a path, not several, such as an array of paths."""
+    if isinstance(photo, np.ndarray):
+        return photo.dtype.kind not in "OSTU"
+    return isinstance(photo, str | os.PathLike | bytes | bytearray | memoryview) or _is_image(photo)
 
 
 def _is_image(photo: object) -> bool:
@@ -159,8 +161,9 @@ def _render_demo(uri: str) -> np.ndarray:
 def _checked_array(photo: np.ndarray, limits: Limits) -> np.ndarray:
     gray = photo.ndim == 2
     if photo.dtype != np.uint8 or not (gray or (photo.ndim == 3 and photo.shape[2] == 3)) or photo.size == 0:
+        hint = "; several photos are given as a list: list(photos)" if photo.ndim == 4 else ""
         raise ImageError(
-            f"expected a uint8 array [H, W, 3] (RGB) or [H, W] (gray), got {photo.dtype} {list(photo.shape)}"
+            f"expected a uint8 array [H, W, 3] (RGB) or [H, W] (gray), got {photo.dtype} {list(photo.shape)}{hint}"
         )
     _check_pixels(photo.shape[1], photo.shape[0], limits)
     return np.repeat(photo[..., None], 3, axis=2) if gray else photo

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
-from itertools import chain
+from itertools import chain, starmap
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple, NoReturn, overload
 
 import numpy as np
 
@@ -34,7 +34,8 @@ UNREAD = ""  # instead of a species
 
 
 class Predictor:
-    """A loaded bundle, from :func:`hierpets.load`. Any number of threads may share it; to call it is to predict.
+    """A loaded bundle, from :func:`hierpets.load`. Any number of threads may share it, and each process loads its own;
+    to call it is to predict.
 
     ``manifest`` describes the model, ``model`` identifies it; ``engine`` runs its main network and ``cascade`` all of
     them, ``early`` those that are asked before; ``bundle`` is the folder that it was loaded from, or None.
@@ -67,6 +68,9 @@ class Predictor:
         return (
             f"<Predictor {self.model}: {classes}, {self.engine.name} {self.engine.precision} on {self.engine.device}>"
         )
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Predictor cannot be pickled or copied; call hierpets.load in each process")
 
     @property
     def engine(self) -> Engine:
@@ -111,8 +115,8 @@ class Predictor:
     ) -> Prediction | list[Prediction]:
         """The prediction for one photo, or a list of them for several, in their order.
 
-        A photo is a path, bytes, an array uint8 [H, W, 3] in RGB, or a PIL image. One that cannot be read does not
-        raise: its prediction has an ``error``.
+        A photo is a path, bytes, an array uint8 [H, W, 3] in RGB, or a PIL image; several are any iterable of these,
+        such as a column of a table. One that cannot be read does not raise: its prediction has an ``error``.
 
         ``words`` are the fields of :class:`PredictOptions`: ``predict("cat.jpg", alpha=0.01, only=["cat"])``. With
         ``regions=True`` each animal in a photo has a prediction of its own; ``boxes`` from :func:`hierpets.read_boxes`
@@ -329,10 +333,17 @@ class _Request(NamedTuple):
 
 
 def _named(photos: Any) -> Iterator[NamedPhoto]:
-    """Several photos, each under its name; what is none raises when it is its turn."""
+    """Several photos, each under its name; what is none raises when it is its turn, with its number."""
     if not isinstance(photos, Iterable) or hasattr(photos, "read"):
         raise not_a_photo(photos)
-    return map(NamedPhoto.of, photos)
+    return starmap(_numbered, enumerate(photos))
+
+
+def _numbered(number: int, photo: Photo | NamedPhoto) -> NamedPhoto:
+    try:
+        return NamedPhoto.of(photo)
+    except ConfigError as error:
+        raise ConfigError(f"photos[{number}]: {error}") from None
 
 
 def _find_thresholds(manifest: Manifest, alpha: float | None, max_set: int) -> Mapping[str, Thresholds]:

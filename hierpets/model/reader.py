@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from hierpets.bundle.layout import brief, incomplete_bundle
 from hierpets.bundle.manifest import Manifest
-from hierpets.errors import BundleError
+from hierpets.errors import BundleError, PluginError
 from hierpets.model.mixture import BreedMixture
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.ood import OODScorer
@@ -24,6 +24,7 @@ def read_network(folder: Path, manifest: Manifest, registry: Registry) -> Hierar
     """Rebuild the main network through its backbone plugin and load the bundle's weights into it.
 
     :raises BundleError: the weights are missing, damaged, or do not fit the backbone.
+    :raises PluginError: the registry has no such backbone, or it fails.
     """
     return _read(folder, manifest, len(manifest.early), registry)
 
@@ -31,7 +32,7 @@ def read_network(folder: Path, manifest: Manifest, registry: Registry) -> Hierar
 def read_networks(folder: Path, manifest: Manifest, registry: Registry) -> tuple[HierarchicalNetwork, ...]:
     """Rebuild every network of the bundle, in the order of ``manifest.networks``.
 
-    :raises BundleError: as :func:`read_network`.
+    :raises BundleError, PluginError: as :func:`read_network`.
     """
     return tuple(_read(folder, manifest, stage, registry) for stage in range(len(manifest.networks)))
 
@@ -39,7 +40,13 @@ def read_networks(folder: Path, manifest: Manifest, registry: Registry) -> tuple
 def _read(folder: Path, manifest: Manifest, stage: int, registry: Registry) -> HierarchicalNetwork:
     own, weights = manifest.alone(stage), folder / manifest.networks[stage].weights
     spec = own.backbone
-    backbone = registry.get("backbone", spec.name).call_without_weights(**spec.options)
+    try:
+        plugin = registry.get("backbone", spec.name)
+    except PluginError as error:
+        raise PluginError(
+            f"{folder}: {error}; name the registry that it was trained with, or install its package"
+        ) from None
+    backbone = plugin.call_without_weights(**spec.options)
     network = empty_network(backbone.module, backbone.feature_dim, own)
     if not weights.is_file():
         raise incomplete_bundle(

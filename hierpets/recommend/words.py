@@ -86,6 +86,8 @@ def contraindication(
     if at_risk not in case.species:
         return say("{why}, and this model cannot rule out {pet}.", why=why, pet=pet)
     p = (1 - case.unknown) * case.species[at_risk]
+    if p > CERTAIN:
+        return f"{why}."
     near = case.beside.get(at_risk, 0.0)
     if near > max(p, bound):
         if near > CERTAIN:
@@ -93,8 +95,6 @@ def contraindication(
         return say("{why}, and {pet} ({p}) may be in the photo too.", why=why, pet=pet, p=likelihood(near))
     if (looks := looks_like.get(at_risk, 0.0)) > max(p, bound):
         return say("{why}, and it looks like {pet} ({p}).", why=why, pet=pet, p=likelihood(looks))
-    if p > CERTAIN:
-        return f"{why}."
     if p > bound:
         if not odds:
             return say("{why}, and this may be {pet}.", why=why, pet=pet)

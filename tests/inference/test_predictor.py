@@ -1,6 +1,7 @@
 import io
 import itertools
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,23 @@ def test_predict_of_an_array_of_the_wrong_shape_is_one_error(predictor):
     prediction = predictor.predict(np.zeros((4, 32, 32, 3), np.uint8))
     assert isinstance(prediction, Prediction)
     assert "expected a uint8 array [H, W, 3]" in str(prediction.error)
+    assert "several photos are given as a list" in str(prediction.error)
+
+
+@pytest.mark.parametrize("dtype", [str, object])
+def test_predict_takes_an_array_of_paths_for_several_photos(predictor, dtype):
+    paths = np.array([str(photo) for photo in PHOTOS], dtype)
+    assert [answer.path for answer in predictor(paths)] == paths.tolist()
+
+
+def test_predict_says_which_of_several_is_no_photo(predictor):
+    with pytest.raises(ConfigError, match=r"^photos\[1\]: expected a photo: .*; got float$"):
+        predictor([PHOTOS[0], float("nan")])
+
+
+def test_predictor_says_what_to_do_in_another_process(predictor):
+    with pytest.raises(TypeError, match=r"cannot be pickled or copied; call hierpets.load in each process"):
+        pickle.dumps(predictor)
 
 
 def test_predict_takes_options_as_words(predictor):

@@ -8,7 +8,7 @@ from helpers.fakes import TAXONOMY, tiny_registry
 
 from hierpets.bundle.layout import GRAPH
 from hierpets.bundle.manifest import BackboneSpec, Manifest, model_id, read_manifest
-from hierpets.errors import BundleError
+from hierpets.errors import BundleError, PluginError
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.inference.engines.openvino import OpenVinoEngine
 from hierpets.inference.engines.torch import TorchEngine
@@ -16,6 +16,7 @@ from hierpets.model.backbone import build_backbone
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.reader import read_network, read_networks
 from hierpets.model.writer import write_bundle
+from hierpets.registry.loading import load_registry
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +123,12 @@ def test_read_network_refuses_weights_of_another_backbone(made, registry):
     other = manifest.model_copy(update={"backbone": BackboneSpec(name="tiny", options={"width": 5}, feature_dim=80)})
     with pytest.raises(BundleError, match="does not fit backbone 'tiny'"):
         read_network(folder, other, registry)
+
+
+def test_read_network_says_what_to_do_without_the_plugin_of_its_backbone(made):
+    folder, _, manifest = made
+    with pytest.raises(PluginError, match=r"bundle: unknown backbone 'tiny'.*; name the registry .* or install"):
+        read_network(folder, manifest, load_registry())
 
 
 def test_read_network_never_asks_for_pretrained_weights(made, registry, monkeypatch):

@@ -278,6 +278,15 @@ def test_recommend_what_is_toxic_to_the_animal_beside_it_is_out(recommender: Rec
         assert "This is almost surely a Basset Hound" in answer.reason
 
 
+def test_recommend_gives_the_pet_itself_as_reason_before_another_like_it(
+    recommender: Recommender, pets: Taxonomy
+) -> None:
+    cat = [float(name == "cat") for name in pets.species]
+    alone = recommender.recommend(mass(pets, sphynx=1.0), pets, "breed")
+    beside_cat = recommender.recommend(mass(pets, sphynx=1.0), pets, "breed", beside=[np.array(cat)])
+    assert beside_cat.steps == alone.steps
+
+
 def test_recommend_says_what_a_product_must_be_kept_away_from(recommender: Recommender, pets: Taxonomy) -> None:
     answer = recommender.recommend(mass(pets, basset_hound=1.0), pets, "breed")
     assert "Keep it away from any cat: it contains salicylic acid, which cats break down too slowly." in answer.reason

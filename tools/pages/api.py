@@ -38,12 +38,13 @@ GROUPS = {
         "PredictOptions",
         "Photo",
         "NamedPhoto",
+        "Limits",
         "Taxonomy",
         "Leaf",
         "Names",
     ),
     "Results": ("TrainResult", "GrowResult", "ForgetResult", "Evaluation", "Comparison", "Audit", "Plan", "ModelId"),
-    "Settings": ("TrainConfig",),
+    "Settings": ("TrainConfig", "AuditSettings"),
 }
 HEAD = """# The Python API
 

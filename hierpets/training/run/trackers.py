@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hierpets.errors import PluginError
 from hierpets.libraries import is_installed
 from hierpets.registry.plugin import Plugin
 from hierpets.training.run.folder import Event, Listener
@@ -49,7 +50,7 @@ class PluginTrackers:
     """
 
     def __init__(self, plugins: Sequence[Plugin], run: Path):
-        self._trackers = {plugin.name: plugin.call(str(run)) for plugin in plugins}
+        self._trackers = {plugin.name: (plugin, plugin.call(str(run))) for plugin in plugins}
         self._started = time.monotonic()
 
     def __enter__(self) -> PluginTrackers:
@@ -59,12 +60,13 @@ class PluginTrackers:
         self({"event": "end", "seconds": round(time.monotonic() - self._started, 3)})
 
     def __call__(self, event: Event) -> None:
-        for name, tracker in list(self._trackers.items()):
+        for plugin, tracker in list(self._trackers.values()):
             try:
-                tracker(dict(event))
-            except Exception as error:
-                del self._trackers[name]
-                _log.warning("tracker %r failed and hears no more of this training: %s", name, error)
+                with plugin.located():
+                    tracker(dict(event))
+            except PluginError as error:
+                del self._trackers[plugin.name]
+                _log.warning("%s; it hears no more of this training", error)
 
 
 class EventWriter:

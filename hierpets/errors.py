@@ -111,10 +111,12 @@ def did_you_mean(word: object, choices: Iterable[str]) -> str:
 
 
 def shown(value: object) -> str:
-    """What was given, in so many letters as fit into a line."""
+    """What was given, in so many letters as fit into a line; its type where that takes several, as a table does."""
     if value is None:
         return "nothing"
     text = repr(value)
+    if "\n" in text:
+        return type(value).__name__
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 

@@ -183,8 +183,12 @@ class Predictor:
             raise ConfigError("regions: this model has no pet score, by which animals are found; give it boxes")
 
     def thresholds(self, alpha: float | None = None, max_set: int = MAX_SET) -> Mapping[str, Thresholds]:
-        """What a prediction must exceed, by species, at the bundle's alpha or another."""
-        return self._thresholds(alpha, max_set)
+        """What a prediction must exceed, by species, at this alpha or the bundle's; under ``""`` where none is known.
+
+        :raises ConfigError: ``alpha`` or ``max_set`` is out of range.
+        """
+        asked = PredictOptions.of(None, {"alpha": alpha, "max_set": max_set})
+        return self._thresholds(asked.alpha, asked.max_set)
 
     def joint(self, output: RawOutput) -> np.ndarray:
         """Calibrated joint probabilities float64 [B, L] of a batch."""
@@ -220,7 +224,7 @@ class Predictor:
             check_type("boxes", boxes, BoxFile, "what hierpets.read_boxes gives")
         tree = self.manifest.taxonomy
         mask = options.mask(tree)
-        thresholds = self.thresholds(options.alpha, options.max_set)
+        thresholds = self._thresholds(options.alpha, options.max_set)
         closed = mask is not None and names_breeds(mask, tree)
         return _Request(options, mask, closed, thresholds, keep_photos, limits, boxes)
 

@@ -2,6 +2,7 @@ import io
 import itertools
 import json
 import pickle
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -276,6 +277,13 @@ def test_load_refuses_words_that_mean_nothing(tiny_run, words, message):
 def test_load_refuses_a_bundle_that_is_no_path():
     with pytest.raises(ConfigError, match="bundle: expected a path, got 3"):
         load(3)
+
+
+@pytest.mark.parametrize("words", [{"alpha": 3}, {"alpha": float("nan")}, {"max_set": 9}, {"max_set": 0}])
+def test_thresholds_refuses_what_predict_refuses(predictor, words):
+    for ask in (predictor.thresholds, partial(predictor.predict, PHOTOS[0])):
+        with pytest.raises(ConfigError, match=f"{next(iter(words))}: expected"):
+            ask(**words)
 
 
 def test_predictor_repr_is_one_short_line(predictor):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -99,6 +100,7 @@ def problems(**given: Any) -> list[str]:
         ({"counts": {"x": 1}}, "counts.x: expected a whole number, got 'x'"),
         ({"size": "big"}, "size: expected a whole number or one of auto, got 'big'"),
         ({"even": "x" * 100}, f"even: expected a whole number, got '{'x' * 56}..."),
+        ({"even": np.zeros((9, 9))}, "even: expected a whole number, got ndarray"),
     ],
 )
 def test_find_problems_words_what_is_wrong(given, message):

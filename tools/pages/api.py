@@ -50,6 +50,9 @@ HEAD = """# The Python API
 
 What `import hierpets` offers. Names are imported on first use, so the import itself is light. Generated from the
 docstrings by `python tools/reference.py api`.
+
+What takes long takes `progress`, a function that is called as `progress(task, done, total)`: how many pieces of the
+task, a text, are done of its total, which is None as long as it is not known.
 """
 ERRORS = """## Errors
 

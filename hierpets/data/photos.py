@@ -11,10 +11,12 @@ import math
 import os
 import stat
 import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import starmap
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Union
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 import numpy as np
 
@@ -75,6 +77,23 @@ class NamedPhoto(NamedTuple):
         if isinstance(photo, np.ndarray):
             return cls("<array>", photo)
         return cls(getattr(photo, "filename", "") or "<image>", photo)
+
+    @classmethod
+    def several(cls, photos: Any) -> Iterator[NamedPhoto]:
+        """Each of several photos under its name; what is none raises when it is its turn, with its number.
+
+        :raises ConfigError: not several, or one is no photo.
+        """
+        if not isinstance(photos, Iterable) or hasattr(photos, "read"):
+            raise not_a_photo(photos)
+        return starmap(cls._numbered, enumerate(photos))
+
+    @classmethod
+    def _numbered(cls, number: int, photo: Photo | NamedPhoto) -> NamedPhoto:
+        try:
+            return cls.of(photo)
+        except ConfigError as error:
+            raise ConfigError(f"photos[{number}]: {error}") from None
 
 
 def not_a_photo(given: object) -> ConfigError:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
-from itertools import chain, starmap
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, overload
 
 import numpy as np
 
 from hierpets.bundle.manifest import Manifest, ModelId
-from hierpets.data.photos import DEFAULT_LIMITS, Limits, NamedPhoto, Photo, is_photo_object, not_a_photo
+from hierpets.data.photos import DEFAULT_LIMITS, Limits, NamedPhoto, Photo, is_photo_object
 from hierpets.errors import ConfigError, HierpetsError, check_count, check_type
 from hierpets.hierarchy.decision import decide
 from hierpets.hierarchy.policy import MAX_SET, Thresholds
@@ -133,7 +133,7 @@ class Predictor:
     def _list(
         self, photos: Any, options: PredictOptions | None, boxes: BoxFile | None, words: dict[str, Any]
     ) -> list[Prediction]:
-        named = list(_named(photos))
+        named = list(NamedPhoto.several(photos))
         return list(self._stream(named, PredictOptions.of(options, words), boxes=boxes, keep_photos=True))
 
     def stream(
@@ -160,7 +160,7 @@ class Predictor:
         if batch_size is not None:
             check_count("batch_size", batch_size)
         chosen = PredictOptions.of(options, words)
-        return self._stream(_named(photos), chosen, boxes=boxes, batch_size=batch_size, limits=limits)
+        return self._stream(NamedPhoto.several(photos), chosen, boxes=boxes, batch_size=batch_size, limits=limits)
 
     def predict_batch(
         self, photos: Sequence[NamedPhoto], options: PredictOptions, *, limits: Limits = DEFAULT_LIMITS
@@ -170,7 +170,7 @@ class Predictor:
 
         :raises ConfigError: as :meth:`predict`.
         """
-        return self._predict_batch(self._request(options, limits, keep_photos=False), list(_named(photos)))
+        return self._predict_batch(self._request(options, limits, keep_photos=False), list(NamedPhoto.several(photos)))
 
     def check(self, options: PredictOptions) -> None:
         """Whether this model can do what is asked.
@@ -334,20 +334,6 @@ class _Request(NamedTuple):
     keep_photos: bool
     limits: Limits
     boxes: BoxFile | None = None
-
-
-def _named(photos: Any) -> Iterator[NamedPhoto]:
-    """Several photos, each under its name; what is none raises when it is its turn, with its number."""
-    if not isinstance(photos, Iterable) or hasattr(photos, "read"):
-        raise not_a_photo(photos)
-    return starmap(_numbered, enumerate(photos))
-
-
-def _numbered(number: int, photo: Photo | NamedPhoto) -> NamedPhoto:
-    try:
-        return NamedPhoto.of(photo)
-    except ConfigError as error:
-        raise ConfigError(f"photos[{number}]: {error}") from None
 
 
 def _find_thresholds(manifest: Manifest, alpha: float | None, max_set: int) -> Mapping[str, Thresholds]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from tempfile import TemporaryFile
 from typing import Any
 
@@ -16,6 +18,7 @@ from hierpets.cache import warn_uncached
 from hierpets.errors import BundleError, DeviceError, reason_of
 from hierpets.files import cache_dir
 from hierpets.inference.engines.base import Precision, RawOutput
+from hierpets.model.graph.pairs import are_paired
 from hierpets.model.graph.runtime import openvino as ov
 from hierpets.workers import cores
 
@@ -24,9 +27,13 @@ __all__ = ["OpenVinoEngine", "capabilities", "compile_model", "require_precision
 # What OpenVINO calls the hardware that a precision needs. It takes a hint for what is not there, and ignores it.
 CAPABILITY = {"bf16": "BF16", "f16": "FP16"}
 
-# Photos that a worker takes at a time where there are many. Batches gain the network nothing, but what Python does for
-# eight photos in a row takes a third less time than after each photo anew.
+# Photos that a worker takes at a time where there are many: what Python does for eight in a row takes a third less time
+# than after each photo anew.
 STREAM_BATCH = 8
+
+# Photos that a graph in eight-bit integers computes at once where there are as many: an eighth less time each, for its
+# weights are read once for all of them. In floating point the photos push each other out of the processor's cache.
+TOGETHER = 4
 
 _first_array = threading.Lock()
 
@@ -93,7 +100,8 @@ class OpenVinoEngine:
     """Runs the graph of a bundle on the CPU.
 
     With one stream, a photo gets all cores, for the lowest latency; with as many as there are cores, each photo gets
-    one, for the highest throughput. A batch is computed photo by photo.
+    one, for the highest throughput. A batch is computed ``together`` photos at a time, and the rest of it one by one,
+    which changes no bit of an answer.
 
     Each stream is a graph of its own that runs on the thread that calls. OpenVINO's own workers share one graph, but
     hand every photo to another thread and back, and a float graph with eight-bit weights that is compiled for several
@@ -117,8 +125,15 @@ class OpenVinoEngine:
         self.workers = max(2, workers)  # with one stream, one worker decodes while the other infers
         try:
             # As a file it starts soonest.
-            model = graph if precision == "int8" or not quantized else _unquantized(graph)
-            self._requests = InferRequests(model, precision, count=workers, threads=threads)
+            models = {1: graph if precision == "int8" or not quantized else _unquantized(graph)}
+            if workers > 1 and precision == "int8" and (several := _for_several(graph)) is not None:
+                models = {TOGETHER: several, **models}
+            self._requests = {
+                photos: InferRequests(model, precision, count=workers, threads=threads)
+                for photos, model in models.items()
+            }
+            self.together = max(models)
+            self._ports = self._requests[self.together].ports()
         except RuntimeError as error:
             raise BundleError(f"{graph}: OpenVINO cannot run this graph: {brief(error)}") from error
         self._graph = graph
@@ -127,7 +142,7 @@ class OpenVinoEngine:
         """:raises BundleError: the graph takes photos of another size, or has not as many features or classes."""
         shapes = ([-1, 3, size, size], [-1, features], [-1, species], [-1, leaves], [-1, 1 + species])
         expected = [ov.PartialShape(shape) for shape in shapes]
-        found = [port.partial_shape for port in self._requests.ports]
+        found = [port.partial_shape for port in self._ports]
         if len(found) != len(expected) or not all(map(ov.PartialShape.compatible, found, expected)):
             raise BundleError(
                 f"{self._graph}: expected photos of {size} pixels, {features} features, {species} species and {leaves} "
@@ -135,39 +150,65 @@ class OpenVinoEngine:
             )
 
     def __call__(self, images: np.ndarray) -> RawOutput:
-        if len(images) == 1:
-            return self._infer(images)
-        return RawOutput(*map(np.concatenate, zip(*(self._infer(image[None]) for image in images), strict=True)))
-
-    def _infer(self, image: np.ndarray) -> RawOutput:
-        return RawOutput(*self._requests(image))
+        parts = []
+        for photos, requests in self._requests.items():
+            while len(images) >= photos:
+                parts.append(requests(images[:photos]))
+                images = images[photos:]
+        return RawOutput(*(parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))))
 
 
 class InferRequests:
     """``count`` inferences of one graph at a time: each is a graph of its own, which runs on the thread that calls.
 
-    One takes all ``threads`` (None: all cores), several of them their share.
+    One takes all ``threads`` (None: all cores), several of them their share. Each is compiled when it is first needed.
     """
 
     def __init__(self, model: ov.Model | Path, precision: Precision, *, count: int, threads: int | None):
-        each = threads if count == 1 else max(1, (threads or cores()) // count)
-        cache = cache_dir() / "openvino"
         _init_numpy_bindings()
+        each = threads if count == 1 else max(1, (threads or cores()) // count)
+        self._compile = partial(compile_model, model, precision, threads=each, cache=cache_dir() / "openvino")
+        self._missing, self._compiling = count, threading.Lock()
         self._idle: SimpleQueue[ov.InferRequest] = SimpleQueue()
-        for _ in range(count):
-            compiled = compile_model(model, precision, threads=each, cache=cache)
-            self._idle.put(compiled.create_infer_request())
-        self.ports = (*compiled.inputs, *compiled.outputs)
 
-    def __call__(self, image: np.ndarray) -> list[np.ndarray]:
-        """The outputs for an image float32 [1, 3, h, w], in the order of the graph."""
-        request = self._idle.get()
+    def ports(self) -> tuple[ov.ConstOutput, ...]:
+        """The input of the graph, and its outputs. :raises RuntimeError: it cannot be compiled."""
+        request = self._take()
+        self._idle.put(request)
+        compiled = request.get_compiled_model()
+        return (*compiled.inputs, *compiled.outputs)
+
+    def __call__(self, images: np.ndarray) -> list[np.ndarray]:
+        """The outputs for images float32 [B, 3, h, w], as many as the graph takes, in the order of the graph."""
+        request = self._take()
         try:
-            request.set_input_tensor(ov.Tensor(image))
+            request.set_input_tensor(ov.Tensor(images))
             request.infer()
-            return [request.get_output_tensor(i).data.copy() for i in range(len(self.ports) - 1)]
+            return [output.data.copy() for output in request.output_tensors]
         finally:
             self._idle.put(request)
+
+    def _take(self) -> ov.InferRequest:
+        with suppress(Empty):
+            return self._idle.get_nowait()
+        with self._compiling:  # one at a time: what the first leaves in the cache, the others find there
+            if self._missing:
+                compiled = self._compile()
+                self._missing -= 1
+                return compiled.create_infer_request()
+        return self._idle.get()
+
+
+def _for_several(graph: Path) -> ov.Model | None:
+    """The graph for :data:`TOGETHER` photos; None where it is fixed to one, or would round them otherwise than one."""
+    model = ov.Core().read_model(graph)
+    if not are_paired(model):  # an earlier hierpets wrote it
+        return None
+    try:
+        model.reshape([TOGETHER, *model.input(0).shape[1:]])
+    except RuntimeError:  # as where a backbone has no pretrained head, and zeros for one photo stand in its place
+        return None
+    return model if all(output.shape[0] == TOGETHER for output in model.outputs) else None
 
 
 def _init_numpy_bindings() -> None:

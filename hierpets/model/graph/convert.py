@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from hierpets.model.graph.packing import pack_graph
+from hierpets.model.graph.pairs import forward_in_pairs, mark_paired
 from hierpets.model.graph.quantization import quantize
 from hierpets.model.graph.runtime import openvino as ov
 from hierpets.model.network import HierarchicalNetwork, NetworkOutput
@@ -18,6 +19,17 @@ from hierpets.model.network import HierarchicalNetwork, NetworkOutput
 __all__ = ["convert_module", "save_graph", "trace", "write_graph"]
 
 NAME = "hierpets"
+
+
+class _InPairs(torch.nn.Module):
+    """A network as it is written."""
+
+    def __init__(self, network: HierarchicalNetwork):
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: torch.Tensor) -> NetworkOutput:
+        return forward_in_pairs(self.network, self.network.backbone(images))
 
 
 def convert_module(module: torch.nn.Module, size: int) -> ov.Model:
@@ -47,7 +59,7 @@ def write_graph(path: Path, network: HierarchicalNetwork, size: int, *, calibrat
 
     With photos for ``calibration`` (each float32 [1, 3, size, size]) it is quantized, and can be computed in int8.
     """
-    graph = convert_module(network, size)
+    graph = convert_module(_InPairs(network), size)
     # A fixed shape: the kernels for it are made while the graph is compiled, and kept with it, not at the first photo.
     graph.reshape([1, 3, size, size])
     for output, name in zip(graph.outputs, NetworkOutput._fields, strict=True):
@@ -55,6 +67,7 @@ def write_graph(path: Path, network: HierarchicalNetwork, size: int, *, calibrat
     if len(calibration):
         graph = quantize(graph, calibration)
     pack_graph(graph)
+    mark_paired(graph)
     _name(graph)
     path.parent.mkdir(exist_ok=True)
     save_graph(graph, path)

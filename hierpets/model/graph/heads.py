@@ -8,6 +8,7 @@ import torch
 
 from hierpets.errors import BundleError
 from hierpets.model.graph.packing import pack_graph
+from hierpets.model.graph.pairs import forward_in_pairs, mark_paired
 from hierpets.model.graph.runtime import openvino as ov
 from hierpets.model.network import HierarchicalNetwork, NetworkOutput
 
@@ -22,7 +23,7 @@ class _AfterBackbone(torch.nn.Module):
         self.network = network
 
     def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return tuple(self.network.forward_head(features)[1:])
+        return tuple(forward_in_pairs(self.network, features)[1:])
 
 
 def replace_heads(graph: ov.Model, network: HierarchicalNetwork) -> ov.Model:
@@ -41,6 +42,7 @@ def replace_heads(graph: ov.Model, network: HierarchicalNetwork) -> ov.Model:
     grown = ov.Model([ov.opset13.result(output) for output in (features, *after)], graph.get_parameters())
     for output, name in zip(grown.outputs, NetworkOutput._fields, strict=True):
         output.get_tensor().set_names({name})
+    mark_paired(grown)
     return grown
 
 
@@ -49,6 +51,6 @@ def _convert(network: HierarchicalNetwork) -> ov.Model:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # as in convert_module
         traced = torch.jit.trace(_AfterBackbone(network).eval(), example, check_trace=False)
-        heads = ov.convert_model(traced, example_input=example, input=[1, network.leaf_head.in_features])
+        heads = ov.convert_model(traced, example_input=example, input=[-1, network.leaf_head.in_features])
     pack_graph(heads)
     return heads

@@ -1,12 +1,14 @@
 """Which engine, on which device, in which precision; and that what computes in less says so."""
 
 import logging
+import re
+import shutil
 
 import numpy as np
 import pytest
 import torch
 
-from hierpets.bundle.layout import GRAPH
+from hierpets.bundle.layout import GRAPH, released_bundle
 from hierpets.bundle.manifest import read_manifest
 from hierpets.errors import BundleError, DeviceError
 from hierpets.inference.engines.base import COMPUTES, PRECISIONS, choose_engine, choose_precision
@@ -24,6 +26,10 @@ def registry(tiny_run):
 @pytest.fixture(scope="module")
 def images():
     return np.random.default_rng(0).normal(size=(6, 3, 32, 32)).astype(np.float32)
+
+
+def released_size():
+    return read_manifest(released_bundle()).preprocess.size
 
 
 def engine(tiny_run, registry, **chosen):
@@ -108,6 +114,25 @@ def test_torch_engine_refuses_bf16_on_a_gpu_without_it(tiny_run, registry, monke
     monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda: False)
     with pytest.raises(DeviceError, match="this GPU does not support it; choose f32, f16"):
         engine(tiny_run, registry, device="cuda", precision="bf16")
+
+
+def test_openvino_engine_answers_photos_together_as_one_by_one():
+    photos = np.random.default_rng(0).uniform(-1, 1, size=(6, 3, *[released_size()] * 2)).astype(np.float32)
+    alone, several = (load(recommend=False, precision="int8", workers=workers).engine for workers in (1, 2))
+    assert (alone.together, several.together) == (1, 4)
+    expected = [alone(photo[None]) for photo in photos]
+    for first in range(len(photos)):  # the same photo in another place, among others, and in what is left over
+        for found, *wanted in zip(several(photos[first:]), *expected[first:], strict=True):
+            np.testing.assert_array_equal(found, np.concatenate(wanted))
+
+
+def test_openvino_engine_answers_one_by_one_where_a_graph_would_round_several_otherwise(tmp_path):
+    bundle = shutil.copytree(released_bundle(), tmp_path / "earlier")
+    graph = bundle / GRAPH
+    text = graph.read_text(encoding="utf-8")
+    assert "<hierpets>" in text
+    graph.write_text(re.sub(r"<hierpets>.*?</hierpets>", "", text, flags=re.DOTALL), encoding="utf-8")
+    assert load(bundle, recommend=False, precision="int8", workers=2).engine.together == 1
 
 
 def test_openvino_engine_works_without_a_cache(tiny_run, registry, tmp_path, monkeypatch, caplog, images):

@@ -10,6 +10,7 @@ from hierpets.errors import BundleError
 from hierpets.model.backbone import build_backbone
 from hierpets.model.graph.convert import convert_module, write_graph
 from hierpets.model.graph.heads import replace_heads
+from hierpets.model.graph.pairs import are_paired
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.taxonomy import Taxonomy
 
@@ -56,6 +57,8 @@ def test_new_heads_take_the_features_of_the_old_graph(backbone, tmp_path, quanti
     kinds = [
         [node.get_type_name() for node in graph.get_ordered_ops()].count("FakeQuantize") for graph in (before, grown)
     ]
+    assert are_paired(before)
+    assert are_paired(grown)
     assert kinds[0] == kinds[1]
     assert bool(kinds[1]) == quantized
 

@@ -1,5 +1,6 @@
 """Exported files: each in its own runtime, against the bundle's engines; and what is refused leaves nothing."""
 
+import copy
 import json
 import shutil
 import sys
@@ -169,16 +170,14 @@ def turned(write):
     """A writer whose network calls every breed by the name of the next."""
 
     def write_turned(form, path, network, manifest, calibration=()):
-        class Turned(torch.nn.Module):
-            def __init__(self):
-                super().__init__()
-                self.network = network
-
-            def forward(self, images):
-                output = self.network(images)
+        class Turned(type(network)):
+            def forward_head(self, features):
+                output = super().forward_head(features)
                 return output._replace(leaf=output.leaf.roll(1, dims=1))
 
-        write(form, path, Turned(), manifest, calibration=calibration)
+        changed = copy.deepcopy(network)
+        changed.__class__ = Turned
+        write(form, path, changed, manifest, calibration=calibration)
 
     return write_turned
 

@@ -36,6 +36,9 @@ STREAM_BATCH = 8
 TOGETHER = 4
 
 _first_array = threading.Lock()
+# OpenVINO sets the locale of the whole process while it reads a cache, and then puts back what it found (2026.4): two
+# at once put back each other's, and every file that is opened as text after that is taken for ASCII.
+_compiling = threading.Lock()
 
 
 def capabilities() -> Collection[str]:
@@ -68,7 +71,8 @@ def compile_model(
         options |= {"INFERENCE_NUM_THREADS": str(threads), "ENABLE_CPU_PINNING": "NO"}
     if cache is not None and _is_usable(cache):
         options["CACHE_DIR"] = str(cache)
-    return ov.Core().compile_model(model, "CPU", options)
+    with _compiling:
+        return ov.Core().compile_model(model, "CPU", options)
 
 
 def _is_usable(cache: Path) -> bool:
@@ -168,7 +172,7 @@ class InferRequests:
         _init_numpy_bindings()
         each = threads if count == 1 else max(1, (threads or cores()) // count)
         self._compile = partial(compile_model, model, precision, threads=each, cache=cache_dir() / "openvino")
-        self._missing, self._compiling = count, threading.Lock()
+        self._missing, self._making = count, threading.Lock()
         self._idle: SimpleQueue[ov.InferRequest] = SimpleQueue()
 
     def ports(self) -> tuple[ov.ConstOutput, ...]:
@@ -191,7 +195,7 @@ class InferRequests:
     def _take(self) -> ov.InferRequest:
         with suppress(Empty):
             return self._idle.get_nowait()
-        with self._compiling:  # one at a time: what the first leaves in the cache, the others find there
+        with self._making:  # one at a time: what the first leaves in the cache, the others find there
             if self._missing:
                 compiled = self._compile()
                 self._missing -= 1

@@ -1,8 +1,10 @@
 """Which engine, on which device, in which precision; and that what computes in less says so."""
 
+import locale
 import logging
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -102,6 +104,14 @@ def test_compile_model_compiles_what_the_cpu_says_it_has(tiny_run):
     for precision in ("f32", *(p for p, needed in CAPABILITY.items() if needed in capabilities())):
         compiled = compile_model(tiny_run / "bundle" / GRAPH, precision)
         assert names[precision] in str(compiled.get_property("INFERENCE_PRECISION_HINT"))
+
+
+def test_compile_model_leaves_the_locale_alone_however_many_compile_at_once(tiny_run, tmp_path):
+    before = locale.setlocale(locale.LC_CTYPE)
+    with ThreadPoolExecutor(4) as threads:
+        for _ in threads.map(lambda _: compile_model(tiny_run / "bundle" / GRAPH, cache=tmp_path), range(40)):
+            pass
+    assert locale.setlocale(locale.LC_CTYPE) == before
 
 
 def test_openvino_engine_refuses_int8_of_a_float_graph(tiny_run, registry):

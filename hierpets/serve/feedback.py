@@ -27,7 +27,7 @@ __all__ = ["FeedbackFull", "FeedbackStore", "check_folder", "tidy_label"]
 log = logging.getLogger(__name__)
 
 LONGEST = 1600
-NAME = re.compile(r"[^\W_](?:[^\W_]|[_'-]){0,59}")
+LONGEST_NAME = 60  # characters
 # Folders that a reader of labeled photos, or Windows, takes for something else.
 RESERVED = {*SPLITS, "valid", "validation", "con", "prn", "aux", "nul"} | {
     f"{p}{n}" for p in ("com", "lpt") for n in range(10)
@@ -121,9 +121,9 @@ def tidy_label(text: str, known: Iterable[str], *, what: str) -> str:
     spellings = {folded(one): one for one in known}
     if folded(name) in spellings:
         return spellings[folded(name)]
-    name = name.casefold()
-    if not NAME.fullmatch(name):
-        expected = "a name of up to 60 letters, digits, spaces, hyphens and apostrophes"
+    name = unicodedata.normalize("NFC", name.casefold())
+    if not _is_plain(name):
+        expected = f"a name of up to {LONGEST_NAME} letters, digits, spaces, hyphens and apostrophes"
         raise DataError(f"{what}: expected {expected}, got {text[:80]!r}")
     if name in RESERVED:
         raise DataError(f"{what}: {name!r} is a reserved name; choose another")
@@ -132,4 +132,13 @@ def tidy_label(text: str, known: Iterable[str], *, what: str) -> str:
 
 def _is_safe(name: str) -> bool:
     """Whether visitors may name a folder so."""
-    return NAME.fullmatch(name) is not None and name.casefold() not in RESERVED
+    return _is_plain(name) and name.casefold() not in RESERVED
+
+
+def _is_plain(name: str) -> bool:
+    """Whether it is of letters of any script, digits and ``_'-``, and begins with a letter or a digit. The vowels of
+    some scripts are marks on letters.
+    """
+    kinds = [unicodedata.category(character)[0] for character in name]
+    allowed = (kind in "LMN" or character in "_'-" for kind, character in zip(kinds, name, strict=True))
+    return 0 < len(name) <= LONGEST_NAME and kinds[0] in "LN" and all(allowed)

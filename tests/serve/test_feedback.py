@@ -178,5 +178,16 @@ def test_tidy_label_takes_the_apostrophe_of_a_phone():
     assert tidy_label("Braque de l’Ariège", ("Braque de l'Ariège",), what="breed") == "Braque de l'Ariège"
 
 
+@pytest.mark.parametrize("name", ["राजपालयम", "ไทยหลังอาน", "柴犬", "mâtin", "३_रंग"])
+def test_tidy_label_takes_names_of_any_script(name):
+    assert tidy_label(name, ("pug",), what="breed") == name
+
+
+@pytest.mark.parametrize("name", ["\u0301pug", "pug\u202ekced", "a/b", "..", "_pug", "pug\u200b"])
+def test_tidy_label_takes_no_mark_alone_and_nothing_that_cannot_be_seen(name):
+    with pytest.raises(DataError, match="expected a name of up to 60 letters"):
+        tidy_label(name, ("x",), what="breed")
+
+
 def test_tidy_label_keeps_the_spelling_of_a_known_name():
     assert tidy_label(" maine   coon ", ("Maine_Coon",), what="breed") == "Maine_Coon"

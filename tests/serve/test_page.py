@@ -515,6 +515,16 @@ def test_page_can_retry_when_the_server_is_gone(visit):
     assert focused(page) == "answer"
 
 
+def test_page_does_not_offer_to_send_a_photo_again_that_is_too_large(visit):
+    page = visit(expecting="status of 413")
+    problem = {"title": "The upload is too large", "detail": "expected at most 64 MB, got 70 MB"}
+    page.route("**/v1/predict", lambda route: route.fulfill(status=413, json=problem))
+    card = show(page, upload("cat.jpg", plain("siamese")))
+    assert card.locator(".answer").inner_text() == "Photo cannot be read"
+    assert card.locator(".detail").inner_text() == "Expected at most 64 MB, got 70 MB."
+    assert card.locator(".retry").is_hidden()
+
+
 def test_page_counts_pets_of_a_model_that_it_could_not_ask_about(visit):
     page = visit(expecting="ERR_FAILED")
     page.route("**/v1/model", lambda route: route.abort())

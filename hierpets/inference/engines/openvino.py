@@ -31,7 +31,7 @@ CAPABILITY = {"bf16": "BF16", "f16": "FP16"}
 # than after each photo anew.
 STREAM_BATCH = 8
 
-# Photos that a graph in eight-bit integers computes at once where there are as many: an eighth less time each, for its
+# Photos that a graph in eight-bit integers computes at once where there are as many: a tenth less time each, for its
 # weights are read once for all of them. In floating point the photos push each other out of the processor's cache.
 TOGETHER = 4
 

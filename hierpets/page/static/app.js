@@ -152,7 +152,7 @@ async function look(item) {
     await introduced;
     showRecord(item, record);
   } catch (error) {
-    showFailure(item, error.message, true);
+    showFailure(item, error.message, !error.final);
   }
   item.querySelector(".card").setAttribute("aria-busy", "false");
   if (!entry.gone) relayout();

@@ -63,7 +63,9 @@ function friendly(message) {
 async function checked(answer) {
   if (answer.ok) return answer;
   const problem = await answer.json().catch(() => null); // a proxy before the server answers with a page, or nothing
-  throw new Error(problem?.detail ? told(problem) : t("The server cannot be reached."));
+  const error = new Error(problem?.detail ? told(problem) : t("The server cannot be reached."));
+  error.final = answer.status === 413; // a photo that is too large stays so
+  throw error;
 }
 
 // The details of a problem are English.

@@ -137,7 +137,7 @@ class OpenVinoEngine:
                 for photos, model in models.items()
             }
             self.together = max(models)
-            self._ports = self._requests[self.together].ports()
+            self._ports = self._requests[self.together].prepare()  # the others wait until photos are left over
         except RuntimeError as error:
             raise BundleError(f"{graph}: OpenVINO cannot run this graph: {brief(error)}") from error
         self._graph = graph
@@ -175,11 +175,12 @@ class InferRequests:
         self._missing, self._making = count, threading.Lock()
         self._idle: SimpleQueue[ov.InferRequest] = SimpleQueue()
 
-    def ports(self) -> tuple[ov.ConstOutput, ...]:
-        """The input of the graph, and its outputs. :raises RuntimeError: it cannot be compiled."""
-        request = self._take()
-        self._idle.put(request)
-        compiled = request.get_compiled_model()
+    def prepare(self) -> tuple[ov.ConstOutput, ...]:
+        """Compile them all: the input of the graph, and its outputs. :raises RuntimeError: it cannot be compiled."""
+        requests = [self._take() for _ in range(self._missing)]
+        for request in requests:
+            self._idle.put(request)
+        compiled = requests[0].get_compiled_model()
         return (*compiled.inputs, *compiled.outputs)
 
     def __call__(self, images: np.ndarray) -> list[np.ndarray]:

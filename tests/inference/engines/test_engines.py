@@ -2,6 +2,7 @@
 
 import locale
 import logging
+import platform
 import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -129,7 +130,7 @@ def test_torch_engine_refuses_bf16_on_a_gpu_without_it(tiny_run, registry, monke
 def test_openvino_engine_answers_photos_together_as_one_by_one():
     photos = np.random.default_rng(0).uniform(-1, 1, size=(6, 3, *[released_size()] * 2)).astype(np.float32)
     alone, several = (load(recommend=False, precision="int8", workers=workers).engine for workers in (1, 2))
-    assert (alone.together, several.together) == (1, 4)
+    assert (alone.together, several.together) == (1, 4 if platform.machine() in ("x86_64", "AMD64") else 1)
     expected = [alone(photo[None]) for photo in photos]
     for first in range(len(photos)):  # the same photo in another place, among others, and in what is left over
         for found, *wanted in zip(several(photos[first:]), *expected[first:], strict=True):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import platform
 import threading
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import LifoQueue
 from tempfile import TemporaryFile
 from typing import Any
 
@@ -175,42 +175,43 @@ class InferRequests:
         _init_numpy_bindings()
         each = threads if count == 1 else max(1, (threads or cores()) // count)
         self._compile = partial(compile_model, model, precision, threads=each, cache=cache_dir() / "openvino")
-        self._missing, self._making = count, threading.Lock()
-        self._idle: SimpleQueue[ov.InferRequest] = SimpleQueue()
+        # What was used last is taken first: a graph is compiled only where all that are there are busy.
+        self._slots: LifoQueue[ov.InferRequest | None] = LifoQueue()
+        self._count = count
+        for _ in range(count):
+            self._slots.put(None)
 
     def prepare(self) -> tuple[ov.ConstOutput, ...]:
         """Compile them all: the input of the graph, and its outputs. :raises RuntimeError: it cannot be compiled."""
-        requests = [self._take() for _ in range(self._missing)]
-        for request in requests:
-            self._idle.put(request)
-        compiled = requests[0].get_compiled_model()
+        with ExitStack() as taken:
+            first, *_ = [taken.enter_context(self._request()) for _ in range(self._count)]
+            compiled = first.get_compiled_model()
         return (*compiled.inputs, *compiled.outputs)
 
     def __call__(self, images: np.ndarray) -> list[np.ndarray]:
         """The outputs for images float32 [B, 3, h, w], as many as the graph takes, in the order of the graph."""
-        request = self._take()
-        try:
+        with self._request() as request:
             request.set_input_tensor(ov.Tensor(images))
             request.infer()
             return [output.data.copy() for output in request.output_tensors]
-        finally:
-            self._idle.put(request)
 
-    def _take(self) -> ov.InferRequest:
-        with suppress(Empty):
-            return self._idle.get_nowait()
-        with self._making:  # one at a time: what the first leaves in the cache, the others find there
-            if self._missing:
-                compiled = self._compile()
-                self._missing -= 1
-                return compiled.create_infer_request()
-        return self._idle.get()
+    @contextmanager
+    def _request(self) -> Iterator[ov.InferRequest]:
+        slot = self._slots.get()
+        try:
+            if slot is None:
+                slot = self._compile().create_infer_request()
+            yield slot
+        finally:
+            self._slots.put(slot)
 
 
 def _for_several(graph: Path) -> ov.Model | None:
     """The graph for :data:`TOGETHER` photos; None where it is fixed to one, or may round them otherwise than one."""
+    if platform.machine() not in SEEN_ON:
+        return None
     model = ov.Core().read_model(graph)
-    if platform.machine() not in SEEN_ON or not are_paired(model):  # an earlier hierpets wrote it
+    if not are_paired(model):  # an earlier hierpets wrote it
         return None
     try:
         model.reshape([TOGETHER, *model.input(0).shape[1:]])

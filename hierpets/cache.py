@@ -1,17 +1,18 @@
-"""SQLite files: caches that work goes on without, where one that cannot be used is one warning, and stores."""
+"""Caches that work goes on without: one that cannot be used is one warning. And SQLite files, as such or as stores."""
 
 from __future__ import annotations
 
 import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
 from hierpets.errors import DataError, reason_of
 
-__all__ = ["SqliteCache", "SqliteStore", "warn_uncached"]
+__all__ = ["SqliteCache", "SqliteStore", "forget_oldest", "warn_uncached"]
 
 
 @cache
@@ -20,6 +21,24 @@ def warn_uncached(path: Path, problem: str) -> None:
     logging.getLogger(__name__).warning(
         "%s: cache not used: %s; delete it or set HIERPETS_CACHE to a writable folder", path, problem
     )
+
+
+def forget_oldest(folder: Path, most_bytes: int) -> None:
+    """Delete files of a cache, those written longest ago first, until it holds at most so much. The newest stays.
+
+    :raises OSError: the folder cannot be listed.
+    """
+    written: list[tuple[int, int, Path]] = []
+    for file in folder.iterdir():
+        with suppress(OSError):  # another process deletes as well
+            stat = file.stat()
+            written.append((stat.st_mtime_ns, stat.st_size, file))
+    held = 0
+    for number, (_, size, file) in enumerate(sorted(written, reverse=True)):
+        held += size
+        if number and held > most_bytes:
+            with suppress(OSError):  # on Windows, one that is in use
+                file.unlink()
 
 
 class SqliteCache:

@@ -26,6 +26,7 @@ from hierpets.libraries import needed_for
 
 if TYPE_CHECKING:
     from hierpets.bundle.manifest import BackboneSpec, Manifest
+    from hierpets.inference.engines.base import Engine
     from hierpets.inference.engines.openvino import OpenVinoEngine
     from hierpets.inference.predictor import Predictor
     from hierpets.inference.regions import RegionFinder
@@ -43,6 +44,7 @@ def load(
     compile: bool = False,
     workers: int = 1,
     threads: int | None = None,
+    together: bool = True,
     registry: Registry | str | Path | None = None,
     recommend: bool = True,
 ) -> Predictor:
@@ -50,6 +52,8 @@ def load(
 
     OpenVINO computes ``workers`` photos at a time, each on its share of the cores: 1 is fastest for one photo,
     :func:`hierpets.workers.cores` for a folder. ``threads`` limits the threads of the network; None: one per core.
+    Each of several workers may compute a few photos ``together``, which takes less time and, for graphs of their own,
+    more memory: false for a server, whose photos come one by one. No answer depends on it.
     ``registry`` is a loaded registry, a ``registry.yaml``, or None for the one that
     :func:`hierpets.registry.loading.find_registry` finds.
 
@@ -62,6 +66,7 @@ def load(
     check_type("bundle", bundle, (str, os.PathLike, NoneType), "a path")
     check_type("compile", compile, bool, "true or false")
     check_type("recommend", recommend, bool, "true or false")
+    check_type("together", together, bool, "true or false")
     check_count("workers", workers)
     if threads is not None:
         check_count("threads", threads)
@@ -74,7 +79,9 @@ def load(
     with ThreadPoolExecutor(1, thread_name_prefix="engine") as beside:
         if chosen_engine == "openvino":
             import_module("hierpets.inference.engines.openvino")
-            opening = beside.submit(_open_graphs, folder, precision, workers=workers, threads=threads)
+            opening = beside.submit(
+                _open_graphs, folder, precision, workers=workers, threads=threads, together=together
+            )
         from hierpets.bundle.manifest import model_id, read_manifest
         from hierpets.inference.predictor import Predictor
         from hierpets.recommend.choose import Recommender
@@ -84,26 +91,31 @@ def load(
         model = model_id(folder, manifest)
         plugins = load_registry(registry)
         recommender = Recommender.load(plugins) if recommend else None
+        engines: Sequence[Engine]  # in the order in which they are asked
         if chosen_engine == "openvino":
-            *early, graph = _checked(folder, opening.result(), manifest, plugins)
-            finder = _finder(folder, manifest, precision, workers=workers, threads=threads)
-            return Predictor(manifest, graph, recommender, early=early, finder=finder, model=model, bundle=folder)
+            engines = _checked(folder, opening.result(), manifest, plugins)
+        else:
+            engines = _read_networks(folder, manifest, plugins, chosen_device, precision, compile=compile)
+    of_regions: Precision = precision if chosen_engine == "openvino" else "auto"
+    finder = _finder(folder, manifest, of_regions, workers=workers, threads=threads)
+    *early, last = engines
+    return Predictor(manifest, last, recommender, early=early, finder=finder, model=model, bundle=folder)
 
+
+def _read_networks(
+    folder: Path, manifest: Manifest, registry: Registry, device: str, precision: Precision, *, compile: bool
+) -> Sequence[Engine]:
+    """The networks, run by torch."""
     with needed_for("the engine torch", DeviceError):
         from hierpets.inference.engines.gathering import GatheringEngine
         from hierpets.inference.engines.torch import TorchEngine
         from hierpets.model.reader import read_networks
 
-    chosen_precision = choose_precision(precision, chosen_engine, chosen_device)
-    first, *others = (
-        TorchEngine(network, chosen_device, chosen_precision, compile=compile)
-        for network in read_networks(folder, manifest, plugins)
-    )
+    chosen = choose_precision(precision, "torch", device)
+    networks = read_networks(folder, manifest, registry)
+    first, *others = (TorchEngine(network, device, chosen, compile=compile) for network in networks)
     # Of each batch only the hard photos are left for the networks that come later.
-    gathered = [GatheringEngine(engine, first.batch) if chosen_device == "cuda" else engine for engine in others]
-    *asked_before, runner = (first, *gathered)
-    finder = _finder(folder, manifest, "auto", workers=workers, threads=threads)
-    return Predictor(manifest, runner, recommender, early=asked_before, finder=finder, model=model, bundle=folder)
+    return [first, *(GatheringEngine(engine, first.batch) if device == "cuda" else engine for engine in others)]
 
 
 def _finder(
@@ -156,7 +168,9 @@ def _check_backbone(folder: Path, spec: BackboneSpec, registry: Registry) -> Non
         )
 
 
-def _open_graphs(folder: Path, precision: Precision, *, workers: int, threads: int | None) -> list[OpenVinoEngine]:
+def _open_graphs(
+    folder: Path, precision: Precision, *, workers: int, threads: int | None, together: bool
+) -> list[OpenVinoEngine]:
     """The graphs that lie there, in the order in which they are asked: the manifest is read meanwhile."""
     from hierpets.inference.engines.openvino import OpenVinoEngine, capabilities
 
@@ -168,6 +182,7 @@ def _open_graphs(folder: Path, precision: Precision, *, workers: int, threads: i
             choose_precision(precision, "openvino", "cpu", quantized=is_quantized(graph), has_bf16=has_bf16),
             workers=workers,
             threads=threads,
+            together=together,
         )
         for graph in (*early, folder / GRAPH)
     ]

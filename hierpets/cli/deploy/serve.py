@@ -72,7 +72,7 @@ def command(
     with bind(host, port) as listening:
         limit_malloc_arenas()
         plugins = load_registry(registry)
-        predictor = load(bundle, **asdict(engine), workers=cores(), registry=plugins)
+        predictor = load(bundle, **asdict(engine), workers=cores(), together=False, registry=plugins)
         app = create_app(predictor, settings, explainer=lazy_explainer(bundle, plugins))
         url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hierpets.bundle.layout import MANIFEST, brief, incomplete_bundle, is_quantized
-from hierpets.cache import warn_uncached
+from hierpets.cache import forget_oldest, warn_uncached
 from hierpets.errors import BundleError, DeviceError, reason_of
 from hierpets.files import cache_dir
 from hierpets.inference.engines.base import Precision, RawOutput
@@ -37,6 +37,9 @@ STREAM_BATCH = 8
 # That a photo's features are the same to the bit was seen with AVX2, AVX-512 and VNNI: other processors take one.
 TOGETHER = 4
 SEEN_ON = ("x86_64", "AMD64")
+
+# Compiled graphs in the cache: 7 MB each of the released model, two for each bundle and number of threads.
+CACHE_BYTES = 2**30
 
 _first_array = threading.Lock()
 # OpenVINO sets the locale of the whole process while it reads a cache, and then puts back what it found (2026.4): two
@@ -83,10 +86,12 @@ def _is_usable(cache: Path) -> bool:
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=cache):
-            return True
+            pass
+        forget_oldest(cache, CACHE_BYTES)
     except OSError as error:
         warn_uncached(cache, reason_of(error))
         return False
+    return True
 
 
 def require_precision(precision: Precision, capabilities: Collection[str]) -> None:
@@ -107,8 +112,8 @@ class OpenVinoEngine:
     """Runs the graph of a bundle on the CPU.
 
     With one stream, a photo gets all cores, for the lowest latency; with as many as there are cores, each photo gets
-    one, for the highest throughput. A batch is computed ``together`` photos at a time, and the rest of it one by one,
-    which changes no bit of an answer.
+    one, for the highest throughput. If ``together``, graphs in eight-bit integers then compute :data:`TOGETHER` photos
+    at once, and what is left of a batch one by one, which changes no bit of an answer.
 
     Each stream is a graph of its own that runs on the thread that calls. OpenVINO's own workers share one graph, but
     hand every photo to another thread and back, and a float graph with eight-bit weights that is compiled for several
@@ -118,7 +123,15 @@ class OpenVinoEngine:
     name = "openvino"
     device = "cpu"
 
-    def __init__(self, graph: Path, precision: Precision = "f32", *, workers: int = 1, threads: int | None = None):
+    def __init__(
+        self,
+        graph: Path,
+        precision: Precision = "f32",
+        *,
+        workers: int = 1,
+        threads: int | None = None,
+        together: bool = True,
+    ):
         if not graph.is_file():
             raise incomplete_bundle(graph.parents[1], "no OpenVINO graph in this bundle; use --engine torch")
         quantized = is_quantized(graph)
@@ -133,14 +146,14 @@ class OpenVinoEngine:
         try:
             # As a file it starts soonest.
             models = {1: graph if precision == "int8" or not quantized else _unquantized(graph)}
-            if workers > 1 and precision == "int8" and (several := _for_several(graph)) is not None:
+            if together and workers > 1 and precision == "int8" and (several := _for_several(graph)) is not None:
                 models = {TOGETHER: several, **models}
             self._requests = {
                 photos: InferRequests(model, precision, count=workers, threads=threads)
                 for photos, model in models.items()
             }
-            self.together = max(models)
-            self._ports = self._requests[self.together].prepare()  # the others wait until photos are left over
+            self.at_once = max(models)
+            self._ports = self._requests[self.at_once].prepare()  # the others wait until photos are left over
         except RuntimeError as error:
             raise BundleError(f"{graph}: OpenVINO cannot run this graph: {brief(error)}") from error
         self._graph = graph

@@ -130,11 +130,16 @@ def test_torch_engine_refuses_bf16_on_a_gpu_without_it(tiny_run, registry, monke
 def test_openvino_engine_answers_photos_together_as_one_by_one():
     photos = np.random.default_rng(0).uniform(-1, 1, size=(6, 3, *[released_size()] * 2)).astype(np.float32)
     alone, several = (load(recommend=False, precision="int8", workers=workers).engine for workers in (1, 2))
-    assert (alone.together, several.together) == (1, 4 if platform.machine() in ("x86_64", "AMD64") else 1)
+    assert (alone.at_once, several.at_once) == (1, 4 if platform.machine() in ("x86_64", "AMD64") else 1)
     expected = [alone(photo[None]) for photo in photos]
     for first in range(len(photos)):  # the same photo in another place, among others, and in what is left over
         for found, *wanted in zip(several(photos[first:]), *expected[first:], strict=True):
             np.testing.assert_array_equal(found, np.concatenate(wanted))
+
+
+def test_openvino_engine_takes_less_memory_for_photos_that_come_one_by_one():
+    engine = load(recommend=False, precision="int8", workers=2, together=False).engine
+    assert (engine.at_once, engine.workers) == (1, 2)
 
 
 def test_openvino_engine_answers_one_by_one_where_a_graph_would_round_several_otherwise(tmp_path):
@@ -143,7 +148,15 @@ def test_openvino_engine_answers_one_by_one_where_a_graph_would_round_several_ot
     text = graph.read_text(encoding="utf-8")
     assert "<hierpets>" in text
     graph.write_text(re.sub(r"<hierpets>.*?</hierpets>", "", text, flags=re.DOTALL), encoding="utf-8")
-    assert load(bundle, recommend=False, precision="int8", workers=2).engine.together == 1
+    assert load(bundle, recommend=False, precision="int8", workers=2).engine.at_once == 1
+
+
+def test_openvino_engine_keeps_a_bounded_cache(tiny_run, registry, tmp_path, monkeypatch):
+    monkeypatch.setenv("HIERPETS_CACHE", str(tmp_path))
+    monkeypatch.setattr("hierpets.inference.engines.openvino.CACHE_BYTES", 0)
+    for threads in (1, 2, 3):
+        engine(tiny_run, registry, engine="openvino", threads=threads)
+    assert len(list((tmp_path / "openvino").iterdir())) <= 2  # the newest, and what was compiled after it
 
 
 def test_openvino_engine_works_without_a_cache(tiny_run, registry, tmp_path, monkeypatch, caplog, images):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import PurePosixPath
 from typing import TypeVar
 
@@ -17,7 +18,6 @@ from hierpets.registry.loading import Registry
 
 __all__ = [
     "STANDARD_INPUT",
-    "check_paths",
     "count_photos",
     "evenly",
     "find_photos",
@@ -37,16 +37,30 @@ def evenly(photos: Sequence[T], most: int) -> list[T]:
 
 def list_photos(paths: Sequence[str], lines: Iterable[str], registry: Registry | None = None) -> Iterator[str]:
     """Photos of folders and patterns in the order of their names, those of ``lines`` for ``-``, those that a reader of
-    ``registry`` finds; all else unchanged.
+    ``registry`` finds; all else unchanged. Each path is looked at before the first photo is given.
+
+    :raises ConfigError: a folder, a pattern or a URI without photos, or an address of the web.
     """
-    for path in paths:
-        if path == STANDARD_INPUT:
-            yield from (line for line in map(str.strip, lines) if line)
-        elif _is_pattern(path):
-            for match in _matches(path):
-                yield from _photos(match, registry)
-        else:
-            yield from _photos(path, registry)
+    return chain.from_iterable([_opened(path, lines, registry) for path in paths])
+
+
+def _opened(path: str, lines: Iterable[str], registry: Registry | None) -> Iterator[str]:
+    """The photos of one path. What is listed to see whether there are any is not listed again."""
+    if path == STANDARD_INPUT:
+        return (line for line in map(str.strip, lines) if line)
+    refuse_web(path)
+    if _is_pattern(path):
+        matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207  it may be absolute, and Path.glob refuses it
+        if not matches:
+            raise ConfigError(f"{path}: no file matches this pattern")
+        return chain.from_iterable(_photos(match, registry) for match in matches)
+    photos = _photos(path, registry)
+    if not is_folder(path) and not is_uri(path):
+        return photos
+    first = next(photos, path)
+    if first == path:
+        _refuse_empty(path)
+    return chain((first,), photos)
 
 
 def _photos(path: str, registry: Registry | None) -> Iterator[str]:
@@ -62,21 +76,6 @@ def _photos(path: str, registry: Registry | None) -> Iterator[str]:
         yield from unlisted
     else:
         yield path
-
-
-def check_paths(paths: Sequence[str], registry: Registry | None = None) -> None:
-    """Look at each path before the first prediction.
-
-    :raises ConfigError: a folder, a pattern or a URI without photos, or an address of the web.
-    """
-    for path in paths:
-        if path == STANDARD_INPUT:
-            continue
-        refuse_web(path)
-        if _is_pattern(path) and not _matches(path):
-            raise ConfigError(f"{path}: no file matches this pattern")
-        if (is_folder(path) or is_uri(path)) and next(_photos(path, registry), path) == path:
-            _refuse_empty(path)
 
 
 def _refuse_empty(path: str) -> None:
@@ -97,10 +96,6 @@ def count_photos(paths: Sequence[str], registry: Registry | None = None) -> int 
 def _is_pattern(path: str) -> bool:
     """Whether a path is a pattern that no shell has expanded; a file may be called so as well."""
     return glob.has_magic(path) and not is_uri(path) and not path.startswith(DEMO_PREFIX) and not os.path.lexists(path)
-
-
-def _matches(pattern: str) -> list[str]:
-    return sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207  a pattern may be absolute, and Path.glob refuses it
 
 
 def find_photos(folder: str | os.PathLike[str]) -> list[str]:

@@ -127,8 +127,8 @@ class Limits:
 
     @property
     def max_decoded_bytes(self) -> int:
-        """Four for each pixel, enough for a JPEG of that size; a PNG takes six to eleven, and is taken up to a smaller
-        size.
+        """Four for each pixel, enough for a JPEG of that size; others take up to eleven, and are taken up to a
+        smaller size.
         """
         return 4 * self.max_pixels
 
@@ -136,6 +136,10 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 DECODING = MemoryBudget(512 * 2**20)
 """What all threads of the process decode at the same time, in bytes: several large photos take turns."""
+COPIES = {"AVIF": 5}
+"""How many times what its pixels take a decoder needs: 17 bytes a pixel for an AVIF, 32 for a transparent one. It waits
+for its turn; refused for that, ordinary photos would be.
+"""
 
 _log = logging.getLogger(__name__)
 
@@ -279,7 +283,7 @@ def _decode(data: bytes, shorter_side: int | None, limits: Limits, warn: Warn) -
     reduction = jpeg_reduction(min(width, height), shorter_side) if kind == "JPEG" else 1
     size = int(width * height * bytes_per_pixel(data, kind, reduction))
     _check_decoded(size, limits)
-    with DECODING.hold(size):
+    with DECODING.hold(size * COPIES.get(kind, 1)):
         photo = decode(data, kind, (width, height), reduction=reduction, warn=warn)
     if photo.shape[0] * photo.shape[1] > width * height:
         raise ImageError(

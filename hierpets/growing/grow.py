@@ -52,9 +52,9 @@ def grow(
     """Add breeds and species to a bundle from a few photos; the photos that it was trained on are not needed.
 
     ``model`` is a bundle that keeps statistics of its classes, as one with LDA heads does; None for the released one.
-    ``data`` are labeled photos, a folder ``SPECIES/BREED/photo.jpg`` or a CSV: of new breeds, of new species with or
-    without breeds, or more of known ones; those in the splits ``val`` and ``test`` are left alone. The bundle that is
-    written to ``out`` predicts as if it had been trained on all photos at once.
+    ``data`` are labeled photos, a folder ``SPECIES/BREED/photo.jpg``, a CSV, or what a reader knows: of new breeds, of
+    new species with or without breeds, or more of known ones; those in the splits ``val`` and ``test`` are left alone.
+    The bundle that is written to ``out`` predicts as if it had been trained on all photos at once.
     ``check`` are labeled photos of classes that were known before, to compare both bundles on.
 
     Copies, photos that the bundle has learned from before, those that cannot be read and those that show another animal

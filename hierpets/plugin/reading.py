@@ -21,6 +21,7 @@ from hierpets.libraries import needed_for
 
 __all__ = [
     "ARCHIVED",
+    "COMPRESSED",
     "PHOTO_SUFFIXES",
     "SPLIT_NAMES",
     "is_file",
@@ -43,6 +44,8 @@ __all__ = [
 SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 ARCHIVED = re.compile(r"(?P<file>.+?\.(?P<kind>tar|parquet|arrow)(\?[^:]*)?):(?P<inside>.+)", re.DOTALL | re.IGNORECASE)
 """The address of a photo inside an archive or a table."""
+COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+"""Archives in which no photo can be found without unpacking all before it."""
 URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 SPLIT_PREFIX = re.compile(r"(train|validation|valid|val|test)(?![A-Za-z])", re.IGNORECASE)
 
@@ -213,7 +216,7 @@ def _look_into(filesystem: Any, inside: str, folder: str) -> tuple[list[str], li
 
 
 def _is_wanted(name: str, suffixes: Sequence[str]) -> bool:
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes  # noqa: PTH122
+    return not name.startswith(".") and name.lower().endswith(tuple(suffixes))
 
 
 def _is_any_folder(path: str) -> bool:

@@ -10,10 +10,8 @@ from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
 from hierpets.plugin import DataError, SourcePhoto
-from hierpets.plugin.reading import PHOTO_SUFFIXES, list_files, open_file, split_of, without_options
+from hierpets.plugin.reading import COMPRESSED, PHOTO_SUFFIXES, list_files, open_file, split_of, without_options
 
-COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
-ENDINGS = (".gz", ".tgz", ".bz2", ".xz", ".zst")
 MAX_LABEL_BYTES = 2**20
 
 
@@ -25,11 +23,9 @@ def webdataset(source: str) -> Iterator[SourcePhoto]:
 
     :raises DataError: a shard that is compressed, damaged, or holds no photo.
     """
-    shards = list_files(source, ".tar")
-    for file in [source, *(list_files(source, *ENDINGS) if shards else ())]:
-        if without_options(file).lower().endswith(COMPRESSED):
-            raise DataError(f"{file}: compressed, so no photo in it can be found; decompress it to a .tar")
-    for shard in shards:
+    if without_options(source).lower().endswith(COMPRESSED):
+        raise DataError(f"{source}: compressed, so no photo in it can be found; decompress it to a .tar")
+    for shard in list_files(source, ".tar"):
         try:
             empty = True
             for photo in _read_shard(shard):

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import cv2
@@ -294,3 +295,22 @@ def test_predict_prints_utf8_into_a_pipe_that_has_another_encoding(tmp_path):
     )
     assert json.loads(run.stdout.decode("utf-8"))["path"] == str(photo)
     assert b"\r" not in run.stdout
+
+
+@pytest.mark.parametrize("arguments", [[], ["--out", "pets.jsonl"]])
+def test_predict_lists_a_folder_once_and_counts_its_photos_in_the_background(predict, tmp_path, monkeypatch, arguments):
+    from hierpets.data import listing
+
+    source, listed = listing.list_source, []
+
+    def listed_by(path, registry):
+        listed.append(threading.current_thread().name)
+        return source(path, registry)
+
+    (tmp_path / "pets").mkdir()
+    cv2.imwrite(str(tmp_path / "pets" / "a.jpg"), read_photo(PHOTOS[0]))
+    monkeypatch.setattr(listing, "list_source", listed_by)
+    monkeypatch.chdir(tmp_path)
+    code, _, err = predict("pets", *arguments)
+    assert code == 0, err
+    assert [name for name in listed if name != "count"] == ["MainThread"]

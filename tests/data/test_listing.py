@@ -4,7 +4,8 @@ from itertools import pairwise
 import pytest
 from helpers.systems import needs_links
 
-from hierpets.data.listing import check_paths, count_photos, evenly, find_photos, list_photos
+from hierpets.data import listing
+from hierpets.data.listing import count_photos, evenly, find_photos, list_photos
 from hierpets.errors import ConfigError, DataError
 from hierpets.plugin.reading import PHOTO_SUFFIXES, list_files, walk_files
 from hierpets.registry.loading import load_registry
@@ -43,11 +44,17 @@ def test_count_photos_where_they_can_be_counted(folder):
     assert count_photos([str(folder), "-"]) is None
 
 
-def test_check_paths_refuses_a_folder_without_photos(folder):
+def test_list_photos_refuses_a_folder_without_photos_before_it_gives_one(folder):
     (folder / "empty").mkdir()
-    check_paths([str(folder), "-", "x.jpg"])
     with pytest.raises(ConfigError, match="empty: no photos in this folder"):
-        check_paths([str(folder), str(folder / "empty")])
+        list_photos([str(folder), str(folder / "empty")], [])
+
+
+def test_list_photos_lists_once(folder, monkeypatch):
+    listed = []
+    monkeypatch.setattr(listing, "walk_files", lambda *given, **words: [listed.append(given), "a.jpg"][1:])
+    assert list(list_photos([str(folder)], [], load_registry())) == ["a.jpg"]
+    assert len(listed) == 1
 
 
 @pytest.fixture
@@ -86,7 +93,6 @@ def test_list_files_names_the_folder_that_cannot_be_listed_where_it_may_hold_som
 def test_a_named_folder_that_cannot_be_listed_is_listed_itself(closed, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: not str(path).endswith("b"))
     paths = [str(closed / "b"), str(closed / "z.jpg")]
-    check_paths(paths, load_registry())
     assert list(list_photos(paths, [], load_registry())) == paths
 
 
@@ -99,7 +105,6 @@ def test_list_files_passes_over_a_link_that_leads_to_itself(folder):
 
 def test_a_name_that_is_too_long_is_one_photo(folder):
     long = str(folder / ("a" * 300 + ".jpg"))
-    check_paths([long])
     assert list(list_photos([long, str(folder / "z.jpg")], [], load_registry())) == [long, str(folder / "z.jpg")]
 
 
@@ -111,7 +116,7 @@ def test_evenly_takes_from_all_and_not_from_the_first(given, most):
     assert not gaps or (min(gaps) >= 1 and max(gaps) - min(gaps) <= 1)
 
 
-def test_what_is_predicted_may_be_of_any_class(folder):
-    (folder / "photos.csv").write_text("path,species\nz.jpg,1\na/9.jpg,cat/manx\n")
+def test_what_is_predicted_may_be_of_any_class_and_need_not_be_there(folder):
+    (folder / "photos.csv").write_text("path,species\nz.jpg,1\na/9.jpg,cat/manx\ngone.jpg,cat\n")
     listed = list(list_photos([str(folder / "photos.csv")], [], load_registry()))
-    assert listed == [str(folder / "z.jpg"), str(folder / "a" / "9.jpg")]
+    assert listed == [str(folder / name) for name in ("z.jpg", "a/9.jpg", "gone.jpg")]

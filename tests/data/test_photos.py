@@ -9,7 +9,9 @@ import struct
 import sys
 import tracemalloc
 import zlib
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -19,6 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 import hierpets
+from hierpets.data import photos
 from hierpets.data.decoding import decoders
 from hierpets.data.decoding.formats import picture_size, sniff
 from hierpets.data.photos import Limits, read_photo
@@ -95,6 +98,13 @@ def test_read_photo_takes_the_first_frame_of_animations():
     for kind in ("GIF", "WEBP"):
         data = encode(PICTURE.convert("P") if kind == "GIF" else PICTURE, kind, save_all=True, append_images=[other])
         assert difference(read_photo(data), scene()) < 20 < difference(read_photo(data), np.asarray(other))
+
+
+def test_an_avif_waits_for_as_much_memory_as_its_decoder_takes(monkeypatch):
+    held = []
+    monkeypatch.setattr(photos, "DECODING", SimpleNamespace(hold=lambda size: held.append(size) or nullcontext()))
+    read_photo(encode(PICTURE, "AVIF"), limits=Limits(max_pixels=2 * W * H))
+    assert held[0] >= 32 * W * H
 
 
 @pytest.mark.parametrize("color", [True, False])

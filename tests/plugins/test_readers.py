@@ -17,7 +17,7 @@ from hierpets.data.labeled.index import read_index
 from hierpets.data.labeled.sources import read_records, read_source
 from hierpets.data.listing import list_photos
 from hierpets.data.photos import read_photo
-from hierpets.errors import ConfigError, DataError
+from hierpets.errors import ConfigError, DataError, ImageError
 from hierpets.plugin import SourcePhoto
 from hierpets.plugin.reading import ARCHIVED
 from hierpets.plugin.testing import check_reader
@@ -209,11 +209,22 @@ class TestMixedFolders:
         with pytest.raises(DataError, match=r"leaves out 2 files: a\.parquet and b[/\\]c[/\\]a\.parquet"):
             read_index(tmp_path)
 
-    def test_a_compressed_shard_beside_others(self, tmp_path):
+    @pytest.mark.parametrize("remote", [False, True])
+    def test_a_compressed_shard_beside_others(self, tmp_path, remote):
         self.add("tar", tmp_path)
-        (tmp_path / "b.tar.gz").write_bytes(b"")
-        with pytest.raises(DataError, match=r"b\.tar\.gz: compressed, .* decompress it"):
-            read_index(tmp_path)
+        (tmp_path / "B.tar.gz").write_bytes(b"\x1f\x8b")
+        (tmp_path / "notes.gz").write_bytes(b"\x1f\x8b")
+        source = tmp_path.as_uri() if remote else str(tmp_path)
+        with pytest.raises(DataError, match=r"leaves out 1 file: B\.tar\.gz; "):
+            read_index(source)
+        compressed = list(list_photos([source], [], REGISTRY))[1:]
+        assert compressed == [f"{source}/B.tar.gz"]
+        with pytest.raises(ImageError, match=r"B\.tar\.gz: not an image: it is a gzip archive"):
+            read_photo(compressed[0])
+
+    def test_a_compressed_archive_beside_folders_of_photos_is_passed_over(self, photos):
+        (photos / "all.tar.gz").write_bytes(b"")
+        assert len(read_index(photos)) == len(list(list_photos([str(photos)], [], REGISTRY))) == 2
 
     def test_in_an_object_store(self, photos):
         self.add("tar", photos)

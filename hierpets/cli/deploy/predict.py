@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,19 +143,19 @@ def _predict(
     engine: EngineOptions,
     registry: Path | None,
 ) -> int:
-    from hierpets.data.listing import STANDARD_INPUT, check_paths, list_photos
+    from hierpets.data.listing import STANDARD_INPUT, list_photos
     from hierpets.inference.loading import load
     from hierpets.registry.loading import load_registry
     from hierpets.workers import cores
 
     plugins = load_registry(registry)
-    check_paths(paths, plugins)
-    lines = paths_on_standard_input() if STANDARD_INPUT in paths else ()
-    many = STANDARD_INPUT in paths or len(list(islice(list_photos(paths, (), plugins), MANY))) == MANY
+    piped = STANDARD_INPUT in paths
+    photos = list_photos(paths, paths_on_standard_input() if piped else (), plugins)
+    first = [] if piped else list(islice(photos, MANY))  # what is piped in may come slowly
+    many, photos = piped or len(first) == MANY, chain(first, photos)
     predictor = load(model, **asdict(engine), workers=cores() if many else 1, registry=plugins)
     if to.out is None:
-        batch_size = 1 if STANDARD_INPUT in paths else None  # what is piped in may come slowly
-        predictions = predictor.stream(list_photos(paths, lines, plugins), options, boxes=boxes, batch_size=batch_size)
+        predictions = predictor.stream(photos, options, boxes=boxes, batch_size=1 if piped else None)
         return _print(predictions, to, options.language)
 
     from hierpets.inference.output.resumable import write_predictions
@@ -169,7 +169,7 @@ def _predict(
         registry=plugins,
         options=options,
         boxes=boxes,
-        lines=lines,
+        photos=photos,
         resume=to.resume,
         overwrite=to.overwrite,
     )

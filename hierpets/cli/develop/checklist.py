@@ -22,7 +22,9 @@ STYLES = {"pass": "green", "warn": "yellow", "fail": "red", "not done": "dim"}
 @click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
 @click.option("--measure", is_flag=True, help="Also run the measurements: a random backbone, and both engines.")
 @click.option("--strict", is_flag=True, help="Exit with 1 when an item fails.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Output format."
+)
 @registry_option
 def command(run: Path, measure: bool, strict: bool, form: str, registry: Path | None) -> int:
     """Check a training run before you trust its model.

@@ -10,12 +10,14 @@ from hierpets.cli.options import model_option, overwrite_option, registry_option
 
 __all__ = ["command"]
 
+SOURCE = "New labeled photos: a folder SPECIES/BREED, a CSV, or another source of docs/data.md."
+
 
 @click.command("grow")
 @model_option
-@click.option("--data", required=True, metavar="DIR|CSV", help="New photos: SPECIES/BREED/photo.jpg.")
+@click.option("--data", required=True, metavar="SOURCE", help=SOURCE)
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="BUNDLE", help="Bundle to write.")
-@click.option("--check", metavar="DIR|CSV", help="Photos of classes known before, to compare both bundles on.")
+@click.option("--check", metavar="SOURCE", help="Photos of classes known before, to compare both bundles on.")
 @registry_option
 @overwrite_option
 def command(

@@ -24,7 +24,9 @@ __all__ = ["command"]
     help="Settings of the training that is planned, as YAML.",
 )
 @click.option("--price", type=float, metavar="AMOUNT", help="Price of an hour of this machine, for the costs.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Output format."
+)
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Output folder for plan.json and plan.png.")
 @overwrite_option
 @registry_option

@@ -23,7 +23,8 @@ OXFORD_SPECIES = {"1": "cat", "2": "dog"}
 def read_csv(file: Path, *, labels: bool = True) -> list[PhotoRecord]:
     """One photo per line. Paths are relative to the CSV; an empty breed or split is not stated.
 
-    A line that repeats another is skipped with a warning. Without ``labels``, classes may be called whatever they are.
+    A line that repeats another is skipped with a warning. Without ``labels``, classes may be called whatever they are,
+    and a photo that is not there is listed: to read it says so.
 
     :raises DataError: with a line ``FILE:LINE: what`` for every problem.
     """
@@ -38,7 +39,7 @@ def read_csv(file: Path, *, labels: bool = True) -> list[PhotoRecord]:
     problems: list[str] = []
     for line, cells in rows:
         if any(cells):
-            record, wrong = _read_row(file, header, cells)
+            record, wrong = _read_row(file, header, cells, must_exist=labels)
             where = f"{file}:{line}"
             listed += [ListedPhoto(where, record)] if record else []
             problems += [f"{where}: {wrong}"] if wrong else []
@@ -91,7 +92,9 @@ def _check_header(file: Path, header: list[str]) -> None:
         raise DataError(f"{file}:1: {what}; {expected}")
 
 
-def _read_row(file: Path, header: list[str], cells: list[str]) -> tuple[PhotoRecord | None, str | None]:
+def _read_row(
+    file: Path, header: list[str], cells: list[str], *, must_exist: bool
+) -> tuple[PhotoRecord | None, str | None]:
     """The record of a line, or what is wrong with it."""
     if len(cells) != len(header):
         return None, f"expected {len(header)} fields, got {len(cells)}"
@@ -105,7 +108,7 @@ def _read_row(file: Path, header: list[str], cells: list[str]) -> tuple[PhotoRec
     path = row["path"]
     if not path.startswith(DEMO_PREFIX) and not is_uri(path):
         path = str(file.parent / path)
-        if not Path(file_of(path)).is_file():
+        if must_exist and not Path(file_of(path)).is_file():
             return None, f"no such file: {path}"
     return PhotoRecord(path, row["species"], row.get("breed") or None, split), None
 

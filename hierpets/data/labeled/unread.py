@@ -9,13 +9,21 @@ from pathlib import Path
 
 from hierpets.data.addresses import files_named
 from hierpets.errors import DataError
-from hierpets.plugin.reading import PHOTO_SUFFIXES, is_folder, is_uri, join, suffix_of, walk_files, walk_store
+from hierpets.plugin.reading import (
+    COMPRESSED,
+    PHOTO_SUFFIXES,
+    is_folder,
+    is_uri,
+    join,
+    suffix_of,
+    walk_files,
+    walk_store,
+)
 from hierpets.text import counted, join_words
 
 __all__ = ["find_unread", "refuse_unread"]
 
 HOLDERS = (".tar", ".parquet")
-WANTED = (*PHOTO_SUFFIXES, *HOLDERS)
 _NAMED = 3
 
 
@@ -23,16 +31,18 @@ def find_unread(source: str, read: Collection[str]) -> list[str]:
     """Photos, archives and tables below a folder that are none of the files ``read``, by whatever path, and the folders
     that cannot be listed.
 
-    An object store is looked into only if archives or tables were read: photos are listed there as they lie.
+    Compressed archives count beside others: they are shards that were forgotten. An object store is looked into only
+    if archives or tables were read: photos are listed there as they lie.
     """
-    unlisted: list[str] = []
+    kinds, unlisted = {suffix_of(file) for file in read}, list[str]()
+    wanted = (*PHOTO_SUFFIXES, *HOLDERS, *(COMPRESSED if ".tar" in kinds else ()))
     if is_folder(source):
-        files = walk_files(source, *WANTED, on_error=lambda error: unlisted.append(str(error.filename)))
+        files = walk_files(source, *wanted, on_error=lambda error: unlisted.append(str(error.filename)))
         left = [file for file in files if file not in read and str(Path(file)) not in read]  # ./a is read as a
         known = {os.path.realpath(file) for file in (*read, *_named(read))} if left else ()
         return [file for file in left if os.path.realpath(file) not in known] + unlisted
-    if is_uri(source) and any(suffix_of(file) in HOLDERS for file in read):
-        left = [file for file in (join(source, below) for below in walk_store(source, *WANTED)) if file not in read]
+    if is_uri(source) and kinds.intersection(HOLDERS):
+        left = [file for file in (join(source, below) for below in walk_store(source, *wanted)) if file not in read]
         known = set(_named(read)) if left else ()
         return [file for file in left if file not in known]
     return []

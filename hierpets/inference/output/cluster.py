@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from hierpets.bundle.manifest import model_id, read_manifest
 from hierpets.cluster import cluster_errors, connected, cpus_a_worker, require_ray
 from hierpets.data.addresses import DEMO_PREFIX
-from hierpets.data.listing import check_paths, list_photos
+from hierpets.data.listing import list_photos
 from hierpets.data.photos import NamedPhoto
 from hierpets.errors import DataError, reason_of
 from hierpets.files import cache_dir, whole_folder
@@ -80,14 +80,13 @@ def predict_on_cluster(
     require_ray()
     registry = load_registry(task.registry)
     task.options.mask(read_manifest(task.bundle).taxonomy)  # refuses an unknown name before anything starts
-    check_paths(paths, registry)
+    photos = list_photos(paths, (), registry)
     folder, request = ClusterFolder.of(out), task.request(paths)
     if (whole := folder.begin(request, resume=resume)) is not None:
         return whole
     recorded = folder.recorded()
-    photos = (path for path in list_photos(paths, (), registry) if not recorded.holds(path))
     with connected(address), cluster_errors(address, ADVICE):
-        _run(photos, task, folder)
+        _run((path for path in photos if not recorded.holds(path)), task, folder)
     return folder.finish(request)
 
 

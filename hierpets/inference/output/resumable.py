@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Literal, Protocol
 
-from hierpets.data.listing import STANDARD_INPUT, check_paths, count_photos, list_photos
+from hierpets.data.listing import STANDARD_INPUT, count_photos, list_photos
 from hierpets.errors import ConfigError, DataError, HierpetsError, reason_of
 from hierpets.files import followed, is_device, lock, write_file
 from hierpets.inference.options import PredictOptions
@@ -64,13 +64,14 @@ def write_predictions(
     registry: Registry,
     options: PredictOptions | None = None,
     boxes: BoxFile | None = None,
-    lines: Iterable[str] = (),
+    photos: Iterator[str] | None = None,
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> RunTotals:
     """Write a record for each photo of ``paths`` to ``target``: photos, folders, what a reader of ``registry`` knows,
-    or ``-`` for those of ``lines``. ``boxes`` say where the animals are.
+    or ``-`` for those on standard input. ``photos`` are those of ``paths`` where they have been listed already, as
+    those of ``-`` have. ``boxes`` say where the animals are.
 
     Memory is constant and the order kept. With ``resume``, records that are there already are kept, if the same was
     asked for the same photos; ``progress`` first hears how many these are, and learns the total when it is counted.
@@ -83,7 +84,7 @@ def write_predictions(
     target = followed(target)
     if is_device(target):
         raise ConfigError(f"{target}: expected a file, which a run can continue; leave out --out to print the records")
-    check_paths(paths, registry)
+    photos = list_photos(paths, (), registry) if photos is None else photos
     options = options or PredictOptions()
     predictor.check(options)  # an unknown name is reported before anything is written
     request = RunRequest.of(predictor, paths, options, boxes=boxes, registry=registry.path, form=form)
@@ -99,7 +100,7 @@ def write_predictions(
         with _writing(part):
             write_file(run_file(target), request.text())
         run = _Run(writer, part, lambda done: progress("photos", done, total.value))
-        remaining = run.skip_recorded(list_photos(paths, lines, registry))
+        remaining = run.skip_recorded(photos)
         batch_size = 1 if STANDARD_INPUT in paths else None  # what is piped in may come slowly
         for prediction in predictor.stream(remaining, options, boxes=boxes, batch_size=batch_size):
             run.add(prediction)

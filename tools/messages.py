@@ -15,6 +15,7 @@ import re
 import sys
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ FIELD = re.compile(r"\{\w+\}")
 Id = str | tuple[str, ...]
 
 
+@cache
 def english() -> dict[Id, str]:
     """Every message, or its forms for one and for more, and the file that it is in."""
     found: dict[Id, str] = {}

@@ -176,8 +176,7 @@ def run_probe(config: BackendConfig, mode: Mode, sample: PhotoSample, settings: 
     if run.returncode:
         last = (run.stderr.strip().splitlines() or ["no message"])[-1]
         raise HierpetsError(f"measuring {config} failed: {last}")
-    result: dict[str, Any] = json.loads(run.stdout)
-    return result
+    return json.loads(run.stdout)
 
 
 def to_report(sample: PhotoSample, settings: BenchSettings, results: Sequence[BackendResult]) -> dict[str, Any]:

@@ -57,8 +57,7 @@ class LazyGroup(click.Group):
         if name not in COMMANDS:
             return None
         module, _ = COMMANDS[name]
-        command: click.Command = import_module(f"hierpets.cli.{module}").command
-        return command
+        return import_module(f"hierpets.cli.{module}").command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

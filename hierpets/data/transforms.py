@@ -56,8 +56,7 @@ def _values(mean: tuple[float, ...], std: tuple[float, ...]) -> np.ndarray:
     it.
     """
     means, stds = (np.asarray(v, np.float32).reshape(3, 1) for v in (mean, std))
-    values: np.ndarray = np.arange(256, dtype=np.float32) * (1 / (255 * stds)) - means / stds
-    return values
+    return np.arange(256, dtype=np.float32) * (1 / (255 * stds)) - means / stds
 
 
 def denormalize(preprocess: Preprocess, planes: np.ndarray) -> np.ndarray:

@@ -126,8 +126,7 @@ class Predictions:
     @cached_property
     def breed_known(self) -> np.ndarray:
         """bool [N]: the photos whose species has breeds and whose breed is labeled."""
-        has_breeds = np.array([bool(breeds) for breeds in self.taxonomy.tree.values()])
-        return (self.leaf_true >= 0) & has_breeds[self.species_true]
+        return (self.leaf_true >= 0) & self.taxonomy.is_breed[self.leaf_true]
 
 
 @dataclass(frozen=True, eq=False)

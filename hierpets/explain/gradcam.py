@@ -135,8 +135,7 @@ def _weighted(maps: list[torch.Tensor], score: torch.Tensor) -> np.ndarray:
     total = sum((_resized(part, finest) for part in parts), torch.zeros(1, 1, *finest, device=maps[0].device))
     cam = torch.relu(total)[0, 0]
     peak = float(cam.max())
-    scaled: np.ndarray = (cam / peak if peak > 0 else cam).cpu().numpy().astype(np.float32)
-    return scaled
+    return (cam / peak if peak > 0 else cam).cpu().numpy().astype(np.float32)
 
 
 def _contribution(activation: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
 from hierpets.data.records import PhotoIndex, PhotoRecord
 from hierpets.growing.bundle import OpenBundle
@@ -13,7 +12,7 @@ from hierpets.growing.calibration import LeftOut, Unseen, grow_policy, grow_temp
 from hierpets.growing.leave_one_out import LeaveOneOut
 from hierpets.growing.network import OpenNetwork
 from hierpets.growing.photos import NewPhotos
-from hierpets.model.ood import pretrained_probabilities
+from hierpets.model.ood import pretrained_profiles
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.taxonomy import Leaf
 
@@ -42,7 +41,7 @@ def _learn(before: OpenNetwork, features: np.ndarray, records: tuple[PhotoRecord
     labels = sorted({record.label for record in records}, key=str)
     classes = np.array([labels.index(record.label) for record in records])
     weights = class_weights(before.statistics, labels, np.bincount(classes))[classes]
-    profiles = _profiles(before, features)
+    profiles = pretrained_profiles(before.scorer.pretrained_head, features).astype(np.float64)
     added = ClassStatistics.of(features, classes, weights, labels, profiles)
     total = before.statistics + added
     grown = before.refitted(total, _still_pretrained(before, added), _species_classes(before, added))
@@ -60,14 +59,6 @@ def class_weights(known: ClassStatistics, labels: Sequence[Leaf], counts: np.nda
     return np.array(
         [weight.get(label, known.weights.mean() / count) for label, count in zip(labels, counts, strict=True)]
     )
-
-
-def _profiles(network: OpenNetwork, features: np.ndarray) -> np.ndarray:
-    head = network.scorer.pretrained_head
-    if head is None:
-        return np.zeros((len(features), 0))
-    with torch.inference_mode():
-        return pretrained_probabilities(head, torch.from_numpy(features)).numpy().astype(np.float64)
 
 
 def _species_classes(before: OpenNetwork, added: ClassStatistics) -> list[int]:

@@ -2,7 +2,7 @@
 
 Taking one photo out moves the mean of its class, and takes a product of one vector with itself out of the scatter
 (Sherman and Morrison, 1950). The identity that the covariance is shrunk towards keeps its scale, which one photo of N
-changes by a part in N. Pure numpy.
+changes by a part in N.
 """
 
 from __future__ import annotations
@@ -36,8 +36,7 @@ class LeaveOneOut:
     @property
     def judged(self) -> np.ndarray:
         """bool [N]: whether the class has another photo, without which nothing can be said."""
-        several: np.ndarray = self.statistics.counts[self.rows] > 1
-        return several
+        return self.statistics.counts[self.rows] > 1
 
     def logits(self, classes: tuple[Leaf, ...], shrinkage: float) -> np.ndarray:
         """The logits [N, len(classes)] of an LDA that did not see the photo."""
@@ -78,8 +77,7 @@ class LeaveOneOut:
         if self.scattered is not None:
             return self.scattered
         leaves = {*self.statistics.leaves}
-        own: np.ndarray = np.array([label in leaves for label in self.statistics.labels])[self.rows]
-        return own
+        return np.array([label in leaves for label in self.statistics.labels])[self.rows]
 
     def cosine(self) -> np.ndarray:
         """float64 [N, C]: the cosines to the means of the leaves."""
@@ -98,8 +96,7 @@ class LeaveOneOut:
         products = photos @ classes.T
         products[np.arange(len(photos)), self.rows] = (photos * moved).sum(axis=1)
         leaves = [self.statistics.labels.index(leaf) for leaf in self.statistics.leaves]
-        of_leaves: np.ndarray = products[:, leaves]
-        return of_leaves
+        return products[:, leaves]
 
     def _rest(self, weights: np.ndarray) -> np.ndarray:
         """What the class of each photo weighs without it; for the only one of its class nothing is asked of it."""

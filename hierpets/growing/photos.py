@@ -173,7 +173,7 @@ def find_learned(photos: NewPhotos, manifest: Manifest, seen: SeenPhotos | None)
 
     :raises DataError: there are no others.
     """
-    known = {leaf for leaf, learned in zip(manifest.taxonomy.leaves, manifest.learned, strict=True) if learned}
+    known = {*manifest.taxonomy.leaves} - manifest.pretrained
     rows = [
         row
         for row, record in enumerate(photos.records)

@@ -111,4 +111,4 @@ def _least_alpha(photos: int) -> float:
 def _line(leaf: Leaf, photos: int, accuracy: float | None, new: bool) -> str:
     known = "new" if new else "known before"
     right = "" if accuracy is None else f", {accuracy:.0%} right when left out"
-    return f"{leaf}: {photos} photo{'s' * (photos != 1)}, {known}{right}"
+    return f"{leaf}: {counted(photos, 'photo')}, {known}{right}"

@@ -10,6 +10,7 @@ from hierpets.evaluation.result import Evaluation
 from hierpets.growing.calibration import Unseen
 from hierpets.growing.photos import NewPhotos
 from hierpets.taxonomy import UNKNOWN_LEAF, Leaf, Taxonomy
+from hierpets.text import join_words
 
 __all__ = ["Steal", "find_confused", "find_taken"]
 
@@ -28,7 +29,7 @@ class Steal:
     of_old: bool
 
     def __str__(self) -> str:
-        shown = ", ".join(self.photos[:3]) + (f" and {len(self.photos) - 3} more" if len(self.photos) > 3 else "")
+        shown = join_words(self.photos, most=3)
         if self.of_old:
             return f"{self.new} takes {len(self.photos)} photos of {self.old} that were right before: {shown}"
         return (

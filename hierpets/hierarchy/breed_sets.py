@@ -23,8 +23,7 @@ class BreedSets(NamedTuple):
 
     def hold(self, leaf: np.ndarray) -> np.ndarray:
         """bool [N, K]: whether the first k leaves hold the label ``leaf`` int [N]."""
-        held: np.ndarray = np.logical_or.accumulate(self.leaves == leaf[:, None], axis=1)
-        return held
+        return np.logical_or.accumulate(self.leaves == leaf[:, None], axis=1)
 
 
 def breed_sets(named: np.ndarray, species: np.ndarray, taxonomy: Taxonomy, largest: int) -> BreedSets:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from pydantic import Field
 
@@ -34,40 +32,24 @@ class Temperatures(StrictModel):
         return np.array([self.breeds.get(name, 1.0) for name in taxonomy.species])
 
 
-def golden_section(function: Callable[[float], float], low: float, high: float) -> float:
-    """The minimum of a unimodal function on [low, high]."""
-    ratio = (np.sqrt(5.0) - 1.0) / 2.0
-    a, b = low, high
-    c, d = b - ratio * (b - a), a + ratio * (b - a)
-    at_c, at_d = function(c), function(d)
-    while b - a > TOLERANCE:
-        if at_c < at_d:
-            b, d, at_d = d, c, at_c
-            c = b - ratio * (b - a)
-            at_c = function(c)
-        else:
-            a, c, at_c = c, d, at_d
-            d = a + ratio * (b - a)
-            at_d = function(d)
-    return (a + b) / 2.0
-
-
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """The temperature that minimizes the negative log-likelihood of labels [N] under logits [N, K]; 1 if none helps.
 
-    The likelihood is unimodal in the temperature, so a bounded golden-section search over its logarithm finds it. Where
+    The likelihood is unimodal in the temperature, so a bounded search over its logarithm finds it. Where
     every photo is right it would grow for ever as the temperature falls: a standard normal prior on the logarithm keeps
     that in bounds, and counts as little as one photo among many.
     """
     if len(labels) == 0 or logits.shape[1] < 2:
         return 1.0
+    from scipy.optimize import minimize_scalar  # which prediction does without
+
     rows = np.arange(len(labels))
 
     def loss(log_temperature: float) -> float:
         surprise = -log_softmax(logits / np.exp(log_temperature))[rows, labels].sum()
         return float(surprise + 0.5 * log_temperature**2) / len(labels)
 
-    best = golden_section(loss, *LOG_BOUNDS)
+    best = minimize_scalar(loss, bounds=LOG_BOUNDS, method="bounded", options={"xatol": TOLERANCE}).x
     return float(np.exp(best)) if loss(best) < loss(0.0) else 1.0
 
 

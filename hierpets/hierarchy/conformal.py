@@ -21,8 +21,7 @@ def nonconformity_scores(probabilities: np.ndarray, right: np.ndarray) -> np.nda
     The score grows as the prediction gets worse, and raising the threshold never turns a right prediction wrong:
     "unknown", the root, is an ancestor of every label.
     """
-    wrong: np.ndarray = np.where(right, 0.0, probabilities).max(axis=1)
-    return wrong
+    return np.where(right, 0.0, probabilities).max(axis=1)
 
 
 class ScoreGroup(NamedTuple):

@@ -59,8 +59,7 @@ def named_probabilities(joint: np.ndarray, listed: np.ndarray, taxonomy: Taxonom
     """The probability of every leaf [N, L], other breeds than those listed considered: ``joint`` [N, L] is that among
     the leaves alone, ``listed`` [N, S] the probability that a breed of each species is one of them.
     """
-    named: np.ndarray = np.where(taxonomy.is_breed, joint * listed[:, taxonomy.leaf_species], joint)
-    return named
+    return np.where(taxonomy.is_breed, joint * listed[:, taxonomy.leaf_species], joint)
 
 
 def decide(

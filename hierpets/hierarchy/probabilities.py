@@ -56,8 +56,7 @@ def joint_probabilities(
 
 def species_probabilities(joint: np.ndarray, taxonomy: Taxonomy) -> np.ndarray:
     """Sum the leaves [..., L] of each species: float64 [..., S]."""
-    sums: np.ndarray = np.add.reduceat(joint, [columns.start for columns in taxonomy.slices], axis=-1)
-    return sums
+    return np.add.reduceat(joint, [columns.start for columns in taxonomy.slices], axis=-1)
 
 
 def restrict(joint: np.ndarray, allowed: np.ndarray) -> np.ndarray:

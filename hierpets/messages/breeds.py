@@ -109,8 +109,7 @@ def _index() -> Mapping[str, frozenset[tuple[str, str]]]:
 
 def _read(path: Path) -> dict[str, Any]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    content: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506
-    return content
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506
 
 
 def _listed(names: Mapping[str, str | list[str]]) -> dict[str, tuple[str, ...]]:

@@ -58,8 +58,7 @@ def read_messages(language: Language) -> Mapping[str, str | list[str]]:
     """English messages and their translations; those that count things have two: for one, and for more."""
     if language == "en":
         return {"decimal point": "."}
-    messages: dict[str, str | list[str]] = json.loads((FOLDER / f"{language}.json").read_text(encoding="utf-8"))
-    return messages
+    return json.loads((FOLDER / f"{language}.json").read_text(encoding="utf-8"))
 
 
 def choose_language(accepted: str) -> Language:

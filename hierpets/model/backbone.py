@@ -79,5 +79,5 @@ def _computation(backbone: Backbone) -> str:
     """The operations of the module and their constants, without the lines of code that they came from."""
     from hierpets.model.graph.convert import trace
 
-    traced = trace(backbone.module, backbone.preprocess.size)
+    traced = trace(backbone.module, 3, backbone.preprocess.size, backbone.preprocess.size)
     return re.sub(r" # .*|___torch_mangle_\d+\.", "", str(traced.inlined_graph))

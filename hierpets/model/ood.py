@@ -24,6 +24,7 @@ __all__ = [
     "OODScorer",
     "no_evidence",
     "pretrained_probabilities",
+    "pretrained_profiles",
     "species_classes",
 ]
 
@@ -254,6 +255,14 @@ def pretrained_probabilities(head: nn.Linear, features: torch.Tensor) -> torch.T
     """Probabilities [B, K] of a pretrained head's classes for features [B, D], of which it takes the first columns."""
     logits: torch.Tensor = head(features[:, : head.in_features])
     return logits.softmax(dim=1)
+
+
+def pretrained_profiles(head: nn.Linear | None, features: np.ndarray) -> np.ndarray:
+    """The same as arrays, float32 [N, K] of features [N, D]; K is 0 without a head."""
+    if head is None:
+        return np.zeros((len(features), 0), np.float32)
+    with torch.inference_mode():
+        return pretrained_probabilities(head, torch.tensor(features)).numpy()
 
 
 def species_classes(head: PretrainedHead | None, species: Iterable[str]) -> list[int]:

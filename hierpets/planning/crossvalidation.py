@@ -79,8 +79,7 @@ def curve_sizes(leaf: np.ndarray) -> tuple[int, ...]:
 def trained_on(leaf: np.ndarray) -> np.ndarray:
     """int [K]: how many photos of each class in ``leaf`` int [N] heads see at most, while a fold is held out."""
     counts = np.unique(leaf, return_counts=True)[1]
-    trained: np.ndarray = counts - counts // FOLDS
-    return trained
+    return counts - counts // FOLDS
 
 
 def _ranks(classes: np.ndarray, *, seed: int) -> np.ndarray:
@@ -123,5 +122,4 @@ def _right_without(
     logits, own = head(features[test]), leaf[test]
     score = np.einsum("td,td->t", features[test] - center - offsets[own] / 2, weight[own])
     logits[np.arange(len(test)), own] = -np.inf
-    right: np.ndarray = score > logits.max(axis=1)
-    return right
+    return score > logits.max(axis=1)

@@ -160,8 +160,7 @@ class Labels:
     @property
     def breed_known(self) -> np.ndarray:
         """bool [N]; also true where the species has no breeds."""
-        known: np.ndarray = self.leaf >= 0
-        return known
+        return self.leaf >= 0
 
     @property
     def classes(self) -> np.ndarray:

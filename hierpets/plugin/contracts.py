@@ -174,8 +174,7 @@ def _check_photo(photo: Any) -> SourcePhoto:
 def _check_tracker(result: Any, _arguments: tuple[Any, ...]) -> Tracker:
     if not callable(result):
         raise ContractError(f"expected a function of one event, got {_describe(result)}")
-    tracker: Tracker = result
-    return tracker
+    return result
 
 
 _CHECKS: dict[Kind, Callable[[Any, tuple[Any, ...]], Any]] = {

@@ -89,8 +89,7 @@ def locate(path: str) -> tuple[Any, str]:
     if not is_uri(path):
         return pa.fs.LocalFileSystem(), os.path.abspath(path)  # noqa: PTH100
     try:
-        found: tuple[Any, str] = pa.fs.FileSystem.from_uri(path if _is_literal(path) else _escaped(path))
-        return found
+        return pa.fs.FileSystem.from_uri(path if _is_literal(path) else _escaped(path))
     except (pa.ArrowException, OSError, ImportError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be opened: {first_line(error)}") from error
 

@@ -106,8 +106,7 @@ class SuitabilityMatrix:
         )
 
     def _harm(self, species: np.ndarray, unknown: float) -> np.ndarray:
-        harm: np.ndarray = species @ self.forbidden + unknown * self.hazardous
-        return harm
+        return species @ self.forbidden + unknown * self.hazardous
 
     def _harm_beside(self, species: np.ndarray) -> np.ndarray:
         return self._harm(species, round(max(0.0, 1.0 - species.sum()), 9))

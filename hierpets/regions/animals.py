@@ -43,8 +43,7 @@ class Candidates(NamedTuple):
     @property
     def by_trust(self) -> list[int]:
         """The rows, those first for which most speaks: any of the first look before those of the closer one."""
-        order: list[int] = np.lexsort((-self.mass, self.closer)).tolist()
-        return order
+        return np.lexsort((-self.mass, self.closer)).tolist()
 
     def where(self, rows: Sequence[int]) -> Candidates:
         """Some of them, from left to right."""

@@ -67,7 +67,7 @@ def calibrate_trained(trained: Trained, *, combiner: Combiner, alpha: float) -> 
 
     :raises ConfigError: there are none.
     """
-    outputs = next((part for part in trained.held_out.values() if len(part)), None)
+    outputs = next(iter(trained.held_out.values()), None)
     if outputs is None:
         raise ConfigError("too few photos to hold any out for calibration; add photos, at least two per class")
     return calibrate(

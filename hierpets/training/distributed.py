@@ -21,7 +21,7 @@ TIMEOUT = timedelta(hours=6)
 
 @dataclass(frozen=True)
 class DistributedContext:
-    """This process, number ``rank`` of ``count``. Only the main one writes and speaks."""
+    """This process, number ``rank`` of ``world_size``. Only the main one writes and speaks."""
 
     rank: int = 0
     world_size: int = 1

@@ -37,7 +37,7 @@ def make_manifest(trained: Trained, calibrated: Calibrated, splits: Splits, conf
             "sampler": config.sampler,
             "seed": config.seed,
             "val_fraction": config.val_fraction,
-            "calibrated_on": next(name for name, part in trained.held_out.items() if len(part)),
+            "calibrated_on": next(iter(trained.held_out)),
             **splits.sizes,
         },
     )

@@ -14,14 +14,13 @@ __all__ = ["accuracies", "measure", "measure_trained"]
 
 
 def measure_trained(trained: Trained, calibrated: Calibrated, *, folds: int, seed: int) -> dict[str, Metrics]:
-    """The metrics of each part of ``trained.held_out`` that has photos.
+    """The metrics of each part of ``trained.held_out``.
 
     The first part fitted the thresholds, so each of its photos is judged by those that the other ``folds`` give.
     """
-    parts = {name: part for name, part in trained.held_out.items() if len(part)}
-    calibrating = next(iter(parts))
+    calibrating = next(iter(trained.held_out))
     metrics = {}
-    for name, part in parts.items():
+    for name, part in trained.held_out.items():
         if name == calibrating and len(part) >= folds:
             # Another partition than that of the heads.
             assigned = assign_folds(part.labels, folds=folds, seed=seed + 1)

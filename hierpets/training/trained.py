@@ -27,7 +27,7 @@ class Early:
 
 @dataclass(frozen=True)
 class Trained:
-    """``held_out`` maps how photos were held out to the outputs for them; the first that has any calibrates.
+    """``held_out`` maps how photos were held out, if any were, to the outputs for them; the first calibrates.
 
     ``pretrained`` are those of photos whose breed was held out and is known from pretraining, ``unlisted`` those of
     photos whose breed nothing knew; None where none could be held out. ``temperatures`` are those of the heads' own

@@ -32,20 +32,11 @@ def test_confident_classes_use_the_mean_confidence_of_each_class():
     probabilities = np.array([[0.9, 0.1], [0.3, 0.7], [0.4, 0.6], [0.2, 0.8]])
     # Means: class 0 0.6, class 1 0.7. Row 1 reaches 1's bar, row 2 reaches none.
     assert confident_classes(labels, probabilities).tolist() == [0, 1, -1, 1]
-    assert [(s.row, s.given, s.likely) for s in confident_mismatches(labels, probabilities)] == [(1, 0, 1)]
+    assert confident_mismatches(labels, probabilities).tolist() == [1]
 
 
 def test_confident_classes_leave_out_a_class_without_rows():
     assert 2 not in confident_classes(np.array([0, 1]), np.array([[0.3, 0.1, 0.6], [0.1, 0.3, 0.6]]))
-
-
-def test_confident_mismatches_are_ranked_by_margin():
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, 3, 300)
-    probabilities = rng.dirichlet(np.ones(3) * 0.3, 300)
-    margins = [s.margin for s in confident_mismatches(labels, probabilities)]
-    assert len(margins) > 5
-    assert margins == sorted(margins, reverse=True)
 
 
 @pytest.mark.parametrize(("given", "true"), [(1, 0), (2, 0)], ids=["within the species", "across species"])
@@ -74,14 +65,16 @@ def test_suspected_errors_check_a_photo_without_a_breed_by_its_species():
     assert [(d.row, d.likely) for d in errors] == [(1, 0)]
 
 
-def test_find_neighbors_agrees_with_scikit_learn():
-    from sklearn.neighbors import NearestNeighbors
-
+def test_find_neighbors_finds_the_nearest_other_rows():
     features = np.random.default_rng(1).normal(size=(700, 16))
+    features[1] = features[0]
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    cosines = unit @ unit.T
+    np.fill_diagonal(cosines, -1)
     found = find_neighbors(features, k=4)
-    distance, _ = NearestNeighbors(n_neighbors=5, metric="cosine").fit(features).kneighbors(features)
-    np.testing.assert_allclose(1 - found.similarity, distance[:, 1:], atol=1e-5)
-    assert (found.rows != np.arange(700)[:, None]).all()
+    np.testing.assert_allclose(found.similarity, -np.sort(-cosines, axis=1)[:, :4], atol=1e-6)
+    np.testing.assert_allclose(np.take_along_axis(cosines, found.rows, axis=1), found.similarity, atol=1e-6)
+    assert (found.rows[0, 0], found.rows[1, 0]) == (1, 0)
 
 
 def test_find_outliers_finds_the_one_beyond_the_fence():

@@ -121,6 +121,7 @@ def test_evaluate_takes_a_loaded_predictor_and_writes_nothing_without_out(predic
         evaluate(predictor, photos, device="cpu")
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_evaluate_refuses_an_existing_folder_before_it_predicts(predictor, photos, tmp_path):
     (tmp_path / "old").mkdir()
     with pytest.raises(ConfigError, match="already exists; use --overwrite"):
@@ -208,6 +209,7 @@ def test_read_labeled_takes_the_test_photos_where_the_data_names_some(predictor,
         read_labeled(photos, predictor.manifest, split="test")
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_evaluate_command_prints_the_headline_and_the_unreadable(bundle, registry, photos, ood, tmp_path, capsys):
     def run(*more):
         given = ["--model", bundle, "--data", photos, "--out", tmp_path / "e", "--registry", registry, "--ood", ood]

@@ -14,6 +14,8 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = ROOT / "requirements" / "predict.txt"
 
+MODULES = (".py", ".so", ".pyd")
+
 HIDING = """
 import sys
 from importlib.machinery import PathFinder
@@ -62,9 +64,10 @@ def owners() -> dict[str, set[str]]:
     """The distributions that hold each module: ``packages_distributions`` of Python 3.10 knows half of them."""
     found: dict[str, set[str]] = {}
     for distribution in distributions():
-        for file in distribution.files or ():
-            if file.suffix in (".py", ".so", ".pyd"):
-                found.setdefault(file.parts[0].partition(".")[0], set()).add(canonical(distribution.metadata["Name"]))
+        name = canonical(distribution.metadata["Name"])  # read anew each time
+        modules = {file.parts[0].partition(".")[0] for file in distribution.files or () if file.suffix in MODULES}
+        for module in modules:
+            found.setdefault(module, set()).add(name)
     return found
 
 

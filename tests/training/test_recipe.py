@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -16,12 +17,19 @@ from hierpets.errors import ConfigError, DataError, HierpetsError, PluginError
 from hierpets.thumbnails import encode_png
 from hierpets.training import recipe
 from hierpets.training.recipe import train
+from hierpets.training.run.folder import open_run
 
 
 def settings(tmp_path: Path, **changes):
     tiny_registry(tmp_path)
     base = {"recipe": "heads", "backbone": "tiny", "registry": tmp_path / "registry.yaml", "out": tmp_path / "run"}
     return change_config(None, base | changes)
+
+
+@pytest.fixture
+def run(tiny_run, tmp_path) -> Path:
+    """A run with the settings of ``settings(tmp_path)``, to be written in."""
+    return shutil.copytree(tiny_run, tmp_path / "run")
 
 
 def test_train_leaves_settings_log_metrics_and_bundle(tmp_path):
@@ -90,16 +98,15 @@ def test_train_auto_finetunes_from_the_heads_and_keeps_what_wins(tmp_path):
     assert read_manifest(bundle).training["calibrated_on"] == ("validation" if told["won"] else "cross_validation")
 
 
-def test_train_gives_the_same_bundle_for_the_same_seed(tmp_path):
-    first = train(config=settings(tmp_path / "a", seed=7)).bundle
-    second = train(config=settings(tmp_path / "b", seed=7)).bundle
+def test_train_gives_the_same_bundle_for_the_same_seed(tiny_run, tmp_path):
+    first, second = tiny_run / "bundle", train(config=settings(tmp_path)).bundle
     for name in ("weights.safetensors", "statistics.safetensors", "openvino/model.bin", "bundle.json"):
         assert (first / name).read_bytes() == (second / name).read_bytes(), name
 
 
-def test_train_keeps_statistics_of_heads_that_can_be_fitted_to_them(tmp_path):
-    lda = train(config=settings(tmp_path / "lda")).bundle
-    logistic = train(config=settings(tmp_path / "logistic", head={"kind": "logistic"})).bundle
+def test_train_keeps_statistics_of_heads_that_can_be_fitted_to_them(tiny_run, tmp_path):
+    lda = tiny_run / "bundle"
+    logistic = train(config=settings(tmp_path, head={"kind": "logistic"})).bundle
     manifest = read_manifest(lda)
     assert set(manifest.statistics.photos) >= {str(leaf) for leaf in manifest.taxonomy.leaves}
     assert sum(manifest.statistics.photos.values()) == manifest.training["train"]
@@ -208,24 +215,20 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_train_refuses_a_run_that_is_there_and_changes_nothing(tmp_path):
-    config = settings(tmp_path)
-    train(config=config)
-    before = contents(tmp_path / "run")
+def test_train_refuses_a_run_that_is_there_and_changes_nothing(run, tmp_path):
+    before = contents(run)
     with pytest.raises(ConfigError, match="already holds a run; use --overwrite to replace it, --resume"):
-        train(config=config)
-    assert contents(tmp_path / "run") == before
+        train(config=settings(tmp_path))
+    assert contents(run) == before
 
 
-def test_train_overwrites_everything_that_belongs_to_the_old_model(tmp_path):
-    config, run = settings(tmp_path), tmp_path / "run"
-    train(config=config)
+def test_train_overwrites_everything_that_belongs_to_the_old_model(run, tmp_path):
     of_the_model = {"elsewhere", "measured.json", "checkpoint.pt"}
     for name in ("elsewhere/metrics.json", "audit/audit.json", "measured.json", "checkpoint.pt", "notes.txt"):
         (run / name).parent.mkdir(exist_ok=True)
         (run / name).write_text("old")
     lines = len((run / "log.jsonl").read_text().splitlines())
-    train(config=config, overwrite=True)
+    train(config=settings(tmp_path), overwrite=True)
     left = {path.name for path in run.iterdir()}
     assert not left & of_the_model
     assert {"audit", "notes.txt", "bundle", "config.yaml"} <= left
@@ -245,8 +248,9 @@ def test_train_resumed_with_other_settings_is_refused_and_changes_nothing(tmp_pa
 
 def test_train_resumes_with_the_settings_of_the_run(tmp_path):
     config = settings(tmp_path, seed=5)
-    train(config=config)
-    result = train(out=tmp_path / "run", resume=True)
+    with open_run(config.out) as begun:
+        begun.begin(config)
+    result = train(out=config.out, resume=True)
     assert read_config(result.run / "config.yaml", {}) == config
     assert read_manifest(result.bundle).training["seed"] == 5
 

@@ -17,6 +17,7 @@ from hierpets.hierarchy.probabilities import joint_probabilities
 from hierpets.model.pretrained_breeds import PretrainedBreeds
 from hierpets.plugin import Labels
 from hierpets.taxonomy import Leaf, Taxonomy
+from hierpets.text import counted
 from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.frozen.fitter import HeadFitter
 from hierpets.training.frozen.held_out.folds import assign_folds
@@ -65,7 +66,7 @@ def check_labels(
     rows = _checkable(index, folds)
     notes = []
     if few := len(index) - len(rows):
-        notes.append(f"{few} label{'s' * (few != 1)} not checked: too few photos of the class")
+        notes.append(f"{counted(few, 'label')} not checked: too few photos of the class")
     records = tuple(index.records[row] for row in rows)
     tree = Taxonomy.from_pairs(record.label for record in records) if records else None
     if tree is None or len(tree.leaves) < 2 or len(records) < FEWEST:

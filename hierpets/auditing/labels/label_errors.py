@@ -14,24 +14,10 @@ from hierpets.hierarchy.probabilities import species_probabilities
 from hierpets.plugin import Labels
 from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
 
-__all__ = ["ConfidentMismatch", "SuspectedError", "confident_classes", "confident_mismatches", "suspected_errors"]
+__all__ = ["SuspectedError", "confident_classes", "confident_mismatches", "suspected_errors"]
 
 RARE = 0.2  # a breed label that a larger fraction of the neighbors shares is trusted
 RULED_OUT, SUPPORTED = 0.02, 0.3  # below: the heads rule a label out; above: the neighbors support what they predict
-
-
-class ConfidentMismatch(NamedTuple):
-    """A row that is confidently of another class: ``given`` and ``likely`` are classes with their probabilities."""
-
-    row: int
-    given: int
-    likely: int
-    given_probability: float
-    likely_probability: float
-
-    @property
-    def margin(self) -> float:
-        return self.likely_probability - self.given_probability
 
 
 def confident_classes(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
@@ -48,25 +34,13 @@ def confident_classes(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarr
     return np.where(np.isfinite(reached).any(axis=1), reached.argmax(axis=1), -1)
 
 
-def confident_mismatches(labels: np.ndarray, probabilities: np.ndarray) -> list[ConfidentMismatch]:
-    """Rows that are confidently of another class than their label, the largest margin first.
+def confident_mismatches(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Rows, int64 [M], that are confidently of another class than their label: the off-diagonal of the confident joint.
 
-    ``labels`` int [N] in 0..K-1, ``probabilities`` [N, K] out-of-fold and calibrated. These are the off-diagonal of
-    the confident joint, ordered by the margin of the likely class over the given one.
+    ``labels`` int [N] in 0..K-1, ``probabilities`` [N, K] out-of-fold and calibrated.
     """
     likely = confident_classes(labels, probabilities)
-    rows = np.flatnonzero((likely >= 0) & (likely != labels))
-    mismatches = [
-        ConfidentMismatch(
-            int(row),
-            int(labels[row]),
-            int(likely[row]),
-            float(probabilities[row, labels[row]]),
-            float(probabilities[row, likely[row]]),
-        )
-        for row in rows
-    ]
-    return sorted(mismatches, key=lambda mismatch: -mismatch.margin)
+    return np.flatnonzero((likely >= 0) & (likely != labels))
 
 
 class SuspectedError(NamedTuple):
@@ -120,8 +94,9 @@ def _best_rival(joint: np.ndarray, given: int) -> tuple[int, float]:
 
 def _species_errors(labels: Labels, species: np.ndarray, neighbors: Neighbors) -> set[int]:
     """Rows whose species is contradicted by confident learning and by most neighbors."""
-    contradicted = {mismatch.row for mismatch in confident_mismatches(labels.species, species)}
-    return contradicted & set(np.flatnonzero(share_with(neighbors, labels.species, labels.species) < 0.5).tolist())
+    contradicted = confident_mismatches(labels.species, species)
+    agreement = share_with(neighbors, labels.species, labels.species)
+    return set(contradicted[agreement[contradicted] < 0.5].tolist())
 
 
 def _breed_errors(labels: Labels, joint: np.ndarray, elsewhere: set[int], taxonomy: Taxonomy) -> list[int]:
@@ -134,7 +109,7 @@ def _breed_errors(labels: Labels, joint: np.ndarray, elsewhere: set[int], taxono
             continue
         inside = joint[rows, columns]
         inside = inside / inside.sum(axis=1, keepdims=True).clip(min=1e-300)
-        found += [int(rows[m.row]) for m in confident_mismatches(labels.leaf[rows] - columns.start, inside)]
+        found += rows[confident_mismatches(labels.leaf[rows] - columns.start, inside)].tolist()
     return found
 
 

@@ -8,11 +8,12 @@ from typing import Literal
 
 import numpy as np
 
-from hierpets.auditing.pairs.neighbors import BLOCK, unit_rows
+from hierpets.auditing.pairs.neighbors import unit_rows
 
 __all__ = ["How", "Pair", "components", "confirmed_pairs", "exact_pairs", "hash_bits", "near_pairs"]
 
 How = Literal["exact", "near", "mirrored"]
+BLOCK = 512  # rows compared at a time: 512 x 20,000 float32 are 40 MB
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["BLOCK", "NEAREST", "Neighbors", "find_neighbors", "find_outliers", "share_with", "unit_rows"]
+__all__ = ["NEAREST", "Neighbors", "find_neighbors", "find_outliers", "share_with", "unit_rows"]
 
-BLOCK = 512
-"""Rows compared at a time: 512 x 20,000 float32 are 40 MB."""
+WORKING_MEMORY = 64  # MB of distances at a time
 NEAREST = 5  # neighbors that the distance of an outlier is averaged over
 FENCE = 2.0  # interquartile ranges above the third quartile
 LEAST_RANGE = 0.02  # interquartile range assumed at least: photos of one burst are all equally close
@@ -17,7 +16,7 @@ LEAST_RANGE = 0.02  # interquartile range assumed at least: photos of one burst 
 
 @dataclass(frozen=True)
 class Neighbors:
-    """``rows`` int64 [N, k], nearest first, without the row itself; ``similarity`` float32 [N, k], cosines."""
+    """``rows`` int64 [N, k], nearest first, without the row itself; ``similarity`` float [N, k], cosines."""
 
     rows: np.ndarray
     similarity: np.ndarray
@@ -25,25 +24,18 @@ class Neighbors:
 
 def unit_rows(features: np.ndarray) -> np.ndarray:
     """Each row of [N, D] at length 1, so that products of rows are cosines."""
-    unit: np.ndarray = features / np.linalg.norm(features, axis=1, keepdims=True).clip(min=1e-12)
-    return unit
+    return features / np.linalg.norm(features, axis=1, keepdims=True).clip(min=1e-12)
 
 
 def find_neighbors(features: np.ndarray, *, k: int) -> Neighbors:
     """The k nearest rows of each row of features [N, D] by cosine; fewer where N is not above k."""
-    unit = unit_rows(features).astype(np.float32)
-    k = min(k, len(unit) - 1)
-    rows, similarity = [], []
-    for start in range(0, len(unit), BLOCK):
-        cosines = unit[start : start + BLOCK] @ unit.T
-        here = np.arange(len(cosines))
-        cosines[here, start + here] = -np.inf  # not its own neighbor
-        nearest = np.argpartition(-cosines, max(k - 1, 0), axis=1)[:, :k]
-        order = np.argsort(-np.take_along_axis(cosines, nearest, axis=1), axis=1, kind="stable")
-        nearest = np.take_along_axis(nearest, order, axis=1)
-        rows.append(nearest)
-        similarity.append(np.take_along_axis(cosines, nearest, axis=1))
-    return Neighbors(np.concatenate(rows), np.concatenate(similarity))
+    from sklearn import config_context
+    from sklearn.neighbors import NearestNeighbors
+
+    nearest = NearestNeighbors(n_neighbors=min(k, len(features) - 1), metric="cosine").fit(features)
+    with config_context(working_memory=WORKING_MEMORY):
+        distance, rows = nearest.kneighbors()  # without the row itself
+    return Neighbors(rows, 1 - distance)
 
 
 def share_with(neighbors: Neighbors, labels: np.ndarray, asked: np.ndarray) -> np.ndarray:

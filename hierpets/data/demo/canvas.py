@@ -185,5 +185,4 @@ def _placed(points: np.ndarray, angle: float, x: float, y: float) -> np.ndarray:
     if angle:
         c, s = np.cos(np.radians(angle)), np.sin(np.radians(angle))
         points = points @ np.array([[c, s], [-s, c]])
-    moved: np.ndarray = points + np.array((x, y))
-    return moved
+    return points + np.array((x, y))

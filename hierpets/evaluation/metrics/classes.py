@@ -23,8 +23,7 @@ def confusion_counts(truth: np.ndarray, guess: np.ndarray, n_classes: int) -> np
 def balanced_weights(classes: np.ndarray) -> np.ndarray:
     """float [N]: what each photo, of ``classes`` int [N], counts in a mean over the classes; the sum is one."""
     _, of, counts = np.unique(classes, return_inverse=True, return_counts=True)
-    weights: np.ndarray = 1 / counts[of] / len(counts)
-    return weights
+    return 1 / counts[of] / len(counts)
 
 
 def balanced_accuracy(right: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -35,8 +34,7 @@ def balanced_accuracy(right: np.ndarray, classes: np.ndarray) -> np.ndarray:
     by_class = right[..., np.argsort(of, kind="stable")].astype(float)
     # From whole counts: weights, summed up in another order, would tell apart what is equally good.
     recalls = np.add.reduceat(by_class, np.cumsum(counts) - counts, axis=-1) / counts
-    mean: np.ndarray = recalls.mean(axis=-1)
-    return mean
+    return recalls.mean(axis=-1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -86,13 +86,12 @@ def ancestor_counts(taxonomy: Taxonomy, truth: np.ndarray, level: np.ndarray, *,
     A set holds a node and its ancestors: {cat, cat/birman}; {cat} at species level or a species without breeds;
     nothing for "unknown". ``truth`` int [N] holds leaf indices; ``level`` and ``node`` are as in ``Predictions``.
     """
-    deep = np.array([leaf.breed is not None for leaf in taxonomy.leaves])
     at_leaf, at_species = level == BREED, level == SPECIES
     leaf = np.where(at_leaf, node, 0)
     species = np.where(at_leaf, taxonomy.leaf_species[leaf], np.where(at_species, node, -1))
-    named = at_leaf * (1 + deep[leaf]) + at_species
-    both = (species == taxonomy.leaf_species[truth]) + (at_leaf & deep[leaf] & (leaf == truth)).astype(int)
-    return np.stack([named, 1 + deep[truth], both], axis=1).astype(float)
+    named = at_leaf * (1 + taxonomy.is_breed[leaf]) + at_species
+    both = (species == taxonomy.leaf_species[truth]) + (at_leaf & taxonomy.is_breed[leaf] & (leaf == truth)).astype(int)
+    return np.stack([named, 1 + taxonomy.is_breed[truth], both], axis=1).astype(float)
 
 
 def _precision_recall_f1(totals: np.ndarray, prefix: str) -> dict[str, np.ndarray]:

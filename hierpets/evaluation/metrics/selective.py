@@ -32,8 +32,7 @@ def risk_coverage(confidence: np.ndarray, hit: np.ndarray) -> np.ndarray:
     """
     distinct, group, sizes = np.unique(-confidence, return_inverse=True, return_counts=True)
     mistakes = np.bincount(group, 1.0 - hit, len(distinct)) / sizes
-    risk: np.ndarray = np.cumsum(np.repeat(mistakes, sizes)) / np.arange(1, len(hit) + 1)
-    return risk
+    return np.cumsum(np.repeat(mistakes, sizes)) / np.arange(1, len(hit) + 1)
 
 
 def selective_metrics(predictions: Predictions) -> SelectiveMetrics:

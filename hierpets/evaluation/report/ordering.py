@@ -25,5 +25,4 @@ def confused_together(counts: np.ndarray) -> np.ndarray:
         return np.arange(len(counts))
     distance = 1.0 - confusion
     np.fill_diagonal(distance, 0.0)
-    order: np.ndarray = leaves_list(linkage(squareform(distance), method="average", optimal_ordering=True))
-    return order
+    return leaves_list(linkage(squareform(distance), method="average", optimal_ordering=True))

@@ -109,8 +109,7 @@ def _run(name: str, photo: np.ndarray, **settings: Any) -> np.ndarray:
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # or its import asks the network for a newer version
     import albumentations as A
 
-    changed: np.ndarray = getattr(A, name)(**settings, p=1)(image=photo)["image"]
-    return changed
+    return getattr(A, name)(**settings, p=1)(image=photo)["image"]
 
 
 def _generator(photo: np.ndarray, kind: str) -> np.random.Generator:

@@ -69,8 +69,7 @@ def _doubted(joint: np.ndarray, manifest: Manifest, bound: float) -> np.ndarray:
     others = np.setdiff1d(np.arange(len(tree.species)), tree.leaf_species[joint > 0])
     leaves_of_species = np.bincount(tree.leaf_species)[tree.leaf_species]
     doubt = 2 * max(bound, LEAST) * np.isin(tree.leaf_species, others) / leaves_of_species
-    doubted: np.ndarray = (1 - doubt.sum()) * joint + doubt
-    return doubted
+    return (1 - doubt.sum()) * joint + doubt
 
 
 def _rows(table: np.ndarray) -> tuple[tuple[float, ...], ...]:

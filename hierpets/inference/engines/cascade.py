@@ -118,8 +118,7 @@ class Cascade:
         early = self._manifest.early
         if stage == len(early):
             return np.ones(len(output.species), dtype=bool)
-        sure: np.ndarray = self.certainty(stage, output) > early[stage].threshold
-        return sure
+        return self.certainty(stage, output) > early[stage].threshold
 
     def _answered(self, stage: int, turn: Turn) -> RawOutput:
         m = self._manifest

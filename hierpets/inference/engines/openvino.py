@@ -49,8 +49,7 @@ _compiling = threading.Lock()
 
 def capabilities() -> Collection[str]:
     """What this CPU computes in, by OpenVINO's names: ``FP32``, ``BF16``, ``FP16``, ..."""
-    found: Collection[str] = ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return found
+    return ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def compile_model(

@@ -16,7 +16,7 @@ from hierpets.model.graph.quantization import quantize
 from hierpets.model.graph.runtime import openvino as ov
 from hierpets.model.network import HierarchicalNetwork, NetworkOutput
 
-__all__ = ["convert_module", "save_graph", "trace", "write_graph"]
+__all__ = ["convert_heads", "convert_module", "save_graph", "trace", "write_graph"]
 
 NAME = "hierpets"
 
@@ -28,22 +28,24 @@ class _InPairs(torch.nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, images: torch.Tensor) -> NetworkOutput:
-        return forward_in_pairs(self.network, self.network.backbone(images))
+    def forward(self, inputs: torch.Tensor) -> NetworkOutput:
+        return forward_in_pairs(self.network, self.network.backbone(inputs))
 
 
 def convert_module(module: torch.nn.Module, size: int) -> ov.Model:
     """The graph of a module that takes float32 [B, 3, size, size]; the batch axis stays free."""
-    example = torch.zeros(1, 3, size, size)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # as in trace
-        model = ov.convert_model(trace(module, size), example_input=example, input=[-1, 3, size, size])
+    model = _convert(module, 3, size, size)
     model.inputs[0].get_tensor().set_names({"images"})
     return model
 
 
-def trace(module: torch.nn.Module, size: int) -> torch.jit.ScriptModule:
-    """What a module does with float32 [1, 3, size, size], in eval mode.
+def convert_heads(network: HierarchicalNetwork) -> ov.Model:
+    """The graph of a network that has no backbone: it takes features float32 [B, D], and gives them as well."""
+    return _convert(_InPairs(network), network.leaf_head.in_features)
+
+
+def trace(module: torch.nn.Module, *shape: int) -> torch.jit.ScriptModule:
+    """What a module does with float32 [1, *shape], in eval mode.
 
     The module may be on any device, and stays there: a copy on the CPU is traced.
     """
@@ -51,7 +53,7 @@ def trace(module: torch.nn.Module, size: int) -> torch.jit.ScriptModule:
         # OpenVINO reads a torch.jit trace, which torch deprecates: for OpenVINO to change, not for the user to read.
         warnings.simplefilter("ignore")
         # The trace is not checked against itself, which would run the module four times; bundles are checked whole.
-        return torch.jit.trace(_on_cpu(module).eval(), torch.zeros(1, 3, size, size), check_trace=False)
+        return torch.jit.trace(_on_cpu(module).eval(), torch.zeros(1, *shape), check_trace=False)
 
 
 def write_graph(path: Path, network: HierarchicalNetwork, size: int, *, calibration: Sequence[np.ndarray] = ()) -> None:
@@ -82,6 +84,12 @@ def save_graph(graph: ov.Model, path: Path) -> None:
         ov.save_model(graph, path, compress_to_fp16=False)
     except RuntimeError as error:  # of a stream, which says no more than that it failed
         raise OSError(None, "cannot be written; is the disk full?", str(path)) from error
+
+
+def _convert(module: torch.nn.Module, *shape: int) -> ov.Model:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as in trace
+        return ov.convert_model(trace(module, *shape), example_input=torch.zeros(1, *shape), input=[-1, *shape])
 
 
 def _name(graph: ov.Model) -> None:

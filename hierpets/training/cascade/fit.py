@@ -40,7 +40,7 @@ def fit_cascade(early: Sequence[Trained], main: Trained, *, combiner: Combiner) 
     """
     if not early:
         return main
-    calibrating = next((name for name, part in main.held_out.items() if len(part)), None)
+    calibrating = next(iter(main.held_out), None)
     if calibrating is None:
         raise ConfigError("early: too few photos to hold any out; add photos, or ask no network before the main one")
     odd = next((one for one in early if one.network.taxonomy != main.network.taxonomy), None)

@@ -25,8 +25,7 @@ class GatePhotos(NamedTuple):
 
     def of(self, species: int) -> np.ndarray:
         """float [M, 7]: the signals of photos of a species, for that species."""
-        own: np.ndarray = self.signals[self.species == species, species]
-        return own
+        return self.signals[self.species == species, species]
 
     def where(self, rows: np.ndarray) -> GatePhotos:
         """Those where ``rows`` (bool [N]) is true."""

@@ -72,7 +72,7 @@ def fit_frozen_model(
         backbone=backbone,
         spec=spec,
         head=choice.head,
-        held_out={name: part for name, part in parts.items() if part is not None},
+        held_out={name: part for name, part in parts.items() if part},
         pretrained=mixing.of_training(train, groups.pretrained),
         unlisted=mixing.of_training(train, groups.unlisted),
         temperatures=mixing.temperatures,

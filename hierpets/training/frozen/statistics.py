@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
-from hierpets.model.ood import pretrained_probabilities
+from hierpets.model.ood import pretrained_profiles
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.plugin import PretrainedHead
 from hierpets.taxonomy import Leaf, Taxonomy
@@ -22,12 +21,12 @@ def collect_statistics(
     A photo whose part is negative is left out. Memory does not grow with the number of photos.
     """
     part_of = np.zeros(len(photos), np.int64) if parts is None else parts
-    names = _names(photos.taxonomy)
+    names, head = _names(photos.taxonomy), pretrained_head.head if pretrained_head else None
     classes = photos.labels.classes
     found: dict[int, ClassStatistics] = {}
     for batch in photos.batches():
         views = photos.views[batch]
-        profiles = _profiles(views, pretrained_head)
+        profiles = pretrained_profiles(head, views)
         for part in np.unique(part_of[batch]):
             rows = part_of[batch] == part
             more = ClassStatistics.of(
@@ -40,11 +39,3 @@ def collect_statistics(
 def _names(taxonomy: Taxonomy) -> list[Leaf]:
     """The leaves, then every species for its photos of no stated breed: in the order of ``Labels.classes``."""
     return [*taxonomy.leaves, *(Leaf(name, None) for name in taxonomy.species)]
-
-
-def _profiles(features: np.ndarray, pretrained_head: PretrainedHead | None) -> np.ndarray:
-    """float32 [B, K]: the pretrained head's probabilities; K is 0 without one."""
-    if pretrained_head is None:
-        return np.zeros((len(features), 0), np.float32)
-    with torch.inference_mode():
-        return pretrained_probabilities(pretrained_head.head, torch.from_numpy(features.copy())).numpy()

@@ -43,8 +43,7 @@ class Judged(NamedTuple):
     @property
     def shares(self) -> np.ndarray:
         """float [N]: what each photo adds to the balanced accuracy."""
-        shares: np.ndarray = self.right * self.weights
-        return shares
+        return self.right * self.weights
 
     @property
     def accuracy(self) -> float:

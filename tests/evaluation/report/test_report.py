@@ -22,7 +22,7 @@ from hierpets.evaluation.metrics.compute import metrics_json
 from hierpets.evaluation.records import read_records
 from hierpets.evaluation.report.gallery import worst_mistakes
 from hierpets.evaluation.report.ordering import confused_together
-from hierpets.evaluation.report.page import figure_sections, render_report
+from hierpets.evaluation.report.page import render_report
 from hierpets.evaluation.report.words import headline
 from hierpets.evaluation.report.writing import write_evaluation
 from hierpets.taxonomy import Taxonomy
@@ -268,9 +268,9 @@ def test_headline_says_why_perfect_accuracy_may_be_that_of_the_baseline(predicti
     assert any(s.endswith("has an accuracy of 95.0%, and the model's may be 83.9%.") for s in said)
 
 
-def test_render_report_gives_no_interval_that_is_a_point(predictions):
+def test_render_report_gives_no_interval_that_is_a_point(predictions, no_figures):
     metrics = evaluate_predictions(few_and_all_right(predictions), resamples=20)
-    page = render_report(metrics, figure_sections(metrics), [])
+    page = render_report(metrics, no_figures, [])
     tiles = page.partition("Across the levels")[2].partition("</section>")[0]
     assert "100.0 – 100.0" not in tiles and "83.9 – 100.0" in tiles
 

@@ -394,7 +394,7 @@ def test_write_predictions_refuses_a_part_of_something_else(predict, tmp_path):
 
 @needs_locks
 def test_write_predictions_in_two_processes_refuses_the_second(predict, tiny_run, tmp_path):
-    photos, out = fill(tmp_path / "photos", 2000), tmp_path / "a.jsonl"
+    photos, out = fill(tmp_path / "photos", 1000), tmp_path / "a.jsonl"
     process = started(tiny_run, photos, "--out", out)
     part = tmp_path / "a.jsonl.part"
     wait_for_bytes(part, 1000, process)

@@ -36,8 +36,7 @@ class OutOfFold(NamedTuple):
 
     def places(self, rows: np.ndarray) -> np.ndarray:
         """Where photos int [K] stand among these, int64 [K]; each of them is one of these."""
-        found: np.ndarray = np.searchsorted(self.rows, rows)
-        return found
+        return np.searchsorted(self.rows, rows)
 
 
 def out_of_fold(

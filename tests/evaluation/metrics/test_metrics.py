@@ -264,13 +264,31 @@ def test_risk_coverage_by_hand():
     assert risk.tolist() == pytest.approx([0, 1 / 2, 1 / 3])
 
 
-def test_trade_offs_agree_with_a_naive_reference(predictions, result):
-    level, trade_off = species_level(predictions), result.selective.species
+@pytest.mark.parametrize("name", ["species", "breed"])
+def test_trade_offs_agree_with_a_naive_reference(name, predictions, result):
+    level, trade_off = LEVELS[name](predictions), getattr(result.selective, name)
     order = np.argsort(-level.confidence)
     accuracy = [level.hit[order[:kept]].mean() for kept in range(1, len(order) + 1)]
     assert trade_off.aurc == pytest.approx(1 - np.mean(accuracy))
-    expected = {"0.80": accuracy[319], "0.90": accuracy[359], "0.95": accuracy[379]}
-    assert trade_off.accuracy_at_coverage == pytest.approx(expected)
+    for share, found in trade_off.accuracy_at_coverage.items():
+        assert found == pytest.approx(
+            next(a for kept, a in enumerate(accuracy, 1) if kept >= float(share) * len(order))
+        )
+
+
+def test_sets_of_breeds_are_judged_among_themselves(taxonomy):
+    predictions = hand_made(
+        taxonomy,
+        [(0, 0), (0, 1), (0, 1), (4, 5)],
+        level=np.array(["breed", "species", "species", "species"]),
+        node=np.array([0, 0, 0, 1]),
+        breed_sets=((), (1, 0), (1, 2, 3), (5, 6)),
+    )
+    got = evaluate_predictions(predictions, resamples=5).selective
+    assert (got.breed_sets.n, got.breed_sets.share, got.breed_sets.mean_size) == (4, 3 / 4, pytest.approx(7 / 3))
+    assert got.breed_sets.holds_truth == pytest.approx(1 / 3)
+    assert got.breed_sets.holds_truth_interval == wilson_interval(1, 3)
+    assert got.node.holds_truth == pytest.approx(2 / 4)
 
 
 def test_ood_metrics_agree_with_scikit_learn(predictions):

@@ -42,7 +42,8 @@ def _learn(before: OpenNetwork, features: np.ndarray, records: tuple[PhotoRecord
     classes = np.array([labels.index(record.label) for record in records])
     weights = class_weights(before.statistics, labels, np.bincount(classes))[classes]
     profiles = pretrained_profiles(before.scorer.pretrained_head, features).astype(np.float64)
-    added = ClassStatistics.of(features, classes, weights, labels, profiles)
+    # Photos of no stated breed are of no leaf, even where no new photo states one.
+    added = ClassStatistics.of(features, classes, weights, [*labels, *before.statistics.labels], profiles)
     total = before.statistics + added
     grown = before.refitted(total, _still_pretrained(before, added), _species_classes(before, added))
     rows = np.array([total.labels.index(labels[c]) for c in classes])

@@ -150,20 +150,30 @@ def cross_predict(
     outputs: HeldOutOutputs, trained: Trained, calibrated: Calibrated, folds: np.ndarray
 ) -> HeldOutPredictions:
     """Predictions for each of a model's held-out photos under temperatures and thresholds fitted to the other folds
-    (int [N]).
+    (int [N]): without what the same photos give when their breed is held out.
     """
     joint = np.zeros((len(outputs), len(calibrated.taxonomy.leaves)))
     decisions: dict[int, Decision] = {}
     for fold in np.unique(folds):
+        own = outputs.where(folds == fold)
         others = calibrate(
             outputs.where(folds != fold),
-            trained.pretrained,
-            trained.unlisted,
+            _without(trained.pretrained, own),
+            _without(trained.unlisted, own),
             taxonomy=calibrated.taxonomy,
             combiner=calibrated.combiner,
             alpha=calibrated.policy.alpha,
         )
         rows = np.flatnonzero(folds == fold)
-        joint[rows], decided = others.predict(outputs.where(folds == fold))
+        joint[rows], decided = others.predict(own)
         decisions |= dict(zip(rows.tolist(), decided, strict=True))
     return HeldOutPredictions(joint, [decisions[i] for i in range(len(outputs))])
+
+
+def _without(outputs: HeldOutOutputs | None, others: HeldOutOutputs) -> HeldOutOutputs | None:
+    """The outputs for photos that are none of ``others``; None where there are none."""
+    if outputs is None:
+        return None
+    gone = {*others.paths}
+    kept = np.array([path not in gone for path in outputs.paths], bool)
+    return outputs.where(kept) if kept.any() else None

@@ -102,6 +102,17 @@ def test_more_photos_of_a_known_breed_sharpen_it(bundle, tmp_path):
     assert not manifest.policy.leaves
 
 
+def test_photos_of_no_stated_breed_say_nothing_of_how_photos_vary_within_one(bundle, tmp_path):
+    drawn = draw_photos(tmp_path / "drawn", {"cat/tuxedo": 4, "cat/siamese": 4}, first=500) / "cat"
+    (tmp_path / "new" / "cat").mkdir(parents=True)
+    for photo in drawn.glob("*/*.png"):
+        photo.rename(tmp_path / "new" / "cat" / f"{photo.parent.name}{photo.name}")
+    result = grow(bundle, tmp_path / "new", out=tmp_path / "out")
+    before, after = (open_bundle(folder).main.statistics for folder in (bundle, result.bundle))
+    assert after.counts_of([Leaf("cat", None)]) == result.photos[Leaf("cat", None)] > 4
+    assert np.trace(after.scatter) == pytest.approx(np.trace(before.scatter), rel=1e-3)
+
+
 def test_growing_in_two_steps_is_growing_at_once(grown, bundle, tmp_path):
     first = draw_photos(tmp_path / "first", {"dog/husky": 10, "rabbit/-": 12}, first=100)
     second = draw_photos(tmp_path / "second", {"cat/ginger": 24}, first=100)

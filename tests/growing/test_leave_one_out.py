@@ -45,6 +45,13 @@ def test_logits_are_those_of_heads_fitted_without_the_photo(photos, shrinkage):
     assert gap < 0.25 * np.abs(centered(seen[few]) - centered(np.array(exact))).mean()
 
 
+def test_logits_are_exact_where_nothing_is_shrunk(photos):
+    found = photos.logits(NAMES, 0.0)
+    for row in range(0, len(photos.rows), 5):
+        expected = fit_lda(without(photos, row), NAMES, shrinkage=0.0)(photos.features[row])
+        np.testing.assert_allclose(centered(found[row]), centered(expected), rtol=1e-3, atol=1e-3)
+
+
 def test_species_logits_are_those_of_species_fitted_without_the_photo(photos):
     names = tuple(Leaf(name, None) for name in ("cat", "dog", "rabbit"))
     found = photos.by_species().logits(names, 0.4)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hierpets.hierarchy.conformal import (
@@ -26,6 +26,16 @@ def test_a_stricter_alpha_never_lowers_the_threshold(scores, alpha, more):
 def test_too_few_photos_promise_nothing_and_so_demand_everything():
     assert conformal_threshold([0.1] * 18, 0.05) == 1.0
     assert conformal_threshold([0.1] * 19, 0.05) == 0.1
+
+
+@example(180, 149)
+@given(st.integers(1, 999), st.integers(1, 500))
+def test_the_rank_is_that_of_whole_numbers_whatever_floats_make_of_it(thousandths, n):
+    rank = -(-(n + 1) * (1000 - thousandths) // 1000)
+    scores = np.arange(1, n + 1) / (n + 1)
+    expected = scores[rank - 1] if rank <= n else 1.0
+    assert conformal_threshold(scores, thousandths / 1000) == expected
+    assert shared_threshold([ScoreGroup(scores, 1.0, True)], thousandths / 1000) == expected
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.2])

@@ -239,7 +239,30 @@ def test_few_photos_of_unlisted_breeds_are_borrowed_and_too_few_say_nothing():
     assert threshold({"cat": (fooled,) * 3}) == [0.0, 0.0]
     assert threshold({"cat": (fooled,) * 30}, alpha=0.01) == [0.0, 0.0]
     assert threshold({"cat": (fooled,) * 60}, alpha=0.01) == [0.6, 0.6]
-    assert threshold({"cat": (fooled,) * 150, "dog": (never,) * 150}) == [0.6, 0.0]
+    assert threshold({"cat": (fooled,) * 99, "dog": (never,) * 99}) == [0.6, 0.6]
+    assert threshold({"cat": (fooled,) * 100, "dog": (never,) * 100}) == [0.6, 0.0]
+
+
+def test_the_promise_is_for_breeds_of_pretraining_too_and_for_unlisted_ones_in_the_mixture_alone():
+    right, fooled = ((0.0,) * MAX_SET,) * 300, ((0.7,) * MAX_SET,)
+
+    def threshold(population, wrong):
+        scores = {name: {"cat": right} for name in ("trained", "pretrained", "unlisted")}
+        scores[population] = {"cat": right[wrong:] + fooled * wrong}
+        return Policy(scores=scores).thresholds("cat", max_set=1).probability
+
+    assert [threshold("pretrained", wrong) for wrong in (14, 15)] == [0.0, 0.7]  # 15 of 301
+    assert [threshold("trained", wrong) for wrong in (14, 15)] == [0.0, 0.7]
+    assert [threshold("unlisted", wrong) for wrong in (15, 60, 80)] == [0.0, 0.0, 0.7]
+
+
+def test_sets_of_breeds_have_the_threshold_of_their_size_and_never_one_below_that_of_a_breed():
+    breed = Policy(scores={"trained": {"cat": ((0.6, 0.0, 0.0),) * 10 + ((0.0,) * MAX_SET,) * 190}}, alpha=0.1)
+    assert breed.thresholds("cat")[1:3] == (0.0, 0.0)
+    assert breed.thresholds("cat", 0.04)[1:3] == (0.6, 0.6)
+    pairs = Policy(scores={"trained": {"cat": ((0.1, 0.3, 0.8),) * 200}})
+    assert pairs.thresholds("cat", max_set=2)[1:3] == (0.1, 0.3)
+    assert pairs.thresholds("cat", max_set=3)[1:3] == (0.1, 0.8)
 
 
 def test_without_pretrained_breeds_one_photo_in_five_is_taken_to_show_an_unlisted_one():

@@ -58,6 +58,16 @@ def test_the_difference_that_counts_is_that_photo_by_photo():
     assert choose([base, swapped], EVERYONE).candidate is base
 
 
+@pytest.mark.parametrize(("won", "lost", "believed"), [(5, 3, False), (6, 2, True), (7, 3, True), (8, 5, False)])
+def test_better_by_a_standard_error_is_better(won, lost, believed):
+    """Of ten photos that two judge differently, the difference has a standard error of the root of ten."""
+    cheap, dear = candidate(wrong_at(*range(won))), candidate(wrong_at(*range(100, 100 + lost)), cost=2)
+    chosen = choose([cheap, dear], EVERYONE)
+    assert (chosen.candidate is dear) == believed
+    error = np.sqrt(won + lost - (won - lost) ** 2 / 400) / 400
+    assert chosen.error == pytest.approx(0 if believed else error)
+
+
 def test_of_equal_cost_the_simplest_head_and_view_come_first_and_then_what_did_better():
     right = wrong_at(*range(20))
     blend, flip, lda = candidate(right, kind="blend"), candidate(right, view="flip"), candidate(right)
@@ -99,6 +109,12 @@ def test_a_single_candidate_is_as_good_as_it_says():
     said = describe_selection([only], choose([only], EVERYONE), FOLDS)
     assert (said.accuracy, said.honest) == pytest.approx((0.9, 0.9))
     assert said.stressed is None
+
+
+def test_a_choice_without_mistakes_is_as_uncertain_as_its_photos_are_few():
+    few = candidate(np.ones(20, bool))
+    low, high = describe_selection([few], choose([few], np.ones(20, bool)), FOLDS[:20]).interval
+    assert (low, high) == pytest.approx((0.839, 1.0), abs=0.001)
 
 
 def test_accuracy_is_at_most_one_whatever_rounding_adds():

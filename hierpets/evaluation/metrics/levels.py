@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from hierpets.evaluation.metrics.classes import ClassTotals, confusion_counts
+from hierpets.evaluation.metrics.classes import ClassTotals, balanced_weights, confusion_counts
 from hierpets.evaluation.metrics.curves import OneVsRest, one_vs_rest
 from hierpets.evaluation.metrics.reliability import expected_calibration_error, reliability
 from hierpets.evaluation.metrics.resampling import Statistic, estimate, interval_of_share, wilson_interval
@@ -50,6 +50,14 @@ class LevelPredictions:
     def probability_of_truth(self) -> np.ndarray:
         return self.probabilities[np.arange(len(self.truth)), self.truth]
 
+    @cached_property
+    def rank_of_truth(self) -> np.ndarray:
+        """int [N]: how many classes stand before the true one; of equals the first column wins, as in argmax."""
+        truth = self.probability_of_truth[:, None]
+        before = np.arange(len(self.labels))[None, :] < self.truth[:, None]
+        ahead = (self.probabilities > truth) | ((self.probabilities == truth) & before)
+        return (ahead & self.candidates).sum(axis=1)
+
 
 def species_level(predictions: Predictions) -> LevelPredictions:
     """Every photo; a species' probability is the sum over its leaves."""
@@ -82,6 +90,10 @@ def level_metrics(level: LevelPredictions, *, seed: int, resamples: int) -> Leve
     """Everything that ``metrics.json`` says of one level."""
     values, intervals = estimate(_statistic(level), len(level.truth), seed=seed, resamples=resamples, biased=("ece",))
     intervals["accuracy"] = interval_of_share(level.hit, intervals["accuracy"])
+    balanced = balanced_weights(level.truth)
+    intervals["balanced_accuracy"] = interval_of_share(level.hit, intervals["balanced_accuracy"], balanced)
+    if len(level.labels) > _TOP:
+        intervals["top3_accuracy"] = interval_of_share(level.rank_of_truth < _TOP, intervals["top3_accuracy"])
     counts = confusion_counts(level.truth, level.guess, len(level.labels))
     curves = one_vs_rest(level.truth, level.probabilities, level.candidates, level.labels)
     per_class = _per_class(counts, curves, level.labels)
@@ -116,20 +128,12 @@ def _statistic(level: LevelPredictions) -> Statistic:
 def _photo_scores(level: LevelPredictions) -> dict[str, np.ndarray]:
     """float [N] each: what is averaged over photos. Top 3 is undefined where there are no more than three classes."""
     truth = level.probability_of_truth
-    in_top = _rank_of_truth(level) < _TOP if len(level.labels) > _TOP else np.full(len(truth), np.nan)
+    in_top = level.rank_of_truth < _TOP if len(level.labels) > _TOP else np.full(len(truth), np.nan)
     return {
         "log_loss": -np.log(np.clip(truth, np.finfo(np.float64).eps, 1.0)),
         "brier": ((level.probabilities - np.eye(len(level.labels))[level.truth]) ** 2).sum(axis=1),
         "top3_accuracy": in_top.astype(float),
     }
-
-
-def _rank_of_truth(level: LevelPredictions) -> np.ndarray:
-    """int [N]: how many classes stand before the true one; of equals the first column wins, as in argmax."""
-    truth = level.probability_of_truth[:, None]
-    before = np.arange(len(level.labels))[None, :] < level.truth[:, None]
-    ahead = (level.probabilities > truth) | ((level.probabilities == truth) & before)
-    return (ahead & level.candidates).sum(axis=1)
 
 
 def _per_class(

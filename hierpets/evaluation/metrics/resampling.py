@@ -61,17 +61,21 @@ def _mirrored(interval: tuple[float, float], value: float) -> tuple[float, float
     return float(low), float(high)
 
 
-def interval_of_share(hits: np.ndarray, bootstrapped: tuple[float, float]) -> tuple[float, float]:
+def interval_of_share(
+    hits: np.ndarray, bootstrapped: tuple[float, float], weights: np.ndarray | None = None
+) -> tuple[float, float]:
     """The interval of the share of true in ``hits`` bool [N]: the bootstrapped one, or Wilson's when all are alike.
 
-    Then every resample is alike too, and the bootstrap would claim certainty.
+    Then every resample is alike too, and the bootstrap would claim certainty. A share by ``weights`` [N], positive, is
+    as sure as that of fewer photos that count alike (Kish, "Survey Sampling", 1965).
     """
     if hits.size and (hits.all() or not hits.any()):
-        return wilson_interval(int(hits.sum()), len(hits)) or bootstrapped
+        n = float(len(hits) if weights is None else weights.sum() ** 2 / (weights**2).sum())
+        return wilson_interval(n * hits[0], n) or bootstrapped
     return bootstrapped
 
 
-def wilson_interval(hits: int, n: int) -> tuple[float, float] | None:
+def wilson_interval(hits: float, n: float) -> tuple[float, float] | None:
     """The 95% score interval of a share (Wilson 1927); None when ``n`` is zero.
 
     Used for single classes: of 20 hits in 20 a bootstrap says [1, 1], this says [0.84, 1].

@@ -214,7 +214,7 @@ class AllNodeTruth(NodeTruth):
 
 class SetTruth(_MetricsModel):
     n: int = _about("Photos whose breed is labeled.")
-    share: Share | None = _about("Share answered by a set of breeds, one of which is right.")
+    share: Share | None = _about("Share answered by a set of breeds.")
     mean_size: float | None = _about("Mean number of breeds in a set; null when there are none.")
     holds_truth: Share | None = _about("Share of the sets that hold the true breed.")
     holds_truth_interval: tuple[Share, Share] | None = _about("Its 95% Wilson interval.")

@@ -9,11 +9,14 @@ from operator import add
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import cholesky
+from scipy.linalg import LinAlgError, cholesky
 
 from hierpets.taxonomy import Leaf, Taxonomy, class_order
 
 __all__ = ["ClassStatistics"]
+
+ROUNDED = 0.02
+"""The least shrinkage of a scatter that has no inverse since a bundle kept it in half precision: that of few photos."""
 
 
 @dataclass(frozen=True)
@@ -135,12 +138,19 @@ class ClassStatistics:
         (1 - shrinkage) S + shrinkage tr(S)/D I; it takes the longest of all, and is kept.
         """
         if shrinkage not in self._factors:
-            shrunk = self.scatter * ((1 - shrinkage) / self.covariance_weight)
-            mean_variance = max(float(np.trace(self.scatter)) / self.covariance_weight / len(shrunk), 1e-12)
             # With no shrinkage at all, fewer photos than features leave S without an inverse.
-            shrunk.flat[:: len(shrunk) + 1] += max(shrinkage, 1e-6) * mean_variance
-            self._factors[shrinkage] = cholesky(shrunk, lower=True, overwrite_a=True)
+            try:
+                self._factors[shrinkage] = self._factor(max(shrinkage, 1e-6))
+            except LinAlgError:
+                self._factors[shrinkage] = self._factor(ROUNDED)
         return self._factors[shrinkage]
+
+    def _factor(self, shrinkage: float) -> np.ndarray:
+        shrunk = self.scatter * ((1 - shrinkage) / self.covariance_weight)
+        mean_variance = max(float(np.trace(self.scatter)) / self.covariance_weight / len(shrunk), 1e-12)
+        shrunk.flat[:: len(shrunk) + 1] += shrinkage * mean_variance
+        root: np.ndarray = cholesky(shrunk, lower=True, overwrite_a=True)
+        return root
 
     @cached_property
     def _factors(self) -> dict[float, np.ndarray]:

@@ -110,15 +110,18 @@ def fit_mixing(
     breeds = PretrainedBreeds.of(taxonomy, head, extended={taxonomy.species[s] for s in extended})
     kept = np.isin(labels.species[groups.pretrained.rows], [*extended])
     groups = groups._replace(pretrained=groups.pretrained.where(kept))
-    judged = groups.trained.rows
-    temperatures = fit_temperatures(
-        found.out_of_fold.species,
-        groups.trained.leaf,
-        species=labels.species[judged],
-        leaf=labels.leaf[judged],
-        taxonomy=taxonomy,
-    )
-    divisors = temperatures.divisors(taxonomy)
+
+    def temperatures(fold: int | None) -> Temperatures:
+        """Fitted to all folds but one."""
+        others = found.folds[groups.trained.rows] != fold
+        rows = groups.trained.rows[others]
+        return fit_temperatures(
+            found.out_of_fold.species[others],
+            groups.trained.leaf[others],
+            species=labels.species[rows],
+            leaf=labels.leaf[rows],
+            taxonomy=taxonomy,
+        )
 
     def mixture(fold: int | None) -> BreedMixture:
         """Fitted to all folds but one."""
@@ -127,10 +130,10 @@ def fit_mixing(
             for own in groups
         ]
         gate = fit_gate(photos, species=len(taxonomy.species), extended=extended)
-        return BreedMixture.build(breeds, gate, divisors, combiner=combiner)
+        return BreedMixture.build(breeds, gate, temperatures(fold).divisors(taxonomy), combiner=combiner)
 
     by_fold = tuple(mixture(fold) for fold in range(int(found.folds.max(initial=-1)) + 1))
-    return Mixing(breeds, mixture(None), temperatures, groups, by_fold, found, found.fit.ood_scorer)
+    return Mixing(breeds, mixture(None), temperatures(None), groups, by_fold, found, found.fit.ood_scorer)
 
 
 def _groups(found: FrozenResult, labels: Labels, breeds: PretrainedBreeds) -> _Groups:

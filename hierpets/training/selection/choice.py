@@ -9,7 +9,7 @@ import numpy as np
 
 from hierpets.bundle.manifest import Selection
 from hierpets.config import HeadKind, View
-from hierpets.evaluation.metrics.resampling import estimate
+from hierpets.evaluation.metrics.resampling import estimate, interval_of_share
 from hierpets.training.selection.candidates import Candidate, Judged
 
 __all__ = ["Chosen", "choose", "describe_selection", "honest"]
@@ -56,19 +56,20 @@ def honest(candidates: Sequence[Candidate], folds: np.ndarray) -> Judged:
 
 
 def describe_selection(candidates: Sequence[Candidate], choice: Chosen, folds: np.ndarray) -> Selection:
-    """What a bundle says of the choice; intervals are those of the bootstrap."""
+    """What a bundle says of the choice."""
     judged = honest(candidates, folds)
 
     def accuracy(drawn: np.ndarray) -> dict[str, np.ndarray]:
         return {"honest": drawn @ judged.shares / (drawn @ judged.weights)}
 
     values, intervals = estimate(accuracy, len(folds), seed=0, resamples=RESAMPLES)
+    counted = judged.weights > 0
     return Selection(
         compared=len(candidates),
         accuracy=choice.candidate.plain.accuracy,
         stressed=choice.candidate.stressed,
         honest=values["honest"],
-        interval=intervals["honest"],
+        interval=interval_of_share(judged.right[counted], intervals["honest"], judged.weights[counted]),
         behind=choice.behind,
         error=choice.error,
     )

@@ -264,6 +264,33 @@ def test_risk_coverage_by_hand():
     assert risk.tolist() == pytest.approx([0, 1 / 2, 1 / 3])
 
 
+@pytest.mark.parametrize("name", ["species", "breed"])
+def test_trade_offs_agree_with_a_naive_reference(name, predictions, result):
+    level, trade_off = LEVELS[name](predictions), getattr(result.selective, name)
+    order = np.argsort(-level.confidence)
+    accuracy = [level.hit[order[:kept]].mean() for kept in range(1, len(order) + 1)]
+    assert trade_off.aurc == pytest.approx(1 - np.mean(accuracy))
+    for share, found in trade_off.accuracy_at_coverage.items():
+        assert found == pytest.approx(
+            next(a for kept, a in enumerate(accuracy, 1) if kept >= float(share) * len(order))
+        )
+
+
+def test_sets_of_breeds_are_judged_among_themselves(taxonomy):
+    predictions = hand_made(
+        taxonomy,
+        [(0, 0), (0, 1), (0, 1), (4, 5)],
+        level=np.array(["breed", "species", "species", "species"]),
+        node=np.array([0, 0, 0, 1]),
+        breed_sets=((), (1, 0), (1, 2, 3), (5, 6)),
+    )
+    got = evaluate_predictions(predictions, resamples=5).selective
+    assert (got.breed_sets.n, got.breed_sets.share, got.breed_sets.mean_size) == (4, 3 / 4, pytest.approx(7 / 3))
+    assert got.breed_sets.holds_truth == pytest.approx(1 / 3)
+    assert got.breed_sets.holds_truth_interval == wilson_interval(1, 3)
+    assert got.node.holds_truth == pytest.approx(2 / 4)
+
+
 def test_ood_metrics_agree_with_scikit_learn(predictions):
     rng = np.random.default_rng(1)
     ood = OODPredictions(
@@ -279,6 +306,8 @@ def test_ood_metrics_agree_with_scikit_learn(predictions):
     fpr, tpr, _ = sk.roc_curve(truth, score, drop_intermediate=False)
     assert got.fpr_at_95_tpr == pytest.approx(fpr[np.argmax(tpr >= 0.95)])
     assert got.rejected == pytest.approx(45 / 60)
+    assert got.pets_rejected == pytest.approx((predictions.level == "unknown").mean())
+    assert (predictions.pet_score >= got.threshold_at_95_tpr).sum() == 380
     assert got.per_kind["car"].rejected == 1.0 and got.per_kind["food"].rejected == 0.5
 
 
@@ -318,6 +347,27 @@ def test_estimate_intervals_cover_the_truth_as_often_as_they_say(taxonomy):
         low, high = evaluate_predictions(predictions, seed=trial, resamples=200).breed.intervals["accuracy"]
         covered += low <= 0.8 <= high
     assert covered >= 51  # of 60; 57 expected, fewer than 51 three times in a thousand
+
+
+def test_the_interval_of_a_mean_is_as_wide_as_its_standard_error_says():
+    values = np.random.default_rng(0).normal(size=500)
+    _, intervals = estimate(lambda weights: {"mean": weights @ values / 500}, 500, seed=0, resamples=4000)
+    error = 1.96 * values.std() / np.sqrt(500)
+    assert intervals["mean"] == pytest.approx((values.mean() - error, values.mean() + error), abs=0.1 * error)
+
+
+def test_shares_without_mistakes_are_as_uncertain_as_their_photos_are_few(taxonomy):
+    many = [(0, 0)] * 36 + [(4, 4)] * 4
+    intervals = evaluate_predictions(hand_made(taxonomy, many), resamples=20).breed.intervals
+    assert intervals["accuracy"] == intervals["top3_accuracy"] == wilson_interval(40, 40)
+    # Two classes of 36 and 4 photos say as much of their mean as two of 7.2.
+    assert intervals["balanced_accuracy"] == pytest.approx(wilson_interval(14.4, 14.4))
+    alike = evaluate_predictions(hand_made(taxonomy, [(0, 0), (4, 4)] * 10), resamples=20).breed.intervals
+    assert alike["balanced_accuracy"] == pytest.approx(alike["accuracy"])
+    wrong = evaluate_predictions(hand_made(taxonomy, [(0, 1), (4, 5)] * 10), resamples=20).breed.intervals
+    assert wrong["balanced_accuracy"] == pytest.approx(wilson_interval(0, 20), abs=1e-12)
+    few = evaluate_predictions(hand_made(taxonomy.without_breeds(), [(0, 0), (1, 1)]), resamples=20).species
+    assert (few.top3_accuracy is None) == (few.intervals["top3_accuracy"] == (None, None))
 
 
 @pytest.mark.parametrize(("gap", "least"), [(0.0, 24), (0.02, 43), (0.05, 51)])  # of 60; percentiles: 0, 0 and 7

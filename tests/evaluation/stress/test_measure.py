@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -87,6 +89,20 @@ def test_measure_stress_averages_over_kinds_with_paired_intervals(measured):
         assert mean.loss == pytest.approx(stress.unchanged.breed - mean.breed)
         assert mean.loss_interval[0] <= mean.loss <= mean.loss_interval[1]
     assert stress.middle is stress.mean[1]
+
+
+class FirstLeaf(DarkModel):
+    """Takes every photo for the first leaf, whatever is done to it."""
+
+    def __call__(self, photos, named):
+        found = super().__call__(photos, named)
+        return replace(found, probabilities=np.eye(len(TREE.leaves))[np.zeros(len(found), int)])
+
+
+def test_measure_stress_finds_no_loss_and_no_doubt_where_every_photo_is_answered_as_before():
+    stress = measure_stress(FirstLeaf(), index(), photos=12, resamples=100)
+    assert stress.unchanged.breed == pytest.approx(0.25)
+    assert all((mean.loss, *mean.loss_interval) == pytest.approx((0, 0, 0)) for mean in stress.mean)
 
 
 def test_measure_stress_is_the_same_each_time(measured):

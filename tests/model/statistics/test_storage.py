@@ -56,6 +56,16 @@ def test_packing_is_exact_where_nothing_is_left_to_round(known):
     np.testing.assert_allclose(again.scatter, once.scatter, rtol=2e-3, atol=1e-6)
 
 
+def test_fewer_photos_than_features_have_an_inverse_when_read_back_with_no_shrinkage():
+    generator = np.random.default_rng(0)
+    features = generator.normal(size=(40, 300)) + 3 * generator.normal(size=(40, 1))
+    few = ClassStatistics.of(features, np.arange(40) % 4, np.ones(40), LEAVES)
+    found = unpack_statistics(*pack_statistics(few, shrinkage=0.0, prior="uniform"))
+    assert np.linalg.eigvalsh(found.scatter)[0] < 0  # what half precision made of zero
+    for shrinkage in (0.0, 0.001):
+        assert np.isfinite(fit_lda(found, LEAVES, shrinkage=shrinkage).weight).all()
+
+
 def test_half_of_the_scatter_is_stored_in_half_precision(known):
     content, _ = pack_statistics(known, shrinkage=0.3, prior="uniform")
     rest, _ = pack_statistics(replace(known, scatter=known.scatter[:1, :1]), shrinkage=0.3, prior="uniform")

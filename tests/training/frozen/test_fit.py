@@ -53,6 +53,12 @@ def breeds(photos: FeatureSet) -> PretrainedBreeds:
     return PretrainedBreeds.of(photos.taxonomy, None)
 
 
+def index_of(photos: FeatureSet) -> PhotoIndex:
+    return PhotoIndex(
+        TAXONOMY, tuple(PhotoRecord(str(i), *TAXONOMY.leaves[leaf]) for i, leaf in enumerate(photos.labels.leaf))
+    )
+
+
 def heads_of(photos: FeatureSet, spec: HeadSpec, **how) -> Heads:
     return HeadFitter(spec, **how).fit(collect_statistics(photos, None)[0], photos)
 
@@ -184,10 +190,7 @@ def test_cross_predict_is_right_as_often_as_alpha_promises(alpha, strangers_name
     photos = sample(per_leaf=150, spread=0.8)
     found = fit_frozen(photos, LDA, None, folds=5, seed=0)
     mixing = fit_mixing(found, photos.labels, TAXONOMY, None, pretrained_breeds=False)
-    train = PhotoIndex(
-        TAXONOMY, tuple(PhotoRecord(str(i), *TAXONOMY.leaves[leaf]) for i, leaf in enumerate(photos.labels.leaf))
-    )
-    parts = (mixing.of_training(train, group) for group in mixing.groups)
+    parts = (mixing.of_training(index_of(photos), group) for group in mixing.groups)
     outputs, pretrained, strangers = parts
     assert pretrained is None
     calibrated = calibrate(outputs, None, strangers, taxonomy=TAXONOMY, combiner="conditional", alpha=alpha)
@@ -199,6 +202,27 @@ def test_cross_predict_is_right_as_often_as_alpha_promises(alpha, strangers_name
     assert all(part.holds_truth >= 1 - alpha - 0.04 for part in node.per_species.values())
     named = [d.level == "breed" for d in calibrated.predict(strangers).decisions]
     assert np.mean(named) < strangers_named * metrics.selective.answers.breed
+
+
+def test_no_photo_of_a_fold_has_a_part_in_what_calibrates_it():
+    """Neither temperatures nor the gate: other outputs of a fold move those of all folds but itself."""
+    photos = sample()
+    found = fit_frozen(photos, LDA, None, folds=4, seed=0)
+    own, unseen = found.folds == 1, found.out_of_fold
+    signals = unseen.evidence.breed.clone()
+    signals[torch.from_numpy(own)] += 5
+    changed = unseen._replace(
+        leaf=np.where(own[:, None], -unseen.leaf, unseen.leaf), evidence=unseen.evidence._replace(breed=signals)
+    )
+    plain, other = (
+        fit_mixing(one, photos.labels, TAXONOMY, None, pretrained_breeds=False)
+        for one in (found, found._replace(out_of_fold=changed))
+    )
+    first, second = (mixing.of_training(index_of(photos), plain.groups.trained) for mixing in (plain, other))
+    for name in ("leaf_logits", "scores"):
+        before, after = getattr(first, name), getattr(second, name)
+        np.testing.assert_array_equal(before[own], after[own])
+        assert not np.allclose(before[~own], after[~own])
 
 
 @pytest.mark.parametrize("spec", [HeadSpec(), HeadSpec(kind="logistic", c=1.0)], ids=str)

@@ -14,6 +14,7 @@ from hierpets.training.calibration import calibrate
 from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.frozen.fit import fit_frozen
 from hierpets.training.frozen.fitter import HeadFitter
+from hierpets.training.frozen.gate import GatePhotos, fit_gate
 from hierpets.training.frozen.mixing import Mixing, fit_mixing
 from hierpets.training.held_out import HeldOutOutputs
 
@@ -128,6 +129,16 @@ def test_the_promise_holds_for_trained_and_for_pretrained_breeds(fitted):
             held = [tree.leaf_index(*found) for found, _ in decision.breeds]
             wrong += (decision.level == "breed" and decision.node(tree) != leaf) or (bool(held) and leaf not in held)
         assert wrong / len(part) <= 0.1
+
+
+@pytest.mark.parametrize("sizes", [(400, 400), (400, 40), (40, 400)])
+def test_a_gate_that_sees_nothing_says_what_is_taken_to_be_asked(sizes):
+    generator = np.random.default_rng(0)
+    trained, unlisted = (GatePhotos(generator.normal(size=(n, 1, 7)), np.zeros(n, int)) for n in sizes)
+    gate = fit_gate((trained, trained.where(np.zeros(sizes[0], bool)), unlisted), species=1, extended=())
+    signals = torch.from_numpy((trained.of(0) - gate.center) / gate.scale).float()
+    found = (signals @ torch.from_numpy(gate.weight[0]).T + torch.from_numpy(gate.bias[0])).softmax(dim=1)
+    np.testing.assert_allclose(found.mean(dim=0), [0.8, 0.0, 0.2], atol=0.06)
 
 
 def test_labels_of_photos_without_a_breed_are_left_alone():

@@ -1,0 +1,107 @@
+"""Scores say what a decision must exceed, and nothing that is judged was fitted to itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hierpets.hierarchy.decision import Decision, decide
+from hierpets.hierarchy.policy import MAX_SET, Policy, Thresholds
+from hierpets.plugin import Labels
+from hierpets.taxonomy import Taxonomy
+from hierpets.training.calibration import calibrate, cross_predict, score_photos
+from hierpets.training.held_out import HeldOutOutputs
+
+TAXONOMY = Taxonomy(tree={"cat": tuple("abcd"), "dog": tuple("efgh")})
+RAGGED = Taxonomy(tree={"cat": tuple("abcde"), "dog": tuple("fghi"), "fox": ("j",), "horse": ("k", "l"), "rabbit": ()})
+FOLDS = np.arange(600) % 3
+
+
+def labels_of(leaf: np.ndarray, taxonomy: Taxonomy) -> Labels:
+    return Labels(taxonomy.leaf_species[leaf], leaf, taxonomy.species, tuple(map(str, taxonomy.leaves)))
+
+
+def holds(decision: Decision, leaf: int, taxonomy: Taxonomy) -> bool:
+    """Whether an answer is the label or holds it."""
+    if decision.breeds:
+        return leaf in [taxonomy.leaf_index(*found) for found, _ in decision.breeds]
+    truth = {"breed": leaf, "species": taxonomy.leaf_species[leaf], "unknown": -1}
+    return bool(decision.node(taxonomy) == truth[decision.level])
+
+
+@given(st.integers(0, 2**32 - 1), st.booleans(), st.integers(1, MAX_SET))
+def test_an_answer_is_wrong_where_a_score_exceeds_its_threshold_and_only_there(seed, at_score, max_set):
+    tree, policy, generator = RAGGED, Policy(pet=0.2), np.random.default_rng(seed)
+    joint = generator.dirichlet(np.full(len(tree.leaves), 0.3), size=40)
+    leaf = generator.integers(len(tree.leaves), size=len(joint))
+    listed = generator.random((len(joint), 1 + len(tree.species)))
+    listed[0, 0] = policy.pet  # the least that is a pet
+    scores = score_photos(policy, joint, listed, labels_of(leaf, tree), tree)
+    # A threshold is the score of a photo, which is passed over with it.
+    alone, sets = scores[0, [0, max_set - 1]].tolist() if at_score else generator.random(2).tolist()
+    thresholds = Thresholds(0.05, alone, max(alone, sets), policy.pet)
+    every = dict.fromkeys(tree.species, thresholds)
+    decisions = decide(joint, tree, policy, scores=listed, max_set=max_set, thresholds=every)
+    for decision, truth, own in zip(decisions, leaf.tolist(), scores, strict=True):
+        of_set = own[max_set - 1] if max_set > 1 else 0.0
+        right = holds(decision, truth, tree)
+        assert right or own[0] > thresholds.probability or of_set > thresholds.breed_set
+        # The most probable leaf of all may be of another species than the most probable one: then no breed is named.
+        if right and decision.top[0][0].species == decision.species:
+            assert own[0] <= thresholds.probability
+
+
+def outputs(seed: int, *, hidden: bool = False) -> HeldOutOutputs:
+    """Logits that err now and then; with their breed ``hidden``, always."""
+    generator = np.random.default_rng(seed)
+    leaf = np.random.default_rng(0).integers(8, size=600)
+    logits = 3 * np.eye(8)[leaf] + generator.normal(size=(600, 8))
+    if hidden:
+        logits[np.arange(600), leaf] = -1e6
+    species = 4 * np.eye(2)[TAXONOMY.leaf_species[leaf]] + generator.normal(size=(600, 2))
+    scores = np.concatenate([generator.normal(size=(600, 1)), generator.random((600, 2))], axis=1)
+    return HeldOutOutputs(tuple(map(str, range(600))), labels_of(leaf, TAXONOMY), species, logits, scores)
+
+
+def judged(unlisted: HeldOutOutputs, known: HeldOutOutputs | None = None) -> list[Decision]:
+    known, trained = known or outputs(1), SimpleNamespace(pretrained=None, unlisted=unlisted)
+    how = {"taxonomy": TAXONOMY, "combiner": "conditional", "alpha": 0.1}
+    return cross_predict(known, trained, calibrate(known, None, unlisted, **how), FOLDS).decisions
+
+
+def test_a_photo_is_not_judged_by_what_it_gave_when_its_breed_was_held_out():
+    plain = outputs(2, hidden=True)
+    own = FOLDS == 1
+    certain = replace(plain, leaf_logits=np.where(own[:, None], 50 * plain.leaf_logits, plain.leaf_logits))
+    first, second = judged(plain), judged(certain)
+    assert [first[row] for row in np.flatnonzero(own)] == [second[row] for row in np.flatnonzero(own)]
+    assert [first[row].thresholds for row in np.flatnonzero(~own)] != [
+        second[row].thresholds for row in np.flatnonzero(~own)
+    ]
+
+
+def test_a_photo_is_judged_by_thresholds_of_the_other_folds():
+    unlisted, known = outputs(2, hidden=True), outputs(1)
+    wrong = replace(known, leaf_logits=np.where((FOLDS == 1)[:, None], -9 * known.leaf_logits, known.leaf_logits))
+    first, second = judged(unlisted), judged(unlisted, wrong)
+    for fold in range(3):
+        thresholds = [
+            {d.species: d.thresholds for d, f in zip(one, FOLDS, strict=True) if f == fold} for one in (first, second)
+        ]
+        assert (thresholds[0] == thresholds[1]) == (fold == 1)
+
+
+def test_photos_whose_breeds_are_all_of_one_fold_leave_the_others_without():
+    few = outputs(2, hidden=True).where(np.flatnonzero(FOLDS == 1)[:30])
+    assert len(judged(few)) == 600
+
+
+def test_the_pet_threshold_keeps_most_photos_of_breeds_that_were_held_out():
+    unlisted = outputs(2, hidden=True)
+    found = calibrate(outputs(1), None, unlisted, taxonomy=TAXONOMY, combiner="conditional", alpha=0.1)
+    assert (unlisted.scores[:, 0] >= found.policy.pet).mean() == pytest.approx(0.95, abs=0.005)

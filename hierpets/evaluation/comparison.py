@@ -15,7 +15,7 @@ from hierpets.bundle.manifest import ModelId
 from hierpets.errors import DataError
 from hierpets.evaluation.metrics.classes import divide
 from hierpets.evaluation.metrics.reading import read_metrics
-from hierpets.evaluation.metrics.resampling import Statistic, estimate
+from hierpets.evaluation.metrics.resampling import Statistic, estimate, interval_of_difference
 from hierpets.evaluation.metrics.schema import METRICS_FILE
 from hierpets.evaluation.records import EvaluationRecord, find_records, inside, read_records, records_of
 from hierpets.evaluation.result import Evaluation
@@ -187,8 +187,10 @@ def _compare_level(
         Accuracies(accuracy=values[f"{of}_accuracy"], balanced_accuracy=values[f"{of}_balanced_accuracy"])
         for of in ("a", "b", "difference")
     )
+    apart = hit[:, 0] != hit[:, 1]
     interval = AccuracyIntervals(
-        accuracy=intervals["difference_accuracy"], balanced_accuracy=intervals["difference_balanced_accuracy"]
+        accuracy=interval_of_difference(apart, intervals["difference_accuracy"]),
+        balanced_accuracy=interval_of_difference(apart, intervals["difference_balanced_accuracy"]),
     )
     only_a, only_b = int((hit[:, 0] & ~hit[:, 1]).sum()), int((~hit[:, 0] & hit[:, 1]).sum())
     test = McNemarTest(only_a_right=only_a, only_b_right=only_b, p_value=mcnemar_exact(only_a, only_b))

@@ -53,20 +53,22 @@ def prepare_backbone(choice: BackboneChoice, paths: list[str], registry: Registr
 
 
 class HeadSeconds(NamedTuple):
-    """Seconds for LDA heads, and for a logistic regression, on all photos once."""
+    """Seconds for LDA heads, and for a logistic regression, on all photos of a training once."""
 
     lda: float
     logistic: float
 
 
-def time_heads(photos: FeatureSet) -> HeadSeconds:
-    """Fit both kinds of heads; the logistic regression to some of the photos, since it takes in proportion."""
+def time_heads(photos: FeatureSet, *, of: int) -> HeadSeconds:
+    """Fit both kinds of heads to photos, the logistic regression to some of them, since it takes in proportion; so many
+    photos ``of`` a training take longer by as much.
+    """
     lda = _timed(lambda: fit_lda(collect_statistics(photos, None)[0], photos.taxonomy.leaves, shrinkage=0.4))
     few = np.arange(len(photos)) % max(1, len(photos) // FITTED) == 0
     whole = np.unique(photos.labels.leaf[few]).size == len(photos.taxonomy.leaves)
     chosen = photos.where(few) if whole else photos
     logistic = _timed(lambda: fit_heads(chosen, HeadSpec(kind="logistic")))
-    return HeadSeconds(lda, logistic * len(photos) / len(chosen))
+    return HeadSeconds(lda * of / len(photos), logistic * of / len(chosen))
 
 
 def recipe_costs(

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hierpets.evaluation.metrics.classes import balanced_accuracy
-from hierpets.evaluation.metrics.resampling import estimate
+from hierpets.evaluation.metrics.classes import balanced_accuracy, balanced_weights
+from hierpets.evaluation.metrics.resampling import estimate, interval_of_difference, interval_of_share
 from hierpets.planning.crossvalidation import REMOVED, CrossValidation, trained_on
 from hierpets.planning.result import ClassGain, CurvePoint
 from hierpets.training.features.feature_set import FeatureSet
@@ -31,6 +31,7 @@ def curve_points(found: CrossValidation, photos: FeatureSet) -> Iterator[CurvePo
             accuracy=float(breeds[:, m].mean()),
             low=float(breeds[:, m].min()),
             high=float(breeds[:, m].max()),
+            interval=_interval_of_recall((found.guesses[:, m] == leaf).mean(axis=0), leaf),
             species=float(kinds[m]),
         )
 
@@ -58,6 +59,18 @@ def class_gains(found: CrossValidation, photos: FeatureSet) -> tuple[ClassGain, 
     return tuple(sorted(gains, key=lambda found: (-found.gain, found.recall)))
 
 
+def _interval_of_recall(right: np.ndarray, leaf: np.ndarray) -> tuple[float, float]:
+    """Of the mean recall of the classes, from ``right`` float [N]: how often each photo is recognized."""
+    weights = balanced_weights(leaf)
+
+    def recall(drawn: np.ndarray) -> dict[str, np.ndarray]:
+        return {"recall": drawn @ (right * weights) / (drawn @ weights)}
+
+    _, intervals = estimate(recall, len(leaf), seed=0, resamples=RESAMPLES)
+    alike = np.isin(right, (0, 1)).all()  # in every repeat
+    return interval_of_share(right.astype(bool), intervals["recall"]) if alike else intervals["recall"]
+
+
 def _mean_with_interval(values: np.ndarray) -> tuple[float, tuple[float, float]]:
     means, intervals = estimate(lambda w: {"gain": w @ values / len(values)}, len(values), seed=0, resamples=RESAMPLES)
-    return means["gain"], intervals["gain"]
+    return means["gain"], interval_of_difference(values, intervals["gain"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hierpets.config import TrainConfig
 from hierpets.data.labeled.index import read_index
@@ -13,7 +13,7 @@ from hierpets.data.records import PhotoIndex, PhotoRecord, index_of
 from hierpets.errors import DataError
 from hierpets.progress import Progress
 from hierpets.registry.loading import Registry
-from hierpets.text import join_words
+from hierpets.text import counted, join_words
 from hierpets.training.features.extractor import FeatureExtractor
 from hierpets.training.features.feature_set import FeatureSet
 
@@ -26,10 +26,13 @@ _NAMED = 5
 
 @dataclass(frozen=True)
 class PlanPhotos:
-    """Photos whose classes have enough of them, and what was ``left_out`` and why, a line each."""
+    """Photos whose classes have enough of them, what was ``left_out`` and why, a line each, and how many photos
+    training would read, ``trained``.
+    """
 
     index: PhotoIndex
     left_out: tuple[str, ...]
+    trained: int
 
     def keep(self, records: Iterable[PhotoRecord], reason: str) -> PlanPhotos:
         """Fewer photos, and one line more if any is gone; a class is left out with its last photos.
@@ -40,10 +43,10 @@ class PlanPhotos:
         gone = len(self.index) - len(kept)
         if not gone:
             return self
-        lines = (*self.left_out, f"{gone:,} photos left out: {reason}")
+        lines = (*self.left_out, f"{counted(gone, 'photo')} left out: {reason}")
         if len({record.label for record in kept}) < 2:
             raise DataError(f"fewer than two classes are left to plan with; {'; '.join(lines)}")
-        return PlanPhotos(index_of(kept), lines)
+        return replace(self, index=index_of(kept), left_out=lines)
 
 
 def read_photos(data: str, registry: Registry) -> PlanPhotos:
@@ -51,11 +54,13 @@ def read_photos(data: str, registry: Registry) -> PlanPhotos:
 
     :raises DataError: no photos there, a class without any, or fewer than two classes that can be planned with.
     """
-    photos = PlanPhotos(read_index(data, registry=registry), ())
-    check_trainable(photos.index, breeds=False)  # what training refuses cannot be promised
+    index = read_index(data, registry=registry)
+    check_trainable(index, breeds=False)  # what training refuses cannot be promised
+    learned = [record for record in index.records if record.split != "test"]
+    photos = PlanPhotos(index, (), len(learned)).keep(learned, "in split test")
     tree = photos.index.taxonomy.tree
     stated = [r for r in photos.index.records if r.breed is not None or not tree[r.species]]
-    return at_most(_enough(photos.keep(stated, "their breed is not stated")), MOST)
+    return at_most(_enough(photos.keep(stated, "no breed is stated")), MOST)
 
 
 def at_most(photos: PlanPhotos, most: int) -> PlanPhotos:
@@ -71,7 +76,7 @@ def extract_photos(
     :raises DataError: fewer than two classes are left.
     """
     unreadable = extractor.unreadable(photos.index.paths, progress=progress)
-    kept = _enough(photos.keep((r for r in photos.index.records if r.path not in unreadable), "they cannot be read"))
+    kept = _enough(photos.keep((r for r in photos.index.records if r.path not in unreadable), "cannot be read"))
     features, labels = extractor.features(kept.index.paths, progress=progress), kept.index.labels()
     weights = registry.get("sampler", config.sampler).call(labels, **config.sampler_options)
     return kept, FeatureSet(features, features, labels, weights, kept.index.taxonomy)

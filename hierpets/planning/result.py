@@ -22,6 +22,7 @@ class CurvePoint(StrictModel):
     accuracy: float = Field(description="Mean recall of the classes, averaged over the repeats.")
     low: float = Field(description="The lowest of the repeats.")
     high: float = Field(description="The highest of the repeats.")
+    interval: tuple[float, float] = Field(description="95% bootstrap interval of the accuracy over the photos.")
     species: float = Field(description="Mean recall of the species, averaged over the repeats.")
 
 
@@ -40,7 +41,7 @@ RecipeName = Literal["heads", "auto", "finetune"]
 
 
 class RecipeCost(StrictModel):
-    """What a recipe of ``hierpets train`` takes for these photos on this machine."""
+    """What a recipe of ``hierpets train`` takes on this machine for all photos that it would read."""
 
     recipe: RecipeName = Field(description="As in `hierpets train --recipe`.")
     minutes: float = Field(description="Estimated from the speed of a few photos.")

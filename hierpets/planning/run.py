@@ -77,7 +77,8 @@ def _plan(
     own, *compared = _prepared((config.backbone_choice, *config.auto.backbones), given, plugins, device, report)
     used, photos = extract_photos(given, own.extractor, config, plugins, progress=report)
     judged = cross_validate_sizes(photos, curve_sizes(photos.labels.leaf), progress=report)
-    costs = recipe_costs(config, own, compared, time_heads(photos), photos=len(photos), device=device, price=price)
+    heads = time_heads(photos, of=given.trained)
+    costs = recipe_costs(config, own, compared, heads, photos=given.trained, device=device, price=price)
     few = at_most(used, EACH)
     return Plan(
         data=data,

@@ -32,14 +32,16 @@ def _curve(curve: Sequence[CurvePoint], level: str) -> Iterator[str]:
     last = curve[-1]
     yield (
         f"To be promised today: mean {level} recall {percent(last.accuracy)} "
-        f"({percent(last.low)} to {percent(last.high)} over the repeats), cross-validated."
+        f"(95% interval {percent(last.interval[0])} to {percent(last.interval[1])}), cross-validated."
     )
     yield ""
-    yield f"{'fitted to':>12} {level:>8} {'range':>18} {'species':>8}"
+    species = level == "breed"  # else it is the column before
+    yield f"{'fitted to':>12} {level:>8} {'range':>18}" + (f" {'species':>8}" if species else "")
     for point in curve:
         at = f"all, mean {point.mean_photos:.0f}" if point is last else f"{point.photos} each"
         spread = f"{percent(point.low)} to {percent(point.high)}"
-        yield f"{at:>12} {percent(point.accuracy):>8} {spread:>18} {percent(point.species):>8}"
+        row = f"{at:>12} {percent(point.accuracy):>8} {spread:>18}"
+        yield row + (f" {percent(point.species):>8}" if species else "")
     yield ""
     if len(curve) > 1:
         yield from _last_stretch(curve)
@@ -59,7 +61,8 @@ def _last_stretch(curve: Sequence[CurvePoint]) -> Iterator[str]:
         yield f"{stretch} rose by {gained:.1f} points."
         yield "As many photos again bring less than that; how much less, only they can tell."
     else:
-        yield f"{stretch} did not rise ({gained:.1f} points): as many photos again promise no more."
+        yield f"{stretch} did not rise ({gained:.1f} points)."
+        yield "What as many photos again would bring, these cannot tell."
 
 
 def _gains(gains: Sequence[ClassGain]) -> Iterator[str]:
@@ -67,7 +70,7 @@ def _gains(gains: Sequence[ClassGain]) -> Iterator[str]:
     if not wanting:
         return
     yield ""
-    yield "Where more photos help most, by what the last ones brought (the next ten bring about half of it):"
+    yield "Where more photos help most, by what the last ones brought (of Oxford's breeds, ten more brought half of it):"
     for found in wanting[:SHOWN]:
         has = f"{found.photos} photos, recall {percent(found.recall)}"
         brought = f"the last {found.removed} brought {_points(found.gain)} points {_range(found.interval)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -13,14 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from hierpets.bundle.manifest import Manifest, Selection
+from hierpets.bundle.manifest import Manifest, Selection, read_manifest
 from hierpets.bundle.seen import SeenPhotos
 from hierpets.cluster import connected
-from hierpets.config import CONFIG_FILE, TrainConfig, change_config, read_config
+from hierpets.config import BUNDLE_FOLDER, CONFIG_FILE, TrainConfig, change_config, read_config
 from hierpets.data.content import content_key
 from hierpets.data.labeled.tables import is_oxford
 from hierpets.errors import ConfigError
-from hierpets.evaluation.metrics.schema import Metrics
+from hierpets.evaluation.metrics.reading import read_run_metrics
+from hierpets.evaluation.metrics.schema import METRICS_FILE, Metrics
 from hierpets.inference.engines.base import choose_device
 from hierpets.inference.loading import load
 from hierpets.inference.predictor import Predictor
@@ -49,7 +51,7 @@ from hierpets.training.frozen.model import fit_frozen_model
 from hierpets.training.manifest import make_manifest
 from hierpets.training.measurement import accuracies, measure_trained
 from hierpets.training.quantization import quantize_bundle
-from hierpets.training.run.folder import FEATURES, Listener, Run, open_run
+from hierpets.training.run.folder import FEATURES, LAST, Listener, Run, is_complete, open_run
 from hierpets.training.run.trackers import PluginTrackers, broadcast, find_tracker
 from hierpets.training.selection.candidates import Candidate, iter_candidates
 from hierpets.training.selection.choice import choose, describe_selection
@@ -58,6 +60,8 @@ from hierpets.training.trained import Early, Trained
 from hierpets.validation.arguments import checked
 
 __all__ = ["TrainResult", "train"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -110,10 +114,10 @@ def train(
     gets every event of the log.
 
     ``resume`` continues the run in ``out`` from its last checkpoint, with the run's own settings if no ``config`` is
-    given; ``overwrite`` replaces it, with all files of the old model. Photos that cannot be read are skipped with a
-    warning, or refused with ``strict``. Settings, plugins and photos are
-    checked before anything slow begins. Under ``torchrun`` the processes share the fine-tuning, and the first of them
-    writes.
+    given; of a run that is complete it changes nothing. ``overwrite`` replaces the run, with all files of the old
+    model. Photos that cannot be read are skipped with a warning, or refused with ``strict``. Settings, plugins and
+    photos are checked before anything slow begins. Under ``torchrun`` the processes share the fine-tuning, and the
+    first of them writes.
 
     :raises ConfigError: a setting that is unknown, out of range or in conflict with others; an existing run; a run
         that cannot be resumed with these settings.
@@ -128,6 +132,8 @@ def train(
     if resume and "data" not in config.model_fields_set and not (config.out / CONFIG_FILE).is_file():
         raise ConfigError(f"{config.out}: nothing to resume: no {CONFIG_FILE} in it; say --data to begin a run there")
     config = config.absolute()
+    if resume and is_complete(config.out):
+        return _complete(config)
     _check_place(config)
     device, registry = choose_device(config.device), load_registry(config.registry)
     splits = read_splits(config, registry)
@@ -151,6 +157,19 @@ def train(
             if skipped:
                 run.log("skipped_photos", photos=skipped)
             return _train(splits, config, registry=registry, run=run, device=device, checkpoint=checkpoint)
+
+
+def _complete(config: TrainConfig) -> TrainResult:
+    """What a run that is complete left: there is nothing to resume, even where its photos are gone.
+
+    :raises ConfigError: the run has other settings.
+    """
+    run = config.out
+    check_same(describe_settings(read_config(run / CONFIG_FILE, {})), describe_settings(config), run / CONFIG_FILE)
+    _log.warning("%s: the run is complete, nothing to resume; use --overwrite to train it again", run)
+    manifest, metrics = read_manifest(run / BUNDLE_FOLDER), read_run_metrics(run / METRICS_FILE)
+    summary = manifest.training["summary"]
+    return TrainResult(run / BUNDLE_FOLDER, run, summary, metrics, config.registry, manifest.selection)
 
 
 def _check_place(config: TrainConfig) -> None:
@@ -198,9 +217,9 @@ def _train(
         write_bundle(run.bundle, trained.network, manifest, statistics, seen, early=asked_before)
         done, why = quantize_bundle(run.bundle, splits.val, config, registry=registry, progress=run.progress)
         run.log("quantized", done=done, why=why)
-    run.log("bundle", path=str(run.bundle), summary=trained.summary)
-    current_context().wait()  # nobody leaves before the bundle is there
     run.drop_features()
+    run.log(LAST, path=str(run.bundle), summary=trained.summary)
+    current_context().wait()  # nobody leaves before the bundle is there
     return TrainResult(run.bundle, run.folder, trained.summary, metrics, config.registry, trained.selection)
 
 

@@ -46,6 +46,16 @@ def test_train_command_takes_its_progress_down_on_errors(tmp_path, monkeypatch):
     assert closed
 
 
+def test_train_command_interrupted_says_how_to_go_on(monkeypatch):
+    def stop(**_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hierpets.training.recipe.train", stop)
+    done = CliRunner().invoke(command, ["--data", "demo"], standalone_mode=False)
+    assert done.return_value == 130
+    assert done.output == "interrupted; rerun with --resume to continue\n"
+
+
 @pytest.mark.parametrize("won", [True, False])
 def test_train_command_says_whether_fine_tuning_helped(tmp_path, monkeypatch, won):
     def fake(*, listener, **_):

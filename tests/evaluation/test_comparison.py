@@ -111,6 +111,8 @@ def test_compare_records_finds_no_model_better_than_itself(records):
     found = compare_records(records, records[::-1], names=("a", "b")).levels["species"]
     assert found.difference.model_dump() == {"accuracy": 0, "balanced_accuracy": 0}
     assert found.mcnemar.p_value == 1 and found.winner is None
+    low, high = found.interval.accuracy
+    assert -0.02 < low < 0 < high < 0.02, "400 photos without a difference do not prove that there is none"
 
 
 def test_compare_records_false_alarms_are_rare(records):

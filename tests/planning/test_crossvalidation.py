@@ -78,12 +78,22 @@ def test_more_photos_are_better_and_all_are_as_good_as_scikit_learn_says(found, 
     accuracy = [point.accuracy for point in points]
     assert accuracy[0] < accuracy[3] < accuracy[-1]
     assert all(point.low <= point.accuracy <= point.high for point in points)
+    assert all(point.interval[0] < point.accuracy < point.interval[1] for point in points)
     assert points[0].mean_photos == points[0].photos == 1 and points[-1].photos == 32
     assert points[-1].mean_photos == pytest.approx((32 + 32 + 32 + 16 + 10) / 5)
     assert [point.classes for point in points[:2]] == [5, 5] and points[-1].classes == 3
     oracle = _scikit_learn(photos)
     assert accuracy[-1] == pytest.approx(oracle, abs=0.05)
     assert points[-1].species > points[-1].accuracy
+
+
+def test_few_photos_that_are_all_recognized_prove_neither_perfection_nor_that_more_bring_nothing():
+    photos = clouds((8, 8, 8, 8, 8), spread=0.01)
+    found = cross_validate_sizes(photos, curve_sizes(photos.labels.leaf), progress=no_progress)
+    last = list(curve_points(found, photos))[-1]
+    assert last.accuracy == 1 and last.interval == (pytest.approx(0.912, abs=0.001), 1)
+    for gain in class_gains(found, photos):
+        assert gain.gain == 0 and gain.interval == (pytest.approx(-0.324, abs=0.001), pytest.approx(0.324, abs=0.001))
 
 
 def test_each_photo_is_judged_at_every_size_in_every_repeat(found, photos):

@@ -15,9 +15,11 @@ from hierpets.cli import main
 from hierpets.config import AutoConfig, BackboneChoice, TrainConfig
 from hierpets.data.photos import read_photo
 from hierpets.errors import ConfigError, DataError, PluginError
+from hierpets.planning.photos import read_photos
 from hierpets.planning.pretraining import compare_random
 from hierpets.planning.result import Plan
 from hierpets.planning.run import plan
+from hierpets.registry.loading import load_registry
 
 AUTO = AutoConfig(
     backbones=(BackboneChoice(name="tiny", options={"width": 4}), BackboneChoice(name="tiny")), finetune_minutes=0
@@ -60,12 +62,25 @@ def test_plan_uses_the_photos_that_it_can_and_says_what_it_leaves_out(planned):
     found, _, _ = planned
     assert (found.level, found.photos, found.classes) == ("breed", 48, 4)
     assert found.left_out == (
-        "1 photos left out: their breed is not stated",
+        "1 photo left out: no breed is stated",
         "3 photos left out: fewer than 4 of dog/beagle",
-        "1 photos left out: they cannot be read",
+        "1 photo left out: cannot be read",
     )
     assert {gain.label for gain in found.gains} == {"cat/birman", "cat/siamese", "dog/husky", "dog/pug"}
     assert [point.photos for point in found.curve] == [1, 2, 3, 5, 7, 10]
+
+
+def test_plan_leaves_test_photos_alone_and_counts_all_others_for_the_costs(photos, tmp_path, monkeypatch):
+    monkeypatch.setattr("hierpets.planning.photos.MOST", 5)
+    rows = [
+        f"{path},{path.parts[-3]},{path.parts[-2]},{'test' if path.stem == '11' else 'train'}"
+        for path in sorted(photos.glob("*/*/[0-9]*.png"))
+        if path.parts[-2] != "beagle"
+    ]
+    (tmp_path / "split.csv").write_text("\n".join(["path,species,breed,split", *rows]) + "\n")
+    found = read_photos(str(tmp_path / "split.csv"), load_registry())
+    assert (len(found.index), found.trained) == (20, 44)
+    assert found.left_out == ("4 photos left out: in split test", "24 photos left out: 5 of a class are enough")
 
 
 def test_plan_costs_every_recipe_and_fine_tuning_the_most(planned):
@@ -104,7 +119,7 @@ def test_plan_reports_progress(planned):
 def test_plan_in_words_says_what_counts(planned):
     found, _, _ = planned
     said = str(found)
-    assert said.startswith("48 photos of 4 classes, linear heads on tiny\n! 1 photos left out")
+    assert said.startswith("48 photos of 4 classes, linear heads on tiny\n! 1 photo left out")
     assert "To be promised today: mean breed recall" in said
     assert "all, mean 10" in said and "From " in said
     assert "the last 5 brought" in said and "Does pretraining help here?" in said
@@ -117,7 +132,7 @@ def test_plan_in_words_does_not_call_a_loss_a_rise(planned):
     found, _, _ = planned
     last = found.curve[-1].model_copy(update={"accuracy": found.curve[0].accuracy - 0.015})
     said = str(found.model_copy(update={"curve": (found.curve[0], last)}))
-    assert "recall did not rise (-1.5 points): as many photos again promise no more." in said
+    assert "recall did not rise (-1.5 points).\nWhat as many photos again would bring, these cannot tell." in said
     assert "rose by" not in said and "bring less than that" not in said
 
 
@@ -179,7 +194,6 @@ def _alone(species, folder):
 def test_compare_random_is_a_question_of_weights_alone(config):
     from hierpets.bundle.manifest import BackboneSpec
     from hierpets.data.labeled.index import read_index
-    from hierpets.registry.loading import load_registry
 
     registry = load_registry(config.registry)
     spec = BackboneSpec(name="tiny", options={"width": 4}, feature_dim=64)

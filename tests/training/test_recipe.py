@@ -255,6 +255,38 @@ def test_train_resumes_with_the_settings_of_the_run(tmp_path):
     assert read_manifest(result.bundle).training["seed"] == 5
 
 
+def test_train_resumed_when_it_is_complete_changes_nothing_even_without_its_photos(tmp_path, caplog):
+    draw_photos(tmp_path / "pets", {"cat/siamese": 4, "dog/pug": 4})
+    config = settings(tmp_path, data=str(tmp_path / "pets"))
+    first = train(config=config)
+    (tmp_path / "pets").rename(tmp_path / "moved")
+    before, events = contents(tmp_path / "run"), []
+    again = train(out=tmp_path / "run", resume=True, listener=events.append)
+    assert contents(tmp_path / "run") == before and not events
+    assert again == first
+    assert f"{tmp_path / 'run'}: the run is complete, nothing to resume; use --overwrite" in caplog.text
+    with pytest.raises(ConfigError, match="cannot resume: seed was 0, is 1; undo this, or train anew with --overwrite"):
+        train(out=tmp_path / "run", resume=True, seed=1)
+
+
+@pytest.mark.parametrize("missing", ["log.jsonl", "metrics.json", "bundle/bundle.json"])
+def test_train_resumed_goes_on_where_anything_of_the_end_is_missing(tmp_path, missing):
+    run, events = tmp_path / "run", []
+    train(config=settings(tmp_path))
+    (run / missing).unlink()
+    train(out=run, resume=True, listener=events.append)
+    assert events[-1]["event"] == "bundle" and (run / missing).is_file()
+
+
+def test_train_resumed_after_a_full_disk_leaves_no_half_of_a_line_in_the_log(tmp_path):
+    log = tmp_path / "run" / "log.jsonl"
+    train(config=settings(tmp_path))
+    log.write_bytes(log.read_bytes()[:-20])
+    train(out=tmp_path / "run", resume=True)
+    events = [json.loads(line)["event"] for line in log.read_text().splitlines()]
+    assert events.count("bundle") == 1 and events[-1] == "bundle"
+
+
 def test_train_writes_settings_that_hold_from_another_folder(tmp_path, monkeypatch):
     rows = ["path,species,breed"]
     rows += [f"demo:{leaf}/{i},{leaf.replace('/', ',')}" for leaf in ("cat/siamese", "dog/pug") for i in range(4)]

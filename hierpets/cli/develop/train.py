@@ -13,6 +13,7 @@ from hierpets.config import CONFIG_FILE, TrainConfig, read_config
 
 __all__ = ["command"]
 
+INTERRUPTED = 130
 COMMON = (
     "levels",
     "data",
@@ -53,10 +54,11 @@ LOOKS: dict[str, dict[str, Any]] = {
 @overwrite_option
 def command(
     config_file: Path | None, assignments: tuple[str, ...], resume: bool, overwrite: bool, **options: Any
-) -> None:
+) -> int:
     """Train a bundle on labeled photos.
 
-    Options override --config, which overrides the defaults. With --resume, the settings come from the run.
+    Options override --config, which overrides the defaults. With --resume, the settings come from the run; one that is
+    complete is left as it is.
     """
     config = read_config(config_file or _resumed(resume, options["out"]), options, assignments)
     if "data" not in config.model_fields_set and not resume:
@@ -71,7 +73,13 @@ def command(
             if (line := _describe(event)) is not None:
                 progress.say(line)
 
-        train(config=config, listener=show, progress=progress, resume=resume, overwrite=overwrite)
+        try:
+            train(config=config, listener=show, progress=progress, resume=resume, overwrite=overwrite)
+        except KeyboardInterrupt:
+            progress.close()
+            click.echo("interrupted; rerun with --resume to continue", err=True)
+            return INTERRUPTED
+    return 0
 
 
 def _resumed(resume: bool, out: Path | None) -> Path | None:

@@ -6,7 +6,15 @@ from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 
-__all__ = ["CONFIDENCE", "Statistic", "estimate", "interval_of_share", "weights_of_resamples", "wilson_interval"]
+__all__ = [
+    "CONFIDENCE",
+    "Statistic",
+    "estimate",
+    "interval_of_difference",
+    "interval_of_share",
+    "weights_of_resamples",
+    "wilson_interval",
+]
 
 CONFIDENCE = 0.95
 
@@ -72,6 +80,16 @@ def interval_of_share(
     if hits.size and (hits.all() or not hits.any()):
         n = float(len(hits) if weights is None else weights.sum() ** 2 / (weights**2).sum())
         return wilson_interval(n * hits[0], n) or bootstrapped
+    return bootstrapped
+
+
+def interval_of_difference(differences: np.ndarray, bootstrapped: tuple[float, float]) -> tuple[float, float]:
+    """The interval of a mean of ``differences`` [N]: the bootstrapped one; where no photo differs, of which a bootstrap
+    makes a certainty, all that Wilson's leaves to the share of photos that do.
+    """
+    if differences.size and not differences.any():
+        _, most = wilson_interval(0, len(differences)) or bootstrapped
+        return -most, most
     return bootstrapped
 
 

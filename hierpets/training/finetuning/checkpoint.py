@@ -22,6 +22,7 @@ __all__ = ["Checkpoint", "check_same", "describe_run", "describe_settings", "rea
 # What may change between a start and its resumption, because the result does not depend on it.
 FREE = {"data", "out", "device", "registry", "cluster", "strict"}  # of the data, names and labels of photos count
 FREE_FINETUNE = {"workers", "checkpoint_minutes"}
+PHOTOS = ("training photos", "validation photos")
 
 
 @dataclass
@@ -65,14 +66,14 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
         return Checkpoint(**torch.load(path, map_location="cpu", weights_only=True))
     except (RuntimeError, EOFError, TypeError, pickle.UnpicklingError) as error:
         raise ConfigError(
-            f"{path}: not a checkpoint of this version ({first_line(error)}); train without --resume"
+            f"{path}: not a checkpoint of this version ({first_line(error)}); train anew with --overwrite"
         ) from error
 
 
 def describe_run(config: TrainConfig, splits: Splits) -> dict[str, Any]:
     """All that decides the result, by key: settings, and a hash of names and labels of the photos."""
-    photos = {"training photos": _describe_photos(splits.train), "validation photos": _describe_photos(splits.val)}
-    return describe_settings(config) | photos
+    photos = map(_describe_photos, (splits.train, splits.val))
+    return describe_settings(config) | dict(zip(PHOTOS, photos, strict=True))
 
 
 def describe_settings(config: TrainConfig) -> dict[str, Any]:
@@ -94,8 +95,13 @@ def check_same(then: dict[str, Any], now: dict[str, Any], where: Path) -> None:
     now = json.loads(json.dumps(now))
     differing = [key for key in {**then, **now} if then.get(key) != now.get(key)]
     if differing:
-        lines = [f"{key} was {then.get(key)!r}, is {now.get(key)!r}" for key in differing]
-        raise ConfigError(f"{where}: cannot resume: {'; '.join(lines)}; use the old values, or train without --resume")
+        lines = [_changed(key, then.get(key), now.get(key)) for key in differing]
+        raise ConfigError(f"{where}: cannot resume: {'; '.join(lines)}; undo this, or train anew with --overwrite")
+
+
+def _changed(key: str, then: Any, now: Any) -> str:
+    """A setting with its values; photos without those of their hashes, which say nothing."""
+    return f"{key} have changed" if key in PHOTOS else f"{key} was {then!r}, is {now!r}"
 
 
 def _random_states() -> list[torch.Tensor]:

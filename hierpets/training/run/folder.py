@@ -22,9 +22,10 @@ from hierpets.files import lock, open_folder, write_file
 from hierpets.progress import Progress, no_progress
 from hierpets.training.distributed import current_context
 
-__all__ = ["FEATURES", "Event", "Listener", "Run", "open_run"]
+__all__ = ["FEATURES", "LAST", "Event", "Listener", "Run", "is_complete", "open_run"]
 
 LOG_FILE, CHECKPOINT_FILE = "log.jsonl", "checkpoint.pt"
+LAST = "bundle"  # the event that a run ends with
 FEATURES = "features"  # of a cluster, until the bundle is there
 # What only a training leaves.
 RUN = (CONFIG_FILE, LOG_FILE, METRICS_FILE, FEATURES, BUNDLE_FOLDER, CHECKPOINT_FILE)
@@ -62,6 +63,7 @@ class Run:
     def begin(self, config: TrainConfig) -> None:
         """Write the settings down: from here on the folder belongs to this run."""
         if not self.silent:
+            _cut_off(self.folder / LOG_FILE)
             text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
             write_file(self.folder / CONFIG_FILE, text)
 
@@ -148,6 +150,24 @@ def _locked(folder: Path) -> Iterator[None]:
             told = "another process is training in it; wait until it ends, or use another --out"
             raise ConfigError(f"{folder}: {told}")
         yield
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether a run came to its end, and what it wrote is still there."""
+    if not all((folder / name).is_file() for name in (CONFIG_FILE, METRICS_FILE, f"{BUNDLE_FOLDER}/{MANIFEST}")):
+        return False
+    try:
+        event: Event = json.loads((folder / LOG_FILE).read_bytes().splitlines()[-1])
+    except (FileNotFoundError, IndexError, ValueError):
+        return False
+    return event["event"] == LAST
+
+
+def _cut_off(log: Path) -> None:
+    """Take away the half of a line that a full disk left: the next event would be glued to it."""
+    if log.is_file():
+        with log.open("rb+") as file:
+            file.truncate(file.read().rfind(b"\n") + 1)
 
 
 def _holds_run(folder: Path) -> bool:

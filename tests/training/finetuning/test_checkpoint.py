@@ -122,7 +122,7 @@ def test_check_same_names_every_difference(tmp_path):
     message = str(caught.value)
     assert "seed was 0, is 7" in message
     assert "finetune.epochs was 2, is 5" in message
-    assert "without --resume" in message
+    assert "train anew with --overwrite" in message
     assert message.count("was") == 2
     assert "\n" not in message
 
@@ -136,7 +136,7 @@ def test_check_same_refuses_other_photos(tmp_path):
     photos = squares(tmp_path)
     tune(tmp_path, train=photos)
     relabeled = PhotoIndex(photos.taxonomy, (replace(photos.records[0], breed="siamese"), *photos.records[1:]))
-    with pytest.raises(ConfigError, match="training photos was"):
+    with pytest.raises(ConfigError, match="cannot resume: training photos have changed; undo this"):
         tune(tmp_path, train=relabeled, resume=True)
 
 

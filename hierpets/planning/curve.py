@@ -68,7 +68,7 @@ def _interval_of_recall(right: np.ndarray, leaf: np.ndarray) -> tuple[float, flo
 
     _, intervals = estimate(recall, len(leaf), seed=0, resamples=RESAMPLES)
     alike = np.isin(right, (0, 1)).all()  # in every repeat
-    return interval_of_share(right.astype(bool), intervals["recall"]) if alike else intervals["recall"]
+    return interval_of_share(right.astype(bool), intervals["recall"], weights) if alike else intervals["recall"]
 
 
 def _mean_with_interval(values: np.ndarray) -> tuple[float, tuple[float, float]]:

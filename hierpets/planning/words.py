@@ -70,7 +70,7 @@ def _gains(gains: Sequence[ClassGain]) -> Iterator[str]:
     if not wanting:
         return
     yield ""
-    yield "Where more photos help most, by what the last ones brought (of Oxford's breeds, ten more brought half of it):"
+    yield "Where more photos help most, by what the last ones brought (of Oxford's breeds, the next brought half):"
     for found in wanting[:SHOWN]:
         has = f"{found.photos} photos, recall {percent(found.recall)}"
         brought = f"the last {found.removed} brought {_points(found.gain)} points {_range(found.interval)}"

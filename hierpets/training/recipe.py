@@ -166,8 +166,8 @@ def _complete(config: TrainConfig) -> TrainResult:
     """
     run = config.out
     check_same(describe_settings(read_config(run / CONFIG_FILE, {})), describe_settings(config), run / CONFIG_FILE)
-    _log.warning("%s: the run is complete, nothing to resume; use --overwrite to train it again", run)
     manifest, metrics = read_manifest(run / BUNDLE_FOLDER), read_run_metrics(run / METRICS_FILE)
+    _log.warning("%s: the run is complete, nothing to resume; use --overwrite to train it again", run)
     summary = manifest.training["summary"]
     return TrainResult(run / BUNDLE_FOLDER, run, summary, metrics, config.registry, manifest.selection)
 

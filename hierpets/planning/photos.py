@@ -49,12 +49,13 @@ class PlanPhotos:
         return replace(self, index=index_of(kept), left_out=lines)
 
 
-def read_photos(data: str, registry: Registry) -> PlanPhotos:
-    """The labeled photos of a source.
+def read_photos(data: str, registry: Registry, *, breeds: bool = True) -> PlanPhotos:
+    """The labeled photos of a source; without ``breeds``, by their species alone.
 
     :raises DataError: no photos there, a class without any, or fewer than two classes that can be planned with.
     """
     index = read_index(data, registry=registry)
+    index = index if breeds else index.without_breeds()
     check_trainable(index, breeds=False)  # what training refuses cannot be promised
     learned = [record for record in index.records if record.split != "test"]
     photos = PlanPhotos(index, (), len(learned)).keep(learned, "in split test")

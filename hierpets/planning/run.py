@@ -73,7 +73,7 @@ def _plan(
     report: Progress,
 ) -> Plan:
     plugins, device = load_registry(registry or config.registry), choose_device(config.device)
-    given = read_photos(data, plugins)
+    given = read_photos(data, plugins, breeds=config.levels != "species")
     own, *compared = _prepared((config.backbone_choice, *config.auto.backbones), given, plugins, device, report)
     used, photos = extract_photos(given, own.extractor, config, plugins, progress=report)
     judged = cross_validate_sizes(photos, curve_sizes(photos.labels.leaf), progress=report)

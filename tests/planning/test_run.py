@@ -83,6 +83,12 @@ def test_plan_leaves_test_photos_alone_and_counts_all_others_for_the_costs(photo
     assert found.left_out == ("4 photos left out: in split test", "24 photos left out: 5 of a class are enough")
 
 
+def test_plan_of_a_training_that_learns_no_breeds_is_about_species(photos):
+    found = read_photos(str(photos), load_registry(), breeds=False)
+    assert sorted(found.index.taxonomy.tree.items()) == [("cat", ()), ("dog", ())]
+    assert not found.left_out
+
+
 def test_plan_costs_every_recipe_and_fine_tuning_the_most(planned):
     costs = {found.recipe: found for found in planned[0].recipes}
     assert set(costs) == {"heads", "auto", "finetune"}

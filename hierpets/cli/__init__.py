@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from hierpets.cli.exits import INTERRUPTED
 from hierpets.cli.usage import advised
 from hierpets.errors import HierpetsError, did_you_mean, reason_of
 from hierpets.libraries import needed_for
@@ -128,7 +129,7 @@ def _run(argv: list[str]) -> Any:
             return cli.main([a for a in argv if a != "--debug"], prog_name="hierpets", standalone_mode=False)
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
-        return 130
+        return INTERRUPTED
     except click.ClickException as error:
         advised(error).show()
         return error.exit_code

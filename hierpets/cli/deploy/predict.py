@@ -15,6 +15,7 @@ import click
 from hierpets.cli.completion import BREED_NAME
 from hierpets.cli.deploy.destination import FORMATS, Destination, Format
 from hierpets.cli.deploy.inputs import paths_on_standard_input, read_names
+from hierpets.cli.exits import INTERRUPTED, SOME_FAILED
 from hierpets.cli.options import engine_options, model_option, overwrite_option, registry_option
 from hierpets.files import is_file, is_photo
 from hierpets.messages.catalogue import LANGUAGES, Language, speaking
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-SOME_FAILED, INTERRUPTED = 3, 130
 MANY = 32  # photos from which one core per photo is faster than all cores for each
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hierpets.cli.exits import SOME_FAILED
 from hierpets.cli.options import engine_options, model_option, overwrite_option, registry_option
 from hierpets.inference.engines.base import EngineOptions
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from hierpets.evaluation.run import Split
 
 __all__ = ["command"]
-
-SOME_FAILED = 3
 
 
 @click.command("evaluate")

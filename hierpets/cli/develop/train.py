@@ -8,12 +8,12 @@ from typing import Any
 import click
 
 from hierpets.cli.completion import PluginName
+from hierpets.cli.exits import INTERRUPTED
 from hierpets.cli.options import overwrite_option, setting_options
 from hierpets.config import CONFIG_FILE, TrainConfig, read_config
 
 __all__ = ["command"]
 
-INTERRUPTED = 130
 COMMON = (
     "levels",
     "data",

@@ -111,7 +111,7 @@ def fit_mixing(
     kept = np.isin(labels.species[groups.pretrained.rows], [*extended])
     groups = groups._replace(pretrained=groups.pretrained.where(kept))
 
-    def temperatures(fold: int | None) -> Temperatures:
+    def fitted(fold: int | None) -> Temperatures:
         """Fitted to all folds but one."""
         others = found.folds[groups.trained.rows] != fold
         rows = groups.trained.rows[others]
@@ -123,17 +123,18 @@ def fit_mixing(
             taxonomy=taxonomy,
         )
 
-    def mixture(fold: int | None) -> BreedMixture:
+    def mixture(fold: int | None, temperatures: Temperatures) -> BreedMixture:
         """Fitted to all folds but one."""
         photos = [
             GatePhotos(own.evidence.breed.numpy(), labels.species[own.rows]).where(found.folds[own.rows] != fold)
             for own in groups
         ]
         gate = fit_gate(photos, species=len(taxonomy.species), extended=extended)
-        return BreedMixture.build(breeds, gate, temperatures(fold).divisors(taxonomy), combiner=combiner)
+        return BreedMixture.build(breeds, gate, temperatures.divisors(taxonomy), combiner=combiner)
 
-    by_fold = tuple(mixture(fold) for fold in range(int(found.folds.max(initial=-1)) + 1))
-    return Mixing(breeds, mixture(None), temperatures(None), groups, by_fold, found, found.fit.ood_scorer)
+    by_fold = tuple(mixture(fold, fitted(fold)) for fold in range(int(found.folds.max(initial=-1)) + 1))
+    whole = fitted(None)
+    return Mixing(breeds, mixture(None, whole), whole, groups, by_fold, found, found.fit.ood_scorer)
 
 
 def _groups(found: FrozenResult, labels: Labels, breeds: PretrainedBreeds) -> _Groups:

@@ -165,7 +165,7 @@ def _complete(config: TrainConfig) -> TrainResult:
     :raises ConfigError: the run has other settings.
     """
     run = config.out
-    check_same(describe_settings(read_config(run / CONFIG_FILE, {})), describe_settings(config), run / CONFIG_FILE)
+    _check_settings(run / CONFIG_FILE, config)
     manifest, metrics = read_manifest(run / BUNDLE_FOLDER), read_run_metrics(run / METRICS_FILE)
     _log.warning("%s: the run is complete, nothing to resume; use --overwrite to train it again", run)
     summary = manifest.training["summary"]
@@ -336,12 +336,17 @@ def _find_checkpoint(run: Run, config: TrainConfig) -> Checkpoint | None:
     :raises ConfigError: the run has other settings.
     """
     checkpoint, written = read_checkpoint(run.checkpoint), run.folder / CONFIG_FILE
-    settings = describe_settings(config)
     if checkpoint is not None:
+        settings = describe_settings(config)
         check_same({key: checkpoint.settings.get(key) for key in settings}, settings, run.checkpoint)
     elif written.is_file():
-        check_same(describe_settings(read_config(written, {})), settings, written)
+        _check_settings(written, config)
     return checkpoint
+
+
+def _check_settings(written: Path, config: TrainConfig) -> None:
+    """:raises ConfigError: the settings of a run are others."""
+    check_same(describe_settings(read_config(written, {})), describe_settings(config), written)
 
 
 @contextmanager

@@ -149,8 +149,7 @@ class ClassStatistics:
         shrunk = self.scatter * ((1 - shrinkage) / self.covariance_weight)
         mean_variance = max(float(np.trace(self.scatter)) / self.covariance_weight / len(shrunk), 1e-12)
         shrunk.flat[:: len(shrunk) + 1] += shrinkage * mean_variance
-        root: np.ndarray = cholesky(shrunk, lower=True, overwrite_a=True)
-        return root
+        return cholesky(shrunk, lower=True, overwrite_a=True)
 
     @cached_property
     def _factors(self) -> dict[float, np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,8 +34,9 @@ class MixedNetwork(torch.nn.Module):
 class TorchEngine:
     """Runs a network in channels_last; on CUDA, copies of one batch overlap with the computing of another.
 
-    ``compile`` has torch compile the network, each size of a batch on its own; so batches are filled up to a power of
-    two. CUDA graphs are left out: torch keeps them with the thread that made them, and a server has several.
+    cuDNN plans every convolution anew for each size of a batch, and so does ``compile``: there, batches are filled up
+    to a power of two. Torch keeps cuDNN's plans with the thread that made them, and making them takes seconds: one
+    thread of the engine's own runs every batch, whichever threads ask.
     """
 
     name = "torch"
@@ -55,19 +56,18 @@ class TorchEngine:
         # A GPU is fed by every core, and always has the next batch; on the CPU the network takes all cores by itself.
         self.workers, self.batch = (cores() + 1, 32) if device == "cuda" else (2, 4)
         self._copies = Copies() if device == "cuda" else None
-        self._one_at_a_time = threading.Lock()
-        self._compiled = compile
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="torch")
+        self._planned = compile or device == "cuda"
         network = network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         runs: Any = network if precision == "f32" else MixedNetwork(network, device, DTYPES[precision])
         self._network = torch.compile(runs, dynamic=False) if compile else runs
 
     def __call__(self, images: np.ndarray) -> RawOutput:
-        batch = torch.from_numpy(_filled_up(images) if self._compiled else images)
+        batch = torch.from_numpy(_filled_up(images) if self._planned else images)
         if self._copies is not None:
             batch = batch.pin_memory()
-        with self._one_at_a_time:
-            pending = self._submit(batch, len(images))
-        return pending.result()  # on CUDA another thread's batch is on its way meanwhile
+        pending = self._thread.submit(self._submit, batch, len(images)).result()
+        return pending.result()  # on CUDA another batch is on its way meanwhile
 
     @torch.inference_mode()
     def _submit(self, batch: torch.Tensor, rows: int) -> Pending:

@@ -1,5 +1,6 @@
 """The torch engine: batches in flight, compiled networks, and CUDA where there is one."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -50,6 +51,19 @@ def test_threads_that_share_an_engine_get_their_own_answers(network):
     with ThreadPoolExecutor(4) as threads:
         for ours, images in zip(threads.map(engine, given), given, strict=True):
             agree(ours, engine(images))
+
+
+def test_one_thread_runs_the_network_whichever_threads_ask(network):
+    # cuDNN's plans belong to the thread that made them: on a GPU, every other thread would wait seconds for its own.
+    ran_in = []
+    handle = network.register_forward_hook(lambda *_: ran_in.append(threading.get_ident()))
+    engine = TorchEngine(network)
+    for images in batches(1, 2):
+        with ThreadPoolExecutor(1) as caller:
+            caller.submit(engine, images).result()
+    handle.remove()
+    assert len(ran_in) == 2
+    assert len(set(ran_in)) == 1
 
 
 def test_compiled_batches_are_filled_up_and_the_answer_is_cut_to_its_rows(network, monkeypatch):
@@ -135,6 +149,19 @@ class FakeCuda:
             lambda tensor, stream: told.append("memory kept for compute" if stream is current else "?"),
         )
         monkeypatch.setattr(torch.nn.Module, "to", lambda module, device, **how: module)
+
+
+def test_batches_on_a_gpu_are_filled_up_and_the_answer_is_cut_to_its_rows(network, monkeypatch):
+    plain, seen = TorchEngine(network), []
+    expected = [plain(images) for images in batches(1, 2, 3, 5)]
+    handle = network.register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
+    with monkeypatch.context() as patch:
+        FakeCuda(patch)
+        engine = TorchEngine(network, "cuda")
+        for images, theirs in zip(batches(1, 2, 3, 5), expected, strict=True):
+            agree(engine(images), theirs)
+    handle.remove()
+    assert seen == [1, 2, 4, 8]
 
 
 def test_a_batch_is_copied_on_one_stream_computed_on_another_and_awaited_at_the_end(network, monkeypatch):

@@ -129,6 +129,14 @@ def test_server_runs_requests_of_many_clients_in_one_batch():
     assert max(engine.batches) > 1
 
 
+@pytest.mark.parametrize(("device", "sizes"), [("cpu", [1]), ("cuda", [1, 2, 4, 8])])
+def test_server_on_a_gpu_has_seen_every_size_of_a_batch_before_the_first_request(device, sizes):
+    engine = ColorEngine()
+    engine.device = device
+    with serving(make_predictor(engine), ServeSettings(batch_size=6)):
+        assert engine.batches == sizes
+
+
 def test_server_finishes_open_requests_when_it_stops():
     with serving(make_predictor(ColorEngine(pause=0.4))) as (url, stop), ThreadPoolExecutor(4) as clients:
         asked = [clients.submit(post, url, plain("siamese"), plain("a dog")) for _ in range(4)]

@@ -1,6 +1,6 @@
 """Checks every path that uses a GPU: whether it gives what the CPU gives, and how fast; writes docs/gpu.md.
 
-    python tools/gpu_check.py [--model BUNDLE] [--data DIR] [--page docs/gpu.md] [--only engines|decoding|training]
+    python tools/gpu_check.py [--model BUNDLE] [--data DIR] [--page docs/gpu.md] [--only PART]
 
 Each result is printed at once, and the page is written after each part. With ``--only``, the other parts stay as they
 were measured before, if that was on the same machine and model. Exits with 1 when a check fails, and with 2, after one
@@ -28,14 +28,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from hierpets.errors import HierpetsError, first_line
 from hierpets.export.export import photos_to_check
 from hierpets.files import write_file
+from hierpets.inference.engines.base import Precision
 from hierpets.inference.loading import load
+from hierpets.inference.predictor import Predictor
 from hierpets.workers import cores
 from tools.gpu.decoding import measure_decoding
-from tools.gpu.engines import BATCHES_OF, CONFIGS, Row, by_batch, failures, measure
+from tools.gpu.engines import BATCH, BATCHES_OF, Row, by_batch, failures, measure
 from tools.gpu.training import check_training
 
 NO_GPU = 2
-PARTS = ("engines", "decoding", "training")
+PARTS = ("engines", "compiled", "decoding", "training")
+PRECISIONS: tuple[Precision, ...] = ("f32", "f16", "bf16")  # the others are compared with the first
 Part = tuple[dict[str, Any], list[str]]  # what was measured, and a sentence for each thing that is wrong
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = Path(__file__).parent / "gpu" / "page.md.j2"
@@ -117,30 +120,47 @@ def machine() -> dict[str, Any]:
 
 def _measures(model: Path | None, data: Path | None) -> dict[str, Callable[[], Part]]:
     photos = photos_to_check(data)
+    photos = photos[: len(photos) // BATCH * BATCH or None]  # whole batches: every other size would be compiled anew
     return {
         "engines": partial(_engines, model, photos),
+        "compiled": partial(_compiled, model, photos),
         "decoding": partial(_decoding, model, photos),
         "training": partial(_training, data),
     }
 
 
 def _engines(model: Path | None, photos: Sequence[str]) -> Part:
-    reference = load(model, engine="torch", device="cpu", precision="f32", recommend=False)
     rows: list[Row] = []
     batches = {}
-    for precision, compiled in CONFIGS:
+    for precision in PRECISIONS:
         if precision == "bf16" and not torch.cuda.is_bf16_supported():
             _say("bf16: skipped, this GPU does not support it")
             continue
-        predictor = load(model, device="cuda", precision=precision, compile=compiled, recommend=False)
-        config = f"{precision}{' compiled' if compiled else ''}"
-        rows.append(measure(config, predictor, reference, photos))
-        _say(rows[-1])
-        if not compiled:  # or every size would be compiled anew
-            batches[config] = {str(size): speed for size, speed in by_batch(predictor).items()}
-            _say(f"{config}, photos/s by batch: {batches[config]}")
-    shown = [{**asdict(row), "parity": row.parity.to_json()} for row in rows]
-    return {"rows": shown, "by_batch": batches}, failures(rows)
+        predictor = load(model, device="cuda", precision=precision, recommend=False)
+        rows.append(_measured(precision, predictor, model, photos))
+        batches[precision] = {str(size): speed for size, speed in by_batch(predictor).items()}
+        _say(f"{precision}, photos/s by batch: {batches[precision]}")
+    return {"rows": _shown(rows), "by_batch": batches}, failures(rows)
+
+
+def _compiled(model: Path | None, photos: Sequence[str]) -> Part:
+    """Beside the same network as it is: minutes, for each size of a batch is compiled anew."""
+    rows = []
+    for name, compiled in (("f16", False), ("f16 compiled", True)):
+        predictor = load(model, device="cuda", precision="f16", compile=compiled, recommend=False)
+        rows.append(_measured(name, predictor, model, photos))
+    return {"rows": _shown(rows)}, failures(rows)
+
+
+def _measured(name: str, predictor: Predictor, model: Path | None, photos: Sequence[str]) -> Row:
+    reference = load(model, engine="torch", device="cpu", precision="f32", recommend=False)
+    row = measure(name, predictor, reference, photos)
+    _say(row)
+    return row
+
+
+def _shown(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    return [{**asdict(row), "parity": row.parity.to_json()} for row in rows]
 
 
 def _decoding(model: Path | None, photos: Sequence[str]) -> Part:

@@ -5,13 +5,16 @@ from dataclasses import asdict, replace
 
 import pytest
 import torch
+from helpers.fakes import tiny_registry
 
+from hierpets.evaluation.run import evaluate
 from hierpets.export.parity import Parity
 from hierpets.inference.loading import load
 from hierpets.inference.predictor import Predictor
 from hierpets.registry.loading import load_registry
+from hierpets.training.recipe import train
 from tools import gpu_check
-from tools.gpu import engines
+from tools.gpu import engines, training
 from tools.gpu.engines import BATCHES_OF
 
 EXACT = engines.Row("f32", Parity(400, 400, {"leaf": 1e-4}), 900.0, 2.0, 1000.0, 1200.0, 300.0, True, 80.0)
@@ -102,7 +105,13 @@ def test_render_shows_every_row_and_what_was_not_measured():
     assert "| f16 | 7 | 7 |" in page
     assert "All checks that were run hold." in page
     assert "Not measured: torchvision was built without nvJPEG." in page
+    assert "## Compiled\n\nNot measured.\n" in page
     assert page.endswith("## Training\n\nNot measured.\n")
+
+
+def test_render_shows_the_compiled_network_beside_the_plain_one():
+    page = gpu_check.render(found(compiled={"rows": found()["engines"]["rows"]}))
+    assert page.count("| f16 | 400 of 400 | 1.0e-04 | 900 | 2.00 | 1900 | 2400 | 300 | 80 |") == 2
 
 
 def test_render_names_each_failure_and_each_wrong_step():
@@ -139,6 +148,30 @@ def test_earlier_numbers_of_another_model_are_not_kept(tmp_path):
     gpu_check.check({"engines": lambda: (found()["engines"], [])}, gpu_check.blank(None), page)
     other = gpu_check.blank(tmp_path / "bundle")
     assert gpu_check.earlier(page, other) == other
+
+
+@pytest.mark.slow
+def test_check_training_compares_devices_and_kills_each_run_once(tmp_path, monkeypatch):
+    registry, killed = tmp_path / "registry.yaml", []
+    tiny_registry(tmp_path)
+
+    def on_the_cpu(**settings):
+        try:
+            return train(**settings | {"device": "cpu", "registry": registry})
+        except training.Killed:
+            killed.append(settings["out"].name)
+            raise
+
+    monkeypatch.setattr(training, "BACKBONE", "tiny")
+    monkeypatch.setattr(training, "PRECISIONS", ("f32",))
+    monkeypatch.setattr(training, "train", on_the_cpu)
+    monkeypatch.setattr(
+        training, "evaluate", lambda bundle, data, device: evaluate(bundle, data, device="cpu", registry=registry)
+    )
+    steps = list(training.check_training("demo", tmp_path / "runs"))
+    assert [step.step for step in steps if not step.holds] == []
+    assert len(steps) == 7
+    assert killed == ["f32-killed"]
 
 
 @pytest.mark.slow

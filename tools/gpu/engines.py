@@ -17,11 +17,12 @@ from hierpets.export.parity import Parity, measure_parity
 from hierpets.inference.engines.base import Engine, RawOutput, warm_up
 from hierpets.inference.predictor import Predictor
 
-__all__ = ["BATCH", "BATCHES_OF", "Row", "by_batch", "failures", "measure", "timed"]
+__all__ = ["BATCH", "BATCHES_OF", "ROUNDS", "Row", "by_batch", "failures", "measure", "timed"]
 
 BATCH, BATCHES, SINGLES = 32, 24, 50
 BATCHES_OF = tuple(2**power for power in range(10))
 PHOTOS_OF = 2048  # photos per batch size
+ROUNDS = 8  # how often each photo is predicted: of few, there would hardly be more batches than threads
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ def measure(config: str, predictor: Predictor, reference: Predictor, photos: Seq
     _in_flight(engine, several)  # takes the pinned memory of all batches in flight, which is slow once
     together, overlapped = timed(lambda: _in_flight(engine, several))
     predictor.predict(photos)  # prepares batches of every size
+    many = [*photos] * ROUNDS
     return Row(
         config=config,
         parity=measure_parity(reference, predictor, photos),
@@ -59,7 +61,7 @@ def measure(config: str, predictor: Predictor, reference: Predictor, photos: Seq
         latency_ms=latency * 1e3,
         alone=BATCH * BATCHES / alone,
         overlapped=BATCH * BATCHES / overlapped,
-        stream=len(photos) / timed(lambda: predictor.predict(photos))[1],
+        stream=len(many) / timed(lambda: predictor.predict(many))[1],
         unmixed=all(_alike(a, b) for a, b in zip(apart, together, strict=True)),
         memory_mb=torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0,
     )

@@ -125,7 +125,8 @@ def read_labeled(
     wanted = split or ("test" if named else "all")
     chosen = index.subset(wanted)
     if not len(chosen):
-        raise DataError(f"{data}: no photos in split {wanted!r}")
+        splits = sorted({record.split for record in index.records if record.split})
+        raise DataError(f"{data}: no photos in split {wanted!r}; it names {', '.join(splits) or 'no splits'}")
     return chosen
 
 

@@ -205,7 +205,7 @@ def test_read_labeled_takes_the_test_photos_where_the_data_names_some(predictor,
     assert [path[-5:] for path in read_labeled(table, predictor.manifest).paths] == ["b.png"]
     assert len(read_labeled(table, predictor.manifest, split="all")) == 2
     assert evaluate(predictor, table).metrics.about["split"] == "test"
-    with pytest.raises(DataError, match="no photos in split 'test'"):
+    with pytest.raises(DataError, match="no photos in split 'test'; it names no splits"):
         read_labeled(photos, predictor.manifest, split="test")
 
 

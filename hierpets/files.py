@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import re
@@ -35,6 +36,7 @@ __all__ = [
 ]
 
 OLD = "old"
+NO_ROOM = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))  # Windows has no quota of this name
 SCRATCH = re.compile(r"\d+-[0-9a-f]{8}")  # the process, and which of its files: two of its threads may write one
 PHOTO_SUFFIXES = frozenset(
     [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"]
@@ -141,7 +143,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     folder = followed(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     _remove_stale(folder)
-    with _scratch(folder) as scratch:
+    with _named(folder), _scratch(folder) as scratch:
         made = scratch / "made"
         made.mkdir()
         yield made
@@ -185,7 +187,7 @@ def _scratch_file(path: Path) -> Iterator[BinaryIO]:
     _remove_stale_files(path)
     scratch = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
     try:
-        with scratch.open("xb") as file:
+        with _named(path), scratch.open("xb") as file:
             if lock(file.fileno()) and scratch.exists():
                 yield file
                 return
@@ -193,6 +195,17 @@ def _scratch_file(path: Path) -> Iterator[BinaryIO]:
         scratch.unlink(missing_ok=True)
     with _scratch_file(path) as another:  # this one was taken for a stale one before it was locked
         yield another
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """The system does not say in which file there was no room."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_ROOM and error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def _move(file: BinaryIO, path: Path) -> None:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from helpers.systems import needs_links, needs_locks
+from helpers.systems import needs_limits, needs_links, needs_locks
 
 from hierpets.errors import ConfigError
 from hierpets.files import cache_dir, check_output, whole_file, whole_folder, write_all, write_file
@@ -31,6 +31,21 @@ def test_write_all_writes_none_when_one_cannot_be_written(tmp_path):
         write_all(tmp_path, {"a": b"new", "blocked/b": b"new"})
     assert (tmp_path / "a").read_bytes() == b"old"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "blocked"]
+
+
+@needs_limits
+def test_a_file_for_which_there_is_no_room_is_named(tmp_path):
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            write_file(tmp_path / "page.html", b"x" * 2000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.filename == str(tmp_path / "page.html")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_whole_folder_puts_the_old_one_back_when_the_new_cannot_take_its_place(tmp_path, monkeypatch):

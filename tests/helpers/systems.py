@@ -22,6 +22,7 @@ needs_links = pytest.mark.skipif(
     reason="system: this user may not make symbolic links",
 )
 needs_locks = pytest.mark.skipif(os.name != "posix", reason="system: needs file locks")
+needs_limits = pytest.mark.skipif(os.name != "posix", reason="system: needs limits of what a process may use")
 needs_odd_names = pytest.mark.skipif(
     not _works(lambda folder: (folder / 'a"?:<\t').touch()), reason="system: file names hold no quotes or colons"
 )

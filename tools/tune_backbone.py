@@ -7,6 +7,9 @@ of training (WiSE-FT), with a ``.json`` beside each: the accuracy on the photos 
 already is kept, so that a run that was stopped goes on where it was. ``--data`` is what ``hierpets train`` will be
 given, whose folds are these folds; the photos of ``--more`` are in every training part, those of ``--elsewhere`` in
 none. Features are cached as in training, 20 MB for each backbone and coefficient of 4,000 photos.
+
+``--parts`` lets several processes share a GPU, each with a part of its own: six Lite2 side by side were trained in four
+minutes on an H100, in 42 GB of its memory.
 """
 
 from __future__ import annotations

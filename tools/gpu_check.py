@@ -130,14 +130,13 @@ def _measures(model: Path | None, data: Path | None) -> dict[str, Callable[[], P
 
 
 def _engines(model: Path | None, photos: Sequence[str]) -> Part:
-    rows: list[Row] = []
-    batches = {}
+    reference, rows, batches = _reference(model), list[Row](), {}
     for precision in PRECISIONS:
         if precision == "bf16" and not torch.cuda.is_bf16_supported():
             _say("bf16: skipped, this GPU does not support it")
             continue
         predictor = load(model, device="cuda", precision=precision, recommend=False)
-        rows.append(_measured(precision, predictor, model, photos))
+        rows.append(_measured(precision, predictor, reference, photos))
         batches[precision] = {str(size): speed for size, speed in by_batch(predictor).items()}
         _say(f"{precision}, photos/s by batch: {batches[precision]}")
     return {"rows": _shown(rows), "by_batch": batches}, failures(rows)
@@ -145,15 +144,18 @@ def _engines(model: Path | None, photos: Sequence[str]) -> Part:
 
 def _compiled(model: Path | None, photos: Sequence[str]) -> Part:
     """Beside the same network as it is: minutes, for each size of a batch is compiled anew."""
-    rows = []
+    reference, rows = _reference(model), []
     for name, compiled in (("f16", False), ("f16 compiled", True)):
         predictor = load(model, device="cuda", precision="f16", compile=compiled, recommend=False)
-        rows.append(_measured(name, predictor, model, photos))
+        rows.append(_measured(name, predictor, reference, photos))
     return {"rows": _shown(rows)}, failures(rows)
 
 
-def _measured(name: str, predictor: Predictor, model: Path | None, photos: Sequence[str]) -> Row:
-    reference = load(model, engine="torch", device="cpu", precision="f32", recommend=False)
+def _reference(model: Path | None) -> Predictor:
+    return load(model, engine="torch", device="cpu", precision="f32", recommend=False)
+
+
+def _measured(name: str, predictor: Predictor, reference: Predictor, photos: Sequence[str]) -> Row:
     row = measure(name, predictor, reference, photos)
     _say(row)
     return row

@@ -16,7 +16,7 @@ from starlette.datastructures import QueryParams
 
 from hierpets.data.photos import NamedPhoto, read_photo
 from hierpets.errors import ConfigError, HierpetsError, ImageError, InternalError
-from hierpets.inference.engines.base import warm_up
+from hierpets.inference.engines.base import filled_size, warm_up
 from hierpets.inference.options import PredictOptions
 from hierpets.inference.prediction import Prediction
 from hierpets.inference.predictor import Predictor
@@ -81,8 +81,8 @@ class Service:
         self.batcher.submit([PhotoRequest(blank, self.settings.options)])[0].result()
         engine = self.predictor.engine
         if engine.device == "cuda":  # which prepares for each size of a batch at its first use, for seconds
-            for doubled in range(1, (self.settings.batch_size - 1).bit_length() + 1):
-                warm_up(engine, size, batch_size=2**doubled, times=1)
+            for rows in sorted({filled_size(rows) for rows in range(2, self.settings.batch_size + 1)}):
+                warm_up(engine, size, batch_size=rows, times=1)
 
     def read_options(self, query: QueryParams, accepted: str | None) -> PredictOptions:
         """The server's options, with those that the query of a URL gives in their place, and the language that the

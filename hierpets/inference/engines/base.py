@@ -26,6 +26,7 @@ __all__ = [
     "choose_device",
     "choose_engine",
     "choose_precision",
+    "filled_size",
     "warm_up",
 ]
 
@@ -144,6 +145,11 @@ def choose_precision(
             f"--precision {precision}: the engine {engine} does not support it on {device}; choose {', '.join(choices)}"
         )
     return precision
+
+
+def filled_size(rows: int) -> int:
+    """The least power of two that holds so many rows: where every size of a batch is prepared on its own, few are."""
+    return 1 << (rows - 1).bit_length()
 
 
 def warm_up(engine: Engine, size: int, *, batch_size: int = 1, times: int = 3) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from hierpets.errors import DeviceError
-from hierpets.inference.engines.base import Precision, RawOutput
+from hierpets.inference.engines.base import Precision, RawOutput, filled_size
 from hierpets.model.network import HierarchicalNetwork, NetworkOutput
 from hierpets.workers import cores
 
@@ -121,7 +121,7 @@ class Copies:
 
 def _filled_up(images: np.ndarray) -> np.ndarray:
     """A batch padded with rows of zeros, up to a power of two; no row depends on another."""
-    rows = 1 << (len(images) - 1).bit_length()
+    rows = filled_size(len(images))
     if rows == len(images):
         return images
     return np.concatenate([images, np.zeros((rows - len(images), *images.shape[1:]), images.dtype)])

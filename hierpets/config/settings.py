@@ -232,7 +232,7 @@ class TrainConfig(StrictModel):
     quantize: bool = Field(
         default=True,
         description="compute in int8 on CPUs if validation photos show that accuracy falls by less than 0.3 points; "
-        "needs 200 of them and the extra export",
+        "needs 100 of them and the extra export",
     )
     alpha: float = Field(default=DEFAULT_ALPHA, gt=0, lt=1, description="target error rate of the predictions")
     auto: AutoConfig = Field(default=AutoConfig(), description="settings of recipe auto")

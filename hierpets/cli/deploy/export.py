@@ -62,8 +62,8 @@ def command(
     """Write a bundle's network for another runtime, or with the format web a page that answers in the browser.
 
     Without BUNDLE, the released bundle is exported; it is read-only and needs --out. The file is kept only if the
-    top-1 class changes on at most 0.5% of the photos, against torch in f32; with int8, only if the accuracy on labeled
-    photos falls by less than 0.3 points.
+    top-1 class changes on at most 0.5% of the photos, against torch in f32; with int8, only if the accuracy is expected
+    to fall by less than 0.3 points.
     """
     from hierpets.cli.progress import ProgressDisplay
 

@@ -106,7 +106,7 @@ def story(data: str, out: Path, config: Path | None) -> None:
 
 def held_out(data: str, bundle: Path) -> list[str]:
     """Up to three photos of different breeds that training held out."""
-    records = read_labeled(data, read_manifest(bundle), split="val").records
+    records = read_labeled(data, read_manifest(bundle), bundle=bundle, split="val").records
     one_each = list({record.label: record.path for record in records}.values())
     return one_each[:: max(1, len(one_each) // 3)][:3]
 

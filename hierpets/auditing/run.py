@@ -27,6 +27,7 @@ from hierpets.model.backbone import build_backbone
 from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry, load_registry
 from hierpets.training.features.extractor import FeatureExtractor
+from hierpets.training.features.individuals import likeness_of_shots
 from hierpets.validation.arguments import checked
 
 __all__ = ["BACKBONE", "audit"]
@@ -77,9 +78,9 @@ def _run(
     images = [finding for r, s in zip(index.records, stats, strict=True) for finding in check_image(r, s, settings)]
     useless = {finding.photos[0].path for finding in images if finding.kind in ("unreadable", *BLANK)}
     useful = np.flatnonzero([record.path not in useless for record in index.records])
-    features = _features([index.paths[row] for row in useful], registry, backbone, device, progress)
+    features, within = _features([index.paths[row] for row in useful], registry, backbone, device, progress)
     pairs = find_same_photos(stats, useful, features, settings)
-    labels, notes = _check_features(index, useful, features, pairs, registry, settings)
+    labels, notes = _check_features(index, useful, features, within, pairs, registry, settings)
     levels = count_levels(index)
     return Audit(
         source=source,
@@ -93,18 +94,23 @@ def _run(
     )
 
 
-def _features(paths: list[str], registry: Registry, backbone: str, device: str, progress: Progress) -> np.ndarray:
-    """float32 [N, D] of N photos."""
+def _features(
+    paths: list[str], registry: Registry, backbone: str, device: str, progress: Progress
+) -> tuple[np.ndarray, float]:
+    """float32 [N, D] of N photos, and the distance below which two are too alike to be of two animals."""
     built, spec = build_backbone(registry, backbone, {})
     if not paths:
-        return np.empty((0, spec.feature_dim), np.float32)
-    return FeatureExtractor(built, device).features(paths, progress=progress)
+        return np.empty((0, spec.feature_dim), np.float32), 0.0
+    extractor = FeatureExtractor(built, device)
+    features = extractor.features(paths, progress=progress)
+    return features, likeness_of_shots(extractor, paths, features, progress=progress)
 
 
 def _check_features(
     index: PhotoIndex,
     useful: np.ndarray,
     features: np.ndarray,
+    within: float,
     pairs: list[Pair],
     registry: Registry,
     settings: AuditSettings,
@@ -118,6 +124,7 @@ def _check_features(
         shown,
         features,
         [group for group in groups if group],
+        within=within,
         weigh=registry.get("sampler", SAMPLER).call,
         settings=settings,
     )

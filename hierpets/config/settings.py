@@ -228,6 +228,11 @@ class TrainConfig(StrictModel):
         default=0.15, ge=0, lt=1, description="fraction of the photos to validate on if the data names no split"
     )
     folds: int = Field(default=5, ge=2, description="folds of the cross-validation on the training photos")
+    find_individuals: bool = Field(
+        default=True,
+        description="hold out together photos of a class that are too alike to be of two animals, such as a burst; "
+        "those whose individual the data states are in any case; not with backbone_weights, whose folds are given",
+    )
     strict: bool = Field(default=False, description="refuse photos that cannot be read, instead of skipping them")
     quantize: bool = Field(
         default=True,

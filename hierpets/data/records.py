@@ -15,20 +15,29 @@ from hierpets.taxonomy import Leaf, Taxonomy
 __all__ = ["SPLITS", "PhotoIndex", "PhotoRecord"]
 
 SPLITS = ("train", "val", "test")
+Individual = tuple[Leaf, str, str]
 
 
 @dataclass(frozen=True)
 class PhotoRecord:
-    """One photo and what is known of it. ``breed`` None: not stated. ``split`` None: not assigned yet."""
+    """One photo and what is known of it. ``breed`` None: not stated. ``split`` None: not assigned yet. ``individual``:
+    which animal of its class it shows, by a name or number; its photos belong on one side of every split.
+    """
 
     path: str
     species: str
     breed: str | None = None
     split: str | None = None
+    individual: str | None = None
 
     @property
     def label(self) -> Leaf:
         return Leaf(self.species, self.breed)
+
+    @property
+    def of_individual(self) -> Individual:
+        """What all photos of an individual share, and nothing else does: two breeds may each have a Max."""
+        return self.label, self.individual or "", "" if self.individual else self.path
 
 
 @dataclass(frozen=True)
@@ -53,7 +62,18 @@ class PhotoIndex:
             leaf=np.array([tree.leaf_index(r.species, r.breed) for r in self.records], np.int64),
             species_names=tree.species,
             leaf_names=tuple(str(leaf) for leaf in tree.leaves),
+            groups=self._groups(),
         )
+
+    def _groups(self) -> np.ndarray | None:
+        """int64 [N]: the row of the first photo of the same individual; None where none has another photo."""
+        first: dict[Individual, int] = {}
+        rows = [
+            row if record.individual is None else first.setdefault(record.of_individual, row)
+            for row, record in enumerate(self.records)
+        ]
+        groups = np.array(rows, np.int64)
+        return None if (groups == np.arange(len(groups))).all() else groups
 
     def where(self, kept: Callable[[PhotoRecord], bool]) -> PhotoIndex:
         """Those of the photos that are ``kept``, in their order; the classes stay the same."""

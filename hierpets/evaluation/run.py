@@ -13,7 +13,6 @@ import numpy as np
 from hierpets.bundle.manifest import Manifest
 from hierpets.config import BUNDLE_FOLDER, CONFIG_FILE
 from hierpets.data.labeled.index import read_index
-from hierpets.data.labeled.split import split_index
 from hierpets.data.listing import find_photos
 from hierpets.data.photos import NamedPhoto, read_photo
 from hierpets.data.records import PhotoIndex
@@ -22,7 +21,7 @@ from hierpets.evaluation.metrics.compute import evaluate_predictions
 from hierpets.evaluation.predictions import OODPredictions, Predictions, to_predictions
 from hierpets.evaluation.report.writing import REPORT_FILE, write_evaluation
 from hierpets.evaluation.result import Evaluation
-from hierpets.evaluation.seen import check_seen
+from hierpets.evaluation.seen import check_seen, without_seen
 from hierpets.evaluation.stress.measure import measure_stress
 from hierpets.explain.lazy import lazy_overlay
 from hierpets.files import check_output
@@ -80,7 +79,7 @@ def evaluate(
     plugins = load_registry(registry)
     predictor = _predictor(model, plugins, engine)
     ood_paths = find_ood_photos(ood, predictor.manifest) if ood is not None else []
-    index = read_labeled(data, predictor.manifest, split=split, registry=plugins)
+    index = read_labeled(data, predictor.manifest, bundle=predictor.bundle, split=split, registry=plugins)
     index, seen = check_seen(index, predictor.bundle, keep=keep_seen)
     predictions, unreadable = predict_index(predictor, index, progress=progress)
     unknowns, unreadable_ood = predict_ood(predictor, ood_paths, progress=progress) if ood_paths else (None, [])
@@ -106,26 +105,32 @@ def evaluate(
 
 
 def read_labeled(
-    data: StrPath, manifest: Manifest, *, split: Split | None = None, registry: Registry | None = None
+    data: StrPath,
+    manifest: Manifest,
+    *,
+    bundle: StrPath | None = None,
+    split: Split | None = None,
+    registry: Registry | None = None,
 ) -> PhotoIndex:
-    """The photos to measure a bundle on, their labels in the order of its taxonomy.
+    """The photos to measure a model on, their labels in the order of its taxonomy.
 
-    Without ``split``: the test photos where the data names some, else all. ``val`` of data that names no split is the
-    part that training held out of the same photos.
+    Without ``split``: the test photos where the data names some, else all. ``val`` of data that names no ``val`` are
+    the photos for training that the ``bundle`` was not fitted to: what training held out of them.
 
     :raises DataError: no photos in that split, or labels that the bundle does not know.
     """
     index = read_index(data, taxonomy=manifest.taxonomy, registry=registry)
-    if split == "val":
-        training = manifest.training
-        if not manifest.taxonomy.has_breeds:  # as training drew it, by species alone
-            index = index.without_breeds()
-        index = split_index(index, seed=training.get("seed", 0), val=training.get("val_fraction", 0.15))
-    named = any(record.split == "test" for record in index.records)
-    wanted = split or ("test" if named else "all")
+    splits = sorted({record.split for record in index.records if record.split})
+    if split == "val" and "val" not in splits:
+        held_out = without_seen(index.to_learn_from, bundle)
+        if held_out is None:
+            raise DataError(f"{data}: names no split val, and the bundle does not say which photos it was fitted to")
+        if not len(held_out):
+            raise DataError(f"{data}: the model was fitted to all of its photos; measure others")
+        return held_out
+    wanted = split or ("test" if "test" in splits else "all")
     chosen = index.subset(wanted)
     if not len(chosen):
-        splits = sorted({record.split for record in index.records if record.split})
         raise DataError(f"{data}: no photos in split {wanted!r}; it names {', '.join(splits) or 'no splits'}")
     return chosen
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from hierpets.bundle.seen import SeenPhotos
@@ -10,18 +11,23 @@ from hierpets.data.records import PhotoIndex
 from hierpets.errors import DataError
 from hierpets.evaluation.metrics.schema import SeenMetrics
 
-__all__ = ["check_seen"]
+__all__ = ["check_seen", "without_seen"]
+
+
+def without_seen(index: PhotoIndex, bundle: str | os.PathLike[str] | None) -> PhotoIndex | None:
+    """The photos that a bundle was not fitted to, whatever they are called; None where it does not say."""
+    seen = SeenPhotos.read(Path(bundle)) if bundle else None
+    return index.where(lambda record: not seen.holds(content_key(record.path))) if seen is not None else None
 
 
 def check_seen(index: PhotoIndex, bundle: Path | None, *, keep: bool) -> tuple[PhotoIndex, SeenMetrics | None]:
-    """The photos to measure, and how many were seen, whatever they are called; None where the bundle does not say.
+    """The photos to measure, and how many were seen; None where the bundle does not say.
 
     :raises DataError: the model was fitted to every one of them, and they are not to be kept.
     """
-    seen = SeenPhotos.read(bundle) if bundle else None
-    if seen is None:
+    new = without_seen(index, bundle)
+    if new is None:
         return index, None
-    new = index.where(lambda record: not seen.holds(content_key(record.path)))
     counted = SeenMetrics(n=len(index) - len(new), left_out=not keep)
     if keep:
         return index, counted

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from hierpets.auditing.pairs.neighbors import unit_rows
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.taxonomy import Leaf
+from hierpets.training.features.unit import unit_rows
 
 __all__ = ["LeaveOneOut"]
 

@@ -16,6 +16,7 @@ from hierpets.registry.loading import Registry
 from hierpets.text import counted, join_words
 from hierpets.training.features.extractor import FeatureExtractor
 from hierpets.training.features.feature_set import FeatureSet
+from hierpets.training.features.individuals import find_individuals, likeness_of_shots
 
 __all__ = ["PlanPhotos", "at_most", "extract_photos", "read_photos"]
 
@@ -79,6 +80,9 @@ def extract_photos(
     unreadable = extractor.unreadable(photos.index.paths, progress=progress)
     kept = _enough(photos.keep((r for r in photos.index.records if r.path not in unreadable), "cannot be read"))
     features, labels = extractor.features(kept.index.paths, progress=progress), kept.index.labels()
+    if config.find_individuals:
+        within = likeness_of_shots(extractor, kept.index.paths, features, progress=progress)
+        labels = replace(labels, groups=find_individuals(features, labels.classes, within=within))
     weights = registry.get("sampler", config.sampler).call(labels, **config.sampler_options)
     return kept, FeatureSet(features, features, labels, weights, kept.index.taxonomy)
 

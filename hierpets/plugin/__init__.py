@@ -147,12 +147,15 @@ class Labels:
     """What a sampler sees: the labels of the N training photos.
 
     ``species`` int64 [N] holds species indices, ``leaf`` int64 [N] leaf indices, -1 where the breed is unknown.
+    ``groups`` int64 [N] has one number for all photos of an individual, which are held out together; None where each
+    photo is by itself.
     """
 
     species: np.ndarray
     leaf: np.ndarray
     species_names: tuple[str, ...]
     leaf_names: tuple[str, ...]
+    groups: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.species)
@@ -169,7 +172,8 @@ class Labels:
 
     def where(self, rows: np.ndarray) -> Labels:
         """Those of the photos where ``rows`` (bool [N]) is true, or of those numbers (int [M])."""
-        return replace(self, species=self.species[rows], leaf=self.leaf[rows])
+        groups = None if self.groups is None else self.groups[rows]
+        return replace(self, species=self.species[rows], leaf=self.leaf[rows], groups=groups)
 
 
 @dataclass(frozen=True)
@@ -243,14 +247,19 @@ def _name(field: str, value: Any) -> str:
     return str(value)
 
 
+STATED = ("species", "breed", "label", "split", "individual")
+"""What a source says of a photo, by the names of columns and fields."""
+
+
 @dataclass(frozen=True)
 class SourcePhoto:
     """One photo that a reader found, and what the source says of it.
 
     ``path`` is a file, or the address of a photo inside one: ``ARCHIVE.tar:MEMBER``, ``TABLE.parquet:COLUMN:ROW``; each
     may be a URI. The class is ``species`` with or without ``breed``, or else a ``label`` ``"SPECIES/BREED"``; a photo
-    without a class can be predicted, but not trained on. ``split`` is ``train``, ``val`` or ``test``. ``where`` is what
-    a message names, if not the path: the ``FILE:LINE`` that lists the photo.
+    without a class can be predicted, but not trained on. ``split`` is ``train``, ``val`` or ``test``. ``individual``
+    says which animal it shows: its photos are held out together. ``where`` is what a message names, if not the path:
+    the ``FILE:LINE`` that lists the photo.
     """
 
     path: str
@@ -259,12 +268,14 @@ class SourcePhoto:
     label: str | None = None
     split: str | None = None
     where: str | None = None
+    individual: str | None = None
 
     @classmethod
     def of(cls, path: str, fields: Mapping[str, Any], *, where: str | None = None) -> SourcePhoto:
-        """From ``species``, ``breed``, ``label`` and ``split`` among a row's fields; what is empty is not stated.
+        """From ``species``, ``breed``, ``label``, ``split`` and ``individual`` among a row's fields; what is empty is
+        not stated.
 
         :raises DataError: a list, a mapping or a truth value instead of a name.
         """
-        found = {name: _name(name, fields.get(name)) for name in ("species", "breed", "label", "split")}
+        found = {name: _name(name, fields.get(name)) for name in STATED}
         return cls(path, where=where, **{name: value for name, value in found.items() if value})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierpets.errors import shown
-from hierpets.plugin import Advice, Backbone, Preprocess, PretrainedBreed, PretrainedHead, SourcePhoto, Tracker
+from hierpets.plugin import STATED, Advice, Backbone, Preprocess, PretrainedBreed, PretrainedHead, SourcePhoto, Tracker
 from hierpets.plugin.kinds import Kind
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _check_photo(photo: Any) -> SourcePhoto:
         raise ContractError(f"expected every item to be a SourcePhoto, got {_describe(photo)}")
     if not photo.path or not isinstance(photo.path, str):
         raise ContractError(f"expected SourcePhoto.path to be a path or an address, got {photo.path!r}")
-    for name in ("species", "breed", "label", "split", "where"):
+    for name in (*STATED, "where"):
         value = getattr(photo, name)
         if value is not None and not (value and isinstance(value, str)):
             raise ContractError(f"expected SourcePhoto.{name} of {photo.path!r} to be a text or None, got {value!r}")

@@ -36,7 +36,7 @@ from hierpets.training.cascade.choice import best_early, fit_configured, try_ear
 from hierpets.training.cascade.fit import fit_cascade
 from hierpets.training.distributed import current_context, join_distributed
 from hierpets.training.features.digests import PhotoDigests
-from hierpets.training.features.readable import skip_unreadable
+from hierpets.training.features.first_look import look_at_photos
 from hierpets.training.finetuning.checkpoint import (
     Checkpoint,
     check_same,
@@ -149,13 +149,16 @@ def train(
             checkpoint = _find_checkpoint(run, config) if resume else None
             if config.cluster:  # its features are kept in the run, so that the folder belongs to it before any is there
                 _begin(run, config, overwrite=overwrite)
-            splits, skipped = skip_unreadable(splits, config, registry=registry, device=device, progress=run.progress)
+            splits, found = look_at_photos(splits, config, registry=registry, device=device, progress=run.progress)
             if checkpoint is not None:
                 check_same(checkpoint.settings, describe_run(config, splits), run.checkpoint)
             if not config.cluster:
                 _begin(run, config, overwrite=overwrite)
-            if skipped:
-                run.log("skipped_photos", photos=skipped)
+            if found.unreadable:
+                run.log("skipped_photos", photos=list(found.unreadable.values()))
+            if found.individuals:
+                animals = len({*found.individuals.values()})
+                run.log("individuals", photos=len(found.individuals), individuals=animals)
             return _train(splits, config, registry=registry, run=run, device=device, checkpoint=checkpoint)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,19 +10,22 @@ import numpy as np
 from hierpets.config import TrainConfig
 from hierpets.data.labeled.index import read_index
 from hierpets.data.labeled.split import check_trainable, split_index
-from hierpets.data.records import PhotoIndex, PhotoRecord
+from hierpets.data.records import PhotoIndex
 from hierpets.errors import ConfigError, DataError
 from hierpets.plugin import Labels
 from hierpets.registry.loading import Registry
 from hierpets.taxonomy import Taxonomy
 
-__all__ = ["Splits", "keep_photos", "prepare_index", "read_splits"]
+__all__ = ["Splits", "prepare_index", "read_splits", "split_source"]
 
 
 @dataclass(frozen=True)
 class Splits:
-    """``labels`` and ``weights`` (float [N], from the sampler) are those of the N training photos."""
+    """``labels`` and ``weights`` (float [N], from the sampler) are those of the N training photos; ``source`` holds the
+    photos of both parts and others, with the splits that the data gives.
+    """
 
+    source: PhotoIndex
     train: PhotoIndex
     val: PhotoIndex
     labels: Labels
@@ -51,22 +53,18 @@ def read_splits(config: TrainConfig, registry: Registry) -> Splits:
     :raises ConfigError: recipe ``finetune`` without validation photos.
     :raises PluginError: the sampler does not exist or fails.
     """
-    index = prepare_index(config, registry)
-    return _weighed(index.subset("train"), index.subset("val"), config, registry)
+    return split_source(_read(config, registry), config, registry)
 
 
-def keep_photos(splits: Splits, kept: Callable[[PhotoRecord], bool], config: TrainConfig, registry: Registry) -> Splits:
-    """The photos of both parts that are ``kept``, weighted anew.
+def split_source(source: PhotoIndex, config: TrainConfig, registry: Registry) -> Splits:
+    """The photos of ``source`` in splits, those that have one in theirs.
 
-    :raises DataError: a class is left without training photos.
-    :raises ConfigError: recipe ``finetune`` is left without validation photos.
+    :raises DataError: a class without training photos.
+    :raises ConfigError: recipe ``finetune`` without validation photos.
+    :raises PluginError: the sampler does not exist or fails.
     """
-    train, val = splits.train.where(kept), splits.val.where(kept)
-    check_trainable(train, breeds=config.levels != "species")
-    return _weighed(train, val, config, registry)
-
-
-def _weighed(train: PhotoIndex, val: PhotoIndex, config: TrainConfig, registry: Registry) -> Splits:
+    index = _drawn(source, config)
+    train, val = index.subset("train"), index.subset("val")
     if config.recipe == "finetune" and not len(val):
         raise ConfigError("recipe finetune needs validation photos to know when to stop; set val_fraction above 0")
     if not len(val) and max(Counter(record.label for record in train.records).values()) < 2:
@@ -75,7 +73,7 @@ def _weighed(train: PhotoIndex, val: PhotoIndex, config: TrainConfig, registry: 
         )
     labels = train.labels()
     weights = registry.get("sampler", config.sampler).call(labels, **config.sampler_options)
-    return Splits(train=train, val=val, labels=labels, weights=weights)
+    return Splits(source=source, train=train, val=val, labels=labels, weights=weights)
 
 
 def prepare_index(config: TrainConfig, registry: Registry) -> PhotoIndex:
@@ -83,9 +81,15 @@ def prepare_index(config: TrainConfig, registry: Registry) -> PhotoIndex:
 
     :raises DataError: no photos, or a class without training photos.
     """
+    return _drawn(_read(config, registry), config)
+
+
+def _read(config: TrainConfig, registry: Registry) -> PhotoIndex:
     index = read_index(config.data, registry=registry)
-    if config.levels == "species":
-        index = index.without_breeds()
-    index = split_index(index, seed=config.seed, val=config.val_fraction)
+    return index.without_breeds() if config.levels == "species" else index
+
+
+def _drawn(source: PhotoIndex, config: TrainConfig) -> PhotoIndex:
+    index = split_index(source, seed=config.seed, val=config.val_fraction)
     check_trainable(index, breeds=config.levels != "species")
     return index

@@ -11,7 +11,7 @@ from hierpets.plugin import DataError, SourcePhoto
 from hierpets.plugin.reading import is_file, list_files, open_file, require_pyarrow, split_of, suffix_of
 
 COLUMNS = ("image", "photo", "bytes", "jpg")
-CLASS_COLUMNS = ("species", "breed", "label", "split")
+CLASS_COLUMNS = ("species", "breed", "label", "split", "individual")
 ROWS = 4096  # of the class columns that are read at a time
 
 

@@ -232,17 +232,15 @@ def test_evaluate_command_prints_the_headline_and_the_unreadable(bundle, registr
     assert "Stress test" in (tmp_path / "e" / "report.html").read_text()
 
 
-def test_read_labeled_finds_the_photos_that_training_by_species_held_out(predictor, tmp_path):
-    for label, count in (("cat/birman", 15), ("cat/persian", 20), ("dog/pug", 25), ("dog/boxer", 10)):
-        (tmp_path / label).mkdir(parents=True)
-        for n in range(count):
-            (tmp_path / label / f"{n}.png").write_bytes(b"a photo")
-    index = read_index(tmp_path).without_breeds()
-    held_out = split_index(index, seed=4, val=0.3).subset("val")
-    manifest = predictor.manifest.model_copy(
-        update={"taxonomy": index.taxonomy, "training": {"seed": 4, "val_fraction": 0.3}}
-    )
-    assert read_labeled(tmp_path, manifest, split="val").paths == held_out.paths
+def test_read_labeled_takes_what_training_held_out_where_the_data_names_no_validation_photos(predictor, mixed):
+    table, paths = mixed
+    held_out = read_labeled(table, predictor.manifest, bundle=predictor.bundle, split="val")
+    assert held_out.paths == paths[6:]
+    with pytest.raises(DataError, match="does not say which photos it was fitted to"):
+        read_labeled(table, predictor.manifest, split="val")
+    table.write_text("\n".join(table.read_text().splitlines()[:7]) + "\n")
+    with pytest.raises(DataError, match="fitted to all of its photos"):
+        read_labeled(table, predictor.manifest, bundle=predictor.bundle, split="val")
 
 
 @needs_byte_names

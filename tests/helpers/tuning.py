@@ -99,7 +99,7 @@ def tune(
     train = squares(folder, seed=0) if train is None else train
     val = squares(folder, per_leaf=3, seed=1) if val is None else val
     weights = np.ones(len(train)) if weights is None else weights
-    splits = Splits(train=train, val=val, labels=train.labels(), weights=weights)
+    splits = Splits(source=train, train=train, val=val, labels=train.labels(), weights=weights)
     whole = TrainConfig(out=folder / "run", finetune=FAST | (settings or {}), **config)
     with open_run(whole.out, resume=resume, overwrite=not resume, listener=listener, progress=progress) as run:
         checkpoint = read_checkpoint(run.checkpoint) if resume else None

@@ -293,7 +293,7 @@ def test_predictor_repr_is_one_short_line(predictor):
 
 
 def test_predict_index_sets_predictions_beside_labels(predictor):
-    index = read_labeled("demo", predictor.manifest, split="val")
+    index = read_labeled("demo", predictor.manifest, bundle=predictor.bundle, split="val")
     done = []
     predictions, unreadable = predict_index(
         predictor, index, progress=lambda task, n, total: done.append((task, n, total))

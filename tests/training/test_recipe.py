@@ -53,7 +53,7 @@ def test_a_cluster_run_that_stops_over_its_features_keeps_its_settings(tmp_path,
     def fail(*_args, **_settings):
         raise DataError("database or disk is full")
 
-    monkeypatch.setattr(recipe, "skip_unreadable", fail)
+    monkeypatch.setattr(recipe, "look_at_photos", fail)
     monkeypatch.setattr(recipe, "connected", nullcontext)
     config = settings(tmp_path, cluster="local", seed=7)
     with pytest.raises(DataError, match="disk is full"):

@@ -138,7 +138,7 @@ def test_every_class_meets_every_kind_of_damage_and_features_keep_their_rows(per
     order = np.random.default_rng(0).permutation(len(leaves))
     records = tuple(PhotoRecord(str(row), *leaves[i], split="train") for row, i in enumerate(order))
     index = PhotoIndex(TAXONOMY, records)
-    splits = Splits(index, replace(index, records=()), index.labels(), np.ones(len(records)))
+    splits = Splits(index, index, replace(index, records=()), index.labels(), np.ones(len(records)))
     found = extract_stressed(splits, Reader(), no_progress)
     np.testing.assert_array_equal(found.features[:, 0], found.rows)
     assert sorted(found.rows) == list(range(len(records)))

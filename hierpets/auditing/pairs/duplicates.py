@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from hierpets.auditing.pairs.neighbors import unit_rows
+from hierpets.training.features.unit import unit_rows
 
 __all__ = ["How", "Pair", "components", "confirmed_pairs", "exact_pairs", "hash_bits", "near_pairs"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["NEAREST", "Neighbors", "find_neighbors", "find_outliers", "share_with", "unit_rows"]
+__all__ = ["NEAREST", "Neighbors", "find_neighbors", "find_outliers", "share_with"]
 
 WORKING_MEMORY = 64  # MB of distances at a time
 NEAREST = 5  # neighbors that the distance of an outlier is averaged over
@@ -20,11 +20,6 @@ class Neighbors:
 
     rows: np.ndarray
     similarity: np.ndarray
-
-
-def unit_rows(features: np.ndarray) -> np.ndarray:
-    """Each row of [N, D] at length 1, so that products of rows are cosines."""
-    return features / np.linalg.norm(features, axis=1, keepdims=True).clip(min=1e-12)
 
 
 def find_neighbors(features: np.ndarray, *, k: int) -> Neighbors:

@@ -93,6 +93,11 @@ def _describe(event: dict[str, Any]) -> str | None:
     match event["event"]:
         case "data":
             return f"{event['source']}: {event['train']} training photos, {event['val']} validation photos"
+        case "individuals":
+            return (
+                f"{event['photos']} photos show {event['individuals']} animals more than once, as far as can be told: "
+                "those of one are held out together"
+            )
         case "candidate":
             return "  " + _row(event)
         case "chosen":

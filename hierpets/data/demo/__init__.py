@@ -20,9 +20,11 @@ SPLIT_OF_FIVE = ("train", "train", "train", "val", "test")
 
 
 def demo_index() -> PhotoIndex:
-    """Some 330 photos ``demo:SPECIES/BREED/NUMBER`` with their splits, three in five to train on."""
+    """Some 330 photos ``demo:SPECIES/BREED/NUMBER`` with their splits, three in five to train on, each of an animal of
+    its own, as alike as drawn animals are.
+    """
     return index_of(
-        PhotoRecord(f"demo:{species}/{breed or NO_BREED}/{n}", species, breed, SPLIT_OF_FIVE[n % 5])
+        PhotoRecord(f"demo:{species}/{breed or NO_BREED}/{n}", species, breed, SPLIT_OF_FIVE[n % 5], str(n))
         for (species, breed), look in BREEDS.items()
         for n in range(look.photos)
     )

@@ -7,6 +7,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -81,14 +82,29 @@ def find_misspelled(labels: Iterable[tuple[str, Leaf]]) -> Iterator[str]:
 
 
 def check_listed(photos: Iterable[ListedPhoto]) -> Iterator[str]:
-    """What :func:`check_labels` finds, and a line for each photo with two labels or splits."""
+    """What :func:`check_labels` finds, and a line for each photo with two labels, splits or individuals, and for each
+    individual in two splits.
+    """
     listed = list(photos)
     yield from check_labels((where, record.label) for where, record in listed)
     first: dict[str, ListedPhoto] = {}
     for where, record in listed:
         known = first.setdefault(_same_file(record.path), ListedPhoto(where, record))
-        if (record.label, record.split) != (known.record.label, known.record.split):
+        if replace(record, path=known.record.path) != known.record:
             yield f"{where}: {record.path} is {_described(record)}, but {_described(known.record)} at {known.where}"
+    yield from _torn_individuals(listed)
+
+
+def _torn_individuals(listed: Iterable[ListedPhoto]) -> Iterator[str]:
+    first: dict[object, ListedPhoto] = {}
+    for where, record in listed:
+        if record.individual is not None and record.split is not None:
+            known = first.setdefault(record.of_individual, ListedPhoto(where, record))
+            if record.split != known.record.split:
+                yield (
+                    f"{where}: individual {record.individual!r} is in {record.split}, but in {known.record.split} at "
+                    f"{known.where}; its photos belong on one side"
+                )
 
 
 def raise_problems(source: str | os.PathLike[str], problems: Iterable[str]) -> None:
@@ -126,4 +142,5 @@ def folded(name: str) -> str:
 
 
 def _described(record: PhotoRecord) -> str:
-    return f"{record.label} in {record.split}" if record.split else str(record.label)
+    split = f" in {record.split}" if record.split else ""
+    return f"{record.label}{split}" + (f" of {record.individual!r}" if record.individual else "")

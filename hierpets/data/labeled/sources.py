@@ -104,7 +104,7 @@ def _record(photo: SourcePhoto) -> PhotoRecord:
     split = SPLIT_NAMES.get((photo.split or "").lower())
     if photo.split and split is None:
         raise DataError(f"unknown split {photo.split!r}{did_you_mean(photo.split, SPLITS)}; known: {', '.join(SPLITS)}")
-    return PhotoRecord(photo.path, species, breed, split)
+    return PhotoRecord(photo.path, species, breed, split, photo.individual)
 
 
 def _class(photo: SourcePhoto) -> Leaf:

@@ -20,13 +20,15 @@ def split_index(index: PhotoIndex, *, seed: int = 0, val: float = 0.15, test: fl
     """Give every photo a split. Order and given splits are kept.
 
     Photos without a split are assigned label by label: ``val`` and ``test`` are fractions of each label, rounded, and
-    at least one photo stays in train. A split that the data already has is not drawn again. Where every photo has a
-    split but none is ``val``, validation photos are taken from train.
+    at least one photo stays in train. The photos of an individual stay together, unless its label has no other. A split
+    that the data already has is not drawn again. Where every photo has a split but none is ``val``, validation photos
+    are taken from train.
 
     :raises DataError: fractions that leave nothing to train on.
     """
     if not (0 <= val < 1 and 0 <= test < 1 and val + test < 1):
         raise DataError(f"expected fractions with val + test below 1, got val={val}, test={test}")
+    index = _beside_siblings(index)
     given = {record.split for record in index.records}
     pool = None if None in given else "train"
     shares = {part: share for part, share in (("val", val), ("test", test)) if part not in given}
@@ -70,18 +72,37 @@ def draw_evenly(index: PhotoIndex) -> list[PhotoRecord]:
 
 
 def _draw(records: list[PhotoRecord], shares: dict[str, float], seed: int) -> dict[PhotoRecord, str]:
-    groups: dict[Leaf, list[PhotoRecord]] = defaultdict(list)
+    labels: dict[Leaf, list[PhotoRecord]] = defaultdict(list)
     for record in records:
-        groups[record.label].append(record)
+        labels[record.label].append(record)
     drawn: dict[PhotoRecord, str] = {}
-    for group in groups.values():
-        shuffled = iter(sorted(group, key=lambda record: _shuffle_key(record, seed)))
-        left = len(group) - 1  # one photo stays in train
+    for photos in labels.values():
+        units = _units(sorted(photos, key=lambda record: _shuffle_key(record, seed)))
         for part, share in shares.items():
-            take = min(left, math.floor(len(group) * share + 0.5))
-            left -= take
-            drawn.update((next(shuffled), part) for _ in range(take))
+            wanted, kept = math.floor(len(photos) * share + 0.5), []
+            for unit in units[:-1]:  # one stays in train
+                if wanted < len(unit) / 2:  # as near to the share as whole units come
+                    kept.append(unit)
+                    continue
+                wanted -= len(unit)
+                drawn.update((record, part) for record in unit)
+            units = [*kept, units[-1]]
     return drawn
+
+
+def _beside_siblings(index: PhotoIndex) -> PhotoIndex:
+    """Photos without a split go where the data has others of their individual."""
+    given = {record.of_individual: record.split for record in index.records if record.split}
+    records = (replace(record, split=record.split or given.get(record.of_individual)) for record in index.records)
+    return replace(index, records=tuple(records))
+
+
+def _units(photos: list[PhotoRecord]) -> list[list[PhotoRecord]]:
+    """Photos of a label that belong together, in the order of the first of each; all alone if they are of one."""
+    units: dict[object, list[PhotoRecord]] = defaultdict(list)
+    for record in photos:
+        units[record.of_individual].append(record)
+    return list(units.values()) if len(units) > 1 else [[record] for record in photos]
 
 
 def _shuffle_key(record: PhotoRecord, seed: int) -> tuple[bytes, str]:

@@ -1,4 +1,4 @@
-"""Photos listed in text: a CSV ``path,species,breed,split``, and the annotation files of Oxford-IIIT Pet."""
+"""Photos listed in text: a CSV ``path,species,breed,split,individual``, and the annotation files of Oxford-IIIT Pet."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from hierpets.plugin.reading import SPLIT_NAMES, is_uri
 
 __all__ = ["is_oxford", "read_csv", "read_oxford"]
 
-COLUMNS = ("path", "species", "breed", "split")
+COLUMNS = ("path", "species", "breed", "split", "individual")
 REQUIRED = ("path", "species")
 OXFORD_SPECIES = {"1": "cat", "2": "dog"}
 
 
 def read_csv(file: Path, *, labels: bool = True) -> list[PhotoRecord]:
-    """One photo per line. Paths are relative to the CSV; an empty breed or split is not stated.
+    """One photo per line. Paths are relative to the CSV; an empty breed, split or individual is not stated.
 
     A line that repeats another is skipped with a warning. Without ``labels``, classes may be called whatever they are,
     and a photo that is not there is listed: to read it says so.
@@ -82,7 +82,7 @@ def read_oxford(root: Path) -> list[PhotoRecord]:
 
 
 def _check_header(file: Path, header: list[str]) -> None:
-    expected = f"expected the columns {','.join(COLUMNS)} (breed and split may be left out)"
+    expected = f"expected the columns {','.join(COLUMNS)} (breed, split and individual may be left out)"
     for column in header:
         if column not in COLUMNS:
             raise DataError(f"{file}:1: unknown column {column!r}{did_you_mean(column, COLUMNS)}; {expected}")
@@ -110,7 +110,7 @@ def _read_row(
         path = str(file.parent / path)
         if must_exist and not Path(file_of(path)).is_file():
             return None, f"no such file: {path}"
-    return PhotoRecord(path, row["species"], row.get("breed") or None, split), None
+    return PhotoRecord(path, row["species"], row.get("breed") or None, split, row.get("individual") or None), None
 
 
 def _read_annotations(root: Path, file: Path, split: str | None) -> tuple[list[ListedPhoto], list[str]]:

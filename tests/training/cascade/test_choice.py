@@ -96,7 +96,7 @@ def test_train_refuses_an_early_network_that_needs_a_larger_photo(registry, tmp_
         "  - {name: tiny, kind: backbone, entry: 'tiny.py:tiny'}\n"
         "  - {name: wide, kind: backbone, entry: 'wide.py:wide'}\n"
     )
-    with pytest.raises(ConfigError, match="early: wide needs photos decoded to 96 pixels, the main backbone to 48"):
+    with pytest.raises(ConfigError, match="early: wide needs photos decoded to 80 pixels, the main backbone to 40"):
         train(
             recipe="heads",
             backbone="tiny",

@@ -15,8 +15,10 @@ __all__ = ["assign_folds", "each_fold"]
 def assign_folds(labels: Labels, *, folds: int, seed: int) -> np.ndarray:
     """The fold of each photo, int [N], stratified by leaf (by species where the breed is unknown).
 
-    A class of fewer photos than folds is spread as far as it goes. The only photos of their leaves are fold ``folds``,
-    one more, which is never judged: heads that lack a class are not fitted, and such a photo would cost a whole fold.
+    The photos of a group are dealt out together, the largest groups first, each to the fold that has the fewest photos
+    of the class. A class of fewer photos than folds is spread as far as it goes, and so is one with a single group,
+    photo by photo. The only photos of their leaves are fold ``folds``, one more, which is never judged: heads that lack
+    a class are not fitted, and such a photo would cost a whole fold.
     """
     generator = np.random.default_rng(seed)
     assigned = np.zeros(len(labels), dtype=np.int64)
@@ -26,10 +28,25 @@ def assign_folds(labels: Labels, *, folds: int, seed: int) -> np.ndarray:
         if len(rows) == 1 and stratum < len(labels.leaf_names):
             assigned[rows] = folds
             continue
-        # Dealing on from where the last class stopped keeps the folds equally large.
-        assigned[rows] = (np.arange(len(rows)) + offset) % folds
-        offset += len(rows)
+        dealt = np.zeros(folds, int)
+        for unit in _units(rows, labels.groups):
+            # Dealing on from where the last class stopped keeps the folds equally large.
+            turn = np.roll(np.arange(folds), -offset)
+            fold = turn[dealt[turn].argmin()]
+            assigned[unit] = fold
+            dealt[fold] += len(unit)
+            offset += 1
     return assigned
+
+
+def _units(rows: np.ndarray, groups: np.ndarray | None) -> list[np.ndarray]:
+    """The ``rows`` of a class that belong together, the most first; each row alone if all belong together."""
+    if groups is None or (groups[rows] == groups[rows[0]]).all():
+        return list(rows[:, None])
+    of_group: dict[int, list[int]] = {}
+    for row in rows.tolist():
+        of_group.setdefault(groups[row], []).append(row)
+    return sorted(map(np.array, of_group.values()), key=len, reverse=True)
 
 
 def each_fold(photos: FeatureSet, folds: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:

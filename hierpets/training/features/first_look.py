@@ -1,0 +1,107 @@
+"""A first look at the photos, before anything is learned: which cannot be read, and which show one animal."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import dataclass, replace
+
+from hierpets.config import TrainConfig
+from hierpets.data.records import PhotoIndex, PhotoRecord
+from hierpets.errors import DataError
+from hierpets.model.backbone import build_backbone
+from hierpets.progress import Progress
+from hierpets.registry.loading import Registry
+from hierpets.text import counted, join_words
+from hierpets.training.distributed import current_context
+from hierpets.training.features.extractor import FeatureExtractor
+from hierpets.training.features.individuals import MOST_PHOTOS, find_individuals, likeness_of_shots
+from hierpets.training.features.make import make_extractor
+from hierpets.training.splits import Splits, split_source
+
+__all__ = ["FirstLook", "look_at_photos"]
+
+_log = logging.getLogger(__name__)
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class FirstLook:
+    """Why photos cannot be read, by path, and the individual of those that look alike and that the data says nothing
+    of.
+    """
+
+    unreadable: dict[str, str]
+    individuals: dict[str, str]
+
+    def of(self, record: PhotoRecord) -> PhotoRecord:
+        """The record with its individual as it was found."""
+        return replace(record, individual=self.individuals.get(record.path, record.individual))
+
+
+def look_at_photos(
+    splits: Splits, config: TrainConfig, *, registry: Registry, device: str, progress: Progress
+) -> tuple[Splits, FirstLook]:
+    """The photos that can be read, split anew so that those of an individual lie on one side, and what was found.
+
+    The main process looks for all; the features that it computes meanwhile are those of the first candidate.
+
+    :raises DataError: with ``config.strict``, photos that cannot be read; without it, if a class has no other.
+    """
+    context = current_context()
+    found = FirstLook({}, {})
+    if context.is_main:
+        choice = config.candidate_backbones[0]
+        backbone, spec = build_backbone(registry, choice.name, choice.options, choice.weights_file())
+        extractor = make_extractor(backbone, spec, config, registry=registry, device=device)
+        found = _look(splits, extractor, config, progress)
+    found = context.gather(found)[0]
+    lines = list(found.unreadable.values())
+    if lines:
+        count = f"{len(lines)} of {len(splits.train) + len(splits.val)} photos cannot be read"
+        if config.strict:
+            raise DataError("\n".join([*lines, f"{count}; remove them, or train without --strict to skip them"]))
+        if context.is_main:
+            _log.warning("%s and are skipped:\n  %s", count, "\n  ".join(lines))
+    if lines or found.individuals:
+        kept = splits.source.where(lambda record: record.path not in found.unreadable)
+        splits = split_source(replace(kept, records=tuple(map(found.of, kept.records))), config, registry)
+    if context.is_main:
+        _warn_of_individuals(splits)
+    return splits, found
+
+
+def _look(splits: Splits, extractor: FeatureExtractor, config: TrainConfig, progress: Progress) -> FirstLook:
+    both = PhotoIndex(splits.taxonomy, (*splits.train.records, *splits.val.records))
+    unreadable = extractor.unreadable(both.paths, progress=progress)
+    unstated = both.where(lambda record: record.path not in unreadable and record.individual is None)
+    if config.backbone_weights is not None or not config.find_individuals or not 0 < len(unstated) <= MOST_PHOTOS:
+        return FirstLook(unreadable, {})
+    features = extractor.features(unstated.paths)
+    within = likeness_of_shots(extractor, unstated.paths, features, progress=progress)
+    numbers = find_individuals(features, unstated.labels().classes, within=within).tolist()
+    counts = Counter(numbers)
+    found = {path: f"found {n}" for path, n in zip(unstated.paths, numbers, strict=True) if counts[n] > 1}
+    return FirstLook(unreadable, found)
+
+
+def _warn_of_individuals(splits: Splits) -> None:
+    """Warn of classes whose photos all show one animal, of which nothing can be held out that says how others are told;
+    and of other animals on both sides, where the data says which side a photo is on.
+    """
+    train, val = ({record.of_individual for record in part.records} for part in (splits.train, splits.val))
+    animals = Counter(label for label, *_ in train | val)
+    photos = Counter(record.label for record in (*splits.train.records, *splits.val.records))
+    single = [label for label, count in animals.items() if count == 1 and photos[label] > 1]
+    if single:
+        _log.warning(
+            "all photos of %s look like one animal's: what is measured on them says nothing of others; add photos of "
+            "other animals",
+            join_words(sorted(map(str, single)), most=_NAMED),
+        )
+    if torn := [animal for animal in train & val if animal[0] not in single]:
+        _log.warning(
+            "%s in the training photos and in the validation photos: what is measured on the latter is too good; "
+            "`hierpets audit` lists photos that are in both",
+            counted(len(torn), "animal"),
+        )

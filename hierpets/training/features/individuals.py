@@ -1,0 +1,55 @@
+"""Photos too alike to be of two animals, such as those of a burst: found by their features, within each class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from hierpets.progress import Progress, no_progress
+from hierpets.training.features.extractor import VIEWS, FeatureExtractor
+from hierpets.training.features.unit import unit_rows
+
+__all__ = ["MOST_PHOTOS", "find_individuals", "likeness_of_shots"]
+
+# Of the distance between a photo and its corner. Chosen on Oxford-IIIT Pet (docs/experiments.md).
+TOO_ALIKE = 1.5
+MOST_PHOTOS = 20_000  # whose features are held in memory
+ASKED = 200  # photos that show how far a corner is from the whole
+BLOCK = 1024  # rows that are compared at a time
+
+
+def likeness_of_shots(
+    extractor: FeatureExtractor, paths: Sequence[str], features: np.ndarray, *, progress: Progress = no_progress
+) -> float:
+    """The cosine distance below which photos are too alike to be of two animals.
+
+    What a distance means depends on the backbone, so it is measured against what a second shot might be: a corner of
+    the same photo. ``features`` [N, D] are those of ``paths``, some of which are asked.
+    """
+    drawn = np.random.default_rng(0).permutation(len(paths))[:ASKED]
+    corners = extractor.features(
+        [paths[row] for row in drawn], VIEWS["crops"][1:2], task="features (corners)", progress=progress
+    )
+    distances = 1 - (unit_rows(features[drawn]) * unit_rows(corners)).sum(axis=1)
+    return TOO_ALIKE * float(np.median(distances))
+
+
+def find_individuals(features: np.ndarray, classes: np.ndarray, *, within: float) -> np.ndarray:
+    """int64 [N]: one number for all photos of a class that a cosine distance below ``within`` joins, directly or
+    through others; every other photo has a number of its own. ``features`` float [N, D], ``classes`` int [N].
+    """
+    unit = unit_rows(features)
+    links = [np.empty((2, 0), np.int64)]
+    for one in np.unique(classes):
+        rows = np.flatnonzero(classes == one)
+        for start in range(0, len(rows), BLOCK):
+            part = rows[start : start + BLOCK]
+            near, far = np.nonzero(1 - unit[part] @ unit[rows].T < within)
+            links.append(np.stack([part[near], rows[far]]))
+    joined = np.concatenate(links, axis=1)
+    graph = coo_array((np.ones(joined.shape[1], bool), tuple(joined)), shape=(len(unit),) * 2)
+    numbers: np.ndarray = connected_components(graph, directed=False)[1].astype(np.int64)
+    return numbers

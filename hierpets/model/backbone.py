@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,17 +22,25 @@ __all__ = ["build_backbone", "fingerprint"]
 
 
 def build_backbone(
-    registry: Registry, name: str, options: Mapping[str, Any], weights: Path | None = None, *, decoded_side: int = 0
+    registry: Registry,
+    name: str,
+    options: Mapping[str, Any],
+    weights: Path | None = None,
+    *,
+    seed: int = 0,
+    decoded_side: int = 0,
 ) -> tuple[Backbone, BackboneSpec]:
     """The backbone plugin ``name`` with its weights rounded as a bundle stores them, and how to build it again.
 
-    ``weights`` is a safetensors file of other weights for its module. ``decoded_side`` are pixels of the shorter side
-    that a decoder leaves at least, for another network that sees the same photo.
+    ``weights`` is a safetensors file of other weights for its module; those that nobody gave are drawn from ``seed``.
+    ``decoded_side`` are pixels of the shorter side that a decoder leaves at least, for another network that sees the
+    same photo.
 
     :raises ConfigError: ``weights`` cannot be read, or are not those of this backbone.
     """
     plugin = registry.get("backbone", name)
-    backbone: Backbone = plugin.call(**options)
+    with _drawn_from(seed):
+        backbone: Backbone = plugin.call(**options)
     if weights is not None:
         _load(backbone, weights)
     round_weights(backbone.module)
@@ -39,6 +48,18 @@ def build_backbone(
         round_weights(backbone.pretrained_head.head)
     backbone = replace(backbone, preprocess=_decoded_alike(backbone.preprocess, decoded_side))
     return backbone, BackboneSpec(name=name, options=plugin.resolve(**options), feature_dim=backbone.feature_dim)
+
+
+@contextmanager
+def _drawn_from(seed: int) -> Iterator[None]:
+    """A training builds a backbone several times, in several processes, and again when it is resumed: all must be the
+    same network. torch draws outside as if nothing had been drawn here.
+    """
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
 
 
 def _decoded_alike(preprocess: Preprocess, side: int) -> Preprocess:

@@ -5,15 +5,19 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from helpers.demo_photos import draw_photos
 from helpers.fakes import tiny_registry
+from safetensors.torch import load_file
 
 import hierpets
-from hierpets.bundle.manifest import read_manifest
+from hierpets.bundle.layout import WEIGHTS
+from hierpets.bundle.manifest import model_id, read_manifest
 from hierpets.config import TrainConfig, change_config, read_config
 from hierpets.data.demo import render
 from hierpets.errors import ConfigError, DataError, HierpetsError, PluginError
+from hierpets.registry.scaffold import create_plugin
 from hierpets.thumbnails import encode_png
 from hierpets.training import recipe
 from hierpets.training.recipe import train
@@ -346,3 +350,15 @@ def test_train_refuses_a_class_of_unreadable_photos_alone(tmp_path, damaged_phot
         photo.write_bytes(b"no photo")
     with pytest.raises(DataError, match="1 class has no training photo: dog/beagle"):
         train(config=settings(tmp_path, data=str(damaged_photos)))
+
+
+def test_a_backbone_without_given_weights_is_the_same_network_wherever_it_is_built(tmp_path):
+    registry = tmp_path / "registry.yaml"
+    create_plugin("backbone", "fresh", registry)
+    config = {"recipe": "heads", "backbone": "fresh", "backbone_options": {"width": 8}, "registry": registry}
+    first = train(**config, out=tmp_path / "first").bundle
+    torch.rand(5)
+    again, other = (train(**config, out=tmp_path / f"seed{seed}", seed=seed).bundle for seed in (0, 1))
+    assert model_id(first) == model_id(again)
+    drawn, others = (load_file(bundle / WEIGHTS) for bundle in (first, other))
+    assert not all(torch.equal(drawn[name], others[name]) for name in drawn if name.startswith("backbone"))

@@ -52,7 +52,7 @@ def look_at_photos(
     found = FirstLook({}, {})
     if context.is_main:
         choice = config.candidate_backbones[0]
-        backbone, spec = build_backbone(registry, choice.name, choice.options, choice.weights_file())
+        backbone, spec = build_backbone(registry, choice.name, choice.options, choice.weights_file(), seed=config.seed)
         extractor = make_extractor(backbone, spec, config, registry=registry, device=device)
         found = _look(splits, extractor, config, progress)
     found = context.gather(found)[0]

@@ -43,7 +43,9 @@ def fit_frozen_model(
 
     def prepared(fold: int | None) -> tuple[Backbone, BackboneSpec, FeatureExtractor]:
         weights = chosen.weights_file(fold)
-        built, spec = build_backbone(registry, chosen.name, chosen.options, weights, decoded_side=decoded_side)
+        built, spec = build_backbone(
+            registry, chosen.name, chosen.options, weights, seed=config.seed, decoded_side=decoded_side
+        )
         return built, spec, make_extractor(built, spec, config, registry=registry, device=device)
 
     backbone, spec, extractor = prepared(None)

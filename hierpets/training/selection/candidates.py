@@ -91,7 +91,7 @@ def iter_candidates(
 ) -> Iterator[Candidate]:
     """Cross-validate every candidate on the training photos, ``folds`` int [N]; validation photos are not looked at."""
     for backbone in config.candidate_backbones:
-        built, spec = build_backbone(registry, backbone.name, backbone.options)
+        built, spec = build_backbone(registry, backbone.name, backbone.options, seed=config.seed)
         extractor = make_extractor(built, spec, config, registry=registry, device=device)
         stressed = extract_stressed(splits, extractor, progress) if config.auto.stress else None
         cost = multiply_adds(built)

@@ -147,9 +147,10 @@ def _suits(offer: Offer, leaf: Leaf) -> bool:
 def sample_events() -> dict[str, tuple[dict[str, Any], ...]]:
     """The events of a training as they are logged, by what kind of training it is."""
     start = {"event": "data", "seconds": 0.1, "source": "pets", "train": 80, "val": 20}
+    # Epoch 0 is the network before fine-tuning, which has no loss; where no breeds are learned, there is no accuracy.
     epochs = [
-        {"event": "epoch", "seconds": 9.0 + n, "epoch": n, "loss": 0.9 / n, "species": 0.9, "breed": breed, "nll": 0.4}
-        for n, breed in ((1, None), (2, 0.8))
+        {"event": "epoch", "seconds": 9.0 + n, "epoch": n, **loss, "species": 0.9, "breed": breed, "nll": 0.4}
+        for n, loss, breed in ((0, {}, 0.7), (1, {"loss": 0.9}, None), (2, {"loss": 0.45}, 0.8))
     ]
     metrics = {"event": "metrics", "seconds": 20.0, "on": "validation", "species": 0.97, "breed": 0.85}
     bundle = {"event": "bundle", "seconds": 21.0, "path": "runs/pets/bundle"}

@@ -81,20 +81,24 @@ def {name}(source: str, ending: str = ".pets") -> Iterator[SourcePhoto]:
             yield SourcePhoto(str(Path(source).parent / path), species, breed)
 ''',
     "tracker": '''\
-"""Append the accuracies of every epoch to a CSV file in the run folder."""
+"""Write loss and accuracies of every epoch to a CSV file in the run folder."""
 
+import csv
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from hierpets.plugin import Tracker
 
+COLUMNS = ["epoch", "loss", "species", "breed"]
+
 
 def {name}(run: str, file: str = "epochs.csv") -> Tracker:
     def track(event: Mapping[str, Any]) -> None:
         if event["event"] == "epoch":
-            with (Path(run) / file).open("a", encoding="utf-8") as table:
-                table.write(f"{{event['epoch']}},{{event['loss']}},{{event['species']}},{{event['breed']}}\\n")
+            header = [] if event["epoch"] else [COLUMNS]  # epoch 0 is before fine-tuning, and has no loss
+            with (Path(run) / file).open("a" if event["epoch"] else "w", encoding="utf-8", newline="") as table:
+                csv.writer(table).writerows([*header, [event.get(column) for column in COLUMNS]])
 
     return track
 ''',

@@ -30,6 +30,7 @@ from hierpets.model.statistics.storage import pack_statistics
 from hierpets.model.writer import write_bundle
 from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry, load_registry
+from hierpets.registry.plugin import Plugin
 from hierpets.text import percent
 from hierpets.training.calibration import calibrate_trained
 from hierpets.training.cascade.choice import best_early, fit_configured, try_early
@@ -139,11 +140,12 @@ def train(
     splits = read_splits(config, registry)
     for choice in (*config.candidate_backbones, *config.early):
         registry.get("backbone", choice.name).resolve(**choice.options)
+    trackers = [registry.get("tracker", name) for name in config.trackers]
     with join_distributed(device):
         _check_finetuning(splits, config, device)
         with (
-            _tracked(config, registry, listener) as heard,
-            open_run(config.out, resume=resume, overwrite=overwrite, listener=heard, progress=progress) as run,
+            open_run(config.out, resume=resume, overwrite=overwrite, progress=progress) as run,
+            _tracked(run, trackers, listener),
             _connected(config.cluster),
         ):
             checkpoint = _find_checkpoint(run, config) if resume else None
@@ -363,11 +365,14 @@ def _connected(cluster: str | None) -> Iterator[None]:
 
 
 @contextmanager
-def _tracked(config: TrainConfig, registry: Registry, listener: Listener | None) -> Iterator[Listener]:
-    """The listener, TensorBoard where it is installed, and the trackers of the settings."""
-    plugins = [registry.get("tracker", name) for name in config.trackers] if current_context().is_main else []
+def _tracked(run: Run, plugins: Sequence[Plugin], listener: Listener | None) -> Iterator[None]:
+    """The run is heard by the listener, TensorBoard where it is installed, and trackers: these may write in its folder,
+    which is there and this training's own.
+    """
     with ExitStack() as stack:
-        tensorboard, trackers = find_tracker(config.out), stack.enter_context(PluginTrackers(plugins, config.out))
+        heard = stack.enter_context(PluginTrackers([] if run.silent else plugins, run.folder))
+        tensorboard = find_tracker(run.folder)
         if tensorboard is not None:
             stack.enter_context(closing(tensorboard))
-        yield broadcast(listener, tensorboard, trackers)
+        run.listener = broadcast(listener, tensorboard, heard)
+        yield

@@ -9,6 +9,7 @@ import yaml
 from hierpets.errors import ConfigError, RegistryError
 from hierpets.plugin import Case, Labels, SourcePhoto
 from hierpets.plugin.kinds import KINDS
+from hierpets.plugin.samples import sample_events
 from hierpets.registry.loading import load_registry, validate_registry
 from hierpets.registry.scaffold import create_plugin
 
@@ -61,9 +62,11 @@ def test_create_plugin_reader_reads_a_list(registry, tmp_path):
 def test_create_plugin_tracker_writes_a_table(registry, tmp_path):
     create_plugin("tracker", "mine", registry)
     track = load_registry(registry).get("tracker", "mine").call(str(tmp_path))
-    for event in ({"event": "data"}, {"event": "epoch", "epoch": 1, "loss": 0.5, "species": 0.9, "breed": None}):
-        track(event)
-    assert (tmp_path / "epochs.csv").read_text() == "1,0.5,0.9,None\n"
+    for _ in range(2):  # the second time it is another run in the same folder
+        for event in sample_events()["a training that is fine-tuned"]:
+            track(event)
+    expected = "epoch,loss,species,breed\n0,,0.9,0.7\n1,0.9,0.9,\n2,0.45,0.9,0.8\n"
+    assert (tmp_path / "epochs.csv").read_text() == expected
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ class Run:
         self.folder, self.silent = folder, silent
         self.bundle = folder / BUNDLE_FOLDER
         self.checkpoint = folder / CHECKPOINT_FILE
-        self._listener = listener or (lambda event: None)
+        self.listener = listener or (lambda event: None)
         self._progress = progress
         self._started = time.monotonic()
 
@@ -90,7 +90,7 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / LOG_FILE).open("a", encoding="utf-8", newline="\n") as log:
             log.write(json.dumps(line) + "\n")
-        self._listener(line)
+        self.listener(line)
 
     def progress(self, task: str, done: int, total: int | None, /) -> None:
         """Pass progress on; not logged."""

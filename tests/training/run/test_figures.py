@@ -8,7 +8,7 @@ import pytest
 from helpers.fakes import tiny_registry
 
 from hierpets.data.transforms import denormalize, normalize
-from hierpets.errors import PluginError
+from hierpets.errors import ConfigError, PluginError
 from hierpets.plugin import Preprocess
 from hierpets.registry.loading import load_registry
 from hierpets.training.recipe import train
@@ -131,10 +131,31 @@ def test_train_tells_its_trackers(tmp_path):
     assert (tmp_path / "run" / "heard").read_text().split() == [*logged, "end"]
 
 
+OPENS = """
+def mine(run):
+    table = open(run + "/heard", "w")
+    return lambda event: print(event["event"], file=table, flush=True)
+"""
+
+
+def test_a_tracker_opens_a_file_of_the_run_and_none_of_a_run_that_is_refused(tmp_path):
+    tiny_registry(tmp_path)
+    (tmp_path / "t.py").write_text(OPENS)
+    with (tmp_path / "registry.yaml").open("a") as registry:
+        registry.write("  - {name: mine, kind: tracker, entry: 't.py:mine'}\n")
+    settings = {"registry": tmp_path / "registry.yaml", "recipe": "heads", "levels": "species", "trackers": ["mine"]}
+    train("demo", out=tmp_path / "run", backbone="tiny", **settings)
+    heard = (tmp_path / "run" / "heard").read_text()
+    assert heard.splitlines()[-1] == "end"
+    with pytest.raises(ConfigError, match="already holds a run"):
+        train("demo", out=tmp_path / "run", backbone="tiny", **settings)
+    assert (tmp_path / "run" / "heard").read_text() == heard
+
+
 def test_train_refuses_an_unknown_tracker_before_the_work(tmp_path):
     with pytest.raises(PluginError, match="unknown tracker 'mlfow'"):
         train("demo", out=tmp_path / "run", trackers=["mlfow"], recipe="heads")
-    assert not (tmp_path / "run" / "log.jsonl").exists()
+    assert not (tmp_path / "run").exists()
 
 
 def test_train_logs_from_data_to_bundle(tiny_run):

@@ -34,7 +34,8 @@ def pack(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     for name, tensor in state.items():
         quantized = pack_tensor(tensor)
         if quantized is None:
-            packed[name] = tensor.contiguous()
+            # A copy: two names of one tensor, as layers that share their weights have, cannot be written.
+            packed[name] = tensor.contiguous().clone()
         else:
             packed[name], packed[name + SCALE] = quantized
     return packed

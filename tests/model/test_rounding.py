@@ -1,6 +1,7 @@
 import numpy as np
 import openvino as ov
 import torch
+from safetensors.torch import load, save
 
 from hierpets.inference.engines.openvino import compile_model
 from hierpets.model.graph.convert import convert_module
@@ -50,6 +51,13 @@ def test_pack_loses_nothing_of_what_is_rounded_and_leaves_the_rest_alone():
     assert back.keys() == state.keys()
     for name, tensor in state.items():
         torch.testing.assert_close(back[name], tensor, rtol=1e-6, atol=0)
+
+
+def test_pack_gives_layers_that_share_their_weights_a_copy_each():
+    first = torch.nn.Linear(3, 3)
+    net = torch.nn.Sequential(first, torch.nn.ReLU(), first)
+    back = load(save(pack(net.state_dict())))
+    torch.testing.assert_close(back["0.weight"], back["2.weight"], rtol=0, atol=0)
 
 
 def test_pack_graph_computes_what_the_rounded_network_computes(tmp_path):

@@ -3,6 +3,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+import torch
 from helpers.fakes import TAXONOMY, tiny_registry
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,11 +13,12 @@ from hierpets.config import AutoConfig, BackboneChoice, HeadSpec
 from hierpets.data.photos import read_photo
 from hierpets.data.records import PhotoIndex, PhotoRecord
 from hierpets.model.backbone import build_backbone
+from hierpets.plugin import Backbone, Preprocess
 from hierpets.progress import no_progress
 from hierpets.training.features.extractor import FeatureExtractor
 from hierpets.training.frozen.choice import FrozenChoice
 from hierpets.training.score import Score
-from hierpets.training.selection.candidates import Candidate, Judged, head_specs
+from hierpets.training.selection.candidates import Candidate, Judged, head_specs, multiply_adds
 from hierpets.training.selection.choice import choose, describe_selection, honest
 from hierpets.training.selection.stressed import CHANGES, extract_stressed, spoiled
 from hierpets.training.splits import Splits
@@ -66,6 +68,11 @@ def test_better_by_a_standard_error_is_better(won, lost, believed):
     assert (chosen.candidate is dear) == believed
     error = np.sqrt(won + lost - (won - lost) ** 2 / 400) / 400
     assert chosen.error == pytest.approx(0 if believed else error)
+
+
+def test_a_backbone_without_weights_costs_nothing():
+    pooling = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(3), torch.nn.Flatten())
+    assert multiply_adds(Backbone(pooling, 27, Preprocess(size=32))) == 0
 
 
 def test_of_equal_cost_the_simplest_head_and_view_come_first_and_then_what_did_better():

@@ -69,7 +69,7 @@ def try_early(
     config: TrainConfig,
 ) -> Iterator[EarlyAttempt]:
     """The best choice (``others``, best first) of each backbone that costs less than the main one, asked before it."""
-    whole = multiply_adds(main.backbone)
+    whole = max(multiply_adds(main.backbone), 1)  # a network may have none that are counted
     best = {str(other.choice.backbone): other.choice for other in reversed(others)}
     for choice in best.values():
         backbone, _ = build_backbone(registry, choice.backbone.name, choice.backbone.options)

@@ -52,7 +52,8 @@ class Learner:
         self.scaler = torch.amp.GradScaler(_kind(device), enabled=self.dtype == torch.float16)
         self.network = network.to(device).to(memory_format=torch.channels_last)
         # Under the flat combiner nothing depends on the species head, so it learns nothing.
-        freeze(network, trainable_fraction=self.settings.trainable_fraction, species_head=config.combiner != "flat")
+        with guard():
+            freeze(network, trainable_fraction=self.settings.trainable_fraction, species_head=config.combiner != "flat")
         self._trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
         # Wrapping gives every process the weights of the main one, so it comes before any copy is taken.
         wrapped: torch.nn.Module = _wrap(network, device) if context.world_size > 1 else network

@@ -14,6 +14,7 @@ from hierpets.config import AutoConfig, HeadSpec, TrainConfig
 from hierpets.evaluation.metrics.classes import balanced_weights
 from hierpets.model.backbone import build_backbone
 from hierpets.plugin import Backbone
+from hierpets.plugin.contracts import extract_features
 from hierpets.progress import Progress
 from hierpets.registry.loading import Registry
 from hierpets.taxonomy import UNKNOWN_LEAF
@@ -113,9 +114,9 @@ def head_specs(auto: AutoConfig, photos: int) -> Iterator[HeadSpec]:
 
 def multiply_adds(backbone: Backbone) -> int:
     """Multiply-adds of one photo, which depend on no machine."""
-    size, device = backbone.preprocess.size, next(backbone.module.parameters()).device
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        backbone.module(torch.zeros(1, 3, size, size, device=device))
+    size = backbone.preprocess.size
+    with backbone.guard(), FlopCounterMode(display=False) as counter:
+        extract_features(backbone.module, torch.zeros(1, 3, size, size))
     return counter.get_total_flops() // 2
 
 

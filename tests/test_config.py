@@ -136,3 +136,12 @@ def test_read_config_assigns_any_setting_and_keeps_its_neighbors(tmp_path):
 def test_read_config_refuses_what_is_no_assignment(text):
     with pytest.raises(ConfigError, match="--set"):
         read_config(None, {}, [text])
+
+
+def test_a_version_that_yaml_takes_for_a_number_is_told_to_be_quoted(tmp_path):
+    (tmp_path / "c.yaml").write_text("version: 1.10\n")
+    with pytest.raises(ConfigError, match=r"c.yaml:1: version: expected text, got 1.1; .* in quotes: version: \"1.0\""):
+        read_config(tmp_path / "c.yaml", {})
+    (tmp_path / "c.yaml").write_text('version: "1.10"\n')
+    assert read_config(tmp_path / "c.yaml", {}).version == "1.10"
+    assert read_config(None, {}, ['version="1.0"']).version == "1.0"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from hierpets.errors import shown
 from hierpets.hierarchy.early import MOST_EARLY
 from hierpets.hierarchy.policy import DEFAULT_ALPHA
 from hierpets.hierarchy.probabilities import Combiner, Prior
@@ -247,6 +249,14 @@ class TrainConfig(StrictModel):
     @classmethod
     def _one_is_a_list(cls, given: Any) -> Any:
         return (given,) if isinstance(given, str) else given
+
+    @field_validator("version", mode="before")
+    @classmethod
+    def _no_number(cls, given: Any) -> Any:
+        if isinstance(given, int | float | date):  # 1.10 has become 1.1 already
+            quoted = """version: "1.0", or --set 'version="1.0"'"""
+            raise ValueError(f"expected text, got {shown(given)}; YAML takes it for text in quotes: {quoted}")
+        return given
 
     @field_validator("levels", mode="before")
     @classmethod

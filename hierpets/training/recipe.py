@@ -29,7 +29,7 @@ from hierpets.inference.predictor import Predictor
 from hierpets.model.statistics.storage import pack_statistics
 from hierpets.model.writer import write_bundle
 from hierpets.progress import Progress, no_progress
-from hierpets.registry.loading import Registry, load_registry
+from hierpets.registry.loading import Registry, bundled_registry, find_registry, load_registry
 from hierpets.registry.plugin import Plugin
 from hierpets.text import percent
 from hierpets.training.calibration import calibrate_trained
@@ -136,6 +136,7 @@ def train(
     if resume and is_complete(config.out):
         return _complete(config)
     _check_place(config)
+    config = _with_registry(config)
     device, registry = choose_device(config.device), load_registry(config.registry)
     splits = read_splits(config, registry)
     for choice in (*config.candidate_backbones, *config.early):
@@ -175,6 +176,12 @@ def _complete(config: TrainConfig) -> TrainResult:
     _log.warning("%s: the run is complete, nothing to resume; use --overwrite to train it again", run)
     summary = manifest.training["summary"]
     return TrainResult(run / BUNDLE_FOLDER, run, summary, metrics, config.registry, manifest.selection)
+
+
+def _with_registry(config: TrainConfig) -> TrainConfig:
+    """The settings with the registry that is used: the environment may name it, and will not at another time."""
+    found = find_registry(config.registry)
+    return config if found == bundled_registry() else config.model_copy(update={"registry": found.resolve()})
 
 
 def _check_place(config: TrainConfig) -> None:

@@ -362,3 +362,12 @@ def test_a_backbone_without_given_weights_is_the_same_network_wherever_it_is_bui
     assert model_id(first) == model_id(again)
     drawn, others = (load_file(bundle / WEIGHTS) for bundle in (first, other))
     assert not all(torch.equal(drawn[name], others[name]) for name in drawn if name.startswith("backbone"))
+
+
+def test_train_writes_down_the_registry_that_the_environment_names(tmp_path, monkeypatch):
+    config = settings(tmp_path)
+    monkeypatch.setenv("HIERPETS_REGISTRY", str(config.registry))
+    run = train(config=change_config(config, {"registry": None})).run
+    monkeypatch.delenv("HIERPETS_REGISTRY")
+    assert read_config(run / "config.yaml", {}).registry == config.registry
+    train(config=read_config(run / "config.yaml", {}), overwrite=True)

@@ -83,22 +83,22 @@ def {name}(source: str, ending: str = ".pets") -> Iterator[SourcePhoto]:
     "tracker": '''\
 """Write loss and accuracies of every epoch to a CSV file in the run folder."""
 
-import csv
 from collections.abc import Mapping
+from csv import DictWriter
 from pathlib import Path
 from typing import Any
 
 from hierpets.plugin import Tracker
 
-COLUMNS = ["epoch", "loss", "species", "breed"]
-
 
 def {name}(run: str, file: str = "epochs.csv") -> Tracker:
     def track(event: Mapping[str, Any]) -> None:
         if event["event"] == "epoch":
-            header = [] if event["epoch"] else [COLUMNS]  # epoch 0 is before fine-tuning, and has no loss
             with (Path(run) / file).open("a" if event["epoch"] else "w", encoding="utf-8", newline="") as table:
-                csv.writer(table).writerows([*header, [event.get(column) for column in COLUMNS]])
+                rows = DictWriter(table, ["epoch", "loss", "species", "breed"], extrasaction="ignore")
+                if event["epoch"] == 0:  # before fine-tuning: it has no loss
+                    rows.writeheader()
+                rows.writerow(event)
 
     return track
 ''',

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 import types
 from collections.abc import Iterator
@@ -50,6 +51,18 @@ def test_page_shows_one_of_each_kind_in_few_lines(registry_file, registry):
     for code, entry in SNIPPETS.values():
         assert len([line for line in code.splitlines() if line.strip()]) < 15
         assert entry.count("\n") == 3
+
+
+def test_page_changes_an_option_of_a_built_in_reader_in_a_copy(tmp_path):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    (entry,) = re.findall(r"```yaml\n(  - name: table\n.*?)```", PAGE, re.S)
+    copy = tmp_path / "plugins" / "readers" / "table.py"
+    copy.parent.mkdir(parents=True)
+    shutil.copy(load_registry().get("reader", "table").file, copy)
+    (tmp_path / "registry.yaml").write_text("plugins:\n" + entry)
+    pq.write_table(pa.table({"picture": [b"x"], "species": ["cat"]}), tmp_path / "a.parquet")
+    index = read_index(tmp_path / "a.parquet", registry=tmp_path / "registry.yaml")
+    assert index.paths == [f"{tmp_path / 'a.parquet'}:picture:0"]
 
 
 def test_page_backbone(registry):

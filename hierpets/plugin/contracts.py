@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["ContractError", "check_result", "extract_features", "noise_photos"]
 
 
+MAX_WEIGHT = 1e100
+"""Of a photo; the least is one by it."""
+
+
 class ContractError(Exception):
     """What was expected and what came; the caller adds which plugin and where."""
 
@@ -127,7 +131,14 @@ def _check_weights(result: Any, arguments: tuple[Sized, ...]) -> np.ndarray:
         raise ContractError(
             f"expected finite positive weights, got {weights[first]} for photo {first} ({wrong.size} such weights)"
         )
-    return weights.astype(np.float64)
+    weights = weights.astype(np.float64)
+    for weight in (weights.min(initial=1.0), weights.max(initial=1.0)):
+        if not 1 / MAX_WEIGHT <= weight <= MAX_WEIGHT:  # sums and quotients of them would not be finite
+            raise ContractError(
+                f"expected weights from {1 / MAX_WEIGHT:.0e} to {MAX_WEIGHT:.0e}, of which only the proportions count, "
+                f"got {weight}"
+            )
+    return weights
 
 
 def _check_advice(result: Any, _arguments: tuple[Any, ...]) -> tuple[Advice, ...]:

@@ -266,6 +266,8 @@ class TestMixedFolders:
         ({"species": "dog", "breed": "pug", "label": "Dog"}, Leaf("dog", "pug")),
         ({"species": "dog", "breed": "pug", "label": "7"}, Leaf("dog", "pug")),
         ({"breed": "pug", "label": "dog"}, Leaf("dog", "pug")),
+        ({"species": " dog", "breed": "pug ", "label": "dog / pug ", "split": " train"}, Leaf("dog", "pug")),
+        ({"species": "dog", "breed": " "}, Leaf("dog", None)),
     ],
 )
 def test_a_label_beside_a_species_may_say_the_same(fields, label):

@@ -101,7 +101,7 @@ def read_records(source: str, photos: Iterable[SourcePhoto]) -> list[PhotoRecord
 def _record(photo: SourcePhoto) -> PhotoRecord:
     """:raises DataError: without the place in its message."""
     species, breed = _class(photo)
-    split = SPLIT_NAMES.get((photo.split or "").lower())
+    split = SPLIT_NAMES.get((photo.split or "").strip().lower())
     if photo.split and split is None:
         raise DataError(f"unknown split {photo.split!r}{did_you_mean(photo.split, SPLITS)}; known: {', '.join(SPLITS)}")
     return PhotoRecord(photo.path, species, breed, split, photo.individual)
@@ -112,7 +112,7 @@ def _class(photo: SourcePhoto) -> Leaf:
 
     :raises DataError: no class, or two.
     """
-    species, breed, label = photo.species, photo.breed, photo.label
+    species, breed, label = (part and (part.strip() or None) for part in (photo.species, photo.breed, photo.label))
     if label is None or _adds_nothing(label, species, breed):
         if species is None:
             raise DataError(f"no class; {EXPECTED}")

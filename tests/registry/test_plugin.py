@@ -67,7 +67,7 @@ class TestContracts:
             ("[True] * 3", "expected an array of numbers"),
             ("[[1], [1, 2]]", "expected an array of weights"),
             ("[1.0, 2.0]", r"one weight for each of 3 photos, shape \(3,\), got \(2,\)"),
-            ("[1.0, 1e200, 1.0]", r"expected weights from 1e-100 to 1e\+100, of which only the proportions count, got 1e"),
+            ("[1.0, 1e200, 1.0]", r"expected weights from 1e-100 to 1e\+100, .* proportions count, got 1e"),
             ("[1.0, 1e-320, 1.0]", r"expected weights from 1e-100 to 1e\+100, .*, got 1e-320"),
             ("[1.0, -1.0, 0.0]", r"finite positive weights, got -1.0 for photo 1 \(2 such"),
             ("[1.0, float('nan'), 1.0]", "got nan for photo 1"),

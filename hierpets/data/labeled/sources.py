@@ -104,7 +104,7 @@ def _record(photo: SourcePhoto) -> PhotoRecord:
     split = SPLIT_NAMES.get((photo.split or "").strip().lower())
     if photo.split and split is None:
         raise DataError(f"unknown split {photo.split!r}{did_you_mean(photo.split, SPLITS)}; known: {', '.join(SPLITS)}")
-    return PhotoRecord(photo.path, species, breed, split, photo.individual)
+    return PhotoRecord(photo.path, species, breed, split, (photo.individual or "").strip() or None)
 
 
 def _class(photo: SourcePhoto) -> Leaf:

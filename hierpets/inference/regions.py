@@ -114,14 +114,14 @@ def advise_together(
     if not regions:
         return whole
     species = [_species_of(region.prediction, taxonomy) for region in regions]
-    # What the whole photo looks like, be it a little, may be an animal that is in no box.
-    outside = [own] if (own := _species_of(whole, taxonomy)).any() else []
+    # What the whole photo looks like, be it a little or no answer by itself, may be an animal that is in no box.
+    outside = _looks_like(whole, taxonomy)
 
     def again(one: Prediction, beside: Sequence[np.ndarray]) -> Prediction:
         return replace(one, recommendation=advise(one, beside))
 
     advised = (
-        replace(region, prediction=again(region.prediction, species[:i] + species[i + 1 :] + outside))
+        replace(region, prediction=again(region.prediction, [*species[:i], *species[i + 1 :], outside]))
         for i, region in enumerate(regions)
     )
     return replace(again(whole, species), regions=tuple(advised))
@@ -129,10 +129,15 @@ def advise_together(
 
 def _species_of(prediction: Prediction, taxonomy: Taxonomy) -> np.ndarray:
     """float [S], summing to one, whatever ``only`` allows; to nothing for an animal that is not known."""
-    if prediction.joint is None or prediction.level == "unknown":
-        return np.zeros(len(taxonomy.species))
+    known = prediction.level != "unknown"
+    return _looks_like(prediction, taxonomy) if known else np.zeros(len(taxonomy.species))
+
+
+def _looks_like(prediction: Prediction, taxonomy: Taxonomy) -> np.ndarray:
+    """float [S], summing to one, as if it was of a known species, whatever ``only`` allows."""
     if prediction.looks_like is not None:
         return prediction.looks_like
+    assert prediction.joint is not None  # only what could be read has regions
     return species_probabilities(prediction.joint, taxonomy)
 
 

@@ -124,6 +124,17 @@ def test_no_shampoo_is_toxic_to_what_the_whole_photo_may_show_beside_the_boxes(a
     assert not toxic_to_cats(region.prediction.recommendation)
 
 
+def test_no_shampoo_is_toxic_to_what_a_photo_without_an_answer_may_show_beside_the_boxes(around):
+    """A cat and a dog, of which the whole photo shows as much, so that it is no answer; a box has the dog alone."""
+    predictor = make_predictor(BassetEngine())
+    both = side_by_side("siamese", "a dog")
+    answer = predictor.predict(both, boxes=around((0.9, RIGHT)), alpha=0.01)
+    (region,) = answer.regions
+    assert (answer.level, region.prediction.species) == ("unknown", "dog")
+    assert not toxic_to_cats(region.prediction.recommendation)
+    assert "a cat (50%) may be in the photo too" in region.prediction.recommendation.ruled_out[0].reason
+
+
 def test_only_says_what_may_be_named_and_not_what_is_safe():
     predictor = make_predictor(BassetEngine(), finder=find_halves)
     dog = predictor.predict(side_by_side("a dog"), only=["dog"])

@@ -11,7 +11,7 @@ import math
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import starmap
@@ -84,12 +84,16 @@ class NamedPhoto(NamedTuple):
 
         :raises ConfigError: not several, or one is no photo.
         """
+        if isinstance(photos, Mapping) or hasattr(photos, "columns"):  # which gives the names of its columns, if any
+            raise ConfigError(f"expected photos, got {type(photos).__name__}; pass the column of them: table['path']")
         if not isinstance(photos, Iterable) or hasattr(photos, "read"):
             raise not_a_photo(photos)
         return starmap(cls._numbered, enumerate(photos))
 
     @classmethod
-    def _numbered(cls, number: int, photo: Photo | NamedPhoto) -> NamedPhoto:
+    def _numbered(cls, number: int, photo: Any) -> NamedPhoto:
+        if hasattr(photo, "as_py"):  # a cell of a column of Arrow
+            photo = photo.as_py()
         try:
             return cls.of(photo)
         except ConfigError as error:

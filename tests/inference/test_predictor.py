@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
@@ -125,6 +126,23 @@ def test_predict_of_an_array_of_the_wrong_shape_is_one_error(predictor):
 def test_predict_takes_an_array_of_paths_for_several_photos(predictor, dtype):
     paths = np.array([str(photo) for photo in PHOTOS], dtype)
     assert [answer.path for answer in predictor(paths)] == paths.tolist()
+
+
+def test_predict_takes_a_column_of_an_arrow_table(predictor, jpeg):
+    paths = [str(photo) for photo in PHOTOS]
+    for column in (pa.array(paths), pa.chunked_array([paths[:1], paths[1:]])):
+        assert [answer.path for answer in predictor(column)] == paths
+    (answer,) = predictor.stream(pa.array([jpeg.read_bytes()]))
+    assert answer.error is None
+
+
+def test_predict_does_not_take_the_names_of_columns_for_photos(predictor):
+    for table in ({"path": PHOTOS}, pa.table({"path": [str(photo) for photo in PHOTOS]})):
+        for ask in (predictor.predict, predictor.stream):
+            with pytest.raises(
+                ConfigError, match=r"^expected photos, got \w+; pass the column of them: table\['path'\]"
+            ):
+                ask(table)
 
 
 def test_predict_says_which_of_several_is_no_photo(predictor):

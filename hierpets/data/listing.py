@@ -39,7 +39,7 @@ def list_photos(paths: Sequence[str], lines: Iterable[str], registry: Registry |
     """Photos of folders and patterns in the order of their names, those of ``lines`` for ``-``, those that a reader of
     ``registry`` finds; all else unchanged. Each path is looked at before the first photo is given.
 
-    :raises ConfigError: a folder, a pattern or a URI without photos, or an address of the web.
+    :raises ConfigError: a folder, a pattern or a URI without photos, an address of the web, or an empty path.
     """
     return chain.from_iterable([_opened(path, lines, registry) for path in paths])
 
@@ -48,6 +48,8 @@ def _opened(path: str, lines: Iterable[str], registry: Registry | None) -> Itera
     """The photos of one path. What is listed to see whether there are any is not listed again."""
     if path == STANDARD_INPUT:
         return (line for line in map(str.strip, lines) if line)
+    if not path:  # a variable of a shell that is not set; it would be the folder that one is in
+        raise ConfigError("expected the path of a photo or a folder, got an empty one")
     refuse_web(path)
     if _is_pattern(path):
         matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207  it may be absolute, and Path.glob refuses it

@@ -69,8 +69,24 @@ def test_predict_text_is_a_line_a_photo(predict):
     assert [line.split(": ")[0] for line in out.splitlines()] == PHOTOS
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+def test_predict_text_is_a_line_a_photo_whatever_its_name(predict, tmp_path):
+    for name in ("a\nb.jpg", "c\x1b[31md.jpg"):
+        (tmp_path / name).write_bytes(cv2.imencode(".jpg", read_photo(PHOTOS[0]))[1].tobytes())
+    (tmp_path / "e\nf.jpg").write_bytes(b"nothing")
+    _, out, _ = predict(str(tmp_path))
+    names = [line.split(": ")[0].removeprefix(f"{tmp_path}{os.sep}") for line in out.splitlines()]
+    assert names == ["a\\x0ab.jpg", "c\\x1b[31md.jpg", "e\\x0af.jpg"]
+
+
 def test_predict_takes_paths_from_standard_input(predict, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(PHOTOS) + "\n\n"))
+    _, out, _ = predict("--format", "jsonl", "-")
+    assert [json.loads(line)["path"] for line in out.splitlines()] == PHOTOS
+
+
+def test_predict_takes_paths_from_standard_input_as_windows_writes_them(predict, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("\ufeff" + "\r\n".join(PHOTOS)))
     _, out, _ = predict("--format", "jsonl", "-")
     assert [json.loads(line)["path"] for line in out.splitlines()] == PHOTOS
 
@@ -163,6 +179,7 @@ def test_predict_takes_a_file_whose_name_looks_like_a_pattern(predict, tmp_path)
         ("nowhere/*.jpg", "nowhere/*.jpg: no file matches this pattern"),
         ("https://example.org/cat.jpg", "a URL is not read; download the photo first"),
         ("nonsense://bucket/pets", "nonsense://bucket/pets: cannot be opened"),
+        ("", "expected the path of a photo or a folder, got an empty one"),
     ],
 )
 def test_predict_says_what_to_do_with_a_path_that_is_none(predict, path, told):

@@ -36,6 +36,7 @@ def paths_on_standard_input() -> Iterator[str]:
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="surrogateescape")
     for line in map(str.strip, sys.stdin):
+        line = line.removeprefix("\ufeff")  # a mark before the first, as Windows writes it
         if "\0" in line or (_has_raw_bytes(line) and not os.path.lexists(line)):
             raise ConfigError("standard input: expected one path per line, got binary data; pass the paths of photos")
         yield line

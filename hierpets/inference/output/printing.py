@@ -13,6 +13,9 @@ if TYPE_CHECKING:  # the command imports this while its model loads
 
 __all__ = ["render"]
 
+CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
+"""A line break in the name of a file would look like another photo, and a terminal obeys some of them."""
+
 
 def render(predictions: Iterable[Prediction], form: str) -> Iterator[tuple[str, Prediction | None]]:
     """Pieces of output, each with the prediction that it shows; ``form``: text, json, jsonl or csv."""
@@ -39,9 +42,10 @@ def _render_array(predictions: Iterable[Prediction]) -> Iterator[tuple[str, Pred
 
 def _text(prediction: Prediction) -> str:
     """A line, and below it one for each region, and the advice of each shampoo rule, with ``--explain``."""
+    path = prediction.path.translate(CONTROLS)
     if prediction.error is not None:
-        return f"{prediction.path}: {prediction}\n"
-    lines = [f"{prediction.path}: {prediction}", *(f"  {region}" for region in prediction.regions or ())]
+        return f"{path}: {prediction}\n"
+    lines = [f"{path}: {prediction}", *(f"  {region}" for region in prediction.regions or ())]
     if prediction.warning is not None:
         lines.append(say("  warning: {what}", what=prediction.warning))
     advice = prediction.recommendation

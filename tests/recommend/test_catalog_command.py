@@ -103,6 +103,19 @@ def test_catalog_show_lists_and_explains() -> None:
     assert "never    cat: it contains permethrin, which is poisonous to cats" in run("show", "flea_guard").output
 
 
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("Siamese", "Siamese (cat)"),
+        ("Deutscher Schäferhund", "German Shepherd (dog)"),
+        ("Cat/Sphynx", "Sphynx (cat)"),
+        ("Flea Guard", "Tidewhisker Flea Guard"),
+    ],
+)
+def test_catalog_show_takes_every_name_that_other_commands_take(name: str, title: str) -> None:
+    assert run("show", name).output.startswith(title)
+
+
 def test_catalog_show_suggests_the_name_that_was_meant() -> None:
     with pytest.raises(HierpetsError, match=r"no breed or product 'sfynx' \(did you mean 'sphynx'\?\)"):
         CliRunner().invoke(cli, ["catalog", "show", "sfynx"], standalone_mode=False, catch_exceptions=False)

@@ -61,6 +61,7 @@ def check(registry: Path | None, model: Path | None) -> int:
 @registry_option
 def show(name: str | None, registry: Path | None) -> None:
     """Show a breed or a product by its NAME, or list them all."""
+    from hierpets.messages.breeds import find_label
     from hierpets.recommend.loading import load_catalog
 
     catalog = load_catalog(registry)
@@ -72,10 +73,10 @@ def show(name: str | None, registry: Path | None) -> None:
             "",
             *map(_product_line, catalog.products.values()),
         ]
-    elif name in catalog.products:
-        lines = list(_product(catalog, catalog.products[name]))
-    elif name in by_name:
-        lines = list(_breed(catalog, *by_name[name]))
+    elif (label := find_label(name, [*by_name, *catalog.products]) or name) in catalog.products:
+        lines = list(_product(catalog, catalog.products[label]))
+    elif label in by_name:
+        lines = list(_breed(catalog, *by_name[label]))
     else:
         hint = did_you_mean(name, [*by_name, *catalog.products])
         raise ConfigError(f"no breed or product {name!r}{hint}; `hierpets catalog show` lists them")

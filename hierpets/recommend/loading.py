@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from hierpets.errors import CatalogError, did_you_mean
+from hierpets.messages.breeds import plain
 from hierpets.recommend.catalog import (
     BreedsFile,
     Catalog,
@@ -137,14 +138,17 @@ def _contradictions(files: CatalogFiles) -> Iterator[str]:
 
 
 def _clashes(name: str, own: Ingredient, listed: Mapping[str, Ingredient]) -> Iterator[str]:
-    """Names of an ingredient that mean one listed before: a user's harmless "melaleuca_oil", or water with that alias,
-    would hide that it is tea tree oil.
+    """Names of an ingredient that mean one listed before, in any spelling: a user's harmless "Tea Tree Oil" or
+    "melaleuca_oil", or water with that alias, would hide that it is tea_tree_oil.
     """
     for other in takewhile(lambda other: other != name, listed):
-        if name in listed[other].aliases:
+        aliases = {*map(plain, listed[other].aliases)}
+        if plain(name) == plain(other):
+            yield f"is another spelling of {other!r}; use that name"
+        elif plain(name) in aliases:
             yield f"is an alias of {other!r}; use that name"
         for alias in own.aliases:
-            if alias in (other, *listed[other].aliases):
+            if plain(alias) in {plain(other), *aliases}:
                 yield f"its alias {alias!r} means {other!r} already"
 
 
@@ -162,5 +166,6 @@ def _unknown(
 ) -> Iterator[str]:
     for name in names:
         if name not in known:
-            hint = did_you_mean(name, known) or f"; known: {', '.join(known)}"
+            spelled = [other for other in known if plain(other) == plain(name)]
+            hint = did_you_mean(spelled[0] if spelled else name, known) or f"; known: {', '.join(known)}"
             yield f"{file.at(*location)}: unknown name {name!r}{hint}"

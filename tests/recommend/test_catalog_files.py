@@ -118,10 +118,22 @@ def test_load_catalog_keeps_the_hazards_of_an_ingredient(shop: Path) -> None:
     assert problems(shop, ingredients="ingredients:\n  melaleuca_oil: {}\n") == [
         "/ingredients.yaml:2: ingredients.melaleuca_oil: is an alias of 'tea_tree_oil'; use that name"
     ]
-    for taken in ("melaleuca_oil", "tea_tree_oil"):  # else what is called so would be as harmless as water
+    assert problems(shop, ingredients="ingredients:\n  Tea Tree Oil: {}\n") == [
+        "/ingredients.yaml:2: ingredients.Tea Tree Oil: is another spelling of 'tea_tree_oil'; use that name"
+    ]
+    for taken in (
+        "melaleuca_oil",
+        "tea_tree_oil",
+        "Melaleuca oil",
+    ):  # else what is called so would be as harmless as water
         assert problems(shop, ingredients=f"ingredients:\n  water: {{aliases: [{taken}]}}\n") == [
             f"/ingredients.yaml:2: ingredients.water: its alias {taken!r} means 'tea_tree_oil' already"
         ]
+
+
+def test_load_catalog_suggests_an_ingredient_as_it_is_spelled_here(shop: Path) -> None:
+    (problem,) = problems(shop, products=SHELF.replace("[glycerin]", "[Tea Tree Oil]"))
+    assert "unknown name 'Tea Tree Oil' (did you mean 'tea_tree_oil'?)" in problem
 
 
 def test_load_catalog_raises_all_problems_of_all_files_with_lines(shop: Path) -> None:

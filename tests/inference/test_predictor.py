@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from PIL import Image
 
@@ -129,6 +128,7 @@ def test_predict_takes_an_array_of_paths_for_several_photos(predictor, dtype):
 
 
 def test_predict_takes_a_column_of_an_arrow_table(predictor, jpeg):
+    pa = pytest.importorskip("pyarrow")
     paths = [str(photo) for photo in PHOTOS]
     for column in (pa.array(paths), pa.chunked_array([paths[:1], paths[1:]])):
         assert [answer.path for answer in predictor(column)] == paths
@@ -137,6 +137,7 @@ def test_predict_takes_a_column_of_an_arrow_table(predictor, jpeg):
 
 
 def test_predict_does_not_take_the_names_of_columns_for_photos(predictor):
+    pa = pytest.importorskip("pyarrow")
     for table in ({"path": PHOTOS}, pa.table({"path": [str(photo) for photo in PHOTOS]})):
         for ask in (predictor.predict, predictor.stream):
             with pytest.raises(

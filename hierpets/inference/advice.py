@@ -37,6 +37,9 @@ class Adviser:
         joint, decision = one.joint, one.decision
         if joint is None or decision is None:
             return None
+        looks_like = one.looks_like
+        if looks_like is not None and not one.looks_like_a_pet:
+            looks_like = np.zeros_like(looks_like)  # of no known species: it may be any animal
         unlisted = 1.0 - decision.listed if decision.species in self._judged else None
         try:
             with self._one_at_a_time:
@@ -46,7 +49,7 @@ class Adviser:
                     decision.level,
                     unlisted=unlisted,
                     beside=beside,
-                    looks_like=one.looks_like,
+                    looks_like=looks_like,
                 )
             return found.record(explain=explain)
         except Exception as error:  # what a rule does wrong must not cost the photo its prediction

@@ -97,6 +97,12 @@ class Prediction:
         """Whether the photo looks like a listed breed, certain or not; False for one that could not be read."""
         return self.decision is not None and self.decision.listed >= UNLISTED
 
+    @property
+    def looks_like_a_pet(self) -> bool:
+        """Whether the photo looks like a pet of a known species, whatever ``only`` says; True without such a score."""
+        least = self.thresholds.pet
+        return self.pet_score is None or least is None or self.pet_score >= least
+
     def record(self) -> PredictionRecord:
         """The record of ``docs/output.md``."""
         # Its models take longer to import than a photo takes: only what wants a record waits for them.

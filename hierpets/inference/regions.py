@@ -129,7 +129,7 @@ def advise_together(
 
 def _species_of(prediction: Prediction, taxonomy: Taxonomy) -> np.ndarray:
     """float [S], summing to one, whatever ``only`` allows; to nothing for an animal that is not known."""
-    known = prediction.level != "unknown"
+    known = prediction.level != "unknown" and prediction.looks_like_a_pet
     return _looks_like(prediction, taxonomy) if known else np.zeros(len(taxonomy.species))
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import cv2
 import httpx
@@ -58,12 +59,17 @@ class ColorEngine:
 
 
 def make_predictor(
-    engine: ColorEngine | None = None, *, registry: Registry | None = None, finder: FindAnimals | None = None
+    engine: ColorEngine | None = None,
+    *,
+    registry: Registry | None = None,
+    finder: FindAnimals | None = None,
+    **manifest_fields: Any,
 ) -> Predictor:
     manifest = Manifest(
         taxonomy=TAXONOMY,
         preprocess=Preprocess(size=16, crop=1.0, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
         backbone=BackboneSpec(name="color", feature_dim=1),
+        **manifest_fields,
     )
     recommender = Recommender.load(registry or load_registry())
     return Predictor(manifest, engine or ColorEngine(), recommender, finder=finder, model=MODEL)

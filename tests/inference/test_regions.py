@@ -5,8 +5,10 @@ import json
 import cv2
 import numpy as np
 import pytest
-from helpers.color_server import ColorEngine, find_halves, make_predictor, side_by_side
+from helpers.color_server import TAXONOMY, ColorEngine, find_halves, make_predictor, side_by_side
+from helpers.policies import flat_policy
 
+from hierpets.bundle.manifest import OODSpec
 from hierpets.data.photos import Limits
 from hierpets.errors import BundleError, ConfigError
 from hierpets.inference.loading import load
@@ -144,6 +146,28 @@ def test_only_says_what_may_be_named_and_not_what_is_safe():
     assert not toxic_to_cats(cat.recommendation)
     assert "and it looks like a cat (>99%)" in cat.recommendation.ruled_out[0].reason
     both = predictor.predict(side_by_side("siamese", "a dog"), only=["dog"], regions=True)
+    assert not any(toxic_to_cats(region.prediction.recommendation) for region in both.regions)
+
+
+def test_only_does_not_vouch_for_what_looks_like_no_pet(around):
+    """What was said to be a dog may be any animal then, and so may the one in the box beside a dog."""
+
+    class ScoringEngine(BassetEngine):
+        def __call__(self, images):
+            scores = np.ones((len(images), 1 + len(TAXONOMY.species)), np.float32)
+            scores[:, 0] = -images[:, 2].mean(axis=(1, 2))  # the less blue, the more it is a pet
+            return super().__call__(images)._replace(scores=scores)
+
+    policy = flat_policy(TAXONOMY.species, 0.6, pet=0.0)
+    predictor = make_predictor(ScoringEngine(), policy=policy, ood=OODSpec(classes=6, species=3))
+    dog, cyan = side_by_side("a dog"), np.full((60, 60, 3), (20, 250, 250), np.uint8)
+    sure, odd = predictor.predict([dog, cyan], only=["dog"])
+    assert (sure.level, odd.level) == ("breed", "breed")
+    assert odd.looks_like[1] > 0.999
+    assert toxic_to_cats(sure.recommendation)
+    assert not toxic_to_cats(odd.recommendation)
+    assert "this may be an animal that we do not know" in odd.recommendation.ruled_out[0].reason
+    both = predictor.predict(np.concatenate([dog, cyan], axis=1), only=["dog"], boxes=around((0.9, LEFT), (0.8, RIGHT)))
     assert not any(toxic_to_cats(region.prediction.recommendation) for region in both.regions)
 
 

@@ -43,13 +43,13 @@ class BoxFile:
         self._boxes = {PurePath(name).as_posix(): found for name, found in boxes.items()}
 
     def of(self, photo: str) -> tuple[FoundBox, ...]:
-        """The boxes of a photo: of its path as given, or of the longest end of it that the file names.
+        """The boxes of a photo: of its path as given, or of the longest end of its absolute path that the file names.
 
         :raises DataError: the file does not name it, or says that its finder could not look at it.
         """
-        parts = PurePath(photo).parts
-        ends = (PurePath(*parts[start:]).as_posix() for start in range(len(parts)))
-        name = next((end for end in ends if end in self._boxes), None)
+        whole = os.path.abspath(photo)  # noqa: PTH100  as MegaDetector writes it, which follows no links
+        paths = (PurePath(photo).as_posix(), *_ends(whole))
+        name = next((path for path in paths if path in self._boxes), None)
         if name is None:
             raise DataError(
                 f"{photo}: not among the {len(self._boxes)} photos of {self.path}; add it there, or leave "
@@ -59,6 +59,12 @@ class BoxFile:
         if isinstance(found, str):
             raise DataError(f"{photo}: no boxes in {self.path}: its finder says {found!r}; let it look again")
         return tuple(found)
+
+
+def _ends(path: str) -> Iterator[str]:
+    """The path, and what is left of it without its first folder, without its first two, and so on."""
+    parts = PurePath(path).parts
+    return (PurePath(*parts[start:]).as_posix() for start in range(len(parts)))
 
 
 class _Detection(BaseModel):

@@ -68,6 +68,16 @@ def test_a_photo_is_found_by_the_end_of_its_path(write):
         boxes.of("other/two.jpg")
 
 
+def test_a_photo_is_found_by_its_absolute_path(write, tmp_path, monkeypatch):
+    """MegaDetector writes absolute paths unless it is told not to."""
+    detections = [{"category": "1", "conf": 0.9, "bbox": [0, 0, 1, 1]}]
+    boxes = read_boxes(write({"images": [{"file": str(tmp_path / "walk" / "two.jpg"), "detections": detections}]}))
+    (tmp_path / "walk").mkdir()
+    for folder, photo in ((tmp_path, "walk/two.jpg"), (tmp_path / "walk", "two.jpg"), (tmp_path / "walk", "./two.jpg")):
+        monkeypatch.chdir(folder)
+        assert len(boxes.of(photo)) == 1
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

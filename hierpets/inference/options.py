@@ -94,7 +94,8 @@ def label_mask(names: Iterable[str], taxonomy: Taxonomy) -> np.ndarray:
         found = found or [i for i, leaf in enumerate(taxonomy.leaves) if name in (str(leaf), leaf.breed)]
         if not found:
             known = [*taxonomy.species, *(leaf.breed or leaf.species for leaf in taxonomy.leaves)]
-            hint = did_you_mean(name, [*known, *other_names(known)])
+            several = "; give several names one by one" if "," in name else ""  # as --levels takes them
+            hint = several or did_you_mean(name, [*known, *other_names(known)])
             raise ConfigError(f"only: {shown(given)} is not a species or a breed of this model{hint}")
         owners = sorted({taxonomy.leaves[i].species for i in found})
         if len(owners) > 1:

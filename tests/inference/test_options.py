@@ -29,6 +29,7 @@ def test_label_mask_of_species_and_breeds(names, expected):
         ("beagel", "did you mean 'beagle'"),
         ("Heilige Birme", "did you mean 'Heilige Birma'"),
         ("chinchilla", "use cat/chinchilla or dog/chinchilla"),
+        ("dog,cat", "only: 'dog,cat' is not a species or a breed of this model; give several names one by one"),
     ],
 )
 def test_label_mask_names_what_is_unknown_or_ambiguous(name, message):

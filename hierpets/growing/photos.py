@@ -27,7 +27,7 @@ from hierpets.inference.engines.cascade import Cascade, Squares
 from hierpets.inference.predictor import Predictor
 from hierpets.messages.breeds import find_label
 from hierpets.progress import Progress
-from hierpets.taxonomy import Taxonomy
+from hierpets.taxonomy import Leaf, Taxonomy
 from hierpets.workers import cores, run_in_order
 
 __all__ = [
@@ -173,7 +173,8 @@ def find_learned(photos: NewPhotos, manifest: Manifest, seen: SeenPhotos | None)
 
     :raises DataError: there are no others.
     """
-    known = {*manifest.taxonomy.leaves} - manifest.pretrained
+    leaves = {*manifest.taxonomy.leaves} - manifest.pretrained
+    known = leaves | {Leaf(leaf.species, None) for leaf in leaves}  # a label without a breed is no leaf
     rows = [
         row
         for row, record in enumerate(photos.records)

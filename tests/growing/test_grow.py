@@ -245,6 +245,19 @@ def test_photos_that_the_bundle_has_learned_from_teach_it_nothing_again(grown, n
     assert [photo.reason for photo in more.left_out] == ["the bundle has learned from it already"] * 10
 
 
+def test_photos_of_no_stated_breed_teach_nothing_twice_either(bundle, old_photos, tmp_path):
+    shutil.copytree(old_photos / "dog" / "pug", tmp_path / "old" / "dog")
+    with pytest.raises(DataError, match="the bundle has learned from all 30 photos already"):
+        grow(bundle, tmp_path / "old", out=tmp_path / "again")
+    draw_photos(tmp_path / "drawn", {"dog/pug": 4}, first=400)
+    shutil.copytree(tmp_path / "drawn" / "dog" / "pug", tmp_path / "more" / "dog")
+    once = grow(bundle, tmp_path / "more", out=tmp_path / "once")
+    for photo in once.left_out:
+        Path(photo.path).unlink()
+    with pytest.raises(DataError, match=f"learned from all {sum(once.photos.values())} photos already"):
+        grow(once.bundle, tmp_path / "more", out=tmp_path / "twice")
+
+
 def test_a_new_breed_may_lie_beside_the_photos_that_the_bundle_was_trained_on(bundle, old_photos, tmp_path):
     shutil.copytree(old_photos / "dog", tmp_path / "all" / "dog")
     draw_photos(tmp_path / "all", {"dog/husky": 8}, first=100)

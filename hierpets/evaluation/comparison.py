@@ -57,7 +57,7 @@ class McNemarTest(StrictModel):
 class LevelComparison(StrictModel):
     """One level: species or breed. Differences are B minus A."""
 
-    n: int = Field(description="photos whose label names the level")
+    n: int = Field(description="photos whose label names the level, for both models")
     a: Accuracies = Field(description="of A")
     b: Accuracies = Field(description="of B")
     difference: Accuracies = Field(description="B minus A")
@@ -75,7 +75,9 @@ class Comparison(StrictModel):
     model_a: ModelId | None = Field(default=None, description="which model A is; null if its metrics.json is missing")
     model_b: ModelId | None = Field(default=None, description="which model B is")
     n: int = Field(description="photos")
-    levels: dict[str, LevelComparison | None] = Field(description="species and breed; null if no breed is labeled")
+    levels: dict[str, LevelComparison | None] = Field(
+        description="species and breed; null if no breed is labeled for both"
+    )
 
     @property
     def measured(self) -> dict[str, LevelComparison]:
@@ -147,7 +149,7 @@ def _side(given: EvaluationOrFolder, name: str) -> _Side:
 def _compare(a: _Side, b: _Side, *, seed: int, resamples: int) -> Comparison:
     names = (a.name, b.name)
     pairs = _paired(a.records, b.records, names=names)
-    labeled = [(x, y) for x, y in pairs if x.breed is not None]
+    labeled = [(x, y) for x, y in pairs if x.breed is not None and y.breed is not None]
     hits = {
         "species": ([(x.species_right, y.species_right) for x, y in pairs], [x.species for x, _ in pairs]),
         "breed": ([(x.breed_right, y.breed_right) for x, y in labeled], [f"{x.species}/{x.breed}" for x, _ in labeled]),
@@ -167,15 +169,23 @@ def _paired(a: Records, b: Records, *, names: tuple[str, str]) -> list[tuple[Eva
         missing = ", ".join(
             f"{len(lost)} only in {name} (such as {lost[0]})" for name, lost in zip(names, only, strict=True) if lost
         )
-        raise DataError(f"not evaluated on the same photos: {missing}; evaluate both on the same --data")
+        raise DataError(
+            f"not evaluated on the same photos: {missing}; evaluate both on the same --data; photos that a "
+            "model was fitted to are left out of it without --keep-seen"
+        )
     pairs = [(record, b_by_path[path]) for path, record in a_by_path.items()]
-    relabeled = [x.path for x, y in pairs if (x.species, x.breed) != (y.species, y.breed)]
+    relabeled = [x.path for x, y in pairs if x.species != y.species or _other_breed(x, y)]
     if relabeled:
         raise DataError(
             f"the labels of {len(relabeled)} photos differ between the two (such as {relabeled[0]}); "
             "evaluate both on the same --data"
         )
     return pairs
+
+
+def _other_breed(a: EvaluationRecord, b: EvaluationRecord) -> bool:
+    """Whether two breeds are named. A model that knows no breeds of a species has labels without any."""
+    return None not in (a.breed, b.breed) and a.breed != b.breed
 
 
 def _compare_level(

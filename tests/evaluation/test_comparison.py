@@ -155,6 +155,16 @@ def test_compare_records_refuses_other_labels(records):
         compare_records(records, relabeled, names=("a", "b"))
 
 
+def test_compare_records_of_models_that_know_other_breeds(records):
+    """One knows no breeds of dogs, the other none at all."""
+    no_dogs = [r.model_copy(update={"breed": None}) if r.species == "dog" else r for r in records]
+    found = compare_records(records, no_dogs, names=("a", "b"))
+    assert found.n == found.measured["species"].n == 400
+    assert found.measured["breed"].n == sum(r.breed is not None for r in no_dogs)
+    species_alone = [r.model_copy(update={"breed": None}) for r in records]
+    assert compare_records(records, species_alone, names=("a", "b")).levels["breed"] is None
+
+
 def test_read_records_names_the_line_of_what_is_no_record(tmp_path, predictions):
     path = write_run(tmp_path, predictions) / RECORDS_FILE
     lines = path.read_text().splitlines()

@@ -104,4 +104,5 @@ def wilson_interval(hits: float, n: float) -> tuple[float, float] | None:
     share = hits / n
     center = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return float(max(0.0, center - half)), float(min(1.0, center + half))
+    # The share itself lies inside, whatever rounding says of none and of all.
+    return float(min(share, max(0.0, center - half))), float(max(share, min(1.0, center + half)))

@@ -399,6 +399,8 @@ def test_wilson_interval_agrees_with_scipy(hits, n):
     from scipy.stats import binomtest
 
     hits = min(hits, n)
+    low, high = wilson_interval(hits, n)
+    assert low <= hits / n <= high
     expected = binomtest(hits, n).proportion_ci(method="wilson")
     assert wilson_interval(hits, n) == pytest.approx((expected.low, expected.high), abs=1e-9)
 

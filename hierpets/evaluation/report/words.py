@@ -27,6 +27,7 @@ _GOOD_RECALL, _BAD_RECALL = 0.95, 0.80
 _GOOD_ECE, _BAD_ECE = 0.03, 0.05
 _GOOD_REJECTION, _BAD_REJECTION = 0.95, 0.80
 _PETS_REJECTED = 0.05
+_MANY_UNKNOWN = 0.2  # of the pets: hard photos take fewer, a model that promises nothing takes all
 _SEPARATES = 0.99  # AUROC
 _GOOD_LOSS, _BAD_LOSS = 0.03, 0.05  # of accuracy, at the middle step of a stress test
 _FEW_PHOTOS = 10
@@ -66,9 +67,9 @@ def _verdict(metrics: Metrics) -> str:
 
 def _strengths(metrics: Metrics) -> Iterator[str]:
     species = metrics.species
-    if species.balanced_accuracy >= 0.98:
-        names = join_words([pretty(s) for s, c in species.per_class.items() if c.support])
-        yield f"Tells {names} apart: balanced accuracy {percent(species.balanced_accuracy)}."
+    names = [pretty(s) for s, c in species.per_class.items() if c.support]
+    if len(names) > 1 and species.balanced_accuracy >= 0.98:
+        yield f"Tells {join_words(names)} apart: balanced accuracy {percent(species.balanced_accuracy)}."
     if metrics.breed is not None:
         yield from _good_breeds(metrics, metrics.breed)
         yield from _good_confidence(metrics, metrics.breed)
@@ -121,7 +122,9 @@ def _good_confidence(metrics: Metrics, breed: LevelMetrics) -> Iterator[str]:
 
 def _weaknesses(metrics: Metrics) -> Iterator[str]:
     yield from _no_better_than_guessing(metrics)
-    yield from _hidden_by_accuracy(metrics.species)
+    yield from _missed_species(metrics.species)
+    if metrics.ood is None and metrics.selective.answers.unknown > _MANY_UNKNOWN:
+        yield f"Answers {percent(metrics.selective.answers.unknown)} of the photos as unknown."
     if metrics.breed is not None:
         yield from _bad_breeds(metrics, metrics.breed)
     if metrics.ood is not None:
@@ -164,14 +167,16 @@ def _no_better_than_guessing(metrics: Metrics) -> Iterator[str]:
             )
 
 
-def _hidden_by_accuracy(species: LevelMetrics) -> Iterator[str]:
-    """Species whose recall lies well below the accuracy that everybody looks at."""
+def _missed_species(species: LevelMetrics) -> Iterator[str]:
+    """Species whose recall lies well below the accuracy that everybody looks at, or is all that there is to look at."""
+    alone = sum(scores.support > 0 for scores in species.per_class.values()) == 1
+    hidden, least = ("", 0.98) if alone else ("Accuracy hides it: ", min(species.accuracy - 0.02, 0.98))
     for name, scores in species.per_class.items():
-        if scores.support and scores.recall < min(species.accuracy - 0.02, 0.98):
+        if scores.support and scores.recall < least:
             missed = scores.support - round(scores.recall * scores.support)
             mistaken_for, times = _most_mistaken_for(species.confusion_matrix, name)
             yield (
-                f"Accuracy hides it: {missed:,} of {scores.support:,} {pretty(name)} photos are missed "
+                f"{hidden}{missed:,} of {scores.support:,} {pretty(name)} photos are missed "
                 f"({times:,} called {pretty(mistaken_for)}); {pretty(name)} recall is {percent(scores.recall)}."
             )
 

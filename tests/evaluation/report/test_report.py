@@ -256,6 +256,22 @@ def test_headline_admits_a_model_that_only_guesses(taxonomy, make_predictions):
     assert not any("Tells" in s for s in said.strengths)
 
 
+def test_headline_of_one_species_does_not_praise_what_is_no_feat(predictions):
+    cats = predictions.take(np.flatnonzero(predictions.species_true == 0))
+    right = replace(cats, probabilities=np.eye(9)[np.maximum(cats.leaf_true, 0)])
+    said = headline(evaluate_predictions(right, resamples=5))
+    assert not any("Tells" in s for s in said.strengths)
+    wrong = replace(cats, probabilities=np.eye(9)[np.full(len(cats), 8)])
+    said = headline(evaluate_predictions(wrong, resamples=5))
+    assert any(s.startswith(f"{len(cats)} of {len(cats)} cat photos are missed") for s in said.weaknesses)
+
+
+def test_headline_says_that_most_photos_are_not_answered(predictions):
+    silent = replace(predictions, level=np.full(len(predictions), "unknown"), node=np.full(len(predictions), -1))
+    said = headline(evaluate_predictions(silent, resamples=5))
+    assert "Answers 100% of the photos as unknown." in said.weaknesses
+
+
 def few_and_all_right(predictions):
     """19 photos of one species and one of another, of which all are right."""
     leaf, species = predictions.leaf_true, predictions.species_true

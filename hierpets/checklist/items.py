@@ -93,12 +93,16 @@ def _baseline(run: RunEvidence) -> Item:
     parts, worst = [], 1.0
     for name, level in metrics.by_level.items():
         majority, low = level.majority_class, level.intervals["accuracy"][0]
+        if majority.accuracy == 1:  # of one class alone no model can be better
+            continue
         low = level.accuracy if low is None else low
         part = f"{name} {level.accuracy:.1%} against {majority.accuracy:.1%} ({majority.label})"
         if low <= majority.accuracy < level.accuracy:
             part += f", though by its 95% interval on {counted(level.n, 'photo')} it may be {low:.1%}"
         parts.append(part)
         worst = min(worst, low - majority.accuracy)
+    if not parts:
+        return Item(question, "not done", f"photos of one class alone, {how}", _evaluate_elsewhere(run))
     passed = worst > 0
     return Item(question, "pass" if passed else "fail", f"{'; '.join(parts)}; {how}", "" if passed else _stronger(run))
 
@@ -187,6 +191,8 @@ def _thresholds(run: RunEvidence) -> Item:
             question, "fail", "the bundle's thresholds were fitted to no photos", _train(run, "--val-fraction 0.25")
         )
     number = f"{photos:,} photos, {on}"
+    if why := run.manifest.policy.unanswered(run.manifest.taxonomy.species):
+        return Item(question, "fail", f"{number}; {why}", _train(run, data="MORE_PHOTOS"))
     if list(run.metrics) == [on] and not run.elsewhere:
         return Item(question, "warn", f"{number}; its metrics are on the same photos", _evaluate_elsewhere(run))
     return Item(question, "pass", number)

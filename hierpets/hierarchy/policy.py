@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from itertools import chain, pairwise
 from typing import Literal, NamedTuple, get_args
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from hierpets.hierarchy.conformal import ScoreGroup, conformal_threshold, fewest_scores, shared_threshold
 from hierpets.taxonomy import Leaf
+from hierpets.text import join_words
 
 __all__ = ["DEFAULT_ALPHA", "MAX_SET", "Policy", "Population", "ScoreRows", "Thresholds", "population_shares"]
 
@@ -95,6 +97,29 @@ class Policy(BaseModel):
             return 0.0
         scores = own if len(own) >= fewest_scores(wanted) else self.grown_scores(leaf.species)
         return conformal_threshold(scores, wanted)
+
+    def least_alpha(self, species: str) -> float:
+        """The smallest error rate, in thousandths, at which photos that look like a species can be answered at all: as
+        many scores promise no smaller one. 0 where there are none, and fixed thresholds.
+        """
+        trained = self.of("trained")
+        own = len(trained.get(species, ()))
+        photos = own if own >= ENOUGH else sum(map(len, trained.values()))
+        return math.ceil(round(1000 / ((photos + 1) * (1 - FOR_SETS)), 6)) / 1000 if photos else 0.0
+
+    def unanswered(self, species: Collection[str]) -> str | None:
+        """Which of the ``species`` are never answered at this alpha, for too few scores, and what to do; None if all
+        are.
+        """
+        least = {name: self.least_alpha(name) for name in species}
+        silent = [name for name in species if least[name] > self.alpha]
+        if not silent:
+            return None
+        return (
+            f"calibrated on too few photos for a promise at alpha {self.alpha:g}: all photos of "
+            f"{join_words(silent)} are answered as unknown; add photos, or predict with --alpha "
+            f"{max(least[name] for name in silent):g}"
+        )
 
     def grown_scores(self, species: str) -> list[float]:
         """The scores of the photos of all breeds of a species that were grown, ascending."""

@@ -218,6 +218,8 @@ def _train(
     for one in trained.early:
         run.log("early", backbone=str(one.spec.backbone.name), threshold=one.spec.threshold, share=one.spec.share)
     calibrated = calibrate_trained(trained, combiner=config.combiner, alpha=config.alpha)
+    if not run.silent and (why := calibrated.policy.unanswered(calibrated.taxonomy.species)):
+        _log.warning("%s", why)  # the metrics do not tell: those of the most probable class look well
     metrics = measure_trained(trained, calibrated, folds=config.folds, seed=config.seed)
     manifest, statistics = _add_statistics(make_manifest(trained, calibrated, splits, config), trained, config)
     for name, part in metrics.items():

@@ -169,6 +169,13 @@ def test_baseline_must_lie_below_the_interval(of, level):
     assert "62.0% against 60.0% (dog), though by its 95% interval on 40 photos it may be 55.0%" in close.number
 
 
+def test_baseline_is_none_where_all_photos_are_of_one_class(of, level):
+    one = level(accuracy=1.0, majority_class=MajorityClass(label="cat", accuracy=1.0))
+    assert of("baseline", species=one).status == "not done"
+    both = of("baseline", species=one, breed=level())
+    assert both.status == "pass" and "species" not in both.number
+
+
 def test_baseline_is_settled_by_another_training_not_by_the_same(run, of, level):
     close = level(accuracy=0.62, intervals={"accuracy": (0.55, 0.7)})
     _, compared = settles(of("baseline", species=close))
@@ -225,6 +232,9 @@ def test_thresholds_rest_on_held_out_photos(run, metrics):
     assert item(same, "thresholds").status == "warn"
     away = {"elsewhere": metrics(about={"data": "other"})}
     assert item(replace(same, evaluations=away), "thresholds").status == "pass"  # as the command that it names does
+    few = run.manifest.model_copy(update={"policy": run.manifest.policy.model_copy(update={"alpha": 0.001})})
+    silent = item(replace(run, manifest=few), "thresholds")
+    assert silent.status == "fail" and "all photos of cat, dog and rabbit are answered as unknown" in silent.number
     empty = run.manifest.model_copy(update={"policy": type(run.manifest.policy)()})
     assert item(replace(run, manifest=empty), "thresholds").status == "fail"
 

@@ -107,6 +107,25 @@ def test_decide_says_that_an_alpha_cannot_be_promised():
     assert "calibrated on too few photos for a promise at alpha 0.01" in decision.reason
 
 
+@pytest.mark.parametrize("photos", [1, 8, 19, 21, 22, 98, 110, 111, 150])
+def test_least_alpha_is_the_first_at_which_anything_is_answered(photos):
+    few = Policy(scores={"trained": {"cat": ((0.0,) * MAX_SET,) * photos, "dog": ()}})
+    least = few.least_alpha("dog") if photos < 100 else few.least_alpha("cat")
+    assert few.thresholds("cat", least).probability < 1 == few.thresholds("cat", least - 0.001).probability
+    assert (few.unanswered(["cat"]) is None) == (least <= few.alpha)
+
+
+def test_unanswered_says_what_to_do():
+    few = Policy(scores={"trained": dict.fromkeys(TAXONOMY.species, ((0.0,) * MAX_SET,) * 5)})
+    told = few.unanswered(TAXONOMY.species)
+    assert told == (
+        "calibrated on too few photos for a promise at alpha 0.05: all photos of cat, dog and rabbit are answered as "
+        "unknown; add photos, or predict with --alpha 0.07"
+    )
+    assert decide_one(SURE, TAXONOMY, few, alpha=0.07).level == "breed"
+    assert Policy().unanswered(TAXONOMY.species) is None
+
+
 WIDE = Taxonomy(tree={"cat": ("bengal", "bombay", "egyptian_mau", "siamese"), "dog": ("pug",)})
 PAIR, THREE = np.array([0.5, 0.02, 0.4, 0.04, 0.04]), np.array([0.35, 0.3, 0.3, 0.02, 0.03])
 

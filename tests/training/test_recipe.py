@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from click.testing import CliRunner
 from helpers.demo_photos import draw_photos
 from helpers.fakes import tiny_registry
 from safetensors.torch import load_file
@@ -14,6 +15,7 @@ from safetensors.torch import load_file
 import hierpets
 from hierpets.bundle.layout import WEIGHTS
 from hierpets.bundle.manifest import model_id, read_manifest
+from hierpets.cli.deploy.info import command as info
 from hierpets.config import TrainConfig, change_config, read_config
 from hierpets.data.demo import render
 from hierpets.errors import ConfigError, DataError, HierpetsError, PluginError
@@ -166,6 +168,13 @@ def test_train_hears_a_sampler_of_the_users_own(tmp_path):
     )
     # What weighs next to nothing is not learnt.
     assert lopsided.balanced_accuracy < balanced.balanced_accuracy
+
+
+def test_train_warns_of_a_model_that_answers_nothing(tmp_path, caplog):
+    result = train(config=settings(tmp_path, alpha=0.001))
+    assert "too few photos for a promise at alpha 0.001: all photos of cat, dog and rabbit are answered" in caplog.text
+    described = CliRunner().invoke(info, [str(result.bundle)]).output
+    assert described.count("answered as unknown") == 3
 
 
 def test_train_takes_settings_as_words_and_returns_what_it_made(tmp_path):

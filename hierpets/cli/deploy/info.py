@@ -54,6 +54,9 @@ def _lines(info: BundleInfo) -> Iterator[tuple[str, str]]:
     yield "combiner", info.combiner
     yield "alpha", f"{info.alpha:g}"
     for species, thresholds in info.thresholds.items():
+        if thresholds.probability >= 1:
+            yield f"  {species}", "answered as unknown: calibrated on too few photos for a promise at this alpha"
+            continue
         needed = f"probability > {thresholds.probability:.4g}, of a breed set > {thresholds.breed_set:.4g}"
         yield f"  {species}", needed if thresholds.pet is None else f"{needed}, pet >= {thresholds.pet:.4g}"
     yield "training", ", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in info.training.items())

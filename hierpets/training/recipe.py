@@ -20,7 +20,7 @@ from hierpets.cluster import connected
 from hierpets.config import BUNDLE_FOLDER, CONFIG_FILE, TrainConfig, change_config, read_config
 from hierpets.data.content import content_key
 from hierpets.data.labeled.tables import is_oxford
-from hierpets.errors import ConfigError
+from hierpets.errors import ConfigError, HierpetsError
 from hierpets.evaluation.metrics.reading import read_run_metrics
 from hierpets.evaluation.metrics.schema import METRICS_FILE, Metrics
 from hierpets.inference.engines.base import choose_device
@@ -152,7 +152,8 @@ def train(
             checkpoint = _find_checkpoint(run, config) if resume else None
             if config.cluster:  # its features are kept in the run, so that the folder belongs to it before any is there
                 _begin(run, config, overwrite=overwrite)
-            splits, found = look_at_photos(splits, config, registry=registry, device=device, progress=run.progress)
+            with _begun(run, config, overwrite=overwrite):
+                splits, found = look_at_photos(splits, config, registry=registry, device=device, progress=run.progress)
             if checkpoint is not None:
                 check_same(checkpoint.settings, describe_run(config, splits), run.checkpoint)
             if not config.cluster:
@@ -198,6 +199,23 @@ def _begin(run: Run, config: TrainConfig, *, overwrite: bool) -> None:
     if overwrite:
         run.clear()
     run.begin(config)
+
+
+@contextmanager
+def _begun(run: Run, config: TrainConfig, *, overwrite: bool) -> Iterator[None]:
+    """While the photos are looked at for the first time, which takes minutes: a new run can be resumed from there on,
+    however it stops, and leaves nothing where it is refused. Another run stays as it is until then.
+    """
+    settings = run.folder / CONFIG_FILE
+    if run.silent or overwrite or settings.is_file():
+        yield
+        return
+    _begin(run, config, overwrite=False)
+    try:
+        yield
+    except HierpetsError:
+        settings.unlink()
+        raise
 
 
 def _train(

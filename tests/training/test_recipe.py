@@ -268,6 +268,17 @@ def test_train_resumes_with_the_settings_of_the_run(tmp_path):
     assert read_manifest(result.bundle).training["seed"] == 5
 
 
+def test_train_that_is_interrupted_over_its_first_look_at_photos_is_resumed(tmp_path, monkeypatch):
+    def interrupt(*_args, **_settings):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(recipe, "look_at_photos", interrupt)
+        train(config=settings(tmp_path, seed=7))
+    result = train(resume=True, out=tmp_path / "run")
+    assert read_manifest(result.bundle).training["seed"] == 7
+
+
 def test_train_resumed_when_it_is_complete_changes_nothing_even_without_its_photos(tmp_path, caplog):
     draw_photos(tmp_path / "pets", {"cat/siamese": 4, "dog/pug": 4})
     config = settings(tmp_path, data=str(tmp_path / "pets"))
@@ -359,6 +370,7 @@ def test_train_refuses_a_class_of_unreadable_photos_alone(tmp_path, damaged_phot
         photo.write_bytes(b"no photo")
     with pytest.raises(DataError, match="1 class has no training photo: dog/beagle"):
         train(config=settings(tmp_path, data=str(damaged_photos)))
+    train(config=settings(tmp_path, data="demo"))  # nothing of what was refused is in the way
 
 
 def test_a_backbone_without_given_weights_is_the_same_network_wherever_it_is_built(tmp_path):

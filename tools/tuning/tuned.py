@@ -61,7 +61,8 @@ def tune(
     :raises ConfigError: training diverges, or the device does not support the precision.
     """
     device = squares.pixels.device
-    backbone, _ = build_backbone(registry, procedure.backbone.name, procedure.backbone.options)
+    backbone, _ = build_backbone(registry, procedure.backbone.name, procedure.backbone.options, seed=procedure.seed)
+    torch.manual_seed(procedure.seed)  # of the heads that are not set below
     network = HierarchicalNetwork(backbone.module, backbone.feature_dim, photos.taxonomy)
     features = FeatureExtractor(backbone, device.type).features(photos.paths, progress=progress)
     labels = photos.labels()

@@ -99,9 +99,10 @@ def _warn_of_individuals(splits: Splits) -> None:
             "other animals",
             join_words(sorted(map(str, single)), most=_NAMED),
         )
-    if torn := [animal for animal in train & val if animal[0] not in single]:
+    if torn := {animal for animal in train & val if animal[0] not in single}:
         _log.warning(
-            "%s in the training photos and in the validation photos: what is measured on the latter is too good; "
-            "`hierpets audit` lists photos that are in both",
+            "%s on both sides of the split that the data gives, such as that of %s: what is measured on the validation "
+            "photos is too good",
             counted(len(torn), "animal"),
+            next(record.path for record in splits.val.records if record.of_individual in torn),
         )

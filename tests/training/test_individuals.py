@@ -136,10 +136,16 @@ def test_find_individuals_joins_what_is_alike_directly_or_through_others():
     assert len({*found.tolist()}) == 12
     assert (found.reshape(12, 3) == found.reshape(12, 3)[:, :1]).all()
     # Photos of two classes are never one animal's.
-    assert len({*find_individuals(np.repeat(animals, 2, axis=0), np.tile([0, 1], 12), within=0.1).tolist()}) == 24
+    twins = np.concatenate([animals, animals[:1]])
+    assert len({*find_individuals(twins, np.array([*np.arange(12) % 3, 1]), within=0.1).tolist()}) == 13
     turned = np.array([[np.cos(angle), np.sin(angle)] for angle in (0.0, 0.2, 0.4, 1.5)])
     assert find_individuals(turned, np.zeros(4, int), within=0.03).tolist() == [0, 0, 0, 1]
     assert find_individuals(turned[:0], np.zeros(0, int), within=0.03).tolist() == []
+
+
+def test_find_individuals_believes_no_backbone_that_tells_no_classes_apart():
+    hardly = np.array([1.0, 0.0]) + 0.01 * np.random.default_rng(0).normal(size=(20, 2))
+    assert find_individuals(hardly, np.arange(20) % 4, within=0.1).tolist() == [*range(20)]
 
 
 @pytest.mark.parametrize("scale", [1, 20])

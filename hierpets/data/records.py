@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,10 +13,11 @@ from hierpets.errors import DataError
 from hierpets.plugin import Labels
 from hierpets.taxonomy import Leaf, Taxonomy
 
-__all__ = ["SPLITS", "PhotoIndex", "PhotoRecord"]
+__all__ = ["SPLITS", "PhotoIndex", "PhotoRecord", "together"]
 
 SPLITS = ("train", "val", "test")
 Individual = tuple[Leaf, str, str]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,16 @@ class PhotoIndex:
     def leaf_of(self, record: PhotoRecord) -> Leaf:
         """The record's label as the taxonomy sees it: no breed where the species has none."""
         return record.label if self.taxonomy.tree[record.species] else Leaf(record.species, None)
+
+
+def together(items: Iterable[T], whose: Callable[[T], Hashable]) -> list[list[T]]:
+    """The items of a class that are of one individual, ``whose`` they are, in the order of the first of each; if all
+    are of one, each by itself, for nothing could be held out.
+    """
+    units: dict[Hashable, list[T]] = {}
+    for item in items:
+        units.setdefault(whose(item), []).append(item)
+    return list(units.values()) if len(units) > 1 else [[item] for unit in units.values() for item in unit]
 
 
 def index_of(records: Iterable[PhotoRecord], declared: Iterable[Leaf] = ()) -> PhotoIndex:

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from hierpets.training.features.individuals import join_rows
 from hierpets.training.features.unit import unit_rows
 
 __all__ = ["How", "Pair", "components", "confirmed_pairs", "exact_pairs", "hash_bits", "near_pairs"]
@@ -69,17 +70,9 @@ def confirmed_pairs(
 
 def components(pairs: Sequence[Pair]) -> list[list[int]]:
     """Rows that pairs join, directly or through others: sorted lists, in the order of their first row."""
-    parent: dict[int, int] = {}
-
-    def root(row: int) -> int:
-        while parent.setdefault(row, row) != row:
-            parent[row] = row = parent[parent[row]]
-        return row
-
-    for pair in pairs:
-        a, b = sorted((root(pair.first), root(pair.second)))
-        parent[b] = a
+    links = np.array([(pair.first, pair.second) for pair in pairs], np.int64).reshape(-1, 2)
+    numbers = join_rows(links.T, int(links.max(initial=-1)) + 1)
     groups: dict[int, list[int]] = {}
-    for row in sorted(parent):
-        groups.setdefault(root(row), []).append(row)
+    for row in np.unique(links).tolist():
+        groups.setdefault(int(numbers[row]), []).append(row)
     return list(groups.values())

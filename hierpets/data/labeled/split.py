@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import PurePath
 
-from hierpets.data.records import PhotoIndex, PhotoRecord
+from hierpets.data.records import PhotoIndex, PhotoRecord, together
 from hierpets.errors import DataError
 from hierpets.taxonomy import Leaf
 from hierpets.text import join_words
@@ -77,7 +77,8 @@ def _draw(records: list[PhotoRecord], shares: dict[str, float], seed: int) -> di
         labels[record.label].append(record)
     drawn: dict[PhotoRecord, str] = {}
     for photos in labels.values():
-        units = _units(sorted(photos, key=lambda record: _shuffle_key(record, seed)))
+        shuffled = sorted(photos, key=lambda record: _shuffle_key(record, seed))
+        units = together(shuffled, lambda record: record.of_individual)
         for part, share in shares.items():
             wanted, kept = math.floor(len(photos) * share + 0.5), []
             for unit in units[:-1]:  # one stays in train
@@ -95,14 +96,6 @@ def _beside_siblings(index: PhotoIndex) -> PhotoIndex:
     given = {record.of_individual: record.split for record in index.records if record.split}
     records = (replace(record, split=record.split or given.get(record.of_individual)) for record in index.records)
     return replace(index, records=tuple(records))
-
-
-def _units(photos: list[PhotoRecord]) -> list[list[PhotoRecord]]:
-    """Photos of a label that belong together, in the order of the first of each; all alone if they are of one."""
-    units: dict[object, list[PhotoRecord]] = defaultdict(list)
-    for record in photos:
-        units[record.of_individual].append(record)
-    return list(units.values()) if len(units) > 1 else [[record] for record in photos]
 
 
 def _shuffle_key(record: PhotoRecord, seed: int) -> tuple[bytes, str]:

@@ -12,7 +12,7 @@ from hierpets.progress import Progress, no_progress
 from hierpets.training.features.extractor import VIEWS, FeatureExtractor
 from hierpets.training.features.unit import unit_rows
 
-__all__ = ["MOST_PHOTOS", "find_individuals", "likeness_of_shots"]
+__all__ = ["MOST_PHOTOS", "find_individuals", "join_rows", "likeness_of_shots"]
 
 # Of the distance between a photo and its corner. Chosen on Oxford-IIIT Pet (docs/experiments.md).
 TOO_ALIKE = 1.5
@@ -54,8 +54,12 @@ def find_individuals(features: np.ndarray, classes: np.ndarray, *, within: float
             part = rows[start : start + BLOCK]
             near, far = np.nonzero(1 - unit[part] @ unit[rows].T < within)
             links.append(np.stack([part[near], rows[far]]))
-    joined = np.concatenate(links, axis=1)
-    graph = coo_array((np.ones(joined.shape[1], bool), tuple(joined)), shape=(len(unit),) * 2)
+    return join_rows(np.concatenate(links, axis=1), len(unit))
+
+
+def join_rows(links: np.ndarray, count: int) -> np.ndarray:
+    """int64 [count]: one number for all rows that ``links`` int [2, M] join, directly or through others."""
+    graph = coo_array((np.ones(links.shape[1], bool), tuple(links)), shape=(count, count))
     numbers: np.ndarray = connected_components(graph, directed=False)[1].astype(np.int64)
     return numbers
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from hierpets.data.records import together
 from hierpets.plugin import Labels
 from hierpets.training.features.feature_set import FeatureSet
 
@@ -22,14 +23,15 @@ def assign_folds(labels: Labels, *, folds: int, seed: int) -> np.ndarray:
     """
     generator = np.random.default_rng(seed)
     assigned = np.zeros(len(labels), dtype=np.int64)
-    classes, offset = labels.classes, 0
+    classes, groups, offset = labels.classes, labels.groups, 0
     for stratum in np.unique(classes):
         rows = generator.permutation(np.flatnonzero(classes == stratum))
         if len(rows) == 1 and stratum < len(labels.leaf_names):
             assigned[rows] = folds
             continue
         dealt = np.zeros(folds, int)
-        for unit in _units(rows, labels.groups):
+        units = together(rows.tolist(), lambda row: row if groups is None else groups[row])
+        for unit in sorted(units, key=len, reverse=True):
             # Dealing on from where the last class stopped keeps the folds equally large.
             turn = np.roll(np.arange(folds), -offset)
             fold = turn[dealt[turn].argmin()]
@@ -37,16 +39,6 @@ def assign_folds(labels: Labels, *, folds: int, seed: int) -> np.ndarray:
             dealt[fold] += len(unit)
             offset += 1
     return assigned
-
-
-def _units(rows: np.ndarray, groups: np.ndarray | None) -> list[np.ndarray]:
-    """The ``rows`` of a class that belong together, the most first; each row alone if all belong together."""
-    if groups is None or (groups[rows] == groups[rows[0]]).all():
-        return list(rows[:, None])
-    of_group: dict[int, list[int]] = {}
-    for row in rows.tolist():
-        of_group.setdefault(groups[row], []).append(row)
-    return sorted(map(np.array, of_group.values()), key=len, reverse=True)
 
 
 def each_fold(photos: FeatureSet, folds: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:

@@ -150,14 +150,10 @@ def train(
             _connected(config.cluster),
         ):
             checkpoint = _find_checkpoint(run, config) if resume else None
-            if config.cluster:  # its features are kept in the run, so that the folder belongs to it before any is there
-                _begin(run, config, overwrite=overwrite)
-            with _begun(run, config, overwrite=overwrite):
+            with _beginning(run, config, overwrite=overwrite):
                 splits, found = look_at_photos(splits, config, registry=registry, device=device, progress=run.progress)
-            if checkpoint is not None:
-                check_same(checkpoint.settings, describe_run(config, splits), run.checkpoint)
-            if not config.cluster:
-                _begin(run, config, overwrite=overwrite)
+                if checkpoint is not None:
+                    check_same(checkpoint.settings, describe_run(config, splits), run.checkpoint)
             if found.unreadable:
                 run.log("skipped_photos", photos=list(found.unreadable.values()))
             if found.individuals:
@@ -195,27 +191,31 @@ def _check_place(config: TrainConfig) -> None:
         )
 
 
+@contextmanager
+def _beginning(run: Run, config: TrainConfig, *, overwrite: bool) -> Iterator[None]:
+    """The first look at the photos, which takes minutes, and may refuse them. From its end on the folder belongs to the
+    run; from its start on where there is no other run, so that it can be resumed however it stops, and on a cluster,
+    whose features are kept there. A new run that is refused leaves nothing, but for those features.
+    """
+    settings = run.folder / CONFIG_FILE
+    is_new = not run.silent and not overwrite and not settings.is_file()
+    at_once = is_new or config.cluster is not None
+    if at_once:
+        _begin(run, config, overwrite=overwrite)
+    try:
+        yield
+    except HierpetsError:
+        if is_new and config.cluster is None:
+            settings.unlink()
+        raise
+    if not at_once:
+        _begin(run, config, overwrite=overwrite)
+
+
 def _begin(run: Run, config: TrainConfig, *, overwrite: bool) -> None:
     if overwrite:
         run.clear()
     run.begin(config)
-
-
-@contextmanager
-def _begun(run: Run, config: TrainConfig, *, overwrite: bool) -> Iterator[None]:
-    """While the photos are looked at for the first time, which takes minutes: a new run can be resumed from there on,
-    however it stops, and leaves nothing where it is refused. Another run stays as it is until then.
-    """
-    settings = run.folder / CONFIG_FILE
-    if run.silent or overwrite or settings.is_file():
-        yield
-        return
-    _begin(run, config, overwrite=False)
-    try:
-        yield
-    except HierpetsError:
-        settings.unlink()
-        raise
 
 
 def _train(

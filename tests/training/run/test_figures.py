@@ -1,6 +1,8 @@
 """Learning curves, the first batch and TensorBoard: what a run shows of itself."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -120,13 +122,18 @@ def test_a_tracker_plugin_that_fails_costs_one_warning(tmp_path, caplog):
     ]
 
 
-def test_train_tells_its_trackers(tmp_path):
-    tiny_registry(tmp_path)
-    (tmp_path / "t.py").write_text(HEARS)
-    with (tmp_path / "registry.yaml").open("a") as registry:
+def tracked(folder: Path, code: str) -> dict[str, Any]:
+    """The settings of a training in a folder with a tracker of this code."""
+    tiny_registry(folder)
+    (folder / "t.py").write_text(code)
+    with (folder / "registry.yaml").open("a") as registry:
         registry.write("  - {name: mine, kind: tracker, entry: 't.py:mine'}\n")
-    settings = {"registry": tmp_path / "registry.yaml", "recipe": "heads", "levels": "species", "trackers": ["mine"]}
-    train("demo", out=tmp_path / "run", backbone="tiny", **settings)
+    where = {"registry": folder / "registry.yaml", "out": folder / "run"}
+    return where | {"backbone": "tiny", "recipe": "heads", "levels": "species", "trackers": ["mine"]}
+
+
+def test_train_tells_its_trackers(tmp_path):
+    train("demo", **tracked(tmp_path, HEARS))
     logged = [json.loads(line)["event"] for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert (tmp_path / "run" / "heard").read_text().split() == [*logged, "end"]
 
@@ -139,16 +146,12 @@ def mine(run):
 
 
 def test_a_tracker_opens_a_file_of_the_run_and_none_of_a_run_that_is_refused(tmp_path):
-    tiny_registry(tmp_path)
-    (tmp_path / "t.py").write_text(OPENS)
-    with (tmp_path / "registry.yaml").open("a") as registry:
-        registry.write("  - {name: mine, kind: tracker, entry: 't.py:mine'}\n")
-    settings = {"registry": tmp_path / "registry.yaml", "recipe": "heads", "levels": "species", "trackers": ["mine"]}
-    train("demo", out=tmp_path / "run", backbone="tiny", **settings)
+    settings = tracked(tmp_path, OPENS)
+    train("demo", **settings)
     heard = (tmp_path / "run" / "heard").read_text()
     assert heard.splitlines()[-1] == "end"
     with pytest.raises(ConfigError, match="already holds a run"):
-        train("demo", out=tmp_path / "run", backbone="tiny", **settings)
+        train("demo", **settings)
     assert (tmp_path / "run" / "heard").read_text() == heard
 
 

@@ -1,11 +1,13 @@
 """What several photos of each animal do to numbers, and whether it is noticed. docs/data.md has the answer.
 
-    python tools/measure_individuals.py --data ../shared/data/pets [--write docs/experiments.md]
+    python tools/measure_individuals.py --data ../shared/data/pets --elsewhere ../shared/data/elsewhere \
+        [--write docs/experiments.md]
 
 A few photos of each breed are taken for animals, and some shots made of each: cut out a little differently, turned,
 brighter or darker. Heads are cross-validated on the shots, with the shots of an animal dealt out one by one, with those
 that are found to be too alike kept together, and with all of an animal kept together; the other photos of the breeds
-say what heads fitted to all shots are worth.
+say what heads fitted to all shots are worth. Of photos from elsewhere, on which nothing was chosen and nothing is
+fitted, it is only told which shots are found together.
 """
 
 from __future__ import annotations
@@ -47,22 +49,29 @@ def main() -> int:
     """Print or write a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="SPECIES/BREED/photo.jpg, each photo of another animal")
+    parser.add_argument(
+        "--elsewhere", required=True, help="photos of other sources, to look for shots of"
+    )
     parser.add_argument("--write", type=Path, help="the page that keeps the table")
     given = parser.parse_args()
-    index = read_index(given.data)
-    with tempfile.TemporaryDirectory() as folder:
-        shots = list(take_shots(index, Path(folder)))
+    index, others = read_index(given.data), read_index(given.elsewhere)
+    with tempfile.TemporaryDirectory() as home, tempfile.TemporaryDirectory() as away:
+        shots = list(take_shots(index, Path(home), DRAWS * ANIMALS))
         rows = [measure(index, replace(index, records=tuple(shots)), name) for name in BACKBONES]
-    publish(describe(rows), given.write, __file__)
+        strange = replace(others, records=tuple(take_shots(others, Path(away), len(others))))
+        elsewhere = [(name, look_for_shots(strange, name)) for name in BACKBONES]
+    publish(f"{describe(rows)}\n\n{describe_elsewhere(elsewhere, len(others))}", given.write, __file__)
     return 0
 
 
-def take_shots(index: PhotoIndex, folder: Path) -> Iterator[PhotoRecord]:
-    """Shots of the first photos of each breed in random order, written to the folder; the individual is the photo."""
+def take_shots(index: PhotoIndex, folder: Path, most: int) -> Iterator[PhotoRecord]:
+    """Shots of the first photos of each breed in random order, so many at most, written to the folder; the individual
+    is the photo.
+    """
     taken: dict[object, int] = {}
     for number, record in enumerate(draw_evenly(index)):
         taken[record.label] = taken.get(record.label, 0) + 1
-        if taken[record.label] <= DRAWS * ANIMALS:
+        if taken[record.label] <= most:
             photo = read_photo(record.path)
             for shot in range(SHOTS):
                 path = folder / f"{number}-{shot}.jpg"
@@ -114,11 +123,25 @@ def judge(
         "stated": cross_validate(shots, labels, index),
         "others": float((fit(shots, labels, index)(others).argmax(axis=1) == true.leaf).mean()),
     }
+    return accuracies | compare(labels, found)
+
+
+def look_for_shots(shots: PhotoIndex, name: str) -> Measured:
+    """Which shots are found together, percent."""
+    extractor = FeatureExtractor(build_backbone(load_registry(), name, {})[0])
+    features, labels = extractor.features(shots.paths), shots.labels()
+    within = likeness_of_shots(extractor, shots.paths, features)
+    found = find_individuals(features, labels.classes, within=within)
+    return {key: 100 * share for key, share in compare(labels, found).items()}
+
+
+def compare(labels: Labels, found: np.ndarray) -> Measured:
+    """The share of shots that are ``found`` together with another of the same animal, and with one of another."""
     assert labels.groups is not None
     same, joined = (groups[:, None] == groups for groups in (labels.groups, found))
+    with_a_stranger = (joined & ~same).any(axis=1)
     np.fill_diagonal(same, False)
-    with_a_stranger = (joined & ~(labels.groups[:, None] == labels.groups)).any(axis=1)
-    return accuracies | {
+    return {
         "with another": float((joined & same).any(axis=1).mean()),
         "with a stranger": float(with_a_stranger.mean()),
     }
@@ -157,6 +180,16 @@ def describe(rows: list[tuple[str, Measured]]) -> str:
     columns = ("apart", "found", "stated", "others", "with another", "with a stranger")
     lines += [f"| {name} | {' | '.join(f'{row[column]:.1f}' for column in columns)} |" for name, row in rows]
     return "\n".join(lines)
+
+
+def describe_elsewhere(rows: list[tuple[str, Measured]], photos: int) -> str:
+    """A sentence for each backbone."""
+    found = "; ".join(
+        f"{name}: {row['with another']:.1f}% with another shot of the same photo, {row['with a stranger']:.1f}% with "
+        "one of another photo"
+        for name, row in rows
+    )
+    return f"Of {SHOTS} shots each of all {photos} photos from elsewhere are found together, {found}."
 
 
 if __name__ == "__main__":

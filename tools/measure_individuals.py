@@ -49,9 +49,7 @@ def main() -> int:
     """Print or write a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="SPECIES/BREED/photo.jpg, each photo of another animal")
-    parser.add_argument(
-        "--elsewhere", required=True, help="photos of other sources, to look for shots of"
-    )
+    parser.add_argument("--elsewhere", required=True, help="photos of other sources, to look for shots of")
     parser.add_argument("--write", type=Path, help="the page that keeps the table")
     given = parser.parse_args()
     index, others = read_index(given.data), read_index(given.elsewhere)

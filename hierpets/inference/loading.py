@@ -26,6 +26,7 @@ from hierpets.libraries import needed_for
 
 if TYPE_CHECKING:
     from hierpets.bundle.manifest import BackboneSpec, Manifest
+    from hierpets.inference.detector.opinion import SecondOpinion
     from hierpets.inference.engines.base import Engine
     from hierpets.inference.engines.openvino import OpenVinoEngine
     from hierpets.inference.predictor import Predictor
@@ -97,9 +98,11 @@ def load(
         else:
             engines = _read_networks(folder, manifest, plugins, chosen_device, precision, compile=compile)
     of_regions: Precision = precision if chosen_engine == "openvino" else "auto"
-    finder = _finder(folder, manifest, of_regions, workers=workers, threads=threads)
+    finder, opinion = _with_detector(folder, manifest, of_regions, workers=workers, threads=threads)
     *early, last = engines
-    return Predictor(manifest, last, recommender, early=early, finder=finder, model=model, bundle=folder)
+    return Predictor(
+        manifest, last, recommender, early=early, finder=finder, second_opinion=opinion, model=model, bundle=folder
+    )
 
 
 def _read_networks(
@@ -118,21 +121,27 @@ def _read_networks(
     return [first, *(GatheringEngine(engine, first.batch) if device == "cuda" else engine for engine in others)]
 
 
-def _finder(
+def _with_detector(
     folder: Path, manifest: Manifest, precision: Precision, *, workers: int, threads: int | None
-) -> RegionFinder | None:
-    """What finds animals in photos: on the CPU whatever the engine, for it is the graph that can be cut open."""
+) -> tuple[RegionFinder | None, SecondOpinion | None]:
+    """What finds animals in photos, and what is asked where a photo may show another: on the CPU whatever the engine,
+    for it is the graph that can be cut open.
+    """
+    from hierpets.inference.detector.network import Detector
+    from hierpets.inference.detector.opinion import SecondOpinion
     from hierpets.inference.engines.places import PlaceEngine
     from hierpets.inference.regions import RegionFinder, finder_sizes
 
     if manifest.policy.pet is None:
-        return None
-    preprocess = manifest.preprocess
-    looks = [
+        return None, None
+    detector, preprocess = Detector(workers=workers, threads=threads), manifest.preprocess
+    first, closer = (
         PlaceEngine(folder / GRAPH, precision, size, workers=workers, threads=threads)
         for size in finder_sizes(preprocess)
-    ]
-    return RegionFinder(looks, preprocess, manifest.policy.pet)
+    )
+    species = manifest.taxonomy.species
+    finder = RegionFinder((first, closer), preprocess, manifest.policy.pet, detector=detector, species=species)
+    return finder, SecondOpinion.of(manifest, detector)
 
 
 def _checked(

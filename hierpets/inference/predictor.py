@@ -19,7 +19,7 @@ from hierpets.hierarchy.policy import MAX_SET, Thresholds
 from hierpets.hierarchy.probabilities import joint_probabilities, restrict, species_probabilities
 from hierpets.inference.advice import Adviser
 from hierpets.inference.engines.base import Engine, RawOutput
-from hierpets.inference.engines.cascade import Answers, Cascade
+from hierpets.inference.engines.cascade import Answers, Cascade, SecondOpinion
 from hierpets.inference.options import PredictOptions, names_breeds
 from hierpets.inference.prediction import Prediction, Region
 from hierpets.inference.regions import FindAnimals, advise_together, answer_boxes, distinct_regions, read_searched
@@ -38,7 +38,8 @@ class Predictor:
     to call it is to predict.
 
     ``manifest`` describes the model, ``model`` identifies it; ``engine`` runs its main network and ``cascade`` all of
-    them, ``early`` those that are asked before; ``bundle`` is the folder that it was loaded from, or None.
+    them, ``early`` those that are asked before, with the ``second_opinion`` of a detector; ``bundle`` is the folder
+    that it was loaded from, or None.
     """
 
     def __init__(
@@ -49,11 +50,12 @@ class Predictor:
         *,
         early: Sequence[Engine] = (),
         finder: FindAnimals | None = None,
+        second_opinion: SecondOpinion | None = None,
         model: ModelId,
         bundle: Path | None = None,
     ):
         self.manifest = manifest
-        self.cascade = Cascade(manifest, (*early, engine))
+        self.cascade = Cascade(manifest, (*early, engine), second_opinion)
         self.model = model
         self.bundle = bundle
         self._advise = Adviser(manifest, recommender) if recommender else None

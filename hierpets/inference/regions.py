@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import reduce
 
 import cv2
 import numpy as np
@@ -12,12 +11,16 @@ import numpy as np
 from hierpets.data.photos import Limits, NamedPhoto, read_photo
 from hierpets.data.transforms import normalize
 from hierpets.hierarchy.probabilities import log_softmax, species_probabilities
+from hierpets.inference.detector.network import ANIMALS, Detector
 from hierpets.inference.engines.places import PlaceEngine
 from hierpets.inference.prediction import Prediction, Region
 from hierpets.plugin import Preprocess
 from hierpets.recommend.result import RecommendationRecord
-from hierpets.regions.animals import Candidates, find_candidates, keep_distinct
+from hierpets.regions.animals import find_candidates
 from hierpets.regions.boxes import Box
+from hierpets.regions.candidates import Candidates, Finder
+from hierpets.regions.detections import detected
+from hierpets.regions.distinct import keep_distinct
 from hierpets.regions.files import FoundBox
 from hierpets.taxonomy import Taxonomy
 
@@ -47,17 +50,32 @@ def finder_sizes(preprocess: Preprocess) -> tuple[int, ...]:
 
 
 class RegionFinder:
-    """Finds animals by what the main network answers at each place; ``least`` is the least pet score of one.
+    """Finds animals by what the main network answers at each place, and by a detector, which knows some of the
+    ``species``; ``least`` is the least pet score of an animal.
 
-    ``looks`` see the photo in ever larger squares.
+    The first of the ``looks`` sees the photo in a smaller square than the second.
     """
 
-    def __init__(self, looks: Sequence[PlaceEngine], preprocess: Preprocess, least: float):
+    def __init__(
+        self,
+        looks: tuple[PlaceEngine, PlaceEngine],
+        preprocess: Preprocess,
+        least: float,
+        *,
+        detector: Detector,
+        species: Sequence[str],
+    ):
         self._looks, self._preprocess, self._least = looks, preprocess, least
+        self._detector, self._species = detector, [name for name in species if name in ANIMALS]
 
     def __call__(self, pixels: np.ndarray) -> Candidates:
         """What may be an animal in the photo."""
-        return reduce(Candidates.and_closer, (self._look(places, pixels) for places in self._looks))
+        first, closer = (self._look(places, pixels) for places in self._looks)
+        if not self._species:
+            return first.and_those(closer.found_by(Finder.CLOSER_LOOK))
+        seen = self._detector(pixels)
+        found = detected(seen.edges, seen.probability(self._species))
+        return first.and_those(found).and_those(closer.found_by(Finder.CLOSER_LOOK))
 
     def _look(self, places: PlaceEngine, pixels: np.ndarray) -> Candidates:
         square, extent = _fitted(pixels, places.size)

@@ -1,4 +1,4 @@
-"""The animals of a photo, from what each place of it answers and then from what each of them does."""
+"""What may be the animals of a photo, from what the network answers at each place of it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from hierpets.regions.boxes import Box
+from hierpets.regions.candidates import MOST, Candidates, Finder
 from hierpets.regions.files import FoundBox
 from hierpets.regions.hills import separate
 
-__all__ = ["Candidates", "find_candidates", "keep_distinct"]
+__all__ = ["find_candidates"]
 
 # Chosen on composites, single photos and close-ups of Oxford-IIIT Pet's trainval part (docs/regions.md).
 DROP = 6.0  # of the pet score between two hills of one species
@@ -19,46 +20,8 @@ SHARE = 0.35  # of the way from the least score to the peak, at which a box ends
 ALIKE = 0.6  # cosine of their features above which two hills are parts of one animal
 LEAST_PEAK = -2.0  # pet score at the highest place of an animal
 LEAST_MASS = 0.05  # of the largest animal's
-SURE_PEAK = 2.0  # pet score at the peaks of two animals that are apart
+SURE_PEAK = 2.0  # pet score at the peak of what surely is a pet
 GAP = -12.0  # pet score somewhere between them
-LEAST_BREED = 0.2  # probability of the most probable breed of a second animal
-LEAST_BREED_CLOSER = 0.6  # and of one that only a closer look found
-SAME_BREED = 0.002  # probability that two show one breed, above which they are one animal
-SHARED = 0.3  # of the smaller box, above which two are one animal
-MOST = 16  # animals of a photo: each costs as much as a photo
-
-
-class Candidates(NamedTuple):
-    """What may be animals, from left to right, each with the pet score at its peak.
-
-    ``mass`` [N] is how much speaks for each, ``apart`` bool [N, N] whether what is no pet lies between two of them, and
-    ``closer`` bool [N] whether a closer look was needed to find one.
-    """
-
-    boxes: tuple[FoundBox, ...]
-    mass: np.ndarray
-    apart: np.ndarray
-    closer: np.ndarray
-
-    @property
-    def by_trust(self) -> list[int]:
-        """The rows, those first for which most speaks: any of the first look before those of the closer one."""
-        return np.lexsort((-self.mass, self.closer)).tolist()
-
-    def where(self, rows: Sequence[int]) -> Candidates:
-        """Some of them, from left to right."""
-        kept = sorted(rows, key=lambda row: self.boxes[row].box.edges)
-        boxes = tuple(self.boxes[row] for row in kept)
-        return Candidates(boxes, self.mass[kept], self.apart[np.ix_(kept, kept)], self.closer[kept])
-
-    def and_closer(self, other: Candidates) -> Candidates:
-        """These, and what a closer look at the same photo found, which may be the same animals again."""
-        n, m = len(self.boxes), len(other.boxes)
-        apart = np.zeros((n + m, n + m), bool)
-        apart[:n, :n], apart[n:, n:] = self.apart, other.apart
-        mass, closer = np.concatenate([self.mass, other.mass]), np.concatenate([self.closer, np.ones(m, bool)])
-        both = Candidates((*self.boxes, *other.boxes), mass, apart, closer)
-        return both.where(both.by_trust[:MOST])
 
 
 class _Hill(NamedTuple):
@@ -91,33 +54,12 @@ def find_candidates(
     found = [one for one in animals if one.peak >= LEAST_PEAK and one.mass >= LEAST_MASS * animals[0].mass][:MOST]
     apart = [_are_apart(one, other, best, extent) for one in found for other in found]
     return Candidates(
-        tuple(FoundBox(one.box, one.peak) for one in found),
+        tuple(FoundBox(one.box) for one in found),
         np.array([one.mass for one in found], float),
+        np.array([one.peak >= SURE_PEAK for one in found], bool),
         np.array(apart, bool).reshape(len(found), len(found)),
-        np.zeros(len(found), bool),
+        np.full(len(found), Finder.PLACES),
     ).where(range(len(found)))
-
-
-def keep_distinct(candidates: Candidates, answers: Sequence[np.ndarray | None]) -> list[int]:
-    """The rows of ``candidates`` that are animals of their own, from left to right.
-
-    ``answers`` are the probabilities of leaves [L] that each has by itself, None for what is no pet. Of two whose
-    answers or boxes are much the same, the one for which more speaks is kept, unless they lie apart. What could be many
-    a breed is no second animal, and where only a closer look found it, no animal.
-    """
-    kept: dict[int, np.ndarray] = {}
-    for row in candidates.by_trust:
-        answer, box, closer = answers[row], candidates.boxes[row].box, candidates.closer[row]
-        least = LEAST_BREED_CLOSER if closer else LEAST_BREED
-        if answer is None or ((kept or closer) and answer.max() < least):
-            continue
-        if not any(
-            not candidates.apart[row, other]
-            and (float(answer @ other_answer) > SAME_BREED or box.shared(candidates.boxes[other].box) > SHARED)
-            for other, other_answer in kept.items()
-        ):
-            kept[row] = answer
-    return sorted(kept)
 
 
 def _hills(response: np.ndarray, features: np.ndarray, least: float, extent: tuple[float, float]) -> Iterator[_Hill]:

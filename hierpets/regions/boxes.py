@@ -53,11 +53,18 @@ class Box(StrictModel):
         """As a share of the photo."""
         return self.width * self.height
 
+    def inside(self, other: Box) -> float:
+        """How much of it lies in another, from 0 to 1."""
+        return self._overlap(other) / self.area
+
     def shared(self, other: Box) -> float:
         """How much of the smaller of two boxes lies in the other, from 0 to 1."""
+        return self._overlap(other) / min(self.area, other.area)
+
+    def _overlap(self, other: Box) -> float:
         mine, its = self.edges, other.edges
         width, height = (min(mine[i + 2], its[i + 2]) - max(mine[i], its[i]) for i in (0, 1))
-        return max(width, 0.0) * max(height, 0.0) / min(self.area, other.area)
+        return max(width, 0.0) * max(height, 0.0)
 
     def cut(self, photo: np.ndarray) -> np.ndarray:
         """The pixels [h, w, 3] inside it, of a photo [H, W, 3]: at least one."""

@@ -20,8 +20,8 @@ from hierpets.inference.predictor import Predictor
 from hierpets.inference.regions import FindAnimals
 from hierpets.plugin import Preprocess
 from hierpets.recommend.choose import Recommender
-from hierpets.regions.animals import Candidates
 from hierpets.regions.boxes import Box
+from hierpets.regions.candidates import Candidates, Finder
 from hierpets.regions.files import FoundBox
 from hierpets.registry.loading import Registry, load_registry
 from hierpets.serve.app import create_app
@@ -79,7 +79,8 @@ def find_halves(pixels: np.ndarray) -> Candidates:
     """Two animals, apart, side by side in a photo that is wider than high; none in any other."""
     wide = pixels.shape[1] > pixels.shape[0]
     boxes = tuple(FoundBox(Box(left=left, top=0, width=0.5, height=1), 4.0) for left in (0, 0.5) if wide)
-    return Candidates(boxes, np.ones(len(boxes)), np.ones((len(boxes), len(boxes)), bool), np.zeros(len(boxes), bool))
+    n = len(boxes)
+    return Candidates(boxes, np.ones(n), np.ones(n, bool), np.ones((n, n), bool), np.full(n, Finder.PLACES))
 
 
 def side_by_side(*colors: str, size: int = 60) -> np.ndarray:

@@ -5,7 +5,7 @@ What a network says of a photo, and whether that is sure, depends on the photo a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,11 +18,15 @@ from hierpets.errors import BundleError
 from hierpets.hierarchy.early import certainty, on_main_scale
 from hierpets.inference.engines.base import Engine, RawOutput
 
-__all__ = ["Answers", "Cascade", "Squares", "Turn"]
+__all__ = ["Answers", "Cascade", "SecondOpinion", "Squares", "Turn"]
 
 Squares = tuple[np.ndarray, ...]
 """One photo as each network will see it, before its colors are normalized: uint8 [size, size, 3] in RGB. They take less
 memory than the photo, which may have any size."""
+
+
+SecondOpinion = Callable[[RawOutput, Sequence[np.ndarray]], RawOutput]
+"""What becomes of the output for photos, given as the main network sees them."""
 
 
 class Turn(NamedTuple):
@@ -44,10 +48,14 @@ class Answers(NamedTuple):
 
 
 class Cascade:
-    """The engines of a bundle's networks, in the order of ``manifest.networks``: the main one is the last."""
+    """The engines of a bundle's networks, in the order of ``manifest.networks``: the main one is the last.
 
-    def __init__(self, manifest: Manifest, engines: Sequence[Engine]):
+    Where they doubt that a photo shows a pet, a ``second_opinion`` is heard, if there is one.
+    """
+
+    def __init__(self, manifest: Manifest, engines: Sequence[Engine], second_opinion: SecondOpinion | None = None):
         self.engines = tuple(engines)
+        self._second_opinion = second_opinion
         self._manifest = manifest
         self._learned = manifest.learned
         self._decoded_side = manifest.decoded_side
@@ -81,7 +89,7 @@ class Cascade:
                     "the network gives NaN or infinity: the bundle is damaged, or --precision too low for it"
                 )
             turns.append(turn)
-        return self.answers(turns)
+        return self.answers(turns, photos)
 
     def turns(self, photos: Sequence[Squares]) -> Iterator[Turn]:
         """Ask each network about the photos that those before it are not sure of."""
@@ -94,8 +102,14 @@ class Cascade:
             if not len(waiting):
                 return
 
-    def answers(self, turns: Sequence[Turn]) -> Answers:
-        """For each photo the output of the network that answered."""
+    def answers(self, turns: Sequence[Turn], photos: Sequence[Squares]) -> Answers:
+        """For each photo the output of the network that answered, and what the second opinion makes of it."""
+        answers = self._in_order(turns)
+        if self._second_opinion is None:
+            return answers
+        return answers._replace(output=self._second_opinion(answers.output, [squares[-1] for squares in photos]))
+
+    def _in_order(self, turns: Sequence[Turn]) -> Answers:
         parts = [self._answered(stage, turn) for stage, turn in enumerate(turns)]
         if len(parts) == 1:
             return Answers(parts[0], np.zeros(len(turns[0].rows), np.int64))

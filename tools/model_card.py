@@ -3,8 +3,9 @@
     python tools/model_card.py --data ../shared/data --weights tuned/ --stress
 
 ``--data`` holds ``pets`` (what the bundle was built from), ``elsewhere``, ``not-pets``, ``horses`` (in folders
-``horse/BREED``) and ``unseen-breeds``. Numbers on pets are
-cross-validated: heads, temperatures and thresholds never saw the photo that they are judged by. With ``--stress``, the
+``horse/BREED``) and ``unseen-breeds``. Numbers on pets are cross-validated: heads, temperatures and thresholds never
+saw the photo that they are judged by, nor did the backbone, which was tuned once for each fold (``--weights``).
+Without those backbones, only the tables of photos that show no listed breed are written anew. With ``--stress``, the
 photos from elsewhere are also made smaller, softer, darker and so on.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -64,7 +66,7 @@ ELSEWHERE_NAMES = {
     "cockapoo": None,
     "labradoodle": None,
 }
-HORSE = "horse"
+FAR = "anything but pets"
 WILD = ("wild_canids", "wild_felids")
 
 
@@ -72,17 +74,32 @@ def main() -> None:
     """Measure and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, required=True, help="the folder that tune_backbone.py wrote to")
+    parser.add_argument("--weights", type=Path, help="the folder that tune_backbone.py wrote to")
     parser.add_argument("--stress", action="store_true", help="add the stress test, which takes minutes")
     given = parser.parse_args()
     data = given.data
-    config = read_released(given.weights, data=str(data / "pets"))
-    trained = train_again(config)
     predictor = load(workers=cores(), recommend=False)
-    ood = list(predictor.stream([*find_photos(data / "not-pets"), *find_photos(data / "horses")]))
-    unseen = list(predictor.stream(find_photos(data / "unseen-breeds")))
+    names = ("elsewhere", "not-pets", "horses", "unseen-breeds")
+    pets, nothing, horses, unseen = (list(predictor.stream(find_photos(data / name))) for name in names)
+    unlisted = [ood_table(pets, [*nothing, *horses]), unlisted_table(pets, unseen)]
+    if given.weights is None:
+        write_file(PAGE, renewed(PAGE.read_text(encoding="utf-8"), unlisted))
+        return
     elsewhere = evaluate(predictor, data / "elsewhere", stress=given.stress).metrics
-    write_file(PAGE, page(config, trained, elsewhere, ood, unseen))
+    config = read_released(given.weights, data=str(data / "pets"))
+    write_file(PAGE, page(config, train_again(config), elsewhere, unlisted, unseen))
+
+
+def renewed(page: str, parts: Sequence[str]) -> str:
+    """The page with these parts, each from its heading to the next, in the places of those that stand there."""
+    for part in parts:
+        heading, _ = part.split("\n", 1)
+        before, found, rest = page.partition(f"{heading}\n")
+        if not found:
+            sys.exit(f"{PAGE}: no part {heading!r}; write the whole page, with --weights")
+        after = rest[rest.index("\n## ") + 1 :]
+        page = f"{before}{part}\n{after}"
+    return page
 
 
 def train_again(config: TrainConfig) -> Trained:
@@ -95,9 +112,9 @@ def train_again(config: TrainConfig) -> Trained:
 
 
 def page(
-    config: TrainConfig, trained: Trained, elsewhere: Metrics, ood: list[Prediction], unseen: list[Prediction]
+    config: TrainConfig, trained: Trained, elsewhere: Metrics, unlisted: Sequence[str], unseen: list[Prediction]
 ) -> str:
-    """The whole card."""
+    """The whole card, with the tables of ``unlisted`` photos."""
     outputs = trained.held_out["cross_validation"]
     taxonomy = trained.network.taxonomy
     folds = assign_folds(outputs.labels, folds=config.folds, seed=config.seed + 1)
@@ -115,7 +132,7 @@ def page(
         breeds_table(metrics, elsewhere),
         answers_table({"cross-validated": metrics, "elsewhere": elsewhere}),
         pretrained_tables(trained, calibrated, unseen),
-        ood_tables(outputs.scores[:, 0], np.array([d.listed for d in decided.decisions]), ood, unseen),
+        *unlisted,
         combiners_table(trained),
         disappointed(metrics),
         FOOTER,
@@ -237,31 +254,43 @@ def pretrained_tables(trained: Trained, calibrated: Calibrated, unseen: list[Pre
     return "\n".join([*rows, ""])
 
 
-def ood_tables(pets: np.ndarray, listed: np.ndarray, ood: list[Prediction], unseen: list[Prediction]) -> str:
-    """OOD photos against pets, and unlisted breeds against listed ones: by out-of-fold pet scores [N] and probabilities
-    that the breed is listed [N].
-    """
-    far, wild, horses = ([p for p in ood if _kind(p) == kind] for kind in ("far", "wild", HORSE))
-    rows = ["## Out-of-distribution photos", "", "| photos of | n | AUROC against pets | rejected |"]
-    rows.append("|---|---|---|---|")
-    for name, group in (("anything but pets", far), ("wild canids and felids", wild), ("horses", horses)):
-        rejected = np.mean([p.decision.source == "not_a_known_pet" for p in group if p.decision])
-        score = auroc(pets, [p.pet_score for p in group if p.pet_score is not None])
-        rows.append(f"| {name} | {len(group)} | {score:.4f} | {rejected:.1%} |")
-    rows += [
+def ood_table(pets: list[Prediction], others: list[Prediction]) -> str:
+    """OOD photos against pets from elsewhere, by their pet scores."""
+    rows = [
+        "## Out-of-distribution photos",
         "",
+        "| photos of | n | AUROC against pets | rejected |",
+        "|---|---|---|---|",
+    ]
+    groups = {name: [p for p in others if _kind(p) == name] for name in (FAR, "wild canids and felids", "horses")}
+    for name, group in ({"pets from elsewhere": pets} | groups).items():
+        rejected = np.mean([p.decision.source == "not_a_known_pet" for p in group if p.decision])
+        score = "" if group is pets else f"{auroc(*map(pet_scores, (pets, group))):.4f}"
+        rows.append(f"| {name} | {len(group)} | {score} | {rejected:.1%} |")
+    return "\n".join([*rows, ""])
+
+
+def pet_scores(photos: list[Prediction]) -> list[float]:
+    """Those of the photos that could be read."""
+    return [p.pet_score for p in photos if p.pet_score is not None]
+
+
+def unlisted_table(pets: list[Prediction], unseen: list[Prediction]) -> str:
+    """Unlisted breeds against listed ones from elsewhere, by the probability that the breed is listed."""
+    rows = [
         "## Breeds that are not listed",
         "",
         "| photos of | n | AUROC against listed | named a breed | species right | rejected |",
+        "|---|---|---|---|---|---|",
     ]
-    rows.append("|---|---|---|---|---|---|")
+    listed = [p.decision.listed for p in pets if p.decision]
     groups = {"all": unseen} | {s: [p for p in unseen if Path(p.path).parents[1].name == s] for s in ("cat", "dog")}
     for name, group in groups.items():
         decided = [p.decision for p in group if p.decision]
         right = np.mean([d.species == Path(p.path).parents[1].name for p, d in zip(group, decided, strict=True)])
         named = np.mean([d.level == "breed" for d in decided])
         rejected = np.mean([d.source == "not_a_known_pet" for d in decided])
-        score = auroc(listed, [p.decision.listed for p in group if p.decision])
+        score = auroc(listed, [d.listed for d in decided])
         rows.append(f"| {name} | {len(group)} | {score:.4f} | {named:.1%} | {right:.1%} | {rejected:.1%} |")
     return "\n".join([*rows, ""])
 
@@ -269,15 +298,14 @@ def ood_tables(pets: np.ndarray, listed: np.ndarray, ood: list[Prediction], unse
 def _kind(photo: Prediction) -> str:
     """Of a photo of no pet, by the folders that it lies in."""
     folder = Path(photo.path).parent
-    if folder.parent.name == HORSE:
-        return HORSE
-    return "wild" if folder.name in WILD else "far"
+    if folder.parent.name == "horse":
+        return "horses"
+    return "wild canids and felids" if folder.name in WILD else FAR
 
 
-def auroc(pets: np.ndarray, others: list[float]) -> float:
-    """How often a pet scores above another photo."""
-    truth = np.concatenate([np.ones(len(pets)), np.zeros(len(others))])
-    return float(roc_auc_score(truth, np.concatenate([pets, others])))
+def auroc(above: list[float], below: list[float]) -> float:
+    """How often one of the first scores above one of the others."""
+    return float(roc_auc_score([*[1] * len(above), *[0] * len(below)], [*above, *below]))
 
 
 def combiners_table(trained: Trained) -> str:
@@ -338,9 +366,9 @@ FOOTER = """## Limits of these numbers
 
 Which signals make up the two scores, and how sharp the pretrained head's probabilities are taken, was chosen on photos
 of held-out breeds and of no pets, the very ones above: docs/experiments.md lists what was tried. `hierpets grow` makes
-horses a species. Most "cats" that are rejected are tigers: the photos of unlisted cats are
-ImageNet's classes tabby and tiger cat, and the latter holds many. The pets' scores are out of fold, while the other
-photos are scored by the final bundle. There are few photos of wild animals.
+horses a species. Most "cats" that are rejected are tigers: the photos of unlisted cats are ImageNet's classes tabby and
+tiger cat, and the latter holds many. There are few photos of wild animals. The horses were looked at when it was
+decided that a detector is asked for a second opinion ([ood.md](ood.md)), and how.
 """
 
 

@@ -172,7 +172,8 @@ class Prediction:
 class Region:
     """One animal of a photo: its ``box``, and the ``prediction`` for what is inside.
 
-    ``box_score`` is how sure the finder is of the box: what a file of boxes says, or the pet score at the peak.
+    ``box_score`` is how sure the finder is of the box, from 0 to 1: what a file of boxes says, or the detector; None
+    where neither says it.
     """
 
     box: Box

@@ -129,7 +129,7 @@ class AnswerRecord(StrictModel):
 class _Place(StrictModel):
     box: Box = Field(description="where it is")
     box_score: float | None = Field(
-        description="how sure the finder is of the box: of a file, what it says; of hierpets, the pet score at the peak"
+        description="how sure the finder is of the box: what a file says, or the detector; null where neither says it"
     )
 
 

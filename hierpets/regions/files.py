@@ -27,7 +27,7 @@ Corners = Annotated[tuple[float, ...], Field(min_length=4, max_length=4)]
 
 
 class FoundBox(NamedTuple):
-    """A box, and how sure its finder is of it, if that is known: a detector from 0 to 1, hierpets by a pet score."""
+    """A box, and how sure its finder is of it, from 0 to 1, if that is known."""
 
     box: Box
     score: float | None = None

@@ -150,13 +150,11 @@ def _compare(a: _Side, b: _Side, *, seed: int, resamples: int) -> Comparison:
     names = (a.name, b.name)
     pairs = _paired(a.records, b.records, names=names)
     labeled = [(x, y) for x, y in pairs if x.breed is not None and y.breed is not None]
-    hits = {
-        "species": ([(x.species_right, y.species_right) for x, y in pairs], [x.species for x, _ in pairs]),
-        "breed": ([(x.breed_right, y.breed_right) for x, y in labeled], [f"{x.species}/{x.breed}" for x, _ in labeled]),
-    }
+    species = [(x.species, x.species_right, y.species_right) for x, y in pairs]
+    breeds = [(f"{x.species}/{x.breed}", x.breed_right, y.breed_right) for x, y in labeled]
     levels = {
-        level: _compare_level(np.array(hit), truth, names=names, seed=seed, resamples=resamples) if truth else None
-        for level, (hit, truth) in hits.items()
+        level: _compare_level(judged, _groups(of), names=names, seed=seed, resamples=resamples) if judged else None
+        for level, judged, of in (("species", species, pairs), ("breed", breeds, labeled))
     }
     return Comparison(a=a.name, b=b.name, model_a=a.model, model_b=b.model, n=len(pairs), levels=levels)
 
@@ -188,19 +186,32 @@ def _other_breed(a: EvaluationRecord, b: EvaluationRecord) -> bool:
     return None not in (a.breed, b.breed) and a.breed != b.breed
 
 
+def _groups(pairs: Sequence[tuple[EvaluationRecord, EvaluationRecord]]) -> np.ndarray | None:
+    """int [N]: which photos show one animal, as the first evaluation says; None where each shows another."""
+    individuals = [record.individual for record, _ in pairs]
+    known = [individual for individual in individuals if individual is not None]
+    return np.array(known) if len(known) == len(individuals) else None
+
+
 def _compare_level(
-    hit: np.ndarray, truth: list[str], *, names: tuple[str, str], seed: int, resamples: int
+    judged: Sequence[tuple[str, bool, bool]],
+    groups: np.ndarray | None,
+    *,
+    names: tuple[str, str],
+    seed: int,
+    resamples: int,
 ) -> LevelComparison:
-    """``hit`` bool [N, 2]: was A right, was B right; ``truth`` names the N classes."""
-    values, intervals = estimate(_accuracies(hit, truth), len(truth), seed=seed, resamples=resamples)
+    """``judged`` are N photos: the class, was A right, was B right."""
+    truth, hit = [label for label, *_ in judged], np.array([right for _, *right in judged])
+    values, intervals = estimate(_accuracies(hit, truth), len(truth), seed=seed, resamples=resamples, groups=groups)
     a, b, difference = (
         Accuracies(accuracy=values[f"{of}_accuracy"], balanced_accuracy=values[f"{of}_balanced_accuracy"])
         for of in ("a", "b", "difference")
     )
     apart = hit[:, 0] != hit[:, 1]
     interval = AccuracyIntervals(
-        accuracy=interval_of_difference(apart, intervals["difference_accuracy"]),
-        balanced_accuracy=interval_of_difference(apart, intervals["difference_balanced_accuracy"]),
+        accuracy=interval_of_difference(apart, intervals["difference_accuracy"], groups=groups),
+        balanced_accuracy=interval_of_difference(apart, intervals["difference_balanced_accuracy"], groups=groups),
     )
     only_a, only_b = int((hit[:, 0] & ~hit[:, 1]).sum()), int((~hit[:, 0] & hit[:, 1]).sum())
     test = McNemarTest(only_a_right=only_a, only_b_right=only_b, p_value=mcnemar_exact(only_a, only_b))

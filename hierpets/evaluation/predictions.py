@@ -28,7 +28,8 @@ class Predictions:
     "breed", "species" or "unknown"; ``node`` int [N] is the prediction at that level: a leaf index, a species index, or
     -1. ``pet_score`` float [N] is how much a photo looks like a pet; ``listed`` float [N] is the probability that its
     breed is one of the taxonomy, by which the decision multiplies those of breeds. ``breed_sets`` are the leaves that
-    each prediction leaves open, none where it is no set. ``paths`` name the photos, each once.
+    each prediction leaves open, none where it is no set. ``paths`` name the photos, each once. ``groups`` int [N] has
+    one number for all photos of an animal, None where each is of another.
 
     :raises DataError: there is no photo, or a path is given twice.
     :raises ValueError: the arrays do not fit.
@@ -44,6 +45,7 @@ class Predictions:
     pet_score: np.ndarray | None = None
     listed: np.ndarray | None = None
     breed_sets: tuple[tuple[int, ...], ...] | None = None
+    groups: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if not self.paths:
@@ -56,7 +58,7 @@ class Predictions:
 
     def _check_shapes(self) -> None:
         n = len(self.paths)
-        for name in ("species_true", "leaf_true", "level", "node", "pet_score", "listed"):
+        for name in ("species_true", "leaf_true", "level", "node", "pet_score", "listed", "groups"):
             value = getattr(self, name)
             if value is not None and np.shape(value) != (n,):
                 raise ValueError(f"{name} must have shape ({n},), got {np.shape(value)}")
@@ -91,6 +93,7 @@ class Predictions:
             pet_score=None if self.pet_score is None else self.pet_score[rows],
             listed=None if self.listed is None else self.listed[rows],
             breed_sets=None if self.breed_sets is None else tuple(self.breed_sets[i] for i in rows),
+            groups=None if self.groups is None else self.groups[rows],
         )
 
     @cached_property
@@ -177,4 +180,5 @@ def to_predictions(
         pet_score=pet_score,
         listed=np.array([decision.listed for decision in decisions]),
         breed_sets=tuple(tuple(taxonomy.leaf_index(*leaf) for leaf, _ in decision.breeds) for decision in decisions),
+        groups=labels.groups,
     )

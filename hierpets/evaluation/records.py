@@ -48,6 +48,9 @@ class EvaluationRecord(StrictModel):
     probability_of_truth: float | None = Field(description="joint probability of the true leaf; null when not labeled")
     answer: EvaluationAnswer = Field(description="the prediction that was returned")
     pet_score: float | None = Field(default=None, description="how much it looks like a pet; null without such a score")
+    individual: int | None = Field(
+        default=None, description="the same number for all photos of one animal; null where each photo is of another"
+    )
 
     @property
     def species_right(self) -> bool:
@@ -86,6 +89,7 @@ def records_of(predictions: Predictions) -> Iterator[EvaluationRecord]:
             probability_of_truth=float(joint[leaf]) if leaf >= 0 else None,
             answer=_answer(predictions, i),
             pet_score=None if predictions.pet_score is None else float(predictions.pet_score[i]),
+            individual=None if predictions.groups is None else int(predictions.groups[i]),
         )
 
 

@@ -46,21 +46,22 @@ def rank_backbones(
     reason to wait longer.
     """
     judged = []
-    leaf = np.array(photos.index.labels().leaf)
+    labels = photos.index.labels()
+    leaf = np.array(labels.leaf)
     for prepared in backbones:
         _, features = extract_photos(photos, prepared.extractor, config, registry, progress=progress)
         everything = curve_sizes(leaf)[-1:]
         found = cross_validate_sizes(features, everything, repeats=REPEATS, progress=no_progress)
         right = (found.guesses[:, 0] == leaf).mean(axis=0)
         judged.append(_Judged(str(prepared.choice), right, 1000 * prepared.seconds))
-    return tuple(_ranked(judged, leaf))
+    return tuple(_ranked(judged, leaf, labels.groups))
 
 
-def _ranked(judged: list[_Judged], leaf: np.ndarray) -> Iterator[BackboneRank]:
-    """Sorted by mean recall of the classes; ``leaf`` int [N]."""
+def _ranked(judged: list[_Judged], leaf: np.ndarray, groups: np.ndarray | None) -> Iterator[BackboneRank]:
+    """Sorted by mean recall of the classes; ``leaf`` int [N], ``groups`` as in :class:`Labels`."""
     scores = {one.name: float(balanced_accuracy(one.right, leaf)) for one in judged}
     ordered = sorted(judged, key=lambda one: -scores[one.name])
-    intervals = {one.name: _paired(one.right - ordered[0].right, leaf) for one in ordered}
+    intervals = {one.name: _paired(one.right - ordered[0].right, leaf, groups) for one in ordered}
     fastest = min((one for one in ordered if intervals[one.name][1] >= 0), key=lambda one: one.milliseconds)
     for one in ordered:
         yield BackboneRank(
@@ -73,8 +74,12 @@ def _ranked(judged: list[_Judged], leaf: np.ndarray) -> Iterator[BackboneRank]:
         )
 
 
-def _paired(difference: np.ndarray, leaf: np.ndarray) -> tuple[float, float]:
+def _paired(difference: np.ndarray, leaf: np.ndarray, groups: np.ndarray | None) -> tuple[float, float]:
     """The 95% interval of the mean over the classes of a difference [N] of the same photos."""
-    weighed = difference * balanced_weights(leaf)
-    _, intervals = estimate(lambda w: {"difference": w @ weighed}, len(leaf), seed=0, resamples=RESAMPLES)
+    weights = balanced_weights(leaf)
+
+    def mean(drawn: np.ndarray) -> dict[str, np.ndarray]:
+        return {"difference": drawn @ (difference * weights) / (drawn @ weights)}
+
+    _, intervals = estimate(mean, len(leaf), seed=0, resamples=RESAMPLES, groups=groups)
     return intervals["difference"]

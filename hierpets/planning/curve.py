@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from hierpets.evaluation.metrics.classes import balanced_accuracy, balanced_weights
-from hierpets.evaluation.metrics.resampling import estimate, interval_of_difference, interval_of_share
+from hierpets.evaluation.metrics.resampling import estimate, groups_of, interval_of_difference, interval_of_share
 from hierpets.planning.crossvalidation import REMOVED, CrossValidation, trained_on
 from hierpets.planning.result import ClassGain, CurvePoint
 from hierpets.training.features.feature_set import FeatureSet
@@ -19,7 +19,7 @@ RESAMPLES = 1000
 
 def curve_points(found: CrossValidation, photos: FeatureSet) -> Iterator[CurvePoint]:
     """One for each size. The last holds every photo but those of the fold that it is judged by."""
-    leaf, species = photos.labels.leaf, photos.labels.species
+    leaf, species, groups = photos.labels.leaf, photos.labels.species, photos.labels.groups
     breeds = balanced_accuracy(found.guesses == leaf, leaf)
     kinds = balanced_accuracy(photos.taxonomy.leaf_species[found.guesses] == species, species).mean(axis=0)
     trained = trained_on(leaf)
@@ -31,7 +31,7 @@ def curve_points(found: CrossValidation, photos: FeatureSet) -> Iterator[CurvePo
             accuracy=float(breeds[:, m].mean()),
             low=float(breeds[:, m].min()),
             high=float(breeds[:, m].max()),
-            interval=_interval_of_recall((found.guesses[:, m] == leaf).mean(axis=0), leaf),
+            interval=_interval_of_recall((found.guesses[:, m] == leaf).mean(axis=0), leaf, groups),
             species=float(kinds[m]),
         )
 
@@ -44,7 +44,7 @@ def class_gains(found: CrossValidation, photos: FeatureSet) -> tuple[ClassGain, 
     gains, trained = [], trained_on(leaf)
     for k, label in enumerate(photos.taxonomy.leaves):
         rows = leaf == k
-        gain, interval = _mean_with_interval(gained[rows])
+        gain, interval = _mean_with_interval(gained[rows], groups_of(photos.labels.groups, rows))
         photos_of = int(rows.sum())
         gains.append(
             ClassGain(
@@ -59,18 +59,22 @@ def class_gains(found: CrossValidation, photos: FeatureSet) -> tuple[ClassGain, 
     return tuple(sorted(gains, key=lambda found: (-found.gain, found.recall)))
 
 
-def _interval_of_recall(right: np.ndarray, leaf: np.ndarray) -> tuple[float, float]:
+def _interval_of_recall(right: np.ndarray, leaf: np.ndarray, groups: np.ndarray | None) -> tuple[float, float]:
     """Of the mean recall of the classes, from ``right`` float [N]: how often each photo is recognized."""
     weights = balanced_weights(leaf)
 
     def recall(drawn: np.ndarray) -> dict[str, np.ndarray]:
         return {"recall": drawn @ (right * weights) / (drawn @ weights)}
 
-    _, intervals = estimate(recall, len(leaf), seed=0, resamples=RESAMPLES)
-    alike = np.isin(right, (0, 1)).all()  # in every repeat
-    return interval_of_share(right.astype(bool), intervals["recall"], weights) if alike else intervals["recall"]
+    _, intervals = estimate(recall, len(leaf), seed=0, resamples=RESAMPLES, groups=groups)
+    if not np.isin(right, (0, 1)).all():  # not the same in every repeat
+        return intervals["recall"]
+    return interval_of_share(right.astype(bool), intervals["recall"], weights, groups=groups)
 
 
-def _mean_with_interval(values: np.ndarray) -> tuple[float, tuple[float, float]]:
-    means, intervals = estimate(lambda w: {"gain": w @ values / len(values)}, len(values), seed=0, resamples=RESAMPLES)
-    return means["gain"], interval_of_difference(values, intervals["gain"])
+def _mean_with_interval(values: np.ndarray, groups: np.ndarray | None) -> tuple[float, tuple[float, float]]:
+    def mean(drawn: np.ndarray) -> dict[str, np.ndarray]:
+        return {"gain": drawn @ values / drawn.sum(axis=1)}
+
+    means, intervals = estimate(mean, len(values), seed=0, resamples=RESAMPLES, groups=groups)
+    return means["gain"], interval_of_difference(values, intervals["gain"], groups=groups)

@@ -321,15 +321,15 @@ def _compare(
 ) -> tuple[list[Candidate], Selection]:
     """The candidates, the chosen one first and then the best, and what is to be said of the choice."""
     candidates = []
-    folds = assign_folds(splits.labels, folds=config.folds, seed=config.seed)
+    groups, folds = splits.labels.groups, assign_folds(splits.labels, folds=config.folds, seed=config.seed)
     compared = iter_candidates(splits, config, folds=folds, registry=registry, device=device, progress=run.progress)
     for candidate in compared:
         candidates.append(candidate)
         run.log("candidate", **candidate.as_event())
     if not candidates:
         raise ConfigError("too few photos to cross-validate; add photos, at least two per class, or use recipe heads")
-    choice = choose(candidates, np.ones(len(folds), bool))
-    selection = describe_selection(candidates, choice, folds)
+    choice = choose(candidates, np.ones(len(folds), bool), groups)
+    selection = describe_selection(candidates, choice, folds, groups)
     run.log("chosen", **choice.candidate.as_event(), selection=selection.model_dump(mode="json"), said=str(selection))
     best_first = sorted(candidates, key=lambda one: one.criterion.sum(), reverse=True)
     return [choice.candidate, *(one for one in best_first if one is not choice.candidate)], selection

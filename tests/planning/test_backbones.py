@@ -21,7 +21,7 @@ def rank(monkeypatch):
         "cross_validate_sizes",
         lambda wrong, *_, **__: SimpleNamespace(guesses=np.where(np.isin(np.arange(200), wrong), -1, LEAF)[None, None]),
     )
-    photos = SimpleNamespace(index=SimpleNamespace(labels=lambda: SimpleNamespace(leaf=LEAF)))
+    photos = SimpleNamespace(index=SimpleNamespace(labels=lambda: SimpleNamespace(leaf=LEAF, groups=None)))
 
     def run(**given):
         prepared = [

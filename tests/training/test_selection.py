@@ -70,6 +70,21 @@ def test_better_by_a_standard_error_is_better(won, lost, believed):
     assert chosen.error == pytest.approx(0 if believed else error)
 
 
+def test_photos_of_one_animal_count_as_one_comparison():
+    """Eight photos won say much if they are of eight animals, and little if they are of one."""
+    cheap, dear = candidate(wrong_at(*range(8))), candidate(wrong_at(100), cost=2)
+    assert choose([cheap, dear], EVERYONE).candidate is dear
+    animals = np.maximum(np.arange(400) - 7, 0)
+    chosen = choose([cheap, dear], EVERYONE, animals)
+    assert chosen.candidate is cheap
+    assert chosen.behind == pytest.approx(7 / 400)
+    assert chosen.error == pytest.approx(np.sqrt(8**2 + 1) / 400, rel=0.01)
+    narrow, wide = (
+        describe_selection([cheap], choose([cheap], EVERYONE), FOLDS, groups).interval for groups in (None, animals)
+    )
+    assert np.ptp(wide) > np.ptp(narrow)
+
+
 def test_a_backbone_without_weights_costs_nothing():
     pooling = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(3), torch.nn.Flatten())
     assert multiply_adds(Backbone(pooling, 27, Preprocess(size=32))) == 0

@@ -60,7 +60,12 @@ def evaluate_predictions(
         taxonomy=predictions.taxonomy.tree,
         n=len(predictions),
         n_breed_known=int(predictions.breed_known.sum()),
-        bootstrap=Bootstrap(resamples=resamples, seed=seed, confidence=CONFIDENCE),
+        bootstrap=Bootstrap(
+            resamples=resamples,
+            resampled="photos" if predictions.groups is None else "individuals",
+            seed=seed,
+            confidence=CONFIDENCE,
+        ),
         species=level_metrics(species_level(predictions), seed=seed, resamples=resamples),
         breed=measured(breed_level(predictions)),
         breed_given_species=measured(breed_given_species_level(predictions)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hierpets.evaluation.metrics.classes import divide
-from hierpets.evaluation.metrics.resampling import Statistic, estimate, interval_of_share
+from hierpets.evaluation.metrics.resampling import Statistic, estimate, groups_of, interval_of_share
 from hierpets.evaluation.metrics.schema import HierarchyMetrics
 from hierpets.evaluation.predictions import BREED, SPECIES, Predictions
 from hierpets.taxonomy import Taxonomy
@@ -35,20 +35,25 @@ def hierarchy_metrics(predictions: Predictions, *, seed: int, resamples: int) ->
     """
     whole = predictions.leaf_true >= 0
     n, n_whole = len(predictions), int(whole.sum())
-    species, species_intervals = estimate(_cross_species(predictions), n, seed=seed, resamples=resamples)
-    path, path_intervals = estimate(_path_statistic(predictions, whole), n_whole, seed=seed, resamples=resamples)
+    every, known = predictions.groups, groups_of(predictions.groups, whole)
+    species, species_intervals = estimate(_cross_species(predictions), n, seed=seed, resamples=resamples, groups=every)
+    path, path_intervals = estimate(
+        _path_statistic(predictions, whole), n_whole, seed=seed, resamples=resamples, groups=known
+    )
     intervals = species_intervals | path_intervals
     shares = {
-        "cross_species_error": predictions.top_leaf_species != predictions.species_true,
-        "full_path_accuracy": (predictions.top_leaf == predictions.leaf_true)[whole],
+        "cross_species_error": (predictions.top_leaf_species != predictions.species_true, every),
+        "full_path_accuracy": ((predictions.top_leaf == predictions.leaf_true)[whole], known),
     }
-    intervals |= {name: interval_of_share(hits, intervals[name]) for name, hits in shares.items()}
+    intervals |= {
+        name: interval_of_share(hits, intervals[name], groups=groups) for name, (hits, groups) in shares.items()
+    }
     return HierarchyMetrics(n_species=n, n=n_whole, intervals=intervals, **species, **path)
 
 
 def _cross_species(predictions: Predictions) -> Statistic:
     wrong = (predictions.top_leaf_species != predictions.species_true).astype(float)
-    return lambda weights: {"cross_species_error": weights @ wrong / len(wrong)}
+    return lambda weights: {"cross_species_error": weights @ wrong / weights.sum(axis=1)}
 
 
 def _path_statistic(predictions: Predictions, whole: np.ndarray) -> Statistic:

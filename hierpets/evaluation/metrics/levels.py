@@ -11,7 +11,7 @@ import numpy as np
 from hierpets.evaluation.metrics.classes import ClassTotals, balanced_weights, confusion_counts
 from hierpets.evaluation.metrics.curves import OneVsRest, one_vs_rest
 from hierpets.evaluation.metrics.reliability import expected_calibration_error, reliability
-from hierpets.evaluation.metrics.resampling import Statistic, estimate, interval_of_share, wilson_interval
+from hierpets.evaluation.metrics.resampling import Statistic, estimate, groups_of, interval_of_share, wilson_interval_of
 from hierpets.evaluation.metrics.schema import ClassScores, ConfusionMatrix, LevelMetrics, MajorityClass
 from hierpets.evaluation.predictions import Predictions
 from hierpets.hierarchy.probabilities import restrict
@@ -24,7 +24,8 @@ _TOP = 3
 
 @dataclass(frozen=True, eq=False)
 class LevelPredictions:
-    """One flat classification: ``truth`` int [N], ``probabilities`` float [N, C], ``candidates`` bool [N, C].
+    """One flat classification: ``truth`` int [N], ``probabilities`` float [N, C], ``candidates`` bool [N, C];
+    ``groups`` as in :class:`Predictions`.
 
     A class that is no candidate for a photo (a dog breed when the species is known to be cat) has probability zero.
     """
@@ -33,6 +34,7 @@ class LevelPredictions:
     truth: np.ndarray
     probabilities: np.ndarray
     candidates: np.ndarray
+    groups: np.ndarray | None = None
 
     @cached_property
     def guess(self) -> np.ndarray:
@@ -63,7 +65,8 @@ def species_level(predictions: Predictions) -> LevelPredictions:
     """Every photo; a species' probability is the sum over its leaves."""
     probabilities = predictions.species_probabilities
     everything = np.ones(probabilities.shape, dtype=bool)
-    return LevelPredictions(predictions.taxonomy.species, predictions.species_true, probabilities, everything)
+    truth, groups = predictions.species_true, predictions.groups
+    return LevelPredictions(predictions.taxonomy.species, truth, probabilities, everything, groups)
 
 
 def breed_level(predictions: Predictions) -> LevelPredictions | None:
@@ -73,7 +76,8 @@ def breed_level(predictions: Predictions) -> LevelPredictions | None:
         return None
     probabilities = predictions.probabilities[known]
     everything = np.ones(probabilities.shape, dtype=bool)
-    return LevelPredictions(predictions.leaf_names, predictions.leaf_true[known], probabilities, everything)
+    truth, groups = predictions.leaf_true[known], groups_of(predictions.groups, known)
+    return LevelPredictions(predictions.leaf_names, truth, probabilities, everything, groups)
 
 
 def breed_given_species_level(predictions: Predictions) -> LevelPredictions | None:
@@ -83,22 +87,27 @@ def breed_given_species_level(predictions: Predictions) -> LevelPredictions | No
         return None
     of_species = predictions.taxonomy.leaf_species[None, :] == predictions.species_true[known][:, None]
     conditional = restrict(predictions.probabilities[known], of_species)
-    return LevelPredictions(predictions.leaf_names, predictions.leaf_true[known], conditional, of_species)
+    truth, groups = predictions.leaf_true[known], groups_of(predictions.groups, known)
+    return LevelPredictions(predictions.leaf_names, truth, conditional, of_species, groups)
 
 
 def level_metrics(level: LevelPredictions, *, seed: int, resamples: int) -> LevelMetrics:
     """Everything that ``metrics.json`` says of one level."""
-    values, intervals = estimate(_statistic(level), len(level.truth), seed=seed, resamples=resamples, biased=("ece",))
-    intervals["accuracy"] = interval_of_share(level.hit, intervals["accuracy"])
+    n, groups = len(level.truth), level.groups
+    values, intervals = estimate(_statistic(level), n, seed=seed, resamples=resamples, biased=("ece",), groups=groups)
+    intervals["accuracy"] = interval_of_share(level.hit, intervals["accuracy"], groups=groups)
     balanced = balanced_weights(level.truth)
-    intervals["balanced_accuracy"] = interval_of_share(level.hit, intervals["balanced_accuracy"], balanced)
+    intervals["balanced_accuracy"] = interval_of_share(
+        level.hit, intervals["balanced_accuracy"], balanced, groups=groups
+    )
     if len(level.labels) > _TOP:
-        intervals["top3_accuracy"] = interval_of_share(level.rank_of_truth < _TOP, intervals["top3_accuracy"])
+        in_top = level.rank_of_truth < _TOP
+        intervals["top3_accuracy"] = interval_of_share(in_top, intervals["top3_accuracy"], groups=groups)
     counts = confusion_counts(level.truth, level.guess, len(level.labels))
     curves = one_vs_rest(level.truth, level.probabilities, level.candidates, level.labels)
-    per_class = _per_class(counts, curves, level.labels)
+    per_class = _per_class(level, counts, curves)
     return LevelMetrics(
-        n=len(level.truth),
+        n=n,
         majority_class=_majority(counts, level.labels),
         per_class=per_class,
         worst_classes=_worst(per_class),
@@ -106,7 +115,7 @@ def level_metrics(level: LevelPredictions, *, seed: int, resamples: int) -> Leve
         curves={label: found.curves if found else None for label, found in curves.items()},
         macro_roc_auc=_mean([c.roc_auc for c in per_class.values()]),
         macro_pr_auc=_mean([c.pr_auc for c in per_class.values()]),
-        calibration=reliability(level.confidence, level.hit),
+        calibration=reliability(level.confidence, level.hit, groups),
         intervals=intervals,
         **values,
     )
@@ -114,11 +123,11 @@ def level_metrics(level: LevelPredictions, *, seed: int, resamples: int) -> Leve
 
 def _statistic(level: LevelPredictions) -> Statistic:
     """What is averaged over photos, from their weights."""
-    n, n_classes = level.probabilities.shape
+    n_classes = level.probabilities.shape[1]
     means = _photo_scores(level)
 
     def statistic(weights: np.ndarray) -> dict[str, np.ndarray]:
-        values = {name: weights @ score / n for name, score in means.items()}
+        values = {name: weights @ score / weights.sum(axis=1) for name, score in means.items()}
         values["ece"] = expected_calibration_error(level.confidence, level.hit, weights)
         return values | ClassTotals.count(level.truth, level.guess, weights, n_classes=n_classes).summary()
 
@@ -137,7 +146,7 @@ def _photo_scores(level: LevelPredictions) -> dict[str, np.ndarray]:
 
 
 def _per_class(
-    counts: np.ndarray, curves: Mapping[str, OneVsRest | None], labels: tuple[str, ...]
+    level: LevelPredictions, counts: np.ndarray, curves: Mapping[str, OneVsRest | None]
 ) -> dict[str, ClassScores]:
     hits, true, guessed = counts.diagonal()[None], counts.sum(axis=1)[None], counts.sum(axis=0)[None]
     totals = ClassTotals(true=true, guessed=guessed, hits=hits)
@@ -146,13 +155,14 @@ def _per_class(
         label: ClassScores(
             support=true[0, c],
             recall=recall[c],
-            recall_interval=wilson_interval(int(hits[0, c]), int(true[0, c])),
+            recall_interval=wilson_interval_of(level.hit[own], groups=groups_of(level.groups, own)),
             precision=precision[c],
             f1=f1[c],
             roc_auc=found.roc_auc if (found := curves[label]) else None,
             pr_auc=found.pr_auc if found else None,
         )
-        for c, label in enumerate(labels)
+        for c, label in enumerate(level.labels)
+        for own in (level.truth == c,)
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hierpets.evaluation.metrics.classes import divide
-from hierpets.evaluation.metrics.resampling import wilson_interval
+from hierpets.evaluation.metrics.resampling import groups_of, wilson_interval_of
 from hierpets.evaluation.metrics.schema import ReliabilityBin, ReliabilityMetrics
 
 __all__ = ["N_BINS", "chance_error", "expected_calibration_error", "reliability"]
@@ -23,8 +23,10 @@ def expected_calibration_error(confidence: np.ndarray, hit: np.ndarray, weights:
     return divide(np.abs(weights @ gaps).sum(axis=1), weights.sum(axis=1), np.nan)
 
 
-def reliability(confidence: np.ndarray, hit: np.ndarray) -> ReliabilityMetrics:
-    """The bins that a reliability diagram shows; arguments as in :func:`expected_calibration_error`."""
+def reliability(confidence: np.ndarray, hit: np.ndarray, groups: np.ndarray | None = None) -> ReliabilityMetrics:
+    """The bins that a reliability diagram shows; arguments as in :func:`expected_calibration_error`, ``groups`` as in
+    :class:`hierpets.evaluation.predictions.Predictions`.
+    """
     bins = _bin_of(confidence)
     n = np.bincount(bins, minlength=N_BINS)
     hits = np.bincount(bins, hit.astype(float), N_BINS)
@@ -39,9 +41,10 @@ def reliability(confidence: np.ndarray, hit: np.ndarray) -> ReliabilityMetrics:
                 n=n[b],
                 confidence=mean[b],
                 accuracy=accuracy[b],
-                accuracy_interval=wilson_interval(int(hits[b]), int(n[b])),
+                accuracy_interval=wilson_interval_of(hit[inside], groups=groups_of(groups, inside)),
             )
             for b in range(N_BINS)
+            for inside in (bins == b,)
         ),
     )
 

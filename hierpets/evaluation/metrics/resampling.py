@@ -1,4 +1,9 @@
-"""The bootstrap: a statistic of photo weights, its value and its 95% interval."""
+"""The bootstrap: a statistic of photo weights, its value and its 95% interval.
+
+Photos of one animal say nearly the same, and ten of them are no ten witnesses. Where ``groups`` int [N] has one number
+for all photos of an animal, animals are drawn instead of photos (Davison and Hinkley, "Bootstrap Methods and their
+Application", 1997, ch. 3.8), and intervals by formula count animals. None: each photo is of another.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +15,12 @@ __all__ = [
     "CONFIDENCE",
     "Statistic",
     "estimate",
+    "groups_of",
     "interval_of_difference",
     "interval_of_share",
     "weights_of_resamples",
     "wilson_interval",
+    "wilson_interval_of",
 ]
 
 CONFIDENCE = 0.95
@@ -25,19 +32,32 @@ Statistic = Callable[[np.ndarray], dict[str, np.ndarray]]
 _BLOCK = 4_000_000
 
 
-def weights_of_resamples(n: int, resamples: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Blocks float [R, N] of photo weights, each row a draw of N photos with replacement; none without photos."""
+def weights_of_resamples(
+    n: int, resamples: int, rng: np.random.Generator, groups: np.ndarray | None = None
+) -> Iterator[np.ndarray]:
+    """Blocks float [R, N] of photo weights, each row a draw of as many photos, or groups of them, with replacement;
+    none without photos.
+    """
     if n == 0:
         return
+    unit = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
+    units = int(unit.max()) + 1
     rows = max(1, min(resamples, _BLOCK // n))
     for start in range(0, resamples, rows):
         block = min(rows, resamples - start)
-        drawn = rng.integers(0, n, size=(block, n)) + np.arange(block)[:, None] * n
-        yield np.bincount(drawn.ravel(), minlength=block * n).reshape(block, n).astype(np.float64)
+        drawn = rng.integers(0, units, size=(block, units)) + np.arange(block)[:, None] * units
+        counts = np.bincount(drawn.ravel(), minlength=block * units).reshape(block, units).astype(np.float64)
+        yield counts if groups is None else counts[:, unit]
 
 
 def estimate(
-    statistic: Statistic, n: int, *, seed: int, resamples: int, biased: Collection[str] = ()
+    statistic: Statistic,
+    n: int,
+    *,
+    seed: int,
+    resamples: int,
+    biased: Collection[str] = (),
+    groups: np.ndarray | None = None,
 ) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
     """The statistic on all N photos, and its percentile bootstrap intervals (Efron and Tibshirani 1993, ch. 13).
 
@@ -47,7 +67,7 @@ def estimate(
     """
     values = {name: float(value[0]) for name, value in statistic(np.ones((1, n))).items()}
     rng = np.random.default_rng(seed)
-    blocks = [statistic(weights) for weights in weights_of_resamples(n, resamples, rng)]
+    blocks = [statistic(weights) for weights in weights_of_resamples(n, resamples, rng, groups)]
     intervals = {}
     for name in values:
         drawn = np.concatenate([np.empty(0), *(block[name] for block in blocks)])
@@ -69,28 +89,54 @@ def _mirrored(interval: tuple[float, float], value: float) -> tuple[float, float
     return float(low), float(high)
 
 
-def interval_of_share(
-    hits: np.ndarray, bootstrapped: tuple[float, float], weights: np.ndarray | None = None
-) -> tuple[float, float]:
-    """The interval of the share of true in ``hits`` bool [N]: the bootstrapped one, or Wilson's when all are alike.
+def groups_of(groups: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
+    """Those of some photos, by their numbers or where ``rows`` bool [N] is true."""
+    return None if groups is None else groups[rows]
 
-    Then every resample is alike too, and the bootstrap would claim certainty. A share by ``weights`` [N], positive, is
-    as sure as that of fewer photos that count alike (Kish, "Survey Sampling", 1965).
+
+def interval_of_share(
+    hits: np.ndarray,
+    bootstrapped: tuple[float, float],
+    weights: np.ndarray | None = None,
+    *,
+    groups: np.ndarray | None = None,
+) -> tuple[float, float]:
+    """The interval of the share of true in ``hits`` bool [N], by ``weights`` [N], positive: the bootstrapped one, or
+    Wilson's when all are alike.
+
+    Then every resample is alike too, and the bootstrap would claim certainty.
     """
     if hits.size and (hits.all() or not hits.any()):
-        n = float(len(hits) if weights is None else weights.sum() ** 2 / (weights**2).sum())
-        return wilson_interval(n * hits[0], n) or bootstrapped
+        return wilson_interval_of(hits, weights, groups=groups) or bootstrapped
     return bootstrapped
 
 
-def interval_of_difference(differences: np.ndarray, bootstrapped: tuple[float, float]) -> tuple[float, float]:
+def interval_of_difference(
+    differences: np.ndarray, bootstrapped: tuple[float, float], *, groups: np.ndarray | None = None
+) -> tuple[float, float]:
     """The interval of a mean of ``differences`` [N]: the bootstrapped one; where no photo differs, of which a bootstrap
     makes a certainty, all that Wilson's leaves to the share of photos that do.
     """
     if differences.size and not differences.any():
-        _, most = wilson_interval(0, len(differences)) or bootstrapped
+        _, most = wilson_interval_of(differences != 0, groups=groups) or bootstrapped
         return -most, most
     return bootstrapped
+
+
+def wilson_interval_of(
+    hits: np.ndarray, weights: np.ndarray | None = None, *, groups: np.ndarray | None = None
+) -> tuple[float, float] | None:
+    """Wilson's interval of the share of true in ``hits`` bool [N], by ``weights`` [N]; None without photos.
+
+    Photos that count unequally, or together as one animal, are as sure as fewer that count alike (Kish, "Survey
+    Sampling", 1965).
+    """
+    counts = np.ones(len(hits)) if weights is None else weights
+    units = counts if groups is None else np.bincount(np.unique(groups, return_inverse=True)[1], counts)
+    if not counts.any():
+        return None
+    n = float(counts.sum() ** 2 / (units**2).sum())
+    return wilson_interval(min(n, float(counts @ hits) * (n / float(counts.sum()))), n)
 
 
 def wilson_interval(hits: float, n: float) -> tuple[float, float] | None:

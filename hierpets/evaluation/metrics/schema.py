@@ -81,7 +81,11 @@ def _about(text: str) -> Any:
 
 
 class Bootstrap(_MetricsModel):
-    resamples: int = _about("Resamples of the photos behind each interval.")
+    resamples: int = _about("Resamples behind each interval.")
+    resampled: Literal["photos", "individuals"] = Field(
+        default="photos",
+        description="What is drawn: photos, or animals with all of theirs where the data tells which show one animal.",
+    )
     seed: int = _about("Seed of the resampling.")
     confidence: Share = _about("Confidence level of every interval.")
 

@@ -7,7 +7,7 @@ import numpy as np
 from hierpets.evaluation.metrics.classes import divide
 from hierpets.evaluation.metrics.curves import points_kept
 from hierpets.evaluation.metrics.levels import LevelPredictions, breed_level, species_level
-from hierpets.evaluation.metrics.resampling import wilson_interval
+from hierpets.evaluation.metrics.resampling import groups_of, wilson_interval_of
 from hierpets.evaluation.metrics.schema import (
     AllNodeTruth,
     AnswerShares,
@@ -90,35 +90,34 @@ def _node_truth(predictions: Predictions) -> AllNodeTruth:
     per_species = {}
     for s in np.unique(predictions.species_true):
         rows = predictions.species_true == s
-        truth = _truth_of(holds[rows], judged[rows], predictions.level[rows])
+        truth = _truth_of(holds, judged & rows, predictions)
         shares = _answer_shares(predictions.level[rows])
         per_species[predictions.taxonomy.species[s]] = SpeciesNodeTruth(**dict(shares), **dict(truth))
     return AllNodeTruth(
-        n_not_judged=(~judged).sum(), per_species=per_species, **dict(_truth_of(holds, judged, predictions.level))
+        n_not_judged=(~judged).sum(), per_species=per_species, **dict(_truth_of(holds, judged, predictions))
     )
 
 
 def _set_truth(predictions: Predictions) -> SetTruth:
     """Among the photos whose breed is labeled: how many are answered by a set of breeds, and how often it holds it."""
-    known = predictions.breed_known
-    sizes, holds = predictions.set_sizes[known], predictions.set_holds_truth[known]
-    sets = int((sizes > 0).sum())
+    known, sizes = predictions.breed_known, predictions.set_sizes
+    sets = known & (sizes > 0)
+    n, holds = int(known.sum()), predictions.set_holds_truth[sets]
     return SetTruth(
-        n=len(sizes),
-        share=sets / len(sizes) if len(sizes) else None,
-        mean_size=sizes[sizes > 0].mean() if sets else None,
-        holds_truth=holds[sizes > 0].mean() if sets else None,
-        holds_truth_interval=wilson_interval(int(holds.sum()), sets),
+        n=n,
+        share=sets.sum() / n if n else None,
+        mean_size=sizes[sets].mean() if len(holds) else None,
+        holds_truth=holds.mean() if len(holds) else None,
+        holds_truth_interval=wilson_interval_of(holds, groups=groups_of(predictions.groups, sets)),
     )
 
 
-def _truth_of(holds: np.ndarray, judged: np.ndarray, level: np.ndarray) -> NodeTruth:
-    answered = judged & (level != UNKNOWN)
-    n, hits = int(judged.sum()), int(holds[judged].sum())
+def _truth_of(holds: np.ndarray, judged: np.ndarray, predictions: Predictions) -> NodeTruth:
+    answered = judged & (predictions.level != UNKNOWN)
     return NodeTruth(
-        n_judged=n,
-        holds_truth=hits / n if n else None,
-        holds_truth_interval=wilson_interval(hits, n),
+        n_judged=judged.sum(),
+        holds_truth=holds[judged].mean() if judged.any() else None,
+        holds_truth_interval=wilson_interval_of(holds[judged], groups=groups_of(predictions.groups, judged)),
         right_when_answered=holds[answered].mean() if answered.any() else None,
     )
 

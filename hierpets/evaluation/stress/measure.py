@@ -96,7 +96,13 @@ def _mean(unchanged: Predictions, changed: list[Predictions], step: int, resampl
     """Every kind counts the same. The photos are the same before and after, so their losses are resampled in pairs."""
     scores = [_scores(found) for found in changed]
     losses = _finest(unchanged).hit - np.mean([_finest(found).hit for found in changed], axis=0)
-    values, intervals = estimate(lambda w: {"loss": w @ losses / len(losses)}, len(losses), seed=0, resamples=resamples)
+    values, intervals = estimate(
+        lambda w: {"loss": w @ losses / w.sum(axis=1)},
+        len(losses),
+        seed=0,
+        resamples=resamples,
+        groups=_finest(unchanged).groups,
+    )
 
     def mean(name: str) -> float | None:
         found = [value for one in scores if (value := getattr(one, name)) is not None]

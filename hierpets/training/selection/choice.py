@@ -9,7 +9,7 @@ import numpy as np
 
 from hierpets.bundle.manifest import Selection
 from hierpets.config import HeadKind, View
-from hierpets.evaluation.metrics.resampling import estimate, interval_of_share
+from hierpets.evaluation.metrics.resampling import estimate, groups_of, interval_of_share
 from hierpets.training.selection.candidates import Candidate, Judged
 
 __all__ = ["Chosen", "choose", "describe_selection", "honest"]
@@ -26,24 +26,29 @@ class Chosen(NamedTuple):
     error: float
 
 
-def choose(candidates: Sequence[Candidate], rows: np.ndarray) -> Chosen:
+def choose(candidates: Sequence[Candidate], rows: np.ndarray, groups: np.ndarray | None = None) -> Chosen:
     """The cheapest candidate that the best one does not beat by more than a standard error, on the photos where
     ``rows`` (bool [N]) is true.
 
-    Both are compared photo by photo. Of those that take the same time for a photo, simpler heads and views come first,
-    then what did better. One standard error is the rule of Breiman et al., "Classification and Regression Trees", 1984.
+    Both are compared photo by photo, or animal by animal where ``groups`` (int [N]) tells which photos show one. Of
+    those that take the same time for a photo, simpler heads and views come first, then what did better. One standard
+    error is the rule of Breiman et al., "Classification and Regression Trees", 1984.
     """
     criteria = np.stack([candidate.criterion[rows] for candidate in candidates])
     totals = criteria.sum(axis=1)
     differences = criteria[totals.argmax()] - criteria
-    behind, errors = differences.sum(axis=1), np.sqrt(criteria.shape[1]) * differences.std(axis=1)
+    if groups is not None:
+        animal = np.unique(groups[rows], return_inverse=True)[1]
+        differences = differences @ np.eye(animal.max() + 1)[animal]
+    behind, errors = differences.sum(axis=1), np.sqrt(differences.shape[1]) * differences.std(axis=1)
     close = np.flatnonzero(behind <= errors)
     chosen = min(close.tolist(), key=lambda i: (*_expense(candidates[i]), -totals[i]))
     return Chosen(candidates[chosen], float(behind[chosen]), float(errors[chosen]))
 
 
-def honest(candidates: Sequence[Candidate], folds: np.ndarray) -> Judged:
-    """What the choice is worth: each fold (``folds`` int [N]) is judged by the candidate that all other folds choose.
+def honest(candidates: Sequence[Candidate], folds: np.ndarray, groups: np.ndarray | None = None) -> Judged:
+    """What the choice is worth: each fold (``folds`` int [N]) is judged by the candidate that all other folds choose;
+    ``groups`` as in :func:`choose`.
 
     The accuracy of the chosen candidate itself is that of a winner, and winners were lucky; see Tsamardinos et al.,
     "Bootstrapping the out-of-sample predictions for efficient and accurate cross-validation", Machine Learning 2018.
@@ -51,25 +56,30 @@ def honest(candidates: Sequence[Candidate], folds: np.ndarray) -> Judged:
     right = np.zeros(len(folds), bool)
     for fold in np.unique(folds):
         own = folds == fold
-        right[own] = choose(candidates, ~own).candidate.plain.right[own]
+        right[own] = choose(candidates, ~own, groups).candidate.plain.right[own]
     return Judged(right, candidates[0].plain.weights)
 
 
-def describe_selection(candidates: Sequence[Candidate], choice: Chosen, folds: np.ndarray) -> Selection:
-    """What a bundle says of the choice."""
-    judged = honest(candidates, folds)
+def describe_selection(
+    candidates: Sequence[Candidate], choice: Chosen, folds: np.ndarray, groups: np.ndarray | None = None
+) -> Selection:
+    """What a bundle says of the choice; arguments as in :func:`honest`."""
+    judged = honest(candidates, folds, groups)
 
     def accuracy(drawn: np.ndarray) -> dict[str, np.ndarray]:
         return {"honest": drawn @ judged.shares / (drawn @ judged.weights)}
 
-    values, intervals = estimate(accuracy, len(folds), seed=0, resamples=RESAMPLES)
+    values, intervals = estimate(accuracy, len(folds), seed=0, resamples=RESAMPLES, groups=groups)
     counted = judged.weights > 0
+    interval = interval_of_share(
+        judged.right[counted], intervals["honest"], judged.weights[counted], groups=groups_of(groups, counted)
+    )
     return Selection(
         compared=len(candidates),
         accuracy=choice.candidate.plain.accuracy,
         stressed=choice.candidate.stressed,
         honest=values["honest"],
-        interval=interval_of_share(judged.right[counted], intervals["honest"], judged.weights[counted]),
+        interval=interval,
         behind=choice.behind,
         error=choice.error,
     )

@@ -61,7 +61,7 @@ class Unseen:
 
 
 def leave_out(grown: OpenNetwork, left: LeaveOneOut, labels: Labels) -> LeftOut:
-    """Leave each of the new photos out in turn; one that is alone in its class is not judged."""
+    """Leave each of the new animals out in turn; one that is alone in its class is not judged."""
     spec, tree = grown.spec, grown.statistics.taxonomy
     rows = np.flatnonzero(left.judged)
     shift = lda_prior_shift(grown.statistics, tree, prior=spec.prior, combiner=grown.manifest.combiner)

@@ -47,8 +47,10 @@ def _learn(before: OpenNetwork, features: np.ndarray, records: tuple[PhotoRecord
     total = before.statistics + added
     grown = before.refitted(total, _still_pretrained(before, added), _species_classes(before, added))
     rows = np.array([total.labels.index(labels[c]) for c in classes])
-    one_out = LeaveOneOut(total, features.astype(np.float64), profiles, rows, weights)
-    left = leave_out(grown, one_out, PhotoIndex(total.taxonomy, records).labels())
+    of = PhotoIndex(total.taxonomy, records).labels()
+    animals = np.arange(len(records)) if of.groups is None else of.groups
+    one_out = LeaveOneOut(total, features.astype(np.float64), profiles, rows, weights, animals)
+    left = leave_out(grown, one_out, of)
     return grown.tempered(grow_temperatures(before.temperatures, left, total.taxonomy)), left
 
 

@@ -1,13 +1,14 @@
-"""What heads and OOD scorer would have said of a photo without it, in closed form: nothing is fitted again.
+"""What heads and OOD scorer would have said of an animal without its photos, in closed form: nothing is fitted again.
 
-Taking one photo out moves the mean of its class, and takes a product of one vector with itself out of the scatter
-(Sherman and Morrison, 1950). The identity that the covariance is shrunk towards keeps its scale, which one photo of N
-changes by a part in N.
+Taking photos out moves the mean of their class, and takes products of as many vectors with themselves, and of one more
+for the mean, out of the scatter (Sherman and Morrison, 1950; Woodbury, 1950). The identity that the covariance is
+shrunk towards keeps its scale, which one photo of N changes by a part in N.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import solve_triangular
@@ -22,8 +23,9 @@ __all__ = ["LeaveOneOut"]
 @dataclass(frozen=True)
 class LeaveOneOut:
     """N photos that are part of some statistics: ``features`` float64 [N, D] and ``profiles`` [N, P], ``rows`` int [N]
-    of their classes, ``weights`` [N]. ``scattered`` bool [N]: whether the scatter holds them, as it holds photos of
-    leaves; None to find out.
+    of their classes, ``weights`` [N], and ``groups`` int [N], one number for all photos of an animal, which are left
+    out together. ``scattered`` bool [N]: whether the scatter holds them, as it holds photos of leaves; None to find
+    out.
     """
 
     statistics: ClassStatistics
@@ -31,15 +33,23 @@ class LeaveOneOut:
     profiles: np.ndarray
     rows: np.ndarray
     weights: np.ndarray
+    groups: np.ndarray
     scattered: np.ndarray | None = None
+
+    @cached_property
+    def animals(self) -> tuple[np.ndarray, ...]:
+        """The photos of each animal."""
+        order = np.argsort(self.groups, kind="stable")
+        starts = np.flatnonzero(np.diff(self.groups[order])) + 1
+        return tuple(np.split(order, starts))
 
     @property
     def judged(self) -> np.ndarray:
-        """bool [N]: whether the class has another photo, without which nothing can be said."""
-        return self.statistics.counts[self.rows] > 1
+        """bool [N]: whether the class has another animal, without which nothing can be said."""
+        return self.statistics.counts[self.rows] > self._of_animal(np.ones(len(self.rows)))
 
     def logits(self, classes: tuple[Leaf, ...], shrinkage: float) -> np.ndarray:
-        """The logits [N, len(classes)] of an LDA that did not see the photo."""
+        """The logits [N, len(classes)] of an LDA that did not see the animal."""
         known = self.statistics
         columns = [known.labels.index(label) for label in classes]
         if len(classes) == 1:
@@ -48,21 +58,22 @@ class LeaveOneOut:
         center = known.means[columns].mean(axis=0)
         means = solve_triangular(root, (known.means - center).T, lower=True).T
         photos = solve_triangular(root, (self.features - center).T, lower=True).T
-        rest = self._rest(known.weights)
-        total = known.covariance_weight
-        residuals = photos - means[self.rows]
-        moved = means[self.rows] - (self.weights / rest)[:, None] * residuals
-        beta = self._in_scatter * (1 - shrinkage) * self.weights * known.weights[self.rows] / rest / total
-        gamma = beta / (1 - beta * (residuals**2).sum(axis=1)).clip(min=1e-9)
-        along = residuals @ means.T  # [N, K]: each mean along the photo's deviation
-        own = (moved * residuals).sum(axis=1)
         scores = photos @ means.T - 0.5 * (means**2).sum(axis=1)
-        at = np.arange(len(self.rows))
-        along[at, self.rows] = own
-        scores[at, self.rows] = (photos * moved).sum(axis=1) - 0.5 * (moved**2).sum(axis=1)
-        through = (photos * residuals).sum(axis=1)[:, None]
-        scores += gamma[:, None] * (along * through - 0.5 * along**2)
-        return ((total - self.weights) / total)[:, None] * scores[:, columns]
+        taken, rest = self._of_animal(self.weights), self._rest(known.weights)
+        share = np.where(self._in_scatter, (1 - shrinkage) / known.covariance_weight, 0.0)
+        for animal in self.animals:
+            first, own = animal[0], self.rows[animal[0]]
+            weights, residuals = self.weights[animal], photos[animal] - means[own]
+            drawn = weights @ residuals  # by the animal, to its side
+            moved = means[own] - drawn / rest[first]
+            out = np.vstack([np.sqrt(weights)[:, None] * residuals, drawn / np.sqrt(rest[first])])
+            along, gamma = _directions(np.sqrt(share[first]) * out)
+            scores[animal, own] = photos[animal] @ moved - 0.5 * moved @ moved
+            toward = means @ along.T  # [K, directions]
+            toward[own] = along @ moved
+            scores[animal] += (gamma * (photos[animal] @ along.T)) @ toward.T - 0.5 * toward**2 @ gamma
+        total = known.covariance_weight
+        return ((total - taken) / total)[:, None] * scores[:, columns]
 
     def by_species(self) -> LeaveOneOut:
         """The same photos as part of their species."""
@@ -82,13 +93,13 @@ class LeaveOneOut:
     def cosine(self) -> np.ndarray:
         """float64 [N, C]: the cosines to the means of the leaves."""
         known = self.statistics
-        moved = known.sums[self.rows] - self.weights[:, None] * self.features
+        moved = known.sums[self.rows] - self._of_animal(self.weights[:, None] * self.features)
         return self._products(unit_rows(self.features), unit_rows(known.sums), unit_rows(moved))
 
     def profile(self) -> np.ndarray:
         """float64 [N, C]: the Bhattacharyya coefficients to the mean probabilities of the leaves."""
         known = self.statistics
-        moved = (known.profiles[self.rows] - self.weights[:, None] * self.profiles).clip(min=0)
+        moved = (known.profiles[self.rows] - self._of_animal(self.weights[:, None] * self.profiles)).clip(min=0)
         means = np.sqrt(known.profiles / known.weights[:, None])
         return self._products(np.sqrt(self.profiles), means, np.sqrt(moved / self._rest(known.weights)[:, None]))
 
@@ -98,6 +109,22 @@ class LeaveOneOut:
         leaves = [self.statistics.labels.index(leaf) for leaf in self.statistics.leaves]
         return products[:, leaves]
 
+    def _of_animal(self, values: np.ndarray) -> np.ndarray:
+        """The sums of values [N, ...] over all photos of the same animal, for each photo."""
+        numbers = np.unique(self.groups, return_inverse=True)[1]
+        sums = np.zeros((len(self.animals), *values.shape[1:]))
+        np.add.at(sums, numbers, values)
+        return sums[numbers]
+
     def _rest(self, weights: np.ndarray) -> np.ndarray:
-        """What the class of each photo weighs without it; for the only one of its class nothing is asked of it."""
-        return np.where(self.judged, weights[self.rows] - self.weights, weights[self.rows])
+        """What the class of each photo weighs without its animal; where it has no other, nothing is asked of it."""
+        own = weights[self.rows]
+        return np.where(self.judged, own - self._of_animal(self.weights), own)
+
+
+def _directions(out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Orthogonal directions [R, D] in which rows [R, D] are taken out of the identity, and by how much its inverse
+    grows along the square of each, [R].
+    """
+    lengths, turned = np.linalg.eigh(out @ out.T)
+    return turned.T @ out, 1 / (1 - lengths).clip(min=1e-9)

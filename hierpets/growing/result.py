@@ -25,7 +25,7 @@ class GrowResult:
     """The result of :func:`hierpets.grow`: a new ``bundle``.
 
     ``photos`` maps each class that was learned to how many photos it was learned from, ``accuracy`` to the share of
-    them that the bundle names right without them (None where a class has a single one). ``left_out`` are photos that
+    them that the bundle names right without them (None where a class has a single animal). ``left_out`` are photos that
     were not learned from, ``doubtful`` lines on labels that may be wrong, ``steals`` breeds that a new one takes from.
     ``judged`` is the number of photos that the threshold of a new breed may come from, ``shared`` that of all grown
     breeds of a species, whose photos count where its own are too few.

@@ -264,3 +264,16 @@ def test_a_new_breed_may_lie_beside_the_photos_that_the_bundle_was_trained_on(bu
     result = grow(bundle, tmp_path / "all", out=tmp_path / "bundle")
     assert result.photos == {HUSKY: 8}
     assert len(result.left_out) == 60
+
+
+def test_photos_of_one_animal_do_not_judge_each_other(bundle, tmp_path):
+    """Stated to be of one animal, none is judged; of two, each by the other."""
+    drawn = draw_photos(tmp_path / "new", {"dog/husky": 6}, first=100)
+    for name, animals in (("one", [1] * 6), ("two", [1, 2] * 3)):
+        lines = [f"{photo},dog,husky,{n}" for photo, n in zip(sorted(drawn.rglob("*.png")), animals, strict=True)]
+        table = tmp_path / f"{name}.csv"
+        table.write_text("\n".join(["path,species,breed,individual", *lines]), encoding="utf-8")
+        result = grow(bundle, table, out=tmp_path / name)
+        assert result.photos == {HUSKY: 6}
+        assert (result.accuracy[HUSKY] is None) == (name == "one")
+        assert result.judged == {HUSKY: 0 if name == "one" else 6}

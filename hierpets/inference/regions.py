@@ -8,6 +8,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from hierpets.data.decoding.damage import told_before
 from hierpets.data.photos import Limits, NamedPhoto, read_photo
 from hierpets.data.transforms import normalize
 from hierpets.hierarchy.probabilities import log_softmax, species_probabilities
@@ -94,7 +95,7 @@ def read_searched(photo: NamedPhoto, *, decoded_side: int, limits: Limits) -> np
 
     :raises ImageError: the photo cannot be read.
     """
-    return read_photo(photo.photo, shorter_side=DETAIL * decoded_side, limits=limits, warn=_told_before)
+    return read_photo(photo.photo, shorter_side=DETAIL * decoded_side, limits=limits, warn=told_before)
 
 
 def answer_boxes(
@@ -157,10 +158,6 @@ def _looks_like(prediction: Prediction, taxonomy: Taxonomy) -> np.ndarray:
         return prediction.looks_like
     assert prediction.joint is not None  # only what could be read has regions
     return species_probabilities(prediction.joint, taxonomy)
-
-
-def _told_before(_: str) -> None:
-    """The answer for the whole photo has its warning already."""
 
 
 def _fitted(photo: np.ndarray, size: int) -> tuple[np.ndarray, tuple[float, float]]:

@@ -61,7 +61,7 @@ def prediction_stages(predictor: Predictor, photo: Photo) -> Iterator[StageResul
     yield Preprocessed(squares)
     turns = tuple(cascade.turns([squares]))
     yield NetworkRun(turns)
-    output = cascade.answers(turns, [squares]).output
+    output = cascade.answers(turns, lambda _: pixels).output
     joint = predictor.joint(output)
     scores, thresholds = output.scores if manifest.ood else None, predictor.thresholds()
     decided = decide(joint, manifest.taxonomy, manifest.policy, scores=scores, thresholds=thresholds)

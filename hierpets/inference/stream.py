@@ -13,6 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
+import numpy as np
+
+from hierpets.data.decoding.damage import told_before
 from hierpets.data.photos import Limits, NamedPhoto
 from hierpets.errors import HierpetsError, InternalError
 from hierpets.inference.engines.base import Engine
@@ -68,7 +71,7 @@ def run_batch(batch: Sequence[NamedPhoto], cascade: Cascade, *, limits: Limits) 
                 warnings[position] = "; ".join(told)
         except Exception as error:  # whatever one photo raises must not cost the others theirs
             errors[position] = photo_error(name, error)
-    return BatchOutput(batch, errors, warnings, _ask(cascade, batch, inputs, errors))
+    return BatchOutput(batch, errors, warnings, _ask(cascade, batch, inputs, errors, limits=limits))
 
 
 def photo_error(name: str, error: Exception) -> HierpetsError:
@@ -89,19 +92,29 @@ def _let_go(error: BaseException | None) -> None:
 
 
 def _ask(
-    cascade: Cascade, batch: Sequence[NamedPhoto], inputs: Mapping[int, Squares], errors: dict[int, HierpetsError]
+    cascade: Cascade,
+    batch: Sequence[NamedPhoto],
+    inputs: Mapping[int, Squares],
+    errors: dict[int, HierpetsError],
+    *,
+    limits: Limits,
 ) -> list[Answers]:
     """The answers for all inputs, in order. If the batch as a whole fails, each photo is run alone, to find which."""
     if not inputs:
         return []
+    positions = list(inputs)
+
+    def read(row: int) -> np.ndarray:
+        return cascade.decode(batch[positions[row]].photo, limits, warn=told_before)
+
     try:
-        return [cascade(list(inputs.values()))]
+        return [cascade(list(inputs.values()), read)]
     except Exception as error:
         if len(inputs) == 1:
             (position,) = inputs
             errors[position] = photo_error(batch[position].name, error)
             return []
-    alone = (_ask(cascade, batch, {position: squares}, errors) for position, squares in inputs.items())
+    alone = (_ask(cascade, batch, {position: one}, errors, limits=limits) for position, one in inputs.items())
     return [answers for found in alone for answers in found]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from hierpets.errors import ImageError
 
-__all__ = ["Warn", "check_png", "check_zero_tail", "inflate", "is_blur", "missing_share", "pixel_chunks"]
+__all__ = ["Warn", "check_png", "check_zero_tail", "inflate", "is_blur", "missing_share", "pixel_chunks", "told_before"]
 
 Warn = Callable[[str], None]
 """Gets in one line what is wrong with a photo that is decoded all the same."""
@@ -28,6 +28,10 @@ WARNED = 1 / 64  # share of a file that ends in zeros
 REFUSED = {"BMP": 1 / 2, "TIFF": 1 / 2}  # there a zero may be black
 REFUSED_COMPRESSED = 1 / 4
 PIECE = 1 << 16  # bytes inflated at a time
+
+
+def told_before(_: str) -> None:
+    """A :data:`Warn` for a photo that is read again: it has its warning already."""
 
 
 def check_zero_tail(data: bytes, kind: str, warn: Warn) -> None:

@@ -16,6 +16,7 @@ from hierpets.hierarchy.decision import named_probabilities
 from hierpets.hierarchy.probabilities import joint_probabilities
 from hierpets.inference.detector.network import ANIMALS, Detector
 from hierpets.inference.engines.base import RawOutput
+from hierpets.inference.engines.cascade import ReadPhoto
 
 __all__ = ["SecondOpinion", "lowered"]
 
@@ -23,8 +24,8 @@ OTHERS = ("horse", "zebra")
 """Animals for which pets are not taken. For sheep, cows, birds and bears, long-haired and small dogs are."""
 
 DOUBT = 4.0  # of the pet score, which sums three standard deviations, above the least one of a pet
-SURE = 0.8  # probability of a class, of which nothing else is asked
-WEIGHT = 5.0  # of the pet score for each by which the logit of another animal is higher than that of every pet
+SURE = 0.5  # probability of a class, from which on nothing else is asked
+WEIGHT = 3.0  # of the pet score for each by which the logit of another animal is higher than that of every pet
 
 
 class SecondOpinion:
@@ -45,12 +46,12 @@ class SecondOpinion:
             return None
         return cls(manifest, detector, least=least, others=others)
 
-    def __call__(self, output: RawOutput, photos: Sequence[np.ndarray]) -> RawOutput:
-        """The same output, with the pet scores of some of the ``photos`` lowered, each uint8 [h, w, 3]."""
+    def __call__(self, output: RawOutput, read: ReadPhoto) -> RawOutput:
+        """The same output, with the pet scores of some of its photos lowered."""
         rows = self._doubted(output)
         if not len(rows):
             return output
-        leads = [self._lead(photos[row]) for row in rows.tolist()]
+        leads = [self._lead(read(row)) for row in rows.tolist()]
         scores = output.scores.copy()
         scores[rows, 0] = lowered(scores[rows, 0], np.array(leads))
         return output._replace(scores=scores)

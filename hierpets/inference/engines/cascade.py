@@ -18,15 +18,18 @@ from hierpets.errors import BundleError
 from hierpets.hierarchy.early import certainty, on_main_scale
 from hierpets.inference.engines.base import Engine, RawOutput
 
-__all__ = ["Answers", "Cascade", "SecondOpinion", "Squares", "Turn"]
+__all__ = ["Answers", "Cascade", "ReadPhoto", "SecondOpinion", "Squares", "Turn"]
 
 Squares = tuple[np.ndarray, ...]
 """One photo as each network will see it, before its colors are normalized: uint8 [size, size, 3] in RGB. They take less
 memory than the photo, which may have any size."""
 
 
-SecondOpinion = Callable[[RawOutput, Sequence[np.ndarray]], RawOutput]
-"""What becomes of the output for photos, given as the main network sees them."""
+ReadPhoto = Callable[[int], np.ndarray]
+"""A photo by its number in a batch, RGB uint8 [H, W, 3]: read again, for few are looked at twice."""
+
+SecondOpinion = Callable[[RawOutput, ReadPhoto], RawOutput]
+"""What becomes of the output for a batch."""
 
 
 class Turn(NamedTuple):
@@ -77,7 +80,7 @@ class Cascade:
             normalize(preprocess, squares[stage], planes)
         return batch
 
-    def __call__(self, photos: Sequence[Squares]) -> Answers:
+    def __call__(self, photos: Sequence[Squares], read: ReadPhoto) -> Answers:
         """The answers for photos, in their order.
 
         :raises BundleError: the output of a network holds NaN or infinity, of which no probability can be made.
@@ -89,7 +92,7 @@ class Cascade:
                     "the network gives NaN or infinity: the bundle is damaged, or --precision too low for it"
                 )
             turns.append(turn)
-        return self.answers(turns, photos)
+        return self.answers(turns, read)
 
     def turns(self, photos: Sequence[Squares]) -> Iterator[Turn]:
         """Ask each network about the photos that those before it are not sure of."""
@@ -102,12 +105,12 @@ class Cascade:
             if not len(waiting):
                 return
 
-    def answers(self, turns: Sequence[Turn], photos: Sequence[Squares]) -> Answers:
+    def answers(self, turns: Sequence[Turn], read: ReadPhoto) -> Answers:
         """For each photo the output of the network that answered, and what the second opinion makes of it."""
         answers = self._in_order(turns)
         if self._second_opinion is None:
             return answers
-        return answers._replace(output=self._second_opinion(answers.output, [squares[-1] for squares in photos]))
+        return answers._replace(output=self._second_opinion(answers.output, read))
 
     def _in_order(self, turns: Sequence[Turn]) -> Answers:
         parts = [self._answered(stage, turn) for stage, turn in enumerate(turns)]

@@ -1,5 +1,6 @@
 """What a detector takes for another animal is no pet, where the network doubts; and nothing else changes."""
 
+import cv2
 import numpy as np
 import pytest
 from helpers.color_server import MODEL, ColorEngine
@@ -55,7 +56,7 @@ def output(*pet, listed=0.5):
 
 def heard(detector, given, **how):
     opinion = SecondOpinion.of(manifest_of(**how), detector)
-    return opinion(given, [np.zeros((16, 16, 3), np.uint8)] * len(given.scores))
+    return opinion(given, lambda _: np.zeros((16, 16, 3), np.uint8))
 
 
 def test_a_doubtful_photo_of_a_horse_is_no_pet():
@@ -114,18 +115,52 @@ def test_no_score_is_raised_and_pets_keep_theirs(scores, leads):
     assert (found[leads < -0.1] < scores[leads < -0.1]).all()
 
 
-def test_a_predictor_says_so_in_its_prediction():
-    class Doubting(ColorEngine):
-        def __call__(self, images):
-            return output(*[LEAST + 1] * len(images))
+class Doubting(ColorEngine):
+    """Doubts that any photo shows a pet, after it did ``first``."""
 
+    def __init__(self, first=lambda: None):
+        super().__init__()
+        self.first = first
+
+    def __call__(self, images):
+        self.first()
+        return output(*[LEAST + 1] * len(images))
+
+
+def predictor_with(detector, engine=None):
     manifest = manifest_of()
-    photo = np.zeros((20, 20, 3), np.uint8)
-    for detector, source in ((Sees(horse=3.0), "not_a_known_pet"), (Sees(dog=3.0), "unknown")):
-        opinion = SecondOpinion.of(manifest, detector)
-        answer = Predictor(manifest, Doubting(), second_opinion=opinion, model=MODEL)(photo)
-        assert answer.decision.source == source
-        assert (answer.pet_score < LEAST) == (source == "not_a_known_pet")
+    opinion = SecondOpinion.of(manifest, detector)
+    return Predictor(manifest, engine or Doubting(), second_opinion=opinion, model=MODEL)
+
+
+@pytest.mark.parametrize(("animal", "source"), [("horse", "not_a_known_pet"), ("dog", "unknown")])
+def test_a_predictor_says_so_in_its_prediction(animal, source):
+    answer = predictor_with(Sees(**{animal: 3.0}))(np.zeros((20, 20, 3), np.uint8))
+    assert answer.decision.source == source
+    assert (answer.pet_score < LEAST) == (source == "not_a_known_pet")
+
+
+def test_the_detector_sees_each_photo_whole_and_its_own():
+    """The network sees squares of 16 pixels."""
+    shapes = []
+
+    class Looking(Sees):
+        def __call__(self, pixels):
+            shapes.append((*pixels.shape[:2], int(pixels.max())))
+            return super().__call__(pixels)
+
+    photos = [np.full((20, 90, 3), 1, np.uint8), np.full((70, 20, 3), 2, np.uint8)]
+    predictor_with(Looking(dog=3.0)).predict([photos[0], b"no photo", photos[1]])
+    assert shapes == [(20, 90, 1), (70, 20, 2)]
+
+
+def test_a_photo_that_is_gone_when_it_is_looked_at_again_has_an_error_of_its_own(tmp_path):
+    for name in ("gone", "there"):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.zeros((20, 20, 3), np.uint8))
+    engine = Doubting(lambda: (tmp_path / "gone.png").unlink(missing_ok=True))
+    gone, there = predictor_with(Sees(dog=3.0), engine).predict([tmp_path / "gone.png", tmp_path / "there.png"])
+    assert "gone.png" in str(gone.error)
+    assert there.error is None
 
 
 @pytest.mark.data

@@ -85,7 +85,7 @@ def probe_stream(predictor: Predictor, paths: Sequence[str], seconds: float) -> 
     """Throughput, peak memory, and then the rates of decoding and of the network alone."""
     from hierpets.bench.isolated import decode_rate, measured_rate, network_rate
 
-    predict_all(predictor, paths[:WARM_UP])
+    predict_all(predictor, paths)  # all: what only a few photos need, such as the detector, is loaded too
     engine = predictor.engine
     throughput = measured_rate(
         lambda count: predict_all(predictor, islice(cycle(paths), count)),

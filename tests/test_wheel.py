@@ -48,14 +48,17 @@ def test_wheel_holds_registry_and_plugins_and_no_stray_package(wheel):
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"hierpets"}
 
 
-def test_wheel_metadata_names_both_licenses_and_is_typed(wheel):
+def test_wheel_metadata_names_all_licenses_and_is_typed(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         (metadata,) = (archive.read(name).decode() for name in names if name.endswith(".dist-info/METADATA"))
-    assert "License-Expression: MIT AND CC-BY-SA-4.0" in metadata
+    assert "License-Expression: MIT AND CC-BY-SA-4.0 AND Apache-2.0" in metadata
     assert "\n\n# hierpets" in metadata
     assert "hierpets/py.typed" in names
     assert any(name.endswith("licenses/hierpets/released/LICENSE") for name in names)
+    detector = "hierpets/inference/detector/coco"
+    assert {f"{detector}/model.xml", f"{detector}/model.bin"} <= {*names}
+    assert any(name.endswith(f"licenses/{detector}/LICENSE") for name in names)
 
 
 def test_wheel_runs_outside_the_checkout(installed, tmp_path):

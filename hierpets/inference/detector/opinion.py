@@ -12,8 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hierpets.bundle.manifest import Manifest
-from hierpets.hierarchy.decision import named_probabilities
-from hierpets.hierarchy.probabilities import joint_probabilities
+from hierpets.hierarchy.early import certainty
 from hierpets.inference.detector.network import ANIMALS, Detector
 from hierpets.inference.engines.base import RawOutput
 from hierpets.inference.engines.cascade import ReadPhoto
@@ -62,9 +61,10 @@ class SecondOpinion:
         rows = np.flatnonzero((score >= self._least) & (score < self._least + DOUBT))
         if not len(rows):
             return rows
-        logits = m.temperatures.apply(output.species[rows], output.leaf[rows], m.taxonomy)
-        joint = joint_probabilities(*logits, m.taxonomy, combiner=m.combiner)
-        return rows[named_probabilities(joint, output.scores[rows, 1:], m.taxonomy).max(axis=1) < SURE]
+        known = output.species[rows], output.leaf[rows], output.scores[rows]
+        every = np.ones(len(m.taxonomy.leaves), bool)
+        sure = certainty(*known, m.taxonomy, learned=every, temperatures=m.temperatures, combiner=m.combiner)
+        return rows[sure < SURE]
 
     def _lead(self, photo: np.ndarray) -> float:
         """By how much the logit of a pet is higher than that of another animal."""

@@ -39,7 +39,7 @@ def choose(candidates: Sequence[Candidate], rows: np.ndarray, groups: np.ndarray
     differences = criteria[totals.argmax()] - criteria
     if groups is not None:
         animal = np.unique(groups[rows], return_inverse=True)[1]
-        differences = differences @ np.eye(animal.max() + 1)[animal]
+        differences = np.stack([np.bincount(animal, row) for row in differences])
     behind, errors = differences.sum(axis=1), np.sqrt(differences.shape[1]) * differences.std(axis=1)
     close = np.flatnonzero(behind <= errors)
     chosen = min(close.tolist(), key=lambda i: (*_expense(candidates[i]), -totals[i]))

@@ -46,6 +46,7 @@ from hierpets.training.trained import Trained
 from hierpets.workers import cores
 from tools.build_bundle import read_released
 from tools.pages.breeds import breeds_table, disappointed, gap
+from tools.pages.marks import replace_marked
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "model_card.md"
@@ -93,12 +94,8 @@ def main() -> None:
 def renewed(page: str, parts: Sequence[str]) -> str:
     """The page with these parts, each from its heading to the next, in the places of those that stand there."""
     for part in parts:
-        heading, _ = part.split("\n", 1)
-        before, found, rest = page.partition(f"{heading}\n")
-        if not found:
-            sys.exit(f"{PAGE}: no part {heading!r}; write the whole page, with --weights")
-        after = rest[rest.index("\n## ") + 1 :]
-        page = f"{before}{part}\n{after}"
+        heading, text = part.split("\n", 1)
+        page = replace_marked(page, heading, "## ", text)
     return page
 
 

@@ -1,172 +1,117 @@
-"""Whether hard photos are told better when the network looks again at where it saw the animal.
+"""What a second look changes: who is asked about again and refused, how many breeds are right, and spoiled photos.
 
-    python tools/measure_second_look.py --data ../shared/data/pets --elsewhere ../shared/data/elsewhere \
-        [--weights tuned/lite2] [--write docs/experiments.md]
+    python tools/measure_second_look.py --data ../shared/data [--bundle runs/pets/bundle] [--write docs/experiments.md]
 
-The pretrained head is linear on pooled features, so what it says of each place of the last feature map is known: where
-its cats and dogs are, there the photo is cropped, and the logits of both looks are averaged, of all photos or of those
-whose best breed is less probable than a threshold. Heads are fitted to whole photos and asked out of fold; with
-``--weights`` (``tools/tune_backbone.py``), each fold on the backbone that was tuned without it.
+``--data`` holds ``pets``, ``elsewhere``, ``unseen-breeds/dog`` and ``unseen-breeds/cat``, ``horses`` and ``not-pets``.
+Without ``--write`` the text goes to standard output.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from hierpets.config import HeadSpec
-from hierpets.data.labeled.index import read_index
-from hierpets.data.photos import read_photo
-from hierpets.data.records import PhotoIndex
-from hierpets.data.transforms import apply
-from hierpets.hierarchy.calibration import fit_temperature
-from hierpets.hierarchy.probabilities import log_softmax
-from hierpets.model.backbone import build_backbone
-from hierpets.model.statistics.classes import ClassStatistics
-from hierpets.plugin import Backbone
-from hierpets.registry.loading import load_registry
-from hierpets.training.features.extractor import FeatureExtractor
-from hierpets.training.frozen.held_out.folds import assign_folds
-from hierpets.training.frozen.lda import fit_lda
-from plugins.samplers.balanced import breed_balanced
-from tools.pages.intervals import against
+from hierpets.data.listing import find_photos
+from hierpets.evaluation.metrics.schema import Metrics, StressScores
+from hierpets.evaluation.run import evaluate
+from hierpets.inference.detector.network import Detections, Detector
+from hierpets.inference.detector.second_look import SecondLook
+from hierpets.inference.loading import load
+from hierpets.inference.prediction import Prediction
+from hierpets.inference.predictor import Predictor
+from hierpets.workers import cores
 from tools.pages.marks import publish
 
-FOLDS = 5
-THRESHOLDS = (0.5, 0.7, 0.9, 0.97, 1.0)  # 1: every photo is looked at again
-SHARES = (0.3, 0.5, 0.7)  # of the peak, what still counts as the animal
+GROUPS = {
+    "Oxford's photos, which the model was fitted to": "pets",
+    "photos from elsewhere": "elsewhere",
+    "unlisted dogs": "unseen-breeds/dog",
+    "unlisted cats, a third of them tigers": "unseen-breeds/cat",
+    "horses": "horses",
+    "no pets": "not-pets",
+}
 
 
-def main() -> int:
-    """Look once and twice, and print or write what was right."""
+class Counted(Detector):
+    """The detector, and how often it was ``asked``."""
+
+    asked = 0
+    _counting = threading.Lock()
+
+    def __call__(self, pixels: np.ndarray) -> Detections:
+        with self._counting:
+            self.asked += 1
+        return super().__call__(pixels)
+
+
+def refused(found: list[Prediction]) -> float:
+    """The share of photos that are called no known pet."""
+    decisions = [one.decision for one in found]
+    return float(np.mean([one is not None and one.source == "not_a_known_pet" for one in decisions]))
+
+
+def groups(once: Predictor, twice: Predictor, detector: Counted, data: Path) -> Iterator[str]:
+    """Which photos are looked at again, and which are refused."""
+    yield "| photos | number | the detector is asked | the network is asked again | refused at one look | at two |"
+    yield "|---|---|---|---|---|---|"
+    for name, folder in GROUPS.items():
+        photos = list(find_photos(data / folder))
+        detector.asked = 0
+        found = list(twice.stream(photos))
+        again = np.mean([one.second_look is not None for one in found])
+        shares = detector.asked / len(photos), again, refused(list(once.stream(photos))), refused(found)
+        yield f"| {name} | {len(photos)} | {' | '.join(f'{share:.1%}' for share in shares)} |"
+
+
+def accuracies(once: Metrics, twice: Metrics) -> Iterator[str]:
+    """What is right of photos from elsewhere, and of some of them as the stress test spoils them."""
+    yield "| photos from elsewhere | breeds right | at two looks | named | at two looks | covered | at two looks |"
+    yield "|---|---|---|---|---|---|---|"
+    for (name, one), (_, two) in zip(_stressed(once), _stressed(twice), strict=True):
+        pairs = zip(*((scores.breed, scores.named, scores.holds_truth) for scores in (one, two)), strict=True)
+        yield f"| {name} | {' | '.join(f'{share:.1%}' for pair in pairs for share in pair)} |"
+
+
+def _stressed(metrics: Metrics) -> Iterator[tuple[str, StressScores]]:
+    stress = metrics.stress
+    assert stress is not None
+    yield f"{stress.n}, unchanged", stress.unchanged
+    for mean in stress.mean:
+        yield f"all kinds, step {mean.step}", mean
+    for step in stress.steps:
+        if step.kind == "far away":
+            yield f"{step.kind}: {step.setting}", step
+
+
+def page(once: Predictor, twice: Predictor, detector: Counted, data: Path) -> str:
+    """Both tables."""
+    measured = [evaluate(one, data / "elsewhere", stress=True).metrics for one in (once, twice)]
+    right = " and ".join(f"{one.breed.accuracy:.1%}" for one in measured if one.breed is not None)
+    said = f"Of all photos from elsewhere {right} of breeds are right, at one look and at two."
+    return "\n".join([*groups(once, twice, detector, data), "", said, "", *accuracies(*measured)])
+
+
+def main() -> None:
+    """Predict all photos at one look and at two, and print or write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", required=True, help="SPECIES/BREED/photo.jpg: the photos in folds")
-    parser.add_argument("--elsewhere", required=True, help="photos of the same breeds that are only measured on")
-    parser.add_argument("--weights", type=Path, help="all.safetensors and fold0.safetensors to fold4.safetensors")
-    parser.add_argument("--write", type=Path, help="the page that keeps the table")
+    parser.add_argument("--bundle", type=Path, help="default: the released one")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--write", type=Path, metavar="PAGE")
     given = parser.parse_args()
-    index = read_index(given.data)
-    others = read_index(given.elsewhere, taxonomy=index.taxonomy)
-    text = describe(measure(index, others, given.weights))
-    publish(text, given.write, __file__)
-    return 0
-
-
-Logits = dict[str, np.ndarray]
-"""[N, L] of whole photos under ``""``, of their crops under the share of the peak."""
-
-
-def measure(index: PhotoIndex, others: PhotoIndex, weights: Path | None) -> list[tuple[str, Logits, np.ndarray]]:
-    """What heads say out of fold, and what those fitted to all photos say of photos from elsewhere."""
-    labels = index.labels()
-    folds = assign_folds(labels, folds=FOLDS, seed=0)
-    own: Logits = {}
-    for fold in range(FOLDS):
-        for name, values in ask(backbone(weights, f"fold{fold}"), index, folds != fold, index, folds == fold).items():
-            own.setdefault(name, np.zeros((len(folds), values.shape[1])))[folds == fold] = values
-    away = ask(backbone(weights, "all"), index, np.ones(len(index), bool), others, np.ones(len(others), bool))
-    return [("out of fold", own, labels.leaf), ("elsewhere", away, others.labels().leaf)]
-
-
-def backbone(weights: Path | None, name: str) -> Backbone:
-    """The backbone, with tuned weights if there are some."""
-    file = weights / f"{name}.safetensors" if weights else None
-    return build_backbone(load_registry(), "efficientnet_lite2", {"size": 288, "crop": 1.0}, file)[0]
-
-
-def ask(built: Backbone, learned: PhotoIndex, train: np.ndarray, asked: PhotoIndex, test: np.ndarray) -> Logits:
-    """Logits of every look at the photos of ``asked`` where ``test`` is true, by a head fitted to whole photos of
-    ``learned`` where ``train`` is true.
-    """
-    labels, taxonomy = learned.labels().where(train), learned.taxonomy
-    features = FeatureExtractor(built).features(learned.paths)[train]
-    statistics = ClassStatistics.of(features, labels.leaf, breed_balanced(labels), taxonomy.leaves)
-    head = fit_lda(statistics, taxonomy.leaves, shrinkage=HeadSpec().shrinkage)
-    looks: dict[str, list[np.ndarray]] = {"": [], **{f"{share:g}": [] for share in SHARES}}
-    for number, found in enumerate(_looks(built, [asked.paths[row] for row in np.flatnonzero(test)])):
-        for name, vector in zip(looks, found, strict=True):
-            looks[name].append(vector)
-        if number % 100 == 0:
-            print(f"{number} of {test.sum()}", file=sys.stderr, flush=True)
-    return {name: head(np.stack(vectors)) for name, vectors in looks.items()}
-
-
-@torch.inference_mode()
-def _looks(built: Backbone, paths: list[str]) -> Iterator[np.ndarray]:
-    """Features [1 + shares, D] of each photo: of the whole, then of its crops."""
-    assert built.pretrained_head is not None
-    module: Any = built.module.eval()
-    head = built.pretrained_head
-    classes = torch.tensor(sorted({k for s in ("cat", "dog") for k in head.species_classes[s]}))
-    for path in paths:
-        photo = read_photo(path)
-        feature_map = module.forward_features(_input(built, photo))[0]
-        heat = pet_mass(feature_map, head.head, classes)
-        crops = module(torch.cat([_input(built, crop_to(photo, heat, share)) for share in SHARES]))
-        yield torch.cat([feature_map.mean(dim=(1, 2))[None], crops]).numpy()
-
-
-def _input(built: Backbone, photo: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(apply(built.preprocess, photo))[None]
-
-
-def pet_mass(feature_map: torch.Tensor, head: nn.Linear, classes: torch.Tensor) -> np.ndarray:
-    """[H, W]: the probability that the head gives to cats and dogs at each place of a map [D, H, W]."""
-    logits = head(feature_map.flatten(1).T)
-    mass: np.ndarray = logits.softmax(dim=1)[:, classes].sum(dim=1).reshape(feature_map.shape[1:]).numpy()
-    return mass
-
-
-def crop_to(photo: np.ndarray, heat: np.ndarray, share: float) -> np.ndarray:
-    """The square part of a photo [H, W, 3] around the places of at least a ``share`` of the peak, half a place wider.
-
-    The map shows the square in the middle of the photo, as the preprocessing does.
-    """
-    height, width = photo.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) / 2, (width - side) / 2
-    rows, columns = (np.flatnonzero((heat >= share * heat.max()).any(axis=axis)) for axis in (1, 0))
-    place = side / len(heat)
-    middle = [(line[0] + line[-1] + 1) / 2 * place for line in (rows, columns)]
-    wanted = min(side, (max(line[-1] - line[0] + 1 for line in (rows, columns)) + 1) * place)
-    y = int(np.clip(top + middle[0] - wanted / 2, 0, height - wanted))
-    x = int(np.clip(left + middle[1] - wanted / 2, 0, width - wanted))
-    size = max(1, int(wanted))
-    return np.ascontiguousarray(photo[y : y + size, x : x + size])
-
-
-def describe(parts: Sequence[tuple[str, Logits, np.ndarray]]) -> str:
-    """The measurements as Markdown."""
-    lines = [
-        "Breed accuracy in percent; `again` is the share of photos that are looked at a second time; the difference to "
-        "one look comes with its 95% interval, photo by photo.",
-        "",
-        "| photos | share of the peak | threshold | again | breed | difference |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    temperature = fit_temperature(parts[0][1][""], parts[0][2])
-    for where, logits, leaf in parts:
-        once = logits[""].argmax(axis=1) == leaf
-        sure = np.exp(log_softmax(logits[""] / temperature)).max(axis=1)
-        lines.append(f"| {where} | one look | | 0% | {100 * once.mean():.2f} | |")
-        for share in [name for name in logits if name]:
-            for threshold in THRESHOLDS:
-                again = sure < threshold if threshold < 1 else np.ones(len(leaf), bool)
-                both = np.where(again[:, None], logits[""] + logits[share], logits[""])
-                right = both.argmax(axis=1) == leaf
-                cells = [f"{again.mean():.0%}", f"{100 * right.mean():.2f}", against(right, once)]
-                lines.append(f"| {where} | {share} | {threshold:g} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    loaded, detector = load(given.bundle, workers=cores(), recommend=False), Counted(workers=cores())
+    manifest, engine, model = loaded.manifest, loaded.engine, loaded.model
+    early = loaded.cascade.engines[:-1]
+    once = Predictor(manifest, engine, early=early, model=model)
+    twice = Predictor(manifest, engine, early=early, second_look=SecondLook.of(manifest, detector), model=model)
+    publish(page(once, twice, detector, given.data), given.write, __file__)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

@@ -39,6 +39,7 @@ class BundleInfo(StrictModel):
     backbone: BackboneSpec = Field(description="plugin, options, and number of features")
     preprocess: Preprocess = Field(description="how a photo becomes the network's input")
     early: tuple[EarlyNetwork, ...] = Field(description="networks that are asked before that one, in this order")
+    second_look: bool = Field(description="whether small animals are looked at again in photos that leave doubt")
     combiner: Combiner = Field(description="how species and breed logits become joint probabilities")
     alpha: float = Field(description="target error rate")
     thresholds: dict[str, SpeciesThresholds] = Field(description="for each species, at this alpha")
@@ -70,6 +71,7 @@ def bundle_info(bundle: str | Path | None = None) -> BundleInfo:
         backbone=manifest.backbone,
         preprocess=manifest.preprocess,
         early=manifest.early,
+        second_look=manifest.second_look,
         combiner=manifest.combiner,
         alpha=manifest.policy.alpha,
         thresholds={species: species_thresholds(manifest.policy, species) for species in manifest.taxonomy.species},

@@ -162,6 +162,10 @@ class Manifest(StrictModel):
     early: tuple[EarlyNetwork, ...] = Field(
         default=(), max_length=MOST_EARLY, description="Networks that are asked before the main one, in this order."
     )
+    second_look: bool = Field(
+        default=False,
+        description="Whether small animals are looked at again in photos that leave doubt.",
+    )
     statistics: StatisticsSpec | None = Field(
         default=None, description="Statistics of the classes; None if the heads cannot be fitted again."
     )

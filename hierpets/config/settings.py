@@ -235,6 +235,12 @@ class TrainConfig(StrictModel):
         description="hold out together photos of a class that are too alike to be of two animals, such as a burst; "
         "those whose individual the data states are in any case; not with backbone_weights, whose folds are given",
     )
+    second_look: bool = Field(
+        default=True,
+        description="look again, closer to the animal, where it takes less than half of a photo that leaves doubt "
+        "whether it shows a pet, and shows no class that is more probable than not; a detector finds cats, dogs, "
+        "birds, horses and five other animals",
+    )
     strict: bool = Field(default=False, description="refuse photos that cannot be read, instead of skipping them")
     quantize: bool = Field(
         default=True,

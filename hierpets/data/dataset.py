@@ -24,18 +24,20 @@ def iter_inputs(
     batch_size: int = 32,
     workers: int = 2,
     transform: Transform | None = None,
+    detail: Callable[[int], int] = lambda _: 1,
     on_error: Callable[[int, ImageError], None] | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield ``(indices int64 [B], inputs float32 [B, 3, size, size])``, B at most ``batch_size``, order kept.
 
     ``indices`` count the photos as given. ``photos`` may be endless: no more than a few batches are read ahead.
-    ``transform(index, photo)`` replaces :func:`~hierpets.data.transforms.apply`, for augmentation. A photo that
-    cannot be read raises its :class:`ImageError`, or, with ``on_error``, is reported there and left out.
+    ``transform(index, photo)`` replaces :func:`~hierpets.data.transforms.apply`, for augmentation; it gets a photo with
+    at least ``detail(index)`` times the pixels on a side that the network needs. A photo that cannot be read raises its
+    :class:`ImageError`, or, with ``on_error``, is reported there and left out.
     """
 
     def load(numbered: tuple[int, Photo]) -> np.ndarray:
         index, source = numbered
-        photo = read_photo(source, shorter_side=preprocess.decoded_side)
+        photo = read_photo(source, shorter_side=detail(index) * preprocess.decoded_side)
         return apply(preprocess, photo) if transform is None else transform(index, photo)
 
     indices: list[int] = []

@@ -47,7 +47,10 @@ class TraceStep:
 
 
 def trace_photo(predictor: Predictor, photo: Photo) -> Iterator[TraceStep]:
-    """Every array of one photo's prediction, in order. :raises ImageError: it cannot be read."""
+    """Every array of one photo's prediction at the first look, in order, and what a second one changed.
+
+    :raises ImageError: it cannot be read.
+    """
     for result in prediction_stages(predictor, photo):
         yield from _steps(predictor, result)
 
@@ -64,7 +67,10 @@ def _steps(predictor: Predictor, result: StageResult) -> Iterator[TraceStep]:
         case NetworkRun(turns):
             for stage, turn in enumerate(turns):
                 yield from _network_steps(predictor, stage, turn)
-        case Decided(joint, _):
+        case Decided(joint, _, second_look):
+            if second_look is not None:
+                edges = "left, top, right and bottom of what was looked at again"
+                yield TraceStep("second look", np.array(second_look.edges), edges)
             species = species_probabilities(joint, tree)
             yield TraceStep("species probabilities", species, ", ".join(tree.species))
             yield TraceStep("leaf probabilities", joint, f"sum {joint.sum():.6f}")

@@ -26,7 +26,7 @@ from hierpets.libraries import needed_for
 
 if TYPE_CHECKING:
     from hierpets.bundle.manifest import BackboneSpec, Manifest
-    from hierpets.inference.detector.opinion import SecondOpinion
+    from hierpets.inference.detector.second_look import SecondLook
     from hierpets.inference.engines.base import Engine
     from hierpets.inference.engines.openvino import OpenVinoEngine
     from hierpets.inference.predictor import Predictor
@@ -98,10 +98,10 @@ def load(
         else:
             engines = _read_networks(folder, manifest, plugins, chosen_device, precision, compile=compile)
     of_regions: Precision = precision if chosen_engine == "openvino" else "auto"
-    finder, opinion = _with_detector(folder, manifest, of_regions, workers=workers, threads=threads)
+    finder, second_look = _with_detector(folder, manifest, of_regions, workers=workers, threads=threads)
     *early, last = engines
     return Predictor(
-        manifest, last, recommender, early=early, finder=finder, second_opinion=opinion, model=model, bundle=folder
+        manifest, last, recommender, early=early, finder=finder, second_look=second_look, model=model, bundle=folder
     )
 
 
@@ -123,12 +123,12 @@ def _read_networks(
 
 def _with_detector(
     folder: Path, manifest: Manifest, precision: Precision, *, workers: int, threads: int | None
-) -> tuple[RegionFinder | None, SecondOpinion | None]:
-    """What finds animals in photos, and what is asked where a photo may show another: on the CPU whatever the engine,
+) -> tuple[RegionFinder | None, SecondLook | None]:
+    """What finds animals in photos, and what looks again where the network is not sure: on the CPU whatever the engine,
     for it is the graph that can be cut open.
     """
     from hierpets.inference.detector.network import Detector
-    from hierpets.inference.detector.opinion import SecondOpinion
+    from hierpets.inference.detector.second_look import SecondLook
     from hierpets.inference.engines.places import PlaceEngine
     from hierpets.inference.regions import RegionFinder, finder_sizes
 
@@ -141,7 +141,7 @@ def _with_detector(
     )
     species = manifest.taxonomy.species
     finder = RegionFinder((first, closer), preprocess, manifest.policy.pet, detector=detector, species=species)
-    return finder, SecondOpinion.of(manifest, detector)
+    return finder, SecondLook.of(manifest, detector)
 
 
 def _checked(

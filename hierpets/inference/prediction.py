@@ -35,7 +35,8 @@ class Prediction:
     ``joint`` float64 [L] holds the probabilities of all leaves, given that the breed is a listed one; ``pet_score`` how
     much the photo looks like a pet; ``looks_like`` float64 [S], where ``only`` leaves species out, the probabilities
     of all species before; ``decision`` everything behind the prediction; ``stage`` the number of the network
-    that answered, 0 for the first that is asked; ``origins`` how the model learned each leaf. ``photo`` is kept by
+    that answered, 0 for the first that is asked; ``second_look`` the part of the photo that was looked at again, if it
+    left doubt and its animal is small; ``origins`` how the model learned each leaf. ``photo`` is kept by
     ``predict`` for :meth:`_repr_html_`; a stream does not keep it. ``regions`` are the animals in the photo from left
     to right, None unless they were asked for. ``language`` is that of its sentences.
     """
@@ -49,6 +50,7 @@ class Prediction:
     looks_like: np.ndarray | None = None
     recommendation: RecommendationRecord | None = None
     stage: int | None = None
+    second_look: Box | None = None
     warning: str | None = None
     error: HierpetsError | None = None
     origins: Mapping[Leaf, Origin] = field(default_factory=dict, compare=False)

@@ -19,7 +19,7 @@ from hierpets.hierarchy.policy import MAX_SET, Thresholds
 from hierpets.hierarchy.probabilities import joint_probabilities, restrict, species_probabilities
 from hierpets.inference.advice import Adviser
 from hierpets.inference.engines.base import Engine, RawOutput
-from hierpets.inference.engines.cascade import Answers, Cascade, SecondOpinion
+from hierpets.inference.engines.cascade import Answers, Cascade, Reconsider
 from hierpets.inference.options import PredictOptions, names_breeds
 from hierpets.inference.prediction import Prediction, Region
 from hierpets.inference.regions import FindAnimals, advise_together, answer_boxes, distinct_regions, read_searched
@@ -38,7 +38,7 @@ class Predictor:
     to call it is to predict.
 
     ``manifest`` describes the model, ``model`` identifies it; ``engine`` runs its main network and ``cascade`` all of
-    them, ``early`` those that are asked before, with the ``second_opinion`` of a detector; ``bundle`` is the folder
+    them, ``early`` those that are asked before, with the ``second_look`` of a detector; ``bundle`` is the folder
     that it was loaded from, or None.
     """
 
@@ -50,12 +50,12 @@ class Predictor:
         *,
         early: Sequence[Engine] = (),
         finder: FindAnimals | None = None,
-        second_opinion: SecondOpinion | None = None,
+        second_look: Reconsider | None = None,
         model: ModelId,
         bundle: Path | None = None,
     ):
         self.manifest = manifest
-        self.cascade = Cascade(manifest, (*early, engine), second_opinion)
+        self.cascade = Cascade(manifest, (*early, engine), second_look)
         self.model = model
         self.bundle = bundle
         self._advise = Adviser(manifest, recommender) if recommender else None
@@ -240,7 +240,9 @@ class Predictor:
     def _whole(self, request: _Request, photos: Sequence[NamedPhoto]) -> list[Prediction]:
         """The predictions of whole photos. If a batch fails in the end, each photo is run alone, to find which."""
         try:
-            return self._finish(request, run_batch(photos, self.cascade, limits=request.limits))
+            return self._finish(
+                request, run_batch(photos, self.cascade, limits=request.limits, closer=not request.is_part)
+            )
         except Exception as error:  # as in run_batch
             if len(photos) == 1:
                 return [self._failed(request, photos[0], photo_error(photos[0].name, error))]
@@ -264,7 +266,8 @@ class Predictor:
             return self._failed(request, photo, photo_error(photo.name, error))
 
     def _regions(self, photo: NamedPhoto, request: _Request) -> tuple[Region, ...]:
-        alone = request._replace(boxes=None, options=request.options.model_copy(update={"regions": False}))
+        options = request.options.model_copy(update={"regions": False})
+        alone = request._replace(boxes=None, options=options, is_part=True)
         predict = partial(self._predict_batch, alone)
         pixels = read_searched(photo, decoded_side=self.manifest.decoded_side, limits=request.limits)
         if request.boxes is not None:
@@ -323,11 +326,12 @@ class Predictor:
                 "pet_score": float(scores[i, 0]) if m.ood else None,
                 "looks_like": looks_like[i],
                 "stage": int(answers.stage[i]),
+                "second_look": answers.parts.get(i),
             }
 
 
 class _Request(NamedTuple):
-    """What is asked of every photo of a call."""
+    """What is asked of every photo of a call; ``is_part``: each is a part of a photo, and looked at once."""
 
     options: PredictOptions
     mask: np.ndarray | None
@@ -336,6 +340,7 @@ class _Request(NamedTuple):
     keep_photos: bool
     limits: Limits
     boxes: BoxFile | None = None
+    is_part: bool = False
 
 
 def _find_thresholds(manifest: Manifest, alpha: float | None, max_set: int) -> Mapping[str, Thresholds]:

@@ -145,6 +145,10 @@ class _Asked(StrictModel):
 class PredictionRecord(AnswerRecord, _Asked):
     """The prediction for one photo. Every key is always present."""
 
+    second_look: Box | None = Field(
+        description="the part that was looked at again, around an animal that takes little of a photo that left "
+        "doubt: the answer is that of both looks; else null"
+    )
     regions: tuple[RegionRecord, ...] | None = Field(
         description="the animals in the photo, from left to right, each with an answer of its own; null unless asked "
         "for with `--regions` or `--boxes`"

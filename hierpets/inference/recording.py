@@ -30,6 +30,7 @@ def record_of(prediction: Prediction) -> PredictionRecord:
     return PredictionRecord.model_construct(
         path=prediction.path,
         model=prediction.model,
+        second_look=prediction.second_look,
         regions=None if regions is None else tuple(map(record_of_region, regions)),
         warning=prediction.warning,
         error=None if error is None else PhotoError.model_construct(type=type(error).__name__, message=str(error)),

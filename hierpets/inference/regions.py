@@ -12,13 +12,13 @@ from hierpets.data.decoding.damage import told_before
 from hierpets.data.photos import Limits, NamedPhoto, read_photo
 from hierpets.data.transforms import normalize
 from hierpets.hierarchy.probabilities import log_softmax, species_probabilities
-from hierpets.inference.detector.network import ANIMALS, Detector
+from hierpets.inference.detector.network import Detector, known_animals
+from hierpets.inference.engines.cascade import DETAIL
 from hierpets.inference.engines.places import PlaceEngine
 from hierpets.inference.prediction import Prediction, Region
 from hierpets.plugin import Preprocess
 from hierpets.recommend.result import RecommendationRecord
 from hierpets.regions.animals import find_candidates
-from hierpets.regions.boxes import Box
 from hierpets.regions.candidates import Candidates, Finder
 from hierpets.regions.detections import detected
 from hierpets.regions.distinct import keep_distinct
@@ -35,10 +35,8 @@ __all__ = [
     "read_searched",
 ]
 
-DETAIL = 2  # times the side that a photo is decoded at as a whole: what is cut out of it is smaller
 ENLARGED = (1.8, 2.2)  # times the side of the network's input: a whole photo is seen, in which animals are smaller
 STRIDE = 32  # sides of inputs are multiples of it, so that every place of the last map sees as much
-MARGIN = 0.1  # of a box on each side, cut out with it
 BLANK = 127  # gray, beside a photo that is no square
 
 FindAnimals = Callable[[np.ndarray], Candidates]
@@ -67,7 +65,7 @@ class RegionFinder:
         species: Sequence[str],
     ):
         self._looks, self._preprocess, self._least = looks, preprocess, least
-        self._detector, self._species = detector, [name for name in species if name in ANIMALS]
+        self._detector, self._species = detector, known_animals(species)
 
     def __call__(self, pixels: np.ndarray) -> Candidates:
         """What may be an animal in the photo."""
@@ -108,7 +106,7 @@ def answer_boxes(
 
     :raises HierpetsError: one cannot be answered.
     """
-    answers = predict([NamedPhoto(name, _cut_out(pixels, found.box)) for found in boxes])
+    answers = predict([NamedPhoto(name, found.box.squared(*pixels.shape[:2]).cut(pixels)) for found in boxes])
     for answer in answers:
         if answer.error is not None:
             raise answer.error
@@ -168,13 +166,3 @@ def _fitted(photo: np.ndarray, size: int) -> tuple[np.ndarray, tuple[float, floa
     square = np.full((size, size, 3), BLANK, np.uint8)
     square[:height, :width] = cv2.resize(photo, (width, height), interpolation=how)
     return square, (height / size, width / size)
-
-
-def _cut_out(photo: np.ndarray, box: Box) -> np.ndarray:
-    """The pixels of a box and a margin, as square as the photo allows."""
-    height, width = photo.shape[:2]
-    left, top, right, bottom = box.edges
-    side = (1 + 2 * MARGIN) * max(box.width * width, box.height * height)
-    across, down = side / width / 2, side / height / 2
-    x, y = (left + right) / 2, (top + bottom) / 2
-    return np.ascontiguousarray(Box.between(x - across, y - down, x + across, y + down).cut(photo))

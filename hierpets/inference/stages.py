@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hierpets.data.decoding.damage import told_before
 from hierpets.data.photos import Photo
 from hierpets.hierarchy.decision import Decision, decide
-from hierpets.inference.engines.cascade import Squares, Turn
+from hierpets.inference.engines.cascade import DETAIL, Squares, Turn
 from hierpets.inference.predictor import Predictor
+from hierpets.regions.boxes import Box
 
 __all__ = ["STAGES", "Decided", "Decoded", "NetworkRun", "Preprocessed", "StageResult", "prediction_stages"]
 
@@ -40,10 +42,13 @@ class NetworkRun:
 
 @dataclass(frozen=True)
 class Decided:
-    """``joint``: float64 [L], the probability of every leaf; and the ``decision`` on it."""
+    """``joint``: float64 [L], the probability of every leaf; and the ``decision`` on it. ``second_look``: the
+    part of the photo that was looked at again, if one was.
+    """
 
     joint: np.ndarray
     decision: Decision
+    second_look: Box | None = None
 
 
 StageResult = Decoded | Preprocessed | NetworkRun | Decided
@@ -61,8 +66,8 @@ def prediction_stages(predictor: Predictor, photo: Photo) -> Iterator[StageResul
     yield Preprocessed(squares)
     turns = tuple(cascade.turns([squares]))
     yield NetworkRun(turns)
-    output = cascade.answers(turns, lambda _: pixels).output
-    joint = predictor.joint(output)
-    scores, thresholds = output.scores if manifest.ood else None, predictor.thresholds()
+    answers = cascade.answers(turns, lambda _: cascade.decode(photo, detail=DETAIL, warn=told_before))
+    joint = predictor.joint(answers.output)
+    scores, thresholds = answers.output.scores if manifest.ood else None, predictor.thresholds()
     decided = decide(joint, manifest.taxonomy, manifest.policy, scores=scores, thresholds=thresholds)
-    yield Decided(joint[0], decided[0])
+    yield Decided(joint[0], decided[0], answers.parts.get(0))

@@ -19,7 +19,7 @@ from hierpets.data.decoding.damage import told_before
 from hierpets.data.photos import Limits, NamedPhoto
 from hierpets.errors import HierpetsError, InternalError
 from hierpets.inference.engines.base import Engine
-from hierpets.inference.engines.cascade import Answers, Cascade, Squares
+from hierpets.inference.engines.cascade import DETAIL, Answers, Cascade, Squares
 from hierpets.workers import run_in_order
 
 __all__ = ["BatchOutput", "photo_error", "run_batch", "run_batches"]
@@ -58,8 +58,8 @@ def run_batches(
         yield done.result()
 
 
-def run_batch(batch: Sequence[NamedPhoto], cascade: Cascade, *, limits: Limits) -> BatchOutput:
-    """Decode a batch and run the networks on it, in the thread that calls."""
+def run_batch(batch: Sequence[NamedPhoto], cascade: Cascade, *, limits: Limits, closer: bool = True) -> BatchOutput:
+    """Decode a batch and run the networks on it, in the thread that calls; ``closer`` as the cascade takes it."""
     inputs: dict[int, Squares] = {}
     errors: dict[int, HierpetsError] = {}
     warnings: dict[int, str] = {}
@@ -71,7 +71,7 @@ def run_batch(batch: Sequence[NamedPhoto], cascade: Cascade, *, limits: Limits) 
                 warnings[position] = "; ".join(told)
         except Exception as error:  # whatever one photo raises must not cost the others theirs
             errors[position] = photo_error(name, error)
-    return BatchOutput(batch, errors, warnings, _ask(cascade, batch, inputs, errors, limits=limits))
+    return BatchOutput(batch, errors, warnings, _ask(cascade, batch, inputs, errors, limits=limits, closer=closer))
 
 
 def photo_error(name: str, error: Exception) -> HierpetsError:
@@ -98,6 +98,7 @@ def _ask(
     errors: dict[int, HierpetsError],
     *,
     limits: Limits,
+    closer: bool,
 ) -> list[Answers]:
     """The answers for all inputs, in order. If the batch as a whole fails, each photo is run alone, to find which."""
     if not inputs:
@@ -105,16 +106,18 @@ def _ask(
     positions = list(inputs)
 
     def read(row: int) -> np.ndarray:
-        return cascade.decode(batch[positions[row]].photo, limits, warn=told_before)
+        return cascade.decode(batch[positions[row]].photo, limits, detail=DETAIL, warn=told_before)
 
     try:
-        return [cascade(list(inputs.values()), read)]
+        return [cascade(list(inputs.values()), read, closer=closer)]
     except Exception as error:
         if len(inputs) == 1:
             (position,) = inputs
             errors[position] = photo_error(batch[position].name, error)
             return []
-    alone = (_ask(cascade, batch, {position: one}, errors, limits=limits) for position, one in inputs.items())
+    alone = (
+        _ask(cascade, batch, {position: one}, errors, limits=limits, closer=closer) for position, one in inputs.items()
+    )
     return [answers for found in alone for answers in found]
 
 

@@ -9,9 +9,10 @@ from pydantic import Field, model_validator
 
 from hierpets.validation.strict import StrictModel
 
-__all__ = ["Box"]
+__all__ = ["MARGIN", "Box"]
 
 ROUNDING = 1e-6  # by which boxes of other programs pass the edge
+MARGIN = 0.1  # of a box on each side, cut out with it
 
 
 class Box(StrictModel):
@@ -71,4 +72,13 @@ class Box(StrictModel):
         height, width = photo.shape[:2]
         left, top, right, bottom = self.edges
         x, y = min(int(left * width), width - 1), min(int(top * height), height - 1)
-        return photo[y : max(round(bottom * height), y + 1), x : max(round(right * width), x + 1)]
+        inside = photo[y : max(round(bottom * height), y + 1), x : max(round(right * width), x + 1)]
+        return np.ascontiguousarray(inside)
+
+    def squared(self, height: int, width: int) -> Box:
+        """This box and a margin, as square as a photo of so many pixels allows: a photo of its own."""
+        left, top, right, bottom = self.edges
+        side = (1 + 2 * MARGIN) * max(self.width * width, self.height * height)
+        across, down = side / width / 2, side / height / 2
+        x, y = (left + right) / 2, (top + bottom) / 2
+        return Box.between(x - across, y - down, x + across, y + down)

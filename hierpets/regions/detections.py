@@ -8,11 +8,12 @@ from hierpets.regions.boxes import Box
 from hierpets.regions.candidates import MOST, Candidates, Finder
 from hierpets.regions.files import FoundBox
 
-__all__ = ["detected"]
+__all__ = ["LARGE", "LEAST_SCORE", "LEAST_SIDE", "SHARED", "detected", "small_animal"]
 
 LEAST_SCORE = 0.2  # probability of an animal
 SHARED = 0.5  # of the smaller box, above which two show one thing
 LEAST_SIDE = 0.01  # of the photo
+LARGE = 0.5  # share of the photo, from which on a closer look shows little more (docs/experiments.md)
 
 
 def detected(edges: np.ndarray, scores: np.ndarray) -> Candidates:
@@ -35,3 +36,12 @@ def detected(edges: np.ndarray, scores: np.ndarray) -> Candidates:
     return Candidates(tuple(found), mass, np.ones(n, bool), np.zeros((n, n), bool), np.full(n, Finder.DETECTOR)).where(
         range(n)
     )
+
+
+def small_animal(edges: np.ndarray, scores: np.ndarray) -> Box | None:
+    """The likeliest of the boxes, where it may be an animal that takes little of the photo; arguments as those of
+    :func:`detected`.
+    """
+    found = detected(edges, scores)
+    likeliest = next(map(found.box, found.by_trust), None)
+    return likeliest if likeliest is not None and likeliest.area < LARGE else None

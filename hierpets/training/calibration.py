@@ -16,7 +16,7 @@ from hierpets.hierarchy.policy import MAX_SET, Policy, Population, ScoreRows
 from hierpets.hierarchy.probabilities import Combiner, joint_probabilities, species_probabilities
 from hierpets.plugin import Labels
 from hierpets.taxonomy import Taxonomy
-from hierpets.training.held_out import HeldOutOutputs
+from hierpets.training.held_out import HeldOutOutputs, least_pet_score
 from hierpets.training.trained import Trained
 
 __all__ = [
@@ -28,11 +28,6 @@ __all__ = [
     "score_photos",
     "score_rows",
 ]
-
-PET_KEPT = 0.95
-"""Share of photos of breeds held out of training that must still count as pets. A fifth of the breeds is held out at a
-time, so that they look less like pets than those of one breed that nobody listed: of real ones, fewer are refused
-(docs/experiments.md)."""
 
 
 class HeldOutPredictions(NamedTuple):
@@ -96,9 +91,7 @@ def calibrate(
     rate.
     """
     uncut = Calibrated(taxonomy, combiner, outputs.temperatures(taxonomy), Policy(alpha=alpha))
-    others = outputs if unlisted is None else unlisted
-    pet = float(np.quantile(others.scores[:, 0], 1 - PET_KEPT))
-    policy = uncut.policy.model_copy(update={"pet": pet})
+    policy = uncut.policy.model_copy(update={"pet": least_pet_score(outputs, unlisted)})
     # Whether a named breed is right is not known where the label has none.
     photos: dict[Population, HeldOutOutputs | None] = {
         "trained": outputs.where(outputs.labels.breed_known),

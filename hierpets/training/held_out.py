@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from hierpets.data.records import PhotoIndex
 from hierpets.hierarchy.calibration import Temperatures, fit_temperatures
+from hierpets.hierarchy.early import Outputs
+from hierpets.hierarchy.probabilities import Combiner
+from hierpets.hierarchy.second_look import both_looks, is_doubtful
 from hierpets.plugin import Labels
 from hierpets.taxonomy import Taxonomy
 
-__all__ = ["NEVER", "HeldOutOutputs"]
+__all__ = ["NEVER", "HeldOutOutputs", "SecondLooks", "least_pet_score"]
+
+PET_KEPT = 0.95
+"""Share of photos of breeds held out of training that must still count as pets. A fifth of the breeds is held out at a
+time, so that they look less like pets than those of one breed that nobody listed: of real ones, fewer are refused
+(docs/experiments.md)."""
 
 NEVER = -1e6
 """The logit of a breed that was held out: its probability is zero at any temperature."""
@@ -52,6 +62,16 @@ class HeldOutOutputs:
         )
         return found.model_copy(update={"breeds": {}}) if self.leaf_calibrated else found
 
+    @property
+    def outputs(self) -> Outputs:
+        """What the network gives."""
+        return Outputs(self.species_logits, self.leaf_logits, self.scores)
+
+    def with_second_look(self, closer: HeldOutOutputs, rows: np.ndarray) -> HeldOutOutputs:
+        """The same with what both looks say of the photos ``rows`` int [M], of which the ``closer`` one is given."""
+        species, leaf, scores = both_looks(self.outputs, closer.outputs, rows)
+        return replace(self, species_logits=species, leaf_logits=leaf, scores=scores)
+
     def where(self, rows: np.ndarray) -> HeldOutOutputs:
         """The photos where ``rows`` (bool [N]) is true, or of those numbers (int [M]), in their order."""
         chosen = np.arange(len(self))[rows]
@@ -64,3 +84,56 @@ class HeldOutOutputs:
             leaf_logits=self.leaf_logits[rows],
             scores=self.scores[rows],
         )
+
+
+def least_pet_score(outputs: HeldOutOutputs, unlisted: HeldOutOutputs | None) -> float:
+    """The least pet score of a pet: what most photos of breeds that nobody knew reach, or, without any, most others."""
+    others = outputs if unlisted is None else unlisted
+    return float(np.quantile(others.scores[:, 0], 1 - PET_KEPT))
+
+
+@dataclass(frozen=True)
+class SecondLooks:
+    """How photos that leave doubt are looked at again: thresholds and their promise are fitted to both looks as one
+    rule. ``temperatures`` are those of the first look, and ``least`` the least pet score of a pet by it.
+    """
+
+    taxonomy: Taxonomy
+    temperatures: Temperatures
+    least: float
+    combiner: Combiner
+
+    @classmethod
+    def after(
+        cls, first: HeldOutOutputs, unlisted: HeldOutOutputs | None, *, taxonomy: Taxonomy, combiner: Combiner
+    ) -> SecondLooks:
+        """Fitted to a first look at photos, and at those whose breed was held out too."""
+        return cls(taxonomy, first.temperatures(taxonomy), least_pet_score(first, unlisted), combiner)
+
+    def wanted(self, first: HeldOutOutputs) -> np.ndarray:
+        """bool [N]: the photos that are to be looked at again."""
+        return is_doubtful(
+            first.outputs,
+            self.taxonomy,
+            least=self.least,
+            temperatures=self.temperatures,
+            combiner=self.combiner,
+        )
+
+    def __call__(
+        self,
+        photos: PhotoIndex,
+        first: HeldOutOutputs,
+        features: Callable[[Sequence[str]], np.ndarray],
+        ask: Callable[[PhotoIndex, np.ndarray], HeldOutOutputs],
+    ) -> HeldOutOutputs:
+        """What both looks say of photos: ``features`` are those of the second look, by paths, zero where there is none,
+        and ``ask`` is what a network says of photos by their features.
+        """
+        rows = np.flatnonzero(self.wanted(first))
+        if not len(rows):
+            return first
+        closer = features([photos.paths[row] for row in rows])
+        seen = closer.any(axis=1)
+        chosen = replace(photos, records=tuple(photos.records[row] for row in rows[seen]))
+        return first.with_second_look(ask(chosen, closer[seen]), rows[seen])

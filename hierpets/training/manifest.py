@@ -29,6 +29,7 @@ def make_manifest(trained: Trained, calibrated: Calibrated, splits: Splits, conf
         ood=scorer.spec if scorer else None,
         policy=calibrated.policy,
         early=tuple(early.spec for early in trained.early),
+        second_look=trained.second_look,
         selection=trained.selection,
         versions=_library_versions(),
         training={

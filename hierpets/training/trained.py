@@ -35,7 +35,7 @@ class Trained:
     ``backbone`` is what the network's features come from, ``spec`` how to build it again, ``summary`` says in a line
     what was trained. ``statistics`` are what the heads can be fitted to again; None where they were not fitted to any.
     With ``early`` networks before it, ``held_out``, ``pretrained`` and ``unlisted`` are outputs of all of them
-    together. ``selection`` is how backbone and heads were chosen, if they were.
+    together; with a ``second_look``, of both looks. ``selection`` is how backbone and heads were chosen, if they were.
     """
 
     network: HierarchicalNetwork
@@ -51,3 +51,4 @@ class Trained:
     statistics: ClassStatistics | None = None
     early: tuple[Early, ...] = ()
     selection: Selection | None = None
+    second_look: bool = False

@@ -6,6 +6,7 @@ import base64
 from collections.abc import Sequence
 from typing import Any
 
+from hierpets.inference.engines.cascade import Cascade
 from hierpets.inference.predictor import Predictor
 
 
@@ -21,7 +22,8 @@ def records(page: Any, contents: Sequence[bytes]) -> list[dict[str, Any]]:
 
 
 def as_python(predictor: Predictor, contents: Sequence[bytes]) -> list[dict[str, Any]]:
-    """The records of the same photos."""
+    """The records of the same photos at one look, which is all that a page takes."""
+    predictor.cascade = Cascade(predictor.manifest, predictor.cascade.engines)
     return [found.record().model_dump(mode="json") for found in predictor.predict(list(contents))]
 
 

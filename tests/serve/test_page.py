@@ -316,6 +316,31 @@ def test_page_draws_each_pet_and_names_it(visit, width):
     assert card.locator(".boxes").is_hidden()
 
 
+def test_page_shows_where_it_looked_again(visit):
+    def small(route):
+        response = route.fetch()
+        box = {"left": 0.25, "top": 0.5, "width": 0.5, "height": 0.25}
+        route.fulfill(response=response, json=[record | {"second_look": box} for record in response.json()])
+
+    page = visit()
+    page.route("**/v1/predict", small)
+    card = show(page, upload("two.jpg", encode(side_by_side("siamese", "a dog"))))
+    assert card.locator(".boxes").is_hidden()
+    card.locator(".look").click()
+    card.locator(".boxes .edge").wait_for()
+    photo, edge = (card.locator(one).bounding_box() for one in (".photo", ".boxes .edge"))
+    assert edge["x"] == pytest.approx(photo["x"] + photo["width"] / 4, abs=2)
+    assert edge["width"] == pytest.approx(photo["width"] / 2, abs=4)
+    assert card.locator(".boxes text").count() == 0, "one that is not one of several has no number"
+    card.locator(".each").click()
+    card.locator(".boxes text").first.wait_for()
+    assert card.locator(".boxes .edge").count() == 2
+    card.locator(".each").click()
+    assert card.locator(".boxes .edge").count() == 1
+    card.locator(".look").click()
+    assert card.locator(".boxes").is_hidden()
+
+
 def test_page_says_that_no_pet_stands_out(visit):
     card = show(visit(), upload("cat.jpg", plain("siamese", (50, 50))))
     card.locator(".each").click()

@@ -51,6 +51,7 @@ def _lines(info: BundleInfo) -> Iterator[tuple[str, str]]:
         )
     yield f"stage {len(info.early)}" if info.early else "backbone", _backbone(info.backbone)
     yield "  input" if info.early else "input", _input(info.preprocess)
+    yield "second look", "at small animals, in photos that leave doubt" if info.second_look else "none"
     yield "combiner", info.combiner
     yield "alpha", f"{info.alpha:g}"
     for species, thresholds in info.thresholds.items():

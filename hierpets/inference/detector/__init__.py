@@ -1,1 +1,1 @@
-"""A small detector that tells kinds of animals apart: a second opinion, and the boxes of animals."""
+"""A small detector that tells kinds of animals apart: a second look at photos, and the boxes of animals."""

@@ -14,14 +14,20 @@ import numpy as np
 if TYPE_CHECKING:
     from hierpets.inference.engines.openvino import InferRequests
 
-__all__ = ["ANIMALS", "GRAPH", "SIZE", "Detections", "Detector", "stretched"]
+__all__ = ["ANIMALS", "GRAPH", "SIZE", "VERSION", "Detections", "Detector", "known_animals", "stretched"]
 
 GRAPH = Path(__file__).with_name("coco") / "model.xml"
+VERSION = 1  # raised whenever it sees other animals in the same photo
 SIZE = 300
 """Pixels on a side of the squares that it sees."""
 
 ANIMALS = ("bird", "cat", "dog", "horse", "sheep", "cow", "elephant", "bear", "zebra")
 """What it tells apart. A giraffe is none of them: COCO's look like no pet."""
+
+
+def known_animals(species: Sequence[str]) -> tuple[str, ...]:
+    """Those of a model's species that it tells apart."""
+    return tuple(name for name in species if name in ANIMALS)
 
 
 class Detections(NamedTuple):

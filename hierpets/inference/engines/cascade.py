@@ -5,8 +5,8 @@ What a network says of a photo, and whether that is sure, depends on the photo a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -17,19 +17,34 @@ from hierpets.data.transforms import normalize, to_square
 from hierpets.errors import BundleError
 from hierpets.hierarchy.early import certainty, on_main_scale
 from hierpets.inference.engines.base import Engine, RawOutput
+from hierpets.regions.boxes import Box
 
-__all__ = ["Answers", "Cascade", "ReadPhoto", "SecondOpinion", "Squares", "Turn"]
+__all__ = ["DETAIL", "Answers", "Cascade", "LookAgain", "Reconsider", "Squares", "Turn"]
 
 Squares = tuple[np.ndarray, ...]
 """One photo as each network will see it, before its colors are normalized: uint8 [size, size, 3] in RGB. They take less
 memory than the photo, which may have any size."""
 
 
-ReadPhoto = Callable[[int], np.ndarray]
-"""A photo by its number in a batch, RGB uint8 [H, W, 3]: read again, for few are looked at twice."""
+DETAIL = 2  # times the side that a photo is decoded at as a whole: what is cut out of it is smaller
 
-SecondOpinion = Callable[[RawOutput, ReadPhoto], RawOutput]
-"""What becomes of the output for a batch."""
+
+class LookAgain(NamedTuple):
+    """How photos are looked at again: ``read`` gives one by its number in the batch, RGB uint8 [H, W, 3], decoded in
+    more detail than at first; ``see`` what networks see of a part of it, and ``ask`` what the main one says of that.
+    """
+
+    read: Callable[[int], np.ndarray]
+    see: Callable[[np.ndarray], Squares]
+    ask: Callable[[Sequence[Squares]], RawOutput]
+
+
+class Reconsider(Protocol):
+    """What becomes of the output for a batch at a second look, and which parts of photos were seen, by their numbers;
+    without ``closer``, none.
+    """
+
+    def __call__(self, output: RawOutput, again: LookAgain, *, closer: bool) -> tuple[RawOutput, Mapping[int, Box]]: ...
 
 
 class Turn(NamedTuple):
@@ -43,30 +58,37 @@ class Turn(NamedTuple):
 class Answers(NamedTuple):
     """What B photos are answered with, and the ``stage`` of the network that did, int [B]: 0 for the first one asked.
 
-    Where there are several networks, ``output`` has no features: each network has its own.
+    Where there are several networks, ``output`` has no features: each network has its own. ``parts`` are what was
+    seen of photos at a second look, by their numbers.
     """
 
     output: RawOutput
     stage: np.ndarray
+    parts: Mapping[int, Box]
 
 
 class Cascade:
     """The engines of a bundle's networks, in the order of ``manifest.networks``: the main one is the last.
 
-    Where they doubt that a photo shows a pet, a ``second_opinion`` is heard, if there is one.
+    Photos that leave doubt get a ``second_look``, if the model has one.
     """
 
-    def __init__(self, manifest: Manifest, engines: Sequence[Engine], second_opinion: SecondOpinion | None = None):
+    def __init__(self, manifest: Manifest, engines: Sequence[Engine], second_look: Reconsider | None = None):
         self.engines = tuple(engines)
-        self._second_opinion = second_opinion
+        self._second_look = second_look
         self._manifest = manifest
         self._learned = manifest.learned
         self._decoded_side = manifest.decoded_side
         self._preprocesses = tuple(network.preprocess for network in manifest.networks)
 
-    def decode(self, photo: Photo, limits: Limits = DEFAULT_LIMITS, *, warn: Warn | None = None) -> np.ndarray:
-        """RGB uint8 [H, W, 3], large enough for every network. :raises ImageError: it cannot be read."""
-        return read_photo(photo, shorter_side=self._decoded_side, limits=limits, warn=warn)
+    def decode(
+        self, photo: Photo, limits: Limits = DEFAULT_LIMITS, *, detail: int = 1, warn: Warn | None = None
+    ) -> np.ndarray:
+        """RGB uint8 [H, W, 3], large enough for every network, or ``detail`` times as large.
+
+        :raises ImageError: it cannot be read.
+        """
+        return read_photo(photo, shorter_side=detail * self._decoded_side, limits=limits, warn=warn)
 
     def squares(self, pixels: np.ndarray) -> Squares:
         """What each network will see of a decoded photo."""
@@ -80,19 +102,17 @@ class Cascade:
             normalize(preprocess, squares[stage], planes)
         return batch
 
-    def __call__(self, photos: Sequence[Squares], read: ReadPhoto) -> Answers:
-        """The answers for photos, in their order.
+    def __call__(self, photos: Sequence[Squares], read: Callable[[int], np.ndarray], *, closer: bool = True) -> Answers:
+        """The answers for photos, in their order; ``read`` as in :class:`LookAgain`, ``closer`` as :class:`Reconsider`
+        takes it.
 
         :raises BundleError: the output of a network holds NaN or infinity, of which no probability can be made.
         """
         turns = []
         for turn in self.turns(photos):
-            if not all(np.isfinite(array).all() for array in turn.output):
-                raise BundleError(
-                    "the network gives NaN or infinity: the bundle is damaged, or --precision too low for it"
-                )
+            _check_finite(turn.output)
             turns.append(turn)
-        return self.answers(turns, read)
+        return self.answers(turns, read, closer=closer)
 
     def turns(self, photos: Sequence[Squares]) -> Iterator[Turn]:
         """Ask each network about the photos that those before it are not sure of."""
@@ -105,22 +125,30 @@ class Cascade:
             if not len(waiting):
                 return
 
-    def answers(self, turns: Sequence[Turn], read: ReadPhoto) -> Answers:
-        """For each photo the output of the network that answered, and what the second opinion makes of it."""
+    def answers(self, turns: Sequence[Turn], read: Callable[[int], np.ndarray], *, closer: bool = True) -> Answers:
+        """For each photo the output of the network that answered, and what a second look makes of it."""
         answers = self._in_order(turns)
-        if self._second_opinion is None:
+        if self._second_look is None:
             return answers
-        return answers._replace(output=self._second_opinion(answers.output, read))
+        again = LookAgain(read, self.squares, self._ask_main)
+        output, parts = self._second_look(answers.output, again, closer=closer)
+        return answers._replace(output=output, parts=parts)
+
+    def _ask_main(self, photos: Sequence[Squares]) -> RawOutput:
+        main = len(self.engines) - 1
+        output = self.engines[main](self.inputs(main, photos))
+        _check_finite(output)
+        return output
 
     def _in_order(self, turns: Sequence[Turn]) -> Answers:
         parts = [self._answered(stage, turn) for stage, turn in enumerate(turns)]
         if len(parts) == 1:
-            return Answers(parts[0], np.zeros(len(turns[0].rows), np.int64))
+            return Answers(parts[0], np.zeros(len(turns[0].rows), np.int64), {})
         rows = [turn.rows[turn.sure] for turn in turns]
         stages = np.repeat(np.arange(len(turns)), [len(own) for own in rows])
         order = np.argsort(np.concatenate(rows))
         return Answers(
-            RawOutput(*(np.concatenate(arrays)[order] for arrays in zip(*parts, strict=True))), stages[order]
+            RawOutput(*(np.concatenate(arrays)[order] for arrays in zip(*parts, strict=True))), stages[order], {}
         )
 
     def certainty(self, stage: int, output: RawOutput) -> np.ndarray:
@@ -147,3 +175,9 @@ class Cascade:
             species, leaf = on_main_scale(output.species, output.leaf, m.taxonomy, own=own, main=m.temperatures)
             output = output._replace(species=species, leaf=leaf)
         return output._replace(features=np.empty((len(output.species), 0), np.float32))
+
+
+def _check_finite(output: RawOutput) -> None:
+    """:raises BundleError: it holds NaN or infinity."""
+    if not all(np.isfinite(array).all() for array in output):
+        raise BundleError("the network gives NaN or infinity: the bundle is damaged, or --precision too low for it")

@@ -289,9 +289,22 @@ async function toggle(item, kind) {
   const shown = button.getAttribute("aria-pressed") !== "true";
   entry[kind] ??= await attempt(button, item.querySelector(".view-problem"), () => ask(entry));
   if (!entry[kind] || entry.gone) return;
-  show(item, entry[kind], shown);
   button.setAttribute("aria-pressed", String(shown));
   button.textContent = called[Number(shown)];
+  show(item, entry[kind], shown);
+  showBoxes(item);
+}
+
+/** What is asked for: every pet with its number, else the part that was looked at again, if one was. */
+function showBoxes(item) {
+  const { record, each } = entries.get(item);
+  const pressed = (kind) => item.querySelector(`.${kind}`).getAttribute("aria-pressed") === "true";
+  const closer = pressed("look") && record.second_look ? [record.second_look] : [];
+  const shown = pressed("each") ? each.map(({ box }) => box) : closer;
+  const framed = pressed("each") || closer.length > 0;
+  item.querySelector(".card").classList.toggle("by-region", framed);
+  item.querySelector(".boxes").toggleAttribute("hidden", !framed);
+  drawBoxes(item, shown, pressed("each"));
 }
 
 const isGone = (entry) => () => entry.gone;
@@ -329,15 +342,13 @@ async function askRegions(entry) {
 }
 
 function showRegions(item, regions, shown) {
-  item.querySelector(".card").classList.toggle("by-region", shown);
-  item.querySelector(".boxes").toggleAttribute("hidden", !shown);
   item.querySelector(".regions").hidden = !shown;
   if (!shown) return;
-  drawRegions(item, regions);
+  listRegions(item, regions);
   say(regions.length ? tn("One pet found", "{count} pets found", regions.length) : t("No pet found"));
 }
 
-function drawRegions(item, regions) {
+function drawBoxes(item, shown, numbered) {
   const { naturalWidth: width, naturalHeight: height } = item.querySelector(".preview");
   const boxes = item.querySelector(".boxes");
   const size = Math.max(width, height) / 16;   // of a number
@@ -348,14 +359,18 @@ function drawRegions(item, regions) {
     return node;
   };
   boxes.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  boxes.replaceChildren(...regions.flatMap(({ box }, n) => {
+  boxes.replaceChildren(...shown.flatMap((box, n) => {
     const [x, y] = [box.left * width, box.top * height];
-    return [
-      draw("rect", { class: "edge", x, y, width: box.width * width, height: box.height * height }),
+    const edge = draw("rect", { class: "edge", x, y, width: box.width * width, height: box.height * height });
+    return numbered ? [
+      edge,
       draw("rect", { class: "tag", x, y, width: size, height: size }),
       draw("text", { x: x + size / 2, y: y + size * 0.75, "font-size": size * 0.7 }, String(n + 1)),
-    ];
+    ] : [edge];
   }));
+}
+
+function listRegions(item, regions) {
   const lines = regions.map((region) => {
     const name = document.createElement("strong");
     const [answer, detail] = headline(region);

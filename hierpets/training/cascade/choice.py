@@ -51,7 +51,7 @@ def fit_configured(config: TrainConfig, fit: Callable[..., Trained]) -> tuple[Tr
 def _fit_early(choice: FrozenChoice, main: Trained, fit: Callable[..., Trained]) -> Trained:
     """A network that sees photos as they are decoded for the main one."""
     side = main.backbone.preprocess.decoded_side
-    early = fit(choice, decoded_side=side)
+    early = fit(choice, decoded_side=side, second_look=False)
     wanted = early.backbone.preprocess.decoded_side
     if wanted > side:
         raise ConfigError(

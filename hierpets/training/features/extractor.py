@@ -25,7 +25,7 @@ from hierpets.training.features.cache import FeatureCache, FeatureKey
 from hierpets.training.features.stored_rows import StoredRows
 from hierpets.workers import cores
 
-__all__ = ["VIEWS", "FeatureExtractor", "View", "Work"]
+__all__ = ["VIEWS", "FeatureExtractor", "NothingToSee", "View", "Work"]
 
 PIXELS_VERSION = 2  # raised whenever the same photo comes to other pixels
 # Small batches stay in the cache of a CPU: 74 photos per second against 59 at 16 (Lite2, two cores). A GPU wants more.
@@ -33,6 +33,13 @@ BATCH, GPU_BATCH = 4, 64
 STORED = 1024  # photos whose features are in memory at a time
 CORNER = 0.85
 View = Callable[[np.ndarray], np.ndarray]
+"""What becomes of a photo before it is cut to the network's square. One that cuts out small parts has a ``detail``, a
+whole number: how many times as large it wants the photo to be decoded. It raises :class:`NothingToSee` where there is
+nothing to cut out: then all features are zero, as a backbone's own hardly ever are."""
+
+
+class NothingToSee(ImageError):
+    """A photo in which a view finds nothing that it could show."""
 
 
 def corner(photo: np.ndarray, *, bottom: bool, right: bool) -> np.ndarray:
@@ -212,17 +219,35 @@ class FeatureExtractor:
         """Numbers int64 [B] and features float32 [B, D] of photos, each through its view."""
         if not photos:
             return
-        preprocess = self._backbone.preprocess
+        preprocess, unseen = self._backbone.preprocess, list[int]()
+
+        def failed(row: int, error: ImageError) -> None:
+            if isinstance(error, NothingToSee):
+                unseen.append(row)
+            elif on_error is None:
+                raise error
+            else:
+                on_error(row, _reason(error, photos[row]))
+
         batches = iter_inputs(
             photos,
             preprocess,
             batch_size=BATCH if self._device == "cpu" else GPU_BATCH,
             workers=cores(),
             transform=lambda row, photo: apply(preprocess, views[row](photo)),
-            on_error=on_error and (lambda row, error: on_error(row, _reason(error, photos[row]))),
+            detail=lambda row: getattr(views[row], "detail", 1),
+            on_error=failed,
         )
         for rows, inputs in batches:
             yield rows, self._features_of(inputs)
+            yield from self._nothing(unseen)
+        yield from self._nothing(unseen)
+
+    def _nothing(self, unseen: list[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """What is told of photos in which a view finds nothing, which are ``unseen`` no more."""
+        if unseen:
+            yield np.array(unseen), np.zeros((len(unseen), self._backbone.feature_dim), np.float32)
+            unseen.clear()
 
     def _features_of(self, inputs: np.ndarray) -> np.ndarray:
         """Features float32 [B, D] of inputs [B, 3, h, w]."""
@@ -265,7 +290,9 @@ def _shifted(progress: Progress, before: int, total: int, task: str, done: int, 
 
 
 def _view_name(view: View) -> str:
-    return view.func.__name__ + repr(view.keywords) if isinstance(view, partial) else view.__name__
+    if isinstance(view, partial):
+        return view.func.__name__ + repr(view.keywords)
+    return getattr(view, "__name__", repr(view))
 
 
 def _checked(features: np.ndarray, feature_dim: int) -> np.ndarray:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
 
 from hierpets.config import TrainConfig
+from hierpets.data.records import PhotoIndex
 from hierpets.hierarchy.calibration import Temperatures, fit_temperatures
 from hierpets.model.heads import Heads, Linear
 from hierpets.model.mixture import BreedGate, BreedMixture
@@ -19,6 +21,7 @@ from hierpets.plugin import Guard, Preprocess
 from hierpets.progress import Progress
 from hierpets.taxonomy import Taxonomy
 from hierpets.training.distributed import current_context
+from hierpets.training.features.closer import CloserView
 from hierpets.training.features.extractor import FeatureExtractor
 from hierpets.training.features.feature_set import extract_feature_set
 from hierpets.training.finetuning.batches import TrainingBatches
@@ -28,7 +31,7 @@ from hierpets.training.finetuning.loop import FinetuneResult, FinetuningLoop
 from hierpets.training.finetuning.time_estimate import finetune_minutes
 from hierpets.training.frozen.fitter import fit_ood_scorer
 from hierpets.training.frozen.statistics import collect_statistics
-from hierpets.training.held_out import HeldOutOutputs
+from hierpets.training.held_out import HeldOutOutputs, SecondLooks
 from hierpets.training.prior import prior_shift
 from hierpets.training.run.folder import Run
 from hierpets.training.score import Validation
@@ -170,16 +173,12 @@ def _completed(
     network.ood_scorer = scorer
     divisors = temperatures.divisors(splits.taxonomy)
     network.mixture = BreedMixture.build(breeds, gate, divisors, combiner=config.combiner)
-    with torch.inference_mode():
-        found = network.cpu().forward_head(torch.from_numpy(features.astype(np.float32)))
-    outputs = HeldOutOutputs(
-        paths=tuple(splits.val.paths),
-        labels=splits.val.labels(),
-        species_logits=found.species.numpy(),
-        leaf_logits=found.leaf.numpy(),
-        scores=found.scores.numpy(),
-        leaf_calibrated=True,
-    )
+    ask = partial(_outputs, network.cpu())
+    outputs = ask(splits.val, features)
+    view = CloserView.of(splits.taxonomy.species) if config.second_look else None
+    if view is not None:
+        looks = SecondLooks.after(outputs, None, taxonomy=splits.taxonomy, combiner=config.combiner)
+        outputs = looks(splits.val, outputs, partial(view.features, extractor, progress=progress), ask)
     return replace(
         frozen,
         network=network,
@@ -191,6 +190,20 @@ def _completed(
         origins=breeds.origins,
         summary=f"{frozen.summary}, fine-tuned",
         statistics=None,
+    )
+
+
+@torch.inference_mode()
+def _outputs(network: HierarchicalNetwork, photos: PhotoIndex, features: np.ndarray) -> HeldOutOutputs:
+    """What a network says of photos that it was not fitted to, by their features [N, D]."""
+    found = network.forward_head(torch.from_numpy(features.astype(np.float32)))
+    return HeldOutOutputs(
+        paths=tuple(photos.paths),
+        labels=photos.labels(),
+        species_logits=found.species.numpy(),
+        leaf_logits=found.leaf.numpy(),
+        scores=found.scores.numpy(),
+        leaf_calibrated=True,
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from hierpets.model.pretrained_breeds import PretrainedBreeds
 from hierpets.model.statistics.classes import ClassStatistics
-from hierpets.plugin import PretrainedHead
+from hierpets.plugin import Labels, PretrainedHead
 from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.frozen.fitter import FrozenFit, HeadFitter, fit_ood_scorer
 from hierpets.training.frozen.held_out.breeds import HeldOutBreeds, held_out_breeds
@@ -37,6 +37,15 @@ class FrozenResult(NamedTuple):
     folds: np.ndarray
     out_of_fold: OutOfFold
     held_out_breeds: HeldOutBreeds
+
+    def again(self, rows: np.ndarray, features: np.ndarray, labels: Labels, breeds: PretrainedBreeds) -> FrozenResult:
+        """The same with what another look at some of the photos gives, ``rows`` int64 [K] ascending, by its features
+        [K, D]; ``labels`` are those of all photos, ``breeds`` of the trained leaves alone.
+        """
+        return self._replace(
+            out_of_fold=self.out_of_fold.again(rows, features, self.folds),
+            held_out_breeds=self.held_out_breeds.again(rows, features, labels.leaf[rows], breeds),
+        )
 
 
 def fit_frozen(

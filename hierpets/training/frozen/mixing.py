@@ -20,24 +20,26 @@ from hierpets.training.frozen.fit import FrozenResult
 from hierpets.training.frozen.gate import ENOUGH, GatePhotos, fit_gate
 from hierpets.training.held_out import NEVER, HeldOutOutputs
 
-__all__ = ["HeldOutPhotos", "Mixing", "fit_mixing"]
+__all__ = ["HeldOutGroups", "HeldOutPhotos", "Mixing", "fit_mixing"]
 
 
 class HeldOutPhotos(NamedTuple):
-    """Some training photos, ``rows`` int64 [M] among all, with breed logits ``leaf`` [M, T] and evidence of what was
-    not fitted to them.
+    """Some training photos, ``rows`` int64 [M] among all, with ``species`` logits [M, S], breed logits ``leaf`` [M, T]
+    and evidence of what was not fitted to them.
     """
 
     rows: np.ndarray
+    species: np.ndarray
     leaf: np.ndarray
     evidence: Evidence
 
     def where(self, chosen: np.ndarray) -> HeldOutPhotos:
         """Those where ``chosen`` (bool [M]) is true."""
-        return HeldOutPhotos(self.rows[chosen], self.leaf[chosen], self.evidence.where(chosen))
+        rows, species, leaf = (array[chosen] for array in (self.rows, self.species, self.leaf))
+        return HeldOutPhotos(rows, species, leaf, self.evidence.where(chosen))
 
 
-class _Groups(NamedTuple):
+class HeldOutGroups(NamedTuple):
     """Photos of trained breeds; of breeds that were held out, and that the pretrained head knows; and of those that
     were held out and hidden from it too: the classes of the gate.
     """
@@ -57,14 +59,21 @@ class Mixing:
     breeds: PretrainedBreeds
     mixture: BreedMixture
     temperatures: Temperatures
-    groups: _Groups
+    groups: HeldOutGroups
     _by_fold: tuple[BreedMixture, ...]
     _found: FrozenResult
     _scorer: OODScorer
+    _labels: Labels
+    _trained_breeds: PretrainedBreeds
+
+    @property
+    def folds(self) -> np.ndarray:
+        """The fold of each training photo, int [N]."""
+        return self._found.folds
 
     def of_training(self, train: PhotoIndex, photos: HeldOutPhotos) -> HeldOutOutputs | None:
         """The outputs for training photos, each by what was not fitted to it; None where there are none."""
-        rows, tree, unseen = photos.rows, self.breeds.taxonomy, self._found.out_of_fold
+        rows, tree = photos.rows, self.breeds.taxonomy
         if not len(rows):
             return None
         leaf, scores = np.zeros((len(rows), len(tree.leaves))), np.zeros((len(rows), 1 + len(tree.species)))
@@ -75,11 +84,19 @@ class Mixing:
         return HeldOutOutputs(
             paths=tuple(train.paths[row] for row in rows),
             labels=self.breeds.relabel(train.labels().where(rows)),
-            species_logits=unseen.species[unseen.places(rows)],
+            species_logits=photos.species,
             leaf_logits=leaf,
             scores=scores,
             leaf_calibrated=True,
         )
+
+    def look_again(self, rows: np.ndarray, features: np.ndarray) -> HeldOutGroups:
+        """The groups of another look at some training photos, ``rows`` int64 [K] ascending, by its features [K, D]."""
+        groups = _groups(
+            self._found.again(rows, features, self._labels, self._trained_breeds), self._labels, self._trained_breeds
+        )
+        same = np.isin(groups.pretrained.rows, self.groups.pretrained.rows)
+        return groups._replace(pretrained=groups.pretrained.where(same))
 
     def of_others(self, photos: PhotoIndex, features: np.ndarray) -> HeldOutOutputs:
         """The outputs for photos that nothing was fitted to, by their features [N, D]."""
@@ -134,18 +151,19 @@ def fit_mixing(
 
     by_fold = tuple(mixture(fold, fitted(fold)) for fold in range(int(found.folds.max(initial=-1)) + 1))
     whole = fitted(None)
-    return Mixing(breeds, mixture(None, whole), whole, groups, by_fold, found, found.fit.ood_scorer)
+    return Mixing(breeds, mixture(None, whole), whole, groups, by_fold, found, found.fit.ood_scorer, labels, plain)
 
 
-def _groups(found: FrozenResult, labels: Labels, breeds: PretrainedBreeds) -> _Groups:
+def _groups(found: FrozenResult, labels: Labels, breeds: PretrainedBreeds) -> HeldOutGroups:
     unseen, by_breed = found.out_of_fold, found.held_out_breeds
     judged = np.isin(by_breed.rows, unseen.rows)
     rows = by_breed.rows[judged]
-    leaf = unseen.leaf[unseen.places(rows)]
+    places = unseen.places(rows)
+    species, leaf = unseen.species[places], unseen.leaf[places]
     leaf[np.arange(len(rows)), labels.leaf[rows]] = NEVER  # as heads that did not see the breed
     known = np.asarray(breeds.classes_of(labels.leaf[rows]).any(axis=1))
-    return _Groups(
-        HeldOutPhotos(unseen.rows, unseen.leaf, unseen.evidence),
-        HeldOutPhotos(rows, leaf, by_breed.pretrained.where(judged)).where(known),
-        HeldOutPhotos(rows, leaf, by_breed.unlisted.where(judged)),
+    return HeldOutGroups(
+        HeldOutPhotos(unseen.rows, unseen.species, unseen.leaf, unseen.evidence),
+        HeldOutPhotos(rows, species, leaf, by_breed.pretrained.where(judged)).where(known),
+        HeldOutPhotos(rows, species, leaf, by_breed.unlisted.where(judged)),
     )

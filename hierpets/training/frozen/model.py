@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from hierpets.bundle.manifest import BackboneSpec
 from hierpets.config import BackboneChoice, TrainConfig
 from hierpets.errors import ConfigError
@@ -10,6 +12,7 @@ from hierpets.model.network import HierarchicalNetwork
 from hierpets.plugin import Backbone
 from hierpets.progress import Progress
 from hierpets.registry.loading import Registry
+from hierpets.training.features.closer import CloserView
 from hierpets.training.features.extractor import FeatureExtractor
 from hierpets.training.features.feature_set import extract_feature_set
 from hierpets.training.features.make import make_extractor
@@ -17,6 +20,7 @@ from hierpets.training.frozen.choice import FrozenChoice
 from hierpets.training.frozen.fit import fit_frozen
 from hierpets.training.frozen.fitter import FrozenFit, HeadFitter
 from hierpets.training.frozen.mixing import Mixing, fit_mixing
+from hierpets.training.frozen.parts import HeldOutParts
 from hierpets.training.splits import Splits
 from hierpets.training.trained import Trained
 
@@ -32,14 +36,17 @@ def fit_frozen_model(
     device: str,
     progress: Progress,
     decoded_side: int = 0,
+    second_look: bool = True,
 ) -> Trained:
     """Fit linear heads and OOD scorer to all training photos.
 
     Training photos are held out fold by fold, validation photos altogether; what a pretrained or an unlisted breed
     looks like is learned from breeds that are held out. ``decoded_side`` as in
-    :func:`~hierpets.model.backbone.build_backbone`.
+    :func:`~hierpets.model.backbone.build_backbone`. ``second_look``: whether photos that leave doubt are looked at
+    again, as far as the settings say so; an early network looks once.
     """
     chosen = choice.backbone
+    view = CloserView.of(splits.taxonomy.species) if second_look and config.second_look else None
 
     def prepared(fold: int | None) -> tuple[Backbone, BackboneSpec, FeatureExtractor]:
         weights = chosen.weights_file(fold)
@@ -50,10 +57,8 @@ def fit_frozen_model(
 
     backbone, spec, extractor = prepared(None)
     photos = extract_feature_set(splits, extractor, choice.view, progress)
-    tuned = [
-        extract_feature_set(splits, prepared(fold)[-1], choice.view, progress)
-        for fold in _tuned_folds(chosen, config.folds)
-    ]
+    folds = _tuned_folds(chosen, config.folds)
+    tuned = [extract_feature_set(splits, prepared(fold)[-1], choice.view, progress) for fold in folds]
     fitter = HeadFitter(choice.head, config.prior, config.combiner)
     found = fit_frozen(photos, fitter, backbone.pretrained_head, folds=config.folds, seed=config.seed, tuned=tuned)
     mixing = fit_mixing(
@@ -64,23 +69,26 @@ def fit_frozen_model(
         pretrained_breeds=config.pretrained_breeds,
         combiner=config.combiner,
     )
-    train, groups = splits.train, mixing.groups
-    parts = {
-        "cross_validation": mixing.of_training(train, groups.trained),
-        "validation": mixing.of_others(splits.val, extractor.features(splits.val.paths, progress=progress)),
-    }
+    parts = HeldOutParts.at_first(mixing, splits, partial(extractor.features, progress=progress))
+    if view is not None:
+        closer = partial(view.features, progress=progress)
+        # Built once more when it is its turn: several of them at a time would take as much memory.
+        by_fold = [lambda paths, fold=fold: closer(prepared(fold)[-1], paths) for fold in folds]
+        parts = parts.looked_at_again(mixing, splits, partial(closer, extractor), by_fold, combiner=config.combiner)
+    held_out = {"cross_validation": parts.trained, "validation": parts.validation}
     return Trained(
         network=_network(backbone, found.fit, mixing),
         backbone=backbone,
         spec=spec,
         head=choice.head,
-        held_out={name: part for name, part in parts.items() if part},
-        pretrained=mixing.of_training(train, groups.pretrained),
-        unlisted=mixing.of_training(train, groups.unlisted),
+        held_out={name: part for name, part in held_out.items() if part},
+        pretrained=parts.pretrained,
+        unlisted=parts.unlisted,
         temperatures=mixing.temperatures,
         origins=mixing.breeds.origins,
         summary=str(choice),
         statistics=found.statistics if choice.head.kind == "lda" else None,
+        second_look=view is not None,
     )
 
 

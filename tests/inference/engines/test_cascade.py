@@ -80,7 +80,7 @@ def test_a_photo_is_answered_by_the_first_network_that_is_sure(made, loaded):
 def test_outputs_of_all_networks_are_put_together_as_they_are_served(made):
     cascade = Cascade(made.manifest, [TorchEngine(network) for network in made.networks])
     photos = [cascade.squares(cascade.decode(photo)) for photo in PHOTOS]
-    served, stages = cascade(photos, lambda row: cascade.decode(PHOTOS[row]))
+    served, stages, _ = cascade(photos, lambda row: cascade.decode(PHOTOS[row]))
     early, main = (Outputs(*engine(cascade.inputs(stage, photos))[1:]) for stage, engine in enumerate(cascade.engines))
     m = made.manifest
     rule = {"asked": m.early, "learned": m.learned, "temperatures": m.temperatures, "combiner": m.combiner}

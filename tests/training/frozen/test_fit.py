@@ -84,7 +84,7 @@ def test_assign_folds_is_stratified_and_deals_evenly():
 def test_out_of_fold_logits_are_of_heads_that_did_not_see_the_photo(spec):
     photos = sample(unlabeled=20)
     folds = assign_folds(photos.labels, folds=4, seed=0)
-    rows, species, leaf, evidence = unseen(photos, folds, HeadFitter(spec))
+    rows, species, leaf, evidence, _ = unseen(photos, folds, HeadFitter(spec))
     np.testing.assert_array_equal(rows, np.arange(len(photos)))
     fit = fitted(photos.where(folds != 2), HeadFitter(spec))
     expected = fit.heads(photos.features[folds == 2])

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hierpets.model.ood import Evidence, no_evidence
+from hierpets.model.ood import Evidence, OODScorer, no_evidence
 from hierpets.model.pretrained_breeds import PretrainedBreeds
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.plugin import PretrainedHead
@@ -22,18 +22,47 @@ __all__ = ["HeldOutBreeds", "held_out_breeds"]
 
 class HeldOutBreeds(NamedTuple):
     """M photos whose breed was held out of training, and their ``rows`` int64 [M] among all. ``pretrained`` is the
-    evidence where the pretrained head may know the breed, ``unlisted`` where its class is hidden too.
+    evidence where the pretrained head may know the breed, ``unlisted`` where its class is hidden too. ``scorers`` are
+    those that did not see the breeds of these photos, each with its rows.
     """
 
     pretrained: Evidence
     unlisted: Evidence
     rows: np.ndarray
+    scorers: tuple[tuple[OODScorer, np.ndarray], ...]
 
     @classmethod
     def joined(cls, parts: Sequence[HeldOutBreeds]) -> HeldOutBreeds:
         """All photos of at least one part."""
-        pretrained, unlisted, rows = zip(*parts, strict=True)
-        return cls(Evidence.joined(pretrained), Evidence.joined(unlisted), np.concatenate(rows))
+        pretrained, unlisted, rows, scorers = zip(*parts, strict=True)
+        return cls(Evidence.joined(pretrained), Evidence.joined(unlisted), np.concatenate(rows), sum(scorers, ()))
+
+    @classmethod
+    def nothing(cls, breeds: PretrainedBreeds) -> HeldOutBreeds:
+        """Of no photo."""
+        return cls(no_evidence(0, breeds), no_evidence(0, breeds), np.zeros(0, np.int64), ())
+
+    @classmethod
+    def asked(
+        cls, scorer: OODScorer, rows: np.ndarray, features: np.ndarray, leaf: np.ndarray, breeds: PretrainedBreeds
+    ) -> HeldOutBreeds:
+        """What a scorer says of K photos, by their ``rows`` int64 [K], ``features`` [K, D] and ``leaf`` int [K], a
+        trained one that it did not see.
+        """
+        own = breeds.classes_of(breeds.trained_columns[leaf])
+        return cls(scorer.evidence(features), scorer.evidence(features, own), rows, ((scorer, rows),))
+
+    def again(
+        self, rows: np.ndarray, features: np.ndarray, leaf: np.ndarray, breeds: PretrainedBreeds
+    ) -> HeldOutBreeds:
+        """What the same scorers say of another look at photos ``rows`` int64 [K], by its ``features`` [K, D], as far as
+        they are among these; ``leaf`` int [K] as in :meth:`asked`.
+        """
+        parts = [HeldOutBreeds.nothing(breeds)]
+        for scorer, own in self.scorers:
+            inside = np.isin(rows, own)
+            parts.append(HeldOutBreeds.asked(scorer, rows[inside], features[inside], leaf[inside], breeds))
+        return HeldOutBreeds.joined(parts)
 
 
 def held_out_breeds(
@@ -63,12 +92,10 @@ def held_out_breeds(
         for g, part in parts.items()
         if {*total.leaves} - {*part.labels}
     }
-    nothing = no_evidence(0, breeds)
-    found = [HeldOutBreeds(nothing, nothing, np.zeros(0, np.int64))]
+    found = [HeldOutBreeds.nothing(breeds)]
     for g, rows, features in each_fold(photos, group):
         if g in scorers:
-            own = breeds.classes_of(breeds.trained_columns[photos.labels.leaf[rows]])
-            found.append(HeldOutBreeds(scorers[g].evidence(features), scorers[g].evidence(features, own), rows))
+            found.append(HeldOutBreeds.asked(scorers[g], rows, features, photos.labels.leaf[rows], breeds))
     return HeldOutBreeds.joined(found)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -24,7 +24,7 @@ __all__ = ["OutOfFold", "TunedFold", "out_of_fold", "tuned_folds"]
 
 class OutOfFold(NamedTuple):
     """Species logits [M, S], leaf logits [M, L] and evidence of M photos that the heads and OOD scorers did not see;
-    ``rows`` int64 [M] are their places among all, ascending.
+    ``rows`` int64 [M] are their places among all, ascending. ``fits`` holds, by fold, what did not see it.
 
     A fold is missing if the others lack a class, such as that of the only photos of their leaves.
     """
@@ -33,10 +33,28 @@ class OutOfFold(NamedTuple):
     species: np.ndarray
     leaf: np.ndarray
     evidence: Evidence
+    fits: Mapping[int, FrozenFit]
 
     def places(self, rows: np.ndarray) -> np.ndarray:
         """Where photos int [K] stand among these, int64 [K]; each of them is one of these."""
         return np.searchsorted(self.rows, rows)
+
+    def again(self, rows: np.ndarray, features: np.ndarray, folds: np.ndarray) -> OutOfFold:
+        """What the same heads and scorers say of another look at some of these photos, ``rows`` int64 [K], ascending,
+        by its ``features`` [K, D]; ``folds`` int [N] are those of all photos.
+        """
+        places, own = self.places(rows), folds[rows]
+        found = OutOfFold(rows, self.species[places], self.leaf[places], self.evidence.where(places), self.fits)
+        for fold in np.unique(own).tolist():
+            found.fill_in(fold, np.flatnonzero(own == fold), features[own == fold])
+        return found
+
+    def fill_in(self, fold: int, places: np.ndarray, features: np.ndarray) -> None:
+        """Ask about photos of a fold, by their features [K, D]; they stand at ``places`` int64 [K]."""
+        fit = self.fits[fold]
+        self.species[places], self.leaf[places] = fit.heads(features)
+        for column, values in zip(self.evidence, fit.ood_scorer.evidence(features), strict=True):
+            column[torch.from_numpy(places)] = values
 
 
 def out_of_fold(
@@ -67,13 +85,11 @@ def out_of_fold(
         np.zeros((len(rows), len(taxonomy.species))),
         np.zeros((len(rows), len(taxonomy.leaves))),
         no_evidence(len(rows), breeds),
+        fits,
     )
     by_tuned = (each_fold(own, _only(own_fold == fold, fold)) for fold, (own, _) in enumerate(tuned))
     for fold, asked_rows, features in chain.from_iterable(by_tuned) if tuned else each_fold(photos, own_fold):
-        places = found.places(asked_rows)
-        found.species[places], found.leaf[places] = fits[fold].heads(features)
-        for column, values in zip(found.evidence, fits[fold].ood_scorer.evidence(features), strict=True):
-            column[torch.from_numpy(places)] = values
+        found.fill_in(fold, found.places(asked_rows), features)
     return found
 
 

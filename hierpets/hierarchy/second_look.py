@@ -1,0 +1,40 @@
+"""When a photo is looked at again, closer to the animal, and what both looks say together. Pure numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hierpets.hierarchy.calibration import Temperatures
+from hierpets.hierarchy.early import Outputs, certainty
+from hierpets.hierarchy.probabilities import Combiner
+from hierpets.taxonomy import Taxonomy
+
+__all__ = ["both_looks", "is_doubtful"]
+
+UNSURE = 0.5  # probability of the best class, below which nothing is sure
+DOUBT = 4.0
+"""Of the pet score, which sums three standard deviations: so near the least one of a pet, a photo leaves doubt whether
+it shows one. Those of small animals do (docs/experiments.md)."""
+
+
+def is_doubtful(
+    outputs: Outputs, taxonomy: Taxonomy, *, least: float, temperatures: Temperatures, combiner: Combiner
+) -> np.ndarray:
+    """bool [N]: which of N photos leave doubt whether they show a pet, of which ``least`` is the least score, and show
+    no class that is more probable than not, other breeds than those listed considered.
+    """
+    every = np.ones(len(taxonomy.leaves), bool)
+    known = certainty(*outputs, taxonomy, learned=every, temperatures=temperatures, combiner=combiner)
+    return (known < UNSURE) & (np.abs(outputs.scores[:, 0] - least) < DOUBT)
+
+
+def both_looks(first: Outputs, second: Outputs, rows: np.ndarray) -> Outputs:
+    """The outputs of a ``first`` look at N photos, and, for those of the ``rows`` int [M], their mean with those of the
+    ``second`` look [M].
+
+    The mean of logits is the geometric mean of what both looks hold for probable.
+    """
+    found = Outputs(*(array.copy() for array in first))
+    for values, closer in zip(found, second, strict=True):
+        values[rows] = (values[rows] + closer) / 2
+    return found

@@ -1,0 +1,99 @@
+"""What a network gives for the photos that it was not fitted to, at one look or two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from hierpets.data.records import PhotoIndex
+from hierpets.hierarchy.probabilities import Combiner
+from hierpets.training.frozen.mixing import HeldOutPhotos, Mixing
+from hierpets.training.held_out import HeldOutOutputs, SecondLooks
+from hierpets.training.splits import Splits
+
+__all__ = ["Features", "HeldOutParts"]
+
+Features = Callable[[Sequence[str]], np.ndarray]
+"""Those of photos, float32 [N, D], by their paths; zero for a second look where there is none."""
+
+
+class HeldOutParts(NamedTuple):
+    """The outputs for training photos that were held out: of trained, of pretrained and of unlisted breeds, None where
+    there are none; and those for validation photos.
+    """
+
+    trained: HeldOutOutputs | None
+    pretrained: HeldOutOutputs | None
+    unlisted: HeldOutOutputs | None
+    validation: HeldOutOutputs
+
+    @classmethod
+    def at_first(cls, mixing: Mixing, splits: Splits, features: Features) -> HeldOutParts:
+        """At the first look; ``features`` are those of validation photos."""
+        trained, pretrained, unlisted = (mixing.of_training(splits.train, group) for group in mixing.groups)
+        return cls(trained, pretrained, unlisted, mixing.of_others(splits.val, features(splits.val.paths)))
+
+    def looked_at_again(
+        self, mixing: Mixing, splits: Splits, features: Features, by_fold: Sequence[Features], *, combiner: Combiner
+    ) -> HeldOutParts:
+        """After a second look at photos that leave doubt, at a training photo once for all groups.
+
+        ``features`` are those of the second look; where the backbone was tuned on the training photos, ``by_fold`` are
+        those of the backbone that was not tuned on each fold.
+        """
+        first = self.trained or self.validation
+        if not first:
+            return self
+        taxonomy = mixing.breeds.taxonomy
+        looks = SecondLooks.after(first, self.unlisted, taxonomy=taxonomy, combiner=combiner)
+        folds = mixing.folds if by_fold else np.zeros_like(mixing.folds)
+        groups = _look_at_groups(mixing, splits.train, self[:3], looks, by_fold or [features], folds)
+        return HeldOutParts(*groups, looks(splits.val, self.validation, features, mixing.of_others))
+
+
+Parts = tuple[HeldOutOutputs | None, HeldOutOutputs | None, HeldOutOutputs | None]
+
+
+def _look_at_groups(
+    mixing: Mixing,
+    train: PhotoIndex,
+    parts: Parts,
+    looks: SecondLooks,
+    by_fold: Sequence[Features],
+    folds: np.ndarray,
+) -> Parts:
+    groups = mixing.groups
+    wanted = [
+        group.rows[looks.wanted(part)] if part else group.rows[:0] for group, part in zip(groups, parts, strict=True)
+    ]
+    rows = np.unique(np.concatenate(wanted))
+    if not len(rows):
+        return parts
+    features = _features_of(rows, train.paths, by_fold, folds)
+    seen = features.any(axis=1)
+    second = mixing.look_again(rows[seen], features[seen])
+
+    def both(first: HeldOutOutputs | None, group: HeldOutPhotos, again: HeldOutPhotos) -> HeldOutOutputs | None:
+        closer = mixing.of_training(train, again)
+        return first.with_second_look(closer, _places(group.rows, again.rows)) if first and closer else first
+
+    chosen = [again.where(np.isin(again.rows, own)) for again, own in zip(second, wanted, strict=True)]
+    trained, pretrained, unlisted = map(both, parts, groups, chosen)
+    return trained, pretrained, unlisted
+
+
+def _features_of(rows: np.ndarray, paths: Sequence[str], by_fold: Sequence[Features], folds: np.ndarray) -> np.ndarray:
+    """Features float32 [K, D] of the photos of some rows int64 [K], each by those of its fold."""
+    vectors: dict[int, np.ndarray] = {}
+    for fold in np.unique(folds[rows]).tolist():
+        own = rows[folds[rows] == fold].tolist()
+        vectors |= zip(own, by_fold[fold]([paths[row] for row in own]), strict=True)
+    return np.stack([vectors[row] for row in rows.tolist()])
+
+
+def _places(rows: np.ndarray, some: np.ndarray) -> np.ndarray:
+    """Where ``some`` of the ``rows`` stand among them, int64 [K]."""
+    order = np.argsort(rows)
+    return np.asarray(order[np.searchsorted(rows, some, sorter=order)])

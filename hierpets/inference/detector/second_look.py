@@ -68,6 +68,8 @@ class SecondLook:
         """
         parts, squares, leads = dict[int, Box](), list[Squares](), dict[int, float]()
         closer = closer and self._manifest.second_look
+        if not closer and not self._others:
+            return output, parts
         for row in self._doubtful(output):
             if not closer and output.scores[row, 0] < self._least:
                 continue  # nothing could be taken from it

@@ -195,6 +195,9 @@ def test_a_model_of_other_animals_too_looks_again_at_those_that_the_detector_fin
     np.testing.assert_allclose(found.scores, given.scores)
     (found, boxes) = looked_at(Sees(SMALL, horse=3.0), given, taxonomy=known, second_look=True)
     assert not boxes, "a rabbit may be seen as anything: nothing speaks against it"
+    parts = Sees(SMALL, cat=2.0)
+    looked_at(parts, given, taxonomy=known, second_look=True, closer=False)
+    assert not parts.photos, "the detector has nothing to say of a part"
     np.testing.assert_array_equal(found.scores, given.scores)
 
 

@@ -23,9 +23,12 @@ def is_doubtful(
     """bool [N]: which of N photos leave doubt whether they show a pet, of which ``least`` is the least score, and show
     no class that is more probable than not, other breeds than those listed considered.
     """
-    every = np.ones(len(taxonomy.leaves), bool)
-    known = certainty(*outputs, taxonomy, learned=every, temperatures=temperatures, combiner=combiner)
-    return (known < UNSURE) & (np.abs(outputs.scores[:, 0] - least) < DOUBT)
+    found = np.abs(outputs.scores[:, 0] - least) < DOUBT
+    if found.any():  # few photos are so near, and every batch is asked about
+        near, every = Outputs(*(array[found] for array in outputs)), np.ones(len(taxonomy.leaves), bool)
+        known = certainty(*near, taxonomy, learned=every, temperatures=temperatures, combiner=combiner)
+        found[found] = known < UNSURE
+    return found
 
 
 def both_looks(first: Outputs, second: Outputs, rows: np.ndarray) -> Outputs:

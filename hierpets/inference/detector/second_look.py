@@ -83,7 +83,9 @@ class SecondLook:
                 leads[row] = self._lead(seen)
         if parts:
             output = _merged(output, again.ask(squares), [*parts])
-        return _lowered(output, {row: leads[row] for row in self._doubtful(output) if row in leads}), parts
+        if leads:
+            output = _lowered(output, {row: leads[row] for row in self._doubtful(output) if row in leads})
+        return output, parts
 
     def _doubtful(self, output: RawOutput) -> list[int]:
         """Rows of photos that are looked at again."""

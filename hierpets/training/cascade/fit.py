@@ -14,7 +14,7 @@ import numpy as np
 from hierpets.bundle.manifest import EarlyNetwork
 from hierpets.errors import ConfigError
 from hierpets.hierarchy.calibration import Temperatures
-from hierpets.hierarchy.early import Outputs, ask_in_turn, certainty
+from hierpets.hierarchy.early import ask_in_turn, certainty
 from hierpets.hierarchy.probabilities import Combiner, joint_probabilities, species_probabilities
 from hierpets.taxonomy import Taxonomy
 from hierpets.training.held_out import HeldOutOutputs
@@ -91,8 +91,8 @@ class _Cascade:
     def __call__(self, early: Sequence[HeldOutOutputs], last: HeldOutOutputs) -> HeldOutOutputs:
         """For each photo of the main network's outputs, those of the first network that is sure."""
         found, stage = ask_in_turn(
-            [_outputs(_same_photos(one, last)) for one in early],
-            _outputs(last),
+            [_same_photos(one, last).outputs for one in early],
+            last.outputs,
             self.taxonomy,
             asked=self.early,
             learned=self.learned,
@@ -110,7 +110,7 @@ class _Cascade:
     def certainty(self, outputs: HeldOutOutputs, temperatures: Temperatures) -> np.ndarray:
         """As that of the module ``hierarchy.early``."""
         return certainty(
-            *_outputs(outputs),
+            *outputs.outputs,
             self.taxonomy,
             learned=self.learned,
             temperatures=temperatures,
@@ -147,10 +147,6 @@ def _fit(
         )
         cascade = replace(cascade, early=(*cascade.early, spec))
     return replace(cascade, main=cascade(outputs, judged).temperatures(cascade.taxonomy))
-
-
-def _outputs(held_out: HeldOutOutputs) -> Outputs:
-    return Outputs(held_out.species_logits, held_out.leaf_logits, held_out.scores)
 
 
 def _same_photos(outputs: HeldOutOutputs, others: HeldOutOutputs) -> HeldOutOutputs:

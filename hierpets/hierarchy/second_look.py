@@ -9,7 +9,7 @@ from hierpets.hierarchy.early import Outputs, certainty
 from hierpets.hierarchy.probabilities import Combiner
 from hierpets.taxonomy import Taxonomy
 
-__all__ = ["both_looks", "is_doubtful"]
+__all__ = ["DOUBT", "UNSURE", "both_looks", "is_doubtful"]
 
 UNSURE = 0.5  # probability of the best class, below which nothing is sure
 DOUBT = 4.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from hierpets.regions.boxes import Box
@@ -22,15 +24,11 @@ def detected(edges: np.ndarray, scores: np.ndarray) -> Candidates:
     Of boxes on one place the likeliest is kept.
     """
     found: list[FoundBox] = []
-    for row in np.argsort(-scores, kind="stable").tolist():
-        if scores[row] < LEAST_SCORE or len(found) == MOST:
-            break
-        top, left, bottom, right = edges[row].clip(0, 1).tolist()
-        if min(right - left, bottom - top) < LEAST_SIDE:
-            continue
-        box = Box.between(left, top, right, bottom)
-        if all(box.shared(other.box) <= SHARED for other in found):
-            found.append(FoundBox(box, float(scores[row])))
+    for one in _likeliest(edges, scores):
+        if all(one.box.shared(other.box) <= SHARED for other in found):
+            found.append(one)
+            if len(found) == MOST:
+                break
     n = len(found)
     mass = np.array([one.score for one in found], float)
     return Candidates(tuple(found), mass, np.ones(n, bool), np.zeros((n, n), bool), np.full(n, Finder.DETECTOR)).where(
@@ -42,6 +40,15 @@ def small_animal(edges: np.ndarray, scores: np.ndarray) -> Box | None:
     """The likeliest of the boxes, where it may be an animal that takes little of the photo; arguments as those of
     :func:`detected`.
     """
-    found = detected(edges, scores)
-    likeliest = next(map(found.box, found.by_trust), None)
-    return likeliest if likeliest is not None and likeliest.area < LARGE else None
+    likeliest = next(_likeliest(edges, scores), None)
+    return likeliest.box if likeliest is not None and likeliest.box.area < LARGE else None
+
+
+def _likeliest(edges: np.ndarray, scores: np.ndarray) -> Iterator[FoundBox]:
+    """The boxes that may be animals, the likeliest first."""
+    for row in np.argsort(-scores, kind="stable").tolist():
+        if scores[row] < LEAST_SCORE:
+            return
+        top, left, bottom, right = edges[row].clip(0, 1).tolist()
+        if min(right - left, bottom - top) >= LEAST_SIDE:
+            yield FoundBox(Box.between(left, top, right, bottom), float(scores[row]))

@@ -14,9 +14,11 @@ import numpy as np
 if TYPE_CHECKING:
     from hierpets.inference.engines.openvino import InferRequests
 
-__all__ = ["ANIMALS", "GRAPH", "SIZE", "VERSION", "Detections", "Detector", "known_animals", "stretched"]
+__all__ = ["ANIMALS", "GRAPH", "ONNX", "SIZE", "VERSION", "Detections", "Detector", "known_animals", "stretched"]
 
 GRAPH = Path(__file__).with_name("coco") / "model.xml"
+ONNX = GRAPH.with_suffix(".onnx")
+"""The same in float32, with filters in eight bits, for a page in the browser."""
 VERSION = 1  # raised whenever it sees other animals in the same photo
 SIZE = 300
 """Pixels on a side of the squares that it sees."""

@@ -8,6 +8,7 @@ takes nearly as long as the network itself, so that it is asked about few photos
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from hierpets.inference.engines.cascade import LookAgain, Squares
 from hierpets.regions.boxes import Box
 from hierpets.regions.detections import small_animal
 
-__all__ = ["SecondLook", "closer_part", "lowered"]
+__all__ = ["WEIGHT", "SecondLook", "SecondLookRule", "closer_part", "lowered"]
 
 OTHERS = ("horse", "zebra")
 """Animals for which pets are not taken. For sheep, cows, birds and bears, long-haired and small dogs are."""
@@ -36,29 +37,40 @@ def closer_part(seen: Detections, species: Sequence[str], photo: np.ndarray) -> 
     return None if found is None else found.squared(*photo.shape[:2])
 
 
-class SecondLook:
-    """Looks again, with a ``detector``, at photos that leave doubt; ``least`` is the least pet score of a pet.
-
-    If the model's thresholds are fitted to it, the main network is asked again about small animals; and ``others`` are
-    those that speak against a pet.
+class SecondLookRule(NamedTuple):
+    """What a model looks again for. ``least`` is the least pet score of a pet, ``species`` are those of the model that
+    the detector knows, and ``others`` the animals that speak against a pet; ``closer``: whether the model's thresholds
+    are fitted to it that the main network is asked again about small animals.
     """
 
-    def __init__(self, manifest: Manifest, detector: Detector, *, least: float, others: Sequence[str]):
-        self._manifest, self._detector = manifest, detector
-        self._least, self._others = least, others
-        self._species = known_animals(manifest.taxonomy.species)
+    least: float
+    species: tuple[str, ...]
+    others: tuple[str, ...]
+    closer: bool
 
     @classmethod
-    def of(cls, manifest: Manifest, detector: Detector) -> SecondLook | None:
+    def of(cls, manifest: Manifest) -> SecondLookRule | None:
         """That of a model; None where it has no pet score, or where the detector could say nothing."""
         species, least = manifest.taxonomy.species, manifest.policy.pet
         known = known_animals(species)
         if least is None or not known:
             return None
-        # What is no pet can be told where it knows all of them.
+        # What is no pet can be told where the detector knows all of them.
         others = [animal for animal in OTHERS if animal not in species] if len(known) == len(species) else []
-        found = cls(manifest, detector, least=least, others=others)
-        return found if others or manifest.second_look else None
+        return cls(least, known, tuple(others), manifest.second_look) if others or manifest.second_look else None
+
+
+class SecondLook:
+    """Looks again, with a ``detector`` and by its ``rule``, at photos that leave a model in doubt."""
+
+    def __init__(self, manifest: Manifest, detector: Detector, rule: SecondLookRule):
+        self._manifest, self._detector, self._rule = manifest, detector, rule
+
+    @classmethod
+    def of(cls, manifest: Manifest, detector: Detector) -> SecondLook | None:
+        """That of a model; None where it has no :class:`SecondLookRule`."""
+        rule = SecondLookRule.of(manifest)
+        return cls(manifest, detector, rule) if rule is not None else None
 
     def __call__(
         self, output: RawOutput, again: LookAgain, *, closer: bool = True
@@ -67,19 +79,19 @@ class SecondLook:
         without ``closer``, of none.
         """
         parts, squares, leads = dict[int, Box](), list[Squares](), dict[int, float]()
-        closer = closer and self._manifest.second_look
-        if not closer and not self._others:
+        closer = closer and self._rule.closer
+        if not closer and not self._rule.others:
             return output, parts
         for row in self._doubtful(output):
-            if not closer and output.scores[row, 0] < self._least:
+            if not closer and output.scores[row, 0] < self._rule.least:
                 continue  # nothing could be taken from it
             photo = again.read(row)  # one at a time: it may be large
             seen = self._detector(photo)
-            part = closer_part(seen, self._species, photo) if closer else None
+            part = closer_part(seen, self._rule.species, photo) if closer else None
             if part is not None:
                 parts[row] = part
                 squares.append(again.see(part.cut(photo)))
-            if self._others:
+            if self._rule.others:
                 leads[row] = self._lead(seen)
         if parts:
             output = _merged(output, again.ask(squares), [*parts])
@@ -89,14 +101,14 @@ class SecondLook:
 
     def _doubtful(self, output: RawOutput) -> list[int]:
         """Rows of photos that are looked at again."""
-        m, outputs = self._manifest, _outputs(output)
-        rows = is_doubtful(outputs, m.taxonomy, least=self._least, temperatures=m.temperatures, combiner=m.combiner)
+        m, outputs, least = self._manifest, _outputs(output), self._rule.least
+        rows = is_doubtful(outputs, m.taxonomy, least=least, temperatures=m.temperatures, combiner=m.combiner)
         found: list[int] = np.flatnonzero(rows).tolist()
         return found
 
     def _lead(self, seen: Detections) -> float:
         """By how much the logit of a pet is higher than that of another animal."""
-        return float(seen.best(self._species).max() - seen.best(self._others).max())
+        return float(seen.best(self._rule.species).max() - seen.best(self._rule.others).max())
 
 
 def _outputs(output: RawOutput) -> Outputs:

@@ -4,10 +4,29 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
+import numpy as np
+
+from hierpets.inference.detector.network import ONNX, Detector
+from hierpets.inference.detector.second_look import SecondLook
 from hierpets.inference.engines.cascade import Cascade
+from hierpets.inference.engines.openvino import InferRequests
 from hierpets.inference.predictor import Predictor
+
+
+class PageDetector(Detector):
+    """The detector of a page, which computes in float32."""
+
+    @cached_property
+    def _requests(self) -> InferRequests:
+        return InferRequests(ONNX, "f32", count=1, threads=None)
+
+
+def rgba(photo: np.ndarray) -> bytes:
+    """The pixels of a photo, uint8 [H, W, 3], as a canvas has them."""
+    return np.dstack([photo, np.full(photo.shape[:2], 255, np.uint8)]).tobytes()
 
 
 def records(page: Any, contents: Sequence[bytes]) -> list[dict[str, Any]]:
@@ -22,8 +41,9 @@ def records(page: Any, contents: Sequence[bytes]) -> list[dict[str, Any]]:
 
 
 def as_python(predictor: Predictor, contents: Sequence[bytes]) -> list[dict[str, Any]]:
-    """The records of the same photos at one look, which is all that a page takes."""
-    predictor.cascade = Cascade(predictor.manifest, predictor.cascade.engines)
+    """The records of the same photos, with the page's detector."""
+    look = SecondLook.of(predictor.manifest, PageDetector())
+    predictor.cascade = Cascade(predictor.manifest, predictor.cascade.engines, look)
     return [found.record().model_dump(mode="json") for found in predictor.predict(list(contents))]
 
 

@@ -13,15 +13,25 @@ from hierpets.export.web.schema import (
     Network,
     NetworkTemperatures,
     Rules,
+    SecondLookRules,
     Species,
     WebLeaf,
     WebModel,
 )
 from hierpets.hierarchy.policy import MAX_SET
+from hierpets.hierarchy.second_look import DOUBT, UNSURE
+from hierpets.inference.detector.network import ANIMALS, SIZE, VERSION
+from hierpets.inference.detector.second_look import WEIGHT, SecondLookRule
+from hierpets.inference.engines.cascade import DETAIL
 from hierpets.inference.options import PredictOptions
 from hierpets.recommend.choose import Recommender
+from hierpets.regions.boxes import MARGIN
+from hierpets.regions.detections import LARGE, LEAST_SCORE, LEAST_SIDE
 
-__all__ = ["describe"]
+__all__ = ["DETECTOR", "describe"]
+
+DETECTOR = f"detector-{VERSION}.onnx"
+"""The detector's file, if there is a second look."""
 
 
 def describe(manifest: Manifest, model: ModelId, files: Sequence[str], recommender: Recommender) -> WebModel:
@@ -35,6 +45,7 @@ def describe(manifest: Manifest, model: ModelId, files: Sequence[str], recommend
         networks=tuple(_network(manifest, stage, file) for stage, file in enumerate(files)),
         decoded_side=manifest.decoded_side,
         rules=_rules(manifest),
+        second_look=_second_look(SecondLookRule.of(manifest)),
         advice=advise(recommender, manifest),
     )
 
@@ -69,4 +80,25 @@ def _species(manifest: Manifest, s: int) -> Species:
     name, columns = manifest.taxonomy.species[s], manifest.taxonomy.slices[s]
     return Species(
         name=name, first=columns.start, end=columns.stop, thresholds=species_thresholds(manifest.policy, name)
+    )
+
+
+def _second_look(rule: SecondLookRule | None) -> SecondLookRules | None:
+    if rule is None:
+        return None
+    return SecondLookRules(
+        file=DETECTOR,
+        size=SIZE,
+        detail=DETAIL,
+        pets=tuple(map(ANIMALS.index, rule.species)),
+        others=tuple(map(ANIMALS.index, rule.others)),
+        least=rule.least,
+        doubt=DOUBT,
+        unsure=UNSURE,
+        weight=WEIGHT,
+        closer=rule.closer,
+        least_score=LEAST_SCORE,
+        least_side=LEAST_SIDE,
+        large=LARGE,
+        margin=MARGIN,
     )

@@ -14,10 +14,12 @@ from hierpets.export.engines import OnnxEngine
 from hierpets.export.export import check_network, labeled_photos, refuse_drift
 from hierpets.export.formats import check_format, write_format
 from hierpets.export.parity import Parity
-from hierpets.export.web.describe import describe
+from hierpets.export.web.describe import DETECTOR, describe
 from hierpets.export.web.packing import pack_onnx
 from hierpets.export.web.runtime import read_runtime
 from hierpets.files import check_output, size_of, whole_folder, write_all
+from hierpets.inference.detector.network import ONNX
+from hierpets.inference.detector.second_look import SecondLookRule
 from hierpets.messages.catalogue import LANGUAGES, Language, speaking
 from hierpets.model.reader import read_networks
 from hierpets.page import ASSETS, render_page
@@ -71,7 +73,7 @@ def export_page(
     runtime_files = read_runtime(Path(runtime) if runtime is not None else None)
     texts = _texts(manifest, model, Recommender.load(plugins))
     with whole_folder(target) as made:
-        write_all(made, {**runtime_files, **_static_files(folder), **texts})
+        write_all(made, {**runtime_files, **_static_files(folder), **_detector(manifest), **texts})
         parities = _write_networks(made / MODEL, folder, manifest, model, photos, plugins, progress)
         size = size_of(made)
         if size > MOST_BYTES:
@@ -133,6 +135,14 @@ def _static_files(folder: Path) -> dict[str, bytes]:
     licence = folder / LICENSE
     weights = {f"{MODEL}/{LICENSE}": licence.read_bytes()} if licence.is_file() else {}
     return {**static, **weights}
+
+
+def _detector(manifest: Manifest) -> dict[str, bytes]:
+    """What looks again, and its licence, for a model that does."""
+    if SecondLookRule.of(manifest) is None:
+        return {}
+    licence = ONNX.with_name(LICENSE).read_bytes()
+    return {f"{MODEL}/{DETECTOR}": ONNX.read_bytes(), f"{MODEL}/detector.{LICENSE}": licence}
 
 
 def _write_networks(

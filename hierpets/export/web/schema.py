@@ -20,6 +20,7 @@ __all__ = [
     "PageCapabilities",
     "ProductChoice",
     "Rules",
+    "SecondLookRules",
     "Species",
     "WebLeaf",
     "WebModel",
@@ -89,6 +90,30 @@ class Rules(StrictModel):
     top_k: int
 
 
+class SecondLookRules(StrictModel):
+    """When a photo is looked at again, and what is made of what the detector sees: the numbers of
+    :mod:`hierpets.hierarchy.second_look`, :mod:`hierpets.inference.detector` and :mod:`hierpets.regions`.
+
+    ``file`` is the detector, which sees squares of ``size`` pixels; ``pets`` and ``others`` are places among its
+    animals. ``least`` is the least pet score of a pet; ``closer``: whether the main network is asked again.
+    """
+
+    file: str
+    size: int
+    detail: int
+    pets: tuple[int, ...]
+    others: tuple[int, ...]
+    least: float
+    doubt: float
+    unsure: float
+    weight: float
+    closer: bool
+    least_score: float
+    least_side: float
+    large: float
+    margin: float
+
+
 class ProductChoice(StrictModel):
     """The places of two recommendations for an answer: where every other species is all but ruled out, and where one
     may be shown, which nothing that is recommended may hurt.
@@ -124,4 +149,5 @@ class WebModel(StrictModel):
     networks: tuple[Network, ...]
     decoded_side: int
     rules: Rules
+    second_look: SecondLookRules | None
     advice: PageAdvice

@@ -10,6 +10,7 @@ from hierpets.bundle.manifest import model_id, read_manifest
 from hierpets.cli.deploy.export import command
 from hierpets.errors import BundleError, ConfigError
 from hierpets.export.web import export as exporting
+from hierpets.export.web.describe import DETECTOR
 from hierpets.export.web.export import export_page
 from hierpets.export.web.schema import WebModel
 from hierpets.messages.catalogue import LANGUAGES
@@ -52,6 +53,7 @@ def test_export_writes_a_page_with_all_that_it_needs_in_the_place_of_an_older_on
     assert "// What answers the page where there is no server" in (folder / "static/backend.js").read_text("utf-8")
     assert not any(name.endswith((".py", ".j2", "old.js")) for name in files)
     assert "model/LICENSE" not in files  # the bundle has none
+    assert {f"model/{DETECTOR}", "model/detector.LICENSE"} <= files
     index = (folder / "index.html").read_text(encoding="utf-8")
     assert "default-src 'none'" in index and 'href="docs"' not in index and "not stored" not in index
 
@@ -100,7 +102,7 @@ def test_export_never_replaces_what_is_no_page(tiny_run, tmp_path):
 def test_export_of_a_page_that_is_too_large_writes_nothing(tiny_run, tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, "MOST_BYTES", 100_000)
     monkeypatch.setattr(exporting, "_write_networks", lambda *_: ())  # the rest is too large by itself
-    with pytest.raises(BundleError, match=r"the page would weigh 0\.\d MB, at most 0"):
+    with pytest.raises(BundleError, match=r"the page would weigh \d\.\d MB, at most 0"):
         export_page(tiny_run / "bundle", tmp_path / "out", registry=tiny_run.parent / "registry.yaml")
     assert not (tmp_path / "out").exists()
 

@@ -1,6 +1,7 @@
 """An exported page in Chromium, from a plain static server: it answers as Python does, and asks nobody."""
 
 import re
+import shutil
 
 import cv2
 import numpy as np
@@ -8,11 +9,15 @@ import pytest
 from helpers.cascades import make_cascade
 from helpers.color_server import encode
 from helpers.static_server import serving_folder
-from helpers.web_page import as_python, records, told
+from helpers.web_page import PageDetector, as_python, records, told
 
 import hierpets
+from hierpets.bundle.layout import MANIFEST
+from hierpets.bundle.manifest import manifest_text, read_manifest
 from hierpets.data.photos import read_photo
 from hierpets.export.web.export import export_page
+from hierpets.hierarchy.calibration import Temperatures
+from hierpets.regions.detections import LEAST_SCORE
 
 WIDTHS = pytest.mark.parametrize("width", [390, 1280])
 PETS = [f"demo:{leaf}/{n}" for leaf in ("cat/siamese", "dog/dalmatian", "rabbit/-", "dog/pug") for n in range(900, 906)]
@@ -120,13 +125,14 @@ def test_page_says_what_is_wrong_with_files_and_answers_the_next(tiny_page, visi
         assert cards.last.get_attribute("data-level") in ("breed", "species", "unknown")
 
 
-def test_page_says_that_the_model_cannot_be_loaded_and_tries_again(tiny_page, visit):
+@pytest.mark.parametrize("name", ["model", "detector"])
+def test_page_says_that_the_model_cannot_be_loaded_and_tries_again(tiny_page, visit, name):
     with serving_folder(tiny_page) as url:
-        page = visit(url, expecting="404", missing="**/model-*.onnx")
+        page = visit(url, expecting="404", missing=f"**/{name}-*.onnx")
         photo = upload(encode(read_photo(PETS[0])))
         cards = show(page, photo)
-        assert re.search(r": model-\w+\.onnx is missing or damaged", cards.locator(".detail").inner_text())
-        page.context.unroute("**/model-*.onnx")
+        assert re.search(rf": {name}-\w+\.onnx is missing or damaged", cards.locator(".detail").inner_text())
+        page.context.unroute(f"**/{name}-*.onnx")
         cards.locator(".retry").click()
         page.locator('.card[data-level]:not([data-level="error"])').wait_for()
 
@@ -184,3 +190,46 @@ def test_page_asks_networks_in_turn(onnxruntime_web, tmp_path, visit):
     ours = as_python(predictor, contents)
     assert [(*told(one), one["stage"]) for one in theirs] == [(*told(one), one["stage"]) for one in ours]
     assert {one["stage"] for one in ours} == {0, 1}
+
+
+def far_away(photo, left):
+    """A photo as a part of a larger one."""
+    pixels = cv2.resize(read_photo(photo), (120, 120), interpolation=cv2.INTER_AREA)
+    whole = np.full((360, 480, 3), 200, np.uint8)
+    whole[150:270, left : left + 120] = pixels
+    return whole
+
+
+def is_close_call(photo):
+    """Whether a rounding decides if the detector sees a pet."""
+    likeliest = PageDetector()(read_photo(photo)).probability(("cat", "dog")).max()
+    return abs(likeliest - LEAST_SCORE) < 0.01
+
+
+def test_page_looks_again_as_python(tiny_run, onnxruntime_web, tmp_path, visit):
+    bundle, registry = tmp_path / "bundle", tiny_run.parent / "registry.yaml"
+    shutil.copytree(tiny_run / "bundle", bundle)
+    drawn = [encode(far_away(photo, 15 * number), ".png") for number, photo in enumerate(PETS)]
+    contents = [photo for photo in drawn if not is_close_call(photo)]
+    once = hierpets.load(bundle, registry=registry, precision="f32", recommend=False).predict(contents)
+    manifest = read_manifest(bundle)
+    unsure = {
+        "second_look": True,
+        "temperatures": Temperatures(species=1e3, breeds=dict.fromkeys(manifest.taxonomy.species, 1e3)),
+        "policy": manifest.policy.model_copy(update={"pet": float(np.median([one.pet_score for one in once]))}),
+    }
+    (bundle / MANIFEST).write_bytes(manifest_text(manifest.model_copy(update=unsure)).encode())
+    predictor = hierpets.load(bundle, registry=registry, precision="f32")
+    page_folder = export_page(bundle, tmp_path / "out", runtime=onnxruntime_web, registry=registry).path
+    with serving_folder(page_folder) as url:
+        page = visit(url)
+        show(page, upload(contents[0]))
+    # The server is gone: the detector was loaded with the networks.
+    theirs, ours = records(page, contents), as_python(predictor, contents)
+    boxes = [one["second_look"] for one in ours]
+    assert sum(box is not None for box in boxes) >= 5
+    for a, b in zip(theirs, ours, strict=True):
+        assert (a["second_look"] is None) == (b["second_look"] is None)
+        if b["second_look"]:
+            assert a["second_look"] == pytest.approx(b["second_look"], abs=0.01)
+        assert a["scores"] == pytest.approx(b["scores"], abs=0.05)

@@ -1,15 +1,19 @@
 """Decisions in the browser against those of Python, on hundreds of outputs of networks."""
 
+import base64
 import json
 
 import numpy as np
 import pytest
 from helpers.policies import flat_policy
+from helpers.web_page import rgba
 
 from hierpets.bundle.manifest import BackboneSpec, EarlyNetwork, Manifest, ModelId, OODSpec
 from hierpets.export.web.describe import describe
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.policy import MAX_SET, Policy
+from hierpets.inference.detector.network import ANIMALS, SIZE, Detections
+from hierpets.inference.detector.second_look import SecondLook
 from hierpets.inference.engines.base import RawOutput
 from hierpets.inference.predictor import Predictor
 from hierpets.plugin import Preprocess
@@ -43,23 +47,47 @@ class Replay:
         self.rows = rows
 
     def __call__(self, images):
-        red, green = np.rint(255 * images[:, :2, 0, 0]).astype(int).T
+        red, green = np.rint(255 * images[:, :2, 0, 0]).astype(int).T  # that of the upper left corner
         return RawOutput(*(array[red + 256 * green] for array in self.rows))
 
 
+def colored(number):
+    return np.array([number % 256, number // 256, 0], np.uint8)
+
+
 def numbered(number):
-    return np.broadcast_to(np.array([number % 256, number // 256, 0], np.uint8), (16, 16, 3)).copy()
+    """Of the color that numbers it on the left, and that of the next one on the right."""
+    photo = np.broadcast_to(colored(number), (64, 64, 3)).copy()
+    photo[:, 32:] = colored((number + 1) % PHOTOS)
+    return photo
 
 
-def outputs(seed, *, sharpness=1.0):
+class ReplayDetector:
+    """What a detector sees in each photo: two boxes on its right, one around all of it; any may be an animal."""
+
+    def __init__(self):
+        draw = np.random.default_rng(5)
+        edges = np.zeros((PHOTOS, 3, 4))
+        edges[:, :2, :2] = draw.uniform(0.7, 0.75, (PHOTOS, 2, 2))
+        edges[:, :2, 2:] = draw.uniform(0.8, 0.95, (PHOTOS, 2, 2))
+        edges[:, 2] = [-0.1, 0.0, 1.1, 1.0]
+        self.edges = edges.astype(np.float32)
+        self.logits = draw.normal(-1, 2, (PHOTOS, 3, len(ANIMALS))).astype(np.float32)
+
+    def __call__(self, pixels):
+        number = int(pixels[0, 0, 0]) + 256 * int(pixels[0, 0, 1])
+        return Detections(self.edges[number], self.logits[number])
+
+
+def outputs(seed, *, tree=TREE, sharpness=1.0):
     """Logits and scores of networks that are sure of some photos, and torn over others."""
     draw = np.random.default_rng(seed)
     scale = sharpness * draw.gamma(2.0, 2.0, (PHOTOS, 1))
-    scores = np.concatenate([draw.normal(0, 2, (PHOTOS, 1)), draw.beta(2, 0.4, (PHOTOS, len(TREE.species)))], axis=1)
+    scores = np.concatenate([draw.normal(0, 2, (PHOTOS, 1)), draw.beta(2, 0.4, (PHOTOS, len(tree.species)))], axis=1)
     arrays = (
         np.zeros((PHOTOS, 1)),
-        scale * draw.normal(size=(PHOTOS, len(TREE.species))),
-        scale * draw.normal(size=(PHOTOS, len(TREE.leaves))),
+        scale * draw.normal(size=(PHOTOS, len(tree.species))),
+        scale * draw.normal(size=(PHOTOS, len(tree.leaves))),
         scores,
     )
     return RawOutput(*(array.astype(np.float32) for array in arrays))
@@ -106,19 +134,38 @@ def recommender():
     return Recommender.load(load_registry())
 
 
-def in_the_browser(scripts, known, networks):
+def in_the_browser(scripts, known, networks, detector=None):
     """The records of all photos; ``networks`` holds the outputs of each."""
-    script = """async ([model, networks]) => {
-        const { answerOf } = await import("/predictor.js");
-        const rows = networks.map(({ species, leaf, scores }) => species.map((_, i) => ({
-            species: Float32Array.from(species[i]),
-            leaf: Float32Array.from(leaf[i]),
-            scores: Float32Array.from(scores[i]),
-        })));
-        return rows[0].map((_, i) => rows.reduce((found, own, stage) => found ?? answerOf(own[i], stage, model), null));
+    script = """async ([model, networks, edges, logits, size, photos]) => {
+        const { makePredictor } = await import("/predictor.js");
+        const numbered = (red, green) => Math.round(red) + 256 * Math.round(green);
+        class Tensor { constructor(type, data) { this.data = data; } }
+        const floats = (arrays) => arrays.map((array) => ({ data: Float32Array.from(array.flat()) }));
+        const sessions = networks.map((rows) => ({ run: async ({ images: { data } }, names) => {
+            const own = rows[numbered(255 * data[0], 255 * data[data.length / 3])];
+            return Object.fromEntries(names.map((name) => [name, { data: Float32Array.from(own[name]) }]));
+        } }));
+        const see = { run: async ({ squares: { data } }) => {
+            if (data.length !== 3 * size ** 2) throw new Error(`a square of ${data.length} bytes`);
+            const number = numbered(data[0], data[1]);
+            const [ofEdges, ofLogits] = floats([edges[number], logits[number]]);
+            return { edges: ofEdges, logits: ofLogits };
+        } };
+        const predict = makePredictor(model, sessions, async () => see, Tensor);
+        const bytes = (photo) => Uint8ClampedArray.from(atob(photo), (c) => c.charCodeAt(0));
+        const records = [];
+        for (const photo of photos.map((pixels) => ({ width: 64, height: 64, pixels: bytes(pixels) }))) {
+            records.push(await predict(photo, async () => photo));
+        }
+        return records;
     }"""
-    rows = [{name: getattr(out, name).tolist() for name in ("species", "leaf", "scores")} for out in networks]
-    return scripts(script, [json.loads(known.model_dump_json()), rows])
+    names = ("species", "leaf", "scores")
+    rows = [
+        [{n: getattr(output, n)[i].tolist() for n in names} for i in range(len(output.leaf))] for output in networks
+    ]
+    seen = [[], []] if detector is None else [detector.edges.tolist(), detector.logits.tolist()]
+    photos = [base64.b64encode(rgba(numbered(i))).decode() for i in range(PHOTOS)]
+    return scripts(script, [json.loads(known.model_dump_json()), rows, *seen, SIZE, photos])
 
 
 def told(record):
@@ -131,13 +178,15 @@ def told(record):
         "breeds": [breed["label"] for breed in record["breeds"]],
         "top": [(leaf["species"], leaf["breed"], leaf["origin"]) for leaf in record["top"]],
         "stage": record["stage"],
+        "looked again": record["second_look"] is not None,
     }
 
 
 def numbers(record):
-    listed = record["scores"]["listed"] if record["scores"] else 0.0
+    scores = [record["scores"][name] for name in ("pet", "listed")] if record["scores"] else []
+    box = record["second_look"] or {}
     nodes = [record["species"], record["breed"], *record["breeds"], *record["top"]]
-    return [listed, *(node["probability"] for node in nodes if node)]
+    return [*scores, *map(box.get, sorted(box)), *(node["probability"] for node in nodes if node)]
 
 
 @pytest.mark.browser
@@ -156,6 +205,42 @@ def test_browser_decides_as_python(scripts, recommender, name):
         assert np.allclose(numbers(a), numbers(b), rtol=0, atol=1e-5 if known.early else 1e-9)
     assert len({record["source"] for record in ours}) >= 4
     assert len({record["stage"] for record in ours}) == len(known.networks)
+
+
+PETS = Taxonomy(tree={name: TREE.tree[name] for name in ("cat", "dog")})  # what is no pet can be told beside them
+PETS_OOD = OODSpec(classes=len(PETS.leaves), species=len(PETS.species))
+
+
+def doubtful(*, second_look=True, **fields):
+    """A model that is sure of little."""
+    common = {"ood": PETS_OOD, "origins": ("trained",) * len(PETS.leaves), "temperatures": Temperatures(species=3.0)}
+    policy = flat_policy(PETS.species, 0.4, pet=0.0)
+    return manifest(taxonomy=PETS, policy=policy, second_look=second_look, **common, **fields)
+
+
+DOUBTFUL = {
+    "in the main network": doubtful(),
+    "in an early one": doubtful(early=(EARLY.model_copy(update={"ood": PETS_OOD, "threshold": 0.3}),)),
+    "for other animals alone": doubtful(second_look=False),
+}
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", DOUBTFUL)
+def test_browser_looks_again_as_python(scripts, recommender, name):
+    known, detector = DOUBTFUL[name], ReplayDetector()
+    networks = [outputs(stage, tree=PETS, sharpness=0.5) for stage in range(len(known.networks))]
+    *early, main = map(Replay, networks)
+    predictor = Predictor(known, main, early=early, second_look=SecondLook.of(known, detector), model=MODEL)
+    ours = [found.record().model_dump(mode="json") for found in predictor.predict([*map(numbered, range(PHOTOS))])]
+    files = [network.weights for network in known.networks]
+    theirs = in_the_browser(scripts, describe(known, MODEL, files, recommender), networks, detector)
+    assert [*map(told, theirs)] == [*map(told, ours)]
+    for a, b in zip(theirs, ours, strict=True):
+        assert np.allclose(numbers(a), numbers(b), rtol=0, atol=1e-5)
+    once = Predictor(known, main, early=early, model=MODEL).predict([*map(numbered, range(PHOTOS))])
+    assert sum(one.pet_score > two["scores"]["pet"] for one, two in zip(once, ours, strict=True)) > 50
+    assert known.second_look == (sum(two["second_look"] is not None for two in ours) > 50)
 
 
 @pytest.mark.browser

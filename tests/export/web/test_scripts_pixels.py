@@ -7,11 +7,14 @@ import cv2
 import numpy as np
 import pytest
 from helpers.color_server import encode, with_exif
+from helpers.web_page import rgba
 from PIL import Image, ImageCms
 
 from hierpets.data.photos import read_photo
 from hierpets.data.transforms import apply, to_square
+from hierpets.inference.detector.network import SIZE, stretched
 from hierpets.plugin import Preprocess
+from hierpets.regions.boxes import Box
 
 pytestmark = pytest.mark.browser
 
@@ -28,10 +31,6 @@ def noise(height, width):
     return np.random.default_rng(1).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
-def rgba(photo):
-    return np.dstack([photo, np.full(photo.shape[:2], 255, np.uint8)]).tobytes()
-
-
 def squares(scripts, photo, preprocess):
     """What the browser makes of a decoded photo: uint8 [size, size, 3] and float32 [3, size, size]."""
     script = """async ([width, height, pixels, preprocess]) => {
@@ -45,6 +44,19 @@ def squares(scripts, photo, preprocess):
     square, planes = scripts(script, given)
     size = preprocess.size
     return np.array(square, np.uint8).reshape(size, size, 3), np.array(planes, np.float32).reshape(3, size, size)
+
+
+def shown(scripts, function, photo, *arguments):
+    """What a function of resize.js makes of a decoded photo: its bytes, all of them."""
+    script = """async ([name, width, height, pixels, given]) => {
+        const resize = await import("/resize.js");
+        const bytes = Uint8ClampedArray.from(atob(pixels), (c) => c.charCodeAt(0));
+        const made = resize[name]({ width, height, pixels: bytes }, ...given);
+        return Array.from(made.pixels ?? made);
+    }"""
+    height, width = photo.shape[:2]
+    given = [function, width, height, base64.b64encode(rgba(photo)).decode(), arguments]
+    return np.array(scripts(script, given), np.uint8)
 
 
 def decoded(scripts, content, shorter_side):
@@ -136,3 +148,17 @@ def test_browser_means_over_areas_of_flat_color_to_the_same_bytes_as_opencv(scri
     """Where two colors meet, a mean often lies halfway between two numbers."""
     preprocess, pixels = Preprocess(size=32, crop=1.0), read_photo(photo)
     assert np.array_equal(squares(scripts, pixels, preprocess)[0], to_square(preprocess, pixels))
+
+
+@pytest.mark.parametrize("size", [(700, 900), (301, 640), (290, 500), (40, 30)])
+def test_browser_shows_the_detector_what_python_shows_it(scripts, size):
+    photo = smooth_photo(*size)
+    square = shown(scripts, "stretched", photo, SIZE).reshape(SIZE, SIZE, 3)
+    assert differences(square, stretched(photo)).max() <= 1
+
+
+@pytest.mark.parametrize("box", [(0.1, 0.25, 0.5, 0.3), (0.0, 0.0, 1.0, 1.0), (0.999, 0.5, 0.0005, 0.0005)])
+def test_browser_cuts_out_the_same_pixels_as_python(scripts, box):
+    photo, part = noise(97, 45), Box(**dict(zip(("left", "top", "width", "height"), box, strict=True)))
+    pixels = shown(scripts, "cut", photo, part.model_dump()).reshape(-1, 4)[:, :3]
+    assert np.array_equal(pixels, part.cut(photo).reshape(-1, 3))

@@ -34,6 +34,16 @@ function logSoftmax(/** @type {Float64Array} */ logits) {
   return logits.map((logit) => logit - largest - shift);
 }
 
+/** Logits of an early network as those of the main one, whose temperatures then calibrate them. @returns {Output} */
+export function onMainScale(/** @type {Output} */ output, /** @type {Temperatures} */ own, /** @type {Temperatures} */ main, /** @type {Rules} */ { leaves }) {
+  const breeds = main.breeds.map((temperature, s) => temperature / own.breeds[s]);
+  return {
+    species: output.species.map((logit) => (logit * main.species) / own.species),
+    leaf: output.leaf.map((logit, i) => logit * breeds[leaves[i].species]),
+    scores: output.scores,
+  };
+}
+
 /** The same, other breeds than those listed considered. @returns {Float64Array} */
 export function namedProbabilities(joint, /** @type {number[]} */ listed, /** @type {Rules} */ { leaves }) {
   return joint.map((p, i) => (leaves[i].breed === null ? p : p * listed[leaves[i].species]));

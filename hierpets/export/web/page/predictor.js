@@ -1,51 +1,86 @@
-// The networks of a bundle, asked in turn: a photo is answered by the first that is sure of it.
+// The networks of a bundle, asked in turn: a photo is answered by the first that is sure of it; one that leaves doubt
+// is looked at again.
 
 import { recommend } from "./advice.js";
-import { certainty, decide, jointProbabilities, listedOf } from "./decision.js";
+import { certainty, decide, jointProbabilities, listedOf, onMainScale } from "./decision.js";
 import { recordOf } from "./record.js";
-import { normalized, toSquare } from "./resize.js";
+import { cut, normalized, stretched, toSquare } from "./resize.js";
+import { bothLooks, closerPart, isDoubtful, lowered } from "./second_look.js";
 
 /** @typedef {import("./resize.js").Photo} Photo */
+/** @typedef {import("./decision.js").Output} Output */
 
 /**
  * @typedef {{file: string, preprocess: import("./resize.js").Preprocess,
  *   temperatures: import("./decision.js").Temperatures, threshold: number}} Network
  *   it answers where it is more certain than its `threshold`; the last one always
  * @typedef {{networks: Network[], decoded_side: number, rules: import("./decision.js").Rules,
+ *   second_look: import("./second_look.js").SecondLook|null,
  *   advice: import("./advice.js").Advice}} Model  model.LANGUAGE.json
  */
 
 const OUTPUTS = ["species", "leaf", "scores"];
+const DETECTED = ["edges", "logits"];
 
 /**
  * @param {Model} model
  * @param {any[]} sessions  of ONNX Runtime Web, one for each network
+ * @param {() => Promise<any>} detector  the detector's session
  * @param {any} Tensor  of ONNX Runtime Web
- * @returns {(photo: Photo) => Promise<object>} from a photo to its record
+ * @returns {(photo: Photo, closer: () => Promise<Photo>) => Promise<object>} from a photo to its record; `closer` gives
+ *   the same photo in more detail
  */
-export function makePredictor(model, sessions, Tensor) {
+export function makePredictor(model, sessions, detector, Tensor) {
+  const { networks, rules, advice, second_look: rule } = model;
+  const last = networks.length - 1;
+  const { temperatures } = networks[last];
+
   const ask = async (stage, photo) => {
-    const { preprocess } = model.networks[stage];
+    const { preprocess } = networks[stage];
     const images = normalized(toSquare(photo, preprocess), preprocess);
     const shape = [1, 3, preprocess.size, preprocess.size];
-    const found = await sessions[stage].run({ images: new Tensor("float32", images, shape) }, OUTPUTS);
-    return Object.fromEntries(OUTPUTS.map((name) => [name, found[name].data]));
+    return run(sessions[stage], { images: new Tensor("float32", images, shape) }, OUTPUTS);
   };
-  return async (photo) => {
+  const askInTurn = async (photo) => {
     for (let stage = 0; ; stage += 1) {
       const output = await ask(stage, photo);
-      const answered = answerOf(output, stage, model);
-      if (answered) return answered;
+      if (stage === last || isSure(output, networks[stage], rules)) {
+        return { stage, output: onMainScale(output, networks[stage].temperatures, temperatures, rules) };
+      }
     }
+  };
+  const detect = async (photo) => {
+    const squares = new Tensor("uint8", new Uint8Array(stretched(photo, rule.size)), [1, rule.size, rule.size, 3]);
+    return run(await detector(), { squares }, DETECTED);
+  };
+  const leavesDoubt = (output) => isDoubtful(output, temperatures, rules, rule);
+  const lookAgain = async (output, closer) => {
+    const photo = await closer();
+    const seen = await detect(photo);
+    const part = rule.closer ? closerPart(seen, photo, rule) : null;
+    const both = part ? bothLooks(output, await ask(last, cut(photo, part))) : output;
+    return { output: rule.others.length && leavesDoubt(both) ? lowered(both, seen, rule) : both, part };
+  };
+  // What is below the least score of a pet can only be raised, by a closer look.
+  const mayChange = ({ scores }) => rule !== null && (rule.closer || scores[0] >= rule.least);
+
+  return async (photo, closer) => {
+    const first = await askInTurn(photo);
+    const again = mayChange(first.output) && leavesDoubt(first.output);
+    const { output, part } = again ? await lookAgain(first.output, closer) : { ...first, part: null };
+    const joint = jointProbabilities(output, temperatures, rules);
+    const decision = decide(joint, output, rules);
+    const recommendation = recommend(joint, decision, advice);
+    return recordOf(decision, rules, { stage: first.stage, recommendation, part });
   };
 }
 
-/** The record, or null where an early network is not sure. */
-export function answerOf(output, stage, /** @type {Model} */ { networks, rules, advice }) {
-  const { temperatures, threshold } = networks[stage];
-  const joint = jointProbabilities(output, temperatures, rules);
-  const isLast = stage === networks.length - 1;
-  if (!isLast && certainty(joint, listedOf(output, rules), rules) <= threshold) return null;
-  const decision = decide(joint, output, rules);
-  return recordOf(decision, rules, { stage, recommendation: recommend(joint, decision, advice) });
+async function run(session, inputs, names) {
+  const found = await session.run(inputs, names);
+  return Object.fromEntries(names.map((name) => [name, found[name].data]));
+}
+
+/** Whether an early network answers. @returns {boolean} */
+function isSure(/** @type {Output} */ output, /** @type {Network} */ { temperatures, threshold }, rules) {
+  return certainty(jointProbabilities(output, temperatures, rules), listedOf(output, rules), rules) > threshold;
 }

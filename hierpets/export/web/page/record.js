@@ -4,7 +4,7 @@
 /** @typedef {import("./decision.js").Rules} Rules */
 
 /** The record of a photo, as the page reads it. */
-export function recordOf(/** @type {Decision} */ decision, /** @type {Rules} */ rules, { stage, recommendation }) {
+export function recordOf(/** @type {Decision} */ decision, /** @type {Rules} */ rules, { stage, recommendation, part }) {
   const known = decision.source !== "not_a_known_pet";
   const found = (i) => ({ probability: decision.named[i], origin: rules.leaves[i].origin });
   const breed = (i) => ({ label: rules.leaves[i].breed, ...found(i) });
@@ -19,6 +19,7 @@ export function recordOf(/** @type {Decision} */ decision, /** @type {Rules} */ 
     top: known ? decision.top.map(leaf) : [],
     scores: decision.pet === null ? null : { pet: decision.pet, listed: decision.listed },
     stage,
+    second_look: part,
     recommendation,
     warning: null,
     error: null,

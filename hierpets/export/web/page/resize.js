@@ -13,8 +13,23 @@ const FIXED = 2 ** 22; // Pillow's fixed point
 /** Cut out and resized: RGB, size x size. @returns {Uint8ClampedArray} */
 export function toSquare(/** @type {Photo} */ photo, /** @type {Preprocess} */ { size, crop, resize, interpolation }) {
   const shorter = roundEven(size / crop);
-  return resized(resize === "crop" ? centered(photo, size / shorter) : photo, size, interpolation);
+  const seen = resize === "crop" ? centered(photo, size / shorter) : photo;
+  return resized(seen, size, kernelOf(interpolation, shorterOf(seen) / size));
 }
+
+/** The whole photo, whatever its shape, as a detector sees it: RGB, size x size. @returns {Uint8ClampedArray} */
+export const stretched = (/** @type {Photo} */ photo, /** @type {number} */ size) =>
+  resized(photo, size, shorterOf(photo) > size ? AREA : LINEAR);
+
+/** What lies inside a box: at least a pixel. @returns {Photo} */
+export function cut(/** @type {Photo} */ photo, /** @type {import("./second_look.js").Box} */ { left, top, width, height }) {
+  const from = (edge, length) => Math.min(Math.floor(edge * length), length - 1);
+  const to = (edge, length, start) => Math.min(Math.max(roundEven(edge * length), start + 1), length);
+  const [x, y] = [from(left, photo.width), from(top, photo.height)];
+  return part(photo, x, y, to(left + width, photo.width, x) - x, to(top + height, photo.height, y) - y);
+}
+
+const shorterOf = ({ width, height }) => Math.min(width, height);
 
 /** `(x / 255 - mean) / std`, a plane for each channel, in float32 as numpy does it. @returns {Float32Array} */
 export function normalized(/** @type {Uint8ClampedArray} */ square, /** @type {Preprocess} */ { mean, std }) {
@@ -29,19 +44,22 @@ export function normalized(/** @type {Uint8ClampedArray} */ square, /** @type {P
 }
 
 /** @returns {Photo} */
-function centered({ width, height, pixels }, fraction) {
-  const side = Math.max(1, roundEven(Math.min(width, height) * fraction));
-  const [top, left] = [(height - side) >> 1, (width - side) >> 1];
-  const square = new Uint8ClampedArray(4 * side * side);
-  for (let row = 0; row < side; row += 1) {
-    const start = 4 * ((top + row) * width + left);
-    square.set(pixels.subarray(start, start + 4 * side), 4 * row * side);
-  }
-  return { width: side, height: side, pixels: square };
+function centered(photo, fraction) {
+  const side = Math.max(1, roundEven(shorterOf(photo) * fraction));
+  return part(photo, (photo.width - side) >> 1, (photo.height - side) >> 1, side, side);
 }
 
-function resized({ width, height, pixels }, size, interpolation) {
-  const kernel = kernelOf(interpolation, Math.min(width, height) / size);
+/** @returns {Photo} */
+function part(photo, left, top, width, height) {
+  const pixels = new Uint8ClampedArray(4 * width * height);
+  for (let row = 0; row < height; row += 1) {
+    const start = 4 * ((top + row) * photo.width + left);
+    pixels.set(photo.pixels.subarray(start, start + 4 * width), 4 * row * width);
+  }
+  return { width, height, pixels };
+}
+
+function resized({ width, height, pixels }, size, kernel) {
   const across = kernel.taps(width, size);
   const rows = new Float32Array(3 * height * size);
   for (let y = 0, at = 0; y < height; y += 1) {
@@ -90,8 +108,8 @@ const fixed = { ...exact, term: (weight, value) => (weight * (value >> 4)) >> 16
 
 function kernelOf(interpolation, shrinking) {
   if (interpolation !== "adaptive") return { ...twice, taps: (from, to) => smooth(from, to, PILLOW[interpolation]) };
-  if (shrinking >= 2) return { ...even, taps: areas };
-  return shrinking >= 1 ? { ...fixed, taps: lines } : { ...exact, taps: cubics };
+  if (shrinking >= 2) return AREA;
+  return shrinking >= 1 ? LINEAR : { ...exact, taps: cubics };
 }
 
 const cubic = (a) => (x) => {
@@ -154,5 +172,8 @@ function areas(from, to) {
     return { first, weights: Float64Array.from(covered, (one) => fround(one / total)) };
   });
 }
+
+const AREA = { ...even, taps: areas };
+const LINEAR = { ...fixed, taps: lines };
 
 const places = (count, make) => Array.from({ length: count }, (_, i) => make(i));

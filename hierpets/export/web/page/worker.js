@@ -18,7 +18,18 @@ async function load(file, read) {
   }
 }
 
-const network = async (answer) => ort.InferenceSession.create(new Uint8Array(await answer.arrayBuffer()));
+const bytes = async (answer) => new Uint8Array(await answer.arrayBuffer());
+const network = async (answer) => ort.InferenceSession.create(await bytes(answer));
+
+/** The detector's session, made when it is first needed: few photos leave doubt. Its file is there by then. */
+async function loadDetector({ file }) {
+  const content = await load(file, bytes);
+  let made = null;
+  return () => {
+    made ??= ort.InferenceSession.create(content).catch((error) => { throw Object.assign(error, { file }); });
+    return made;
+  };
+}
 
 async function start(language) {
   ort.env.wasm.wasmPaths = { wasm: new URL("ort.wasm", import.meta.url).href };
@@ -26,22 +37,24 @@ async function start(language) {
   const model = await load(`model.${language}.json`, (answer) => answer.json());
   const sessions = [];
   for (const { file } of model.networks) sessions.push(await load(file, network));
-  return { model, predict: makePredictor(model, sessions, ort.Tensor) };
+  const detector = model.second_look && (await loadDetector(model.second_look));
+  return { model, predict: makePredictor(model, sessions, detector, ort.Tensor) };
 }
 
-/** The answer to a question of the page: a record, or `unreadable`, or `failed`. */
+/** The answer to a question of the page: a record, or `unreadable`, or `failed`, or the file that is `missing`. */
 async function answer(file, { model, predict }) {
+  const read = (detail) => decode(file, detail * model.decoded_side);
   let photo;
   try {
-    photo = await decode(file, model.decoded_side);
+    photo = await read(1);
   } catch {
     return { unreadable: true };
   }
   try {
-    return { record: await predict(photo) };
+    return { record: await predict(photo, () => read(model.second_look.detail)) };
   } catch (error) {
     console.error(error);
-    return { failed: true };
+    return error.file ? { missing: error.file } : { failed: true };
   }
 }
 

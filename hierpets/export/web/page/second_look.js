@@ -1,0 +1,65 @@
+// A second look at photos that leave doubt: hierpets.inference.detector.second_look. A detector says where the animal
+// is, and whether it is a pet; a small animal is cut out, and the main network asked again. The numbers come from Python.
+
+import { jointProbabilities, listedOf, namedProbabilities } from "./decision.js";
+
+/** @typedef {import("./decision.js").Output} Output */
+/** @typedef {{left: number, top: number, width: number, height: number}} Box  as shares of the photo */
+
+/**
+ * @typedef {{edges: Float32Array, logits: Float32Array}} Detections
+ *   the upper, left, lower and right edges [N, 4] of what may be animals, and the logits [N, A] of each kind
+ * @typedef {{file: string, size: number, detail: number, pets: number[], others: number[], least: number, doubt: number,
+ *   unsure: number, weight: number, closer: boolean, least_score: number, least_side: number, large: number,
+ *   margin: number}} SecondLook  see hierpets.export.web.schema
+ */
+
+/** Whether a photo leaves doubt that it shows a pet, and shows no class that is more probable than not. @returns {boolean} */
+export function isDoubtful(/** @type {Output} */ output, temperatures, rules, /** @type {SecondLook} */ { least, doubt, unsure }) {
+  if (Math.abs(output.scores[0] - least) >= doubt) return false;
+  const joint = jointProbabilities(output, temperatures, rules);
+  return Math.max(...namedProbabilities(joint, listedOf(output, rules), rules)) < unsure;
+}
+
+/** What both looks say together: the mean. @returns {Output} */
+export const bothLooks = (/** @type {Output} */ first, /** @type {Output} */ second) =>
+  ({ species: mean(first.species, second.species), leaf: mean(first.leaf, second.leaf), scores: mean(first.scores, second.scores) });
+
+const mean = (ours, theirs) => ours.map((value, i) => (value + theirs[i]) / 2);
+
+/** The part that is worth a closer look, if the likeliest pet is small. @returns {Box|null} */
+export function closerPart(/** @type {Detections} */ { edges, logits }, { width, height }, /** @type {SecondLook} */ rule) {
+  const scores = bestOf(logits, rule.pets, edges.length / 4).map((logit) => 1 / (1 + Math.exp(-logit)));
+  const boxOf = (row) => [...edges.subarray(4 * row, 4 * row + 4)].map(inside);
+  const isThin = ([top, left, bottom, right]) => Math.min(right - left, bottom - top) < rule.least_side;
+  const rows = [...scores.keys()].filter((row) => scores[row] >= rule.least_score && !isThin(boxOf(row)));
+  if (!rows.length) return null;
+  const box = boxOf(rows.reduce((best, row) => (scores[row] > scores[best] ? row : best)));
+  const [top, left, bottom, right] = box;
+  return (right - left) * (bottom - top) < rule.large ? squared(box, width, height, rule.margin) : null;
+}
+
+/** A box and a margin, as square as the photo allows. @returns {Box} */
+function squared([top, left, bottom, right], width, height, margin) {
+  const side = (1 + 2 * margin) * Math.max((right - left) * width, (bottom - top) * height);
+  const [across, down] = [side / width / 2, side / height / 2];
+  const [x, y] = [(left + right) / 2, (top + bottom) / 2];
+  const [x0, y0, x1, y1] = [x - across, y - down, x + across, y + down].map(inside);
+  return { left: x0, top: y0, width: x1 - x0, height: y1 - y0 };
+}
+
+const inside = (edge) => Math.min(Math.max(edge, 0), 1);
+
+/** The output with its pet score lowered by as much as another animal is likelier than every pet. @returns {Output} */
+export function lowered(/** @type {Output} */ output, /** @type {Detections} */ { edges, logits }, /** @type {SecondLook} */ { pets, others, weight }) {
+  const likeliest = (animals) => Math.max(...bestOf(logits, animals, edges.length / 4));
+  const [pet, ...rest] = output.scores;
+  const lead = Math.min(likeliest(pets) - likeliest(others), 0);
+  return { ...output, scores: Float32Array.of(pet + weight * lead, ...rest) };
+}
+
+/** The largest logit [N] of some animals in each box. @returns {number[]} */
+function bestOf(logits, animals, rows) {
+  const columns = logits.length / rows;
+  return Array.from({ length: rows }, (_, row) => Math.max(...animals.map((animal) => logits[row * columns + animal])));
+}

@@ -237,6 +237,27 @@ def test_predict_explain_shows_the_rules_in_text(predict):
     assert any(line.startswith("    ") and "suits" in line for line in explained.splitlines())
 
 
+def test_predict_explain_shows_the_rules_in_every_format_but_csv(predict, tmp_path):
+    pq = pytest.importorskip("pyarrow.parquet")
+    _, array, _ = predict("--explain", "--format", "json", PHOTOS[0])
+    _, line, _ = predict("--explain", "--format", "jsonl", PHOTOS[0])
+    predict("--explain", "--out", str(tmp_path / "pets.parquet"), PHOTOS[0])
+    column = pq.read_table(tmp_path / "pets.parquet")["recommendation"].to_pylist()
+    for advice in (json.loads(array)[0]["recommendation"], json.loads(line)["recommendation"], json.loads(column[0])):
+        assert "expected_value" in [step["rule"] for step in advice["explain"]]
+
+
+@pytest.mark.parametrize(
+    ("options", "choices"), [(["--format", "csv"], "text, json or jsonl"), (["--out", "pets.csv"], "jsonl or parquet")]
+)
+def test_predict_refuses_to_explain_in_csv(predict, tmp_path, monkeypatch, options, choices):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = predict("--explain", *options, PHOTOS[0])
+    assert (code, out) == (2, "")
+    assert f"--explain: CSV has no column for what shampoo rules do; use --format {choices}." in err
+    assert not list(tmp_path.iterdir())
+
+
 def test_predict_completes_species_and_breeds(tiny_run):
     from click.shell_completion import ShellComplete
 

@@ -124,6 +124,9 @@ def command(
     to = Destination.of(form, out, paths, resume=resume, overwrite=overwrite, cluster=cluster)
     if boxes is not None and (cluster is not None or chosen.regions):
         raise click.UsageError("--boxes says where the animals are; leave out --regions and --cluster.")
+    if chosen.explain and to.form == "csv":
+        choices = "jsonl or parquet" if to.out is not None else "text, json or jsonl"
+        raise click.UsageError(f"--explain: CSV has no column for what shampoo rules do; use --format {choices}.")
     if cluster is not None:
         return _predict_on_cluster(paths, to, chosen, model, engine, registry)
     from hierpets.regions.files import read_boxes

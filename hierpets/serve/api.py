@@ -62,14 +62,13 @@ def _problems(*kinds: str) -> Responses:
 
 ANSWERS: Responses = {200: {"description": "One record per photo", "model": list[PredictionRecord]}}
 PICTURE: Responses = {200: {"description": "A PNG", "content": {"image/png": {"schema": BINARY}}}}
-UPLOAD = _problems(
-    "malformed", "too-slow", "too-large", "unsupported-type", "unreadable", "invalid", "busy", "unavailable"
-)
+EVERYWHERE = _problems("unknown-host", "internal")
+UPLOAD = _problems("malformed", "too-slow", "too-large", "unsupported-type", "unreadable", "invalid", "busy")
 
 
 def make_router(service: Service) -> APIRouter:
     """The routes of ``service``; those for what it cannot do are left out."""
-    router = APIRouter()
+    router = APIRouter(responses=EVERYWHERE)
     _add_predict(router, service)
     _add_model(router, service)
     _add_health(router, service)
@@ -87,7 +86,7 @@ def _add_predict(router: APIRouter, service: Service) -> None:
         "/v1/predict",
         tags=["photos"],
         summary="Predict species and breed of one or more photos",
-        responses=ANSWERS | UPLOAD,
+        responses=ANSWERS | UPLOAD | _problems("unavailable"),
         openapi_extra=_body(form, ["photo"], raw=True) | _query(service.settings.options),
     )
     async def predict(request: Request) -> Response:

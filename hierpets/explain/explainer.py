@@ -15,6 +15,7 @@ from hierpets.data.transforms import apply
 from hierpets.explain.gradcam import Target, gradcam
 from hierpets.explain.overlay import overlay, spread
 from hierpets.inference.loading import load
+from hierpets.inference.options import PredictOptions
 from hierpets.inference.prediction import Prediction
 from hierpets.inference.predictor import Predictor
 from hierpets.model.network import HierarchicalNetwork
@@ -81,10 +82,15 @@ class Explainer:
             photo, self.cam(photo, Target("leaf", leaf), stage=self._stage(self._predictor.predict(path)))[0]
         )
 
-    def explain(self, photo: Photo, *, top_k: int = 3) -> Explanation:
-        """The prediction for a photo, and where the network looked. :raises ImageError: it cannot be read."""
+    def explain(self, photo: Photo, options: PredictOptions | None = None, **words: Any) -> Explanation:
+        """The prediction for a photo, and where the network looked; ``options`` and ``words`` as
+        :meth:`hierpets.Predictor.predict` takes them.
+
+        :raises ConfigError: an option that does not exist or is out of range.
+        :raises ImageError: the photo cannot be read.
+        """
         pixels = self._read(photo)
-        prediction = self._predictor.predict(photo, top_k=top_k)
+        prediction = self._predictor.predict(photo, options, **words)
         decision = prediction.decision
         assert decision is not None  # the photo has been read
         tree = self.manifest.taxonomy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -19,7 +20,7 @@ from hierpets.serve.limits.uploads import Upload
 from hierpets.serve.metrics import CONTENT_TYPE
 from hierpets.serve.problems import CATALOG, Problem
 from hierpets.serve.schemas import Capabilities, FeedbackSaved, ModelInfo, ProblemDetails
-from hierpets.serve.service import Service
+from hierpets.serve.service import SHOWN_OPTIONS, Service
 
 __all__ = ["language_headers", "make_router"]
 
@@ -38,14 +39,18 @@ def _body(form: dict[str, Any], required: list[str], *, raw: bool) -> dict[str, 
     return {"requestBody": {"required": True, "content": content}}
 
 
-def _query(defaults: PredictOptions) -> dict[str, Any]:
+def _query(defaults: PredictOptions, names: Collection[str] = tuple(PredictOptions.model_fields)) -> dict[str, Any]:
     """The description of the options in the URL, with the defaults of this server."""
-    values = defaults.model_dump(mode="json")
     schemas = PredictOptions.model_json_schema()["properties"]
     return {
         "parameters": [
-            {"name": name, "in": "query", "description": schema["description"], "schema": schema | {"default": value}}
-            for (name, schema), value in zip(schemas.items(), values.values(), strict=True)
+            {
+                "name": name,
+                "in": "query",
+                "description": schemas[name]["description"],
+                "schema": schemas[name] | {"default": value},
+            }
+            for name, value in defaults.model_dump(mode="json", include=set(names)).items()
         ]
     }
 
@@ -118,16 +123,17 @@ def _add_explain(router: APIRouter, service: Service) -> None:
         summary="Show where in a photo the model looked",
         response_class=Response,
         responses=PICTURE | UPLOAD | _problems("no-explanation"),
-        openapi_extra=_body({"photo": BINARY}, ["photo"], raw=True),
+        openapi_extra=_body({"photo": BINARY}, ["photo"], raw=True) | _query(service.settings.options, SHOWN_OPTIONS),
     )
     async def explain(request: Request) -> Response:
         """The photo as a PNG, at most 1,600 pixels long, with a Grad-CAM heat map over it: the warmer a place, the more
-        it counted.
+        it counted: for the breed where the prediction with these options names one, else for the species.
 
         This takes about a second. The header `hierpets-model` holds the digest of the model.
         """
+        options = service.read_shown_options(request.query_params)
         async with service.uploads.read(request) as upload:
-            picture = await service.explain(_only_photo(upload))
+            picture = await service.explain(_only_photo(upload), options)
         return Response(picture, media_type="image/png", headers={"hierpets-model": service.predictor.model.digest})
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from hierpets.bundle.manifest import read_manifest
 from hierpets.errors import HierpetsError, InternalError
+from hierpets.inference.options import PredictOptions
 from hierpets.libraries import is_installed
 from hierpets.registry.loading import Registry
 from hierpets.serve.service import Explainer
@@ -24,7 +25,7 @@ IDLE_SECONDS = 60.0
 
 
 def lazy_explainer(bundle: Path, registry: Registry) -> Explainer | None:
-    """A function from a photo to a PNG of where the model looked.
+    """A function from a photo and the options of its prediction to a PNG of where the model looked.
 
     None without torch, and if the bundle's backbone is not registered.
     """
@@ -52,8 +53,8 @@ class ExplainerProcess:
         """Whether the process is there and takes memory."""
         return self._process is not None and self._process.poll() is None
 
-    def __call__(self, photo: np.ndarray) -> bytes:
-        """A PNG of where the model looked in an RGB uint8 photo [H, W, 3].
+    def __call__(self, photo: np.ndarray, options: PredictOptions) -> bytes:
+        """A PNG of where the model looked in an RGB uint8 photo [H, W, 3], for its prediction with these options.
 
         :raises HierpetsError: the backbone cannot be explained, or the process has ended.
         """
@@ -61,7 +62,7 @@ class ExplainerProcess:
             if self._timer is not None:
                 self._timer.cancel()
             try:
-                return self._ask(self._running_process(), photo)
+                return self._ask(self._running_process(), photo, options)
             except (OSError, ValueError) as error:  # a broken pipe, or half an answer
                 self._end()
                 raise InternalError("the process that explains photos has ended; try again") from error
@@ -88,10 +89,11 @@ class ExplainerProcess:
             )
         return self._process
 
-    def _ask(self, process: subprocess.Popen[bytes], photo: np.ndarray) -> bytes:
+    def _ask(self, process: subprocess.Popen[bytes], photo: np.ndarray, options: PredictOptions) -> bytes:
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(json.dumps(photo.shape).encode() + b"\n" + photo.tobytes())
+        head = {"shape": photo.shape, "options": options.model_dump(mode="json")}
+        process.stdin.write(json.dumps(head).encode() + b"\n" + photo.tobytes())
         process.stdin.flush()
         answer = json.loads(process.stdout.readline())
         if answer["error"] is not None:

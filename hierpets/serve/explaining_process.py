@@ -1,7 +1,7 @@
 """``python -m hierpets.serve.explaining_process BUNDLE REGISTRY``: photos on standard input, pictures on its output.
 
-A photo is a line of JSON ``[H, W, 3]`` and its pixels; the answer a line ``{"size": ..., "error": ...}`` and a PNG of
-that many bytes. The process ends when its input does.
+A photo is a line ``{"shape": [H, W, 3], "options": {...}}`` and its pixels; the answer a line ``{"size": ...,
+"error": ...}`` and a PNG of that many bytes. The process ends when its input does.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 
 from hierpets.errors import HierpetsError
 from hierpets.explain.explainer import Explainer
+from hierpets.inference.options import PredictOptions
 from hierpets.thumbnails import encode_png
 
 __all__ = ["main"]
@@ -26,24 +27,26 @@ def main(bundle: str, registry: str) -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a plugin prints must not come between the answers
     explainer: Explainer | None = None
-    for photo in _photos(sys.stdin.buffer):
+    for photo, options in _requests(sys.stdin.buffer):
         try:
             explainer = explainer or Explainer.load(bundle, registry=registry)
-            _answer(answers, _explain(explainer, photo))
+            _answer(answers, _explain(explainer, photo, options))
         except HierpetsError as error:
             _answer(answers, b"", str(error))
 
 
-def _photos(stream: BinaryIO) -> Iterator[np.ndarray]:
+def _requests(stream: BinaryIO) -> Iterator[tuple[np.ndarray, PredictOptions]]:
     while line := stream.readline():
-        height, width, channels = json.loads(line)
+        head = json.loads(line)
+        height, width, channels = head["shape"]
         pixels = stream.read(height * width * channels)
-        yield np.frombuffer(pixels, np.uint8).reshape(height, width, channels)
+        photo = np.frombuffer(pixels, np.uint8).reshape(height, width, channels)
+        yield photo, PredictOptions.model_validate(head["options"])
 
 
-def _explain(explainer: Explainer, photo: np.ndarray) -> bytes:
+def _explain(explainer: Explainer, photo: np.ndarray, options: PredictOptions) -> bytes:
     """The evidence for the breed where a breed is predicted, else for the species."""
-    found = explainer.explain(photo)
+    found = explainer.explain(photo, options)
     answer = found.prediction.decision
     if found.breed is not None and answer is not None and answer.level == "breed":
         return encode_png(found.breed)

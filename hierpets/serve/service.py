@@ -15,7 +15,7 @@ import numpy as np
 from starlette.datastructures import QueryParams
 
 from hierpets.data.photos import NamedPhoto, read_photo
-from hierpets.errors import ConfigError, HierpetsError, ImageError, InternalError
+from hierpets.errors import ConfigError, HierpetsError, ImageError, InternalError, did_you_mean
 from hierpets.inference.engines.base import filled_size, warm_up
 from hierpets.inference.options import PredictOptions
 from hierpets.inference.prediction import Prediction
@@ -29,10 +29,13 @@ from hierpets.serve.problems import Problem
 from hierpets.serve.settings import MB, ServeSettings
 from hierpets.thumbnails import shrink
 
-__all__ = ["Explainer", "Service"]
+__all__ = ["SHOWN_OPTIONS", "Explainer", "Service"]
 
-Explainer = Callable[[np.ndarray], bytes]
-"""A photo, RGB uint8 [H, W, 3], to a PNG of where the model looked."""
+Explainer = Callable[[np.ndarray, PredictOptions], bytes]
+"""A photo, RGB uint8 [H, W, 3], and the options of its prediction to a PNG of where the model looked."""
+
+SHOWN_OPTIONS = ("alpha", "only", "max_level", "max_set")
+"""The options on which it depends what an explanation shows: the species or the breed, and which."""
 
 MAX_SLOW_JOBS = 8
 LONGEST_EXPLAINED = 1600  # pixels: a PNG of twelve million takes seconds to make, and a phone long to load
@@ -99,6 +102,17 @@ class Service:
             raise Problem("invalid", "; ".join(str(error).splitlines())) from None
         return options
 
+    def read_shown_options(self, query: QueryParams) -> PredictOptions:
+        """As :meth:`read_options`, of :data:`SHOWN_OPTIONS` alone.
+
+        :raises Problem: another option, or one that is out of range, or a name that the model does not know.
+        """
+        for name in query:
+            if name not in SHOWN_OPTIONS:
+                hint = did_you_mean(name, SHOWN_OPTIONS)
+                raise Problem("invalid", f"{name}: unknown key{hint}; known: {', '.join(SHOWN_OPTIONS)}")
+        return self.read_options(query, None)
+
     async def predict(self, photos: Sequence[NamedPhoto], options: PredictOptions) -> list[Prediction]:
         """One prediction per photo, in their order.
 
@@ -126,15 +140,15 @@ class Service:
             raise Problem("unavailable", f"no prediction within {limit:g} s", headers={"retry-after": "5"})
         return [future.result() for future in futures]
 
-    async def explain(self, photo: NamedPhoto) -> bytes:
+    async def explain(self, photo: NamedPhoto, options: PredictOptions) -> bytes:
         """A PNG of where the model looked."""
         assert self.explainer is not None
-        return await self._slowly(self._explain, photo)
+        return await self._slowly(self._explain, photo, options)
 
-    def _explain(self, photo: NamedPhoto) -> bytes:
+    def _explain(self, photo: NamedPhoto, options: PredictOptions) -> bytes:
         assert self.explainer is not None
         try:
-            return self.explainer(shrink(self._read(photo), LONGEST_EXPLAINED))
+            return self.explainer(shrink(self._read(photo), LONGEST_EXPLAINED), options)
         except HierpetsError as error:  # a backbone without a spatial map, or weights that are not there
             kind = "internal" if isinstance(error, InternalError) else "no-explanation"
             raise Problem(kind, str(error)) from None

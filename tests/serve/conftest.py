@@ -22,7 +22,7 @@ def predictor() -> Predictor:
 def client(predictor, tmp_path) -> Iterator[TestClient]:
     """The app in this process, with feedback and a stand-in for the explainer."""
     app = create_app(
-        predictor, ServeSettings(feedback=tmp_path / "feedback"), explainer=lambda photo: encode(photo, ".png")
+        predictor, ServeSettings(feedback=tmp_path / "feedback"), explainer=lambda photo, options: encode(photo, ".png")
     )
     with LocalClient(app) as client:
         yield client

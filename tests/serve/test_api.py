@@ -216,7 +216,7 @@ def test_predict_route_reveals_nothing_of_the_exif(client):
 
 def test_explain_route_turns_the_photo_by_its_exif(predictor):
     seen = []
-    app = create_app(predictor, explainer=lambda photo: seen.append(photo.shape) or b"png")
+    app = create_app(predictor, explainer=lambda photo, options: seen.append(photo.shape) or b"png")
     on_its_side = with_exif(plain("siamese", (40, 60))).replace(
         b"\x01\x12\0\x03\0\0\0\x01\0\x01", b"\x01\x12\0\x03\0\0\0\x01\0\x06"
     )
@@ -236,8 +236,32 @@ def test_explain_route_gives_a_picture(client):
     assert read_photo(answer.content).shape == (40, 60, 3)
 
 
+def test_explain_route_takes_the_options_that_its_picture_depends_on(predictor):
+    asked = []
+    own = ServeSettings(options=PredictOptions(alpha=0.2, max_set=1))
+    app = create_app(predictor, own, explainer=lambda photo, options: asked.append(options) or b"png")
+    url = "/v1/explain?only=dog&only=horse&max_level=species&max_set=2"
+    with LocalClient(app) as client:
+        assert client.post(url, content=plain("siamese"), headers=JPEG | {"accept-language": "de"}).status_code == 200
+    assert asked == [PredictOptions(alpha=0.2, only=("dog", "horse"), max_level="species", max_set=2)]
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("?alhpa=0.1", "alhpa: unknown key (did you mean 'alpha'?); known: alpha, only, max_level, max_set"),
+        ("?top_k=1", "top_k: unknown key; known: alpha, only, max_level, max_set"),
+        ("?alpha=2", "alpha: expected less than 1, got '2'"),
+        ("?only=beagel", "only: 'beagel' is not a species or a breed of this model (did you mean 'beagle'?)"),
+    ],
+)
+def test_explain_route_refuses_a_wrong_option_in_plain_words(client, query, told):
+    problem = is_problem(client.post(f"/v1/explain{query}", content=plain("siamese"), headers=JPEG), 422)
+    assert (problem["type"], problem["detail"]) == ("/docs#invalid", told)
+
+
 def test_explain_route_says_why_a_model_cannot_be_explained(predictor):
-    def explain(photo):
+    def explain(photo, options):
         raise PluginError("this backbone has no map")
 
     with LocalClient(create_app(predictor, explainer=explain)) as client:
@@ -468,6 +492,8 @@ def test_openapi_describes_the_record_and_the_options(client):
     described = spec["components"]["schemas"]["PredictionRecord"]["properties"]
     assert set(described) == set(PredictionRecord.model_fields)
     assert {parameter["name"] for parameter in predict["parameters"]} == set(PredictOptions.model_fields)
+    explain = spec["paths"]["/v1/explain"]["post"]
+    assert [parameter["name"] for parameter in explain["parameters"]] == ["alpha", "only", "max_level", "max_set"]
 
 
 def test_predict_route_takes_a_file_name_that_is_not_utf8(client):

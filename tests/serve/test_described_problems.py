@@ -78,7 +78,7 @@ CASES = [
 ]
 
 
-def no_map(photo):
+def no_map(photo, options):
     raise PluginError("this backbone has no map")
 
 

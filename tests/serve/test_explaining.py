@@ -8,8 +8,12 @@ import pytest
 from hierpets.data.demo import render
 from hierpets.data.photos import read_photo
 from hierpets.errors import HierpetsError, InternalError
+from hierpets.explain.explainer import Explainer
+from hierpets.inference.options import PredictOptions
 from hierpets.registry.loading import load_registry
 from hierpets.serve.explaining import ExplainerProcess, lazy_explainer
+
+OPTIONS = PredictOptions()
 
 
 @pytest.fixture
@@ -22,10 +26,23 @@ def explain(tiny_run):
 def test_lazy_explainer_gives_a_picture_of_the_same_shape(explain):
     assert not explain.running
     photo = render("demo:cat/siamese/1")[:200]
-    shown = read_photo(explain(photo))
+    shown = read_photo(explain(photo, OPTIONS))
     assert shown.shape == photo.shape
     assert np.abs(shown.astype(int) - photo).max() > 30  # something is laid over it
-    assert np.array_equal(read_photo(explain(photo)), shown)
+    assert np.array_equal(read_photo(explain(photo, OPTIONS)), shown)
+
+
+def test_lazy_explainer_shows_what_the_options_ask_for(explain, tiny_run):
+    photo = render("demo:dog/dalmatian/2")
+    explainer = Explainer.load(tiny_run / "bundle", registry=tiny_run.parent / "registry.yaml")
+    bold = PredictOptions(alpha=0.9)  # names a breed
+    of_species = PredictOptions(alpha=0.9, max_level="species")
+    of_cats = PredictOptions(max_level="species", only=("cat",))
+    shown = [read_photo(explain(photo, options)) for options in (bold, of_species, of_cats)]
+    found = explainer.explain(photo, bold)
+    expected = [found.breed, found.species, explainer.explain(photo, of_cats).species]
+    assert np.array_equal(shown, expected)
+    assert len({picture.tobytes() for picture in shown}) == 3
 
 
 def test_lazy_explainer_is_none_without_the_plugin_of_the_backbone(tiny_run):
@@ -36,30 +53,30 @@ def test_lazy_explainer_is_none_without_the_plugin_of_the_backbone(tiny_run):
 def test_explainer_process_ends_when_idle_and_starts_again(tiny_run):
     explainer = ExplainerProcess(tiny_run / "bundle", tiny_run.parent / "registry.yaml", idle_seconds=0.1)
     photo = render("demo:cat/siamese/1")
-    first = explainer(photo)
+    first = explainer(photo, OPTIONS)
     deadline = time.monotonic() + 20
     while explainer.running:
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    assert explainer(photo) == first
+    assert explainer(photo, OPTIONS) == first
     explainer.close()
 
 
 @pytest.mark.slow
 def test_explainer_process_that_was_killed_is_told_and_replaced(explain):
     photo = render("demo:cat/siamese/1")
-    first = explain(photo)
+    first = explain(photo, OPTIONS)
     os.kill(explain._process.pid, signal.SIGSTOP)  # so that it is still there when the photo is sent
     killer = explain._process
-    explain._ask = lambda process, photo: (killer.kill(), type(explain)._ask(explain, process, photo))[1]
+    explain._ask = lambda *asked: (killer.kill(), type(explain)._ask(explain, *asked))[1]
     with pytest.raises(InternalError, match="has ended; try again"):
-        explain(photo)
+        explain(photo, OPTIONS)
     del explain._ask
-    assert explain(photo) == first
+    assert explain(photo, OPTIONS) == first
 
 
 def test_explainer_process_hands_errors_over(tmp_path, tiny_run):
     explainer = ExplainerProcess(tmp_path, tiny_run.parent / "registry.yaml")
     with pytest.raises(HierpetsError, match="no bundle here"):
-        explainer(render("demo:cat/siamese/1"))
+        explainer(render("demo:cat/siamese/1"), OPTIONS)
     explainer.close()

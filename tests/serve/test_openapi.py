@@ -24,7 +24,7 @@ PATHS = [*UPLOADS, "/v1/model", "/healthz", "/readyz", "/metrics"]
 @pytest.fixture(scope="module")
 def api(tmp_path_factory):
     own = ServeSettings(feedback=tmp_path_factory.mktemp("feedback"), allowed_host=("*",))
-    with serving(make_predictor(), own, explainer=lambda photo: plain("siamese")) as (url, _):
+    with serving(make_predictor(), own, explainer=lambda photo, options: plain("siamese")) as (url, _):
         yield schemathesis.openapi.from_url(f"{url}/openapi.json")
 
 

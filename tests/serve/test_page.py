@@ -33,7 +33,7 @@ def feedback(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def url(feedback):
-    def explain(photo):
+    def explain(photo, options):
         return encode(255 - photo, ".png")
 
     predictor = make_predictor(finder=find_halves)

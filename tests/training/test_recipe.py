@@ -353,6 +353,30 @@ def test_train_skips_unreadable_photos_and_names_them_all(tmp_path, damaged_phot
     assert manifest.training["train"] + manifest.training["val"] == 29
 
 
+@pytest.mark.parametrize(("copies", "counted"), [([], None), ([1], ""), ([1, 2], ", the first of 2 such photos")])
+def test_train_warns_in_one_line_of_identical_files_with_two_labels(tmp_path, caplog, copies, counted):
+    photos = tmp_path / "photos"
+    for label in ("cat/siamese", "dog/pug"):
+        (photos / label).mkdir(parents=True)
+        for number in range(4):
+            (photos / label / f"{number}.png").write_bytes(encode_png(render(f"demo:{label}/{number}")))
+        shutil.copy(photos / label / "0.png", photos / label / "same.png")  # is no contradiction
+    for number in copies:
+        shutil.copy(photos / f"cat/siamese/{number}.png", photos / f"dog/pug/copy-{number}.png")
+    for name in ("cat/siamese", "dog/pug"):
+        (photos / name / "damaged.png").write_bytes(b"\x89PNG\r\n\x1a\n")  # which is skipped anyway
+    train(config=settings(tmp_path, data=str(photos)))
+    told = [record.getMessage() for record in caplog.records if "identical files" in record.getMessage()]
+    if counted is None:
+        assert not told
+        return
+    (line,) = told
+    first, second = map(Path, re.match(r"(\S+) and (\S+) are identical files", line).groups())
+    assert first.read_bytes() == second.read_bytes()
+    labels = " and ".join(path.parent.relative_to(photos).as_posix() for path in (first, second))
+    assert line.endswith(f", labeled {labels}{counted}; remove the wrong one (hierpets audit finds all)")
+
+
 def test_train_with_strict_refuses_unreadable_photos_and_leaves_the_old_run(tmp_path, damaged_photos):
     config = settings(tmp_path, data=str(damaged_photos))
     bundle = train(config=config).bundle

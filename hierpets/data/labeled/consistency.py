@@ -20,6 +20,7 @@ __all__ = [
     "ListedPhoto",
     "check_labels",
     "check_listed",
+    "find_contradictions",
     "find_misspelled",
     "folded",
     "is_number",
@@ -105,6 +106,21 @@ def _torn_individuals(listed: Iterable[ListedPhoto]) -> Iterator[str]:
                     f"{where}: individual {record.individual!r} is in {record.split}, but in {known.record.split} at "
                     f"{known.where}; its photos belong on one side"
                 )
+
+
+def find_contradictions(
+    records: Iterable[PhotoRecord], digests: Iterable[str]
+) -> list[tuple[PhotoRecord, PhotoRecord]]:
+    """Photos whose files are identical and whose labels differ: of each content the first, and the first that
+    contradicts it.
+    """
+    first: dict[str, PhotoRecord] = {}
+    found: dict[str, tuple[PhotoRecord, PhotoRecord]] = {}
+    for record, digest in zip(records, digests, strict=True):
+        known = first.setdefault(digest, record)
+        if record.label != known.label:
+            found.setdefault(digest, (known, record))
+    return list(found.values())
 
 
 def raise_problems(source: str | os.PathLike[str], problems: Iterable[str]) -> None:

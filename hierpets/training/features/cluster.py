@@ -59,6 +59,10 @@ class ClusterExtractor(FeatureExtractor):
     def _keys(self, paths: list[str]) -> list[str]:
         return [os.fsencode(path).hex() for path in paths]  # a name may be no text
 
+    def _digests(self, paths: Sequence[str], keys: list[str]) -> list[str]:
+        with closing(PhotoDigests(self._task.folder)) as digests:
+            return digests.get(paths)
+
     def _open_cache(self) -> FeatureCache:
         return FeatureCache(self._task.folder, self._backbone.feature_dim, SqliteStore)
 

@@ -144,13 +144,20 @@ class FeatureExtractor:
 
     def unreadable(self, paths: Sequence[str], *, progress: Progress = no_progress) -> dict[str, str]:
         """The photos that cannot be read, each with the message; the features of all others are cached meanwhile."""
+        return self.examine(paths, progress=progress)[0]
+
+    def examine(
+        self, paths: Sequence[str], *, progress: Progress = no_progress
+    ) -> tuple[dict[str, str], Sequence[str]]:
+        """What :meth:`unreadable` gives, and the digest of every photo, in their order."""
         keys, reasons = self._keys(list(paths)), dict[str, str]()
         for start in range(0, len(paths), STORED):
             chunk = slice(start, start + STORED)
             further = partial(_further, progress, TASKS["plain"], start, len(paths))
             works = [Work(path, key, plain) for path, key in zip(paths[chunk], keys[chunk], strict=True)]
             self._known(works, further, on_error=lambda work, reason: reasons.__setitem__(work.key, reason))
-        return {path: f"{path}: {reasons[key]}" for path, key in zip(paths, keys, strict=True) if key in reasons}
+        unreadable = {path: f"{path}: {reasons[key]}" for path, key in zip(paths, keys, strict=True) if key in reasons}
+        return unreadable, self._digests(paths, keys)
 
     def compute(
         self,
@@ -168,6 +175,10 @@ class FeatureExtractor:
 
     def _keys(self, paths: list[str]) -> list[str]:
         return [content_key(path) for path in paths]
+
+    def _digests(self, paths: Sequence[str], keys: list[str]) -> list[str]:
+        """Those of photos whose features are cached by ``keys``."""
+        return keys
 
     def _open_cache(self) -> FeatureCache:
         return FeatureCache(cache_dir(), self._backbone.feature_dim)

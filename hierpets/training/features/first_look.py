@@ -1,12 +1,16 @@
-"""A first look at the photos, before anything is learned: which cannot be read, and which show one animal."""
+"""A first look at the photos, before anything is learned: which cannot be read, which are the same under two labels,
+and which show one animal.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from hierpets.config import TrainConfig
+from hierpets.data.labeled.consistency import find_contradictions
 from hierpets.data.records import PhotoIndex, PhotoRecord
 from hierpets.errors import DataError
 from hierpets.model.backbone import build_backbone
@@ -73,7 +77,8 @@ def look_at_photos(
 
 def _look(splits: Splits, extractor: FeatureExtractor, config: TrainConfig, progress: Progress) -> FirstLook:
     both = PhotoIndex(splits.taxonomy, (*splits.train.records, *splits.val.records))
-    unreadable = extractor.unreadable(both.paths, progress=progress)
+    unreadable, digests = extractor.examine(both.paths, progress=progress)
+    _warn_of_contradictions(both, digests, unreadable)
     unstated = both.where(lambda record: record.path not in unreadable and record.individual is None)
     if config.backbone_weights is not None or not config.find_individuals or not 0 < len(unstated) <= MOST_PHOTOS:
         return FirstLook(unreadable, {})
@@ -83,6 +88,18 @@ def _look(splits: Splits, extractor: FeatureExtractor, config: TrainConfig, prog
     counts = Counter(numbers)
     found = {path: f"found {n}" for path, n in zip(unstated.paths, numbers, strict=True) if counts[n] > 1}
     return FirstLook(unreadable, found)
+
+
+def _warn_of_contradictions(index: PhotoIndex, digests: Sequence[str], unreadable: dict[str, str]) -> None:
+    """Warn of identical files with two labels, of which one is wrong: what they teach cancels out."""
+    found = [pair for pair in find_contradictions(index.records, digests) if pair[0].path not in unreadable]
+    if found:
+        one, other = found[0]
+        _log.warning(
+            "%s and %s are identical files, labeled %s and %s%s; remove the wrong one (hierpets audit finds all)",
+            *(one.path, other.path, one.label, other.label),
+            f", the first of {len(found)} such photos" if len(found) > 1 else "",
+        )
 
 
 def _warn_of_individuals(splits: Splits) -> None:

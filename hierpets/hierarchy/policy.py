@@ -102,9 +102,8 @@ class Policy(BaseModel):
         """The smallest error rate, in thousandths, at which photos that look like a species can be answered at all: as
         many scores promise no smaller one. 0 where there are none, and fixed thresholds.
         """
-        trained = self.of("trained")
-        own = len(trained.get(species, ()))
-        photos = own if own >= ENOUGH else sum(map(len, trained.values()))
+        populations = self._populations(species, 1.0)
+        photos = min((len(rows) for p, rows in populations.items() if p != "unlisted"), default=0)
         return math.ceil(round(1000 / ((photos + 1) * (1 - FOR_SETS)), 6)) / 1000 if photos else 0.0
 
     def unanswered(self, species: Collection[str]) -> str | None:

@@ -115,6 +115,14 @@ def test_least_alpha_is_the_first_at_which_anything_is_answered(photos):
     assert (few.unanswered(["cat"]) is None) == (least <= few.alpha)
 
 
+@pytest.mark.parametrize(("trained", "pretrained"), [(500, 120), (120, 500), (30, 100), (150, 99)])
+def test_least_alpha_keeps_the_promise_for_breeds_of_pretraining_too(trained, pretrained):
+    rows = {"trained": trained, "pretrained": pretrained, "unlisted": 150}
+    mixed = Policy(scores={population: {"cat": ((0.0,) * MAX_SET,) * n} for population, n in rows.items()})
+    least = mixed.least_alpha("cat")
+    assert mixed.thresholds("cat", least).probability < 1 == mixed.thresholds("cat", least - 0.001).probability
+
+
 def test_unanswered_says_what_to_do():
     few = Policy(scores={"trained": dict.fromkeys(TAXONOMY.species, ((0.0,) * MAX_SET,) * 5)})
     told = few.unanswered(TAXONOMY.species)

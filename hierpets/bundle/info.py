@@ -43,6 +43,9 @@ class BundleInfo(StrictModel):
     combiner: Combiner = Field(description="how species and breed logits become joint probabilities")
     alpha: float = Field(description="target error rate")
     thresholds: dict[str, SpeciesThresholds] = Field(description="for each species, at this alpha")
+    least_alpha: dict[str, float] = Field(
+        description="for each species, the least target error rate that the photos which calibrated it can promise"
+    )
     training: dict[str, Any] = Field(description="how it was trained and calibrated, with the number of photos")
     selection: Selection | None = Field(description="how backbone and heads were chosen, where several were compared")
     versions: dict[str, str] = Field(description="the libraries that trained it")
@@ -75,6 +78,7 @@ def bundle_info(bundle: str | Path | None = None) -> BundleInfo:
         combiner=manifest.combiner,
         alpha=manifest.policy.alpha,
         thresholds={species: species_thresholds(manifest.policy, species) for species in manifest.taxonomy.species},
+        least_alpha={species: manifest.policy.least_alpha(species) for species in manifest.taxonomy.species},
         training=manifest.training,
         selection=manifest.selection,
         versions=manifest.versions,

@@ -9,9 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from hierpets.bundle.info import BundleInfo, bundle_info
-from hierpets.bundle.manifest import model_id, read_manifest
+from hierpets.bundle.manifest import manifest_text, model_id, read_manifest
 from hierpets.cli.deploy.info import command
 from hierpets.errors import BundleError
+from hierpets.hierarchy.policy import MAX_SET
 
 
 def test_bundle_info_says_what_the_manifest_says(tiny_run):
@@ -51,6 +52,28 @@ def test_info_command_prints_what_people_ask_for(tiny_run):
     for word in ("3 species", "breeds: ", "tiny", "32 x 32 pixels", "alpha", "calibrated on", "openvino, torch", "MB"):
         assert word in result.output
     assert str(model_id(tiny_run / "bundle")) in result.output
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([0.0] * 5, "calibrated on too few photos for a promise at this alpha"),
+        (
+            [0.0] * 180 + [1.0] * 20,
+            "certain and wrong on too many calibration photos for a promise at this alpha",
+        ),
+        ([0.0] * 180 + [0.5] * 20, "probability > 0.5"),
+    ],
+)
+def test_info_command_says_why_a_species_is_answered_as_unknown(tiny_run, tmp_path, rows, told):
+    shutil.copytree(tiny_run / "bundle", tmp_path / "bundle")
+    manifest = read_manifest(tmp_path / "bundle")
+    scores = {"trained": dict.fromkeys(manifest.taxonomy.species, tuple((row,) * MAX_SET for row in rows))}
+    policy = manifest.policy.model_copy(update={"scores": scores})
+    changed = manifest.model_copy(update={"policy": policy})
+    (tmp_path / "bundle" / "bundle.json").write_text(manifest_text(changed), encoding="utf-8")
+    result = CliRunner().invoke(command, [str(tmp_path / "bundle")])
+    assert " ".join(result.output.split()).count(told) == len(manifest.taxonomy.species)
 
 
 def test_info_command_prints_json_that_is_a_bundle_info(tiny_run):

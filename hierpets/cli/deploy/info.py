@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from hierpets.bundle.info import BundleInfo
+    from hierpets.bundle.info import BundleInfo, SpeciesThresholds
     from hierpets.bundle.manifest import BackboneSpec
     from hierpets.plugin import Preprocess
 
@@ -55,11 +55,7 @@ def _lines(info: BundleInfo) -> Iterator[tuple[str, str]]:
     yield "combiner", info.combiner
     yield "alpha", f"{info.alpha:g}"
     for species, thresholds in info.thresholds.items():
-        if thresholds.probability >= 1:
-            yield f"  {species}", "answered as unknown: calibrated on too few photos for a promise at this alpha"
-            continue
-        needed = f"probability > {thresholds.probability:.4g}, of a breed set > {thresholds.breed_set:.4g}"
-        yield f"  {species}", needed if thresholds.pet is None else f"{needed}, pet >= {thresholds.pet:.4g}"
+        yield f"  {species}", _needed(thresholds, few=info.least_alpha[species] > info.alpha)
     yield "training", ", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in info.training.items())
     if info.selection:
         yield "recipe", str(info.selection)
@@ -68,6 +64,17 @@ def _lines(info: BundleInfo) -> Iterator[tuple[str, str]]:
     if info.exports:
         yield "exports", ", ".join(info.exports)
     yield "size", f"{info.size_bytes / 1e6:.1f} MB"
+
+
+def _needed(thresholds: SpeciesThresholds, *, few: bool) -> str:
+    """What an answer needs. Where no probability is enough, either ``few`` photos calibrated the thresholds, or a model
+    that is wrong and certain of it.
+    """
+    if thresholds.probability >= 1:
+        why = "calibrated on too few photos" if few else "certain and wrong on too many calibration photos"
+        return f"answered as unknown: {why} for a promise at this alpha"
+    needed = f"probability > {thresholds.probability:.4g}, of a breed set > {thresholds.breed_set:.4g}"
+    return needed if thresholds.pet is None else f"{needed}, pet >= {thresholds.pet:.4g}"
 
 
 def _backbone(spec: BackboneSpec) -> str:

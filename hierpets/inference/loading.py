@@ -116,7 +116,11 @@ def _read_networks(
 
     chosen = choose_precision(precision, "torch", device)
     networks = read_networks(folder, manifest, registry)
-    first, *others = (TorchEngine(network, device, chosen, compile=compile) for network in networks)
+    guards = [registry.get("backbone", network.backbone.name).located for network in manifest.networks]
+    first, *others = (
+        TorchEngine(network, device, chosen, compile=compile, guard=guard)
+        for network, guard in zip(networks, guards, strict=True)
+    )
     # Of each batch only the hard photos are left for the networks that come later.
     return [first, *(GatheringEngine(engine, first.batch) if device == "cuda" else engine for engine in others)]
 

@@ -125,6 +125,7 @@ class Predictor:
         say where they are.
 
         :raises ConfigError: an option that does not exist or is out of range, or something that is not a photo.
+        :raises PluginError: with the engine torch, the plugin of the backbone fails.
         """
         if is_photo_object(photos) or isinstance(photos, NamedPhoto):
             return self._list([photos], options, boxes, words)[0]

@@ -17,7 +17,7 @@ import numpy as np
 
 from hierpets.data.decoding.damage import told_before
 from hierpets.data.photos import Limits, NamedPhoto
-from hierpets.errors import HierpetsError, InternalError
+from hierpets.errors import HierpetsError, InternalError, PluginError
 from hierpets.inference.engines.base import Engine
 from hierpets.inference.engines.cascade import DETAIL, Answers, Cascade, Squares
 from hierpets.workers import run_in_order
@@ -59,7 +59,10 @@ def run_batches(
 
 
 def run_batch(batch: Sequence[NamedPhoto], cascade: Cascade, *, limits: Limits, closer: bool = True) -> BatchOutput:
-    """Decode a batch and run the networks on it, in the thread that calls; ``closer`` as the cascade takes it."""
+    """Decode a batch and run the networks on it, in the thread that calls; ``closer`` as the cascade takes it.
+
+    :raises PluginError: the backbone fails.
+    """
     inputs: dict[int, Squares] = {}
     errors: dict[int, HierpetsError] = {}
     warnings: dict[int, str] = {}
@@ -75,7 +78,12 @@ def run_batch(batch: Sequence[NamedPhoto], cascade: Cascade, *, limits: Limits, 
 
 
 def photo_error(name: str, error: Exception) -> HierpetsError:
-    """The error of one photo. What hierpets does not know is logged with its traceback."""
+    """The error of one photo. What hierpets does not know is logged with its traceback.
+
+    :raises PluginError: that error, of a backbone: what fails on one photo fails on the others.
+    """
+    if isinstance(error, PluginError):
+        raise error
     if isinstance(error, HierpetsError):
         _let_go(error)
         return error

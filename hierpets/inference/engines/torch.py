@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from hierpets.errors import DeviceError
 from hierpets.inference.engines.base import Precision, RawOutput, filled_size
 from hierpets.model.network import HierarchicalNetwork, NetworkOutput
+from hierpets.plugin import Guard
 from hierpets.workers import cores
 
 __all__ = ["TorchEngine"]
@@ -36,7 +38,8 @@ class TorchEngine:
 
     cuDNN plans every convolution anew for each size of a batch, and so does ``compile``: there, batches are filled up
     to a power of two. Torch keeps cuDNN's plans with the thread that made them, and making them takes seconds: one
-    thread of the engine's own runs every batch, whichever threads ask.
+    thread of the engine's own runs every batch, whichever threads ask. ``guard`` is that of the network's backbone:
+    where the network fails, it says which plugin built it.
     """
 
     name = "torch"
@@ -48,10 +51,11 @@ class TorchEngine:
         precision: Precision = "f32",
         *,
         compile: bool = False,
+        guard: Guard = nullcontext,
     ):
         if device == "cuda" and precision == "bf16" and not torch.cuda.is_bf16_supported():
             raise DeviceError("--precision bf16: this GPU does not support it; choose f32, f16")
-        self.device = device
+        self.device, self._guard = device, guard
         self.precision: Precision = precision
         # A GPU is fed by every core, and always has the next batch; on the CPU the network takes all cores by itself.
         self.workers, self.batch = (cores() + 1, 32) if device == "cuda" else (2, 4)
@@ -73,11 +77,15 @@ class TorchEngine:
     def _submit(self, batch: torch.Tensor, rows: int) -> Pending:
         if self._copies is None:
             batch = batch.contiguous(memory_format=torch.channels_last)
-            return Pending(rows, NetworkOutput(*self._network(batch)))
+            return Pending(rows, self._run(batch))
         # TF32, which torch lets cuDNN take for float32, has ten bits of mantissa: f32 says float32.
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            output = NetworkOutput(*self._network(self._copies.upload(batch)))
+            output = self._run(self._copies.upload(batch))
         return self._copies.download(rows, output)
+
+    def _run(self, batch: torch.Tensor) -> NetworkOutput:
+        with self._guard():
+            return NetworkOutput(*self._network(batch))
 
 
 class Pending(NamedTuple):

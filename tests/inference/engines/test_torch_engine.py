@@ -1,14 +1,18 @@
 """The torch engine: batches in flight, compiled networks, and CUDA where there is one."""
 
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers.fakes import PLUGIN, tiny_registry
 
 from hierpets.bundle.manifest import read_manifest
+from hierpets.cli import main
 from hierpets.errors import ConfigError
 from hierpets.inference.engines.base import warm_up
 from hierpets.inference.engines.torch import TorchEngine
@@ -215,3 +219,45 @@ class TestCuda:
         engine = load(bundle, registry=registry, device="cuda", precision="f16", compile=True, recommend=False).engine
         for images in batches(4, 3, 1):
             agree(engine(images), TorchEngine(network)(images), atol=0.05)
+
+
+@pytest.fixture
+def fragile_registry(tmp_path):
+    """A function: a registry whose backbone fails on features of which a condition holds."""
+
+    def make(condition: str) -> Path:
+        tiny_registry(tmp_path)
+        layer = f"""
+class Fragile(torch.nn.Module):
+    def forward(self, features):
+        if {condition}:
+            raise RuntimeError("the kernel is broken")
+        return features
+"""
+        plugin = PLUGIN.replace("torch.nn.Flatten(),", "torch.nn.Flatten(), Fragile(),") + layer
+        (tmp_path / "plugins" / "tiny.py").write_text(plugin)
+        return tmp_path / "registry.yaml"
+
+    return make
+
+
+@pytest.mark.parametrize("more", [[], ["--regions"], ["--out", "pets.jsonl"]])
+def test_backbone_that_fails_while_it_predicts_is_named_in_one_line(
+    bundle, fragile_registry, capsys, caplog, tmp_path, monkeypatch, more
+):
+    monkeypatch.chdir(tmp_path)
+    registry = fragile_registry("len(features) != 2")  # as many as its contract is checked with
+    own = ["--model", str(bundle), "--registry", str(registry)]
+    with pytest.raises(SystemExit) as ended:
+        main(["predict", *own, "--engine", "torch", *(f"demo:cat/siamese/{n}" for n in range(5)), *more])
+    told = capsys.readouterr()
+    assert (ended.value.code, told.out, caplog.text) == (1, "", "")
+    assert re.fullmatch(r"error: backbone 'tiny' \(\S+tiny\.py:\d+\): RuntimeError: the kernel is broken\n", told.err)
+
+
+def test_backbone_that_fails_on_many_photos_at_once_gets_them_one_by_one(bundle, registry, fragile_registry):
+    photos = [f"demo:cat/siamese/{n}" for n in range(4)]
+    fragile = load(bundle, registry=fragile_registry("len(features) > 2"), engine="torch")
+    expected = load(bundle, registry=registry, engine="torch").predict(photos)
+    for prediction, same in zip(fragile.predict(photos), expected, strict=True):
+        np.testing.assert_allclose(prediction.joint, same.joint, atol=1e-6)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from hierpets.bundle.manifest import Manifest
 from hierpets.config import BUNDLE_FOLDER, CONFIG_FILE
+from hierpets.data.content import content_key
 from hierpets.data.labeled.index import read_index
 from hierpets.data.listing import find_photos
 from hierpets.data.photos import NamedPhoto, read_photo
@@ -21,7 +22,7 @@ from hierpets.evaluation.metrics.compute import evaluate_predictions
 from hierpets.evaluation.predictions import OODPredictions, Predictions, to_predictions
 from hierpets.evaluation.report.writing import REPORT_FILE, write_evaluation
 from hierpets.evaluation.result import Evaluation
-from hierpets.evaluation.seen import check_seen, without_seen
+from hierpets.evaluation.seen import DigestOf, check_seen, without_seen
 from hierpets.evaluation.stress.measure import measure_stress
 from hierpets.explain.lazy import lazy_overlay
 from hierpets.files import check_output
@@ -79,14 +80,15 @@ def evaluate(
     plugins = load_registry(registry)
     predictor = _predictor(model, plugins, engine)
     ood_paths = find_ood_photos(ood, predictor.manifest) if ood is not None else []
-    index = read_labeled(data, predictor.manifest, bundle=predictor.bundle, split=split, registry=plugins)
-    index, seen = check_seen(index, predictor.bundle, keep=keep_seen)
+    bundle, digest_of = predictor.bundle, cache(content_key)  # split val asks for the same digests
+    index = read_labeled(data, predictor.manifest, bundle=bundle, split=split, registry=plugins, digest_of=digest_of)
+    index, seen = check_seen(index, bundle, keep=keep_seen, digest_of=digest_of)
     predictions, unreadable = predict_index(predictor, index, progress=progress)
     unknowns, unreadable_ood = predict_ood(predictor, ood_paths, progress=progress) if ood_paths else (None, [])
     stressed = measure_stress(partial(_predict_changed, predictor), index, progress=progress) if stress else None
     left_out = (*unreadable, *unreadable_ood)
     about = {
-        **({"bundle": str(predictor.bundle)} if predictor.bundle else {}),
+        **({"bundle": str(bundle)} if bundle else {}),
         "data": str(data),
         "split": split or _split_of(index),
         **({"recipe": str(predictor.manifest.selection)} if predictor.manifest.selection else {}),
@@ -97,7 +99,7 @@ def evaluate(
         predictions, ood=unknowns, stress=stressed, seen=seen, model=predictor.model, about=about
     )
     if folder is not None:
-        overlay = lazy_overlay(predictor.bundle, registry=plugins) if predictor.bundle else None
+        overlay = lazy_overlay(bundle, registry=plugins) if bundle else None
         photos = partial(read_photo, shorter_side=GALLERY_SIDE)
         write_evaluation(folder, predictions, metrics, photos=photos, overlay=overlay)
     report = folder / REPORT_FILE if folder is not None else None
@@ -111,18 +113,20 @@ def read_labeled(
     bundle: StrPath | None = None,
     split: Split | None = None,
     registry: Registry | None = None,
+    digest_of: DigestOf = content_key,
 ) -> PhotoIndex:
     """The photos to measure a model on, their labels in the order of its taxonomy.
 
     Without ``split``: the test photos where the data names some, else all. ``val`` of data that names no ``val`` are
     the photos for training that the ``bundle`` was not fitted to: what training held out of them.
+    ``digest_of`` gives the digest of a photo.
 
     :raises DataError: no photos in that split, or labels that the bundle does not know.
     """
     index = read_index(data, taxonomy=manifest.taxonomy, registry=registry)
     splits = sorted({record.split for record in index.records if record.split})
     if split == "val" and "val" not in splits:
-        held_out = without_seen(index.to_learn_from, bundle)
+        held_out = without_seen(index.to_learn_from, bundle, digest_of=digest_of)
         if held_out is None:
             raise DataError(f"{data}: names no split val, and the bundle does not say which photos it was fitted to")
         if not len(held_out):

@@ -17,6 +17,7 @@ from hierpets.bundle.manifest import model_id
 from hierpets.cli import main
 from hierpets.data.labeled.index import read_index
 from hierpets.data.labeled.split import split_index
+from hierpets.data.photos import read_bytes
 from hierpets.errors import BundleError, ConfigError, DataError
 from hierpets.evaluation.metrics.reading import read_metrics
 from hierpets.evaluation.metrics.schema import SeenMetrics
@@ -241,6 +242,15 @@ def test_read_labeled_takes_what_training_held_out_where_the_data_names_no_valid
     table.write_text("\n".join(table.read_text().splitlines()[:7]) + "\n")
     with pytest.raises(DataError, match="fitted to all of its photos"):
         read_labeled(table, predictor.manifest, bundle=predictor.bundle, split="val")
+
+
+def test_evaluate_takes_the_digest_of_what_training_held_out_once(predictor, mixed, monkeypatch):
+    table, paths = mixed
+    hashed = []
+    monkeypatch.setattr("hierpets.data.content.read_bytes", lambda path: hashed.append(path) or read_bytes(path))
+    found = evaluate(predictor, table, split="val")
+    assert list(found.predictions.paths) == paths[6:]
+    assert sorted(hashed) == sorted(paths)
 
 
 @needs_byte_names

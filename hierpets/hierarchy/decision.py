@@ -254,7 +254,7 @@ def _above(name: str, probability: float, bound: float) -> str:
 def _not_above(bound: str, thresholds: Thresholds) -> str:
     alpha = number(f"{thresholds.alpha:g}")
     if thresholds.probability >= 1:
-        return say("and the model was calibrated on too few photos for a promise at alpha {alpha}", alpha=alpha)
+        return say("and the photos that calibrated the model allow no promise at alpha {alpha}", alpha=alpha)
     return say("not above the threshold {least} (alpha {alpha})", least=bound, alpha=alpha)
 
 

@@ -104,7 +104,7 @@ def test_decide_says_that_an_alpha_cannot_be_promised():
     few = Policy(scores={"trained": dict.fromkeys(TAXONOMY.species, ((0.0,) * MAX_SET,) * 5)})
     decision = decide_one(SURE, TAXONOMY, few, alpha=0.01)
     assert decision.level == "unknown"
-    assert "calibrated on too few photos for a promise at alpha 0.01" in decision.reason
+    assert "the photos that calibrated the model allow no promise at alpha 0.01" in decision.reason
 
 
 @pytest.mark.parametrize("photos", [1, 8, 19, 21, 22, 98, 110, 111, 150])

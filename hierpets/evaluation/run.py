@@ -176,8 +176,15 @@ def predict_index(
 
 
 def _predict_changed(predictor: Predictor, index: PhotoIndex, photos: Iterable[NamedPhoto]) -> Predictions:
-    """The predictions of pixels that were made of the photos of an index."""
-    return _beside_labels(predictor, index, list(predictor.stream(photos)))
+    """The predictions of pixels that were made of the photos of an index.
+
+    :raises HierpetsError: the model fails at one of them, which says nothing of how well it bears them.
+    """
+    found = list(predictor.stream(photos))
+    for one in found:
+        if one.error is not None:
+            raise one.error
+    return _beside_labels(predictor, index, found)
 
 
 def _beside_labels(predictor: Predictor, index: PhotoIndex, good: Sequence[Prediction]) -> Predictions:

@@ -18,7 +18,7 @@ from hierpets.cli import main
 from hierpets.data.labeled.index import read_index
 from hierpets.data.labeled.split import split_index
 from hierpets.data.photos import read_bytes
-from hierpets.errors import BundleError, ConfigError, DataError
+from hierpets.errors import BundleError, ConfigError, DataError, HierpetsError
 from hierpets.evaluation.metrics.reading import read_metrics
 from hierpets.evaluation.metrics.schema import SeenMetrics
 from hierpets.evaluation.run import evaluate, find_ood_photos, read_labeled
@@ -254,6 +254,21 @@ def test_evaluate_takes_the_digest_of_what_training_held_out_once(predictor, mix
 
 
 @needs_byte_names
+def test_evaluate_ends_a_stress_test_in_which_the_model_fails(bundle, registry, photos, monkeypatch):
+    fails = load(bundle, registry=registry)
+    inputs, asked = fails.cascade.inputs, []
+
+    def tired(stage, squares):
+        asked.append(squares)
+        if len(asked) > 10:
+            raise RuntimeError("out of breath")
+        return inputs(stage, squares)
+
+    monkeypatch.setattr(fails.cascade, "inputs", tired)
+    with pytest.raises(HierpetsError, match=r"\.png: unexpected RuntimeError"):
+        evaluate(fails, photos, stress=True)
+
+
 def test_evaluate_writes_names_that_are_no_text(predictor, tmp_path):
     for label in (b"cat/birman", b"dog/pug"):
         place = os.fsencode(tmp_path) + b"/photos/" + label

@@ -19,7 +19,6 @@ from hierpets.evaluation.metrics.resampling import Statistic, estimate, interval
 from hierpets.evaluation.metrics.schema import METRICS_FILE
 from hierpets.evaluation.records import EvaluationRecord, find_records, inside, read_records, records_of
 from hierpets.evaluation.result import Evaluation
-from hierpets.libraries import needed_for
 from hierpets.validation.arguments import checked
 from hierpets.validation.strict import StrictModel
 
@@ -47,11 +46,13 @@ class AccuracyIntervals(StrictModel):
 
 
 class McNemarTest(StrictModel):
-    """The photos on which only one model is right, and McNemar's exact test of their split."""
+    """The photos on which only one model is right, and McNemar's exact test of their split, in which animals count."""
 
     only_a_right: int = Field(description="photos on which A is correct and B wrong")
     only_b_right: int = Field(description="photos on which B is correct and A wrong")
-    p_value: float = Field(description="under the null hypothesis that both are equally likely")
+    p_value: float = Field(
+        description="under the null hypothesis that either is ahead on each animal with the same probability"
+    )
 
 
 class LevelComparison(StrictModel):
@@ -214,7 +215,9 @@ def _compare_level(
         balanced_accuracy=interval_of_difference(apart, intervals["difference_balanced_accuracy"], groups=groups),
     )
     only_a, only_b = int((hit[:, 0] & ~hit[:, 1]).sum()), int((~hit[:, 0] & hit[:, 1]).sum())
-    test = McNemarTest(only_a_right=only_a, only_b_right=only_b, p_value=mcnemar_exact(only_a, only_b))
+    ahead = hit[:, 1].astype(int) - hit[:, 0]
+    by_animal = ahead if groups is None else np.bincount(np.unique(groups, return_inverse=True)[1], ahead).astype(int)
+    test = McNemarTest(only_a_right=only_a, only_b_right=only_b, p_value=mcnemar_exact(by_animal))
     winner = _winner(interval, test)
     return LevelComparison(
         n=len(truth),
@@ -245,13 +248,19 @@ def _accuracies(hit: np.ndarray, truth: list[str]) -> Statistic:
     return statistic
 
 
-def mcnemar_exact(only_a: int, only_b: int) -> float:
-    """Two-sided exact McNemar test (1947): are the photos on which the two disagree split like coin tosses?"""
-    with needed_for("comparing evaluations"):
-        from scipy.stats import binomtest
+def mcnemar_exact(ahead: np.ndarray) -> float:
+    """Two-sided exact test: do two models split the photos on which they disagree like coin tosses?
 
-    disagreements = only_a + only_b
-    return float(binomtest(only_a, disagreements, 0.5).pvalue) if disagreements else 1.0
+    ``ahead`` int [K] is by how many photos of each animal B is ahead of A. Were both alike, each would have either sign
+    with the same probability (Fisher's randomization test, 1935). With one photo of each animal, that is McNemar's
+    exact test (1947).
+    """
+    sizes = np.abs(ahead[ahead != 0]).tolist()
+    chances = np.ones(1)  # of each sum, from the least on, in steps of two
+    for size in sizes:
+        chances = (np.pad(chances, (0, size)) + np.pad(chances, (size, 0))) / 2
+    sums = np.arange(-sum(sizes), sum(sizes) + 1, 2)
+    return min(1.0, float(chances[np.abs(sums) >= abs(ahead.sum())].sum()))
 
 
 def _winner(interval: AccuracyIntervals, test: McNemarTest) -> Side | None:

@@ -8,6 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest, permutation_test
 from sklearn import metrics as sk
 
 from hierpets.bundle.manifest import ModelId
@@ -128,10 +131,37 @@ def test_compare_records_false_alarms_are_rare(records):
     assert wins <= 8  # 3 expected of 60 at the 5% level
 
 
+def split(only_a, only_b):
+    """Photos of as many animals, of which so many are answered by one model alone."""
+    return np.repeat([-1, 1, 0], [only_a, only_b, 3])
+
+
 def test_mcnemar_exact_by_hand():
-    assert mcnemar_exact(0, 0) == 1
-    assert mcnemar_exact(0, 5) == pytest.approx(2 / 2**5)
-    assert mcnemar_exact(1, 4) == pytest.approx(2 * (1 + 5) / 2**5)
+    assert mcnemar_exact(split(0, 0)) == 1
+    assert mcnemar_exact(split(0, 5)) == pytest.approx(2 / 2**5)
+    assert mcnemar_exact(split(1, 4)) == pytest.approx(2 * (1 + 5) / 2**5)
+
+
+@given(st.integers(0, 40), st.integers(0, 40))
+def test_mcnemar_exact_is_that_of_scipy_where_each_photo_shows_another_animal(only_a, only_b):
+    found = mcnemar_exact(split(only_a, only_b))
+    assert found == pytest.approx(binomtest(only_a, only_a + only_b, 0.5).pvalue if only_a + only_b else 1.0)
+
+
+@given(st.lists(st.integers(-5, 5), min_size=2, max_size=9))
+def test_mcnemar_exact_tosses_a_coin_for_each_animal(ahead):
+    found = mcnemar_exact(np.array(ahead))
+    everything = permutation_test((ahead,), np.sum, permutation_type="samples", n_resamples=np.inf)
+    assert found == pytest.approx(everything.pvalue)
+
+
+def test_compare_records_does_not_take_ten_photos_of_an_animal_for_ten_animals(records):
+    better = [r.model_copy(update={"individual": i // 10}) for i, r in enumerate(records)]
+    worse = [r.model_copy(update={"top": (r.top[-1],)}) if i < 30 else r for i, r in enumerate(better)]
+    found = compare_records(better, worse, names=("a", "b")).levels["breed"].mcnemar
+    apart = {r.individual for i, r in enumerate(better[:30]) if r.breed_right and not worse[i].breed_right}
+    assert found.only_a_right > 10 and len(apart) == 3
+    assert found.p_value == pytest.approx(2 / 2**3)
 
 
 def test_compare_records_refuses_other_photos_with_their_number(records):

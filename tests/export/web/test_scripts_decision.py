@@ -23,6 +23,7 @@ from hierpets.registry.loading import load_registry
 from hierpets.taxonomy import Taxonomy
 
 PHOTOS = 500
+SIDE = 16
 MODEL = ModelId(digest="0123456789abcdef")
 TREE = Taxonomy(
     tree={
@@ -57,8 +58,8 @@ def colored(number):
 
 def numbered(number):
     """Of the color that numbers it on the left, and that of the next one on the right."""
-    photo = np.broadcast_to(colored(number), (64, 64, 3)).copy()
-    photo[:, 32:] = colored((number + 1) % PHOTOS)
+    photo = np.broadcast_to(colored(number), (SIDE, SIDE, 3)).copy()
+    photo[:, SIDE // 2 :] = colored((number + 1) % PHOTOS)
     return photo
 
 
@@ -136,7 +137,7 @@ def recommender():
 
 def in_the_browser(scripts, known, networks, detector=None):
     """The records of all photos; ``networks`` holds the outputs of each."""
-    script = """async ([model, networks, edges, logits, size, photos]) => {
+    script = """async ([model, networks, edges, logits, size, photos, side]) => {
         const { makePredictor } = await import("/predictor.js");
         const numbered = (red, green) => Math.round(red) + 256 * Math.round(green);
         class Tensor { constructor(type, data) { this.data = data; } }
@@ -154,7 +155,7 @@ def in_the_browser(scripts, known, networks, detector=None):
         const predict = makePredictor(model, sessions, async () => see, Tensor);
         const bytes = (photo) => Uint8ClampedArray.from(atob(photo), (c) => c.charCodeAt(0));
         const records = [];
-        for (const photo of photos.map((pixels) => ({ width: 64, height: 64, pixels: bytes(pixels) }))) {
+        for (const photo of photos.map((pixels) => ({ width: side, height: side, pixels: bytes(pixels) }))) {
             records.push(await predict(photo, async () => photo));
         }
         return records;
@@ -164,8 +165,8 @@ def in_the_browser(scripts, known, networks, detector=None):
         [{n: getattr(output, n)[i].tolist() for n in names} for i in range(len(output.leaf))] for output in networks
     ]
     seen = [[], []] if detector is None else [detector.edges.tolist(), detector.logits.tolist()]
-    photos = [base64.b64encode(rgba(numbered(i))).decode() for i in range(PHOTOS)]
-    return scripts(script, [json.loads(known.model_dump_json()), rows, *seen, SIZE, photos])
+    photos = [base64.b64encode(rgba(numbered(i))).decode() for i in range(len(rows[0]))]
+    return scripts(script, [json.loads(known.model_dump_json()), rows, *seen, SIZE, photos, SIDE])
 
 
 def told(record):

@@ -46,7 +46,9 @@ lock: $(STAMP)
 # Chromium for the tests of pages: the system's package where there is apt, else Playwright's build.
 browser: $(STAMP)
 	if command -v apt-get >/dev/null; then \
-		$(SUDO) apt-get update -q && $(SUDO) apt-get install -q -y --no-install-recommends chromium; \
+		$(SUDO) apt-get update -q && for package in chromium-headless-shell chromium; do \
+			$(SUDO) apt-get install -q -y --no-install-recommends $$package && break; \
+		done; \
 	else \
 		$(BIN)/playwright install chromium; \
 	fi

@@ -11,6 +11,8 @@ from typing import Any
 __all__ = ["ADVICE", "find_chromium", "started_chromium"]
 
 ADVICE = "`make browser` installs Chromium"
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+"""What is taken first starts fastest: the headless shell draws no toolbars for each page that nobody sees."""
 
 
 def find_chromium() -> str | None:
@@ -19,7 +21,7 @@ def find_chromium() -> str | None:
         from playwright.sync_api import sync_playwright
     except ImportError:
         return None
-    for name in ("chromium", "chromium-browser", "google-chrome"):
+    for name in BROWSERS:
         if found := shutil.which(name):
             return found
     with sync_playwright() as started:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from helpers.systems import needs_links
 
+from hierpets.data.labeled.consistency import find_contradictions
 from hierpets.data.labeled.index import read_index
 from hierpets.data.labeled.split import check_trainable, split_index
 from hierpets.data.listing import find_photos
@@ -422,3 +423,20 @@ def test_read_index_says_that_a_folder_lies_one_level_too_low(tmp_path):
     root = plant(tmp_path, "birman/a.jpg", "siamese/b.jpg")
     with pytest.raises(DataError, match=r"birman is a breed of cat: give the folder above"):
         read_index(root, taxonomy=Taxonomy(tree={"cat": ("birman", "siamese"), "dog": ()}))
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (["dog/pug", "dog/pug"], []),
+        (["dog/pug", "cat/manx"], [(0, 1)]),
+        (["dog/pug", "dog/pug", "dog/beagle", "dog/boxer"], [(0, 2)]),
+        (["dog", "dog/pug"], []),
+        (["dog", "dog/pug", "dog/beagle"], [(1, 2)]),
+        (["rabbit", "dog"], [(0, 1)]),
+    ],
+)
+def test_find_contradictions_needs_two_labels_of_which_one_is_wrong(labels, expected):
+    records = [PhotoRecord(str(n), *label.split("/")) for n, label in enumerate(labels)]
+    found = find_contradictions([*records, PhotoRecord("other", "dog", "boxer")], ["same"] * len(labels) + ["another"])
+    assert [(int(one.path), int(other.path)) for one, other in found] == expected

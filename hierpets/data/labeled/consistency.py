@@ -111,15 +111,16 @@ def _torn_individuals(listed: Iterable[ListedPhoto]) -> Iterator[str]:
 def find_contradictions(
     records: Iterable[PhotoRecord], digests: Iterable[str]
 ) -> list[tuple[PhotoRecord, PhotoRecord]]:
-    """Photos whose files are identical and whose labels differ: of each content the first, and the first that
-    contradicts it.
-    """
-    first: dict[str, PhotoRecord] = {}
+    """Photos whose files are identical and of whose labels one is wrong: of each content the first two."""
+    known: dict[str, PhotoRecord] = {}
     found: dict[str, tuple[PhotoRecord, PhotoRecord]] = {}
     for record, digest in zip(records, digests, strict=True):
-        known = first.setdefault(digest, record)
-        if record.label != known.label:
-            found.setdefault(digest, (known, record))
+        first = known.setdefault(digest, record)
+        breeds = {record.breed, first.breed} - {None}
+        if record.species != first.species or len(breeds) > 1:
+            found.setdefault(digest, (first, record))
+        elif first.breed is None:
+            known[digest] = record  # which may say more
     return list(found.values())
 
 

@@ -57,7 +57,7 @@ def test_wheel_metadata_names_all_licenses_and_is_typed(wheel):
     assert "hierpets/py.typed" in names
     assert any(name.endswith("licenses/hierpets/released/LICENSE") for name in names)
     detector = "hierpets/inference/detector/coco"
-    assert {f"{detector}/model.xml", f"{detector}/model.bin"} <= {*names}
+    assert {f"{detector}/model.{end}" for end in ("xml", "bin", "onnx")} <= {*names}
     assert any(name.endswith(f"licenses/{detector}/LICENSE") for name in names)
 
 

@@ -115,4 +115,5 @@ def test_report_prints_with_every_table_open(open_page):
     page, _ = open_page(1280)
     assert page.pdf(format="A4")[:5] == b"%PDF-"
     page.emulate_media(media="print")
-    assert page.evaluate("document.querySelector('details table').checkVisibility({contentVisibilityAuto: true})")
+    # The browser may draw a frame before it lays the page out anew.
+    page.wait_for_function("document.querySelector('details table').checkVisibility({contentVisibilityAuto: true})")

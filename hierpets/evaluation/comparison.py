@@ -209,15 +209,16 @@ def _compare_level(
         Accuracies(accuracy=values[f"{of}_accuracy"], balanced_accuracy=values[f"{of}_balanced_accuracy"])
         for of in ("a", "b", "difference")
     )
-    apart = hit[:, 0] != hit[:, 1]
+    ahead = hit[:, 1].astype(int) - hit[:, 0]  # by how much B is of A
+    apart = ahead != 0
     interval = AccuracyIntervals(
         accuracy=interval_of_difference(apart, intervals["difference_accuracy"], groups=groups),
         balanced_accuracy=interval_of_difference(apart, intervals["difference_balanced_accuracy"], groups=groups),
     )
-    only_a, only_b = int((hit[:, 0] & ~hit[:, 1]).sum()), int((~hit[:, 0] & hit[:, 1]).sum())
-    ahead = hit[:, 1].astype(int) - hit[:, 0]
     by_animal = ahead if groups is None else np.bincount(np.unique(groups, return_inverse=True)[1], ahead).astype(int)
-    test = McNemarTest(only_a_right=only_a, only_b_right=only_b, p_value=mcnemar_exact(by_animal))
+    test = McNemarTest(
+        only_a_right=int((ahead < 0).sum()), only_b_right=int((ahead > 0).sum()), p_value=mcnemar_exact(by_animal)
+    )
     winner = _winner(interval, test)
     return LevelComparison(
         n=len(truth),

@@ -15,7 +15,7 @@ import numpy as np
 from starlette.datastructures import QueryParams
 
 from hierpets.data.photos import NamedPhoto, read_photo
-from hierpets.errors import ConfigError, HierpetsError, ImageError, InternalError, did_you_mean
+from hierpets.errors import ConfigError, HierpetsError, ImageError, InternalError
 from hierpets.inference.engines.base import filled_size, warm_up
 from hierpets.inference.options import PredictOptions
 from hierpets.inference.prediction import Prediction
@@ -28,6 +28,7 @@ from hierpets.serve.metrics import ServerMetrics
 from hierpets.serve.problems import Problem
 from hierpets.serve.settings import MB, ServeSettings
 from hierpets.thumbnails import shrink
+from hierpets.validation.problems import unknown_key
 
 __all__ = ["SHOWN_OPTIONS", "Explainer", "Service"]
 
@@ -109,8 +110,7 @@ class Service:
         """
         for name in query:
             if name not in SHOWN_OPTIONS:
-                hint = did_you_mean(name, SHOWN_OPTIONS)
-                raise Problem("invalid", f"{name}: unknown key{hint}; known: {', '.join(SHOWN_OPTIONS)}")
+                raise Problem("invalid", f"{name}: {unknown_key(name, SHOWN_OPTIONS)}")
         return self.read_options(query, None)
 
     async def predict(self, photos: Sequence[NamedPhoto], options: PredictOptions) -> list[Prediction]:

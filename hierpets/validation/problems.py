@@ -12,7 +12,7 @@ from hierpets.errors import did_you_mean, shown
 from hierpets.validation.document import Location, show_location
 from hierpets.validation.strict import is_model
 
-__all__ = ["ValidationProblem", "find_problems", "one_line", "problem_lines"]
+__all__ = ["ValidationProblem", "find_problems", "one_line", "problem_lines", "unknown_key"]
 
 EXPECTED = {
     "bool_parsing": "expected true or false",
@@ -83,12 +83,17 @@ def one_line(error: BaseException) -> str:
     return "; ".join(map(str, find_problems(error)))
 
 
+def unknown_key(name: Any, keys: Collection[str]) -> str:
+    """What to say of a ``name`` that is none of the ``keys``."""
+    known = f"; known: {', '.join(keys)}" if keys else ""
+    return f"unknown key{did_you_mean(name, keys)}{known}"
+
+
 def _sentence(item: Mapping[str, Any], owners: list[type[BaseModel]]) -> str:
     kind, got, context = item["type"], item["input"], item.get("ctx", {})
     if kind == "extra_forbidden":
         keys = list(dict.fromkeys(key for owner in owners for key in _keys(owner)))
-        known = f"; known: {', '.join(keys)}" if keys else ""
-        return f"unknown key{did_you_mean(item['loc'][-1], keys)}{known}"
+        return unknown_key(item["loc"][-1], keys)
     if kind == "missing":
         title = next((owner.model_config.get("title") for owner in owners), None)
         return f"is missing from {title}" if title else "is missing"

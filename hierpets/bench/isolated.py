@@ -9,7 +9,7 @@ from time import perf_counter
 
 import numpy as np
 
-from hierpets.data.transforms import read_input
+from hierpets.data.transforms import read_square
 from hierpets.inference.engines.base import Engine
 from hierpets.plugin import Preprocess
 from hierpets.workers import cores
@@ -24,7 +24,7 @@ def decode_rate(preprocess: Preprocess, paths: Sequence[str], seconds: float) ->
     """Photos per second that are read, decoded and preprocessed by one thread per core."""
 
     def load(path: str) -> None:
-        read_input(path, preprocess)
+        read_square(path, preprocess)
 
     with ThreadPoolExecutor(cores()) as pool:
 
@@ -37,7 +37,7 @@ def decode_rate(preprocess: Preprocess, paths: Sequence[str], seconds: float) ->
 
 def network_rate(engine: Engine, preprocess: Preprocess, paths: Sequence[str], seconds: float) -> float:
     """Photos per second through the network alone: its workers feed it ready batches, of the fastest size."""
-    photos = [read_input(path, preprocess) for path in paths[: max(BATCHES)]]
+    photos = [read_square(path, preprocess) for path in paths[: max(BATCHES)]]
 
     def rate(size: int) -> float:
         batch = np.stack(list(islice(cycle(photos), size)))

@@ -144,7 +144,7 @@ def _measured(path: Path, model: ModelId) -> RunMeasurements:
 
 
 def _graph_input(path: Path) -> str | None:
-    """The shape of the graph's first input, ``1,3,224,224``, as the file writes it."""
+    """The shape of the graph's first input, ``1,224,224,3``, as the file writes it."""
     from xml.etree import ElementTree
 
     if not path.is_file():

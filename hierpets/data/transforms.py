@@ -14,15 +14,15 @@ import numpy as np
 from hierpets.data.photos import Photo, read_photo
 from hierpets.plugin import Interpolation, Preprocess
 
-__all__ = ["Augment", "apply", "center_square", "denormalize", "normalize", "read_input", "to_square"]
+__all__ = ["Augment", "apply", "center_square", "denormalize", "normalize", "read_square", "to_square"]
 
 
-def read_input(photo: Photo, preprocess: Preprocess) -> np.ndarray:
-    """float32 [3, size, size] of a photo: decoded no larger than need be, then :func:`apply`.
+def read_square(photo: Photo, preprocess: Preprocess) -> np.ndarray:
+    """uint8 [size, size, 3] of a photo: decoded no larger than need be, then :func:`to_square`.
 
     :raises ImageError: it cannot be read.
     """
-    return apply(preprocess, read_photo(photo, shorter_side=preprocess.decoded_side))
+    return to_square(preprocess, read_photo(photo, shorter_side=preprocess.decoded_side))
 
 
 def apply(preprocess: Preprocess, photo: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hierpets.data.photos import Photo
+from hierpets.data.transforms import normalize
 from hierpets.hierarchy.probabilities import species_probabilities
 from hierpets.inference.engines.cascade import Turn
 from hierpets.inference.predictor import Predictor
@@ -62,7 +63,7 @@ def _steps(predictor: Predictor, result: StageResult) -> Iterator[TraceStep]:
             yield TraceStep("decoded", pixels, "RGB, upright")
         case Preprocessed(squares):
             for stage, network in enumerate(predictor.manifest.networks):
-                planes = predictor.cascade.inputs(stage, [squares])[0]
+                planes = normalize(network.preprocess, squares[stage])
                 yield TraceStep(_at(NETWORK_INPUT, stage, predictor), planes, f"the input of {network.backbone.name}")
         case NetworkRun(turns):
             for stage, turn in enumerate(turns):

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from hierpets.export.formats import Format
+from hierpets.export.formats import INPUT, Format
 from hierpets.inference.engines.base import Engine, Precision, RawOutput
+from hierpets.inference.engines.normalized import NormalizedEngine
+from hierpets.plugin import Preprocess
 
-__all__ = ["OnnxEngine", "ScriptEngine", "open_exported"]
+__all__ = ["open_exported", "open_onnx"]
 
 
-def open_exported(form: Format, path: Path, precision: Precision = "f32") -> Engine:
+def open_exported(form: Format, path: Path, preprocess: Preprocess, precision: Precision = "f32") -> Engine:
     """The engine of a file that :func:`hierpets.export.formats.write_format` wrote, on the CPU.
 
     It computes in float32; an OpenVINO graph in ``precision``.
@@ -22,43 +24,31 @@ def open_exported(form: Format, path: Path, precision: Precision = "f32") -> Eng
         from hierpets.inference.engines.openvino import OpenVinoEngine
 
         return OpenVinoEngine(path, precision)
-    return OnnxEngine(path) if form == "onnx" else ScriptEngine(path)
+    return open_onnx(path, preprocess) if form == "onnx" else _open_script(path, preprocess)
 
 
-class OnnxEngine:
+def open_onnx(path: Path, preprocess: Preprocess) -> Engine:
     """An ONNX file in ONNX Runtime."""
+    import onnxruntime
 
-    name = "onnxruntime"
-    device = "cpu"
-    precision: Precision = "f32"
-    workers, batch = 2, 4
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
-    def __init__(self, path: Path):
-        import onnxruntime
+    def run(images: np.ndarray) -> RawOutput:
+        return RawOutput(*session.run(list(RawOutput._fields), {INPUT: images}))
 
-        self._session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-
-    def __call__(self, images: np.ndarray) -> RawOutput:
-        return RawOutput(*self._session.run(list(RawOutput._fields), {"images": images}))
+    return NormalizedEngine(run, preprocess, name="onnxruntime")
 
 
-class ScriptEngine:
+def _open_script(path: Path, preprocess: Preprocess) -> Engine:
     """A TorchScript file in torch."""
+    import torch
 
-    name = "torchscript"
-    device = "cpu"
-    precision: Precision = "f32"
-    workers, batch = 2, 4
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # docs/export.md says that TorchScript is deprecated
+        module = torch.jit.load(str(path), map_location="cpu")
 
-    def __init__(self, path: Path):
-        import torch
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # docs/export.md says that TorchScript is deprecated
-            self._module = torch.jit.load(str(path), map_location="cpu")
-
-    def __call__(self, images: np.ndarray) -> RawOutput:
-        import torch
-
+    def run(images: np.ndarray) -> RawOutput:
         with torch.inference_mode():
-            return RawOutput(*(tensor.numpy() for tensor in self._module(torch.from_numpy(images))))
+            return RawOutput(*(tensor.numpy() for tensor in module(torch.from_numpy(images))))
+
+    return NormalizedEngine(run, preprocess, name="torchscript")

@@ -186,7 +186,7 @@ def _write_network(
     """
     calibration = _inputs(photos, manifest) if precision == "int8" else ()
     write_format(form, path, network, manifest, calibration=calibration)
-    engine = open_exported(form, path, precision)
+    engine = open_exported(form, path, manifest.preprocess, precision)
     parity = check_network(network, engine, manifest, model, photos, leaves, threshold=threshold, progress=progress)
     refuse_drift(form, parity, precision)
     return parity
@@ -204,7 +204,8 @@ def check_network(
     progress: Progress,
 ) -> Parity:
     """How closely the ``engine`` of an exported file predicts as its network does in torch, by itself."""
-    reference, exported = (Predictor(manifest, one, model=model) for one in (TorchEngine(network), engine))
+    engines = TorchEngine(network, manifest.preprocess), engine
+    reference, exported = (Predictor(manifest, one, model=model) for one in engines)
     return measure_parity(reference, exported, photos, leaves=leaves, threshold=threshold, progress=progress)
 
 

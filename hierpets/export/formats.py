@@ -62,7 +62,7 @@ def write_format(
     path.parent.mkdir(exist_ok=True)
     with torch.no_grad(), _quietly():
         if form == "openvino":
-            write_graph(path, network.eval(), manifest.preprocess.size, calibration=calibration)
+            write_graph(path, network.eval(), manifest.preprocess, calibration=calibration)
         else:
             WRITERS[form](path, network.eval(), manifest)
 

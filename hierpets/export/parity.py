@@ -11,6 +11,7 @@ import numpy as np
 
 from hierpets.data.dataset import iter_inputs
 from hierpets.data.photos import Photo
+from hierpets.data.transforms import to_square
 from hierpets.errors import DataError
 from hierpets.hierarchy.early import certainty
 from hierpets.inference.engines.base import RawOutput
@@ -125,9 +126,12 @@ def measure_parity(
     tops: list[np.ndarray] = []
     costs: list[np.ndarray] = []
     progress("photos", 0, len(photos))
-    for indices, inputs in iter_inputs(
-        photos, reference.manifest.preprocess, batch_size=BATCH, on_error=lambda i, e: None
-    ):
+    preprocess = reference.manifest.preprocess
+
+    def see(_: int, photo: np.ndarray) -> np.ndarray:
+        return to_square(preprocess, photo)
+
+    for indices, inputs in iter_inputs(photos, preprocess, batch_size=BATCH, transform=see, on_error=lambda i, e: None):
         ours, theirs = reference.engine(inputs), other.engine(inputs)
         joints = reference.joint(ours), other.joint(theirs)
         for name, a, b in zip(largest, (*ours, joints[0]), (*theirs, joints[1]), strict=True):

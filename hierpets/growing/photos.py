@@ -23,7 +23,7 @@ from hierpets.growing.calibration import answer_together
 from hierpets.hierarchy.decision import Decision, decide
 from hierpets.hierarchy.early import Outputs
 from hierpets.inference.engines.base import RawOutput
-from hierpets.inference.engines.cascade import Cascade, Squares
+from hierpets.inference.engines.cascade import Cascade, Squares, seen_by
 from hierpets.inference.predictor import Predictor
 from hierpets.messages.breeds import find_label
 from hierpets.progress import Progress
@@ -145,7 +145,7 @@ def _squares(
 
 def _ask_all(cascade: Cascade, photos: Sequence[Squares]) -> list[RawOutput]:
     """The outputs of every network for all photos, those too that an earlier one is sure of."""
-    return [engine(cascade.inputs(stage, photos)) for stage, engine in enumerate(cascade.engines)]
+    return [engine(seen_by(stage, photos)) for stage, engine in enumerate(cascade.engines)]
 
 
 def _decisions(outputs: Sequence[RawOutput], manifest: Manifest) -> tuple[Decision, ...]:

@@ -118,8 +118,8 @@ def _read_networks(
     networks = read_networks(folder, manifest, registry)
     guards = [registry.get("backbone", network.backbone.name).located for network in manifest.networks]
     first, *others = (
-        TorchEngine(network, device, chosen, compile=compile, guard=guard)
-        for network, guard in zip(networks, guards, strict=True)
+        TorchEngine(network, spec.preprocess, device, chosen, compile=compile, guard=guard)
+        for network, spec, guard in zip(networks, manifest.networks, guards, strict=True)
     )
     # Of each batch only the hard photos are left for the networks that come later.
     return [first, *(GatheringEngine(engine, first.batch) if device == "cuda" else engine for engine in others)]
@@ -140,18 +140,18 @@ def _with_detector(
         return None, None
     detector, preprocess = Detector(workers=workers, threads=threads), manifest.preprocess
     first, closer = (
-        PlaceEngine(folder / GRAPH, precision, size, workers=workers, threads=threads)
+        PlaceEngine(folder / GRAPH, precision, preprocess, size, workers=workers, threads=threads)
         for size in finder_sizes(preprocess)
     )
     species = manifest.taxonomy.species
-    finder = RegionFinder((first, closer), preprocess, manifest.policy.pet, detector=detector, species=species)
+    finder = RegionFinder((first, closer), manifest.policy.pet, detector=detector, species=species)
     return finder, SecondLook.of(manifest, detector)
 
 
 def _checked(
     folder: Path, graphs: Sequence[OpenVinoEngine], manifest: Manifest, registry: Registry
-) -> Sequence[OpenVinoEngine]:
-    """The graphs, if they are those of the manifest.
+) -> Sequence[Engine]:
+    """The graphs, if they are those of the manifest; what an earlier hierpets wrote takes no pixels by itself.
 
     :raises BundleError: one is missing, or has other shapes.
     """
@@ -159,12 +159,16 @@ def _checked(
         raise incomplete_bundle(
             folder, f"expected {len(manifest.networks)} OpenVINO graphs, as {MANIFEST} says, found {len(graphs)}"
         )
+    from hierpets.inference.engines.normalized import NormalizedEngine
+
     taxonomy = manifest.taxonomy
+    engines: list[Engine] = []
     for graph, network in zip(graphs, manifest.networks, strict=True):
         features = network.backbone.feature_dim
         graph.check_shapes(network.preprocess.size, features, len(taxonomy.species), len(taxonomy.leaves))
         _check_backbone(folder, network.backbone, registry)
-    return graphs
+        engines.append(graph if graph.takes_pixels else NormalizedEngine.around(graph, network.preprocess))
+    return engines
 
 
 def _check_backbone(folder: Path, spec: BackboneSpec, registry: Registry) -> None:

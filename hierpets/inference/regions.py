@@ -10,7 +10,6 @@ import numpy as np
 
 from hierpets.data.decoding.damage import told_before
 from hierpets.data.photos import Limits, NamedPhoto, read_photo
-from hierpets.data.transforms import normalize
 from hierpets.hierarchy.probabilities import log_softmax, species_probabilities
 from hierpets.inference.detector.network import Detector, known_animals
 from hierpets.inference.engines.cascade import DETAIL
@@ -58,13 +57,12 @@ class RegionFinder:
     def __init__(
         self,
         looks: tuple[PlaceEngine, PlaceEngine],
-        preprocess: Preprocess,
         least: float,
         *,
         detector: Detector,
         species: Sequence[str],
     ):
-        self._looks, self._preprocess, self._least = looks, preprocess, least
+        self._looks, self._least = looks, least
         self._detector, self._species = detector, known_animals(species)
 
     def __call__(self, pixels: np.ndarray) -> Candidates:
@@ -78,7 +76,7 @@ class RegionFinder:
 
     def _look(self, places: PlaceEngine, pixels: np.ndarray) -> Candidates:
         square, extent = _fitted(pixels, places.size)
-        output, side = places(normalize(self._preprocess, square))
+        output, side = places(square)
         return find_candidates(
             output.scores[:, 0].reshape(side, side),
             log_softmax(output.species).reshape(side, side, -1),

@@ -51,9 +51,9 @@ def unpack(packed: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     }
 
 
-def pack_tensor(tensor: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """Integers and scales of a tensor that is rounded and worth packing, else None."""
-    if tensor.ndim < 2 or tensor.numel() < LEAST or not tensor.is_floating_point():
+def pack_tensor(tensor: torch.Tensor, *, least: int = LEAST) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Integers and scales of a tensor that is rounded and has ``least`` values, else None."""
+    if tensor.ndim < 2 or tensor.numel() < least or not tensor.is_floating_point():
         return None
     integers, scale = _quantize(tensor)
     exact = ((integers * scale - tensor).abs() <= 1e-3 * scale).all()

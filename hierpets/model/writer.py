@@ -42,7 +42,7 @@ def write_bundle(
         for spec, each in zip(manifest.networks, (*early, network), strict=True):
             packed = pack({name: tensor.cpu() for name, tensor in each.state_dict().items()})
             (made / spec.weights).write_bytes(save(packed))  # save_file would make a file that its owner alone may read
-            write_graph(made / spec.graph, each, spec.preprocess.size)
+            write_graph(made / spec.graph, each, spec.preprocess)
         for spec, content in zip(manifest.networks, statistics, strict=bool(statistics)):
             (made / spec.statistics_file).write_bytes(content)
         if seen is not None:

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from hierpets.data.photos import read_photo
-from hierpets.data.transforms import apply, denormalize, read_input
+from hierpets.data.transforms import apply, denormalize, read_square, to_square
 from hierpets.plugin import Preprocess
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
@@ -34,7 +34,7 @@ def test_preprocess_decoded_side_leaves_its_margin(margin, side):
     assert Preprocess(size=100, crop=1.0, decode_margin=margin).decoded_side == side
 
 
-def test_read_input_decodes_no_larger_than_the_margin_asks(monkeypatch):
+def test_read_square_decodes_no_larger_than_the_margin_asks(monkeypatch):
     asked = []
 
     def remember(photo, *, shorter_side, **words):
@@ -43,6 +43,6 @@ def test_read_input_decodes_no_larger_than_the_margin_asks(monkeypatch):
 
     monkeypatch.setattr("hierpets.data.transforms.read_photo", remember)
     preprocess = Preprocess(size=80, crop=0.8, decode_margin=1.25)
-    planes = read_input(PHOTO, preprocess)
+    pixels = read_square(PHOTO, preprocess)
     assert asked == [125]
-    np.testing.assert_array_equal(planes, apply(preprocess, PHOTO))
+    np.testing.assert_array_equal(pixels, to_square(preprocess, PHOTO))

@@ -27,7 +27,7 @@ from hierpets.cli.deploy.export import command
 from hierpets.data.labeled.index import read_index
 from hierpets.data.listing import find_photos
 from hierpets.data.photos import read_photo
-from hierpets.data.transforms import read_input
+from hierpets.data.transforms import normalize, read_square
 from hierpets.errors import BundleError, ConfigError, DataError
 from hierpets.export.engines import open_exported
 from hierpets.export.export import export_bundle, photos_to_check
@@ -57,9 +57,16 @@ def exported(tiny_run, registry, tmp_path_factory):
     return out, done
 
 
-@pytest.fixture
-def images() -> np.ndarray:
-    return np.random.default_rng(0).normal(size=(3, 3, 32, 32)).astype(np.float32)
+@pytest.fixture(scope="module")
+def pixels() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, size=(3, 32, 32, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def images(pixels, tiny_run) -> np.ndarray:
+    """As a network takes them."""
+    preprocess = read_manifest(tiny_run / "bundle").preprocess
+    return np.stack([normalize(preprocess, photo) for photo in pixels])
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full disk at hand")
@@ -75,13 +82,13 @@ def test_write_format_on_a_full_disk_is_an_error_of_the_system(form, tiny_run, r
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_open_exported_gives_the_numbers_of_the_engine_for_any_batch(exported, tiny_run, registry, images, form):
+def test_open_exported_gives_the_numbers_of_the_engine_for_any_batch(exported, tiny_run, registry, pixels, form):
     out, _ = exported
     engine, ours = (
         load(tiny_run / "bundle", registry=registry, recommend=False, precision="f32").engine,
-        open_exported(form, out / FILES[form]),
+        open_exported(form, out / FILES[form], read_manifest(out).preprocess),
     )
-    for batch in (images, images[:1], np.concatenate([images] * 3)):
+    for batch in (pixels, pixels[:1], np.concatenate([pixels] * 3)):
         for name, a, b in zip(OUTPUTS, ours(batch), engine(batch), strict=True):
             np.testing.assert_allclose(a, b, atol=2e-3, rtol=1e-4, err_msg=name)
 
@@ -121,11 +128,11 @@ def test_export_bundle_onnx_and_openvino_hold_no_path_of_this_machine(exported):
     assert not [place for place in places for content in contents if place in content]
 
 
-def test_export_bundle_torchscript_runs_in_torch_alone(exported, images, tiny_run, registry):
+def test_export_bundle_torchscript_runs_in_torch_alone(exported, pixels, images, tiny_run, registry):
     inside = {"bundle.json": ""}
     script = torch.jit.load(exported[0] / "torchscript" / "model.pt", _extra_files=inside)
     output = script(torch.from_numpy(images))
-    expected = load(tiny_run / "bundle", registry=registry, recommend=False, precision="f32").engine(images)
+    expected = load(tiny_run / "bundle", registry=registry, recommend=False, precision="f32").engine(pixels)
     for ours, theirs in zip(output, expected, strict=True):
         np.testing.assert_allclose(ours.detach().numpy(), theirs, atol=2e-3, rtol=1e-4)
     assert Manifest.model_validate_json(inside["bundle.json"]) == read_manifest(exported[0])
@@ -135,7 +142,8 @@ def test_export_bundle_openvino_names_its_ports_and_predicts_from_its_folder(exp
     out, _ = exported
     graph = ov.Core().read_model(out / "openvino" / "model.xml")
     assert [port.any_name for port in (*graph.inputs, *graph.outputs)] == ["images", *OUTPUTS]
-    assert graph.inputs[0].partial_shape == ov.PartialShape([1, 3, 32, 32])
+    assert graph.inputs[0].partial_shape == ov.PartialShape([1, 32, 32, 3])
+    assert graph.inputs[0].get_element_type() == ov.Type.u8
     (ours,), (theirs,) = (
         load(folder, registry=registry, recommend=False, precision="f32").predict(["demo:dog/pug/901"])
         for folder in (out, tiny_run / "bundle")
@@ -143,7 +151,7 @@ def test_export_bundle_openvino_names_its_ports_and_predicts_from_its_folder(exp
     np.testing.assert_allclose(ours.joint, theirs.joint, atol=1e-6)
 
 
-def test_write_format_folds_same_padding_to_numbers(exported, tmp_path):
+def test_write_format_folds_same_padding_to_numbers(exported, tmp_path, pixels, images):
     """timm's SAME padding asks for the size of each map; a graph of a fixed size has no need to."""
     body = torch.nn.Sequential(
         create_conv2d(3, 4, 3, stride=2, padding="same"),
@@ -153,12 +161,11 @@ def test_write_format_folds_same_padding_to_numbers(exported, tmp_path):
     )
     manifest = read_manifest(exported[0])
     network = HierarchicalNetwork(body, 6, manifest.taxonomy).eval()
-    images = torch.randn(2, 3, 32, 32)
-    expected = network(images).leaf.detach().numpy()
+    expected = network(torch.from_numpy(images)).leaf.detach().numpy()
     for form in FORMATS:
         path = tmp_path / FILES[form]
         write_format(form, path, network, manifest)
-        np.testing.assert_allclose(open_exported(form, path)(images.numpy()).leaf, expected, atol=1e-5)
+        np.testing.assert_allclose(open_exported(form, path, manifest.preprocess)(pixels).leaf, expected, atol=1e-5)
     sizes = [tuple(d.dim_value for d in v.type.tensor_type.shape.dim) for v in _maps(tmp_path / FILES["onnx"])]
     assert (0, 4, 16, 16) in sizes
     assert all(size[2] and size[3] for size in sizes)
@@ -216,7 +223,7 @@ def quantized(tiny_run, registry, ten_photos, tmp_path_factory):
     return out, done
 
 
-def test_export_bundle_int8_computes_in_int8_and_in_float_when_asked(quantized, tiny_run, registry, images):
+def test_export_bundle_int8_computes_in_int8_and_in_float_when_asked(quantized, tiny_run, registry, pixels):
     out, done = quantized
     assert done.parity.labeled == done.parity.photos  # drawn photos say what they show
     whole, half, plain = (
@@ -224,8 +231,8 @@ def test_export_bundle_int8_computes_in_int8_and_in_float_when_asked(quantized, 
         for folder, precision in ((out, "auto"), (out, "f32"), (tiny_run / "bundle", "f32"))
     )
     assert (whole.precision, half.precision) == ("int8", "f32")
-    assert np.abs(whole(images).features - plain(images).features).max() > 0
-    for name, ours, theirs in zip(OUTPUTS, half(images), plain(images), strict=True):
+    assert np.abs(whole(pixels).features - plain(pixels).features).max() > 0
+    for name, ours, theirs in zip(OUTPUTS, half(pixels), plain(pixels), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-2, rtol=1e-2, err_msg=name)
 
 
@@ -267,13 +274,13 @@ def test_measure_parity_expects_of_a_changed_photo_what_the_reference_gave_its_o
 ):
     reference = load(tiny_run / "bundle", registry=registry, recommend=False, precision="f32")
 
-    def turned_engine(images):
-        output = reference.engine(images)
+    def turned_engine(pixels):
+        output = reference.engine(pixels)
         return output._replace(leaf=np.roll(output.leaf, 1, axis=1))
 
     other = Predictor(reference.manifest, turned_engine, model=reference.model)
     photos = read_index("demo").paths[:20]
-    inputs = np.stack([read_input(photo, reference.manifest.preprocess) for photo in photos])
+    inputs = np.stack([read_square(photo, reference.manifest.preprocess) for photo in photos])
     joint, new = (predictor.joint(predictor.engine(inputs)) for predictor in (reference, other))
     given_up = [row.max() - row[changed.argmax()] for row, changed in zip(joint, new, strict=True)]
     found = measure_parity(reference, other, photos)
@@ -299,8 +306,8 @@ def test_parity_holds_up_to_the_largest_drift_and_with_finite_numbers(same, larg
 def test_measure_parity_does_not_lose_nan(tiny_run, registry):
     predictor = load(tiny_run / "bundle", registry=registry, recommend=False, precision="f32")
 
-    def broken(images):
-        output = predictor.engine(images)
+    def broken(pixels):
+        output = predictor.engine(pixels)
         output.scores[0, 0] = np.nan
         return output
 

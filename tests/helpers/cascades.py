@@ -13,7 +13,7 @@ import torch
 from helpers.fakes import TAXONOMY, tiny_registry
 from hierpets.bundle.layout import MANIFEST
 from hierpets.bundle.manifest import EarlyNetwork, Manifest, manifest_text, read_manifest
-from hierpets.data.transforms import read_input
+from hierpets.data.transforms import read_square
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.early import certainty
 from hierpets.inference.engines.torch import TorchEngine
@@ -53,7 +53,7 @@ def make_cascade(folder: Path) -> Made:
         temperatures=Temperatures(species=0.5, breeds={"cat": 0.3, "dog": 0.7}),
         early=(EarlyNetwork(backbone=small_spec, preprocess=preprocess, temperatures=own, threshold=0.5, share=0.5),),
     )
-    output = TorchEngine(networks[0])(np.stack([read_input(photo, preprocess) for photo in PHOTOS]))
+    output = TorchEngine(networks[0], preprocess)(np.stack([read_square(photo, preprocess) for photo in PHOTOS]))
     certain = certainty(*output[1:], TAXONOMY, learned=manifest.learned, temperatures=own, combiner="conditional")
     (early,) = manifest.early
     early = early.model_copy(update={"threshold": float(np.median(certain))})

@@ -48,14 +48,14 @@ class ColorEngine:
         self.pause = pause
         self.batches: list[int] = []
 
-    def __call__(self, images: np.ndarray) -> RawOutput:
+    def __call__(self, pixels: np.ndarray) -> RawOutput:
         time.sleep(self.pause)
-        self.batches.append(len(images))
-        red, green, blue = images.mean(axis=(2, 3)).T * 6
+        self.batches.append(len(pixels))
+        red, green, blue = (pixels.mean(axis=(1, 2)).T / 127.5 - 1) * 6
         zero = np.zeros_like(red)
         species = np.stack([red, green, zero], 1).astype(np.float32)
         leaf = np.stack([-red, red, zero + 0.3, zero + 0.4, zero - 1, zero], 1).astype(np.float32)
-        return RawOutput(np.zeros((len(images), 1), np.float32), species, leaf, np.stack([blue, blue], 1))
+        return RawOutput(np.zeros((len(pixels), 1), np.float32), species, leaf, np.stack([blue, blue], 1))
 
 
 def make_predictor(

@@ -127,8 +127,8 @@ class NanEngine:
     def __init__(self, engine):
         self.engine = engine
 
-    def __call__(self, images):
-        output = self.engine(images)
+    def __call__(self, pixels):
+        output = self.engine(pixels)
         return output._replace(leaf=np.full_like(output.leaf, np.nan))
 
 

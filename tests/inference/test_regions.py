@@ -113,8 +113,8 @@ def test_no_shampoo_is_toxic_to_what_the_whole_photo_may_show_beside_the_boxes(a
     """The photo as a whole is a dog's as is the box, and a little a cat's."""
 
     class UnsureEngine(BassetEngine):
-        def __call__(self, images):
-            return super().__call__(images)._replace(species=3 * ColorEngine.__call__(self, images).species)
+        def __call__(self, pixels):
+            return super().__call__(pixels)._replace(species=3 * ColorEngine.__call__(self, pixels).species)
 
     predictor = make_predictor(UnsureEngine())
     wide = np.concatenate([side_by_side("siamese")[:, :50], side_by_side("a dog")], axis=1)
@@ -153,10 +153,10 @@ def test_only_does_not_vouch_for_what_looks_like_no_pet(around):
     """What was said to be a dog may be any animal then, and so may the one in the box beside a dog."""
 
     class ScoringEngine(BassetEngine):
-        def __call__(self, images):
-            scores = np.ones((len(images), 1 + len(TAXONOMY.species)), np.float32)
-            scores[:, 0] = -images[:, 2].mean(axis=(1, 2))  # the less blue, the more it is a pet
-            return super().__call__(images)._replace(scores=scores)
+        def __call__(self, pixels):
+            scores = np.ones((len(pixels), 1 + len(TAXONOMY.species)), np.float32)
+            scores[:, 0] = 1 - pixels[..., 2].mean(axis=(1, 2)) / 127.5  # the less blue, the more it is a pet
+            return super().__call__(pixels)._replace(scores=scores)
 
     policy = flat_policy(TAXONOMY.species, 0.6, pet=0.0)
     predictor = make_predictor(ScoringEngine(), policy=policy, ood=OODSpec(classes=6, species=3))
@@ -174,10 +174,10 @@ def test_only_does_not_vouch_for_what_looks_like_no_pet(around):
 class BassetEngine(ColorEngine):
     """Sure of what it sees: red is a Siamese, green a Basset Hound."""
 
-    def __call__(self, images):
-        output = super().__call__(images)
+    def __call__(self, pixels):
+        output = super().__call__(pixels)
         winner = output.species == output.species.max(axis=1, keepdims=True)
-        leaf = np.tile(np.array([-30, 30, 30, -30, -30, 0], np.float32), (len(images), 1))
+        leaf = np.tile(np.array([-30, 30, 30, -30, -30, 0], np.float32), (len(pixels), 1))
         return output._replace(species=30 * winner.astype(np.float32), leaf=leaf)
 
 

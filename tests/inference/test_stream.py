@@ -67,7 +67,7 @@ def test_stream_of_nothing_is_nothing(loaded):
 
 def test_openvino_engine_gives_each_thread_its_own_output(tiny_run):
     rng = np.random.default_rng(0)
-    given = [rng.standard_normal((1 + n % 4, 3, 32, 32)).astype(np.float32) for n in range(60)]
+    given = [rng.integers(0, 256, size=(1 + n % 4, 32, 32, 3), dtype=np.uint8) for n in range(60)]
     engine, alone = (OpenVinoEngine(tiny_run / "bundle" / GRAPH, workers=workers) for workers in (2, 1))
     with ThreadPoolExecutor(4) as threads:
         for ours, images in zip(threads.map(engine, given), given, strict=True):
@@ -79,7 +79,7 @@ def test_openvino_engine_gives_each_thread_its_own_output(tiny_run):
 def test_openvino_engine_compiles_to_the_same_network_every_time(precision, turns, tmp_path, monkeypatch):
     """Weights of eight bits in a float graph were now and then unpacked wrong where streams were compiled together."""
     graph = released_bundle() / GRAPH
-    images = np.random.default_rng(0).standard_normal((1, 3, 288, 288)).astype(np.float32)
+    images = np.random.default_rng(0).integers(0, 256, size=(1, 288, 288, 3), dtype=np.uint8)
     expected = OpenVinoEngine(graph, precision)(images)
     for turn in range(turns):
         monkeypatch.setenv("HIERPETS_CACHE", str(tmp_path / str(turn)))

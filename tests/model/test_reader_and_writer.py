@@ -41,8 +41,8 @@ def made(registry, tmp_path_factory):
 
 
 @pytest.fixture
-def images() -> np.ndarray:
-    return np.random.default_rng(0).normal(size=(3, 3, 32, 32)).astype(np.float32)
+def pixels() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, size=(3, 32, 32, 3), dtype=np.uint8)
 
 
 def test_read_manifest_gives_what_was_written(made):
@@ -60,11 +60,12 @@ def test_manifest_has_an_origin_for_every_leaf_and_trained_where_none_is_said(ma
         Manifest.model_validate(grown | {"origins": ("grown",)})
 
 
-def test_write_bundle_serves_both_engines_as_the_network_did(made, registry, images):
+def test_write_bundle_serves_both_engines_as_the_network_did(made, registry, pixels):
     folder, network, manifest = made
-    expected = TorchEngine(network)(images)
-    for engine in (TorchEngine(read_network(folder, manifest, registry)), OpenVinoEngine(folder / GRAPH)):
-        for name, got in engine(images)._asdict().items():
+    expected = TorchEngine(network, manifest.preprocess)(pixels)
+    read = TorchEngine(read_network(folder, manifest, registry), manifest.preprocess)
+    for engine in (read, OpenVinoEngine(folder / GRAPH)):
+        for name, got in engine(pixels)._asdict().items():
             np.testing.assert_allclose(got, getattr(expected, name), atol=2e-3, err_msg=f"{engine.name} {name}")
 
 
@@ -169,14 +170,15 @@ def cascade(tmp_path_factory):
     return make_cascade(tmp_path_factory.mktemp("cascade"))
 
 
-def test_a_bundle_of_two_networks_is_read_as_it_was_written(cascade, images):
+def test_a_bundle_of_two_networks_is_read_as_it_was_written(cascade, pixels):
     assert read_manifest(cascade.folder) == cascade.manifest
     names = [(spec.weights, spec.graph.as_posix()) for spec in cascade.manifest.networks]
     assert names == [("early0.safetensors", "openvino/early0.xml"), ("weights.safetensors", "openvino/model.xml")]
     read = read_networks(cascade.folder, cascade.manifest, cascade.registry)
     for before, after in zip(cascade.networks, read, strict=True):
-        for name, got in TorchEngine(after)(images)._asdict().items():
-            np.testing.assert_allclose(got, getattr(TorchEngine(before)(images), name), atol=2e-3, err_msg=name)
+        expected, found = (TorchEngine(network, cascade.manifest.preprocess)(pixels) for network in (before, after))
+        for name, got in found._asdict().items():
+            np.testing.assert_allclose(got, getattr(expected, name), atol=2e-3, err_msg=name)
 
 
 def test_model_id_is_that_of_all_networks(cascade, tmp_path):

@@ -201,6 +201,7 @@ def test_write_network_gives_the_joint_probabilities_of_the_bundle(tmp_path, mon
     import torch
 
     from hierpets.bundle.manifest import Manifest
+    from hierpets.data.transforms import normalize
     from hierpets.hierarchy.calibration import Temperatures
     from hierpets.inference.loading import load
     from hierpets.model.backbone import build_backbone
@@ -223,11 +224,12 @@ def test_write_network_gives_the_joint_probabilities_of_the_bundle(tmp_path, mon
     write_bundle(tmp_path / "bundle", HierarchicalNetwork(backbone.module, spec.feature_dim, taxonomy), manifest)
     network.write_network(str(tmp_path / "bundle"), str(tmp_path))
 
-    images = np.random.default_rng(0).normal(size=(3, 3, 160, 160)).astype(np.float32)
+    pixels = np.random.default_rng(0).integers(0, 256, size=(3, 160, 160, 3), dtype=np.uint8)
+    images = np.stack([normalize(manifest.preprocess, photo) for photo in pixels])
     predictor = load(tmp_path / "bundle", engine="torch", precision="f32", recommend=False)
     with torch.inference_mode():
         carried = network.build_network(tmp_path)(torch.from_numpy(images)).exp().numpy()
-    np.testing.assert_allclose(carried, predictor.joint(predictor.engine(images)), atol=1e-5)
+    np.testing.assert_allclose(carried, predictor.joint(predictor.engine(pixels)), atol=1e-5)
     assert network.read_spec(tmp_path).labels[-1] == "rabbit/-"
 
 

@@ -77,9 +77,9 @@ def test_measure_finds_an_engine_that_mixes_batches_up(predictors, monkeypatch):
 
         workers, batch = 2, 2
 
-        def __call__(self, images):
+        def __call__(self, pixels):
             alone = threading.current_thread() is threading.main_thread()
-            return reference.engine(images if alone else images[::-1].copy())
+            return reference.engine(pixels if alone else pixels[::-1].copy())
 
     row = engines.measure(
         "mixing", Predictor(reference.manifest, Mixing(), model=reference.model), reference, ["demo:dog/pug/2"]

@@ -90,11 +90,11 @@ def by_batch(predictor: Predictor) -> dict[int, float]:
     engine, size = predictor.engine, predictor.manifest.preprocess.size
     found = {}
     for batch in BATCHES_OF:
-        images = _noise(size, batch, min(4, PHOTOS_OF // batch))
-        times = max(2, min(200, PHOTOS_OF // batch) // len(images))
-        _in_flight(engine, images * 2)
-        _, seconds = timed(partial(_in_flight, engine, images * times))
-        found[batch] = batch * len(images) * times / seconds
+        photos = _noise(size, batch, min(4, PHOTOS_OF // batch))
+        times = max(2, min(200, PHOTOS_OF // batch) // len(photos))
+        _in_flight(engine, photos * 2)
+        _, seconds = timed(partial(_in_flight, engine, photos * times))
+        found[batch] = batch * len(photos) * times / seconds
     return found
 
 
@@ -110,7 +110,7 @@ def _alike(a: RawOutput, b: RawOutput) -> bool:
 
 def _noise(size: int, batch: int, count: int) -> list[np.ndarray]:
     generator = np.random.default_rng(0)
-    return [generator.normal(size=(batch, 3, size, size)).astype(np.float32) for _ in range(count)]
+    return [generator.integers(0, 256, size=(batch, size, size, 3), dtype=np.uint8) for _ in range(count)]
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, float]:

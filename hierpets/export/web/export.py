@@ -10,7 +10,7 @@ from pathlib import Path
 from hierpets.bundle.layout import released_bundle
 from hierpets.bundle.manifest import Manifest, ModelId, model_id, read_manifest
 from hierpets.errors import BundleError, ConfigError
-from hierpets.export.engines import OnnxEngine
+from hierpets.export.engines import open_onnx
 from hierpets.export.export import check_network, labeled_photos, refuse_drift
 from hierpets.export.formats import check_format, write_format
 from hierpets.export.parity import Parity
@@ -161,7 +161,9 @@ def _write_networks(
         write_format("onnx", path, network, own)
         pack_onnx(path)
         threshold = manifest.networks[stage].threshold
-        parity = check_network(network, OnnxEngine(path), own, model, *photos, threshold=threshold, progress=progress)
+        parity = check_network(
+            network, open_onnx(path, own.preprocess), own, model, *photos, threshold=threshold, progress=progress
+        )
         refuse_drift("web", parity)
         parities.append(parity)
     return tuple(parities)

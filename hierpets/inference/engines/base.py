@@ -68,7 +68,7 @@ class RawOutput(NamedTuple):
 
 
 class Engine(Protocol):
-    """Maps a batch float32 [B, 3, h, w] to a :class:`RawOutput`.
+    """Maps the pixels of a batch, RGB uint8 [B, h, w, 3], to a :class:`RawOutput`.
 
     ``name`` and ``device`` say what runs it, ``precision`` is its number format. It may be called from several
     threads; ``workers`` of them, each with batches of ``batch`` photos that it decodes itself, give the highest
@@ -81,7 +81,7 @@ class Engine(Protocol):
     workers: int
     batch: int
 
-    def __call__(self, images: np.ndarray) -> RawOutput: ...
+    def __call__(self, pixels: np.ndarray) -> RawOutput: ...
 
 
 def check_choices(*, engine: str, precision: str) -> None:
@@ -153,11 +153,11 @@ def filled_size(rows: int) -> int:
 
 
 def warm_up(engine: Engine, size: int, *, batch_size: int = 1, times: int = 3) -> None:
-    """Run batches of zeros of ``size`` pixels, so that what is prepared at the first call is left out of timings."""
+    """Run black photos of ``size`` pixels, so that what is prepared at the first call is left out of timings."""
     import numpy as np
 
     for _ in range(times):
-        engine(np.zeros((batch_size, 3, size, size), np.float32))
+        engine(np.zeros((batch_size, size, size, 3), np.uint8))
 
 
 def _cuda_available(*, only_if_loaded: bool) -> bool:

@@ -13,17 +13,17 @@ import numpy as np
 from hierpets.bundle.manifest import Manifest
 from hierpets.data.decoding.damage import Warn
 from hierpets.data.photos import DEFAULT_LIMITS, Limits, Photo, read_photo
-from hierpets.data.transforms import normalize, to_square
+from hierpets.data.transforms import to_square
 from hierpets.errors import BundleError
 from hierpets.hierarchy.early import certainty, on_main_scale
 from hierpets.inference.engines.base import Engine, RawOutput
 from hierpets.regions.boxes import Box
 
-__all__ = ["DETAIL", "Answers", "Cascade", "LookAgain", "Reconsider", "Squares", "Turn"]
+__all__ = ["DETAIL", "Answers", "Cascade", "LookAgain", "Reconsider", "Squares", "Turn", "seen_by"]
 
 Squares = tuple[np.ndarray, ...]
-"""One photo as each network will see it, before its colors are normalized: uint8 [size, size, 3] in RGB. They take less
-memory than the photo, which may have any size."""
+"""One photo as each network will see it: RGB uint8 [size, size, 3]. They take less memory than the photo, whatever size
+that has."""
 
 
 DETAIL = 2  # times the side that a photo is decoded at as a whole: what is cut out of it is smaller
@@ -94,14 +94,6 @@ class Cascade:
         """What each network will see of a decoded photo."""
         return tuple(to_square(preprocess, pixels) for preprocess in self._preprocesses)
 
-    def inputs(self, stage: int, photos: Sequence[Squares]) -> np.ndarray:
-        """The input of one of the networks, float32 [B, 3, size, size]."""
-        preprocess = self._preprocesses[stage]
-        batch = np.empty((len(photos), 3, preprocess.size, preprocess.size), np.float32)
-        for squares, planes in zip(photos, batch, strict=True):
-            normalize(preprocess, squares[stage], planes)
-        return batch
-
     def __call__(self, photos: Sequence[Squares], read: Callable[[int], np.ndarray], *, closer: bool = True) -> Answers:
         """The answers for photos, in their order; ``read`` as in :class:`LookAgain`, ``closer`` as :class:`Reconsider`
         takes it.
@@ -118,7 +110,7 @@ class Cascade:
         """Ask each network about the photos that those before it are not sure of."""
         waiting = np.arange(len(photos))
         for stage, engine in enumerate(self.engines):
-            output = engine(self.inputs(stage, [photos[row] for row in waiting.tolist()]))
+            output = engine(seen_by(stage, [photos[row] for row in waiting.tolist()]))
             turn = Turn(waiting, output, self._sure(stage, output))
             yield turn
             waiting = waiting[~turn.sure]
@@ -136,7 +128,7 @@ class Cascade:
 
     def _ask_main(self, photos: Sequence[Squares]) -> RawOutput:
         main = len(self.engines) - 1
-        output = self.engines[main](self.inputs(main, photos))
+        output = self.engines[main](seen_by(main, photos))
         _check_finite(output)
         return output
 
@@ -175,6 +167,11 @@ class Cascade:
             species, leaf = on_main_scale(output.species, output.leaf, m.taxonomy, own=own, main=m.temperatures)
             output = output._replace(species=species, leaf=leaf)
         return output._replace(features=np.empty((len(output.species), 0), np.float32))
+
+
+def seen_by(stage: int, photos: Sequence[Squares]) -> np.ndarray:
+    """What one of the networks sees of a batch, RGB uint8 [B, size, size, 3]."""
+    return np.stack([squares[stage] for squares in photos])
 
 
 def _check_finite(output: RawOutput) -> None:

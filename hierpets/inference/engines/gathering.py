@@ -29,8 +29,8 @@ class GatheringEngine:
         self._waiting: deque[_Call] = deque()
         self._one_at_a_time = threading.Lock()
 
-    def __call__(self, images: np.ndarray) -> RawOutput:
-        call = _Call(images, Future())
+    def __call__(self, pixels: np.ndarray) -> RawOutput:
+        call = _Call(pixels, Future())
         self._waiting.append(call)
         while not call.output.done():
             with self._one_at_a_time:
@@ -41,24 +41,24 @@ class GatheringEngine:
     def _take(self) -> list[_Call]:
         """The calls that have waited longest; the first of them however large it is."""
         taken, photos = list[_Call](), 0
-        while self._waiting and (not taken or photos + len(self._waiting[0].images) <= self._most):
+        while self._waiting and (not taken or photos + len(self._waiting[0].pixels) <= self._most):
             taken.append(self._waiting.popleft())
-            photos += len(taken[-1].images)
+            photos += len(taken[-1].pixels)
         return taken
 
     def _run(self, calls: Sequence[_Call]) -> None:
         try:
-            output = self._engine(np.concatenate([call.images for call in calls]))
+            output = self._engine(np.concatenate([call.pixels for call in calls]))
         except Exception as error:  # each of the callers finds out which of its photos it was
             for call in calls:
                 call.output.set_exception(error)
             return
         start = 0
         for call in calls:
-            rows = slice(start, start := start + len(call.images))
+            rows = slice(start, start := start + len(call.pixels))
             call.output.set_result(RawOutput(*(array[rows] for array in output)))
 
 
 class _Call(NamedTuple):
-    images: np.ndarray
+    pixels: np.ndarray
     output: Future[RawOutput]

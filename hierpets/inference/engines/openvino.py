@@ -6,7 +6,7 @@ import platform
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from queue import LifoQueue
 from tempfile import TemporaryFile
@@ -23,7 +23,7 @@ from hierpets.model.graph.pairs import are_paired
 from hierpets.model.graph.runtime import openvino as ov
 from hierpets.workers import cores
 
-__all__ = ["OpenVinoEngine", "capabilities", "compile_model", "require_precision"]
+__all__ = ["OpenVinoEngine", "capabilities", "compile_model", "for_precision", "require_precision", "takes_pixels"]
 
 # What OpenVINO calls the hardware that a precision needs. It takes a hint for what is not there, and ignores it.
 CAPABILITY = {"bf16": "BF16", "f16": "FP16"}
@@ -101,10 +101,27 @@ def require_precision(precision: Precision, capabilities: Collection[str]) -> No
     raise DeviceError(f"--precision {precision}: this CPU does not support it; choose {', '.join(able)}")
 
 
-def _unquantized(graph: Path) -> ov.Model:
-    from hierpets.model.graph.quantization import unquantize
+def takes_pixels(port: ov.Output | ov.ConstOutput) -> bool:
+    """Whether the input of a graph is pixels: not if an earlier hierpets wrote it."""
+    return bool(port.get_element_type() == ov.Type.u8)
 
-    return unquantize(ov.Core().read_model(graph))
+
+def for_precision(graph: ov.Model, precision: Precision) -> ov.Model:
+    """A graph as this CPU computes it in ``precision``, changed in place."""
+    from hierpets.model.graph.quantization import begin_in_float, unquantize
+
+    if precision != "int8":
+        return unquantize(graph)
+    return graph if has_vnni() else begin_in_float(graph)
+
+
+@cache
+def has_vnni() -> bool:
+    """Whether this CPU adds products of eight-bit integers without an overflow; false where the system does not say."""
+    try:
+        return "vnni" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return False
 
 
 class OpenVinoEngine:
@@ -144,7 +161,8 @@ class OpenVinoEngine:
         self.workers = max(2, workers)  # with one stream, one worker decodes while the other infers
         try:
             # As a file it starts soonest.
-            models = {1: graph if precision == "int8" or not quantized else _unquantized(graph)}
+            as_it_is = not quantized or (precision == "int8" and has_vnni())
+            models = {1: graph if as_it_is else for_precision(ov.Core().read_model(graph), precision)}
             if together and workers > 1 and precision == "int8" and (several := _for_several(graph)) is not None:
                 models = {TOGETHER: several, **models}
             self._requests = {
@@ -157,9 +175,15 @@ class OpenVinoEngine:
             raise BundleError(f"{graph}: OpenVINO cannot run this graph: {brief(error)}") from error
         self._graph = graph
 
+    @property
+    def takes_pixels(self) -> bool:
+        """Whether the graph takes pixels, or what normalization makes of them, as earlier ones do."""
+        return takes_pixels(self._ports[0])
+
     def check_shapes(self, size: int, features: int, species: int, leaves: int) -> None:
         """:raises BundleError: the graph takes photos of another size, or has not as many features or classes."""
-        shapes = ([-1, 3, size, size], [-1, features], [-1, species], [-1, leaves], [-1, 1 + species])
+        photo = [-1, size, size, 3] if self.takes_pixels else [-1, 3, size, size]
+        shapes = (photo, [-1, features], [-1, species], [-1, leaves], [-1, 1 + species])
         expected = [ov.PartialShape(shape) for shape in shapes]
         found = [port.partial_shape for port in self._ports]
         if len(found) != len(expected) or not all(map(ov.PartialShape.compatible, found, expected)):
@@ -168,12 +192,12 @@ class OpenVinoEngine:
                 f"leaves, as {MANIFEST} says; the graph has the shapes {', '.join(map(str, found))}"
             )
 
-    def __call__(self, images: np.ndarray) -> RawOutput:
+    def __call__(self, pixels: np.ndarray) -> RawOutput:
         parts = []
         for photos, requests in self._requests.items():
-            while len(images) >= photos:
-                parts.append(requests(images[:photos]))
-                images = images[photos:]
+            while len(pixels) >= photos:
+                parts.append(requests(pixels[:photos]))
+                pixels = pixels[photos:]
         return RawOutput(*(parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))))
 
 
@@ -201,7 +225,7 @@ class InferRequests:
         return (*compiled.inputs, *compiled.outputs)
 
     def __call__(self, images: np.ndarray) -> list[np.ndarray]:
-        """The outputs for images float32 [B, 3, h, w], as many as the graph takes, in the order of the graph."""
+        """The outputs for as many images as the graph takes, and as it takes them, in the order of the graph."""
         with self._request() as request:
             request.set_input_tensor(ov.Tensor(images))
             request.infer()
@@ -222,7 +246,7 @@ def _for_several(graph: Path) -> ov.Model | None:
     """The graph for :data:`TOGETHER` photos; None where it is fixed to one, or may round them otherwise than one."""
     if platform.machine() not in SEEN_ON:
         return None
-    model = ov.Core().read_model(graph)
+    model = for_precision(ov.Core().read_model(graph), "int8")
     if not are_paired(model):  # an earlier hierpets wrote it
         return None
     try:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from hierpets.bundle.layout import brief, incomplete_bundle, is_quantized
 from hierpets.errors import BundleError
 from hierpets.inference.engines.base import Precision, RawOutput, choose_precision
-
-if TYPE_CHECKING:
-    from hierpets.inference.engines.openvino import InferRequests
+from hierpets.inference.engines.normalized import NormalizedEngine
+from hierpets.plugin import Preprocess
 
 __all__ = ["PlaceEngine", "Places"]
 
@@ -35,35 +35,48 @@ class PlaceEngine:
     ``size`` may be another than the network was made for: it sees larger photos in the same way, with more places.
     """
 
-    def __init__(self, graph: Path, precision: Precision, size: int, *, workers: int = 1, threads: int | None = None):
-        self.size = size
+    def __init__(
+        self,
+        graph: Path,
+        precision: Precision,
+        preprocess: Preprocess,
+        size: int,
+        *,
+        workers: int = 1,
+        threads: int | None = None,
+    ):
+        self.size, self._preprocess = size, preprocess
         self._graph, self._precision, self._workers, self._threads = graph, precision, workers, threads
         self._first = threading.Lock()
-        self._compiled: tuple[InferRequests, int] | None = None
+        self._compiled: tuple[Callable[[np.ndarray], RawOutput], int] | None = None
 
-    def __call__(self, image: np.ndarray) -> Places:
-        """The answers for an image float32 [3, size, size].
+    def __call__(self, photo: np.ndarray) -> Places:
+        """The answers for a photo, RGB uint8 [size, size, 3].
 
         :raises BundleError: the graph is missing, or its features are not the mean over places.
         """
         with self._first:
             self._compiled = self._compiled or self._compile()
-        requests, side = self._compiled
-        return Places(RawOutput(*requests(image[None])), side)
+        run, side = self._compiled
+        return Places(run(photo[None]), side)
 
-    def _compile(self) -> tuple[InferRequests, int]:
+    def _compile(self) -> tuple[Callable[[np.ndarray], RawOutput], int]:
         if not self._graph.is_file():
             raise incomplete_bundle(self._graph.parents[1], "no OpenVINO graph in this bundle, which regions need")
-        from hierpets.inference.engines.openvino import InferRequests, capabilities
+        from hierpets.inference.engines.openvino import InferRequests, capabilities, for_precision, takes_pixels
         from hierpets.model.graph.places import answer_places
-        from hierpets.model.graph.quantization import unquantize
         from hierpets.model.graph.runtime import openvino as ov
 
         quantized, has_bf16 = is_quantized(self._graph), "BF16" in capabilities()
         precision = choose_precision(self._precision, "openvino", "cpu", quantized=quantized, has_bf16=has_bf16)
         try:
-            graph = ov.Core().read_model(self._graph)
-            side = answer_places(graph if precision == "int8" else unquantize(graph), self.size)
-            return InferRequests(graph, precision, count=self._workers, threads=self._threads), side
+            graph = for_precision(ov.Core().read_model(self._graph), precision)
+            side = answer_places(graph, self.size)
+            requests = InferRequests(graph, precision, count=self._workers, threads=self._threads)
+
+            def run(images: np.ndarray) -> RawOutput:
+                return RawOutput(*requests(images))
+
+            return run if takes_pixels(graph.input(0)) else NormalizedEngine(run, self._preprocess, name="places"), side
         except RuntimeError as error:
             raise BundleError(f"{self._graph}: OpenVINO cannot run this graph: {brief(error)}") from error

@@ -12,7 +12,7 @@ import torch
 from hierpets.errors import DeviceError
 from hierpets.inference.engines.base import Precision, RawOutput, filled_size
 from hierpets.model.network import HierarchicalNetwork, NetworkOutput
-from hierpets.plugin import Guard
+from hierpets.plugin import Guard, Preprocess
 from hierpets.workers import cores
 
 __all__ = ["TorchEngine"]
@@ -33,6 +33,25 @@ class MixedNetwork(torch.nn.Module):
         return self._network.forward_head(features.float())
 
 
+class FromPixels(torch.nn.Module):
+    """A network that takes pixels uint8 [B, h, w, 3], and normalizes them where it runs: a quarter is copied there."""
+
+    scale: torch.Tensor
+    offset: torch.Tensor
+
+    def __init__(self, network: torch.nn.Module, preprocess: Preprocess):
+        super().__init__()
+        self.network = network
+        mean, std = (torch.tensor(values).view(3, 1, 1) for values in (preprocess.mean, preprocess.std))
+        self.register_buffer("scale", 1 / (255 * std))
+        self.register_buffer("offset", mean / std)
+
+    def forward(self, pixels: torch.Tensor) -> NetworkOutput:
+        planes = pixels.permute(0, 3, 1, 2).float()  # in channels_last, as the pixels are
+        output: NetworkOutput = self.network(planes * self.scale - self.offset)
+        return output
+
+
 class TorchEngine:
     """Runs a network in channels_last; on CUDA, copies of one batch overlap with the computing of another.
 
@@ -47,6 +66,7 @@ class TorchEngine:
     def __init__(
         self,
         network: HierarchicalNetwork,
+        preprocess: Preprocess,
         device: str = "cpu",
         precision: Precision = "f32",
         *,
@@ -62,21 +82,20 @@ class TorchEngine:
         self._copies = Copies() if device == "cuda" else None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="torch")
         self._planned = compile or device == "cuda"
-        network = network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        runs: Any = network if precision == "f32" else MixedNetwork(network, device, DTYPES[precision])
-        self._network = torch.compile(runs, dynamic=False) if compile else runs
+        runs: Any = network.eval() if precision == "f32" else MixedNetwork(network.eval(), device, DTYPES[precision])
+        whole = FromPixels(runs, preprocess).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = torch.compile(whole, dynamic=False) if compile else whole
 
-    def __call__(self, images: np.ndarray) -> RawOutput:
-        batch = torch.from_numpy(_filled_up(images) if self._planned else images)
+    def __call__(self, pixels: np.ndarray) -> RawOutput:
+        batch = torch.from_numpy(_filled_up(pixels) if self._planned else pixels)
         if self._copies is not None:
             batch = batch.pin_memory()
-        pending = self._thread.submit(self._submit, batch, len(images)).result()
+        pending = self._thread.submit(self._submit, batch, len(pixels)).result()
         return pending.result()  # on CUDA another batch is on its way meanwhile
 
     @torch.inference_mode()
     def _submit(self, batch: torch.Tensor, rows: int) -> Pending:
         if self._copies is None:
-            batch = batch.contiguous(memory_format=torch.channels_last)
             return Pending(rows, self._run(batch))
         # TF32, which torch lets cuDNN take for float32, has ten bits of mantissa: f32 says float32.
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
@@ -109,13 +128,13 @@ class Copies:
         self._stream = torch.cuda.Stream()
 
     def upload(self, batch: torch.Tensor) -> torch.Tensor:
-        """The batch on the GPU in channels_last, when the current stream gets there."""
+        """The batch on the GPU, when the current stream gets there."""
         with torch.cuda.stream(self._stream):
             on_device = batch.to("cuda", non_blocking=True)
         current = torch.cuda.current_stream()
         current.wait_stream(self._stream)
         on_device.record_stream(current)  # its memory must not be given to the next batch before it is read
-        return on_device.contiguous(memory_format=torch.channels_last)
+        return on_device
 
     def download(self, rows: int, output: NetworkOutput) -> Pending:
         """The output in pinned memory, when its event has come."""
@@ -127,9 +146,9 @@ class Copies:
         return Pending(rows, NetworkOutput(*host), arrived)
 
 
-def _filled_up(images: np.ndarray) -> np.ndarray:
-    """A batch padded with rows of zeros, up to a power of two; no row depends on another."""
-    rows = filled_size(len(images))
-    if rows == len(images):
-        return images
-    return np.concatenate([images, np.zeros((rows - len(images), *images.shape[1:]), images.dtype)])
+def _filled_up(pixels: np.ndarray) -> np.ndarray:
+    """A batch padded with black photos, up to a power of two; no row depends on another."""
+    rows = filled_size(len(pixels))
+    if rows == len(pixels):
+        return pixels
+    return np.concatenate([pixels, np.zeros((rows - len(pixels), *pixels.shape[1:]), pixels.dtype)])

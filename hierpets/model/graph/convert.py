@@ -12,9 +12,11 @@ import torch
 
 from hierpets.model.graph.packing import pack_graph
 from hierpets.model.graph.pairs import forward_in_pairs, mark_paired
+from hierpets.model.graph.pixels import take_pixels
 from hierpets.model.graph.quantization import quantize
 from hierpets.model.graph.runtime import openvino as ov
 from hierpets.model.network import HierarchicalNetwork, NetworkOutput
+from hierpets.plugin import Preprocess
 
 __all__ = ["convert_heads", "convert_module", "save_graph", "trace", "write_graph"]
 
@@ -56,11 +58,15 @@ def trace(module: torch.nn.Module, *shape: int) -> torch.jit.ScriptModule:
         return torch.jit.trace(_on_cpu(module).eval(), torch.zeros(1, *shape), check_trace=False)
 
 
-def write_graph(path: Path, network: HierarchicalNetwork, size: int, *, calibration: Sequence[np.ndarray] = ()) -> None:
-    """The network as OpenVINO IR for one photo at a time: an xml file, and a bin file beside it. Its folder is made.
+def write_graph(
+    path: Path, network: HierarchicalNetwork, preprocess: Preprocess, *, calibration: Sequence[np.ndarray] = ()
+) -> None:
+    """The network as OpenVINO IR for the pixels of one photo at a time: an xml file, and a bin file beside it. Its
+    folder is made.
 
     With photos for ``calibration`` (each float32 [1, 3, size, size]) it is quantized, and can be computed in int8.
     """
+    size = preprocess.size
     graph = convert_module(_InPairs(network), size)
     # A fixed shape: the kernels for it are made while the graph is compiled, and kept with it, not at the first photo.
     graph.reshape([1, 3, size, size])
@@ -68,6 +74,7 @@ def write_graph(path: Path, network: HierarchicalNetwork, size: int, *, calibrat
         output.get_tensor().set_names({name})
     if len(calibration):
         graph = quantize(graph, calibration)
+    take_pixels(graph, preprocess)
     pack_graph(graph)
     mark_paired(graph)
     _name(graph)

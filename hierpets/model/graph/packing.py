@@ -8,7 +8,15 @@ import torch
 from hierpets.model.graph.runtime import openvino as ov
 from hierpets.model.rounding import pack_tensor
 
-__all__ = ["pack_graph"]
+__all__ = ["integers_of", "pack_graph"]
+
+
+def integers_of(node: ov.Node) -> tuple[np.ndarray, np.ndarray] | None:
+    """The integers int8 and scales float32 of a constant that is rounded, however small, else None."""
+    if node.get_type_name() != "Constant" or node.get_element_type() != ov.Type.f32:
+        return None
+    packed = pack_tensor(torch.from_numpy(np.array(node.data)), least=1)
+    return packed if packed is None else (packed[0].numpy(), packed[1].numpy())
 
 
 def pack_graph(model: ov.Model) -> None:

@@ -23,7 +23,8 @@ def answer_places(graph: ov.Model, size: int) -> int:
     :returns: places on a side of the map.
     :raises BundleError: the features are not the mean over the places of one map, or of several maps of one size.
     """
-    graph.reshape([1, 3, size, size])
+    pixels = graph.input(0).shape[-1] == 3  # an earlier hierpets wrote graphs that take planes
+    graph.reshape([1, size, size, 3] if pixels else [1, 3, size, size])
     pools = list(_pools(graph.output("features").get_node()))
     shapes = {tuple(pool.input_value(0).get_shape())[2:] for pool in pools}
     if len(shapes) != 1:

@@ -2,7 +2,8 @@
 
 The weights of a bundle have eight bits already (:mod:`hierpets.model.rounding`). NNCF adds a FakeQuantize operation
 where activations are rounded too, and a CPU then computes convolutions in integers. Weights and biases are left as they
-are, so that taking those operations out gives the graph in float32 again: one file serves both.
+are, so that taking those operations out gives the graph in float32 again: one file serves both. What a graph begins
+with is rounded where it takes pixels (:mod:`hierpets.model.graph.pixels`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from hierpets.libraries import needed_for
 from hierpets.model.graph.runtime import openvino as ov
 
-__all__ = ["quantize", "unquantize"]
+__all__ = ["POOLING", "ROUNDING", "begin_in_float", "first_convolutions", "quantize", "unquantize"]
 
 ROUNDING = "FakeQuantize"
 POOLING = ("ReduceMean", "AvgPool", "AdaptiveAvgPool")
@@ -27,7 +28,7 @@ def quantize(graph: ov.Model, images: Sequence[np.ndarray]) -> ov.Model:
     """Round the activations of a float32 graph, by the ranges that ``images`` (each float32 [1, 3, size, size]) show.
 
     What follows the pooling (heads and scores) stays in float32: it costs nothing, and LDA is a matter of small
-    differences. So does the first convolution: 8-bit pixels times 8-bit weights overflow on CPUs without VNNI.
+    differences. So does the first convolution, whose input is exact in eight bits as it is.
 
     :raises ConfigError: NNCF is not installed.
     """
@@ -50,6 +51,7 @@ def quantize(graph: ov.Model, images: Sequence[np.ndarray]) -> ov.Model:
 
 def unquantize(graph: ov.Model) -> ov.Model:
     """Take the rounding of activations out, in place."""
+    begin_in_float(graph)
     for node in graph.get_ordered_ops():
         if node.get_type_name() == ROUNDING:
             node.output(0).replace(node.input_value(0))
@@ -57,19 +59,41 @@ def unquantize(graph: ov.Model) -> ov.Model:
     return graph
 
 
+def begin_in_float(graph: ov.Model) -> ov.Model:
+    """Compute what reads pixels in floating point, in place, where it is computed in integers.
+
+    A processor without VNNI adds eight-bit products in sixteen bits, which those of pixels overflow.
+    """
+    ops = ov.opset13
+    for convolution in first_convolutions(graph):
+        rounding = convolution.input_value(0).get_node()
+        if rounding.get_type_name() != ROUNDING:
+            continue
+        planes = rounding.input_value(0).get_node().input_value(0).get_node()
+        pixels, begin, end, blank = planes.input_value(0).get_node().input_values()
+        exact = ops.pad(ops.convert(pixels, "f32"), begin, end, "constant", blank.get_node().input_value(0))
+        turned = ops.transpose(exact, planes.input_value(1))
+        convolution.input(0).replace_source_output(turned.output(0))
+    graph.validate_nodes_and_infer_types()
+    return graph
+
+
+def first_convolutions(graph: ov.Model) -> list[ov.Node]:
+    """The convolutions with no other between them and the input of a graph."""
+    return [node for node in graph.get_ordered_ops() if node.get_type_name() == "Convolution" and _reads_input(node)]
+
+
 def _kept_in_float(graph: ov.Model) -> set[str]:
-    nodes = graph.get_ordered_ops()
-    after = [node for node in nodes if node.get_type_name() in POOLING]
-    first = [node for node in nodes if node.get_type_name() == "Convolution" and _reads_input(node)]
-    return {node.get_friendly_name() for node in (*first, *_downstream(after)) if node.get_type_name() != "Constant"}
+    after = [node for node in graph.get_ordered_ops() if node.get_type_name() in POOLING]
+    kept = (*first_convolutions(graph), *_downstream(after))
+    return {node.get_friendly_name() for node in kept if node.get_type_name() != "Constant"}
 
 
 def _reads_input(node: ov.Node) -> bool:
-    """Whether no other convolution lies between the input of the graph and this one."""
     source = node.input_value(0).get_node()
     while source.get_input_size() and "Convolution" not in source.get_type_name():
         source = source.input_value(0).get_node()
-    return source.get_type_name() == "Parameter"
+    return bool(source.get_type_name() == "Parameter")
 
 
 def _downstream(nodes: Sequence[ov.Node]) -> Iterator[ov.Node]:

@@ -216,9 +216,9 @@ class Doubting(ColorEngine):
         super().__init__()
         self.first = first
 
-    def __call__(self, images):
+    def __call__(self, pixels):
         self.first()
-        return output(*[LEAST + 1] * len(images))
+        return output(*[LEAST + 1] * len(pixels))
 
 
 def predictor_with(detector, engine=None, finder=None, **how):
@@ -260,9 +260,9 @@ def test_a_photo_that_is_gone_when_it_is_looked_at_again_has_an_error_of_its_own
 class Closer(ColorEngine):
     """Is sure of a dog where all that it sees is bright."""
 
-    def __call__(self, images):
-        found = output(*[LEAST] * len(images))
-        bright = images.min(axis=(1, 2, 3)) > 0
+    def __call__(self, pixels):
+        found = output(*[LEAST] * len(pixels))
+        bright = pixels.min(axis=(1, 2, 3)) > 127
         found.species[bright] = [0.0, 12.0]
         found.leaf[bright] = [0.0, 0.0, 12.0]
         found.scores[bright, 1:] = 1.0
@@ -323,9 +323,9 @@ def test_regions_are_parts_and_looked_at_once():
 
 def test_numbers_that_are_none_in_a_second_look_fail_that_photo_alone():
     class Breaking(Closer):
-        def __call__(self, images):
-            found = super().__call__(images)
-            found.leaf[images.min(axis=(1, 2, 3)) > 0] = np.nan
+        def __call__(self, pixels):
+            found = super().__call__(pixels)
+            found.leaf[pixels.min(axis=(1, 2, 3)) > 127] = np.nan
             return found
 
     predictor = predictor_with(Sees((0.32, 0.32, 0.68, 0.68), dog=3.0), Breaking(), second_look=True)

@@ -10,11 +10,11 @@ from helpers.cascades import PHOTOS, make_cascade
 from safetensors.torch import load_file, save_file
 from scipy.special import softmax
 
-from hierpets.data.transforms import read_input
+from hierpets.data.transforms import normalize, read_square
 from hierpets.errors import BundleError
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.early import Outputs, ask_in_turn
-from hierpets.inference.engines.cascade import Cascade
+from hierpets.inference.engines.cascade import Cascade, seen_by
 from hierpets.inference.engines.torch import TorchEngine
 from hierpets.inference.loading import load
 from hierpets.inference.predictor import Predictor
@@ -45,12 +45,17 @@ class Counting:
 
     name, device, precision, workers, batch = "counting", "cpu", "f32", 1, 4
 
-    def __init__(self, network):
-        self.engine, self.photos = TorchEngine(network), 0
+    def __init__(self, network, spec):
+        self.engine, self.photos = TorchEngine(network, spec.preprocess), 0
 
-    def __call__(self, images):
-        self.photos += len(images)
-        return self.engine(images)
+    def __call__(self, pixels):
+        self.photos += len(pixels)
+        return self.engine(pixels)
+
+
+def torch_engines(made):
+    specs = made.manifest.networks
+    return [TorchEngine(network, spec.preprocess) for network, spec in zip(made.networks, specs, strict=True)]
 
 
 def joint_of(made, stage, photo):
@@ -58,7 +63,8 @@ def joint_of(made, stage, photo):
     network, tree = made.networks[stage], made.manifest.taxonomy
     spec = (*made.manifest.early, made.manifest)[stage]
     with torch.inference_mode():
-        output = network(torch.from_numpy(read_input(photo, spec.preprocess))[None])
+        planes = normalize(spec.preprocess, read_square(photo, spec.preprocess))
+        output = network(torch.from_numpy(planes)[None])
     species = softmax(output.species.numpy()[0] / spec.temperatures.species)
     parts = [
         species[s] * softmax(output.leaf.numpy()[0, columns] / spec.temperatures.breeds.get(name, 1.0))
@@ -78,10 +84,10 @@ def test_a_photo_is_answered_by_the_first_network_that_is_sure(made, loaded):
 
 
 def test_outputs_of_all_networks_are_put_together_as_they_are_served(made):
-    cascade = Cascade(made.manifest, [TorchEngine(network) for network in made.networks])
+    cascade = Cascade(made.manifest, torch_engines(made))
     photos = [cascade.squares(cascade.decode(photo)) for photo in PHOTOS]
     served, stages, _ = cascade(photos, lambda row: cascade.decode(PHOTOS[row]))
-    early, main = (Outputs(*engine(cascade.inputs(stage, photos))[1:]) for stage, engine in enumerate(cascade.engines))
+    early, main = (Outputs(*engine(seen_by(stage, photos))[1:]) for stage, engine in enumerate(cascade.engines))
     m = made.manifest
     rule = {"asked": m.early, "learned": m.learned, "temperatures": m.temperatures, "combiner": m.combiner}
     found, stage = ask_in_turn([early], main, m.taxonomy, **rule)
@@ -92,7 +98,7 @@ def test_outputs_of_all_networks_are_put_together_as_they_are_served(made):
 
 
 def test_the_main_network_is_asked_only_about_photos_that_the_early_one_is_not_sure_of(made, loaded):
-    early, main = (Counting(network) for network in made.networks)
+    early, main = map(Counting, made.networks, made.manifest.networks)
     predictor = Predictor(made.manifest, main, early=[early], model=loaded().model)
     answers = predictor.predict(PHOTOS)
     assert early.photos == len(PHOTOS)
@@ -143,11 +149,11 @@ def test_load_refuses_an_early_graph_of_another_input(made, loaded, copied):
 
 def test_an_early_network_that_gives_nan_is_named_as_damage_and_not_passed_over(made, loaded):
     class Broken(Counting):
-        def __call__(self, images):
-            output = super().__call__(images)
+        def __call__(self, pixels):
+            output = super().__call__(pixels)
             return output._replace(leaf=np.full_like(output.leaf, np.nan))
 
-    early, main = Broken(made.networks[0]), Counting(made.networks[1])
+    early, main = Broken(made.networks[0], made.manifest.early[0]), Counting(made.networks[1], made.manifest)
     predictor = Predictor(made.manifest, main, early=[early], model=loaded().model)
     answer = predictor.predict(PHOTOS[0])
     assert "NaN or infinity" in str(answer.error)

@@ -17,6 +17,7 @@ from hierpets.errors import BundleError, DeviceError
 from hierpets.inference.engines.base import COMPUTES, PRECISIONS, choose_engine, choose_precision
 from hierpets.inference.engines.openvino import CAPABILITY, capabilities, compile_model, require_precision
 from hierpets.inference.loading import load
+from hierpets.model.graph.convert import convert_module, save_graph
 from hierpets.model.reader import read_network
 from hierpets.registry.loading import load_registry
 
@@ -28,7 +29,7 @@ def registry(tiny_run):
 
 @pytest.fixture(scope="module")
 def images():
-    return np.random.default_rng(0).normal(size=(6, 3, 32, 32)).astype(np.float32)
+    return np.random.default_rng(0).integers(0, 256, size=(6, 32, 32, 3), dtype=np.uint8)
 
 
 def released_size():
@@ -128,7 +129,7 @@ def test_torch_engine_refuses_bf16_on_a_gpu_without_it(tiny_run, registry, monke
 
 
 def test_openvino_engine_answers_photos_together_as_one_by_one():
-    photos = np.random.default_rng(0).uniform(-1, 1, size=(6, 3, *[released_size()] * 2)).astype(np.float32)
+    photos = np.random.default_rng(0).integers(0, 256, size=(6, *[released_size()] * 2, 3), dtype=np.uint8)
     alone, several = (load(recommend=False, precision="int8", workers=workers).engine for workers in (1, 2))
     assert (alone.at_once, several.at_once) == (1, 4 if platform.machine() in ("x86_64", "AMD64") else 1)
     expected = [alone(photo[None]) for photo in photos]
@@ -149,6 +150,30 @@ def test_openvino_engine_answers_one_by_one_where_a_graph_would_round_several_ot
     assert "<hierpets>" in text
     graph.write_text(re.sub(r"<hierpets>.*?</hierpets>", "", text, flags=re.DOTALL), encoding="utf-8")
     assert load(bundle, recommend=False, precision="int8", workers=2).engine.at_once == 1
+
+
+def test_openvino_engine_takes_pixels_for_a_graph_of_an_earlier_hierpets(tiny_run, registry, tmp_path, images):
+    bundle = shutil.copytree(tiny_run / "bundle", tmp_path / "earlier")
+    network, spec = read_network(bundle, read_manifest(bundle), registry), read_manifest(bundle).preprocess
+    graph = convert_module(network, spec.size)
+    graph.reshape([1, 3, spec.size, spec.size])
+    save_graph(graph, bundle / GRAPH)
+    before = load(bundle, registry=registry, recommend=False, precision="f32", workers=2)
+    after = load(tiny_run / "bundle", registry=registry, recommend=False, precision="f32", workers=2)
+    for found, wanted in zip(before.engine(images), after.engine(images), strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-4, rtol=1e-4)
+    ours, theirs = (predictor.predict("demo:dog/pug/3") for predictor in (before, after))
+    np.testing.assert_allclose(ours.joint, theirs.joint, atol=1e-5)
+
+
+def test_openvino_engine_begins_in_float_where_integers_would_overflow(monkeypatch):
+    photo = np.random.default_rng(0).integers(0, 256, size=(1, *[released_size()] * 2, 3), dtype=np.uint8)
+    exact = load(recommend=False, precision="f32").engine(photo)
+    for able in (True, False):
+        monkeypatch.setattr("hierpets.inference.engines.openvino.has_vnni", lambda able=able: able)
+        found = load(recommend=False, precision="int8").engine(photo)
+        np.testing.assert_allclose(found.features, exact.features, atol=0.3)
+        assert found.leaf.argmax() == exact.leaf.argmax()
 
 
 def test_openvino_engine_keeps_a_bounded_cache(tiny_run, registry, tmp_path, monkeypatch):

@@ -18,9 +18,12 @@ from hierpets.inference.engines.base import warm_up
 from hierpets.inference.engines.torch import TorchEngine
 from hierpets.inference.loading import load
 from hierpets.model.reader import read_network
+from hierpets.plugin import Preprocess
 from hierpets.registry.loading import load_registry
 
 gpu = pytest.mark.gpu
+
+PREPROCESS = Preprocess(size=32, crop=1.0)  # that of the tiny backbone
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +43,7 @@ def network(bundle, registry):
 
 def batches(*sizes: int) -> list[np.ndarray]:
     generator = np.random.default_rng(0)
-    return [generator.normal(size=(n, 3, 32, 32)).astype(np.float32) for n in sizes]
+    return [generator.integers(0, 256, size=(n, 32, 32, 3), dtype=np.uint8) for n in sizes]
 
 
 def agree(ours, theirs, atol=1e-5):
@@ -50,7 +53,7 @@ def agree(ours, theirs, atol=1e-5):
 
 
 def test_threads_that_share_an_engine_get_their_own_answers(network):
-    engine = TorchEngine(network)
+    engine = TorchEngine(network, PREPROCESS)
     given = batches(*[1 + i % 5 for i in range(40)])
     with ThreadPoolExecutor(4) as threads:
         for ours, images in zip(threads.map(engine, given), given, strict=True):
@@ -61,7 +64,7 @@ def test_one_thread_runs_the_network_whichever_threads_ask(network):
     # cuDNN's plans belong to the thread that made them: on a GPU, every other thread would wait seconds for its own.
     ran_in = []
     handle = network.register_forward_hook(lambda *_: ran_in.append(threading.get_ident()))
-    engine = TorchEngine(network)
+    engine = TorchEngine(network, PREPROCESS)
     for images in batches(1, 2):
         with ThreadPoolExecutor(1) as caller:
             caller.submit(engine, images).result()
@@ -78,7 +81,7 @@ def test_compiled_batches_are_filled_up_and_the_answer_is_cut_to_its_rows(networ
         return lambda images: (seen.append(len(images)), module(images))[1]
 
     monkeypatch.setattr(torch, "compile", compile_nothing)
-    engine, plain = TorchEngine(network, compile=True), TorchEngine(network)
+    engine, plain = TorchEngine(network, PREPROCESS, compile=True), TorchEngine(network, PREPROCESS)
     for images in batches(1, 2, 3, 5, 8, 13):
         agree(engine(images), plain(images))
     assert seen == [1, 2, 4, 8, 8, 16]
@@ -103,7 +106,7 @@ def test_compile_is_refused_where_openvino_runs(bundle, registry):
 def test_warming_up_runs_batches_of_the_size_that_is_timed():
     seen = []
     warm_up(lambda images: seen.append((images.shape, images.dtype)), 48, batch_size=5, times=2)
-    assert seen == [((5, 3, 48, 48), np.float32)] * 2
+    assert seen == [((5, 48, 48, 3), np.uint8)] * 2
 
 
 class FakeCuda:
@@ -156,12 +159,12 @@ class FakeCuda:
 
 
 def test_batches_on_a_gpu_are_filled_up_and_the_answer_is_cut_to_its_rows(network, monkeypatch):
-    plain, seen = TorchEngine(network), []
+    plain, seen = TorchEngine(network, PREPROCESS), []
     expected = [plain(images) for images in batches(1, 2, 3, 5)]
     handle = network.register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
     with monkeypatch.context() as patch:
         FakeCuda(patch)
-        engine = TorchEngine(network, "cuda")
+        engine = TorchEngine(network, PREPROCESS, "cuda")
         for images, theirs in zip(batches(1, 2, 3, 5), expected, strict=True):
             agree(engine(images), theirs)
     handle.remove()
@@ -170,10 +173,10 @@ def test_batches_on_a_gpu_are_filled_up_and_the_answer_is_cut_to_its_rows(networ
 
 def test_a_batch_is_copied_on_one_stream_computed_on_another_and_awaited_at_the_end(network, monkeypatch):
     (images,) = batches(3)
-    expected = TorchEngine(network)(images)
+    expected = TorchEngine(network, PREPROCESS)(images)
     with monkeypatch.context() as patch:
         cuda = FakeCuda(patch)
-        output = TorchEngine(network, "cuda")(images)
+        output = TorchEngine(network, PREPROCESS, "cuda")(images)
     assert cuda.told == [
         "pinned",
         "copy stream",
@@ -196,7 +199,7 @@ class TestCuda:
             pytest.skip("hardware: this GPU has no bf16")
         engine = load(bundle, registry=registry, device="cuda", precision=precision, recommend=False).engine
         for images in batches(1, 7):
-            agree(engine(images), TorchEngine(network)(images), atol=atol)
+            agree(engine(images), TorchEngine(network, PREPROCESS)(images), atol=atol)
 
     def test_auto_takes_cuda_and_f16(self, bundle, registry):
         engine = load(bundle, registry=registry, recommend=False).engine
@@ -218,7 +221,7 @@ class TestCuda:
     def test_a_compiled_network_agrees(self, bundle, registry, network):
         engine = load(bundle, registry=registry, device="cuda", precision="f16", compile=True, recommend=False).engine
         for images in batches(4, 3, 1):
-            agree(engine(images), TorchEngine(network)(images), atol=0.05)
+            agree(engine(images), TorchEngine(network, PREPROCESS)(images), atol=0.05)
 
 
 @pytest.fixture

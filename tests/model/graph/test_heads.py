@@ -43,12 +43,13 @@ def network(backbone, taxonomy, *, body=True) -> HierarchicalNetwork:
 def test_new_heads_take_the_features_of_the_old_graph(backbone, tmp_path, quantized):
     images = [np.random.default_rng(i).normal(size=(1, 3, 32, 32)).astype(np.float32) for i in range(4)]
     path = tmp_path / "openvino" / "model.xml"
-    write_graph(path, network(backbone, SMALL), 32, calibration=images if quantized else ())
+    write_graph(path, network(backbone, SMALL), backbone.preprocess, calibration=images if quantized else ())
     before = ov.Core().read_model(path)
-    old = run(before, images[0])
+    photo = np.random.default_rng(9).integers(0, 256, size=(1, 32, 32, 3), dtype=np.uint8)
+    old = run(before, photo)
     heads = network(backbone, LARGE, body=False)
     grown = replace_heads(ov.Core().read_model(path), heads)
-    features, species, leaf, scores = run(grown, images[0])
+    features, species, leaf, scores = run(grown, photo)
     np.testing.assert_array_equal(features, old[0])
     expected = heads.forward_head(torch.from_numpy(features))
     for found, wanted in zip((species, leaf, scores), expected[1:], strict=True):

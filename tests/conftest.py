@@ -129,11 +129,16 @@ def data_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
-def chromium(pytestconfig: pytest.Config) -> Iterator[Any]:
-    """A running Chromium; use it only in tests marked ``browser``."""
+def chromium_path(pytestconfig: pytest.Config) -> str:
     executable = pytestconfig.stash[CHROMIUM]
     assert executable is not None
-    with started_chromium(executable) as browser:
+    return executable
+
+
+@pytest.fixture(scope="session")
+def chromium(chromium_path: str) -> Iterator[Any]:
+    """A running Chromium; use it only in tests marked ``browser``."""
+    with started_chromium(chromium_path) as browser:
         yield browser
 
 

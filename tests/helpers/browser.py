@@ -8,11 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ADVICE", "find_chromium", "started_chromium"]
+__all__ = ["ADVICE", "ARGUMENTS", "find_chromium", "started_chromium"]
 
 ADVICE = "`make browser` installs Chromium"
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 """What is taken first starts fastest: the headless shell draws no toolbars for each page that nobody sees."""
+ARGUMENTS = ["--no-sandbox"]
+COMPILED_ONCE = "--js-flags=--liftoff-only"
+"""Each visit compiles ONNX Runtime Web anew, and for a few photos no better code is worth its compilation."""
 
 
 def find_chromium() -> str | None:
@@ -35,6 +38,6 @@ def started_chromium(executable: str) -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        browser = started.chromium.launch(executable_path=executable, args=[*ARGUMENTS, COMPILED_ONCE])
         yield browser
         browser.close()

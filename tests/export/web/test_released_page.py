@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.browser import ARGUMENTS
 from helpers.static_server import serving_folder
 from helpers.web_page import as_python, records, told
 
@@ -17,6 +18,14 @@ from hierpets.export.web.export import MOST_BYTES, export_page
 
 KINDS = ("pets", "elsewhere", "unseen-breeds", "horses", "not-pets")
 AT_ONCE = 50
+
+
+@pytest.fixture(scope="module")
+def chromium(chromium, chromium_path):
+    """One that compiles as people's browsers do: how long it takes is told."""
+    browser = chromium.browser_type.launch(executable_path=chromium_path, args=ARGUMENTS)
+    yield browser
+    browser.close()
 
 
 def spread(folder, most):

@@ -400,7 +400,9 @@ def test_train_refuses_a_class_of_unreadable_photos_alone(tmp_path, damaged_phot
 def test_a_backbone_without_given_weights_is_the_same_network_wherever_it_is_built(tmp_path):
     registry = tmp_path / "registry.yaml"
     create_plugin("backbone", "fresh", registry)
-    config = {"recipe": "heads", "backbone": "fresh", "backbone_options": {"width": 8}, "registry": registry}
+    data = draw_photos(tmp_path / "photos", {"cat/siamese": 8, "dog/pug": 8})
+    plan = {"recipe": "heads", "data": data, "val_fraction": 0.0, "folds": 2}
+    config = {**plan, "backbone": "fresh", "backbone_options": {"width": 8}, "registry": registry}
     first = train(**config, out=tmp_path / "first").bundle
     torch.rand(5)
     again, other = (train(**config, out=tmp_path / f"seed{seed}", seed=seed).bundle for seed in (0, 1))

@@ -256,15 +256,15 @@ def test_evaluate_takes_the_digest_of_what_training_held_out_once(predictor, mix
 @needs_byte_names
 def test_evaluate_ends_a_stress_test_in_which_the_model_fails(bundle, registry, photos, monkeypatch):
     fails = load(bundle, registry=registry)
-    inputs, asked = fails.cascade.inputs, []
+    turns, asked = fails.cascade.turns, []
 
-    def tired(stage, squares):
+    def tired(squares):
         asked.append(squares)
         if len(asked) > 10:
             raise RuntimeError("out of breath")
-        return inputs(stage, squares)
+        return turns(squares)
 
-    monkeypatch.setattr(fails.cascade, "inputs", tired)
+    monkeypatch.setattr(fails.cascade, "turns", tired)
     with pytest.raises(HierpetsError, match=r"\.png: unexpected RuntimeError"):
         evaluate(fails, photos, stress=True)
 

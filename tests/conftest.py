@@ -37,6 +37,7 @@ FIRST = ("ray", "growing", "serve/test_page.py", "export/web/test_page.py", "tra
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    _take_one_core(config)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts what it runs in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[CHROMIUM] = find_chromium()
@@ -68,6 +69,20 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     config.option.loadscopereorder = False  # the order is that of FIRST
     return ByGroup(config, log)
+
+
+def _take_one_core(config: pytest.Config) -> None:
+    """Keep each of as many workers as there are cores on a core of its own, with all that it starts.
+
+    Else each takes all cores for what computes on several threads, which then wait for those of the others: a tenth
+    of the time.
+    """
+    worker: Any = getattr(config, "workerinput", None)
+    if worker is None or not hasattr(os, "sched_setaffinity"):
+        return
+    own = sorted(os.sched_getaffinity(0))
+    if worker["workercount"] == len(own):
+        os.sched_setaffinity(0, {own[int(worker["workerid"].removeprefix("gw"))]})
 
 
 def _group(nodeid: str) -> str:

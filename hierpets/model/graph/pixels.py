@@ -47,10 +47,10 @@ def _begin_in_integers(graph: ov.Model, pixels: ov.Node, preprocess: Preprocess)
     """Let the first convolutions that can be computed in integers take ``pixels``, and their filters the scale.
 
     None can where each color has a scale of its own, for a convolution in integers has one for all that it reads. What
-    is padded is a pixel too: the nearest to the mean color, which is half a step off at most, and along the edge alone.
+    is padded is a pixel too: that below the mean color, which must be one, less than a step off along the edge.
     """
     scale, offset = _scale(preprocess)
-    if len({*scale}) > 1 or len({*offset}) > 1:
+    if len({*scale}) > 1 or len({*offset}) > 1 or not 0 <= offset[0] <= LARGEST * scale[0]:
         return
     for convolution in first_convolutions(graph):
         filters, pads = integers_of(convolution.input_value(1).get_node()), _pads(convolution)

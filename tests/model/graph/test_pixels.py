@@ -19,6 +19,7 @@ from hierpets.plugin import Preprocess
 SIZE = 24
 GRAY = Preprocess(size=SIZE, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 COLORED = Preprocess(size=SIZE)
+DARK = Preprocess(size=SIZE, mean=(-0.1, -0.1, -0.1), std=(0.5, 0.5, 0.5))
 PADDINGS = {"of the layer": 1, "as TensorFlow's": "same", "none": 0}
 
 
@@ -113,10 +114,11 @@ def test_a_graph_can_begin_in_float_and_stay_quantized():
     np.testing.assert_allclose(run(graph, PHOTOS), run(quantized("same", GRAY), planes(GRAY)), atol=1e-5)
 
 
-def test_colors_with_scales_of_their_own_stay_in_float():
-    graph = of_pixels(quantized(1, COLORED), COLORED)
+@pytest.mark.parametrize("preprocess", [COLORED, DARK], ids=["a scale for each color", "no pixel of the mean color"])
+def test_colors_that_integers_cannot_hold_stay_in_float(preprocess):
+    graph = of_pixels(quantized(1, preprocess), preprocess)
     assert not roundings_of_pixels(graph)
-    np.testing.assert_allclose(run(graph, PHOTOS), run(quantized(1, COLORED), planes(COLORED)), atol=1e-5)
+    np.testing.assert_allclose(run(graph, PHOTOS), run(quantized(1, preprocess), planes(preprocess)), atol=1e-5)
 
 
 def test_filters_that_are_not_rounded_stay_in_float():

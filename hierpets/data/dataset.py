@@ -30,9 +30,9 @@ def iter_inputs(
     """Yield ``(indices int64 [B], inputs float32 [B, 3, size, size])``, B at most ``batch_size``, order kept.
 
     ``indices`` count the photos as given. ``photos`` may be endless: no more than a few batches are read ahead.
-    ``transform(index, photo)`` replaces :func:`~hierpets.data.transforms.apply`, and inputs are stacks of what it gives;
-    it gets a photo with at least ``detail(index)`` times the pixels on a side that the network needs. A photo that
-    cannot be read raises its :class:`ImageError`, or, with ``on_error``, is reported there and left out.
+    ``transform(index, photo)`` replaces :func:`~hierpets.data.transforms.apply`, and inputs are stacks of what it
+    gives; it gets a photo with at least ``detail(index)`` times the pixels on a side that the network needs. A photo
+    that cannot be read raises its :class:`ImageError`, or, with ``on_error``, is reported there and left out.
     """
 
     def load(numbered: tuple[int, Photo]) -> np.ndarray:

@@ -247,7 +247,13 @@ def test_preprocessing_must_not_depend_on_the_engine(run, largest, status):
 
 def test_preprocessing_fails_a_graph_of_another_size(run):
     assert "32 px" in item(run, "preprocessing").number
-    assert item(replace(run, graph="1,3,224,224"), "preprocessing").status == "fail"
+    for graph in ("1,224,224,3", "1,3,224,224"):
+        assert item(replace(run, graph=graph), "preprocessing").status == "fail"
+
+
+def test_preprocessing_takes_a_graph_of_an_earlier_hierpets(run):
+    earlier = replace(run, graph="1,3,32,32")
+    assert item(earlier, "preprocessing").status == item(run, "preprocessing").status != "fail"
 
 
 @pytest.mark.parametrize(("there", "status"), [(0.94, "pass"), (0.88, "warn"), (0.5, "fail")])

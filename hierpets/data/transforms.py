@@ -14,7 +14,16 @@ import numpy as np
 from hierpets.data.photos import Photo, read_photo
 from hierpets.plugin import Interpolation, Preprocess
 
-__all__ = ["Augment", "apply", "center_square", "denormalize", "normalize", "read_square", "to_square"]
+__all__ = [
+    "Augment",
+    "apply",
+    "center_square",
+    "color_scale",
+    "denormalize",
+    "normalize",
+    "read_square",
+    "to_square",
+]
 
 
 def read_square(photo: Photo, preprocess: Preprocess) -> np.ndarray:
@@ -45,18 +54,24 @@ def to_square(preprocess: Preprocess, photo: np.ndarray) -> np.ndarray:
 def normalize(preprocess: Preprocess, photo: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """float32 [3, H, W], ``(x / 255 - mean) / std`` of RGB uint8 [H, W, 3]; written to ``out`` where it is given."""
     planes = np.empty((3, *photo.shape[:2]), np.float32) if out is None else out
-    for channel, values, plane in zip(cv2.split(photo), _values(preprocess.mean, preprocess.std), planes, strict=True):
+    for channel, values, plane in zip(cv2.split(photo), _values(preprocess), planes, strict=True):
         cv2.LUT(channel, values, plane)
     return planes
 
 
+def color_scale(preprocess: Preprocess) -> tuple[np.ndarray, np.ndarray]:
+    """A pixel times the first, less the second, is what a network takes for it: float32 [3] each, one for a channel."""
+    mean, std = (np.asarray(values, np.float32) for values in (preprocess.mean, preprocess.std))
+    return 1 / (255 * std), mean / std
+
+
 @lru_cache(maxsize=32)
-def _values(mean: tuple[float, ...], std: tuple[float, ...]) -> np.ndarray:
+def _values(preprocess: Preprocess) -> np.ndarray:
     """What each of 256 values of a channel becomes, float32 [3, 256]: to look it up takes half as long as to compute
     it.
     """
-    means, stds = (np.asarray(v, np.float32).reshape(3, 1) for v in (mean, std))
-    return np.arange(256, dtype=np.float32) * (1 / (255 * stds)) - means / stds
+    scale, offset = (values.reshape(3, 1) for values in color_scale(preprocess))
+    return np.arange(256, dtype=np.float32) * scale - offset
 
 
 def denormalize(preprocess: Preprocess, planes: np.ndarray) -> np.ndarray:

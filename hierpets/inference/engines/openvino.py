@@ -19,11 +19,12 @@ from hierpets.cache import forget_oldest, warn_uncached
 from hierpets.errors import BundleError, DeviceError, reason_of
 from hierpets.files import cache_dir
 from hierpets.inference.engines.base import Precision, RawOutput
+from hierpets.model.graph.inputs import begin_in_float, takes_pixels
 from hierpets.model.graph.pairs import are_paired
 from hierpets.model.graph.runtime import openvino as ov
 from hierpets.workers import cores
 
-__all__ = ["OpenVinoEngine", "capabilities", "compile_model", "for_precision", "require_precision", "takes_pixels"]
+__all__ = ["OpenVinoEngine", "capabilities", "compile_model", "for_precision", "require_precision"]
 
 # What OpenVINO calls the hardware that a precision needs. It takes a hint for what is not there, and ignores it.
 CAPABILITY = {"bf16": "BF16", "f16": "FP16"}
@@ -101,18 +102,13 @@ def require_precision(precision: Precision, capabilities: Collection[str]) -> No
     raise DeviceError(f"--precision {precision}: this CPU does not support it; choose {', '.join(able)}")
 
 
-def takes_pixels(port: ov.Output | ov.ConstOutput) -> bool:
-    """Whether the input of a graph is pixels: not if an earlier hierpets wrote it."""
-    return bool(port.get_element_type() == ov.Type.u8)
-
-
 def for_precision(graph: ov.Model, precision: Precision) -> ov.Model:
     """A graph as this CPU computes it in ``precision``, changed in place."""
-    from hierpets.model.graph.quantization import begin_in_float, unquantize
+    if precision == "int8":
+        return graph if has_vnni() else begin_in_float(graph)
+    from hierpets.model.graph.quantization import unquantize
 
-    if precision != "int8":
-        return unquantize(graph)
-    return graph if has_vnni() else begin_in_float(graph)
+    return unquantize(graph)
 
 
 @cache
@@ -170,7 +166,7 @@ class OpenVinoEngine:
                 for photos, model in models.items()
             }
             self.at_once = max(models)
-            self._ports = self._requests[self.at_once].prepare()  # the others wait until photos are left over
+            self._compiled = self._requests[self.at_once].prepare()  # the others wait until photos are left over
         except RuntimeError as error:
             raise BundleError(f"{graph}: OpenVINO cannot run this graph: {brief(error)}") from error
         self._graph = graph
@@ -178,14 +174,14 @@ class OpenVinoEngine:
     @property
     def takes_pixels(self) -> bool:
         """Whether the graph takes pixels, or what normalization makes of them, as earlier ones do."""
-        return takes_pixels(self._ports[0])
+        return takes_pixels(self._compiled)
 
     def check_shapes(self, size: int, features: int, species: int, leaves: int) -> None:
         """:raises BundleError: the graph takes photos of another size, or has not as many features or classes."""
         photo = [-1, size, size, 3] if self.takes_pixels else [-1, 3, size, size]
         shapes = (photo, [-1, features], [-1, species], [-1, leaves], [-1, 1 + species])
         expected = [ov.PartialShape(shape) for shape in shapes]
-        found = [port.partial_shape for port in self._ports]
+        found = [port.partial_shape for port in (*self._compiled.inputs, *self._compiled.outputs)]
         if len(found) != len(expected) or not all(map(ov.PartialShape.compatible, found, expected)):
             raise BundleError(
                 f"{self._graph}: expected photos of {size} pixels, {features} features, {species} species and {leaves} "
@@ -217,12 +213,11 @@ class InferRequests:
         for _ in range(count):
             self._slots.put(None)
 
-    def prepare(self) -> tuple[ov.ConstOutput, ...]:
-        """Compile them all: the input of the graph, and its outputs. :raises RuntimeError: it cannot be compiled."""
+    def prepare(self) -> ov.CompiledModel:
+        """Compile them all, and give one of them. :raises RuntimeError: it cannot be compiled."""
         with ExitStack() as taken:
             first, *_ = [taken.enter_context(self._request()) for _ in range(self._count)]
-            compiled = first.get_compiled_model()
-        return (*compiled.inputs, *compiled.outputs)
+            return first.get_compiled_model()
 
     def __call__(self, images: np.ndarray) -> list[np.ndarray]:
         """The outputs for as many images as the graph takes, and as it takes them, in the order of the graph."""

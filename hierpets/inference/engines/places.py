@@ -63,7 +63,8 @@ class PlaceEngine:
     def _compile(self) -> tuple[Callable[[np.ndarray], RawOutput], int]:
         if not self._graph.is_file():
             raise incomplete_bundle(self._graph.parents[1], "no OpenVINO graph in this bundle, which regions need")
-        from hierpets.inference.engines.openvino import InferRequests, capabilities, for_precision, takes_pixels
+        from hierpets.inference.engines.openvino import InferRequests, capabilities, for_precision
+        from hierpets.model.graph.inputs import takes_pixels
         from hierpets.model.graph.places import answer_places
         from hierpets.model.graph.runtime import openvino as ov
 
@@ -77,6 +78,6 @@ class PlaceEngine:
             def run(images: np.ndarray) -> RawOutput:
                 return RawOutput(*requests(images))
 
-            return run if takes_pixels(graph.input(0)) else NormalizedEngine(run, self._preprocess, name="places"), side
+            return run if takes_pixels(graph) else NormalizedEngine(run, self._preprocess, name="places"), side
         except RuntimeError as error:
             raise BundleError(f"{self._graph}: OpenVINO cannot run this graph: {brief(error)}") from error

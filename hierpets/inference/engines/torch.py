@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from hierpets.data.transforms import color_scale
 from hierpets.errors import DeviceError
 from hierpets.inference.engines.base import Precision, RawOutput, filled_size
 from hierpets.model.network import HierarchicalNetwork, NetworkOutput
@@ -42,9 +43,8 @@ class FromPixels(torch.nn.Module):
     def __init__(self, network: torch.nn.Module, preprocess: Preprocess):
         super().__init__()
         self.network = network
-        mean, std = (torch.tensor(values).view(3, 1, 1) for values in (preprocess.mean, preprocess.std))
-        self.register_buffer("scale", 1 / (255 * std))
-        self.register_buffer("offset", mean / std)
+        for name, values in zip(("scale", "offset"), color_scale(preprocess), strict=True):
+            self.register_buffer(name, torch.from_numpy(values).view(3, 1, 1))
 
     def forward(self, pixels: torch.Tensor) -> NetworkOutput:
         planes = pixels.permute(0, 3, 1, 2).float()  # in channels_last, as the pixels are

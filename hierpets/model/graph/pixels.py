@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from hierpets.data.transforms import color_scale
+from hierpets.model.graph.inputs import ROUNDING, first_convolutions
 from hierpets.model.graph.packing import integers_of
-from hierpets.model.graph.quantization import ROUNDING, first_convolutions
 from hierpets.model.graph.runtime import openvino as ov
 from hierpets.plugin import Preprocess
 
@@ -28,7 +29,7 @@ def take_pixels(graph: ov.Model, preprocess: Preprocess) -> None:
     pixels.output(0).get_tensor().set_names(planes.output(0).get_names())
     if any(node.get_type_name() == ROUNDING for node in graph.get_ordered_ops()):
         _begin_in_integers(graph, pixels, preprocess)
-    scale, offset = (ops.constant(values.astype(np.float32).reshape(1, 3, 1, 1)) for values in _scale(preprocess))
+    scale, offset = (ops.constant(values.reshape(1, 3, 1, 1)) for values in color_scale(preprocess))
     turned = ops.transpose(pixels, ops.constant(np.array(TO_PLANES)))
     normalized = ops.subtract(ops.multiply(ops.convert(turned, "f32"), scale), offset)
     planes.output(0).replace(normalized.output(0))
@@ -37,25 +38,20 @@ def take_pixels(graph: ov.Model, preprocess: Preprocess) -> None:
     graph.validate_nodes_and_infer_types()
 
 
-def _scale(preprocess: Preprocess) -> tuple[np.ndarray, np.ndarray]:
-    """What a pixel is multiplied by, and what is subtracted from that, float64 [3] each: as ``normalize`` does."""
-    mean, std = np.array(preprocess.mean), np.array(preprocess.std)
-    return 1 / (LARGEST * std), mean / std
-
-
 def _begin_in_integers(graph: ov.Model, pixels: ov.Node, preprocess: Preprocess) -> None:
     """Let the first convolutions that can be computed in integers take ``pixels``, and their filters the scale.
 
     None can where each color has a scale of its own, for a convolution in integers has one for all that it reads. What
     is padded is a pixel too: that below the mean color, which must be one, less than a step off along the edge.
     """
-    scale, offset = _scale(preprocess)
-    if len({*scale}) > 1 or len({*offset}) > 1 or not 0 <= offset[0] <= LARGEST * scale[0]:
+    mean, *others = {*preprocess.mean}
+    if others or len({*preprocess.std}) > 1 or not 0 <= mean <= 1:
         return
+    scale, offset = (float(values[0]) for values in color_scale(preprocess))
     for convolution in first_convolutions(graph):
         filters, pads = integers_of(convolution.input_value(1).get_node()), _pads(convolution)
         if filters is not None and pads is not None:
-            _in_integers(convolution, pixels, *filters, pads, scale=scale[0], offset=offset[0])
+            _in_integers(convolution, pixels, *filters, pads, scale=scale, offset=offset, blank=LARGEST * mean)
 
 
 def _in_integers(
@@ -67,11 +63,14 @@ def _in_integers(
     *,
     scale: float,
     offset: float,
+    blank: float,
 ) -> None:
-    """Replace a convolution of ``pixels * scale - offset`` by one of pixels; its filters are ``integers * own``."""
+    """Replace a convolution of ``pixels * scale - offset`` by one of pixels; its filters are ``integers * own``, and
+    where it pads zeros, this one pads ``blank`` pixels.
+    """
     ops = ov.opset13
-    blank = ops.convert(ops.constant(np.float32(offset / scale)), "u8")
-    planes = ops.transpose(ops.pad(pixels, *pads, "constant", blank), ops.constant(np.array(TO_PLANES)))
+    around = ops.convert(ops.constant(np.float32(blank)), "u8")
+    planes = ops.transpose(ops.pad(pixels, *pads, "constant", around), ops.constant(np.array(TO_PLANES)))
     ends = [ops.constant(np.float32(value)) for value in (0, LARGEST)]
     rounded = ops.fake_quantize(ops.convert(planes, "f32"), *ends, *ends, LARGEST + 1)
     filters = ops.multiply(ops.convert(ops.constant(integers), "f32"), ops.constant(own * np.float32(scale)))

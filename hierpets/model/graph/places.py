@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from hierpets.errors import BundleError
+from hierpets.model.graph.inputs import takes_pixels
 from hierpets.model.graph.quantization import POOLING
 from hierpets.model.graph.runtime import openvino as ov
 
@@ -23,8 +24,7 @@ def answer_places(graph: ov.Model, size: int) -> int:
     :returns: places on a side of the map.
     :raises BundleError: the features are not the mean over the places of one map, or of several maps of one size.
     """
-    pixels = graph.input(0).shape[-1] == 3  # an earlier hierpets wrote graphs that take planes
-    graph.reshape([1, size, size, 3] if pixels else [1, 3, size, size])
+    graph.reshape([1, size, size, 3] if takes_pixels(graph) else [1, 3, size, size])
     pools = list(_pools(graph.output("features").get_node()))
     shapes = {tuple(pool.input_value(0).get_shape())[2:] for pool in pools}
     if len(shapes) != 1:

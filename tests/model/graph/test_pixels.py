@@ -10,9 +10,10 @@ from timm.layers import create_conv2d
 
 from hierpets.data.transforms import normalize
 from hierpets.model.graph.convert import convert_module
+from hierpets.model.graph.inputs import begin_in_float
 from hierpets.model.graph.packing import pack_graph
 from hierpets.model.graph.pixels import take_pixels
-from hierpets.model.graph.quantization import begin_in_float, quantize, unquantize
+from hierpets.model.graph.quantization import quantize, unquantize
 from hierpets.model.rounding import round_weights
 from hierpets.plugin import Preprocess
 

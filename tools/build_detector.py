@@ -142,10 +142,7 @@ def as_onnx(frozen: bytes) -> ir.Model:
 
 
 def in_integers(model: Path, squares: list[np.ndarray]) -> ov.Model:
-    """Weights and activations in eight bits, but where boxes are put together.
-
-    The filters of the first layer have seven: times pixels, eight overflow where a processor has no VNNI.
-    """
+    """Weights and activations in eight bits, but where boxes are put together."""
     import nncf
 
     graph = ov.convert_model(model)
@@ -157,7 +154,7 @@ def in_integers(model: Path, squares: list[np.ndarray]) -> ov.Model:
         subset_size=len(squares),
         preset=nncf.QuantizationPreset.MIXED,
         ignored_scope=nncf.IgnoredScope(names=kept, validate=False),
-        advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.FIRST_LAYER),
+        advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.DISABLE),
     )
 
 

@@ -68,9 +68,9 @@ class Detector:
 
     @cached_property
     def _requests(self) -> InferRequests:
-        from hierpets.inference.engines.openvino import InferRequests
+        from hierpets.inference.engines.openvino import InferRequests, adapted
 
-        return InferRequests(GRAPH, "int8", count=self._workers, threads=self._threads)
+        return InferRequests(adapted(GRAPH, "int8"), "int8", count=self._workers, threads=self._threads)
 
 
 def stretched(pixels: np.ndarray) -> np.ndarray:

@@ -19,12 +19,13 @@ from hierpets.cache import forget_oldest, warn_uncached
 from hierpets.errors import BundleError, DeviceError, reason_of
 from hierpets.files import cache_dir
 from hierpets.inference.engines.base import Precision, RawOutput
-from hierpets.model.graph.inputs import begin_in_float, takes_pixels
+from hierpets.model.graph.inputs import takes_pixels
+from hierpets.model.graph.overflow import avoid_overflow
 from hierpets.model.graph.pairs import are_paired
 from hierpets.model.graph.runtime import openvino as ov
 from hierpets.workers import cores
 
-__all__ = ["OpenVinoEngine", "capabilities", "compile_model", "for_precision", "require_precision"]
+__all__ = ["OpenVinoEngine", "adapted", "capabilities", "compile_model", "for_precision", "require_precision"]
 
 # What OpenVINO calls the hardware that a precision needs. It takes a hint for what is not there, and ignores it.
 CAPABILITY = {"bf16": "BF16", "f16": "FP16"}
@@ -105,10 +106,17 @@ def require_precision(precision: Precision, capabilities: Collection[str]) -> No
 def for_precision(graph: ov.Model, precision: Precision) -> ov.Model:
     """A graph as this CPU computes it in ``precision``, changed in place."""
     if precision == "int8":
-        return graph if has_vnni() else begin_in_float(graph)
+        return graph if has_vnni() else avoid_overflow(graph)
     from hierpets.model.graph.quantization import unquantize
 
     return unquantize(graph)
+
+
+def adapted(graph: Path, precision: Precision) -> ov.Model | Path:
+    """The quantized graph in a file :func:`for_precision`: the file, which starts soonest, if nothing changes."""
+    if precision == "int8" and has_vnni():
+        return graph
+    return for_precision(ov.Core().read_model(graph), precision)
 
 
 @cache
@@ -156,9 +164,7 @@ class OpenVinoEngine:
         self.batch = 1 if workers == 1 else STREAM_BATCH
         self.workers = max(2, workers)  # with one stream, one worker decodes while the other infers
         try:
-            # As a file it starts soonest.
-            as_it_is = not quantized or (precision == "int8" and has_vnni())
-            models = {1: graph if as_it_is else for_precision(ov.Core().read_model(graph), precision)}
+            models: dict[int, ov.Model | Path] = {1: adapted(graph, precision) if quantized else graph}
             if together and workers > 1 and precision == "int8" and (several := _for_several(graph)) is not None:
                 models = {TOGETHER: several, **models}
             self._requests = {

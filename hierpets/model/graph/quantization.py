@@ -16,7 +16,7 @@ from contextlib import redirect_stdout
 import numpy as np
 
 from hierpets.libraries import needed_for
-from hierpets.model.graph.inputs import ROUNDING, begin_in_float, first_convolutions
+from hierpets.model.graph.inputs import ROUNDING, first_convolutions
 from hierpets.model.graph.runtime import openvino as ov
 
 __all__ = ["POOLING", "quantize", "unquantize"]
@@ -51,12 +51,26 @@ def quantize(graph: ov.Model, images: Sequence[np.ndarray]) -> ov.Model:
 
 def unquantize(graph: ov.Model) -> ov.Model:
     """Take the rounding of activations out, in place."""
-    begin_in_float(graph)
+    _begin_in_float(graph)
     for node in graph.get_ordered_ops():
         if node.get_type_name() == ROUNDING:
             node.output(0).replace(node.input_value(0))
     graph.validate_nodes_and_infer_types()
     return graph
+
+
+def _begin_in_float(graph: ov.Model) -> None:
+    """Compute what reads pixels in floating point, in place, where it is computed in integers."""
+    ops = ov.opset13
+    for convolution in first_convolutions(graph):
+        rounding = convolution.input_value(0).get_node()
+        if rounding.get_type_name() != ROUNDING:
+            continue
+        planes = rounding.input_value(0).get_node().input_value(0).get_node()
+        pixels, begin, end, blank = planes.input_value(0).get_node().input_values()
+        exact = ops.pad(ops.convert(pixels, "f32"), begin, end, "constant", blank.get_node().input_value(0))
+        turned = ops.transpose(exact, planes.input_value(1))
+        convolution.input(0).replace_source_output(turned.output(0))
 
 
 def _kept_in_float(graph: ov.Model) -> set[str]:

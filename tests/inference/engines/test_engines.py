@@ -166,13 +166,13 @@ def test_openvino_engine_takes_pixels_for_a_graph_of_an_earlier_hierpets(tiny_ru
     np.testing.assert_allclose(ours.joint, theirs.joint, atol=1e-5)
 
 
-def test_openvino_engine_begins_in_float_where_integers_would_overflow(monkeypatch):
+def test_openvino_engine_answers_alike_where_filters_would_overflow(monkeypatch):
     photo = np.random.default_rng(0).integers(0, 256, size=(1, *[released_size()] * 2, 3), dtype=np.uint8)
     exact = load(recommend=False, precision="f32").engine(photo)
     for able in (True, False):
         monkeypatch.setattr("hierpets.inference.engines.openvino.has_vnni", lambda able=able: able)
         found = load(recommend=False, precision="int8").engine(photo)
-        np.testing.assert_allclose(found.features, exact.features, atol=0.3)
+        assert np.linalg.norm(found.features - exact.features) < 0.15 * np.linalg.norm(exact.features)
         assert found.leaf.argmax() == exact.leaf.argmax()
 
 

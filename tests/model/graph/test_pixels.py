@@ -10,7 +10,6 @@ from timm.layers import create_conv2d
 
 from hierpets.data.transforms import normalize
 from hierpets.model.graph.convert import convert_module
-from hierpets.model.graph.inputs import begin_in_float
 from hierpets.model.graph.packing import pack_graph
 from hierpets.model.graph.pixels import take_pixels
 from hierpets.model.graph.quantization import quantize, unquantize
@@ -107,12 +106,6 @@ def test_a_quantized_graph_begins_in_integers_and_loses_nothing_by_it(padding):
 def test_the_way_back_from_integers_is_exact_at_the_edges_too(padding):
     graph = unquantize(of_pixels(quantized(padding, GRAY)))
     np.testing.assert_allclose(run(graph, PHOTOS), answers(Small(padding), planes(GRAY)), atol=1e-4)
-
-
-def test_a_graph_can_begin_in_float_and_stay_quantized():
-    graph = begin_in_float(of_pixels(quantized("same", GRAY)))
-    assert not roundings_of_pixels(graph)
-    np.testing.assert_allclose(run(graph, PHOTOS), run(quantized("same", GRAY), planes(GRAY)), atol=1e-5)
 
 
 @pytest.mark.parametrize("preprocess", [COLORED, DARK], ids=["a scale for each color", "no pixel of the mean color"])

@@ -1,0 +1,80 @@
+"""Filters whose products overflow on no processor.
+
+Where a processor has no VNNI, OpenVINO multiplies bytes by the integers of filters, and adds the products of every two
+neighboring channels in sixteen bits: what is more than they hold is cut off. A filter that this could happen to is
+divided, and its scale multiplied, by just as much as keeps it from that. (Filters of seven bits, the usual way, divide
+all by two.)
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hierpets.model.graph.inputs import ROUNDING
+from hierpets.model.graph.runtime import openvino as ov
+
+__all__ = ["avoid_overflow", "divided"]
+
+MOST = (2**15 - 1) // 255
+"""The largest sum of two neighbors in a filter that cannot overflow, whatever bytes it is multiplied by."""
+
+CHANNELS = {"Convolution": 1, "GroupConvolution": 2, "MatMul": 1}
+"""The axis of filters along which channels are neighbors."""
+
+MOVES = ("Transpose", "Reshape", "Pad", "MaxPool")  # of rounded numbers: what they give is rounded, too
+
+
+def avoid_overflow(graph: ov.Model) -> ov.Model:
+    """Divide the filters of a quantized graph that may overflow, in place."""
+    ops = ov.opset13
+    for node in graph.get_ordered_ops():
+        axis = CHANNELS.get(node.get_type_name())
+        if axis is None or not _takes_bytes(node) or (filters := _filters_of(node)) is None:
+            continue
+        integers, scale = filters
+        integers, factor = divided(integers, axis)
+        weights = ops.multiply(ops.convert(ops.constant(integers), "f32"), ops.constant(scale * factor))
+        node.input(1).replace_source_output(weights.output(0))
+    graph.validate_nodes_and_infer_types()
+    return graph
+
+
+def divided(filters: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """Filters int8 whose neighbors along ``axis`` add up to no more than :data:`MOST`, and by what each was divided,
+    float32 with ones in the place of ``axis`` and of all axes after it.
+    """
+    channels = np.moveaxis(filters, axis, -1)
+    if channels.shape[-1] % 2:
+        channels = np.concatenate([channels, np.zeros_like(channels[..., :1])], axis=-1)
+    sums = [
+        np.abs(np.add(own[..., ::2], own[..., 1::2], dtype=np.int16))
+        for own in (np.maximum(channels, 0), np.minimum(channels, 0))
+    ]
+    largest = np.maximum(*sums).max(axis=tuple(range(axis, filters.ndim)), keepdims=True)
+    factor = np.where(largest > MOST, largest / (MOST - 1), 1).astype(np.float32)  # rounding may add one
+    return np.rint(filters / factor).astype(np.int8), factor
+
+
+def _takes_bytes(node: ov.Node) -> bool:
+    source = node.input_value(0).get_node()
+    while source.get_type_name() in MOVES:
+        source = source.input_value(0).get_node()
+    return bool(source.get_type_name() == ROUNDING)
+
+
+def _filters_of(node: ov.Node) -> tuple[np.ndarray, np.ndarray] | None:
+    """The integers int8 and scales float32 of a layer's filters; None where they have none, or lie otherwise."""
+    product = node.input_value(1).get_node()
+    if product.get_type_name() != "Multiply" or node.get_attributes().get("transpose_b") is False:
+        return None
+    integers, scale = (_constant(product.input_value(side).get_node()) for side in (0, 1))
+    if integers is None or scale is None or integers.dtype != np.int8:
+        return None
+    return integers, scale.astype(np.float32)
+
+
+def _constant(node: ov.Node) -> np.ndarray | None:
+    """The values of a constant, in the type that they are stored in."""
+    while node.get_type_name() == "Convert":
+        node = node.input_value(0).get_node()
+    return np.array(node.data) if node.get_type_name() == "Constant" else None

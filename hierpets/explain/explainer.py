@@ -19,7 +19,8 @@ from hierpets.inference.options import PredictOptions
 from hierpets.inference.prediction import Prediction
 from hierpets.inference.predictor import Predictor
 from hierpets.model.network import HierarchicalNetwork
-from hierpets.model.reader import read_networks
+from hierpets.model.reader import guards_of, read_networks
+from hierpets.plugin import Guard
 from hierpets.registry.loading import Registry, load_registry
 
 __all__ = ["Explainer", "Explanation"]
@@ -43,11 +44,13 @@ class Explanation:
 
 
 class Explainer:
-    """Explains photos by Grad-CAM on the torch network that answers them: ``networks`` are those of the manifest."""
+    """Explains photos by Grad-CAM on the torch network that answers them: ``networks`` are those of the manifest, and
+    ``guards`` theirs.
+    """
 
-    def __init__(self, networks: Sequence[HierarchicalNetwork], predictor: Predictor):
+    def __init__(self, networks: Sequence[HierarchicalNetwork], guards: Sequence[Guard], predictor: Predictor):
         self.manifest = predictor.manifest
-        self._networks = tuple(network.eval() for network in networks)
+        self._networks, self._guards = tuple(network.eval() for network in networks), tuple(guards)
         self._predictor = predictor
 
     @classmethod
@@ -64,15 +67,18 @@ class Explainer:
         registry = load_registry(registry)
         folder = Path(bundle) if bundle is not None else released_bundle()
         predictor = load(folder, registry=registry, recommend=False, **engine)
-        return cls(read_networks(folder, predictor.manifest, registry), predictor)
+        manifest = predictor.manifest
+        return cls(read_networks(folder, manifest, registry), guards_of(manifest, registry), predictor)
 
     def cam(self, photo: np.ndarray, *targets: Target, stage: int) -> np.ndarray:
         """float32 [T, H, W] over an RGB uint8 photo [H, W, 3], in [0, 1], NaN where the network of that stage does not
         look.
+
+        :raises PluginError: the network fails, or has no map.
         """
         height, width = photo.shape[:2]
         preprocess = self.manifest.networks[stage].preprocess
-        maps = gradcam(self._networks[stage], apply(preprocess, photo), *targets)
+        maps = gradcam(self._networks[stage], apply(preprocess, photo), *targets, guard=self._guards[stage])
         return np.stack([spread(cam, preprocess, height, width) for cam in maps])
 
     def __call__(self, path: str, *, leaf: int) -> np.ndarray:

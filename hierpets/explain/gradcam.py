@@ -6,7 +6,7 @@ After Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gr
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ import torch
 
 from hierpets.errors import PluginError
 from hierpets.model.network import HierarchicalNetwork, NetworkOutput
+from hierpets.plugin import Guard
 from hierpets.taxonomy import Taxonomy
 
 __all__ = ["Target", "gradcam"]
@@ -28,7 +29,9 @@ class Target:
     index: int
 
 
-def gradcam(network: HierarchicalNetwork, image: np.ndarray, *targets: Target) -> np.ndarray:
+def gradcam(
+    network: HierarchicalNetwork, image: np.ndarray, *targets: Target, guard: Guard = nullcontext
+) -> np.ndarray:
     """float32 [T, h, w] in [0, 1] for T targets: the network's last spatial map, weighted by the evidence for each.
 
     A backbone of several networks side by side has a last map each; they are added on the finest grid.
@@ -36,13 +39,14 @@ def gradcam(network: HierarchicalNetwork, image: np.ndarray, *targets: Target) -
     ``image`` float32 [3, size, size] is the network's input. The score of a species is its logit against the mean of
     the other species, that of a leaf its logit against the mean of the other breeds of its species: what they have in
     common explains nothing, and a probability near one has no gradient left. A map without evidence for the target is
-    zero everywhere.
+    zero everywhere. ``guard`` is that of the network's backbone.
 
-    :raises PluginError: the backbone ends without a spatial map, as transformers over tokens do.
+    :raises PluginError: the network fails, or the backbone ends without a spatial map, as transformers over tokens do.
     """
     batch = torch.from_numpy(np.ascontiguousarray(image))[None].to(next(network.parameters()).device)
     with torch.enable_grad(), _record_maps(network.backbone) as recorded:
-        output = network(batch.requires_grad_())
+        with guard():
+            output = network(batch.requires_grad_())
         maps = _last_maps(recorded)
         cams = [_weighted(maps, _score(output, target, network.taxonomy)) for target in targets]
     return np.stack(cams)

@@ -112,14 +112,13 @@ def _read_networks(
     with needed_for("the engine torch", DeviceError):
         from hierpets.inference.engines.gathering import GatheringEngine
         from hierpets.inference.engines.torch import TorchEngine
-        from hierpets.model.reader import read_networks
+        from hierpets.model.reader import guards_of, read_networks
 
     chosen = choose_precision(precision, "torch", device)
     networks = read_networks(folder, manifest, registry)
-    guards = [registry.get("backbone", network.backbone.name).located for network in manifest.networks]
     first, *others = (
         TorchEngine(network, spec.preprocess, device, chosen, compile=compile, guard=guard)
-        for network, spec, guard in zip(networks, manifest.networks, guards, strict=True)
+        for network, spec, guard in zip(networks, manifest.networks, guards_of(manifest, registry), strict=True)
     )
     # Of each batch only the hard photos are left for the networks that come later.
     return [first, *(GatheringEngine(engine, first.batch) if device == "cuda" else engine for engine in others)]

@@ -15,9 +15,10 @@ from hierpets.model.mixture import BreedMixture
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.ood import OODScorer
 from hierpets.model.rounding import unpack
+from hierpets.plugin import Guard
 from hierpets.registry.loading import Registry
 
-__all__ = ["empty_network", "read_network", "read_networks"]
+__all__ = ["empty_network", "guards_of", "read_network", "read_networks"]
 
 
 def read_network(folder: Path, manifest: Manifest, registry: Registry) -> HierarchicalNetwork:
@@ -35,6 +36,14 @@ def read_networks(folder: Path, manifest: Manifest, registry: Registry) -> tuple
     :raises BundleError, PluginError: as :func:`read_network`.
     """
     return tuple(_read(folder, manifest, stage, registry) for stage in range(len(manifest.networks)))
+
+
+def guards_of(manifest: Manifest, registry: Registry) -> tuple[Guard, ...]:
+    """The guard of each network, in the same order: where the network fails as it runs, it says which plugin built it.
+
+    :raises PluginError: the registry lacks a backbone.
+    """
+    return tuple(registry.get("backbone", network.backbone.name).located for network in manifest.networks)
 
 
 def _read(folder: Path, manifest: Manifest, stage: int, registry: Registry) -> HierarchicalNetwork:

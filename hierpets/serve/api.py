@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 import hierpets
 from hierpets.data.photos import NamedPhoto
-from hierpets.errors import DataError, InternalError
+from hierpets.errors import DataError, ImageError
 from hierpets.inference.options import PredictOptions
 from hierpets.inference.record import PredictionRecord
 from hierpets.messages.catalogue import Language
@@ -106,7 +106,7 @@ def _add_predict(router: APIRouter, service: Service) -> None:
             _check_form(upload)
             predictions = await service.predict(upload.photos, options)
         if upload.bare and (error := predictions[0].error):
-            raise Problem("internal" if isinstance(error, InternalError) else "unreadable", str(error))
+            raise Problem("unreadable" if isinstance(error, ImageError) else "internal", str(error))
         content = RECORDS.dump_json([prediction.record() for prediction in predictions])
         return Response(content, media_type="application/json", headers=language_headers(options.language))
 

@@ -195,9 +195,9 @@ def test_explainer_looks_into_the_network_that_answered(cascade, monkeypatch):
     answers = load(cascade.folder, registry=cascade.registry, recommend=False).predict(CASCADE_PHOTOS)
     looked = []
 
-    def watched(network, *given):
+    def watched(network, *given, **more):
         looked.append(network.leaf_head.in_features)
-        return gradcam(network, *given)
+        return gradcam(network, *given, **more)
 
     monkeypatch.setattr("hierpets.explain.explainer.gradcam", watched)
     for stage, width in enumerate((4, 8)):

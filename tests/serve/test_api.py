@@ -197,6 +197,22 @@ def test_guard_hides_an_exception_from_the_client_and_logs_it(predictor, caplog)
     assert "secret of the engine" in caplog.text  # the log does say it
 
 
+def test_model_that_gives_nan_is_the_servers_problem_and_not_the_photos(predictor):
+    class Damaged(ColorEngine):
+        def __call__(self, pixels):
+            output = super().__call__(pixels)
+            return output._replace(leaf=np.full_like(output.leaf, np.nan))
+
+    with LocalClient(create_app(predictor)) as client:
+        predictor.cascade.engines = (Damaged(),)
+        alone = client.post("/v1/predict", content=plain("siamese"), headers=JPEG)
+        (record,) = client.post("/v1/predict", files=form(plain("siamese"))).json()
+    problem = is_problem(alone, 500)
+    assert problem["type"] == "/docs#internal"
+    assert problem["detail"] == record["error"]["message"]
+    assert "the bundle is damaged" in problem["detail"]
+
+
 @pytest.mark.parametrize("path", ["/", "/docs", "/static/app.js", "/v1/model", "/openapi.json", "/nothing", "/healthz"])
 def test_guard_adds_security_headers_to_every_response(client, path):
     headers = client.get(path).headers

@@ -258,6 +258,17 @@ def test_backbone_that_fails_while_it_predicts_is_named_in_one_line(
     assert re.fullmatch(r"error: backbone 'tiny' \(\S+tiny\.py:\d+\): RuntimeError: the kernel is broken\n", told.err)
 
 
+def test_backbone_that_fails_while_it_is_explained_is_named_in_one_line(bundle, fragile_registry, capsys, tmp_path):
+    registry = fragile_registry("features.requires_grad")
+    own = ["--model", str(bundle), "--registry", str(registry), "--out", str(tmp_path / "explanation.png")]
+    with pytest.raises(SystemExit) as ended:
+        main(["explain", "demo:cat/siamese/1", *own])
+    told = capsys.readouterr()
+    assert ended.value.code == 1
+    assert re.fullmatch(r"error: backbone 'tiny' \(\S+tiny\.py:\d+\): RuntimeError: the kernel is broken\n", told.err)
+    assert not (tmp_path / "explanation.png").exists()
+
+
 def test_backbone_that_fails_on_many_photos_at_once_gets_them_one_by_one(bundle, registry, fragile_registry):
     photos = [f"demo:cat/siamese/{n}" for n in range(4)]
     fragile = load(bundle, registry=fragile_registry("len(features) > 2"), engine="torch")

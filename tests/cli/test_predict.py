@@ -303,6 +303,10 @@ def test_predict_boxes_answers_each_box_of_a_file(predict, schema, tmp_path):
     assert "not among the 1 photos" in second["error"]["message"]
     _, out, _ = predict("--boxes", str(boxes), photos[0])
     assert out.splitlines()[1].startswith("  10% to 60% across, 10% to 60% down: ")
+    _, out, _ = predict("--boxes", str(boxes), "--explain", photos[0])
+    whole, _, region = out.partition("  10% to 60% across")
+    for text, indent in ((whole, "  "), (region, "    ")):
+        assert any(line.startswith(f"{indent}expected_value: ") for line in text.splitlines())
 
 
 @pytest.mark.parametrize("more", [["--regions"], ["--cluster", "local", "--out", "folder"]])

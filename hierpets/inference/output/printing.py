@@ -10,6 +10,7 @@ from hierpets.messages.catalogue import number, say
 
 if TYPE_CHECKING:  # the command imports this while its model loads
     from hierpets.inference.prediction import Prediction
+    from hierpets.recommend.result import RecommendationRecord
 
 __all__ = ["render"]
 
@@ -41,19 +42,27 @@ def _render_array(predictions: Iterable[Prediction]) -> Iterator[tuple[str, Pred
 
 
 def _text(prediction: Prediction) -> str:
-    """A line, and below it one for each region, and the advice of each shampoo rule, with ``--explain``."""
+    """A line, and below it what else there is to say of the photo; then the same for each region."""
     path = prediction.path.translate(CONTROLS)
     if prediction.error is not None:
         return f"{path}: {prediction}\n"
-    lines = [f"{path}: {prediction}", *(f"  {region}" for region in prediction.regions or ())]
+    lines = [f"{path}: {prediction}"]
     if prediction.warning is not None:
         lines.append(say("  warning: {what}", what=prediction.warning))
-    advice = prediction.recommendation
-    if advice is not None and advice.error:
-        lines.append(say("  no shampoo: {why}", why=advice.error))
-    for step in (advice.explain if advice else None) or ():
-        lines.append(say("  {rule}: {product} in front", rule=step.rule, product=step.leader or say("no product")))
+    lines += _advice(prediction.recommendation)
+    for region in prediction.regions or ():
+        lines += [f"  {region}", *(f"  {line}" for line in _advice(region.prediction.recommendation))]
+    return "\n".join(lines) + "\n"
+
+
+def _advice(recommendation: RecommendationRecord | None) -> Iterator[str]:
+    """Why there is no shampoo, and the advice of each rule, with ``--explain``."""
+    if recommendation is None:
+        return
+    if recommendation.error:
+        yield say("  no shampoo: {why}", why=recommendation.error)
+    for step in recommendation.explain or ():
+        yield say("  {rule}: {product} in front", rule=step.rule, product=step.leader or say("no product"))
         for word in step.advice:
             effect = say("veto") if word.veto else number(f"{word.score:+.3f}")
-            lines.append(f"    {word.product} {effect}: {word.reason}")
-    return "\n".join(lines) + "\n"
+            yield f"    {word.product} {effect}: {word.reason}"

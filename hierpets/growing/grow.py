@@ -45,6 +45,7 @@ def grow(
     *,
     out: str | os.PathLike[str],
     check: str | os.PathLike[str] | None = None,
+    trust_labels: bool = False,
     overwrite: bool = False,
     registry: Registry | str | os.PathLike[str] | None = None,
     progress: Progress = no_progress,
@@ -58,7 +59,7 @@ def grow(
     ``check`` are labeled photos of classes that were known before, to compare both bundles on.
 
     Copies, photos that the bundle has learned from before, those that cannot be read and those that show another animal
-    than their label are left out, and listed.
+    than their label are left out, and listed; with ``trust_labels`` the last are learned from as well.
 
     :raises BundleError: a bundle that is missing or damaged, or that keeps no statistics.
     :raises DataError: a name that is almost one that is known; a class without a photo to learn from.
@@ -75,7 +76,7 @@ def grow(
         read_labeled(check, before.manifest, registry=plugins)
     predictor = load(source, engine="openvino", precision="f32", registry=plugins, recommend=False)
     photos, left_out = read_photos(index, predictor, progress)
-    photos, learned, unseen = _learn(before, index, photos, left_out)
+    photos, learned, unseen = _learn(before, index, photos, left_out, trust_labels=trust_labels)
     learned.write(target, (record.path for record in photos.records))
     compared, taken = _check(before, learned, target, check, plugins, progress)
     new = tuple(leaf for leaf in learned.manifest.taxonomy.leaves if leaf not in before.manifest.taxonomy.leaves)
@@ -96,7 +97,7 @@ def grow(
 
 
 def _learn(
-    before: OpenBundle, index: PhotoIndex, photos: NewPhotos, left_out: list[LeftOutPhoto]
+    before: OpenBundle, index: PhotoIndex, photos: NewPhotos, left_out: list[LeftOutPhoto], *, trust_labels: bool
 ) -> tuple[NewPhotos, OpenBundle, Unseen]:
     """The photos that were learned from, the grown bundle, and what it gives for them without them. Others are added to
     ``left_out``.
@@ -107,6 +108,8 @@ def _learn(
     photos = photos.without(find_copies(photos), left_out)
     check_every_class(index, photos.records, left_out)
     learned, unseen = learn(before, photos)
+    if trust_labels:
+        return photos, learned, unseen
     strangers = find_strangers(photos, unseen, before.manifest.taxonomy, before.manifest.policy)
     if not strangers:
         return photos, learned, unseen

@@ -138,6 +138,19 @@ def test_photos_that_teach_nothing_are_left_out_and_listed(bundle, tmp_path):
     assert result.photos[HUSKY] == 10 - len(left_out)
 
 
+def test_photos_that_look_like_another_animal_are_learned_from_where_labels_are_trusted(bundle, tmp_path):
+    data = draw_photos(tmp_path / "new", {"dog/husky": 8}, first=100)
+    for photo in (draw_photos(tmp_path / "cats", {"cat/siamese": 2}, first=600) / "cat" / "siamese").iterdir():
+        shutil.copy(photo, data / "dog" / "husky")
+    careful = grow(bundle, data, out=tmp_path / "careful")
+    assert {Path(photo.path).name for photo in careful.left_out} == {"600.png", "601.png"}
+    assert all("looks like cat/" in photo.reason and "labeled dog/husky" in photo.reason for photo in careful.left_out)
+    trusting = grow(bundle, data, out=tmp_path / "trusting", trust_labels=True)
+    assert (careful.photos, trusting.photos) == ({HUSKY: 8}, {HUSKY: 10})
+    assert not trusting.left_out
+    assert trusting.accuracy[HUSKY] < careful.accuracy[HUSKY]
+
+
 @pytest.mark.parametrize(
     ("label", "told"),
     [

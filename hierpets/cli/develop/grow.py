@@ -18,10 +18,17 @@ SOURCE = "New labeled photos: a folder SPECIES/BREED, a CSV, or another source o
 @click.option("--data", required=True, metavar="SOURCE", help=SOURCE)
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="BUNDLE", help="Bundle to write.")
 @click.option("--check", metavar="SOURCE", help="Photos of classes known before, to compare both bundles on.")
+@click.option("--trust-labels", is_flag=True, help="Learn from photos that look like another animal, too.")
 @registry_option
 @overwrite_option
 def command(
-    model: Path | None, data: str, out: Path, check: str | None, registry: Path | None, overwrite: bool
+    model: Path | None,
+    data: str,
+    out: Path,
+    check: str | None,
+    trust_labels: bool,
+    registry: Path | None,
+    overwrite: bool,
 ) -> None:
     """Add breeds and species to a bundle from a few photos, without the old ones.
 
@@ -32,7 +39,16 @@ def command(
     from hierpets.growing.grow import grow
 
     with ProgressDisplay() as progress:
-        result = grow(model, data, out=out, check=check, overwrite=overwrite, registry=registry, progress=progress)
+        result = grow(
+            model,
+            data,
+            out=out,
+            check=check,
+            trust_labels=trust_labels,
+            overwrite=overwrite,
+            registry=registry,
+            progress=progress,
+        )
     click.echo(str(result))
     for line in result.warnings:
         click.echo(f"warning: {line}", err=True)

@@ -96,7 +96,7 @@ def test_plan_costs_every_recipe_and_fine_tuning_the_most(planned):
     assert costs["heads"].minutes < 5
     for found in costs.values():
         assert found.cost == pytest.approx(found.minutes / 60 * 0.5)
-        assert found.core_hours >= found.minutes / 60
+        assert found.core_hours >= found.minutes / 60 * (1 - 1e-9)  # the same on one core, but for rounding
 
 
 def test_plan_ranks_backbones_and_asks_for_pretraining(planned):

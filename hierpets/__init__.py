@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from hierpets.regions.boxes import Box
     from hierpets.regions.files import BoxFile, read_boxes
     from hierpets.taxonomy import Leaf, Taxonomy
-    from hierpets.training.recipe import TrainResult, train
+    from hierpets.training.outcome.result import TrainResult
+    from hierpets.training.recipe import train
 
 __version__ = version("hierpets")
 
@@ -81,7 +82,7 @@ _HOMES = {
     "RegistryError": "hierpets.errors",
     "Taxonomy": "hierpets.taxonomy",
     "TrainConfig": "hierpets.config",
-    "TrainResult": "hierpets.training.recipe",
+    "TrainResult": "hierpets.training.outcome.result",
     "audit": "hierpets.auditing.run",
     "compare": "hierpets.evaluation.comparison",
     "evaluate": "hierpets.evaluation.run",

@@ -21,7 +21,8 @@ from hierpets.model.backbone import build_backbone
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.writer import write_bundle
 from hierpets.registry.loading import Registry
-from hierpets.training.recipe import TrainResult, train
+from hierpets.training.outcome.result import TrainResult
+from hierpets.training.recipe import train
 
 PHOTOS = [f"demo:{leaf}/{n}" for n in range(5) for leaf in ("cat/siamese", "dog/pug", "dog/poodle", "rabbit/-")]
 

@@ -21,7 +21,7 @@ from hierpets.training.cascade.fit import fit_cascade
 from hierpets.training.finetuning import finetune
 from hierpets.training.frozen.choice import FrozenChoice
 from hierpets.training.frozen.model import fit_frozen_model
-from hierpets.training.manifest import make_manifest
+from hierpets.training.outcome.manifest import make_manifest
 from hierpets.training.recipe import train
 from hierpets.training.splits import Splits, read_splits
 from hierpets.training.trained import Trained

@@ -14,7 +14,8 @@ from unittest.mock import patch
 
 from hierpets.evaluation.metrics.schema import Metrics
 from hierpets.evaluation.run import evaluate
-from hierpets.training.recipe import TrainResult, train
+from hierpets.training.outcome.result import TrainResult
+from hierpets.training.recipe import train
 from tools.gpu.engines import timed
 
 __all__ = ["TrainingCheck", "check_training"]

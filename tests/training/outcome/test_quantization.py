@@ -6,7 +6,7 @@ from helpers.fakes import tiny_registry
 from hierpets.config import change_config
 from hierpets.errors import BundleError
 from hierpets.inference.loading import load
-from hierpets.training import quantization
+from hierpets.training.outcome import quantization
 from hierpets.training.recipe import train
 
 

@@ -1,0 +1,170 @@
+"""The steps of a training: frozen features and heads, fine-tuning, calibration, measurement, manifest, bundle."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from hierpets.bundle.manifest import Manifest, Selection
+from hierpets.bundle.seen import SeenPhotos
+from hierpets.config import TrainConfig
+from hierpets.data.content import content_key
+from hierpets.errors import ConfigError
+from hierpets.model.statistics.storage import pack_statistics
+from hierpets.model.writer import write_bundle
+from hierpets.registry.loading import Registry
+from hierpets.training.calibration import calibrate_trained
+from hierpets.training.cascade.choice import best_early, fit_configured, try_early
+from hierpets.training.cascade.fit import fit_cascade
+from hierpets.training.distributed import current_context
+from hierpets.training.features.digests import PhotoDigests
+from hierpets.training.finetuning.checkpoint import Checkpoint
+from hierpets.training.finetuning.finetune import finetune_trained, reason_to_skip
+from hierpets.training.frozen.held_out.folds import assign_folds
+from hierpets.training.frozen.model import fit_frozen_model
+from hierpets.training.measurement import accuracies, measure_trained
+from hierpets.training.outcome.manifest import make_manifest
+from hierpets.training.outcome.quantization import quantize_bundle
+from hierpets.training.outcome.result import TrainResult
+from hierpets.training.run.folder import FEATURES, LAST, Run
+from hierpets.training.selection.candidates import Candidate, iter_candidates
+from hierpets.training.selection.choice import choose, describe_selection
+from hierpets.training.splits import Splits
+from hierpets.training.trained import Early, Trained
+
+__all__ = ["run_steps"]
+
+_log = logging.getLogger(__name__)
+
+
+def run_steps(
+    splits: Splits,
+    config: TrainConfig,
+    *,
+    registry: Registry,
+    run: Run,
+    device: str,
+    checkpoint: Checkpoint | None,
+) -> TrainResult:
+    """The steps in order, each a function of what those before it gave."""
+    run.log("data", source=config.data, **splits.sizes)
+    trained, early = _fit_frozen(splits, config, registry=registry, run=run, device=device)
+    if _goes_on(trained, splits, config, run=run, device=device):
+        trained = finetune_trained(trained, splits, config, run=run, device=device, checkpoint=checkpoint)
+    trained = fit_cascade(early, trained, combiner=config.combiner)
+    for one in trained.early:
+        run.log("early", backbone=str(one.spec.backbone.name), threshold=one.spec.threshold, share=one.spec.share)
+    calibrated = calibrate_trained(trained, combiner=config.combiner, alpha=config.alpha)
+    if not run.silent and (why := calibrated.policy.unanswered(calibrated.taxonomy.species)):
+        _log.warning("%s", why)  # the metrics do not tell: those of the most probable class look well
+    metrics = measure_trained(trained, calibrated, folds=config.folds, seed=config.seed)
+    manifest, statistics = _add_statistics(make_manifest(trained, calibrated, splits, config), trained, config)
+    for name, part in metrics.items():
+        run.log("metrics", on=name, **accuracies(part))
+    run.write_metrics(metrics)
+    if not run.silent:
+        asked_before = [early.network for early in trained.early]
+        seen = _seen(splits, config)
+        write_bundle(run.bundle, trained.network, manifest, statistics, seen, early=asked_before)
+        done, why = quantize_bundle(run.bundle, splits.val, config, registry=registry, progress=run.progress)
+        run.log("quantized", done=done, why=why)
+    run.drop_features()
+    run.log(LAST, path=str(run.bundle), summary=trained.summary)
+    current_context().wait()  # nobody leaves before the bundle is there
+    return TrainResult(run.bundle, run.folder, trained.summary, metrics, config.registry, trained.selection)
+
+
+def _seen(splits: Splits, config: TrainConfig) -> SeenPhotos:
+    """The training photos. What was held out is not among them."""
+    paths = splits.train.paths
+    if not config.cluster:
+        return SeenPhotos.of(map(content_key, paths))
+    with closing(PhotoDigests(config.out / FEATURES)) as digests:
+        return SeenPhotos.of(digests.get(paths))
+
+
+def _add_statistics(manifest: Manifest, trained: Trained, config: TrainConfig) -> tuple[Manifest, list[bytes]]:
+    """What the bundle keeps of each network to be grown; nothing where the heads of one cannot be fitted again."""
+    networks: tuple[Early | Trained, ...] = (*trained.early, trained)
+    packed = [
+        pack_statistics(one.statistics, shrinkage=one.head.shrinkage, prior=config.prior)
+        for one in networks
+        if one.statistics is not None
+    ]
+    if len(packed) < len(networks):
+        return manifest, []
+    return manifest.with_statistics([spec for _, spec in packed]), [content for content, _ in packed]
+
+
+def _fit_frozen(
+    splits: Splits, config: TrainConfig, *, registry: Registry, run: Run, device: str
+) -> tuple[Trained, tuple[Trained, ...]]:
+    """Heads on frozen features, of the main network and of early ones: the main process fills the cache of features,
+    then the others read it.
+    """
+    context = current_context()
+    if not context.is_main:
+        context.wait()
+    fit = partial(
+        fit_frozen_model, splits=splits, config=config, registry=registry, device=device, progress=run.progress
+    )
+    if config.recipe == "auto":
+        (best, *others), selection = _compare(splits, config, registry=registry, run=run, device=device)
+        frozen = replace(fit(best.choice), selection=selection)
+        early = _choose_early(others, frozen, fit, config, registry, run) if config.auto.early else ()
+    else:
+        frozen, early = fit_configured(config, fit)
+    if context.is_main:
+        context.wait()
+    return frozen, early
+
+
+def _choose_early(
+    others: Sequence[Candidate],
+    main: Trained,
+    fit: Callable[..., Trained],
+    config: TrainConfig,
+    registry: Registry,
+    run: Run,
+) -> tuple[Trained, ...]:
+    """The other backbone that saves the most when it is asked before the best one, if any does."""
+    compared = []
+    for attempt in try_early(others, main, fit, registry, config):
+        compared.append(attempt)
+        run.log("early_candidate", **attempt.as_event())
+    return tuple(attempt.early for attempt in best_early(compared))
+
+
+def _compare(
+    splits: Splits, config: TrainConfig, *, registry: Registry, run: Run, device: str
+) -> tuple[list[Candidate], Selection]:
+    """The candidates, the chosen one first and then the best, and what is to be said of the choice."""
+    candidates = []
+    groups, folds = splits.labels.groups, assign_folds(splits.labels, folds=config.folds, seed=config.seed)
+    compared = iter_candidates(splits, config, folds=folds, registry=registry, device=device, progress=run.progress)
+    for candidate in compared:
+        candidates.append(candidate)
+        run.log("candidate", **candidate.as_event())
+    if not candidates:
+        raise ConfigError("too few photos to cross-validate; add photos, at least two per class, or use recipe heads")
+    choice = choose(candidates, np.ones(len(folds), bool), groups)
+    selection = describe_selection(candidates, choice, folds, groups)
+    run.log("chosen", **choice.candidate.as_event(), selection=selection.model_dump(mode="json"), said=str(selection))
+    best_first = sorted(candidates, key=lambda one: one.criterion.sum(), reverse=True)
+    return [choice.candidate, *(one for one in best_first if one is not choice.candidate)], selection
+
+
+def _goes_on(frozen: Trained, splits: Splits, config: TrainConfig, *, run: Run, device: str) -> bool:
+    """Whether to fine-tune: one process decides for all, since each would measure another time."""
+    if config.recipe != "auto":
+        return config.recipe == "finetune"
+    reason = reason_to_skip(frozen, splits, config, device=device)
+    reason = current_context().gather(reason)[0]
+    if reason:
+        run.log("skipped", why=reason)
+    return reason is None

@@ -9,6 +9,7 @@ from hierpets.files import write_file
 
 __all__ = ["marks_of", "publish", "replace_marked"]
 
+ROOT = Path(__file__).resolve().parents[2]
 WIDTH = 120
 
 
@@ -26,8 +27,8 @@ def replace_marked(page: str, begin: str, end: str, text: str) -> str:
 
 def marks_of(script: str) -> tuple[str, str]:
     """The marks of a tool, by its file."""
-    name = Path(script).name
-    return f"<!-- written by tools/{name} -->", f"<!-- end of what tools/{name} writes -->"
+    name = Path(script).resolve().relative_to(ROOT).as_posix()
+    return f"<!-- written by {name} -->", f"<!-- end of what {name} writes -->"
 
 
 def publish(text: str, page: Path | None, script: str) -> None:

@@ -1,6 +1,6 @@
 """Does what the last photos of a breed brought tell what ten more bring? docs/plan.md has the numbers.
 
-    python tools/measure_planning.py --data ../shared/data/pets
+    python tools/measure/planning.py --data ../shared/data/pets
 
 24 photos of each breed are planned with; ten more are then given to one breed after the other that has more, and the
 rest of its photos judge them.

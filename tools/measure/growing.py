@@ -1,6 +1,6 @@
 """How close growing comes to training anew, what it costs the old breeds, and how long it takes.
 
-    python tools/measure_growing.py --data ../shared/data/pets --elsewhere ../shared/data/elsewhere \
+    python tools/measure/growing.py --data ../shared/data/pets --elsewhere ../shared/data/elsewhere \
         --bundle RUN/bundle --species ../shared/data/horses --few BREEDS --write docs/growing.md
 
 Ten breeds at a time are kept from a fit to ``--data``, then grown from ten photos of each, with statistics that were
@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from hierpets.bundle.manifest import read_manifest
 from hierpets.config import HeadSpec

@@ -3,8 +3,8 @@
 The photos are links to those of ``--photos``, or to synthetic images. Each count is predicted by a process of its own,
 and the table goes to standard output:
 
-    python tools/measure_memory.py
-    python tools/measure_memory.py --photos DIR --counts 500,20000 --format parquet
+    python tools/measure/memory.py
+    python tools/measure/memory.py --photos DIR --counts 500,20000 --format parquet
 """
 
 from __future__ import annotations

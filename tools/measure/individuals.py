@@ -1,6 +1,6 @@
 """What several photos of each animal do to numbers, and whether it is noticed. docs/data.md has the answer.
 
-    python tools/measure_individuals.py --data ../shared/data/pets --elsewhere ../shared/data/elsewhere \
+    python tools/measure/individuals.py --data ../shared/data/pets --elsewhere ../shared/data/elsewhere \
         [--write docs/experiments.md]
 
 A few photos of each breed are taken for animals, and some shots made of each: cut out a little differently, turned,
@@ -22,7 +22,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from hierpets.config import HeadSpec
 from hierpets.data.labeled.index import read_index

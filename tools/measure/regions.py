@@ -1,6 +1,6 @@
 """How many of the animals in a photo are found, how many that are none, and what each is taken for.
 
-    python tools/measure_regions.py --data ../shared/data/elsewhere --backgrounds ../shared/data/not-pets \
+    python tools/measure/regions.py --data ../shared/data/elsewhere --backgrounds ../shared/data/not-pets \
         --write docs/regions.md
 
 Photos of ``--data`` are put together without overlap and with soft edges: two to a frame, each on 20 to 60 % of its
@@ -23,7 +23,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from hierpets.data.labeled.index import read_index
 from hierpets.data.listing import list_photos

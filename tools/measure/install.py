@@ -1,6 +1,6 @@
 """What an installation of hierpets weighs, and how soon it answers: for README.
 
-python tools/measure_install.py PYTHON...
+python tools/measure/install.py PYTHON...
 
 Each PYTHON is that of an environment with hierpets in it. The size is that of hierpets and of what it requires, with
 the extra `serve`, as far as it is installed; the time is that of `hierpets predict` for one photo, as a whole process,

@@ -1,6 +1,6 @@
 """What a second look changes: who is asked about again and refused, how many breeds are right, and spoiled photos.
 
-    python tools/measure_second_look.py --data ../shared/data [--bundle runs/pets/bundle] [--write docs/experiments.md]
+    python tools/measure/second_look.py --data ../shared/data [--bundle runs/pets/bundle] [--write docs/experiments.md]
 
 ``--data`` holds ``pets``, ``elsewhere``, ``unseen-breeds/dog`` and ``unseen-breeds/cat``, ``horses`` and ``not-pets``.
 Without ``--write`` the text goes to standard output.
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from hierpets.data.listing import find_photos
 from hierpets.evaluation.metrics.schema import Metrics, StressScores

@@ -3,7 +3,7 @@
 The rows are drawn from the features of real photos, each with a little noise. Each count is fitted by a process of its
 own, and the table goes to standard output, or between two comments of a page:
 
-    python tools/measure_statistics.py --data DIR --counts 2000,20000,200000 --write docs/growing.md
+    python tools/measure/class_statistics.py --data DIR --counts 2000,20000,200000 --write docs/growing.md
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from hierpets.bench.memory import peak_memory_mb
 from hierpets.config import HeadSpec, TrainConfig

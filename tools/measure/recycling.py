@@ -1,6 +1,6 @@
 """Whether a trained network can be recycled into experts for species: five ways to adapt it, in equal time.
 
-    python tools/measure_recycling.py --data ../shared/data/pets --elsewhere ../shared/data/elsewhere \
+    python tools/measure/recycling.py --data ../shared/data/pets --elsewhere ../shared/data/elsewhere \
         [--seconds 120] [--folds 3] [--write docs/experiments.md]
 
 Each way starts from the same ImageNet weights and the same linear heads on frozen features, and learns for so many
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from hierpets.config import HeadSpec
 from hierpets.data.labeled.index import read_index

@@ -32,6 +32,10 @@ were hidden from both.
 ScoreRows = tuple[tuple[float, ...], ...]
 """For each photo what its answer must exceed to be right: a breed or the species; a set of two breeds; of two or three.
 """
+LIKELY = 0.5
+"""What an answer's probability must exceed at least, however many wrong ones alpha has room for: for breeds of 15%, where
+a model is nearly always right. At an alpha above this, 1 - alpha.
+"""
 FOR_SETS = 0.1
 """Share of alpha that sets of breeds may spend: naming a single one comes first."""
 
@@ -129,16 +133,16 @@ class Policy(BaseModel):
         where an answer may leave up to ``max_set`` breeds open.
 
         A set is answered where no breed is named, so its threshold follows from that of a breed: together they are
-        wrong for at most alpha.
+        wrong for at most alpha. None is below one half.
         """
         wanted = self.alpha if alpha is None else alpha
         alone = wanted if max_set == 1 else wanted * (1 - FOR_SETS)
         populations = self._populations(species, alone)
         if not populations:
-            return Thresholds(wanted, 0.5, 0.5, self.pet)
+            return Thresholds(wanted, LIKELY, LIKELY, self.pet)
         shares = population_shares(populations)
         groups = [_group(p, np.sort(rows[:, 0]), shares) for p, rows in populations.items()]
-        probability = shared_threshold(groups, alone)
+        probability = max(shared_threshold(groups, alone), min(LIKELY, 1 - wanted))
         if max_set == 1:
             return Thresholds(wanted, probability, 1.0, self.pet)
         # What is answered wrongly already, no threshold of sets can help.

@@ -6,9 +6,9 @@ from helpers.strategies import logits_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hierpets.hierarchy.conformal import conformal_threshold
+from hierpets.hierarchy.conformal import ScoreGroup, conformal_threshold, shared_threshold
 from hierpets.hierarchy.decision import decide
-from hierpets.hierarchy.policy import MAX_SET, Policy, population_shares
+from hierpets.hierarchy.policy import FOR_SETS, LIKELY, MAX_SET, Policy, population_shares
 from hierpets.hierarchy.probabilities import joint_probabilities, species_probabilities
 from hierpets.taxonomy import Leaf, Taxonomy
 
@@ -187,7 +187,7 @@ def test_decide_reads_another_threshold_at_another_alpha():
 def test_policy_of_a_species_of_few_photos_borrows_the_scores_of_all():
     zero, high = (0.0,) * MAX_SET, (0.9,) * MAX_SET
     mixed = Policy(scores={"trained": {"cat": (zero,) * 200, "dog": (high,) * 3}})
-    assert mixed.thresholds("dog").probability == mixed.thresholds("rabbit").probability == 0.0
+    assert mixed.thresholds("dog").probability == mixed.thresholds("rabbit").probability == LIKELY
 
 
 def test_a_grown_breed_of_few_photos_takes_the_threshold_of_all_grown_breeds_of_its_species():
@@ -209,7 +209,7 @@ def test_policy_refuses_scores_that_it_cannot_use():
         Policy(scores={"trained": {"cat": ((0.2, 0.1),)}})
 
 
-@given(logits_of(), st.floats(0, 1))
+@given(logits_of(), st.floats(LIKELY, 1))
 def test_decide_keeps_its_threshold_for_any_logits(case, threshold):
     taxonomy, species, leaf = case
     fixed = flat_policy(taxonomy.species, threshold)
@@ -263,11 +263,11 @@ def test_few_photos_of_unlisted_breeds_are_borrowed_and_too_few_say_nothing():
 
     assert threshold({"cat": (fooled,) * 12, "dog": (fooled,) * 12}) == [0.6, 0.6]
     assert threshold({"cat": (fooled,) * 30}) == [0.6, 0.6]
-    assert threshold({"cat": (fooled,) * 3}) == [0.0, 0.0]
-    assert threshold({"cat": (fooled,) * 30}, alpha=0.01) == [0.0, 0.0]
+    assert threshold({"cat": (fooled,) * 3}) == [LIKELY, LIKELY]
+    assert threshold({"cat": (fooled,) * 30}, alpha=0.01) == [LIKELY, LIKELY]
     assert threshold({"cat": (fooled,) * 60}, alpha=0.01) == [0.6, 0.6]
     assert threshold({"cat": (fooled,) * 99, "dog": (never,) * 99}) == [0.6, 0.6]
-    assert threshold({"cat": (fooled,) * 100, "dog": (never,) * 100}) == [0.6, 0.0]
+    assert threshold({"cat": (fooled,) * 100, "dog": (never,) * 100}) == [0.6, LIKELY]
 
 
 def test_the_promise_is_for_breeds_of_pretraining_too_and_for_unlisted_ones_in_the_mixture_alone():
@@ -278,18 +278,36 @@ def test_the_promise_is_for_breeds_of_pretraining_too_and_for_unlisted_ones_in_t
         scores[population] = {"cat": right[wrong:] + fooled * wrong}
         return Policy(scores=scores).thresholds("cat", max_set=1).probability
 
-    assert [threshold("pretrained", wrong) for wrong in (14, 15)] == [0.0, 0.7]  # 15 of 301
-    assert [threshold("trained", wrong) for wrong in (14, 15)] == [0.0, 0.7]
-    assert [threshold("unlisted", wrong) for wrong in (15, 60, 80)] == [0.0, 0.0, 0.7]
+    assert [threshold("pretrained", wrong) for wrong in (14, 15)] == [LIKELY, 0.7]  # 15 of 301
+    assert [threshold("trained", wrong) for wrong in (14, 15)] == [LIKELY, 0.7]
+    assert [threshold("unlisted", wrong) for wrong in (15, 60, 80)] == [LIKELY, LIKELY, 0.7]
 
 
 def test_sets_of_breeds_have_the_threshold_of_their_size_and_never_one_below_that_of_a_breed():
     breed = Policy(scores={"trained": {"cat": ((0.6, 0.0, 0.0),) * 10 + ((0.0,) * MAX_SET,) * 190}}, alpha=0.1)
-    assert breed.thresholds("cat")[1:3] == (0.0, 0.0)
+    assert breed.thresholds("cat")[1:3] == (LIKELY, LIKELY)
     assert breed.thresholds("cat", 0.04)[1:3] == (0.6, 0.6)
-    pairs = Policy(scores={"trained": {"cat": ((0.1, 0.3, 0.8),) * 200}})
-    assert pairs.thresholds("cat", max_set=2)[1:3] == (0.1, 0.3)
-    assert pairs.thresholds("cat", max_set=3)[1:3] == (0.1, 0.8)
+    pairs = Policy(scores={"trained": {"cat": ((0.6, 0.7, 0.8),) * 200}})
+    assert pairs.thresholds("cat", max_set=2)[1:3] == (0.6, 0.7)
+    assert pairs.thresholds("cat", max_set=3)[1:3] == (0.6, 0.8)
+
+
+@given(
+    st.lists(st.lists(st.floats(0, 1), min_size=MAX_SET, max_size=MAX_SET).map(sorted), min_size=1, max_size=60),
+    st.floats(0.01, 0.99),
+    st.integers(1, MAX_SET),
+)
+def test_no_answer_is_given_that_is_more_likely_wrong_than_right(rows, alpha, max_set):
+    """Unless alpha allows for it: above one half, what has a probability of 1 - alpha may be said."""
+    scores = tuple(tuple(reversed(row)) for row in rows)
+    found = Policy(scores={"trained": {"cat": scores}}).thresholds("cat", alpha, max_set)
+    least = min(LIKELY, 1 - alpha)
+    assert least <= found.probability <= found.breed_set <= 1
+    own = shared_threshold(
+        [ScoreGroup(np.sort([row[0] for row in scores]), 1.0, promised=True)],
+        alpha if max_set == 1 else alpha * (1 - FOR_SETS),
+    )
+    assert found.probability == max(least, own)
 
 
 def test_without_pretrained_breeds_one_photo_in_five_is_taken_to_show_an_unlisted_one():

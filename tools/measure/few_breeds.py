@@ -1,0 +1,131 @@
+"""How often a model of few breeds names one for a dog of another breed. docs/experiments.md has the answer.
+
+    python tools/measure/few_breeds.py --data ../shared/data/pets --elsewhere ../shared/data/elsewhere \
+        --unlisted ../shared/data/unseen-breeds [--write docs/experiments.md]
+
+Models are trained on a few photos each of some breeds of dogs, drawn by chance. They are asked about photos of these
+breeds from elsewhere, about dogs of the other breeds, and about dogs of breeds that are in neither: with thresholds of
+one half at least, as they are, and with those that alpha alone asks for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from hierpets.data.labeled.index import read_index
+from hierpets.data.labeled.split import draw_evenly
+from hierpets.data.records import PhotoRecord
+from hierpets.hierarchy import policy
+from hierpets.inference.prediction import Prediction
+from hierpets.training.recipe import train
+from tools.pages.marks import publish
+
+SPECIES, SIZES, PHOTOS, DRAWS, OTHERS = "dog", (3, 5, 10), 20, 3, 300
+
+
+def main() -> int:
+    """Print or write a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True, help="SPECIES/BREED/photo.jpg, to train on")
+    parser.add_argument("--elsewhere", required=True, help="photos of the same breeds from other sources")
+    parser.add_argument("--unlisted", required=True, help="photos of other breeds")
+    parser.add_argument("--write", type=Path, help="the page that keeps the table")
+    given = parser.parse_args()
+    data, elsewhere, unlisted = (dogs(source) for source in (given.data, given.elsewhere, given.unlisted))
+    breeds = sorted({record.breed for record in data if record.breed})
+    rows = []
+    for size in SIZES:
+        drawn = [np.random.default_rng([size, draw]).permutation(breeds)[:size].tolist() for draw in range(DRAWS)]
+        rows.append((size, np.mean([measure(own, data, elsewhere, unlisted) for own in drawn], axis=0)))
+    publish(describe(rows), given.write, __file__)
+    return 0
+
+
+def dogs(source: str) -> list[PhotoRecord]:
+    """The photos of dogs, those of every breed in turn."""
+    return [record for record in draw_evenly(read_index(source)) if record.species == SPECIES]
+
+
+def measure(
+    breeds: Sequence[str],
+    data: Sequence[PhotoRecord],
+    elsewhere: Sequence[PhotoRecord],
+    unlisted: Sequence[PhotoRecord],
+) -> list[list[float]]:
+    """For each kind of thresholds, in percent: photos of the breeds from elsewhere that are named, and of these wrong;
+    dogs of the other breeds that are named, and those of breeds that are in neither.
+    """
+    own = [record for record in data if record.breed in breeds]
+    others = [record for record in data if record.breed not in breeds][:OTHERS]
+    listed = [record for record in elsewhere if record.breed in breeds]
+    with tempfile.TemporaryDirectory() as folder:
+        table = write_table(Path(folder) / "photos.csv", list(islice(own, PHOTOS * len(breeds))))
+        result = train(table, out=Path(folder) / "run", recipe="heads", quantize=False)
+        found = []
+        for likely in (0.0, policy.LIKELY):
+            with at_least(likely):
+                predictor = result.predictor(recommend=False)
+                asked = [list(predictor.stream([one.path for one in part])) for part in (listed, others, unlisted)]
+            named, right = share_named(asked[0]), share_right(asked[0], listed)
+            found.append([named, 100 - right, share_named(asked[1]), share_named(asked[2])])
+    return found
+
+
+@contextmanager
+def at_least(likely: float) -> Iterator[None]:
+    """Thresholds are no lower than this."""
+    before, policy.LIKELY = policy.LIKELY, likely
+    try:
+        yield
+    finally:
+        policy.LIKELY = before
+
+
+def write_table(path: Path, records: Sequence[PhotoRecord]) -> Path:
+    """A CSV of photos and labels."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("path", "species", "breed"))
+        writer.writerows((Path(record.path).absolute(), record.species, record.breed) for record in records)
+    return path
+
+
+def share_named(predictions: Sequence[Prediction]) -> float:
+    """Of the photos, percent."""
+    return 100 * float(np.mean([one.level == "breed" for one in predictions]))
+
+
+def share_right(predictions: Sequence[Prediction], records: Sequence[PhotoRecord]) -> float:
+    """Of those that are named, percent."""
+    pairs = zip(predictions, records, strict=True)
+    return 100 * float(np.mean([one.breed == record.breed for one, record in pairs if one.level == "breed"]))
+
+
+def describe(rows: Sequence[tuple[int, np.ndarray]]) -> str:
+    """A table, and how it came about."""
+    lines = [
+        f"{PHOTOS} photos of each breed, {DRAWS} draws of breeds of dogs, recipe heads, alpha "
+        f"{policy.DEFAULT_ALPHA:g}. Each cell has thresholds by alpha alone, and thresholds of one half at least.",
+        "",
+        "| breeds | from elsewhere: named | of these wrong | dogs of the other breeds named | of breeds in neither |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for size, (alone, least) in rows:
+        cells = (f"{before:.1f}%, {after:.1f}%" for before, after in zip(alone, least, strict=True))
+        lines.append(f"| {size} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

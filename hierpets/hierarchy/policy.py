@@ -33,8 +33,8 @@ ScoreRows = tuple[tuple[float, ...], ...]
 """For each photo what its answer must exceed to be right: a breed or the species; a set of two breeds; of two or three.
 """
 LIKELY = 0.5
-"""What an answer's probability must exceed at least, however many wrong ones alpha has room for: for breeds of 15%, where
-a model is nearly always right. At an alpha above this, 1 - alpha.
+"""What an answer's probability must exceed at least, however many wrong ones alpha has room for: for breeds of 15%,
+where a model is nearly always right. At an alpha above this, 1 - alpha.
 """
 FOR_SETS = 0.1
 """Share of alpha that sets of breeds may spend: naming a single one comes first."""

@@ -238,7 +238,7 @@ class TrainConfig(StrictModel):
     second_look: bool = Field(
         default=True,
         description="look again, closer to the animal, where it takes less than half of a photo that leaves doubt "
-        "whether it shows a pet, and shows no class that is more probable than not; a detector finds cats, dogs, "
+        "whether it shows a pet, and shows no breed that is more probable than not; a detector finds cats, dogs, "
         "birds, horses and five other animals",
     )
     strict: bool = Field(default=False, description="refuse photos that cannot be read, instead of skipping them")

@@ -11,7 +11,7 @@ from hierpets.taxonomy import Taxonomy
 
 __all__ = ["DOUBT", "UNSURE", "both_looks", "is_doubtful"]
 
-UNSURE = 0.5  # probability of the best class, below which nothing is sure
+UNSURE = 0.5  # probability of the best breed, below which nothing is sure
 DOUBT = 4.0
 """Of the pet score, which sums three standard deviations: so near the least one of a pet, a photo leaves doubt whether
 it shows one. Those of small animals do (docs/experiments.md)."""
@@ -21,12 +21,13 @@ def is_doubtful(
     outputs: Outputs, taxonomy: Taxonomy, *, least: float, temperatures: Temperatures, combiner: Combiner
 ) -> np.ndarray:
     """bool [N]: which of N photos leave doubt whether they show a pet, of which ``least`` is the least score, and show
-    no class that is more probable than not, other breeds than those listed considered.
+    no breed that is more probable than not, other breeds than those listed considered. A species without breeds is sure
+    to be told from the others, which says nothing of whether it is a pet.
     """
     found = np.abs(outputs.scores[:, 0] - least) < DOUBT
     if found.any():  # few photos are so near, and every batch is asked about
-        near, every = Outputs(*(array[found] for array in outputs)), np.ones(len(taxonomy.leaves), bool)
-        known = certainty(*near, taxonomy, learned=every, temperatures=temperatures, combiner=combiner)
+        near = Outputs(*(array[found] for array in outputs))
+        known = certainty(*near, taxonomy, learned=taxonomy.is_breed, temperatures=temperatures, combiner=combiner)
         found[found] = known < UNSURE
     return found
 

@@ -42,12 +42,13 @@ def test_both_looks_together_are_the_geometric_mean_of_what_each_holds_for_proba
     np.testing.assert_allclose(joint, mean / mean.sum(), atol=1e-9)
 
 
-def test_a_photo_leaves_doubt_where_no_class_is_more_probable_than_not():
+def test_a_photo_leaves_doubt_where_no_breed_is_more_probable_than_not():
+    """However sure a species without breeds is: it is told from other species, not from what is no pet."""
     species = np.array([[9.0, 0.0, 0.0], [9.0, 0.0, 0.0], [0.0, 0.0, 9.0], [0.1, 0.0, 0.0]])
     leaf = np.array([[9.0, 0.0, 0.0, 0.0]] * 4)
     listed = np.array([[0.0, 0.9, 0.9, 1.0], [0.0, 0.3, 0.9, 1.0], [0.0, 0.3, 0.3, 1.0], [0.0, 1.0, 1.0, 1.0]])
     outputs, how = Outputs(species, leaf, listed), {"temperatures": Temperatures(), "combiner": "conditional"}
-    assert is_doubtful(outputs, TREE, least=-1, **how).tolist() == [False, True, False, True]
+    assert is_doubtful(outputs, TREE, least=-1, **how).tolist() == [False, True, True, True]
     nothing = Outputs(*(array[:0] for array in outputs))
     assert not is_doubtful(nothing, TREE, least=-1, **how).size
 

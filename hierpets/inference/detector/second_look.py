@@ -73,18 +73,18 @@ class SecondLook:
         return cls(manifest, detector, rule) if rule is not None else None
 
     def __call__(
-        self, output: RawOutput, again: LookAgain, *, closer: bool = True
+        self, output: RawOutput, again: LookAgain, *, rows: np.ndarray, closer: bool = True
     ) -> tuple[RawOutput, Mapping[int, Box]]:
         """The output after the second look, and the part of each photo that the main network was asked about again;
-        without ``closer``, of none.
+        without ``closer``, of none. ``rows`` bool [B]: the photos that may be looked at again.
         """
         parts, squares, leads = dict[int, Box](), list[Squares](), dict[int, float]()
         closer = closer and self._rule.closer
         if not closer and not self._rule.others:
             return output, parts
         for row in self._doubtful(output):
-            if not closer and output.scores[row, 0] < self._rule.least:
-                continue  # nothing could be taken from it
+            if not rows[row] or (not closer and output.scores[row, 0] < self._rule.least):
+                continue  # of the latter nothing could be taken
             photo = again.read(row)  # one at a time: it may be large
             seen = self._detector(photo)
             part = closer_part(seen, self._rule.species, photo) if closer else None

@@ -40,11 +40,13 @@ class LookAgain(NamedTuple):
 
 
 class Reconsider(Protocol):
-    """What becomes of the output for a batch at a second look, and which parts of photos were seen, by their numbers;
-    without ``closer``, none.
+    """What becomes of the output for a batch of B photos at a second look, and which parts of them were seen, by their
+    numbers; without ``closer``, none. ``rows`` bool [B]: which may be looked at again.
     """
 
-    def __call__(self, output: RawOutput, again: LookAgain, *, closer: bool) -> tuple[RawOutput, Mapping[int, Box]]: ...
+    def __call__(
+        self, output: RawOutput, again: LookAgain, *, rows: np.ndarray, closer: bool
+    ) -> tuple[RawOutput, Mapping[int, Box]]: ...
 
 
 class Turn(NamedTuple):
@@ -118,12 +120,13 @@ class Cascade:
                 return
 
     def answers(self, turns: Sequence[Turn], read: Callable[[int], np.ndarray], *, closer: bool = True) -> Answers:
-        """For each photo the output of the network that answered, and what a second look makes of it."""
+        """For each photo the output of the network that answered, and what a second look makes of the main one's."""
         answers = self._in_order(turns)
         if self._second_look is None:
             return answers
         again = LookAgain(read, self.squares, self._ask_main)
-        output, parts = self._second_look(answers.output, again, closer=closer)
+        by_main = answers.stage == len(self.engines) - 1
+        output, parts = self._second_look(answers.output, again, rows=by_main, closer=closer)
         return answers._replace(output=output, parts=parts)
 
     def _ask_main(self, photos: Sequence[Squares]) -> RawOutput:

@@ -77,7 +77,8 @@ def heard(detector, given, ask=never, **how):
 def looked_at(detector, given, ask=never, photo=None, closer=True, **how):
     photo = np.zeros((16, 16, 3), np.uint8) if photo is None else photo
     again = LookAgain(lambda _: photo, lambda part: (part,), ask)
-    return SecondLook.of(manifest_of(**how), detector)(given, again, closer=closer)
+    every = np.ones(len(given.species), bool)
+    return SecondLook.of(manifest_of(**how), detector)(given, again, rows=every, closer=closer)
 
 
 def test_a_doubtful_photo_of_a_horse_is_no_pet():
@@ -306,7 +307,7 @@ def test_a_batch_holds_one_photo_at_a_time_that_is_looked_at_again():
     again = LookAgain(
         lambda _: np.zeros((40, 40, 3), np.uint8), lambda part: (part[:4, :4].copy(),), lambda _: closer(*[LEAST] * 6)
     )
-    _, parts = look(output(*[LEAST] * 6), again)
+    _, parts = look(output(*[LEAST] * 6), again, rows=np.ones(6, bool))
     assert len(parts) == 6
     assert max(most) <= 2
 

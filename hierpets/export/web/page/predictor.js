@@ -66,7 +66,7 @@ export function makePredictor(model, sessions, detector, Tensor) {
 
   return async (photo, closer) => {
     const first = await askInTurn(photo);
-    const again = mayChange(first.output) && leavesDoubt(first.output);
+    const again = first.stage === last && mayChange(first.output) && leavesDoubt(first.output);
     const { output, part } = again ? await lookAgain(first.output, closer) : { ...first, part: null };
     const joint = jointProbabilities(output, temperatures, rules);
     const decision = decide(joint, output, rules);

@@ -14,11 +14,13 @@ import { jointProbabilities, listedOf, namedProbabilities } from "./decision.js"
  *   margin: number}} SecondLook  see hierpets.export.web.schema
  */
 
-/** Whether a photo leaves doubt that it shows a pet, and shows no class that is more probable than not. @returns {boolean} */
+/** Whether a photo leaves doubt that it shows a pet, and shows no breed that is more probable than not. @returns {boolean} */
 export function isDoubtful(/** @type {Output} */ output, temperatures, rules, /** @type {SecondLook} */ { least, doubt, unsure }) {
   if (Math.abs(output.scores[0] - least) >= doubt) return false;
   const joint = jointProbabilities(output, temperatures, rules);
-  return Math.max(...namedProbabilities(joint, listedOf(output, rules), rules)) < unsure;
+  const named = namedProbabilities(joint, listedOf(output, rules), rules);
+  const best = named.indexOf(Math.max(...named));
+  return rules.leaves[best].breed === null || named[best] < unsure;
 }
 
 /** What both looks say together: the mean. @returns {Output} */

@@ -91,7 +91,7 @@ def calibrate(
     rate.
     """
     uncut = Calibrated(taxonomy, combiner, outputs.temperatures(taxonomy), Policy(alpha=alpha))
-    policy = uncut.policy.model_copy(update={"pet": least_pet_score(outputs, unlisted)})
+    policy = uncut.policy.model_copy(update={"pet": least_pet_score(outputs, unlisted, taxonomy)})
     # Whether a named breed is right is not known where the label has none.
     photos: dict[Population, HeldOutOutputs | None] = {
         "trained": outputs.where(outputs.labels.breed_known),

@@ -22,6 +22,9 @@ PET_KEPT = 0.95
 time, so that they look less like pets than those of one breed that nobody listed: of real ones, fewer are refused
 (docs/experiments.md)."""
 
+PET_KEPT_OF_SPECIES = 0.99
+"""The same where nothing has breeds: photos of all kinds of a species are known, and no breed can be named wrongly."""
+
 NEVER = -1e6
 """The logit of a breed that was held out: its probability is zero at any temperature."""
 
@@ -86,10 +89,12 @@ class HeldOutOutputs:
         )
 
 
-def least_pet_score(outputs: HeldOutOutputs, unlisted: HeldOutOutputs | None) -> float:
+def least_pet_score(outputs: HeldOutOutputs, unlisted: HeldOutOutputs | None, taxonomy: Taxonomy) -> float:
     """The least pet score of a pet: what most photos of breeds that nobody knew reach, or, without any, most others."""
-    others = outputs if unlisted is None else unlisted
-    return float(np.quantile(others.scores[:, 0], 1 - PET_KEPT))
+    if unlisted is not None:
+        return float(np.quantile(unlisted.scores[:, 0], 1 - PET_KEPT))
+    kept = PET_KEPT if taxonomy.is_breed.any() else PET_KEPT_OF_SPECIES
+    return float(np.quantile(outputs.scores[:, 0], 1 - kept))
 
 
 @dataclass(frozen=True)
@@ -108,7 +113,7 @@ class SecondLooks:
         cls, first: HeldOutOutputs, unlisted: HeldOutOutputs | None, *, taxonomy: Taxonomy, combiner: Combiner
     ) -> SecondLooks:
         """Fitted to a first look at photos, and at those whose breed was held out too."""
-        return cls(taxonomy, first.temperatures(taxonomy), least_pet_score(first, unlisted), combiner)
+        return cls(taxonomy, first.temperatures(taxonomy), least_pet_score(first, unlisted, taxonomy), combiner)
 
     def wanted(self, first: HeldOutOutputs) -> np.ndarray:
         """bool [N]: the photos that are to be looked at again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -18,6 +19,7 @@ from hierpets.errors import ConfigError
 from hierpets.model.statistics.storage import pack_statistics
 from hierpets.model.writer import write_bundle
 from hierpets.registry.loading import Registry
+from hierpets.text import join_words
 from hierpets.training.calibration import calibrate_trained
 from hierpets.training.cascade.choice import best_early, fit_configured, try_early
 from hierpets.training.cascade.fit import fit_cascade
@@ -25,6 +27,7 @@ from hierpets.training.distributed import current_context
 from hierpets.training.features.digests import PhotoDigests
 from hierpets.training.finetuning.checkpoint import Checkpoint
 from hierpets.training.finetuning.finetune import finetune_trained, reason_to_skip
+from hierpets.training.frozen.gate import ENOUGH
 from hierpets.training.frozen.held_out.folds import assign_folds
 from hierpets.training.frozen.model import fit_frozen_model
 from hierpets.training.measurement import accuracies, measure_trained
@@ -60,8 +63,10 @@ def run_steps(
     for one in trained.early:
         run.log("early", backbone=str(one.spec.backbone.name), threshold=one.spec.threshold, share=one.spec.share)
     calibrated = calibrate_trained(trained, combiner=config.combiner, alpha=config.alpha)
-    if not run.silent and (why := calibrated.policy.unanswered(calibrated.taxonomy.species)):
-        _log.warning("%s", why)  # the metrics do not tell: those of the most probable class look well
+    if not run.silent:
+        for why in (calibrated.policy.unanswered(calibrated.taxonomy.species), _other_breeds(trained)):
+            if why:
+                _log.warning("%s", why)  # the metrics do not tell: those of the most probable class look well
     metrics = measure_trained(trained, calibrated, folds=config.folds, seed=config.seed)
     manifest, statistics = _add_statistics(make_manifest(trained, calibrated, splits, config), trained, config)
     for name, part in metrics.items():
@@ -77,6 +82,19 @@ def run_steps(
     run.log(LAST, path=str(run.bundle), summary=trained.summary)
     current_context().wait()  # nobody leaves before the bundle is there
     return TrainResult(run.bundle, run.folder, trained.summary, metrics, config.registry, trained.selection)
+
+
+def _other_breeds(trained: Trained) -> str | None:
+    """Of which species breeds that are not listed are named as one that is; None if of none."""
+    tree, held_out = trained.network.taxonomy, trained.unlisted
+    shown = Counter(() if held_out is None else held_out.labels.species.tolist())
+    unknown = [name for s, name in enumerate(tree.species) if tree.tree[name] and shown[s] < ENOUGH]
+    if not unknown:
+        return None
+    return (
+        f"{join_words(unknown)}: photos of breeds that are not listed may be named as one that is. What others look "
+        f"like is learned by holding breeds out, which takes three of a species, {ENOUGH} photos, and no fine-tuning"
+    )
 
 
 def _seen(splits: Splits, config: TrainConfig) -> SeenPhotos:

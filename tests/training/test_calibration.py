@@ -105,3 +105,14 @@ def test_the_pet_threshold_keeps_most_photos_of_breeds_that_were_held_out():
     unlisted = outputs(2, hidden=True)
     found = calibrate(outputs(1), None, unlisted, taxonomy=TAXONOMY, combiner="conditional", alpha=0.1)
     assert (unlisted.scores[:, 0] >= found.policy.pet).mean() == pytest.approx(0.95, abs=0.005)
+
+
+def test_the_pet_threshold_keeps_nearly_all_photos_where_nothing_has_breeds():
+    """Photos of every kind of a species are known then; where breeds cannot be held out, the threshold guards them."""
+    plain = Taxonomy(tree={"cat": (), "dog": ()})
+    known = outputs(1)
+    species = known.labels.species
+    alone = replace(known, labels=labels_of(species, plain), leaf_logits=np.zeros((600, 2)))
+    for given_, tree, kept in ((alone, plain, 0.99), (known, TAXONOMY, 0.95)):
+        found = calibrate(given_, None, None, taxonomy=tree, combiner="conditional", alpha=0.1)
+        assert (given_.scores[:, 0] >= found.policy.pet).mean() == pytest.approx(kept, abs=0.002)

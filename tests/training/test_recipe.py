@@ -177,6 +177,22 @@ def test_train_warns_of_a_model_that_answers_nothing(tmp_path, caplog):
     assert described.count("answered as unknown") == 3
 
 
+@pytest.mark.parametrize(
+    ("labels", "levels", "naive"),
+    [
+        (["cat/siamese", "cat/tuxedo", "cat/ginger", "dog/pug", "dog/dalmatian"], "species,breed", "dog: "),
+        (["cat/siamese", "dog/pug"], "species,breed", "cat and dog: "),
+        (["cat/siamese", "cat/tuxedo", "cat/ginger", "rabbit/-"], "species,breed", None),
+        (["cat/siamese", "dog/pug"], "species", None),
+    ],
+)
+def test_train_warns_where_it_cannot_learn_what_other_breeds_look_like(tmp_path, caplog, labels, levels, naive):
+    photos = draw_photos(tmp_path / "photos", dict.fromkeys(labels, 12))
+    train(config=settings(tmp_path, data=str(photos), levels=levels))
+    told = [line for line in caplog.messages if "breeds that are not listed may be named as one that is" in line]
+    assert [line.startswith(naive) for line in told] == [True] * (naive is not None)
+
+
 def test_train_takes_settings_as_words_and_returns_what_it_made(tmp_path):
     tiny_registry(tmp_path)
     words = {"backbone": "tiny", "registry": tmp_path / "registry.yaml", "out": tmp_path / "run", "version": "7"}

@@ -11,6 +11,7 @@ from hierpets.cli.completion import PluginName
 from hierpets.cli.exits import INTERRUPTED
 from hierpets.cli.options import overwrite_option, setting_options
 from hierpets.config import CONFIG_FILE, TrainConfig, read_config
+from hierpets.text import counted
 
 __all__ = ["command"]
 
@@ -95,8 +96,8 @@ def _describe(event: dict[str, Any]) -> str | None:
             return f"{event['source']}: {event['train']} training photos, {event['val']} validation photos"
         case "individuals":
             return (
-                f"{event['photos']} photos show {event['individuals']} animals more than once, as far as can be told: "
-                "those of one are held out together"
+                f"{event['photos']} photos show {counted(event['individuals'], 'animal')} more than once, as far as "
+                "can be told: those of one are held out together"
             )
         case "candidate":
             return "  " + _row(event)

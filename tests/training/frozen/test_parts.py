@@ -67,7 +67,7 @@ def case() -> Case:
 
 def doubtful(case: Case, part) -> np.ndarray:
     first = case.first
-    least, temperatures = least_pet_score(first.trained, first.unlisted), first.trained.temperatures(TREE)
+    least, temperatures = least_pet_score(first.trained, first.unlisted, TREE), first.trained.temperatures(TREE)
     return is_doubtful(part.outputs, TREE, least=least, temperatures=temperatures, combiner="conditional")
 
 

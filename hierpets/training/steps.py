@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -85,15 +84,13 @@ def run_steps(
 
 
 def _other_breeds(trained: Trained) -> str | None:
-    """Of which species breeds that are not listed are named as one that is; None if of none."""
-    tree, held_out = trained.network.taxonomy, trained.unlisted
-    shown = Counter(() if held_out is None else held_out.labels.species.tolist())
-    unknown = [name for s, name in enumerate(tree.species) if tree.tree[name] and shown[s] < ENOUGH]
-    if not unknown:
+    """Of which species breeds that are not listed may be named as one that is, and why; None if of none."""
+    with_breeds = [name for name, breeds in trained.network.taxonomy.tree.items() if breeds]
+    if not with_breeds or (trained.unlisted is not None and len(trained.unlisted) >= ENOUGH):
         return None
     return (
-        f"{join_words(unknown)}: photos of breeds that are not listed may be named as one that is. What others look "
-        f"like is learned by holding breeds out, which takes three of a species, {ENOUGH} photos, and no fine-tuning"
+        f"{join_words(with_breeds)}: photos of breeds that are not listed may be named as one that is. What others "
+        f"look like is learned by holding breeds out, which takes three of a species, {ENOUGH} photos, and no fine-tuning"
     )
 
 

@@ -17,6 +17,9 @@ ENOUGH = 20
 """Photos of held-out breeds of a species that it takes to know what a breed looks like that no photo taught."""
 
 
+PLAIN: tuple[Population, ...] = ("trained", "unlisted")  # where the pretrained head names no breeds
+
+
 class GatePhotos(NamedTuple):
     """``signals`` float [N, S, 7] of N photos that show one of the gate's classes, and their ``species`` int [N]."""
 
@@ -27,6 +30,11 @@ class GatePhotos(NamedTuple):
         """float [M, 7]: the signals of photos of a species, for that species."""
         return self.signals[self.species == species, species]
 
+    @property
+    def own(self) -> np.ndarray:
+        """float [N, 7]: the signals of all photos, each for its own species."""
+        return self.signals[np.arange(len(self.species)), self.species]
+
     def where(self, rows: np.ndarray) -> GatePhotos:
         """Those where ``rows`` (bool [N]) is true."""
         return GatePhotos(self.signals[rows], self.species[rows])
@@ -35,25 +43,31 @@ class GatePhotos(NamedTuple):
 def fit_gate(photos: Sequence[GatePhotos], *, species: int, extended: Collection[int]) -> BreedGate:
     """A gate for each of so many ``species`` by logistic regression on the photos of :data:`GATE_CLASSES`.
 
-    A species that is not ``extended`` has no pretrained breeds; one of which too few photos are held out has none but
-    trained ones.
+    A species that is not ``extended`` has no pretrained breeds. One of which too few photos are held out takes the gate
+    of all species, by the signals that say something of it; where these are too few as well, it has none but trained
+    breeds.
     """
     gate = BreedGate.closed(species)
     center, scale = _standard(photos)
     weight, bias = gate.weight.copy(), gate.bias.copy()
     for s in range(species):
-        known: tuple[Population, ...] = GATE_CLASSES if s in extended else ("trained", "unlisted")
+        known: tuple[Population, ...] = GATE_CLASSES if s in extended else PLAIN
+        groups = [photos[GATE_CLASSES.index(name)].of(s) for name in known]
+        if len(groups[0]) and min(map(len, groups)) < ENOUGH:
+            says = np.ptp(groups[0], axis=0) > 0  # the lead of a single breed says nothing
+            known = PLAIN
+            groups = [np.where(says, photos[GATE_CLASSES.index(name)].own, center) for name in known]
+        if min(map(len, groups)) < ENOUGH:
+            continue
         classes, shares = [GATE_CLASSES.index(name) for name in known], population_shares(known)
-        groups = [photos[c].of(s) for c in classes]
-        if min(map(len, groups)) >= ENOUGH:
-            standard = [(group - center) / scale for group in groups]
-            weight[s, classes], bias[s, classes] = _fit(standard, [shares[name] for name in known])
+        standard = [(group - center) / scale for group in groups]
+        weight[s, classes], bias[s, classes] = _fit(standard, [shares[name] for name in known])
     return BreedGate(center, scale, weight, bias)
 
 
 def _standard(photos: Sequence[GatePhotos]) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation float32 [7] of the signals of all photos, each for its own species."""
-    own = [group.signals[np.arange(len(group.species)), group.species] for group in photos]
+    own = [group.own for group in photos]
     signals = np.concatenate([*own, np.zeros((2 * (not sum(map(len, own))), len(SIGNALS)))])
     scale = signals.std(axis=0)
     return signals.mean(axis=0).astype(np.float32), np.where(scale > 1e-6, scale, 1.0).astype(np.float32)

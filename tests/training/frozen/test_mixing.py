@@ -7,6 +7,7 @@ import torch
 from hierpets.config import HeadSpec
 from hierpets.data.records import PhotoIndex, PhotoRecord
 from hierpets.hierarchy.probabilities import joint_probabilities
+from hierpets.model.mixture import BreedGate
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.plugin import Labels, PretrainedBreed, PretrainedHead
 from hierpets.taxonomy import Leaf, Taxonomy
@@ -139,6 +140,30 @@ def test_a_gate_that_sees_nothing_says_what_is_taken_to_be_asked(sizes):
     signals = torch.from_numpy((trained.of(0) - gate.center) / gate.scale).float()
     found = (signals @ torch.from_numpy(gate.weight[0]).T + torch.from_numpy(gate.bias[0])).softmax(dim=1)
     np.testing.assert_allclose(found.mean(dim=0), [0.8, 0.0, 0.2], atol=0.06)
+
+
+def test_a_species_of_few_breeds_takes_the_gate_of_all_by_what_its_signals_say():
+    """Of a second species nothing was held out, and its single breed leads nothing; of a third there are no photos."""
+    generator = np.random.default_rng(0)
+
+    def photos(counts, shift):
+        signals = generator.normal(size=(sum(counts), 3, 7)) + shift
+        signals[:, 1:, 0] = 0.0
+        return GatePhotos(signals, np.repeat([0, 1], counts))
+
+    trained, unlisted = photos((200, 30), 0.0), photos((200, 0), -2.0)
+    gate = fit_gate((trained, trained.where(np.zeros(230, bool)), unlisted), species=3, extended=())
+    np.testing.assert_allclose(gate.weight[1, :, 0], 0, atol=1e-6)
+
+    def listed(signals):
+        logits = (signals - gate.center) / gate.scale @ gate.weight[1].T + gate.bias[1]
+        return np.exp(logits[:, :2]).sum(axis=1) / np.exp(logits).sum(axis=1)
+
+    assert np.median(listed(trained.of(1))) > 0.9
+    assert np.median(listed(unlisted.of(0) * (np.arange(7) > 0))) < 0.1
+    closed = BreedGate.closed(3)
+    np.testing.assert_array_equal(gate.weight[2], closed.weight[2])
+    np.testing.assert_array_equal(gate.bias[2], closed.bias[2])
 
 
 def test_labels_of_photos_without_a_breed_are_left_alone():

@@ -90,7 +90,7 @@ def _other_breeds(trained: Trained) -> str | None:
         return None
     return (
         f"{join_words(with_breeds)}: photos of breeds that are not listed may be named as one that is. What others "
-        f"look like is learned by holding breeds out, which takes three of a species, {ENOUGH} photos, and no fine-tuning"
+        f"look like is learned by holding breeds out: it takes three of a species, {ENOUGH} photos and no fine-tuning"
     )
 
 

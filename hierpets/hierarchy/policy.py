@@ -133,7 +133,7 @@ class Policy(BaseModel):
         where an answer may leave up to ``max_set`` breeds open.
 
         A set is answered where no breed is named, so its threshold follows from that of a breed: together they are
-        wrong for at most alpha. None is below one half.
+        wrong for at most alpha. None is below :data:`LIKELY`.
         """
         wanted = self.alpha if alpha is None else alpha
         alone = wanted if max_set == 1 else wanted * (1 - FOR_SETS)

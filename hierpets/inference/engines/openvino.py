@@ -164,8 +164,9 @@ class OpenVinoEngine:
         self.batch = 1 if workers == 1 else STREAM_BATCH
         self.workers = max(2, workers)  # with one stream, one worker decodes while the other infers
         try:
-            models: dict[int, ov.Model | Path] = {1: adapted(graph, precision) if quantized else graph}
-            if together and workers > 1 and precision == "int8" and (several := _for_several(graph)) is not None:
+            alone = adapted(graph, precision) if quantized else graph
+            models: dict[int, ov.Model | Path] = {1: alone}
+            if together and workers > 1 and precision == "int8" and (several := _for_several(alone)) is not None:
                 models = {TOGETHER: several, **models}
             self._requests = {
                 photos: InferRequests(model, precision, count=workers, threads=threads)
@@ -243,11 +244,13 @@ class InferRequests:
             self._slots.put(slot)
 
 
-def _for_several(graph: Path) -> ov.Model | None:
-    """The graph for :data:`TOGETHER` photos; None where it is fixed to one, or may round them otherwise than one."""
+def _for_several(graph: ov.Model | Path) -> ov.Model | None:
+    """An :func:`adapted` graph for :data:`TOGETHER` photos; None where it is fixed to one, or may round them otherwise
+    than one.
+    """
     if platform.machine() not in SEEN_ON:
         return None
-    model = for_precision(ov.Core().read_model(graph), "int8")
+    model = ov.Core().read_model(graph) if isinstance(graph, Path) else graph.clone()
     if not are_paired(model):  # an earlier hierpets wrote it
         return None
     try:

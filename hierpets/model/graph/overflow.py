@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from hierpets.model.graph.filters import filters_of, scaled
 from hierpets.model.graph.inputs import ROUNDING
 from hierpets.model.graph.runtime import openvino as ov
 
@@ -26,15 +27,13 @@ MOVES = ("Transpose", "Reshape", "Pad", "MaxPool")  # of rounded numbers: what t
 
 def avoid_overflow(graph: ov.Model) -> ov.Model:
     """Divide the filters of a quantized graph that may overflow, in place."""
-    ops = ov.opset13
     for node in graph.get_ordered_ops():
         axis = CHANNELS.get(node.get_type_name())
-        if axis is None or not _takes_bytes(node) or (filters := _filters_of(node)) is None:
+        if axis is None or not _takes_bytes(node) or (filters := filters_of(node)) is None:
             continue
         integers, scale = filters
         integers, factor = divided(integers, axis)
-        weights = ops.multiply(ops.convert(ops.constant(integers), "f32"), ops.constant(scale * factor))
-        node.input(1).replace_source_output(weights.output(0))
+        node.input(1).replace_source_output(scaled(integers, scale * factor).output(0))
     graph.validate_nodes_and_infer_types()
     return graph
 
@@ -60,21 +59,3 @@ def _takes_bytes(node: ov.Node) -> bool:
     while source.get_type_name() in MOVES:
         source = source.input_value(0).get_node()
     return bool(source.get_type_name() == ROUNDING)
-
-
-def _filters_of(node: ov.Node) -> tuple[np.ndarray, np.ndarray] | None:
-    """The integers int8 and scales float32 of a layer's filters; None where they have none, or lie otherwise."""
-    product = node.input_value(1).get_node()
-    if product.get_type_name() != "Multiply" or node.get_attributes().get("transpose_b") is False:
-        return None
-    integers, scale = (_constant(product.input_value(side).get_node()) for side in (0, 1))
-    if integers is None or scale is None or integers.dtype != np.int8:
-        return None
-    return integers, scale.astype(np.float32)
-
-
-def _constant(node: ov.Node) -> np.ndarray | None:
-    """The values of a constant, in the type that they are stored in."""
-    while node.get_type_name() == "Convert":
-        node = node.input_value(0).get_node()
-    return np.array(node.data) if node.get_type_name() == "Constant" else None

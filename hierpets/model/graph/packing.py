@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from hierpets.model.graph.filters import scaled
 from hierpets.model.graph.runtime import openvino as ov
 from hierpets.model.rounding import pack_tensor
 
@@ -21,7 +22,6 @@ def integers_of(node: ov.Node) -> tuple[np.ndarray, np.ndarray] | None:
 
 def pack_graph(model: ov.Model) -> None:
     """Replace the rounded filters and matrices of a graph, in place, by their integers and scales."""
-    ops = ov.opset13
     for node in model.get_ordered_ops():
         if node.get_type_name() != "Constant" or node.get_element_type() != ov.Type.f32:
             continue
@@ -29,6 +29,6 @@ def pack_graph(model: ov.Model) -> None:
         if packed is None:
             continue
         integers, scale = packed
-        product = ops.multiply(ops.convert(ops.constant(integers.numpy()), "f32"), ops.constant(scale.numpy()))
+        product = scaled(integers.numpy(), scale.numpy())
         for target in list(node.output(0).get_target_inputs()):
             target.replace_source_output(product.output(0))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from hierpets.data.transforms import color_scale
+from hierpets.model.graph.filters import scaled
 from hierpets.model.graph.inputs import ROUNDING, first_convolutions
 from hierpets.model.graph.packing import integers_of
 from hierpets.model.graph.runtime import openvino as ov
@@ -73,8 +74,7 @@ def _in_integers(
     planes = ops.transpose(ops.pad(pixels, *pads, "constant", around), ops.constant(np.array(TO_PLANES)))
     ends = [ops.constant(np.float32(value)) for value in (0, LARGEST)]
     rounded = ops.fake_quantize(ops.convert(planes, "f32"), *ends, *ends, LARGEST + 1)
-    filters = ops.multiply(ops.convert(ops.constant(integers), "f32"), ops.constant(own * np.float32(scale)))
-    attributes = convolution.get_attributes()
+    filters, attributes = scaled(integers, own * np.float32(scale)), convolution.get_attributes()
     product = ops.convolution(rounded, filters, attributes["strides"], [0, 0], [0, 0], attributes["dilations"])
     sums = (integers * own).sum(axis=(1, 2, 3), dtype=np.float64).reshape(1, -1, 1, 1)
     shifted = ops.subtract(product, ops.constant((sums * offset).astype(np.float32)))

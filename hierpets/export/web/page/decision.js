@@ -53,11 +53,11 @@ export function namedProbabilities(joint, /** @type {number[]} */ listed, /** @t
 export const listedOf = (/** @type {Output} */ output, /** @type {Rules} */ { ood, species }) =>
   species.map((_, s) => (ood ? output.scores[1 + s] : 1));
 
-/** How certain an early network is: its best leaf's probability, 0 if no photo taught it. @returns {number} */
-export function certainty(joint, listed, /** @type {Rules} */ rules) {
+/** How certain the best leaf is: its probability, 0 if it is none that counts. @returns {number} */
+export function certainty(joint, listed, /** @type {Rules} */ rules, counts) {
   const named = namedProbabilities(joint, listed, rules);
   const best = named.indexOf(Math.max(...named));
-  return rules.leaves[best].origin === "pretrained" ? 0 : named[best];
+  return counts(rules.leaves[best]) ? named[best] : 0;
 }
 
 /**

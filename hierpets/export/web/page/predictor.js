@@ -82,5 +82,6 @@ async function run(session, inputs, names) {
 
 /** Whether an early network answers. @returns {boolean} */
 function isSure(/** @type {Output} */ output, /** @type {Network} */ { temperatures, threshold }, rules) {
-  return certainty(jointProbabilities(output, temperatures, rules), listedOf(output, rules), rules) > threshold;
+  const joint = jointProbabilities(output, temperatures, rules);
+  return certainty(joint, listedOf(output, rules), rules, ({ origin }) => origin !== "pretrained") > threshold;
 }

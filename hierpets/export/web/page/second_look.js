@@ -1,7 +1,7 @@
 // A second look at photos that leave doubt: hierpets.inference.detector.second_look. A detector says where the animal
 // is, and whether it is a pet; a small animal is cut out, and the main network asked again. The numbers come from Python.
 
-import { jointProbabilities, listedOf, namedProbabilities } from "./decision.js";
+import { certainty, jointProbabilities, listedOf } from "./decision.js";
 
 /** @typedef {import("./decision.js").Output} Output */
 /** @typedef {{left: number, top: number, width: number, height: number}} Box  as shares of the photo */
@@ -18,9 +18,7 @@ import { jointProbabilities, listedOf, namedProbabilities } from "./decision.js"
 export function isDoubtful(/** @type {Output} */ output, temperatures, rules, /** @type {SecondLook} */ { least, doubt, unsure }) {
   if (Math.abs(output.scores[0] - least) >= doubt) return false;
   const joint = jointProbabilities(output, temperatures, rules);
-  const named = namedProbabilities(joint, listedOf(output, rules), rules);
-  const best = named.indexOf(Math.max(...named));
-  return rules.leaves[best].breed === null || named[best] < unsure;
+  return certainty(joint, listedOf(output, rules), rules, ({ breed }) => breed !== null) < unsure;
 }
 
 /** What both looks say together: the mean. @returns {Output} */

@@ -16,7 +16,6 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +69,7 @@ def measure(
     others = [record for record in data if record.breed not in breeds][:OTHERS]
     listed = [record for record in elsewhere if record.breed in breeds]
     with tempfile.TemporaryDirectory() as folder:
-        table = write_table(Path(folder) / "photos.csv", list(islice(own, PHOTOS * len(breeds))))
+        table = write_table(Path(folder) / "photos.csv", own[: PHOTOS * len(breeds)])
         result = train(table, out=Path(folder) / "run", recipe="heads", quantize=False)
         found = []
         for likely in (0.0, policy.LIKELY):

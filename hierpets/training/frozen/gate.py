@@ -50,13 +50,14 @@ def fit_gate(photos: Sequence[GatePhotos], *, species: int, extended: Collection
     gate = BreedGate.closed(species)
     center, scale = _standard(photos)
     weight, bias = gate.weight.copy(), gate.bias.copy()
+    by_class = dict(zip(GATE_CLASSES, photos, strict=True))
     for s in range(species):
         known: tuple[Population, ...] = GATE_CLASSES if s in extended else PLAIN
-        groups = [photos[GATE_CLASSES.index(name)].of(s) for name in known]
+        groups = [by_class[name].of(s) for name in known]
         if len(groups[0]) and min(map(len, groups)) < ENOUGH:
             says = np.ptp(groups[0], axis=0) > 0  # the lead of a single breed says nothing
             known = PLAIN
-            groups = [np.where(says, photos[GATE_CLASSES.index(name)].own, center) for name in known]
+            groups = [np.where(says, by_class[name].own, center) for name in known]
         if min(map(len, groups)) < ENOUGH:
             continue
         classes, shares = [GATE_CLASSES.index(name) for name in known], population_shares(known)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,6 +34,13 @@ class Splits:
     @property
     def taxonomy(self) -> Taxonomy:
         return self.train.taxonomy
+
+    @property
+    def joined(self) -> Splits:
+        """Both parts as one: the training photos, then the validation photos, which weigh nothing."""
+        train = replace(self.train, records=self.train.records + self.val.records)
+        weights = np.concatenate([self.weights, np.zeros(len(self.val))])
+        return Splits(self.source, train, replace(self.val, records=()), train.labels(), weights)
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from hierpets.bundle.manifest import Manifest, Selection
+from hierpets.bundle.manifest import Manifest, Selection, model_id
 from hierpets.bundle.seen import SeenPhotos
 from hierpets.config import TrainConfig
 from hierpets.data.content import content_key
@@ -28,7 +28,7 @@ from hierpets.training.finetuning.checkpoint import Checkpoint
 from hierpets.training.finetuning.finetune import finetune_trained, reason_to_skip
 from hierpets.training.frozen.gate import ENOUGH
 from hierpets.training.frozen.held_out.folds import assign_folds
-from hierpets.training.frozen.model import fit_frozen_model
+from hierpets.training.frozen.model import fit_frozen_model, judge_by_validation
 from hierpets.training.measurement import accuracies, measure_trained
 from hierpets.training.outcome.manifest import make_manifest
 from hierpets.training.outcome.quantization import quantize_bundle
@@ -57,7 +57,11 @@ def run_steps(
     run.log("data", source=config.data, **splits.sizes)
     trained, early = _fit_frozen(splits, config, registry=registry, run=run, device=device)
     if _goes_on(trained, splits, config, run=run, device=device):
-        trained = finetune_trained(trained, splits, config, run=run, device=device, checkpoint=checkpoint)
+        frozen = trained
+        trained = finetune_trained(frozen, splits, config, run=run, device=device, checkpoint=checkpoint)
+        if trained is not frozen:  # all networks are judged by the same photos
+            judge = partial(judge_by_validation, splits=splits, config=config, device=device, progress=run.progress)
+            early = tuple(judge(one, one.network.backbone, one.network.get_heads()) for one in early)
     trained = fit_cascade(early, trained, combiner=config.combiner)
     for one in trained.early:
         run.log("early", backbone=str(one.spec.backbone.name), threshold=one.spec.threshold, share=one.spec.share)
@@ -70,11 +74,13 @@ def run_steps(
     manifest, statistics = _add_statistics(make_manifest(trained, calibrated, splits, config), trained, config)
     for name, part in metrics.items():
         run.log("metrics", on=name, **accuracies(part))
-    run.write_metrics(metrics)
     if not run.silent:
         asked_before = [early.network for early in trained.early]
         seen = _seen(splits, config)
         write_bundle(run.bundle, trained.network, manifest, statistics, seen, early=asked_before)
+        model = model_id(run.bundle, manifest)
+        metrics = {name: part.model_copy(update={"model": model}) for name, part in metrics.items()}
+        run.write_metrics(metrics)
         done, why = quantize_bundle(run.bundle, splits.val, config, registry=registry, progress=run.progress)
         run.log("quantized", done=done, why=why)
     run.drop_features()
@@ -90,7 +96,7 @@ def _other_breeds(trained: Trained) -> str | None:
         return None
     return (
         f"{join_words(with_breeds)}: photos of breeds that are not listed may be named as one that is. What others "
-        f"look like is learned by holding breeds out: it takes three of a species, {ENOUGH} photos and no fine-tuning"
+        f"look like is learned by holding breeds out: it takes two of a species, and {ENOUGH} of their photos"
     )
 
 

@@ -193,6 +193,13 @@ def test_train_warns_where_it_cannot_learn_what_other_breeds_look_like(tmp_path,
     assert [line.startswith(naive) for line in told] == [True] * (naive is not None)
 
 
+def test_train_warns_of_a_class_that_nothing_can_be_held_out_of(tmp_path, caplog):
+    photos = draw_photos(tmp_path / "photos", {"cat/siamese": 12, "dog/husky": 1, "dog/pug": 12, "rabbit/-": 1})
+    train(config=settings(tmp_path, data=str(photos)))
+    told = "one photo of dog/husky and rabbit: nothing that is measured says how well others are told"
+    assert sum(told in line for line in caplog.messages) == 1
+
+
 def test_train_takes_settings_as_words_and_returns_what_it_made(tmp_path):
     tiny_registry(tmp_path)
     words = {"backbone": "tiny", "registry": tmp_path / "registry.yaml", "out": tmp_path / "run", "version": "7"}

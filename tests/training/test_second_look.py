@@ -1,12 +1,12 @@
 """What a model promises is fitted to both looks, as it looks when it is used."""
 
-from copy import deepcopy
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from helpers.fakes import tiny_registry
+from helpers.tuning import win_by_little
 
 from hierpets.bundle.manifest import read_manifest
 from hierpets.config import BackboneChoice, TrainConfig
@@ -79,7 +79,9 @@ def test_held_out_photos_are_answered_as_the_model_answers_them(tmp_path, monkey
     again = np.array([answer.second_look is not None for answer in answers])
     assert 0 < again.mean() < 1
     joint, pet = np.array([answer.joint for answer in answers]), np.array([answer.pet_score for answer in answers])
-    same = np.abs(joint - calibrated.joint(held_out)).max(axis=1) < 1e-4
+    # Held out, a photo meets a gate that was fitted to others of the same photos, where these are all there are.
+    near = 0.03 if how == "fine-tuned" else 1e-4
+    same = np.abs(joint - calibrated.joint(held_out)).max(axis=1) < near
     same &= np.abs(pet - held_out.scores[:, 0]) < 1e-3
     # Temperatures are fitted to both looks in the end: few photos are on the other side of one half then.
     assert same.mean() > 0.9
@@ -89,16 +91,7 @@ def test_held_out_photos_are_answered_as_the_model_answers_them(tmp_path, monkey
 
 def tuned(fitted: Fitted, monkeypatch, *, second_look: bool) -> Trained:
     """What comes of fine-tuning that won, by a little."""
-
-    def barely(network, *_, **__):
-        network = deepcopy(network)
-        for parameter in network.backbone.parameters():
-            parameter.data *= 1.01
-        return SimpleNamespace(
-            alpha=1.0, network=network, start=SimpleNamespace(accuracy=0.5), best=SimpleNamespace(accuracy=0.6)
-        )
-
-    monkeypatch.setattr(finetune, "finetune", barely)
+    win_by_little(monkeypatch)
     run = SimpleNamespace(log=lambda *_, **__: None, progress=no_progress)
     config = fitted.config.model_copy(update={"second_look": second_look})
     frozen = fitted.frozen(second_look=second_look)

@@ -30,7 +30,7 @@ from hierpets.inference.prediction import Prediction
 from hierpets.training.recipe import train
 from tools.pages.marks import publish
 
-SPECIES, SIZES, PHOTOS, DRAWS, OTHERS = "dog", (3, 5, 10), 20, 3, 300
+SPECIES, SIZES, PHOTOS, DRAWS, OTHERS = "dog", (2, 3, 5, 10), 20, 3, 300
 
 
 def main() -> int:

@@ -71,6 +71,7 @@ def look_at_photos(
         kept = splits.source.where(lambda record: record.path not in found.unreadable)
         splits = split_source(replace(kept, records=tuple(map(found.of, kept.records))), config, registry)
     if context.is_main:
+        _warn_of_single_photos(splits)
         _warn_of_individuals(splits)
     return splits, found
 
@@ -99,6 +100,16 @@ def _warn_of_contradictions(index: PhotoIndex, digests: Sequence[str], unreadabl
             "%s and %s are identical files, labeled %s and %s%s; remove the wrong one (hierpets audit finds all)",
             *(one.path, other.path, one.label, other.label),
             f", the first of {len(found)} such photos" if len(found) > 1 else "",
+        )
+
+
+def _warn_of_single_photos(splits: Splits) -> None:
+    """Warn of breeds and species with one photo: it is learned from, and none is left to tell how well."""
+    photos = Counter(splits.train.leaf_of(record) for record in (*splits.train.records, *splits.val.records))
+    if single := [leaf for leaf in splits.taxonomy.leaves if photos[leaf] == 1]:
+        _log.warning(
+            "one photo of %s: nothing that is measured says how well others are told; add photos",
+            join_words(sorted(map(str, single)), most=_NAMED),
         )
 
 

@@ -5,33 +5,23 @@ from __future__ import annotations
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import torch
 
 from hierpets.config import TrainConfig
-from hierpets.data.records import PhotoIndex
-from hierpets.hierarchy.calibration import Temperatures, fit_temperatures
+from hierpets.hierarchy.calibration import Temperatures
 from hierpets.model.heads import Heads, Linear
-from hierpets.model.mixture import BreedGate, BreedMixture
 from hierpets.model.network import HierarchicalNetwork
-from hierpets.model.pretrained_breeds import PretrainedBreeds
 from hierpets.plugin import Guard, Preprocess
-from hierpets.progress import Progress
 from hierpets.taxonomy import Taxonomy
 from hierpets.training.distributed import current_context
-from hierpets.training.features.closer import CloserView
-from hierpets.training.features.extractor import FeatureExtractor
-from hierpets.training.features.feature_set import extract_feature_set
 from hierpets.training.finetuning.batches import TrainingBatches
 from hierpets.training.finetuning.checkpoint import Checkpoint, describe_run
 from hierpets.training.finetuning.learner import Learner
 from hierpets.training.finetuning.loop import FinetuneResult, FinetuningLoop
 from hierpets.training.finetuning.time_estimate import finetune_minutes
-from hierpets.training.frozen.fitter import fit_ood_scorer
-from hierpets.training.frozen.statistics import collect_statistics
-from hierpets.training.held_out import HeldOutOutputs, SecondLooks
+from hierpets.training.frozen.model import judge_by_validation
 from hierpets.training.prior import prior_shift
 from hierpets.training.run.folder import Run
 from hierpets.training.score import Validation
@@ -64,8 +54,7 @@ def finetune_trained(
 ) -> Trained:
     """The fine-tuned network, or ``frozen`` if nothing beats it."""
     network = deepcopy(frozen.network)
-    # They belong to the frozen features, and so do pretrained breeds; the scorer is fitted again to those that come
-    # out.
+    # They belong to the frozen features, and are fitted again to those that come out.
     network.ood_scorer = network.mixture = None
     network.taxonomy = splits.taxonomy
     result = finetune(
@@ -83,7 +72,12 @@ def finetune_trained(
     run.log("finetuned", won=won, start=result.start.accuracy, best=result.best.accuracy, alpha=result.alpha)
     if not won:
         return frozen
-    return _completed(frozen, result.network, splits, config, device=device, progress=run.progress)
+    shift = prior_shift(splits.weights, splits.labels, splits.taxonomy, target=config.prior, combiner=config.combiner)
+    heads = result.network.get_heads().shifted(*shift)
+    tuned = judge_by_validation(
+        frozen, result.network.backbone, heads, splits, config, device=device, progress=run.progress
+    )
+    return replace(tuned, summary=f"{frozen.summary}, fine-tuned", statistics=None)
 
 
 def finetune(
@@ -143,70 +137,3 @@ def apply_temperatures(heads: Heads, temperatures: Temperatures, taxonomy: Taxon
         for weight, bias in zip(weights, biases, strict=True)
     )
     return Heads(species=species, leaf=leaf)
-
-
-def _completed(
-    frozen: Trained,
-    network: HierarchicalNetwork,
-    splits: Splits,
-    config: TrainConfig,
-    *,
-    device: str,
-    progress: Progress,
-) -> Trained:
-    """A fine-tuned network with its prior undone, an OOD scorer and its outputs for validation photos: it was fitted to
-    all others.
-    """
-    backbone = replace(frozen.backbone, module=network.backbone, pretrained_head=None)
-    extractor = FeatureExtractor(backbone, device)
-    (statistics,) = collect_statistics(extract_feature_set(splits, extractor, "plain", progress), None)
-    breeds = PretrainedBreeds.of(splits.taxonomy, None)
-    scorer = fit_ood_scorer(statistics, None, breeds)
-    shift = prior_shift(splits.weights, splits.labels, splits.taxonomy, target=config.prior, combiner=config.combiner)
-    network.set_heads(network.get_heads().shifted(*shift))
-    features = extractor.features(splits.val.paths, progress=progress)
-    evidence = scorer.evidence(features)
-    scorer.standardize(evidence.pet)
-    temperatures = _validation_temperatures(network.get_heads(), features, splits)
-    # No breed was held out, so that nothing is known about other breeds: every photo counts as one of a listed breed.
-    gate = BreedGate.closed(len(splits.taxonomy.species))
-    network.ood_scorer = scorer
-    divisors = temperatures.divisors(splits.taxonomy)
-    network.mixture = BreedMixture.build(breeds, gate, divisors, combiner=config.combiner)
-    ask = partial(_outputs, network.cpu())
-    outputs = ask(splits.val, features)
-    view = CloserView.of(splits.taxonomy.species) if config.second_look else None
-    if view is not None:
-        looks = SecondLooks.after(outputs, None, taxonomy=splits.taxonomy, combiner=config.combiner)
-        outputs = looks(splits.val, outputs, partial(view.features, extractor, progress=progress), ask)
-    return replace(
-        frozen,
-        network=network,
-        backbone=backbone,
-        held_out={"validation": outputs},
-        pretrained=None,
-        unlisted=None,
-        temperatures=temperatures,
-        origins=breeds.origins,
-        summary=f"{frozen.summary}, fine-tuned",
-        statistics=None,
-    )
-
-
-@torch.inference_mode()
-def _outputs(network: HierarchicalNetwork, photos: PhotoIndex, features: np.ndarray) -> HeldOutOutputs:
-    """What a network says of photos that it was not fitted to, by their features [N, D]."""
-    found = network.forward_head(torch.from_numpy(features.astype(np.float32)))
-    return HeldOutOutputs(
-        paths=tuple(photos.paths),
-        labels=photos.labels(),
-        species_logits=found.species.numpy(),
-        leaf_logits=found.leaf.numpy(),
-        scores=found.scores.numpy(),
-        leaf_calibrated=True,
-    )
-
-
-def _validation_temperatures(heads: Heads, features: np.ndarray, splits: Splits) -> Temperatures:
-    labels = splits.val.labels()
-    return fit_temperatures(*heads(features), species=labels.species, leaf=labels.leaf, taxonomy=splits.taxonomy)

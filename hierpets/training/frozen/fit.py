@@ -8,17 +8,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hierpets.model.heads import Heads
 from hierpets.model.pretrained_breeds import PretrainedBreeds
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.plugin import Labels, PretrainedHead
 from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.frozen.fitter import FrozenFit, HeadFitter, fit_ood_scorer
 from hierpets.training.frozen.held_out.breeds import HeldOutBreeds, held_out_breeds
-from hierpets.training.frozen.held_out.folds import assign_folds
-from hierpets.training.frozen.held_out.out_of_fold import OutOfFold, out_of_fold, tuned_folds
+from hierpets.training.frozen.held_out.folds import assign_folds, each_fold
+from hierpets.training.frozen.held_out.out_of_fold import OutOfFold, ask_fits, out_of_fold, tuned_folds
 from hierpets.training.frozen.statistics import collect_statistics
 
-__all__ = ["FrozenResult", "fit_frozen"]
+__all__ = ["FrozenResult", "fit_frozen", "judge_heads"]
 
 ASKED = 20_000
 """Of more photos so many are asked, by chance, what those say of them that were not fitted to them: the answers stay in
@@ -83,6 +84,36 @@ def fit_frozen(
         for fold, (own, others) in enumerate(own_backbones)
     ]
     return FrozenResult(fit, total, fold_of, unseen, HeldOutBreeds.joined(by_fold))
+
+
+def judge_heads(
+    photos: FeatureSet,
+    heads: Heads,
+    pretrained_head: PretrainedHead | None,
+    *,
+    learned: np.ndarray,
+    folds: int,
+    seed: int,
+) -> FrozenResult:
+    """The same for ``heads`` that are there. They learned from the photos that are ``learned`` (bool [N]), as the
+    backbone may have, and so does the OOD scorer. All others are held out, whole and breed by breed, and dealt into
+    folds for what is fitted to them in turn.
+    """
+    breeds = PretrainedBreeds.of(photos.taxonomy, pretrained_head)
+    (total,) = collect_statistics(photos, pretrained_head, np.where(learned, 0, -1))
+    fit = FrozenFit(heads, fit_ood_scorer(total, pretrained_head, breeds))
+    fold_of = np.full(len(photos), folds)  # one that is never asked
+    held_out = assign_folds(photos.labels.where(~learned), folds=folds, seed=seed)
+    fold_of[~learned] = held_out % folds  # the only photo of a leaf is asked too: the leaf was learned from others
+    asked = ~learned & _drawn(photos.labels.species, seed=seed)
+    features = each_fold(photos, np.where(asked, fold_of, -1))
+    unseen = ask_fits(dict.fromkeys(range(folds), fit), features, np.flatnonzero(asked), photos.taxonomy, breeds)
+    if len(unseen.rows):
+        fit.ood_scorer.standardize(unseen.evidence.pet)
+    by_breed = held_out_breeds(
+        photos, total, pretrained_head, breeds, groups=folds, seed=seed, asked=asked, learned=learned
+    )
+    return FrozenResult(fit, total, fold_of, unseen, by_breed)
 
 
 def _drawn(species: np.ndarray, *, seed: int) -> np.ndarray:

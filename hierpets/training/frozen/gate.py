@@ -53,13 +53,15 @@ def fit_gate(photos: Sequence[GatePhotos], *, species: int, extended: Collection
     by_class = dict(zip(GATE_CLASSES, photos, strict=True))
     for s in range(species):
         known: tuple[Population, ...] = GATE_CLASSES if s in extended else PLAIN
-        groups = [by_class[name].of(s) for name in known]
-        if len(groups[0]) and min(map(len, groups)) < ENOUGH:
-            says = np.ptp(groups[0], axis=0) > 0  # the lead of a single breed says nothing
+        groups = own = [by_class[name].of(s) for name in known]
+        if len(own[0]) and min(map(len, own)) < ENOUGH:
             known = PLAIN
-            groups = [np.where(says, by_class[name].own, center) for name in known]
+            groups = [by_class[name].own for name in known]
         if min(map(len, groups)) < ENOUGH:
             continue
+        # The lead of a single breed says nothing, nor does that of two where one of them is held out.
+        says = np.all([np.ptp(group, axis=0) > 0 for group in (own[0], *groups)], axis=0)
+        groups = [np.where(says, group, center) for group in groups]
         classes, shares = [GATE_CLASSES.index(name) for name in known], population_shares(known)
         standard = [(group - center) / scale for group in groups]
         weight[s, classes], bias[s, classes] = _fit(standard, [shares[name] for name in known])

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
+
+import numpy as np
+from torch import nn
 
 from hierpets.bundle.manifest import BackboneSpec
 from hierpets.config import BackboneChoice, TrainConfig
 from hierpets.errors import ConfigError
 from hierpets.model.backbone import build_backbone
+from hierpets.model.heads import Heads
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.plugin import Backbone
 from hierpets.progress import Progress
 from hierpets.registry.loading import Registry
 from hierpets.training.features.closer import CloserView
 from hierpets.training.features.extractor import FeatureExtractor
-from hierpets.training.features.feature_set import extract_feature_set
+from hierpets.training.features.feature_set import FeatureSet, extract_feature_set
 from hierpets.training.features.make import make_extractor
 from hierpets.training.frozen.choice import FrozenChoice
-from hierpets.training.frozen.fit import fit_frozen
+from hierpets.training.frozen.fit import FrozenResult, fit_frozen, judge_heads
 from hierpets.training.frozen.fitter import FrozenFit, HeadFitter
 from hierpets.training.frozen.mixing import Mixing, fit_mixing
 from hierpets.training.frozen.parts import HeldOutParts
 from hierpets.training.splits import Splits
 from hierpets.training.trained import Trained
 
-__all__ = ["fit_frozen_model"]
+__all__ = ["fit_frozen_model", "judge_by_validation"]
 
 
 def fit_frozen_model(
@@ -61,14 +66,7 @@ def fit_frozen_model(
     tuned = [extract_feature_set(splits, prepared(fold)[-1], choice.view, progress) for fold in folds]
     fitter = HeadFitter(choice.head, config.prior, config.combiner)
     found = fit_frozen(photos, fitter, backbone.pretrained_head, folds=config.folds, seed=config.seed, tuned=tuned)
-    mixing = fit_mixing(
-        found,
-        photos.labels,
-        photos.taxonomy,
-        backbone.pretrained_head,
-        pretrained_breeds=config.pretrained_breeds,
-        combiner=config.combiner,
-    )
+    mixing = _fit_mixing(found, photos, backbone, config)
     parts = HeldOutParts.at_first(mixing, splits, partial(extractor.features, progress=progress))
     if view is not None:
         closer = partial(view.features, progress=progress)
@@ -92,6 +90,42 @@ def fit_frozen_model(
     )
 
 
+def judge_by_validation(
+    trained: Trained,
+    module: nn.Module,
+    heads: Heads,
+    splits: Splits,
+    config: TrainConfig,
+    *,
+    device: str,
+    progress: Progress,
+) -> Trained:
+    """The model with a ``module`` and ``heads`` that learned from the training photos: its OOD scorer is fitted to them
+    as well, and what is held out, whole and breed by breed, are validation photos.
+    """
+    backbone, both = replace(trained.backbone, module=module), splits.joined
+    extractor = FeatureExtractor(backbone, device)
+    photos = extract_feature_set(both, extractor, "plain", progress)
+    learned = np.arange(len(photos)) < len(splits.train)
+    found = judge_heads(photos, heads, backbone.pretrained_head, learned=learned, folds=config.folds, seed=config.seed)
+    mixing = _fit_mixing(found, photos, backbone, config)
+    parts = HeldOutParts.at_first(mixing, both, extractor.features)
+    view = CloserView.of(splits.taxonomy.species) if trained.second_look else None
+    if view is not None:
+        closer = partial(view.features, extractor, progress=progress)
+        parts = parts.looked_at_again(mixing, both, closer, [], combiner=config.combiner)
+    return replace(
+        trained,
+        network=_network(backbone, found.fit, mixing),
+        backbone=backbone,
+        held_out={"validation": parts.trained} if parts.trained else {},
+        pretrained=parts.pretrained,
+        unlisted=parts.unlisted,
+        temperatures=mixing.temperatures,
+        origins=mixing.breeds.origins,
+    )
+
+
 def _tuned_folds(backbone: BackboneChoice, folds: int) -> range:
     """The folds that have a backbone of their own: all, or none.
 
@@ -101,6 +135,17 @@ def _tuned_folds(backbone: BackboneChoice, folds: int) -> range:
     if given and {file.stem for file in given} != {f"fold{fold}" for fold in range(folds)}:
         raise ConfigError(f"{backbone.weights}: expected weights for {folds} folds or none, got {len(given)}")
     return range(folds if given else 0)
+
+
+def _fit_mixing(found: FrozenResult, photos: FeatureSet, backbone: Backbone, config: TrainConfig) -> Mixing:
+    return fit_mixing(
+        found,
+        photos.labels,
+        photos.taxonomy,
+        backbone.pretrained_head,
+        pretrained_breeds=config.pretrained_breeds,
+        combiner=config.combiner,
+    )
 
 
 def _network(backbone: Backbone, fit: FrozenFit, mixing: Mixing) -> HierarchicalNetwork:

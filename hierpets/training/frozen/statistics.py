@@ -16,9 +16,9 @@ __all__ = ["collect_statistics"]
 def collect_statistics(
     photos: FeatureSet, pretrained_head: PretrainedHead | None, parts: np.ndarray | None = None
 ) -> tuple[ClassStatistics, ...]:
-    """The statistics of each part of the photos: ``parts`` int [N] from 0, or None for one part of all.
+    """The statistics of each part of the photos: ``parts`` int [N] from -1, or None for one part of all.
 
-    A photo whose part is negative is left out. Memory does not grow with the number of photos.
+    A photo whose part is -1 is left out. Memory does not grow with the number of photos.
     """
     part_of = np.zeros(len(photos), np.int64) if parts is None else parts
     names, head = _names(photos.taxonomy), pretrained_head.head if pretrained_head else None
@@ -27,13 +27,13 @@ def collect_statistics(
     for batch in photos.batches():
         views = photos.views[batch]
         profiles = pretrained_profiles(head, views)
-        for part in np.unique(part_of[batch]):
+        for part in np.setdiff1d(part_of[batch], [-1]):
             rows = part_of[batch] == part
             more = ClassStatistics.of(
                 views[rows], classes[batch][rows], photos.weights[batch][rows], names, profiles[rows]
             )
             found[int(part)] = found[int(part)] + more if int(part) in found else more
-    return tuple(found[part] for part in sorted(found) if part >= 0)
+    return tuple(found[part] for part in sorted(found))
 
 
 def _names(taxonomy: Taxonomy) -> list[Leaf]:

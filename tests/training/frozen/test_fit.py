@@ -175,6 +175,24 @@ def assert_same(one: OutOfFold, other: OutOfFold, tolerance: float) -> None:
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize(
+    ("tree", "held_out"),
+    [
+        ({"cat": ("a", "b", "c"), "dog": ("d", "e"), "rabbit": ()}, {0, 1, 2}),
+        ({"cat": ("a", "b"), "dog": ("d", "e"), "rabbit": ()}, {0, 1, 2, 3}),
+        ({"cat": ("a", "b"), "dog": ("d",)}, {0, 1}),
+        ({"cat": ("a",), "dog": ("d",)}, set()),
+    ],
+)
+def test_species_of_two_breeds_hold_one_out_where_none_has_more(tree, held_out):
+    taxonomy = Taxonomy(tree=tree)
+    photos = feature_set(*blobs([20] * len(taxonomy.leaves)), taxonomy)
+    found = unlisted(photos)
+    assert {*photos.labels.leaf[found.rows].tolist()} == held_out
+    leads = found.unlisted.breed[np.arange(len(found.rows)), photos.labels.species[found.rows], 0]
+    assert bool(leads.any()) == (len(held_out) == 3)  # a single breed that is left leads nothing
+
+
 def test_held_out_breeds_score_lower_than_known_ones():
     photos = sample(spread=3.0)
     known = unseen(photos, assign_folds(photos.labels, folds=4, seed=0)).evidence.pet

@@ -1,5 +1,8 @@
 """A pretrained head that knows breeds of which there are no photos."""
 
+import itertools
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -13,10 +16,11 @@ from hierpets.plugin import Labels, PretrainedBreed, PretrainedHead
 from hierpets.taxonomy import Leaf, Taxonomy
 from hierpets.training.calibration import calibrate
 from hierpets.training.features.feature_set import FeatureSet
-from hierpets.training.frozen.fit import fit_frozen
+from hierpets.training.frozen.fit import FrozenResult, fit_frozen, judge_heads
 from hierpets.training.frozen.fitter import HeadFitter
 from hierpets.training.frozen.gate import GatePhotos, fit_gate
 from hierpets.training.frozen.mixing import Mixing, fit_mixing
+from hierpets.training.frozen.statistics import collect_statistics
 from hierpets.training.held_out import HeldOutOutputs
 
 D, PER_BREED = 24, 40
@@ -57,15 +61,33 @@ def training_photos() -> tuple[FeatureSet, PhotoIndex]:
     return FeatureSet(x, x, index.labels(), np.ones(len(x)), TREE), index
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["extended", "plain"])
-def fitted(request) -> tuple[Mixing, HierarchicalNetwork, PhotoIndex, bool]:
-    photos, index = training_photos()
-    found = fit_frozen(photos, HeadFitter(HeadSpec()), HEAD, folds=4, seed=0)
-    mixing = fit_mixing(found, photos.labels, TREE, HEAD, pretrained_breeds=request.param)
+def cross_validated(photos: FeatureSet, index: PhotoIndex) -> tuple[FrozenResult, PhotoIndex]:
+    """Each photo held out in turn."""
+    return fit_frozen(photos, HeadFitter(HeadSpec()), HEAD, folds=4, seed=0), index
+
+
+def judged_by_others(photos: FeatureSet, index: PhotoIndex) -> tuple[FrozenResult, PhotoIndex]:
+    """Half of the photos held out, as those are that a backbone was not tuned on."""
+    learned = np.arange(len(photos)) % 2 == 0
+    half = photos.where(learned)
+    heads = HeadFitter(HeadSpec()).fit(collect_statistics(half, None)[0], half)
+    found = judge_heads(photos, heads, HEAD, learned=learned, folds=4, seed=0)
+    return found, replace(index, records=tuple(np.array(index.records)[~learned]))
+
+
+@pytest.fixture(
+    scope="module",
+    params=itertools.product([True, False], [cross_validated, judged_by_others]),
+    ids=lambda one: f"{'extended' if one[0] else 'plain'}, {one[1].__name__}",
+)
+def fitted(request) -> tuple[Mixing, HierarchicalNetwork, PhotoIndex, PhotoIndex, bool]:
+    (photos, index), (extended, held_out) = training_photos(), request.param
+    found, judged = held_out(photos, index)
+    mixing = fit_mixing(found, photos.labels, TREE, HEAD, pretrained_breeds=extended)
     network = HierarchicalNetwork(torch.nn.Identity(), D, mixing.breeds.taxonomy, len(mixing.breeds.trained))
     network.set_heads(found.fit.heads)
     network.ood_scorer, network.mixture = found.fit.ood_scorer, mixing.mixture
-    return mixing, network.eval(), index, request.param
+    return mixing, network.eval(), index, judged, extended
 
 
 def answers(mixing: Mixing, network: HierarchicalNetwork, name: str) -> tuple[list[str], np.ndarray]:
@@ -78,7 +100,7 @@ def answers(mixing: Mixing, network: HierarchicalNetwork, name: str) -> tuple[li
 
 
 def test_breeds_of_pretraining_are_named_without_a_photo_and_others_are_not_listed(fitted):
-    mixing, network, _, extended = fitted
+    mixing, network, _, _, extended = fitted
     pretrained = {
         leaf.breed
         for leaf, o in zip(mixing.breeds.taxonomy.leaves, mixing.breeds.origins, strict=True)
@@ -100,10 +122,11 @@ def test_breeds_of_pretraining_are_named_without_a_photo_and_others_are_not_list
 
 
 def test_held_out_photos_know_their_breed_only_from_pretraining(fitted):
-    mixing, _, index, extended = fitted
+    mixing, _, index, judged, extended = fitted
     trained, pretrained, unlisted = (mixing.of_training(index, group) for group in mixing.groups)
     names = mixing.breeds.taxonomy.leaves
-    assert len(trained) == len(index.records)
+    assert sorted(trained.paths) == sorted(judged.paths)
+    assert {*unlisted.paths} <= {*judged.paths}
     assert {names[leaf].breed for leaf in unlisted.labels.leaf} == {*KNOWN, *ALONE}
 
     def right(part: HeldOutOutputs) -> float:
@@ -120,7 +143,7 @@ def test_held_out_photos_know_their_breed_only_from_pretraining(fitted):
 
 
 def test_the_promise_holds_for_trained_and_for_pretrained_breeds(fitted):
-    mixing, _, index, extended = fitted
+    mixing, _, index, _, extended = fitted
     trained, pretrained, unlisted = (mixing.of_training(index, group) for group in mixing.groups)
     tree = mixing.breeds.taxonomy
     calibrated = calibrate(trained, pretrained, unlisted, taxonomy=tree, combiner="conditional", alpha=0.1)
@@ -164,6 +187,16 @@ def test_a_species_of_few_breeds_takes_the_gate_of_all_by_what_its_signals_say()
     closed = BreedGate.closed(3)
     np.testing.assert_array_equal(gate.weight[2], closed.weight[2])
     np.testing.assert_array_equal(gate.bias[2], closed.bias[2])
+
+
+def test_a_gate_leaves_out_what_says_nothing_of_breeds_that_were_held_out():
+    """Of two breeds one is held out, and the other leads nothing."""
+    generator = np.random.default_rng(0)
+    trained, unlisted = (GatePhotos(generator.normal(size=(60, 1, 7)) + s, np.zeros(60, int)) for s in (0.0, -2.0))
+    unlisted.signals[..., 0] = 0.0
+    gate = fit_gate((trained, trained.where(np.zeros(60, bool)), unlisted), species=1, extended=())
+    np.testing.assert_allclose(gate.weight[0, :, 0], 0, atol=1e-6)
+    assert (gate.weight[0, 2, 1:] < -0.1).all()  # the larger, the more likely trained
 
 
 def test_labels_of_photos_without_a_breed_are_left_alone():

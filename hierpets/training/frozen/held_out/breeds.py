@@ -80,7 +80,7 @@ def held_out_breeds(
 
     ``total`` are the statistics of the photos that are ``learned``; those that are ``asked`` are held out (both bool
     [N]). The breeds of each species are dealt into ``groups``; each group is held out in turn. A species with fewer
-    than three breeds keeps them all; where no species has more, M is 0.
+    than three breeds keeps them all, or, where no species has more, fewer than two; where none has two, M is 0.
     """
     dealt = _deal_breeds(photos.taxonomy, groups=groups, seed=seed)
     group = np.where(photos.labels.breed_known, dealt[photos.labels.leaf], -1)
@@ -102,9 +102,10 @@ def held_out_breeds(
 def _deal_breeds(taxonomy: Taxonomy, *, groups: int, seed: int) -> np.ndarray:
     """The group of each leaf, int [L]; -1 for one that is never held out."""
     generator = np.random.default_rng(seed)
+    least = 3 if max(map(len, taxonomy.tree.values())) >= 3 else 2
     group = np.full(len(taxonomy.leaves), -1)
     for columns in taxonomy.slices:
         leaves = generator.permutation(np.arange(columns.start, columns.stop))
-        if len(leaves) >= 3:
+        if len(leaves) >= least:
             group[leaves] = np.arange(len(leaves)) % groups
     return group

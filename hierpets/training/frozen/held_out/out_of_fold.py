@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -14,12 +14,13 @@ from hierpets.model.ood import Evidence, no_evidence
 from hierpets.model.pretrained_breeds import PretrainedBreeds
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.plugin import PretrainedHead
+from hierpets.taxonomy import Taxonomy
 from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.frozen.fitter import FrozenFit, HeadFitter, fit_ood_scorer
 from hierpets.training.frozen.held_out.folds import each_fold
 from hierpets.training.frozen.statistics import collect_statistics
 
-__all__ = ["OutOfFold", "TunedFold", "out_of_fold", "tuned_folds"]
+__all__ = ["OutOfFold", "TunedFold", "ask_fits", "out_of_fold", "tuned_folds"]
 
 
 class OutOfFold(NamedTuple):
@@ -79,7 +80,21 @@ def out_of_fold(
     if asked is not None:
         judged &= asked
     own_fold = np.where(judged, folds, -1)
-    rows, taxonomy = np.flatnonzero(judged), photos.taxonomy
+    by_tuned = (each_fold(own, _only(own_fold == fold, fold)) for fold, (own, _) in enumerate(tuned))
+    features = chain.from_iterable(by_tuned) if tuned else each_fold(photos, own_fold)
+    return ask_fits(fits, features, np.flatnonzero(judged), photos.taxonomy, breeds)
+
+
+def ask_fits(
+    fits: Mapping[int, FrozenFit],
+    features: Iterable[tuple[int, np.ndarray, np.ndarray]],
+    rows: np.ndarray,
+    taxonomy: Taxonomy,
+    breeds: PretrainedBreeds,
+) -> OutOfFold:
+    """What is said of photos ``rows`` int64 [M], ascending, by what did not see their fold; ``features`` are all of
+    theirs, as :func:`each_fold` gives them.
+    """
     found = OutOfFold(
         rows,
         np.zeros((len(rows), len(taxonomy.species))),
@@ -87,9 +102,8 @@ def out_of_fold(
         no_evidence(len(rows), breeds),
         fits,
     )
-    by_tuned = (each_fold(own, _only(own_fold == fold, fold)) for fold, (own, _) in enumerate(tuned))
-    for fold, asked_rows, features in chain.from_iterable(by_tuned) if tuned else each_fold(photos, own_fold):
-        found.fill_in(fold, found.places(asked_rows), features)
+    for fold, asked, vectors in features:
+        found.fill_in(fold, found.places(asked), vectors)
     return found
 
 

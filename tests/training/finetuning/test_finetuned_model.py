@@ -1,0 +1,35 @@
+"""What a fine-tuned model knows of photos that it did not learn from."""
+
+import pytest
+from helpers.fakes import tiny_registry
+from helpers.tuning import win_by_little
+
+from hierpets.bundle.manifest import read_manifest
+from hierpets.training.recipe import train
+
+
+@pytest.mark.parametrize("early", [(), ({"name": "tiny", "options": {"width": 4}},)], ids=["alone", "after another"])
+def test_a_finetuned_model_learns_from_validation_photos_what_other_breeds_look_like(
+    tmp_path, monkeypatch, caplog, early
+):
+    tiny_registry(tmp_path)
+    win_by_little(monkeypatch)
+    result = train(
+        recipe="finetune",
+        backbone="tiny",
+        early=early,
+        registry=tmp_path / "registry.yaml",
+        out=tmp_path / "run",
+        val_fraction=0.3,
+    )
+    manifest = read_manifest(result.bundle)
+    assert manifest.training["calibrated_on"] == "validation"
+    assert "fine-tuned" in result.summary
+    assert len(manifest.early) == len(early)
+    assert set(result.metrics) == {"validation"}
+    assert "may be named as one that is" not in caplog.text
+    scores = {name: sum(map(len, of.values())) for name, of in manifest.policy.scores.items()}
+    assert set(scores) == {"trained", "unlisted"}
+    measured = result.metrics["validation"]
+    assert scores["unlisted"] == measured.breed.n
+    assert measured.breed.n < scores["trained"] <= measured.species.n  # one species of the three has no breeds

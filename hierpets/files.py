@@ -19,6 +19,7 @@ from hierpets.errors import ConfigError
 __all__ = [
     "PHOTO_SUFFIXES",
     "cache_dir",
+    "check_folder",
     "check_output",
     "followed",
     "is_device",
@@ -98,6 +99,17 @@ def check_output(path: Path, *, overwrite: bool) -> None:
         raise ConfigError(f"{path}: cannot be written: {folder} is a file, not a folder")
     if not os.access(folder, os.W_OK):
         raise ConfigError(f"{path}: cannot be written: no permission to write in {folder}")
+
+
+def check_folder(path: Path, *, overwrite: bool, mark: Path | str, kind: str) -> None:
+    """The same for a folder that is replaced as a whole, with all that is in it: it must be empty, or hold a file
+    ``mark``, which those of its ``kind`` have.
+
+    :raises ConfigError: as :func:`check_output`; or there is something else.
+    """
+    check_output(path, overwrite=overwrite)
+    if path.exists() and not (path / mark).is_file() and (not is_folder(path) or any(path.iterdir())):
+        raise ConfigError(f"{path}: is no {kind}, and is not replaced; choose another folder")
 
 
 def write_file(path: Path, content: str | bytes) -> None:

@@ -17,6 +17,8 @@ from typing import Any
 from hierpets.bench.numbers import bound, find_limit, median_of
 from hierpets.bench.probe import MODES, Mode
 from hierpets.bench.sample import PhotoSample, choose_photos
+from hierpets.bundle.layout import released_bundle
+from hierpets.bundle.manifest import read_manifest
 from hierpets.errors import DeviceError, HierpetsError
 from hierpets.files import check_output, write_file
 from hierpets.inference.engines.base import ENGINES, PRECISIONS, EngineOptions, choose_device
@@ -71,16 +73,22 @@ class BackendResult:
 
 
 def bench(
-    settings: BenchSettings, *, json_file: str | os.PathLike[str] | None = None, progress: Progress = no_progress
+    settings: BenchSettings,
+    *,
+    json_file: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Measure a bundle on this machine; the report that ``docs/bench.md`` describes, also written to ``json_file``.
 
-    :raises ConfigError: ``json_file`` cannot be written.
+    :raises ConfigError: ``json_file`` exists and ``overwrite`` is not given, or it cannot be written.
+    :raises BundleError: a missing or damaged bundle.
     :raises DataError: no photos to measure on.
     :raises HierpetsError: nothing could be measured.
     """
     if json_file is not None:
-        check_output(Path(json_file), overwrite=True)
+        check_output(Path(json_file), overwrite=overwrite)
+    read_manifest(settings.model or released_bundle())  # or every process would find out by itself
     with tempfile.TemporaryDirectory() as scratch:
         sample = choose_photos(settings.data, settings.photos, scratch=Path(scratch))
         configs = backend_configs(settings.engine.engine, settings.engine.precision)

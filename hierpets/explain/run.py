@@ -25,6 +25,7 @@ def explain_photo(
     *,
     bundle: str | Path | None = None,
     out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
     top_k: int = 3,
     registry: Registry | str | Path | None = None,
     **engine: Any,
@@ -33,12 +34,12 @@ def explain_photo(
 
     ``engine``, ``device``, ``precision`` and ``compile`` as in :func:`hierpets.load`.
 
-    :raises ConfigError: ``out`` is not called as a PNG, or cannot be written.
+    :raises ConfigError: ``out`` is not called as a PNG, exists and ``overwrite`` is not given, or cannot be written.
     :raises ImageError: the photo cannot be read.
     :raises BundleError: a missing or damaged bundle.
     """
     if out is not None:
-        _check_picture(Path(out))
+        _check_picture(Path(out), overwrite=overwrite)
     explanation = Explainer.load(bundle, registry=registry, **engine).explain(photo, top_k=top_k)
     if out is not None:
         from hierpets.explain.panel import render_panel
@@ -52,6 +53,7 @@ def inspect_photo(
     *,
     bundle: str | Path | None = None,
     out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
     registry: Registry | str | Path | None = None,
     **engine: Any,
 ) -> tuple[TraceStep, ...]:
@@ -59,12 +61,12 @@ def inspect_photo(
 
     ``engine``, ``device``, ``precision`` and ``compile`` as in :func:`hierpets.load`.
 
-    :raises ConfigError: ``out`` is not called as a PNG, or cannot be written.
+    :raises ConfigError: ``out`` is not called as a PNG, exists and ``overwrite`` is not given, or cannot be written.
     :raises ImageError: the photo cannot be read.
     :raises BundleError: a missing or damaged bundle.
     """
     if out is not None:
-        _check_picture(Path(out))
+        _check_picture(Path(out), overwrite=overwrite)
     predictor = load(bundle, registry=registry, recommend=False, **engine)
     steps = tuple(trace_photo(predictor, photo))
     if out is not None:
@@ -72,11 +74,11 @@ def inspect_photo(
     return steps
 
 
-def _check_picture(path: Path) -> None:
-    """:raises ConfigError: it is not called as a PNG, or cannot be written."""
+def _check_picture(path: Path, *, overwrite: bool) -> None:
+    """:raises ConfigError: it is not called as a PNG, exists, or cannot be written."""
     if path.suffix.lower() not in ("", ".png"):
         raise ConfigError(f"{path}: the picture is a PNG; choose a name that ends in .png")
-    check_output(path, overwrite=True)
+    check_output(path, overwrite=overwrite)
 
 
 def _network_view(steps: tuple[TraceStep, ...], manifest: Manifest) -> bytes:

@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from hierpets.bundle.layout import released_bundle
+from hierpets.bundle.layout import MANIFEST, released_bundle
 from hierpets.errors import ConfigError, DataError, did_you_mean
-from hierpets.files import check_output
+from hierpets.files import check_folder
 from hierpets.growing.bundle import OpenBundle, open_bundle
 from hierpets.growing.result import ForgetResult
 from hierpets.hierarchy.policy import Policy
@@ -33,12 +33,12 @@ def forget(
 
     :raises BundleError: a bundle that is missing or damaged, or that keeps no statistics.
     :raises DataError: a name that the bundle does not know; or fewer than two leaves would be left.
-    :raises ConfigError: no name; or ``out`` exists and ``overwrite`` is not given.
+    :raises ConfigError: no name; or ``out`` exists and ``overwrite`` is not given, or is no bundle.
     """
     if not names:
         raise ConfigError("forget: expected the name of a breed or a species")
     target = Path(out).absolute()
-    check_output(target, overwrite=overwrite)
+    check_folder(target, overwrite=overwrite, mark=MANIFEST, kind="bundle")
     before = open_bundle(Path(model) if model is not None else released_bundle())
     gone = {leaf for name in names for leaf in _leaves(name, before.manifest.taxonomy)}
     _without(before, gone).write(target)

@@ -6,13 +6,13 @@ import os
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from hierpets.bundle.layout import released_bundle
+from hierpets.bundle.layout import MANIFEST, released_bundle
 from hierpets.bundle.seen import SeenPhotos
 from hierpets.data.labeled.index import read_index
 from hierpets.data.records import PhotoIndex
 from hierpets.evaluation.comparison import Comparison, compare
 from hierpets.evaluation.run import evaluate, read_labeled
-from hierpets.files import check_output
+from hierpets.files import check_folder
 from hierpets.growing.bundle import OpenBundle, open_bundle
 from hierpets.growing.calibration import Unseen
 from hierpets.growing.learning import learn
@@ -63,10 +63,10 @@ def grow(
 
     :raises BundleError: a bundle that is missing or damaged, or that keeps no statistics.
     :raises DataError: a name that is almost one that is known; a class without a photo to learn from.
-    :raises ConfigError: ``out`` exists and ``overwrite`` is not given.
+    :raises ConfigError: ``out`` exists and ``overwrite`` is not given, or is no bundle.
     """
     source, target = Path(model) if model is not None else released_bundle(), Path(out).absolute()
-    check_output(target, overwrite=overwrite)
+    check_folder(target, overwrite=overwrite, mark=MANIFEST, kind="bundle")
     before = open_bundle(source)
     plugins = load_registry(registry)
     index = read_index(data, registry=plugins).to_learn_from

@@ -9,6 +9,7 @@ from hierpets.growing.calibration import Unseen
 from hierpets.growing.photos import NewPhotos
 from hierpets.hierarchy.policy import Policy
 from hierpets.taxonomy import Leaf, Taxonomy
+from hierpets.text import counted
 
 __all__ = ["doubtful_labels", "find_strangers"]
 
@@ -39,4 +40,5 @@ def doubtful_labels(photos: NewPhotos, known: Taxonomy) -> Iterator[str]:
     for label, species in taken.items():
         if len(species) > DOUBTFUL * counts[label]:
             likely = Counter(species).most_common(1)[0][0]
-            yield f"{label}: {len(species)} of {counts[label]} photos looked like a {likely} before; check the label"
+            all_of_it = counted(counts[label], "photo")
+            yield f"{label}: {len(species)} of {all_of_it} looked like a {likely} before; check the label"

@@ -13,7 +13,7 @@ from hierpets.bench.sample import PhotoSample
 from hierpets.bench.stages import STAGES
 from hierpets.bench.table import tables
 from hierpets.cli import main
-from hierpets.errors import ConfigError, DeviceError, HierpetsError, ImageError
+from hierpets.errors import BundleError, ConfigError, DeviceError, HierpetsError, ImageError
 from hierpets.inference.engines.base import EngineOptions
 
 FAST, ABSENT = BackendConfig("openvino", "f32"), BackendConfig("openvino", "f16")
@@ -75,6 +75,16 @@ def test_bench_checks_the_json_file_before_the_work(tmp_path):
     settings = BenchSettings(model=tmp_path / "no bundle", data=str(tmp_path / "no photos"))
     with pytest.raises(ConfigError, match="cannot be written"):
         bench(settings, json_file=tmp_path / "file" / "bench.json")
+
+
+def test_bench_keeps_a_file_and_looks_for_the_bundle_before_the_work(tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(b"precious")
+    settings = BenchSettings(model=tmp_path / "no bundle", data=str(tmp_path / "no photos"))
+    with pytest.raises(ConfigError, match="already exists; use --overwrite"):
+        bench(settings, json_file=tmp_path / "photo.jpg")
+    with pytest.raises(BundleError, match="no bundle"):
+        bench(settings, json_file=tmp_path / "photo.jpg", overwrite=True)
+    assert (tmp_path / "photo.jpg").read_bytes() == b"precious"
 
 
 def test_measure_refuses_when_nothing_can_be_measured(fake_probes):

@@ -21,6 +21,7 @@ from hierpets.explain.run import explain_photo, inspect_photo
 from hierpets.explain.trace import trace_photo
 from hierpets.inference.loading import load
 from hierpets.registry.loading import load_registry
+from hierpets.thumbnails import encode_png
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +59,18 @@ def test_explain_and_inspect_commands_use_the_engine_that_was_asked_for(tiny_run
     result = run(command, tiny_run, "demo:dog/pug/901", "--out", str(tmp_path / "e.png"), "--precision", "int8")
     assert isinstance(result.exception, BundleError)
     assert "not quantized" in str(result.exception)
+
+
+@pytest.mark.parametrize("command", [explain, inspect])
+def test_explain_and_inspect_commands_keep_a_file_that_is_there(tiny_run, tmp_path, command):
+    photo = tmp_path / "own.png"
+    photo.write_bytes(encode_png(read_photo("demo:dog/pug/901")))
+    before = photo.read_bytes()
+    result = run(command, tiny_run, str(photo), "--out", str(photo))
+    assert isinstance(result.exception, ConfigError) and "already exists; use --overwrite" in str(result.exception)
+    assert photo.read_bytes() == before
+    assert run(command, tiny_run, str(photo), "--out", str(photo), "--overwrite").exit_code == 0
+    assert photo.read_bytes() != before
 
 
 def test_explainer_finds_other_evidence_for_the_breed_than_for_its_species(explainer):

@@ -64,6 +64,26 @@ def test_the_command_forgets(bundle, tmp_path):
     assert "forgotten: dog/pug" in done.output
 
 
+@pytest.mark.parametrize("change", ["grow", "forget"])
+def test_nothing_but_a_bundle_is_replaced(bundle, new_photos, tmp_path, change):
+    """All that lies in a folder goes when it is replaced: photos, or a whole run."""
+
+    def write(out):
+        if change == "grow":
+            return grow(bundle, new_photos, out=out, overwrite=True).bundle
+        return forget(bundle, "dog/pug", out=out, overwrite=True).bundle
+
+    photos, note, other = shutil.copytree(new_photos, tmp_path / "photos"), tmp_path / "note.txt", tmp_path / "other"
+    note.touch()
+    kept = sorted(tmp_path.rglob("*"))
+    for out in (photos, note):
+        with pytest.raises(ConfigError, match="is no bundle, and is not replaced; choose another folder"):
+            write(out)
+    assert sorted(tmp_path.rglob("*")) == kept
+    other.mkdir()  # what is empty is replaced, and so is a bundle
+    assert write(other) == write(other) == other
+
+
 def test_forgetting_nothing_is_refused(bundle, tmp_path):
     with pytest.raises(ConfigError, match="expected the name of a breed or a species"):
         forget(bundle, out=tmp_path / "bundle")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hierpets.cli.options import engine_options, model_option, registry_option
+from hierpets.cli.options import engine_options, model_option, overwrite_option, registry_option
 from hierpets.inference.engines.base import EngineOptions
 
 __all__ = ["command"]
@@ -32,6 +32,7 @@ __all__ = ["command"]
     help="Duration of each measurement, in seconds.",
 )
 @click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the report as JSON.")
+@overwrite_option
 @registry_option
 def command(
     model: Path | None,
@@ -41,6 +42,7 @@ def command(
     rounds: int,
     seconds: float,
     json_file: Path | None,
+    overwrite: bool,
     registry: Path | None,
 ) -> None:
     """Measure a bundle on this machine: stages, latency, throughput, memory.
@@ -56,6 +58,6 @@ def command(
 
     settings = BenchSettings(model, registry, data, engine, photos=photos, rounds=rounds, seconds=seconds)
     with ProgressDisplay() as progress:
-        report = bench(settings, json_file=json_file, progress=progress)
+        report = bench(settings, json_file=json_file, overwrite=overwrite, progress=progress)
     click.echo(f"measured on {report['photos']['what']}", err=True)
     Console(width=None if Console().is_terminal else 140).print(tables(report))

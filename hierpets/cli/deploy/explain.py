@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from hierpets.cli.options import engine_options, model_option, registry_option
+from hierpets.cli.options import engine_options, model_option, overwrite_option, registry_option
 from hierpets.inference.engines.base import EngineOptions
 
 __all__ = ["command"]
@@ -24,6 +24,7 @@ __all__ = ["command"]
     metavar="PNG",
     help="Image file to write.",
 )
+@overwrite_option
 @click.option("--top-k", type=click.IntRange(min=1), default=3, show_default=True, help="Candidates to list.")
 @engine_options
 @registry_option
@@ -31,6 +32,7 @@ def command(
     photo: str,
     model: Path | None,
     out: Path,
+    overwrite: bool,
     top_k: int,
     engine: EngineOptions,
     registry: Path | None,
@@ -43,7 +45,9 @@ def command(
     """
     from hierpets.explain.run import explain_photo
 
-    explanation = explain_photo(photo, bundle=model, out=out, top_k=top_k, registry=registry, **asdict(engine))
+    explanation = explain_photo(
+        photo, bundle=model, out=out, overwrite=overwrite, top_k=top_k, registry=registry, **asdict(engine)
+    )
     decision = explanation.prediction.decision
     assert decision is not None  # the photo has been read
     click.echo(f"{photo}: {decision.level}: {decision.reason}")

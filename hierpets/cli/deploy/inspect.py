@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hierpets.cli.options import engine_options, model_option, registry_option
+from hierpets.cli.options import engine_options, model_option, overwrite_option, registry_option
 from hierpets.inference.engines.base import EngineOptions
 from hierpets.libraries import needed_for
 
@@ -32,6 +32,7 @@ BROKEN = 1
     metavar="PNG",
     help="Image file to write, with what the network sees.",
 )
+@overwrite_option
 @click.option("--lovely", is_flag=True, help="Describe tensors with lovely-tensors (needs the extra `inspect`).")
 @engine_options
 @registry_option
@@ -39,6 +40,7 @@ def command(
     photo: str,
     model: Path | None,
     out: Path,
+    overwrite: bool,
     lovely: bool,
     engine: EngineOptions,
     registry: Path | None,
@@ -50,7 +52,7 @@ def command(
     from hierpets.explain.run import inspect_photo
 
     describe = _lovely() if lovely else None
-    steps = inspect_photo(photo, bundle=model, out=out, registry=registry, **asdict(engine))
+    steps = inspect_photo(photo, bundle=model, out=out, overwrite=overwrite, registry=registry, **asdict(engine))
     for step in steps:
         click.echo(describe(step) if describe else step.line())
     click.echo(f"wrote what the network sees to {out}")

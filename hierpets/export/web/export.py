@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hierpets.bundle.layout import released_bundle
 from hierpets.bundle.manifest import Manifest, ModelId, model_id, read_manifest
-from hierpets.errors import BundleError, ConfigError
+from hierpets.errors import BundleError
 from hierpets.export.engines import open_onnx
 from hierpets.export.export import check_network, labeled_photos, refuse_drift
 from hierpets.export.formats import check_format, write_format
@@ -17,7 +17,7 @@ from hierpets.export.parity import Parity
 from hierpets.export.web.describe import DETECTOR, describe
 from hierpets.export.web.packing import pack_onnx
 from hierpets.export.web.runtime import read_runtime
-from hierpets.files import check_output, size_of, whole_folder, write_all
+from hierpets.files import check_folder, size_of, whole_folder, write_all
 from hierpets.inference.detector.network import ONNX
 from hierpets.inference.detector.second_look import SecondLookRule
 from hierpets.messages.catalogue import LANGUAGES, Language, speaking
@@ -68,7 +68,7 @@ def export_page(
     check_format("onnx", "f32")
     manifest = read_manifest(folder)
     model = model_id(folder, manifest)
-    _check_target(target, overwrite=overwrite)
+    check_folder(target, overwrite=overwrite, mark=Path(MODEL, _described("en")), kind="page that was exported before")
     plugins, photos = load_registry(registry), labeled_photos(data, manifest.taxonomy)
     runtime_files = read_runtime(Path(runtime) if runtime is not None else None)
     texts = _texts(manifest, model, Recommender.load(plugins))
@@ -82,17 +82,6 @@ def export_page(
                 "allowed; train a bundle with a smaller backbone"
             )
     return ExportedPage(target, size, parities)
-
-
-def _check_target(target: Path, *, overwrite: bool) -> None:
-    """:raises ConfigError: it exists and may not be replaced, or holds something else than a page."""
-    check_output(target, overwrite=overwrite)
-    if (
-        target.exists()
-        and not (target / MODEL / _described("en")).is_file()
-        and (not target.is_dir() or any(target.iterdir()))
-    ):
-        raise ConfigError(f"{target}: is no page that was exported before, and is not replaced; choose another folder")
 
 
 def _names(manifest: Manifest, model: ModelId) -> list[str]:

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from hierpets.data.records import PhotoIndex
+from hierpets.text import counted
 
 __all__ = ["ClassBalance", "Suggestion", "count_levels", "imbalance_ratio", "suggest_sampler"]
 
@@ -60,7 +61,8 @@ def suggest_sampler(levels: dict[str, ClassBalance]) -> Suggestion:
     if (breed.ratio or 1.0) >= STEEP and smallest < FEW:
         return Suggestion(
             "effective_number",
-            f"{_spread(breed)}; a class of {smallest} photos sampled as often as the others would be memorized",
+            f"{_spread(breed)}; a class of {counted(smallest, 'photo')} sampled as often as the others would be "
+            "memorized",
         )
     return Suggestion("breed_balanced", _spread(breed))
 

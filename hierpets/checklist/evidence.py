@@ -64,7 +64,7 @@ class RunEvidence:
             config=_resolved(config, start),
             model=model,
             manifest=read_manifest(folder / BUNDLE_FOLDER),
-            metrics=read_run_metrics(folder / METRICS_FILE),
+            metrics=_own_metrics(folder / METRICS_FILE, model),
             graph=_graph_input(folder / BUNDLE_FOLDER / GRAPH),
             audit=read_json(audits[0]) if audits else None,
             evaluations=dict(_evaluations(folder, model)),
@@ -120,6 +120,20 @@ def _started_in(folder: Path, out: Path) -> Path:
     whole, parts = folder.resolve(), out.parts
     inside = not out.is_absolute() and whole.parts[-len(parts) :] == parts
     return whole.parents[len(parts) - 1] if inside else Path()
+
+
+def _own_metrics(path: Path, model: ModelId) -> dict[str, Metrics]:
+    """What the training measured.
+
+    :raises ConfigError: of another model than the bundle that is there now.
+    """
+    found = read_run_metrics(path)
+    if other := next((one.model for one in found.values() if one.model not in (None, model)), None):
+        raise ConfigError(
+            f"{path}: is of model {other.digest}, and the bundle beside it is model {model.digest}; train again, and "
+            "write bundles that are grown or changed to a folder of their own"
+        )
+    return found
 
 
 def _evaluations(folder: Path, model: ModelId) -> Iterator[tuple[str, Metrics]]:

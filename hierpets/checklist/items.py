@@ -12,7 +12,7 @@ from hierpets.checklist.evidence import RunEvidence
 from hierpets.config import CONFIG_FILE
 from hierpets.evaluation.metrics.reliability import chance_error
 from hierpets.evaluation.metrics.schema import ClassScores
-from hierpets.text import counted
+from hierpets.text import counted, join_words
 
 __all__ = ["Item", "Status", "judge_run"]
 
@@ -21,6 +21,7 @@ NO_AUDIT = "no audit of the training data"
 EVEN = 1.5  # classes of a ratio below this need no sampler
 SPECIES_RECALL = (0.95, 0.80)  # below the first: warn, below the second: fail
 BREED_RECALL = (0.70, 0.40)
+NAMED = 3  # classes that are called by name
 SUPPORT = 5  # photos of a class, below which its recall says little
 ECE = (0.05, 0.10)
 GAIN = 0.05  # of balanced accuracy, that pretrained weights should bring
@@ -140,7 +141,8 @@ def _recall(run: RunEvidence) -> Item:
     status: Status = "pass"
     settle = ""
     for level, bounds in (("species", SPECIES_RECALL), ("breed", BREED_RECALL)):
-        if lowest := min(_recalls(run, level), key=lambda found: found.scores.recall, default=None):
+        recalls = _recalls(run, level)
+        if lowest := min(recalls, key=lambda found: found.scores.recall, default=None):
             parts.append(f"lowest {level}: {lowest}")
             status = _worse(status, lowest.scores.recall, bounds)
             if lowest.scores.recall < bounds[0]:
@@ -148,6 +150,9 @@ def _recall(run: RunEvidence) -> Item:
     if not parts:
         number = f"no class has {SUPPORT} photos, {run.held_out[0]}"
         return Item(question, "not done", number, _evaluate_elsewhere(run))
+    if skipped := _without_recall(run):
+        parts.append(f"fewer than {SUPPORT} photos of {join_words(skipped, most=NAMED)}")
+        status, settle = "warn" if status == "pass" else status, settle or _evaluate_elsewhere(run)
     return Item(question, status, "; ".join(parts), settle)
 
 
@@ -160,6 +165,14 @@ def _recalls(run: RunEvidence, level: str) -> list[_ClassRecall]:
             if scores.support >= SUPPORT and (label not in best or scores.support > best[label].scores.support):
                 best[label] = _ClassRecall(label, scores, source)
     return list(best.values())
+
+
+def _without_recall(run: RunEvidence) -> list[str]:
+    """The breeds that were learned from photos, and of which too few were judged."""
+    judged = {found.label for found in _recalls(run, "breed")}
+    pairs = zip(run.manifest.taxonomy.leaves, run.manifest.origins, strict=True)
+    learned = [str(leaf) for leaf, origin in pairs if leaf.breed and origin != "pretrained"]
+    return [label for label in learned if label not in judged]
 
 
 def _settle_recall(run: RunEvidence, scores: ClassScores, bound: float) -> str:

@@ -191,25 +191,40 @@ def test_pretrained_must_bring_something(run, with_, status):
     assert item(replace(run, measured=RunMeasurements(random_backbone=gain)), "pretrained").status == status
 
 
+@pytest.fixture
+def breeds(run):
+    """The scores of all breeds, each of enough photos."""
+    return {str(leaf): scores(0.9, 50) for leaf in run.manifest.taxonomy.leaves if leaf.breed}
+
+
 @pytest.mark.parametrize(("recall", "status"), [(0.96, "pass"), (0.93, "warn"), (0.7, "fail")])
-def test_recall_names_the_lowest_species_and_not_a_class_of_two(of, level, recall, status):
-    found = of("recall", species=level(per_class={"cat": scores(recall, 50), "rabbit": scores(0.0, 2)}))
+def test_recall_names_the_lowest_species_and_not_a_class_of_two(of, level, breeds, recall, status):
+    species = level(per_class={"cat": scores(recall, 50), "rabbit": scores(0.0, 2)})
+    found = of("recall", species=species, breed=level(per_class=breeds))
     assert found.status == status
     assert f"cat {recall:.1%} of 50" in found.number
 
 
-def test_recall_is_settled_by_more_photos_where_it_may_be_luck(run, of, metrics, level):
+def test_recall_is_settled_by_more_photos_where_it_may_be_luck(run, of, metrics, level, breeds):
     low = level(per_class={"cat": scores(0.8, 5, upper=0.96)})
     command, arguments = settles(of("recall", species=low))
     assert command == "evaluate" and "OTHER_PHOTOS" in arguments
     away = metrics(about={"data": "other"}, species=level(per_class={"cat": scores(0.99, 80)}))
-    settled = of("recall", on=replace(run, evaluations={"elsewhere": away}), species=low)
+    settled = of("recall", on=replace(run, evaluations={"elsewhere": away}), species=low, breed=level(per_class=breeds))
     assert settled.status == "pass" and "cat 99.0% of 80 (elsewhere)" in settled.number
 
 
 def test_recall_is_settled_by_training_where_it_is_surely_low(run, of, level):
     command, arguments = settles(of("recall", species=level(per_class={"cat": scores(0.3, 90, upper=0.4)})))
     assert command == "train" and "MORE_PHOTOS" in arguments
+
+
+def test_recall_names_breeds_that_were_not_judged(of, level, breeds):
+    rare = next(iter(breeds))
+    found = of("recall", breed=level(per_class=breeds | {rare: scores(1.0, 4)}))
+    assert found.status == "warn" and f"fewer than 5 photos of {rare}" in found.number
+    assert settles(found)[0] == "evaluate"
+    assert of("recall", breed=level(per_class=breeds | {rare: scores(0.9, 5)})).status == "pass"
 
 
 def test_recall_of_too_few_photos_is_not_done(run, of, level):
@@ -310,6 +325,13 @@ def test_read_counts_only_evaluations_and_measurements_of_its_own_model(tiny_cop
     own, other = model_id(tiny_copy / "bundle"), ModelId(digest="0" * 16)
     assert list(written(own).evaluations) == ["away"] and written(own).measured.engines is not None
     assert written(other).evaluations == {} and written(other).measured == RunMeasurements()
+
+
+def test_read_refuses_a_run_whose_bundle_is_another_model(tiny_copy):
+    file = tiny_copy / "bundle" / "bundle.json"
+    file.write_text(file.read_text() + "\n")  # as any change would
+    with pytest.raises(ConfigError, match=r"metrics\.json: is of model \w+, and the bundle beside it is model"):
+        RunEvidence.read(tiny_copy)
 
 
 def test_read_finds_the_data_from_any_folder(tiny_copy, tmp_path, monkeypatch):

@@ -323,10 +323,7 @@ class Metrics(_MetricsModel):
     """``metrics.json``."""
 
     schema_version: Literal[2] = Field(default=2, description="Raised when a key is removed or changes its meaning.")
-    model: ModelId | None = Field(
-        default=None,
-        description="The measured model; null in a training run, which measures before writing it.",
-    )
+    model: ModelId | None = Field(default=None, description="The measured model; null where it was not written yet.")
     about: dict[str, str] = _about("What was measured, in words: data, split.")
     taxonomy: dict[str, tuple[str, ...]] = _about("Species in order, each with its breeds in order.")
     n: int = _about("Photos.")

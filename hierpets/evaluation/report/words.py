@@ -278,9 +278,13 @@ def _caveats(metrics: Metrics) -> Iterator[str]:
     missing = [pretty(label) for label, n in support.items() if n == 0]
     if missing:
         yield f"No photo of {join_words(missing, most=_NAMED)}: they were not measured."
-    few = sum(0 < n < _FEW_PHOTOS for n in support.values())
+    few = [pretty(label) for label, n in support.items() if 0 < n < _FEW_PHOTOS]
     if few:
-        yield f"{few} {noun} have fewer than {_FEW_PHOTOS} photos: their numbers are uncertain; see the intervals."
+        have, their = ("has", "its") if len(few) == 1 else ("have", "their")
+        yield (
+            f"{join_words(few, most=_NAMED)} {have} fewer than {_FEW_PHOTOS} photos: {their} numbers are uncertain; "
+            "see the intervals."
+        )
     least, most = min(n for n in support.values() if n), max(support.values())
     if most >= 3 * least:
         yield (

@@ -84,7 +84,7 @@ def bundle_info(bundle: str | Path | None = None) -> BundleInfo:
         versions=manifest.versions,
         engines=tuple(name for name, files in _engine_files(folder, manifest).items() if all(map(Path.is_file, files))),
         quantized=all(is_quantized(folder / network.graph) for network in manifest.networks),
-        grows=all(network.statistics is not None for network in manifest.networks),
+        grows=all(network.statistics and (folder / network.statistics_file).is_file() for network in manifest.networks),
         exports=tuple(name for name, file in EXPORTS.items() if (folder / file).is_file()),
         size_bytes=size_of(folder),
     )

@@ -92,6 +92,7 @@ def grow(
         steals=(*taken, *find_confused(photos, unseen, new)),
         judged={leaf: len(policy.leaves[str(leaf)]) for leaf in counts if leaf.breed and str(leaf) in policy.leaves},
         shared={species: len(policy.grown_scores(species)) for species in {leaf.species for leaf in counts}},
+        pet=(before.manifest.policy.pet, policy.pet),
         before_and_after=compared,
     )
 

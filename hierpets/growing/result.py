@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -15,9 +16,11 @@ from hierpets.hierarchy.conformal import fewest_scores
 from hierpets.inference.loading import load
 from hierpets.inference.predictor import Predictor
 from hierpets.taxonomy import Leaf
-from hierpets.text import counted
+from hierpets.text import counted, join_words
 
 __all__ = ["ForgetResult", "GrowResult"]
+
+MOST_NAMED = 3  # photos that are left out for one reason
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class GrowResult:
     were not learned from, ``doubtful`` lines on labels that may be wrong, ``steals`` breeds that a new one takes from.
     ``judged`` is the number of photos that the threshold of a new breed may come from, ``shared`` that of all grown
     breeds of a species, whose photos count where its own are too few.
+    ``pet`` are the least scores of a pet before and after, None where the bundle has none.
     ``before_and_after`` compares the two bundles on the photos that were given to check with.
     """
 
@@ -42,6 +46,7 @@ class GrowResult:
     steals: tuple[Steal, ...] = field(repr=False)
     judged: dict[Leaf, int] = field(repr=False)
     shared: dict[str, int] = field(repr=False)
+    pet: tuple[float | None, float | None] = field(repr=False)
     before_and_after: Comparison | None = field(default=None, repr=False)
 
     @property
@@ -53,7 +58,15 @@ class GrowResult:
     def warnings(self) -> tuple[str, ...]:
         """What to know before the bundle is used, a line each."""
         few = map(self._few, self.too_few)
-        return (*map(str, self.left_out), *self.doubtful, *map(str, self.steals), *few)
+        return (*_by_reason(self.left_out), *self.doubtful, *map(str, self.steals), *few, *self._laxer())
+
+    def _laxer(self) -> Iterator[str]:
+        before, after = self.pet
+        if before is not None and after is not None and after < before:
+            yield (
+                f"the least score of a pet is {after:.2f}, before {before:.2f}, for photos of new species have less: "
+                "more of what is no pet will pass for one; measure with hierpets evaluate --ood"
+            )
 
     def _few(self, leaf: Leaf) -> str:
         photos = max(self.judged[leaf], self.photos[leaf])  # the only photo of a class is not judged
@@ -101,6 +114,15 @@ class ForgetResult:
     def _repr_html_(self) -> str:
         """What is gone, for notebooks."""
         return f"<p>{escape(str(self))}</p><code>{escape(str(self.bundle))}</code>"
+
+
+def _by_reason(photos: Iterable[LeftOutPhoto]) -> Iterator[str]:
+    """A line for each reason, which names the first photos."""
+    paths: dict[str, list[str]] = {}
+    for photo in photos:
+        paths.setdefault(photo.reason, []).append(photo.path)
+    for reason, own in paths.items():
+        yield f"{join_words(own, most=MOST_NAMED)}: {reason}"
 
 
 def _least_alpha(photos: int) -> float:

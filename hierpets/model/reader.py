@@ -60,7 +60,7 @@ def _read(folder: Path, manifest: Manifest, stage: int, registry: Registry) -> H
     if not weights.is_file():
         raise incomplete_bundle(
             folder,
-            f"no {weights.name}, which the torch engine needs; use --engine openvino or the bundle it came from",
+            f"no {weights.name}, which torch needs; use the bundle that it came from, or --engine openvino to predict",
         )
     try:
         state = unpack(load_file(weights))

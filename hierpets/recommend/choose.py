@@ -10,7 +10,7 @@ import numpy as np
 
 from hierpets.errors import ConfigError, PluginError, did_you_mean
 from hierpets.hierarchy.decision import Level
-from hierpets.messages.catalogue import say
+from hierpets.messages.catalogue import number, say
 from hierpets.plugin import Advice, Case, Offer
 from hierpets.recommend import words
 from hierpets.recommend.catalog import COAT_TYPES, Catalog, Product
@@ -296,8 +296,9 @@ def _expected_value(offer: Offer) -> float:
 
 def _expected_values(offers: Mapping[str, Offer]) -> Iterable[Advice]:
     for product, offer in offers.items():
-        masses = f"suits {offer.suits:.4f}, poor for {offer.avoid:.4f}, harm {offer.harm:.4f}"
-        yield Advice(product, masses, score=_expected_value(offer))
+        masses = {"suits": offer.suits, "poor": offer.avoid, "harm": offer.harm}
+        shown = {name: number(f"{mass:.4f}") for name, mass in masses.items()}
+        yield Advice(product, say("suits {suits}, poor for {poor}, harm {harm}", **shown), score=_expected_value(offer))
 
 
 def _last_change(steps: Sequence[Step]) -> tuple[str, str]:

@@ -38,6 +38,9 @@ def test_bundle_info_names_the_engines_and_exports_that_are_there(tiny_run, tmp_
     (folder / "onnx" / "model.onnx").touch()
     info = bundle_info(folder)
     assert (info.engines, info.exports) == (("openvino",), ("ONNX",))
+    assert info.grows
+    (folder / "statistics.safetensors").unlink()
+    assert not bundle_info(folder).grows
 
 
 def test_bundle_info_of_the_released_bundle():

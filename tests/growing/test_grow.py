@@ -1,6 +1,7 @@
 """A bundle that learns new breeds and species without its old photos."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from hierpets.cli.develop.grow import command
 from hierpets.errors import BundleError, ConfigError, DataError
 from hierpets.growing.bundle import open_bundle
 from hierpets.growing.grow import grow
+from hierpets.growing.photos import LeftOutPhoto
 from hierpets.taxonomy import Leaf
 
 GINGER, HUSKY, RABBIT = Leaf("cat", "ginger"), Leaf("dog", "husky"), Leaf("rabbit", None)
@@ -136,6 +138,21 @@ def test_photos_that_teach_nothing_are_left_out_and_listed(bundle, tmp_path):
     assert "cannot be read" in left_out["broken.png"]
     assert "copy of" in left_out["copy.png"]
     assert result.photos[HUSKY] == 10 - len(left_out)
+
+
+def test_warnings_name_the_first_photos_of_each_reason(grown):
+    left_out = tuple(LeftOutPhoto(f"{n}.jpg", "blurred" if n < 5 else "known") for n in range(6))
+    first, second = replace(grown, left_out=left_out).warnings[:2]
+    assert (first, second) == ("0.jpg, 1.jpg, 2.jpg and 2 more: blurred", "5.jpg: known")
+
+
+def test_a_lower_threshold_of_pets_is_told(bundle, grown):
+    before, after = (read_manifest(folder).policy.pet for folder in (bundle, grown.bundle))
+    assert grown.pet == (before, after)
+    told = [line for line in grown.warnings if "more of what is no pet will pass for one" in line]
+    assert len(told) == (after < before)
+    (line,) = (one for one in replace(grown, pet=(-5.0, -7.5)).warnings if "no pet" in one)
+    assert "is -7.50, before -5.00" in line
 
 
 def test_photos_that_look_like_another_animal_are_learned_from_where_labels_are_trusted(bundle, tmp_path):

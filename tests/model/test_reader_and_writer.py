@@ -149,7 +149,7 @@ def test_write_bundle_writes_no_pickle(made):
 def test_read_network_says_that_an_export_holds_no_weights(made, registry, tmp_path):
     folder, _, manifest = made
     (tmp_path / "bundle.json").write_bytes((folder / "bundle.json").read_bytes())
-    with pytest.raises(BundleError, match=r"no weights\.safetensors, which the torch engine needs"):
+    with pytest.raises(BundleError, match=r"no weights\.safetensors, which torch needs"):
         read_network(tmp_path, manifest, registry)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from helpers.shampoo import PlainRule, always, mass
 
 from hierpets.errors import ConfigError, PluginError
+from hierpets.messages.catalogue import speaking
 from hierpets.plugin import Advice, Case
 from hierpets.recommend.catalog import Catalog
 from hierpets.recommend.choose import DEFAULT_BOUND, Recommender
@@ -189,6 +191,14 @@ def test_recommend_no_rule_can_tamper_with_what_it_is_shown(catalog: Catalog, pe
 
     with pytest.raises(TypeError):
         Recommender(catalog, [PlainRule("overwrite", overwrite)]).recommend(mass(pets, siamese=1.0), pets, "breed")
+
+
+def test_reasons_are_said_in_the_language_that_is_spoken(recommender: Recommender, pets: Taxonomy) -> None:
+    with speaking("de"):
+        first, *_ = recommender.recommend(mass(pets, boxer=1.0), pets, "breed").record(explain=True).explain
+    assert all(
+        re.fullmatch(r"geeignet \d,\d{4}, schlecht für \d,\d{4}, Schaden \d,\d{4}", a.reason) for a in first.advice
+    )
 
 
 def test_record_explains_every_rule_in_order_and_who_led_after_it(recommender: Recommender, pets: Taxonomy) -> None:

@@ -16,7 +16,7 @@ from typing import Literal, Protocol
 
 from hierpets.data.listing import STANDARD_INPUT, count_photos, list_photos
 from hierpets.errors import ConfigError, DataError, HierpetsError, reason_of
-from hierpets.files import followed, is_device, lock, write_file
+from hierpets.files import followed, is_device, is_folder, lock, write_file
 from hierpets.inference.options import PredictOptions
 from hierpets.inference.output.lines import CsvWriter, JsonlWriter, WrittenRecord
 from hierpets.inference.output.parquet import ParquetWriter
@@ -77,13 +77,15 @@ def write_predictions(
     asked for the same photos; ``progress`` first hears how many these are, and learns the total when it is counted.
     With ``overwrite``, a file or a run that is there is deleted first.
 
-    :raises ConfigError: the file exists, or was started, and ``resume`` is not given; the options differ;
-        or another process is writing it.
+    :raises ConfigError: the file exists, or was started, and ``resume`` is not given; the options differ; another
+        process is writing it; or it is a folder.
     :raises DataError: the photos do not match the existing records; a file cannot be written.
     """
     target = followed(target)
     if is_device(target):
         raise ConfigError(f"{target}: expected a file, which a run can continue; leave out --out to print the records")
+    if is_folder(target):
+        raise ConfigError(f"{target}: is a folder; expected the name of a file")
     photos = list_photos(paths, (), registry) if photos is None else photos
     options = options or PredictOptions()
     predictor.check(options)  # an unknown name is reported before anything is written
@@ -192,6 +194,7 @@ def _opened(form: FileFormat, path: Path, *, fresh: bool) -> Iterator[ResumableW
     """A writer on a file that no other process writes; a ``fresh`` one must not have been begun."""
     begun = path.exists()
     with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         writer = WRITERS[form](path)
     try:
         _lock(writer, path)

@@ -55,6 +55,8 @@ def read_statistics(folder: Path, network: NetworkSpec) -> ClassStatistics:
             f"{folder}: no {network.statistics_file}: this bundle keeps no statistics of its classes, without which it "
             "cannot be changed; train one with LDA heads: `hierpets train --recipe heads`"
         )
+    if not path.exists():
+        raise BundleError(f"{folder}: no {path.name}, which exports lack; use the bundle that it was exported from")
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -167,6 +167,14 @@ def test_predict_refuses_options_that_make_no_sense(predict, tmp_path, monkeypat
     assert not list(tmp_path.iterdir())
 
 
+def test_write_predictions_makes_the_folder_and_takes_none_for_the_file(predict, tmp_path):
+    out = tmp_path / "deep" / "er" / "a.csv"
+    assert predict(DRAWN[0], "--out", out)[0] == 0
+    assert out.is_file()
+    code, err = predict(DRAWN[0], "--out", out.parent, "--format", "csv", "--overwrite")
+    assert (code, err) == (1, f"error: {out.parent}: is a folder; expected the name of a file\n")
+
+
 def test_write_predictions_refuses_a_whole_file_that_resume_leaves_as_it_is(predict, tmp_path):
     out = tmp_path / "a.jsonl"
     predict(DRAWN[0], "--out", out)

@@ -130,7 +130,7 @@ def grow_policy(before: Policy, unseen: Unseen, new: set[Leaf], taxonomy: Taxono
     """
     winner, labels = species_probabilities(unseen.joint, taxonomy).argmax(axis=1), unseen.labels
     after = before.model_copy(update={"pet": _pet_threshold(before, unseen, taxonomy)})
-    scores = score_photos(after, unseen.joint, unseen.scores, labels, taxonomy)
+    scores = score_photos(after, unseen.joint, unseen.scores, labels, taxonomy, before.knows_others(taxonomy.species))
     judged = labels.breed_known
     trained = {
         name: score_rows(np.array([*before.of("trained").get(name, ()), *scores[judged & (winner == s)]]))

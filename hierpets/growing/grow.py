@@ -111,7 +111,7 @@ def _learn(
     learned, unseen = learn(before, photos)
     if trust_labels:
         return photos, learned, unseen
-    strangers = find_strangers(photos, unseen, before.manifest.taxonomy, before.manifest.policy)
+    strangers = find_strangers(photos, unseen, before.manifest, learned.manifest.taxonomy)
     if not strangers:
         return photos, learned, unseen
     photos = photos.without(strangers, left_out)

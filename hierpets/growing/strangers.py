@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
+from hierpets.bundle.manifest import Manifest
 from hierpets.growing.calibration import Unseen
 from hierpets.growing.photos import NewPhotos
-from hierpets.hierarchy.policy import Policy
+from hierpets.hierarchy.decision import is_sure, named_probabilities
 from hierpets.taxonomy import Leaf, Taxonomy
 from hierpets.text import counted
 
@@ -16,16 +17,19 @@ __all__ = ["doubtful_labels", "find_strangers"]
 DOUBTFUL = 0.5  # share of a label's photos that the bundle took for another species, above which it is asked about
 
 
-def find_strangers(photos: NewPhotos, unseen: Unseen, known: Taxonomy, policy: Policy) -> dict[int, str]:
-    """Rows of photos that the grown bundle, without them, takes for another species or, of a species that was ``known``
-    before, for no pet; and why.
+def find_strangers(photos: NewPhotos, unseen: Unseen, before: Manifest, grown: Taxonomy) -> dict[int, str]:
+    """Rows of photos that the ``grown`` bundle, without them, takes for another species or, of a species that was known
+    ``before``, for no pet; and why.
     """
+    policy, known = before.policy, before.taxonomy
+    named = named_probabilities(unseen.joint, unseen.scores[:, 1:], grown)
+    refused = unseen.scores[:, 0] < policy.least_pet_scores(is_sure(named, grown, policy.knows_others(grown.species)))
     found = {}
-    for row, leaf, pet in zip(unseen.rows.tolist(), unseen.answers, unseen.scores[:, 0].tolist(), strict=True):
+    for row, leaf, none in zip(unseen.rows.tolist(), unseen.answers, refused.tolist(), strict=True):
         record = photos.records[row]
         if leaf.species != record.species:
             found[row] = f"looks like {leaf}, but is labeled {record.label}"
-        elif record.species in known.tree and policy.pet is not None and pet < policy.pet:
+        elif record.species in known.tree and none:
             found[row] = f"looks like no pet of a known species, but is labeled {record.label}"
     return found
 

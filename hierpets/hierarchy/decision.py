@@ -9,13 +9,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from hierpets.hierarchy.breed_sets import breed_sets
-from hierpets.hierarchy.policy import MAX_SET, Policy, Thresholds
+from hierpets.hierarchy.policy import MAX_SET, UNSURE, Policy, Thresholds
 from hierpets.hierarchy.probabilities import species_probabilities
 from hierpets.messages.breeds import local_name
 from hierpets.messages.catalogue import number, say
 from hierpets.taxonomy import Leaf, Taxonomy
 
-__all__ = ["UNLISTED", "Decision", "Level", "MaxLevel", "Source", "decide", "named_probabilities"]
+__all__ = ["UNLISTED", "Decision", "Level", "MaxLevel", "Source", "decide", "is_sure", "named_probabilities"]
 
 UNLISTED = 0.5
 """Below this probability of being listed, a breed counts as not recognized."""
@@ -62,6 +62,15 @@ def named_probabilities(joint: np.ndarray, listed: np.ndarray, taxonomy: Taxonom
     return np.where(taxonomy.is_breed, joint * listed[:, taxonomy.leaf_species], joint)
 
 
+def is_sure(named: np.ndarray, taxonomy: Taxonomy, others: np.ndarray) -> np.ndarray:
+    """bool [N]: which photos show a breed at least as surely as :data:`UNSURE`, by the probabilities ``named`` [N, L].
+
+    That says something where it was learned what other breeds of its species look like, ``others`` bool [S].
+    """
+    best = named.argmax(axis=1)
+    return np.asarray(taxonomy.is_breed[best] & others[taxonomy.leaf_species[best]] & (named.max(axis=1) >= UNSURE))
+
+
 def decide(
     joint: np.ndarray,
     taxonomy: Taxonomy,
@@ -85,9 +94,9 @@ def decide(
     ``thresholds``: those of each species at ``alpha`` and ``max_set``, for who decides again and again.
 
     The most probable species, the sum of its breeds, decides which thresholds hold. A photo that is no known pet is
-    unknown. Else the answer is the first that is probable enough of: the most probable breed, the two most probable
-    ones of its species, three of them, the species, "unknown". Each is less probable for doubt whether the breed is
-    listed.
+    unknown; one whose breed is sure (:func:`is_sure`) may look less like a pet. Else the answer is the first that is
+    probable enough of: the most probable breed, the two most probable ones of its species, three of them, the species,
+    "unknown". Each is less probable for doubt whether the breed is listed.
     """
     listed = np.ones((len(joint), len(taxonomy.species))) if scores is None or closed else scores[:, 1:]
     named = named_probabilities(joint, listed.astype(np.float64), taxonomy)
@@ -98,6 +107,9 @@ def decide(
     sets = breed_sets(named, winner, taxonomy, max_set)
     if thresholds is None:
         thresholds = {name: policy.thresholds(name, alpha, max_set) for name in taxonomy.species}
+    others = policy.knows_others(taxonomy.species) & (not restricted)  # what the caller says makes no breed surer
+    sure = is_sure(named, taxonomy, others)
+    least = policy.least_pet_scores(sure).tolist()
     decisions = []
     for i, s in enumerate(winner.tolist()):
         name = taxonomy.species[s]
@@ -110,7 +122,7 @@ def decide(
             mass=_at_most_one(by_species[i, s]),
             pet=None if scores is None or restricted else float(scores[i, 0]),
             listed=float(listed[i, s]),
-            thresholds=thresholds[name],
+            thresholds=thresholds[name] if policy.pet is None else thresholds[name]._replace(pet=least[i]),
             grown=policy.leaf_probability(top[0][0], alpha),
             has_breeds=bool(taxonomy.tree[name]),
             max_level=max_level,

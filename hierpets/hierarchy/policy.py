@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from itertools import chain, pairwise
 from typing import Literal, NamedTuple, get_args
 
@@ -14,7 +14,17 @@ from hierpets.hierarchy.conformal import ScoreGroup, conformal_threshold, fewest
 from hierpets.taxonomy import Leaf
 from hierpets.text import join_words
 
-__all__ = ["DEFAULT_ALPHA", "MAX_SET", "Policy", "Population", "ScoreRows", "Thresholds", "population_shares"]
+__all__ = [
+    "DEFAULT_ALPHA",
+    "DOUBT",
+    "MAX_SET",
+    "UNSURE",
+    "Policy",
+    "Population",
+    "ScoreRows",
+    "Thresholds",
+    "population_shares",
+]
 
 DEFAULT_ALPHA = 0.05
 MAX_SET = 3
@@ -36,6 +46,13 @@ LIKELY = 0.5
 """What an answer's probability must exceed at least, however many wrong ones alpha has room for: for breeds of 15%,
 where a model is nearly always right. At an alpha above this, 1 - alpha.
 """
+DOUBT = 4.0
+"""Of the pet score, which sums three standard deviations: so near the least one of a pet, a photo leaves doubt whether
+it shows one. Those of small animals do (docs/experiments.md)."""
+UNSURE = 0.5
+"""Probability of the best breed, other breeds considered, below which nothing is sure. What a photo near the least pet
+score shows at least as surely is a pet: of photos that were held out, half of those that the score alone would refuse,
+and no horse nor other photo of no pet (docs/experiments.md)."""
 FOR_SETS = 0.1
 """Share of alpha that sets of breeds may spend: naming a single one comes first."""
 
@@ -89,6 +106,19 @@ class Policy(BaseModel):
     def of(self, population: Population) -> Mapping[str, ScoreRows]:
         """The scores of a population, by species."""
         return self.scores.get(population, {})
+
+    def knows_others(self, species: Sequence[str]) -> np.ndarray:
+        """Of which ``species`` it was learned what their other breeds look like, bool [S]; of the rest every photo
+        counts as of a listed one.
+        """
+        return np.array([bool(self.of("unlisted").get(name)) for name in species], bool)
+
+    def least_pet_scores(self, sure: np.ndarray) -> np.ndarray:
+        """The least pet score of each photo that is a pet, float [N]: lower where its breed is ``sure``, bool [N], and
+        minus infinity without such scores.
+        """
+        least = -np.inf if self.pet is None else self.pet
+        return np.where(sure, least - DOUBT, least)
 
     def leaf_probability(self, leaf: Leaf, alpha: float | None = None) -> float:
         """What the probability of a leaf must exceed besides the threshold of its species: 0 for one that training or

@@ -6,15 +6,11 @@ import numpy as np
 
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.early import Outputs, certainty
+from hierpets.hierarchy.policy import DOUBT, UNSURE
 from hierpets.hierarchy.probabilities import Combiner
 from hierpets.taxonomy import Taxonomy
 
-__all__ = ["DOUBT", "UNSURE", "both_looks", "is_doubtful"]
-
-UNSURE = 0.5  # probability of the best breed, below which nothing is sure
-DOUBT = 4.0
-"""Of the pet score, which sums three standard deviations: so near the least one of a pet, a photo leaves doubt whether
-it shows one. Those of small animals do (docs/experiments.md)."""
+__all__ = ["both_looks", "is_doubtful"]
 
 
 def is_doubtful(

@@ -83,7 +83,9 @@ class ThresholdsRecord(StrictModel):
     alpha: float = Field(description="the target error rate that `probability` is fitted to")
     probability: float = Field(description="what the probability of a level must exceed")
     breed_set: float = Field(description="what the probability of a set of breeds must exceed")
-    pet: float | None = Field(description="the lowest `pet` score of a pet; null if the bundle has none")
+    pet: float | None = Field(
+        description="the lowest `pet` score of a pet, less where its breed is sure; null if the bundle has none"
+    )
 
 
 class OODScores(StrictModel):

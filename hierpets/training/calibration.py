@@ -11,7 +11,7 @@ from hierpets.errors import ConfigError
 from hierpets.hierarchy.breed_sets import breed_sets
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.conformal import nonconformity_scores
-from hierpets.hierarchy.decision import Decision, decide, named_probabilities
+from hierpets.hierarchy.decision import Decision, decide, is_sure, named_probabilities
 from hierpets.hierarchy.policy import MAX_SET, Policy, Population, ScoreRows
 from hierpets.hierarchy.probabilities import Combiner, joint_probabilities, species_probabilities
 from hierpets.plugin import Labels
@@ -98,20 +98,31 @@ def calibrate(
         "pretrained": pretrained,
         "unlisted": unlisted,
     }
+    joint = {population: uncut.joint(part) for population, part in photos.items() if part is not None}
+    others = np.zeros(len(taxonomy.species), bool)
+    if "unlisted" in joint:
+        others[_winner(joint["unlisted"], taxonomy)] = True
     scores = {
-        population: _scores_by_species(policy, uncut.joint(part), part, taxonomy)
+        population: _scores_by_species(policy, joint[population], part, taxonomy, others)
         for population, part in photos.items()
         if part is not None
     }
     return replace(uncut, policy=policy.model_copy(update={"scores": scores}))
 
 
+def _winner(joint: np.ndarray, taxonomy: Taxonomy) -> np.ndarray:
+    """The most probable species int [N] of photos, by their joint probabilities [N, L]."""
+    return species_probabilities(joint, taxonomy).argmax(axis=1)
+
+
 def _scores_by_species(
-    policy: Policy, joint: np.ndarray, outputs: HeldOutOutputs, taxonomy: Taxonomy
+    policy: Policy, joint: np.ndarray, outputs: HeldOutOutputs, taxonomy: Taxonomy, others: np.ndarray
 ) -> dict[str, ScoreRows]:
-    """The nonconformity scores by the most probable species."""
-    scores = score_photos(policy, joint, outputs.scores, outputs.labels, taxonomy)
-    winner = species_probabilities(joint, taxonomy).argmax(axis=1)
+    """The nonconformity scores by the most probable species; ``others`` as in :func:`score_photos`."""
+    scores, winner = (
+        score_photos(policy, joint, outputs.scores, outputs.labels, taxonomy, others),
+        _winner(joint, taxonomy),
+    )
     return {name: score_rows(scores[winner == s]) for s, name in enumerate(taxonomy.species)}
 
 
@@ -121,10 +132,11 @@ def score_rows(scores: np.ndarray) -> ScoreRows:
 
 
 def score_photos(
-    policy: Policy, joint: np.ndarray, scores: np.ndarray, labels: Labels, taxonomy: Taxonomy
+    policy: Policy, joint: np.ndarray, scores: np.ndarray, labels: Labels, taxonomy: Taxonomy, others: np.ndarray
 ) -> np.ndarray:
     """The nonconformity scores float [N, 3] of labeled photos: of the most probable breed and the species, of sets of
-    two breeds, of sets of two and three. ``joint`` [N, L], ``scores`` [N, 1 + S].
+    two breeds, of sets of two and three. ``joint`` [N, L], ``scores`` [N, 1 + S], ``others`` bool [S]: the species of
+    which it is known what other breeds look like.
     """
     by_species = species_probabilities(joint, taxonomy)
     winner = by_species.argmax(axis=1)
@@ -135,7 +147,7 @@ def score_photos(
     alone = nonconformity_scores(sets.probabilities[:, :1], right[:, :1])
     found = [np.maximum(alone, species)]
     found += [nonconformity_scores(sets.probabilities[:, 1:n], right[:, 1:n]) for n in range(2, MAX_SET + 1)]
-    refused = scores[:, 0] < (-np.inf if policy.pet is None else policy.pet)
+    refused = scores[:, 0] < policy.least_pet_scores(is_sure(named, taxonomy, others))
     return np.where(refused[:, None], 0.0, np.stack(found, axis=1))
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hierpets.hierarchy.conformal import ScoreGroup, conformal_threshold, shared_threshold
 from hierpets.hierarchy.decision import decide
-from hierpets.hierarchy.policy import FOR_SETS, LIKELY, MAX_SET, Policy, population_shares
+from hierpets.hierarchy.policy import DOUBT, FOR_SETS, LIKELY, MAX_SET, Policy, population_shares
 from hierpets.hierarchy.probabilities import joint_probabilities, species_probabilities
 from hierpets.taxonomy import Leaf, Taxonomy
 
@@ -74,6 +74,34 @@ def test_decide_is_unknown_below_the_pet_score_however_sure_the_heads_are():
     decision = decide_one(SURE, TAXONOMY, policy(pet=0.0), scores=OUT_OF_DISTRIBUTION)
     assert (decision.level, decision.source) == ("unknown", "not_a_known_pet")
     assert decide_one(SURE, TAXONOMY, policy(pet=0.0), scores=IN_DISTRIBUTION).level == "breed"
+
+
+@pytest.mark.parametrize(
+    ("joint", "pet", "listed", "others", "is_pet"),
+    [
+        (SURE, -3.9, 1.0, "cat", True),
+        (SURE, -4.1, 1.0, "cat", False),  # too little of a pet, however sure its breed
+        (SURE, -0.1, 0.5, "cat", False),  # 0.45, other breeds considered
+        (SURE, -0.1, 0.6, "cat", True),
+        (SURE, -0.1, 1.0, "dog", False),  # of cats every photo counts as of a listed breed
+        (TORN, -0.1, 1.0, "cat", False),
+        (SURE[[4, 1, 2, 3, 0]], -0.1, 1.0, "rabbit", False),  # has no breeds
+    ],
+)
+def test_a_photo_near_the_least_pet_score_is_a_pet_if_its_breed_is_sure(joint, pet, listed, others, is_pet):
+    fixed = policy(pet=0.0)
+    fixed = fixed.model_copy(update={"scores": fixed.scores | {"unlisted": {others: ((0.0,) * MAX_SET,)}}})
+    decision = decide_one(joint, TAXONOMY, fixed, scores=scores(pet=pet, listed=listed))
+    assert (decision.source != "not_a_known_pet") == is_pet
+    assert (pet >= decision.thresholds.pet) == is_pet
+    assert decision.thresholds.pet in (0.0, -DOUBT)
+
+
+def test_what_the_caller_says_makes_no_breed_surer():
+    fixed = policy(pet=0.0)
+    fixed = fixed.model_copy(update={"scores": fixed.scores | {"unlisted": {"cat": ((0.0,) * MAX_SET,)}}})
+    given = {"scores": scores(pet=-1.0, listed=0.1), "restricted": True, "closed": True}
+    assert decide_one(SURE, TAXONOMY, fixed, **given).thresholds.pet == 0.0
 
 
 def test_decide_answers_an_unlisted_breed_by_its_species():

@@ -36,12 +36,14 @@ def holds(decision: Decision, leaf: int, taxonomy: Taxonomy) -> bool:
 
 @given(st.integers(0, 2**32 - 1), st.booleans(), st.integers(1, MAX_SET))
 def test_an_answer_is_wrong_where_a_score_exceeds_its_threshold_and_only_there(seed, at_score, max_set):
-    tree, policy, generator = RAGGED, Policy(pet=0.2), np.random.default_rng(seed)
+    tree, generator = RAGGED, np.random.default_rng(seed)
+    policy = Policy(pet=0.2, scores={"unlisted": {tree.species[0]: ((0.0,) * MAX_SET,)}})
     joint = generator.dirichlet(np.full(len(tree.leaves), 0.3), size=40)
     leaf = generator.integers(len(tree.leaves), size=len(joint))
     listed = generator.random((len(joint), 1 + len(tree.species)))
+    listed[:, 0] = generator.uniform(-6, 2, size=len(joint))  # also of those that are pets if their breed is sure
     listed[0, 0] = policy.pet  # the least that is a pet
-    scores = score_photos(policy, joint, listed, labels_of(leaf, tree), tree)
+    scores = score_photos(policy, joint, listed, labels_of(leaf, tree), tree, policy.knows_others(tree.species))
     # A threshold is the score of a photo, which is passed over with it.
     alone, sets = scores[0, [0, max_set - 1]].tolist() if at_score else generator.random(2).tolist()
     thresholds = Thresholds(0.05, alone, max(alone, sets), policy.pet)

@@ -18,8 +18,7 @@ from hierpets.export.web.schema import (
     WebLeaf,
     WebModel,
 )
-from hierpets.hierarchy.policy import MAX_SET
-from hierpets.hierarchy.second_look import DOUBT, UNSURE
+from hierpets.hierarchy.policy import DOUBT, MAX_SET, UNSURE
 from hierpets.inference.detector.network import ANIMALS, SIZE, VERSION
 from hierpets.inference.detector.second_look import WEIGHT, SecondLookRule
 from hierpets.inference.engines.cascade import DETAIL
@@ -71,6 +70,8 @@ def _rules(manifest: Manifest) -> Rules:
         ),
         combiner=manifest.combiner,
         ood=manifest.ood is not None,
+        doubt=DOUBT,
+        unsure=UNSURE,
         max_set=MAX_SET,
         top_k=PredictOptions().top_k,
     )
@@ -79,7 +80,11 @@ def _rules(manifest: Manifest) -> Rules:
 def _species(manifest: Manifest, s: int) -> Species:
     name, columns = manifest.taxonomy.species[s], manifest.taxonomy.slices[s]
     return Species(
-        name=name, first=columns.start, end=columns.stop, thresholds=species_thresholds(manifest.policy, name)
+        name=name,
+        first=columns.start,
+        end=columns.stop,
+        thresholds=species_thresholds(manifest.policy, name),
+        others=bool(manifest.policy.knows_others([name]).all()),
     )
 
 
@@ -93,8 +98,6 @@ def _second_look(rule: SecondLookRule | None) -> SecondLookRules | None:
         pets=tuple(map(ANIMALS.index, rule.species)),
         others=tuple(map(ANIMALS.index, rule.others)),
         least=rule.least,
-        doubt=DOUBT,
-        unsure=UNSURE,
         weight=WEIGHT,
         closer=rule.closer,
         least_score=LEAST_SCORE,

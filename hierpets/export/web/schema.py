@@ -62,12 +62,15 @@ class Network(StrictModel):
 
 
 class Species(StrictModel):
-    """A species, its leaves ``first`` to ``end`` - 1, and what an answer must exceed."""
+    """A species, its leaves ``first`` to ``end`` - 1, and what an answer must exceed; ``others``: whether it is known
+    what its other breeds look like.
+    """
 
     name: str
     first: int
     end: int
     thresholds: SpeciesThresholds
+    others: bool
 
 
 class WebLeaf(StrictModel):
@@ -86,6 +89,8 @@ class Rules(StrictModel):
     leaves: tuple[WebLeaf, ...]
     combiner: Combiner
     ood: bool
+    doubt: float
+    unsure: float
     max_set: int
     top_k: int
 
@@ -104,8 +109,6 @@ class SecondLookRules(StrictModel):
     pets: tuple[int, ...]
     others: tuple[int, ...]
     least: float
-    doubt: float
-    unsure: float
     weight: float
     closer: bool
     least_score: float

@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 
 import hierpets
 from hierpets.bundle.manifest import BackboneSpec, Manifest, OODSpec
-from hierpets.hierarchy.second_look import DOUBT
+from hierpets.hierarchy.policy import DOUBT
 from hierpets.inference.detector.network import ANIMALS, Detections
 from hierpets.inference.detector.second_look import SecondLook, lowered
 from hierpets.inference.engines.base import RawOutput

@@ -5,9 +5,10 @@
  *   species logits [S], leaf logits [L], and the scores [1 + S]: as a pet; for each species, that its breed is listed
  * @typedef {{species: number, breeds: number[]}} Temperatures  of the species head, and of the breed heads [S]
  * @typedef {{probability: number, breed_set: number, pet: number|null}} Thresholds
- * @typedef {{name: string, first: number, end: number, thresholds: Thresholds}} Species  leaves `first` to `end` - 1
+ * @typedef {{name: string, first: number, end: number, thresholds: Thresholds, others: boolean}} Species
+ *   leaves `first` to `end` - 1; whether it is known what other breeds look like
  * @typedef {{species: number, breed: string|null, origin: string, grown: number}} Leaf
- * @typedef {{species: Species[], leaves: Leaf[], combiner: string, ood: boolean, max_set: number, top_k: number}} Rules
+ * @typedef {{species: Species[], leaves: Leaf[], combiner: string, ood: boolean, doubt: number, unsure: number, max_set: number, top_k: number}} Rules
  */
 
 const { fround } = Math;
@@ -100,8 +101,9 @@ export function decide(joint, /** @type {Output} */ output, /** @type {Rules} */
 /** @returns {{level: string, source: string, breeds: number[]}} */
 function rollUp(view, rules) {
   const { winner, named, mass, pet, thresholds: t, s } = view;
-  if (pet !== null && t.pet !== null && pet < t.pet) return answer("unknown", "not_a_known_pet");
   const { breed, species, grown } = rules.leaves[winner];
+  const isSure = breed !== null && rules.species[species].others && named[winner] >= rules.unsure;
+  if (pet !== null && t.pet !== null && pet < t.pet - (isSure ? rules.doubt : 0)) return answer("unknown", "not_a_known_pet");
   const hasBreeds = rules.leaves[rules.species[s].first].breed !== null;
   const enough = grown < 1 && species === s && atMostOne(named[winner]) > Math.max(t.probability, grown);
   if (hasBreeds && enough) return answer("breed", "breed");

@@ -9,16 +9,16 @@ import { certainty, jointProbabilities, listedOf } from "./decision.js";
 /**
  * @typedef {{edges: Float32Array, logits: Float32Array}} Detections
  *   the upper, left, lower and right edges [N, 4] of what may be animals, and the logits [N, A] of each kind
- * @typedef {{file: string, size: number, detail: number, pets: number[], others: number[], least: number, doubt: number,
- *   unsure: number, weight: number, closer: boolean, least_score: number, least_side: number, large: number,
+ * @typedef {{file: string, size: number, detail: number, pets: number[], others: number[], least: number,
+ *   weight: number, closer: boolean, least_score: number, least_side: number, large: number,
  *   margin: number}} SecondLook  see hierpets.export.web.schema
  */
 
 /** Whether a photo leaves doubt that it shows a pet, and shows no breed that is more probable than not. @returns {boolean} */
-export function isDoubtful(/** @type {Output} */ output, temperatures, rules, /** @type {SecondLook} */ { least, doubt, unsure }) {
-  if (Math.abs(output.scores[0] - least) >= doubt) return false;
+export function isDoubtful(/** @type {Output} */ output, temperatures, rules, /** @type {SecondLook} */ { least }) {
+  if (Math.abs(output.scores[0] - least) >= rules.doubt) return false;
   const joint = jointProbabilities(output, temperatures, rules);
-  return certainty(joint, listedOf(output, rules), rules, ({ breed }) => breed !== null) < unsure;
+  return certainty(joint, listedOf(output, rules), rules, ({ breed }) => breed !== null) < rules.unsure;
 }
 
 /** What both looks say together: the mean. @returns {Output} */

@@ -8,6 +8,7 @@ groups of rows are kept from one photo to the next.
 from __future__ import annotations
 
 import os
+import stat
 import tarfile
 import threading
 from bisect import bisect_right
@@ -30,6 +31,7 @@ __all__ = [
     "parse_address",
     "photo_suffix",
     "read_address",
+    "read_file",
     "stamp_of",
 ]
 
@@ -94,7 +96,26 @@ def read_address(address: Address, max_bytes: int) -> tuple[int, bytes]:
         raise ImageError(f"cannot be read: {reason}") from error
 
 
+def read_file(path: Path, max_bytes: int) -> tuple[int, bytes]:
+    """The size in bytes of a file of this machine and, unless that is above ``max_bytes``, the content.
+
+    :raises ImageError: it is no regular file, which may have no end. :raises OSError: it cannot be read.
+    """
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        listable = os.access(path, os.R_OK | os.X_OK)
+        raise ImageError("is a folder; expected a photo" if listable else "a folder that cannot be listed")
+    if not stat.S_ISREG(status.st_mode):
+        raise ImageError("is not a regular file")
+    if status.st_size > max_bytes:
+        return status.st_size, b""
+    data = path.read_bytes()
+    return len(data), data
+
+
 def _read_object(address: Address, max_bytes: int) -> tuple[int, bytes]:
+    if not is_uri(address.file):
+        return read_file(Path(address.file), max_bytes)
     with open_file(address.file) as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
@@ -188,16 +209,29 @@ _ROW_GROUPS = _RowGroups()
 
 
 def _read_group(file: str, _stamp: str, column: str, group: int) -> Any:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     with open_file(file) as opened, pq.ParquetFile(opened) as table:
-        size = table.metadata.row_group(group).total_byte_size
-        if size > MAX_GROUP_BYTES:
-            raise ImageError(
-                f"a row group of {size / 2**30:.1f} GB, above the limit of {MAX_GROUP_BYTES / 2**30:.0f} GB; "
-                "write the table with fewer rows a group"
-            )
-        return table.read_row_group(group, columns=[column])[column]
+        stored = table.metadata.row_group(group).total_byte_size
+        _check_group(stored)
+        # A value that many rows share is stored once: so few rows take no more than a whole group may.
+        rows = max(1, MAX_GROUP_BYTES // max(1, stored))
+        parts, size = [], 0
+        for batch in table.iter_batches(rows, row_groups=[group], columns=[column]):
+            parts.append(batch[column])
+            size += parts[-1].nbytes
+            _check_group(size)
+        return pa.chunked_array(parts)
+
+
+def _check_group(size: int) -> None:
+    """:raises ImageError: a row group of so many bytes is too large."""
+    if size > MAX_GROUP_BYTES:
+        raise ImageError(
+            f"a row group of {size / 2**30:.1f} GB, above the limit of {MAX_GROUP_BYTES / 2**30:.0f} GB; "
+            "write the table with fewer rows a group"
+        )
 
 
 def _arrow_cell(file: str, stamp: str, column: str, row: int) -> Any:

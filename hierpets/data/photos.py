@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 import numpy as np
 
-from hierpets.data.addresses import DEMO_PREFIX, parse_address, read_address
+from hierpets.data.addresses import DEMO_PREFIX, parse_address, read_address, read_file
 from hierpets.data.decoding.damage import Warn
 from hierpets.data.decoding.decoders import MAX_PIXELS, decode, jpeg_reduction
 from hierpets.data.decoding.formats import bytes_per_pixel, picture_size, sniff
@@ -76,7 +75,7 @@ class NamedPhoto(NamedTuple):
             return cls("<bytes>", bytes(photo))
         if isinstance(photo, np.ndarray):
             return cls("<array>", photo)
-        return cls(getattr(photo, "filename", "") or "<image>", photo)
+        return cls(os.fsdecode(getattr(photo, "filename", "") or "<image>"), photo)
 
     @classmethod
     def several(cls, photos: Any) -> Iterator[NamedPhoto]:
@@ -247,16 +246,7 @@ def read_bytes(source: str | os.PathLike[str] | bytes, limits: Limits = DEFAULT_
 def _load_file(path: Path, limits: Limits) -> tuple[int, bytes]:
     """The size in bytes and, when the size is within limits, the content."""
     try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            listable = os.access(path, os.R_OK | os.X_OK)
-            raise ImageError("is a folder; expected a photo" if listable else "a folder that cannot be listed")
-        if not stat.S_ISREG(status.st_mode):
-            raise ImageError("is not a regular file")
-        if status.st_size > limits.max_bytes:
-            return status.st_size, b""
-        data = path.read_bytes()
-        return len(data), data
+        return read_file(path, limits.max_bytes)
     except FileNotFoundError:
         raise ImageError("no such file") from None
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path

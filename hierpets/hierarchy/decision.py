@@ -81,7 +81,7 @@ def decide(
     max_level: MaxLevel = "breed",
     max_set: int = MAX_SET,
     restricted: bool = False,
-    closed: bool = False,
+    closed: np.ndarray | None = None,
     thresholds: Mapping[str, Thresholds] | None = None,
     top_k: int = 3,
 ) -> list[Decision]:
@@ -90,7 +90,7 @@ def decide(
     ``scores`` [N, 1 + S]: the pet score, lower for a photo less like a pet of a known species, and for each species the
     probability that, if the photo shows it, its breed is one of those listed.
     ``max_set``: the most breeds that the answer may leave open. ``restricted``: the caller says which species it may
-    be, so that it is a pet. ``closed``: the caller says which breeds it may be, so that it is of one of them.
+    be, so that it is a pet. ``closed`` bool [S]: the species of which the caller says which breeds it may be.
     ``thresholds``: those of each species at ``alpha`` and ``max_set``, for who decides again and again.
 
     The most probable species, the sum of its breeds, decides which thresholds hold. A photo that is no known pet is
@@ -98,7 +98,9 @@ def decide(
     probable enough of: the most probable breed, the two most probable ones of its species, three of them, the species,
     "unknown". Each is less probable for doubt whether the breed is listed.
     """
-    listed = np.ones((len(joint), len(taxonomy.species))) if scores is None or closed else scores[:, 1:]
+    listed = np.ones((len(joint), len(taxonomy.species))) if scores is None else scores[:, 1:]
+    if closed is not None:
+        listed = np.where(closed, 1.0, listed)
     named = named_probabilities(joint, listed.astype(np.float64), taxonomy)
     by_species = species_probabilities(joint, taxonomy)
     winner = by_species.argmax(axis=1)

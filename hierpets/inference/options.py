@@ -17,7 +17,7 @@ from hierpets.taxonomy import Taxonomy
 from hierpets.validation.problems import problem_lines
 from hierpets.validation.strict import StrictModel
 
-__all__ = ["PredictOptions", "label_mask", "names_breeds"]
+__all__ = ["PredictOptions", "label_mask", "named_by_breed"]
 
 
 class PredictOptions(StrictModel):
@@ -73,9 +73,11 @@ class PredictOptions(StrictModel):
         return label_mask(self.only, taxonomy) if self.only else None
 
 
-def names_breeds(mask: np.ndarray, taxonomy: Taxonomy) -> bool:
-    """Whether a mask bool [L] allows single breeds, and not whole species alone: then the pet is of one of them."""
-    return any(mask[columns].any() and not mask[columns].all() for columns in taxonomy.slices)
+def named_by_breed(mask: np.ndarray, taxonomy: Taxonomy) -> np.ndarray:
+    """bool [S]: the species of which a mask bool [L] allows single breeds, and not the whole: a pet of theirs is of one
+    of these.
+    """
+    return np.array([mask[columns].any() and not mask[columns].all() for columns in taxonomy.slices])
 
 
 def label_mask(names: Iterable[str], taxonomy: Taxonomy) -> np.ndarray:

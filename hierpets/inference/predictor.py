@@ -20,7 +20,7 @@ from hierpets.hierarchy.probabilities import joint_probabilities, restrict, spec
 from hierpets.inference.advice import Adviser
 from hierpets.inference.engines.base import Engine, RawOutput
 from hierpets.inference.engines.cascade import Answers, Cascade, Reconsider
-from hierpets.inference.options import PredictOptions, names_breeds
+from hierpets.inference.options import PredictOptions, named_by_breed
 from hierpets.inference.prediction import Prediction, Region
 from hierpets.inference.regions import FindAnimals, advise_together, answer_boxes, distinct_regions, read_searched
 from hierpets.inference.stream import BatchOutput, photo_error, run_batch, run_batches
@@ -228,7 +228,7 @@ class Predictor:
         tree = self.manifest.taxonomy
         mask = options.mask(tree)
         thresholds = self._thresholds(options.alpha, options.max_set)
-        closed = mask is not None and names_breeds(mask, tree)
+        closed = None if mask is None else named_by_breed(mask, tree)
         return _Request(options, mask, closed, thresholds, keep_photos, limits, boxes)
 
     def _predict_batch(self, request: _Request, photos: Sequence[NamedPhoto]) -> list[Prediction]:
@@ -336,7 +336,7 @@ class _Request(NamedTuple):
 
     options: PredictOptions
     mask: np.ndarray | None
-    closed: bool
+    closed: np.ndarray | None
     thresholds: Mapping[str, Thresholds]
     keep_photos: bool
     limits: Limits

@@ -233,7 +233,11 @@ class OODScorer(nn.Module):
 
     @torch.no_grad()
     def standardize(self, pet: torch.Tensor) -> None:
-        """Center and scale by the evidence for a pet [N, 3] of known ones that the statistics did not see."""
+        """Center and scale by the evidence for a pet [N, 3] of known ones that the statistics did not see; one alone
+        says nothing of either.
+        """
+        if len(pet) < 2:
+            return
         self.center.copy_(pet.mean(dim=0))
         self.scale.copy_(pet.std(dim=0).clamp(min=1e-6))
 

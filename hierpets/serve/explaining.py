@@ -98,7 +98,10 @@ class ExplainerProcess:
         answer = json.loads(process.stdout.readline())
         if answer["error"] is not None:
             raise HierpetsError(answer["error"])
-        return process.stdout.read(answer["size"])
+        picture = process.stdout.read(answer["size"])
+        if len(picture) < answer["size"]:
+            raise ValueError("half an answer")
+        return picture
 
     def _end(self) -> None:
         if self._process is not None:

@@ -229,3 +229,29 @@ def test_endings_in_capitals_are_addresses_too(shard, table, contents):
     archive, rows = shard.rename(shard.with_name("A.TAR")), table.rename(table.with_name("B.PARQUET"))
     for path in (f"{archive}:some/2.jpg", f"{rows}:raw:2"):
         np.testing.assert_array_equal(read_photo(path), read_photo(contents[2]))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="system: needs named pipes")
+def test_a_table_reads_regular_files_alone(tmp_path):
+    """A device or a pipe has no end."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "photo.jpg").write_bytes(jpeg(0))
+    rows = [{"bytes": None, "path": path} for path in ("/dev/zero", "pipe", "photo.jpg")]
+    pq.write_table(pa.table({"image": rows}), tmp_path / "rows.parquet")
+    for row in (0, 1):
+        with pytest.raises(ImageError, match="is not a regular file"):
+            read_photo(f"{tmp_path}/rows.parquet:image:{row}")
+    np.testing.assert_array_equal(read_photo(f"{tmp_path}/rows.parquet:image:2"), read_photo(tmp_path / "photo.jpg"))
+
+
+def test_a_value_that_all_rows_share_is_not_read_for_each(tmp_path, monkeypatch):
+    file, photo = tmp_path / "rows.parquet", jpeg(0)
+    pq.write_table(pa.table({"image": [photo] * 500}), file)  # one value and 500 numbers
+    stored = pq.read_metadata(file).row_group(0).total_byte_size
+    assert stored < 10 * len(photo)
+    read = read_photo(f"{file}:image:400")
+    np.testing.assert_array_equal(read, read_photo(photo))
+    monkeypatch.setattr(addresses, "_ROW_GROUPS", addresses._RowGroups())
+    monkeypatch.setattr(addresses, "MAX_GROUP_BYTES", 20 * len(photo))
+    with pytest.raises(ImageError, match=r"a row group of .* GB, above the limit"):
+        read_photo(f"{file}:image:400")

@@ -4,6 +4,8 @@ import io
 import struct
 import subprocess
 import sys
+import time
+import zlib
 
 import cv2
 import numpy as np
@@ -154,6 +156,63 @@ def test_tiff_tag_given_twice_counts_as_libtiff_counts_it():
     data = b"II*\x00" + struct.pack("<IH", 8, len(entries))
     data += b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries) + bytes(4)
     assert picture_size(data, "TIFF") == (20_000, 20_000)
+
+
+@pytest.mark.parametrize("type_", [6, 8, 9, 17])
+def test_tiff_tag_of_signed_integers_is_not_passed_over_for_another(type_):
+    """libtiff takes the first width, of whatever integers."""
+    entries = [(256, type_, 20_000), (257, 4, 20_000), (256, 4, 8), (257, 4, 8)]
+    data = b"II*\x00" + struct.pack("<IH", 8, len(entries))
+    data += b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries) + bytes(4)
+    with pytest.raises(ImageError, match="damaged TIFF: its header does not state the image size"):
+        picture_size(data, "TIFF")
+
+
+def deflated_tiff(strip: bytes, *, width: int, strips: int, bits: int = 8) -> bytes:
+    """Gray; all strips are in one place, and of one row."""
+    places, lengths = struct.pack(f"<{strips}I", *[8] * strips), struct.pack(f"<{strips}I", *[len(strip)] * strips)
+    at = 8 + len(strip)
+    where = (8, len(strip)) if strips == 1 else (at, at + len(places))
+    entries = [(256, 1, width), (257, 1, strips), (258, 1, bits), (259, 1, 8), (262, 1, 1), (273, strips, where[0])]
+    entries += [(277, 1, 1), (278, 1, 1), (279, strips, where[1])]
+    directory = struct.pack("<H", len(entries)) + b"".join(
+        struct.pack("<HHII", tag, 4, *rest) for tag, *rest in entries
+    )
+    start = b"II*\x00" + struct.pack("<I", at + len(places) + len(lengths))
+    return start + strip + places + lengths + directory + bytes(4)
+
+
+def test_a_tiff_whose_strips_are_one_bomb_is_read_in_no_time():
+    warnings, bomb = [], zlib.compress(bytes([200]) * (50 << 20), 9)
+    tiff = deflated_tiff(bomb, width=64, strips=2000)
+    started = time.process_time()
+    assert read_photo(tiff, warn=warnings.append).shape == (2000, 64, 3)
+    assert time.process_time() - started < 10  # each strip alone inflates for a tenth of a second
+    assert warnings == ["damaged TIFF: the sum of its pixels is wrong"]
+    whole = deflated_tiff(zlib.compress(bytes([200]) * 64), width=64, strips=1)
+    assert read_photo(whole, warn=warnings.append).shape == (1, 64, 3)
+    assert len(warnings) == 1
+
+
+@pytest.mark.parametrize(("bits", "expected"), [(8, 1), (16, 2), (32, 4), (64, 8)])
+def test_bytes_per_pixel_of_a_tiff_are_those_of_its_samples(bits, expected):
+    tiff = deflated_tiff(zlib.compress(bytes(64)), width=8, strips=1, bits=bits)
+    assert bytes_per_pixel(tiff, "TIFF") == expected + 3
+
+
+def test_a_jpeg_of_very_many_segments_is_damage():
+    whole = jpeg()
+    assert read_photo(whole[:2] + b"\xff\xfe\x00\x02" * 4000 + whole[2:]).shape == (64, 64, 3)
+    with pytest.raises(ImageError, match="damaged JPEG: more than 4,096 segments before its picture"):
+        read_photo(whole[:2] + b"\xff\xfe\x00\x02" * 5000 + whole[2:])
+
+
+def test_a_heic_that_states_very_many_sizes_is_damage():
+    size = struct.pack(">I4sIII", 20, b"ispe", 0, 64, 64)
+    data = struct.pack(">I4s4sI4s", 20, b"ftyp", b"heic", 0, b"mif1")
+    meta = struct.pack(">I4sI", 12 + 5000 * len(size), b"meta", 0) + size * 5000
+    with pytest.raises(ImageError, match="damaged HEIC"):
+        picture_size(data + meta, "HEIC")
 
 
 def test_a_picture_larger_than_announced_is_damage(monkeypatch):

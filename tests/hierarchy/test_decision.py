@@ -100,7 +100,7 @@ def test_a_photo_near_the_least_pet_score_is_a_pet_if_its_breed_is_sure(joint, p
 def test_what_the_caller_says_makes_no_breed_surer():
     fixed = policy(pet=0.0)
     fixed = fixed.model_copy(update={"scores": fixed.scores | {"unlisted": {"cat": ((0.0,) * MAX_SET,)}}})
-    given = {"scores": scores(pet=-1.0, listed=0.1), "restricted": True, "closed": True}
+    given = {"scores": scores(pet=-1.0, listed=0.1), "restricted": True, "closed": np.ones(3, bool)}
     assert decide_one(SURE, TAXONOMY, fixed, **given).thresholds.pet == 0.0
 
 
@@ -124,8 +124,10 @@ def test_decide_multiplies_breeds_by_the_probability_that_they_are_listed():
 def test_decide_doubts_within_a_species_but_not_where_the_caller_names_breeds():
     doubtful = {"scores": scores(listed=0.12), "restricted": True}
     assert decide_one(SURE, TAXONOMY, policy(), **doubtful).level == "species"
-    closed = decide_one(SURE, TAXONOMY, policy(), **doubtful, closed=True)
+    closed = decide_one(SURE, TAXONOMY, policy(), **doubtful, closed=np.array([True, False, False]))
     assert (closed.level, closed.listed) == ("breed", 1.0)
+    of_dogs = decide_one(SURE, TAXONOMY, policy(), **doubtful, closed=np.array([False, True, False]))
+    assert (of_dogs.level, of_dogs.listed) == ("species", pytest.approx(0.12))  # breeds of dogs say nothing of a cat
 
 
 def test_decide_says_that_an_alpha_cannot_be_promised():

@@ -1,6 +1,7 @@
 import io
 import itertools
 import json
+import os
 import pickle
 from functools import partial
 from pathlib import Path
@@ -48,7 +49,9 @@ def test_predict_of_one_path_is_one_prediction(predictor, jpeg):
     assert predictor(str(jpeg)).to_json() == prediction.to_json()
 
 
-@pytest.mark.parametrize("kind", ["str", "path", "bytes", "bytearray", "array", "gray", "image", "opened"])
+@pytest.mark.parametrize(
+    "kind", ["str", "path", "bytes", "bytearray", "array", "gray", "image", "opened", "opened by bytes"]
+)
 def test_predict_takes_every_kind_of_photo_and_its_record_is_json(predictor, jpeg, kind):
     photo = {
         "str": str(jpeg),
@@ -59,6 +62,7 @@ def test_predict_takes_every_kind_of_photo_and_its_record_is_json(predictor, jpe
         "gray": read_photo(jpeg)[..., 0].copy(),
         "image": Image.fromarray(read_photo(jpeg)),
         "opened": Image.open(jpeg),
+        "opened by bytes": Image.open(os.fsencode(jpeg)),
     }[kind]
     alone, (listed,) = predictor.predict(photo), predictor.predict([photo])
     assert alone.error is None
@@ -68,7 +72,7 @@ def test_predict_takes_every_kind_of_photo_and_its_record_is_json(predictor, jpe
     assert record["path"] == names.get(kind, str(jpeg))
     if kind in ("str", "path", "bytes", "bytearray"):
         np.testing.assert_array_equal(alone.joint, predictor.predict(jpeg).joint)
-    elif kind in ("image", "opened"):  # decoded whole, as the array is
+    elif kind in ("image", "opened", "opened by bytes"):  # decoded whole, as the array is
         np.testing.assert_array_equal(alone.joint, predictor.predict(read_photo(jpeg)).joint)
 
 

@@ -1,5 +1,6 @@
 import os
 import signal
+import sys
 import time
 
 import numpy as np
@@ -73,6 +74,15 @@ def test_explainer_process_that_was_killed_is_told_and_replaced(explain):
         explain(photo, OPTIONS)
     del explain._ask
     assert explain(photo, OPTIONS) == first
+
+
+def test_half_an_answer_of_the_explainer_process_is_an_error(tmp_path):
+    half = [sys.executable, "-c", "print('{\"error\": null, \"size\": 1000}', flush=True); print(10 * 'x')"]
+    explainer = ExplainerProcess(tmp_path, tmp_path / "registry.yaml")
+    explainer._command = half
+    with pytest.raises(InternalError, match="has ended; try again"):
+        explainer(render("demo:cat/siamese/1"), OPTIONS)
+    explainer.close()
 
 
 def test_explainer_process_hands_errors_over(tmp_path, tiny_run):

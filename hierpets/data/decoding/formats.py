@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable, Iterator
 
 from hierpets.data.decoding.av1 import coded_sizes, find_box
-from hierpets.data.decoding.tiff import tiff_tags
+from hierpets.data.decoding.tiff import tiff_tags, tiff_values
 from hierpets.errors import ImageError
 
 __all__ = [
@@ -63,6 +63,8 @@ START_OF_SCAN = 0xDA
 END_OF_IMAGE = b"\xd9"
 SEGMENT = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")  # what follows the data of a scan, which holds none of these
 MOST_SCANS = 100  # encoders write about ten
+MOST_SEGMENTS = 4096  # before the picture; metadata and color profiles take a few hundred at most
+MOST_SIZES = 4096  # pictures whose size a HEIC or AVIF states
 # DHT, DAC, DQT, DRI, and APP0 and APP14, which tell the color space
 PICTURE_SEGMENTS = SOF_MARKERS | {0xC4, 0xCC, 0xDB, 0xDD, 0xE0, 0xEE}
 EXIF_SEGMENT, EXIF = 0xE1, b"Exif\x00\x00"
@@ -116,8 +118,11 @@ def _decoder_bytes(data: bytes, kind: str) -> int:
     if kind == "TIFF":
         tags = tiff_tags(data)
         samples = tags.get(277, 1)
-        # Several depths stand elsewhere in the file, and the tag then holds their place: two bytes are the most.
-        return max(1, min(samples, 8)) * (1 if samples == 1 and tags.get(258, 1) <= 8 else 2)
+        try:
+            depth = max([1, *tiff_values(data, 258)])  # bits of a sample, of which floats may have 64
+        except (struct.error, ValueError, OverflowError):
+            raise ImageError("damaged TIFF: its header does not state the bits of a sample") from None
+        return max(1, min(samples, 8)) * (1 if samples == 1 and depth <= 8 else max(2, -(-depth // 8)))
     return 4
 
 
@@ -207,9 +212,13 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """Marker, start and end of every segment up to the first scan, found by the rules of libjpeg (``jdmarker.c``).
 
     Where the two disagreed, a file could show a small frame here and a huge one to the decoder.
+
+    :raises ImageError: there are far too many.
     """
-    at, marker = 2, 0
+    at, marker, found = 2, 0, 0
     while marker not in FRAMELESS:
+        if found == MOST_SEGMENTS:
+            raise ImageError(f"damaged JPEG: more than {MOST_SEGMENTS:,} segments before its picture")
         start = data.find(0xFF, at)  # whatever stands between segments is skipped
         at = start
         while 0 <= at < len(data) and data[at] == 0xFF:  # fill bytes
@@ -223,6 +232,7 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
         end = at + 1 + max(2, length)
         yield marker, at - 1, end
         at = end
+        found += 1
 
 
 def _png_size(data: bytes) -> tuple[int, int]:
@@ -278,10 +288,14 @@ def _avif_size(data: bytes) -> tuple[int, int]:
 
 
 def _find_all(data: bytes, word: bytes) -> Iterator[int]:
-    at = data.find(word)
+    """Where a word begins. :raises ValueError: in far too many places."""
+    at, found = data.find(word), 0
     while at >= 0:
+        if found == MOST_SIZES:
+            raise ValueError(f"more than {MOST_SIZES:,} of {word!r}")
         yield at
         at = data.find(word, at + 1)
+        found += 1
 
 
 _SIZES: dict[str, Callable[[bytes], tuple[int, int]]] = {

@@ -18,6 +18,8 @@ SPARE = 32  # bytes at the end of WebP's data that a decoder may leave unread; a
 PADDING = 16  # bytes that some programs add behind a file
 PIXELS, FIRST_PIXELS = (b"VP8 ", b"VP8L"), 20  # where they start in a file of one chunk
 COMPRESSION, DEFLATE, NONE = 259, (8, 32946), 1
+MOST_PIXEL_BYTES = 16  # eight samples of two bytes
+MOST_PADDING = 1 << 24  # bytes by which tiles may reach beyond the picture
 MOST_BLACK = 1 / 16  # of a TIFF's rows
 
 
@@ -47,14 +49,31 @@ def _check_tiff(tiff: bytes, photo: np.ndarray, warn: Warn) -> None:
     black = 0.0 if photo[-1, -1].any() or compression == NONE else missing_share(photo)
     if black > MOST_BLACK:
         warn(f"the lower {black:.0%} are black: part of the picture may be missing")
-    elif compression in DEFLATE and not all(map(_inflates, tiff_blocks(tiff))):
+    elif compression in DEFLATE and not _all_inflate(tiff, MOST_PIXEL_BYTES * photo.size // 3 + MOST_PADDING):
         warn("damaged TIFF: the sum of its pixels is wrong")
 
 
-def _inflates(block: memoryview) -> bool:
+def _all_inflate(tiff: bytes, most: int) -> bool:
+    """Whether all strips or tiles have right sums, and together no more than so many bytes: libtiff stops where a strip
+    is full, whatever follows, and any number of strips may share a place.
+    """
+    blocks, left = list(tiff_blocks(tiff)), most
+    if sum(map(len, blocks)) > len(tiff):
+        return False
+
+    def take(piece: bytes) -> None:
+        nonlocal left
+        left -= len(piece)
+        if left < 0:
+            raise zlib.error("more than the picture has")
+
+    return all(_inflates(block, take) for block in blocks)
+
+
+def _inflates(block: memoryview, take: Callable[[bytes], None]) -> bool:
     stream = zlib.decompressobj()
     try:
-        inflate(stream, block, lambda piece: None)
+        inflate(stream, block, take)
     except zlib.error:
         return False
     return stream.eof

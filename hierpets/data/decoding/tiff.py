@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["tiff_blocks", "tiff_end", "tiff_tags"]
+__all__ = ["tiff_blocks", "tiff_end", "tiff_tags", "tiff_values"]
 
 # Bytes of one value, and how an integer is read, by the type of a tag.
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
@@ -60,14 +60,14 @@ class _Tiff:
         first = _by_tag(entries)
         ends = [place + self._inline, *(self._start(entry) + entry.length for entry in entries)]
         ends += [int(blocks.max()) for blocks in self.blocks(first) if blocks.size]
-        inner = [n for tag in DIRECTORIES if tag in first for n in self._integers(first[tag])[:MOST_DIRECTORIES]]
+        inner = [n for tag in DIRECTORIES if tag in first for n in self.integers(first[tag])[:MOST_DIRECTORIES]]
         return ends, [self.read(self._offset, place), *map(int, inner)]
 
     def blocks(self, entries: dict[int, _Entry]) -> Iterator[np.ndarray]:
         """int64 [N, 2]: where strips, tiles and an embedded JPEG start and end, each if there are some."""
         for starts, lengths in BLOCKS:
             if starts in entries and lengths in entries:
-                start, length = self._integers(entries[starts]), self._integers(entries[lengths])
+                start, length = self.integers(entries[starts]), self.integers(entries[lengths])
                 count = min(len(start), len(length))
                 yield np.stack([start[:count], start[:count] + length[:count]], axis=1)
 
@@ -75,8 +75,8 @@ class _Tiff:
         """Where the values of an entry are."""
         return entry.place if entry.length <= self._inline else self.read(self._offset, entry.place)
 
-    def _integers(self, entry: _Entry) -> np.ndarray:
-        """int64 [N]. :raises ValueError: no integers, or more than a picture needs."""
+    def integers(self, entry: _Entry) -> np.ndarray:
+        """Those of an entry, int64 [N]. :raises ValueError: no integers, or more than a picture needs."""
         if entry.type not in INTEGERS or entry.length > MOST_BYTES:
             raise ValueError(f"tag {entry.tag}: expected integers")
         start = self._start(entry)
@@ -95,8 +95,16 @@ def tiff_tags(data: bytes) -> dict[int, int]:
         beyond all files.
     """
     file = _Tiff(data)
-    entries = _by_tag([entry for entry in file.directory(file.first)[0] if entry.type in INTEGERS])
-    return {tag: file.read(INTEGERS[entry.type], entry.place) for tag, entry in entries.items()}
+    # The first entry of a tag counts, whatever its type: libtiff takes signed integers, too.
+    entries = _by_tag(file.directory(file.first)[0])
+    return {tag: file.read(INTEGERS[e.type], e.place) for tag, e in entries.items() if e.type in INTEGERS}
+
+
+def tiff_values(data: bytes, tag: int) -> list[int]:
+    """All integers of a tag of the first directory; none without it. Raises as :func:`tiff_tags`."""
+    file = _Tiff(data)
+    entry = _by_tag(file.directory(file.first)[0]).get(tag)
+    return [] if entry is None else file.integers(entry).tolist()
 
 
 def tiff_blocks(data: bytes) -> Iterator[memoryview]:

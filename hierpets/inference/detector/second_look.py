@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hierpets.bundle.manifest import Manifest
+from hierpets.errors import ImageError
 from hierpets.hierarchy.early import Outputs
 from hierpets.hierarchy.second_look import both_looks, is_doubtful
 from hierpets.inference.detector.network import Detections, Detector, known_animals
@@ -85,7 +86,10 @@ class SecondLook:
         for row in self._doubtful(output):
             if not rows[row] or (not closer and output.scores[row, 0] < self._rule.least):
                 continue  # of the latter nothing could be taken
-            photo = again.read(row)  # one at a time: it may be large
+            try:
+                photo = again.read(row)  # one at a time: it may be large
+            except ImageError:  # too large in twice the detail, or gone: the first look stands
+                continue
             seen = self._detector(photo)
             part = closer_part(seen, self._rule.species, photo) if closer else None
             if part is not None:

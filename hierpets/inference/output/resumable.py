@@ -115,8 +115,8 @@ def write_predictions(
 def _delete(target: Path, part: Path, form: FileFormat) -> None:
     """Delete a file of predictions and what was begun of it, unless another process is writing it."""
     with ExitStack() as held, _writing(target):
-        if part.is_dir() == (form == "parquet") and part.exists():
-            held.enter_context(_opened(form, part, fresh=False))
+        if part.exists():  # in whatever format it was begun
+            held.enter_context(_opened("parquet" if part.is_dir() else "jsonl", part, fresh=False))
         if os.name != "posix":
             held.close()  # Windows deletes no open file; elsewhere it stays locked until it is gone
         shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)

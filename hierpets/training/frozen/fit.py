@@ -73,8 +73,7 @@ def fit_frozen(
     own_backbones = tuned_folds(tuned, fold_of, pretrained_head)
     asked = _drawn(photos.labels.species, seed=seed)
     unseen = out_of_fold(photos, parts, fold_of, fitter, pretrained_head, breeds, own_backbones, asked)
-    if len(unseen.rows):
-        fit.ood_scorer.standardize(unseen.evidence.pet)
+    fit.ood_scorer.standardize(unseen.evidence.pet)
     everyone = np.ones(len(photos), bool)
     held_out = partial(held_out_breeds, pretrained_head=pretrained_head, breeds=breeds, groups=folds, seed=seed)
     if not tuned:
@@ -108,8 +107,7 @@ def judge_heads(
     asked = ~learned & _drawn(photos.labels.species, seed=seed)
     features = each_fold(photos, np.where(asked, fold_of, -1))
     unseen = ask_fits(dict.fromkeys(range(folds), fit), features, np.flatnonzero(asked), photos.taxonomy, breeds)
-    if len(unseen.rows):
-        fit.ood_scorer.standardize(unseen.evidence.pet)
+    fit.ood_scorer.standardize(unseen.evidence.pet)
     by_breed = held_out_breeds(
         photos, total, pretrained_head, breeds, groups=folds, seed=seed, asked=asked, learned=learned
     )

@@ -93,6 +93,14 @@ def test_browser_resizes_as_opencv_but_for_a_rounding_in_a_thousand(scripts, res
     assert off.max() <= 1 and off.mean() < 0.001
 
 
+@pytest.mark.parametrize("side", [45, 85, 165, 325])
+def test_browser_cuts_out_the_same_square_where_its_side_is_halfway(scripts, side):
+    preprocess = Preprocess(size=224, crop=0.7)
+    photo = noise(side + 20, side)
+    off = differences(squares(scripts, photo, preprocess)[0], to_square(preprocess, photo))
+    assert off.max() <= 1
+
+
 def test_browser_leaves_a_photo_of_the_right_size_alone(scripts):
     photo = noise(40, 40)
     assert np.array_equal(squares(scripts, photo, Preprocess(size=40, crop=1.0))[0], photo)

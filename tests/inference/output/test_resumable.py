@@ -408,7 +408,7 @@ def test_write_predictions_in_two_processes_refuses_the_second(predict, tiny_run
     part = tmp_path / "a.jsonl.part"
     wait_for_bytes(part, 1000, process)
     process.send_signal(signal.SIGSTOP)  # or it may be done before the other has looked
-    for arguments in ([], ["--resume"], ["--overwrite"]):
+    for arguments in ([], ["--resume"], ["--overwrite"], ["--overwrite", "--format", "parquet"]):
         code, err = predict(photos, "--out", out, *arguments)
         assert code == 1
         assert "another process is writing it" in err

@@ -12,8 +12,7 @@ const FIXED = 2 ** 22; // Pillow's fixed point
 
 /** Cut out and resized: RGB, size x size. @returns {Uint8ClampedArray} */
 export function toSquare(/** @type {Photo} */ photo, /** @type {Preprocess} */ { size, crop, resize, interpolation }) {
-  const shorter = roundEven(size / crop);
-  const seen = resize === "crop" ? centered(photo, size / shorter) : photo;
+  const seen = resize === "crop" ? centered(photo, size, roundEven(size / crop)) : photo;
   return resized(seen, size, kernelOf(interpolation, shorterOf(seen) / size));
 }
 
@@ -44,8 +43,8 @@ export function normalized(/** @type {Uint8ClampedArray} */ square, /** @type {P
 }
 
 /** @returns {Photo} */
-function centered(photo, fraction) {
-  const side = Math.max(1, roundEven(shorterOf(photo) * fraction));
+function centered(photo, size, shorter) {
+  const side = Math.max(1, roundEven((shorterOf(photo) * size) / shorter));
   return part(photo, (photo.width - side) >> 1, (photo.height - side) >> 1, side, side);
 }
 

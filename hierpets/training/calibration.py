@@ -119,10 +119,8 @@ def _scores_by_species(
     policy: Policy, joint: np.ndarray, outputs: HeldOutOutputs, taxonomy: Taxonomy, others: np.ndarray
 ) -> dict[str, ScoreRows]:
     """The nonconformity scores by the most probable species; ``others`` as in :func:`score_photos`."""
-    scores, winner = (
-        score_photos(policy, joint, outputs.scores, outputs.labels, taxonomy, others),
-        _winner(joint, taxonomy),
-    )
+    scores = score_photos(policy, joint, outputs.scores, outputs.labels, taxonomy, others)
+    winner = _winner(joint, taxonomy)
     return {name: score_rows(scores[winner == s]) for s, name in enumerate(taxonomy.species)}
 
 

@@ -10,6 +10,7 @@ from timm.layers import create_conv2d
 
 from hierpets.data.transforms import normalize
 from hierpets.model.graph.convert import convert_module
+from hierpets.model.graph.overflow import avoid_overflow
 from hierpets.model.graph.packing import pack_graph
 from hierpets.model.graph.pixels import take_pixels
 from hierpets.model.graph.quantization import quantize, unquantize
@@ -49,7 +50,8 @@ def answers(module, images):
 
 
 def run(graph, images):
-    compiled = ov.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    """What a copy of a graph gives for each image; on no processor do its filters overflow."""
+    compiled = ov.Core().compile_model(avoid_overflow(graph.clone()), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return np.concatenate([compiled({0: image[None]})[0] for image in images])
 
 
@@ -99,7 +101,7 @@ def test_a_quantized_graph_begins_in_integers_and_loses_nothing_by_it(padding):
     graph, expected = of_pixels(quantized(padding, GRAY)), run(quantized(padding, GRAY), planes(GRAY))
     assert len(roundings_of_pixels(graph)) == 1
     # The same but for what is padded, and for values between two steps of what is rounded after it.
-    np.testing.assert_allclose(run(graph, PHOTOS), expected, atol=0.01 * np.abs(expected).max())
+    np.testing.assert_allclose(run(graph, PHOTOS), expected, atol=0.015 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("padding", PADDINGS.values(), ids=PADDINGS)

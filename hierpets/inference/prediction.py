@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Prediction", "Region"]
 
+LEAST_RIVAL = 0.01  # probability of a breed that is named beside the most probable one
+
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Prediction:
@@ -161,7 +163,8 @@ class Prediction:
         if not self.breed_recognized:
             closest = ", ".join(breed for breed, _ in rivals)
             return say("{pet}, breed not recognized (closest: {breeds})", pet=text, breeds=closest)
-        shares = ", ".join(f"{breed} {number(f'{p:.0%}')}" for breed, p in rivals)
+        likely = [rival for rival in rivals if rival[1] >= LEAST_RIVAL] or rivals[:1]
+        shares = ", ".join(f"{breed} {number(f'{p:.0%}')}" for breed, p in likely)
         return say("{pet}, breed uncertain: {breeds}", pet=text, breeds=shares)
 
     def _name(self, breed: str | None) -> str:

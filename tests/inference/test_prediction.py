@@ -207,3 +207,14 @@ def test_prediction_speaks_the_language_that_it_was_made_in():
 
 def test_breed_of_a_photo_that_cannot_be_read_is_not_recognized():
     assert not BROKEN.breed_recognized
+
+
+def test_headline_names_no_rival_that_is_next_to_impossible():
+    birman, siamese = Leaf("cat", "birman"), Leaf("cat", "siamese")
+    for top, words in (
+        ([(birman, 0.72), (siamese, 0.004)], "birman 72%"),
+        ([(birman, 0.72), (siamese, 0.01)], "birman 72%, siamese 1%"),
+        ([(birman, 0.004), (siamese, 0.003)], "birman 0%"),
+    ):
+        prediction = replace(UNSURE, decision=replace(UNSURE.decision, top=tuple(top)))
+        assert prediction.headline() == f"cat 89.0%, breed uncertain: {words}"

@@ -6,6 +6,7 @@ import {
 } from "./words.js";
 
 const AT_ONCE = 3;            // photos that are asked about at the same time
+const LEAST_RIVAL = 0.01;     // probability of a breed that is named beside the most probable one
 
 const COATS = {
   hairless: t("no coat"),
@@ -46,7 +47,8 @@ function headline(record) {
       const [nearest] = breedsOf(record);
       return [t("{pet}, breed not recognized", { pet }), nearest ? t("Closest: {breed}.", { breed: leafName(nearest) }) : ""];
     }
-    const rivals = breedsOf(record).slice(0, 2).map((leaf) => `${leafName(leaf)} ${percent(leaf.probability)}`);
+    const likely = breedsOf(record).filter((leaf, place) => !place || leaf.probability >= LEAST_RIVAL).slice(0, 2);
+    const rivals = likely.map((leaf) => `${leafName(leaf)} ${percent(leaf.probability)}`);
     return [t("{pet}, breed uncertain", { pet }), rivals.length ? `${rivals.join(", ")}.` : ""];
   }
   const known = all(Object.keys(model.taxonomy).map(manyOf));

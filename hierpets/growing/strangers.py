@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from hierpets.bundle.manifest import Manifest
 from hierpets.growing.calibration import Unseen
 from hierpets.growing.photos import NewPhotos
-from hierpets.hierarchy.decision import is_sure, named_probabilities
+from hierpets.hierarchy.decision import least_pet_scores, named_probabilities
 from hierpets.taxonomy import Leaf, Taxonomy
 from hierpets.text import counted
 
@@ -23,7 +23,7 @@ def find_strangers(photos: NewPhotos, unseen: Unseen, before: Manifest, grown: T
     """
     policy, known = before.policy, before.taxonomy
     named = named_probabilities(unseen.joint, unseen.scores[:, 1:], grown)
-    refused = unseen.scores[:, 0] < policy.least_pet_scores(is_sure(named, grown, policy.knows_others(grown.species)))
+    refused = unseen.scores[:, 0] < least_pet_scores(policy, named, grown, policy.knows_others(grown.species))
     found = {}
     for row, leaf, none in zip(unseen.rows.tolist(), unseen.answers, refused.tolist(), strict=True):
         record = photos.records[row]

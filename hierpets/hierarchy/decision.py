@@ -9,13 +9,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from hierpets.hierarchy.breed_sets import breed_sets
-from hierpets.hierarchy.policy import MAX_SET, UNSURE, Policy, Thresholds
+from hierpets.hierarchy.policy import DOUBT, MAX_SET, UNSURE, Policy, Thresholds
 from hierpets.hierarchy.probabilities import species_probabilities
 from hierpets.messages.breeds import local_name
 from hierpets.messages.catalogue import number, say
 from hierpets.taxonomy import Leaf, Taxonomy
 
-__all__ = ["UNLISTED", "Decision", "Level", "MaxLevel", "Source", "decide", "is_sure", "named_probabilities"]
+__all__ = ["UNLISTED", "Decision", "Level", "MaxLevel", "Source", "decide", "least_pet_scores", "named_probabilities"]
 
 UNLISTED = 0.5
 """Below this probability of being listed, a breed counts as not recognized."""
@@ -62,13 +62,16 @@ def named_probabilities(joint: np.ndarray, listed: np.ndarray, taxonomy: Taxonom
     return np.where(taxonomy.is_breed, joint * listed[:, taxonomy.leaf_species], joint)
 
 
-def is_sure(named: np.ndarray, taxonomy: Taxonomy, others: np.ndarray) -> np.ndarray:
-    """bool [N]: which photos show a breed at least as surely as :data:`UNSURE`, by the probabilities ``named`` [N, L].
+def least_pet_scores(policy: Policy, named: np.ndarray, taxonomy: Taxonomy, others: np.ndarray) -> np.ndarray:
+    """The least pet score of each photo that is a pet, float [N], by the probabilities ``named`` [N, L]: minus infinity
+    without such scores, and lower where a breed is sure, which is at least as probable as :data:`UNSURE`.
 
     That says something where it was learned what other breeds of its species look like, ``others`` bool [S].
     """
     best = named.argmax(axis=1)
-    return np.asarray(taxonomy.is_breed[best] & others[taxonomy.leaf_species[best]] & (named.max(axis=1) >= UNSURE))
+    sure = taxonomy.is_breed[best] & others[taxonomy.leaf_species[best]] & (named.max(axis=1) >= UNSURE)
+    least = -np.inf if policy.pet is None else policy.pet
+    return np.where(sure, least - DOUBT, least)
 
 
 def decide(
@@ -94,9 +97,9 @@ def decide(
     ``thresholds``: those of each species at ``alpha`` and ``max_set``, for who decides again and again.
 
     The most probable species, the sum of its breeds, decides which thresholds hold. A photo that is no known pet is
-    unknown; one whose breed is sure (:func:`is_sure`) may look less like a pet. Else the answer is the first that is
-    probable enough of: the most probable breed, the two most probable ones of its species, three of them, the species,
-    "unknown". Each is less probable for doubt whether the breed is listed.
+    unknown; one whose breed is sure (:func:`least_pet_scores`) may look less like a pet. Else the answer is the first
+    that is probable enough of: the most probable breed, the two most probable ones of its species, three of them, the
+    species, "unknown". Each is less probable for doubt whether the breed is listed.
     """
     listed = np.ones((len(joint), len(taxonomy.species))) if scores is None else scores[:, 1:]
     if closed is not None:
@@ -110,8 +113,7 @@ def decide(
     if thresholds is None:
         thresholds = {name: policy.thresholds(name, alpha, max_set) for name in taxonomy.species}
     others = policy.knows_others(taxonomy.species) & (not restricted)  # what the caller says makes no breed surer
-    sure = is_sure(named, taxonomy, others)
-    least = policy.least_pet_scores(sure).tolist()
+    least = least_pet_scores(policy, named, taxonomy, others).tolist()
     decisions = []
     for i, s in enumerate(winner.tolist()):
         name = taxonomy.species[s]

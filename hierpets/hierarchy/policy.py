@@ -113,13 +113,6 @@ class Policy(BaseModel):
         """
         return np.array([bool(self.of("unlisted").get(name)) for name in species], bool)
 
-    def least_pet_scores(self, sure: np.ndarray) -> np.ndarray:
-        """The least pet score of each photo that is a pet, float [N]: lower where its breed is ``sure``, bool [N], and
-        minus infinity without such scores.
-        """
-        least = -np.inf if self.pet is None else self.pet
-        return np.where(sure, least - DOUBT, least)
-
     def leaf_probability(self, leaf: Leaf, alpha: float | None = None) -> float:
         """What the probability of a leaf must exceed besides the threshold of its species: 0 for one that training or
         pretraining knew, 1 for one that was grown from too few photos for a promise at this alpha.

@@ -11,7 +11,7 @@ from hierpets.errors import ConfigError
 from hierpets.hierarchy.breed_sets import breed_sets
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.conformal import nonconformity_scores
-from hierpets.hierarchy.decision import Decision, decide, is_sure, named_probabilities
+from hierpets.hierarchy.decision import Decision, decide, least_pet_scores, named_probabilities
 from hierpets.hierarchy.policy import MAX_SET, Policy, Population, ScoreRows
 from hierpets.hierarchy.probabilities import Combiner, joint_probabilities, species_probabilities
 from hierpets.plugin import Labels
@@ -145,7 +145,7 @@ def score_photos(
     alone = nonconformity_scores(sets.probabilities[:, :1], right[:, :1])
     found = [np.maximum(alone, species)]
     found += [nonconformity_scores(sets.probabilities[:, 1:n], right[:, 1:n]) for n in range(2, MAX_SET + 1)]
-    refused = scores[:, 0] < policy.least_pet_scores(is_sure(named, taxonomy, others))
+    refused = scores[:, 0] < least_pet_scores(policy, named, taxonomy, others)
     return np.where(refused[:, None], 0.0, np.stack(found, axis=1))
 
 

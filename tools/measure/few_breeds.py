@@ -10,7 +10,6 @@ one half at least, as they are, and with those that alpha alone asks for.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import sys
 import tempfile
@@ -26,8 +25,8 @@ from hierpets.data.labeled.index import read_index
 from hierpets.data.labeled.split import draw_evenly
 from hierpets.data.records import PhotoRecord
 from hierpets.hierarchy import policy
-from hierpets.inference.prediction import Prediction
 from hierpets.training.recipe import train
+from tools.measure.photos import read_arguments, share_named, share_right
 from tools.pages.marks import publish
 
 SPECIES, SIZES, PHOTOS, DRAWS, OTHERS = "dog", (2, 3, 5, 10), 20, 3, 300
@@ -35,12 +34,7 @@ SPECIES, SIZES, PHOTOS, DRAWS, OTHERS = "dog", (2, 3, 5, 10), 20, 3, 300
 
 def main() -> int:
     """Print or write a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", required=True, help="SPECIES/BREED/photo.jpg, to train on")
-    parser.add_argument("--elsewhere", required=True, help="photos of the same breeds from other sources")
-    parser.add_argument("--unlisted", required=True, help="photos of other breeds")
-    parser.add_argument("--write", type=Path, help="the page that keeps the table")
-    given = parser.parse_args()
+    given = read_arguments(__doc__, "data", "elsewhere", "unlisted")
     data, elsewhere, unlisted = (dogs(source) for source in (given.data, given.elsewhere, given.unlisted))
     breeds = sorted({record.breed for record in data if record.breed})
     rows = []
@@ -98,17 +92,6 @@ def write_table(path: Path, records: Sequence[PhotoRecord]) -> Path:
         writer.writerow(("path", "species", "breed"))
         writer.writerows((Path(record.path).absolute(), record.species, record.breed) for record in records)
     return path
-
-
-def share_named(predictions: Sequence[Prediction]) -> float:
-    """Of the photos, percent."""
-    return 100 * float(np.mean([one.level == "breed" for one in predictions]))
-
-
-def share_right(predictions: Sequence[Prediction], records: Sequence[PhotoRecord]) -> float:
-    """Of those that are named, percent."""
-    pairs = zip(predictions, records, strict=True)
-    return 100 * float(np.mean([one.breed == record.breed for one, record in pairs if one.level == "breed"]))
 
 
 def describe(rows: Sequence[tuple[int, np.ndarray]]) -> str:

@@ -10,7 +10,6 @@ two cores.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -25,7 +24,7 @@ from hierpets.data.labeled.index import read_index
 from hierpets.data.listing import find_photos
 from hierpets.inference.prediction import Prediction
 from hierpets.training.recipe import train
-from tools.measure.few_breeds import share_named, share_right
+from tools.measure.photos import SOURCES, read_arguments, share_named, share_right
 from tools.pages.marks import publish
 
 BACKBONE, EPOCHS = "efficientnet_lite0", 3
@@ -40,17 +39,10 @@ KINDS: dict[str, dict[str, Any]] = {
 
 def main() -> int:
     """Print or write a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", required=True, help="SPECIES/BREED/photo.jpg, to train on")
-    parser.add_argument("--elsewhere", required=True, help="photos of the same breeds from other sources")
-    parser.add_argument(
-        "--unlisted", required=True, type=Path, help="photos of other breeds, a folder for each species"
-    )
-    parser.add_argument("--horses", required=True, help="photos of horses")
-    parser.add_argument("--no-pets", required=True, help="photos of no animal")
-    parser.add_argument("--write", type=Path, help="the page that keeps the table")
-    given = parser.parse_args()
-    others = {f"other breeds: {folder.name}": folder for folder in sorted(given.unlisted.iterdir()) if folder.is_dir()}
+    given = read_arguments(__doc__, *SOURCES)
+    others = {
+        f"other breeds: {folder.name}": folder for folder in sorted(Path(given.unlisted).iterdir()) if folder.is_dir()
+    }
     sources = others | {"horses": given.horses, "no pets": given.no_pets}
     strangers = {name: find_photos(source) for name, source in sources.items()}
     rows = {kind: measure(given.data, given.elsewhere, strangers, settings) for kind, settings in KINDS.items()}

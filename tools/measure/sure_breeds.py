@@ -9,7 +9,6 @@ Heads are fitted to frozen features; photos of the data are judged by what did n
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -36,6 +35,7 @@ from hierpets.training.held_out import HeldOutOutputs
 from hierpets.training.outcome.manifest import make_manifest
 from hierpets.training.splits import read_splits
 from hierpets.training.trained import Trained
+from tools.measure.photos import SOURCES, read_arguments
 from tools.pages.marks import publish
 
 BACKBONE = "efficientnet_lite0"
@@ -52,14 +52,7 @@ class Row(NamedTuple):
 
 def main() -> int:
     """Print or write a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", required=True, help="SPECIES/BREED/photo.jpg, to train on")
-    parser.add_argument("--elsewhere", required=True, help="photos of the same breeds from other sources")
-    parser.add_argument("--unlisted", required=True, help="photos of other breeds")
-    parser.add_argument("--horses", required=True, help="photos of horses")
-    parser.add_argument("--no-pets", required=True, help="photos of no pet")
-    parser.add_argument("--write", type=Path, help="the page that keeps the table")
-    given = parser.parse_args()
+    given = read_arguments(__doc__, *SOURCES)
     with tempfile.TemporaryDirectory() as folder:
         config = TrainConfig(data=given.data, recipe="heads", backbone=BACKBONE, out=Path(folder) / "run")
         registry = load_registry(None)

@@ -30,7 +30,7 @@ from hierpets.evaluation.metrics.schema import Metrics, StressMetrics, StressSco
 from hierpets.evaluation.run import evaluate
 from hierpets.files import size_of, write_file
 from hierpets.hierarchy.decision import Decision
-from hierpets.hierarchy.probabilities import COMBINERS, joint_probabilities, species_probabilities
+from hierpets.hierarchy.probabilities import COMBINERS, joint_probabilities, most_probable_species
 from hierpets.inference.loading import load
 from hierpets.inference.prediction import Prediction
 from hierpets.progress import no_progress
@@ -341,7 +341,7 @@ def combiners_table(trained: Trained) -> str:
             *temperatures.apply(outputs.species_logits, outputs.leaf_logits, taxonomy), taxonomy, combiner=combiner
         )
         breed = (joint.argmax(axis=1) == labels.leaf).mean()
-        species = (species_probabilities(joint, taxonomy).argmax(axis=1) == labels.species).mean()
+        species = (most_probable_species(joint, taxonomy) == labels.species).mean()
         loss = -np.log(joint[np.arange(len(joint)), labels.leaf].clip(min=1e-12)).mean()
         rows.append(f"| `{combiner}` | {breed:.2%} | {species:.2%} | {loss:.4f} |")
     return "\n".join([*rows, ""])

@@ -15,7 +15,7 @@ from hierpets.growing.network import OpenNetwork
 from hierpets.hierarchy.calibration import Temperatures, fit_temperature
 from hierpets.hierarchy.early import Outputs, ask_in_turn
 from hierpets.hierarchy.policy import Policy
-from hierpets.hierarchy.probabilities import joint_probabilities, species_probabilities
+from hierpets.hierarchy.probabilities import joint_probabilities, most_probable_species
 from hierpets.model.network import mix_breeds
 from hierpets.model.ood import Evidence
 from hierpets.plugin import Labels
@@ -128,7 +128,7 @@ def grow_policy(before: Policy, unseen: Unseen, new: set[Leaf], taxonomy: Taxono
     What is known of the other breeds of a species stays; of a new species nothing is, so its breeds count as listed. It
     lowers the threshold of pets where that would refuse it.
     """
-    winner, labels = species_probabilities(unseen.joint, taxonomy).argmax(axis=1), unseen.labels
+    winner, labels = most_probable_species(unseen.joint, taxonomy), unseen.labels
     after = before.model_copy(update={"pet": _pet_threshold(before, unseen, taxonomy)})
     scores = score_photos(after, unseen.joint, unseen.scores, labels, taxonomy, before.knows_others(taxonomy.species))
     judged = labels.breed_known

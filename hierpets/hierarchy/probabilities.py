@@ -14,6 +14,7 @@ __all__ = [
     "Prior",
     "joint_probabilities",
     "log_joint_probabilities",
+    "most_probable_species",
     "restrict",
     "species_probabilities",
 ]
@@ -57,6 +58,11 @@ def joint_probabilities(
 def species_probabilities(joint: np.ndarray, taxonomy: Taxonomy) -> np.ndarray:
     """Sum the leaves [..., L] of each species: float64 [..., S]."""
     return np.add.reduceat(joint, [columns.start for columns in taxonomy.slices], axis=-1)
+
+
+def most_probable_species(joint: np.ndarray, taxonomy: Taxonomy) -> np.ndarray:
+    """The number of the species whose leaves [N, L] sum to most, int [N]."""
+    return species_probabilities(joint, taxonomy).argmax(axis=1)
 
 
 def restrict(joint: np.ndarray, allowed: np.ndarray) -> np.ndarray:

@@ -13,7 +13,12 @@ from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.conformal import nonconformity_scores
 from hierpets.hierarchy.decision import Decision, decide, least_pet_scores, named_probabilities
 from hierpets.hierarchy.policy import MAX_SET, Policy, Population, ScoreRows
-from hierpets.hierarchy.probabilities import Combiner, joint_probabilities, species_probabilities
+from hierpets.hierarchy.probabilities import (
+    Combiner,
+    joint_probabilities,
+    most_probable_species,
+    species_probabilities,
+)
 from hierpets.plugin import Labels
 from hierpets.taxonomy import Taxonomy
 from hierpets.training.held_out import HeldOutOutputs, least_pet_score
@@ -101,7 +106,7 @@ def calibrate(
     joint = {population: uncut.joint(part) for population, part in photos.items() if part is not None}
     others = np.zeros(len(taxonomy.species), bool)
     if "unlisted" in joint:
-        others[_winner(joint["unlisted"], taxonomy)] = True
+        others[most_probable_species(joint["unlisted"], taxonomy)] = True
     scores = {
         population: _scores_by_species(policy, joint[population], part, taxonomy, others)
         for population, part in photos.items()
@@ -110,17 +115,12 @@ def calibrate(
     return replace(uncut, policy=policy.model_copy(update={"scores": scores}))
 
 
-def _winner(joint: np.ndarray, taxonomy: Taxonomy) -> np.ndarray:
-    """The most probable species int [N] of photos, by their joint probabilities [N, L]."""
-    return species_probabilities(joint, taxonomy).argmax(axis=1)
-
-
 def _scores_by_species(
     policy: Policy, joint: np.ndarray, outputs: HeldOutOutputs, taxonomy: Taxonomy, others: np.ndarray
 ) -> dict[str, ScoreRows]:
     """The nonconformity scores by the most probable species; ``others`` as in :func:`score_photos`."""
     scores = score_photos(policy, joint, outputs.scores, outputs.labels, taxonomy, others)
-    winner = _winner(joint, taxonomy)
+    winner = most_probable_species(joint, taxonomy)
     return {name: score_rows(scores[winner == s]) for s, name in enumerate(taxonomy.species)}
 
 

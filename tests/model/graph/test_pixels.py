@@ -9,6 +9,7 @@ import torch
 from timm.layers import create_conv2d
 
 from hierpets.data.transforms import normalize
+from hierpets.inference.engines.openvino import has_vnni
 from hierpets.model.graph.convert import convert_module
 from hierpets.model.graph.overflow import avoid_overflow
 from hierpets.model.graph.packing import pack_graph
@@ -50,8 +51,9 @@ def answers(module, images):
 
 
 def run(graph, images):
-    """What a copy of a graph gives for each image; on no processor do its filters overflow."""
-    compiled = ov.Core().compile_model(avoid_overflow(graph.clone()), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    """What a graph gives for each image; a copy whose filters are divided, where they would overflow."""
+    served = graph if has_vnni() else avoid_overflow(graph.clone())
+    compiled = ov.Core().compile_model(served, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return np.concatenate([compiled({0: image[None]})[0] for image in images])
 
 
@@ -101,7 +103,8 @@ def test_a_quantized_graph_begins_in_integers_and_loses_nothing_by_it(padding):
     graph, expected = of_pixels(quantized(padding, GRAY)), run(quantized(padding, GRAY), planes(GRAY))
     assert len(roundings_of_pixels(graph)) == 1
     # The same but for what is padded, and for values between two steps of what is rounded after it.
-    np.testing.assert_allclose(run(graph, PHOTOS), expected, atol=0.015 * np.abs(expected).max())
+    near = 0.01 if has_vnni() else 0.015  # filters that were divided are coarser
+    np.testing.assert_allclose(run(graph, PHOTOS), expected, atol=near * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("padding", PADDINGS.values(), ids=PADDINGS)

@@ -160,12 +160,12 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         made.mkdir()
         yield made
         old = scratch / OLD
-        if folder.exists():
-            folder.rename(old)
         try:
+            if folder.exists():
+                folder.rename(old)
             made.rename(folder)
-        except OSError:
-            if old.exists():  # or it would go with the scratch folder
+        except BaseException:  # Ctrl-C between the two, as well
+            if old.exists() and not folder.exists():  # or it would go with the scratch folder
                 old.rename(folder)
             raise
 

@@ -109,6 +109,27 @@ def test_whole_folder_removes_what_a_killed_process_left(tmp_path, moment):
     assert (target / "weights").read_text() == "old"
 
 
+@pytest.mark.parametrize("moves", [1, 2])
+def test_whole_folder_loses_nothing_where_it_is_interrupted_between_the_renames(tmp_path, monkeypatch, moves):
+    target = tmp_path / "bundle"
+    with whole_folder(target) as made:
+        (made / "weights").write_text("old")
+    rename, done = Path.rename, []
+
+    def interrupted(self: Path, to: Path) -> Path:
+        moved = rename(self, to)
+        done.append(to)
+        if len(done) == moves:
+            raise KeyboardInterrupt
+        return moved
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt), whole_folder(target) as made:
+        (made / "weights").write_text("new")
+    assert (target / "weights").read_text() == ("old", "new")[moves - 1]
+    assert [p.name for p in tmp_path.iterdir()] == ["bundle"]
+
+
 @needs_locks
 def test_whole_folder_leaves_the_scratch_of_a_living_one(tmp_path):
     with whole_folder(tmp_path / "bundle") as made:

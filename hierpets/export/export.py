@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from hierpets.bundle.layout import MANIFEST, released_bundle
+from hierpets.bundle.layout import MANIFEST, WEIGHTS, released_bundle
 from hierpets.bundle.manifest import Manifest, ModelId, model_id, read_manifest
 from hierpets.data.addresses import DEMO_PREFIX
 from hierpets.data.dataset import iter_inputs
@@ -23,7 +23,7 @@ from hierpets.errors import BundleError, ConfigError, DataError
 from hierpets.export.engines import open_exported
 from hierpets.export.formats import FILES, Format, check_format, write_format
 from hierpets.export.parity import MAX_DRIFT, MAX_FALL, Parity, measure_parity
-from hierpets.files import check_output, whole_folder, write_all, write_file
+from hierpets.files import check_folder, whole_folder, write_all, write_file
 from hierpets.inference.engines.base import Engine
 from hierpets.inference.engines.torch import TorchEngine
 from hierpets.inference.predictor import Predictor
@@ -81,8 +81,9 @@ def export_bundle(
     formats the main network alone. Another ``out`` gets the manifest as well. Without ``bundle`` the released one is
     exported.
 
-    :raises ConfigError: the export already exists and ``overwrite`` is not given; it cannot be written; the format has
-        no such precision, or needs a package that is not installed.
+    :raises ConfigError: the export already exists and ``overwrite`` is not given; ``out`` holds something else, or
+        another bundle; it cannot be written; the format has no such precision, or needs a package that is not
+        installed.
     :raises DataError: no photos in ``data``.
     :raises BundleError: no bundle there; or the top-1 class differs from torch in float32 on more than 0.5% of the
         photos, or, with int8, the accuracy is expected to fall by 0.3 points or more, or labeled photos prove that it
@@ -119,10 +120,15 @@ def photos_to_check(folder: str | os.PathLike[str] | None) -> list[str]:
 
 
 def _check_target(target: Path, folder: Path, *, overwrite: bool) -> None:
-    check_output(target.parent, overwrite=overwrite)
+    check_folder(target.parent, overwrite=overwrite, mark=Path("..") / MANIFEST, kind="export")
     other = target.parents[1] / MANIFEST
-    if other.is_file() and not overwrite and other.read_bytes() != (folder / MANIFEST).read_bytes():
-        raise ConfigError(f"{other.parent}: holds another bundle or its exports; use --overwrite or another folder")
+    if not other.is_file() or other.read_bytes() == (folder / MANIFEST).read_bytes():
+        return
+    kept = [other.parent / name for name in (WEIGHTS, *(file.parent for file in FILES.values()))]
+    if any(path.exists() for path in kept if path != target.parent):  # of them the new manifest would speak too
+        raise ConfigError(f"{other.parent}: holds another bundle, or other exports of one; choose another folder")
+    if not overwrite:
+        raise ConfigError(f"{other.parent}: holds an export of another bundle; use --overwrite or another folder")
 
 
 def _write_checked(

@@ -196,10 +196,12 @@ def test_export_bundle_refuses_a_drift_and_leaves_what_was_there(tiny_run, regis
     monkeypatch.setattr("hierpets.export.export.write_format", turned(write_format))
     (tmp_path / "torchscript").mkdir()
     (tmp_path / "torchscript" / "model.pt").write_text("old")
+    shutil.copy(tiny_run / "bundle" / "bundle.json", tmp_path)
     refused = r"torchscript: nothing written: top-1 agrees on \d+ of 100 photos, .*leaf .*at most 0.5% may differ"
     with pytest.raises(BundleError, match=refused):
         export_bundle(tiny_run / "bundle", "torchscript", registry=registry, out=tmp_path, overwrite=True)
-    assert [p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*")] == ["torchscript", "torchscript/model.pt"]
+    left = sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*"))
+    assert left == ["bundle.json", "torchscript", "torchscript/model.pt"]
     assert (tmp_path / "torchscript" / "model.pt").read_text() == "old"
 
 
@@ -382,8 +384,29 @@ def test_export_bundle_does_not_mix_exports_of_two_bundles(tiny_run, tmp_path):
     shutil.rmtree(tmp_path / "out" / "openvino")
     manifest = tmp_path / "out" / "bundle.json"
     manifest.write_text(manifest.read_text().replace('"version": null', '"version": "other"'))
-    with pytest.raises(ConfigError, match="holds another bundle"):
-        export_bundle(tiny_run / "bundle", "openvino", out=tmp_path / "out")
+    for overwrite in (False, True):
+        with pytest.raises(ConfigError, match="holds another bundle.*choose another folder"):
+            export_bundle(tiny_run / "bundle", "openvino", out=tmp_path / "out", overwrite=overwrite)
+
+
+def test_export_bundle_replaces_an_export_of_another_bundle_that_stands_alone(exported, tiny_run, registry, tmp_path):
+    out, _ = exported
+    shutil.copytree(out / "torchscript", tmp_path / "torchscript")
+    other = (tiny_run / "bundle" / "bundle.json").read_text().replace('"version": null', '"version": "other"')
+    (tmp_path / "bundle.json").write_text(other)
+    with pytest.raises(ConfigError, match="already exists; use --overwrite"):
+        export_bundle(tiny_run / "bundle", "torchscript", registry=registry, out=tmp_path)
+    export_bundle(tiny_run / "bundle", "torchscript", registry=registry, out=tmp_path, overwrite=True)
+    assert (tmp_path / "bundle.json").read_text() == (tiny_run / "bundle" / "bundle.json").read_text()
+
+
+def test_export_bundle_leaves_a_folder_that_it_did_not_write(tiny_run, tmp_path):
+    mine = tmp_path / "torchscript" / "mine.pt"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    with pytest.raises(ConfigError, match="torchscript: is no export, and is not replaced; choose another folder"):
+        export_bundle(tiny_run / "bundle", "torchscript", out=tmp_path, overwrite=True)
+    assert mine.read_text() == "mine"
 
 
 @pytest.mark.parametrize(("form", "name"), [("onnx", "ONNX"), ("torchscript", "TorchScript")])

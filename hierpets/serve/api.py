@@ -104,7 +104,7 @@ def _add_predict(router: APIRouter, service: Service) -> None:
         options = service.read_options(request.query_params, request.headers.get("accept-language"))
         async with service.uploads.read(request) as upload:
             _check_form(upload)
-            predictions = await service.predict(upload.photos, options)
+            predictions = await service.predict(upload.photos, options, request.receive)
         if upload.bare and (error := predictions[0].error):
             raise Problem("unreadable" if isinstance(error, ImageError) else "internal", str(error))
         content = RECORDS.dump_json([prediction.record() for prediction in predictions])

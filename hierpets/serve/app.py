@@ -33,13 +33,13 @@ def create_app(
 
     ``explainer`` adds ``/v1/explain``; ``settings.feedback`` adds ``/v1/feedback``.
 
-    :raises ConfigError: the feedback folder cannot be used.
+    :raises ConfigError: the feedback folder cannot be used. :raises HierpetsError: the model fails on a blank photo.
     """
     service = Service(predictor, settings or ServeSettings(), explainer)
+    service.warm_up()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await anyio.to_thread.run_sync(service.warm_up)
         yield
         await anyio.to_thread.run_sync(service.batcher.close)
 

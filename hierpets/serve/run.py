@@ -17,15 +17,17 @@ from hierpets.errors import ConfigError, reason_of
 __all__ = ["bind", "make_server"]
 
 HEADER_SECONDS = 10.0
+UNREAD_SECONDS = 60.0
 READ_SECONDS = 60.0
 
 
 class PatientProtocol(H11Protocol):
-    """Closes a connection that does not send its request's headers in time, or does not read the response; uvicorn
-    would wait forever.
+    """Closes a connection that does not send its request's headers in time, or the rest of a body that was answered
+    before it was read, or does not read the response; uvicorn would wait forever.
     """
 
-    _headers_due: asyncio.TimerHandle | None = None
+    _allowed: float | None = None
+    _sent_due: asyncio.TimerHandle | None = None
     _read_due: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -37,7 +39,7 @@ class PatientProtocol(H11Protocol):
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for timer in (self._headers_due, self._read_due):
+        for timer in (self._sent_due, self._read_due):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
@@ -53,12 +55,20 @@ class PatientProtocol(H11Protocol):
             self._read_due = None
 
     def _watch(self) -> None:
-        if self.conn.their_state is not h11.IDLE:
-            if self._headers_due is not None:
-                self._headers_due.cancel()
-                self._headers_due = None
-        elif self._headers_due is None:
-            self._headers_due = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+        allowed = self._seconds_allowed()
+        if allowed == self._allowed:
+            return  # a byte more wins no time
+        if self._sent_due is not None:
+            self._sent_due.cancel()
+        self._allowed = allowed
+        self._sent_due = None if allowed is None else self.loop.call_later(allowed, self.transport.close)
+
+    def _seconds_allowed(self) -> float | None:
+        """For what the client is sending now; None where the app, which reads it, has a limit of its own."""
+        if self.conn.their_state is h11.IDLE:
+            return HEADER_SECONDS
+        unread = self.conn.their_state is h11.SEND_BODY and self.conn.our_state is h11.DONE
+        return UNREAD_SECONDS if unread else None
 
 
 def bind(host: str, port: int) -> socket.socket:

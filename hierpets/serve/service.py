@@ -13,6 +13,8 @@ import anyio
 import anyio.to_thread
 import numpy as np
 from starlette.datastructures import QueryParams
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 from hierpets.data.photos import NamedPhoto, read_photo
 from hierpets.errors import ConfigError, HierpetsError, ImageError, InternalError
@@ -79,10 +81,15 @@ class Service:
         return predictions
 
     def warm_up(self) -> None:
-        """Run the model once, so that the first photo does not wait for what is made on first use."""
+        """Run the model once, so that the first photo does not wait for what is made on first use.
+
+        :raises HierpetsError: the model fails.
+        """
         size = self.predictor.manifest.preprocess.size
         blank = NamedPhoto("warm-up", np.zeros((size, size, 3), np.uint8))
-        self.batcher.submit([PhotoRequest(blank, self.settings.options)])[0].result()
+        prediction = self.batcher.submit([PhotoRequest(blank, self.settings.options)])[0].result()
+        if prediction.error is not None:
+            raise prediction.error
         engine = self.predictor.engine
         if engine.device == "cuda":  # which prepares for each size of a batch at its first use, for seconds
             for rows in sorted({filled_size(rows) for rows in range(2, self.settings.batch_size + 1)}):
@@ -96,6 +103,9 @@ class Service:
         """
         words: dict[str, Any] = {"language": choose_language(accepted)} if accepted else {}
         words |= {name: query.getlist(name) if name == "only" else query[name] for name in query}
+        most = len(self.predictor.manifest.taxonomy.leaves) + len(self.predictor.manifest.taxonomy.species)
+        if len(words.get("only", ())) > most:  # each is looked up in every language, while others wait
+            raise Problem("invalid", f"only: more names than the {most} of this model")
         try:
             options = PredictOptions.of(self.settings.options, words)
             self.predictor.check(options)
@@ -113,10 +123,13 @@ class Service:
                 raise Problem("invalid", f"{name}: {unknown_key(name, SHOWN_OPTIONS)}")
         return self.read_options(query, None)
 
-    async def predict(self, photos: Sequence[NamedPhoto], options: PredictOptions) -> list[Prediction]:
-        """One prediction per photo, in their order.
+    async def predict(
+        self, photos: Sequence[NamedPhoto], options: PredictOptions, receive: Receive
+    ) -> list[Prediction]:
+        """One prediction per photo, in their order. ``receive``, once a request is read, says when its client is gone.
 
         :raises Problem: too many photos wait already, the server is stopping, or the predictions take too long.
+        :raises ClientDisconnect: the client has gone; what has not begun is not computed.
         """
         try:
             futures = self.batcher.submit([PhotoRequest(photo, options) for photo in photos])
@@ -124,20 +137,24 @@ class Service:
             raise busy(full.retry_after) from None
         except Closed:
             raise Problem("unavailable", "the server is stopping", headers={"retry-after": "5"}) from None
-        predictions = await self._in_time(futures)
+        predictions = await self._in_time(futures, receive)
         self.metrics.count_predictions(predictions)
         return predictions
 
-    async def _in_time(self, futures: Sequence[Future[Prediction]]) -> list[Prediction]:
+    async def _in_time(self, futures: Sequence[Future[Prediction]], receive: Receive) -> list[Prediction]:
         limit = self.settings.predict_seconds
+        answered = asyncio.gather(*map(asyncio.wrap_future, futures), return_exceptions=True)
+        gone = asyncio.ensure_future(_disconnected(receive))
         try:
-            awaited = [asyncio.wrap_future(future) for future in futures]
-            _, late = await asyncio.wait(awaited, timeout=limit)
+            await asyncio.wait((answered, gone), timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+            if not answered.done():
+                if gone.done():
+                    raise ClientDisconnect
+                raise Problem("unavailable", f"no prediction within {limit:g} s", headers={"retry-after": "5"})
         finally:
-            for future in futures:  # of a client that has gone, too
+            gone.cancel()
+            for future in futures:
                 future.cancel()
-        if late:
-            raise Problem("unavailable", f"no prediction within {limit:g} s", headers={"retry-after": "5"})
         return [future.result() for future in futures]
 
     async def explain(self, photo: NamedPhoto, options: PredictOptions) -> bytes:
@@ -178,6 +195,11 @@ class Service:
             return await anyio.to_thread.run_sync(job, *args, limiter=self._one_at_a_time)
         finally:
             self._slow_jobs -= 1
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def busy(retry_after: int) -> Problem:

@@ -18,7 +18,7 @@ from helpers.color_server import (
 )
 
 from hierpets.data.photos import NamedPhoto, read_photo
-from hierpets.errors import PluginError
+from hierpets.errors import BundleError, PluginError
 from hierpets.inference.options import PredictOptions
 from hierpets.inference.record import PredictionRecord
 from hierpets.registry.loading import load_registry
@@ -381,12 +381,23 @@ def test_predict_route_takes_options_from_the_url(client, predictor, query, chan
             "max_level: expected one of breed, species, got 'leaf'; top_k: expected at least 1",
         ),
         ("?only=beagel", "only: 'beagel' is not a species or a breed of this model (did you mean 'beagle'?)"),
+        ("?" + "&".join(f"only=dog{'_' * n}" for n in range(50)), "only: more names than the 9 of this model"),
     ],
 )
 def test_predict_route_refuses_a_wrong_option_in_plain_words(client, query, told):
     problem = is_problem(client.post(f"/v1/predict{query}", content=plain("siamese"), headers=JPEG), 422)
     assert problem["type"] == "/docs#invalid"
     assert told in problem["detail"]
+
+
+def test_create_app_refuses_a_model_that_fails():
+    class Broken(ColorEngine):
+        def __call__(self, pixels):
+            output = super().__call__(pixels)
+            return output._replace(leaf=output.leaf * np.nan)
+
+    with pytest.raises(BundleError, match="NaN or infinity"):
+        create_app(make_predictor(Broken()))
 
 
 def test_predict_route_answers_each_pet_of_a_photo():

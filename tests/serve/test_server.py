@@ -51,6 +51,36 @@ def test_server_cuts_off_headers_that_never_end(predictor, monkeypatch):
         assert CLIENT.get(f"{url}/healthz").text == "ok\n"
 
 
+def test_server_cuts_off_a_body_that_nobody_reads(predictor, monkeypatch):
+    monkeypatch.setattr(run, "UNREAD_SECONDS", 0.3)
+    with serving(predictor) as (url, _), connect(url) as slow:
+        slow.sendall(b"POST /v1/model HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000\r\n\r\n")
+        assert slow.recv(65536).startswith(b"HTTP/1.1 405 ")
+        start = time.monotonic()
+        with pytest.raises(OSError, match=r"reset|pipe|aborted"):  # a byte now and then wins it no time
+            while time.monotonic() - start < 5:
+                slow.sendall(b"x")
+                time.sleep(0.1)
+        assert CLIENT.get(f"{url}/healthz").text == "ok\n"
+
+
+def test_server_does_not_compute_what_nobody_waits_for():
+    engine = ColorEngine(pause=0.3)
+    predictor = make_predictor(engine)
+    with serving(predictor, ServeSettings(batch_size=1, batch_wait_ms=0)) as (url, _):
+        gone = [connect(url) for _ in range(6)]
+        for client in gone:
+            photo = plain("siamese")
+            client.sendall(HEAD + f"content-length: {len(photo)}\r\n\r\n".encode() + photo)
+        time.sleep(0.2)
+        for client in gone:
+            client.close()
+        time.sleep(0.1)
+        assert post(url, plain("siamese")).status_code == 200
+        assert sum(engine.batches) < 1 + len(gone) + 1, "one to warm up, and one of who still waits"
+        assert 'status="499"' in CLIENT.get(f"{url}/metrics").text
+
+
 def test_server_cuts_off_a_client_that_does_not_read_its_responses(predictor, monkeypatch):
     monkeypatch.setattr(run, "READ_SECONDS", 0.3)
     with serving(predictor) as (url, _), socket.socket() as deaf:

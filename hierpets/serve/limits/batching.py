@@ -73,7 +73,7 @@ class Batcher(Generic[T, R]):
         return not self._closed and all(thread.is_alive() for thread in self._threads)
 
     def submit(self, items: Sequence[T]) -> list[Future[R]]:
-        """Take all items or none; one future each. A future that is cancelled before its turn costs nothing.
+        """Take all items or none; one future each. One that is cancelled before its turn takes no room.
 
         :raises Full: there is no room for them.
         :raises Closed: after :meth:`close`.
@@ -81,6 +81,7 @@ class Batcher(Generic[T, R]):
         with self._changed:
             if self._closed:
                 raise Closed
+            self._jobs = deque(job for job in self._jobs if not job.done.cancelled())
             if len(self._jobs) + len(items) > self._room:
                 raise Full(max(1, math.ceil(len(self._jobs) * self._seconds_per_item)))
             jobs: list[Job[T, R]] = [Job(item) for item in items]

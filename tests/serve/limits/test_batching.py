@@ -77,6 +77,19 @@ def test_batcher_waits_for_more_items_but_not_for_long():
     assert 0.15 < time.monotonic() - start < 2
 
 
+def test_batcher_gives_the_room_of_cancelled_items_to_others(gate):
+    batcher = batcher_of(gate, room=2)
+    first = batcher.submit([0])
+    gate.entered.wait(10)
+    for future in batcher.submit([1, 2]):
+        future.cancel()
+    others = batcher.submit([3, 4])
+    gate.open.set()
+    assert [future.result(10) for future in (*first, *others)] == [0, -3, -4]
+    batcher.close()
+    assert gate.batches == [[0], [3, 4]]
+
+
 def test_batcher_submit_refuses_all_items_where_some_find_no_room(gate):
     batcher = batcher_of(gate, room=3)
     running = batcher.submit([0])

@@ -8,19 +8,30 @@ groups of rows are kept from one photo to the next.
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tarfile
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from hierpets.errors import ImageError, first_line
-from hierpets.plugin.reading import ARCHIVED, is_uri, join, open_file, require_pyarrow, suffix_of, without_options
+from hierpets.plugin.reading import (
+    ARCHIVED,
+    is_uri,
+    join,
+    open_arrow,
+    open_file,
+    require_pyarrow,
+    suffix_of,
+    without_options,
+)
 
 __all__ = [
     "DEMO_PREFIX",
@@ -36,6 +47,7 @@ __all__ = [
 ]
 
 DEMO, DEMO_PREFIX = "demo", "demo:"
+STORE = re.compile(r"[^/]+://[^/?]*/")
 
 MAX_GROUP_BYTES = 2**30
 """Bytes of a group of rows that is read for one photo. Groups are as large as their writer made them."""
@@ -146,7 +158,11 @@ def _read_row(address: Address, max_bytes: int) -> tuple[int, bytes]:
         cell = _TABLES[str(address.kind)](address.file, stamp_of(address.file), column, int(number))
     if isinstance(cell, dict):  # Hugging Face's Image: the bytes, or the path of a file beside the table
         if cell.get("bytes") is None and cell.get("path"):
-            return _read_object(Address(_beside(address.file, cell["path"])), max_bytes)
+            beside = Address(_beside(address.file, cell["path"]))
+            try:
+                return _read_object(beside, max_bytes)
+            except FileNotFoundError:
+                raise ImageError(f"no such file: {beside.file}, which the table names") from None
         cell = cell.get("bytes")
     if not isinstance(cell, bytes):
         raise ImageError(f"expected the bytes of a photo in column {column!r}, got {type(cell).__name__}")
@@ -245,12 +261,7 @@ def _arrow_cell(file: str, stamp: str, column: str, row: int) -> Any:
 def _arrow(file: str, _stamp: str) -> Any:
     """A table in Arrow's stream or file format; one of this machine is mapped, not read."""
     pa = require_pyarrow()
-    opened = open_file(file) if is_uri(file) else pa.memory_map(file)
-    try:
-        return pa.ipc.open_stream(opened).read_all()
-    except pa.ArrowInvalid:
-        opened.seek(0)
-        return pa.ipc.open_file(opened).read_all()
+    return open_arrow(open_file(file) if is_uri(file) else pa.memory_map(file)).read_all()
 
 
 _TABLES: dict[str, Callable[[str, str, str, int], Any]] = {"parquet": _parquet_cell, "arrow": _arrow_cell}
@@ -266,17 +277,24 @@ def files_named(table: str) -> Iterator[str]:
             if types.is_struct(field.type) and field.type.get_field_index("path") >= 0:
                 cells = (cell for batch in whole.iter_batches(columns=[f"{field.name}.path"]) for cell in batch[0])
                 paths = (cell.as_py()["path"] for cell in cells if cell.is_valid)
-                yield from (_beside(table, path) for path in paths if isinstance(path, str))
+                for path in paths:
+                    with suppress(ImageError):
+                        yield _beside(table, path)
 
 
 def _beside(file: str, path: str) -> str:
-    """A path that a table names, which is relative to the table."""
-    if is_uri(path):
-        return path
-    if not is_uri(file):
-        return str(Path(file).parent / path)
+    """A path that a table names, which is relative to the table, or a URI in the table's own store.
+
+    :raises ImageError: it names another host, which the table of a stranger must not make this machine ask.
+    """
     bare = without_options(file)
-    return join(bare.rpartition("/")[0] + file[len(bare) :], path)
+    options = file[len(bare) :]
+    if not is_uri(path):
+        return join(bare.rpartition("/")[0] + options, path) if is_uri(file) else str(Path(file).parent / path)
+    store = STORE.match(bare)
+    if not is_uri(file) or store is None or not path.startswith(store[0]) or "?" in path:
+        raise ImageError(f"{path}: a photo is read beside its table, or in the table's own object store; copy it there")
+    return path + options
 
 
 def stamp_of(file: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hierpets.plugin import DataError, SourcePhoto
-from hierpets.plugin.reading import is_file, list_files, open_file, require_pyarrow, split_of, suffix_of
+from hierpets.plugin.reading import is_file, list_files, open_arrow, open_file, require_pyarrow, split_of, suffix_of
 
 COLUMNS = ("image", "photo", "bytes", "jpg")
 CLASS_COLUMNS = ("species", "breed", "label", "split", "individual")
@@ -71,12 +71,9 @@ def _rows(file: str, column: str | None) -> Iterator[SourcePhoto]:
 
 def _arrow(opened: Any) -> tuple[Any, Iterator[Any]]:
     """The schema of an Arrow file and its batches, of the class columns alone."""
-    import pyarrow.ipc
-
-    reader = pyarrow.ipc.open_stream(opened)
-    classes = [name for name in CLASS_COLUMNS if name in reader.schema.names]
-    batches = (batch.select(classes) if classes else [{}] * len(batch) for batch in reader)
-    return reader.schema, batches
+    table = open_arrow(opened).read_all()
+    classes = [name for name in CLASS_COLUMNS if name in table.schema.names]
+    return table.schema, iter(table.select(classes).to_batches() if classes else [[{}] * len(table)])
 
 
 def _photos(file: str, column: str | None, schema: Any, batches: Iterator[Any]) -> Iterator[SourcePhoto]:

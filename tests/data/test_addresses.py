@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import socket
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -99,10 +100,57 @@ def test_read_photo_of_an_object_store(shard, table, contents, tmp_path):
 
 def test_a_row_may_name_a_file_beside_its_table(tmp_path, contents):
     (tmp_path / "x.jpg").write_bytes(contents[0])
-    file = tmp_path / "rows.parquet"
-    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    pq.write_table(pa.table({"image": pa.array([{"bytes": None, "path": "x.jpg"}], kind)}), file)
+    file = naming(tmp_path / "rows.parquet", "x.jpg")
     np.testing.assert_array_equal(read_photo(f"{file}:image:0"), read_photo(contents[0]))
+
+
+def naming(file, path):
+    """A table of one row, which has no photo but names one."""
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    pq.write_table(pa.table({"image": pa.array([{"bytes": None, "path": path}], kind)}), file)
+    return file
+
+
+def test_a_missing_file_beside_a_table_is_named(tmp_path):
+    file = naming(tmp_path / "rows.parquet", "gone.jpg")
+    with pytest.raises(ImageError, match=r"no such file: .*gone\.jpg, which the table names$"):
+        read_photo(f"{file}:image:0")
+
+
+def test_a_table_makes_no_request_to_another_host(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(0.5)
+        host = f"127.0.0.1%3A{listening.getsockname()[1]}"
+        named = f"s3://a:b@bucket/a.jpg?scheme=http&region=x&endpoint_override={host}"
+        file = naming(tmp_path / "rows.parquet", named)
+        with pytest.raises(ImageError, match="a photo is read beside its table, or in the table's own object store"):
+            read_photo(f"{file}:image:0")
+        with pytest.raises(TimeoutError):
+            listening.accept()
+    assert list(addresses.files_named(str(file))) == []
+
+
+def test_a_table_in_a_store_may_name_photos_of_that_store(tmp_path, contents):
+    (tmp_path / "x.jpg").write_bytes(contents[0])
+    file = naming(tmp_path / "rows.parquet", (tmp_path / "x.jpg").as_uri())
+    np.testing.assert_array_equal(read_photo(f"{file.as_uri()}:image:0"), read_photo(contents[0]))
+
+
+@pytest.mark.parametrize("write", ["new_stream", "new_file"])
+@pytest.mark.parametrize("compression", [None, "zstd"])
+def test_an_arrow_table_is_read_unless_it_unpacks_to_too_much(tmp_path, contents, write, compression, monkeypatch):
+    file, rows = tmp_path / "rows.arrow", pa.table({"image": contents, "label": pa.array("ababa").dictionary_encode()})
+    options = pa.ipc.IpcWriteOptions(compression=compression)
+    with getattr(pa.ipc, write)(file, rows.schema, options=options) as writer:
+        writer.write_table(rows, max_chunksize=2)
+    np.testing.assert_array_equal(read_photo(f"{file}:image:3"), read_photo(contents[3]))
+    monkeypatch.setattr("hierpets.plugin.reading.MAX_UNPACKED", sum(map(len, contents)))
+    addresses._arrow.cache_clear()
+    if compression is None:  # it is mapped, and takes no memory of its own
+        read_photo(f"{file}:image:3")
+    else:
+        with pytest.raises(ImageError, match="cannot be read: unpacked, it takes .* GB, above the limit of"):
+            read_photo(f"{file}:image:3")
 
 
 @pytest.mark.parametrize(

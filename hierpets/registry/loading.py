@@ -68,7 +68,7 @@ def find_registry(explicit: str | os.PathLike[str] | None = None) -> Path:
     named = os.fspath(explicit) if explicit is not None else os.environ.get(VARIABLE)
     if not named:
         return bundled_registry()
-    path = Path(named).expanduser()
+    path = Path(os.path.expanduser(named))  # noqa: PTH111  Path's raises where there is no such user
     if not path.is_file():
         origin = "--registry" if explicit is not None else VARIABLE
         what = "is a folder; name the registry.yaml in it" if path.is_dir() else "no such file"

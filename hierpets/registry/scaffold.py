@@ -119,9 +119,9 @@ def create_plugin(kind: Kind, name: str, registry: Path) -> Path:
     file = registry.parent / entry
     if file.exists():
         raise ConfigError(f"{file} already exists; choose another name")
-    before = registry.read_text(encoding="utf-8") if registry.exists() else "plugins: []\n"
     if registry.exists() and any((p.kind, p.name) == (kind, name) for p in read_registry_file(registry).plugins):
         raise ConfigError(f"{registry} already lists a {kind} {name!r}; choose another name")
+    before = registry.read_text(encoding="utf-8") if registry.exists() else "plugins: []\n"
     after = _with_entry(before, [f"- name: {name}", f"  kind: {kind}", f"  entry: {entry}:{name}"], registry)
     file.parent.mkdir(parents=True, exist_ok=True)
     write_file(file, _TEMPLATES[kind].format(name=name))

@@ -198,6 +198,13 @@ def test_predict_refuses_binary_data_on_standard_input(predict, monkeypatch):
     assert "standard input: expected one path per line, got binary data" in err
 
 
+def test_predict_says_that_standard_input_is_closed(predict, monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)  # as Python has it after `<&-`
+    code, out, err = predict("-")
+    assert (code, out) == (1, "")
+    assert "standard input is closed; expected one path per line" in err
+
+
 def test_predict_only_takes_names_and_files_of_names(predict, tmp_path):
     names = "pug\n\n# ours\ndog/dalmatian  # spotted\n"
     (tmp_path / "dogs.txt").write_text(names, encoding="utf-8-sig")  # with a mark at its start, as Windows writes it

@@ -41,6 +41,10 @@ class TestFinding:
         with pytest.raises(RegistryError, match=r"is a folder.*HIERPETS_REGISTRY"):
             find_registry()
 
+    def test_find_registry_takes_the_home_of_no_user_for_a_name(self):
+        with pytest.raises(RegistryError, match=r"~nosuchuser/registry\.yaml: no such file"):
+            find_registry("~nosuchuser/registry.yaml")
+
     def test_find_registry_ignores_the_current_directory(self, tmp_path, monkeypatch):
         write_registry(tmp_path, "def f(labels): ...")
         monkeypatch.chdir(tmp_path)

@@ -111,6 +111,12 @@ def test_create_plugin_leaves_a_list_in_brackets_to_the_user(registry):
     assert not registry.with_name("plugins").exists()
 
 
+def test_create_plugin_refuses_a_registry_that_is_no_text(registry):
+    registry.write_bytes(b"plugins: []  # \xff\n")
+    with pytest.raises(RegistryError, match="cannot be read: .*decode byte"):
+        create_plugin("sampler", "mine", registry)
+
+
 def test_create_plugin_overwrites_nothing(registry):
     file = create_plugin("sampler", "mine", registry)
     before = registry.read_text()

@@ -33,6 +33,8 @@ def read_names(given: Iterable[str]) -> Iterator[str]:
 
 def paths_on_standard_input() -> Iterator[str]:
     """The paths on standard input, one per line; a file name may hold any bytes."""
+    if sys.stdin is None:
+        raise ConfigError("-: standard input is closed; expected one path per line")
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="surrogateescape")
     for line in map(str.strip, sys.stdin):

@@ -124,7 +124,7 @@ def _check_target(target: Path, folder: Path, *, overwrite: bool) -> None:
     other = target.parents[1] / MANIFEST
     if not other.is_file() or other.read_bytes() == (folder / MANIFEST).read_bytes():
         return
-    kept = [other.parent / name for name in (WEIGHTS, *(file.parent for file in FILES.values()))]
+    kept = [other.parent / WEIGHTS, *(other.parent / file.parent for file in FILES.values())]
     if any(path.exists() for path in kept if path != target.parent):  # of them the new manifest would speak too
         raise ConfigError(f"{other.parent}: holds another bundle, or other exports of one; choose another folder")
     if not overwrite:

@@ -149,7 +149,7 @@ def test_an_arrow_table_is_read_unless_it_unpacks_to_too_much(tmp_path, contents
     if compression is None:  # it is mapped, and takes no memory of its own
         read_photo(f"{file}:image:3")
     else:
-        with pytest.raises(ImageError, match="cannot be read: unpacked, it takes .* GB, above the limit of"):
+        with pytest.raises(ImageError, match=r"cannot be read: unpacked, it takes .* GB, above the limit of"):
             read_photo(f"{file}:image:3")
 
 

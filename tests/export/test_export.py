@@ -385,7 +385,7 @@ def test_export_bundle_does_not_mix_exports_of_two_bundles(tiny_run, tmp_path):
     manifest = tmp_path / "out" / "bundle.json"
     manifest.write_text(manifest.read_text().replace('"version": null', '"version": "other"'))
     for overwrite in (False, True):
-        with pytest.raises(ConfigError, match="holds another bundle.*choose another folder"):
+        with pytest.raises(ConfigError, match=r"holds another bundle.*choose another folder"):
             export_bundle(tiny_run / "bundle", "openvino", out=tmp_path / "out", overwrite=overwrite)
 
 

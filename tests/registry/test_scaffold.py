@@ -113,7 +113,7 @@ def test_create_plugin_leaves_a_list_in_brackets_to_the_user(registry):
 
 def test_create_plugin_refuses_a_registry_that_is_no_text(registry):
     registry.write_bytes(b"plugins: []  # \xff\n")
-    with pytest.raises(RegistryError, match="cannot be read: .*decode byte"):
+    with pytest.raises(RegistryError, match=r"cannot be read: .*decode byte"):
         create_plugin("sampler", "mine", registry)
 
 

@@ -32,7 +32,7 @@ COMMANDS = {
     "compare": ("develop.compare", "Test whether one model is better than another on the same photos."),
     "evaluate": ("develop.evaluate", "Measure a bundle at every level on labeled photos."),
     "explain": ("deploy.explain", "Show where the network looked for species and breed."),
-    "export": ("deploy.export", "Write a bundle's network for ONNX Runtime, OpenVINO or TorchScript."),
+    "export": ("deploy.export", "Write a bundle for another runtime, or as a page that answers in the browser."),
     "forget": ("develop.forget", "Take a breed or species out of a bundle."),
     "grow": ("develop.grow", "Add breeds and species to a bundle from a few photos."),
     "info": ("deploy.info", "Describe a bundle: classes, thresholds, training, size."),

@@ -140,6 +140,7 @@ def _parameters(signature: inspect.Signature) -> Iterator[str]:
         if parameter.kind is parameter.KEYWORD_ONLY and not keyword_only:
             keyword_only = True
             yield "*"
+        keyword_only = keyword_only or parameter.kind is parameter.VAR_POSITIONAL
         text = stars.get(parameter.kind, "") + parameter.name
         text += f": {parameter.annotation}" if parameter.annotation is not parameter.empty else ""
         yield text + (f" = {_default(parameter.default)}" if parameter.default is not parameter.empty else "")

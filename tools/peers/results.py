@@ -83,7 +83,7 @@ def find_goals(results: Results) -> list[Goal]:
         for row in limit["results"]:
             if row["unavailable"] is None:
                 what = f"{name}, streaming in {row['precision']}: fraction of what decoding and network allow"
-                goals.append(_at_least(what, row["limit"]["reached"], 0.92))
+                goals.append(_at_least(what, row["limit"]["reached"], 0.92, digits=4))
     return goals
 
 

@@ -114,8 +114,8 @@ def command(
 
     PATH is a photo, a folder, a quoted pattern such as 'pets/*.jpg', another source of docs/data.md, or - to read
     paths from standard input. Predictions are printed in the order of the paths. If a photo cannot be read, its record
-    holds an error, the other photos are predicted, and the exit code is 3. With --cluster, PATH and --out may be URLs
-    such as s3://BUCKET/FOLDER.
+    holds an error, the other photos are predicted, and the exit code is 3. PATH may be a URI such as
+    s3://BUCKET/FOLDER; with --cluster, --out may be one too.
     """
     loading = _begin_loading(model, engine, registry) if out is None and _are_few_photos(paths) else None
     from hierpets.inference.options import PredictOptions

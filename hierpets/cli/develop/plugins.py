@@ -50,13 +50,14 @@ def list_plugins(registry: Path | None, as_json: bool) -> None:
 
 @command.command("validate")
 @click.option("--imports", is_flag=True, help="Also import each plugin and check its options.")
-@registry_option
+@click.option(
+    "--registry",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The registry.yaml to check; default: HIERPETS_REGISTRY, then the one in this folder, then the built-in one.",
+)
 def validate(registry: Path | None, imports: bool) -> None:
-    """Check a registry.yaml and report every problem at once. Without --imports, no plugin code runs.
-
-    Without --registry and HIERPETS_REGISTRY, it is the one in this folder, to which `plugins new` adds, or else the
-    built-in one.
-    """
+    """Check a registry.yaml and report every problem at once. Without --imports, no plugin code runs."""
     from hierpets.errors import RegistryError
     from hierpets.registry.loading import VARIABLE, find_registry, validate_registry
 

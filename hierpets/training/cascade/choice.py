@@ -76,6 +76,8 @@ def try_early(
         own = multiply_adds(backbone) / whole
         if own < WORTHWHILE and backbone.preprocess.decoded_side <= main.backbone.preprocess.decoded_side:
             early = _fit_early(choice, main, fit)
+            if early.network.taxonomy != main.network.taxonomy:  # they know other breeds from pretraining
+                continue
             (spec,) = (one.spec for one in fit_cascade([early], main, combiner=config.combiner).early)
             yield EarlyAttempt(early, spec.threshold, spec.share, own + 1 - spec.share)
 

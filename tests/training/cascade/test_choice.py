@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -10,11 +11,14 @@ from helpers.fakes import tiny_registry
 
 from hierpets.bundle.info import bundle_info
 from hierpets.cli.deploy.info import command as info
-from hierpets.config import change_config
+from hierpets.config import BackboneChoice, HeadSpec, TrainConfig, change_config
 from hierpets.data.labeled.index import read_index
 from hierpets.errors import ConfigError
 from hierpets.model.backbone import build_backbone
-from hierpets.training.cascade.choice import EarlyAttempt, best_early
+from hierpets.registry.loading import load_registry
+from hierpets.taxonomy import Taxonomy
+from hierpets.training.cascade.choice import EarlyAttempt, best_early, try_early
+from hierpets.training.frozen.choice import FrozenChoice
 from hierpets.training.recipe import train
 from hierpets.training.selection.candidates import multiply_adds
 
@@ -36,8 +40,6 @@ def trained(tmp_path_factory):
 
 
 def test_multiply_adds_counts_those_of_one_photo(registry):
-    from hierpets.registry.loading import load_registry
-
     backbone, _ = build_backbone(load_registry(registry), "tiny", {"width": 4})
     # 7 x 7 places of 4 filters 5 x 5 x 3, then 3 x 3 places of 16 filters 3 x 3 x 4.
     assert multiply_adds(backbone) == 7 * 7 * 4 * 75 + 3 * 3 * 16 * 36
@@ -48,6 +50,22 @@ def test_best_early_is_the_one_that_costs_least_if_it_is_worth_its_memory():
     assert best_early([dear, cheap, useless]) == [cheap]
     assert best_early([useless]) == []
     assert best_early([]) == []
+
+
+def test_try_early_leaves_out_a_network_that_knows_other_breeds(registry):
+    plugins = load_registry(registry)
+
+    def network(width, *breeds):
+        backbone, _ = build_backbone(plugins, "tiny", {"width": width})
+        return SimpleNamespace(backbone=backbone, network=SimpleNamespace(taxonomy=Taxonomy(tree={"dog": breeds})))
+
+    small = SimpleNamespace(
+        choice=FrozenChoice(BackboneChoice(name="tiny", options={"width": 2}), "center", HeadSpec())
+    )
+    attempts = try_early(
+        [small], network(16, "pug", "beagle"), lambda *_, **__: network(2, "pug"), plugins, TrainConfig(out="run")
+    )
+    assert list(attempts) == []
 
 
 def test_train_writes_a_bundle_whose_networks_answer_in_turn(trained):

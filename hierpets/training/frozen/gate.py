@@ -11,7 +11,7 @@ from hierpets.hierarchy.policy import Population, population_shares
 from hierpets.model.mixture import GATE_CLASSES, BreedGate
 from hierpets.model.ood import SIGNALS
 
-__all__ = ["ENOUGH", "GatePhotos", "fit_gate"]
+__all__ = ["ENOUGH", "GatePhotos", "GateSource", "fit_gate", "gate_sources"]
 
 ENOUGH = 20
 """Photos of held-out breeds of a species that it takes to know what a breed looks like that no photo taught."""
@@ -40,31 +40,53 @@ class GatePhotos(NamedTuple):
         return GatePhotos(self.signals[rows], self.species[rows])
 
 
-def fit_gate(photos: Sequence[GatePhotos], *, species: int, extended: Collection[int]) -> BreedGate:
-    """A gate for each of so many ``species`` by logistic regression on the photos of :data:`GATE_CLASSES`.
+class GateSource(NamedTuple):
+    """What the gate of a species is fitted to: photos of these classes, its ``own`` or those of all species."""
+
+    classes: tuple[Population, ...]
+    own: bool
+
+    def groups(self, photos: Sequence[GatePhotos], species: int) -> list[np.ndarray]:
+        """The signals float [M, 7] of each class, of the photos of :data:`GATE_CLASSES`."""
+        chosen = (photos[GATE_CLASSES.index(name)] for name in self.classes)
+        return [group.of(species) if self.own else group.own for group in chosen]
+
+
+def gate_sources(
+    photos: Sequence[GatePhotos], *, species: int, extended: Collection[int]
+) -> tuple[GateSource | None, ...]:
+    """What the gate of each of so many ``species`` is fitted to, by the photos of :data:`GATE_CLASSES`.
 
     A species that is not ``extended`` has no pretrained breeds. One of which too few photos are held out takes the gate
-    of all species, by the signals that say something of it; where these are too few as well, it has none but trained
-    breeds.
+    of all species; where these are too few as well, or it has no photo of a trained breed, it has none.
     """
-    gate = BreedGate.closed(species)
+
+    def source(s: int) -> GateSource | None:
+        sources = (GateSource(GATE_CLASSES if s in extended else PLAIN, own=True), GateSource(PLAIN, own=False))
+        enough = (one for one in sources if min(map(len, one.groups(photos, s))) >= ENOUGH)
+        return next(enough, None) if len(photos[0].of(s)) else None
+
+    return tuple(map(source, range(species)))
+
+
+def fit_gate(photos: Sequence[GatePhotos], sources: Sequence[GateSource | None]) -> BreedGate:
+    """A gate for each species by logistic regression on photos of :data:`GATE_CLASSES`, which may be fewer than those
+    that the ``sources`` were chosen by: where a class has none, as without a source, it is closed, and there are none
+    but trained breeds.
+    """
+    gate = BreedGate.closed(len(sources))
     center, scale = _standard(photos)
     weight, bias = gate.weight.copy(), gate.bias.copy()
-    by_class = dict(zip(GATE_CLASSES, photos, strict=True))
-    for s in range(species):
-        known: tuple[Population, ...] = GATE_CLASSES if s in extended else PLAIN
-        groups = own = [by_class[name].of(s) for name in known]
-        if len(own[0]) and min(map(len, own)) < ENOUGH:
-            known = PLAIN
-            groups = [by_class[name].own for name in known]
-        if min(map(len, groups)) < ENOUGH:
+    for s, source in enumerate(sources):
+        trained = photos[0].of(s)
+        if source is None or not len(trained) or not all(map(len, groups := source.groups(photos, s))):
             continue
         # The lead of a single breed says nothing, nor does that of two where one of them is held out.
-        says = np.all([np.ptp(group, axis=0) > 0 for group in (own[0], *groups)], axis=0)
+        says = np.all([np.ptp(group, axis=0) > 0 for group in (trained, *groups)], axis=0)
         groups = [np.where(says, group, center) for group in groups]
-        classes, shares = [GATE_CLASSES.index(name) for name in known], population_shares(known)
+        classes, shares = [GATE_CLASSES.index(name) for name in source.classes], population_shares(source.classes)
         standard = [(group - center) / scale for group in groups]
-        weight[s, classes], bias[s, classes] = _fit(standard, [shares[name] for name in known])
+        weight[s, classes], bias[s, classes] = _fit(standard, [shares[name] for name in source.classes])
     return BreedGate(center, scale, weight, bias)
 
 

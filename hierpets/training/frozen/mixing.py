@@ -17,7 +17,7 @@ from hierpets.model.pretrained_breeds import PretrainedBreeds
 from hierpets.plugin import Labels, PretrainedHead
 from hierpets.taxonomy import Taxonomy
 from hierpets.training.frozen.fit import FrozenResult
-from hierpets.training.frozen.gate import ENOUGH, GatePhotos, fit_gate
+from hierpets.training.frozen.gate import ENOUGH, GatePhotos, fit_gate, gate_sources
 from hierpets.training.held_out import NEVER, HeldOutOutputs
 
 __all__ = ["HeldOutGroups", "HeldOutPhotos", "Mixing", "fit_mixing"]
@@ -140,13 +140,13 @@ def fit_mixing(
             taxonomy=taxonomy,
         )
 
+    photos = [GatePhotos(own.evidence.breed.numpy(), labels.species[own.rows]) for own in groups]
+    sources = gate_sources(photos, species=len(taxonomy.species), extended=extended)
+
     def mixture(fold: int | None, temperatures: Temperatures) -> BreedMixture:
-        """Fitted to all folds but one."""
-        photos = [
-            GatePhotos(own.evidence.breed.numpy(), labels.species[own.rows]).where(found.folds[own.rows] != fold)
-            for own in groups
-        ]
-        gate = fit_gate(photos, species=len(taxonomy.species), extended=extended)
+        """Fitted to all folds but one, and to what the whole is fitted to: or its thresholds were those of another."""
+        kept = (part.where(found.folds[own.rows] != fold) for part, own in zip(photos, groups, strict=True))
+        gate = fit_gate([*kept], sources)
         return BreedMixture.build(breeds, gate, temperatures.divisors(taxonomy), combiner=combiner)
 
     by_fold = tuple(mixture(fold, fitted(fold)) for fold in range(int(found.folds.max(initial=-1)) + 1))

@@ -18,7 +18,7 @@ from hierpets.training.calibration import calibrate
 from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.frozen.fit import FrozenResult, fit_frozen, judge_heads
 from hierpets.training.frozen.fitter import HeadFitter
-from hierpets.training.frozen.gate import GatePhotos, fit_gate
+from hierpets.training.frozen.gate import ENOUGH, GatePhotos, fit_gate, gate_sources
 from hierpets.training.frozen.mixing import Mixing, fit_mixing
 from hierpets.training.frozen.statistics import collect_statistics
 from hierpets.training.held_out import HeldOutOutputs
@@ -155,11 +155,17 @@ def test_the_promise_holds_for_trained_and_for_pretrained_breeds(fitted):
         assert wrong / len(part) <= 0.1
 
 
+def gate_of(trained: GatePhotos, unlisted: GatePhotos, *, species: int) -> BreedGate:
+    """Without pretrained breeds."""
+    photos = (trained, trained.where(np.zeros(len(trained.species), bool)), unlisted)
+    return fit_gate(photos, gate_sources(photos, species=species, extended=()))
+
+
 @pytest.mark.parametrize("sizes", [(400, 400), (400, 40), (40, 400)])
 def test_a_gate_that_sees_nothing_says_what_is_taken_to_be_asked(sizes):
     generator = np.random.default_rng(0)
     trained, unlisted = (GatePhotos(generator.normal(size=(n, 1, 7)), np.zeros(n, int)) for n in sizes)
-    gate = fit_gate((trained, trained.where(np.zeros(sizes[0], bool)), unlisted), species=1, extended=())
+    gate = gate_of(trained, unlisted, species=1)
     signals = torch.from_numpy((trained.of(0) - gate.center) / gate.scale).float()
     found = (signals @ torch.from_numpy(gate.weight[0]).T + torch.from_numpy(gate.bias[0])).softmax(dim=1)
     np.testing.assert_allclose(found.mean(dim=0), [0.8, 0.0, 0.2], atol=0.06)
@@ -175,7 +181,7 @@ def test_a_species_of_few_breeds_takes_the_gate_of_all_by_what_its_signals_say()
         return GatePhotos(signals, np.repeat([0, 1], counts))
 
     trained, unlisted = photos((200, 30), 0.0), photos((200, 0), -2.0)
-    gate = fit_gate((trained, trained.where(np.zeros(230, bool)), unlisted), species=3, extended=())
+    gate = gate_of(trained, unlisted, species=3)
     np.testing.assert_allclose(gate.weight[1, :, 0], 0, atol=1e-6)
 
     def listed(signals):
@@ -189,12 +195,33 @@ def test_a_species_of_few_breeds_takes_the_gate_of_all_by_what_its_signals_say()
     np.testing.assert_array_equal(gate.bias[2], closed.bias[2])
 
 
+def test_a_gate_of_fewer_photos_is_fitted_as_that_of_all_is():
+    """As where a fold is left out: else thresholds would be fitted to a gate that is not the model's."""
+    generator = np.random.default_rng(0)
+    trained, unlisted = (
+        GatePhotos(generator.normal(size=(n, 1, 7)) + s, np.zeros(n, int)) for n, s in ((60, 0.0), (ENOUGH, -2.0))
+    )
+    photos = (trained, trained.where(np.zeros(60, bool)), unlisted)
+    sources = gate_sources(photos, species=1, extended=())
+    assert sources != (None,)
+    some = [part.where(np.arange(len(part.species)) % 5 > 0) for part in photos]
+    assert gate_sources(some, species=1, extended=()) == (None,), "they are too few by themselves"
+
+    def listed(gate, signals):
+        logits = (signals - gate.center) / gate.scale @ gate.weight[0].T + gate.bias[0]
+        return np.exp(logits[:, :2]).sum(axis=1) / np.exp(logits).sum(axis=1)
+
+    for gate in (fit_gate(photos, sources), fit_gate(some, sources)):
+        assert np.median(listed(gate, trained.of(0))) > 0.9
+        assert np.median(listed(gate, unlisted.of(0))) < 0.1
+
+
 def test_a_gate_leaves_out_what_says_nothing_of_breeds_that_were_held_out():
     """Of two breeds one is held out, and the other leads nothing."""
     generator = np.random.default_rng(0)
     trained, unlisted = (GatePhotos(generator.normal(size=(60, 1, 7)) + s, np.zeros(60, int)) for s in (0.0, -2.0))
     unlisted.signals[..., 0] = 0.0
-    gate = fit_gate((trained, trained.where(np.zeros(60, bool)), unlisted), species=1, extended=())
+    gate = gate_of(trained, unlisted, species=1)
     np.testing.assert_allclose(gate.weight[0, :, 0], 0, atol=1e-6)
     assert (gate.weight[0, 2, 1:] < -0.1).all()  # the larger, the more likely trained
 

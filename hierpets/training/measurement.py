@@ -23,7 +23,7 @@ def measure_trained(trained: Trained, calibrated: Calibrated, *, folds: int, see
     for name, part in trained.held_out.items():
         if name == calibrating and len(part) >= folds:
             # Another partition than that of the heads.
-            assigned = assign_folds(part.labels, folds=folds, seed=seed + 1)
+            assigned = assign_folds(part.labels, folds=folds, seed=seed + 1, single=True)
             decided = cross_predict(part, trained, calibrated, assigned)
         else:
             decided = calibrated.predict(part)

@@ -200,6 +200,17 @@ def test_train_warns_of_a_class_that_nothing_can_be_held_out_of(tmp_path, caplog
     assert sum(told in line for line in caplog.messages) == 1
 
 
+def test_train_measures_with_one_validation_photo_of_each_class(tmp_path):
+    photos = draw_photos(tmp_path / "photos", dict.fromkeys(["cat/siamese", "cat/tuxedo", "dog/pug", "dog/husky"], 2))
+    rows = ["path,species,breed,split"]
+    for path in sorted(photos.rglob("*.*g")):
+        split = "train" if path.stem == "0" else "val"
+        rows.append(f"{path},{path.parts[-3]},{path.parts[-2]},{split}")
+    (tmp_path / "photos.csv").write_text("\n".join(rows))
+    result = train(config=settings(tmp_path, data=str(tmp_path / "photos.csv"), folds=2))
+    assert result.metrics["validation"].species.n == 4
+
+
 def test_train_takes_settings_as_words_and_returns_what_it_made(tmp_path):
     tiny_registry(tmp_path)
     words = {"backbone": "tiny", "registry": tmp_path / "registry.yaml", "out": tmp_path / "run", "version": "7"}

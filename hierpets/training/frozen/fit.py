@@ -102,8 +102,7 @@ def judge_heads(
     (total,) = collect_statistics(photos, pretrained_head, np.where(learned, 0, -1))
     fit = FrozenFit(heads, fit_ood_scorer(total, pretrained_head, breeds))
     fold_of = np.full(len(photos), folds)  # one that is never asked
-    held_out = assign_folds(photos.labels.where(~learned), folds=folds, seed=seed)
-    fold_of[~learned] = held_out % folds  # the only photo of a leaf is asked too: the leaf was learned from others
+    fold_of[~learned] = assign_folds(photos.labels.where(~learned), folds=folds, seed=seed, single=True)
     asked = ~learned & _drawn(photos.labels.species, seed=seed)
     features = each_fold(photos, np.where(asked, fold_of, -1))
     unseen = ask_fits(dict.fromkeys(range(folds), fit), features, np.flatnonzero(asked), photos.taxonomy, breeds)

@@ -80,6 +80,13 @@ def test_assign_folds_is_stratified_and_deals_evenly():
         assert np.ptp(np.bincount(folds[leaf == c], minlength=5)) <= 1
 
 
+def test_assign_folds_deals_the_only_photos_of_their_leaves_out_where_no_heads_are_fitted():
+    names = tuple(f"dog/{letter}" for letter in "abcdefg")
+    labels = Labels(np.zeros(7, int), np.arange(7), ("dog",), names)
+    assert assign_folds(labels, folds=5, seed=0).tolist() == [5] * 7
+    assert sorted(np.bincount(assign_folds(labels, folds=5, seed=0, single=True)).tolist()) == [1, 1, 1, 2, 2]
+
+
 @pytest.mark.parametrize("spec", [HeadSpec(), HeadSpec(kind="logistic")], ids=str)
 def test_out_of_fold_logits_are_of_heads_that_did_not_see_the_photo(spec):
     photos = sample(unlabeled=20)

@@ -13,20 +13,21 @@ from hierpets.training.features.feature_set import FeatureSet
 __all__ = ["assign_folds", "each_fold"]
 
 
-def assign_folds(labels: Labels, *, folds: int, seed: int) -> np.ndarray:
+def assign_folds(labels: Labels, *, folds: int, seed: int, single: bool = False) -> np.ndarray:
     """The fold of each photo, int [N], stratified by leaf (by species where the breed is unknown).
 
     The photos of a group are dealt out together, the largest groups first, each to the fold that has the fewest photos
     of the class. A class of fewer photos than folds is spread as far as it goes, and so is one with a single group,
     photo by photo. The only photos of their leaves are fold ``folds``, one more, which is never judged: heads that lack
-    a class are not fitted, and such a photo would cost a whole fold.
+    a class are not fitted, and such a photo would cost a whole fold. Where no heads are fitted, with ``single``, they
+    are dealt out as all others are.
     """
     generator = np.random.default_rng(seed)
     assigned = np.zeros(len(labels), dtype=np.int64)
     classes, groups, offset = labels.classes, labels.groups, 0
     for stratum in np.unique(classes):
         rows = generator.permutation(np.flatnonzero(classes == stratum))
-        if len(rows) == 1 and stratum < len(labels.leaf_names):
+        if len(rows) == 1 and stratum < len(labels.leaf_names) and not single:
             assigned[rows] = folds
             continue
         dealt = np.zeros(folds, int)

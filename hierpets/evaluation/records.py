@@ -44,7 +44,10 @@ class EvaluationRecord(StrictModel):
     species: str = Field(description="the true species")
     breed: str | None = Field(description="the true breed; null when it is not labeled or the species has none")
     species_probabilities: dict[str, float] = Field(description="by species")
-    top: tuple[LeafProbability, ...] = Field(min_length=1, description="the three most probable leaves, best first")
+    top: tuple[LeafProbability, ...] = Field(
+        min_length=1,
+        description="the three most probable leaves, best first, as if the breed is one of those listed: all sum to 1",
+    )
     probability_of_truth: float | None = Field(description="joint probability of the true leaf; null when not labeled")
     answer: EvaluationAnswer = Field(description="the prediction that was returned")
     pet_score: float | None = Field(default=None, description="how much it looks like a pet; null without such a score")

@@ -66,9 +66,7 @@ class LeafProbability(StrictModel):
 
     species: str = Field(description="the species")
     breed: str | None = Field(description="null for a species without breeds")
-    probability: float = Field(
-        ge=0, le=1, description="of this leaf; those of all leaves and of breeds that are not listed sum to 1"
-    )
+    probability: float = Field(ge=0, le=1, description="of this leaf")
 
 
 class RankedLeaf(LeafProbability):
@@ -113,7 +111,8 @@ class AnswerRecord(StrictModel):
         "enough, but that it is one of them; else empty"
     )
     top: tuple[RankedLeaf, ...] = Field(
-        description="the most probable leaves, best first, `--top-k` of them; none without a species"
+        description="the most probable leaves, best first, `--top-k` of them; none without a species; with all others "
+        "and with breeds that are not listed, they sum to 1"
     )
     stage: int | None = Field(
         description="number of the network that answered, 0 for the first that is asked; null if the photo could not "

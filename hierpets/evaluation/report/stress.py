@@ -19,7 +19,7 @@ _COLUMNS = 3
 
 
 def stress_figure(stress: StressMetrics) -> Drawing:
-    """Accuracy, coverage and false alarms against the step, one small plot for each kind; step 0 is unchanged."""
+    """Accuracy, right answers and false alarms against the step, one small plot for each kind; step 0 is unchanged."""
     kinds = {kind: [stress.unchanged, *steps] for kind, steps in groupby(stress.steps, key=lambda step: step.kind)}
     lines = _lines(stress.unchanged)
 
@@ -43,7 +43,7 @@ def stress_figure(stress: StressMetrics) -> Drawing:
 def _lines(scores: StressScores) -> dict[str, str]:
     """What is drawn, by its field."""
     breed = {} if scores.breed is None else {"breed": "breed accuracy"}
-    return breed | {"species": "species accuracy", "holds_truth": "coverage", "unknown": "called unknown"}
+    return breed | {"species": "species accuracy", "holds_truth": "right or parent", "unknown": "called unknown"}
 
 
 def _paint_kind(axes: Axes, kind: str, steps: list[StressScores], lines: dict[str, str]) -> None:

@@ -17,6 +17,7 @@ from hierpets.text import counted, join_words
 from hierpets.training.features.extractor import FeatureExtractor
 from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.features.individuals import find_individuals, likeness_of_shots
+from hierpets.training.splits import sample_weights
 
 __all__ = ["PlanPhotos", "at_most", "extract_photos", "read_photos"]
 
@@ -83,7 +84,7 @@ def extract_photos(
     if config.find_individuals:
         within = likeness_of_shots(extractor, kept.index.paths, features, progress=progress)
         labels = replace(labels, groups=find_individuals(features, labels.classes, within=within))
-    weights = registry.get("sampler", config.sampler).call(labels, **config.sampler_options)
+    weights = sample_weights(labels, config, registry)
     return kept, FeatureSet(features, features, labels, weights, kept.index.taxonomy)
 
 

@@ -20,6 +20,7 @@ from hierpets.training.frozen.held_out.cross_validation import FoldHeads
 from hierpets.training.frozen.held_out.folds import assign_folds
 from hierpets.training.frozen.statistics import collect_statistics
 from hierpets.training.score import Score
+from hierpets.training.splits import sample_weights
 
 __all__ = ["compare_random"]
 
@@ -74,7 +75,7 @@ def _readable(photos: PhotoIndex, extractor: FeatureExtractor, progress: Progres
 
 def _score(features: np.ndarray, photos: PhotoIndex, config: TrainConfig, registry: Registry) -> Score | None:
     labels = photos.labels()
-    weights = registry.get("sampler", config.sampler).call(labels, **config.sampler_options)
+    weights = sample_weights(labels, config, registry)
     folds = assign_folds(labels, folds=config.folds, seed=config.seed)
     # Random features have scales that differ by orders of magnitude; standardized, both sets meet the same heads.
     spread = features.std(axis=0)

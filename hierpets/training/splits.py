@@ -16,7 +16,7 @@ from hierpets.plugin import Labels
 from hierpets.registry.loading import Registry
 from hierpets.taxonomy import Taxonomy
 
-__all__ = ["Splits", "prepare_index", "read_splits", "split_source"]
+__all__ = ["Splits", "prepare_index", "read_splits", "sample_weights", "split_source"]
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,17 @@ def split_source(source: PhotoIndex, config: TrainConfig, registry: Registry) ->
             "one photo of each class: none can be held out for calibration; add photos, at least two a class"
         )
     labels = train.labels()
-    weights = registry.get("sampler", config.sampler).call(labels, **config.sampler_options)
+    weights = sample_weights(labels, config, registry)
     return Splits(source=source, train=train, val=val, labels=labels, weights=weights)
+
+
+def sample_weights(labels: Labels, config: TrainConfig, registry: Registry) -> np.ndarray:
+    """float [N]: what the configured sampler makes of N photos.
+
+    :raises PluginError: the sampler does not exist or fails.
+    """
+    weights: np.ndarray = registry.get("sampler", config.sampler).call(labels, **config.sampler_options)
+    return weights
 
 
 def prepare_index(config: TrainConfig, registry: Registry) -> PhotoIndex:

@@ -9,7 +9,7 @@ import numpy as np
 
 from hierpets.config import TrainConfig
 from hierpets.evaluation.metrics.classes import balanced_accuracy, balanced_weights
-from hierpets.evaluation.metrics.resampling import estimate
+from hierpets.evaluation.metrics.resampling import estimate, mean_of
 from hierpets.planning.costs import PreparedBackbone
 from hierpets.planning.crossvalidation import cross_validate_sizes, curve_sizes
 from hierpets.planning.photos import PlanPhotos, extract_photos
@@ -76,10 +76,6 @@ def _ranked(judged: list[_Judged], leaf: np.ndarray, groups: np.ndarray | None) 
 
 def _paired(difference: np.ndarray, leaf: np.ndarray, groups: np.ndarray | None) -> tuple[float, float]:
     """The 95% interval of the mean over the classes of a difference [N] of the same photos."""
-    weights = balanced_weights(leaf)
-
-    def mean(drawn: np.ndarray) -> dict[str, np.ndarray]:
-        return {"difference": drawn @ (difference * weights) / (drawn @ weights)}
-
+    mean = mean_of("difference", difference, balanced_weights(leaf))
     _, intervals = estimate(mean, len(leaf), seed=0, resamples=RESAMPLES, groups=groups)
     return intervals["difference"]

@@ -7,7 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from hierpets.evaluation.metrics.classes import balanced_accuracy, balanced_weights
-from hierpets.evaluation.metrics.resampling import estimate, groups_of, interval_of_difference, interval_of_share
+from hierpets.evaluation.metrics.resampling import (
+    estimate,
+    groups_of,
+    interval_of_difference,
+    interval_of_share,
+    mean_of,
+)
 from hierpets.planning.crossvalidation import REMOVED, CrossValidation, trained_on
 from hierpets.planning.result import ClassGain, CurvePoint
 from hierpets.training.features.feature_set import FeatureSet
@@ -62,10 +68,7 @@ def class_gains(found: CrossValidation, photos: FeatureSet) -> tuple[ClassGain, 
 def _interval_of_recall(right: np.ndarray, leaf: np.ndarray, groups: np.ndarray | None) -> tuple[float, float]:
     """Of the mean recall of the classes, from ``right`` float [N]: how often each photo is recognized."""
     weights = balanced_weights(leaf)
-
-    def recall(drawn: np.ndarray) -> dict[str, np.ndarray]:
-        return {"recall": drawn @ (right * weights) / (drawn @ weights)}
-
+    recall = mean_of("recall", right, weights)
     _, intervals = estimate(recall, len(leaf), seed=0, resamples=RESAMPLES, groups=groups)
     if not np.isin(right, (0, 1)).all():  # not the same in every repeat
         return intervals["recall"]
@@ -73,8 +76,6 @@ def _interval_of_recall(right: np.ndarray, leaf: np.ndarray, groups: np.ndarray 
 
 
 def _mean_with_interval(values: np.ndarray, groups: np.ndarray | None) -> tuple[float, tuple[float, float]]:
-    def mean(drawn: np.ndarray) -> dict[str, np.ndarray]:
-        return {"gain": drawn @ values / drawn.sum(axis=1)}
-
+    mean = mean_of("gain", values)
     means, intervals = estimate(mean, len(values), seed=0, resamples=RESAMPLES, groups=groups)
     return means["gain"], interval_of_difference(values, intervals["gain"], groups=groups)

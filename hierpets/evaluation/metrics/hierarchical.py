@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hierpets.evaluation.metrics.classes import divide
-from hierpets.evaluation.metrics.resampling import Statistic, estimate, groups_of, interval_of_share
+from hierpets.evaluation.metrics.resampling import Statistic, estimate, groups_of, interval_of_share, mean_of
 from hierpets.evaluation.metrics.schema import HierarchyMetrics
 from hierpets.evaluation.predictions import BREED, SPECIES, Predictions
 from hierpets.taxonomy import Taxonomy
@@ -53,7 +53,7 @@ def hierarchy_metrics(predictions: Predictions, *, seed: int, resamples: int) ->
 
 def _cross_species(predictions: Predictions) -> Statistic:
     wrong = (predictions.top_leaf_species != predictions.species_true).astype(float)
-    return lambda weights: {"cross_species_error": weights @ wrong / weights.sum(axis=1)}
+    return mean_of("cross_species_error", wrong)
 
 
 def _path_statistic(predictions: Predictions, whole: np.ndarray) -> Statistic:

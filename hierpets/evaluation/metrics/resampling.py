@@ -18,6 +18,7 @@ __all__ = [
     "groups_of",
     "interval_of_difference",
     "interval_of_share",
+    "mean_of",
     "weights_of_resamples",
     "wilson_interval",
     "wilson_interval_of",
@@ -74,6 +75,16 @@ def estimate(
         interval = _percentiles(drawn[np.isfinite(drawn)])
         intervals[name] = _mirrored(interval, values[name]) if name in biased else interval
     return values, intervals
+
+
+def mean_of(name: str, values: np.ndarray, weights: np.ndarray | None = None) -> Statistic:
+    """The mean of ``values`` [N] under that name, of photos that count by ``weights`` [N], or all the same."""
+    weighted = values if weights is None else values * weights
+
+    def mean(drawn: np.ndarray) -> dict[str, np.ndarray]:
+        return {name: drawn @ weighted / (drawn.sum(axis=1) if weights is None else drawn @ weights)}
+
+    return mean
 
 
 def _percentiles(drawn: np.ndarray) -> tuple[float, float]:

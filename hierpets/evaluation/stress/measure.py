@@ -14,7 +14,7 @@ from hierpets.data.photos import NamedPhoto, read_photo
 from hierpets.data.records import PhotoIndex, PhotoRecord
 from hierpets.errors import DataError, ImageError
 from hierpets.evaluation.metrics.levels import LevelPredictions, breed_level, species_level
-from hierpets.evaluation.metrics.resampling import estimate
+from hierpets.evaluation.metrics.resampling import estimate, mean_of
 from hierpets.evaluation.metrics.schema import StressMean, StressMetrics, StressScores, StressStep
 from hierpets.evaluation.metrics.selective import selective_metrics
 from hierpets.evaluation.predictions import Predictions
@@ -97,7 +97,7 @@ def _mean(unchanged: Predictions, changed: list[Predictions], step: int, resampl
     scores = [_scores(found) for found in changed]
     losses = _finest(unchanged).hit - np.mean([_finest(found).hit for found in changed], axis=0)
     values, intervals = estimate(
-        lambda w: {"loss": w @ losses / w.sum(axis=1)},
+        mean_of("loss", losses),
         len(losses),
         seed=0,
         resamples=resamples,

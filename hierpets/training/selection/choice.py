@@ -9,7 +9,7 @@ import numpy as np
 
 from hierpets.bundle.manifest import Selection
 from hierpets.config import HeadKind, View
-from hierpets.evaluation.metrics.resampling import estimate, groups_of, interval_of_share
+from hierpets.evaluation.metrics.resampling import estimate, groups_of, interval_of_share, mean_of
 from hierpets.training.selection.candidates import Candidate, Judged
 
 __all__ = ["Chosen", "choose", "describe_selection", "honest"]
@@ -65,10 +65,7 @@ def describe_selection(
 ) -> Selection:
     """What a bundle says of the choice; arguments as in :func:`honest`."""
     judged = honest(candidates, folds, groups)
-
-    def accuracy(drawn: np.ndarray) -> dict[str, np.ndarray]:
-        return {"honest": drawn @ judged.shares / (drawn @ judged.weights)}
-
+    accuracy = mean_of("honest", judged.right, judged.weights)
     values, intervals = estimate(accuracy, len(folds), seed=0, resamples=RESAMPLES, groups=groups)
     counted = judged.weights > 0
     interval = interval_of_share(

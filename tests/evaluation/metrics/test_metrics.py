@@ -18,7 +18,7 @@ from hierpets.evaluation.metrics.classes import ClassTotals
 from hierpets.evaluation.metrics.hierarchical import lca_height
 from hierpets.evaluation.metrics.levels import breed_given_species_level, breed_level, species_level
 from hierpets.evaluation.metrics.reliability import chance_error, expected_calibration_error, reliability
-from hierpets.evaluation.metrics.resampling import estimate, weights_of_resamples, wilson_interval
+from hierpets.evaluation.metrics.resampling import estimate, mean_of, weights_of_resamples, wilson_interval
 from hierpets.evaluation.metrics.schema import ReliabilityBin, RocCurve
 from hierpets.evaluation.metrics.selective import risk_coverage
 from hierpets.taxonomy import Taxonomy
@@ -336,6 +336,14 @@ def test_weights_of_resamples_hold_as_many_photos_in_blocks():
     blocks = list(weights_of_resamples(2_000_000, 5, np.random.default_rng(0)))
     assert [len(block) for block in blocks] == [2, 2, 1]
     assert all((block.sum(axis=1) == 2_000_000).all() for block in blocks)
+
+
+@pytest.mark.parametrize("weights", [None, np.array([0.5, 1, 2, 0])])
+def test_mean_of_is_that_of_the_photos_drawn_by_their_weights(weights):
+    values = np.array([1.0, 3, -2, 5])
+    drawn = np.array([[1.0, 1, 1, 1], [0, 3, 1, 0]])
+    expected = [np.average(values, weights=row if weights is None else row * weights) for row in drawn]
+    np.testing.assert_allclose(mean_of("score", values, weights)(drawn)["score"], expected)
 
 
 def test_estimate_intervals_cover_the_truth_as_often_as_they_say(taxonomy):

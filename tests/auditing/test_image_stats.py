@@ -84,6 +84,13 @@ def test_measure_image_describes_a_missing_and_an_oversized_file(tmp_path):
     assert "MB" in measure_image(str(huge)).error
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="system: needs named pipes")
+@pytest.mark.timeout(20)
+def test_measure_image_describes_a_pipe_without_waiting_for_what_it_brings(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    assert measure_image(str(tmp_path / "pipe.jpg")).error == "is not a regular file"
+
+
 def test_measure_image_hashes_survive_re_encoding_and_mirroring(tmp_path, photo):
     def bits(a, b):
         return bin(int(a, 16) ^ int(b, 16)).count("1")

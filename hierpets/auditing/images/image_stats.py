@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +9,16 @@ import imagehash
 import numpy as np
 from PIL import Image
 
-from hierpets.data.addresses import DEMO_PREFIX, file_of, parse_address, photo_suffix, read_address, stamp_of
+from hierpets.data.addresses import (
+    DEMO_PREFIX,
+    file_of,
+    parse_address,
+    photo_suffix,
+    read_address,
+    read_file,
+    stamp_of,
+)
+from hierpets.data.content import digest
 from hierpets.data.decoding.formats import picture_size, sniff
 from hierpets.data.photos import DEFAULT_LIMITS, read_photo
 from hierpets.errors import ImageError, reason_of, without_name
@@ -78,7 +85,7 @@ def file_stamp(path: str) -> str | None:
 
 def measure_image(path: str) -> ImageStats:
     """Measure one photo, decoding it once. A photo that cannot be read is not raised but described in ``error``."""
-    unread = ImageStats(path, content=_digest(os.fsencode(path)))
+    unread = ImageStats(path, content=digest(b"", path))
     if path.startswith(DEMO_PREFIX):
         return _with_pixels(unread, path)
     size = 0
@@ -90,7 +97,7 @@ def measure_image(path: str) -> ImageStats:
         return replace(unread, error=f"cannot be read: {reason_of(error)}")
     except ImageError as error:
         return replace(unread, size=size, error=without_name(error, path))
-    known = ImageStats(path, content=_digest(data), size=size)
+    known = ImageStats(path, content=digest(data, path), size=size)
     try:
         kind = sniff(data)
         width, height = picture_size(data, kind)
@@ -104,8 +111,7 @@ def _content(path: str) -> tuple[int, bytes]:
     """The size of a photo's file and, if that is within limits, its content."""
     if address := parse_address(path):
         return read_address(address, DEFAULT_LIMITS.max_bytes)
-    size = Path(path).stat().st_size
-    return size, Path(path).read_bytes() if size <= DEFAULT_LIMITS.max_bytes else b""
+    return read_file(Path(path), DEFAULT_LIMITS.max_bytes)
 
 
 def _with_pixels(known: ImageStats, source: str | bytes) -> ImageStats:
@@ -127,7 +133,3 @@ def _with_pixels(known: ImageStats, source: str | bytes) -> ImageStats:
         phash=str(imagehash.phash(picture)),
         mirrored_phash=str(imagehash.phash(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT))),
     )
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -80,6 +80,11 @@ class PhotoIndex:
     def where(self, kept: Callable[[PhotoRecord], bool]) -> PhotoIndex:
         """Those of the photos that are ``kept``, in their order; the classes stay the same."""
         return replace(self, records=tuple(filter(kept, self.records)))
+
+    def of_individuals(self, found: Mapping[str, str]) -> PhotoIndex:
+        """The same photos, those whose path is in ``found`` as of that individual."""
+        known = (replace(record, individual=found.get(record.path, record.individual)) for record in self.records)
+        return replace(self, records=tuple(known))
 
     @property
     def to_learn_from(self) -> PhotoIndex:

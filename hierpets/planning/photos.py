@@ -16,7 +16,7 @@ from hierpets.registry.loading import Registry
 from hierpets.text import counted, join_words
 from hierpets.training.features.extractor import FeatureExtractor
 from hierpets.training.features.feature_set import FeatureSet
-from hierpets.training.features.individuals import find_individuals, likeness_of_shots
+from hierpets.training.features.individuals import look_for_individuals
 from hierpets.training.splits import sample_weights
 
 __all__ = ["PlanPhotos", "at_most", "extract_photos", "read_photos"]
@@ -80,10 +80,8 @@ def extract_photos(
     """
     unreadable = extractor.unreadable(photos.index.paths, progress=progress)
     kept = _enough(photos.keep((r for r in photos.index.records if r.path not in unreadable), "cannot be read"))
-    features, labels = extractor.features(kept.index.paths, progress=progress), kept.index.labels()
-    if config.find_individuals:
-        within = likeness_of_shots(extractor, kept.index.paths, features, progress=progress)
-        labels = replace(labels, groups=find_individuals(features, labels.classes, within=within))
+    features = extractor.features(kept.index.paths, progress=progress)
+    labels = kept.index.of_individuals(look_for_individuals(kept.index, extractor, config, progress=progress)).labels()
     weights = sample_weights(labels, config, registry)
     return kept, FeatureSet(features, features, labels, weights, kept.index.taxonomy)
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from hierpets.bundle.manifest import read_manifest
 from hierpets.bundle.seen import SeenPhotos
+from hierpets.config import TrainConfig
 from hierpets.data.content import content_key
 from hierpets.data.labeled.index import read_index
 from hierpets.data.labeled.split import split_index
@@ -21,7 +22,12 @@ from hierpets.errors import DataError
 from hierpets.evaluation.run import read_labeled
 from hierpets.plugin import Labels
 from hierpets.training.features import individuals
-from hierpets.training.features.individuals import find_individuals, likeness_of_shots
+from hierpets.training.features.individuals import (
+    find_individuals,
+    individuals_by_likeness,
+    likeness_of_shots,
+    look_for_individuals,
+)
 from hierpets.training.frozen.held_out.folds import assign_folds
 from hierpets.training.recipe import train
 
@@ -146,6 +152,43 @@ def test_find_individuals_joins_what_is_alike_directly_or_through_others():
 def test_find_individuals_believes_no_backbone_that_tells_no_classes_apart():
     hardly = np.array([1.0, 0.0]) + 0.01 * np.random.default_rng(0).normal(size=(20, 2))
     assert find_individuals(hardly, np.arange(20) % 4, within=0.1).tolist() == [*range(20)]
+
+
+def test_individuals_that_the_data_states_are_not_doubted():
+    """Two that look alike stay two, one that looks different each time stays one; others are found among the rest."""
+    names = ["tom", "tom", "max", None, None, None]
+    index = index_of(
+        [PhotoRecord(f"{n}.jpg", "cat", "birman", individual=name) for n, name in enumerate(names)]
+        + [PhotoRecord("dog.jpg", "dog", "pug")]
+    )
+    a, b, c, d = directions(4)
+    found = individuals_by_likeness(index, np.stack([a, b, a, a, c, c, d]), within=0.1)
+    assert found.keys() == {"4.jpg", "5.jpg"}
+    groups = index.of_individuals(found).labels().groups.tolist()
+    assert groups == [0, 0, 2, 3, 4, 4, 6]
+
+
+class Alike:
+    """A backbone to which all photos of a species look the same."""
+
+    def features(self, paths, views="plain", **_):
+        cats = np.array([[1.0, 0.0] if "cat" in path else [0.0, 1.0] for path in paths])
+        return cats if views == "plain" else cats + 0.1
+
+
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ({}, 4),
+        ({"find_individuals": False}, 0),
+        ({"recipe": "heads", "backbone_weights": "tuned"}, 0),
+    ],
+)
+def test_look_for_individuals_where_the_settings_want_them_found(settings, found, monkeypatch):
+    index = index_of(PhotoRecord(f"{s}-{n}.jpg", s, "a breed") for s in ("cat", "dog") for n in range(2))
+    assert len(look_for_individuals(index, Alike(), TrainConfig(**settings))) == found
+    monkeypatch.setattr(individuals, "MOST_PHOTOS", 3)
+    assert look_for_individuals(index, Alike(), TrainConfig(**settings)) == {}
 
 
 @pytest.mark.parametrize("scale", [1, 20])

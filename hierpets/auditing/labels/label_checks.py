@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -20,7 +19,7 @@ from hierpets.plugin import Labels
 from hierpets.taxonomy import Leaf, Taxonomy
 from hierpets.text import counted
 from hierpets.training.features.feature_set import FeatureSet
-from hierpets.training.features.individuals import find_individuals
+from hierpets.training.features.individuals import individuals_by_likeness
 from hierpets.training.frozen.fitter import HeadFitter
 from hierpets.training.frozen.held_out.folds import assign_folds
 from hierpets.training.frozen.held_out.out_of_fold import out_of_fold
@@ -61,12 +60,12 @@ def check_labels(
     """Suspected label errors, and notes on labels that could not be checked.
 
     ``groups`` are rows that show the same photo: they are kept in one fold, because heads that saw a copy would agree
-    with its label; so are photos of a class ``within`` a cosine distance of each other, which are too alike to be
-    of two animals. ``weigh`` maps labels to weights, as a sampler plugin does.
+    with its label. So are the photos of an individual that the data states, and others of a class ``within`` a cosine
+    distance of each other, which are too alike to be of two animals. ``weigh`` maps labels to weights, as a sampler
+    plugin does.
     """
-    labels = index.labels()
-    alike = find_individuals(features, labels.classes, within=within)
-    folds = assign_folds(replace(labels, groups=alike), folds=settings.folds, seed=settings.seed)
+    known = index.of_individuals(individuals_by_likeness(index, features, within=within))
+    folds = assign_folds(known.labels(), folds=settings.folds, seed=settings.seed)
     for group in groups:
         folds[list(group)] = folds[group[0]]
     rows = _checkable(index, folds)

@@ -7,11 +7,11 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from hierpets.config import TrainConfig
 from hierpets.data.labeled.consistency import find_contradictions
-from hierpets.data.records import PhotoIndex, PhotoRecord
+from hierpets.data.records import PhotoIndex
 from hierpets.errors import DataError
 from hierpets.model.backbone import build_backbone
 from hierpets.progress import Progress
@@ -19,7 +19,7 @@ from hierpets.registry.loading import Registry
 from hierpets.text import counted, join_words
 from hierpets.training.distributed import current_context
 from hierpets.training.features.extractor import FeatureExtractor
-from hierpets.training.features.individuals import MOST_PHOTOS, find_individuals, likeness_of_shots
+from hierpets.training.features.individuals import look_for_individuals
 from hierpets.training.features.make import make_extractor
 from hierpets.training.splits import Splits, split_source
 
@@ -37,10 +37,6 @@ class FirstLook:
 
     unreadable: dict[str, str]
     individuals: dict[str, str]
-
-    def of(self, record: PhotoRecord) -> PhotoRecord:
-        """The record with its individual as it was found."""
-        return replace(record, individual=self.individuals.get(record.path, record.individual))
 
 
 def look_at_photos(
@@ -69,7 +65,7 @@ def look_at_photos(
             _log.warning("%s and are skipped:\n  %s", count, "\n  ".join(lines))
     if lines or found.individuals:
         kept = splits.source.where(lambda record: record.path not in found.unreadable)
-        splits = split_source(replace(kept, records=tuple(map(found.of, kept.records))), config, registry)
+        splits = split_source(kept.of_individuals(found.individuals), config, registry)
     if context.is_main:
         _warn_of_single_photos(splits)
         _warn_of_individuals(splits)
@@ -80,15 +76,8 @@ def _look(splits: Splits, extractor: FeatureExtractor, config: TrainConfig, prog
     both = PhotoIndex(splits.taxonomy, (*splits.train.records, *splits.val.records))
     unreadable, digests = extractor.examine(both.paths, progress=progress)
     _warn_of_contradictions(both, digests, unreadable)
-    unstated = both.where(lambda record: record.path not in unreadable and record.individual is None)
-    if config.backbone_weights is not None or not config.find_individuals or not 0 < len(unstated) <= MOST_PHOTOS:
-        return FirstLook(unreadable, {})
-    features = extractor.features(unstated.paths)
-    within = likeness_of_shots(extractor, unstated.paths, features, progress=progress)
-    numbers = find_individuals(features, unstated.labels().classes, within=within).tolist()
-    counts = Counter(numbers)
-    found = {path: f"found {n}" for path, n in zip(unstated.paths, numbers, strict=True) if counts[n] > 1}
-    return FirstLook(unreadable, found)
+    readable = both.where(lambda record: record.path not in unreadable)
+    return FirstLook(unreadable, look_for_individuals(readable, extractor, config, progress=progress))
 
 
 def _warn_of_contradictions(index: PhotoIndex, digests: Sequence[str], unreadable: dict[str, str]) -> None:

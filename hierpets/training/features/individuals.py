@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from hierpets.config import TrainConfig
+from hierpets.data.records import PhotoIndex
 from hierpets.progress import Progress, no_progress
 from hierpets.training.features.extractor import VIEWS, FeatureExtractor
 from hierpets.training.features.unit import unit_rows
 
-__all__ = ["MOST_PHOTOS", "find_individuals", "join_rows", "likeness_of_shots"]
+__all__ = [
+    "find_individuals",
+    "individuals_by_likeness",
+    "join_rows",
+    "likeness_of_shots",
+    "look_for_individuals",
+]
 
 # Of the distance between a photo and its corner. Chosen on Oxford-IIIT Pet (docs/experiments.md).
 TOO_ALIKE = 1.5
@@ -20,6 +29,32 @@ MOST_PHOTOS = 20_000  # whose features are held in memory
 ASKED = 200  # photos that show how far a corner is from the whole
 BLOCK = 1024  # rows that are compared at a time
 MOST_STRANGERS = 0.02  # of pairs of photos of different classes: hardly any for a backbone that tells them apart
+
+
+def look_for_individuals(
+    index: PhotoIndex, extractor: FeatureExtractor, config: TrainConfig, *, progress: Progress = no_progress
+) -> dict[str, str]:
+    """The individuals of photos of which the data states none, as :func:`individuals_by_likeness`, where the settings
+    want them found; none among more photos than :data:`MOST_PHOTOS`, nor by a tuned backbone, whose folds are given.
+    """
+    unstated = index.where(lambda record: record.individual is None)
+    if config.backbone_weights is not None or not config.find_individuals or not 0 < len(unstated) <= MOST_PHOTOS:
+        return {}
+    features = extractor.features(unstated.paths)
+    within = likeness_of_shots(extractor, unstated.paths, features, progress=progress)
+    return individuals_by_likeness(unstated, features, within=within)
+
+
+def individuals_by_likeness(index: PhotoIndex, features: np.ndarray, *, within: float) -> dict[str, str]:
+    """By path, a name for the individual of each photo that is too alike to another of its class, as
+    :func:`find_individuals`. Photos whose individual the data states are left as they are: likeness would know it no
+    better. ``features`` float [N, D].
+    """
+    unstated = np.flatnonzero([record.individual is None for record in index.records])
+    numbers = find_individuals(features[unstated], index.labels().classes[unstated], within=within).tolist()
+    photos = Counter(numbers)
+    numbered = zip(unstated.tolist(), numbers, strict=True)
+    return {index.records[row].path: f"found {number}" for row, number in numbered if photos[number] > 1}
 
 
 def likeness_of_shots(

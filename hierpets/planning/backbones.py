@@ -8,11 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 from hierpets.config import TrainConfig
+from hierpets.data.records import PhotoIndex
 from hierpets.evaluation.metrics.classes import balanced_accuracy, balanced_weights
 from hierpets.evaluation.metrics.resampling import estimate, mean_of
 from hierpets.planning.costs import PreparedBackbone
 from hierpets.planning.crossvalidation import cross_validate_sizes, curve_sizes
-from hierpets.planning.photos import PlanPhotos, extract_photos
+from hierpets.planning.photos import extract_features
 from hierpets.planning.result import BackboneRank
 from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry
@@ -34,7 +35,7 @@ class _Judged(NamedTuple):
 
 def rank_backbones(
     backbones: Iterable[PreparedBackbone],
-    photos: PlanPhotos,
+    photos: PhotoIndex,
     config: TrainConfig,
     registry: Registry,
     *,
@@ -46,10 +47,10 @@ def rank_backbones(
     reason to wait longer.
     """
     judged = []
-    labels = photos.index.labels()
+    labels = photos.labels()
     leaf = np.array(labels.leaf)
     for prepared in backbones:
-        _, features = extract_photos(photos, prepared.extractor, config, registry, progress=progress)
+        features = extract_features(photos, prepared.extractor, config, registry, progress=progress)
         everything = curve_sizes(leaf)[-1:]
         found = cross_validate_sizes(features, everything, repeats=REPEATS, progress=no_progress)
         right = (found.guesses[:, 0] == leaf).mean(axis=0)

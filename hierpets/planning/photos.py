@@ -19,7 +19,7 @@ from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.features.individuals import look_for_individuals
 from hierpets.training.splits import sample_weights
 
-__all__ = ["PlanPhotos", "at_most", "extract_photos", "read_photos"]
+__all__ = ["PlanPhotos", "at_most", "extract_features", "read_photos", "readable_photos"]
 
 FEWEST = 4  # photos of a class, below which it cannot be cross-validated
 MOST = 200  # photos of a class that are looked at: enough for a curve, in minutes
@@ -71,19 +71,25 @@ def at_most(photos: PlanPhotos, most: int) -> PlanPhotos:
     return photos.keep(_first(draw_evenly(photos.index), most), f"{most} of a class are enough")
 
 
-def extract_photos(
-    photos: PlanPhotos, extractor: FeatureExtractor, config: TrainConfig, registry: Registry, *, progress: Progress
-) -> tuple[PlanPhotos, FeatureSet]:
-    """The photos that can be read, and their features, weighted as in training.
+def readable_photos(
+    photos: PlanPhotos, extractor: FeatureExtractor, config: TrainConfig, *, progress: Progress
+) -> PlanPhotos:
+    """The photos that can be read, with the individuals that are found among them, as training looks at its own.
 
     :raises DataError: fewer than two classes are left.
     """
     unreadable = extractor.unreadable(photos.index.paths, progress=progress)
     kept = _enough(photos.keep((r for r in photos.index.records if r.path not in unreadable), "cannot be read"))
-    features = extractor.features(kept.index.paths, progress=progress)
-    labels = kept.index.of_individuals(look_for_individuals(kept.index, extractor, config, progress=progress)).labels()
-    weights = sample_weights(labels, config, registry)
-    return kept, FeatureSet(features, features, labels, weights, kept.index.taxonomy)
+    found = look_for_individuals(kept.index, extractor, config, progress=progress)
+    return replace(kept, index=kept.index.of_individuals(found))
+
+
+def extract_features(
+    index: PhotoIndex, extractor: FeatureExtractor, config: TrainConfig, registry: Registry, *, progress: Progress
+) -> FeatureSet:
+    """Photos as features, weighted as in training."""
+    features, labels = extractor.features(index.paths, progress=progress), index.labels()
+    return FeatureSet(features, features, labels, sample_weights(labels, config, registry), index.taxonomy)
 
 
 def _enough(photos: PlanPhotos) -> PlanPhotos:

@@ -17,7 +17,7 @@ from hierpets.planning.costs import PreparedBackbone, prepare_backbone, recipe_c
 from hierpets.planning.crossvalidation import cross_validate_sizes, curve_sizes
 from hierpets.planning.curve import class_gains, curve_points
 from hierpets.planning.figure import plan_figure
-from hierpets.planning.photos import PlanPhotos, at_most, extract_photos, read_photos
+from hierpets.planning.photos import PlanPhotos, at_most, extract_features, read_photos, readable_photos
 from hierpets.planning.pretraining import compare_random
 from hierpets.planning.result import Plan
 from hierpets.progress import Progress, no_progress
@@ -75,11 +75,12 @@ def _plan(
     plugins, device = load_registry(registry or config.registry), choose_device(config.device)
     given = read_photos(data, plugins, breeds=config.levels != "species")
     own, *compared = _prepared((config.backbone_choice, *config.auto.backbones), given, plugins, device, report)
-    used, photos = extract_photos(given, own.extractor, config, plugins, progress=report)
+    used = readable_photos(given, own.extractor, config, progress=report)
+    photos = extract_features(used.index, own.extractor, config, plugins, progress=report)
     judged = cross_validate_sizes(photos, curve_sizes(photos.labels.leaf), progress=report)
     heads = time_heads(photos, of=given.trained)
     costs = recipe_costs(config, own, compared, heads, photos=given.trained, device=device, price=price)
-    few = at_most(used, EACH)
+    few = at_most(used, EACH).index
     return Plan(
         data=data,
         backbone=str(own.choice),
@@ -91,7 +92,7 @@ def _plan(
         gains=class_gains(judged, photos),
         recipes=costs,
         backbones=rank_backbones(compared, few, config, plugins, progress=report) if backbones else (),
-        pretraining=compare_random(own.spec, few.index, config, plugins, progress=report) if backbones else None,
+        pretraining=compare_random(own.spec, few, config, plugins, progress=report) if backbones else None,
     )
 
 

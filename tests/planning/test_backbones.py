@@ -15,13 +15,13 @@ LEAF = np.arange(200) % 2
 @pytest.fixture
 def rank(monkeypatch):
     """Ranks backbones by the photos that heads on them get wrong, and their seconds."""
-    monkeypatch.setattr(backbones, "extract_photos", lambda photos, extractor, *_, progress: (photos, extractor))
+    monkeypatch.setattr(backbones, "extract_features", lambda photos, extractor, *_, progress: extractor)
     monkeypatch.setattr(
         backbones,
         "cross_validate_sizes",
         lambda wrong, *_, **__: SimpleNamespace(guesses=np.where(np.isin(np.arange(200), wrong), -1, LEAF)[None, None]),
     )
-    photos = SimpleNamespace(index=SimpleNamespace(labels=lambda: SimpleNamespace(leaf=LEAF, groups=None)))
+    photos = SimpleNamespace(labels=lambda: SimpleNamespace(leaf=LEAF, groups=None))
 
     def run(**given):
         prepared = [

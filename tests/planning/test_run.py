@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from html import escape
+from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers.fakes import tiny_registry
 from PIL import Image
@@ -15,11 +17,13 @@ from hierpets.cli import main
 from hierpets.config import AutoConfig, BackboneChoice, TrainConfig
 from hierpets.data.photos import read_photo
 from hierpets.errors import ConfigError, DataError, PluginError
+from hierpets.planning import run
 from hierpets.planning.photos import read_photos
 from hierpets.planning.pretraining import compare_random
 from hierpets.planning.result import Plan
 from hierpets.planning.run import plan
 from hierpets.registry.loading import load_registry
+from hierpets.training.features import individuals
 
 AUTO = AutoConfig(
     backbones=(BackboneChoice(name="tiny", options={"width": 4}), BackboneChoice(name="tiny")), finetune_minutes=0
@@ -207,6 +211,34 @@ def test_compare_random_is_a_question_of_weights_alone(config):
     found = compare_random(spec, photos, config, registry)
     assert found.photos == len(photos) and 0 < found.random < 1 and found.random != found.pretrained
     assert compare_random(spec, photos, config, registry) == found  # random weights are drawn from the seed
+
+
+def test_plan_keeps_the_animals_that_are_stated_and_finds_others_for_backbones_too(config, tmp_path, monkeypatch):
+    """Two shots of each animal. Of cats the data says whose photos they are, of dogs nothing."""
+    monkeypatch.setattr(individuals, "TOO_ALIKE", 0.3)  # the tiny network tells drawn animals hardly apart
+    rows = ["path,species,breed,individual"]
+    for label in ("cat/birman", "cat/siamese", "dog/pug", "dog/husky"):
+        for animal in range(5):
+            photo = read_photo(f"demo:{label}/{animal}")
+            for shot, pixels in enumerate((photo, np.minimum(photo, 252) + 3)):
+                file = tmp_path / f"{label.replace('/', '-')}-{animal}-{shot}.png"
+                Image.fromarray(pixels).save(file)
+                stated = f"{(animal + shot) % 5}" if label.startswith("cat") else ""  # not as likeness has it
+                rows.append(f"{file},{label.replace('/', ',')},{stated}")
+    (tmp_path / "photos.csv").write_text("\n".join(rows) + "\n")
+    judged = []
+    monkeypatch.setattr(run, "rank_backbones", lambda _, photos, *__, **___: judged.append(photos) or ())
+    monkeypatch.setattr(run, "compare_random", lambda _, photos, *__, **___: judged.append(photos))
+    plan(tmp_path / "photos.csv", config, backbones=True)
+    assert len(judged) == 2
+    for index in judged:
+        groups = index.labels().groups
+        together = [{Path(index.paths[row]).stem for row in np.flatnonzero(groups == one)} for one in np.unique(groups)]
+        assert sorted(map(len, together)) == [2] * 20
+        for shots in together:
+            (label,) = {name.rsplit("-", 2)[0] for name in shots}
+            first, second = sorted(int(name.split("-")[-2]) for name in shots)
+            assert first == second if label.startswith("dog") else (second - first) in (1, 4)
 
 
 def test_plan_command_prints_text_or_json(config, photos, tmp_path, capsys):

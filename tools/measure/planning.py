@@ -18,7 +18,7 @@ from hierpets.config import DEFAULT_BACKBONE, BackboneChoice, TrainConfig
 from hierpets.planning.costs import prepare_backbone
 from hierpets.planning.crossvalidation import REMOVED, SHRINKAGE, cross_validate_sizes, curve_sizes
 from hierpets.planning.curve import class_gains
-from hierpets.planning.photos import extract_photos, read_photos
+from hierpets.planning.photos import extract_features, read_photos, readable_photos
 from hierpets.progress import no_progress
 from hierpets.registry.loading import load_registry
 from hierpets.training.features.feature_set import FeatureSet
@@ -51,7 +51,8 @@ def read_features(data: str) -> FeatureSet:
     photos = read_photos(data, registry)
     choice = BackboneChoice(name=DEFAULT_BACKBONE)
     own = prepare_backbone(choice, photos.index.paths, registry, device="cpu")
-    return extract_photos(photos, own.extractor, config, registry, progress=no_progress)[1]
+    seen = readable_photos(photos, own.extractor, config, progress=no_progress)
+    return extract_features(seen.index, own.extractor, config, registry, progress=no_progress)
 
 
 def gains(photos: FeatureSet, seed: int) -> Iterator[tuple[str, tuple[float, float]]]:

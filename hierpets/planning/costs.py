@@ -42,9 +42,11 @@ class PreparedBackbone(NamedTuple):
     seconds: float
 
 
-def prepare_backbone(choice: BackboneChoice, paths: list[str], registry: Registry, *, device: str) -> PreparedBackbone:
-    """Build a backbone, and time it on some of the photos, whatever the cache holds."""
-    backbone, spec = build_backbone(registry, choice.name, choice.options, choice.weights_file())
+def prepare_backbone(
+    choice: BackboneChoice, paths: list[str], registry: Registry, *, device: str, seed: int
+) -> PreparedBackbone:
+    """Build a backbone as training with that seed does, and time it on some of the photos, whatever the cache holds."""
+    backbone, spec = build_backbone(registry, choice.name, choice.options, choice.weights_file(), seed=seed)
     extractor = FeatureExtractor(backbone, device)
     probed = evenly(paths, PROBE)
     extractor.compute(probed[:1], on_error=_skip)  # what is prepared at the first call is left out
@@ -57,6 +59,17 @@ class HeadSeconds(NamedTuple):
 
     lda: float
     logistic: float
+
+    def of(self, spec: HeadSpec) -> float:
+        """Those of heads of a kind; a blend takes hardly longer than its logistic regression."""
+        return self.lda if spec.kind == "lda" else self.logistic
+
+    def to_fit(self, spec: HeadSpec, *, folds: int) -> float:
+        """All that is fitted to the features of a network: LDA for every fold and for breeds that are held out, since
+        the OOD scorer is one whatever the heads are, and heads of another kind to all photos and without each fold.
+        """
+        others = 0.0 if spec.kind == "lda" else self.of(spec) * (1 + folds)
+        return self.lda * (1 + 2 * folds) * 2 + others
 
 
 def time_heads(photos: FeatureSet, *, of: int) -> HeadSeconds:
@@ -74,6 +87,7 @@ def time_heads(photos: FeatureSet, *, of: int) -> HeadSeconds:
 def recipe_costs(
     config: TrainConfig,
     own: PreparedBackbone,
+    early: Sequence[PreparedBackbone],
     compared: Sequence[PreparedBackbone],
     heads: HeadSeconds,
     *,
@@ -83,18 +97,21 @@ def recipe_costs(
 ) -> tuple[RecipeCost, ...]:
     """Each recipe under these settings, for so many photos; ``price`` is that of an hour of this machine.
 
-    Recipe ``auto`` compares the backbones ``compared``, the others use their ``own``.
+    Recipe ``auto`` compares the backbones ``compared``; the others use their ``own``, and ``early`` ones before it.
     """
-    fit = BESIDES + heads.lda * (1 + 2 * config.folds) * 2
+    networks = (own, *early)
+    frozen = photos * len(VIEWS[config.view]) * sum(one.seconds for one in networks)
+    frozen += len(networks) * heads.to_fit(config.head, folds=config.folds)
     tuning = 60 * finetune_minutes(own.backbone, photos=photos, epochs=config.finetune.epochs, device=device)
     views = {view for name in config.auto.views for view in VIEWS[name]}
     seen = photos * len(views) + min(photos, STRESSED) * config.auto.stress
     comparing = seen * sum(other.seconds for other in compared)
     comparing += len(compared) * _heads_to_compare(config, heads, photos)
+    comparing += heads.to_fit(HeadSpec(), folds=config.folds)  # whichever is chosen: an LDA, where nothing is better
     seconds: dict[RecipeName, float] = {
-        "heads": photos * own.seconds + fit,
-        "auto": comparing + fit + (tuning if tuning <= 60 * config.auto.finetune_minutes else 0.0),
-        "finetune": photos * own.seconds + fit + tuning,
+        "heads": BESIDES + frozen,
+        "auto": BESIDES + comparing + (tuning if tuning <= 60 * config.auto.finetune_minutes else 0.0),
+        "finetune": BESIDES + frozen + tuning,
     }
     return tuple(
         RecipeCost(
@@ -109,7 +126,7 @@ def recipe_costs(
 
 def _heads_to_compare(config: TrainConfig, heads: HeadSeconds, photos: int) -> float:
     """Seconds to cross-validate the heads of recipe ``auto`` on both kinds of views of one backbone."""
-    each = sum(heads.lda if spec.kind == "lda" else heads.logistic for spec in head_specs(config.auto, photos))
+    each = sum(heads.of(spec) for spec in head_specs(config.auto, photos))
     return each * config.folds * len(config.auto.views)
 
 

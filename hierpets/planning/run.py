@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -74,12 +74,15 @@ def _plan(
 ) -> Plan:
     plugins, device = load_registry(registry or config.registry), choose_device(config.device)
     given = read_photos(data, plugins, breeds=config.levels != "species")
-    own, *compared = _prepared((config.backbone_choice, *config.auto.backbones), given, plugins, device, report)
+    candidates = config.model_copy(update={"recipe": "auto"}).candidate_backbones
+    choices = (config.backbone_choice, *candidates, *config.early)
+    own, *others = _prepared(choices, given, config, plugins, device, report)
+    compared, early = others[: len(candidates)], others[len(candidates) :]
     used = readable_photos(given, own.extractor, config, progress=report)
     photos = extract_features(used.index, own.extractor, config, plugins, progress=report)
     judged = cross_validate_sizes(photos, curve_sizes(photos.labels.leaf), progress=report)
     heads = time_heads(photos, of=given.trained)
-    costs = recipe_costs(config, own, compared, heads, photos=given.trained, device=device, price=price)
+    costs = recipe_costs(config, own, early, compared, heads, photos=given.trained, device=device, price=price)
     few = at_most(used, EACH).index
     return Plan(
         data=data,
@@ -97,9 +100,18 @@ def _plan(
 
 
 def _prepared(
-    choices: Sequence[BackboneChoice], photos: PlanPhotos, registry: Registry, device: str, report: Progress
-) -> Iterator[PreparedBackbone]:
-    report("timing backbones", 0, len(choices))
-    for done, choice in enumerate(choices, start=1):
-        yield prepare_backbone(choice, photos.index.paths, registry, device=device)
-        report("timing backbones", done, len(choices))
+    choices: Sequence[BackboneChoice],
+    photos: PlanPhotos,
+    config: TrainConfig,
+    registry: Registry,
+    device: str,
+    report: Progress,
+) -> list[PreparedBackbone]:
+    """Each of the choices, in their order; one that is there twice is built and timed once."""
+    distinct = [choice for place, choice in enumerate(choices) if choice not in choices[:place]]
+    ready = []
+    report("timing backbones", 0, len(distinct))
+    for done, choice in enumerate(distinct, start=1):
+        ready.append(prepare_backbone(choice, photos.index.paths, registry, device=device, seed=config.seed))
+        report("timing backbones", done, len(distinct))
+    return [ready[distinct.index(choice)] for choice in choices]

@@ -54,7 +54,10 @@ def photos(tmp_path_factory):
 @pytest.fixture(scope="module")
 def planned(photos, config, tmp_path_factory):
     out, seen = tmp_path_factory.mktemp("planned") / "plan", []
-    found = plan(photos, config, backbones=True, price=0.5, out=out, progress=lambda *step: seen.append(step))
+    several = config.model_copy(update={"backbone": None})  # auto compares several where none is set
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hierpets.config.settings.DEFAULT_BACKBONE", "tiny")
+        found = plan(photos, several, backbones=True, price=0.5, out=out, progress=lambda *step: seen.append(step))
     return found, out, seen
 
 
@@ -113,6 +116,16 @@ def test_plan_ranks_backbones_and_asks_for_pretraining(planned):
     assert found.pretraining.level == "breed" and found.pretraining.photos == 48
 
 
+def test_plan_of_a_backbone_that_is_set_neither_charges_for_others_nor_ranks_them(config, photos, monkeypatch):
+    charged, counted = [], run.recipe_costs
+    monkeypatch.setattr(run, "recipe_costs", lambda *given, **more: charged.append(given) or counted(*given, **more))
+    small = BackboneChoice(name="tiny", options={"width": 2})
+    found = plan(photos, config.model_copy(update={"recipe": "heads", "early": (small,)}), backbones=True)
+    ((_, own, early, compared, _),) = charged
+    assert [str(one.choice) for one in early] == ["tiny width=2"]
+    assert compared == [own] and [rank.backbone for rank in found.backbones] == ["tiny"]
+
+
 def test_plan_writes_json_and_a_figure(planned):
     found, out, _ = planned
     assert {path.name for path in out.iterdir()} == {"plan.json", "plan.png"}
@@ -123,6 +136,7 @@ def test_plan_writes_json_and_a_figure(planned):
 
 def test_plan_reports_progress(planned):
     assert {"timing backbones", "learning curve"} <= {step[0] for step in planned[2]}
+    assert ("timing backbones", 2, 2) in planned[2]  # the own one is among those that are compared
     assert ("learning curve", 25, 25) in planned[2]
 
 

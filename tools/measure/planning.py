@@ -50,7 +50,7 @@ def read_features(data: str) -> FeatureSet:
     registry, config = load_registry(), TrainConfig()
     photos = read_photos(data, registry)
     choice = BackboneChoice(name=DEFAULT_BACKBONE)
-    own = prepare_backbone(choice, photos.index.paths, registry, device="cpu")
+    own = prepare_backbone(choice, photos.index.paths, registry, device="cpu", seed=config.seed)
     seen = readable_photos(photos, own.extractor, config, progress=no_progress)
     return extract_features(seen.index, own.extractor, config, registry, progress=no_progress)
 

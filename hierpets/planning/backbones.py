@@ -48,10 +48,9 @@ def rank_backbones(
     """
     judged = []
     labels = photos.labels()
-    leaf = np.array(labels.leaf)
+    leaf, everything = np.array(labels.leaf), curve_sizes(labels)[-1:]
     for prepared in backbones:
         features = extract_features(photos, prepared.extractor, config, registry, progress=progress)
-        everything = curve_sizes(leaf)[-1:]
         found = cross_validate_sizes(features, everything, repeats=REPEATS, progress=no_progress)
         right = (found.guesses[:, 0] == leaf).mean(axis=0)
         judged.append(_Judged(str(prepared.choice), right, 1000 * prepared.seconds))

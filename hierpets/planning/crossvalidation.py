@@ -12,6 +12,7 @@ from scipy.linalg import cho_solve
 from hierpets.config import HeadSpec
 from hierpets.model.heads import Linear
 from hierpets.model.statistics.classes import ClassStatistics
+from hierpets.plugin import Labels
 from hierpets.progress import Progress
 from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.frozen.held_out.folds import assign_folds
@@ -70,16 +71,34 @@ def cross_validate_sizes(
     return CrossValidation(tuple(sizes), guesses, right_without)
 
 
-def curve_sizes(leaf: np.ndarray) -> tuple[int, ...]:
-    """Sizes for which at least half of the classes in ``leaf`` int [N] have as many photos in training, then all."""
-    trained = trained_on(leaf)
-    return (*(size for size in LADDER if size < trained.max() and (trained >= size).mean() >= 0.5), int(trained.max()))
+def curve_sizes(labels: Labels) -> tuple[int, ...]:
+    """Sizes for which at least half of the classes have as many photos in training, then as many as any fold leaves of
+    any class: all of them, where it holds none.
+    """
+    trained, held_out = trained_on(labels), _held_out(labels)
+    most = int((held_out.sum(axis=2) - held_out[:, :, :FOLDS].min(axis=2)).max())
+    return (*(size for size in LADDER if size < most and (trained >= size).mean() >= 0.5), most)
 
 
-def trained_on(leaf: np.ndarray) -> np.ndarray:
-    """int [K]: how many photos of each class in ``leaf`` int [N] heads see at most, while a fold is held out."""
-    counts = np.unique(leaf, return_counts=True)[1]
-    return counts - counts // FOLDS
+def trained_on(labels: Labels) -> np.ndarray:
+    """int [K]: how many photos of each class heads saw that judge a photo of it, on average, rounded up.
+
+    Where animals have many photos each, a fold may hold most of a class.
+    """
+    held_out = _held_out(labels)
+    counts = held_out.sum(axis=(0, 2))
+    return counts // REPEATS - (held_out**2).sum(axis=(0, 2)) // counts
+
+
+def _held_out(labels: Labels) -> np.ndarray:
+    """int [R, K, F]: how many photos of each class are held out in each repeat by each fold; the last fold is one more,
+    as in :func:`assign_folds`.
+    """
+    classes, of = np.unique(labels.leaf, return_inverse=True)
+    held_out = np.zeros((REPEATS, len(classes), FOLDS + 1), int)
+    for repeat, counts in enumerate(held_out):
+        np.add.at(counts, (of, assign_folds(labels, folds=FOLDS, seed=repeat)), 1)
+    return held_out
 
 
 def _ranks(classes: np.ndarray, *, seed: int) -> np.ndarray:

@@ -28,12 +28,12 @@ def curve_points(found: CrossValidation, photos: FeatureSet) -> Iterator[CurvePo
     leaf, species, groups = photos.labels.leaf, photos.labels.species, photos.labels.groups
     breeds = balanced_accuracy(found.guesses == leaf, leaf)
     kinds = balanced_accuracy(photos.taxonomy.leaf_species[found.guesses] == species, species).mean(axis=0)
-    trained = trained_on(leaf)
+    trained = trained_on(photos.labels)
     for m, size in enumerate(found.sizes):
         yield CurvePoint(
             photos=size,
             mean_photos=float(np.minimum(trained, size).mean()),
-            classes=int((trained >= size).sum()),
+            classes=int((trained >= min(size, trained.max())).sum()),
             accuracy=float(breeds[:, m].mean()),
             low=float(breeds[:, m].min()),
             high=float(breeds[:, m].max()),
@@ -47,7 +47,7 @@ def class_gains(found: CrossValidation, photos: FeatureSet) -> tuple[ClassGain, 
     leaf = photos.labels.leaf
     right = (found.guesses[:, -1] == leaf).mean(axis=0)
     gained = right - found.right_without.mean(axis=0)
-    gains, trained = [], trained_on(leaf)
+    gains, trained = [], trained_on(photos.labels)
     for k, label in enumerate(photos.taxonomy.leaves):
         rows = leaf == k
         gain, interval = _mean_with_interval(gained[rows], groups_of(photos.labels.groups, rows))

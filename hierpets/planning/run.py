@@ -80,7 +80,7 @@ def _plan(
     compared, early = others[: len(candidates)], others[len(candidates) :]
     used = readable_photos(given, own.extractor, config, progress=report)
     photos = extract_features(used.index, own.extractor, config, plugins, progress=report)
-    judged = cross_validate_sizes(photos, curve_sizes(photos.labels.leaf), progress=report)
+    judged = cross_validate_sizes(photos, curve_sizes(photos.labels), progress=report)
     heads = time_heads(photos, of=given.trained)
     costs = recipe_costs(config, own, early, compared, heads, photos=given.trained, device=device, price=price)
     few = at_most(used, EACH).index

@@ -7,6 +7,7 @@ import pytest
 
 from hierpets.config import TrainConfig
 from hierpets.planning import backbones
+from hierpets.plugin import Labels
 from hierpets.progress import no_progress
 
 LEAF = np.arange(200) % 2
@@ -21,7 +22,7 @@ def rank(monkeypatch):
         "cross_validate_sizes",
         lambda wrong, *_, **__: SimpleNamespace(guesses=np.where(np.isin(np.arange(200), wrong), -1, LEAF)[None, None]),
     )
-    photos = SimpleNamespace(labels=lambda: SimpleNamespace(leaf=LEAF, groups=None))
+    photos = SimpleNamespace(labels=lambda: Labels(LEAF, LEAF, ("cat", "dog"), ("cat", "dog")))
 
     def run(**given):
         prepared = [

@@ -42,17 +42,49 @@ def photos():
 
 @pytest.fixture(scope="module")
 def found(photos):
-    return cross_validate_sizes(photos, curve_sizes(photos.labels.leaf), progress=no_progress)
+    return cross_validate_sizes(photos, curve_sizes(photos.labels), progress=no_progress)
+
+
+def labels_of(*animals):
+    """The photos of each leaf: so many of each of its animals, or a number of photos that are all of different ones."""
+    shots = [[1] * each if isinstance(each, int) else each for each in animals]
+    leaf = np.repeat(np.arange(len(shots)), [sum(each) for each in shots])
+    groups = np.repeat(np.arange(sum(map(len, shots))), [count for each in shots for count in each])
+    return Labels(TREE.leaf_species[leaf], leaf, TREE.species, tuple(map(str, TREE.leaves)), groups)
 
 
 def test_curve_sizes_stop_where_fewer_than_half_of_the_classes_carry_them():
-    assert curve_sizes(np.repeat([0, 1, 2], [100, 10, 10])) == (1, 2, 3, 5, 7, 80)
-    assert curve_sizes(np.repeat([0, 1, 2], [100, 100, 10])) == (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 80)
-    assert curve_sizes(np.repeat([0, 1], [4, 4])) == (1, 2, 3, 4)
+    assert curve_sizes(labels_of(100, 10, 10)) == (1, 2, 3, 5, 7, 80)
+    assert curve_sizes(labels_of(100, 100, 10)) == (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 80)
+    assert curve_sizes(labels_of(4, 4)) == (1, 2, 3, 4)
 
 
 def test_trained_on_is_what_a_fold_leaves():
-    assert trained_on(np.repeat([0, 1, 2], [100, 24, 4])).tolist() == [80, 20, 4]
+    assert trained_on(labels_of(100, 24, 4)).tolist() == [80, 20, 3]
+
+
+def test_trained_on_is_what_photos_of_few_animals_were_judged_by():
+    """Of 40 photos, 38 are judged by two, and two by 39; where one of eleven animals has half of a class, that half is
+    judged by the other.
+    """
+    assert trained_on(labels_of([38, 1, 1], [20, *[2] * 10], 40)).tolist() == [4, 28, 32]
+
+
+def test_the_end_of_a_curve_holds_every_photo_where_folds_hold_none_of_a_class():
+    labels = labels_of([38, 1, 1], [13, 13, 14], 10, 10, 10)
+    sizes = curve_sizes(labels)
+    assert sizes == (1, 2, 3, 5, 7, 40)
+    shown = clouds((40, 40, 10, 10, 10), spread=3.0)
+    order = np.argsort(shown.labels.leaf, kind="stable")
+    photos = replace(shown, features=shown.features[order], views=shown.views[order], labels=labels)
+    found = cross_validate_sizes(photos, sizes, progress=no_progress)
+    everything = cross_validate_sizes(photos, (len(photos),), progress=no_progress)
+    assert (found.guesses[:, -1] == everything.guesses[:, 0]).all()
+    last = list(curve_points(found, photos))[-1]
+    assert (last.photos, last.classes) == (40, 1)
+    assert last.mean_photos == pytest.approx(np.mean([4, 27, 8, 8, 8]))
+    removed = {gain.label: gain.removed for gain in class_gains(found, photos)}
+    assert removed["cat/birman"] == 2 and removed["cat/siamese"] == REMOVED
 
 
 def test_balanced_accuracy_is_the_mean_recall():
@@ -89,7 +121,7 @@ def test_more_photos_are_better_and_all_are_as_good_as_scikit_learn_says(found, 
 
 def test_few_photos_that_are_all_recognized_prove_neither_perfection_nor_that_more_bring_nothing():
     photos = clouds((8, 8, 8, 8, 8), spread=0.01)
-    found = cross_validate_sizes(photos, curve_sizes(photos.labels.leaf), progress=no_progress)
+    found = cross_validate_sizes(photos, curve_sizes(photos.labels), progress=no_progress)
     last = list(curve_points(found, photos))[-1]
     assert last.accuracy == 1 and last.interval == (pytest.approx(0.912, abs=0.001), 1)
     for gain in class_gains(found, photos):
@@ -111,7 +143,7 @@ def test_the_curve_of_labels_that_mean_nothing_is_chance(photos):
     shuffled = np.random.default_rng(1).permutation(photos.labels.leaf)
     labels = replace(photos.labels, leaf=shuffled, species=TREE.leaf_species[shuffled])
     random = replace(photos, labels=labels)
-    points = list(curve_points(cross_validate_sizes(random, curve_sizes(shuffled), progress=no_progress), random))
+    points = list(curve_points(cross_validate_sizes(random, curve_sizes(labels), progress=no_progress), random))
     assert all(point.accuracy < 0.35 for point in points)
 
 
@@ -124,7 +156,7 @@ def test_gains_are_those_of_heads_that_lack_the_last_photos():
     # Rabbits look so different from each other that their mean needs many of them.
     features[leaf == 4] = features[leaf == 0][:24] + 3 * rng.normal(size=(24, 12))
     photos = replace(easy, features=features, views=features)
-    found = cross_validate_sizes(photos, curve_sizes(leaf), progress=no_progress)
+    found = cross_validate_sizes(photos, curve_sizes(photos.labels), progress=no_progress)
     gains = class_gains(found, photos)
     assert gains[0].label == "rabbit" and gains[0].gain > 0.02
     assert all(abs(other.gain) < 0.02 and other.recall > 0.95 for other in gains[1:])
@@ -151,5 +183,5 @@ def _scikit_learn(photos):
 @pytest.mark.parametrize("counts", [(26, 25, 25, 25, 25), (13, 13, 13, 13, 13)])
 def test_the_end_of_a_curve_is_no_worse_where_a_fold_has_no_more_photos(counts):
     photos = clouds(counts, spread=0.01)
-    found = cross_validate_sizes(photos, curve_sizes(photos.labels.leaf), repeats=2, progress=no_progress)
+    found = cross_validate_sizes(photos, curve_sizes(photos.labels), repeats=2, progress=no_progress)
     assert (found.guesses[:, -2:] == photos.labels.leaf).all()

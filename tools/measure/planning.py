@@ -63,7 +63,7 @@ def gains(photos: FeatureSet, seed: int) -> Iterator[tuple[str, tuple[float, flo
     for k in range(len(leaves)):
         rank[order[leaf[order] == k]] = np.arange((leaf == k).sum())
     few = photos.where(rank < HELD)
-    found = cross_validate_sizes(few, curve_sizes(few.labels.leaf)[-1:], repeats=1, progress=no_progress)
+    found = cross_validate_sizes(few, curve_sizes(few.labels)[-1:], repeats=1, progress=no_progress)
     past = {found.label: found.gain for found in class_gains(found, few)}
     held, *_ = collect_statistics(few, None)
     before = fit_lda(held, leaves, shrinkage=SHRINKAGE)

@@ -203,10 +203,10 @@ class Case:
     """What a shampoo rule sees: the whole calibrated distribution, never the winner alone.
 
     ``species`` maps a species to its probability, ``breeds`` maps ``(species, breed)`` to its joint probability
-    (``breed`` is None for a species without breeds); both sum to one, given that the pet is of a known species.
+    (``breed`` is None for a species without breeds); both sum to one.
     ``level`` is that of the prediction. ``coats`` maps a coat type to the probability mass of the breeds that have it,
     ``skin`` a skin note to that of the breeds prone to it. ``offers`` maps every product's id to its :class:`Offer`.
-    ``unknown`` is the probability of no known species at all, ``unlisted`` that of a breed that is not listed.
+    ``unlisted`` is the probability of a breed that is not listed.
     ``beside`` maps a species to the probability that another animal in the photo is of it; empty where there is none.
     """
 
@@ -216,7 +216,6 @@ class Case:
     coats: Mapping[str, float]
     skin: Mapping[str, float] = field(default_factory=dict)
     offers: Mapping[str, Offer] = field(default_factory=dict)
-    unknown: float = 0.0
     unlisted: float = 0.0
     beside: Mapping[str, float] = field(default_factory=dict)
 

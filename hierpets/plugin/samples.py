@@ -91,7 +91,7 @@ def sample_cases() -> dict[str, Case]:
         "for a dog that may be a cat": _case({PUG: 0.7, SIAMESE: 0.3}),
         "for a dog of uncertain breed": _case(torn, "species", unlisted=0.5),
         "for a species without breeds": _case({RABBIT: 1.0}, "species"),
-        "for an unknown animal": _case({BEAGLE: 0.4, PUG: 0.3, SIAMESE: 0.3}, "unknown", unknown=0.5),
+        "for an unknown animal": _case({BEAGLE: 0.4, PUG: 0.3, SIAMESE: 0.3}, "unknown"),
         "for a shelf without products": _case(torn, shelf={}),
     }
 
@@ -108,7 +108,6 @@ def _case(
     breeds: Mapping[Leaf, float],
     level: Literal["breed", "species", "unknown"] = "breed",
     *,
-    unknown: float = 0.0,
     unlisted: float = 0.0,
     shelf: Mapping[str, Offer] = SHELF,
 ) -> Case:
@@ -130,7 +129,6 @@ def _case(
         coats=_masses(COATS, TRAITS, everyone),
         skin=_masses(SKIN, TRAITS, everyone),
         offers=MappingProxyType(offers),
-        unknown=unknown,
         unlisted=unlisted,
     )
 

@@ -69,7 +69,6 @@ class Recommender:
         taxonomy: Taxonomy,
         level: Level,
         *,
-        unknown: float = 0.0,
         unlisted: float | None = None,
         beside: Sequence[np.ndarray] = (),
         looks_like: np.ndarray | None = None,
@@ -77,10 +76,9 @@ class Recommender:
     ) -> Recommendation:
         """Recommend for one pet.
 
-        :param probabilities: float [L], calibrated joint probabilities of the taxonomy's leaves, summing to one.
+        :param probabilities: float [L], calibrated joint probabilities of the taxonomy's leaves, summing to one within
+            0.001. What is missing may be any animal.
         :param level: the level of the prediction; at ``"unknown"`` no product is recommended.
-        :param unknown: the probability that the photo shows no species of the taxonomy. What is missing from a sum of
-            one is added to it.
         :param unlisted: the probability that the breed is not of the taxonomy, given the species. That mass takes the
             mix of coats of the species. None: 0.5 at ``"species"``, else 0.
         :param beside: for each other animal in the photo, the probabilities [S] of the species; what is missing to one
@@ -95,13 +93,13 @@ class Recommender:
         judged = unlisted or 0.0  # what is assumed is nothing to speak of
         if unlisted is None:
             unlisted = UNLISTED_AT_SPECIES_LEVEL if level == "species" else 0.0
-        joint, unknown = _distribution(probabilities, taxonomy, unknown)
+        joint = _distribution(probabilities, taxonomy)
         if not 0 <= unlisted <= 1:
             raise ValueError(f"expected unlisted to be a probability, got {unlisted}")
         others = [*beside, *([] if looks_like is None else [looks_like])]
-        suitability = self._matrix_of(taxonomy).weigh(joint, unknown=unknown, unlisted=unlisted, beside=others)
+        suitability = self._matrix_of(taxonomy).weigh(joint, unlisted=unlisted, beside=others)
         near = _read_only(taxonomy.species, np.max(beside, axis=0)) if len(beside) else {}
-        case = self._case(joint, taxonomy, suitability, level=level, unknown=unknown, unlisted=unlisted, beside=near)
+        case = self._case(joint, taxonomy, suitability, level=level, unlisted=unlisted, beside=near)
         tally = _Tally(case.offers)
         looks = {} if looks_like is None else _read_only(taxonomy.species, looks_like)
         for rule, advice in self._advise(case, looks, odds):
@@ -122,7 +120,6 @@ class Recommender:
         suitability: Suitability,
         *,
         level: Level,
-        unknown: float,
         unlisted: float,
         beside: Mapping[str, float],
     ) -> Case:
@@ -135,7 +132,6 @@ class Recommender:
             coats=_read_only(COAT_TYPES, suitability.coats),
             skin=_read_only(self.catalog.skin, suitability.skin),
             offers=MappingProxyType({product.id: self._offer(product, *mass) for product, *mass in offers}),
-            unknown=unknown,
             unlisted=unlisted,
             beside=beside,
         )
@@ -271,17 +267,15 @@ class _Tally:
         return -round(self._scores[product], 9), offer.harm, offer.price, product
 
 
-def _distribution(probabilities: np.ndarray, taxonomy: Taxonomy, unknown: float) -> tuple[np.ndarray, float]:
-    """The joint distribution given a known species, float64 [L], and the probability of none."""
+def _distribution(probabilities: np.ndarray, taxonomy: Taxonomy) -> np.ndarray:
+    """The joint distribution, float64 [L], with a sum of one at most."""
     joint = np.asarray(probabilities, dtype=np.float64)
     if joint.shape != (len(taxonomy.leaves),):
         raise ValueError(f"expected probabilities of {len(taxonomy.leaves)} leaves, got shape {joint.shape}")
     total = float(joint.sum())
     if not (np.isfinite(joint).all() and (joint >= 0).all() and abs(total - 1) <= 1e-3):
         raise ValueError(f"expected probabilities from 0 up that sum to 1, got {joint.min()} and up, with sum {total}")
-    if not 0 <= unknown <= 1:
-        raise ValueError(f"expected unknown to be a probability, got {unknown}")
-    return joint / total, 1.0 - (1.0 - unknown) * min(total, 1.0)
+    return joint / max(total, 1.0)
 
 
 def _read_only(keys: Iterable[Any], values: np.ndarray) -> Mapping[Any, float]:

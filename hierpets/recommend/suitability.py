@@ -83,19 +83,16 @@ class SuitabilityMatrix:
             hazardous=np.array([bool(h) for h in hazards]),
         )
 
-    def weigh(
-        self, joint: np.ndarray, *, unknown: float, unlisted: float, beside: Sequence[np.ndarray] = ()
-    ) -> Suitability:
-        """``joint`` float [L] sums to one; ``unknown`` is the mass of no known species, ``unlisted`` that of no
-        listed breed. ``beside`` are the probabilities [S] of the species of other animals in the photo.
+    def weigh(self, joint: np.ndarray, *, unlisted: float, beside: Sequence[np.ndarray] = ()) -> Suitability:
+        """``joint`` float [L], of which ``unlisted`` is the share of no listed breed. ``beside`` are the probabilities
+        [S] of the species of other animals in the photo.
 
-        Mass that may be any animal counts as harm for every product that hurts some animal. What hurts an animal
-        nearby counts as if it was this one: they lick each other.
+        What is missing to a sum of one may be any animal: it counts as harm for every product that hurts some animal.
+        What hurts an animal nearby counts as if it was this one: they lick each other.
         """
         species = species_probabilities(joint, self.taxonomy)  # [S]
-        known = 1.0 - unknown
-        rows = known * np.concatenate([(1.0 - unlisted) * joint, unlisted * species])
-        harm = np.max([self._harm(known * species, unknown), *map(self._harm_beside, beside)], axis=0)
+        rows = np.concatenate([(1.0 - unlisted) * joint, unlisted * species])
+        harm = np.max([self._harm(one) for one in (species, *beside)], axis=0)
         return Suitability(
             suits=rows @ self.suits,
             avoid=rows @ self.avoid,
@@ -105,11 +102,9 @@ class SuitabilityMatrix:
             species=species,
         )
 
-    def _harm(self, species: np.ndarray, unknown: float) -> np.ndarray:
-        return species @ self.forbidden + unknown * self.hazardous
-
-    def _harm_beside(self, species: np.ndarray) -> np.ndarray:
-        return self._harm(species, round(max(0.0, 1.0 - species.sum()), 9))
+    def _harm(self, species: np.ndarray) -> np.ndarray:
+        missing = round(max(0.0, 1.0 - species.sum()), 9)
+        return species @ self.forbidden + missing * self.hazardous
 
 
 def _coats_of(profile: BreedProfile | SpeciesProfile | None) -> list[tuple[CoatType | None, float]]:

@@ -85,7 +85,7 @@ def contraindication(
     why, pet = str(hazards[at_risk]), _one(_species_name(at_risk))
     if at_risk not in case.species:
         return say("{why}, and this model cannot rule out {pet}.", why=why, pet=pet)
-    p = (1 - case.unknown) * case.species[at_risk]
+    p = case.species[at_risk]
     if p > CERTAIN:
         return f"{why}."
     near = case.beside.get(at_risk, 0.0)
@@ -103,7 +103,7 @@ def contraindication(
     if unlisted:
         pet = _one(_species_name(unlisted[0]))
         return say("{why}, and this may be {pet}, of which we know too little.", why=why, pet=pet)
-    if case.unknown <= bound and case.beside:
+    if case.beside:
         return say("{why}, and we do not know another animal in the photo.", why=why)
     return say("{why}, and this may be an animal that we do not know.", why=why)
 

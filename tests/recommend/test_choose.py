@@ -75,16 +75,16 @@ def test_recommend_a_model_that_cannot_tell_cats_cannot_rule_them_out(recommende
     assert "this model cannot rule out a cat" in answer.ruled_out[0].reason
 
 
-def test_recommend_mass_of_no_known_species_counts_as_any_animal(recommender: Recommender, pets: Taxonomy) -> None:
-    joint = mass(pets, basset_hound=1.0)
-    strange = recommender.recommend(joint, pets, "breed", unknown=0.002)
-    assert strange.product is not None
-    assert strange.product.id == "fold_care"
-    assert "an animal that we do not know" in strange.reason
-    # What is missing from a sum of one is such mass, too.
-    assert recommender.recommend(joint * 0.9992, pets, "breed").product != strange.product
-    assert recommender.recommend(joint * 0.9992, pets, "breed", unknown=0.0005).product == strange.product
-    assert strange.confidence == pytest.approx(0.998)
+def test_recommend_what_is_missing_to_one_counts_as_any_animal(recommender: Recommender, pets: Taxonomy) -> None:
+    dog, maybe_a_cat = mass(pets, basset_hound=1.0), mass(pets, basset_hound=0.9995, siamese=0.0005)
+    assert product_of(recommender, pets, basset_hound=0.9995, siamese=0.0005) == "clear_balance"
+    alone = recommender.recommend(dog * 0.9992, pets, "breed")
+    together = recommender.recommend(maybe_a_cat * 0.9992, pets, "breed")
+    assert alone.product is not None
+    assert together.product is not None
+    assert (alone.product.id, together.product.id) == ("clear_balance", "fold_care")
+    assert "an animal that we do not know" in together.reason
+    assert together.confidence == pytest.approx(0.9995 * 0.9992)
 
 
 def test_recommend_at_species_level_blends_in_the_mix_of_the_species(recommender: Recommender, pets: Taxonomy) -> None:
@@ -232,8 +232,7 @@ def test_record_keeps_its_keys_when_there_is_no_product(recommender: Recommender
         ([float("nan"), 1.0], {}),
         ([float("inf"), 0.0], {}),
         ([-0.1, 1.1], {}),
-        ([0.5, 0.5], {"unknown": 1.1}),
-        ([0.5, 0.5], {"unknown": float("nan")}),
+        ([0.5, 0.4985], {}),
         ([0.5, 0.5], {"unlisted": -0.1}),
     ],
 )

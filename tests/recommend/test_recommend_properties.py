@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hierpets.hierarchy.decision import Level
+from hierpets.hierarchy.probabilities import species_probabilities
 from hierpets.plugin import Advice
 from hierpets.recommend.catalog import Catalog
 from hierpets.recommend.choose import Recommendation, Recommender
@@ -17,8 +18,11 @@ from hierpets.taxonomy import Taxonomy
 CATALOG: Catalog = load_catalog()
 BREEDS = {name: list(own.breeds) for name, own in CATALOG.species.items()}
 BOUND = 0.001
+ROUNDED = 1e-9
+"""What is missing to one is rounded to so much."""
 
 levels = st.sampled_from(["breed", "species", "unknown"])
+missing = st.floats(0, 0.0009999)
 # Ordinary weights, and those at which sums lose digits or a bound is just met.
 weights = st.one_of(st.floats(0, 1), st.sampled_from([0.0, 5e-324, 1e-300, 1e-12, 0.000999, 0.001, 0.001001, 1.0]))
 
@@ -55,15 +59,17 @@ def recommenders(draw: st.DrawFn) -> Recommender:
     return Recommender(CATALOG, [always(f"rule{i}", *said) for i, said in enumerate(rules)], bound=BOUND)
 
 
-def true_harm(product: str, taxonomy: Taxonomy, joint: np.ndarray, unknown: float) -> float:
-    """The probability that the pet is of a species that the product may hurt, counted leaf by leaf."""
+def true_harm(product: str, taxonomy: Taxonomy, joint: np.ndarray) -> float:
+    """The probability that the pet is of a species that the product may hurt, counted leaf by leaf; what is missing to
+    one may be any.
+    """
     hazards = CATALOG.hazards[product]
     if set(hazards) - set(taxonomy.species):
         return 1.0  # a species that the model cannot tell
     at_risk = [
         leaf.species in hazards or (leaf.species not in CATALOG.species and bool(hazards)) for leaf in taxonomy.leaves
     ]
-    return (1 - unknown) * float(joint[at_risk].sum()) + unknown * bool(hazards)
+    return float(joint[at_risk].sum()) + (1 - float(joint.sum())) * bool(hazards)
 
 
 def forbidden(answer: Recommendation) -> set[str]:
@@ -71,22 +77,22 @@ def forbidden(answer: Recommendation) -> set[str]:
     return {said.product for said in step.advice}
 
 
-@given(recommenders(), cases(), levels, st.floats(0, 1), st.none() | st.floats(0, 1))
+@given(recommenders(), cases(), levels, missing, st.none() | st.floats(0, 1))
 def test_recommend_never_names_a_product_that_may_harm(
     recommender: Recommender,
     case: tuple[Taxonomy, np.ndarray],
     level: Level,
-    unknown: float,
+    missing: float,
     unlisted: float | None,
 ) -> None:
-    taxonomy, joint = case
-    answer = recommender.recommend(joint, taxonomy, level, unknown=unknown, unlisted=unlisted)
+    taxonomy, joint = case[0], (1 - missing) * case[1]
+    answer = recommender.recommend(joint, taxonomy, level, unlisted=unlisted)
     assert answer.reason
     if answer.product is None:
         assert answer.confidence == 0
     else:
         assert level != "unknown"
-        assert true_harm(answer.product.id, taxonomy, joint, unknown) <= BOUND * (1 + 1e-9)
+        assert true_harm(answer.product.id, taxonomy, joint) <= BOUND + ROUNDED
         assert 0 <= answer.confidence <= 1 + 1e-9
 
 
@@ -104,16 +110,27 @@ def test_recommend_never_allows_more_when_mixed_with_no_idea(
     assert forbidden(recommender.recommend(some, taxonomy, level)) <= less_sure | at_the_bound(taxonomy, more)
 
 
-@given(cases(), st.floats(0, 1), st.floats(0, 1), st.sampled_from(["breed", "species"]))
-def test_recommend_never_allows_more_for_a_more_novel_pet(
+@given(cases(), missing, missing, st.sampled_from(["breed", "species"]))
+def test_recommend_never_allows_more_where_more_is_missing_to_one(
     case: tuple[Taxonomy, np.ndarray], one: float, other: float, level: Level
 ) -> None:
     taxonomy, joint = case
     recommender = Recommender(CATALOG, bound=BOUND)
-    less, more = sorted((one, other))
-    before = forbidden(recommender.recommend(joint, taxonomy, level, unknown=less))
-    after = forbidden(recommender.recommend(joint, taxonomy, level, unknown=more))
-    assert before <= after | at_the_bound(taxonomy, joint, more)
+    most, least = ((1 - lost) * joint for lost in sorted((one, other)))
+    before = forbidden(recommender.recommend(most, taxonomy, level))
+    assert before <= forbidden(recommender.recommend(least, taxonomy, level)) | at_the_bound(taxonomy, least)
+
+
+@given(cases(), st.floats(0, 1), st.floats(0, 1), st.sampled_from(["breed", "species"]))
+def test_recommend_never_allows_more_beside_a_more_novel_animal(
+    case: tuple[Taxonomy, np.ndarray], one: float, other: float, level: Level
+) -> None:
+    taxonomy, joint = case
+    recommender = Recommender(CATALOG, bound=BOUND)
+    known = species_probabilities(joint, taxonomy)
+    most, least = ((1 - lost) * known for lost in sorted((one, other)))
+    before, after = (forbidden(recommender.recommend(joint, taxonomy, level, beside=[b])) for b in (most, least))
+    assert before <= after | at_the_bound(taxonomy, joint) | at_the_bound(taxonomy, (1 - max(one, other)) * joint)
 
 
 @given(cases(), st.floats(0, 1), st.floats(0, 1))
@@ -154,6 +171,6 @@ def test_recommend_allows_no_more_under_a_tighter_bound(
     assert forbidden(Recommender(CATALOG, bound=loose).recommend(joint, taxonomy, "breed")) <= few
 
 
-def at_the_bound(taxonomy: Taxonomy, joint: np.ndarray, unknown: float = 0.0) -> set[str]:
-    """Products so near the bound that the last digit of a float decides."""
-    return {p for p in CATALOG.products if abs(true_harm(p, taxonomy, joint, unknown) - BOUND) < 1e-12}
+def at_the_bound(taxonomy: Taxonomy, joint: np.ndarray) -> set[str]:
+    """Products so near the bound that rounding decides."""
+    return {p for p in CATALOG.products if abs(true_harm(p, taxonomy, joint) - BOUND) <= ROUNDED}

@@ -9,7 +9,7 @@ from hierpets.recommend.catalog import COAT_TYPES, Catalog
 from hierpets.recommend.suitability import SuitabilityMatrix
 from hierpets.taxonomy import Taxonomy
 
-UNKNOWN, UNLISTED = 0.03, 0.2
+MISSING, UNLISTED = 0.03, 0.2
 
 
 def worlds(
@@ -22,7 +22,7 @@ def worlds(
             profile = catalog.profile(leaf.species, breed)
             coats = [(coat.type, coat.share) for coat in profile.coat] if profile and profile.coat else [(None, 1.0)]
             skin = frozenset(profile.skin) if profile else frozenset()
-            found += [((1 - UNKNOWN) * p * share * s, leaf.species, coat, skin) for coat, s in coats]
+            found += [(p * share * s, leaf.species, coat, skin) for coat, s in coats]
     return found
 
 
@@ -37,8 +37,8 @@ def worlds(
 )
 def test_weigh_equals_a_count_over_all_possible_pets(catalog: Catalog, tree: dict[str, tuple[str, ...]]) -> None:
     taxonomy = Taxonomy(tree=tree)
-    joint = np.random.default_rng(3).dirichlet(np.ones(len(taxonomy.leaves)))
-    got = SuitabilityMatrix.of(catalog, taxonomy).weigh(joint, unknown=UNKNOWN, unlisted=UNLISTED)
+    joint = (1 - MISSING) * np.random.default_rng(3).dirichlet(np.ones(len(taxonomy.leaves)))
+    got = SuitabilityMatrix.of(catalog, taxonomy).weigh(joint, unlisted=UNLISTED)
     coats: dict[str, float] = defaultdict(float)
     skin: dict[str, float] = defaultdict(float)
     suits, avoid, harm = (np.zeros(len(catalog.products)) for _ in range(3))
@@ -54,7 +54,7 @@ def test_weigh_equals_a_count_over_all_possible_pets(catalog: Catalog, tree: dic
             suits[i] += p * (not shunned and wanted and (not made.skin or bool(prone & set(made.skin))))
             harm[i] += p * (species in hazards or (species not in catalog.species and bool(hazards)))
     for i, product in enumerate(catalog.products):
-        harm[i] += UNKNOWN * bool(catalog.hazards[product])
+        harm[i] += MISSING * bool(catalog.hazards[product])
         if set(catalog.hazards[product]) - set(taxonomy.species):
             harm[i] = 1.0
     np.testing.assert_allclose(got.suits, suits, atol=1e-12)

@@ -258,7 +258,7 @@ def test_browser_never_recommends_what_may_hurt_another_species(scripts, recomme
         if advice["product"] is None:
             continue
         chosen += 1
-        weighed = matrix.weigh(joint, unknown=0.0, unlisted=_unlisted(record))
+        weighed = matrix.weigh(joint, unlisted=_unlisted(record))
         place = products.index(advice["product"])
         assert weighed.harm[place] <= recommender.bound
         assert advice["confidence"] == pytest.approx(weighed.suits[place], abs=1e-9)

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from helpers.browser import ADVICE, find_chromium, started_chromium
 from hypothesis import settings
@@ -186,3 +187,25 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny_registry(folder)
     train(recipe="heads", backbone="tiny", registry=folder / "registry.yaml", out=folder / "run")
     return folder / "run"
+
+
+@pytest.fixture(scope="session")
+def registry(tiny_run: Path) -> Any:
+    """That of the tiny run."""
+    from hierpets.registry.loading import load_registry
+
+    return load_registry(tiny_run.parent / "registry.yaml")
+
+
+@pytest.fixture(scope="session")
+def cascade(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A bundle of two tiny networks. Nobody changes it: whoever wants it otherwise copies it."""
+    from helpers.cascades import make_cascade
+
+    return make_cascade(tmp_path_factory.mktemp("cascade"))
+
+
+@pytest.fixture(scope="session")
+def pixels() -> np.ndarray:
+    """uint8 [3, 32, 32, 3]: what the tiny backbone takes."""
+    return np.random.default_rng(0).integers(0, 256, size=(3, 32, 32, 3), dtype=np.uint8)

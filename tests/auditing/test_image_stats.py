@@ -9,13 +9,7 @@ import pytest
 from hierpets.auditing.images.image_checks import check_image
 from hierpets.auditing.images.image_stats import measure_image
 from hierpets.auditing.settings import AuditSettings
-from hierpets.data.photos import read_photo
 from hierpets.data.records import PhotoRecord
-
-
-@pytest.fixture
-def photo():
-    return cv2.cvtColor(read_photo("demo:cat/ginger/1"), cv2.COLOR_RGB2BGR)
 
 
 def kinds(path):

@@ -9,12 +9,6 @@ import pytest
 from helpers.systems import needs_byte_names
 
 from hierpets.auditing.images.stats_cache import CACHE_FILE, StatsCache, collect_stats
-from hierpets.data.photos import read_photo
-
-
-@pytest.fixture
-def photo():
-    return cv2.cvtColor(read_photo("demo:cat/ginger/1"), cv2.COLOR_RGB2BGR)
 
 
 def written(path, pixels):

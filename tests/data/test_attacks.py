@@ -10,6 +10,7 @@ import zlib
 import cv2
 import numpy as np
 import pytest
+from helpers.pictures import encode
 from PIL import Image
 
 from hierpets.data.decoding.av1 import as_still_avif, coded_sizes, find_box
@@ -56,14 +57,8 @@ def test_picture_size_of_a_jpeg_with_fill_bytes_and_padding():
     assert picture_size(data[:at] + b"\x12\x34\xff\xff\xff" + data[at:], "JPEG") == (64, 64)
 
 
-def saved(image: Image.Image, kind: str, **options) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
 def test_a_jpeg_of_more_scans_than_any_encoder_writes_is_refused_before_each_is_decoded():
-    data = saved(Image.fromarray(PIXELS), "JPEG", progressive=True)
+    data = encode(Image.fromarray(PIXELS), "JPEG", progressive=True)
     last = data[data.rindex(b"\xff\xda") : -2]
     assert read_photo(data[:-2] + 50 * last + data[-2:]).shape == PIXELS.shape
     hidden = b"\xff\xfe\x00\x04\xff\xd9"  # a comment that looks like the end of the picture
@@ -77,14 +72,14 @@ def test_a_jpeg_of_more_scans_than_any_encoder_writes_is_refused_before_each_is_
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 def test_the_size_of_an_avif_is_that_of_what_it_codes_where_its_header_lies(size, mode):
     """A few kilobytes of one color took gigabytes to decode before they were scaled down to what the header said."""
-    data = saved(Image.new(mode, size, (90,) * len(mode)), "AVIF")
+    data = encode(Image.new(mode, size, (90,) * len(mode)), "AVIF")
     assert picture_size(data, "AVIF") == size
     at = data.index(b"ispe") + 8
     assert picture_size(data[:at] + struct.pack(">II", 1, 1) + data[at + 8 :], "AVIF") == size
 
 
 def test_items_of_an_avif_are_found_whatever_way_a_box_states_its_length():
-    data = saved(Image.new("RGB", (64, 64)), "AVIF")
+    data = encode(Image.new("RGB", (64, 64)), "AVIF")
     meta = find_box(data, b"meta")
     at = meta.index(b"iloc") - 4
     (length,) = struct.unpack_from(">I", meta, at)
@@ -106,7 +101,7 @@ def test_an_avif_of_more_items_than_a_picture_has_is_damage(items, parts):
 
 
 def test_an_avif_of_items_that_overlap_or_of_countless_units_is_damage():
-    data = saved(Image.new("RGB", (64, 64)), "AVIF")
+    data = encode(Image.new("RGB", (64, 64)), "AVIF")
     whole = struct.pack(">HHHII", 1, 0, 1, 0, 3_000)
     content = bytes(4) + b"\x44\x00" + struct.pack(">H", 2) + 2 * whole
     meta = bytes(4) + struct.pack(">I4s", 8 + len(content), b"iloc") + content
@@ -118,7 +113,7 @@ def test_an_avif_of_items_that_overlap_or_of_countless_units_is_damage():
 
 def test_an_animated_avif_is_decoded_from_the_picture_whose_size_is_checked():
     red, blue = (Image.new("RGB", (80, 60), color) for color in ("red", "blue"))
-    data = saved(red, "AVIF", save_all=True, append_images=[blue])
+    data = encode(red, "AVIF", save_all=True, append_images=[blue])
     assert data[8:12] == b"avis"
     assert as_still_avif(data)[8:12] == b"avif"
     assert picture_size(data, "AVIF") == (80, 60)
@@ -127,7 +122,7 @@ def test_an_animated_avif_is_decoded_from_the_picture_whose_size_is_checked():
 
 @pytest.mark.parametrize("cut", range(12))
 def test_items_of_an_avif_that_are_cut_off_are_damage(cut):
-    data = saved(Image.new("RGB", (64, 64)), "AVIF")
+    data = encode(Image.new("RGB", (64, 64)), "AVIF")
     at = data.index(b"iloc") + 4 + cut
     with pytest.raises(ImageError, match="damaged AVIF"):
         read_photo(data[:at])

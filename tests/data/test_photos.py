@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+from helpers.pictures import encode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
@@ -35,12 +36,6 @@ def scene(width: int = W, height: int = H) -> np.ndarray:
     """A smooth picture no turn of which equals another."""
     x, y = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
     return np.stack([255 * x, 255 * y, 255 * (1 - x) * y], -1).round().astype(np.uint8)
-
-
-def encode(image: Image.Image, kind: str, **options) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 def with_alpha(alpha: np.ndarray) -> Image.Image:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import re
 
 import cv2
 import numpy as np
 import pytest
+from helpers.pictures import encode
 from PIL import Image
 
 from hierpets.data.decoding.tiff import tiff_end
@@ -35,12 +35,6 @@ WHOLE = {
     ],
     "BMP": [{}],
 }
-
-
-def encode(picture: Image.Image, kind: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 def warnings_of(data: bytes) -> list[str]:

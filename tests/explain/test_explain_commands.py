@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from helpers.cascades import PHOTOS as CASCADE_PHOTOS
-from helpers.cascades import make_cascade
 
 from hierpets.cli.deploy.explain import command as explain
 from hierpets.cli.deploy.inspect import command as inspect
@@ -20,13 +19,7 @@ from hierpets.explain.lazy import lazy_overlay
 from hierpets.explain.run import explain_photo, inspect_photo
 from hierpets.explain.trace import trace_photo
 from hierpets.inference.loading import load
-from hierpets.registry.loading import load_registry
 from hierpets.thumbnails import encode_png
-
-
-@pytest.fixture(scope="module")
-def registry(tiny_run):
-    return load_registry(tiny_run.parent / "registry.yaml")
 
 
 @pytest.fixture(scope="module")
@@ -172,11 +165,6 @@ def test_explain_photo_and_inspect_photo_check_out_before_the_work(tmp_path, fun
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot be written"):
         function("gone.jpg", bundle=tmp_path / "no bundle", out=tmp_path / "file" / "e.png")
-
-
-@pytest.fixture(scope="module")
-def cascade(tmp_path_factory):
-    return make_cascade(tmp_path_factory.mktemp("cascade"))
 
 
 def test_trace_photo_shows_every_network_that_was_asked(cascade):

@@ -16,7 +16,6 @@ import pytest
 import torch
 from click.testing import CliRunner
 from helpers.cascades import PHOTOS as CASCADE_PHOTOS
-from helpers.cascades import make_cascade
 from helpers.systems import needs_links
 from scipy import stats
 from timm.layers import create_conv2d
@@ -37,16 +36,10 @@ from hierpets.inference.loading import load
 from hierpets.inference.predictor import Predictor
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.reader import read_networks
-from hierpets.registry.loading import load_registry
 
 FORMATS = get_args(Format)
 OUTPUTS = ["features", "species", "leaf", "scores"]
 DIFFERENCES = [*OUTPUTS, "joint"]
-
-
-@pytest.fixture(scope="module")
-def registry(tiny_run):
-    return load_registry(tiny_run.parent / "registry.yaml")
 
 
 @pytest.fixture(scope="module")
@@ -55,11 +48,6 @@ def exported(tiny_run, registry, tmp_path_factory):
     out = tmp_path_factory.mktemp("exported")
     done = {f: export_bundle(tiny_run / "bundle", f, registry=registry, out=out) for f in FORMATS}
     return out, done
-
-
-@pytest.fixture(scope="module")
-def pixels() -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, size=(3, 32, 32, 3), dtype=np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -434,11 +422,6 @@ def test_export_bundle_exports_the_released_bundle_on_real_photos(form, data_dir
     assert done.parity.photos > 50
     assert done.parity.same == done.parity.photos
     assert done.parity.largest["joint"] < 0.01
-
-
-@pytest.fixture(scope="module")
-def cascade(tmp_path_factory):
-    return make_cascade(tmp_path_factory.mktemp("cascade"))
 
 
 def test_export_bundle_gives_openvino_all_networks_each_checked(cascade, tmp_path):

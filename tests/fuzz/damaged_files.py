@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 import zlib
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from functools import cache
 
 import cv2
 import numpy as np
+from helpers.pictures import encode
 from PIL import Image
 
 __all__ = ["DAMAGES", "FILES", "damage", "intact", "whole_file"]
@@ -54,9 +54,7 @@ def picture(side: int) -> np.ndarray:
 def whole_file(name: str, side: int = 64) -> bytes:
     """A file of one of :data:`FILES`."""
     mode, kind, options = FORMATS[name]
-    buffer = io.BytesIO()
-    Image.fromarray(picture(side)).convert(mode).save(buffer, kind, **options)
-    return buffer.getvalue()
+    return encode(Image.fromarray(picture(side)).convert(mode), kind, **options)
 
 
 def damage(rng: np.random.Generator, name: str, how: str, side: int = 64) -> bytes:

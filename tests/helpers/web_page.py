@@ -1,4 +1,4 @@
-"""What an exported page says of photos, and what Python says of them."""
+"""Photos shown to a page, what it says of them, and what Python says of them."""
 
 from __future__ import annotations
 
@@ -27,6 +27,19 @@ class PageDetector(Detector):
 def rgba(photo: np.ndarray) -> bytes:
     """The pixels of a photo, uint8 [H, W, 3], as a canvas has them."""
     return np.dstack([photo, np.full(photo.shape[:2], 255, np.uint8)]).tobytes()
+
+
+def upload(name: str, content: bytes) -> dict[str, Any]:
+    """A photo as it is picked."""
+    return {"name": name, "mimeType": "image/jpeg", "buffer": content}
+
+
+def show(page: Any, *photos: dict[str, Any]) -> Any:
+    """Pick photos and wait for their answers; the cards."""
+    before = page.locator(".card").count()
+    page.set_input_files("#pick", list(photos))
+    page.locator('.card[aria-busy="false"]').nth(before + len(photos) - 1).wait_for()
+    return page.locator(".card")
 
 
 def records(page: Any, contents: Sequence[bytes]) -> list[dict[str, Any]]:

@@ -14,7 +14,6 @@ from hierpets.errors import BundleError
 from hierpets.inference.loading import load
 from hierpets.inference.predictor import Predictor
 from hierpets.inference.stream import photo_error
-from hierpets.registry.loading import load_registry
 
 MANIFEST, WEIGHTS, XML, BIN = "bundle.json", "weights.safetensors", "openvino/model.xml", "openvino/model.bin"
 PHOTO = "demo:cat/siamese/1"
@@ -91,11 +90,6 @@ DAMAGES = {
 @pytest.fixture
 def bundle(tiny_run, tmp_path):
     return shutil.copytree(tiny_run / "bundle", tmp_path / "bundle")
-
-
-@pytest.fixture(scope="module")
-def registry(tiny_run):
-    return load_registry(tiny_run.parent / "registry.yaml")
 
 
 @pytest.mark.parametrize("name", DAMAGES)

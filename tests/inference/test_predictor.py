@@ -25,11 +25,6 @@ PHOTOS = ["demo:cat/siamese/1", "demo:dog/dalmatian/2", "demo:dog/pug/3", "demo:
 
 
 @pytest.fixture(scope="module")
-def registry(tiny_run):
-    return load_registry(tiny_run.parent / "registry.yaml")
-
-
-@pytest.fixture(scope="module")
 def predictor(tiny_run, registry):
     return load(tiny_run / "bundle", registry=registry)
 

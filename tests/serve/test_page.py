@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from helpers.color_server import encode, find_halves, make_predictor, plain, serving, side_by_side, with_exif
+from helpers.web_page import show, upload
 
 from hierpets.data.labeled.index import read_index
 from hierpets.recommend.loading import load_catalog
@@ -20,10 +21,6 @@ pytestmark = pytest.mark.browser
 def turned_by_exif(jpeg):
     """The same JPEG, to be turned a quarter by whoever shows it."""
     return with_exif(jpeg).replace(b"\x01\x12\0\x03\0\0\0\x01\0\x01", b"\x01\x12\0\x03\0\0\0\x01\0\x06")
-
-
-def upload(name, content):
-    return {"name": name, "mimeType": "image/jpeg", "buffer": content}
 
 
 @pytest.fixture(scope="module")
@@ -73,14 +70,6 @@ def visit(chromium, url):
     for context in contexts:
         context.close()
     assert wrong == []
-
-
-def show(page, *photos):
-    """Pick photos and wait for their answers; the cards."""
-    before = page.locator(".card").count()
-    page.set_input_files("#pick", list(photos))
-    page.locator('.card[aria-busy="false"]').nth(before + len(photos) - 1).wait_for()
-    return page.locator(".card")
 
 
 def correct(card, breed):

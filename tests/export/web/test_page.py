@@ -6,10 +6,9 @@ import shutil
 import cv2
 import numpy as np
 import pytest
-from helpers.cascades import make_cascade
 from helpers.color_server import encode
 from helpers.static_server import serving_folder
-from helpers.web_page import PageDetector, as_python, records, told
+from helpers.web_page import PageDetector, as_python, records, show, told, upload
 
 import hierpets
 from hierpets.bundle.layout import MANIFEST
@@ -33,27 +32,15 @@ def tiny_page(tiny_run, onnxruntime_web, tmp_path_factory):
     return export_page(tiny_run / "bundle", out, runtime=onnxruntime_web, registry=registry).path
 
 
-def upload(content, name="photo.jpg"):
-    return {"name": name, "mimeType": "image/jpeg", "buffer": content}
-
-
-def show(page, *photos):
-    """Pick photos and wait for their answers; the cards."""
-    before = page.locator(".card").count()
-    page.set_input_files("#pick", list(photos))
-    page.locator('.card[aria-busy="false"]').nth(before + len(photos) - 1).wait_for()
-    return page.locator(".card")
-
-
 def test_page_answers_as_python_without_asking_anybody(tiny_page, tiny_run, visit):
     contents = [encode(read_photo(photo), ".png") for photo in FEW]
     predictor = hierpets.load(tiny_run / "bundle", registry=tiny_run.parent / "registry.yaml", precision="f32")
     with serving_folder(tiny_page) as url:
         page = visit(url)
-        show(page, upload(contents[0]))  # by now all is loaded
+        show(page, upload("photo.jpg", contents[0]))  # by now all is loaded
         asked = []
         page.context.on("request", lambda request: asked.append(request.url))
-        show(page, upload(contents[0]), upload(contents[0]))
+        show(page, upload("photo.jpg", contents[0]), upload("photo.jpg", contents[0]))
     # The server is gone.
     ours, theirs = as_python(predictor, contents), records(page, contents)
     assert [address for address in asked if not address.startswith("blob:")] == []
@@ -67,7 +54,7 @@ def test_page_answers_as_python_without_asking_anybody(tiny_page, tiny_run, visi
 def test_page_cannot_send_a_photo_anywhere(tiny_page, visit):
     with serving_folder(tiny_page) as url, serving_folder(tiny_page) as other:
         page = visit(url, expecting="Content Security Policy")
-        show(page, upload(encode(read_photo(PETS[0]))))
+        show(page, upload("photo.jpg", encode(read_photo(PETS[0]))))
         script = "async (address) => fetch(address, {mode: 'no-cors'}).then(() => 'sent', () => 'refused')"
         assert page.evaluate(script, other) == "refused"
         (worker,) = page.workers
@@ -80,7 +67,7 @@ def test_page_shows_an_answer_with_its_shampoo(tiny_page, visit, width):
         page = visit(url, width)
         assert "never leave this device" in page.locator(".note").first.inner_text()
         assert page.locator("nav").count() == 0
-        card = show(page, upload(encode(read_photo("demo:cat/siamese/900")), "Minka.jpg"))
+        card = show(page, upload("Minka.jpg", encode(read_photo("demo:cat/siamese/900"))))
         assert card.locator(".answer").inner_text()
         assert card.locator(".product .name").inner_text() and card.locator(".reason").inner_text()
         assert card.locator(".species .label").first.inner_text() == "Cat"
@@ -95,7 +82,7 @@ def test_page_answers_several_photos_each_with_its_own(tiny_page, tiny_run, visi
         contents = [encode(read_photo(photo), ".png") for photo in PETS[::6]]
         apart = [records(page, [content])[0] for content in contents]
         assert [*map(told, records(page, contents))] == [*map(told, apart)]
-        show(page, *(upload(content, f"{n}.png") for n, content in enumerate(contents)))
+        show(page, *(upload(f"{n}.png", content) for n, content in enumerate(contents)))
         assert page.locator(".card .file").all_inner_texts() == [f"{n}.png" for n in range(len(contents))]
 
 
@@ -112,7 +99,11 @@ WRONG = [
 def test_page_says_what_is_wrong_with_files_and_answers_the_next(tiny_page, visit):
     with serving_folder(tiny_page) as url:
         page = visit(url)
-        cards = show(page, *(upload(content) for content, _ in WRONG), upload(encode(read_photo(PETS[0]))))
+        cards = show(
+            page,
+            *(upload("photo.jpg", content) for content, _ in WRONG),
+            upload("photo.jpg", encode(read_photo(PETS[0]))),
+        )
         for number, (_, problem) in enumerate(WRONG):
             assert cards.nth(number).locator(".answer").inner_text() == "Photo cannot be read"
             assert problem in cards.nth(number).locator(".detail").inner_text()
@@ -123,7 +114,7 @@ def test_page_says_what_is_wrong_with_files_and_answers_the_next(tiny_page, visi
 def test_page_says_that_the_model_cannot_be_loaded_and_tries_again(tiny_page, visit, name):
     with serving_folder(tiny_page) as url:
         page = visit(url, expecting="404", missing=f"**/{name}-*.onnx")
-        photo = upload(encode(read_photo(PETS[0])))
+        photo = upload("photo.jpg", encode(read_photo(PETS[0])))
         cards = show(page, photo)
         assert re.search(rf": {name}-\w+\.onnx is missing or damaged", cards.locator(".detail").inner_text())
         page.context.unroute(f"**/{name}-*.onnx")
@@ -137,7 +128,7 @@ def test_page_names_the_file_that_a_server_answered_with_another(tiny_page, chro
         context.route(f"**/{name}", lambda route: route.fulfill(body="<!doctype html>"))
         page = context.new_page()
         page.goto(url)
-        cards = show(page, upload(encode(read_photo(PETS[0]))))
+        cards = show(page, upload("photo.jpg", encode(read_photo(PETS[0]))))
         wrong = re.escape(name).replace(r"\*", r"\w+")
         assert re.search(rf": {wrong} is missing or damaged\.$", cards.locator(".detail").inner_text())
 
@@ -153,13 +144,13 @@ def test_page_speaks_the_language_of_the_browser(tiny_page, visit):
     with serving_folder(tiny_page) as url:
         page = visit(url, locale="de-AT")
         assert page.url.endswith("/index.de.html")
-        card = show(page, upload(encode(read_photo("demo:cat/siamese/900"))))
+        card = show(page, upload("photo.jpg", encode(read_photo("demo:cat/siamese/900"))))
         assert card.locator(".species .label").first.inner_text() == "Katze"
         assert "It has" not in card.locator(".reason").inner_text()
         assert "Gerät" in page.locator(".note").first.inner_text()
         page.goto(f"{url}/?language=en")
         assert page.locator("html").get_attribute("lang") == "en"
-        card = show(page, upload(encode(read_photo("demo:cat/siamese/900"))))
+        card = show(page, upload("photo.jpg", encode(read_photo("demo:cat/siamese/900"))))
         assert card.locator(".species .label").first.inner_text() == "Cat"
 
 
@@ -167,18 +158,16 @@ def test_page_uses_threads_where_a_server_allows_it(tiny_page, visit):
     with serving_folder(tiny_page, isolated=True) as url:
         page = visit(url)
         assert page.evaluate("crossOriginIsolated")
-        cards = show(page, upload(encode(read_photo(PETS[0]))))
+        cards = show(page, upload("photo.jpg", encode(read_photo(PETS[0]))))
         assert cards.get_attribute("data-level") in ("breed", "species", "unknown")
 
 
-def test_page_asks_networks_in_turn(onnxruntime_web, tmp_path, visit):
-    made = make_cascade(tmp_path)
-    page_folder = export_page(
-        made.folder, tmp_path / "out", runtime=onnxruntime_web, registry=tmp_path / "registry.yaml"
-    ).path
+def test_page_asks_networks_in_turn(cascade, onnxruntime_web, tmp_path, visit):
+    bundle, registry = cascade.folder, cascade.registry.path
+    page_folder = export_page(bundle, tmp_path / "out", runtime=onnxruntime_web, registry=registry).path
     assert len([*page_folder.glob("model/early0-*.onnx")]) == 1
     contents = [encode(read_photo(photo), ".png") for photo in FEW]
-    predictor = hierpets.load(made.folder, registry=tmp_path / "registry.yaml", precision="f32")
+    predictor = hierpets.load(bundle, registry=registry, precision="f32")
     with serving_folder(page_folder) as url:
         theirs = records(visit(url), contents)
     ours = as_python(predictor, contents)
@@ -222,7 +211,7 @@ def test_page_looks_again_as_python(tiny_run, onnxruntime_web, tmp_path, visit):
     assert [bool(one["second_look"]) for one in ours] == [True] * 5 + [False] * 4
     with serving_folder(page_folder) as url:
         page = visit(url)
-        show(page, upload(contents[0]))
+        show(page, upload("photo.jpg", contents[0]))
     # The server is gone: the detector was loaded with the networks.
     theirs = records(page, contents)
     for a, b in zip(theirs, ours, strict=True):

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from helpers.cascades import PHOTOS, make_cascade
+from helpers.cascades import PHOTOS
 from safetensors.torch import load_file, save_file
 from scipy.special import softmax
 
@@ -20,22 +20,17 @@ from hierpets.inference.loading import load
 from hierpets.inference.predictor import Predictor
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    return make_cascade(tmp_path_factory.mktemp("cascade"))
-
-
 @pytest.fixture
-def copied(made, tmp_path):
-    return shutil.copytree(made.folder, tmp_path / "bundle")
+def copied(cascade, tmp_path):
+    return shutil.copytree(cascade.folder, tmp_path / "bundle")
 
 
 @pytest.fixture(scope="module")
-def loaded(made):
+def loaded(cascade):
     """Loads it, in the arithmetic of the reference: what others round is for their own tests."""
 
-    def load_cascade(folder=made.folder, **options):
-        return load(folder, registry=made.registry, recommend=False, precision="f32", **options)
+    def load_cascade(folder=cascade.folder, **options):
+        return load(folder, registry=cascade.registry, recommend=False, precision="f32", **options)
 
     return load_cascade
 
@@ -53,15 +48,15 @@ class Counting:
         return self.engine(pixels)
 
 
-def torch_engines(made):
-    specs = made.manifest.networks
-    return [TorchEngine(network, spec.preprocess) for network, spec in zip(made.networks, specs, strict=True)]
+def torch_engines(cascade):
+    specs = cascade.manifest.networks
+    return [TorchEngine(network, spec.preprocess) for network, spec in zip(cascade.networks, specs, strict=True)]
 
 
-def joint_of(made, stage, photo):
+def joint_of(cascade, stage, photo):
     """The probabilities of one network, by its own temperatures, computed here."""
-    network, tree = made.networks[stage], made.manifest.taxonomy
-    spec = (*made.manifest.early, made.manifest)[stage]
+    network, tree = cascade.networks[stage], cascade.manifest.taxonomy
+    spec = (*cascade.manifest.early, cascade.manifest)[stage]
     with torch.inference_mode():
         planes = normalize(spec.preprocess, read_square(photo, spec.preprocess))
         output = network(torch.from_numpy(planes)[None])
@@ -73,22 +68,22 @@ def joint_of(made, stage, photo):
     return np.concatenate(parts)
 
 
-def test_a_photo_is_answered_by_the_first_network_that_is_sure(made, loaded):
+def test_a_photo_is_answered_by_the_first_network_that_is_sure(cascade, loaded):
     answers = loaded().predict(PHOTOS)
     assert sum(answer.stage == 0 for answer in answers) == len(PHOTOS) // 2
     for photo, answer in zip(PHOTOS, answers, strict=True):
-        early = joint_of(made, 0, photo)
-        sure = early.max() > made.manifest.early[0].threshold
+        early = joint_of(cascade, 0, photo)
+        sure = early.max() > cascade.manifest.early[0].threshold
         assert answer.stage == (0 if sure else 1)
-        np.testing.assert_allclose(answer.joint, early if sure else joint_of(made, 1, photo), atol=1e-4)
+        np.testing.assert_allclose(answer.joint, early if sure else joint_of(cascade, 1, photo), atol=1e-4)
 
 
-def test_outputs_of_all_networks_are_put_together_as_they_are_served(made):
-    cascade = Cascade(made.manifest, torch_engines(made))
-    photos = [cascade.squares(cascade.decode(photo)) for photo in PHOTOS]
-    served, stages, _ = cascade(photos, lambda row: cascade.decode(PHOTOS[row]))
-    early, main = (Outputs(*engine(seen_by(stage, photos))[1:]) for stage, engine in enumerate(cascade.engines))
-    m = made.manifest
+def test_outputs_of_all_networks_are_put_together_as_they_are_served(cascade):
+    asked = Cascade(cascade.manifest, torch_engines(cascade))
+    photos = [asked.squares(asked.decode(photo)) for photo in PHOTOS]
+    served, stages, _ = asked(photos, lambda row: asked.decode(PHOTOS[row]))
+    early, main = (Outputs(*engine(seen_by(stage, photos))[1:]) for stage, engine in enumerate(asked.engines))
+    m = cascade.manifest
     rule = {"asked": m.early, "learned": m.learned, "temperatures": m.temperatures, "combiner": m.combiner}
     found, stage = ask_in_turn([early], main, m.taxonomy, **rule)
     assert stage.tolist() == stages.tolist()
@@ -97,9 +92,9 @@ def test_outputs_of_all_networks_are_put_together_as_they_are_served(made):
         np.testing.assert_allclose(own, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_the_main_network_is_asked_only_about_photos_that_the_early_one_is_not_sure_of(made, loaded):
-    early, main = map(Counting, made.networks, made.manifest.networks)
-    predictor = Predictor(made.manifest, main, early=[early], model=loaded().model)
+def test_the_main_network_is_asked_only_about_photos_that_the_early_one_is_not_sure_of(cascade, loaded):
+    early, main = map(Counting, cascade.networks, cascade.manifest.networks)
+    predictor = Predictor(cascade.manifest, main, early=[early], model=loaded().model)
     answers = predictor.predict(PHOTOS)
     assert early.photos == len(PHOTOS)
     assert main.photos == sum(answer.stage == 1 for answer in answers) == len(PHOTOS) // 2
@@ -121,13 +116,13 @@ def test_the_record_says_which_network_answered(loaded):
     assert answers[-1].to_json()["stage"] is None
 
 
-def test_a_gate_of_one_leaves_every_photo_to_the_main_network(made, loaded, copied):
+def test_a_gate_of_one_leaves_every_photo_to_the_main_network(cascade, loaded, copied):
     content = json.loads((copied / "bundle.json").read_text())
     content["early"][0]["threshold"] = 1.0
     (copied / "bundle.json").write_text(json.dumps(content))
     for photo, answer in zip(PHOTOS, loaded(copied).predict(PHOTOS), strict=True):
         assert answer.stage == 1
-        np.testing.assert_allclose(answer.joint, joint_of(made, 1, photo), atol=1e-4)
+        np.testing.assert_allclose(answer.joint, joint_of(cascade, 1, photo), atol=1e-4)
 
 
 def test_load_names_the_file_of_an_early_network_that_is_missing(loaded, copied):
@@ -139,7 +134,7 @@ def test_load_names_the_file_of_an_early_network_that_is_missing(loaded, copied)
         loaded(copied, engine="torch")
 
 
-def test_load_refuses_an_early_graph_of_another_input(made, loaded, copied):
+def test_load_refuses_an_early_graph_of_another_input(cascade, loaded, copied):
     content = json.loads((copied / "bundle.json").read_text())
     content["early"][0]["preprocess"]["size"] = 40
     (copied / "bundle.json").write_text(json.dumps(content))
@@ -147,34 +142,35 @@ def test_load_refuses_an_early_graph_of_another_input(made, loaded, copied):
         loaded(copied)
 
 
-def test_an_early_network_that_gives_nan_is_named_as_damage_and_not_passed_over(made, loaded):
+def test_an_early_network_that_gives_nan_is_named_as_damage_and_not_passed_over(cascade, loaded):
     class Broken(Counting):
         def __call__(self, pixels):
             output = super().__call__(pixels)
             return output._replace(leaf=np.full_like(output.leaf, np.nan))
 
-    early, main = Broken(made.networks[0], made.manifest.early[0]), Counting(made.networks[1], made.manifest)
-    predictor = Predictor(made.manifest, main, early=[early], model=loaded().model)
+    early = Broken(cascade.networks[0], cascade.manifest.early[0])
+    main = Counting(cascade.networks[1], cascade.manifest)
+    predictor = Predictor(cascade.manifest, main, early=[early], model=loaded().model)
     answer = predictor.predict(PHOTOS[0])
     assert "NaN or infinity" in str(answer.error)
     assert main.photos == 0
 
 
-def test_a_photo_is_decoded_for_the_network_that_needs_the_most(made, loaded):
+def test_a_photo_is_decoded_for_the_network_that_needs_the_most(cascade, loaded):
     import cv2
 
     shade = np.random.default_rng(0).integers(0, 256, (12, 18), dtype=np.uint8)
     large = cv2.resize(np.repeat(shade[..., None], 3, axis=2), (1800, 1200), interpolation=cv2.INTER_CUBIC)
     photo = cv2.imencode(".jpg", large)[1].tobytes()
-    cascade = loaded().cascade
-    side = min(cascade.decode(photo).shape[:2])
-    assert side >= max(spec.preprocess.decoded_side for spec in made.manifest.networks)
+    asked = loaded().cascade
+    side = min(asked.decode(photo).shape[:2])
+    assert side >= max(spec.preprocess.decoded_side for spec in cascade.manifest.networks)
     assert side < 1200  # a JPEG is decoded no larger than need be
-    assert [square.shape for square in cascade.squares(cascade.decode(photo))] == [(24, 24, 3), (32, 32, 3)]
+    assert [square.shape for square in asked.squares(asked.decode(photo))] == [(24, 24, 3), (32, 32, 3)]
 
 
-def test_temperatures_of_both_networks_are_used(made):
-    assert made.manifest.early[0].temperatures != made.manifest.temperatures != Temperatures()
+def test_temperatures_of_both_networks_are_used(cascade):
+    assert cascade.manifest.early[0].temperatures != cascade.manifest.temperatures != Temperatures()
 
 
 def test_weights_of_an_early_network_that_do_not_fit_are_refused(loaded, copied):

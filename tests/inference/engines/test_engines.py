@@ -19,12 +19,6 @@ from hierpets.inference.engines.openvino import CAPABILITY, capabilities, compil
 from hierpets.inference.loading import load
 from hierpets.model.graph.convert import convert_module, save_graph
 from hierpets.model.reader import read_network
-from hierpets.registry.loading import load_registry
-
-
-@pytest.fixture(scope="module")
-def registry(tiny_run):
-    return load_registry(tiny_run.parent / "registry.yaml")
 
 
 @pytest.fixture(scope="module")

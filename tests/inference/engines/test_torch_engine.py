@@ -19,7 +19,6 @@ from hierpets.inference.engines.torch import TorchEngine
 from hierpets.inference.loading import load
 from hierpets.model.reader import read_network
 from hierpets.plugin import Preprocess
-from hierpets.registry.loading import load_registry
 
 gpu = pytest.mark.gpu
 
@@ -29,11 +28,6 @@ PREPROCESS = Preprocess(size=32, crop=1.0)  # that of the tiny backbone
 @pytest.fixture(scope="module")
 def bundle(tiny_run):
     return tiny_run / "bundle"
-
-
-@pytest.fixture(scope="module")
-def registry(tiny_run):
-    return load_registry(tiny_run.parent / "registry.yaml")
 
 
 @pytest.fixture(scope="module")

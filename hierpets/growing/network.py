@@ -27,8 +27,8 @@ from hierpets.model.rounding import pack, unpack
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.model.statistics.storage import pack_statistics, read_statistics
 from hierpets.taxonomy import Leaf
-from hierpets.training.frozen.fitter import DISCRIMINANT
-from hierpets.training.frozen.lda import fit_lda, fit_lda_heads
+from hierpets.training.frozen.fitter import refit_ood_scorer
+from hierpets.training.frozen.lda import fit_lda_heads
 
 __all__ = ["OpenNetwork", "open_network"]
 
@@ -145,17 +145,9 @@ class OpenNetwork:
     def _scorer(
         self, statistics: ClassStatistics, breeds: PretrainedBreeds, species_classes: list[int] | None
     ) -> OODScorer:
-        before, known = self.scorer, statistics.leaves
-        kept = before.species_classes.tolist() if species_classes is None else species_classes
-        scorer = OODScorer.build(
-            known=known,
-            breeds=breeds,
-            means=statistics.means_of(known),
-            profiles=statistics.profiles_of(known),
-            discriminant=fit_lda(statistics, known, shrinkage=DISCRIMINANT.shrinkage),
-            pretrained_head=before.pretrained_head,
-            species_classes=kept,
-        )
+        before = self.scorer
+        shown = before.species_classes.tolist() if species_classes is None else species_classes
+        scorer = refit_ood_scorer(statistics, before.pretrained_head, shown, breeds)
         # The thresholds are on this scale, which comes from photos that are no longer there.
         scorer.center.copy_(before.center)
         scorer.scale.copy_(before.scale)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from torch import nn
 
 from hierpets.config import HeadSpec
 from hierpets.hierarchy.probabilities import Combiner, Prior
@@ -18,7 +19,7 @@ from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.frozen.lda import fit_lda, fit_lda_heads
 from hierpets.training.frozen.linear_probe import fit_heads
 
-__all__ = ["DISCRIMINANT", "FrozenFit", "HeadFitter", "fit_ood_scorer"]
+__all__ = ["DISCRIMINANT", "FrozenFit", "HeadFitter", "fit_ood_scorer", "refit_ood_scorer"]
 
 DISCRIMINANT = HeadSpec(kind="lda")  # of the OOD scorer, whatever the breed heads are
 
@@ -72,6 +73,14 @@ def fit_ood_scorer(
     statistics: ClassStatistics, pretrained_head: PretrainedHead | None, breeds: PretrainedBreeds
 ) -> OODScorer:
     """The OOD scorer of the leaves in some statistics, which are among those of ``breeds``."""
+    head = pretrained_head.head if pretrained_head else None
+    return refit_ood_scorer(statistics, head, species_classes(pretrained_head, statistics.taxonomy.species), breeds)
+
+
+def refit_ood_scorer(
+    statistics: ClassStatistics, head: nn.Linear | None, shown: Sequence[int], breeds: PretrainedBreeds
+) -> OODScorer:
+    """The same with the layer of a pretrained head alone, of whose classes those ``shown`` show a known species."""
     known = statistics.leaves
     return OODScorer.build(
         known=known,
@@ -79,6 +88,6 @@ def fit_ood_scorer(
         means=statistics.means_of(known),
         profiles=statistics.profiles_of(known),
         discriminant=fit_lda(statistics, known, shrinkage=DISCRIMINANT.shrinkage),
-        pretrained_head=pretrained_head.head if pretrained_head else None,
-        species_classes=species_classes(pretrained_head, statistics.taxonomy.species),
+        pretrained_head=head,
+        species_classes=shown,
     )

@@ -30,7 +30,7 @@ from hierpets.evaluation.metrics.schema import Metrics, StressMetrics, StressSco
 from hierpets.evaluation.run import evaluate
 from hierpets.files import size_of, write_file
 from hierpets.hierarchy.decision import Decision
-from hierpets.hierarchy.probabilities import COMBINERS, joint_probabilities, most_probable_species
+from hierpets.hierarchy.probabilities import COMBINERS, most_probable_species
 from hierpets.inference.loading import load
 from hierpets.inference.prediction import Prediction
 from hierpets.progress import no_progress
@@ -340,9 +340,7 @@ def combiners_table(trained: Trained) -> str:
     labels = outputs.labels
     for combiner in COMBINERS:
         temperatures = outputs.temperatures(taxonomy)
-        joint = joint_probabilities(
-            *temperatures.apply(outputs.species_logits, outputs.leaf_logits, taxonomy), taxonomy, combiner=combiner
-        )
+        joint = temperatures.joint(outputs.species_logits, outputs.leaf_logits, taxonomy, combiner=combiner)
         breed = (joint.argmax(axis=1) == labels.leaf).mean()
         species = (most_probable_species(joint, taxonomy) == labels.species).mean()
         loss = -np.log(joint[np.arange(len(joint)), labels.leaf].clip(min=1e-12)).mean()

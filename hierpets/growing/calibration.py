@@ -15,7 +15,7 @@ from hierpets.growing.network import OpenNetwork
 from hierpets.hierarchy.calibration import Temperatures, fit_temperature
 from hierpets.hierarchy.early import Outputs, ask_in_turn
 from hierpets.hierarchy.policy import Policy
-from hierpets.hierarchy.probabilities import joint_probabilities, most_probable_species
+from hierpets.hierarchy.probabilities import most_probable_species
 from hierpets.model.network import mix_breeds
 from hierpets.model.ood import Evidence
 from hierpets.plugin import Labels
@@ -101,8 +101,7 @@ def answer_together(manifest: Manifest, outputs: Sequence[Outputs]) -> tuple[np.
         temperatures=temperatures,
         combiner=combiner,
     )
-    logits = temperatures.apply(found.species, found.leaf, tree)
-    return joint_probabilities(*logits, tree, combiner=combiner), found.scores
+    return temperatures.joint(found.species, found.leaf, tree, combiner=combiner), found.scores
 
 
 def grow_temperatures(before: Temperatures, left: LeftOut, taxonomy: Taxonomy) -> Temperatures:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from hierpets.hierarchy.probabilities import log_softmax
+from hierpets.hierarchy.probabilities import Combiner, joint_probabilities, log_softmax
 from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
 from hierpets.validation.strict import StrictModel
 
@@ -26,6 +26,17 @@ class Temperatures(StrictModel):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Calibrated logits of the same shapes, [N, S] and [N, L]."""
         return species_logits / self.species, leaf_logits / self.divisors(taxonomy)[taxonomy.leaf_species]
+
+    def joint(
+        self,
+        species_logits: np.ndarray,
+        leaf_logits: np.ndarray,
+        taxonomy: Taxonomy,
+        *,
+        combiner: Combiner = "conditional",
+    ) -> np.ndarray:
+        """Calibrated joint probabilities of logits [N, S] and [N, L]: float64 [N, L]."""
+        return joint_probabilities(*self.apply(species_logits, leaf_logits, taxonomy), taxonomy, combiner=combiner)
 
     def divisors(self, taxonomy: Taxonomy) -> np.ndarray:
         """float64 [S]: what the breed logits of each species are divided by."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.decision import named_probabilities
-from hierpets.hierarchy.probabilities import Combiner, joint_probabilities
+from hierpets.hierarchy.probabilities import Combiner
 from hierpets.taxonomy import Taxonomy
 
 __all__ = ["MOST_EARLY", "Outputs", "ask_in_turn", "certainty", "on_main_scale"]
@@ -76,7 +76,7 @@ def certainty(
     0 where the best leaf is none of those that photos taught, ``learned`` bool [L]: the smaller of two networks knows
     less from pretraining than the larger one, and is as sure of it (docs/experiments.md).
     """
-    joint = joint_probabilities(*temperatures.apply(species, leaf, taxonomy), taxonomy, combiner=combiner)
+    joint = temperatures.joint(species, leaf, taxonomy, combiner=combiner)
     named = named_probabilities(joint, scores[:, 1:], taxonomy)
     return np.where(learned[named.argmax(axis=1)], named.max(axis=1), 0.0)
 

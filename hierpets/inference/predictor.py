@@ -16,7 +16,7 @@ from hierpets.data.photos import DEFAULT_LIMITS, Limits, NamedPhoto, Photo, is_p
 from hierpets.errors import ConfigError, HierpetsError, check_count, check_type
 from hierpets.hierarchy.decision import decide
 from hierpets.hierarchy.policy import MAX_SET, Thresholds
-from hierpets.hierarchy.probabilities import joint_probabilities, restrict, species_probabilities
+from hierpets.hierarchy.probabilities import restrict, species_probabilities
 from hierpets.inference.advice import Adviser
 from hierpets.inference.engines.base import Engine, RawOutput
 from hierpets.inference.engines.cascade import Answers, Cascade, Reconsider
@@ -195,8 +195,8 @@ class Predictor:
 
     def joint(self, output: RawOutput) -> np.ndarray:
         """Calibrated joint probabilities float64 [B, L] of a batch."""
-        species, leaf = self.calibrated(output)
-        return joint_probabilities(species, leaf, self.manifest.taxonomy, combiner=self.manifest.combiner)
+        m = self.manifest
+        return m.temperatures.joint(output.species, output.leaf, m.taxonomy, combiner=m.combiner)
 
     def calibrated(self, output: RawOutput) -> tuple[np.ndarray, np.ndarray]:
         """Species logits [B, S] and leaf logits [B, L] of a batch, divided by their temperatures."""

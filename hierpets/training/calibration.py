@@ -13,12 +13,7 @@ from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.conformal import nonconformity_scores
 from hierpets.hierarchy.decision import Decision, decide, least_pet_scores, named_probabilities
 from hierpets.hierarchy.policy import MAX_SET, Policy, Population, ScoreRows
-from hierpets.hierarchy.probabilities import (
-    Combiner,
-    joint_probabilities,
-    most_probable_species,
-    species_probabilities,
-)
+from hierpets.hierarchy.probabilities import Combiner, most_probable_species, species_probabilities
 from hierpets.plugin import Labels
 from hierpets.taxonomy import Taxonomy
 from hierpets.training.held_out import HeldOutOutputs, least_pet_score
@@ -53,8 +48,9 @@ class Calibrated:
 
     def joint(self, outputs: HeldOutOutputs) -> np.ndarray:
         """Calibrated joint probabilities float64 [N, L]."""
-        logits = self.temperatures.apply(outputs.species_logits, outputs.leaf_logits, self.taxonomy)
-        return joint_probabilities(*logits, self.taxonomy, combiner=self.combiner)
+        return self.temperatures.joint(
+            outputs.species_logits, outputs.leaf_logits, self.taxonomy, combiner=self.combiner
+        )
 
     def predict(self, outputs: HeldOutOutputs) -> HeldOutPredictions:
         """The predictions for N photos."""

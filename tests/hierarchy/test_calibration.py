@@ -5,7 +5,6 @@ from scipy.special import log_softmax, softmax
 
 from hierpets.evaluation.metrics.reliability import expected_calibration_error
 from hierpets.hierarchy.calibration import Temperatures, fit_temperature, fit_temperatures
-from hierpets.hierarchy.probabilities import joint_probabilities
 from hierpets.taxonomy import Taxonomy
 
 TAXONOMY = Taxonomy(tree={"cat": ("a", "b", "c"), "dog": ("d", "e"), "rabbit": ()})
@@ -57,7 +56,7 @@ def test_fit_temperatures_makes_confidence_a_frequency_for_each_head():
     assert found.breeds["cat"] == pytest.approx(10.0, rel=0.2)
     assert found.breeds["dog"] == pytest.approx(2.0, rel=0.2)
     assert found.breeds["rabbit"] == 1.0
-    joint = joint_probabilities(*found.apply(species_logits, leaf_logits, TAXONOMY), TAXONOMY)
+    joint = found.joint(species_logits, leaf_logits, TAXONOMY)
     known = leaf >= 0
     hit, weights = joint[known].argmax(axis=1) == leaf[known], np.ones((1, known.sum()))
     assert expected_calibration_error(joint[known].max(axis=1), hit, weights)[0] < 0.03

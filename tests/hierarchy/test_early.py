@@ -4,7 +4,7 @@ from helpers.fakes import TAXONOMY
 
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.early import certainty, on_main_scale
-from hierpets.hierarchy.probabilities import COMBINERS, joint_probabilities
+from hierpets.hierarchy.probabilities import COMBINERS
 
 OWN = Temperatures(species=0.5, breeds={"cat": 2.0, "dog": 0.25})
 EVERY_LEAF = np.ones(6, dtype=bool)
@@ -41,7 +41,7 @@ def test_on_main_scale_gives_what_the_main_temperatures_calibrate_as_the_own_one
     moved = on_main_scale(*logits, TAXONOMY, own=OWN, main=MAIN)
     assert [array.dtype for array in moved] == [np.float32, np.float32]
     expected, found = (
-        joint_probabilities(*temperatures.apply(*given, TAXONOMY), TAXONOMY, combiner=combiner)
+        temperatures.joint(*given, TAXONOMY, combiner=combiner)
         for temperatures, given in ((OWN, logits), (MAIN, moved))
     )
     np.testing.assert_allclose(found, expected, atol=1e-6)

@@ -108,7 +108,7 @@ class _Side(NamedTuple):
 
     name: str
     records: Records
-    model: ModelId | None = None
+    model: ModelId | None
 
 
 @checked
@@ -125,17 +125,27 @@ def compare(a: EvaluationOrFolder, b: EvaluationOrFolder, *, seed: Seed = 0) -> 
     :raises DataError: no evaluation found, or the photos or labels differ.
     :raises ConfigError: an argument of another type, or a seed below zero.
     """
-    return _compare(_side(a, "A"), _side(b, "B"), seed=seed, resamples=2000)
+    one, other = _side(a, "A"), _side(b, "B")
+    found = compare_records(one.records, other.records, names=(one.name, other.name), seed=seed)
+    return found.model_copy(update={"model_a": one.model, "model_b": other.model})
 
 
 def compare_records(
     a: Records, b: Records, *, names: tuple[str, str], seed: int = 0, resamples: int = 2000
 ) -> Comparison:
-    """Compare two lists of records as :func:`compare` does.
+    """Compare the records of two models, whichever they are, as :func:`compare` does.
 
     :raises DataError: the photos or their labels are not the same.
     """
-    return _compare(_Side(names[0], a), _Side(names[1], b), seed=seed, resamples=resamples)
+    pairs = _paired(a, b, names=names)
+    labeled = [(x, y) for x, y in pairs if x.breed is not None and y.breed is not None]
+    species = [(x.species, x.species_right, y.species_right) for x, y in pairs]
+    breeds = [(f"{x.species}/{x.breed}", x.breed_right, y.breed_right) for x, y in labeled]
+    levels = {
+        level: _compare_level(judged, _groups(of), names=names, seed=seed, resamples=resamples) if judged else None
+        for level, judged, of in (("species", species, pairs), ("breed", breeds, labeled))
+    }
+    return Comparison(a=names[0], b=names[1], n=len(pairs), levels=levels)
 
 
 def _side(given: EvaluationOrFolder, name: str) -> _Side:
@@ -145,19 +155,6 @@ def _side(given: EvaluationOrFolder, name: str) -> _Side:
     path = find_records(Path(given))
     metrics = path.with_name(METRICS_FILE)
     return _Side(str(given), read_records(path), read_metrics(metrics).model if metrics.is_file() else None)
-
-
-def _compare(a: _Side, b: _Side, *, seed: int, resamples: int) -> Comparison:
-    names = (a.name, b.name)
-    pairs = _paired(a.records, b.records, names=names)
-    labeled = [(x, y) for x, y in pairs if x.breed is not None and y.breed is not None]
-    species = [(x.species, x.species_right, y.species_right) for x, y in pairs]
-    breeds = [(f"{x.species}/{x.breed}", x.breed_right, y.breed_right) for x, y in labeled]
-    levels = {
-        level: _compare_level(judged, _groups(of), names=names, seed=seed, resamples=resamples) if judged else None
-        for level, judged, of in (("species", species, pairs), ("breed", breeds, labeled))
-    }
-    return Comparison(a=a.name, b=b.name, model_a=a.model, model_b=b.model, n=len(pairs), levels=levels)
 
 
 def _paired(a: Records, b: Records, *, names: tuple[str, str]) -> list[tuple[EvaluationRecord, EvaluationRecord]]:

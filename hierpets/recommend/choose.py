@@ -59,9 +59,9 @@ class Recommender:
         self._matrix: SuitabilityMatrix | None = None
 
     @classmethod
-    def load(cls, registry: Registry, *, bound: float = DEFAULT_BOUND) -> Recommender:
+    def load(cls, registry: Registry) -> Recommender:
         """The rules of a registry, and the catalog beside it."""
-        return cls(load_catalog(registry.path), registry.of_kind("shampoo_rule"), bound=bound)
+        return cls(load_catalog(registry.path), registry.of_kind("shampoo_rule"))
 
     def recommend(
         self,

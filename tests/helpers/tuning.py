@@ -31,7 +31,8 @@ from hierpets.training.finetuning import finetune as finetuning
 from hierpets.training.finetuning.checkpoint import check_same, describe_run, read_checkpoint
 from hierpets.training.finetuning.finetune import finetune
 from hierpets.training.finetuning.loop import FinetuneResult
-from hierpets.training.run.folder import open_run
+from hierpets.training.run.folder import Listener, open_run
+from hierpets.training.run.trackers import broadcast
 from hierpets.training.splits import Splits
 
 PREPROCESS = Preprocess(size=32, crop=1.0)
@@ -93,7 +94,7 @@ def tune(
     resume: bool = False,
     temperatures: Temperatures | None = None,
     guard: Guard = nullcontext,
-    listener: Any = None,
+    listener: Listener | None = None,
     progress: Progress = no_progress,
     device: str = "cpu",
     settings: dict[str, Any] | None = None,
@@ -105,7 +106,8 @@ def tune(
     weights = np.ones(len(train)) if weights is None else weights
     splits = Splits(source=train, train=train, val=val, labels=train.labels(), weights=weights)
     whole = TrainConfig(out=folder / "run", finetune=FAST | (settings or {}), **config)
-    with open_run(whole.out, resume=resume, overwrite=not resume, listener=listener, progress=progress) as run:
+    with open_run(whole.out, resume=resume, overwrite=not resume, progress=progress) as run:
+        run.listener = broadcast(listener)
         checkpoint = read_checkpoint(run.checkpoint) if resume else None
         if checkpoint is not None:
             check_same(checkpoint.settings, describe_run(whole, splits), run.checkpoint)

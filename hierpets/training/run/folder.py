@@ -45,18 +45,11 @@ class Run:
     for every process but the main one: it neither writes nor reports.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        listener: Listener | None = None,
-        progress: Progress = no_progress,
-        silent: bool = False,
-    ):
+    def __init__(self, folder: Path, *, progress: Progress = no_progress, silent: bool = False):
         self.folder, self.silent = folder, silent
         self.bundle = folder / BUNDLE_FOLDER
         self.checkpoint = folder / CHECKPOINT_FILE
-        self.listener = listener or (lambda event: None)
+        self.listener: Listener = lambda event: None
         self._progress = progress
         self._started = time.monotonic()
 
@@ -114,7 +107,6 @@ def open_run(
     *,
     resume: bool = False,
     overwrite: bool = False,
-    listener: Listener | None = None,
     progress: Progress = no_progress,
 ) -> Iterator[Run]:
     """The run in ``folder``, which no other process may write meanwhile. Nothing in it is changed yet.
@@ -133,7 +125,7 @@ def open_run(
                 f"{folder}: already holds a run; use --overwrite to replace it, --resume to continue it, or "
                 "another --out"
             )
-        yield Run(folder, listener=listener, progress=progress)
+        yield Run(folder, progress=progress)
 
 
 @contextmanager

@@ -54,7 +54,8 @@ def test_open_run_refuses_a_file(tmp_path):
 
 
 def test_run_logs_and_reports_nothing_where_it_is_silent(tmp_path):
-    run = Run(tmp_path / "run", listener=lambda event: pytest.fail("reported"), silent=True)
+    run = Run(tmp_path / "run", silent=True)
+    run.listener = lambda event: pytest.fail("reported")
     run.log("data")
     run.clear()
     assert not run.folder.exists()

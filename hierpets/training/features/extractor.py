@@ -122,7 +122,7 @@ class FeatureExtractor:
         keys = self._keys(list(paths))
         parts: list[np.ndarray] = []
         for view in chosen:
-            further = partial(_further, progress, name, len(parts) * len(paths), len(paths) * len(chosen))
+            further = partial(_further, progress, len(parts) * len(paths), len(paths) * len(chosen), name)
             works = [Work(path, key, view) for path, key in zip(paths, keys, strict=True)]
             parts.append(self._stacked(works, further))
         return parts[0] if len(parts) == 1 else np.stack(parts).mean(axis=0, dtype=np.float32)
@@ -132,13 +132,13 @@ class FeatureExtractor:
     ) -> np.ndarray:
         """Features float32 [N, D] of N photos, each through a view of its own; errors as :meth:`features`."""
         works = [Work(*one) for one in zip(paths, self._keys(list(paths)), views, strict=True)]
-        return self._stacked(works, partial(_further, progress, task, 0, len(paths)))
+        return self._stacked(works, partial(_further, progress, 0, len(paths), task))
 
     def store(self, paths: Sequence[str], views: str = "plain", *, progress: Progress = no_progress) -> StoredRows:
         """The same features in a file, as many as there may be."""
         rows, count = StoredRows(self._backbone.feature_dim), len(VIEWS[views])
         for start in range(0, len(paths), STORED):
-            further = partial(_shifted, progress, start * count, len(paths) * count)
+            further = partial(_further, progress, start * count, len(paths) * count)
             rows.append(self.features(paths[start : start + STORED], views, progress=further))
         return rows
 
@@ -153,7 +153,7 @@ class FeatureExtractor:
         keys, reasons = self._keys(list(paths)), dict[str, str]()
         for start in range(0, len(paths), STORED):
             chunk = slice(start, start + STORED)
-            further = partial(_further, progress, TASKS["plain"], start, len(paths))
+            further = partial(_further, progress, start, len(paths), TASKS["plain"])
             works = [Work(path, key, plain) for path, key in zip(paths[chunk], keys[chunk], strict=True)]
             self._known(works, further, on_error=lambda work, reason: reasons.__setitem__(work.key, reason))
         unreadable = {path: f"{path}: {reasons[key]}" for path, key in zip(paths, keys, strict=True) if key in reasons}
@@ -287,17 +287,14 @@ class FeatureExtractor:
         return run
 
 
-def _further(progress: Progress, task: str, before: int, total: int, done: int) -> None:
+def _further(progress: Progress, before: int, total: int, task: str, done: int, _of: int | None = None) -> None:
+    """Pass on the progress of a part, which begins after ``before`` of the whole."""
     progress(task, before + done, total)
 
 
 def _reason(error: ImageError, photo: Photo) -> str:
     """The message without the photo's name in front of it: an equal photo may have another."""
     return without_name(error, photo if isinstance(photo, str) else UNNAMED)
-
-
-def _shifted(progress: Progress, before: int, total: int, task: str, done: int, _of: int | None) -> None:
-    progress(task, before + done, total)
 
 
 def _view_name(view: View) -> str:

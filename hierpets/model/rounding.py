@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import torch
 
-__all__ = ["pack", "pack_tensor", "round_weights", "unpack"]
+__all__ = ["LEAST", "pack", "pack_tensor", "round_weights", "unpack"]
 
 STEPS = 127
 SCALE = ".scale"

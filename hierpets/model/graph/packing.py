@@ -7,28 +7,25 @@ import torch
 
 from hierpets.model.graph.filters import scaled
 from hierpets.model.graph.runtime import openvino as ov
-from hierpets.model.rounding import pack_tensor
+from hierpets.model.rounding import LEAST, pack_tensor
 
 __all__ = ["integers_of", "pack_graph"]
 
 
-def integers_of(node: ov.Node) -> tuple[np.ndarray, np.ndarray] | None:
-    """The integers int8 and scales float32 of a constant that is rounded, however small, else None."""
+def integers_of(node: ov.Node, *, least: int = 1) -> tuple[np.ndarray, np.ndarray] | None:
+    """The integers int8 and scales float32 of a constant that is rounded and has ``least`` values, else None."""
     if node.get_type_name() != "Constant" or node.get_element_type() != ov.Type.f32:
         return None
-    packed = pack_tensor(torch.from_numpy(np.array(node.data)), least=1)
+    packed = pack_tensor(torch.from_numpy(np.array(node.data)), least=least)
     return packed if packed is None else (packed[0].numpy(), packed[1].numpy())
 
 
 def pack_graph(model: ov.Model) -> None:
     """Replace the rounded filters and matrices of a graph, in place, by their integers and scales."""
     for node in model.get_ordered_ops():
-        if node.get_type_name() != "Constant" or node.get_element_type() != ov.Type.f32:
-            continue
-        packed = pack_tensor(torch.from_numpy(np.array(node.data)))
+        packed = integers_of(node, least=LEAST)
         if packed is None:
             continue
-        integers, scale = packed
-        product = scaled(integers.numpy(), scale.numpy())
+        product = scaled(*packed)
         for target in list(node.output(0).get_target_inputs()):
             target.replace_source_output(product.output(0))

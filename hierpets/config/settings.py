@@ -12,7 +12,7 @@ from hierpets.errors import shown
 from hierpets.hierarchy.early import MOST_EARLY
 from hierpets.hierarchy.policy import DEFAULT_ALPHA
 from hierpets.hierarchy.probabilities import Combiner, Prior
-from hierpets.validation.strict import StrictModel
+from hierpets.validation.strict import ONE_IS_A_LIST, StrictModel
 
 __all__ = [
     "BUNDLE_FOLDER",
@@ -185,7 +185,7 @@ class TrainConfig(StrictModel):
         description="folder of weights of the backbone that were fine-tuned on these photos: all.safetensors, and "
         "fold0.safetensors and so on, tuned without that fold, for an honest cross-validation",
     )
-    early: tuple[BackboneChoice, ...] = Field(
+    early: Annotated[tuple[BackboneChoice, ...], ONE_IS_A_LIST] = Field(
         default=(),
         max_length=MOST_EARLY,
         description="smaller backbones to ask before the main one, in this order, each a name or an object: each "
@@ -210,7 +210,7 @@ class TrainConfig(StrictModel):
     )
     sampler: str = Field(default="breed_balanced", description="sampler plugin, which weights the training photos")
     sampler_options: dict[str, Any] = Field(default={}, description="options of the sampler plugin")
-    trackers: tuple[str, ...] = Field(
+    trackers: Annotated[tuple[str, ...], ONE_IS_A_LIST] = Field(
         default=(), description="tracker plugins that hear every event; TensorBoard does, if it is installed"
     )
     prior: Prior = Field(
@@ -250,11 +250,6 @@ class TrainConfig(StrictModel):
     alpha: float = Field(default=DEFAULT_ALPHA, gt=0, lt=1, description="target error rate of the predictions")
     auto: AutoConfig = Field(default=AutoConfig(), description="settings of recipe auto")
     finetune: FinetuneConfig = Field(default=FinetuneConfig(), description="settings of fine-tuning")
-
-    @field_validator("early", "trackers", mode="before")
-    @classmethod
-    def _one_is_a_list(cls, given: Any) -> Any:
-        return (given,) if isinstance(given, str) else given
 
     @field_validator("version", mode="before")
     @classmethod

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError
 
 from hierpets.errors import ConfigError, did_you_mean, shown
 from hierpets.hierarchy.decision import MaxLevel
@@ -15,7 +15,7 @@ from hierpets.messages.breeds import find_label, other_names
 from hierpets.messages.catalogue import Language
 from hierpets.taxonomy import Taxonomy
 from hierpets.validation.problems import problem_lines
-from hierpets.validation.strict import StrictModel
+from hierpets.validation.strict import ONE_IS_A_LIST, StrictModel
 
 __all__ = ["PredictOptions", "label_mask", "named_by_breed"]
 
@@ -26,7 +26,7 @@ class PredictOptions(StrictModel):
     alpha: float | None = Field(
         default=None, gt=0, lt=1, allow_inf_nan=False, description="target error rate; default: that of the bundle"
     )
-    only: tuple[str, ...] = Field(
+    only: Annotated[tuple[str, ...], ONE_IS_A_LIST] = Field(
         default=(), description="species and breeds that the pet may be: dog, cat/birman, or birman; empty: all"
     )
     max_level: MaxLevel = Field(default="breed", description="finest level to predict")
@@ -42,11 +42,6 @@ class PredictOptions(StrictModel):
     language: Language = Field(
         default="en", description="language of sentences: en, de, es, fr or pt; keys and labels stay as they are"
     )
-
-    @field_validator("only", mode="before")
-    @classmethod
-    def _one_name_is_a_list(cls, only: Any) -> Any:
-        return (only,) if isinstance(only, str) else only
 
     @classmethod
     def of(cls, options: PredictOptions | None, words: Mapping[str, Any]) -> PredictOptions:

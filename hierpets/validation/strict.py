@@ -1,13 +1,13 @@
-"""The base of every model that a file, a caller or a request fills in, and a type that several of them share."""
+"""The base of every model that a file, a caller or a request fills in, and what several of them share."""
 
 from __future__ import annotations
 
 import re
 from typing import Annotated, Any, TypeGuard, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
-__all__ = ["PlainName", "StrictModel", "is_model"]
+__all__ = ["ONE_IS_A_LIST", "PlainName", "StrictModel", "is_model"]
 
 
 class StrictModel(BaseModel):
@@ -30,3 +30,6 @@ def _check_name(name: str) -> str:
 
 PlainName = Annotated[str, AfterValidator(_check_name)]
 """A name that can stand in a file, a command and a URL."""
+
+ONE_IS_A_LIST = BeforeValidator(lambda given: (given,) if isinstance(given, str) else given)
+"""Of a list: a text alone stands for a list of one."""

@@ -18,10 +18,6 @@ class LogLevels(NamedTuple):
     species: torch.Tensor
     breed: torch.Tensor
 
-    def joint(self, taxonomy: Taxonomy) -> torch.Tensor:
-        """Log of the joint probability of every leaf [B, L]."""
-        return self.breed + self.species[:, torch.from_numpy(taxonomy.leaf_species).to(self.species.device)]
-
 
 class Targets(NamedTuple):
     """``species`` int64 [B], ``leaf`` int64 [B] (-1: breed unknown), ``weight`` float [B]."""

@@ -7,10 +7,10 @@ import base64
 import cv2
 import numpy as np
 
-__all__ = ["data_uri", "encode_jpeg", "encode_png", "scale_down", "shrink"]
+__all__ = ["data_uri", "encode_jpeg", "encode_png", "limit_longer_side", "scale_down"]
 
 
-def shrink(photo: np.ndarray, longest: int) -> np.ndarray:
+def limit_longer_side(photo: np.ndarray, longest: int) -> np.ndarray:
     """RGB uint8 [H, W, 3] with its longer side at most ``longest`` pixels; a smaller photo unchanged."""
     return scale_down(photo, longest / max(photo.shape[:2]))
 
@@ -36,7 +36,7 @@ def encode_png(photo: np.ndarray) -> bytes:
 
 def data_uri(photo: np.ndarray, longest: int) -> str:
     """A JPEG of at most ``longest`` pixels a side, as the ``src`` of an image."""
-    return f"data:image/jpeg;base64,{base64.b64encode(encode_jpeg(shrink(photo, longest))).decode()}"
+    return f"data:image/jpeg;base64,{base64.b64encode(encode_jpeg(limit_longer_side(photo, longest))).decode()}"
 
 
 def _encode(suffix: str, photo: np.ndarray, options: list[int]) -> bytes:

@@ -20,7 +20,7 @@ from hierpets.errors import ConfigError, DataError, reason_of
 from hierpets.files import size_of, write_file
 from hierpets.messages.breeds import find_label
 from hierpets.taxonomy import Taxonomy
-from hierpets.thumbnails import encode_jpeg, shrink
+from hierpets.thumbnails import encode_jpeg, limit_longer_side
 
 __all__ = ["FeedbackFull", "FeedbackStore", "check_folder", "tidy_label"]
 
@@ -69,7 +69,7 @@ class FeedbackStore:
         :raises DataError: a label that is neither known nor a valid name.
         :raises FeedbackFull: the folder has no room for it.
         """
-        content = encode_jpeg(shrink(photo, LONGEST), quality=92)
+        content = encode_jpeg(limit_longer_side(photo, LONGEST), quality=92)
         with self._lock:
             label = self._label(species, breed)
             path = Path(*label, hashlib.blake2b(content, digest_size=10).hexdigest() + ".jpg")

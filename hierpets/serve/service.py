@@ -29,7 +29,7 @@ from hierpets.serve.limits.uploads import UploadReader
 from hierpets.serve.metrics import ServerMetrics
 from hierpets.serve.problems import Problem
 from hierpets.serve.settings import MB, ServeSettings
-from hierpets.thumbnails import shrink
+from hierpets.thumbnails import limit_longer_side
 from hierpets.validation.problems import unknown_key
 
 __all__ = ["SHOWN_OPTIONS", "Explainer", "Service"]
@@ -165,7 +165,7 @@ class Service:
     def _explain(self, photo: NamedPhoto, options: PredictOptions) -> bytes:
         assert self.explainer is not None
         try:
-            return self.explainer(shrink(self._read(photo), LONGEST_EXPLAINED), options)
+            return self.explainer(limit_longer_side(self._read(photo), LONGEST_EXPLAINED), options)
         except HierpetsError as error:  # a backbone without a spatial map, or weights that are not there
             kind = "internal" if isinstance(error, InternalError) else "no-explanation"
             raise Problem(kind, str(error)) from None

@@ -17,7 +17,7 @@ import numpy as np
 
 from hierpets.thumbnails import scale_down
 
-__all__ = ["CORRUPTIONS", "SIDE", "STEPS", "Corruption", "shrink"]
+__all__ = ["CORRUPTIONS", "SIDE", "STEPS", "Corruption", "limit_shorter_side"]
 
 SIDE = 300  # pixels of the shorter side of every photo at most, so that a step means the same to each of them
 STEPS = 3
@@ -42,13 +42,13 @@ class Corruption:
         return np.ascontiguousarray(self.change(photo, self.amount, _generator(photo, self.kind)))
 
 
-def shrink(photo: np.ndarray, side: float) -> np.ndarray:
+def limit_shorter_side(photo: np.ndarray, side: float) -> np.ndarray:
     """The photo with a shorter side of ``side`` pixels at most."""
     return scale_down(photo, side / min(photo.shape[:2]))
 
 
 def _smaller(photo: np.ndarray, side: float, _: np.random.Generator) -> np.ndarray:
-    return shrink(photo, side)
+    return limit_shorter_side(photo, side)
 
 
 def _softer(photo: np.ndarray, percent: float, _: np.random.Generator) -> np.ndarray:
@@ -92,7 +92,7 @@ def _far_away(photo: np.ndarray, percent: float, generator: np.random.Generator)
     height, width = photo.shape[:2]
     colors = cv2.resize(photo, (4, 4), interpolation=cv2.INTER_AREA)
     frame = cv2.resize(colors, (width, height), interpolation=cv2.INTER_LINEAR)
-    inner = shrink(photo, min(height, width) * percent / 100)
+    inner = limit_shorter_side(photo, min(height, width) * percent / 100)
     top, left = _place(height - len(inner), width - inner.shape[1], generator)
     frame[top : top + len(inner), left : left + inner.shape[1]] = inner
     return frame

@@ -18,7 +18,7 @@ from hierpets.evaluation.metrics.resampling import estimate, mean_of
 from hierpets.evaluation.metrics.schema import StressMean, StressMetrics, StressScores, StressStep
 from hierpets.evaluation.metrics.selective import selective_metrics
 from hierpets.evaluation.predictions import Predictions
-from hierpets.evaluation.stress.corruptions import CORRUPTIONS, SIDE, STEPS, Corruption, shrink
+from hierpets.evaluation.stress.corruptions import CORRUPTIONS, SIDE, STEPS, Corruption, limit_shorter_side
 from hierpets.progress import Progress, no_progress
 
 __all__ = ["PHOTOS", "Predict", "measure_stress"]
@@ -69,7 +69,7 @@ def _read(index: PhotoIndex, photos: int) -> dict[PhotoRecord, np.ndarray]:
     def readable() -> Iterable[tuple[PhotoRecord, np.ndarray]]:
         for record in draw_evenly(index):
             with suppress(ImageError):
-                yield record, shrink(read_photo(record.path, shorter_side=SIDE), SIDE)
+                yield record, limit_shorter_side(read_photo(record.path, shorter_side=SIDE), SIDE)
 
     pixels = dict(islice(readable(), photos))
     if not pixels:

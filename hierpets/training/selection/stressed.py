@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hierpets.data.labeled.split import draw_evenly
-from hierpets.evaluation.stress.corruptions import CORRUPTIONS, SIDE, shrink
+from hierpets.evaluation.stress.corruptions import CORRUPTIONS, SIDE, limit_shorter_side
 from hierpets.progress import Progress
 from hierpets.training.features.extractor import FeatureExtractor
 from hierpets.training.splits import Splits
@@ -41,4 +41,4 @@ def extract_stressed(splits: Splits, extractor: FeatureExtractor, progress: Prog
 
 def spoiled(photo: np.ndarray, *, kind: str) -> np.ndarray:
     """RGB uint8 [H, W, 3] after a corruption."""
-    return CHANGES[kind](shrink(photo, SIDE))
+    return CHANGES[kind](limit_shorter_side(photo, SIDE))

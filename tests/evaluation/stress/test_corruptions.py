@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hierpets.data.photos import read_photo
-from hierpets.evaluation.stress.corruptions import CORRUPTIONS, STEPS, shrink
+from hierpets.evaluation.stress.corruptions import CORRUPTIONS, STEPS, limit_shorter_side
 
 BY_KIND = {kind: [c for c in CORRUPTIONS if c.kind == kind] for kind in dict.fromkeys(c.kind for c in CORRUPTIONS)}
 
@@ -91,7 +91,7 @@ def test_hidden_covers_one_side_with_one_color(photo):
 def test_far_away_holds_the_whole_photo_in_a_frame_of_the_same_size(photo):
     changed = change("far away", 2, photo)
     assert changed.shape == photo.shape
-    inner = shrink(photo, 150)
+    inner = limit_shorter_side(photo, 150)
     assert any(
         (changed[top : top + inner.shape[0], left : left + inner.shape[1]] == inner).all()
         for top in range(photo.shape[0] - inner.shape[0] + 1)
@@ -99,9 +99,9 @@ def test_far_away_holds_the_whole_photo_in_a_frame_of_the_same_size(photo):
     )
 
 
-def test_shrink_leaves_small_photos_alone(photo):
-    assert shrink(photo, 300) is photo
-    assert shrink(photo, 30).shape == (30, 40, 3)
+def test_limit_shorter_side_leaves_small_photos_alone(photo):
+    assert limit_shorter_side(photo, 300) is photo
+    assert limit_shorter_side(photo, 30).shape == (30, 40, 3)
 
 
 @pytest.mark.parametrize("corruption", CORRUPTIONS, ids=lambda c: f"{c.kind} {c.step}")

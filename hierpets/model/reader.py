@@ -18,22 +18,15 @@ from hierpets.model.rounding import unpack
 from hierpets.plugin import Guard
 from hierpets.registry.loading import Registry
 
-__all__ = ["empty_network", "guards_of", "read_network", "read_networks"]
-
-
-def read_network(folder: Path, manifest: Manifest, registry: Registry) -> HierarchicalNetwork:
-    """Rebuild the main network through its backbone plugin and load the bundle's weights into it.
-
-    :raises BundleError: the weights are missing, damaged, or do not fit the backbone.
-    :raises PluginError: the registry has no such backbone, or it fails.
-    """
-    return _read(folder, manifest, len(manifest.early), registry)
+__all__ = ["empty_network", "guards_of", "read_networks"]
 
 
 def read_networks(folder: Path, manifest: Manifest, registry: Registry) -> tuple[HierarchicalNetwork, ...]:
-    """Rebuild every network of the bundle, in the order of ``manifest.networks``.
+    """Rebuild every network of the bundle through its backbone plugin, in the order of ``manifest.networks``, the main
+    one last, and load their weights.
 
-    :raises BundleError, PluginError: as :func:`read_network`.
+    :raises BundleError: weights are missing, damaged, or do not fit the backbone.
+    :raises PluginError: the registry has no such backbone, or it fails.
     """
     return tuple(_read(folder, manifest, stage, registry) for stage in range(len(manifest.networks)))
 

@@ -14,7 +14,7 @@ from hierpets.inference.engines.openvino import OpenVinoEngine
 from hierpets.inference.engines.torch import TorchEngine
 from hierpets.model.backbone import build_backbone
 from hierpets.model.network import HierarchicalNetwork
-from hierpets.model.reader import read_network, read_networks
+from hierpets.model.reader import read_networks
 from hierpets.model.writer import write_bundle
 from hierpets.registry.loading import load_registry
 
@@ -58,7 +58,7 @@ def test_manifest_has_an_origin_for_every_leaf_and_trained_where_none_is_said(ma
 def test_write_bundle_serves_both_engines_as_the_network_did(made, registry, pixels):
     folder, network, manifest = made
     expected = TorchEngine(network, manifest.preprocess)(pixels)
-    read = TorchEngine(read_network(folder, manifest, registry), manifest.preprocess)
+    read = TorchEngine(read_networks(folder, manifest, registry)[-1], manifest.preprocess)
     for engine in (read, OpenVinoEngine(folder / GRAPH)):
         for name, got in engine(pixels)._asdict().items():
             np.testing.assert_allclose(got, getattr(expected, name), atol=2e-3, err_msg=f"{engine.name} {name}")
@@ -114,24 +114,24 @@ def test_read_manifest_says_why_a_folder_is_no_bundle(tmp_path, content, expecte
         read_manifest(tmp_path)
 
 
-def test_read_network_refuses_weights_of_another_backbone(made, registry):
+def test_read_networks_refuses_weights_of_another_backbone(made, registry):
     folder, _, manifest = made
     other = manifest.model_copy(update={"backbone": BackboneSpec(name="tiny", options={"width": 5}, feature_dim=80)})
     with pytest.raises(BundleError, match="does not fit backbone 'tiny'"):
-        read_network(folder, other, registry)
+        read_networks(folder, other, registry)
 
 
-def test_read_network_says_what_to_do_without_the_plugin_of_its_backbone(made):
+def test_read_networks_says_what_to_do_without_the_plugin_of_its_backbone(made):
     folder, _, manifest = made
     with pytest.raises(PluginError, match=r"bundle: unknown backbone 'tiny'.*; name the registry .* or install"):
-        read_network(folder, manifest, load_registry())
+        read_networks(folder, manifest, load_registry())
 
 
-def test_read_network_never_asks_for_pretrained_weights(made, registry, monkeypatch):
+def test_read_networks_never_asks_for_pretrained_weights(made, registry, monkeypatch):
     folder, _, manifest = made
     seeds = []
     monkeypatch.setattr(torch, "manual_seed", seeds.append)
-    read_network(folder, manifest, registry)
+    read_networks(folder, manifest, registry)
     assert seeds == [1]  # the plugin's branch for pretrained=False
 
 
@@ -141,11 +141,11 @@ def test_write_bundle_writes_no_pickle(made):
     json.loads((folder / "bundle.json").read_text())
 
 
-def test_read_network_says_that_an_export_holds_no_weights(made, registry, tmp_path):
+def test_read_networks_says_that_an_export_holds_no_weights(made, registry, tmp_path):
     folder, _, manifest = made
     (tmp_path / "bundle.json").write_bytes((folder / "bundle.json").read_bytes())
     with pytest.raises(BundleError, match=r"no weights\.safetensors, which torch needs"):
-        read_network(tmp_path, manifest, registry)
+        read_networks(tmp_path, manifest, registry)
 
 
 def test_model_id_tells_models_apart_by_manifest_and_weights(made, tmp_path):

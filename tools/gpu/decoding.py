@@ -11,7 +11,7 @@ import torch
 from hierpets.data.photos import read_photo
 from hierpets.data.transforms import center_square
 from hierpets.inference.predictor import Predictor
-from hierpets.model.reader import read_network
+from hierpets.model.reader import read_networks
 from hierpets.plugin import Preprocess
 from hierpets.registry.loading import load_registry
 from hierpets.thumbnails import encode_jpeg
@@ -41,7 +41,7 @@ def measure_decoding(predictor: Predictor, photos: Sequence[str]) -> Decoding:
     encoded = [torch.frombuffer(bytearray(one), dtype=torch.uint8) for one in data]
     preprocess = predictor.manifest.preprocess
     assert predictor.bundle is not None  # it was loaded from one
-    network = read_network(predictor.bundle, predictor.manifest, load_registry(None)).to("cuda").eval()
+    network = read_networks(predictor.bundle, predictor.manifest, load_registry(None))[-1].to("cuda").eval()
     list(_decoded(encoded[:BATCH], preprocess))
     _, decoding = timed(lambda: _finished(_decoded(encoded, preprocess)))
     _leaves(network, encoded[:BATCH], preprocess)

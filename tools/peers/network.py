@@ -30,11 +30,11 @@ def write_network(bundle: str, out: str) -> None:
     from safetensors.torch import save_file
 
     from hierpets.bundle.manifest import read_manifest
-    from hierpets.model.reader import read_network
+    from hierpets.model.reader import read_networks
     from hierpets.registry.loading import load_registry
 
     manifest = read_manifest(Path(bundle))
-    network = read_network(Path(bundle), manifest, load_registry())
+    network = read_networks(Path(bundle), manifest, load_registry())[-1]
     tree, heads, pre = manifest.taxonomy, network.get_heads(), manifest.preprocess
     weights: dict[str, torch.Tensor] = dict(network.backbone.state_dict())
     for name in ("weight", "bias"):

@@ -18,7 +18,7 @@ from hierpets.inference.engines.base import COMPUTES, PRECISIONS, choose_engine,
 from hierpets.inference.engines.openvino import CAPABILITY, capabilities, compile_model, has_vnni, require_precision
 from hierpets.inference.loading import load
 from hierpets.model.graph.convert import convert_module, save_graph
-from hierpets.model.reader import read_network
+from hierpets.model.reader import read_networks
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_engines_in_bf16_are_near_f32_and_not_f32(tiny_run, registry, images, en
 def test_torch_engine_keeps_heads_in_f32_above_a_backbone_in_bf16(tiny_run, registry, images):
     half = engine(tiny_run, registry, engine="torch", precision="bf16")
     output = half(images)
-    network = read_network(tiny_run / "bundle", read_manifest(tiny_run / "bundle"), registry)
+    network = read_networks(tiny_run / "bundle", read_manifest(tiny_run / "bundle"), registry)[-1]
     expected = network.forward_head(torch.from_numpy(output.features))
     np.testing.assert_allclose(output.leaf, expected.leaf.detach().numpy(), rtol=1e-5, atol=1e-5)
 
@@ -148,7 +148,7 @@ def test_openvino_engine_answers_one_by_one_where_a_graph_would_round_several_ot
 
 def test_openvino_engine_takes_pixels_for_a_graph_of_an_earlier_hierpets(tiny_run, registry, tmp_path, images):
     bundle = shutil.copytree(tiny_run / "bundle", tmp_path / "earlier")
-    network, spec = read_network(bundle, read_manifest(bundle), registry), read_manifest(bundle).preprocess
+    network, spec = read_networks(bundle, read_manifest(bundle), registry)[-1], read_manifest(bundle).preprocess
     graph = convert_module(network, spec.size)
     graph.reshape([1, 3, spec.size, spec.size])
     save_graph(graph, bundle / GRAPH)

@@ -17,7 +17,7 @@ from hierpets.errors import ConfigError
 from hierpets.inference.engines.base import warm_up
 from hierpets.inference.engines.torch import TorchEngine
 from hierpets.inference.loading import load
-from hierpets.model.reader import read_network
+from hierpets.model.reader import read_networks
 from hierpets.plugin import Preprocess
 
 gpu = pytest.mark.gpu
@@ -32,7 +32,7 @@ def bundle(tiny_run):
 
 @pytest.fixture(scope="module")
 def network(bundle, registry):
-    return read_network(bundle, read_manifest(bundle), registry)
+    return read_networks(bundle, read_manifest(bundle), registry)[-1]
 
 
 def batches(*sizes: int) -> list[np.ndarray]:

@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 
 from hierpets.errors import ConfigError
 from hierpets.model.backbone import build_backbone
-from hierpets.model.reader import read_network
+from hierpets.model.reader import read_networks
 from hierpets.model.rounding import round_weights
 from hierpets.registry.loading import load_registry
 from hierpets.training.recipe import train
@@ -39,7 +39,7 @@ def test_train_serves_the_weights_that_were_tuned_on_all(tmp_path, registry):
     weights = write_weights(tmp_path / "weights", registry, "all", "fold0", "fold1", "fold2")
     result = trained(registry, tmp_path / "run", weights)
     manifest = result.predictor(recommend=False).manifest
-    served = read_network(result.bundle, manifest, load_registry(registry)).backbone
+    served = read_networks(result.bundle, manifest, load_registry(registry))[-1].backbone
     expected = build_backbone(load_registry(registry), "tiny", {}, weights / "all.safetensors")[0].module
     for name, tensor in expected.state_dict().items():
         torch.testing.assert_close(served.state_dict()[name], tensor)

@@ -13,7 +13,6 @@ from hierpets.auditing.settings import AuditSettings
 from hierpets.config import HeadSpec
 from hierpets.data.records import PhotoIndex, PhotoRecord
 from hierpets.hierarchy.calibration import fit_temperatures
-from hierpets.hierarchy.probabilities import joint_probabilities
 from hierpets.model.pretrained_breeds import PretrainedBreeds
 from hierpets.plugin import Labels
 from hierpets.taxonomy import Leaf, Taxonomy
@@ -100,7 +99,7 @@ def _out_of_fold(index: PhotoIndex, features: np.ndarray, folds: np.ndarray, wei
     found = out_of_fold(photos, parts, folds, HeadFitter(HeadSpec()), None, PretrainedBreeds.of(tree, None))
     species, leaf = found.species, found.leaf  # of all: every class is in two folds
     temperatures = fit_temperatures(species, leaf, species=labels.species, leaf=labels.leaf, taxonomy=tree)
-    return joint_probabilities(*temperatures.apply(species, leaf, tree), tree)
+    return temperatures.joint(species, leaf, tree)
 
 
 def _finding(record: PhotoRecord, error: SuspectedError, likely: Leaf) -> AuditFinding:

@@ -15,7 +15,7 @@ from hierpets.bundle.manifest import EarlyNetwork
 from hierpets.errors import ConfigError
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.early import ask_in_turn, certainty
-from hierpets.hierarchy.probabilities import Combiner, joint_probabilities, most_probable_species
+from hierpets.hierarchy.probabilities import Combiner, most_probable_species
 from hierpets.taxonomy import Taxonomy
 from hierpets.training.held_out import HeldOutOutputs
 from hierpets.training.trained import Early, Trained
@@ -119,8 +119,9 @@ class _Cascade:
 
     def right(self, outputs: HeldOutOutputs) -> np.ndarray:
         """bool [N]: whether the most probable leaf is the label; where the breed is unknown, the species."""
-        logits = outputs.temperatures(self.taxonomy).apply(outputs.species_logits, outputs.leaf_logits, self.taxonomy)
-        joint = joint_probabilities(*logits, self.taxonomy, combiner=self.combiner)
+        joint = outputs.temperatures(self.taxonomy).joint(
+            outputs.species_logits, outputs.leaf_logits, self.taxonomy, combiner=self.combiner
+        )
         species = most_probable_species(joint, self.taxonomy) == outputs.labels.species
         return np.where(outputs.labels.breed_known, joint.argmax(axis=1) == outputs.labels.leaf, species)
 

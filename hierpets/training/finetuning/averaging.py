@@ -8,7 +8,6 @@ from typing import NamedTuple
 import torch
 from torch.optim.swa_utils import AveragedModel
 
-from hierpets.model.network import HierarchicalNetwork
 from hierpets.training.score import Score
 
 __all__ = ["AlphaChoice", "choose_alpha", "decay_after", "interpolate", "moving_average"]
@@ -22,7 +21,7 @@ def decay_after(updates: int, decay: float) -> float:
     return min(decay, (1 + updates) / (10 + updates))
 
 
-def moving_average(network: HierarchicalNetwork, decay: float) -> AveragedModel:
+def moving_average(network: torch.nn.Module, decay: float) -> AveragedModel:
     """The exponential moving average of the weights, which starts at ``network``.
 
     ``update_parameters(network)`` after each step moves it on.

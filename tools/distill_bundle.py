@@ -1,0 +1,85 @@
+"""Teaches the network of a bundle to bear photos that are spoiled as phones and messengers do it. No labels are used.
+
+    python tools/distill_bundle.py --data ../shared/data/pets --bundle runs/released/bundle --out runs/distilled
+
+A copy of the backbone learns to give for a spoiled view of a photo the features that the backbone gives for the whole
+one; heads, temperatures, thresholds and statistics stay as they are. An hour on two cores. The graph that is written is
+not quantized: ``hierpets export --format openvino --precision int8`` does that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from hierpets.bundle.manifest import Manifest, read_manifest
+from hierpets.bundle.seen import SeenPhotos
+from hierpets.cli.progress import ProgressDisplay
+from hierpets.data.listing import find_photos
+from hierpets.data.photos import read_photo
+from hierpets.errors import HierpetsError
+from hierpets.evaluation.stress.corruptions import SIDE, limit_shorter_side
+from hierpets.files import check_output
+from hierpets.model.reader import read_networks
+from hierpets.model.rounding import round_weights
+from hierpets.model.writer import write_bundle
+from hierpets.progress import Progress
+from hierpets.registry.loading import Registry, load_registry
+from tools.distilling.training import Distillation, distill
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write another bundle."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="photos, whatever they are labeled as")
+    parser.add_argument("--bundle", type=Path, required=True, help="what is taught: one EfficientNet, with LDA heads")
+    parser.add_argument("--out", type=Path, required=True, help="the bundle to write")
+    parser.add_argument("--steps", type=int, default=Distillation.steps, help="batches of twelve views")
+    parser.add_argument("--version", help="version of the bundle that is written")
+    given = parser.parse_args(arguments)
+    try:
+        check_output(given.out, overwrite=False)
+        settings = Distillation(steps=given.steps)
+        with ProgressDisplay() as progress:
+            distill_bundle(
+                given.bundle, given.data, given.out, settings, load_registry(), version=given.version, progress=progress
+            )
+    except HierpetsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def distill_bundle(
+    bundle: Path,
+    data: Path,
+    out: Path,
+    settings: Distillation,
+    registry: Registry,
+    *,
+    version: str | None,
+    progress: Progress,
+) -> None:
+    """Write to ``out`` what the network of a bundle learned from photos.
+
+    :raises HierpetsError: a bundle or a photo cannot be read.
+    """
+    manifest = read_manifest(bundle)
+    (network,) = read_networks(bundle, manifest, registry)
+    photos = [limit_shorter_side(read_photo(path, shorter_side=SIDE), SIDE) for path in find_photos(data)]
+    distill(network, photos, manifest.preprocess, settings, progress=progress)
+    round_weights(network.backbone)
+    statistics = (bundle / manifest.networks[0].statistics_file).read_bytes()
+    write_bundle(out, network, _described(manifest, version), [statistics], SeenPhotos.read(bundle))
+
+
+def _described(manifest: Manifest, version: str | None) -> Manifest:
+    summary = manifest.training["summary"].replace(" tuned", " tuned and distilled for spoiled photos")
+    return manifest.model_copy(update={"version": version, "training": manifest.training | {"summary": summary}})
+
+
+if __name__ == "__main__":
+    sys.exit(main())

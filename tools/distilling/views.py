@@ -1,0 +1,102 @@
+"""Views of photos without labels: each as a teacher sees it, and spoiled as its pupil does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import torch
+
+from hierpets.data.transforms import apply
+from hierpets.evaluation.stress.corruptions import CORRUPTIONS
+from hierpets.plugin import Preprocess
+
+__all__ = ["view_pairs"]
+
+SMALL, SMALL_AREA, AREA = 0.2, (0.06, 0.35), (0.35, 1.0)
+"""One view in five shows a small part of its photo: of an animal, or of none."""
+MIXED = 0.25
+"""Of so many views half is another photo, beside it or through it: what no photo of the data shows."""
+LIT, GAIN, OFFSET = 0.3, (0.6, 1.3), (-20.0, 20.0)
+SPOILED, TWICE = 0.65, 0.2
+"""Of so many views the pupil sees a spoiled one, and of so many of these one that is spoiled in two ways."""
+PHOTOMETRIC = {
+    "smaller": (0.35, 0.8),  # of the shorter side; all others in the units of the stress test
+    "softer": (0.2, 1.0),
+    "compressed": (12, 50),
+    "darker": (-2.5, -0.5),
+    "brighter": (0.3, 1.4),
+}
+GEOMETRIC = {"cropped": (60, 95), "turned": (0, 30), "hidden": (5, 40), "far away": (40, 85)}
+"""Of whole photos alone: of a part of an animal nothing may be left."""
+OFTEN = {"softer": 2.0, "compressed": 2.0, "far away": 2.5}
+CHANGES = {corruption.kind: corruption.change for corruption in CORRUPTIONS}
+
+Range = tuple[float, float]
+
+
+def view_pairs(
+    photos: Sequence[np.ndarray], preprocess: Preprocess, *, batch: int, generator: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Views of photos RGB uint8 [H, W, 3], as the teacher sees them and as the pupil does: float32 [B, 3, size, size]
+    each.
+    """
+    teacher, pupil = [], []
+    for _ in range(batch):
+        view, whole = _view(photos, generator)
+        spoiled = _spoiled(view, whole, generator) if generator.random() < SPOILED else view
+        teacher.append(apply(preprocess, view))
+        pupil.append(apply(preprocess, spoiled))
+    return torch.from_numpy(np.stack(teacher)), torch.from_numpy(np.stack(pupil))
+
+
+def _view(photos: Sequence[np.ndarray], generator: np.random.Generator) -> tuple[np.ndarray, bool]:
+    """A view of a photo, and whether it shows most of it and nothing else."""
+    small, mixed = generator.random(2) < (SMALL, MIXED)
+    view = _cropped(photos, SMALL_AREA if small else AREA, generator)
+    if mixed:
+        height, width = view.shape[:2]
+        other = cv2.resize(_cropped(photos, (0.2, 1.0), generator), (width, height), interpolation=cv2.INTER_LINEAR)
+        view = _mixed(view, other, generator)
+    if generator.random() < LIT:
+        lit = view.astype(np.float32) * generator.uniform(*GAIN) + generator.uniform(*OFFSET)
+        view = lit.clip(0, 255).astype(np.uint8)
+    return np.ascontiguousarray(view), not (small or mixed)
+
+
+def _cropped(photos: Sequence[np.ndarray], areas: Range, generator: np.random.Generator) -> np.ndarray:
+    """So much of one of the photos, half of them mirrored."""
+    photo = photos[int(generator.integers(len(photos)))]
+    area, shape = generator.uniform(*areas), np.exp(generator.uniform(-0.25, 0.25))
+    height, width = (
+        max(16, round(side * min(1.0, float(np.sqrt(share)))))
+        for side, share in zip(photo.shape, (area / shape, area * shape), strict=False)
+    )
+    height, width = min(height, photo.shape[0]), min(width, photo.shape[1])
+    top, left = generator.integers(photo.shape[0] - height + 1), generator.integers(photo.shape[1] - width + 1)
+    view = photo[top : top + height, left : left + width]
+    return view[:, ::-1] if generator.random() < 0.5 else view
+
+
+def _mixed(view: np.ndarray, other: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Two views of one size through each other (mixup), or side by side."""
+    if generator.random() < 0.5:
+        share = generator.uniform(0.2, 0.8)
+        return (view * share + other * (1 - share)).astype(np.uint8)
+    view, axis = view.copy(), int(generator.integers(2))
+    end = round(view.shape[axis] * generator.uniform(0.25, 0.75))
+    part = (slice(None),) * axis + (slice(end),)
+    view[part] = other[part]
+    return view
+
+
+def _spoiled(view: np.ndarray, whole: bool, generator: np.random.Generator) -> np.ndarray:
+    """In one way or two, as in the stress test's first two steps and a little beyond."""
+    ranges = PHOTOMETRIC | GEOMETRIC if whole else PHOTOMETRIC
+    often = np.array([OFTEN.get(kind, 1.0) for kind in ranges])
+    count = 2 if generator.random() < TWICE else 1
+    for kind in generator.choice([*ranges], size=count, replace=False, p=often / often.sum()):
+        amount = generator.uniform(*ranges[kind]) * (min(view.shape[:2]) if kind == "smaller" else 1)
+        view = np.ascontiguousarray(CHANGES[kind](view, amount, generator))
+    return view

@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hierpets.errors import ImageError, first_line
+from hierpets.plugin.arrow import open_arrow
 from hierpets.plugin.reading import (
     ARCHIVED,
     is_uri,
     join,
-    open_arrow,
     open_file,
     require_pyarrow,
     suffix_of,

@@ -10,9 +10,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-import struct
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote
@@ -33,7 +31,6 @@ __all__ = [
     "list_files",
     "list_folders",
     "locate",
-    "open_arrow",
     "open_file",
     "refuse_web",
     "require_pyarrow",
@@ -50,9 +47,6 @@ ARCHIVED = re.compile(r"(?P<file>.+?\.(?P<kind>tar|parquet|arrow)(\?[^:]*)?):(?P
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 """Archives in which no photo can be found without unpacking all before it."""
 URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-ARROW_FILE = b"ARROW1\0\0"  # with which Arrow's file format begins; a stream of messages follows
-DICTIONARY, BATCH = 2, 3  # kinds of messages that hold columns
-MAX_UNPACKED = 2**30
 SPLIT_PREFIX = re.compile(r"(train|validation|valid|val|test)(?![A-Za-z])", re.IGNORECASE)
 
 
@@ -127,68 +121,6 @@ def open_file(path: str) -> BinaryIO:
         return Path(path).open("rb")
     filesystem, inside = locate(path)
     return cast(BinaryIO, filesystem.open_input_file(inside))
-
-
-def open_arrow(source: Any) -> Any:
-    """A ``pyarrow`` reader of a table in Arrow's stream or file format, from an open file; nothing is unpacked yet.
-
-    :raises OSError: its compressed columns would take more than :data:`MAX_UNPACKED` bytes.
-    :raises ValueError: it is no such table.
-    """
-    pa = require_pyarrow()
-    begins = source.read(len(ARROW_FILE))
-    source.seek(len(ARROW_FILE) if begins == ARROW_FILE else 0)
-    if (unpacked := _unpacked_bytes(pa, source)) > MAX_UNPACKED:
-        raise OSError(f"unpacked, it takes {unpacked / 2**30:.1f} GB, above the limit of {MAX_UNPACKED / 2**30:.0f} GB")
-    source.seek(0)
-    return pa.ipc.open_file(source) if begins == ARROW_FILE else pa.ipc.open_stream(source)
-
-
-def _unpacked_bytes(pa: Any, source: Any) -> int:
-    """What the compressed buffers of all messages say that they hold: each begins with that as a little-endian int64,
-    or with -1 where it is not compressed after all (Apache Arrow, "Columnar format", "Compression").
-    """
-    messages, total = pa.ipc.MessageReader.open_stream(source), 0
-    try:
-        with suppress(StopIteration):
-            while True:
-                message = messages.read_next_message()
-                buffers = _compressed_buffers(message.metadata.to_pybytes())
-                total += sum(max(0, *struct.unpack_from("<q", message.body, start)) for start in buffers)
-    except struct.error as error:
-        raise ValueError(f"damaged: {error}") from error
-    return total
-
-
-def _compressed_buffers(metadata: bytes) -> Iterator[int]:
-    """Where the compressed buffers of a message begin in its body, by its flatbuffer (Apache Arrow, Message.fbs)."""
-
-    def number(code: str, place: int) -> int:
-        return int(struct.unpack_from(f"<{code}", metadata, place)[0])
-
-    def field(table: int, index: int) -> int:
-        """The place of a field; 0 where the table lacks it."""
-        fields = table - number("i", table)
-        entry = 4 + 2 * index
-        offset = number("H", fields + entry) if entry < number("H", fields) else 0
-        return table + offset if offset else 0
-
-    def follow(place: int) -> int:
-        return place + number("I", place)
-
-    message = follow(0)
-    kind = number("B", place) if (place := field(message, 1)) else 0
-    if kind not in (DICTIONARY, BATCH):
-        return
-    batch = follow(field(message, 2))
-    if kind == DICTIONARY:
-        batch = follow(field(batch, 1))
-    if field(batch, 3):  # its compression
-        buffers = follow(field(batch, 2))
-        for index in range(number("I", buffers)):
-            start, length = struct.unpack_from("<qq", metadata, buffers + 4 + 16 * index)
-            if length >= 8:
-                yield start
 
 
 def list_files(source: str, *suffixes: str) -> list[str]:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from hierpets.plugin import DataError, SourcePhoto
-from hierpets.plugin.reading import is_file, list_files, open_arrow, open_file, require_pyarrow, split_of, suffix_of
+from hierpets.plugin.arrow import open_arrow
+from hierpets.plugin.reading import is_file, list_files, open_file, require_pyarrow, split_of, suffix_of
 
 COLUMNS = ("image", "photo", "bytes", "jpg")
 CLASS_COLUMNS = ("species", "breed", "label", "split", "individual")

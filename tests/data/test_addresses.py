@@ -144,7 +144,7 @@ def test_an_arrow_table_is_read_unless_it_unpacks_to_too_much(tmp_path, contents
     with getattr(pa.ipc, write)(file, rows.schema, options=options) as writer:
         writer.write_table(rows, max_chunksize=2)
     np.testing.assert_array_equal(read_photo(f"{file}:image:3"), read_photo(contents[3]))
-    monkeypatch.setattr("hierpets.plugin.reading.MAX_UNPACKED", sum(map(len, contents)))
+    monkeypatch.setattr("hierpets.plugin.arrow.MAX_UNPACKED", sum(map(len, contents)))
     addresses._arrow.cache_clear()
     if compression is None:  # it is mapped, and takes no memory of its own
         read_photo(f"{file}:image:3")

@@ -109,7 +109,7 @@ def test_released_a_breed_of_pretraining_is_named_without_a_training_photo(predi
     answers = [(a, breed) for name, breed in named.items() for a in predictor.predict(find_photos(dogs / name)[::2])]
     assert np.mean([a.decision.top[0][0].breed == breed for a, breed in answers]) > 0.75
     right = [a for a, breed in answers if a.breed == breed]
-    assert len(right) > 0.5 * len(answers)
+    assert len(right) > 0.45 * len(answers)
     assert {a.origin for a in right} == {"pretrained"}
 
 

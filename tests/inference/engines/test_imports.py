@@ -18,8 +18,8 @@ def modules_after(code: str) -> set[str]:
     [("torch", {"openvino", "openvino.tools.ovc"}), ("openvino", {"torch", "openvino.tools.ovc", "timm"})],
 )
 def test_load_imports_nothing_of_the_other_engine(engine, unwanted):
-    no_pet = "demo:rabbit/-/1"  # of which no detector is asked
-    loaded = modules_after(f"import hierpets\nhierpets.load(engine={engine!r}).predict({no_pet!r})")
+    nothing = "np.zeros((300, 300, 3), np.uint8)"  # of which no detector is asked
+    loaded = modules_after(f"import hierpets\nimport numpy as np\nhierpets.load(engine={engine!r}).predict({nothing})")
     assert not unwanted & loaded
 
 

@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 DEMO, DEMO_PREFIX = "demo", "demo:"
-STORE = re.compile(r"[^/]+://[^/?]*/")
+STORE = re.compile(r"[^/]+://[^/?]*/")  # what a URI begins with: the kind of store, and the host or the bucket
 
 MAX_GROUP_BYTES = 2**30
 """Bytes of a group of rows that is read for one photo. Groups are as large as their writer made them."""
@@ -277,7 +277,7 @@ def files_named(table: str) -> Iterator[str]:
             if types.is_struct(field.type) and field.type.get_field_index("path") >= 0:
                 cells = (cell for batch in whole.iter_batches(columns=[f"{field.name}.path"]) for cell in batch[0])
                 paths = (cell.as_py()["path"] for cell in cells if cell.is_valid)
-                for path in paths:
+                for path in filter(None, paths):
                     with suppress(ImageError):
                         yield _beside(table, path)
 

@@ -111,6 +111,10 @@ def naming(file, path):
     return file
 
 
+def test_a_table_names_no_file_for_a_row_that_has_its_bytes(table):
+    assert list(addresses.files_named(str(table))) == []
+
+
 def test_a_missing_file_beside_a_table_is_named(tmp_path):
     file = naming(tmp_path / "rows.parquet", "gone.jpg")
     with pytest.raises(ImageError, match=r"no such file: .*gone\.jpg, which the table names$"):

@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import count
-from math import cos, pi
 
 import numpy as np
 import torch
@@ -23,6 +22,7 @@ from hierpets.model.network import HierarchicalNetwork
 from hierpets.plugin import Preprocess
 from hierpets.progress import Progress, no_progress
 from hierpets.training.finetuning.averaging import moving_average
+from hierpets.training.finetuning.optimizer import rate_factor, set_rates
 from tools.distilling.folding import fold, unfold_into
 from tools.distilling.views import view_pairs
 
@@ -84,14 +84,13 @@ def distill(
     teacher = fold(network.backbone).requires_grad_(False).to(memory_format=torch.channels_last)
     pupil = deepcopy(teacher)
     learning = [p for name, p in pupil.named_parameters() if not _is_fixed(name, settings.fixed)]
-    groups = [{"params": [p.requires_grad_()], "scale": float(p.detach().square().mean().sqrt())} for p in learning]
-    optimizer = torch.optim.Adam(groups, lr=settings.rate, betas=(0.9, 0.99))
+    rates = [settings.rate * float(p.detach().square().mean().sqrt()) for p in learning]
+    groups = [{"params": [p.requires_grad_()], "full_lr": rate} for p, rate in zip(learning, rates, strict=True)]
+    optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99))
     average = moving_average(pupil, settings.ema_decay)
     likeness = Likeness(network.requires_grad_(False), _spread(teacher, photos, preprocess, settings))
     for step, (whole, spoiled) in zip(range(settings.steps), _batches(photos, preprocess, settings), strict=False):
-        rate = settings.rate * min(1, (step + 1) / settings.warmup) * (0.5 + 0.5 * cos(pi * step / settings.steps))
-        for group in optimizer.param_groups:
-            group["lr"] = rate * group["scale"]
+        set_rates(optimizer, rate_factor(step, warmup=settings.warmup, total=settings.steps))
         loss = likeness(pupil(spoiled), teacher(whole))
         optimizer.zero_grad()
         loss.backward()

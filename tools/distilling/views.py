@@ -70,10 +70,9 @@ def _cropped(photos: Sequence[np.ndarray], areas: Range, generator: np.random.Ge
     photo = photos[int(generator.integers(len(photos)))]
     area, shape = generator.uniform(*areas), np.exp(generator.uniform(-0.25, 0.25))
     height, width = (
-        max(16, round(side * min(1.0, float(np.sqrt(share)))))
-        for side, share in zip(photo.shape, (area / shape, area * shape), strict=False)
+        min(side, max(16, round(side * min(1.0, float(share) ** 0.5))))
+        for side, share in zip(photo.shape[:2], (area / shape, area * shape), strict=True)
     )
-    height, width = min(height, photo.shape[0]), min(width, photo.shape[1])
     top, left = generator.integers(photo.shape[0] - height + 1), generator.integers(photo.shape[1] - width + 1)
     view = photo[top : top + height, left : left + width]
     return view[:, ::-1] if generator.random() < 0.5 else view

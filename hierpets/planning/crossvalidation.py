@@ -75,7 +75,8 @@ def curve_sizes(labels: Labels) -> tuple[int, ...]:
     """Sizes for which at least half of the classes have as many photos in training, then as many as any fold leaves of
     any class: all of them, where it holds none.
     """
-    trained, held_out = trained_on(labels), _held_out(labels)
+    held_out = _held_out(labels)
+    trained = _trained_without(held_out)
     most = int((held_out.sum(axis=2) - held_out[:, :, :FOLDS].min(axis=2)).max())
     return (*(size for size in LADDER if size < most and (trained >= size).mean() >= 0.5), most)
 
@@ -85,7 +86,11 @@ def trained_on(labels: Labels) -> np.ndarray:
 
     Where animals have many photos each, a fold may hold most of a class.
     """
-    held_out = _held_out(labels)
+    return _trained_without(_held_out(labels))
+
+
+def _trained_without(held_out: np.ndarray) -> np.ndarray:
+    """int [K], by :func:`_held_out`."""
     counts = held_out.sum(axis=(0, 2))
     return counts // REPEATS - (held_out**2).sum(axis=(0, 2)) // counts
 

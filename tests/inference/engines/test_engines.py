@@ -7,12 +7,14 @@ import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from hierpets.bundle.layout import GRAPH, released_bundle
 from hierpets.bundle.manifest import read_manifest
+from hierpets.data.photos import read_photo
 from hierpets.errors import BundleError, DeviceError
 from hierpets.inference.engines.base import COMPUTES, PRECISIONS, choose_engine, choose_precision
 from hierpets.inference.engines.openvino import CAPABILITY, capabilities, compile_model, has_vnni, require_precision
@@ -162,14 +164,17 @@ def test_openvino_engine_takes_pixels_for_a_graph_of_an_earlier_hierpets(tiny_ru
 
 def test_openvino_engine_answers_alike_where_filters_would_overflow(monkeypatch):
     photo = np.random.default_rng(0).integers(0, 256, size=(1, *[released_size()] * 2, 3), dtype=np.uint8)
-    exact = load(recommend=False, precision="f32").engine(photo)
+    pug = cv2.resize(read_photo("demo:dog/pug/1"), (released_size(),) * 2)[None]
+    exact, exact_pug = map(load(recommend=False, precision="f32").engine, (photo, pug))
     for able in sorted({has_vnni(), False}):  # without it, what is not divided does overflow
         monkeypatch.setattr("hierpets.inference.engines.openvino.has_vnni", lambda able=able: able)
-        found = load(recommend=False, precision="int8").engine(photo)
+        rounded = load(recommend=False, precision="int8").engine
+        found = rounded(photo)
         if able:
             np.testing.assert_allclose(found.features, exact.features, atol=0.3)
         assert np.linalg.norm(found.features - exact.features) < 0.15 * np.linalg.norm(exact.features)
         assert found.species.argmax() == exact.species.argmax()  # of noise no breed is probable
+        assert rounded(pug).leaf.argmax() == exact_pug.leaf.argmax()
 
 
 def test_openvino_engine_keeps_a_bounded_cache(tiny_run, registry, tmp_path, monkeypatch):

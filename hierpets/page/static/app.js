@@ -176,7 +176,7 @@ function showRecord(item, record) {
   showBars(item, record);
   showCoat(find(".coat"), record);
   showShampoo(find(".shampoo"), record);
-  find(".look").hidden = !model.capabilities.explain;
+  find(".look").hidden = !(model.capabilities.explain || record.second_look);
   find(".each").hidden = !model.capabilities.regions;
   find(".wrong").hidden = !model.capabilities.feedback;
   find(".findings").hidden = false;
@@ -274,8 +274,8 @@ function line(...parts) {
 const VIEWS = {
   look: {
     names: [t("Where did it look?"), t("Show the photo")],
-    ask: (entry) => backend.explain(entry.blob, isGone(entry)),
-    show: showOverlay,
+    ask: askWhere,
+    show: showWhere,
   },
   each: {
     names: [t("Several pets?"), t("Hide the pets")],
@@ -329,11 +329,16 @@ async function attempt(button, problem, task) {
   }
 }
 
-function showOverlay(item, picture, shown) {
+/** Where the model looked: a heat map, which a server alone draws; the part that it looked at again is in the record. */
+async function askWhere(entry) {
+  return { picture: model.capabilities.explain ? await backend.explain(entry.blob, isGone(entry)) : null };
+}
+
+function showWhere(item, { picture }, shown) {
   const overlay = item.querySelector(".overlay");
-  overlay.src ||= URL.createObjectURL(picture);
+  if (picture) overlay.src ||= URL.createObjectURL(picture);
   overlay.alt = t("The photo under a heat map: the warmer the color, the more that place counted");
-  overlay.hidden = !shown;
+  overlay.hidden = !(shown && picture);
   if (shown) say(t("The photo now shows where the model looked"));
 }
 

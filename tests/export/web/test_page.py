@@ -189,6 +189,20 @@ def is_close_call(photo, detector):
     return abs(likeliest - LEAST_SCORE) < 0.01
 
 
+def check_marked(cards, part):
+    """Two cards: the first photo was looked at again, and shows where, the second was not."""
+    first, second = cards.all()
+    assert second.locator(".look").is_hidden()
+    first.locator(".look").click()
+    first.locator(".boxes .edge").wait_for()
+    photo, edge = (first.locator(one).bounding_box() for one in (".preview", ".boxes .edge"))
+    assert edge["x"] == pytest.approx(photo["x"] + part["left"] * photo["width"], abs=4)
+    assert edge["width"] == pytest.approx(part["width"] * photo["width"], abs=6)
+    assert first.locator(".overlay").is_hidden()
+    first.locator(".look").click()
+    assert first.locator(".boxes").is_hidden()
+
+
 def test_page_looks_again_as_python(tiny_run, onnxruntime_web, tmp_path, visit):
     bundle, registry = tmp_path / "bundle", tiny_run.parent / "registry.yaml"
     shutil.copytree(tiny_run / "bundle", bundle)
@@ -211,7 +225,8 @@ def test_page_looks_again_as_python(tiny_run, onnxruntime_web, tmp_path, visit):
     assert [bool(one["second_look"]) for one in ours] == [True] * 5 + [False] * 4
     with serving_folder(page_folder) as url:
         page = visit(url)
-        show(page, upload("photo.jpg", contents[0]))
+        cards = show(page, upload("small.png", contents[0]), upload("large.png", contents[-1]))
+        check_marked(cards, ours[0]["second_look"])
     # The server is gone: the detector was loaded with the networks.
     theirs = records(page, contents)
     for a, b in zip(theirs, ours, strict=True):

@@ -198,10 +198,6 @@ class Predictor:
         m = self.manifest
         return m.temperatures.joint(output.species, output.leaf, m.taxonomy, combiner=m.combiner)
 
-    def calibrated(self, output: RawOutput) -> tuple[np.ndarray, np.ndarray]:
-        """Species logits [B, S] and leaf logits [B, L] of a batch, divided by their temperatures."""
-        return self.manifest.temperatures.apply(output.species, output.leaf, self.manifest.taxonomy)
-
     def _stream(
         self,
         photos: Iterable[NamedPhoto],

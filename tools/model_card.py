@@ -20,6 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from hierpets.bundle.layout import released_bundle
+from hierpets.bundle.manifest import read_manifest
 from hierpets.config import TrainConfig
 from hierpets.data.listing import find_photos
 from hierpets.evaluation.metrics.reading import read_run_metrics
@@ -80,6 +81,8 @@ def renewed(page: str, elsewhere: Metrics, unlisted: Sequence[str]) -> str:
         answers_table({"cross-validated": own, "elsewhere": elsewhere}),
         *unlisted,
     ]
+    summary = read_manifest(released_bundle()).training["summary"]
+    page = re.sub(r"^\*\*What it is\.\*\* [^;]*;", f"**What it is.** {summary};", page, flags=re.MULTILINE)
     page = re.sub(r"^\*\*The gap\.\*\*.*$", gap(own, elsewhere).strip(), page, flags=re.MULTILINE)
     for part in parts:
         heading, text = part.split("\n", 1)

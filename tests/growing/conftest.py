@@ -21,7 +21,7 @@ def trained(tmp_path_factory) -> Callable[[Path], Path]:
     def run(data: Path) -> Path:
         out = tmp_path_factory.mktemp("trained") / "run"
         settings = {"recipe": "heads", "backbone": "efficientnet_lite0", "val_fraction": 0.0, "folds": 3}
-        return train(data, out=out, **settings).bundle
+        return train(data, out=out, backbone_options={"size": 128}, **settings).bundle
 
     return run
 

@@ -403,7 +403,7 @@ def test_write_predictions_refuses_a_part_of_something_else(predict, tmp_path):
 
 @needs_locks
 def test_write_predictions_in_two_processes_refuses_the_second(predict, tiny_run, tmp_path):
-    photos, out = fill(tmp_path / "photos", 300), tmp_path / "a.jsonl"
+    photos, out = fill(tmp_path / "photos", 120), tmp_path / "a.jsonl"
     process = started(tiny_run, photos, "--out", out)
     part = tmp_path / "a.jsonl.part"
     wait_for_bytes(part, 1000, process)
@@ -447,7 +447,7 @@ def kill_and_resume(tiny_run: Path, predict: Callable, tmp_path: Path, form: str
 @pytest.mark.parametrize("form", [FORMATS[0], *(pytest.param(form, marks=pytest.mark.slow) for form in FORMATS[1:])])
 def test_write_predictions_loses_and_repeats_nothing_after_a_kill(tiny_run, predict, tmp_path, form):
     # Parquet is written in parts, the first of which would be the last of few photos.
-    kill_and_resume(tiny_run, predict, tmp_path, form, photos=1200 if form == "parquet" else 400, kills=1)
+    kill_and_resume(tiny_run, predict, tmp_path, form, photos=1200 if form == "parquet" else 160, kills=1)
 
 
 @pytest.mark.slow

@@ -97,7 +97,9 @@ def train(
         ):
             checkpoint = _find_checkpoint(run, config) if resume else None
             with _beginning(run, config, overwrite=overwrite):
-                splits, found = look_at_photos(splits, config, registry=registry, device=device, progress=run.progress)
+                splits, found, first = look_at_photos(
+                    splits, config, registry=registry, device=device, progress=run.progress
+                )
                 if checkpoint is not None:
                     check_same(checkpoint.settings, describe_run(config, splits), run.checkpoint)
             if found.unreadable:
@@ -105,7 +107,9 @@ def train(
             if found.individuals:
                 animals = len({*found.individuals.values()})
                 run.log("individuals", photos=len(found.individuals), individuals=animals)
-            return run_steps(splits, config, registry=registry, run=run, device=device, checkpoint=checkpoint)
+            return run_steps(
+                splits, config, registry=registry, run=run, device=device, checkpoint=checkpoint, first=first
+            )
 
 
 def _complete(config: TrainConfig) -> TrainResult:

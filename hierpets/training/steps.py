@@ -24,6 +24,7 @@ from hierpets.training.cascade.choice import best_early, fit_configured, try_ear
 from hierpets.training.cascade.fit import fit_cascade
 from hierpets.training.distributed import current_context
 from hierpets.training.features.digests import PhotoDigests
+from hierpets.training.features.prepared import Prepared
 from hierpets.training.finetuning.checkpoint import Checkpoint
 from hierpets.training.finetuning.finetune import finetune_trained, reason_to_skip
 from hierpets.training.frozen.gate import ENOUGH
@@ -52,10 +53,11 @@ def run_steps(
     run: Run,
     device: str,
     checkpoint: Checkpoint | None,
+    first: Prepared | None,
 ) -> TrainResult:
-    """The steps in order, each a function of what those before it gave."""
+    """The steps in order, each a function of what those before it gave; ``first`` is the first candidate."""
     run.log("data", source=config.data, **splits.sizes)
-    trained, early = _fit_frozen(splits, config, registry=registry, run=run, device=device)
+    trained, early = _fit_frozen(splits, config, registry=registry, run=run, device=device, first=first)
     if _goes_on(trained, splits, config, run=run, device=device):
         frozen = trained
         trained = finetune_trained(frozen, splits, config, run=run, device=device, checkpoint=checkpoint)
@@ -123,7 +125,7 @@ def _add_statistics(manifest: Manifest, trained: Trained, config: TrainConfig) -
 
 
 def _fit_frozen(
-    splits: Splits, config: TrainConfig, *, registry: Registry, run: Run, device: str
+    splits: Splits, config: TrainConfig, *, registry: Registry, run: Run, device: str, first: Prepared | None
 ) -> tuple[Trained, tuple[Trained, ...]]:
     """Heads on frozen features, of the main network and of early ones: the main process fills the cache of features,
     then the others read it.
@@ -135,11 +137,11 @@ def _fit_frozen(
         fit_frozen_model, splits=splits, config=config, registry=registry, device=device, progress=run.progress
     )
     if config.recipe == "auto":
-        (best, *others), selection = _compare(splits, config, registry=registry, run=run, device=device)
+        (best, *others), selection = _compare(splits, config, registry=registry, run=run, device=device, first=first)
         frozen = replace(fit(best.choice), selection=selection)
         early = _choose_early(others, frozen, fit, config, registry, run) if config.auto.early else ()
     else:
-        frozen, early = fit_configured(config, fit)
+        frozen, early = fit_configured(config, fit, first)
     if context.is_main:
         context.wait()
     return frozen, early
@@ -162,12 +164,14 @@ def _choose_early(
 
 
 def _compare(
-    splits: Splits, config: TrainConfig, *, registry: Registry, run: Run, device: str
+    splits: Splits, config: TrainConfig, *, registry: Registry, run: Run, device: str, first: Prepared | None
 ) -> tuple[list[Candidate], Selection]:
     """The candidates, the chosen one first and then the best, and what is to be said of the choice."""
     candidates = []
     groups, folds = splits.labels.groups, assign_folds(splits.labels, folds=config.folds, seed=config.seed)
-    compared = iter_candidates(splits, config, folds=folds, registry=registry, device=device, progress=run.progress)
+    compared = iter_candidates(
+        splits, config, folds=folds, registry=registry, device=device, progress=run.progress, first=first
+    )
     for candidate in compared:
         candidates.append(candidate)
         run.log("candidate", **candidate.as_event())

@@ -11,6 +11,7 @@ from hierpets.errors import ConfigError
 from hierpets.model.backbone import build_backbone
 from hierpets.registry.loading import Registry
 from hierpets.training.cascade.fit import fit_cascade
+from hierpets.training.features.prepared import Prepared
 from hierpets.training.frozen.choice import FrozenChoice
 from hierpets.training.selection.candidates import Candidate, multiply_adds
 from hierpets.training.trained import Trained
@@ -39,12 +40,15 @@ class EarlyAttempt:
         return {"choice": self.early.summary, **{name: round(value, 4) for name, value in numbers.items()}}
 
 
-def fit_configured(config: TrainConfig, fit: Callable[..., Trained]) -> tuple[Trained, tuple[Trained, ...]]:
-    """The main network, and those before it, that the settings name; ``fit`` makes a network of a choice.
+def fit_configured(
+    config: TrainConfig, fit: Callable[..., Trained], first: Prepared | None = None
+) -> tuple[Trained, tuple[Trained, ...]]:
+    """The main network, and those before it, that the settings name; ``fit`` makes a network of a choice. ``first`` is
+    the backbone of the main one, if it is prepared.
 
     :raises ConfigError: an early network needs larger photos than the main one.
     """
-    main = fit(FrozenChoice(config.backbone_choice, config.view, config.head))
+    main = fit(FrozenChoice(config.backbone_choice, config.view, config.head), prepared=first)
     return main, tuple(_fit_early(FrozenChoice(one, config.view, config.head), main, fit) for one in config.early)
 
 

@@ -13,14 +13,13 @@ from hierpets.config import TrainConfig
 from hierpets.data.labeled.consistency import find_contradictions
 from hierpets.data.records import PhotoIndex
 from hierpets.errors import DataError
-from hierpets.model.backbone import build_backbone
 from hierpets.progress import Progress
 from hierpets.registry.loading import Registry
 from hierpets.text import counted, join_words
 from hierpets.training.distributed import current_context
 from hierpets.training.features.extractor import FeatureExtractor
 from hierpets.training.features.individuals import look_for_individuals
-from hierpets.training.features.make import make_extractor
+from hierpets.training.features.prepared import Prepared, prepare_backbone
 from hierpets.training.splits import Splits, split_source
 
 __all__ = ["FirstLook", "look_at_photos"]
@@ -41,20 +40,19 @@ class FirstLook:
 
 def look_at_photos(
     splits: Splits, config: TrainConfig, *, registry: Registry, device: str, progress: Progress
-) -> tuple[Splits, FirstLook]:
+) -> tuple[Splits, FirstLook, Prepared | None]:
     """The photos that can be read, split anew so that those of an individual lie on one side, and what was found.
 
-    The main process looks for all; the features that it computes meanwhile are those of the first candidate.
+    The main process looks for all, with the first candidate, which it hands on: others get none. The features that it
+    computes meanwhile are cached.
 
     :raises DataError: with ``config.strict``, photos that cannot be read; without it, if a class has no other.
     """
     context = current_context()
-    found = FirstLook({}, {})
+    found, first = FirstLook({}, {}), None
     if context.is_main:
-        choice = config.candidate_backbones[0]
-        backbone, spec = build_backbone(registry, choice.name, choice.options, choice.weights_file(), seed=config.seed)
-        extractor = make_extractor(backbone, spec, config, registry=registry, device=device)
-        found = _look(splits, extractor, config, progress)
+        first = prepare_backbone(config.candidate_backbones[0], config, registry=registry, device=device)
+        found = _look(splits, first.extractor, config, progress)
     found = context.gather(found)[0]
     lines = list(found.unreadable.values())
     if lines:
@@ -69,7 +67,7 @@ def look_at_photos(
     if context.is_main:
         _warn_of_single_photos(splits)
         _warn_of_individuals(splits)
-    return splits, found
+    return splits, found, first
 
 
 def _look(splits: Splits, extractor: FeatureExtractor, config: TrainConfig, progress: Progress) -> FirstLook:

@@ -8,10 +8,8 @@ from functools import partial
 import numpy as np
 from torch import nn
 
-from hierpets.bundle.manifest import BackboneSpec
 from hierpets.config import BackboneChoice, TrainConfig
 from hierpets.errors import ConfigError
-from hierpets.model.backbone import build_backbone
 from hierpets.model.heads import Heads
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.plugin import Backbone
@@ -20,7 +18,7 @@ from hierpets.registry.loading import Registry
 from hierpets.training.features.closer import CloserView
 from hierpets.training.features.extractor import FeatureExtractor
 from hierpets.training.features.feature_set import FeatureSet, extract_feature_set
-from hierpets.training.features.make import make_extractor
+from hierpets.training.features.prepared import Prepared, prepare_backbone
 from hierpets.training.frozen.choice import FrozenChoice
 from hierpets.training.frozen.fit import FrozenResult, fit_frozen, judge_heads
 from hierpets.training.frozen.fitter import FrozenFit, HeadFitter
@@ -42,28 +40,25 @@ def fit_frozen_model(
     progress: Progress,
     decoded_side: int = 0,
     second_look: bool = True,
+    prepared: Prepared | None = None,
 ) -> Trained:
     """Fit linear heads and OOD scorer to all training photos.
 
     Training photos are held out fold by fold, validation photos altogether; what a pretrained or an unlisted breed
     looks like is learned from breeds that are held out. ``decoded_side`` as in
     :func:`~hierpets.model.backbone.build_backbone`. ``second_look``: whether photos that leave doubt are looked at
-    again, as far as the settings say so; an early network looks once.
+    again, as far as the settings say so; an early network looks once. ``prepared`` is the backbone, for this model
+    alone, if there is one already.
     """
-    chosen = choice.backbone
     view = CloserView.of(splits.taxonomy.species) if second_look and config.second_look else None
 
-    def prepared(fold: int | None) -> tuple[Backbone, BackboneSpec, FeatureExtractor]:
-        weights = chosen.weights_file(fold)
-        built, spec = build_backbone(
-            registry, chosen.name, chosen.options, weights, seed=config.seed, decoded_side=decoded_side
-        )
-        return built, spec, make_extractor(built, spec, config, registry=registry, device=device)
-
-    backbone, spec, extractor = prepared(None)
+    prepare = partial(
+        prepare_backbone, choice.backbone, config, registry=registry, device=device, decoded_side=decoded_side
+    )
+    backbone, spec, extractor = prepared or prepare()
     photos = extract_feature_set(splits, extractor, choice.view, progress)
-    folds = _tuned_folds(chosen, config.folds)
-    tuned = [extract_feature_set(splits, prepared(fold)[-1], choice.view, progress) for fold in folds]
+    folds = _tuned_folds(choice.backbone, config.folds)
+    tuned = [extract_feature_set(splits, prepare(fold=fold).extractor, choice.view, progress) for fold in folds]
     fitter = HeadFitter(choice.head, config.prior, config.combiner)
     found = fit_frozen(photos, fitter, backbone.pretrained_head, folds=config.folds, seed=config.seed, tuned=tuned)
     mixing = _fit_mixing(found, photos, backbone, config)
@@ -71,7 +66,7 @@ def fit_frozen_model(
     if view is not None:
         closer = partial(view.features, progress=progress)
         # Built once more when it is its turn: several of them at a time would take as much memory.
-        by_fold = [lambda paths, fold=fold: closer(prepared(fold)[-1], paths) for fold in folds]
+        by_fold = [lambda paths, fold=fold: closer(prepare(fold=fold).extractor, paths) for fold in folds]
         parts = parts.looked_at_again(mixing, splits, partial(closer, extractor), by_fold, combiner=config.combiner)
     held_out = {"cross_validation": parts.trained, "validation": parts.validation}
     return Trained(

@@ -12,14 +12,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from hierpets.config import AutoConfig, HeadSpec, TrainConfig
 from hierpets.evaluation.metrics.classes import balanced_weights
-from hierpets.model.backbone import build_backbone
 from hierpets.plugin import Backbone
 from hierpets.plugin.contracts import extract_features
 from hierpets.progress import Progress
 from hierpets.registry.loading import Registry
 from hierpets.taxonomy import UNKNOWN_LEAF
 from hierpets.training.features.feature_set import FeatureSet, extract_feature_set
-from hierpets.training.features.make import make_extractor
+from hierpets.training.features.prepared import Prepared, prepare_backbone
 from hierpets.training.frozen.choice import FrozenChoice
 from hierpets.training.frozen.fitter import HeadFitter
 from hierpets.training.frozen.held_out.cross_validation import FoldHeads
@@ -88,12 +87,21 @@ class Candidate:
 
 
 def iter_candidates(
-    splits: Splits, config: TrainConfig, *, folds: np.ndarray, registry: Registry, device: str, progress: Progress
+    splits: Splits,
+    config: TrainConfig,
+    *,
+    folds: np.ndarray,
+    registry: Registry,
+    device: str,
+    progress: Progress,
+    first: Prepared | None = None,
 ) -> Iterator[Candidate]:
-    """Cross-validate every candidate on the training photos, ``folds`` int [N]; validation photos are not looked at."""
+    """Cross-validate every candidate on the training photos, ``folds`` int [N]; validation photos are not looked at.
+    ``first`` is the first backbone, if it is prepared.
+    """
     for backbone in config.candidate_backbones:
-        built, spec = build_backbone(registry, backbone.name, backbone.options, seed=config.seed)
-        extractor = make_extractor(built, spec, config, registry=registry, device=device)
+        built, _, extractor = first or prepare_backbone(backbone, config, registry=registry, device=device)
+        first = None
         stressed = extract_stressed(splits, extractor, progress) if config.auto.stress else None
         cost = multiply_adds(built)
         for view in config.auto.views:

@@ -19,16 +19,15 @@ from helpers.fakes import tiny_registry
 from hierpets.bundle.seen import SeenPhotos
 from hierpets.cache import SqliteStore
 from hierpets.cli import main
-from hierpets.config import TrainConfig
+from hierpets.config import BackboneChoice, TrainConfig
 from hierpets.data.content import content_key
 from hierpets.data.labeled.index import read_index
 from hierpets.errors import ConfigError, DataError
-from hierpets.model.backbone import build_backbone
 from hierpets.registry.loading import load_registry
 from hierpets.training.features.cluster import BATCH
 from hierpets.training.features.digests import PhotoDigests
 from hierpets.training.features.extractor import FeatureExtractor, flip, plain
-from hierpets.training.features.make import make_extractor
+from hierpets.training.features.prepared import prepare_backbone
 from hierpets.training.recipe import train
 
 pytest.importorskip("ray")
@@ -93,10 +92,8 @@ def test_the_bundle_is_that_of_one_machine(ray_here, settings, tmp_path):
 def test_photos_are_spoiled_in_one_job_as_they_are_here(ray_here, registry, tmp_path, monkeypatch):
     monkeypatch.setenv("HIERPETS_CACHE", str(tmp_path / "cache"))
     plugins = load_registry(registry)
-    backbone, spec = build_backbone(plugins, "tiny", {})
-    far = make_extractor(
-        backbone, spec, TrainConfig(cluster="local", out=tmp_path / "run"), registry=plugins, device="cpu"
-    )
+    config = TrainConfig(cluster="local", out=tmp_path / "run")
+    backbone, _, far = prepare_backbone(BackboneChoice(name="tiny"), config, registry=plugins, device="cpu")
     paths, views = ["demo:dog/pug/1", "demo:dog/pug/1", "demo:cat/birman/2"], [plain, flip, flip]
     near = FeatureExtractor(backbone).features_of_views(paths, views, task="here")
     jobs, from_items = [], ray_data().from_items

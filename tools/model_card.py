@@ -81,8 +81,7 @@ def renewed(page: str, elsewhere: Metrics, unlisted: Sequence[str]) -> str:
         answers_table({"cross-validated": own, "elsewhere": elsewhere}),
         *unlisted,
     ]
-    summary = read_manifest(released_bundle()).training["summary"]
-    page = re.sub(r"^\*\*What it is\.\*\* [^;]*;", f"**What it is.** {summary};", page, flags=re.MULTILINE)
+    page = re.sub(r"^\*\*What it is\.\*\* [^;]*;", f"**What it is.** {released_summary()};", page, flags=re.MULTILINE)
     page = re.sub(r"^\*\*The gap\.\*\*.*$", gap(own, elsewhere).strip(), page, flags=re.MULTILINE)
     for part in parts:
         heading, text = part.split("\n", 1)
@@ -109,7 +108,7 @@ def page(config: TrainConfig, trained: Trained, elsewhere: Metrics, unlisted: Se
     metrics = measure(outputs, decided, calibrated)
     parts = [
         HEADER.format(
-            summary=trained.summary,
+            summary=released_summary(),
             n=len(outputs),
             breeds=len(taxonomy.leaves),
             size=bundle_megabytes(),
@@ -130,6 +129,12 @@ def page(config: TrainConfig, trained: Trained, elsewhere: Metrics, unlisted: Se
         FOOTER,
     ]
     return "\n".join(parts)
+
+
+def released_summary() -> str:
+    """What the released bundle says that it is, distilled or not."""
+    summary: str = read_manifest(released_bundle()).training["summary"]
+    return summary
 
 
 def bundle_megabytes() -> float:

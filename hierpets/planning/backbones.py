@@ -11,7 +11,7 @@ from hierpets.config import TrainConfig
 from hierpets.data.records import PhotoIndex
 from hierpets.evaluation.metrics.classes import balanced_accuracy, balanced_weights
 from hierpets.evaluation.metrics.resampling import estimate, mean_of
-from hierpets.planning.costs import PreparedBackbone
+from hierpets.planning.costs import TimedBackbone
 from hierpets.planning.crossvalidation import cross_validate_sizes, curve_sizes
 from hierpets.planning.photos import extract_features
 from hierpets.planning.result import BackboneRank
@@ -34,7 +34,7 @@ class _Judged(NamedTuple):
 
 
 def rank_backbones(
-    backbones: Iterable[PreparedBackbone],
+    backbones: Iterable[TimedBackbone],
     photos: PhotoIndex,
     config: TrainConfig,
     registry: Registry,

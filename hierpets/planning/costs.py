@@ -25,14 +25,14 @@ from hierpets.training.selection.candidates import head_specs
 from hierpets.training.selection.stressed import PHOTOS as STRESSED
 from hierpets.workers import cores
 
-__all__ = ["HeadSeconds", "PreparedBackbone", "prepare_backbone", "recipe_costs", "time_heads"]
+__all__ = ["HeadSeconds", "TimedBackbone", "recipe_costs", "time_backbone", "time_heads"]
 
 PROBE = 12  # photos whose features are timed
 FITTED = 1000  # photos that a logistic regression is timed on; up to there its number hardly matters
 BESIDES = 20.0  # seconds that every run takes: start, conversion, calibration, metrics, writing
 
 
-class PreparedBackbone(NamedTuple):
+class TimedBackbone(NamedTuple):
     """A backbone that is ready to run, and the ``seconds`` it takes for one photo, decoding included."""
 
     choice: BackboneChoice
@@ -42,16 +42,16 @@ class PreparedBackbone(NamedTuple):
     seconds: float
 
 
-def prepare_backbone(
+def time_backbone(
     choice: BackboneChoice, paths: list[str], registry: Registry, *, device: str, seed: int
-) -> PreparedBackbone:
+) -> TimedBackbone:
     """Build a backbone as training with that seed does, and time it on some of the photos, whatever the cache holds."""
     backbone, spec = build_backbone(registry, choice.name, choice.options, choice.weights_file(), seed=seed)
     extractor = FeatureExtractor(backbone, device)
     probed = evenly(paths, PROBE)
     extractor.compute(probed[:1], on_error=_skip)  # what is prepared at the first call is left out
     seconds = _timed(lambda: extractor.compute(probed, on_error=_skip))
-    return PreparedBackbone(choice, backbone, spec, extractor, seconds / len(probed))
+    return TimedBackbone(choice, backbone, spec, extractor, seconds / len(probed))
 
 
 class HeadSeconds(NamedTuple):
@@ -86,9 +86,9 @@ def time_heads(photos: FeatureSet, *, of: int) -> HeadSeconds:
 
 def recipe_costs(
     config: TrainConfig,
-    own: PreparedBackbone,
-    early: Sequence[PreparedBackbone],
-    compared: Sequence[PreparedBackbone],
+    own: TimedBackbone,
+    early: Sequence[TimedBackbone],
+    compared: Sequence[TimedBackbone],
     heads: HeadSeconds,
     *,
     photos: int,

@@ -13,7 +13,7 @@ from hierpets.config import BackboneChoice, TrainConfig
 from hierpets.files import check_output, write_all
 from hierpets.inference.engines.base import choose_device
 from hierpets.planning.backbones import EACH, rank_backbones
-from hierpets.planning.costs import PreparedBackbone, prepare_backbone, recipe_costs, time_heads
+from hierpets.planning.costs import TimedBackbone, recipe_costs, time_backbone, time_heads
 from hierpets.planning.crossvalidation import cross_validate_sizes, curve_sizes
 from hierpets.planning.curve import class_gains, curve_points
 from hierpets.planning.figure import plan_figure
@@ -106,12 +106,12 @@ def _prepared(
     registry: Registry,
     device: str,
     report: Progress,
-) -> list[PreparedBackbone]:
+) -> list[TimedBackbone]:
     """Each of the choices, in their order; one that is there twice is built and timed once."""
     distinct = [choice for place, choice in enumerate(choices) if choice not in choices[:place]]
     ready = []
     report("timing backbones", 0, len(distinct))
     for done, choice in enumerate(distinct, start=1):
-        ready.append(prepare_backbone(choice, photos.index.paths, registry, device=device, seed=config.seed))
+        ready.append(time_backbone(choice, photos.index.paths, registry, device=device, seed=config.seed))
         report("timing backbones", done, len(distinct))
     return [ready[distinct.index(choice)] for choice in choices]

@@ -7,7 +7,7 @@ import pytest
 from hierpets.config import AutoConfig, BackboneChoice, HeadSpec, TrainConfig
 from hierpets.model.backbone import build_backbone, fingerprint
 from hierpets.planning import costs
-from hierpets.planning.costs import HeadSeconds, prepare_backbone, recipe_costs
+from hierpets.planning.costs import HeadSeconds, recipe_costs, time_backbone
 from hierpets.registry.loading import load_registry
 
 PHOTOS = 600
@@ -79,6 +79,6 @@ def test_a_network_is_planned_with_the_weights_that_training_draws(tmp_path):
     (tmp_path / "drawn.py").write_text(DRAWN)
     (tmp_path / "registry.yaml").write_text("plugins:\n  - {name: drawn, kind: backbone, entry: 'drawn.py:drawn'}\n")
     registry, choice = load_registry(tmp_path / "registry.yaml"), BackboneChoice(name="drawn")
-    planned = prepare_backbone(choice, ["demo:cat/ginger/1"], registry, device="cpu", seed=7)
+    planned = time_backbone(choice, ["demo:cat/ginger/1"], registry, device="cpu", seed=7)
     trained, other = (build_backbone(registry, "drawn", {}, seed=seed)[0] for seed in (7, 0))
     assert fingerprint(planned.backbone) == fingerprint(trained) != fingerprint(other)

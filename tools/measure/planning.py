@@ -15,7 +15,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from hierpets.config import DEFAULT_BACKBONE, BackboneChoice, TrainConfig
-from hierpets.planning.costs import prepare_backbone
+from hierpets.planning.costs import time_backbone
 from hierpets.planning.crossvalidation import REMOVED, SHRINKAGE, cross_validate_sizes, curve_sizes
 from hierpets.planning.curve import class_gains
 from hierpets.planning.photos import extract_features, read_photos, readable_photos
@@ -50,7 +50,7 @@ def read_features(data: str) -> FeatureSet:
     registry, config = load_registry(), TrainConfig()
     photos = read_photos(data, registry)
     choice = BackboneChoice(name=DEFAULT_BACKBONE)
-    own = prepare_backbone(choice, photos.index.paths, registry, device="cpu", seed=config.seed)
+    own = time_backbone(choice, photos.index.paths, registry, device="cpu", seed=config.seed)
     seen = readable_photos(photos, own.extractor, config, progress=no_progress)
     return extract_features(seen.index, own.extractor, config, registry, progress=no_progress)
 

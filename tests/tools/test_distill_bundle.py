@@ -14,6 +14,7 @@ from hierpets.bundle.seen import SeenPhotos
 from hierpets.data.listing import find_photos
 from hierpets.data.photos import read_photo
 from hierpets.inference.loading import load
+from hierpets.model.backbone import build_backbone
 from hierpets.model.reader import read_networks
 from hierpets.plugin import Preprocess
 from hierpets.registry.loading import load_registry
@@ -23,7 +24,7 @@ from tools.distilling.training import Distillation, Likeness, distill
 from tools.distilling.views import view_pairs
 
 PREPROCESS = Preprocess(size=96, crop=1.0)
-FAST = Distillation(steps=40, batch=8, size=96, rate=1e-4, warmup=3, ema_decay=0.8)
+FAST = Distillation(steps=80, batch=8, size=96, rate=1e-4, warmup=3, ema_decay=0.8)
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +66,8 @@ def test_a_folded_network_and_one_that_it_is_unfolded_into_compute_the_same(netw
 
 def test_distilling_brings_spoiled_views_nearer_and_changes_early_stages_alone(network, photos):
     pixels = [read_photo(path) for path in find_photos(photos)]
+    network = deepcopy(network)  # of what it has learned from spoiled views already there is little left to learn
+    network.backbone = build_backbone(load_registry(), "efficientnet_lite2", {})[0].module.eval()
     pupil = deepcopy(network)
     distill(pupil, pixels, PREPROCESS, FAST)
     whole, spoiled = view_pairs(pixels, PREPROCESS, batch=60, generator=np.random.default_rng(99))
@@ -72,7 +75,7 @@ def test_distilling_brings_spoiled_views_nearer_and_changes_early_stages_alone(n
         wanted = network.backbone(whole)
         loss = Likeness(network, wanted.std(dim=0).clamp(min=0.01))
         before, after = (float(loss(one.backbone(spoiled), wanted)) for one in (network, pupil))
-    assert after < before
+    assert after < 0.98 * before
     late = ("backbone.blocks.5.", "backbone.blocks.6.", "backbone.conv_head.", "leaf_head.", "species_head.")
     old, new = network.state_dict(), pupil.state_dict()
     for name in (name for name in new if name.startswith(late)):

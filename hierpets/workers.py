@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
-__all__ = ["MemoryBudget", "cores", "run_in_order"]
+__all__ = ["MemoryBudget", "cores", "never", "run_in_order"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -23,25 +23,44 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def never() -> bool:
+    """That the next item is there at once."""
+    return False
+
+
 def run_in_order(
-    work: Callable[[T], R], items: Iterable[T], *, workers: int, ahead: int, name: str = "worker"
+    work: Callable[[T], R],
+    items: Iterable[T],
+    *,
+    workers: int,
+    ahead: int,
+    live: Callable[[], bool] = never,
+    name: str = "worker",
 ) -> Iterator[Future[R]]:
     """Run ``work`` on every item in a pool of threads; the futures come in the order of the items.
 
     At most ``ahead`` items are taken from ``items`` before the first of them is handed out, so they may be endless.
-    What is done is handed out before another item is asked for, which may be long in coming.
+    ``live`` is asked before the next is: where that is still to come, all that was taken is handed out first. Where
+    ``items`` raise, what was taken before is handed out before the error.
     """
     pool = ThreadPoolExecutor(max_workers=max(1, workers), thread_name_prefix=name)
     waiting: deque[Future[R]] = deque()
     try:
         for item in items:
             waiting.append(pool.submit(work, item))
-            while waiting and (len(waiting) >= ahead or waiting[0].done()):
+            while waiting and (len(waiting) >= ahead or waiting[0].done() or live()):
                 yield waiting.popleft()
-        while waiting:
-            yield waiting.popleft()
+        yield from _emptied(waiting)
+    except Exception:
+        yield from _emptied(waiting)
+        raise
     finally:  # also when the caller stops early
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _emptied(waiting: deque[Future[R]]) -> Iterator[Future[R]]:
+    while waiting:
+        yield waiting.popleft()
 
 
 class MemoryBudget:

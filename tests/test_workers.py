@@ -34,20 +34,30 @@ def test_no_more_than_a_bounded_number_is_taken_ahead():
     results.close()
 
 
-def test_what_is_done_does_not_wait_for_items_that_are_slow_to_come():
-    handed_out = []
+def test_what_is_done_is_handed_out_before_an_item_that_is_still_to_come():
+    taken, handed_out = [], []
 
     def items():
-        yield 0
-        time.sleep(0.05)
-        yield 1
-        assert handed_out == [0], "the first was done long ago"
-        yield 2
+        for item in range(4):
+            taken.append(item)
+            yield item
 
-    for future in run_in_order(lambda i: i, items(), workers=2, ahead=50):
-        handed_out.append(future.result())
-        time.sleep(0.02)
-    assert handed_out == [0, 1, 2]
+    for future in run_in_order(lambda i: i, items(), workers=2, ahead=50, live=lambda: len(taken) != 2):
+        handed_out.append((future.result(), len(taken)))
+    assert handed_out == [(0, 1), (1, 3), (2, 3), (3, 4)]
+
+
+def test_what_was_taken_before_items_fail_is_handed_out():
+    def items():
+        yield from range(3)
+        raise ValueError("no more")
+
+    handed_out = []
+    with pytest.raises(ValueError, match="no more"):
+        handed_out.extend(f.result() for f in run_in_order(lambda i: i, items(), workers=2, ahead=50))
+        pytest.fail("it should have raised")
+    results = run_in_order(lambda i: i, items(), workers=2, ahead=50)
+    assert [next(results).result() for _ in range(3)] == [0, 1, 2]
 
 
 def test_an_error_stays_with_its_item():

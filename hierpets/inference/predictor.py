@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import chain
@@ -146,13 +146,15 @@ class Predictor:
         *,
         boxes: BoxFile | None = None,
         batch_size: int | None = None,
+        live: bool | Callable[[], bool] = False,
         limits: Limits = DEFAULT_LIMITS,
         **words: Any,
     ) -> Iterator[Prediction]:
         """Predictions for any number of photos, even endless, in order and in bounded memory.
 
         Few photos are read ahead, and a batch is predicted once it is full. ``batch_size`` defaults to
-        that of the engine; 1 predicts photos that arrive slowly one by one. ``limits`` bound the bytes and pixels of a
+        that of the engine. With ``live``, for photos that arrive one by one, each is predicted before the next is asked
+        for; a function says each time whether the next is still to come. ``limits`` bound the bytes and pixels of a
         photo. ``options``, ``boxes`` and ``words`` as in :meth:`predict`.
 
         :raises ConfigError: as :meth:`predict`: what is wrong with an argument at the call, something that is not a
@@ -163,7 +165,8 @@ class Predictor:
         if batch_size is not None:
             check_count("batch_size", batch_size)
         chosen = PredictOptions.of(options, words)
-        return self._stream(NamedPhoto.several(photos), chosen, boxes=boxes, batch_size=batch_size, limits=limits)
+        named = NamedPhoto.several(photos)
+        return self._stream(named, chosen, boxes=boxes, batch_size=batch_size, live=live, limits=limits)
 
     def predict_batch(
         self, photos: Sequence[NamedPhoto], options: PredictOptions, *, limits: Limits = DEFAULT_LIMITS
@@ -205,12 +208,14 @@ class Predictor:
         *,
         boxes: BoxFile | None = None,
         batch_size: int | None = None,
+        live: bool | Callable[[], bool] = False,
         limits: Limits = DEFAULT_LIMITS,
         keep_photos: bool = False,
     ) -> Iterator[Prediction]:
         request = self._request(options, limits, boxes=boxes, keep_photos=keep_photos)
         run = partial(self._predict_batch, request)
-        batches = run_batches(photos, run, self.engine, batch_size)
+        is_live = live if callable(live) else partial(bool, live)
+        batches = run_batches(photos, run, self.engine, batch_size, is_live)
         return (prediction for batch in batches for prediction in batch)
 
     def _request(

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -20,7 +19,7 @@ from hierpets.data.photos import Limits, NamedPhoto
 from hierpets.errors import HierpetsError, InternalError, PluginError
 from hierpets.inference.engines.base import Engine
 from hierpets.inference.engines.cascade import DETAIL, Answers, Cascade, Squares
-from hierpets.workers import run_in_order
+from hierpets.workers import never, run_in_order
 
 __all__ = ["BatchOutput", "photo_error", "run_batch", "run_batches"]
 
@@ -47,14 +46,17 @@ def run_batches(
     run: Callable[[Sequence[NamedPhoto]], R],
     engine: Engine,
     batch_size: int | None = None,
+    live: Callable[[], bool] = never,
 ) -> Iterator[R]:
     """What ``run`` makes of each batch, in the order of the photos, which may be endless: few are read ahead.
 
     ``run`` does all that a batch needs in one worker: a thread of its own for its end would take a core from a worker
-    for each batch. ``batch_size`` is the engine's where it is not given.
+    for each batch. ``batch_size`` is the engine's where it is not given. Where ``live`` says that the next photo is
+    still to come, those that are there are a batch; so are they where ``photos`` raise.
     """
-    batches = _in_batches(photos, batch_size or engine.batch)
-    for done in run_in_order(run, batches, workers=engine.workers, ahead=AHEAD * engine.workers, name="predict"):
+    batches = _in_batches(photos, batch_size or engine.batch, live)
+    ahead = AHEAD * engine.workers
+    for done in run_in_order(run, batches, workers=engine.workers, ahead=ahead, live=live, name="predict"):
         yield done.result()
 
 
@@ -129,7 +131,17 @@ def _ask(
     return [answers for found in alone for answers in found]
 
 
-def _in_batches(photos: Iterable[NamedPhoto], size: int) -> Iterator[list[NamedPhoto]]:
-    remaining = iter(photos)
-    while batch := list(islice(remaining, size)):
+def _in_batches(photos: Iterable[NamedPhoto], size: int, live: Callable[[], bool]) -> Iterator[list[NamedPhoto]]:
+    batch: list[NamedPhoto] = []
+    try:
+        for photo in photos:
+            batch.append(photo)
+            if len(batch) == size or live():
+                yield batch
+                batch = []
+    except Exception:
+        if batch:
+            yield batch
+        raise
+    if batch:
         yield batch

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import cv2
@@ -79,16 +80,58 @@ def test_predict_text_is_a_line_a_photo_whatever_its_name(predict, tmp_path):
     assert names == ["a\\x0ab.jpg", "c\\x1b[31md.jpg", "e\\x0af.jpg"]
 
 
+def piped(text: str) -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(text.encode()), encoding="utf-8")
+
+
 def test_predict_takes_paths_from_standard_input(predict, monkeypatch):
-    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(PHOTOS) + "\n\n"))
+    monkeypatch.setattr("sys.stdin", piped("\n".join(PHOTOS) + "\n\n"))
     _, out, _ = predict("--format", "jsonl", "-")
     assert [json.loads(line)["path"] for line in out.splitlines()] == PHOTOS
 
 
 def test_predict_takes_paths_from_standard_input_as_windows_writes_them(predict, monkeypatch):
-    monkeypatch.setattr("sys.stdin", io.StringIO("\ufeff" + "\r\n".join(PHOTOS)))
+    monkeypatch.setattr("sys.stdin", piped("\ufeff" + "\r\n".join(PHOTOS)))
     _, out, _ = predict("--format", "jsonl", "-")
     assert [json.loads(line)["path"] for line in out.splitlines()] == PHOTOS
+
+
+def test_paths_on_standard_input_say_whether_more_are_to_come(monkeypatch):
+    from hierpets.cli.deploy.inputs import PipedPaths
+
+    class Pipe(io.BytesIO):
+        def read1(self, size=-1):
+            return next(pieces, b"")
+
+    pieces = iter([b"a.jpg\nb.jpg\n\nc", b".jpg\n", b"\xc3\xa4.jpg"])
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(Pipe(), encoding="utf-8"))
+    paths = PipedPaths()
+    assert [(path, paths.live()) for path in paths] == [
+        ("a.jpg", False),
+        ("b.jpg", True),
+        ("c.jpg", True),
+        ("\xe4.jpg", False),
+    ]
+
+
+@pytest.mark.parametrize("out", [None, "answers.jsonl"])
+def test_predict_answers_a_path_on_standard_input_before_the_next_comes(tiny_run, tmp_path, out):
+    command = [sys.executable, "-m", "hierpets", "predict", "-", "--model", tiny_run / "bundle", "--format", "jsonl"]
+    if out:
+        command += ["--out", tmp_path / out]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        for photo in PHOTOS[:2]:
+            process.stdin.write(f"{photo}\n")
+            process.stdin.flush()
+            if out:
+                part, end = tmp_path / f"{out}.part", time.monotonic() + 60
+                while not (part.exists() and photo in part.read_text()):
+                    assert time.monotonic() < end, "waited in vain"
+                    time.sleep(0.05)
+            else:
+                assert json.loads(process.stdout.readline())["path"] == photo
+        process.stdin.close()
+        assert process.wait(60) == 0
 
 
 def test_predict_takes_every_option_of_a_prediction_with_its_default(predict):

@@ -12,6 +12,7 @@ from PIL import Image
 
 from hierpets.bundle.layout import GRAPH, released_bundle
 from hierpets.data.photos import NamedPhoto
+from hierpets.errors import ConfigError
 from hierpets.inference.engines.openvino import OpenVinoEngine
 from hierpets.inference.loading import load
 from hierpets.inference.predictor import Predictor
@@ -59,6 +60,26 @@ def test_stream_keeps_the_places_of_unreadable_photos(loaded):
         answers = list(loaded(workers=2).stream(photos, batch_size=size))
         assert [a.path for a in answers] == [p.name for p in photos]
         assert [a.error is not None for a in answers] == [n % 3 == 0 for n in range(30)]
+
+
+def test_stream_predicts_all_photos_before_one_that_is_none(loaded):
+    answers = loaded(workers=2).stream([*PHOTOS[:10], 3])
+    assert [next(answers).path for _ in range(10)] == PHOTOS[:10]
+    with pytest.raises(ConfigError, match=r"photos\[10\]"):
+        next(answers)
+
+
+def test_live_stream_predicts_each_photo_before_it_asks_for_the_next(loaded):
+    answered = []
+
+    def photos():
+        for n in range(3):
+            assert len(answered) == n
+            yield PHOTOS[n]
+
+    for answer in loaded(workers=2).stream(photos(), live=True):
+        answered.append(answer.path)
+    assert answered == PHOTOS[:3]
 
 
 def test_stream_of_nothing_is_nothing(loaded):

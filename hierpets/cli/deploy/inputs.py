@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from hierpets.errors import ConfigError
 
-__all__ = ["paths_on_standard_input", "read_names"]
+if TYPE_CHECKING:
+    import io
+
+__all__ = ["PipedPaths", "read_names"]
 
 
 def read_names(given: Iterable[str]) -> Iterator[str]:
@@ -31,17 +35,46 @@ def read_names(given: Iterable[str]) -> Iterator[str]:
         yield from found
 
 
-def paths_on_standard_input() -> Iterator[str]:
+class PipedPaths:
     """The paths on standard input, one per line; a file name may hold any bytes."""
-    if sys.stdin is None:
-        raise ConfigError("-: standard input is closed; expected one path per line")
-    if isinstance(sys.stdin, io.TextIOWrapper):
-        sys.stdin.reconfigure(errors="surrogateescape")
-    for line in map(str.strip, sys.stdin):
-        line = line.removeprefix("\ufeff")  # a mark before the first, as Windows writes it
-        if "\0" in line or (_has_raw_bytes(line) and not os.path.lexists(line)):
-            raise ConfigError("standard input: expected one path per line, got binary data; pass the paths of photos")
-        yield line
+
+    def __init__(self) -> None:
+        self._read: deque[str] = deque()
+        self._reading = False
+
+    def live(self) -> bool:
+        """Whether the next line is still to come."""
+        return self._reading and not self._read
+
+    def __iter__(self) -> Iterator[str]:
+        """Each path, without empty lines.
+
+        :raises ConfigError: standard input is closed, or is binary data.
+        """
+        for read in self._as_they_come():
+            self._read.extend(path for path in map(_as_path, read) if path)
+            while self._read:
+                yield self._read.popleft()
+
+    def _as_they_come(self) -> Iterator[list[bytes]]:
+        """The lines that are there, as often as some are."""
+        if sys.stdin is None:
+            raise ConfigError("-: standard input is closed; expected one path per line")
+        self._reading = True
+        pipe, begun = cast("io.BufferedReader", sys.stdin.buffer), b""
+        while data := pipe.read1(2**16):
+            *lines, begun = (begun + data).split(b"\n")
+            yield lines
+        self._reading = False
+        yield [begun]
+
+
+def _as_path(line: bytes) -> str:
+    text = line.decode(sys.stdin.encoding, "surrogateescape").strip()
+    path = text.removeprefix("\ufeff")  # a mark before the first, as Windows writes it
+    if "\0" in path or (_has_raw_bytes(path) and not os.path.lexists(path)):
+        raise ConfigError("standard input: expected one path per line, got binary data; pass the paths of photos")
+    return path
 
 
 def _has_raw_bytes(text: str) -> bool:

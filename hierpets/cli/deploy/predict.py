@@ -14,7 +14,7 @@ import click
 
 from hierpets.cli.completion import BREED_NAME
 from hierpets.cli.deploy.destination import FORMATS, Destination, Format
-from hierpets.cli.deploy.inputs import paths_on_standard_input, read_names
+from hierpets.cli.deploy.inputs import PipedPaths, read_names
 from hierpets.cli.exits import INTERRUPTED, SOME_FAILED
 from hierpets.cli.options import engine_options, model_option, overwrite_option, registry_option
 from hierpets.files import is_file, is_photo
@@ -152,13 +152,13 @@ def _predict(
     from hierpets.workers import cores
 
     plugins = load_registry(registry)
-    piped = STANDARD_INPUT in paths
-    photos = list_photos(paths, paths_on_standard_input() if piped else (), plugins)
-    first = [] if piped else list(islice(photos, MANY))  # what is piped in may come slowly
-    many, photos = piped or len(first) == MANY, chain(first, photos)
+    piped = PipedPaths()
+    photos = list_photos(paths, piped, plugins)
+    first = [] if STANDARD_INPUT in paths else list(islice(photos, MANY))  # what is piped in may come slowly
+    many, photos = len(first) in (0, MANY), chain(first, photos)
     predictor = load(model, **asdict(engine), workers=cores() if many else 1, registry=plugins)
     if to.out is None:
-        predictions = predictor.stream(photos, options, boxes=boxes, batch_size=1 if piped else None)
+        predictions = predictor.stream(photos, options, boxes=boxes, live=piped.live)
         return _print(predictions, to, options.language)
 
     from hierpets.inference.output.resumable import write_predictions
@@ -173,6 +173,7 @@ def _predict(
         options=options,
         boxes=boxes,
         photos=photos,
+        live=piped.live,
         resume=to.resume,
         overwrite=to.overwrite,
     )

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Literal, Protocol
 
-from hierpets.data.listing import STANDARD_INPUT, count_photos, list_photos
+from hierpets.data.listing import count_photos, list_photos
 from hierpets.errors import ConfigError, DataError, HierpetsError, reason_of
 from hierpets.files import followed, is_device, is_folder, lock, write_file
 from hierpets.inference.options import PredictOptions
@@ -65,13 +65,14 @@ def write_predictions(
     options: PredictOptions | None = None,
     boxes: BoxFile | None = None,
     photos: Iterator[str] | None = None,
+    live: bool | Callable[[], bool] = False,
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> RunTotals:
     """Write a record for each photo of ``paths`` to ``target``: photos, folders, what a reader of ``registry`` knows,
     or ``-`` for those on standard input. ``photos`` are those of ``paths`` where they have been listed already, as
-    those of ``-`` have. ``boxes`` say where the animals are.
+    those of ``-`` have, of which ``live`` says whether the next is still to come. ``boxes`` say where the animals are.
 
     Memory is constant and the order kept. With ``resume``, records that are there already are kept, if the same was
     asked for the same photos; ``progress`` first hears how many these are, and learns the total when it is counted.
@@ -103,8 +104,7 @@ def write_predictions(
             write_file(run_file(target), request.text())
         run = _Run(writer, part, lambda done: progress("photos", done, total.value))
         remaining = run.skip_recorded(photos)
-        batch_size = 1 if STANDARD_INPUT in paths else None  # what is piped in may come slowly
-        for prediction in predictor.stream(remaining, options, boxes=boxes, batch_size=batch_size):
+        for prediction in predictor.stream(remaining, options, boxes=boxes, live=live):
             run.add(prediction)
         with _writing(part):
             write_file(run_file(target), request.text(run.totals))

@@ -129,7 +129,7 @@ def test_write_predictions_of_one_photo(predict, tmp_path):
 def test_write_predictions_takes_paths_from_standard_input(predict, tmp_path, monkeypatch):
     import io
 
-    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(DRAWN * 20)))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("\n".join(DRAWN * 20).encode())))
     assert predict("-", "--out", tmp_path / "a.jsonl")[0] == 0
     assert [record["path"] for record in records(tmp_path / "a.jsonl")] == DRAWN * 20
 
@@ -138,7 +138,7 @@ def test_write_predictions_takes_paths_from_standard_input(predict, tmp_path, mo
 def test_write_predictions_of_no_paths_is_a_whole_file(predict, tmp_path, monkeypatch, form):
     import io
 
-    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
     assert predict("-", "--out", tmp_path / f"a.{form}")[0] == 0
     assert records(tmp_path / f"a.{form}") == []
 

@@ -59,7 +59,7 @@ class LeaveOneOut:
         means = solve_triangular(root, (known.means - center).T, lower=True).T
         photos = solve_triangular(root, (self.features - center).T, lower=True).T
         scores = photos @ means.T - 0.5 * (means**2).sum(axis=1)
-        taken, rest = self._of_animal(self.weights), self._rest(known.weights)
+        taken, rest = np.where(self._in_scatter, self._of_animal(self.weights), 0.0), self._rest(known.weights)
         share = np.where(self._in_scatter, (1 - shrinkage) / known.covariance_weight, 0.0)
         for animal in self.animals:
             first, own = animal[0], self.rows[animal[0]]

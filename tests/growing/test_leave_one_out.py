@@ -1,5 +1,7 @@
 """The closed form against the statistics without the photo, fitted anew."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers.features import blobs
@@ -63,6 +65,16 @@ def test_logits_are_exact_where_nothing_is_shrunk(photos):
     for row in range(0, len(photos.rows), 5):
         expected = fit_lda(without(photos, row), NAMES, shrinkage=0.0)(photos.features[row])
         np.testing.assert_allclose(centered(found[row]), centered(expected), rtol=1e-3, atol=1e-3)
+
+
+def test_leaving_out_photos_of_no_stated_breed_changes_no_logit_of_a_breed(photos):
+    names = (Leaf("cat", "a"), Leaf("cat", "b"), Leaf("cat", None), Leaf("dog", "c"))
+    known = ClassStatistics.of(photos.features, photos.rows, photos.weights, names, photos.profiles)
+    breeds, unstated = (names[0], names[1], names[3]), photos.rows == 2
+    rows = np.array([known.labels.index(name) for name in names])[photos.rows]
+    found = replace(photos, statistics=known, rows=rows).logits(breeds, 0.4)[unstated]
+    expected = fit_lda(known, breeds, shrinkage=0.4)(photos.features[unstated])
+    np.testing.assert_allclose(centered(found), centered(expected), rtol=1e-4, atol=1e-4)
 
 
 def test_species_logits_are_those_of_species_fitted_without_the_animal(photos, close):

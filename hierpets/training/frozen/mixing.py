@@ -140,12 +140,14 @@ def fit_mixing(
             taxonomy=taxonomy,
         )
 
-    photos = [GatePhotos(own.evidence.breed.numpy(), labels.species[own.rows]) for own in groups]
+    # A photo whose breed nobody stated may show one that is on no list.
+    gated = groups._replace(trained=groups.trained.where(labels.breed_known[groups.trained.rows]))
+    photos = [GatePhotos(own.evidence.breed.numpy(), labels.species[own.rows]) for own in gated]
     sources = gate_sources(photos, species=len(taxonomy.species), extended=extended)
 
     def mixture(fold: int | None, temperatures: Temperatures) -> BreedMixture:
         """Fitted to all folds but one, and to what the whole is fitted to: or its thresholds were those of another."""
-        kept = (part.where(found.folds[own.rows] != fold) for part, own in zip(photos, groups, strict=True))
+        kept = (part.where(found.folds[own.rows] != fold) for part, own in zip(photos, gated, strict=True))
         gate = fit_gate([*kept], sources)
         return BreedMixture.build(breeds, gate, temperatures.divisors(taxonomy), combiner=combiner)
 

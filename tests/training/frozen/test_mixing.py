@@ -246,3 +246,29 @@ def test_labels_of_photos_without_a_breed_are_left_alone():
     mixing = fit_mixing(found, labels, TREE, HEAD, pretrained_breeds=True)
     assert set(NEVER_SEEN) <= {leaf.breed for leaf in mixing.breeds.taxonomy.leaves}
     assert (mixing.breeds.relabel(labels).leaf >= 0).sum() == (labels.leaf >= 0).sum()
+
+
+def test_photos_of_no_stated_breed_do_not_teach_the_gate_that_theirs_is_listed():
+    photos, _ = training_photos()
+    others = [features(name, PER_BREED) for name in ("nobody", NEVER_SEEN[0])]
+    x = np.concatenate([photos.features, *others])
+    added = len(x) - len(photos)
+    labels = Labels(
+        np.concatenate([photos.labels.species, np.full(added, 1)]),
+        np.concatenate([photos.labels.leaf, np.full(added, -1)]),
+        TREE.species,
+        photos.labels.leaf_names,
+    )
+
+    def listed(x: np.ndarray, labels: Labels) -> float:
+        """The mean probability that photos of a breed on no list show one that is listed."""
+        found = fit_frozen(
+            FeatureSet(x, x, labels, np.ones(len(x)), TREE), HeadFitter(HeadSpec()), HEAD, folds=4, seed=0
+        )
+        mixing = fit_mixing(found, labels, TREE, HEAD, pretrained_breeds=False)
+        network = HierarchicalNetwork(torch.nn.Identity(), D, mixing.breeds.taxonomy, len(mixing.breeds.trained))
+        network.set_heads(found.fit.heads)
+        network.ood_scorer, network.mixture = found.fit.ood_scorer, mixing.mixture
+        return float(answers(mixing, network.eval(), "nobody")[1].mean())
+
+    assert listed(x, labels) < listed(photos.features, photos.labels) + 0.05

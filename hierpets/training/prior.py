@@ -26,6 +26,11 @@ class PriorShift(NamedTuple):
     species: np.ndarray
     leaf: np.ndarray
 
+    @property
+    def undone(self) -> PriorShift:
+        """From the target back to where it came from."""
+        return PriorShift(-self.species, -self.leaf)
+
 
 class Masses(NamedTuple):
     """How much each species [S] and each leaf [L] weighs, float64; what is of no known breed weighs for no leaf."""

@@ -16,6 +16,7 @@ from hierpets.model.network import HierarchicalNetwork
 from hierpets.plugin import Labels, Preprocess
 from hierpets.taxonomy import Taxonomy
 from hierpets.training.distributed import DistributedContext
+from hierpets.training.prior import PriorShift
 
 __all__ = ["LabeledLogits", "Score", "Validation"]
 
@@ -93,13 +94,16 @@ class LabeledLogits:
 
 @dataclass(frozen=True)
 class Validation:
-    """Photos to judge by, shared out among the processes; all of them learn the score."""
+    """Photos to judge by, shared out among the processes; all of them learn the score. What a network says of them is
+    judged with the ``shift`` of its prior.
+    """
 
     photos: PhotoIndex
     preprocess: Preprocess
     combiner: Combiner
     device: str
     processes: DistributedContext
+    shift: PriorShift
     workers: int = 2
 
     def __len__(self) -> int:
@@ -112,6 +116,7 @@ class Validation:
         species, leaf = np.empty((len(self), len(tree.species))), np.empty((len(self), len(tree.leaves)))
         for rank, part in enumerate(self.processes.gather(own)):
             species[rank::count], leaf[rank::count] = part
+        species, leaf = species + self.shift.species, leaf + self.shift.leaf
         return LabeledLogits(species, leaf, self.photos.labels(), tree, self.combiner).score()
 
     @torch.no_grad()

@@ -72,11 +72,8 @@ def finetune_trained(
     run.log("finetuned", won=won, start=result.start.accuracy, best=result.best.accuracy, alpha=result.alpha)
     if not won:
         return frozen
-    shift = prior_shift(splits.weights, splits.labels, splits.taxonomy, target=config.prior, combiner=config.combiner)
-    heads = result.network.get_heads().shifted(*shift)
-    tuned = judge_by_validation(
-        frozen, result.network.backbone, heads, splits, config, device=device, progress=run.progress
-    )
+    backbone, heads = result.network.backbone, result.network.get_heads()
+    tuned = judge_by_validation(frozen, backbone, heads, splits, config, device=device, progress=run.progress)
     return replace(tuned, summary=f"{frozen.summary}, fine-tuned", statistics=None)
 
 
@@ -101,21 +98,25 @@ def finetune(
 
     ``temperatures`` are those of the heads' out-of-fold logits, 1 where there were none. Heads fitted to few photos are
     overconfident, and would learn from little but their mistakes: their logits are divided by the temperatures first.
+    While it trains, the heads have the prior of ``splits.weights``, as the photos that they see; what is judged, and
+    returned, has that of the settings.
 
     :raises ConfigError: a loss that is not finite.
     :raises PluginError: the network fails; ``guard`` is that of its backbone.
     :raises ImageError: a photo that cannot be read.
     """
-    tuned = deepcopy(network)
+    tuned, heads = deepcopy(network), network.get_heads()
     if temperatures is not None:
-        tuned.set_heads(apply_temperatures(network.get_heads(), temperatures, network.taxonomy))
+        heads = apply_temperatures(heads, temperatures, network.taxonomy)
+    shift = prior_shift(splits.weights, splits.labels, splits.taxonomy, target=config.prior, combiner=config.combiner)
+    tuned.set_heads(heads.shifted(*shift.undone))
     context = current_context()
     workers = cores() if config.finetune.workers is None else config.finetune.workers
     learner = Learner(tuned, splits, config, device=device, context=context, guard=guard)
     loop = FinetuningLoop(
         learner,
         TrainingBatches(splits.train.paths, preprocess, learner.plan, config.seed, workers),
-        Validation(splits.val, preprocess, config.combiner, device, context, workers),
+        Validation(splits.val, preprocess, config.combiner, device, context, shift, workers),
         run=run,
         identity=describe_run(config, splits),
         names=[str(splits.train.leaf_of(record)) for record in splits.train.records],

@@ -150,6 +150,7 @@ class FinetuningLoop:
         """Put the best network in place."""
         alpha, score = choose_alpha(self.settings.interpolation, lambda a: self.validation.score(self._place(a)))
         network = self._place(alpha).cpu().to(memory_format=torch.contiguous_format).requires_grad_(True)
+        network.set_heads(network.get_heads().shifted(*self.validation.shift))
         return FinetuneResult(
             network=network.eval(),
             history=tuple(self.history),
@@ -159,7 +160,7 @@ class FinetuningLoop:
         )
 
     def _place(self, alpha: float) -> HierarchicalNetwork:
-        """The network at that alpha, rounded: what is judged is what will be served."""
+        """The network at that alpha, rounded: with the shift of its prior, what is judged is what will be served."""
         network = self.learner.network
         network.load_state_dict(interpolate(self.learner.start, self.best, alpha))
         round_weights(network.backbone)

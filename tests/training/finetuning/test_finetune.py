@@ -125,8 +125,11 @@ def test_finetune_scales_overconfident_heads_and_returns_a_start_as_it_came(tmp_
         np.testing.assert_allclose(result.network.get_heads().leaf.weight, softened.leaf.weight, atol=1e-5)
 
 
-def test_finetune_returns_what_was_scored(tmp_path, photos):
-    result = tune(tmp_path, train=photos[0], val=photos[1], settings={"epochs": 3})
+@pytest.mark.parametrize("weights", [None, np.arange(1.0, 51.0) ** 3], ids=["alike", "of the last species"])
+def test_finetune_returns_what_was_scored_with_the_prior_of_the_settings(tmp_path, photos, weights):
+    result = tune(tmp_path, train=photos[0], val=photos[1], weights=weights, settings={"epochs": 3})
+    plain = tune(tmp_path, train=photos[0], val=photos[1], settings={"epochs": 1})
+    assert result.start.nll == pytest.approx(plain.start.nll, rel=1e-6)
     again = tune(tmp_path, train=photos[0], val=photos[1], network=result.network, settings={"epochs": 1})
     assert again.start.breed == result.best.breed
     assert again.start.nll == pytest.approx(result.best.nll, rel=1e-5)

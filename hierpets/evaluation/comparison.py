@@ -13,7 +13,7 @@ from pydantic import Field
 
 from hierpets.bundle.manifest import ModelId
 from hierpets.errors import DataError
-from hierpets.evaluation.metrics.classes import divide
+from hierpets.evaluation.metrics.classes import balanced_weights, divide
 from hierpets.evaluation.metrics.reading import read_metrics
 from hierpets.evaluation.metrics.resampling import Statistic, estimate, interval_of_difference
 from hierpets.evaluation.metrics.schema import METRICS_FILE
@@ -210,7 +210,9 @@ def _compare_level(
     apart = ahead != 0
     interval = AccuracyIntervals(
         accuracy=interval_of_difference(apart, intervals["difference_accuracy"], groups=groups),
-        balanced_accuracy=interval_of_difference(apart, intervals["difference_balanced_accuracy"], groups=groups),
+        balanced_accuracy=interval_of_difference(
+            apart, intervals["difference_balanced_accuracy"], balanced_weights(np.array(truth)), groups=groups
+        ),
     )
     by_animal = ahead if groups is None else np.bincount(np.unique(groups, return_inverse=True)[1], ahead).astype(int)
     test = McNemarTest(

@@ -10,7 +10,7 @@ import numpy as np
 from hierpets.config import TrainConfig
 from hierpets.data.records import PhotoIndex
 from hierpets.evaluation.metrics.classes import balanced_accuracy, balanced_weights
-from hierpets.evaluation.metrics.resampling import estimate, mean_of
+from hierpets.evaluation.metrics.resampling import estimate, interval_of_difference, mean_of
 from hierpets.planning.costs import TimedBackbone
 from hierpets.planning.crossvalidation import cross_validate_sizes, curve_sizes
 from hierpets.planning.photos import extract_features
@@ -61,13 +61,15 @@ def _ranked(judged: list[_Judged], leaf: np.ndarray, groups: np.ndarray | None) 
     """Sorted by mean recall of the classes; ``leaf`` int [N], ``groups`` as in :class:`Labels`."""
     scores = {one.name: float(balanced_accuracy(one.right, leaf)) for one in judged}
     ordered = sorted(judged, key=lambda one: -scores[one.name])
-    intervals = {one.name: _paired(one.right - ordered[0].right, leaf, groups) for one in ordered}
+    best, *others = ordered
+    intervals = {best.name: (0.0, 0.0)}  # from itself
+    intervals |= {one.name: _paired(one.right - best.right, leaf, groups) for one in others}
     fastest = min((one for one in ordered if intervals[one.name][1] >= 0), key=lambda one: one.milliseconds)
     for one in ordered:
         yield BackboneRank(
             backbone=one.name,
             accuracy=scores[one.name],
-            difference=scores[one.name] - scores[ordered[0].name],
+            difference=scores[one.name] - scores[best.name],
             interval=intervals[one.name],
             milliseconds=one.milliseconds,
             advised=one is fastest,
@@ -76,6 +78,7 @@ def _ranked(judged: list[_Judged], leaf: np.ndarray, groups: np.ndarray | None) 
 
 def _paired(difference: np.ndarray, leaf: np.ndarray, groups: np.ndarray | None) -> tuple[float, float]:
     """The 95% interval of the mean over the classes of a difference [N] of the same photos."""
-    mean = mean_of("difference", difference, balanced_weights(leaf))
+    weights = balanced_weights(leaf)
+    mean = mean_of("difference", difference, weights)
     _, intervals = estimate(mean, len(leaf), seed=0, resamples=RESAMPLES, groups=groups)
-    return intervals["difference"]
+    return interval_of_difference(difference, intervals["difference"], weights, groups=groups)

@@ -14,6 +14,7 @@ import numpy as np
 __all__ = [
     "CONFIDENCE",
     "Statistic",
+    "effective_number",
     "estimate",
     "groups_of",
     "interval_of_difference",
@@ -123,13 +124,17 @@ def interval_of_share(
 
 
 def interval_of_difference(
-    differences: np.ndarray, bootstrapped: tuple[float, float], *, groups: np.ndarray | None = None
+    differences: np.ndarray,
+    bootstrapped: tuple[float, float],
+    weights: np.ndarray | None = None,
+    *,
+    groups: np.ndarray | None = None,
 ) -> tuple[float, float]:
-    """The interval of a mean of ``differences`` [N]: the bootstrapped one; where no photo differs, of which a bootstrap
-    makes a certainty, all that Wilson's leaves to the share of photos that do.
+    """The interval of a mean of ``differences`` [N], by ``weights`` [N]: the bootstrapped one; where no photo differs,
+    of which a bootstrap makes a certainty, all that Wilson's leaves to the share of photos that do.
     """
     if differences.size and not differences.any():
-        _, most = wilson_interval_of(differences != 0, groups=groups) or bootstrapped
+        _, most = wilson_interval_of(differences != 0, weights, groups=groups) or bootstrapped
         return -most, most
     return bootstrapped
 
@@ -137,17 +142,18 @@ def interval_of_difference(
 def wilson_interval_of(
     hits: np.ndarray, weights: np.ndarray | None = None, *, groups: np.ndarray | None = None
 ) -> tuple[float, float] | None:
-    """Wilson's interval of the share of true in ``hits`` bool [N], by ``weights`` [N]; None without photos.
-
-    Photos that count unequally, or together as one animal, are as sure as fewer that count alike (Kish, "Survey
-    Sampling", 1965).
-    """
+    """Wilson's interval of the share of true in ``hits`` bool [N], by ``weights`` [N]; None without photos."""
     counts = np.ones(len(hits)) if weights is None else weights
-    units = counts if groups is None else np.bincount(np.unique(groups, return_inverse=True)[1], counts)
-    if not counts.any():
-        return None
-    n = float(counts.sum() ** 2 / (units**2).sum())
-    return wilson_interval(min(n, float(counts @ hits) * (n / float(counts.sum()))), n)
+    n = effective_number(counts, groups)
+    return wilson_interval(min(n, float(counts @ hits) * (n / float(counts.sum()))), n) if n else None
+
+
+def effective_number(weights: np.ndarray, groups: np.ndarray | None = None) -> float:
+    """As how many photos that count alike N are sure, by ``weights`` [N] and ``groups`` [N], of which each is one
+    animal (Kish, "Survey Sampling", 1965).
+    """
+    units = weights if groups is None else np.bincount(np.unique(groups, return_inverse=True)[1], weights)
+    return float(weights.sum() ** 2 / (units**2).sum()) if weights.any() else 0.0
 
 
 def wilson_interval(hits: float, n: float) -> tuple[float, float] | None:

@@ -129,6 +129,10 @@ class ReliabilityBin(_MetricsModel):
     low: Share = _about("Confidences above this.")
     high: Share = _about("Confidences up to this.")
     n: int = _about("Photos in the bin.")
+    effective_n: float | None = Field(
+        default=None,
+        description="As how many photos of different animals they are sure; null where an older version measured.",
+    )
     confidence: Share | None = _about("Their mean confidence; null when the bin is empty.")
     accuracy: Share | None = _about("Their accuracy; null when the bin is empty.")
     accuracy_interval: tuple[Share, Share] | None = _about("Its 95% Wilson interval; null when the bin is empty.")

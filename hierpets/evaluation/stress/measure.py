@@ -14,7 +14,7 @@ from hierpets.data.photos import NamedPhoto, read_photo
 from hierpets.data.records import PhotoIndex, PhotoRecord
 from hierpets.errors import DataError, ImageError
 from hierpets.evaluation.metrics.levels import LevelPredictions, breed_level, species_level
-from hierpets.evaluation.metrics.resampling import estimate, mean_of
+from hierpets.evaluation.metrics.resampling import estimate, interval_of_difference, mean_of
 from hierpets.evaluation.metrics.schema import StressMean, StressMetrics, StressScores, StressStep
 from hierpets.evaluation.metrics.selective import selective_metrics
 from hierpets.evaluation.predictions import Predictions
@@ -96,20 +96,16 @@ def _mean(unchanged: Predictions, changed: list[Predictions], step: int, resampl
     """Every kind counts the same. The photos are the same before and after, so their losses are resampled in pairs."""
     scores = [_scores(found) for found in changed]
     losses = _finest(unchanged).hit - np.mean([_finest(found).hit for found in changed], axis=0)
-    values, intervals = estimate(
-        mean_of("loss", losses),
-        len(losses),
-        seed=0,
-        resamples=resamples,
-        groups=_finest(unchanged).groups,
-    )
+    groups = _finest(unchanged).groups
+    values, intervals = estimate(mean_of("loss", losses), len(losses), seed=0, resamples=resamples, groups=groups)
 
     def mean(name: str) -> float | None:
         found = [value for one in scores if (value := getattr(one, name)) is not None]
         return float(np.mean(found)) if found else None
 
     means = {name: mean(name) for name in StressScores.model_fields}
-    return StressMean(step=step, loss=values["loss"], loss_interval=intervals["loss"], **means)
+    interval = interval_of_difference(losses, intervals["loss"], groups=groups)
+    return StressMean(step=step, loss=values["loss"], loss_interval=interval, **means)
 
 
 def _finest(predictions: Predictions) -> LevelPredictions:

@@ -121,6 +121,9 @@ def test_what_never_differs_is_as_uncertain_as_its_animals_are_few():
     groups = np.repeat(np.arange(4), SHOTS)
     nothing = np.zeros(20)
     assert interval_of_difference(nothing, (0, 0), groups=groups) == interval_of_difference(nothing[:4], (0, 0))
+    weights = np.array([0.5] + [0.5 / 19] * 19)  # of a class of one photo and a class of nineteen
+    _, most = interval_of_difference(nothing, (0, 0), weights)
+    assert most == pytest.approx(wilson_interval(0, 1 / (weights**2).sum())[1])
     all_right = np.ones(20, bool)
     assert interval_of_share(all_right, (1, 1), groups=groups) == wilson_interval(4, 4)
 

@@ -434,7 +434,8 @@ def test_metrics_take_numpy_values_and_turn_the_undefined_into_none(result):
     json.dumps(result.model_dump(mode="json"), allow_nan=False)
     made = ReliabilityBin(low=np.float32(0), high=1, n=np.int64(0), confidence=np.nan, accuracy=np.inf, **NO_INTERVAL)
     assert json.loads(made.model_dump_json()) == {
-        "low": 0.0, "high": 1.0, "n": 0, "confidence": None, "accuracy": None, "accuracy_interval": None,
+        "low": 0.0, "high": 1.0, "n": 0, "effective_n": None,
+        "confidence": None, "accuracy": None, "accuracy_interval": None,
     }  # fmt: skip
     assert RocCurve(fpr=np.array([0.0, 1 + 1e-12]), tpr=[0, 1]).fpr == (0.0, 1.0)  # a rounding error above 1
 
@@ -464,13 +465,15 @@ def test_predictions_refuse_arrays_that_do_not_fit(taxonomy):
         hand_made(taxonomy, [(0, 0)], level=np.array(["family"]))
 
 
+@pytest.mark.parametrize("shots", [1, 5])
 @pytest.mark.parametrize("n", [30, 200, 2000])
-def test_chance_error_is_the_calibration_error_of_confidences_that_are_right(n):
+def test_chance_error_is_the_calibration_error_of_confidences_that_are_right(n, shots):
     generator = np.random.default_rng(0)
     confidence = generator.beta(5, 1, size=n).clip(0.01, 0.999)
     centers = np.array([one.confidence or 0.5 for one in reliability(confidence, confidence > 0).bins])
     confidence = centers[np.clip(np.ceil(confidence * 15).astype(int) - 1, 0, 14)]  # one confidence a bin: exact
-    hits = generator.random((4000, n)) < confidence
-    weights = np.ones((1, n))
+    hits = np.repeat(generator.random((2000, n)) < confidence, shots, axis=1)  # of an animal all or none
+    confidence, animals = np.repeat(confidence, shots), np.repeat(np.arange(n), shots)
+    weights = np.ones((1, n * shots))
     seen = np.mean([expected_calibration_error(confidence, hit, weights)[0] for hit in hits])
-    assert chance_error(reliability(confidence, hits[0])) == pytest.approx(seen, rel=0.03)
+    assert chance_error(reliability(confidence, hits[0], animals)) == pytest.approx(seen, rel=0.03)

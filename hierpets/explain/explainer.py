@@ -94,23 +94,26 @@ class Explainer:
 
         :raises ConfigError: an option that does not exist or is out of range.
         :raises ImageError: the photo cannot be read.
+        :raises HierpetsError: it cannot be predicted.
         """
         pixels = self._read(photo)
         prediction = self._predictor.predict(photo, options, **words)
+        stage = self._stage(prediction)
         decision = prediction.decision
-        assert decision is not None  # the photo has been read
+        assert decision is not None  # _stage
         tree = self.manifest.taxonomy
         targets = [Target("species", tree.species_index(decision.species))]
         if decision.breed is not None:
             targets.append(Target("leaf", tree.leaf_index(decision.species, decision.breed)))
-        stage = self._stage(prediction)
         shown = [overlay(pixels, cam) for cam in self.cam(pixels, *targets, stage=stage)]
         network = self.manifest.networks[stage].backbone.name
         return Explanation(pixels, prediction, network, shown[0], shown[1] if len(shown) > 1 else None)
 
     @staticmethod
     def _stage(prediction: Prediction) -> int:
-        assert prediction.stage is not None  # the photo has been read
+        if prediction.error is not None:
+            raise prediction.error
+        assert prediction.stage is not None
         return prediction.stage
 
     def _read(self, photo: Photo) -> np.ndarray:

@@ -83,7 +83,7 @@ def decide(
     alpha: float | None = None,
     max_level: MaxLevel = "breed",
     max_set: int = MAX_SET,
-    restricted: bool = False,
+    unrestricted: np.ndarray | None = None,
     closed: np.ndarray | None = None,
     thresholds: Mapping[str, Thresholds] | None = None,
     top_k: int = 3,
@@ -92,8 +92,9 @@ def decide(
 
     ``scores`` [N, 1 + S]: the pet score, lower for a photo less like a pet of a known species, and for each species the
     probability that, if the photo shows it, its breed is one of those listed.
-    ``max_set``: the most breeds that the answer may leave open. ``restricted``: the caller says which species it may
-    be, so that it is a pet. ``closed`` bool [S]: the species of which the caller says which breeds it may be.
+    ``max_set``: the most breeds that the answer may leave open. ``unrestricted`` [N, L]: what ``joint`` was before the
+    caller said which species and breeds it may be, so that it is a pet; ``closed`` bool [S]: the species of which the
+    caller says which breeds it may be.
     ``thresholds``: those of each species at ``alpha`` and ``max_set``, for who decides again and again.
 
     The most probable species, the sum of its breeds, decides which thresholds hold. A photo that is no known pet is
@@ -101,10 +102,12 @@ def decide(
     that is probable enough of: the most probable breed, the two most probable ones of its species, three of them, the
     species, "unknown". Each is less probable for doubt whether the breed is listed.
     """
-    listed = np.ones((len(joint), len(taxonomy.species))) if scores is None else scores[:, 1:]
+    restricted = unrestricted is not None
+    listed = (np.ones((len(joint), len(taxonomy.species))) if scores is None else scores[:, 1:]).astype(np.float64)
+    seen = named_probabilities(joint if unrestricted is None else unrestricted, listed, taxonomy)
     if closed is not None:
         listed = np.where(closed, 1.0, listed)
-    named = named_probabilities(joint, listed.astype(np.float64), taxonomy)
+    named = named_probabilities(joint, listed, taxonomy) if restricted else seen
     by_species = species_probabilities(joint, taxonomy)
     winner = by_species.argmax(axis=1)
     best = np.where(taxonomy.leaf_species == winner[:, None], joint, -1.0).argmax(axis=1)
@@ -112,8 +115,8 @@ def decide(
     sets = breed_sets(named, winner, taxonomy, max_set)
     if thresholds is None:
         thresholds = {name: policy.thresholds(name, alpha, max_set) for name in taxonomy.species}
-    others = policy.knows_others(taxonomy.species) & (not restricted)  # what the caller says makes no breed surer
-    least = least_pet_scores(policy, named, taxonomy, others).tolist()
+    # What the caller says makes no breed surer.
+    least = least_pet_scores(policy, seen, taxonomy, policy.knows_others(taxonomy.species)).tolist()
     decisions = []
     for i, s in enumerate(winner.tolist()):
         name = taxonomy.species[s]

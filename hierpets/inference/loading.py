@@ -52,7 +52,8 @@ def load(
     """Load a bundle folder; by default, the released one. ``compile`` compiles the network with torch.
 
     OpenVINO computes ``workers`` photos at a time, each on its share of the cores: 1 is fastest for one photo,
-    :func:`hierpets.workers.cores` for a folder. ``threads`` limits the threads of the network; None: one per core.
+    :func:`hierpets.workers.cores` for a folder. ``threads`` limits its threads; None: one per core.
+    With torch both are left to torch.
     Each of several workers may compute a few photos ``together``, which takes less time and, for graphs of their own,
     more memory: false for a server, whose photos come one by one. No answer depends on it.
     ``registry`` is a loaded registry, a ``registry.yaml``, or None for the one that

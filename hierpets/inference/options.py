@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from pydantic import Field, ValidationError
@@ -17,7 +17,16 @@ from hierpets.taxonomy import Taxonomy
 from hierpets.validation.problems import problem_lines
 from hierpets.validation.strict import ONE_IS_A_LIST, StrictModel
 
-__all__ = ["PredictOptions", "label_mask", "named_by_breed"]
+__all__ = ["PredictOptions", "Restriction", "restrict_to"]
+
+
+class Restriction(NamedTuple):
+    """The ``leaves`` bool [L] that a pet may be, and which species are ``closed`` bool [S]: of these the caller named
+    single breeds, and not the species, so that a pet of theirs is of one of them.
+    """
+
+    leaves: np.ndarray
+    closed: np.ndarray
 
 
 class PredictOptions(StrictModel):
@@ -60,35 +69,28 @@ class PredictOptions(StrictModel):
         except ValidationError as error:
             raise ConfigError("\n".join(problem_lines(error, cls))) from None
 
-    def mask(self, taxonomy: Taxonomy) -> np.ndarray | None:
-        """bool [L]: the leaves that ``only`` allows; None if it is empty.
+    def restriction(self, taxonomy: Taxonomy) -> Restriction | None:
+        """What ``only`` allows; None if it is empty.
 
         :raises ConfigError: a name that is not in the taxonomy.
         """
-        return label_mask(self.only, taxonomy) if self.only else None
+        return restrict_to(self.only, taxonomy) if self.only else None
 
 
-def named_by_breed(mask: np.ndarray, taxonomy: Taxonomy) -> np.ndarray:
-    """bool [S]: the species of which a mask bool [L] allows single breeds, and not the whole: a pet of theirs is of one
-    of these.
-    """
-    return np.array([mask[columns].any() and not mask[columns].all() for columns in taxonomy.slices])
-
-
-def label_mask(names: Iterable[str], taxonomy: Taxonomy) -> np.ndarray:
-    """bool [L]. A name is a species, ``species/breed``, or a breed that one species alone has; or another name of one,
-    in any language: ``"Deutscher Schäferhund"``.
+def restrict_to(names: Iterable[str], taxonomy: Taxonomy) -> Restriction:
+    """What these allow. A name is a species, ``species/breed``, or a breed that one species alone has; or another name
+    of one, in any language: ``"Deutscher Schäferhund"``.
 
     :raises ConfigError: a name that the taxonomy does not know, with a suggestion.
     """
-    mask = np.zeros(len(taxonomy.leaves), dtype=bool)
+    allowed, whole = np.zeros(len(taxonomy.leaves), dtype=bool), np.zeros(len(taxonomy.species), dtype=bool)
     labels = [*taxonomy.species, *map(str, taxonomy.leaves), *(leaf.breed for leaf in taxonomy.leaves if leaf.breed)]
     for given in dict.fromkeys(names):
         name = given if given in labels else find_label(given, labels) or given
-        found = [
-            i for i, leaf in enumerate(taxonomy.leaves) if name == leaf.species
-        ]  # a breed may be called so as well
-        found = found or [i for i, leaf in enumerate(taxonomy.leaves) if name in (str(leaf), leaf.breed)]
+        if name in taxonomy.species:  # a breed may be called so as well
+            whole[taxonomy.species_index(name)] = True
+            continue
+        found = [i for i, leaf in enumerate(taxonomy.leaves) if name in (str(leaf), leaf.breed)]
         if not found:
             known = [*taxonomy.species, *(leaf.breed or leaf.species for leaf in taxonomy.leaves)]
             several = "; give several names one by one" if "," in name else ""  # as --levels takes them
@@ -98,5 +100,6 @@ def label_mask(names: Iterable[str], taxonomy: Taxonomy) -> np.ndarray:
         if len(owners) > 1:
             choices = " or ".join(f"{owner}/{name}" for owner in owners)
             raise ConfigError(f"only: {name!r} is a breed of {' and of '.join(owners)}; use {choices}")
-        mask[found] = True
-    return mask
+        allowed[found] = True
+    closed = np.array([allowed[columns].any() for columns in taxonomy.slices]) & ~whole
+    return Restriction(allowed | whole[taxonomy.leaf_species], closed)

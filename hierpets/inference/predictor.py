@@ -20,7 +20,7 @@ from hierpets.hierarchy.probabilities import restrict, species_probabilities
 from hierpets.inference.advice import Adviser
 from hierpets.inference.engines.base import Engine, RawOutput
 from hierpets.inference.engines.cascade import Answers, Cascade, Reconsider
-from hierpets.inference.options import PredictOptions, named_by_breed
+from hierpets.inference.options import PredictOptions, Restriction
 from hierpets.inference.prediction import Prediction, Region
 from hierpets.inference.regions import FindAnimals, advise_together, answer_boxes, distinct_regions, read_searched
 from hierpets.inference.stream import BatchOutput, photo_error, run_batch, run_batches
@@ -184,7 +184,7 @@ class Predictor:
         :raises ConfigError: a name that it does not know, or regions without the score by which animals are found.
         """
         check_type("options", options, PredictOptions, "PredictOptions")
-        options.mask(self.manifest.taxonomy)
+        options.restriction(self.manifest.taxonomy)
         if options.regions and self._finder is None:
             raise ConfigError("regions: this model has no pet score, by which animals are found; give it boxes")
 
@@ -226,11 +226,9 @@ class Predictor:
             self.check(options)
         else:
             check_type("boxes", boxes, BoxFile, "what hierpets.read_boxes gives")
-        tree = self.manifest.taxonomy
-        mask = options.mask(tree)
+        restriction = options.restriction(self.manifest.taxonomy)
         thresholds = self._thresholds(options.alpha, options.max_set)
-        closed = None if mask is None else named_by_breed(mask, tree)
-        return _Request(options, mask, closed, thresholds, keep_photos, limits, boxes)
+        return _Request(options, restriction, thresholds, keep_photos, limits, boxes)
 
     def _predict_batch(self, request: _Request, photos: Sequence[NamedPhoto]) -> list[Prediction]:
         with speaking(request.options.language):
@@ -304,9 +302,10 @@ class Predictor:
         m, options, scores = self.manifest, request.options, answers.output.scores
         joint = self.joint(answers.output)
         looks_like: Sequence[np.ndarray | None] = [None] * len(joint)
-        if request.mask is not None:
-            looks_like = list(species_probabilities(joint, m.taxonomy))
-            joint = restrict(joint, request.mask)
+        unrestricted = closed = None
+        if request.restriction is not None:
+            looks_like, unrestricted = list(species_probabilities(joint, m.taxonomy)), joint
+            joint, closed = restrict(joint, request.restriction.leaves), request.restriction.closed
         decisions = decide(
             joint,
             m.taxonomy,
@@ -315,8 +314,8 @@ class Predictor:
             alpha=options.alpha,
             max_level=options.max_level,
             max_set=options.max_set,
-            restricted=request.mask is not None,
-            closed=request.closed,
+            unrestricted=unrestricted,
+            closed=closed,
             thresholds=request.thresholds,
             top_k=options.top_k,
         )
@@ -336,8 +335,7 @@ class _Request(NamedTuple):
     """What is asked of every photo of a call; ``is_part``: each is a part of a photo, and looked at once."""
 
     options: PredictOptions
-    mask: np.ndarray | None
-    closed: np.ndarray | None
+    restriction: Restriction | None
     thresholds: Mapping[str, Thresholds]
     keep_photos: bool
     limits: Limits

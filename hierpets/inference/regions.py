@@ -113,7 +113,8 @@ def answer_boxes(
 
 def distinct_regions(candidates: Candidates, answered: Sequence[Region]) -> tuple[Region, ...]:
     """One region for each animal: what is no known pet is none, and two that answer alike are one."""
-    answers = [one.prediction.joint if one.prediction.species is not None else None for one in answered]
+    predictions = [one.prediction for one in answered]
+    answers = [one.joint if one.species is not None and one.looks_like_a_pet else None for one in predictions]
     return tuple(answered[row] for row in keep_distinct(candidates, answers))
 
 

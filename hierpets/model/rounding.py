@@ -20,10 +20,12 @@ LEAST = 2048  # values, below which a tensor is not worth packing
 
 
 def round_weights(module: torch.nn.Module) -> None:
-    """Round matrices and filters in place; vectors (biases, BatchNorm) keep their precision."""
+    """Round matrices and filters in place, those that a bundle keeps: not a table of indices, nor a buffer that is made
+    anew. Vectors (biases, BatchNorm) keep their precision.
+    """
     with torch.no_grad():
-        for tensor in (*module.parameters(), *module.buffers()):
-            if tensor.ndim >= 2 and tensor.numel():
+        for tensor in module.state_dict().values():
+            if tensor.ndim >= 2 and tensor.numel() and tensor.is_floating_point():
                 integers, scale = _quantize(tensor)
                 tensor.copy_(integers.float() * scale)
 

@@ -40,7 +40,7 @@ class BoxFile:
 
     def __init__(self, path: Path, boxes: Mapping[str, Sequence[FoundBox] | str], sha256: str):
         self.path, self.sha256 = path, sha256
-        self._boxes = {PurePath(name).as_posix(): found for name, found in boxes.items()}
+        self._boxes = dict(boxes)
 
     def of(self, photo: str) -> tuple[FoundBox, ...]:
         """The boxes of a photo: of its path as given, or of the longest end of its absolute path that the file names.
@@ -67,9 +67,12 @@ def _ends(path: str) -> Iterator[str]:
     return (PurePath(*parts[start:]).as_posix() for start in range(len(parts)))
 
 
+Score = Annotated[float, Field(ge=0, le=1)]
+
+
 class _Detection(BaseModel):
     category: str | int = ""
-    conf: float = 1.0
+    conf: Score = 1.0
     bbox: Corners
 
 
@@ -94,7 +97,7 @@ class _Image(BaseModel):
 class _Annotation(BaseModel):
     image_id: int | str
     category_id: int | str = ""
-    score: float | None = None
+    score: Score | None = None
     bbox: Corners
 
 
@@ -132,9 +135,15 @@ def read_boxes(path: str | os.PathLike[str]) -> BoxFile:
         raise DataError("\n".join(problem_lines(error, model, path)[:5])) from error
     boxes: dict[str, list[FoundBox]] = {}
     for name, found in _of_coco(path, parsed) if isinstance(parsed, _Coco) else _of_megadetector(path, parsed):
-        boxes.setdefault(name, []).extend(found)
-    failures = {} if isinstance(parsed, _Coco) else {one.file: one.failure for one in parsed.images if one.failure}
+        boxes.setdefault(_normal(name), []).extend(found)
+    detected = () if isinstance(parsed, _Coco) else parsed.images
+    failures = {_normal(one.file): one.failure for one in detected if one.failure}
     return BoxFile(path, {**boxes, **failures}, hashlib.sha256(text).hexdigest())
+
+
+def _normal(name: str) -> str:
+    """One spelling of the path of a photo."""
+    return PurePath(name).as_posix()
 
 
 def _load(path: Path) -> bytes:
@@ -179,5 +188,6 @@ def _found(path: Path, name: str, corners: Sequence[float], size: tuple[float, f
         return FoundBox(Box.between(left, top, left + width, top + height), score)
     except ValueError:
         raise DataError(
-            f"{path}: {name}: expected a box [left, top, width, height] that lies in the photo, got {list(corners)}"
+            f"{path}: {name}: expected a box [left, top, width, height] that lies in the photo and holds some of it, "
+            f"got {list(corners)}"
         ) from None

@@ -18,6 +18,7 @@ from hierpets.explain.gradcam import gradcam
 from hierpets.explain.lazy import lazy_overlay
 from hierpets.explain.run import explain_photo, inspect_photo
 from hierpets.explain.trace import trace_photo
+from hierpets.inference.engines.openvino import OpenVinoEngine
 from hierpets.inference.loading import load
 from hierpets.thumbnails import encode_png
 
@@ -189,6 +190,16 @@ def test_inspect_photo_draws_what_the_network_that_answered_saw(cascade, tmp_pat
         out = tmp_path / f"{stage}.png"
         inspect_photo(photo, bundle=cascade.folder, out=out, registry=cascade.registry)
         assert cv2.imread(str(out)).shape == (size, size, 3)
+
+
+def test_explainer_says_why_a_photo_cannot_be_predicted(explainer, monkeypatch):
+    def fail(self, pixels):
+        raise BundleError("the network gives no numbers")
+
+    monkeypatch.setattr(OpenVinoEngine, "__call__", fail)
+    for ask in (explainer.explain, lambda photo: explainer(photo, leaf=0)):
+        with pytest.raises(BundleError, match="no numbers"):
+            ask("demo:dog/pug/901")
 
 
 def test_explainer_looks_into_the_network_that_answered(cascade, monkeypatch):

@@ -97,11 +97,13 @@ def test_a_photo_near_the_least_pet_score_is_a_pet_if_its_breed_is_sure(joint, p
     assert decision.thresholds.pet in (0.0, -DOUBT)
 
 
-def test_what_the_caller_says_makes_no_breed_surer():
+@pytest.mark.parametrize(("seen", "listed", "sure"), [(SURE, 0.1, False), (TORN, 1.0, False), (SURE, 1.0, True)])
+@pytest.mark.parametrize("said", [SURE, TORN])
+def test_what_the_caller_says_makes_no_breed_surer_and_none_less_sure(seen, listed, sure, said):
     fixed = policy(pet=0.0)
     fixed = fixed.model_copy(update={"scores": fixed.scores | {"unlisted": {"cat": ((0.0,) * MAX_SET,)}}})
-    given = {"scores": scores(pet=-1.0, listed=0.1), "restricted": True, "closed": np.ones(3, bool)}
-    assert decide_one(SURE, TAXONOMY, fixed, **given).thresholds.pet == 0.0
+    given = {"scores": scores(pet=-1.0, listed=listed), "unrestricted": seen[None], "closed": np.ones(3, bool)}
+    assert decide_one(said, TAXONOMY, fixed, **given).thresholds.pet == (-DOUBT if sure else 0.0)
 
 
 def test_decide_answers_an_unlisted_breed_by_its_species():
@@ -122,7 +124,7 @@ def test_decide_multiplies_breeds_by_the_probability_that_they_are_listed():
 
 
 def test_decide_doubts_within_a_species_but_not_where_the_caller_names_breeds():
-    doubtful = {"scores": scores(listed=0.12), "restricted": True}
+    doubtful = {"scores": scores(listed=0.12), "unrestricted": SURE[None]}
     assert decide_one(SURE, TAXONOMY, policy(), **doubtful).level == "species"
     closed = decide_one(SURE, TAXONOMY, policy(), **doubtful, closed=np.array([True, False, False]))
     assert (closed.level, closed.listed) == ("breed", 1.0)
@@ -201,7 +203,7 @@ def test_decide_names_no_breed_at_max_level_species():
 
 
 def test_decide_restricted_says_so_and_asks_no_ood_score():
-    decision = decide_one(SURE, TAXONOMY, policy(pet=0.0), scores=scores(pet=-9.0), restricted=True)
+    decision = decide_one(SURE, TAXONOMY, policy(pet=0.0), scores=scores(pet=-9.0), unrestricted=SURE[None])
     assert (decision.level, decision.source) == ("breed", "restricted")
 
 

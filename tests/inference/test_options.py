@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from hierpets.errors import ConfigError
-from hierpets.inference.options import PredictOptions, label_mask
+from hierpets.inference.options import PredictOptions, restrict_to
 from hierpets.taxonomy import Taxonomy
 
 TAXONOMY = Taxonomy(tree={"cat": ("birman", "chinchilla"), "dog": ("beagle", "chinchilla"), "rabbit": ()})
@@ -18,9 +18,22 @@ TAXONOMY = Taxonomy(tree={"cat": ("birman", "chinchilla"), "dog": ("beagle", "ch
         (["dog/chinchilla", "rabbit"], [0, 0, 0, 1, 1]),
     ],
 )
-def test_label_mask_of_species_and_breeds(names, expected):
-    assert label_mask(names, TAXONOMY).astype(int).tolist() == expected
-    assert PredictOptions(only=names).mask(TAXONOMY).astype(int).tolist() == expected
+def test_restrict_to_of_species_and_breeds(names, expected):
+    assert restrict_to(names, TAXONOMY).leaves.astype(int).tolist() == expected
+    assert PredictOptions(only=names).restriction(TAXONOMY).leaves.astype(int).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["dog"], [0, 0, 0]),
+        (["birman"], [1, 0, 0]),
+        (["birman", "cat/chinchilla"], [1, 0, 0]),
+        (["birman", "cat", "rabbit", "beagle"], [0, 1, 0]),
+    ],
+)
+def test_a_species_is_closed_where_its_breeds_are_named_and_not_itself(names, expected):
+    assert restrict_to(names, TAXONOMY).closed.astype(int).tolist() == expected
 
 
 @pytest.mark.parametrize(
@@ -32,14 +45,14 @@ def test_label_mask_of_species_and_breeds(names, expected):
         ("dog,cat", "only: 'dog,cat' is not a species or a breed of this model; give several names one by one"),
     ],
 )
-def test_label_mask_names_what_is_unknown_or_ambiguous(name, message):
+def test_restrict_to_names_what_is_unknown_or_ambiguous(name, message):
     with pytest.raises(ConfigError, match=message):
-        label_mask([name], TAXONOMY)
+        restrict_to([name], TAXONOMY)
 
 
 def test_predict_options_without_names_mask_nothing():
-    assert PredictOptions().mask(TAXONOMY) is None
-    assert PredictOptions(only=[]).mask(TAXONOMY) is None
+    assert PredictOptions().restriction(TAXONOMY) is None
+    assert PredictOptions(only=[]).restriction(TAXONOMY) is None
 
 
 def test_predict_options_take_one_name_for_a_list():
@@ -80,12 +93,12 @@ def test_predict_options_of_names_every_problem_at_once():
     assert [line.split(":")[0] for line in str(caught.value).splitlines()] == ["alpha", "top_k"]
 
 
-def test_label_mask_bears_many_and_long_names():
+def test_restrict_to_bears_many_and_long_names():
     taxonomy = Taxonomy(tree={"dog": tuple(f"breed_{n}" for n in range(120))})
     start = time.perf_counter()
-    assert label_mask(["breed-7"] * 20_000, taxonomy).sum() == 1
+    assert restrict_to(["breed-7"] * 20_000, taxonomy).leaves.sum() == 1
     with pytest.raises(ConfigError) as caught:
-        label_mask(["shepherd " * 10_000], taxonomy)
+        restrict_to(["shepherd " * 10_000], taxonomy)
     assert len(str(caught.value)) < 200
     assert time.perf_counter() - start < 2
 
@@ -95,13 +108,13 @@ def test_predict_options_are_frozen():
         PredictOptions().alpha = 0.1
 
 
-def test_label_mask_suggests_the_nearest_of_labels_and_other_names():
+def test_restrict_to_suggests_the_nearest_of_labels_and_other_names():
     taxonomy = Taxonomy(tree={"dog": ("briard", "labrador_retriever")})
     with pytest.raises(ConfigError, match="did you mean 'Labrador'"):
-        label_mask(["labradr"], taxonomy)
+        restrict_to(["labradr"], taxonomy)
 
 
-def test_label_mask_of_a_species_that_a_breed_is_called_as():
+def test_restrict_to_of_a_species_that_a_breed_is_called_as():
     taxonomy = Taxonomy(tree={"cat": ("birman", "siamese"), "dog": ("cat", "pug")})
-    assert label_mask(["cat"], taxonomy).tolist() == [True, True, False, False]
-    assert label_mask(["dog/cat"], taxonomy).tolist() == [False, False, True, False]
+    assert restrict_to(["cat"], taxonomy).leaves.tolist() == [True, True, False, False]
+    assert restrict_to(["dog/cat"], taxonomy).leaves.tolist() == [False, False, True, False]

@@ -169,6 +169,9 @@ def test_only_does_not_vouch_for_what_looks_like_no_pet(around):
     assert "this may be an animal that we do not know" in odd.recommendation.ruled_out[0].reason
     both = predictor.predict(np.concatenate([dog, cyan], axis=1), only=["dog"], boxes=around((0.9, LEFT), (0.8, RIGHT)))
     assert not any(toxic_to_cats(region.prediction.recommendation) for region in both.regions)
+    found = make_predictor(ScoringEngine(), policy=policy, ood=OODSpec(classes=6, species=3), finder=find_halves)
+    (dogs,) = found.predict(np.concatenate([dog, cyan], axis=1), only=["dog"], regions=True).regions
+    assert dogs.box == LEFT, "what looks like no pet is no animal, whatever the caller says"
 
 
 class BassetEngine(ColorEngine):

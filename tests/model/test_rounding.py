@@ -40,6 +40,15 @@ def test_round_weights_moves_none_by_more_than_half_a_step_and_is_idempotent():
         torch.testing.assert_close(tensor, once[name], rtol=1e-6, atol=0)
 
 
+def test_round_weights_leaves_tables_of_indices_and_what_no_bundle_keeps_alone():
+    net = network()
+    net.register_buffer("index", torch.arange(4000).reshape(2, 2000))
+    net.register_buffer("anew", torch.linspace(0, 1, 999).reshape(3, 333), persistent=False)
+    index, anew = net.index.clone(), net.anew.clone()
+    round_weights(net)
+    assert torch.equal(net.index, index) and torch.equal(net.anew, anew)
+
+
 def test_pack_loses_nothing_of_what_is_rounded_and_leaves_the_rest_alone():
     net = network()
     round_weights(net[:-1])  # a head, the last layer, stays in full precision

@@ -68,6 +68,14 @@ def test_a_photo_is_found_by_the_end_of_its_path(write):
         boxes.of("other/two.jpg")
 
 
+def test_boxes_of_a_photo_that_is_spelled_in_two_ways_are_all_there(write):
+    one = {"category": "1", "conf": 0.9, "bbox": [0, 0, 1, 1]}
+    boxes = read_boxes(
+        write({"images": [{"file": "./a.jpg", "detections": [one]}, {"file": "a.jpg", "detections": []}]})
+    )
+    assert len(boxes.of("a.jpg")) == 1
+
+
 def test_a_photo_is_found_by_its_absolute_path(write, tmp_path, monkeypatch):
     """MegaDetector writes absolute paths unless it is told not to."""
     detections = [{"category": "1", "conf": 0.9, "bbox": [0, 0, 1, 1]}]
@@ -85,6 +93,11 @@ def test_a_photo_is_found_by_its_absolute_path(write, tmp_path, monkeypatch):
         ("[]", "object with a list of images"),
         ({"images": [{"file": "a.jpg", "detections": [{"conf": 1, "bbox": [0, 0, 1]}]}]}, r"images\[0\].*bbox"),
         ({"images": [{"file": "a.jpg", "detections": [{"bbox": [1.5, 0, 1, 1]}]}]}, "a.jpg: expected a box"),
+        (
+            {"images": [{"file": "a.jpg", "detections": [{"conf": 95, "bbox": [0, 0, 1, 1]}]}]},
+            "conf: expected at most 1, got 95",
+        ),
+        ({"images": [{"file": "a.jpg", "detections": [{"bbox": [0.1, 0.1, 0, 0.2]}]}]}, "holds some of it"),
         (COCO | {"images": []}, "annotation of image 7"),
         ({"images": [{"id": 1, "file_name": "a", "width": 0, "height": 1}], "annotations": []}, "width"),
     ],

@@ -79,7 +79,7 @@ def predict_on_cluster(
     """
     require_ray()
     registry = load_registry(task.registry)
-    task.options.mask(read_manifest(task.bundle).taxonomy)  # refuses an unknown name before anything starts
+    task.options.restriction(read_manifest(task.bundle).taxonomy)  # refuses an unknown name before anything starts
     photos = list_photos(paths, (), registry)
     folder, request = ClusterFolder.of(out), task.request(paths)
     if (whole := folder.begin(request, resume=resume)) is not None:

@@ -98,11 +98,11 @@ def export_bundle(
     _check_target(target, folder, overwrite=overwrite)
     plugins = load_registry(registry)
     photos, leaves = labeled_photos(data, manifest.taxonomy)
-    with tempfile.TemporaryDirectory() as scratch:
+    # Opened first: that it cannot be written is told before the work.
+    with whole_folder(target.parent) as finished, tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch) / FILES[form]
         parity = _write_checked(made, folder, manifest, form, precision, photos, leaves, plugins, progress)
-        with whole_folder(target.parent) as finished:
-            write_all(finished, {file.name: file.read_bytes() for file in made.parent.iterdir()})
+        write_all(finished, {file.name: file.read_bytes() for file in made.parent.iterdir()})
     if target.parents[1].resolve() != folder.resolve():
         write_file(target.parents[1] / MANIFEST, (folder / MANIFEST).read_text(encoding="utf-8"))
     return Exported(target, parity, left_out=0 if form == "openvino" else len(manifest.early))

@@ -50,6 +50,7 @@ class Adviser:
                     unlisted=unlisted,
                     beside=beside,
                     looks_like=looks_like,
+                    max_level=decision.max_level,
                 )
             return found.record(explain=explain)
         except Exception as error:  # what a rule does wrong must not cost the photo its prediction

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from hierpets.errors import ConfigError, PluginError, did_you_mean
-from hierpets.hierarchy.decision import Level
+from hierpets.hierarchy.decision import Level, MaxLevel
 from hierpets.messages.catalogue import number, say
 from hierpets.plugin import Advice, Case, Offer
 from hierpets.recommend import words
@@ -72,6 +72,7 @@ class Recommender:
         unlisted: float | None = None,
         beside: Sequence[np.ndarray] = (),
         looks_like: np.ndarray | None = None,
+        max_level: MaxLevel = "breed",
         odds: bool = True,
     ) -> Recommendation:
         """Recommend for one pet.
@@ -85,6 +86,7 @@ class Recommender:
             is that of no known species. What is harmful to one of them is not recommended either.
         :param looks_like: the probabilities [S] of the species before somebody said which it is: what is harmful to one
             that it looks like is not recommended either.
+        :param max_level: the finest level that sentences speak of.
         :param odds: whether sentences say who it is and how probable that is; without, they fit any photo with the
             same answer.
         :raises ValueError: not a distribution over the leaves, or not a probability.
@@ -104,7 +106,7 @@ class Recommender:
         looks = {} if looks_like is None else _read_only(taxonomy.species, looks_like)
         for rule, advice in self._advise(case, looks, odds):
             tally.hear(rule, advice)
-        return self._conclude(case, tally, unlisted=judged, odds=odds)
+        return self._conclude(case, tally, unlisted=judged, max_level=max_level, odds=odds)
 
     def _matrix_of(self, taxonomy: Taxonomy) -> SuitabilityMatrix:
         matrix = self._matrix
@@ -177,7 +179,9 @@ class Recommender:
                 why = words.contraindication(case, hazards, known, looks_like=looks_like, bound=self.bound, odds=odds)
                 yield Advice(product, why, veto=True)
 
-    def _conclude(self, case: Case, tally: _Tally, *, unlisted: float, odds: bool) -> Recommendation:
+    def _conclude(
+        self, case: Case, tally: _Tally, *, unlisted: float, max_level: MaxLevel, odds: bool
+    ) -> Recommendation:
         chosen = tally.leader()
         rule, because = tally.speaker(chosen)
         product = self.catalog.products[chosen] if chosen else None
@@ -193,7 +197,14 @@ class Recommender:
                 say("{product} is ruled out: {why}", product=better[0].name, why=better[0].reason) if better else ""
             )
             reason = words.reason(
-                case, self.catalog, product, because=because, missed=missed, unlisted=unlisted, odds=odds
+                case,
+                self.catalog,
+                product,
+                because=because,
+                missed=missed,
+                unlisted=unlisted,
+                max_level=max_level,
+                odds=odds,
             )
         return Recommendation(
             product=product,

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from operator import itemgetter
 from types import MappingProxyType
 
+from hierpets.hierarchy.decision import MaxLevel
 from hierpets.messages.breeds import local_name
 from hierpets.messages.catalogue import say
 from hierpets.plugin import Case
@@ -39,14 +40,16 @@ def reason(
     because: str,
     missed: str,
     unlisted: float = 0.0,
+    max_level: MaxLevel = "breed",
     odds: bool = True,
 ) -> str:
-    """Who it is, unless without ``odds``; what it wears, what the product does for that, why this one, what it must be
-    kept away from, and what it is not. Breeds are as probable as the photo shows one of them: not ``unlisted``.
+    """Who it is, at ``max_level`` at most, unless without ``odds``; what it wears, what the product does for that, why
+    this one, what it must be kept away from, and what it is not. Breeds are as probable as the photo shows one of them:
+    not ``unlisted``.
     """
     ranked = _ranked(case, unlisted)
     sentences = [
-        _who(case, catalog, ranked) if odds else "",
+        _who(case, catalog, ranked if max_level == "breed" else _by_species(case)) if odds else "",
         _coat(case),
         f"{product.name} {say(product.claim)}.",
         because,
@@ -197,6 +200,11 @@ def _ranked(case: Case, unlisted: float) -> Ranked:
         leaf: (1 - unlisted) * p if leaf[0] == species and leaf[1] is not None else p for leaf, p in case.breeds.items()
     }
     return sorted(shares.items(), key=itemgetter(1), reverse=True)
+
+
+def _by_species(case: Case) -> Ranked:
+    """Species by their probability."""
+    return sorted((((species, None), p) for species, p in case.species.items()), key=itemgetter(1), reverse=True)
 
 
 def _top_species(case: Case) -> str:

@@ -133,6 +133,7 @@ def _add_explain(router: APIRouter, service: Service) -> None:
         """
         options = service.read_shown_options(request.query_params)
         async with service.uploads.read(request) as upload:
+            _check_form(upload)
             picture = await service.explain(_only_photo(upload), options)
         return Response(picture, media_type="image/png", headers={"hierpets-model": service.predictor.model.digest})
 

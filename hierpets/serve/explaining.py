@@ -17,14 +17,13 @@ from hierpets.errors import HierpetsError, InternalError
 from hierpets.inference.options import PredictOptions
 from hierpets.libraries import is_installed
 from hierpets.registry.loading import Registry
-from hierpets.serve.service import Explainer
 
 __all__ = ["IDLE_SECONDS", "ExplainerProcess", "lazy_explainer"]
 
 IDLE_SECONDS = 60.0
 
 
-def lazy_explainer(bundle: Path, registry: Registry) -> Explainer | None:
+def lazy_explainer(bundle: Path, registry: Registry) -> ExplainerProcess | None:
     """A function from a photo and the options of its prediction to a PNG of where the model looked.
 
     None without torch, and if the bundle's backbone is not registered.
@@ -75,6 +74,11 @@ class ExplainerProcess:
         """End the process; the next photo starts another."""
         with self._lock:
             self._end()
+
+    def stop(self) -> None:
+        """Kill the process, even while it explains a photo: nobody waits for the answer any more."""
+        if (process := self._process) is not None:
+            process.kill()
 
     def _running_process(self) -> subprocess.Popen[bytes]:
         if self._process is None or not self.running:

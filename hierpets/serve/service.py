@@ -102,7 +102,11 @@ class Service:
         :raises Problem: an option that does not exist or is out of range, or a name that the model does not know.
         """
         words: dict[str, Any] = {"language": choose_language(accepted)} if accepted else {}
-        words |= {name: query.getlist(name) if name == "only" else query[name] for name in query}
+        for name in query:
+            given = query.getlist(name)
+            if name != "only" and len(given) > 1:
+                raise Problem("invalid", f"{name}: expected one value, got {len(given)}")
+            words[name] = given if name == "only" else given[0]
         most = len(self.predictor.manifest.taxonomy.leaves) + len(self.predictor.manifest.taxonomy.species)
         if len(words.get("only", ())) > most:  # each is looked up in every language, while others wait
             raise Problem("invalid", f"only: more names than the {most} of this model")

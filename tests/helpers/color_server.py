@@ -116,7 +116,9 @@ def serving(
 ) -> Iterator[tuple[str, Callable[[], None]]]:
     """A real server in a thread: its address, and a function that asks it to stop."""
     started = threading.Event()
-    server = make_server(create_app(predictor, settings, **more), stop_seconds=10, on_start=started.set)
+    settings = settings or ServeSettings(stop_seconds=10)
+    app = create_app(predictor, settings, **more)
+    server = make_server(app, stop_seconds=min(10, settings.stop_seconds), on_start=started.set)
 
     def stop() -> None:
         server.should_exit = True

@@ -65,4 +65,7 @@ def test_recommend_only_the_species_is_known(recommender: Recommender, pets: Tax
         assert answer.product is not None
         assert species in answer.product.suits.species
         assert f"This is a {species} whose breed we cannot tell" in answer.reason
+        asked = recommender.recommend(joint, pets, "species", max_level="species")
+        assert asked.product == answer.product
+        assert asked.reason.startswith(f"This is almost surely a {species} (>99%). ")
         assert_readable(answer)

@@ -117,6 +117,7 @@ def test_predict_route_gives_records_of_unreadable_photos_in_a_form(client):
         ("post", "/v1/predict", {"content": b"\xff\xd8\xff" * 9, "headers": JPEG}, 422, "unreadable"),
         ("post", "/v1/explain", {"files": form(b"a", b"b")}, 422, "invalid"),
         ("post", "/v1/explain", {"files": form(b"a")}, 422, "unreadable"),
+        ("post", "/v1/explain", {"files": [*form(b"a"), ("alpha", (None, "0.1"))]}, 422, "invalid"),
     ],
 )
 def test_problem_is_the_answer_to_every_error(client, method, path, request_, status, kind):
@@ -376,6 +377,7 @@ def test_predict_route_takes_options_from_the_url(client, predictor, query, chan
         ),
         ("?alpha=2", "alpha: expected less than 1, got '2'"),
         ("?alpha=", "alpha: expected a number, got ''"),
+        ("?alpha=0.1&alpha=0.2", "alpha: expected one value, got 2"),
         (
             "?top_k=0&max_level=leaf",
             "max_level: expected one of breed, species, got 'leaf'; top_k: expected at least 1",

@@ -9,6 +9,7 @@ from helpers.color_server import encode, find_halves, make_predictor, plain, ser
 from helpers.web_page import show, upload
 
 from hierpets.data.labeled.index import read_index
+from hierpets.inference.options import PredictOptions
 from hierpets.recommend.loading import load_catalog
 from hierpets.serve.settings import ServeSettings
 from hierpets.text import likelihood
@@ -484,6 +485,19 @@ def test_page_shows_a_file_name_as_text_alone(visit):
     assert fits(page)
     show(page, upload(name, plain("siamese")))
     assert card.first.locator(".headline").bounding_box()["width"] < 390
+
+
+def test_page_calls_no_breed_uncertain_that_was_not_asked_for(chromium):
+    settings = ServeSettings(options=PredictOptions(max_level="species"))
+    with serving(make_predictor(), settings) as (url, _):
+        page = chromium.new_page()
+        page.goto(url)
+        page.locator("#about", has_text="knows").wait_for()
+        card = show(page, upload("cat.jpg", plain("siamese")))
+        said = card.inner_text()
+        page.close()
+    assert "A cat" in said
+    assert "uncertain" not in said and "breed we cannot tell" not in said
 
 
 def test_page_does_not_move_for_those_who_ask(visit):

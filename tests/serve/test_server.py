@@ -81,6 +81,26 @@ def test_server_does_not_compute_what_nobody_waits_for():
         assert 'status="499"' in CLIENT.get(f"{url}/metrics").text
 
 
+def test_server_that_stops_says_so_to_who_still_waits(predictor, caplog):
+    asked, ended = threading.Event(), threading.Event()
+
+    def explain(photo, options):
+        asked.set()
+        assert ended.wait(20)
+        return b""
+
+    with serving(predictor, ServeSettings(stop_seconds=1), explainer=explain) as (url, stop), connect(url) as patient:
+        photo = plain("siamese")
+        head = HEAD.replace(b"/predict", b"/explain") + f"content-length: {len(photo)}\r\n\r\n".encode()
+        patient.sendall(head + photo)
+        assert asked.wait(10)
+        stop()
+        answer = read_all(patient)
+        ended.set()
+    assert answer.startswith("HTTP/1.1 503 ") and "/docs#unavailable" in answer and "retry-after: 5" in answer
+    assert not caplog.records
+
+
 def test_server_cuts_off_a_client_that_does_not_read_its_responses(predictor, monkeypatch):
     monkeypatch.setattr(run, "READ_SECONDS", 0.3)
     with serving(predictor) as (url, _), socket.socket() as deaf:

@@ -73,7 +73,8 @@ def command(
         limit_malloc_arenas()
         plugins = load_registry(registry)
         predictor = load(bundle, **asdict(engine), workers=cores(), together=False, registry=plugins)
-        app = create_app(predictor, settings, explainer=lazy_explainer(bundle, plugins))
+        explainer = lazy_explainer(bundle, plugins)
+        app = create_app(predictor, settings, explainer=explainer)
         url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
 
         def announce() -> None:
@@ -86,5 +87,9 @@ def command(
                 )
 
         server = make_server(app, stop_seconds=settings.stop_seconds, on_start=announce)
-        with suppress(KeyboardInterrupt):  # how a server is stopped, not a failure
-            server.run(sockets=[listening])
+        try:
+            with suppress(KeyboardInterrupt):  # how a server is stopped, not a failure
+                server.run(sockets=[listening])
+        finally:
+            if explainer is not None:
+                explainer.stop()

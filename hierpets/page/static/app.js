@@ -42,7 +42,8 @@ function headline(record) {
     return [breeds, t("{pet}. {p} sure that it is one of these.", { pet, p: capital(percent(together)) })];
   }
   if (record.level === "species") {
-    if (record.source === "species") return [pet, t("{p} sure.", { p: capital(percent(record.species.probability)) })];
+    const isFinest = record.source === "species" || model.options?.max_level === "species"; // no breed was asked for
+    if (isFinest) return [pet, t("{p} sure.", { p: capital(percent(record.species.probability)) })];
     if (isUnrecognized(record)) {
       const [nearest] = breedsOf(record);
       return [t("{pet}, breed not recognized", { pet }), nearest ? t("Closest: {breed}.", { breed: leafName(nearest) }) : ""];

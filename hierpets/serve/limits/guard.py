@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 
@@ -58,6 +59,12 @@ class Guard:
             await self._app(asked, receive, guarded_send)
         except ClientDisconnect:
             status = status or CLIENT_CLOSED
+        except asyncio.CancelledError:  # the server stops, and waits no longer
+            if status:
+                raise
+            headers = {"retry-after": "5", "connection": "close"}
+            problem = Problem("unavailable", "the server is stopping", headers=headers)
+            await problem.response(scope["path"])(scope, receive, guarded_send)
         except Exception:
             # Only the log gets the traceback.
             log.exception("%s %s failed", scope["method"], scope["path"])

@@ -44,7 +44,7 @@ function copied(bitmap, reduction) {
   return { width, height, pixels };
 }
 
-/** What libjpeg decodes at a reduction: the mean of each square. One that is not full repeats its last pixels. */
+/** Nearly what libjpeg decodes at a reduction: the mean of each square. One that is not full repeats its last pixels. */
 export function reduced(/** @type {Photo} */ { width, height, pixels }, /** @type {number} */ reduction) {
   if (reduction === 1) return pixels;
   const [columns, rows] = [Math.ceil(width / reduction), Math.ceil(height / reduction)];

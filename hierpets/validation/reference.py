@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import NoneType
@@ -78,10 +79,16 @@ def _kind(annotation: Any) -> str:
 
 
 def _default(field: FieldInfo) -> str:
-    """The default as JSON would write it; nothing for a key that must be there or holds a whole object."""
+    """The default as JSON would write it, a list without its brackets, an object in one with what it does not leave to
+    defaults; nothing for a key that must be there or holds a whole object.
+    """
     value = field.default
     if field.is_required() or isinstance(value, BaseModel):
         return ""
-    if isinstance(value, (tuple, dict)) and (not value or any(isinstance(part, BaseModel) for part in value)):
-        return "" if value else "empty"
-    return "null" if value is None else f"`{', '.join(map(str, value)) if isinstance(value, tuple) else value}`"
+    if value in ((), {}):
+        return "empty"
+    return "null" if value is None else f"`{', '.join(map(_written, value)) if isinstance(value, tuple) else value}`"
+
+
+def _written(value: Any) -> str:
+    return json.dumps(value.model_dump(mode="json", exclude_unset=True)) if isinstance(value, BaseModel) else str(value)

@@ -22,6 +22,7 @@ class Outer(StrictModel):
     many: tuple[Inner, ...] = Field(default=(), description="Several.")
     named: dict[str, Inner] = Field(default={}, description="By name.")
     free: dict[str, Any] = Field(default={}, description="Anything.")
+    some: tuple[Inner, ...] = Field(default=(Inner(share=0.2), Inner()), description="Some.")
 
 
 def rows(table: str) -> dict[str, list[str]]:
@@ -37,13 +38,14 @@ def test_field_table_names_every_key_with_its_type_and_meaning():
         "many[].share": ["number", "A share."],
         "named.*": ["object of object", "By name; the same keys as above"],
         "free": ["object of anything", "Anything."],
+        "some[]": ["list of object", "Some; the same keys as above"],
     }
 
 
 def test_field_table_with_defaults_says_what_an_absent_key_means():
     found = rows(field_table(Outer, defaults=True))
     assert found["word"][1] == "`a`" and found["many[].share"][1] == "`0.5`" and found["many[]"][1] == "empty"
-    assert found["pair"][1] == ""
+    assert found["pair"][1] == "" and found["some[]"][1] == '`{"share": 0.2}, {}`'
 
 
 def test_field_table_covers_the_record_and_the_settings():

@@ -3,8 +3,8 @@
     python tools/measure/regions.py --data ../shared/data/elsewhere --backgrounds ../shared/data/not-pets \
         --write docs/regions.md
 
-Photos of ``--data`` are put together without overlap and with soft edges: two to a frame, each on 20 to 60 % of its
-area, or three, each on 12 to 35 %, on plain backgrounds and on photos without pets; and two of one breed. A region
+Photos of ``--data`` are put together without overlap and with soft edges: two to a frame, each on 20 to 60% of its
+area, or three, each on 12 to 35%, on plain backgrounds and on photos without pets; and two of one breed. A region
 belongs to the photo in which its middle lies. Photos are judged alone as well, and those of ``--backgrounds``. Without
 ``--write`` the text goes to standard output.
 """
@@ -182,11 +182,11 @@ def single_row(name: str, predictor: Predictor, photos: Sequence[np.ndarray]) ->
 
 
 def share(right: Sequence[bool] | np.ndarray) -> str:
-    """A share with its 95 % interval."""
+    """A share with its 95% interval."""
     interval = wilson_interval(int(np.sum(right)), len(right))
     if interval is None:
         return "none"
-    return f"{np.mean(right):.1%} ({interval[0]:.0%} to {interval[1]:.0%})".replace("%", " %")
+    return f"{np.mean(right):.1%} ({interval[0]:.0%} to {interval[1]:.0%})"
 
 
 def times(predictor: Predictor, photos: Sequence[np.ndarray]) -> str:

@@ -1,4 +1,4 @@
-"""From the joint distribution of photos to predictions that roll up from breed to species to unknown, and say why."""
+"""From the joint distribution of photos to predictions that back off from breed to species to unknown, and say why."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def _decision(
     view: _View, top: tuple[tuple[Leaf, float], ...], best: int, named: np.ndarray, taxonomy: Taxonomy
 ) -> Decision:
     """``best`` is the most probable leaf of the species, ``named`` [L] the probabilities of all."""
-    answer = _roll_up(view)
+    answer = _back_off(view)
     breed = taxonomy.leaves[best].breed
     return Decision(
         level=answer.level,
@@ -177,7 +177,7 @@ def _at_most_one(probability: float) -> float:
 
 @dataclass(frozen=True)
 class _View:
-    """What the roll-up looks at: leaves with their probabilities, and ``sets`` of two breeds and more."""
+    """What backing off looks at: leaves with their probabilities, and ``sets`` of two breeds and more."""
 
     winner: tuple[Leaf, float]
     runner_up: tuple[Leaf, float] | None
@@ -205,7 +205,7 @@ class _Answer(NamedTuple):
     breeds: tuple[Leaf, ...] = ()
 
 
-def _roll_up(view: _View) -> _Answer:
+def _back_off(view: _View) -> _Answer:
     """The first node, from breed upwards, without an objection."""
     t = view.thresholds
     if view.pet is not None and t.pet is not None and view.pet < t.pet:

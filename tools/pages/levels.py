@@ -62,7 +62,7 @@ def _stress_row(name: str, found: StressScores, lost: str = "") -> str:
 def answers_table(measured: dict[str, Metrics]) -> str:
     """At which level photos are answered, and how often the answer is the label or its parent."""
     rows = [
-        "## Roll-up at alpha 0.05",
+        "## Backing off at alpha 0.05",
         "",
         "Cross-validated thresholds are fitted to four fifths of the photos and evaluated on the rest. Right or",
         "parent: the prediction is the label, its species, or unknown.",

@@ -87,7 +87,7 @@ export function decide(joint, /** @type {Output} */ output, /** @type {Rules} */
     thresholds,
   };
   return {
-    ...rollUp(view, rules),
+    ...backOff(view, rules),
     species: s,
     best: first + inside.indexOf(Math.max(...inside)),
     top: order.slice(0, rules.top_k),
@@ -99,7 +99,7 @@ export function decide(joint, /** @type {Output} */ output, /** @type {Rules} */
 }
 
 /** @returns {{level: string, source: string, breeds: number[]}} */
-function rollUp(view, rules) {
+function backOff(view, rules) {
   const { winner, named, mass, pet, thresholds: t, s } = view;
   const { breed, species, grown } = rules.leaves[winner];
   const isSure = breed !== null && rules.species[species].others && named[winner] >= rules.unsure;

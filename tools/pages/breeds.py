@@ -44,8 +44,8 @@ def gap(own: Metrics, elsewhere: Metrics) -> str:
     )
     return (
         f"**The gap.** Where {a:.1%} of breeds are right on Oxford's own photos ({low:.1%} to {high:.1%}), "
-        f"{b:.1%} are on photos from elsewhere ({least:.1%} to {most:.1%}): expect a number between the lowest and the "
-        "highest of these four, and measure it on yours.\n"
+        f"{b:.1%} are on photos from elsewhere ({least:.1%} to {most:.1%}): expect a number between the "
+        "lowest and the highest bound of these two intervals, and measure it on yours.\n"
     )
 
 
@@ -70,7 +70,7 @@ def disappointed(own: Metrics) -> str:
 
 - **Owners of lookalikes.** Photos of one called the other: {said}.
 - **Owners of mixed breeds.** A labradoodle is no breed of this list; it should be answered "dog", and is not always
-  (see "Breeds known from pretraining"). No share of ancestors is ever told.
+  (see "Breeds that were never trained on"). No share of ancestors is ever told.
 - **Owners of puppies and kittens.** The photos show adults for the most part, and nobody counted the others: how much
   worse the young are told was not measured.
 - **Pets in costume, after the groomer, or wet.** A poodle without its clip, a shorn Persian: not measured.

@@ -22,7 +22,7 @@ registry_option = click.option(
     "--registry",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="A registry.yaml with plugins; default: HIERPETS_REGISTRY, then the bundled one.",
+    help="A registry.yaml with plugins; default: HIERPETS_REGISTRY, then the built-in one.",
 )
 
 model_option = click.option(

@@ -68,7 +68,7 @@ class FinetuneConfig(StrictModel):
     )
     interpolation: tuple[Alpha, ...] = Field(
         default=(0.25, 0.5, 0.75),
-        description="WiSE-FT coefficients to try, besides 0 (before fine-tuning) and 1 (after)",
+        description="shares of the way from the old weights to the fine-tuned ones to try (WiSE-FT), besides 0 and 1",
     )
     precision: FinetunePrecision = Field(
         default="auto",
@@ -172,7 +172,7 @@ class TrainConfig(StrictModel):
     )
     out: Path = Field(default=Path("runs/latest"), description="run folder to write")
     registry: Path | None = Field(
-        default=None, description="a registry.yaml with plugins; default: HIERPETS_REGISTRY, then the bundled one"
+        default=None, description="a registry.yaml with plugins; default: HIERPETS_REGISTRY, then the built-in one"
     )
     version: str | None = Field(default=None, description="version of the model, written to the bundle")
     backbone: str | None = Field(
@@ -193,8 +193,8 @@ class TrainConfig(StrictModel):
     )
     recipe: Literal["auto", "heads", "finetune"] = Field(
         default="auto",
-        description="auto: compare backbones and heads, then fine-tune if it helps; heads: linear heads on frozen "
-        "features; finetune: heads, then the whole network",
+        description="how to train; auto: compare backbones and heads, then fine-tune if it helps; heads: linear heads "
+        "on frozen features; finetune: heads, then the whole network",
     )
     head: HeadSpec = Field(default=HeadSpec(), description="breed heads; recipe auto compares auto.heads instead")
     view: View = Field(

@@ -28,8 +28,8 @@ def forget(
 
     ``model`` None is the released one.
 
-    What photos of theirs say of how photos vary within a breed stays in the pooled scatter, which is known as one sum.
-    A species goes with the last of its breeds.
+    What photos of theirs say of how photos vary within a breed stays in the pooled scatter, which is known as one sum,
+    and the threshold of pets stays where growing lowered it for them. A species goes with the last of its breeds.
 
     :raises BundleError: a bundle that is missing or damaged, or that keeps no statistics.
     :raises DataError: a name that the bundle does not know; or fewer than two leaves would be left.

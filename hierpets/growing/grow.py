@@ -55,7 +55,8 @@ def grow(
     ``model`` is a bundle that keeps statistics of its classes, as one with LDA heads does; None for the released one.
     ``data`` are labeled photos, a folder ``SPECIES/BREED/photo.jpg``, a CSV, or what a reader knows: of new breeds, of
     new species with or without breeds, or more of known ones; those in the splits ``val`` and ``test`` are left alone.
-    The bundle that is written to ``out`` predicts as if it had been trained on all photos at once.
+    The heads of the bundle that is written to ``out`` are those of a fit to all photos at once; temperatures and the
+    thresholds of pets and of early networks stay, but that a new species may lower the threshold of pets.
     ``check`` are labeled photos of classes that were known before, to compare both bundles on.
 
     Copies, photos that the bundle has learned from before, those that cannot be read and those that show another animal

@@ -43,7 +43,7 @@ class PredictOptions(StrictModel):
         default=MAX_SET,
         ge=1,
         le=MAX_SET,
-        description="most breeds that an answer may leave open; 1: name a single one or none",
+        description=f"most breeds, up to {MAX_SET}, that an answer may leave open; 1: name a single one or none",
     )
     top_k: int = Field(default=3, ge=1, description="number of candidates per photo")
     regions: bool = Field(default=False, description="find the animals in each photo, and answer each by itself")

@@ -38,8 +38,7 @@ class Predictor:
     to call it is to predict.
 
     ``manifest`` describes the model, ``model`` identifies it; ``engine`` runs its main network and ``cascade`` all of
-    them, ``early`` those that are asked before, with the ``second_look`` of a detector; ``bundle`` is the folder
-    that it was loaded from, or None.
+    them; ``bundle`` is the folder that it was loaded from, or None.
     """
 
     def __init__(

@@ -58,7 +58,9 @@ class RecommendationRecord(StrictModel):
     confidence: float = Field(description="probability mass of the breeds that the product suits")
     price: Price | None = Field(description="what it costs")
     coats: dict[str, float] = Field(description="coat types, each with the probability that the pet has it")
-    ruled_out: tuple[RuledOut, ...] = Field(description="better products that were ruled out, and why")
+    ruled_out: tuple[RuledOut, ...] = Field(
+        description="products that would have scored above zero but for a veto, the best first, and why"
+    )
     error: str | None = Field(default=None, description="what failed in a shampoo rule; no product is recommended then")
     explain: tuple[RuleStep, ...] | None = Field(default=None, description="with --explain: the effect of each rule")
 

@@ -60,7 +60,7 @@ def bundled_registry() -> Path:
 
 
 def find_registry(explicit: str | os.PathLike[str] | None = None) -> Path:
-    """The registry asked for, else that of ``HIERPETS_REGISTRY``, else the bundled one.
+    """The registry asked for, else that of ``HIERPETS_REGISTRY``, else the built-in one.
 
     :raises RegistryError: it is not there.
     """

@@ -32,8 +32,8 @@ def command(
 ) -> None:
     """Add breeds and species to a bundle from a few photos, without the old ones.
 
-    The photos are of new breeds, of new species with or without breeds, or more of known ones. The new bundle predicts
-    as if it had been trained on all photos at once.
+    The photos are of new breeds, of new species with or without breeds, or more of known ones. The heads of the new
+    bundle are those of a fit to all photos at once; temperatures and the thresholds of pets and of early networks stay.
     """
     from hierpets.cli.progress import ProgressDisplay
     from hierpets.growing.grow import grow

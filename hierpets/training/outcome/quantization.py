@@ -22,8 +22,8 @@ def quantize_bundle(
 ) -> tuple[bool, str]:
     """Whether the graphs of a bundle compute in int8 from now on, and what the check found or why there was none.
 
-    ``held_out`` are photos that nothing was fitted to. The model stays the same: what is replaced is how a CPU computes
-    it, and ``--precision f32`` takes it back.
+    ``held_out`` are photos that the weights were not fitted to. The model stays the same: what is replaced is how a CPU
+    computes it, and ``--precision f32`` takes it back.
     """
     if reason := _reason_to_skip(held_out, config):
         return False, reason

@@ -116,13 +116,15 @@ class Prediction:
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON values."""
-        return self.record().model_dump(mode="json") if self.path.isprintable() else self.record().model_dump()
+        return self.record().model_dump(mode="json")
 
     def json_text(self) -> str:
         """The record as JSON, in one line."""
-        if self.path.isprintable():  # straight to text: by way of :meth:`to_json` it takes twice as long
-            return self.record().model_dump_json()
-        return json.dumps(self.to_json(), separators=(",", ":"))
+        record = self.record()
+        try:
+            return record.model_dump_json()  # straight to text: by way of :meth:`to_json` it takes twice as long
+        except ValueError:  # bytes of a file name that are no UTF-8, which pydantic does not write
+            return json.dumps(record.model_dump(mode="json"), separators=(",", ":"))
 
     def __str__(self) -> str:
         """One line, in its language: the prediction and the shampoo."""

@@ -101,10 +101,14 @@ def test_prediction_record_keeps_a_path_that_is_no_text():
     assert json.loads(json.dumps(record))["path"] == path
 
 
-@pytest.mark.parametrize("prediction", [*ALL, predicted(0.9, 0.05, 0.02, 0.02, 0.01, path="not-utf8-\udcff\n.jpg")])
+UNPRINTABLE = ["not-utf8-\udcff\n.jpg", "Screenshot 9.41\u202fAM.jpg", "a\u00a0b.jpg", "a\u200db.jpg"]
+MISSING = replace(BROKEN, path="upload", error=ImageError("not-utf8-\udcff.jpg: no such file"))
+
+
+@pytest.mark.parametrize("prediction", [*ALL, *(replace(BREED, path=path) for path in UNPRINTABLE), MISSING])
 def test_prediction_json_text_is_its_record_in_one_line(prediction):
     text = prediction.json_text()
-    assert json.loads(text) == json.loads(json.dumps(prediction.to_json()))
+    assert json.loads(text) == prediction.to_json()
     assert text.encode()
     assert "\n" not in text
 

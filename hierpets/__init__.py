@@ -142,11 +142,13 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'hierpets' has no attribute {name!r}")
-    with needed_for(f"hierpets.{name}"):
-        return getattr(import_module(_HOMES[name]), name)
+if not TYPE_CHECKING:  # a type checker that saw it would take every name, misspelled ones too
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module 'hierpets' has no attribute {name!r}")
+        with needed_for(f"hierpets.{name}"):
+            return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -55,10 +55,10 @@ class Prediction:
     second_look: Box | None = None
     warning: str | None = None
     error: HierpetsError | None = None
-    origins: Mapping[Leaf, Origin] = field(default_factory=dict, compare=False)
-    photo: Photo | None = field(default=None, compare=False)
+    origins: Mapping[Leaf, Origin] = field(default_factory=dict)
+    photo: Photo | None = None
     regions: tuple[Region, ...] | None = None
-    language: Language = field(default_factory=current_language, compare=False)
+    language: Language = field(default_factory=current_language)
 
     @property
     def level(self) -> Level | None:

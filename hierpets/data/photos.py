@@ -23,7 +23,7 @@ from hierpets.data.addresses import DEMO_PREFIX, parse_address, read_address, re
 from hierpets.data.decoding.damage import Warn
 from hierpets.data.decoding.decoders import MAX_PIXELS, decode, jpeg_reduction
 from hierpets.data.decoding.formats import bytes_per_pixel, picture_size, sniff
-from hierpets.errors import ConfigError, ImageError, check_type, reason_of
+from hierpets.errors import ConfigError, ImageError, check_count, check_type, reason_of
 from hierpets.workers import MemoryBudget
 
 if TYPE_CHECKING:
@@ -123,10 +123,16 @@ def _is_image(photo: object) -> bool:
 class Limits:
     """What a photo may cost: bytes of the file, pixels of the picture, and bytes of memory to decode them; all are
     checked before decoding.
+
+    :raises ConfigError: one is no whole number, or less than 1.
     """
 
     max_bytes: int = 64 * 2**20
     max_pixels: int = MAX_PIXELS
+
+    def __post_init__(self) -> None:
+        check_count("max_bytes", self.max_bytes)
+        check_count("max_pixels", self.max_pixels)
 
     @property
     def max_decoded_bytes(self) -> int:

@@ -26,7 +26,7 @@ from hierpets.data import photos
 from hierpets.data.decoding import decoders
 from hierpets.data.decoding.formats import picture_size, sniff
 from hierpets.data.photos import Limits, read_photo
-from hierpets.errors import ImageError
+from hierpets.errors import ConfigError, ImageError
 
 RNG = np.random.default_rng(0)
 W, H = 90, 60
@@ -389,6 +389,13 @@ def test_read_photo_checks_limits_before_decoding(tmp_path):
     for source in (JPEG, file):
         with pytest.raises(ImageError, match="MB, above the limit"):
             read_photo(source, limits=Limits(max_bytes=len(JPEG) - 1))
+
+
+@pytest.mark.parametrize("limit", ["max_bytes", "max_pixels"])
+@pytest.mark.parametrize("value", [None, "x", -1, 0, 1.5, True])
+def test_limits_refuse_what_is_no_count(limit, value):
+    with pytest.raises(ConfigError, match=f"{limit}: expected a whole number of at least 1, got"):
+        Limits(**{limit: value})
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF"])

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn, overload
 
 import numpy as np
@@ -345,4 +346,4 @@ class _Request(NamedTuple):
 def _find_thresholds(manifest: Manifest, alpha: float | None, max_set: int) -> Mapping[str, Thresholds]:
     """Those of each species, and of photos that cannot be read."""
     names = (*manifest.taxonomy.species, UNREAD)
-    return {name: manifest.policy.thresholds(name, alpha, max_set) for name in names}
+    return MappingProxyType({name: manifest.policy.thresholds(name, alpha, max_set) for name in names})

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import yaml
@@ -46,7 +47,7 @@ def read_names() -> Mapping[tuple[str, str | None], Names]:
         for breed, names in entry["breeds"].items():
             vbo = names.get("vbo")
             found[species, breed] = Names(_listed(names), vbo=vbo, further=tuple(further.get(vbo, ())))
-    return found
+    return MappingProxyType(found)
 
 
 def local_name(species: str, breed: str | None = None) -> str | None:

@@ -304,6 +304,11 @@ def test_thresholds_refuses_what_predict_refuses(predictor, words):
             ask(**words)
 
 
+def test_thresholds_cannot_be_changed_from_outside(predictor):
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        predictor.thresholds()["cat"] = predictor.thresholds()["dog"]
+
+
 def test_predictor_repr_is_one_short_line(predictor):
     assert "\n" not in repr(predictor)
     assert predictor.model.digest in repr(predictor)

@@ -23,6 +23,11 @@ def test_every_breed_of_the_released_model_and_the_demo_set_has_a_name_in_every_
         assert set(names[species, None].plurals) == set(LANGUAGES) - {"en"}
 
 
+def test_names_cannot_be_changed_from_outside():
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        read_names()["dog", "pug"] = read_names()["dog", None]
+
+
 @pytest.mark.parametrize("language", [language for language in LANGUAGES if language != "en"])
 def test_no_two_breeds_of_a_model_are_shown_alike(language):
     shown = [read_names()[leaf.species, leaf.breed].names[language][0] for leaf in TAXONOMY.leaves]

@@ -45,7 +45,7 @@ __all__ = [
 UNNAMED = "the photo"
 """What errors call a photo that comes without a name."""
 
-Photo = Union[str, "os.PathLike[str]", bytes, np.ndarray, "Image.Image"]
+Photo = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, np.ndarray, "Image.Image"]
 """What can be read: a path or an address (:mod:`hierpets.data.addresses`), the bytes of a file, pixels uint8 [H, W, 3]
 in RGB or [H, W] in gray, or a PIL image."""
 
@@ -62,20 +62,15 @@ class NamedPhoto(NamedTuple):
 
         :raises ConfigError: not a photo, or a name that is no text.
         """
+        name = None
         if isinstance(photo, NamedPhoto):
-            check_type("the name of a photo", photo.name, str, "text")
-            if not is_photo_object(photo.photo):
-                raise not_a_photo(photo.photo)
-            return photo
-        if isinstance(photo, str | os.PathLike):
-            return cls(os.fsdecode(photo), photo)
+            name, photo = photo
+            check_type("the name of a photo", name, str, "text")
         if not is_photo_object(photo):
             raise not_a_photo(photo)
-        if isinstance(photo, bytes | bytearray | memoryview):
-            return cls("<bytes>", bytes(photo))
-        if isinstance(photo, np.ndarray):
-            return cls("<array>", photo)
-        return cls(os.fsdecode(getattr(photo, "filename", "") or "<image>"), photo)
+        if isinstance(photo, bytearray | memoryview):  # which may change before it is read
+            photo = bytes(photo)
+        return cls(str(_name_of(photo) if name is None else name), photo)  # str(): that of an array is of another type
 
     @classmethod
     def several(cls, photos: Any) -> Iterator[NamedPhoto]:
@@ -97,6 +92,16 @@ class NamedPhoto(NamedTuple):
             return cls.of(photo)
         except ConfigError as error:
             raise ConfigError(f"photos[{number}]: {error}") from None
+
+
+def _name_of(photo: Photo) -> str:
+    if isinstance(photo, str | os.PathLike):
+        return os.fsdecode(photo)
+    if isinstance(photo, bytes):
+        return "<bytes>"
+    if isinstance(photo, np.ndarray):
+        return "<array>"
+    return os.fsdecode(getattr(photo, "filename", "") or "<image>")
 
 
 def not_a_photo(given: object) -> ConfigError:
@@ -173,9 +178,9 @@ def read_photo(
     """
     if isinstance(source, np.ndarray):
         return _checked_array(source, limits)
-    if not isinstance(source, str | os.PathLike | bytes):
+    if not isinstance(source, str | os.PathLike | bytes | bytearray | memoryview):
         return _from_image(source, limits)
-    name = UNNAMED if isinstance(source, bytes) else os.fspath(source)
+    name = os.fsdecode(source) if isinstance(source, str | os.PathLike) else UNNAMED
     try:
         if name.startswith(DEMO_PREFIX):
             return _render_demo(name)
@@ -231,17 +236,20 @@ def too_large(size: int, limit: int) -> str:
     return f"{math.ceil(10 * size / 2**20) / 10} MB, above the limit of {limit / 2**20:.1f} MB"
 
 
-def read_bytes(source: str | os.PathLike[str] | bytes, limits: Limits = DEFAULT_LIMITS) -> bytes:
+def read_bytes(
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview, limits: Limits = DEFAULT_LIMITS
+) -> bytes:
     """The content of a photo's file, or of what its address names, within ``limits``.
 
     :raises ImageError: it cannot be read, is empty, or too large.
     """
-    if isinstance(source, bytes):
-        size, data = len(source), source
+    if not isinstance(source, str | os.PathLike):
+        data = bytes(source)
+        size = len(data)
     elif isinstance(source, str) and (address := parse_address(source)):
         size, data = read_address(address, limits.max_bytes)
     else:
-        size, data = _load_file(Path(source), limits)
+        size, data = _load_file(Path(os.fsdecode(source)), limits)
     if size > limits.max_bytes:
         raise ImageError(too_large(size, limits.max_bytes))
     if not size:

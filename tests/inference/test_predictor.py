@@ -45,14 +45,17 @@ def test_predict_of_one_path_is_one_prediction(predictor, jpeg):
 
 
 @pytest.mark.parametrize(
-    "kind", ["str", "path", "bytes", "bytearray", "array", "gray", "image", "opened", "opened by bytes"]
+    "kind",
+    ["str", "path", "listed", "bytes", "bytearray", "view", "array", "gray", "image", "opened", "opened by bytes"],
 )
 def test_predict_takes_every_kind_of_photo_and_its_record_is_json(predictor, jpeg, kind):
     photo = {
         "str": str(jpeg),
         "path": jpeg,
+        "listed": next(os.scandir(os.fsencode(jpeg.parent))),  # whose path is bytes
         "bytes": jpeg.read_bytes(),
         "bytearray": bytearray(jpeg.read_bytes()),
+        "view": memoryview(jpeg.read_bytes()),
         "array": read_photo(jpeg),
         "gray": read_photo(jpeg)[..., 0].copy(),
         "image": Image.fromarray(read_photo(jpeg)),
@@ -63,9 +66,13 @@ def test_predict_takes_every_kind_of_photo_and_its_record_is_json(predictor, jpe
     assert alone.error is None
     record = json.loads(json.dumps(alone.to_json()))
     assert record == json.loads(json.dumps(listed.to_json()))
-    names = {"bytes": "<bytes>", "bytearray": "<bytes>", "array": "<array>", "gray": "<array>", "image": "<image>"}
-    assert record["path"] == names.get(kind, str(jpeg))
-    if kind in ("str", "path", "bytes", "bytearray"):
+    names = {"array": "<array>", "gray": "<array>", "image": "<image>"}
+    in_memory = ("bytes", "bytearray", "view")
+    assert record["path"] == ("<bytes>" if kind in in_memory else names.get(kind, str(jpeg)))
+    named = predictor.predict(NamedPhoto("upload", photo))
+    assert named.path == "upload"
+    np.testing.assert_array_equal(named.joint, alone.joint)
+    if kind in ("str", "path", "listed", *in_memory):
         np.testing.assert_array_equal(alone.joint, predictor.predict(jpeg).joint)
     elif kind in ("image", "opened", "opened by bytes"):  # decoded whole, as the array is
         np.testing.assert_array_equal(alone.joint, predictor.predict(read_photo(jpeg)).joint)
@@ -107,7 +114,7 @@ def test_predict_says_what_boxes_are(predictor):
         predictor.predict(PHOTOS[0], boxes="boxes.json")
 
 
-@pytest.mark.parametrize("photo", [3, None, [3], [["a.jpg"]]])
+@pytest.mark.parametrize("photo", [3, None, [3], [["a.jpg"]], NamedPhoto("a", NamedPhoto("b", "c.jpg"))])
 def test_predict_says_what_a_photo_is(predictor, photo):
     with pytest.raises(ConfigError, match="expected a photo: a path, bytes, a uint8 array"):
         predictor.predict(photo)
@@ -124,6 +131,8 @@ def test_predict_of_an_array_of_the_wrong_shape_is_one_error(predictor):
 def test_predict_takes_an_array_of_paths_for_several_photos(predictor, dtype):
     paths = np.array([str(photo) for photo in PHOTOS], dtype)
     assert [answer.path for answer in predictor(paths)] == paths.tolist()
+    (answer,) = predictor(np.array(["not-utf8-\udcff.jpg"], dtype))
+    assert json.loads(answer.json_text()) == answer.to_json()
 
 
 def test_predict_takes_a_column_of_an_arrow_table(predictor, jpeg):

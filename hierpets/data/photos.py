@@ -35,7 +35,7 @@ __all__ = [
     "Limits",
     "NamedPhoto",
     "Photo",
-    "is_photo_object",
+    "is_one_photo",
     "not_a_photo",
     "read_bytes",
     "read_photo",
@@ -66,7 +66,7 @@ class NamedPhoto(NamedTuple):
         if isinstance(photo, NamedPhoto):
             name, photo = photo
             check_type("the name of a photo", name, str, "text")
-        if not is_photo_object(photo):
+        if not _is_photo(photo):
             raise not_a_photo(photo)
         if isinstance(photo, bytearray | memoryview):  # which may change before it is read
             photo = bytes(photo)
@@ -78,9 +78,11 @@ class NamedPhoto(NamedTuple):
 
         :raises ConfigError: not several, or one is no photo.
         """
+        if is_one_photo(photos):
+            raise ConfigError("expected several photos, such as a list of paths, got one; predict takes one")
         if isinstance(photos, Mapping) or hasattr(photos, "columns"):  # which gives the names of its columns, if any
             raise ConfigError(f"expected photos, got {type(photos).__name__}; pass the column of them: table['path']")
-        if not isinstance(photos, Iterable) or hasattr(photos, "read"):
+        if not isinstance(photos, Iterable) or hasattr(photos, "read") or getattr(photos, "ndim", 1) == 0:
             raise not_a_photo(photos)
         return starmap(cls._numbered, enumerate(photos))
 
@@ -111,7 +113,12 @@ def not_a_photo(given: object) -> ConfigError:
     return ConfigError(f"expected a photo: {kinds}; got {type(given).__name__}{hint}")
 
 
-def is_photo_object(photo: object) -> bool:
+def is_one_photo(given: object) -> bool:
+    """Whether this is one photo, named or not, and not several."""
+    return isinstance(given, NamedPhoto) or _is_photo(given)
+
+
+def _is_photo(photo: object) -> bool:
     """Whether this is one photo that lies in memory or at a path, not several, such as an array of paths."""
     if isinstance(photo, np.ndarray):
         return photo.dtype.kind not in "OSTU"

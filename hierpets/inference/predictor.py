@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, NoReturn, overload
 import numpy as np
 
 from hierpets.bundle.manifest import Manifest, ModelId
-from hierpets.data.photos import DEFAULT_LIMITS, Limits, NamedPhoto, Photo, is_photo_object
+from hierpets.data.photos import DEFAULT_LIMITS, Limits, NamedPhoto, Photo, is_one_photo
 from hierpets.errors import ConfigError, HierpetsError, check_count, check_type
 from hierpets.hierarchy.decision import decide
 from hierpets.hierarchy.policy import MAX_SET, Thresholds
@@ -127,7 +127,7 @@ class Predictor:
         :raises ConfigError: an option that does not exist or is out of range, or something that is not a photo.
         :raises PluginError: with the engine torch, the plugin of the backbone fails.
         """
-        if is_photo_object(photos) or isinstance(photos, NamedPhoto):
+        if is_one_photo(photos):
             return self._list([photos], options, boxes, words)[0]
         return self._list(photos, options, boxes, words)
 
@@ -160,8 +160,6 @@ class Predictor:
         :raises ConfigError: as :meth:`predict`: what is wrong with an argument at the call, something that is not a
             photo when it is its turn.
         """
-        if is_photo_object(photos) or isinstance(photos, NamedPhoto):
-            raise ConfigError("stream takes several photos, such as a list of paths; predict takes one")
         if batch_size is not None:
             check_count("batch_size", batch_size)
         chosen = PredictOptions.of(options, words)

@@ -114,7 +114,9 @@ def test_predict_says_what_boxes_are(predictor):
         predictor.predict(PHOTOS[0], boxes="boxes.json")
 
 
-@pytest.mark.parametrize("photo", [3, None, [3], [["a.jpg"]], NamedPhoto("a", NamedPhoto("b", "c.jpg"))])
+@pytest.mark.parametrize(
+    "photo", [3, None, [3], [["a.jpg"]], np.array("a.jpg"), NamedPhoto("a", NamedPhoto("b", "c.jpg"))]
+)
 def test_predict_says_what_a_photo_is(predictor, photo):
     with pytest.raises(ConfigError, match="expected a photo: a path, bytes, a uint8 array"):
         predictor.predict(photo)
@@ -230,8 +232,9 @@ def test_stream_takes_endless_photos_within_bounds(predictor):
 
 def test_stream_refuses_one_photo_and_wrong_words_at_the_call(predictor):
     for photo in ("photo.jpg", NamedPhoto.of("photo.jpg")):
-        with pytest.raises(ConfigError, match="predict takes one"):
-            predictor.stream(photo)
+        for ask in (predictor.stream, partial(predictor.predict_batch, options=PredictOptions())):
+            with pytest.raises(ConfigError, match=r"expected several photos, .* got one; predict takes one"):
+                ask(photo)
     with pytest.raises(ConfigError, match="unknown key"):
         predictor.stream(PHOTOS, nonsense=1)
     for size in (0, "8", float("nan")):

@@ -57,9 +57,10 @@ task, a text, are done of its total, which is None as long as it is not known.
 ERRORS = """## Errors
 
 What a caller of these functions and of a `Predictor` can cause is a `HierpetsError` with a message of one line per
-problem; a keyword that does not exist or is missing is Python's `TypeError`. A model built by hand, such as
-`PredictOptions(alpha=2)`, a `TrainConfig`, `Box` or `Taxonomy`, raises pydantic's `ValidationError`, a `ValueError`;
-the same values as arguments, as in `predict(photo, alpha=2)` or `train(data, seed=-1)`, are a `ConfigError`.
+problem; an option or a setting that does not exist is a `ConfigError`, any other keyword that does not exist or is
+missing is Python's `TypeError`. A model built by hand, such as `PredictOptions(alpha=2)`, a `TrainConfig`, `Box` or
+`Taxonomy`, raises pydantic's `ValidationError`, a `ValueError`; the same values as arguments, as in
+`predict(photo, alpha=2)` or `train(data, seed=-1)`, are a `ConfigError`.
 """
 LINES = 100  # characters of a signature on one line
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hierpets.bundle.layout import brief
 from hierpets.bundle.manifest import BackboneSpec
@@ -17,6 +17,9 @@ from hierpets.errors import ConfigError
 from hierpets.model.rounding import round_weights
 from hierpets.plugin import Backbone, Preprocess
 from hierpets.registry.loading import Registry
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["build_backbone", "fingerprint"]
 
@@ -84,21 +87,32 @@ def _load(backbone: Backbone, weights: Path) -> None:
 
 
 def fingerprint(backbone: Backbone) -> str:
-    """A hash of the preprocessing, of what is computed and of every weight: equal fingerprints give equal features.
+    """A hash of the preprocessing, of what is computed and of every tensor in it: equal ones give equal features.
 
-    Options of a plugin may change what is computed and no weight, such as how features are pooled.
+    Options of a plugin may change what is computed and no weight, such as how features are pooled, and a module may
+    compute with tensors that its ``state_dict()`` leaves out. Features themselves are not hashed: their last bits
+    depend on the number of threads.
     """
+    from hierpets.model.graph.convert import trace
+
+    side = backbone.preprocess.size
+    traced = trace(backbone.module, 3, side, side)
     digest = hashlib.sha256(json.dumps(backbone.preprocess.model_dump(), sort_keys=True).encode())
-    digest.update(_computation(backbone).encode())
-    for name, tensor in sorted(backbone.module.state_dict().items()):
+    graph: Any = traced.inlined_graph
+    digest.update(_operations(graph).encode())
+    for name, tensor in sorted(traced.state_dict().items()):  # also buffers that are not persistent
         digest.update(name.encode())
-        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+        digest.update(_bytes(tensor))
+    for constant in graph.findAllNodes("prim::Constant"):
+        if constant.hasAttribute("value") and constant.kindOf("value") == "t":
+            digest.update(_bytes(constant.t("value")))
     return digest.hexdigest()[:32]
 
 
-def _computation(backbone: Backbone) -> str:
+def _operations(graph: Any) -> str:
     """The operations of the module and their constants, without the lines of code that they came from."""
-    from hierpets.model.graph.convert import trace
+    return re.sub(r" # .*|___torch_mangle_\d+\.", "", str(graph))
 
-    traced = trace(backbone.module, 3, backbone.preprocess.size, backbone.preprocess.size)
-    return re.sub(r" # .*|___torch_mangle_\d+\.", "", str(traced.inlined_graph))
+
+def _bytes(tensor: torch.Tensor) -> bytes:
+    return tensor.detach().cpu().contiguous().numpy().tobytes()

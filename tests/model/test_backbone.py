@@ -40,3 +40,33 @@ def test_a_constant_that_is_no_weight_changes_the_fingerprint():
     assert fingerprint(backbone(nn.AdaptiveAvgPool2d(1), nn.LeakyReLU(0.1))) != fingerprint(
         backbone(nn.AdaptiveAvgPool2d(1), nn.LeakyReLU(0.2))
     )
+
+
+class Scaled(nn.Module):
+    """Multiplies photos and features by tensors that ``state_dict()`` leaves out."""
+
+    def __init__(self, buffer: float, attribute: float):
+        super().__init__()
+        torch.manual_seed(0)
+        self.features = nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.register_buffer("gain", torch.full((3, 1, 1), buffer), persistent=False)
+        self.projection = attribute * torch.eye(8)
+
+    def forward(self, photos: torch.Tensor) -> torch.Tensor:
+        return self.features(photos * self.gain) @ self.projection
+
+
+def test_tensors_outside_of_the_state_change_the_fingerprint():
+    built = [Backbone(Scaled(*values), 8, PREPROCESS) for values in ((1, 1), (5, 1), (1, 7))]
+    assert len({fingerprint(one) for one in built}) == 3
+
+
+def test_the_fingerprint_does_not_depend_on_the_number_of_threads():
+    before, found = torch.get_num_threads(), set()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            found.add(fingerprint(Backbone(Scaled(5, 7), 8, PREPROCESS)))
+    finally:
+        torch.set_num_threads(before)
+    assert len(found) == 1

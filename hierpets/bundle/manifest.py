@@ -82,6 +82,9 @@ class StatisticsSpec(StrictModel):
     sha256: str
 
 
+Sampled = tuple[Annotated[float, Field(allow_inf_nan=False)], ...]
+
+
 class EarlyNetwork(StrictModel):
     """A network that is asked before the main one; where it is sure, it answers."""
 
@@ -94,6 +97,7 @@ class EarlyNetwork(StrictModel):
     )
     share: float = Field(ge=0, le=1, description="of the photos that calibrated the model, how many it answered")
     statistics: StatisticsSpec | None = Field(default=None, description="as those of the main network")
+    sampled: Sampled = Field(default=(), description="as those of the main network")
 
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -118,7 +122,7 @@ class Selection(StrictModel):
         )
 
 
-PARTS = ("backbone", "preprocess", "ood", "temperatures", "statistics")
+PARTS = ("backbone", "preprocess", "ood", "temperatures", "statistics", "sampled")
 """What the manifest says of each network, the main one and those that are asked before it."""
 
 
@@ -138,6 +142,7 @@ class NetworkSpec:
     ood: OODSpec | None
     temperatures: Temperatures
     statistics: StatisticsSpec | None
+    sampled: Sampled
     threshold: float = 0.0
 
 
@@ -168,6 +173,10 @@ class Manifest(StrictModel):
     )
     statistics: StatisticsSpec | None = Field(
         default=None, description="Statistics of the classes; None if the heads cannot be fitted again."
+    )
+    sampled: Sampled = Field(
+        default=(),
+        description="Features of one photo, by which a plugin that computes others is known; none in an older bundle.",
     )
     selection: Selection | None = Field(default=None, description="How it was chosen; None where nothing was compared.")
     versions: dict[str, str] = {}
@@ -212,9 +221,16 @@ class Manifest(StrictModel):
 
     def with_statistics(self, specs: Sequence[StatisticsSpec]) -> Manifest:
         """The same, with statistics of each of its networks."""
-        *own, main = specs
-        early = (one.model_copy(update={"statistics": spec}) for one, spec in zip(self.early, own, strict=True))
-        return self.model_copy(update={"early": tuple(early), "statistics": main})
+        return self._with_each("statistics", specs)
+
+    def with_sampled(self, sampled: Sequence[Sampled]) -> Manifest:
+        """The same, with sampled features of each of its networks."""
+        return self._with_each("sampled", sampled)
+
+    def _with_each(self, part: str, values: Sequence[Any]) -> Manifest:
+        *own, main = values
+        early = (one.model_copy(update={part: value}) for one, value in zip(self.early, own, strict=True))
+        return self.model_copy(update={"early": tuple(early), part: main})
 
     @property
     def decoded_side(self) -> int:

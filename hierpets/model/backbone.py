@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,17 +12,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from hierpets.bundle.layout import brief
 from hierpets.bundle.manifest import BackboneSpec
 from hierpets.errors import ConfigError
 from hierpets.model.rounding import round_weights
 from hierpets.plugin import Backbone, Preprocess
+from hierpets.plugin.contracts import extract_features
 from hierpets.registry.loading import Registry
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["build_backbone", "fingerprint"]
+__all__ = ["build_backbone", "computes_as_sampled", "fingerprint", "sample_features"]
+
+SAMPLED = 8  # features
+MOST_APART = 0.01  # of the largest of them; threads and CPUs make less than a hundredth of that
 
 
 def build_backbone(
@@ -107,6 +114,31 @@ def fingerprint(backbone: Backbone) -> str:
         if constant.hasAttribute("value") and constant.kindOf("value") == "t":
             digest.update(_bytes(constant.t("value")))
     return digest.hexdigest()[:32]
+
+
+def sample_features(module: torch.nn.Module, size: int) -> tuple[float, ...]:
+    """A few features of one photo of ``size`` pixels, computed on the CPU and rounded to a thousandth of the largest. A
+    bundle keeps them: weights alone do not say what the code of a plugin computes with them. Empty where not all are
+    finite.
+    """
+    import torch
+
+    from hierpets.model.graph.convert import on_cpu
+
+    # Looks like noise, and is the same with every version of every library: whole numbers, of standard deviation 1.
+    photo = ((torch.arange(3 * size * size) ** 2 % 251 - 125) / 72).view(1, 3, size, size)
+    features = extract_features(on_cpu(module).eval(), photo)[0]
+    few = features[:: max(1, len(features) // SAMPLED)][:SAMPLED].tolist()
+    if not np.isfinite(few).all():
+        return ()
+    digits = 3 - math.floor(math.log10(max(map(abs, few)) or 1.0))  # the last bits depend on the number of threads
+    return tuple(round(value, digits) for value in few)
+
+
+def computes_as_sampled(module: torch.nn.Module, size: int, sampled: tuple[float, ...]) -> bool:
+    """Whether it has the features that :func:`sample_features` gave before, on whatever machine."""
+    found, before = np.array(sample_features(module, size)), np.array(sampled)
+    return found.shape == before.shape and bool((abs(found - before) <= MOST_APART * abs(before).max()).all())
 
 
 def _operations(graph: Any) -> str:

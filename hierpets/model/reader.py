@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from hierpets.bundle.layout import brief, incomplete_bundle
 from hierpets.bundle.manifest import Manifest
 from hierpets.errors import BundleError, PluginError
+from hierpets.model.backbone import computes_as_sampled
 from hierpets.model.mixture import BreedMixture
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.ood import OODScorer
@@ -25,7 +26,8 @@ def read_networks(folder: Path, manifest: Manifest, registry: Registry) -> tuple
     """Rebuild every network of the bundle through its backbone plugin, in the order of ``manifest.networks``, the main
     one last, and load their weights.
 
-    :raises BundleError: weights are missing, damaged, or do not fit the backbone.
+    :raises BundleError: weights are missing, damaged, or do not fit the backbone, or its plugin computes other features
+        than when the bundle was written.
     :raises PluginError: the registry has no such backbone, or it fails.
     """
     return tuple(_read(folder, manifest, stage, registry) for stage in range(len(manifest.networks)))
@@ -63,6 +65,13 @@ def _read(folder: Path, manifest: Manifest, stage: int, registry: Registry) -> H
     broken = next((name for name, tensor in state.items() if not tensor.isfinite().all()), None)
     if broken is not None:
         raise BundleError(f"{weights}: {broken} holds NaN or infinity: the file is damaged")
+    with plugin.located():
+        is_same = not own.sampled or computes_as_sampled(network.backbone, own.preprocess.size, own.sampled)
+    if not is_same:
+        raise BundleError(
+            f"{folder}: {plugin.where} computes other features than when the bundle was trained; "
+            "use the plugin that it was trained with"
+        )
     return network.eval()
 
 

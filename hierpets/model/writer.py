@@ -17,6 +17,7 @@ from hierpets.bundle.layout import MANIFEST, SEEN
 from hierpets.bundle.manifest import Manifest, manifest_text
 from hierpets.bundle.seen import SeenPhotos
 from hierpets.files import whole_folder
+from hierpets.model.backbone import sample_features
 from hierpets.model.graph.convert import write_graph
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.rounding import pack
@@ -36,15 +37,17 @@ def write_bundle(
     """Write a bundle whole or not at all: it is made beside its place and moved there.
 
     The networks may be on any device, and stay there. ``early`` networks, and ``statistics`` of all, the main one last,
-    are those that the manifest names, ``seen`` the photos that it was fitted to.
+    are those that the manifest names, ``seen`` the photos that it was fitted to. Features are sampled of each network.
     """
+    sampled = []
     with whole_folder(folder) as made:
         for spec, each in zip(manifest.networks, (*early, network), strict=True):
             packed = pack({name: tensor.cpu() for name, tensor in each.state_dict().items()})
             (made / spec.weights).write_bytes(save(packed))  # save_file would make a file that its owner alone may read
             write_graph(made / spec.graph, each, spec.preprocess)
+            sampled.append(sample_features(each.backbone, spec.preprocess.size))
         for spec, content in zip(manifest.networks, statistics, strict=bool(statistics)):
             (made / spec.statistics_file).write_bytes(content)
         if seen is not None:
             (made / SEEN).write_bytes(seen.pack())
-        (made / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8", newline="\n")
+        (made / MANIFEST).write_text(manifest_text(manifest.with_sampled(sampled)), encoding="utf-8", newline="\n")

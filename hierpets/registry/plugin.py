@@ -90,7 +90,7 @@ class Plugin:
         values, problems = self._options.read({**self.options, **overrides})
         if problems:
             text = "; ".join(f"option {problem}" for problem in problems)
-            raise PluginError(f"{self._at(self._first_line)}: {text}")
+            raise PluginError(f"{self.where}: {text}")
         return values
 
     @property
@@ -104,6 +104,11 @@ class Plugin:
         sketch = source.functions.get(self.function)
         error = f"{self._at(None)}: {source.error}" if source.error else None
         return sketch.options(len(LEADING_ARGUMENTS[self.kind])) if sketch else (), error
+
+    @property
+    def where(self) -> str:
+        """What a message begins with: its kind, its name, and the line at which its function begins."""
+        return self._at(self._first_line)
 
     def problems(self) -> list[ValidationProblem]:
         """Import it, and list what is wrong: with it (at no location) or with an option that the registry gives.
@@ -127,7 +132,7 @@ class Plugin:
         try:
             yield
         except ContractError as error:
-            raise PluginError(f"{self._at(self._first_line)}: {error}") from error
+            raise PluginError(f"{self.where}: {error}") from error
         except (Exception, SystemExit) as error:
             if self.kind == "reader" and isinstance(error, ConfigError | DataError):
                 raise
@@ -159,7 +164,7 @@ class Plugin:
         try:
             return Options(function, self.kind)
         except TypeError as error:
-            raise PluginError(f"{self._at(self._first_line)}: {error}") from error
+            raise PluginError(f"{self.where}: {error}") from error
 
     @property
     def _first_line(self) -> int | None:

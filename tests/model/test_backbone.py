@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from hierpets.model.backbone import fingerprint
+from hierpets.model.backbone import computes_as_sampled, fingerprint, sample_features
 from hierpets.plugin import Backbone, Preprocess
 
 PREPROCESS = Preprocess(size=32, mean=(0, 0, 0), std=(1, 1, 1))
@@ -70,3 +70,12 @@ def test_the_fingerprint_does_not_depend_on_the_number_of_threads():
     finally:
         torch.set_num_threads(before)
     assert len(found) == 1
+
+
+def test_sampled_features_tell_another_computation_and_not_another_machine():
+    module = Scaled(1, 1)
+    sampled = sample_features(module, 32)
+    assert len(sampled) == 8
+    assert computes_as_sampled(module, 32, tuple(1.0001 * value for value in sampled))
+    assert not computes_as_sampled(Scaled(1, 1.1), 32, sampled)
+    assert sample_features(Scaled(1, float("nan")), 32) == ()

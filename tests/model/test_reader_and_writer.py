@@ -42,7 +42,9 @@ def made(registry, tmp_path_factory):
 
 def test_read_manifest_gives_what_was_written(made):
     folder, _, manifest = made
-    assert read_manifest(folder) == manifest
+    read = read_manifest(folder)
+    assert read == manifest.with_sampled([read.sampled])
+    assert len(read.sampled) == 8
     assert read_manifest(folder).taxonomy.leaves == TAXONOMY.leaves
 
 
@@ -121,6 +123,18 @@ def test_read_networks_refuses_weights_of_another_backbone(made, registry):
         read_networks(folder, other, registry)
 
 
+def test_read_networks_refuses_a_plugin_that_computes_other_features(made, registry, tmp_path):
+    folder, _, _ = made
+    changed = tiny_registry(tmp_path)
+    file = tmp_path / "plugins" / "tiny.py"
+    file.write_text(file.read_text().replace("torch.nn.ReLU()", "torch.nn.GELU()"))
+    manifest = read_manifest(folder)
+    read_networks(folder, manifest, registry)
+    read_networks(folder, manifest.with_sampled([()]), changed)  # an older bundle does not say
+    with pytest.raises(BundleError, match=r"backbone 'tiny' \(.*tiny\.py:7\) computes other features than when"):
+        read_networks(folder, manifest, changed)
+
+
 def test_read_networks_says_what_to_do_without_the_plugin_of_its_backbone(made):
     folder, _, manifest = made
     with pytest.raises(PluginError, match=r"bundle: unknown backbone 'tiny'.*; name the registry .* or install"):
@@ -161,7 +175,8 @@ def test_model_id_tells_models_apart_by_manifest_and_weights(made, tmp_path):
 
 
 def test_a_bundle_of_two_networks_is_read_as_it_was_written(cascade, pixels):
-    assert read_manifest(cascade.folder) == cascade.manifest
+    sampled = [spec.sampled for spec in read_manifest(cascade.folder).networks]
+    assert read_manifest(cascade.folder) == cascade.manifest.with_sampled(sampled)
     names = [(spec.weights, spec.graph.as_posix()) for spec in cascade.manifest.networks]
     assert names == [("early0.safetensors", "openvino/early0.xml"), ("weights.safetensors", "openvino/model.xml")]
     read = read_networks(cascade.folder, cascade.manifest, cascade.registry)

@@ -18,7 +18,7 @@ from hierpets.model.graph.runtime import openvino as ov
 from hierpets.model.network import HierarchicalNetwork, NetworkOutput
 from hierpets.plugin import Preprocess
 
-__all__ = ["convert_heads", "convert_module", "save_graph", "trace", "write_graph"]
+__all__ = ["convert_heads", "convert_module", "on_cpu", "save_graph", "trace", "write_graph"]
 
 NAME = "hierpets"
 
@@ -55,7 +55,7 @@ def trace(module: torch.nn.Module, *shape: int) -> torch.jit.ScriptModule:
         # OpenVINO reads a torch.jit trace, which torch deprecates: for OpenVINO to change, not for the user to read.
         warnings.simplefilter("ignore")
         # The trace is not checked against itself, which would run the module four times; bundles are checked whole.
-        return torch.jit.trace(_on_cpu(module).eval(), torch.zeros(1, *shape), check_trace=False)
+        return torch.jit.trace(on_cpu(module).eval(), torch.zeros(1, *shape), check_trace=False)
 
 
 def write_graph(
@@ -108,6 +108,7 @@ def _name(graph: ov.Model) -> None:
         node.set_friendly_name(f"{node.get_type_name()}_{number}")
 
 
-def _on_cpu(module: torch.nn.Module) -> torch.nn.Module:
+def on_cpu(module: torch.nn.Module) -> torch.nn.Module:
+    """The module itself if it is there, else a copy."""
     tensors = (*module.parameters(), *module.buffers())
     return module if all(tensor.device.type == "cpu" for tensor in tensors) else deepcopy(module).cpu()

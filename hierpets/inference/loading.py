@@ -12,7 +12,7 @@ from types import NoneType
 from typing import TYPE_CHECKING
 
 from hierpets.bundle.layout import GRAPH, MANIFEST, early_files, incomplete_bundle, is_quantized, released_bundle
-from hierpets.errors import BundleError, DeviceError, check_count, check_type
+from hierpets.errors import DeviceError, check_count, check_type
 from hierpets.inference.engines.base import (
     Device,
     EngineName,
@@ -25,7 +25,7 @@ from hierpets.inference.engines.base import (
 from hierpets.libraries import needed_for
 
 if TYPE_CHECKING:
-    from hierpets.bundle.manifest import BackboneSpec, Manifest
+    from hierpets.bundle.manifest import Manifest
     from hierpets.inference.detector.second_look import SecondLook
     from hierpets.inference.engines.base import Engine
     from hierpets.inference.engines.openvino import OpenVinoEngine
@@ -95,7 +95,7 @@ def load(
         recommender = Recommender.load(plugins) if recommend else None
         engines: Sequence[Engine]  # in the order in which they are asked
         if chosen_engine == "openvino":
-            engines = _checked(folder, opening.result(), manifest, plugins)
+            engines = _checked(folder, opening.result(), manifest)
         else:
             engines = _read_networks(folder, manifest, plugins, chosen_device, precision, compile=compile)
     of_regions: Precision = precision if chosen_engine == "openvino" else "auto"
@@ -148,9 +148,7 @@ def _with_detector(
     return finder, SecondLook.of(manifest, detector)
 
 
-def _checked(
-    folder: Path, graphs: Sequence[OpenVinoEngine], manifest: Manifest, registry: Registry
-) -> Sequence[Engine]:
+def _checked(folder: Path, graphs: Sequence[OpenVinoEngine], manifest: Manifest) -> Sequence[Engine]:
     """The graphs, if they are those of the manifest; what an earlier hierpets wrote takes no pixels by itself.
 
     :raises BundleError: one is missing, or has other shapes.
@@ -166,23 +164,8 @@ def _checked(
     for graph, network in zip(graphs, manifest.networks, strict=True):
         features = network.backbone.feature_dim
         graph.check_shapes(network.preprocess.size, features, len(taxonomy.species), len(taxonomy.leaves))
-        _check_backbone(folder, network.backbone, registry)
         engines.append(graph if graph.takes_pixels else NormalizedEngine.around(graph, network.preprocess))
     return engines
-
-
-def _check_backbone(folder: Path, spec: BackboneSpec, registry: Registry) -> None:
-    """Check what the manifest says of the backbone, which the graph does without: its plugin need not be registered.
-
-    :raises BundleError: the plugin is registered and does not take these options.
-    """
-    plugin = next((plugin for plugin in registry.of_kind("backbone") if plugin.name == spec.name), None)
-    names = plugin.read_option_names()[0] if plugin is not None else ()
-    if names and (unknown := sorted(set(spec.options) - set(names))):
-        raise BundleError(
-            f"{folder / MANIFEST}: backbone.options: backbone {spec.name!r} has no option {unknown[0]!r}; "
-            f"known: {', '.join(names)}"
-        )
 
 
 def _open_graphs(

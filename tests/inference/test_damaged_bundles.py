@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save
 
-from hierpets.errors import BundleError
+from hierpets.errors import BundleError, PluginError
 from hierpets.inference.loading import load
 from hierpets.inference.predictor import Predictor
 from hierpets.inference.stream import photo_error
@@ -54,7 +54,6 @@ DAMAGES = {
         manifest("preprocess", "mean", value=[0.5, float("inf"), 0.5]),
     ),
     "manifest: a backbone with a path": ("openvino", MANIFEST, manifest("backbone", "name", value="../tiny")),
-    "manifest: other options": ("openvino", MANIFEST, manifest("backbone", "options", value={"evil": 1})),
     "manifest: other features": ("openvino", MANIFEST, manifest("backbone", "feature_dim", value=7)),
     "manifest: a wrong type": ("openvino", MANIFEST, manifest("policy", value=3)),
     "manifest: a temperature of 0": ("openvino", MANIFEST, manifest("temperatures", "species", value=0)),
@@ -102,6 +101,14 @@ def test_load_refuses_a_damaged_bundle_in_one_line(bundle, registry, name):
         load(bundle, registry=registry, engine=engine)
     assert len(str(caught.value).splitlines()) == 1
     assert str(caught.value).startswith(str(bundle))
+
+
+def test_options_of_the_backbone_are_for_the_engine_that_builds_it(bundle, registry):
+    content = (bundle / MANIFEST).read_bytes()
+    (bundle / MANIFEST).write_bytes(manifest("backbone", "options", value={"evil": 1})(content))
+    assert load(bundle, registry=registry, engine="openvino").predict(PHOTO).error is None
+    with pytest.raises(PluginError, match=r"tiny\.py:\d+\): option evil: unknown option; known: width, pretrained"):
+        load(bundle, registry=registry, engine="torch")
 
 
 def test_load_expands_no_entity_of_a_graph(bundle, registry, tmp_path):

@@ -66,6 +66,9 @@ class RegistryError(HierpetsError):
         self.problems = tuple(problems)
         super().__init__("\n".join(self.problems))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.problems,)  # not the text, as an exception is pickled
+
 
 class CatalogError(RegistryError):
     """A file of breeds, ingredients or products is invalid. ``problems`` holds one line for each thing to fix."""

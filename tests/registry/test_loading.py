@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 from helpers.plugins import load_plugin, write_registry
 
-from hierpets.errors import PluginError, RegistryError
+from hierpets.errors import CatalogError, PluginError, RegistryError
 from hierpets.plugin import Case, Labels
 from hierpets.registry.loading import (
     bundled_registry,
@@ -139,3 +141,11 @@ def test_only_registry_importing_runs_code_found_by_path():
         if any(word in path.read_text().replace(".eval(", "") for word in words)
     }
     assert users == {"registry/importing.py"}
+
+
+@pytest.mark.parametrize("kind", [RegistryError, CatalogError])
+@pytest.mark.parametrize("copied", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))], ids=["copy", "pickle"])
+def test_a_copied_error_has_the_same_problems(kind, copied):
+    again = copied(kind(["one: a", "two: b"]))
+    assert type(again) is kind
+    assert (again.problems, str(again)) == (("one: a", "two: b"), "one: a\ntwo: b")

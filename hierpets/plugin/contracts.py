@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sized
 from itertools import chain
-from numbers import Real
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +21,8 @@ __all__ = ["ContractError", "check_result", "extract_features", "noise_photos"]
 
 MAX_WEIGHT = 1e100
 """Of a photo; the least is one by it."""
+
+MAX_SCORE = 1e6
 
 
 class ContractError(Exception):
@@ -75,23 +76,59 @@ def _check_pretrained_head(pretrained: Any, feature_dim: int) -> None:
         raise ContractError(
             f"expected Backbone.pretrained_head to be a PretrainedHead or None, got {_describe(pretrained)}"
         )
-    inputs, classes = (getattr(pretrained.head, name, 0) for name in ("in_features", "out_features"))
-    if not 0 < inputs <= feature_dim:
-        raise ContractError(
-            f"expected PretrainedHead.head to be a torch.nn.Linear of 1 to {feature_dim} inputs, got {pretrained.head}"
-        )
-    for species, indices in pretrained.species_classes.items():
-        if not indices or min(indices) < 0 or max(indices) >= classes:
+    _check_head(pretrained.head, feature_dim)
+    classes = pretrained.head.out_features
+    for name in ("species_classes", "breeds"):
+        if not isinstance(getattr(pretrained, name), Mapping):
             raise ContractError(
-                f"expected PretrainedHead.species_classes[{species!r}] to be class indices from 0 to {classes - 1}, "
-                f"got {shown(indices)}"
+                f"expected PretrainedHead.{name} to be a mapping, got {_describe(getattr(pretrained, name))}"
+            )
+    for species, indices in pretrained.species_classes.items():
+        if not (_is_name(species) and _has(indices, lambda index: _is_class(index, classes))):
+            raise ContractError(
+                f"expected PretrainedHead.species_classes[{species!r}] to be class indices from 0 to {classes - 1} "
+                f"of a species, got {shown(indices)}"
             )
     for index, breeds in pretrained.breeds.items():
-        if not (0 <= index < classes and breeds and all(isinstance(breed, PretrainedBreed) for breed in breeds)):
+        if not (_is_class(index, classes) and _has(breeds, _is_pretrained_breed)):
             raise ContractError(
                 f"expected PretrainedHead.breeds to map class indices from 0 to {classes - 1} to one PretrainedBreed "
-                f"or several, got {index}: {shown(breeds)}"
+                f"or several, whose names are texts, got {index!r}: {shown(breeds)}"
             )
+
+
+def _check_head(head: Any, feature_dim: int) -> None:
+    import torch
+
+    if not isinstance(head, torch.nn.Linear) or not 0 < head.in_features <= feature_dim or head.bias is None:
+        raise ContractError(
+            f"expected PretrainedHead.head to be a torch.nn.Linear of 1 to {feature_dim} inputs with a bias, "
+            f"got {shown(head)}"
+        )
+    for name, values in head.named_parameters():
+        if values.dtype != torch.float32:
+            raise ContractError(f"expected PretrainedHead.head.{name} to be torch.float32, got {values.dtype}")
+        if not values.isfinite().all():
+            raise ContractError(f"expected PretrainedHead.head.{name} to be finite, got NaN or infinity")
+
+
+def _has(values: Any, each: Callable[[Any], bool]) -> bool:
+    """Whether it has values, and each of them is what it must be."""
+    return isinstance(values, Collection) and len(values) > 0 and all(map(each, values))
+
+
+def _is_class(index: Any, classes: int) -> bool:
+    return isinstance(index, Integral) and 0 <= index < classes
+
+
+def _is_name(name: Any) -> bool:
+    return isinstance(name, str) and name != ""
+
+
+def _is_pretrained_breed(breed: Any) -> bool:
+    if not isinstance(breed, PretrainedBreed):
+        return False
+    return isinstance(breed.synonyms, tuple) and all(map(_is_name, (breed.species, breed.label, *breed.synonyms)))
 
 
 def _check_features(backbone: Backbone) -> None:
@@ -158,8 +195,11 @@ def _check_one_advice(advice: Any) -> None:
         raise ContractError(f"expected Advice.product to be the id of a product, got {product!r}")
     if not advice.reason or not isinstance(advice.reason, str):
         raise ContractError(f"expected Advice.reason of {product!r} to be a sentence, got {advice.reason!r}")
-    if not isinstance(advice.score, Real) or not math.isfinite(advice.score):
-        raise ContractError(f"expected Advice.score of {product!r} to be a finite number, got {advice.score!r}")
+    if not isinstance(advice.score, Real) or not abs(advice.score) <= MAX_SCORE:  # also where it is not a number
+        raise ContractError(
+            f"expected Advice.score of {product!r} to be a number within {MAX_SCORE:,.0f} of 0, "
+            f"got {shown(advice.score)}"
+        )
     if not isinstance(advice.veto, bool):
         raise ContractError(f"expected Advice.veto of {product!r} to be True or False, got {advice.veto!r}")
 

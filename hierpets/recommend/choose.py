@@ -34,14 +34,15 @@ UNLISTED_AT_SPECIES_LEVEL = 0.5
 # What a shampoo is worth to a pet, in units of one that suits: the rest is wasted, a poor job, or harm.
 SUITS, WASTED, POOR, HARM = 1.0, -0.5, -1.0, -20.0
 
-MAX_SCORE = 1e6
-
 
 class Rule(Protocol):
     """What a shampoo rule must be; a :class:`hierpets.registry.loading.Plugin` is one."""
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def where(self) -> str: ...
 
     def call(self, case: Case, /) -> Iterable[Advice]: ...
 
@@ -167,9 +168,7 @@ class Recommender:
         for one in advice:
             if one.product != "*" and one.product not in case.offers:
                 hint = did_you_mean(one.product, case.offers) or "; add it to products.yaml"
-                raise PluginError(f"shampoo_rule {rule.name!r} advises an unknown product {one.product!r}{hint}")
-            if not abs(one.score) <= MAX_SCORE:  # also when it is not a number
-                raise PluginError(f"shampoo_rule {rule.name!r}: expected a score within 1e6 of 0, got {one.score}")
+                raise PluginError(f"{rule.where}: advises an unknown product {one.product!r}{hint}")
         return advice
 
     def _contraindications(self, case: Case, looks_like: Mapping[str, float], odds: bool) -> Iterable[Advice]:

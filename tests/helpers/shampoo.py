@@ -18,6 +18,10 @@ class PlainRule:
     name: str
     function: Callable[[Case], Iterable[Advice]]
 
+    @property
+    def where(self) -> str:
+        return f"shampoo_rule {self.name!r}"
+
     def call(self, case: Case) -> Iterable[Advice]:
         return self.function(case)
 

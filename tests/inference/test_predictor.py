@@ -205,7 +205,7 @@ def test_predict_sums_to_one_and_sorts_the_top(predictor):
 
 def test_predict_keeps_a_photo_whose_shampoo_rule_fails(predictor):
     class Failing:
-        name = "failing"
+        name = where = "failing"
 
         def call(self, case):
             raise PluginError("failing: no")

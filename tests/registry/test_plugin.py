@@ -89,7 +89,10 @@ class TestContracts:
             ("[Advice('oat', '')]", "Advice.reason of 'oat' to be a sentence, got ''"),
             ("[Advice('oat', None, veto=True)]", "Advice.reason of 'oat' to be a sentence, got None"),
             ("[Advice('oat', 'why', veto='no')]", "Advice.veto of 'oat' to be True or False, got 'no'"),
-            ("[Advice('oat', 'why', float('inf'))]", "Advice.score of 'oat' to be a finite number, got inf"),
+            (
+                "[Advice('oat', 'why', float('inf'))]",
+                "Advice.score of 'oat' to be a number within 1,000,000 of 0, got inf",
+            ),
         ],
     )
     def test_call_checks_advice(self, tmp_path, value, words):
@@ -147,20 +150,36 @@ class TestContracts:
             ("Backbone(net(4), 4, SMALL, PretrainedHead(nn.Linear(5, 9), {}))", "torch.nn.Linear of 1 to 4 inputs"),
             (
                 "Backbone(net(4), 4, SMALL, PretrainedHead(nn.Linear(4, 9), {'dog': range(5, 10)}))",
-                r"species_classes\['dog'\] to be class indices from 0 to 8, got range\(5, 10\)",
+                r"species_classes\['dog'\] to be class indices from 0 to 8 of a species, got range\(5, 10\)",
             ),
+            ("headed(nn.Linear(4, 9, bias=False), {})", r"inputs with a bias, got Linear\(.*bias=False\)"),
+            ("headed(nn.Sequential(nn.Linear(4, 9)), {})", "a torch.nn.Linear of 1 to 4 inputs with a bias, got Seq"),
+            ("headed(nn.Linear(4, 9).half(), {})", r"head\.weight to be torch.float32, got torch.float16"),
+            ("headed(broken(nn.Linear(4, 9)), {})", r"head\.bias to be finite, got NaN or infinity"),
+            ("headed(nn.Linear(4, 9), ['cat'])", "species_classes to be a mapping, got list"),
+            ("headed(nn.Linear(4, 9), {'cat': ['a']})", r"\['cat'\] to be class indices .* got \['a'\]"),
+            ("headed(nn.Linear(4, 9), {'cat': 3})", r"\['cat'\] to be class indices .* got 3"),
+            ("headed(nn.Linear(4, 9), {3: [1]})", r"species_classes\[3\] to be class indices from 0 to 8 of a species"),
+            ("headed(nn.Linear(4, 9), {}, ['a'])", "breeds to be a mapping, got list"),
+            ("headed(nn.Linear(4, 9), {}, {3: [PretrainedBreed('dog', 3)]})", "whose names are texts, got 3: "),
+            ("headed(nn.Linear(4, 9), {}, {3: [PretrainedBreed('dog', 'pug', 'mops')]})", "whose names are texts"),
+            ("headed(nn.Linear(4, 9), {}, {'3': [PretrainedBreed('dog', 'pug')]})", "texts, got '3': "),
         ],
     )
     def test_call_checks_backbones(self, tmp_path, value, words):
         code = f"""
             from torch import nn
-            from hierpets.plugin import Backbone, Preprocess, PretrainedHead
+            from hierpets.plugin import Backbone, Preprocess, PretrainedBreed, PretrainedHead
             SMALL = Preprocess(size=16)
             class Log(nn.Module):
                 def forward(self, photos): return (1 + photos).log().flatten(1)
             class Contrast(nn.Module):
                 def forward(self, photos): return (photos / photos.std((1, 2, 3), keepdim=True)).flatten(1)
             def net(width): return nn.Sequential(nn.Flatten(), nn.Linear(768, width))
+            def broken(head):
+                nn.init.constant_(head.bias, float("nan"))
+                return head
+            def headed(*head): return Backbone(net(4), 4, SMALL, PretrainedHead(*head))
             def f(): return {value}
         """
         with pytest.raises(PluginError, match=words):

@@ -35,7 +35,8 @@ Function = Callable[..., Any]
 
 def check_backbone(function: Function, /, **options: Any) -> None:
     """Build the backbone and pass photos of noise through it: shape, type and finite values; features that depend on
-    the photo and on nothing else; ``pretrained=False`` builds the same network; OpenVINO computes the same features.
+    the photo and on nothing else; built again, with ``pretrained=False`` where it can be, it is the same network with
+    the same weights; OpenVINO computes the same features.
 
     Where weights would be downloaded, give ``pretrained=False``.
 
@@ -44,10 +45,11 @@ def check_backbone(function: Function, /, **options: Any) -> None:
     backbone = _call("backbone", function, (), options, "when it is built")
     with _situation(function, "when it is given photos"):
         _check_features(backbone)
-    if options.get("pretrained", True) and "pretrained" in Options(function, "backbone").names:
-        bare = _call("backbone", function, (), {**options, "pretrained": False}, "with pretrained=False")
-        with _situation(function, "with pretrained=False"):
-            _check_same_network(backbone, bare)
+    bare = {"pretrained": False} if "pretrained" in Options(function, "backbone").names else {}
+    situation = "with pretrained=False" if bare else "when it is built again"
+    again = _call("backbone", function, (), {**options, **bare}, situation)
+    with _situation(function, situation):
+        _check_same_network(backbone, again)
     with _situation(function, "when it is converted for OpenVINO"):
         _check_conversion(backbone)
 
@@ -139,7 +141,7 @@ def _situation(function: Function, situation: str) -> Iterator[None]:
     """Whatever goes wrong inside becomes one line."""
     try:
         yield
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         code = getattr(inspect.unwrap(function), "__code__", None)
         where = f" ({code.co_filename}:{code.co_firstlineno})" if code else ""
         name, reason = getattr(function, "__name__", function), one_line(error)
@@ -165,12 +167,16 @@ def _check_features(backbone: Backbone) -> None:
 
 
 def _check_same_network(backbone: Backbone, bare: Backbone) -> None:
-    """A bundle's weights must fit the network that is built without any."""
+    """A bundle's weights must fit the network that is built without any, and make it compute the same."""
     shapes = [{name: tuple(t.shape) for name, t in b.module.state_dict().items()} for b in (backbone, bare)]
     wrong = sorted(name for name in shapes[0].keys() | shapes[1].keys() if shapes[0].get(name) != shapes[1].get(name))
     _expect(not wrong, f"the same weights in the same shapes, but they differ at {', '.join(wrong[:3])}")
     _expect(bare.feature_dim == backbone.feature_dim, f"feature_dim {backbone.feature_dim}, got {bare.feature_dim}")
     _expect(bare.preprocess == backbone.preprocess, f"{backbone.preprocess!r}, got {bare.preprocess!r}")
+    bare.module.load_state_dict(backbone.module.state_dict())
+    photos = noise_photos(2, backbone.preprocess.size)
+    features, others = (extract_features(b.module, photos) for b in (backbone, bare))
+    _expect(_close(features, others), "the same features with the same weights: some of them are not in state_dict()")
 
 
 def _check_conversion(backbone: Backbone) -> None:

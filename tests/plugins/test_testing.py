@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -116,6 +118,8 @@ def no_reason(case: Case):
             "for a dog of a certain breed: expected Advice.reason of 'gentle_everyday' to be a sentence, got ''",
         ),
         (lambda case: None, "for a dog of a certain breed: expected an iterable of Advice, such as a list, got None"),
+        (lambda case: [Advice("*", "Buy.", 1e9)], "expected Advice.score of '*' to be a number within 1,000,000 of 0"),
+        (lambda case: sys.exit(3), "for a dog of a certain breed: SystemExit: 3"),
         (lambda case: [Advice("*", "Luck.", np.random.default_rng().uniform())], "expected the same advice each time"),
     ],
 )
@@ -234,6 +238,7 @@ def test_sample_cases_are_distributions():
 
 
 SMALL = Preprocess(size=16)
+SIDES = itertools.count(16)
 
 
 def net(*layers: nn.Module) -> nn.Sequential:
@@ -280,6 +285,15 @@ def sizes(pretrained: bool = True) -> Backbone:
     return Backbone(net(), 5, Preprocess(size=16, crop=1.0 if pretrained else 0.9))
 
 
+def drawn_outside(pretrained: bool = True) -> Backbone:
+    module = net()
+    module.register_buffer("drawn", torch.randn(5), persistent=False)
+    module.register_forward_hook(lambda module, given, features: features + module.drawn)
+    if not pretrained:
+        module.drawn += 1
+    return backbone(module)
+
+
 def test_check_backbone_passes_a_small_network():
     check_backbone(lambda: backbone(net(nn.ReLU(), nn.BatchNorm2d(4), nn.Dropout())))
 
@@ -303,6 +317,15 @@ def test_check_backbone_passes_a_small_network():
         ),
         (widths, "with pretrained=False: expected the same weights in the same shapes, but they differ at 0.bias"),
         (sizes, "with pretrained=False: expected Preprocess(size=16, crop=1.0"),
+        (
+            drawn_outside,
+            "with pretrained=False: expected the same features with the same weights: some of them are not ",
+        ),
+        (
+            lambda: Backbone(net(), 5, Preprocess(size=next(SIDES))),
+            "when it is built again: expected the same weights in the same shapes",
+        ),
+        (lambda: sys.exit(3), "when it is built: SystemExit: 3"),
         (lambda: backbone(net(NotConvertible())), "when it is converted for OpenVINO: "),
     ],
 )

@@ -179,12 +179,16 @@ class Predictor:
     def check(self, options: PredictOptions) -> None:
         """Whether this model can do what is asked.
 
-        :raises ConfigError: a name that it does not know, or regions without the score by which animals are found.
+        :raises ConfigError: a name that it does not know, or regions without the score or the map by which animals are
+            found.
+        :raises BundleError: regions without the graph by which animals are found.
         """
         check_type("options", options, PredictOptions, "PredictOptions")
         options.restriction(self.manifest.taxonomy)
-        if options.regions and self._finder is None:
-            raise ConfigError("regions: this model has no pet score, by which animals are found; give it boxes")
+        if options.regions:
+            if self._finder is None:
+                raise ConfigError("regions: this model has no pet score, by which animals are found; give it boxes")
+            self._finder.check()
 
     def thresholds(self, alpha: float | None = None, max_set: int = MAX_SET) -> Mapping[str, Thresholds]:
         """What a prediction must exceed, by species, at this alpha or the bundle's; under ``""`` where none is known.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -38,8 +39,18 @@ ENLARGED = (1.8, 2.2)  # times the side of the network's input: a whole photo is
 STRIDE = 32  # sides of inputs are multiples of it, so that every place of the last map sees as much
 BLANK = 127  # gray, beside a photo that is no square
 
-FindAnimals = Callable[[np.ndarray], Candidates]
-"""What may be the animals in a photo, RGB uint8 [H, W, 3]."""
+
+class FindAnimals(Protocol):
+    """Finds what may be the animals in a photo, RGB uint8 [H, W, 3]."""
+
+    def check(self) -> None:
+        """Whether it can. It is asked before the first photo, and may take its time then.
+
+        :raises BundleError: the graph that it needs is missing or damaged.
+        :raises ConfigError: the backbone has no map of places.
+        """
+
+    def __call__(self, pixels: np.ndarray, /) -> Candidates: ...
 
 
 def finder_sizes(preprocess: Preprocess) -> tuple[int, ...]:
@@ -64,6 +75,10 @@ class RegionFinder:
     ):
         self._looks, self._least = looks, least
         self._detector, self._species = detector, known_animals(species)
+
+    def check(self) -> None:
+        """As :meth:`FindAnimals.check`: the first look is compiled; the closer one is cut from the same graph."""
+        self._looks[0].compiled()
 
     def __call__(self, pixels: np.ndarray) -> Candidates:
         """What may be an animal in the photo."""

@@ -118,7 +118,7 @@ def _has(values: Any, each: Callable[[Any], bool]) -> bool:
 
 
 def _is_class(index: Any, classes: int) -> bool:
-    return isinstance(index, Integral) and 0 <= index < classes
+    return isinstance(index, Integral) and 0 <= int(index) < classes
 
 
 def _is_name(name: Any) -> bool:

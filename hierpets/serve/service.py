@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from hierpets.data.photos import NamedPhoto, read_photo
-from hierpets.errors import ConfigError, HierpetsError, ImageError, InternalError
+from hierpets.errors import BundleError, ConfigError, HierpetsError, ImageError, InternalError
 from hierpets.inference.engines.base import filled_size, warm_up
 from hierpets.inference.options import PredictOptions
 from hierpets.inference.prediction import Prediction
@@ -113,7 +113,7 @@ class Service:
         try:
             options = PredictOptions.of(self.settings.options, words)
             self.predictor.check(options)
-        except ConfigError as error:
+        except (ConfigError, BundleError) as error:
             raise Problem("invalid", "; ".join(str(error).splitlines())) from None
         return options
 

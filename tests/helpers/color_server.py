@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import httpx
@@ -17,7 +17,6 @@ from starlette.testclient import TestClient
 from hierpets.bundle.manifest import BackboneSpec, Manifest, ModelId
 from hierpets.inference.engines.base import RawOutput
 from hierpets.inference.predictor import Predictor
-from hierpets.inference.regions import FindAnimals
 from hierpets.plugin import Preprocess
 from hierpets.recommend.choose import Recommender
 from hierpets.regions.boxes import Box
@@ -58,11 +57,23 @@ class ColorEngine:
         return RawOutput(np.zeros((len(pixels), 1), np.float32), species, leaf, np.stack([blue, blue], 1))
 
 
+class PlainFinder(NamedTuple):
+    """A function that finds animals, which needs nothing."""
+
+    find: Callable[[np.ndarray], Candidates]
+
+    def check(self) -> None:
+        pass
+
+    def __call__(self, pixels: np.ndarray) -> Candidates:
+        return self.find(pixels)
+
+
 def make_predictor(
     engine: ColorEngine | None = None,
     *,
     registry: Registry | None = None,
-    finder: FindAnimals | None = None,
+    finder: Callable[[np.ndarray], Candidates] | None = None,
     **manifest_fields: Any,
 ) -> Predictor:
     manifest = Manifest(
@@ -72,7 +83,7 @@ def make_predictor(
         **manifest_fields,
     )
     recommender = Recommender.load(registry or load_registry())
-    return Predictor(manifest, engine or ColorEngine(), recommender, finder=finder, model=MODEL)
+    return Predictor(manifest, engine or ColorEngine(), recommender, finder=finder and PlainFinder(finder), model=MODEL)
 
 
 def find_halves(pixels: np.ndarray) -> Candidates:

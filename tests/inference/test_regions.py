@@ -10,7 +10,7 @@ from helpers.policies import flat_policy
 
 from hierpets.bundle.manifest import OODSpec
 from hierpets.data.photos import Limits
-from hierpets.errors import BundleError, ConfigError
+from hierpets.errors import ConfigError
 from hierpets.inference.loading import load
 from hierpets.inference.record import PredictionRecord, csv_row, parquet_row, parquet_schema
 from hierpets.recommend.loading import load_catalog
@@ -241,8 +241,9 @@ def test_limits_hold_for_regions_too(predictor):
     assert "above the limit" in str(answer.error)
 
 
-def test_a_backbone_without_places_is_an_error_of_the_photo(tiny_run):
+def test_a_backbone_without_places_is_refused_before_the_first_photo_and_takes_boxes(tiny_run, boxes):
     predictor = load(tiny_run / "bundle", registry=tiny_run.parent / "registry.yaml")
-    answer = predictor.predict("demo:cat/siamese/1", regions=True)
-    assert isinstance(answer.error, BundleError)
-    assert "not the mean over the places" in str(answer.error)
+    with pytest.raises(ConfigError, match=r"regions: .* not the mean over the places of a map, .*; give it boxes"):
+        predictor.stream(["demo:cat/siamese/1"], regions=True)
+    answer = predictor.predict(side_by_side("siamese", "a dog"), boxes=boxes)
+    assert (answer.error, len(answer.regions)) == (None, 2)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hierpets.data.transforms import normalize
-from hierpets.errors import BundleError
+from hierpets.errors import BundleError, ConfigError
 from hierpets.inference.engines.base import RawOutput
 from hierpets.inference.engines.places import PlaceEngine
 from hierpets.model.graph.convert import convert_module, save_graph, write_graph
@@ -112,8 +112,26 @@ def test_a_graph_of_an_earlier_hierpets_answers_the_same(tmp_path):
 
 def test_features_that_are_no_mean_over_places_are_refused(tmp_path):
     _, graph = written(tmp_path, Quarters(), 12)
-    with pytest.raises(BundleError, match="not the mean over the places of one map"):
+    with pytest.raises(ConfigError, match=r"not the mean over the places of a map, .*; give it boxes"):
         answer_places(ov.Core().read_model(graph), 32)
+
+
+class OfOneSize(torch.nn.Module):
+    """Adds what depends on the place, as transformers do."""
+
+    def __init__(self):
+        super().__init__()
+        self.part = Part(3)
+        self.register_buffer("where", torch.arange(16.0).view(4, 4))
+
+    def forward(self, images):
+        return (self.part.map(images) + self.where).mean(dim=(2, 3))
+
+
+def test_a_graph_of_one_size_is_refused(tmp_path):
+    _, graph = written(tmp_path, OfOneSize(), 3)
+    with pytest.raises(ConfigError, match=r"not the mean over the places of a map, .*; give it boxes"):
+        answer_places(ov.Core().read_model(graph), 48)
 
 
 def test_a_bundle_without_a_graph_says_so(tmp_path):

@@ -254,7 +254,9 @@ def test_recommender_refuses_a_bound_that_is_no_safeguard(catalog: Catalog, boun
 def test_recommend_rule_that_advises_an_unknown_product_is_named(catalog: Catalog, pets: Taxonomy) -> None:
     joint = mass(pets, pug=1.0)
     unknown = Recommender(catalog, [always("odd", Advice("gentle_everyday_2", "?"))])
-    with pytest.raises(PluginError, match=r"'odd': advises .* 'gentle_everyday_2' \(did you mean 'gentle_everyday'\?\)"):
+    with pytest.raises(
+        PluginError, match=r"'odd': advises .* 'gentle_everyday_2' \(did you mean 'gentle_everyday'\?\)"
+    ):
         unknown.recommend(joint, pets, "breed")
 
 

@@ -53,12 +53,21 @@ class PlaceEngine:
     def __call__(self, photo: np.ndarray) -> Places:
         """The answers for a photo, RGB uint8 [size, size, 3].
 
-        :raises BundleError: the graph is missing, or its features are not the mean over places.
+        :raises BundleError: as :meth:`compiled`.
+        :raises ConfigError: as :meth:`compiled`.
+        """
+        run, side = self.compiled()
+        return Places(run(photo[None]), side)
+
+    def compiled(self) -> tuple[Callable[[np.ndarray], RawOutput], int]:
+        """What runs one photo [1, size, size, 3], and the places on a side.
+
+        :raises BundleError: the graph is missing or damaged.
+        :raises ConfigError: its features are not the mean over places.
         """
         with self._first:
             self._compiled = self._compiled or self._compile()
-        run, side = self._compiled
-        return Places(run(photo[None]), side)
+        return self._compiled
 
     def _compile(self) -> tuple[Callable[[np.ndarray], RawOutput], int]:
         if not self._graph.is_file():

@@ -10,27 +10,33 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hierpets.errors import BundleError
+from hierpets.errors import ConfigError
 from hierpets.model.graph.inputs import takes_pixels
 from hierpets.model.graph.quantization import POOLING
 from hierpets.model.graph.runtime import openvino as ov
 
 __all__ = ["answer_places"]
 
+NO_MAP = (
+    "regions: the features of this model's backbone are not the mean over the places of a map, by which animals are "
+    "found; give it boxes"
+)
+
 
 def answer_places(graph: ov.Model, size: int) -> int:
     """Let a graph take photos of ``size`` pixels and give a row for each place, in place: row by row of its last map.
 
     :returns: places on a side of the map.
-    :raises BundleError: the features are not the mean over the places of one map, or of several maps of one size.
+    :raises ConfigError: the features are not the mean over the places of one map, or of several maps of one size.
     """
-    graph.reshape([1, size, size, 3] if takes_pixels(graph) else [1, 3, size, size])
+    try:
+        graph.reshape([1, size, size, 3] if takes_pixels(graph) else [1, 3, size, size])
+    except RuntimeError as error:  # made for one size, as transformers are
+        raise ConfigError(NO_MAP) from error
     pools = list(_pools(graph.output("features").get_node()))
     shapes = {tuple(pool.input_value(0).get_shape())[2:] for pool in pools}
     if len(shapes) != 1:
-        raise BundleError(
-            f"the features of this backbone are not the mean over the places of one map: it has {len(shapes)}"
-        )
+        raise ConfigError(NO_MAP)
     ops = ov.opset13
     for pool in pools:
         channels = pool.input_value(0).get_shape()[1]

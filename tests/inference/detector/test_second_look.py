@@ -7,7 +7,7 @@ import weakref
 import cv2
 import numpy as np
 import pytest
-from helpers.color_server import MODEL, ColorEngine, find_halves
+from helpers.color_server import MODEL, ColorEngine, PlainFinder, find_halves
 from helpers.policies import flat_policy
 from hypothesis import given
 from hypothesis import strategies as st
@@ -225,7 +225,9 @@ class Doubting(ColorEngine):
 def predictor_with(detector, engine=None, finder=None, **how):
     manifest = manifest_of(**how)
     look = SecondLook.of(manifest, detector)
-    return Predictor(manifest, engine or Doubting(), second_look=look, finder=finder, model=MODEL)
+    return Predictor(
+        manifest, engine or Doubting(), second_look=look, finder=finder and PlainFinder(finder), model=MODEL
+    )
 
 
 @pytest.mark.parametrize(("animal", "source"), [("horse", "not_a_known_pet"), ("dog", "unknown")])

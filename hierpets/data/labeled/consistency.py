@@ -61,6 +61,8 @@ def check_labels(labels: Iterable[tuple[str, Leaf]]) -> Iterator[str]:
             yield f"{where}: class {name!r} is called like a split; folders train, val and test lie above the species"
         elif not name.strip() or "/" in name:
             yield f"{where}: the name of a species or breed must not be empty or hold '/', got {name!r}"
+        elif any(unicodedata.category(character) == "Cc" for character in name):
+            yield f"{where}: the name of a species or breed must not hold a line break, a tab or the like, got {name!r}"
     yield from find_misspelled(given)
 
 

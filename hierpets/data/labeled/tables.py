@@ -47,16 +47,24 @@ def read_csv(file: Path, *, labels: bool = True) -> list[PhotoRecord]:
 
 
 def _rows(file: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """Each row with the line that it ends on. Columns are separated as in the header: Excel writes semicolons wherever
-    a comma is for decimals.
+    """Each row with its line. Columns are separated as in the header: Excel writes semicolons wherever a comma is for
+    decimals.
+
+    :raises DataError: a cell goes on in the next line, as it does where a quote is not closed: it takes in all rows up
+        to the next quote.
     """
     header = text.partition("\n")[0]
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count))
+    # With a line break at the end, a quote in the last row that is not closed takes in one as well.
+    rows = csv.reader(io.StringIO(text + "\n", newline=""), delimiter=max(",;\t", key=header.count))
+    line = 1
     try:
         for row in rows:
-            yield rows.line_num, [cell.strip() for cell in row]
-    except csv.Error as error:  # a quote that is never closed, for example
-        raise DataError(f"{file}:{rows.line_num}: not a table: {error}") from None
+            if any("\n" in cell or "\r" in cell for cell in row):
+                raise DataError(f"{file}:{line}: a quote is not closed, or a cell holds a line break")
+            yield line, [cell.strip() for cell in row]
+            line = rows.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"{file}:{line}: not a table: {error}; is a quote not closed?") from None
 
 
 def is_oxford(root: Path) -> bool:

@@ -116,7 +116,29 @@ def test_evenly_takes_from_all_and_not_from_the_first(given, most):
     assert not gaps or (min(gaps) >= 1 and max(gaps) - min(gaps) <= 1)
 
 
-def test_what_is_predicted_may_be_of_any_class_and_need_not_be_there(folder):
-    (folder / "photos.csv").write_text("path,species\nz.jpg,1\na/9.jpg,cat/manx\ngone.jpg,cat\n")
+@pytest.mark.parametrize(
+    "table",
+    [
+        "path\nz.jpg\na/9.jpg\ngone.jpg\n",
+        "path,species\nz.jpg,1\na/9.jpg,cat/manx\ngone.jpg,\n",
+        "note,path,split,note\nx,z.jpg,later,y\nx,a/9.jpg,,y\nx,gone.jpg,train,\n",
+    ],
+)
+def test_what_is_predicted_may_be_of_any_class_or_none_and_need_not_be_there(folder, table):
+    (folder / "photos.csv").write_text(table)
     listed = list(list_photos([str(folder / "photos.csv")], [], load_registry()))
     assert listed == [str(folder / name) for name in ("z.jpg", "a/9.jpg", "gone.jpg")]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("species\ncat\n", r"photos\.csv:1: expected one column path, got species"),
+        ("path,path\nz.jpg,z.jpg\n", r"photos\.csv:1: expected one column path, got path,path"),
+        ("path,species\n,cat\n", r"photos\.csv:2: no path"),
+    ],
+)
+def test_list_photos_refuses_a_table_that_does_not_say_where_the_photos_are(folder, table, message):
+    (folder / "photos.csv").write_text(table)
+    with pytest.raises(DataError, match=message):
+        list(list_photos([str(folder / "photos.csv")], [], load_registry()))

@@ -23,7 +23,7 @@ OXFORD_SPECIES = {"1": "cat", "2": "dog"}
 def read_csv(file: Path, *, labels: bool = True) -> list[PhotoRecord]:
     """One photo per line. Paths are relative to the CSV; an empty breed, split or individual is not stated.
 
-    A line that repeats another is skipped with a warning. Without ``labels``, classes may be called whatever they are,
+    A line that repeats another is skipped with a warning. Without ``labels``, only the column ``path`` is looked at,
     and a photo that is not there is listed: to read it says so.
 
     :raises DataError: with a line ``FILE:LINE: what`` for every problem.
@@ -33,13 +33,13 @@ def read_csv(file: Path, *, labels: bool = True) -> list[PhotoRecord]:
     except UnicodeDecodeError:
         raise DataError(f"{file}: not UTF-8 text; save the table as CSV in UTF-8") from None
     rows = _rows(file, text)
-    _, header = next(rows, (1, []))
-    _check_header(file, header)
+    _, header = next(rows)
+    _check_header(file, header, labels=labels)
     listed: list[ListedPhoto] = []
     problems: list[str] = []
     for line, cells in rows:
         if any(cells):
-            record, wrong = _read_row(file, header, cells, must_exist=labels)
+            record, wrong = _read_row(file, header, cells, labels=labels)
             where = f"{file}:{line}"
             listed += [ListedPhoto(where, record)] if record else []
             problems += [f"{where}: {wrong}"] if wrong else []
@@ -89,7 +89,11 @@ def read_oxford(root: Path) -> list[PhotoRecord]:
     return _finish(file, listed, problems or check_listed(listed))
 
 
-def _check_header(file: Path, header: list[str]) -> None:
+def _check_header(file: Path, header: list[str], *, labels: bool) -> None:
+    if not labels:
+        if header.count("path") != 1:
+            raise DataError(f"{file}:1: expected one column path, got {','.join(header) or 'none'}")
+        return
     expected = f"expected the columns {','.join(COLUMNS)} (breed, split and individual may be left out)"
     for column in header:
         if column not in COLUMNS:
@@ -101,23 +105,25 @@ def _check_header(file: Path, header: list[str]) -> None:
 
 
 def _read_row(
-    file: Path, header: list[str], cells: list[str], *, must_exist: bool
+    file: Path, header: list[str], cells: list[str], *, labels: bool
 ) -> tuple[PhotoRecord | None, str | None]:
     """The record of a line, or what is wrong with it."""
     if len(cells) != len(header):
         return None, f"expected {len(header)} fields, got {len(cells)}"
     row = dict(zip(header, cells, strict=True))
-    if empty := [column for column in REQUIRED if not row[column]]:
+    if empty := [column for column in (REQUIRED if labels else ("path",)) if not row[column]]:
         return None, f"no {' and '.join(empty)}"
+    path = row["path"]
+    if not path.startswith(DEMO_PREFIX) and not is_uri(path):
+        path = str(file.parent / path)
+        if labels and not Path(file_of(path)).is_file():
+            return None, f"no such file: {path}"
+    if not labels:
+        return PhotoRecord(path, ""), None
     given = row.get("split") or None
     split = SPLIT_NAMES.get(given.lower()) if given else None
     if given and split is None:
         return None, f"unknown split {given!r}{did_you_mean(given, SPLIT_NAMES)}; known: {', '.join(SPLITS)}"
-    path = row["path"]
-    if not path.startswith(DEMO_PREFIX) and not is_uri(path):
-        path = str(file.parent / path)
-        if must_exist and not Path(file_of(path)).is_file():
-            return None, f"no such file: {path}"
     return PhotoRecord(path, row["species"], row.get("breed") or None, split, row.get("individual") or None), None
 
 

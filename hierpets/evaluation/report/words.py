@@ -27,6 +27,7 @@ _GOOD_RECALL, _BAD_RECALL = 0.95, 0.80
 _GOOD_ECE, _BAD_ECE = 0.03, 0.05
 _GOOD_REJECTION, _BAD_REJECTION = 0.95, 0.80
 _PETS_REJECTED = 0.05
+_LEAST_COVERAGE = 0.5  # of the photos, that a breed is named for
 _MANY_UNKNOWN = 0.2  # of the pets: hard photos take fewer, a model that promises nothing takes all
 _SEPARATES = 0.99  # AUROC
 _GOOD_LOSS, _BAD_LOSS = 0.03, 0.05  # of accuracy, at the middle step of a stress test
@@ -110,7 +111,12 @@ def _good_confidence(metrics: Metrics, breed: LevelMetrics) -> Iterator[str]:
     selective = metrics.selective.breed
     if breed.ece <= _GOOD_ECE:
         yield f"Well calibrated: the confidence is off by {100 * breed.ece:.1f} points on average."
-    if selective and selective.risk is not None and selective.risk <= 0.05 and selective.coverage < 1:
+    if (
+        selective
+        and selective.risk is not None
+        and selective.risk <= 0.05
+        and _LEAST_COVERAGE <= selective.coverage < 1
+    ):
         yield (
             f"Knows when to back off: it names a breed for {percent(selective.coverage, 0)} of the photos "
             f"and is correct for {percent(1 - selective.risk)} of those."
@@ -127,6 +133,7 @@ def _weaknesses(metrics: Metrics) -> Iterator[str]:
         yield f"Answers {percent(metrics.selective.answers.unknown)} of the photos as unknown."
     if metrics.breed is not None:
         yield from _bad_breeds(metrics, metrics.breed)
+        yield from _silent(metrics, metrics.breed)
     if metrics.ood is not None:
         yield from _bad_rejection(metrics.ood)
     if metrics.stress is not None and _suffers_stress(metrics.stress.middle):
@@ -143,6 +150,16 @@ def _bad_breeds(metrics: Metrics, breed: LevelMetrics) -> Iterator[str]:
     within = _mistakes_within_species(breed.confusion_matrix)
     if within is not None and within < 0.7:
         yield f"{percent(1 - within, 0)} of its breed mistakes name another species."
+
+
+def _silent(metrics: Metrics, breed: LevelMetrics) -> Iterator[str]:
+    """Breeds that it would get right and does not name; one that gets few right is right to name few."""
+    selective = metrics.selective.breed
+    if selective and selective.coverage < _LEAST_COVERAGE <= breed.accuracy:
+        yield (
+            f"It names a breed for only {percent(selective.coverage, 0)} of the photos, though "
+            f"{percent(breed.accuracy, 0)} of its most probable breeds are right."
+        )
 
 
 def _miscalibrated(breed: LevelMetrics) -> str:

@@ -272,6 +272,24 @@ def test_headline_says_that_most_photos_are_not_answered(predictions):
     assert "Answers 100% of the photos as unknown." in said.weaknesses
 
 
+def test_headline_praises_no_model_that_hardly_names_a_breed(predictions):
+    right = np.maximum(predictions.leaf_true, 0)
+    made = replace(predictions, probabilities=np.eye(9)[right])
+
+    def said(tenths):
+        level = np.where(np.arange(len(made)) % 10 < tenths, "breed", "species")
+        node = np.where(level == "breed", right, made.taxonomy.leaf_species[right])
+        return headline(evaluate_predictions(replace(made, level=level, node=node), resamples=5))
+
+    silent, sound = said(2), said(8)
+    assert any(s.startswith("Knows when to back off: it names a breed for 79%") for s in sound.strengths)
+    assert not any("names a breed" in s for s in (*sound.weaknesses, *silent.strengths))
+    assert any(
+        s.startswith("It names a breed for only ") and s.endswith("though 100% of its most probable breeds are right.")
+        for s in silent.weaknesses
+    )
+
+
 def few_and_all_right(predictions):
     """19 photos of one species and one of another, of which all are right."""
     leaf, species = predictions.leaf_true, predictions.species_true

@@ -86,18 +86,40 @@ class RunEvidence:
 
     @property
     def own_audit(self) -> dict[str, Any] | None:
-        """The audit, if it is of the data that the run was trained on."""
-        return self.audit if self.audit and self._trained_on(self.audit["data"]) else None
+        """The audit, if it is of the photos that the run was trained on."""
+        return self.audit if self.why_not_audited is None else None
+
+    @property
+    def why_not_audited(self) -> str | None:
+        """Why there is no :attr:`own_audit`, None where there is one."""
+        if self.audit is None or self._place(self.audit["data"]) != self._place(self.config.data):
+            return "no audit of the training data"
+        audited, trained = _readable(self.audit), sum(self.manifest.training.get(part, 0) for part in ("train", "val"))
+        if audited != trained:
+            return f"the data has changed: {audited:,} photos to train on in the audit, {trained:,} in the training"
+        return None
 
     @property
     def elsewhere(self) -> dict[str, Metrics]:
         """The evaluations on other data than the run's own."""
         own = self.config.data
-        return {name: m for name, m in self.evaluations.items() if not self._trained_on(m.about.get("data", own))}
+        return {name: m for name, m in self.evaluations.items() if not self._overlaps(m.about.get("data", own))}
 
-    def _trained_on(self, data: str) -> bool:
-        """Whether this is the run's own data, as it may be called here or where the run was trained."""
-        return _resolved_data(data, self.start) == _resolved_data(self.config.data, self.start)
+    def _overlaps(self, data: str) -> bool:
+        """Whether this is the run's own data, a folder in it, or one that it lies in."""
+        place, own = self._place(data), self._place(self.config.data)
+        return place.is_relative_to(own) or own.is_relative_to(place)
+
+    def _place(self, data: str) -> Path:
+        """One path for all that data may be called here or where the run was trained."""
+        return Path(_resolved_data(data, self.start))
+
+
+def _readable(audit: dict[str, Any]) -> int:
+    """The photos of an audit that a training reads: those that can be read and are not in the split ``test``."""
+    unreadable = [found["photos"][0]["split"] for found in audit["findings"] if found["kind"] == "unreadable"]
+    test = audit["splits"].get("test", 0) - unreadable.count("test")
+    return int(audit["photos"] - len(unreadable) - test)
 
 
 def _resolved(config: TrainConfig, start: Path) -> TrainConfig:

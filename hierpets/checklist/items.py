@@ -17,7 +17,6 @@ from hierpets.text import counted, join_words
 __all__ = ["Item", "Status", "judge_run"]
 
 Status = Literal["pass", "warn", "fail", "not done"]
-NO_AUDIT = "no audit of the training data"
 EVEN = 1.5  # classes of a ratio below this need no sampler
 SPECIES_RECALL = (0.95, 0.80)  # below the first: warn, below the second: fail
 BREED_RECALL = (0.70, 0.40)
@@ -52,7 +51,7 @@ def _counted(run: RunEvidence) -> Item:
     question = "counted the classes at each level?"
     audit = run.own_audit
     if audit is None:
-        return Item(question, "not done", NO_AUDIT, _audit(run))
+        return _unaudited(run, question)
     parts = []
     uneven = False
     for level, found in audit["levels"].items():
@@ -71,7 +70,7 @@ def _duplicates(run: RunEvidence) -> Item:
     question = "looked for duplicates and leaks?"
     audit = run.own_audit
     if audit is None:
-        return Item(question, "not done", NO_AUDIT, _audit(run))
+        return _unaudited(run, question)
     n = audit["summary"]
     number = f"{n['leak']} in two splits, {n['duplicate']} duplicated, {n['label_conflict']} under two labels"
     status: Status = "fail" if n["leak"] else "warn" if n["duplicate"] or n["label_conflict"] else "pass"
@@ -82,7 +81,7 @@ def _labels(run: RunEvidence) -> Item:
     question = "looked for label errors?"
     audit = run.own_audit
     if audit is None:
-        return Item(question, "not done", NO_AUDIT, _audit(run))
+        return _unaudited(run, question)
     suspected, photos = audit["summary"]["label_error"], audit["photos"]
     number = f"{suspected} suspected among {photos:,} labels ({suspected / max(photos, 1):.1%})"
     return Item(question, "warn" if suspected else "pass", number, _look_at_audit(run) if suspected else "")
@@ -285,8 +284,10 @@ def _quoted(path: Any) -> str:
     return shlex.quote(str(path))
 
 
-def _audit(run: RunEvidence) -> str:
-    return f"hierpets audit {_quoted(run.config.data)} --out {_quoted(run.folder / 'audit')}"
+def _unaudited(run: RunEvidence, question: str) -> Item:
+    again = " --overwrite" if run.audit else ""
+    audit = f"hierpets audit {_quoted(run.config.data)} --out {_quoted(run.folder / 'audit')}{again}"
+    return Item(question, "not done", run.why_not_audited or "", audit)
 
 
 def _look_at_audit(run: RunEvidence) -> str:

@@ -37,7 +37,9 @@ QUESTIONS = {
 }
 AUDIT = {
     "data": "demo",
-    "photos": 200,
+    "photos": 330,
+    "splits": {"train": 205, "val": 64, "test": 61},
+    "findings": [],
     "levels": {"species": {"counts": {"cat": 120, "dog": 80}, "imbalance_ratio": 1.5}},
     "sampler": {"name": "species_balanced", "reason": ""},
     "summary": {"leak": 0, "duplicate": 0, "label_conflict": 0, "label_error": 0},
@@ -155,11 +157,24 @@ def test_duplicates_do_not_count_an_audit_of_other_data(run):
     assert item(replace(run, audit={**AUDIT, "data": "elsewhere"}), "duplicates").status == "not done"
 
 
+def test_an_audit_of_another_state_of_the_data_counts_for_nothing(run):
+    def unreadable(split):
+        return {"kind": "unreadable", "photos": [{"path": "a.jpg", "split": split}]}
+
+    for name in ("counted", "duplicates", "labels"):
+        found = item(replace(run, audit={**AUDIT, "photos": 335}), name)
+        assert found.status == "not done"
+        assert "the data has changed: 274 photos to train on in the audit, 269 in the training" in found.number
+        assert "--overwrite" in settles(found)[1]
+    with_unread = {"photos": 332, "splits": {"test": 62}, "findings": [unreadable("test"), unreadable(None)]}
+    assert replace(run, audit=AUDIT | with_unread).own_audit is not None
+
+
 def test_labels_tells_suspected_errors_as_a_share(run):
     found = item(audited(run, label_error=4), "labels")
     assert found.status == "warn"
-    assert "4 suspected among 200 labels" in found.number
-    assert "2.0%" in found.number
+    assert "4 suspected among 330 labels" in found.number
+    assert "1.2%" in found.number
 
 
 def test_baseline_must_lie_below_the_interval(of, level):
@@ -279,6 +294,15 @@ def test_elsewhere_tells_a_drop_on_other_photos(run, of, metrics, level, there, 
     assert found.status == status
     assert "away: " in found.number
     assert "evaluation: " not in found.number
+
+
+def test_elsewhere_takes_a_part_of_the_training_data_for_its_own(run, metrics, tmp_path):
+    (tmp_path / "pets" / "val").mkdir(parents=True)
+    (tmp_path / "pets-2").mkdir()
+    trained = replace(run, config=run.config.model_copy(update={"data": str(tmp_path / "pets")}))
+    for data, names in (("pets/val", []), ("pets", []), (".", []), ("pets-2", ["away"])):
+        away = {"away": metrics(about={"data": str(tmp_path / data)})}
+        assert list(replace(trained, evaluations=away).elsewhere) == names, data
 
 
 @pytest.mark.parametrize(("loss", "status"), [(0.02, "pass"), (0.1, "warn"), (0.2, "fail")])

@@ -37,6 +37,13 @@ def test_check_image_finds_dark_light_uniform_gray_and_tiny_photos(tmp_path, pho
     assert kinds(written(tmp_path / "tiny.jpg", cv2.resize(photo, (90, 60)))) == ["tiny"]
 
 
+@pytest.mark.parametrize(("value", "said"), [(0, "darker than 1% of"), (255, "lighter than 99% of")])
+def test_check_image_says_what_can_be_true_of_a_black_and_of_a_white_photo(tmp_path, photo, value, said):
+    path = str(written(tmp_path / "blank.png", np.full_like(photo, value)))
+    (found,) = check_image(PhotoRecord(path, "cat"), measure_image(path), AuditSettings())
+    assert said in found.what
+
+
 def test_check_image_finds_a_huge_photo(tmp_path, photo):
     path = written(tmp_path / "huge.jpg", np.tile(photo, (4, 4, 1)))
     settings = AuditSettings(huge_megapixels=1.0)

@@ -39,9 +39,9 @@ def _check_file(stats: ImageStats, settings: AuditSettings) -> Iterator[tuple[Ki
 def _check_pixels(stats: ImageStats, settings: AuditSettings) -> Iterator[tuple[Kind, str]]:
     dark, light, color = stats.dark or 0.0, stats.light or 0.0, stats.color or 0.0
     if light < settings.black_below:
-        yield "near_black", f"95% of the pixels are darker than {light:.0%} of full brightness"
+        yield "near_black", f"95% of the pixels are darker than {max(light, 0.01):.0%} of full brightness"
     elif dark > settings.white_above:
-        yield "near_white", f"95% of the pixels are lighter than {dark:.0%} of full brightness"
+        yield "near_white", f"95% of the pixels are lighter than {min(dark, 0.99):.0%} of full brightness"
     elif light - dark < settings.uniform_below:
         yield "uniform", f"90% of the pixels lie between {dark:.0%} and {light:.0%} of full brightness"
     elif color < settings.gray_below:

@@ -70,6 +70,9 @@ def _gains(gains: Sequence[ClassGain]) -> Iterator[str]:
     if not wanting:
         return
     yield ""
+    if not any(found.gain > 0 for found in wanting):
+        yield "The last photos of no class are shown to have helped."
+        return
     yield "Where more photos help most, by what the last ones brought (of Oxford's breeds, the next brought half):"
     for found in wanting[:SHOWN]:
         has = f"{found.photos} photos, recall {percent(found.recall)}"

@@ -163,10 +163,18 @@ def test_plan_in_words_does_not_call_a_loss_a_rise(planned):
 def test_plan_in_words_names_no_class_that_cannot_gain(planned):
     found, _, _ = planned
     perfect = [gain.model_copy(update={"recall": 1.0, "gain": 0.0}) for gain in found.gains]
-    wanting = perfect[0].model_copy(update={"recall": 0.7})
+    wanting = perfect[0].model_copy(update={"recall": 0.7, "gain": 0.1})
     said = str(found.model_copy(update={"gains": (*perfect[1:], wanting)}))
     assert f"{wanting.label} " in said and f"{perfect[1].label} " not in said
     assert "Where more photos help" not in str(found.model_copy(update={"gains": tuple(perfect)}))
+
+
+def test_plan_in_words_ranks_no_classes_where_none_has_gained(planned):
+    found, _, _ = planned
+    without = [gain.model_copy(update={"recall": 0.7, "gain": 0.0}) for gain in found.gains]
+    said = str(found.model_copy(update={"gains": tuple(without)}))
+    assert "The last photos of no class are shown to have helped." in said
+    assert "Where more photos help" not in said and f"{without[0].label} " not in said
 
 
 def test_plan_without_breeds_is_of_species(config, photos, tmp_path):

@@ -14,9 +14,11 @@ HierpetsError
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from difflib import get_close_matches
 from numbers import Integral
+from types import NoneType
 from typing import Any
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "PluginError",
     "RegistryError",
     "check_count",
+    "check_path",
     "check_type",
     "did_you_mean",
     "first_line",
@@ -130,6 +133,13 @@ def check_type(name: str, given: Any, kinds: type | tuple[type, ...], expected: 
     """
     if not isinstance(given, kinds):
         raise ConfigError(f"{name}: expected {expected}, got {shown(given)}")
+
+
+def check_path(name: str, given: Any) -> None:
+    """:raises ConfigError: no path, nor None; or an empty text, which would stand for the folder that one is in."""
+    check_type(name, given, (str, os.PathLike, NoneType), "a path")
+    if given == "":
+        raise ConfigError(f"{name}: expected a path, got ''")
 
 
 def check_count(name: str, given: Any) -> None:

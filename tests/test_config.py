@@ -77,6 +77,11 @@ def test_change_config_refuses_what_is_no_config():
         change_config({"seed": 1}, {})
 
 
+def test_an_empty_out_is_not_the_folder_that_one_is_in():
+    with pytest.raises(ConfigError, match=r"^out: expected a path, got ''$"):
+        change_config(None, {"out": ""})
+
+
 def test_a_single_tracker_stands_for_a_list_of_it():
     assert change_config(None, {"trackers": "mlflow"}).trackers == ("mlflow",)
 

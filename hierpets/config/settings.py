@@ -259,6 +259,13 @@ class TrainConfig(StrictModel):
             raise ValueError(f"expected text, got {shown(given)}; YAML takes it for text in quotes: {quoted}")
         return given
 
+    @field_validator("out", mode="before")
+    @classmethod
+    def _somewhere(cls, given: Any) -> Any:
+        if given == "":  # it would be the folder that one is in
+            raise ValueError("expected a path, got ''")
+        return given
+
     @field_validator("levels", mode="before")
     @classmethod
     def _levels_in_any_order(cls, given: Any) -> Any:

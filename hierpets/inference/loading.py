@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from itertools import count, takewhile
 from pathlib import Path
-from types import NoneType
 from typing import TYPE_CHECKING
 
 from hierpets.bundle.layout import GRAPH, MANIFEST, early_files, incomplete_bundle, is_quantized, released_bundle
-from hierpets.errors import DeviceError, check_count, check_type
+from hierpets.errors import DeviceError, check_count, check_path, check_type
 from hierpets.inference.engines.base import (
     Device,
     EngineName,
@@ -65,7 +63,7 @@ def load(
     :raises DeviceError: the device, engine or precision is not available.
     """
     check_choices(engine=engine, precision=precision)
-    check_type("bundle", bundle, (str, os.PathLike, NoneType), "a path")
+    check_path("bundle", bundle)
     check_type("compile", compile, bool, "true or false")
     check_type("recommend", recommend, bool, "true or false")
     check_type("together", together, bool, "true or false")

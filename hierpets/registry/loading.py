@@ -6,10 +6,9 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from types import NoneType
 
 import hierpets
-from hierpets.errors import PluginError, RegistryError, check_type, did_you_mean
+from hierpets.errors import PluginError, RegistryError, check_path, did_you_mean
 from hierpets.plugin.kinds import Kind, check_kind
 from hierpets.registry.entries import PluginEntry
 from hierpets.registry.examine import Examination, Problem, examine, read_registry_file
@@ -62,9 +61,10 @@ def bundled_registry() -> Path:
 def find_registry(explicit: str | os.PathLike[str] | None = None) -> Path:
     """The registry asked for, else that of ``HIERPETS_REGISTRY``, else the built-in one.
 
+    :raises ConfigError: no path, or an empty one.
     :raises RegistryError: it is not there.
     """
-    check_type("registry", explicit, (str, os.PathLike, NoneType), "a path")
+    check_path("registry", explicit)
     named = os.fspath(explicit) if explicit is not None else os.environ.get(VARIABLE)
     if not named:
         return bundled_registry()

@@ -294,6 +294,7 @@ def test_load_refuses_a_device_that_is_not_there(tiny_run, monkeypatch):
         ({"threads": 1.5}, "threads: expected a whole number of at least 1, got 1.5"),
         ({"compile": "no"}, "compile: expected true or false, got 'no'"),
         ({"registry": 3}, "registry: expected a path, got 3"),
+        ({"registry": ""}, "registry: expected a path, got ''"),
         ({"engine": None}, "engine: expected one of auto, openvino, torch, got None"),
     ],
 )
@@ -305,8 +306,9 @@ def test_load_refuses_words_that_mean_nothing(tiny_run, words, message):
 
 
 def test_load_refuses_a_bundle_that_is_no_path():
-    with pytest.raises(ConfigError, match="bundle: expected a path, got 3"):
-        load(3)
+    for given in (3, ""):
+        with pytest.raises(ConfigError, match=f"bundle: expected a path, got {given!r}"):
+            load(given)
 
 
 @pytest.mark.parametrize("words", [{"alpha": 3}, {"alpha": float("nan")}, {"max_set": 9}, {"max_set": 0}])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from helpers.plugins import load_plugin, write_registry
 
-from hierpets.errors import CatalogError, PluginError, RegistryError
+from hierpets.errors import CatalogError, ConfigError, PluginError, RegistryError
 from hierpets.plugin import Case, Labels
 from hierpets.registry.loading import (
     bundled_registry,
@@ -28,6 +28,12 @@ class TestFinding:
     def test_find_registry_takes_the_bundled_one_last(self, monkeypatch):
         monkeypatch.delenv("HIERPETS_REGISTRY", raising=False)
         assert find_registry() == bundled_registry()
+
+    def test_find_registry_takes_an_empty_variable_for_none_and_refuses_an_empty_argument(self, monkeypatch):
+        monkeypatch.setenv("HIERPETS_REGISTRY", "")
+        assert find_registry() == bundled_registry()
+        with pytest.raises(ConfigError, match="registry: expected a path, got ''"):
+            find_registry("")
 
     def test_find_registry_prefers_the_argument_to_the_variable(self, tmp_path, monkeypatch):
         (tmp_path / "a.yaml").write_text("plugins: []\n")

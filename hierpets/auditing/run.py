@@ -19,7 +19,7 @@ from hierpets.auditing.page import render_page
 from hierpets.auditing.pairs.duplicates import Pair, components
 from hierpets.auditing.pairs.same_photos import check_same_photos, find_same_photos
 from hierpets.auditing.settings import AuditSettings
-from hierpets.data.labeled.index import read_index
+from hierpets.data.labeled.index import check_apart, read_index
 from hierpets.data.records import PhotoIndex
 from hierpets.files import cache_dir, check_output, write_all
 from hierpets.inference.engines.base import Device, choose_device
@@ -56,12 +56,13 @@ def audit(
     computed, so that an interrupted audit continues where it stopped. Memory holds a few photos at a time, and
     one feature vector per photo.
 
-    :raises ConfigError: ``out`` already holds an audit, or cannot be written.
+    :raises ConfigError: ``out`` already holds an audit, lies among the photos, or cannot be written.
     :raises DataError: no labeled photos found, or labels that contradict each other.
     :raises PluginError: the backbone plugin fails.
     """
     if out is not None:
         check_output(Path(out) / AUDIT_FILE, overwrite=overwrite)
+        check_apart(out, data)
     plugins = load_registry(registry)
     result = _run(os.fspath(data), backbone, choose_device(device), plugins, settings or AuditSettings(), progress)
     if out is not None:

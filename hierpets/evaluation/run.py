@@ -13,7 +13,7 @@ import numpy as np
 from hierpets.bundle.manifest import Manifest
 from hierpets.config import BUNDLE_FOLDER, CONFIG_FILE
 from hierpets.data.content import content_key
-from hierpets.data.labeled.index import read_index
+from hierpets.data.labeled.index import check_apart, read_index
 from hierpets.data.listing import find_photos
 from hierpets.data.photos import NamedPhoto, read_photo
 from hierpets.data.records import PhotoIndex
@@ -71,12 +71,16 @@ def evaluate(
     Photos that cannot be read do not raise: they are skipped and listed in ``Evaluation.unreadable``.
 
     :raises DataError: no photos to measure, or only such as the model was fitted to, or labels unknown to it.
-    :raises ConfigError: ``out`` exists and ``overwrite`` is not given, or the model has no pet score for ``ood``.
+    :raises ConfigError: ``out`` exists and ``overwrite`` is not given, or lies among the photos; or the model has no
+        pet score for ``ood``.
     :raises BundleError: a missing or damaged bundle.
     """
     folder = Path(out) if out is not None else None
     if folder is not None:
         _check_folder(folder, overwrite=overwrite)
+        check_apart(folder, data)
+        if ood is not None:
+            check_apart(folder, ood)
     plugins = load_registry(registry)
     predictor = _predictor(model, plugins, engine)
     ood_paths = find_ood_photos(ood, predictor.manifest) if ood is not None else []

@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from hierpets.config import BackboneChoice, TrainConfig
+from hierpets.data.labeled.index import check_apart
 from hierpets.files import check_output, write_all
 from hierpets.inference.engines.base import choose_device
 from hierpets.planning.backbones import EACH, rank_backbones
@@ -51,11 +52,12 @@ def plan(
     how each number comes about.
 
     :raises DataError: no photos there, or fewer than two classes of at least four photos.
-    :raises ConfigError: ``out`` exists and ``overwrite`` is not given, or a price below zero.
+    :raises ConfigError: ``out`` exists and ``overwrite`` is not given, or lies among the photos; or a price below zero.
     :raises PluginError: a backbone that does not exist or fails.
     """
     if out is not None:
         check_output(Path(out), overwrite=overwrite)
+        check_apart(out, data)
     found = _plan(os.fspath(data), config or TrainConfig(), registry, backbones=backbones, price=price, report=progress)
     if out is not None:
         content = found.model_dump_json(indent=2) + "\n"

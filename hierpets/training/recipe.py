@@ -12,7 +12,7 @@ from typing import Any
 from hierpets.bundle.manifest import read_manifest
 from hierpets.cluster import connected
 from hierpets.config import BUNDLE_FOLDER, CONFIG_FILE, TrainConfig, change_config, read_config
-from hierpets.data.labeled.tables import is_oxford
+from hierpets.data.labeled.index import check_apart
 from hierpets.errors import ConfigError, HierpetsError
 from hierpets.evaluation.metrics.reading import read_run_metrics
 from hierpets.evaluation.metrics.schema import METRICS_FILE
@@ -81,7 +81,7 @@ def train(
     config = config.absolute()
     if resume and is_complete(config.out):
         return _complete(config)
-    _check_place(config)
+    check_apart(config.out, config.data)
     config = _with_registry(config)
     device, registry = choose_device(config.device), load_registry(config.registry)
     splits = read_splits(config, registry)
@@ -129,16 +129,6 @@ def _with_registry(config: TrainConfig) -> TrainConfig:
     """The settings with the registry that is used: the environment may name it, and will not at another time."""
     found = find_registry(config.registry)
     return config if found == bundled_registry() else config.model_copy(update={"registry": found.resolve()})
-
-
-def _check_place(config: TrainConfig) -> None:
-    """:raises ConfigError: the run would lie among the photos, where the next training took it for a species."""
-    data = Path(config.data)
-    if data.is_dir() and not is_oxford(data) and config.out.resolve().is_relative_to(data.resolve()):
-        raise ConfigError(
-            f"--out {config.out}: lies in the folder of photos, {data}, where it would be read as more of them; "
-            "choose a folder beside it"
-        )
 
 
 @contextmanager

@@ -52,6 +52,13 @@ def test_audit_command_counts_a_clean_set_and_passes(tmp_path, registry, capsys)
     assert "24 photos" in capsys.readouterr().out
 
 
+def test_audit_command_writes_nothing_among_the_photos(tmp_path, registry, capsys):
+    write_pets(tmp_path / "pets", each=1)
+    assert run(tmp_path / "pets", tmp_path / "pets" / "audit", registry) == 1
+    assert "lies in the folder of photos" in capsys.readouterr().err
+    assert not (tmp_path / "pets" / "audit").exists()
+
+
 def test_audit_command_strict_fails_on_a_leak_and_says_which(tmp_path, registry, capsys):
     write_pets(tmp_path / "pets")
     (tmp_path / "pets/val/cat/ginger/again.jpg").write_bytes((tmp_path / "pets/train/cat/ginger/1.jpg").read_bytes())

@@ -11,11 +11,11 @@ import pytest
 from helpers.systems import needs_links
 
 from hierpets.data.labeled.consistency import find_contradictions
-from hierpets.data.labeled.index import read_index
+from hierpets.data.labeled.index import check_apart, read_index
 from hierpets.data.labeled.split import check_trainable, split_index
 from hierpets.data.listing import find_photos
 from hierpets.data.records import PhotoIndex, PhotoRecord, index_of
-from hierpets.errors import DataError
+from hierpets.errors import ConfigError, DataError
 from hierpets.taxonomy import UNKNOWN_LEAF, Leaf, Taxonomy
 
 
@@ -168,6 +168,16 @@ def table(tmp_path: Path, text: str) -> Path:
     file = tmp_path / "photos.csv"
     file.write_text(text, encoding="utf-8")
     return file
+
+
+def test_check_apart_refuses_what_would_be_read_as_photos(tmp_path, monkeypatch):
+    plant(tmp_path, "pets/cat/a.jpg")
+    monkeypatch.chdir(tmp_path)
+    for out in ("pets", "pets/audit", tmp_path / "pets" / "cat" / "report"):
+        with pytest.raises(ConfigError, match=r"--out .*: lies in the folder of photos, pets"):
+            check_apart(out, "pets")
+    for out, source in (("audit", "pets"), ("pets/.audit", "pets"), ("pets/audit", "pets/a.csv"), ("run", "demo")):
+        check_apart(out, source)
 
 
 def test_read_index_of_a_csv(tmp_path):

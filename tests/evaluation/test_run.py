@@ -131,6 +131,14 @@ def test_evaluate_refuses_an_existing_folder_before_it_predicts(predictor, photo
     assert (tmp_path / "old" / "report.html").is_file()
 
 
+def test_evaluate_writes_no_report_among_the_photos(predictor, photos, tmp_path):
+    (tmp_path / "ood").mkdir()
+    for among, ood in ((photos, None), (tmp_path / "ood", tmp_path / "ood")):
+        with pytest.raises(ConfigError, match=r"--out .*: lies in the folder of photos"):
+            evaluate(predictor, photos, ood=ood, out=among / "evaluation")
+        assert not (among / "evaluation").exists()
+
+
 def test_evaluate_refuses_the_folder_of_a_training_run(predictor, tiny_run, photos):
     before = (tiny_run / "metrics.json").read_bytes()
     for overwrite in (False, True):

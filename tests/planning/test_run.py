@@ -193,6 +193,8 @@ def test_plan_refuses_what_it_cannot_do_before_it_begins(config, photos, tmp_pat
         plan(photos, config, price=-1)
     with pytest.raises(ConfigError, match="already exists; use --overwrite"):
         plan("nothing there", config, out=tmp_path)
+    with pytest.raises(ConfigError, match=r"--out .*: lies in the folder of photos"):
+        plan(photos, config, out=photos / "plan")
     with pytest.raises(DataError, match="fewer than two classes are left to plan with; 6 photos left out"):
         few = tmp_path / "few.csv"
         rows = [f"{path},{path.parts[-3]},{path.parts[-2]}," for path in photos.glob("*/birman/[0-2].png")]

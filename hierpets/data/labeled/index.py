@@ -12,13 +12,14 @@ from hierpets.data.labeled.sources import Found, read_records, read_source
 from hierpets.data.labeled.tables import is_oxford, read_csv, read_oxford
 from hierpets.data.labeled.unread import refuse_unread
 from hierpets.data.records import PhotoIndex, index_of
-from hierpets.errors import DataError
+from hierpets.errors import ConfigError, DataError
+from hierpets.files import is_folder
 from hierpets.plugin import SourcePhoto
 from hierpets.registry.loading import Registry, load_registry
 from hierpets.taxonomy import Taxonomy, class_order
 from hierpets.text import join_words
 
-__all__ = ["read_index"]
+__all__ = ["check_apart", "read_index"]
 
 _NAMED = 3
 
@@ -40,6 +41,22 @@ def read_index(
     """
     index = _read(os.fspath(source), load_registry(registry))
     return index if taxonomy is None else _mapped(index, taxonomy, source)
+
+
+def check_apart(out: str | os.PathLike[str], source: str | os.PathLike[str]) -> None:
+    """Check that what is written to ``out`` will not lie among the photos of ``source``, where the next one to read
+    them takes its folder for a species, and its figures for photos. Hidden folders are not read.
+
+    :raises ConfigError: it would.
+    """
+    folder, root = Path(out).resolve(), Path(source).resolve()
+    if not is_folder(root) or is_oxford(root) or not folder.is_relative_to(root):
+        return
+    if not any(part.startswith(".") for part in folder.relative_to(root).parts):
+        raise ConfigError(
+            f"--out {out}: lies in the folder of photos, {source}, where it would be read as more of them; "
+            "choose a folder beside it"
+        )
 
 
 def _read(source: str, registry: Registry) -> PhotoIndex:

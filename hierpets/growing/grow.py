@@ -95,6 +95,7 @@ def grow(
         shared={species: len(policy.grown_scores(species)) for species in {leaf.species for leaf in counts}},
         pet=(before.manifest.policy.pet, policy.pet),
         before_and_after=compared,
+        registry=plugins,
     )
 
 

@@ -15,6 +15,7 @@ from hierpets.growing.steals import Steal
 from hierpets.hierarchy.conformal import fewest_scores
 from hierpets.inference.loading import load
 from hierpets.inference.predictor import Predictor
+from hierpets.registry.loading import Registry
 from hierpets.taxonomy import Leaf
 from hierpets.text import counted, join_words
 
@@ -33,7 +34,8 @@ class GrowResult:
     ``judged`` is the number of photos that the threshold of a new breed may come from, ``shared`` that of all grown
     breeds of a species, whose photos count where its own are too few.
     ``pet`` are the least scores of a pet before and after, None where the bundle has none.
-    ``before_and_after`` compares the two bundles on the photos that were given to check with.
+    ``before_and_after`` compares the two bundles on the photos that were given to check with. ``registry`` is the one
+    that was used.
     """
 
     bundle: Path
@@ -48,6 +50,7 @@ class GrowResult:
     shared: dict[str, int] = field(repr=False)
     pet: tuple[float | None, float | None] = field(repr=False)
     before_and_after: Comparison | None = field(default=None, repr=False)
+    registry: Registry | None = field(default=None, repr=False)
 
     @property
     def too_few(self) -> tuple[Leaf, ...]:
@@ -84,7 +87,7 @@ class GrowResult:
 
     def predictor(self, **options: Any) -> Predictor:
         """The bundle, ready to predict; ``options`` are those of :func:`hierpets.load`."""
-        return load(self.bundle, **options)
+        return load(self.bundle, **{"registry": self.registry, **options})
 
     def __str__(self) -> str:
         return "\n".join(_line(leaf, n, self.accuracy[leaf], leaf in self.new) for leaf, n in self.photos.items())

@@ -240,7 +240,7 @@ def test_the_command_grows_and_warns(bundle, tmp_path):
     assert (tmp_path / "out" / "bundle.json").is_file()
 
 
-def test_grow_reads_photos_as_a_reader_of_the_registry_does(bundle, tmp_path):
+def test_grow_reads_photos_as_a_reader_of_the_registry_does(bundle, tmp_path, monkeypatch):
     draw_photos(tmp_path / "photos", {"dog/husky": 10}, first=100)
     (tmp_path / "new.pets").write_text("photos")
     (tmp_path / "reader.py").write_text(
@@ -255,6 +255,11 @@ def test_grow_reads_photos_as_a_reader_of_the_registry_does(bundle, tmp_path):
     registry.write_text("plugins:\n  - {name: pets, kind: reader, entry: 'reader.py:pets'}\n")
     grown = grow(bundle, tmp_path / "new.pets", out=tmp_path / "bundle", registry=registry)
     assert grown.photos == {HUSKY: 10}
+    given = []
+    monkeypatch.setattr("hierpets.growing.result.load", lambda folder, **options: given.append(options))
+    grown.predictor(recommend=False)
+    grown.predictor(registry="another.yaml")
+    assert given[0]["registry"].path == registry and given[1] == {"registry": "another.yaml"}
 
 
 def test_grow_reads_the_photos_to_check_before_it_writes(bundle, new_photos, tmp_path):

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from hierpets.bundle.layout import MANIFEST, released_bundle
+from hierpets.bundle.manifest import Manifest
 from hierpets.errors import ConfigError, DataError, did_you_mean
 from hierpets.files import check_folder
 from hierpets.growing.bundle import OpenBundle, open_bundle
@@ -41,8 +42,19 @@ def forget(
     check_folder(target, overwrite=overwrite, mark=MANIFEST, kind="bundle")
     before = open_bundle(Path(model) if model is not None else released_bundle())
     gone = {leaf for name in names for leaf in _leaves(name, before.manifest.taxonomy)}
-    _without(before, gone).write(target)
-    return ForgetResult(target, tuple(sorted(gone, key=str)))
+    after = _without(before, gone)
+    after.write(target)
+    ungrown = _grown_species(before.manifest) - {*after.manifest.taxonomy.species}
+    return ForgetResult(
+        target, tuple(sorted(gone, key=str)), pet=after.manifest.policy.pet, ungrown=tuple(sorted(ungrown))
+    )
+
+
+def _grown_species(manifest: Manifest) -> set[str]:
+    """The species of which only photos that were added to the bundle taught anything."""
+    pairs = list(zip(manifest.taxonomy.leaves, manifest.origins, strict=True))
+    taught = {origin: {leaf.species for leaf, own in pairs if own == origin} for origin in ("grown", "trained")}
+    return taught["grown"] - taught["trained"]
 
 
 def _leaves(name: str, taxonomy: Taxonomy) -> list[Leaf]:

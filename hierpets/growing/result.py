@@ -102,10 +102,26 @@ class GrowResult:
 
 @dataclass(frozen=True)
 class ForgetResult:
-    """The result of :func:`hierpets.forget`: a new ``bundle`` without the leaves that were ``forgotten``."""
+    """The result of :func:`hierpets.forget`: a new ``bundle`` without the leaves that were ``forgotten``.
+
+    ``pet`` is the least score of a pet, None where the bundle has none; ``ungrown`` are the species that are gone and
+    were grown.
+    """
 
     bundle: Path
     forgotten: tuple[Leaf, ...]
+    pet: float | None = field(default=None, repr=False)
+    ungrown: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to know before the bundle is used, a line each."""
+        if self.pet is None or not self.ungrown:
+            return ()
+        return (
+            f"the least score of a pet stays {self.pet:.2f}, and growing {join_words(self.ungrown)} may have lowered "
+            "it; the bundle does not know what it was; to have it back, take the bundle from before it was grown",
+        )
 
     def predictor(self, **options: Any) -> Predictor:
         """The bundle, ready to predict; ``options`` are those of :func:`hierpets.load`."""
@@ -115,8 +131,9 @@ class ForgetResult:
         return f"forgotten: {', '.join(map(str, self.forgotten))}"
 
     def _repr_html_(self) -> str:
-        """What is gone, for notebooks."""
-        return f"<p>{escape(str(self))}</p><code>{escape(str(self.bundle))}</code>"
+        """What is gone and what to know, for notebooks."""
+        lines = "".join(f"<p>{escape(line)}</p>" for line in (str(self), *self.warnings))
+        return f"{lines}<code>{escape(str(self.bundle))}</code>"
 
 
 def _by_reason(photos: Iterable[LeftOutPhoto]) -> Iterator[str]:

@@ -48,6 +48,15 @@ def test_a_species_goes_as_a_whole_and_with_its_last_breed(grown, tmp_path):
         assert "cat" not in manifest.temperatures.breeds
 
 
+def test_a_threshold_of_pets_that_a_forgotten_species_may_have_lowered_is_told(grown, tmp_path):
+    done = CliRunner().invoke(command, ["rabbit", "--model", str(grown.bundle), "--out", str(tmp_path / "a")])
+    pet = read_manifest(tmp_path / "a").policy.pet
+    assert f"the least score of a pet stays {pet:.2f}, and growing rabbit may have lowered it" in done.output
+    result = forget(grown.bundle, "rabbit", out=tmp_path / "b")
+    assert "<p>the least score of a pet stays" in result._repr_html_()
+    assert forget(grown.bundle, "cat", "dog/husky", out=tmp_path / "c").warnings == ()
+
+
 def test_a_name_that_is_not_there_is_refused(bundle, tmp_path):
     with pytest.raises(DataError, match=r"did you mean 'dog/pug'"):
         forget(bundle, "dog/pugg", out=tmp_path / "out")

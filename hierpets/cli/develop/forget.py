@@ -22,4 +22,6 @@ def command(names: tuple[str, ...], model: Path | None, out: Path, overwrite: bo
 
     result = forget(model, *names, out=out, overwrite=overwrite)
     click.echo(result)
+    for line in result.warnings:
+        click.echo(f"warning: {line}", err=True)
     click.echo(f"bundle written to {result.bundle}")

@@ -96,7 +96,8 @@ class RunEvidence:
             return "no audit of the training data"
         audited, trained = _readable(self.audit), sum(self.manifest.training.get(part, 0) for part in ("train", "val"))
         if audited != trained:
-            return f"the data has changed: {audited:,} photos to train on in the audit, {trained:,} in the training"
+            counts = f"{audited:,} photos to train on in the audit, {trained:,} in the training"
+            return f"the data has changed: {counts}; audit again, or train again if that is not enough"
         return None
 
     @property

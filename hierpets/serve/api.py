@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+import anyio.to_thread
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
 from pydantic import TypeAdapter
@@ -101,7 +102,9 @@ def _add_predict(router: APIRouter, service: Service) -> None:
         photos. In a form, a photo that cannot be read has an `error` in its record; one sent alone is a problem.
         Sentences are in the `language` of the URL, or that of `Accept-Language`; keys and labels never change.
         """
-        options = service.read_options(request.query_params, request.headers.get("accept-language"))
+        # In a thread: names are looked up in every language, and the first search for regions reads a graph.
+        accepted = request.headers.get("accept-language")
+        options = await anyio.to_thread.run_sync(service.read_options, request.query_params, accepted)
         async with service.uploads.read(request) as upload:
             _check_form(upload)
             predictions = await service.predict(upload.photos, options, request.receive)

@@ -16,18 +16,31 @@ if TYPE_CHECKING:  # a model begins to load as soon as the command line is read
     from pydantic import BaseModel
     from pydantic.fields import FieldInfo
 
-__all__ = ["engine_options", "model_option", "overwrite_option", "registry_option", "setting_options"]
+__all__ = ["GivenPath", "engine_options", "model_option", "overwrite_option", "registry_option", "setting_options"]
+
+
+class GivenPath(click.Path):
+    """A path. An empty one, as of a variable that is not set, would stand for the folder that one is in."""
+
+    def __init__(self, **limits: bool):
+        super().__init__(path_type=Path, **limits)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("expected a path, got an empty text", param, ctx)
+        return super().convert(value, param, ctx)
+
 
 registry_option = click.option(
     "--registry",
-    type=click.Path(path_type=Path),
+    type=GivenPath(),
     metavar="FILE",
     help="A registry.yaml with plugins; default: HIERPETS_REGISTRY, then the built-in one.",
 )
 
 model_option = click.option(
     "--model",
-    type=click.Path(path_type=Path),
+    type=GivenPath(),
     metavar="BUNDLE",
     help="Bundle folder; default: the released bundle.",
 )
@@ -114,4 +127,4 @@ def _click_type(annotation: Any) -> Any:
     if get_origin(annotation) is Literal:
         return click.Choice(get_args(annotation))
     inner = next((part for part in get_args(annotation) if part is not NoneType), annotation)
-    return click.Path(path_type=Path) if inner is Path else inner
+    return GivenPath() if inner is Path else inner

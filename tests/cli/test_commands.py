@@ -43,6 +43,14 @@ def test_unknown_levels_are_refused_with_the_choices(capsys):
     assert capsys.readouterr().err == "error: --levels: expected species or species,breed, got 'breed'\n"
 
 
+@pytest.mark.parametrize("arguments", [("train", "--out", ""), ("predict", "--model", "", "a.jpg"), ("info", "")])
+def test_an_empty_path_is_refused(tmp_path, monkeypatch, capsys, arguments):
+    monkeypatch.chdir(tmp_path)
+    assert run(*arguments) == 2
+    assert "expected a path, got an empty text" in capsys.readouterr().err
+    assert not [*tmp_path.iterdir()]
+
+
 def test_debug_shows_the_traceback(capsys):
     assert run("--debug", "train", "--levels", "breed") == 1
     assert "Traceback" in capsys.readouterr().err

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hierpets.cli.options import engine_options, model_option, overwrite_option, registry_option
+from hierpets.cli.options import GivenPath, engine_options, model_option, overwrite_option, registry_option
 from hierpets.inference.engines.base import EngineOptions
 
 __all__ = ["command"]
@@ -31,7 +31,7 @@ __all__ = ["command"]
     show_default=True,
     help="Duration of each measurement, in seconds.",
 )
-@click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE", help="Write the report as JSON.")
+@click.option("--json", "json_file", type=GivenPath(), metavar="FILE", help="Write the report as JSON.")
 @overwrite_option
 @registry_option
 def command(

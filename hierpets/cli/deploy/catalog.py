@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hierpets.cli.completion import CATALOG_NAME
-from hierpets.cli.options import registry_option
+from hierpets.cli.options import GivenPath, registry_option
 from hierpets.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def command() -> None:
 @registry_option
 @click.option(
     "--model",
-    type=click.Path(path_type=Path),
+    type=GivenPath(),
     metavar="BUNDLE",
     help="Also check the breeds of this bundle.",
 )

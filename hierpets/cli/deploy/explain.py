@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from hierpets.cli.options import engine_options, model_option, overwrite_option, registry_option
+from hierpets.cli.options import GivenPath, engine_options, model_option, overwrite_option, registry_option
 from hierpets.inference.engines.base import EngineOptions
 
 __all__ = ["command"]
@@ -18,7 +18,7 @@ __all__ = ["command"]
 @model_option
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=GivenPath(dir_okay=False),
     default=Path("explanation.png"),
     show_default=True,
     metavar="PNG",

@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
-from hierpets.cli.options import overwrite_option, registry_option
+from hierpets.cli.options import GivenPath, overwrite_option, registry_option
 
 __all__ = ["command"]
 
 
 @click.command("export")
-@click.argument("bundle", type=click.Path(path_type=Path), required=False, metavar="[BUNDLE]")
+@click.argument("bundle", type=GivenPath(), required=False, metavar="[BUNDLE]")
 @click.option(
     "--format",
     "form",
@@ -31,19 +31,19 @@ __all__ = ["command"]
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=GivenPath(file_okay=False),
     metavar="DIR",
     help="Output folder, which also gets the manifest; default: the bundle itself.",
 )
 @click.option(
     "--data",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=GivenPath(exists=True, file_okay=False),
     metavar="DIR",
     help="Photos to check the export with; default: synthetic images.",
 )
 @click.option(
     "--runtime",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=GivenPath(exists=True, dir_okay=False),
     metavar="FILE.tgz",
     help="web only: ONNX Runtime Web as npm packs it; default: npm downloads it once.",
 )

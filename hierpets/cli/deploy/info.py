@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hierpets.cli.options import GivenPath
+
 if TYPE_CHECKING:
     from hierpets.bundle.info import BundleInfo, SpeciesThresholds
     from hierpets.bundle.manifest import BackboneSpec
@@ -17,7 +19,7 @@ __all__ = ["command"]
 
 
 @click.command("info")
-@click.argument("bundle", type=click.Path(path_type=Path, file_okay=False), required=False, metavar="[BUNDLE]")
+@click.argument("bundle", type=GivenPath(file_okay=False), required=False, metavar="[BUNDLE]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(bundle: Path | None, as_json: bool) -> None:
     """Describe a bundle: classes, thresholds, training data, size.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hierpets.cli.options import engine_options, model_option, overwrite_option, registry_option
+from hierpets.cli.options import GivenPath, engine_options, model_option, overwrite_option, registry_option
 from hierpets.inference.engines.base import EngineOptions
 from hierpets.libraries import needed_for
 
@@ -26,7 +26,7 @@ BROKEN = 1
 @model_option
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=GivenPath(dir_okay=False),
     default=Path("inspected.png"),
     show_default=True,
     metavar="PNG",

@@ -16,7 +16,7 @@ from hierpets.cli.completion import BREED_NAME
 from hierpets.cli.deploy.destination import FORMATS, Destination, Format
 from hierpets.cli.deploy.inputs import PipedPaths, read_names
 from hierpets.cli.exits import INTERRUPTED, SOME_FAILED
-from hierpets.cli.options import engine_options, model_option, overwrite_option, registry_option
+from hierpets.cli.options import GivenPath, engine_options, model_option, overwrite_option, registry_option
 from hierpets.files import is_file, is_photo
 from hierpets.messages.catalogue import LANGUAGES, Language, speaking
 from hierpets.text import counted
@@ -82,7 +82,7 @@ MANY = 32  # photos from which one core per photo is faster than all cores for e
 @click.option("--regions", is_flag=True, help="Find the animals in each photo, and answer each by itself.")
 @click.option(
     "--boxes",
-    type=click.Path(path_type=Path),
+    type=GivenPath(),
     metavar="FILE",
     help="Where the animals are: JSON of MegaDetector or COCO; each is answered by itself.",
 )

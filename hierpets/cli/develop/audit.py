@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hierpets.cli.completion import PluginName
-from hierpets.cli.options import overwrite_option, registry_option
+from hierpets.cli.options import GivenPath, overwrite_option, registry_option
 from hierpets.inference.engines.base import DEVICES, Device
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ SHOWN = 2  # classes at each end of a level
 @click.argument("data", metavar="SOURCE")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=GivenPath(),
     default=Path("audit"),
     show_default=True,
     metavar="DIR",

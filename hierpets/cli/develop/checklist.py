@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hierpets.cli.options import registry_option
+from hierpets.cli.options import GivenPath, registry_option
 
 if TYPE_CHECKING:
     from hierpets.checklist.run import Checklist
@@ -19,7 +19,7 @@ STYLES = {"pass": "green", "warn": "yellow", "fail": "red", "not done": "dim"}
 
 
 @click.command("checklist")
-@click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
+@click.argument("run", type=GivenPath(), metavar="RUN")
 @click.option("--measure", is_flag=True, help="Also run the measurements: a random backbone, and both engines.")
 @click.option("--strict", is_flag=True, help="Exit with 1 when an item fails.")
 @click.option(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hierpets.cli.options import GivenPath
+
 if TYPE_CHECKING:
     from hierpets.evaluation.comparison import Comparison, LevelComparison
 
@@ -14,8 +16,8 @@ __all__ = ["command"]
 
 
 @click.command("compare")
-@click.argument("run_a", type=click.Path(exists=True, path_type=Path))
-@click.argument("run_b", type=click.Path(exists=True, path_type=Path))
+@click.argument("run_a", type=GivenPath(exists=True))
+@click.argument("run_b", type=GivenPath(exists=True))
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the bootstrap.")
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 def command(run_a: Path, run_b: Path, seed: int, as_json: bool) -> None:

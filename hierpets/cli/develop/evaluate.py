@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hierpets.cli.exits import SOME_FAILED
-from hierpets.cli.options import engine_options, model_option, overwrite_option, registry_option
+from hierpets.cli.options import GivenPath, engine_options, model_option, overwrite_option, registry_option
 from hierpets.inference.engines.base import EngineOptions
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ __all__ = ["command"]
 )
 @click.option(
     "--ood",
-    type=click.Path(path_type=Path),
+    type=GivenPath(),
     metavar="DIR",
     help="Folder of out-of-distribution photos (no known pet), optionally in subfolders by kind.",
 )
@@ -44,9 +44,7 @@ __all__ = ["command"]
     help="Also measure 200 of the photos at most made smaller, softer, darker and so on: some minutes.",
 )
 @click.option("--keep-seen", is_flag=True, help="Measure photos that the model was fitted to as well.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Output folder for metrics and report."
-)
+@click.option("--out", type=GivenPath(), required=True, metavar="DIR", help="Output folder for metrics and report.")
 @overwrite_option
 @engine_options
 @registry_option

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hierpets.cli.options import model_option, overwrite_option
+from hierpets.cli.options import GivenPath, model_option, overwrite_option
 
 __all__ = ["command"]
 
@@ -14,7 +14,7 @@ __all__ = ["command"]
 @click.command("forget")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @model_option
-@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="BUNDLE", help="Bundle to write.")
+@click.option("--out", type=GivenPath(), required=True, metavar="BUNDLE", help="Bundle to write.")
 @overwrite_option
 def command(names: tuple[str, ...], model: Path | None, out: Path, overwrite: bool) -> None:
     """Take breeds, such as dog/pug, or whole species, such as rabbit, out of a bundle."""

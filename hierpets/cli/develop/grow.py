@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hierpets.cli.options import model_option, overwrite_option, registry_option
+from hierpets.cli.options import GivenPath, model_option, overwrite_option, registry_option
 
 __all__ = ["command"]
 
@@ -16,7 +16,7 @@ SOURCE = "New labeled photos: a folder SPECIES/BREED, a CSV, or another source o
 @click.command("grow")
 @model_option
 @click.option("--data", required=True, metavar="SOURCE", help=SOURCE)
-@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="BUNDLE", help="Bundle to write.")
+@click.option("--out", type=GivenPath(), required=True, metavar="BUNDLE", help="Bundle to write.")
 @click.option("--check", metavar="SOURCE", help="Photos of classes known before, to compare both bundles on.")
 @click.option("--trust-labels", is_flag=True, help="Learn from photos that look like another animal, too.")
 @registry_option

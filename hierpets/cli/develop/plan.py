@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from hierpets.cli.completion import PluginName
-from hierpets.cli.options import overwrite_option, registry_option
+from hierpets.cli.options import GivenPath, overwrite_option, registry_option
 
 __all__ = ["command"]
 
@@ -19,7 +19,7 @@ __all__ = ["command"]
 @click.option(
     "--config",
     "file",
-    type=click.Path(path_type=Path),
+    type=GivenPath(),
     metavar="FILE",
     help="Settings of the training that is planned, as YAML.",
 )
@@ -27,7 +27,7 @@ __all__ = ["command"]
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Output format."
 )
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Output folder for plan.json and plan.png.")
+@click.option("--out", type=GivenPath(), metavar="DIR", help="Output folder for plan.json and plan.png.")
 @overwrite_option
 @registry_option
 def command(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hierpets.cli.options import registry_option
+from hierpets.cli.options import GivenPath, registry_option
 from hierpets.plugin.kinds import KINDS, Kind
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def list_plugins(registry: Path | None, as_json: bool) -> None:
 @click.option("--imports", is_flag=True, help="Also import each plugin and check its options.")
 @click.option(
     "--registry",
-    type=click.Path(path_type=Path),
+    type=GivenPath(),
     metavar="FILE",
     help="The registry.yaml to check; default: HIERPETS_REGISTRY, then the one in this folder, then the built-in one.",
 )
@@ -74,7 +74,7 @@ def validate(registry: Path | None, imports: bool) -> None:
 @click.argument("name")
 @click.option(
     "--registry",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=GivenPath(dir_okay=False),
     default=HERE,
     metavar="FILE",
     help="The registry.yaml to add to; created if missing.  [default: the one in this folder]",

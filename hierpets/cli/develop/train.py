@@ -9,7 +9,7 @@ import click
 
 from hierpets.cli.completion import PluginName
 from hierpets.cli.exits import INTERRUPTED
-from hierpets.cli.options import overwrite_option, setting_options
+from hierpets.cli.options import GivenPath, overwrite_option, setting_options
 from hierpets.config import CONFIG_FILE, TrainConfig, read_config
 from hierpets.text import counted
 
@@ -43,7 +43,7 @@ LOOKS: dict[str, dict[str, Any]] = {
 
 @click.command("train")
 @setting_options(TrainConfig, *COMMON, looks=LOOKS, fill=False)
-@click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="Settings as YAML.")
+@click.option("--config", "config_file", type=GivenPath(), metavar="FILE", help="Settings as YAML.")
 @click.option(
     "--set",
     "assignments",

@@ -10,7 +10,7 @@ import numpy as np
 from hierpets.config import TrainConfig
 from hierpets.data.records import PhotoIndex
 from hierpets.evaluation.metrics.classes import balanced_accuracy, balanced_weights
-from hierpets.evaluation.metrics.resampling import estimate, interval_of_difference, mean_of
+from hierpets.evaluation.metrics.resampling import mean_difference
 from hierpets.planning.costs import TimedBackbone
 from hierpets.planning.crossvalidation import cross_validate_sizes, curve_sizes
 from hierpets.planning.photos import extract_features
@@ -63,7 +63,10 @@ def _ranked(judged: list[_Judged], leaf: np.ndarray, groups: np.ndarray | None) 
     ordered = sorted(judged, key=lambda one: -scores[one.name])
     best, *others = ordered
     intervals = {best.name: (0.0, 0.0)}  # from itself
-    intervals |= {one.name: _paired(one.right - best.right, leaf, groups) for one in others}
+    weights = balanced_weights(leaf)
+    for one in others:
+        apart = one.right - best.right
+        _, intervals[one.name] = mean_difference(apart, weights, resamples=RESAMPLES, groups=groups)
     fastest = min((one for one in ordered if intervals[one.name][1] >= 0), key=lambda one: one.milliseconds)
     for one in ordered:
         yield BackboneRank(
@@ -74,11 +77,3 @@ def _ranked(judged: list[_Judged], leaf: np.ndarray, groups: np.ndarray | None) 
             milliseconds=one.milliseconds,
             advised=one is fastest,
         )
-
-
-def _paired(difference: np.ndarray, leaf: np.ndarray, groups: np.ndarray | None) -> tuple[float, float]:
-    """The 95% interval of the mean over the classes of a difference [N] of the same photos."""
-    weights = balanced_weights(leaf)
-    mean = mean_of("difference", difference, weights)
-    _, intervals = estimate(mean, len(leaf), seed=0, resamples=RESAMPLES, groups=groups)
-    return interval_of_difference(difference, intervals["difference"], weights, groups=groups)

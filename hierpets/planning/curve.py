@@ -10,8 +10,8 @@ from hierpets.evaluation.metrics.classes import balanced_accuracy, balanced_weig
 from hierpets.evaluation.metrics.resampling import (
     estimate,
     groups_of,
-    interval_of_difference,
     interval_of_share,
+    mean_difference,
     mean_of,
 )
 from hierpets.planning.crossvalidation import REMOVED, CrossValidation, trained_on
@@ -50,7 +50,8 @@ def class_gains(found: CrossValidation, photos: FeatureSet) -> tuple[ClassGain, 
     gains, trained = [], trained_on(photos.labels)
     for k, label in enumerate(photos.taxonomy.leaves):
         rows = leaf == k
-        gain, interval = _mean_with_interval(gained[rows], groups_of(photos.labels.groups, rows))
+        groups = groups_of(photos.labels.groups, rows)
+        gain, interval = mean_difference(gained[rows], resamples=RESAMPLES, groups=groups)
         photos_of = int(rows.sum())
         gains.append(
             ClassGain(
@@ -73,9 +74,3 @@ def _interval_of_recall(right: np.ndarray, leaf: np.ndarray, groups: np.ndarray 
     if not np.isin(right, (0, 1)).all():  # not the same in every repeat
         return intervals["recall"]
     return interval_of_share(right.astype(bool), intervals["recall"], weights, groups=groups)
-
-
-def _mean_with_interval(values: np.ndarray, groups: np.ndarray | None) -> tuple[float, tuple[float, float]]:
-    mean = mean_of("gain", values)
-    means, intervals = estimate(mean, len(values), seed=0, resamples=RESAMPLES, groups=groups)
-    return means["gain"], interval_of_difference(values, intervals["gain"], groups=groups)

@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-__all__ = ["CATALOG", "Problem", "install_handlers", "problem_response"]
+__all__ = ["CATALOG", "Problem", "install_handlers", "problem_response", "stopping"]
 
 # kind -> (status, title). The type of a problem is /docs#KIND, where the page of the API explains it.
 CATALOG: dict[str, tuple[int, str]] = {
@@ -46,6 +46,11 @@ class Problem(Exception):
         """The response to a request for ``path``."""
         body = {"type": f"/docs#{self.kind}", "title": self.title, "status": self.status, "detail": self.detail}
         return problem_response(body | {"instance": path} | self.more, self.headers)
+
+
+def stopping(**headers: str) -> Problem:
+    """The problem of a server that takes no more; ``headers`` beside when to try again."""
+    return Problem("unavailable", "the server is stopping", headers={"retry-after": "5", **headers})
 
 
 def problem_response(body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> JSONResponse:

@@ -27,7 +27,7 @@ from hierpets.serve.feedback import FeedbackStore
 from hierpets.serve.limits.batching import Batcher, Closed, Full
 from hierpets.serve.limits.uploads import UploadReader
 from hierpets.serve.metrics import ServerMetrics
-from hierpets.serve.problems import Problem
+from hierpets.serve.problems import Problem, stopping
 from hierpets.serve.settings import MB, ServeSettings
 from hierpets.thumbnails import limit_longer_side
 from hierpets.validation.problems import unknown_key
@@ -140,7 +140,7 @@ class Service:
         except Full as full:
             raise busy(full.retry_after) from None
         except Closed:
-            raise Problem("unavailable", "the server is stopping", headers={"retry-after": "5"}) from None
+            raise stopping() from None
         predictions = await self._in_time(futures, receive)
         self.metrics.count_predictions(predictions)
         return predictions

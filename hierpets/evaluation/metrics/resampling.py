@@ -19,6 +19,7 @@ __all__ = [
     "groups_of",
     "interval_of_difference",
     "interval_of_share",
+    "mean_difference",
     "mean_of",
     "weights_of_resamples",
     "wilson_interval",
@@ -121,6 +122,21 @@ def interval_of_share(
     if hits.size and (hits.all() or not hits.any()):
         return wilson_interval_of(hits, weights, groups=groups) or bootstrapped
     return bootstrapped
+
+
+def mean_difference(
+    differences: np.ndarray,
+    weights: np.ndarray | None = None,
+    *,
+    resamples: int,
+    groups: np.ndarray | None = None,
+) -> tuple[float, tuple[float, float]]:
+    """The mean of ``differences`` [N] of the same photos, by ``weights`` [N], and :func:`interval_of_difference` of it;
+    ``resamples`` and ``groups`` as in :func:`estimate`.
+    """
+    mean = mean_of("difference", differences, weights)
+    values, intervals = estimate(mean, len(differences), seed=0, resamples=resamples, groups=groups)
+    return values["difference"], interval_of_difference(differences, intervals["difference"], weights, groups=groups)
 
 
 def interval_of_difference(

@@ -14,7 +14,7 @@ from hierpets.data.photos import NamedPhoto, read_photo
 from hierpets.data.records import PhotoIndex, PhotoRecord
 from hierpets.errors import DataError, ImageError
 from hierpets.evaluation.metrics.levels import LevelPredictions, breed_level, species_level
-from hierpets.evaluation.metrics.resampling import estimate, interval_of_difference, mean_of
+from hierpets.evaluation.metrics.resampling import mean_difference
 from hierpets.evaluation.metrics.schema import StressMean, StressMetrics, StressScores, StressStep
 from hierpets.evaluation.metrics.selective import selective_metrics
 from hierpets.evaluation.predictions import Predictions
@@ -97,15 +97,14 @@ def _mean(unchanged: Predictions, changed: list[Predictions], step: int, resampl
     scores = [_scores(found) for found in changed]
     losses = _finest(unchanged).hit - np.mean([_finest(found).hit for found in changed], axis=0)
     groups = _finest(unchanged).groups
-    values, intervals = estimate(mean_of("loss", losses), len(losses), seed=0, resamples=resamples, groups=groups)
+    loss, interval = mean_difference(losses, resamples=resamples, groups=groups)
 
     def mean(name: str) -> float | None:
         found = [value for one in scores if (value := getattr(one, name)) is not None]
         return float(np.mean(found)) if found else None
 
     means = {name: mean(name) for name in StressScores.model_fields}
-    interval = interval_of_difference(losses, intervals["loss"], groups=groups)
-    return StressMean(step=step, loss=values["loss"], loss_interval=interval, **means)
+    return StressMean(step=step, loss=loss, loss_interval=interval, **means)
 
 
 def _finest(predictions: Predictions) -> LevelPredictions:

@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hierpets.serve.metrics import ServerMetrics
-from hierpets.serve.problems import Problem
+from hierpets.serve.problems import Problem, stopping
 
 __all__ = ["SECURITY_HEADERS", "Guard"]
 
@@ -62,8 +62,7 @@ class Guard:
         except asyncio.CancelledError:  # the server stops, and waits no longer
             if status:
                 raise
-            headers = {"retry-after": "5", "connection": "close"}
-            problem = Problem("unavailable", "the server is stopping", headers=headers)
+            problem = stopping(connection="close")
             await problem.response(scope["path"])(scope, receive, guarded_send)
         except Exception:
             # Only the log gets the traceback.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib import import_module
 from itertools import count, takewhile
 from pathlib import Path
@@ -21,6 +22,7 @@ from hierpets.inference.engines.base import (
     choose_precision,
 )
 from hierpets.libraries import needed_for
+from hierpets.workers import cores
 
 if TYPE_CHECKING:
     from hierpets.bundle.manifest import Manifest
@@ -41,7 +43,7 @@ def load(
     device: Device = "auto",
     precision: Precision = "auto",
     compile: bool = False,
-    workers: int = 1,
+    workers: int | None = None,
     threads: int | None = None,
     together: bool = True,
     registry: Registry | str | Path | None = None,
@@ -49,9 +51,9 @@ def load(
 ) -> Predictor:
     """Load a bundle folder; by default, the released one. ``compile`` compiles the network with torch.
 
-    OpenVINO computes ``workers`` photos at a time, each on its share of the cores: 1 is fastest for one photo,
-    :func:`hierpets.workers.cores` for a folder. ``threads`` limits its threads; None: one per core.
-    With torch both are left to torch.
+    OpenVINO computes ``workers`` photos at a time, each on its share of the ``threads``; None: one per core. One worker
+    is fastest for one photo, one for each thread for many. If None is given, a photo gets all threads until a call
+    gives more than a few; then the graph is compiled once more, for many. With torch both are left to torch.
     Each of several workers may compute a few photos ``together``, which takes less time and, for graphs of their own,
     more memory: false for a server, whose photos come one by one. No answer depends on it.
     ``registry`` is a loaded registry, a ``registry.yaml``, or None for the one that
@@ -67,20 +69,21 @@ def load(
     check_type("compile", compile, bool, "true or false")
     check_type("recommend", recommend, bool, "true or false")
     check_type("together", together, bool, "true or false")
-    check_count("workers", workers)
-    if threads is not None:
-        check_count("threads", threads)
+    for name, number in {"workers": workers, "threads": threads}.items():
+        if number is not None:
+            check_count(name, number)
     folder = Path(bundle) if bundle is not None else released_bundle()
     with needed_for(f"device {device!r}", DeviceError):
         chosen_device = choose_device(device)
     chosen_engine = choose_engine(engine, chosen_device, compile=compile)
+    at_once = workers or 1
     # Compiling the graph takes one core as long as all the rest takes the other, imports included. What compiles it is
     # imported alone: beside the other imports that takes twice as long.
     with ThreadPoolExecutor(1, thread_name_prefix="engine") as beside:
         if chosen_engine == "openvino":
             import_module("hierpets.inference.engines.openvino")
             opening = beside.submit(
-                _open_graphs, folder, precision, workers=workers, threads=threads, together=together
+                _open_graphs, folder, precision, workers=at_once, threads=threads, together=together
             )
         from hierpets.bundle.manifest import model_id, read_manifest
         from hierpets.inference.predictor import Predictor
@@ -97,10 +100,32 @@ def load(
         else:
             engines = _read_networks(folder, manifest, plugins, chosen_device, precision, compile=compile)
     of_regions: Precision = precision if chosen_engine == "openvino" else "auto"
-    finder, second_look = _with_detector(folder, manifest, of_regions, workers=workers, threads=threads)
+    finder, second_look = _with_detector(folder, manifest, of_regions, workers=at_once, threads=threads)
+    for_many = None
+    if workers is None and chosen_engine == "openvino" and (most := threads or cores()) > 1:
+        for_many = partial(
+            load,
+            folder.absolute(),
+            engine="openvino",
+            device="cpu",
+            precision=precision,
+            workers=most,
+            threads=threads,
+            together=together,
+            registry=plugins,
+            recommend=recommend,
+        )
     *early, last = engines
     return Predictor(
-        manifest, last, recommender, early=early, finder=finder, second_look=second_look, model=model, bundle=folder
+        manifest,
+        last,
+        recommender,
+        early=early,
+        finder=finder,
+        second_look=second_look,
+        model=model,
+        bundle=folder,
+        for_many=for_many,
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn, overload
@@ -28,10 +30,17 @@ from hierpets.inference.stream import BatchOutput, photo_error, run_batch, run_b
 from hierpets.messages.catalogue import speaking
 from hierpets.recommend.choose import Recommender
 from hierpets.regions.files import BoxFile
+from hierpets.workers import never
 
 __all__ = ["Predictor"]
 
 UNREAD = ""  # instead of a species
+
+# Photos of a call that get all cores each; those that follow get one each, which takes less time for many. To load the
+# model for that takes about what it saves in 150 photos, once.
+FEW = 64
+
+_log = logging.getLogger(__name__)
 
 
 class Predictor:
@@ -39,7 +48,8 @@ class Predictor:
     to call it is to predict.
 
     ``manifest`` describes the model, ``model`` identifies it; ``engine`` runs its main network and ``cascade`` all of
-    them; ``bundle`` is the folder that it was loaded from, or None.
+    them; ``bundle`` is the folder that it was loaded from, or None. ``for_many`` loads the same model for many photos
+    at a time: it predicts those of a call that follow the first :data:`FEW`.
     """
 
     def __init__(
@@ -53,6 +63,7 @@ class Predictor:
         second_look: Reconsider | None = None,
         model: ModelId,
         bundle: Path | None = None,
+        for_many: Callable[[], Predictor] | None = None,
     ):
         self.manifest = manifest
         self.cascade = Cascade(manifest, (*early, engine), second_look)
@@ -60,6 +71,9 @@ class Predictor:
         self.bundle = bundle
         self._advise = Adviser(manifest, recommender) if recommender else None
         self._finder = finder
+        self._for_many = for_many
+        self._many: Predictor | None = None
+        self._loading = threading.Lock()
         self._origins = dict(zip(manifest.taxonomy.leaves, manifest.origins, strict=True))
         # Finding them takes milliseconds, and a server is asked for the same with every batch.
         self._thresholds = lru_cache(maxsize=64)(partial(_find_thresholds, manifest))
@@ -215,10 +229,43 @@ class Predictor:
         keep_photos: bool = False,
     ) -> Iterator[Prediction]:
         request = self._request(options, limits, boxes=boxes, keep_photos=keep_photos)
-        run = partial(self._predict_batch, request)
-        is_live = live if callable(live) else partial(bool, live)
-        batches = run_batches(photos, run, self.engine, batch_size, is_live)
+        if live or self._for_many is None:
+            return self._run(request, photos, batch_size, live if callable(live) else partial(bool, live))
+        return self._few_and_many(request, iter(photos), batch_size)
+
+    def _run(
+        self,
+        request: _Request,
+        photos: Iterable[NamedPhoto],
+        batch_size: int | None,
+        live: Callable[[], bool] = never,
+    ) -> Iterator[Prediction]:
+        batches = run_batches(photos, partial(self._predict_batch, request), self.engine, batch_size, live)
         return (prediction for batch in batches for prediction in batch)
+
+    def _few_and_many(
+        self, request: _Request, photos: Iterator[NamedPhoto], batch_size: int | None
+    ) -> Iterator[Prediction]:
+        yield from self._run(request, islice(photos, FEW), batch_size)
+        for first in photos:
+            yield from self._loaded_for_many()._run(request, chain([first], photos), batch_size)
+
+    def _loaded_for_many(self) -> Predictor:
+        """The same model, loaded for many photos; this predictor itself where the bundle is no longer what it was."""
+        with self._loading:
+            if self._many is None:
+                self._many = self._load_for_many()
+        return self._many
+
+    def _load_for_many(self) -> Predictor:
+        assert self._for_many is not None  # _stream
+        try:
+            loaded = self._for_many()
+        except HierpetsError as error:
+            _log.warning("many photos will take longer: the model cannot be loaded again: %s", error)
+            return self
+        same = loaded.model == self.model and loaded.engine.precision == self.engine.precision
+        return loaded if same else self
 
     def _request(
         self, options: PredictOptions, limits: Limits, *, boxes: BoxFile | None = None, keep_photos: bool

@@ -2,15 +2,17 @@ import gc
 import io
 import itertools
 import json
+import shutil
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from functools import partialmethod
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
-from hierpets.bundle.layout import GRAPH, released_bundle
+from hierpets.bundle.layout import GRAPH, MANIFEST, released_bundle
 from hierpets.data.photos import NamedPhoto
 from hierpets.errors import ConfigError
 from hierpets.inference.engines.openvino import OpenVinoEngine
@@ -35,6 +37,56 @@ def test_stream_depends_on_neither_workers_nor_company(loaded, workers):
     assert [a.path for a in answers] == PHOTOS
     for joint, answer in zip(expected, answers, strict=True):
         np.testing.assert_allclose(answer.joint, joint, atol=1e-6)
+
+
+@pytest.fixture
+def some_are_many(monkeypatch):
+    monkeypatch.setattr("hierpets.inference.predictor.FEW", 4)
+    monkeypatch.setattr("hierpets.inference.loading.cores", lambda: 2)
+
+
+def test_many_photos_are_dealt_to_a_worker_per_core_with_the_same_answers(loaded, some_are_many, monkeypatch):
+    def told(predictions):
+        return [json.dumps(prediction.to_json()) for prediction in predictions]
+
+    opened = []
+    monkeypatch.setattr(
+        "hierpets.inference.engines.openvino.OpenVinoEngine.__init__",
+        partialmethod(_noting, OpenVinoEngine.__init__, opened),
+    )
+    predictor = loaded()
+    expected = told(loaded(workers=1).predict(PHOTOS))
+    assert told(predictor.predict(PHOTOS[:4])) == expected[:4]
+    assert opened == [1, 1]
+    assert told(predictor.predict(PHOTOS)) == expected
+    assert told(predictor.stream(iter(PHOTOS))) == expected
+    assert opened == [1, 1, 2], "loaded once, when many came"
+    assert told(predictor.stream(PHOTOS, live=True)) == expected
+
+
+def test_many_photos_are_predicted_where_the_bundle_is_gone_or_another(tiny_run, some_are_many, tmp_path, caplog):
+    registry = load_registry(tiny_run.parent / "registry.yaml")
+    expected = [answer.joint for answer in load(tiny_run / "bundle", registry=registry).predict(PHOTOS)]
+    for change in (shutil.rmtree, _with_another_version):
+        bundle = tmp_path / change.__name__
+        shutil.copytree(tiny_run / "bundle", bundle)
+        predictor = load(bundle, registry=registry)
+        change(bundle)
+        answers = predictor.predict(PHOTOS)
+        for answer, joint in zip(answers, expected, strict=True):
+            assert answer.model == predictor.model
+            np.testing.assert_array_equal(answer.joint, joint)
+    assert "many photos will take longer" in caplog.text
+
+
+def _noting(self, init, opened, *arguments, workers=1, **words):
+    opened.append(workers)
+    init(self, *arguments, workers=workers, **words)
+
+
+def _with_another_version(bundle):
+    manifest = json.loads((bundle / MANIFEST).read_text())
+    (bundle / MANIFEST).write_text(json.dumps(manifest | {"version": "another"}))
 
 
 def test_stream_gives_the_same_digits_each_time(loaded):

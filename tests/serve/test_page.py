@@ -487,16 +487,17 @@ def test_page_shows_a_file_name_as_text_alone(visit):
     assert card.first.locator(".headline").bounding_box()["width"] < 390
 
 
-def test_page_calls_no_breed_uncertain_that_was_not_asked_for(chromium):
+def test_page_says_nothing_of_breeds_that_were_not_asked_for(chromium):
     settings = ServeSettings(options=PredictOptions(max_level="species"))
     with serving(make_predictor(), settings) as (url, _):
         page = chromium.new_page()
         page.goto(url)
         page.locator("#about", has_text="knows").wait_for()
         card = show(page, upload("cat.jpg", plain("siamese")))
-        said = card.inner_text()
+        said, bars = card.inner_text(), card.locator(".species > *, .breeds > *").all_inner_texts()
         page.close()
     assert "A cat" in said
+    assert len(bars) == 1 and "Cat" in bars[0], "of the species alone"
     assert "uncertain" not in said and "breed we cannot tell" not in said
 
 

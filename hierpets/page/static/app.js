@@ -42,8 +42,7 @@ function headline(record) {
     return [breeds, t("{pet}. {p} sure that it is one of these.", { pet, p: capital(percent(together)) })];
   }
   if (record.level === "species") {
-    const isFinest = record.source === "species" || model.options?.max_level === "species"; // no breed was asked for
-    if (isFinest) return [pet, t("{p} sure.", { p: capital(percent(record.species.probability)) })];
+    if (isSpeciesFinest(record)) return [pet, t("{p} sure.", { p: capital(percent(record.species.probability)) })];
     if (isUnrecognized(record)) {
       const [nearest] = breedsOf(record);
       return [t("{pet}, breed not recognized", { pet }), nearest ? t("Closest: {breed}.", { breed: leafName(nearest) }) : ""];
@@ -61,7 +60,10 @@ function headline(record) {
 
 // Its breed is more likely one that the model does not list.
 const isUnrecognized = ({ scores }) => Boolean(scores && scores.listed < 0.5);
-const breedsOf = (record) => record.top.filter((leaf) => leaf.breed && leaf.species === record.species.label);
+// No breed was asked for.
+const isSpeciesFinest = (record) => record.source === "species" || model.options?.max_level === "species";
+const breedsOf = (record) =>
+  isSpeciesFinest(record) ? [] : record.top.filter((leaf) => leaf.breed && leaf.species === record.species.label);
 
 // ---- photos
 

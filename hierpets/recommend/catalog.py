@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from hierpets.messages.catalogue import say
 from hierpets.validation.strict import PlainName, StrictModel
@@ -147,17 +147,29 @@ class Suits(Traits):
     species: tuple[str, ...] = Field(min_length=1)
 
 
+def _unfinished(claim: str) -> str:
+    if claim.rstrip().endswith((".", "!", "?")):
+        raise ValueError("expected no full stop at its end: it becomes a sentence with the product's name before it")
+    return claim
+
+
+Claim = Annotated[str, Field(min_length=1), AfterValidator(_unfinished)]
+"""What a product does, as in "makes a long coat easy to comb"."""
+
+
 class Product(StrictModel):
-    """One product. What it is to ``avoid`` needs one match; a contraindicated species is never to touch it."""
+    """One product. What it is to ``avoid`` needs one match; a contraindicated species is never to touch it. Of what it
+    ``contains`` something must be said: nobody knows that nothing harms no animal.
+    """
 
     id: PlainName
-    name: str
-    claim: str
+    name: str = Field(min_length=1)
+    claim: Claim
     suits: Suits
     avoid: Traits = Traits()
     contraindicated_species: tuple[str, ...] = ()
-    contains: tuple[str, ...] = ()
-    price: float = Field(ge=0, allow_inf_nan=False)
+    contains: tuple[str, ...] = Field(min_length=1)
+    price: float = Field(ge=0, allow_inf_nan=False, strict=True)
     on_request: bool = False
 
 

@@ -35,7 +35,9 @@ def check_catalog(files: CatalogFiles, registry: Registry, taxonomy: Taxonomy | 
     """Check the files against each other, against the registry's rules and, if given, the taxonomy of a model."""
     catalog = files.catalog
     everyone = listed_taxonomy(catalog)
-    found = [*_unread(files, registry), *_products(files, everyone), *(_breeds(files, taxonomy) if taxonomy else ())]
+    found = [*_unread(files, registry), *_products(files, everyone)]
+    if taxonomy:
+        found += [*_breeds(files, taxonomy), *_excluded(files, taxonomy)]
     rules = registry.of_kind("shampoo_rule")
     broken = [*_broken_rules(rules, everyone, catalog)]
     if broken:
@@ -132,6 +134,15 @@ def _breeds(files: CatalogFiles, taxonomy: Taxonomy) -> Iterator[CatalogProblem]
                 yield CatalogProblem(f"{file}: {text}: it uses the coat mix of its species")
         if not known.coat and not all(breed in known.breeds for breed in breeds or ("",)):
             yield CatalogProblem(f"{file}: species {species!r} has no coat mix for unlisted breeds")
+
+
+def _excluded(files: CatalogFiles, taxonomy: Taxonomy) -> Iterator[CatalogProblem]:
+    """Products that the model never allows: it does not know a species that they harm."""
+    never = SuitabilityMatrix.of(files.catalog, taxonomy).never
+    for product in (one for one, excluded in zip(files.catalog.products.values(), never, strict=True) if excluded):
+        unknown = [species for species in files.catalog.hazards[product.id] if species not in taxonomy.species]
+        text = f"is never recommended with this model, which cannot rule out a {' or a '.join(unknown)}"
+        yield CatalogProblem(f"{files.at_product(product)}: {product.id!r} {text}", is_error=False)
 
 
 def _at_rule(rule: Plugin) -> str:

@@ -174,8 +174,10 @@ class Recommender:
     def _contraindications(self, case: Case, looks_like: Mapping[str, float], odds: bool) -> Iterable[Advice]:
         for product, offer in case.offers.items():
             if offer.harm > self.bound:
-                hazards, known = self.catalog.hazards[product], self.catalog.species
-                why = words.contraindication(case, hazards, known, looks_like=looks_like, bound=self.bound, odds=odds)
+                hazards = self.catalog.hazards[product]
+                why = words.contraindication(
+                    case, hazards, offer.species, looks_like=looks_like, bound=self.bound, odds=odds
+                )
                 yield Advice(product, why, veto=True)
 
     def _conclude(

@@ -76,7 +76,7 @@ def read_catalog_files(registry: str | Path | None = None) -> CatalogFiles:
 def _read(folders: Iterable[Path], name: str, model: type[M], problems: list[str]) -> tuple[YamlFile[M], ...]:
     found = []
     for path in (folder / name for folder in folders):
-        if path.is_file():
+        if path.exists() or path.is_symlink():  # a link to nothing is no wish for the built-in one
             try:
                 found.append(read_yaml(path, model))
             except YamlProblems as error:

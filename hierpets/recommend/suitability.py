@@ -38,8 +38,8 @@ class SuitabilityMatrix:
 
     ``suits`` and ``avoid`` float [L + S, P] hold the share of the row's pets that a product suits, or is to avoid;
     ``coats`` float [L + S, 7] and ``skin`` float [L + S, K] the share that wears a coat or has a skin note.
-    ``forbidden`` bool [S, P]: the product must never touch the species, or nothing is known of the species and the
-    product is known to hurt some other. ``never`` bool [P]: it would hurt a species that the taxonomy cannot tell.
+    ``forbidden`` bool [S, P]: the product must never touch the species, or is not made for it and known to hurt some
+    other. ``never`` bool [P]: it would hurt a species that the taxonomy cannot tell.
     ``hazardous`` bool [P]: it hurts some species.
     """
 
@@ -69,9 +69,9 @@ class SuitabilityMatrix:
                 suits[r] += [share * (verdict == "suits") for verdict in verdicts]
                 avoid[r] += [share * (verdict == "avoid") for verdict in verdicts]
         hazards = [catalog.hazards[product.id] for product in products]
-        # Of a species that is not in the catalog, nobody can say that a hazard to others is none to it.
-        unlisted = [name for name in taxonomy.species if name not in catalog.species]
-        forbidden = [[s in h or (s in unlisted and bool(h)) for h in hazards] for s in taxonomy.species]
+        # Where a product is not made for a species, nobody says that a hazard to others is none to it.
+        pairs = list(zip(products, hazards, strict=True))
+        forbidden = [[s in h or (bool(h) and s not in p.suits.species) for p, h in pairs] for s in taxonomy.species]
         return cls(
             taxonomy=taxonomy,
             suits=suits,

@@ -76,13 +76,15 @@ def nothing(case: Case) -> str:
 def contraindication(
     case: Case,
     hazards: Mapping[str, Hazard],
-    known: Collection[str],
+    made_for: Collection[str],
     *,
     bound: float,
     looks_like: Mapping[str, float] = MappingProxyType({}),
     odds: bool = True,
 ) -> str:
-    """Why a product is excluded: what is in it, and, with ``odds``, how probable the animal at risk is."""
+    """Why a product ``made_for`` some species is excluded: what is in it, and, with ``odds``, how probable the animal
+    at risk is.
+    """
     everywhere = (case.beside, looks_like)
     at_risk = max(hazards, key=lambda s: max(case.species.get(s, 2.0), *(where.get(s, 0.0) for where in everywhere)))
     why, pet = str(hazards[at_risk]), _one(_species_name(at_risk))
@@ -102,7 +104,7 @@ def contraindication(
         if not odds:
             return say("{why}, and this may be {pet}.", why=why, pet=pet)
         return say("{why}, and this may be {pet} ({p}).", why=why, pet=pet, p=likelihood(p))
-    unlisted = [species for species, share in case.species.items() if species not in known and share > bound]
+    unlisted = [species for species, share in case.species.items() if species not in made_for and share > bound]
     if unlisted:
         pet = _one(_species_name(unlisted[0]))
         return say("{why}, and this may be {pet}, of which we know too little.", why=why, pet=pet)

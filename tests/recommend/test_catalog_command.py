@@ -6,6 +6,7 @@ import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 
+from hierpets.bundle.layout import released_bundle
 from hierpets.bundle.manifest import BackboneSpec, Manifest
 from hierpets.cli import cli
 from hierpets.errors import HierpetsError
@@ -80,18 +81,39 @@ def test_catalog_check_names_the_line_of_a_rule_that_fails(shop: Path) -> None:
     assert "ZeroDivisionError" in result.output
 
 
+def write_bundle(folder: Path, tree: dict[str, tuple[str, ...]]) -> Path:
+    backbone = BackboneSpec(name="any", feature_dim=4)
+    manifest = Manifest(taxonomy=Taxonomy(tree=tree), preprocess=Preprocess(), backbone=backbone)
+    (folder / "bundle.json").write_text(manifest.model_dump_json())
+    return folder
+
+
 def test_catalog_check_finds_breeds_of_a_bundle_without_a_coat(tmp_path: Path) -> None:
-    manifest = Manifest(
-        taxonomy=Taxonomy(tree={"cat": ("siamese", "siamesse"), "horse": ("arabian",)}),
-        preprocess=Preprocess(),
-        backbone=BackboneSpec(name="any", feature_dim=4),
-    )
-    (tmp_path / "bundle.json").write_text(manifest.model_dump_json())
-    result = run("check", "--model", tmp_path)
+    tree = {"cat": ("siamese", "siamesse"), "horse": ("arabian",)}
+    result = run("check", "--model", write_bundle(tmp_path, tree))
     assert result.return_value == 1
     assert "breed cat/siamesse has no coat (did you mean 'siamese'?)" in result.output
     assert "species 'horse' is not listed" in result.output
     assert "breed cat/siamese has no coat" not in result.output
+
+
+def test_catalog_check_names_products_that_a_model_never_allows(tmp_path: Path) -> None:
+    """A model of dogs alone cannot rule out a cat; the released one can."""
+    excluded = "'flea_guard' is never recommended with this model, which cannot rule out a cat"
+    dogs = run("check", "--model", write_bundle(tmp_path, {"dog": ("pug",)}))
+    assert excluded in dogs.output
+    assert dogs.return_value == 0
+    assert "never recommended" not in run("check", "--model", released_bundle()).output
+
+
+def test_catalog_show_shows_breeds_of_one_name_in_two_species(shop: Path) -> None:
+    coat = "coat: {length: short, undercoat: dense, texture: plush, shedding: low}"
+    breeds = f"species:\n  cat: {{breeds: {{rex: {{{coat}}}}}}}\n  rabbit: {{breeds: {{rex: {{{coat}}}}}}}\n"
+    (shop.parent / "plugins" / "shampoo" / "breeds.yaml").write_text(breeds)
+    assert [line for line in run("show", "rex", "--registry", shop).output.splitlines() if line[0] != " "] == [
+        "Rex (cat)",
+        "Rex (rabbit)",
+    ]
 
 
 def test_catalog_show_lists_and_explains() -> None:

@@ -173,6 +173,12 @@ species:
         ("price: 5", "price: 5\n    contraindicated_species: [cats]", "unknown name 'cats' (did you mean 'cat'?)"),
         ("price: 5", "price: 5\n    avoid: {skin: [oilly]}", "avoid.skin: unknown name 'oilly' (did you mean 'oily'?)"),
         ("price: 5", "price: -1", "products[0].price: expected at least 0, got -1"),
+        ("price: 5", "price: true", "products[0].price: expected a number, got True"),
+        ("name: Plain", "name: ''", "products[0].name: expected text, got ''"),
+        ("claim: cleans", "claim: ''", "products[0].claim: expected text, got ''"),
+        ("claim: cleans", "claim: cleans.", "products[0].claim: expected no full stop at its end"),
+        ("[glycerin]", "[]", "products[0].contains: expected a length of at least 1"),
+        ("    contains: [glycerin]\n", "", "products[0].contains: is missing"),
         ("price: 5", "price: 5\n    price: 6", "price: given twice"),
         ("price: 5", "price: [", "not valid YAML"),
         ("[glycerin]", "&a [glycerin]\n    avoid: {skin: *a}", "aliases"),
@@ -185,6 +191,12 @@ def test_load_catalog_refuses_a_wrong_shelf(shop: Path, old: str, new: str, mess
     (found,) = problems(shop, products=SHELF.replace(old, new))
     assert found.startswith("/products.yaml:")
     assert message in found
+
+
+def test_load_catalog_refuses_a_link_to_nothing_rather_than_take_the_built_in_products(shop: Path) -> None:
+    (shop.parent / "plugins" / "shampoo" / "products.yaml").symlink_to("nowhere")
+    with pytest.raises(CatalogError, match=r"products\.yaml: cannot be read: No such file"):
+        load_catalog(shop)
 
 
 def test_load_catalog_refuses_a_product_id_used_twice(shop: Path) -> None:

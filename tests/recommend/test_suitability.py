@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from hierpets.recommend.catalog import COAT_TYPES, Catalog
+from hierpets.recommend.catalog import COAT_TYPES, Catalog, SpeciesProfile
 from hierpets.recommend.suitability import SuitabilityMatrix
 from hierpets.taxonomy import Taxonomy
 
@@ -52,7 +53,7 @@ def test_weigh_equals_a_count_over_all_possible_pets(catalog: Catalog, tree: dic
             wanted = species in made.species and (not made.coats or coat in made.coats)
             avoid[i] += p * shunned
             suits[i] += p * (not shunned and wanted and (not made.skin or bool(prone & set(made.skin))))
-            harm[i] += p * (species in hazards or (species not in catalog.species and bool(hazards)))
+            harm[i] += p * (species in hazards or (species not in made.species and bool(hazards)))
     for i, product in enumerate(catalog.products):
         harm[i] += MISSING * bool(catalog.hazards[product])
         if set(catalog.hazards[product]) - set(taxonomy.species):
@@ -62,6 +63,20 @@ def test_weigh_equals_a_count_over_all_possible_pets(catalog: Catalog, tree: dic
     np.testing.assert_allclose(got.harm, harm, atol=1e-12)
     np.testing.assert_allclose(got.coats, [coats[coat] for coat in COAT_TYPES], atol=1e-12)
     np.testing.assert_allclose(got.skin, [skin[note] for note in catalog.skin], atol=1e-12)
+
+
+@pytest.mark.parametrize("listed", [{}, {"coat": [{"length": "long", "undercoat": "dense", "texture": "silky",
+                                                   "shedding": "low"}]}])  # fmt: skip
+def test_what_hurts_a_cat_is_for_no_species_that_it_is_not_made_for(
+    catalog: Catalog, listed: dict[str, object]
+) -> None:
+    """To list a coat says nothing of what poisons the animal."""
+    ferrets = replace(catalog, species={**catalog.species, "ferret": SpeciesProfile.model_validate(listed)})
+    taxonomy = Taxonomy(tree={"cat": (), "dog": (), "ferret": ()})
+    for known in (catalog, ferrets):
+        harm = SuitabilityMatrix.of(known, taxonomy).weigh(np.array([0, 0.6, 0.4]), unlisted=0.0).harm
+        toxic = [bool(hazards) for hazards in known.hazards.values()]
+        np.testing.assert_allclose(harm, np.where(toxic, 0.4, 0.0))
 
 
 def test_suitability_matrix_has_a_harmless_product_for_every_breed(catalog: Catalog, pets: Taxonomy) -> None:

@@ -60,13 +60,15 @@ def check(registry: Path | None, model: Path | None) -> int:
 @click.argument("name", required=False, type=CATALOG_NAME)
 @registry_option
 def show(name: str | None, registry: Path | None) -> None:
-    """Show a breed or a product by its NAME, or list them all."""
+    """Show breeds or a product by their NAME, or list them all."""
     from hierpets.messages.breeds import find_label
     from hierpets.recommend.loading import load_catalog
 
     catalog = load_catalog(registry)
     breeds = {f"{s}/{b}": (s, b) for s, species in catalog.species.items() for b in species.breeds}
-    by_name = {**{b: key for key in breeds.values() for b in key[1:]}, **breeds}
+    by_name: dict[str, list[tuple[str, str]]] = {full: [key] for full, key in breeds.items()}
+    for key in breeds.values():
+        by_name.setdefault(key[1], []).append(key)
     if name is None:
         lines = [
             *(_breed_line(catalog, *key) for key in breeds.values()),
@@ -76,7 +78,7 @@ def show(name: str | None, registry: Path | None) -> None:
     elif (label := find_label(name, [*by_name, *catalog.products]) or name) in catalog.products:
         lines = list(_product(catalog, catalog.products[label]))
     elif label in by_name:
-        lines = list(_breed(catalog, *by_name[label]))
+        lines = [line for key in by_name[label] for line in _breed(catalog, *key)]
     else:
         hint = did_you_mean(name, [*by_name, *catalog.products])
         raise ConfigError(f"no breed or product {name!r}{hint}; `hierpets catalog show` lists them")

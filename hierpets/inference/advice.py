@@ -10,11 +10,15 @@ import numpy as np
 
 from hierpets.bundle.manifest import Manifest
 from hierpets.errors import HierpetsError
+from hierpets.hierarchy.probabilities import species_probabilities
 from hierpets.inference.prediction import Prediction
 from hierpets.recommend.choose import Recommender
 from hierpets.recommend.result import RecommendationRecord
 
 __all__ = ["Adviser"]
+
+# Rules need not bear two threads, and two predictors may share the module of one.
+_one_at_a_time = threading.Lock()
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +30,6 @@ class Adviser:
         self._recommender = recommender
         self._taxonomy = manifest.taxonomy
         self._judged = frozenset(name for name, rows in manifest.policy.of("unlisted").items() if rows)
-        self._one_at_a_time = threading.Lock()  # rules need not bear two threads
 
     def __call__(
         self, one: Prediction, beside: Sequence[np.ndarray] = (), *, explain: bool
@@ -37,12 +40,14 @@ class Adviser:
         joint, decision = one.joint, one.decision
         if joint is None or decision is None:
             return None
-        looks_like = one.looks_like
-        if looks_like is not None and not one.looks_like_a_pet:
-            looks_like = np.zeros_like(looks_like)  # of no known species: it may be any animal
+        looks_like = None
+        if one.unrestricted is not None:
+            looks_like = species_probabilities(one.unrestricted, self._taxonomy)
+            if not one.looks_like_a_pet:
+                looks_like = np.zeros_like(looks_like)  # of no known species: it may be any animal
         unlisted = 1.0 - decision.listed if decision.species in self._judged else None
         try:
-            with self._one_at_a_time:
+            with _one_at_a_time:
                 found = self._recommender.recommend(
                     joint,
                     self._taxonomy,

@@ -35,8 +35,8 @@ class Prediction:
     ``path`` is the photo's path or name. ``species`` is the most probable species whatever the ``level``, None for a
     photo of no known pet; ``breed`` is set only at level ``breed``, and ``breeds`` where the answer leaves a few open.
     ``joint`` float64 [L] holds the probabilities of all leaves, given that the breed is a listed one; ``pet_score`` how
-    much the photo looks like a pet; ``looks_like`` float64 [S], where ``only`` leaves species out, the probabilities
-    of all species before; ``decision`` everything behind the prediction; ``stage`` the number of the network
+    much the photo looks like a pet; ``unrestricted`` float64 [L], where ``only`` leaves classes out, is what ``joint``
+    was before; ``decision`` everything behind the prediction; ``stage`` the number of the network
     that answered, 0 for the first that is asked; ``second_look`` the part of the photo that was looked at again, if it
     left doubt and its animal is small; ``origins`` how the model learned each leaf. ``photo`` is kept by
     ``predict`` for :meth:`_repr_html_`; a stream does not keep it. ``regions`` are the animals in the photo from left
@@ -49,7 +49,7 @@ class Prediction:
     decision: Decision | None = None
     joint: np.ndarray | None = None
     pet_score: float | None = None
-    looks_like: np.ndarray | None = None
+    unrestricted: np.ndarray | None = None
     recommendation: RecommendationRecord | None = None
     stage: int | None = None
     second_look: Box | None = None

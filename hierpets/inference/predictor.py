@@ -19,7 +19,7 @@ from hierpets.data.photos import DEFAULT_LIMITS, Limits, NamedPhoto, Photo, is_o
 from hierpets.errors import ConfigError, HierpetsError, check_count, check_type
 from hierpets.hierarchy.decision import decide
 from hierpets.hierarchy.policy import MAX_SET, Thresholds
-from hierpets.hierarchy.probabilities import restrict, species_probabilities
+from hierpets.hierarchy.probabilities import restrict
 from hierpets.inference.advice import Adviser
 from hierpets.inference.engines.base import Engine, RawOutput
 from hierpets.inference.engines.cascade import Answers, Cascade, Reconsider
@@ -282,7 +282,7 @@ class Predictor:
     def _predict_batch(self, request: _Request, photos: Sequence[NamedPhoto]) -> list[Prediction]:
         with speaking(request.options.language):
             predictions = self._whole(request, photos)
-            if not request.options.regions and request.boxes is None:
+            if not request.finds_animals:
                 return predictions
             return [self._with_regions(*pair, request) for pair in zip(predictions, photos, strict=True)]
 
@@ -340,7 +340,7 @@ class Predictor:
                     warning=batch.warnings.get(position),
                     **next(decided),
                 )
-                if self._advise is not None:
+                if self._advise is not None and not request.finds_animals and not request.is_part:
                     advice = self._advise(prediction, explain=request.options.explain)
                     prediction = replace(prediction, recommendation=advice)
                 predictions.append(prediction)
@@ -350,10 +350,9 @@ class Predictor:
         """What the networks' answers make of each photo: fields of its prediction."""
         m, options, scores = self.manifest, request.options, answers.output.scores
         joint = self.joint(answers.output)
-        looks_like: Sequence[np.ndarray | None] = [None] * len(joint)
         unrestricted = closed = None
         if request.restriction is not None:
-            looks_like, unrestricted = list(species_probabilities(joint, m.taxonomy)), joint
+            unrestricted = joint
             joint, closed = restrict(joint, request.restriction.leaves), request.restriction.closed
         decisions = decide(
             joint,
@@ -374,7 +373,7 @@ class Predictor:
                 "decision": decision,
                 "joint": joint[i],
                 "pet_score": float(scores[i, 0]) if m.ood else None,
-                "looks_like": looks_like[i],
+                "unrestricted": None if unrestricted is None else unrestricted[i],
                 "stage": int(answers.stage[i]),
                 "second_look": answers.parts.get(i),
             }
@@ -390,6 +389,11 @@ class _Request(NamedTuple):
     limits: Limits
     boxes: BoxFile | None = None
     is_part: bool = False
+
+    @property
+    def finds_animals(self) -> bool:
+        """Whether each animal is answered by itself; what is recommended then depends on all of them."""
+        return self.options.regions or self.boxes is not None
 
 
 def _find_thresholds(manifest: Manifest, alpha: float | None, max_set: int) -> Mapping[str, Thresholds]:

@@ -127,9 +127,11 @@ def answer_boxes(
 
 
 def distinct_regions(candidates: Candidates, answered: Sequence[Region]) -> tuple[Region, ...]:
-    """One region for each animal: what is no known pet is none, and two that answer alike are one."""
+    """One region for each animal: what is no known pet is none, and two that answer alike are one. Whatever ``only``
+    leaves out counts: of an animal that may not be named, others beside it must not be harmed.
+    """
     predictions = [one.prediction for one in answered]
-    answers = [one.joint if one.species is not None and one.looks_like_a_pet else None for one in predictions]
+    answers = [_seen(one) if one.species is not None and one.looks_like_a_pet else None for one in predictions]
     return tuple(answered[row] for row in keep_distinct(candidates, answers))
 
 
@@ -141,9 +143,7 @@ def advise_together(
     """The same with shampoos that harm none of the animals in the photo; ``advise`` takes the species of those beside
     the one that it is for, each float [S].
     """
-    regions = whole.regions
-    if not regions:
-        return whole
+    regions = whole.regions or ()
     species = [_species_of(region.prediction, taxonomy) for region in regions]
     # What the whole photo looks like, be it a little or no answer by itself, may be an animal that is in no box.
     outside = _looks_like(whole, taxonomy)
@@ -166,10 +166,14 @@ def _species_of(prediction: Prediction, taxonomy: Taxonomy) -> np.ndarray:
 
 def _looks_like(prediction: Prediction, taxonomy: Taxonomy) -> np.ndarray:
     """float [S], summing to one, as if it was of a known species, whatever ``only`` allows."""
-    if prediction.looks_like is not None:
-        return prediction.looks_like
-    assert prediction.joint is not None  # only what could be read has regions
-    return species_probabilities(prediction.joint, taxonomy)
+    return species_probabilities(_seen(prediction), taxonomy)
+
+
+def _seen(prediction: Prediction) -> np.ndarray:
+    """The probabilities of leaves [L], whatever ``only`` allows."""
+    joint = prediction.joint if prediction.unrestricted is None else prediction.unrestricted
+    assert joint is not None  # only what could be read has regions
+    return joint
 
 
 def _fitted(photo: np.ndarray, size: int) -> tuple[np.ndarray, tuple[float, float]]:

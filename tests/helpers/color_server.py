@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from hierpets.bundle.manifest import BackboneSpec, Manifest, ModelId
 from hierpets.inference.engines.base import RawOutput
 from hierpets.inference.predictor import Predictor
 from hierpets.plugin import Preprocess
-from hierpets.recommend.choose import Recommender
+from hierpets.recommend.choose import Recommender, Rule
 from hierpets.regions.boxes import Box
 from hierpets.regions.candidates import Candidates, Finder
 from hierpets.regions.files import FoundBox
@@ -74,6 +74,7 @@ def make_predictor(
     *,
     registry: Registry | None = None,
     finder: Callable[[np.ndarray], Candidates] | None = None,
+    rules: Sequence[Rule] | None = None,
     **manifest_fields: Any,
 ) -> Predictor:
     manifest = Manifest(
@@ -83,6 +84,8 @@ def make_predictor(
         **manifest_fields,
     )
     recommender = Recommender.load(registry or load_registry())
+    if rules is not None:
+        recommender = Recommender(recommender.catalog, rules)
     return Predictor(manifest, engine or ColorEngine(), recommender, finder=finder and PlainFinder(finder), model=MODEL)
 
 

@@ -11,6 +11,7 @@ from helpers.policies import flat_policy
 from hierpets.bundle.manifest import OODSpec
 from hierpets.data.photos import Limits
 from hierpets.errors import ConfigError
+from hierpets.hierarchy.probabilities import species_probabilities
 from hierpets.inference.loading import load
 from hierpets.inference.record import PredictionRecord, csv_row, parquet_row, parquet_schema
 from hierpets.recommend.loading import load_catalog
@@ -82,6 +83,35 @@ def test_no_shampoo_is_toxic_to_the_animal_beside_it():
     advices = [both.recommendation, *(region.prediction.recommendation for region in both.regions)]
     assert not any(toxic_to_cats(advice) for advice in advices)
     assert "a cat is in the photo too" in both.regions[1].prediction.recommendation.ruled_out[0].reason
+
+
+@pytest.mark.parametrize("only", [["dog"], ["basset_hound"]])
+def test_no_shampoo_is_toxic_to_an_animal_that_may_not_be_named(only):
+    """Restricted to dogs, a cat shows no breed, as a part of an animal does; it is found all the same."""
+    predictor = make_predictor(BassetEngine(), finder=find_halves)
+    photo = side_by_side("siamese", "a dog")
+    freely, restricted = (predictor.predict(photo, regions=True, only=names) for names in ([], only))
+    assert [region.box for region in restricted.regions] == [region.box for region in freely.regions] == [LEFT, RIGHT]
+    advices = [restricted.recommendation, *(region.prediction.recommendation for region in restricted.regions)]
+    assert not any(toxic_to_cats(advice) for advice in advices)
+    assert toxic_to_cats(predictor.predict(side_by_side("a dog"), regions=True, only=only).recommendation)
+
+
+def test_rules_are_asked_once_for_each_animal_and_the_photo():
+    class Counting:
+        name = where = "counting"
+        asked = 0
+
+        def call(self, case):
+            self.asked += 1
+            return []
+
+    rule = Counting()
+    predictor = make_predictor(finder=find_halves, rules=[rule])
+    predictor.predict(side_by_side("siamese", "a dog"), regions=True)
+    assert rule.asked == 3
+    predictor.predict(side_by_side("siamese"), regions=True)
+    assert rule.asked == 4
 
 
 def test_no_shampoo_is_toxic_to_the_only_animal_in_a_box(around):
@@ -163,7 +193,7 @@ def test_only_does_not_vouch_for_what_looks_like_no_pet(around):
     dog, cyan = side_by_side("a dog"), np.full((60, 60, 3), (20, 250, 250), np.uint8)
     sure, odd = predictor.predict([dog, cyan], only=["dog"])
     assert (sure.level, odd.level) == ("breed", "breed")
-    assert odd.looks_like[1] > 0.999
+    assert species_probabilities(odd.unrestricted, TAXONOMY)[1] > 0.999
     assert toxic_to_cats(sure.recommendation)
     assert not toxic_to_cats(odd.recommendation)
     assert "this may be an animal that we do not know" in odd.recommendation.ruled_out[0].reason

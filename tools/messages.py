@@ -75,7 +75,8 @@ def _of_tables() -> Iterator[tuple[str, Id]]:
     yield from (("plugins/shampoo/breeds.yaml", note.tip) for note in catalog.skin.values())
     for name, ingredient in catalog.ingredients.items():
         if ingredient.not_for or name in skin.IRRITANTS:
-            yield "plugins/shampoo/ingredients.yaml", spoken(name)
+            names = (name, *ingredient.aliases) if ingredient.not_for else (name,)  # as the label of a product has it
+            yield from (("plugins/shampoo/ingredients.yaml", spoken(one)) for one in names)
         yield from (("plugins/shampoo/ingredients.yaml", why) for why in ingredient.not_for.values())
     yield from (("plugins/shampoo/skin.py", reason) for _, reason in skin.NEEDS.values())
     yield "plugins/shampoo/fallback.py", fallback.SENTENCE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from operator import itemgetter
 from types import MappingProxyType
@@ -10,7 +11,7 @@ from hierpets.hierarchy.decision import MaxLevel
 from hierpets.messages.breeds import local_name
 from hierpets.messages.catalogue import say
 from hierpets.plugin import Case
-from hierpets.recommend.catalog import COAT_TYPES, Catalog, Hazard, Product
+from hierpets.recommend.catalog import COAT_TYPES, Catalog, Hazard, Product, spoken
 from hierpets.text import likelihood
 
 __all__ = ["contraindication", "nothing", "reason", "unknown_pet"]
@@ -22,6 +23,9 @@ COMMON = 2 / 3
 ONE_COAT = 0.85
 """The share from which one coat is spoken of as the coat."""
 
+
+VOWEL = re.compile("(?!eu|uk|uni)[aeiou]", re.IGNORECASE)
+"""How names begin that have "an" before them: not the European Shorthair."""
 
 Ranked = list[tuple[tuple[str, str | None], float]]
 """Species and breed with their probability, the most probable first."""
@@ -214,17 +218,17 @@ def _top_species(case: Case) -> str:
 
 
 def _species_name(species: str) -> str:
-    return local_name(species) or species
+    return local_name(species) or spoken(species)
 
 
 def _leaf_name(leaf: tuple[str, str | None], catalog: Catalog) -> str:
     species, breed = leaf
-    return local_name(species, breed) or (catalog.breed_name(species, breed) if breed else species)
+    return local_name(species, breed) or (catalog.breed_name(species, breed) if breed else spoken(species))
 
 
 def _one(name: str) -> str:
     """A name with its article, where the language can do without knowing its gender: else the name."""
-    return say("an {name}", name=name) if name[:1].lower() in "aeiou" else say("a {name}", name=name)
+    return say("an {name}", name=name) if VOWEL.match(name) else say("a {name}", name=name)
 
 
 def _either(items: Sequence[str]) -> str:

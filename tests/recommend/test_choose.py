@@ -3,13 +3,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from helpers.shampoo import PlainRule, always, mass
 
 from hierpets.errors import ConfigError, PluginError
-from hierpets.messages.catalogue import speaking
+from hierpets.messages.catalogue import Language, speaking
 from hierpets.plugin import Advice, Case
 from hierpets.recommend.catalog import Catalog
 from hierpets.recommend.choose import DEFAULT_BOUND, Recommender
@@ -307,3 +308,25 @@ def test_recommend_speaks_of_a_breed_as_the_record_does(recommender: Recommender
     assumed = recommender.recommend(birman, pets, "species")
     assert "(48%)" in judged.reason
     assert "(96%)" in assumed.reason
+
+
+@pytest.mark.parametrize("language", ["en", "de", "es", "fr", "pt"])
+def test_sentences_begin_with_a_capital_and_say_ingredients_of_a_label_in_every_language(
+    catalog: Catalog, pets: Taxonomy, language: Language
+) -> None:
+    oil = catalog.products["gentle_everyday"].model_copy(update={"contains": ("eucalyptus_oil",)})
+    recommender = Recommender(replace(catalog, products={**catalog.products, "gentle_everyday": oil}))
+    for share in (1.0, 0.9, 0.5):
+        unsure = mass(pets, siamese=share / 2, persian=share / 2, pug=1 - share)
+        with speaking(language):
+            answer = recommender.recommend(unsure, pets, "species")
+        assert answer.reason[0].isupper(), answer.reason
+        assert language == "en" or "eucalyptus oil" not in str(answer.ruled_out)
+
+
+def test_sentences_say_names_as_people_do(catalog: Catalog) -> None:
+    tree = Taxonomy(tree={"cat": ("european_shorthair", "egyptian_mau"), "guinea_pig": ()})
+    recommender = Recommender(catalog)
+    assert "a European Shorthair" in recommender.recommend(mass(tree, european_shorthair=1.0), tree, "breed").reason
+    assert "an Egyptian Mau" in recommender.recommend(mass(tree, egyptian_mau=1.0), tree, "breed").reason
+    assert "a guinea pig" in recommender.recommend(mass(tree, guinea_pig=1.0), tree, "species").reason

@@ -20,7 +20,7 @@ export const speciesName = (species) => names[species]?.[""] ?? spoken(species);
 const plural = (word) => (/(s|sh|ch|x)$/.test(word) ? `${word}es` : `${word}s`);
 export const manyOf = (species) => names[species]?.["*"] ?? plural(spoken(species));
 // With its article, where the language can do without knowing the gender.
-export const one = (name) => (/^[aeiou]/i.test(name) ? t("an {name}", { name }) : t("a {name}", { name }));
+export const one = (name) => (/^(?!eu|uk|uni)[aeiou]/i.test(name) ? t("an {name}", { name }) : t("a {name}", { name }));
 export const leafName = ({ species, breed }) => (breed ? breedName(species, breed) : speciesName(species));
 
 // As hierpets.text.likelihood: the sentences of the advice stand beside these numbers.

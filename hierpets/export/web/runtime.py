@@ -48,9 +48,12 @@ def read_runtime(file: Path | None = None) -> dict[str, bytes]:
 
 def _unpack(tarball: Path) -> dict[str, bytes]:
     """What the page needs of a tarball whose digest is known."""
-    with tarfile.open(tarball) as package:
-        members = ((place, package.extractfile(name)) for name, place in FILES.items())
-        return {place: member.read() for place, member in members if member is not None}
+    found = {}
+    with tarfile.open(tarball, "r|gz") as package:  # in one pass: going back unpacks all from the start again
+        for member in package:
+            if member.name in FILES and (content := package.extractfile(member)) is not None:
+                found[FILES[member.name]] = content.read()
+    return found
 
 
 def _download(into: Path) -> None:

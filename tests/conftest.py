@@ -138,6 +138,18 @@ def _draw_once() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _compile_detector_once() -> Iterator[None]:
+    """That takes a tenth of a second for each predictor that is not sure, which hundreds of tests load."""
+    from hierpets.inference.detector.network import Detector
+
+    compiling = Detector._requests.func
+    compiled = lru_cache(lambda workers, threads: compiling(Detector(workers=workers, threads=threads)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Detector, "_requests", property(lambda self: compiled(self._workers, self._threads)))
+        yield
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The folder of real photos; use it only in tests marked ``data``."""

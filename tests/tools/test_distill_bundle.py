@@ -23,8 +23,8 @@ from tools.distilling.folding import fold, unfold_into
 from tools.distilling.training import Distillation, Likeness, distill
 from tools.distilling.views import view_pairs
 
-PREPROCESS = Preprocess(size=96, crop=1.0)
-FAST = Distillation(steps=80, batch=8, size=96, rate=1e-4, warmup=3, ema_decay=0.8)
+PREPROCESS = Preprocess(size=64, crop=1.0)
+FAST = Distillation(steps=30, batch=4, size=64, rate=3e-4, warmup=3, ema_decay=0.8)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_views_are_whole_for_the_teacher_and_often_spoiled_for_the_pupil(photos)
     pixels = [read_photo(path) for path in find_photos(photos)]
     generator = np.random.default_rng(0)
     whole, spoiled = view_pairs(pixels, PREPROCESS, batch=80, generator=generator)
-    assert whole.shape == spoiled.shape == (80, 3, 96, 96)
+    assert whole.shape == spoiled.shape == (80, 3, 64, 64)
     same = (whole == spoiled).flatten(1).all(dim=1)
     assert 0.2 < same.float().mean() < 0.5
     assert (whole - spoiled).abs().mean() < 0.6, "a spoiled view still shows what the whole one does"
@@ -52,7 +52,7 @@ def test_views_are_whole_for_the_teacher_and_often_spoiled_for_the_pupil(photos)
 
 
 def test_a_folded_network_and_one_that_it_is_unfolded_into_compute_the_same(network):
-    images = torch.randn(2, 3, 96, 96)
+    images = torch.randn(2, 3, 64, 64)
     folded = fold(network.backbone)
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
     with torch.no_grad():
@@ -75,7 +75,7 @@ def test_distilling_brings_spoiled_views_nearer_and_changes_early_stages_alone(n
         wanted = network.backbone(whole)
         loss = Likeness(network, wanted.std(dim=0).clamp(min=0.01))
         before, after = (float(loss(one.backbone(spoiled), wanted)) for one in (network, pupil))
-    assert after < 0.98 * before
+    assert after < 0.95 * before
     late = ("backbone.blocks.5.", "backbone.blocks.6.", "backbone.conv_head.", "leaf_head.", "species_head.")
     old, new = network.state_dict(), pupil.state_dict()
     for name in (name for name in new if name.startswith(late)):

@@ -72,7 +72,7 @@ def test_story_runs_from_audit_to_serve(story, commands, tmp_path, capsys):
 def test_story_ends_at_a_step_that_fails(story, capfd, tmp_path):
     story.hierpets("--version")
     with pytest.raises(SystemExit, match="exit code 1"):
-        story.hierpets("audit", tmp_path / "nothing")
+        story.hierpets("info", tmp_path / "nothing")
     assert "$ hierpets --version" in capfd.readouterr().out
 
 

@@ -7,10 +7,11 @@ import sys
 import pytest
 
 
-def modules_after(code: str) -> set[str]:
-    script = f"import sys, json\n{code}\nprint(json.dumps(sorted(sys.modules)))"
+def modules_after(*steps: str) -> list[set[str]]:
+    """The modules that are there after each step of one process."""
+    script = "import sys, json\n" + "".join(f"{step}\nprint(json.dumps(sorted(sys.modules)))\n" for step in steps)
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    return set(json.loads(run.stdout.splitlines()[-1]))
+    return [set(json.loads(line)) for line in run.stdout.splitlines() if line.startswith("[")]
 
 
 @pytest.mark.parametrize(
@@ -19,20 +20,18 @@ def modules_after(code: str) -> set[str]:
 )
 def test_load_imports_nothing_of_the_other_engine(engine, unwanted):
     nothing = "np.zeros((300, 300, 3), np.uint8)"  # of which no detector is asked
-    loaded = modules_after(f"import hierpets\nimport numpy as np\nhierpets.load(engine={engine!r}).predict({nothing})")
+    code = f"import hierpets\nimport numpy as np\nhierpets.load(engine={engine!r}).predict({nothing})"
+    (loaded,) = modules_after(code)
     assert not unwanted & loaded
 
 
-def test_training_imports_no_converter_before_it_writes_a_graph():
-    assert "openvino.tools.ovc" not in modules_after("import hierpets.training.recipe, hierpets.model.writer")
-
-
-def test_converting_a_network_tells_nobody():
+def test_training_imports_no_converter_before_it_writes_a_graph_and_converting_tells_nobody():
     code = """
 import torch
 from hierpets.model.graph.convert import convert_module
 convert_module(torch.nn.Conv2d(3, 4, 3), 32)
 """
-    loaded = modules_after(code)
-    assert "openvino.tools.ovc" in loaded
-    assert "openvino_telemetry" not in loaded
+    training, converting = modules_after("import hierpets.training.recipe, hierpets.model.writer", code)
+    assert "openvino.tools.ovc" not in training
+    assert "openvino.tools.ovc" in converting
+    assert "openvino_telemetry" not in converting

@@ -221,3 +221,13 @@ def cascade(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def pixels() -> np.ndarray:
     """uint8 [3, 32, 32, 3]: what the tiny backbone takes."""
     return np.random.default_rng(0).integers(0, 256, size=(3, 32, 32, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def no_figures(monkeypatch) -> dict[str, tuple[()]]:
+    """Reports without figures, which take most of the time and have tests of their own; their empty sections."""
+    from hierpets.evaluation.report import writing
+
+    sections: dict[str, tuple[()]] = dict.fromkeys(("confusions", "breeds", "trust", "stress", "curves"), ())
+    monkeypatch.setattr(writing, "figure_sections", lambda metrics: sections)
+    return sections

@@ -47,6 +47,7 @@ def test_predict(form, sources, run, tiny_run):
     assert answers(found) == answers(predicted(sources["folders"]))
 
 
+@pytest.mark.usefixtures("no_figures")
 @pytest.mark.parametrize("form", ["webdataset"])
 def test_evaluate(form, sources, run, tiny_run, tmp_path):
     for name in (form, "folders"):

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from hierpets.evaluation import Predictions
-from hierpets.evaluation.report import writing
 from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
 
 TREE = {
@@ -62,11 +61,3 @@ def make_predictions() -> Callable[..., Predictions]:
 @pytest.fixture(scope="session")
 def predictions(taxonomy: Taxonomy) -> Predictions:
     return synthetic(taxonomy, 400)
-
-
-@pytest.fixture
-def no_figures(monkeypatch) -> dict[str, tuple[()]]:
-    """Reports without figures, which take most of the time and have tests of their own; their empty sections."""
-    sections: dict[str, tuple[()]] = dict.fromkeys(("confusions", "breeds", "trust", "stress", "curves"), ())
-    monkeypatch.setattr(writing, "figure_sections", lambda metrics: sections)
-    return sections

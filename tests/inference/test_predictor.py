@@ -3,6 +3,8 @@ import itertools
 import json
 import os
 import pickle
+import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -220,6 +222,26 @@ def test_predict_keeps_a_photo_whose_shampoo_rule_fails(predictor):
     assert all(answer.error is None and answer.level for answer in answers)
     assert all(answer.recommendation.product is None for answer in answers)
     assert all("failing: no" in answer.recommendation.error for answer in answers)
+
+
+def test_rules_are_asked_one_at_a_time_whatever_predictors_share_them(predictor):
+    class Slow:
+        name = where = "slow"
+        inside, most = 0, 0
+
+        def call(self, case):
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+            time.sleep(0.01)
+            self.inside -= 1
+            return []
+
+    rule = Slow()
+    recommender = Recommender(Recommender.load(load_registry()).catalog, [rule])
+    two = [Predictor(predictor.manifest, predictor.engine, recommender, model=predictor.model) for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda one: one.predict(PHOTOS), two))
+    assert rule.most == 1
 
 
 def test_stream_takes_endless_photos_within_bounds(predictor):

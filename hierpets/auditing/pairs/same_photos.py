@@ -54,7 +54,7 @@ def check_same_photos(records: Sequence[PhotoRecord], pairs: Sequence[Pair]) -> 
         how = max((pair.how for pair in inside), key=list(WORDS).index)
         similarity = min(pair.similarity for pair in inside)
         detail = {"how": how, "similarity": round(similarity, 4)}
-        splits = sorted({photo.split for photo in photos if photo.split})
+        splits = sorted({photo.split or "train" for photo in photos})  # training learns from photos of no split, too
         labels = sorted({str(photo.label) for photo in photos})
         if len(splits) > 1:
             yield AuditFinding("leak", photos, f"{WORDS[how]} in {' and '.join(splits)}", similarity, detail)

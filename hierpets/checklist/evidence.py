@@ -102,7 +102,23 @@ class RunEvidence:
 
     @property
     def elsewhere(self) -> dict[str, Metrics]:
-        """The evaluations on other data than the run's own."""
+        """The evaluations on photos from another source."""
+        return {name: metrics for name, metrics in self._of_other_data.items() if not _seen(metrics)}
+
+    @property
+    def recognized(self) -> dict[str, int]:
+        """The evaluations on other data by its path, but not by its photos: to how many of them the model was fitted.
+        The rest of such photos may well be those that training held out.
+        """
+        return {name: _seen(metrics) for name, metrics in self._of_other_data.items() if _seen(metrics)}
+
+    @property
+    def unseen(self) -> dict[str, Metrics]:
+        """The evaluations that measure no photo which the model was fitted to, as far as it is known."""
+        return {name: m for name, m in self.evaluations.items() if not _seen(m) or (m.seen and m.seen.left_out)}
+
+    @property
+    def _of_other_data(self) -> dict[str, Metrics]:
         own = self.config.data
         return {name: m for name, m in self.evaluations.items() if not self._overlaps(m.about.get("data", own))}
 
@@ -114,6 +130,11 @@ class RunEvidence:
     def _place(self, data: str) -> Path:
         """One path for all that data may be called here or where the run was trained."""
         return Path(_resolved_data(data, self.start))
+
+
+def _seen(metrics: Metrics) -> int:
+    """How many of the photos that were given the model was fitted to, whether or not they were left out."""
+    return metrics.seen.n if metrics.seen else 0
 
 
 def _readable(audit: dict[str, Any]) -> int:

@@ -228,11 +228,15 @@ def _preprocessing(run: RunEvidence) -> Item:
 
 def _elsewhere(run: RunEvidence) -> Item:
     question = "tested on photos from another source?"
+    recognized = [
+        f"{name}: no other source, the model was fitted to {counted(n, 'photo')} of it"
+        for name, n in run.recognized.items()
+    ]
     if not run.elsewhere:
-        number = f"no evaluation of this model in {run.folder} on other data than {run.config.data}"
-        return Item(question, "not done", number, _evaluate_elsewhere(run))
+        none = f"no evaluation of this model in {run.folder} on other data than {run.config.data}"
+        return Item(question, "not done", "; ".join(recognized) or none, _evaluate_elsewhere(run))
     how, own = run.held_out
-    parts: list[str] = []
+    parts = recognized
     status: Status = "pass"
     for name, metrics in run.elsewhere.items():
         level = "breed" if metrics.breed and own.breed else "species"
@@ -244,9 +248,11 @@ def _elsewhere(run: RunEvidence) -> Item:
 
 def _stress(run: RunEvidence) -> Item:
     question = "does it bear worse photos?"
-    tested = {name: found.stress for name, found in run.evaluations.items() if found.stress}
+    tested = {name: found.stress for name, found in run.unseen.items() if found.stress}
     if not tested:
-        return Item(question, "not done", "no stress test of this model", _stress_test(run))
+        seen = any(found.stress for found in run.evaluations.values())
+        number = f"no stress test of this model{' on photos that it was not fitted to' if seen else ''}"
+        return Item(question, "not done", number, _stress_test(run))
     parts: list[str] = []
     status: Status = "pass"
     for name, stress in tested.items():

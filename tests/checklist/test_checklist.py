@@ -19,7 +19,7 @@ from hierpets.cli import _run, cli
 from hierpets.errors import ConfigError, DataError
 from hierpets.evaluation.metrics.compute import metrics_json
 from hierpets.evaluation.metrics.reliability import chance_error
-from hierpets.evaluation.metrics.schema import ClassScores, MajorityClass
+from hierpets.evaluation.metrics.schema import ClassScores, MajorityClass, SeenMetrics
 from hierpets.planning.result import PretrainedGain
 
 QUESTIONS = {
@@ -303,6 +303,32 @@ def test_elsewhere_takes_a_part_of_the_training_data_for_its_own(run, metrics, t
     for data, names in (("pets/val", []), ("pets", []), (".", []), ("pets-2", ["away"])):
         away = {"away": metrics(about={"data": str(tmp_path / data)})}
         assert list(replace(trained, evaluations=away).elsewhere) == names, data
+
+
+@pytest.mark.parametrize("left_out", [False, True])
+def test_photos_that_the_model_was_fitted_to_are_no_other_source(run, metrics, level, left_out):
+    """Copies of the data in another folder: what is left out of them are the photos that training held out."""
+    perfect = level(balanced_accuracy=1.0, per_class={"cat": scores(1.0, 900)})
+    copies = metrics(about={"data": "other"}, species=perfect, seen=SeenMetrics(n=739, left_out=left_out))
+    on = run.manifest.training["calibrated_on"]
+    copied = replace(run, evaluations={"copies": copies}, metrics={on: metrics()})
+    found = item(copied, "elsewhere")
+    assert found.status == "not done" and "copies: no other source, the model was fitted to 739 photos" in found.number
+    assert item(copied, "thresholds").status == "warn"
+    assert "of 900" not in item(copied, "recall").number
+    away = replace(copied, evaluations={"copies": copies, "away": metrics(about={"data": "another"})})
+    assert "no other source" in (found := item(away, "elsewhere")).number and "away: balanced" in found.number
+
+
+def test_stress_counts_no_test_on_photos_that_the_model_was_fitted_to(run, metrics):
+    def tested(left_out):
+        seen = SeenMetrics(n=6, left_out=left_out)
+        stressed = metrics(about={"data": run.config.data}, stress=stress_with_loss(0.01), seen=seen)
+        return item(replace(run, evaluations={"stress": stressed}), "stress")
+
+    kept = tested(left_out=False)
+    assert kept.status == "not done" and "on photos that it was not fitted to" in kept.number
+    assert tested(left_out=True).status == "pass"
 
 
 @pytest.mark.parametrize(("loss", "status"), [(0.02, "pass"), (0.1, "warn"), (0.2, "fail")])

@@ -14,7 +14,9 @@ def stress_with_loss(loss: float) -> StressMetrics:
         side=300,
         unchanged=StressScores(**scores(0.9)),
         mean=tuple(
-            StressMean(**scores(0.9 - loss * k / 2), step=k, loss=loss * k / 2, loss_interval=(0, loss * k))
+            StressMean(
+                **scores(0.9 - loss * k / 2), step=k, loss=loss * k / 2, loss_interval=(0.4 * loss * k, 0.6 * loss * k)
+            )
             for k in (1, 2, 3)
         ),
         steps=tuple(

@@ -11,7 +11,14 @@ import numpy as np
 from hierpets.evaluation.metrics.classes import ClassTotals, balanced_weights, confusion_counts
 from hierpets.evaluation.metrics.curves import OneVsRest, one_vs_rest
 from hierpets.evaluation.metrics.reliability import expected_calibration_error, reliability
-from hierpets.evaluation.metrics.resampling import Statistic, estimate, groups_of, interval_of_share, wilson_interval_of
+from hierpets.evaluation.metrics.resampling import (
+    Statistic,
+    effective_number,
+    estimate,
+    groups_of,
+    interval_of_share,
+    wilson_interval_of,
+)
 from hierpets.evaluation.metrics.schema import ClassScores, ConfusionMatrix, LevelMetrics, MajorityClass
 from hierpets.evaluation.predictions import Predictions
 from hierpets.hierarchy.probabilities import restrict
@@ -156,6 +163,7 @@ def _per_class(
             support=true[0, c],
             recall=recall[c],
             recall_interval=wilson_interval_of(level.hit[own], groups=groups_of(level.groups, own)),
+            effective_n=effective_number(np.ones(true[0, c]), groups_of(level.groups, own)),
             precision=precision[c],
             f1=f1[c],
             roc_auc=found.roc_auc if (found := curves[label]) else None,

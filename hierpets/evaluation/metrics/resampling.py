@@ -16,6 +16,7 @@ __all__ = [
     "Statistic",
     "effective_number",
     "estimate",
+    "exact_interval",
     "groups_of",
     "interval_of_difference",
     "interval_of_share",
@@ -185,3 +186,17 @@ def wilson_interval(hits: float, n: float) -> tuple[float, float] | None:
     half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     # The share itself lies inside, whatever rounding says of none and of all.
     return float(min(share, max(0.0, center - half))), float(max(share, min(1.0, center + half)))
+
+
+def exact_interval(hits: float, n: float, *, among: int = 1) -> tuple[float, float]:
+    """The exact 95% interval of a share (Clopper and Pearson 1934), such that as many as it is ``among`` lie in theirs
+    all at once (Bonferroni).
+
+    Wilson's is too narrow that far out: of 37 breeds of six photos, all equally good, it finds a bad one every eighth time.
+    """
+    from scipy.stats import beta
+
+    tail = (1 - CONFIDENCE) / 2 / among
+    low = float(beta.ppf(tail, hits, n - hits + 1)) if hits > 0 else 0.0
+    high = float(beta.ppf(1 - tail, hits + 1, n - hits)) if hits < n else 1.0
+    return low, high

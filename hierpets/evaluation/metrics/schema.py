@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, Field, field_validator
 
 from hierpets.bundle.manifest import ModelId
+from hierpets.evaluation.metrics.resampling import exact_interval
 from hierpets.validation.strict import StrictModel
 
 __all__ = [
@@ -99,10 +100,23 @@ class ClassScores(_MetricsModel):
     support: int = _about("Photos of the class.")
     recall: Share = _about("Fraction of its photos that are predicted as it; 0 without photos.")
     recall_interval: tuple[Share, Share] | None = _about("95% Wilson interval of the recall; null without photos.")
+    effective_n: float | None = Field(
+        default=None,
+        description="As how many photos of different animals they are sure; null where an older version measured.",
+    )
     precision: Share = _about("Fraction of the photos predicted as this class that belong to it; 0 if there are none.")
     f1: Share = _about("Harmonic mean of precision and recall; 0 without photos.")
     roc_auc: Share | None = _about("Area under ROC against the rest; null unless there are photos of it and of others.")
     pr_auc: Share | None = _about("Average precision against the rest; null as above.")
+
+    @property
+    def sure(self) -> float:
+        """As how many photos of different animals they are sure."""
+        return self.support if self.effective_n is None else self.effective_n
+
+    def recall_among(self, classes: int) -> tuple[float, float]:
+        """The interval of the recall of one among so many classes, all of which lie in theirs at once."""
+        return exact_interval(self.recall * self.sure, self.sure, among=classes)
 
 
 class ConfusionMatrix(_MetricsModel):

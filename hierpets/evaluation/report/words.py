@@ -199,12 +199,15 @@ def _missed_species(species: LevelMetrics) -> Iterator[str]:
 
 
 def _weak_breeds(breed: LevelMetrics) -> Iterator[str]:
-    """The breeds of low recall whose interval rules out that they are good, or as good as the average photo."""
+    """The breeds of low recall whose interval rules out that they are good, or as good as the average photo; among so
+    many breeds, for the least of many recalls is low by chance.
+    """
     least = min(_GOOD_RECALL, breed.accuracy)
+    supported = {label: scores for label, scores in breed.per_class.items() if scores.support}
     weak = {
         label: scores
-        for label, scores in breed.per_class.items()
-        if scores.recall < _BAD_RECALL and scores.recall_interval and scores.recall_interval[1] < least
+        for label, scores in supported.items()
+        if scores.recall < _BAD_RECALL and scores.recall_among(len(supported))[1] < least
     }
     for label, scores in sorted(weak.items(), key=lambda item: item[1].recall)[:_NAMED]:
         mistaken_for, times = _most_mistaken_for(breed.confusion_matrix, label)

@@ -18,7 +18,13 @@ from hierpets.evaluation.metrics.classes import ClassTotals
 from hierpets.evaluation.metrics.hierarchical import lca_height
 from hierpets.evaluation.metrics.levels import breed_given_species_level, breed_level, species_level
 from hierpets.evaluation.metrics.reliability import chance_error, expected_calibration_error, reliability
-from hierpets.evaluation.metrics.resampling import estimate, mean_of, weights_of_resamples, wilson_interval
+from hierpets.evaluation.metrics.resampling import (
+    estimate,
+    exact_interval,
+    mean_of,
+    weights_of_resamples,
+    wilson_interval,
+)
 from hierpets.evaluation.metrics.schema import ReliabilityBin, RocCurve
 from hierpets.evaluation.metrics.selective import risk_coverage
 from hierpets.taxonomy import Taxonomy
@@ -413,11 +419,28 @@ def test_wilson_interval_agrees_with_scipy(hits, n):
     assert wilson_interval(hits, n) == pytest.approx((expected.low, expected.high), abs=1e-9)
 
 
+@given(st.integers(0, 50), st.integers(1, 50), st.integers(1, 100))
+def test_exact_interval_of_one_share_among_many_is_that_of_scipy(hits, n, among):
+    from scipy.stats import binomtest
+
+    expected = binomtest(min(hits, n), n).proportion_ci(1 - 0.05 / among, method="exact")
+    assert exact_interval(min(hits, n), n, among=among) == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+def test_recall_of_one_class_among_many_counts_animals(result):
+    scores = result.breed.per_class["cat/birman"]
+    assert scores.effective_n == scores.support
+    whole, shared = scores.recall_among(9), scores.model_copy(update={"effective_n": 2.5}).recall_among(9)
+    assert shared[0] < whole[0] < scores.recall < whole[1] < shared[1]
+    assert scores.model_copy(update={"effective_n": None}).recall_among(9) == whole
+
+
 def test_level_metrics_count_a_class_without_photos_only_if_predicted(taxonomy):
     never_guessed = evaluate_predictions(hand_made(taxonomy, [(0, 0), (1, 1)]), resamples=5).breed
     assert never_guessed.macro_recall == 1.0
     assert never_guessed.per_class["dog/pug"].model_dump() == {
-        "support": 0, "recall": 0, "recall_interval": None, "precision": 0, "f1": 0, "roc_auc": None, "pr_auc": None,
+        "support": 0, "recall": 0, "recall_interval": None, "effective_n": 0,
+        "precision": 0, "f1": 0, "roc_auc": None, "pr_auc": None,
     }  # fmt: skip
     guessed = evaluate_predictions(hand_made(taxonomy, [(0, 0), (1, 6)]), resamples=5).breed
     assert guessed.macro_recall == pytest.approx(1 / 3) and guessed.balanced_accuracy == pytest.approx(1 / 2)

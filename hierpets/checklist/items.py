@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from hierpets.auditing.findings import PAGE_FILE
+from hierpets.checklist.drop import find_drop
 from hierpets.checklist.evidence import RunEvidence
 from hierpets.config import CONFIG_FILE
 from hierpets.evaluation.metrics.reliability import chance_error
@@ -17,6 +18,7 @@ from hierpets.text import counted, join_words
 __all__ = ["Item", "Status", "judge_run"]
 
 Status = Literal["pass", "warn", "fail", "not done"]
+ORDER: tuple[Status, ...] = ("pass", "warn", "fail")
 EVEN = 1.5  # classes of a ratio below this need no sampler
 SPECIES_RECALL = (0.95, 0.80)  # below the first: warn, below the second: fail
 BREED_RECALL = (0.70, 0.40)
@@ -134,18 +136,38 @@ class _ClassRecall(NamedTuple):
         return f"{self.label} {self.scores.recall:.1%} of {self.scores.support} ({self.source})"
 
 
+class _LowestRecall(NamedTuple):
+    """The recall of a level that decides, the ``highest`` that it may be, and the verdict."""
+
+    found: _ClassRecall
+    highest: float
+    verdict: Status
+
+    @classmethod
+    def of(cls, recalls: list[_ClassRecall], bounds: tuple[float, float]) -> _LowestRecall:
+        """Fail what is surely too low, for one of so many classes; warn of what is too low as it was measured."""
+
+        def judged(found: _ClassRecall) -> _LowestRecall:
+            highest = found.scores.recall_among(len(recalls))[1]
+            low: Status = "warn" if found.scores.recall < bounds[0] else "pass"
+            return cls(found, highest, "fail" if highest < bounds[1] else low)
+
+        return max(map(judged, recalls), key=lambda one: (ORDER.index(one.verdict), -one.found.scores.recall))
+
+
 def _recall(run: RunEvidence) -> Item:
     question = "recall of every class?"
     parts: list[str] = []
     status: Status = "pass"
     settle = ""
     for level, bounds in (("species", SPECIES_RECALL), ("breed", BREED_RECALL)):
-        recalls = _recalls(run, level)
-        if lowest := min(recalls, key=lambda found: found.scores.recall, default=None):
-            parts.append(f"lowest {level}: {lowest}")
-            status = _worse(status, lowest.scores.recall, bounds)
-            if lowest.scores.recall < bounds[0]:
-                settle = _settle_recall(run, lowest.scores, bounds[0])
+        if recalls := _recalls(run, level):
+            found, highest, verdict = _LowestRecall.of(recalls, bounds)
+            luck = f", but by its 95% interval it may be {highest:.1%}"
+            parts.append(f"lowest {level}: {found}{luck if verdict == 'warn' else ''}")
+            status = _gravest(status, verdict)
+            if verdict != "pass":
+                settle = _evaluate_elsewhere(run) if highest >= bounds[0] else _train(run, data="MORE_PHOTOS")
     if not parts:
         number = f"no class has {SUPPORT} photos, {run.held_out[0]}"
         return Item(question, "not done", number, _evaluate_elsewhere(run))
@@ -174,12 +196,6 @@ def _without_recall(run: RunEvidence) -> list[str]:
     return [label for label in learned if label not in judged]
 
 
-def _settle_recall(run: RunEvidence, scores: ClassScores, bound: float) -> str:
-    """An evaluation on more photos if a low recall may be chance, else another training."""
-    could_be_luck = scores.recall_interval is not None and scores.recall_interval[1] >= bound
-    return _evaluate_elsewhere(run) if could_be_luck else _train(run, data="MORE_PHOTOS")
-
-
 def _calibrated(run: RunEvidence) -> Item:
     question = "calibrated?"
     how, metrics = run.held_out
@@ -190,7 +206,7 @@ def _calibrated(run: RunEvidence) -> Item:
     )
     number += f"; {how}; species temperature {run.manifest.temperatures.species:.3g}"
     worst = max(level.ece - by_chance[name] for name, level in metrics.by_level.items())
-    status = _worse("pass", worst, ECE, larger_is_worse=True)
+    status = _verdict(worst, ECE)
     return Item(question, status, number, "" if status == "pass" else _train(run, "--val-fraction 0.25"))
 
 
@@ -221,7 +237,7 @@ def _preprocessing(run: RunEvidence) -> Item:
     if gap is None:
         return Item(question, "warn", f"{number}; engines not compared", _measure(run))
     number += f"; torch and OpenVINO differ by {gap.largest:.4f} at most, {gap.photos} photos"
-    status = _worse("pass", gap.largest, AGREE, larger_is_worse=True)
+    status = _verdict(gap.largest, AGREE)
     inspect = f"hierpets inspect PHOTO --model {_quoted(run.bundle)}"
     return Item(question, status, number, "" if status == "pass" else inspect)
 
@@ -236,14 +252,20 @@ def _elsewhere(run: RunEvidence) -> Item:
         none = f"no evaluation of this model in {run.folder} on other data than {run.config.data}"
         return Item(question, "not done", "; ".join(recognized) or none, _evaluate_elsewhere(run))
     how, own = run.held_out
-    parts = recognized
-    status: Status = "pass"
+    parts: list[str] = []
+    verdicts: list[Status] = []
+    may_be_none = True
     for name, metrics in run.elsewhere.items():
-        level = "breed" if metrics.breed and own.breed else "species"
-        there, here = (m.by_level[level].balanced_accuracy for m in (metrics, own))
-        parts.append(f"{name}: balanced {level} accuracy {there:.1%} on {metrics.n:,} photos, {how} {here:.1%}")
-        status = _worse(status, here - there, DROP, larger_is_worse=True)
-    return Item(question, status, "; ".join(parts), "" if status == "pass" else _train(run, data="MORE_PHOTOS"))
+        if found := find_drop(own, metrics):
+            parts.append(f"{name}: balanced {found.level} accuracy {found}, {how}")
+            verdicts.append(_by_interval(found.interval, DROP))
+            may_be_none &= found.interval[0] <= DROP[0]
+        else:
+            parts.append(f"{name}: no class that {how} has, too")
+    number = "; ".join(parts + recognized)
+    status = _gravest(*verdicts) if verdicts else "not done"
+    settle = _evaluate_elsewhere(run) if may_be_none else _train(run, data="MORE_PHOTOS")
+    return Item(question, status, number, "" if status == "pass" else settle)
 
 
 def _stress(run: RunEvidence) -> Item:
@@ -255,12 +277,16 @@ def _stress(run: RunEvidence) -> Item:
         return Item(question, "not done", number, _stress_test(run))
     parts: list[str] = []
     status: Status = "pass"
+    may_be_none = True
     for name, stress in tested.items():
-        loss, worst = stress.middle.loss, stress.worst
-        hardest = f"{worst.kind} {worst.finest:.1%}"
-        parts.append(f"{name}: {100 * loss:.1f} points lost at the middle step on {stress.n:,} photos, worst {hardest}")
-        status = _worse(status, loss, LOSS, larger_is_worse=True)
-    return Item(question, status, "; ".join(parts), "" if status == "pass" else _train(run, data="MORE_PHOTOS"))
+        middle, worst = stress.middle, stress.worst
+        low, high = (middle.loss if bound is None else bound for bound in middle.loss_interval)
+        lost = f"{100 * middle.loss:.1f} points lost ({100 * low:.1f} to {100 * high:.1f}) at the middle step"
+        parts.append(f"{name}: {lost} on {counted(stress.n, 'photo')}, worst {worst.kind} {worst.finest:.1%}")
+        status = _gravest(status, _by_interval((low, high), LOSS))
+        may_be_none &= low <= LOSS[0]
+    settle = _stress_test(run) if may_be_none else _train(run, data="MORE_PHOTOS")
+    return Item(question, status, "; ".join(parts), "" if status == "pass" else settle)
 
 
 ITEMS: tuple[Callable[[RunEvidence], Item], ...] = (
@@ -278,12 +304,19 @@ ITEMS: tuple[Callable[[RunEvidence], Item], ...] = (
 )
 
 
-def _worse(status: Status, value: float, bounds: tuple[float, float], *, larger_is_worse: bool = False) -> Status:
-    """The graver of a status and the verdict on a value."""
-    beyond = [value > bound if larger_is_worse else value < bound for bound in bounds]
-    verdict: Status = "fail" if beyond[1] else "warn" if beyond[0] else "pass"
-    order: tuple[Status, ...] = ("pass", "warn", "fail")
-    return max(status, verdict, key=order.index)
+def _verdict(value: float, bounds: tuple[float, float]) -> Status:
+    """Warn above the first bound, fail above the second."""
+    return _by_interval((value, value), bounds)
+
+
+def _by_interval(interval: tuple[float, float], bounds: tuple[float, float]) -> Status:
+    """Fail what is surely above the second bound; pass what is surely not above the first."""
+    low, high = interval
+    return "fail" if low > bounds[1] else "warn" if high > bounds[0] else "pass"
+
+
+def _gravest(*verdicts: Status) -> Status:
+    return max(verdicts, key=ORDER.index)
 
 
 def _quoted(path: Any) -> str:

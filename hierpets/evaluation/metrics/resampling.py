@@ -192,7 +192,7 @@ def exact_interval(hits: float, n: float, *, among: int = 1) -> tuple[float, flo
     """The exact 95% interval of a share (Clopper and Pearson 1934), such that as many as it is ``among`` lie in theirs
     all at once (Bonferroni).
 
-    Wilson's is too narrow that far out: of 37 breeds of six photos, all equally good, it finds a bad one every eighth time.
+    Wilson's is too narrow that far out: of 37 equally good breeds of six photos, it finds a bad one every eighth time.
     """
     from scipy.stats import beta
 

@@ -19,6 +19,7 @@ from hierpets.evaluation.metrics.resampling import Statistic, estimate, interval
 from hierpets.evaluation.metrics.schema import METRICS_FILE
 from hierpets.evaluation.records import EvaluationRecord, find_records, inside, read_records, records_of
 from hierpets.evaluation.result import Evaluation
+from hierpets.text import counted
 from hierpets.validation.arguments import checked
 from hierpets.validation.strict import StrictModel
 
@@ -118,7 +119,8 @@ def compare(a: EvaluationOrFolder, b: EvaluationOrFolder, *, seed: Seed = 0) -> 
     Each is an :class:`Evaluation`, its folder, or the folder of a training run with an ``evaluation/``. ``seed``, a
     whole number, is that of the bootstrap.
 
-    Photos are matched by their paths inside the folder that holds them all, so that a data set may have been moved.
+    Photos are matched by their paths inside the folder that holds them all, so that a data set may have been moved, and
+    must be the same by their digests.
     Differences are B minus A, with 95% paired bootstrap intervals. A winner of a level is named only when both the
     interval of the accuracy difference excludes zero and McNemar's exact test finds p < 0.05.
 
@@ -174,6 +176,12 @@ def _paired(a: Records, b: Records, *, names: tuple[str, str]) -> list[tuple[Eva
     if relabeled:
         raise DataError(
             f"the labels of {len(relabeled)} photos differ between the two (such as {relabeled[0]}); "
+            "evaluate both on the same --data"
+        )
+    changed = [x.path for x, y in pairs if None not in (x.digest, y.digest) and x.digest != y.digest]
+    if changed:
+        raise DataError(
+            f"{counted(len(changed), 'photo')} of the same name differ between the two (such as {changed[0]}); "
             "evaluate both on the same --data"
         )
     return pairs

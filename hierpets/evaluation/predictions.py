@@ -29,7 +29,8 @@ class Predictions:
     -1. ``pet_score`` float [N] is how much a photo looks like a pet; ``listed`` float [N] is the probability that its
     breed is one of the taxonomy, by which the decision multiplies those of breeds. ``breed_sets`` are the leaves that
     each prediction leaves open, none where it is no set. ``paths`` name the photos, each once. ``groups`` int [N] has
-    one number for all photos of an animal, None where each is of another.
+    one number for all photos of an animal, None where each is of another. ``digests`` are those of the photos, None
+    where they were not taken.
 
     :raises DataError: there is no photo, or a path is given twice.
     :raises ValueError: the arrays do not fit.
@@ -46,6 +47,7 @@ class Predictions:
     listed: np.ndarray | None = None
     breed_sets: tuple[tuple[int, ...], ...] | None = None
     groups: np.ndarray | None = None
+    digests: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.paths:
@@ -58,7 +60,7 @@ class Predictions:
 
     def _check_shapes(self) -> None:
         n = len(self.paths)
-        for name in ("species_true", "leaf_true", "level", "node", "pet_score", "listed", "groups"):
+        for name in ("species_true", "leaf_true", "level", "node", "pet_score", "listed", "groups", "digests"):
             value = getattr(self, name)
             if value is not None and np.shape(value) != (n,):
                 raise ValueError(f"{name} must have shape ({n},), got {np.shape(value)}")
@@ -94,6 +96,7 @@ class Predictions:
             listed=None if self.listed is None else self.listed[rows],
             breed_sets=None if self.breed_sets is None else tuple(self.breed_sets[i] for i in rows),
             groups=None if self.groups is None else self.groups[rows],
+            digests=None if self.digests is None else tuple(self.digests[i] for i in rows),
         )
 
     @cached_property

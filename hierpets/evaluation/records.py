@@ -27,6 +27,7 @@ __all__ = [
 
 RECORDS_FILE = "predictions.jsonl"
 _TOP = 3
+_DIGITS = 16  # of a digest: eight bytes tell apart as many photos as there will be
 
 
 class EvaluationAnswer(StrictModel):
@@ -53,6 +54,10 @@ class EvaluationRecord(StrictModel):
     pet_score: float | None = Field(default=None, description="how much it looks like a pet; null without such a score")
     individual: int | None = Field(
         default=None, description="the same number for all photos of one animal; null where each photo is of another"
+    )
+    digest: str | None = Field(
+        default=None,
+        description="first 16 hexadecimal digits of the SHA-256 of the photo; null where an older version wrote it",
     )
 
     @property
@@ -93,6 +98,7 @@ def records_of(predictions: Predictions) -> Iterator[EvaluationRecord]:
             answer=_answer(predictions, i),
             pet_score=None if predictions.pet_score is None else float(predictions.pet_score[i]),
             individual=None if predictions.groups is None else int(predictions.groups[i]),
+            digest=None if predictions.digests is None else predictions.digests[i][:_DIGITS],
         )
 
 

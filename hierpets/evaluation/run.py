@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
@@ -84,10 +85,11 @@ def evaluate(
     plugins = load_registry(registry)
     predictor = _predictor(model, plugins, engine)
     ood_paths = find_ood_photos(ood, predictor.manifest) if ood is not None else []
-    bundle, digest_of = predictor.bundle, cache(content_key)  # split val asks for the same digests
+    bundle, digest_of = predictor.bundle, cache(content_key)  # each digest is asked for up to three times
     index = read_labeled(data, predictor.manifest, bundle=bundle, split=split, registry=plugins, digest_of=digest_of)
     index, seen = check_seen(index, bundle, keep=keep_seen, digest_of=digest_of)
     predictions, unreadable = predict_index(predictor, index, progress=progress)
+    predictions = replace(predictions, digests=tuple(map(digest_of, predictions.paths)))
     unknowns, unreadable_ood = predict_ood(predictor, ood_paths, progress=progress) if ood_paths else (None, [])
     stressed = measure_stress(partial(_predict_changed, predictor), index, progress=progress) if stress else None
     left_out = (*unreadable, *unreadable_ood)

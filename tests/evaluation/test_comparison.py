@@ -185,6 +185,18 @@ def test_compare_records_refuses_other_labels(records):
         compare_records(records, relabeled, names=("a", "b"))
 
 
+def test_compare_records_refuses_other_photos_of_the_same_names(predictions):
+    taken = replace(predictions, digests=tuple(f"{i:064x}"[::-1] for i in range(len(predictions))))
+    one = list(records_of(taken))
+    assert one[1].digest == "1000000000000000"
+    other = [r.model_copy(update={"digest": "f" * 16}) if i < 2 else r for i, r in enumerate(one)]
+    with pytest.raises(DataError, match=rf"2 photos of the same name differ .*{one[0].path}.*same --data"):
+        compare_records(one, other, names=("a", "b"))
+    older = list(records_of(predictions))
+    for pair in ((one, one), (one, older), (older, other)):
+        assert compare_records(*pair, names=("a", "b"), resamples=10).n == 400
+
+
 def test_compare_records_of_models_that_know_other_breeds(records):
     """One knows no breeds of dogs, the other none at all."""
     no_dogs = [r.model_copy(update={"breed": None}) if r.species == "dog" else r for r in records]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ from hierpets.data.photos import read_bytes
 from hierpets.errors import BundleError, ConfigError, DataError, HierpetsError
 from hierpets.evaluation.metrics.reading import read_metrics
 from hierpets.evaluation.metrics.schema import SeenMetrics
+from hierpets.evaluation.records import read_records
 from hierpets.evaluation.run import evaluate, find_ood_photos, read_labeled
 from hierpets.inference.loading import load
 
@@ -94,6 +97,12 @@ def test_evaluate_names_the_model_and_the_photos(evaluated, bundle, photos, ood)
     assert about["out-of-distribution photos"] == str(ood)
     assert found.metrics.model.digest in (out / "report.html").read_text()
     assert found.metrics.seen.n == 0 and not any("--split val" in caveat for caveat in found.headline.caveats)
+
+
+def test_evaluate_writes_the_digests_of_the_photos(evaluated):
+    _, out, _ = evaluated
+    for record in read_records(out / "predictions.jsonl"):
+        assert record.digest == sha256(Path(record.path).read_bytes()).hexdigest()[:16]
 
 
 def test_evaluate_leaves_out_and_lists_photos_that_cannot_be_read(evaluated):

@@ -29,6 +29,7 @@ __all__ = ["HeadSeconds", "TimedBackbone", "recipe_costs", "time_backbone", "tim
 
 PROBE = 12  # photos whose features are timed
 FITTED = 1000  # photos that a logistic regression is timed on; up to there its number hardly matters
+PRELUDE = 3  # photos of each class, of a fit that is not timed
 BESIDES = 20.0  # seconds that every run takes: start, conversion, calibration, metrics, writing
 
 
@@ -76,9 +77,14 @@ def time_heads(photos: FeatureSet, *, of: int) -> HeadSeconds:
     """Fit both kinds of heads to photos, the logistic regression to some of them, since it takes in proportion; so many
     photos ``of`` a training take longer by as much.
     """
+    leaf = photos.labels.leaf
+    few_each = np.concatenate([np.flatnonzero(leaf == one)[:PRELUDE] for one in np.unique(leaf)])
+    fit_heads(
+        photos.where(np.isin(np.arange(len(photos)), few_each)), HeadSpec(kind="logistic")
+    )  # imports what it needs
     lda = _timed(lambda: fit_lda(collect_statistics(photos, None)[0], photos.taxonomy.leaves, shrinkage=0.4))
     few = np.arange(len(photos)) % max(1, len(photos) // FITTED) == 0
-    whole = np.unique(photos.labels.leaf[few]).size == len(photos.taxonomy.leaves)
+    whole = np.unique(leaf[few]).size == len(photos.taxonomy.leaves)
     chosen = photos.where(few) if whole else photos
     logistic = _timed(lambda: fit_heads(chosen, HeadSpec(kind="logistic")))
     return HeadSeconds(lda * of / len(photos), logistic * of / len(chosen))

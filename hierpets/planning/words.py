@@ -84,7 +84,7 @@ def _recipes(recipes: Sequence[RecipeCost]) -> Iterator[str]:
     yield ""
     yield "Recipes on this machine:"
     for found in recipes:
-        cost = "" if found.cost is None else f", {found.cost:.2f} at the given price"
+        cost = "" if found.cost is None else f", {_money(found.cost)} at the given price"
         yield f"  {found.recipe:<9} {_duration(found.minutes):>9}, {found.core_hours:.2f} core hours{cost}"
 
 
@@ -92,6 +92,10 @@ def _duration(minutes: float) -> str:
     if minutes < 1:
         return "< 1 min"
     return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+def _money(cost: float) -> str:
+    return "<0.01" if 0 < cost < 0.005 else f"{cost:.2f}"
 
 
 def _backbones(ranks: Sequence[BackboneRank]) -> Iterator[str]:

@@ -1,14 +1,19 @@
 """What a plan charges for: every network of a recipe, every view of its photos, and the heads that are asked for."""
 
+import time
 from types import SimpleNamespace
 
 import pytest
+from helpers.features import blobs, feature_set
 
 from hierpets.config import AutoConfig, BackboneChoice, HeadSpec, TrainConfig
 from hierpets.model.backbone import build_backbone, fingerprint
 from hierpets.planning import costs
-from hierpets.planning.costs import HeadSeconds, recipe_costs, time_backbone
+from hierpets.planning.costs import HeadSeconds, recipe_costs, time_backbone, time_heads
+from hierpets.planning.result import RecipeCost
+from hierpets.planning.words import _recipes
 from hierpets.registry.loading import load_registry
+from hierpets.taxonomy import Taxonomy
 
 PHOTOS = 600
 LDA, LOGISTIC = 1.0, 60.0
@@ -82,3 +87,24 @@ def test_a_network_is_planned_with_the_weights_that_training_draws(tmp_path):
     planned = time_backbone(choice, ["demo:cat/ginger/1"], registry, device="cpu", seed=7)
     trained, other = (build_backbone(registry, "drawn", {}, seed=seed)[0] for seed in (7, 0))
     assert fingerprint(planned.backbone) == fingerprint(trained) != fingerprint(other)
+
+
+def test_the_first_fit_of_heads_is_not_timed(monkeypatch):
+    """It imports scikit-learn, which took three seconds where a fit took 0.02."""
+    taxonomy = Taxonomy(tree={"cat": ("birman", "siamese"), "dog": ("boxer", "pug")})
+    photos, fitted = feature_set(*blobs([20, 20, 20, 20]), taxonomy), []
+
+    def fit(some, spec):
+        if not fitted:
+            time.sleep(0.5)
+        fitted.append(len(some))
+
+    monkeypatch.setattr(costs, "fit_heads", fit)
+    assert time_heads(photos, of=80).logistic < 0.25
+    assert fitted == [12, 80]
+
+
+@pytest.mark.parametrize(("cost", "said"), [(0.0004, "<0.01"), (0.005, "0.01"), (0.0, "0.00"), (1.5, "1.50")])
+def test_no_cost_is_said_to_be_nothing(cost, said):
+    found = RecipeCost(recipe="heads", minutes=0.1, core_hours=0.0, cost=cost)
+    assert f", {said} at the given price" in " ".join(_recipes([found]))

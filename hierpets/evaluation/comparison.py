@@ -263,11 +263,16 @@ def mcnemar_exact(ahead: np.ndarray) -> float:
     with the same probability (Fisher's randomization test, 1935). With one photo of each animal, that is McNemar's
     exact test (1947).
     """
-    sizes = np.abs(ahead[ahead != 0]).tolist()
+    from scipy.stats import binom
+
+    sizes, animals = np.unique(np.abs(ahead[ahead != 0]), return_counts=True)
     chances = np.ones(1)  # of each sum, from the least on, in steps of two
-    for size in sizes:
-        chances = (np.pad(chances, (0, size)) + np.pad(chances, (size, 0))) / 2
-    sums = np.arange(-sum(sizes), sum(sizes) + 1, 2)
+    for size, n in zip(sizes.tolist(), animals.tolist(), strict=True):
+        of_size = np.zeros(size * n + 1)
+        of_size[::size] = binom.pmf(np.arange(n + 1), n, 0.5)
+        chances = np.convolve(chances, of_size)
+    most = int(sizes @ animals)
+    sums = np.arange(-most, most + 1, 2)
     return min(1.0, float(chances[np.abs(sums) >= abs(ahead.sum())].sum()))
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from itertools import chain, count
+from pathlib import Path
+from typing import Literal, NamedTuple
 
 from hierpets.auditing.findings import PAGE_FILE
 from hierpets.checklist.drop import find_drop
@@ -319,7 +321,7 @@ def _gravest(*verdicts: Status) -> Status:
     return max(verdicts, key=ORDER.index)
 
 
-def _quoted(path: Any) -> str:
+def _quoted(path: Path | str) -> str:
     return shlex.quote(str(path))
 
 
@@ -350,12 +352,18 @@ def _stronger(run: RunEvidence) -> str:
 
 
 def _evaluate_elsewhere(run: RunEvidence) -> str:
-    model, out = _quoted(run.bundle), _quoted(run.folder / "elsewhere")
+    model, out = _quoted(run.bundle), _quoted(_free(run.folder, "elsewhere"))
     return f"hierpets evaluate --model {model} --data OTHER_PHOTOS --out {out}"
+
+
+def _free(folder: Path, name: str) -> Path:
+    """The name in the folder, or else the first of it with a number that nothing has: ``stress``, ``stress-2``."""
+    numbered = (folder / f"{name}-{number}" for number in count(2))
+    return next(path for path in chain([folder / name], numbered) if not path.exists())
 
 
 def _stress_test(run: RunEvidence) -> str:
     """On the photos that training held out; on others where it held out none."""
-    model, out = _quoted(run.bundle), _quoted(run.folder / "stress")
+    model, out = _quoted(run.bundle), _quoted(_free(run.folder, "stress"))
     own = f"{_quoted(run.config.data)} --split val" if "validation" in run.metrics else "OTHER_PHOTOS"
     return f"hierpets evaluate --model {model} --data {own} --stress --out {out}"

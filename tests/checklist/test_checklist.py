@@ -388,6 +388,19 @@ def test_stress_is_asked_of_photos_that_training_held_out(run):
     assert "OTHER_PHOTOS" in settles(item(unsplit, "stress"))[1]
 
 
+def test_judge_run_proposes_folders_that_do_not_exist(run, tiny_copy):
+    def proposed(name):
+        words = settles(item(replace(run, folder=tiny_copy), name))[1]
+        return words[words.index("--out") + 1]
+
+    for name in ("elsewhere", "stress"):
+        assert proposed(name) == str(tiny_copy / name)
+        (tiny_copy / name).mkdir()
+        assert proposed(name) == str(tiny_copy / f"{name}-2")
+        (tiny_copy / f"{name}-2").mkdir()
+        assert proposed(name) == str(tiny_copy / f"{name}-3")
+
+
 def test_check_run_takes_a_path_as_text(tiny_run):
     assert check_run(str(tiny_run)) == check_run(tiny_run)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
+from hierpets.auditing.document import AuditDocument, read_audit
 from hierpets.auditing.findings import AUDIT_FILE
 from hierpets.bundle.layout import GRAPH
 from hierpets.bundle.manifest import Manifest, ModelId, model_id, read_manifest
@@ -39,7 +39,7 @@ class RunEvidence:
     manifest: Manifest
     metrics: dict[str, Metrics]
     graph: str | None
-    audit: dict[str, Any] | None
+    audit: AuditDocument | None
     evaluations: dict[str, Metrics]
     measured: RunMeasurements
 
@@ -48,7 +48,7 @@ class RunEvidence:
         """Read a run folder.
 
         :raises ConfigError: no run there, or settings that are wrong.
-        :raises DataError: metrics that are wrong.
+        :raises DataError: metrics or an audit that are wrong.
         :raises BundleError: no bundle in it.
         """
         if not (folder / CONFIG_FILE).is_file() or not (folder / METRICS_FILE).is_file():
@@ -66,7 +66,7 @@ class RunEvidence:
             manifest=read_manifest(folder / BUNDLE_FOLDER),
             metrics=_own_metrics(folder / METRICS_FILE, model),
             graph=_graph_input(folder / BUNDLE_FOLDER / GRAPH),
-            audit=read_json(audits[0]) if audits else None,
+            audit=read_audit(audits[0]) if audits else None,
             evaluations=dict(_evaluations(folder, model)),
             measured=_measured(folder / MEASURED_FILE, model),
         )
@@ -85,14 +85,14 @@ class RunEvidence:
         raise ConfigError(f"{self.folder / METRICS_FILE}: neither validation nor cross_validation in it")
 
     @property
-    def own_audit(self) -> dict[str, Any] | None:
+    def own_audit(self) -> AuditDocument | None:
         """The audit, if it is of the photos that the run was trained on."""
         return self.audit if self.why_not_audited is None else None
 
     @property
     def why_not_audited(self) -> str | None:
         """Why there is no :attr:`own_audit`, None where there is one."""
-        if self.audit is None or self._place(self.audit["data"]) != self._place(self.config.data):
+        if self.audit is None or self._place(self.audit.data) != self._place(self.config.data):
             return "no audit of the training data"
         audited, trained = _readable(self.audit), sum(self.manifest.training.get(part, 0) for part in ("train", "val"))
         if audited != trained:
@@ -137,11 +137,11 @@ def _seen(metrics: Metrics) -> int:
     return metrics.seen.n if metrics.seen else 0
 
 
-def _readable(audit: dict[str, Any]) -> int:
+def _readable(audit: AuditDocument) -> int:
     """The photos of an audit that a training reads: those that can be read and are not in the split ``test``."""
-    unreadable = [found["photos"][0]["split"] for found in audit["findings"] if found["kind"] == "unreadable"]
-    test = audit["splits"].get("test", 0) - unreadable.count("test")
-    return int(audit["photos"] - len(unreadable) - test)
+    unreadable = [found.photos[0].split for found in audit.findings if found.kind == "unreadable"]
+    test = audit.splits.get("test", 0) - unreadable.count("test")
+    return audit.photos - len(unreadable) - test
 
 
 def _resolved(config: TrainConfig, start: Path) -> TrainConfig:

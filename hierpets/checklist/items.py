@@ -58,12 +58,12 @@ def _counted(run: RunEvidence) -> Item:
         return _unaudited(run, question)
     parts = []
     uneven = False
-    for level, found in audit["levels"].items():
-        counts, ratio = found["counts"], found["imbalance_ratio"]
+    for level, found in audit.levels.items():
+        counts, ratio = found.counts, found.imbalance_ratio
         uneven |= len(counts) > 1 and (ratio is None or ratio >= EVEN)
         spread = f"{min(counts.values()):,} to {max(counts.values()):,} photos" if counts else "none"
         parts.append(f"{level}: {len(counts)} classes of {spread}")
-    sampler, advised = run.config.sampler, audit["sampler"]["name"]
+    sampler, advised = run.config.sampler, audit.sampler.name
     number = f"{'; '.join(parts)}; sampler {sampler}"
     if uneven and sampler == "shuffle":
         return Item(question, "warn", f"{number}, but {advised} is advised", _train(run, f"--sampler {advised}"))
@@ -75,7 +75,7 @@ def _duplicates(run: RunEvidence) -> Item:
     audit = run.own_audit
     if audit is None:
         return _unaudited(run, question)
-    n = audit["summary"]
+    n = audit.summary
     number = f"{n['leak']} in two splits, {n['duplicate']} duplicated, {n['label_conflict']} under two labels"
     status: Status = "fail" if n["leak"] else "warn" if n["duplicate"] or n["label_conflict"] else "pass"
     return Item(question, status, number, "" if status == "pass" else _look_at_audit(run))
@@ -86,7 +86,7 @@ def _labels(run: RunEvidence) -> Item:
     audit = run.own_audit
     if audit is None:
         return _unaudited(run, question)
-    suspected, photos = audit["summary"]["label_error"], audit["photos"]
+    suspected, photos = audit.summary["label_error"], audit.photos
     number = f"{suspected} suspected among {photos:,} labels ({suspected / max(photos, 1):.1%})"
     return Item(question, "warn" if suspected else "pass", number, _look_at_audit(run) if suspected else "")
 

@@ -51,7 +51,7 @@ def check_run(
     With ``measure``, first compute what takes computing and write it to ``RUN/measured.json``.
 
     :raises ConfigError: no run there.
-    :raises DataError: its metrics are damaged.
+    :raises DataError: its metrics or its audit are damaged.
     :raises BundleError: no bundle in it.
     """
     run = RunEvidence.read(Path(folder))

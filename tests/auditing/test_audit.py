@@ -9,6 +9,7 @@ from helpers.fakes import tiny_registry
 from helpers.systems import needs_odd_names
 
 import hierpets
+from hierpets.auditing.document import read_audit
 from hierpets.auditing.findings import KINDS
 from hierpets.auditing.run import BACKBONE
 from hierpets.cli import main
@@ -43,6 +44,7 @@ def test_audit_command_counts_a_clean_set_and_passes(tmp_path, registry, capsys)
     write_pets(tmp_path / "pets")
     assert run(tmp_path / "pets", tmp_path / "out", registry, "--strict") == 0
     document = json.loads((tmp_path / "out" / "audit.json").read_text())
+    assert read_audit(tmp_path / "out" / "audit.json").model_dump(mode="json") == document
     assert document["schema_version"] == 2
     assert document["photos"] == 24
     assert document["splits"] == {"train": 20, "val": 4}

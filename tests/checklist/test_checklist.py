@@ -12,6 +12,8 @@ import pytest
 import yaml
 from helpers.stressed import stress_with_loss
 
+from hierpets.auditing.document import AdvisedSampler, AuditDocument, AuditedFinding, AuditedLevel, AuditedPhoto
+from hierpets.auditing.findings import KINDS
 from hierpets.bundle.manifest import ModelId, model_id
 from hierpets.checklist import RunEvidence, check_run, judge_run
 from hierpets.checklist.measured import EngineGap, RunMeasurements
@@ -35,15 +37,18 @@ QUESTIONS = {
     "elsewhere": "tested on photos from another source?",
     "stress": "does it bear worse photos?",
 }
-AUDIT = {
-    "data": "demo",
-    "photos": 330,
-    "splits": {"train": 205, "val": 64, "test": 61},
-    "findings": [],
-    "levels": {"species": {"counts": {"cat": 120, "dog": 80}, "imbalance_ratio": 1.5}},
-    "sampler": {"name": "species_balanced", "reason": ""},
-    "summary": {"leak": 0, "duplicate": 0, "label_conflict": 0, "label_error": 0},
-}
+AUDIT = AuditDocument(
+    schema_version=2,
+    data="demo",
+    backbone="tiny",
+    photos=330,
+    splits={"train": 205, "val": 64, "test": 61},
+    levels={"species": AuditedLevel(counts={"cat": 120, "dog": 80}, imbalance_ratio=1.5)},
+    sampler=AdvisedSampler(name="species_balanced", reason=""),
+    summary=dict.fromkeys(KINDS, 0),
+    findings=(),
+    notes=(),
+)
 
 
 @pytest.fixture
@@ -96,7 +101,11 @@ def item(run, name):
 
 
 def audited(run, **summary):
-    return replace(run, audit={**AUDIT, "summary": {**AUDIT["summary"], **summary}})
+    return replace(run, audit=changed(summary=AUDIT.summary | summary))
+
+
+def changed(**changes):
+    return AUDIT.model_copy(update=changes)
 
 
 def settles(found):
@@ -154,20 +163,21 @@ def test_duplicates_warn_and_leaks_fail(run, summary, status):
 
 
 def test_duplicates_do_not_count_an_audit_of_other_data(run):
-    assert item(replace(run, audit={**AUDIT, "data": "elsewhere"}), "duplicates").status == "not done"
+    assert item(replace(run, audit=changed(data="elsewhere")), "duplicates").status == "not done"
 
 
 def test_an_audit_of_another_state_of_the_data_counts_for_nothing(run):
     def unreadable(split):
-        return {"kind": "unreadable", "photos": [{"path": "a.jpg", "split": split}]}
+        photo = AuditedPhoto(path="a.jpg", species="cat", breed=None, split=split)
+        return AuditedFinding(kind="unreadable", what="", score=1.0, photos=(photo,), detail={})
 
     for name in ("counted", "duplicates", "labels"):
-        found = item(replace(run, audit={**AUDIT, "photos": 335}), name)
+        found = item(replace(run, audit=changed(photos=335)), name)
         assert found.status == "not done"
         assert "the data has changed: 274 photos to train on in the audit, 269 in the training" in found.number
         assert "--overwrite" in settles(found)[1]
-    with_unread = {"photos": 332, "splits": {"test": 62}, "findings": [unreadable("test"), unreadable(None)]}
-    assert replace(run, audit=AUDIT | with_unread).own_audit is not None
+    with_unread = changed(photos=332, splits={"test": 62}, findings=(unreadable("test"), unreadable(None)))
+    assert replace(run, audit=with_unread).own_audit is not None
 
 
 def test_labels_tells_suspected_errors_as_a_share(run):
@@ -432,6 +442,24 @@ def test_read_counts_only_evaluations_and_measurements_of_its_own_model(tiny_cop
     assert written(other).evaluations == {} and written(other).measured == RunMeasurements()
 
 
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"photos": "many"}, r"not an audit of hierpets: photos: expected a whole number, got 'many'; audit again"),
+        ({"summary": {"leak": 1}}, r"not an audit of hierpets: summary: does not count unreadable; audit again"),
+        ({"schema_version": 1}, r"expected schema_version 2, found 1; audit again"),
+    ],
+)
+def test_read_refuses_a_damaged_audit_in_one_line(tiny_copy, change, problem):
+    (tiny_copy / "audit").mkdir()
+    file = tiny_copy / "audit" / "audit.json"
+    file.write_text(AUDIT.model_dump_json())
+    assert RunEvidence.read(tiny_copy).audit == AUDIT
+    file.write_text(json.dumps(AUDIT.model_dump(mode="json") | change))
+    with pytest.raises(DataError, match=rf"audit\.json: {problem}"):
+        RunEvidence.read(tiny_copy)
+
+
 def test_read_refuses_a_run_whose_bundle_is_another_model(tiny_copy):
     file = tiny_copy / "bundle" / "bundle.json"
     file.write_text(file.read_text() + "\n")  # as any change would
@@ -450,8 +478,8 @@ def test_read_finds_the_data_from_any_folder(tiny_copy, tmp_path, monkeypatch):
         monkeypatch.chdir(here)
         found = RunEvidence.read(tiny_copy)
         assert found.config.data == str(tmp_path / "photos")
-        assert replace(found, audit={**AUDIT, "data": "photos"}).own_audit is not None
-        assert replace(found, audit={**AUDIT, "data": "others"}).own_audit is None
+        assert replace(found, audit=changed(data="photos")).own_audit is not None
+        assert replace(found, audit=changed(data="others")).own_audit is None
 
 
 def test_checklist_command_measures_reads_and_fails_when_strict(tiny_copy, capsys):

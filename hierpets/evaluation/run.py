@@ -31,6 +31,7 @@ from hierpets.inference.engines.base import EngineOptions
 from hierpets.inference.loading import load
 from hierpets.inference.prediction import Prediction
 from hierpets.inference.predictor import Predictor
+from hierpets.inference.record import printable
 from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry, load_registry
 from hierpets.text import counted
@@ -90,7 +91,9 @@ def evaluate(
     index, seen = check_seen(index, bundle, keep=keep_seen, digest_of=digest_of)
     predictions, unreadable = predict_index(predictor, index, progress=progress)
     predictions = replace(predictions, digests=tuple(map(digest_of, predictions.paths)))
-    unknowns, unreadable_ood = predict_ood(predictor, ood_paths, progress=progress) if ood_paths else (None, [])
+    unknowns, unreadable_ood = (
+        predict_ood(predictor, ood_paths, ood, progress=progress) if ood is not None else (None, [])
+    )
     stressed = measure_stress(partial(_predict_changed, predictor), index, progress=progress) if stress else None
     left_out = (*unreadable, *unreadable_ood)
     about = {
@@ -159,16 +162,24 @@ def find_ood_photos(folder: StrPath, manifest: Manifest) -> list[str]:
 
 
 def predict_ood(
-    predictor: Predictor, paths: Sequence[str], *, progress: Progress = no_progress
+    predictor: Predictor, paths: Sequence[str], folder: StrPath, *, progress: Progress = no_progress
 ) -> tuple[OODPredictions, list[Prediction]]:
-    """The predictions of photos that show no known pet, each of the kind that its folder names; and the unreadable."""
+    """The predictions of photos that show no known pet, each of the kind that its place in the ``folder`` of all names;
+    and the unreadable.
+    """
     good, unreadable = _predict(predictor, paths, "out-of-distribution photos", progress)
     return OODPredictions(
         paths=tuple(p.path for p in good),
         pet_score=np.array([p.pet_score for p in good if p.pet_score is not None]),
         level=np.array([p.level for p in good]),
-        kind=tuple(Path(p.path).parent.name for p in good),
+        kind=tuple(_kind(p.path, folder) for p in good),
     ), unreadable
+
+
+def _kind(path: str, folder: StrPath) -> str:
+    """The folder of a photo as seen from that of all, whose own name is that of photos which lie in no other."""
+    inside = Path(path).parent.relative_to(folder)
+    return printable(inside.as_posix() if inside.parts else Path(folder).resolve().name)
 
 
 def predict_index(

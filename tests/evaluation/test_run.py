@@ -216,6 +216,18 @@ def test_find_ood_photos_refuses_an_empty_folder_and_a_model_without_scores(pred
         find_ood_photos(tmp_path, predictor.manifest.model_copy(update={"ood": None}))
 
 
+def test_ood_photos_are_of_the_kind_that_their_place_in_the_folder_names(predictor, photos, tmp_path, monkeypatch):
+    places = ("1.png", "indoor/food/2.png", "outdoor/food/3.png", "car/4.png")
+    for name in places:
+        (tmp_path / "ood" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(photos / "cat/birman/a.png", tmp_path / "ood" / name)
+    monkeypatch.chdir(tmp_path / "ood")
+    for folder in (".", tmp_path / "ood", "../ood/"):
+        found = evaluate(predictor, photos, ood=folder)
+        assert set(found.metrics.ood.per_kind) == {"ood", "indoor/food", "outdoor/food", "car"}, folder
+        assert all(one.n == 1 for one in found.metrics.ood.per_kind.values())
+
+
 def test_read_labeled_takes_the_test_photos_where_the_data_names_some(predictor, photos, tmp_path):
     table = tmp_path / "photos.csv"
     rows = [f"{photos}/cat/birman/{name}.png,cat,birman,{split}" for name, split in (("a", "train"), ("b", "test"))]

@@ -223,7 +223,7 @@ def _bad_rejection(ood: OODMetrics) -> Iterator[str]:
     accepted = {kind: found for kind, found in ood.per_kind.items() if found.rejected < _BAD_REJECTION}
     if ood.rejected < _GOOD_REJECTION or accepted:
         worst = sorted(accepted, key=lambda kind: accepted[kind].rejected)
-        kinds = [f"{pretty(kind)} ({_accepted(accepted[kind])})" for kind in worst]
+        kinds = [f"{kind.replace('_', ' ')} ({_accepted(accepted[kind])})" for kind in worst]
         named = f": {join_words(kinds, most=_NAMED)}" if kinds else ""
         yield f"{_accepted(ood)} out-of-distribution photos are accepted as a pet{named}."
         if ood.auroc >= _SEPARATES:

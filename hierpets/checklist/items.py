@@ -121,7 +121,7 @@ def _pretrained(run: RunEvidence) -> Item:
     gain = found.pretrained - found.random
     number = (
         f"balanced {found.level} accuracy {found.pretrained:.1%} with, {found.random:.1%} without, "
-        f"{found.photos:,} photos out of fold"
+        f"{counted(found.photos, 'photo')} out of fold"
     )
     status: Status = "pass" if gain >= GAIN else "warn" if gain > 0 else "fail"
     return Item(question, status, number, "" if status == "pass" else _train(run, "--backbone ANOTHER"))
@@ -220,7 +220,7 @@ def _thresholds(run: RunEvidence) -> Item:
         return Item(
             question, "fail", "the bundle's thresholds were fitted to no photos", _train(run, "--val-fraction 0.25")
         )
-    number = f"{photos:,} photos, {on}"
+    number = f"{counted(photos, 'photo')}, {on}"
     if why := run.manifest.policy.unanswered(run.manifest.taxonomy.species):
         return Item(question, "fail", f"{number}; {why}", _train(run, data="MORE_PHOTOS"))
     if list(run.metrics) == [on] and not run.elsewhere:
@@ -238,7 +238,7 @@ def _preprocessing(run: RunEvidence) -> Item:
     gap = run.measured.engines
     if gap is None:
         return Item(question, "warn", f"{number}; engines not compared", _measure(run))
-    number += f"; torch and OpenVINO differ by {gap.largest:.4f} at most, {gap.photos} photos"
+    number += f"; torch and OpenVINO differ by {gap.largest:.4f} at most, {counted(gap.photos, 'photo')}"
     status = _verdict(gap.largest, AGREE)
     inspect = f"hierpets inspect PHOTO --model {_quoted(run.bundle)}"
     return Item(question, status, number, "" if status == "pass" else inspect)

@@ -96,7 +96,7 @@ class Comparison(StrictModel):
     def __repr__(self) -> str:
         winners = {"a": self.a, "b": self.b, None: "no difference shown"}
         verdicts = ", ".join(f"{name}: {winners[level.winner]}" for name, level in self.measured.items())
-        return f"<Comparison of {self.a} and {self.b}, {self.n:,} photos: {verdicts}>"
+        return f"<Comparison of {self.a} and {self.b}, {counted(self.n, 'photo')}: {verdicts}>"
 
     def _repr_html_(self) -> str:
         """The verdicts, for notebooks."""
@@ -298,8 +298,8 @@ def _verdict(
     low, high = (100 * bound for bound in interval.accuracy)
     evidence = (
         f"{100 * difference.accuracy:+.1f} points of accuracy (95% interval {low:+.1f} to {high:+.1f}); they disagree "
-        f"on {disagreements:,} of {n:,} photos, where {names[0]} is correct {test.only_a_right:,} and {names[1]} "
-        f"{test.only_b_right:,} times (McNemar p = {test.p_value:.2g})"
+        f"on {disagreements:,} of {counted(n, 'photo')}, where {names[0]} is correct {test.only_a_right:,} and "
+        f"{names[1]} {test.only_b_right:,} times (McNemar p = {test.p_value:.2g})"
     )
     if winner is None:
         return f"no difference shown: {evidence}"

@@ -11,7 +11,7 @@ from hierpets.evaluation.metrics.schema import Metrics
 from hierpets.evaluation.predictions import OODPredictions, Predictions
 from hierpets.evaluation.report.words import Headline, headline
 from hierpets.inference.prediction import Prediction
-from hierpets.text import percent
+from hierpets.text import counted, percent
 
 __all__ = ["Evaluation"]
 
@@ -39,7 +39,7 @@ class Evaluation:
     def __repr__(self) -> str:
         scores = ", ".join(f"{name} {percent(level.accuracy)}" for name, level in self.metrics.by_level.items())
         model = f" of {self.metrics.model}" if self.metrics.model else ""
-        return f"<Evaluation{model}: {self.metrics.n:,} photos, accuracy: {scores}>"
+        return f"<Evaluation{model}: {counted(self.metrics.n, 'photo')}, accuracy: {scores}>"
 
     def _repr_html_(self) -> str:
         """The headline, for notebooks."""

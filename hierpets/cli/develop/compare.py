@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hierpets.cli.options import GivenPath
+from hierpets.text import counted
 
 if TYPE_CHECKING:
     from hierpets.evaluation.comparison import Comparison, LevelComparison
@@ -42,7 +43,7 @@ def _show(comparison: Comparison) -> None:
     from rich.table import Table
 
     console = Console(highlight=False)
-    table = Table(title=f"{comparison.n:,} photos, in %, 95% interval of the difference", title_justify="left")
+    table = Table(title=f"{counted(comparison.n, 'photo')}, in %, 95% interval of the difference", title_justify="left")
     for heading in ("level", "metric", "A", "B", "B - A", "interval", "p"):
         table.add_column(heading, justify="left" if heading in ("level", "metric") else "right")
     for name, level in comparison.measured.items():

@@ -13,7 +13,7 @@ from hierpets.evaluation.metrics.classes import divide
 from hierpets.evaluation.metrics.schema import LevelMetrics, Metrics
 from hierpets.evaluation.report.drawing import ACCENT, BAD, INK, Drawing, draw, short
 from hierpets.evaluation.report.ordering import confused_together
-from hierpets.text import pretty
+from hierpets.text import counted, pretty
 
 __all__ = ["breed_confusions", "species_confusion"]
 
@@ -74,14 +74,14 @@ def _confusion(
 
     longest = max(len(n) for n in columns) * 0.075
     size = (longest + 0.7 + 0.31 * len(columns), longest + 0.7 + 0.31 * len(rows))
-    wrong = int(counts.sum() - np.trace(counts))
+    right = int(np.trace(counts))
     return draw(
         name,
         paint,
         size=(max(size[0], 3.2), max(size[1], 2.4)),
         title=title,
         caption=f"Rows: true class. Columns: predicted class. Blue: right, red: wrong.{note}",
-        alt=f"Confusion matrix of {len(rows)} classes: {counts.sum() - wrong} photos right, {wrong} wrong.",
+        alt=f"Confusion matrix of {len(rows)} classes: {counted(right, 'photo')} right, {counts.sum() - right} wrong.",
     )
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from hierpets.evaluation.metrics.schema import StressMetrics, StressScores
 from hierpets.evaluation.report.drawing import SERIES, Drawing, draw
 from hierpets.figures import percent_tick
-from hierpets.text import percent
+from hierpets.text import counted, percent
 
 __all__ = ["stress_figure"]
 
@@ -35,7 +35,7 @@ def stress_figure(stress: StressMetrics) -> Drawing:
         paint,
         size=(8.2, 6.2),
         title="Stress test",
-        caption=f"{stress.n:,} photos, the same in every plot; step 0: unchanged, {stress.side} px at most.",
+        caption=f"{counted(stress.n, 'photo')}, the same in every plot; step 0: unchanged, {stress.side} px at most.",
         alt="Stress test: mean accuracy at steps 1 to 3: " + ", ".join(percent(mean.finest) for mean in stress.mean),
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hierpets.evaluation.metrics.reliability import chance_error
+from hierpets.evaluation.metrics.resampling import exact_interval
 from hierpets.evaluation.metrics.schema import (
     ConfusionMatrix,
     LevelMetrics,
@@ -15,6 +16,7 @@ from hierpets.evaluation.metrics.schema import (
     OODMetrics,
     OODScoreMetrics,
     SeenMetrics,
+    SelectiveLevel,
     StressMean,
     StressMetrics,
 )
@@ -22,10 +24,13 @@ from hierpets.text import counted, join_words, percent, pretty
 
 __all__ = ["Headline", "headline"]
 
-# Past the first a number is a strength, past the second a weakness; a number in between is not mentioned.
+# Past the first a number is a strength, if its interval excludes the second, past which it is a weakness; a number in
+# between is not mentioned.
+_GOOD_SPECIES, _BAD_SPECIES = 0.98, 0.95
 _GOOD_RECALL, _BAD_RECALL = 0.95, 0.80
 _GOOD_ECE, _BAD_ECE = 0.03, 0.05
 _GOOD_REJECTION, _BAD_REJECTION = 0.95, 0.80
+_GOOD_RISK, _BAD_RISK = 0.05, 0.10
 _PETS_REJECTED = 0.05
 _LEAST_COVERAGE = 0.5  # of the photos, that a breed is named for
 _MANY_UNKNOWN = 0.2  # of the pets: hard photos take fewer, a model that promises nothing takes all
@@ -58,10 +63,10 @@ def headline(metrics: Metrics) -> Headline:
 def _verdict(metrics: Metrics) -> str:
     species, breed = metrics.species, metrics.breed
     if breed is None:
-        return f"The species is correct for {percent(species.accuracy)} of {species.n:,} photos."
+        return f"The species is correct for {percent(species.accuracy)} of {counted(species.n, 'photo')}."
     same = "" if breed.n == species.n else f" of the {breed.n:,} with a known breed"
     return (
-        f"Of {species.n:,} photos, the species is correct for {percent(species.accuracy)} "
+        f"Of {counted(species.n, 'photo')}, the species is correct for {percent(species.accuracy)} "
         f"and the breed for {percent(breed.accuracy)}{same}."
     )
 
@@ -69,12 +74,13 @@ def _verdict(metrics: Metrics) -> str:
 def _strengths(metrics: Metrics) -> Iterator[str]:
     species = metrics.species
     names = [pretty(s) for s, c in species.per_class.items() if c.support]
-    if len(names) > 1 and species.balanced_accuracy >= 0.98:
+    low, _ = species.intervals["balanced_accuracy"]
+    if len(names) > 1 and species.balanced_accuracy >= _GOOD_SPECIES and low is not None and low >= _BAD_SPECIES:
         yield f"Tells {join_words(names)} apart: balanced accuracy {percent(species.balanced_accuracy)}."
     if metrics.breed is not None:
         yield from _good_breeds(metrics, metrics.breed)
         yield from _good_confidence(metrics, metrics.breed)
-    if metrics.ood is not None and metrics.ood.rejected >= _GOOD_REJECTION:
+    if metrics.ood is not None and metrics.ood.rejected >= _GOOD_REJECTION and _surely_rejected(metrics.ood):
         yield _rejected(metrics.ood)
     if metrics.stress is not None and _bears_stress(metrics.stress.middle):
         yield _stressed(metrics.stress)
@@ -95,9 +101,10 @@ def _good_breeds(metrics: Metrics, breed: LevelMetrics) -> Iterator[str]:
     if best:
         yield _breeds_of(best, metrics)
     supported = [c for c in breed.per_class.values() if c.support]
-    found = sum(c.recall >= _GOOD_RECALL for c in supported)
-    if found >= len(supported) / 2:
-        yield f"{found} of {len(supported)} breeds have a recall of at least {percent(_GOOD_RECALL, 0)}."
+    good = [c for c in supported if c.recall >= _GOOD_RECALL]
+    sure = [c for c in good if c.recall_interval and c.recall_interval[0] >= _BAD_RECALL]
+    if len(sure) >= len(supported) / 2:
+        yield f"{len(good)} of {len(supported)} breeds have a recall of at least {percent(_GOOD_RECALL, 0)}."
 
 
 def _breeds_of(species: str, metrics: Metrics) -> str:
@@ -109,21 +116,30 @@ def _breeds_of(species: str, metrics: Metrics) -> str:
 
 def _good_confidence(metrics: Metrics, breed: LevelMetrics) -> Iterator[str]:
     selective = metrics.selective.breed
-    if breed.ece <= _GOOD_ECE:
+    if breed.ece <= _GOOD_ECE and _surely_calibrated(breed):
         yield f"Well calibrated: the confidence is off by {100 * breed.ece:.1f} points on average."
-    if (
-        selective
-        and selective.risk is not None
-        and selective.risk <= 0.05
-        and _LEAST_COVERAGE <= selective.coverage < 1
-    ):
+    if selective and _LEAST_COVERAGE <= selective.coverage < 1 and _surely_right(selective):
         yield (
             f"Knows when to back off: it names a breed for {percent(selective.coverage, 0)} of the photos "
-            f"and is correct for {percent(1 - selective.risk)} of those."
+            f"and is correct for {percent(1 - (selective.risk or 0))} of those."
         )
     within = _mistakes_within_species(breed.confusion_matrix)
     if within is not None and within >= 0.9:
         yield f"{percent(within, 0)} of its breed mistakes stay within the species."
+
+
+def _surely_calibrated(breed: LevelMetrics) -> bool:
+    """Whether so many photos were measured that the confidence cannot be far off on the whole."""
+    sure = breed.calibration.mean_confidence
+    return all(bound is not None and abs(bound - sure) <= _BAD_ECE for bound in breed.intervals["accuracy"])
+
+
+def _surely_right(selective: SelectiveLevel) -> bool:
+    """Whether few of the breeds that are named are wrong, and so many are named that not many more can be."""
+    named = round(selective.coverage * selective.n)
+    if selective.risk is None or selective.risk > _GOOD_RISK:
+        return False
+    return exact_interval(selective.risk * named, named)[1] <= _BAD_RISK
 
 
 def _weaknesses(metrics: Metrics) -> Iterator[str]:
@@ -243,6 +259,10 @@ def _rejected(ood: OODMetrics) -> str:
     )
 
 
+def _surely_rejected(ood: OODMetrics) -> bool:
+    return exact_interval(ood.rejected * ood.n, ood.n)[0] >= _BAD_REJECTION
+
+
 def _stressed(stress: StressMetrics) -> str:
     """How much moderate corruption costs, and what costs most."""
     middle, worst = stress.middle, stress.worst
@@ -261,10 +281,14 @@ def _most_mistaken_for(matrix: ConfusionMatrix, label: str) -> tuple[str, int]:
 
 
 def _species_by_breed_accuracy(metrics: Metrics) -> tuple[str | None, str | None]:
-    """The species of highest and of lowest breed accuracy, when the gap is three points or more."""
+    """The species of highest and of lowest breed accuracy, when the gap is three points or more and no chance."""
     accuracy = {species: found.accuracy for species, found in metrics.breed_by_species.items()}
     best, worst = max(accuracy, key=lambda s: accuracy[s]), min(accuracy, key=lambda s: accuracy[s])
-    return (best, worst) if accuracy[best] - accuracy[worst] >= 0.03 else (None, None)
+    (low, _), (_, high) = (
+        exact_interval(found.accuracy * found.n, found.n)
+        for found in (metrics.breed_by_species[best], metrics.breed_by_species[worst])
+    )
+    return (best, worst) if accuracy[best] - accuracy[worst] >= 0.03 and low > high else (None, None)
 
 
 def _mistakes_within_species(matrix: ConfusionMatrix) -> float | None:

@@ -313,6 +313,30 @@ def test_headline_praises_no_model_that_hardly_names_a_breed(predictions):
     )
 
 
+@pytest.mark.parametrize("photos", [1, 2, 10])
+def test_headline_praises_nothing_that_a_few_right_photos_show(predictions, photos):
+    """Sure of the right breed, each time; of two species, where there are two photos."""
+    rows = np.r_[np.flatnonzero(predictions.leaf_true == 0), np.flatnonzero(predictions.leaf_true == 4)]
+    rows = rows[[0, -1, *range(1, 9)][:photos]]
+    right = np.eye(9)[np.maximum(predictions.leaf_true, 0)]
+    named = np.where(np.arange(len(predictions)) % 2, "breed", "species")
+    node = np.where(named == "breed", predictions.leaf_true, predictions.species_true)
+    made = replace(predictions, probabilities=right, level=named, node=node).take(rows)
+    ood = OODPredictions(("a",), np.array([-9.0]), np.array(["unknown"]), ("food",))
+    said = headline(evaluate_predictions(made, ood=ood, resamples=20))
+    assert said.strengths == ()
+    assert said.verdict.startswith("Of 1 photo, " if photos == 1 else f"Of {photos} photos, ")
+    assert not any("breeds: correct for" in s for s in said.weaknesses)
+
+
+def test_headline_praises_what_many_right_photos_show(predictions):
+    right = replace(predictions, probabilities=np.eye(9)[np.maximum(predictions.leaf_true, 0)])
+    made = right.take(np.flatnonzero(predictions.leaf_true >= 0))
+    said = " ".join(headline(evaluate_predictions(made, resamples=20)).strengths)
+    assert "Tells cat, dog, rabbit and horse apart" in said and "Well calibrated" in said
+    assert "8 of 8 breeds have a recall of at least 95%." in said
+
+
 def few_and_all_right(predictions):
     """19 photos of one species and one of another, of which all are right."""
     leaf, species = predictions.leaf_true, predictions.species_true

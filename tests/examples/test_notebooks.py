@@ -52,7 +52,7 @@ def test_accuracy_hides_the_cats(tmp_path):
     assert fixed["per_class"]["cat"]["recall"] >= 0.8
     assert "sampler species_balanced" in shown(notebook, "stream")
     assert "Accuracy hides it" in shown(notebook, "text/html")
-    assert "fail  recall of every class?" in shown(notebook, "stream")
+    assert "recall of every class?" in shown(notebook, "stream")  # a warning or worse, of so few photos
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -29,8 +29,6 @@ __all__ = ["LeftOut", "Unseen", "answer_together", "grow_policy", "grow_temperat
 PET_KEPT_NEW = 0.99
 """Share of the photos of a new species that must count as pets."""
 
-ENOUGH = 50  # photos of a new species, below which its breeds take the temperature of the others
-
 
 @dataclass(frozen=True)
 class LeftOut:
@@ -104,18 +102,18 @@ def answer_together(manifest: Manifest, outputs: Sequence[Outputs]) -> tuple[np.
     return temperatures.joint(found.species, found.leaf, tree, combiner=combiner), found.scores
 
 
-def grow_temperatures(before: Temperatures, left: LeftOut, taxonomy: Taxonomy) -> Temperatures:
-    """The temperatures of before; a species that has none gets its own from enough photos, else the mean of others.
-    ``taxonomy`` is that of the leaves that have photos.
+def grow_temperatures(before: Temperatures, known: Taxonomy, left: LeftOut, taxonomy: Taxonomy) -> Temperatures:
+    """The temperatures of before; a species that has two leaves for the first time gets its own from the new photos,
+    near the mean of the others where these are few. With one leaf nothing is divided, and its temperature says nothing.
+
+    ``known`` and ``taxonomy`` are those of the leaves that have photos, before and now.
     """
-    others = [before.breeds[name] for name in taxonomy.species if name in before.breeds]
-    mean = float(np.exp(np.mean(np.log(others)))) if others else 1.0
-    breeds = {name: before.breeds[name] for name in taxonomy.species if name in before.breeds}
+    breeds = {name: before.breeds[name] for name, leaves in known.tree.items() if len(leaves) > 1}
+    mean = float(np.exp(np.mean(np.log([*breeds.values()])))) if breeds else 1.0
     for s, (name, columns) in enumerate(zip(taxonomy.species, taxonomy.slices, strict=True)):
         own = (left.labels.species == s) & left.labels.breed_known
-        if name not in breeds:
-            fitted = fit_temperature(left.leaf[own, columns], left.labels.leaf[own] - columns.start)
-            breeds[name] = fitted if own.sum() >= ENOUGH else mean
+        if name not in breeds and len(taxonomy.tree[name]) > 1:
+            breeds[name] = fit_temperature(left.leaf[own, columns], left.labels.leaf[own] - columns.start, mean)
     return Temperatures(species=before.species, breeds=breeds)
 
 

@@ -94,6 +94,7 @@ def grow(
         judged={leaf: len(policy.leaves[str(leaf)]) for leaf in counts if leaf.breed and str(leaf) in policy.leaves},
         shared={species: len(policy.grown_scores(species)) for species in {leaf.species for leaf in counts}},
         pet=(before.manifest.policy.pet, policy.pet),
+        unanswered=policy.unanswered(learned.manifest.taxonomy.species),
         before_and_after=compared,
         registry=plugins,
     )

@@ -51,7 +51,8 @@ def _learn(before: OpenNetwork, features: np.ndarray, records: tuple[PhotoRecord
     animals = np.arange(len(records)) if of.groups is None else of.groups
     one_out = LeaveOneOut(total, features.astype(np.float64), profiles, rows, weights, animals)
     left = leave_out(grown, one_out, of)
-    return grown.tempered(grow_temperatures(before.temperatures, left, total.taxonomy)), left
+    temperatures = grow_temperatures(before.temperatures, before.statistics.taxonomy, left, total.taxonomy)
+    return grown.tempered(temperatures), left
 
 
 def class_weights(known: ClassStatistics, labels: Sequence[Leaf], counts: np.ndarray) -> np.ndarray:

@@ -33,7 +33,8 @@ class GrowResult:
     were not learned from, ``doubtful`` lines on labels that may be wrong, ``steals`` breeds that a new one takes from.
     ``judged`` is the number of photos that the threshold of a new breed may come from, ``shared`` that of all grown
     breeds of a species, whose photos count where its own are too few.
-    ``pet`` are the least scores of a pet before and after, None where the bundle has none.
+    ``pet`` are the least scores of a pet before and after, None where the bundle has none. ``unanswered`` says of which
+    species too few photos are known for any answer, None if of none.
     ``before_and_after`` compares the two bundles on the photos that were given to check with. ``registry`` is the one
     that was used.
     """
@@ -49,6 +50,7 @@ class GrowResult:
     judged: dict[Leaf, int] = field(repr=False)
     shared: dict[str, int] = field(repr=False)
     pet: tuple[float | None, float | None] = field(repr=False)
+    unanswered: str | None = field(default=None, repr=False)
     before_and_after: Comparison | None = field(default=None, repr=False)
     registry: Registry | None = field(default=None, repr=False)
 
@@ -61,7 +63,8 @@ class GrowResult:
     def warnings(self) -> tuple[str, ...]:
         """What to know before the bundle is used, a line each."""
         few = map(self._few, self.too_few)
-        return (*_by_reason(self.left_out), *self.doubtful, *map(str, self.steals), *few, *self._laxer())
+        silent = filter(None, (self.unanswered,))
+        return (*_by_reason(self.left_out), *self.doubtful, *map(str, self.steals), *few, *silent, *self._laxer())
 
     def _laxer(self) -> Iterator[str]:
         before, after = self.pet

@@ -43,25 +43,26 @@ class Temperatures(StrictModel):
         return np.array([self.breeds.get(name, 1.0) for name in taxonomy.species])
 
 
-def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature that minimizes the negative log-likelihood of labels [N] under logits [N, K]; 1 if none helps.
+def fit_temperature(logits: np.ndarray, labels: np.ndarray, expected: float = 1.0) -> float:
+    """The temperature that minimizes the negative log-likelihood of labels [N] under logits [N, K]; the ``expected``
+    one if none helps.
 
     The likelihood is unimodal in the temperature, so a bounded search over its logarithm finds it. Where
-    every photo is right it would grow for ever as the temperature falls: a standard normal prior on the logarithm keeps
-    that in bounds, and counts as little as one photo among many.
+    every photo is right it would grow for ever as the temperature falls: a normal prior on the logarithm, of variance 1
+    about the expected one, keeps that in bounds, and counts as little as one photo among many.
     """
     if len(labels) == 0 or logits.shape[1] < 2:
-        return 1.0
+        return expected
     from scipy.optimize import minimize_scalar  # which prediction does without
 
-    rows = np.arange(len(labels))
+    rows, center = np.arange(len(labels)), float(np.log(expected))
 
     def loss(log_temperature: float) -> float:
         surprise = -log_softmax(logits / np.exp(log_temperature))[rows, labels].sum()
-        return float(surprise + 0.5 * log_temperature**2) / len(labels)
+        return float(surprise + 0.5 * (log_temperature - center) ** 2) / len(labels)
 
     best = minimize_scalar(loss, bounds=LOG_BOUNDS, method="bounded", options={"xatol": TOLERANCE}).x
-    return float(np.exp(best)) if loss(best) < loss(0.0) else 1.0
+    return float(np.exp(best)) if loss(best) < loss(center) else expected
 
 
 def fit_temperatures(

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from helpers.cascades import with_manifest
 from helpers.demo_photos import draw_photos
 
 import hierpets
@@ -238,6 +239,15 @@ def test_the_command_grows_and_warns(bundle, tmp_path):
     assert "dog/husky: 6 photos, new" in done.output
     assert "warning: dog/husky has 6 photos" in done.output
     assert (tmp_path / "out" / "bundle.json").is_file()
+
+
+def test_grow_says_which_species_too_few_photos_are_known_for(bundle, tmp_path):
+    def stricter(manifest):
+        return manifest.model_copy(update={"policy": manifest.policy.model_copy(update={"alpha": 0.001})})
+
+    data = draw_photos(tmp_path / "new", {"dog/husky": 6}, first=100)
+    result = grow(with_manifest(bundle, tmp_path / "bundle", stricter), data, out=tmp_path / "out")
+    assert "all photos of cat and dog are answered as unknown" in "\n".join(result.warnings)
 
 
 def test_grow_reads_photos_as_a_reader_of_the_registry_does(bundle, tmp_path, monkeypatch):

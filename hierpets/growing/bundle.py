@@ -14,6 +14,7 @@ from hierpets.data.content import content_key
 from hierpets.errors import BundleError
 from hierpets.files import whole_folder
 from hierpets.growing.network import OpenNetwork, open_network
+from hierpets.registry.loading import Registry
 
 __all__ = ["OpenBundle", "open_bundle"]
 
@@ -58,13 +59,13 @@ class OpenBundle:
             (made / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8", newline="\n")
 
 
-def open_bundle(folder: Path) -> OpenBundle:
-    """Take a bundle apart.
+def open_bundle(folder: Path, registry: Registry | None = None) -> OpenBundle:
+    """Take a bundle apart. ``registry`` has the plugins of its backbones, None for the usual one.
 
     :raises BundleError: a missing or damaged bundle, or one that does not keep statistics of each network.
     """
     manifest = read_manifest(folder)
-    networks = tuple(open_network(folder, manifest, stage) for stage in range(len(manifest.networks)))
+    networks = tuple(open_network(folder, manifest, stage, registry) for stage in range(len(manifest.networks)))
     if any(network.spec.photos != networks[-1].spec.photos for network in networks):
         raise BundleError(f"{folder / MANIFEST}: statistics of other photos for each network; train the bundle again")
     return OpenBundle(folder, manifest, networks)

@@ -15,6 +15,7 @@ from hierpets.growing.result import ForgetResult
 from hierpets.hierarchy.policy import Policy
 from hierpets.messages.breeds import find_label
 from hierpets.model.statistics.classes import ClassStatistics
+from hierpets.registry.loading import Registry, load_registry
 from hierpets.taxonomy import Leaf, Taxonomy
 from hierpets.validation.arguments import checked
 
@@ -23,16 +24,22 @@ __all__ = ["forget"]
 
 @checked
 def forget(
-    model: str | os.PathLike[str] | None, *names: str, out: str | os.PathLike[str], overwrite: bool = False
+    model: str | os.PathLike[str] | None,
+    *names: str,
+    out: str | os.PathLike[str],
+    overwrite: bool = False,
+    registry: Registry | str | os.PathLike[str] | None = None,
 ) -> ForgetResult:
     """Take breeds (``"dog/pug"``) or whole species (``"rabbit"``) out of a bundle that keeps statistics of its classes.
 
-    ``model`` None is the released one.
+    ``model`` None is the released one. ``registry`` has the plugins of its backbones: they know which classes of a
+    pretrained head show a species that goes, whose animals are no pets of a known one any more.
 
     What photos of theirs say of how photos vary within a breed stays in the pooled scatter, which is known as one sum,
     and the threshold of pets stays where growing lowered it for them. A species goes with the last of its breeds.
 
     :raises BundleError: a bundle that is missing or damaged, or that keeps no statistics.
+    :raises PluginError: a species goes, and the registry lacks the backbone of a bundle whose pretrained head knows it.
     :raises DataError: a name that the bundle does not know; or fewer than two leaves would be left.
     :raises ConfigError: no name; or ``out`` exists and ``overwrite`` is not given, or is no bundle.
     """
@@ -40,7 +47,7 @@ def forget(
         raise ConfigError("forget: expected the name of a breed or a species")
     target = Path(out).absolute()
     check_folder(target, overwrite=overwrite, mark=MANIFEST, kind="bundle")
-    before = open_bundle(Path(model) if model is not None else released_bundle())
+    before = open_bundle(Path(model) if model is not None else released_bundle(), load_registry(registry))
     gone = {leaf for name in names for leaf in _leaves(name, before.manifest.taxonomy)}
     after = _without(before, gone)
     after.write(target)

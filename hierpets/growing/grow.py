@@ -63,13 +63,14 @@ def grow(
     than their label are left out, and listed; with ``trust_labels`` the last are learned from as well.
 
     :raises BundleError: a bundle that is missing or damaged, or that keeps no statistics.
+    :raises PluginError: the registry lacks the bundle's backbone, whose pretrained head knows species or breeds.
     :raises DataError: a name that is almost one that is known; a class without a photo to learn from.
     :raises ConfigError: ``out`` exists and ``overwrite`` is not given, or is no bundle.
     """
     source, target = Path(model) if model is not None else released_bundle(), Path(out).absolute()
     check_folder(target, overwrite=overwrite, mark=MANIFEST, kind="bundle")
-    before = open_bundle(source)
     plugins = load_registry(registry)
+    before = open_bundle(source, plugins)
     index = read_index(data, registry=plugins).to_learn_from
     check_names(index.taxonomy, before.manifest.taxonomy)
     check_every_class(index, index.records, ())

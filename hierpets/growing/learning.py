@@ -18,9 +18,6 @@ from hierpets.taxonomy import Leaf
 
 __all__ = ["class_weights", "learn"]
 
-SHOWN = 0.05  # mean probability that a class of the pretrained head gets from photos of a species that it shows
-
-
 def learn(before: OpenBundle, photos: NewPhotos) -> tuple[OpenBundle, Unseen]:
     """The grown bundle, and what it gives for the new photos without them."""
     parts = [_learn(*part, photos.records) for part in zip(before.networks, photos.features, strict=True)]
@@ -45,7 +42,7 @@ def _learn(before: OpenNetwork, features: np.ndarray, records: tuple[PhotoRecord
     # Photos of no stated breed are of no leaf, even where no new photo states one.
     added = ClassStatistics.of(features, classes, weights, [*labels, *before.statistics.labels], profiles)
     total = before.statistics + added
-    grown = before.refitted(total, _still_pretrained(before, added), _species_classes(before, added))
+    grown = before.refitted(total, _still_pretrained(before, added))
     rows = np.array([total.labels.index(labels[c]) for c in classes])
     of = PhotoIndex(total.taxonomy, records).labels()
     animals = np.arange(len(records)) if of.groups is None else of.groups
@@ -63,21 +60,6 @@ def class_weights(known: ClassStatistics, labels: Sequence[Leaf], counts: np.nda
     return np.array(
         [weight.get(label, known.weights.mean() / count) for label, count in zip(labels, counts, strict=True)]
     )
-
-
-def _species_classes(before: OpenNetwork, added: ClassStatistics) -> list[int]:
-    """The pretrained head's classes that show a known species: those of before, and those of the new species, which are
-    found by what the head makes of their photos.
-    """
-    known: list[int] = before.scorer.species_classes.tolist()
-    if not known:
-        return known
-    species, old = added.by_species, before.manifest.taxonomy.tree
-    found = {*known}
-    for label, profile in zip(species.labels, species.profiles_of(species.labels), strict=True):
-        if label.species not in old:
-            found |= {int(profile.argmax()), *np.flatnonzero(profile >= SHOWN).tolist()}
-    return sorted(found)
 
 
 def _still_pretrained(before: OpenNetwork, added: ClassStatistics) -> set[Leaf]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from safetensors.torch import load_file, save
 from hierpets.bundle.layout import MANIFEST, brief, incomplete_bundle
 from hierpets.bundle.manifest import Manifest, NetworkSpec, Origin, StatisticsSpec
 from hierpets.errors import BundleError
+from hierpets.growing.named_head import find_named, find_shown, name_classes
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.model.graph.convert import save_graph
 from hierpets.model.graph.heads import replace_heads
@@ -26,6 +28,8 @@ from hierpets.model.reader import empty_network
 from hierpets.model.rounding import pack, unpack
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.model.statistics.storage import pack_statistics, read_statistics
+from hierpets.plugin import PretrainedHead
+from hierpets.registry.loading import Registry, load_registry
 from hierpets.taxonomy import Leaf
 from hierpets.training.frozen.fitter import refit_ood_scorer
 from hierpets.training.frozen.lda import fit_lda_heads
@@ -38,7 +42,8 @@ BACKBONE = "backbone."
 @dataclass(frozen=True)
 class OpenNetwork:
     """``heads`` is the network without its backbone, which takes features; ``backbone`` are the packed weights of that,
-    and ``graph`` is the file that computes it. ``manifest`` is that of this network by itself.
+    and ``graph`` is the file that computes it. ``manifest`` is that of this network by itself. ``registry`` has the
+    backbone's plugin, which names the classes of the pretrained head; None for the usual one.
     """
 
     manifest: Manifest
@@ -47,14 +52,15 @@ class OpenNetwork:
     heads: HierarchicalNetwork
     backbone: dict[str, torch.Tensor]
     breeds: PretrainedBreeds
+    registry: Registry | None
 
-    def refitted(
-        self, statistics: ClassStatistics, pretrained: Collection[Leaf], species_classes: list[int] | None = None
-    ) -> OpenNetwork:
+    def refitted(self, statistics: ClassStatistics, pretrained: Collection[Leaf]) -> OpenNetwork:
         """The same network with heads and OOD scorer fitted to other statistics.
 
-        ``pretrained`` are the leaves that stay known from pretraining alone; ``species_classes`` the classes of the
-        pretrained head that show a species; None for those of before.
+        ``pretrained`` are the leaves that stay known from pretraining alone.
+
+        :raises PluginError: a species is new or gone, and the registry lacks the backbone, which knows which
+            classes of its pretrained head show it.
         """
         taxonomy, spec = statistics.taxonomy, self.spec
         breeds = self.breeds.of_others(taxonomy, pretrained)
@@ -70,7 +76,7 @@ class OpenNetwork:
                 combiner=self.manifest.combiner,
             )
         )
-        network.ood_scorer = self._scorer(statistics, breeds, species_classes)
+        network.ood_scorer = self._scorer(statistics, breeds)
         network.mixture = BreedMixture.build(
             breeds,
             self._gate(taxonomy.species),
@@ -142,20 +148,36 @@ class OpenNetwork:
             for leaf, origin in found
         )
 
-    def _scorer(
-        self, statistics: ClassStatistics, breeds: PretrainedBreeds, species_classes: list[int] | None
-    ) -> OODScorer:
+    @cached_property
+    def _named_head(self) -> PretrainedHead | None:
+        return name_classes(self.manifest.backbone, self.registry or load_registry())
+
+    def _species_classes(self, statistics: ClassStatistics) -> list[int]:
+        """The classes of the pretrained head that show a known species: those of before, without those of species that
+        are gone, and those of new species.
+        """
+        shown, manifest = {*self.scorer.species_classes.tolist()}, self.manifest
+        old, now = {*manifest.taxonomy.species}, {*statistics.taxonomy.species}
+        if not shown or old == now:
+            return sorted(shown)
+        if not old <= now:
+            of_leaves = zip(manifest.taxonomy.leaves, manifest.origins, strict=True)
+            trained = {leaf.species for leaf, origin in of_leaves if origin == "trained"} & now
+            grown = (old & now) - trained
+            shown &= find_named(self._named_head, trained) | find_shown(self._named_head, statistics, grown)
+        return sorted(shown | find_shown(self._named_head, statistics, now - old))
+
+    def _scorer(self, statistics: ClassStatistics, breeds: PretrainedBreeds) -> OODScorer:
         before = self.scorer
-        shown = before.species_classes.tolist() if species_classes is None else species_classes
-        scorer = refit_ood_scorer(statistics, before.pretrained_head, shown, breeds)
+        scorer = refit_ood_scorer(statistics, before.pretrained_head, self._species_classes(statistics), breeds)
         # The thresholds are on this scale, which comes from photos that are no longer there.
         scorer.center.copy_(before.center)
         scorer.scale.copy_(before.scale)
         return scorer
 
 
-def open_network(folder: Path, bundle: Manifest, stage: int) -> OpenNetwork:
-    """Take a network of a bundle apart.
+def open_network(folder: Path, bundle: Manifest, stage: int, registry: Registry | None) -> OpenNetwork:
+    """Take a network of a bundle apart. ``registry`` has its backbone's plugin, None for the usual one.
 
     :raises BundleError: it is missing or damaged, or no statistics of it are kept.
     """
@@ -174,7 +196,7 @@ def open_network(folder: Path, bundle: Manifest, stage: int) -> OpenNetwork:
     except (OSError, SafetensorError, RuntimeError) as error:
         raise BundleError(f"{path}: does not fit {MANIFEST}: {brief(error)}") from error
     backbone = {n: t for n, t in state.items() if n.startswith(BACKBONE)}
-    return OpenNetwork(manifest, graph, statistics, heads, backbone, _breeds(manifest, heads))
+    return OpenNetwork(manifest, graph, statistics, heads, backbone, _breeds(manifest, heads), registry)
 
 
 def _heads(manifest: Manifest, state: dict[str, torch.Tensor], statistics: ClassStatistics) -> HierarchicalNetwork:

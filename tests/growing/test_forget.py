@@ -3,13 +3,15 @@ import shutil
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from helpers.cascades import with_manifest
 
 from hierpets.bundle.manifest import read_manifest
 from hierpets.cli.develop.forget import command
-from hierpets.errors import ConfigError, DataError
+from hierpets.errors import ConfigError, DataError, PluginError
 from hierpets.growing.bundle import open_bundle
 from hierpets.growing.forget import forget
 from hierpets.growing.grow import grow
+from hierpets.registry.loading import load_registry
 from hierpets.taxonomy import Leaf
 
 
@@ -46,6 +48,32 @@ def test_a_species_goes_as_a_whole_and_with_its_last_breed(grown, tmp_path):
         assert manifest.taxonomy.species == ("dog", "rabbit")
         assert "cat" not in manifest.policy.scores
         assert "cat" not in manifest.temperatures.breeds
+
+
+def test_animals_of_a_forgotten_species_are_no_pets_of_a_known_one(grown, bundle, tmp_path):
+    """The classes of the pretrained head that show them, of ImageNet, count no more; those of all others do."""
+
+    def classes(folder):
+        return {*open_bundle(folder).main.scorer.species_classes.tolist()}
+
+    assert classes(grown.bundle) > classes(bundle) == {*range(281, 286), *range(151, 269)}
+    assert classes(forget(grown.bundle, "rabbit", out=tmp_path / "a").bundle) == classes(bundle)
+    assert not classes(forget(grown.bundle, "dog", out=tmp_path / "b").bundle) & {*range(151, 269)}
+    assert classes(forget(grown.bundle, "cat/siamese", out=tmp_path / "c").bundle) == classes(grown.bundle)
+
+
+def test_the_plugin_of_the_backbone_names_the_classes_of_a_species_that_goes(bundle, tmp_path):
+    def renamed(manifest):
+        return manifest.model_copy(update={"backbone": manifest.backbone.model_copy(update={"name": "mine"})})
+
+    other = with_manifest(bundle, tmp_path / "other", renamed)
+    forget(other, "cat/siamese", out=tmp_path / "a")  # nobody is asked
+    with pytest.raises(PluginError, match=r"'mine'.*name the registry that the bundle was trained with"):
+        forget(other, "dog", out=tmp_path / "b")
+    shutil.copy(load_registry().get("backbone", "efficientnet_lite0").file, tmp_path / "mine.py")
+    registry = tmp_path / "registry.yaml"
+    registry.write_text("plugins:\n  - {name: mine, kind: backbone, entry: 'mine.py:efficientnet_lite0'}\n")
+    forget(other, "dog", out=tmp_path / "b", registry=registry)
 
 
 def test_a_threshold_of_pets_that_a_forgotten_species_may_have_lowered_is_told(grown, tmp_path):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hierpets.cli.options import GivenPath, model_option, overwrite_option
+from hierpets.cli.options import GivenPath, model_option, overwrite_option, registry_option
 
 __all__ = ["command"]
 
@@ -15,12 +15,13 @@ __all__ = ["command"]
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @model_option
 @click.option("--out", type=GivenPath(), required=True, metavar="BUNDLE", help="Bundle to write.")
+@registry_option
 @overwrite_option
-def command(names: tuple[str, ...], model: Path | None, out: Path, overwrite: bool) -> None:
+def command(names: tuple[str, ...], model: Path | None, out: Path, registry: Path | None, overwrite: bool) -> None:
     """Take breeds, such as dog/pug, or whole species, such as rabbit, out of a bundle."""
     from hierpets.growing.forget import forget
 
-    result = forget(model, *names, out=out, overwrite=overwrite)
+    result = forget(model, *names, out=out, overwrite=overwrite, registry=registry)
     click.echo(result)
     for line in result.warnings:
         click.echo(f"warning: {line}", err=True)

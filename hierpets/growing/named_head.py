@@ -1,0 +1,47 @@
+"""What a backbone's plugin says of the classes of its pretrained head, which a bundle keeps without their names."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+
+from hierpets.bundle.manifest import BackboneSpec
+from hierpets.errors import PluginError
+from hierpets.model.statistics.classes import ClassStatistics
+from hierpets.plugin import PretrainedHead
+from hierpets.registry.loading import Registry
+from hierpets.taxonomy import Leaf
+
+__all__ = ["find_named", "find_shown", "name_classes"]
+
+SHOWN = 0.05  # mean probability that a class of the pretrained head gets from photos of a species that it shows
+
+
+def name_classes(backbone: BackboneSpec, registry: Registry) -> PretrainedHead | None:
+    """The pretrained head of a backbone, with the species and breeds that its classes show.
+
+    :raises PluginError: the registry has no such backbone, or it fails.
+    """
+    try:
+        plugin = registry.get("backbone", backbone.name)
+    except PluginError as error:
+        raise PluginError(
+            f"{error}; this backbone says which classes of its pretrained head show which species and breeds: name the "
+            "registry that the bundle was trained with, or install its package"
+        ) from None
+    head: PretrainedHead | None = plugin.call(**backbone.options).pretrained_head
+    return head
+
+
+def find_named(head: PretrainedHead | None, species: Collection[str]) -> set[int]:
+    """The classes of a pretrained head that are said to show some ``species``."""
+    return {index for name in species for index in head.species_classes.get(name, ())} if head else set()
+
+
+def find_shown(head: PretrainedHead | None, statistics: ClassStatistics, species: Collection[str]) -> set[int]:
+    """Those, and the classes that photos of the species look like on average."""
+    found = find_named(head, species)
+    for profile in statistics.by_species.profiles_of([Leaf(name, None) for name in species]):
+        found |= {int(profile.argmax()), *np.flatnonzero(profile >= SHOWN).tolist()}
+    return found

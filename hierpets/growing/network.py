@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -28,9 +28,9 @@ from hierpets.model.reader import empty_network
 from hierpets.model.rounding import pack, unpack
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.model.statistics.storage import pack_statistics, read_statistics
-from hierpets.plugin import PretrainedHead
+from hierpets.plugin import PretrainedBreed, PretrainedHead
 from hierpets.registry.loading import Registry, load_registry
-from hierpets.taxonomy import Leaf
+from hierpets.taxonomy import Leaf, Taxonomy
 from hierpets.training.frozen.fitter import refit_ood_scorer
 from hierpets.training.frozen.lda import fit_lda_heads
 
@@ -59,11 +59,11 @@ class OpenNetwork:
 
         ``pretrained`` are the leaves that stay known from pretraining alone.
 
-        :raises PluginError: a species is new or gone, and the registry lacks the backbone, which knows which
-            classes of its pretrained head show it.
+        :raises PluginError: a leaf is new or a species is gone, and the registry lacks the backbone, which knows which
+            classes of its pretrained head show them.
         """
         taxonomy, spec = statistics.taxonomy, self.spec
-        breeds = self.breeds.of_others(taxonomy, pretrained)
+        breeds = self.breeds.of_others(taxonomy, pretrained, self._named_breeds(taxonomy))
         network = HierarchicalNetwork(
             torch.nn.Identity(), self.heads.leaf_head.in_features, breeds.taxonomy, len(breeds.trained)
         )
@@ -151,6 +151,12 @@ class OpenNetwork:
     @cached_property
     def _named_head(self) -> PretrainedHead | None:
         return name_classes(self.manifest.backbone, self.registry or load_registry())
+
+    def _named_breeds(self, trained: Taxonomy) -> Mapping[int, Sequence[PretrainedBreed]]:
+        """The breeds that classes of the pretrained head show; nobody is asked where no leaf is new."""
+        is_new = not {*trained.leaves} <= {*self.manifest.taxonomy.leaves}
+        head = self._named_head if is_new and len(self.breeds.classes) else None
+        return head.breeds if head else {}
 
     def _species_classes(self, statistics: ClassStatistics) -> list[int]:
         """The classes of the pretrained head that show a known species: those of before, without those of species that

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 
@@ -67,19 +68,36 @@ class PretrainedBreeds:
         """How each leaf was learned."""
         return tuple("trained" if leaf in self.trained else "pretrained" for leaf in self.taxonomy.leaves)
 
-    def of_others(self, trained: Taxonomy, pretrained: Collection[Leaf]) -> PretrainedBreeds:
+    def of_others(
+        self,
+        trained: Taxonomy,
+        pretrained: Collection[Leaf],
+        named: Mapping[int, Sequence[PretrainedBreed]] = MappingProxyType({}),
+    ) -> PretrainedBreeds:
         """What the same pretrained head knows of other leaves: those of photos, and some of its own breeds beside them,
-        where their species has photos.
+        where their species has photos. Leaves that are new are matched with the breeds that its classes are ``named``.
         """
         pairs = [*trained.leaves, *(leaf for leaf in pretrained if trained.tree.get(leaf.species))]
         taxonomy = Taxonomy.from_pairs(pairs)
-        old = dict(zip(self.taxonomy.leaves, self.shares.T, strict=True))
+        known = dict(zip(self.taxonomy.leaves, self.shares.T, strict=True))
+        known |= self._matched(Taxonomy.from_pairs({*known, *taxonomy.leaves}), named)
         nothing = np.zeros(len(self.classes), np.float32)
-        shares = np.stack([old.get(leaf, nothing) for leaf in taxonomy.leaves], axis=1)
+        shares = np.stack([known.get(leaf, nothing) for leaf in taxonomy.leaves], axis=1)
         names = [self.taxonomy.species[s] for s in self.class_species]
         kept = np.array([bool(trained.tree.get(name)) for name in names], bool)
         species = [taxonomy.species_index(name) for name, keep in zip(names, kept, strict=True) if keep]
         return PretrainedBreeds(taxonomy, trained.leaves, self.classes[kept], np.array(species, np.int64), shares[kept])
+
+    def _matched(self, taxonomy: Taxonomy, named: Mapping[int, Sequence[PretrainedBreed]]) -> dict[Leaf, np.ndarray]:
+        """The shares [P] of the leaves of a larger taxonomy that are new; a breed that has a leaf already keeps it."""
+        found = {leaf: np.zeros(len(self.classes), np.float32) for leaf in {*taxonomy.leaves} - {*self.taxonomy.leaves}}
+        for row, index in enumerate(self.classes.tolist()):
+            breeds = named.get(index, ())
+            for breed in breeds:
+                leaf = _known_as(breed, taxonomy)
+                if leaf in found and _known_as(breed, self.taxonomy) not in self.taxonomy.leaves:
+                    found[leaf][row] += 1 / len(breeds)
+        return found
 
     def classes_of(self, leaves: np.ndarray) -> np.ndarray:
         """bool [N, P]: the classes that show each of N leaves, int [N] in the taxonomy."""
@@ -94,5 +112,5 @@ class PretrainedBreeds:
 def _known_as(breed: PretrainedBreed, trained: Taxonomy) -> Leaf:
     """The trained leaf that has one of its names, else a leaf of its own name."""
     names = {plain(name) for name in (breed.label, *breed.synonyms)}
-    found = next((label for label in trained.tree[breed.species] if plain(label) in names), breed.label)
+    found = next((label for label in trained.tree.get(breed.species, ()) if plain(label) in names), breed.label)
     return Leaf(breed.species, found)

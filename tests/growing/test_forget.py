@@ -132,3 +132,5 @@ def test_what_was_forgotten_can_be_learned_again(grown, new_photos, tmp_path):
     again = grow(without.bundle, tmp_path / "again", out=tmp_path / "bundle")
     assert again.photos == {Leaf("dog", "husky"): 10}
     assert again.left_out == ()
+    one, other = (open_bundle(folder).main.breeds for folder in (grown.bundle, again.bundle))
+    np.testing.assert_array_equal(one.shares, other.shares)

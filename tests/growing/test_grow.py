@@ -49,6 +49,8 @@ def test_growing_equals_training_on_all_photos_at_once(grown, joint_bundle):
     one, other = open_bundle(grown.bundle), open_bundle(joint_bundle)
     assert one.manifest.taxonomy == other.manifest.taxonomy
     assert one.manifest.statistics.photos == other.manifest.statistics.photos
+    np.testing.assert_array_equal(one.main.breeds.shares, other.main.breeds.shares)  # a husky is a class of ImageNet
+    assert {*other.main.scorer.species_classes.tolist()} <= {*one.main.scorer.species_classes.tolist()}
     labels = ("cat/siamese", "cat/ginger", "dog/husky", "dog/pug", "rabbit/-")
     photos = [f"demo:{label}/{n}" for label in labels for n in range(400, 420)]
     joints = [

@@ -88,6 +88,19 @@ def test_other_leaves_keep_what_the_head_knows_of_them():
     assert set(after.class_species.tolist()) == {0}
 
 
+def test_a_new_leaf_is_matched_with_a_breed_that_has_no_leaf_yet():
+    before = PretrainedBreeds.of(TRAINED, HEAD)
+    dogs = ("Lab", "Pit-Bull", "amstaff", "american_pit_bull", "beagle", "mix", "pug")
+    grown = Taxonomy(tree=TRAINED.tree | {"dog": tuple(sorted(dogs))})
+    shares = dict(zip(leaves(after := before.of_others(grown, set(), BREEDS)), after.shares.T.tolist(), strict=True))
+    assert after.classes.tolist() == [1, 3, 5, 7, 8]
+    assert shares["dog/Lab"] == [0, 0, 1, 0, 0]
+    assert shares["dog/amstaff"] == shares["dog/Pit-Bull"] == [0.5, 0, 0, 0, 0]
+    assert shares["dog/american_pit_bull"] == shares["dog/mix"] == [0] * 5  # the Pit-Bull was there before
+    again = after.of_others(TRAINED, set()).of_others(grown, set(), BREEDS)
+    np.testing.assert_array_equal(again.shares, after.shares)
+
+
 @pytest.mark.parametrize("given", ["american pit bull", "PIT_BULL", "pit-bull", "Pít Bull"])
 def test_a_name_matches_in_any_spelling(given):
     tree = Taxonomy(tree={"dog": ("x", given)})

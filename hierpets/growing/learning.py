@@ -16,7 +16,8 @@ from hierpets.model.ood import pretrained_profiles
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.taxonomy import Leaf
 
-__all__ = ["class_weights", "learn"]
+__all__ = ["add_photos", "class_weights", "learn"]
+
 
 def learn(before: OpenBundle, photos: NewPhotos) -> tuple[OpenBundle, Unseen]:
     """The grown bundle, and what it gives for the new photos without them."""
@@ -37,12 +38,9 @@ def _learn(before: OpenNetwork, features: np.ndarray, records: tuple[PhotoRecord
     """A network that learned the features [N, D] of N photos, and what it gives for them without them."""
     labels = sorted({record.label for record in records}, key=str)
     classes = np.array([labels.index(record.label) for record in records])
-    weights = class_weights(before.statistics, labels, np.bincount(classes))[classes]
     profiles = pretrained_profiles(before.scorer.pretrained_head, features).astype(np.float64)
-    # Photos of no stated breed are of no leaf, even where no new photo states one.
-    added = ClassStatistics.of(features, classes, weights, [*labels, *before.statistics.labels], profiles)
-    total = before.statistics + added
-    grown = before.refitted(total, _still_pretrained(before, added))
+    total, weights = add_photos(before.statistics, features, classes, labels, profiles)
+    grown = before.refitted(total, {*before.manifest.pretrained} - {*labels})
     rows = np.array([total.labels.index(labels[c]) for c in classes])
     of = PhotoIndex(total.taxonomy, records).labels()
     animals = np.arange(len(records)) if of.groups is None else of.groups
@@ -52,16 +50,24 @@ def _learn(before: OpenNetwork, features: np.ndarray, records: tuple[PhotoRecord
     return grown.tempered(temperatures), left
 
 
-def class_weights(known: ClassStatistics, labels: Sequence[Leaf], counts: np.ndarray) -> np.ndarray:
-    """The weight of a photo of each label: that of a photo which its class has, or, of a new class, such that it weighs
-    as much as the classes do on average.
+def add_photos(
+    known: ClassStatistics, features: np.ndarray, classes: np.ndarray, labels: Sequence[Leaf], profiles: np.ndarray
+) -> tuple[ClassStatistics, np.ndarray]:
+    """The statistics of known photos and of N others, and the weights [N] of these: ``features`` [N, D], ``classes``
+    int [N] in ``labels``, ``profiles`` [N, P].
     """
-    weight = dict(zip(known.labels, known.weights / known.counts, strict=True))
-    return np.array(
-        [weight.get(label, known.weights.mean() / count) for label, count in zip(labels, counts, strict=True)]
-    )
+    of_label = dict(zip(labels, class_weights(known, labels, np.bincount(classes)), strict=True))
+    old = zip(known.labels, known.weights / known.counts, strict=True)
+    room = known.reweighted(known.counts * np.array([of_label.get(label, weight) for label, weight in old]))
+    weights = np.array([*of_label.values()])[classes]
+    # Photos of no stated breed are of no leaf, even where no new photo states one.
+    return room + ClassStatistics.of(features, classes, weights, [*labels, *known.labels], profiles), weights
 
 
-def _still_pretrained(before: OpenNetwork, added: ClassStatistics) -> set[Leaf]:
-    """The leaves that are known from pretraining alone, and of which there is no new photo."""
-    return {*before.manifest.pretrained} - {*added.labels}
+def class_weights(known: ClassStatistics, labels: Sequence[Leaf], counts: np.ndarray) -> np.ndarray:
+    """The weight of a photo of each label, old or new: such that its class weighs what it did, however many photos join
+    it, or, where it is new, as much as the classes do on average.
+    """
+    weight = dict(zip(known.labels, known.weights, strict=True))
+    whole = np.array([weight.get(label, known.weights.mean()) for label in labels])
+    return whole / (known.counts_of(labels) + counts)

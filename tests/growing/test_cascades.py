@@ -132,16 +132,20 @@ def test_growing_judges_by_the_network_that_answers(bundle, new, tmp_path, stage
 
 def test_growing_in_two_steps_is_growing_at_once(grown, bundle, tmp_path):
     assert grown.photos == {HUSKY: 8, RABBIT: 8}
-    rabbits = grow(bundle, paint_photos(tmp_path / "a", {"rabbit/-": 8}, first=100), out=tmp_path / "step")
-    last = grow(rabbits.bundle, paint_photos(tmp_path / "b", {"dog/husky": 8}, first=100), out=tmp_path / "last")
+    first = paint_photos(tmp_path / "a", {"dog/husky": 1, "rabbit/-": 5}, first=100)
+    for label, done in (("dog/husky", 1), ("rabbit/-", 5)):
+        second = paint_photos(tmp_path / "b", {label: 8 - done}, first=100 + done)
+    step = grow(bundle, first, out=tmp_path / "step", trust_labels=True)
+    last = grow(step.bundle, second, out=tmp_path / "last", trust_labels=True)
     one, other = open_bundle(last.bundle), open_bundle(grown.bundle)
     assert one.manifest.taxonomy == other.manifest.taxonomy
     assert one.manifest.training["grown"] == other.manifest.training["grown"]
     for a, b in zip(one.networks, other.networks, strict=True):
         assert a.spec.photos == b.spec.photos
         np.testing.assert_allclose(a.statistics.means, b.statistics.means, atol=1e-5)
+        np.testing.assert_allclose(a.statistics.weights, b.statistics.weights)
         weights = [network.heads.get_heads().leaf.weight.ravel() for network in (a, b)]
-        assert np.corrcoef(*weights)[0, 1] > 0.999
+        assert np.corrcoef(*weights)[0, 1] > 0.99  # how the first photos scatter is not known by itself
 
 
 def test_every_network_forgets(grown, predict, tmp_path):

@@ -99,6 +99,22 @@ class ClassStatistics:
         rest = _joined(self.labels, rows._replace(counts=np.where(kept, rows.counts, 0)), self.scatter)
         return replace(rest, scatter=self.covariance * rest.covariance_weight)
 
+    def reweighted(self, weights: np.ndarray) -> ClassStatistics:
+        """The same where each class has other ``weights`` [K], whatever photos it has. How the photos of one class
+        scatter is not known by itself: they are taken to scatter as those of the others do.
+        """
+        factors = weights / self.weights
+        # The mean that deviations are from is that of the photos themselves: a single one has none.
+        free = self.weights * (1 - 1 / self.counts) * _is_leaf(self.labels, self.labels)
+        share = (factors @ free) / free.sum() if free.any() else 1.0
+        return replace(
+            self,
+            weights=weights,
+            sums=self.sums * factors[:, None],
+            profiles=self.profiles * factors[:, None],
+            scatter=self.scatter * share,
+        )
+
     @cached_property
     def by_species(self) -> ClassStatistics:
         """The same photos labeled by their species alone.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
+from functools import partial
 from pathlib import Path
 
 from hierpets.bundle.layout import MANIFEST, released_bundle
@@ -11,6 +12,7 @@ from hierpets.bundle.seen import SeenPhotos
 from hierpets.data.labeled.index import read_index
 from hierpets.data.records import PhotoIndex
 from hierpets.evaluation.comparison import Comparison, compare
+from hierpets.evaluation.result import Evaluation
 from hierpets.evaluation.run import evaluate, read_labeled
 from hierpets.files import check_folder
 from hierpets.growing.bundle import OpenBundle, open_bundle
@@ -32,7 +34,7 @@ from hierpets.growing.strangers import doubtful_labels, find_strangers
 from hierpets.inference.loading import load
 from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry, load_registry
-from hierpets.taxonomy import Leaf
+from hierpets.taxonomy import Leaf, Taxonomy
 from hierpets.validation.arguments import checked
 
 __all__ = ["grow"]
@@ -79,8 +81,10 @@ def grow(
     predictor = load(source, engine="openvino", precision="f32", registry=plugins, recommend=False)
     photos, left_out = read_photos(index, predictor, progress)
     photos, learned, unseen = _learn(before, index, photos, left_out, trust_labels=trust_labels)
+    measure = partial(_measure, check, plugins, progress)
+    was = measure(source)  # before the grown bundle is written, which may take its place
     learned.write(target, (record.path for record in photos.records))
-    compared, taken = _check(before, learned, target, check, plugins, progress)
+    compared, taken = _compare(was, measure(target), before.manifest.taxonomy, learned.manifest.taxonomy)
     new = tuple(leaf for leaf in learned.manifest.taxonomy.leaves if leaf not in before.manifest.taxonomy.leaves)
     counts, policy = Counter(record.label for record in photos.records), learned.manifest.policy
     return GrowResult(
@@ -133,18 +137,20 @@ def _accuracy(photos: NewPhotos, unseen: Unseen) -> dict[Leaf, float | None]:
     return {label: sum(right[label]) / len(right[label]) if right[label] else None for label in labels}
 
 
-def _check(
-    before: OpenBundle,
-    grown: OpenBundle,
-    target: Path,
-    check: str | os.PathLike[str] | None,
-    registry: Registry,
-    progress: Progress,
-) -> tuple[Comparison | None, list[Steal]]:
-    """Both bundles on labeled photos of classes that were known before: the comparison, and what new leaves took."""
+def _measure(
+    check: str | os.PathLike[str] | None, registry: Registry, progress: Progress, bundle: Path
+) -> Evaluation | None:
+    """A bundle on labeled photos of classes that were known before; None where none are given."""
     if check is None:
+        return None
+    # Before or after, one may have seen a photo that the other has not: compared are those that were given.
+    return evaluate(bundle, check, keep_seen=True, registry=registry, progress=progress)
+
+
+def _compare(
+    was: Evaluation | None, now: Evaluation | None, old: Taxonomy, new: Taxonomy
+) -> tuple[Comparison | None, list[Steal]]:
+    """The bundles of before and after: the comparison, and what new leaves took."""
+    if was is None or now is None:
         return None, []
-    both = (before.source, target)
-    # One may have seen a photo that the other has not: compared are those that were given.
-    a, b = (evaluate(folder, check, keep_seen=True, registry=registry, progress=progress) for folder in both)
-    return compare(a, b), find_taken(a, b, before.manifest.taxonomy, grown.manifest.taxonomy)
+    return compare(was, now), find_taken(was, now, old, new)

@@ -97,6 +97,12 @@ def test_both_bundles_are_compared_where_photos_are_given_to_check_with(grown):
             assert all(Path(path).parent.name == steal.old.breed for path in steal.photos)
 
 
+def test_a_bundle_that_is_grown_in_place_is_compared_with_what_it_was(bundle, new_photos, old_photos, tmp_path):
+    own = shutil.copytree(bundle, tmp_path / "own")
+    found = grow(own, new_photos, out=own, check=old_photos, overwrite=True).before_and_after
+    assert (found.model_a, found.model_b) == (model_id(bundle), model_id(own))
+
+
 def test_more_photos_of_a_known_breed_sharpen_it(bundle, tmp_path):
     data = draw_photos(tmp_path / "more", {"dog/pug": 5}, first=500)
     result = grow(bundle, data, out=tmp_path / "out")

@@ -87,6 +87,7 @@ def grow(
     compared, taken = _compare(was, measure(target), before.manifest.taxonomy, learned.manifest.taxonomy)
     new = tuple(leaf for leaf in learned.manifest.taxonomy.leaves if leaf not in before.manifest.taxonomy.leaves)
     counts, policy = Counter(record.label for record in photos.records), learned.manifest.policy
+    grown = [leaf for leaf in counts if leaf.breed and str(leaf) in policy.leaves]
     return GrowResult(
         bundle=target,
         alpha=policy.alpha,
@@ -96,8 +97,9 @@ def grow(
         left_out=tuple(left_out),
         doubtful=tuple(doubtful_labels(photos, before.manifest.taxonomy)),
         steals=(*taken, *find_confused(photos, unseen, new)),
-        judged={leaf: len(policy.leaves[str(leaf)]) for leaf in counts if leaf.breed and str(leaf) in policy.leaves},
+        judged={leaf: len(policy.leaves[str(leaf)]) for leaf in grown},
         shared={species: len(policy.grown_scores(species)) for species in {leaf.species for leaf in counts}},
+        thresholds={leaf: policy.leaf_probability(leaf) for leaf in grown},
         pet=(before.manifest.policy.pet, policy.pet),
         unanswered=policy.unanswered(learned.manifest.taxonomy.species),
         before_and_after=compared,

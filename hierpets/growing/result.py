@@ -32,7 +32,8 @@ class GrowResult:
     them that the bundle names right without them (None where a class has a single animal). ``left_out`` are photos that
     were not learned from, ``doubtful`` lines on labels that may be wrong, ``steals`` breeds that a new one takes from.
     ``judged`` is the number of photos that the threshold of a new breed may come from, ``shared`` that of all grown
-    breeds of a species, whose photos count where its own are too few.
+    breeds of a species, whose photos count where its own are too few; ``thresholds`` are what a breed's probability
+    must exceed besides the threshold of its species, 1 where it is never named.
     ``pet`` are the least scores of a pet before and after, None where the bundle has none. ``unanswered`` says of which
     species too few photos are known for any answer, None if of none.
     ``before_and_after`` compares the two bundles on the photos that were given to check with. ``registry`` is the one
@@ -49,6 +50,7 @@ class GrowResult:
     steals: tuple[Steal, ...] = field(repr=False)
     judged: dict[Leaf, int] = field(repr=False)
     shared: dict[str, int] = field(repr=False)
+    thresholds: dict[Leaf, float] = field(repr=False)
     pet: tuple[float | None, float | None] = field(repr=False)
     unanswered: str | None = field(default=None, repr=False)
     before_and_after: Comparison | None = field(default=None, repr=False)
@@ -60,11 +62,17 @@ class GrowResult:
         return tuple(leaf for leaf in self.judged if self._speaking(leaf) < fewest_scores(self.alpha))
 
     @property
+    def too_wrong(self) -> tuple[Leaf, ...]:
+        """Breeds that have photos enough, and are not named at the bundle's alpha for all that: too many of the photos
+        were certain and wrong when they were left out.
+        """
+        return tuple(leaf for leaf, least in self.thresholds.items() if least >= 1 and leaf not in self.too_few)
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What to know before the bundle is used, a line each."""
-        few = map(self._few, self.too_few)
-        silent = filter(None, (self.unanswered,))
-        return (*_by_reason(self.left_out), *self.doubtful, *map(str, self.steals), *few, *silent, *self._laxer())
+        unnamed = (*map(self._few, self.too_few), *map(self._wrong, self.too_wrong), *filter(None, (self.unanswered,)))
+        return (*_by_reason(self.left_out), *self.doubtful, *map(str, self.steals), *unnamed, *self._laxer())
 
     def _laxer(self) -> Iterator[str]:
         before, after = self.pet
@@ -82,6 +90,13 @@ class GrowResult:
         return (
             f"{leaf} has {counted(photos, 'photo')}, and to be named at alpha {self.alpha:g} takes {fewest}, its own "
             f"or of all grown breeds of {species}: its photos are answered as {species}{otherwise}"
+        )
+
+    def _wrong(self, leaf: Leaf) -> str:
+        whose = "its photos" if self.judged[leaf] >= fewest_scores(self.alpha) else f"grown photos of {leaf.species}"
+        return (
+            f"{leaf} is not named at alpha {self.alpha:g}: too many of {whose} were certain and wrong when left out. Its "
+            f"photos are answered as {leaf.species}; look at the labels, or predict with a larger --alpha"
         )
 
     def _speaking(self, leaf: Leaf) -> int:

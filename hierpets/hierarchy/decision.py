@@ -131,6 +131,7 @@ def decide(
             listed=float(listed[i, s]),
             thresholds=thresholds[name] if policy.pet is None else thresholds[name]._replace(pet=least[i]),
             grown=policy.leaf_probability(top[0][0], alpha),
+            few=policy.has_few(top[0][0], alpha),
             has_breeds=bool(taxonomy.tree[name]),
             max_level=max_level,
             restricted=restricted,
@@ -177,7 +178,10 @@ def _at_most_one(probability: float) -> float:
 
 @dataclass(frozen=True)
 class _View:
-    """What backing off looks at: leaves with their probabilities, and ``sets`` of two breeds and more."""
+    """What backing off looks at: leaves with their probabilities, and ``sets`` of two breeds and more.
+
+    ``grown`` is the winner's own threshold, 1 where it is never named; ``few``: for it has too few photos.
+    """
 
     winner: tuple[Leaf, float]
     runner_up: tuple[Leaf, float] | None
@@ -188,6 +192,7 @@ class _View:
     listed: float
     thresholds: Thresholds
     grown: float
+    few: bool
     has_breeds: bool
     max_level: MaxLevel
     restricted: bool
@@ -251,10 +256,14 @@ def _objection(view: _View) -> str | None:
     if view.max_level == "species":
         return say("max_level is species")
     if view.grown == 1.0:
+        name, alpha = _name(leaf), number(f"{t.alpha:g}")
+        if view.few:
+            return say("{name} was grown from too few photos for a promise at alpha {alpha}", name=name, alpha=alpha)
         return say(
-            "{name} was grown from too few photos for a promise at alpha {alpha}",
-            name=_name(leaf),
-            alpha=number(f"{t.alpha:g}"),
+            "{name} was grown, and too many of the photos that calibrated it were certain and wrong for a promise at "
+            "alpha {alpha}",
+            name=name,
+            alpha=alpha,
         )
     if leaf.species != view.species or probability <= view.bound:
         shown, bound = _distinct(probability, view.bound)

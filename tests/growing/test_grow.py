@@ -43,6 +43,7 @@ def test_a_grown_bundle_knows_where_its_leaves_come_from(grown, bundle):
     assert set(before.policy.of("trained")["dog"]) <= set(manifest.policy.of("trained")["dog"])
     assert before.policy.of("unlisted") == manifest.policy.of("unlisted")
     assert len(manifest.policy.leaves["dog/husky"]) == 10
+    assert grown.thresholds == {leaf: manifest.policy.leaf_probability(leaf) for leaf in (GINGER, HUSKY)}
 
 
 def test_growing_equals_training_on_all_photos_at_once(grown, joint_bundle):
@@ -162,6 +163,14 @@ def test_a_lower_threshold_of_pets_is_told(bundle, grown):
     assert len(told) == (after < before)
     (line,) = (one for one in replace(grown, pet=(-5.0, -7.5)).warnings if "no pet" in one)
     assert "is -7.50, before -5.00" in line
+
+
+def test_a_breed_of_which_too_many_photos_were_certain_and_wrong_is_told(grown):
+    assert grown.too_wrong == ()
+    fooled = replace(grown, thresholds=grown.thresholds | {GINGER: 1.0, HUSKY: 1.0})
+    assert (fooled.too_few, fooled.too_wrong) == ((HUSKY,), (GINGER,))
+    (line,) = (one for one in fooled.warnings if "certain and wrong" in one)
+    assert line.startswith("cat/ginger is not named at alpha 0.05: too many of its photos")
 
 
 def test_photos_that_look_like_another_animal_are_learned_from_where_labels_are_trusted(bundle, tmp_path):

@@ -284,6 +284,16 @@ def test_decide_names_a_grown_leaf_above_its_own_threshold_alone():
     assert decide_one(SURE, TAXONOMY, plain.model_copy(update={"leaves": {"dog/other": few}})).level == "breed"
 
 
+def test_decide_says_why_a_grown_leaf_is_never_named():
+    """Of enough photos, too many may have been certain and wrong: other breeds' too, where its own are too few."""
+    wrong, name = (0.0,) * 25 + (1.0,) * 5, str(TAXONOMY.leaves[int(SURE.argmax())])
+    for leaves in ({name: wrong}, {name: (0.0,) * 3, "cat/other": wrong}):
+        decision = decide_one(SURE, TAXONOMY, policy().model_copy(update={"leaves": leaves}))
+        assert decision.level == "species"
+        assert "too many of the photos that calibrated it were certain and wrong" in decision.reason
+        assert "too few" not in decision.reason
+
+
 def test_few_photos_of_unlisted_breeds_are_borrowed_and_too_few_say_nothing():
     """Listed breeds are told without fail, unlisted ones look like them up to 0.6."""
     never, fooled = (0.0,) * MAX_SET, (0.6,) * MAX_SET

@@ -13,9 +13,10 @@ from hierpets.files import size_of
 from hierpets.hierarchy.policy import Policy
 from hierpets.hierarchy.probabilities import Combiner
 from hierpets.plugin import Preprocess
+from hierpets.taxonomy import Leaf
 from hierpets.validation.strict import StrictModel
 
-__all__ = ["BundleInfo", "SpeciesThresholds", "bundle_info", "species_thresholds"]
+__all__ = ["BundleInfo", "GrownThreshold", "SpeciesThresholds", "bundle_info", "species_thresholds"]
 
 
 class SpeciesThresholds(StrictModel):
@@ -24,6 +25,13 @@ class SpeciesThresholds(StrictModel):
     probability: float = Field(description="what a level's probability must exceed")
     breed_set: float = Field(description="what the probability of a set of breeds must exceed")
     pet: float | None = Field(description="the least OOD score `pet` of a pet; null without an OOD scorer")
+
+
+class GrownThreshold(StrictModel):
+    """What a grown breed must reach at the bundle's alpha."""
+
+    probability: float = Field(description="what its probability must exceed; 1 where it is never named")
+    few: bool = Field(description="whether it is never named because it was grown from too few photos for this alpha")
 
 
 class BundleInfo(StrictModel):
@@ -43,6 +51,7 @@ class BundleInfo(StrictModel):
     combiner: Combiner = Field(description="how species and breed logits become joint probabilities")
     alpha: float = Field(description="target error rate")
     thresholds: dict[str, SpeciesThresholds] = Field(description="for each species, at this alpha")
+    grown: dict[str, GrownThreshold] = Field(description="for each breed that was grown and has a threshold of its own")
     least_alpha: dict[str, float] = Field(
         description="for each species, the least target error rate that the photos which calibrated it can promise"
     )
@@ -78,6 +87,7 @@ def bundle_info(bundle: str | Path | None = None) -> BundleInfo:
         combiner=manifest.combiner,
         alpha=manifest.policy.alpha,
         thresholds={species: species_thresholds(manifest.policy, species) for species in manifest.taxonomy.species},
+        grown={str(leaf): _grown_threshold(manifest.policy, leaf) for leaf in _with_own_threshold(manifest)},
         least_alpha={species: manifest.policy.least_alpha(species) for species in manifest.taxonomy.species},
         training=manifest.training,
         selection=manifest.selection,
@@ -95,6 +105,15 @@ def _engine_files(folder: Path, manifest: Manifest) -> dict[Literal["openvino", 
         "openvino": [folder / network.graph for network in manifest.networks],
         "torch": [folder / network.weights for network in manifest.networks],
     }
+
+
+def _with_own_threshold(manifest: Manifest) -> list[Leaf]:
+    return [leaf for leaf in manifest.taxonomy.leaves if leaf.breed and str(leaf) in manifest.policy.leaves]
+
+
+def _grown_threshold(policy: Policy, leaf: Leaf) -> GrownThreshold:
+    whole = max(policy.thresholds(leaf.species).probability, policy.leaf_probability(leaf))
+    return GrownThreshold(probability=whole, few=policy.has_few(leaf))
 
 
 def species_thresholds(policy: Policy, species: str) -> SpeciesThresholds:

@@ -63,9 +63,7 @@ class GrowResult:
 
     @property
     def too_wrong(self) -> tuple[Leaf, ...]:
-        """Breeds that have photos enough, and are not named at the bundle's alpha for all that: too many of the photos
-        were certain and wrong when they were left out.
-        """
+        """Breeds of enough photos that are not named all the same: too many were certain and wrong when left out."""
         return tuple(leaf for leaf, least in self.thresholds.items() if least >= 1 and leaf not in self.too_few)
 
     @property
@@ -95,8 +93,8 @@ class GrowResult:
     def _wrong(self, leaf: Leaf) -> str:
         whose = "its photos" if self.judged[leaf] >= fewest_scores(self.alpha) else f"grown photos of {leaf.species}"
         return (
-            f"{leaf} is not named at alpha {self.alpha:g}: too many of {whose} were certain and wrong when left out. Its "
-            f"photos are answered as {leaf.species}; look at the labels, or predict with a larger --alpha"
+            f"{leaf} is not named at alpha {self.alpha:g}: too many of {whose} were certain and wrong when left out. "
+            f"Its photos are answered as {leaf.species}; look at the labels, or predict with a larger --alpha"
         )
 
     def _speaking(self, leaf: Leaf) -> int:

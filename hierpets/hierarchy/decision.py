@@ -164,7 +164,7 @@ def _decision(
         breed_probability=_at_most_one(named[best]) if breed is not None else None,
         breeds=tuple((leaf, _at_most_one(named[taxonomy.leaf_index(*leaf)])) for leaf in answer.breeds),
         top=top,
-        thresholds=view.thresholds,
+        thresholds=view.thresholds._replace(probability=view.bound) if answer.level == "breed" else view.thresholds,
         listed=view.listed,
         reason=answer.reason,
         max_level=view.max_level,

@@ -60,7 +60,8 @@ FOR_SETS = 0.1
 class Thresholds(NamedTuple):
     """What one photo's prediction must exceed: ``probability`` a breed and a species, ``breed_set`` a set of breeds.
 
-    ``pet`` is None where the bundle has no such score.
+    Of a decision, ``probability`` is what was asked of its level: of a grown breed more, where its own threshold is
+    higher. ``pet`` is None where the bundle has no such score.
     """
 
     alpha: float
@@ -115,15 +116,25 @@ class Policy(BaseModel):
 
     def leaf_probability(self, leaf: Leaf, alpha: float | None = None) -> float:
         """What the probability of a leaf must exceed besides the threshold of its species: 0 for one that training or
-        pretraining knew, 1 for one that was grown from too few photos for a promise at this alpha.
-
-        Where its own photos are too few, those of all grown breeds of its species count, of which it is one.
+        pretraining knew, 1 for one that was grown and allows no promise at this alpha: from too few photos
+        (:meth:`has_few`), or too many that were certain and wrong.
         """
-        own, wanted = self.leaves.get(str(leaf)), self.alpha if alpha is None else alpha
-        if own is None:
+        if str(leaf) not in self.leaves:
             return 0.0
-        scores = own if len(own) >= fewest_scores(wanted) else self.grown_scores(leaf.species)
-        return conformal_threshold(scores, wanted)
+        return conformal_threshold(self.leaf_scores(leaf, alpha), self.alpha if alpha is None else alpha)
+
+    def leaf_scores(self, leaf: Leaf, alpha: float | None = None) -> Sequence[float]:
+        """The scores that the threshold of a grown leaf comes from: those of its own photos; where they are too few for
+        this alpha, those of all grown breeds of its species, of which it is one.
+        """
+        own = self.leaves.get(str(leaf), ())
+        enough = len(own) >= fewest_scores(self.alpha if alpha is None else alpha)
+        return own if enough else self.grown_scores(leaf.species)
+
+    def has_few(self, leaf: Leaf, alpha: float | None = None) -> bool:
+        """Whether a grown leaf has too few scores for a promise at this alpha, whatever they are."""
+        fewest = fewest_scores(self.alpha if alpha is None else alpha)
+        return str(leaf) in self.leaves and len(self.leaf_scores(leaf, alpha)) < fewest
 
     def least_alpha(self, species: str) -> float:
         """The smallest error rate, in thousandths, at which photos that look like a species can be answered at all: as

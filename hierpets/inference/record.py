@@ -79,7 +79,10 @@ class ThresholdsRecord(StrictModel):
     """The thresholds of a prediction."""
 
     alpha: float = Field(description="the target error rate that `probability` is fitted to")
-    probability: float = Field(description="what the probability of a level must exceed")
+    probability: float = Field(
+        description="what the probability of the answer's level must exceed; for a grown breed its own threshold, "
+        "where that is higher"
+    )
     breed_set: float = Field(description="what the probability of a set of breeds must exceed")
     pet: float | None = Field(
         description="the lowest `pet` score of a pet, less where its breed is sure; null if the bundle has none"

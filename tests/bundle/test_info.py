@@ -8,7 +8,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from hierpets.bundle.info import BundleInfo, bundle_info
+from hierpets.bundle.info import BundleInfo, GrownThreshold, bundle_info
 from hierpets.bundle.manifest import manifest_text, model_id, read_manifest
 from hierpets.cli.deploy.info import command
 from hierpets.errors import BundleError
@@ -77,6 +77,29 @@ def test_info_command_says_why_a_species_is_answered_as_unknown(tiny_run, tmp_pa
     (tmp_path / "bundle" / "bundle.json").write_text(manifest_text(changed), encoding="utf-8")
     result = CliRunner().invoke(command, [str(tmp_path / "bundle")])
     assert " ".join(result.output.split()).count(told) == len(manifest.taxonomy.species)
+
+
+@pytest.mark.parametrize(
+    ("scores", "least", "few", "told"),
+    [
+        ((0.99,) * 30, 0.99, False, "probability > 0.99"),
+        ((1.0,) * 30, 1.0, False, "certain and wrong on too many calibration photos for a promise at this alpha"),
+        ((0.0,), 1.0, True, "calibrated on too few photos for a promise at this alpha"),
+        ((0.0,) * 30, None, False, "probability > "),
+    ],
+)
+def test_info_lists_grown_breeds_with_what_they_must_exceed(tiny_run, tmp_path, scores, least, few, told):
+    folder = shutil.copytree(tiny_run / "bundle", tmp_path / "bundle")
+    manifest = read_manifest(folder)
+    leaf = next(leaf for leaf in manifest.taxonomy.leaves if leaf.breed)
+    policy = manifest.policy.model_copy(update={"leaves": {str(leaf): scores}})
+    (folder / "bundle.json").write_text(manifest_text(manifest.model_copy(update={"policy": policy})), encoding="utf-8")
+    info, printed = bundle_info(folder), CliRunner().invoke(command, [str(folder)]).output
+    expected = info.thresholds[leaf.species].probability if least is None else least
+    assert info.grown == {str(leaf): GrownThreshold(probability=expected, few=few)}
+    (line,) = (line for line in " ".join(printed.split()).split(" grown ") if line.startswith(str(leaf)))
+    assert line.startswith(f"{leaf}: {told if expected < 1 else f'answered as {leaf.species}: {told}'}")
+    assert bundle_info(tiny_run / "bundle").grown == {}
 
 
 def test_info_command_prints_json_that_is_a_bundle_info(tiny_run):

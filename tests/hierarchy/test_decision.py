@@ -294,6 +294,16 @@ def test_decide_says_why_a_grown_leaf_is_never_named():
         assert "too few" not in decision.reason
 
 
+def test_decide_gives_the_bound_that_was_asked():
+    """That of a grown breed where it is named; a species that is answered in its place was asked for less."""
+    plain, name = policy(), str(TAXONOMY.leaves[int(SURE.argmax())])
+    asked = []
+    for own in (0.2, 0.85, 0.95):
+        decision = decide_one(SURE, TAXONOMY, plain.model_copy(update={"leaves": {name: (own,) * 30}}))
+        asked.append((decision.level, decision.thresholds.probability))
+    assert asked == [("breed", 0.6), ("breed", 0.85), ("species", 0.6)]
+
+
 def test_few_photos_of_unlisted_breeds_are_borrowed_and_too_few_say_nothing():
     """Listed breeds are told without fail, unlisted ones look like them up to 0.6."""
     never, fooled = (0.0,) * MAX_SET, (0.6,) * MAX_SET

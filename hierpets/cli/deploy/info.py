@@ -11,7 +11,7 @@ import click
 from hierpets.cli.options import GivenPath
 
 if TYPE_CHECKING:
-    from hierpets.bundle.info import BundleInfo, SpeciesThresholds
+    from hierpets.bundle.info import BundleInfo, GrownThreshold, SpeciesThresholds
     from hierpets.bundle.manifest import BackboneSpec
     from hierpets.plugin import Preprocess
 
@@ -58,6 +58,8 @@ def _lines(info: BundleInfo) -> Iterator[tuple[str, str]]:
     yield "alpha", f"{info.alpha:g}"
     for species, thresholds in info.thresholds.items():
         yield f"  {species}", _needed(thresholds, few=info.least_alpha[species] > info.alpha)
+    for name, grown in info.grown.items():
+        yield "  grown", f"{name}: {_needed_by_grown(grown, name.split('/')[0])}"
     yield "training", ", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in info.training.items())
     if info.selection:
         yield "recipe", str(info.selection)
@@ -73,10 +75,20 @@ def _needed(thresholds: SpeciesThresholds, *, few: bool) -> str:
     that is wrong and certain of it.
     """
     if thresholds.probability >= 1:
-        why = "calibrated on too few photos" if few else "certain and wrong on too many calibration photos"
-        return f"answered as unknown: {why} for a promise at this alpha"
+        return f"answered as unknown: {_why_never(few=few)}"
     needed = f"probability > {thresholds.probability:.4g}, of a breed set > {thresholds.breed_set:.4g}"
     return needed if thresholds.pet is None else f"{needed}, pet >= {thresholds.pet:.4g}"
+
+
+def _needed_by_grown(grown: GrownThreshold, species: str) -> str:
+    if grown.probability >= 1:
+        return f"answered as {species}: {_why_never(few=grown.few)}"
+    return f"probability > {grown.probability:.4g}"
+
+
+def _why_never(*, few: bool) -> str:
+    why = "calibrated on too few photos" if few else "certain and wrong on too many calibration photos"
+    return f"{why} for a promise at this alpha"
 
 
 def _backbone(spec: BackboneSpec) -> str:

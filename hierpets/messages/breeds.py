@@ -14,7 +14,17 @@ import yaml
 
 from hierpets.messages.catalogue import LANGUAGES, Language, current_language
 
-__all__ = ["VBO", "Names", "breed_names", "find_label", "local_name", "other_names", "plain", "read_names"]
+__all__ = [
+    "VBO",
+    "Names",
+    "breed_names",
+    "find_label",
+    "local_name",
+    "meant_labels",
+    "other_names",
+    "plain",
+    "read_names",
+]
 
 FILE = Path(__file__).parent / "breeds.yaml"
 VBO = Path(__file__).parent / "vbo.yaml"
@@ -73,13 +83,18 @@ def breed_names(language: Language) -> dict[str, dict[str, str]]:
 
 
 def find_label(name: str, labels: Iterable[str], species: str | None = None) -> str | None:
-    """The label among ``labels`` that ``name`` is another name of: ``"Deutscher Schäferhund"`` -> ``german_shepherd``.
+    """The label among ``labels`` that ``name`` is another name of: ``"Deutscher Schäferhund"`` -> ``german_shepherd``,
+    or ``alsatian`` where that is the label.
 
     None if there is none, or if several are called so.
     """
-    known = [*labels]
-    meant = {label for owner, label in _index().get(plain(name), ()) if species in (None, owner)}
-    found = [label for label in known if label in meant or plain(label) == plain(name)]
+    meant = meant_labels(name, species)
+
+    def is_called_so(label: str) -> bool:
+        own = meant_labels(label, species)
+        return label in meant or plain(label) == plain(name) or (len(own) == 1 and own <= meant)
+
+    found = [*filter(is_called_so, labels)]
     return found[0] if len(found) == 1 else None
 
 
@@ -96,6 +111,11 @@ def plain(name: str) -> str:
     letters = unicodedata.normalize("NFKD", name.casefold())
     bare = "".join(letter for letter in letters if not unicodedata.combining(letter))
     return re.sub(r"[^\w]+|_", " ", bare).strip()
+
+
+def meant_labels(name: str, species: str | None) -> set[str]:
+    """The labels that a name stands for in any language, whichever a bundle knows; empty for one that nobody knows."""
+    return {label for owner, label in _index().get(plain(name), ()) if species in (None, owner)}
 
 
 @cache

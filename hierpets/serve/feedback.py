@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hierpets.data.labeled.consistency import folded
+from hierpets.data.labeled.consistency import NO_CLASS, folded
 from hierpets.data.records import SPLITS
 from hierpets.errors import ConfigError, DataError, reason_of
 from hierpets.files import size_of, write_file
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 LONGEST = 1600
 LONGEST_NAME = 60  # characters
 # Folders that a reader of labeled photos, or Windows, takes for something else.
-RESERVED = {*SPLITS, "valid", "validation", "con", "prn", "aux", "nul"} | {
+RESERVED = {*SPLITS, NO_CLASS, "valid", "validation", "con", "prn", "aux", "nul"} | {
     f"{p}{n}" for p in ("com", "lpt") for n in range(10)
 }
 

@@ -127,6 +127,8 @@ def test_read_index_keeps_one_breed_name_under_two_species_apart(tmp_path):
         (["dog/pug/a.jpg", "dog/pug/old/2020/b.jpg"], "2020: photos nested too deep"),
         (["dog/train/a.jpg", "dog/val/b.jpg"], "class 'train' is called like a split; folders train, val and test lie"),
         (["training/pug/a.jpg", "testing/pug/b.jpg"], "class 'training' is called like a split"),
+        (["unknown/a.jpg", "cat/b.jpg"], "class 'unknown' is called like the answer to photos of no known pet"),
+        (["dog/Unknown/a.jpg", "cat/b.jpg"], "class 'Unknown' is called like the answer"),
         (["0/a.jpg", "cat/b.jpg"], "class 0 is a number, not a name"),
         (["dog/001/a.jpg", "cat/b.jpg"], "class 001 is a number, not a name"),
         (["dog/pug/a.jpg", "dog/pug/more.tar"], r"which leaves out 1 file: dog[/\\]pug[/\\]more\.tar"),

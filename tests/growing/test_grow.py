@@ -17,8 +17,8 @@ from hierpets.cli.develop.grow import command
 from hierpets.errors import BundleError, ConfigError, DataError
 from hierpets.growing.bundle import open_bundle
 from hierpets.growing.grow import grow
-from hierpets.growing.photos import LeftOutPhoto
-from hierpets.taxonomy import Leaf
+from hierpets.growing.photos import LeftOutPhoto, check_names
+from hierpets.taxonomy import Leaf, Taxonomy
 
 GINGER, HUSKY, RABBIT = Leaf("cat", "ginger"), Leaf("dog", "husky"), Leaf("rabbit", None)
 
@@ -226,6 +226,9 @@ def test_an_empty_class_is_refused_before_a_photo_is_read(bundle, tmp_path):
 def test_one_photo_under_two_labels_is_refused(bundle, tmp_path):
     data = draw_photos(tmp_path / "new", {"dog/husky": 3})
     (data / "dog" / "beagle").mkdir()
+        ("dogs/husky", "'dogs' is almost 'dog', which the bundle knows"),
+        ("dog/pugg", "did you mean 'pug'"),
+        ("unknown/husky", "class 'unknown' is called like the answer to photos of no known pet"),
     shutil.copy(data / "dog" / "husky" / "1.png", data / "dog" / "beagle" / "1.png")
     with pytest.raises(DataError, match=r"dog/husky, but the same photo is dog/beagle"):
         grow(bundle, data, out=tmp_path / "out")
@@ -239,6 +242,28 @@ def test_a_bundle_that_cannot_be_grown_is_refused(bundle, new_photos, tmp_path):
         (old / "bundle.json").write_text(manifest.model_dump_json())
         grow(old, new_photos, out=tmp_path / "out")
     damaged = tmp_path / "damaged"
+@pytest.mark.parametrize(
+    ("one", "other", "told"),
+    [
+        ("alsatian", "german_shepherd", "'german_shepherd' is another name of 'alsatian', another new one"),
+        ("Deutscher Schäferhund", "alsatian", "'alsatian' is another name of 'Deutscher Schäferhund'"),
+        ("mastif", "mastiff", "'mastiff' is almost 'mastif', another new one"),
+        ("vizsla", "vizslas", "did you mean 'vizsla'"),
+    ],
+)
+def test_two_new_names_of_one_breed_are_refused(one, other, told):
+    new = Taxonomy.from_pairs([("dog", one), ("dog", other)])
+    with pytest.raises(DataError, match=told):
+        check_names(new, Taxonomy(tree={"dog": ("pug",)}))
+
+
+@pytest.mark.parametrize("name", ["rat", "welsh_springer_spaniel", "puli", "hamster"])
+def test_a_name_of_its_own_is_not_taken_for_a_slip_of_the_pen(name):
+    known = Taxonomy(tree={"cat": ("siamese",), "dog": ("english_springer_spaniel", "pumi")})
+    check_names(Taxonomy.from_pairs([("dog", name)]), known)
+    check_names(Taxonomy.from_pairs([(name, None)]), known)
+
+
     shutil.copytree(bundle, damaged)
     content = (damaged / "statistics.safetensors").read_bytes()
     (damaged / "statistics.safetensors").write_bytes(content[:-1] + b"?")

@@ -76,6 +76,11 @@ def test_breeds_have_identifiers_of_their_own():
     assert len(set(known)) == len(known) >= len(listed) - 1
 
 
+def test_find_label_knows_labels_that_are_other_names_themselves():
+    for name in ("german_shepherd", "Deutscher Schäferhund"):
+        assert find_label(name, ["alsatian", "pug"], "dog") == "alsatian"
+
+
 def test_find_label_does_not_guess_between_two():
     assert find_label("Labrador", ["labrador", "labrador_retriever"]) is None
 

@@ -17,6 +17,7 @@ from hierpets.plugin.reading import SPLIT_NAMES
 from hierpets.taxonomy import Leaf
 
 __all__ = [
+    "NO_CLASS",
     "ListedPhoto",
     "check_labels",
     "check_listed",
@@ -30,6 +31,7 @@ __all__ = [
 
 MOST_PROBLEMS = 20
 SPLITS_BY_NAME = {*SPLIT_NAMES, "training", "testing"}
+NO_CLASS = "unknown"  # what photos of no known pet are answered as
 NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?")
 
 _log = logging.getLogger(__name__)
@@ -59,6 +61,11 @@ def check_labels(labels: Iterable[tuple[str, Leaf]]) -> Iterator[str]:
             yield f"{where}: class {name} is a number, not a name; write what it stands for"
         elif name.lower() in SPLITS_BY_NAME:
             yield f"{where}: class {name!r} is called like a split; folders train, val and test lie above the species"
+        elif name.lower() == NO_CLASS:
+            yield (
+                f"{where}: class {name!r} is called like the answer to photos of no known pet; photos of a breed that "
+                "nobody knows lie in the folder of their species"
+            )
         elif not name.strip() or "/" in name:
             yield f"{where}: the name of a species or breed must not be empty or hold '/', got {name!r}"
         elif any(unicodedata.category(character) == "Cc" for character in name):

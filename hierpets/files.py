@@ -93,12 +93,16 @@ def check_output(path: Path, *, overwrite: bool) -> None:
             raise ConfigError(f"{path}: cannot be written: no permission")
         return
     if path.exists() and not overwrite:
-        raise ConfigError(f"{path}: already exists; use --overwrite or choose another name")
+        raise _taken(path)
     folder = next(parent for parent in followed(path).absolute().parents if parent.exists())
     if not folder.is_dir():
         raise ConfigError(f"{path}: cannot be written: {folder} is a file, not a folder")
     if not os.access(folder, os.W_OK):
         raise ConfigError(f"{path}: cannot be written: no permission to write in {folder}")
+
+
+def _taken(path: Path) -> ConfigError:
+    return ConfigError(f"{path}: already exists; use --overwrite or choose another name")
 
 
 def check_folder(path: Path, *, overwrite: bool, mark: Path | str, kind: str) -> None:
@@ -147,10 +151,12 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
-    """A folder to fill, which replaces ``folder`` at the end; after an error, ``folder`` is unchanged.
+def whole_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
+    """A folder to fill, which takes the place of ``folder`` at the end; after an error, ``folder`` is unchanged.
 
     What a killed process left of an earlier one is removed first.
+
+    :raises ConfigError: ``folder`` is there at the end, perhaps from another process, and not to ``overwrite``.
     """
     folder = followed(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -162,6 +168,8 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         old = scratch / OLD
         try:
             if folder.exists():
+                if not overwrite:
+                    raise _taken(folder)
                 folder.rename(old)
             made.rename(folder)
         except BaseException:  # Ctrl-C between the two, as well

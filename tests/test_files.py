@@ -60,7 +60,7 @@ def test_whole_folder_puts_the_old_one_back_when_the_new_cannot_take_its_place(t
         return rename(self, to)
 
     monkeypatch.setattr(Path, "rename", refuse)
-    with pytest.raises(OSError, match="Permission denied"), whole_folder(target) as made:
+    with pytest.raises(OSError, match="Permission denied"), whole_folder(target, overwrite=True) as made:
         (made / "weights").write_text("new")
     assert (target / "weights").read_text() == "old"
 
@@ -87,7 +87,7 @@ def die(self, to):
     rename(self, to)
     os.kill(os.getpid(), signal.SIGKILL)
 pathlib.Path.rename = die
-with whole_folder(target) as made:
+with whole_folder(target, overwrite=True) as made:
     (made / "weights").write_text("half")
     if sys.argv[2] == "filling":
         os.kill(os.getpid(), signal.SIGKILL)
@@ -98,12 +98,12 @@ with whole_folder(target) as made:
 @pytest.mark.parametrize("moment", ["filling", "between the renames"])
 def test_whole_folder_removes_what_a_killed_process_left(tmp_path, moment):
     target = tmp_path / "bundle"
-    with whole_folder(target) as made:
+    with whole_folder(target, overwrite=True) as made:
         (made / "weights").write_text("old")
     done = subprocess.run([sys.executable, "-c", KILLED, str(target), moment])
     assert done.returncode == -signal.SIGKILL
     assert [p for p in tmp_path.iterdir() if p != target], "the kill left something"
-    with pytest.raises(OSError, match="disk full"), whole_folder(target):
+    with pytest.raises(OSError, match="disk full"), whole_folder(target, overwrite=True):
         raise OSError("disk full")
     assert [p.name for p in tmp_path.iterdir()] == ["bundle"]
     assert (target / "weights").read_text() == "old"
@@ -112,7 +112,7 @@ def test_whole_folder_removes_what_a_killed_process_left(tmp_path, moment):
 @pytest.mark.parametrize("moves", [1, 2])
 def test_whole_folder_loses_nothing_where_it_is_interrupted_between_the_renames(tmp_path, monkeypatch, moves):
     target = tmp_path / "bundle"
-    with whole_folder(target) as made:
+    with whole_folder(target, overwrite=True) as made:
         (made / "weights").write_text("old")
     rename, done = Path.rename, []
 
@@ -124,17 +124,28 @@ def test_whole_folder_loses_nothing_where_it_is_interrupted_between_the_renames(
         return moved
 
     monkeypatch.setattr(Path, "rename", interrupted)
-    with pytest.raises(KeyboardInterrupt), whole_folder(target) as made:
+    with pytest.raises(KeyboardInterrupt), whole_folder(target, overwrite=True) as made:
         (made / "weights").write_text("new")
     assert (target / "weights").read_text() == ("old", "new")[moves - 1]
     assert [p.name for p in tmp_path.iterdir()] == ["bundle"]
 
 
+def test_whole_folder_does_not_replace_what_is_there_at_the_end(tmp_path):
+    bundle = tmp_path / "bundle"
+    taken = pytest.raises(ConfigError, match="bundle: already exists; use --overwrite")
+    with taken, whole_folder(bundle, overwrite=False) as made:
+        (made / "weights").write_text("slow")
+        with whole_folder(bundle, overwrite=False) as other:
+            (other / "weights").write_text("quick")
+    assert (tmp_path / "bundle" / "weights").read_text() == "quick"
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
 @needs_locks
 def test_whole_folder_leaves_the_scratch_of_a_living_one(tmp_path):
-    with whole_folder(tmp_path / "bundle") as made:
+    with whole_folder(tmp_path / "bundle", overwrite=True) as made:
         (made / "weights").write_text("slow")
-        with whole_folder(tmp_path / "bundle") as other:
+        with whole_folder(tmp_path / "bundle", overwrite=True) as other:
             (other / "weights").write_text("quick")
         assert (tmp_path / "bundle" / "weights").read_text() == "quick"
     assert (tmp_path / "bundle" / "weights").read_text() == "slow"
@@ -264,7 +275,7 @@ def test_a_link_to_a_folder_is_followed_and_stays(tmp_path, there):
     if there:
         (tmp_path / "runs").mkdir()
         (tmp_path / "runs" / "old").write_text("old")
-    with whole_folder(tmp_path / "latest") as made:
+    with whole_folder(tmp_path / "latest", overwrite=True) as made:
         (made / "new").write_text("new")
     assert (tmp_path / "latest").is_symlink()
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["new"]

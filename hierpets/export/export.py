@@ -99,7 +99,7 @@ def export_bundle(
     plugins = load_registry(registry)
     photos, leaves = labeled_photos(data, manifest.taxonomy)
     # Opened first: that it cannot be written is told before the work.
-    with whole_folder(target.parent) as finished, tempfile.TemporaryDirectory() as scratch:
+    with whole_folder(target.parent, overwrite=overwrite) as finished, tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch) / FILES[form]
         parity = _write_checked(made, folder, manifest, form, precision, photos, leaves, plugins, progress)
         write_all(finished, {file.name: file.read_bytes() for file in made.parent.iterdir()})

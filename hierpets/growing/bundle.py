@@ -45,13 +45,15 @@ class OpenBundle:
         manifest = self.manifest.model_copy(update={**found, "early": tuple(own), **changes})
         return replace(self, manifest=manifest, networks=tuple(networks))
 
-    def write(self, folder: Path, learned: Iterable[str] = ()) -> None:
+    def write(self, folder: Path, learned: Iterable[str] = (), *, overwrite: bool) -> None:
         """Write the bundle whole or not at all.
 
         ``learned`` are the photos that it was fitted to beside those that ``source`` knows of.
+
+        :raises ConfigError: there is a folder by now that is not to ``overwrite``.
         """
         seen = SeenPhotos.read(self.source)
-        with whole_folder(folder) as made:
+        with whole_folder(folder, overwrite=overwrite) as made:
             pairs = zip(self.networks, self.manifest.networks, strict=True)
             manifest = self.manifest.with_statistics([network.write(made, files) for network, files in pairs])
             if seen is not None:

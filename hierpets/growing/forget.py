@@ -50,7 +50,7 @@ def forget(
     before = open_bundle(Path(model) if model is not None else released_bundle(), load_registry(registry))
     gone = {leaf for name in names for leaf in _leaves(name, before.manifest.taxonomy)}
     after = _without(before, gone)
-    after.write(target)
+    after.write(target, overwrite=overwrite)
     ungrown = _grown_species(before.manifest) - {*after.manifest.taxonomy.species}
     return ForgetResult(
         target, tuple(sorted(gone, key=str)), pet=after.manifest.policy.pet, ungrown=tuple(sorted(ungrown))

@@ -34,13 +34,13 @@ def write_bundle(
     *,
     early: Sequence[HierarchicalNetwork] = (),
 ) -> None:
-    """Write a bundle whole or not at all: it is made beside its place and moved there.
+    """Write a bundle whole or not at all: it is made beside its place and moved there, also into that of another.
 
     The networks may be on any device, and stay there. ``early`` networks, and ``statistics`` of all, the main one last,
     are those that the manifest names, ``seen`` the photos that it was fitted to. Features are sampled of each network.
     """
     sampled = []
-    with whole_folder(folder) as made:
+    with whole_folder(folder, overwrite=True) as made:
         for spec, each in zip(manifest.networks, (*early, network), strict=True):
             packed = pack({name: tensor.cpu() for name, tensor in each.state_dict().items()})
             (made / spec.weights).write_bytes(save(packed))  # save_file would make a file that its owner alone may read

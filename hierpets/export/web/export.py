@@ -72,7 +72,7 @@ def export_page(
     plugins, photos = load_registry(registry), labeled_photos(data, manifest.taxonomy)
     runtime_files = read_runtime(Path(runtime) if runtime is not None else None)
     texts = _texts(manifest, model, Recommender.load(plugins))
-    with whole_folder(target) as made:
+    with whole_folder(target, overwrite=overwrite) as made:
         write_all(made, {**runtime_files, **_static_files(folder), **_detector(manifest), **texts})
         parities = _write_networks(made / MODEL, folder, manifest, model, photos, plugins, progress)
         size = size_of(made)

@@ -18,7 +18,7 @@ from hierpets.cluster import cluster_errors, connected, cpus_a_worker, require_r
 from hierpets.data.addresses import DEMO_PREFIX
 from hierpets.data.listing import list_photos
 from hierpets.data.photos import NamedPhoto
-from hierpets.errors import DataError, reason_of
+from hierpets.errors import ConfigError, DataError, reason_of
 from hierpets.files import cache_dir, whole_folder
 from hierpets.inference.engines.base import EngineOptions
 from hierpets.inference.loading import load
@@ -164,11 +164,11 @@ def unpack_bundle(files: Mapping[str, bytes], digest: str) -> Path:
     if folder.is_dir():
         return folder
     try:
-        with whole_folder(folder) as scratch:
+        with whole_folder(folder, overwrite=False) as scratch:
             for name, content in files.items():
                 (scratch / name).parent.mkdir(parents=True, exist_ok=True)
                 (scratch / name).write_bytes(content)
-    except OSError as error:
+    except (OSError, ConfigError) as error:
         if not folder.is_dir():  # else another worker was faster
             raise DataError(f"{folder}: the bundle cannot be unpacked: {reason_of(error)}") from error
     return folder

@@ -31,6 +31,7 @@ class GrowResult:
     ``photos`` maps each class that was learned to how many photos it was learned from, ``accuracy`` to the share of
     them that the bundle names right without them (None where a class has a single animal). ``left_out`` are photos that
     were not learned from, ``doubtful`` lines on labels that may be wrong, ``steals`` breeds that a new one takes from.
+    ``unjudged`` are new species of which no photo could be judged without it.
     ``judged`` is the number of photos that the threshold of a new breed may come from, ``shared`` that of all grown
     breeds of a species, whose photos count where its own are too few; ``thresholds`` are what a breed's probability
     must exceed besides the threshold of its species, 1 where it is never named.
@@ -48,6 +49,7 @@ class GrowResult:
     left_out: tuple[LeftOutPhoto, ...] = field(repr=False)
     doubtful: tuple[str, ...] = field(repr=False)
     steals: tuple[Steal, ...] = field(repr=False)
+    unjudged: tuple[str, ...] = field(repr=False)
     judged: dict[Leaf, int] = field(repr=False)
     shared: dict[str, int] = field(repr=False)
     thresholds: dict[Leaf, float] = field(repr=False)
@@ -69,8 +71,9 @@ class GrowResult:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What to know before the bundle is used, a line each."""
-        unnamed = (*map(self._few, self.too_few), *map(self._wrong, self.too_wrong), *filter(None, (self.unanswered,)))
-        return (*_by_reason(self.left_out), *self.doubtful, *map(str, self.steals), *unnamed, *self._laxer())
+        unnamed = (*map(self._alone, self.unjudged), *map(self._few, self.too_few), *map(self._wrong, self.too_wrong))
+        silent = filter(None, (self.unanswered,))
+        return (*_by_reason(self.left_out), *self.doubtful, *map(str, self.steals), *unnamed, *silent, *self._laxer())
 
     def _laxer(self) -> Iterator[str]:
         before, after = self.pet
@@ -80,14 +83,21 @@ class GrowResult:
                 "more of what is no pet will pass for one; measure with hierpets evaluate --ood"
             )
 
+    def _alone(self, species: str) -> str:
+        return (
+            f"{species} is new, and no other animal of its classes says what the bundle makes of its photos: "
+            "nothing is known of how often it is recognized, or refused as no pet; add photos of other animals"
+        )
+
     def _few(self, leaf: Leaf) -> str:
         photos = max(self.judged[leaf], self.photos[leaf])  # the only photo of a class is not judged
         speaking = self._speaking(leaf)
         otherwise = f", or predict with --alpha {_least_alpha(speaking):g}" if speaking else ""
         fewest, species = fewest_scores(self.alpha), leaf.species
+        answered = "it is never named" if species in self.unjudged else f"its photos are answered as {species}"
         return (
             f"{leaf} has {counted(photos, 'photo')}, and to be named at alpha {self.alpha:g} takes {fewest}, its own "
-            f"or of all grown breeds of {species}: its photos are answered as {species}{otherwise}"
+            f"or of all grown breeds of {species}: {answered}{otherwise}"
         )
 
     def _wrong(self, leaf: Leaf) -> str:

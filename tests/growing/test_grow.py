@@ -11,6 +11,7 @@ from helpers.cascades import with_manifest
 from helpers.demo_photos import draw_photos
 
 import hierpets
+import hierpets.growing.grow as grow_module
 from hierpets.bundle.manifest import model_id, read_manifest
 from hierpets.bundle.seen import SeenPhotos
 from hierpets.cli.develop.grow import command
@@ -171,6 +172,38 @@ def test_a_breed_of_which_too_many_photos_were_certain_and_wrong_is_told(grown):
     assert (fooled.too_few, fooled.too_wrong) == ((HUSKY,), (GINGER,))
     (line,) = (one for one in fooled.warnings if "certain and wrong" in one)
     assert line.startswith("cat/ginger is not named at alpha 0.05: too many of its photos")
+
+
+def test_a_new_species_of_one_photo_is_told_to_be_unjudged(bundle, grown, tmp_path):
+    assert grown.unjudged == ()
+    for label, named in (("rabbit", ()), ("rabbit/lop", ("rabbit/lop has 1 photo", "it is never named"))):
+        drawn = draw_photos(tmp_path / f"drawn{len(label)}", {"rabbit/-": 1}, first=100)
+        place = tmp_path / f"new{len(label)}" / label
+        place.mkdir(parents=True)
+        shutil.move(next(drawn.rglob("*.png")), place)
+        result = grow(bundle, tmp_path / f"new{len(label)}", out=tmp_path / f"out{len(label)}")
+        first, *others = result.warnings
+        assert result.unjudged == ("rabbit",)
+        assert first.startswith("rabbit is new, and no other animal of its classes says")
+        assert len(others) == (1 if named else 0)
+        assert all(part in line for line in others for part in named)
+
+
+def test_two_growths_to_one_bundle_do_not_replace_each_other(bundle, new_photos, tmp_path, monkeypatch):
+    """The second is finished while the first learns."""
+    out, own = tmp_path / "out", grow_module.learn
+
+    def slow(*given):
+        monkeypatch.setattr(grow_module, "learn", own)
+        grow(bundle, new_photos, out=out)
+        return own(*given)
+
+    monkeypatch.setattr(grow_module, "learn", slow)
+    data = draw_photos(tmp_path / "new", {"dog/husky": 3}, first=100)
+    with pytest.raises(ConfigError, match="out: already exists; use --overwrite"):
+        grow(bundle, data, out=out)
+    assert read_manifest(out).statistics.photos["dog/husky"] == 10
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "out"]
 
 
 def test_photos_that_look_like_another_animal_are_learned_from_where_labels_are_trusted(bundle, tmp_path):

@@ -179,6 +179,10 @@ class Manifest(StrictModel):
         description="Features of one photo, by which a plugin that computes others is known; none in an older bundle.",
     )
     selection: Selection | None = Field(default=None, description="How it was chosen; None where nothing was compared.")
+    forgotten: dict[str, int] = Field(
+        default={},
+        description="Classes that were forgotten, and how many photos `seen.bin` noted by then: those count no more.",
+    )
     versions: dict[str, str] = {}
     training: dict[str, Any] = {}
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from hierpets.bundle.layout import MANIFEST, SEEN
 from hierpets.bundle.manifest import Manifest, manifest_text, read_manifest
-from hierpets.bundle.seen import SeenPhotos
+from hierpets.bundle.seen import SeenPhotos, read_seen
 from hierpets.data.content import content_key
 from hierpets.errors import BundleError
 from hierpets.files import whole_folder
@@ -52,12 +52,12 @@ class OpenBundle:
 
         :raises ConfigError: there is a folder by now that is not to ``overwrite``.
         """
-        seen = SeenPhotos.read(self.source)
+        seen = read_seen(self.source)
         with whole_folder(folder, overwrite=overwrite) as made:
             pairs = zip(self.networks, self.manifest.networks, strict=True)
             manifest = self.manifest.with_statistics([network.write(made, files) for network, files in pairs])
             if seen is not None:
-                (made / SEEN).write_bytes(SeenPhotos(seen | SeenPhotos.of(map(content_key, learned))).pack())
+                (made / SEEN).write_bytes(seen + SeenPhotos.of(map(content_key, learned)).pack())
             (made / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8", newline="\n")
 
 

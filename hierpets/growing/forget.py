@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hierpets.bundle.layout import MANIFEST, released_bundle
 from hierpets.bundle.manifest import Manifest
+from hierpets.bundle.seen import seen_count
 from hierpets.errors import ConfigError, DataError, did_you_mean
 from hierpets.files import check_folder
 from hierpets.growing.bundle import OpenBundle, open_bundle
@@ -83,17 +84,18 @@ def _without(before: OpenBundle, gone: set[Leaf]) -> OpenBundle:
     if len(left) < 2:
         raise DataError(f"only {len(left)} leaves would be left; a bundle needs at least two")
     pretrained = left & old.pretrained
+    rows = [label for label in before.main.statistics.labels if label in gone or label.species not in species]
     return before.of(
-        [network.refitted(_rest(network.statistics, gone, species), pretrained) for network in before.networks],
+        [network.refitted(_without_rows(network.statistics, rows), pretrained) for network in before.networks],
         policy=_policy(old.policy, species, left),
+        forgotten=old.forgotten | dict.fromkeys(map(str, rows), seen_count(before.source)),
         training=old.training | {"species": len(species), "leaves": len(left)},
     )
 
 
-def _rest(statistics: ClassStatistics, gone: set[Leaf], species: set[str]) -> ClassStatistics:
-    for label in statistics.labels:
-        if label in gone or label.species not in species:
-            statistics = statistics.without(label)
+def _without_rows(statistics: ClassStatistics, labels: Iterable[Leaf]) -> ClassStatistics:
+    for label in labels:
+        statistics = statistics.without(label)
     return statistics
 
 

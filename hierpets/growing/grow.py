@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 from hierpets.bundle.layout import MANIFEST, released_bundle
-from hierpets.bundle.seen import SeenPhotos
 from hierpets.data.labeled.index import read_index
 from hierpets.data.records import PhotoIndex
 from hierpets.evaluation.comparison import Comparison, compare
@@ -116,7 +115,7 @@ def _learn(
     """The photos that were learned from, the grown bundle, and what it gives for them without them. Others are added to
     ``left_out``.
     """
-    learned_before = find_learned(photos, before.manifest, SeenPhotos.read(before.source))
+    learned_before = find_learned(photos, before.manifest, before.source)
     index = without_learned(index, {photos.records[row].path for row in learned_before})
     photos = photos.without(learned_before, left_out)
     photos = photos.without(find_copies(photos), left_out)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 
@@ -42,8 +43,8 @@ __all__ = [
 ]
 
 ALIKE = 0.9  # of difflib: names as like as "siamese" and "siamesse" are taken for one
-BATCH = 8
 WORD = 5  # letters, of which one may be mistaken
+BATCH = 8
 
 
 @dataclass(frozen=True)
@@ -189,18 +190,20 @@ def check_every_class(index: PhotoIndex, kept: Sequence[PhotoRecord], left_out: 
         raise DataError(f"no photo to learn from: {', '.join(empty)}; add photos, or remove the folder{reasons}")
 
 
-def find_learned(photos: NewPhotos, manifest: Manifest, seen: SeenPhotos | None) -> dict[int, str]:
-    """Rows of photos that the bundle was fitted to already: it would count them twice, and judge itself by them. What
-    was forgotten since counts no more.
+def find_learned(photos: NewPhotos, manifest: Manifest, bundle: Path) -> dict[int, str]:
+    """Rows of photos that the ``bundle`` was fitted to already: it would count them twice, and judge itself by them.
+    What was forgotten since counts no more, learned again or not.
 
     :raises DataError: there are no others.
     """
     leaves = {*manifest.taxonomy.leaves} - manifest.pretrained
     known = leaves | {Leaf(leaf.species, None) for leaf in leaves}  # a label without a breed is no leaf
+    labels = {record.label for record in photos.records} & known
+    seen = {label: SeenPhotos.read(bundle, after=manifest.forgotten.get(str(label), 0)) for label in labels}
     rows = [
         row
         for row, record in enumerate(photos.records)
-        if seen is not None and record.label in known and seen.holds(content_key(record.path))
+        if (own := seen.get(record.label)) is not None and own.holds(content_key(record.path))
     ]
     if len(rows) == len(photos):
         raise DataError(f"the bundle has learned from all {len(rows)} photos already; add others")

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from helpers.cascades import with_manifest
+from helpers.demo_photos import draw_photos
 
 from hierpets.bundle.manifest import read_manifest
+from hierpets.bundle.seen import SeenPhotos
 from hierpets.cli.develop.forget import command
 from hierpets.errors import ConfigError, DataError, PluginError
 from hierpets.growing.bundle import open_bundle
@@ -124,6 +126,20 @@ def test_nothing_but_a_bundle_is_replaced(bundle, new_photos, tmp_path, change):
 def test_forgetting_nothing_is_refused(bundle, tmp_path):
     with pytest.raises(ConfigError, match="expected the name of a breed or a species"):
         forget(bundle, out=tmp_path / "bundle")
+
+
+def test_what_was_forgotten_can_be_learned_again_beside_others_of_its_class(grown, new_photos, tmp_path):
+    without = forget(grown.bundle, "dog/husky", out=tmp_path / "without")
+    assert SeenPhotos.read(without.bundle) == SeenPhotos.read(grown.bundle)  # they are no evidence all the same
+    others = draw_photos(tmp_path / "others", {"dog/husky": 5}, first=700)
+    bundle = grow(without.bundle, others, out=tmp_path / "regrown", trust_labels=True).bundle
+    shutil.copytree(new_photos / "dog" / "husky", others / "dog" / "husky", dirs_exist_ok=True)
+    again = grow(bundle, others, out=tmp_path / "bundle", trust_labels=True)
+    assert again.photos == {Leaf("dog", "husky"): 10}
+    assert [photo.reason for photo in again.left_out] == ["the bundle has learned from it already"] * 5
+    assert read_manifest(again.bundle).statistics.photos["dog/husky"] == 15
+    with pytest.raises(DataError, match="has learned from all 15 photos already"):
+        grow(again.bundle, others, out=tmp_path / "twice")
 
 
 def test_what_was_forgotten_can_be_learned_again(grown, new_photos, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from hierpets.bundle.layout import MANIFEST, released_bundle
 from hierpets.bundle.manifest import Manifest
@@ -89,7 +90,7 @@ def _without(before: OpenBundle, gone: set[Leaf]) -> OpenBundle:
         [network.refitted(_without_rows(network.statistics, rows), pretrained) for network in before.networks],
         policy=_policy(old.policy, species, left),
         forgotten=old.forgotten | dict.fromkeys(map(str, rows), seen_count(before.source)),
-        training=old.training | {"species": len(species), "leaves": len(left)},
+        training=_training(old, rows) | {"species": len(species), "leaves": len(left - pretrained)},
     )
 
 
@@ -97,6 +98,19 @@ def _without_rows(statistics: ClassStatistics, labels: Iterable[Leaf]) -> ClassS
     for label in labels:
         statistics = statistics.without(label)
     return statistics
+
+
+def _training(manifest: Manifest, gone: Iterable[Leaf]) -> dict[str, Any]:
+    """How the bundle was trained and grown, without the photos of classes that were grown and are ``gone``."""
+    if "grown" not in manifest.training:
+        return manifest.training
+    assert manifest.statistics is not None
+    origins = dict(zip(manifest.taxonomy.leaves, manifest.origins, strict=True))
+    added = {label for label, origin in origins.items() if origin == "grown"}
+    added |= {Leaf(species, None) for species in _grown_species(manifest)}
+    left = manifest.training["grown"] - sum(manifest.statistics.photos[str(label)] for label in gone if label in added)
+    rest = {key: value for key, value in manifest.training.items() if key != "grown"}
+    return rest | {"grown": left} if left else rest
 
 
 def _policy(policy: Policy, species: set[str], leaves: Iterable[Leaf]) -> Policy:

@@ -85,9 +85,9 @@ def grow(
     learned.write(target, (record.path for record in photos.records), overwrite=overwrite)
     compared, taken = _compare(was, measure(target), before.manifest.taxonomy, learned.manifest.taxonomy)
     new = tuple(leaf for leaf in learned.manifest.taxonomy.leaves if leaf not in before.manifest.taxonomy.leaves)
+    counts, policy = Counter(record.label for record in photos.records), learned.manifest.policy
     accuracy = _accuracy(photos, unseen)
     judged = {label.species for label, share in accuracy.items() if share is not None}
-    counts, policy = Counter(record.label for record in photos.records), learned.manifest.policy
     grown = [leaf for leaf in counts if leaf.breed and str(leaf) in policy.leaves]
     return GrowResult(
         bundle=target,
@@ -97,8 +97,8 @@ def grow(
         new=new,
         left_out=tuple(left_out),
         doubtful=tuple(doubtful_labels(photos, before.manifest.taxonomy)),
-        unjudged=tuple(sorted({leaf.species for leaf in new} - judged - {*before.manifest.taxonomy.species})),
         steals=(*taken, *find_confused(photos, unseen, new)),
+        unjudged=tuple(sorted({leaf.species for leaf in new} - judged - {*before.manifest.taxonomy.species})),
         judged={leaf: len(policy.leaves[str(leaf)]) for leaf in grown},
         shared={species: len(policy.grown_scores(species)) for species in {leaf.species for leaf in counts}},
         thresholds={leaf: policy.leaf_probability(leaf) for leaf in grown},

@@ -27,7 +27,7 @@ def learn(before: OpenBundle, photos: NewPhotos) -> tuple[OpenBundle, Unseen]:
     old, tree = before.manifest, grown.manifest.taxonomy
     training = old.training | {
         "species": len(tree.species),
-        "leaves": len(tree.leaves),
+        "leaves": len(tree.leaves) - len(grown.manifest.pretrained),
         "grown": old.training.get("grown", 0) + len(photos),
     }
     policy = grow_policy(old.policy, unseen, {*tree.leaves} - {*old.taxonomy.leaves}, tree)

@@ -142,6 +142,14 @@ def test_what_was_forgotten_can_be_learned_again_beside_others_of_its_class(grow
         grow(again.bundle, others, out=tmp_path / "twice")
 
 
+def test_what_is_told_of_training_leaves_out_what_was_forgotten(grown, bundle, tmp_path):
+    before, known = read_manifest(bundle).training, read_manifest(grown.bundle).training
+    assert (before["leaves"], known["leaves"], known["grown"]) == (4, 7, 46)
+    step = read_manifest(forget(grown.bundle, "dog/husky", "dog/pug", out=tmp_path / "step").bundle).training
+    assert (step["leaves"], step["grown"]) == (5, 36)
+    assert read_manifest(forget(grown.bundle, *map(str, grown.new), out=tmp_path / "all").bundle).training == before
+
+
 def test_what_was_forgotten_can_be_learned_again(grown, new_photos, tmp_path):
     without = forget(grown.bundle, "dog/husky", out=tmp_path / "without")
     shutil.copytree(new_photos / "dog", tmp_path / "again" / "dog")

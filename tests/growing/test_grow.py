@@ -226,6 +226,9 @@ def test_photos_that_look_like_another_animal_are_learned_from_where_labels_are_
         ("dog/Pug", "'Pug' and 'pug'"),
         ("cat/siamesse", "did you mean 'siamese'"),
         ("pug", "pug: is a breed of dog"),
+        ("dogs/husky", "'dogs' is almost 'dog', which the bundle knows"),
+        ("dog/pugg", "did you mean 'pug'"),
+        ("unknown/husky", "class 'unknown' is called like the answer to photos of no known pet"),
     ],
 )
 def test_a_name_that_is_almost_known_is_refused(bundle, tmp_path, label, told):
@@ -239,42 +242,6 @@ def test_a_name_that_is_almost_known_is_refused(bundle, tmp_path, label, told):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_class_without_a_readable_photo_is_refused(bundle, tmp_path):
-    data = draw_photos(tmp_path / "new", {"dog/husky": 3})
-    (data / "dog" / "beagle").mkdir()
-    (data / "dog" / "beagle" / "1.png").write_bytes(b"no photo")
-    with pytest.raises(DataError, match=r"no photo to learn from: dog/beagle.*\n.*1\.png: cannot be read"):
-        grow(bundle, data, out=tmp_path / "out")
-
-
-def test_an_empty_class_is_refused_before_a_photo_is_read(bundle, tmp_path):
-    data = draw_photos(tmp_path / "new", {"dog/husky": 3})
-    (data / "dog" / "beagle").mkdir()
-    tasks = []
-    with pytest.raises(DataError, match="no photo to learn from: dog/beagle; add photos"):
-        grow(bundle, data, out=tmp_path / "out", progress=lambda task, *_: tasks.append(task))
-    assert tasks == []
-
-
-def test_one_photo_under_two_labels_is_refused(bundle, tmp_path):
-    data = draw_photos(tmp_path / "new", {"dog/husky": 3})
-    (data / "dog" / "beagle").mkdir()
-        ("dogs/husky", "'dogs' is almost 'dog', which the bundle knows"),
-        ("dog/pugg", "did you mean 'pug'"),
-        ("unknown/husky", "class 'unknown' is called like the answer to photos of no known pet"),
-    shutil.copy(data / "dog" / "husky" / "1.png", data / "dog" / "beagle" / "1.png")
-    with pytest.raises(DataError, match=r"dog/husky, but the same photo is dog/beagle"):
-        grow(bundle, data, out=tmp_path / "out")
-
-
-def test_a_bundle_that_cannot_be_grown_is_refused(bundle, new_photos, tmp_path):
-    with pytest.raises(BundleError, match="keeps no statistics of its classes"):
-        old = tmp_path / "old"
-        shutil.copytree(bundle, old)
-        manifest = read_manifest(old).model_copy(update={"statistics": None})
-        (old / "bundle.json").write_text(manifest.model_dump_json())
-        grow(old, new_photos, out=tmp_path / "out")
-    damaged = tmp_path / "damaged"
 @pytest.mark.parametrize(
     ("one", "other", "told"),
     [
@@ -297,6 +264,39 @@ def test_a_name_of_its_own_is_not_taken_for_a_slip_of_the_pen(name):
     check_names(Taxonomy.from_pairs([(name, None)]), known)
 
 
+def test_a_class_without_a_readable_photo_is_refused(bundle, tmp_path):
+    data = draw_photos(tmp_path / "new", {"dog/husky": 3})
+    (data / "dog" / "beagle").mkdir()
+    (data / "dog" / "beagle" / "1.png").write_bytes(b"no photo")
+    with pytest.raises(DataError, match=r"no photo to learn from: dog/beagle.*\n.*1\.png: cannot be read"):
+        grow(bundle, data, out=tmp_path / "out")
+
+
+def test_an_empty_class_is_refused_before_a_photo_is_read(bundle, tmp_path):
+    data = draw_photos(tmp_path / "new", {"dog/husky": 3})
+    (data / "dog" / "beagle").mkdir()
+    tasks = []
+    with pytest.raises(DataError, match="no photo to learn from: dog/beagle; add photos"):
+        grow(bundle, data, out=tmp_path / "out", progress=lambda task, *_: tasks.append(task))
+    assert tasks == []
+
+
+def test_one_photo_under_two_labels_is_refused(bundle, tmp_path):
+    data = draw_photos(tmp_path / "new", {"dog/husky": 3})
+    (data / "dog" / "beagle").mkdir()
+    shutil.copy(data / "dog" / "husky" / "1.png", data / "dog" / "beagle" / "1.png")
+    with pytest.raises(DataError, match=r"dog/husky, but the same photo is dog/beagle"):
+        grow(bundle, data, out=tmp_path / "out")
+
+
+def test_a_bundle_that_cannot_be_grown_is_refused(bundle, new_photos, tmp_path):
+    with pytest.raises(BundleError, match="keeps no statistics of its classes"):
+        old = tmp_path / "old"
+        shutil.copytree(bundle, old)
+        manifest = read_manifest(old).model_copy(update={"statistics": None})
+        (old / "bundle.json").write_text(manifest.model_dump_json())
+        grow(old, new_photos, out=tmp_path / "out")
+    damaged = tmp_path / "damaged"
     shutil.copytree(bundle, damaged)
     content = (damaged / "statistics.safetensors").read_bytes()
     (damaged / "statistics.safetensors").write_bytes(content[:-1] + b"?")

@@ -45,13 +45,32 @@ class LinesWriter:
         end = self._file.seek(0)
         for lines in self._whole(self._file):
             end += len(lines)
-            record = self._parse(lines)
+            record = self._parse(lines, self.path)
             if record is not None:
                 yield record
         self._file.seek(end)
         self._file.truncate()
         if end == 0:
             self._append(self._head())
+
+    @classmethod
+    def read(cls, target: Path) -> Iterator[WrittenRecord]:
+        """The records of a whole file, in order.
+
+        :raises DataError: it was not written by hierpets.
+        """
+        with target.open("rb") as file:
+            for lines in cls._whole(file):
+                record = cls._parse(lines, target)
+                if record is not None:
+                    yield record
+
+    def reopen(self, target: Path) -> None:
+        """Go on after the records of a whole file, which becomes the partial one; it is to be locked anew."""
+        self.close()  # Windows replaces no open file
+        target.replace(self.path)
+        self._file = self.path.open("r+b")
+        self._file.seek(0, os.SEEK_END)
 
     def write(self, prediction: Prediction) -> None:
         """Add a record; it outlives this process from here on."""
@@ -72,7 +91,8 @@ class LinesWriter:
         self._file.write(text.encode("utf-8", "surrogateescape"))
         self._file.flush()
 
-    def _whole(self, file: BinaryIO) -> Iterator[bytes]:
+    @staticmethod
+    def _whole(file: BinaryIO) -> Iterator[bytes]:
         yield from (line for line in file if line.endswith(b"\n"))
 
     def _head(self) -> str:
@@ -81,7 +101,8 @@ class LinesWriter:
     def _line(self, prediction: Prediction) -> str:
         raise NotImplementedError
 
-    def _parse(self, lines: bytes) -> WrittenRecord | None:
+    @staticmethod
+    def _parse(lines: bytes, path: Path) -> WrittenRecord | None:
         raise NotImplementedError
 
 
@@ -91,13 +112,14 @@ class JsonlWriter(LinesWriter):
     def _line(self, prediction: Prediction) -> str:
         return prediction.json_text() + "\n"
 
-    def _parse(self, lines: bytes) -> WrittenRecord:
+    @staticmethod
+    def _parse(lines: bytes, path: Path) -> WrittenRecord:
         try:
             record = json.loads(lines)
             advice = record["recommendation"]
             return WrittenRecord(record["path"], record["error"] is not None, bool(advice and advice["error"]))
         except (ValueError, KeyError, TypeError) as error:
-            message = f"{self.path}: expected hierpets records, found another line; delete the file to start over"
+            message = f"{path}: expected hierpets records, found another line; delete the file to start over"
             raise DataError(message) from error
 
 
@@ -110,7 +132,8 @@ class CsvWriter(LinesWriter):
     def _line(self, prediction: Prediction) -> str:
         return csv_line(csv_row(prediction.to_json()))
 
-    def _whole(self, file: BinaryIO) -> Iterator[bytes]:
+    @staticmethod
+    def _whole(file: BinaryIO) -> Iterator[bytes]:
         row = b""
         for line in file:
             row += line
@@ -118,10 +141,11 @@ class CsvWriter(LinesWriter):
                 yield row
                 row = b""
 
-    def _parse(self, lines: bytes) -> WrittenRecord | None:
+    @staticmethod
+    def _parse(lines: bytes, path: Path) -> WrittenRecord | None:
         cells = next(csv.reader(io.StringIO(lines.decode("utf-8", "surrogateescape"), newline="")))
         if len(cells) != len(CSV_COLUMNS):
-            raise DataError(f"{self.path}: expected hierpets records, found another row; delete the file to start over")
+            raise DataError(f"{path}: expected hierpets records, found another row; delete the file to start over")
         if tuple(cells) == CSV_COLUMNS:
             return None
         record = dict(zip(CSV_COLUMNS, cells, strict=True))

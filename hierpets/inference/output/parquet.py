@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from hierpets.plugin.reading import require_pyarrow
 __all__ = ["ParquetWriter"]
 
 ROWS = 500  # of a small file: what a kill can lose
-FILES_A_GROUP = 4  # small files that become one row group; what more of them take, memory would grow by at the end
+BATCHES_A_GROUP = 4  # times ROWS become one row group; what more of them take, memory would grow by at the end
 
 
 class ParquetWriter:
@@ -45,11 +46,26 @@ class ParquetWriter:
         for number, file in enumerate(self._written()):
             if file.name != _name(number):
                 raise DataError(f"{self.path}: expected {_name(number)}, found {file.name}; delete it to start over")
-            table = self._read(file, ["path", "error", "recommendation"])
-            for row in table.to_pylist():
+            yield from self.read(file)
+            self._files = number + 1
+
+    @staticmethod
+    def read(target: Path) -> Iterator[WrittenRecord]:
+        """The records of a whole file, in order.
+
+        :raises DataError: it was not written by hierpets.
+        """
+        for batch in _batches(target, ["path", "error", "recommendation"]):
+            for row in batch.to_pylist():
                 advice = json.loads(row["recommendation"] or "{}")
                 yield WrittenRecord(row["path"], row["error"] is not None, bool(advice.get("error")))
-            self._files = number + 1
+
+    def reopen(self, target: Path) -> None:
+        """Go on after the records of a whole file, which becomes the first of the small ones."""
+        for file in self._written():  # a run was killed between its last two steps
+            file.unlink()
+        target.replace(self.path / _name(0))
+        self._files = 1
 
     def write(self, prediction: Prediction) -> None:
         """Add a record; it outlives this process when its ``ROWS`` are full, or the writer is closed."""
@@ -95,19 +111,20 @@ class ParquetWriter:
     def _groups(self) -> Iterator[Any]:
         import pyarrow as pa
 
-        files = list(self._written())
-        for start in range(0, len(files), FILES_A_GROUP):
-            yield pa.concat_tables([self._read(file) for file in files[start : start + FILES_A_GROUP]])
+        batches = chain.from_iterable(map(_batches, self._written()))
+        while group := list(islice(batches, BATCHES_A_GROUP)):
+            yield pa.Table.from_batches(group)
 
-    def _read(self, file: Path, columns: list[str] | None = None) -> Any:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
 
-        try:
-            with pq.ParquetFile(file) as opened:  # Windows deletes no open file
-                return opened.read(columns, use_threads=False)
-        except (pa.ArrowException, OSError) as error:
-            raise DataError(f"{file}: not written by hierpets: {error}; delete {self.path} to start over") from error
+def _batches(file: Path, columns: list[str] | None = None) -> Iterator[Any]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(file) as opened:  # Windows deletes no open file
+            yield from opened.iter_batches(ROWS, columns=columns, use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{file}: not written by hierpets: {error}; use --overwrite to start over") from error
 
 
 def _name(number: int) -> str:

@@ -1,7 +1,7 @@
 """Predictions for any number of photos in a file: written as they come, complete at the end, resumable after a crash.
 
-``FILE.part`` grows; when the last photo is done it becomes ``FILE``, so ``FILE`` is always whole. ``FILE.run.json``
-says what was asked of which model.
+``FILE.part`` grows; when the last photo is done it becomes ``FILE``, so ``FILE`` is always whole. Where photos were
+added since, it becomes ``FILE.part`` again. ``FILE.run.json`` says what was asked of which model.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import chain
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
+from hierpets.data.addresses import stamp_of
 from hierpets.data.listing import count_photos, list_photos
 from hierpets.errors import ConfigError, DataError, HierpetsError, reason_of
 from hierpets.files import followed, is_device, is_folder, lock, write_file
@@ -27,6 +29,7 @@ from hierpets.inference.record import printable
 from hierpets.progress import Progress, no_progress
 from hierpets.regions.files import BoxFile
 from hierpets.registry.loading import Registry
+from hierpets.text import counted
 
 __all__ = ["FileFormat", "ResumableWriter", "partial_path", "write_predictions"]
 
@@ -36,14 +39,18 @@ FileFormat = Literal["jsonl", "csv", "parquet"]
 class ResumableWriter(Protocol):
     """A file of records before it is whole."""
 
+    def __init__(self, path: Path) -> None: ...
     def fileno(self) -> int | None: ...
+    @staticmethod
+    def read(target: Path) -> Iterator[WrittenRecord]: ...
     def recorded(self) -> Iterator[WrittenRecord]: ...
+    def reopen(self, target: Path) -> None: ...
     def write(self, prediction: Prediction) -> None: ...
     def finish(self, target: Path) -> None: ...
     def close(self) -> None: ...
 
 
-WRITERS: dict[FileFormat, Callable[[Path], ResumableWriter]] = {
+WRITERS: dict[FileFormat, type[ResumableWriter]] = {
     "jsonl": JsonlWriter,
     "csv": CsvWriter,
     "parquet": ParquetWriter,
@@ -75,8 +82,8 @@ def write_predictions(
     those of ``-`` have, of which ``live`` says whether the next is still to come. ``boxes`` say where the animals are.
 
     Memory is constant and the order kept. With ``resume``, records that are there already are kept, if the same was
-    asked for the same photos; ``progress`` first hears how many these are, and learns the total when it is counted.
-    With ``overwrite``, a file or a run that is there is deleted first.
+    asked for the same photos, behind which others may have been added; ``progress`` first hears how many these are, and
+    learns the total when it is counted. With ``overwrite``, a file or a run that is there is deleted first.
 
     :raises ConfigError: the file exists, or was started, and ``resume`` is not given; the options differ; another
         process is writing it; or it is a folder.
@@ -94,17 +101,18 @@ def write_predictions(
     part = partial_path(target)
     if overwrite:
         _delete(target, part, form)
-    if target.exists():
-        return _already_whole(target, request, resume=resume)
-    if part.exists() and resume:
+    whole = _WholeFile.of(target, request, form, resume=resume) if target.exists() else None
+    if whole is not None and (photos := whole.added(photos)) is None:
+        return whole.totals
+    if whole is None and part.exists() and resume:
         request.check_same(RunRequest.read(target), part)
     total = _Count(paths, registry)
     with _opened(form, part, fresh=not resume) as writer:
+        done = _skip_recorded(writer.recorded(), photos) if whole is None else whole.reopen(writer, part)
         with _writing(part):
             write_file(run_file(target), request.text())
-        run = _Run(writer, part, lambda done: progress("photos", done, total.value))
-        remaining = run.skip_recorded(photos)
-        for prediction in predictor.stream(remaining, options, boxes=boxes, live=live):
+        run = _Run(writer, part, done, lambda done: progress("photos", done, total.value))
+        for prediction in predictor.stream(photos, options, boxes=boxes, live=live):
             run.add(prediction)
         with _writing(part):
             write_file(run_file(target), request.text(run.totals))
@@ -124,35 +132,83 @@ def _delete(target: Path, part: Path, form: FileFormat) -> None:
         run_file(target).unlink(missing_ok=True)
 
 
+class _WholeFile(NamedTuple):
+    """A file that was complete, and still is unless photos were added."""
+
+    target: Path
+    form: FileFormat
+    stamp: str
+    totals: RunTotals
+
+    @classmethod
+    def of(cls, target: Path, request: RunRequest, form: FileFormat, *, resume: bool) -> _WholeFile:
+        """:raises ConfigError: ``resume`` is not given, or another run wrote it, or did not complete it."""
+        if not resume:
+            raise ConfigError(f"{target}: already exists; use --overwrite, choose another --out, or delete it")
+        before = RunRequest.read(target)
+        request.check_same(before, target)
+        if before.result is None:
+            raise ConfigError(
+                f"{target}: already exists, but {run_file(target)} does not mark it complete; use --overwrite to start "
+                "over"
+            )
+        return cls(target, form, stamp_of(str(target)), before.result)
+
+    def added(self, photos: Iterator[str]) -> Iterator[str] | None:
+        """Those of the photos that have no record; None where all have one.
+
+        :raises DataError: the photos have changed. :raises ConfigError: the file has.
+        """
+        if (found := _skip_recorded(WRITERS[self.form].read(self.target), photos)) != self.totals:
+            raise ConfigError(
+                f"{self.target}: holds {counted(found.photos, 'photo')}, {self.totals.photos} when it was complete; "
+                "use --overwrite to start over"
+            )
+        first = next(photos, None)
+        return None if first is None else chain((first,), photos)
+
+    def reopen(self, writer: ResumableWriter, part: Path) -> RunTotals:
+        """Let the writer go on where it ends. :raises ConfigError: another process has done so."""
+        with _writing(part):
+            if not self.target.exists() or stamp_of(str(self.target)) != self.stamp:
+                raise _overtaken(self.target)
+            writer.reopen(self.target)
+        _lock(writer, part)
+        return self.totals
+
+
 class _Run:
     """The records so far."""
 
-    def __init__(self, writer: ResumableWriter, part: Path, progress: Callable[[int], None]):
+    def __init__(self, writer: ResumableWriter, part: Path, totals: RunTotals, progress: Callable[[int], None]):
         self._writer, self._part, self._progress = writer, part, progress
-        self.totals = RunTotals()
-
-    def skip_recorded(self, photos: Iterator[str]) -> Iterator[str]:
-        """The photos that have no record yet. :raises DataError: the photos have changed since it was started."""
-        for record in self._writer.recorded():
-            _check_same_photo(record.path, next(photos, None), self.totals.photos + 1)
-            self._count(failed=record.failed, failed_recommendation=record.failed_recommendation)
-        self._progress(self.totals.photos)
-        return photos
+        self.totals = totals
+        self._progress(totals.photos)
 
     def add(self, prediction: Prediction) -> None:
         with _writing(self._part):
             self._writer.write(prediction)
         advice = prediction.recommendation
-        self._count(failed=prediction.error is not None, failed_recommendation=bool(advice and advice.error))
+        self.totals = _plus(self.totals, prediction.error is not None, bool(advice and advice.error))
         self._progress(self.totals.photos)
 
-    def _count(self, *, failed: bool, failed_recommendation: bool) -> None:
-        before = self.totals
-        self.totals = RunTotals(
-            photos=before.photos + 1,
-            unreadable=before.unreadable + failed,
-            failed_recommendations=before.failed_recommendations + failed_recommendation,
-        )
+
+def _plus(before: RunTotals, failed: bool, failed_recommendation: bool) -> RunTotals:
+    """The totals with one more record."""
+    return RunTotals(
+        photos=before.photos + 1,
+        unreadable=before.unreadable + failed,
+        failed_recommendations=before.failed_recommendations + failed_recommendation,
+    )
+
+
+def _skip_recorded(records: Iterator[WrittenRecord], photos: Iterator[str]) -> RunTotals:
+    """Take from ``photos`` those that have a record. :raises DataError: the photos have changed since."""
+    totals = RunTotals()
+    for path, failed, failed_recommendation in records:
+        _check_same_photo(path, next(photos, None), totals.photos + 1)
+        totals = _plus(totals, failed, failed_recommendation)
+    return totals
 
 
 class _Count:
@@ -175,18 +231,6 @@ def _check_same_photo(recorded: str, listed: str | None, number: int) -> None:
             f"--resume: photo {number} was {printable(recorded)}, {now}: photos were added or removed; "
             "write to another file without --resume"
         )
-
-
-def _already_whole(target: Path, request: RunRequest, *, resume: bool) -> RunTotals:
-    if not resume:
-        raise ConfigError(f"{target}: already exists; use --overwrite, choose another --out, or delete it")
-    before = RunRequest.read(target)
-    request.check_same(before, target)
-    if before.result is None:
-        raise ConfigError(
-            f"{target}: already exists, but {run_file(target)} does not mark it complete; use --overwrite to start over"
-        )
-    return before.result
 
 
 @contextmanager
@@ -226,4 +270,8 @@ def _lock(writer: ResumableWriter, path: Path) -> None:
     with suppress(OSError):
         if os.path.samestat(os.fstat(handle), path.stat()):
             return
-    raise ConfigError(f"{path}: another process has just finished or deleted it; look at what is there and run again")
+    raise _overtaken(path)
+
+
+def _overtaken(path: Path) -> ConfigError:
+    return ConfigError(f"{path}: another process has just finished or deleted it; look at what is there and run again")

@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -254,6 +255,101 @@ def test_write_predictions_refuses_a_folder_that_changed(predict, tmp_path, chan
     assert code == 1
     assert "photos were added or removed;" in err
     assert not out.exists()
+
+
+@pytest.fixture
+def pipe(predict, monkeypatch):
+    """Run ``hierpets predict -`` with these paths on standard input."""
+    import io
+
+    def run(paths: list[str], *arguments: object) -> tuple[int, str]:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("\n".join(paths).encode())))
+        return predict("-", *arguments)
+
+    return run
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_write_predictions_adds_to_a_whole_file_what_comes_behind(pipe, tmp_path, form):
+    missing, out = str(tmp_path / "missing.jpg"), tmp_path / f"a.{form}"
+    assert pipe([missing, DRAWN[0]], "--out", out)[0] == 3
+    code, err = pipe([missing, *DRAWN], "--out", out, "--resume")
+    assert code == 3
+    assert f"{out}: 5 photos, 1 could not be read" in err
+    assert pipe([missing, *DRAWN], "--out", tmp_path / f"b.{form}")[0] == 3
+    assert records(out) == records(tmp_path / f"b.{form}")
+    assert sorted(path.name for path in tmp_path.glob("a.*")) == [out.name, f"{out.name}.run.json"]
+    before = out.read_bytes()
+    assert pipe([missing, *DRAWN], "--out", out, "--resume")[0] == 3
+    assert out.read_bytes() == before
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("piped", [DRAWN[2:], DRAWN[:1], [*DRAWN[1:], DRAWN[0]]])
+def test_write_predictions_refuses_other_photos_than_a_whole_file_holds(pipe, tmp_path, form, piped):
+    out = tmp_path / f"a.{form}"
+    pipe(DRAWN[:2], "--out", out)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    code, err = pipe(piped, "--out", out, "--resume")
+    assert code == 1
+    assert "photos were added or removed;" in err
+    assert err.count("\n") == 1
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("moment", ["reopen", "write_file", "write"])
+def test_write_predictions_loses_nothing_where_adding_is_interrupted(pipe, tmp_path, monkeypatch, form, moment):
+    out, writer = tmp_path / f"a.{form}", WRITERS[form]
+    pipe(DRAWN[:2], "--out", out)
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as stopped:
+        stopped.setattr(resumable if moment == "write_file" else writer, moment, stop)
+        assert pipe(DRAWN, "--out", out, "--resume")[0] == 130
+    assert pipe(DRAWN, "--out", out, "--resume")[0] == 0
+    assert [record["path"] for record in records(out)] == DRAWN
+    assert sorted(path.name for path in tmp_path.iterdir()) == [out.name, f"{out.name}.run.json"]
+
+
+def test_write_predictions_adds_to_a_table_beside_what_a_kill_left_of_its_parts(pipe, tmp_path):
+    out = tmp_path / "a.parquet"
+    pipe(DRAWN[:2], "--out", out)
+    writer = WRITERS["parquet"](out.with_name("a.parquet.part"))
+    for number in range(2):
+        writer.reopen(shutil.copy(out, tmp_path / "copy"))
+        (writer.path / "00000000.parquet").rename(writer.path / f"0000000{number}.parquet")
+    writer.close()
+    assert pipe(DRAWN, "--out", out, "--resume")[0] == 0
+    assert [record["path"] for record in records(out)] == DRAWN
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_write_predictions_adds_to_no_file_that_another_process_went_on_with(pipe, tmp_path, monkeypatch, moved):
+    out = tmp_path / "a.jsonl"
+    pipe(DRAWN[:2], "--out", out)
+    opened = resumable._opened
+
+    def overtaken(form, part, *, fresh):
+        out.unlink() if moved else out.write_bytes(out.read_bytes() * 2)
+        return opened(form, part, fresh=fresh)
+
+    monkeypatch.setattr(resumable, "_opened", overtaken)
+    code, err = pipe(DRAWN, "--out", out, "--resume")
+    assert code == 1
+    assert "another process has just finished or deleted it" in err
+
+
+def test_write_predictions_adds_to_no_file_that_was_cut(pipe, tmp_path):
+    out = tmp_path / "a.jsonl"
+    pipe(DRAWN[:3], "--out", out)
+    cut = out.read_bytes()[:-20]
+    out.write_bytes(cut)
+    code, err = pipe(DRAWN, "--out", out, "--resume")
+    assert (code, out.read_bytes()) == (1, cut)
+    assert "holds 2 photos, 3 when it was complete; use --overwrite" in err
 
 
 def test_write_predictions_takes_photos_added_behind(predict, tmp_path):

@@ -24,9 +24,10 @@ from hierpets.recommend.catalog import (
 from hierpets.registry.loading import bundled_registry, find_registry
 from hierpets.validation.yaml_file import YamlFile, YamlProblems, read_yaml
 
-__all__ = ["FOLDER", "CatalogFiles", "load_catalog", "read_catalog_files"]
+__all__ = ["FOLDER", "CatalogFiles", "catalog_paths", "load_catalog", "read_catalog_files"]
 
 FOLDER = Path("plugins") / "shampoo"
+NAMES = ("breeds.yaml", "ingredients.yaml", "products.yaml")
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -59,12 +60,11 @@ def read_catalog_files(registry: str | Path | None = None) -> CatalogFiles:
 
     :raises CatalogError: with every problem at once.
     """
-    builtin, own = bundled_registry().parent / FOLDER, find_registry(registry).parent / FOLDER
-    folders = [builtin] if own.resolve() == builtin.resolve() else [builtin, own]
+    paths = catalog_paths(registry)
     problems: list[str] = []
-    breeds = _read(folders, "breeds.yaml", BreedsFile, problems)
-    ingredients = _read(folders, "ingredients.yaml", IngredientsFile, problems)
-    products = _read(folders, "products.yaml", ProductsFile, problems)
+    breeds = _read(paths, "breeds.yaml", BreedsFile, problems)
+    ingredients = _read(paths, "ingredients.yaml", IngredientsFile, problems)
+    products = _read(paths, "products.yaml", ProductsFile, problems)
     if not problems:
         files = CatalogFiles(_join(breeds, ingredients, products[-1].content), breeds, ingredients, products[-1])
         problems = list(_contradictions(files))
@@ -73,10 +73,18 @@ def read_catalog_files(registry: str | Path | None = None) -> CatalogFiles:
     return files
 
 
-def _read(folders: Iterable[Path], name: str, model: type[M], problems: list[str]) -> tuple[YamlFile[M], ...]:
+def catalog_paths(registry: str | Path | None = None) -> list[Path]:
+    """The files of the catalog that are there, the built-in ones first."""
+    builtin, own = bundled_registry().parent / FOLDER, find_registry(registry).parent / FOLDER
+    folders = [builtin] if own.resolve() == builtin.resolve() else [builtin, own]
+    paths = [folder / name for folder in folders for name in NAMES]
+    return [path for path in paths if path.exists() or path.is_symlink()]  # a link to nothing is no wish for another
+
+
+def _read(paths: Iterable[Path], name: str, model: type[M], problems: list[str]) -> tuple[YamlFile[M], ...]:
     found = []
-    for path in (folder / name for folder in folders):
-        if path.exists() or path.is_symlink():  # a link to nothing is no wish for the built-in one
+    for path in paths:
+        if path.name == name:
             try:
                 found.append(read_yaml(path, model))
             except YamlProblems as error:

@@ -27,7 +27,8 @@ from hierpets.inference.output.cluster_folder import ClusterFolder
 from hierpets.inference.output.request import RunRequest, RunTotals
 from hierpets.inference.record import parquet_row, parquet_schema
 from hierpets.plugin.reading import is_uri
-from hierpets.registry.loading import load_registry
+from hierpets.recommend.digest import rules_digest
+from hierpets.registry.loading import Registry, load_registry
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,12 +51,13 @@ class ClusterTask:
     engine: EngineOptions
     options: PredictOptions
 
-    def request(self, paths: Sequence[str]) -> RunRequest:
+    def request(self, paths: Sequence[str], registry: Registry) -> RunRequest:
         """What the folder of records says about this task."""
         return RunRequest(
             paths=tuple(paths),
             model=model_id(self.bundle),
             registry=str(self.registry),
+            shampoo_rules=rules_digest(registry),
             options=self.options,
             engine=self.engine.engine,
             device=self.engine.device,
@@ -81,7 +83,7 @@ def predict_on_cluster(
     registry = load_registry(task.registry)
     task.options.restriction(read_manifest(task.bundle).taxonomy)  # refuses an unknown name before anything starts
     photos = list_photos(paths, (), registry)
-    folder, request = ClusterFolder.of(out), task.request(paths)
+    folder, request = ClusterFolder.of(out), task.request(paths, registry)
     if (whole := folder.begin(request, resume=resume)) is not None:
         return whole
     recorded = folder.recorded()

@@ -14,7 +14,9 @@ from hierpets.bundle.manifest import ModelId
 from hierpets.errors import ConfigError
 from hierpets.inference.options import PredictOptions
 from hierpets.inference.predictor import Predictor
+from hierpets.recommend.digest import rules_digest
 from hierpets.regions.files import BoxFile
+from hierpets.registry.loading import Registry
 from hierpets.validation.problems import problem_lines
 from hierpets.validation.strict import StrictModel
 
@@ -36,6 +38,9 @@ class RunRequest(StrictModel):
     paths: tuple[str, ...] = Field(description="the paths as given")
     model: ModelId = Field(description="the model that makes the predictions")
     registry: str = Field(description="the registry.yaml with the shampoo rules")
+    shampoo_rules: str = Field(
+        description="first 16 hexadecimal digits of the SHA-256 of these rules, their code and the catalog"
+    )
     options: PredictOptions = Field(description="the options of every prediction")
     boxes: str | None = Field(default=None, description="SHA-256 of the file of boxes, if one was given")
     engine: str = Field(description="the engine that runs the network")
@@ -52,7 +57,7 @@ class RunRequest(StrictModel):
         options: PredictOptions,
         *,
         boxes: BoxFile | None = None,
-        registry: Path,
+        registry: Registry,
         form: str,
     ) -> RunRequest:
         """What is asked of a predictor."""
@@ -60,7 +65,8 @@ class RunRequest(StrictModel):
         return cls(
             paths=tuple(paths),
             model=predictor.model,
-            registry=str(registry.resolve()),
+            registry=str(registry.path.resolve()),
+            shampoo_rules=rules_digest(registry),
             options=options,
             boxes=boxes.sha256 if boxes else None,
             engine=engine.name,

@@ -97,7 +97,7 @@ def write_predictions(
     photos = list_photos(paths, (), registry) if photos is None else photos
     options = options or PredictOptions()
     predictor.check(options)  # an unknown name is reported before anything is written
-    request = RunRequest.of(predictor, paths, options, boxes=boxes, registry=registry.path, form=form)
+    request = RunRequest.of(predictor, paths, options, boxes=boxes, registry=registry, form=form)
     part = partial_path(target)
     if overwrite:
         _delete(target, part, form)

@@ -242,6 +242,39 @@ def test_run_request_refuses_another_model(predict, tiny_run, tmp_path, capsys):
     assert "started with" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("change", ["rule.py", "options", "breeds.yaml", "products.yaml"])
+def test_run_request_refuses_other_shampoo_rules(tmp_path, change):
+    from hierpets.recommend.digest import rules_digest
+    from hierpets.recommend.loading import FOLDER
+    from hierpets.registry.loading import bundled_registry, load_registry
+
+    shop, registry = tmp_path / FOLDER, tmp_path / "registry.yaml"
+    shop.mkdir(parents=True)
+    registry.write_text("plugins:\n  - {name: mine, kind: shampoo_rule, entry: 'plugins/shampoo/rule.py:mine'}\n")
+    (shop / "rule.py").write_text("def mine(case, strength=1.0):\n    return ()\n")
+    (shop / "breeds.yaml").write_bytes((bundled_registry().parent / FOLDER / "breeds.yaml").read_bytes())
+    before = rules_digest(load_registry(registry))
+    assert rules_digest(load_registry(registry)) == before
+    if change == "options":
+        registry.write_text(registry.read_text().replace("mine'}", "mine', options: {strength: 2.0}}"))
+    elif change == "products.yaml":
+        (shop / change).write_bytes((bundled_registry().parent / FOLDER / change).read_bytes())
+    else:
+        (shop / change).write_text((shop / change).read_text() + "\n")
+    assert rules_digest(load_registry(registry)) != before
+
+
+def test_run_request_refuses_to_mix_recommendations(predict, tmp_path, monkeypatch):
+    out = tmp_path / "a.jsonl"
+    predict(*DRAWN, "--out", out)
+    stopped(out, 2)
+    monkeypatch.setattr("hierpets.inference.output.request.rules_digest", lambda registry: "0" * 16)
+    code, err = predict(*DRAWN, "--out", out, "--resume")
+    assert code == 1
+    assert "started with shampoo_rules" in err
+    assert err.count("\n") == 1
+
+
 @pytest.mark.parametrize("change", ["added", "removed"])
 def test_write_predictions_refuses_a_folder_that_changed(predict, tmp_path, change):
     photos, out = fill(tmp_path / "photos", 9), tmp_path / "a.jsonl"

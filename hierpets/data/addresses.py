@@ -179,9 +179,13 @@ _READERS: dict[str | None, Callable[[Address, int], tuple[int, bytes]]] = {
 
 @lru_cache(maxsize=8)
 def _members(file: str, _stamp: str) -> dict[str, tuple[int, int]]:
-    """Offset and size of every file in an archive."""
-    with open_file(file) as opened, tarfile.open(fileobj=opened, mode="r:") as archive:
-        return {member.name: (member.offset_data, member.size) for member in archive if member.isreg()}
+    """Offset and size of every file in an archive, up to where it is damaged."""
+    found = {}
+    with open_file(file) as opened, tarfile.open(fileobj=opened, mode="r:") as archive, suppress(tarfile.TarError):
+        for member in archive:
+            if member.isreg():
+                found[member.name] = member.offset_data, member.size
+    return found
 
 
 def _parquet_cell(file: str, stamp: str, column: str, row: int) -> Any:

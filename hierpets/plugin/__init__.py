@@ -258,7 +258,9 @@ class SourcePhoto:
     may be a URI. The class is ``species`` with or without ``breed``, or else a ``label`` ``"SPECIES/BREED"``; a photo
     without a class can be predicted, but not trained on. ``split`` is ``train``, ``val`` or ``test``. ``individual``
     says which animal it shows: its photos are held out together. ``where`` is what a message names, if not the path:
-    the ``FILE:LINE`` that lists the photo.
+    the ``FILE:LINE`` that lists the photo. ``problem`` says in a line why its class cannot be told, or of a file in
+    which photos are expected, why they cannot be found: ``predict`` goes on, with a record under ``path``, and whatever
+    needs labels refuses it.
     """
 
     path: str
@@ -268,13 +270,15 @@ class SourcePhoto:
     split: str | None = None
     where: str | None = None
     individual: str | None = None
+    problem: str | None = None
 
     @classmethod
     def of(cls, path: str, fields: Mapping[str, Any], *, where: str | None = None) -> SourcePhoto:
         """From ``species``, ``breed``, ``label``, ``split`` and ``individual`` among a row's fields; what is empty is
-        not stated.
-
-        :raises DataError: a list, a mapping or a truth value instead of a name.
+        not stated, and a list, a mapping or a truth value instead of a name is a ``problem``.
         """
-        found = {name: _name(name, fields.get(name)) for name in STATED}
+        try:
+            found = {name: _name(name, fields.get(name)) for name in STATED}
+        except DataError as error:
+            return cls(path, where=where, problem=str(error))
         return cls(path, where=where, **{name: value for name, value in found.items() if value})

@@ -215,7 +215,7 @@ def _check_photo(photo: Any) -> SourcePhoto:
         raise ContractError(f"expected every item to be a SourcePhoto, got {_describe(photo)}")
     if not photo.path or not isinstance(photo.path, str):
         raise ContractError(f"expected SourcePhoto.path to be a path or an address, got {photo.path!r}")
-    for name in (*STATED, "where"):
+    for name in (*STATED, "where", "problem"):
         value = getattr(photo, name)
         if value is not None and not (value and isinstance(value, str)):
             raise ContractError(f"expected SourcePhoto.{name} of {photo.path!r} to be a text or None, got {value!r}")

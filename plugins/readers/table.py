@@ -22,16 +22,20 @@ def table(source: str, column: str | None = None) -> Iterator[SourcePhoto]:
     ``column`` holds the photos: bytes, or Hugging Face's Image. Without it, it is the one that the table declares as an
     Image, else ``image``, ``photo``, ``bytes`` or ``jpg``. The class is in the columns ``species`` and ``breed``, or
     ``label`` as SPECIES/BREED, text or Hugging Face's ClassLabel. The split is in the column ``split``, or what the
-    name of a file or its folder begins with. Photos are not read, only the columns of classes.
+    name of a file or its folder begins with. Photos are not read, only the columns of classes. A table that is damaged,
+    or has no photos, is itself a photo with a problem.
 
-    :raises DataError: a table that is damaged, or has no photos.
+    :raises DataError: a saved data set that is not as ``save_to_disk`` writes it.
     """
     for file in _saved(Path(source)) or list_files(source, ".parquet"):
         require_pyarrow()
         try:
             yield from _rows(file, column)
+        except DataError as error:
+            yield SourcePhoto(file, problem=str(error))
         except (OSError, ValueError) as error:
-            raise DataError(f"{file}: cannot be read as a table: {next(iter(str(error).splitlines()), '')}") from error
+            problem = f"cannot be read as a table: {next(iter(str(error).splitlines()), '')}"
+            yield SourcePhoto(file, problem=problem)
 
 
 def _saved(folder: Path) -> list[str]:
@@ -79,7 +83,7 @@ def _arrow(opened: Any) -> tuple[Any, Iterator[Any]]:
 
 def _photos(file: str, column: str | None, schema: Any, batches: Iterator[Any]) -> Iterator[SourcePhoto]:
     features, split, row = _features(schema), split_of(file), 0
-    photos = _photo_column(file, column, schema, features)
+    photos = _photo_column(column, schema, features)
     names = {name: features[name]["names"] for name in CLASS_COLUMNS if "names" in features.get(name, {})}
     for batch in batches:
         for fields in batch if isinstance(batch, list) else batch.to_pylist():
@@ -95,15 +99,15 @@ def _features(schema: Any) -> dict[str, Any]:
     return {name: feature if isinstance(feature, dict) else {} for name, feature in found.items()}
 
 
-def _photo_column(file: str, given: str | None, schema: Any, features: dict[str, Any]) -> str:
+def _photo_column(given: str | None, schema: Any, features: dict[str, Any]) -> str:
     declared = [name for name, feature in features.items() if feature.get("_type") == "Image"]
     wanted = [given] if given else [*declared, *COLUMNS]
     for name in wanted:
         if name in schema.names and _holds_bytes(schema.field(name).type):
             return name
     raise DataError(
-        f"{file}: no column of photos; expected bytes, or Hugging Face's Image, in {' or '.join(wanted)}; "
-        f"its columns are {', '.join(schema.names)}; keep a table without photos, such as one of predictions, elsewhere"
+        f"no column of photos; expected bytes, or Hugging Face's Image, in {' or '.join(wanted)}; "
+        f"its columns are {', '.join(schema.names)}; keep a table without photos elsewhere"
     )
 
 

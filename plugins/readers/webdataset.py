@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tarfile
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import groupby
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
@@ -19,22 +20,23 @@ def webdataset(source: str) -> Iterator[SourcePhoto]:
     """The photos of a shard, of the shards in a folder, or of those that a pattern such as ``train-*.tar`` names.
 
     The class of a photo is in its sample's ``.json``, as the fields of :meth:`SourcePhoto.of`, or a name in its
-    ``.cls``. The split is what the name of a shard or its folder begins with.
+    ``.cls``. The split is what the name of a shard or its folder begins with. A shard that is damaged, or holds no
+    photo, is itself a photo with a problem.
 
-    :raises DataError: a shard that is compressed, damaged, or holds no photo.
+    :raises DataError: a shard that is compressed.
     """
     if without_options(source).lower().endswith(COMPRESSED):
         raise DataError(f"{source}: compressed, so no photo in it can be found; decompress it to a .tar")
     for shard in list_files(source, ".tar"):
+        problem: str | None = "no photo in this archive; expected files such as 0001.jpg beside 0001.json"
         try:
-            empty = True
             for photo in _read_shard(shard):
                 yield photo
-                empty = False
+                problem = None
         except (OSError, tarfile.TarError) as error:
-            raise DataError(f"{shard}: cannot be read as a tar archive: {error}") from error
-        if empty:
-            raise DataError(f"{shard}: no photo in this archive; expected files such as 0001.jpg beside 0001.json")
+            problem = f"cannot be read as a tar archive: {error}"
+        if problem is not None:
+            yield SourcePhoto(shard, problem=problem)
 
 
 def _read_shard(shard: str) -> Iterator[SourcePhoto]:
@@ -42,9 +44,7 @@ def _read_shard(shard: str) -> Iterator[SourcePhoto]:
     with open_file(shard) as file, tarfile.open(fileobj=file, mode="r:") as archive:
         files = (member for member in archive if member.isreg() and not PurePosixPath(member.name).name.startswith("."))
         for _, members in groupby(files, key=lambda member: _key(member.name)):
-            photo = _read_sample(shard, archive, members, split)
-            if photo is not None:
-                yield photo
+            yield from _read_sample(shard, archive, members, split)
         _check_end(file, archive.offset)
 
 
@@ -66,35 +66,37 @@ def _key(name: str) -> str:
 
 def _read_sample(
     shard: str, archive: tarfile.TarFile, members: Iterable[tarfile.TarInfo], split: str | None
-) -> SourcePhoto | None:
-    """The photo of a sample, with its class; None for a sample without one.
-
-    Of several photos that is ``KEY.jpg`` and not ``KEY.depth.png``.
+) -> Iterator[SourcePhoto]:
+    """The photo of a sample, with its class: ``KEY.jpg`` and not ``KEY.depth.png``. Where it has several, the first
+    comes with that as its problem.
     """
-    photos: list[str] = []
+    names: list[str] = []
     fields: dict[str, Any] = {"split": split}
+    problem = None
     for member in members:
         suffix = PurePosixPath(member.name).suffix.lower()
         if suffix in PHOTO_SUFFIXES:
-            photos.append(member.name)
+            names.append(member.name)
         elif suffix == ".json":
-            fields |= {key: value for key, value in _json(shard, archive, member).items() if value is not None}
+            try:
+                fields |= _json(archive, member)
+            except ValueError as error:
+                problem = f"{member.name} is not JSON: {error}"
         elif suffix == ".cls":
             fields["label"] = _content(archive, member).decode("utf-8", "replace").strip()
-    plain = [name for name in photos if PurePosixPath(name).name.count(".") == 1]
-    if not plain and len(photos) > 1:
-        raise DataError(
-            f"{shard}: {photos[0]} and {photos[1]} are one sample, whose name ends at the first dot; rename them"
-        )
-    return SourcePhoto.of(f"{shard}:{(plain or photos)[0]}", fields) if photos else None
+    photos = [name for name in names if PurePosixPath(name).name.count(".") == 1] or names
+    if len(photos) > 1:
+        problem = f"{photos[0]} and {photos[1]} are one sample, whose name ends at the first dot; rename them"
+    for name in photos:
+        photo = SourcePhoto.of(f"{shard}:{name}", fields)
+        yield photo if problem is None else replace(photo, problem=problem)
+        problem = None
 
 
-def _json(shard: str, archive: tarfile.TarFile, member: tarfile.TarInfo) -> dict[str, Any]:
-    try:
-        fields = json.loads(_content(archive, member))
-    except ValueError as error:
-        raise DataError(f"{shard}:{member.name}: not JSON: {error}") from None
-    return fields if isinstance(fields, dict) else {}
+def _json(archive: tarfile.TarFile, member: tarfile.TarInfo) -> dict[str, Any]:
+    """The fields that are stated. :raises ValueError: it is no JSON."""
+    fields = json.loads(_content(archive, member))
+    return {key: value for key, value in fields.items() if value is not None} if isinstance(fields, dict) else {}
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

@@ -322,13 +322,17 @@ class TestWebdataset:
             ({"a.jpg": b"x"}, r"pets\.tar:a\.jpg: no class; expected a species"),
             ({"a.jpg": b"x", "a.cls": b"7"}, "class 7 is a number, not a name"),
             ({"a.jpg": b"x", "a.cls": b"a/b/c"}, "label 'a/b/c'; expected a species"),
-            ({"a.jpg": b"x", "a.json": b"{"}, r"pets\.tar:a\.json: not JSON"),
+            ({"a.jpg": b"x", "a.json": b"{"}, r"pets\.tar:a\.jpg: a\.json is not JSON"),
             ({"a.txt": b"x"}, "no photo in this archive"),
             ({"a.jpg": b"x", "a.json": b'{"species": "cat", "split": "trian"}'}, "did you mean 'train'"),
             ({"a.jpg": b"x", "a.cls": b"cat", "b.jpg": b"x", "b.cls": b"Cat"}, "differ only in case"),
             (
                 {"a.0.jpg": b"x", "a.0.cls": b"cat", "a.1.jpg": b"x", "a.1.cls": b"dog"},
                 "one sample, whose name ends at",
+            ),
+            (
+                {"a.jpg": b"x", "a.png": b"x", "a.cls": b"cat"},
+                r"tar:a\.jpg: a\.jpg and a\.png are one sample, whose name",
             ),
             ({"a.jpg": b"x", "a.json": b'{"species": ["cat"]}'}, r"species: expected a name, got \['cat'\]"),
         ],
@@ -342,6 +346,38 @@ class TestWebdataset:
     def test_of_several_photos_in_a_sample_the_plain_one_is_meant(self, tmp_path):
         plant(tmp_path / "pets.tar", {"a.depth.png": b"x", "a.jpg": b"x", "a.cls": b"cat"})
         assert read_index(tmp_path).paths == [f"{tmp_path / 'pets.tar'}:a.jpg"]
+
+    @pytest.mark.parametrize(
+        "files",
+        [
+            {"a.jpg": b"x", "a.png": b"x"},
+            {"IMG_2024.01.05.jpg": b"x", "IMG_2024.01.06.jpg": b"x", "IMG_2024.02.01.jpg": b"x"},
+            {"a.jpg": b"x", "a.json": b"{"},
+            {"a.jpg": b"x", "a.json": b'{"species": ["cat"]}'},
+        ],
+    )
+    def test_what_is_predicted_needs_neither_labels_nor_a_sample_of_its_own(self, tmp_path, files):
+        shard = plant(tmp_path / "pets.tar", files)
+        photos = [name for name in files if not name.endswith("json")]
+        assert list(list_photos([str(shard)], [], REGISTRY)) == [f"{shard}:{name}" for name in photos]
+
+    @pytest.mark.parametrize("remote", [False, True])
+    def test_a_damaged_shard_is_listed_itself_and_the_others_are_read(self, given, tmp_path, remote):
+        for name in "abc":
+            plant(tmp_path / f"{name}.tar", {f"{n}.jpg": row["jpg"] for n, row in enumerate(given[:3])})
+        cut = tmp_path / "b.tar"
+        cut.write_bytes(cut.read_bytes()[: 1024 + len(given[0]["jpg"]) + 1024])
+        (tmp_path / "d.tar").write_bytes(plant(tmp_path / "e.tar", {"a.txt": b"no photo"}).read_bytes())
+        source = tmp_path.as_uri() if remote else str(tmp_path)
+        listed = list(list_photos([source], [], REGISTRY))
+        names = [path.removeprefix(f"{source}/") for path in listed]
+        whole = [f"{shard}.tar:{n}.jpg" for shard in "ac" for n in range(3)]
+        cut_off = [name for name in names if name.startswith("b.tar:")]
+        assert names == [*whole[:3], *cut_off, "b.tar", *whole[3:], "d.tar", "e.tar"]
+        np.testing.assert_array_equal(read_photo(f"{source}/b.tar:0.jpg"), read_photo(given[0]["jpg"]))
+        for path in (f"{source}/b.tar", f"{source}/d.tar"):
+            with pytest.raises(ImageError, match=r"\.tar: not an image: it is a tar archive"):
+                read_photo(path)
 
     @pytest.mark.parametrize("damage", ["overwritten", "cut"])
     def test_nothing_after_a_damaged_header_is_lost_in_silence(self, tmp_path, damage):
@@ -412,7 +448,7 @@ class TestTable:
             ({"picture": [b"x"]}, "no column of photos; expected bytes, .* its columns are picture"),
             (
                 {"image": ["a.jpg"], "species": ["cat"]},
-                "no column of photos; .* are image, species; keep a table without photos, .*, elsewhere",
+                "no column of photos; .* are image, species; keep a table without photos elsewhere",
             ),
             ({"image": [b"x"]}, r"a\.parquet:image:0: no class; expected a species"),
             ({"image": [b"x"], "label": [3]}, "class 3 is a number, not a name"),
@@ -478,6 +514,15 @@ class TestTable:
         (tmp_path / "a.parquet").write_text("no table")
         with pytest.raises(DataError, match=r"a\.parquet: cannot be read as a table"):
             read_index(tmp_path / "a.parquet")
+
+    def test_a_damaged_table_is_listed_itself_and_the_others_are_read(self, tmp_path):
+        for name in "abc":
+            pq.write_table(pa.table({"image": [b"x"]}), tmp_path / f"{name}.parquet")
+        (tmp_path / "b.parquet").write_text("no table")
+        pq.write_table(pa.table({"picture": [b"x"]}), tmp_path / "d.parquet")
+        listed = list(list_photos([str(tmp_path)], [], REGISTRY))
+        expected = ["a.parquet:image:0", "b.parquet", "c.parquet:image:0", "d.parquet"]
+        assert listed == [f"{tmp_path}/{name}" for name in expected]
 
     def test_a_column_of_ones_own(self, tmp_path):
         pq.write_table(pa.table({"scan": [b"x"], "species": ["cat"]}), tmp_path / "a.parquet")

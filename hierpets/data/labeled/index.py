@@ -87,14 +87,17 @@ def _read(source: str, registry: Registry) -> PhotoIndex:
 
 def _whole(source: str, found: Found) -> Iterator[SourcePhoto]:
     """The photos of a reader. What it leaves out is told before their labels: of two forms, those of one may be none.
+    What the reader itself takes for a problem comes first.
 
     :raises DataError: after the last photo, the source holds more.
     """
-    read = set()
+    read, problems = set(), False
     for photo in found.photos:
         read.add(file_of(photo.path))
+        problems |= photo.problem is not None
         yield photo
-    refuse_unread(source, found.reader, read)
+    if not problems:
+        refuse_unread(source, found.reader, read)
 
 
 def _mapped(index: PhotoIndex, taxonomy: Taxonomy, source: str | os.PathLike[str]) -> PhotoIndex:

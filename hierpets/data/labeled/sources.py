@@ -74,7 +74,7 @@ def _all_paths(source: str, photos: Iterable[SourcePhoto]) -> Iterator[str]:
     read, is_local = set(), is_folder(source)
     for photo in photos:
         file = file_of(photo.path)
-        if is_local or file != photo.path:
+        if is_local or file != photo.path or photo.problem is not None:
             read.add(file)
         yield photo.path
     yield from find_unread(source, read)
@@ -100,6 +100,8 @@ def read_records(source: str, photos: Iterable[SourcePhoto]) -> list[PhotoRecord
 
 def _record(photo: SourcePhoto) -> PhotoRecord:
     """:raises DataError: without the place in its message."""
+    if photo.problem is not None:
+        raise DataError(photo.problem)
     species, breed = _class(photo)
     split = SPLIT_NAMES.get((photo.split or "").strip().lower())
     if photo.split and split is None:

@@ -1,4 +1,4 @@
-"""Tables in Arrow's stream and file formats, of which a compressed one may be a bomb."""
+"""Tables in Arrow's stream and file formats, of which a compressed one may be a bomb, and those of predictions."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from hierpets.plugin.reading import require_pyarrow
+from hierpets.plugin.reading import open_file, require_pyarrow, suffix_of
 
-__all__ = ["MAX_UNPACKED", "open_arrow"]
+__all__ = ["MAX_UNPACKED", "is_predictions", "open_arrow"]
 
 MAX_UNPACKED = 2**30
 """Bytes that the compressed columns of a table may take."""
 ARROW_FILE = b"ARROW1\0\0"  # with which the file format begins; a stream of messages follows
 DICTIONARY, BATCH = 2, 3  # kinds of messages that hold columns
+PREDICTED = {"path", "model", "level", "thresholds"}  # columns that a table of photos has not, all of them
 
 
 def open_arrow(source: Any) -> Any:
@@ -30,6 +31,19 @@ def open_arrow(source: Any) -> Any:
         raise OSError(f"unpacked, it takes {unpacked / 2**30:.1f} GB, above the limit of {MAX_UNPACKED / 2**30:.0f} GB")
     source.seek(0)
     return pa.ipc.open_file(source) if begins == ARROW_FILE else pa.ipc.open_stream(source)
+
+
+def is_predictions(file: str) -> bool:
+    """Whether a file is a table that ``hierpets predict`` wrote; it holds no photos, and may lie beside them."""
+    if suffix_of(file) != ".parquet":
+        return False
+    try:
+        import pyarrow.parquet as pq
+
+        with open_file(file) as opened:
+            return set(pq.read_schema(opened).names) >= PREDICTED
+    except (ImportError, OSError, ValueError):
+        return False
 
 
 def _unpacked_bytes(pa: Any, source: Any) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hierpets.plugin import DataError, SourcePhoto
-from hierpets.plugin.arrow import open_arrow
+from hierpets.plugin.arrow import is_predictions, open_arrow
 from hierpets.plugin.reading import is_file, list_files, open_file, require_pyarrow, split_of, suffix_of
 
 COLUMNS = ("image", "photo", "bytes", "jpg")
@@ -23,14 +23,15 @@ def table(source: str, column: str | None = None) -> Iterator[SourcePhoto]:
     Image, else ``image``, ``photo``, ``bytes`` or ``jpg``. The class is in the columns ``species`` and ``breed``, or
     ``label`` as SPECIES/BREED, text or Hugging Face's ClassLabel. The split is in the column ``split``, or what the
     name of a file or its folder begins with. Photos are not read, only the columns of classes. A table that is damaged,
-    or has no photos, is itself a photo with a problem.
+    or has no photos, is itself a photo with a problem; one of predictions is passed over.
 
     :raises DataError: a saved data set that is not as ``save_to_disk`` writes it.
     """
     for file in _saved(Path(source)) or list_files(source, ".parquet"):
         require_pyarrow()
         try:
-            yield from _rows(file, column)
+            if not is_predictions(file):
+                yield from _rows(file, column)
         except DataError as error:
             yield SourcePhoto(file, problem=str(error))
         except (OSError, ValueError) as error:

@@ -184,6 +184,20 @@ class TestMixedFolders:
             read_index(photos)
         assert "no class" not in str(caught.value)
 
+    @pytest.mark.parametrize("remote", [False, True])
+    @pytest.mark.parametrize("kind", ["tar", "none"])
+    def test_a_table_of_predictions_is_passed_over(self, photos, kind, remote):
+        from hierpets.inference.record import parquet_schema
+
+        source = photos.as_uri() if remote else str(photos)
+        self.add(kind, photos)
+        before = list(list_photos([source], [], REGISTRY))
+        for name in ("answers.parquet", "dog/answers.parquet"):
+            pq.write_table(parquet_schema().empty_table(), photos / name)
+        assert list(list_photos([source], [], REGISTRY)) == before
+        if kind == "none":
+            assert len(read_index(source)) == 2
+
     def test_what_is_named_is_read_alone(self, photos):
         self.add("tar", photos)
         assert read_index(photos / "*.tar").paths == [f"{photos / 'a.tar'}:a.jpg"]

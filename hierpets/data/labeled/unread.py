@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hierpets.data.addresses import files_named
 from hierpets.errors import DataError
+from hierpets.plugin.arrow import is_predictions
 from hierpets.plugin.reading import (
     COMPRESSED,
     PHOTO_SUFFIXES,
@@ -28,8 +29,8 @@ _NAMED = 3
 
 
 def find_unread(source: str, read: Collection[str]) -> list[str]:
-    """Photos, archives and tables below a folder that are none of the files ``read``, by whatever path, and the folders
-    that cannot be listed.
+    """Photos, archives and tables below a folder that are none of the files ``read``, by whatever path, nor tables of
+    predictions, and the folders that cannot be listed.
 
     Compressed archives count beside others: they are shards that were forgotten. An object store is looked into only
     if archives or tables were read: photos are listed there as they lie.
@@ -40,11 +41,11 @@ def find_unread(source: str, read: Collection[str]) -> list[str]:
         files = walk_files(source, *wanted, on_error=lambda error: unlisted.append(str(error.filename)))
         left = [file for file in files if file not in read and str(Path(file)) not in read]  # ./a is read as a
         known = {os.path.realpath(file) for file in (*read, *_named(read))} if left else ()
-        return [file for file in left if os.path.realpath(file) not in known] + unlisted
+        return [file for file in left if os.path.realpath(file) not in known and not is_predictions(file)] + unlisted
     if is_uri(source) and kinds.intersection(HOLDERS):
         left = [file for file in (join(source, below) for below in walk_store(source, *wanted)) if file not in read]
         known = set(_named(read)) if left else ()
-        return [file for file in left if file not in known]
+        return [file for file in left if file not in known and not is_predictions(file)]
     return []
 
 

@@ -18,6 +18,7 @@ from hierpets.plugin.reading import require_pyarrow
 
 __all__ = ["ParquetWriter"]
 
+SUFFIX = ".rows"  # no table of photos: the folder may lie among those that are predicted
 ROWS = 500  # of a small file: what a kill can lose
 BATCHES_A_GROUP = 4  # times ROWS become one row group; what more of them take, memory would grow by at the end
 
@@ -106,7 +107,7 @@ class ParquetWriter:
         self._rows = []
 
     def _written(self) -> Iterable[Path]:
-        return sorted(self.path.glob("*.parquet"))
+        return sorted(self.path.glob(f"*{SUFFIX}"))
 
     def _groups(self) -> Iterator[Any]:
         import pyarrow as pa
@@ -128,7 +129,7 @@ def _batches(file: Path, columns: list[str] | None = None) -> Iterator[Any]:
 
 
 def _name(number: int) -> str:
-    return f"{number:08}.parquet"
+    return f"{number:08}{SUFFIX}"
 
 
 def _sync(path: Path) -> None:

@@ -77,7 +77,7 @@ def wait_for_bytes(part: Path, least: int, process: subprocess.Popen) -> None:
     """Until a file, or the files of a folder, hold so many bytes."""
 
     def size() -> int:
-        files = part.glob("*.parquet") if part.is_dir() else [part] if part.exists() else []
+        files = part.glob("*.rows") if part.is_dir() else [part] if part.exists() else []
         return sum(file.stat().st_size for file in files)
 
     while process.poll() is None and size() < least:
@@ -353,7 +353,7 @@ def test_write_predictions_adds_to_a_table_beside_what_a_kill_left_of_its_parts(
     writer = WRITERS["parquet"](out.with_name("a.parquet.part"))
     for number in range(2):
         writer.reopen(shutil.copy(out, tmp_path / "copy"))
-        (writer.path / "00000000.parquet").rename(writer.path / f"0000000{number}.parquet")
+        (writer.path / "00000000.rows").rename(writer.path / f"0000000{number}.rows")
     writer.close()
     assert pipe(DRAWN, "--out", out, "--resume")[0] == 0
     assert [record["path"] for record in records(out)] == DRAWN
@@ -383,6 +383,23 @@ def test_write_predictions_adds_to_no_file_that_was_cut(pipe, tmp_path):
     code, err = pipe(DRAWN, "--out", out, "--resume")
     assert (code, out.read_bytes()) == (1, cut)
     assert "holds 2 photos, 3 when it was complete; use --overwrite" in err
+
+
+def test_write_predictions_beside_the_photos_is_resumed_and_is_no_table_of_photos(predict, tmp_path, monkeypatch):
+    photos = fill(tmp_path / "photos", 6)
+    out = photos / "a.parquet"
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(WRITERS["parquet"], "finish", stop)
+        assert predict(photos, "--out", out)[0] == 130
+    for _ in range(2):
+        code, err = predict(photos, "--out", out, "--resume")
+        assert (code, err.endswith(f"{out}: 6 photos\n")) == (0, True), err
+    assert predict(photos, "--out", tmp_path / "a.jsonl")[0] == 0
+    assert [record["path"] for record in records(tmp_path / "a.jsonl")] == [row["path"] for row in records(out)]
 
 
 def test_write_predictions_takes_photos_added_behind(predict, tmp_path):

@@ -1,5 +1,6 @@
 import os
-from itertools import pairwise
+import tracemalloc
+from itertools import islice, pairwise
 
 import pytest
 from helpers.systems import needs_links
@@ -130,12 +131,31 @@ def test_what_is_predicted_may_be_of_any_class_or_none_and_need_not_be_there(fol
     assert listed == [str(folder / name) for name in ("z.jpg", "a/9.jpg", "gone.jpg")]
 
 
+def test_a_table_is_listed_as_it_is_read(folder, monkeypatch):
+    """Each row when it is its turn, also one that repeats another."""
+    table = folder / "photos.csv"
+    table.write_text("path\n" + "z.jpg\n" * 50_000 + '"\n')
+    tracemalloc.start()
+    try:
+        photos = list_photos([str(table)], [], load_registry())
+        assert [next(photos), next(photos)] == [str(folder / "z.jpg")] * 2
+        assert sum(1 for _ in islice(photos, 49_998)) == 49_998
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2**20, "a fraction of what the paths of all rows take"
+    with pytest.raises(DataError, match=r"photos\.csv:50002: a quote is not closed"):
+        next(photos)
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [
         ("species\ncat\n", r"photos\.csv:1: expected one column path, got species"),
         ("path,path\nz.jpg,z.jpg\n", r"photos\.csv:1: expected one column path, got path,path"),
         ("path,species\n,cat\n", r"photos\.csv:2: no path"),
+        ("path,species\nz.jpg\n", r"photos\.csv:2: expected 2 fields, got 1"),
+        ("path\n\n", r"photos\.csv: lists no photo"),
     ],
 )
 def test_list_photos_refuses_a_table_that_does_not_say_where_the_photos_are(folder, table, message):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from hierpets.data.addresses import file_of, is_demo
 from hierpets.data.labeled.consistency import ListedPhoto, check_listed, folded, is_number, raise_problems, unrepeated
-from hierpets.data.labeled.tables import read_csv
+from hierpets.data.labeled.tables import list_csv
 from hierpets.data.labeled.unread import find_unread
 from hierpets.data.records import SPLITS, PhotoRecord
 from hierpets.errors import DataError, did_you_mean
@@ -62,7 +62,7 @@ def list_source(source: str, registry: Registry) -> Iterator[str] | None:
 
         return iter(demo_index().paths)
     if source.lower().endswith(".csv") and Path(source).is_file():
-        return (record.path for record in read_csv(Path(source), labels=False))
+        return list_csv(Path(source))
     found = read_source(source, registry)
     if found is None:
         return None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from hierpets.data.addresses import DEMO_PREFIX, file_of
@@ -13,56 +13,74 @@ from hierpets.data.records import SPLITS, PhotoRecord
 from hierpets.errors import DataError, did_you_mean
 from hierpets.plugin.reading import SPLIT_NAMES, is_uri
 
-__all__ = ["is_oxford", "read_csv", "read_oxford"]
+__all__ = ["is_oxford", "list_csv", "read_csv", "read_oxford"]
 
 COLUMNS = ("path", "species", "breed", "split", "individual")
 REQUIRED = ("path", "species")
 OXFORD_SPECIES = {"1": "cat", "2": "dog"}
 
 
-def read_csv(file: Path, *, labels: bool = True) -> list[PhotoRecord]:
+def read_csv(file: Path) -> list[PhotoRecord]:
     """One photo per line. Paths are relative to the CSV; an empty breed, split or individual is not stated.
 
-    A line that repeats another is skipped with a warning. Without ``labels``, only the column ``path`` is looked at,
-    and a photo that is not there is listed: to read it says so.
+    A line that repeats another is skipped with a warning.
 
     :raises DataError: with a line ``FILE:LINE: what`` for every problem.
     """
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise DataError(f"{file}: not UTF-8 text; save the table as CSV in UTF-8") from None
-    rows = _rows(file, text)
+    rows = _rows(file)
     _, header = next(rows)
-    _check_header(file, header, labels=labels)
+    _check_header(file, header)
     listed: list[ListedPhoto] = []
     problems: list[str] = []
     for line, cells in rows:
-        if any(cells):
-            record, wrong = _read_row(file, header, cells, labels=labels)
-            where = f"{file}:{line}"
-            listed += [ListedPhoto(where, record)] if record else []
-            problems += [f"{where}: {wrong}"] if wrong else []
-    return _finish(file, listed, problems or check_listed(listed if labels else ()))
+        record, wrong = _read_row(file, header, cells)
+        where = f"{file}:{line}"
+        listed += [ListedPhoto(where, record)] if record else []
+        problems += [f"{where}: {wrong}"] if wrong else []
+    return _finish(file, listed, problems or check_listed(listed))
 
 
-def _rows(file: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """Each row with its line. Columns are separated as in the header: Excel writes semicolons wherever a comma is for
-    decimals.
+def list_csv(file: Path) -> Iterator[str]:
+    """The photos of the column ``path``, one per line as they are read, also those that are listed twice or not there.
+
+    :raises DataError: what is wrong, when it is its turn.
+    """
+    rows = _rows(file)
+    _, header = next(rows)
+    if header.count("path") != 1:
+        raise DataError(f"{file}:1: expected one column path, got {','.join(header) or 'none'}")
+    column, empty = header.index("path"), True
+    for line, cells in rows:
+        if wrong := _misfit(header, cells, ("path",)):
+            raise DataError(f"{file}:{line}: {wrong}")
+        yield _beside(file, cells[column])
+        empty = False
+    if empty:
+        raise DataError(f"{file}: lists no photo")
+
+
+def _rows(file: Path) -> Iterator[tuple[int, list[str]]]:
+    """The header, and each row that is not empty, with its line. Columns are separated as in the header: Excel writes
+    semicolons wherever a comma is for decimals.
 
     :raises DataError: a cell goes on in the next line, as it does where a quote is not closed: it takes in all rows up
         to the next quote.
     """
-    header = text.partition("\n")[0]
-    # With a line break at the end, a quote in the last row that is not closed takes in one as well.
-    rows = csv.reader(io.StringIO(text + "\n", newline=""), delimiter=max(",;\t", key=header.count))
     line = 1
     try:
-        for row in rows:
-            if any("\n" in cell or "\r" in cell for cell in row):
-                raise DataError(f"{file}:{line}: a quote is not closed, or a cell holds a line break")
-            yield line, [cell.strip() for cell in row]
-            line = rows.line_num + 1
+        with file.open(encoding="utf-8-sig", newline="") as text:
+            header = text.readline()
+            # With a line break at the end, a quote in the last row that is not closed takes in one as well.
+            rows = csv.reader(chain((header,), text, ("\n",)), delimiter=max(",;\t", key=header.count))
+            for row in rows:
+                if any("\n" in cell or "\r" in cell for cell in row):
+                    raise DataError(f"{file}:{line}: a quote is not closed, or a cell holds a line break")
+                cells = [cell.strip() for cell in row]
+                if line == 1 or any(cells):
+                    yield line, cells
+                line = rows.line_num + 1
+    except UnicodeDecodeError:
+        raise DataError(f"{file}: not UTF-8 text; save the table as CSV in UTF-8") from None
     except csv.Error as error:
         raise DataError(f"{file}:{line}: not a table: {error}; is a quote not closed?") from None
 
@@ -89,11 +107,7 @@ def read_oxford(root: Path) -> list[PhotoRecord]:
     return _finish(file, listed, problems or check_listed(listed))
 
 
-def _check_header(file: Path, header: list[str], *, labels: bool) -> None:
-    if not labels:
-        if header.count("path") != 1:
-            raise DataError(f"{file}:1: expected one column path, got {','.join(header) or 'none'}")
-        return
+def _check_header(file: Path, header: list[str]) -> None:
     expected = f"expected the columns {','.join(COLUMNS)} (breed, split and individual may be left out)"
     for column in header:
         if column not in COLUMNS:
@@ -104,27 +118,35 @@ def _check_header(file: Path, header: list[str], *, labels: bool) -> None:
         raise DataError(f"{file}:1: {what}; {expected}")
 
 
-def _read_row(
-    file: Path, header: list[str], cells: list[str], *, labels: bool
-) -> tuple[PhotoRecord | None, str | None]:
+def _read_row(file: Path, header: list[str], cells: list[str]) -> tuple[PhotoRecord | None, str | None]:
     """The record of a line, or what is wrong with it."""
-    if len(cells) != len(header):
-        return None, f"expected {len(header)} fields, got {len(cells)}"
+    if wrong := _misfit(header, cells, REQUIRED):
+        return None, wrong
     row = dict(zip(header, cells, strict=True))
-    if empty := [column for column in (REQUIRED if labels else ("path",)) if not row[column]]:
-        return None, f"no {' and '.join(empty)}"
-    path = row["path"]
-    if not path.startswith(DEMO_PREFIX) and not is_uri(path):
-        path = str(file.parent / path)
-        if labels and not Path(file_of(path)).is_file():
-            return None, f"no such file: {path}"
-    if not labels:
-        return PhotoRecord(path, ""), None
+    path = _beside(file, row["path"])
+    if not _is_elsewhere(path) and not Path(file_of(path)).is_file():
+        return None, f"no such file: {path}"
     given = row.get("split") or None
     split = SPLIT_NAMES.get(given.lower()) if given else None
     if given and split is None:
         return None, f"unknown split {given!r}{did_you_mean(given, SPLIT_NAMES)}; known: {', '.join(SPLITS)}"
     return PhotoRecord(path, row["species"], row.get("breed") or None, split, row.get("individual") or None), None
+
+
+def _misfit(header: list[str], cells: list[str], required: Sequence[str]) -> str | None:
+    """What keeps a row from being one of the table: another number of cells, or an empty one that is ``required``."""
+    if len(cells) != len(header):
+        return f"expected {len(header)} fields, got {len(cells)}"
+    empty = [column for column, cell in zip(header, cells, strict=True) if column in required and not cell]
+    return f"no {' and '.join(empty)}" if empty else None
+
+
+def _beside(file: Path, path: str) -> str:
+    return path if _is_elsewhere(path) else str(file.parent / path)
+
+
+def _is_elsewhere(path: str) -> bool:
+    return path.startswith(DEMO_PREFIX) or is_uri(path)
 
 
 def _read_annotations(root: Path, file: Path, split: str | None) -> tuple[list[ListedPhoto], list[str]]:

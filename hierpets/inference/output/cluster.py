@@ -9,7 +9,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,19 +84,22 @@ def predict_on_cluster(
     task.options.restriction(read_manifest(task.bundle).taxonomy)  # refuses an unknown name before anything starts
     photos = list_photos(paths, (), registry)
     folder, request = ClusterFolder.of(out), task.request(paths, registry)
-    if (whole := folder.begin(request, resume=resume)) is not None:
-        return whole
+    whole = folder.begin(request, resume=resume)
     recorded = folder.recorded()
-    with connected(address), cluster_errors(address, ADVICE):
-        _run((path for path in photos if not recorded.holds(path)), task, folder)
+    missing = (path for path in photos if not recorded.holds(path))
+    first = next(missing, None)
+    if first is not None:
+        folder.reopen()
+        with connected(address), cluster_errors(address, ADVICE):
+            _run(chain((first,), missing), task, folder)
+    elif whole is not None:
+        return whole
     return folder.finish(request)
 
 
 def _run(photos: Iterable[str], task: ClusterTask, folder: ClusterFolder) -> None:
     ray, packed = require_ray(), _packed(task.bundle)
     blocks = [ray.put(block) for block in _blocks(photos)]
-    if not blocks:
-        return
     records = ray.data.from_arrow_refs(blocks).map_batches(
         PredictionWorker,
         fn_constructor_args=(ray.put(packed), _digest(packed), task),

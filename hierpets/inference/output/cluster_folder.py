@@ -65,6 +65,12 @@ class ClusterFolder:
         request.check_same(self._read(STARTED_FILE), Path(self.given))
         return self._read(RUN_FILE).result if RUN_FILE in names else None
 
+    def reopen(self) -> None:
+        """Mark it as whole no more, if it is: more records are to come."""
+        if RUN_FILE in {info.base_name for info in self._list()}:
+            with self._access("written"):
+                self.filesystem.delete_file(f"{self.inside}/{RUN_FILE}")
+
     def recorded(self) -> Recorded:
         """The photos that have a record. A file that was cut off when its writer was killed is deleted.
 

@@ -136,6 +136,14 @@ def test_predict_on_cluster_continues_after_a_killed_driver(ray_here, predict, p
     assert predict(*given, "--resume") == (3, f"{far}: 12 photos, 2 could not be read\n")
     assert first.exists()
 
+    (photos / "z.jpg").write_bytes((photos / "0.JPG").read_bytes())
+    with monkeypatch.context() as broken:
+        broken.setattr(cluster, "_run", lambda *_: (_ for _ in ()).throw(DataError("stopped")))
+        assert predict(*given, "--resume")[0] == 1
+    assert not (far / "_run.json").exists(), "it is whole no more"
+    assert predict(*given, "--resume") == (3, f"{far}: 13 photos, 2 could not be read\n")
+    assert asked[len(whole) - len(kept) :] == [str(photos / "z.jpg")]
+
 
 def watched(blocks, asked):
     def blocks_seen(photos):

@@ -49,7 +49,7 @@ MANY = 32  # photos from which one core per photo is faster than all cores for e
     metavar="FILE",
     help="Write records to a .jsonl, .csv or .parquet file; resumable after a crash.",
 )
-@click.option("--resume", is_flag=True, help="Continue an interrupted run into --out.")
+@click.option("--resume", is_flag=True, help="Continue a run into --out that was interrupted, or has new photos.")
 @overwrite_option
 @click.option(
     "--cluster",

@@ -13,7 +13,8 @@ import pytest
 from helpers.pictures import encode
 from PIL import Image
 
-from hierpets.data.decoding.av1 import as_still_avif, coded_sizes, find_box
+from hierpets.data.decoding.av1 import as_still_avif, coded_sizes
+from hierpets.data.decoding.boxes import find_box
 from hierpets.data.decoding.formats import bytes_per_pixel, exif_orientation, picture_size
 from hierpets.data.photos import Limits, read_photo
 from hierpets.errors import ImageError

@@ -143,6 +143,25 @@ def test_read_photo_applies_exif_orientation(kind, orientation):
     assert photo_size(data) == (W, H), "as stored, not as turned"
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["AVIF", "HEIC"])
+def test_read_photo_turns_a_photo_as_its_boxes_say(kind, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(encode(PICTURE, "PNG", exif=exif))))
+    data = turned_heic(exif) if kind == "HEIC" else encode(PICTURE, "AVIF", quality=95, exif=exif)
+    assert (b"irot" in data or b"imir" in data) == (orientation > 1)
+    assert difference(read_photo(data), np.asarray(upright)) < 4
+
+
+def turned_heic(exif: Image.Exif) -> bytes:
+    """A HEIC of :data:`PICTURE` whose boxes and whose EXIF block both state the orientation, as phones write them."""
+    pillow_heif = pytest.importorskip("pillow_heif")
+    buffer = io.BytesIO()
+    pillow_heif.encode("RGB", PICTURE.size, PICTURE.tobytes(), buffer, exif=exif.tobytes(), quality=95)
+    return buffer.getvalue()
+
+
 @pytest.mark.parametrize("orientation", [1, 6])
 @pytest.mark.parametrize(("target", "reduction"), [(None, 1), (301, 1), (300, 2), (151, 2), (150, 4), (75, 8), (9, 8)])
 def test_read_photo_takes_the_largest_jpeg_reduction_that_suffices(target, reduction, orientation):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 
-__all__ = ["as_still_avif", "coded_sizes", "find_box"]
+from hierpets.data.decoding.boxes import MOST_FIELDS, Fields, find_box
+
+__all__ = ["as_still_avif", "coded_sizes"]
 
 SEQUENCE_HEADER = 1
 SHORT_LEVELS = 7  # a level above has one more bit, its tier
 HEADER_BYTES = 64  # more than a sequence header has before the size
 # Some fields need no bytes, so that a small file could state billions of parts. A picture of tiles has dozens.
-MOST = 1000  # boxes side by side; items and parts of items; units
-MOST_PLACES = 2**14  # bytes of the box that says where items are
+MOST = 1000  # items and parts of items; units
 
 
 def coded_sizes(data: bytes, meta: bytes) -> Iterator[tuple[int, int]]:
@@ -33,49 +33,12 @@ def as_still_avif(data: bytes) -> bytes:
     return data[:8] + b"avif" + data[12:]
 
 
-def find_box(data: bytes, kind: bytes) -> bytes:
-    """The content of the first box of a kind that lies in no other (ISO 14496-12, 4.2).
-
-    :raises ValueError: there is none.
-    """
-    at = 0
-    for _ in range(MOST):
-        if at + 8 > len(data):
-            break
-        size, found = struct.unpack_from(">I4s", data, at)
-        start = at + 8
-        if size == 1:
-            (size,) = struct.unpack_from(">Q", data, start)
-            start += 8
-        end = at + size if size else len(data)  # 0: to the end of the file
-        if found == kind:
-            return data[start:end]
-        if end < start:
-            break
-        at = end
-    raise ValueError(f"no box {kind!r}")
-
-
-class _Fields:
-    """Big-endian numbers one after the other, each of so many bits. :raises ValueError: there are no more."""
-
-    def __init__(self, data: bytes):
-        self._value, self._left = int.from_bytes(data, "big"), 8 * len(data)
-
-    def take(self, bits: int) -> int:
-        self._left -= bits
-        if self._left < 0:
-            raise ValueError("cut off")
-        return self._value >> self._left & (1 << bits) - 1
-
-
 def _items(data: bytes, meta: bytes) -> Iterator[bytes]:
     """The content of every item (ISO 14496-12, 8.11.3); :raises ValueError: they are more than the file."""
-    boxes = meta[4:]
-    places, inside = find_box(boxes, b"iloc"), find_box(boxes, b"idat") if b"idat" in boxes else b""
-    if len(places) > MOST_PLACES:
+    places, inside = find_box(meta[4:], b"iloc"), find_box(meta[4:], b"idat") if b"idat" in meta else b""
+    if len(places) > MOST_FIELDS:
         raise ValueError("too many items")
-    fields, parts_left, bytes_left = _Fields(places), MOST, len(data)
+    fields, parts_left, bytes_left = Fields(places), MOST, len(data)
     version, _ = fields.take(8), fields.take(24)
     offset, length, base, index = (8 * fields.take(4) for _ in range(4))
     wide = 32 if version == 2 else 16
@@ -115,7 +78,7 @@ def _units(item: bytes) -> Iterator[tuple[int, bytes]]:
 
 def _sequence_size(content: bytes) -> tuple[int, int]:
     """The size that a sequence header allows its frames (AV1, 5.5.1)."""
-    fields = _Fields(content[:HEADER_BYTES])
+    fields = Fields(content[:HEADER_BYTES])
     fields.take(4)  # profile, and whether it is a still picture
     if fields.take(1):  # in short
         fields.take(5)
@@ -126,7 +89,7 @@ def _sequence_size(content: bytes) -> tuple[int, int]:
     return width, height
 
 
-def _skip_operating_points(fields: _Fields) -> None:
+def _skip_operating_points(fields: Fields) -> None:
     if fields.take(1):
         raise ValueError("the timing of a video")
     delayed = fields.take(1)

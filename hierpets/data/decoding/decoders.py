@@ -25,6 +25,7 @@ from hierpets.data.decoding.formats import (
     stored_orientation,
 )
 from hierpets.data.decoding.silent_damage import check_silent_damage
+from hierpets.data.decoding.turning import turned
 from hierpets.errors import ImageError
 from hierpets.libraries import needed_for
 
@@ -121,6 +122,8 @@ def _decode_any(data: bytes, kind: str) -> np.ndarray:
     rgb = _to_rgb(photo, kind)
     if kind == "TIFF":  # its decoder has turned it already
         return rgb
+    if kind == "AVIF":
+        return turned(rgb, data)
     exif = next((bytes(b) for t, b in zip(np.ravel(types), blocks, strict=False) if t == cv2.IMAGE_METADATA_EXIF), b"")
     return _turn(rgb, exif_orientation(exif)) if exif else rgb
 

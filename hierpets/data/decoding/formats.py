@@ -7,7 +7,8 @@ import re
 import struct
 from collections.abc import Callable, Iterator
 
-from hierpets.data.decoding.av1 import coded_sizes, find_box
+from hierpets.data.decoding.av1 import coded_sizes
+from hierpets.data.decoding.boxes import find_box
 from hierpets.data.decoding.tiff import tiff_tags, tiff_values
 from hierpets.errors import ImageError
 

@@ -1,0 +1,53 @@
+"""The boxes that a HEIC or AVIF file is made of (ISO 14496-12), and the numbers in them."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+__all__ = ["MOST_FIELDS", "Fields", "boxes", "find_box"]
+
+MOST = 1000  # boxes side by side
+MOST_FIELDS = 2**14  # bytes of a box that is read as numbers: each takes as long as there are bytes
+
+
+def find_box(data: bytes, kind: bytes) -> bytes:
+    """The content of the first box of a kind that lies in no other.
+
+    :raises ValueError: there is none.
+    """
+    for found, content in boxes(data):
+        if found == kind:
+            return content
+    raise ValueError(f"no box {kind!r}")
+
+
+def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Kind and content of the boxes that lie in no other (ISO 14496-12, 4.2)."""
+    at = 0
+    for _ in range(MOST):
+        if at + 8 > len(data):
+            break
+        size, kind = struct.unpack_from(">I4s", data, at)
+        start = at + 8
+        if size == 1:
+            (size,) = struct.unpack_from(">Q", data, start)
+            start += 8
+        end = at + size if size else len(data)  # 0: to the end of the file
+        yield kind, data[start:end]
+        if end < start:
+            break
+        at = end
+
+
+class Fields:
+    """Big-endian numbers one after the other, each of so many bits. :raises ValueError: there are no more."""
+
+    def __init__(self, data: bytes):
+        self._value, self._left = int.from_bytes(data, "big"), 8 * len(data)
+
+    def take(self, bits: int) -> int:
+        self._left -= bits
+        if self._left < 0:
+            raise ValueError("cut off")
+        return self._value >> self._left & (1 << bits) - 1

@@ -139,6 +139,13 @@ def test_export_bundle_openvino_names_its_ports_and_predicts_from_its_folder(exp
     np.testing.assert_allclose(ours.joint, theirs.joint, atol=1e-6)
 
 
+def test_export_bundle_openvino_brings_the_option_without_which_packed_weights_give_other_numbers(exported):
+    compiled = ov.Core().compile_model(
+        exported[0] / "openvino" / "model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+    )
+    assert compiled.get_property("DYNAMIC_QUANTIZATION_GROUP_SIZE") == 0
+
+
 def test_write_format_folds_same_padding_to_numbers(exported, tmp_path, pixels, images):
     """timm's SAME padding asks for the size of each map; a graph of a fixed size has no need to."""
     body = torch.nn.Sequential(

@@ -281,6 +281,22 @@ def widths(pretrained: bool = True) -> Backbone:
     return backbone(nn.Sequential(nn.Conv2d(3, 4 if pretrained else 8, 16), nn.Flatten()), 4 if pretrained else 8)
 
 
+class Packed(nn.Module):
+    """Weights of eight bits, for which OpenVINO would round the photos as well, on a CPU that gains from it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        weights = np.random.default_rng(0).integers(-127, 128, (64, 3 * 16 * 16))
+        self.register_buffer("weights", torch.from_numpy(weights.astype(np.int8)))
+
+    def forward(self, photos: torch.Tensor) -> torch.Tensor:
+        return nn.functional.linear(photos.flatten(1), self.weights.float() * 0.01)
+
+
+def test_check_backbone_passes_packed_weights():
+    check_backbone(lambda: backbone(Packed(), 64))
+
+
 def sizes(pretrained: bool = True) -> Backbone:
     return Backbone(net(), 5, Preprocess(size=16, crop=1.0 if pretrained else 0.9))
 

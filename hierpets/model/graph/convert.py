@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 
@@ -59,12 +59,18 @@ def trace(module: torch.nn.Module, *shape: int) -> torch.jit.ScriptModule:
 
 
 def write_graph(
-    path: Path, network: HierarchicalNetwork, preprocess: Preprocess, *, calibration: Sequence[np.ndarray] = ()
+    path: Path,
+    network: HierarchicalNetwork,
+    preprocess: Preprocess,
+    *,
+    calibration: Sequence[np.ndarray] = (),
+    options: Mapping[str, str] | None = None,
 ) -> None:
     """The network as OpenVINO IR for the pixels of one photo at a time: an xml file, and a bin file beside it. Its
     folder is made.
 
     With photos for ``calibration`` (each float32 [1, 3, size, size]) it is quantized, and can be computed in int8.
+    The file brings ``options`` for whoever compiles it without them.
     """
     size = preprocess.size
     graph = convert_module(_InPairs(network), size)
@@ -77,6 +83,8 @@ def write_graph(
     take_pixels(graph, preprocess)
     pack_graph(graph)
     mark_paired(graph)
+    for option, value in (options or {}).items():
+        graph.set_rt_info(value, ["runtime_options", option])
     _name(graph)
     path.parent.mkdir(exist_ok=True)
     save_graph(graph, path)

@@ -2,10 +2,11 @@
 
 import copy
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import cv2
 import numpy as np
@@ -101,6 +102,23 @@ def test_export_bundle_onnx_runs_without_hierpets(exported, images):
     assert [len(array) for array in session.run(None, {"images": images})] == [3] * 4
     inside = json.loads(session.get_modelmeta().custom_metadata_map["bundle.json"])
     assert Manifest.model_validate(inside) == read_manifest(exported[0])
+
+
+def test_the_docs_make_of_an_onnx_file_what_predict_answers(exported, tiny_run, registry):
+    docs = (Path(__file__).parents[2] / "docs" / "export.md").read_text(encoding="utf-8")
+    (block,) = (text for text in re.findall(r"^```python\n(.*?)^```$", docs, re.M | re.S) if "decide(" in text)
+    session = onnxruntime.InferenceSession(str(exported[0] / "onnx" / "model.onnx"))
+    bundle = json.loads(session.get_modelmeta().custom_metadata_map["bundle.json"])
+    preprocess, photos = Manifest.model_validate(bundle).preprocess, read_index("demo").paths[::40]
+    images = np.stack([normalize(preprocess, read_square(photo, preprocess)) for photo in photos])
+    names: dict[str, Any] = {"session": session, "bundle": bundle, "images": images}
+    exec(compile(block, "export.md", "exec"), names)
+    answers = load(tiny_run / "bundle", registry=registry, recommend=False, precision="f32").predict(photos)
+    assert min(answer.decision.listed for answer in answers) < 0.9
+    for found, answer in zip(names["decisions"], answers, strict=True):
+        assert found.level == answer.level
+        assert [leaf for leaf, _ in found.top] == [leaf for leaf, _ in answer.decision.top]
+        assert [p for _, p in found.top] == pytest.approx([p for _, p in answer.decision.top], abs=1e-3)
 
 
 def test_export_bundle_onnx_is_valid_and_without_metadata(exported):

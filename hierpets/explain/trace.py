@@ -9,6 +9,7 @@ import numpy as np
 
 from hierpets.data.photos import Photo
 from hierpets.data.transforms import normalize
+from hierpets.hierarchy.decision import named_probabilities
 from hierpets.hierarchy.probabilities import species_probabilities
 from hierpets.inference.engines.cascade import Turn
 from hierpets.inference.predictor import Predictor
@@ -68,13 +69,20 @@ def _steps(predictor: Predictor, result: StageResult) -> Iterator[TraceStep]:
         case NetworkRun(turns):
             for stage, turn in enumerate(turns):
                 yield from _network_steps(predictor, stage, turn)
-        case Decided(joint, _, second_look):
+        case Decided(joint, scores, _, second_look):
             if second_look is not None:
                 edges = "left, top, right and bottom of what was looked at again"
                 yield TraceStep("second look", np.array(second_look.edges), edges)
             species = species_probabilities(joint, tree)
-            yield TraceStep("species probabilities", species, ", ".join(tree.species))
+            species_names = ", ".join(tree.species)
+            yield TraceStep("species probabilities", species, species_names)
             yield TraceStep("leaf probabilities", joint, f"sum {joint.sum():.6f}")
+            if scores is not None:
+                listed = scores[1:].astype(np.float64)
+                yield TraceStep("pet score", scores[:1], "below its threshold the photo shows no known pet")
+                yield TraceStep("listed", listed, f"the probability that the breed is a listed one: {species_names}")
+                named = named_probabilities(joint[None], listed[None], tree)[0]
+                yield TraceStep("named probabilities", named, "those of breeds times that of being listed")
 
 
 def _network_steps(predictor: Predictor, stage: int, turn: Turn) -> Iterator[TraceStep]:
@@ -84,6 +92,7 @@ def _network_steps(predictor: Predictor, stage: int, turn: Turn) -> Iterator[Tra
         TraceStep("features", output.features[0], f"of {manifest.backbone.name}"),
         TraceStep("species logits", output.species[0], ", ".join(manifest.taxonomy.species)),
         TraceStep("leaf logits", output.leaf[0], f"{len(manifest.taxonomy.leaves)} leaves"),
+        TraceStep("scores", output.scores[0], "the pet score, and for each species that its breed is a listed one"),
         TraceStep("calibrated species", species[0], f"temperature {manifest.temperatures.species:.3g}"),
         TraceStep("calibrated leaves", leaf[0], "one temperature per species"),
     ]

@@ -42,11 +42,12 @@ class NetworkRun:
 
 @dataclass(frozen=True)
 class Decided:
-    """``joint``: float64 [L], the probability of every leaf; and the ``decision`` on it. ``second_look``: the
-    part of the photo that was looked at again, if one was.
+    """``joint``: float64 [L], the probability of every leaf; ``scores``: [1 + S], if the model has some; and the
+    ``decision`` on them. ``second_look``: the part of the photo that was looked at again, if one was.
     """
 
     joint: np.ndarray
+    scores: np.ndarray | None
     decision: Decision
     second_look: Box | None = None
 
@@ -70,4 +71,4 @@ def prediction_stages(predictor: Predictor, photo: Photo) -> Iterator[StageResul
     joint = predictor.joint(answers.output)
     scores, thresholds = answers.output.scores if manifest.ood else None, predictor.thresholds()
     decided = decide(joint, manifest.taxonomy, manifest.policy, scores=scores, thresholds=thresholds)
-    yield Decided(joint[0], decided[0], answers.parts.get(0))
+    yield Decided(joint[0], None if scores is None else scores[0], decided[0], answers.parts.get(0))

@@ -93,21 +93,26 @@ def test_inspect_command_shows_every_stage_in_one_line(tiny_run, tmp_path):
     result = run(inspect, tiny_run, "demo:dog/husky/1", "--out", str(tmp_path / "seen.png"))
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
-    names = ["decoded", "transformed", "features", "species logits", "leaf logits"]
-    assert [line[:22].strip() for line in lines[:5]] == names
+    first = ["decoded", "transformed", "features", "species logits", "leaf logits", "scores"]
+    last = ["species probabilities", "leaf probabilities", "pet score", "listed", "named probabilities"]
+    names = [line[:22].strip() for line in lines[:-1]]
+    assert (names[:6], names[-5:]) == (first, last)
     assert "256x256x3" in lines[0]
     assert "uint8" in lines[0]
     assert "3x32x32" in lines[1]
-    assert all("NaN 0  Inf 0" in line for line in lines[:9])
+    assert all("NaN 0  Inf 0" in line for line in lines[:-1])
     assert cv2.imread(str(tmp_path / "seen.png")).shape == (32, 32, 3)
 
 
 def test_trace_photo_ends_in_the_probabilities_of_predict(predictor):
     path = "demo:cat/tuxedo/2"
     (answer,) = predictor.predict([path])
-    *_, species, leaves = trace_photo(predictor, path)
-    np.testing.assert_allclose(leaves.array, answer.joint, atol=1e-6)
-    np.testing.assert_allclose(species.array.sum(), 1.0)
+    steps = {step.name: step.array for step in trace_photo(predictor, path)}
+    np.testing.assert_allclose(steps["leaf probabilities"], answer.joint, atol=1e-6)
+    np.testing.assert_allclose(steps["species probabilities"].sum(), 1.0)
+    np.testing.assert_allclose(steps["pet score"], answer.pet_score, atol=1e-4)
+    assert answer.decision.listed == pytest.approx(steps["listed"][0], abs=1e-5)
+    assert answer.decision.top[0][1] == pytest.approx(steps["named probabilities"].max(), abs=1e-6)
 
 
 def test_trace_photo_holds_the_photo_as_the_network_sees_it(predictor):
@@ -117,20 +122,21 @@ def test_trace_photo_holds_the_photo_as_the_network_sees_it(predictor):
     assert np.abs(seen.astype(int) - shrunk).max() <= 1
 
 
-def test_inspect_command_counts_nan_and_fails(tiny_run, tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["features", "scores"])
+def test_inspect_command_counts_nan_and_fails(tiny_run, tmp_path, monkeypatch, name):
     from hierpets.inference.engines.openvino import OpenVinoEngine
 
     original = OpenVinoEngine.__call__
 
     def broken(self, images):
         output = original(self, images)
-        output.features[0, 0] = np.nan
+        getattr(output, name)[0, 0] = np.nan
         return output
 
     monkeypatch.setattr(OpenVinoEngine, "__call__", broken)
     result = run(inspect, tiny_run, "demo:dog/husky/1", "--out", str(tmp_path / "seen.png"))
     assert "NaN 1" in result.output
-    assert "'features'" in result.output
+    assert f"first at {name!r}" in result.output
     # Standalone click swallows the command's return value, so ask the command itself.
     context = inspect.make_context(
         "inspect",

@@ -16,8 +16,9 @@ from hierpets.errors import HierpetsError
 
 if TYPE_CHECKING:
     from hierpets.plugin.kinds import Kind
+    from hierpets.taxonomy import Taxonomy
 
-__all__ = ["BREED_NAME", "CATALOG_NAME", "PluginName"]
+__all__ = ["BREED_NAME", "CATALOG_NAME", "LEAF_NAME", "PluginName"]
 
 
 class PluginName(click.ParamType):
@@ -37,8 +38,8 @@ class PluginName(click.ParamType):
         return []
 
 
-class BreedName(click.ParamType):
-    """A species, a breed, or a file of them; which ones the model knows is checked by the command."""
+class LeafName(click.ParamType):
+    """A species or SPECIES/BREED; which ones the model knows is checked by the command."""
 
     name = "name"
 
@@ -48,11 +49,29 @@ class BreedName(click.ParamType):
 
         with suppress(HierpetsError):
             model = ctx.params.get("model")
-            tree = read_manifest(Path(model) if model else released_bundle()).taxonomy
-            names = dict.fromkeys([*tree.species, *(leaf.breed for leaf in tree.leaves if leaf.breed)])
-            found = [CompletionItem(name) for name in names if name.startswith(incomplete)]
-            return found or [CompletionItem(incomplete, type="file")]
+            taxonomy = read_manifest(Path(model) if model else released_bundle()).taxonomy
+            names = dict.fromkeys([*taxonomy.species, *self._breeds(taxonomy, incomplete)])
+            return [CompletionItem(name) for name in names if name.startswith(incomplete)]
         return []
+
+    def _breeds(self, taxonomy: Taxonomy, incomplete: str) -> list[str]:
+        return [str(leaf) for leaf in taxonomy.leaves]
+
+
+LEAF_NAME = LeafName()
+
+
+class BreedName(LeafName):
+    """A species, SPECIES/BREED, a breed alone, or a file of names."""
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        found = super().shell_complete(ctx, param, incomplete)
+        return found or [CompletionItem(incomplete, type="file")]
+
+    def _breeds(self, taxonomy: Taxonomy, incomplete: str) -> list[str]:
+        if "/" in incomplete:
+            return super()._breeds(taxonomy, incomplete)
+        return [leaf.breed for leaf in taxonomy.leaves if leaf.breed]
 
 
 BREED_NAME = BreedName()

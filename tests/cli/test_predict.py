@@ -308,7 +308,7 @@ def test_predict_refuses_to_explain_in_csv(predict, tmp_path, monkeypatch, optio
     assert not list(tmp_path.iterdir())
 
 
-def test_predict_completes_species_and_breeds(tiny_run):
+def test_names_of_species_and_breeds_are_completed(tiny_run, tmp_path):
     from click.shell_completion import ShellComplete
 
     from hierpets.cli import cli
@@ -319,6 +319,11 @@ def test_predict_completes_species_and_breeds(tiny_run):
 
     assert complete(["predict", "--only"], "british") == ["british_shorthair"]
     assert complete(["predict", "--model", str(tiny_run / "bundle"), "--only"], "dal") == ["dalmatian"]
+    assert complete(["predict", "--only"], "dog/pu") == complete(["forget"], "dog/pu") == ["dog/pug"]
+    assert complete(["predict", "--only"], "lists/pets.txt") == ["lists/pets.txt"]  # a file, if one is there
+    assert complete(["forget"], "ca") == ["cat", *complete(["forget"], "cat/")]
+    assert complete(["forget"], "pug") == []  # which it does not take
+    assert complete(["forget", "--model", str(tmp_path)], "dog") == []
     assert complete(["predict", "--max-level"], "b") == ["breed"]
 
 

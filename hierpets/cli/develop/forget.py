@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from hierpets.cli.completion import LEAF_NAME
 from hierpets.cli.options import GivenPath, model_option, overwrite_option, registry_option
 
 __all__ = ["command"]
 
 
 @click.command("forget")
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", type=LEAF_NAME)
 @model_option
 @click.option("--out", type=GivenPath(), required=True, metavar="BUNDLE", help="Bundle to write.")
 @registry_option

@@ -481,6 +481,16 @@ def test_read_photo_reads_avif():
     assert difference(read_photo(data), scene()) < 4
 
 
+@pytest.mark.parametrize("lacks", [False, True])
+def test_a_damaged_avif_is_laid_on_opencv_only_where_it_lacks_avif(monkeypatch, lacks):
+    if lacks:
+        monkeypatch.setattr(cv2, "haveImageWriter", lambda name: name != ".avif")
+    data = encode(PICTURE, "AVIF", quality=95)
+    with pytest.raises(ImageError, match="it cannot be decoded") as caught:
+        read_photo(data[: len(data) * 4 // 5])
+    assert ("this build of OpenCV lacks AVIF" in str(caught.value)) == lacks
+
+
 def test_decoders_is_the_only_module_that_decodes():
     package = Path(hierpets.__file__).parent
     decoders = re.compile(r"\b(imread|decode_jpeg|imdecode\w*|Image\.open|read_image|decode_image|pillow_heif)\b")

@@ -117,7 +117,8 @@ def _decode_any(data: bytes, kind: str) -> np.ndarray:
     except cv2.error:
         photo = None
     if photo is None:
-        hint = "; this build of OpenCV may lack AVIF" if kind == "AVIF" else ""
+        lacking = kind == "AVIF" and not cv2.haveImageWriter(".avif")  # it writes what it reads
+        hint = "; this build of OpenCV lacks AVIF" if lacking else ""
         raise ImageError(f"truncated or damaged {kind}: it cannot be decoded{hint}")
     rgb = _to_rgb(photo, kind)
     if kind == "TIFF":  # its decoder has turned it already

@@ -43,3 +43,10 @@ def test_predict_begins_to_load_its_model_before_the_rest():
 
 def test_importing_the_package_loads_nothing_heavy():
     assert not {*HEAVY, "numpy", "pydantic"} & set(modules_after("import hierpets"))
+
+
+def test_audit_looks_for_its_photos_before_it_loads_what_examines_them(tmp_path):
+    arguments = ["audit", str(tmp_path / "nothing")]
+    assert not {"torch", "timm", "sklearn", "scipy", "matplotlib"} & set(
+        modules_after(f"from hierpets.cli import main; main({arguments!r})")
+    )

@@ -24,6 +24,7 @@ sys.path.insert(0, str(ROOT))  # so that `python tools/bench_peers.py` finds its
 from hierpets.bundle.layout import released_bundle  # noqa: E402
 from hierpets.data.listing import find_photos  # noqa: E402
 from hierpets.files import write_all  # noqa: E402
+from tools.errors import in_one_line  # noqa: E402
 from tools.peers.environment import describe_machine, peer_python  # noqa: E402
 from tools.peers.processes import Failed, Finished, call, run  # noqa: E402
 from tools.peers.results import BREED_TARGET, condense, summarize, write_page  # noqa: E402
@@ -213,6 +214,7 @@ def log(what: str) -> None:
     print(what, file=sys.stderr, flush=True)
 
 
+@in_one_line
 def main() -> None:
     """Measure both sides, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -228,6 +230,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "docs", help="where benchmarks.md and .json are written")
     given = parser.parse_args()
     given.data = str(Path(given.data).resolve())
+    find_photos(given.data)  # whether it is there is told at once, not by the first process
     python = peer_python()
     with tempfile.TemporaryDirectory() as scratch:
         results = Bench(given, Path(scratch), python).run()
@@ -237,4 +240,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -28,6 +28,7 @@ from hierpets.registry.loading import load_registry
 from hierpets.training.recipe import train
 from tools.distill_bundle import distill_bundle
 from tools.distilling.training import Distillation
+from tools.errors import in_one_line
 
 ROOT = Path(__file__).resolve().parents[1]
 RELEASED = ROOT / "hierpets" / "released"
@@ -42,6 +43,7 @@ This folder is licensed CC BY-SA 4.0.
 """
 
 
+@in_one_line
 def main() -> None:
     """Train, distill, check the size, and put the bundle in its place."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -82,4 +84,4 @@ def read_released(weights: Path, **settings: Any) -> TrainConfig:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -37,6 +37,7 @@ from hierpets.export.web.packing import pack_onnx
 from hierpets.inference.detector.network import ANIMALS, GRAPH, ONNX, SIZE, stretched
 from hierpets.model.graph.runtime import openvino as ov
 from hierpets.model.rounding import round_weights
+from tools.errors import in_one_line
 
 FOLDER = "package/models/coco-ssd"
 SHARDS = [f"{FOLDER}/group1-shard{number}of5" for number in range(1, 6)]
@@ -167,6 +168,7 @@ def round_filters(model: ir.Model) -> None:
             filters.const_value = ir.tensor(layer[0].detach().numpy(), name=filters.name)
 
 
+@in_one_line
 def main() -> None:
     """Convert, round, and put the graphs in their place."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -191,4 +193,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -20,7 +20,6 @@ from hierpets.bundle.seen import SeenPhotos
 from hierpets.cli.progress import ProgressDisplay
 from hierpets.data.listing import find_photos
 from hierpets.data.photos import read_photo
-from hierpets.errors import HierpetsError
 from hierpets.evaluation.stress.corruptions import SIDE, limit_shorter_side
 from hierpets.files import check_output
 from hierpets.model.reader import read_networks
@@ -29,8 +28,10 @@ from hierpets.model.writer import write_bundle
 from hierpets.progress import Progress
 from hierpets.registry.loading import Registry, load_registry
 from tools.distilling.training import Distillation, distill
+from tools.errors import in_one_line
 
 
+@in_one_line
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write another bundle."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -40,16 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=Distillation.steps, help="batches of twelve views")
     parser.add_argument("--version", help="version of the bundle that is written")
     given = parser.parse_args(arguments)
-    try:
-        check_output(given.out, overwrite=False)
-        settings = Distillation(steps=given.steps)
-        with ProgressDisplay() as progress:
-            distill_bundle(
-                given.bundle, given.data, given.out, settings, load_registry(), version=given.version, progress=progress
-            )
-    except HierpetsError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    check_output(given.out, overwrite=False)
+    settings = Distillation(steps=given.steps)
+    with ProgressDisplay() as progress:
+        distill_bundle(
+            given.bundle, given.data, given.out, settings, load_registry(), version=given.version, progress=progress
+        )
     return 0
 
 

@@ -25,13 +25,14 @@ import torch
 from jinja2 import Environment, StrictUndefined
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from hierpets.errors import HierpetsError, first_line
+from hierpets.errors import first_line
 from hierpets.export.export import photos_to_check
 from hierpets.files import write_file
 from hierpets.inference.engines.base import Precision
 from hierpets.inference.loading import load
 from hierpets.inference.predictor import Predictor
 from hierpets.workers import cores
+from tools.errors import in_one_line
 from tools.gpu.decoding import measure_decoding
 from tools.gpu.engines import BATCH, BATCHES_OF, Row, by_batch, failures, measure
 from tools.gpu.training import check_training
@@ -44,6 +45,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = Path(__file__).parent / "gpu" / "page.md.j2"
 
 
+@in_one_line
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check what is asked for, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -58,12 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = blank(given.model)
     if given.only:
         found = earlier(given.page, found)
-    try:
-        measures = _measures(given.model, given.data)
-        return check({part: measures[part] for part in PARTS if given.only in (None, part)}, found, given.page)
-    except HierpetsError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    measures = _measures(given.model, given.data)
+    return check({part: measures[part] for part in PARTS if given.only in (None, part)}, found, given.page)
 
 
 def check(measures: dict[str, Callable[[], Part]], found: dict[str, Any], page: Path) -> int:

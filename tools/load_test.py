@@ -35,6 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from hierpets.bundle.layout import released_bundle
 from hierpets.data.demo import render
 from hierpets.thumbnails import encode_jpeg
+from tools.errors import in_one_line
 from tools.load.side_by_side import Cost, Round, bulk_side, quantile, rows
 from tools.pages.marks import publish
 
@@ -299,6 +300,7 @@ def _machine() -> str:
     return f"{os.cpu_count()} cores ({model}, Python {platform.python_version()})"
 
 
+@in_one_line
 def main() -> int:
     """Load a server, and print or write what was measured."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

@@ -40,6 +40,7 @@ from hierpets.training.splits import read_splits
 from hierpets.training.trained import Trained
 from hierpets.workers import cores
 from tools.build_bundle import METRICS, read_released
+from tools.errors import in_one_line
 from tools.pages.breeds import breeds_table, disappointed, gap
 from tools.pages.levels import answers_table, combiners_table, levels_table, stress_tables
 from tools.pages.marks import replace_marked
@@ -49,6 +50,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "model_card.md"
 
 
+@in_one_line
 def main() -> None:
     """Measure and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -200,4 +202,4 @@ decided that a detector is asked for a second opinion ([ood.md](ood.md)), and ho
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

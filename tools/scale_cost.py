@@ -32,6 +32,7 @@ from hierpets.training.features.cache import FeatureCache, FeatureKey
 from hierpets.training.features.cluster import BATCH
 from hierpets.training.features.extractor import FeatureExtractor
 from hierpets.workers import cores
+from tools.errors import in_one_line
 from tools.pages.marks import publish
 
 COUNTS = (1_000_000, 100_000_000, 1_000_000_000)
@@ -136,6 +137,7 @@ def report(rate: Rate, price: float) -> str:
     return "\n".join(lines)
 
 
+@in_one_line
 def main() -> int:
     """Print what so many photos cost."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -22,9 +22,11 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from hierpets.data import demo
 from hierpets.data.demo import canvas
 from hierpets.thumbnails import encode_jpeg
+from tools.errors import in_one_line
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 SIDE = 800
@@ -101,6 +103,7 @@ def take(browser: Browser, url: str) -> None:
     save(visit(browser, url, GALLERY, **desktop), "page-gallery.png", full_page=True)
 
 
+@in_one_line
 def main() -> None:
     """Serve a model, and take the screenshots of its page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -115,4 +118,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -27,11 +27,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from hierpets.cli.progress import ProgressDisplay
 from hierpets.data.labeled.index import read_index
 from hierpets.data.records import PhotoIndex
-from hierpets.errors import HierpetsError
 from hierpets.files import write_all
 from hierpets.inference.engines.base import choose_device
 from hierpets.progress import Progress
 from hierpets.registry.loading import Registry, load_registry
+from tools.errors import in_one_line
 from tools.tuning.measurement import measure, table
 from tools.tuning.photos import PARTS, TuningPhotos, read_tuning_photos
 from tools.tuning.procedure import ALPHA, PROCEDURES, Procedure
@@ -39,6 +39,7 @@ from tools.tuning.squares import read_squares
 from tools.tuning.tuned import tune
 
 
+@in_one_line
 def main(arguments: Sequence[str] | None = None) -> int:
     """Tune a backbone for every fold and for the whole."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -50,24 +51,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="all of them when omitted")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     given = parser.parse_args(arguments)
-    try:
-        photos = read_tuning_photos(given.data, given.more)
-        elsewhere = read_index(given.elsewhere, taxonomy=photos.index.taxonomy) if given.elsewhere else None
-        folder, procedure = given.out / given.network, PROCEDURES[given.network]
-        with ProgressDisplay() as progress:
-            tune_parts(
-                photos,
-                given.parts,
-                folder,
-                procedure,
-                load_registry(None),
-                elsewhere=elsewhere,
-                device=choose_device(given.device),
-                progress=progress,
-            )
-    except HierpetsError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    photos = read_tuning_photos(given.data, given.more)
+    elsewhere = read_index(given.elsewhere, taxonomy=photos.index.taxonomy) if given.elsewhere else None
+    folder, procedure = given.out / given.network, PROCEDURES[given.network]
+    with ProgressDisplay() as progress:
+        tune_parts(
+            photos,
+            given.parts,
+            folder,
+            procedure,
+            load_registry(None),
+            elsewhere=elsewhere,
+            device=choose_device(given.device),
+            progress=progress,
+        )
     print(summary(folder))
     return 0
 

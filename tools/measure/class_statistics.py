@@ -29,6 +29,7 @@ from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.features.stored_rows import StoredRows
 from hierpets.training.frozen.fit import fit_frozen
 from hierpets.training.frozen.fitter import HeadFitter
+from tools.errors import in_one_line
 from tools.pages.marks import publish
 
 NOISE = 0.1  # of each feature's deviation, so that no two rows are the same
@@ -61,6 +62,7 @@ def measure(data: str, backbone: str, count: int) -> str:
     return f"| {count:,} | {time.monotonic() - started:.1f} | {before:,.0f} | {peak_memory_mb():,.0f} |"
 
 
+@in_one_line
 def main() -> int:
     """Fit heads to more and more photos, each in a process of its own, and print or write what that took."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

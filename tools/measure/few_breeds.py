@@ -26,12 +26,14 @@ from hierpets.data.labeled.split import draw_evenly
 from hierpets.data.records import PhotoRecord
 from hierpets.hierarchy import policy
 from hierpets.training.recipe import train
+from tools.errors import in_one_line
 from tools.measure.photos import read_arguments, share_named, share_right
 from tools.pages.marks import publish
 
 SPECIES, SIZES, PHOTOS, DRAWS, OTHERS = "dog", (2, 3, 5, 10), 20, 3, 300
 
 
+@in_one_line
 def main() -> int:
     """Print or write a table."""
     given = read_arguments(__doc__, "data", "elsewhere", "unlisted")

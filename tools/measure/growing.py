@@ -43,6 +43,7 @@ from hierpets.training.features.extractor import FeatureExtractor
 from hierpets.training.frozen.held_out.folds import assign_folds
 from hierpets.training.frozen.lda import fit_lda
 from hierpets.workers import cores
+from tools.errors import in_one_line
 from tools.pages.marks import publish
 
 BREEDS, PHOTOS, SEEDS, SHRINKAGE = 10, 10, 3, HeadSpec().shrinkage
@@ -215,6 +216,7 @@ def _answer(prediction: Prediction) -> tuple[str | None, ...]:
     return level, None if level == "unknown" else prediction.species, prediction.breed
 
 
+@in_one_line
 def main() -> int:
     """Grow bundles by each breed, and print or write what came of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -39,12 +39,14 @@ from hierpets.training.features.individuals import find_individuals, likeness_of
 from hierpets.training.frozen.held_out.folds import assign_folds
 from hierpets.training.frozen.lda import fit_lda
 from plugins.samplers.balanced import breed_balanced
+from tools.errors import in_one_line
 from tools.pages.marks import publish
 
 BACKBONES = ("efficientnet_lite0", "efficientnet_lite2")
 ANIMALS, SHOTS, FOLDS, DRAWS = 6, 5, 5, 3
 
 
+@in_one_line
 def main() -> int:
     """Print or write a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

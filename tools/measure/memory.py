@@ -22,9 +22,11 @@ from typing import NamedTuple
 
 import cv2
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from hierpets.data.demo import demo_index
 from hierpets.data.listing import find_photos
 from hierpets.data.photos import read_photo
+from tools.errors import in_one_line
 
 SYNTHETIC = 300
 FOLDER = 1000  # photos per folder
@@ -87,6 +89,7 @@ def table(rows: list[Measured]) -> str:
     return "\n".join(lines)
 
 
+@in_one_line
 def main() -> int:
     """Measure the memory of predicting more and more photos."""
     if sys.argv[1:2] == ["--watch"]:

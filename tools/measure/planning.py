@@ -9,11 +9,14 @@ rest of its photos judge them.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 from scipy.stats import spearmanr
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from hierpets.config import DEFAULT_BACKBONE, BackboneChoice, TrainConfig
 from hierpets.planning.costs import time_backbone
 from hierpets.planning.crossvalidation import REMOVED, SHRINKAGE, cross_validate_sizes, curve_sizes
@@ -24,11 +27,13 @@ from hierpets.registry.loading import load_registry
 from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.frozen.lda import fit_lda
 from hierpets.training.frozen.statistics import collect_statistics
+from tools.errors import in_one_line
 
 HELD = 24  # photos of each breed that are planned with
 LEAST = 80  # photos of a breed that can tell what ten more bring
 
 
+@in_one_line
 def main() -> None:
     """Print both gains of each breed, and how well they agree."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -79,4 +84,4 @@ def gains(photos: FeatureSet, seed: int) -> Iterator[tuple[str, tuple[float, flo
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

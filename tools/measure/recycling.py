@@ -30,6 +30,7 @@ from hierpets.taxonomy import Leaf, Taxonomy
 from hierpets.training.frozen.held_out.folds import assign_folds
 from hierpets.training.frozen.lda import fit_lda
 from plugins.samplers.balanced import breed_balanced
+from tools.errors import in_one_line
 from tools.pages.intervals import against
 from tools.pages.marks import publish
 from tools.recycling.arms import ARMS, Recipe, train_arm
@@ -41,6 +42,7 @@ Hits = dict[str, tuple[np.ndarray, np.ndarray]]
 """By arm: whether each photo is right out of fold, and how often each photo from elsewhere is, over the folds."""
 
 
+@in_one_line
 def main() -> int:
     """Tune in each way, and print or write what was right."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

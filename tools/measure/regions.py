@@ -36,6 +36,7 @@ from hierpets.regions.boxes import Box
 from hierpets.registry.loading import load_registry
 from hierpets.taxonomy import Leaf
 from hierpets.workers import cores
+from tools.errors import in_one_line
 from tools.pages.marks import publish
 
 FRAMES = ((480, 640), (480, 720), (480, 480), (360, 640), (640, 480))  # height and width, as cameras have them
@@ -248,6 +249,7 @@ def page(predictor: Predictor, pets: Sequence[Pet], backgrounds: Sequence[np.nda
     )
 
 
+@in_one_line
 def main() -> None:
     """Find animals in photos and composites, and print or write what was right."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -271,4 +273,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -27,6 +27,7 @@ from hierpets.inference.loading import load
 from hierpets.inference.prediction import Prediction
 from hierpets.inference.predictor import Predictor
 from hierpets.workers import cores
+from tools.errors import in_one_line
 from tools.pages.marks import publish
 
 GROUPS = {
@@ -98,6 +99,7 @@ def page(once: Predictor, twice: Predictor, detector: Counted, data: Path) -> st
     return "\n".join([*groups(once, twice, detector, data), "", said, "", *accuracies(*measured)])
 
 
+@in_one_line
 def main() -> None:
     """Predict all photos at one look and at two, and print or write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -114,4 +116,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -24,6 +24,7 @@ from hierpets.data.labeled.index import read_index
 from hierpets.data.listing import find_photos
 from hierpets.inference.prediction import Prediction
 from hierpets.training.recipe import train
+from tools.errors import in_one_line
 from tools.measure.photos import SOURCES, read_arguments, share_named, share_right
 from tools.pages.marks import publish
 
@@ -37,6 +38,7 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
+@in_one_line
 def main() -> int:
     """Print or write a table."""
     given = read_arguments(__doc__, *SOURCES)

@@ -35,6 +35,7 @@ from hierpets.training.held_out import HeldOutOutputs
 from hierpets.training.outcome.manifest import make_manifest
 from hierpets.training.splits import read_splits
 from hierpets.training.trained import Trained
+from tools.errors import in_one_line
 from tools.measure.photos import SOURCES, read_arguments
 from tools.pages.marks import publish
 
@@ -50,6 +51,7 @@ class Row(NamedTuple):
     right: int | None
 
 
+@in_one_line
 def main() -> int:
     """Print or write a table."""
     given = read_arguments(__doc__, *SOURCES)

@@ -22,6 +22,7 @@ from hierpets.text import counted, join_words
 __all__ = ["ForgetResult", "GrowResult"]
 
 MOST_NAMED = 3  # photos that are left out for one reason
+MOST_FORGOTTEN = 10  # leaves, of which a species may have a hundred
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ class ForgetResult:
         return load(self.bundle, **options)
 
     def __str__(self) -> str:
-        return f"forgotten: {', '.join(map(str, self.forgotten))}"
+        return f"forgotten: {join_words([*map(str, self.forgotten)], most=MOST_FORGOTTEN)}"
 
     def _repr_html_(self) -> str:
         """What is gone and what to know, for notebooks."""

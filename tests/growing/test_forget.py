@@ -1,4 +1,5 @@
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hierpets.errors import ConfigError, DataError, PluginError
 from hierpets.growing.bundle import open_bundle
 from hierpets.growing.forget import forget
 from hierpets.growing.grow import grow
+from hierpets.growing.result import ForgetResult
 from hierpets.registry.loading import load_registry
 from hierpets.taxonomy import Leaf
 
@@ -50,6 +52,13 @@ def test_a_species_goes_as_a_whole_and_with_its_last_breed(grown, tmp_path):
         assert manifest.taxonomy.species == ("dog", "rabbit")
         assert "cat" not in manifest.policy.scores
         assert "cat" not in manifest.temperatures.breeds
+
+
+def test_of_many_leaves_that_are_forgotten_the_first_are_named():
+    leaves = tuple(Leaf("dog", f"breed_{number:03}") for number in range(120))
+    said = str(ForgetResult(Path("bundle"), leaves))
+    assert said.startswith("forgotten: dog/breed_000, dog/breed_001")
+    assert said.endswith("dog/breed_009 and 110 more")
 
 
 def test_animals_of_a_forgotten_species_are_no_pets_of_a_known_one(grown, bundle, tmp_path):

@@ -1,4 +1,4 @@
-"""``audit.json`` read back and checked."""
+"""``audit.json``: what is written of an audit, and read back and checked."""
 
 from __future__ import annotations
 
@@ -7,13 +7,23 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
-from hierpets.auditing.findings import KINDS, SCHEMA_VERSION, Kind
+from hierpets.auditing.kinds import KINDS, Kind
 from hierpets.errors import DataError
 from hierpets.evaluation.metrics.reading import read_json
 from hierpets.validation.problems import find_problems
 from hierpets.validation.strict import StrictModel
 
-__all__ = ["AdvisedSampler", "AuditDocument", "AuditedFinding", "AuditedLevel", "AuditedPhoto", "read_audit"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "AdvisedSampler",
+    "AuditDocument",
+    "AuditedFinding",
+    "AuditedLevel",
+    "AuditedPhoto",
+    "read_audit",
+]
+
+SCHEMA_VERSION: Literal[2] = 2
 
 
 class AuditedPhoto(StrictModel):
@@ -42,7 +52,7 @@ class AdvisedSampler(StrictModel):
 
 
 class AuditDocument(StrictModel):
-    """What :meth:`hierpets.auditing.Audit.to_json` gives, see ``docs/audit.md``."""
+    """The content of ``audit.json``, see ``docs/audit.md``."""
 
     schema_version: Literal[2]
     data: str

@@ -4,78 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from html import escape
-from typing import Any, Literal
+from typing import Any
 
 from hierpets.auditing.balance import ClassBalance, Suggestion
+from hierpets.auditing.document import (
+    SCHEMA_VERSION,
+    AdvisedSampler,
+    AuditDocument,
+    AuditedFinding,
+    AuditedLevel,
+    AuditedPhoto,
+)
+from hierpets.auditing.kinds import BLOCKING, KINDS, SERIOUS, Kind
 from hierpets.data.records import PhotoRecord
 from hierpets.text import join_words
 
-__all__ = ["AUDIT_FILE", "BLOCKING", "KINDS", "PAGE_FILE", "Audit", "AuditFinding", "Kind", "KindText"]
+__all__ = ["AUDIT_FILE", "PAGE_FILE", "Audit", "AuditFinding"]
 
 AUDIT_FILE, PAGE_FILE = "audit.json", "audit.html"
-
-Kind = Literal[
-    "unreadable",
-    "truncated",
-    "leak",
-    "label_conflict",
-    "label_error",
-    "outlier",
-    "near_black",
-    "near_white",
-    "uniform",
-    "duplicate",
-    "wrong_type",
-    "tiny",
-    "huge",
-    "gray",
-]
-SCHEMA_VERSION = 2
-
-
-@dataclass(frozen=True)
-class KindText:
-    """What a kind of finding is called, and what to do about it."""
-
-    title: str
-    advice: str
-
-
-KINDS: dict[Kind, KindText] = {
-    "unreadable": KindText(
-        "Unreadable files", "Download them again or remove them; training leaves them out, or stops with --strict."
-    ),
-    "truncated": KindText("Truncated files", "Download them again: they still decode, but parts may be filled in."),
-    "leak": KindText("Same photo in two splits", "Keep it in one split: a photo seen in training is no test."),
-    "label_conflict": KindText(
-        "Same photo under two labels", "One of the labels is wrong, or the photo shows two animals."
-    ),
-    "label_error": KindText(
-        "Suspected label errors", "Review each, best first: some labels are wrong, some photos are hard."
-    ),
-    "outlier": KindText("Outliers", "Unlike any other photo in this data set; look before you remove them."),
-    "near_black": KindText("Nearly black", "Nothing can be learned from them."),
-    "near_white": KindText("Nearly white", "Nothing can be learned from them."),
-    "uniform": KindText("Uniform image", "They show almost nothing."),
-    "duplicate": KindText("Duplicates", "Keep one of each: a random split would put copies on both sides."),
-    "wrong_type": KindText(
-        "Extension does not match content", "Rename them: hierpets goes by the content, other tools may not."
-    ),
-    "tiny": KindText("Tiny", "They are enlarged for the network, which blurs them."),
-    "huge": KindText("Huge", "They are slow to decode for no gain; resize them."),
-    "gray": KindText("Grayscale", "Many breeds are recognized by coat color."),
-}
-
-BLOCKING: tuple[Kind, ...] = ("unreadable", "leak")
-"""The kinds for which ``--strict`` fails."""
-
-SERIOUS: dict[Kind, tuple[str, str]] = {
-    "unreadable": ("unreadable file", "unreadable files"),
-    "leak": ("photo in two splits", "photos in two splits"),
-    "label_conflict": ("photo under two labels", "photos under two labels"),
-    "label_error": ("suspected label error", "suspected label errors"),
-    "outlier": ("outlier", "outliers"),
-}
 
 
 @dataclass(frozen=True)
@@ -87,15 +33,6 @@ class AuditFinding:
     what: str
     score: float = 1.0
     detail: dict[str, Any] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "kind": self.kind,
-            "what": self.what,
-            "score": round(self.score, 4),
-            "photos": [{"path": p.path, "species": p.species, "breed": p.breed, "split": p.split} for p in self.photos],
-            "detail": self.detail,
-        }
 
 
 @dataclass(frozen=True, repr=False)
@@ -139,20 +76,22 @@ class Audit:
 
     def to_json(self) -> dict[str, Any]:
         """The content of ``audit.json``, see ``docs/audit.md``."""
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "data": self.source,
-            "backbone": self.backbone,
-            "photos": self.photos,
-            "splits": self.splits,
-            "levels": {
-                level: {"counts": b.counts, "imbalance_ratio": _finite(b.ratio)} for level, b in self.levels.items()
+        document = AuditDocument(
+            schema_version=SCHEMA_VERSION,
+            data=self.source,
+            backbone=self.backbone,
+            photos=self.photos,
+            splits=self.splits,
+            levels={
+                name: AuditedLevel(counts=level.counts, imbalance_ratio=_finite(level.ratio))
+                for name, level in self.levels.items()
             },
-            "sampler": {"name": self.suggestion.sampler, "reason": self.suggestion.reason},
-            "summary": self.summary,
-            "findings": [finding.to_json() for kind in KINDS for finding in self.of_kind(kind)],
-            "notes": list(self.notes),
-        }
+            sampler=AdvisedSampler(name=self.suggestion.sampler, reason=self.suggestion.reason),
+            summary=self.summary,
+            findings=tuple(_documented(finding) for kind in KINDS for finding in self.of_kind(kind)),
+            notes=self.notes,
+        )
+        return document.model_dump(mode="json")
 
     def __repr__(self) -> str:
         return f"<Audit of {self.source}: {self.headline}>"
@@ -166,6 +105,13 @@ class Audit:
         )
         table = f"<table><tr><th>found</th><th>kind</th><th>what to do</th></tr>{rows}</table>" if rows else ""
         return f"<div><b>{escape(self.source)}</b>: {escape(self.headline)}{table}</div>"
+
+
+def _documented(found: AuditFinding) -> AuditedFinding:
+    photos = (AuditedPhoto(path=p.path, species=p.species, breed=p.breed, split=p.split) for p in found.photos)
+    return AuditedFinding(
+        kind=found.kind, what=found.what, score=round(found.score, 4), photos=tuple(photos), detail=found.detail
+    )
 
 
 def _finite(ratio: float | None) -> float | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hierpets.auditing.findings import BLOCKING, KINDS, Audit, AuditFinding, Kind
+from hierpets.auditing.findings import Audit, AuditFinding
+from hierpets.auditing.kinds import BLOCKING, KINDS, Kind
 from hierpets.data.photos import read_photo
 from hierpets.errors import ImageError
 from hierpets.evaluation.report.page import page_environment

@@ -10,7 +10,7 @@ from helpers.systems import needs_odd_names
 
 import hierpets
 from hierpets.auditing.document import read_audit
-from hierpets.auditing.findings import KINDS
+from hierpets.auditing.kinds import KINDS
 from hierpets.auditing.run import BACKBONE
 from hierpets.cli import main
 from hierpets.cli.develop.audit import command

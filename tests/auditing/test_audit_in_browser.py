@@ -3,7 +3,8 @@
 import pytest
 
 from hierpets.auditing.balance import ClassBalance, Suggestion
-from hierpets.auditing.findings import KINDS, Audit, AuditFinding
+from hierpets.auditing.findings import Audit, AuditFinding
+from hierpets.auditing.kinds import KINDS
 from hierpets.auditing.page import render_page
 from hierpets.data.records import PhotoRecord
 

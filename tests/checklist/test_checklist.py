@@ -13,7 +13,7 @@ import yaml
 from helpers.stressed import stress_with_loss
 
 from hierpets.auditing.document import AdvisedSampler, AuditDocument, AuditedFinding, AuditedLevel, AuditedPhoto
-from hierpets.auditing.findings import KINDS
+from hierpets.auditing.kinds import KINDS
 from hierpets.bundle.manifest import ModelId, model_id
 from hierpets.checklist import RunEvidence, check_run, judge_run
 from hierpets.checklist.measured import EngineGap, RunMeasurements

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from hierpets.auditing.findings import Audit, Kind
+from hierpets.auditing.findings import Audit
+from hierpets.auditing.kinds import Kind
 
 __all__ = ["Fault", "false_alarms", "found", "plant_faults", "write_split"]
 

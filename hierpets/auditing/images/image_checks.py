@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hierpets.auditing.findings import AuditFinding, Kind
+from hierpets.auditing.findings import AuditFinding
 from hierpets.auditing.images.image_stats import ImageStats
+from hierpets.auditing.kinds import Kind
 from hierpets.auditing.settings import AuditSettings
 from hierpets.data.records import PhotoRecord
 

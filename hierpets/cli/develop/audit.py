@@ -103,7 +103,7 @@ def _table(audit: Audit) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    from hierpets.auditing.findings import BLOCKING, KINDS
+    from hierpets.auditing.kinds import BLOCKING, KINDS
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("found", justify="right")

@@ -198,12 +198,12 @@ def find_learned(photos: NewPhotos, manifest: Manifest, bundle: Path) -> dict[in
     """
     leaves = {*manifest.taxonomy.leaves} - manifest.pretrained
     known = leaves | {Leaf(leaf.species, None) for leaf in leaves}  # a label without a breed is no leaf
-    labels = {record.label for record in photos.records} & known
-    seen = {label: SeenPhotos.read(bundle, after=manifest.forgotten.get(str(label), 0)) for label in labels}
+    since = {label: manifest.forgotten.get(str(label), 0) for label in known}
+    read = {after: SeenPhotos.read(bundle, after=after) for after in {*since.values()}}
     rows = [
         row
         for row, record in enumerate(photos.records)
-        if (own := seen.get(record.label)) is not None and own.holds(content_key(record.path))
+        if record.label in since and (own := read[since[record.label]]) and own.holds(content_key(record.path))
     ]
     if len(rows) == len(photos):
         raise DataError(f"the bundle has learned from all {len(rows)} photos already; add others")

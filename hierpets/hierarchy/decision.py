@@ -121,6 +121,7 @@ def decide(
     for i, s in enumerate(winner.tolist()):
         name = taxonomy.species[s]
         top = tuple((taxonomy.leaves[k], _at_most_one(named[i, k])) for k in order[i].tolist())
+        grown = policy.leaf_probability(top[0][0], alpha)
         view = _View(
             winner=top[0],
             runner_up=top[1] if len(top) > 1 else None,
@@ -130,8 +131,8 @@ def decide(
             pet=None if scores is None or restricted else float(scores[i, 0]),
             listed=float(listed[i, s]),
             thresholds=thresholds[name] if policy.pet is None else thresholds[name]._replace(pet=least[i]),
-            grown=policy.leaf_probability(top[0][0], alpha),
-            few=policy.has_few(top[0][0], alpha),
+            grown=grown,
+            few=grown == 1.0 and policy.has_few(top[0][0], alpha),
             has_breeds=bool(taxonomy.tree[name]),
             max_level=max_level,
             restricted=restricted,

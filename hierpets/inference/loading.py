@@ -113,7 +113,7 @@ def load(
             threads=threads,
             together=together,
             registry=plugins,
-            recommend=recommend,
+            recommend=False,
         )
     *early, last = engines
     return Predictor(

@@ -49,7 +49,7 @@ class Predictor:
 
     ``manifest`` describes the model, ``model`` identifies it; ``engine`` runs its main network and ``cascade`` all of
     them; ``bundle`` is the folder that it was loaded from, or None. ``for_many`` loads the same model for many photos
-    at a time: it predicts those of a call that follow the first :data:`FEW`.
+    at a time, without shampoos of its own: it predicts those of a call that follow the first :data:`FEW`.
     """
 
     def __init__(
@@ -264,8 +264,10 @@ class Predictor:
         except HierpetsError as error:
             _log.warning("many photos will take longer: the model cannot be loaded again: %s", error)
             return self
-        same = loaded.model == self.model and loaded.engine.precision == self.engine.precision
-        return loaded if same else self
+        if loaded.model != self.model or loaded.engine.precision != self.engine.precision:
+            return self
+        loaded._advise = self._advise  # which asks the same rules
+        return loaded
 
     def _request(
         self, options: PredictOptions, limits: Limits, *, boxes: BoxFile | None = None, keep_photos: bool

@@ -23,6 +23,9 @@ __all__ = ["POOLING", "quantize", "unquantize"]
 
 POOLING = ("ReduceMean", "AvgPool", "AdaptiveAvgPool")
 
+UNBOUNDED = frozenset({"Relu", "PRelu", "Elu", "Selu", "Gelu", "Swish", "HSwish", "Mish", "SoftPlus"})
+"""Activations that a large input makes large."""
+
 
 def quantize(graph: ov.Model, images: Sequence[np.ndarray]) -> ov.Model:
     """Round the activations of a float32 graph, by the ranges that ``images`` (each float32 [1, 3, size, size]) show.
@@ -34,17 +37,21 @@ def quantize(graph: ov.Model, images: Sequence[np.ndarray]) -> ov.Model:
     """
     with needed_for("--precision int8"):
         import nncf
+        from nncf.quantization.advanced_parameters import QuantizationParameters
     # Else it logs each operation that it leaves alone. Its own set_log_level changes the handlers of the whole process.
     logging.getLogger("nncf").setLevel(logging.ERROR)
+    bounded = _is_bounded(graph)
     with redirect_stdout(io.StringIO()):  # where it draws a bar of its own
         return nncf.quantize(
             graph,
             nncf.Dataset(images),
             subset_size=len(images),
-            preset=nncf.QuantizationPreset.MIXED,
+            preset=nncf.QuantizationPreset.PERFORMANCE if bounded else nncf.QuantizationPreset.MIXED,
             ignored_scope=nncf.IgnoredScope(names=sorted(_kept_in_float(graph)), validate=False),
             advanced_parameters=nncf.AdvancedQuantizationParameters(
-                disable_bias_correction=True, overflow_fix=nncf.OverflowFix.DISABLE
+                disable_bias_correction=True,
+                overflow_fix=nncf.OverflowFix.DISABLE,
+                activations_quantization_params=QuantizationParameters(per_channel=False) if bounded else None,
             ),
         )
 
@@ -71,6 +78,18 @@ def _begin_in_float(graph: ov.Model) -> None:
         exact = ops.pad(ops.convert(pixels, "f32"), begin, end, "constant", blank.get_node().input_value(0))
         turned = ops.transpose(exact, planes.input_value(1))
         convolution.input(0).replace_source_output(turned.output(0))
+
+
+def _is_bounded(graph: ov.Model) -> bool:
+    """Whether all activations end at a fixed bound, as ReLU6 does.
+
+    One range, from zero to the bound, then serves all channels. NNCF would give each channel ahead of a depthwise
+    convolution a range of its own, as far as the calibration photos go: what other animals alone excite is cut off, and
+    requantizing by channel is slow where a processor has AMX. Unbounded activations need it: their channels differ
+    much.
+    """
+    kinds = {node.get_type_name() for node in graph.get_ordered_ops()}
+    return "Clamp" in kinds and not kinds & UNBOUNDED
 
 
 def _kept_in_float(graph: ov.Model) -> set[str]:

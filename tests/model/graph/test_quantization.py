@@ -68,3 +68,59 @@ def test_what_meets_pixels_or_follows_the_pooling_stays_in_float(rounded):
     assert "MatMul" not in readers
     assert all(node.input_value(0).get_node().get_type_name() != "Parameter" for node in roundings(rounded))
     assert roundings(rounded)
+
+
+class Depthwise(torch.nn.Module):
+    """As a block of a mobile network is: a convolution, an activation, and a convolution of each channel by itself.
+
+    Its first channel fires for photos that are both red and green, and for no other.
+    """
+
+    def __init__(self, activation: torch.nn.Module):
+        super().__init__()
+        torch.manual_seed(0)
+        self.activation = activation
+        self.first, self.wide = torch.nn.Conv2d(3, 8, 3), torch.nn.Conv2d(8, 8, 1)
+        self.own = torch.nn.Conv2d(8, 8, 3, groups=8, bias=False)
+        with torch.no_grad():
+            self.first.weight[:], self.first.bias[:] = 0, 0
+            self.first.weight[:4, 0], self.first.weight[4:, 1] = 1, 1
+            self.wide.weight[0], self.wide.bias[0] = 1, -30
+            self.wide.weight[1], self.wide.bias[1] = 1, 0
+            self.own.weight[0] = 1
+
+    def forward(self, images):
+        wide = self.activation(self.wide(self.activation(self.first(images))))
+        return self.own(wide).mean((2, 3))
+
+
+def before_depthwise(graph: ov.Model) -> ov.Node:
+    (depthwise,) = [node for node in graph.get_ordered_ops() if node.get_type_name() == "GroupConvolution"]
+    return depthwise.input_value(0).get_node()
+
+
+def colored(*channels: int) -> np.ndarray:
+    image = np.zeros((1, 3, SIZE, SIZE), np.float32)
+    image[:, list(channels)] = 1
+    return image
+
+
+@pytest.fixture
+def bounded():
+    return quantize(convert_module(Depthwise(torch.nn.ReLU6()), SIZE), [colored(0), colored(1)])
+
+
+def test_one_range_serves_all_channels_where_activations_are_bounded(bounded):
+    low, high = (before_depthwise(bounded).input_value(i).get_node().get_data().ravel().tolist() for i in (1, 2))
+    assert (low, high) == ([0], pytest.approx([6]))
+
+
+def test_a_channel_that_only_other_photos_excite_is_not_cut_off(bounded):
+    first = answers(bounded, [colored(0), colored(0, 1)])[:, 0]
+    np.testing.assert_allclose(first, [0, 9 * 6], rtol=0.02)
+
+
+@pytest.mark.parametrize("activation", [torch.nn.ReLU(), torch.nn.Hardswish(), torch.nn.SiLU()])
+def test_each_channel_has_its_range_where_activations_are_unbounded(activation, images):
+    graph = quantize(convert_module(Depthwise(activation), SIZE), images)
+    assert before_depthwise(graph).input_value(2).get_node().get_data().size == 8

@@ -20,7 +20,7 @@ from hierpets.model.network import mix_breeds
 from hierpets.model.ood import Evidence
 from hierpets.plugin import Labels
 from hierpets.taxonomy import Leaf, Taxonomy
-from hierpets.training.calibration import score_photos, score_rows
+from hierpets.training.calibration import one_of_each, rounded_up, score_photos, score_rows
 from hierpets.training.frozen.fitter import DISCRIMINANT
 from hierpets.training.frozen.lda import lda_prior_shift
 
@@ -125,9 +125,11 @@ def grow_policy(before: Policy, unseen: Unseen, new: set[Leaf], taxonomy: Taxono
     What is known of the other breeds of a species stays; of a new species nothing is, so its breeds count as listed. It
     lowers the threshold of pets where that would refuse it.
     """
-    winner, labels = most_probable_species(unseen.joint, taxonomy), unseen.labels
     after = before.model_copy(update={"pet": _pet_threshold(before, unseen, taxonomy)})
-    scores = score_photos(after, unseen.joint, unseen.scores, labels, taxonomy, before.knows_others(taxonomy.species))
+    rows = one_of_each(unseen.labels)
+    joint, labels = unseen.joint[rows], unseen.labels.where(rows)
+    scores = score_photos(after, joint, unseen.scores[rows], labels, taxonomy, before.knows_others(taxonomy.species))
+    winner = most_probable_species(joint, taxonomy)
     judged = labels.breed_known
     trained = {
         name: score_rows(np.array([*before.of("trained").get(name, ()), *scores[judged & (winner == s)]]))
@@ -161,4 +163,4 @@ def _evidence(grown: OpenNetwork, left: LeaveOneOut) -> Evidence:
 
 
 def _ascending(*scores: Iterable[float]) -> tuple[float, ...]:
-    return tuple(sorted(round(float(score), 6) for part in scores for score in part))
+    return tuple(sorted(rounded_up(np.array([score for part in scores for score in part])).tolist()))

@@ -33,8 +33,8 @@ class GrowResult:
     them that the bundle names right without them (None where a class has a single animal). ``left_out`` are photos that
     were not learned from, ``doubtful`` lines on labels that may be wrong, ``steals`` breeds that a new one takes from.
     ``unjudged`` are new species of which no photo could be judged without it.
-    ``judged`` is the number of photos that the threshold of a new breed may come from, ``shared`` that of all grown
-    breeds of a species, whose photos count where its own are too few; ``thresholds`` are what a breed's probability
+    ``judged`` is the number of animals that the threshold of a new breed may come from, ``shared`` that of all grown
+    breeds of a species, which count where its own are too few; ``thresholds`` are what a breed's probability
     must exceed besides the threshold of its species, 1 where it is never named.
     ``pet`` are the least scores of a pet before and after, None where the bundle has none. ``unanswered`` says of which
     species too few photos are known for any answer, None if of none.
@@ -91,13 +91,15 @@ class GrowResult:
         )
 
     def _few(self, leaf: Leaf) -> str:
-        photos = max(self.judged[leaf], self.photos[leaf])  # the only photo of a class is not judged
+        photos = counted(self.photos[leaf], "photo")
+        if 0 < self.judged[leaf] < self.photos[leaf]:  # the only animal of a class is not judged
+            photos = f"{photos} of {counted(self.judged[leaf], 'animal')}"
         speaking = self._speaking(leaf)
         otherwise = f", or predict with --alpha {_least_alpha(speaking):g}" if speaking else ""
         fewest, species = fewest_scores(self.alpha), leaf.species
         answered = "it is never named" if species in self.unjudged else f"its photos are answered as {species}"
         return (
-            f"{leaf} has {counted(photos, 'photo')}, and to be named at alpha {self.alpha:g} takes {fewest}, its own "
+            f"{leaf} has {photos}, and to be named at alpha {self.alpha:g} takes {fewest}, its own "
             f"or of all grown breeds of {species}: {answered}{otherwise}"
         )
 
@@ -109,7 +111,7 @@ class GrowResult:
         )
 
     def _speaking(self, leaf: Leaf) -> int:
-        """How many photos its threshold may come from."""
+        """How many animals its threshold may come from."""
         return max(self.judged[leaf], self.shared[leaf.species])
 
     def predictor(self, **options: Any) -> Predictor:

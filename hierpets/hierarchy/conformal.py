@@ -73,4 +73,4 @@ def conformal_threshold(scores: Sequence[float] | np.ndarray, alpha: float) -> f
 
 def fewest_scores(alpha: float) -> int:
     """The smallest number of calibration scores that gives a threshold below 1 at ``alpha``: 19 at 0.05."""
-    return math.ceil(round(1 / alpha, 9)) - 1
+    return math.ceil(round(1 / max(alpha, 1e-12), 9)) - 1  # of the least alphas the inverse is infinite

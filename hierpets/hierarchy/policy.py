@@ -17,6 +17,7 @@ from hierpets.text import join_words
 __all__ = [
     "DEFAULT_ALPHA",
     "DOUBT",
+    "ENOUGH_OTHERS",
     "MAX_SET",
     "UNSURE",
     "Policy",
@@ -34,6 +35,10 @@ LISTED = 0.8
 PRETRAINED = 1 / 3
 """Share of the listed ones that are known from pretraining alone."""
 ENOUGH = 100  # calibration photos of a species; fewer borrow those of all species
+ENOUGH_OTHERS = 20
+"""Photos of held-out breeds that it takes to know what a breed looks like that no photo taught. Fewer fit no gate, and
+judged without one they are certain and wrong.
+"""
 
 Population = Literal["trained", "pretrained", "unlisted"]
 """Photos of breeds that were trained; of breeds held out of training that the pretrained head names; of breeds that
@@ -117,11 +122,14 @@ class Policy(BaseModel):
     def leaf_probability(self, leaf: Leaf, alpha: float | None = None) -> float:
         """What the probability of a leaf must exceed besides the threshold of its species: 0 for one that training or
         pretraining knew, 1 for one that was grown and allows no promise at this alpha: from too few photos
-        (:meth:`has_few`), or too many that were certain and wrong.
+        (:meth:`has_few`), or too many that were certain and wrong. Its own photos ask for it as far as they go, and the
+        less alpha is, the more is asked for.
         """
         if str(leaf) not in self.leaves:
             return 0.0
-        return conformal_threshold(self.leaf_scores(leaf, alpha), self.alpha if alpha is None else alpha)
+        threshold = conformal_threshold(self.leaf_scores(leaf, alpha), self.alpha if alpha is None else alpha)
+        own = self.leaves[str(leaf)]
+        return threshold if self.leaf_scores(leaf, alpha) is own else max([threshold, *own])
 
     def leaf_scores(self, leaf: Leaf, alpha: float | None = None) -> Sequence[float]:
         """The scores that the threshold of a grown leaf comes from: those of its own photos; where they are too few for
@@ -140,23 +148,27 @@ class Policy(BaseModel):
         """The smallest error rate, in thousandths, at which photos that look like a species can be answered at all: as
         many scores promise no smaller one. 0 where there are none, and fixed thresholds.
         """
-        populations = self._populations(species, 1.0)
+        populations = self._populations(species)
         photos = min((len(rows) for p, rows in populations.items() if p != "unlisted"), default=0)
         return math.ceil(round(1000 / ((photos + 1) * (1 - FOR_SETS)), 6)) / 1000 if photos else 0.0
 
     def unanswered(self, species: Collection[str]) -> str | None:
-        """Which of the ``species`` are never answered at this alpha, for too few scores, and what to do; None if all
-        are.
-        """
+        """Which of the ``species`` are never answered at this alpha, why, and what to do; None if all are."""
         least = {name: self.least_alpha(name) for name in species}
-        silent = [name for name in species if least[name] > self.alpha]
-        if not silent:
-            return None
-        return (
-            f"calibrated on too few photos for a promise at alpha {self.alpha:g}: all photos of "
-            f"{join_words(silent)} are answered as unknown; add photos, or predict with --alpha "
-            f"{max(least[name] for name in silent):g}"
-        )
+        few = [name for name in species if least[name] > self.alpha]
+        wrong = [name for name in species if name not in few and self.thresholds(name).probability >= 1]
+        said = []
+        if few:
+            said.append(
+                f"calibrated on too few photos for a promise at alpha {self.alpha:g}: all photos of {join_words(few)} "
+                f"are answered as unknown; add photos, or predict with --alpha {max(least[name] for name in few):g}"
+            )
+        if wrong:
+            said.append(
+                f"certain and wrong on too many calibration photos for a promise at alpha {self.alpha:g}: all photos "
+                f"of {join_words(wrong)} are answered as unknown; look at the labels, or add photos"
+            )
+        return "; ".join(said) or None
 
     def grown_scores(self, species: str) -> list[float]:
         """The scores of the photos of all breeds of a species that were grown, ascending."""
@@ -171,22 +183,19 @@ class Policy(BaseModel):
         """
         wanted = self.alpha if alpha is None else alpha
         alone = wanted if max_set == 1 else wanted * (1 - FOR_SETS)
-        populations = self._populations(species, alone)
-        if not populations:
+        rows = self._populations(species)
+        if not rows:
             return Thresholds(wanted, LIKELY, LIKELY, self.pet)
-        shares = population_shares(populations)
-        groups = [_group(p, np.sort(rows[:, 0]), shares) for p, rows in populations.items()]
-        probability = max(shared_threshold(groups, alone), min(LIKELY, 1 - wanted))
+        probability = max(_threshold({p: own[:, 0] for p, own in rows.items()}, alone), min(LIKELY, 1 - wanted))
         if max_set == 1:
             return Thresholds(wanted, probability, 1.0, self.pet)
         # What is answered wrongly already, no threshold of sets can help.
-        rest = {p: np.where(rows[:, 0] > probability, 1.0, rows[:, max_set - 1]) for p, rows in populations.items()}
-        breed_set = shared_threshold([_group(p, np.sort(scores), shares) for p, scores in rest.items()], wanted)
-        return Thresholds(wanted, probability, max(probability, breed_set), self.pet)
+        rest = {p: np.where(own[:, 0] > probability, 1.0, own[:, max_set - 1]) for p, own in rows.items()}
+        return Thresholds(wanted, probability, max(probability, _threshold(rest, wanted)), self.pet)
 
-    def _populations(self, species: str, alpha: float) -> dict[Population, np.ndarray]:
-        """The scores [N, 3] of a species, by population; where it has few of trained or unlisted breeds, those of all
-        species. Unlisted ones that are too few for this alpha, whatever they are, are left out.
+    def _populations(self, species: str) -> dict[Population, np.ndarray]:
+        """The scores [N, 3] of a species, by population, of those that have enough to speak; where it has few of
+        trained or unlisted breeds, those of all species.
         """
         own = {
             population: np.array(self.of(population).get(species, ()), float).reshape(-1, MAX_SET)
@@ -196,10 +205,8 @@ class Policy(BaseModel):
             if len(own[population]) < ENOUGH:
                 everyone = [row for rows in self.of(population).values() for row in rows]
                 own[population] = np.array(everyone, float).reshape(-1, MAX_SET)
-        kept = {p: rows for p, rows in own.items() if len(rows) >= (ENOUGH if p == "pretrained" else 1)}
-        if "unlisted" in kept and not _are_enough(kept, alpha):
-            del kept["unlisted"]
-        return kept
+        fewest = {"trained": 1, "pretrained": ENOUGH, "unlisted": ENOUGH_OTHERS}
+        return {p: rows for p, rows in own.items() if len(rows) >= fewest[p]}
 
 
 def population_shares(known: Collection[Population]) -> dict[Population, float]:
@@ -208,12 +215,16 @@ def population_shares(known: Collection[Population]) -> dict[Population, float]:
     return {"trained": LISTED - pretrained, "pretrained": pretrained, "unlisted": 1 - LISTED}
 
 
-def _are_enough(populations: Mapping[Population, np.ndarray], alpha: float) -> bool:
-    """Whether a bound on the share of wrong answers of all together can be at most ``alpha``, by counts alone."""
-    shares = population_shares(populations)
-    wrong = sum(shares[p] / (len(rows) + 1) for p, rows in populations.items())
-    return wrong <= alpha * sum(shares[p] for p in populations)
+def _threshold(scores: Mapping[Population, np.ndarray], alpha: float) -> float:
+    """The threshold at which at most alpha is wrong, by the scores [N] of each population.
 
-
-def _group(population: Population, scores: np.ndarray, shares: Mapping[Population, float]) -> ScoreGroup:
-    return ScoreGroup(scores, shares[population], promised=population != "unlisted")
+    Unlisted breeds that are too few for this alpha, whatever they are, are not promised. What they ask for at the least
+    alpha that they are enough for is asked for all the same: else a smaller alpha would name more.
+    """
+    shares = population_shares(scores)
+    groups = {p: ScoreGroup(np.sort(own), shares[p], promised=p != "unlisted") for p, own in scores.items()}
+    fewest = sum(group.share * group.wrong(1.0) for group in groups.values()) / sum(g.share for g in groups.values())
+    if "unlisted" not in groups or fewest <= alpha:
+        return shared_threshold([*groups.values()], alpha)
+    listed = [group for p, group in groups.items() if p != "unlisted"]
+    return max(shared_threshold(listed, alpha), shared_threshold([*groups.values()], fewest))

@@ -17,7 +17,7 @@ import numpy as np
 from hierpets.bundle.manifest import Manifest, ModelId
 from hierpets.data.photos import DEFAULT_LIMITS, Limits, NamedPhoto, Photo, is_one_photo
 from hierpets.errors import ConfigError, HierpetsError, check_count, check_type
-from hierpets.hierarchy.decision import decide
+from hierpets.hierarchy.decision import decide, named_probabilities
 from hierpets.hierarchy.policy import MAX_SET, Thresholds
 from hierpets.hierarchy.probabilities import restrict
 from hierpets.inference.advice import Adviser
@@ -354,8 +354,11 @@ class Predictor:
         joint = self.joint(answers.output)
         unrestricted = closed = None
         if request.restriction is not None:
-            unrestricted = joint
-            joint, closed = restrict(joint, request.restriction.leaves), request.restriction.closed
+            unrestricted, closed = joint, request.restriction.closed
+            # What says that it is another breed of a species speaks against those that the caller names of it.
+            doubt = np.maximum(scores[:, 1:], np.finfo(np.float32).tiny) if m.ood else 1.0
+            listed = np.where(closed, doubt, np.ones_like(scores[:, 1:]))
+            joint = restrict(named_probabilities(joint, listed, m.taxonomy), request.restriction.leaves)
         decisions = decide(
             joint,
             m.taxonomy,

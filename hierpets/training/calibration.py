@@ -25,6 +25,8 @@ __all__ = [
     "calibrate",
     "calibrate_trained",
     "cross_predict",
+    "one_of_each",
+    "rounded_up",
     "score_photos",
     "score_rows",
 ]
@@ -99,14 +101,14 @@ def calibrate(
         "pretrained": pretrained,
         "unlisted": unlisted,
     }
-    joint = {population: uncut.joint(part) for population, part in photos.items() if part is not None}
+    of_each = {p: part.where(one_of_each(part.labels)) for p, part in photos.items() if part is not None}
+    joint = {population: uncut.joint(part) for population, part in of_each.items()}
     others = np.zeros(len(taxonomy.species), bool)
     if "unlisted" in joint:
         others[most_probable_species(joint["unlisted"], taxonomy)] = True
     scores = {
         population: _scores_by_species(policy, joint[population], part, taxonomy, others)
-        for population, part in photos.items()
-        if part is not None
+        for population, part in of_each.items()
     }
     return replace(uncut, policy=policy.model_copy(update={"scores": scores}))
 
@@ -120,9 +122,25 @@ def _scores_by_species(
     return {name: score_rows(scores[winner == s]) for s, name in enumerate(taxonomy.species)}
 
 
+def one_of_each(labels: Labels) -> np.ndarray:
+    """The rows, int [M], of one photo of each individual, drawn at random: photos of one are not exchangeable with
+    those of the next. (Dunn, Wasserman and Ramdas, "Distribution-Free Prediction Sets for Two-Layer Hierarchical
+    Models", JASA 2023.)
+    """
+    if labels.groups is None:
+        return np.arange(len(labels))
+    shuffled = np.random.default_rng(0).permutation(len(labels))
+    return np.sort(shuffled[np.unique(labels.groups[shuffled], return_index=True)[1]])
+
+
+def rounded_up(scores: np.ndarray) -> np.ndarray:
+    """Nonconformity scores as a policy keeps them: a score that was rounded down would promise too much."""
+    return np.ceil(scores * 1e6) / 1e6
+
+
 def score_rows(scores: np.ndarray) -> ScoreRows:
     """Scores [N, 3] as a policy keeps them, in ascending order: whose they were is forgotten."""
-    return tuple(sorted(tuple(row) for row in np.round(scores, 6).tolist()))
+    return tuple(sorted(tuple(row) for row in rounded_up(scores).tolist()))
 
 
 def score_photos(

@@ -15,6 +15,7 @@ from hierpets.bundle.seen import SeenPhotos
 from hierpets.config import TrainConfig
 from hierpets.data.content import content_key
 from hierpets.errors import ConfigError
+from hierpets.hierarchy.policy import ENOUGH_OTHERS
 from hierpets.model.statistics.storage import pack_statistics
 from hierpets.model.writer import write_bundle
 from hierpets.registry.loading import Registry
@@ -27,7 +28,6 @@ from hierpets.training.features.digests import PhotoDigests
 from hierpets.training.features.prepared import Prepared
 from hierpets.training.finetuning.checkpoint import Checkpoint
 from hierpets.training.finetuning.finetune import finetune_trained, reason_to_skip
-from hierpets.training.frozen.gate import ENOUGH
 from hierpets.training.frozen.held_out.folds import assign_folds
 from hierpets.training.frozen.model import fit_frozen_model, judge_by_validation
 from hierpets.training.measurement import accuracies, measure_trained
@@ -94,11 +94,11 @@ def run_steps(
 def _other_breeds(trained: Trained) -> str | None:
     """Of which species breeds that are not listed may be named as one that is, and why; None if of none."""
     with_breeds = [name for name, breeds in trained.network.taxonomy.tree.items() if breeds]
-    if not with_breeds or (trained.unlisted is not None and len(trained.unlisted) >= ENOUGH):
+    if not with_breeds or (trained.unlisted is not None and len(trained.unlisted) >= ENOUGH_OTHERS):
         return None
     return (
         f"{join_words(with_breeds)}: photos of breeds that are not listed may be named as one that is. What others "
-        f"look like is learned by holding breeds out: it takes two of a species, and {ENOUGH} of their photos"
+        f"look like is learned by holding breeds out: it takes two of a species, and {ENOUGH_OTHERS} of their photos"
     )
 
 

@@ -305,7 +305,9 @@ def test_decide_gives_the_bound_that_was_asked():
 
 
 def test_few_photos_of_unlisted_breeds_are_borrowed_and_too_few_say_nothing():
-    """Listed breeds are told without fail, unlisted ones look like them up to 0.6."""
+    """Listed breeds are told without fail, unlisted ones look like them up to 0.6. At a smaller alpha than they are
+    enough for they are not promised, but no less is asked for.
+    """
     never, fooled = (0.0,) * MAX_SET, (0.6,) * MAX_SET
     trained = dict.fromkeys(TAXONOMY.species, (never,) * 60)
 
@@ -315,11 +317,56 @@ def test_few_photos_of_unlisted_breeds_are_borrowed_and_too_few_say_nothing():
 
     assert threshold({"cat": (fooled,) * 12, "dog": (fooled,) * 12}) == [0.6, 0.6]
     assert threshold({"cat": (fooled,) * 30}) == [0.6, 0.6]
-    assert threshold({"cat": (fooled,) * 3}) == [LIKELY, LIKELY]
-    assert threshold({"cat": (fooled,) * 30}, alpha=0.01) == [LIKELY, LIKELY]
+    assert threshold({"cat": (fooled,) * 19}) == [LIKELY, LIKELY]
+    assert threshold({"cat": (fooled,) * 30}, alpha=0.01) == [0.6, 0.6]
     assert threshold({"cat": (fooled,) * 60}, alpha=0.01) == [0.6, 0.6]
     assert threshold({"cat": (fooled,) * 99, "dog": (never,) * 99}) == [0.6, 0.6]
     assert threshold({"cat": (fooled,) * 100, "dog": (never,) * 100}) == [0.6, LIKELY]
+
+
+SCORE_ROWS = st.lists(st.floats(0, 1), min_size=MAX_SET, max_size=MAX_SET).map(sorted)
+
+
+@given(
+    st.lists(SCORE_ROWS, min_size=1, max_size=80),
+    st.lists(SCORE_ROWS, max_size=40),
+    st.lists(st.floats(0, 1), max_size=30).map(sorted),
+    st.lists(st.floats(0, 1), max_size=30).map(sorted),
+    st.lists(st.floats(0.002, 0.9), min_size=2, max_size=5).map(lambda alphas: sorted(alphas, reverse=True)),
+)
+def test_a_smaller_alpha_asks_for_no_less(trained, unlisted, husky, pug, alphas):
+    policy = Policy(
+        scores={"trained": {"dog": trained}, "unlisted": {"dog": unlisted}},
+        leaves={"dog/husky": husky, "dog/pug": pug},
+    )
+    for wanted in (
+        [policy.thresholds("dog", alpha).probability for alpha in alphas],
+        [policy.thresholds("dog", alpha, 1).probability for alpha in alphas],
+        [policy.leaf_probability(Leaf("dog", "husky"), alpha) for alpha in alphas],
+    ):
+        assert wanted == sorted(wanted)
+
+
+def test_photos_of_held_out_breeds_that_are_too_few_do_not_silence_a_model():
+    """Without a gate, which takes twenty of them, they are certain and wrong."""
+    certain, never = (1.0,) * MAX_SET, (0.0,) * MAX_SET
+    policies = [
+        Policy(scores={"trained": {"cat": (never,) * 180}, "unlisted": {"dog": (certain,) * count}})
+        for count in (12, 60)
+    ]
+    assert [policy.thresholds("cat").probability for policy in policies] == [LIKELY, 1.0]
+    silent = policies[1].unanswered(["cat"])
+    assert policies[0].unanswered(["cat"]) is None
+    assert silent is not None
+    assert silent.startswith(
+        "certain and wrong on too many calibration photos for a promise at alpha 0.05: all photos of cat"
+    )
+
+
+def test_alphas_that_nothing_can_promise_answer_unknown():
+    policy = Policy(scores={"trained": {"dog": ((0.0,) * MAX_SET,) * 100}}, leaves={"dog/husky": (0.5,) * 100})
+    assert policy.thresholds("dog", 1e-310).probability == 1
+    assert policy.leaf_probability(Leaf("dog", "husky"), 1e-310) == 1
 
 
 def test_the_promise_is_for_breeds_of_pretraining_too_and_for_unlisted_ones_in_the_mixture_alone():

@@ -183,6 +183,19 @@ def test_predict_takes_options_as_words(predictor):
         predictor.predict(PHOTOS[0], only=["dgo"])
 
 
+@pytest.mark.parametrize("photo", PHOTOS[:4])
+def test_a_breed_that_may_be_asked_for_beside_a_species_keeps_the_doubt_that_it_is_listed(predictor, photo):
+    """What says that a dog is of no listed breed speaks for the cat, not for the one dog that it may be."""
+    tree = predictor.manifest.taxonomy
+    cats, breed = tree.slices[tree.species_index("cat")], next(leaf for leaf in tree.leaves if leaf.species == "dog")
+    plain, dogs = predictor.predict(photo), predictor.predict(photo, only=["dog"])
+    dog = plain.joint[tree.leaf_index(*breed)] * dogs.decision.listed
+    asked = predictor.predict(photo, only=["cat", str(breed)])
+    expected = dog / (dog + plain.joint[cats].sum())
+    assert asked.joint[tree.leaf_index(*breed)] == pytest.approx(expected, rel=1e-6)
+    assert asked.joint.sum() == pytest.approx(1)
+
+
 def test_predict_explains_shampoo_rules_when_asked(predictor):
     plain, explained = predictor.predict(PHOTOS[0]), predictor.predict(PHOTOS[0], explain=True)
     assert plain.recommendation.explain is None

@@ -14,7 +14,7 @@ from hierpets.hierarchy.decision import Decision, decide
 from hierpets.hierarchy.policy import MAX_SET, Policy, Thresholds
 from hierpets.plugin import Labels
 from hierpets.taxonomy import Taxonomy
-from hierpets.training.calibration import calibrate, cross_predict, score_photos
+from hierpets.training.calibration import calibrate, cross_predict, one_of_each, score_photos, score_rows
 from hierpets.training.held_out import HeldOutOutputs
 
 TAXONOMY = Taxonomy(tree={"cat": tuple("abcd"), "dog": tuple("efgh")})
@@ -101,6 +101,49 @@ def test_a_photo_is_judged_by_thresholds_of_the_other_folds():
 def test_photos_whose_breeds_are_all_of_one_fold_leave_the_others_without():
     few = outputs(2, hidden=True).where(np.flatnonzero(FOLDS == 1)[:30])
     assert len(judged(few)) == 600
+
+
+def test_thresholds_are_set_by_a_photo_of_each_animal():
+    """Ten photos of one animal, nearly the same, are one witness of how often new animals are answered wrongly."""
+    known = outputs(1)
+    animals = replace(known.labels, groups=np.arange(600) // 10)
+    how = {"taxonomy": TAXONOMY, "combiner": "conditional", "alpha": 0.1}
+    plain, grouped = (calibrate(replace(known, labels=own), None, None, **how) for own in (known.labels, animals))
+    assert sum(map(len, plain.policy.of("trained").values())) == 600
+    assert sum(map(len, grouped.policy.of("trained").values())) == 60
+    assert grouped.temperatures == plain.temperatures  # which all photos may fit
+    rows = one_of_each(animals)
+    assert np.array_equal(animals.groups[rows], np.arange(60))
+    assert len(set(rows % 10)) > 5  # not always the first
+
+
+def test_new_animals_are_wrong_no_more_often_than_promised():
+    """Twelve animals of ten photos each, which share nine tenths of their noise; 150 calibrations, 20 new animals."""
+    generator, wrong = np.random.default_rng(0), []
+
+    def photos(animals: int) -> HeldOutOutputs:
+        groups = np.repeat(np.arange(animals), 10)
+        leaf = generator.integers(8, size=animals)[groups]
+        shared, own = generator.normal(size=(animals, 8))[groups], generator.normal(size=(len(groups), 8))
+        logits = 2 * np.eye(8)[leaf] + 1.5 * (0.95 * shared + 0.31 * own)
+        labels = replace(labels_of(leaf, TAXONOMY), groups=groups)
+        names = tuple(map(str, range(len(groups))))
+        return HeldOutOutputs(names, labels, 50 * np.eye(2)[labels.species], logits, np.ones((len(groups), 3)))
+
+    for _ in range(150):
+        found = calibrate(photos(12), None, None, taxonomy=TAXONOMY, combiner="conditional", alpha=0.2)
+        new = photos(20)
+        decisions = found.predict(new).decisions
+        wrong += [not holds(one, leaf, TAXONOMY) for one, leaf in zip(decisions, new.labels.leaf.tolist(), strict=True)]
+    assert 0.1 < np.mean(wrong) < 0.2  # 0.22 where each photo counts
+
+
+def test_scores_are_never_rounded_to_less():
+    scores = np.array([[0.1234561, 0.9999991, 1.0], [0.0, 0.5, 0.9999999]])
+    kept = np.array(score_rows(scores))
+    assert (kept >= scores[np.argsort(scores[:, 0])]).all()
+    assert kept.max() == 1.0
+    assert np.abs(kept - scores[np.argsort(scores[:, 0])]).max() <= 1e-6
 
 
 def test_the_pet_threshold_keeps_most_photos_of_breeds_that_were_held_out():

@@ -7,15 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hierpets.hierarchy.policy import Population, population_shares
+from hierpets.hierarchy.policy import ENOUGH_OTHERS, Population, population_shares
 from hierpets.model.mixture import GATE_CLASSES, BreedGate
 from hierpets.model.ood import SIGNALS
 
-__all__ = ["ENOUGH", "GatePhotos", "GateSource", "fit_gate", "gate_sources"]
-
-ENOUGH = 20
-"""Photos of held-out breeds of a species that it takes to know what a breed looks like that no photo taught."""
-
+__all__ = ["GatePhotos", "GateSource", "fit_gate", "gate_sources"]
 
 PLAIN: tuple[Population, ...] = ("trained", "unlisted")  # where the pretrained head names no breeds
 
@@ -63,7 +59,7 @@ def gate_sources(
 
     def source(s: int) -> GateSource | None:
         sources = (GateSource(GATE_CLASSES if s in extended else PLAIN, own=True), GateSource(PLAIN, own=False))
-        enough = (one for one in sources if min(map(len, one.groups(photos, s))) >= ENOUGH)
+        enough = (one for one in sources if min(map(len, one.groups(photos, s))) >= ENOUGH_OTHERS)
         return next(enough, None) if len(photos[0].of(s)) else None
 
     return tuple(map(source, range(species)))

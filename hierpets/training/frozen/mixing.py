@@ -9,6 +9,7 @@ import numpy as np
 
 from hierpets.data.records import PhotoIndex
 from hierpets.hierarchy.calibration import Temperatures, fit_temperatures
+from hierpets.hierarchy.policy import ENOUGH_OTHERS
 from hierpets.hierarchy.probabilities import Combiner
 from hierpets.model.mixture import BreedMixture
 from hierpets.model.network import mix_breeds
@@ -17,7 +18,7 @@ from hierpets.model.pretrained_breeds import PretrainedBreeds
 from hierpets.plugin import Labels, PretrainedHead
 from hierpets.taxonomy import Taxonomy
 from hierpets.training.frozen.fit import FrozenResult
-from hierpets.training.frozen.gate import ENOUGH, GatePhotos, fit_gate, gate_sources
+from hierpets.training.frozen.gate import GatePhotos, fit_gate, gate_sources
 from hierpets.training.held_out import NEVER, HeldOutOutputs
 
 __all__ = ["HeldOutGroups", "HeldOutPhotos", "Mixing", "fit_mixing"]
@@ -123,7 +124,7 @@ def fit_mixing(
     plain = PretrainedBreeds.of(taxonomy, head)
     groups = _groups(found, labels, plain)
     counts = np.bincount(labels.species[groups.pretrained.rows], minlength=len(taxonomy.species))
-    extended = {s for s, count in enumerate(counts) if pretrained_breeds and count >= ENOUGH}
+    extended = {s for s, count in enumerate(counts) if pretrained_breeds and count >= ENOUGH_OTHERS}
     breeds = PretrainedBreeds.of(taxonomy, head, extended={taxonomy.species[s] for s in extended})
     kept = np.isin(labels.species[groups.pretrained.rows], [*extended])
     groups = groups._replace(pretrained=groups.pretrained.where(kept))

@@ -9,6 +9,7 @@ import torch
 
 from hierpets.config import HeadSpec
 from hierpets.data.records import PhotoIndex, PhotoRecord
+from hierpets.hierarchy.policy import ENOUGH_OTHERS
 from hierpets.hierarchy.probabilities import joint_probabilities
 from hierpets.model.mixture import BreedGate
 from hierpets.model.network import HierarchicalNetwork
@@ -18,7 +19,7 @@ from hierpets.training.calibration import calibrate
 from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.frozen.fit import FrozenResult, fit_frozen, judge_heads
 from hierpets.training.frozen.fitter import HeadFitter
-from hierpets.training.frozen.gate import ENOUGH, GatePhotos, fit_gate, gate_sources
+from hierpets.training.frozen.gate import GatePhotos, fit_gate, gate_sources
 from hierpets.training.frozen.mixing import Mixing, fit_mixing
 from hierpets.training.frozen.statistics import collect_statistics
 from hierpets.training.held_out import HeldOutOutputs
@@ -199,7 +200,8 @@ def test_a_gate_of_fewer_photos_is_fitted_as_that_of_all_is():
     """As where a fold is left out: else thresholds would be fitted to a gate that is not the model's."""
     generator = np.random.default_rng(0)
     trained, unlisted = (
-        GatePhotos(generator.normal(size=(n, 1, 7)) + s, np.zeros(n, int)) for n, s in ((60, 0.0), (ENOUGH, -2.0))
+        GatePhotos(generator.normal(size=(n, 1, 7)) + s, np.zeros(n, int))
+        for n, s in ((60, 0.0), (ENOUGH_OTHERS, -2.0))
     )
     photos = (trained, trained.where(np.zeros(60, bool)), unlisted)
     sources = gate_sources(photos, species=1, extended=())

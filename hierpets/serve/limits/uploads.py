@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 
 import anyio
 from fastapi import Request
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
@@ -25,6 +26,8 @@ MAX_FIELDS = 16
 DRAIN_SECONDS = 5.0
 MAX_DRAIN = 512 * MB
 CLOSE = {"connection": "close"}
+# Other codecs of Python's are no charsets of a form, and some take minutes: punycode is quadratic in what it decodes.
+CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin-1", "windows-1252", "cp1252"})
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,7 @@ class UploadReader:
 
     async def _read_form(self, request: Request, body: Body) -> Upload:
         limits = self._settings
+        _check_charset(request.headers["content-type"])
         chunks = body.chunks(int(limits.max_request_mb * MB))
         parser = InMemoryParser(request.headers, chunks, max_files=limits.max_photos, max_fields=MAX_FIELDS)
         try:
@@ -104,9 +108,6 @@ class UploadReader:
                 message = f"more than {limits.max_photos} photos in one request"
                 raise Problem("too-large", message, headers=CLOSE) from error
             raise Problem("malformed", f"the form cannot be parsed: {error.message}", headers=CLOSE) from error
-        except ValueError as error:  # such as charset=undefined, which is a codec that decodes nothing
-            message = "the form cannot be parsed: its charset is not one of text; leave it out for UTF-8"
-            raise Problem("malformed", message, headers=CLOSE) from error
         if not parser.is_complete:
             await form.close()
             raise Problem("malformed", "the form cannot be parsed: it ends before its last boundary", headers=CLOSE)
@@ -187,8 +188,14 @@ def _too_large(size: int, limit: int) -> Problem:
     return Problem("too-large", too_large(size, limit), headers=CLOSE, max_bytes=limit)
 
 
+def _check_charset(content_type: str) -> None:
+    charset = parse_options_header(content_type)[1].get(b"charset", b"utf-8").decode("latin-1")
+    if charset.lower() not in CHARSETS:
+        message = f"the form cannot be parsed: expected charset UTF-8, got {charset[:40]!r}; leave it out for UTF-8"
+        raise Problem("malformed", message, headers=CLOSE)
+
+
 def _safe_name(filename: str | None, number: int) -> str:
-    """A file's own name, as text, without folders and control characters: the path in its record."""
-    text = (filename or "").encode("utf-8", "replace").decode()  # a charset of the client's may hold lone surrogates
-    name = PurePosixPath(text.replace("\\", "/")).name
+    """A file's own name, without folders and control characters: the path in its record."""
+    name = PurePosixPath((filename or "").replace("\\", "/")).name
     return re.sub(r"[\x00-\x1f\x7f-\x9f]", "", name)[:MAX_NAME] or f"photo-{number}"

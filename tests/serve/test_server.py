@@ -149,6 +149,20 @@ def test_uploads_share_a_budget_of_memory(predictor):
         assert post(url, plain("siamese") + b"\0" * 300_000).status_code == 200
 
 
+def test_upload_that_is_refused_makes_room_for_others_before_it_is_sent(predictor):
+    settings = ServeSettings(max_photo_mb=1.5, max_request_mb=1.5, max_uploads_mb=2, upload_seconds=10)
+    photo = plain("siamese") + bytes(1_500_000)
+    head = HEAD + f"content-length: {len(photo)}\r\nconnection: close\r\n\r\n".encode()
+    with serving(predictor, settings) as (url, _), connect(url) as first, connect(url) as second:
+        for client in (first, second):
+            client.sendall(head + photo[:1_000_000])
+            time.sleep(0.3)
+        second.sendall(photo[1_000_000:-1])  # more than fits; its last byte never comes
+        time.sleep(0.3)
+        first.sendall(photo[1_000_000:])
+        assert read_all(first).startswith("HTTP/1.1 200 ")
+
+
 def test_server_with_a_full_queue_says_when_to_try_again():
     predictor = make_predictor(ColorEngine(pause=0.3))
     settings = ServeSettings(queue=2, max_photos=2, batch_size=1, batch_wait_ms=0)

@@ -78,9 +78,12 @@ class UploadReader:
                 return await self._read(request, body)
         except TimeoutError:
             raise Problem("too-slow", f"the upload was not complete after {seconds:g} s", headers=CLOSE) from None
-        except Problem:
-            await body.drain()
-            raise
+        except Problem as problem:
+            problem.__traceback__ = problem.__context__ = problem.__cause__ = None  # their frames hold what was read
+            refused = problem
+        account.give_back()  # before the client is heard to its end, or uploads that would fit were refused too
+        await body.drain()
+        raise refused
 
     async def _read(self, request: Request, body: Body) -> Upload:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -13,17 +13,21 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from hierpets.errors import ConfigError, reason_of
+from hierpets.serve.limits.connections import connection_limit
 
 __all__ = ["bind", "make_server"]
 
 HEADER_SECONDS = 10.0
 UNREAD_SECONDS = 60.0
+BACKLOG = 64
+"""Connections that wait to be taken; as many are taken at a time, before any of them is counted."""
 READ_SECONDS = 60.0
 
 
 class PatientProtocol(H11Protocol):
     """Closes a connection that does not send its request's headers in time, or the rest of a body that was answered
-    before it was read, or does not read the response; uvicorn would wait forever.
+    before it was read, or does not read the response; uvicorn would wait forever. One beyond the limit of connections
+    is closed at once.
     """
 
     _allowed: float | None = None
@@ -32,7 +36,10 @@ class PatientProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._watch()
+        if len(self.connections) > connection_limit():
+            transport.abort()
+        else:
+            self._watch()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -78,7 +85,7 @@ def bind(host: str, port: int) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=512)
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except (OSError, OverflowError, TypeError, ValueError) as error:  # the last two: a name that no host can have
         raise ConfigError(
             f"cannot listen on {host} port {port}: {reason_of(error)}; choose another with --host or --port"
@@ -102,6 +109,7 @@ def make_server(app: ASGIApp, *, stop_seconds: int, on_start: Callable[[], None]
         server_header=False,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=stop_seconds,
+        backlog=BACKLOG,
         h11_max_incomplete_event_size=64 * 1024,
     )
     return Server(config, on_start)

@@ -31,6 +31,19 @@ def read_all(connection):
     return received.decode()
 
 
+def test_server_closes_connections_beyond_its_limit(predictor, monkeypatch):
+    monkeypatch.setattr(run, "connection_limit", lambda: 2)
+    with serving(predictor) as (url, _), connect(url) as idle, connect(url):
+        time.sleep(0.1)
+        with connect(url) as third:
+            assert read_all(third) == ""
+        idle.close()
+        time.sleep(0.1)
+        with connect(url) as fourth:
+            fourth.sendall(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+            assert read_all(fourth).startswith("HTTP/1.1 200 ")
+
+
 def test_upload_that_is_too_slow_is_cut_off(predictor):
     with serving(predictor, ServeSettings(upload_seconds=0.3)) as (url, _), connect(url) as slow:
         start = time.monotonic()

@@ -61,6 +61,7 @@ def command(
     from hierpets.serve.app import create_app
     from hierpets.serve.explaining import lazy_explainer
     from hierpets.serve.feedback import check_folder
+    from hierpets.serve.limits.connections import raise_file_limit
     from hierpets.serve.limits.memory import limit_malloc_arenas
     from hierpets.serve.run import bind, make_server
     from hierpets.workers import cores
@@ -71,6 +72,7 @@ def command(
         check_folder(settings.feedback)
     with bind(host, port) as listening:
         limit_malloc_arenas()
+        raise_file_limit()
         plugins = load_registry(registry)
         predictor = load(bundle, **asdict(engine), workers=cores(), together=False, registry=plugins)
         explainer = lazy_explainer(bundle, plugins)

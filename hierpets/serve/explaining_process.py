@@ -40,6 +40,8 @@ def _requests(stream: BinaryIO) -> Iterator[tuple[np.ndarray, PredictOptions]]:
         head = json.loads(line)
         height, width, channels = head["shape"]
         pixels = stream.read(height * width * channels)
+        if len(pixels) < height * width * channels:  # the server has ended in the midst of it
+            return
         photo = np.frombuffer(pixels, np.uint8).reshape(height, width, channels)
         yield photo, PredictOptions.model_validate(head["options"])
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
+from types import FrameType
 
 import h11
 import uvicorn
@@ -92,10 +93,17 @@ def bind(host: str, port: int) -> socket.socket:
         ) from None
 
 
-def make_server(app: ASGIApp, *, stop_seconds: int, on_start: Callable[[], None] = lambda: None) -> uvicorn.Server:
+def make_server(
+    app: ASGIApp,
+    *,
+    stop_seconds: int,
+    on_start: Callable[[], None] = lambda: None,
+    on_stop: Callable[[], None] = lambda: None,
+) -> uvicorn.Server:
     """A server for an app: ``server.run(sockets=[...])`` serves until SIGINT or SIGTERM and finishes open requests.
 
-    ``stop_seconds`` bounds the wait for them; ``on_start`` is called when the server listens.
+    ``stop_seconds`` bounds the wait for them, and a second signal ends it. ``on_start`` is called when the server
+    listens, ``on_stop`` when it waits for no request any more.
     """
     # They log a warning for every malformed form or request, which any client can send by the thousand.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
@@ -112,17 +120,31 @@ def make_server(app: ASGIApp, *, stop_seconds: int, on_start: Callable[[], None]
         backlog=BACKLOG,
         h11_max_incomplete_event_size=64 * 1024,
     )
-    return Server(config, on_start)
+    return Server(config, on_start, on_stop)
 
 
 class Server(uvicorn.Server):
-    """Calls ``on_start`` when it listens."""
+    """Calls ``on_start`` when it listens and ``on_stop`` at its end: after :meth:`run`, SIGTERM ends the process."""
 
-    def __init__(self, config: uvicorn.Config, on_start: Callable[[], None]):
+    def __init__(self, config: uvicorn.Config, on_start: Callable[[], None], on_stop: Callable[[], None]):
         super().__init__(config)
-        self._on_start = on_start
+        self._on_start, self._on_stop = on_start, on_stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._on_start()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        if self.force_exit:  # then uvicorn leaves out the rest, whose threads would end in a crash
+            for task in self.server_state.tasks:
+                task.cancel()
+            await self.lifespan.shutdown()
+        self._on_stop()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit:  # a second signal, which uvicorn would raise again, in the midst of its own end
+            self.force_exit = True
+        else:
+            super().handle_exit(sig, frame)

@@ -126,13 +126,16 @@ def with_exif(jpeg: bytes) -> bytes:
 
 @contextmanager
 def serving(
-    predictor: Predictor, settings: ServeSettings | None = None, **more
+    predictor: Predictor,
+    settings: ServeSettings | None = None,
+    on_stop: Callable[[], None] = lambda: None,
+    **more,
 ) -> Iterator[tuple[str, Callable[[], None]]]:
     """A real server in a thread: its address, and a function that asks it to stop."""
     started = threading.Event()
     settings = settings or ServeSettings(stop_seconds=10)
     app = create_app(predictor, settings, **more)
-    server = make_server(app, stop_seconds=min(10, settings.stop_seconds), on_start=started.set)
+    server = make_server(app, stop_seconds=min(10, settings.stop_seconds), on_start=started.set, on_stop=on_stop)
 
     def stop() -> None:
         server.should_exit = True

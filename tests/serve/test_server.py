@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
@@ -102,14 +103,15 @@ def test_server_that_stops_says_so_to_who_still_waits(predictor, caplog):
         assert ended.wait(20)
         return b""
 
-    with serving(predictor, ServeSettings(stop_seconds=1), explainer=explain) as (url, stop), connect(url) as patient:
+    settings = ServeSettings(stop_seconds=1)
+    with serving(predictor, settings, ended.set, explainer=explain) as (url, stop), connect(url) as patient:
         photo = plain("siamese")
         head = HEAD.replace(b"/predict", b"/explain") + f"content-length: {len(photo)}\r\n\r\n".encode()
         patient.sendall(head + photo)
         assert asked.wait(10)
         stop()
         answer = read_all(patient)
-        ended.set()
+        assert ended.wait(10), "what nobody waits for goes on"
     assert answer.startswith("HTTP/1.1 503 ") and "/docs#unavailable" in answer and "retry-after: 5" in answer
     assert not caplog.records
 
@@ -233,26 +235,41 @@ def test_server_is_not_disturbed_by_a_client_that_disconnects(predictor, caplog)
     assert "Traceback" not in caplog.text
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.skipif(os.name == "nt", reason="needs SIGTERM")
-def test_serve_command_runs_until_it_is_told_to_stop(tiny_run, how):
-    command = [sys.executable, "-m", "hierpets", "serve", "--model", str(tiny_run / "bundle"), "--port", "0"]
+@contextmanager
+def serve_command(bundle):
+    """``hierpets serve`` as a process, and its address; killed after a minute."""
+    command = [sys.executable, "-m", "hierpets", "serve", "--model", str(bundle), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         guard = threading.Timer(60, process.kill)
         guard.start()
         try:
-            assert process.stdout is not None
             line = process.stdout.readline()
             assert "serving on http://127.0.0.1:" in line
-            url = line.split()[2].rstrip(",")
-            assert CLIENT.get(f"{url}/readyz").text == "ready\n"
-            assert post(url, plain("siamese")).json()[0]["level"] is not None
-            process.send_signal(how)
-            rest = process.stdout.read()
-        except BaseException:
-            process.kill()
-            raise
+            yield process, line.split()[2].rstrip(",")
         finally:
             guard.cancel()
-    assert process.returncode in (0, -signal.SIGTERM)
-    assert "Traceback" not in rest
+            process.kill()
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.skipif(os.name == "nt", reason="needs SIGTERM")
+def test_serve_command_runs_until_it_is_told_to_stop(tiny_run, how):
+    with serve_command(tiny_run / "bundle") as (process, url):
+        assert CLIENT.get(f"{url}/readyz").text == "ready\n"
+        assert post(url, plain("siamese")).json()[0]["level"] is not None
+        process.send_signal(how)
+        assert "Traceback" not in process.stdout.read()
+        assert process.wait(10) in (0, -signal.SIGTERM)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs SIGINT")
+def test_serve_command_that_is_told_twice_waits_for_no_request(tiny_run):
+    with serve_command(tiny_run / "bundle") as (process, url), connect(url) as slow:
+        slow.sendall(HEAD + b"content-length: 1000\r\n\r\nhalf")
+        time.sleep(0.3)
+        for _ in range(2):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.3)
+        assert read_all(slow).startswith("HTTP/1.1 503 ")
+        assert "Traceback" not in process.stdout.read()
+        assert process.wait(10) == 0

@@ -88,10 +88,7 @@ def command(
                     "warning: no password and no TLS; anyone who can reach this address can use the server", err=True
                 )
 
-        server = make_server(app, stop_seconds=settings.stop_seconds, on_start=announce)
-        try:
-            with suppress(KeyboardInterrupt):  # how a server is stopped, not a failure
-                server.run(sockets=[listening])
-        finally:
-            if explainer is not None:
-                explainer.stop()
+        on_stop = explainer.stop if explainer is not None else lambda: None
+        server = make_server(app, stop_seconds=settings.stop_seconds, on_start=announce, on_stop=on_stop)
+        with suppress(KeyboardInterrupt):  # how a server is stopped, not a failure
+            server.run(sockets=[listening])

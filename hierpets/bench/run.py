@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from hierpets.bench.probe import MODES, Mode
 from hierpets.bench.sample import PhotoSample, choose_photos
 from hierpets.bundle.layout import released_bundle
 from hierpets.bundle.manifest import read_manifest
+from hierpets.children import child_command
 from hierpets.errors import DeviceError, HierpetsError
 from hierpets.files import check_output, write_file
 from hierpets.inference.engines.base import ENGINES, PRECISIONS, EngineOptions, choose_device
@@ -175,7 +175,7 @@ def run_probe(config: BackendConfig, mode: Mode, sample: PhotoSample, settings: 
         "started": time.time(),
     }
     run = subprocess.run(
-        [sys.executable, "-m", "hierpets.bench.probe"],
+        child_command("hierpets.bench.probe"),
         input=json.dumps(job),
         capture_output=True,
         text=True,

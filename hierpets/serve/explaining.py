@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import numpy as np
 
 from hierpets.bundle.manifest import read_manifest
+from hierpets.children import child_command
 from hierpets.errors import HierpetsError, InternalError
 from hierpets.inference.options import PredictOptions
 from hierpets.libraries import is_installed
@@ -38,10 +38,10 @@ def lazy_explainer(bundle: Path, registry: Registry) -> ExplainerProcess | None:
 
 
 class ExplainerProcess:
-    """Explains one photo at a time by ``python -m hierpets.serve.explaining_process``."""
+    """Explains one photo at a time by ``hierpets.serve.explaining_process``."""
 
     def __init__(self, bundle: Path, registry: Path, *, idle_seconds: float = IDLE_SECONDS):
-        self._command = [sys.executable, "-m", "hierpets.serve.explaining_process", str(bundle), str(registry)]
+        self._command = child_command("hierpets.serve.explaining_process", str(bundle), str(registry))
         self._idle_seconds = idle_seconds
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None

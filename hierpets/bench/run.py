@@ -174,7 +174,7 @@ def run_probe(config: BackendConfig, mode: Mode, sample: PhotoSample, settings: 
         "seconds": settings.seconds,
         "started": time.time(),
     }
-    run = subprocess.run(
+    run = subprocess.run(  # noqa: S603
         child_command("hierpets.bench.probe"),
         input=json.dumps(job),
         capture_output=True,

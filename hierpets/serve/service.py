@@ -40,6 +40,7 @@ Explainer = Callable[[np.ndarray, PredictOptions], bytes]
 SHOWN_OPTIONS = ("alpha", "only", "max_level", "max_set")
 """The options on which it depends what an explanation shows: the species or the breed, and which."""
 
+REGIONS_WEIGHT = 16  # photos that take as long as one with regions
 MAX_SLOW_JOBS = 8
 LONGEST_EXPLAINED = 1600  # pixels: a PNG of twelve million takes seconds to make, and a phone long to load
 
@@ -135,8 +136,9 @@ class Service:
         :raises Problem: too many photos wait already, the server is stopping, or the predictions take too long.
         :raises ClientDisconnect: the client has gone; what has not begun is not computed.
         """
+        weight = REGIONS_WEIGHT if options.regions else 1
         try:
-            futures = self.batcher.submit([PhotoRequest(photo, options) for photo in photos])
+            futures = self.batcher.submit([PhotoRequest(photo, options) for photo in photos], weight)
         except Full as full:
             raise busy(full.retry_after) from None
         except Closed:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
-from helpers.color_server import CLIENT, ColorEngine, make_predictor, plain, post, serving
+from helpers.color_server import CLIENT, ColorEngine, find_halves, make_predictor, plain, post, serving
 
 from hierpets.serve import run
 from hierpets.serve.settings import ServeSettings
@@ -189,6 +189,16 @@ def test_server_with_a_full_queue_says_when_to_try_again():
     refused = next(answer for answer in answers if answer.status_code == 429)
     assert int(refused.headers["retry-after"]) >= 1
     assert refused.json()["type"] == "/docs#busy"
+
+
+@pytest.mark.parametrize(("query", "statuses"), [("", {200}), ("?regions=true", {200, 429})])
+def test_photo_with_regions_takes_the_room_of_several_in_the_queue(query, statuses):
+    predictor = make_predictor(ColorEngine(pause=0.3), finder=find_halves)
+    settings = ServeSettings(queue=20, max_photos=2, batch_size=1)
+    with serving(predictor, settings) as (url, _), ThreadPoolExecutor(8) as clients:
+        photo = {"content": plain("siamese"), "headers": {"content-type": "image/jpeg"}}
+        asked = [clients.submit(CLIENT.post, f"{url}/v1/predict{query}", **photo, timeout=20) for _ in range(8)]
+        assert {request.result(20).status_code for request in asked} == statuses
 
 
 def test_server_gives_up_a_prediction_that_takes_too_long():

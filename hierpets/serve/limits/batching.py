@@ -32,6 +32,7 @@ class Closed(Exception):
 @dataclass(frozen=True)
 class Job(Generic[T, R]):
     item: T
+    weight: int
     done: Future[R] = field(default_factory=Future)
     since: float = field(default_factory=time.monotonic)
 
@@ -40,7 +41,8 @@ class Batcher(Generic[T, R]):
     """Calls ``work`` on batches of at most ``size`` items, in ``workers`` threads of its own, first come, first served.
 
     A batch waits at most ``wait`` seconds for more items, and leaves to other idle workers their share of those that
-    wait. At most ``room`` items wait; ``work`` returns one result per item.
+    wait. Items of a weight of ``room`` in all wait, where an item that takes as long as several others weighs as much as
+    they do; ``work`` returns one result per item.
     """
 
     def __init__(
@@ -58,7 +60,7 @@ class Batcher(Generic[T, R]):
         self._changed = threading.Condition()
         self._idle = 0
         self._closed = False
-        self._seconds_per_item = 0.02 / workers  # until it is measured
+        self._seconds_per_weight = 0.02 / workers  # until it is measured
         self._threads = [threading.Thread(target=self._run, name=f"batcher_{n}", daemon=True) for n in range(workers)]
         for thread in self._threads:
             thread.start()
@@ -72,8 +74,9 @@ class Batcher(Generic[T, R]):
     def ready(self) -> bool:
         return not self._closed and all(thread.is_alive() for thread in self._threads)
 
-    def submit(self, items: Sequence[T]) -> list[Future[R]]:
-        """Take all items or none; one future each. One that is cancelled before its turn takes no room.
+    def submit(self, items: Sequence[T], weight: int = 1) -> list[Future[R]]:
+        """Take all items, each of this weight, or none; one future each. One that is cancelled before its turn takes no
+        room. Where nothing waits, any number is taken, or those that weigh more than all room never would be.
 
         :raises Full: there is no room for them.
         :raises Closed: after :meth:`close`.
@@ -82,9 +85,10 @@ class Batcher(Generic[T, R]):
             if self._closed:
                 raise Closed
             self._jobs = deque(job for job in self._jobs if not job.done.cancelled())
-            if len(self._jobs) + len(items) > self._room:
-                raise Full(max(1, math.ceil(len(self._jobs) * self._seconds_per_item)))
-            jobs: list[Job[T, R]] = [Job(item) for item in items]
+            taken = sum(job.weight for job in self._jobs)
+            if taken and taken + weight * len(items) > self._room:
+                raise Full(max(1, math.ceil(taken * self._seconds_per_weight)))
+            jobs: list[Job[T, R]] = [Job(item, weight) for item in items]
             self._jobs += jobs
             self._changed.notify()
         return [job.done for job in jobs]
@@ -135,6 +139,6 @@ class Batcher(Generic[T, R]):
                     job.done.set_exception(error)
         seconds = time.perf_counter() - start
         with self._changed:
-            each = seconds / len(jobs) / len(self._threads)
-            self._seconds_per_item += 0.1 * (each - self._seconds_per_item)
+            each = seconds / sum(job.weight for job in jobs) / len(self._threads)
+            self._seconds_per_weight += 0.1 * (each - self._seconds_per_weight)
         self._on_batch(len(jobs), seconds)

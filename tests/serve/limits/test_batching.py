@@ -104,6 +104,27 @@ def test_batcher_submit_refuses_all_items_where_some_find_no_room(gate):
     assert [f.result(10) for f in (*running, *kept, *last)] == [0, -1, -2, -5]
 
 
+def test_batcher_counts_items_by_their_weight(gate):
+    batcher = batcher_of(gate, room=8, size=1)
+    futures = batcher.submit([0])
+    gate.entered.wait(10)
+    futures += batcher.submit([1], weight=4)
+    with pytest.raises(Full):
+        batcher.submit([2, 3], weight=4)
+    futures += batcher.submit([4], weight=4)
+    with pytest.raises(Full):
+        batcher.submit([5])
+    gate.open.set()
+    assert [future.result(10) for future in futures] == [0, -1, -4]
+
+
+def test_batcher_in_which_nothing_waits_takes_items_above_its_room(gate):
+    gate.open.set()
+    batcher = batcher_of(gate, room=8)
+    for _ in range(2):
+        assert [future.result(10) for future in batcher.submit([1, 2, 3], weight=4)] == [-1, -2, -3]
+
+
 def test_batcher_close_finishes_what_waits_and_takes_no_more(gate):
     batcher = batcher_of(gate)
     futures = [batcher.submit([n])[0] for n in range(9)]

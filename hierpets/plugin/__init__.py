@@ -82,7 +82,10 @@ class Preprocess(StrictModel):
         "bilinear, bicubic, lanczos: with antialiasing (Pillow), as timm's models are trained; nearest",
     )
     decode_margin: float = Field(
-        default=1.25, ge=1.0, description="a JPEG may be decoded smaller, but not below this many times what is resized"
+        default=1.25,
+        ge=1.0,
+        le=1000.0,
+        description="a JPEG may be decoded smaller, but not below this many times what is resized",
     )
     mean: Channels = Field(default=(0.485, 0.456, 0.406), description="subtracted from each channel, in [0, 1]")
     std: tuple[Positive, Positive, Positive] = Field(

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
 from hierpets.data.photos import read_photo
 from hierpets.data.transforms import apply, denormalize, read_square, to_square
@@ -32,6 +33,11 @@ def test_apply_adaptive_chooses_by_the_factor(size, method):
 @pytest.mark.parametrize(("margin", "side"), [(1.0, 100), (1.5, 150), (1.33, 133)])
 def test_preprocess_decoded_side_leaves_its_margin(margin, side):
     assert Preprocess(size=100, crop=1.0, decode_margin=margin).decoded_side == side
+
+
+def test_preprocess_refuses_a_margin_that_no_photo_has():
+    with pytest.raises(ValidationError, match="decode_margin"):
+        Preprocess(decode_margin=1e308)
 
 
 def test_read_square_decodes_no_larger_than_the_margin_asks(monkeypatch):

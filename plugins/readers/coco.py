@@ -56,7 +56,7 @@ def _read(file: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[
             and all(_is_id(note["image_id"]) and _is_id(note["category_id"]) for note in annotations)
             and all(_is_id(category["id"]) and category["name"] is not None for category in categories)
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         whole = False
     if not whole:
         raise DataError(f"{file}: expected COCO's JSON: images, annotations with a category_id, and categories")

@@ -51,7 +51,7 @@ def _jsonl(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 continue
             try:
                 fields = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise DataError(f"{file}:{number}: not JSON: {error}") from None
             yield number, fields if isinstance(fields, dict) else {}
 

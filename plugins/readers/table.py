@@ -46,7 +46,7 @@ def _saved(folder: Path) -> list[str]:
     """
     try:
         return _arrow_files(folder)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise DataError(f"{folder}: not as save_to_disk writes it ({reason}); save it again") from error
 

@@ -80,7 +80,7 @@ def _read_sample(
         elif suffix == ".json":
             try:
                 fields |= _json(archive, member)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 problem = f"{member.name} is not JSON: {error}"
         elif suffix == ".cls":
             fields["label"] = _content(archive, member).decode("utf-8", "replace").strip()
@@ -94,7 +94,7 @@ def _read_sample(
 
 
 def _json(archive: tarfile.TarFile, member: tarfile.TarInfo) -> dict[str, Any]:
-    """The fields that are stated. :raises ValueError: it is no JSON."""
+    """The fields that are stated. :raises ValueError: it is no JSON. :raises RecursionError: nested too deep."""
     fields = json.loads(_content(archive, member))
     return {key: value for key, value in fields.items() if value is not None} if isinstance(fields, dict) else {}
 

@@ -28,6 +28,8 @@ pa = pytest.importorskip("pyarrow")
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
+DEEP = "[" * 100_000
+
 REGISTRY = load_registry()
 
 
@@ -337,6 +339,7 @@ class TestWebdataset:
             ({"a.jpg": b"x", "a.cls": b"7"}, "class 7 is a number, not a name"),
             ({"a.jpg": b"x", "a.cls": b"a/b/c"}, "label 'a/b/c'; expected a species"),
             ({"a.jpg": b"x", "a.json": b"{"}, r"pets\.tar:a\.jpg: a\.json is not JSON"),
+            ({"a.jpg": b"x", "a.json": DEEP.encode()}, r"pets\.tar:a\.jpg: a\.json is not JSON"),
             ({"a.txt": b"x"}, "no photo in this archive"),
             ({"a.jpg": b"x", "a.json": b'{"species": "cat", "split": "trian"}'}, "did you mean 'train'"),
             ({"a.jpg": b"x", "a.cls": b"cat", "b.jpg": b"x", "b.cls": b"Cat"}, "differ only in case"),
@@ -569,6 +572,7 @@ class TestImagefolder:
             ('{"file_name": "nowhere.jpg", "label": "cat"}', r"metadata\.jsonl:1: no such file: .*nowhere\.jpg"),
             ('{"label": "cat"}', "no file_name; expected the path"),
             ("{", "not JSON"),
+            (DEEP, "not JSON"),
             ('{"file_name": "metadata.jsonl"}', r"metadata\.jsonl:1: no class"),
         ],
     )
@@ -628,6 +632,11 @@ class TestCoco:
         with pytest.raises(DataError, match=message) as caught:
             self.read(tmp_path, [{"id": 1, "name": "dog"}, {"id": 2, "name": "cat"}], **changes)
         assert str(caught.value).count("\n") == 0
+
+    def test_what_is_nested_too_deep_is_one_line(self, tmp_path):
+        (tmp_path / "a.json").write_text(DEEP)
+        with pytest.raises(DataError, match="expected COCO's JSON"):
+            read_index(tmp_path / "a.json")
 
     @staticmethod
     def read(folder: Path, named, **changes) -> list[Leaf]:

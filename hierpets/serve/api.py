@@ -125,7 +125,7 @@ def _add_explain(router: APIRouter, service: Service) -> None:
         tags=["photos"],
         summary="Show where in a photo the model looked",
         response_class=Response,
-        responses=PICTURE | UPLOAD | _problems("no-explanation"),
+        responses=PICTURE | UPLOAD | _problems("no-explanation", "unavailable"),
         openapi_extra=_body({"photo": BINARY}, ["photo"], raw=True) | _query(service.settings.options, SHOWN_OPTIONS),
     )
     async def explain(request: Request) -> Response:

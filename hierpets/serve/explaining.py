@@ -7,6 +7,9 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +24,8 @@ from hierpets.registry.loading import Registry
 __all__ = ["IDLE_SECONDS", "ExplainerProcess", "lazy_explainer"]
 
 IDLE_SECONDS = 60.0
+EXPLAIN_SECONDS = 60.0
+"""For one photo; the first waits for torch to be imported, which takes a slow disk half of them."""
 
 
 def lazy_explainer(bundle: Path, registry: Registry) -> ExplainerProcess | None:
@@ -40,9 +45,16 @@ def lazy_explainer(bundle: Path, registry: Registry) -> ExplainerProcess | None:
 class ExplainerProcess:
     """Explains one photo at a time by ``hierpets.serve.explaining_process``."""
 
-    def __init__(self, bundle: Path, registry: Path, *, idle_seconds: float = IDLE_SECONDS):
+    def __init__(
+        self,
+        bundle: Path,
+        registry: Path,
+        *,
+        idle_seconds: float = IDLE_SECONDS,
+        explain_seconds: float = EXPLAIN_SECONDS,
+    ):
         self._command = child_command("hierpets.serve.explaining_process", str(bundle), str(registry))
-        self._idle_seconds = idle_seconds
+        self._idle_seconds, self._explain_seconds = idle_seconds, explain_seconds
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._timer: threading.Timer | None = None
@@ -56,14 +68,20 @@ class ExplainerProcess:
         """A PNG of where the model looked in an RGB uint8 photo [H, W, 3], for its prediction with these options.
 
         :raises HierpetsError: the backbone cannot be explained, or the process has ended.
+        :raises TimeoutError: it took too long, and the process was killed.
         """
         with self._lock:
             if self._timer is not None:
                 self._timer.cancel()
+            start = time.monotonic()
             try:
-                return self._ask(self._running_process(), photo, options)
+                process = self._running_process()
+                with _killed_after(self._explain_seconds, process):
+                    return self._ask(process, photo, options)
             except (OSError, ValueError) as error:  # a broken pipe, or half an answer
                 self._end()
+                if time.monotonic() - start >= self._explain_seconds:
+                    raise TimeoutError(f"no explanation within {self._explain_seconds:g} s") from error
                 raise InternalError("the process that explains photos has ended; try again") from error
             finally:
                 self._timer = threading.Timer(self._idle_seconds, self.close)
@@ -112,3 +130,14 @@ class ExplainerProcess:
             self._process.kill()
             self._process.communicate()
         self._process = None
+
+
+@contextmanager
+def _killed_after(seconds: float, process: subprocess.Popen[bytes]) -> Iterator[None]:
+    timer = threading.Timer(seconds, process.kill)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -34,8 +34,10 @@ from hierpets.validation.problems import unknown_key
 
 __all__ = ["SHOWN_OPTIONS", "Explainer", "Service"]
 
+T = TypeVar("T")
 Explainer = Callable[[np.ndarray, PredictOptions], bytes]
-"""A photo, RGB uint8 [H, W, 3], and the options of its prediction to a PNG of where the model looked."""
+"""A photo, RGB uint8 [H, W, 3], and the options of its prediction to a PNG of where the model looked; it
+raises HierpetsError where it cannot, and TimeoutError where that takes too long."""
 
 SHOWN_OPTIONS = ("alpha", "only", "max_level", "max_set")
 """The options on which it depends what an explanation shows: the species or the breed, and which."""
@@ -70,8 +72,7 @@ class Service:
         folder, room = settings.feedback, int(settings.feedback_mb * MB)
         taxonomy = predictor.manifest.taxonomy
         self.feedback = FeedbackStore(folder, taxonomy, max_bytes=room) if folder is not None else None
-        self._slow_jobs = 0
-        self._one_at_a_time = anyio.CapacityLimiter(1)
+        self._explanations, self._savings = SlowJobs(), SlowJobs()  # of which only the first take long
 
     def _predict(self, requests: Sequence[PhotoRequest]) -> list[Prediction]:
         """Predictions of one batch; neighbors with the same options run together."""
@@ -156,7 +157,7 @@ class Service:
             if not answered.done():
                 if gone.done():
                     raise ClientDisconnect
-                raise Problem("unavailable", f"no prediction within {limit:g} s", headers={"retry-after": "5"})
+                raise unavailable(f"no prediction within {limit:g} s")
         finally:
             gone.cancel()
             for future in futures:
@@ -166,7 +167,7 @@ class Service:
     async def explain(self, photo: NamedPhoto, options: PredictOptions) -> bytes:
         """A PNG of where the model looked."""
         assert self.explainer is not None
-        return await self._slowly(self._explain, photo, options)
+        return await self._explanations.run(self._explain, photo, options)
 
     def _explain(self, photo: NamedPhoto, options: PredictOptions) -> bytes:
         assert self.explainer is not None
@@ -175,10 +176,12 @@ class Service:
         except HierpetsError as error:  # a backbone without a spatial map, or weights that are not there
             kind = "internal" if isinstance(error, InternalError) else "no-explanation"
             raise Problem(kind, str(error)) from None
+        except TimeoutError as error:
+            raise unavailable(str(error)) from None
 
     async def save_feedback(self, photo: NamedPhoto, species: str, breed: str) -> str:
         """Save a photo with its label; its path inside the feedback folder."""
-        path = await self._slowly(self._save_feedback, photo, species, breed)
+        path = await self._savings.run(self._save_feedback, photo, species, breed)
         self.metrics.count_feedback()
         return path
 
@@ -192,20 +195,33 @@ class Service:
         except ImageError as error:
             raise Problem("unreadable", str(error)) from None
 
-    async def _slowly(self, job: Callable[..., Any], *args: Any) -> Any:
-        """Run beside the model, one at a time, a few waiting."""
-        if self._slow_jobs >= MAX_SLOW_JOBS:
+
+class SlowJobs:
+    """Runs jobs in a thread beside the model, one at a time, a few waiting."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._one_at_a_time = anyio.CapacityLimiter(1)
+
+    async def run(self, job: Callable[..., T], *args: Any) -> T:
+        """What the job returns. :raises Problem: too many wait already."""
+        if self._count >= MAX_SLOW_JOBS:
             raise busy(2)
-        self._slow_jobs += 1
+        self._count += 1
         try:
             return await anyio.to_thread.run_sync(job, *args, limiter=self._one_at_a_time)
         finally:
-            self._slow_jobs -= 1
+            self._count -= 1
 
 
 async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+def unavailable(message: str) -> Problem:
+    """The problem of a server that has given up a request."""
+    return Problem("unavailable", message, headers={"retry-after": "5"})
 
 
 def busy(retry_after: int) -> Problem:

@@ -51,6 +51,14 @@ def without_room(monkeypatch):
     return ServeSettings(feedback_mb=1e-5)
 
 
+def slow_to_explain(monkeypatch):
+    def explain(photo, options):
+        raise TimeoutError("no explanation within 60 s")
+
+    monkeypatch.setitem(globals(), "no_map", explain)
+    return ServeSettings()
+
+
 def usual(monkeypatch):
     return ServeSettings()
 
@@ -67,6 +75,7 @@ OF_AN_UPLOAD = [
 OF_ONE_ROUTE = [
     ("/v1/predict", 503, usual, PHOTO),
     ("/v1/explain", 501, usual, PHOTO),
+    ("/v1/explain", 503, slow_to_explain, PHOTO),
     ("/v1/feedback", 403, usual, {**FEEDBACK, "headers": {"origin": "https://elsewhere.example"}}),
     ("/v1/feedback", 507, without_room, FEEDBACK),
     ("/readyz", 503, usual, {}),

@@ -90,6 +90,15 @@ def test_half_an_answer_of_the_explainer_process_is_an_error(tmp_path):
     explainer.close()
 
 
+def test_explainer_process_that_takes_too_long_is_ended(tmp_path):
+    explainer = ExplainerProcess(tmp_path, tmp_path / "registry.yaml", explain_seconds=0.3)
+    explainer._command = [sys.executable, "-c", "import time; time.sleep(20)"]
+    with pytest.raises(TimeoutError, match=r"no explanation within 0\.3 s"):
+        explainer(render("demo:cat/siamese/1"), OPTIONS)
+    assert not explainer.running
+    explainer.close()
+
+
 def test_explainer_process_hands_errors_over(tmp_path, tiny_run):
     explainer = ExplainerProcess(tmp_path, tiny_run.parent / "registry.yaml")
     with pytest.raises(HierpetsError, match="no bundle here"):

@@ -116,6 +116,24 @@ def test_server_that_stops_says_so_to_who_still_waits(predictor, caplog):
     assert not caplog.records
 
 
+def test_feedback_does_not_wait_for_explanations(predictor, tmp_path):
+    saved = threading.Event()
+
+    def explain(photo, options):
+        assert saved.wait(20)
+        return b""
+
+    photo = {"photo": ("a.jpg", plain("siamese"))}
+    settings = ServeSettings(feedback=tmp_path)
+    with serving(predictor, settings, explainer=explain) as (url, _), ThreadPoolExecutor(9) as clients:
+        asked = [clients.submit(CLIENT.post, f"{url}/v1/explain", files=photo, timeout=20) for _ in range(9)]
+        time.sleep(0.5)
+        label = {"species": "cat", "breed": "siamese", "consent": "yes"}
+        assert CLIENT.post(f"{url}/v1/feedback", files=photo, data=label).status_code == 201
+        saved.set()
+        assert sorted(request.result(20).status_code for request in asked) == [200] * 8 + [429]
+
+
 def test_server_cuts_off_a_client_that_does_not_read_its_responses(predictor, monkeypatch):
     monkeypatch.setattr(run, "READ_SECONDS", 0.3)
     with serving(predictor) as (url, _), socket.socket() as deaf:

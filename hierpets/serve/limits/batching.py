@@ -41,8 +41,8 @@ class Batcher(Generic[T, R]):
     """Calls ``work`` on batches of at most ``size`` items, in ``workers`` threads of its own, first come, first served.
 
     A batch waits at most ``wait`` seconds for more items, and leaves to other idle workers their share of those that
-    wait. Items of a weight of ``room`` in all wait, where an item that takes as long as several others weighs as much as
-    they do; ``work`` returns one result per item.
+    wait. What waits weighs at most ``room``: an item as much as the others that take as long as it does. ``work``
+    returns one result per item.
     """
 
     def __init__(

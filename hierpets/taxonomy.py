@@ -11,8 +11,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from hierpets.errors import DataError, did_you_mean
+from hierpets.text import is_printable
 
-__all__ = ["UNKNOWN_LEAF", "Leaf", "Taxonomy", "class_order"]
+__all__ = ["UNKNOWN_LEAF", "Leaf", "Taxonomy", "class_order", "label_problem"]
 
 UNKNOWN_LEAF = -1
 """The leaf index of a photo whose species is known and whose breed is not."""
@@ -33,6 +34,15 @@ def class_order(label: Leaf) -> tuple[str, str]:
     return label.species, label.breed or ""
 
 
+def label_problem(name: str) -> str | None:
+    """Why a text cannot be the name of a species or breed; None where it can."""
+    if not name.strip() or "/" in name:
+        return f"the name of a species or breed must not be empty or hold '/', got {name!r}"
+    if not is_printable(name):
+        return f"the name of a species or breed must not hold a line break, a tab or the like, got {name!r}"
+    return None
+
+
 class Taxonomy(BaseModel):
     """A ragged two-level tree: ``{"cat": ("birman", "siamese"), "rabbit": ()}``.
 
@@ -51,8 +61,8 @@ class Taxonomy(BaseModel):
             raise ValueError("a taxonomy needs at least one species")
         for species, breeds in tree.items():
             for name in (species, *breeds):
-                if not name.strip() or "/" in name:
-                    raise ValueError(f"a name must not be empty or hold '/', got {name!r}")
+                if problem := label_problem(name):
+                    raise ValueError(problem)
             if len(set(breeds)) != len(breeds):
                 raise ValueError(f"species {species!r} lists a breed twice")
         return tree

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 from hierpets.messages.catalogue import number
 
-__all__ = ["counted", "join_words", "likelihood", "percent", "pretty"]
+__all__ = ["counted", "is_printable", "join_words", "likelihood", "percent", "pretty", "printable"]
+
+JOINERS = "\u200c\u200d"  # with which Persian and Hindi are spelled
 
 
 def percent(share: float | None, digits: int = 1) -> str:
@@ -46,3 +49,14 @@ def join_words(words: Sequence[str], *, most: int | None = None) -> str:
     if most is not None and len(words) > most:
         return f"{', '.join(words[:most])} and {len(words) - most} more"
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def is_printable(text: str) -> bool:
+    """Whether a terminal shows each character, and none moves the cursor, breaks the line or turns its direction."""
+    kinds = (unicodedata.category(character) for character in text if character not in JOINERS)
+    return not any(kind in ("Cc", "Cf", "Zl", "Zp") for kind in kinds)
+
+
+def printable(text: str) -> str:
+    """The text with an escape, such as ``\\x1b``, for each character that is not :func:`is_printable`."""
+    return "".join(one if is_printable(one) else ascii(one)[1:-1] for one in text)

@@ -39,7 +39,7 @@ def test_order_survives_json():
     assert Taxonomy.model_validate_json(RAGGED.model_dump_json()).species == ("cat", "rabbit", "dog")
 
 
-@pytest.mark.parametrize("tree", [{}, {" ": ()}, {"cat": ("a", "a")}, {"cat": ("a/b",)}])
+@pytest.mark.parametrize("tree", [{}, {" ": ()}, {"cat": ("a", "a")}, {"cat": ("a/b",)}, {"cat": ("a\x1b[1m",)}])
 def test_unsound_trees_are_refused(tree):
     with pytest.raises(ValidationError):
         Taxonomy(tree=tree)

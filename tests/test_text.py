@@ -2,7 +2,28 @@
 
 import pytest
 
-from hierpets.text import join_words, likelihood, percent, pretty
+from hierpets.text import is_printable, join_words, likelihood, percent, pretty, printable
+
+
+@pytest.mark.parametrize("text", ["", "maine_coon", "Deutscher Schäferhund", "می\u200cخواهم", "क्\u200dष", "猫"])
+def test_printable_text_stays_as_it_is(text):
+    assert is_printable(text)
+    assert printable(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b]0;x\x07", r"\x1b]0;x\x07"),
+        ("a\nb\tc\x9b", r"a\nb\tc\x9b"),
+        ("\u202ea\u2066", r"\u202ea\u2066"),
+        ("a\u2028b\u2029", r"a\u2028b\u2029"),
+        ("\U000e0041", r"\U000e0041"),
+    ],
+)
+def test_text_that_moves_a_cursor_or_turns_a_line_is_escaped(text, shown):
+    assert not is_printable(text)
+    assert printable(text) == shown
 
 
 @pytest.mark.parametrize(

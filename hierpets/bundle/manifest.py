@@ -23,7 +23,7 @@ from hierpets.hierarchy.probabilities import Combiner, Prior
 from hierpets.plugin import Preprocess
 from hierpets.taxonomy import Leaf, Taxonomy
 from hierpets.validation.problems import problem_lines
-from hierpets.validation.strict import PlainName, StrictModel
+from hierpets.validation.strict import PlainName, PrintableText, StrictModel
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -154,8 +154,8 @@ class Manifest(StrictModel):
     """The content of ``bundle.json``. It holds no date: the same seed gives the same bundle."""
 
     schema_version: Literal[4] = 4
-    hierpets_version: str = hierpets.__version__
-    version: str | None = Field(default=None, description="Version of the model, if it has one.")
+    hierpets_version: PrintableText = hierpets.__version__
+    version: PrintableText | None = Field(default=None, description="Version of the model, if it has one.")
     taxonomy: Taxonomy
     origins: tuple[Origin, ...] = Field(default_factory=lambda known: _all_trained(known.get("taxonomy")))
     preprocess: Preprocess

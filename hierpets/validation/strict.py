@@ -7,7 +7,9 @@ from typing import Annotated, Any, TypeGuard, get_origin
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
-__all__ = ["ONE_IS_A_LIST", "PlainName", "StrictModel", "is_model"]
+from hierpets.text import is_printable
+
+__all__ = ["ONE_IS_A_LIST", "PlainName", "PrintableText", "StrictModel", "is_model"]
 
 
 class StrictModel(BaseModel):
@@ -30,6 +32,16 @@ def _check_name(name: str) -> str:
 
 PlainName = Annotated[str, AfterValidator(_check_name)]
 """A name that can stand in a file, a command and a URL."""
+
+
+def _check_printable(text: str) -> str:
+    if not is_printable(text):
+        raise ValueError(f"expected no control characters, got {text!r}")
+    return text
+
+
+PrintableText = Annotated[str, AfterValidator(_check_printable)]
+"""A text that a terminal may show as it is."""
 
 ONE_IS_A_LIST = BeforeValidator(lambda given: (given,) if isinstance(given, str) else given)
 """Of a list: a text alone stands for a list of one."""

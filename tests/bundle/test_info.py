@@ -118,3 +118,37 @@ def test_bundle_info_loads_no_network():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "openvino", "cv2", "matplotlib"} & set(run.stdout.split())
+
+
+ESCAPE = "\x1b]0;pwned\x07"
+
+
+def changed(bundle, folder, change):
+    """A copy of a bundle, with other values in its manifest."""
+    shutil.copytree(bundle, folder)
+    content = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
+    (folder / "bundle.json").write_text(json.dumps(content | change), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": ESCAPE},
+        {"hierpets_version": "1\u202e"},
+        {"taxonomy": {"tree": {f"cat{ESCAPE}": []}}},
+        {ESCAPE: 1},
+        {"backbone": {"name": ESCAPE}},
+    ],
+)
+def test_bundle_whose_names_write_to_the_terminal_is_refused(tiny_run, tmp_path, change):
+    with pytest.raises(BundleError) as refused:
+        read_manifest(changed(tiny_run / "bundle", tmp_path / "bundle", change))
+    assert not set(str(refused.value)) & set("\x1b\x07\u202e")
+
+
+def test_info_command_shows_no_escape_sequence_of_a_bundle(tiny_run, tmp_path):
+    bundle = changed(tiny_run / "bundle", tmp_path / "bundle", {"training": {"recipe": ESCAPE}})
+    shown = CliRunner().invoke(command, [str(bundle)])
+    assert shown.exit_code == 0
+    assert r"recipe: \x1b]0;pwned\x07" in shown.output

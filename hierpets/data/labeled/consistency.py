@@ -14,7 +14,7 @@ from typing import NamedTuple
 from hierpets.data.records import PhotoRecord
 from hierpets.errors import DataError
 from hierpets.plugin.reading import SPLIT_NAMES
-from hierpets.taxonomy import Leaf
+from hierpets.taxonomy import Leaf, label_problem
 
 __all__ = [
     "NO_CLASS",
@@ -66,10 +66,8 @@ def check_labels(labels: Iterable[tuple[str, Leaf]]) -> Iterator[str]:
                 f"{where}: class {name!r} is called like the answer to photos of no known pet; photos of a breed that "
                 "nobody knows lie in the folder of their species"
             )
-        elif not name.strip() or "/" in name:
-            yield f"{where}: the name of a species or breed must not be empty or hold '/', got {name!r}"
-        elif any(unicodedata.category(character) == "Cc" for character in name):
-            yield f"{where}: the name of a species or breed must not hold a line break, a tab or the like, got {name!r}"
+        elif problem := label_problem(name):
+            yield f"{where}: {problem}"
     yield from find_misspelled(given)
 
 

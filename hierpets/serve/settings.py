@@ -37,7 +37,9 @@ class ServeSettings(StrictModel):
     max_megapixels: float = Field(default=50, gt=0, description="maximum size of one photo, in megapixels")
     max_photos: int = Field(default=32, ge=1, description="maximum number of photos in one request")
     queue: int = Field(
-        default=128, ge=1, description="maximum number of photos waiting for the model; beyond it, requests get a 429"
+        default=128,
+        ge=1,
+        description="maximum number of photos waiting for the model, one with regions as 16; beyond it, a 429",
     )
     upload_seconds: float = Field(default=20, gt=0, description="time limit for an upload, in seconds")
     predict_seconds: float = Field(

@@ -61,10 +61,10 @@ def train(
     gets every event of the log.
 
     ``resume`` continues the run in ``out`` from its last checkpoint, with the run's own settings if no ``config`` is
-    given; of a run that is complete it changes nothing. ``overwrite`` replaces the run, with all files of the old
-    model. Photos that cannot be read are skipped with a warning, or refused with ``strict``. Settings, plugins and
-    photos are checked before anything slow begins. Under ``torchrun`` the processes share the fine-tuning, and the
-    first of them writes.
+    given; of a run that is complete it changes nothing, and other ``data`` are refused. ``overwrite`` replaces the run,
+    with all files of the old model. Photos that cannot be read are skipped with a warning, or refused with ``strict``.
+    Settings, plugins and photos are checked before anything slow begins. Under ``torchrun`` the processes share the
+    fine-tuning, and the first of them writes.
 
     :raises ConfigError: a setting that is unknown, out of range or in conflict with others; an existing run; a run
         that cannot be resumed with these settings.
@@ -76,11 +76,12 @@ def train(
         raise ConfigError("use either --resume or --overwrite, not both")
     given = settings | ({"data": os.fspath(data)} if data is not None else {})
     config = _configured(config, given, resume=resume)
-    if resume and "data" not in config.model_fields_set and not (config.out / CONFIG_FILE).is_file():
+    is_data_given = "data" in config.model_fields_set
+    if resume and not is_data_given and not (config.out / CONFIG_FILE).is_file():
         raise ConfigError(f"{config.out}: nothing to resume: no {CONFIG_FILE} in it; say --data to begin a run there")
     config = config.absolute()
     if resume and is_complete(config.out):
-        return _complete(config)
+        return _complete(config, data=config.data if is_data_given else None)
     check_apart(config.out, config.data)
     config = _with_registry(config)
     device, registry = choose_device(config.device), load_registry(config.registry)
@@ -112,13 +113,20 @@ def train(
             )
 
 
-def _complete(config: TrainConfig) -> TrainResult:
-    """What a run that is complete left: there is nothing to resume, even where its photos are gone.
+def _complete(config: TrainConfig, *, data: str | None) -> TrainResult:
+    """What a run that is complete left: there is nothing to resume, even where its photos are gone. ``data`` are those
+    that were asked for, if any were.
 
-    :raises ConfigError: the run has other settings.
+    :raises ConfigError: the run has other settings, or was trained on other data.
     """
     run = config.out
     _check_settings(run / CONFIG_FILE, config)
+    trained_on = read_config(run / CONFIG_FILE, {}).data
+    if data is not None and Path(data).resolve() != Path(trained_on).resolve():  # an address as well
+        raise ConfigError(
+            f"{run}: is complete, trained on {trained_on}, not {data}; use --overwrite to train it on {data}, or "
+            "another --out"
+        )
     manifest, metrics = read_manifest(run / BUNDLE_FOLDER), read_run_metrics(run / METRICS_FILE)
     _log.warning("%s: the run is complete, nothing to resume; use --overwrite to train it again", run)
     summary = manifest.training["summary"]

@@ -1,5 +1,7 @@
 """``hierpets train``: options from the settings, and what it says."""
 
+import os
+
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -54,6 +56,24 @@ def test_train_command_interrupted_says_how_to_go_on(monkeypatch):
     done = CliRunner().invoke(command, ["--data", "demo"], standalone_mode=False)
     assert done.return_value == 130
     assert done.output == "interrupted; rerun with --resume to continue\n"
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_train_command_interrupted_over_an_old_run_says_whether_it_was_replaced(tmp_path, monkeypatch, begun):
+    settings = tmp_path / "config.yaml"
+    settings.write_text("seed: 0")
+    os.utime(settings, (0, 0))
+
+    def stop(**_):
+        if begun:
+            settings.write_text("seed: 0")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hierpets.training.recipe.train", stop)
+    arguments = ["--data", "demo", "--out", str(tmp_path), "--overwrite"]
+    done = CliRunner().invoke(command, arguments, standalone_mode=False)
+    assert done.return_value == 130
+    assert done.output.rstrip().endswith("rerun with --resume to continue" if begun else "rerun with --overwrite")
 
 
 @pytest.mark.parametrize("won", [True, False])

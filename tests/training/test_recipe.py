@@ -327,6 +327,19 @@ def test_train_resumed_when_it_is_complete_changes_nothing_even_without_its_phot
         train(out=tmp_path / "run", resume=True, seed=1)
 
 
+def test_train_resumed_when_it_is_complete_refuses_other_data(tmp_path, monkeypatch):
+    draw_photos(tmp_path / "pets", {"cat/siamese": 4, "dog/pug": 4})
+    monkeypatch.chdir(tmp_path)
+    first = train("pets", config=settings(tmp_path))
+    for same in ("pets", tmp_path / "pets", "../" + tmp_path.name + "/pets/"):
+        assert train(same, out=tmp_path / "run", resume=True) == first
+    (tmp_path / "pets").rename("moved")
+    assert train("pets", out=tmp_path / "run", resume=True) == first
+    for other in ("moved", "gone", "demo", "s3://bucket/pets"):
+        with pytest.raises(ConfigError, match=r"run: is complete, trained on .*pets, not .*; use --overwrite"):
+            train(other, out=tmp_path / "run", resume=True)
+
+
 @pytest.mark.parametrize("missing", ["log.jsonl", "metrics.json", "bundle/bundle.json"])
 def test_train_resumed_goes_on_where_anything_of_the_end_is_missing(tmp_path, missing):
     run, events = tmp_path / "run", []

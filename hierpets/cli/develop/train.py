@@ -65,6 +65,7 @@ def command(
     if "data" not in config.model_fields_set and not resume:
         click.echo("no --data: training on the demo set of synthetic images", err=True)
 
+    before = _written_at(config.out)
     from hierpets.cli.progress import ProgressDisplay
     from hierpets.training.recipe import train
 
@@ -78,7 +79,13 @@ def command(
             train(config=config, listener=show, progress=progress, resume=resume, overwrite=overwrite)
         except KeyboardInterrupt:
             progress.close()
-            click.echo("interrupted; rerun with --resume to continue", err=True)
+            if overwrite and _written_at(config.out) in (None, before):
+                told = (
+                    "interrupted before the new run began: what is there is an old one, if any; rerun with --overwrite"
+                )
+                click.echo(told, err=True)
+            else:
+                click.echo("interrupted; rerun with --resume to continue", err=True)
             return INTERRUPTED
     return 0
 
@@ -87,6 +94,12 @@ def _resumed(resume: bool, out: Path | None) -> Path | None:
     """The settings that a resumed run was started with, if there are any."""
     written = (out or TrainConfig().out) / CONFIG_FILE
     return written if resume and written.is_file() else None
+
+
+def _written_at(run: Path) -> int | None:
+    """When the settings of a run were written, in nanoseconds: they change hands as a new run begins."""
+    settings = run / CONFIG_FILE
+    return settings.stat().st_mtime_ns if settings.is_file() else None
 
 
 def _describe(event: dict[str, Any]) -> str | None:

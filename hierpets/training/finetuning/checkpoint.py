@@ -19,8 +19,9 @@ from hierpets.training.splits import Splits
 
 __all__ = ["Checkpoint", "check_same", "describe_run", "describe_settings", "read_checkpoint", "write_checkpoint"]
 
-# What may change between a start and its resumption, because the result does not depend on it.
-FREE = {"data", "out", "device", "registry", "cluster", "strict"}  # of the data, names and labels of photos count
+# What may change between a start and its resumption, because the result does not depend on it: of the data, names and
+# labels of photos count.
+FREE = {"data", "out", "device", "registry", "cluster", "strict", "trackers"}
 FREE_FINETUNE = {"workers", "checkpoint_minutes"}
 PHOTOS = ("training photos", "validation photos")
 

@@ -155,6 +155,16 @@ def test_a_tracker_opens_a_file_of_the_run_and_none_of_a_run_that_is_refused(tmp
     assert (tmp_path / "run" / "heard").read_text() == heard
 
 
+def test_train_is_resumed_without_its_trackers(tmp_path):
+    def stop(_event):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train("demo", listener=stop, **tracked(tmp_path, HEARS))
+    train(out=tmp_path / "run", resume=True, trackers=())
+    assert (tmp_path / "run" / "heard").read_text().split() == ["end"]
+
+
 def test_train_refuses_an_unknown_tracker_before_the_work(tmp_path):
     with pytest.raises(PluginError, match="unknown tracker 'mlfow'"):
         train("demo", out=tmp_path / "run", trackers=["mlfow"], recipe="heads")

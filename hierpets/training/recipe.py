@@ -98,19 +98,14 @@ def train(
         ):
             checkpoint = _find_checkpoint(run, config) if resume else None
             with _beginning(run, config, overwrite=overwrite):
-                splits, found, first = look_at_photos(
-                    splits, config, registry=registry, device=device, progress=run.progress
-                )
+                look = look_at_photos(splits, config, registry=registry, device=device, progress=run.progress)
                 if checkpoint is not None:
-                    check_same(checkpoint.settings, describe_run(config, splits), run.checkpoint)
-            if found.unreadable:
-                run.log("skipped_photos", photos=list(found.unreadable.values()))
-            if found.individuals:
-                animals = len({*found.individuals.values()})
-                run.log("individuals", photos=len(found.individuals), individuals=animals)
-            return run_steps(
-                splits, config, registry=registry, run=run, device=device, checkpoint=checkpoint, first=first
-            )
+                    check_same(checkpoint.settings, describe_run(config, look.splits), run.checkpoint)
+            if look.found.unreadable:
+                run.log("skipped_photos", photos=list(look.found.unreadable.values()))
+            if individuals := look.found.individuals:
+                run.log("individuals", photos=len(individuals), individuals=len({*individuals.values()}))
+            return run_steps(look, config, registry=registry, run=run, device=device, checkpoint=checkpoint)
 
 
 def _complete(config: TrainConfig, *, data: str | None) -> TrainResult:

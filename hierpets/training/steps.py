@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from hierpets.bundle.manifest import Manifest, Selection, model_id
-from hierpets.bundle.seen import SeenPhotos
 from hierpets.config import TrainConfig
-from hierpets.data.content import content_key
 from hierpets.errors import ConfigError
 from hierpets.hierarchy.policy import ENOUGH_OTHERS
 from hierpets.model.statistics.storage import pack_statistics
@@ -24,7 +21,7 @@ from hierpets.training.calibration import calibrate_trained
 from hierpets.training.cascade.choice import best_early, fit_configured, try_early
 from hierpets.training.cascade.fit import fit_cascade
 from hierpets.training.distributed import current_context
-from hierpets.training.features.digests import PhotoDigests
+from hierpets.training.features.first_look import FirstLook
 from hierpets.training.features.prepared import Prepared
 from hierpets.training.finetuning.checkpoint import Checkpoint
 from hierpets.training.finetuning.finetune import finetune_trained, reason_to_skip
@@ -34,7 +31,7 @@ from hierpets.training.measurement import accuracies, measure_trained
 from hierpets.training.outcome.manifest import make_manifest
 from hierpets.training.outcome.quantization import quantize_bundle
 from hierpets.training.outcome.result import TrainResult
-from hierpets.training.run.folder import FEATURES, LAST, Run
+from hierpets.training.run.folder import LAST, Run
 from hierpets.training.selection.candidates import Candidate, iter_candidates
 from hierpets.training.selection.choice import choose, describe_selection
 from hierpets.training.splits import Splits
@@ -46,18 +43,18 @@ _log = logging.getLogger(__name__)
 
 
 def run_steps(
-    splits: Splits,
+    look: FirstLook,
     config: TrainConfig,
     *,
     registry: Registry,
     run: Run,
     device: str,
     checkpoint: Checkpoint | None,
-    first: Prepared | None,
 ) -> TrainResult:
-    """The steps in order, each a function of what those before it gave; ``first`` is the first candidate."""
+    """The steps in order, each a function of what those before it gave."""
+    splits = look.splits
     run.log("data", source=config.data, **splits.sizes)
-    trained, early = _fit_frozen(splits, config, registry=registry, run=run, device=device, first=first)
+    trained, early = _fit_frozen(splits, config, registry=registry, run=run, device=device, first=look.first)
     if _goes_on(trained, splits, config, run=run, device=device):
         frozen = trained
         trained = finetune_trained(frozen, splits, config, run=run, device=device, checkpoint=checkpoint)
@@ -78,8 +75,7 @@ def run_steps(
         run.log("metrics", on=name, **accuracies(part))
     if not run.silent:
         asked_before = [early.network for early in trained.early]
-        seen = _seen(splits, config)
-        write_bundle(run.bundle, trained.network, manifest, statistics, seen, early=asked_before)
+        write_bundle(run.bundle, trained.network, manifest, statistics, look.seen, early=asked_before)
         model = model_id(run.bundle, manifest)
         metrics = {name: part.model_copy(update={"model": model}) for name, part in metrics.items()}
         run.write_metrics(metrics)
@@ -100,15 +96,6 @@ def _other_breeds(trained: Trained) -> str | None:
         f"{join_words(with_breeds)}: photos of breeds that are not listed may be named as one that is. What others "
         f"look like is learned by holding breeds out: it takes two of a species, and {ENOUGH_OTHERS} of their photos"
     )
-
-
-def _seen(splits: Splits, config: TrainConfig) -> SeenPhotos:
-    """The training photos. What was held out is not among them."""
-    paths = splits.train.paths
-    if not config.cluster:
-        return SeenPhotos.of(map(content_key, paths))
-    with closing(PhotoDigests(config.out / FEATURES)) as digests:
-        return SeenPhotos.of(digests.get(paths))
 
 
 def _add_statistics(manifest: Manifest, trained: Trained, config: TrainConfig) -> tuple[Manifest, list[bytes]]:

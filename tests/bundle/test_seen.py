@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from typing import Any
+
+from helpers.demo_photos import draw_photos
+from helpers.fakes import tiny_registry
 
 from hierpets.bundle.layout import SEEN
 from hierpets.bundle.manifest import model_id
@@ -42,6 +46,23 @@ def test_a_trained_bundle_knows_its_training_photos_and_no_others(tiny_run):
     index = split_index(read_index("demo"), seed=0)
     assert all(seen.holds(content_key(path)) for path in index.subset("train").paths)
     assert not any(seen.holds(content_key(path)) for path in index.subset("val").paths)
+
+
+def test_a_training_photo_that_vanishes_meanwhile_stays_known(tmp_path):
+    from hierpets.training.recipe import train
+
+    tiny_registry(tmp_path)
+    photos = draw_photos(tmp_path / "pets", {"cat/siamese": 4, "dog/pug": 4})
+    keys = {content_key(str(path)) for path in photos.rglob("*.png")}
+
+    def vanish(event: dict[str, Any]) -> None:
+        if event["event"] == "metrics":
+            shutil.rmtree(photos, ignore_errors=True)
+
+    settings = {"backbone": "tiny", "registry": tmp_path / "registry.yaml", "recipe": "heads", "second_look": False}
+    result = train(photos, out=tmp_path / "run", val_fraction=0.0, listener=vanish, **settings)
+    seen = SeenPhotos.read(result.bundle)
+    assert not photos.exists() and len(keys) == len(seen) == 8 and all(map(seen.holds, keys))
 
 
 def test_what_was_seen_is_no_part_of_the_identity(tiny_run, tmp_path):

@@ -8,7 +8,9 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from hierpets.bundle.seen import SeenPhotos
 from hierpets.config import TrainConfig
 from hierpets.data.labeled.consistency import find_contradictions
 from hierpets.data.records import PhotoIndex
@@ -28,8 +30,7 @@ _log = logging.getLogger(__name__)
 _NAMED = 5
 
 
-@dataclass(frozen=True)
-class FirstLook:
+class Found(NamedTuple):
     """Why photos cannot be read, by path, and the individual of those that look alike and that the data says nothing
     of.
     """
@@ -38,21 +39,31 @@ class FirstLook:
     individuals: dict[str, str]
 
 
+@dataclass(frozen=True)
+class FirstLook:
+    """The photos that can be read, split anew so that those of an individual lie on one side, and what was found. The
+    main process, which looked for all, has more: ``seen``, the training photos as they were when it looked, and the
+    ``first`` candidate, with which it looked.
+    """
+
+    splits: Splits
+    found: Found
+    seen: SeenPhotos
+    first: Prepared | None
+
+
 def look_at_photos(
     splits: Splits, config: TrainConfig, *, registry: Registry, device: str, progress: Progress
-) -> tuple[Splits, FirstLook, Prepared | None]:
-    """The photos that can be read, split anew so that those of an individual lie on one side, and what was found.
-
-    The main process looks for all, with the first candidate, which it hands on: others get none. The features that it
-    computes meanwhile are cached.
+) -> FirstLook:
+    """Look at all photos, in the main process. The features that it computes meanwhile are cached.
 
     :raises DataError: with ``config.strict``, photos that cannot be read; without it, if a class has no other.
     """
     context = current_context()
-    found, first = FirstLook({}, {}), None
+    found, digests, first = Found({}, {}), dict[str, str](), None
     if context.is_main:
         first = prepare_backbone(config.candidate_backbones[0], config, registry=registry, device=device)
-        found = _look(splits, first.extractor, config, progress)
+        found, digests = _look(splits, first.extractor, config, progress)
     found = context.gather(found)[0]
     lines = list(found.unreadable.values())
     if lines:
@@ -67,15 +78,20 @@ def look_at_photos(
     if context.is_main:
         _warn_of_single_photos(splits)
         _warn_of_individuals(splits)
-    return splits, found, first
+    seen = SeenPhotos.of(digests[path] for path in splits.train.paths if context.is_main)
+    return FirstLook(splits, found, seen, first)
 
 
-def _look(splits: Splits, extractor: FeatureExtractor, config: TrainConfig, progress: Progress) -> FirstLook:
+def _look(
+    splits: Splits, extractor: FeatureExtractor, config: TrainConfig, progress: Progress
+) -> tuple[Found, dict[str, str]]:
+    """What was found, and the digest of every photo by its path."""
     both = PhotoIndex(splits.taxonomy, (*splits.train.records, *splits.val.records))
     unreadable, digests = extractor.examine(both.paths, progress=progress)
     _warn_of_contradictions(both, digests, unreadable)
     readable = both.where(lambda record: record.path not in unreadable)
-    return FirstLook(unreadable, look_for_individuals(readable, extractor, config, progress=progress))
+    found = Found(unreadable, look_for_individuals(readable, extractor, config, progress=progress))
+    return found, dict(zip(both.paths, digests, strict=True))
 
 
 def _warn_of_contradictions(index: PhotoIndex, digests: Sequence[str], unreadable: dict[str, str]) -> None:

@@ -31,7 +31,7 @@ from hierpets.training.measurement import accuracies, measure_trained
 from hierpets.training.outcome.manifest import make_manifest
 from hierpets.training.outcome.quantization import quantize_bundle
 from hierpets.training.outcome.result import TrainResult
-from hierpets.training.run.folder import LAST, Run
+from hierpets.training.run.folder import Run
 from hierpets.training.selection.candidates import Candidate, iter_candidates
 from hierpets.training.selection.choice import choose, describe_selection
 from hierpets.training.splits import Splits
@@ -81,8 +81,7 @@ def run_steps(
         run.write_metrics(metrics)
         done, why = quantize_bundle(run.bundle, splits.val, config, registry=registry, progress=run.progress)
         run.log("quantized", done=done, why=why)
-    run.drop_features()
-    run.log(LAST, path=str(run.bundle), summary=trained.summary)
+    run.complete(path=str(run.bundle), summary=trained.summary)
     current_context().wait()  # nobody leaves before the bundle is there
     return TrainResult(run.bundle, run.folder, trained.summary, metrics, config.registry, trained.selection)
 

@@ -270,8 +270,8 @@ def test_train_refuses_a_run_that_is_there_and_changes_nothing(run, tmp_path):
 
 
 def test_train_overwrites_everything_that_belongs_to_the_old_model(run, tmp_path):
-    of_the_model = {"elsewhere", "measured.json", "checkpoint.pt"}
-    for name in ("elsewhere/metrics.json", "audit/audit.json", "measured.json", "checkpoint.pt", "notes.txt"):
+    of_the_model = {"elsewhere", "measured.json", "checkpoint.pt", "learning_curves.png"}
+    for name in ("elsewhere/metrics.json", "audit/audit.json", "notes.txt", *of_the_model - {"elsewhere"}):
         (run / name).parent.mkdir(exist_ok=True)
         (run / name).write_text("old")
     lines = len((run / "log.jsonl").read_text().splitlines())

@@ -16,8 +16,8 @@ from hierpets.training.finetuning.averaging import choose_alpha, interpolate
 from hierpets.training.finetuning.batches import TrainingBatches
 from hierpets.training.finetuning.checkpoint import Checkpoint, write_checkpoint
 from hierpets.training.finetuning.learner import Learner, Weights, copy_weights
-from hierpets.training.run.figures import BATCH_FILE, CURVES_FILE, draw_batch, draw_curves
-from hierpets.training.run.folder import Run
+from hierpets.training.run.figures import draw_batch, draw_curves
+from hierpets.training.run.folder import BATCH_FILE, CURVES_FILE, Run
 from hierpets.training.score import Score, Validation
 
 __all__ = ["FinetuneResult", "FinetuningLoop"]

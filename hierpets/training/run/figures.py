@@ -14,9 +14,8 @@ from hierpets.data.transforms import denormalize
 from hierpets.figures import figure_png, percent_tick
 from hierpets.plugin import Preprocess
 
-__all__ = ["BATCH_FILE", "CURVES_FILE", "draw_batch", "draw_curves"]
+__all__ = ["draw_batch", "draw_curves"]
 
-CURVES_FILE, BATCH_FILE = "learning_curves.png", "first_batch.png"
 MOST = 32  # photos of a batch that are drawn
 COLUMNS = 8
 CELL = 1.12  # height of a photo with its name, in widths

@@ -22,7 +22,17 @@ from hierpets.files import lock, open_folder, write_file
 from hierpets.progress import Progress, no_progress
 from hierpets.training.distributed import current_context
 
-__all__ = ["FEATURES", "LAST", "Event", "Listener", "Run", "is_complete", "open_run"]
+__all__ = [
+    "BATCH_FILE",
+    "CURVES_FILE",
+    "FEATURES",
+    "LAST",
+    "Event",
+    "Listener",
+    "Run",
+    "is_complete",
+    "open_run",
+]
 
 LOG_FILE, CHECKPOINT_FILE = "log.jsonl", "checkpoint.pt"
 LAST = "bundle"  # the event that a run ends with
@@ -31,7 +41,8 @@ FEATURES = "features"  # of a cluster, until the bundle is there
 RUN = (CONFIG_FILE, LOG_FILE, METRICS_FILE, FEATURES, BUNDLE_FOLDER, CHECKPOINT_FILE)
 # What is written about a model: by its name, or, a folder, by what lies in it (an evaluation, an export).
 # An audit is about photos and stays.
-ABOUT = ("measured.json", "tensorboard")
+CURVES_FILE, BATCH_FILE = "learning_curves.png", "first_batch.png"
+ABOUT = ("measured.json", "tensorboard", CURVES_FILE, BATCH_FILE)
 MARKS = (METRICS_FILE, MANIFEST)
 
 Event = dict[str, Any]
@@ -70,11 +81,6 @@ class Run:
             else:
                 path.unlink()
 
-    def drop_features(self) -> None:
-        """Delete the features that a cluster computed: with the bundle, they have done their work."""
-        if not self.silent:
-            shutil.rmtree(self.folder / FEATURES, ignore_errors=True)
-
     def log(self, event: str, **fields: Any) -> None:
         """Log an event and pass it on."""
         if self.silent:
@@ -84,6 +90,15 @@ class Run:
         with (self.folder / LOG_FILE).open("a", encoding="utf-8", newline="\n") as log:
             log.write(json.dumps(line) + "\n")
         self.listener(line)
+
+    def complete(self, **fields: Any) -> None:
+        """Log the last event, then delete what only a run that is to be resumed needs: the features that a cluster
+        computed, and the checkpoint.
+        """
+        self.log(LAST, **fields)
+        if not self.silent:
+            shutil.rmtree(self.folder / FEATURES, ignore_errors=True)
+            self.checkpoint.unlink(missing_ok=True)
 
     def progress(self, task: str, done: int, total: int | None, /) -> None:
         """Pass progress on; not logged."""

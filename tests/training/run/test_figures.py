@@ -14,8 +14,8 @@ from hierpets.errors import ConfigError, PluginError
 from hierpets.plugin import Preprocess
 from hierpets.registry.loading import load_registry
 from hierpets.training.recipe import train
-from hierpets.training.run.figures import BATCH_FILE, CURVES_FILE, draw_batch, draw_curves
-from hierpets.training.run.folder import Run
+from hierpets.training.run.figures import draw_batch, draw_curves
+from hierpets.training.run.folder import BATCH_FILE, CURVES_FILE, Run
 from hierpets.training.run.trackers import EventWriter, PluginTrackers, broadcast, find_tracker
 
 
@@ -55,11 +55,12 @@ def test_draw_batch_draws_photo_by_photo():
     assert {0, 120, 255} <= grays
 
 
-def test_train_saves_the_figures_of_a_fine_tuning(tiny_run, tmp_path):
+def test_train_saves_the_figures_of_a_fine_tuning_and_keeps_no_checkpoint(tiny_run, tmp_path):
     registry = tiny_run.parent / "registry.yaml"
     train(backbone="tiny", registry=registry, out=tmp_path, recipe="finetune", finetune={"epochs": 1, "workers": 0})
     assert decoded((tmp_path / CURVES_FILE).read_bytes()) is not None
     assert decoded((tmp_path / BATCH_FILE).read_bytes()) is not None
+    assert not (tmp_path / "checkpoint.pt").exists()
 
 
 def test_run_draws_nothing_where_it_is_silent(tmp_path):

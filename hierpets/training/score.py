@@ -88,7 +88,7 @@ class LabeledLogits:
         return Score(
             breed=breed if self.taxonomy.has_breeds and known.any() else None,
             species=float(balanced_accuracy(self.by_species.argmax(axis=1) == species, species)),
-            nll=float(-likelihood.mean()),
+            nll=abs(float(likelihood.mean())),  # of certainty it is 0, not -0
         )
 
 

@@ -76,6 +76,18 @@ def test_train_command_interrupted_over_an_old_run_says_whether_it_was_replaced(
     assert done.output.rstrip().endswith("rerun with --resume to continue" if begun else "rerun with --overwrite")
 
 
+@pytest.mark.parametrize(
+    ("photos", "animals", "said"),
+    [(2, 1, "2 photos show one animal, as far as can be told, and are"), (9, 3, "9 photos show 3 animals, as far as")],
+)
+def test_train_command_says_how_many_animals_are_held_out_together(monkeypatch, photos, animals, said):
+    def fake(*, listener, **_):
+        listener({"event": "individuals", "photos": photos, "individuals": animals})
+
+    monkeypatch.setattr("hierpets.training.recipe.train", fake)
+    assert said in CliRunner().invoke(command, ["--data", "demo"]).output
+
+
 @pytest.mark.parametrize("won", [True, False])
 def test_train_command_says_whether_fine_tuning_helped(tmp_path, monkeypatch, won):
     def fake(*, listener, **_):

@@ -11,7 +11,6 @@ from hierpets.cli.completion import PluginName
 from hierpets.cli.exits import INTERRUPTED
 from hierpets.cli.options import GivenPath, overwrite_option, setting_options
 from hierpets.config import CONFIG_FILE, TrainConfig, read_config
-from hierpets.text import counted
 
 __all__ = ["command"]
 
@@ -108,10 +107,10 @@ def _describe(event: dict[str, Any]) -> str | None:
         case "data":
             return f"{event['source']}: {event['train']} training photos, {event['val']} validation photos"
         case "individuals":
-            return (
-                f"{event['photos']} photos show {counted(event['individuals'], 'animal')} more than once, as far as "
-                "can be told: those of one are held out together"
-            )
+            photos, animals = f"{event['photos']:,} photos", event["individuals"]
+            if animals == 1:
+                return f"{photos} show one animal, as far as can be told, and are held out together"
+            return f"{photos} show {animals:,} animals, as far as can be told: those of one are held out together"
         case "candidate":
             return "  " + _row(event)
         case "chosen":
@@ -150,4 +149,4 @@ def _row(event: dict[str, Any]) -> str:
     breed = f"breed {event['breed']:.2%}, " if event["breed"] is not None else ""
     what = f"{event['backbone']}, {event['view']}, {event['head']}"
     spoiled = f", spoiled photos {event['stressed']:.2%}" if event["stressed"] is not None else ""
-    return f"{what}: balanced accuracy {breed}species {event['species']:.2%}{spoiled}, log loss {abs(event['nll']):.3f}"
+    return f"{what}: balanced accuracy {breed}species {event['species']:.2%}{spoiled}, log loss {event['nll']:.3f}"

@@ -61,10 +61,11 @@ def train(
     gets every event of the log.
 
     ``resume`` continues the run in ``out`` from its last checkpoint, with the run's own settings if no ``config`` is
-    given; of a run that is complete it changes nothing, and other ``data`` are refused. ``overwrite`` replaces the run,
-    with all files of the old model. Photos that cannot be read are skipped with a warning, or refused with ``strict``.
-    Settings, plugins and photos are checked before anything slow begins. Under ``torchrun`` the processes share the
-    fine-tuning, and the first of them writes.
+    given; of a run that is complete it changes nothing, and other ``data`` are refused. A checkpoint knows its photos
+    by names and labels: one that was added, removed or relabeled is refused, one that was replaced under its name is
+    not noticed. ``overwrite`` replaces the run, with all files of the old model. Photos that cannot be read are skipped
+    with a warning, or refused with ``strict``. Settings, plugins and photos are checked before anything slow begins.
+    Under ``torchrun`` the processes share the fine-tuning, and the first of them writes.
 
     :raises ConfigError: a setting that is unknown, out of range or in conflict with others; an existing run; a run
         that cannot be resumed with these settings.

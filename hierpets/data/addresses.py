@@ -32,6 +32,7 @@ from hierpets.plugin.reading import (
     suffix_of,
     without_options,
 )
+from hierpets.plugin.tar import by_name, follow
 
 __all__ = [
     "DEMO_PREFIX",
@@ -179,13 +180,14 @@ _READERS: dict[str | None, Callable[[Address, int], tuple[int, bytes]]] = {
 
 @lru_cache(maxsize=8)
 def _members(file: str, _stamp: str) -> dict[str, tuple[int, int]]:
-    """Offset and size of every file in an archive, up to where it is damaged."""
-    found = {}
+    """Offset and size of every file in an archive, also by the names of links, up to where it is damaged."""
+    members = []
     with open_file(file) as opened, tarfile.open(fileobj=opened, mode="r:") as archive, suppress(tarfile.TarError):
         for member in archive:
-            if member.isreg():
-                found[member.name] = member.offset_data, member.size
-    return found
+            members.append(member)  # one by one: those before a damage are kept
+    named = by_name(members)
+    files = ((member.name, follow(member, named)) for member in members)
+    return {name: (file.offset_data, file.size) for name, file in files if file is not None}
 
 
 def _parquet_cell(file: str, stamp: str, column: str, row: int) -> Any:

@@ -6,12 +6,14 @@ import json
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import cache
 from itertools import groupby
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
 from hierpets.plugin import DataError, SourcePhoto
 from hierpets.plugin.reading import COMPRESSED, PHOTO_SUFFIXES, list_files, open_file, split_of, without_options
+from hierpets.plugin.tar import by_name, follow, is_file
 
 MAX_LABEL_BYTES = 2**20
 
@@ -42,9 +44,11 @@ def webdataset(source: str) -> Iterator[SourcePhoto]:
 def _read_shard(shard: str) -> Iterator[SourcePhoto]:
     split = split_of(shard)
     with open_file(shard) as file, tarfile.open(fileobj=file, mode="r:") as archive:
-        files = (member for member in archive if member.isreg() and not PurePosixPath(member.name).name.startswith("."))
-        for _, members in groupby(files, key=lambda member: _key(member.name)):
-            yield from _read_sample(shard, archive, members, split)
+        members = (m for m in archive if is_file(m) and not PurePosixPath(m.name).name.startswith("."))
+        named = cache(lambda: by_name(archive.getmembers()))  # a link may lead to what is still to come
+        for _, sample in groupby(members, key=lambda member: _key(member.name)):
+            files = ((member, member if member.isreg() else follow(member, named())) for member in sample)
+            yield from _read_sample(shard, archive, files, split)
         _check_end(file, archive.offset)
 
 
@@ -65,25 +69,31 @@ def _key(name: str) -> str:
 
 
 def _read_sample(
-    shard: str, archive: tarfile.TarFile, members: Iterable[tarfile.TarInfo], split: str | None
+    shard: str,
+    archive: tarfile.TarFile,
+    members: Iterable[tuple[tarfile.TarInfo, tarfile.TarInfo | None]],
+    split: str | None,
 ) -> Iterator[SourcePhoto]:
     """The photo of a sample, with its class: ``KEY.jpg`` and not ``KEY.depth.png``. Where it has several, the first
-    comes with that as its problem.
+    comes with that as its problem. ``members`` come with the file that each is or leads to.
     """
     names: list[str] = []
     fields: dict[str, Any] = {"split": split}
     problem = None
-    for member in members:
+    for member, file in members:
         suffix = PurePosixPath(member.name).suffix.lower()
         if suffix in PHOTO_SUFFIXES:
             names.append(member.name)
+        if file is None:
+            if suffix in (*PHOTO_SUFFIXES, ".json", ".cls"):
+                problem = f"{member.name} is a link to {member.linkname}, which is no file of this archive"
         elif suffix == ".json":
             try:
-                fields |= _json(archive, member)
+                fields |= _json(archive, file)
             except (ValueError, RecursionError) as error:
                 problem = f"{member.name} is not JSON: {error}"
         elif suffix == ".cls":
-            fields["label"] = _content(archive, member).decode("utf-8", "replace").strip()
+            fields["label"] = _content(archive, file).decode("utf-8", "replace").strip()
     photos = [name for name in names if PurePosixPath(name).name.count(".") == 1] or names
     if len(photos) > 1:
         problem = f"{photos[0]} and {photos[1]} are one sample, whose name ends at the first dot; rename them"

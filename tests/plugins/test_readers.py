@@ -378,6 +378,53 @@ class TestWebdataset:
         photos = [name for name in files if not name.endswith("json")]
         assert list(list_photos([str(shard)], [], REGISTRY)) == [f"{shard}:{name}" for name in photos]
 
+    def test_a_link_is_the_file_of_the_same_archive_that_it_leads_to(self, given, tmp_path):
+        photo, other = given[0]["jpg"], given[-1]["jpg"]
+        files = {
+            "a/1.jpg": photo,
+            "a/1.cls": b"cat",
+            "b/2.jpg": (tarfile.SYMTYPE, "../c/3.jpg"),  # to one that is still to come, through another link
+            "b/2.json": b'{"label": "dog/pug"}',
+            "c/3.jpg": (tarfile.SYMTYPE, "4.jpg"),
+            "c/3.cls": (tarfile.LNKTYPE, "a/1.cls"),
+            "c/4.jpg": other,
+            "c/4.cls": b"dog/pug",
+            "d/5.jpg": (tarfile.LNKTYPE, "a/1.jpg"),
+            "d/5.json": (tarfile.SYMTYPE, "./../b/2.json"),
+            "a/6.jpg": photo,
+            "a/6.cls": b"cat",
+        }
+        shard = plant(tmp_path / "pets.tar", files)
+        with tarfile.open(shard, "a") as archive:  # as GNU tar writes a file that it was given twice
+            archive.addfile(link("a/6.jpg", tarfile.LNKTYPE, "a/6.jpg"))
+        records = read_index(shard).records
+        labels = {record.path.rpartition(":")[2]: str(record.label) for record in records}
+        assert labels == {
+            "a/1.jpg": "cat",
+            "b/2.jpg": "dog/pug",
+            "c/3.jpg": "cat",
+            "c/4.jpg": "dog/pug",
+            "d/5.jpg": "dog/pug",
+            "a/6.jpg": "cat",
+        }
+        for record in records:
+            shown = other if record.path[-7:] in ("b/2.jpg", "c/3.jpg", "c/4.jpg") else photo
+            np.testing.assert_array_equal(read_photo(record.path), read_photo(shown))
+
+    @pytest.mark.parametrize("target", ["nowhere.jpg", "/etc/passwd", "../../a.jpg", "b.jpg", "c.jpg", "folder"])
+    def test_a_link_that_leads_to_no_file_of_its_archive_is_told(self, tmp_path, target):
+        links = {
+            "b.jpg": (tarfile.SYMTYPE, target),
+            "c.jpg": (tarfile.SYMTYPE, "b.jpg"),
+            "folder": (tarfile.DIRTYPE, ""),
+        }
+        shard = plant(tmp_path / "pets.tar", {"a.jpg": b"x", "a.cls": b"cat", **links, "c.cls": b"cat"})
+        with pytest.raises(DataError, match=r"c\.jpg is a link to b\.jpg, which is no file of this archive"):
+            read_index(shard)
+        assert f"{shard}:c.jpg" in list(list_photos([str(shard)], [], REGISTRY))
+        with pytest.raises(ImageError, match=r"no file 'c\.jpg' in this archive"):
+            read_photo(f"{shard}:c.jpg")
+
     @pytest.mark.parametrize("remote", [False, True])
     def test_a_damaged_shard_is_listed_itself_and_the_others_are_read(self, given, tmp_path, remote):
         for name in "abc":
@@ -415,13 +462,23 @@ class TestWebdataset:
             read_index(tmp_path / "a.tar.gz")
 
 
-def plant(shard: Path, files: dict[str, bytes]) -> Path:
+def plant(shard: Path, files: dict[str, bytes | tuple[bytes, str]]) -> Path:
+    """An archive of files by their contents, and of links by their kind and target."""
     with tarfile.open(shard, "w") as archive:
         for name, content in files.items():
+            if isinstance(content, tuple):
+                archive.addfile(link(name, *content))
+                continue
             member = tarfile.TarInfo(name)
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     return shard
+
+
+def link(name: str, kind: bytes, target: str) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = kind, target
+    return member
 
 
 def test_a_row_states_nothing_where_pandas_writes_nan_and_names_may_be_bytes():

@@ -22,8 +22,8 @@ def webdataset(source: str) -> Iterator[SourcePhoto]:
     """The photos of a shard, of the shards in a folder, or of those that a pattern such as ``train-*.tar`` names.
 
     The class of a photo is in its sample's ``.json``, as the fields of :meth:`SourcePhoto.of`, or a name in its
-    ``.cls``. The split is what the name of a shard or its folder begins with. A shard that is damaged, or holds no
-    photo, is itself a photo with a problem.
+    ``.cls``, which must not name another. The split is what the name of a shard or its folder begins with. A shard that
+    is damaged, or holds no photo, is itself a photo with a problem.
 
     :raises DataError: a shard that is compressed.
     """
@@ -79,7 +79,7 @@ def _read_sample(
     """
     names: list[str] = []
     fields: dict[str, Any] = {"split": split}
-    problem = None
+    name = problem = None
     for member, file in members:
         suffix = PurePosixPath(member.name).suffix.lower()
         if suffix in PHOTO_SUFFIXES:
@@ -93,14 +93,25 @@ def _read_sample(
             except (ValueError, RecursionError) as error:
                 problem = f"{member.name} is not JSON: {error}"
         elif suffix == ".cls":
-            fields["label"] = _content(archive, file).decode("utf-8", "replace").strip()
+            name = _content(archive, file).decode("utf-8", "replace").strip()
     photos = [name for name in names if PurePosixPath(name).name.count(".") == 1] or names
+    label = str(fields.get("label", ""))
+    if name and (not label or label.isdecimal()):
+        fields["label"] = name
+    elif photos and name and _contradicts(name, label):
+        problem = f"{_key(photos[0])}.cls and {_key(photos[0])}.json name two classes"
     if len(photos) > 1:
         problem = f"{photos[0]} and {photos[1]} are one sample, whose name ends at the first dot; rename them"
-    for name in photos:
-        photo = SourcePhoto.of(f"{shard}:{name}", fields)
+    for inside in photos:
+        photo = SourcePhoto.of(f"{shard}:{inside}", fields)
         yield photo if problem is None else replace(photo, problem=problem)
         problem = None
+
+
+def _contradicts(name: str, label: str) -> bool:
+    """Whether the name in a ``.cls`` is that of another class than a label, of which it may be a part; no number is."""
+    said, known = ({part.strip().casefold() for part in text.split("/")} for text in (name, label))
+    return not name.isdecimal() and not said <= known
 
 
 def _json(archive: tarfile.TarFile, member: tarfile.TarInfo) -> dict[str, Any]:

@@ -333,6 +333,32 @@ class TestWebdataset:
         assert len(read_index(tmp_path / "train-*.tar")) == 2
 
     @pytest.mark.parametrize(
+        ("cls", "fields", "label"),
+        [
+            ("dog/pug", {}, "dog/pug"),
+            ("dog/pug", {"individual": "rex"}, "dog/pug"),
+            ("dog/pug", {"label": 3}, "dog/pug"),
+            ("dog/pug", {"species": "dog"}, "dog/pug"),
+            ("3", {"label": "dog/pug"}, "dog/pug"),
+            ("", {"label": "dog/pug"}, "dog/pug"),
+            ("Pug", {"label": "dog/pug"}, "dog/pug"),
+            ("dog/pug", {"label": "dog/pug"}, "dog/pug"),
+            ("dog/beagle", {"label": "dog/pug"}, r"a\.jpg: a\.cls and a\.json name two classes"),
+            ("dog/beagle", {"species": "dog", "breed": "pug"}, "'dog/beagle' and 'dog/pug' are two classes"),
+        ],
+    )
+    @pytest.mark.parametrize("order", ["cls jpg json", "json jpg cls", "jpg cls json"])
+    def test_two_files_may_say_the_same_class_in_any_order(self, tmp_path, cls, fields, label, order):
+        files = {"jpg": b"x", "cls": cls.encode(), "json": json.dumps(fields).encode()}
+        shard = plant(tmp_path / "pets.tar", {f"a.{kind}": files[kind] for kind in order.split()})
+        assert list(list_photos([str(shard)], [], REGISTRY)) == [f"{shard}:a.jpg"]
+        if "two classes" in label:
+            with pytest.raises(DataError, match=label):
+                read_index(shard)
+        else:
+            assert [str(record.label) for record in read_index(shard).records] == [label]
+
+    @pytest.mark.parametrize(
         ("files", "message"),
         [
             ({"a.jpg": b"x"}, r"pets\.tar:a\.jpg: no class; expected a species"),

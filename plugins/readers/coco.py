@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,9 @@ def coco(source: str) -> Iterator[SourcePhoto]:
 
     A category is a breed and its supercategory the species; or the category is called SPECIES/BREED; or, without a
     supercategory, it is a species. The photos lie beside the file, in its folder ``images``, or in those of the folder
-    above.
+    above. A photo with two categories, or that is not there, comes with that as its problem.
 
-    :raises DataError: no COCO file, a photo with two categories, or photos that are not there.
+    :raises DataError: no COCO file, or none of its photos is there.
     """
     for file in _files(Path(source)):
         yield from _photos(file)
@@ -36,14 +37,13 @@ def _files(source: Path) -> list[Path]:
 def _photos(file: Path) -> Iterator[SourcePhoto]:
     images, annotations, categories = _read(file)
     classes = {category["id"]: _class(category) for category in categories}
-    chosen = _one_class_each(file, annotations, classes)
+    chosen, problems = _one_class_each(annotations, classes)
     folder, split = _folder(file, images), split_of(str(file.with_name("annotations")))
     for image in images:
-        where = f"{file}: image {image['id']}"
-        photo = folder / image["file_name"]
-        if not photo.is_file():
-            raise DataError(f"{where}: no such file: {photo}")
-        yield SourcePhoto.of(str(photo), {"split": split, **chosen.get(image["id"], {})}, where=where)
+        number, path = image["id"], folder / image["file_name"]
+        photo = SourcePhoto.of(str(path), {"split": split, **chosen.get(number, {})}, where=f"{file}: image {number}")
+        problem = problems.get(number) if path.is_file() else f"no such file: {path}"
+        yield photo if problem is None else replace(photo, problem=problem)
 
 
 def _read(file: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
@@ -75,28 +75,31 @@ def _class(category: dict[str, Any]) -> dict[str, str]:
 
 
 def _one_class_each(
-    file: Path, annotations: list[dict[str, Any]], classes: dict[Any, dict[str, str]]
-) -> dict[Any, dict[str, str]]:
-    """The class of each image by its id. Several animals of one class are one class."""
+    annotations: list[dict[str, Any]], classes: dict[Any, dict[str, str]]
+) -> tuple[dict[Any, dict[str, str]], dict[Any, str]]:
+    """The class of each image by its id, and what is wrong with it. Several animals of one class are one class."""
     chosen: dict[Any, dict[str, str]] = {}
+    problems: dict[Any, str] = {}
     for annotation in annotations:
         image, category = annotation["image_id"], annotation["category_id"]
         if category not in classes:
-            raise DataError(f"{file}: image {image}: no category has the id {category}")
+            problems[image] = f"no category has the id {category}"
+            continue
         known = chosen.setdefault(image, classes[category])
         if known != classes[category]:
             both = " and ".join("/".join(found.values()) for found in (known, classes[category]))
-            raise DataError(f"{file}: image {image} shows {both}; expected one class a photo: cut them out first")
-    return chosen
+            problems[image] = f"shows {both}; expected one class a photo: cut them out first"
+    return chosen, problems
 
 
 def _folder(file: Path, images: list[dict[str, Any]]) -> Path:
-    """The folder that ``file_name`` is relative to: the one with the first photo."""
+    """The folder that ``file_name`` is relative to: the one with the first photo that is there."""
     near = [file.parent, file.parent / "images", file.parent.parent, file.parent.parent / "images"]
     if not images:
         raise DataError(f"{file}: lists no image")
-    name = images[0]["file_name"]
-    found = next((folder for folder in near if (folder / name).is_file()), None)
+    places = ((folder, image["file_name"]) for image in images for folder in near)
+    found = next((folder for folder, name in places if (folder / name).is_file()), None)
     if found is None:
-        raise DataError(f"{file}: {name} is in none of {', '.join(map(str, near))}; move the photos to one of them")
+        name, folders = images[0]["file_name"], ", ".join(map(str, near))
+        raise DataError(f"{file}: {name} is in none of {folders}; move the photos to one of them")
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ NAME = "file_name"
 def imagefolder(source: str) -> Iterator[SourcePhoto]:
     """The photos of a folder, or of its folders train, val and test, that its metadata lists by ``file_name``.
 
-    The class is in ``species`` and ``breed``, or in ``label`` as SPECIES/BREED.
+    The class is in ``species`` and ``breed``, or in ``label`` as SPECIES/BREED. A photo that is not there comes with
+    that as its problem.
 
     :raises DataError: a line that is no JSON, or names no file.
     """
@@ -38,10 +40,9 @@ def _photos(file: Path) -> Iterator[SourcePhoto]:
         name = fields.get(NAME)
         if not name or not isinstance(name, str):
             raise DataError(f"{file}:{line}: no {NAME}; expected the path of a photo beside this file")
-        photo = file.parent / name
-        if not photo.is_file():
-            raise DataError(f"{file}:{line}: no such file: {photo}")
-        yield SourcePhoto.of(str(photo), {"split": split, **fields}, where=f"{file}:{line}")
+        path = file.parent / name
+        photo = SourcePhoto.of(str(path), {"split": split, **fields}, where=f"{file}:{line}")
+        yield photo if path.is_file() else replace(photo, problem=f"no such file: {path}")
 
 
 def _jsonl(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -665,6 +665,11 @@ class TestImagefolder:
             read_index(tmp_path)
         assert str(caught.value).count("\n") == 0
 
+    def test_predicting_passes_over_what_is_not_there(self, tmp_path):
+        (tmp_path / "b.jpg").write_bytes(b"x")
+        (tmp_path / "metadata.csv").write_text("file_name,label\na.jpg,cat\nb.jpg,cat\n")
+        assert list(list_photos([str(tmp_path)], [], REGISTRY)) == [str(tmp_path / f"{name}.jpg") for name in "ab"]
+
     @pytest.mark.parametrize(
         ("name", "text"),
         [
@@ -698,7 +703,7 @@ class TestCoco:
             ({"annotations": [{"image_id": 1, "category_id": 5}]}, "no category has the id 5"),
             (
                 {"annotations": [{"image_id": 1, "category_id": 1}, {"image_id": 1, "category_id": 2}]},
-                "image 1 shows dog and cat; expected one class a photo",
+                "image 1: shows dog and cat; expected one class a photo",
             ),
             ({"images": [{"id": 1, "file_name": "nowhere.jpg"}]}, "nowhere.jpg is in none of"),
             ({"images": []}, "lists no image"),
@@ -720,6 +725,26 @@ class TestCoco:
         (tmp_path / "a.json").write_text(DEEP)
         with pytest.raises(DataError, match="expected COCO's JSON"):
             read_index(tmp_path / "a.json")
+
+    def test_predicting_needs_no_class_and_passes_over_what_is_not_there(self, tmp_path):
+        for name in "bc":
+            (tmp_path / f"{name}.jpg").write_bytes(b"x")
+        content = {
+            "images": [{"id": n, "file_name": f"{name}.jpg"} for n, name in enumerate("abcd")],
+            "annotations": [{"image_id": 1, "category_id": n} for n in (1, 2)] + [{"image_id": 2, "category_id": 3}],
+            "categories": [{"id": 1, "name": "dog"}, {"id": 2, "name": "cat"}],
+        }
+        (tmp_path / "a.json").write_text(json.dumps(content))
+        listed = list(list_photos([str(tmp_path / "a.json")], [], REGISTRY))
+        assert listed == [str(tmp_path / f"{name}.jpg") for name in "abcd"]
+        with pytest.raises(DataError) as caught:
+            read_index(tmp_path / "a.json")
+        assert [line.partition(": image ")[2] for line in str(caught.value).splitlines()] == [
+            f"0: no such file: {tmp_path / 'a.jpg'}",
+            "1: shows dog and cat; expected one class a photo: cut them out first",
+            "2: no category has the id 3",
+            f"3: no such file: {tmp_path / 'd.jpg'}",
+        ]
 
     @staticmethod
     def read(folder: Path, named, **changes) -> list[Leaf]:

@@ -11,9 +11,10 @@ import glob
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import takewhile
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO, cast
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from hierpets.errors import ConfigError, DataError, first_line, reason_of
 from hierpets.files import PHOTO_SUFFIXES, is_file, is_folder, is_folder_entry
@@ -32,6 +33,7 @@ __all__ = [
     "list_folders",
     "locate",
     "open_file",
+    "partitions_of",
     "refuse_web",
     "require_pyarrow",
     "split_of",
@@ -127,8 +129,8 @@ def list_files(source: str, *suffixes: str) -> list[str]:
     """The file ``source`` itself if it has one of the suffixes, or those of a pattern such as ``train-*.tar``; else
     those in this folder and in the folders in it.
 
-    Deeper folders are not looked into: a folder of photos may hold millions. Hidden ones are left out, and what is not
-    there has no files.
+    Deeper folders are not looked into: a folder of photos may hold millions. Folders of partitions, ``split=train``, do
+    not count. Hidden ones are left out, and what is not there has no files.
 
     :raises DataError: a folder cannot be listed, or one in it beside such files.
     """
@@ -144,6 +146,14 @@ def list_files(source: str, *suffixes: str) -> list[str]:
     except OSError as error:
         raise DataError(f"{error.filename or source}: cannot be listed: {reason_of(error)}") from error
     return found
+
+
+def partitions_of(path: str) -> dict[str, str]:
+    """What the folders right above a file say that Hive, Spark and pyarrow call ``split=train/species=dog``."""
+    bare = without_options(path)
+    folders = PurePath(unquote(bare) if is_uri(path) and not _is_literal(path) else bare).parent.parts
+    pairs = [name.partition("=") for name in takewhile(lambda name: "=" in name, reversed(folders))]
+    return {key: unquote(value) for key, _, value in pairs if value != "__HIVE_DEFAULT_PARTITION__"}
 
 
 def split_of(path: str) -> str | None:
@@ -177,7 +187,8 @@ def walk_files(
 
 
 def walk_store(folder: str, *suffixes: str, deepest: int | None = None) -> Iterator[str]:
-    """The same below the URI of a folder, by what is to be joined to it; ``deepest`` 0 looks into no subfolder.
+    """The same below the URI of a folder, by what is to be joined to it; ``deepest`` 0 looks into no subfolder but
+    partitions, ``split=train``.
 
     :raises DataError: a folder cannot be listed.
     """
@@ -187,8 +198,13 @@ def walk_store(folder: str, *suffixes: str, deepest: int | None = None) -> Itera
         above = waiting.pop()
         files, folders = _look_into(filesystem, f"{root.rstrip('/')}/{above.rstrip('/')}" if above else root, folder)
         yield from (above + name for name in files if _is_wanted(name, suffixes))
-        if deepest is None or above.count("/") < deepest:
-            waiting += [f"{above}{name}/" for name in reversed(folders)]
+        below = [f"{above}{name}/" for name in reversed(folders)]
+        waiting += [folder for folder in below if deepest is None or _depth(folder) <= deepest]
+
+
+def _depth(below: str) -> int:
+    """In how many folders it lies, partitions not counted."""
+    return sum("=" not in name for name in below.split("/")[:-1])
 
 
 def list_folders(folder: str) -> list[str]:
@@ -238,7 +254,8 @@ def _local_files(folder: Path, suffixes: Sequence[str], unlisted: list[OSError],
                 if entry.name.startswith("."):
                     continue
                 if is_folder_entry(entry):
-                    yield from _local_files(Path(entry.path), suffixes, unlisted, deeper - 1) if deeper else ()
+                    left = deeper - ("=" not in entry.name or entry.is_symlink())  # a link may lead to where it lies
+                    yield from _local_files(Path(entry.path), suffixes, unlisted, left) if left >= 0 else ()
                 elif suffix_of(entry.name) in suffixes:
                     yield entry.path
     except PermissionError as error:

@@ -9,7 +9,7 @@ from typing import Any
 
 from hierpets.plugin import DataError, SourcePhoto
 from hierpets.plugin.arrow import is_predictions, open_arrow
-from hierpets.plugin.reading import is_file, list_files, open_file, require_pyarrow, split_of, suffix_of
+from hierpets.plugin.reading import is_file, list_files, open_file, partitions_of, require_pyarrow, split_of, suffix_of
 
 COLUMNS = ("image", "photo", "bytes", "jpg")
 CLASS_COLUMNS = ("species", "breed", "label", "split", "individual")
@@ -21,8 +21,9 @@ def table(source: str, column: str | None = None) -> Iterator[SourcePhoto]:
 
     ``column`` holds the photos: bytes, or Hugging Face's Image. Without it, it is the one that the table declares as an
     Image, else ``image``, ``photo``, ``bytes`` or ``jpg``. The class is in the columns ``species`` and ``breed``, or
-    ``label`` as SPECIES/BREED, text or Hugging Face's ClassLabel. The split is in the column ``split``, or what the
-    name of a file or its folder begins with. Photos are not read, only the columns of classes. A table that is damaged,
+    ``label`` as SPECIES/BREED, text or Hugging Face's ClassLabel, or in the names of folders of partitions,
+    ``species=dog/breed=pug``. The split is in the column or partition ``split``, or what the name of a file or its
+    folder begins with. Photos are not read, only the columns of classes. A table that is damaged,
     or has no photos, is itself a photo with a problem; one of predictions is passed over.
 
     :raises DataError: a saved data set that is not as ``save_to_disk`` writes it.
@@ -83,13 +84,13 @@ def _arrow(opened: Any) -> tuple[Any, Iterator[Any]]:
 
 
 def _photos(file: str, column: str | None, schema: Any, batches: Iterator[Any]) -> Iterator[SourcePhoto]:
-    features, split, row = _features(schema), split_of(file), 0
+    features, above, row = _features(schema), {"split": split_of(file), **partitions_of(file)}, 0
     photos = _photo_column(column, schema, features)
     names = {name: features[name]["names"] for name in CLASS_COLUMNS if "names" in features.get(name, {})}
     for batch in batches:
         for fields in batch if isinstance(batch, list) else batch.to_pylist():
             classes = {name: _named(value, names.get(name)) for name, value in fields.items()}
-            yield SourcePhoto.of(f"{file}:{photos}:{row}", {"split": split, **classes})
+            yield SourcePhoto.of(f"{file}:{photos}:{row}", {**above, **classes})
             row += 1
 
 

@@ -598,6 +598,28 @@ class TestTable:
         assert (record.label, record.split) == (Leaf("dog", "pug"), "train")
         np.testing.assert_array_equal(read_photo(record.path), read_photo(given[0]["jpg"]))
 
+    @pytest.mark.parametrize("form", [str, Path.as_uri])
+    def test_partitions_of_hive_and_spark_are_columns(self, given, tmp_path, form):
+        columns = {
+            "jpg": [given[0]["jpg"]] * 4,
+            "split": ["train", "train", "val", "val"],
+            "species": ["dog", "dog", "dog", "rabbit"],
+            "breed": ["pug", "st. bernard 50%=x", "pug", None],
+            "shelter": ["a"] * 4,
+        }
+        folder = tmp_path / "hs.parquet"
+        pq.write_to_dataset(pa.table(columns), folder, partition_cols=["split", "species", "breed", "shelter"])
+        records = read_index(form(folder)).records
+        assert sorted((r.split, str(r.label)) for r in records) == [
+            ("train", "dog/pug"),
+            ("train", "dog/st. bernard 50%=x"),
+            ("val", "dog/pug"),
+            ("val", "rabbit"),
+        ]
+        for record in records:
+            np.testing.assert_array_equal(read_photo(record.path), read_photo(given[0]["jpg"]))
+        assert {r.split for r in read_index(form(folder / "split=val")).records} == {"val"}
+
     @pytest.mark.parametrize("kind", ["binary", "large_binary", "binary_view"])
     def test_every_type_of_bytes_and_text(self, given, tmp_path, kind):
         labels = pa.array(["dog/pug"], pa.string_view() if kind == "binary_view" else pa.large_string())

@@ -1,16 +1,21 @@
-"""A Ray cluster: how to reach it, and what went wrong there in one line."""
+"""A Ray cluster: how to reach it, how it works through photos, and what went wrong there in one line."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hierpets.errors import ConfigError, DataError, first_line
 from hierpets.libraries import needed_for
 
-__all__ = ["cluster_errors", "connected", "cpus_a_worker", "require_ray"]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["cluster_errors", "connected", "map_on_workers", "require_ray"]
+
+Worker = Callable[..., "pa.Table"]
 
 # Lines of a traceback: the message of an error of hierpets, else the first exception with its message.
 RAISED = tuple(re.compile(line, re.MULTILINE) for line in (r"^hierpets\.errors\.\w+: (.+)$", r"^([\w.]+Error: .+)$"))
@@ -56,11 +61,51 @@ def cluster_errors(address: str, advice: str = "") -> Iterator[None]:
         raise DataError(f"--cluster {address}: {_raised(error)}{advice}") from error
 
 
-def cpus_a_worker() -> float:
-    """Cores that a worker asks for. Reading and writing need a share of one too, or a cluster of one core would wait
-    for itself.
+def map_on_workers(
+    dataset: Any,
+    worker: Callable[..., Worker],
+    made_of: tuple[Any, ...],
+    *,
+    key: Any,
+    device: str,
+    batch_size: int,
+    given: dict[str, Any] | None = None,
+) -> Any:
+    """A Ray data set of what workers, each ``worker(*made_of)`` on one core or GPU, make of the batches of a
+    ``dataset``, tables of pyarrow, and of what is ``given`` by name.
+
+    Ray starts as many as the cluster has room for, and another where one dies. On CPUs, their processes are kept while
+    the driver is connected, and each keeps its worker for the next call with an equal ``key``.
     """
-    return 1 if require_ray().cluster_resources().get("CPU", 1) > 1 else 0.5
+    ray = require_ray()
+    shared = {
+        "batch_size": batch_size,
+        "batch_format": "pyarrow",
+        "zero_copy_batch": True,
+        # Reading and writing need a share of a core too, or a cluster of one would wait for itself.
+        "num_cpus": 1 if ray.cluster_resources().get("CPU", 1) > 1 else 0.5,
+    }
+    if device == "cuda":
+        # CUDA stays on the GPU that it started on: a process must end with the work for which it was given one.
+        pool = ray.data.ActorPoolStrategy(min_size=1)
+        return dataset.map_batches(
+            worker, fn_constructor_args=made_of, fn_kwargs=given, num_gpus=1, compute=pool, **shared
+        )
+    task = {"worker": worker, "made_of": made_of, "key": key, "given": given or {}}
+    return dataset.map_batches(_by_kept_worker, fn_kwargs=task, **shared)
+
+
+_kept: list[tuple[Any, Worker]] = []  # the worker of this process and its key; another takes its place
+
+
+def _by_kept_worker(
+    batch: pa.Table, *, worker: Callable[..., Worker], made_of: tuple[Any, ...], key: Any, given: dict[str, Any]
+) -> pa.Table:
+    """A task of Ray, which keeps its process for others."""
+    if not any(known == key for known, _ in _kept):
+        _kept.clear()
+        _kept.append((key, worker(*made_of)))
+    return _kept[0][1](batch, **given)
 
 
 def _raised(error: BaseException) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hierpets.bundle.manifest import model_id, read_manifest
-from hierpets.cluster import cluster_errors, connected, cpus_a_worker, require_ray
+from hierpets.cluster import cluster_errors, connected, map_on_workers, require_ray
 from hierpets.data.addresses import DEMO_PREFIX
 from hierpets.data.listing import list_photos
 from hierpets.data.photos import NamedPhoto
@@ -91,24 +91,22 @@ def predict_on_cluster(
     if first is not None:
         folder.reopen()
         with connected(address), cluster_errors(address, ADVICE):
-            _run(chain((first,), missing), task, folder)
+            _run(chain((first,), missing), task, folder, rules_digest(registry))
     elif whole is not None:
         return whole
     return folder.finish(request)
 
 
-def _run(photos: Iterable[str], task: ClusterTask, folder: ClusterFolder) -> None:
+def _run(photos: Iterable[str], task: ClusterTask, folder: ClusterFolder, shampoo_rules: str) -> None:
     ray, packed = require_ray(), _packed(task.bundle)
-    blocks = [ray.put(block) for block in _blocks(photos)]
-    records = ray.data.from_arrow_refs(blocks).map_batches(
+    digest, blocks = _digest(packed), [ray.put(block) for block in _blocks(photos)]
+    records = map_on_workers(
+        ray.data.from_arrow_refs(blocks),
         PredictionWorker,
-        fn_constructor_args=(ray.put(packed), _digest(packed), task),
+        (ray.put(packed), digest, task),
+        key=(digest, task, shampoo_rules),
+        device=task.engine.device,
         batch_size=BATCH,
-        batch_format="pyarrow",
-        zero_copy_batch=True,
-        num_cpus=cpus_a_worker(),
-        num_gpus=1 if task.engine.device == "cuda" else None,
-        compute=ray.data.ActorPoolStrategy(min_size=1),
     )
     records.write_parquet(folder.inside, filesystem=folder.filesystem, ray_remote_args={"num_cpus": WRITE_CPUS})
 
@@ -128,7 +126,7 @@ def _absolute(path: str) -> str:
 
 
 class PredictionWorker:
-    """One engine on one core; Ray starts as many as the cluster has room for."""
+    """One engine on one core or GPU."""
 
     def __init__(self, bundle: Any, digest: str, task: ClusterTask):
         import ray

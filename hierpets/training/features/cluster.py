@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from hierpets.bundle.manifest import BackboneSpec
 from hierpets.cache import SqliteStore
-from hierpets.cluster import cluster_errors, cpus_a_worker, require_ray
+from hierpets.cluster import cluster_errors, map_on_workers, require_ray
 from hierpets.data.content import digest, read_content
 from hierpets.data.photos import Photo
 from hierpets.errors import ImageError
@@ -56,6 +57,11 @@ class ClusterExtractor(FeatureExtractor):
         super().__init__(backbone, task.device)
         self._task = task
 
+    @cached_property
+    def _state(self) -> Any:
+        """The weights, in Ray's store: every job needs them."""
+        return require_ray().put({name: t.cpu().numpy() for name, t in self._backbone.module.state_dict().items()})
+
     def _keys(self, paths: list[str]) -> list[str]:
         return [os.fsencode(path).hex() for path in paths]  # a name may be no text
 
@@ -72,20 +78,19 @@ class ClusterExtractor(FeatureExtractor):
         if not works:
             return
         ray = require_ray()
-        state = {name: tensor.cpu().numpy() for name, tensor in self._backbone.module.state_dict().items()}
         views = list(dict.fromkeys(work.view for work in works))
         rows = [
             {"row": row, "path": os.fsencode(work.path), "view": views.index(work.view)}
             for row, work in enumerate(works)
         ]
-        computed = ray.data.from_items(rows, override_num_blocks=-(-len(rows) // BATCH)).map_batches(
+        computed = map_on_workers(
+            ray.data.from_items(rows, override_num_blocks=-(-len(rows) // BATCH)),
             FeatureWorker,
-            fn_constructor_args=(self._task, ray.put(state), views),
+            (self._task, self._state),
+            key=self._fingerprint,
+            device=self._task.device,
             batch_size=BATCH,
-            batch_format="pyarrow",
-            num_cpus=cpus_a_worker(),
-            num_gpus=1 if self._task.device == "cuda" else None,
-            compute=ray.data.ActorPoolStrategy(min_size=1),
+            given={"views": views},
         )
         with cluster_errors(self._task.address, ADVICE), closing(PhotoDigests(self._task.folder)) as digests:
             for table in computed.iter_batches(batch_size=None, batch_format="pyarrow"):
@@ -108,9 +113,9 @@ def _finished(
 
 
 class FeatureWorker:
-    """The backbone on one core or GPU; Ray starts as many as the cluster has room for, and another where one dies."""
+    """The backbone on one core or GPU."""
 
-    def __init__(self, task: ClusterFeatures, state: Any, views: Sequence[View]):
+    def __init__(self, task: ClusterFeatures, state: Any):
         import ray
         import torch
 
@@ -120,11 +125,11 @@ class FeatureWorker:
         weights = {name: torch.tensor(array) for name, array in ray.get(state).items()}
         backbone.module.load_state_dict(weights)
         backbone = replace(backbone, preprocess=task.preprocess)
-        self._extractor, self._views = FeatureExtractor(backbone, task.device, threads=1), views
+        self._extractor = FeatureExtractor(backbone, task.device, threads=1)
 
-    def __call__(self, batch: pa.Table) -> pa.Table:
-        """Beside the columns of a table of ``row``, ``path`` and ``view``: ``vector`` (float32 [D] as bytes), the
-        ``digest`` of the photo, and ``error``.
+    def __call__(self, batch: pa.Table, views: Sequence[View]) -> pa.Table:
+        """For a table of ``row``, ``path`` and ``view``, the number of one of the ``views``: a table of ``row``,
+        ``vector`` (float32 [D] as bytes), the ``digest`` of the photo, and ``error``.
         """
         import pyarrow as pa
 
@@ -133,8 +138,8 @@ class FeatureWorker:
         # What has no bytes is read by its name, which tells why, or draws it.
         photos: list[Photo] = [content or path for content, path in zip(contents, paths, strict=True)]
         errors: dict[int, str] = {}
-        views = [self._views[number] for number in batch["view"].to_pylist()]
-        found = self._extractor.compute(photos, views, errors.__setitem__)
+        chosen = [views[number] for number in batch["view"].to_pylist()]
+        found = self._extractor.compute(photos, chosen, errors.__setitem__)
         columns = {
             "row": rows,
             "digest": [digest(content, path) for content, path in zip(contents, paths, strict=True)],

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from helpers.fakes import tiny_registry
 from hierpets.bundle.seen import SeenPhotos
 from hierpets.cache import SqliteStore
 from hierpets.cli import main
+from hierpets.cluster import map_on_workers
 from hierpets.config import BackboneChoice, TrainConfig
 from hierpets.data.content import content_key
 from hierpets.data.labeled.index import read_index
@@ -72,7 +74,7 @@ def workers() -> list[int]:
     found = []
     for process in Path("/proc").iterdir():
         with suppress(OSError):
-            if process.name.isdecimal() and b"ray::MapWorker" in (process / "cmdline").read_bytes():
+            if process.name.isdecimal() and b"ray::MapBatches" in (process / "cmdline").read_bytes():
                 found.append(int(process.name))
     return found
 
@@ -105,6 +107,31 @@ def test_photos_are_spoiled_in_one_job_as_they_are_here(ray_here, registry, tmp_
         assert digests.get(paths) == [content_key(path) for path in paths]
         with pytest.raises(DataError, match=r"digests\.sqlite: expected a digest of other\.jpg, found none"):
             digests.get(["other.jpg"])
+
+
+def test_a_process_keeps_the_worker_of_the_last_key_for_the_next_job(ray_here):
+    class Named:  # in here: workers do not find the modules of tests
+        """A worker that says which it is, what it was made of, and what it is given."""
+
+        def __init__(self, made_of: str):
+            self.number, self.made_of = uuid4().hex, made_of
+
+        def __call__(self, batch, word: str):
+            rows = [{"pid": os.getpid(), "number": self.number, "made_of": self.made_of, "word": word}]
+            return pytest.importorskip("pyarrow").Table.from_pylist(rows)
+
+    def job(key: str, word: str) -> list[dict[str, object]]:
+        dataset = ray_data().from_items([{"row": n} for n in range(8)], override_num_blocks=8)
+        found = map_on_workers(
+            dataset, Named, (f"of {key}",), key=key, device="cpu", batch_size=1, given={"word": word}
+        ).take_all()
+        assert {(row["made_of"], row["word"]) for row in found} == {(f"of {key}", word)}
+        return found
+
+    found = [*job("a", "once"), *job("a", "again")]
+    assert len({row["number"] for row in found}) == len({row["pid"] for row in found})
+    job("b", "other")
+    job("a", "back")
 
 
 @pytest.mark.slow

@@ -77,6 +77,7 @@ def sample_labels() -> dict[str, Labels]:
         "for labels of which some breeds are unknown": _labels([0, 1, 2, -1, -1, -1], [0, 0, 1, 0, 1, 1]),
         "for labels whose breeds are all unknown": _labels([-1, -1, -1], [0, 1, 1]),
         "for labels of one breed": _labels([4, 4, 4], [1, 1, 1]),
+        "for labels of which some are of one individual": _labels([0, 2, 2, 2, -1], [0, 1, 1, 1, 1], [0, 1, 1, 3, 4]),
         "for a single label": _labels([5], [2]),
     }
 
@@ -96,12 +97,16 @@ def sample_cases() -> dict[str, Case]:
     }
 
 
-def _labels(leaf: list[int], species: list[int]) -> Labels:
+def _labels(leaf: list[int], species: list[int], groups: list[int] | None = None) -> Labels:
     """Read-only: a sampler must not change the labels that training continues with."""
-    arrays = np.array(species), np.array(leaf)
-    for array in arrays:
-        array.flags.writeable = False
-    return Labels(*arrays, SPECIES, ("birman", "siamese", "beagle", "boxer", "pug", "rabbit"))
+    names = ("birman", "siamese", "beagle", "boxer", "pug", "rabbit")
+    return Labels(_fixed(species), _fixed(leaf), SPECIES, names, _fixed(groups) if groups else None)
+
+
+def _fixed(numbers: list[int]) -> np.ndarray:
+    array = np.array(numbers)
+    array.flags.writeable = False
+    return array
 
 
 def _case(

@@ -13,18 +13,19 @@ import inspect
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from hierpets.plugin import Backbone, Case, Labels, SourcePhoto
+from hierpets.errors import DataError, ImageError
+from hierpets.plugin import Backbone, Case, Labels
 from hierpets.plugin.contracts import ContractError, check_result, extract_features, noise_photos
 from hierpets.plugin.kinds import Kind
 from hierpets.plugin.options import Options
-from hierpets.plugin.reading import ARCHIVED, is_uri
+from hierpets.plugin.reading import is_uri, suffix_of
 from hierpets.plugin.samples import sample_cases, sample_events, sample_labels
 from hierpets.validation.problems import one_line
 
@@ -55,7 +56,8 @@ def check_backbone(function: Function, /, **options: Any) -> None:
 
 
 def check_sampler(function: Function, /, *labels: Labels, **options: Any) -> None:
-    """Weigh balanced and unbalanced photos, photos of unknown breed, of one class, and a single one, then ``labels``.
+    """Weigh balanced and unbalanced photos, photos of unknown breed, of one class, several of one individual, and a
+    single one, then ``labels``.
 
     :raises AssertionError: not one positive, finite weight a photo, other weights at a second call, or labels changed.
     """
@@ -80,25 +82,29 @@ def check_shampoo_rule(function: Function, /, *cases: Case, **options: Any) -> N
 
 
 def check_reader(function: Function, source: str | os.PathLike[str], /, **options: Any) -> None:
-    """Read a ``source`` of the reader's own, then an empty folder, a text file and a path that is not there.
+    """Read a ``source`` of the reader's own, then what is not: an empty folder, one of photos, a text and a binary
+    file, a JSON of nothing and a path that is not there.
 
-    :raises AssertionError: no photo in its own source, one without a class or that is not there, other photos at a
-        second call; or anything at all in what is not its own.
+    :raises AssertionError: no photo in its own source, one that is not there, labels that training refuses, other
+        photos at a second call; or anything at all in what is not its own, but for a :class:`DataError` of a file with
+        the same ending.
     """
-    first, second = (_photos(function, os.fspath(source), options, "for its own source") for _ in range(2))
+    from hierpets.data.labeled.sources import read_records
+
+    own = os.fspath(source)
     with _situation(function, "for its own source"):
+        first, second = (list(_result("reader", function, (own,), options)) for _ in range(2))
         _expect(bool(first), "at least one photo")
         _expect(first == second, "the same photos each time")
         for photo in first:
-            _expect(bool(photo.species or photo.label), f"a species or a label for {photo.path!r}")
             _expect(_is_there(photo.path), f"a file, or the address of a photo in one, got {photo.path!r}")
+        read_records(own, first)
     with TemporaryDirectory() as folder:
-        text = Path(folder) / "notes.txt"
-        text.write_text("nothing to read", encoding="utf-8", newline="\n")
-        others = {"an empty folder": folder, "a text file": str(text), "a path that is not there": f"{folder}/nowhere"}
-        for what, other in others.items():
-            with _situation(function, f"for {what}"):
-                _expect(not _photos(function, other, options, f"for {what}"), "no photo: it is not its source")
+        for what, other in _foreign_sources(Path(folder)).items():
+            allowed = (DataError,) if suffix_of(other) and suffix_of(other) == suffix_of(own) else ()
+            with _situation(function, f"for {what}"), suppress(*allowed):
+                found = list(_result("reader", function, (other,), options))
+                _expect(not found, "no photo: it is not its source")
 
 
 def check_tracker(function: Function, /, **options: Any) -> None:
@@ -117,23 +123,50 @@ def check_tracker(function: Function, /, **options: Any) -> None:
                     _expect(given == event, "the event as it was: others hear it too")
 
 
-def _photos(function: Function, source: str, options: Mapping[str, Any], situation: str) -> list[SourcePhoto]:
-    found = _call("reader", function, (source,), options, situation)
-    with _situation(function, situation):
-        return list(found)
+def _foreign_sources(folder: Path) -> dict[str, str]:
+    """What most readers do not know, by the words for it in a message."""
+    contents = {
+        "notes.txt": b"nothing to read",
+        "data.bin": bytes(range(256)),
+        "list.json": b"[]",
+        "dog/pug/1.jpg": b"",
+    }
+    for name, content in contents.items():
+        (folder / "files" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "files" / name).write_bytes(content)
+    (folder / "empty").mkdir()
+    return {
+        "an empty folder": f"{folder}/empty",
+        "a text file": f"{folder}/files/notes.txt",
+        "a path that is not there": f"{folder}/nowhere",
+        "a binary file": f"{folder}/files/data.bin",
+        "a JSON file of an empty list": f"{folder}/files/list.json",
+        "a folder dog/pug of photos": f"{folder}/files",
+    }
 
 
 def _is_there(path: str) -> bool:
-    archived = ARCHIVED.fullmatch(path)
-    return is_uri(path) or os.path.lexists(archived["file"] if archived else path)
+    """Whether a file is there, or a photo in one; an object store is not asked."""
+    from hierpets.data.addresses import parse_address, read_address
+
+    if is_uri(path):
+        return True
+    address = parse_address(path)
+    with suppress(ImageError):
+        return Path(path).is_file() if address is None else bool(read_address(address, 0))
+    return False
 
 
 def _call(kind: Kind, function: Function, given: tuple[Any, ...], options: Mapping[str, Any], situation: str) -> Any:
     with _situation(function, situation):
-        values, problems = Options(function, kind).read(options)
-        if problems:
-            raise ContractError("; ".join(f"option {problem}" for problem in problems))
-        return check_result(kind, function(*given, **values), given)
+        return _result(kind, function, given, options)
+
+
+def _result(kind: Kind, function: Function, given: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    values, problems = Options(function, kind).read(options)
+    if problems:
+        raise ContractError("; ".join(f"option {problem}" for problem in problems))
+    return check_result(kind, function(*given, **values), given)
 
 
 @contextmanager

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import sys
+import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from hierpets.plugin import Advice, Backbone, Case, Labels, Preprocess, SourcePhoto
+from hierpets.plugin import Advice, Backbone, Case, DataError, Labels, Preprocess, SourcePhoto
 from hierpets.plugin.samples import SHELF, sample_cases
 from hierpets.plugin.testing import check_backbone, check_reader, check_sampler, check_shampoo_rule, check_tracker
 from hierpets.recommend.loading import load_catalog
@@ -50,6 +53,10 @@ def in_place(labels: Labels) -> np.ndarray:
     return np.ones(len(labels))
 
 
+def ungrouped(labels: Labels) -> np.ndarray:
+    return np.ones(len(labels)) / (2 if labels.groups else 1)
+
+
 def no_argument() -> list[float]:
     return []
 
@@ -72,6 +79,7 @@ def several_breeds(labels: Labels, share: float = 0.5) -> np.ndarray:
             {},
             "in_place (FILE:LINE), for labels of many breeds: ValueError: assignment destination is read-only",
         ),
+        (ungrouped, {}, "for labels of which some are of one individual: ValueError: The truth value of an array"),
         (drawn, {}, "drawn (FILE:LINE), for labels of many breeds: expected the same weights each time"),
         (several_breeds, {}, "for labels whose breeds are all unknown: expected finite positive weights, got 0.0"),
         (several_breeds, {"shar": 1}, "many breeds: option shar: unknown option (did you mean 'share'?); known: share"),
@@ -157,12 +165,54 @@ def greedy(source):
     yield SourcePhoto(__file__, "cat")
 
 
+def number(source):
+    yield SourcePhoto(source, "3")
+
+
+def split(source):
+    yield SourcePhoto(source, "cat", split="holdout")
+
+
+def folder(source):
+    yield SourcePhoto(str(Path(source).parent), "cat")
+
+
+def address(source):
+    with tarfile.open(Path(source).with_name("a.tar"), "w"):
+        pass
+    yield SourcePhoto(str(Path(source).with_name("a.tar")) + ":nowhere.jpg", "cat")
+
+
+def text(source):
+    lines = Path(source).read_text(encoding="utf-8") if Path(source).is_file() else ""
+    return [SourcePhoto(source, "cat")] if "own" in lines else []
+
+
+def json_of_pets(source):
+    if Path(source).suffix == ".json":
+        json.loads(Path(source).read_text(encoding="utf-8"))["pets"]
+    return [SourcePhoto(source, "cat")] if Path(source).suffix == ".kennel" else []
+
+
+def any_photo(source):
+    photos = [source] if Path(source).suffix == ".kennel" else Path(source).rglob("*.jpg")
+    return [SourcePhoto(str(photo), "cat") for photo in photos]
+
+
+def choosy(source):
+    if Path(source).suffix not in (".kennel", ".txt"):
+        return
+    if "own" not in Path(source).read_text(encoding="utf-8"):
+        raise DataError(f"{source}: expected a kennel")
+    yield SourcePhoto(source, "cat")
+
+
 def fickle(source):
     yield SourcePhoto(__file__, f"cat {np.random.default_rng().uniform()}")
 
 
 def touchy(source):
-    if not source.endswith(".py"):
+    if not source.endswith(".kennel"):
         raise OSError("what is this?")
     yield SourcePhoto(source, "cat")
 
@@ -170,19 +220,35 @@ def touchy(source):
 @pytest.mark.parametrize(
     ("function", "words"),
     [
-        (nameless, "for its own source: expected a species or a label for "),
+        (nameless, ": no class; expected a species (and a breed), or a label "),
         (elsewhere, "for its own source: expected a file, or the address of a photo in one, got "),
         (greedy, "for an empty folder: expected no photo: it is not its source"),
         (fickle, "for its own source: expected the same photos each time"),
         (touchy, "for an empty folder: OSError: what is this?"),
         (lambda source: [], "for its own source: expected at least one photo"),
+        (number, ": class 3 is a number, not a name"),
+        (split, ": unknown split 'holdout'"),
+        (folder, "expected a file, or the address of a photo in one, got "),
+        (address, "expected a file, or the address of a photo in one, got "),
+        (text, "for a binary file: UnicodeDecodeError: "),
+        (json_of_pets, "for a JSON file of an empty list: TypeError: "),
+        (any_photo, "for a folder dog/pug of photos: expected no photo: it is not its source"),
+        (choosy, "for a text file: DataError: "),
     ],
 )
-def test_check_reader_tells_what_is_wrong_in_one_line(function, words):
+def test_check_reader_tells_what_is_wrong_in_one_line(function, words, tmp_path):
+    source = tmp_path / "pets.kennel"
+    source.write_text("own")
     with pytest.raises(AssertionError) as caught:
-        check_reader(function, __file__)
+        check_reader(function, source)
     assert "\n" not in str(caught.value)
     assert words in str(caught.value)
+
+
+def test_check_reader_passes_one_that_refuses_a_file_of_its_own_kind(tmp_path):
+    source = tmp_path / "pets.txt"
+    source.write_text("own")
+    check_reader(choosy, source)
 
 
 def quiet(run):

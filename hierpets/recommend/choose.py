@@ -88,8 +88,8 @@ class Recommender:
         :param looks_like: the probabilities [S] of the species before somebody said which it is: what is harmful to one
             that it looks like is not recommended either.
         :param max_level: the finest level that sentences speak of.
-        :param odds: whether sentences say who it is and how probable that is; without, they fit any photo with the
-            same answer.
+        :param odds: whether sentences say who it is, what it wears and how probable that is; without, they fit any
+            photo with the same answer: they hold no probability, and no coat unless it is that of a breed.
         :raises ValueError: not a distribution over the leaves, or not a probability.
         :raises PluginError: a rule fails, or advises a product that is not in the catalog.
         """
@@ -191,13 +191,13 @@ class Recommender:
             for p in tally.missed()
         ]
         if product is None:
-            reason = because or words.nothing(case)
+            sentences: tuple[str, ...] = (because or words.nothing(case),)
         else:
             better = [one for one in ruled_out if tally.worth(one.product) > tally.worth(product.id)]
             missed = (
                 say("{product} is ruled out: {why}", product=better[0].name, why=better[0].reason) if better else ""
             )
-            reason = words.reason(
+            sentences = words.reasons(
                 case,
                 self.catalog,
                 product,
@@ -209,7 +209,7 @@ class Recommender:
             )
         return Recommendation(
             product=product,
-            reason=reason,
+            sentences=sentences,
             rule=rule,
             confidence=case.offers[chosen].suits if chosen else 0.0,
             coats={coat: share for coat, share in case.coats.items() if share > 0},

@@ -99,7 +99,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """What the recommender found. ``product`` is None when there is nothing safe to recommend; ``reason`` says so
+    """What the recommender found. ``product`` is None when there is nothing safe to recommend; ``sentences`` say so
     kindly.
 
     ``rule`` is the rule that spoke most for the product, or took every product away. ``confidence`` is the probability
@@ -107,13 +107,18 @@ class Recommendation:
     """
 
     product: Product | None
-    reason: str
+    sentences: tuple[str, ...]
     rule: str
     confidence: float
     coats: dict[str, float]
     ruled_out: tuple[RuledOut, ...]
     find_steps: Callable[[], tuple[Step, ...]]
     currency: str = "EUR"
+
+    @property
+    def reason(self) -> str:
+        """All sentences in a row."""
+        return " ".join(self.sentences)
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:

@@ -14,7 +14,7 @@ from hierpets.plugin import Case
 from hierpets.recommend.catalog import COAT_TYPES, Catalog, Hazard, Product, spoken
 from hierpets.text import likelihood
 
-__all__ = ["contraindication", "nothing", "reason", "unknown_pet"]
+__all__ = ["contraindication", "nothing", "reasons", "unknown_pet"]
 
 CERTAIN = 0.995
 COMMON = 2 / 3
@@ -36,7 +36,7 @@ def unknown_pet() -> str:
     return say("We do not know this animal well enough to recommend a shampoo; ask a groomer or a vet who can see it.")
 
 
-def reason(
+def reasons(
     case: Case,
     catalog: Catalog,
     product: Product,
@@ -46,22 +46,22 @@ def reason(
     unlisted: float = 0.0,
     max_level: MaxLevel = "breed",
     odds: bool = True,
-) -> str:
-    """Who it is, at ``max_level`` at most, unless without ``odds``; what it wears, what the product does for that, why
-    this one, what it must be kept away from, and what it is not. Breeds are as probable as the photo shows one of them:
-    not ``unlisted``.
+) -> tuple[str, ...]:
+    """Sentences: who it is, at ``max_level`` at most, what it wears, what the product does for that, why this one, what
+    it must be kept away from, and what it is not. Breeds are as probable as the photo shows one of them: not
+    ``unlisted``. Without ``odds`` none says who it is or how probable anything is.
     """
     ranked = _ranked(case, unlisted)
     sentences = [
         _who(case, catalog, ranked if max_level == "breed" else _by_species(case)) if odds else "",
-        _coat(case),
+        _coat(case, odds=odds),
         f"{product.name} {say(product.claim)}.",
         because,
-        _suitability(case, product, because, ranked[0][1]),
+        _suitability(case, product, because, ranked[0][1], odds=odds),
     ]
     tips = [say(catalog.skin[note].tip) for note, share in case.skin.items() if share >= COMMON]
     cautions = [_caution(species, hazard) for species, hazard in catalog.hazards[product.id].items()]
-    return " ".join(sentence for sentence in (*sentences, *tips, *cautions, missed) if sentence)
+    return tuple(sentence for sentence in (*sentences, *tips, *cautions, missed) if sentence)
 
 
 def _caution(species: str, hazard: Hazard) -> str:
@@ -158,7 +158,9 @@ def _named(ranked: Ranked, catalog: Catalog) -> str:
     return _either([f"{_one(_leaf_name(leaf, catalog))} ({likelihood(p)})" for leaf, p in ranked[:3]])
 
 
-def _coat(case: Case) -> str:
+def _coat(case: Case, *, odds: bool) -> str:
+    if not (odds or case.level == "breed"):
+        return ""  # breeds of one species wear many coats
     total = sum(case.coats.values())
     shares = sorted(((share / total, coat) for coat, share in case.coats.items() if share > 0), reverse=True)
     if not shares:
@@ -167,18 +169,22 @@ def _coat(case: Case) -> str:
     top, coat = shares[0]
     if top > CERTAIN:
         return say("It has {coat}.", coat=say(COAT_TYPES[coat]))
+    likely = [(p, say(COAT_TYPES[c])) for p, c in shares[:3] if p >= 0.1]
+    if not odds:
+        return say("It may have {coats}.", coats=_either([name for _, name in likely]))
     if top >= ONE_COAT:
         return say("It has {coat} ({p}).", coat=say(COAT_TYPES[coat]), p=likelihood(top))
-    coats = [f"{say(COAT_TYPES[c])} ({likelihood(p)})" for p, c in shares[:3] if p >= 0.1]
-    return say("It may have {coats}.", coats=_either(coats))
+    return say("It may have {coats}.", coats=_either([f"{name} ({likelihood(p)})" for p, name in likely]))
 
 
-def _suitability(case: Case, product: Product, because: str, top: float) -> str:
+def _suitability(case: Case, product: Product, because: str, top: float, *, odds: bool) -> str:
     """How many of the likely breeds it suits, where that is more than the breed is sure, or less than it should be."""
     suits, species = case.offers[product.id].suits, _top_species(case)
     pet = _species_name(species) if case.species[species] >= 0.95 else say("pet")
     if not (product.suits.coats or product.suits.skin):
-        return "" if because else _for_all(case, pet)
+        return "" if because or not (odds or case.level == "breed") else _for_all(case, pet)
+    if not odds:
+        return ""
     if case.level == "breed" and suits - top >= 0.05:
         if suits > CERTAIN:
             return say(

@@ -7,11 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from hierpets.bundle.manifest import Manifest
-from hierpets.export.web.schema import PageAdvice, ProductChoice
+from hierpets.export.web.schema import PageAdvice, PageRecommendation, ProductChoice
 from hierpets.hierarchy.decision import Level
 from hierpets.recommend.catalog import COAT_TYPES
 from hierpets.recommend.choose import Recommender
-from hierpets.recommend.result import RecommendationRecord
 from hierpets.recommend.suitability import SuitabilityMatrix
 
 __all__ = ["advise"]
@@ -27,7 +26,7 @@ def advise(recommender: Recommender, manifest: Manifest) -> PageAdvice:
     tree, book = manifest.taxonomy, _Book()
 
     def ask(joint: np.ndarray, level: Level) -> int:
-        return book.place(recommender.recommend(joint, tree, level, odds=False).record())
+        return book.place(PageRecommendation.of(recommender.recommend(joint, tree, level, odds=False)))
 
     leaves = [_choice(row, manifest, recommender.bound, lambda p: ask(p, "breed")) for row in np.eye(len(tree.leaves))]
     of_species = (np.eye(len(tree.species))[s, tree.leaf_species] for s in range(len(tree.species)))
@@ -38,7 +37,7 @@ def advise(recommender: Recommender, manifest: Manifest) -> PageAdvice:
         leaves=tuple(leaves),
         species=tuple(species),
         unknown=ask(np.full(len(tree.leaves), 1 / len(tree.leaves)), "unknown"),
-        recommendations=tuple(book.records),
+        recommendations=tuple(book.recommendations),
         judged=tuple(bool(manifest.policy.of("unlisted").get(name)) for name in tree.species),
         products=tuple(recommender.catalog.products),
         suits=_rows(matrix.suits),
@@ -51,12 +50,12 @@ class _Book:
     """Recommendations, each once."""
 
     def __init__(self) -> None:
-        self.records: list[RecommendationRecord] = []
+        self.recommendations: list[PageRecommendation] = []
 
-    def place(self, record: RecommendationRecord) -> int:
-        if record not in self.records:
-            self.records.append(record)
-        return self.records.index(record)
+    def place(self, recommendation: PageRecommendation) -> int:
+        if recommendation not in self.recommendations:
+            self.recommendations.append(recommendation)
+        return self.recommendations.index(recommendation)
 
 
 def _choice(joint: np.ndarray, manifest: Manifest, bound: float, ask: Callable[[np.ndarray], int]) -> ProductChoice:

@@ -9,7 +9,7 @@ from hierpets.bundle.info import SpeciesThresholds
 from hierpets.bundle.manifest import ModelId, Origin
 from hierpets.hierarchy.probabilities import Combiner
 from hierpets.plugin import Preprocess
-from hierpets.recommend.result import RecommendationRecord
+from hierpets.recommend.result import Price, Recommendation, RuledOut
 from hierpets.validation.strict import StrictModel
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "NetworkTemperatures",
     "PageAdvice",
     "PageCapabilities",
+    "PageRecommendation",
     "ProductChoice",
     "Rules",
     "SecondLookRules",
@@ -126,6 +127,31 @@ class ProductChoice(StrictModel):
     unsure: int
 
 
+class PageRecommendation(StrictModel):
+    """What is the same of a recommendation for every photo with one answer. ``sentences`` are its reason: where several
+    breeds are left open, those that all of them have.
+    """
+
+    product: str | None
+    name: str | None
+    sentences: tuple[str, ...]
+    rule: str
+    price: Price | None
+    ruled_out: tuple[RuledOut, ...]
+
+    @classmethod
+    def of(cls, found: Recommendation) -> PageRecommendation:
+        record = found.record()
+        return cls(
+            product=record.product,
+            name=record.name,
+            sentences=found.sentences,
+            rule=found.rule,
+            price=record.price,
+            ruled_out=record.ruled_out,
+        )
+
+
 class PageAdvice(StrictModel):
     """A recommendation for every answer, and how well products suit each leaf and each species' other breeds.
 
@@ -134,7 +160,7 @@ class PageAdvice(StrictModel):
     """
 
     bound: float
-    recommendations: tuple[RecommendationRecord, ...]
+    recommendations: tuple[PageRecommendation, ...]
     leaves: tuple[ProductChoice, ...]
     species: tuple[ProductChoice, ...]
     unknown: int

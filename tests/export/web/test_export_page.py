@@ -65,8 +65,8 @@ def test_export_speaks_every_language(exported, language):
     assert f'<html lang="{language}">' in index
     assert (">Photos never leave this device" in index) == (language == "en")
     known = json.loads((folder / f"model/model.{language}.json").read_text(encoding="utf-8"))
-    reasons = " ".join(one["reason"] for one in known["advice"]["recommendations"])
-    assert ("It has" in reasons) == (language == "en")
+    said = " ".join(" ".join(one["sentences"]) for one in known["advice"]["recommendations"])
+    assert ("It has" in said) == (language == "en")
 
 
 def test_export_describes_the_model(exported, tiny_run):

@@ -16,6 +16,7 @@ from hierpets.inference.detector.network import ANIMALS, SIZE, Detections
 from hierpets.inference.detector.second_look import SecondLook
 from hierpets.inference.engines.base import RawOutput
 from hierpets.inference.predictor import Predictor
+from hierpets.messages.catalogue import LANGUAGES, speaking
 from hierpets.plugin import Preprocess
 from hierpets.recommend.choose import Recommender
 from hierpets.recommend.suitability import SuitabilityMatrix
@@ -279,10 +280,60 @@ def test_advice_is_that_of_python_for_a_sure_breed(recommender):
         ours = recommender.recommend(row, TREE, "breed").record()
         found = advice.recommendations[choice.sure]
         assert (found.product, found.rule) == (ours.product, ours.rule)
-        assert ours.reason.endswith(found.reason), leaf
+        assert ours.reason.endswith(" ".join(found.sentences[1:])), leaf  # but for how probable its coat is
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_advice_states_no_probability_for_each_photo_has_its_own(recommender, language):
+    with speaking(language):
+        advice = describe(manifest(), MODEL, ["a.onnx"], recommender).advice
+    assert not [one for one in advice.recommendations if "%" in " ".join(one.sentences)]
+
+
+def test_advice_speaks_of_the_coat_of_a_breed_but_of_none_of_a_species(recommender):
+    advice = describe(manifest(), MODEL, ["a.onnx"], recommender).advice
+
+    def said(choices):
+        return [" ".join(advice.recommendations[choice.sure].sentences) for choice in choices]
+
+    of_breeds = said(advice.leaves)
+    either = "It may have a short, close coat or a long, fine coat with little undercoat. "
+    assert of_breeds[TREE.leaf_index("dog", "chihuahua")].startswith(either)
+    assert of_breeds[TREE.leaf_index("cat", "sphynx")].startswith("It has hardly any coat. ")
+    cats, dogs, *_ = said(advice.species)
+    assert not [reason for reason in (cats, dogs) if "It has" in reason or "It may have" in reason]
+
+
+@pytest.mark.browser
+def test_browser_says_of_several_breeds_only_what_fits_them_all(scripts):
+    def one(*sentences, ruled_out):
+        return {"product": "mild", "sentences": [*sentences, "Mild is mild."], "ruled_out": [*map(veto, ruled_out)]}
+
+    def veto(product):
+        return {"product": product, "name": product, "reason": "It is not mild."}
+
+    advice = {
+        "bound": 0.001,
+        "recommendations": [one("It has a curly coat.", ruled_out="ab"), one("It has a wiry coat.", ruled_out="b")],
+        "leaves": [{"sure": 0, "unsure": 0}, {"sure": 1, "unsure": 1}],
+        "judged": [False],
+        "products": ["mild"],
+        "suits": [[1], [1], [1]],
+        "coat_types": [],
+        "coats": [[], [], []],
+    }
+    decision = {"level": "species", "species": 0, "masses": [1], "listed": 1, "best": 0}
+    script = """async ([decision, advice]) => {
+        const { recommend } = await import("/advice.js");
+        return [[0], [0, 1]].map((breeds) => recommend([0.5, 0.5], { ...decision, breeds }, advice));
+    }"""
+    alone, both = scripts(script, [decision, advice])
+    assert alone["reason"] == "It has a curly coat. Mild is mild."
+    assert both["reason"] == "Mild is mild."
+    assert [one["product"] for one in both["ruled_out"]] == ["b"]
 
 
 def test_advice_of_an_unknown_pet_recommends_nothing_and_says_why(recommender):
     advice = describe(manifest(), MODEL, ["a.onnx"], recommender).advice
     unknown = advice.recommendations[advice.unknown]
-    assert unknown.product is None and unknown.reason
+    assert unknown.product is None and unknown.sentences

@@ -12,7 +12,7 @@ from hierpets.errors import DataError
 from hierpets.hierarchy.decision import Decision
 from hierpets.hierarchy.probabilities import species_probabilities
 from hierpets.plugin import Labels
-from hierpets.taxonomy import Taxonomy
+from hierpets.taxonomy import Leaf, Taxonomy
 
 __all__ = ["BREED", "SPECIES", "UNKNOWN", "OODPredictions", "Predictions", "to_predictions"]
 
@@ -23,14 +23,15 @@ BREED, SPECIES, UNKNOWN = "breed", "species", "unknown"
 class Predictions:
     """N labeled photos, the joint probabilities of their L leaves, and the prediction that was returned.
 
-    ``species_true`` int [N] and ``leaf_true`` int [N] are indices in ``taxonomy``; a leaf of -1 is a breed that is
-    not labeled. ``probabilities`` float [N, L] are joint over the leaves, each row summing to one. ``level`` str [N] is
+    ``species_true`` int [N] and ``leaf_true`` int [N] are indices in ``taxonomy``; a leaf of -1 is a breed that is not
+    labeled. ``probabilities`` float [N, L] are joint over the leaves, each row summing to one. ``level`` str [N] is
     "breed", "species" or "unknown"; ``node`` int [N] is the prediction at that level: a leaf index, a species index, or
     -1. ``pet_score`` float [N] is how much a photo looks like a pet; ``listed`` float [N] is the probability that its
     breed is one of the taxonomy, by which the decision multiplies those of breeds. ``breed_sets`` are the leaves that
-    each prediction leaves open, none where it is no set. ``paths`` name the photos, each once. ``groups`` int [N] has
-    one number for all photos of an animal, None where each is of another. ``digests`` are those of the photos, None
-    where they were not taken.
+    each prediction leaves open, none where it is no set; ``top`` are its most probable leaves with their probabilities,
+    best first, as it states them: those of breeds multiplied by that of being listed. ``paths`` name the photos, each
+    once. ``groups`` int [N] has one number for all photos of an animal, None where each is of another. ``digests`` are
+    those of the photos, None where they were not taken.
 
     :raises DataError: there is no photo, or a path is given twice.
     :raises ValueError: the arrays do not fit.
@@ -46,6 +47,7 @@ class Predictions:
     pet_score: np.ndarray | None = None
     listed: np.ndarray | None = None
     breed_sets: tuple[tuple[int, ...], ...] | None = None
+    top: tuple[tuple[tuple[Leaf, float], ...], ...] | None = None
     groups: np.ndarray | None = None
     digests: tuple[str, ...] | None = None
 
@@ -95,6 +97,7 @@ class Predictions:
             pet_score=None if self.pet_score is None else self.pet_score[rows],
             listed=None if self.listed is None else self.listed[rows],
             breed_sets=None if self.breed_sets is None else tuple(self.breed_sets[i] for i in rows),
+            top=None if self.top is None else tuple(self.top[i] for i in rows),
             groups=None if self.groups is None else self.groups[rows],
             digests=None if self.digests is None else tuple(self.digests[i] for i in rows),
         )
@@ -114,6 +117,25 @@ class Predictions:
         """bool [N]: whether the true leaf is one of those that the prediction leaves open."""
         pairs = zip(self.breed_sets or ((),) * len(self), self.leaf_true.tolist(), strict=True)
         return np.array([truth in leaves for leaves, truth in pairs])
+
+    @cached_property
+    def named_species(self) -> np.ndarray:
+        """int [N]: the species of the prediction, -1 for "unknown"."""
+        leaf = np.where(self.level == BREED, self.node, 0)
+        return np.select(
+            [self.level == BREED, self.level == SPECIES], [self.taxonomy.leaf_species[leaf], self.node], default=-1
+        )
+
+    @cached_property
+    def holds_truth(self) -> np.ndarray:
+        """bool [N]: whether the prediction is the label or an ancestor of it: "unknown" is the root and always is, a
+        set of breeds holds its breeds. A breed is not, where none is labeled.
+        """
+        return np.select(
+            [self.level == BREED, self.set_sizes > 0, self.level == SPECIES],
+            [self.node == self.leaf_true, self.set_holds_truth, self.named_species == self.species_true],
+            default=True,
+        )
 
     @cached_property
     def leaf_names(self) -> tuple[str, ...]:
@@ -183,5 +205,6 @@ def to_predictions(
         pet_score=pet_score,
         listed=np.array([decision.listed for decision in decisions]),
         breed_sets=tuple(tuple(taxonomy.leaf_index(*leaf) for leaf, _ in decision.breeds) for decision in decisions),
+        top=tuple(decision.top for decision in decisions),
         groups=labels.groups,
     )

@@ -54,18 +54,8 @@ def _answer_shares(level: np.ndarray) -> AnswerShares:
     return AnswerShares(n=len(level), breed=breed, species=species, unknown=unknown)
 
 
-def _named_species(predictions: Predictions) -> np.ndarray:
-    """int [N]: the predicted species, -1 for "unknown"."""
-    leaf = np.where(predictions.level == BREED, predictions.node, 0)
-    return np.select(
-        [predictions.level == BREED, predictions.level == SPECIES],
-        [predictions.taxonomy.leaf_species[leaf], predictions.node],
-        default=-1,
-    )
-
-
 def _species_named_rightly(predictions: Predictions) -> np.ndarray:
-    return _named_species(predictions) == predictions.species_true
+    return predictions.named_species == predictions.species_true
 
 
 def _breed_named_rightly(predictions: Predictions) -> np.ndarray:
@@ -74,28 +64,21 @@ def _breed_named_rightly(predictions: Predictions) -> np.ndarray:
 
 
 def _node_truth(predictions: Predictions) -> AllNodeTruth:
-    """How often the prediction is the label or an ancestor of it, over all and by species.
+    """How often the prediction holds the truth, over all and by species.
 
-    "unknown" is the root and always is; a set of breeds holds its breeds. A breed of the correct species cannot be
-    judged on a photo whose breed is not labeled: such photos are left out and counted.
+    A breed of the correct species cannot be judged on a photo whose breed is not labeled: such photos are left out and
+    counted.
     """
     right_species = _species_named_rightly(predictions)
     as_breed, as_set = predictions.level == BREED, predictions.set_sizes > 0
     judged = ~((as_breed | as_set) & right_species & (predictions.leaf_true < 0))
-    holds = np.select(
-        [as_breed, as_set, predictions.level == SPECIES],
-        [predictions.node == predictions.leaf_true, predictions.set_holds_truth, right_species],
-        default=True,
-    )
     per_species = {}
     for s in np.unique(predictions.species_true):
         rows = predictions.species_true == s
-        truth = _truth_of(holds, judged & rows, predictions)
+        truth = _truth_of(predictions, judged & rows)
         shares = _answer_shares(predictions.level[rows])
         per_species[predictions.taxonomy.species[s]] = SpeciesNodeTruth(**dict(shares), **dict(truth))
-    return AllNodeTruth(
-        n_not_judged=(~judged).sum(), per_species=per_species, **dict(_truth_of(holds, judged, predictions))
-    )
+    return AllNodeTruth(n_not_judged=(~judged).sum(), per_species=per_species, **dict(_truth_of(predictions, judged)))
 
 
 def _set_truth(predictions: Predictions) -> SetTruth:
@@ -112,7 +95,8 @@ def _set_truth(predictions: Predictions) -> SetTruth:
     )
 
 
-def _truth_of(holds: np.ndarray, judged: np.ndarray, predictions: Predictions) -> NodeTruth:
+def _truth_of(predictions: Predictions, judged: np.ndarray) -> NodeTruth:
+    holds = predictions.holds_truth
     answered = judged & (predictions.level != UNKNOWN)
     return NodeTruth(
         n_judged=judged.sum(),

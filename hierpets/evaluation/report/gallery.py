@@ -14,6 +14,7 @@ from hierpets.errors import HierpetsError
 from hierpets.evaluation.metrics.hierarchical import lca_height
 from hierpets.evaluation.predictions import Predictions
 from hierpets.evaluation.records import EvaluationRecord, inside, records_of
+from hierpets.inference.record import LeafProbability
 from hierpets.thumbnails import data_uri
 
 __all__ = ["Mistake", "Overlay", "Photos", "worst_mistakes"]
@@ -35,10 +36,18 @@ class Overlay(Protocol):
 
 @dataclass(frozen=True)
 class Mistake:
-    """One mistake: its record, its path in short, whether even the species is wrong, its pictures as data URIs."""
+    """One mistake: its record, its path in short, its pictures as data URIs.
+
+    ``top`` are the most probable leaves as the prediction states them, less probable than those of the record where the
+    breed may be none of those listed. ``breeds`` are those that the answer leaves open. ``wrong_answer``: whether the
+    answer is wrong, not the most probable leaf alone; ``cross_species``: whether even the species of that leaf is.
+    """
 
     record: EvaluationRecord
     path: str
+    top: tuple[LeafProbability, ...]
+    breeds: tuple[str, ...]
+    wrong_answer: bool
     cross_species: bool
     photo: str | None
     overlay: str | None
@@ -47,10 +56,11 @@ class Mistake:
 def worst_mistakes(
     predictions: Predictions, *, count: int, photos: Photos | None, overlay: Overlay | None
 ) -> list[Mistake]:
-    """At most ``count`` mistakes: wrong species first, then by how much more probable the wrong leaf than the true one.
+    """At most ``count`` photos whose most probable leaf is wrong: wrong answers first, then wrong species, then by how
+    much more probable the wrong leaf than the true one.
 
-    A photo whose breed is not labeled is a mistake when its species is wrong. The same confusion is shown twice at
-    most, so that the gallery shows many kinds of mistakes.
+    An answer that backs off to what is true is none that is wrong. A photo whose breed is not labeled is a mistake when
+    its species is wrong. The same confusion is shown twice at most, so that the gallery shows many kinds of mistakes.
     """
     rows = _of_many_kinds(predictions, _worst_rows(predictions))[:count]
     short = inside(predictions.paths)
@@ -66,7 +76,9 @@ def _worst_rows(predictions: Predictions) -> np.ndarray:
     of_leaf = predictions.probabilities[rows, predictions.leaf_true]
     of_species = predictions.species_probabilities[rows, predictions.species_true]
     margin = predictions.probabilities.max(axis=1) - np.where(labeled, of_leaf, of_species)
-    order = np.lexsort((-margin, -severity))
+    if predictions.listed is not None:
+        margin = margin * predictions.listed
+    order = np.lexsort((-margin, -severity, predictions.holds_truth))
     return order[severity[order] > 0]
 
 
@@ -84,14 +96,24 @@ def _of_many_kinds(predictions: Predictions, rows: np.ndarray) -> np.ndarray:
 def _mistakes(
     chosen: Predictions, paths: list[str], photos: Photos | None, overlay: Overlay | None
 ) -> Iterator[Mistake]:
+    leaves = chosen.taxonomy.leaves
     for i, (path, record) in enumerate(zip(chosen.paths, records_of(chosen), strict=True)):
         yield Mistake(
             record=record,
             path=paths[i],
+            top=_top(chosen, i) or record.top,
+            breeds=tuple(str(leaves[k].breed) for k in chosen.breed_sets[i]) if chosen.breed_sets else (),
+            wrong_answer=not chosen.holds_truth[i],
             cross_species=bool(chosen.top_leaf_species[i] != chosen.species_true[i]),
             photo=_picture(photos, path) if photos else None,
             overlay=_picture(partial(overlay, leaf=int(chosen.top_leaf[i])), path) if overlay else None,
         )
+
+
+def _top(predictions: Predictions, i: int) -> tuple[LeafProbability, ...]:
+    """Of one photo; none where only the joint probabilities are known."""
+    top = predictions.top[i] if predictions.top else ()
+    return tuple(LeafProbability(**leaf._asdict(), probability=p) for leaf, p in top)
 
 
 def _picture(load: Callable[[str], np.ndarray | None], path: str) -> str | None:

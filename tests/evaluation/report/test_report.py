@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from helpers.policies import flat_policy
 from helpers.stressed import stress_with_loss
 from PIL import Image
 
@@ -19,12 +20,15 @@ from hierpets.bundle.manifest import ModelId
 from hierpets.errors import ImageError
 from hierpets.evaluation import OODPredictions, evaluate_predictions
 from hierpets.evaluation.metrics.compute import metrics_json
+from hierpets.evaluation.predictions import to_predictions
 from hierpets.evaluation.records import read_records
 from hierpets.evaluation.report.gallery import worst_mistakes
 from hierpets.evaluation.report.ordering import confused_together
 from hierpets.evaluation.report.page import render_report
 from hierpets.evaluation.report.words import headline
 from hierpets.evaluation.report.writing import write_evaluation
+from hierpets.hierarchy.decision import decide
+from hierpets.plugin import Labels
 from hierpets.taxonomy import Taxonomy
 
 MODEL = ModelId(digest="0123456789abcdef", version="7")
@@ -166,7 +170,8 @@ def test_worst_mistakes_leave_out_a_photo_that_has_gone(predictions):
 
 
 def test_worst_mistakes_are_wrong_species_first_then_the_surest(predictions):
-    mistakes = worst_mistakes(predictions, count=400, photos=None, overlay=None)
+    named = replace(predictions, level=np.full(400, "breed"), node=predictions.top_leaf)
+    mistakes = worst_mistakes(named, count=400, photos=None, overlay=None)
     crossed = [m.cross_species for m in mistakes]
     assert crossed == sorted(crossed, reverse=True) and any(crossed) and not all(crossed)
     within = [m.record for m in mistakes if not m.cross_species]
@@ -175,6 +180,35 @@ def test_worst_mistakes_are_wrong_species_first_then_the_surest(predictions):
     assert not any(r.breed_right for r in within)
     kinds = [(r.species, r.breed, r.top[0].species, r.top[0].breed) for r in (m.record for m in mistakes)]
     assert max(map(kinds.count, kinds)) <= 2
+
+
+def test_worst_mistakes_begin_with_wrong_answers_and_say_which_are_none(tmp_path, predictions, taxonomy):
+    mistakes = worst_mistakes(predictions, count=400, photos=None, overlay=None)
+    wrong = [m.wrong_answer for m in mistakes]
+    assert wrong == sorted(wrong, reverse=True) and any(wrong) and not all(wrong)
+    for mistake in mistakes:
+        answer, truth = mistake.record.answer, mistake.record
+        named_wrongly = answer.species not in (None, truth.species) or answer.breed not in (None, truth.breed)
+        assert mistake.wrong_answer == named_wrongly
+    backed_off = predictions.take(np.flatnonzero(predictions.level != "breed"))
+    write_evaluation(tmp_path, backed_off, evaluate_predictions(backed_off, resamples=5))
+    assert 'class="note">would be called</span>' in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_worst_mistakes_show_probabilities_of_the_prediction_and_the_breeds_that_it_leaves_open(taxonomy):
+    logits = np.array([[0, 0, 5, 4, 0, 0, 0, 0, 0.0]])
+    joint, listed = np.exp(logits) / np.exp(logits).sum(), 0.6
+    scores = np.array([[9.0, *[listed] * len(taxonomy.species)]])
+    policy = flat_policy(taxonomy.species, 0.5, pet=0.0)
+    names = {"species_names": taxonomy.species, "leaf_names": tuple(map(str, taxonomy.leaves))}
+    ragdoll = Labels(species=np.array([0]), leaf=np.array([3]), **names)
+    decisions = decide(joint, taxonomy, policy, scores=scores)
+    found = to_predictions(["a.jpg"], ragdoll, joint, decisions, taxonomy=taxonomy)
+    (mistake,) = worst_mistakes(found, count=9, photos=None, overlay=None)
+    assert [leaf.breed for leaf in mistake.top][:2] == ["birman", "ragdoll"]
+    assert mistake.top[0].probability == pytest.approx(listed * joint[0, 2])
+    assert mistake.record.top[0].probability == pytest.approx(joint[0, 2])
+    assert not mistake.wrong_answer and mistake.breeds == ("birman", "ragdoll")
 
 
 def test_worst_mistakes_have_small_jpegs_of_the_photo_asked_for(predictions):

@@ -154,7 +154,7 @@ class Prediction:
             return say("unknown: {why}", why=d.reason)
         text = f"{local_name(d.species) or d.species} {number(f'{d.species_probability:.1%}')}"
         if d.level == "breed":
-            pretrained = say(" (known from general training alone)") * (self.origin == "pretrained")
+            pretrained = say(" (known from pretraining alone)") * (self.origin == "pretrained")
             return f"{text}, {self._name(d.breed)} {number(f'{d.breed_probability:.1%}')}{pretrained}"
         if d.breeds:
             breeds = say(" or ").join(map(self._name, self.breeds))

@@ -56,8 +56,8 @@ class BreedProbability(LabelProbability):
     """A breed, and how the model learned it."""
 
     origin: Origin = Field(
-        description="`trained` on photos, `grown` from photos added later, or `pretrained`: known from general "
-        "training alone"
+        description="`trained` on photos, `grown` from photos added later, or `pretrained`: known from "
+        "pretraining alone"
     )
 
 

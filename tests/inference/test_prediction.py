@@ -71,7 +71,7 @@ ALL = [BREED, UNSURE, UNLISTED, RABBIT, CAR, GENERAL, OPEN, BROKEN, DAMAGED]
             "cat",
             "siamese",
             0.9,
-            "cat 95.0%, siamese 90.0% (known from general training",
+            "cat 95.0%, siamese 90.0% (known from pretraining",
         ),
         (OPEN, "species", "cat", None, 0.95, "cat 95.0%, birman or siamese 90.0%"),
         (RABBIT, "species", "rabbit", None, 0.96, "rabbit 96.0%"),

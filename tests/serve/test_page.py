@@ -664,7 +664,7 @@ def test_page_says_that_a_breed_is_known_from_general_training(visit):
     page.route("**/v1/predict", pretrained)
     card = show(page, upload("dog.jpg", plain("a dog")))
     assert card.locator(".answer").inner_text() == "Whippet"
-    assert card.locator(".detail").inner_text().endswith("Known from general training alone.")
+    assert card.locator(".detail").inner_text().endswith("Known from pretraining alone.")
 
 
 def test_page_of_the_api_lists_the_options(visit):

@@ -33,7 +33,7 @@ function headline(record) {
   const pet = species && capital(one(speciesName(species)));
   if (record.level === "breed") {
     const sure = t("{pet}. {p} sure of the breed.", { pet, p: capital(percent(record.breed.probability)) });
-    const learned = record.breed.origin === "pretrained" ? ` ${t("Known from general training alone.")}` : "";
+    const learned = record.breed.origin === "pretrained" ? ` ${t("Known from pretraining alone.")}` : "";
     return [breedName(species, record.breed.label), sure + learned];
   }
   if (record.breeds.length) {

@@ -17,6 +17,7 @@ from hierpets.auditing.document import (
 )
 from hierpets.auditing.kinds import BLOCKING, KINDS, SERIOUS, Kind
 from hierpets.data.records import PhotoRecord
+from hierpets.errors import ConfigError, did_you_mean, shown
 from hierpets.text import join_words
 
 __all__ = ["AUDIT_FILE", "PAGE_FILE", "Audit", "AuditFinding"]
@@ -53,7 +54,12 @@ class Audit:
     notes: tuple[str, ...] = ()
 
     def of_kind(self, kind: Kind) -> tuple[AuditFinding, ...]:
-        """The findings of one kind, the highest score first."""
+        """The findings of one kind, the highest score first.
+
+        :raises ConfigError: no such kind.
+        """
+        if kind not in KINDS:
+            raise ConfigError(f"kind: expected one of {', '.join(KINDS)}, got {shown(kind)}{did_you_mean(kind, KINDS)}")
         return tuple(sorted((f for f in self.findings if f.kind == kind), key=lambda f: -f.score))
 
     @property

@@ -15,6 +15,7 @@ from hierpets.auditing.run import BACKBONE
 from hierpets.cli import main
 from hierpets.cli.develop.audit import command
 from hierpets.data.photos import read_photo
+from hierpets.errors import ConfigError
 from hierpets.registry.loading import load_registry
 
 
@@ -154,6 +155,14 @@ def test_audit_has_a_short_repr_and_a_table_for_notebooks(tmp_path, registry):
     assert repr(result).startswith(f"<Audit of {tmp_path / 'pets'}: 25 photos: 1 unreadable file")
     assert "\n" not in repr(result)
     assert "<td>1</td><td>Unreadable files</td>" in result._repr_html_()
+
+
+def test_audit_refuses_a_kind_of_finding_that_there_is_none_of(tmp_path, registry):
+    write_pets(tmp_path / "pets", each=1)
+    audit = hierpets.audit(tmp_path / "pets", backbone="tiny", registry=registry)
+    assert audit.of_kind("label_error") == ()
+    with pytest.raises(ConfigError, match=r"one of unreadable, .*, got 'labelerror' \(did you mean 'label_error'\?\)"):
+        audit.of_kind("labelerror")
 
 
 def test_backbone_of_audit_is_a_plugin():

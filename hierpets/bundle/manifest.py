@@ -300,9 +300,10 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     if not path.is_file():
-        raise incomplete_bundle(
-            folder, f"no bundle here (no {MANIFEST} in it); `hierpets train` writes one to RUN/bundle"
-        )
+        inside = folder / "bundle"
+        is_run = (inside / MANIFEST).is_file()
+        hint = f"did you mean {inside}?" if is_run else "`hierpets train` writes one to RUN/bundle"
+        raise incomplete_bundle(folder, f"no bundle here (no {MANIFEST} in it); {hint}")
     try:
         content = from_json(path.read_bytes())
         _check_version(path, content)

@@ -112,6 +112,12 @@ def test_bundle_info_refuses_a_folder_without_a_bundle(tmp_path):
         bundle_info(tmp_path)
 
 
+def test_bundle_info_of_a_run_names_the_bundle_in_it(tiny_run):
+    with pytest.raises(BundleError) as refused:
+        bundle_info(tiny_run)
+    assert str(refused.value).endswith(f"; did you mean {tiny_run / 'bundle'}?")
+
+
 def test_bundle_info_loads_no_network():
     code = (
         "import sys; from hierpets.cli import main\ntry: main(['info'])\nfinally: print(*sys.modules, file=sys.stderr)"

@@ -59,6 +59,15 @@ def test_report_gives_no_console_error_and_makes_no_request(open_page, report, s
     assert page.title() == "hierpets: evaluation"
 
 
+def test_report_shows_figures_to_their_last_label_on_a_phone(open_page):
+    page, _ = open_page(360)
+    cut = page.evaluate(
+        """[...document.querySelectorAll('figure:not(.wide) .scroll')]
+            .filter(e => e.scrollWidth > e.clientWidth).map(e => e.ariaLabel)"""
+    )
+    assert not [title for title in cut if not title.startswith("Confusion matrix")]  # they grow with their classes
+
+
 @pytest.mark.parametrize("width", [320, 390, 768, 1280])
 def test_report_does_not_scroll_sideways(open_page, width):
     page, _ = open_page(width)

@@ -180,7 +180,10 @@ class LevelMetrics(_MetricsModel):
         "Correlation of true and predicted classes (Matthews; Gorodkin 2004), -1 to 1; 0 when undefined."
     )
     calibration: ReliabilityMetrics
-    intervals: dict[str, Interval] = _about("95% bootstrap interval of each number above that averages over photos.")
+    intervals: dict[str, Interval] = _about(
+        "95% bootstrap interval of each number above that averages over photos; of a share Wilson's where all are "
+        "right or all wrong."
+    )
     accuracy: Share = _about("Share of photos whose top-1 class is the true one.")
 
 
@@ -208,7 +211,9 @@ class HierarchyMetrics(_MetricsModel):
     distance_at_1: Positive | None = _about("Mean of that height over all photos, most probable leaf.")
     distance_at_3: Positive | None = _about("Mean of that height over the top 3 leaves.")
     full_path_accuracy: Share | None = _about("Species and breed both right.")
-    intervals: dict[str, Interval] = _about("95% bootstrap intervals of the numbers above.")
+    intervals: dict[str, Interval] = _about(
+        "95% bootstrap intervals of the numbers above; of a share Wilson's where all are right or all wrong."
+    )
 
 
 class AnswerShares(_MetricsModel):

@@ -27,7 +27,8 @@ def plan_figure(plan: Plan) -> Drawing:
         _paint_curve(left, plan.curve, plan.level)
         names = [f"{short(found.label)} ({found.photos})" for found in gains]
         paint_bars(right, names, [found.gain for found in gains], [found.interval for found in gains])
-        right.set_xlabel("recall that its last photos brought")
+        right.xaxis.set_major_formatter(_points_tick)
+        right.set_xlabel("points of recall that its last photos brought")
 
     last = plan.curve[-1]
     return draw(
@@ -38,6 +39,10 @@ def plan_figure(plan: Plan) -> Drawing:
         caption=f"{plan.photos:,} photos of {plan.classes} classes, {plan.backbone}; the band is the range of repeats.",
         alt=f"Learning curve up to {percent(last.accuracy)}, and the gains of {len(gains)} classes.",
     )
+
+
+def _points_tick(gain: float, _position: float | None = None) -> str:
+    return f"{round(100 * gain, 2):g}"
 
 
 def _paint_curve(axes: Axes, curve: Sequence[CurvePoint], level: str) -> None:

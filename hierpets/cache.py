@@ -99,5 +99,5 @@ class SqliteStore(SqliteCache):
     def _go_without(self, error: Exception) -> NoReturn:
         raise DataError(
             f"{self._file}: cannot be written: {reason_of(error)}; what is finished is kept: mend this, such as a full "
-            "disk, then continue with --resume"
+            "disk, then continue with resume"
         ) from error

@@ -102,7 +102,7 @@ def check_output(path: Path, *, overwrite: bool) -> None:
 
 
 def _taken(path: Path) -> ConfigError:
-    return ConfigError(f"{path}: already exists; use --overwrite or choose another name")
+    return ConfigError(f"{path}: already exists; give overwrite to replace it, or choose another name")
 
 
 def check_folder(path: Path, *, overwrite: bool, mark: Path | str, kind: str) -> None:

@@ -132,7 +132,7 @@ def test_whole_folder_loses_nothing_where_it_is_interrupted_between_the_renames(
 
 def test_whole_folder_does_not_replace_what_is_there_at_the_end(tmp_path):
     bundle = tmp_path / "bundle"
-    taken = pytest.raises(ConfigError, match="bundle: already exists; use --overwrite")
+    taken = pytest.raises(ConfigError, match="bundle: already exists; give overwrite")
     with taken, whole_folder(bundle, overwrite=False) as made:
         (made / "weights").write_text("slow")
         with whole_folder(bundle, overwrite=False) as other:
@@ -156,7 +156,7 @@ def test_whole_folder_leaves_the_scratch_of_a_living_one(tmp_path):
 def test_check_output_refuses_what_exists_unless_it_may_be_overwritten(tmp_path, made):
     target = tmp_path / "out"
     target.mkdir() if made == "folder" else target.write_text("old")
-    with pytest.raises(ConfigError, match="out: already exists; use --overwrite"):
+    with pytest.raises(ConfigError, match="out: already exists; give overwrite"):
         check_output(target, overwrite=False)
     check_output(target, overwrite=True)
     check_output(tmp_path / "new" / "deep", overwrite=False)

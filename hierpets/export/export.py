@@ -91,7 +91,7 @@ def export_bundle(
     """
     folder = Path(bundle) if bundle is not None else released_bundle()
     if bundle is None and out is None:
-        raise ConfigError("the released bundle is read-only; choose an output folder with --out")
+        raise ConfigError("the released bundle is read-only; give another folder as out")
     target = Path(out if out is not None else folder) / FILES[form]
     check_format(form, precision)
     manifest = read_manifest(folder)
@@ -128,7 +128,7 @@ def _check_target(target: Path, folder: Path, *, overwrite: bool) -> None:
     if any(path.exists() for path in kept if path != target.parent):  # of them the new manifest would speak too
         raise ConfigError(f"{other.parent}: holds another bundle, or other exports of one; choose another folder")
     if not overwrite:
-        raise ConfigError(f"{other.parent}: holds an export of another bundle; use --overwrite or another folder")
+        raise ConfigError(f"{other.parent}: holds an export of another bundle; give overwrite or another folder")
 
 
 def _write_checked(

@@ -74,12 +74,12 @@ def train(
     :raises DeviceError: a device that is not available.
     """
     if resume and overwrite:
-        raise ConfigError("use either --resume or --overwrite, not both")
+        raise ConfigError("expected either resume or overwrite, got both")
     given = settings | ({"data": os.fspath(data)} if data is not None else {})
     config = _configured(config, given, resume=resume)
     is_data_given = "data" in config.model_fields_set
     if resume and not is_data_given and not (config.out / CONFIG_FILE).is_file():
-        raise ConfigError(f"{config.out}: nothing to resume: no {CONFIG_FILE} in it; say --data to begin a run there")
+        raise ConfigError(f"{config.out}: nothing to resume: no {CONFIG_FILE} in it; give data to begin a run there")
     config = config.absolute()
     if resume and is_complete(config.out):
         return _complete(config, data=config.data if is_data_given else None)
@@ -120,11 +120,11 @@ def _complete(config: TrainConfig, *, data: str | None) -> TrainResult:
     trained_on = read_config(run / CONFIG_FILE, {}).data
     if data is not None and Path(data).resolve() != Path(trained_on).resolve():  # an address as well
         raise ConfigError(
-            f"{run}: is complete, trained on {trained_on}, not {data}; use --overwrite to train it on {data}, or "
-            "another --out"
+            f"{run}: is complete, trained on {trained_on}, not {data}; give overwrite to train it on {data}, or "
+            "another out"
         )
     manifest, metrics = read_manifest(run / BUNDLE_FOLDER), read_run_metrics(run / METRICS_FILE)
-    _log.warning("%s: the run is complete, nothing to resume; use --overwrite to train it again", run)
+    _log.warning("%s: the run is complete, nothing to resume; give overwrite to train it again", run)
     summary = manifest.training["summary"]
     return TrainResult(run / BUNDLE_FOLDER, run, summary, metrics, config.registry, manifest.selection)
 

@@ -127,7 +127,7 @@ def test_audit_command_keeps_an_earlier_audit_unless_told_to_overwrite(tmp_path,
     assert run(tmp_path / "pets", tmp_path / "out", registry) == 0
     before = (tmp_path / "out/audit.json").stat().st_mtime_ns
     assert run(tmp_path / "pets", tmp_path / "out", registry) == 1
-    assert "already exists; use --overwrite" in capsys.readouterr().err
+    assert "already exists; give overwrite" in capsys.readouterr().err
     assert (tmp_path / "out/audit.json").stat().st_mtime_ns == before
     assert run(tmp_path / "pets", tmp_path / "out", registry, "--overwrite") == 0
 

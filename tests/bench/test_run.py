@@ -80,7 +80,7 @@ def test_bench_checks_the_json_file_before_the_work(tmp_path):
 def test_bench_keeps_a_file_and_looks_for_the_bundle_before_the_work(tmp_path):
     (tmp_path / "photo.jpg").write_bytes(b"precious")
     settings = BenchSettings(model=tmp_path / "no bundle", data=str(tmp_path / "no photos"))
-    with pytest.raises(ConfigError, match="already exists; use --overwrite"):
+    with pytest.raises(ConfigError, match="already exists; give overwrite"):
         bench(settings, json_file=tmp_path / "photo.jpg")
     with pytest.raises(BundleError, match="no bundle"):
         bench(settings, json_file=tmp_path / "photo.jpg", overwrite=True)

@@ -61,7 +61,7 @@ def test_explain_and_inspect_commands_keep_a_file_that_is_there(tiny_run, tmp_pa
     photo.write_bytes(encode_png(read_photo("demo:dog/pug/901")))
     before = photo.read_bytes()
     result = run(command, tiny_run, str(photo), "--out", str(photo))
-    assert isinstance(result.exception, ConfigError) and "already exists; use --overwrite" in str(result.exception)
+    assert isinstance(result.exception, ConfigError) and "already exists; give overwrite" in str(result.exception)
     assert photo.read_bytes() == before
     assert run(command, tiny_run, str(photo), "--out", str(photo), "--overwrite").exit_code == 0
     assert photo.read_bytes() != before

@@ -368,7 +368,7 @@ def test_export_command_writes_into_the_bundle_and_says_what_it_found(tiny_run, 
 def test_export_command_does_not_write_into_the_released_bundle():
     error = invoke("--format", "onnx").exception
     assert isinstance(error, ConfigError)
-    assert "choose an output folder with --out" in str(error)
+    assert "give another folder as out" in str(error)
 
 
 def test_export_command_refuses_a_folder_without_photos(tmp_path):
@@ -385,7 +385,7 @@ def test_write_format_says_which_extra_onnx_needs(exported, monkeypatch, tmp_pat
 
 def test_export_bundle_refuses_an_existing_export_before_the_work(exported, tiny_run, tmp_path):
     out, _ = exported
-    with pytest.raises(ConfigError, match="torchscript: already exists; use --overwrite"):
+    with pytest.raises(ConfigError, match="torchscript: already exists; give overwrite"):
         export_bundle(tiny_run / "bundle", "torchscript", data=tmp_path / "never looked at", out=out)
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="cannot be written"):
@@ -407,7 +407,7 @@ def test_export_bundle_replaces_an_export_of_another_bundle_that_stands_alone(ex
     shutil.copytree(out / "torchscript", tmp_path / "torchscript")
     other = (tiny_run / "bundle" / "bundle.json").read_text().replace('"version": null', '"version": "other"')
     (tmp_path / "bundle.json").write_text(other)
-    with pytest.raises(ConfigError, match="already exists; use --overwrite"):
+    with pytest.raises(ConfigError, match="already exists; give overwrite"):
         export_bundle(tiny_run / "bundle", "torchscript", registry=registry, out=tmp_path)
     export_bundle(tiny_run / "bundle", "torchscript", registry=registry, out=tmp_path, overwrite=True)
     assert (tmp_path / "bundle.json").read_text() == (tiny_run / "bundle" / "bundle.json").read_text()

@@ -200,7 +200,7 @@ def test_two_growths_to_one_bundle_do_not_replace_each_other(bundle, new_photos,
 
     monkeypatch.setattr(grow_module, "learn", slow)
     data = draw_photos(tmp_path / "new", {"dog/husky": 3}, first=100)
-    with pytest.raises(ConfigError, match="out: already exists; use --overwrite"):
+    with pytest.raises(ConfigError, match="out: already exists; give overwrite"):
         grow(bundle, data, out=out)
     assert read_manifest(out).statistics.photos["dog/husky"] == 10
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "out"]

@@ -54,7 +54,7 @@ def check_apart(out: str | os.PathLike[str], source: str | os.PathLike[str]) -> 
         return
     if not any(part.startswith(".") for part in folder.relative_to(root).parts):
         raise ConfigError(
-            f"--out {out}: lies in the folder of photos, {source}, where it would be read as more of them; "
+            f"{out}: lies in the folder of photos, {source}, where it would be read as more of them; "
             "choose a folder beside it"
         )
 

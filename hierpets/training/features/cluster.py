@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["ClusterExtractor", "ClusterFeatures"]
 
 BATCH = 32  # photos that a worker gets at a time
-ADVICE = "; what is finished is kept: mend this, then continue with --resume"
+ADVICE = "; what is finished is kept: mend this, then continue with resume"
 
 
 @dataclass(frozen=True)

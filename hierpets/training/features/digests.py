@@ -34,7 +34,7 @@ class PhotoDigests:
         for path in paths:
             row = self._store.row("SELECT digest FROM photo WHERE path = ?", (os.fsencode(path),))
             if row is None:
-                raise DataError(f"{self._file}: expected a digest of {path}, found none; train anew with --overwrite")
+                raise DataError(f"{self._file}: expected a digest of {path}, found none; train anew with overwrite")
             found.append(row[0])
         return found
 

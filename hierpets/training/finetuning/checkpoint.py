@@ -67,7 +67,7 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
         return Checkpoint(**torch.load(path, map_location="cpu", weights_only=True))
     except (RuntimeError, EOFError, TypeError, pickle.UnpicklingError) as error:
         raise ConfigError(
-            f"{path}: not a checkpoint of this version ({first_line(error)}); train anew with --overwrite"
+            f"{path}: not a checkpoint of this version ({first_line(error)}); train anew with overwrite"
         ) from error
 
 
@@ -97,7 +97,7 @@ def check_same(then: dict[str, Any], now: dict[str, Any], where: Path) -> None:
     differing = [key for key in {**then, **now} if then.get(key) != now.get(key)]
     if differing:
         lines = [_changed(key, then.get(key), now.get(key)) for key in differing]
-        raise ConfigError(f"{where}: cannot resume: {'; '.join(lines)}; undo this, or train anew with --overwrite")
+        raise ConfigError(f"{where}: cannot resume: {'; '.join(lines)}; undo this, or train anew with overwrite")
 
 
 def _changed(key: str, then: Any, now: Any) -> str:

@@ -137,8 +137,7 @@ def open_run(
     with _locked(folder):
         if not (resume or overwrite) and _holds_run(folder):
             raise ConfigError(
-                f"{folder}: already holds a run; use --overwrite to replace it, --resume to continue it, or "
-                "another --out"
+                f"{folder}: already holds a run; give overwrite to replace it, resume to continue it, or another out"
             )
         yield Run(folder, progress=progress)
 
@@ -154,7 +153,7 @@ def _locked(folder: Path) -> Iterator[None]:
         except OSError as error:
             raise ConfigError(f"{folder}: cannot be used as a run folder: {reason_of(error)}") from error
         if not lock(handle):
-            told = "another process is training in it; wait until it ends, or use another --out"
+            told = "another process is training in it; wait until it ends, or give another out"
             raise ConfigError(f"{folder}: {told}")
         yield
 

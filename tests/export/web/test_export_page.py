@@ -85,7 +85,7 @@ def test_export_command_says_what_was_checked_and_how_to_look_at_it(exported):
 
 
 def test_export_replaces_no_page_unasked(tiny_run, tmp_path):
-    with pytest.raises(ConfigError, match="already exists; use --overwrite"):
+    with pytest.raises(ConfigError, match="already exists; give overwrite"):
         export_page(tiny_run / "bundle", older_page(tmp_path / "out"), registry=tiny_run.parent / "registry.yaml")
     assert (tmp_path / "out/static/old.js").is_file()
 

@@ -165,7 +165,7 @@ def test_a_full_disk_keeps_what_is_finished(ray_here, settings, local, tmp_path,
     said = str(caught.value)
     assert said.startswith(f"{tmp_path / 'run' / 'features'}{os.sep}")
     assert ".sqlite: cannot be written: database or disk is full; " in said
-    assert said.endswith("then continue with --resume")
+    assert said.endswith("then continue with resume")
     assert stored(tmp_path / "run") >= room
     monkeypatch.undo()
     first: list[int] = []

@@ -122,7 +122,7 @@ def test_check_same_names_every_difference(tmp_path):
     message = str(caught.value)
     assert "seed was 0, is 7" in message
     assert "finetune.epochs was 2, is 5" in message
-    assert "train anew with --overwrite" in message
+    assert "train anew with overwrite" in message
     assert message.count("was") == 2
     assert "\n" not in message
 

@@ -140,7 +140,7 @@ def test_load_registry_imports_no_torch():
 
 def test_only_registry_importing_runs_code_found_by_path():
     package = bundled_registry().parent / "hierpets"
-    words = ("spec_from_file_location", "exec_module", "SourceFileLoader", "runpy", "exec(", "eval(")
+    words = ("spec_from_file_location", "exec_module", "SourceFileLoader", "run_path", "exec(", "eval(")
     users = {
         path.relative_to(package).as_posix()
         for path in package.rglob("*.py")

@@ -336,7 +336,7 @@ def test_train_resumed_when_it_is_complete_refuses_other_data(tmp_path, monkeypa
     (tmp_path / "pets").rename("moved")
     assert train("pets", out=tmp_path / "run", resume=True) == first
     for other in ("moved", "gone", "demo", "s3://bucket/pets"):
-        with pytest.raises(ConfigError, match=r"run: is complete, trained on .*pets, not .*; use --overwrite"):
+        with pytest.raises(ConfigError, match=r"run: is complete, trained on .*pets, not .*; give overwrite"):
             train(other, out=tmp_path / "run", resume=True)
 
 

@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 _NAMED = 5
 
 
-class Found(NamedTuple):
+class FirstFindings(NamedTuple):
     """Why photos cannot be read, by path, and the individual of those that look alike and that the data says nothing
     of.
     """
@@ -47,7 +47,7 @@ class FirstLook:
     """
 
     splits: Splits
-    found: Found
+    found: FirstFindings
     seen: SeenPhotos
     first: Prepared | None
 
@@ -60,7 +60,7 @@ def look_at_photos(
     :raises DataError: with ``config.strict``, photos that cannot be read; without it, if a class has no other.
     """
     context = current_context()
-    found, digests, first = Found({}, {}), dict[str, str](), None
+    found, digests, first = FirstFindings({}, {}), dict[str, str](), None
     if context.is_main:
         first = prepare_backbone(config.candidate_backbones[0], config, registry=registry, device=device)
         found, digests = _look(splits, first.extractor, config, progress)
@@ -84,13 +84,13 @@ def look_at_photos(
 
 def _look(
     splits: Splits, extractor: FeatureExtractor, config: TrainConfig, progress: Progress
-) -> tuple[Found, dict[str, str]]:
+) -> tuple[FirstFindings, dict[str, str]]:
     """What was found, and the digest of every photo by its path."""
     both = PhotoIndex(splits.taxonomy, (*splits.train.records, *splits.val.records))
     unreadable, digests = extractor.examine(both.paths, progress=progress)
     _warn_of_contradictions(both, digests, unreadable)
     readable = both.where(lambda record: record.path not in unreadable)
-    found = Found(unreadable, look_for_individuals(readable, extractor, config, progress=progress))
+    found = FirstFindings(unreadable, look_for_individuals(readable, extractor, config, progress=progress))
     return found, dict(zip(both.paths, digests, strict=True))
 
 

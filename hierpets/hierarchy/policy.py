@@ -160,8 +160,9 @@ class Policy(BaseModel):
         said = []
         if few:
             said.append(
-                f"calibrated on too few photos for a promise at alpha {self.alpha:g}: all photos of {join_words(few)} "
-                f"are answered as unknown; add photos, or predict with --alpha {max(least[name] for name in few):g}"
+                f"calibrated on photos of too few animals for a promise at alpha {self.alpha:g}: all photos of "
+                f"{join_words(few)} are answered as unknown; add photos of others, or predict with --alpha "
+                f"{max(least[name] for name in few):g}"
             )
         if wrong:
             said.append(

@@ -60,7 +60,7 @@ def test_info_command_prints_what_people_ask_for(tiny_run):
 @pytest.mark.parametrize(
     ("rows", "told"),
     [
-        ([0.0] * 5, "calibrated on too few photos for a promise at this alpha"),
+        ([0.0] * 5, "calibrated on photos of too few animals for a promise at this alpha"),
         (
             [0.0] * 180 + [1.0] * 20,
             "certain and wrong on too many calibration photos for a promise at this alpha",
@@ -84,7 +84,7 @@ def test_info_command_says_why_a_species_is_answered_as_unknown(tiny_run, tmp_pa
     [
         ((0.99,) * 30, 0.99, False, "probability > 0.99"),
         ((1.0,) * 30, 1.0, False, "certain and wrong on too many calibration photos for a promise at this alpha"),
-        ((0.0,), 1.0, True, "calibrated on too few photos for a promise at this alpha"),
+        ((0.0,), 1.0, True, "calibrated on photos of too few animals for a promise at this alpha"),
         ((0.0,) * 30, None, False, "probability > "),
     ],
 )

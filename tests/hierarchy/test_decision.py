@@ -159,8 +159,8 @@ def test_unanswered_says_what_to_do():
     few = Policy(scores={"trained": dict.fromkeys(TAXONOMY.species, ((0.0,) * MAX_SET,) * 5)})
     told = few.unanswered(TAXONOMY.species)
     assert told == (
-        "calibrated on too few photos for a promise at alpha 0.05: all photos of cat, dog and rabbit are answered as "
-        "unknown; add photos, or predict with --alpha 0.07"
+        "calibrated on photos of too few animals for a promise at alpha 0.05: all photos of cat, dog and rabbit are "
+        "answered as unknown; add photos of others, or predict with --alpha 0.07"
     )
     assert decide_one(SURE, TAXONOMY, few, alpha=0.07).level == "breed"
     assert Policy().unanswered(TAXONOMY.species) is None

@@ -172,7 +172,7 @@ def test_train_hears_a_sampler_of_the_users_own(tmp_path):
 
 def test_train_warns_of_a_model_that_answers_nothing(tmp_path, caplog):
     result = train(config=settings(tmp_path, alpha=0.001))
-    assert "too few photos for a promise at alpha 0.001: all photos of cat, dog and rabbit are answered" in caplog.text
+    assert "photos of too few animals for a promise at alpha 0.001: all photos of cat, dog" in caplog.text
     described = CliRunner().invoke(info, [str(result.bundle)]).output
     assert described.count("answered as unknown") == 3
 

@@ -88,7 +88,7 @@ def _needed_by_grown(grown: GrownThreshold, species: str) -> str:
 
 
 def _why_never(*, few: bool) -> str:
-    why = "calibrated on too few photos" if few else "certain and wrong on too many calibration photos"
+    why = "calibrated on photos of too few animals" if few else "certain and wrong on too many calibration photos"
     return f"{why} for a promise at this alpha"
 
 

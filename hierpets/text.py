@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from hierpets.messages.catalogue import number
 
-__all__ = ["counted", "is_printable", "join_words", "likelihood", "percent", "pretty", "printable"]
+__all__ = ["counted", "escaped", "is_printable", "join_words", "likelihood", "percent", "pretty"]
 
 JOINERS = "\u200c\u200d"  # with which Persian and Hindi are spelled
 
@@ -57,6 +57,6 @@ def is_printable(text: str) -> bool:
     return not any(kind in ("Cc", "Cf", "Zl", "Zp") for kind in kinds)
 
 
-def printable(text: str) -> str:
+def escaped(text: str) -> str:
     """The text with an escape, such as ``\\x1b``, for each character that is not :func:`is_printable`."""
     return "".join(one if is_printable(one) else ascii(one)[1:-1] for one in text)

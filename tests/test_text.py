@@ -2,13 +2,13 @@
 
 import pytest
 
-from hierpets.text import is_printable, join_words, likelihood, percent, pretty, printable
+from hierpets.text import escaped, is_printable, join_words, likelihood, percent, pretty
 
 
 @pytest.mark.parametrize("text", ["", "maine_coon", "Deutscher Schäferhund", "می\u200cخواهم", "क्\u200dष", "猫"])
 def test_printable_text_stays_as_it_is(text):
     assert is_printable(text)
-    assert printable(text) == text
+    assert escaped(text) == text
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_printable_text_stays_as_it_is(text):
 )
 def test_text_that_moves_a_cursor_or_turns_a_line_is_escaped(text, shown):
     assert not is_printable(text)
-    assert printable(text) == shown
+    assert escaped(text) == shown
 
 
 @pytest.mark.parametrize(

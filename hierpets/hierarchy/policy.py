@@ -127,9 +127,9 @@ class Policy(BaseModel):
         """
         if str(leaf) not in self.leaves:
             return 0.0
-        threshold = conformal_threshold(self.leaf_scores(leaf, alpha), self.alpha if alpha is None else alpha)
-        own = self.leaves[str(leaf)]
-        return threshold if self.leaf_scores(leaf, alpha) is own else max([threshold, *own])
+        own, scores = self.leaves[str(leaf)], self.leaf_scores(leaf, alpha)
+        threshold = conformal_threshold(scores, self.alpha if alpha is None else alpha)
+        return threshold if scores is own else max([threshold, *own])
 
     def leaf_scores(self, leaf: Leaf, alpha: float | None = None) -> Sequence[float]:
         """The scores that the threshold of a grown leaf comes from: those of its own photos; where they are too few for
@@ -223,9 +223,11 @@ def _threshold(scores: Mapping[Population, np.ndarray], alpha: float) -> float:
     alpha that they are enough for is asked for all the same: else a smaller alpha would name more.
     """
     shares = population_shares(scores)
-    groups = {p: ScoreGroup(np.sort(own), shares[p], promised=p != "unlisted") for p, own in scores.items()}
-    fewest = sum(group.share * group.wrong(1.0) for group in groups.values()) / sum(g.share for g in groups.values())
-    if "unlisted" not in groups or fewest <= alpha:
-        return shared_threshold([*groups.values()], alpha)
-    listed = [group for p, group in groups.items() if p != "unlisted"]
-    return max(shared_threshold(listed, alpha), shared_threshold([*groups.values()], fewest))
+    listed = [ScoreGroup(np.sort(own), shares[p], promised=True) for p, own in scores.items() if p != "unlisted"]
+    if "unlisted" not in scores:
+        return shared_threshold(listed, alpha)
+    every = [*listed, ScoreGroup(np.sort(scores["unlisted"]), shares["unlisted"], promised=False)]
+    least = sum(group.share * group.wrong(1.0) for group in every) / sum(group.share for group in every)
+    if least <= alpha:
+        return shared_threshold(every, alpha)
+    return max(shared_threshold(listed, alpha), shared_threshold(every, least))

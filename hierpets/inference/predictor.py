@@ -356,8 +356,7 @@ class Predictor:
         if request.restriction is not None:
             unrestricted, closed = joint, request.restriction.closed
             # What says that it is another breed of a species speaks against those that the caller names of it.
-            doubt = np.maximum(scores[:, 1:], np.finfo(np.float32).tiny) if m.ood else 1.0
-            listed = np.where(closed, doubt, np.ones_like(scores[:, 1:]))
+            listed = np.where(closed & bool(m.ood), np.maximum(scores[:, 1:], np.finfo(np.float32).tiny), 1.0)
             joint = restrict(named_probabilities(joint, listed, m.taxonomy), request.restriction.leaves)
         decisions = decide(
             joint,

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from hierpets.errors import did_you_mean, shown
-from hierpets.text import printable
+from hierpets.text import escaped
 from hierpets.validation.document import Location, show_location
 from hierpets.validation.strict import is_model
 
@@ -53,7 +53,7 @@ class ValidationProblem(NamedTuple):
     message: str
 
     def __str__(self) -> str:
-        return f"{printable(show_location(self.location))}: {self.message}" if self.location else self.message
+        return f"{escaped(show_location(self.location))}: {self.message}" if self.location else self.message
 
 
 def find_problems(error: ValidationError, model: type[BaseModel] | None = None) -> list[ValidationProblem]:

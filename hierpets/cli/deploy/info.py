@@ -27,14 +27,14 @@ def command(bundle: Path | None, as_json: bool) -> None:
     Without BUNDLE, the released bundle is described. Only the manifest is loaded.
     """
     from hierpets.bundle.info import bundle_info
-    from hierpets.text import printable
+    from hierpets.text import escaped
 
     info = bundle_info(bundle)
     if as_json:
         click.echo(info.model_dump_json(indent=2))
         return
     for name, value in _lines(info):
-        click.echo(click.wrap_text(printable(f"{name:<13}{value}"), width=100, subsequent_indent=" " * 13))
+        click.echo(click.wrap_text(escaped(f"{name:<13}{value}"), width=100, subsequent_indent=" " * 13))
 
 
 def _lines(info: BundleInfo) -> Iterator[tuple[str, str]]:

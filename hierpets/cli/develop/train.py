@@ -79,10 +79,8 @@ def command(
         except KeyboardInterrupt:
             progress.close()
             if overwrite and _written_at(config.out) in (None, before):
-                told = (
-                    "interrupted before the new run began: what is there is an old one, if any; rerun with --overwrite"
-                )
-                click.echo(told, err=True)
+                told = "before the new run began: what is there is an old one, if any; rerun with --overwrite"
+                click.echo(f"interrupted {told}", err=True)
             else:
                 click.echo("interrupted; rerun with --resume to continue", err=True)
             return INTERRUPTED

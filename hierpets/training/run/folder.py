@@ -35,13 +35,13 @@ __all__ = [
 ]
 
 LOG_FILE, CHECKPOINT_FILE = "log.jsonl", "checkpoint.pt"
+CURVES_FILE, BATCH_FILE = "learning_curves.png", "first_batch.png"
 LAST = "bundle"  # the event that a run ends with
 FEATURES = "features"  # of a cluster, until the bundle is there
 # What only a training leaves.
 RUN = (CONFIG_FILE, LOG_FILE, METRICS_FILE, FEATURES, BUNDLE_FOLDER, CHECKPOINT_FILE)
 # What is written about a model: by its name, or, a folder, by what lies in it (an evaluation, an export).
 # An audit is about photos and stays.
-CURVES_FILE, BATCH_FILE = "learning_curves.png", "first_batch.png"
 ABOUT = ("measured.json", "tensorboard", CURVES_FILE, BATCH_FILE)
 MARKS = (METRICS_FILE, MANIFEST)
 

@@ -60,11 +60,12 @@ def train(
     group is given as a dictionary or with a dot: ``finetune={"epochs": 4}``, ``**{"finetune.epochs": 4}``. ``listener``
     gets every event of the log.
 
-    ``resume`` continues the run in ``out`` from its last checkpoint, with the run's own settings if no ``config`` is
-    given; of a run that is complete it changes nothing, and other ``data`` are refused. A checkpoint knows its photos
-    by names and labels: one that was added, removed or relabeled is refused, one that was replaced under its name is
-    not noticed. ``overwrite`` replaces the run, with all files of the old model. Photos that cannot be read are skipped
-    with a warning, or refused with ``strict``. Settings, plugins and photos are checked before anything slow begins.
+    ``resume`` continues the run in ``out`` where it stopped, with the candidates that recipe ``auto`` compared and the
+    last checkpoint of its fine-tuning, and with the run's own settings if no ``config`` is given; of a run that is
+    complete it changes nothing, and other ``data`` are refused. A checkpoint knows its photos by names and labels: one
+    that was added, removed or relabeled is refused, one that was replaced under its name is not noticed. ``overwrite``
+    replaces the run, with all files of the old model. Photos that cannot be read are skipped with a warning, or refused
+    with ``strict``. Settings, plugins and photos are checked before anything slow begins.
     Under ``torchrun`` the processes share the fine-tuning, and the first of them writes.
 
     :raises ConfigError: a setting that is unknown, out of range or in conflict with others; an existing run; a run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from functools import partial
 
@@ -32,8 +33,9 @@ from hierpets.training.outcome.manifest import make_manifest
 from hierpets.training.outcome.quantization import quantize_bundle
 from hierpets.training.outcome.result import TrainResult
 from hierpets.training.run.folder import Run
-from hierpets.training.selection.candidates import Candidate, iter_candidates
+from hierpets.training.selection.candidates import Candidate, count_candidates, iter_candidates
 from hierpets.training.selection.choice import choose, describe_selection
+from hierpets.training.selection.judgements import Judgements
 from hierpets.training.splits import Splits
 from hierpets.training.trained import Early, Trained
 
@@ -153,14 +155,24 @@ def _compare(
     splits: Splits, config: TrainConfig, *, registry: Registry, run: Run, device: str, first: Prepared | None
 ) -> tuple[list[Candidate], Selection]:
     """The candidates, the chosen one first and then the best, and what is to be said of the choice."""
-    candidates = []
     groups, folds = splits.labels.groups, assign_folds(splits.labels, folds=config.folds, seed=config.seed)
-    compared = iter_candidates(
-        splits, config, folds=folds, registry=registry, device=device, progress=run.progress, first=first
-    )
-    for candidate in compared:
-        candidates.append(candidate)
-        run.log("candidate", **candidate.as_event())
+    candidates, total = [], count_candidates(config, len(folds))
+    run.log("comparing", candidates=total)
+    with closing(Judgements(run.judgements)) if not run.silent else nullcontext() as judgements:
+        compared = iter_candidates(
+            splits,
+            config,
+            folds=folds,
+            registry=registry,
+            device=device,
+            progress=run.progress,
+            first=first,
+            judgements=judgements,
+        )
+        for number, candidate in enumerate(compared, start=1):
+            if candidate is not None:
+                candidates.append(candidate)
+                run.log("candidate", number=number, total=total, **candidate.as_event())
     if not candidates:
         raise ConfigError("too few photos to cross-validate; add photos, at least two per class, or use recipe heads")
     choice = choose(candidates, np.ones(len(folds), bool), groups)

@@ -22,6 +22,7 @@ from hierpets.errors import ConfigError, DataError, HierpetsError, PluginError
 from hierpets.registry.scaffold import create_plugin
 from hierpets.thumbnails import encode_png
 from hierpets.training import recipe
+from hierpets.training.frozen.held_out.cross_validation import FoldHeads
 from hierpets.training.recipe import train
 from hierpets.training.run.folder import open_run
 
@@ -89,6 +90,34 @@ def test_train_auto_compares_candidates_and_says_what_it_chose(tmp_path):
     assert chosen["head"] in manifest.training["summary"]
     (skipped,) = [e for e in events if e["event"] == "skipped"]
     assert "finetune_minutes is 0" in skipped["why"]
+
+
+def test_train_auto_that_was_interrupted_judges_no_candidate_twice(tmp_path, monkeypatch):
+    fitted, fit = [], FoldHeads.fit
+
+    def spy(photos, parts, folds, fitter):
+        fitted.append(fitter)
+        return fit(photos, parts, folds, fitter)
+
+    def stop_at_third(event):
+        if event["event"] == "candidate" and event["number"] == 3:
+            raise KeyboardInterrupt
+
+    auto = {"heads": [{"shrinkage": 0.2}, {"shrinkage": 0.4}], "views": ["plain", "flip"], "finetune_minutes": 0}
+    config = settings(tmp_path, recipe="auto", auto=auto)
+    whole = train(config=config.model_copy(update={"out": tmp_path / "whole"}))
+    monkeypatch.setattr(FoldHeads, "fit", spy)
+    with pytest.raises(KeyboardInterrupt):
+        train(config=config, listener=stop_at_third)
+    assert len(fitted) == 3
+    events = []
+    resumed = train(config=config, resume=True, listener=events.append)
+    judged = [event for event in events if event["event"] == "candidate"]
+    assert [(event["number"], event["total"]) for event in judged] == [(n, 4) for n in (1, 2, 3, 4)]
+    assert [fitter.spec.shrinkage for fitter in fitted[3:4]] == [0.4]
+    assert len(fitted) == 4
+    assert (resumed.bundle / "bundle.json").read_bytes() == (whole.bundle / "bundle.json").read_bytes()
+    assert not list(config.out.glob("judgements*"))
 
 
 def test_train_auto_finetunes_from_the_heads_and_keeps_what_wins(tmp_path):

@@ -1,5 +1,8 @@
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -18,8 +21,9 @@ from hierpets.progress import no_progress
 from hierpets.training.features.extractor import FeatureExtractor
 from hierpets.training.frozen.choice import FrozenChoice
 from hierpets.training.score import Score
-from hierpets.training.selection.candidates import Candidate, Judged, head_specs, multiply_adds
+from hierpets.training.selection.candidates import Candidate, head_specs, multiply_adds
 from hierpets.training.selection.choice import choose, describe_selection, honest
+from hierpets.training.selection.judgements import Judged, Judgement, Judgements
 from hierpets.training.selection.stressed import CHANGES, extract_stressed, spoiled
 from hierpets.training.splits import Splits
 
@@ -35,7 +39,8 @@ def candidate(
     right: np.ndarray, cost: int = 1, *, kind: str = "lda", view: str = "plain", spoiled: np.ndarray | None = None
 ) -> Candidate:
     choice = FrozenChoice(BackboneChoice(name="any"), view, HeadSpec(kind=kind))
-    return Candidate(choice, Score(None, 1.0, 0.5), judged(right), None if spoiled is None else judged(spoiled), cost)
+    judgement = Judgement(Score(None, 1.0, 0.5), judged(right), None if spoiled is None else judged(spoiled))
+    return Candidate(choice, judgement, cost)
 
 
 def wrong_at(*rows: int) -> np.ndarray:
@@ -181,5 +186,28 @@ def test_what_is_spoiled_is_spoiled_as_in_the_stress_test(tmp_path, monkeypatch)
 
 def test_head_specs_leaves_logistic_regression_out_where_photos_are_many():
     auto = AutoConfig(heads=(HeadSpec(), HeadSpec(kind="logistic"), HeadSpec(kind="blend")))
-    assert len(list(head_specs(auto, photos=100))) == 3
+    assert len(head_specs(auto, photos=100)) == 3
     assert [spec.kind for spec in head_specs(auto, photos=100_000)] == ["lda"]
+
+
+@given(
+    arrays(bool, 7),
+    arrays(float, 7, elements=st.floats(0, 1)),
+    st.one_of(st.none(), st.floats(0, 1)),
+    st.booleans(),
+)
+def test_judgements_gives_back_what_was_put(right, weights, breed, stressed):
+    photos = Judged(right, weights)
+    stored = Judgement(Score(breed, 0.5, 0.25), photos, Judged(~right, weights[::-1]) if stressed else None)
+    with TemporaryDirectory() as folder:
+        for _ in range(2):  # what another process wrote, as well
+            with closing(Judgements(Path(folder) / "judgements.sqlite")) as judgements:
+                judgements.put("a", stored)
+                assert judgements.get("b") is None
+        with closing(Judgements(Path(folder) / "judgements.sqlite")) as judgements:
+            found = judgements.get("a")
+    assert found.score == stored.score
+    np.testing.assert_array_equal(found.plain, photos)
+    assert (found.spoiled is None) == (not stressed)
+    if stressed:
+        np.testing.assert_array_equal(found.spoiled, stored.spoiled)

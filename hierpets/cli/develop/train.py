@@ -50,7 +50,7 @@ LOOKS: dict[str, dict[str, Any]] = {
     metavar="KEY=VALUE",
     help="Any setting of docs/settings.md, such as finetune.epochs=4.",
 )
-@click.option("--resume", is_flag=True, help="Continue the run in --out from its last checkpoint.")
+@click.option("--resume", is_flag=True, help="Continue the run in --out where it stopped.")
 @overwrite_option
 def command(
     config_file: Path | None, assignments: tuple[str, ...], resume: bool, overwrite: bool, **options: Any
@@ -109,8 +109,10 @@ def _describe(event: dict[str, Any]) -> str | None:
             if animals == 1:
                 return f"{photos} show one animal, as far as can be told, and are held out together"
             return f"{photos} show {animals:,} animals, as far as can be told: those of one are held out together"
+        case "comparing":
+            return f"comparing {event['candidates']} candidates; --recipe heads takes one without comparing"
         case "candidate":
-            return "  " + _row(event)
+            return f"  {event['number']} of {event['total']}: {_row(event)}"
         case "chosen":
             return f"chosen: {_row(event)}\n{event['said']}"
         case "early_candidate":

@@ -34,12 +34,12 @@ __all__ = [
     "open_run",
 ]
 
-LOG_FILE, CHECKPOINT_FILE = "log.jsonl", "checkpoint.pt"
+LOG_FILE, CHECKPOINT_FILE, JUDGEMENTS_FILE = "log.jsonl", "checkpoint.pt", "judgements.sqlite"
 CURVES_FILE, BATCH_FILE = "learning_curves.png", "first_batch.png"
 LAST = "bundle"  # the event that a run ends with
 FEATURES = "features"  # of a cluster, until the bundle is there
 # What only a training leaves.
-RUN = (CONFIG_FILE, LOG_FILE, METRICS_FILE, FEATURES, BUNDLE_FOLDER, CHECKPOINT_FILE)
+RUN = (CONFIG_FILE, LOG_FILE, METRICS_FILE, FEATURES, BUNDLE_FOLDER, JUDGEMENTS_FILE, CHECKPOINT_FILE)
 # What is written about a model: by its name, or, a folder, by what lies in it (an evaluation, an export).
 # An audit is about photos and stays.
 ABOUT = ("measured.json", "tensorboard", CURVES_FILE, BATCH_FILE)
@@ -59,7 +59,7 @@ class Run:
     def __init__(self, folder: Path, *, progress: Progress = no_progress, silent: bool = False):
         self.folder, self.silent = folder, silent
         self.bundle = folder / BUNDLE_FOLDER
-        self.checkpoint = folder / CHECKPOINT_FILE
+        self.checkpoint, self.judgements = folder / CHECKPOINT_FILE, folder / JUDGEMENTS_FILE
         self.listener: Listener = lambda event: None
         self._progress = progress
         self._started = time.monotonic()
@@ -93,12 +93,13 @@ class Run:
 
     def complete(self, **fields: Any) -> None:
         """Log the last event, then delete what only a run that is to be resumed needs: the features that a cluster
-        computed, and the checkpoint.
+        computed, what candidates were found to be worth, and the checkpoint.
         """
         self.log(LAST, **fields)
         if not self.silent:
             shutil.rmtree(self.folder / FEATURES, ignore_errors=True)
-            self.checkpoint.unlink(missing_ok=True)
+            for file in (self.judgements, self.checkpoint):
+                file.unlink(missing_ok=True)
 
     def progress(self, task: str, done: int, total: int | None, /) -> None:
         """Pass progress on; not logged."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+import hierpets
 from hierpets.config import AutoConfig, HeadSpec, TrainConfig
 from hierpets.evaluation.metrics.classes import balanced_weights
+from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.plugin import Backbone
 from hierpets.plugin.contracts import extract_features
 from hierpets.progress import Progress
@@ -24,56 +28,41 @@ from hierpets.training.frozen.fitter import HeadFitter
 from hierpets.training.frozen.held_out.cross_validation import FoldHeads
 from hierpets.training.frozen.statistics import collect_statistics
 from hierpets.training.score import LabeledLogits, Score
+from hierpets.training.selection.judgements import Judged, Judgement, Judgements
 from hierpets.training.selection.stressed import StressedFeatures, extract_stressed
 from hierpets.training.splits import Splits
 
-__all__ = ["Candidate", "Judged", "head_specs", "iter_candidates", "multiply_adds"]
+__all__ = ["Candidate", "count_candidates", "head_specs", "iter_candidates", "multiply_adds"]
 
 LOGISTIC_PHOTOS = 5000  # above that, a logistic regression takes minutes
 
 
-class Judged(NamedTuple):
-    """Which of N photos are ``right`` (bool [N]), and what each counts (float [N], the sum is one): classes all count
-    the same, photos that are not judged nothing.
-    """
-
-    right: np.ndarray
-    weights: np.ndarray
-
-    @property
-    def shares(self) -> np.ndarray:
-        """float [N]: what each photo adds to the balanced accuracy."""
-        return self.right * self.weights
-
-    @property
-    def accuracy(self) -> float:
-        """Balanced accuracy."""
-        return min(1.0, float(self.shares.sum()))  # what rounding adds to all of them is no accuracy
-
-
 @dataclass(frozen=True)
 class Candidate:
-    """A choice, how well it did out of fold, and the ``multiply_adds`` that it takes for a photo.
-
-    ``plain`` are the training photos as they are, ``spoiled`` those of the stress test, if there was one.
-    """
+    """A choice, how well it did out of fold, and the ``multiply_adds`` that it takes for a photo."""
 
     choice: FrozenChoice
-    score: Score
-    plain: Judged
-    spoiled: Judged | None
+    judgement: Judgement
     multiply_adds: int
+
+    @property
+    def score(self) -> Score:
+        return self.judgement.score
+
+    @property
+    def plain(self) -> Judged:
+        return self.judgement.plain
 
     @property
     def criterion(self) -> np.ndarray:
         """float [N]: what each training photo adds to what candidates are compared by, the mean of both accuracies."""
-        shares = self.plain.shares
-        return shares if self.spoiled is None else (shares + self.spoiled.shares) / 2
+        _, plain, spoiled = self.judgement
+        return plain.shares if spoiled is None else (plain.shares + spoiled.shares) / 2
 
     @property
     def stressed(self) -> float | None:
         """Balanced accuracy on spoiled photos."""
-        return self.spoiled.accuracy if self.spoiled else None
+        return self.judgement.spoiled.accuracy if self.judgement.spoiled else None
 
     def as_event(self) -> dict[str, Any]:
         """A row of the table."""
@@ -95,9 +84,11 @@ def iter_candidates(
     device: str,
     progress: Progress,
     first: Prepared | None = None,
-) -> Iterator[Candidate]:
+    judgements: Judgements | None = None,
+) -> Iterator[Candidate | None]:
     """Cross-validate every candidate on the training photos, ``folds`` int [N]; validation photos are not looked at.
-    ``first`` is the first backbone, if it is prepared.
+    None stands for one that cannot be, for want of photos. ``first`` is the first backbone, if it is prepared;
+    ``judgements`` are those that were made before, and keep what is made now.
     """
     for backbone in config.candidate_backbones:
         built, _, extractor = first or prepare_backbone(backbone, config, registry=registry, device=device)
@@ -106,18 +97,20 @@ def iter_candidates(
         cost = multiply_adds(built)
         for view in config.auto.views:
             photos = extract_feature_set(splits, extractor, view, progress)
-            parts = collect_statistics(photos, None, folds)
+            judge = _Judge(photos, stressed, folds, judgements)
             for head in head_specs(config.auto, len(photos)):
-                fitted = FoldHeads.fit(photos, parts, folds, HeadFitter(head, config.prior, config.combiner))
-                if fitted is not None:
-                    yield _candidate(FrozenChoice(backbone, view, head), fitted, photos, stressed, cost)
+                judgement = judge(HeadFitter(head, config.prior, config.combiner))
+                yield judgement and Candidate(FrozenChoice(backbone, view, head), judgement, cost)
 
 
-def head_specs(auto: AutoConfig, photos: int) -> Iterator[HeadSpec]:
+def count_candidates(config: TrainConfig, photos: int) -> int:
+    """How many candidates there are to compare on so many photos."""
+    return len(config.candidate_backbones) * len(config.auto.views) * len(head_specs(config.auto, photos))
+
+
+def head_specs(auto: AutoConfig, photos: int) -> list[HeadSpec]:
     """The heads to compare; those with a logistic regression only where it takes seconds."""
-    for spec in auto.heads:
-        if spec.kind == "lda" or photos <= LOGISTIC_PHOTOS:
-            yield spec
+    return [spec for spec in auto.heads if spec.kind == "lda" or photos <= LOGISTIC_PHOTOS]
 
 
 def multiply_adds(backbone: Backbone) -> int:
@@ -128,13 +121,46 @@ def multiply_adds(backbone: Backbone) -> int:
     return counter.get_total_flops() // 2
 
 
-def _candidate(
-    choice: FrozenChoice, fitted: FoldHeads, photos: FeatureSet, stressed: StressedFeatures | None, cost: int
-) -> Candidate:
-    logits, everyone = fitted.ask(photos), np.arange(len(photos))
-    plain = _judge(logits, everyone[fitted.judged], len(photos))
-    spoiled = _judge_stressed(fitted, photos, stressed) if stressed else None
-    return Candidate(choice, logits.score(), plain, spoiled, cost)
+@dataclass(frozen=True)
+class _Judge:
+    """Judges heads on frozen features of N photos, ``folds`` int [N]."""
+
+    photos: FeatureSet
+    stressed: StressedFeatures | None
+    folds: np.ndarray
+    judgements: Judgements | None
+
+    def __call__(self, fitter: HeadFitter) -> Judgement | None:
+        """The judgement that was made before, or a new one; None where folds lack classes."""
+        if self.judgements is None:
+            return self._judge(fitter)
+        digest = hashlib.sha256(repr((hierpets.__version__, self._digest, fitter)).encode()).hexdigest()
+        judgement = self.judgements.get(digest)
+        if judgement is None and (judgement := self._judge(fitter)) is not None:
+            self.judgements.put(digest, judgement)
+        return judgement
+
+    def _judge(self, fitter: HeadFitter) -> Judgement | None:
+        photos, stressed = self.photos, self.stressed
+        fitted = FoldHeads.fit(photos, self._parts, self.folds, fitter)
+        if fitted is None:
+            return None
+        logits, everyone = fitted.ask(photos), np.arange(len(photos))
+        plain = _judge(logits, everyone[fitted.judged], len(photos))
+        return Judgement(logits.score(), plain, _judge_stressed(fitted, photos, stressed) if stressed else None)
+
+    @cached_property
+    def _parts(self) -> tuple[ClassStatistics, ...]:
+        return collect_statistics(self.photos, None, self.folds)
+
+    @cached_property
+    def _digest(self) -> str:
+        """Of all numbers that heads are fitted to and judged by."""
+        photos, labels, digest = self.photos, self.photos.labels, hashlib.sha256()
+        rows = (part for batch in photos.batches() for part in (photos.features[batch], photos.views[batch]))
+        for array in (*rows, labels.species, labels.leaf, photos.weights, self.folds, *(self.stressed or ())):
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest() + repr(photos.taxonomy)
 
 
 def _judge_stressed(fitted: FoldHeads, photos: FeatureSet, stressed: StressedFeatures) -> Judged:

@@ -10,7 +10,8 @@ import numpy as np
 from hierpets.bundle.manifest import Selection
 from hierpets.config import HeadKind, View
 from hierpets.evaluation.metrics.resampling import estimate, groups_of, interval_of_share, mean_of
-from hierpets.training.selection.candidates import Candidate, Judged
+from hierpets.training.selection.candidates import Candidate
+from hierpets.training.selection.judgements import Judged
 
 __all__ = ["Chosen", "choose", "describe_selection", "honest"]
 

@@ -1,0 +1,87 @@
+"""How well candidates did out of fold, and a file of a run that keeps it: a comparison that stops is not lost."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from hierpets.cache import SqliteCache
+from hierpets.training.score import Score
+
+__all__ = ["Judged", "Judgement", "Judgements"]
+
+
+class Judged(NamedTuple):
+    """Which of N photos are ``right`` (bool [N]), and what each counts (float [N], the sum is one): classes all count
+    the same, photos that are not judged nothing.
+    """
+
+    right: np.ndarray
+    weights: np.ndarray
+
+    @property
+    def shares(self) -> np.ndarray:
+        """float [N]: what each photo adds to the balanced accuracy."""
+        return self.right * self.weights
+
+    @property
+    def accuracy(self) -> float:
+        """Balanced accuracy."""
+        return min(1.0, float(self.shares.sum()))  # what rounding adds to all of them is no accuracy
+
+
+class Judgement(NamedTuple):
+    """``plain`` are the training photos as they are, ``spoiled`` those of the stress test, if there was one."""
+
+    score: Score
+    plain: Judged
+    spoiled: Judged | None
+
+
+class Judgements:
+    """Judgements in a SQLite file, by the digest of all that they depend on. Where it fails, each is made anew."""
+
+    def __init__(self, file: Path):
+        self._cache = SqliteCache(file, _prepare)
+
+    def get(self, digest: str) -> Judgement | None:
+        """The judgement that was stored, if one was."""
+        row = self._cache.row("SELECT breed, species, nll, plain, spoiled FROM judgement WHERE digest = ?", (digest,))
+        if row is None:
+            return None
+        breed, species, nll, plain, spoiled = row
+        return Judgement(Score(breed, species, nll), _unpacked(plain), None if spoiled is None else _unpacked(spoiled))
+
+    def put(self, digest: str, judgement: Judgement) -> None:
+        """Store a judgement."""
+        score, spoiled = judgement.score, judgement.spoiled
+        packed = _packed(judgement.plain), None if spoiled is None else _packed(spoiled)
+        row = (digest, score.breed, score.species, score.nll, *packed)
+        self._cache.store("INSERT OR REPLACE INTO judgement VALUES (?, ?, ?, ?, ?, ?)", [row])
+
+    def close(self) -> None:
+        self._cache.close()
+
+
+def _prepare(database: sqlite3.Connection) -> None:
+    database.execute(
+        "CREATE TABLE IF NOT EXISTS judgement"
+        " (digest TEXT PRIMARY KEY, breed REAL, species REAL, nll REAL, plain BLOB, spoiled BLOB)"
+    )
+
+
+_ROW = np.dtype([("right", "?"), ("weight", "<f8")])
+
+
+def _packed(judged: Judged) -> bytes:
+    rows = np.empty(len(judged.right), _ROW)
+    rows["right"], rows["weight"] = judged
+    return rows.tobytes()
+
+
+def _unpacked(content: bytes) -> Judged:
+    rows = np.frombuffer(content, _ROW)
+    return Judged(rows["right"].copy(), rows["weight"].copy())

@@ -18,7 +18,7 @@ from hierpets.bench.probe import MODES, Mode
 from hierpets.bench.sample import PhotoSample, choose_photos
 from hierpets.bundle.layout import released_bundle
 from hierpets.bundle.manifest import read_manifest
-from hierpets.children import child_command
+from hierpets.children import child_command, child_environment
 from hierpets.errors import DeviceError, HierpetsError
 from hierpets.files import check_output, write_file
 from hierpets.inference.engines.base import ENGINES, PRECISIONS, EngineOptions, choose_device
@@ -176,6 +176,7 @@ def run_probe(config: BackendConfig, mode: Mode, sample: PhotoSample, settings: 
     }
     run = subprocess.run(  # noqa: S603
         child_command("hierpets.bench.probe"),
+        env=child_environment(),
         input=json.dumps(job),
         capture_output=True,
         text=True,

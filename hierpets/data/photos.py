@@ -21,8 +21,9 @@ import numpy as np
 
 from hierpets.data.addresses import DEMO_PREFIX, parse_address, read_address, read_file
 from hierpets.data.decoding.damage import Warn
-from hierpets.data.decoding.decoders import MAX_PIXELS, decode, jpeg_reduction
+from hierpets.data.decoding.decoders import decode, jpeg_reduction
 from hierpets.data.decoding.formats import bytes_per_pixel, picture_size, sniff
+from hierpets.environment import MAX_PIXELS
 from hierpets.errors import ConfigError, ImageError, check_count, check_type, reason_of
 from hierpets.workers import MemoryBudget
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,6 +11,7 @@ import cv2
 import numpy as np
 
 from hierpets.data.photos import Photo, read_photo
+from hierpets.environment import prepare_environment
 from hierpets.plugin import Interpolation, Preprocess
 
 __all__ = [
@@ -139,7 +139,7 @@ def _pipeline(preprocess: Preprocess) -> Any:
 
 
 def _build_pipeline(preprocess: Preprocess) -> Any:
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # or its import asks the network for a newer version
+    prepare_environment()
     import albumentations as A
 
     size, hole = preprocess.size, (0.08, 0.2)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hierpets.bundle.layout import GRAPH, MANIFEST, early_files, incomplete_bundle, is_quantized, released_bundle
+from hierpets.environment import prepare_environment
 from hierpets.errors import DeviceError, check_count, check_path, check_type
 from hierpets.inference.engines.base import (
     Device,
@@ -79,6 +80,7 @@ def load(
     at_once = workers or 1
     # Compiling the graph takes one core as long as all the rest takes the other, imports included. What compiles it is
     # imported alone: beside the other imports that takes twice as long.
+    prepare_environment()
     with ThreadPoolExecutor(1, thread_name_prefix="engine") as beside:
         if chosen_engine == "openvino":
             import_module("hierpets.inference.engines.openvino")

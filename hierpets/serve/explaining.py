@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from hierpets.bundle.manifest import read_manifest
-from hierpets.children import child_command
+from hierpets.children import child_command, child_environment
 from hierpets.errors import HierpetsError, InternalError
 from hierpets.inference.options import PredictOptions
 from hierpets.libraries import is_installed
@@ -106,6 +106,7 @@ class ExplainerProcess:
                 self._command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                env=child_environment(),
                 start_new_session=True,
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # what Windows has instead
             )

@@ -7,7 +7,6 @@ pixels, a third sooner. All other formats are decoded by OpenCV, but HEIC by lib
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -26,15 +25,14 @@ from hierpets.data.decoding.formats import (
 )
 from hierpets.data.decoding.silent_damage import check_silent_damage
 from hierpets.data.decoding.turning import turned
+from hierpets.environment import prepare_environment
 from hierpets.errors import ImageError
 from hierpets.libraries import needed_for
 
-MAX_PIXELS = 200_000_000
-# OpenCV reads this once, when it is loaded: what is hidden from our check of the header, it refuses itself.
-os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))
+prepare_environment()
 import cv2  # noqa: E402
 
-__all__ = ["MAX_PIXELS", "decode", "jpeg_reduction"]
+__all__ = ["decode", "jpeg_reduction"]
 
 STRIP_PIXELS = 1 << 20  # pixels that are converted at a time
 REDUCTIONS = (8, 4, 2)  # libjpeg decodes at these by leaving out frequencies

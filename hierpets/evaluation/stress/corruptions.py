@@ -7,7 +7,6 @@ Corruptions and Perturbations", ICLR 2019), with milder steps and the changes th
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from hierpets.environment import prepare_environment
 from hierpets.thumbnails import scale_down
 
 __all__ = ["CORRUPTIONS", "SIDE", "STEPS", "Corruption", "limit_shorter_side"]
@@ -106,7 +106,7 @@ def _place(free_rows: int, free_columns: int, generator: np.random.Generator) ->
 
 def _run(name: str, photo: np.ndarray, **settings: Any) -> np.ndarray:
     """One transform of albumentations, whose range is a single value."""
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # or its import asks the network for a newer version
+    prepare_environment()
     import albumentations as A
 
     return getattr(A, name)(**settings, p=1)(image=photo)["image"]

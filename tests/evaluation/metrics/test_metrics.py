@@ -15,6 +15,7 @@ from sklearn import metrics as sk
 from hierpets.errors import DataError
 from hierpets.evaluation import OODPredictions, Predictions, evaluate_predictions
 from hierpets.evaluation.metrics.classes import ClassTotals
+from hierpets.evaluation.metrics.curves import one_vs_rest
 from hierpets.evaluation.metrics.hierarchical import lca_height
 from hierpets.evaluation.metrics.levels import breed_given_species_level, breed_level, species_level
 from hierpets.evaluation.metrics.reliability import chance_error, expected_calibration_error, reliability
@@ -84,6 +85,21 @@ def test_one_vs_rest_areas_agree_with_scikit_learn(name, predictions, result):
         curve = got.curves[label].roc
         assert sk.auc(curve.fpr, curve.tpr) == pytest.approx(areas[-1], abs=0.01)
     assert got.macro_roc_auc == pytest.approx(np.mean(areas))
+
+
+@pytest.mark.parametrize("digits", [0, 1, 3])
+@pytest.mark.parametrize("n", [2, 3, 8, 50])
+def test_one_vs_rest_draws_the_curves_of_scikit_learn(n, digits):
+    rng = np.random.default_rng(n)
+    for _ in range(10):
+        truth, scores = rng.permutation(np.arange(n) % 2), rng.random((n, 2)).round(digits)  # which are often equal
+        found = one_vs_rest(truth, scores, np.ones((n, 2), bool), ("a", "b"))
+        for c, name in enumerate("ab"):
+            fpr, tpr, _ = sk.roc_curve(truth == c, scores[:, c])
+            precision, recall, _ = sk.precision_recall_curve(truth == c, scores[:, c], drop_intermediate=True)
+            roc, pr = found[name].curves.roc, found[name].curves.pr
+            np.testing.assert_allclose([roc.fpr, roc.tpr], [fpr, tpr], atol=1e-5)
+            np.testing.assert_allclose([pr.recall, pr.precision], [recall[::-1], precision[::-1]], atol=1e-5)
 
 
 def test_one_vs_rest_given_the_species_is_among_its_photos(predictions, result):

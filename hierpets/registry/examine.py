@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,7 +14,7 @@ from hierpets.errors import RegistryError, did_you_mean
 from hierpets.plugin.kinds import KINDS, LEADING_ARGUMENTS, Kind
 from hierpets.plugin.options import unknown_option
 from hierpets.registry.entries import PluginEntry, RegistryFile, split_entry
-from hierpets.registry.source import Sketch, SourceFile, read_source
+from hierpets.registry.source import Sketch, read_source
 from hierpets.validation.document import Document, Location, parse_yaml
 from hierpets.validation.problems import find_problems
 
@@ -71,9 +70,8 @@ def examine(path: Path) -> Examination:
     problems += _used_twice(drafts, document)
     unreadable: dict[int, str] = {}
     valid: dict[int, PluginEntry] = {}
-    read = cache(read_source)  # one file may define several plugins
     for draft in drafts:
-        found, broken = _check_entry(draft, path.parent, read)
+        found, broken = _check_entry(draft, path.parent)
         problems += [document.at(where, text) for where, text in found]
         unreadable.update({draft.index: broken} if broken else {})
         if draft.whole and not found:
@@ -134,9 +132,7 @@ def _used_twice(drafts: list[_Draft], document: Document) -> Iterator[Problem]:
             yield document.at(where, f"{draft.kind} {draft.name!r} is used twice, on lines {earlier} and {line}")
 
 
-def _check_entry(
-    draft: _Draft, folder: Path, read: Callable[[Path], SourceFile]
-) -> tuple[list[tuple[Location, str]], str | None]:
+def _check_entry(draft: _Draft, folder: Path) -> tuple[list[tuple[Location, str]], str | None]:
     """Problems of one entry, and what makes its file unreadable."""
     if draft.entry is None:
         return [], None
@@ -144,7 +140,7 @@ def _check_entry(
     if problem := _entry_problem(draft.entry, folder):
         return [(where, problem)], None
     path, function = split_entry(draft.entry)
-    source = read(folder / path)
+    source = read_source(folder / path)
     if source.error:
         return [], f"{folder / path}: {source.error}"
     if function not in source.names:

@@ -6,6 +6,7 @@ import ast
 import symtable
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 __all__ = ["Sketch", "SourceFile", "read_source"]
@@ -38,13 +39,18 @@ class SourceFile:
 def read_source(path: Path) -> SourceFile:
     """Sketch every function of a Python file that is there."""
     try:
-        source = path.read_bytes()
-        tree = ast.parse(source, str(path))
-        table = symtable.symtable(source.decode(), str(path), "exec")
+        return _sketched(path.read_bytes())
     except SyntaxError as error:
         return SourceFile({}, frozenset(), f"line {error.lineno}: {error.msg}")
     except (OSError, ValueError, RecursionError, MemoryError) as error:
         return SourceFile({}, frozenset(), str(error))
+
+
+@lru_cache(maxsize=64)
+def _sketched(source: bytes) -> SourceFile:
+    """The built-in plugins are in every registry, and a process may read several."""
+    tree = ast.parse(source)
+    table = symtable.symtable(source.decode(), "<plugin>", "exec")
     names = frozenset(s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported())
     return SourceFile({f.name: _sketch(f) for f in _functions(tree.body)}, names)
 

@@ -62,7 +62,7 @@ def parse_yaml(text: str) -> Document:
     try:
         loader = _Fast(text)
         root = loader.get_single_node()
-        if not _has_aliases(root):
+        if "*" not in text or not _has_aliases(root):
             return _document(loader, root)
     except (yaml.YAMLError, RecursionError, ValueError):
         pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -40,11 +41,16 @@ class YamlFile(Generic[M]):
 
 
 def read_yaml(path: Path, model: type[M]) -> YamlFile[M]:
-    """Read and check one file.
+    """Read and check one file; a content that is read again is not checked again.
 
     :raises YamlProblems: it cannot be read, is not YAML, gives a key twice, or does not fit the model.
     """
-    document = _parse(path)
+    return _check(path, _read(path), model)
+
+
+@lru_cache(maxsize=16)
+def _check(path: Path, text: str, model: type[M]) -> YamlFile[M]:
+    document = _parse(path, text)
     try:
         return YamlFile(path, model.model_validate(document.value), document)
     except ValidationError as error:
@@ -59,17 +65,21 @@ def parse_mapping(path: Path) -> Document:
 
     :raises YamlProblems: it cannot be read, is not YAML, gives a key twice, or holds something else.
     """
-    document = _parse(path)
+    document = _parse(path, _read(path))
     if document.value is not None and not isinstance(document.value, dict):
         raise YamlProblems([f"{path}:1: expected keys and values, got {type(document.value).__name__}"])
     return replace(document, value=document.value or {})
 
 
-def _parse(path: Path) -> Document:
+def _read(path: Path) -> str:
     try:
-        document = parse_yaml(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise YamlProblems([f"{path}: cannot be read: {reason_of(error)}"]) from error
+
+
+def _parse(path: Path, text: str) -> Document:
+    document = parse_yaml(text)
     if document.problems:
         raise _problems(path, document.problems)
     return document

@@ -34,7 +34,11 @@ def visit(chromium):
     def visit(url, width=1280, *, expecting=None, missing=None, locale="en-US"):
         phone = width < 500
         context = chromium.new_context(
-            viewport={"width": width, "height": 844}, is_mobile=phone, has_touch=phone, locale=locale
+            viewport={"width": width, "height": 844},
+            is_mobile=phone,
+            has_touch=phone,
+            locale=locale,
+            reduced_motion="reduce",  # else each click waits until all stands still
         )
         contexts.append(context)
 

@@ -370,19 +370,17 @@ def test_train_resumed_when_it_is_complete_refuses_other_data(tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("missing", ["log.jsonl", "metrics.json", "bundle/bundle.json"])
-def test_train_resumed_goes_on_where_anything_of_the_end_is_missing(tmp_path, missing):
-    run, events = tmp_path / "run", []
-    train(config=settings(tmp_path))
+def test_train_resumed_goes_on_where_anything_of_the_end_is_missing(run, missing):
+    events = []
     (run / missing).unlink()
     train(out=run, resume=True, listener=events.append)
     assert events[-1]["event"] == "bundle" and (run / missing).is_file()
 
 
-def test_train_resumed_after_a_full_disk_leaves_no_half_of_a_line_in_the_log(tmp_path):
-    log = tmp_path / "run" / "log.jsonl"
-    train(config=settings(tmp_path))
+def test_train_resumed_after_a_full_disk_leaves_no_half_of_a_line_in_the_log(run):
+    log = run / "log.jsonl"
     log.write_bytes(log.read_bytes()[:-20])
-    train(out=tmp_path / "run", resume=True)
+    train(out=run, resume=True)
     events = [json.loads(line)["event"] for line in log.read_text().splitlines()]
     assert events.count("bundle") == 1 and events[-1] == "bundle"
 

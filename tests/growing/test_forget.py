@@ -113,15 +113,15 @@ def test_the_command_forgets(bundle, tmp_path):
 
 
 @pytest.mark.parametrize("change", ["grow", "forget"])
-def test_nothing_but_a_bundle_is_replaced(bundle, new_photos, tmp_path, change):
+def test_nothing_but_a_bundle_is_replaced(bundle, tmp_path, change):
     """All that lies in a folder goes when it is replaced: photos, or a whole run."""
+    photos, note, other = draw_photos(tmp_path / "photos", {"dog/husky": 3}), tmp_path / "note.txt", tmp_path / "other"
 
     def write(out):
         if change == "grow":
-            return grow(bundle, new_photos, out=out, overwrite=True).bundle
+            return grow(bundle, photos, out=out, overwrite=True).bundle
         return forget(bundle, "dog/pug", out=out, overwrite=True).bundle
 
-    photos, note, other = shutil.copytree(new_photos, tmp_path / "photos"), tmp_path / "note.txt", tmp_path / "other"
     note.touch()
     kept = sorted(tmp_path.rglob("*"))
     for out in (photos, note):

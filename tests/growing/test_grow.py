@@ -99,9 +99,11 @@ def test_both_bundles_are_compared_where_photos_are_given_to_check_with(grown):
             assert all(Path(path).parent.name == steal.old.breed for path in steal.photos)
 
 
-def test_a_bundle_that_is_grown_in_place_is_compared_with_what_it_was(bundle, new_photos, old_photos, tmp_path):
+def test_a_bundle_that_is_grown_in_place_is_compared_with_what_it_was(bundle, tmp_path):
     own = shutil.copytree(bundle, tmp_path / "own")
-    found = grow(own, new_photos, out=own, check=old_photos, overwrite=True).before_and_after
+    new = draw_photos(tmp_path / "new", {"dog/husky": 3}, first=100)
+    check = draw_photos(tmp_path / "check", {"dog/pug": 4, "cat/siamese": 4}, first=200)
+    found = grow(own, new, out=own, check=check, overwrite=True).before_and_after
     assert (found.model_a, found.model_b) == (model_id(bundle), model_id(own))
 
 
@@ -189,21 +191,21 @@ def test_a_new_species_of_one_photo_is_told_to_be_unjudged(bundle, grown, tmp_pa
         assert all(part in line for line in others for part in named)
 
 
-def test_two_growths_to_one_bundle_do_not_replace_each_other(bundle, new_photos, tmp_path, monkeypatch):
+def test_two_growths_to_one_bundle_do_not_replace_each_other(bundle, tmp_path, monkeypatch):
     """The second is finished while the first learns."""
     out, own = tmp_path / "out", grow_module.learn
+    few, more = (draw_photos(tmp_path / f"{n} new", {"dog/husky": n}, first=100) for n in (3, 8))
 
     def slow(*given):
         monkeypatch.setattr(grow_module, "learn", own)
-        grow(bundle, new_photos, out=out)
+        grow(bundle, more, out=out)
         return own(*given)
 
     monkeypatch.setattr(grow_module, "learn", slow)
-    data = draw_photos(tmp_path / "new", {"dog/husky": 3}, first=100)
     with pytest.raises(ConfigError, match="out: already exists; give overwrite"):
-        grow(bundle, data, out=out)
-    assert read_manifest(out).statistics.photos["dog/husky"] == 10
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "out"]
+        grow(bundle, few, out=out)
+    assert read_manifest(out).statistics.photos["dog/husky"] == 8
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["3 new", "8 new", "out"]
 
 
 def test_photos_that_look_like_another_animal_are_learned_from_where_labels_are_trusted(bundle, tmp_path):

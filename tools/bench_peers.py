@@ -30,6 +30,7 @@ from tools.peers.processes import Failed, Finished, call, run  # noqa: E402
 from tools.peers.results import BREED_TARGET, condense, summarize, write_page  # noqa: E402
 
 PEERS = ("fastai", "timm", "torchvision", "onnxruntime", "openvino")
+RELEASED_PEERS = ("timm", "openvino")  # with the network of the released model: the slowest and the fastest
 LARGE_COMPARED, LARGE_MEASURED = 200, 24
 SHORT_RUN = 500  # photos; the long run is an option
 LATENCY_SECONDS = 3.0
@@ -51,7 +52,7 @@ class Bench:
 
     def __init__(self, given: argparse.Namespace, work: Path, peers: Path):
         self.given, self.work, self.peers, self.ours = given, work, peers, Path(sys.executable)
-        self.bundle = work / "int8"
+        self.bundle, self.network, self.released_network = (work / name for name in ("int8", "network", "released"))
         self.refused: dict[str, str] = {}
 
     def run(self) -> dict[str, Any]:
@@ -77,9 +78,11 @@ class Bench:
         self.paths, self.labels = ([pair[n] for pair in held_out] for n in (0, 1))
         finished = self.train()
         self.quantize(trained)
-        self.step("network.write_network", bundle=str(trained), out=work)
         self.large = self.enlarge(self.paths, "large")
-        self.step("prepare.convert", python=self.peers, folder=work, some=self.paths[:2])
+        for bundle, folder in ((trained, self.network), (RELEASED, self.released_network)):
+            self.step("network.write_network", bundle=str(bundle), out=str(folder))
+            self.step("prepare.convert", python=self.peers, folder=str(folder))
+        self.step("prepare.export_learner", python=self.peers, folder=str(self.network), some=self.paths[:2])
         return finished
 
     def train(self) -> Finished:
@@ -132,12 +135,13 @@ class Bench:
         return measured
 
     def configs(self) -> list[PeerConfig]:
-        """The peers, then hierpets at each precision, then the released bundle."""
+        """The peers, then hierpets at each precision, then the released bundle and its peers."""
         ours = {"hierpets": "auto", "hierpets bf16": "bf16", "hierpets f32": "f32"}
         return [
-            *(PeerConfig(name, name, self.peers, self.work) for name in PEERS),
+            *(PeerConfig(name, name, self.peers, self.network) for name in PEERS),
             *(PeerConfig(name, "hierpets", self.ours, self.bundle, precision) for name, precision in ours.items()),
             PeerConfig("hierpets released", "hierpets", self.ours, RELEASED),
+            *(PeerConfig(f"{name} released", name, self.peers, self.released_network) for name in RELEASED_PEERS),
         ]
 
     def can_run(self, config: PeerConfig) -> bool:
@@ -174,8 +178,8 @@ class Bench:
         report: dict[str, Any] = {"photos": photos, "hierpets": {"seconds": ours.seconds, "accuracy": accuracy}}
         if not self.given.skip_training:
             limits = {"epochs": self.given.fastai_epochs, "minutes": self.given.fastai_minutes, "target": BREED_TARGET}
-            arguments = {"folder": str(self.work), "started": time.time(), **limits}
-            epochs = self.step("train_fastai.train", python=self.peers, **arguments)
+            inputs = {"network": str(self.network), "data": str(self.work / "data.csv")}
+            epochs = self.step("train_fastai.train", python=self.peers, **inputs, started=time.time(), **limits)
             report["fastai"] = {"epochs": epochs, "planned": self.given.fastai_epochs}
         return report
 

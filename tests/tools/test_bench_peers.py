@@ -127,6 +127,20 @@ def test_find_goals_does_not_accept_faster_but_worse():
     assert not any(met for what, met in told.items() if what.startswith("folder"))
 
 
+def test_the_released_network_is_compared_with_the_released_model():
+    theirs = {
+        "hierpets released": peer(6.0, 6.0),
+        "timm released": peer(90.0, 90.0),
+        "openvino released": peer(9.0, 9.0),
+    }
+    measured = results(peers=results()["peers"] | theirs)
+    told = verdicts(measured)
+    assert told["folder throughput relative to timm released"]  # 15 of 14
+    assert not told["folder throughput relative to openvino released"]  # 1.5 of 1.8
+    row = next(line for line in write_page(measured).splitlines() if line.startswith("| timm released |"))
+    assert "| 15.00 |" in row
+
+
 def test_write_page_shows_each_number_and_does_not_hide_a_miss():
     page = write_page(results(peers=slower(5.0)))
     assert (
@@ -197,7 +211,7 @@ def test_enlarge_writes_photos_of_12_megapixels(folder_of_pets):
 
 
 @pytest.mark.slow
-def test_write_network_gives_the_joint_probabilities_of_the_bundle(tmp_path, monkeypatch):
+def test_write_network_gives_the_joint_probabilities_of_the_bundle(tmp_path):
     import torch
 
     from hierpets.bundle.manifest import Manifest
@@ -212,7 +226,6 @@ def test_write_network_gives_the_joint_probabilities_of_the_bundle(tmp_path, mon
 
     torch.manual_seed(0)
     taxonomy = Taxonomy(tree={"cat": ("birman", "siamese"), "dog": ("beagle", "pug", "boxer"), "rabbit": ()})
-    monkeypatch.setattr(network, "BACKBONE", "test_efficientnet")
     options = {"model": "test_efficientnet", "pretrained": False}
     backbone, spec = build_backbone(load_registry(), "timm", options)
     manifest = Manifest(
@@ -222,19 +235,35 @@ def test_write_network_gives_the_joint_probabilities_of_the_bundle(tmp_path, mon
         temperatures=Temperatures(species=0.5, breeds={"cat": 3.0, "dog": 2.0}),
     )
     write_bundle(tmp_path / "bundle", HierarchicalNetwork(backbone.module, spec.feature_dim, taxonomy), manifest)
-    network.write_network(str(tmp_path / "bundle"), str(tmp_path))
+    network.write_network(str(tmp_path / "bundle"), str(tmp_path / "network"))
 
     pixels = np.random.default_rng(0).integers(0, 256, size=(3, 160, 160, 3), dtype=np.uint8)
     images = np.stack([normalize(manifest.preprocess, photo) for photo in pixels])
     predictor = load(tmp_path / "bundle", engine="torch", precision="f32", recommend=False)
     with torch.inference_mode():
-        carried = network.build_network(tmp_path)(torch.from_numpy(images)).exp().numpy()
+        carried = network.build_network(tmp_path / "network")(torch.from_numpy(images)).exp().numpy()
     np.testing.assert_allclose(carried, predictor.joint(predictor.engine(pixels)), atol=1e-5)
-    assert network.read_spec(tmp_path).labels[-1] == "rabbit/-"
+    assert network.read_spec(tmp_path / "network").labels[-1] == "rabbit/-"
+
+
+@pytest.mark.slow
+def test_write_network_takes_out_of_the_released_bundle_what_photos_taught(tmp_path):
+    import torch
+
+    from hierpets.bundle.layout import released_bundle
+
+    network.write_network(str(released_bundle()), str(tmp_path / "network"))
+    spec = network.read_spec(tmp_path / "network")
+    assert len(spec.labels) == 37
+    assert [tuple(columns) for columns in spec.slices] == [(0, 12), (12, 37)]
+    with torch.inference_mode():
+        joint = network.build_network(tmp_path / "network")(torch.zeros(1, 3, spec.size, spec.size)).exp()
+    assert joint.shape == (1, 37)
+    assert float(joint.sum()) == pytest.approx(1.0, abs=1e-4)
 
 
 def test_array_side_predicts_alike_one_at_a_time_and_in_batches(folder_of_pets):
-    spec = network.NetworkSpec(["dark", "light"], [(0, 2)], 32, 36, [0.5] * 3, [0.5] * 3)
+    spec = network.NetworkSpec("any", ["dark", "light"], [(0, 2)], 32, 36, [0.5] * 3, [0.5] * 3)
     paths = sorted(str(path) for path in (folder_of_pets / "data").rglob("*.jpg"))
     side = array_side(spec, lambda images: np.stack([-images.mean((1, 2, 3)), images.mean((1, 2, 3))], axis=1))
     assert side.many(paths) == [side.one(path) for path in paths]

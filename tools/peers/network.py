@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-__all__ = ["BACKBONE", "NetworkSpec", "build_network", "read_spec", "write_network"]
+if TYPE_CHECKING:
+    from hierpets.bundle.manifest import Manifest
+    from hierpets.taxonomy import Taxonomy
 
-BACKBONE = "tf_efficientnet_lite0"
+__all__ = ["NetworkSpec", "build_network", "read_spec", "write_network"]
+
 SPEC_FILE, WEIGHTS_FILE = "network.json", "network.safetensors"
 
 
 class NetworkSpec(NamedTuple):
-    """Labels in the order of the outputs, the columns of each species, and the preprocessing."""
+    """timm's name of the backbone, labels in the order of the outputs, columns of each species, preprocessing."""
 
+    architecture: str
     labels: list[str]
     slices: list[tuple[int, int]]
     size: int
@@ -24,7 +28,10 @@ class NetworkSpec(NamedTuple):
 
 
 def write_network(bundle: str, out: str) -> None:
-    """Take the weights of the backbone, and the heads divided by their temperatures, out of a bundle."""
+    """Write the weights of a bundle's backbone, and its heads divided by their temperatures, into a new folder.
+
+    What hierpets computes beside them (scores, breeds that are known from pretraining alone) the peers are spared.
+    """
     import numpy as np
     import torch
     from safetensors.torch import save_file
@@ -35,7 +42,7 @@ def write_network(bundle: str, out: str) -> None:
 
     manifest = read_manifest(Path(bundle))
     network = read_networks(Path(bundle), manifest, load_registry())[-1]
-    tree, heads, pre = manifest.taxonomy, network.get_heads(), manifest.preprocess
+    tree, heads, pre = _learned_taxonomy(manifest), network.get_heads(), manifest.preprocess
     weights: dict[str, torch.Tensor] = dict(network.backbone.state_dict())
     for name in ("weight", "bias"):
         # Temperatures divide logits [B, S] and [B, L]: transposed, weights [S, D] and biases [S, 1] are such logits.
@@ -43,8 +50,12 @@ def write_network(bundle: str, out: str) -> None:
         for head, values in zip(("species", "leaf"), manifest.temperatures.apply(species, leaf, tree), strict=True):
             array = np.ascontiguousarray(values.T.astype(np.float32))
             weights[f"classifier.{head}.{name}"] = torch.from_numpy(array.squeeze(1) if name == "bias" else array)
-    save_file({name: tensor.contiguous() for name, tensor in weights.items()}, Path(out) / WEIGHTS_FILE)
+    folder = Path(out)
+    folder.mkdir(parents=True)
+    save_file({name: tensor.contiguous() for name, tensor in weights.items()}, folder / WEIGHTS_FILE)
+    backbone = manifest.backbone
     spec = NetworkSpec(
+        architecture=backbone.options.get("model", f"tf_{backbone.name}"),
         labels=[f"{leaf.species}/{leaf.breed or '-'}" for leaf in tree.leaves],
         slices=[(part.start, part.stop) for part in tree.slices],
         size=pre.size,
@@ -52,7 +63,21 @@ def write_network(bundle: str, out: str) -> None:
         mean=list(pre.mean),
         std=list(pre.std),
     )
-    (Path(out) / SPEC_FILE).write_text(json.dumps(spec._asdict()))
+    (folder / SPEC_FILE).write_text(json.dumps(spec._asdict()))
+
+
+def _learned_taxonomy(manifest: Manifest) -> Taxonomy:
+    """The classes that the heads have a column for."""
+    from hierpets.taxonomy import Taxonomy
+
+    pairs = zip(manifest.taxonomy.leaves, manifest.learned, strict=True)
+    learned = [leaf for leaf, taught in pairs if taught]
+    return Taxonomy(
+        tree={
+            species: tuple(leaf.breed for leaf in learned if leaf.species == species and leaf.breed is not None)
+            for species in manifest.taxonomy.species
+        }
+    )
 
 
 def read_spec(folder: Path) -> NetworkSpec:
@@ -65,8 +90,9 @@ def build_network(folder: Path) -> Any:
     import timm
     from safetensors.torch import load_file
 
-    network: Any = timm.create_model(BACKBONE, pretrained=False, num_classes=0)
-    network.classifier = _joint_head(network.num_features, read_spec(folder))
+    spec = read_spec(folder)
+    network: Any = timm.create_model(spec.architecture, pretrained=False, num_classes=0)
+    network.classifier = _joint_head(network.num_features, spec)
     network.load_state_dict(load_file(folder / WEIGHTS_FILE))
     return network.eval()
 

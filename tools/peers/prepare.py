@@ -9,7 +9,7 @@ from typing import Any
 
 from tools.peers.network import build_network, read_spec
 
-__all__ = ["convert", "enlarge", "split"]
+__all__ = ["convert", "enlarge", "export_learner", "split"]
 
 LARGE = (4000, 3000)  # 12 megapixels, as phones take them
 MOST_HELD_OUT = 0.5
@@ -61,8 +61,8 @@ def enlarge(paths: list[str], photos: int, out: str) -> list[str]:
     return written
 
 
-def convert(folder: str, some: list[str]) -> None:
-    """The network as ONNX, and as an exported learner of fastai, whose data are ``some`` photos."""
+def convert(folder: str) -> None:
+    """The network as ONNX."""
     import torch
 
     place = Path(folder)
@@ -75,11 +75,10 @@ def convert(folder: str, some: list[str]) -> None:
         output_names=["joint"],
         dynamic_shapes={"x": {0: torch.export.Dim("batch")}},
     )
-    _export_learner(place, network, some)
 
 
-def _export_learner(folder: Path, network: Any, some: list[str]) -> None:
-    """``learner.pkl``; fastai leaves the photos out of the file."""
+def export_learner(folder: str, some: list[str]) -> None:
+    """The network as ``learner.pkl`` of fastai, whose data are ``some`` photos; fastai leaves them out of the file."""
     from fastai.vision.all import (
         CategoryBlock,
         CropPad,
@@ -91,7 +90,8 @@ def _export_learner(folder: Path, network: Any, some: list[str]) -> None:
         Resize,
     )
 
-    spec = read_spec(folder)
+    place = Path(folder)
+    spec = read_spec(place)
     crop = CropPad(spec.size)
     crop.order = Resize.order + 1  # fastai would crop first, at full size
     block = DataBlock(
@@ -102,7 +102,7 @@ def _export_learner(folder: Path, network: Any, some: list[str]) -> None:
         batch_tfms=[Normalize.from_stats(spec.mean, spec.std, cuda=False)],
     )
     loaders = block.dataloaders([Path(path) for path in some], bs=1, num_workers=0)
-    Learner(loaders, network, loss_func=CrossEntropyLossFlat()).export(folder.resolve() / "learner.pkl")
+    Learner(loaders, build_network(place), loss_func=CrossEntropyLossFlat()).export(place.resolve() / "learner.pkl")
 
 
 def _same(items: Any) -> Any:

@@ -50,7 +50,9 @@ def timm_side(model: Path, precision: str) -> Side:
     from timm.data import create_loader, create_transform, resolve_data_config
 
     network = build_network(model)
-    config = resolve_data_config({}, model=network)
+    spec = read_spec(model)
+    seen = {"input_size": (3, spec.size, spec.size), "crop_pct": spec.size / spec.shorter_side}
+    config = resolve_data_config(seen, model=network)
 
     def load(paths: Sequence[str]) -> Any:
         photos: Any = Photos(paths)

@@ -61,18 +61,20 @@ class UntilTarget(Callback):
         return reached >= self.target or seconds > self.seconds
 
 
-def train(folder: str, started: float, epochs: int, minutes: float, target: float) -> list[tuple[float, float]]:
-    """Seconds and accuracy after each epoch."""
-    learner, until = _make_learner(Path(folder)), UntilTarget(started, target, minutes * 60)
+def train(
+    network: str, data: str, started: float, epochs: int, minutes: float, target: float
+) -> list[tuple[float, float]]:
+    """Seconds and accuracy after each epoch; ``network`` is a folder, ``data`` a CSV file."""
+    learner, until = _make_learner(Path(network), Path(data)), UntilTarget(started, target, minutes * 60)
     learner.add_cb(until)
     with learner.no_bar(), learner.no_logging():
         learner.fine_tune(epochs)
     return until.epochs
 
 
-def _make_learner(folder: Path) -> Any:
+def _make_learner(network: Path, data: Path) -> Any:
     """``vision_learner`` with its defaults: a body cut from the backbone, a head of fastai's own."""
-    spec, (labels, held_out) = read_spec(folder), _read_labels(folder / "data.csv")
+    spec, (labels, held_out) = read_spec(network), _read_labels(data)
     block = DataBlock(
         blocks=(ImageBlock, CategoryBlock),
         get_y=lambda path: labels[path],
@@ -83,7 +85,7 @@ def _make_learner(folder: Path) -> Any:
     loaders = block.dataloaders(list(labels), bs=BATCH)
 
     def backbone(pretrained: bool = True) -> Any:
-        return build_network(folder)
+        return build_network(network)
 
     return vision_learner(loaders, backbone, normalize=False, metrics=accuracy)
 

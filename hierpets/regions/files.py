@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Annotated, NamedTuple
 
@@ -118,7 +118,8 @@ def read_boxes(path: str | os.PathLike[str]) -> BoxFile:
 
     Boxes of people and vehicles are left out, and those with a score below 0.2.
 
-    :raises DataError: it cannot be read, or is neither; a box lies outside of its photo.
+    :raises DataError: it cannot be read, or is neither; a box lies outside of its photo; one id of COCO stands for two
+        photos or two categories.
     """
     path = Path(path)
     text = _load(path)
@@ -164,6 +165,8 @@ def _of_megadetector(path: Path, content: _MegaDetector) -> Iterator[tuple[str, 
 
 
 def _of_coco(path: Path, content: _Coco) -> Iterator[tuple[str, list[FoundBox]]]:
+    _check_ids(path, "image", ((image.id, image.file_name) for image in content.images))
+    _check_ids(path, "category", ((category.id, category.name) for category in content.categories))
     names = {category.id: category.name for category in content.categories}
     images = {image.id: image for image in content.images}
     yield from ((image.file_name, []) for image in content.images)
@@ -174,6 +177,17 @@ def _of_coco(path: Path, content: _Coco) -> Iterator[tuple[str, list[FoundBox]]]
         if _is_animal(names.get(one.category_id, "")) and (one.score is None or one.score >= LEAST_SCORE):
             size = image.width, image.height
             yield image.file_name, [_found(path, image.file_name, one.bbox, size, one.score)]
+
+
+def _check_ids(path: Path, kind: str, named: Iterable[tuple[int | str, str]]) -> None:
+    """Files that were joined without new ids would give the boxes of one photo to another, or a cat for a person."""
+    names: dict[int | str, str] = {}
+    for number, name in named:
+        if names.setdefault(number, name) != name:
+            raise DataError(
+                f"{path}: {kind} id {number!r} stands for {names[number]!r} and for {name!r}; give each an id of its "
+                "own, there and in the annotations"
+            )
 
 
 def _is_animal(category: str) -> bool:

@@ -99,6 +99,14 @@ def test_a_photo_is_found_by_its_absolute_path(write, tmp_path, monkeypatch):
         ),
         ({"images": [{"file": "a.jpg", "detections": [{"bbox": [0.1, 0.1, 0, 0.2]}]}]}, "holds some of it"),
         (COCO | {"images": []}, "annotation of image 7"),
+        (
+            COCO | {"images": [*COCO["images"], {"id": 7, "file_name": "cat.jpg", "width": 400, "height": 200}]},
+            "image id 7 stands for 'two.jpg' and for 'cat.jpg'; give each an id of its own",
+        ),
+        (
+            COCO | {"categories": [*COCO["categories"], {"id": 4, "name": "cat"}]},
+            "category id 4 stands for 'person' and for 'cat'",
+        ),
         ({"images": [{"id": 1, "file_name": "a", "width": 0, "height": 1}], "annotations": []}, "width"),
     ],
 )

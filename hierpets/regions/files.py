@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Annotated, NamedTuple
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from hierpets.errors import DataError, reason_of
 from hierpets.regions.boxes import Box
@@ -23,7 +23,14 @@ ROUNDING = 0.02  # of the photo that a box may reach beyond its edge
 OTHERS = frozenset({"person", "people", "human", "vehicle", "car", "truck", "bus", "bicycle"})
 """Categories that are no animals, in the files of detectors for all kinds of things."""
 
-Corners = Annotated[tuple[float, ...], Field(min_length=4, max_length=4)]
+
+def _four_or_none(corners: tuple[float, ...]) -> tuple[float, ...]:
+    if len(corners) not in (0, 4):
+        raise ValueError(f"expected [left, top, width, height], got {len(corners)} numbers")
+    return corners
+
+
+Corners = Annotated[tuple[float, ...], AfterValidator(_four_or_none)]
 
 
 class FoundBox(NamedTuple):
@@ -34,8 +41,8 @@ class FoundBox(NamedTuple):
 
 
 class BoxFile:
-    """The boxes of photos, by the paths that a file gives them, or why their finder has not looked at a photo;
-    ``sha256`` is that of the file.
+    """The boxes of photos, by the paths that a file gives them, or why a photo has none; ``sha256`` is that of the
+    file.
     """
 
     def __init__(self, path: Path, boxes: Mapping[str, Sequence[FoundBox] | str], sha256: str):
@@ -45,7 +52,8 @@ class BoxFile:
     def of(self, photo: str) -> tuple[FoundBox, ...]:
         """The boxes of a photo: of its path as given, or of the longest end of its absolute path that the file names.
 
-        :raises DataError: the file does not name it, or says that its finder could not look at it.
+        :raises DataError: the file does not name it, says that its finder could not look at it, or has an empty box on
+            it.
         """
         whole = os.path.abspath(photo)  # noqa: PTH100  as MegaDetector writes it, which follows no links
         paths = (PurePath(photo).as_posix(), *_ends(whole))
@@ -57,7 +65,7 @@ class BoxFile:
             )
         found = self._boxes[name]
         if isinstance(found, str):
-            raise DataError(f"{photo}: no boxes in {self.path}: its finder says {found!r}; let it look again")
+            raise DataError(f"{photo}: no boxes in {self.path}: {found}")
         return tuple(found)
 
 
@@ -116,7 +124,8 @@ class _Coco(BaseModel):
 def read_boxes(path: str | os.PathLike[str]) -> BoxFile:
     """Read a file of MegaDetector, whose boxes are shares of the photo, or of COCO, whose boxes are pixels.
 
-    Boxes of people and vehicles are left out, and those with a score below 0.2.
+    Boxes of people and vehicles are left out, and those with a score below 0.2. An empty box is an error of its photo
+    alone: it may have been drawn around any animal.
 
     :raises DataError: it cannot be read, or is neither; a box lies outside of its photo; one id of COCO stands for two
         photos or two categories.
@@ -135,11 +144,13 @@ def read_boxes(path: str | os.PathLike[str]) -> BoxFile:
     except ValidationError as error:
         raise DataError("\n".join(problem_lines(error, model, path)[:5])) from error
     boxes: dict[str, list[FoundBox]] = {}
+    without: dict[str, str] = {}
     for name, found in _of_coco(path, parsed) if isinstance(parsed, _Coco) else _of_megadetector(path, parsed):
-        boxes.setdefault(_normal(name), []).extend(found)
-    detected = () if isinstance(parsed, _Coco) else parsed.images
-    failures = {_normal(one.file): one.failure for one in detected if one.failure}
-    return BoxFile(path, {**boxes, **failures}, hashlib.sha256(text).hexdigest())
+        if isinstance(found, str):
+            without[_normal(name)] = found
+        else:
+            boxes.setdefault(_normal(name), []).extend(found)
+    return BoxFile(path, {**boxes, **without}, hashlib.sha256(text).hexdigest())
 
 
 def _normal(name: str) -> str:
@@ -154,17 +165,21 @@ def _load(path: Path) -> bytes:
         raise DataError(f"{path}: cannot be read: {reason_of(error)}") from error
 
 
-def _of_megadetector(path: Path, content: _MegaDetector) -> Iterator[tuple[str, list[FoundBox]]]:
+def _of_megadetector(path: Path, content: _MegaDetector) -> Iterator[tuple[str, list[FoundBox] | str]]:
     for image in content.images:
+        if image.failure:
+            yield image.file, f"its finder says {image.failure!r}; let it look again"
         animals = (
             found
             for found in image.detections or ()
             if _is_animal(content.detection_categories.get(str(found.category), "")) and found.conf >= LEAST_SCORE
         )
-        yield image.file, [_found(path, image.file, found.bbox, (1.0, 1.0), found.conf) for found in animals]
+        yield image.file, []
+        for found in animals:
+            yield image.file, _found(path, image.file, found.bbox, (1.0, 1.0), found.conf)
 
 
-def _of_coco(path: Path, content: _Coco) -> Iterator[tuple[str, list[FoundBox]]]:
+def _of_coco(path: Path, content: _Coco) -> Iterator[tuple[str, list[FoundBox] | str]]:
     _check_ids(path, "image", ((image.id, image.file_name) for image in content.images))
     _check_ids(path, "category", ((category.id, category.name) for category in content.categories))
     names = {category.id: category.name for category in content.categories}
@@ -176,7 +191,7 @@ def _of_coco(path: Path, content: _Coco) -> Iterator[tuple[str, list[FoundBox]]]
             raise DataError(f"{path}: an annotation of image {one.image_id!r}, which is not among the images")
         if _is_animal(names.get(one.category_id, "")) and (one.score is None or one.score >= LEAST_SCORE):
             size = image.width, image.height
-            yield image.file_name, [_found(path, image.file_name, one.bbox, size, one.score)]
+            yield image.file_name, _found(path, image.file_name, one.bbox, size, one.score)
 
 
 def _check_ids(path: Path, kind: str, named: Iterable[tuple[int | str, str]]) -> None:
@@ -194,14 +209,20 @@ def _is_animal(category: str) -> bool:
     return category.lower() not in OTHERS
 
 
-def _found(path: Path, name: str, corners: Sequence[float], size: tuple[float, float], score: float | None) -> FoundBox:
+def _found(
+    path: Path, name: str, corners: Sequence[float], size: tuple[float, float], score: float | None
+) -> list[FoundBox] | str:
+    """The box, or why its photo has none."""
+    empty = f"its box {list(corners)} is empty, and any animal may be there; draw it again or delete it"
+    if not corners:
+        return empty
     left, top, width, height = (value / size[i % 2] for i, value in enumerate(corners))
-    try:
-        if max(-left, -top, left + width - 1, top + height - 1) > ROUNDING:
-            raise ValueError("pixels, or of another photo")
-        return FoundBox(Box.between(left, top, left + width, top + height), score)
-    except ValueError:
+    if max(-left, -top, left + width - 1, top + height - 1) > ROUNDING:
         raise DataError(
-            f"{path}: {name}: expected a box [left, top, width, height] that lies in the photo and holds some of it, "
-            f"got {list(corners)}"
-        ) from None
+            f"{path}: {name}: expected a box [left, top, width, height] that lies in the photo, got {list(corners)}: "
+            "pixels, or of another photo"
+        )
+    try:
+        return [FoundBox(Box.between(left, top, left + width, top + height), score)]
+    except ValueError:
+        return empty

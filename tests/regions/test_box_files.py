@@ -97,7 +97,6 @@ def test_a_photo_is_found_by_its_absolute_path(write, tmp_path, monkeypatch):
             {"images": [{"file": "a.jpg", "detections": [{"conf": 95, "bbox": [0, 0, 1, 1]}]}]},
             "conf: expected at most 1, got 95",
         ),
-        ({"images": [{"file": "a.jpg", "detections": [{"bbox": [0.1, 0.1, 0, 0.2]}]}]}, "holds some of it"),
         (COCO | {"images": []}, "annotation of image 7"),
         (
             COCO | {"images": [*COCO["images"], {"id": 7, "file_name": "cat.jpg", "width": 400, "height": 200}]},
@@ -119,6 +118,19 @@ def test_what_are_no_boxes_is_said_in_a_line(write, content, message):
 def test_a_missing_file_is_said(tmp_path):
     with pytest.raises(DataError, match="cannot be read: No such file"):
         read_boxes(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize("bbox", [[], [5, 5, 0, 2], [5, 5, 2, -1], [10, 0, 0.1, 10]])
+def test_an_empty_box_is_an_error_of_its_photo_alone(write, bbox):
+    empty = {"image_id": 8, "category_id": 3, "bbox": bbox}
+    boxes = read_boxes(write(COCO | {"annotations": [*COCO["annotations"], empty]}))
+    assert len(boxes.of("two.jpg")) == 1
+    with pytest.raises(
+        DataError, match=r"none.jpg: no boxes in .*: its box \[.*\] is empty, .*; draw it again or delete"
+    ):
+        boxes.of("none.jpg")
+    empty["category_id"] = 4
+    assert read_boxes(write(COCO | {"annotations": [empty]})).of("none.jpg") == (), "a person's"
 
 
 @pytest.mark.parametrize("bbox", [[0, 0, 300, 300], [-0.9, -0.9, 1, 1], [-1, 0, 1.5, 1], [0.9, 0, 0.2, 1]])

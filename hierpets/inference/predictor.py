@@ -24,8 +24,15 @@ from hierpets.inference.advice import Adviser
 from hierpets.inference.engines.base import Engine, RawOutput
 from hierpets.inference.engines.cascade import Answers, Cascade, Reconsider
 from hierpets.inference.options import PredictOptions, Restriction
-from hierpets.inference.prediction import Prediction, Region
-from hierpets.inference.regions import FindAnimals, advise_together, answer_boxes, distinct_regions, read_searched
+from hierpets.inference.prediction import Prediction
+from hierpets.inference.regions import (
+    FindAnimals,
+    FoundRegions,
+    advise_together,
+    answer_boxes,
+    distinct_regions,
+    read_searched,
+)
 from hierpets.inference.stream import BatchOutput, photo_error, run_batch, run_batches
 from hierpets.messages.catalogue import speaking
 from hierpets.recommend.choose import Recommender
@@ -308,21 +315,21 @@ class Predictor:
         if whole.error is not None:
             return whole
         try:
-            found = replace(whole, regions=self._regions(photo, request))
+            found = self._regions(photo, request)
             if self._advise is None:
-                return found
+                return replace(whole, regions=found.regions)
             advise = partial(self._advise, explain=request.options.explain)
-            return advise_together(found, advise, self.manifest.taxonomy)
+            return advise_together(whole, found, advise, self.manifest.taxonomy)
         except Exception as error:  # as in run_batches
             return self._failed(request, photo, photo_error(photo.name, error))
 
-    def _regions(self, photo: NamedPhoto, request: _Request) -> tuple[Region, ...]:
+    def _regions(self, photo: NamedPhoto, request: _Request) -> FoundRegions:
         options = request.options.model_copy(update={"regions": False})
         alone = request._replace(boxes=None, options=options, is_part=True)
         predict = partial(self._predict_batch, alone)
         pixels = read_searched(photo, decoded_side=self.manifest.decoded_side, limits=request.limits)
         if request.boxes is not None:
-            return answer_boxes(photo.name, pixels, request.boxes.of(photo.name), predict)
+            return FoundRegions(answer_boxes(photo.name, pixels, request.boxes.of(photo.name), predict))
         assert self._finder is not None  # check
         found = self._finder(pixels)
         return distinct_regions(found, answer_boxes(photo.name, pixels, found.boxes, predict))

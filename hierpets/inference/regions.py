@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -27,6 +27,7 @@ from hierpets.taxonomy import Taxonomy
 
 __all__ = [
     "FindAnimals",
+    "FoundRegions",
     "RegionFinder",
     "advise_together",
     "answer_boxes",
@@ -51,6 +52,15 @@ class FindAnimals(Protocol):
         """
 
     def __call__(self, pixels: np.ndarray, /) -> Candidates: ...
+
+
+class FoundRegions(NamedTuple):
+    """The regions of a photo, and the answers of what was found in it, looks like a pet and is shown in none: a part of
+    one that is, or an animal that is too small to be told.
+    """
+
+    regions: tuple[Region, ...]
+    unshown: tuple[Prediction, ...] = ()
 
 
 def finder_sizes(preprocess: Preprocess) -> tuple[int, ...]:
@@ -126,36 +136,39 @@ def answer_boxes(
     return tuple(Region(found.box, found.score, one) for found, one in zip(boxes, answers, strict=True))
 
 
-def distinct_regions(candidates: Candidates, answered: Sequence[Region]) -> tuple[Region, ...]:
+def distinct_regions(candidates: Candidates, answered: Sequence[Region]) -> FoundRegions:
     """One region for each animal: what is no known pet is none, and two that answer alike are one. Whatever ``only``
     leaves out counts: of an animal that may not be named, others beside it must not be harmed.
     """
     predictions = [one.prediction for one in answered]
     answers = [_seen(one) if one.species is not None and one.looks_like_a_pet else None for one in predictions]
-    return tuple(answered[row] for row in keep_distinct(candidates, answers))
+    kept = keep_distinct(candidates, answers)
+    unshown = (row for row, answer in enumerate(answers) if answer is not None and row not in kept)
+    return FoundRegions(tuple(answered[row] for row in kept), tuple(predictions[row] for row in unshown))
 
 
 def advise_together(
     whole: Prediction,
+    found: FoundRegions,
     advise: Callable[[Prediction, Sequence[np.ndarray]], RecommendationRecord | None],
     taxonomy: Taxonomy,
 ) -> Prediction:
-    """The same with shampoos that harm none of the animals in the photo; ``advise`` takes the species of those beside
-    the one that it is for, each float [S].
+    """The photo with its regions, and shampoos that harm none of the animals in it; ``advise`` takes the species of
+    those beside the one that it is for, each float [S].
     """
-    regions = whole.regions or ()
-    species = [_species_of(region.prediction, taxonomy) for region in regions]
+    species = [_species_of(region.prediction, taxonomy) for region in found.regions]
+    unshown = [_looks_like(one, taxonomy) for one in found.unshown]
     # What the whole photo looks like, be it a little or no answer by itself, may be an animal that is in no box.
-    outside = _looks_like(whole, taxonomy)
+    outside = [*unshown, _looks_like(whole, taxonomy)]
 
     def again(one: Prediction, beside: Sequence[np.ndarray]) -> Prediction:
         return replace(one, recommendation=advise(one, beside))
 
     advised = (
-        replace(region, prediction=again(region.prediction, [*species[:i], *species[i + 1 :], outside]))
-        for i, region in enumerate(regions)
+        replace(region, prediction=again(region.prediction, [*species[:i], *species[i + 1 :], *outside]))
+        for i, region in enumerate(found.regions)
     )
-    return replace(again(whole, species), regions=tuple(advised))
+    return replace(again(whole, [*species, *unshown]), regions=tuple(advised))
 
 
 def _species_of(prediction: Prediction, taxonomy: Taxonomy) -> np.ndarray:

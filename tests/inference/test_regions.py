@@ -5,7 +5,7 @@ import json
 import cv2
 import numpy as np
 import pytest
-from helpers.color_server import TAXONOMY, ColorEngine, find_halves, make_predictor, side_by_side
+from helpers.color_server import COLORS, TAXONOMY, ColorEngine, find_halves, make_predictor, side_by_side
 from helpers.policies import flat_policy
 
 from hierpets.bundle.manifest import OODSpec
@@ -16,6 +16,7 @@ from hierpets.inference.loading import load
 from hierpets.inference.record import PredictionRecord, csv_row, parquet_row, parquet_schema
 from hierpets.recommend.loading import load_catalog
 from hierpets.regions.boxes import Box
+from hierpets.regions.candidates import Finder
 from hierpets.regions.files import read_boxes
 
 LEFT, RIGHT = Box(left=0, top=0, width=0.5, height=1), Box(left=0.5, top=0, width=0.5, height=1)
@@ -83,6 +84,32 @@ def test_no_shampoo_is_toxic_to_the_animal_beside_it():
     advices = [both.recommendation, *(region.prediction.recommendation for region in both.regions)]
     assert not any(toxic_to_cats(advice) for advice in advices)
     assert "a cat is in the photo too" in both.regions[1].prediction.recommendation.ruled_out[0].reason
+
+
+def find_doubtful_cat(pixels):
+    """On the left only a closer look sees something, and no breed is likely enough to show it."""
+    return find_halves(pixels)._replace(finder=np.array([Finder.CLOSER_LOOK, Finder.PLACES]))
+
+
+@pytest.mark.parametrize("options", [{}, {"only": ["dog"]}, {"alpha": 0.01}])
+def test_no_shampoo_is_toxic_to_an_animal_that_was_found_and_is_not_shown(options):
+    """A small cat beside a dog that fills the photo: no breed is sure, and the photo as a whole is a dog's."""
+
+    class BreedlessCats(BassetEngine):
+        def __call__(self, pixels):
+            output = super().__call__(pixels)
+            return output._replace(leaf=np.where(np.arange(6) < 2, 0, output.leaf).astype(np.float32))
+
+    predictor = make_predictor(BreedlessCats(), finder=find_doubtful_cat)
+    photo = side_by_side("siamese", "a dog", size=60)
+    photo[:10, :60] = COLORS["a dog"]  # the greener half
+    answer = predictor.predict(photo, regions=True, **options)
+    (region,) = answer.regions
+    assert (answer.species, region.box) == ("dog", RIGHT)
+    assert toxic_to_cats(predictor.predict(photo, **options).recommendation), "without regions"
+    assert not toxic_to_cats(answer.recommendation)
+    assert not toxic_to_cats(region.prediction.recommendation)
+    assert "a cat is in the photo too" in answer.recommendation.ruled_out[0].reason
 
 
 @pytest.mark.parametrize("only", [["dog"], ["basset_hound"]])

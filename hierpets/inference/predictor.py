@@ -329,7 +329,9 @@ class Predictor:
         predict = partial(self._predict_batch, alone)
         pixels = read_searched(photo, decoded_side=self.manifest.decoded_side, limits=request.limits)
         if request.boxes is not None:
-            return FoundRegions(answer_boxes(photo.name, pixels, request.boxes.of(photo.name), predict))
+            height, width = pixels.shape[:2]
+            boxes = request.boxes.of(photo.name, (width, height))
+            return FoundRegions(answer_boxes(photo.name, pixels, boxes, predict))
         assert self._finder is not None  # check
         found = self._finder(pixels)
         return distinct_regions(found, answer_boxes(photo.name, pixels, found.boxes, predict))

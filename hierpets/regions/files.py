@@ -20,6 +20,7 @@ __all__ = ["BoxFile", "FoundBox", "read_boxes"]
 
 LEAST_SCORE = 0.2  # MegaDetector's own advice for what its version 5 finds
 ROUNDING = 0.02  # of the photo that a box may reach beyond its edge
+OTHER_SHAPE = 0.02  # by which width / height may differ from that of the photo that was labeled: sizes are rounded
 OTHERS = frozenset({"person", "people", "human", "vehicle", "car", "truck", "bus", "bicycle"})
 """Categories that are no animals, in the files of detectors for all kinds of things."""
 
@@ -33,6 +34,10 @@ def _four_or_none(corners: tuple[float, ...]) -> tuple[float, ...]:
 Corners = Annotated[tuple[float, ...], AfterValidator(_four_or_none)]
 
 
+Size = tuple[float, float]
+"""Width and height."""
+
+
 class FoundBox(NamedTuple):
     """A box, and how sure its finder is of it, from 0 to 1, if that is known."""
 
@@ -41,19 +46,26 @@ class FoundBox(NamedTuple):
 
 
 class BoxFile:
-    """The boxes of photos, by the paths that a file gives them, or why a photo has none; ``sha256`` is that of the
-    file.
+    """The boxes of photos, by the paths that a file gives them, or why a photo has none; ``sizes`` are those of the
+    photos that were labeled, where the file says them, and ``sha256`` is that of the file.
     """
 
-    def __init__(self, path: Path, boxes: Mapping[str, Sequence[FoundBox] | str], sha256: str):
+    def __init__(
+        self,
+        path: Path,
+        boxes: Mapping[str, Sequence[FoundBox] | str],
+        sizes: Mapping[str, Iterable[Size]],
+        sha256: str,
+    ):
         self.path, self.sha256 = path, sha256
-        self._boxes = dict(boxes)
+        self._boxes, self._sizes = dict(boxes), dict(sizes)
 
-    def of(self, photo: str) -> tuple[FoundBox, ...]:
+    def of(self, photo: str, size: tuple[float, float]) -> tuple[FoundBox, ...]:
         """The boxes of a photo: of its path as given, or of the longest end of its absolute path that the file names.
+        ``size`` is the width and height of the upright photo, made smaller or not.
 
-        :raises DataError: the file does not name it, says that its finder could not look at it, or has an empty box on
-            it.
+        :raises DataError: the file does not name it, says that its finder could not look at it, has an empty box on it,
+            or boxes of a photo of another shape.
         """
         whole = os.path.abspath(photo)  # noqa: PTH100  as MegaDetector writes it, which follows no links
         paths = (PurePath(photo).as_posix(), *_ends(whole))
@@ -66,7 +78,19 @@ class BoxFile:
         found = self._boxes[name]
         if isinstance(found, str):
             raise DataError(f"{photo}: no boxes in {self.path}: {found}")
+        for labeled in self._sizes.get(name, ()):
+            if abs(_shape(labeled) / _shape(size) - 1) > OTHER_SHAPE:
+                raise DataError(
+                    f"{photo}: its boxes in {self.path} are of a photo of {labeled[0]:g}x{labeled[1]:g} pixels, "
+                    f"{_shape(labeled):.2f} times as wide as high; upright, this one is {_shape(size):.2f} times: was "
+                    "it labeled without its EXIF turn?"
+                )
         return tuple(found)
+
+
+def _shape(size: Size) -> float:
+    """How many times as wide as high."""
+    return size[0] / size[1]
 
 
 def _ends(path: str) -> Iterator[str]:
@@ -150,7 +174,10 @@ def read_boxes(path: str | os.PathLike[str]) -> BoxFile:
             without[_normal(name)] = found
         else:
             boxes.setdefault(_normal(name), []).extend(found)
-    return BoxFile(path, {**boxes, **without}, hashlib.sha256(text).hexdigest())
+    sizes: dict[str, set[Size]] = {}
+    for image in parsed.images if isinstance(parsed, _Coco) else ():
+        sizes.setdefault(_normal(image.file_name), set()).add((image.width, image.height))
+    return BoxFile(path, {**boxes, **without}, sizes, hashlib.sha256(text).hexdigest())
 
 
 def _normal(name: str) -> str:
@@ -209,9 +236,7 @@ def _is_animal(category: str) -> bool:
     return category.lower() not in OTHERS
 
 
-def _found(
-    path: Path, name: str, corners: Sequence[float], size: tuple[float, float], score: float | None
-) -> list[FoundBox] | str:
+def _found(path: Path, name: str, corners: Sequence[float], size: Size, score: float | None) -> list[FoundBox] | str:
     """The box, or why its photo has none."""
     empty = f"its box {list(corners)} is empty, and any animal may be there; draw it again or delete it"
     if not corners:

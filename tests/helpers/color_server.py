@@ -111,12 +111,12 @@ def plain(color: str, size: tuple[int, int] = (40, 60)) -> bytes:
     return encode(np.full((*size, 3), COLORS[color], np.uint8))
 
 
-def with_exif(jpeg: bytes) -> bytes:
+def with_exif(jpeg: bytes, orientation: int = 1) -> bytes:
     """The same JPEG with an orientation, a camera's name and a place in its EXIF block."""
     import struct
 
     camera, place = b"SecretCam\0", struct.pack(">6I", 48, 1, 12, 1, 30, 1)
-    entries = [(0x010F, 2, len(camera), 50), (0x0112, 3, 1, 1 << 16), (0x8825, 4, 1, 60)]
+    entries = [(0x010F, 2, len(camera), 50), (0x0112, 3, 1, orientation << 16), (0x8825, 4, 1, 60)]
     ifd = struct.pack(">H", 3) + b"".join(struct.pack(">HHII", *entry) for entry in entries) + struct.pack(">I", 0)
     gps = struct.pack(">H", 1) + struct.pack(">HHII", 2, 5, 3, 78) + struct.pack(">I", 0)
     tiff = b"MM\0*\0\0\0\x08" + ifd

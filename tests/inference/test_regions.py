@@ -5,7 +5,16 @@ import json
 import cv2
 import numpy as np
 import pytest
-from helpers.color_server import COLORS, TAXONOMY, ColorEngine, find_halves, make_predictor, side_by_side
+from helpers.color_server import (
+    COLORS,
+    TAXONOMY,
+    ColorEngine,
+    find_halves,
+    make_predictor,
+    plain,
+    side_by_side,
+    with_exif,
+)
 from helpers.policies import flat_policy
 
 from hierpets.bundle.manifest import OODSpec
@@ -291,6 +300,18 @@ def test_a_photo_that_the_file_does_not_name_is_an_error_of_its_own(boxes, tmp_p
     first, second = make_predictor().predict([side_by_side("siamese", "a dog"), tmp_path / "other.png"], boxes=boxes)
     assert first.error is None
     assert "other.png: not among the 1 photos of" in str(second.error)
+
+
+def test_boxes_of_a_photo_before_it_was_turned_are_refused(tmp_path):
+    """It is stored 60 wide and 40 high, and the other way round once it is upright."""
+    (tmp_path / "turned.jpg").write_bytes(with_exif(plain("siamese", (40, 60)), orientation=6))
+    image = {"id": 1, "file_name": "turned.jpg"}
+    annotations = [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 40, 20]}]
+    for width, height, refused in ((60, 40, True), (40, 60, False)):
+        content = {"images": [image | {"width": width, "height": height}], "annotations": annotations}
+        (tmp_path / "boxes.json").write_text(json.dumps(content))
+        answer = make_predictor().predict(tmp_path / "turned.jpg", boxes=read_boxes(tmp_path / "boxes.json"))
+        assert ("EXIF turn" in str(answer.error)) == refused
 
 
 def test_limits_hold_for_regions_too(predictor):

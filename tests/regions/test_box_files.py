@@ -46,26 +46,26 @@ def write(tmp_path):
 
 def test_boxes_of_megadetector_are_its_animals(write):
     boxes = read_boxes(write(MEGADETECTOR))
-    (found,) = boxes.of("walk/two.jpg")
+    (found,) = boxes.of("walk/two.jpg", (400, 200))
     assert found.box.edges == pytest.approx((0.1, 0.2, 0.4, 0.6))
     assert found.score == 0.9
     with pytest.raises(DataError, match=r"walk/torn.jpg: no boxes in .*: its finder says 'image access failure'"):
-        boxes.of("walk/torn.jpg")
+        boxes.of("walk/torn.jpg", (400, 200))
 
 
 def test_boxes_of_coco_are_shares_of_its_pixels(write):
     boxes = read_boxes(write(COCO))
-    (found,) = boxes.of("two.jpg")
+    (found,) = boxes.of("two.jpg", (400, 200))
     assert found.box == Box(left=0.25, top=0.25, width=0.5, height=0.5)
     assert found.score is None
-    assert boxes.of("none.jpg") == ()
+    assert boxes.of("none.jpg", (10, 10)) == ()
 
 
 def test_a_photo_is_found_by_the_end_of_its_path(write):
     boxes = read_boxes(write(MEGADETECTOR))
-    assert len(boxes.of("/photos/walk/two.jpg")) == len(boxes.of("./walk/two.jpg")) == 1
+    assert len(boxes.of("/photos/walk/two.jpg", (400, 200))) == len(boxes.of("./walk/two.jpg", (400, 200))) == 1
     with pytest.raises(DataError, match=r"two.jpg: not among the 2 photos of .*boxes.json; add it"):
-        boxes.of("other/two.jpg")
+        boxes.of("other/two.jpg", (400, 200))
 
 
 def test_boxes_of_a_photo_that_is_spelled_in_two_ways_are_all_there(write):
@@ -73,7 +73,7 @@ def test_boxes_of_a_photo_that_is_spelled_in_two_ways_are_all_there(write):
     boxes = read_boxes(
         write({"images": [{"file": "./a.jpg", "detections": [one]}, {"file": "a.jpg", "detections": []}]})
     )
-    assert len(boxes.of("a.jpg")) == 1
+    assert len(boxes.of("a.jpg", (400, 200))) == 1
 
 
 def test_a_photo_is_found_by_its_absolute_path(write, tmp_path, monkeypatch):
@@ -83,7 +83,7 @@ def test_a_photo_is_found_by_its_absolute_path(write, tmp_path, monkeypatch):
     (tmp_path / "walk").mkdir()
     for folder, photo in ((tmp_path, "walk/two.jpg"), (tmp_path / "walk", "two.jpg"), (tmp_path / "walk", "./two.jpg")):
         monkeypatch.chdir(folder)
-        assert len(boxes.of(photo)) == 1
+        assert len(boxes.of(photo, (400, 200))) == 1
 
 
 @pytest.mark.parametrize(
@@ -120,17 +120,25 @@ def test_a_missing_file_is_said(tmp_path):
         read_boxes(tmp_path / "none.json")
 
 
+@pytest.mark.parametrize("size", [(200, 400), (400, 210), (400, 100)])
+def test_boxes_of_a_photo_of_another_shape_are_refused(write, size):
+    boxes = read_boxes(write(COCO))
+    assert len(boxes.of("two.jpg", (201, 100))) == 1, "made smaller"
+    with pytest.raises(DataError, match=r"two.jpg: its boxes .* of a photo of 400x200 pixels, 2.00 times .* EXIF"):
+        boxes.of("two.jpg", size)
+
+
 @pytest.mark.parametrize("bbox", [[], [5, 5, 0, 2], [5, 5, 2, -1], [10, 0, 0.1, 10]])
 def test_an_empty_box_is_an_error_of_its_photo_alone(write, bbox):
     empty = {"image_id": 8, "category_id": 3, "bbox": bbox}
     boxes = read_boxes(write(COCO | {"annotations": [*COCO["annotations"], empty]}))
-    assert len(boxes.of("two.jpg")) == 1
+    assert len(boxes.of("two.jpg", (400, 200))) == 1
     with pytest.raises(
         DataError, match=r"none.jpg: no boxes in .*: its box \[.*\] is empty, .*; draw it again or delete"
     ):
-        boxes.of("none.jpg")
+        boxes.of("none.jpg", (10, 10))
     empty["category_id"] = 4
-    assert read_boxes(write(COCO | {"annotations": [empty]})).of("none.jpg") == (), "a person's"
+    assert read_boxes(write(COCO | {"annotations": [empty]})).of("none.jpg", (10, 10)) == (), "a person's"
 
 
 @pytest.mark.parametrize("bbox", [[0, 0, 300, 300], [-0.9, -0.9, 1, 1], [-1, 0, 1.5, 1], [0.9, 0, 0.2, 1]])
@@ -142,5 +150,5 @@ def test_boxes_that_leave_their_photo_are_refused(write, bbox):
 
 def test_boxes_may_pass_the_edge_by_a_rounding(write):
     boxes = {"images": [{"file": "a.jpg", "detections": [{"category": "1", "conf": 1, "bbox": [-0.01, 0, 1.02, 1]}]}]}
-    (found,) = read_boxes(write(boxes)).of("a.jpg")
+    (found,) = read_boxes(write(boxes)).of("a.jpg", (400, 200))
     assert found.box.edges == (0, 0, 1, 1)

@@ -21,7 +21,11 @@ __all__ = ["BoxFile", "FoundBox", "read_boxes"]
 LEAST_SCORE = 0.2  # MegaDetector's own advice for what its version 5 finds
 ROUNDING = 0.02  # of the photo that a box may reach beyond its edge
 OTHER_SHAPE = 0.02  # by which width / height may differ from that of the photo that was labeled: sizes are rounded
-OTHERS = frozenset({"person", "people", "human", "vehicle", "car", "truck", "bus", "bicycle"})
+PEOPLE = frozenset({"person", "people", "human"})
+VEHICLES = frozenset(
+    {"vehicle", "car", "truck", "bus", "bicycle", "motorcycle", "motorbike", "train", "boat", "airplane", "aeroplane"}
+)
+OTHERS = PEOPLE | VEHICLES
 """Categories that are no animals, in the files of detectors for all kinds of things."""
 
 
@@ -233,7 +237,7 @@ def _check_ids(path: Path, kind: str, named: Iterable[tuple[int | str, str]]) ->
 
 
 def _is_animal(category: str) -> bool:
-    return category.lower() not in OTHERS
+    return category.strip().lower() not in OTHERS
 
 
 def _found(path: Path, name: str, corners: Sequence[float], size: Size, score: float | None) -> list[FoundBox] | str:

@@ -61,6 +61,12 @@ def test_boxes_of_coco_are_shares_of_its_pixels(write):
     assert boxes.of("none.jpg", (10, 10)) == ()
 
 
+@pytest.mark.parametrize("category", [" Person", "motorcycle", "Boat", "airplane", "train"])
+def test_people_and_vehicles_are_no_animals(write, category):
+    boxes = read_boxes(write(COCO | {"categories": [{"id": 3, "name": category}, {"id": 4, "name": category}]}))
+    assert boxes.of("two.jpg", (400, 200)) == ()
+
+
 def test_a_photo_is_found_by_the_end_of_its_path(write):
     boxes = read_boxes(write(MEGADETECTOR))
     assert len(boxes.of("/photos/walk/two.jpg", (400, 200))) == len(boxes.of("./walk/two.jpg", (400, 200))) == 1

@@ -211,6 +211,7 @@ class Case:
     ``skin`` a skin note to that of the breeds prone to it. ``offers`` maps every product's id to its :class:`Offer`.
     ``unlisted`` is the probability of a breed that is not listed.
     ``beside`` maps a species to the probability that another animal in the photo is of it; empty where there is none.
+    ``ingredients`` maps every name and alias of an ingredient to the name that :attr:`Offer.contains` has.
     """
 
     species: Mapping[str, float]
@@ -221,6 +222,7 @@ class Case:
     offers: Mapping[str, Offer] = field(default_factory=dict)
     unlisted: float = 0.0
     beside: Mapping[str, float] = field(default_factory=dict)
+    ingredients: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,14 @@ SHELF: dict[str, Offer] = {
         on_request=True,
     ),
 }
+# Some of the built-in ingredients: what products contain, and what rules ask for.
+INGREDIENTS: Mapping[str, str] = MappingProxyType(
+    {
+        **{name: name for offer in SHELF.values() for name in offer.contains},
+        **{name: name for name in ("d_limonene", "essential_oils", "tea_tree_oil")},
+        "perfume": "fragrance",
+    }
+)
 
 
 def sample_labels() -> dict[str, Labels]:
@@ -135,6 +143,7 @@ def _case(
         skin=_masses(SKIN, TRAITS, everyone),
         offers=MappingProxyType(offers),
         unlisted=unlisted,
+        ingredients=INGREDIENTS,
     )
 
 

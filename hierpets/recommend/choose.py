@@ -137,6 +137,7 @@ class Recommender:
             offers=MappingProxyType({product.id: self._offer(product, *mass) for product, *mass in offers}),
             unlisted=unlisted,
             beside=beside,
+            ingredients=MappingProxyType(self.catalog.ingredient_names),
         )
 
     def _offer(self, product: Product, suits: float, avoid: float, harm: float) -> Offer:

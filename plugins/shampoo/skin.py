@@ -21,11 +21,18 @@ def sensitive_skin(
     """Where breeds prone to skin allergy are likely, prefer what is made for them and veto what may irritate.
 
     Up to ``weight`` goes to a product made for sensitive skin; above a mass of ``veto_above`` whatever contains one of
-    ``irritants`` is out. The weight is below that of the coat: a breed's proneness is not this pet's allergy.
+    ``irritants``, each a name or an alias of an ingredient, is out. The weight is below that of the coat: a breed's
+    proneness is not this pet's allergy.
+
+    :raises ValueError: one of ``irritants`` is no ingredient of the catalog.
     """
+    unknown = [name for name in irritants if name not in case.ingredients]
+    if unknown:
+        raise ValueError(f"expected irritants that ingredients.yaml lists, got {', '.join(unknown)}")
+    shunned = [case.ingredients[name] for name in irritants]
     prone = case.skin.get("sensitive", 0.0)
     for product, offer in case.offers.items():
-        found = [name for name in irritants if name in offer.contains]
+        found = [name for name in shunned if name in offer.contains]
         if found and prone > veto_above:
             what = say(found[0].replace("_", " "))
             reason = say("it contains {ingredient}, which may irritate a skin prone to allergy.", ingredient=what)
@@ -35,8 +42,14 @@ def sensitive_skin(
 
 
 def skin_needs(case: Case, *, weights: Mapping[str, float] | None = None) -> Iterator[Advice]:
-    """Prefer a product made for what the likely breeds' skin is prone to; ``weights`` says how much it counts."""
+    """Prefer a product made for what the likely breeds' skin is prone to; ``weights`` says how much it counts.
+
+    :raises ValueError: ``weights`` names another skin note than those of ``NEEDS``.
+    """
     weights = weights or {}
+    unknown = [note for note in weights if note not in NEEDS]
+    if unknown:
+        raise ValueError(f"expected weights of {', '.join(NEEDS)}, got {', '.join(unknown)}")
     for product, offer in case.offers.items():
         for note, (weight, reason) in NEEDS.items():
             if note in offer.skin and offer.suits > 0:

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from hierpets.errors import PluginError
 from hierpets.plugin import Advice, Case, Offer
+from hierpets.recommend.loading import load_catalog
 from hierpets.registry.loading import load_registry
 
 PLAIN = Offer(
@@ -36,6 +38,7 @@ CASE = Case(
         "scented": replace(PLAIN, contains=("glycerin", "fragrance")),
         "folds": replace(PLAIN, skin=("folds",), suits=0.9),
     },
+    ingredients=load_catalog().ingredient_names,
 )
 
 
@@ -56,6 +59,17 @@ def test_sensitive_skin_prefers_mild_and_vetoes_perfume() -> None:
     assert advice["scented"].veto
     assert "fragrance" in advice["scented"].reason
     assert set(advice) == {"mild", "scented"}
+
+
+def test_sensitive_skin_knows_an_irritant_by_an_alias_and_refuses_one_that_nothing_contains() -> None:
+    assert said("sensitive_skin", irritants=("perfume",))["scented"].veto
+    with pytest.raises(PluginError, match=r"expected irritants that ingredients.yaml lists, got fragance"):
+        said("sensitive_skin", irritants=("perfume", "fragance"))
+
+
+def test_skin_needs_refuses_a_weight_of_what_it_does_not_know() -> None:
+    with pytest.raises(PluginError, match=r"expected weights of oily, folds, hot_spots, got hotspots"):
+        said("skin_needs", weights={"hotspots": 1.0})
 
 
 def test_sensitive_skin_allows_perfume_where_few_breeds_are_prone() -> None:

@@ -295,6 +295,12 @@ def test_sample_products_are_those_of_the_built_in_catalog():
         )
 
 
+def test_sample_ingredients_are_those_of_the_built_in_catalog():
+    names = load_catalog().ingredient_names
+    for case in sample_cases().values():
+        assert case.ingredients.items() <= names.items()
+
+
 def test_sample_cases_are_distributions():
     for case in sample_cases().values():
         assert sum(case.species.values()) == pytest.approx(1)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from hierpets.bundle.manifest import BackboneSpec, Manifest
 from hierpets.cli import cli
 from hierpets.errors import HierpetsError
 from hierpets.plugin import Preprocess
+from hierpets.recommend.loading import FOLDER
+from hierpets.registry.loading import bundled_registry
 from hierpets.taxonomy import Taxonomy
 
 
@@ -79,6 +82,18 @@ def test_catalog_check_names_the_line_of_a_rule_that_fails(shop: Path) -> None:
     assert result.return_value == 1
     assert f"error: {shop}:3: shampoo_rule 'broken'" in result.output
     assert "ZeroDivisionError" in result.output
+
+
+def test_catalog_check_finds_an_irritant_that_is_no_ingredient(shop: Path) -> None:
+    shutil.copy(bundled_registry().parent / FOLDER / "skin.py", shop.parent)
+    shop.write_text(
+        "plugins:\n  - name: sensitive_skin\n    kind: shampoo_rule\n    entry: skin.py:sensitive_skin\n"
+        "    options: {irritants: [perfume, fragance]}\n"
+    )
+    result = run("check", "--registry", shop)
+    assert result.return_value == 1
+    assert f"error: {shop}:2: " in result.output
+    assert "expected irritants that ingredients.yaml lists, got fragance" in result.output
 
 
 def write_bundle(folder: Path, tree: dict[str, tuple[str, ...]]) -> Path:

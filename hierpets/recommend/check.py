@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import Any
 
 import numpy as np
 
 from hierpets.errors import PluginError, did_you_mean
 from hierpets.hierarchy.decision import Level
+from hierpets.messages.breeds import plain
 from hierpets.recommend.catalog import Catalog, Product, spoken
 from hierpets.recommend.choose import Recommendation, Recommender, Rule
-from hierpets.recommend.loading import FOLDER, CatalogFiles
+from hierpets.recommend.loading import FOLDER, CatalogFiles, letters
 from hierpets.recommend.suitability import SuitabilityMatrix
 from hierpets.registry.loading import Registry, bundled_registry
 from hierpets.registry.plugin import BUILTIN, USER, Plugin
@@ -21,6 +23,9 @@ from hierpets.validation.document import parse_yaml
 from hierpets.validation.yaml_file import YamlFile
 
 __all__ = ["CatalogProblem", "check_catalog", "listed_taxonomy"]
+
+
+ALIKE = 0.85  # of the letters of two names, above which one may be a misspelling of the other
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ def check_catalog(files: CatalogFiles, registry: Registry, taxonomy: Taxonomy | 
     """Check the files against each other, against the registry's rules and, if given, the taxonomy of a model."""
     catalog = files.catalog
     everyone = listed_taxonomy(catalog)
-    found = [*_unread(files, registry), *_products(files, everyone)]
+    found = [*_unread(files, registry), *_lookalikes(files), *_products(files, everyone)]
     if taxonomy:
         found += [*_breeds(files, taxonomy), *_excluded(files, taxonomy)]
     rules = registry.of_kind("shampoo_rule")
@@ -68,6 +73,33 @@ def _unread(files: CatalogFiles, registry: Registry) -> Iterator[CatalogProblem]
     for path in sorted((registry.path.parent / FOLDER).glob("*.y*ml")):
         if path.name not in names:
             yield CatalogProblem(f"{path}: is not read; expected one of {', '.join(names)}", is_error=False)
+
+
+def _lookalikes(files: CatalogFiles) -> Iterator[CatalogProblem]:
+    """Ingredients whose name or alias looks like another, but which are said to be harmless where that one is not."""
+    names = files.catalog.ingredient_names
+    for table in files.ingredients:
+        for name in table.content.ingredients:
+            own = files.catalog.ingredients[name]
+            others = [other for other, meant in names.items() if meant != name]
+            for species, (other, why) in _harms_of_alike((name, *own.aliases), others, files.catalog).items():
+                if species not in own.not_for:
+                    text = f"looks like {other!r}, which {why}; use that name, or add {species!r} to not_for"
+                    yield CatalogProblem(f"{table.at('ingredients', name)}: {text}", is_error=False)
+
+
+def _harms_of_alike(names: Sequence[str], others: Sequence[str], catalog: Catalog) -> dict[str, tuple[str, str]]:
+    """Species -> a name that looks like one of ``names``, and what is so called does to it; the most alike counts."""
+    likeness = {other: max(_likeness(name, other) for name in names) for other in others}
+    alike = sorted((other for other in others if likeness[other] >= ALIKE), key=lambda other: likeness[other])
+    return {species: (other, why) for other in alike for species, why in catalog.ingredient(other).not_for.items()}
+
+
+def _likeness(name: str, other: str) -> float:
+    """From 0 to 1, which is that of a name with further words: "permethrin 0.5%" is permethrin."""
+    if f" {plain(other)} " in f" {plain(name)} ":
+        return 1.0
+    return SequenceMatcher(None, letters(name), letters(other)).ratio()
 
 
 def _products(files: CatalogFiles, everyone: Taxonomy) -> Iterator[CatalogProblem]:

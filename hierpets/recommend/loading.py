@@ -24,7 +24,7 @@ from hierpets.recommend.catalog import (
 from hierpets.registry.loading import bundled_registry, find_registry
 from hierpets.validation.yaml_file import YamlFile, YamlProblems, read_yaml
 
-__all__ = ["FOLDER", "CatalogFiles", "catalog_paths", "load_catalog", "read_catalog_files"]
+__all__ = ["FOLDER", "CatalogFiles", "catalog_paths", "letters", "load_catalog", "read_catalog_files"]
 
 FOLDER = Path("plugins") / "shampoo"
 NAMES = ("breeds.yaml", "ingredients.yaml", "products.yaml")
@@ -146,18 +146,23 @@ def _contradictions(files: CatalogFiles) -> Iterator[str]:
 
 
 def _clashes(name: str, own: Ingredient, listed: Mapping[str, Ingredient]) -> Iterator[str]:
-    """Names of an ingredient that mean one listed before, in any spelling: a user's harmless "Tea Tree Oil" or
+    """Names of an ingredient that mean one listed before, in any spelling: a user's harmless "TeaTree Oil" or
     "melaleuca_oil", or water with that alias, would hide that it is tea_tree_oil.
     """
     for other in takewhile(lambda other: other != name, listed):
-        aliases = {*map(plain, listed[other].aliases)}
-        if plain(name) == plain(other):
+        aliases = {*map(letters, listed[other].aliases)}
+        if letters(name) == letters(other):
             yield f"is another spelling of {other!r}; use that name"
-        elif plain(name) in aliases:
+        elif letters(name) in aliases:
             yield f"is an alias of {other!r}; use that name"
         for alias in own.aliases:
-            if plain(alias) in {plain(other), *aliases}:
+            if letters(alias) in {letters(other), *aliases}:
                 yield f"its alias {alias!r} means {other!r} already"
+
+
+def letters(name: str) -> str:
+    """A name without case, accents and what stands between its words: ``"Tea-Tree oil"`` -> ``"teatreeoil"``."""
+    return plain(name).replace(" ", "")
 
 
 def _unknown_in_product(file: YamlFile[ProductsFile], index: int, product: Product, catalog: Catalog) -> Iterator[str]:
@@ -174,6 +179,6 @@ def _unknown(
 ) -> Iterator[str]:
     for name in names:
         if name not in known:
-            spelled = [other for other in known if plain(other) == plain(name)]
+            spelled = [other for other in known if letters(other) == letters(name)]
             hint = did_you_mean(spelled[0] if spelled else name, known) or f"; known: {', '.join(known)}"
             yield f"{file.at(*location)}: unknown name {name!r}{hint}"

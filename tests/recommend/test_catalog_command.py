@@ -84,6 +84,28 @@ def test_catalog_check_names_the_line_of_a_rule_that_fails(shop: Path) -> None:
     assert "ZeroDivisionError" in result.output
 
 
+@pytest.mark.parametrize(
+    ("entry", "warning"),
+    [
+        ("d-limonen: {}", "d-limonen: looks like 'd_limonene', which can poison cats; use that name, or add 'cat'"),
+        ("permethrin_0.5%: {}", "looks like 'permethrin', which is poisonous to cats"),
+        ("water: {aliases: [permetrin]}", "water: looks like 'permethrin', which is poisonous to cats"),
+        ("permetrin: {not_for: {cat: poisons cats}}", None),
+        ("tartaric_acid: {}", None),
+        ("green_tea_extract: {}", None),
+        ("olive_oil: {}", None),
+    ],
+)
+def test_catalog_check_warns_of_a_harmless_ingredient_that_looks_like_a_harmful_one(
+    shop: Path, entry: str, warning: str | None
+) -> None:
+    own = shop.parent / "plugins" / "shampoo" / "ingredients.yaml"
+    own.write_text(f"ingredients:\n  {entry}\n")
+    found = [line for line in run("check", "--registry", shop).output.splitlines() if str(own) in line]
+    assert len(found) == (warning is not None)
+    assert all(line.startswith(f"warning: {own}:2: ingredients.") and str(warning) in line for line in found)
+
+
 def test_catalog_check_finds_an_irritant_that_is_no_ingredient(shop: Path) -> None:
     shutil.copy(bundled_registry().parent / FOLDER / "skin.py", shop.parent)
     shop.write_text(

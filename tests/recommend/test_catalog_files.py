@@ -121,6 +121,9 @@ def test_load_catalog_keeps_the_hazards_of_an_ingredient(shop: Path) -> None:
     assert problems(shop, ingredients="ingredients:\n  Tea Tree Oil: {}\n") == [
         "/ingredients.yaml:2: ingredients.Tea Tree Oil: is another spelling of 'tea_tree_oil'; use that name"
     ]
+    assert problems(shop, ingredients="ingredients:\n  teatreeOil: {}\n") == [
+        "/ingredients.yaml:2: ingredients.teatreeOil: is another spelling of 'tea_tree_oil'; use that name"
+    ]
     for taken in (
         "melaleuca_oil",
         "tea_tree_oil",
@@ -129,6 +132,18 @@ def test_load_catalog_keeps_the_hazards_of_an_ingredient(shop: Path) -> None:
         assert problems(shop, ingredients=f"ingredients:\n  water: {{aliases: [{taken}]}}\n") == [
             f"/ingredients.yaml:2: ingredients.water: its alias {taken!r} means 'tea_tree_oil' already"
         ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("melaleuca_alternifolia_leaf_oil", "citrus_aurantium_dulcis_peel_oil", "citrus_limon_peel_oil"),
+        *("mentha_piperita_oil", "eucalyptus_globulus_leaf_oil"),
+        *("cyphenothrin", "deltamethrin", "cyfluthrin", "tetramethrin"),
+    ],
+)
+def test_ingredients_that_harm_cats_are_known_by_the_names_on_labels(catalog: Catalog, name: str) -> None:
+    assert "cat" in catalog.ingredient(name).not_for
 
 
 def test_load_catalog_suggests_an_ingredient_as_it_is_spelled_here(shop: Path) -> None:

@@ -19,7 +19,7 @@ from hierpets.inference.prediction import Prediction, Region
 from hierpets.plugin import Preprocess
 from hierpets.recommend.result import RecommendationRecord
 from hierpets.regions.animals import find_candidates
-from hierpets.regions.candidates import Candidates, Finder
+from hierpets.regions.candidates import MOST, Candidates, Finder
 from hierpets.regions.detections import detected
 from hierpets.regions.distinct import keep_distinct
 from hierpets.regions.files import FoundBox
@@ -129,11 +129,15 @@ def answer_boxes(
 
     :raises HierpetsError: one cannot be answered.
     """
-    answers = predict([NamedPhoto(name, found.box.squared(*pixels.shape[:2]).cut(pixels)) for found in boxes])
-    for answer in answers:
-        if answer.error is not None:
-            raise answer.error
-    return tuple(Region(found.box, found.score, one) for found, one in zip(boxes, answers, strict=True))
+    regions: list[Region] = []
+    for start in range(0, len(boxes), MOST):  # a file may have any number of boxes, each as large as the photo
+        some = boxes[start : start + MOST]
+        answers = predict([NamedPhoto(name, found.box.squared(*pixels.shape[:2]).cut(pixels)) for found in some])
+        for found, answer in zip(some, answers, strict=True):
+            if answer.error is not None:
+                raise answer.error
+            regions.append(Region(found.box, found.score, answer))
+    return tuple(regions)
 
 
 def distinct_regions(candidates: Candidates, answered: Sequence[Region]) -> FoundRegions:

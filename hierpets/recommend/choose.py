@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from hierpets.errors import ConfigError, PluginError, did_you_mean
 from hierpets.hierarchy.decision import Level, MaxLevel
@@ -71,8 +72,8 @@ class Recommender:
         level: Level,
         *,
         unlisted: float | None = None,
-        beside: Sequence[np.ndarray] = (),
-        looks_like: np.ndarray | None = None,
+        beside: ArrayLike = (),
+        looks_like: ArrayLike | None = None,
         max_level: MaxLevel = "breed",
         odds: bool = True,
     ) -> Recommendation:
@@ -83,14 +84,14 @@ class Recommender:
         :param level: the level of the prediction; at ``"unknown"`` no product is recommended.
         :param unlisted: the probability that the breed is not of the taxonomy, given the species. That mass takes the
             mix of coats of the species. None: 0.5 at ``"species"``, else 0.
-        :param beside: for each other animal in the photo, the probabilities [S] of the species; what is missing to one
-            is that of no known species. What is harmful to one of them is not recommended either.
-        :param looks_like: the probabilities [S] of the species before somebody said which it is: what is harmful to one
-            that it looks like is not recommended either.
+        :param beside: float [N, S], for each other animal in the photo the probabilities of the species; what is
+            missing to one is that of no known species. What is harmful to one of them is not recommended either.
+        :param looks_like: float [S], the probabilities of the species before somebody said which it is: what is harmful
+            to one that it looks like is not recommended either.
         :param max_level: the finest level that sentences speak of.
         :param odds: whether sentences say who it is, what it wears and how probable that is; without, they fit any
             photo with the same answer: they hold no probability, and no coat unless it is that of a breed.
-        :raises ValueError: not a distribution over the leaves, or not a probability.
+        :raises ValueError: not a distribution over the leaves, not a probability, or not those of the species.
         :raises PluginError: a rule fails, or advises a product that is not in the catalog.
         """
         judged = unlisted or 0.0  # what is assumed is nothing to speak of
@@ -99,12 +100,13 @@ class Recommender:
         joint = _distribution(probabilities, taxonomy)
         if not 0 <= unlisted <= 1:
             raise ValueError(f"expected unlisted to be a probability, got {unlisted}")
-        others = [*beside, *([] if looks_like is None else [looks_like])]
-        suitability = self._matrix_of(taxonomy).weigh(joint, unlisted=unlisted, beside=others)
-        near = _read_only(taxonomy.species, np.max(beside, axis=0)) if len(beside) else {}
+        nearby = _species("beside", beside, taxonomy)
+        looked = _species("looks_like", () if looks_like is None else looks_like, taxonomy)
+        suitability = self._matrix_of(taxonomy).weigh(joint, unlisted=unlisted, beside=np.concatenate([nearby, looked]))
+        near = _read_only(taxonomy.species, nearby.max(axis=0)) if len(nearby) else {}
         case = self._case(joint, taxonomy, suitability, level=level, unlisted=unlisted, beside=near)
         tally = _Tally(case.offers)
-        looks = {} if looks_like is None else _read_only(taxonomy.species, looks_like)
+        looks = _read_only(taxonomy.species, looked[0]) if len(looked) else {}
         for rule, advice in self._advise(case, looks, odds):
             tally.hear(rule, advice)
         return self._conclude(case, tally, unlisted=judged, max_level=max_level, odds=odds)
@@ -289,6 +291,23 @@ def _distribution(probabilities: np.ndarray, taxonomy: Taxonomy) -> np.ndarray:
     if not (joint.min() >= 0 and abs(total - 1) <= 1e-3):  # nor if one is NaN, and then the sum is
         raise ValueError(f"expected probabilities from 0 up that sum to 1, got {joint.min()} and up, with sum {total}")
     return joint / max(total, 1.0)
+
+
+def _species(name: str, probabilities: ArrayLike, taxonomy: Taxonomy) -> np.ndarray:
+    """The probabilities of the species of some animals or of one, float64 [N, S], with sums of one at most."""
+    given, count = np.asarray(probabilities, dtype=np.float64), len(taxonomy.species)
+    if not given.size:
+        return np.zeros((0, count))
+    if given.shape[-1] != count or given.ndim > 2:
+        raise ValueError(f"expected {name} to hold probabilities of {count} species, got shape {given.shape}")
+    animals = given.reshape(-1, count)
+    total = animals.sum(axis=1).max()
+    if not (animals.min() >= 0 and total <= 1 + 1e-3):  # nor if one is NaN
+        raise ValueError(
+            f"expected probabilities in {name} from 0 up that sum to 1 at most, got {animals.min()} and up, with sum "
+            f"{total}"
+        )
+    return animals
 
 
 def _read_only(keys: Iterable[Any], values: np.ndarray) -> Mapping[Any, float]:

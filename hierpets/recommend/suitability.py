@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from hierpets.hierarchy.probabilities import species_probabilities
 from hierpets.recommend.catalog import COAT_TYPES, BreedProfile, Catalog, CoatType, Product, SpeciesProfile
@@ -83,27 +83,28 @@ class SuitabilityMatrix:
             hazardous=np.array([bool(h) for h in hazards]),
         )
 
-    def weigh(self, joint: np.ndarray, *, unlisted: float, beside: Sequence[np.ndarray] = ()) -> Suitability:
-        """``joint`` float [L], of which ``unlisted`` is the share of no listed breed. ``beside`` are the probabilities
-        [S] of the species of other animals in the photo.
+    def weigh(self, joint: np.ndarray, *, unlisted: float, beside: ArrayLike = ()) -> Suitability:
+        """``joint`` float [L], of which ``unlisted`` is the share of no listed breed. ``beside`` [N, S] are the
+        probabilities of the species of other animals in the photo.
 
         What is missing to a sum of one may be any animal: it counts as harm for every product that hurts some animal.
         What hurts an animal nearby counts as if it was this one: they lick each other.
         """
         species = species_probabilities(joint, self.taxonomy)  # [S]
         rows = np.concatenate([(1.0 - unlisted) * joint, unlisted * species])
-        harm = np.max([self._harm(one) for one in (species, *beside)], axis=0)
+        animals = np.concatenate([species[None], np.reshape(beside, (-1, len(species)))])
         return Suitability(
             suits=rows @ self.suits,
             avoid=rows @ self.avoid,
-            harm=np.where(self.never, 1.0, harm),
+            harm=np.where(self.never, 1.0, self._harm(animals).max(axis=0)),
             coats=rows @ self.coats,
             skin=rows @ self.skin,
             species=species,
         )
 
     def _harm(self, species: np.ndarray) -> np.ndarray:
-        missing = round(max(0.0, 1.0 - species.sum()), 9)
+        """float [N, P], of animals of which ``species`` [N, S] are the probabilities."""
+        missing = np.maximum(0.0, 1.0 - species.sum(axis=1, keepdims=True)).round(9)
         return species @ self.forbidden + missing * self.hazardous
 
 

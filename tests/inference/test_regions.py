@@ -23,10 +23,11 @@ from hierpets.errors import ConfigError
 from hierpets.hierarchy.probabilities import species_probabilities
 from hierpets.inference.loading import load
 from hierpets.inference.record import PredictionRecord, csv_row, parquet_row, parquet_schema
+from hierpets.inference.regions import answer_boxes
 from hierpets.recommend.loading import load_catalog
 from hierpets.regions.boxes import Box
 from hierpets.regions.candidates import Finder
-from hierpets.regions.files import read_boxes
+from hierpets.regions.files import FoundBox, read_boxes
 
 LEFT, RIGHT = Box(left=0, top=0, width=0.5, height=1), Box(left=0.5, top=0, width=0.5, height=1)
 
@@ -293,6 +294,21 @@ def test_boxes_of_a_file_are_answered_whatever_is_in_them(boxes):
     assert [region.box for region in answer.regions] == [RIGHT, LEFT]
     assert [region.box_score for region in answer.regions] == [0.8, 0.7]
     assert [region.prediction.level for region in answer.regions] == ["unknown", "breed"]
+
+
+def test_many_boxes_are_cut_out_a_few_at_a_time():
+    """Each may be as large as the photo."""
+    predictor, at_once = make_predictor(), []
+
+    def predict(photos):
+        at_once.append(len(photos))
+        return predictor.predict(photos)
+
+    boxes = [*[FoundBox(LEFT, 0.9)] * 40, FoundBox(RIGHT, 0.8)]
+    regions = answer_boxes("a.jpg", side_by_side("siamese", "a dog"), boxes, predict)
+    assert [region.box for region in regions] == [LEFT] * 40 + [RIGHT]
+    assert [region.prediction.species for region in regions] == ["cat"] * 40 + ["dog"]
+    assert max(at_once) <= 16
 
 
 def test_a_photo_that_the_file_does_not_name_is_an_error_of_its_own(boxes, tmp_path):

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -235,10 +236,16 @@ def test_record_keeps_its_keys_when_there_is_no_product(recommender: Recommender
         ([-0.1, 1.1], {}),
         ([0.5, 0.4985], {}),
         ([0.5, 0.5], {"unlisted": -0.1}),
+        ([0.5, 0.5], {"beside": [[1.5, -0.5]]}),
+        ([0.5, 0.5], {"beside": [[1.0, 0.5]]}),
+        ([0.5, 0.5], {"beside": [[1.0, 0.0, 0.0]]}),
+        ([0.5, 0.5], {"beside": [[np.nan, 1.0]]}),
+        ([0.5, 0.5], {"looks_like": [-1.0, 1.0]}),
+        ([0.5, 0.5], {"looks_like": [1.0]}),
     ],
 )
 def test_recommend_what_is_no_distribution_is_refused(
-    recommender: Recommender, joint: list[float], kwargs: dict[str, float]
+    recommender: Recommender, joint: list[float], kwargs: dict[str, Any]
 ) -> None:
     with pytest.raises(ValueError, match="expected"):
         recommender.recommend(np.array(joint), Taxonomy(tree={"cat": (), "dog": ()}), "species", **kwargs)

@@ -12,6 +12,7 @@ __all__ = ["render_panel"]
 
 HEIGHT = 4.2  # inches of a photo
 NARROWEST = 2.4  # inches
+WIDEST = 8.0  # inches: a panorama would take gigabytes
 
 
 def render_panel(explanation: Explanation) -> bytes:
@@ -34,7 +35,8 @@ def render_panel(explanation: Explanation) -> bytes:
         figure.supxlabel(f"predicted level: {decision.level}; most probable: {top}", fontsize=10)
 
     height, width = explanation.photo.shape[:2]
-    return figure_png(paint, (max(NARROWEST, HEIGHT * width / height) * len(pictures), HEIGHT + 0.8), dpi=100)
+    across = min(max(NARROWEST, HEIGHT * width / height), WIDEST)
+    return figure_png(paint, (across * len(pictures), HEIGHT + 0.8), dpi=100)
 
 
 def _title(name: str, probability: float | None) -> str:

@@ -48,6 +48,13 @@ def test_explain_command_writes_a_picture_and_lists_the_candidates(tiny_run, tmp
         assert re.search(rf"{probability:.1%}\s+{leaf}\n", result.output)
 
 
+def test_explain_command_bounds_the_picture_of_a_long_photo(tiny_run, tmp_path):
+    (tmp_path / "long.png").write_bytes(encode_png(np.zeros((20, 900, 3), np.uint8)))
+    result = run(explain, tiny_run, str(tmp_path / "long.png"), "--out", str(tmp_path / "e.png"))
+    assert result.exit_code == 0, result.output
+    assert max(cv2.imread(str(tmp_path / "e.png")).shape) <= 2400
+
+
 @pytest.mark.parametrize("command", [explain, inspect])
 def test_explain_and_inspect_commands_use_the_engine_that_was_asked_for(tiny_run, tmp_path, command):
     result = run(command, tiny_run, "demo:dog/pug/901", "--out", str(tmp_path / "e.png"), "--precision", "int8")

@@ -67,12 +67,18 @@ def _probe(taxonomy: Taxonomy, catalog: Catalog, rules: Sequence[Rule]) -> Itera
 
 
 def _unread(files: CatalogFiles, registry: Registry) -> Iterator[CatalogProblem]:
-    """Files beside those of the catalog that look like some of it, such as product.yaml."""
+    """Files that look like some of the catalog, such as product.yaml among its files, or products.yaml beside the
+    registry.
+    """
     read: tuple[YamlFile[Any], ...] = (*files.breeds, *files.ingredients, files.products)
     names = sorted({file.path.name for file in read})
-    for path in sorted((registry.path.parent / FOLDER).glob("*.y*ml")):
+    beside = registry.path.parent
+    for path in sorted((beside / FOLDER).glob("*.y*ml")):
         if path.name not in names:
             yield CatalogProblem(f"{path}: is not read; expected one of {', '.join(names)}", is_error=False)
+    for path in (beside / name for name in names):
+        if path.exists():
+            yield CatalogProblem(f"{path}: is not read; put it into {beside / FOLDER}", is_error=False)
 
 
 def _lookalikes(files: CatalogFiles) -> Iterator[CatalogProblem]:

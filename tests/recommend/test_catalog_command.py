@@ -35,6 +35,13 @@ def test_catalog_check_names_a_file_that_nothing_reads(shop: Path) -> None:
     assert f"warning: {misnamed}: is not read; {expected}" in result.output
 
 
+def test_catalog_check_names_a_file_that_lies_beside_the_registry(shop: Path) -> None:
+    (shop.parent / "ingredients.yaml").write_text("ingredients: {}\n")
+    folder = shop.parent / "plugins" / "shampoo"
+    output = run("check", "--registry", shop).output
+    assert f"warning: {shop.parent / 'ingredients.yaml'}: is not read; put it into {folder}" in output
+
+
 SHELF = """\
 brand: Own
 currency: USD

@@ -10,7 +10,8 @@ import logging
 import math
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import starmap
@@ -77,6 +78,9 @@ class NamedPhoto(NamedTuple):
     def several(cls, photos: Any) -> Iterator[NamedPhoto]:
         """Each of several photos under its name; what is none raises when it is its turn, with its number.
 
+        What no collection holds is copied as it is taken: a video, or a file of several pages, may put the next photo
+        where the last one lies.
+
         :raises ConfigError: not several, or one is no photo.
         """
         if is_one_photo(photos):
@@ -85,7 +89,8 @@ class NamedPhoto(NamedTuple):
             raise ConfigError(f"expected photos, got {type(photos).__name__}; pass the column of them: table['path']")
         if not isinstance(photos, Iterable) or hasattr(photos, "read") or getattr(photos, "ndim", 1) == 0:
             raise not_a_photo(photos)
-        return starmap(cls._numbered, enumerate(photos))
+        named = starmap(cls._numbered, enumerate(photos))
+        return named if isinstance(photos, Collection) else map(cls._copied, named)
 
     @classmethod
     def _numbered(cls, number: int, photo: Any) -> NamedPhoto:
@@ -95,6 +100,9 @@ class NamedPhoto(NamedTuple):
             return cls.of(photo)
         except ConfigError as error:
             raise ConfigError(f"photos[{number}]: {error}") from None
+
+    def _copied(self) -> NamedPhoto:
+        return self._replace(photo=_copy(self.photo))
 
 
 def _name_of(photo: Photo) -> str:
@@ -130,6 +138,18 @@ def _is_image(photo: object) -> bool:
     """Whether this is a PIL image; PIL is not imported to find out."""
     pil = sys.modules.get("PIL.Image")
     return pil is not None and isinstance(photo, pil.Image)
+
+
+def _copy(photo: Photo) -> Photo:
+    """Pixels of their own, where they may change; an opened file of one picture is left to who reads it to decode."""
+    if isinstance(photo, np.ndarray):
+        return photo.copy()
+    if isinstance(photo, str | os.PathLike | bytes | bytearray | memoryview):
+        return photo
+    with suppress(OSError, ValueError, SyntaxError):  # it is damaged, and fails again where it is read
+        if getattr(photo, "fp", None) is None or getattr(photo, "n_frames", 1) > 1:
+            return photo.copy()
+    return photo
 
 
 @dataclass(frozen=True)

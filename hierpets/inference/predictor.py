@@ -139,7 +139,8 @@ class Predictor:
         """The prediction for one photo, or a list of them for several, in their order.
 
         A photo is a path, bytes, an array uint8 [H, W, 3] in RGB, or a PIL image; several are any iterable of these,
-        such as a column of a table. One that cannot be read does not raise: its prediction has an ``error``.
+        such as a column of a table. One that cannot be read does not raise: its prediction has an ``error``. Arrays and
+        images that an iterator yields, such as the frames of a video, are copied: it may reuse their memory.
 
         ``words`` are the fields of :class:`PredictOptions`: ``predict("cat.jpg", alpha=0.01, only=["cat"])``. With
         ``regions=True`` each animal in a photo has a prediction of its own; ``boxes`` from :func:`hierpets.read_boxes`
@@ -176,7 +177,7 @@ class Predictor:
         Few photos are read ahead, and a batch is predicted once it is full. ``batch_size`` defaults to
         that of the engine. With ``live``, for photos that arrive one by one, each is predicted before the next is asked
         for; a function says each time whether the next is still to come. ``limits`` bound the bytes and pixels of a
-        photo. ``options``, ``boxes`` and ``words`` as in :meth:`predict`.
+        photo. ``options``, ``boxes``, ``words``, and what iterators yield, as in :meth:`predict`.
 
         :raises ConfigError: as :meth:`predict`: what is wrong with an argument at the call, something that is not a
             photo when it is its turn.

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from helpers.pictures import encode
+from PIL import Image, ImageSequence
 
 from hierpets.data.photos import NamedPhoto, read_photo
 from hierpets.errors import ConfigError, DeviceError, ImageError, PluginError
@@ -88,6 +89,39 @@ def test_predict_of_a_list_keeps_the_order_and_gives_a_bad_photo_its_error(predi
     assert [a.error is None for a in answers] == [True, False, True, False, True]
     assert all(isinstance(a.error, ImageError) for a in (answers[1], answers[3]))
     assert [a.species is None for a in answers] == [False, True, False, True, False]
+
+
+def frames_in_one_array(pictures):
+    buffer = np.empty_like(pictures[0])
+    for picture in pictures:
+        buffer[:] = picture
+        yield buffer
+
+
+def frames_in_one_image(pictures):
+    canvas = Image.new("RGB", pictures[0].shape[1::-1])
+    for picture in pictures:
+        canvas.paste(Image.fromarray(picture))
+        yield canvas
+
+
+def pages(pictures):
+    first, *others = map(Image.fromarray, pictures)
+    return ImageSequence.Iterator(Image.open(io.BytesIO(encode(first, "TIFF", save_all=True, append_images=others))))
+
+
+@pytest.mark.parametrize("several", [frames_in_one_array, frames_in_one_image, pages])
+def test_each_photo_is_answered_though_the_next_takes_its_place(predictor, several):
+    pictures = [read_photo(photo) for photo in PHOTOS]
+    expected = [one.joint for one in predictor(pictures)]
+    for ask in (predictor.predict, predictor.stream):
+        np.testing.assert_array_equal([one.joint for one in ask(several(pictures))], expected)
+
+
+def test_a_damaged_page_is_one_error(predictor):
+    opened = Image.open(io.BytesIO(encode(Image.fromarray(read_photo(PHOTOS[0])), "PNG")[:200]))
+    (prediction,) = predictor(iter([opened]))
+    assert "the image cannot be read" in str(prediction.error)
 
 
 def test_predict_says_what_to_do_with_an_address_of_the_web(predictor):

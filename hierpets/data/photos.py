@@ -10,6 +10,7 @@ import logging
 import math
 import os
 import sys
+import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -183,6 +184,9 @@ COPIES = {"AVIF": 5}
 for its turn; refused for that, ordinary photos would be.
 """
 
+# One image given twice is decoded by one thread at a time, and others meanwhile: each takes the lock of its address.
+_DECODING_IMAGE = tuple(threading.Lock() for _ in range(61))
+
 _log = logging.getLogger(__name__)
 
 
@@ -239,7 +243,9 @@ def _from_image(image: Image.Image, limits: Limits) -> np.ndarray:
 
     _check_pixels(image.width, image.height, limits)
     try:
-        upright = _eight_bits(ImageOps.exif_transpose(image))
+        with _DECODING_IMAGE[id(image) % len(_DECODING_IMAGE)]:
+            upright = ImageOps.exif_transpose(image)  # decodes it, and gives a copy
+        upright = _eight_bits(upright)
         if upright.has_transparency_data:
             rgba = upright.convert("RGBA")
             upright = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)

@@ -9,6 +9,7 @@ import struct
 import sys
 import tracemalloc
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -196,6 +197,17 @@ def test_read_photo_passes_arrays_through():
     for wrong in (scene().astype(np.float32), scene()[..., :2], np.zeros((0, 4, 3), np.uint8), np.zeros(4, np.uint8)):
         with pytest.raises(ImageError, match="expected a uint8 array"):
             read_photo(wrong)
+
+
+def test_read_photo_decodes_an_image_that_several_threads_ask_for_once():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encode(Image.fromarray(scene(900, 600)), "PNG", exif=exif)
+    expected = read_photo(data)
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(10):
+            opened = [Image.open(io.BytesIO(data))] * 4
+            assert all(np.array_equal(photo, expected) for photo in pool.map(read_photo, opened))
 
 
 NOT_PICTURES = {

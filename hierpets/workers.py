@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
-__all__ = ["MemoryBudget", "cores", "never", "run_in_order"]
+__all__ = ["MemoryBudget", "ProcessLock", "cores", "never", "run_in_order"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -63,11 +63,42 @@ def _emptied(waiting: deque[Future[R]]) -> Iterator[Future[R]]:
         yield waiting.popleft()
 
 
+def _renew_in_forks(renew: Callable[[], None]) -> None:
+    """Call ``renew`` now, and in every process that is forked from this one: threads that hold a lock are not there to
+    let it go. What is renewed lives as long as the process.
+    """
+    renew()
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=renew)
+
+
+class ProcessLock:
+    """A lock for all threads of a process, which is free in one that is forked from it."""
+
+    def __init__(self) -> None:
+        _renew_in_forks(self._renew)
+
+    def _renew(self) -> None:
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
+
+
 class MemoryBudget:
-    """Bytes that all threads together may hold. Who asks for more than is free waits; for more than all, for all."""
+    """Bytes that all threads of a process together may hold. Who asks for more than is free waits; for more than all,
+    for all. A process that is forked from it holds none.
+    """
 
     def __init__(self, total: int):
-        self._total = self._free = total
+        self._total = total
+        _renew_in_forks(self._renew)
+
+    def _renew(self) -> None:
+        self._free = self._total
         self._changed = threading.Condition()
 
     @contextmanager

@@ -1,4 +1,6 @@
 import itertools
+import os
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hierpets.workers import MemoryBudget, cores, run_in_order
+from hierpets.workers import MemoryBudget, ProcessLock, cores, run_in_order
 
 
 @given(st.lists(st.integers()), st.integers(1, 4), st.integers(1, 9))
@@ -104,3 +106,25 @@ def test_memory_budget_is_given_back_after_an_error():
     for _ in range(3):
         with pytest.raises(ValueError, match="damaged"), budget.hold(10):
             raise ValueError("damaged")
+
+
+def holds_in_a_fork(held):
+    """Whether a process that is forked meanwhile can hold it too, before a second is over."""
+    with held():
+        child = os.fork()
+        if not child:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(1)
+            with held():
+                os._exit(0)
+    return os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_process_waits_for_no_thread_of_the_first():
+    lock, budget = ProcessLock(), MemoryBudget(10)
+    assert holds_in_a_fork(lambda: lock)
+    assert holds_in_a_fork(lambda: budget.hold(10))
+    taken = threading.Lock()
+    assert not holds_in_a_fork(lambda: taken), "what those two are for"

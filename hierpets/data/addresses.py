@@ -11,7 +11,6 @@ import os
 import re
 import stat
 import tarfile
-import threading
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -33,6 +32,7 @@ from hierpets.plugin.reading import (
     without_options,
 )
 from hierpets.plugin.tar import by_name, follow
+from hierpets.workers import ProcessLock
 
 __all__ = [
     "DEMO_PREFIX",
@@ -54,7 +54,7 @@ MAX_GROUP_BYTES = 2**30
 """Bytes of a group of rows that is read for one photo. Groups are as large as their writer made them."""
 MAX_KEPT_BYTES = 2**28
 """Bytes of the groups that are kept for the next photo: those of a few thousand, which training asks for at random."""
-_lock = threading.Lock()  # what is kept is read once, not by every thread that wants it
+_lock = ProcessLock()  # what is kept is read once, not by every thread that wants it
 
 
 _Key = tuple[str, str, str, int]  # file, stamp, column, group

@@ -10,7 +10,6 @@ import logging
 import math
 import os
 import sys
-import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from hierpets.data.decoding.decoders import decode, jpeg_reduction
 from hierpets.data.decoding.formats import bytes_per_pixel, picture_size, sniff
 from hierpets.environment import MAX_PIXELS
 from hierpets.errors import ConfigError, ImageError, check_count, check_type, reason_of
-from hierpets.workers import MemoryBudget
+from hierpets.workers import MemoryBudget, ProcessLock
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -185,7 +184,7 @@ for its turn; refused for that, ordinary photos would be.
 """
 
 # One image given twice is decoded by one thread at a time, and others meanwhile: each takes the lock of its address.
-_DECODING_IMAGE = tuple(threading.Lock() for _ in range(61))
+_DECODING_IMAGE = tuple(ProcessLock() for _ in range(61))
 
 _log = logging.getLogger(__name__)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,11 +13,12 @@ from hierpets.hierarchy.probabilities import species_probabilities
 from hierpets.inference.prediction import Prediction
 from hierpets.recommend.choose import Recommender
 from hierpets.recommend.result import RecommendationRecord
+from hierpets.workers import ProcessLock
 
 __all__ = ["Adviser"]
 
 # Rules need not bear two threads, and two predictors may share the module of one.
-_one_at_a_time = threading.Lock()
+_one_at_a_time = ProcessLock()
 
 _log = logging.getLogger(__name__)
 

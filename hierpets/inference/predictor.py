@@ -51,8 +51,10 @@ _log = logging.getLogger(__name__)
 
 
 class Predictor:
-    """A loaded bundle, from :func:`hierpets.load`. Any number of threads may share it, and each process loads its own;
-    to call it is to predict.
+    """A loaded bundle, from :func:`hierpets.load`. Any number of threads may share it; to call it is to predict.
+
+    Each process loads its own: one that is forked from it has none of the threads that compute, and would wait for them
+    for ever. Start processes with multiprocessing's ``spawn`` or ``forkserver``.
 
     ``manifest`` describes the model, ``model`` identifies it; ``engine`` runs its main network and ``cascade`` all of
     them; ``bundle`` is the folder that it was loaded from, or None. ``for_many`` loads the same model for many photos

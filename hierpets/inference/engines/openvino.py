@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import threading
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache, partial
@@ -23,7 +22,7 @@ from hierpets.model.graph.inputs import takes_pixels
 from hierpets.model.graph.overflow import avoid_overflow
 from hierpets.model.graph.pairs import are_paired
 from hierpets.model.graph.runtime import openvino as ov
-from hierpets.workers import cores
+from hierpets.workers import ProcessLock, cores
 
 __all__ = ["OpenVinoEngine", "adapted", "capabilities", "compile_model", "for_precision", "require_precision"]
 
@@ -43,10 +42,10 @@ SEEN_ON = ("x86_64", "AMD64")
 # Compiled graphs in the cache: 7 MB each of the released model, two for each bundle and number of threads.
 CACHE_BYTES = 2**30
 
-_first_array = threading.Lock()
+_first_array = ProcessLock()
 # OpenVINO sets the locale of the whole process while it reads a cache, and then puts back what it found (2026.4): two
 # at once put back each other's, and every file that is opened as text after that is taken for ASCII.
-_compiling = threading.Lock()
+_compiling = ProcessLock()
 
 
 def capabilities() -> Collection[str]:

@@ -217,16 +217,17 @@ def _check_conversion(backbone: Backbone) -> None:
     import torch
 
     size = backbone.preprocess.size
-    photos = noise_photos(2, size)
+    photos = noise_photos(4, size)
+    photos += torch.tensor([-2.0, 0.0, 0.0, 2.0]).view(-1, 1, 1, 1)  # a dark and a bright one may take other paths
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch deprecates the trace that OpenVINO reads
         traced = torch.jit.trace(backbone.module, photos[:1], check_trace=False)
         graph = openvino.convert_model(traced, example_input=photos[:1], input=[-1, 3, size, size])
     options = {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0"}  # as hierpets runs it
     compiled = openvino.compile_model(graph, "CPU", options)
-    converted = torch.from_numpy(compiled(photos.numpy())[0])
-    expected = extract_features(backbone.module, photos)
-    _expect(_close(expected, converted), "the features that torch computes")
+    for several in (photos, *photos.split(1)):
+        converted = torch.from_numpy(compiled(several.numpy())[0])
+        _expect(_close(extract_features(backbone.module, several), converted), "the features that torch computes")
 
 
 def _close(one: Any, other: Any) -> bool:

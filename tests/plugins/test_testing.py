@@ -328,6 +328,11 @@ class AlwaysDropout(nn.Module):
         return nn.functional.dropout(features, training=True)
 
 
+class Brightened(nn.Module):
+    def forward(self, x):
+        return torch.cat([photo + 1 if photo.mean() < -0.5 else photo for photo in x.split(1)])
+
+
 class NotConvertible(nn.Module):
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         return torch.from_numpy(features.numpy() * 1.0) + torch.special.bessel_j0(features)
@@ -415,6 +420,10 @@ def test_check_backbone_passes_a_small_network():
         ),
         (lambda: sys.exit(3), "when it is built: SystemExit: 3"),
         (lambda: backbone(net(NotConvertible())), "when it is converted for OpenVINO: "),
+        (
+            lambda: backbone(nn.Sequential(Brightened(), net())),
+            "when it is converted for OpenVINO: expected the features that torch computes",
+        ),
     ],
 )
 def test_check_backbone_tells_what_is_wrong(build, words):

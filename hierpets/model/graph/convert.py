@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from hierpets.errors import PluginError
 from hierpets.model.graph.packing import pack_graph
 from hierpets.model.graph.pairs import forward_in_pairs, mark_paired
 from hierpets.model.graph.pixels import take_pixels
@@ -35,7 +36,10 @@ class _InPairs(torch.nn.Module):
 
 
 def convert_module(module: torch.nn.Module, size: int) -> ov.Model:
-    """The graph of a module that takes float32 [B, 3, size, size]; the batch axis stays free."""
+    """The graph of a module that takes float32 [B, 3, size, size]; the batch axis stays free.
+
+    :raises PluginError: the module takes another path for other photos.
+    """
     model = _convert(module, 3, size, size)
     model.inputs[0].get_tensor().set_names({"images"})
     return model
@@ -54,8 +58,30 @@ def trace(module: torch.nn.Module, *shape: int) -> torch.jit.ScriptModule:
     with warnings.catch_warnings():
         # OpenVINO reads a torch.jit trace, which torch deprecates: for OpenVINO to change, not for the user to read.
         warnings.simplefilter("ignore")
-        # The trace is not checked against itself, which would run the module four times; bundles are checked whole.
+        # The trace is not checked against itself, which would run the module four times on what it was traced with.
         return torch.jit.trace(on_cpu(module).eval(), torch.zeros(1, *shape), check_trace=False)
+
+
+@torch.no_grad()
+def _check_paths(module: torch.nn.Module, traced: torch.jit.ScriptModule, shape: tuple[int, ...]) -> None:
+    """Whether the trace has the features of a dark and of a bright photo. It cannot be converted after it has run.
+
+    :raises PluginError: the module takes another path for other photos, and a trace holds one of them.
+    """
+    noise = torch.randn(1, *shape, generator=torch.Generator().manual_seed(0))
+    for photo in (noise - 2, noise + 2):
+        with torch.jit.optimized_execution(False):  # which would take longer than it saves
+            expected, found = (_features(computed(photo)) for computed in (module, traced))
+        finite = bool(expected.isfinite().all())  # others are refused where features are computed
+        if finite and not torch.allclose(found, expected, rtol=0, atol=1e-3 * float(expected.abs().max())):
+            raise PluginError(
+                "expected a network that takes the same path for every photo, but a branch depends on how dark one is, "
+                "and the graph of a bundle would hold one side of it; use torch.where"
+            )
+
+
+def _features(output: torch.Tensor | NetworkOutput) -> torch.Tensor:
+    return output if isinstance(output, torch.Tensor) else output[0]
 
 
 def write_graph(
@@ -104,7 +130,10 @@ def save_graph(graph: ov.Model, path: Path) -> None:
 def _convert(module: torch.nn.Module, *shape: int) -> ov.Model:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # as in trace
-        return ov.convert_model(trace(module, *shape), example_input=torch.zeros(1, *shape), input=[-1, *shape])
+        traced = trace(module, *shape)
+        graph = ov.convert_model(traced, example_input=torch.zeros(1, *shape), input=[-1, *shape])
+        _check_paths(on_cpu(module), traced, shape)
+    return graph
 
 
 def _name(graph: ov.Model) -> None:

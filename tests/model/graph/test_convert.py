@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import openvino as ov
+import pytest
 import torch
 from helpers.fakes import TAXONOMY
 
 from hierpets.data.transforms import normalize
+from hierpets.errors import PluginError
 from hierpets.model.graph.convert import convert_module, write_graph
 from hierpets.model.graph.pairs import are_paired
 from hierpets.model.network import HierarchicalNetwork
@@ -37,3 +39,21 @@ def test_write_graph_marks_that_its_heads_take_two_rows_and_leave_one(tmp_path):
     planes = torch.from_numpy(normalize(Preprocess(size=16), photo))[None]
     for ours, wanted in zip(found.values(), network(planes), strict=True):
         torch.testing.assert_close(torch.from_numpy(ours), wanted.detach(), atol=1e-4, rtol=1e-4)
+
+
+class Branching(torch.nn.Module):
+    def forward(self, inputs):
+        return inputs.mean((2, 3)) if inputs.mean() > 0 else -inputs.mean((2, 3))
+
+
+def test_convert_module_refuses_a_network_that_takes_another_path_for_other_photos():
+    with pytest.raises(PluginError, match=r"^expected a network that takes the same path for every photo"):
+        convert_module(Branching(), 16)
+
+
+def test_convert_module_takes_a_network_that_asks_for_its_shapes():
+    class Asking(torch.nn.Module):
+        def forward(self, inputs):
+            return inputs.mean((2, 3)) if inputs.shape[2] > torch.tensor(8) else inputs.flatten(1)
+
+    assert convert_module(Asking(), 16).outputs[0].get_partial_shape()[1].get_length() == 3

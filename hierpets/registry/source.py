@@ -7,6 +7,7 @@ import symtable
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import decode_source
 from pathlib import Path
 
 __all__ = ["Sketch", "SourceFile", "read_source"]
@@ -41,7 +42,8 @@ def read_source(path: Path) -> SourceFile:
     try:
         return _sketched(path.read_bytes())
     except SyntaxError as error:
-        return SourceFile({}, frozenset(), f"line {error.lineno}: {error.msg}")
+        line = f"line {error.lineno}: " if error.lineno else ""  # a file with null bytes has none
+        return SourceFile({}, frozenset(), f"{line}{error.msg}")
     except (OSError, ValueError, RecursionError, MemoryError) as error:
         return SourceFile({}, frozenset(), str(error))
 
@@ -50,7 +52,7 @@ def read_source(path: Path) -> SourceFile:
 def _sketched(source: bytes) -> SourceFile:
     """The built-in plugins are in every registry, and a process may read several."""
     tree = ast.parse(source)
-    table = symtable.symtable(source.decode(), "<plugin>", "exec")
+    table = symtable.symtable(decode_source(source), "<plugin>", "exec")
     names = frozenset(s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported())
     return SourceFile({f.name: _sketch(f) for f in _functions(tree.body)}, names)
 

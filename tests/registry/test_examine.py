@@ -204,6 +204,20 @@ def test_examine_blames_an_unreadable_file_on_its_plugin_alone(folder):
     assert "broken.py: line 1" in examination.unreadable[0]
 
 
+@pytest.mark.parametrize("source", [b"\xef\xbb\xbf" + CODE.encode(), b"# coding: latin-1\n# \xe9" + CODE.encode()])
+def test_examine_reads_a_file_in_its_own_encoding(folder, source):
+    (folder / "plugins" / "s.py").write_bytes(source)
+    assert one(folder) == []
+    assert not examine(folder / "registry.yaml").unreadable
+
+
+def test_examine_says_that_a_file_in_another_encoding_is_unreadable(folder):
+    (folder / "plugins" / "s.py").write_bytes(CODE.encode("utf-16"))
+    one(folder)
+    (unreadable,) = examine(folder / "registry.yaml").unreadable.values()
+    assert "line None" not in unreadable
+
+
 def test_examine_refuses_what_is_not_text(folder):
     (folder / "registry.yaml").write_bytes(b"\xff\xfe\x00")
     assert "cannot be read" in examine(folder / "registry.yaml").report()[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import keyword
 import re
 from pathlib import Path
@@ -50,7 +51,8 @@ from hierpets.plugin import Labels
 
 def {name}(labels: Labels, power: float = 0.5) -> np.ndarray:
     photos = np.bincount(labels.species)[labels.species]  # of the same species as each photo
-    return 1.0 / photos**power
+    weights: np.ndarray = 1.0 / photos**power
+    return weights
 ''',
     "shampoo_rule": '''\
 """Advise a product that suits the likely coat."""
@@ -110,11 +112,13 @@ def create_plugin(kind: Kind, name: str, registry: Path) -> Path:
 
     Nothing is ever overwritten.
 
-    :raises ConfigError: the name is taken, or is no name of a function.
+    :raises ConfigError: the name is taken, also inside the file, or is no name of a function.
     :raises RegistryError: the existing registry is invalid.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
         raise ConfigError(f"expected a function name of lowercase letters, digits and '_', got {name!r}")
+    if name in _names(_TEMPLATES[kind].format(name="_")):
+        raise ConfigError(f"{name!r} is a name that the file of a new {kind} uses; choose another name")
     entry = f"plugins/{_FOLDERS[kind]}/{name}.py"
     file = registry.parent / entry
     if file.exists():
@@ -128,6 +132,19 @@ def create_plugin(kind: Kind, name: str, registry: Path) -> Path:
     write_file(registry, after)
     read_registry_file(registry)
     return file
+
+
+def _names(source: str) -> set[str]:
+    """The names that a file binds or asks for, at any depth."""
+    nodes = list(ast.walk(ast.parse(source)))
+    imported = (
+        alias.asname or alias.name
+        for node in nodes
+        if isinstance(node, ast.ImportFrom | ast.Import)
+        for alias in node.names
+    )
+    named = (node.id for node in nodes if isinstance(node, ast.Name))
+    return {*imported, *named}
 
 
 def _with_entry(text: str, entry: list[str], registry: Path) -> str:

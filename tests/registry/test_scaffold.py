@@ -29,6 +29,25 @@ def test_create_plugin_writes_a_valid_and_short_one(registry, kind):
     assert registry.read_text().count("\n") == 4, "plugins: and three lines"
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("sampler", "np"),
+        ("sampler", "photos"),
+        ("sampler", "labels"),
+        ("backbone", "nn"),
+        ("reader", "line"),
+        ("tracker", "track"),
+    ],
+)
+def test_create_plugin_refuses_a_name_that_the_file_uses_itself(registry, kind, name):
+    with pytest.raises(
+        ConfigError, match=f"^{name!r} is a name that the file of a new {kind} uses; choose another name$"
+    ):
+        create_plugin(kind, name, registry)
+    assert not list(registry.parent.iterdir())
+
+
 def test_create_plugin_backbone_gives_features(registry):
     torch = pytest.importorskip("torch")
     create_plugin("backbone", "mine", registry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -38,7 +39,7 @@ __all__ = ["load"]
 
 
 def load(
-    bundle: str | Path | None = None,
+    bundle: str | os.PathLike[str] | None = None,
     *,
     engine: EngineName = "auto",
     device: Device = "auto",
@@ -47,7 +48,7 @@ def load(
     workers: int | None = None,
     threads: int | None = None,
     together: bool = True,
-    registry: Registry | str | Path | None = None,
+    registry: Registry | str | os.PathLike[str] | None = None,
     recommend: bool = True,
 ) -> Predictor:
     """Load a bundle folder; by default, the released one. ``compile`` compiles the network with torch.

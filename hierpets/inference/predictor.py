@@ -186,6 +186,8 @@ class Predictor:
         """
         if batch_size is not None:
             check_count("batch_size", batch_size)
+        if not callable(live):
+            check_type("live", live, bool, "true, false or a function")
         chosen = PredictOptions.of(options, words)
         named = NamedPhoto.several(photos)
         return self._stream(named, chosen, boxes=boxes, batch_size=batch_size, live=live, limits=limits)

@@ -70,9 +70,9 @@ def find_registry(explicit: str | os.PathLike[str] | None = None) -> Path:
         return bundled_registry()
     path = Path(os.path.expanduser(named))  # noqa: PTH111  Path's raises where there is no such user
     if not path.is_file():
-        origin = "--registry" if explicit is not None else VARIABLE
+        origin = "" if explicit is not None else f" (from {VARIABLE})"
         what = "is a folder; name the registry.yaml in it" if path.is_dir() else "no such file"
-        raise RegistryError([f"{path}: {what} (from {origin})"])
+        raise RegistryError([f"{path}: {what}{origin}"])
     return path
 
 

@@ -182,6 +182,8 @@ class Plugin:
         return PluginError(f"{self._at(line or (lines[-1] if lines else None))}: {reason}{self._hint(error)}")
 
     def _hint(self, error: BaseException) -> str:
+        if isinstance(error, ImportError) and "relative import" in str(error):
+            return "; a plugin is one file of no package: import what lies beside it by its full name, from a package"
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if missing and (self.file.parent / f"{missing.partition('.')[0]}.py").is_file():
             return "; a plugin is one file and cannot import its neighbors: install shared code as a package"

@@ -174,7 +174,7 @@ def test_predict_refuses_a_folder_that_is_no_bundle(tmp_path, capsys):
             ["--engine", "torch", "--precision", "int8"],
             "--precision int8: the engine torch does not support it on cpu; choose",
         ),
-        (["--engine", "openvino", "--compile"], "--compile needs --engine torch; the engine openvino always compiles"),
+        (["--engine", "openvino", "--compile"], "compile is for the engine torch; the engine openvino always compiles"),
     ],
 )
 def test_predict_refuses_an_engine_that_cannot(predict, options, told):

@@ -197,6 +197,11 @@ def test_predict_says_which_of_several_is_no_photo(predictor):
         predictor([PHOTOS[0], float("nan")])
 
 
+def test_stream_says_what_live_may_be(predictor):
+    with pytest.raises(ConfigError, match="live: expected true, false or a function, got 'yes'"):
+        predictor.stream(PHOTOS, live="yes")
+
+
 def test_predictor_says_what_to_do_in_another_process(predictor):
     with pytest.raises(TypeError, match=r"cannot be pickled or copied; call hierpets.load in each process"):
         pickle.dumps(predictor)

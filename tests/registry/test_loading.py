@@ -43,7 +43,7 @@ class TestFinding:
         assert find_registry(tmp_path / "b.yaml") == tmp_path / "b.yaml"
 
     def test_find_registry_names_who_asked_for_a_missing_one(self, tmp_path, monkeypatch):
-        with pytest.raises(RegistryError, match=r"no such file \(from --registry"):
+        with pytest.raises(RegistryError, match=r"none\.yaml: no such file$"):
             find_registry(tmp_path / "none.yaml")
         monkeypatch.setenv("HIERPETS_REGISTRY", str(tmp_path))
         with pytest.raises(RegistryError, match=r"is a folder.*HIERPETS_REGISTRY"):

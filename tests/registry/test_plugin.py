@@ -258,6 +258,7 @@ class TestFailingSoftly:
                 r"p.py:2\): ModuleNotFoundError.*install the package",
             ),
             ("import beside\ndef f(labels): ...", "cannot import its neighbors"),
+            ("from . import beside\ndef f(labels): ...", "relative import.*; a plugin is one file of no package"),
             ("def f(labels): ...\ndel f", "expected a function 'f'.*got None"),
             ("def f(labels): ...\nf = 3", "expected a function 'f'.*got 3"),
             ("from __future__ import annotations\ndef f(labels, x: Nowhere = 1): ...", "cannot be called as .*Nowhere"),

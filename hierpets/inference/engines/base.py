@@ -120,7 +120,7 @@ def choose_engine(engine: EngineName, device: str, *, compile: bool = False) -> 
         raise DeviceError("--engine openvino runs on the CPU; use --engine torch with --device cuda")
     chosen = ("torch" if device == "cuda" else "openvino") if engine == "auto" else engine
     if compile and chosen == "openvino":
-        raise ConfigError("--compile needs --engine torch; the engine openvino always compiles")
+        raise ConfigError("compile is for the engine torch; the engine openvino always compiles")
     return chosen
 
 

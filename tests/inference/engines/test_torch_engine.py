@@ -93,7 +93,7 @@ def test_a_compiled_network_agrees(bundle, registry, precision):
 
 
 def test_compile_is_refused_where_openvino_runs(bundle, registry):
-    with pytest.raises(ConfigError, match=r"--compile needs --engine torch; the engine openvino always compiles"):
+    with pytest.raises(ConfigError, match=r"compile is for the engine torch; the engine openvino always compiles"):
         load(bundle, registry=registry, device="cpu", compile=True)
 
 

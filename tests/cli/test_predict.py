@@ -65,6 +65,17 @@ def test_predict_csv_has_a_row_a_photo(predict):
     assert all(0 <= float(row["species_probability"]) <= 1 for row in rows)
 
 
+@pytest.mark.parametrize("form", ["json", "jsonl", "csv", "text"])
+def test_predict_keeps_what_a_plugin_prints_out_of_its_records(predict, tmp_path, form):
+    (tmp_path / "rule.py").write_text("print('imported')\n\n\ndef rule(case):\n    print('asked')\n    return ()\n")
+    entry = "plugins:\n  - {name: chatty, kind: shampoo_rule, entry: 'rule.py:rule'}\n"
+    (tmp_path / "registry.yaml").write_text(entry)
+    code, out, err = predict(PHOTOS[0], "--format", form, "--registry", str(tmp_path / "registry.yaml"))
+    assert code == 0
+    assert not {"imported", "asked"} & {*out.splitlines()}
+    assert {"imported", "asked"} <= {*err.splitlines()}
+
+
 def test_predict_text_is_a_line_a_photo(predict):
     _, out, _ = predict(*PHOTOS)
     assert [line.split(": ")[0] for line in out.splitlines()] == PHOTOS

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -17,6 +17,7 @@ from hierpets.cli.deploy.destination import FORMATS, Destination, Format
 from hierpets.cli.deploy.inputs import PipedPaths, read_names
 from hierpets.cli.exits import INTERRUPTED, SOME_FAILED
 from hierpets.cli.options import GivenPath, engine_options, model_option, overwrite_option, registry_option
+from hierpets.cli.output import keep_output
 from hierpets.files import is_file, is_photo
 from hierpets.messages.catalogue import LANGUAGES, Language, speaking
 from hierpets.text import counted
@@ -117,6 +118,7 @@ def command(
     holds an error, the other photos are predicted, and the exit code is 3. PATH may be a URI such as
     s3://BUCKET/FOLDER; with --cluster, --out may be one too.
     """
+    output = keep_output()
     loading = _begin_loading(model, engine, registry) if out is None and _are_few_photos(paths) else None
     from hierpets.inference.options import PredictOptions
 
@@ -133,8 +135,8 @@ def command(
 
     given = read_boxes(boxes) if boxes is not None else None
     if loading is not None:
-        return _print(loading.result().stream(paths, chosen, boxes=given), to, chosen.language)
-    return _predict(paths, to, chosen, given, model, engine, registry)
+        return _print(loading.result().stream(paths, chosen, boxes=given), to, chosen.language, output)
+    return _predict(paths, to, chosen, given, model, engine, registry, output)
 
 
 def _predict(
@@ -145,6 +147,7 @@ def _predict(
     model: Path | None,
     engine: EngineOptions,
     registry: Path | None,
+    output: TextIO,
 ) -> int:
     from hierpets.data.listing import STANDARD_INPUT, list_photos
     from hierpets.inference.loading import load
@@ -159,7 +162,7 @@ def _predict(
     predictor = load(model, **asdict(engine), workers=cores() if many else 1, registry=plugins)
     if to.out is None:
         predictions = predictor.stream(photos, options, boxes=boxes, live=piped.live)
-        return _print(predictions, to, options.language)
+        return _print(predictions, to, options.language, output)
 
     from hierpets.inference.output.resumable import write_predictions
 
@@ -236,13 +239,13 @@ def _conclude(out: str | Path, totals: RunTotals) -> int:
     return SOME_FAILED if totals.unreadable else 0
 
 
-def _print(predictions: Iterable[Prediction], to: Destination, language: Language) -> int:
+def _print(predictions: Iterable[Prediction], to: Destination, language: Language, output: TextIO) -> int:
     from hierpets.inference.output.printing import render
 
     failed = False
     with speaking(language):
         for text, prediction in render(predictions, to.form):
             # Bytes: the encoding of a pipe may lack letters of a name, and Windows would change the ends of lines.
-            click.echo(text.encode("utf-8", "surrogateescape"), nl=False)
+            click.echo(text.encode("utf-8", "surrogateescape"), nl=False, file=output)
             failed |= prediction is not None and prediction.error is not None
     return SOME_FAILED if failed else 0

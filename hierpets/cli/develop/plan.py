@@ -8,6 +8,7 @@ import click
 
 from hierpets.cli.completion import PluginName
 from hierpets.cli.options import GivenPath, overwrite_option, registry_option
+from hierpets.cli.output import keep_output
 
 __all__ = ["command"]
 
@@ -50,6 +51,7 @@ def command(
     from hierpets.config import read_config
     from hierpets.planning.run import plan
 
+    output = keep_output()
     config = read_config(file, {"backbone": backbone})
     with ProgressDisplay() as progress:
         found = plan(
@@ -62,6 +64,6 @@ def command(
             registry=registry,
             progress=progress,
         )
-    click.echo(found.model_dump_json(indent=2) if form == "json" else found)
+    click.echo(found.model_dump_json(indent=2) if form == "json" else found, file=output)
     if out is not None:
         click.echo(f"written to {out}", err=True)

@@ -25,7 +25,7 @@ from hierpets.registry.loading import Registry
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["build_backbone", "computes_as_sampled", "fingerprint", "sample_features"]
+__all__ = ["build_backbone", "computes_as_sampled", "drawn_from", "fingerprint", "sample_features"]
 
 SAMPLED = 8  # features
 MOST_APART = 0.01  # of the largest of them; threads and CPUs make less than a hundredth of that
@@ -49,7 +49,7 @@ def build_backbone(
     :raises ConfigError: ``weights`` cannot be read, or are not those of this backbone.
     """
     plugin = registry.get("backbone", name)
-    with _drawn_from(seed):
+    with drawn_from(seed):
         backbone: Backbone = plugin.call(**options)
     if weights is not None:
         _load(backbone, weights)
@@ -61,7 +61,7 @@ def build_backbone(
 
 
 @contextmanager
-def _drawn_from(seed: int) -> Iterator[None]:
+def drawn_from(seed: int) -> Iterator[None]:
     """A training builds a backbone several times, in several processes, and again when it is resumed: all must be the
     same network. torch draws outside as if nothing had been drawn here.
     """

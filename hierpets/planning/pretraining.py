@@ -10,6 +10,7 @@ import numpy as np
 from hierpets.bundle.manifest import BackboneSpec
 from hierpets.config import HeadSpec, TrainConfig
 from hierpets.data.records import PhotoIndex
+from hierpets.model.backbone import drawn_from
 from hierpets.planning.result import PretrainedGain
 from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry
@@ -61,10 +62,8 @@ def compare_random(
 
 
 def _extractor(call: Callable[..., Any], backbone: BackboneSpec, *, pretrained: bool, seed: int) -> FeatureExtractor:
-    import torch
-
-    torch.manual_seed(seed)  # random weights are the same each time, so that their features are found in the cache
-    return FeatureExtractor(call(**backbone.options | {"pretrained": pretrained}))
+    with drawn_from(seed):  # random weights are the same each time, so that their features are found in the cache
+        return FeatureExtractor(call(**backbone.options | {"pretrained": pretrained}))
 
 
 def _readable(photos: PhotoIndex, extractor: FeatureExtractor, progress: Progress) -> PhotoIndex:

@@ -15,6 +15,7 @@ from hierpets.checklist.evidence import RunEvidence
 from hierpets.config import CONFIG_FILE
 from hierpets.evaluation.metrics.reliability import chance_error
 from hierpets.evaluation.metrics.schema import ClassScores
+from hierpets.evaluation.report.words import broken_promises
 from hierpets.text import counted, join_words
 
 __all__ = ["Item", "Status", "judge_run"]
@@ -223,6 +224,11 @@ def _thresholds(run: RunEvidence) -> Item:
     number = f"{counted(photos, 'photo')}, {on}"
     if why := run.manifest.policy.unanswered(run.manifest.taxonomy.species):
         return Item(question, "fail", f"{number}; {why}", _train(run, data="MORE_PHOTOS"))
+    if broken := {name: [*broken_promises(m.selective)] for name, m in run.unseen.items() if m.selective.broken}:
+        # It was made for photos like the run's own, which those from elsewhere need not be.
+        status: Status = "warn" if broken.keys() <= run.elsewhere.keys() else "fail"
+        said = [f"{name}: the model {clause}" for name, clauses in broken.items() for clause in clauses]
+        return Item(question, status, "; ".join([number, *said]), _train(run, data="MORE_PHOTOS"))
     if list(run.metrics) == [on] and not run.elsewhere:
         return Item(question, "warn", f"{number}; its metrics are on the same photos", _evaluate_elsewhere(run))
     return Item(question, "pass", number)

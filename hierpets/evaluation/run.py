@@ -105,7 +105,13 @@ def evaluate(
         **({"left out": f"{counted(len(left_out), 'photo')} that cannot be read"} if left_out else {}),
     }
     metrics = evaluate_predictions(
-        predictions, ood=unknowns, stress=stressed, seen=seen, model=predictor.model, about=about
+        predictions,
+        alpha=predictor.manifest.policy.promised,
+        ood=unknowns,
+        stress=stressed,
+        seen=seen,
+        model=predictor.model,
+        about=about,
     )
     if folder is not None:
         overlay = lazy_overlay(bundle, registry=plugins) if bundle else None

@@ -113,6 +113,11 @@ class Policy(BaseModel):
         """The scores of a population, by species."""
         return self.scores.get(population, {})
 
+    @property
+    def promised(self) -> float | None:
+        """The share of answers that may be wrong at most; None where no photo calibrated the thresholds."""
+        return self.alpha if any(self.of("trained").values()) else None
+
     def knows_others(self, species: Sequence[str]) -> np.ndarray:
         """Of which ``species`` it was learned what their other breeds look like, bool [S]; of the rest every photo
         counts as of a listed one.

@@ -40,7 +40,8 @@ def measure(outputs: HeldOutOutputs, decided: HeldOutPredictions, calibrated: Ca
             *decided,
             taxonomy=calibrated.taxonomy,
             pet_score=outputs.scores[:, 0],
-        )
+        ),
+        alpha=calibrated.policy.promised,
     )
 
 

@@ -289,6 +289,25 @@ def test_thresholds_rest_on_held_out_photos(run, metrics):
     assert item(replace(run, manifest=empty), "thresholds").status == "fail"
 
 
+@pytest.mark.parametrize(
+    ("about", "seen", "status"),
+    [
+        ({}, SeenMetrics(n=3, left_out=True), "fail"),  # of the run's own data
+        ({"data": "other"}, SeenMetrics(n=0, left_out=True), "warn"),
+        ({}, SeenMetrics(n=3, left_out=False), "pass"),  # no evidence
+    ],
+)
+def test_thresholds_must_keep_their_promise(run, metrics, about, seen, status):
+    of = run.held_out[1].selective
+    broken = of.node.model_copy(update={"holds_truth": 0.891, "holds_truth_interval": (0.819, 0.936)})
+    selective = of.model_copy(update={"alpha": 0.05, "node": broken})
+    found = item(
+        replace(run, evaluations={"again": metrics(about=about, seen=seen, selective=selective)}), "thresholds"
+    )
+    assert found.status == status
+    assert ("again: the model does not keep its promise of 95%: 89.1%" in found.number) == (status != "pass")
+
+
 @pytest.mark.parametrize(("largest", "status"), [(None, "warn"), (0.001, "pass"), (0.03, "warn"), (0.2, "fail")])
 def test_preprocessing_must_not_depend_on_the_engine(run, largest, status):
     measured = RunMeasurements() if largest is None else RunMeasurements(engines=EngineGap(photos=32, largest=largest))

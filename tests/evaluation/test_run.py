@@ -25,6 +25,7 @@ from hierpets.evaluation.metrics.reading import read_metrics
 from hierpets.evaluation.metrics.schema import SeenMetrics
 from hierpets.evaluation.records import read_records
 from hierpets.evaluation.run import evaluate, find_ood_photos, read_labeled
+from hierpets.hierarchy.policy import Policy
 from hierpets.inference.loading import load
 
 
@@ -87,6 +88,11 @@ def test_evaluate_measures_and_writes_everything(evaluated, bundle):
     assert found.metrics.n == len(found.predictions) == 3
     assert found.metrics.ood.n == len(found.ood) == 3 and set(found.metrics.ood.per_kind) == {"car", "food"}
     assert "Grad-CAM" in found.report.read_text()  # the tiny model errs on noise, and the page shows where it looked
+
+
+def test_evaluate_judges_the_promise_that_the_bundle_makes(evaluated, predictor):
+    assert evaluated[0].metrics.selective.alpha == predictor.manifest.policy.alpha == 0.05
+    assert Policy(alpha=0.05).promised is None  # calibrated on no photos
 
 
 def test_evaluate_names_the_model_and_the_photos(evaluated, bundle, photos, ood):

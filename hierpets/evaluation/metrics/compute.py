@@ -36,6 +36,7 @@ __all__ = ["evaluate_predictions", "metrics_json"]
 def evaluate_predictions(
     predictions: Predictions,
     *,
+    alpha: float | None = None,
     ood: OODPredictions | None = None,
     stress: StressMetrics | None = None,
     seen: SeenMetrics | None = None,
@@ -46,9 +47,9 @@ def evaluate_predictions(
 ) -> Metrics:
     """Everything ``docs/metrics.md`` describes; what is undefined is None.
 
-    ``stress`` is the outcome of a stress test, if there was one, ``seen`` counts the photos that the model was fitted
-    to, and ``about`` says in words what was measured ("data", "split"). ``seed`` and ``resamples`` are those
-    of the bootstrap intervals.
+    ``alpha`` is the share of wrong answers that the model promises, None where it promises none. ``stress`` is the
+    outcome of a stress test, if there was one, ``seen`` counts the photos that the model was fitted to, and ``about``
+    says in words what was measured ("data", "split"). ``seed`` and ``resamples`` are those of the bootstrap intervals.
     """
 
     def measured(level: LevelPredictions | None) -> LevelMetrics | None:
@@ -71,7 +72,7 @@ def evaluate_predictions(
         breed_given_species=measured(breed_given_species_level(predictions)),
         breed_by_species=_breed_by_species(predictions),
         hierarchy=hierarchy_metrics(predictions, seed=seed, resamples=resamples),
-        selective=selective_metrics(predictions),
+        selective=selective_metrics(predictions, alpha=alpha),
         ood=ood_metrics(predictions, ood) if ood else None,
         stress=stress,
         seen=seen,

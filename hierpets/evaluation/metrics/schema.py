@@ -229,6 +229,11 @@ class NodeTruth(_MetricsModel):
     holds_truth_interval: tuple[Share, Share] | None = _about("Its 95% Wilson interval.")
     right_when_answered: Share | None = _about('The same without "unknown".')
 
+    def keeps(self, alpha: float) -> bool | None:
+        """Whether at most ``alpha`` of the answers are wrong: None where the interval leaves both open."""
+        low, high = self.holds_truth_interval or (0.0, 1.0)
+        return True if low >= 1 - alpha else False if high < 1 - alpha else None
+
 
 class SpeciesNodeTruth(NodeTruth, AnswerShares):
     pass
@@ -264,11 +269,27 @@ class SelectiveLevel(_MetricsModel):
 
 
 class SelectiveMetrics(_MetricsModel):
+    alpha: float | None = Field(
+        default=None,
+        description="The share of answers that may be wrong, as the model promises: `node.holds_truth` should be 1 - "
+        "alpha at least. Null where no photo calibrated its thresholds, or where an older version measured.",
+    )
     answers: AnswerShares
     node: AllNodeTruth
     breed_sets: SetTruth
     species: SelectiveLevel
     breed: SelectiveLevel | None = _about("Null when no breed is labeled.")
+
+    @property
+    def broken(self) -> dict[str, NodeTruth]:
+        """Where the photos show that the promise of alpha is not kept: over all of them, under ``""``, or else for a
+        species, under its name, which the others hide.
+        """
+        if self.alpha is None:
+            return {}
+        if self.node.keeps(self.alpha) is False:
+            return {"": self.node}
+        return {name: found for name, found in self.node.per_species.items() if found.keeps(self.alpha) is False}
 
     @property
     def by_level(self) -> dict[str, SelectiveLevel]:

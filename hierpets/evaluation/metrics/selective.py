@@ -35,12 +35,16 @@ def risk_coverage(confidence: np.ndarray, hit: np.ndarray) -> np.ndarray:
     return np.cumsum(np.repeat(mistakes, sizes)) / np.arange(1, len(hit) + 1)
 
 
-def selective_metrics(predictions: Predictions) -> SelectiveMetrics:
-    """Shares of each level, truth of the returned node, and the risk-coverage trade-off of both levels."""
+def selective_metrics(predictions: Predictions, *, alpha: float | None = None) -> SelectiveMetrics:
+    """Shares of each level, truth of the returned node, and the risk-coverage trade-off of both levels.
+
+    ``alpha`` is the share of wrong answers that was promised, None where none was.
+    """
     named = predictions.level != UNKNOWN
     breed = breed_level(predictions)
     as_breed = (predictions.level == BREED)[predictions.breed_known]
     return SelectiveMetrics(
+        alpha=alpha,
         answers=_answer_shares(predictions.level),
         node=_node_truth(predictions),
         breed_sets=_set_truth(predictions),

@@ -21,7 +21,7 @@ from hierpets.evaluation.report.confusion import breed_confusions, species_confu
 from hierpets.evaluation.report.drawing import Drawing
 from hierpets.evaluation.report.gallery import Mistake
 from hierpets.evaluation.report.stress import stress_figure
-from hierpets.evaluation.report.words import headline
+from hierpets.evaluation.report.words import headline, promised_share
 from hierpets.text import percent, pretty
 
 __all__ = ["figure_sections", "page_environment", "render_report"]
@@ -48,6 +48,7 @@ def render_report(metrics: Metrics, sections: Mapping[str, tuple[Drawing, ...]],
     """The page. Names of classes and photos are escaped; the page forbids itself scripts and any request."""
     environment = page_environment()
     environment.filters |= {"percent": percent, "pretty": pretty, "number": _number, "interval": _interval}
+    environment.filters["promised"] = promised_share
     return environment.get_template("report.html.j2").render(
         m=metrics,
         headline=headline(metrics),

@@ -13,16 +13,18 @@ from hierpets.evaluation.metrics.schema import (
     ConfusionMatrix,
     LevelMetrics,
     Metrics,
+    NodeTruth,
     OODMetrics,
     OODScoreMetrics,
     SeenMetrics,
     SelectiveLevel,
+    SelectiveMetrics,
     StressMean,
     StressMetrics,
 )
 from hierpets.text import counted, join_words, percent, pretty
 
-__all__ = ["Headline", "headline"]
+__all__ = ["Headline", "broken_promises", "headline", "promised_share"]
 
 # Past the first a number is a strength, if its interval excludes the second, past which it is a weakness; a number in
 # between is not mentioned.
@@ -60,6 +62,11 @@ def headline(metrics: Metrics) -> Headline:
     )
 
 
+def promised_share(alpha: float | None) -> str:
+    """What an alpha promises of the answers: ``0.05`` as ``"95%"``; ``"–"`` for None."""
+    return "–" if alpha is None else f"{100 * (1 - alpha):g}%"
+
+
 def _verdict(metrics: Metrics) -> str:
     species, breed = metrics.species, metrics.breed
     if breed is None:
@@ -80,6 +87,7 @@ def _strengths(metrics: Metrics) -> Iterator[str]:
     if metrics.breed is not None:
         yield from _good_breeds(metrics, metrics.breed)
         yield from _good_confidence(metrics, metrics.breed)
+    yield from _kept_promise(metrics.selective)
     if metrics.ood is not None and metrics.ood.rejected >= _GOOD_REJECTION and _surely_rejected(metrics.ood):
         yield _rejected(metrics.ood)
     if metrics.stress is not None and _bears_stress(metrics.stress.middle):
@@ -143,6 +151,8 @@ def _surely_right(selective: SelectiveLevel) -> bool:
 
 
 def _weaknesses(metrics: Metrics) -> Iterator[str]:
+    for clause in broken_promises(metrics.selective):
+        yield f"The model {clause}. The promise is for photos like those that the model was calibrated on."
     yield from _no_better_than_guessing(metrics)
     yield from _missed_species(metrics.species)
     if metrics.ood is None and metrics.selective.answers.unknown > _MANY_UNKNOWN:
@@ -154,6 +164,25 @@ def _weaknesses(metrics: Metrics) -> Iterator[str]:
         yield from _bad_rejection(metrics.ood)
     if metrics.stress is not None and _suffers_stress(metrics.stress.middle):
         yield _stressed(metrics.stress)
+
+
+def _kept_promise(selective: SelectiveMetrics) -> Iterator[str]:
+    """A model that hardly answers keeps any promise, which is no feat."""
+    silent = selective.answers.unknown > _MANY_UNKNOWN
+    if selective.alpha is not None and selective.node.keeps(selective.alpha) and not selective.broken and not silent:
+        yield f"Keeps its promise of {promised_share(selective.alpha)}: {_right_or_parent(selective.node)}."
+
+
+def broken_promises(selective: SelectiveMetrics) -> Iterator[str]:
+    """A clause for all photos that break the promise of alpha, or else for each species whose photos do."""
+    for species, found in selective.broken.items():
+        of = f" for {pretty(species)}" if species else ""
+        yield f"does not keep its promise of {promised_share(selective.alpha)}{of}: {_right_or_parent(found)}"
+
+
+def _right_or_parent(truth: NodeTruth) -> str:
+    low, high = (100 * bound for bound in truth.holds_truth_interval or (0.0, 1.0))
+    return f"{percent(truth.holds_truth)} of the answers are right or a parent ({low:.1f} to {high:.1f}%)"
 
 
 def _bad_breeds(metrics: Metrics, breed: LevelMetrics) -> Iterator[str]:

@@ -323,6 +323,42 @@ def test_headline_of_one_species_does_not_praise_what_is_no_feat(predictions):
     assert any(s.startswith(f"{len(cats)} of {len(cats)} cat photos are missed") for s in said.weaknesses)
 
 
+def with_mistakes(predictions, wrong, *, unknown=0):
+    """Every answer a species, right but for ``wrong`` [S], the number of mistakes of each species; the last unknown."""
+    species = predictions.species_true
+    node = species.copy()
+    for s, n in enumerate(wrong):
+        node[np.flatnonzero(species == s)[:n]] = (s + 1) % 4
+    level = np.where(np.arange(len(node)) < len(node) - unknown, "species", "unknown")
+    return replace(predictions, level=level, node=np.where(level == "species", node, -1))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "alpha", "found"),
+    [
+        ((20, 10, 2, 2), 0.05, "The model does not keep its promise of 95%: 91.5%"),
+        ((18, 0, 0, 0), 0.05, "The model does not keep its promise of 95% for cat: "),
+        ((20, 10, 2, 2), 0.2, "Keeps its promise of 80%: 91.5%"),
+        ((8, 4, 2, 2), 0.05, None),  # 96%, and of so few photos that it may be less
+        ((20, 10, 2, 2), None, None),
+    ],
+)
+def test_headline_says_whether_the_promise_of_alpha_is_kept(predictions, no_figures, wrong, alpha, found):
+    metrics = evaluate_predictions(with_mistakes(predictions, wrong), alpha=alpha, resamples=5)
+    said = headline(metrics)
+    promises = [s for s in (*said.strengths, *said.weaknesses) if " promise of " in s]
+    assert [s.startswith(found) for s in promises] == ([True] if found else [])
+    assert all(("calibrated on" in s) == (s in said.weaknesses) for s in promises)
+    table = render_report(metrics, no_figures, []).partition("right or parent</th>")[2].partition("</table>")[0]
+    assert (f"promise of {1 - alpha:.0%}</th>" in table) if alpha else ("promise" not in table)
+
+
+def test_a_model_that_hardly_answers_is_not_praised_for_its_promise(predictions):
+    silent = with_mistakes(predictions, (), unknown=300)
+    said = headline(evaluate_predictions(silent, alpha=0.05, resamples=5))
+    assert not any("promise" in s for s in (*said.strengths, *said.weaknesses))
+
+
 def test_headline_says_that_most_photos_are_not_answered(predictions):
     silent = replace(predictions, level=np.full(len(predictions), "unknown"), node=np.full(len(predictions), -1))
     said = headline(evaluate_predictions(silent, resamples=5))

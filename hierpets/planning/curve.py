@@ -71,6 +71,4 @@ def _interval_of_recall(right: np.ndarray, leaf: np.ndarray, groups: np.ndarray 
     weights = balanced_weights(leaf)
     recall = mean_of("recall", right, weights)
     _, intervals = estimate(recall, len(leaf), seed=0, resamples=RESAMPLES, groups=groups)
-    if not np.isin(right, (0, 1)).all():  # not the same in every repeat
-        return intervals["recall"]
-    return interval_of_share(right.astype(bool), intervals["recall"], weights, groups=groups)
+    return interval_of_share(right, intervals["recall"], weights, groups=groups)

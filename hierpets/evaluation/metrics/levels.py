@@ -107,6 +107,8 @@ def level_metrics(level: LevelPredictions, *, seed: int, resamples: int) -> Leve
     intervals["balanced_accuracy"] = interval_of_share(
         level.hit, intervals["balanced_accuracy"], balanced, groups=groups
     )
+    if values["macro_recall"] == values["balanced_accuracy"]:  # no class is guessed that has no photos
+        intervals["macro_recall"] = intervals["balanced_accuracy"]
     if len(level.labels) > _TOP:
         in_top = level.rank_of_truth < _TOP
         intervals["top3_accuracy"] = interval_of_share(in_top, intervals["top3_accuracy"], groups=groups)

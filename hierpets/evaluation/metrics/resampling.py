@@ -115,14 +115,15 @@ def interval_of_share(
     *,
     groups: np.ndarray | None = None,
 ) -> tuple[float, float]:
-    """The interval of the share of true in ``hits`` bool [N], by ``weights`` [N], positive: the bootstrapped one, or
-    Wilson's when all are alike.
+    """The interval of the mean of ``hits`` [N], true and false or in between, by ``weights`` [N], positive: from the
+    lower end of the bootstrapped one or of Wilson's to the higher end of both.
 
-    Then every resample is alike too, and the bootstrap would claim certainty.
+    Where nearly all are right, nearly all resamples are alike, and the bootstrap is too sure of itself; Wilson's is
+    where the photos that count most are the ones that are wrong (``tools/measure/intervals.py``). Neither rises where
+    a hit becomes a miss.
     """
-    if hits.size and (hits.all() or not hits.any()):
-        return wilson_interval_of(hits, weights, groups=groups) or bootstrapped
-    return bootstrapped
+    low, high = wilson_interval_of(hits, weights, groups=groups) or bootstrapped
+    return float(np.fmin(low, bootstrapped[0])), float(np.fmax(high, bootstrapped[1]))
 
 
 def mean_difference(
@@ -159,7 +160,9 @@ def interval_of_difference(
 def wilson_interval_of(
     hits: np.ndarray, weights: np.ndarray | None = None, *, groups: np.ndarray | None = None
 ) -> tuple[float, float] | None:
-    """Wilson's interval of the share of true in ``hits`` bool [N], by ``weights`` [N]; None without photos."""
+    """Wilson's interval of the mean of ``hits`` [N], true and false or in between, by ``weights`` [N]; None without
+    photos.
+    """
     counts = np.ones(len(hits)) if weights is None else weights
     n = effective_number(counts, groups)
     return wilson_interval(min(n, float(counts @ hits) * (n / float(counts.sum()))), n) if n else None

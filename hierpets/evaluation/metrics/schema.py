@@ -181,8 +181,8 @@ class LevelMetrics(_MetricsModel):
     )
     calibration: ReliabilityMetrics
     intervals: dict[str, Interval] = _about(
-        "95% bootstrap interval of each number above that averages over photos; of a share Wilson's where all are "
-        "right or all wrong."
+        "95% bootstrap interval of each number above that averages over photos; of accuracy, top-3 and balanced "
+        "accuracy as wide as Wilson's at least."
     )
     accuracy: Share = _about("Share of photos whose top-1 class is the true one.")
 
@@ -212,7 +212,8 @@ class HierarchyMetrics(_MetricsModel):
     distance_at_3: Positive | None = _about("Mean of that height over the top 3 leaves.")
     full_path_accuracy: Share | None = _about("Species and breed both right.")
     intervals: dict[str, Interval] = _about(
-        "95% bootstrap intervals of the numbers above; of a share Wilson's where all are right or all wrong."
+        "95% bootstrap intervals of the numbers above; of full-path accuracy and cross-species error as wide as "
+        "Wilson's at least."
     )
 
 

@@ -14,7 +14,7 @@ from sklearn import metrics as sk
 
 from hierpets.errors import DataError
 from hierpets.evaluation import OODPredictions, Predictions, evaluate_predictions
-from hierpets.evaluation.metrics.classes import ClassTotals
+from hierpets.evaluation.metrics.classes import ClassTotals, balanced_weights
 from hierpets.evaluation.metrics.curves import one_vs_rest
 from hierpets.evaluation.metrics.hierarchical import lca_height
 from hierpets.evaluation.metrics.levels import breed_given_species_level, breed_level, species_level
@@ -22,6 +22,7 @@ from hierpets.evaluation.metrics.reliability import chance_error, expected_calib
 from hierpets.evaluation.metrics.resampling import (
     estimate,
     exact_interval,
+    interval_of_share,
     mean_of,
     weights_of_resamples,
     wilson_interval,
@@ -398,6 +399,47 @@ def test_shares_without_mistakes_are_as_uncertain_as_their_photos_are_few(taxono
     assert wrong["balanced_accuracy"] == pytest.approx(wilson_interval(0, 20), abs=1e-12)
     few = evaluate_predictions(hand_made(taxonomy.without_breeds(), [(0, 0), (1, 1)]), resamples=20).species
     assert (few.top3_accuracy is None) == (few.intervals["top3_accuracy"] == (None, None))
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.booleans(), st.integers(0, 5)), min_size=2, max_size=40), st.data())
+def test_a_mistake_more_never_makes_an_interval_say_that_the_model_is_better(photos, data):
+    """Of classes of unequal size, of some animals: neither end rises where a hit becomes a miss."""
+    classes, hits, groups = map(np.array, zip(*photos, strict=True))
+    missed = hits & (np.arange(len(hits)) != data.draw(st.integers(0, len(hits) - 1)))
+    weights = balanced_weights(classes)
+
+    def interval(of):
+        _, found = estimate(mean_of("share", of, weights), len(of), seed=0, resamples=50, groups=groups)
+        return interval_of_share(of, found["share"], weights, groups=groups)
+
+    assert np.all(np.subtract(interval(missed), interval(hits)) <= 1e-12)
+
+
+def test_one_mistake_leaves_balanced_accuracy_as_uncertain_as_its_rare_class(taxonomy):
+    """A hundred cats and two rabbits: what the rabbits leave open, no cat can settle."""
+    flat = taxonomy.without_breeds()
+    none, one = (
+        evaluate_predictions(hand_made(flat, [(0, 0)] * (100 - n) + [(0, 1)] * n + [(2, 2)] * 2), resamples=200).species
+        for n in (0, 1)
+    )
+    assert none.intervals["balanced_accuracy"][0] == pytest.approx(0.671, abs=0.001)
+    assert one.intervals["balanced_accuracy"][0] < 0.671
+    assert none.intervals["macro_recall"] == none.intervals["balanced_accuracy"]
+
+
+@pytest.mark.parametrize(
+    ("photos", "recalls"),
+    [((2,) * 10 + (40,) * 2, (0.9,) * 12), ((200, 200, 5), (0.95,) * 3), ((100, 10), (0.99, 0.7))],
+)
+def test_intervals_of_balanced_accuracy_cover_the_truth_where_classes_are_unequal(photos, recalls):
+    classes, rng = np.repeat(np.arange(len(photos)), photos), np.random.default_rng(0)
+    weights, covered = balanced_weights(classes), 0
+    for trial in range(200):
+        hits = rng.random(len(classes)) < np.array(recalls)[classes]
+        _, found = estimate(mean_of("share", hits, weights), len(hits), seed=trial, resamples=100)
+        low, high = interval_of_share(hits, found["share"], weights)
+        covered += low <= np.mean(recalls) <= high
+    assert covered >= 190  # of 200; of the bootstrap alone 172, 132 and 186
 
 
 @pytest.mark.parametrize(("gap", "least"), [(0.0, 24), (0.02, 43), (0.05, 51)])  # of 60; percentiles: 0, 0 and 7

@@ -16,7 +16,7 @@ from hierpets.errors import DataError
 from hierpets.evaluation.metrics.classes import balanced_weights, divide
 from hierpets.evaluation.metrics.reading import read_metrics
 from hierpets.evaluation.metrics.resampling import Statistic, estimate, interval_of_difference
-from hierpets.evaluation.metrics.schema import METRICS_FILE
+from hierpets.evaluation.metrics.schema import METRICS_FILE, SeenMetrics
 from hierpets.evaluation.records import EvaluationRecord, find_records, inside, read_records, records_of
 from hierpets.evaluation.result import Evaluation
 from hierpets.text import counted
@@ -65,7 +65,9 @@ class LevelComparison(StrictModel):
     difference: Accuracies = Field(description="B minus A")
     interval: AccuracyIntervals = Field(description="95% paired bootstrap intervals of the differences")
     mcnemar: McNemarTest = Field(description="McNemar's exact test")
-    winner: Side | None = Field(description="the better model; null if no difference is shown")
+    winner: Side | None = Field(
+        description="the better model; null if no difference is shown, or a model was fitted to some of the photos"
+    )
     verdict: str = Field(description="the same in words")
 
 
@@ -94,8 +96,11 @@ class Comparison(StrictModel):
         return "\n".join(f"{name}: {level.verdict}" for name, level in self.measured.items())
 
     def __repr__(self) -> str:
-        winners = {"a": self.a, "b": self.b, None: "no difference shown"}
-        verdicts = ", ".join(f"{name}: {winners[level.winner]}" for name, level in self.measured.items())
+        winners = {"a": self.a, "b": self.b}
+        verdicts = ", ".join(
+            f"{name}: {winners[level.winner] if level.winner else level.verdict.partition(':')[0]}"
+            for name, level in self.measured.items()
+        )
         return f"<Comparison of {self.a} and {self.b}, {counted(self.n, 'photo')}: {verdicts}>"
 
     def _repr_html_(self) -> str:
@@ -110,6 +115,17 @@ class _Side(NamedTuple):
     name: str
     records: Records
     model: ModelId | None
+    seen: SeenMetrics | None
+
+    @property
+    def left_out(self) -> int:
+        """How many photos were not measured because the model was fitted to them."""
+        return self.seen.n if self.seen and self.seen.left_out else 0
+
+    @property
+    def fitted_to(self) -> int:
+        """How many of the measured photos the model was fitted to."""
+        return self.seen.n if self.seen and not self.seen.left_out else 0
 
 
 @checked
@@ -122,14 +138,27 @@ def compare(a: EvaluationOrFolder, b: EvaluationOrFolder, *, seed: Seed = 0) -> 
     Photos are matched by their paths inside the folder that holds them all, so that a data set may have been moved, and
     must be the same by their digests.
     Differences are B minus A, with 95% paired bootstrap intervals. A winner of a level is named only when both the
-    interval of the accuracy difference excludes zero and McNemar's exact test finds p < 0.05.
+    interval of the accuracy difference excludes zero and McNemar's exact test finds p < 0.05. Photos that one
+    evaluation left out because its model was fitted to them are left out of both; where a model was measured on such
+    photos, no winner is named.
 
     :raises DataError: no evaluation found, or the photos or labels differ.
     :raises ConfigError: an argument of another type, or a seed below zero.
     """
     one, other = _side(a, "A"), _side(b, "B")
-    found = compare_records(one.records, other.records, names=(one.name, other.name), seed=seed)
-    return found.model_copy(update={"model_a": one.model, "model_b": other.model})
+    own, others = _unseen(one, other)
+    found = compare_records(own, others, names=(one.name, other.name), seed=seed)
+    levels: dict[str, LevelComparison | None] = dict(found.levels)
+    fitted = [f"{side.name} was fitted to {side.fitted_to:,}" for side in (one, other) if side.fitted_to]
+    for name, level in found.measured.items():
+        if fitted:
+            verdict = f"no verdict: {' and '.join(fitted)} of the {counted(found.n, 'photo')}"
+            levels[name] = level.model_copy(update={"winner": None, "verdict": verdict})
+        elif (len(own), len(others)) != (len(one.records), len(other.records)):
+            levels[name] = level.model_copy(
+                update={"verdict": f"{level.verdict}, on photos that neither was fitted to"}
+            )
+    return found.model_copy(update={"model_a": one.model, "model_b": other.model, "levels": levels})
 
 
 def compare_records(
@@ -152,11 +181,29 @@ def compare_records(
 
 def _side(given: EvaluationOrFolder, name: str) -> _Side:
     if isinstance(given, Evaluation):
-        known = str(given.report.parent) if given.report else name
-        return _Side(known, list(records_of(given.predictions)), given.metrics.model)
+        known, metrics = str(given.report.parent) if given.report else name, given.metrics
+        return _Side(known, list(records_of(given.predictions)), metrics.model, metrics.seen)
     path = find_records(Path(given))
-    metrics = path.with_name(METRICS_FILE)
-    return _Side(str(given), read_records(path), read_metrics(metrics).model if metrics.is_file() else None)
+    file, records = path.with_name(METRICS_FILE), read_records(path)
+    if not file.is_file():
+        return _Side(str(given), records, None, None)
+    metrics = read_metrics(file)
+    return _Side(str(given), records, metrics.model, metrics.seen)
+
+
+def _unseen(a: _Side, b: _Side) -> tuple[Records, Records]:
+    """The records of photos that both were measured on, where the others may be those that one model was fitted to:
+    no more of them are missing than it left out. Else all.
+    """
+    in_a, in_b = (inside([record.path for record in side.records]) for side in (a, b))
+    shared = set(in_a) & set(in_b)
+    if not shared or len(in_a) - len(shared) > b.left_out or len(in_b) - len(shared) > a.left_out:
+        return a.records, b.records
+    own, others = (
+        [record for record, path in zip(side.records, paths, strict=True) if path in shared]
+        for side, paths in ((a, in_a), (b, in_b))
+    )
+    return own, others
 
 
 def _paired(a: Records, b: Records, *, names: tuple[str, str]) -> list[tuple[EvaluationRecord, EvaluationRecord]]:
@@ -168,8 +215,8 @@ def _paired(a: Records, b: Records, *, names: tuple[str, str]) -> list[tuple[Eva
             f"{len(lost)} only in {name} (such as {lost[0]})" for name, lost in zip(names, only, strict=True) if lost
         )
         raise DataError(
-            f"not evaluated on the same photos: {missing}; evaluate both on the same --data; photos that a "
-            "model was fitted to are left out of it without --keep-seen"
+            f"not evaluated on the same photos: {missing}; evaluate both on the same --data, of photos that neither "
+            "was fitted to"
         )
     pairs = [(record, b_by_path[path]) for path, record in a_by_path.items()]
     relabeled = [x.path for x, y in pairs if x.species != y.species or _other_breed(x, y)]

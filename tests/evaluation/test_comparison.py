@@ -20,6 +20,7 @@ from hierpets.errors import DataError
 from hierpets.evaluation.comparison import compare, compare_records, mcnemar_exact
 from hierpets.evaluation.metrics.compute import evaluate_predictions, metrics_json
 from hierpets.evaluation.metrics.levels import breed_level, species_level
+from hierpets.evaluation.metrics.schema import SeenMetrics
 from hierpets.evaluation.records import RECORDS_FILE, find_records, inside, read_records, records_of
 from hierpets.evaluation.result import Evaluation
 
@@ -72,6 +73,35 @@ def test_compare_takes_folders_and_evaluations_and_names_the_models(tmp_path, pr
     assert of_objects.to_json()["model_b"] == {"digest": "1" * 16, "version": "2"}
     assert repr(of_objects).startswith("<Comparison of A and B, 400 photos: species: A")
     assert "is better" in str(of_objects) and "<li><b>breed</b>: " in of_objects._repr_html_()
+
+
+def measured(made, seen, rows=None):
+    """An evaluation of these rows by a model that was fitted to some of the photos."""
+    made = made if rows is None else made.take(rows)
+    return Evaluation(evaluate_predictions(made, seen=seen, resamples=5), made)
+
+
+def test_compare_names_no_winner_that_was_fitted_to_the_photos(predictions):
+    worse, fitted = measured(swapped(predictions, 0.3), None), measured(predictions, SeenMetrics(n=92, left_out=False))
+    found = compare(worse, fitted)
+    assert found.levels["breed"].difference.accuracy > 0.1 and found.levels["breed"].winner is None
+    assert str(found) == "\n".join(
+        f"{level}: no verdict: B was fitted to 92 of the 400 photos" for level in ("species", "breed")
+    )
+    assert repr(found).endswith("400 photos: species: no verdict, breed: no verdict>")
+
+
+def test_compare_leaves_out_what_either_was_fitted_to(predictions):
+    rows, left_out = np.arange(400), SeenMetrics(n=50, left_out=True)
+    a = measured(predictions, left_out, rows[50:])
+    b = measured(swapped(predictions, 0.3), left_out, rows[:350])
+    found = compare(a, b)
+    assert found.n == 300 and found.levels["breed"].winner == "a"
+    assert all(level.verdict.endswith("on photos that neither was fitted to") for level in found.measured.values())
+    for other in (measured(predictions, None, rows[:350]), measured(predictions, left_out, rows[:349])):
+        with pytest.raises(DataError, match=r"not evaluated on the same photos: 5\d only in A.*neither was fitted to"):
+            compare(measured(predictions, None), other)
+    assert "neither" not in str(compare(measured(predictions, None), measured(predictions, left_out)))
 
 
 def test_read_records_gives_back_what_was_written(tmp_path, predictions, records):

@@ -1,5 +1,7 @@
 """Training on a GPU: with a real one where there is one, else with a faked move."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -54,6 +56,12 @@ def test_feature_extractor_leaves_the_module_on_its_device(backbone, fake_gpu):
     expected = FeatureExtractor(backbone, "cpu").features(PHOTOS)
     np.testing.assert_allclose(FeatureExtractor(backbone, "cuda").features(PHOTOS, "flip").shape, expected.shape)
     assert not backbone.module._forward_pre_hooks
+
+
+def test_finetune_minutes_does_not_count_a_pass_that_is_held_up(backbone):
+    calls = iter(range(100))
+    backbone.module.register_forward_hook(lambda *_: time.sleep(0.3) if next(calls) == 1 else None)
+    assert finetune_minutes(backbone, photos=1000, epochs=1) < 0.3 / 8 * 1000 / 60
 
 
 def test_finetune_minutes_leaves_the_module_on_its_device(backbone, fake_gpu):

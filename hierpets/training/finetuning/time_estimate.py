@@ -12,11 +12,12 @@ from hierpets.plugin import Backbone
 __all__ = ["finetune_minutes"]
 
 PROBE = 8
+PASSES = 5  # of which the fastest counts: a single one that is held up decides whether a network is tuned
 BACKWARD = 2.0  # a backward pass computes two products for each one of the forward pass
 
 
 def finetune_minutes(backbone: Backbone, *, photos: int, epochs: int, device: str = "cpu") -> float:
-    """Minutes for so many epochs, from the time of one forward pass over a few photos. The backbone is not moved.
+    """Minutes for so many epochs, from the fastest of some forward passes over a few photos. The backbone is not moved.
 
     :raises PluginError: its network fails.
     """
@@ -26,7 +27,11 @@ def finetune_minutes(backbone: Backbone, *, photos: int, epochs: int, device: st
     images = torch.zeros(PROBE, 3, size, size).to(device, memory_format=torch.channels_last)
     with backbone.guard(), torch.inference_mode():
         module(images)
-        started = time.perf_counter()
-        module(images).sum().item()
-    forward = (time.perf_counter() - started) / PROBE
+        forward = min(_seconds(module, images) for _ in range(PASSES)) / PROBE
     return forward * (1 + BACKWARD) * photos * epochs / 60
+
+
+def _seconds(module: torch.nn.Module, images: torch.Tensor) -> float:
+    started = time.perf_counter()
+    module(images).sum().item()
+    return time.perf_counter() - started

@@ -20,9 +20,12 @@ SHOWN = 12  # classes
 
 def plan_figure(plan: Plan) -> Drawing:
     """Accuracy against photos of each class with the range of the repeats; gains of the classes that gain most."""
-    gains = plan.gains[:SHOWN]
+    gains = [found for found in plan.gains if found.gain > 0][:SHOWN]
 
     def paint(figure: Figure) -> None:
+        if not gains:
+            _paint_curve(figure.subplots(), plan.curve, plan.level)
+            return
         left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
         _paint_curve(left, plan.curve, plan.level)
         names = [f"{short(found.label)} ({found.photos})" for found in gains]

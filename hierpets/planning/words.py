@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from hierpets.text import percent
+from hierpets.text import counted, percent
 
 if TYPE_CHECKING:
     from hierpets.planning.result import BackboneRank, ClassGain, CurvePoint, Plan, PretrainedGain, RecipeCost
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["plan_lines"]
 
 SHOWN = 8  # classes
+FLATTER = 10  # photos of each class, from which on twice as many bring less: before, a curve may be at its steepest
 
 
 def plan_lines(plan: Plan) -> Iterator[str]:
@@ -59,25 +60,30 @@ def _last_stretch(curve: Sequence[CurvePoint]) -> Iterator[str]:
     stretch = f"From {before.mean_photos:.0f} to {last.mean_photos:.0f} photos each, recall"
     if gained > 0:
         yield f"{stretch} rose by {gained:.1f} points."
-        yield "As many photos again bring less than that; how much less, only they can tell."
     else:
         yield f"{stretch} did not rise ({gained:.1f} points)."
+    if gained > 0 and last.mean_photos >= FLATTER:
+        yield "As many photos again usually bring less than that; how much less, only they can tell."
+    else:
         yield "What as many photos again would bring, these cannot tell."
 
 
 def _gains(gains: Sequence[ClassGain]) -> Iterator[str]:
-    wanting = [found for found in gains if found.gain > 0 or found.recall < 1]
-    if not wanting:
+    """What is not shown to help is counted: its interval says how few photos judged it, not where to look."""
+    helped = [found for found in gains if found.gain > 0]
+    if not helped and all(found.recall == 1 for found in gains):
         return
     yield ""
-    if not any(found.gain > 0 for found in wanting):
+    if not helped:
         yield "The last photos of no class are shown to have helped."
         return
     yield "Where more photos help most, by what the last ones brought (of Oxford's breeds, the next brought half):"
-    for found in wanting[:SHOWN]:
+    for found in helped[:SHOWN]:
         has = f"{found.photos} photos, recall {percent(found.recall)}"
         brought = f"the last {found.removed} brought {_points(found.gain)} points {_range(found.interval)}"
         yield f"  {found.label:<32} {has:<27} {brought}"
+    if others := len(gains) - len(helped):
+        yield f"Of {counted(others, 'other')}, the last photos are not shown to have helped."
 
 
 def _recipes(recipes: Sequence[RecipeCost]) -> Iterator[str]:

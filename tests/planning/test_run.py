@@ -18,6 +18,7 @@ from hierpets.config import AutoConfig, BackboneChoice, TrainConfig
 from hierpets.data.photos import read_photo
 from hierpets.errors import ConfigError, DataError, PluginError
 from hierpets.planning import run
+from hierpets.planning.figure import plan_figure
 from hierpets.planning.photos import read_photos
 from hierpets.planning.pretraining import compare_random
 from hierpets.planning.result import Plan
@@ -160,12 +161,22 @@ def test_plan_in_words_does_not_call_a_loss_a_rise(planned):
     assert "rose by" not in said and "bring less than that" not in said
 
 
+@pytest.mark.parametrize(("mean", "less"), [(5.0, False), (9.6, False), (10.0, True)])
+def test_plan_in_words_says_that_more_bring_less_only_where_the_curve_has_flattened(planned, mean, less):
+    found, _, _ = planned
+    last = found.curve[-1].model_copy(update={"accuracy": found.curve[0].accuracy + 0.1, "mean_photos": mean})
+    said = str(found.model_copy(update={"curve": (found.curve[0], last)}))
+    assert "recall rose by 10.0 points." in said
+    assert ("usually bring less than that" in said) == less == ("these cannot tell" not in said)
+
+
 def test_plan_in_words_names_no_class_that_cannot_gain(planned):
     found, _, _ = planned
     perfect = [gain.model_copy(update={"recall": 1.0, "gain": 0.0}) for gain in found.gains]
     wanting = perfect[0].model_copy(update={"recall": 0.7, "gain": 0.1})
     said = str(found.model_copy(update={"gains": (*perfect[1:], wanting)}))
-    assert f"{wanting.label} " in said and f"{perfect[1].label} " not in said
+    assert f"{wanting.label} " in said and not any(f"{other.label} " in said for other in perfect[1:])
+    assert "Of 3 others, the last photos are not shown to have helped." in said
     assert "Where more photos help" not in str(found.model_copy(update={"gains": tuple(perfect)}))
 
 
@@ -175,6 +186,8 @@ def test_plan_in_words_ranks_no_classes_where_none_has_gained(planned):
     said = str(found.model_copy(update={"gains": tuple(without)}))
     assert "The last photos of no class are shown to have helped." in said
     assert "Where more photos help" not in said and f"{without[0].label} " not in said
+    drawn = plan_figure(found.model_copy(update={"gains": tuple(without)}))
+    assert drawn.alt.endswith("and the gains of 0 classes.") and "brought" not in drawn.svg
 
 
 def test_plan_without_breeds_is_of_species(config, photos, tmp_path):

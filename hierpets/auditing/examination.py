@@ -45,7 +45,8 @@ def examine_photos(
     features, within = _features([index.paths[row] for row in useful], registry, backbone, device, progress)
     pairs = find_same_photos(stats, useful, features, settings)
     labels, notes = _check_features(index, useful, features, within, pairs, registry, settings)
-    levels = count_levels(index)
+    lost = {finding.photos[0].path for finding in images if finding.kind == "unreadable"}
+    levels = count_levels(index.where(lambda record: record.path not in lost))
     return Audit(
         source=source,
         backbone=backbone,

@@ -77,6 +77,9 @@ def test_audit_command_strict_fails_on_an_unreadable_file(tmp_path, registry):
     write_pets(tmp_path / "pets")
     (tmp_path / "pets/train/dog/pug/broken.jpg").write_bytes(b"not a photo")
     assert run(tmp_path / "pets", tmp_path / "out", registry, "--strict") == 1
+    document = json.loads((tmp_path / "out" / "audit.json").read_text())
+    assert document["photos"] == 25
+    assert document["levels"]["species"]["counts"] == {"cat": 12, "dog": 12}  # what a training reads
 
 
 @needs_odd_names

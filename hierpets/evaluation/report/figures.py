@@ -68,7 +68,7 @@ def reliability_diagram(level: LevelMetrics, name: str) -> Drawing:
         most = max(b.n for b in bins)
         top.scatter(x, y, [10 + 70 * b.n / most for b in bins], color=ACCENT, label="this model", zorder=3)
         top.set(xlim=(0, 1.02), ylim=(0, 1.04), ylabel="accuracy")
-        top.legend(loc="lower right")
+        figure.legend(loc="outside upper left", ncols=2)  # inside, it would cover intervals of few photos
         below.bar([b.low for b in bins], [b.n for b in bins], [b.high - b.low for b in bins], align="edge",
                   color=ACCENT, alpha=0.45, edgecolor=PANEL)  # fmt: skip
         below.set(xlabel="confidence", ylabel="photos")

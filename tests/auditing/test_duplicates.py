@@ -51,15 +51,24 @@ def test_exact_pairs_join_each_copy_to_the_first():
 def test_confirmed_pairs_need_like_features():
     features = np.array([[1.0, 0.0], [1.0, 0.05], [0.0, 1.0]])
     same = as_hex([7, 7, 7])
-    found = confirmed_pairs(same, as_hex([2**63] * 3), features, within=4, same=0.8)
+    found = confirmed_pairs(same, as_hex([2**63] * 3), [as_hex([2**63])] * 3, features, within=4, same=0.8)
     assert [(p.first, p.second, p.how) for p in found] == [(0, 1, "near")]
 
 
 def test_confirmed_pairs_recognize_a_mirror_image():
     features = np.array([[1.0, 0.0], [1.0, 0.0]])
     upright, mirrored = as_hex([0x00FF00FF00FF00FF, 0xFFFF0000FFFF0000]), as_hex([1, 0x00FF00FF00FF00FF])
-    found = confirmed_pairs(upright, mirrored, features, within=4, same=0.8)
+    found = confirmed_pairs(upright, mirrored, [as_hex([2, 3, 4])] * 2, features, within=4, same=0.8)
     assert [(p.first, p.second, p.how) for p in found] == [(0, 1, "mirrored")]
+
+
+def test_confirmed_pairs_recognize_a_photo_on_its_side():
+    """Whose features are less like those of the upright one."""
+    hashes = as_hex([0x00FF00FF00FF00FF, 0xFFFF0000FFFF0000, 0xFFFF0000FFFF0000])
+    turned = [as_hex([1, 2, 3]), as_hex([1, 2, 0x00FF00FF00FF00FF]), as_hex([1, 2, 0x00FF00FF00FF00FF])]
+    features = np.array([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]])
+    found = confirmed_pairs(hashes, as_hex([5, 6, 7]), turned, features, within=4, same=0.8)
+    assert [(p.first, p.second, p.how) for p in found] == [(0, 1, "turned"), (1, 2, "near")]
 
 
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)).filter(lambda p: p[0] != p[1]), max_size=20))

@@ -100,7 +100,9 @@ def test_measure_image_hashes_survive_re_encoding_and_mirroring(tmp_path, photo)
     small = cv2.resize(photo, (180, 180), interpolation=cv2.INTER_AREA)
     again = measure_image(str(written(tmp_path / "b.jpg", small, cv2.IMWRITE_JPEG_QUALITY, 60)))
     mirrored = measure_image(str(written(tmp_path / "c.png", photo[:, ::-1])))
+    on_its_side = measure_image(str(written(tmp_path / "d.png", np.rot90(photo))))
     other = measure_image("demo:dog/husky/1")
     assert bits(first.phash, again.phash) <= 4
     assert bits(first.phash, mirrored.mirrored_phash) <= 2
+    assert [bits(first.phash, turned) <= 2 for turned in on_its_side.turned_phashes] == [False, False, True]
     assert bits(first.phash, other.phash) > 8

@@ -38,6 +38,7 @@ SUFFIXES = {
 }
 JPEG_SCAN, JPEG_END = b"\xff\xda", b"\xff\xd9"
 STRIDE = 4  # every sixteenth pixel is enough for brightness and color
+TURNS = (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270)
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
@@ -48,8 +49,8 @@ class ImageStats:
     ``content`` is a SHA-256 of the file, ``size`` its bytes, ``width`` and ``height`` its pixels as stored. ``dark``
     and ``light`` are the 5th and 95th percentile of brightness, ``color`` the 99th percentile of the difference between
     the channels, all in [0, 1]. ``phash`` and ``mirrored_phash`` are 64-bit perceptual hashes, in hexadecimal, of the
-    photo and of its mirror image. A JPEG is not ``complete`` when no end marker follows its last scan, even if it can
-    be decoded.
+    photo and of its mirror image, ``turned_phashes`` of the photo turned by one, two and three quarters. A JPEG is not
+    ``complete`` when no end marker follows its last scan, even if it can be decoded.
     """
 
     path: str
@@ -63,6 +64,7 @@ class ImageStats:
     color: float | None = None
     phash: str | None = None
     mirrored_phash: str | None = None
+    turned_phashes: tuple[str, ...] = ()
     error: str | None = None
     complete: bool = True
 
@@ -132,4 +134,5 @@ def _with_pixels(known: ImageStats, source: str | bytes) -> ImageStats:
         color=float(np.percentile(np.ptp(sample, axis=2), 99) / 255),
         phash=str(imagehash.phash(picture)),
         mirrored_phash=str(imagehash.phash(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT))),
+        turned_phashes=tuple(str(imagehash.phash(picture.transpose(turn))) for turn in TURNS),
     )

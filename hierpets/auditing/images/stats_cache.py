@@ -17,7 +17,7 @@ from hierpets.progress import Progress, no_progress
 
 __all__ = ["StatsCache", "collect_stats"]
 
-VERSION = 4  # of the table and the fields of ImageStats
+VERSION = 5  # of the table and the fields of ImageStats
 CHUNK = 64  # photos between two commits, the most that a kill may cost
 CACHE_FILE = "image_stats.sqlite"
 
@@ -36,7 +36,8 @@ class StatsCache:
         if row is None or row[0] != file_stamp(path):
             return None
         try:
-            return replace(ImageStats(**json.loads(row[1])), path=path)
+            found = ImageStats(**json.loads(row[1]))
+            return replace(found, path=path, turned_phashes=tuple(found.turned_phashes))  # a list, in JSON
         except (TypeError, ValueError):
             warn_uncached(self._file, "it holds statistics that hierpets did not write")
             return None

@@ -13,7 +13,8 @@ from hierpets.training.features.unit import unit_rows
 
 __all__ = ["How", "Pair", "components", "confirmed_pairs", "exact_pairs", "hash_bits", "near_pairs"]
 
-How = Literal["exact", "near", "mirrored"]
+How = Literal["exact", "near", "mirrored", "turned"]
+OF_TURNED = 0.6  # of the cosine that is asked for: turned by a quarter, a photo has one of 0.43 to 0.87 to itself
 BLOCK = 512  # rows compared at a time: 512 x 20,000 float32 are 40 MB
 
 
@@ -53,17 +54,28 @@ def near_pairs(bits: np.ndarray, others: np.ndarray, *, within: int) -> np.ndarr
 
 
 def confirmed_pairs(
-    hashes: Sequence[str], mirrored: Sequence[str], features: np.ndarray, *, within: int, same: float
+    hashes: Sequence[str],
+    mirrored: Sequence[str],
+    turned: Sequence[Sequence[str]],
+    features: np.ndarray,
+    *,
+    within: int,
+    same: float,
 ) -> list[Pair]:
-    """Pairs of like hash, upright or against the mirror image, whose features [N, D] have a cosine of ``same``."""
-    bits, mirror = hash_bits(hashes), hash_bits(mirrored)
-    unit = unit_rows(features)
-    variants: list[tuple[How, np.ndarray]] = [("near", bits), ("mirrored", mirror)]
+    """Pairs of like hash, upright, against the mirror image or against one of the ``turned`` [N][3], whose features
+    [N, D] have a cosine of ``same``, and of turned ones less.
+    """
+    bits, unit = hash_bits(hashes), unit_rows(features)
+    variants: list[tuple[How, Sequence[str], float]] = [
+        ("near", hashes, same),
+        ("mirrored", mirrored, same),
+        *(("turned", others, OF_TURNED * same) for others in zip(*turned, strict=True)),
+    ]
     best: dict[tuple[int, int], Pair] = {}
-    for how, others in variants:
-        for i, j in near_pairs(bits, others, within=within).tolist():
+    for how, others, least in variants:
+        for i, j in near_pairs(bits, hash_bits(others), within=within).tolist():
             similarity = float(unit[i] @ unit[j])
-            if similarity >= same:
+            if similarity >= least:
                 best.setdefault((i, j), Pair(i, j, how, similarity))
     return sorted(best.values(), key=lambda pair: (pair.first, pair.second))
 

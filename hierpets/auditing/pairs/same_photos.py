@@ -19,6 +19,7 @@ WORDS: dict[How, str] = {
     "exact": "identical files",
     "near": "near duplicates",
     "mirrored": "mirror images",
+    "turned": "turned copies",
 }
 
 
@@ -38,6 +39,7 @@ def find_same_photos(
     near = confirmed_pairs(
         [stats[row].phash or "0" for row in rows],
         [stats[row].mirrored_phash or "0" for row in rows],
+        [stats[row].turned_phashes for row in rows],
         features[single],
         within=settings.hash_distance,
         same=settings.same_photo,

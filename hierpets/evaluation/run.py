@@ -94,7 +94,6 @@ def evaluate(
     unknowns, unreadable_ood = (
         predict_ood(predictor, ood_paths, ood, progress=progress) if ood is not None else (None, [])
     )
-    stressed = measure_stress(partial(_predict_changed, predictor), index, progress=progress) if stress else None
     left_out = (*unreadable, *unreadable_ood)
     about = {
         **({"bundle": str(bundle)} if bundle else {}),
@@ -108,15 +107,19 @@ def evaluate(
         predictions,
         alpha=predictor.manifest.policy.promised,
         ood=unknowns,
-        stress=stressed,
         seen=seen,
         model=predictor.model,
         about=about,
     )
+    overlay = lazy_overlay(bundle, registry=plugins) if bundle else None
+    photos = partial(read_photo, shorter_side=GALLERY_SIDE)
     if folder is not None:
-        overlay = lazy_overlay(bundle, registry=plugins) if bundle else None
-        photos = partial(read_photo, shorter_side=GALLERY_SIDE)
         write_evaluation(folder, predictions, metrics, photos=photos, overlay=overlay)
+    if stress:  # takes minutes, and one that does not end costs nothing else
+        stressed = measure_stress(partial(_predict_changed, predictor), index, progress=progress)
+        metrics = metrics.model_copy(update={"stress": stressed})
+        if folder is not None:
+            write_evaluation(folder, predictions, metrics, photos=photos, overlay=overlay)
     report = folder / REPORT_FILE if folder is not None else None
     return Evaluation(metrics, predictions, unknowns, left_out, report)
 

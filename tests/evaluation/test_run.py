@@ -289,6 +289,20 @@ def test_evaluate_takes_the_digest_of_what_training_held_out_once(predictor, mix
     assert sorted(hashed) == sorted(paths)
 
 
+@pytest.mark.usefixtures("no_figures")
+def test_evaluate_keeps_what_it_measured_before_a_stress_test_that_is_interrupted(
+    predictor, photos, tmp_path, monkeypatch
+):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hierpets.evaluation.run.measure_stress", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(predictor, photos, stress=True, out=tmp_path / "e")
+    assert {path.name for path in (tmp_path / "e").iterdir()} >= {"metrics.json", "predictions.jsonl", "report.html"}
+    assert read_metrics(tmp_path / "e" / "metrics.json").stress is None
+
+
 @needs_byte_names
 def test_evaluate_ends_a_stress_test_in_which_the_model_fails(bundle, registry, photos, monkeypatch):
     fails = load(bundle, registry=registry)

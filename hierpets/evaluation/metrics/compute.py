@@ -25,7 +25,6 @@ from hierpets.evaluation.metrics.schema import (
     LevelMetrics,
     Metrics,
     SeenMetrics,
-    StressMetrics,
 )
 from hierpets.evaluation.metrics.selective import selective_metrics
 from hierpets.evaluation.predictions import OODPredictions, Predictions
@@ -38,7 +37,6 @@ def evaluate_predictions(
     *,
     alpha: float | None = None,
     ood: OODPredictions | None = None,
-    stress: StressMetrics | None = None,
     seen: SeenMetrics | None = None,
     model: ModelId | None = None,
     about: Mapping[str, str] | None = None,
@@ -47,9 +45,9 @@ def evaluate_predictions(
 ) -> Metrics:
     """Everything ``docs/metrics.md`` describes; what is undefined is None.
 
-    ``alpha`` is the share of wrong answers that the model promises, None where it promises none. ``stress`` is the
-    outcome of a stress test, if there was one, ``seen`` counts the photos that the model was fitted to, and ``about``
-    says in words what was measured ("data", "split"). ``seed`` and ``resamples`` are those of the bootstrap intervals.
+    ``alpha`` is the share of wrong answers that the model promises, None where it promises none. ``seen`` counts
+    the photos that the model was fitted to, and ``about`` says in words what was measured ("data", "split"). ``seed``
+    and ``resamples`` are those of the bootstrap intervals. A stress test is measured by itself.
     """
 
     def measured(level: LevelPredictions | None) -> LevelMetrics | None:
@@ -74,7 +72,6 @@ def evaluate_predictions(
         hierarchy=hierarchy_metrics(predictions, seed=seed, resamples=resamples),
         selective=selective_metrics(predictions, alpha=alpha),
         ood=ood_metrics(predictions, ood) if ood else None,
-        stress=stress,
         seen=seen,
     )
 

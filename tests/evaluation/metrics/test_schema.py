@@ -40,7 +40,8 @@ def results(predictions, make_predictions, taxonomy):
         "no breed told": (make_predictions(Taxonomy(tree={"cat": ("a", "b")}), 9, unlabeled=1.0), None),
     }
     return {
-        name: evaluate_predictions(p, ood=n, stress=stressed.get(name), resamples=20) for name, (p, n) in cases.items()
+        name: evaluate_predictions(p, ood=n, resamples=20).model_copy(update={"stress": stressed.get(name)})
+        for name, (p, n) in cases.items()
     }
 
 

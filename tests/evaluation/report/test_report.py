@@ -55,14 +55,16 @@ def gray_photo(path: str) -> np.ndarray:
     return np.full((600, 900, 3), len(path) % 255, dtype=np.uint8)
 
 
+def stressed(metrics, loss):
+    return metrics.model_copy(update={"stress": stress_with_loss(loss)})
+
+
 @pytest.fixture(scope="module")
 def written(tmp_path_factory, predictions):
     out = tmp_path_factory.mktemp("report") / "evaluation"
     ood = OODPredictions(("c.jpg", "d.jpg"), np.array([3.0, 0.0]), np.array(["unknown", "breed"]), ("car", "food"))
     about = {"bundle": "runs/a & b"}
-    metrics = evaluate_predictions(
-        predictions, ood=ood, stress=stress_with_loss(0.1), model=MODEL, about=about, resamples=30
-    )
+    metrics = stressed(evaluate_predictions(predictions, ood=ood, model=MODEL, about=about, resamples=30), 0.1)
     write_evaluation(out, predictions, metrics, photos=gray_photo, overlay=lambda path, *, leaf: gray_photo(path))
     return out
 
@@ -476,7 +478,7 @@ def test_headline_praises_a_model_that_rejects_ood_photos(predictions):
 
 def test_headline_says_what_a_stress_test_costs(predictions):
     def said(loss):
-        return headline(evaluate_predictions(predictions, stress=stress_with_loss(loss), resamples=5))
+        return headline(stressed(evaluate_predictions(predictions, resamples=5), loss))
 
     bad, good, between = said(0.1), said(0.01), said(0.04)
     assert any("cost 10.0 points" in s and "far away (far away & 2), 70.0% correct" in s for s in bad.weaknesses)
@@ -490,7 +492,7 @@ def test_headline_does_not_praise_what_few_photos_cannot_show(predictions):
     stress = stress_with_loss(0.01)
     mean = tuple(replaced.model_copy(update={"loss_interval": (-0.04, 0.08)}) for replaced in stress.mean)
     unsure = stress.model_copy(update={"mean": mean})
-    said = headline(evaluate_predictions(predictions, stress=unsure))
+    said = headline(evaluate_predictions(predictions, resamples=5).model_copy(update={"stress": unsure}))
     assert not any("Stress" in s for s in said.strengths)
     assert any("cost 1.0 points of accuracy on average (-4.0 to 8.0)" in s for s in said.caveats)
 

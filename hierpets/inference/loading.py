@@ -79,9 +79,9 @@ def load(
         chosen_device = choose_device(device)
     chosen_engine = choose_engine(engine, chosen_device, compile=compile)
     at_once = workers or 1
+    prepare_environment()
     # Compiling the graph takes one core as long as all the rest takes the other, imports included. What compiles it is
     # imported alone: beside the other imports that takes twice as long.
-    prepare_environment()
     with ThreadPoolExecutor(1, thread_name_prefix="engine") as beside:
         if chosen_engine == "openvino":
             import_module("hierpets.inference.engines.openvino")

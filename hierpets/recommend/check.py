@@ -24,7 +24,6 @@ from hierpets.validation.yaml_file import YamlFile
 
 __all__ = ["CatalogProblem", "check_catalog", "listed_taxonomy"]
 
-
 ALIKE = 0.85  # of the letters of two names, above which one may be a misspelling of the other
 
 

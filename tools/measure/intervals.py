@@ -49,7 +49,9 @@ CASES = (
 )
 
 
-def main() -> int:
+@in_one_line
+def main() -> None:
+    """Print the table, or write it into a page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", type=Path, help="a page that keeps the table between the tool's marks")
     args = parser.parse_args()
@@ -59,7 +61,6 @@ def main() -> int:
         rows.append(f"| {case.words} | {held} |")
         print(rows[-1], file=sys.stderr)
     publish("\n".join(rows), args.write, __file__)
-    return 0
 
 
 def coverage(case: Case, *, draws: int = DRAWS, resamples: int = RESAMPLES) -> np.ndarray:
@@ -81,4 +82,4 @@ def coverage(case: Case, *, draws: int = DRAWS, resamples: int = RESAMPLES) -> n
 
 
 if __name__ == "__main__":
-    raise SystemExit(in_one_line(main)())
+    sys.exit(main())

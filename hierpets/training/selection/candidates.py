@@ -133,21 +133,21 @@ class _Judge:
     def __call__(self, fitter: HeadFitter) -> Judgement | None:
         """The judgement that was made before, or a new one; None where folds lack classes."""
         if self.judgements is None:
-            return self._judge(fitter)
+            return self._cross_validate(fitter)
         digest = hashlib.sha256(repr((hierpets.__version__, self._digest, fitter)).encode()).hexdigest()
         judgement = self.judgements.get(digest)
-        if judgement is None and (judgement := self._judge(fitter)) is not None:
+        if judgement is None and (judgement := self._cross_validate(fitter)) is not None:
             self.judgements.put(digest, judgement)
         return judgement
 
-    def _judge(self, fitter: HeadFitter) -> Judgement | None:
+    def _cross_validate(self, fitter: HeadFitter) -> Judgement | None:
         photos, stressed = self.photos, self.stressed
         fitted = FoldHeads.fit(photos, self._parts, self.folds, fitter)
         if fitted is None:
             return None
         logits, everyone = fitted.ask(photos), np.arange(len(photos))
-        plain = _judge(logits, everyone[fitted.judged], len(photos))
-        return Judgement(logits.score(), plain, _judge_stressed(fitted, photos, stressed) if stressed else None)
+        plain = _judged(logits, everyone[fitted.judged], len(photos))
+        return Judgement(logits.score(), plain, _judged_stressed(fitted, photos, stressed) if stressed else None)
 
     @cached_property
     def _parts(self) -> tuple[ClassStatistics, ...]:
@@ -163,13 +163,13 @@ class _Judge:
         return digest.hexdigest() + repr(photos.taxonomy)
 
 
-def _judge_stressed(fitted: FoldHeads, photos: FeatureSet, stressed: StressedFeatures) -> Judged:
+def _judged_stressed(fitted: FoldHeads, photos: FeatureSet, stressed: StressedFeatures) -> Judged:
     chosen = fitted.of(stressed.rows)
     worse = replace(photos.where(stressed.rows), features=stressed.features)
-    return _judge(chosen.ask(worse), stressed.rows[chosen.judged], len(photos))
+    return _judged(chosen.ask(worse), stressed.rows[chosen.judged], len(photos))
 
 
-def _judge(logits: LabeledLogits, rows: np.ndarray, photos: int) -> Judged:
+def _judged(logits: LabeledLogits, rows: np.ndarray, photos: int) -> Judged:
     """Logits of some of the photos, int [M] of N."""
     classes, guessed = logits.finest
     known = classes != UNKNOWN_LEAF

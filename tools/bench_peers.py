@@ -66,7 +66,7 @@ class Bench:
             "training": self.measure_training(trained, summarize(peers["hierpets"])["top1"]),
             "large": self.compare_large(),
             "memory": {str(n): self.measure_long_run(n).memory for n in (SHORT_RUN, self.given.long_run)},
-            "limit": {name: self.measure_limit(bundle) for name, bundle in self.bundles().items()},
+            "limit": {name: self.measure_limit(name, bundle) for name, bundle in self.bundles().items()},
             "rounds": self.given.rounds,
             "machine": describe_machine(self.peers),
         }
@@ -197,9 +197,9 @@ class Bench:
             (folder / f"{n // 1000:03}" / f"{n:06}.jpg").symlink_to(path)
         return folder
 
-    def measure_limit(self, bundle: Path) -> Any:
-        log(f"the limit of {bundle}")
-        out, folder = self.work / "limit.json", self.link(len(self.paths))
+    def measure_limit(self, name: str, bundle: Path) -> Any:
+        log(f"the limit of {name}")
+        out, folder = self.work / f"limit of {name}.json", self.link(len(self.paths))
         command: list[Any] = [self.ours, "-m", "hierpets", "bench", "--engine", "openvino"]
         command += [] if bundle == RELEASED else ["--model", bundle]
         command += ["--data", folder, "--rounds", str(self.given.rounds), "--seconds", str(self.given.seconds)]

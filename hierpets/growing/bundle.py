@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hierpets.bundle.layout import MANIFEST, SEEN
 from hierpets.bundle.manifest import Manifest, manifest_text, read_manifest
 from hierpets.bundle.seen import SeenPhotos, read_seen
@@ -14,9 +16,10 @@ from hierpets.data.content import content_key
 from hierpets.errors import BundleError
 from hierpets.files import whole_folder
 from hierpets.growing.network import OpenNetwork, open_network
+from hierpets.hierarchy.early import Outputs, ask_in_turn
 from hierpets.registry.loading import Registry
 
-__all__ = ["OpenBundle", "open_bundle"]
+__all__ = ["OpenBundle", "answer_together", "open_bundle"]
 
 
 @dataclass(frozen=True)
@@ -71,3 +74,21 @@ def open_bundle(folder: Path, registry: Registry | None = None) -> OpenBundle:
     if any(network.spec.photos != networks[-1].spec.photos for network in networks):
         raise BundleError(f"{folder / MANIFEST}: statistics of other photos for each network; train the bundle again")
     return OpenBundle(folder, manifest, networks)
+
+
+def answer_together(manifest: Manifest, outputs: Sequence[Outputs]) -> tuple[np.ndarray, np.ndarray]:
+    """Calibrated joint probabilities float64 [N, L] and scores [N, 1 + S] of photos that every network was asked about,
+    as they would be if each was asked in its turn.
+    """
+    (*early, main), tree, combiner = outputs, manifest.taxonomy, manifest.combiner
+    temperatures = manifest.temperatures
+    found, _ = ask_in_turn(
+        early,
+        main,
+        tree,
+        asked=manifest.early,
+        learned=manifest.learned,
+        temperatures=temperatures,
+        combiner=combiner,
+    )
+    return temperatures.joint(found.species, found.leaf, tree, combiner=combiner), found.scores

@@ -15,13 +15,13 @@ from hierpets.evaluation.result import Evaluation
 from hierpets.evaluation.run import evaluate, read_labeled
 from hierpets.files import check_folder
 from hierpets.growing.bundle import OpenBundle, open_bundle
-from hierpets.growing.calibration import Unseen
 from hierpets.growing.learning import learn
+from hierpets.growing.leave_one_out import LeaveOneOutPredictions
+from hierpets.growing.names import check_names
 from hierpets.growing.photos import (
     LeftOutPhoto,
     NewPhotos,
     check_every_class,
-    check_names,
     find_copies,
     find_learned,
     read_photos,
@@ -79,14 +79,14 @@ def grow(
         read_labeled(check, before.manifest, registry=plugins)
     predictor = load(source, engine="openvino", precision="f32", registry=plugins, recommend=False)
     photos, left_out = read_photos(index, predictor, progress)
-    photos, learned, unseen = _learn(before, index, photos, left_out, trust_labels=trust_labels)
+    photos, learned, predictions = _learn(before, index, photos, left_out, trust_labels=trust_labels)
     measure = partial(_measure, check, plugins, progress)
     was = measure(source)  # before the grown bundle is written, which may take its place
     learned.write(target, (record.path for record in photos.records), overwrite=overwrite)
     compared, taken = _compare(was, measure(target), before.manifest.taxonomy, learned.manifest.taxonomy)
     new = tuple(leaf for leaf in learned.manifest.taxonomy.leaves if leaf not in before.manifest.taxonomy.leaves)
     counts, policy = Counter(record.label for record in photos.records), learned.manifest.policy
-    accuracy = _accuracy(photos, unseen)
+    accuracy = _accuracy(photos, predictions)
     judged = {label.species for label, share in accuracy.items() if share is not None}
     grown = [leaf for leaf in counts if leaf.breed and str(leaf) in policy.leaves]
     return GrowResult(
@@ -97,7 +97,7 @@ def grow(
         new=new,
         left_out=tuple(left_out),
         doubtful=tuple(doubtful_labels(photos, before.manifest.taxonomy)),
-        steals=(*taken, *find_confused(photos, unseen, new)),
+        steals=(*taken, *find_confused(photos, predictions, new)),
         unjudged=tuple(sorted({leaf.species for leaf in new} - judged - {*before.manifest.taxonomy.species})),
         judged={leaf: len(policy.leaves[str(leaf)]) for leaf in grown},
         shared={species: len(policy.grown_scores(species)) for species in {leaf.species for leaf in counts}},
@@ -111,7 +111,7 @@ def grow(
 
 def _learn(
     before: OpenBundle, index: PhotoIndex, photos: NewPhotos, left_out: list[LeftOutPhoto], *, trust_labels: bool
-) -> tuple[NewPhotos, OpenBundle, Unseen]:
+) -> tuple[NewPhotos, OpenBundle, LeaveOneOutPredictions]:
     """The photos that were learned from, the grown bundle, and what it gives for them without them. Others are added to
     ``left_out``.
     """
@@ -120,21 +120,21 @@ def _learn(
     photos = photos.without(learned_before, left_out)
     photos = photos.without(find_copies(photos), left_out)
     check_every_class(index, photos.records, left_out)
-    learned, unseen = learn(before, photos)
+    learned, predictions = learn(before, photos)
     if trust_labels:
-        return photos, learned, unseen
-    strangers = find_strangers(photos, unseen, before.manifest, learned.manifest.taxonomy)
+        return photos, learned, predictions
+    strangers = find_strangers(photos, predictions, before.manifest, learned.manifest.taxonomy)
     if not strangers:
-        return photos, learned, unseen
+        return photos, learned, predictions
     photos = photos.without(strangers, left_out)
     check_every_class(index, photos.records, left_out)
     return photos, *learn(before, photos)
 
 
-def _accuracy(photos: NewPhotos, unseen: Unseen) -> dict[Leaf, float | None]:
+def _accuracy(photos: NewPhotos, predictions: LeaveOneOutPredictions) -> dict[Leaf, float | None]:
     """For each label the share of its photos that the bundle names right without them, by breed or by species."""
     right: dict[Leaf, list[bool]] = defaultdict(list)
-    for row, leaf in zip(unseen.rows.tolist(), unseen.answers, strict=True):
+    for row, leaf in zip(predictions.rows.tolist(), predictions.answers, strict=True):
         label = photos.records[row].label
         right[label].append(leaf == label or (label.breed is None and leaf.species == label.species))
     labels = {record.label for record in photos.records}

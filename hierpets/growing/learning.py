@@ -8,8 +8,14 @@ import numpy as np
 
 from hierpets.data.records import PhotoIndex, PhotoRecord
 from hierpets.growing.bundle import OpenBundle
-from hierpets.growing.calibration import LeftOut, Unseen, grow_policy, grow_temperatures, judge, leave_out
-from hierpets.growing.leave_one_out import LeaveOneOut
+from hierpets.growing.calibration import grow_policy, grow_temperatures
+from hierpets.growing.leave_one_out import (
+    LeaveOneOut,
+    LeaveOneOutLogits,
+    LeaveOneOutPredictions,
+    leave_one_out_logits,
+    predict_left_out,
+)
 from hierpets.growing.network import OpenNetwork
 from hierpets.growing.photos import NewPhotos
 from hierpets.model.ood import pretrained_profiles
@@ -19,22 +25,24 @@ from hierpets.taxonomy import Leaf
 __all__ = ["add_photos", "class_weights", "learn"]
 
 
-def learn(before: OpenBundle, photos: NewPhotos) -> tuple[OpenBundle, Unseen]:
+def learn(before: OpenBundle, photos: NewPhotos) -> tuple[OpenBundle, LeaveOneOutPredictions]:
     """The grown bundle, and what it gives for the new photos without them."""
     parts = [_learn(*part, photos.records) for part in zip(before.networks, photos.features, strict=True)]
     grown = before.of([network for network, _ in parts])
-    unseen = judge(grown, [left for _, left in parts])
+    predictions = predict_left_out(grown, [logits for _, logits in parts])
     old, tree = before.manifest, grown.manifest.taxonomy
     training = old.training | {
         "species": len(tree.species),
         "leaves": len(tree.leaves) - len(grown.manifest.pretrained),
         "grown": old.training.get("grown", 0) + len(photos),
     }
-    policy = grow_policy(old.policy, unseen, {*tree.leaves} - {*old.taxonomy.leaves}, tree)
-    return grown.of(grown.networks, policy=policy, training=training), unseen
+    policy = grow_policy(old.policy, predictions, {*tree.leaves} - {*old.taxonomy.leaves}, tree)
+    return grown.of(grown.networks, policy=policy, training=training), predictions
 
 
-def _learn(before: OpenNetwork, features: np.ndarray, records: tuple[PhotoRecord, ...]) -> tuple[OpenNetwork, LeftOut]:
+def _learn(
+    before: OpenNetwork, features: np.ndarray, records: tuple[PhotoRecord, ...]
+) -> tuple[OpenNetwork, LeaveOneOutLogits]:
     """A network that learned the features [N, D] of N photos, and what it gives for them without them."""
     labels = sorted({record.label for record in records}, key=str)
     classes = np.array([labels.index(record.label) for record in records])
@@ -45,9 +53,9 @@ def _learn(before: OpenNetwork, features: np.ndarray, records: tuple[PhotoRecord
     of = PhotoIndex(total.taxonomy, records).labels()
     animals = np.arange(len(records)) if of.groups is None else of.groups
     one_out = LeaveOneOut(total, features.astype(np.float64), profiles, rows, weights, animals)
-    left = leave_out(grown, one_out, of)
-    temperatures = grow_temperatures(before.temperatures, before.statistics.taxonomy, left, total.taxonomy)
-    return grown.tempered(temperatures), left
+    logits = leave_one_out_logits(grown, one_out, of)
+    temperatures = grow_temperatures(before.temperatures, before.statistics.taxonomy, logits, total.taxonomy)
+    return grown.tempered(temperatures), logits
 
 
 def add_photos(

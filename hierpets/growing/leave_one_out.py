@@ -7,17 +7,33 @@ shrunk towards keeps its scale, which one photo of N changes by a part in N.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+import torch
 from scipy.linalg import solve_triangular
 
+from hierpets.growing.bundle import OpenBundle, answer_together
+from hierpets.growing.network import OpenNetwork
+from hierpets.hierarchy.early import Outputs
+from hierpets.model.network import mix_breeds
+from hierpets.model.ood import Evidence
 from hierpets.model.statistics.classes import ClassStatistics
+from hierpets.plugin import Labels
 from hierpets.taxonomy import Leaf
 from hierpets.training.features.unit import unit_rows
+from hierpets.training.frozen.fitter import DISCRIMINANT
+from hierpets.training.frozen.lda import lda_prior_shift
 
-__all__ = ["LeaveOneOut"]
+__all__ = [
+    "LeaveOneOut",
+    "LeaveOneOutLogits",
+    "LeaveOneOutPredictions",
+    "leave_one_out_logits",
+    "predict_left_out",
+]
 
 
 @dataclass(frozen=True)
@@ -120,6 +136,70 @@ class LeaveOneOut:
         """What the class of each photo weighs without its animal; where it has no other, nothing is asked of it."""
         own = weights[self.rows]
         return np.where(self.judged, own - self._of_animal(self.weights), own)
+
+
+@dataclass(frozen=True)
+class LeaveOneOutLogits:
+    """What heads and OOD scorer of a network give for M of the new photos without them: ``species`` [M, S] and ``leaf``
+    [M, T] logits, their ``evidence`` and ``labels`` among the leaves that have photos. ``rows`` int [M] are those of
+    the photos.
+    """
+
+    rows: np.ndarray
+    species: np.ndarray
+    leaf: np.ndarray
+    evidence: Evidence
+    labels: Labels
+
+
+@dataclass(frozen=True)
+class LeaveOneOutPredictions:
+    """What a grown bundle gives for M of the new photos without them: calibrated ``joint`` probabilities [M, L],
+    ``scores`` [M, 1 + S], ``labels``, and the most probable leaves, ``answers``. ``rows`` int [M] are those of the
+    photos.
+    """
+
+    rows: np.ndarray
+    joint: np.ndarray
+    scores: np.ndarray
+    labels: Labels
+    answers: tuple[Leaf, ...]
+
+
+def leave_one_out_logits(grown: OpenNetwork, photos: LeaveOneOut, labels: Labels) -> LeaveOneOutLogits:
+    """What the network gives for the new photos, each without its animal; one alone in its class is not judged."""
+    spec, tree = grown.spec, grown.statistics.taxonomy
+    rows = np.flatnonzero(photos.judged)
+    shift = lda_prior_shift(grown.statistics, tree, prior=spec.prior, combiner=grown.manifest.combiner)
+    species = photos.by_species().logits(tuple(Leaf(name, None) for name in tree.species), spec.shrinkage)
+    return LeaveOneOutLogits(
+        rows=rows,
+        species=(species + shift.species)[rows],
+        leaf=(photos.logits(tree.leaves, spec.shrinkage) + shift.leaf)[rows],
+        evidence=_evidence(grown, photos).where(rows),
+        labels=labels.where(rows),
+    )
+
+
+def predict_left_out(grown: OpenBundle, logits: Sequence[LeaveOneOutLogits]) -> LeaveOneOutPredictions:
+    """What the networks answer together, by the ``logits`` of each without the same photos."""
+    outputs = [
+        Outputs(own.species, *mix_breeds(network.scorer, network.mixture, own.leaf, own.evidence))
+        for network, own in zip(grown.networks, logits, strict=True)
+    ]
+    joint, scores = answer_together(grown.manifest, outputs)
+    answers = tuple(grown.manifest.taxonomy.leaves[best] for best in joint.argmax(axis=1).tolist())
+    return LeaveOneOutPredictions(logits[-1].rows, joint, scores, grown.main.breeds.relabel(logits[-1].labels), answers)
+
+
+def _evidence(grown: OpenNetwork, photos: LeaveOneOut) -> Evidence:
+    """The evidence of photos that the statistics did not see."""
+    leaves = grown.statistics.leaves
+    scores, cosine = photos.logits(leaves, DISCRIMINANT.shrinkage), photos.cosine()
+    others = (photos.profile(), photos.profiles) if photos.profiles.shape[1] else (None, None)
+    tables = [None if t is None else torch.from_numpy(t.astype(np.float32)) for t in (scores, cosine, *others)]
+    with torch.inference_mode():
+        return grown.scorer.weigh(*tables)  # type: ignore[arg-type]
 
 
 def _directions(out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from itertools import islice
 from pathlib import Path
 
@@ -17,33 +16,28 @@ from hierpets.auditing.settings import AuditSettings
 from hierpets.bundle.manifest import Manifest
 from hierpets.bundle.seen import SeenPhotos
 from hierpets.data.content import content_key
-from hierpets.data.labeled.consistency import find_misspelled, folded
 from hierpets.data.records import PhotoIndex, PhotoRecord, index_of
 from hierpets.errors import DataError, ImageError, without_name
-from hierpets.growing.calibration import answer_together
+from hierpets.growing.bundle import answer_together
 from hierpets.hierarchy.decision import Decision, decide
 from hierpets.hierarchy.early import Outputs
 from hierpets.inference.engines.base import RawOutput
 from hierpets.inference.engines.cascade import Cascade, Squares, seen_by
 from hierpets.inference.predictor import Predictor
-from hierpets.messages.breeds import find_label, meant_labels
 from hierpets.progress import Progress
-from hierpets.taxonomy import Leaf, Taxonomy
+from hierpets.taxonomy import Leaf
 from hierpets.workers import cores, run_in_order
 
 __all__ = [
     "LeftOutPhoto",
     "NewPhotos",
     "check_every_class",
-    "check_names",
     "find_copies",
     "find_learned",
     "read_photos",
     "without_learned",
 ]
 
-ALIKE = 0.9  # of difflib: names as like as "siamese" and "siamesse" are taken for one
-WORD = 5  # letters, of which one may be mistaken
 BATCH = 8
 
 
@@ -78,58 +72,6 @@ class NewPhotos:
         records = tuple(self.records[row] for row in kept)
         features = tuple(own[kept] for own in self.features)
         return NewPhotos(records, features, tuple(self.decisions[row] for row in kept))
-
-
-def check_names(new: Taxonomy, known: Taxonomy) -> None:
-    """Whether each class that is new has a name of its own.
-
-    :raises DataError: names that are written almost as those of other classes, or stand for the same; a species that is
-        called as a known breed; breeds of a species without breeds.
-    """
-    labels = [("the bundle", leaf) for leaf in known.leaves] + [("the photos", leaf) for leaf in new.leaves]
-    problems = [*find_misspelled(labels), *_almost(new.species, known.species)]
-    for species in new.species:
-        if owner := known.owner(species):
-            problems.append(f"{species}: is a breed of {owner} in the bundle, no species; give the folder above it")
-        problems += _almost(new.tree[species], known.tree.get(species, ()), species)
-        if new.tree[species] and known.tree.get(species) == ():
-            problems.append(
-                f"{species}: the bundle knows no breeds of it, and its old photos would be of none; put the new ones "
-                f"into the folder {species} itself, or train again with the breeds of all"
-            )
-    if problems:
-        raise DataError("\n".join(dict.fromkeys(problems)))
-
-
-def _almost(new: Sequence[str], known: Sequence[str], species: str | None = None) -> Iterator[str]:
-    fresh = sorted({*new} - {*known})
-    for place, name in enumerate(fresh):
-        for others, whose in ((known, "which the bundle knows"), (fresh[:place], "another new one")):
-            if same := find_label(name, others, species):
-                yield f"{name!r} is another name of {same!r}, {whose}; rename the folder"
-            elif meant_labels(name, species):
-                continue  # a Welsh Springer Spaniel is no slip of the pen for an English one
-            elif like := next((other for other in others if _are_alike(name, other)), None):
-                yield f"{name!r} is almost {like!r}, {whose} (did you mean {like!r}?); rename the folder"
-
-
-def _are_alike(one: str, other: str) -> bool:
-    """Whether two names are likely meant to be one: singular and plural, or a slip of the pen."""
-    short, long = sorted(map(folded, (one, other)), key=len)
-    plurals = {short + "s", short + "es", short.removesuffix("y") + "ies"}
-    return long in plurals or _is_a_letter_apart(short, long) or SequenceMatcher(None, short, long).ratio() >= ALIKE
-
-
-def _is_a_letter_apart(short: str, long: str) -> bool:
-    """Whether a letter is left out, or two are swapped; or, in a name that is no short word, one is another: a rat is
-    no cat.
-    """
-    same = next((i for i, letters in enumerate(zip(short, long, strict=False)) if len({*letters}) > 1), len(short))
-    rest, other = short[same:], long[same:]
-    if len(short) < len(long):
-        return rest == other[1:]
-    swapped = rest[:2] == other[1::-1] and rest[2:] == other[2:]
-    return len(short) == len(long) and (swapped or (len(short) >= WORD and rest[1:] == other[1:]))
 
 
 def read_photos(index: PhotoIndex, predictor: Predictor, progress: Progress) -> tuple[NewPhotos, list[LeftOutPhoto]]:

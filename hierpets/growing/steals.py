@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hierpets.evaluation.result import Evaluation
-from hierpets.growing.calibration import Unseen
+from hierpets.growing.leave_one_out import LeaveOneOutPredictions
 from hierpets.growing.photos import NewPhotos
 from hierpets.taxonomy import UNKNOWN_LEAF, Leaf, Taxonomy
 from hierpets.text import join_words
@@ -37,10 +37,10 @@ class Steal:
         )
 
 
-def find_confused(photos: NewPhotos, unseen: Unseen, new: Sequence[Leaf]) -> list[Steal]:
+def find_confused(photos: NewPhotos, predictions: LeaveOneOutPredictions, new: Sequence[Leaf]) -> list[Steal]:
     """Pairs of a new leaf and an old one that its own photos look like without them."""
     taken: dict[tuple[Leaf, Leaf], list[str]] = defaultdict(list)
-    for row, leaf in zip(unseen.rows.tolist(), unseen.answers, strict=True):
+    for row, leaf in zip(predictions.rows.tolist(), predictions.answers, strict=True):
         record = photos.records[row]
         if record.label in new and leaf not in new:
             taken[record.label, leaf].append(record.path)

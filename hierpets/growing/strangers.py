@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from hierpets.bundle.manifest import Manifest
-from hierpets.growing.calibration import Unseen
+from hierpets.growing.leave_one_out import LeaveOneOutPredictions
 from hierpets.growing.photos import NewPhotos
 from hierpets.hierarchy.decision import least_pet_scores, named_probabilities
 from hierpets.taxonomy import Leaf, Taxonomy
@@ -17,15 +17,17 @@ __all__ = ["doubtful_labels", "find_strangers"]
 DOUBTFUL = 0.5  # share of a label's photos that the bundle took for another species, above which it is asked about
 
 
-def find_strangers(photos: NewPhotos, unseen: Unseen, before: Manifest, grown: Taxonomy) -> dict[int, str]:
+def find_strangers(
+    photos: NewPhotos, predictions: LeaveOneOutPredictions, before: Manifest, grown: Taxonomy
+) -> dict[int, str]:
     """Rows of photos that the ``grown`` bundle, without them, takes for another species or, of a species that was known
     ``before``, for no pet; and why.
     """
     policy, known = before.policy, before.taxonomy
-    named = named_probabilities(unseen.joint, unseen.scores[:, 1:], grown)
-    refused = unseen.scores[:, 0] < least_pet_scores(policy, named, grown, policy.knows_others(grown.species))
+    named = named_probabilities(predictions.joint, predictions.scores[:, 1:], grown)
+    refused = predictions.scores[:, 0] < least_pet_scores(policy, named, grown, policy.knows_others(grown.species))
     found = {}
-    for row, leaf, none in zip(unseen.rows.tolist(), unseen.answers, refused.tolist(), strict=True):
+    for row, leaf, none in zip(predictions.rows.tolist(), predictions.answers, refused.tolist(), strict=True):
         record = photos.records[row]
         if leaf.species != record.species:
             found[row] = f"looks like {leaf}, but is labeled {record.label}"

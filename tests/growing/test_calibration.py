@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from hierpets.growing.calibration import LeftOut, Unseen, grow_policy, grow_temperatures
+from hierpets.growing.calibration import grow_policy, grow_temperatures
+from hierpets.growing.leave_one_out import LeaveOneOutLogits, LeaveOneOutPredictions
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.policy import MAX_SET, Policy
 from hierpets.model.ood import Evidence
@@ -18,23 +19,27 @@ RABBIT = Leaf("rabbit", None)
 CATS, HORSES = ("birman", "siamese"), ("arabian", "friesian")
 
 
-def left_out(photos: int, wrong: int, lead: float) -> LeftOut:
+def logits_of(photos: int, wrong: int, lead: float) -> LeaveOneOutLogits:
     """Photos of two breeds of horses, whose logits lead by so much, some to the wrong side."""
     tree = Taxonomy(tree={"cat": CATS, "horse": HORSES})
     breed = np.arange(photos) % 2
     answer = np.where(np.arange(photos) < wrong, 1 - breed, breed)
     leaf = np.hstack([np.zeros((photos, 2)), lead * np.eye(2)[answer]])
     labels = Labels(np.ones(photos, int), 2 + breed, tree.species, tuple(map(str, tree.leaves)))
-    return LeftOut(np.arange(photos), np.zeros((photos, 2)), leaf, Evidence(*[torch.zeros(photos, 0)] * 3), labels)
+    return LeaveOneOutLogits(
+        np.arange(photos), np.zeros((photos, 2)), leaf, Evidence(*[torch.zeros(photos, 0)] * 3), labels
+    )
 
 
 @pytest.mark.parametrize(("before", "after"), [(0.5, 0.01), (-3.0, -3.0)])
 def test_one_in_a_hundred_photos_of_a_new_species_may_count_as_no_pet(before, after):
     labels = Labels(np.ones(101, int), np.full(101, 2), TREE.species, tuple(map(str, TREE.leaves)))
     scores = np.stack([np.linspace(0, 1, 101), *np.ones((2, 101))], axis=1)
-    unseen = Unseen(np.arange(101), np.tile([0.0, 0.0, 1.0], (101, 1)), scores, labels, (RABBIT,) * 101)
+    predictions = LeaveOneOutPredictions(
+        np.arange(101), np.tile([0.0, 0.0, 1.0], (101, 1)), scores, labels, (RABBIT,) * 101
+    )
     known = Policy(pet=before, scores={"trained": {"cat": ((0.0,) * MAX_SET,) * 30}})
-    assert grow_policy(known, unseen, {RABBIT}, TREE).pet == pytest.approx(after)
+    assert grow_policy(known, predictions, {RABBIT}, TREE).pet == pytest.approx(after)
 
 
 @pytest.mark.parametrize("horses", [("arabian",), ()], ids=["of one breed before", "unknown before"])
@@ -43,8 +48,8 @@ def test_a_species_gets_its_temperature_when_it_has_two_breeds(horses, photos):
     """As many photos are wrong as a lead of 2 would say; that of one breed alone was 1, and meant nothing."""
     known = Taxonomy(tree={"cat": CATS, **({"horse": horses} if horses else {})})
     before = Temperatures(species=3.0, breeds={"cat": 20.0, "horse": 1.0})
-    left = left_out(photos, wrong=round(photos / (1 + np.exp(2))), lead=80.0)
-    found = grow_temperatures(before, known, left, Taxonomy(tree={"cat": CATS, "horse": HORSES}))
+    logits = logits_of(photos, wrong=round(photos / (1 + np.exp(2))), lead=80.0)
+    found = grow_temperatures(before, known, logits, Taxonomy(tree={"cat": CATS, "horse": HORSES}))
     assert (found.species, found.breeds["cat"]) == (3.0, 20.0)
     assert found.breeds["horse"] == pytest.approx(40.0, rel=0.2)
 
@@ -53,12 +58,12 @@ def test_few_photos_get_the_mean_temperature_of_species_that_have_two_breeds():
     tree = Taxonomy(tree={"cat": CATS, "dog": ("beagle", "pug"), "horse": HORSES, "rabbit": ()})
     known = Taxonomy(tree={"cat": CATS, "dog": ("beagle", "pug"), "rabbit": ()})
     before = Temperatures(breeds={"cat": 20.0, "dog": 45.0, "rabbit": 1.0})
-    left = left_out(2, wrong=0, lead=300.0)
-    left = replace(
-        left,
-        leaf=np.pad(left.leaf, ((0, 0), (2, 1))),
-        labels=replace(left.labels, species=np.full(2, 2), leaf=np.array([4, 5])),
+    logits = logits_of(2, wrong=0, lead=300.0)
+    logits = replace(
+        logits,
+        leaf=np.pad(logits.leaf, ((0, 0), (2, 1))),
+        labels=replace(logits.labels, species=np.full(2, 2), leaf=np.array([4, 5])),
     )
-    assert grow_temperatures(before, known, left, tree).breeds["horse"] == pytest.approx(30.0, rel=0.15)
+    assert grow_temperatures(before, known, logits, tree).breeds["horse"] == pytest.approx(30.0, rel=0.15)
     grown = Temperatures(breeds=before.breeds | {"horse": 33.0})
-    assert grow_temperatures(grown, tree, left, tree).breeds == {"cat": 20.0, "dog": 45.0, "horse": 33.0}
+    assert grow_temperatures(grown, tree, logits, tree).breeds == {"cat": 20.0, "dog": 45.0, "horse": 33.0}

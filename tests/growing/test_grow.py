@@ -18,7 +18,8 @@ from hierpets.cli.develop.grow import command
 from hierpets.errors import BundleError, ConfigError, DataError
 from hierpets.growing.bundle import open_bundle
 from hierpets.growing.grow import grow
-from hierpets.growing.photos import LeftOutPhoto, check_names
+from hierpets.growing.names import check_names
+from hierpets.growing.photos import LeftOutPhoto
 from hierpets.taxonomy import Leaf, Taxonomy
 
 GINGER, HUSKY, RABBIT = Leaf("cat", "ginger"), Leaf("dog", "husky"), Leaf("rabbit", None)

@@ -80,7 +80,7 @@ def test_feedback_of_a_german_label_is_saved_under_the_label_of_the_model(tmp_pa
 
 
 def test_grow_knows_a_breed_by_its_other_names():
-    from hierpets.growing.photos import check_names
+    from hierpets.growing.names import check_names
 
     new, known = (Taxonomy(tree={"dog": breeds}) for breeds in (("mops",), ("german_shepherd", "pug")))
     with pytest.raises(DataError, match="'mops' is another name of 'pug', which the bundle knows; rename the folder"):

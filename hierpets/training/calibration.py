@@ -16,7 +16,7 @@ from hierpets.hierarchy.policy import MAX_SET, Policy, Population, ScoreRows
 from hierpets.hierarchy.probabilities import Combiner, most_probable_species, species_probabilities
 from hierpets.plugin import Labels
 from hierpets.taxonomy import Taxonomy
-from hierpets.training.held_out import HeldOutOutputs, least_pet_score
+from hierpets.training.outputs import HeldOutOutputs, least_pet_score
 from hierpets.training.trained import Trained
 
 __all__ = [

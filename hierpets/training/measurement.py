@@ -7,7 +7,7 @@ from hierpets.evaluation.metrics.schema import Metrics
 from hierpets.evaluation.predictions import to_predictions
 from hierpets.training.calibration import Calibrated, HeldOutPredictions, cross_predict
 from hierpets.training.frozen.held_out.folds import assign_folds
-from hierpets.training.held_out import HeldOutOutputs
+from hierpets.training.outputs import HeldOutOutputs
 from hierpets.training.trained import Trained
 
 __all__ = ["accuracies", "measure", "measure_trained"]

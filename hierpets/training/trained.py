@@ -10,7 +10,7 @@ from hierpets.hierarchy.calibration import Temperatures
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.plugin import Backbone
-from hierpets.training.held_out import HeldOutOutputs
+from hierpets.training.outputs import HeldOutOutputs
 
 __all__ = ["Early", "Trained"]
 

@@ -15,7 +15,7 @@ from hierpets.hierarchy.policy import MAX_SET, Policy, Thresholds
 from hierpets.plugin import Labels
 from hierpets.taxonomy import Taxonomy
 from hierpets.training.calibration import calibrate, cross_predict, one_of_each, score_photos, score_rows
-from hierpets.training.held_out import HeldOutOutputs
+from hierpets.training.outputs import HeldOutOutputs
 
 TAXONOMY = Taxonomy(tree={"cat": tuple("abcd"), "dog": tuple("efgh")})
 RAGGED = Taxonomy(tree={"cat": tuple("abcde"), "dog": tuple("fghi"), "fox": ("j",), "horse": ("k", "l"), "rabbit": ()})

@@ -31,8 +31,8 @@ from hierpets.registry.loading import load_registry
 from hierpets.training.calibration import Calibrated, calibrate_trained
 from hierpets.training.frozen.choice import FrozenChoice
 from hierpets.training.frozen.model import fit_frozen_model
-from hierpets.training.held_out import HeldOutOutputs
 from hierpets.training.outcome.manifest import make_manifest
+from hierpets.training.outputs import HeldOutOutputs
 from hierpets.training.splits import read_splits
 from hierpets.training.trained import Trained
 from tools.errors import in_one_line

@@ -17,7 +17,7 @@ from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.early import ask_in_turn, certainty
 from hierpets.hierarchy.probabilities import Combiner, most_probable_species
 from hierpets.taxonomy import Taxonomy
-from hierpets.training.held_out import HeldOutOutputs
+from hierpets.training.outputs import HeldOutOutputs
 from hierpets.training.trained import Early, Trained
 
 __all__ = ["MOST_LOST", "fit_cascade", "fit_early_threshold"]

@@ -39,13 +39,15 @@ class FrozenResult(NamedTuple):
     out_of_fold: OutOfFold
     held_out_breeds: HeldOutBreeds
 
-    def again(self, rows: np.ndarray, features: np.ndarray, labels: Labels, breeds: PretrainedBreeds) -> FrozenResult:
-        """The same with what another look at some of the photos gives, ``rows`` int64 [K] ascending, by its features
+    def second_look(
+        self, rows: np.ndarray, features: np.ndarray, labels: Labels, breeds: PretrainedBreeds
+    ) -> FrozenResult:
+        """The same with what a second look at some of the photos gives, ``rows`` int64 [K] ascending, by its features
         [K, D]; ``labels`` are those of all photos, ``breeds`` of the trained leaves alone.
         """
         return self._replace(
-            out_of_fold=self.out_of_fold.again(rows, features, self.folds),
-            held_out_breeds=self.held_out_breeds.again(rows, features, labels.leaf[rows], breeds),
+            out_of_fold=self.out_of_fold.second_look(rows, features, self.folds),
+            held_out_breeds=self.held_out_breeds.second_look(rows, features, labels.leaf[rows], breeds),
         )
 
 

@@ -19,9 +19,12 @@ from hierpets.plugin import Labels, PretrainedHead
 from hierpets.taxonomy import Taxonomy
 from hierpets.training.frozen.fit import FrozenResult
 from hierpets.training.frozen.gate import GatePhotos, fit_gate, gate_sources
-from hierpets.training.held_out import NEVER, HeldOutOutputs
+from hierpets.training.outputs import HeldOutOutputs
 
-__all__ = ["HeldOutGroups", "HeldOutPhotos", "Mixing", "fit_mixing"]
+__all__ = ["HeldOutPhotos", "Mixing", "PhotosByPopulation", "fit_mixing"]
+
+HELD_OUT_LOGIT = -1e6
+"""The logit of a breed that was held out: its probability is zero at any temperature."""
 
 
 class HeldOutPhotos(NamedTuple):
@@ -40,7 +43,7 @@ class HeldOutPhotos(NamedTuple):
         return HeldOutPhotos(rows, species, leaf, self.evidence.where(chosen))
 
 
-class HeldOutGroups(NamedTuple):
+class PhotosByPopulation(NamedTuple):
     """Photos of trained breeds; of breeds that were held out, and that the pretrained head knows; and of those that
     were held out and hidden from it too: the classes of the gate.
     """
@@ -60,7 +63,7 @@ class Mixing:
     breeds: PretrainedBreeds
     mixture: BreedMixture
     temperatures: Temperatures
-    groups: HeldOutGroups
+    by_population: PhotosByPopulation
     _by_fold: tuple[BreedMixture, ...]
     _found: FrozenResult
     _scorer: OODScorer
@@ -91,13 +94,12 @@ class Mixing:
             leaf_calibrated=True,
         )
 
-    def look_again(self, rows: np.ndarray, features: np.ndarray) -> HeldOutGroups:
-        """The groups of another look at some training photos, ``rows`` int64 [K] ascending, by its features [K, D]."""
-        groups = _groups(
-            self._found.again(rows, features, self._labels, self._trained_breeds), self._labels, self._trained_breeds
-        )
-        same = np.isin(groups.pretrained.rows, self.groups.pretrained.rows)
-        return groups._replace(pretrained=groups.pretrained.where(same))
+    def second_look(self, rows: np.ndarray, features: np.ndarray) -> PhotosByPopulation:
+        """What a second look at some training photos gives, ``rows`` int64 [K] ascending, by its features [K, D]."""
+        found = self._found.second_look(rows, features, self._labels, self._trained_breeds)
+        photos = _by_population(found, self._labels, self._trained_breeds)
+        same = np.isin(photos.pretrained.rows, self.by_population.pretrained.rows)
+        return photos._replace(pretrained=photos.pretrained.where(same))
 
     def of_others(self, photos: PhotoIndex, features: np.ndarray) -> HeldOutOutputs:
         """The outputs for photos that nothing was fitted to, by their features [N, D]."""
@@ -122,50 +124,50 @@ def fit_mixing(
     photos do gain those that it alone knows: only there it can be told how well it names a breed.
     """
     plain = PretrainedBreeds.of(taxonomy, head)
-    groups = _groups(found, labels, plain)
-    counts = np.bincount(labels.species[groups.pretrained.rows], minlength=len(taxonomy.species))
+    photos = _by_population(found, labels, plain)
+    counts = np.bincount(labels.species[photos.pretrained.rows], minlength=len(taxonomy.species))
     extended = {s for s, count in enumerate(counts) if pretrained_breeds and count >= ENOUGH_OTHERS}
     breeds = PretrainedBreeds.of(taxonomy, head, extended={taxonomy.species[s] for s in extended})
-    kept = np.isin(labels.species[groups.pretrained.rows], [*extended])
-    groups = groups._replace(pretrained=groups.pretrained.where(kept))
+    kept = np.isin(labels.species[photos.pretrained.rows], [*extended])
+    photos = photos._replace(pretrained=photos.pretrained.where(kept))
 
     def fitted(fold: int | None) -> Temperatures:
         """Fitted to all folds but one."""
-        others = found.folds[groups.trained.rows] != fold
-        rows = groups.trained.rows[others]
+        others = found.folds[photos.trained.rows] != fold
+        rows = photos.trained.rows[others]
         return fit_temperatures(
             found.out_of_fold.species[others],
-            groups.trained.leaf[others],
+            photos.trained.leaf[others],
             species=labels.species[rows],
             leaf=labels.leaf[rows],
             taxonomy=taxonomy,
         )
 
     # A photo whose breed nobody stated may show one that is on no list.
-    gated = groups._replace(trained=groups.trained.where(labels.breed_known[groups.trained.rows]))
-    photos = [GatePhotos(own.evidence.breed.numpy(), labels.species[own.rows]) for own in gated]
-    sources = gate_sources(photos, species=len(taxonomy.species), extended=extended)
+    gated = photos._replace(trained=photos.trained.where(labels.breed_known[photos.trained.rows]))
+    gate_photos = [GatePhotos(own.evidence.breed.numpy(), labels.species[own.rows]) for own in gated]
+    sources = gate_sources(gate_photos, species=len(taxonomy.species), extended=extended)
 
     def mixture(fold: int | None, temperatures: Temperatures) -> BreedMixture:
         """Fitted to all folds but one, and to what the whole is fitted to: or its thresholds were those of another."""
-        kept = (part.where(found.folds[own.rows] != fold) for part, own in zip(photos, gated, strict=True))
+        kept = (part.where(found.folds[own.rows] != fold) for part, own in zip(gate_photos, gated, strict=True))
         gate = fit_gate([*kept], sources)
         return BreedMixture.build(breeds, gate, temperatures.divisors(taxonomy), combiner=combiner)
 
     by_fold = tuple(mixture(fold, fitted(fold)) for fold in range(int(found.folds.max(initial=-1)) + 1))
     whole = fitted(None)
-    return Mixing(breeds, mixture(None, whole), whole, groups, by_fold, found, found.fit.ood_scorer, labels, plain)
+    return Mixing(breeds, mixture(None, whole), whole, photos, by_fold, found, found.fit.ood_scorer, labels, plain)
 
 
-def _groups(found: FrozenResult, labels: Labels, breeds: PretrainedBreeds) -> HeldOutGroups:
+def _by_population(found: FrozenResult, labels: Labels, breeds: PretrainedBreeds) -> PhotosByPopulation:
     unseen, by_breed = found.out_of_fold, found.held_out_breeds
     judged = np.isin(by_breed.rows, unseen.rows)
     rows = by_breed.rows[judged]
     places = unseen.places(rows)
     species, leaf = unseen.species[places], unseen.leaf[places]
-    leaf[np.arange(len(rows)), labels.leaf[rows]] = NEVER  # as heads that did not see the breed
+    leaf[np.arange(len(rows)), labels.leaf[rows]] = HELD_OUT_LOGIT  # as heads that did not see the breed
     known = np.asarray(breeds.classes_of(labels.leaf[rows]).any(axis=1))
-    return HeldOutGroups(
+    return PhotosByPopulation(
         HeldOutPhotos(unseen.rows, unseen.species, unseen.leaf, unseen.evidence),
         HeldOutPhotos(rows, species, leaf, by_breed.pretrained.where(judged)).where(known),
         HeldOutPhotos(rows, species, leaf, by_breed.unlisted.where(judged)),

@@ -22,8 +22,8 @@ from hierpets.training.features.prepared import Prepared, prepare_backbone
 from hierpets.training.frozen.choice import FrozenChoice
 from hierpets.training.frozen.fit import FrozenResult, fit_frozen, judge_heads
 from hierpets.training.frozen.fitter import FrozenFit, HeadFitter
+from hierpets.training.frozen.looks import FrozenOutputs
 from hierpets.training.frozen.mixing import Mixing, fit_mixing
-from hierpets.training.frozen.parts import HeldOutParts
 from hierpets.training.splits import Splits
 from hierpets.training.trained import Trained
 
@@ -62,21 +62,23 @@ def fit_frozen_model(
     fitter = HeadFitter(choice.head, config.prior, config.combiner)
     found = fit_frozen(photos, fitter, backbone.pretrained_head, folds=config.folds, seed=config.seed, tuned=tuned)
     mixing = _fit_mixing(found, photos, backbone, config)
-    parts = HeldOutParts.at_first(mixing, splits, partial(extractor.features, progress=progress))
+    outputs = FrozenOutputs.at_first(mixing, splits, partial(extractor.features, progress=progress))
     if view is not None:
         closer = partial(view.features, progress=progress)
         # Built once more when it is its turn: several of them at a time would take as much memory.
         by_fold = [lambda paths, fold=fold: closer(prepare(fold=fold).extractor, paths) for fold in folds]
-        parts = parts.looked_at_again(mixing, splits, partial(closer, extractor), by_fold, combiner=config.combiner)
-    held_out = {"cross_validation": parts.trained, "validation": parts.validation}
+        outputs = outputs.with_second_look(
+            mixing, splits, partial(closer, extractor), by_fold, combiner=config.combiner
+        )
+    held_out = {"cross_validation": outputs.trained, "validation": outputs.validation}
     return Trained(
         network=_network(backbone, found.fit, mixing),
         backbone=backbone,
         spec=spec,
         head=choice.head,
         held_out={name: part for name, part in held_out.items() if part},
-        pretrained=parts.pretrained,
-        unlisted=parts.unlisted,
+        pretrained=outputs.pretrained,
+        unlisted=outputs.unlisted,
         temperatures=mixing.temperatures,
         origins=mixing.breeds.origins,
         summary=str(choice),
@@ -104,18 +106,18 @@ def judge_by_validation(
     learned = np.arange(len(photos)) < len(splits.train)
     found = judge_heads(photos, heads, backbone.pretrained_head, learned=learned, folds=config.folds, seed=config.seed)
     mixing = _fit_mixing(found, photos, backbone, config)
-    parts = HeldOutParts.at_first(mixing, both, extractor.features)
+    outputs = FrozenOutputs.at_first(mixing, both, extractor.features)
     view = CloserView.of(splits.taxonomy.species) if trained.second_look else None
     if view is not None:
         closer = partial(view.features, extractor, progress=progress)
-        parts = parts.looked_at_again(mixing, both, closer, [], combiner=config.combiner)
+        outputs = outputs.with_second_look(mixing, both, closer, [], combiner=config.combiner)
     return replace(
         trained,
         network=_network(backbone, found.fit, mixing),
         backbone=backbone,
-        held_out={"validation": parts.trained} if parts.trained else {},
-        pretrained=parts.pretrained,
-        unlisted=parts.unlisted,
+        held_out={"validation": outputs.trained} if outputs.trained else {},
+        pretrained=outputs.pretrained,
+        unlisted=outputs.unlisted,
         temperatures=mixing.temperatures,
         origins=mixing.breeds.origins,
     )

@@ -17,7 +17,7 @@ from hierpets.plugin import Backbone, Labels, Preprocess
 from hierpets.taxonomy import Taxonomy
 from hierpets.training.calibration import calibrate_trained
 from hierpets.training.cascade.fit import MOST_LOST, fit_cascade, fit_early_threshold
-from hierpets.training.held_out import HeldOutOutputs
+from hierpets.training.outputs import HeldOutOutputs
 from hierpets.training.trained import Trained
 
 SPEC = BackboneSpec(name="none", feature_dim=4)

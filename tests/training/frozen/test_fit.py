@@ -173,8 +173,8 @@ def test_fit_frozen_asks_some_photos_and_learns_from_all(monkeypatch, tuned):
     for some, all_of_them in zip(held_out.unlisted, whole.held_out_breeds.unlisted, strict=True):
         np.testing.assert_allclose(some, all_of_them[torch.from_numpy(places)], rtol=1e-3, atol=1e-3)
     mixing = fit_mixing(drawn, photos.labels, TAXONOMY, None, pretrained_breeds=False)
-    np.testing.assert_array_equal(mixing.groups.trained.rows, rows)
-    assert {*mixing.groups.unlisted.rows} == {*held_out.rows}
+    np.testing.assert_array_equal(mixing.by_population.trained.rows, rows)
+    assert {*mixing.by_population.unlisted.rows} == {*held_out.rows}
 
 
 def assert_same(one: OutOfFold, other: OutOfFold, tolerance: float) -> None:
@@ -215,7 +215,7 @@ def test_cross_predict_is_right_as_often_as_alpha_promises(alpha, strangers_name
     photos = sample(per_leaf=150, spread=0.8)
     found = fit_frozen(photos, LDA, None, folds=5, seed=0)
     mixing = fit_mixing(found, photos.labels, TAXONOMY, None, pretrained_breeds=False)
-    parts = (mixing.of_training(index_of(photos), group) for group in mixing.groups)
+    parts = (mixing.of_training(index_of(photos), own) for own in mixing.by_population)
     outputs, pretrained, strangers = parts
     assert pretrained is None
     calibrated = calibrate(outputs, None, strangers, taxonomy=TAXONOMY, combiner="conditional", alpha=alpha)
@@ -243,7 +243,7 @@ def test_no_photo_of_a_fold_has_a_part_in_what_calibrates_it():
         fit_mixing(one, photos.labels, TAXONOMY, None, pretrained_breeds=False)
         for one in (found, found._replace(out_of_fold=changed))
     )
-    first, second = (mixing.of_training(index_of(photos), plain.groups.trained) for mixing in (plain, other))
+    first, second = (mixing.of_training(index_of(photos), plain.by_population.trained) for mixing in (plain, other))
     for name in ("leaf_logits", "scores"):
         before, after = getattr(first, name), getattr(second, name)
         np.testing.assert_array_equal(before[own], after[own])

@@ -22,7 +22,7 @@ from hierpets.training.frozen.fitter import HeadFitter
 from hierpets.training.frozen.gate import GatePhotos, fit_gate, gate_sources
 from hierpets.training.frozen.mixing import Mixing, fit_mixing
 from hierpets.training.frozen.statistics import collect_statistics
-from hierpets.training.held_out import HeldOutOutputs
+from hierpets.training.outputs import HeldOutOutputs
 
 D, PER_BREED = 24, 40
 KNOWN = tuple(f"known_{i}" for i in range(8))  # to photos and to the pretrained head
@@ -124,7 +124,7 @@ def test_breeds_of_pretraining_are_named_without_a_photo_and_others_are_not_list
 
 def test_held_out_photos_know_their_breed_only_from_pretraining(fitted):
     mixing, _, index, judged, extended = fitted
-    trained, pretrained, unlisted = (mixing.of_training(index, group) for group in mixing.groups)
+    trained, pretrained, unlisted = (mixing.of_training(index, own) for own in mixing.by_population)
     names = mixing.breeds.taxonomy.leaves
     assert sorted(trained.paths) == sorted(judged.paths)
     assert {*unlisted.paths} <= {*judged.paths}
@@ -145,7 +145,7 @@ def test_held_out_photos_know_their_breed_only_from_pretraining(fitted):
 
 def test_the_promise_holds_for_trained_and_for_pretrained_breeds(fitted):
     mixing, _, index, _, extended = fitted
-    trained, pretrained, unlisted = (mixing.of_training(index, group) for group in mixing.groups)
+    trained, pretrained, unlisted = (mixing.of_training(index, own) for own in mixing.by_population)
     tree = mixing.breeds.taxonomy
     calibrated = calibrate(trained, pretrained, unlisted, taxonomy=tree, combiner="conditional", alpha=0.1)
     for part in (trained, pretrained) if extended else (trained,):

@@ -38,12 +38,12 @@ class HeldOutBreeds(NamedTuple):
         return cls(Evidence.joined(pretrained), Evidence.joined(unlisted), np.concatenate(rows), sum(scorers, ()))
 
     @classmethod
-    def nothing(cls, breeds: PretrainedBreeds) -> HeldOutBreeds:
+    def empty(cls, breeds: PretrainedBreeds) -> HeldOutBreeds:
         """Of no photo."""
         return cls(no_evidence(0, breeds), no_evidence(0, breeds), np.zeros(0, np.int64), ())
 
     @classmethod
-    def asked(
+    def ask(
         cls, scorer: OODScorer, rows: np.ndarray, features: np.ndarray, leaf: np.ndarray, breeds: PretrainedBreeds
     ) -> HeldOutBreeds:
         """What a scorer says of K photos, by their ``rows`` int64 [K], ``features`` [K, D] and ``leaf`` int [K], a
@@ -52,16 +52,16 @@ class HeldOutBreeds(NamedTuple):
         own = breeds.classes_of(breeds.trained_columns[leaf])
         return cls(scorer.evidence(features), scorer.evidence(features, own), rows, ((scorer, rows),))
 
-    def again(
+    def second_look(
         self, rows: np.ndarray, features: np.ndarray, leaf: np.ndarray, breeds: PretrainedBreeds
     ) -> HeldOutBreeds:
-        """What the same scorers say of another look at photos ``rows`` int64 [K], by its ``features`` [K, D], as far as
-        they are among these; ``leaf`` int [K] as in :meth:`asked`.
+        """What the same scorers say of a second look at photos ``rows`` int64 [K], by its ``features`` [K, D], as far
+        as they are among these; ``leaf`` int [K] as in :meth:`ask`.
         """
-        parts = [HeldOutBreeds.nothing(breeds)]
+        parts = [HeldOutBreeds.empty(breeds)]
         for scorer, own in self.scorers:
             inside = np.isin(rows, own)
-            parts.append(HeldOutBreeds.asked(scorer, rows[inside], features[inside], leaf[inside], breeds))
+            parts.append(HeldOutBreeds.ask(scorer, rows[inside], features[inside], leaf[inside], breeds))
         return HeldOutBreeds.joined(parts)
 
 
@@ -92,10 +92,10 @@ def held_out_breeds(
         for g, part in parts.items()
         if {*total.leaves} - {*part.labels}
     }
-    found = [HeldOutBreeds.nothing(breeds)]
+    found = [HeldOutBreeds.empty(breeds)]
     for g, rows, features in each_fold(photos, group):
         if g in scorers:
-            found.append(HeldOutBreeds.asked(scorers[g], rows, features, photos.labels.leaf[rows], breeds))
+            found.append(HeldOutBreeds.ask(scorers[g], rows, features, photos.labels.leaf[rows], breeds))
     return HeldOutBreeds.joined(found)
 
 

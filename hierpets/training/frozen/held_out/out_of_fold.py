@@ -40,8 +40,8 @@ class OutOfFold(NamedTuple):
         """Where photos int [K] stand among these, int64 [K]; each of them is one of these."""
         return np.searchsorted(self.rows, rows)
 
-    def again(self, rows: np.ndarray, features: np.ndarray, folds: np.ndarray) -> OutOfFold:
-        """What the same heads and scorers say of another look at some of these photos, ``rows`` int64 [K], ascending,
+    def second_look(self, rows: np.ndarray, features: np.ndarray, folds: np.ndarray) -> OutOfFold:
+        """What the same heads and scorers say of a second look at some of these photos, ``rows`` int64 [K], ascending,
         by its ``features`` [K, D]; ``folds`` int [N] are those of all photos.
         """
         places, own = self.places(rows), folds[rows]

@@ -10,16 +10,17 @@ import numpy as np
 from hierpets.data.records import PhotoIndex
 from hierpets.hierarchy.probabilities import Combiner
 from hierpets.training.frozen.mixing import HeldOutPhotos, Mixing
-from hierpets.training.held_out import HeldOutOutputs, SecondLooks
+from hierpets.training.outputs import HeldOutOutputs
+from hierpets.training.second_look import SecondLooks
 from hierpets.training.splits import Splits
 
-__all__ = ["Features", "HeldOutParts"]
+__all__ = ["Features", "FrozenOutputs"]
 
 Features = Callable[[Sequence[str]], np.ndarray]
 """Those of photos, float32 [N, D], by their paths; zero for a second look where there is none."""
 
 
-class HeldOutParts(NamedTuple):
+class FrozenOutputs(NamedTuple):
     """The outputs for training photos that were held out: of trained, of pretrained and of unlisted breeds, None where
     there are none; and those for validation photos.
     """
@@ -30,15 +31,15 @@ class HeldOutParts(NamedTuple):
     validation: HeldOutOutputs
 
     @classmethod
-    def at_first(cls, mixing: Mixing, splits: Splits, features: Features) -> HeldOutParts:
+    def at_first(cls, mixing: Mixing, splits: Splits, features: Features) -> FrozenOutputs:
         """At the first look; ``features`` are those of validation photos."""
-        trained, pretrained, unlisted = (mixing.of_training(splits.train, group) for group in mixing.groups)
+        trained, pretrained, unlisted = (mixing.of_training(splits.train, own) for own in mixing.by_population)
         return cls(trained, pretrained, unlisted, mixing.of_others(splits.val, features(splits.val.paths)))
 
-    def looked_at_again(
+    def with_second_look(
         self, mixing: Mixing, splits: Splits, features: Features, by_fold: Sequence[Features], *, combiner: Combiner
-    ) -> HeldOutParts:
-        """After a second look at photos that leave doubt, at a training photo once for all groups.
+    ) -> FrozenOutputs:
+        """After a second look at photos that leave doubt, at a training photo once for all populations.
 
         ``features`` are those of the second look; where the backbone was tuned on the training photos, ``by_fold`` are
         those of the backbone that was not tuned on each fold.
@@ -49,38 +50,40 @@ class HeldOutParts(NamedTuple):
         taxonomy = mixing.breeds.taxonomy
         looks = SecondLooks.after(first, self.unlisted, taxonomy=taxonomy, combiner=combiner)
         folds = mixing.folds if by_fold else np.zeros_like(mixing.folds)
-        groups = _look_at_groups(mixing, splits.train, self[:3], looks, by_fold or [features], folds)
-        return HeldOutParts(*groups, looks(splits.val, self.validation, features, mixing.of_others))
+        training = _look_again(mixing, splits.train, self[:3], looks, by_fold or [features], folds)
+        return FrozenOutputs(*training, looks(splits.val, self.validation, features, mixing.of_others))
 
 
-Parts = tuple[HeldOutOutputs | None, HeldOutOutputs | None, HeldOutOutputs | None]
+ByPopulation = tuple[HeldOutOutputs | None, HeldOutOutputs | None, HeldOutOutputs | None]
+"""The outputs for training photos of trained, of pretrained and of unlisted breeds."""
 
 
-def _look_at_groups(
+def _look_again(
     mixing: Mixing,
     train: PhotoIndex,
-    parts: Parts,
+    outputs: ByPopulation,
     looks: SecondLooks,
     by_fold: Sequence[Features],
     folds: np.ndarray,
-) -> Parts:
-    groups = mixing.groups
+) -> ByPopulation:
+    """The outputs after a second look at each photo, by the features of its fold."""
+    photos = mixing.by_population
     wanted = [
-        group.rows[looks.wanted(part)] if part else group.rows[:0] for group, part in zip(groups, parts, strict=True)
+        own.rows[looks.wanted(first)] if first else own.rows[:0] for own, first in zip(photos, outputs, strict=True)
     ]
     rows = np.unique(np.concatenate(wanted))
     if not len(rows):
-        return parts
+        return outputs
     features = _features_of(rows, train.paths, by_fold, folds)
     seen = features.any(axis=1)
-    second = mixing.look_again(rows[seen], features[seen])
+    second = mixing.second_look(rows[seen], features[seen])
 
-    def both(first: HeldOutOutputs | None, group: HeldOutPhotos, again: HeldOutPhotos) -> HeldOutOutputs | None:
+    def both(first: HeldOutOutputs | None, own: HeldOutPhotos, again: HeldOutPhotos) -> HeldOutOutputs | None:
         closer = mixing.of_training(train, again)
-        return first.with_second_look(closer, _places(group.rows, again.rows)) if first and closer else first
+        return first.with_second_look(closer, _places(own.rows, again.rows)) if first and closer else first
 
     chosen = [again.where(np.isin(again.rows, own)) for again, own in zip(second, wanted, strict=True)]
-    trained, pretrained, unlisted = map(both, parts, groups, chosen)
+    trained, pretrained, unlisted = map(both, outputs, photos, chosen)
     return trained, pretrained, unlisted
 
 

@@ -14,9 +14,9 @@ from hierpets.taxonomy import Taxonomy
 from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.frozen.fit import fit_frozen
 from hierpets.training.frozen.fitter import HeadFitter
+from hierpets.training.frozen.looks import FrozenOutputs
 from hierpets.training.frozen.mixing import Mixing, fit_mixing
-from hierpets.training.frozen.parts import HeldOutParts
-from hierpets.training.held_out import least_pet_score
+from hierpets.training.outputs import least_pet_score
 
 TREE = Taxonomy(tree={"cat": ("a", "b", "c"), "dog": ("d", "e", "f", "g")})
 COUNTS = [30] * 7
@@ -45,10 +45,10 @@ class Case:
         val, val_leaf = blobs([6] * 7)
         self.val = (val + generator.normal(scale=3.0, size=val.shape)).astype(np.float32)
         self.splits = SimpleNamespace(train=index_of(leaf), val=index_of(val_leaf, "v"))
-        self.first = HeldOutParts.at_first(self.mixing, self.splits, lambda paths: self.val)
+        self.first = FrozenOutputs.at_first(self.mixing, self.splits, lambda paths: self.val)
 
-    def again(self, features, by_fold=()) -> HeldOutParts:
-        return self.first.looked_at_again(self.mixing, self.splits, features, by_fold, combiner="conditional")
+    def again(self, features, by_fold=()) -> FrozenOutputs:
+        return self.first.with_second_look(self.mixing, self.splits, features, by_fold, combiner="conditional")
 
     def rows(self, paths) -> np.ndarray:
         return np.array([int(path.lstrip("v")) for path in paths], int)
@@ -110,7 +110,7 @@ def test_photos_that_leave_doubt_are_averaged_with_their_second_look_and_no_othe
     right = [(part.leaf_logits.argmax(axis=1) == part.labels.leaf)[wanted].mean() for part in (first, found)]
     assert right[1] > right[0] + 0.05
     all_wanted = set(rows.tolist())
-    assert all_wanted <= set(asked[0]), "a photo is looked at once for all groups"
+    assert all_wanted <= set(asked[0]), "a photo is looked at once for all populations"
     assert len([one for one in asked if one]) == 1
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hierpets.data.records import PhotoIndex
 from hierpets.hierarchy.calibration import Temperatures, fit_temperatures
 from hierpets.hierarchy.early import Outputs
-from hierpets.hierarchy.probabilities import Combiner
-from hierpets.hierarchy.second_look import both_looks, is_doubtful
+from hierpets.hierarchy.second_look import both_looks
 from hierpets.plugin import Labels
 from hierpets.taxonomy import Taxonomy
 
-__all__ = ["NEVER", "HeldOutOutputs", "SecondLooks", "least_pet_score"]
+__all__ = ["HeldOutOutputs", "least_pet_score"]
 
 PET_KEPT = 0.95
 """Share of photos of breeds held out of training that must still count as pets. A fifth of the breeds is held out at a
@@ -24,9 +21,6 @@ time, so that they look less like pets than those of one breed that nobody liste
 
 PET_KEPT_OF_SPECIES = 0.99
 """The same where nothing has breeds: photos of all kinds of a species are known, and no breed can be named wrongly."""
-
-NEVER = -1e6
-"""The logit of a breed that was held out: its probability is zero at any temperature."""
 
 
 @dataclass(frozen=True)
@@ -95,50 +89,3 @@ def least_pet_score(outputs: HeldOutOutputs, unlisted: HeldOutOutputs | None, ta
         return float(np.quantile(unlisted.scores[:, 0], 1 - PET_KEPT))
     kept = PET_KEPT if taxonomy.is_breed.any() else PET_KEPT_OF_SPECIES
     return float(np.quantile(outputs.scores[:, 0], 1 - kept))
-
-
-@dataclass(frozen=True)
-class SecondLooks:
-    """How photos that leave doubt are looked at again: thresholds and their promise are fitted to both looks as one
-    rule. ``temperatures`` are those of the first look, and ``least`` the least pet score of a pet by it.
-    """
-
-    taxonomy: Taxonomy
-    temperatures: Temperatures
-    least: float
-    combiner: Combiner
-
-    @classmethod
-    def after(
-        cls, first: HeldOutOutputs, unlisted: HeldOutOutputs | None, *, taxonomy: Taxonomy, combiner: Combiner
-    ) -> SecondLooks:
-        """Fitted to a first look at photos, and at those whose breed was held out too."""
-        return cls(taxonomy, first.temperatures(taxonomy), least_pet_score(first, unlisted, taxonomy), combiner)
-
-    def wanted(self, first: HeldOutOutputs) -> np.ndarray:
-        """bool [N]: the photos that are to be looked at again."""
-        return is_doubtful(
-            first.outputs,
-            self.taxonomy,
-            least=self.least,
-            temperatures=self.temperatures,
-            combiner=self.combiner,
-        )
-
-    def __call__(
-        self,
-        photos: PhotoIndex,
-        first: HeldOutOutputs,
-        features: Callable[[Sequence[str]], np.ndarray],
-        ask: Callable[[PhotoIndex, np.ndarray], HeldOutOutputs],
-    ) -> HeldOutOutputs:
-        """What both looks say of photos: ``features`` are those of the second look, by paths, zero where there is none,
-        and ``ask`` is what a network says of photos by their features.
-        """
-        rows = np.flatnonzero(self.wanted(first))
-        if not len(rows):
-            return first
-        closer = features([photos.paths[row] for row in rows])
-        seen = closer.any(axis=1)
-        chosen = replace(photos, records=tuple(photos.records[row] for row in rows[seen]))
-        return first.with_second_look(ask(chosen, closer[seen]), rows[seen])

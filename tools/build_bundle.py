@@ -4,7 +4,7 @@
     python tools/tune_backbone.py --data ../shared/data/pets --more ../shared/data/pets-128 --out tuned --network lite0
     python tools/build_bundle.py --data ../shared/data/pets --weights tuned
 
-Trains as ``tools/released.yaml`` says on the tuned backbones, teaches the network to bear spoiled photos as
+Trains as ``tools/released.yaml`` says on the tuned backbones, teaches the network to bear corrupted photos as
 ``tools/distill_bundle.py`` does, quantizes the graphs (the extra ``export``), copies the bundle to
 ``hierpets/released``, and the metrics of the training to ``docs/released_metrics.json``. ``tools/model_card.py`` then
 writes the model card.

@@ -1,8 +1,8 @@
-"""Teaches the network of a bundle to bear photos that are spoiled as phones and messengers do it. No labels are used.
+"""Teaches the network of a bundle to bear photos that are corrupted as phones and messengers do it. No labels are used.
 
     python tools/distill_bundle.py --data ../shared/data/pets --bundle runs/released/bundle --out runs/distilled
 
-A copy of the backbone learns to give for a spoiled view of a photo the features that the backbone gives for the whole
+A copy of the backbone learns to give for a corrupted view of a photo the features that the backbone gives for the whole
 one; heads, temperatures, thresholds and statistics stay as they are. An hour on two cores. The graph that is written is
 not quantized: ``hierpets export --format openvino --precision int8`` does that.
 """

@@ -173,11 +173,11 @@ photo in five shows a breed that is not listed.
 **Data.** The {n} photos of the official trainval part of Oxford-IIIT Pet (Parkhi, Vedaldi, Zisserman, Jawahar, "Cats
 and Dogs", CVPR 2012; CC BY-SA 4.0) in which 12 cat and 4 dog breeds are whole and 21 dog breeds have 24 to 35 photos.
 The backbone was tuned on these and on the other 1,479 photos of trainval, at 128 px. Nothing else was trained on. Then
-it learned, from the {n} photos without their labels, to give for spoiled photos the features that it gives for whole
+it learned, from the {n} photos without their labels, to give for corrupted photos the features that it gives for whole
 ones (`tools/distill_bundle.py`), while heads and thresholds stayed as they were.
 Thresholds of rejection come from breeds held out of training.
 
-**How good the numbers are.** What is cross-validated is the network before it learned to bear spoiled photos, version
+**How good the numbers are.** What is cross-validated is the network before it learned to bear corrupted photos, version
 3.1: each photo is judged by heads, thresholds and a backbone that did not see it. All else is of the released one
 ([what the last step changed](experiments.md#a-network-that-teaches-itself-to-bear-spoiled-photos)). The learning rate
 was compared on one of the five folds, so the cross-validated numbers are a little too good. Photos from elsewhere were

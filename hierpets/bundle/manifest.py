@@ -108,7 +108,7 @@ class Selection(StrictModel):
 
     compared: Annotated[int, Field(ge=1)]
     accuracy: Share = Field(description="balanced accuracy out of fold, of the one that was chosen")
-    stressed: Share | None = Field(description="the same on photos spoiled as in the stress test")
+    stressed: Share | None = Field(description="the same on photos corrupted as in the stress test")
     honest: Share = Field(description="balanced accuracy on each fold of what the other folds would have chosen")
     interval: tuple[Share, Share] = Field(description="95% interval of that")
     behind: Annotated[float, Field(ge=0)] = Field(description="how far the chosen one is behind the best")

@@ -152,7 +152,7 @@ class AutoConfig(StrictModel):
     )
     stress: bool = Field(
         default=True,
-        description="judge candidates half by photos as they are, half by the same spoiled as in the stress test",
+        description="judge candidates half by photos as they are, half by the same corrupted as in the stress test",
     )
     early: bool = Field(
         default=True, description="ask a cheaper backbone before the best one if that saves time and loses no accuracy"

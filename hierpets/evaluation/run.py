@@ -116,8 +116,8 @@ def evaluate(
     if folder is not None:
         write_evaluation(folder, predictions, metrics, photos=photos, overlay=overlay)
     if stress:  # takes minutes, and one that does not end costs nothing else
-        stressed = measure_stress(partial(_predict_changed, predictor), index, progress=progress)
-        metrics = metrics.model_copy(update={"stress": stressed})
+        measured = measure_stress(partial(_predict_pixels, predictor), index, progress=progress)
+        metrics = metrics.model_copy(update={"stress": measured})
         if folder is not None:
             write_evaluation(folder, predictions, metrics, photos=photos, overlay=overlay)
     report = folder / REPORT_FILE if folder is not None else None
@@ -201,7 +201,7 @@ def predict_index(
     return _beside_labels(predictor, kept, good), unreadable
 
 
-def _predict_changed(predictor: Predictor, index: PhotoIndex, photos: Iterable[NamedPhoto]) -> Predictions:
+def _predict_pixels(predictor: Predictor, index: PhotoIndex, photos: Iterable[NamedPhoto]) -> Predictions:
     """The predictions of pixels that were made of the photos of an index.
 
     :raises HierpetsError: the model fails at one of them, which says nothing of how well it bears them.

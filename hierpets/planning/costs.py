@@ -22,7 +22,7 @@ from hierpets.training.frozen.lda import fit_lda
 from hierpets.training.frozen.linear_probe import fit_heads
 from hierpets.training.frozen.statistics import collect_statistics
 from hierpets.training.selection.candidates import head_specs
-from hierpets.training.selection.stressed import PHOTOS as STRESSED
+from hierpets.training.selection.corrupted import PHOTOS as CORRUPTED
 from hierpets.workers import cores
 
 __all__ = ["HeadSeconds", "TimedBackbone", "recipe_costs", "time_backbone", "time_heads"]
@@ -110,7 +110,7 @@ def recipe_costs(
     frozen += len(networks) * heads.to_fit(config.head, folds=config.folds)
     tuning = 60 * finetune_minutes(own.backbone, photos=photos, epochs=config.finetune.epochs, device=device)
     views = {view for name in config.auto.views for view in VIEWS[name]}
-    seen = photos * len(views) + min(photos, STRESSED) * config.auto.stress
+    seen = photos * len(views) + min(photos, CORRUPTED) * config.auto.stress
     comparing = seen * sum(other.seconds for other in compared)
     comparing += len(compared) * _heads_to_compare(config, heads, photos)
     comparing += heads.to_fit(HeadSpec(), folds=config.folds)  # whichever is chosen: an LDA, where nothing is better

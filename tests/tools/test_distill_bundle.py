@@ -39,16 +39,16 @@ def network():
     return network
 
 
-def test_views_are_whole_for_the_teacher_and_often_spoiled_for_the_pupil(photos):
+def test_views_are_whole_for_the_teacher_and_often_corrupted_for_the_pupil(photos):
     pixels = [read_photo(path) for path in find_photos(photos)]
     generator = np.random.default_rng(0)
-    whole, spoiled = view_pairs(pixels, PREPROCESS, batch=80, generator=generator)
-    assert whole.shape == spoiled.shape == (80, 3, 64, 64)
-    same = (whole == spoiled).flatten(1).all(dim=1)
+    whole, corrupted = view_pairs(pixels, PREPROCESS, batch=80, generator=generator)
+    assert whole.shape == corrupted.shape == (80, 3, 64, 64)
+    same = (whole == corrupted).flatten(1).all(dim=1)
     assert 0.2 < same.float().mean() < 0.5
-    assert (whole - spoiled).abs().mean() < 0.6, "a spoiled view still shows what the whole one does"
+    assert (whole - corrupted).abs().mean() < 0.6, "a corrupted view still shows what the whole one does"
     again = view_pairs(pixels, PREPROCESS, batch=80, generator=np.random.default_rng(0))
-    torch.testing.assert_close(again, (whole, spoiled), rtol=0, atol=0)
+    torch.testing.assert_close(again, (whole, corrupted), rtol=0, atol=0)
 
 
 def test_a_folded_network_and_one_that_it_is_unfolded_into_compute_the_same(network):
@@ -64,17 +64,17 @@ def test_a_folded_network_and_one_that_it_is_unfolded_into_compute_the_same(netw
         torch.testing.assert_close(other(images), folded(images), rtol=1e-3, atol=1e-3)
 
 
-def test_distilling_brings_spoiled_views_nearer_and_changes_early_stages_alone(network, photos):
+def test_distilling_brings_corrupted_views_nearer_and_changes_early_stages_alone(network, photos):
     pixels = [read_photo(path) for path in find_photos(photos)]
-    network = deepcopy(network)  # of what it has learned from spoiled views already there is little left to learn
+    network = deepcopy(network)  # of what it has learned from corrupted views already there is little left to learn
     network.backbone = build_backbone(load_registry(), "efficientnet_lite2", {})[0].module.eval()
     pupil = deepcopy(network)
     distill(pupil, pixels, PREPROCESS, FAST)
-    whole, spoiled = view_pairs(pixels, PREPROCESS, batch=60, generator=np.random.default_rng(99))
+    whole, corrupted = view_pairs(pixels, PREPROCESS, batch=60, generator=np.random.default_rng(99))
     with torch.no_grad():
         wanted = network.backbone(whole)
         loss = Likeness(network, wanted.std(dim=0).clamp(min=0.01))
-        before, after = (float(loss(one.backbone(spoiled), wanted)) for one in (network, pupil))
+        before, after = (float(loss(one.backbone(corrupted), wanted)) for one in (network, pupil))
     assert after < 0.95 * before
     late = ("backbone.blocks.5.", "backbone.blocks.6.", "backbone.conv_head.", "leaf_head.", "species_head.")
     old, new = network.state_dict(), pupil.state_dict()

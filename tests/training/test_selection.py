@@ -23,8 +23,8 @@ from hierpets.training.frozen.choice import FrozenChoice
 from hierpets.training.score import Score
 from hierpets.training.selection.candidates import Candidate, head_specs, multiply_adds
 from hierpets.training.selection.choice import choose, describe_selection, honest
+from hierpets.training.selection.corrupted import BY_KIND, corrupt, extract_corrupted
 from hierpets.training.selection.judgements import Judged, Judgement, Judgements
-from hierpets.training.selection.stressed import CHANGES, extract_stressed, spoiled
 from hierpets.training.splits import Splits
 
 EVERYONE = np.ones(400, bool)
@@ -36,10 +36,10 @@ def judged(right: np.ndarray) -> Judged:
 
 
 def candidate(
-    right: np.ndarray, cost: int = 1, *, kind: str = "lda", view: str = "plain", spoiled: np.ndarray | None = None
+    right: np.ndarray, cost: int = 1, *, kind: str = "lda", view: str = "plain", corrupted: np.ndarray | None = None
 ) -> Candidate:
     choice = FrozenChoice(BackboneChoice(name="any"), view, HeadSpec(kind=kind))
-    judgement = Judgement(Score(None, 1.0, 0.5), judged(right), None if spoiled is None else judged(spoiled))
+    judgement = Judgement(Score(None, 1.0, 0.5), judged(right), None if corrupted is None else judged(corrupted))
     return Candidate(choice, judgement, cost)
 
 
@@ -103,9 +103,9 @@ def test_of_equal_cost_the_simplest_head_and_view_come_first_and_then_what_did_b
     assert choose([lda, better], EVERYONE).candidate is better
 
 
-def test_photos_that_phones_spoiled_count_as_much_as_the_others():
-    fragile = candidate(wrong_at(1), spoiled=wrong_at(*range(100)))
-    sturdy = candidate(wrong_at(1, 2), cost=2, spoiled=wrong_at(*range(10)))
+def test_photos_that_phones_corrupted_count_as_much_as_the_others():
+    fragile = candidate(wrong_at(1), corrupted=wrong_at(*range(100)))
+    sturdy = candidate(wrong_at(1, 2), cost=2, corrupted=wrong_at(*range(10)))
     assert choose([fragile, sturdy], EVERYONE).candidate is sturdy
 
 
@@ -154,31 +154,31 @@ class Reader:
     """In place of an extractor: what it was asked for, as features."""
 
     def features_of_views(self, paths, views, *, task, progress):
-        assert len({id(view) for view in views}) == len(CHANGES), "workers are sent each way of spoiling once"
-        kinds = [list(CHANGES).index(view.keywords["kind"]) for view in views]
+        assert len({id(view) for view in views}) == len(BY_KIND), "workers are sent each corruption once"
+        kinds = [list(BY_KIND).index(view.keywords["kind"]) for view in views]
         return np.array([(int(path), kind) for path, kind in zip(paths, kinds, strict=True)], np.float32)
 
 
 @pytest.mark.parametrize("per_class", [9, 20])
-def test_every_class_meets_every_kind_of_damage_and_features_keep_their_rows(per_class):
+def test_every_class_meets_every_kind_of_corruption_and_features_keep_their_rows(per_class):
     leaves = [(leaf.species, leaf.breed) for leaf in TAXONOMY.leaves for _ in range(per_class)]
     order = np.random.default_rng(0).permutation(len(leaves))
     records = tuple(PhotoRecord(str(row), *leaves[i], split="train") for row, i in enumerate(order))
     index = PhotoIndex(TAXONOMY, records)
     splits = Splits(index, index, replace(index, records=()), index.labels(), np.ones(len(records)))
-    found = extract_stressed(splits, Reader(), no_progress)
+    found = extract_corrupted(splits, Reader(), no_progress)
     np.testing.assert_array_equal(found.features[:, 0], found.rows)
     assert sorted(found.rows) == list(range(len(records)))
     for leaf in range(len(TAXONOMY.leaves)):
         met = found.features[splits.labels.leaf[found.rows] == leaf, 1]
-        assert set(met.tolist()) == set(range(len(CHANGES)))
+        assert set(met.tolist()) == set(range(len(BY_KIND)))
 
 
-def test_what_is_spoiled_is_spoiled_as_in_the_stress_test(tmp_path, monkeypatch):
+def test_what_is_corrupted_is_corrupted_as_in_the_stress_test(tmp_path, monkeypatch):
     monkeypatch.setenv("HIERPETS_CACHE", str(tmp_path / "cache"))
     extractor = FeatureExtractor(build_backbone(tiny_registry(tmp_path), "tiny", {})[0])
     photo = "demo:dog/pug/1"
-    darker = partial(spoiled, kind="darker")
+    darker = partial(corrupt, kind="darker")
     pixels = read_photo(photo)
     assert darker(pixels).mean() < 0.7 * pixels.mean()
     assert not np.allclose(extractor.features([photo], (darker,)), extractor.features([photo]))
@@ -196,9 +196,9 @@ def test_head_specs_leaves_logistic_regression_out_where_photos_are_many():
     st.one_of(st.none(), st.floats(0, 1)),
     st.booleans(),
 )
-def test_judgements_gives_back_what_was_put(right, weights, breed, stressed):
+def test_judgements_gives_back_what_was_put(right, weights, breed, corrupted):
     photos = Judged(right, weights)
-    stored = Judgement(Score(breed, 0.5, 0.25), photos, Judged(~right, weights[::-1]) if stressed else None)
+    stored = Judgement(Score(breed, 0.5, 0.25), photos, Judged(~right, weights[::-1]) if corrupted else None)
     with TemporaryDirectory() as folder:
         for _ in range(2):  # what another process wrote, as well
             with closing(Judgements(Path(folder) / "judgements.sqlite")) as judgements:
@@ -208,6 +208,6 @@ def test_judgements_gives_back_what_was_put(right, weights, breed, stressed):
             found = judgements.get("a")
     assert found.score == stored.score
     np.testing.assert_array_equal(found.plain, photos)
-    assert (found.spoiled is None) == (not stressed)
-    if stressed:
-        np.testing.assert_array_equal(found.spoiled, stored.spoiled)
+    assert (found.corrupted is None) == (not corrupted)
+    if corrupted:
+        np.testing.assert_array_equal(found.corrupted, stored.corrupted)

@@ -1,1 +1,1 @@
-"""A network that learns to bear spoiled photos from itself; see ``tools/distill_bundle.py``."""
+"""A network that learns to bear corrupted photos from itself; see ``tools/distill_bundle.py``."""

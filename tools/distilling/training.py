@@ -1,4 +1,4 @@
-"""Self-distillation: a copy of a network learns to give for spoiled views the features of whole ones.
+"""Self-distillation: a copy of a network learns to give for corrupted views the features of whole ones.
 
 The teacher is the network itself, so that its heads, thresholds and statistics hold for the pupil. (Features as
 targets: Romero et al., "FitNets", ICLR 2015; a network as its own teacher on changed images: Xie et al., "Self-training
@@ -89,9 +89,9 @@ def distill(
     optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99))
     average = moving_average(pupil, settings.ema_decay)
     likeness = Likeness(network.requires_grad_(False), _spread(teacher, photos, preprocess, settings))
-    for step, (whole, spoiled) in zip(range(settings.steps), _batches(photos, preprocess, settings), strict=False):
+    for step, (whole, corrupted) in zip(range(settings.steps), _batches(photos, preprocess, settings), strict=False):
         set_rates(optimizer, rate_factor(step, warmup=settings.warmup, total=settings.steps))
-        loss = likeness(pupil(spoiled), teacher(whole))
+        loss = likeness(pupil(corrupted), teacher(whole))
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(learning, 1.0)
@@ -131,6 +131,6 @@ def _batches(
     with ThreadPoolExecutor(1) as pool:
         ready = pool.submit(views, 0)
         for step in count(1):
-            whole, spoiled = ready.result()
+            whole, corrupted = ready.result()
             ready = pool.submit(views, step)
-            yield whole, spoiled
+            yield whole, corrupted

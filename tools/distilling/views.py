@@ -1,4 +1,4 @@
-"""Views of photos without labels: each as a teacher sees it, and spoiled as its pupil does."""
+"""Views of photos without labels: each as a teacher sees it, and corrupted as its pupil does."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ SMALL, SMALL_AREA, AREA = 0.2, (0.06, 0.35), (0.35, 1.0)
 MIXED = 0.25
 """Of so many views half is another photo, beside it or through it: what no photo of the data shows."""
 LIT, GAIN, OFFSET = 0.3, (0.6, 1.3), (-20.0, 20.0)
-SPOILED, TWICE = 0.65, 0.2
-"""Of so many views the pupil sees a spoiled one, and of so many of these one that is spoiled in two ways."""
+CORRUPTED, TWICE = 0.65, 0.2
+"""Of so many views the pupil sees a corrupted one, and of so many of these one that is corrupted in two ways."""
 PHOTOMETRIC = {
     "smaller": (0.35, 0.8),  # of the shorter side; all others in the units of the stress test
     "softer": (0.2, 1.0),
@@ -31,7 +31,7 @@ PHOTOMETRIC = {
 GEOMETRIC = {"cropped": (60, 95), "turned": (0, 30), "hidden": (5, 40), "far away": (40, 85)}
 """Of whole photos alone: of a part of an animal nothing may be left."""
 OFTEN = {"softer": 2.0, "compressed": 2.0, "far away": 2.5}
-CHANGES = {corruption.kind: corruption.change for corruption in CORRUPTIONS}
+BY_KIND = {corruption.kind: corruption.corrupt for corruption in CORRUPTIONS}
 
 Range = tuple[float, float]
 
@@ -45,9 +45,9 @@ def view_pairs(
     teacher, pupil = [], []
     for _ in range(batch):
         view, whole = _view(photos, generator)
-        spoiled = _spoiled(view, whole, generator) if generator.random() < SPOILED else view
+        corrupted = _corrupted(view, whole, generator) if generator.random() < CORRUPTED else view
         teacher.append(apply(preprocess, view))
-        pupil.append(apply(preprocess, spoiled))
+        pupil.append(apply(preprocess, corrupted))
     return torch.from_numpy(np.stack(teacher)), torch.from_numpy(np.stack(pupil))
 
 
@@ -90,12 +90,12 @@ def _mixed(view: np.ndarray, other: np.ndarray, generator: np.random.Generator) 
     return view
 
 
-def _spoiled(view: np.ndarray, whole: bool, generator: np.random.Generator) -> np.ndarray:
+def _corrupted(view: np.ndarray, whole: bool, generator: np.random.Generator) -> np.ndarray:
     """In one way or two, as in the stress test's first two steps and a little beyond."""
     ranges = PHOTOMETRIC | GEOMETRIC if whole else PHOTOMETRIC
     often = np.array([OFTEN.get(kind, 1.0) for kind in ranges])
     count = 2 if generator.random() < TWICE else 1
     for kind in generator.choice([*ranges], size=count, replace=False, p=often / often.sum()):
         amount = generator.uniform(*ranges[kind]) * (min(view.shape[:2]) if kind == "smaller" else 1)
-        view = np.ascontiguousarray(CHANGES[kind](view, amount, generator))
+        view = np.ascontiguousarray(BY_KIND[kind](view, amount, generator))
     return view

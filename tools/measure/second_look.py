@@ -1,4 +1,4 @@
-"""What a second look changes: who is asked about again and refused, how many breeds are right, and spoiled photos.
+"""What a second look changes: who is asked about again and refused, how many breeds are right, and corrupted photos.
 
     python tools/measure/second_look.py --data ../shared/data [--bundle runs/pets/bundle] [--write docs/experiments.md]
 
@@ -72,15 +72,15 @@ def groups(once: Predictor, twice: Predictor, detector: Counted, data: Path) -> 
 
 
 def accuracies(once: Metrics, twice: Metrics) -> Iterator[str]:
-    """What is right of photos from elsewhere, and of some of them as the stress test spoils them."""
+    """What is right of photos from elsewhere, and of some of them as the stress test corrupts them."""
     yield "| photos from elsewhere | breeds right | at two looks | named | at two looks | covered | at two looks |"
     yield "|---|---|---|---|---|---|---|"
-    for (name, one), (_, two) in zip(_stressed(once), _stressed(twice), strict=True):
+    for (name, one), (_, two) in zip(_under_stress(once), _under_stress(twice), strict=True):
         pairs = zip(*((scores.breed, scores.named, scores.holds_truth) for scores in (one, two)), strict=True)
         yield f"| {name} | {' | '.join(f'{share:.1%}' for pair in pairs for share in pair)} |"
 
 
-def _stressed(metrics: Metrics) -> Iterator[tuple[str, StressScores]]:
+def _under_stress(metrics: Metrics) -> Iterator[tuple[str, StressScores]]:
     stress = metrics.stress
     assert stress is not None
     yield f"{stress.n}, unchanged", stress.unchanged

@@ -148,5 +148,5 @@ def _describe(event: dict[str, Any]) -> str | None:
 def _row(event: dict[str, Any]) -> str:
     breed = f"breed {event['breed']:.2%}, " if event["breed"] is not None else ""
     what = f"{event['backbone']}, {event['view']}, {event['head']}"
-    spoiled = f", spoiled photos {event['stressed']:.2%}" if event["stressed"] is not None else ""
-    return f"{what}: balanced accuracy {breed}species {event['species']:.2%}{spoiled}, log loss {event['nll']:.3f}"
+    corrupted = f", corrupted photos {event['stressed']:.2%}" if event["stressed"] is not None else ""
+    return f"{what}: balanced accuracy {breed}species {event['species']:.2%}{corrupted}, log loss {event['nll']:.3f}"

@@ -95,7 +95,7 @@ def _strengths(metrics: Metrics) -> Iterator[str]:
 
 
 def _bears_stress(middle: StressMean) -> bool:
-    """Whether worse photos cost little, and so many were measured that they cannot cost much."""
+    """Whether corrupted photos cost little, and so many were measured that they cannot cost much."""
     high = middle.loss_interval[1]
     return middle.loss <= _GOOD_LOSS and high is not None and high <= _BAD_LOSS
 

@@ -1,1 +1,1 @@
-"""The stress test: how accuracy, coverage and false alarms change as photos get worse."""
+"""The stress test: how accuracy, coverage and false alarms change as photos are corrupted."""

@@ -22,7 +22,7 @@ __all__ = ["CORRUPTIONS", "SIDE", "STEPS", "Corruption", "limit_shorter_side"]
 SIDE = 300  # pixels of the shorter side of every photo at most, so that a step means the same to each of them
 STEPS = 3
 
-Change = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
+Corrupt = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class Corruption:
     step: int
     setting: str
     amount: float
-    change: Change
+    corrupt: Corrupt
 
     def __call__(self, photo: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(self.change(photo, self.amount, _generator(photo, self.kind)))
+        return np.ascontiguousarray(self.corrupt(photo, self.amount, _generator(photo, self.kind)))
 
 
 def limit_shorter_side(photo: np.ndarray, side: float) -> np.ndarray:
@@ -117,7 +117,7 @@ def _generator(photo: np.ndarray, kind: str) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(digest, "little"))
 
 
-_KINDS: tuple[tuple[str, Change, tuple[float, float, float], str], ...] = (
+_KINDS: tuple[tuple[str, Corrupt, tuple[float, float, float], str], ...] = (
     ("smaller", _smaller, (200, 140, 96), "shorter side {} px"),
     ("softer", _softer, (0.35, 0.7, 1.0), "Gaussian blur, sigma {}% of the shorter side"),
     ("compressed", _compressed, (40, 20, 10), "JPEG quality {}"),
@@ -131,9 +131,9 @@ _KINDS: tuple[tuple[str, Change, tuple[float, float, float], str], ...] = (
 
 
 def _corruptions() -> Iterator[Corruption]:
-    for kind, change, amounts, setting in _KINDS:
+    for kind, corrupt, amounts, setting in _KINDS:
         for step, amount in enumerate(amounts, start=1):
-            yield Corruption(kind, step, setting.format(f"{amount:g}"), amount, change)
+            yield Corruption(kind, step, setting.format(f"{amount:g}"), amount, corrupt)
 
 
 CORRUPTIONS: tuple[Corruption, ...] = tuple(_corruptions())

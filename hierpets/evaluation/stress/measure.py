@@ -46,19 +46,19 @@ def measure_stress(
     total = len(drawn) * (1 + len(CORRUPTIONS))
     progress("stress test", 0, total)
     unchanged = predict(drawn, (NamedPhoto(record.path, photo) for record, photo in pixels.items()))
-    changed: dict[Corruption, Predictions] = {}
+    corrupted: dict[Corruption, Predictions] = {}
     for corruption in CORRUPTIONS:
-        progress("stress test", len(drawn) * (1 + len(changed)), total)
-        changed[corruption] = predict(drawn, (NamedPhoto(r.path, corruption(photo)) for r, photo in pixels.items()))
+        progress("stress test", len(drawn) * (1 + len(corrupted)), total)
+        corrupted[corruption] = predict(drawn, (NamedPhoto(r.path, corruption(photo)) for r, photo in pixels.items()))
     progress("stress test", total, total)
     return StressMetrics(
         n=len(drawn),
         side=SIDE,
         unchanged=_scores(unchanged),
-        mean=tuple(_mean(unchanged, _at(changed, step), step, resamples) for step in range(1, STEPS + 1)),
+        mean=tuple(_mean(unchanged, _at(corrupted, step), step, resamples) for step in range(1, STEPS + 1)),
         steps=tuple(
             StressStep(kind=c.kind, step=c.step, setting=c.setting, **dict(_scores(found)))
-            for c, found in changed.items()
+            for c, found in corrupted.items()
         ),
     )
 
@@ -77,8 +77,8 @@ def _read(index: PhotoIndex, photos: int) -> dict[PhotoRecord, np.ndarray]:
     return pixels
 
 
-def _at(changed: Mapping[Corruption, Predictions], step: int) -> list[Predictions]:
-    return [found for corruption, found in changed.items() if corruption.step == step]
+def _at(corrupted: Mapping[Corruption, Predictions], step: int) -> list[Predictions]:
+    return [found for corruption, found in corrupted.items() if corruption.step == step]
 
 
 def _scores(predictions: Predictions) -> StressScores:
@@ -92,10 +92,10 @@ def _scores(predictions: Predictions) -> StressScores:
     )
 
 
-def _mean(unchanged: Predictions, changed: list[Predictions], step: int, resamples: int) -> StressMean:
+def _mean(unchanged: Predictions, corrupted: list[Predictions], step: int, resamples: int) -> StressMean:
     """Every kind counts the same. The photos are the same before and after, so their losses are resampled in pairs."""
-    scores = [_scores(found) for found in changed]
-    losses = _finest(unchanged).hit - np.mean([_finest(found).hit for found in changed], axis=0)
+    scores = [_scores(found) for found in corrupted]
+    losses = _finest(unchanged).hit - np.mean([_finest(found).hit for found in corrupted], axis=0)
     groups = _finest(unchanged).groups
     loss, interval = mean_difference(losses, resamples=resamples, groups=groups)
 

@@ -28,8 +28,8 @@ from hierpets.training.frozen.fitter import HeadFitter
 from hierpets.training.frozen.held_out.cross_validation import FoldHeads
 from hierpets.training.frozen.statistics import collect_statistics
 from hierpets.training.score import LabeledLogits, Score
+from hierpets.training.selection.corrupted import CorruptedFeatures, extract_corrupted
 from hierpets.training.selection.judgements import Judged, Judgement, Judgements
-from hierpets.training.selection.stressed import StressedFeatures, extract_stressed
 from hierpets.training.splits import Splits
 
 __all__ = ["Candidate", "count_candidates", "head_specs", "iter_candidates", "multiply_adds"]
@@ -56,17 +56,17 @@ class Candidate:
     @property
     def criterion(self) -> np.ndarray:
         """float [N]: what each training photo adds to what candidates are compared by, the mean of both accuracies."""
-        _, plain, spoiled = self.judgement
-        return plain.shares if spoiled is None else (plain.shares + spoiled.shares) / 2
+        _, plain, corrupted = self.judgement
+        return plain.shares if corrupted is None else (plain.shares + corrupted.shares) / 2
 
     @property
-    def stressed(self) -> float | None:
-        """Balanced accuracy on spoiled photos."""
-        return self.judgement.spoiled.accuracy if self.judgement.spoiled else None
+    def corrupted(self) -> float | None:
+        """Balanced accuracy on corrupted photos."""
+        return self.judgement.corrupted.accuracy if self.judgement.corrupted else None
 
     def as_event(self) -> dict[str, Any]:
         """A row of the table."""
-        numbers = {**self.score.as_dict(), "stressed": self.stressed}
+        numbers = {**self.score.as_dict(), "stressed": self.corrupted}
         return {
             "backbone": str(self.choice.backbone),
             "view": self.choice.view,
@@ -93,11 +93,11 @@ def iter_candidates(
     for backbone in config.candidate_backbones:
         built, _, extractor = first or prepare_backbone(backbone, config, registry=registry, device=device)
         first = None
-        stressed = extract_stressed(splits, extractor, progress) if config.auto.stress else None
+        corrupted = extract_corrupted(splits, extractor, progress) if config.auto.stress else None
         cost = multiply_adds(built)
         for view in config.auto.views:
             photos = extract_feature_set(splits, extractor, view, progress)
-            judge = _Judge(photos, stressed, folds, judgements)
+            judge = _Judge(photos, corrupted, folds, judgements)
             for head in head_specs(config.auto, len(photos)):
                 judgement = judge(HeadFitter(head, config.prior, config.combiner))
                 yield judgement and Candidate(FrozenChoice(backbone, view, head), judgement, cost)
@@ -126,7 +126,7 @@ class _Judge:
     """Judges heads on frozen features of N photos, ``folds`` int [N]."""
 
     photos: FeatureSet
-    stressed: StressedFeatures | None
+    corrupted: CorruptedFeatures | None
     folds: np.ndarray
     judgements: Judgements | None
 
@@ -141,13 +141,13 @@ class _Judge:
         return judgement
 
     def _cross_validate(self, fitter: HeadFitter) -> Judgement | None:
-        photos, stressed = self.photos, self.stressed
+        photos, corrupted = self.photos, self.corrupted
         fitted = FoldHeads.fit(photos, self._parts, self.folds, fitter)
         if fitted is None:
             return None
         logits, everyone = fitted.ask(photos), np.arange(len(photos))
         plain = _judged(logits, everyone[fitted.judged], len(photos))
-        return Judgement(logits.score(), plain, _judged_stressed(fitted, photos, stressed) if stressed else None)
+        return Judgement(logits.score(), plain, _judged_corrupted(fitted, photos, corrupted) if corrupted else None)
 
     @cached_property
     def _parts(self) -> tuple[ClassStatistics, ...]:
@@ -158,15 +158,15 @@ class _Judge:
         """Of all numbers that heads are fitted to and judged by."""
         photos, labels, digest = self.photos, self.photos.labels, hashlib.sha256()
         rows = (part for batch in photos.batches() for part in (photos.features[batch], photos.views[batch]))
-        for array in (*rows, labels.species, labels.leaf, photos.weights, self.folds, *(self.stressed or ())):
+        for array in (*rows, labels.species, labels.leaf, photos.weights, self.folds, *(self.corrupted or ())):
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest() + repr(photos.taxonomy)
 
 
-def _judged_stressed(fitted: FoldHeads, photos: FeatureSet, stressed: StressedFeatures) -> Judged:
-    chosen = fitted.of(stressed.rows)
-    worse = replace(photos.where(stressed.rows), features=stressed.features)
-    return _judged(chosen.ask(worse), stressed.rows[chosen.judged], len(photos))
+def _judged_corrupted(fitted: FoldHeads, photos: FeatureSet, corrupted: CorruptedFeatures) -> Judged:
+    chosen = fitted.of(corrupted.rows)
+    logits = chosen.ask(replace(photos.where(corrupted.rows), features=corrupted.features))
+    return _judged(logits, corrupted.rows[chosen.judged], len(photos))
 
 
 def _judged(logits: LabeledLogits, rows: np.ndarray, photos: int) -> Judged:

@@ -75,7 +75,7 @@ def describe_selection(
     return Selection(
         compared=len(candidates),
         accuracy=choice.candidate.plain.accuracy,
-        stressed=choice.candidate.stressed,
+        stressed=choice.candidate.corrupted,
         honest=values["honest"],
         interval=interval,
         behind=choice.behind,

@@ -34,11 +34,11 @@ class Judged(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """``plain`` are the training photos as they are, ``spoiled`` those of the stress test, if there was one."""
+    """``plain`` are the training photos as they are, ``corrupted`` those of the stress test, if there was one."""
 
     score: Score
     plain: Judged
-    spoiled: Judged | None
+    corrupted: Judged | None
 
 
 class Judgements:
@@ -49,18 +49,22 @@ class Judgements:
 
     def get(self, digest: str) -> Judgement | None:
         """The judgement that was stored, if one was."""
-        row = self._cache.row("SELECT breed, species, nll, plain, spoiled FROM judgement WHERE digest = ?", (digest,))
+        row = self._cache.row(
+            "SELECT breed, species, nll, plain, corrupted FROM judgements WHERE digest = ?", (digest,)
+        )
         if row is None:
             return None
-        breed, species, nll, plain, spoiled = row
-        return Judgement(Score(breed, species, nll), _unpacked(plain), None if spoiled is None else _unpacked(spoiled))
+        breed, species, nll, plain, corrupted = row
+        return Judgement(
+            Score(breed, species, nll), _unpacked(plain), None if corrupted is None else _unpacked(corrupted)
+        )
 
     def put(self, digest: str, judgement: Judgement) -> None:
         """Store a judgement."""
-        score, spoiled = judgement.score, judgement.spoiled
-        packed = _packed(judgement.plain), None if spoiled is None else _packed(spoiled)
+        score, corrupted = judgement.score, judgement.corrupted
+        packed = _packed(judgement.plain), None if corrupted is None else _packed(corrupted)
         row = (digest, score.breed, score.species, score.nll, *packed)
-        self._cache.store("INSERT OR REPLACE INTO judgement VALUES (?, ?, ?, ?, ?, ?)", [row])
+        self._cache.store("INSERT OR REPLACE INTO judgements VALUES (?, ?, ?, ?, ?, ?)", [row])
 
     def close(self) -> None:
         self._cache.close()
@@ -68,8 +72,8 @@ class Judgements:
 
 def _prepare(database: sqlite3.Connection) -> None:
     database.execute(
-        "CREATE TABLE IF NOT EXISTS judgement"
-        " (digest TEXT PRIMARY KEY, breed REAL, species REAL, nll REAL, plain BLOB, spoiled BLOB)"
+        "CREATE TABLE IF NOT EXISTS judgements"
+        " (digest TEXT PRIMARY KEY, breed REAL, species REAL, nll REAL, plain BLOB, corrupted BLOB)"
     )
 
 

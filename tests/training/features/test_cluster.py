@@ -91,7 +91,7 @@ def test_the_bundle_is_that_of_one_machine(ray_here, settings, tmp_path):
     assert not (far.run / "features").exists(), "what the bundle replaces is cleared away"
 
 
-def test_photos_are_spoiled_in_one_job_as_they_are_here(ray_here, registry, tmp_path, monkeypatch):
+def test_photos_are_corrupted_in_one_job_as_they_are_here(ray_here, registry, tmp_path, monkeypatch):
     monkeypatch.setenv("HIERPETS_CACHE", str(tmp_path / "cache"))
     plugins = load_registry(registry)
     config = TrainConfig(cluster="local", out=tmp_path / "run")

@@ -1,4 +1,4 @@
-"""Features of photos that were spoiled as phones and messengers do it."""
+"""Features of photos that were corrupted as phones and messengers do it."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from hierpets.progress import Progress
 from hierpets.training.features.extractor import FeatureExtractor
 from hierpets.training.splits import Splits
 
-__all__ = ["CHANGES", "PHOTOS", "StressedFeatures", "extract_stressed", "spoiled"]
+__all__ = ["BY_KIND", "PHOTOS", "CorruptedFeatures", "corrupt", "extract_corrupted"]
 
-PHOTOS = 2000  # that are spoiled at most: enough to compare by, however many there are
+PHOTOS = 2000  # that are corrupted at most: enough to compare by, however many there are
 STEP = 2  # of the three of the stress test, the middle one
-CHANGES = {corruption.kind: corruption for corruption in CORRUPTIONS if corruption.step == STEP}
+BY_KIND = {corruption.kind: corruption for corruption in CORRUPTIONS if corruption.step == STEP}
 
 
-class StressedFeatures(NamedTuple):
-    """``features`` float32 [M, D] of M spoiled photos, and their ``rows`` int64 [M] among the training photos."""
+class CorruptedFeatures(NamedTuple):
+    """``features`` float32 [M, D] of M corrupted photos, and their ``rows`` int64 [M] among the training photos."""
 
     features: np.ndarray
     rows: np.ndarray
 
 
-def extract_stressed(splits: Splits, extractor: FeatureExtractor, progress: Progress) -> StressedFeatures:
+def extract_corrupted(splits: Splits, extractor: FeatureExtractor, progress: Progress) -> CorruptedFeatures:
     """Up to :data:`PHOTOS` training photos, each under one kind of corruption; every class meets all kinds in turn."""
     index, number = splits.train, {record: row for row, record in enumerate(splits.train.records)}
     drawn = np.array([number[record] for record in draw_evenly(index)[:PHOTOS]])
     drawn = drawn[np.lexsort((splits.labels.leaf[drawn], splits.labels.species[drawn]))]
-    ways = [partial(spoiled, kind=kind) for kind in CHANGES]
+    ways = [partial(corrupt, kind=kind) for kind in BY_KIND]
     views = [ways[number % len(ways)] for number in range(len(drawn))]
     paths = [index.paths[row] for row in drawn]
     features = extractor.features_of_views(paths, views, task="features (stress test)", progress=progress)
-    return StressedFeatures(features, drawn)
+    return CorruptedFeatures(features, drawn)
 
 
-def spoiled(photo: np.ndarray, *, kind: str) -> np.ndarray:
+def corrupt(photo: np.ndarray, *, kind: str) -> np.ndarray:
     """RGB uint8 [H, W, 3] after a corruption."""
-    return CHANGES[kind](limit_shorter_side(photo, SIDE))
+    return BY_KIND[kind](limit_shorter_side(photo, SIDE))

@@ -31,7 +31,7 @@ from hierpets.inference.loading import load
 from hierpets.progress import no_progress
 from hierpets.registry.loading import load_registry
 from hierpets.training.calibration import calibrate_trained, cross_predict
-from hierpets.training.cascade.choice import fit_configured
+from hierpets.training.cascade.early import fit_configured
 from hierpets.training.cascade.fit import fit_cascade
 from hierpets.training.frozen.held_out.folds import assign_folds
 from hierpets.training.frozen.model import fit_frozen_model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,6 +24,7 @@ __all__ = [
     "Balance",
     "FinetuneConfig",
     "FinetunePrecision",
+    "FrozenChoice",
     "HeadKind",
     "HeadSpec",
     "TrainConfig",
@@ -124,6 +126,18 @@ class BackboneChoice(StrictModel):
         """The weights that were tuned on all photos, or on all but those of a fold; None for the plugin's own."""
         name = "all" if fold is None else f"fold{fold}"
         return self.weights / f"{name}.safetensors" if self.weights else None
+
+
+@dataclass(frozen=True)
+class FrozenChoice:
+    """A backbone, the views that its features are averaged over, and the heads that are fitted to them."""
+
+    backbone: BackboneChoice
+    view: View
+    head: HeadSpec
+
+    def __str__(self) -> str:
+        return f"{self.backbone}, {self.view} features, {self.head}"
 
 
 class AutoConfig(StrictModel):

@@ -19,7 +19,7 @@ from hierpets.model.writer import write_bundle
 from hierpets.registry.loading import Registry
 from hierpets.text import join_words
 from hierpets.training.calibration import calibrate_trained
-from hierpets.training.cascade.choice import best_early, fit_configured, try_early
+from hierpets.training.cascade.early import best_early, fit_configured, try_early
 from hierpets.training.cascade.fit import fit_cascade
 from hierpets.training.distributed import current_context
 from hierpets.training.features.first_look import FirstLook

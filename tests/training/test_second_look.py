@@ -9,7 +9,7 @@ from helpers.fakes import tiny_registry
 from helpers.tuning import win_by_little
 
 from hierpets.bundle.manifest import read_manifest
-from hierpets.config import BackboneChoice, TrainConfig
+from hierpets.config import BackboneChoice, FrozenChoice, TrainConfig
 from hierpets.inference.detector.network import ANIMALS, Detections, Detector
 from hierpets.inference.loading import load
 from hierpets.inference.prediction import Prediction
@@ -19,7 +19,6 @@ from hierpets.training.calibration import Calibrated, calibrate_trained
 from hierpets.training.cascade import fit
 from hierpets.training.cascade.fit import fit_cascade
 from hierpets.training.finetuning import finetune
-from hierpets.training.frozen.choice import FrozenChoice
 from hierpets.training.frozen.model import fit_frozen_model
 from hierpets.training.outcome.manifest import make_manifest
 from hierpets.training.recipe import train

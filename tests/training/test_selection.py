@@ -12,14 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from hierpets.config import AutoConfig, BackboneChoice, HeadSpec
+from hierpets.config import AutoConfig, BackboneChoice, FrozenChoice, HeadSpec
 from hierpets.data.photos import read_photo
 from hierpets.data.records import PhotoIndex, PhotoRecord
 from hierpets.model.backbone import build_backbone
 from hierpets.plugin import Backbone, Preprocess
 from hierpets.progress import no_progress
 from hierpets.training.features.extractor import FeatureExtractor
-from hierpets.training.frozen.choice import FrozenChoice
 from hierpets.training.score import Score
 from hierpets.training.selection.candidates import Candidate, head_specs, multiply_adds
 from hierpets.training.selection.choice import choose, describe_selection, honest

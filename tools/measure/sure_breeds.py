@@ -19,7 +19,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from hierpets.config import TrainConfig
+from hierpets.config import FrozenChoice, TrainConfig
 from hierpets.data.labeled.index import read_index
 from hierpets.data.listing import find_photos
 from hierpets.hierarchy.policy import Policy
@@ -29,7 +29,6 @@ from hierpets.model.writer import write_bundle
 from hierpets.progress import no_progress
 from hierpets.registry.loading import load_registry
 from hierpets.training.calibration import Calibrated, calibrate_trained
-from hierpets.training.frozen.choice import FrozenChoice
 from hierpets.training.frozen.model import fit_frozen_model
 from hierpets.training.outcome.manifest import make_manifest
 from hierpets.training.outputs import HeldOutOutputs

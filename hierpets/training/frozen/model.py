@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 from torch import nn
 
-from hierpets.config import BackboneChoice, TrainConfig
+from hierpets.config import BackboneChoice, FrozenChoice, TrainConfig
 from hierpets.errors import ConfigError
 from hierpets.model.heads import Heads
 from hierpets.model.network import HierarchicalNetwork
@@ -19,7 +19,6 @@ from hierpets.training.features.closer import CloserView
 from hierpets.training.features.extractor import FeatureExtractor
 from hierpets.training.features.feature_set import FeatureSet, extract_feature_set
 from hierpets.training.features.prepared import Prepared, prepare_backbone
-from hierpets.training.frozen.choice import FrozenChoice
 from hierpets.training.frozen.fit import FrozenResult, fit_frozen, judge_heads
 from hierpets.training.frozen.fitter import FrozenFit, HeadFitter
 from hierpets.training.frozen.looks import FrozenOutputs

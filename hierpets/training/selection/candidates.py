@@ -13,7 +13,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import hierpets
-from hierpets.config import AutoConfig, HeadSpec, TrainConfig
+from hierpets.config import AutoConfig, FrozenChoice, HeadSpec, TrainConfig
 from hierpets.evaluation.metrics.classes import balanced_weights
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.plugin import Backbone
@@ -23,7 +23,6 @@ from hierpets.registry.loading import Registry
 from hierpets.taxonomy import UNKNOWN_LEAF
 from hierpets.training.features.feature_set import FeatureSet, extract_feature_set
 from hierpets.training.features.prepared import Prepared, prepare_backbone
-from hierpets.training.frozen.choice import FrozenChoice
 from hierpets.training.frozen.fitter import HeadFitter
 from hierpets.training.frozen.held_out.cross_validation import FoldHeads
 from hierpets.training.frozen.statistics import collect_statistics

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hierpets.config import TrainConfig
+from hierpets.config import FrozenChoice, TrainConfig
 from hierpets.errors import ConfigError
 from hierpets.model.backbone import build_backbone
 from hierpets.registry.loading import Registry
 from hierpets.training.cascade.fit import fit_cascade
 from hierpets.training.features.prepared import Prepared
-from hierpets.training.frozen.choice import FrozenChoice
 from hierpets.training.selection.candidates import Candidate, multiply_adds
 from hierpets.training.trained import Trained
 

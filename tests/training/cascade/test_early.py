@@ -11,14 +11,13 @@ from helpers.fakes import tiny_registry
 
 from hierpets.bundle.info import bundle_info
 from hierpets.cli.deploy.info import command as info
-from hierpets.config import BackboneChoice, HeadSpec, TrainConfig, change_config
+from hierpets.config import BackboneChoice, FrozenChoice, HeadSpec, TrainConfig, change_config
 from hierpets.data.labeled.index import read_index
 from hierpets.errors import ConfigError
 from hierpets.model.backbone import build_backbone
 from hierpets.registry.loading import load_registry
 from hierpets.taxonomy import Taxonomy
-from hierpets.training.cascade.choice import EarlyAttempt, best_early, try_early
-from hierpets.training.frozen.choice import FrozenChoice
+from hierpets.training.cascade.early import EarlyAttempt, best_early, try_early
 from hierpets.training.recipe import train
 from hierpets.training.selection.candidates import multiply_adds
 

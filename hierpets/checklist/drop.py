@@ -57,8 +57,8 @@ def _measured(metrics: Metrics, level: str) -> dict[str, ClassScores]:
 
 
 def _balanced(scores: Sequence[ClassScores]) -> tuple[float, float, float]:
-    """Balanced accuracy and its 95% interval: Wilson's, of as many photos as the classes are worth together (Kish)."""
+    """Balanced accuracy and its 95% interval: Wilson's, of the effective sample size of all classes together (Kish)."""
     mean = sum(one.recall for one in scores) / len(scores)
-    n = len(scores) ** 2 / sum(1 / one.sure for one in scores)
+    n = len(scores) ** 2 / sum(1 / one.effective_size for one in scores)
     low, high = wilson_interval(mean * n, n) or (0.0, 1.0)
     return mean, low, high

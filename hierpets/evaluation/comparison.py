@@ -192,8 +192,8 @@ def _side(given: EvaluationOrFolder, name: str) -> _Side:
 
 
 def _unseen(a: _Side, b: _Side) -> tuple[Records, Records]:
-    """The records of photos that both were measured on, where the others may be those that one model was fitted to:
-    no more of them are missing than it left out. Else all.
+    """The records to compare. A model is not measured on photos that it was fitted to, so either side may lack some of
+    the other's: where no more are missing than it left out, those of the photos that both have. Else all.
     """
     in_a, in_b = (inside([record.path for record in side.records]) for side in (a, b))
     shared = set(in_a) & set(in_b)

@@ -16,9 +16,9 @@ __all__ = ["both_looks", "is_doubtful"]
 def is_doubtful(
     outputs: Outputs, taxonomy: Taxonomy, *, least: float, temperatures: Temperatures, combiner: Combiner
 ) -> np.ndarray:
-    """bool [N]: which of N photos leave doubt whether they show a pet, of which ``least`` is the least score, and show
-    no breed that is more probable than not, other breeds than those listed considered. A species without breeds is sure
-    to be told from the others, which says nothing of whether it is a pet.
+    """bool [N]: which of N photos leave doubt whether they show a pet: those whose pet score is near ``least``, the
+    least one of a pet, and whose best breed is not sure, other breeds than those listed considered. A species without
+    breeds leaves doubt however probable it is: to be told from the other species, a photo need not show a pet.
     """
     found = np.abs(outputs.scores[:, 0] - least) < DOUBT
     if found.any():  # few photos are so near, and every batch is asked about

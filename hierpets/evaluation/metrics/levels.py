@@ -13,7 +13,7 @@ from hierpets.evaluation.metrics.curves import OneVsRest, one_vs_rest
 from hierpets.evaluation.metrics.reliability import expected_calibration_error, reliability
 from hierpets.evaluation.metrics.resampling import (
     Statistic,
-    effective_number,
+    effective_size,
     estimate,
     groups_of,
     interval_of_share,
@@ -165,7 +165,7 @@ def _per_class(
             support=true[0, c],
             recall=recall[c],
             recall_interval=wilson_interval_of(level.hit[own], groups=groups_of(level.groups, own)),
-            effective_n=effective_number(np.ones(true[0, c]), groups_of(level.groups, own)),
+            effective_n=effective_size(np.ones(true[0, c]), groups_of(level.groups, own)),
             precision=precision[c],
             f1=f1[c],
             roc_auc=found.roc_auc if (found := curves[label]) else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hierpets.evaluation.metrics.classes import divide
-from hierpets.evaluation.metrics.resampling import effective_number, groups_of, wilson_interval_of
+from hierpets.evaluation.metrics.resampling import effective_size, groups_of, wilson_interval_of
 from hierpets.evaluation.metrics.schema import ReliabilityBin, ReliabilityMetrics
 
 __all__ = ["N_BINS", "chance_error", "expected_calibration_error", "reliability"]
@@ -39,7 +39,7 @@ def reliability(confidence: np.ndarray, hit: np.ndarray, groups: np.ndarray | No
                 low=b / N_BINS,
                 high=(b + 1) / N_BINS,
                 n=n[b],
-                effective_n=effective_number(np.ones(n[b]), groups_of(groups, inside)),
+                effective_n=effective_size(np.ones(n[b]), groups_of(groups, inside)),
                 confidence=mean[b],
                 accuracy=accuracy[b],
                 accuracy_interval=wilson_interval_of(hit[inside], groups=groups_of(groups, inside)),
@@ -54,14 +54,13 @@ def chance_error(found: ReliabilityMetrics) -> float:
     """The expected calibration error that confidences which are right would show: what so few photos make by chance.
 
     In each bin the mean absolute deviation of a binomial, by De Moivre's formula (Diaconis and Zabell, "Closed Form
-    Summation for Classical Distributions", Statistical Science 1991), of as many photos as those of its animals are
-    worth.
+    Summation for Classical Distributions", Statistical Science 1991), of as many photos as its effective sample size.
     """
     from scipy.stats import binom
 
     filled = [one for one in found.bins if one.n and one.confidence is not None]
     photos, p = np.array([one.n for one in filled]), np.array([one.confidence for one in filled])
-    n = np.array([one.n if one.effective_n is None else max(1, round(one.effective_n)) for one in filled])
+    n = np.array([max(1, round(one.effective_size)) for one in filled])
     most = np.floor(n * p) + 1
     deviations = 2 * most * (1 - p) * binom.pmf(most, n, p) / n  # of the share of hits
     return float(photos @ deviations / photos.sum()) if filled else 0.0

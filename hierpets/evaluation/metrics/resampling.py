@@ -14,7 +14,7 @@ import numpy as np
 __all__ = [
     "CONFIDENCE",
     "Statistic",
-    "effective_number",
+    "effective_size",
     "estimate",
     "exact_interval",
     "groups_of",
@@ -164,13 +164,13 @@ def wilson_interval_of(
     photos.
     """
     counts = np.ones(len(hits)) if weights is None else weights
-    n = effective_number(counts, groups)
+    n = effective_size(counts, groups)
     return wilson_interval(min(n, float(counts @ hits) * (n / float(counts.sum()))), n) if n else None
 
 
-def effective_number(weights: np.ndarray, groups: np.ndarray | None = None) -> float:
-    """As how many photos that count alike N are sure, by ``weights`` [N] and ``groups`` [N], of which each is one
-    animal (Kish, "Survey Sampling", 1965).
+def effective_size(weights: np.ndarray, groups: np.ndarray | None = None) -> float:
+    """The effective sample size of N photos: how many of different animals, all of one weight, would tell as much
+    (Kish, "Survey Sampling", 1965). ``weights`` [N] are those of the photos, ``groups`` [N] numbers of their animals.
     """
     units = weights if groups is None else np.bincount(np.unique(groups, return_inverse=True)[1], weights)
     return float(weights.sum() ** 2 / (units**2).sum()) if weights.any() else 0.0
@@ -192,8 +192,8 @@ def wilson_interval(hits: float, n: float) -> tuple[float, float] | None:
 
 
 def exact_interval(hits: float, n: float, *, among: int = 1) -> tuple[float, float]:
-    """The exact 95% interval of a share (Clopper and Pearson 1934), such that as many as it is ``among`` lie in theirs
-    all at once (Bonferroni).
+    """The exact 95% interval of a share (Clopper and Pearson 1934). As one ``among`` several it is wider, such that all
+    of them hold at once with a probability of 95% (Bonferroni).
 
     Wilson's is too narrow that far out: of 37 equally good breeds of six photos, it finds a bad one every eighth time.
     """

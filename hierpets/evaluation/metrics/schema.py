@@ -81,6 +81,14 @@ def _about(text: str) -> Any:
     return Field(description=text)
 
 
+def _effective_n() -> Any:
+    return Field(
+        default=None,
+        description="Effective sample size (Kish 1965): photos of one animal count for less than as many of different "
+        "animals; null where an older version measured.",
+    )
+
+
 class Bootstrap(_MetricsModel):
     resamples: int = _about("Resamples behind each interval.")
     resampled: Literal["photos", "individuals"] = Field(
@@ -100,23 +108,20 @@ class ClassScores(_MetricsModel):
     support: int = _about("Photos of the class.")
     recall: Share = _about("Fraction of its photos that are predicted as it; 0 without photos.")
     recall_interval: tuple[Share, Share] | None = _about("95% Wilson interval of the recall; null without photos.")
-    effective_n: float | None = Field(
-        default=None,
-        description="As how many photos of different animals they are sure; null where an older version measured.",
-    )
+    effective_n: float | None = _effective_n()
     precision: Share = _about("Fraction of the photos predicted as this class that belong to it; 0 if there are none.")
     f1: Share = _about("Harmonic mean of precision and recall; 0 without photos.")
     roc_auc: Share | None = _about("Area under ROC against the rest; null unless there are photos of it and of others.")
     pr_auc: Share | None = _about("Average precision against the rest; null as above.")
 
     @property
-    def sure(self) -> float:
-        """As how many photos of different animals they are sure."""
+    def effective_size(self) -> float:
+        """The effective sample size; all photos where an older version measured."""
         return self.support if self.effective_n is None else self.effective_n
 
     def recall_among(self, classes: int) -> tuple[float, float]:
-        """The interval of the recall of one among so many classes, all of which lie in theirs at once."""
-        return exact_interval(self.recall * self.sure, self.sure, among=classes)
+        """The interval of the recall, widened so that those of so many classes hold at once."""
+        return exact_interval(self.recall * self.effective_size, self.effective_size, among=classes)
 
 
 class ConfusionMatrix(_MetricsModel):
@@ -143,13 +148,15 @@ class ReliabilityBin(_MetricsModel):
     low: Share = _about("Confidences above this.")
     high: Share = _about("Confidences up to this.")
     n: int = _about("Photos in the bin.")
-    effective_n: float | None = Field(
-        default=None,
-        description="As how many photos of different animals they are sure; null where an older version measured.",
-    )
+    effective_n: float | None = _effective_n()
     confidence: Share | None = _about("Their mean confidence; null when the bin is empty.")
     accuracy: Share | None = _about("Their accuracy; null when the bin is empty.")
     accuracy_interval: tuple[Share, Share] | None = _about("Its 95% Wilson interval; null when the bin is empty.")
+
+    @property
+    def effective_size(self) -> float:
+        """The effective sample size; all photos where an older version measured."""
+        return self.n if self.effective_n is None else self.effective_n
 
 
 class ReliabilityMetrics(_MetricsModel):

@@ -149,7 +149,9 @@ def fit_mixing(
     sources = gate_sources(gate_photos, species=len(taxonomy.species), extended=extended)
 
     def mixture(fold: int | None, temperatures: Temperatures) -> BreedMixture:
-        """Fitted to all folds but one, and to what the whole is fitted to: or its thresholds were those of another."""
+        """Fitted to all folds but one, by the gates of the same sources as the whole: the thresholds that are fitted to
+        what these mixtures say are used with that one.
+        """
         kept = (part.where(found.folds[own.rows] != fold) for part, own in zip(gate_photos, gated, strict=True))
         gate = fit_gate([*kept], sources)
         return BreedMixture.build(breeds, gate, temperatures.divisors(taxonomy), combiner=combiner)

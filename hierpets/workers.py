@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
-__all__ = ["MemoryBudget", "ProcessLock", "cores", "never", "run_in_order"]
+__all__ = ["MemoryBudget", "ProcessLock", "cores", "not_live", "run_in_order"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -23,7 +23,7 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def never() -> bool:
+def not_live() -> bool:
     """That the next item is there at once."""
     return False
 
@@ -34,7 +34,7 @@ def run_in_order(
     *,
     workers: int,
     ahead: int,
-    live: Callable[[], bool] = never,
+    live: Callable[[], bool] = not_live,
     name: str = "worker",
 ) -> Iterator[Future[R]]:
     """Run ``work`` on every item in a pool of threads; the futures come in the order of the items.

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from hierpets.hierarchy.breed_sets import breed_sets
-from hierpets.hierarchy.policy import DOUBT, MAX_SET, UNSURE, Policy, Thresholds
+from hierpets.hierarchy.policy import MAX_SET, PET_SCORE_BAND, SURE_BREED, Policy, Thresholds
 from hierpets.hierarchy.probabilities import species_probabilities
 from hierpets.messages.breeds import local_name
 from hierpets.messages.catalogue import number, say
@@ -64,14 +64,14 @@ def named_probabilities(joint: np.ndarray, listed: np.ndarray, taxonomy: Taxonom
 
 def least_pet_scores(policy: Policy, named: np.ndarray, taxonomy: Taxonomy, others: np.ndarray) -> np.ndarray:
     """The least pet score of each photo that is a pet, float [N], by the probabilities ``named`` [N, L]: minus infinity
-    without such scores, and lower where a breed is sure, which is at least as probable as :data:`UNSURE`.
+    without such scores, and lower where a breed is sure, which is at least as probable as :data:`SURE_BREED`.
 
     That says something where it was learned what other breeds of its species look like, ``others`` bool [S].
     """
     best = named.argmax(axis=1)
-    sure = taxonomy.is_breed[best] & others[taxonomy.leaf_species[best]] & (named.max(axis=1) >= UNSURE)
+    sure = taxonomy.is_breed[best] & others[taxonomy.leaf_species[best]] & (named.max(axis=1) >= SURE_BREED)
     least = -np.inf if policy.pet is None else policy.pet
-    return np.where(sure, least - DOUBT, least)
+    return np.where(sure, least - PET_SCORE_BAND, least)
 
 
 def decide(

@@ -16,10 +16,10 @@ from hierpets.text import join_words
 
 __all__ = [
     "DEFAULT_ALPHA",
-    "DOUBT",
     "ENOUGH_OTHERS",
     "MAX_SET",
-    "UNSURE",
+    "PET_SCORE_BAND",
+    "SURE_BREED",
     "Policy",
     "Population",
     "ScoreRows",
@@ -47,18 +47,18 @@ were hidden from both.
 ScoreRows = tuple[tuple[float, ...], ...]
 """For each photo what its answer must exceed to be right: a breed or the species; a set of two breeds; of two or three.
 """
-LIKELY = 0.5
-"""What an answer's probability must exceed at least, however many wrong ones alpha has room for: for breeds of 15%,
-where a model is nearly always right. At an alpha above this, 1 - alpha.
+LEAST_PROBABILITY = 0.5
+"""What an answer's probability must exceed at least, however many wrong ones alpha has room for: where a model is
+nearly always right, breeds of 15% would be named. At an alpha above this, 1 - alpha.
 """
-DOUBT = 4.0
-"""Of the pet score, which sums three standard deviations: so near the least one of a pet, a photo leaves doubt whether
-it shows one. Those of small animals do (docs/experiments.md)."""
-UNSURE = 0.5
-"""Probability of the best breed, other breeds considered, below which nothing is sure. What a photo near the least pet
-score shows at least as surely is a pet: of photos that were held out, half of those that the score alone would refuse,
-and no horse nor other photo of no pet (docs/experiments.md)."""
-FOR_SETS = 0.1
+PET_SCORE_BAND = 4.0
+"""How far above or below the least pet score of a pet a photo leaves doubt whether it shows one, in units of the score,
+which sums three standard deviations. Photos of small animals do (docs/experiments.md)."""
+SURE_BREED = 0.5
+"""Probability of the best breed, other breeds considered, from which on it is sure. Within the band a photo of a sure
+breed is a pet: of photos that were held out, half of those that the score alone would refuse, and no horse nor other
+photo of no pet (docs/experiments.md)."""
+ALPHA_SHARE_OF_SETS = 0.1
 """Share of alpha that sets of breeds may spend: naming a single one comes first."""
 
 
@@ -155,7 +155,7 @@ class Policy(BaseModel):
         """
         populations = self._populations(species)
         photos = min((len(rows) for p, rows in populations.items() if p != "unlisted"), default=0)
-        return math.ceil(round(1000 / ((photos + 1) * (1 - FOR_SETS)), 6)) / 1000 if photos else 0.0
+        return math.ceil(round(1000 / ((photos + 1) * (1 - ALPHA_SHARE_OF_SETS)), 6)) / 1000 if photos else 0.0
 
     def unanswered(self, species: Collection[str]) -> str | None:
         """Which of the ``species`` are never answered at this alpha, why, and what to do; None if all are."""
@@ -185,14 +185,16 @@ class Policy(BaseModel):
         where an answer may leave up to ``max_set`` breeds open.
 
         A set is answered where no breed is named, so its threshold follows from that of a breed: together they are
-        wrong for at most alpha. None is below :data:`LIKELY`.
+        wrong for at most alpha. None is below :data:`LEAST_PROBABILITY`.
         """
         wanted = self.alpha if alpha is None else alpha
-        alone = wanted if max_set == 1 else wanted * (1 - FOR_SETS)
+        alone = wanted if max_set == 1 else wanted * (1 - ALPHA_SHARE_OF_SETS)
         rows = self._populations(species)
         if not rows:
-            return Thresholds(wanted, LIKELY, LIKELY, self.pet)
-        probability = max(_threshold({p: own[:, 0] for p, own in rows.items()}, alone), min(LIKELY, 1 - wanted))
+            return Thresholds(wanted, LEAST_PROBABILITY, LEAST_PROBABILITY, self.pet)
+        probability = max(
+            _threshold({p: own[:, 0] for p, own in rows.items()}, alone), min(LEAST_PROBABILITY, 1 - wanted)
+        )
         if max_set == 1:
             return Thresholds(wanted, probability, 1.0, self.pet)
         # What is answered wrongly already, no threshold of sets can help.

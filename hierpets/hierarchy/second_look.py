@@ -6,7 +6,7 @@ import numpy as np
 
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.early import Outputs, certainty
-from hierpets.hierarchy.policy import DOUBT, UNSURE
+from hierpets.hierarchy.policy import PET_SCORE_BAND, SURE_BREED
 from hierpets.hierarchy.probabilities import Combiner
 from hierpets.taxonomy import Taxonomy
 
@@ -20,11 +20,11 @@ def is_doubtful(
     least one of a pet, and whose best breed is not sure, other breeds than those listed considered. A species without
     breeds leaves doubt however probable it is: to be told from the other species, a photo need not show a pet.
     """
-    found = np.abs(outputs.scores[:, 0] - least) < DOUBT
+    found = np.abs(outputs.scores[:, 0] - least) < PET_SCORE_BAND
     if found.any():  # few photos are so near, and every batch is asked about
         near = Outputs(*(array[found] for array in outputs))
         known = certainty(*near, taxonomy, learned=taxonomy.is_breed, temperatures=temperatures, combiner=combiner)
-        found[found] = known < UNSURE
+        found[found] = known < SURE_BREED
     return found
 
 

@@ -37,7 +37,7 @@ from hierpets.inference.stream import BatchOutput, photo_error, run_batch, run_b
 from hierpets.messages.catalogue import speaking
 from hierpets.recommend.choose import Recommender
 from hierpets.regions.files import BoxFile
-from hierpets.workers import never
+from hierpets.workers import not_live
 
 __all__ = ["Predictor"]
 
@@ -250,7 +250,7 @@ class Predictor:
         request: _Request,
         photos: Iterable[NamedPhoto],
         batch_size: int | None,
-        live: Callable[[], bool] = never,
+        live: Callable[[], bool] = not_live,
     ) -> Iterator[Prediction]:
         batches = run_batches(photos, partial(self._predict_batch, request), self.engine, batch_size, live)
         return (prediction for batch in batches for prediction in batch)

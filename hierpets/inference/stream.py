@@ -19,7 +19,7 @@ from hierpets.data.photos import Limits, NamedPhoto
 from hierpets.errors import HierpetsError, InternalError, PluginError
 from hierpets.inference.engines.base import Engine
 from hierpets.inference.engines.cascade import DETAIL, Answers, Cascade, Squares
-from hierpets.workers import never, run_in_order
+from hierpets.workers import not_live, run_in_order
 
 __all__ = ["BatchOutput", "photo_error", "run_batch", "run_batches"]
 
@@ -46,7 +46,7 @@ def run_batches(
     run: Callable[[Sequence[NamedPhoto]], R],
     engine: Engine,
     batch_size: int | None = None,
-    live: Callable[[], bool] = never,
+    live: Callable[[], bool] = not_live,
 ) -> Iterator[R]:
     """What ``run`` makes of each batch, in the order of the photos, which may be endless: few are read ahead.
 

@@ -10,19 +10,15 @@ from torch import nn
 
 from hierpets.hierarchy.policy import Population
 from hierpets.hierarchy.probabilities import Combiner
-from hierpets.model.ood import SIGNALS, Evidence
+from hierpets.model.ood import PRETRAINED_TEMPERATURE, SIGNALS, Evidence
 from hierpets.model.pretrained_breeds import PretrainedBreeds
 
-__all__ = ["GATE_CLASSES", "PRETRAINED_TEMPERATURE", "BreedGate", "BreedMixture"]
+__all__ = ["GATE_CLASSES", "BreedGate", "BreedMixture"]
 
 GATE_CLASSES: tuple[Population, ...] = ("trained", "pretrained", "unlisted")
 
-PRETRAINED_TEMPERATURE = 0.7
-"""The divisor of the pretrained head's log-probabilities within a species: label smoothing left them too flat to name
-a breed (docs/experiments.md)."""
-
 LEAST = 1e-12  # a probability whose logarithm is still a number
-NEVER = -1e4  # a logit whose probability is zero
+IMPOSSIBLE_LOGIT = -1e4  # its probability is zero
 
 
 @dataclass(frozen=True)
@@ -43,7 +39,7 @@ class BreedGate:
     def closed(cls, species: int) -> BreedGate:
         """The gate of species of whose other breeds nothing is known: every photo shows a trained one."""
         signals = len(SIGNALS)
-        bias = np.tile(np.array([0.0, NEVER, NEVER], np.float32), (species, 1))
+        bias = np.tile(np.array([0.0, IMPOSSIBLE_LOGIT, IMPOSSIBLE_LOGIT], np.float32), (species, 1))
         weight = np.zeros((species, len(GATE_CLASSES), signals), np.float32)
         return cls(np.zeros(signals, np.float32), np.ones(signals, np.float32), weight, bias)
 
@@ -120,7 +116,7 @@ class BreedMixture(nn.Module):
         leaves, whatever the probability that the breed is listed, which is no probability of the species.
         """
         of_trained = (logits[:, self.column] / self.temperature[self.leaf_species]).masked_fill(
-            ~self.leaf_trained, NEVER
+            ~self.leaf_trained, IMPOSSIBLE_LOGIT
         )
         own = self._softmax(of_trained, self.leaf_species)
         gate = self._gate(evidence.breed)
@@ -148,4 +144,4 @@ class BreedMixture(nn.Module):
     def _level(self, logits: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
         """The log-sum [B, S] of the logits [B, N] of each species."""
         inside = species == torch.arange(len(self.temperature), device=logits.device)[:, None]
-        return logits[:, None, :].masked_fill(~inside, 10 * NEVER).logsumexp(dim=2)
+        return logits[:, None, :].masked_fill(~inside, 10 * IMPOSSIBLE_LOGIT).logsumexp(dim=2)

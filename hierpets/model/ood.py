@@ -18,7 +18,7 @@ from hierpets.plugin import PretrainedHead
 from hierpets.taxonomy import Leaf
 
 __all__ = [
-    "SHARPNESS",
+    "PRETRAINED_TEMPERATURE",
     "SIGNALS",
     "Evidence",
     "OODScorer",
@@ -29,10 +29,10 @@ __all__ = [
 ]
 
 FLOOR = 1e-9
-SHARPNESS = 1 / 0.7
-"""The exponent of the pretrained head's probabilities before they are summed by species: label smoothing left them too
-flat. Without it 4.2% of photos of no pet pass at the threshold that 1% of held-out breeds fail, with it 0.4%
-(docs/experiments.md)."""
+PRETRAINED_TEMPERATURE = 0.7
+"""The divisor of the pretrained head's log-probabilities: label smoothing left them too flat to name a breed, or to be
+summed by species. Without it 4.2% of photos of no pet pass at the threshold that 1% of held-out breeds fail, with it
+0.4% (docs/experiments.md)."""
 
 SIGNALS = ("margin", "cosine", "profile", "species", "untrained", "best_untrained", "winner")
 """What is known about the breed of a photo, for each species:
@@ -225,7 +225,7 @@ class OODScorer(nn.Module):
         own = self.species_classes
         if not self.spec.species_classes:
             return [torch.zeros_like(probabilities[:, 0])] * 2
-        sharp = probabilities**SHARPNESS
+        sharp = probabilities ** (1 / PRETRAINED_TEMPERATURE)
         mass = (sharp[:, own].sum(dim=1) / sharp.sum(dim=1) + FLOOR).log()
         others = probabilities.masked_fill(self.shows_species, 0.0)
         lead = (probabilities[:, own].amax(dim=1) + FLOOR).log() - (others.amax(dim=1) + FLOOR).log()

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from hierpets.hierarchy.conformal import ScoreGroup, conformal_threshold, shared_threshold
 from hierpets.hierarchy.decision import decide
-from hierpets.hierarchy.policy import DOUBT, FOR_SETS, LIKELY, MAX_SET, Policy, population_shares
+from hierpets.hierarchy.policy import (
+    ALPHA_SHARE_OF_SETS,
+    LEAST_PROBABILITY,
+    MAX_SET,
+    PET_SCORE_BAND,
+    Policy,
+    population_shares,
+)
 from hierpets.hierarchy.probabilities import joint_probabilities, species_probabilities
 from hierpets.taxonomy import Leaf, Taxonomy
 
@@ -94,7 +101,7 @@ def test_a_photo_near_the_least_pet_score_is_a_pet_if_its_breed_is_sure(joint, p
     decision = decide_one(joint, TAXONOMY, fixed, scores=scores(pet=pet, listed=listed))
     assert (decision.source != "not_a_known_pet") == is_pet
     assert (pet >= decision.thresholds.pet) == is_pet
-    assert decision.thresholds.pet in (0.0, -DOUBT)
+    assert decision.thresholds.pet in (0.0, -PET_SCORE_BAND)
 
 
 @pytest.mark.parametrize(("seen", "listed", "sure"), [(SURE, 0.1, False), (TORN, 1.0, False), (SURE, 1.0, True)])
@@ -103,7 +110,7 @@ def test_what_the_caller_says_makes_no_breed_surer_and_none_less_sure(seen, list
     fixed = policy(pet=0.0)
     fixed = fixed.model_copy(update={"scores": fixed.scores | {"unlisted": {"cat": ((0.0,) * MAX_SET,)}}})
     given = {"scores": scores(pet=-1.0, listed=listed), "unrestricted": seen[None], "closed": np.ones(3, bool)}
-    assert decide_one(said, TAXONOMY, fixed, **given).thresholds.pet == (-DOUBT if sure else 0.0)
+    assert decide_one(said, TAXONOMY, fixed, **given).thresholds.pet == (-PET_SCORE_BAND if sure else 0.0)
 
 
 def test_decide_answers_an_unlisted_breed_by_its_species():
@@ -219,7 +226,7 @@ def test_decide_reads_another_threshold_at_another_alpha():
 def test_policy_of_a_species_of_few_photos_borrows_the_scores_of_all():
     zero, high = (0.0,) * MAX_SET, (0.9,) * MAX_SET
     mixed = Policy(scores={"trained": {"cat": (zero,) * 200, "dog": (high,) * 3}})
-    assert mixed.thresholds("dog").probability == mixed.thresholds("rabbit").probability == LIKELY
+    assert mixed.thresholds("dog").probability == mixed.thresholds("rabbit").probability == LEAST_PROBABILITY
 
 
 def test_a_grown_breed_of_few_photos_takes_the_threshold_of_all_grown_breeds_of_its_species():
@@ -244,7 +251,7 @@ def test_policy_refuses_scores_that_it_cannot_use():
 @given(logits_of(), st.floats(0, 1))
 def test_decide_keeps_its_threshold_for_any_logits(case, threshold):
     taxonomy, species, leaf = case
-    fixed, threshold = flat_policy(taxonomy.species, threshold), max(threshold, LIKELY)
+    fixed, threshold = flat_policy(taxonomy.species, threshold), max(threshold, LEAST_PROBABILITY)
     for row in joint_probabilities(species, leaf, taxonomy):
         decision = decide_one(row, taxonomy, fixed)
         assert decision.species in taxonomy.species
@@ -317,11 +324,11 @@ def test_few_photos_of_unlisted_breeds_are_borrowed_and_too_few_say_nothing():
 
     assert threshold({"cat": (fooled,) * 12, "dog": (fooled,) * 12}) == [0.6, 0.6]
     assert threshold({"cat": (fooled,) * 30}) == [0.6, 0.6]
-    assert threshold({"cat": (fooled,) * 19}) == [LIKELY, LIKELY]
+    assert threshold({"cat": (fooled,) * 19}) == [LEAST_PROBABILITY, LEAST_PROBABILITY]
     assert threshold({"cat": (fooled,) * 30}, alpha=0.01) == [0.6, 0.6]
     assert threshold({"cat": (fooled,) * 60}, alpha=0.01) == [0.6, 0.6]
     assert threshold({"cat": (fooled,) * 99, "dog": (never,) * 99}) == [0.6, 0.6]
-    assert threshold({"cat": (fooled,) * 100, "dog": (never,) * 100}) == [0.6, LIKELY]
+    assert threshold({"cat": (fooled,) * 100, "dog": (never,) * 100}) == [0.6, LEAST_PROBABILITY]
 
 
 SCORE_ROWS = st.lists(st.floats(0, 1), min_size=MAX_SET, max_size=MAX_SET).map(sorted)
@@ -354,7 +361,7 @@ def test_photos_of_held_out_breeds_that_are_too_few_do_not_silence_a_model():
         Policy(scores={"trained": {"cat": (never,) * 180}, "unlisted": {"dog": (certain,) * count}})
         for count in (12, 60)
     ]
-    assert [policy.thresholds("cat").probability for policy in policies] == [LIKELY, 1.0]
+    assert [policy.thresholds("cat").probability for policy in policies] == [LEAST_PROBABILITY, 1.0]
     silent = policies[1].unanswered(["cat"])
     assert policies[0].unanswered(["cat"]) is None
     assert silent is not None
@@ -377,14 +384,14 @@ def test_the_promise_is_for_breeds_of_pretraining_too_and_for_unlisted_ones_in_t
         scores[population] = {"cat": right[wrong:] + fooled * wrong}
         return Policy(scores=scores).thresholds("cat", max_set=1).probability
 
-    assert [threshold("pretrained", wrong) for wrong in (14, 15)] == [LIKELY, 0.7]  # 15 of 301
-    assert [threshold("trained", wrong) for wrong in (14, 15)] == [LIKELY, 0.7]
-    assert [threshold("unlisted", wrong) for wrong in (15, 60, 80)] == [LIKELY, LIKELY, 0.7]
+    assert [threshold("pretrained", wrong) for wrong in (14, 15)] == [LEAST_PROBABILITY, 0.7]  # 15 of 301
+    assert [threshold("trained", wrong) for wrong in (14, 15)] == [LEAST_PROBABILITY, 0.7]
+    assert [threshold("unlisted", wrong) for wrong in (15, 60, 80)] == [LEAST_PROBABILITY, LEAST_PROBABILITY, 0.7]
 
 
 def test_sets_of_breeds_have_the_threshold_of_their_size_and_never_one_below_that_of_a_breed():
     breed = Policy(scores={"trained": {"cat": ((0.6, 0.0, 0.0),) * 10 + ((0.0,) * MAX_SET,) * 190}}, alpha=0.1)
-    assert breed.thresholds("cat")[1:3] == (LIKELY, LIKELY)
+    assert breed.thresholds("cat")[1:3] == (LEAST_PROBABILITY, LEAST_PROBABILITY)
     assert breed.thresholds("cat", 0.04)[1:3] == (0.6, 0.6)
     pairs = Policy(scores={"trained": {"cat": ((0.6, 0.7, 0.8),) * 200}})
     assert pairs.thresholds("cat", max_set=2)[1:3] == (0.6, 0.7)
@@ -400,11 +407,11 @@ def test_no_answer_is_given_that_is_more_likely_wrong_than_right(rows, alpha, ma
     """Unless alpha allows for it: above one half, what has a probability of 1 - alpha may be said."""
     scores = tuple(tuple(reversed(row)) for row in rows)
     found = Policy(scores={"trained": {"cat": scores}}).thresholds("cat", alpha, max_set)
-    least = min(LIKELY, 1 - alpha)
+    least = min(LEAST_PROBABILITY, 1 - alpha)
     assert least <= found.probability <= found.breed_set <= 1
     own = shared_threshold(
         [ScoreGroup(np.sort([row[0] for row in scores]), 1.0, promised=True)],
-        alpha if max_set == 1 else alpha * (1 - FOR_SETS),
+        alpha if max_set == 1 else alpha * (1 - ALPHA_SHARE_OF_SETS),
     )
     assert found.probability == max(least, own)
 

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 
 from hierpets.hierarchy.probabilities import joint_probabilities, species_probabilities
-from hierpets.model.mixture import PRETRAINED_TEMPERATURE, BreedGate, BreedMixture
-from hierpets.model.ood import SIGNALS, Evidence
+from hierpets.model.mixture import BreedGate, BreedMixture
+from hierpets.model.ood import PRETRAINED_TEMPERATURE, SIGNALS, Evidence
 from hierpets.model.pretrained_breeds import PretrainedBreeds
 from hierpets.plugin import PretrainedBreed, PretrainedHead
 from hierpets.taxonomy import Taxonomy

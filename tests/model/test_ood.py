@@ -3,7 +3,7 @@ import pytest
 import torch
 from sklearn.metrics.pairwise import cosine_similarity
 
-from hierpets.model.ood import SHARPNESS, SIGNALS, OODScorer, pretrained_probabilities, species_classes
+from hierpets.model.ood import PRETRAINED_TEMPERATURE, SIGNALS, OODScorer, pretrained_probabilities, species_classes
 from hierpets.model.pretrained_breeds import PretrainedBreeds
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.plugin import PretrainedHead
@@ -73,7 +73,7 @@ def test_kin_is_the_log_of_what_the_pretrained_head_gives_to_the_species(photos)
     head = knowledge({"cat": (0, 2), "dog": (3,)})
     part = fit(known, labels, head, ("cat", "dog"))
     # A softmax to a power, normalized, is the softmax at another temperature.
-    seen = (SHARPNESS * head.head(outliers)).softmax(dim=1)[:, [0, 2, 3]].sum(dim=1).log()
+    seen = (head.head(outliers) / PRETRAINED_TEMPERATURE).softmax(dim=1)[:, [0, 2, 3]].sum(dim=1).log()
     torch.testing.assert_close(part(outliers).pet[:, 1], seen, atol=0.1, rtol=0.05)
 
 

@@ -68,8 +68,8 @@ def measure(
         table = write_table(Path(folder) / "photos.csv", own[: PHOTOS * len(breeds)])
         result = train(table, out=Path(folder) / "run", recipe="heads", quantize=False)
         found = []
-        for likely in (0.0, policy.LIKELY):
-            with at_least(likely):
+        for least in (0.0, policy.LEAST_PROBABILITY):
+            with at_least(least):
                 predictor = result.predictor(recommend=False)
                 asked = [list(predictor.stream([one.path for one in part])) for part in (listed, others, unlisted)]
             named, right = share_named(asked[0]), share_right(asked[0], listed)
@@ -78,13 +78,13 @@ def measure(
 
 
 @contextmanager
-def at_least(likely: float) -> Iterator[None]:
+def at_least(least: float) -> Iterator[None]:
     """Thresholds are no lower than this."""
-    before, policy.LIKELY = policy.LIKELY, likely
+    before, policy.LEAST_PROBABILITY = policy.LEAST_PROBABILITY, least
     try:
         yield
     finally:
-        policy.LIKELY = before
+        policy.LEAST_PROBABILITY = before
 
 
 def write_table(path: Path, records: Sequence[PhotoRecord]) -> Path:

@@ -18,7 +18,7 @@ from hierpets.export.web.schema import (
     WebLeaf,
     WebModel,
 )
-from hierpets.hierarchy.policy import DOUBT, MAX_SET, UNSURE
+from hierpets.hierarchy.policy import MAX_SET, PET_SCORE_BAND, SURE_BREED
 from hierpets.inference.detector.network import ANIMALS, SIZE, VERSION
 from hierpets.inference.detector.second_look import WEIGHT, SecondLookRule
 from hierpets.inference.engines.cascade import DETAIL
@@ -70,8 +70,8 @@ def _rules(manifest: Manifest) -> Rules:
         ),
         combiner=manifest.combiner,
         ood=manifest.ood is not None,
-        doubt=DOUBT,
-        unsure=UNSURE,
+        doubt=PET_SCORE_BAND,
+        unsure=SURE_BREED,
         max_set=MAX_SET,
         top_k=PredictOptions().top_k,
     )

@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 
 import hierpets
 from hierpets.bundle.manifest import BackboneSpec, Manifest, OODSpec
-from hierpets.hierarchy.policy import DOUBT
+from hierpets.hierarchy.policy import PET_SCORE_BAND
 from hierpets.inference.detector.network import ANIMALS, Detections
 from hierpets.inference.detector.second_look import SecondLook, lowered
 from hierpets.inference.engines.base import RawOutput
@@ -93,7 +93,7 @@ def test_a_doubtful_photo_of_a_dog_stays_one_to_the_bit():
 
 
 def test_the_detector_is_asked_about_doubtful_photos_alone_and_changes_no_others():
-    detector, given = Sees(horse=3.0), output(LEAST - 1, LEAST + 1, LEAST + DOUBT + 1)
+    detector, given = Sees(horse=3.0), output(LEAST - 1, LEAST + 1, LEAST + PET_SCORE_BAND + 1)
     found = heard(detector, given)
     assert detector.photos == 1
     np.testing.assert_array_equal(found.scores[[0, 2]], given.scores[[0, 2]])
@@ -168,8 +168,8 @@ def test_a_small_animal_is_cut_out_and_both_looks_are_averaged():
     [
         (Sees((0.0, 0.0, 1.0, 0.6), dog=2.0), output(LEAST), {}),
         (Sees(SMALL, dog=-3.0), output(LEAST), {}),
-        (Sees(SMALL, dog=2.0), output(LEAST + DOUBT + 1), {}),
-        (Sees(SMALL, dog=2.0), output(LEAST - DOUBT - 1), {}),
+        (Sees(SMALL, dog=2.0), output(LEAST + PET_SCORE_BAND + 1), {}),
+        (Sees(SMALL, dog=2.0), output(LEAST - PET_SCORE_BAND - 1), {}),
         (Sees(SMALL, dog=2.0), output(LEAST), {"second_look": False}),
         (Sees(SMALL, dog=2.0), output(LEAST), {"closer": False}),
     ],

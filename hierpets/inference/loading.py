@@ -164,10 +164,10 @@ def _with_detector(
 
     if manifest.policy.pet is None:
         return None, None
-    detector, preprocess = Detector(workers=workers, threads=threads), manifest.preprocess
+    detector = Detector(workers=workers, threads=threads)
     first, closer = (
-        PlaceEngine(folder / GRAPH, precision, preprocess, size, workers=workers, threads=threads)
-        for size in finder_sizes(preprocess)
+        PlaceEngine(folder / GRAPH, precision, size, workers=workers, threads=threads)
+        for size in finder_sizes(manifest.preprocess)
     )
     species = manifest.taxonomy.species
     finder = RegionFinder((first, closer), manifest.policy.pet, detector=detector, species=species)
@@ -175,7 +175,7 @@ def _with_detector(
 
 
 def _checked(folder: Path, graphs: Sequence[OpenVinoEngine], manifest: Manifest) -> Sequence[Engine]:
-    """The graphs, if they are those of the manifest; what an earlier hierpets wrote takes no pixels by itself.
+    """The graphs, if they are those of the manifest.
 
     :raises BundleError: one is missing, or has other shapes.
     """
@@ -183,15 +183,11 @@ def _checked(folder: Path, graphs: Sequence[OpenVinoEngine], manifest: Manifest)
         raise incomplete_bundle(
             folder, f"expected {len(manifest.networks)} OpenVINO graphs, as {MANIFEST} says, found {len(graphs)}"
         )
-    from hierpets.inference.engines.normalized import NormalizedEngine
-
     taxonomy = manifest.taxonomy
-    engines: list[Engine] = []
     for graph, network in zip(graphs, manifest.networks, strict=True):
         features = network.backbone.feature_dim
         graph.check_shapes(network.preprocess.size, features, len(taxonomy.species), len(taxonomy.leaves))
-        engines.append(graph if graph.takes_pixels else NormalizedEngine.around(graph, network.preprocess))
-    return engines
+    return graphs
 
 
 def _open_graphs(

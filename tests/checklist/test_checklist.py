@@ -316,13 +316,7 @@ def test_preprocessing_must_not_depend_on_the_engine(run, largest, status):
 
 def test_preprocessing_fails_a_graph_of_another_size(run):
     assert "32 px" in item(run, "preprocessing").number
-    for graph in ("1,224,224,3", "1,3,224,224"):
-        assert item(replace(run, graph=graph), "preprocessing").status == "fail"
-
-
-def test_preprocessing_takes_a_graph_of_an_earlier_hierpets(run):
-    earlier = replace(run, graph="1,3,32,32")
-    assert item(earlier, "preprocessing").status == item(run, "preprocessing").status != "fail"
+    assert item(replace(run, graph="1,224,224,3"), "preprocessing").status == "fail"
 
 
 @pytest.fixture

@@ -6,9 +6,8 @@ import torch
 
 from hierpets.data.transforms import normalize
 from hierpets.errors import BundleError, ConfigError
-from hierpets.inference.engines.base import RawOutput
 from hierpets.inference.engines.places import PlaceEngine
-from hierpets.model.graph.convert import convert_module, save_graph, write_graph
+from hierpets.model.graph.convert import write_graph
 from hierpets.model.graph.places import answer_places
 from hierpets.model.graph.runtime import openvino as ov
 from hierpets.model.network import HierarchicalNetwork
@@ -77,7 +76,7 @@ def test_each_place_has_the_answer_for_its_own_features(tmp_path, make, width, s
     torch.manual_seed(1)
     network, graph = written(tmp_path, make(), width)
     photo = np.random.default_rng(0).integers(0, 256, size=(size, size, 3), dtype=np.uint8)
-    output, side = PlaceEngine(graph, "f32", PREPROCESS, size)(photo)
+    output, side = PlaceEngine(graph, "f32", size)(photo)
     with torch.inference_mode():
         at_places = network.backbone.map(planes(photo))[0].flatten(1).T
         expected = network.forward_head(at_places)
@@ -89,25 +88,11 @@ def test_each_place_has_the_answer_for_its_own_features(tmp_path, make, width, s
 def test_the_mean_of_the_places_is_the_photo(tmp_path):
     network, graph = written(tmp_path, Part(6), 6)
     photo = np.random.default_rng(0).integers(0, 256, size=(32, 32, 3), dtype=np.uint8)
-    output, _ = PlaceEngine(graph, "f32", PREPROCESS, 32)(photo)
+    output, _ = PlaceEngine(graph, "f32", 32)(photo)
     with torch.inference_mode():
         whole = network(planes(photo))
     np.testing.assert_allclose(output.features.mean(axis=0), whole.features[0], atol=2e-4)
     np.testing.assert_allclose(output.species.mean(axis=0), whole.species[0], atol=2e-4)
-
-
-def test_a_graph_of_an_earlier_hierpets_answers_the_same(tmp_path):
-    network, graph = written(tmp_path, Part(6), 6)
-    photo = np.random.default_rng(0).integers(0, 256, size=(48, 48, 3), dtype=np.uint8)
-    expected, _ = PlaceEngine(graph, "f32", PREPROCESS, 48)(photo)
-    earlier = convert_module(network, 32)
-    earlier.reshape([1, 3, 32, 32])
-    for output, name in zip(earlier.outputs, RawOutput._fields, strict=True):
-        output.get_tensor().set_names({name})
-    save_graph(earlier, graph)
-    output, _ = PlaceEngine(graph, "f32", PREPROCESS, 48)(photo)
-    for found, wanted in zip(output, expected, strict=True):
-        np.testing.assert_allclose(found, wanted, atol=2e-4)
 
 
 def test_features_that_are_no_mean_over_places_are_refused(tmp_path):
@@ -136,4 +121,4 @@ def test_a_graph_of_one_size_is_refused(tmp_path):
 
 def test_a_bundle_without_a_graph_says_so(tmp_path):
     with pytest.raises(BundleError, match="no OpenVINO graph"):
-        PlaceEngine(tmp_path / "openvino" / "model.xml", "f32", PREPROCESS, 32)(np.zeros((32, 32, 3), np.uint8))
+        PlaceEngine(tmp_path / "openvino" / "model.xml", "f32", 32)(np.zeros((32, 32, 3), np.uint8))

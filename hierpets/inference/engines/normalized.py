@@ -1,4 +1,4 @@
-"""Pixels for what takes the input of a network as it is trained: exported files, and graphs of earlier bundles."""
+"""Pixels for exported files, which take the input of a network as it is trained."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from hierpets.data.transforms import normalize
-from hierpets.inference.engines.base import Engine, Precision, RawOutput
+from hierpets.inference.engines.base import Precision, RawOutput
 from hierpets.plugin import Preprocess
 
 __all__ = ["NormalizedEngine"]
@@ -17,31 +17,12 @@ class NormalizedEngine:
     """An engine of ``run``, which maps float32 [B, 3, h, w] to the same outputs."""
 
     device = "cpu"
+    precision: Precision = "f32"
+    workers, batch = 2, 4
 
-    def __init__(
-        self,
-        run: Callable[[np.ndarray], RawOutput],
-        preprocess: Preprocess,
-        *,
-        name: str,
-        precision: Precision = "f32",
-        workers: int = 2,
-        batch: int = 4,
-    ):
-        self.name, self.precision, self.workers, self.batch = name, precision, workers, batch
+    def __init__(self, run: Callable[[np.ndarray], RawOutput], preprocess: Preprocess, *, name: str):
+        self.name = name
         self._run, self._preprocess = run, preprocess
-
-    @classmethod
-    def around(cls, engine: Engine, preprocess: Preprocess) -> NormalizedEngine:
-        """An engine of pixels with the properties of one that takes the input of a network."""
-        return cls(
-            engine,
-            preprocess,
-            name=engine.name,
-            precision=engine.precision,
-            workers=engine.workers,
-            batch=engine.batch,
-        )
 
     def __call__(self, pixels: np.ndarray) -> RawOutput:
         planes = np.empty((len(pixels), 3, *pixels.shape[1:3]), np.float32)

@@ -18,7 +18,6 @@ from hierpets.cache import forget_oldest, warn_uncached
 from hierpets.errors import BundleError, DeviceError, reason_of
 from hierpets.files import cache_dir
 from hierpets.inference.engines.base import Precision, RawOutput
-from hierpets.model.graph.inputs import takes_pixels
 from hierpets.model.graph.overflow import avoid_overflow
 from hierpets.model.graph.pairs import are_paired
 from hierpets.model.graph.runtime import openvino as ov
@@ -177,21 +176,16 @@ class OpenVinoEngine:
             raise BundleError(f"{graph}: OpenVINO cannot run this graph: {brief(error)}") from error
         self._graph = graph
 
-    @property
-    def takes_pixels(self) -> bool:
-        """Whether the graph takes pixels, or what normalization makes of them, as earlier ones do."""
-        return takes_pixels(self._compiled)
-
     def check_shapes(self, size: int, features: int, species: int, leaves: int) -> None:
         """:raises BundleError: the graph takes photos of another size, or has not as many features or classes."""
-        photo = [-1, size, size, 3] if self.takes_pixels else [-1, 3, size, size]
-        shapes = (photo, [-1, features], [-1, species], [-1, leaves], [-1, 1 + species])
+        shapes = ([-1, size, size, 3], [-1, features], [-1, species], [-1, leaves], [-1, 1 + species])
         expected = [ov.PartialShape(shape) for shape in shapes]
         found = [port.partial_shape for port in (*self._compiled.inputs, *self._compiled.outputs)]
         if len(found) != len(expected) or not all(map(ov.PartialShape.compatible, found, expected)):
             raise BundleError(
                 f"{self._graph}: expected photos of {size} pixels, {features} features, {species} species and {leaves} "
-                f"leaves, as {MANIFEST} says; the graph has the shapes {', '.join(map(str, found))}"
+                f"leaves, as {MANIFEST} says; the graph has the shapes {', '.join(map(str, found))}; write it "
+                "anew: hierpets export BUNDLE --format openvino --overwrite"
             )
 
     def __call__(self, pixels: np.ndarray) -> RawOutput:

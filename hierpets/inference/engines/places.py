@@ -12,8 +12,6 @@ import numpy as np
 from hierpets.bundle.layout import brief, incomplete_bundle, is_quantized
 from hierpets.errors import BundleError
 from hierpets.inference.engines.base import Precision, RawOutput, choose_precision
-from hierpets.inference.engines.normalized import NormalizedEngine
-from hierpets.plugin import Preprocess
 
 __all__ = ["PlaceEngine", "Places"]
 
@@ -39,13 +37,12 @@ class PlaceEngine:
         self,
         graph: Path,
         precision: Precision,
-        preprocess: Preprocess,
         size: int,
         *,
         workers: int = 1,
         threads: int | None = None,
     ):
-        self.size, self._preprocess = size, preprocess
+        self.size = size
         self._graph, self._precision, self._workers, self._threads = graph, precision, workers, threads
         self._first = threading.Lock()
         self._compiled: tuple[Callable[[np.ndarray], RawOutput], int] | None = None
@@ -73,7 +70,6 @@ class PlaceEngine:
         if not self._graph.is_file():
             raise incomplete_bundle(self._graph.parents[1], "no OpenVINO graph in this bundle, which regions need")
         from hierpets.inference.engines.openvino import InferRequests, capabilities, for_precision
-        from hierpets.model.graph.inputs import takes_pixels
         from hierpets.model.graph.places import answer_places
         from hierpets.model.graph.runtime import openvino as ov
 
@@ -83,10 +79,6 @@ class PlaceEngine:
             graph = for_precision(ov.Core().read_model(self._graph), precision)
             side = answer_places(graph, self.size)
             requests = InferRequests(graph, precision, count=self._workers, threads=self._threads)
-
-            def run(images: np.ndarray) -> RawOutput:
-                return RawOutput(*requests(images))
-
-            return run if takes_pixels(graph) else NormalizedEngine(run, self._preprocess, name="places"), side
+            return lambda images: RawOutput(*requests(images)), side
         except RuntimeError as error:
             raise BundleError(f"{self._graph}: OpenVINO cannot run this graph: {brief(error)}") from error

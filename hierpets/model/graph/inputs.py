@@ -1,17 +1,12 @@
-"""What a graph takes, and what it begins with."""
+"""What a graph begins with."""
 
 from __future__ import annotations
 
 from hierpets.model.graph.runtime import openvino as ov
 
-__all__ = ["ROUNDING", "first_convolutions", "takes_pixels"]
+__all__ = ["ROUNDING", "first_convolutions"]
 
 ROUNDING = "FakeQuantize"
-
-
-def takes_pixels(graph: ov.Model | ov.CompiledModel) -> bool:
-    """Whether a graph takes photos as they are, and not what normalization makes of them, as earlier ones do."""
-    return bool(graph.input(0).get_element_type() == ov.Type.u8)
 
 
 def first_convolutions(graph: ov.Model) -> list[ov.Node]:

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from hierpets.errors import ConfigError
-from hierpets.model.graph.inputs import takes_pixels
 from hierpets.model.graph.quantization import POOLING
 from hierpets.model.graph.runtime import openvino as ov
 
@@ -30,7 +29,7 @@ def answer_places(graph: ov.Model, size: int) -> int:
     :raises ConfigError: the features are not the mean over the places of one map, or of several maps of one size.
     """
     try:
-        graph.reshape([1, size, size, 3] if takes_pixels(graph) else [1, 3, size, size])
+        graph.reshape([1, size, size, 3])
     except RuntimeError as error:  # made for one size, as transformers are
         raise ConfigError(NO_MAP) from error
     pools = list(_pools(graph.output("features").get_node()))

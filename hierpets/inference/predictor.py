@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -23,6 +21,7 @@ from hierpets.hierarchy.probabilities import restrict
 from hierpets.inference.advice import Adviser
 from hierpets.inference.engines.base import Engine, RawOutput
 from hierpets.inference.engines.cascade import Answers, Cascade, Reconsider
+from hierpets.inference.many import FEW, ModelForMany
 from hierpets.inference.options import PredictOptions, Restriction
 from hierpets.inference.prediction import Prediction
 from hierpets.inference.regions import (
@@ -43,12 +42,6 @@ __all__ = ["Predictor"]
 
 UNREAD = ""  # instead of a species
 
-# Photos of a call that get all cores each; those that follow get one each, which takes less time for many. To load the
-# model for that takes about what it saves in 150 photos, once.
-FEW = 64
-
-_log = logging.getLogger(__name__)
-
 
 class Predictor:
     """A loaded bundle, from :func:`hierpets.load`. Any number of threads may share it; to call it is to predict.
@@ -58,7 +51,7 @@ class Predictor:
 
     ``manifest`` describes the model, ``model`` identifies it; ``engine`` runs its main network and ``cascade`` all of
     them; ``bundle`` is the folder that it was loaded from, or None. ``for_many`` loads the same model for many photos
-    at a time, without shampoos of its own: it predicts those of a call that follow the first :data:`FEW`.
+    at a time, without shampoos of its own: of a call with more than a few it predicts those that follow.
     """
 
     def __init__(
@@ -80,9 +73,7 @@ class Predictor:
         self.bundle = bundle
         self._advise = Adviser(manifest, recommender) if recommender else None
         self._finder = finder
-        self._for_many = for_many
-        self._many: Predictor | None = None
-        self._loading = threading.Lock()
+        self._for_many = ModelForMany(for_many) if for_many is not None else None
         self._origins = dict(zip(manifest.taxonomy.leaves, manifest.origins, strict=True))
         # Finding them takes milliseconds, and a server is asked for the same with every batch.
         self._thresholds = lru_cache(maxsize=64)(partial(_find_thresholds, manifest))
@@ -195,8 +186,8 @@ class Predictor:
     def predict_batch(
         self, photos: Sequence[NamedPhoto], options: PredictOptions, *, limits: Limits = DEFAULT_LIMITS
     ) -> list[Prediction]:
-        """Predictions for a few photos, as one batch in the thread that calls: for who has threads of their own, as a
-        server has. ``limits`` as in :meth:`stream`.
+        """Predictions for a few photos, computed as one batch in the thread that calls: for callers that have threads
+        of their own, such as a server. ``limits`` as in :meth:`stream`.
 
         :raises ConfigError: as :meth:`predict`.
         """
@@ -243,7 +234,7 @@ class Predictor:
         request = self._request(options, limits, boxes=boxes, keep_photos=keep_photos)
         if live or self._for_many is None:
             return self._run(request, photos, batch_size, live if callable(live) else partial(bool, live))
-        return self._few_and_many(request, iter(photos), batch_size)
+        return self._few_and_many(self._for_many, request, iter(photos), batch_size)
 
     def _run(
         self,
@@ -256,30 +247,11 @@ class Predictor:
         return (prediction for batch in batches for prediction in batch)
 
     def _few_and_many(
-        self, request: _Request, photos: Iterator[NamedPhoto], batch_size: int | None
+        self, many: ModelForMany, request: _Request, photos: Iterator[NamedPhoto], batch_size: int | None
     ) -> Iterator[Prediction]:
         yield from self._run(request, islice(photos, FEW), batch_size)
         for first in photos:
-            yield from self._loaded_for_many()._run(request, chain([first], photos), batch_size)
-
-    def _loaded_for_many(self) -> Predictor:
-        """The same model, loaded for many photos; this predictor itself where the bundle is no longer what it was."""
-        with self._loading:
-            if self._many is None:
-                self._many = self._load_for_many()
-        return self._many
-
-    def _load_for_many(self) -> Predictor:
-        assert self._for_many is not None  # _stream
-        try:
-            loaded = self._for_many()
-        except HierpetsError as error:
-            _log.warning("many photos will take longer: the model cannot be loaded again: %s", error)
-            return self
-        if loaded.model != self.model or loaded.engine.precision != self.engine.precision:
-            return self
-        loaded._advise = self._advise  # which asks the same rules
-        return loaded
+            yield from many.instead_of(self)._run(request, chain([first], photos), batch_size)
 
     def _request(
         self, options: PredictOptions, limits: Limits, *, boxes: BoxFile | None = None, keep_photos: bool
@@ -291,7 +263,7 @@ class Predictor:
             check_type("boxes", boxes, BoxFile, "what hierpets.read_boxes gives")
         restriction = options.restriction(self.manifest.taxonomy)
         thresholds = self._thresholds(options.alpha, options.max_set)
-        return _Request(options, restriction, thresholds, keep_photos, limits, boxes)
+        return _Request(options, restriction, thresholds, keep_photos, limits, self._advise, boxes)
 
     def _predict_batch(self, request: _Request, photos: Sequence[NamedPhoto]) -> list[Prediction]:
         with speaking(request.options.language):
@@ -321,9 +293,9 @@ class Predictor:
             return whole
         try:
             found = self._regions(photo, request)
-            if self._advise is None:
+            if request.advise is None:
                 return replace(whole, regions=found.regions)
-            advise = partial(self._advise, explain=request.options.explain)
+            advise = partial(request.advise, explain=request.options.explain)
             return advise_together(whole, found, advise, self.manifest.taxonomy)
         except Exception as error:  # as in run_batches
             return self._failed(request, photo, photo_error(photo.name, error))
@@ -356,8 +328,8 @@ class Predictor:
                     warning=batch.warnings.get(position),
                     **next(decided),
                 )
-                if self._advise is not None and not request.finds_animals and not request.is_part:
-                    advice = self._advise(prediction, explain=request.options.explain)
+                if request.advise is not None and not request.finds_animals and not request.is_part:
+                    advice = request.advise(prediction, explain=request.options.explain)
                     prediction = replace(prediction, recommendation=advice)
                 predictions.append(prediction)
         return predictions
@@ -405,6 +377,7 @@ class _Request(NamedTuple):
     thresholds: Mapping[str, Thresholds]
     keep_photos: bool
     limits: Limits
+    advise: Adviser | None
     boxes: BoxFile | None = None
     is_part: bool = False
 

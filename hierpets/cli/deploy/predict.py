@@ -19,6 +19,7 @@ from hierpets.cli.exits import INTERRUPTED, SOME_FAILED
 from hierpets.cli.options import GivenPath, engine_options, model_option, overwrite_option, registry_option
 from hierpets.cli.output import keep_output
 from hierpets.files import is_file, is_photo
+from hierpets.inference.many import MANY
 from hierpets.messages.catalogue import LANGUAGES, Language, speaking
 from hierpets.text import counted
 
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from hierpets.regions.files import BoxFile
 
 __all__ = ["command"]
-
-MANY = 32  # photos from which one core per photo is faster than all cores for each
 
 
 @click.command("predict")

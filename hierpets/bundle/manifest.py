@@ -18,6 +18,7 @@ from hierpets.bundle.layout import GRAPH, MANIFEST, STATISTICS, WEIGHTS, early_f
 from hierpets.errors import BundleError, reason_of
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.early import MOST_EARLY
+from hierpets.hierarchy.outputs import Calibration
 from hierpets.hierarchy.policy import Policy
 from hierpets.hierarchy.probabilities import Combiner, Prior
 from hierpets.plugin import Preprocess
@@ -196,6 +197,11 @@ class Manifest(StrictModel):
     def learned(self) -> np.ndarray:
         """bool [L]: the leaves that photos taught, in a training or later."""
         return np.array([origin != "pretrained" for origin in self.origins])
+
+    @property
+    def calibration(self) -> Calibration:
+        """What makes probabilities of the outputs of the main network."""
+        return Calibration(self.taxonomy, self.temperatures, self.combiner)
 
     @model_validator(mode="after")
     def _every_leaf_has_an_origin(self) -> Manifest:

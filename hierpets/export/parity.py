@@ -13,7 +13,6 @@ from hierpets.data.dataset import iter_inputs
 from hierpets.data.photos import Photo
 from hierpets.data.transforms import to_square
 from hierpets.errors import DataError
-from hierpets.hierarchy.early import certainty
 from hierpets.inference.engines.base import RawOutput
 from hierpets.inference.predictor import Predictor
 from hierpets.progress import Progress, no_progress
@@ -157,8 +156,6 @@ def measure_parity(
 
 def _passes(predictor: Predictor, output: RawOutput, threshold: float) -> np.ndarray:
     """bool [B]: the photos that a network is certain of beyond its threshold."""
-    m, known = predictor.manifest, (output.species, output.leaf, output.scores)
-    passed: np.ndarray = (
-        certainty(*known, m.taxonomy, learned=m.learned, temperatures=m.temperatures, combiner=m.combiner) > threshold
-    )
+    manifest = predictor.manifest
+    passed: np.ndarray = manifest.calibration.certainty(output.outputs, manifest.learned) > threshold
     return passed

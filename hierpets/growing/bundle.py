@@ -16,10 +16,11 @@ from hierpets.data.content import content_key
 from hierpets.errors import BundleError
 from hierpets.files import whole_folder
 from hierpets.growing.network import OpenNetwork, open_network
-from hierpets.hierarchy.early import Outputs, ask_in_turn
+from hierpets.hierarchy.early import ask_in_turn
+from hierpets.hierarchy.outputs import Outputs
 from hierpets.registry.loading import Registry
 
-__all__ = ["OpenBundle", "answer_together", "open_bundle"]
+__all__ = ["OpenBundle", "joint_and_scores", "open_bundle"]
 
 
 @dataclass(frozen=True)
@@ -76,19 +77,11 @@ def open_bundle(folder: Path, registry: Registry | None = None) -> OpenBundle:
     return OpenBundle(folder, manifest, networks)
 
 
-def answer_together(manifest: Manifest, outputs: Sequence[Outputs]) -> tuple[np.ndarray, np.ndarray]:
+def joint_and_scores(manifest: Manifest, outputs: Sequence[Outputs]) -> tuple[np.ndarray, np.ndarray]:
     """Calibrated joint probabilities float64 [N, L] and scores [N, 1 + S] of photos that every network was asked about,
     as they would be if each was asked in its turn.
     """
-    (*early, main), tree, combiner = outputs, manifest.taxonomy, manifest.combiner
-    temperatures = manifest.temperatures
-    found, _ = ask_in_turn(
-        early,
-        main,
-        tree,
-        asked=manifest.early,
-        learned=manifest.learned,
-        temperatures=temperatures,
-        combiner=combiner,
-    )
-    return temperatures.joint(found.species, found.leaf, tree, combiner=combiner), found.scores
+    *early, main = outputs
+    calibration = manifest.calibration
+    found, _ = ask_in_turn(early, main, calibration, asked=manifest.early, learned=manifest.learned)
+    return calibration.joint(found), found.scores

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from scipy.linalg import solve_triangular
 
-from hierpets.growing.bundle import OpenBundle, answer_together
+from hierpets.growing.bundle import OpenBundle, joint_and_scores
 from hierpets.growing.network import OpenNetwork
-from hierpets.hierarchy.early import Outputs
+from hierpets.hierarchy.outputs import Outputs
 from hierpets.model.network import mix_breeds
 from hierpets.model.ood import Evidence
 from hierpets.model.statistics.classes import ClassStatistics
@@ -187,7 +187,7 @@ def predict_left_out(grown: OpenBundle, logits: Sequence[LeaveOneOutLogits]) -> 
         Outputs(own.species, *mix_breeds(network.scorer, network.mixture, own.leaf, own.evidence))
         for network, own in zip(grown.networks, logits, strict=True)
     ]
-    joint, scores = answer_together(grown.manifest, outputs)
+    joint, scores = joint_and_scores(grown.manifest, outputs)
     answers = tuple(grown.manifest.taxonomy.leaves[best] for best in joint.argmax(axis=1).tolist())
     return LeaveOneOutPredictions(logits[-1].rows, joint, scores, grown.main.breeds.relabel(logits[-1].labels), answers)
 

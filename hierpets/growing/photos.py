@@ -18,9 +18,8 @@ from hierpets.bundle.seen import SeenPhotos
 from hierpets.data.content import content_key
 from hierpets.data.records import PhotoIndex, PhotoRecord, index_of
 from hierpets.errors import DataError, ImageError, without_name
-from hierpets.growing.bundle import answer_together
+from hierpets.growing.bundle import joint_and_scores
 from hierpets.hierarchy.decision import Decision, decide
-from hierpets.hierarchy.early import Outputs
 from hierpets.inference.engines.base import RawOutput
 from hierpets.inference.engines.cascade import Cascade, Squares, seen_by
 from hierpets.inference.predictor import Predictor
@@ -114,9 +113,7 @@ def _ask_all(cascade: Cascade, photos: Sequence[Squares]) -> list[RawOutput]:
 
 
 def _decisions(outputs: Sequence[RawOutput], manifest: Manifest) -> tuple[Decision, ...]:
-    joint, scores = answer_together(
-        manifest, [Outputs(output.species, output.leaf, output.scores) for output in outputs]
-    )
+    joint, scores = joint_and_scores(manifest, [output.outputs for output in outputs])
     return tuple(decide(joint, manifest.taxonomy, manifest.policy, scores=scores))
 
 

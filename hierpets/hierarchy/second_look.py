@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from hierpets.hierarchy.calibration import Temperatures
-from hierpets.hierarchy.early import Outputs, certainty
+from hierpets.hierarchy.outputs import Calibration, Outputs
 from hierpets.hierarchy.policy import PET_SCORE_BAND, SURE_BREED
-from hierpets.hierarchy.probabilities import Combiner
-from hierpets.taxonomy import Taxonomy
 
 __all__ = ["both_looks", "is_doubtful"]
 
 
-def is_doubtful(
-    outputs: Outputs, taxonomy: Taxonomy, *, least: float, temperatures: Temperatures, combiner: Combiner
-) -> np.ndarray:
+def is_doubtful(outputs: Outputs, calibration: Calibration, *, least: float) -> np.ndarray:
     """bool [N]: which of N photos leave doubt whether they show a pet: those whose pet score is near ``least``, the
     least one of a pet, and whose best breed is not sure, other breeds than those listed considered. A species without
     breeds leaves doubt however probable it is: to be told from the other species, a photo need not show a pet.
     """
     found = np.abs(outputs.scores[:, 0] - least) < PET_SCORE_BAND
     if found.any():  # few photos are so near, and every batch is asked about
-        near = Outputs(*(array[found] for array in outputs))
-        known = certainty(*near, taxonomy, learned=taxonomy.is_breed, temperatures=temperatures, combiner=combiner)
-        found[found] = known < SURE_BREED
+        found[found] = calibration.certainty(outputs.where(found), calibration.taxonomy.is_breed) < SURE_BREED
     return found
 
 

@@ -217,8 +217,7 @@ class Predictor:
 
     def joint(self, output: RawOutput) -> np.ndarray:
         """Calibrated joint probabilities float64 [B, L] of a batch."""
-        m = self.manifest
-        return m.temperatures.joint(output.species, output.leaf, m.taxonomy, combiner=m.combiner)
+        return self.manifest.calibration.joint(output.outputs)
 
     def _stream(
         self,

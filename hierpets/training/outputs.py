@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hierpets.hierarchy.calibration import Temperatures, fit_temperatures
-from hierpets.hierarchy.early import Outputs
+from hierpets.hierarchy.outputs import Outputs
 from hierpets.hierarchy.second_look import both_looks
 from hierpets.plugin import Labels
 from hierpets.taxonomy import Taxonomy

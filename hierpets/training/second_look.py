@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hierpets.data.records import PhotoIndex
-from hierpets.hierarchy.calibration import Temperatures
+from hierpets.hierarchy.outputs import Calibration
 from hierpets.hierarchy.probabilities import Combiner
 from hierpets.hierarchy.second_look import is_doubtful
 from hierpets.taxonomy import Taxonomy
@@ -20,30 +20,23 @@ __all__ = ["SecondLooks"]
 @dataclass(frozen=True)
 class SecondLooks:
     """How photos that leave doubt are looked at again: thresholds and their promise are fitted to both looks as one
-    rule. ``temperatures`` are those of the first look, and ``least`` the least pet score of a pet by it.
+    rule. ``calibration`` is that of the first look, and ``least`` the least pet score of a pet by it.
     """
 
-    taxonomy: Taxonomy
-    temperatures: Temperatures
+    calibration: Calibration
     least: float
-    combiner: Combiner
 
     @classmethod
     def after(
         cls, first: HeldOutOutputs, unlisted: HeldOutOutputs | None, *, taxonomy: Taxonomy, combiner: Combiner
     ) -> SecondLooks:
         """Fitted to a first look at photos, and at those whose breed was held out too."""
-        return cls(taxonomy, first.temperatures(taxonomy), least_pet_score(first, unlisted, taxonomy), combiner)
+        calibration = Calibration(taxonomy, first.temperatures(taxonomy), combiner)
+        return cls(calibration, least_pet_score(first, unlisted, taxonomy))
 
     def wanted(self, first: HeldOutOutputs) -> np.ndarray:
         """bool [N]: the photos that are to be looked at again."""
-        return is_doubtful(
-            first.outputs,
-            self.taxonomy,
-            least=self.least,
-            temperatures=self.temperatures,
-            combiner=self.combiner,
-        )
+        return is_doubtful(first.outputs, self.calibration, least=self.least)
 
     def __call__(
         self,

@@ -15,7 +15,7 @@ from hierpets.bundle.layout import MANIFEST
 from hierpets.bundle.manifest import EarlyNetwork, Manifest, manifest_text, read_manifest
 from hierpets.data.transforms import read_square
 from hierpets.hierarchy.calibration import Temperatures
-from hierpets.hierarchy.early import certainty
+from hierpets.hierarchy.outputs import Calibration
 from hierpets.inference.engines.torch import TorchEngine
 from hierpets.model.backbone import build_backbone
 from hierpets.model.network import HierarchicalNetwork
@@ -55,7 +55,7 @@ def make_cascade(folder: Path) -> Made:
         early=(EarlyNetwork(backbone=small_spec, preprocess=preprocess, temperatures=own, threshold=0.5, share=0.5),),
     )
     output = TorchEngine(networks[0], preprocess)(np.stack([read_square(photo, preprocess) for photo in PHOTOS]))
-    certain = certainty(*output[1:], TAXONOMY, learned=manifest.learned, temperatures=own, combiner="conditional")
+    certain = Calibration(TAXONOMY, own, "conditional").certainty(output.outputs, manifest.learned)
     (early,) = manifest.early
     early = early.model_copy(update={"threshold": float(np.median(certain))})
     manifest = manifest.model_copy(update={"early": (early,)})

@@ -6,13 +6,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from hierpets.hierarchy.calibration import Temperatures
-from hierpets.hierarchy.early import Outputs
+from hierpets.hierarchy.outputs import Calibration, Outputs
 from hierpets.hierarchy.probabilities import joint_probabilities
 from hierpets.hierarchy.second_look import both_looks, is_doubtful
 from hierpets.taxonomy import Taxonomy
 
 TREE = Taxonomy(tree={"cat": ("siamese", "bengal"), "dog": ("pug",), "rabbit": ()})
 LOGITS = st.floats(-20, 20)
+PLAIN = Calibration(TREE, Temperatures(), "conditional")
 
 
 def outputs(n=4):
@@ -47,10 +48,10 @@ def test_a_photo_leaves_doubt_where_no_breed_is_more_probable_than_not():
     species = np.array([[9.0, 0.0, 0.0], [9.0, 0.0, 0.0], [0.0, 0.0, 9.0], [0.1, 0.0, 0.0]])
     leaf = np.array([[9.0, 0.0, 0.0, 0.0]] * 4)
     listed = np.array([[0.0, 0.9, 0.9, 1.0], [0.0, 0.3, 0.9, 1.0], [0.0, 0.3, 0.3, 1.0], [0.0, 1.0, 1.0, 1.0]])
-    outputs, how = Outputs(species, leaf, listed), {"temperatures": Temperatures(), "combiner": "conditional"}
-    assert is_doubtful(outputs, TREE, least=-1, **how).tolist() == [False, True, True, True]
+    outputs = Outputs(species, leaf, listed)
+    assert is_doubtful(outputs, PLAIN, least=-1).tolist() == [False, True, True, True]
     nothing = Outputs(*(array[:0] for array in outputs))
-    assert not is_doubtful(nothing, TREE, least=-1, **how).size
+    assert not is_doubtful(nothing, PLAIN, least=-1).size
 
 
 def test_photos_that_are_surely_pets_or_surely_none_leave_no_doubt():
@@ -58,5 +59,4 @@ def test_photos_that_are_surely_pets_or_surely_none_leave_no_doubt():
     scores = np.full((n, 4), 0.1)
     scores[:, 0] = [-4.5, -3.5, 0.0, 3.5, 4.5]
     outputs = Outputs(np.zeros((n, 3)), np.zeros((n, 4)), scores)
-    found = is_doubtful(outputs, TREE, least=0, temperatures=Temperatures(), combiner="conditional")
-    assert found.tolist() == [False, True, True, True, False]
+    assert is_doubtful(outputs, PLAIN, least=0).tolist() == [False, True, True, True, False]

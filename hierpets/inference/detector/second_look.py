@@ -14,7 +14,6 @@ import numpy as np
 
 from hierpets.bundle.manifest import Manifest
 from hierpets.errors import ImageError
-from hierpets.hierarchy.early import Outputs
 from hierpets.hierarchy.second_look import both_looks, is_doubtful
 from hierpets.inference.detector.network import Detections, Detector, known_animals
 from hierpets.inference.engines.base import RawOutput
@@ -105,8 +104,7 @@ class SecondLook:
 
     def _doubtful(self, output: RawOutput) -> list[int]:
         """Rows of photos that are looked at again."""
-        m, outputs, least = self._manifest, _outputs(output), self._rule.least
-        rows = is_doubtful(outputs, m.taxonomy, least=least, temperatures=m.temperatures, combiner=m.combiner)
+        rows = is_doubtful(output.outputs, self._manifest.calibration, least=self._rule.least)
         found: list[int] = np.flatnonzero(rows).tolist()
         return found
 
@@ -115,13 +113,9 @@ class SecondLook:
         return float(seen.best(self._rule.species).max() - seen.best(self._rule.others).max())
 
 
-def _outputs(output: RawOutput) -> Outputs:
-    return Outputs(output.species, output.leaf, output.scores)
-
-
 def _merged(output: RawOutput, closer: RawOutput, rows: Sequence[int]) -> RawOutput:
     """The output with that of a ``closer`` look at some ``rows``; the features stay those of whole photos."""
-    return RawOutput(output.features, *both_looks(_outputs(output), _outputs(closer), np.array(rows)))
+    return RawOutput(output.features, *both_looks(output.outputs, closer.outputs, np.array(rows)))
 
 
 def _lowered(output: RawOutput, leads: Mapping[int, float]) -> RawOutput:

@@ -12,6 +12,8 @@ from hierpets.libraries import is_installed
 if TYPE_CHECKING:  # the command line imports this module for its options
     import numpy as np
 
+    from hierpets.hierarchy.outputs import Outputs
+
 __all__ = [
     "DEVICES",
     "ENGINES",
@@ -65,6 +67,13 @@ class RawOutput(NamedTuple):
     species: np.ndarray
     leaf: np.ndarray
     scores: np.ndarray
+
+    @property
+    def outputs(self) -> Outputs:
+        """The same without the features."""
+        from hierpets.hierarchy.outputs import Outputs
+
+        return Outputs(self.species, self.leaf, self.scores)
 
 
 class Engine(Protocol):

@@ -15,7 +15,7 @@ from hierpets.data.decoding.damage import Warn
 from hierpets.data.photos import DEFAULT_LIMITS, Limits, Photo, read_photo
 from hierpets.data.transforms import to_square
 from hierpets.errors import BundleError
-from hierpets.hierarchy.early import certainty, on_main_scale
+from hierpets.hierarchy.early import on_main_scale
 from hierpets.inference.engines.base import Engine, RawOutput
 from hierpets.regions.boxes import Box
 
@@ -149,9 +149,8 @@ class Cascade:
     def certainty(self, stage: int, output: RawOutput) -> np.ndarray:
         """How certain an early network is of each photo, float64 [B]: what its threshold is for."""
         m = self._manifest
-        temperatures = m.early[stage].temperatures
-        known = output.species, output.leaf, output.scores
-        return certainty(*known, m.taxonomy, learned=self._learned, temperatures=temperatures, combiner=m.combiner)
+        calibration = m.calibration.with_temperatures(m.early[stage].temperatures)
+        return calibration.certainty(output.outputs, self._learned)
 
     def _sure(self, stage: int, output: RawOutput) -> np.ndarray:
         """bool [B]: what a network answers; the main one everything."""

@@ -14,15 +14,14 @@ import numpy as np
 from hierpets.bundle.manifest import EarlyNetwork
 from hierpets.errors import ConfigError
 from hierpets.hierarchy.calibration import Temperatures
-from hierpets.hierarchy.early import ask_in_turn, certainty
+from hierpets.hierarchy.early import ask_in_turn
+from hierpets.hierarchy.outputs import Calibration
 from hierpets.hierarchy.probabilities import Combiner, most_probable_species
-from hierpets.taxonomy import Taxonomy
 from hierpets.training.outputs import HeldOutOutputs
 from hierpets.training.trained import Early, Trained
 
 __all__ = ["MOST_LOST", "fit_cascade", "fit_early_threshold"]
 
-UNCALIBRATED = Temperatures()
 LEAST_THRESHOLD = 0.8
 """However seldom an early network is wrong: where it is less sure than that, the main one would name the breed more
 often (docs/experiments.md)."""
@@ -52,7 +51,8 @@ def fit_cascade(early: Sequence[Trained], main: Trained, *, combiner: Combiner) 
     judged = main.held_out[calibrating]
     outputs = [_same_photos(one.held_out[calibrating], judged) for one in early]
     learned = np.array([origin != "pretrained" for origin in main.origins])
-    cascade = _fit(early, outputs, judged, _Cascade(main.network.taxonomy, combiner, learned))
+    uncalibrated = Calibration(main.network.taxonomy, Temperatures(), combiner)
+    cascade = _fit(early, outputs, judged, _Cascade(uncalibrated, learned))
     return replace(
         main,
         early=tuple(
@@ -80,24 +80,20 @@ def fit_early_threshold(certain: np.ndarray, right: np.ndarray, main_right: np.n
 
 @dataclass(frozen=True)
 class _Cascade:
-    """The rule that is served, for outputs that are known; ``main`` are the temperatures of the main network."""
+    """The rule that is served, for outputs that are known; ``main`` is the calibration of the main network."""
 
-    taxonomy: Taxonomy
-    combiner: Combiner
+    main: Calibration
     learned: np.ndarray
     early: tuple[EarlyNetwork, ...] = ()
-    main: Temperatures = UNCALIBRATED
 
     def __call__(self, early: Sequence[HeldOutOutputs], last: HeldOutOutputs) -> HeldOutOutputs:
         """For each photo of the main network's outputs, those of the first network that is sure."""
         found, stage = ask_in_turn(
             [_same_photos(one, last).outputs for one in early],
             last.outputs,
-            self.taxonomy,
+            self.main,
             asked=self.early,
             learned=self.learned,
-            temperatures=self.main,
-            combiner=self.combiner,
         )
         species, leaf, scores = found
         return replace(last, species_logits=species, leaf_logits=leaf, scores=scores, by_main=stage == len(self.early))
@@ -108,21 +104,14 @@ class _Cascade:
         return None if last is None else self(parts, last)
 
     def certainty(self, outputs: HeldOutOutputs, temperatures: Temperatures) -> np.ndarray:
-        """As that of the module ``hierarchy.early``."""
-        return certainty(
-            *outputs.outputs,
-            self.taxonomy,
-            learned=self.learned,
-            temperatures=temperatures,
-            combiner=self.combiner,
-        )
+        """How certain a network of these ``temperatures`` is of each photo, float64 [N]."""
+        return self.main.with_temperatures(temperatures).certainty(outputs.outputs, self.learned)
 
     def right(self, outputs: HeldOutOutputs) -> np.ndarray:
         """bool [N]: whether the most probable leaf is the label; where the breed is unknown, the species."""
-        joint = outputs.temperatures(self.taxonomy).joint(
-            outputs.species_logits, outputs.leaf_logits, self.taxonomy, combiner=self.combiner
-        )
-        species = most_probable_species(joint, self.taxonomy) == outputs.labels.species
+        taxonomy = self.main.taxonomy
+        joint = self.main.with_temperatures(outputs.temperatures(taxonomy)).joint(outputs.outputs)
+        species = most_probable_species(joint, taxonomy) == outputs.labels.species
         return np.where(outputs.labels.breed_known, joint.argmax(axis=1) == outputs.labels.leaf, species)
 
 
@@ -133,8 +122,9 @@ def _fit(
     cascade: _Cascade,
 ) -> _Cascade:
     """Temperatures and threshold of each early network, then temperatures of the main one: of what is left to it."""
+    taxonomy = cascade.main.taxonomy
     for one, own in zip(early, outputs, strict=True):
-        temperatures = own.temperatures(cascade.taxonomy)
+        temperatures = own.temperatures(taxonomy)
         certain = cascade.certainty(own, temperatures)
         waiting = cascade(outputs[: len(cascade.early)], judged).waiting
         threshold = max(LEAST_THRESHOLD, fit_early_threshold(certain, cascade.right(own), cascade.right(judged)))
@@ -147,7 +137,8 @@ def _fit(
             share=float((waiting & (certain > threshold)).mean()),
         )
         cascade = replace(cascade, early=(*cascade.early, spec))
-    return replace(cascade, main=cascade(outputs, judged).temperatures(cascade.taxonomy))
+    temperatures = cascade(outputs, judged).temperatures(taxonomy)
+    return replace(cascade, main=cascade.main.with_temperatures(temperatures))
 
 
 def _same_photos(outputs: HeldOutOutputs, others: HeldOutOutputs) -> HeldOutOutputs:

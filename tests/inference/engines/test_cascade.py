@@ -13,7 +13,7 @@ from scipy.special import softmax
 from hierpets.data.transforms import normalize, read_square
 from hierpets.errors import BundleError
 from hierpets.hierarchy.calibration import Temperatures
-from hierpets.hierarchy.early import Outputs, ask_in_turn
+from hierpets.hierarchy.early import ask_in_turn
 from hierpets.inference.engines.cascade import Cascade, seen_by
 from hierpets.inference.engines.torch import TorchEngine
 from hierpets.inference.loading import load
@@ -82,10 +82,9 @@ def test_outputs_of_all_networks_are_put_together_as_they_are_served(cascade):
     asked = Cascade(cascade.manifest, torch_engines(cascade))
     photos = [asked.squares(asked.decode(photo)) for photo in PHOTOS]
     served, stages, _ = asked(photos, lambda row: asked.decode(PHOTOS[row]))
-    early, main = (Outputs(*engine(seen_by(stage, photos))[1:]) for stage, engine in enumerate(asked.engines))
+    early, main = (engine(seen_by(stage, photos)).outputs for stage, engine in enumerate(asked.engines))
     m = cascade.manifest
-    rule = {"asked": m.early, "learned": m.learned, "temperatures": m.temperatures, "combiner": m.combiner}
-    found, stage = ask_in_turn([early], main, m.taxonomy, **rule)
+    found, stage = ask_in_turn([early], main, m.calibration, asked=m.early, learned=m.learned)
     assert stage.tolist() == stages.tolist()
     assert {*stages.tolist()} == {0, 1}
     for own, expected in zip(found, served[1:], strict=True):

@@ -9,6 +9,7 @@ from helpers.features import blobs, feature_set
 
 from hierpets.config import HeadSpec
 from hierpets.data.records import PhotoIndex, PhotoRecord
+from hierpets.hierarchy.outputs import Calibration
 from hierpets.hierarchy.second_look import is_doubtful
 from hierpets.taxonomy import Taxonomy
 from hierpets.training.features.feature_set import FeatureSet
@@ -68,7 +69,7 @@ def case() -> Case:
 def doubtful(case: Case, part) -> np.ndarray:
     first = case.first
     least, temperatures = least_pet_score(first.trained, first.unlisted, TREE), first.trained.temperatures(TREE)
-    return is_doubtful(part.outputs, TREE, least=least, temperatures=temperatures, combiner="conditional")
+    return is_doubtful(part.outputs, Calibration(TREE, temperatures, "conditional"), least=least)
 
 
 def assert_same_outputs(found, expected, rows=slice(None)):

@@ -80,7 +80,6 @@ def decide(
     policy: Policy,
     *,
     scores: np.ndarray | None = None,
-    alpha: float | None = None,
     max_level: MaxLevel = "breed",
     max_set: int = MAX_SET,
     unrestricted: np.ndarray | None = None,
@@ -95,7 +94,7 @@ def decide(
     ``max_set``: the most breeds that the answer may leave open. ``unrestricted`` [N, L]: what ``joint`` was before the
     caller said which species and breeds it may be, so that it is a pet; ``closed`` bool [S]: the species of which the
     caller says which breeds it may be.
-    ``thresholds``: those of each species at ``alpha`` and ``max_set``, for who decides again and again.
+    ``thresholds``: those of each species, at one alpha and ``max_set``; default: at the alpha of the policy.
 
     The most probable species, the sum of its breeds, decides which thresholds hold. A photo that is no known pet is
     unknown; one whose breed is sure (:func:`least_pet_scores`) may look less like a pet. Else the answer is the first
@@ -114,13 +113,14 @@ def decide(
     order = np.lexsort((-joint, -named))[:, : max(2, top_k)]
     sets = breed_sets(named, winner, taxonomy, max_set)
     if thresholds is None:
-        thresholds = {name: policy.thresholds(name, alpha, max_set) for name in taxonomy.species}
+        thresholds = {name: policy.thresholds(name, max_set=max_set) for name in taxonomy.species}
     # What the caller says makes no breed surer.
     least = least_pet_scores(policy, seen, taxonomy, policy.knows_others(taxonomy.species)).tolist()
     decisions = []
     for i, s in enumerate(winner.tolist()):
         name = taxonomy.species[s]
         top = tuple((taxonomy.leaves[k], _at_most_one(named[i, k])) for k in order[i].tolist())
+        alpha = thresholds[name].alpha
         grown = policy.leaf_probability(top[0][0], alpha)
         view = _View(
             winner=top[0],

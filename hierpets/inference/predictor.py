@@ -348,7 +348,6 @@ class Predictor:
             m.taxonomy,
             m.policy,
             scores=scores if m.ood else None,
-            alpha=options.alpha,
             max_level=options.max_level,
             max_set=options.max_set,
             unrestricted=unrestricted,

@@ -20,7 +20,7 @@ from hierpets.hierarchy.policy import MAX_SET, Thresholds
 from hierpets.hierarchy.probabilities import restrict
 from hierpets.inference.advice import Adviser
 from hierpets.inference.engines.base import Engine, RawOutput
-from hierpets.inference.engines.cascade import Answers, Cascade, Reconsider
+from hierpets.inference.engines.cascade import Cascade, CascadeOutput, Reconsider
 from hierpets.inference.many import FEW, ModelForMany
 from hierpets.inference.options import PredictOptions, Restriction
 from hierpets.inference.prediction import Prediction
@@ -313,7 +313,7 @@ class Predictor:
         return distinct_regions(found, answer_boxes(photo.name, pixels, found.boxes, predict))
 
     def _finish(self, request: _Request, batch: BatchOutput) -> list[Prediction]:
-        decided = chain.from_iterable(self._decide(answers, request) for answers in batch.answers)
+        decided = chain.from_iterable(self._decide(found, request) for found in batch.outputs)
         predictions = []
         for position, photo in enumerate(batch.photos):
             if position in batch.errors:
@@ -333,10 +333,10 @@ class Predictor:
                 predictions.append(prediction)
         return predictions
 
-    def _decide(self, answers: Answers, request: _Request) -> Iterator[dict[str, Any]]:
-        """What the networks' answers make of each photo: fields of its prediction."""
-        m, options, scores = self.manifest, request.options, answers.output.scores
-        joint = self.joint(answers.output)
+    def _decide(self, found: CascadeOutput, request: _Request) -> Iterator[dict[str, Any]]:
+        """What the networks' output makes of each photo: fields of its prediction."""
+        m, options, scores = self.manifest, request.options, found.output.scores
+        joint = self.joint(found.output)
         unrestricted = closed = None
         if request.restriction is not None:
             unrestricted, closed = joint, request.restriction.closed
@@ -362,8 +362,8 @@ class Predictor:
                 "joint": joint[i],
                 "pet_score": float(scores[i, 0]) if m.ood else None,
                 "unrestricted": None if unrestricted is None else unrestricted[i],
-                "stage": int(answers.stage[i]),
-                "second_look": answers.parts.get(i),
+                "stage": int(found.stage[i]),
+                "second_look": found.parts.get(i),
             }
 
 

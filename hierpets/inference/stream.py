@@ -18,7 +18,7 @@ from hierpets.data.decoding.damage import told_before
 from hierpets.data.photos import Limits, NamedPhoto
 from hierpets.errors import HierpetsError, InternalError, PluginError
 from hierpets.inference.engines.base import Engine
-from hierpets.inference.engines.cascade import DETAIL, Answers, Cascade, Squares
+from hierpets.inference.engines.cascade import DETAIL, Cascade, CascadeOutput, Squares
 from hierpets.workers import not_live, run_in_order
 
 __all__ = ["BatchOutput", "photo_error", "run_batch", "run_batches"]
@@ -31,14 +31,14 @@ _log = logging.getLogger(__name__)
 
 
 class BatchOutput(NamedTuple):
-    """A batch after the networks: why photos failed and what is wrong with others, by position, and the answers for all
+    """A batch after the networks: why photos failed and what is wrong with others, by position, and the outputs for all
     that did not fail, in order and as one or more parts.
     """
 
     photos: Sequence[NamedPhoto]
     errors: Mapping[int, HierpetsError]
     warnings: Mapping[int, str]
-    answers: Sequence[Answers]
+    outputs: Sequence[CascadeOutput]
 
 
 def run_batches(
@@ -109,8 +109,8 @@ def _ask(
     *,
     limits: Limits,
     closer: bool,
-) -> list[Answers]:
-    """The answers for all inputs, in order. If the batch as a whole fails, each photo is run alone, to find which."""
+) -> list[CascadeOutput]:
+    """The outputs for all inputs, in order. If the batch as a whole fails, each photo is run alone, to find which."""
     if not inputs:
         return []
     positions = list(inputs)
@@ -128,7 +128,7 @@ def _ask(
     alone = (
         _ask(cascade, batch, {position: one}, errors, limits=limits, closer=closer) for position, one in inputs.items()
     )
-    return [answers for found in alone for answers in found]
+    return [output for found in alone for output in found]
 
 
 def _in_batches(photos: Iterable[NamedPhoto], size: int, live: Callable[[], bool]) -> Iterator[list[NamedPhoto]]:

@@ -19,7 +19,7 @@ from hierpets.hierarchy.early import on_main_scale
 from hierpets.inference.engines.base import Engine, RawOutput
 from hierpets.regions.boxes import Box
 
-__all__ = ["DETAIL", "Answers", "Cascade", "LookAgain", "Reconsider", "Squares", "Turn", "seen_by"]
+__all__ = ["DETAIL", "Cascade", "CascadeOutput", "LookAgain", "Reconsider", "Squares", "Turn", "seen_by"]
 
 Squares = tuple[np.ndarray, ...]
 """One photo as each network will see it: RGB uint8 [size, size, 3]. They take less memory than the photo, whatever size
@@ -50,15 +50,16 @@ class Reconsider(Protocol):
 
 
 class Turn(NamedTuple):
-    """A network's ``output`` for the ``rows`` int [W] that waited for it, and which it answers, ``sure`` bool [W]."""
+    """A network's ``output`` for the ``rows`` int [W] that waited for it, and of which it is ``sure``, bool [W]."""
 
     rows: np.ndarray
     output: RawOutput
     sure: np.ndarray
 
 
-class Answers(NamedTuple):
-    """What B photos are answered with, and the ``stage`` of the network that did, int [B]: 0 for the first one asked.
+class CascadeOutput(NamedTuple):
+    """What networks asked in turn give for B photos, and the ``stage`` of the one that was sure of each, int [B]: 0 for
+    the first one asked.
 
     Where there are several networks, ``output`` has no features: each network has its own. ``parts`` are what was
     seen of photos at a second look, by their numbers.
@@ -96,9 +97,11 @@ class Cascade:
         """What each network will see of a decoded photo."""
         return tuple(to_square(preprocess, pixels) for preprocess in self._preprocesses)
 
-    def __call__(self, photos: Sequence[Squares], read: Callable[[int], np.ndarray], *, closer: bool = True) -> Answers:
-        """The answers for photos, in their order; ``read`` as in :class:`LookAgain`, ``closer`` as :class:`Reconsider`
-        takes it.
+    def __call__(
+        self, photos: Sequence[Squares], read: Callable[[int], np.ndarray], *, closer: bool = True
+    ) -> CascadeOutput:
+        """The output for photos, in their order; ``read`` as in :class:`LookAgain`, ``closer`` as
+        :class:`Reconsider` takes it.
 
         :raises BundleError: the output of a network holds NaN or infinity, of which no probability can be made.
         """
@@ -106,7 +109,7 @@ class Cascade:
         for turn in self.turns(photos):
             _check_finite(turn.output)
             turns.append(turn)
-        return self.answers(turns, read, closer=closer)
+        return self.finish(turns, read, closer=closer)
 
     def turns(self, photos: Sequence[Squares]) -> Iterator[Turn]:
         """Ask each network about the photos that those before it are not sure of."""
@@ -119,15 +122,15 @@ class Cascade:
             if not len(waiting):
                 return
 
-    def answers(self, turns: Sequence[Turn], read: Callable[[int], np.ndarray], *, closer: bool = True) -> Answers:
-        """For each photo the output of the network that answered, and what a second look makes of the main one's."""
-        answers = self._in_order(turns)
+    def finish(self, turns: Sequence[Turn], read: Callable[[int], np.ndarray], *, closer: bool = True) -> CascadeOutput:
+        """For each photo the output of the network that was sure, and what a second look makes of the main one's."""
+        found = self._in_order(turns)
         if self._second_look is None:
-            return answers
+            return found
         again = LookAgain(read, self.squares, self._ask_main)
-        by_main = answers.stage == len(self.engines) - 1
-        output, parts = self._second_look(answers.output, again, rows=by_main, closer=closer)
-        return answers._replace(output=output, parts=parts)
+        by_main = found.stage == len(self.engines) - 1
+        output, parts = self._second_look(found.output, again, rows=by_main, closer=closer)
+        return found._replace(output=output, parts=parts)
 
     def _ask_main(self, photos: Sequence[Squares]) -> RawOutput:
         main = len(self.engines) - 1
@@ -135,16 +138,15 @@ class Cascade:
         _check_finite(output)
         return output
 
-    def _in_order(self, turns: Sequence[Turn]) -> Answers:
-        parts = [self._answered(stage, turn) for stage, turn in enumerate(turns)]
+    def _in_order(self, turns: Sequence[Turn]) -> CascadeOutput:
+        parts = [self._sure_output(stage, turn) for stage, turn in enumerate(turns)]
         if len(parts) == 1:
-            return Answers(parts[0], np.zeros(len(turns[0].rows), np.int64), {})
+            return CascadeOutput(parts[0], np.zeros(len(turns[0].rows), np.int64), {})
         rows = [turn.rows[turn.sure] for turn in turns]
         stages = np.repeat(np.arange(len(turns)), [len(own) for own in rows])
         order = np.argsort(np.concatenate(rows))
-        return Answers(
-            RawOutput(*(np.concatenate(arrays)[order] for arrays in zip(*parts, strict=True))), stages[order], {}
-        )
+        output = RawOutput(*(np.concatenate(arrays)[order] for arrays in zip(*parts, strict=True)))
+        return CascadeOutput(output, stages[order], {})
 
     def certainty(self, stage: int, output: RawOutput) -> np.ndarray:
         """How certain an early network is of each photo, float64 [B]: what its threshold is for."""
@@ -153,13 +155,14 @@ class Cascade:
         return calibration.certainty(output.outputs, self._learned)
 
     def _sure(self, stage: int, output: RawOutput) -> np.ndarray:
-        """bool [B]: what a network answers; the main one everything."""
+        """bool [B]: which photos a network is sure of; the main one of all."""
         early = self._manifest.early
         if stage == len(early):
             return np.ones(len(output.species), dtype=bool)
         return self.certainty(stage, output) > early[stage].threshold
 
-    def _answered(self, stage: int, turn: Turn) -> RawOutput:
+    def _sure_output(self, stage: int, turn: Turn) -> RawOutput:
+        """The output for the photos that a network is sure of, on the scale of the main one."""
         m = self._manifest
         if not m.early:
             return turn.output

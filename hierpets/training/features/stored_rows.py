@@ -10,7 +10,10 @@ __all__ = ["StoredRows"]
 
 
 class StoredRows:
-    """float32 [N, D] that is appended to, and read by slices: ``rows[a:b]``, or whole: ``np.asarray(rows)``."""
+    """float32 [N, D] that is appended to, and read by slices: ``rows[a:b]``, or whole: ``np.asarray(rows)``.
+
+    Not a memory map: all that was read of it would count as memory of the process.
+    """
 
     def __init__(self, width: int):
         self._width, self._count = width, 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib import import_module
@@ -68,12 +68,8 @@ def load(
     """
     check_choices(engine=engine, precision=precision)
     check_path("bundle", bundle)
-    check_type("compile", compile, bool, "true or false")
-    check_type("recommend", recommend, bool, "true or false")
-    check_type("together", together, bool, "true or false")
-    for name, number in {"workers": workers, "threads": threads}.items():
-        if number is not None:
-            check_count(name, number)
+    _check_switches(compile=compile, recommend=recommend, together=together)
+    _check_counts(workers=workers, threads=threads)
     folder = Path(bundle) if bundle is not None else released_bundle()
     with needed_for(f"device {device!r}", DeviceError):
         chosen_device = choose_device(device)
@@ -102,22 +98,11 @@ def load(
             engines = _checked(folder, opening.result(), manifest)
         else:
             engines = _read_networks(folder, manifest, plugins, chosen_device, precision, compile=compile)
-    of_regions: Precision = precision if chosen_engine == "openvino" else "auto"
-    finder, second_look = _with_detector(folder, manifest, of_regions, workers=at_once, threads=threads)
+    finder_precision: Precision = precision if chosen_engine == "openvino" else "auto"
+    finder, second_look = _with_detector(folder, manifest, finder_precision, workers=at_once, threads=threads)
     for_many = None
-    if workers is None and chosen_engine == "openvino" and (most := threads or cores()) > 1:
-        for_many = partial(
-            load,
-            folder.absolute(),
-            engine="openvino",
-            device="cpu",
-            precision=precision,
-            workers=most,
-            threads=threads,
-            together=together,
-            registry=plugins,
-            recommend=False,
-        )
+    if workers is None and chosen_engine == "openvino":
+        for_many = _for_many(folder, precision, plugins, threads=threads, together=together)
     *early, last = engines
     return Predictor(
         manifest,
@@ -129,6 +114,40 @@ def load(
         model=model,
         bundle=folder,
         for_many=for_many,
+    )
+
+
+def _check_switches(**switches: bool) -> None:
+    """:raises ConfigError: one is neither true nor false."""
+    for name, switch in switches.items():
+        check_type(name, switch, bool, "true or false")
+
+
+def _check_counts(**counts: int | None) -> None:
+    """:raises ConfigError: one is neither None nor a whole number of at least 1."""
+    for name, number in counts.items():
+        if number is not None:
+            check_count(name, number)
+
+
+def _for_many(
+    folder: Path, precision: Precision, registry: Registry, *, threads: int | None, together: bool
+) -> Callable[[], Predictor] | None:
+    """What loads the same bundle for many photos, with a worker for each thread; None where there is but one."""
+    most = threads or cores()
+    if most == 1:
+        return None
+    return partial(
+        load,
+        folder.absolute(),
+        engine="openvino",
+        device="cpu",
+        precision=precision,
+        workers=most,
+        threads=threads,
+        together=together,
+        registry=registry,
+        recommend=False,
     )
 
 

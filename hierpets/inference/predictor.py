@@ -25,8 +25,8 @@ from hierpets.inference.many import FEW, ModelForMany
 from hierpets.inference.options import PredictOptions, Restriction
 from hierpets.inference.prediction import Prediction
 from hierpets.inference.regions import (
-    FindAnimals,
     FoundRegions,
+    RegionFinder,
     advise_together,
     answer_boxes,
     distinct_regions,
@@ -61,7 +61,7 @@ class Predictor:
         recommender: Recommender | None = None,
         *,
         early: Sequence[Engine] = (),
-        finder: FindAnimals | None = None,
+        finder: RegionFinder | None = None,
         second_look: Reconsider | None = None,
         model: ModelId,
         bundle: Path | None = None,

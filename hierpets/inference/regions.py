@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -26,7 +26,6 @@ from hierpets.regions.files import FoundBox
 from hierpets.taxonomy import Taxonomy
 
 __all__ = [
-    "FindAnimals",
     "FoundRegions",
     "RegionFinder",
     "advise_together",
@@ -39,19 +38,6 @@ __all__ = [
 ENLARGED = (1.8, 2.2)  # times the side of the network's input: a whole photo is seen, in which animals are smaller
 STRIDE = 32  # sides of inputs are multiples of it, so that every place of the last map sees as much
 BLANK = 127  # gray, beside a photo that is no square
-
-
-class FindAnimals(Protocol):
-    """Finds what may be the animals in a photo, RGB uint8 [H, W, 3]."""
-
-    def check(self) -> None:
-        """Whether it can. It is asked before the first photo, and may take its time then.
-
-        :raises BundleError: the graph that it needs is missing or damaged.
-        :raises ConfigError: the backbone has no map of places.
-        """
-
-    def __call__(self, pixels: np.ndarray, /) -> Candidates: ...
 
 
 class FoundRegions(NamedTuple):
@@ -87,11 +73,16 @@ class RegionFinder:
         self._detector, self._species = detector, known_animals(species)
 
     def check(self) -> None:
-        """As :meth:`FindAnimals.check`: the first look is compiled; the closer one is cut from the same graph."""
+        """Whether it can find any. It is asked before the first photo, and compiles the first look then; the closer one
+        is cut from the same graph.
+
+        :raises BundleError: the graph that it needs is missing or damaged.
+        :raises ConfigError: the backbone has no map of places.
+        """
         self._looks[0].compiled()
 
     def __call__(self, pixels: np.ndarray) -> Candidates:
-        """What may be an animal in the photo."""
+        """What may be an animal in the photo, RGB uint8 [H, W, 3]."""
         first, closer = (self._look(places, pixels) for places in self._looks)
         if not self._species:
             return first.and_those(closer.found_by(Finder.CLOSER_LOOK))

@@ -78,7 +78,7 @@ def readable_photos(
 
     :raises DataError: fewer than two classes are left.
     """
-    unreadable = extractor.unreadable(photos.index.paths, progress=progress)
+    unreadable, _ = extractor.examine(photos.index.paths, progress=progress)
     kept = _enough(photos.keep((r for r in photos.index.records if r.path not in unreadable), "cannot be read"))
     found = look_for_individuals(kept.index, extractor, config, progress=progress)
     return replace(kept, index=kept.index.of_individuals(found))

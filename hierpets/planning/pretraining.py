@@ -68,7 +68,7 @@ def _extractor(call: Callable[..., Any], backbone: BackboneSpec, *, pretrained: 
 
 def _readable(photos: PhotoIndex, extractor: FeatureExtractor, progress: Progress) -> PhotoIndex:
     """The photos without those that training skips as well."""
-    skipped = extractor.unreadable(photos.paths, progress=progress)
+    skipped, _ = extractor.examine(photos.paths, progress=progress)
     return photos.where(lambda record: record.path not in skipped)
 
 

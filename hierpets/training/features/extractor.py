@@ -142,14 +142,12 @@ class FeatureExtractor:
             rows.append(self.features(paths[start : start + STORED], views, progress=further))
         return rows
 
-    def unreadable(self, paths: Sequence[str], *, progress: Progress = no_progress) -> dict[str, str]:
-        """The photos that cannot be read, each with the message; the features of all others are cached meanwhile."""
-        return self.examine(paths, progress=progress)[0]
-
     def examine(
         self, paths: Sequence[str], *, progress: Progress = no_progress
     ) -> tuple[dict[str, str], Sequence[str]]:
-        """What :meth:`unreadable` gives, and the digest of every photo, in their order."""
+        """The photos that cannot be read, each with the message, and the digest of every photo, in their order; the
+        features of all others are cached meanwhile.
+        """
         keys, reasons = self._keys(list(paths)), dict[str, str]()
         for start in range(0, len(paths), STORED):
             chunk = slice(start, start + STORED)

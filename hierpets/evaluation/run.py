@@ -38,7 +38,7 @@ from hierpets.text import counted
 from hierpets.validation.arguments import checked
 from hierpets.workers import cores
 
-__all__ = ["Evaluation", "Split", "evaluate", "find_ood_photos", "predict_index", "predict_ood", "read_labeled"]
+__all__ = ["Evaluation", "Split", "evaluate", "read_labeled"]
 
 Split = Literal["test", "val", "all"]
 StrPath = str | os.PathLike[str]
@@ -85,14 +85,14 @@ def evaluate(
             check_apart(folder, ood)
     plugins = load_registry(registry)
     predictor = _predictor(model, plugins, engine)
-    ood_paths = find_ood_photos(ood, predictor.manifest) if ood is not None else []
+    ood_paths = _find_ood_photos(ood, predictor.manifest) if ood is not None else []
     bundle, digest_of = predictor.bundle, cache(content_key)  # each digest is asked for up to three times
     index = read_labeled(data, predictor.manifest, bundle=bundle, split=split, registry=plugins, digest_of=digest_of)
     index, seen = check_seen(index, bundle, keep=keep_seen, digest_of=digest_of)
-    predictions, unreadable = predict_index(predictor, index, progress=progress)
+    predictions, unreadable = _predict_index(predictor, index, progress=progress)
     predictions = replace(predictions, digests=tuple(map(digest_of, predictions.paths)))
     unknowns, unreadable_ood = (
-        predict_ood(predictor, ood_paths, ood, progress=progress) if ood is not None else (None, [])
+        _predict_ood(predictor, ood_paths, ood, progress=progress) if ood is not None else (None, [])
     )
     left_out = (*unreadable, *unreadable_ood)
     about = {
@@ -157,7 +157,7 @@ def read_labeled(
     return chosen
 
 
-def find_ood_photos(folder: StrPath, manifest: Manifest) -> list[str]:
+def _find_ood_photos(folder: StrPath, manifest: Manifest) -> list[str]:
     """The out-of-distribution photos of a folder, before anything is predicted.
 
     :raises ConfigError: the model has no pet score.
@@ -170,8 +170,8 @@ def find_ood_photos(folder: StrPath, manifest: Manifest) -> list[str]:
     return paths
 
 
-def predict_ood(
-    predictor: Predictor, paths: Sequence[str], folder: StrPath, *, progress: Progress = no_progress
+def _predict_ood(
+    predictor: Predictor, paths: Sequence[str], folder: StrPath, *, progress: Progress
 ) -> tuple[OODPredictions, list[Prediction]]:
     """The predictions of photos that show no known pet, each of the kind that its place in the ``folder`` of all names;
     and the unreadable.
@@ -191,8 +191,8 @@ def _kind(path: str, folder: StrPath) -> str:
     return printable(inside.as_posix() if inside.parts else Path(folder).resolve().name)
 
 
-def predict_index(
-    predictor: Predictor, index: PhotoIndex, *, progress: Progress = no_progress
+def _predict_index(
+    predictor: Predictor, index: PhotoIndex, *, progress: Progress
 ) -> tuple[Predictions, list[Prediction]]:
     """The predictions of every photo that can be read, beside their labels; and of those that cannot."""
     good, unreadable = _predict(predictor, index.paths, "photos", progress)

@@ -17,7 +17,7 @@ from hierpets.taxonomy import Taxonomy
 from hierpets.validation.problems import problem_lines
 from hierpets.validation.strict import ONE_IS_A_LIST, StrictModel
 
-__all__ = ["PredictOptions", "Restriction", "restrict_to"]
+__all__ = ["PredictOptions", "Restriction"]
 
 
 class Restriction(NamedTuple):
@@ -74,10 +74,10 @@ class PredictOptions(StrictModel):
 
         :raises ConfigError: a name that is not in the taxonomy.
         """
-        return restrict_to(self.only, taxonomy) if self.only else None
+        return _restriction(self.only, taxonomy) if self.only else None
 
 
-def restrict_to(names: Iterable[str], taxonomy: Taxonomy) -> Restriction:
+def _restriction(names: Iterable[str], taxonomy: Taxonomy) -> Restriction:
     """What these allow. A name is a species, ``species/breed``, or a breed that one species alone has; or another name
     of one, in any language: ``"Deutscher Schäferhund"``.
 

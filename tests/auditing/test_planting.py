@@ -5,7 +5,7 @@ import json
 import pytest
 from helpers.planting import false_alarms, found, plant_faults, write_split
 
-from hierpets.auditing import audit
+from hierpets.auditing.run import audit
 from hierpets.data.photos import read_photo
 
 LOOKS = ["cat/calico", "cat/ginger", "cat/tuxedo", "dog/dalmatian", "dog/husky", "dog/pug"]

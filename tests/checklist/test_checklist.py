@@ -15,7 +15,9 @@ from helpers.stressed import stress_with_loss
 from hierpets.auditing.document import AdvisedSampler, AuditDocument, AuditedFinding, AuditedLevel, AuditedPhoto
 from hierpets.auditing.kinds import KINDS
 from hierpets.bundle.manifest import ModelId, model_id
-from hierpets.checklist import RunEvidence, check_run, judge_run
+from hierpets.checklist import check_run
+from hierpets.checklist.evidence import RunEvidence
+from hierpets.checklist.items import judge_run
 from hierpets.checklist.measured import EngineGap, RunMeasurements
 from hierpets.cli import _run, cli
 from hierpets.errors import ConfigError, DataError

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from hierpets.evaluation import Predictions
+from hierpets.evaluation.predictions import Predictions
 from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
 
 TREE = {

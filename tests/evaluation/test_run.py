@@ -24,9 +24,10 @@ from hierpets.errors import BundleError, ConfigError, DataError, HierpetsError
 from hierpets.evaluation.metrics.reading import read_metrics
 from hierpets.evaluation.metrics.schema import SeenMetrics
 from hierpets.evaluation.records import read_records
-from hierpets.evaluation.run import evaluate, find_ood_photos, read_labeled
+from hierpets.evaluation.run import evaluate, read_labeled
 from hierpets.hierarchy.policy import Policy
 from hierpets.inference.loading import load
+from hierpets.inference.predictor import Predictor
 
 
 @pytest.fixture(scope="module")
@@ -215,11 +216,23 @@ def test_evaluate_of_a_bundle_that_does_not_say_what_it_saw(bundle, registry, mi
         evaluate(tmp_path / "silent", mixed[0], registry=registry)
 
 
-def test_find_ood_photos_refuses_an_empty_folder_and_a_model_without_scores(predictor, tmp_path):
+def test_evaluate_sets_predictions_beside_labels(predictor):
+    index = read_labeled("demo", predictor.manifest, bundle=predictor.bundle, split="val")
+    done = []
+    found = evaluate(predictor, "demo", split="val", progress=lambda *step: done.append(step))
+    assert not found.unreadable
+    assert list(found.predictions.paths) == index.paths
+    assert done[-1] == ("photos", len(index), len(index))
+    right = found.predictions.top_leaf == found.predictions.leaf_true
+    assert right.mean() > 2 / len(predictor.manifest.taxonomy.leaves)  # far better than chance, tiny as it is
+
+
+def test_ood_photos_are_refused_from_an_empty_folder_and_for_a_model_without_scores(predictor, tmp_path):
     with pytest.raises(DataError, match="no photos in this folder"):
-        find_ood_photos(tmp_path, predictor.manifest)
+        evaluate(predictor, "demo", ood=tmp_path)
+    manifest = predictor.manifest.model_copy(update={"ood": None})
     with pytest.raises(ConfigError, match="no pet score"):
-        find_ood_photos(tmp_path, predictor.manifest.model_copy(update={"ood": None}))
+        evaluate(Predictor(manifest, predictor.engine, model=predictor.model), "demo", ood=tmp_path)
 
 
 def test_ood_photos_are_of_the_kind_that_their_place_in_the_folder_names(predictor, photos, tmp_path, monkeypatch):

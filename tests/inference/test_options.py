@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from hierpets.errors import ConfigError
-from hierpets.inference.options import PredictOptions, restrict_to
+from hierpets.inference.options import PredictOptions
 from hierpets.taxonomy import Taxonomy
 
 TAXONOMY = Taxonomy(tree={"cat": ("birman", "chinchilla"), "dog": ("beagle", "chinchilla"), "rabbit": ()})
@@ -18,8 +18,7 @@ TAXONOMY = Taxonomy(tree={"cat": ("birman", "chinchilla"), "dog": ("beagle", "ch
         (["dog/chinchilla", "rabbit"], [0, 0, 0, 1, 1]),
     ],
 )
-def test_restrict_to_of_species_and_breeds(names, expected):
-    assert restrict_to(names, TAXONOMY).leaves.astype(int).tolist() == expected
+def test_restriction_of_species_and_breeds(names, expected):
     assert PredictOptions(only=names).restriction(TAXONOMY).leaves.astype(int).tolist() == expected
 
 
@@ -33,7 +32,7 @@ def test_restrict_to_of_species_and_breeds(names, expected):
     ],
 )
 def test_a_species_is_closed_where_its_breeds_are_named_and_not_itself(names, expected):
-    assert restrict_to(names, TAXONOMY).closed.astype(int).tolist() == expected
+    assert PredictOptions(only=names).restriction(TAXONOMY).closed.astype(int).tolist() == expected
 
 
 @pytest.mark.parametrize(
@@ -45,9 +44,9 @@ def test_a_species_is_closed_where_its_breeds_are_named_and_not_itself(names, ex
         ("dog,cat", "only: 'dog,cat' is not a species or a breed of this model; give several names one by one"),
     ],
 )
-def test_restrict_to_names_what_is_unknown_or_ambiguous(name, message):
+def test_restriction_names_what_is_unknown_or_ambiguous(name, message):
     with pytest.raises(ConfigError, match=message):
-        restrict_to([name], TAXONOMY)
+        PredictOptions(only=[name]).restriction(TAXONOMY)
 
 
 def test_predict_options_without_names_mask_nothing():
@@ -93,12 +92,12 @@ def test_predict_options_of_names_every_problem_at_once():
     assert [line.split(":")[0] for line in str(caught.value).splitlines()] == ["alpha", "top_k"]
 
 
-def test_restrict_to_bears_many_and_long_names():
+def test_restriction_bears_many_and_long_names():
     taxonomy = Taxonomy(tree={"dog": tuple(f"breed_{n}" for n in range(120))})
     start = time.perf_counter()
-    assert restrict_to(["breed-7"] * 20_000, taxonomy).leaves.sum() == 1
+    assert PredictOptions(only=["breed-7"] * 20_000).restriction(taxonomy).leaves.sum() == 1
     with pytest.raises(ConfigError) as caught:
-        restrict_to(["shepherd " * 10_000], taxonomy)
+        PredictOptions(only=["shepherd " * 10_000]).restriction(taxonomy)
     assert len(str(caught.value)) < 200
     assert time.perf_counter() - start < 2
 
@@ -108,13 +107,13 @@ def test_predict_options_are_frozen():
         PredictOptions().alpha = 0.1
 
 
-def test_restrict_to_suggests_the_nearest_of_labels_and_other_names():
+def test_restriction_suggests_the_nearest_of_labels_and_other_names():
     taxonomy = Taxonomy(tree={"dog": ("briard", "labrador_retriever")})
     with pytest.raises(ConfigError, match="did you mean 'Labrador'"):
-        restrict_to(["labradr"], taxonomy)
+        PredictOptions(only=["labradr"]).restriction(taxonomy)
 
 
-def test_restrict_to_of_a_species_that_a_breed_is_called_as():
+def test_restriction_of_a_species_that_a_breed_is_called_as():
     taxonomy = Taxonomy(tree={"cat": ("birman", "siamese"), "dog": ("cat", "pug")})
-    assert restrict_to(["cat"], taxonomy).leaves.tolist() == [True, True, False, False]
-    assert restrict_to(["dog/cat"], taxonomy).leaves.tolist() == [False, False, True, False]
+    assert PredictOptions(only=["cat"]).restriction(taxonomy).leaves.tolist() == [True, True, False, False]
+    assert PredictOptions(only=["dog/cat"]).restriction(taxonomy).leaves.tolist() == [False, False, True, False]

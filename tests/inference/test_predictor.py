@@ -15,7 +15,6 @@ from PIL import Image, ImageSequence
 
 from hierpets.data.photos import NamedPhoto, read_photo
 from hierpets.errors import ConfigError, DeviceError, ImageError, PluginError
-from hierpets.evaluation.run import predict_index, read_labeled
 from hierpets.hierarchy.probabilities import species_probabilities
 from hierpets.inference.loading import load
 from hierpets.inference.options import PredictOptions
@@ -401,16 +400,3 @@ def test_predictor_repr_is_one_short_line(predictor):
     assert "\n" not in repr(predictor)
     assert predictor.model.digest in repr(predictor)
     assert len(repr(predictor)) < 120
-
-
-def test_predict_index_sets_predictions_beside_labels(predictor):
-    index = read_labeled("demo", predictor.manifest, bundle=predictor.bundle, split="val")
-    done = []
-    predictions, unreadable = predict_index(
-        predictor, index, progress=lambda task, n, total: done.append((task, n, total))
-    )
-    assert not unreadable
-    assert list(predictions.paths) == index.paths
-    assert done[-1] == ("photos", len(index), len(index))
-    right = predictions.top_leaf == predictions.leaf_true
-    assert right.mean() > 2 / len(predictor.manifest.taxonomy.leaves)  # far better than chance, tiny as it is

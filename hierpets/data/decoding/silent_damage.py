@@ -96,8 +96,8 @@ def _ends_early(webp: bytes, decode: Callable[[bytes, str], object]) -> bool:
     for name, start, end in _chunks(webp):
         if name in PIXELS and end - start > 2 * SPARE:
             # Of pixels that break off within a file of several chunks, OpenCV gives what there is.
-            lacking = start > FIRST_PIXELS and not _succeeds(decode, _alone(name, webp[start:end]), "WebP")
-            return lacking or _succeeds(decode, _alone(name, webp[start : end - SPARE]), "WebP")
+            lacking = start > FIRST_PIXELS and not _succeeds(decode, _alone(name, webp[start:end]))
+            return lacking or _succeeds(decode, _alone(name, webp[start : end - SPARE]))
     return False  # too few bytes, or an animation
 
 
@@ -117,9 +117,9 @@ def _chunks(webp: bytes) -> Iterator[tuple[bytes, int, int]]:
         at = end + (end - start) % 2
 
 
-def _succeeds(decode: Callable[[bytes, str], object], data: bytes, kind: str) -> bool:
+def _succeeds(decode: Callable[[bytes, str], object], webp: bytes) -> bool:
     try:
-        decode(data, kind)
+        decode(webp, "WebP")
     except ImageError:
         return False
     return True

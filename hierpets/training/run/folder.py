@@ -26,7 +26,6 @@ __all__ = [
     "BATCH_FILE",
     "CURVES_FILE",
     "FEATURES",
-    "LAST",
     "Event",
     "Listener",
     "Run",

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from hierpets.evaluation import Predictions, evaluate_predictions
 from hierpets.evaluation.comparison import compare_records
+from hierpets.evaluation.metrics.compute import evaluate_predictions
 from hierpets.evaluation.metrics.resampling import (
     estimate,
     interval_of_difference,
@@ -18,6 +18,7 @@ from hierpets.evaluation.metrics.resampling import (
     wilson_interval,
     wilson_interval_of,
 )
+from hierpets.evaluation.predictions import Predictions
 from hierpets.evaluation.records import records_of
 
 SHOTS = 5

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from hierpets.errors import DataError
-from hierpets.evaluation import OODPredictions, Predictions, evaluate_predictions
 from hierpets.evaluation.metrics.classes import ClassTotals, balanced_weights
+from hierpets.evaluation.metrics.compute import evaluate_predictions
 from hierpets.evaluation.metrics.curves import one_vs_rest
 from hierpets.evaluation.metrics.hierarchical import lca_height
 from hierpets.evaluation.metrics.levels import breed_given_species_level, breed_level, species_level
@@ -29,6 +29,7 @@ from hierpets.evaluation.metrics.resampling import (
 )
 from hierpets.evaluation.metrics.schema import ReliabilityBin, RocCurve
 from hierpets.evaluation.metrics.selective import risk_coverage
+from hierpets.evaluation.predictions import OODPredictions, Predictions
 from hierpets.taxonomy import Taxonomy
 
 NO_INTERVAL = {"accuracy_interval": None}

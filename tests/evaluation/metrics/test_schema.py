@@ -13,10 +13,10 @@ from pydantic import ValidationError
 
 from hierpets.bundle.manifest import ModelId
 from hierpets.errors import DataError
-from hierpets.evaluation import OODPredictions, evaluate_predictions
-from hierpets.evaluation.metrics.compute import metrics_json
+from hierpets.evaluation.metrics.compute import evaluate_predictions, metrics_json
 from hierpets.evaluation.metrics.reading import read_metrics, read_run_metrics
 from hierpets.evaluation.metrics.schema import Metrics
+from hierpets.evaluation.predictions import OODPredictions
 from hierpets.taxonomy import Taxonomy
 from hierpets.validation.reference import field_table
 

@@ -18,9 +18,8 @@ from PIL import Image
 
 from hierpets.bundle.manifest import ModelId
 from hierpets.errors import ImageError
-from hierpets.evaluation import OODPredictions, evaluate_predictions
-from hierpets.evaluation.metrics.compute import metrics_json
-from hierpets.evaluation.predictions import to_predictions
+from hierpets.evaluation.metrics.compute import evaluate_predictions, metrics_json
+from hierpets.evaluation.predictions import OODPredictions, to_predictions
 from hierpets.evaluation.records import read_records
 from hierpets.evaluation.report.gallery import worst_mistakes
 from hierpets.evaluation.report.ordering import confused_together

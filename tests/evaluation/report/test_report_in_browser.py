@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hierpets.evaluation import OODPredictions, evaluate_predictions
+from hierpets.evaluation.metrics.compute import evaluate_predictions
+from hierpets.evaluation.predictions import OODPredictions
 from hierpets.evaluation.report.writing import write_evaluation
 from hierpets.taxonomy import Taxonomy
 

@@ -83,12 +83,12 @@ def test_predict_text_is_a_line_a_photo(predict):
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
 def test_predict_text_is_a_line_a_photo_whatever_its_name(predict, tmp_path):
-    for name in ("a\nb.jpg", "c\x1b[31md.jpg"):
+    for name in ("a\nb.jpg", "c\x1b[31md.jpg", "d\u202eg.jpg"):
         (tmp_path / name).write_bytes(cv2.imencode(".jpg", read_photo(PHOTOS[0]))[1].tobytes())
     (tmp_path / "e\nf.jpg").write_bytes(b"nothing")
     _, out, _ = predict(str(tmp_path))
     names = [line.split(": ")[0].removeprefix(f"{tmp_path}{os.sep}") for line in out.splitlines()]
-    assert names == ["a\\x0ab.jpg", "c\\x1b[31md.jpg", "e\\x0af.jpg"]
+    assert names == ["a\\nb.jpg", "c\\x1b[31md.jpg", "d\\u202eg.jpg", "e\\nf.jpg"]
 
 
 def piped(text: str) -> io.TextIOWrapper:

@@ -7,15 +7,13 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from hierpets.messages.catalogue import number, say
+from hierpets.text import escaped
 
 if TYPE_CHECKING:  # the command imports this while its model loads
     from hierpets.inference.prediction import Prediction
     from hierpets.recommend.result import RecommendationRecord
 
 __all__ = ["render"]
-
-CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
-"""A line break in the name of a file would look like another photo, and a terminal obeys some of them."""
 
 
 def render(predictions: Iterable[Prediction], form: str) -> Iterator[tuple[str, Prediction | None]]:
@@ -43,7 +41,7 @@ def _render_array(predictions: Iterable[Prediction]) -> Iterator[tuple[str, Pred
 
 def _text(prediction: Prediction) -> str:
     """A line, and below it what else there is to say of the photo; then the same for each region."""
-    path = prediction.path.translate(CONTROLS)
+    path = escaped(prediction.path)  # a line break in it would look like another photo
     if prediction.error is not None:
         return f"{path}: {prediction}\n"
     lines = [f"{path}: {prediction}"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from html import escape
@@ -12,7 +11,7 @@ from typing import Any
 from hierpets.evaluation.comparison import Comparison
 from hierpets.growing.photos import LeftOutPhoto
 from hierpets.growing.steals import Steal
-from hierpets.hierarchy.conformal import fewest_scores
+from hierpets.hierarchy.conformal import fewest_scores, least_alpha
 from hierpets.inference.loading import load
 from hierpets.inference.predictor import Predictor
 from hierpets.registry.loading import Registry
@@ -95,7 +94,7 @@ class GrowResult:
         if 0 < self.judged[leaf] < self.photos[leaf]:  # the only animal of a class is not judged
             photos = f"{photos} of {counted(self.judged[leaf], 'animal')}"
         speaking = self._speaking(leaf)
-        otherwise = f", or predict with --alpha {_least_alpha(speaking):g}" if speaking else ""
+        otherwise = f", or predict with --alpha {least_alpha(speaking):g}" if speaking else ""
         fewest, species = fewest_scores(self.alpha), leaf.species
         answered = "it is never named" if species in self.unjudged else f"its photos are answered as {species}"
         return (
@@ -172,11 +171,6 @@ def _by_reason(photos: Iterable[LeftOutPhoto]) -> Iterator[str]:
         paths.setdefault(photo.reason, []).append(photo.path)
     for reason, own in paths.items():
         yield f"{join_words(own, most=MOST_NAMED)}: {reason}"
-
-
-def _least_alpha(photos: int) -> float:
-    """The smallest error rate, in thousandths, that so many photos can promise."""
-    return math.ceil(1000 / (photos + 1)) / 1000
 
 
 def _line(leaf: Leaf, photos: int, accuracy: float | None, new: bool) -> str:

@@ -9,7 +9,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["ScoreGroup", "conformal_threshold", "fewest_scores", "nonconformity_scores", "shared_threshold"]
+__all__ = [
+    "ScoreGroup",
+    "conformal_threshold",
+    "fewest_scores",
+    "least_alpha",
+    "nonconformity_scores",
+    "shared_threshold",
+]
 
 
 def nonconformity_scores(probabilities: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -74,3 +81,10 @@ def conformal_threshold(scores: Sequence[float] | np.ndarray, alpha: float) -> f
 def fewest_scores(alpha: float) -> int:
     """The smallest number of calibration scores that gives a threshold below 1 at ``alpha``: 19 at 0.05."""
     return math.ceil(round(1 / max(alpha, 1e-12), 9)) - 1  # of the least alphas the inverse is infinite
+
+
+def least_alpha(scores: int, share: float = 1.0) -> float:
+    """The smallest alpha, in thousandths, of which a ``share`` gives a threshold below 1 with so many scores: 0.05 with
+    19 and all of it.
+    """
+    return math.ceil(round(1000 / ((scores + 1) * share), 6)) / 1000

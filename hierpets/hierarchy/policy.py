@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from itertools import chain, pairwise
 from typing import Literal, NamedTuple, get_args
@@ -10,7 +9,7 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from hierpets.hierarchy.conformal import ScoreGroup, conformal_threshold, fewest_scores, shared_threshold
+from hierpets.hierarchy.conformal import ScoreGroup, conformal_threshold, fewest_scores, least_alpha, shared_threshold
 from hierpets.taxonomy import Leaf
 from hierpets.text import join_words
 
@@ -155,7 +154,7 @@ class Policy(BaseModel):
         """
         populations = self._populations(species)
         photos = min((len(rows) for p, rows in populations.items() if p != "unlisted"), default=0)
-        return math.ceil(round(1000 / ((photos + 1) * (1 - ALPHA_SHARE_OF_SETS)), 6)) / 1000 if photos else 0.0
+        return least_alpha(photos, 1 - ALPHA_SHARE_OF_SETS) if photos else 0.0
 
     def unanswered(self, species: Collection[str]) -> str | None:
         """Which of the ``species`` are never answered at this alpha, why, and what to do; None if all are."""

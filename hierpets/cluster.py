@@ -52,13 +52,15 @@ def connected(address: str) -> Iterator[None]:
 
 
 @contextmanager
-def cluster_errors(address: str, advice: str = "") -> Iterator[None]:
+def cluster_errors(address: str) -> Iterator[None]:
     """:raises DataError: what a worker raised, without Ray's traceback, and what to do."""
     ray = require_ray()
     try:
         yield
     except ray.exceptions.RayError as error:
-        raise DataError(f"--cluster {address}: {_raised(error)}{advice}") from error
+        raise DataError(
+            f"--cluster {address}: {_raised(error)}; what is finished is kept: mend this, then continue with resume"
+        ) from error
 
 
 def map_on_workers(

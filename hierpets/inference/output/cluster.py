@@ -39,7 +39,6 @@ BLOCK = 1000  # photos of one file of records
 BATCH = 32  # photos that a worker gets at a time
 WAITING = 4  # photos that a worker has under way: while some wait for the storage, another uses its core
 WRITE_CPUS = 0.25  # of a core, for a task that mostly waits for files
-ADVICE = "; what is finished is kept: mend this, then continue with --resume"
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ def predict_on_cluster(
     first = next(missing, None)
     if first is not None:
         folder.reopen()
-        with connected(address), cluster_errors(address, ADVICE):
+        with connected(address), cluster_errors(address):
             _run(chain((first,), missing), task, folder, rules_digest(registry))
     elif whole is not None:
         return whole

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["ClusterExtractor", "ClusterFeatures"]
 
 BATCH = 32  # photos that a worker gets at a time
-ADVICE = "; what is finished is kept: mend this, then continue with resume"
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ class ClusterExtractor(FeatureExtractor):
             batch_size=BATCH,
             given={"views": views},
         )
-        with cluster_errors(self._task.address, ADVICE), closing(PhotoDigests(self._task.folder)) as digests:
+        with cluster_errors(self._task.address), closing(PhotoDigests(self._task.folder)) as digests:
             for table in computed.iter_batches(batch_size=None, batch_format="pyarrow"):
                 computed_rows = table.to_pylist()
                 digests.put({works[row["row"]].path: row["digest"] for row in computed_rows})

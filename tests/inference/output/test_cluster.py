@@ -165,7 +165,7 @@ def test_predict_on_cluster_says_what_to_do_when_the_disk_is_full(ray_here, pred
     monkeypatch.setattr(cluster, "_run", full)
     code, err = predict(photos, "--cluster", "local", "--out", tmp_path / "far")
     assert code == 1
-    assert "No space left on device; what is finished is kept: mend this, then continue with --resume" in err
+    assert "No space left on device; what is finished is kept: mend this, then continue with resume" in err
 
 
 @pytest.mark.slow

@@ -8,21 +8,19 @@ from functools import lru_cache, partial
 from itertools import chain, islice
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple, NoReturn, overload
+from typing import Any, NoReturn, overload
 
 import numpy as np
 
 from hierpets.bundle.manifest import Manifest, ModelId
 from hierpets.data.photos import DEFAULT_LIMITS, Limits, NamedPhoto, Photo, is_one_photo
 from hierpets.errors import ConfigError, HierpetsError, check_count, check_type
-from hierpets.hierarchy.decision import decide, named_probabilities
 from hierpets.hierarchy.policy import MAX_SET, Thresholds
-from hierpets.hierarchy.probabilities import restrict
 from hierpets.inference.advice import Adviser
 from hierpets.inference.engines.base import Engine, RawOutput
-from hierpets.inference.engines.cascade import Cascade, CascadeOutput, Reconsider
+from hierpets.inference.engines.cascade import Cascade, Reconsider
 from hierpets.inference.many import FEW, ModelForMany
-from hierpets.inference.options import PredictOptions, Restriction
+from hierpets.inference.options import PredictOptions
 from hierpets.inference.prediction import Prediction
 from hierpets.inference.regions import (
     FoundRegions,
@@ -32,6 +30,7 @@ from hierpets.inference.regions import (
     distinct_regions,
     read_searched,
 )
+from hierpets.inference.request import Request, decide_each
 from hierpets.inference.stream import BatchOutput, photo_error, run_batch, run_batches
 from hierpets.messages.catalogue import speaking
 from hierpets.recommend.choose import Recommender
@@ -237,7 +236,7 @@ class Predictor:
 
     def _run(
         self,
-        request: _Request,
+        request: Request,
         photos: Iterable[NamedPhoto],
         batch_size: int | None,
         live: Callable[[], bool] = not_live,
@@ -246,7 +245,7 @@ class Predictor:
         return (prediction for batch in batches for prediction in batch)
 
     def _few_and_many(
-        self, many: ModelForMany, request: _Request, photos: Iterator[NamedPhoto], batch_size: int | None
+        self, many: ModelForMany, request: Request, photos: Iterator[NamedPhoto], batch_size: int | None
     ) -> Iterator[Prediction]:
         yield from self._run(request, islice(photos, FEW), batch_size)
         for first in photos:
@@ -254,7 +253,7 @@ class Predictor:
 
     def _request(
         self, options: PredictOptions, limits: Limits, *, boxes: BoxFile | None = None, keep_photos: bool
-    ) -> _Request:
+    ) -> Request:
         check_type("limits", limits, Limits, "Limits")
         if boxes is None:
             self.check(options)
@@ -262,16 +261,16 @@ class Predictor:
             check_type("boxes", boxes, BoxFile, "what hierpets.read_boxes gives")
         restriction = options.restriction(self.manifest.taxonomy)
         thresholds = self._thresholds(options.alpha, options.max_set)
-        return _Request(options, restriction, thresholds, keep_photos, limits, self._advise, boxes)
+        return Request(options, restriction, thresholds, keep_photos, limits, self._advise, boxes)
 
-    def _predict_batch(self, request: _Request, photos: Sequence[NamedPhoto]) -> list[Prediction]:
+    def _predict_batch(self, request: Request, photos: Sequence[NamedPhoto]) -> list[Prediction]:
         with speaking(request.options.language):
             predictions = self._whole(request, photos)
             if not request.finds_animals:
                 return predictions
             return [self._with_regions(*pair, request) for pair in zip(predictions, photos, strict=True)]
 
-    def _whole(self, request: _Request, photos: Sequence[NamedPhoto]) -> list[Prediction]:
+    def _whole(self, request: Request, photos: Sequence[NamedPhoto]) -> list[Prediction]:
         """The predictions of whole photos. If a batch fails in the end, each photo is run alone, to find which."""
         try:
             return self._finish(
@@ -282,11 +281,11 @@ class Predictor:
                 return [self._failed(request, photos[0], photo_error(photos[0].name, error))]
             return [prediction for photo in photos for prediction in self._whole(request, [photo])]
 
-    def _failed(self, request: _Request, photo: NamedPhoto, error: HierpetsError) -> Prediction:
+    def _failed(self, request: Request, photo: NamedPhoto, error: HierpetsError) -> Prediction:
         kept = photo.photo if request.keep_photos else None
         return Prediction(photo.name, self.model, request.thresholds[UNREAD], error=error, photo=kept)
 
-    def _with_regions(self, whole: Prediction, photo: NamedPhoto, request: _Request) -> Prediction:
+    def _with_regions(self, whole: Prediction, photo: NamedPhoto, request: Request) -> Prediction:
         """The same prediction with its regions, or with the error that they met."""
         if whole.error is not None:
             return whole
@@ -299,7 +298,7 @@ class Predictor:
         except Exception as error:  # as in run_batches
             return self._failed(request, photo, photo_error(photo.name, error))
 
-    def _regions(self, photo: NamedPhoto, request: _Request) -> FoundRegions:
+    def _regions(self, photo: NamedPhoto, request: Request) -> FoundRegions:
         options = request.options.model_copy(update={"regions": False})
         alone = request._replace(boxes=None, options=options, is_part=True)
         predict = partial(self._predict_batch, alone)
@@ -312,8 +311,8 @@ class Predictor:
         found = self._finder(pixels)
         return distinct_regions(found, answer_boxes(photo.name, pixels, found.boxes, predict))
 
-    def _finish(self, request: _Request, batch: BatchOutput) -> list[Prediction]:
-        decided = chain.from_iterable(self._decide(found, request) for found in batch.outputs)
+    def _finish(self, request: Request, batch: BatchOutput) -> list[Prediction]:
+        decided = chain.from_iterable(decide_each(self.manifest, found, request) for found in batch.outputs)
         predictions = []
         for position, photo in enumerate(batch.photos):
             if position in batch.errors:
@@ -332,57 +331,6 @@ class Predictor:
                     prediction = replace(prediction, recommendation=advice)
                 predictions.append(prediction)
         return predictions
-
-    def _decide(self, found: CascadeOutput, request: _Request) -> Iterator[dict[str, Any]]:
-        """What the networks' output makes of each photo: fields of its prediction."""
-        m, options, scores = self.manifest, request.options, found.output.scores
-        joint = self.joint(found.output)
-        unrestricted = closed = None
-        if request.restriction is not None:
-            unrestricted, closed = joint, request.restriction.closed
-            # What says that it is another breed of a species speaks against those that the caller names of it.
-            listed = np.where(closed & bool(m.ood), np.maximum(scores[:, 1:], np.finfo(np.float32).tiny), 1.0)
-            joint = restrict(named_probabilities(joint, listed, m.taxonomy), request.restriction.leaves)
-        decisions = decide(
-            joint,
-            m.taxonomy,
-            m.policy,
-            scores=scores if m.ood else None,
-            max_level=options.max_level,
-            max_set=options.max_set,
-            unrestricted=unrestricted,
-            closed=closed,
-            thresholds=request.thresholds,
-            top_k=options.top_k,
-        )
-        for i, decision in enumerate(decisions):
-            yield {
-                "thresholds": decision.thresholds,
-                "decision": decision,
-                "joint": joint[i],
-                "pet_score": float(scores[i, 0]) if m.ood else None,
-                "unrestricted": None if unrestricted is None else unrestricted[i],
-                "stage": int(found.stage[i]),
-                "second_look": found.parts.get(i),
-            }
-
-
-class _Request(NamedTuple):
-    """What is asked of every photo of a call; ``is_part``: each is a part of a photo, and looked at once."""
-
-    options: PredictOptions
-    restriction: Restriction | None
-    thresholds: Mapping[str, Thresholds]
-    keep_photos: bool
-    limits: Limits
-    advise: Adviser | None
-    boxes: BoxFile | None = None
-    is_part: bool = False
-
-    @property
-    def finds_animals(self) -> bool:
-        """Whether each animal is answered by itself; what is recommended then depends on all of them."""
-        return self.options.regions or self.boxes is not None
 
 
 def _find_thresholds(manifest: Manifest, alpha: float | None, max_set: int) -> Mapping[str, Thresholds]:

@@ -216,7 +216,7 @@ def test_stream_finds_the_photo_that_an_engine_fails_on(loaded):
 
 
 def test_stream_gives_a_failing_decision_to_its_photo_alone(loaded, monkeypatch):
-    from hierpets.inference import predictor as module
+    from hierpets.inference import request as module
 
     predictor = loaded()
     decide, bad = module.decide, predictor.predict(PHOTOS[2]).joint

@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import PlainSerializer
 
 from hierpets.data.records import PhotoIndex
 from hierpets.text import counted
+from hierpets.validation.strict import StrictModel
 
-__all__ = ["ClassBalance", "Suggestion", "count_levels", "imbalance_ratio", "suggest_sampler"]
+__all__ = ["ClassBalance", "SuggestedSampler", "count_levels", "imbalance_ratio", "suggest_sampler"]
 
 BALANCED = 1.5  # a ratio below this is left alone
 STEEP = 10.0
 FEW = 10  # photos of a class that would be sampled so often that they are memorized
 
 
-@dataclass(frozen=True)
-class Suggestion:
+class SuggestedSampler(StrictModel):
     """A sampler plugin and the reason for it, with the numbers behind it."""
 
-    sampler: str
+    name: str
     reason: str
 
 
-@dataclass(frozen=True)
-class ClassBalance:
-    """Photos per class at one level. ``ratio`` is the largest class over the smallest, None below two classes."""
+class ClassBalance(StrictModel):
+    """Photos per class at one level, and the :func:`imbalance_ratio` of these counts."""
 
     counts: dict[str, int]
-    ratio: float | None
+    imbalance_ratio: Annotated[float, PlainSerializer(lambda ratio: round(ratio, 3))] | None
+
+    @property
+    def uneven(self) -> bool:
+        """Whether a class has so many more photos than another that a sampler should compensate for it."""
+        return self.reaches(BALANCED)
+
+    def reaches(self, ratio: float) -> bool:
+        """Whether the largest class has at least ``ratio`` times the photos of the smallest, which may be empty."""
+        return len(self.counts) > 1 and (self.imbalance_ratio is None or self.imbalance_ratio >= ratio)
 
 
 def count_levels(index: PhotoIndex) -> dict[str, ClassBalance]:
@@ -38,36 +48,34 @@ def count_levels(index: PhotoIndex) -> dict[str, ClassBalance]:
     if index.taxonomy.has_breeds:
         known = index.counts()
         levels["breed"] = {str(leaf): known[leaf] for leaf in index.taxonomy.leaves}
-    return {level: ClassBalance(counts, imbalance_ratio(counts)) for level, counts in levels.items()}
+    return {
+        level: ClassBalance(counts=counts, imbalance_ratio=imbalance_ratio(counts)) for level, counts in levels.items()
+    }
 
 
 def imbalance_ratio(counts: dict[str, int]) -> float | None:
-    """The largest count over the smallest; infinite where a class is empty."""
-    if len(counts) < 2:
+    """The largest count over the smallest; None below two classes, and where one is empty."""
+    if len(counts) < 2 or not min(counts.values()):
         return None
-    smallest, largest = min(counts.values()), max(counts.values())
-    return largest / smallest if smallest else float("inf")
+    return max(counts.values()) / min(counts.values())
 
 
-def suggest_sampler(levels: dict[str, ClassBalance]) -> Suggestion:
+def suggest_sampler(levels: dict[str, ClassBalance]) -> SuggestedSampler:
     """The mildest sampler that keeps a class from being outvoted."""
     species, breed = levels["species"], levels.get("breed")
-    species_uneven = (species.ratio or 1.0) >= BALANCED
-    if breed is None or (breed.ratio or 1.0) < BALANCED:
-        if species_uneven:
-            return Suggestion("species_balanced", _spread(species) + ("; the breeds are balanced" if breed else ""))
-        return Suggestion("shuffle", f"no class has {BALANCED:g} times the photos of another")
+    if breed is None or not breed.uneven:
+        if species.uneven:
+            reason = _spread(species) + ("; the breeds are balanced" if breed else "")
+            return SuggestedSampler(name="species_balanced", reason=reason)
+        return SuggestedSampler(name="shuffle", reason=f"no class has {BALANCED:g} times the photos of another")
     smallest = min((count for count in breed.counts.values() if count), default=0)
-    if (breed.ratio or 1.0) >= STEEP and smallest < FEW:
-        return Suggestion(
-            "effective_number",
-            f"{_spread(breed)}; a class of {counted(smallest, 'photo')} sampled as often as the others would be "
-            "memorized",
-        )
-    return Suggestion("breed_balanced", _spread(breed))
+    if breed.reaches(STEEP) and smallest < FEW:
+        memorized = f"a class of {counted(smallest, 'photo')} sampled as often as the others would be memorized"
+        return SuggestedSampler(name="effective_number", reason=f"{_spread(breed)}; {memorized}")
+    return SuggestedSampler(name="breed_balanced", reason=_spread(breed))
 
 
 def _spread(level: ClassBalance) -> str:
     low, high = min(level.counts, key=level.counts.__getitem__), max(level.counts, key=level.counts.__getitem__)
-    ratio = "" if level.ratio in (None, float("inf")) else f", {level.ratio:.1f} to 1"
+    ratio = "" if level.imbalance_ratio is None else f", {level.imbalance_ratio:.1f} to 1"
     return f"{high} has {level.counts[high]:,} photos, {low} {level.counts[low]:,}{ratio}"

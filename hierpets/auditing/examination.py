@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from hierpets.auditing.balance import count_levels, suggest_sampler
-from hierpets.auditing.findings import Audit, AuditFinding
+from hierpets.auditing.findings import Audit, AuditFinding, count_kinds, ranked
 from hierpets.auditing.images.image_checks import BLANK, check_image
 from hierpets.auditing.images.stats_cache import collect_stats
 from hierpets.auditing.labels.label_checks import check_labels, check_outliers
@@ -29,7 +29,7 @@ SAMPLER = "breed_balanced"
 
 
 def examine_photos(
-    source: str,
+    data: str,
     index: PhotoIndex,
     backbone: str,
     device: str,
@@ -37,7 +37,7 @@ def examine_photos(
     settings: AuditSettings,
     progress: Progress,
 ) -> Audit:
-    """What is found in the photos that a ``source`` lists."""
+    """What is found in the photos that ``data`` lists."""
     stats = collect_stats(index.paths, cache_dir(), workers=settings.workers, progress=progress)
     images = [finding for r, s in zip(index.records, stats, strict=True) for finding in check_image(r, s, settings)]
     useless = {finding.photos[0].path for finding in images if finding.kind in ("unreadable", *BLANK)}
@@ -47,14 +47,16 @@ def examine_photos(
     labels, notes = _check_features(index, useful, features, within, pairs, registry, settings)
     lost = {finding.photos[0].path for finding in images if finding.kind == "unreadable"}
     levels = count_levels(index.where(lambda record: record.path not in lost))
+    findings = ranked((*images, *check_same_photos(index.records, pairs), *labels))
     return Audit(
-        source=source,
+        data=data,
         backbone=backbone,
         photos=len(index),
         splits=dict(Counter(record.split for record in index.records if record.split)),
         levels=levels,
-        suggestion=suggest_sampler(levels),
-        findings=(*images, *check_same_photos(index.records, pairs), *labels),
+        sampler=suggest_sampler(levels),
+        summary=count_kinds(findings),
+        findings=findings,
         notes=tuple(notes),
     )
 

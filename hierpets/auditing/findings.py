@@ -2,56 +2,90 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from html import escape
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from hierpets.auditing.balance import ClassBalance, Suggestion
-from hierpets.auditing.document import (
-    SCHEMA_VERSION,
-    AdvisedSampler,
-    AuditDocument,
-    AuditedFinding,
-    AuditedLevel,
-    AuditedPhoto,
-)
+from pydantic import Field, PlainSerializer, field_validator
+
+from hierpets.auditing.balance import ClassBalance, SuggestedSampler
 from hierpets.auditing.kinds import BLOCKING, KINDS, SERIOUS, Kind
 from hierpets.data.records import PhotoRecord
 from hierpets.errors import ConfigError, did_you_mean, shown
 from hierpets.text import join_words
+from hierpets.validation.strict import StrictModel
 
-__all__ = ["AUDIT_FILE", "PAGE_FILE", "Audit", "AuditFinding"]
+__all__ = ["AUDIT_FILE", "PAGE_FILE", "Audit", "AuditFinding", "AuditedPhoto", "count_kinds", "ranked"]
 
 AUDIT_FILE, PAGE_FILE = "audit.json", "audit.html"
 
 
-@dataclass(frozen=True)
-class AuditFinding:
+class AuditedPhoto(StrictModel):
+    """A photo as the data labels it. ``breed`` None: not stated. ``split`` None: not assigned."""
+
+    path: str
+    species: str
+    breed: str | None
+    split: str | None
+
+
+class AuditFinding(StrictModel):
     """One thing to look at: a photo, or several that are the same. ``score`` in [0, 1] ranks within a kind."""
 
     kind: Kind
-    photos: tuple[PhotoRecord, ...]
     what: str
-    score: float = 1.0
-    detail: dict[str, Any] = field(default_factory=dict)
+    score: Annotated[float, PlainSerializer(lambda score: round(score, 4))]
+    photos: tuple[AuditedPhoto, ...] = Field(min_length=1)
+    detail: dict[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        kind: Kind,
+        records: Sequence[PhotoRecord],
+        what: str,
+        score: float = 1.0,
+        detail: dict[str, Any] | None = None,
+    ) -> AuditFinding:
+        """What was found of labeled photos."""
+        photos = tuple(AuditedPhoto(path=r.path, species=r.species, breed=r.breed, split=r.split) for r in records)
+        return cls(kind=kind, what=what, score=score, photos=photos, detail=detail or {})
 
 
-@dataclass(frozen=True, repr=False)
-class Audit:
-    """The result of an audit.
+def ranked(findings: Iterable[AuditFinding]) -> tuple[AuditFinding, ...]:
+    """By kind, the most serious first, and within a kind the highest score first."""
+    kinds = list(KINDS)
+    return tuple(sorted(findings, key=lambda finding: (kinds.index(finding.kind), -finding.score)))
 
-    ``photos`` is their number, ``splits`` counts them per split and ``levels`` per class. ``suggestion`` is a sampler
-    for these counts. ``notes`` say what could not be checked, and why.
-    """
 
-    source: str
-    backbone: str
-    photos: int
-    splits: dict[str, int]
-    levels: dict[str, ClassBalance]
-    suggestion: Suggestion
-    findings: tuple[AuditFinding, ...]
-    notes: tuple[str, ...] = ()
+def count_kinds(findings: Iterable[AuditFinding]) -> dict[Kind, int]:
+    """Number of findings of every kind, the most serious kind first."""
+    kinds = [finding.kind for finding in findings]
+    return {kind: kinds.count(kind) for kind in KINDS}
+
+
+class Audit(StrictModel):
+    """The result of an audit, and the content of ``audit.json``, see ``docs/audit.md``."""
+
+    schema_version: Literal[2] = Field(default=2, description="Raised when a key is removed or changes its meaning.")
+    data: str = Field(description="What was audited.")
+    backbone: str = Field(description="The backbone of its features.")
+    photos: int = Field(description="How many photos.")
+    splits: dict[str, int] = Field(description="How many of them in each split that the data names.")
+    levels: dict[str, ClassBalance] = Field(
+        description="For `species` and `breed`: photos of each class that can be read, and how imbalanced they are."
+    )
+    sampler: SuggestedSampler = Field(description="A sampler for these counts, and the reason.")
+    summary: dict[Kind, int] = Field(description="Number of findings of every kind, the most serious kind first.")
+    findings: tuple[AuditFinding, ...] = Field(description="By kind, the highest score first.")
+    notes: tuple[str, ...] = Field(description="What could not be checked, and why.")
+
+    @field_validator("summary")
+    @classmethod
+    def _counts_every_kind(cls, summary: dict[Kind, int]) -> dict[Kind, int]:
+        if missing := [kind for kind in KINDS if kind not in summary]:
+            raise ValueError(f"does not count {missing[0]}")
+        return summary
 
     def of_kind(self, kind: Kind) -> tuple[AuditFinding, ...]:
         """The findings of one kind, the highest score first.
@@ -60,12 +94,7 @@ class Audit:
         """
         if kind not in KINDS:
             raise ConfigError(f"kind: expected one of {', '.join(KINDS)}, got {shown(kind)}{did_you_mean(kind, KINDS)}")
-        return tuple(sorted((f for f in self.findings if f.kind == kind), key=lambda f: -f.score))
-
-    @property
-    def summary(self) -> dict[Kind, int]:
-        """Number of findings of every kind, the most serious kind first."""
-        return {kind: len(self.of_kind(kind)) for kind in KINDS}
+        return tuple(finding for finding in self.findings if finding.kind == kind)
 
     @property
     def blocking(self) -> int:
@@ -82,25 +111,13 @@ class Audit:
 
     def to_json(self) -> dict[str, Any]:
         """The content of ``audit.json``, see ``docs/audit.md``."""
-        document = AuditDocument(
-            schema_version=SCHEMA_VERSION,
-            data=self.source,
-            backbone=self.backbone,
-            photos=self.photos,
-            splits=self.splits,
-            levels={
-                name: AuditedLevel(counts=level.counts, imbalance_ratio=_finite(level.ratio))
-                for name, level in self.levels.items()
-            },
-            sampler=AdvisedSampler(name=self.suggestion.sampler, reason=self.suggestion.reason),
-            summary=self.summary,
-            findings=tuple(_documented(finding) for kind in KINDS for finding in self.of_kind(kind)),
-            notes=self.notes,
-        )
-        return document.model_dump(mode="json")
+        return self.model_dump(mode="json")
 
     def __repr__(self) -> str:
-        return f"<Audit of {self.source}: {self.headline}>"
+        return f"<Audit of {self.data}: {self.headline}>"
+
+    def __str__(self) -> str:
+        return repr(self)
 
     def _repr_html_(self) -> str:
         """The headline and a table of findings, for notebooks."""
@@ -110,15 +127,4 @@ class Audit:
             if n
         )
         table = f"<table><tr><th>found</th><th>kind</th><th>what to do</th></tr>{rows}</table>" if rows else ""
-        return f"<div><b>{escape(self.source)}</b>: {escape(self.headline)}{table}</div>"
-
-
-def _documented(found: AuditFinding) -> AuditedFinding:
-    photos = (AuditedPhoto(path=p.path, species=p.species, breed=p.breed, split=p.split) for p in found.photos)
-    return AuditedFinding(
-        kind=found.kind, what=found.what, score=round(found.score, 4), photos=tuple(photos), detail=found.detail
-    )
-
-
-def _finite(ratio: float | None) -> float | None:
-    return None if ratio is None or ratio == float("inf") else round(ratio, 3)
+        return f"<div><b>{escape(self.data)}</b>: {escape(self.headline)}{table}</div>"

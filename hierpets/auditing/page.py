@@ -25,7 +25,6 @@ def render_page(audit: Audit) -> str:
         audit=audit,
         kinds=KINDS,
         blocking=BLOCKING,
-        infinite=float("inf"),
         sections=list(_sections(audit)),
     )
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from hierpets.auditing.document import AuditDocument, read_audit
-from hierpets.auditing.findings import AUDIT_FILE
+from hierpets.auditing.findings import AUDIT_FILE, Audit
+from hierpets.auditing.reading import read_audit
 from hierpets.bundle.layout import GRAPH
 from hierpets.bundle.manifest import Manifest, ModelId, model_id, read_manifest
 from hierpets.checklist.measured import MEASURED_FILE, RunMeasurements
@@ -39,7 +39,7 @@ class RunEvidence:
     manifest: Manifest
     metrics: dict[str, Metrics]
     graph: str | None
-    audit: AuditDocument | None
+    audit: Audit | None
     evaluations: dict[str, Metrics]
     measured: RunMeasurements
 
@@ -85,7 +85,7 @@ class RunEvidence:
         raise ConfigError(f"{self.folder / METRICS_FILE}: neither validation nor cross_validation in it")
 
     @property
-    def own_audit(self) -> AuditDocument | None:
+    def own_audit(self) -> Audit | None:
         """The audit, if it is of the photos that the run was trained on."""
         return self.audit if self.why_not_audited is None else None
 
@@ -137,7 +137,7 @@ def _seen(metrics: Metrics) -> int:
     return metrics.seen.n if metrics.seen else 0
 
 
-def _readable(audit: AuditDocument) -> int:
+def _readable(audit: Audit) -> int:
     """The photos of an audit that a training reads: those that can be read and are not in the split ``test``."""
     unreadable = [found.photos[0].split for found in audit.findings if found.kind == "unreadable"]
     test = audit.splits.get("test", 0) - unreadable.count("test")

@@ -22,7 +22,6 @@ __all__ = ["Item", "Status", "judge_run"]
 
 Status = Literal["pass", "warn", "fail", "not done"]
 ORDER: tuple[Status, ...] = ("pass", "warn", "fail")
-EVEN = 1.5  # classes of a ratio below this need no sampler
 SPECIES_RECALL = (0.95, 0.80)  # below the first: warn, below the second: fail
 BREED_RECALL = (0.70, 0.40)
 NAMED = 3  # classes that are called by name
@@ -60,8 +59,8 @@ def _counted(run: RunEvidence) -> Item:
     parts = []
     uneven = False
     for level, found in audit.levels.items():
-        counts, ratio = found.counts, found.imbalance_ratio
-        uneven |= len(counts) > 1 and (ratio is None or ratio >= EVEN)
+        counts = found.counts
+        uneven |= found.uneven
         spread = f"{min(counts.values()):,} to {max(counts.values()):,} photos" if counts else "none"
         parts.append(f"{level}: {len(counts)} classes of {spread}")
     sampler, advised = run.config.sampler, audit.sampler.name

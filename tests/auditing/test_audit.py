@@ -9,8 +9,8 @@ from helpers.fakes import tiny_registry
 from helpers.systems import needs_odd_names
 
 import hierpets
-from hierpets.auditing.document import read_audit
 from hierpets.auditing.kinds import KINDS
+from hierpets.auditing.reading import read_audit
 from hierpets.auditing.run import BACKBONE
 from hierpets.cli import main
 from hierpets.cli.develop.audit import command

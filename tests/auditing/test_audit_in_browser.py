@@ -2,8 +2,8 @@
 
 import pytest
 
-from hierpets.auditing.balance import ClassBalance, Suggestion
-from hierpets.auditing.findings import Audit, AuditFinding
+from hierpets.auditing.balance import ClassBalance, SuggestedSampler
+from hierpets.auditing.findings import Audit, AuditFinding, count_kinds
 from hierpets.auditing.kinds import KINDS
 from hierpets.auditing.page import render_page
 from hierpets.data.records import PhotoRecord
@@ -17,13 +17,21 @@ ODD = "<img src=x onerror=document.title='owned'>"
 def page_file(tmp_path_factory):
     photos = tuple(PhotoRecord(f"demo:dog/{breed}/1", "dog", ODD, "train") for breed in ("pug", "husky", "golden"))
     gone = PhotoRecord(f"/{LONG}/{LONG}.jpg", LONG, ODD, "val")
-    findings = tuple(AuditFinding(kind, (*photos, gone), f"{ODD} {LONG}") for kind in KINDS for _ in range(2))
+    findings = tuple(AuditFinding.of(kind, (*photos, gone), f"{ODD} {LONG}") for kind in KINDS for _ in range(2))
     levels = {
-        "species": ClassBalance({"dog": 3, LONG: 0}, float("inf")),
-        "breed": ClassBalance({f"dog/{ODD}": 3}, None),
+        "species": ClassBalance(counts={"dog": 3, LONG: 0}, imbalance_ratio=None),
+        "breed": ClassBalance(counts={f"dog/{ODD}": 3}, imbalance_ratio=None),
     }
     audit = Audit(
-        f"photos/{LONG}", "tiny", 4, {"train": 3, "val": 1}, levels, Suggestion("shuffle", ODD), findings, (ODD,)
+        data=f"photos/{LONG}",
+        backbone="tiny",
+        photos=4,
+        splits={"train": 3, "val": 1},
+        levels=levels,
+        sampler=SuggestedSampler(name="shuffle", reason=ODD),
+        summary=count_kinds(findings),
+        findings=findings,
+        notes=(ODD,),
     )
     file = tmp_path_factory.mktemp("audit") / "audit.html"
     file.write_text(render_page(audit), encoding="utf-8")

@@ -12,7 +12,8 @@ import pytest
 import yaml
 from helpers.stressed import stress_with_loss
 
-from hierpets.auditing.document import AdvisedSampler, AuditDocument, AuditedFinding, AuditedLevel, AuditedPhoto
+from hierpets.auditing.balance import ClassBalance, SuggestedSampler
+from hierpets.auditing.findings import Audit, AuditedPhoto, AuditFinding
 from hierpets.auditing.kinds import KINDS
 from hierpets.bundle.manifest import ModelId, model_id
 from hierpets.checklist import check_run
@@ -39,14 +40,13 @@ QUESTIONS = {
     "elsewhere": "tested on photos from another source?",
     "stress": "does it bear worse photos?",
 }
-AUDIT = AuditDocument(
-    schema_version=2,
+AUDIT = Audit(
     data="demo",
     backbone="tiny",
     photos=330,
     splits={"train": 205, "val": 64, "test": 61},
-    levels={"species": AuditedLevel(counts={"cat": 120, "dog": 80}, imbalance_ratio=1.5)},
-    sampler=AdvisedSampler(name="species_balanced", reason=""),
+    levels={"species": ClassBalance(counts={"cat": 120, "dog": 80}, imbalance_ratio=1.5)},
+    sampler=SuggestedSampler(name="species_balanced", reason=""),
     summary=dict.fromkeys(KINDS, 0),
     findings=(),
     notes=(),
@@ -171,7 +171,7 @@ def test_duplicates_do_not_count_an_audit_of_other_data(run):
 def test_an_audit_of_another_state_of_the_data_counts_for_nothing(run):
     def unreadable(split):
         photo = AuditedPhoto(path="a.jpg", species="cat", breed=None, split=split)
-        return AuditedFinding(kind="unreadable", what="", score=1.0, photos=(photo,), detail={})
+        return AuditFinding(kind="unreadable", what="", score=1.0, photos=(photo,), detail={})
 
     for name in ("counted", "duplicates", "labels"):
         found = item(replace(run, audit=changed(photos=335)), name)

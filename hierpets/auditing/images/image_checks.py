@@ -19,10 +19,10 @@ BLANK: tuple[Kind, ...] = ("near_black", "near_white", "uniform")
 def check_image(record: PhotoRecord, stats: ImageStats, settings: AuditSettings) -> Iterator[AuditFinding]:
     """The findings about one photo that need no other photo."""
     if stats.error is not None:
-        yield AuditFinding("unreadable", (record,), stats.error)
+        yield AuditFinding.of("unreadable", (record,), stats.error)
         return
     for kind, what in (*_check_file(stats, settings), *_check_pixels(stats, settings)):
-        yield AuditFinding(kind, (record,), what)
+        yield AuditFinding.of(kind, (record,), what)
 
 
 def _check_file(stats: ImageStats, settings: AuditSettings) -> Iterator[tuple[Kind, str]]:

@@ -37,7 +37,7 @@ def check_outliers(index: PhotoIndex, features: np.ndarray, settings: AuditSetti
     outlying, distance = find_outliers(find_neighbors(features, k=settings.neighbors))
     median = float(np.median(distance))
     return [
-        AuditFinding(
+        AuditFinding.of(
             "outlier",
             (index.records[row],),
             f"mean cosine distance to {NEAREST} nearest neighbors {distance[row]:.2f} (median {median:.2f})",
@@ -104,7 +104,7 @@ def _out_of_fold(index: PhotoIndex, features: np.ndarray, folds: np.ndarray, wei
 
 def _finding(record: PhotoRecord, error: SuspectedError, likely: Leaf) -> AuditFinding:
     given, other = f"{error.given_probability:.0%}", f"{error.likely_probability:.0%}"
-    return AuditFinding(
+    return AuditFinding.of(
         "label_error",
         (record,),
         f"labeled {record.label} ({given}), looks like {likely} ({other})",

@@ -59,13 +59,13 @@ def check_same_photos(records: Sequence[PhotoRecord], pairs: Sequence[Pair]) -> 
         splits = sorted({photo.split or "train" for photo in photos})  # training learns from photos of no split, too
         labels = sorted({str(photo.label) for photo in photos})
         if len(splits) > 1:
-            yield AuditFinding("leak", photos, f"{WORDS[how]} in {' and '.join(splits)}", similarity, detail)
+            yield AuditFinding.of("leak", photos, f"{WORDS[how]} in {' and '.join(splits)}", similarity, detail)
         if len(labels) > 1:
-            yield AuditFinding(
+            yield AuditFinding.of(
                 "label_conflict", photos, f"{WORDS[how]} labeled {' and '.join(labels)}", similarity, detail
             )
         if len(splits) < 2 and len(labels) < 2:
-            yield AuditFinding("duplicate", photos, f"{len(photos)} {WORDS[how]}", similarity, detail)
+            yield AuditFinding.of("duplicate", photos, f"{len(photos)} {WORDS[how]}", similarity, detail)
 
 
 def _renumbered(pairs: Sequence[Pair], rows: Sequence[int]) -> list[Pair]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,7 +81,7 @@ def _print(audit: Audit, out: Path) -> None:
     console.print(f"[bold]{escape(audit.headline)}[/bold]")
     for level, balance in audit.levels.items():
         console.print(escape(f"{level}: {_counts(balance)}"))
-    console.print(escape(f"sampler {audit.suggestion.sampler}: {audit.suggestion.reason}"))
+    console.print(escape(f"sampler {audit.sampler.name}: {audit.sampler.reason}"))
     if audit.findings:
         console.print(_table(audit))
     for note in audit.notes:
@@ -94,8 +93,8 @@ def _counts(balance: ClassBalance) -> str:
     """``beagle 200, pug 90, ..., boxer 12, poodle 9, largest to smallest 22.2 to 1``."""
     counts = [f"{name} {n:,}" for name, n in sorted(balance.counts.items(), key=lambda item: -item[1])]
     ends = counts if len(counts) <= 2 * SHOWN else [*counts[:SHOWN], "...", *counts[-SHOWN:]]
-    ratio = "" if balance.ratio in (None, inf) else f", largest to smallest {balance.ratio:.1f} to 1"
-    return ", ".join(ends) + ratio
+    ratio = balance.imbalance_ratio
+    return ", ".join(ends) + ("" if ratio is None else f", largest to smallest {ratio:.1f} to 1")
 
 
 def _table(audit: Audit) -> Table:

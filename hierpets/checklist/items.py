@@ -1,49 +1,26 @@
-"""The items of the checklist: a question, a verdict, the number behind it, the command to run next."""
+"""The items of the checklist: a question each, judged by what the run holds."""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import chain, count
-from pathlib import Path
-from typing import Literal, NamedTuple
 
-from hierpets.auditing.findings import PAGE_FILE
+from hierpets.checklist import commands
 from hierpets.checklist.drop import find_drop
 from hierpets.checklist.evidence import RunEvidence
-from hierpets.config import CONFIG_FILE
+from hierpets.checklist.recall import judge_recall
+from hierpets.checklist.verdict import Item, Status, by_interval, by_value, gravest
 from hierpets.evaluation.metrics.reliability import chance_error
-from hierpets.evaluation.metrics.schema import ClassScores
 from hierpets.evaluation.report.words import broken_promises
-from hierpets.text import counted, join_words
+from hierpets.planning.result import Help
+from hierpets.text import counted
 
-__all__ = ["Item", "Status", "judge_run"]
+__all__ = ["judge_run"]
 
-Status = Literal["pass", "warn", "fail", "not done"]
-ORDER: tuple[Status, ...] = ("pass", "warn", "fail")
-SPECIES_RECALL = (0.95, 0.80)  # below the first: warn, below the second: fail
-BREED_RECALL = (0.70, 0.40)
-NAMED = 3  # classes that are called by name
-SUPPORT = 5  # photos of a class, below which its recall says little
 ECE = (0.05, 0.10)
-GAIN = 0.05  # of balanced accuracy, that pretrained weights should bring
 DROP = (0.05, 0.15)  # of balanced accuracy, from the run's own photos to others
 LOSS = (0.05, 0.15)  # of accuracy, at the middle step of the stress test
+HELPS: dict[Help, Status] = {"yes": "pass", "hardly": "warn", "no": "fail"}
 AGREE = (0.01, 0.05)  # of a probability, between engines and batch sizes
-
-
-@dataclass(frozen=True)
-class Item:
-    """One line of the checklist. ``settle`` is a command, empty where there is nothing left to do."""
-
-    question: str
-    status: Status
-    number: str
-    settle: str = ""
-
-    def to_json(self) -> dict[str, str]:
-        return {"question": self.question, "status": self.status, "number": self.number, "settle": self.settle}
 
 
 def judge_run(run: RunEvidence) -> list[Item]:
@@ -64,10 +41,11 @@ def _counted(run: RunEvidence) -> Item:
         spread = f"{min(counts.values()):,} to {max(counts.values()):,} photos" if counts else "none"
         parts.append(f"{level}: {len(counts)} classes of {spread}")
     sampler, advised = run.config.sampler, audit.sampler.name
-    number = f"{'; '.join(parts)}; sampler {sampler}"
+    evidence = f"{'; '.join(parts)}; sampler {sampler}"
     if uneven and sampler == "shuffle":
-        return Item(question, "warn", f"{number}, but {advised} is advised", _train(run, f"--sampler {advised}"))
-    return Item(question, "pass", number)
+        advice = commands.train(run, f"--sampler {advised}")
+        return Item(question, "warn", f"{evidence}, but {advised} is advised", advice)
+    return Item(question, "pass", evidence)
 
 
 def _duplicates(run: RunEvidence) -> Item:
@@ -76,9 +54,9 @@ def _duplicates(run: RunEvidence) -> Item:
     if audit is None:
         return _unaudited(run, question)
     n = audit.summary
-    number = f"{n['leak']} in two splits, {n['duplicate']} duplicated, {n['label_conflict']} under two labels"
+    evidence = f"{n['leak']} in two splits, {n['duplicate']} duplicated, {n['label_conflict']} under two labels"
     status: Status = "fail" if n["leak"] else "warn" if n["duplicate"] or n["label_conflict"] else "pass"
-    return Item(question, status, number, "" if status == "pass" else _look_at_audit(run))
+    return Item(question, status, evidence, "" if status == "pass" else commands.look_at_audit(run))
 
 
 def _labels(run: RunEvidence) -> Item:
@@ -87,8 +65,8 @@ def _labels(run: RunEvidence) -> Item:
     if audit is None:
         return _unaudited(run, question)
     suspected, photos = audit.summary["label_error"], audit.photos
-    number = f"{suspected} suspected among {photos:,} labels ({suspected / max(photos, 1):.1%})"
-    return Item(question, "warn" if suspected else "pass", number, _look_at_audit(run) if suspected else "")
+    evidence = f"{suspected} suspected among {photos:,} labels ({suspected / max(photos, 1):.1%})"
+    return Item(question, "warn" if suspected else "pass", evidence, commands.look_at_audit(run) if suspected else "")
 
 
 def _baseline(run: RunEvidence) -> Item:
@@ -106,9 +84,11 @@ def _baseline(run: RunEvidence) -> Item:
         parts.append(part)
         worst = min(worst, low - majority.accuracy)
     if not parts:
-        return Item(question, "not done", f"photos of one class alone, {how}", _evaluate_elsewhere(run))
-    passed = worst > 0
-    return Item(question, "pass" if passed else "fail", f"{'; '.join(parts)}; {how}", "" if passed else _stronger(run))
+        return Item(question, "not done", f"photos of one class alone, {how}", commands.evaluate_elsewhere(run))
+    evidence = f"{'; '.join(parts)}; {how}"
+    if worst > 0:
+        return Item(question, "pass", evidence)
+    return Item(question, "fail", evidence, commands.train_stronger(run))
 
 
 def _pretrained(run: RunEvidence) -> Item:
@@ -117,99 +97,27 @@ def _pretrained(run: RunEvidence) -> Item:
     if found is None and run.measured.skipped:
         return Item(question, "not done", run.measured.skipped)
     if found is None:
-        return Item(question, "not done", "not compared", _measure(run))
-    gain = found.pretrained - found.random
-    number = (
+        return Item(question, "not done", "not compared", commands.measure(run))
+    evidence = (
         f"balanced {found.level} accuracy {found.pretrained:.1%} with, {found.random:.1%} without, "
         f"{counted(found.photos, 'photo')} out of fold"
     )
-    status: Status = "pass" if gain >= GAIN else "warn" if gain > 0 else "fail"
-    return Item(question, status, number, "" if status == "pass" else _train(run, "--backbone ANOTHER"))
-
-
-class _ClassRecall(NamedTuple):
-    """The recall of a class, where it rests on the most photos."""
-
-    label: str
-    scores: ClassScores
-    source: str
-
-    def __str__(self) -> str:
-        return f"{self.label} {self.scores.recall:.1%} of {self.scores.support} ({self.source})"
-
-
-class _LowestRecall(NamedTuple):
-    """The recall of a level that decides, the ``highest`` that it may be, and the verdict."""
-
-    found: _ClassRecall
-    highest: float
-    verdict: Status
-
-    @classmethod
-    def of(cls, recalls: list[_ClassRecall], bounds: tuple[float, float]) -> _LowestRecall:
-        """Fail what is surely too low, for one of so many classes; warn of what is too low as it was measured."""
-
-        def judged(found: _ClassRecall) -> _LowestRecall:
-            highest = found.scores.recall_among(len(recalls))[1]
-            low: Status = "warn" if found.scores.recall < bounds[0] else "pass"
-            return cls(found, highest, "fail" if highest < bounds[1] else low)
-
-        return max(map(judged, recalls), key=lambda one: (ORDER.index(one.verdict), -one.found.scores.recall))
-
-
-def _recall(run: RunEvidence) -> Item:
-    question = "recall of every class?"
-    parts: list[str] = []
-    status: Status = "pass"
-    settle = ""
-    for level, bounds in (("species", SPECIES_RECALL), ("breed", BREED_RECALL)):
-        if recalls := _recalls(run, level):
-            found, highest, verdict = _LowestRecall.of(recalls, bounds)
-            luck = f", but by its 95% interval it may be {highest:.1%}"
-            parts.append(f"lowest {level}: {found}{luck if verdict == 'warn' else ''}")
-            status = _gravest(status, verdict)
-            if verdict != "pass":
-                settle = _evaluate_elsewhere(run) if highest >= bounds[0] else _train(run, data="MORE_PHOTOS")
-    if not parts:
-        number = f"no class has {SUPPORT} photos, {run.held_out[0]}"
-        return Item(question, "not done", number, _evaluate_elsewhere(run))
-    if skipped := _without_recall(run):
-        parts.append(f"fewer than {SUPPORT} photos of {join_words(skipped, most=NAMED)}")
-        status, settle = "warn" if status == "pass" else status, settle or _evaluate_elsewhere(run)
-    return Item(question, status, "; ".join(parts), settle)
-
-
-def _recalls(run: RunEvidence, level: str) -> list[_ClassRecall]:
-    """Of each class with enough photos: where it has the most, held out or in an evaluation elsewhere."""
-    best: dict[str, _ClassRecall] = {}
-    for source, metrics in (run.held_out, *run.elsewhere.items()):
-        measured = metrics.by_level.get(level)
-        for label, scores in measured.per_class.items() if measured else ():
-            if scores.support >= SUPPORT and (label not in best or scores.support > best[label].scores.support):
-                best[label] = _ClassRecall(label, scores, source)
-    return list(best.values())
-
-
-def _without_recall(run: RunEvidence) -> list[str]:
-    """The breeds that were learned from photos, and of which too few were judged."""
-    judged = {found.label for found in _recalls(run, "breed")}
-    pairs = zip(run.manifest.taxonomy.leaves, run.manifest.origins, strict=True)
-    learned = [str(leaf) for leaf, origin in pairs if leaf.breed and origin != "pretrained"]
-    return [label for label in learned if label not in judged]
+    status = HELPS[found.helps]
+    return Item(question, status, evidence, "" if status == "pass" else commands.train(run, "--backbone ANOTHER"))
 
 
 def _calibrated(run: RunEvidence) -> Item:
     question = "calibrated?"
     how, metrics = run.held_out
     by_chance = {name: chance_error(level.calibration) for name, level in metrics.by_level.items()}
-    number = ", ".join(
+    evidence = ", ".join(
         f"{name} error {level.ece:.3f} ({by_chance[name]:.3f} of it by chance)"
         for name, level in metrics.by_level.items()
     )
-    number += f"; {how}; species temperature {run.manifest.temperatures.species:.3g}"
+    evidence += f"; {how}; species temperature {run.manifest.temperatures.species:.3g}"
     worst = max(level.ece - by_chance[name] for name, level in metrics.by_level.items())
-    status = _verdict(worst, ECE)
-    return Item(question, status, number, "" if status == "pass" else _train(run, "--val-fraction 0.25"))
+    status = by_value(worst, ECE)
+    return Item(question, status, evidence, "" if status == "pass" else commands.train(run, "--val-fraction 0.25"))
 
 
 def _thresholds(run: RunEvidence) -> Item:
@@ -217,36 +125,35 @@ def _thresholds(run: RunEvidence) -> Item:
     on = run.manifest.training.get("calibrated_on")
     photos = sum(map(len, run.manifest.policy.of("trained").values()))
     if not photos or on is None:
-        return Item(
-            question, "fail", "the bundle's thresholds were fitted to no photos", _train(run, "--val-fraction 0.25")
-        )
-    number = f"{counted(photos, 'photo')}, {on}"
+        none = "the bundle's thresholds were fitted to no photos"
+        return Item(question, "fail", none, commands.train(run, "--val-fraction 0.25"))
+    evidence = f"{counted(photos, 'photo')}, {on}"
     if why := run.manifest.policy.unanswered(run.manifest.taxonomy.species):
-        return Item(question, "fail", f"{number}; {why}", _train(run, data="MORE_PHOTOS"))
+        return Item(question, "fail", f"{evidence}; {why}", commands.train_on_more(run))
     if broken := {name: [*broken_promises(m.selective)] for name, m in run.unseen.items() if m.selective.broken}:
         # It was made for photos like the run's own, which those from elsewhere need not be.
         status: Status = "warn" if broken.keys() <= run.elsewhere.keys() else "fail"
         said = [f"{name}: the model {clause}" for name, clauses in broken.items() for clause in clauses]
-        return Item(question, status, "; ".join([number, *said]), _train(run, data="MORE_PHOTOS"))
+        return Item(question, status, "; ".join([evidence, *said]), commands.train_on_more(run))
     if list(run.metrics) == [on] and not run.elsewhere:
-        return Item(question, "warn", f"{number}; its metrics are on the same photos", _evaluate_elsewhere(run))
-    return Item(question, "pass", number)
+        same = f"{evidence}; its metrics are on the same photos"
+        return Item(question, "warn", same, commands.evaluate_elsewhere(run))
+    return Item(question, "pass", evidence)
 
 
 def _preprocessing(run: RunEvidence) -> Item:
     question = "same preprocessing in training and serving?"
     p = run.manifest.preprocess
     expected = f"1,{p.size},{p.size},3"
-    number = f"one for all uses: {p.size} px, {p.resize} {p.crop:g}; the graph takes {run.graph}"
+    evidence = f"one for all uses: {p.size} px, {p.resize} {p.crop:g}; the graph takes {run.graph}"
     if run.graph != expected:
-        return Item(question, "fail", f"{number}, expected {expected}", _train(run))
+        return Item(question, "fail", f"{evidence}, expected {expected}", commands.train(run))
     gap = run.measured.engines
     if gap is None:
-        return Item(question, "warn", f"{number}; engines not compared", _measure(run))
-    number += f"; torch and OpenVINO differ by {gap.largest:.4f} at most, {counted(gap.photos, 'photo')}"
-    status = _verdict(gap.largest, AGREE)
-    inspect = f"hierpets inspect PHOTO --model {_quoted(run.bundle)}"
-    return Item(question, status, number, "" if status == "pass" else inspect)
+        return Item(question, "warn", f"{evidence}; engines not compared", commands.measure(run))
+    evidence += f"; torch and OpenVINO differ by {gap.largest:.4f} at most, {counted(gap.photos, 'photo')}"
+    status = by_value(gap.largest, AGREE)
+    return Item(question, status, evidence, "" if status == "pass" else commands.inspect(run))
 
 
 def _elsewhere(run: RunEvidence) -> Item:
@@ -257,7 +164,7 @@ def _elsewhere(run: RunEvidence) -> Item:
     ]
     if not run.elsewhere:
         none = f"no evaluation of this model in {run.folder} on other data than {run.config.data}"
-        return Item(question, "not done", "; ".join(recognized) or none, _evaluate_elsewhere(run))
+        return Item(question, "not done", "; ".join(recognized) or none, commands.evaluate_elsewhere(run))
     how, own = run.held_out
     parts: list[str] = []
     verdicts: list[Status] = []
@@ -265,14 +172,14 @@ def _elsewhere(run: RunEvidence) -> Item:
     for name, metrics in run.elsewhere.items():
         if found := find_drop(own, metrics):
             parts.append(f"{name}: balanced {found.level} accuracy {found}, {how}")
-            verdicts.append(_by_interval(found.interval, DROP))
+            verdicts.append(by_interval(found.interval, DROP))
             may_be_none &= found.interval[0] <= DROP[0]
         else:
             parts.append(f"{name}: no class that {how} has, too")
-    number = "; ".join(parts + recognized)
-    status = _gravest(*verdicts) if verdicts else "not done"
-    settle = _evaluate_elsewhere(run) if may_be_none else _train(run, data="MORE_PHOTOS")
-    return Item(question, status, number, "" if status == "pass" else settle)
+    evidence = "; ".join(parts + recognized)
+    status = gravest(*verdicts) if verdicts else "not done"
+    next_step = commands.evaluate_elsewhere(run) if may_be_none else commands.train_on_more(run)
+    return Item(question, status, evidence, "" if status == "pass" else next_step)
 
 
 def _stress(run: RunEvidence) -> Item:
@@ -280,8 +187,8 @@ def _stress(run: RunEvidence) -> Item:
     tested = {name: found.stress for name, found in run.unseen.items() if found.stress}
     if not tested:
         seen = any(found.stress for found in run.evaluations.values())
-        number = f"no stress test of this model{' on photos that it was not fitted to' if seen else ''}"
-        return Item(question, "not done", number, _stress_test(run))
+        evidence = f"no stress test of this model{' on photos that it was not fitted to' if seen else ''}"
+        return Item(question, "not done", evidence, commands.stress_test(run))
     parts: list[str] = []
     status: Status = "pass"
     may_be_none = True
@@ -290,10 +197,10 @@ def _stress(run: RunEvidence) -> Item:
         low, high = (middle.loss if bound is None else bound for bound in middle.loss_interval)
         lost = f"{100 * middle.loss:.1f} points lost ({100 * low:.1f} to {100 * high:.1f}) at the middle step"
         parts.append(f"{name}: {lost} on {counted(stress.n, 'photo')}, worst {worst.kind} {worst.finest:.1%}")
-        status = _gravest(status, _by_interval((low, high), LOSS))
+        status = gravest(status, by_interval((low, high), LOSS))
         may_be_none &= low <= LOSS[0]
-    settle = _stress_test(run) if may_be_none else _train(run, data="MORE_PHOTOS")
-    return Item(question, status, "; ".join(parts), "" if status == "pass" else settle)
+    next_step = commands.stress_test(run) if may_be_none else commands.train_on_more(run)
+    return Item(question, status, "; ".join(parts), "" if status == "pass" else next_step)
 
 
 ITEMS: tuple[Callable[[RunEvidence], Item], ...] = (
@@ -302,7 +209,7 @@ ITEMS: tuple[Callable[[RunEvidence], Item], ...] = (
     _labels,
     _baseline,
     _pretrained,
-    _recall,
+    judge_recall,
     _calibrated,
     _thresholds,
     _preprocessing,
@@ -311,64 +218,5 @@ ITEMS: tuple[Callable[[RunEvidence], Item], ...] = (
 )
 
 
-def _verdict(value: float, bounds: tuple[float, float]) -> Status:
-    """Warn above the first bound, fail above the second."""
-    return _by_interval((value, value), bounds)
-
-
-def _by_interval(interval: tuple[float, float], bounds: tuple[float, float]) -> Status:
-    """Fail what is surely above the second bound; pass what is surely not above the first."""
-    low, high = interval
-    return "fail" if low > bounds[1] else "warn" if high > bounds[0] else "pass"
-
-
-def _gravest(*verdicts: Status) -> Status:
-    return max(verdicts, key=ORDER.index)
-
-
-def _quoted(path: Path | str) -> str:
-    return shlex.quote(str(path))
-
-
 def _unaudited(run: RunEvidence, question: str) -> Item:
-    again = " --overwrite" if run.audit else ""
-    audit = f"hierpets audit {_quoted(run.config.data)} --out {_quoted(run.folder / 'audit')}{again}"
-    return Item(question, "not done", run.why_not_audited or "", audit)
-
-
-def _look_at_audit(run: RunEvidence) -> str:
-    return f"look at {run.folder / 'audit' / PAGE_FILE}"
-
-
-def _measure(run: RunEvidence) -> str:
-    return f"hierpets checklist {_quoted(run.folder)} --measure"
-
-
-def _train(run: RunEvidence, change: str = "", *, data: str | None = None) -> str:
-    config, photos = _quoted(run.folder / CONFIG_FILE), data or _quoted(run.config.data)
-    return " ".join(f"hierpets train --config {config} --data {photos} {change} --out ANOTHER_RUN".split())
-
-
-def _stronger(run: RunEvidence) -> str:
-    """Compare every backbone, or, where that has been done, train on more photos."""
-    if run.config.recipe == "auto" and run.config.backbone is None:
-        return _train(run, data="MORE_PHOTOS")
-    return _train(run, "--recipe auto" + (" --set backbone=null" if run.config.backbone else ""))
-
-
-def _evaluate_elsewhere(run: RunEvidence) -> str:
-    model, out = _quoted(run.bundle), _quoted(_free(run.folder, "elsewhere"))
-    return f"hierpets evaluate --model {model} --data OTHER_PHOTOS --out {out}"
-
-
-def _free(folder: Path, name: str) -> Path:
-    """The name in the folder, or else the first of it with a number that nothing has: ``stress``, ``stress-2``."""
-    numbered = (folder / f"{name}-{number}" for number in count(2))
-    return next(path for path in chain([folder / name], numbered) if not path.exists())
-
-
-def _stress_test(run: RunEvidence) -> str:
-    """On the photos that training held out; on others where it held out none."""
-    model, out = _quoted(run.bundle), _quoted(_free(run.folder, "stress"))
-    own = f"{_quoted(run.config.data)} --split val" if "validation" in run.metrics else "OTHER_PHOTOS"
-    return f"hierpets evaluate --model {model} --data {own} --stress --out {out}"
+    return Item(question, "not done", run.why_not_audited or "", commands.audit(run))

@@ -9,8 +9,9 @@ from typing import Any
 
 from hierpets.bundle.manifest import ModelId
 from hierpets.checklist.evidence import RunEvidence
-from hierpets.checklist.items import Item, judge_run
+from hierpets.checklist.items import judge_run
 from hierpets.checklist.measured import MEASURED_FILE
+from hierpets.checklist.verdict import Item
 from hierpets.files import write_file
 from hierpets.progress import Progress, no_progress
 from hierpets.registry.loading import Registry, load_registry

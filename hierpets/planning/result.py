@@ -10,7 +10,10 @@ from pydantic import Field
 from hierpets.planning.words import plan_lines
 from hierpets.validation.strict import StrictModel
 
-__all__ = ["BackboneRank", "ClassGain", "CurvePoint", "Plan", "PretrainedGain", "RecipeCost", "RecipeName"]
+__all__ = ["BackboneRank", "ClassGain", "CurvePoint", "Help", "Plan", "PretrainedGain", "RecipeCost", "RecipeName"]
+
+Help = Literal["yes", "hardly", "no"]
+HELPFUL = 0.05  # of balanced accuracy, that pretrained weights should bring
 
 
 class CurvePoint(StrictModel):
@@ -67,6 +70,12 @@ class PretrainedGain(StrictModel):
     photos: int
     pretrained: float
     random: float
+
+    @property
+    def helps(self) -> Help:
+        """Whether pretrained weights bring as much as they should, less, or nothing."""
+        gain = self.pretrained - self.random
+        return "yes" if gain >= HELPFUL else "hardly" if gain > 0 else "no"
 
 
 class Plan(StrictModel):

@@ -125,9 +125,7 @@ def _range(interval: tuple[float, float]) -> str:
 def _pretraining(found: PretrainedGain | str) -> str:
     if isinstance(found, str):
         return f"not known: {found}."
-    gain = 100 * (found.pretrained - found.random)
-    verdict = "Yes" if gain >= 5 else "Hardly" if gain > 0 else "No"
     return (
-        f"{verdict}: balanced {found.level} accuracy {percent(found.pretrained)} with pretrained weights, "
-        f"{percent(found.random)} with random ones, {found.photos:,} photos."
+        f"{found.helps.capitalize()}: balanced {found.level} accuracy {percent(found.pretrained)} with pretrained "
+        f"weights, {percent(found.random)} with random ones, {found.photos:,} photos."
     )

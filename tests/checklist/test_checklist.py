@@ -112,7 +112,7 @@ def changed(**changes):
 
 def settles(found):
     """The command that an item names is one that exists, with options that it has."""
-    command, *arguments = shlex.split(found.settle)[1:]
+    command, *arguments = shlex.split(found.next_step)[1:]
     context = click.Context(cli)
     cli.get_command(context, command).make_context(command, [*arguments])
     return command, arguments
@@ -121,7 +121,7 @@ def settles(found):
 def test_judge_run_asks_every_question(run):
     items = judge_run(run)
     assert [i.question for i in items] == list(QUESTIONS.values())
-    assert all(found.number for found in items)
+    assert all(found.evidence for found in items)
 
 
 def test_judge_run_names_commands_that_exist(run, metrics, level):
@@ -138,9 +138,11 @@ def test_judge_run_names_commands_that_exist(run, metrics, level):
         audited(run), metrics={"validation": metrics(species=bad)}, measured=measured, graph="1,3,1,1",
         evaluations={"away": metrics(about={"data": "other"}, species=level(balanced_accuracy=0.1))},
     )  # fmt: skip
-    named = [found for judged in (fresh, poor) for found in judge_run(judged) if found.settle.startswith("hierpets ")]
+    named = [
+        found for judged in (fresh, poor) for found in judge_run(judged) if found.next_step.startswith("hierpets ")
+    ]
     assert {"audit", "checklist", "evaluate", "train"} <= {settles(found)[0] for found in named}
-    assert not any(found.settle == "" for found in judge_run(fresh) if found.status == "not done")
+    assert not any(found.next_step == "" for found in judge_run(fresh) if found.status == "not done")
 
 
 def test_judge_run_passes_nothing_by_silence(run):
@@ -153,7 +155,7 @@ def test_judge_run_passes_nothing_by_silence(run):
 def test_counted_wants_a_sampler_for_uneven_classes(run, sampler, status):
     found = item(replace(run, audit=AUDIT, config=run.config.model_copy(update={"sampler": sampler})), "counted")
     assert found.status == status
-    assert "80 to 120 photos" in found.number
+    assert "80 to 120 photos" in found.evidence
 
 
 @pytest.mark.parametrize(
@@ -176,7 +178,7 @@ def test_an_audit_of_another_state_of_the_data_counts_for_nothing(run):
     for name in ("counted", "duplicates", "labels"):
         found = item(replace(run, audit=changed(photos=335)), name)
         assert found.status == "not done"
-        assert "the data has changed: 274 photos to train on in the audit, 269 in the training" in found.number
+        assert "the data has changed: 274 photos to train on in the audit, 269 in the training" in found.evidence
         assert "--overwrite" in settles(found)[1]
     with_unread = changed(photos=332, splits={"test": 62}, findings=(unreadable("test"), unreadable(None)))
     assert replace(run, audit=with_unread).own_audit is not None
@@ -185,22 +187,22 @@ def test_an_audit_of_another_state_of_the_data_counts_for_nothing(run):
 def test_labels_tells_suspected_errors_as_a_share(run):
     found = item(audited(run, label_error=4), "labels")
     assert found.status == "warn"
-    assert "4 suspected among 330 labels" in found.number
-    assert "1.2%" in found.number
+    assert "4 suspected among 330 labels" in found.evidence
+    assert "1.2%" in found.evidence
 
 
 def test_baseline_must_lie_below_the_interval(of, level):
     assert of("baseline").status == "pass"
     close = of("baseline", species=level(n=40, accuracy=0.62, intervals={"accuracy": (0.55, 0.7)}))
     assert close.status == "fail"
-    assert "62.0% against 60.0% (dog), though by its 95% interval on 40 photos it may be 55.0%" in close.number
+    assert "62.0% against 60.0% (dog), though by its 95% interval on 40 photos it may be 55.0%" in close.evidence
 
 
 def test_baseline_is_none_where_all_photos_are_of_one_class(of, level):
     one = level(accuracy=1.0, majority_class=MajorityClass(label="cat", accuracy=1.0))
     assert of("baseline", species=one).status == "not done"
     both = of("baseline", species=one, breed=level())
-    assert both.status == "pass" and "species" not in both.number
+    assert both.status == "pass" and "species" not in both.evidence
 
 
 def test_baseline_is_settled_by_another_training_not_by_the_same(run, of, level):
@@ -229,7 +231,7 @@ def test_recall_names_the_lowest_species_and_not_a_class_of_two(of, level, breed
     species = level(per_class={"cat": scores(recall, 50), "rabbit": scores(0.0, 2)})
     found = of("recall", species=species, breed=level(per_class=breeds))
     assert found.status == status
-    assert f"cat {recall:.1%} of 50" in found.number
+    assert f"cat {recall:.1%} of 50" in found.evidence
 
 
 def test_recall_fails_no_breed_that_is_low_by_chance(of, level, breeds):
@@ -237,9 +239,9 @@ def test_recall_fails_no_breed_that_is_low_by_chance(of, level, breeds):
     unlucky, bad = list(breeds)[:2]
     by_chance = of("recall", breed=level(per_class=breeds | {unlucky: scores(1 / 3, 6)}))
     assert by_chance.status == "warn" and settles(by_chance)[0] == "evaluate"
-    assert f"{unlucky} 33.3% of 6 (validation), but by its 95% interval it may be " in by_chance.number
+    assert f"{unlucky} 33.3% of 6 (validation), but by its 95% interval it may be " in by_chance.evidence
     surely = of("recall", breed=level(per_class=breeds | {unlucky: scores(0.2, 5), bad: scores(0.25, 200)}))
-    assert surely.status == "fail" and f"lowest breed: {bad} 25.0% of 200" in surely.number
+    assert surely.status == "fail" and f"lowest breed: {bad} 25.0% of 200" in surely.evidence
 
 
 def test_recall_is_settled_by_more_photos_where_it_may_be_luck(run, of, metrics, level, breeds):
@@ -248,7 +250,7 @@ def test_recall_is_settled_by_more_photos_where_it_may_be_luck(run, of, metrics,
     assert command == "evaluate" and "OTHER_PHOTOS" in arguments
     away = metrics(about={"data": "other"}, species=level(per_class={"cat": scores(0.99, 80)}))
     settled = of("recall", on=replace(run, evaluations={"elsewhere": away}), species=low, breed=level(per_class=breeds))
-    assert settled.status == "pass" and "cat 99.0% of 80 (elsewhere)" in settled.number
+    assert settled.status == "pass" and "cat 99.0% of 80 (elsewhere)" in settled.evidence
 
 
 def test_recall_is_settled_by_training_where_it_is_surely_low(run, of, level):
@@ -259,7 +261,7 @@ def test_recall_is_settled_by_training_where_it_is_surely_low(run, of, level):
 def test_recall_names_breeds_that_were_not_judged(of, level, breeds):
     rare = next(iter(breeds))
     found = of("recall", breed=level(per_class=breeds | {rare: scores(1.0, 4)}))
-    assert found.status == "warn" and f"fewer than 5 photos of {rare}" in found.number
+    assert found.status == "warn" and f"fewer than 5 photos of {rare}" in found.evidence
     assert settles(found)[0] == "evaluate"
     assert of("recall", breed=level(per_class=breeds | {rare: scores(0.9, 5)})).status == "pass"
 
@@ -274,7 +276,7 @@ def test_calibrated_is_judged_by_the_worst_level_beyond_chance(of, level, ece, s
     chance = chance_error(level().calibration)
     found = of("calibrated", breed=level(ece=ece + chance))
     assert found.status == status
-    assert f"breed error {ece + chance:.3f} ({chance:.3f} of it by chance)" in found.number
+    assert f"breed error {ece + chance:.3f} ({chance:.3f} of it by chance)" in found.evidence
 
 
 def test_thresholds_rest_on_held_out_photos(run, metrics):
@@ -286,7 +288,7 @@ def test_thresholds_rest_on_held_out_photos(run, metrics):
     assert item(replace(same, evaluations=away), "thresholds").status == "pass"  # as the command that it names does
     few = run.manifest.model_copy(update={"policy": run.manifest.policy.model_copy(update={"alpha": 0.001})})
     silent = item(replace(run, manifest=few), "thresholds")
-    assert silent.status == "fail" and "all photos of cat, dog and rabbit are answered as unknown" in silent.number
+    assert silent.status == "fail" and "all photos of cat, dog and rabbit are answered as unknown" in silent.evidence
     empty = run.manifest.model_copy(update={"policy": type(run.manifest.policy)()})
     assert item(replace(run, manifest=empty), "thresholds").status == "fail"
 
@@ -307,7 +309,7 @@ def test_thresholds_must_keep_their_promise(run, metrics, about, seen, status):
         replace(run, evaluations={"again": metrics(about=about, seen=seen, selective=selective)}), "thresholds"
     )
     assert found.status == status
-    assert ("again: the model does not keep its promise of 95%: 89.1%" in found.number) == (status != "pass")
+    assert ("again: the model does not keep its promise of 95%: 89.1%" in found.evidence) == (status != "pass")
 
 
 @pytest.mark.parametrize(("largest", "status"), [(None, "warn"), (0.001, "pass"), (0.03, "warn"), (0.2, "fail")])
@@ -317,7 +319,7 @@ def test_preprocessing_must_not_depend_on_the_engine(run, largest, status):
 
 
 def test_preprocessing_fails_a_graph_of_another_size(run):
-    assert "32 px" in item(run, "preprocessing").number
+    assert "32 px" in item(run, "preprocessing").evidence
     assert item(replace(run, graph="1,224,224,3"), "preprocessing").status == "fail"
 
 
@@ -347,16 +349,18 @@ def both(run, of, metrics, level):
 )
 def test_elsewhere_asks_for_as_many_photos_as_exclude_a_drop(both, there, photos, status, command):
     found = both(cat=scores(there, photos), dog=scores(there, photos))
-    assert found.status == status and "away: " in found.number and "evaluation: " not in found.number
-    assert f"{2 * photos:,} photos (classes that both have: 2), a drop of {96 - 100 * there:.1f} points" in found.number
+    assert found.status == status and "away: " in found.evidence and "evaluation: " not in found.evidence
+    assert (
+        f"{2 * photos:,} photos (classes that both have: 2), a drop of {96 - 100 * there:.1f} points" in found.evidence
+    )
     assert command is None or settles(found)[0] == command
 
 
 def test_elsewhere_compares_the_classes_that_both_have(both):
     cats = both(cat=scores(0.95, 2000), horse=scores(0.0, 900))
-    assert cats.status == "pass" and "2,000 photos (classes that both have: 1), a drop of 0.0 points" in cats.number
+    assert cats.status == "pass" and "2,000 photos (classes that both have: 1), a drop of 0.0 points" in cats.evidence
     horses = both(horse=scores(0.9, 900))
-    assert horses.status == "not done" and "no class that validation has, too" in horses.number
+    assert horses.status == "not done" and "no class that validation has, too" in horses.evidence
 
 
 def test_elsewhere_takes_a_part_of_the_training_data_for_its_own(run, metrics, tmp_path):
@@ -376,11 +380,13 @@ def test_photos_that_the_model_was_fitted_to_are_no_other_source(run, metrics, l
     on = run.manifest.training["calibrated_on"]
     copied = replace(run, evaluations={"copies": copies}, metrics={on: metrics()})
     found = item(copied, "elsewhere")
-    assert found.status == "not done" and "copies: no other source, the model was fitted to 739 photos" in found.number
+    assert (
+        found.status == "not done" and "copies: no other source, the model was fitted to 739 photos" in found.evidence
+    )
     assert item(copied, "thresholds").status == "warn"
-    assert "of 900" not in item(copied, "recall").number
+    assert "of 900" not in item(copied, "recall").evidence
     away = replace(copied, evaluations={"copies": copies, "away": metrics(about={"data": "another"})})
-    assert "no other source" in (found := item(away, "elsewhere")).number and "away: balanced" in found.number
+    assert "no other source" in (found := item(away, "elsewhere")).evidence and "away: balanced" in found.evidence
 
 
 def test_stress_counts_no_test_on_photos_that_the_model_was_fitted_to(run, metrics):
@@ -390,7 +396,7 @@ def test_stress_counts_no_test_on_photos_that_the_model_was_fitted_to(run, metri
         return item(replace(run, evaluations={"stress": stressed}), "stress")
 
     kept = tested(left_out=False)
-    assert kept.status == "not done" and "on photos that it was not fitted to" in kept.number
+    assert kept.status == "not done" and "on photos that it was not fitted to" in kept.evidence
     assert tested(left_out=True).status == "pass"
 
 
@@ -402,7 +408,7 @@ def test_stress_tells_what_worse_photos_cost_and_counts_what_they_may_cost(run, 
     found = of("stress", on=replace(run, evaluations={"stress": own, "evaluation": metrics()}))
     assert found.status == status
     lost = f"{100 * loss:.1f} points lost ({80 * loss:.1f} to {120 * loss:.1f}) at the middle step"
-    assert f"stress: {lost} on 120 photos, worst far away" in found.number
+    assert f"stress: {lost} on 120 photos, worst far away" in found.evidence
     assert status == "pass" or settles(found)[0] == ("evaluate" if loss < 0.05 else "train")
 
 

@@ -52,8 +52,8 @@ def _print(checklist: Checklist) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"{escape(str(checklist.run))}  model {checklist.model}")
     for item in checklist.items:
-        console.print(f"[{STYLES[item.status]}]{item.status:<8}[/] {escape(item.question)} {escape(item.number)}")
-        if item.settle:
-            console.print(f"         [dim]-> {escape(item.settle)}[/dim]")
+        console.print(f"[{STYLES[item.status]}]{item.status:<8}[/] {escape(item.question)} {escape(item.evidence)}")
+        if item.next_step:
+            console.print(f"         [dim]-> {escape(item.next_step)}[/dim]")
     counted = {status: sum(item.status == status for item in checklist.items) for status in STYLES}
     console.print(", ".join(f"{n} {status}" for status, n in counted.items() if n))

@@ -1,0 +1,89 @@
+"""What to do next about an item of the checklist: commands that a shell takes as they are."""
+
+from __future__ import annotations
+
+import shlex
+from itertools import chain, count
+from pathlib import Path
+
+from hierpets.auditing.findings import PAGE_FILE
+from hierpets.checklist.evidence import RunEvidence
+from hierpets.config import CONFIG_FILE
+
+__all__ = [
+    "audit",
+    "evaluate_elsewhere",
+    "inspect",
+    "look_at_audit",
+    "measure",
+    "stress_test",
+    "train",
+    "train_on_more",
+    "train_stronger",
+]
+
+
+def audit(run: RunEvidence) -> str:
+    """Of the photos that the run was trained on."""
+    again = " --overwrite" if run.audit else ""
+    return f"hierpets audit {_quoted(run.config.data)} --out {_quoted(run.folder / 'audit')}{again}"
+
+
+def look_at_audit(run: RunEvidence) -> str:
+    """At what it found."""
+    return f"look at {run.folder / 'audit' / PAGE_FILE}"
+
+
+def measure(run: RunEvidence) -> str:
+    """What takes computing."""
+    return f"hierpets checklist {_quoted(run.folder)} --measure"
+
+
+def inspect(run: RunEvidence) -> str:
+    """Where engines begin to differ."""
+    return f"hierpets inspect PHOTO --model {_quoted(run.bundle)}"
+
+
+def train(run: RunEvidence, change: str = "") -> str:
+    """On the same photos, with changed options."""
+    return _train_on(_quoted(run.config.data), run, change)
+
+
+def train_on_more(run: RunEvidence) -> str:
+    """On more photos, with the same options."""
+    return _train_on("MORE_PHOTOS", run)
+
+
+def train_stronger(run: RunEvidence) -> str:
+    """Compare every backbone, or, where that has been done, train on more photos."""
+    if run.config.recipe == "auto" and run.config.backbone is None:
+        return train_on_more(run)
+    return train(run, "--recipe auto" + (" --set backbone=null" if run.config.backbone else ""))
+
+
+def evaluate_elsewhere(run: RunEvidence) -> str:
+    """On photos from another source."""
+    model, out = _quoted(run.bundle), _quoted(_free(run.folder, "elsewhere"))
+    return f"hierpets evaluate --model {model} --data OTHER_PHOTOS --out {out}"
+
+
+def stress_test(run: RunEvidence) -> str:
+    """On the photos that training held out; on others where it held out none."""
+    model, out = _quoted(run.bundle), _quoted(_free(run.folder, "stress"))
+    own = f"{_quoted(run.config.data)} --split val" if "validation" in run.metrics else "OTHER_PHOTOS"
+    return f"hierpets evaluate --model {model} --data {own} --stress --out {out}"
+
+
+def _train_on(data: str, run: RunEvidence, change: str = "") -> str:
+    config = _quoted(run.folder / CONFIG_FILE)
+    return " ".join(f"hierpets train --config {config} --data {data} {change} --out ANOTHER_RUN".split())
+
+
+def _free(folder: Path, name: str) -> Path:
+    """The name in the folder, or else the first of it with a number that nothing has: ``stress``, ``stress-2``."""
+    numbered = (folder / f"{name}-{number}" for number in count(2))
+    return next(path for path in chain([folder / name], numbered) if not path.exists())
+
+
+def _quoted(path: Path | str) -> str:
+    return shlex.quote(str(path))

@@ -9,8 +9,8 @@ from hierpets.checklist.drop import find_drop
 from hierpets.checklist.evidence import RunEvidence
 from hierpets.checklist.recall import judge_recall
 from hierpets.checklist.verdict import Item, Status, by_interval, by_value, gravest
+from hierpets.evaluation.metrics.promise import broken_promises
 from hierpets.evaluation.metrics.reliability import chance_error
-from hierpets.evaluation.report.words import broken_promises
 from hierpets.planning.result import Help
 from hierpets.text import counted
 

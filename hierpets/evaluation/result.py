@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hierpets.evaluation.metrics.schema import Metrics
 from hierpets.evaluation.predictions import OODPredictions, Predictions
-from hierpets.evaluation.report.words import Headline, headline
+from hierpets.evaluation.report.headline import Headline, headline
 from hierpets.inference.prediction import Prediction
 from hierpets.text import counted, percent
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from hierpets.planning.words import plan_lines
+from hierpets.planning.lines import plan_lines
 from hierpets.validation.strict import StrictModel
 
 __all__ = ["BackboneRank", "ClassGain", "CurvePoint", "Help", "Plan", "PretrainedGain", "RecipeCost", "RecipeName"]

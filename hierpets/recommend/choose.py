@@ -13,10 +13,10 @@ from hierpets.errors import ConfigError, PluginError, did_you_mean
 from hierpets.hierarchy.decision import Level, MaxLevel
 from hierpets.messages.catalogue import number, say
 from hierpets.plugin import Advice, Case, Offer
-from hierpets.recommend import words
 from hierpets.recommend.catalog import COAT_TYPES, Catalog, Product
 from hierpets.recommend.loading import load_catalog
 from hierpets.recommend.result import Recommendation, RuledOut, Step
+from hierpets.recommend.sentences import contraindication, no_product, reasons, unknown_pet
 from hierpets.recommend.suitability import Suitability, SuitabilityMatrix
 from hierpets.registry.loading import Registry
 from hierpets.taxonomy import Taxonomy
@@ -163,7 +163,7 @@ class Recommender:
         # Found before a rule has seen the case, so that nothing a rule does can change it.
         final = [("contraindications", tuple(self._contraindications(case, looks_like, odds)))]
         if case.level == "unknown":
-            final.append(("unknown_pet", (Advice("*", words.unknown_pet(), veto=True),)))
+            final.append(("unknown_pet", (Advice("*", unknown_pet(), veto=True),)))
         return [(rule.name, self._ask(rule, case)) for rule in self.rules] + final
 
     def _ask(self, rule: Rule, case: Case) -> tuple[Advice, ...]:
@@ -178,9 +178,7 @@ class Recommender:
         for product, offer in case.offers.items():
             if offer.harm > self.bound:
                 hazards = self.catalog.hazards[product]
-                why = words.contraindication(
-                    case, hazards, offer.species, looks_like=looks_like, bound=self.bound, odds=odds
-                )
+                why = contraindication(case, hazards, offer.species, looks_like=looks_like, bound=self.bound, odds=odds)
                 yield Advice(product, why, veto=True)
 
     def _conclude(
@@ -194,13 +192,13 @@ class Recommender:
             for p in tally.missed()
         ]
         if product is None:
-            sentences: tuple[str, ...] = (because or words.nothing(case),)
+            sentences: tuple[str, ...] = (because or no_product(case),)
         else:
             better = [one for one in ruled_out if tally.worth(one.product) > tally.worth(product.id)]
             missed = (
                 say("{product} is ruled out: {why}", product=better[0].name, why=better[0].reason) if better else ""
             )
-            sentences = words.reasons(
+            sentences = reasons(
                 case,
                 self.catalog,
                 product,

@@ -78,7 +78,7 @@ def _percent_sign(language):
 
 def test_extraction_finds_code_script_page_and_tables(messages):
     files = set(messages.values())
-    assert {"hierpets/recommend/words.py", "hierpets/hierarchy/decision.py", "plugins/shampoo/skin.py"} <= files
+    assert {"hierpets/recommend/sentences.py", "hierpets/hierarchy/decision.py", "plugins/shampoo/skin.py"} <= files
     assert {
         "hierpets/page/static/app.js",
         "hierpets/export/web/page/backend.js",

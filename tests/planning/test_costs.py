@@ -10,8 +10,8 @@ from hierpets.config import AutoConfig, BackboneChoice, HeadSpec, TrainConfig
 from hierpets.model.backbone import build_backbone, fingerprint
 from hierpets.planning import costs
 from hierpets.planning.costs import HeadSeconds, recipe_costs, time_backbone, time_heads
+from hierpets.planning.lines import _recipes
 from hierpets.planning.result import RecipeCost
-from hierpets.planning.words import _recipes
 from hierpets.registry.loading import load_registry
 from hierpets.taxonomy import Taxonomy
 

@@ -13,7 +13,7 @@ from hierpets.cli.options import GivenPath, engine_options, model_option, overwr
 from hierpets.inference.engines.base import EngineOptions
 
 if TYPE_CHECKING:
-    from hierpets.evaluation.report.words import Headline
+    from hierpets.evaluation.report.headline import Headline
     from hierpets.evaluation.run import Split
 
 __all__ = ["command"]

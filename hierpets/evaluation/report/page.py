@@ -8,6 +8,7 @@ from typing import NamedTuple
 import jinja2
 from pydantic import BaseModel
 
+from hierpets.evaluation.metrics.promise import promised_share
 from hierpets.evaluation.metrics.schema import (
     ClassScores,
     LevelMetrics,
@@ -20,8 +21,8 @@ from hierpets.evaluation.report import figures
 from hierpets.evaluation.report.confusion import breed_confusions, species_confusion
 from hierpets.evaluation.report.drawing import Drawing
 from hierpets.evaluation.report.gallery import Mistake
+from hierpets.evaluation.report.headline import headline
 from hierpets.evaluation.report.stress import stress_figure
-from hierpets.evaluation.report.words import headline, promised_share
 from hierpets.text import percent, pretty
 
 __all__ = ["figure_sections", "page_environment", "render_report"]

@@ -22,9 +22,9 @@ from hierpets.evaluation.metrics.compute import evaluate_predictions, metrics_js
 from hierpets.evaluation.predictions import OODPredictions, to_predictions
 from hierpets.evaluation.records import read_records
 from hierpets.evaluation.report.gallery import worst_mistakes
+from hierpets.evaluation.report.headline import headline
 from hierpets.evaluation.report.ordering import confused_together
 from hierpets.evaluation.report.page import render_report
-from hierpets.evaluation.report.words import headline
 from hierpets.evaluation.report.writing import write_evaluation
 from hierpets.hierarchy.decision import decide
 from hierpets.plugin import Labels

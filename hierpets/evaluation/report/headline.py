@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hierpets.evaluation.metrics.promise import broken_promises, promised_share, right_or_parent
 from hierpets.evaluation.metrics.reliability import chance_error
 from hierpets.evaluation.metrics.resampling import exact_interval
 from hierpets.evaluation.metrics.schema import (
     ConfusionMatrix,
     LevelMetrics,
     Metrics,
-    NodeTruth,
     OODMetrics,
     OODScoreMetrics,
     SeenMetrics,
@@ -24,7 +24,7 @@ from hierpets.evaluation.metrics.schema import (
 )
 from hierpets.text import counted, join_words, percent, pretty
 
-__all__ = ["Headline", "broken_promises", "headline", "promised_share"]
+__all__ = ["Headline", "headline"]
 
 # Past the first a number is a strength, if its interval excludes the second, past which it is a weakness; a number in
 # between is not mentioned.
@@ -60,11 +60,6 @@ def headline(metrics: Metrics) -> Headline:
         weaknesses=tuple(_weaknesses(metrics)),
         caveats=tuple(_caveats(metrics)),
     )
-
-
-def promised_share(alpha: float | None) -> str:
-    """What an alpha promises of the answers: ``0.05`` as ``"95%"``; ``"–"`` for None."""
-    return "–" if alpha is None else f"{100 * (1 - alpha):g}%"
 
 
 def _verdict(metrics: Metrics) -> str:
@@ -170,19 +165,7 @@ def _kept_promise(selective: SelectiveMetrics) -> Iterator[str]:
     """A model that hardly answers keeps any promise, which is no feat."""
     silent = selective.answers.unknown > _MANY_UNKNOWN
     if selective.alpha is not None and selective.node.keeps(selective.alpha) and not selective.broken and not silent:
-        yield f"Keeps its promise of {promised_share(selective.alpha)}: {_right_or_parent(selective.node)}."
-
-
-def broken_promises(selective: SelectiveMetrics) -> Iterator[str]:
-    """A clause for all photos that break the promise of alpha, or else for each species whose photos do."""
-    for species, found in selective.broken.items():
-        of = f" for {pretty(species)}" if species else ""
-        yield f"does not keep its promise of {promised_share(selective.alpha)}{of}: {_right_or_parent(found)}"
-
-
-def _right_or_parent(truth: NodeTruth) -> str:
-    low, high = (100 * bound for bound in truth.holds_truth_interval or (0.0, 1.0))
-    return f"{percent(truth.holds_truth)} of the answers are right or a parent ({low:.1f} to {high:.1f}%)"
+        yield f"Keeps its promise of {promised_share(selective.alpha)}: {right_or_parent(selective.node)}."
 
 
 def _bad_breeds(metrics: Metrics, breed: LevelMetrics) -> Iterator[str]:

@@ -14,7 +14,7 @@ from hierpets.plugin import Case
 from hierpets.recommend.catalog import COAT_TYPES, Catalog, Hazard, Product, spoken
 from hierpets.text import likelihood
 
-__all__ = ["contraindication", "nothing", "reasons", "unknown_pet"]
+__all__ = ["contraindication", "no_product", "reasons", "unknown_pet"]
 
 CERTAIN = 0.995
 COMMON = 2 / 3
@@ -69,7 +69,7 @@ def _caution(species: str, hazard: Hazard) -> str:
     return say("Keep it away from any {pet}: {why}.", pet=_species_name(species), why=str(hazard))
 
 
-def nothing(case: Case) -> str:
+def no_product(case: Case) -> str:
     """Why there is no product when no rule says it."""
     species = _top_species(case)
     if not any(species in offer.species for offer in case.offers.values()):

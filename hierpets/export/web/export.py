@@ -32,7 +32,7 @@ __all__ = ["MOST_BYTES", "ExportedPage", "export_page"]
 MOST_BYTES = 30 * 10**6
 """What a page may weigh: a phone has to load it."""
 SCRIPTS = Path(__file__).parent / "page"
-SHARED = ("app.js", "icon.svg", "style.css", "words.js")
+SHARED = ("answer.js", "app.js", "feedback.js", "icon.svg", "page.js", "style.css", "views.js", "words.js")
 MODEL, LICENSE = "model", "LICENSE"
 
 

@@ -109,7 +109,7 @@ def test_page_shows_breed_coat_and_shampoo(visit, width):
     assert card.locator(".product .name").inner_text()
     assert "Siamese" in card.locator(".reason").inner_text()
     assert card.locator(".preview").evaluate("image => image.naturalWidth") == 600
-    assert page.locator("#status").inner_text().startswith("Minka.jpg: Siamese.")
+    page.get_by_role("status").filter(has_text="Minka.jpg: Siamese.").wait_for(state="attached")  # said after a pause
     assert fits(page)
 
 

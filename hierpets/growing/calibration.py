@@ -68,7 +68,7 @@ def _pet_threshold(before: Policy, predictions: LeaveOneOutPredictions, taxonomy
     """That of before, or lower, where it would refuse more than a few photos of a new species."""
     if before.pet is None:
         return None
-    new = [s for s, name in enumerate(taxonomy.species) if name not in before.of("trained")]
+    new = [s for s, name in enumerate(taxonomy.species) if not before.of("trained").get(name)]
     own = [predictions.scores[predictions.labels.species == s, 0] for s in new]
     return min([before.pet, *(float(np.quantile(scores, 1 - PET_KEPT_NEW)) for scores in own if len(scores))])
 

@@ -20,10 +20,10 @@ DOUBTFUL = 0.5  # share of a label's photos that the bundle took for another spe
 def find_strangers(
     photos: NewPhotos, predictions: LeaveOneOutPredictions, before: Manifest, grown: Taxonomy
 ) -> dict[int, str]:
-    """Rows of photos that the ``grown`` bundle, without them, takes for another species or, of a species that was known
-    ``before``, for no pet; and why.
+    """Rows of photos that the ``grown`` bundle, without them, takes for another species or, of a species of which some
+    were judged ``before``, for no pet; and why.
     """
-    policy, known = before.policy, before.taxonomy
+    policy = before.policy
     named = named_probabilities(predictions.joint, predictions.scores[:, 1:], grown)
     refused = predictions.scores[:, 0] < least_pet_scores(policy, named, grown, policy.knows_others(grown.species))
     found = {}
@@ -31,7 +31,7 @@ def find_strangers(
         record = photos.records[row]
         if leaf.species != record.species:
             found[row] = f"looks like {leaf}, but is labeled {record.label}"
-        elif record.species in known.tree and none:
+        elif policy.of("trained").get(record.species) and none:
             found[row] = f"looks like no pet of a known species, but is labeled {record.label}"
     return found
 

@@ -31,15 +31,25 @@ def logits_of(photos: int, wrong: int, lead: float) -> LeaveOneOutLogits:
     )
 
 
+def rabbits(photos: int) -> LeaveOneOutPredictions:
+    """Photos of rabbits that are taken for one, with scores from 0 to 1."""
+    labels = Labels(np.ones(photos, int), np.full(photos, 2), TREE.species, tuple(map(str, TREE.leaves)))
+    scores = np.stack([np.linspace(0, 1, photos), *np.ones((2, photos))], axis=1)
+    joint = np.tile([0.0, 0.0, 1.0], (photos, 1))
+    return LeaveOneOutPredictions(np.arange(photos), joint, scores, labels, (RABBIT,) * photos)
+
+
 @pytest.mark.parametrize(("before", "after"), [(0.5, 0.01), (-3.0, -3.0)])
 def test_one_in_a_hundred_photos_of_a_new_species_may_count_as_no_pet(before, after):
-    labels = Labels(np.ones(101, int), np.full(101, 2), TREE.species, tuple(map(str, TREE.leaves)))
-    scores = np.stack([np.linspace(0, 1, 101), *np.ones((2, 101))], axis=1)
-    predictions = LeaveOneOutPredictions(
-        np.arange(101), np.tile([0.0, 0.0, 1.0], (101, 1)), scores, labels, (RABBIT,) * 101
-    )
     known = Policy(pet=before, scores={"trained": {"cat": ((0.0,) * MAX_SET,) * 30}})
-    assert grow_policy(known, predictions, {RABBIT}, TREE).pet == pytest.approx(after)
+    assert grow_policy(known, rabbits(101), {RABBIT}, TREE).pet == pytest.approx(after)
+
+
+def test_a_new_species_of_which_no_photo_was_judged_is_as_new_in_the_next_growth():
+    known = Policy(pet=0.5, scores={"trained": {"cat": ((0.0,) * MAX_SET,) * 30}})
+    single = grow_policy(known, rabbits(0), {RABBIT}, TREE)
+    assert (single.pet, single.of("trained")["rabbit"]) == (0.5, ())
+    assert grow_policy(single, rabbits(101), set(), TREE).pet == pytest.approx(0.01)
 
 
 @pytest.mark.parametrize("horses", [("arabian",), ()], ids=["of one breed before", "unknown before"])

@@ -10,6 +10,7 @@ from pathlib import Path
 from hierpets.bundle.layout import MANIFEST, released_bundle
 from hierpets.data.labeled.index import read_index
 from hierpets.data.records import PhotoIndex
+from hierpets.errors import DataError
 from hierpets.evaluation.comparison import Comparison, compare
 from hierpets.evaluation.result import Evaluation
 from hierpets.evaluation.run import evaluate, read_labeled
@@ -25,7 +26,6 @@ from hierpets.growing.photos import (
     find_copies,
     find_learned,
     read_photos,
-    without_learned,
 )
 from hierpets.growing.result import GrowResult
 from hierpets.growing.steals import Steal, find_confused, find_taken
@@ -37,6 +37,11 @@ from hierpets.taxonomy import Leaf, Taxonomy
 from hierpets.validation.arguments import checked
 
 __all__ = ["grow"]
+
+TRUST = (
+    "add photos, or remove the folder, or, if you have looked at them and the labels are right, give trust_labels "
+    "(--trust-labels)"
+)
 
 
 @checked
@@ -74,7 +79,7 @@ def grow(
     before = open_bundle(source, plugins)
     index = read_index(data, registry=plugins).to_learn_from
     check_names(index.taxonomy, before.manifest.taxonomy)
-    check_every_class(index, index.records, ())
+    check_every_class(index, index.records)
     if check is not None:  # what is wrong with them is said before anything is learned and written
         read_labeled(check, before.manifest, registry=plugins)
     predictor = load(source, engine="openvino", precision="f32", registry=plugins, recommend=False)
@@ -116,18 +121,23 @@ def _learn(
     ``left_out``.
     """
     learned_before = find_learned(photos, before.manifest, before.source)
-    index = without_learned(index, {photos.records[row].path for row in learned_before})
-    photos = photos.without(learned_before, left_out)
-    photos = photos.without(find_copies(photos), left_out)
-    check_every_class(index, photos.records, left_out)
+    known = {photos.records[row].label for row in learned_before}
+    repeated = find_copies(photos, learned_before) | learned_before
+    if len(repeated) == len(photos):
+        raise DataError(f"the bundle has learned from all {len(photos)} photos already; add others")
+    photos = photos.without(repeated, left_out)
+    check_every_class(index, photos.records, left_out, learned=known)
     learned, predictions = learn(before, photos)
     if trust_labels:
         return photos, learned, predictions
     strangers = find_strangers(photos, predictions, before.manifest, learned.manifest.taxonomy)
     if not strangers:
         return photos, learned, predictions
+    strange = {photos.records[row].label for row in strangers}
     photos = photos.without(strangers, left_out)
-    check_every_class(index, photos.records, left_out)
+    if not len(photos):  # then photos of a known class are asked for as well
+        known -= strange
+    check_every_class(index, photos.records, left_out, learned=known, advice=TRUST)
     return photos, *learn(before, photos)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,7 +15,7 @@ from hierpets.auditing.settings import AuditSettings
 from hierpets.bundle.manifest import Manifest
 from hierpets.bundle.seen import SeenPhotos
 from hierpets.data.content import content_key
-from hierpets.data.records import PhotoIndex, PhotoRecord, index_of
+from hierpets.data.records import PhotoIndex, PhotoRecord
 from hierpets.errors import DataError, ImageError, without_name
 from hierpets.growing.bundle import joint_and_scores
 from hierpets.hierarchy.decision import Decision, decide
@@ -25,19 +24,22 @@ from hierpets.inference.engines.cascade import Cascade, Squares, seen_by
 from hierpets.inference.predictor import Predictor
 from hierpets.progress import Progress
 from hierpets.taxonomy import Leaf
+from hierpets.text import join_words
 from hierpets.workers import cores, run_in_order
 
 __all__ = [
     "LeftOutPhoto",
     "NewPhotos",
+    "by_reason",
     "check_every_class",
     "find_copies",
     "find_learned",
     "read_photos",
-    "without_learned",
 ]
 
 BATCH = 8
+MOST_NAMED = 3  # photos that are left out for one reason
+MOST_REASONS = 5  # why classes are empty
 
 
 @dataclass(frozen=True)
@@ -117,23 +119,41 @@ def _decisions(outputs: Sequence[RawOutput], manifest: Manifest) -> tuple[Decisi
     return tuple(decide(joint, manifest.taxonomy, manifest.policy, scores=scores))
 
 
-def check_every_class(index: PhotoIndex, kept: Sequence[PhotoRecord], left_out: Sequence[LeftOutPhoto]) -> None:
-    """:raises DataError: a class of the data has no photo to learn from among those ``kept``."""
-    counts, wanted = Counter(record.label for record in kept), {record.label for record in index.records}
-    empty = sorted(
-        {str(label) for label in wanted if not counts[label]}
-        | {str(leaf) for leaf in index.taxonomy.leaves if leaf.breed and not counts[leaf]}
-    )
+def check_every_class(
+    index: PhotoIndex,
+    kept: Sequence[PhotoRecord],
+    left_out: Sequence[LeftOutPhoto] = (),
+    *,
+    learned: Collection[Leaf] = (),
+    advice: str = "add photos, or remove the folder",
+) -> None:
+    """Whether each class of the data has a photo to learn from among those ``kept``; one of which photos were
+    ``learned`` before needs none.
+
+    :raises DataError: one has none.
+    """
+    label_of = {record.path: record.label for record in index.records}
+    wanted = {*label_of.values(), *(leaf for leaf in index.taxonomy.leaves if leaf.breed)}
+    empty = wanted - {record.label for record in kept} - {*learned}
     if empty:
-        reasons = "".join(f"\n{photo}" for photo in left_out)
-        raise DataError(f"no photo to learn from: {', '.join(empty)}; add photos, or remove the folder{reasons}")
+        reasons = [*by_reason(photo for photo in left_out if label_of[photo.path] in empty)]
+        more = [f"and {len(reasons) - MOST_REASONS} more reasons"] if len(reasons) > MOST_REASONS else []
+        names = ", ".join(sorted(map(str, empty)))
+        raise DataError("\n".join([f"no photo to learn from: {names}; {advice}", *reasons[:MOST_REASONS], *more]))
+
+
+def by_reason(photos: Iterable[LeftOutPhoto]) -> Iterator[str]:
+    """A line for each reason, which names the first photos."""
+    paths: dict[str, list[str]] = {}
+    for photo in photos:
+        paths.setdefault(photo.reason, []).append(photo.path)
+    for reason, own in paths.items():
+        yield f"{join_words(own, most=MOST_NAMED)}: {reason}"
 
 
 def find_learned(photos: NewPhotos, manifest: Manifest, bundle: Path) -> dict[int, str]:
     """Rows of photos that the ``bundle`` was fitted to already: it would count them twice, and judge itself by them.
     What was forgotten since counts no more, learned again or not.
-
-    :raises DataError: there are no others.
     """
     leaves = {*manifest.taxonomy.leaves} - manifest.pretrained
     known = leaves | {Leaf(leaf.species, None) for leaf in leaves}  # a label without a breed is no leaf
@@ -144,27 +164,22 @@ def find_learned(photos: NewPhotos, manifest: Manifest, bundle: Path) -> dict[in
         for row, record in enumerate(photos.records)
         if record.label in since and (own := read[since[record.label]]) and own.holds(content_key(record.path))
     ]
-    if len(rows) == len(photos):
-        raise DataError(f"the bundle has learned from all {len(rows)} photos already; add others")
     return dict.fromkeys(rows, "the bundle has learned from it already")
 
 
-def without_learned(index: PhotoIndex, learned: Collection[str]) -> PhotoIndex:
-    """The photos that are not ``learned``; a class whose photos all are is not asked for any more."""
-    empty = [leaf for leaf, count in index.counts().items() if not count]
-    return index_of((record for record in index.records if record.path not in learned), empty)
+def find_copies(photos: NewPhotos, learned: Collection[int]) -> dict[int, str]:
+    """Rows that show the same photo as one whose row was ``learned`` before, or as an earlier one.
 
-
-def find_copies(photos: NewPhotos) -> dict[int, str]:
-    """Rows that show the same photo as an earlier one.
-
-    :raises DataError: the two have different labels.
+    :raises DataError: the two have different labels, and not both were learned.
     """
-    paths = [record.path for record in photos.records]
-    stats = [future.result() for future in run_in_order(measure_image, paths, workers=cores(), ahead=BATCH)]
-    pairs = find_same_photos(stats, np.arange(len(paths)), photos.features[-1], AuditSettings())
+    order = sorted(range(len(photos)), key=lambda row: row not in learned)
+    records = [photos.records[row] for row in order]
+    read = run_in_order(measure_image, [record.path for record in records], workers=cores(), ahead=BATCH)
+    stats = [future.result() for future in read]
+    pairs = find_same_photos(stats, np.arange(len(order)), photos.features[-1][order], AuditSettings())
     for pair in pairs:
-        a, b = photos.records[pair.first], photos.records[pair.second]
-        if a.label != b.label:
+        a, b = records[pair.first], records[pair.second]
+        is_new = not {order[pair.first], order[pair.second]} <= {*learned}
+        if is_new and a.label != b.label:
             raise DataError(f"{b.path}: labeled {b.label}, but the same photo is {a.label} at {a.path}; keep one")
-    return {pair.second: f"a copy of {paths[pair.first]}" for pair in pairs}
+    return {order[pair.second]: f"a copy of {records[pair.first].path}" for pair in pairs}

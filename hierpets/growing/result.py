@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from hierpets.evaluation.comparison import Comparison
-from hierpets.growing.photos import LeftOutPhoto
+from hierpets.growing.photos import LeftOutPhoto, by_reason
 from hierpets.growing.steals import Steal
 from hierpets.hierarchy.conformal import fewest_scores, least_alpha
 from hierpets.inference.loading import load
@@ -20,7 +20,6 @@ from hierpets.text import counted, join_words
 
 __all__ = ["ForgetResult", "GrowResult"]
 
-MOST_NAMED = 3  # photos that are left out for one reason
 MOST_FORGOTTEN = 10  # leaves, of which a species may have a hundred
 
 
@@ -73,7 +72,7 @@ class GrowResult:
         """What to know before the bundle is used, a line each."""
         unnamed = (*map(self._alone, self.unjudged), *map(self._few, self.too_few), *map(self._wrong, self.too_wrong))
         silent = filter(None, (self.unanswered,))
-        return (*_by_reason(self.left_out), *self.doubtful, *map(str, self.steals), *unnamed, *silent, *self._laxer())
+        return (*by_reason(self.left_out), *self.doubtful, *map(str, self.steals), *unnamed, *silent, *self._laxer())
 
     def _laxer(self) -> Iterator[str]:
         before, after = self.pet
@@ -133,13 +132,14 @@ class ForgetResult:
     """The result of :func:`hierpets.forget`: a new ``bundle`` without the leaves that were ``forgotten``.
 
     ``pet`` is the least score of a pet, None where the bundle has none; ``ungrown`` are the species that are gone and
-    were grown.
+    were grown. ``registry`` is the one that was used.
     """
 
     bundle: Path
     forgotten: tuple[Leaf, ...]
     pet: float | None = field(default=None, repr=False)
     ungrown: tuple[str, ...] = field(default=(), repr=False)
+    registry: Registry | None = field(default=None, repr=False)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -153,7 +153,7 @@ class ForgetResult:
 
     def predictor(self, **options: Any) -> Predictor:
         """The bundle, ready to predict; ``options`` are those of :func:`hierpets.load`."""
-        return load(self.bundle, **options)
+        return load(self.bundle, **{"registry": self.registry, **options})
 
     def __str__(self) -> str:
         return f"forgotten: {join_words([*map(str, self.forgotten)], most=MOST_FORGOTTEN)}"
@@ -162,15 +162,6 @@ class ForgetResult:
         """What is gone and what to know, for notebooks."""
         lines = "".join(f"<p>{escape(line)}</p>" for line in (str(self), *self.warnings))
         return f"{lines}<code>{escape(str(self.bundle))}</code>"
-
-
-def _by_reason(photos: Iterable[LeftOutPhoto]) -> Iterator[str]:
-    """A line for each reason, which names the first photos."""
-    paths: dict[str, list[str]] = {}
-    for photo in photos:
-        paths.setdefault(photo.reason, []).append(photo.path)
-    for reason, own in paths.items():
-        yield f"{join_words(own, most=MOST_NAMED)}: {reason}"
 
 
 def _line(leaf: Leaf, photos: int, accuracy: float | None, new: bool) -> str:

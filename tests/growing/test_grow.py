@@ -4,6 +4,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -15,11 +16,12 @@ import hierpets.growing.grow as grow_module
 from hierpets.bundle.manifest import model_id, read_manifest
 from hierpets.bundle.seen import SeenPhotos
 from hierpets.cli.develop.grow import command
+from hierpets.data.records import PhotoRecord, index_of
 from hierpets.errors import BundleError, ConfigError, DataError
 from hierpets.growing.bundle import open_bundle
 from hierpets.growing.grow import grow
 from hierpets.growing.names import check_names
-from hierpets.growing.photos import LeftOutPhoto
+from hierpets.growing.photos import LeftOutPhoto, check_every_class
 from hierpets.taxonomy import Leaf, Taxonomy
 
 GINGER, HUSKY, RABBIT = Leaf("cat", "ginger"), Leaf("dog", "husky"), Leaf("rabbit", None)
@@ -190,6 +192,20 @@ def test_a_new_species_of_one_photo_is_told_to_be_unjudged(bundle, grown, tmp_pa
         assert first.startswith("rabbit is new, and no other animal of its classes says")
         assert len(others) == (1 if named else 0)
         assert all(part in line for line in others for part in named)
+
+
+def test_a_new_species_lowers_the_threshold_of_pets_in_its_second_growth_where_the_first_could_not(bundle, tmp_path):
+    def stricter(manifest):
+        return manifest.model_copy(update={"policy": manifest.policy.model_copy(update={"pet": 100.0})})
+
+    first, second = (
+        draw_photos(tmp_path / f"new{n}", {"rabbit/-": count}, first=n) for n, count in ((100, 1), (101, 11))
+    )
+    one = grow(with_manifest(bundle, tmp_path / "bundle", stricter), first, out=tmp_path / "one")
+    assert one.pet == (100, 100)
+    two = grow(one.bundle, second, out=tmp_path / "two")
+    assert two.photos == {RABBIT: 11}
+    assert two.pet[1] < 100
 
 
 def test_two_growths_to_one_bundle_do_not_replace_each_other(bundle, tmp_path, monkeypatch):
@@ -366,6 +382,53 @@ def test_photos_that_the_bundle_has_learned_from_teach_it_nothing_again(grown, n
     more = grow(grown.bundle, tmp_path / "more", out=tmp_path / "bundle")
     assert more.photos == {HUSKY: 5}
     assert [photo.reason for photo in more.left_out] == ["the bundle has learned from it already"] * 10
+
+
+def test_a_copy_of_a_photo_that_was_learned_teaches_nothing(bundle, tmp_path):
+    data = draw_photos(tmp_path / "new", {"dog/husky": 6}, first=100)
+    once = grow(bundle, data, out=tmp_path / "once").bundle
+    smaller = cv2.resize(cv2.imread(str(data / "dog/husky/103.png")), None, fx=0.8, fy=0.8)
+    cv2.imwrite(str(data / "dog/husky/0.jpg"), smaller)  # which is read before the photo that it shows
+    with pytest.raises(DataError, match="the bundle has learned from all 7 photos already; add others"):
+        grow(once, data, out=tmp_path / "twice")
+    draw_photos(data, {"dog/husky": 3}, first=300)
+    more = grow(once, data, out=tmp_path / "more")
+    assert more.photos == {HUSKY: 3}
+    assert sorted(photo.reason.partition(" of ")[0] for photo in more.left_out)[0] == "a copy"
+    (data / "dog/beagle").mkdir()
+    shutil.move(data / "dog/husky/0.jpg", data / "dog/beagle")
+    with pytest.raises(DataError, match="labeled dog/beagle, but the same photo is dog/husky"):
+        grow(once, data, out=tmp_path / "other")
+
+
+def test_a_broken_photo_beside_those_that_were_learned_refuses_no_others(bundle, tmp_path):
+    data = draw_photos(tmp_path / "new", {"dog/husky": 5}, first=100)
+    (data / "dog/husky/broken.png").write_bytes(b"no photo")
+    once = grow(bundle, data, out=tmp_path / "once").bundle
+    draw_photos(data, {"cat/ginger": 5}, first=100)
+    assert grow(once, data, out=tmp_path / "more").photos == {GINGER: 5}
+
+
+def test_classes_without_a_photo_are_told_with_the_first_of_their_own_reasons():
+    records = [PhotoRecord(f"{n}.jpg", "dog", f"breed {n}") for n in range(9)]
+    left_out = [LeftOutPhoto("kept2.jpg", "blurred"), *(LeftOutPhoto(r.path, f"cannot: {r.path}") for r in records)]
+    kept = [PhotoRecord(f"kept{n}.jpg", "dog", "husky") for n in range(3)]
+    with pytest.raises(DataError) as refused:
+        check_every_class(index_of([*records, *kept]), kept[:2], left_out, learned=[records[0].label])
+    first, *reasons, last = str(refused.value).splitlines()
+    assert (first.count("dog/"), len(reasons), reasons[0], last) == (8, 5, "1.jpg: cannot: 1.jpg", "and 3 more reasons")
+
+
+def test_the_way_out_is_told_where_all_photos_of_a_class_look_like_another_animal(bundle, tmp_path):
+    cats = draw_photos(tmp_path / "cats", {"cat/siamese": 2}, first=600) / "cat" / "siamese"
+    data = draw_photos(tmp_path / "new", {"dog/husky": 6}, first=100)
+    once = grow(bundle, data, out=tmp_path / "once").bundle
+    for place in ("dog/beagle", "dog/husky"):
+        shutil.copytree(cats, data / place, dirs_exist_ok=True)
+        with pytest.raises(DataError, match=rf"(?s)no photo to learn from: {place}; .*--trust-labels.*looks like cat/"):
+            grow(once, data, out=tmp_path / "out")
+        shutil.rmtree(data / place)
+    assert grow(once, cats.parents[1], out=tmp_path / "cats too").photos
 
 
 def test_photos_of_no_stated_breed_teach_nothing_twice_either(bundle, old_photos, tmp_path):

@@ -49,13 +49,18 @@ def forget(
         raise ConfigError("forget: expected the name of a breed or a species")
     target = Path(out).absolute()
     check_folder(target, overwrite=overwrite, mark=MANIFEST, kind="bundle")
-    before = open_bundle(Path(model) if model is not None else released_bundle(), load_registry(registry))
+    plugins = load_registry(registry)
+    before = open_bundle(Path(model) if model is not None else released_bundle(), plugins)
     gone = {leaf for name in names for leaf in _leaves(name, before.manifest.taxonomy)}
     after = _without(before, gone)
     after.write(target, overwrite=overwrite)
     ungrown = _grown_species(before.manifest) - {*after.manifest.taxonomy.species}
     return ForgetResult(
-        target, tuple(sorted(gone, key=str)), pet=after.manifest.policy.pet, ungrown=tuple(sorted(ungrown))
+        target,
+        tuple(sorted(gone, key=str)),
+        pet=after.manifest.policy.pet,
+        ungrown=tuple(sorted(ungrown)),
+        registry=plugins,
     )
 
 

@@ -73,7 +73,7 @@ def test_animals_of_a_forgotten_species_are_no_pets_of_a_known_one(grown, bundle
     assert classes(forget(grown.bundle, "cat/siamese", out=tmp_path / "c").bundle) == classes(grown.bundle)
 
 
-def test_the_plugin_of_the_backbone_names_the_classes_of_a_species_that_goes(bundle, tmp_path):
+def test_the_plugin_of_the_backbone_names_the_classes_of_a_species_that_goes(bundle, tmp_path, monkeypatch):
     def renamed(manifest):
         return manifest.model_copy(update={"backbone": manifest.backbone.model_copy(update={"name": "mine"})})
 
@@ -84,7 +84,11 @@ def test_the_plugin_of_the_backbone_names_the_classes_of_a_species_that_goes(bun
     shutil.copy(load_registry().get("backbone", "efficientnet_lite0").file, tmp_path / "mine.py")
     registry = tmp_path / "registry.yaml"
     registry.write_text("plugins:\n  - {name: mine, kind: backbone, entry: 'mine.py:efficientnet_lite0'}\n")
-    forget(other, "dog", out=tmp_path / "b", registry=registry)
+    result, given = forget(other, "dog", out=tmp_path / "b", registry=registry), []
+    monkeypatch.setattr("hierpets.growing.result.load", lambda folder, **options: given.append(options))
+    result.predictor(recommend=False)
+    result.predictor(registry="another.yaml")
+    assert given[0]["registry"].path == registry and given[1] == {"registry": "another.yaml"}
 
 
 def test_a_threshold_of_pets_that_a_forgotten_species_may_have_lowered_is_told(grown, tmp_path):

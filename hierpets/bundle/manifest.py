@@ -182,7 +182,7 @@ class Manifest(StrictModel):
     selection: Selection | None = Field(default=None, description="How it was chosen; None where nothing was compared.")
     forgotten: dict[str, int] = Field(
         default={},
-        description="Classes that were forgotten, and how many photos `seen.bin` noted by then: those count no more.",
+        description="Classes that were forgotten, and how many entries `seen.bin` had by then: those count no more.",
     )
     versions: dict[str, str] = {}
     training: dict[str, Any] = {}

@@ -1,7 +1,8 @@
 """Which photos a bundle was fitted to: ``seen.bin``, eight bytes of each photo's digest, and nothing else.
 
 Those that it was trained on are sorted, and so are those of each growth, which follow: what was seen after a class was
-forgotten can be told from what was seen before.
+forgotten can be told from what was seen before. A growth notes each photo a second time together with its label, so
+that what was learned under a label that was forgotten can be learned under another.
 
 Enough to tell that a photo was seen, and far too little to tell what it shows. The file is no part of the bundle's
 identity: it changes no prediction.
@@ -9,13 +10,14 @@ identity: it changes no prediction.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
 from hierpets.bundle.layout import SEEN
 from hierpets.errors import BundleError, reason_of
 
-__all__ = ["SeenPhotos", "read_seen", "seen_count"]
+__all__ = ["SeenPhotos", "labeled_digest", "read_seen", "seen_count"]
 
 SIZE = 8  # bytes: where a million photos were seen, one in 18 trillion others is taken for one of them
 
@@ -66,8 +68,13 @@ def read_seen(bundle: Path) -> bytes | None:
 
 
 def seen_count(bundle: Path) -> int:
-    """How many photos the file notes, one that was learned again as two; 0 where there is none."""
+    """How many entries the file has; 0 where there is none."""
     return len(read_seen(bundle) or b"") // SIZE
+
+
+def labeled_digest(digest: str, label: str) -> str:
+    """The digest of a photo together with its label."""
+    return hashlib.sha256(f"{digest} {label}".encode()).hexdigest()
 
 
 def _short(digest: str) -> bytes:

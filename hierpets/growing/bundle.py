@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,9 @@ import numpy as np
 
 from hierpets.bundle.layout import MANIFEST, SEEN
 from hierpets.bundle.manifest import Manifest, manifest_text, read_manifest
-from hierpets.bundle.seen import SeenPhotos, read_seen
+from hierpets.bundle.seen import SeenPhotos, labeled_digest, read_seen
 from hierpets.data.content import content_key
+from hierpets.data.records import PhotoRecord
 from hierpets.errors import BundleError
 from hierpets.files import whole_folder
 from hierpets.growing.network import OpenNetwork, open_network
@@ -49,7 +50,7 @@ class OpenBundle:
         manifest = self.manifest.model_copy(update={**found, "early": tuple(own), **changes})
         return replace(self, manifest=manifest, networks=tuple(networks))
 
-    def write(self, folder: Path, learned: Iterable[str] = (), *, overwrite: bool) -> None:
+    def write(self, folder: Path, learned: Iterable[PhotoRecord] = (), *, overwrite: bool) -> None:
         """Write the bundle whole or not at all.
 
         ``learned`` are the photos that it was fitted to beside those that ``source`` knows of.
@@ -61,8 +62,14 @@ class OpenBundle:
             pairs = zip(self.networks, self.manifest.networks, strict=True)
             manifest = self.manifest.with_statistics([network.write(made, files) for network, files in pairs])
             if seen is not None:
-                (made / SEEN).write_bytes(seen + SeenPhotos.of(map(content_key, learned)).pack())
+                (made / SEEN).write_bytes(seen + SeenPhotos.of(_digests(learned)).pack())
             (made / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8", newline="\n")
+
+
+def _digests(learned: Iterable[PhotoRecord]) -> Iterator[str]:
+    for record in learned:
+        own = content_key(record.path)
+        yield from (own, labeled_digest(own, str(record.label)))
 
 
 def open_bundle(folder: Path, registry: Registry | None = None) -> OpenBundle:

@@ -87,7 +87,7 @@ def grow(
     photos, learned, predictions = _learn(before, index, photos, left_out, trust_labels=trust_labels)
     measure = partial(_measure, check, plugins, progress)
     was = measure(source)  # before the grown bundle is written, which may take its place
-    learned.write(target, (record.path for record in photos.records), overwrite=overwrite)
+    learned.write(target, photos.records, overwrite=overwrite)
     compared, taken = _compare(was, measure(target), before.manifest.taxonomy, learned.manifest.taxonomy)
     new = tuple(leaf for leaf in learned.manifest.taxonomy.leaves if leaf not in before.manifest.taxonomy.leaves)
     counts, policy = Counter(record.label for record in photos.records), learned.manifest.policy

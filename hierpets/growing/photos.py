@@ -13,7 +13,7 @@ from hierpets.auditing.images.image_stats import measure_image
 from hierpets.auditing.pairs.same_photos import find_same_photos
 from hierpets.auditing.settings import AuditSettings
 from hierpets.bundle.manifest import Manifest
-from hierpets.bundle.seen import SeenPhotos
+from hierpets.bundle.seen import SeenPhotos, labeled_digest
 from hierpets.data.content import content_key
 from hierpets.data.records import PhotoIndex, PhotoRecord
 from hierpets.errors import DataError, ImageError, without_name
@@ -153,17 +153,21 @@ def by_reason(photos: Iterable[LeftOutPhoto]) -> Iterator[str]:
 
 def find_learned(photos: NewPhotos, manifest: Manifest, bundle: Path) -> dict[int, str]:
     """Rows of photos that the ``bundle`` was fitted to already: it would count them twice, and judge itself by them.
-    What was forgotten since counts no more, learned again or not.
+    What was forgotten since counts no more, learned again or not, whatever it is labeled now.
     """
     leaves = {*manifest.taxonomy.leaves} - manifest.pretrained
     known = leaves | {Leaf(leaf.species, None) for leaf in leaves}  # a label without a breed is no leaf
-    since = {label: manifest.forgotten.get(str(label), 0) for label in known}
-    read = {after: SeenPhotos.read(bundle, after=after) for after in {*since.values()}}
-    rows = [
-        row
-        for row, record in enumerate(photos.records)
-        if record.label in since and (own := read[since[record.label]]) and own.holds(content_key(record.path))
-    ]
+    since = {name: manifest.forgotten.get(name, 0) for name in map(str, known)}
+    read = {after: SeenPhotos.read(bundle, after=after) or SeenPhotos() for after in {0, *since.values()}}
+
+    def is_learned(record: PhotoRecord) -> bool:
+        own, name = content_key(record.path), str(record.label)
+        if name not in since or not read[since[name]].holds(own):
+            return False
+        was_forgotten = any(read[0].holds(labeled_digest(own, label)) for label in manifest.forgotten)
+        return not was_forgotten or any(read[after].holds(labeled_digest(own, label)) for label, after in since.items())
+
+    rows = [row for row, record in enumerate(photos.records) if is_learned(record)]
     return dict.fromkeys(rows, "the bundle has learned from it already")
 
 

@@ -155,6 +155,22 @@ def test_what_was_forgotten_can_be_learned_again_beside_others_of_its_class(grow
         grow(again.bundle, others, out=tmp_path / "twice")
 
 
+def test_what_was_forgotten_can_be_learned_under_another_label(grown, new_photos, tmp_path):
+    """Photos of a breed that the bundle knows were learned as another one by mistake."""
+    photos = draw_photos(tmp_path / "wrong", {"dog/husky": 8}, first=300) / "dog"
+    (photos / "husky").rename(photos / "mutt")
+    wrong = grow(grown.bundle, photos.parent, out=tmp_path / "grown").bundle
+    (photos / "mutt").rename(photos / "husky")
+    with pytest.raises(DataError, match="the bundle has learned from all 8 photos already"):
+        grow(wrong, photos.parent, out=tmp_path / "refused")
+    without = forget(wrong, "dog/mutt", out=tmp_path / "without").bundle
+    right = grow(without, photos.parent, out=tmp_path / "right", trust_labels=True)
+    assert right.photos == {Leaf("dog", "husky"): 8}
+    for folder in (photos.parent, new_photos):  # neither these nor those of before teach it twice
+        with pytest.raises(DataError, match="the bundle has learned from all"):
+            grow(right.bundle, folder, out=tmp_path / "twice", trust_labels=True)
+
+
 def test_what_is_told_of_training_leaves_out_what_was_forgotten(grown, bundle, tmp_path):
     before, known = read_manifest(bundle).training, read_manifest(grown.bundle).training
     assert (before["leaves"], known["leaves"], known["grown"]) == (4, 7, 46)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
 
 from hierpets.data.labeled.consistency import find_misspelled, folded
 from hierpets.errors import DataError
 from hierpets.messages.breeds import find_label, meant_labels
-from hierpets.taxonomy import Taxonomy
+from hierpets.taxonomy import Leaf, Taxonomy
 
-__all__ = ["check_names"]
+__all__ = ["check_names", "find_namesakes"]
 
 ALIKE = 0.9  # of difflib: names as like as "siamese" and "siamesse" are taken for one
 WORD = 5  # letters, of which one may be mistaken
@@ -20,13 +20,13 @@ def check_names(new: Taxonomy, known: Taxonomy) -> None:
     """Whether each class that is new has a name of its own.
 
     :raises DataError: names that are written almost as those of other classes, or stand for the same; a species that is
-        called as a known breed; breeds of a species without breeds.
+        called as a breed of a known one; breeds of a species without breeds.
     """
     labels = [("the bundle", leaf) for leaf in known.leaves] + [("the photos", leaf) for leaf in new.leaves]
     problems = [*find_misspelled(labels), *_almost(new.species, known.species)]
     for species in new.species:
-        if owner := known.owner(species):
-            problems.append(f"{species}: is a breed of {owner} in the bundle, no species; give the folder above it")
+        if owner := _owner(species, known):
+            problems.append(f"{species}: is a breed of {owner}, no species; give the folder above it")
         problems += _almost(new.tree[species], known.tree.get(species, ()), species)
         if new.tree[species] and known.tree.get(species) == ():
             problems.append(
@@ -35,6 +35,35 @@ def check_names(new: Taxonomy, known: Taxonomy) -> None:
             )
     if problems:
         raise DataError("\n".join(dict.fromkeys(problems)))
+
+
+def find_namesakes(new: Iterable[Leaf], known: Taxonomy) -> Iterator[str]:
+    """A line for each new breed that is called as a known species, or as a breed of another one."""
+    for leaf in new:
+        if leaf.breed is None:
+            continue
+        if _is_called(leaf.breed, known.species):
+            yield f"{leaf}: the bundle knows {leaf.breed} as a species; check the label"
+        for species, breeds in known.tree.items():
+            if species != leaf.species and _is_called(leaf.breed, breeds, species):
+                yield f"{leaf}: the bundle knows {leaf.breed} as a breed of {species}; check the label"
+
+
+def _owner(species: str, known: Taxonomy) -> str | None:
+    """The known species of which a new one is a breed by its name, whether the bundle knows that breed or not."""
+    if species in known.tree:
+        return None
+    meanings = meant_labels(species, None)
+    for owner, breeds in known.tree.items():
+        own = meant_labels(species, owner)
+        if _is_called(species, breeds, owner) or (own and own == meanings and owner not in own):
+            return owner
+    return None
+
+
+def _is_called(name: str, labels: Iterable[str], species: str | None = None) -> bool:
+    """Whether a name is that of a label in another spelling, or another name of it."""
+    return folded(name) in map(folded, labels) or find_label(name, labels, species) is not None
 
 
 def _almost(new: Sequence[str], known: Sequence[str], species: str | None = None) -> Iterator[str]:

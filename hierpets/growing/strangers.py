@@ -37,14 +37,19 @@ def find_strangers(
 
 
 def doubtful_labels(photos: NewPhotos, known: Taxonomy) -> Iterator[str]:
-    """A line for each label of a known species most of whose photos the bundle took for another species before."""
+    """A line for each label most of whose photos the bundle took for another species before; of a new species, answered
+    as one that is known.
+    """
     taken: dict[Leaf, list[str]] = defaultdict(list)
     for record, decision in zip(photos.records, photos.decisions, strict=True):
-        if record.species in known.tree and decision.species != record.species:
+        is_answered = record.species in known.tree or decision.level != "unknown"
+        if is_answered and decision.species != record.species:
             taken[record.label].append(decision.species)
     counts = Counter(record.label for record in photos.records)
     for label, species in taken.items():
-        if len(species) > DOUBTFUL * counts[label]:
-            likely = Counter(species).most_common(1)[0][0]
-            all_of_it = counted(counts[label], "photo")
-            yield f"{label}: {len(species)} of {all_of_it} looked like a {likely} before; check the label"
+        likely, most = Counter(species).most_common(1)[0]
+        is_known, all_of_it = label.species in known.tree, counted(counts[label], "photo")
+        others = len(species) if is_known else most
+        if others > DOUBTFUL * counts[label]:
+            advice = "check the label" if is_known else f"if they show one, their folder belongs into {likely}/"
+            yield f"{label}: {others} of {all_of_it} looked like a {likely} before; {advice}"

@@ -40,14 +40,17 @@ class OpenBundle:
         return self.networks[-1]
 
     def of(self, networks: Sequence[OpenNetwork], **changes: Any) -> OpenBundle:
-        """The bundle of these networks, changed as they are, and ``changes`` of its manifest; early thresholds stay."""
+        """The bundle of these networks, changed as they are, and ``changes`` of its manifest; early thresholds stay.
+
+        It is another model than that of before, and has no version.
+        """
         *early, main = (network.manifest for network in networks)
         own = [
             spec.model_copy(update={"ood": one.ood, "temperatures": one.temperatures})
             for spec, one in zip(self.manifest.early, early, strict=True)
         ]
         found = {name: getattr(main, name) for name in ("taxonomy", "origins", "ood", "temperatures")}
-        manifest = self.manifest.model_copy(update={**found, "early": tuple(own), **changes})
+        manifest = self.manifest.model_copy(update={**found, "version": None, "early": tuple(own), **changes})
         return replace(self, manifest=manifest, networks=tuple(networks))
 
     def write(self, folder: Path, learned: Iterable[PhotoRecord] = (), *, overwrite: bool) -> None:

@@ -59,3 +59,9 @@ def test_a_species_goes_with_the_last_breed_that_photos_taught(tmp_path):
     after = origins(forget(None, *cats, out=tmp_path / "dogs").bundle)
     assert {leaf.species for leaf in after} == {"dog"}
     assert "pretrained" in after.values()
+
+
+def test_a_bundle_that_was_changed_is_not_the_version_that_it_came_from(tmp_path):
+    result = forget(None, str(WHIPPET), out=tmp_path / "less")
+    assert read_manifest(released_bundle()).version
+    assert read_manifest(result.bundle).version is None

@@ -38,7 +38,8 @@ def forget(
     pretrained head show a species that goes, whose animals are no pets of a known one any more.
 
     What photos of theirs say of how photos vary within a breed stays in the pooled scatter, which is known as one sum,
-    and the threshold of pets stays where growing lowered it for them. A species goes with the last of its breeds.
+    and the threshold of pets stays where growing lowered it for them. A breed that was known from pretraining before it
+    had photos is known from pretraining alone again. A species goes with the last breed that photos taught.
 
     :raises BundleError: a bundle that is missing or damaged, or that keeps no statistics.
     :raises PluginError: a species goes, and the registry lacks the backbone of a bundle whose pretrained head knows it.
@@ -54,10 +55,14 @@ def forget(
     gone = {leaf for name in names for leaf in _leaves(name, before.manifest.taxonomy)}
     after = _without(before, gone)
     after.write(target, overwrite=overwrite)
+    left = {*after.manifest.taxonomy.leaves}
+    forgotten = [leaf for leaf in before.manifest.taxonomy.leaves if leaf not in left]
     ungrown = _grown_species(before.manifest) - {*after.manifest.taxonomy.species}
     return ForgetResult(
         target,
-        tuple(sorted(gone, key=str)),
+        tuple(forgotten),
+        pretrained=tuple(sorted(gone & left)),
+        untaught=tuple(sorted({leaf.species for leaf in forgotten if leaf not in gone})),
         pet=after.manifest.policy.pet,
         ungrown=tuple(sorted(ungrown)),
         registry=plugins,
@@ -86,10 +91,11 @@ def _without(before: OpenBundle, gone: set[Leaf]) -> OpenBundle:
     kept = {*old.taxonomy.leaves} - gone
     # A species stays as long as it has a leaf that photos taught.
     species = {leaf.species for leaf in kept - old.pretrained}
-    left = {leaf for leaf in kept if leaf.species in species}
+    again = {leaf for leaf in gone if _was_pretrained(leaf, old)}
+    left = {leaf for leaf in kept | again if leaf.species in species}
     if len(left) < 2:
         raise DataError(f"only {len(left)} leaves would be left; a bundle needs at least two")
-    pretrained = left & old.pretrained
+    pretrained = left & (old.pretrained | again)
     rows = [label for label in before.main.statistics.labels if label in gone or label.species not in species]
     return before.of(
         [network.refitted(_without_rows(network.statistics, rows), pretrained) for network in before.networks],
@@ -97,6 +103,12 @@ def _without(before: OpenBundle, gone: set[Leaf]) -> OpenBundle:
         forgotten=old.forgotten | dict.fromkeys(map(str, rows), seen_count(before.source)),
         training=_training(old, rows) | {"species": len(species), "leaves": len(left - pretrained)},
     )
+
+
+def _was_pretrained(leaf: Leaf, manifest: Manifest) -> bool:
+    """Whether a leaf was known from pretraining before it was grown: any other has a threshold of its own since."""
+    origin = manifest.origins[manifest.taxonomy.leaves.index(leaf)]
+    return origin == "grown" and str(leaf) not in manifest.policy.leaves
 
 
 def _without_rows(statistics: ClassStatistics, labels: Iterable[Leaf]) -> ClassStatistics:

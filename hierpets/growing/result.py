@@ -131,12 +131,16 @@ class GrowResult:
 class ForgetResult:
     """The result of :func:`hierpets.forget`: a new ``bundle`` without the leaves that were ``forgotten``.
 
+    ``pretrained`` are those whose photos were forgotten, and which are known from pretraining alone again; ``untaught``
+    the species that are gone with breeds that were not named, because nothing that photos taught is left of them.
     ``pet`` is the least score of a pet, None where the bundle has none; ``ungrown`` are the species that are gone and
     were grown. ``registry`` is the one that was used.
     """
 
     bundle: Path
     forgotten: tuple[Leaf, ...]
+    pretrained: tuple[Leaf, ...] = ()
+    untaught: tuple[str, ...] = field(default=(), repr=False)
     pet: float | None = field(default=None, repr=False)
     ungrown: tuple[str, ...] = field(default=(), repr=False)
     registry: Registry | None = field(default=None, repr=False)
@@ -144,11 +148,15 @@ class ForgetResult:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What to know before the bundle is used, a line each."""
+        gone = (f"{species} is gone: nothing that photos taught is left of it" for species in self.untaught)
+        return (*gone, *self._lax())
+
+    def _lax(self) -> Iterator[str]:
         if self.pet is None or not self.ungrown:
-            return ()
-        return (
+            return
+        yield (
             f"the least score of a pet stays {self.pet:.2f}, and growing {join_words(self.ungrown)} may have lowered "
-            "it; the bundle does not know what it was; to have it back, take the bundle from before it was grown",
+            "it; the bundle does not know what it was; to have it back, take the bundle from before it was grown"
         )
 
     def predictor(self, **options: Any) -> Predictor:
@@ -156,11 +164,14 @@ class ForgetResult:
         return load(self.bundle, **{"registry": self.registry, **options})
 
     def __str__(self) -> str:
-        return f"forgotten: {join_words([*map(str, self.forgotten)], most=MOST_FORGOTTEN)}"
+        told = {"forgotten": self.forgotten, "known from pretraining alone again": self.pretrained}
+        return "\n".join(
+            f"{what}: {join_words([*map(str, leaves)], most=MOST_FORGOTTEN)}" for what, leaves in told.items() if leaves
+        )
 
     def _repr_html_(self) -> str:
         """What is gone and what to know, for notebooks."""
-        lines = "".join(f"<p>{escape(line)}</p>" for line in (str(self), *self.warnings))
+        lines = "".join(f"<p>{escape(line)}</p>" for line in (*str(self).splitlines(), *self.warnings))
         return f"{lines}<code>{escape(str(self.bundle))}</code>"
 
 

@@ -1,5 +1,6 @@
 """The released bundle knows breeds from pretraining, which photos may teach it or which it may forget."""
 
+import numpy as np
 import pytest
 from helpers.demo_photos import draw_photos
 from helpers.systems import needs_links
@@ -8,6 +9,7 @@ from hierpets.bundle.layout import released_bundle
 from hierpets.bundle.manifest import read_manifest
 from hierpets.growing.forget import forget
 from hierpets.growing.grow import grow
+from hierpets.inference.loading import load
 from hierpets.taxonomy import Leaf
 
 MALTESE, WHIPPET = Leaf("dog", "maltese"), Leaf("dog", "whippet")
@@ -56,9 +58,27 @@ def test_a_pretrained_breed_can_be_forgotten(tmp_path):
 def test_a_species_goes_with_the_last_breed_that_photos_taught(tmp_path):
     trained = [str(leaf) for leaf, origin in origins(released_bundle()).items() if origin == "trained"]
     cats = [name for name in trained if name.startswith("cat/")]
-    after = origins(forget(None, *cats, out=tmp_path / "dogs").bundle)
+    before, result = origins(released_bundle()), forget(None, *cats, out=tmp_path / "dogs")
+    after = origins(result.bundle)
     assert {leaf.species for leaf in after} == {"dog"}
     assert "pretrained" in after.values()
+    assert {*result.forgotten} == {*before} - {*after} > {leaf for leaf in before if str(leaf) in cats}
+    assert result.warnings == ("cat is gone: nothing that photos taught is left of it",)
+
+
+def test_a_pretrained_breed_whose_photos_are_forgotten_is_known_from_pretraining_again(tmp_path):
+    drawn = draw_photos(tmp_path / "new", {"dog/beagle": 3}, first=8) / "dog" / "beagle"
+    drawn.rename(drawn.with_name("whippet"))
+    grown = grow(None, tmp_path / "new", out=tmp_path / "grown", trust_labels=True).bundle
+    result = forget(grown, str(WHIPPET), out=tmp_path / "again")
+    assert origins(result.bundle) == origins(released_bundle())
+    assert (result.forgotten, result.pretrained) == ((), (WHIPPET,))
+    assert str(result) == "known from pretraining alone again: dog/whippet"
+    photos = [f"demo:dog/pug/{n}" for n in range(300, 304)]
+    released, own = (load(model, recommend=False).predict(photos) for model in (None, result.bundle))
+    np.testing.assert_allclose([p.joint for p in own], [p.joint for p in released], atol=0.05)
+    assert grow(result.bundle, tmp_path / "new", out=tmp_path / "more", trust_labels=True).photos == {WHIPPET: 3}
+    assert forget(result.bundle, str(WHIPPET), out=tmp_path / "gone").forgotten == (WHIPPET,)
 
 
 def test_a_bundle_that_was_changed_is_not_the_version_that_it_came_from(tmp_path):

@@ -10,12 +10,12 @@ from typing import Any
 from hierpets.bundle.layout import MANIFEST, released_bundle
 from hierpets.bundle.manifest import Manifest
 from hierpets.bundle.seen import seen_count
-from hierpets.errors import ConfigError, DataError, did_you_mean
+from hierpets.errors import ConfigError, DataError
 from hierpets.files import check_folder
 from hierpets.growing.bundle import OpenBundle, open_bundle
 from hierpets.growing.result import ForgetResult
 from hierpets.hierarchy.policy import Policy
-from hierpets.messages.breeds import find_label
+from hierpets.inference.options import find_class
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.registry.loading import Registry, load_registry
 from hierpets.taxonomy import Leaf, Taxonomy
@@ -33,6 +33,7 @@ def forget(
     registry: Registry | str | os.PathLike[str] | None = None,
 ) -> ForgetResult:
     """Take breeds (``"dog/pug"``) or whole species (``"rabbit"``) out of a bundle that keeps statistics of its classes.
+    They are named as in ``only`` of a prediction.
 
     ``model`` None is the released one. ``registry`` has the plugins of its backbones: they know which classes of a
     pretrained head show a species that goes, whose animals are no pets of a known one any more.
@@ -43,7 +44,7 @@ def forget(
 
     :raises BundleError: a bundle that is missing or damaged, or that keeps no statistics.
     :raises PluginError: a species goes, and the registry lacks the backbone of a bundle whose pretrained head knows it.
-    :raises DataError: a name that the bundle does not know; or fewer than two leaves would be left.
+    :raises DataError: a name that the bundle does not know, or of several breeds; fewer than two leaves would be left.
     :raises ConfigError: no name; or ``out`` exists and ``overwrite`` is not given, or is no bundle.
     """
     if not names:
@@ -77,13 +78,8 @@ def _grown_species(manifest: Manifest) -> set[str]:
 
 
 def _leaves(name: str, taxonomy: Taxonomy) -> list[Leaf]:
-    found = [leaf for leaf in taxonomy.leaves if name in (str(leaf), leaf.species)]
-    if not found:
-        breeds = {leaf.breed: str(leaf) for leaf in taxonomy.leaves if leaf.breed}
-        known = [*breeds.values(), *taxonomy.species]
-        meant = breeds.get(find_label(name, breeds) or name, name)
-        raise DataError(f"{name!r} is no breed or species of this bundle{did_you_mean(meant, known)}")
-    return found
+    label = find_class(name, taxonomy)
+    return [leaf for leaf in taxonomy.leaves if label in (leaf, Leaf(leaf.species, None))]
 
 
 def _without(before: OpenBundle, gone: set[Leaf]) -> OpenBundle:

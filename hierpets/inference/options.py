@@ -8,16 +8,16 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 from pydantic import Field, ValidationError
 
-from hierpets.errors import ConfigError, did_you_mean, shown
+from hierpets.errors import ConfigError, DataError, did_you_mean, shown
 from hierpets.hierarchy.decision import MaxLevel
 from hierpets.hierarchy.policy import MAX_SET
 from hierpets.messages.breeds import find_label, other_names
 from hierpets.messages.catalogue import Language
-from hierpets.taxonomy import Taxonomy
+from hierpets.taxonomy import Leaf, Taxonomy
 from hierpets.validation.problems import problem_lines
 from hierpets.validation.strict import ONE_IS_A_LIST, StrictModel
 
-__all__ = ["PredictOptions", "Restriction"]
+__all__ = ["PredictOptions", "Restriction", "find_class"]
 
 
 class Restriction(NamedTuple):
@@ -77,29 +77,42 @@ class PredictOptions(StrictModel):
         return _restriction(self.only, taxonomy) if self.only else None
 
 
-def _restriction(names: Iterable[str], taxonomy: Taxonomy) -> Restriction:
-    """What these allow. A name is a species, ``species/breed``, or a breed that one species alone has; or another name
-    of one, in any language: ``"Deutscher Schäferhund"``.
+def find_class(given: str, taxonomy: Taxonomy) -> Leaf:
+    """The class that a name stands for: a species, which has no breed then; ``species/breed``, or a breed that one
+    species alone has; or another name of one, in any language: ``"Deutscher Schäferhund"``.
 
-    :raises ConfigError: a name that the taxonomy does not know, with a suggestion.
+    :raises DataError: a name that the taxonomy does not know, with a suggestion, or one of several breeds.
+    """
+    labels = [*taxonomy.species, *map(str, taxonomy.leaves), *(leaf.breed for leaf in taxonomy.leaves if leaf.breed)]
+    name = given if given in labels else find_label(given, labels) or given
+    if name in taxonomy.species:  # a breed may be called so as well
+        return Leaf(name, None)
+    found = [leaf for leaf in taxonomy.leaves if name in (str(leaf), leaf.breed)]
+    if not found:
+        several = "; give several names one by one" if "," in name else ""  # as --levels takes them
+        hint = several or did_you_mean(name, [*labels, *other_names(labels)])
+        raise DataError(f"{shown(given)} is not a species or a breed of this model{hint}")
+    owners = sorted({leaf.species for leaf in found})
+    if len(owners) > 1:
+        choices = " or ".join(f"{owner}/{name}" for owner in owners)
+        raise DataError(f"{name!r} is a breed of {' and of '.join(owners)}; use {choices}")
+    return found[0]
+
+
+def _restriction(names: Iterable[str], taxonomy: Taxonomy) -> Restriction:
+    """What these allow.
+
+    :raises ConfigError: a name that :func:`find_class` does not find.
     """
     allowed, whole = np.zeros(len(taxonomy.leaves), dtype=bool), np.zeros(len(taxonomy.species), dtype=bool)
-    labels = [*taxonomy.species, *map(str, taxonomy.leaves), *(leaf.breed for leaf in taxonomy.leaves if leaf.breed)]
-    for given in dict.fromkeys(names):
-        name = given if given in labels else find_label(given, labels) or given
-        if name in taxonomy.species:  # a breed may be called so as well
-            whole[taxonomy.species_index(name)] = True
-            continue
-        found = [i for i, leaf in enumerate(taxonomy.leaves) if name in (str(leaf), leaf.breed)]
-        if not found:
-            known = [*taxonomy.species, *(leaf.breed or leaf.species for leaf in taxonomy.leaves)]
-            several = "; give several names one by one" if "," in name else ""  # as --levels takes them
-            hint = several or did_you_mean(name, [*known, *other_names(known)])
-            raise ConfigError(f"only: {shown(given)} is not a species or a breed of this model{hint}")
-        owners = sorted({taxonomy.leaves[i].species for i in found})
-        if len(owners) > 1:
-            choices = " or ".join(f"{owner}/{name}" for owner in owners)
-            raise ConfigError(f"only: {name!r} is a breed of {' and of '.join(owners)}; use {choices}")
-        allowed[found] = True
+    for name in dict.fromkeys(names):
+        try:
+            label = find_class(name, taxonomy)
+        except DataError as error:
+            raise ConfigError(f"only: {error}") from None
+        if label.breed is None:
+            whole[taxonomy.species_index(label.species)] = True
+        else:
+            allowed[taxonomy.leaf_index(*label)] = True
     closed = np.array([allowed[columns].any() for columns in taxonomy.slices]) & ~whole
     return Restriction(allowed | whole[taxonomy.leaf_species], closed)

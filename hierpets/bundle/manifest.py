@@ -64,6 +64,9 @@ Count = Annotated[int, Field(ge=0, le=100_000)]  # memory is taken for as many b
 class OODSpec(StrictModel):
     """The shapes of :class:`hierpets.model.ood.OODScorer`: trained leaves and species; classes and input features of
     the pretrained head (0 without one), and how many of its classes show a known species, or a breed.
+
+    ``grown_species`` are the numbers of the species of which no leaf was trained, and ``trained_classes`` is how many
+    classes of the pretrained head show one of the others; none and 0 where every species was trained.
     """
 
     classes: Count
@@ -72,6 +75,14 @@ class OODSpec(StrictModel):
     pretrained_features: Count = 0
     species_classes: Count = 0
     breed_classes: Count = 0
+    grown_species: tuple[Count, ...] = ()
+    trained_classes: Count = 0
+
+    @model_validator(mode="after")
+    def _every_grown_species_is_one(self) -> OODSpec:
+        if any(species >= self.species for species in self.grown_species):
+            raise ValueError(f"grown_species: expected numbers below {self.species}, got {self.grown_species}")
+        return self
 
 
 class StatisticsSpec(StrictModel):
@@ -192,6 +203,14 @@ class Manifest(StrictModel):
         """The leaves that are known from pretraining alone."""
         pairs = zip(self.taxonomy.leaves, self.origins, strict=True)
         return frozenset(leaf for leaf, origin in pairs if origin == "pretrained")
+
+    @property
+    def grown_species(self) -> frozenset[str]:
+        """The species of which only photos that were added to the bundle taught anything."""
+        trained = {
+            leaf.species for leaf, origin in zip(self.taxonomy.leaves, self.origins, strict=True) if origin == "trained"
+        }
+        return frozenset(self.taxonomy.species) - trained
 
     @property
     def learned(self) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 
@@ -13,10 +13,10 @@ from hierpets.hierarchy.probabilities import most_probable_species
 from hierpets.taxonomy import Leaf, Taxonomy
 from hierpets.training.calibration import one_of_each, rounded_up, score_photos, score_rows
 
-__all__ = ["grow_policy", "grow_temperatures"]
+__all__ = ["grow_policy", "grow_temperatures", "lacking_pet_score"]
 
 PET_KEPT_NEW = 0.99
-"""Share of the photos of a new species that must count as pets."""
+"""Share of the photos of a grown species, of those that are taken for it, that must count as pets."""
 
 
 def grow_temperatures(
@@ -41,14 +41,12 @@ def grow_policy(before: Policy, predictions: LeaveOneOutPredictions, new: set[Le
     each leaf that is ``new``, or was in an earlier growth, those of its own photos.
 
     A leaf known from pretraining has no threshold of its own, and gets none: it was named before it had photos.
-    What is known of the other breeds of a species stays; of a new species nothing is, so its breeds count as listed. It
-    lowers the threshold of pets where that would refuse it.
+    What is known of the other breeds of a species stays; of a new species nothing is, so its breeds count as listed.
     """
-    after = before.model_copy(update={"pet": _pet_threshold(before, predictions, taxonomy)})
     rows = one_of_each(predictions.labels)
     joint, labels = predictions.joint[rows], predictions.labels.where(rows)
     scores = score_photos(
-        after, joint, predictions.scores[rows], labels, taxonomy, before.knows_others(taxonomy.species)
+        before, joint, predictions.scores[rows], labels, taxonomy, before.knows_others(taxonomy.species)
     )
     winner = most_probable_species(joint, taxonomy)
     judged = labels.breed_known
@@ -61,16 +59,22 @@ def grow_policy(before: Policy, predictions: LeaveOneOutPredictions, new: set[Le
         for at, leaf in enumerate(taxonomy.leaves)
         if leaf in new or str(leaf) in before.leaves
     }
-    return after.model_copy(update={"scores": before.scores | {"trained": trained}, "leaves": leaves})
+    return before.model_copy(update={"scores": before.scores | {"trained": trained}, "leaves": leaves})
 
 
-def _pet_threshold(before: Policy, predictions: LeaveOneOutPredictions, taxonomy: Taxonomy) -> float | None:
-    """That of before, or lower, where it would refuse more than a few photos of a new species."""
-    if before.pet is None:
-        return None
-    new = [s for s, name in enumerate(taxonomy.species) if not before.of("trained").get(name)]
-    own = [predictions.scores[predictions.labels.species == s, 0] for s in new]
-    return min([before.pet, *(float(np.quantile(scores, 1 - PET_KEPT_NEW)) for scores in own if len(scores))])
+def lacking_pet_score(
+    policy: Policy, predictions: LeaveOneOutPredictions, grown: Collection[str], taxonomy: Taxonomy
+) -> np.ndarray:
+    """By how much the pet scores of photos that are taken for each species must rise, float [S], for its threshold to
+    refuse no more than a few of those of the species: 0 for all but the ``grown`` ones, and where no photo is lacking.
+    """
+    lacking = np.zeros(len(taxonomy.species))
+    winner = most_probable_species(predictions.joint, taxonomy)
+    for s, name in enumerate(taxonomy.species):
+        own = predictions.scores[(predictions.labels.species == s) & (winner == s), 0]
+        if name in grown and policy.pet is not None and len(own):
+            lacking[s] = max(0.0, policy.pet - float(np.quantile(own, 1 - PET_KEPT_NEW)))
+    return lacking
 
 
 def _ascending(*scores: Iterable[float]) -> tuple[float, ...]:

@@ -38,9 +38,9 @@ def forget(
     ``model`` None is the released one. ``registry`` has the plugins of its backbones: they know which classes of a
     pretrained head show a species that goes, whose animals are no pets of a known one any more.
 
-    What photos of theirs say of how photos vary within a breed stays in the pooled scatter, which is known as one sum,
-    and the threshold of pets stays where growing lowered it for them. A breed that was known from pretraining before it
-    had photos is known from pretraining alone again. A species goes with the last breed that photos taught.
+    What photos of theirs say of how photos vary within a breed stays in the pooled scatter, which is known as one sum.
+    A breed that was known from pretraining before it had photos is known from pretraining alone again. A species goes
+    with the last breed that photos taught.
 
     :raises BundleError: a bundle that is missing or damaged, or that keeps no statistics.
     :raises PluginError: a species goes, and the registry lacks the backbone of a bundle whose pretrained head knows it.
@@ -58,23 +58,13 @@ def forget(
     after.write(target, overwrite=overwrite)
     left = {*after.manifest.taxonomy.leaves}
     forgotten = [leaf for leaf in before.manifest.taxonomy.leaves if leaf not in left]
-    ungrown = _grown_species(before.manifest) - {*after.manifest.taxonomy.species}
     return ForgetResult(
         target,
         tuple(forgotten),
         pretrained=tuple(sorted(gone & left)),
         untaught=tuple(sorted({leaf.species for leaf in forgotten if leaf not in gone})),
-        pet=after.manifest.policy.pet,
-        ungrown=tuple(sorted(ungrown)),
         registry=plugins,
     )
-
-
-def _grown_species(manifest: Manifest) -> set[str]:
-    """The species of which only photos that were added to the bundle taught anything."""
-    pairs = list(zip(manifest.taxonomy.leaves, manifest.origins, strict=True))
-    taught = {origin: {leaf.species for leaf, own in pairs if own == origin} for origin in ("grown", "trained")}
-    return taught["grown"] - taught["trained"]
 
 
 def _leaves(name: str, taxonomy: Taxonomy) -> list[Leaf]:
@@ -120,7 +110,7 @@ def _training(manifest: Manifest, gone: Iterable[Leaf]) -> dict[str, Any]:
     assert manifest.statistics is not None
     origins = dict(zip(manifest.taxonomy.leaves, manifest.origins, strict=True))
     added = {label for label, origin in origins.items() if origin == "grown"}
-    added |= {Leaf(species, None) for species in _grown_species(manifest)}
+    added |= {Leaf(species, None) for species in manifest.grown_species}
     left = manifest.training["grown"] - sum(manifest.statistics.photos[str(label)] for label in gone if label in added)
     rest = {key: value for key, value in manifest.training.items() if key != "grown"}
     return rest | {"grown": left} if left else rest

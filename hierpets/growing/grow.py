@@ -62,7 +62,8 @@ def grow(
     ``data`` are labeled photos, a folder ``SPECIES/BREED/photo.jpg``, a CSV, or what a reader knows: of new breeds, of
     new species with or without breeds, or more of known ones; those in the splits ``val`` and ``test`` are left alone.
     The heads of the bundle that is written to ``out`` are those of a fit to all photos at once; temperatures and the
-    thresholds of pets and of early networks stay, but that a new species may lower the threshold of pets.
+    thresholds of pets and of early networks stay. Whether what is taken for a trained species looks like a pet is
+    judged by what is known of the trained species alone: a new one makes no dogs of what was no pet.
     ``check`` are labeled photos of classes that were known before, to compare both bundles on.
 
     Copies, photos that the bundle has learned from before, those that cannot be read and those that show another animal
@@ -91,14 +92,15 @@ def grow(
     compared, taken = _compare(was, measure(target), before.manifest.taxonomy, learned.manifest.taxonomy)
     new = tuple(leaf for leaf in learned.manifest.taxonomy.leaves if leaf not in before.manifest.taxonomy.leaves)
     counts, policy = Counter(record.label for record in photos.records), learned.manifest.policy
-    accuracy = _accuracy(photos, predictions)
-    judged = {label.species for label, share in accuracy.items() if share is not None}
+    judged = {photos.records[row].species for row in predictions.rows.tolist()}
+    was_raised = before.main.raised_by
+    raised = {name: by - was_raised.get(name, 0.0) for name, by in learned.main.raised_by.items()}
     grown = [leaf for leaf in counts if leaf.breed and str(leaf) in policy.leaves]
     return GrowResult(
         bundle=target,
         alpha=policy.alpha,
         photos=dict(sorted(counts.items(), key=lambda item: str(item[0]))),
-        accuracy=accuracy,
+        accuracy=_accuracy(photos, predictions),
         new=new,
         left_out=tuple(left_out),
         doubtful=(
@@ -110,7 +112,7 @@ def grow(
         judged={leaf: len(policy.leaves[str(leaf)]) for leaf in grown},
         shared={species: len(policy.grown_scores(species)) for species in {leaf.species for leaf in counts}},
         thresholds={leaf: policy.leaf_probability(leaf) for leaf in grown},
-        pet=(before.manifest.policy.pet, policy.pet),
+        raised={name: by for name, by in raised.items() if by > 0},
         unanswered=policy.unanswered(learned.manifest.taxonomy.species),
         before_and_after=compared,
         registry=plugins,

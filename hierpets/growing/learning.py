@@ -8,7 +8,7 @@ import numpy as np
 
 from hierpets.data.records import PhotoIndex, PhotoRecord
 from hierpets.growing.bundle import OpenBundle
-from hierpets.growing.calibration import grow_policy, grow_temperatures
+from hierpets.growing.calibration import grow_policy, grow_temperatures, lacking_pet_score
 from hierpets.growing.leave_one_out import (
     LeaveOneOut,
     LeaveOneOutLogits,
@@ -28,8 +28,9 @@ __all__ = ["add_photos", "class_weights", "learn"]
 def learn(before: OpenBundle, photos: NewPhotos) -> tuple[OpenBundle, LeaveOneOutPredictions]:
     """The grown bundle, and what it gives for the new photos without them."""
     parts = [_learn(*part, photos.records) for part in zip(before.networks, photos.features, strict=True)]
-    grown = before.of([network for network, _ in parts])
-    predictions = predict_left_out(grown, [logits for _, logits in parts])
+    logits = [own for _, own in parts]
+    grown = _with_pet_scores(before.of([network for network, _ in parts]), logits)
+    predictions = predict_left_out(grown, logits)
     old, tree = before.manifest, grown.manifest.taxonomy
     training = old.training | {
         "species": len(tree.species),
@@ -38,6 +39,13 @@ def learn(before: OpenBundle, photos: NewPhotos) -> tuple[OpenBundle, LeaveOneOu
     }
     policy = grow_policy(old.policy, predictions, {*tree.leaves} - {*old.taxonomy.leaves}, tree)
     return grown.of(grown.networks, policy=policy, training=training), predictions
+
+
+def _with_pet_scores(grown: OpenBundle, logits: Sequence[LeaveOneOutLogits]) -> OpenBundle:
+    """The bundle with pet scores that refuse few of the new photos of grown species."""
+    manifest, predictions = grown.manifest, predict_left_out(grown, logits)
+    lacking = lacking_pet_score(manifest.policy, predictions, manifest.grown_species, manifest.taxonomy)
+    return grown.of([network.raised(lacking) for network in grown.networks])
 
 
 def _learn(

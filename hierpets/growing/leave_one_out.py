@@ -184,7 +184,7 @@ def leave_one_out_logits(grown: OpenNetwork, photos: LeaveOneOut, labels: Labels
 def predict_left_out(grown: OpenBundle, logits: Sequence[LeaveOneOutLogits]) -> LeaveOneOutPredictions:
     """What the networks answer together, by the ``logits`` of each without the same photos."""
     outputs = [
-        Outputs(own.species, *mix_breeds(network.scorer, network.mixture, own.leaf, own.evidence))
+        Outputs(own.species, *mix_breeds(network.scorer, network.mixture, own.species, own.leaf, own.evidence))
         for network, own in zip(grown.networks, logits, strict=True)
     ]
     joint, scores = joint_and_scores(grown.manifest, outputs)

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
@@ -76,20 +77,30 @@ class OpenNetwork:
                 combiner=self.manifest.combiner,
             )
         )
-        network.ood_scorer = self._scorer(statistics, breeds)
+        changed = self._changed(taxonomy=breeds.taxonomy, origins=self._origins(breeds))
+        network.ood_scorer = self._scorer(statistics, breeds, changed.manifest.grown_species)
         network.mixture = BreedMixture.build(
             breeds,
             self._gate(taxonomy.species),
             self.temperatures.divisors(breeds.taxonomy),
             combiner=self.manifest.combiner,
+            species_temperature=self.temperatures.species,
         )
-        changed = self._changed(taxonomy=breeds.taxonomy, origins=self._origins(breeds), ood=network.ood_scorer.spec)
+        changed = changed._changed(ood=network.ood_scorer.spec)
         return replace(changed, statistics=statistics, heads=network.eval(), breeds=breeds)
 
     def tempered(self, temperatures: Temperatures) -> OpenNetwork:
         """The same network with other temperatures."""
         self.mixture.temperature.copy_(torch.from_numpy(temperatures.divisors(self.manifest.taxonomy)))
         return self._changed(temperatures=temperatures.model_copy(update={"breeds": {}}))
+
+    def raised(self, by: np.ndarray) -> OpenNetwork:
+        """The same network with pet scores that are higher, ``by`` so much [S], where that species is most probable;
+        only those of grown species are.
+        """
+        if self.scorer.spec.grown_species:
+            self.scorer.raised.add_(torch.from_numpy(by))
+        return self
 
     @property
     def spec(self) -> StatisticsSpec:
@@ -114,6 +125,12 @@ class OpenNetwork:
         """The mixture of trained and pretrained breeds."""
         assert self.heads.mixture is not None
         return self.heads.mixture
+
+    @property
+    def raised_by(self) -> dict[str, float]:
+        """By how much the pet scores of photos are raised that are taken for a grown species, for each of these."""
+        species, scorer = self.manifest.taxonomy.species, self.scorer
+        return {species[s]: float(scorer.raised[s]) for s in scorer.spec.grown_species}
 
     def write(self, folder: Path, files: NetworkSpec) -> StatisticsSpec:
         """Write its ``files``, and say what is in that of the statistics. Its graph computes the backbone as the one
@@ -158,27 +175,34 @@ class OpenNetwork:
         head = self._named_head if is_new and len(self.breeds.classes) else None
         return head.breeds if head else {}
 
-    def _species_classes(self, statistics: ClassStatistics) -> list[int]:
+    def _species_classes(self, statistics: ClassStatistics, grown: Collection[str]) -> tuple[list[int], list[int]]:
         """The classes of the pretrained head that show a known species: those of before, without those of species that
-        are gone, and those of new species.
+        are gone, and those of new species; and those of them that show one that was not ``grown``.
         """
-        shown, manifest = {*self.scorer.species_classes.tolist()}, self.manifest
+        scorer, manifest = self.scorer, self.manifest
+        shown = {*scorer.species_classes.tolist()}
+        trained = {*scorer.trained_classes.tolist()} if scorer.spec.grown_species else shown
         old, now = {*manifest.taxonomy.species}, {*statistics.taxonomy.species}
-        if not shown or old == now:
-            return sorted(shown)
-        if not old <= now:
-            of_leaves = zip(manifest.taxonomy.leaves, manifest.origins, strict=True)
-            trained = {leaf.species for leaf, origin in of_leaves if origin == "trained"} & now
-            grown = (old & now) - trained
-            shown &= find_named(self._named_head, trained) | find_shown(self._named_head, statistics, grown)
-        return sorted(shown | find_shown(self._named_head, statistics, now - old))
+        left = old - manifest.grown_species - now.difference(grown)  # trained species that are gone, or grown now
+        if not shown or (old == now and not left):
+            return sorted(shown), sorted(trained)
+        if left or not old <= now:
+            named = find_named(self._named_head, now.difference(grown))
+            shown = shown & (named | find_shown(self._named_head, statistics, old & {*grown}))
+            trained = trained & named
+        return sorted(shown | find_shown(self._named_head, statistics, now - old)), sorted(trained)
 
-    def _scorer(self, statistics: ClassStatistics, breeds: PretrainedBreeds) -> OODScorer:
+    def _scorer(self, statistics: ClassStatistics, breeds: PretrainedBreeds, grown: Collection[str]) -> OODScorer:
         before = self.scorer
-        scorer = refit_ood_scorer(statistics, before.pretrained_head, self._species_classes(statistics), breeds)
+        shown, trained = self._species_classes(statistics, grown)
+        scorer = refit_ood_scorer(
+            statistics, before.pretrained_head, shown, breeds, grown=grown, trained_classes=trained
+        )
         # The thresholds are on this scale, which comes from photos that are no longer there.
         scorer.center.copy_(before.center)
         scorer.scale.copy_(before.scale)
+        for name in grown & self.raised_by.keys():
+            scorer.raised[breeds.taxonomy.species_index(name)] = self.raised_by[name]
         return scorer
 
 

@@ -34,8 +34,8 @@ class GrowResult:
     ``judged`` is the number of animals that the threshold of a new breed may come from, ``shared`` that of all grown
     breeds of a species, which count where its own are too few; ``thresholds`` are what a breed's probability
     must exceed besides the threshold of its species, 1 where it is never named.
-    ``pet`` are the least scores of a pet before and after, None where the bundle has none. ``unanswered`` says of which
-    species too few photos are known for any answer, None if of none.
+    ``raised`` maps species to how much the pet scores of what is taken for them were raised, for photos of theirs had
+    too little. ``unanswered`` says of which species too few photos are known for any answer, None if of none.
     ``before_and_after`` compares the two bundles on the photos that were given to check with. ``registry`` is the one
     that was used.
     """
@@ -52,7 +52,7 @@ class GrowResult:
     judged: dict[Leaf, int] = field(repr=False)
     shared: dict[str, int] = field(repr=False)
     thresholds: dict[Leaf, float] = field(repr=False)
-    pet: tuple[float | None, float | None] = field(repr=False)
+    raised: dict[str, float] = field(repr=False)
     unanswered: str | None = field(default=None, repr=False)
     before_and_after: Comparison | None = field(default=None, repr=False)
     registry: Registry | None = field(default=None, repr=False)
@@ -75,10 +75,9 @@ class GrowResult:
         return (*by_reason(self.left_out), *self.doubtful, *map(str, self.steals), *unnamed, *silent, *self._laxer())
 
     def _laxer(self) -> Iterator[str]:
-        before, after = self.pet
-        if before is not None and after is not None and after < before:
+        for species, by in self.raised.items():
             yield (
-                f"the least score of a pet is {after:.2f}, before {before:.2f}, for photos of new species have less: "
+                f"the pet score of what is taken for {species} is raised by {by:.2f}, for its photos have too little: "
                 "more of what is no pet will pass for one; measure with hierpets evaluate --ood"
             )
 
@@ -133,31 +132,19 @@ class ForgetResult:
 
     ``pretrained`` are those whose photos were forgotten, and which are known from pretraining alone again; ``untaught``
     the species that are gone with breeds that were not named, because nothing that photos taught is left of them.
-    ``pet`` is the least score of a pet, None where the bundle has none; ``ungrown`` are the species that are gone and
-    were grown. ``registry`` is the one that was used.
+    ``registry`` is the one that was used.
     """
 
     bundle: Path
     forgotten: tuple[Leaf, ...]
     pretrained: tuple[Leaf, ...] = ()
     untaught: tuple[str, ...] = field(default=(), repr=False)
-    pet: float | None = field(default=None, repr=False)
-    ungrown: tuple[str, ...] = field(default=(), repr=False)
     registry: Registry | None = field(default=None, repr=False)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What to know before the bundle is used, a line each."""
-        gone = (f"{species} is gone: nothing that photos taught is left of it" for species in self.untaught)
-        return (*gone, *self._lax())
-
-    def _lax(self) -> Iterator[str]:
-        if self.pet is None or not self.ungrown:
-            return
-        yield (
-            f"the least score of a pet stays {self.pet:.2f}, and growing {join_words(self.ungrown)} may have lowered "
-            "it; the bundle does not know what it was; to have it back, take the bundle from before it was grown"
-        )
+        return tuple(f"{species} is gone: nothing that photos taught is left of it" for species in self.untaught)
 
     def predictor(self, **options: Any) -> Predictor:
         """The bundle, ready to predict; ``options`` are those of :func:`hierpets.load`."""

@@ -63,9 +63,17 @@ class BreedMixture(nn.Module):
     weight: torch.Tensor
     bias: torch.Tensor
 
-    def __init__(self, *, leaves: int, species: int, breed_classes: int, combiner: Combiner = "conditional"):
+    def __init__(
+        self,
+        *,
+        leaves: int,
+        species: int,
+        breed_classes: int,
+        combiner: Combiner = "conditional",
+        species_temperature: float = 1.0,
+    ):
         super().__init__()
-        self.combiner = combiner
+        self.combiner, self.species_temperature = combiner, species_temperature
         for name in ("column", "leaf_species"):
             self.register_buffer(name, torch.zeros(leaves, dtype=torch.int64))
         self.register_buffer("leaf_trained", torch.ones(leaves, dtype=torch.bool))
@@ -84,14 +92,18 @@ class BreedMixture(nn.Module):
         temperature: np.ndarray,
         *,
         combiner: Combiner = "conditional",
+        species_temperature: float = 1.0,
     ) -> BreedMixture:
-        """The mixture for a head that has a column for each trained leaf; ``temperature`` [S] divides its logits."""
+        """The mixture for a head that has a column for each trained leaf; ``temperature`` [S] divides its logits, and
+        ``species_temperature`` those of the species.
+        """
         tree = breeds.taxonomy
         made = cls(
             leaves=len(tree.leaves),
             species=len(tree.species),
             breed_classes=len(breeds.classes),
             combiner=combiner,
+            species_temperature=species_temperature,
         )
         trained = np.array([origin == "trained" for origin in breeds.origins])
         column = np.zeros(len(tree.leaves), np.int64)
@@ -131,6 +143,15 @@ class BreedMixture(nn.Module):
             level = self._level(of_trained, self.leaf_species) - listed.clamp(min=LEAST).log()
             leaf = leaf + level[:, self.leaf_species]
         return leaf, listed
+
+    def species_logits(self, species: torch.Tensor, leaf: torch.Tensor) -> torch.Tensor:
+        """Logits [B, S], the largest that of the most probable species, of logits [B, S] and leaves [B, L], as
+        :meth:`forward` gives them.
+        """
+        if self.combiner == "conditional":
+            return species
+        level = self._level(leaf, self.leaf_species)
+        return level if self.combiner == "flat" else level + species / self.species_temperature
 
     def _gate(self, signals: torch.Tensor) -> torch.Tensor:
         """Signals [B, S, 7] to the probabilities of :data:`GATE_CLASSES` [B, S, 3]."""

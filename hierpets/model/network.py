@@ -54,7 +54,8 @@ class HierarchicalNetwork(nn.Module):
         species, leaf = self.species_head(features), self.leaf_head(features)
         if self.ood_scorer is None or self.mixture is None:
             return NetworkOutput(features, species, leaf, _no_scores(species))
-        return NetworkOutput(features, species, *_mix(self.ood_scorer, self.mixture, leaf, self.ood_scorer(features)))
+        evidence = self.ood_scorer(features)
+        return NetworkOutput(features, species, *_mix(self.ood_scorer, self.mixture, species, leaf, evidence))
 
     @torch.no_grad()
     def set_heads(self, heads: Heads) -> None:
@@ -69,21 +70,23 @@ class HierarchicalNetwork(nn.Module):
 
 
 def mix_breeds(
-    scorer: OODScorer, mixture: BreedMixture, logits: np.ndarray, evidence: Evidence
+    scorer: OODScorer, mixture: BreedMixture, species: np.ndarray, logits: np.ndarray, evidence: Evidence
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Log P(leaf | species) [N, L] and scores [N, 1 + S] of N photos, from the logits [N, T] of the leaf head and the
-    evidence, as a network computes them.
+    """Log P(leaf | species) [N, L] and scores [N, 1 + S] of N photos, from ``species`` logits [N, S], the logits [N, T]
+    of the leaf head and the evidence, as a network computes them.
     """
     with torch.inference_mode():
-        leaf, scores = _mix(scorer, mixture, torch.from_numpy(logits.astype(np.float32)), evidence)
+        of_species, of_leaves = (torch.from_numpy(array.astype(np.float32)) for array in (species, logits))
+        leaf, scores = _mix(scorer, mixture, of_species, of_leaves, evidence)
     return leaf.numpy(), scores.numpy()
 
 
 def _mix(
-    scorer: OODScorer, mixture: BreedMixture, logits: torch.Tensor, evidence: Evidence
+    scorer: OODScorer, mixture: BreedMixture, species: torch.Tensor, logits: torch.Tensor, evidence: Evidence
 ) -> tuple[torch.Tensor, torch.Tensor]:
     leaf, listed = mixture(logits, evidence)
-    return leaf, torch.cat([scorer.pet_score(evidence.pet)[:, None], listed], dim=1)
+    pet = scorer.pet_score(evidence.pet, mixture.species_logits(species, leaf))
+    return leaf, torch.cat([pet[:, None], listed], dim=1)
 
 
 def _no_scores(species: torch.Tensor) -> torch.Tensor:

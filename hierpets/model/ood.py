@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -53,10 +53,11 @@ NOTHING = -30.0  # logarithm of a probability of zero
 
 
 class Evidence(NamedTuple):
-    """What features say. ``pet`` [B, 3]: the largest cosine to the mean of a known class; the log of the probability
+    """What features say. ``pet`` [B, V, 3]: the largest cosine to the mean of a known class; the log of the probability
     mass that the pretrained head, sharpened, gives to the known species; and how far their most probable class leads
-    that of everything else, as a log-ratio. ``breed`` [B, S, 7]: :data:`SIGNALS` for each species. ``classes`` [B, P]:
-    log-probabilities of the pretrained classes that show breeds, among all its classes.
+    that of everything else, as a log-ratio. V is 1, or 2 where species were grown: first without them, then with them.
+    ``breed`` [B, S, 7]: :data:`SIGNALS` for each species. ``classes`` [B, P]: log-probabilities of the pretrained
+    classes that show breeds, among all its classes.
     """
 
     pet: torch.Tensor
@@ -75,8 +76,8 @@ class Evidence(NamedTuple):
 
 
 def no_evidence(photos: int, breeds: PretrainedBreeds) -> Evidence:
-    """Evidence to be filled in, of so many photos."""
-    shapes = ((PET_SIGNALS,), (len(breeds.taxonomy.species), len(SIGNALS)), (len(breeds.classes),))
+    """Evidence to be filled in, of so many photos, where no species was grown."""
+    shapes = ((1, PET_SIGNALS), (len(breeds.taxonomy.species), len(SIGNALS)), (len(breeds.classes),))
     return Evidence(*(torch.zeros(photos, *shape) for shape in shapes))
 
 
@@ -85,6 +86,9 @@ class OODScorer(nn.Module):
 
     The pretrained head's probabilities tell a fox from a dog and a labrador from a beagle where neither was trained on:
     it knows a thousand classes. Without one the evidence is that of the features alone.
+
+    A photo whose most probable species was trained must look like a pet by the evidence of the trained species alone:
+    that horses are known makes a horse no more like a dog. So growing a species raises no such score.
     """
 
     means: torch.Tensor
@@ -98,6 +102,10 @@ class OODScorer(nn.Module):
     shows_species: torch.Tensor
     center: torch.Tensor
     scale: torch.Tensor
+    trained_classes: torch.Tensor
+    shows_trained: torch.Tensor
+    grown: torch.Tensor
+    raised: torch.Tensor
 
     def __init__(self, feature_dim: int, spec: OODSpec):
         super().__init__()
@@ -116,6 +124,12 @@ class OODScorer(nn.Module):
         self.register_buffer("shows_species", torch.zeros(k, dtype=torch.bool))
         self.register_buffer("center", torch.zeros(PET_SIGNALS))
         self.register_buffer("scale", torch.ones(PET_SIGNALS))
+        if spec.grown_species:
+            self.register_buffer("trained_classes", torch.zeros(spec.trained_classes, dtype=torch.int64))
+            self.register_buffer("shows_trained", torch.zeros(k, dtype=torch.bool))
+            self.register_buffer("raised", torch.zeros(s))
+            self.register_buffer("grown", torch.zeros(s, dtype=torch.bool), persistent=False)
+            self.grown[list(spec.grown_species)] = True
 
     @classmethod
     @torch.no_grad()
@@ -129,10 +143,13 @@ class OODScorer(nn.Module):
         pretrained_head: nn.Linear | None,
         species_classes: Sequence[int],
         breeds: PretrainedBreeds,
+        grown: Collection[str] = (),
+        trained_classes: Sequence[int] = (),
     ) -> OODScorer:
         """The scorer of C ``known`` leaves: their mean features ``means`` [C, D] and mean probabilities ``profiles``
         [C, K] of the pretrained head's classes (K is 0 without one), which of these show a known species, and which of
-        them show which breed.
+        them show which breed. ``grown`` are the species of which no leaf was trained, ``trained_classes`` those of the
+        pretrained head's classes that show another.
         """
         head, taxonomy = pretrained_head, breeds.taxonomy
         columns = [taxonomy.leaves.index(leaf) for leaf in known]
@@ -143,12 +160,17 @@ class OODScorer(nn.Module):
             pretrained_features=head.in_features if head else 0,
             species_classes=len(species_classes),
             breed_classes=len(breeds.classes),
+            grown_species=tuple(sorted(map(taxonomy.species_index, grown))),
+            trained_classes=len(trained_classes) if grown else 0,
         )
         scorer = cls(means.shape[1], spec)
         scorer.means.copy_(functional.normalize(torch.from_numpy(means), dim=1))
         scorer.profiles.copy_(torch.from_numpy(profiles).clamp(min=0).sqrt())
         scorer.species_classes.copy_(torch.tensor(species_classes, dtype=torch.int64))
         scorer.shows_species[scorer.species_classes] = True
+        if grown:
+            scorer.trained_classes.copy_(torch.tensor(trained_classes, dtype=torch.int64))
+            scorer.shows_trained[scorer.trained_classes] = True
         if head is not None and scorer.pretrained_head is not None:
             scorer.pretrained_head.load_state_dict(head.state_dict())
         round_weights(scorer)
@@ -193,16 +215,15 @@ class OODScorer(nn.Module):
         lead = (leading.values[..., 0] - leading.values[..., -1]).clamp(max=MOST_MARGIN)
         margin = lead.masked_fill(self.known_species.sum(dim=1) < 2, 0.0)  # a single leaf leads nothing
         signals = [margin, _inside(cosine, self.known_species).amax(dim=2)]
-        pet, classes = [cosine.amax(dim=1), *[torch.zeros_like(cosine[:, 0])] * 2], cosine[:, :0]
+        classes = cosine[:, :0]
         if shared is not None and probabilities is not None:
-            pet[1:] = self._species_evidence(probabilities)
             signals.append((_inside(shared, self.known_species).amax(dim=2).clamp(min=0) + FLOOR).log())
             classes = (probabilities[:, self.classes] + FLOOR).log()
         if self.spec.breed_classes:
             classes = classes if hidden is None else classes.masked_fill(hidden, NOTHING)
             signals += self._pretrained_signals(classes, leading.indices[..., 0])
         signals += [torch.zeros_like(margin)] * (len(SIGNALS) - len(signals))
-        return Evidence(torch.stack(pet, dim=1), torch.stack(signals, dim=2), classes)
+        return Evidence(self._pet_evidence(cosine, probabilities), torch.stack(signals, dim=2), classes)
 
     def _pretrained_signals(self, classes: torch.Tensor, winner: torch.Tensor) -> list[torch.Tensor]:
         """The last four of :data:`SIGNALS`, each [B, S]; ``classes`` [B, P], ``winner`` int [B, S] a known leaf."""
@@ -218,32 +239,53 @@ class OODScorer(nn.Module):
             own.logsumexp(dim=2).clamp(min=LEAST_LOG),
         ]
 
-    def _species_evidence(self, probabilities: torch.Tensor) -> list[torch.Tensor]:
-        """[B] each: log of the share of the sharpened probabilities [B, K] that the known species have, and of how far
-        their most probable class leads that of everything else; 0 if the head does not know all of them.
-        """
-        own = self.species_classes
-        if not self.spec.species_classes:
-            return [torch.zeros_like(probabilities[:, 0])] * 2
-        sharp = probabilities ** (1 / PRETRAINED_TEMPERATURE)
-        mass = (sharp[:, own].sum(dim=1) / sharp.sum(dim=1) + FLOOR).log()
-        others = probabilities.masked_fill(self.shows_species, 0.0)
-        lead = (probabilities[:, own].amax(dim=1) + FLOOR).log() - (others.amax(dim=1) + FLOOR).log()
-        return [mass, lead]
+    def _pet_evidence(self, cosine: torch.Tensor, probabilities: torch.Tensor | None) -> torch.Tensor:
+        """[B, V, 3] of cosines [B, C] and probabilities [B, K] of the pretrained head, if there is one."""
+        views = [(cosine, self.species_classes, self.shows_species)]
+        if self.spec.grown_species:
+            of_grown = self.known_species[list(self.spec.grown_species)].any(dim=0)
+            views.insert(0, (cosine.masked_fill(of_grown, -1.0), self.trained_classes, self.shows_trained))
+        nothing = [torch.zeros_like(cosine[:, 0])] * 2  # where the head does not know every species, or is none
+        found = [
+            [
+                similar.amax(dim=1),
+                *(nothing if probabilities is None or not len(own) else _lead(probabilities, own, shows)),
+            ]
+            for similar, own, shows in views
+        ]
+        return torch.stack([torch.stack(view, dim=1) for view in found], dim=1)
 
     @torch.no_grad()
     def standardize(self, pet: torch.Tensor) -> None:
-        """Center and scale by the evidence for a pet [N, 3] of known ones that the statistics did not see; one alone
-        says nothing of either.
+        """Center and scale by the evidence for a pet [N, V, 3], of the trained species, of known ones that the
+        statistics did not see; one alone says nothing of either.
         """
         if len(pet) < 2:
             return
-        self.center.copy_(pet.mean(dim=0))
-        self.scale.copy_(pet.std(dim=0).clamp(min=1e-6))
+        self.center.copy_(pet[:, 0].mean(dim=0))
+        self.scale.copy_(pet[:, 0].std(dim=0).clamp(min=1e-6))
 
-    def pet_score(self, pet: torch.Tensor) -> torch.Tensor:
-        """[B]: the sum of the columns of the evidence for a pet [B, 3], standardized."""
-        return ((pet - self.center) / self.scale).sum(dim=1)
+    def pet_score(self, pet: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
+        """[B]: the sum of the columns of the evidence for a pet [B, V, 3], standardized; ``species`` [B, S] is largest
+        for the most probable species. Where that was grown, the evidence is that of all species, and the score is
+        ``raised`` by as much as its photos were found to lack.
+        """
+        scores = ((pet - self.center) / self.scale).sum(dim=2)
+        if not self.spec.grown_species:
+            return scores[:, 0]
+        winner = species.argmax(dim=1)
+        return torch.where(self.grown[winner], scores[:, 1] + self.raised[winner], scores[:, 0])
+
+
+def _lead(probabilities: torch.Tensor, own: torch.Tensor, shows: torch.Tensor) -> list[torch.Tensor]:
+    """[B] each: log of the share of the sharpened probabilities [B, K] that some classes have, and of how far the most
+    probable of them leads that of everything else. ``own`` int are the classes, ``shows`` bool [K] the same.
+    """
+    sharp = probabilities ** (1 / PRETRAINED_TEMPERATURE)
+    mass = (sharp[:, own].sum(dim=1) / sharp.sum(dim=1) + FLOOR).log()
+    others = probabilities.masked_fill(shows, 0.0)
+    lead = (probabilities[:, own].amax(dim=1) + FLOOR).log() - (others.amax(dim=1) + FLOOR).log()
+    return [mass, lead]
 
 
 def _inside(values: torch.Tensor, own: torch.Tensor) -> torch.Tensor:

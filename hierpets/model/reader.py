@@ -86,5 +86,6 @@ def empty_network(backbone: torch.nn.Module, feature_dim: int, manifest: Manifes
             species=len(tree.species),
             breed_classes=spec.breed_classes,
             combiner=manifest.combiner,
+            species_temperature=manifest.temperatures.species,
         )
     return network

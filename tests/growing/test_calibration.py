@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from hierpets.growing.calibration import grow_policy, grow_temperatures
+from hierpets.growing.calibration import grow_policy, grow_temperatures, lacking_pet_score
 from hierpets.growing.leave_one_out import LeaveOneOutLogits, LeaveOneOutPredictions
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.policy import MAX_SET, Policy
@@ -31,25 +31,32 @@ def logits_of(photos: int, wrong: int, lead: float) -> LeaveOneOutLogits:
     )
 
 
-def rabbits(photos: int) -> LeaveOneOutPredictions:
-    """Photos of rabbits that are taken for one, with scores from 0 to 1."""
-    labels = Labels(np.ones(photos, int), np.full(photos, 2), TREE.species, tuple(map(str, TREE.leaves)))
-    scores = np.stack([np.linspace(0, 1, photos), *np.ones((2, photos))], axis=1)
-    joint = np.tile([0.0, 0.0, 1.0], (photos, 1))
-    return LeaveOneOutPredictions(np.arange(photos), joint, scores, labels, (RABBIT,) * photos)
+def rabbits(pet: np.ndarray, cats: int = 0) -> LeaveOneOutPredictions:
+    """Photos of rabbits of these pet scores [N], the last of which are taken for cats."""
+    n = len(pet)
+    labels = Labels(np.ones(n, int), np.full(n, 2), TREE.species, tuple(map(str, TREE.leaves)))
+    joint = np.where(np.arange(n)[:, None] < n - cats, [0.0, 0.0, 1.0], [1.0, 0.0, 0.0])
+    return LeaveOneOutPredictions(np.arange(n), joint, np.stack([pet, *np.ones((2, n))], axis=1), labels, (RABBIT,) * n)
 
 
-@pytest.mark.parametrize(("before", "after"), [(0.5, 0.01), (-3.0, -3.0)])
-def test_one_in_a_hundred_photos_of_a_new_species_may_count_as_no_pet(before, after):
-    known = Policy(pet=before, scores={"trained": {"cat": ((0.0,) * MAX_SET,) * 30}})
-    assert grow_policy(known, rabbits(101), {RABBIT}, TREE).pet == pytest.approx(after)
+@pytest.mark.parametrize(("least", "lacking"), [(0.5, 0.49), (-3.0, 0.0), (None, 0.0)])
+def test_one_in_a_hundred_photos_of_a_grown_species_may_count_as_no_pet(least, lacking):
+    predictions = rabbits(np.linspace(0, 1, 101))
+    assert lacking_pet_score(Policy(pet=least), predictions, {"rabbit"}, TREE) == pytest.approx([0.0, lacking])
+    assert lacking_pet_score(Policy(pet=least), predictions, set(), TREE).tolist() == [0.0, 0.0]
 
 
-def test_a_new_species_of_which_no_photo_was_judged_is_as_new_in_the_next_growth():
+def test_photos_that_are_taken_for_another_species_make_nothing_a_pet():
+    """They are judged by what is known of that one, and may look as little like a pet as anything."""
+    predictions = rabbits(np.array([0.0, 1.0, -50.0, -60.0]), cats=2)
+    assert lacking_pet_score(Policy(pet=0.5), predictions, {"rabbit"}, TREE) == pytest.approx([0.0, 0.49])
+    none = rabbits(np.array([-50.0, -60.0]), cats=2)
+    assert lacking_pet_score(Policy(pet=0.5), none, {"rabbit"}, TREE).tolist() == [0.0, 0.0]
+
+
+def test_the_threshold_of_pets_stays():
     known = Policy(pet=0.5, scores={"trained": {"cat": ((0.0,) * MAX_SET,) * 30}})
-    single = grow_policy(known, rabbits(0), {RABBIT}, TREE)
-    assert (single.pet, single.of("trained")["rabbit"]) == (0.5, ())
-    assert grow_policy(single, rabbits(101), set(), TREE).pet == pytest.approx(0.01)
+    assert grow_policy(known, rabbits(np.linspace(0, 1, 101)), {RABBIT}, TREE).pet == 0.5
 
 
 @pytest.mark.parametrize("horses", [("arabian",), ()], ids=["of one breed before", "unknown before"])

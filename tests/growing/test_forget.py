@@ -91,15 +91,6 @@ def test_the_plugin_of_the_backbone_names_the_classes_of_a_species_that_goes(bun
     assert given[0]["registry"].path == registry and given[1] == {"registry": "another.yaml"}
 
 
-def test_a_threshold_of_pets_that_a_forgotten_species_may_have_lowered_is_told(grown, tmp_path):
-    done = CliRunner().invoke(command, ["rabbit", "--model", str(grown.bundle), "--out", str(tmp_path / "a")])
-    pet = read_manifest(tmp_path / "a").policy.pet
-    assert f"the least score of a pet stays {pet:.2f}, and growing rabbit may have lowered it" in done.output
-    result = forget(grown.bundle, "rabbit", out=tmp_path / "b")
-    assert "<p>the least score of a pet stays" in result._repr_html_()
-    assert forget(grown.bundle, "cat", "dog/husky", out=tmp_path / "c").warnings == ()
-
-
 def test_a_name_that_is_not_there_is_refused(bundle, tmp_path):
     for name in ("dog/pugg", "pugg"):
         with pytest.raises(DataError, match=rf"^'{name}' is not a species or a breed .*did you mean '.*pug'"):

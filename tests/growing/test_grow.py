@@ -162,13 +162,13 @@ def test_warnings_name_the_first_photos_of_each_reason(grown):
     assert (first, second) == ("0.jpg, 1.jpg, 2.jpg and 2 more: blurred", "5.jpg: known")
 
 
-def test_a_lower_threshold_of_pets_is_told(bundle, grown):
+def test_higher_pet_scores_of_a_new_species_are_told(bundle, grown):
     before, after = (read_manifest(folder).policy.pet for folder in (bundle, grown.bundle))
-    assert grown.pet == (before, after)
+    assert before == after, "the threshold is that of all species"
     told = [line for line in grown.warnings if "more of what is no pet will pass for one" in line]
-    assert len(told) == (after < before)
-    (line,) = (one for one in replace(grown, pet=(-5.0, -7.5)).warnings if "no pet" in one)
-    assert "is -7.50, before -5.00" in line
+    assert len(told) == len(grown.raised)
+    (line,) = (one for one in replace(grown, raised={"rabbit": 2.5}).warnings if "no pet" in one)
+    assert "what is taken for rabbit is raised by 2.50" in line
 
 
 def test_a_breed_of_which_too_many_photos_were_certain_and_wrong_is_told(grown):

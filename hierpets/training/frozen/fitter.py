@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,9 +78,17 @@ def fit_ood_scorer(
 
 
 def refit_ood_scorer(
-    statistics: ClassStatistics, head: nn.Linear | None, shown: Sequence[int], breeds: PretrainedBreeds
+    statistics: ClassStatistics,
+    head: nn.Linear | None,
+    shown: Sequence[int],
+    breeds: PretrainedBreeds,
+    *,
+    grown: Collection[str] = (),
+    trained_classes: Sequence[int] = (),
 ) -> OODScorer:
-    """The same with the layer of a pretrained head alone, of whose classes those ``shown`` show a known species."""
+    """The same with the layer of a pretrained head alone, of whose classes those ``shown`` show a known species, and
+    ``trained_classes`` one that is not ``grown``.
+    """
     known = statistics.leaves
     return OODScorer.build(
         known=known,
@@ -90,4 +98,6 @@ def refit_ood_scorer(
         discriminant=fit_lda(statistics, known, shrinkage=DISCRIMINANT.shrinkage),
         pretrained_head=head,
         species_classes=shown,
+        grown=grown,
+        trained_classes=trained_classes,
     )

@@ -84,7 +84,7 @@ class Mixing:
         for fold, mixture in enumerate(self._by_fold):
             inside = self._found.folds[rows] == fold
             own = photos.where(inside)
-            leaf[inside], scores[inside] = mix_breeds(self._scorer, mixture, own.leaf, own.evidence)
+            leaf[inside], scores[inside] = mix_breeds(self._scorer, mixture, own.species, own.leaf, own.evidence)
         return HeldOutOutputs(
             paths=tuple(train.paths[row] for row in rows),
             labels=self.breeds.relabel(train.labels().where(rows)),
@@ -104,7 +104,7 @@ class Mixing:
     def of_others(self, photos: PhotoIndex, features: np.ndarray) -> HeldOutOutputs:
         """The outputs for photos that nothing was fitted to, by their features [N, D]."""
         species, leaf = self._found.fit.heads(features)
-        leaf, scores = mix_breeds(self._scorer, self.mixture, leaf, self._scorer.evidence(features))
+        leaf, scores = mix_breeds(self._scorer, self.mixture, species, leaf, self._scorer.evidence(features))
         labels = self.breeds.relabel(photos.labels())
         return HeldOutOutputs(tuple(photos.paths), labels, species, leaf, scores, leaf_calibrated=True)
 

@@ -12,6 +12,7 @@ from hierpets.export.web.schema import (
     About,
     Network,
     NetworkTemperatures,
+    OpinionRules,
     Rules,
     SecondLookRules,
     Species,
@@ -85,6 +86,7 @@ def _species(manifest: Manifest, s: int) -> Species:
         end=columns.stop,
         thresholds=species_thresholds(manifest.policy, name),
         others=bool(manifest.policy.knows_others([name]).all()),
+        grown=name in manifest.grown_species,
     )
 
 
@@ -95,8 +97,8 @@ def _second_look(rule: SecondLookRule | None) -> SecondLookRules | None:
         file=DETECTOR,
         size=SIZE,
         detail=DETAIL,
-        pets=tuple(map(ANIMALS.index, rule.species)),
-        others=tuple(map(ANIMALS.index, rule.others)),
+        pets=_places(rule.species),
+        opinions=tuple(OpinionRules(pets=_places(one.pets), others=_places(one.others)) for one in rule.opinions),
         least=rule.least,
         weight=WEIGHT,
         closer=rule.closer,
@@ -105,3 +107,7 @@ def _second_look(rule: SecondLookRule | None) -> SecondLookRules | None:
         large=LARGE,
         margin=MARGIN,
     )
+
+
+def _places(animals: Sequence[str]) -> tuple[int, ...]:
+    return tuple(map(ANIMALS.index, animals))

@@ -16,6 +16,7 @@ __all__ = [
     "About",
     "Network",
     "NetworkTemperatures",
+    "OpinionRules",
     "PageAdvice",
     "PageCapabilities",
     "PageRecommendation",
@@ -64,7 +65,7 @@ class Network(StrictModel):
 
 class Species(StrictModel):
     """A species, its leaves ``first`` to ``end`` - 1, and what an answer must exceed; ``others``: whether it is known
-    what its other breeds look like.
+    what its other breeds look like; ``grown``: whether none of its leaves was trained.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Species(StrictModel):
     end: int
     thresholds: SpeciesThresholds
     others: bool
+    grown: bool
 
 
 class WebLeaf(StrictModel):
@@ -96,19 +98,27 @@ class Rules(StrictModel):
     top_k: int
 
 
+class OpinionRules(StrictModel):
+    """Places among the detector's animals: those that speak for a pet, and against one."""
+
+    pets: tuple[int, ...]
+    others: tuple[int, ...]
+
+
 class SecondLookRules(StrictModel):
     """When a photo is looked at again, and what is made of what the detector sees: the numbers of
     :mod:`hierpets.hierarchy.second_look`, :mod:`hierpets.inference.detector` and :mod:`hierpets.regions`.
 
-    ``file`` is the detector, which sees squares of ``size`` pixels; ``pets`` and ``others`` are places among its
-    animals. ``least`` is the least pet score of a pet; ``closer``: whether the main network is asked again.
+    ``file`` is the detector, which sees squares of ``size`` pixels; ``pets`` are places among its animals, and
+    ``opinions`` [S] what is heard on photos that are taken for each species. ``least`` is the least pet score of a pet;
+    ``closer``: whether the main network is asked again.
     """
 
     file: str
     size: int
     detail: int
     pets: tuple[int, ...]
-    others: tuple[int, ...]
+    opinions: tuple[OpinionRules, ...]
     least: float
     weight: float
     closer: bool

@@ -14,8 +14,10 @@ import numpy as np
 
 from hierpets.bundle.manifest import Manifest
 from hierpets.errors import ImageError
+from hierpets.hierarchy.outputs import Outputs
+from hierpets.hierarchy.probabilities import most_probable_species
 from hierpets.hierarchy.second_look import both_looks, is_doubtful
-from hierpets.inference.detector.network import Detections, Detector, known_animals
+from hierpets.inference.detector.network import ANIMALS, Detections, Detector, known_animals
 from hierpets.inference.engines.base import RawOutput
 from hierpets.inference.engines.cascade import LookAgain, Squares
 from hierpets.regions.boxes import Box
@@ -37,15 +39,38 @@ def closer_part(seen: Detections, species: Sequence[str], photo: np.ndarray) -> 
     return None if found is None else found.squared(*photo.shape[:2])
 
 
+class Opinion(NamedTuple):
+    """Animals that speak for a pet, and against one; none of the latter where the detector is not heard."""
+
+    pets: tuple[str, ...]
+    others: tuple[str, ...]
+
+    @classmethod
+    def of(cls, species: Sequence[str]) -> Opinion:
+        """That on photos of these species; what is no pet can be told where the detector knows all of them."""
+        known = known_animals(species)
+        return cls(
+            known, tuple(animal for animal in OTHERS if animal not in known) if len(known) == len(species) else ()
+        )
+
+    def lead(self, logits: np.ndarray) -> float:
+        """By how much the largest logit of a pet is higher than that of another animal; ``logits`` [A]."""
+        if not self.others:
+            return 0.0
+        pets, others = (logits[[ANIMALS.index(animal) for animal in animals]].max() for animals in self)
+        return float(pets - others)
+
+
 class SecondLookRule(NamedTuple):
     """What a model looks again for. ``least`` is the least pet score of a pet, ``species`` are those of the model that
-    the detector knows, and ``others`` the animals that speak against a pet; ``closer``: whether the model's thresholds
-    are fitted to it that the main network is asked again about small animals.
+    the detector knows, and ``opinions`` for each of all those of the model what is heard on photos that are taken for
+    it; ``closer``: whether the model's thresholds are fitted to it that the main network is asked again about small
+    animals.
     """
 
     least: float
     species: tuple[str, ...]
-    others: tuple[str, ...]
+    opinions: tuple[Opinion, ...]
     closer: bool
 
     @classmethod
@@ -55,9 +80,11 @@ class SecondLookRule(NamedTuple):
         known = known_animals(species)
         if least is None or not known:
             return None
-        # What is no pet can be told where the detector knows all of them.
-        others = [animal for animal in OTHERS if animal not in species] if len(known) == len(species) else []
-        return cls(least, known, tuple(others), manifest.second_look) if others or manifest.second_look else None
+        # What is taken for a trained species is judged as if no other had been grown.
+        trained = tuple(name for name in species if name not in manifest.grown_species)
+        opinions = tuple(Opinion.of(trained if name in trained else species) for name in species)
+        is_heard = any(opinion.others for opinion in opinions)
+        return cls(least, known, opinions, manifest.second_look) if is_heard or manifest.second_look else None
 
 
 class SecondLook:
@@ -65,6 +92,7 @@ class SecondLook:
 
     def __init__(self, manifest: Manifest, detector: Detector, rule: SecondLookRule):
         self._manifest, self._detector, self._rule = manifest, detector, rule
+        self._grown = np.array([name in manifest.grown_species for name in manifest.taxonomy.species])
 
     @classmethod
     def of(cls, manifest: Manifest, detector: Detector) -> SecondLook | None:
@@ -78,13 +106,11 @@ class SecondLook:
         """The output after the second look, and the part of each photo that the main network was asked about again;
         without ``closer``, of none. ``rows`` bool [B]: the photos that may be looked at again.
         """
-        parts, squares, leads = dict[int, Box](), list[Squares](), dict[int, float]()
+        parts, squares, heard = dict[int, Box](), list[Squares](), dict[int, np.ndarray]()
         closer = closer and self._rule.closer
-        if not closer and not self._rule.others:
-            return output, parts
         for row in self._doubtful(output):
-            if not rows[row] or (not closer and output.scores[row, 0] < self._rule.least):
-                continue  # of the latter nothing could be taken
+            if not rows[row] or not (closer or self._may_lower(output, row)):
+                continue
             try:
                 photo = again.read(row)  # one at a time: it may be large
             except ImageError:  # too large in twice the detail, or gone: the first look stands
@@ -94,13 +120,11 @@ class SecondLook:
             if part is not None:
                 parts[row] = part
                 squares.append(again.see(part.cut(photo)))
-            if self._rule.others:
-                leads[row] = self._lead(seen)
+            heard[row] = seen.logits.max(axis=0)
         if parts:
-            output = _merged(output, again.ask(squares), [*parts])
-        if leads:
-            output = _lowered(output, {row: leads[row] for row in self._doubtful(output) if row in leads})
-        return output, parts
+            output, parts = self._merged(output, again.ask(squares), parts)
+        doubtful = [row for row in self._doubtful(output) if row in heard]
+        return _lowered(output, {row: self._opinion(output, row).lead(heard[row]) for row in doubtful}), parts
 
     def _doubtful(self, output: RawOutput) -> list[int]:
         """Rows of photos that are looked at again."""
@@ -108,14 +132,34 @@ class SecondLook:
         found: list[int] = np.flatnonzero(rows).tolist()
         return found
 
-    def _lead(self, seen: Detections) -> float:
-        """By how much the logit of a pet is higher than that of another animal."""
-        return float(seen.best(self._rule.species).max() - seen.best(self._rule.others).max())
+    def _may_lower(self, output: RawOutput, row: int) -> bool:
+        """Whether the detector may take a photo for no pet."""
+        return output.scores[row, 0] >= self._rule.least and bool(self._opinion(output, row).others)
 
+    def _opinion(self, output: RawOutput, row: int) -> Opinion:
+        return self._rule.opinions[int(self._species(output.outputs.where(np.array([row])))[0])]
 
-def _merged(output: RawOutput, closer: RawOutput, rows: Sequence[int]) -> RawOutput:
-    """The output with that of a ``closer`` look at some ``rows``; the features stay those of whole photos."""
-    return RawOutput(output.features, *both_looks(output.outputs, closer.outputs, np.array(rows)))
+    def _species(self, outputs: Outputs) -> np.ndarray:
+        """The number of the most probable species of each photo."""
+        return most_probable_species(self._manifest.calibration.joint(outputs), self._manifest.taxonomy)
+
+    def _merged(
+        self, output: RawOutput, closer: RawOutput, parts: Mapping[int, Box]
+    ) -> tuple[RawOutput, dict[int, Box]]:
+        """The output with that of a ``closer`` look at some ``parts``, and these; the features stay those of whole
+        photos. The first look stands where one of both takes a photo for a grown species, and both together do not: its
+        pet score would be in part that of another species.
+        """
+        rows = np.array([*parts])
+        both = both_looks(output.outputs, closer.outputs, rows)
+        first, second, together = (
+            self._grown[self._species(own)] for own in (output.outputs.where(rows), closer.outputs, both.where(rows))
+        )
+        stands = (first | second) & ~together
+        for values, before in zip(both, output.outputs, strict=True):
+            values[rows[stands]] = before[rows[stands]]
+        kept = {row: parts[row] for row in rows[~stands].tolist()}
+        return RawOutput(output.features, *both), kept
 
 
 def _lowered(output: RawOutput, leads: Mapping[int, float]) -> RawOutput:

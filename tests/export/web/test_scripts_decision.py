@@ -108,7 +108,9 @@ def fitted_policy():
 
 
 def manifest(**fields):
-    origins = ("trained", "pretrained") * (len(TREE.leaves) // 2) + ("grown",) * (len(TREE.leaves) % 2)
+    first = [columns.start for columns in TREE.slices]
+    others = ("pretrained", "grown")
+    origins = tuple("trained" if at in first else others[at % 2] for at in range(len(TREE.leaves)))
     common = {"preprocess": PIXELS, "backbone": BACKBONE, "origins": origins, "ood": OOD}
     return Manifest(**{"taxonomy": TREE, **common, "policy": fitted_policy(), **fields})
 
@@ -209,21 +211,27 @@ def test_browser_decides_as_python(scripts, recommender, name):
     assert len({record["stage"] for record in ours}) == len(known.networks)
 
 
-PETS = Taxonomy(tree={name: TREE.tree[name] for name in ("cat", "dog")})  # what is no pet can be told beside them
-PETS_OOD = OODSpec(classes=len(PETS.leaves), species=len(PETS.species))
+PETS = ("cat", "dog")  # what is no pet can be told beside them
 
 
-def doubtful(*, second_look=True, **fields):
-    """A model that is sure of little."""
-    common = {"ood": PETS_OOD, "origins": ("trained",) * len(PETS.leaves), "temperatures": Temperatures(species=3.0)}
-    policy = flat_policy(PETS.species, 0.4, pet=0.0)
-    return manifest(taxonomy=PETS, policy=policy, second_look=second_look, **common, **fields)
+def doubtful(*, grown=(), second_look=True, **fields):
+    """A model that is sure of little, and that some species were added to."""
+    tree = Taxonomy(tree={name: TREE.tree[name] for name in (*PETS, *grown)})
+    common = {
+        "ood": OODSpec(classes=len(tree.leaves), species=len(tree.species)),
+        "origins": tuple("grown" if leaf.species in grown else "trained" for leaf in tree.leaves),
+        "temperatures": Temperatures(species=3.0),
+        "policy": flat_policy(tree.species, 0.4, pet=0.0),
+    }
+    return manifest(taxonomy=tree, second_look=second_look, **common, **fields)
 
 
 DOUBTFUL = {
     "in the main network": doubtful(),
-    "in an early one": doubtful(early=(EARLY.model_copy(update={"ood": PETS_OOD, "threshold": 0.3}),)),
+    "in an early one": doubtful(early=(EARLY.model_copy(update={"threshold": 0.3}),)),
     "for other animals alone": doubtful(second_look=False),
+    "beside grown horses": doubtful(grown=("horse",)),
+    "for other animals alone, beside grown rabbits": doubtful(grown=("rabbit",), second_look=False),
 }
 
 
@@ -231,7 +239,7 @@ DOUBTFUL = {
 @pytest.mark.parametrize("name", DOUBTFUL)
 def test_browser_looks_again_as_python(scripts, recommender, name):
     known, detector = DOUBTFUL[name], ReplayDetector()
-    networks = [outputs(stage, tree=PETS, sharpness=0.5) for stage in range(len(known.networks))]
+    networks = [outputs(stage, tree=known.taxonomy, sharpness=0.5) for stage in range(len(known.networks))]
     *early, main = map(Replay, networks)
     predictor = Predictor(known, main, early=early, second_look=SecondLook.of(known, detector), model=MODEL)
     ours = [found.record().model_dump(mode="json") for found in predictor.predict([*map(numbered, range(PHOTOS))])]

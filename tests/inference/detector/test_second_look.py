@@ -28,9 +28,10 @@ LEAST = -6.0
 PETS = Taxonomy(tree={"cat": ("siamese", "bengal"), "dog": ("pug",)})
 
 
-def manifest_of(taxonomy=PETS, pet=LEAST, second_look=False):
+def manifest_of(taxonomy=PETS, pet=LEAST, second_look=False, grown=()):
     return Manifest(
         taxonomy=taxonomy,
+        origins=tuple("grown" if leaf.species in grown else "trained" for leaf in taxonomy.leaves),
         second_look=second_look,
         preprocess=Preprocess(size=16, crop=1.0, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
         backbone=BackboneSpec(name="color", feature_dim=1),
@@ -114,6 +115,34 @@ def test_a_model_that_knows_horses_takes_none_for_something_else():
     given = RawOutput(np.zeros((1, 1)), np.zeros((1, 3)), np.zeros((1, 4)), scores)
     assert heard(Sees(horse=3.0), given, taxonomy=known).scores[0, 0] == LEAST + 1
     assert heard(Sees(zebra=3.0), given, taxonomy=known).scores[0, 0] < LEAST
+
+
+def of_three(*, winner, pet=LEAST + 1):
+    """Output for a photo that is taken for that of three species."""
+    scores = np.array([[pet, 0.5, 0.5, 0.5]], np.float32)
+    return RawOutput(np.zeros((1, 1)), np.eye(3)[[winner]], np.zeros((1, 4)), scores)
+
+
+@pytest.mark.parametrize(("grown", "lowered_for"), [("horse", (True, True, False)), ("rabbit", (True, True, False))])
+def test_what_is_taken_for_a_trained_species_is_judged_as_if_no_other_was_grown(grown, lowered_for):
+    """A horse that is taken for a dog is no dog because horses are known, or rabbits."""
+    known = Taxonomy(tree={**PETS.tree, grown: ()})
+    for species, is_lowered in enumerate(lowered_for):
+        found = heard(Sees(horse=3.0), of_three(winner=species), taxonomy=known, grown=(grown,))
+        assert (found.scores[0, 0] < LEAST) == is_lowered
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_asked_again"), [(2, 0, False), (0, 2, False), (0, 1, True), (2, 2, True)]
+)
+def test_the_first_look_stands_where_another_species_speaks_for_the_pet(first, second, is_asked_again):
+    known = Taxonomy(tree={**PETS.tree, "horse": ()})
+    given, closer = of_three(winner=first, pet=LEAST), of_three(winner=second, pet=LEAST + 2)
+    found, parts = looked_at(
+        Sees(SMALL, dog=2.0), given, lambda _: closer, taxonomy=known, grown=("horse",), second_look=True
+    )
+    assert bool(parts) == is_asked_again
+    assert found.scores[0, 0] == (LEAST + 1 if is_asked_again else LEAST)
 
 
 @pytest.mark.parametrize(

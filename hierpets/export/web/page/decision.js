@@ -5,8 +5,8 @@
  *   species logits [S], leaf logits [L], and the scores [1 + S]: as a pet; for each species, that its breed is listed
  * @typedef {{species: number, breeds: number[]}} Temperatures  of the species head, and of the breed heads [S]
  * @typedef {{probability: number, breed_set: number, pet: number|null}} Thresholds
- * @typedef {{name: string, first: number, end: number, thresholds: Thresholds, others: boolean}} Species
- *   leaves `first` to `end` - 1; whether it is known what other breeds look like
+ * @typedef {{name: string, first: number, end: number, thresholds: Thresholds, others: boolean, grown: boolean}} Species
+ *   leaves `first` to `end` - 1; whether it is known what other breeds look like, and whether none was trained
  * @typedef {{species: number, breed: string|null, origin: string, grown: number}} Leaf
  * @typedef {{species: Species[], leaves: Leaf[], combiner: string, ood: boolean, doubt: number, unsure: number, max_set: number, top_k: number}} Rules
  */
@@ -61,6 +61,16 @@ export function certainty(joint, listed, /** @type {Rules} */ rules, counts) {
   return counts(rules.leaves[best]) ? named[best] : 0;
 }
 
+/** The probability of every species [S]. @returns {number[]} */
+const speciesProbabilities = (joint, /** @type {Rules} */ { species }) =>
+  species.map(({ first, end }) => atMostOne(sum(joint.subarray(first, end))));
+
+/** The place of the most probable species. @returns {number} */
+export function likeliestSpecies(joint, /** @type {Rules} */ rules) {
+  const masses = speciesProbabilities(joint, rules);
+  return masses.indexOf(Math.max(...masses));
+}
+
 /**
  * @typedef {{level: "breed"|"species"|"unknown", source: string, species: number, best: number, breeds: number[],
  *   top: number[], masses: number[], named: Float64Array, listed: number, pet: number|null}} Decision
@@ -72,8 +82,8 @@ export function certainty(joint, listed, /** @type {Rules} */ rules, counts) {
 export function decide(joint, /** @type {Output} */ output, /** @type {Rules} */ rules) {
   const listed = listedOf(output, rules);
   const named = namedProbabilities(joint, listed, rules);
-  const masses = rules.species.map(({ first, end }) => atMostOne(sum(joint.subarray(first, end))));
-  const s = masses.indexOf(Math.max(...masses));
+  const masses = speciesProbabilities(joint, rules);
+  const s = likeliestSpecies(joint, rules);
   const { first, end, thresholds } = rules.species[s];
   const order = [...named.keys()].sort((a, b) => named[b] - named[a] || joint[b] - joint[a]);
   const inside = joint.subarray(first, end);

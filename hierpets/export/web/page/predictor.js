@@ -2,7 +2,7 @@
 // is looked at again.
 
 import { recommend } from "./advice.js";
-import { certainty, decide, jointProbabilities, listedOf, onMainScale } from "./decision.js";
+import { certainty, decide, jointProbabilities, likeliestSpecies, listedOf, onMainScale } from "./decision.js";
 import { recordOf } from "./record.js";
 import { cut, normalized, stretched, toSquare } from "./resize.js";
 import { bothLooks, closerPart, isDoubtful, lowered } from "./second_look.js";
@@ -58,11 +58,13 @@ export function makePredictor(model, sessions, detector, Tensor) {
     const photo = await closer();
     const seen = await detect(photo);
     const part = rule.closer ? closerPart(seen, photo, rule) : null;
-    const both = part ? bothLooks(output, await ask(last, cut(photo, part))) : output;
-    return { output: rule.others.length && leavesDoubt(both) ? lowered(both, seen, rule) : both, part };
+    const both = part && bothLooks(output, await ask(last, cut(photo, part)), temperatures, rules);
+    const found = both ?? output;
+    return { output: leavesDoubt(found) ? lowered(found, seen, opinionOn(found), rule.weight) : found, part: both && part };
   };
+  const opinionOn = (output) => rule.opinions[likeliestSpecies(jointProbabilities(output, temperatures, rules), rules)];
   // What is below the least score of a pet can only be raised, by a closer look.
-  const mayChange = ({ scores }) => rule !== null && (rule.closer || scores[0] >= rule.least);
+  const mayChange = (output) => rule !== null && (rule.closer || (output.scores[0] >= rule.least && opinionOn(output).others.length > 0));
 
   return async (photo, closer) => {
     const first = await askInTurn(photo);

@@ -1,7 +1,7 @@
 // A second look at photos that leave doubt: hierpets.inference.detector.second_look. A detector says where the animal
 // is, and whether it is a pet; a small animal is cut out, and the main network asked again. The numbers come from Python.
 
-import { certainty, jointProbabilities, listedOf } from "./decision.js";
+import { certainty, jointProbabilities, likeliestSpecies, listedOf } from "./decision.js";
 
 /** @typedef {import("./decision.js").Output} Output */
 /** @typedef {{left: number, top: number, width: number, height: number}} Box  as shares of the photo */
@@ -9,7 +9,8 @@ import { certainty, jointProbabilities, listedOf } from "./decision.js";
 /**
  * @typedef {{edges: Float32Array, logits: Float32Array}} Detections
  *   the upper, left, lower and right edges [N, 4] of what may be animals, and the logits [N, A] of each kind
- * @typedef {{file: string, size: number, detail: number, pets: number[], others: number[], least: number,
+ * @typedef {{pets: number[], others: number[]}} Opinion  the animals that speak for a pet, and against one
+ * @typedef {{file: string, size: number, detail: number, pets: number[], opinions: Opinion[], least: number,
  *   weight: number, closer: boolean, least_score: number, least_side: number, large: number,
  *   margin: number}} SecondLook  see hierpets.export.web.schema
  */
@@ -21,9 +22,12 @@ export function isDoubtful(/** @type {Output} */ output, temperatures, rules, /*
   return certainty(joint, listedOf(output, rules), rules, ({ breed }) => breed !== null) < rules.unsure;
 }
 
-/** What both looks say together: the mean. @returns {Output} */
-export const bothLooks = (/** @type {Output} */ first, /** @type {Output} */ second) =>
-  ({ species: mean(first.species, second.species), leaf: mean(first.leaf, second.leaf), scores: mean(first.scores, second.scores) });
+/** What both looks say together: the mean; null where one of them takes the photo for a grown species, and both together do not. @returns {Output|null} */
+export function bothLooks(/** @type {Output} */ first, /** @type {Output} */ second, temperatures, rules) {
+  const both = { species: mean(first.species, second.species), leaf: mean(first.leaf, second.leaf), scores: mean(first.scores, second.scores) };
+  const isGrown = (output) => rules.species[likeliestSpecies(jointProbabilities(output, temperatures, rules), rules)].grown;
+  return (isGrown(first) || isGrown(second)) && !isGrown(both) ? null : both;
+}
 
 const mean = (ours, theirs) => ours.map((value, i) => (value + theirs[i]) / 2);
 
@@ -51,7 +55,8 @@ function squared([top, left, bottom, right], width, height, margin) {
 const inside = (edge) => Math.min(Math.max(edge, 0), 1);
 
 /** The output with its pet score lowered by as much as another animal is likelier than every pet. @returns {Output} */
-export function lowered(/** @type {Output} */ output, /** @type {Detections} */ { edges, logits }, /** @type {SecondLook} */ { pets, others, weight }) {
+export function lowered(/** @type {Output} */ output, /** @type {Detections} */ { edges, logits }, /** @type {Opinion} */ { pets, others }, weight) {
+  if (!others.length) return output;
   const likeliest = (animals) => Math.max(...bestOf(logits, animals, edges.length / 4));
   const [pet, ...rest] = output.scores;
   const lead = Math.min(likeliest(pets) - likeliest(others), 0);

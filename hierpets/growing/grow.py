@@ -85,7 +85,7 @@ def grow(
         read_labeled(check, before.manifest, registry=plugins)
     predictor = load(source, engine="openvino", precision="f32", registry=plugins, recommend=False)
     photos, left_out = read_photos(index, predictor, progress)
-    photos, learned, predictions = _learn(before, index, photos, left_out, trust_labels=trust_labels)
+    photos, learned, predictions, strangers = _learn(before, index, photos, left_out, trust_labels=trust_labels)
     measure = partial(_measure, check, plugins, progress)
     was = measure(source)  # before the grown bundle is written, which may take its place
     learned.write(target, photos.records, overwrite=overwrite)
@@ -100,7 +100,7 @@ def grow(
         bundle=target,
         alpha=policy.alpha,
         photos=dict(sorted(counts.items(), key=lambda item: str(item[0]))),
-        accuracy=_accuracy(photos, predictions),
+        accuracy=_accuracy(photos, predictions, strangers),
         new=new,
         left_out=tuple(left_out),
         doubtful=(
@@ -121,9 +121,9 @@ def grow(
 
 def _learn(
     before: OpenBundle, index: PhotoIndex, photos: NewPhotos, left_out: list[LeftOutPhoto], *, trust_labels: bool
-) -> tuple[NewPhotos, OpenBundle, LeaveOneOutPredictions]:
+) -> tuple[NewPhotos, OpenBundle, LeaveOneOutPredictions, Counter[Leaf]]:
     """The photos that were learned from, the grown bundle, and what it gives for them without them. Others are added to
-    ``left_out``.
+    ``left_out``, and those that look like something else counted by their labels.
     """
     learned_before = find_learned(photos, before.manifest, before.source)
     known = {photos.records[row].label for row in learned_before}
@@ -133,22 +133,25 @@ def _learn(
     photos = photos.without(repeated, left_out)
     check_every_class(index, photos.records, left_out, learned=known)
     learned, predictions = learn(before, photos)
-    if trust_labels:
-        return photos, learned, predictions
-    strangers = find_strangers(photos, predictions, before.manifest, learned.manifest.taxonomy)
+    tree = learned.manifest.taxonomy
+    strangers = {} if trust_labels else find_strangers(photos, predictions, before.manifest, tree)
     if not strangers:
-        return photos, learned, predictions
-    strange = {photos.records[row].label for row in strangers}
+        return photos, learned, predictions, Counter()
+    counts = Counter(photos.records[row].label for row in strangers)
     photos = photos.without(strangers, left_out)
     if not len(photos):  # then photos of a known class are asked for as well
-        known -= strange
+        known -= {*counts}
     check_every_class(index, photos.records, left_out, learned=known, advice=TRUST)
-    return photos, *learn(before, photos)
+    return photos, *learn(before, photos), counts
 
 
-def _accuracy(photos: NewPhotos, predictions: LeaveOneOutPredictions) -> dict[Leaf, float | None]:
-    """For each label the share of its photos that the bundle names right without them, by breed or by species."""
-    right: dict[Leaf, list[bool]] = defaultdict(list)
+def _accuracy(
+    photos: NewPhotos, predictions: LeaveOneOutPredictions, strangers: Counter[Leaf]
+) -> dict[Leaf, float | None]:
+    """For each label the share of its photos that the bundle names right without them, by breed or by species; of the
+    ``strangers`` it named none.
+    """
+    right = defaultdict(list, {label: [False] * count for label, count in strangers.items()})
     for row, leaf in zip(predictions.rows.tolist(), predictions.answers, strict=True):
         label = photos.records[row].label
         right[label].append(leaf == label or (label.breed is None and leaf.species == label.species))

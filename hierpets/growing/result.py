@@ -28,9 +28,10 @@ class GrowResult:
     """The result of :func:`hierpets.grow`: a new ``bundle``.
 
     ``photos`` maps each class that was learned to how many photos it was learned from, ``accuracy`` to the share of
-    them that the bundle names right without them (None where a class has a single animal). ``left_out`` are photos that
-    were not learned from, ``doubtful`` lines on labels that may be wrong, ``steals`` breeds that a new one takes from.
-    ``unjudged`` are new species of which no photo could be judged without it.
+    those that the bundle names right without them; photos that were left out because they look like something else
+    count as wrong (None where a class has a single animal). ``left_out`` are photos that were not learned from,
+    ``doubtful`` lines on labels that may be wrong, ``steals`` breeds that a new one takes from. ``unjudged`` are new
+    species of which no photo could be judged without it.
     ``judged`` is the number of animals that the threshold of a new breed may come from, ``shared`` that of all grown
     breeds of a species, which count where its own are too few; ``thresholds`` are what a breed's probability
     must exceed besides the threshold of its species, 1 where it is never named.

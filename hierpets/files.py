@@ -9,8 +9,9 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import BinaryIO
 
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 OLD = "old"
+MOST_NAMED = 3  # of the files for which a folder is not replaced
 NO_ROOM = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))  # Windows has no quota of this name
 SCRATCH = re.compile(r"\d+-[0-9a-f]{8}")  # the process, and which of its files: two of its threads may write one
 PHOTO_SUFFIXES = frozenset(
@@ -105,15 +107,26 @@ def _taken(path: Path) -> ConfigError:
     return ConfigError(f"{path}: already exists; give overwrite to replace it, or choose another name")
 
 
-def check_folder(path: Path, *, overwrite: bool, mark: Path | str, kind: str) -> None:
+def check_folder(path: Path, *, overwrite: bool, mark: Path | str, kind: str, holds: Sequence[str]) -> None:
     """The same for a folder that is replaced as a whole, with all that is in it: it must be empty, or hold a file
-    ``mark``, which those of its ``kind`` have.
+    ``mark``, which those of its ``kind`` have, and no entries but those that match one of the patterns ``holds``.
 
-    :raises ConfigError: as :func:`check_output`; or there is something else.
+    :raises ConfigError: as :func:`check_output`; or there is something else; or nothing can take the folder's place.
     """
+    if path.exists() and (os.path.ismount(path) or Path.cwd().is_relative_to(os.path.realpath(path))):
+        raise ConfigError(
+            f"{path}: cannot be replaced: it is a mount, or the current folder is in it; choose a folder inside it"
+        )
     check_output(path, overwrite=overwrite)
     if path.exists() and not (path / mark).is_file() and (not is_folder(path) or any(path.iterdir())):
         raise ConfigError(f"{path}: is no {kind}, and is not replaced; choose another folder")
+    names = sorted(entry.name for entry in path.iterdir()) if path.exists() else []
+    if others := [name for name in names if not any(fnmatchcase(name, pattern) for pattern in holds)]:
+        more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
+        raise ConfigError(
+            f"{path}: holds {', '.join(others[:MOST_NAMED])}{more} beside the {kind}, and is not replaced; write into "
+            "a folder of its own"
+        )
 
 
 def write_file(path: Path, content: str | bytes) -> None:
@@ -158,7 +171,7 @@ def whole_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
 
     :raises ConfigError: ``folder`` is there at the end, perhaps from another process, and not to ``overwrite``.
     """
-    folder = followed(folder)
+    folder = Path(os.path.realpath(folder))  # what a link leads to; a folder named . or .. has neither name nor parent
     folder.parent.mkdir(parents=True, exist_ok=True)
     _remove_stale(folder)
     with _named(folder), _scratch(folder) as scratch:

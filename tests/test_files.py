@@ -130,6 +130,16 @@ def test_whole_folder_loses_nothing_where_it_is_interrupted_between_the_renames(
     assert [p.name for p in tmp_path.iterdir()] == ["bundle"]
 
 
+def test_whole_folder_leaves_nothing_in_a_folder_that_is_named_by_a_dot(tmp_path, monkeypatch):
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    monkeypatch.chdir(bundle)
+    with whole_folder(Path(), overwrite=True) as made:
+        (made / "weights").write_text("new")
+        assert [*bundle.iterdir()] == []
+    assert (bundle / "weights").read_text() == "new"
+
+
 def test_whole_folder_does_not_replace_what_is_there_at_the_end(tmp_path):
     bundle = tmp_path / "bundle"
     taken = pytest.raises(ConfigError, match="bundle: already exists; give overwrite")

@@ -8,6 +8,7 @@ from textwrap import shorten
 from hierpets.errors import BundleError
 
 __all__ = [
+    "BUNDLE",
     "EXPORTS",
     "GRAPH",
     "MANIFEST",
@@ -26,6 +27,8 @@ STATISTICS = "statistics.safetensors"
 SEEN = "seen.bin"
 EXPORTS = {"ONNX": Path("onnx") / "model.onnx", "TorchScript": Path("torchscript") / "model.pt"}
 """Exports for other runtimes, which hierpets does not run itself."""
+BUNDLE = (MANIFEST, WEIGHTS, STATISTICS, SEEN, "LICENSE", "early*.safetensors", "openvino", "onnx", "torchscript")
+"""Patterns of the names that the folder of a bundle holds."""
 QUANTIZED = b'type="FakeQuantize"'  # the operation of a graph whose activations are rounded
 
 

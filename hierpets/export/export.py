@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from hierpets.bundle.layout import MANIFEST, WEIGHTS, released_bundle
+from hierpets.bundle.layout import GRAPH, MANIFEST, WEIGHTS, released_bundle
 from hierpets.bundle.manifest import Manifest, ModelId, model_id, read_manifest
 from hierpets.data.addresses import DEMO_PREFIX
 from hierpets.data.dataset import iter_inputs
@@ -44,6 +44,7 @@ __all__ = [
 ]
 
 CHECK_FILE = "check.json"
+HOLDS = (CHECK_FILE, f"{GRAPH.stem}.*", "early*.*")  # the names in the folder of a format
 MOST_PHOTOS, MOST_SYNTHETIC = 400, 100  # to check with: torch in float32 takes its time
 MOST_CALIBRATING = 200  # of them: the ranges of activations have converged long before
 
@@ -120,7 +121,7 @@ def photos_to_check(folder: str | os.PathLike[str] | None) -> list[str]:
 
 
 def _check_target(target: Path, folder: Path, *, overwrite: bool) -> None:
-    check_folder(target.parent, overwrite=overwrite, mark=Path("..") / MANIFEST, kind="export")
+    check_folder(target.parent, overwrite=overwrite, mark=Path("..") / MANIFEST, kind="export", holds=HOLDS)
     other = target.parents[1] / MANIFEST
     if not other.is_file() or other.read_bytes() == (folder / MANIFEST).read_bytes():
         return

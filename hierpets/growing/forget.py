@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from hierpets.bundle.layout import MANIFEST, released_bundle
+from hierpets.bundle.layout import BUNDLE, MANIFEST, released_bundle
 from hierpets.bundle.manifest import Manifest
 from hierpets.bundle.seen import seen_count
 from hierpets.errors import ConfigError, DataError
@@ -50,7 +50,7 @@ def forget(
     if not names:
         raise ConfigError("forget: expected the name of a breed or a species")
     target = Path(out).absolute()
-    check_folder(target, overwrite=overwrite, mark=MANIFEST, kind="bundle")
+    check_folder(target, overwrite=overwrite, mark=MANIFEST, kind="bundle", holds=BUNDLE)
     plugins = load_registry(registry)
     before = open_bundle(Path(model) if model is not None else released_bundle(), plugins)
     gone = {leaf for name in names for leaf in _leaves(name, before.manifest.taxonomy)}

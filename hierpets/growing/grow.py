@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from functools import partial
 from pathlib import Path
 
-from hierpets.bundle.layout import MANIFEST, released_bundle
+from hierpets.bundle.layout import BUNDLE, MANIFEST, released_bundle
 from hierpets.data.labeled.index import read_index
 from hierpets.data.records import PhotoIndex
 from hierpets.errors import DataError
@@ -75,7 +75,7 @@ def grow(
     :raises ConfigError: ``out`` exists and ``overwrite`` is not given, or is no bundle.
     """
     source, target = Path(model) if model is not None else released_bundle(), Path(out).absolute()
-    check_folder(target, overwrite=overwrite, mark=MANIFEST, kind="bundle")
+    check_folder(target, overwrite=overwrite, mark=MANIFEST, kind="bundle", holds=BUNDLE)
     plugins = load_registry(registry)
     before = open_bundle(source, plugins)
     index = read_index(data, registry=plugins).to_learn_from

@@ -128,6 +128,9 @@ def test_nothing_but_a_bundle_is_replaced(bundle, tmp_path, change):
     assert sorted(tmp_path.rglob("*")) == kept
     other.mkdir()  # what is empty is replaced, and so is a bundle
     assert write(other) == write(other) == other
+    (other / "notes.md").touch()
+    with pytest.raises(ConfigError, match=r"other: holds notes\.md beside the bundle, and is not replaced"):
+        write(other)
 
 
 def test_forgetting_nothing_is_refused(bundle, tmp_path):

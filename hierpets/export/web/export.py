@@ -33,7 +33,7 @@ MOST_BYTES = 30 * 10**6
 """What a page may weigh: a phone has to load it."""
 SCRIPTS = Path(__file__).parent / "page"
 SHARED = ("answer.js", "app.js", "feedback.js", "icon.svg", "page.js", "style.css", "views.js", "words.js")
-MODEL, LICENSE = "model", "LICENSE"
+STATIC, MODEL, LICENSE = "static", "model", "LICENSE"
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ def export_page(
     Every network of the bundle is in it, checked by itself on photos of the folder ``data``, or on synthetic images.
     ``runtime`` is the tarball of ONNX Runtime Web; without it, npm downloads that once.
 
-    :raises ConfigError: ``out`` exists and ``overwrite`` is not given; a package or the runtime is missing.
+    :raises ConfigError: ``out`` exists and ``overwrite`` is not given, or holds more than a page; a package or the
+        runtime is missing.
     :raises DataError: no photos in ``data``.
     :raises BundleError: no bundle there, or the top-1 class differs from torch in float32 on more than 0.5% of photos.
     """
@@ -68,7 +69,8 @@ def export_page(
     check_format("onnx", "f32")
     manifest = read_manifest(folder)
     model = model_id(folder, manifest)
-    check_folder(target, overwrite=overwrite, mark=Path(MODEL, _described("en")), kind="page that was exported before")
+    mark, kind = Path(MODEL, _described("en")), "page that was exported before"
+    check_folder(target, overwrite=overwrite, mark=mark, kind=kind, holds=("index*.html", STATIC, MODEL))
     plugins, photos = load_registry(registry), labeled_photos(data, manifest.taxonomy)
     runtime_files = read_runtime(Path(runtime) if runtime is not None else None)
     texts = _texts(manifest, model, Recommender.load(plugins))

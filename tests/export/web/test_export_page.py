@@ -99,6 +99,25 @@ def test_export_never_replaces_what_is_no_page(tiny_run, tmp_path):
     assert precious.read_text(encoding="utf-8") == "dear"
 
 
+def test_export_never_replaces_a_page_that_has_something_beside_it(tiny_run, tmp_path):
+    out = older_page(tmp_path / "site")
+    (out / ".git").mkdir()
+    for name in ("CNAME", "imprint.html", "robots.txt"):
+        (out / name).write_text("mine", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"site: holds \.git, CNAME, imprint\.html and 1 more beside the page"):
+        export_page(tiny_run / "bundle", out, overwrite=True)
+    assert (out / "CNAME").read_text(encoding="utf-8") == "mine" and (out / ".git").is_dir()
+
+
+@pytest.mark.parametrize("here", [".", "model"])
+def test_export_never_replaces_the_current_folder(tiny_run, tmp_path, monkeypatch, here):
+    out = older_page(tmp_path / "page")
+    monkeypatch.chdir(out / here)
+    for name in (out, "." if here == "." else ".."):
+        with pytest.raises(ConfigError, match="cannot be replaced: it is a mount, or the current folder is in it"):
+            export_page(tiny_run / "bundle", name, overwrite=True)
+
+
 def test_export_of_a_page_that_is_too_large_writes_nothing(tiny_run, tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, "MOST_BYTES", 100_000)
     monkeypatch.setattr(exporting, "_write_networks", lambda *_: ())  # the rest is too large by itself

@@ -55,7 +55,8 @@ export function makePredictor(model, sessions, detector, Tensor) {
   };
   const leavesDoubt = (output) => isDoubtful(output, temperatures, rules, rule);
   const lookAgain = async (output, closer) => {
-    const photo = await closer();
+    const photo = await closer().catch(() => null);
+    if (!photo) return { output, part: null }; // too large in more detail, or gone: the first look stands
     const seen = await detect(photo);
     const part = rule.closer ? closerPart(seen, photo, rule) : null;
     const both = part && bothLooks(output, await ask(last, cut(photo, part)), temperatures, rules);

@@ -12,11 +12,12 @@ from pathlib import Path
 from hierpets.messages.breeds import breed_names
 from hierpets.messages.catalogue import Language, read_messages, say, speaking
 
-__all__ = ["ASSETS", "INDEX", "POLICY", "page_texts", "render_page"]
+__all__ = ["ASSETS", "INDEX", "POLICY", "STATIC", "page_texts", "render_page"]
 
 FOLDER = Path(__file__).parent
 INDEX = FOLDER / "index.html"
-ASSETS = FOLDER / "static"
+STATIC = "static"
+ASSETS = FOLDER / STATIC
 """Style, icon and scripts, as static files. ``backend.js`` asks the server; an exported page brings one of its own."""
 
 POLICY = (
@@ -32,8 +33,10 @@ ATTRIBUTE = re.compile(r'(?<=\s)(aria-label|name="description" content)="([^"]+)
 
 
 @cache
-def render_page(language: Language = "en", *, served: bool) -> str:
-    """``index.html`` in a language, beside an API or without one; its assets are to lie in ``static/`` beside it."""
+def render_page(language: Language = "en", *, served: bool, assets: str = STATIC) -> str:
+    """``index.html`` in a language, beside an API or without one; its assets are to lie in the folder ``assets`` beside
+    it.
+    """
     english = _keep(INDEX.read_text(encoding="utf-8"), "served" if served else "alone")
     with speaking(language):
         text = _replace(english, say)
@@ -42,6 +45,7 @@ def render_page(language: Language = "en", *, served: bool) -> str:
     # No code, but data: the security policy, which forbids inline code, lets it through.
     script = f'<script type="application/json" id="messages">{block}</script>\n</head>'
     policy = "" if served else f'\n  <meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+    text = text.replace(f'="{STATIC}/', f'="{assets}/')
     text = text.replace('<html lang="en">', f'<html lang="{language}">').replace("</head>", script)
     return text.replace(CHARSET, CHARSET + policy)
 

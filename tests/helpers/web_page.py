@@ -45,7 +45,7 @@ def show(page: Any, *photos: dict[str, Any]) -> Any:
 def records(page: Any, contents: Sequence[bytes]) -> list[dict[str, Any]]:
     """The records of photos, as the page gets them."""
     script = """async (contents) => {
-        const { predict } = await import("/static/backend.js");
+        const { predict } = await import(new URL("backend.js", document.querySelector("script[type=module]").src));
         const bytes = (content) => Uint8Array.from(atob(content), (c) => c.charCodeAt(0));
         return Promise.all(contents.map((content) => predict(new Blob([bytes(content)]))));
     }"""

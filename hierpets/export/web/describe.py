@@ -34,13 +34,16 @@ DETECTOR = f"detector-{VERSION}.onnx"
 """The detector's file, if there is a second look."""
 
 
-def describe(manifest: Manifest, model: ModelId, files: Sequence[str], recommender: Recommender) -> WebModel:
-    """What a page with the networks' ``files``, in the order in which they are asked, must know; its sentences are in
-    the language that is spoken.
+def describe(
+    manifest: Manifest, model: ModelId, files: Sequence[str], recommender: Recommender, *, scripts: str
+) -> WebModel:
+    """What a page with the networks' ``files``, in the order in which they are asked, and with the ``scripts`` of this
+    digest must know; its sentences are in the language that is spoken.
 
     :raises PluginError: a shampoo rule fails.
     """
     return WebModel(
+        scripts=scripts,
         about=About(hierpets_version=hierpets.__version__, model=model, taxonomy=manifest.taxonomy.tree),
         networks=tuple(_network(manifest, stage, file) for stage, file in enumerate(files)),
         decoded_side=manifest.decoded_side,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from hierpets.inference.detector.network import ONNX
 from hierpets.inference.detector.second_look import SecondLookRule
 from hierpets.messages.catalogue import LANGUAGES, Language, speaking
 from hierpets.model.reader import read_networks
-from hierpets.page import ASSETS, render_page
+from hierpets.page import ASSETS, STATIC, render_page
 from hierpets.progress import Progress, no_progress
 from hierpets.recommend.choose import Recommender
 from hierpets.registry.loading import Registry, load_registry
@@ -33,7 +34,7 @@ MOST_BYTES = 30 * 10**6
 """What a page may weigh: a phone has to load it."""
 SCRIPTS = Path(__file__).parent / "page"
 SHARED = ("answer.js", "app.js", "feedback.js", "icon.svg", "page.js", "style.css", "views.js", "words.js")
-STATIC, MODEL, LICENSE = "static", "model", "LICENSE"
+MODEL, LICENSE = "model", "LICENSE"
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,12 @@ def export_page(
     mark, kind = Path(MODEL, _described("en")), "page that was exported before"
     check_folder(target, overwrite=overwrite, mark=mark, kind=kind, holds=("index*.html", STATIC, MODEL))
     plugins, photos = load_registry(registry), labeled_photos(data, manifest.taxonomy)
-    runtime_files = read_runtime(Path(runtime) if runtime is not None else None)
-    texts = _texts(manifest, model, Recommender.load(plugins))
+    scripts = {**_scripts(), **read_runtime(Path(runtime) if runtime is not None else None)}
+    digest = _digest(scripts)
+    static = {f"{STATIC}/{digest}/{name}": content for name, content in scripts.items()}
+    texts = _texts(manifest, model, Recommender.load(plugins), digest)
     with whole_folder(target, overwrite=overwrite) as made:
-        write_all(made, {**runtime_files, **_static_files(folder), **_detector(manifest), **texts})
+        write_all(made, {**static, **_license(folder), **_detector(manifest), **texts})
         parities = _write_networks(made / MODEL, folder, manifest, model, photos, plugins, progress)
         size = size_of(made)
         if size > MOST_BYTES:
@@ -93,14 +96,15 @@ def _names(manifest: Manifest, model: ModelId) -> list[str]:
     return [f"{network.graph.stem}-{model.digest}.onnx" for network in manifest.networks]
 
 
-def _texts(manifest: Manifest, model: ModelId, recommender: Recommender) -> dict[str, bytes]:
-    """The page in each language, and what it knows of the model."""
+def _texts(manifest: Manifest, model: ModelId, recommender: Recommender, scripts: str) -> dict[str, bytes]:
+    """The page in each language, and what it knows of the model; ``scripts`` is the digest of its scripts."""
     texts = {}
     for language in LANGUAGES:
         with speaking(language):
-            known = describe(manifest, model, _names(manifest, model), recommender)
+            known = describe(manifest, model, _names(manifest, model), recommender, scripts=scripts)
         texts[f"{MODEL}/{_described(language)}"] = known.model_dump_json()
-        texts[_index(language)] = render_page(language, served=False).replace("</head>", _alternates() + "</head>")
+        page = render_page(language, served=False, assets=f"{STATIC}/{scripts}")
+        texts[_index(language)] = page.replace("</head>", _alternates() + "</head>")
     return {place: text.encode() for place, text in texts.items()}
 
 
@@ -118,14 +122,27 @@ def _alternates() -> str:
     return "\n".join(links) + "\n"
 
 
-def _static_files(folder: Path) -> dict[str, bytes]:
-    """Style and scripts; and the licence of the weights, if the bundle has one."""
+def _scripts() -> dict[str, bytes]:
+    """Style and scripts, but for the runtime."""
     shared = {name: ASSETS / name for name in SHARED}
     own = {path.name: path for path in SCRIPTS.iterdir() if path.is_file()}
-    static = {f"static/{name}": path.read_bytes() for name, path in {**shared, **own}.items()}
-    licence = folder / LICENSE
-    weights = {f"{MODEL}/{LICENSE}": licence.read_bytes()} if licence.is_file() else {}
-    return {**static, **weights}
+    return {name: path.read_bytes() for name, path in {**shared, **own}.items()}
+
+
+def _digest(files: Mapping[str, bytes]) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of files and their names: a browser may keep files for long, and
+    those of another version must be called otherwise.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        digest.update(name.encode() + hashlib.sha256(files[name]).digest())
+    return digest.hexdigest()[:16]
+
+
+def _license(folder: Path) -> dict[str, bytes]:
+    """That of the weights, if the bundle has one."""
+    file = folder / LICENSE
+    return {f"{MODEL}/{LICENSE}": file.read_bytes()} if file.is_file() else {}
 
 
 def _detector(manifest: Manifest) -> dict[str, bytes]:

@@ -22,14 +22,14 @@ SHA512 = (
 )
 FILES = {
     # The smallest build: WebAssembly alone, without WebGPU, its loader in the same script.
-    "package/dist/ort.wasm.bundle.min.mjs": "static/ort.js",
-    "package/dist/ort-wasm-simd-threaded.wasm": "static/ort.wasm",
+    "package/dist/ort.wasm.bundle.min.mjs": "ort.js",
+    "package/dist/ort-wasm-simd-threaded.wasm": "ort.wasm",
 }
 ADVICE = f"run `npm pack {RUNTIME}` where there is npm and a network, then export with --runtime {TARBALL}"
 
 
 def read_runtime(file: Path | None = None) -> dict[str, bytes]:
-    """The files of the runtime by their places in an exported page: from a tarball of npm, from the cache, or from npm,
+    """The files of the runtime by their names in an exported page: from a tarball of npm, from the cache, or from npm,
     once.
 
     :raises ConfigError: no such file, another version, or none can be had here.

@@ -182,8 +182,9 @@ class PageAdvice(StrictModel):
 
 
 class WebModel(StrictModel):
-    """The whole file."""
+    """The whole file; ``scripts`` is the digest of those that it is written for."""
 
+    scripts: str
     about: About
     networks: tuple[Network, ...]
     decoded_side: int

@@ -1,6 +1,7 @@
 """The files of a page, and what is refused."""
 
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
@@ -15,7 +16,7 @@ from hierpets.export.web.export import export_page
 from hierpets.export.web.schema import WebModel
 from hierpets.messages.catalogue import LANGUAGES
 
-RUNTIME_FILES = {"static/ort.js": b"// ONNX Runtime Web", "static/ort.wasm": b"\0asm"}
+RUNTIME_FILES = {"ort.js": b"// ONNX Runtime Web", "ort.wasm": b"\0asm"}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -47,10 +48,12 @@ def exported(tiny_run, tmp_path_factory):
 def test_export_writes_a_page_with_all_that_it_needs_in_the_place_of_an_older_one(exported, tiny_run):
     folder, _ = exported
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert {"index.html", "static/app.js", "static/backend.js", "static/ort.js"} <= files
+    (scripts,) = (folder / "static").iterdir()
+    names = {path.name for path in scripts.iterdir()}
+    assert {"app.js", "backend.js", "worker.js", "style.css", "ort.js", "ort.wasm"} <= names
     digest = model_id(tiny_run / "bundle", read_manifest(tiny_run / "bundle")).digest
     assert f"model/model-{digest}.onnx" in files, "a browser may keep the network of another model"
-    assert "// What answers the page where there is no server" in (folder / "static/backend.js").read_text("utf-8")
+    assert "// What answers the page where there is no server" in (scripts / "backend.js").read_text("utf-8")
     assert not any(name.endswith((".py", ".j2", "old.js")) for name in files)
     assert "model/LICENSE" not in files  # the bundle has none
     assert {f"model/{DETECTOR}", "model/detector.LICENSE"} <= files
@@ -76,6 +79,27 @@ def test_export_describes_the_model(exported, tiny_run):
     assert known.about.model == predictor.model
     assert known.about.taxonomy == predictor.manifest.taxonomy.tree
     assert known.networks[0].preprocess == predictor.manifest.preprocess
+
+
+def test_export_calls_scripts_by_what_is_in_them(exported, tiny_run, tmp_path, monkeypatch):
+    """A browser may keep a file for long, and old scripts know nothing of a new model."""
+    folder, _ = exported
+    registry, runtime = tiny_run.parent / "registry.yaml", RUNTIME_FILES | {"ort.js": b"// another version"}
+    monkeypatch.setattr(exporting, "read_runtime", lambda file: runtime)
+    monkeypatch.setattr(exporting, "_write_networks", lambda *_: ())
+    other = export_page(tiny_run / "bundle", tmp_path / "out", registry=registry).path
+    digests = []
+    for page in (folder, other):
+        (scripts,) = (page / "static").iterdir()
+        digests.append(scripts.name)
+        for language in LANGUAGES:
+            index = (page / ("index.html" if language == "en" else f"index.{language}.html")).read_text("utf-8")
+            asked = re.findall(r'(?:src|href)="(static/[^"]+)"', index)
+            assert asked and all(name.startswith(f"static/{scripts.name}/") for name in asked)
+            assert all((page / name).is_file() for name in asked)
+            known = WebModel.model_validate_json((page / f"model/model.{language}.json").read_text("utf-8"))
+            assert known.scripts == scripts.name
+    assert len({*digests}) == 2
 
 
 def test_export_command_says_what_was_checked_and_how_to_look_at_it(exported):

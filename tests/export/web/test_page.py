@@ -133,6 +133,29 @@ def test_page_names_the_file_that_a_server_answered_with_another(tiny_page, chro
         assert re.search(rf": {wrong} is missing or damaged\.$", cards.locator(".detail").inner_text())
 
 
+def test_page_says_that_a_file_is_damaged_which_is_json_of_something_else(tiny_page, chromium):
+    with serving_folder(tiny_page) as url, chromium.new_context(locale="en-US") as context:
+        context.route("**/model.en.json", lambda route: route.fulfill(body="{}"))
+        page = context.new_page()
+        page.goto(url)
+        photo = upload("photo.jpg", encode(read_photo(PETS[0])))
+        for _ in range(2):
+            cards = show(page, photo)
+            assert cards.last.locator(".detail").inner_text().endswith(": model.en.json is missing or damaged.")
+
+
+def test_page_says_that_it_has_changed_where_its_scripts_are_old(tiny_page, tmp_path, visit):
+    folder = tmp_path / "page"
+    shutil.copytree(tiny_page, folder)
+    known = folder / "model/model.en.json"
+    with serving_folder(folder) as url:
+        page = visit(url)
+        known.write_text(re.sub(r'"scripts":"\w+"', '"scripts":"0123456789abcdef"', known.read_text("utf-8")), "utf-8")
+        page.reload()
+        cards = show(page, upload("photo.jpg", encode(read_photo(PETS[0]))))
+        assert cards.locator(".detail").inner_text() == "The page has changed; reload it."
+
+
 def test_page_says_why_it_cannot_answer_as_a_file(tiny_page, chromium):
     page = chromium.new_page()
     page.goto(tiny_page.joinpath("index.html").as_uri())

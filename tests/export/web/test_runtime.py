@@ -85,4 +85,4 @@ def test_runtime_without_npm_says_what_to_do(cache, monkeypatch):
 
 def test_runtime_is_the_version_that_its_digest_is_of(onnxruntime_web):
     files = read_runtime(Path(onnxruntime_web))
-    assert f"ONNX Runtime Web v{RUNTIME.split('@')[1]}".encode() in files["static/ort.js"]
+    assert f"ONNX Runtime Web v{RUNTIME.split('@')[1]}".encode() in files["ort.js"]

@@ -203,7 +203,7 @@ def test_browser_decides_as_python(scripts, recommender, name):
     predictor = Predictor(known, main, early=early, model=MODEL)
     ours = [found.record().model_dump(mode="json") for found in predictor.predict([*map(numbered, range(PHOTOS))])]
     files = [network.weights for network in known.networks]
-    theirs = in_the_browser(scripts, describe(known, MODEL, files, recommender), networks)
+    theirs = in_the_browser(scripts, describe(known, MODEL, files, recommender, scripts=""), networks)
     assert [*map(told, theirs)] == [*map(told, ours)]
     for a, b in zip(theirs, ours, strict=True):
         # An early network's logits pass through float32 once more in Python.
@@ -245,7 +245,7 @@ def test_browser_looks_again_as_python(scripts, recommender, name):
     predictor = Predictor(known, main, early=early, second_look=SecondLook.of(known, detector), model=MODEL)
     ours = [found.record().model_dump(mode="json") for found in predictor.predict([*map(numbered, range(PHOTOS))])]
     files = [network.weights for network in known.networks]
-    theirs = in_the_browser(scripts, describe(known, MODEL, files, recommender), networks, detector)
+    theirs = in_the_browser(scripts, describe(known, MODEL, files, recommender, scripts=""), networks, detector)
     assert [*map(told, theirs)] == [*map(told, ours)]
     for a, b in zip(theirs, ours, strict=True):
         assert np.allclose(numbers(a), numbers(b), rtol=0, atol=1e-5)
@@ -258,7 +258,7 @@ def test_browser_looks_again_as_python(scripts, recommender, name):
 def test_browser_keeps_the_first_look_where_a_photo_cannot_be_read_again(scripts, recommender):
     known, networks = DOUBTFUL["in the main network"], [outputs(0, tree=PETS, sharpness=0.5)]
     once = Predictor(known, Replay(networks[0]), model=MODEL).predict([*map(numbered, range(PHOTOS))])
-    described = describe(known, MODEL, ["a.onnx"], recommender)
+    described = describe(known, MODEL, ["a.onnx"], recommender, scripts="")
     theirs = in_the_browser(scripts, described, networks, ReplayDetector(), twice=False)
     assert [*map(told, theirs)] == [told(found.record().model_dump(mode="json")) for found in once]
 
@@ -267,7 +267,7 @@ def test_browser_keeps_the_first_look_where_a_photo_cannot_be_read_again(scripts
 def test_browser_never_recommends_what_may_hurt_another_species(scripts, recommender):
     known, matrix = MANIFESTS["thresholds by species"], SuitabilityMatrix.of(recommender.catalog, TREE)
     found = outputs(3, sharpness=3.0)
-    records = in_the_browser(scripts, describe(known, MODEL, ["a.onnx"], recommender), [found])
+    records = in_the_browser(scripts, describe(known, MODEL, ["a.onnx"], recommender, scripts=""), [found])
     joints = Predictor(known, Replay(found), model=MODEL).joint(found)
     products, chosen = [*recommender.catalog.products], 0
     for record, joint in zip(records, joints, strict=True):
@@ -293,7 +293,7 @@ def _unlisted(record):
 
 
 def test_advice_is_that_of_python_for_a_sure_breed(recommender):
-    advice = describe(manifest(), MODEL, ["a.onnx"], recommender).advice
+    advice = describe(manifest(), MODEL, ["a.onnx"], recommender, scripts="").advice
     for leaf, row, choice in zip(TREE.leaves, np.eye(len(TREE.leaves)), advice.leaves, strict=True):
         ours = recommender.recommend(row, TREE, "breed").record()
         found = advice.recommendations[choice.sure]
@@ -304,12 +304,12 @@ def test_advice_is_that_of_python_for_a_sure_breed(recommender):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_advice_states_no_probability_for_each_photo_has_its_own(recommender, language):
     with speaking(language):
-        advice = describe(manifest(), MODEL, ["a.onnx"], recommender).advice
+        advice = describe(manifest(), MODEL, ["a.onnx"], recommender, scripts="").advice
     assert not [one for one in advice.recommendations if "%" in " ".join(one.sentences)]
 
 
 def test_advice_speaks_of_the_coat_of_a_breed_but_of_none_of_a_species(recommender):
-    advice = describe(manifest(), MODEL, ["a.onnx"], recommender).advice
+    advice = describe(manifest(), MODEL, ["a.onnx"], recommender, scripts="").advice
 
     def said(choices):
         return [" ".join(advice.recommendations[choice.sure].sentences) for choice in choices]
@@ -352,6 +352,6 @@ def test_browser_says_of_several_breeds_only_what_fits_them_all(scripts):
 
 
 def test_advice_of_an_unknown_pet_recommends_nothing_and_says_why(recommender):
-    advice = describe(manifest(), MODEL, ["a.onnx"], recommender).advice
+    advice = describe(manifest(), MODEL, ["a.onnx"], recommender, scripts="").advice
     unknown = advice.recommendations[advice.unknown]
     assert unknown.product is None and unknown.sentences

@@ -24,7 +24,8 @@ function working() {
   return worker;
 }
 
-function hear({ id, record, unreadable, missing }) {
+function hear({ id, record, unreadable, missing, changed }) {
+  if (changed) return stop(t("The page has changed; reload it."));
   if (missing) return stop(t("The model cannot be loaded: {file} is missing or damaged.", { file: missing }));
   const { resolve, reject } = asked.get(id) ?? {};
   asked.delete(id);
@@ -44,7 +45,7 @@ function stop(message) {
 export async function describe() {
   if (isLeaving) return null;
   working();
-  const place = new URL(`../model/model.${language}.json`, import.meta.url);
+  const place = new URL(`../../model/model.${language}.json`, import.meta.url);
   const asked = fetch(place, { cache: "no-cache" }); // it names the files of its own model
   return asked.then((answer) => answer.json()).then(({ about }) => about, () => null);
 }

@@ -4,7 +4,8 @@ import { decode } from "./decode.js";
 import * as ort from "./ort.js";
 import { makePredictor } from "./predictor.js";
 
-const MODEL = new URL("../model/", import.meta.url);
+const MODEL = new URL("../../model/", import.meta.url);
+const SCRIPTS = new URL(".", import.meta.url).pathname.split("/").at(-2); // the digest that their folder is called by
 
 /** What `read` makes of a file; an error names the file that is not there, or is not what it should be. */
 async function load(file, read) {
@@ -31,10 +32,14 @@ async function loadDetector({ file }) {
   };
 }
 
+const describedIn = (language) => `model.${language}.json`;
+
 async function start(language) {
   ort.env.wasm.wasmPaths = { wasm: new URL("ort.wasm", import.meta.url).href };
   ort.env.wasm.numThreads = self.crossOriginIsolated ? navigator.hardwareConcurrency : 1;
-  const model = await load(`model.${language}.json`, (answer) => answer.json());
+  const model = await load(describedIn(language), (answer) => answer.json());
+  // A browser may keep scripts for long, and this file it asks for each time.
+  if (model.scripts && model.scripts !== SCRIPTS) throw Object.assign(new Error("other scripts"), { isChanged: true });
   const sessions = [];
   for (const { file } of model.networks) sessions.push(await load(file, network));
   const detector = model.second_look && (await loadDetector(model.second_look));
@@ -58,12 +63,16 @@ async function answer(file, { model, predict }) {
   }
 }
 
+/** Why it cannot start: the page has `changed`, or a file is `missing`, or not what it should be. */
+const obstacle = (error, language) =>
+  error.isChanged ? { changed: true } : { missing: error.file ?? describedIn(language) };
+
 let last = null; // what was started, once the photos before are answered; undefined if it failed
 
 // The language comes first, then photos, each with an id.
 onmessage = ({ data: { language, id, file } }) => {
   if (language) {
-    last = start(language).catch((error) => postMessage({ missing: error.file }));
+    last = start(language).catch((error) => postMessage(obstacle(error, language)));
   } else {
     last = last.then(async (started) => {
       if (started) postMessage({ id, ...(await answer(file, started)) });

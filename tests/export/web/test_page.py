@@ -156,6 +156,28 @@ def test_page_says_that_it_has_changed_where_its_scripts_are_old(tiny_page, tmp_
         assert cards.locator(".detail").inner_text() == "The page has changed; reload it."
 
 
+@pytest.mark.parametrize(
+    ("gone", "problem"),
+    [
+        ("self.OffscreenCanvas", "The model cannot be started: the browser is too old"),
+        ("OffscreenCanvas.prototype.getContext", "The model cannot answer this photo."),
+    ],
+)
+def test_page_does_not_call_a_photo_damaged_because_the_browser_cannot_draw(tiny_page, chromium, gone, problem):
+    with serving_folder(tiny_page) as url, chromium.new_context(locale="en-US") as context:
+
+        def old(route):
+            answer = route.fetch()
+            route.fulfill(response=answer, body=f"delete {gone};\n{answer.text()}")
+
+        context.route("**/decode.js", old)
+        page = context.new_page()
+        page.goto(url)
+        cards = show(page, upload("photo.jpg", encode(read_photo(PETS[0]))))
+        assert cards.locator(".detail").inner_text().startswith(problem)
+        assert cards.locator(".retry").is_visible()
+
+
 def test_page_says_why_it_cannot_answer_as_a_file(tiny_page, chromium):
     page = chromium.new_page()
     page.goto(tiny_page.joinpath("index.html").as_uri())

@@ -9,10 +9,11 @@ const REDUCTIONS = [8, 4, 2];
  * The pixels of a photo; a large JPEG reduced, but its shorter side not below `shorterSide`.
  * @param {Blob} file
  * @param {number} shorterSide
- * @returns {Promise<Photo>}
+ * @returns {Promise<Photo>}  rejects with an error that `isUnreadable` where it is the file's fault
  */
 export async function decode(file, shorterSide) {
-  const bitmap = await createImageBitmap(file, { imageOrientation: "from-image", colorSpaceConversion: "none" });
+  const asked = createImageBitmap(file, { imageOrientation: "from-image", colorSpaceConversion: "none" });
+  const bitmap = await asked.catch((error) => { throw Object.assign(error, { isUnreadable: true }); });
   try {
     const shorter = Math.min(bitmap.width, bitmap.height);
     const reduction = (await isJpeg(file)) ? REDUCTIONS.find((n) => Math.floor(shorter / n) >= shorterSide) ?? 1 : 1;

@@ -7,6 +7,9 @@ import { makePredictor } from "./predictor.js";
 const MODEL = new URL("../../model/", import.meta.url);
 const SCRIPTS = new URL(".", import.meta.url).pathname.split("/").at(-2); // the digest that their folder is called by
 
+// The page hears it as an error of the worker.
+if (typeof OffscreenCanvas === "undefined") throw new Error("this browser is too old");
+
 /** What `read` makes of a file; an error names the file that is not there, or is not what it should be. */
 async function load(file, read) {
   try {
@@ -49,15 +52,10 @@ async function start(language) {
 /** The answer to a question of the page: a record, or `unreadable`, or `failed`, or the file that is `missing`. */
 async function answer(file, { model, predict }) {
   const read = (detail) => decode(file, detail * model.decoded_side);
-  let photo;
   try {
-    photo = await read(1);
-  } catch {
-    return { unreadable: true };
-  }
-  try {
-    return { record: await predict(photo, () => read(model.second_look.detail)) };
+    return { record: await predict(await read(1), () => read(model.second_look.detail)) };
   } catch (error) {
+    if (error.isUnreadable) return { unreadable: true };
     console.error(error);
     return error.file ? { missing: error.file } : { failed: true };
   }

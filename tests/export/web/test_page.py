@@ -193,6 +193,8 @@ def test_page_speaks_the_language_of_the_browser(tiny_page, visit):
         assert card.locator(".species .label").first.inner_text() == "Katze"
         assert "It has" not in card.locator(".reason").inner_text()
         assert "Gerät" in page.locator(".note").first.inner_text()
+        page.goto(f"{url}/?language=fr#results")
+        page.wait_for_url(f"{url}/index.fr.html?language=fr#results")
         page.goto(f"{url}/?language=en")
         assert page.locator("html").get_attribute("lang") == "en"
         card = show(page, upload("photo.jpg", encode(read_photo("demo:cat/siamese/900"))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,15 @@ def show(page: Any, *photos: dict[str, Any]) -> Any:
     page.set_input_files("#pick", list(photos))
     page.locator('.card[aria-busy="false"]').nth(before + len(photos) - 1).wait_for()
     return page.locator(".card")
+
+
+def drop(page: Any, *paths: Path) -> None:
+    """Drop files or folders of the disk on the page, as a browser does it."""
+    session, box = page.context.new_cdp_session(page), page.locator("#drop").bounding_box()
+    data = {"items": [], "files": [*map(str, paths)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        place = {"x": box["x"] + 9, "y": box["y"] + 9}
+        session.send("Input.dispatchDragEvent", {"type": kind, "data": data, **place})
 
 
 def records(page: Any, contents: Sequence[bytes]) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """The page in a real Chromium, at the width of a phone and of a desktop."""
 
+import os
 import re
 from collections import Counter
 
@@ -7,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from helpers.color_server import encode, find_halves, make_predictor, plain, serving, side_by_side, with_exif
-from helpers.web_page import show, upload
+from helpers.web_page import drop, show, upload
 
 from hierpets.data.labeled.index import read_index
 from hierpets.inference.options import PredictOptions
@@ -240,22 +241,67 @@ def test_page_shows_twelve_photos_as_a_gallery(visit, width):
 def test_page_takes_photos_that_are_dropped_and_pasted(visit):
     page = visit()
     page.evaluate(
-        """bytes => {
-            const give = (kind, init) => {
+        """async bytes => {
+            const give = async (kind, init) => {
                 const carried = new DataTransfer();
                 carried.items.add(new File([new Uint8Array(bytes)], `${kind}.jpg`, { type: "image/jpeg" }));
                 document.querySelector("#drop").dispatchEvent(init(kind, carried));
+                await new Promise((resolve) => setTimeout(resolve));
             };
             const drag = (kind, dataTransfer) => new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true });
-            give("dragover", drag);
-            give("drop", drag);
-            give("paste", (kind, clipboardData) => new ClipboardEvent(kind, { clipboardData, bubbles: true }));
+            await give("dragover", drag);
+            await give("drop", drag);
+            await give("paste", (kind, clipboardData) => new ClipboardEvent(kind, { clipboardData, bubbles: true }));
         }""",
         list(plain("siamese")),
     )
     page.locator('.card[aria-busy="false"]').nth(1).wait_for()
     assert page.locator(".file").all_inner_texts() == ["drop.jpg", "paste.jpg"]
     assert not page.locator("#drop.over").count()
+
+
+def test_page_opens_folders_that_are_dropped(visit, tmp_path):
+    within = tmp_path / "pets" / "dogs" / "old"
+    within.mkdir(parents=True)
+    for path in (tmp_path / "pets/1.jpg", within / "2.jpg", within / "._2.jpg", tmp_path / "alone.jpg"):
+        path.write_bytes(plain("siamese"))
+    (within / "notes.txt").write_text("no photo")
+    page = visit()
+    drop(page, tmp_path / "pets", tmp_path / "alone.jpg")
+    page.locator(".card[data-level=breed]").nth(2).wait_for()
+    assert page.locator(".file").all_inner_texts() == ["1.jpg", "2.jpg", "alone.jpg"]
+
+
+GONE = "This file cannot be read: it is a folder, or was moved or changed."
+
+
+def test_page_says_that_a_folder_without_photos_is_one(visit, tmp_path):
+    page, folder = visit(expecting="ERR_FILE"), tmp_path / "empty"
+    folder.mkdir()
+    drop(page, folder)
+    card = page.locator(".card[data-level=error]")
+    card.wait_for()
+    assert (card.locator(".file").inner_text(), card.locator(".detail").inner_text()) == ("empty", GONE)
+    assert card.locator(".retry").is_hidden()
+
+
+def test_page_says_that_a_photo_is_gone_or_was_changed_while_it_waited(visit, tmp_path):
+    page, held = visit(expecting="ERR_"), []
+    photos = [tmp_path / f"{number}.jpg" for number in range(5)]
+    for photo in photos:
+        photo.write_bytes(plain("siamese"))
+    page.route("**/v1/predict", lambda route: held.append(route))
+    page.set_input_files("#pick", photos)
+    while len(held) < 3:
+        page.wait_for_timeout(10)
+    photos[3].unlink()
+    photos[4].write_bytes(plain("a dog", (50, 70)))
+    os.utime(photos[4], (2e9, 2e9))
+    for route in held:
+        route.continue_()
+    page.locator('.card[aria-busy="false"]').nth(4).wait_for()
+    assert page.locator(".detail").all_inner_texts()[3:] == [GONE, GONE]
+    assert page.locator(".card[data-level=breed]").count() == 3
 
 
 def test_page_offers_the_camera_on_a_phone(visit):

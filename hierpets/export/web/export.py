@@ -33,7 +33,17 @@ __all__ = ["MOST_BYTES", "ExportedPage", "export_page"]
 MOST_BYTES = 30 * 10**6
 """What a page may weigh: a phone has to load it."""
 SCRIPTS = Path(__file__).parent / "page"
-SHARED = ("answer.js", "app.js", "feedback.js", "icon.svg", "page.js", "style.css", "views.js", "words.js")
+SHARED = (
+    "answer.js",
+    "app.js",
+    "dropped.js",
+    "feedback.js",
+    "icon.svg",
+    "page.js",
+    "style.css",
+    "views.js",
+    "words.js",
+)
 MODEL, LICENSE = "model", "LICENSE"
 
 

@@ -2,6 +2,7 @@
 
 import { headline, showBars, showCoat, showShampoo } from "./answer.js";
 import * as backend from "./backend.js"; // a server, or this browser itself
+import { dropped } from "./dropped.js";
 import { prepareFeedback } from "./feedback.js";
 import { byId, entries, isGone, model, say } from "./page.js";
 import { VIEWS, toggle } from "./views.js";
@@ -102,6 +103,7 @@ async function look(item) {
     item.querySelector(".preview").src = URL.createObjectURL(entry.blob);
   }
   try {
+    await checkReadable(entry.blob);
     const record = await backend.predict(entry.blob, { name: entry.file.name, isGone: isGone(entry) });
     await introduced;
     showRecord(item, record);
@@ -110,6 +112,16 @@ async function look(item) {
   }
   item.querySelector(".card").setAttribute("aria-busy", "false");
   if (!entry.gone) relayout();
+}
+
+/** A browser gives a file for a folder too, and one that it will not read once it was moved or changed. */
+async function checkReadable(blob) {
+  const reader = blob.stream().getReader(); // a slice of what is gone would be empty
+  await reader.read().catch(() => {
+    const error = new Error(t("this file cannot be read: it is a folder, or was moved or changed"));
+    throw Object.assign(error, { final: true });
+  });
+  await reader.cancel();
 }
 
 // ---- results
@@ -207,7 +219,7 @@ addEventListener("drop", (event) => {
   if (!carriesFiles(event)) return;
   event.preventDefault();
   zone.classList.remove("over");
-  add(event.dataTransfer.files);
+  dropped(event.dataTransfer).then(add);
 });
 addEventListener("paste", (event) => add(event.clipboardData?.files ?? []));
 

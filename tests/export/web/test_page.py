@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from helpers.color_server import encode
 from helpers.static_server import serving_folder
-from helpers.web_page import PageDetector, as_python, records, show, told, upload
+from helpers.web_page import PageDetector, as_python, drop, records, show, told, upload
 
 import hierpets
 from hierpets.bundle.layout import MANIFEST
@@ -108,6 +108,17 @@ def test_page_says_what_is_wrong_with_files_and_answers_the_next(tiny_page, visi
             assert cards.nth(number).locator(".answer").inner_text() == "Photo cannot be read"
             assert problem in cards.nth(number).locator(".detail").inner_text()
         assert cards.last.get_attribute("data-level") in ("breed", "species", "unknown")
+
+
+def test_page_answers_the_photos_in_a_folder_that_is_dropped(tiny_page, visit, tmp_path):
+    (tmp_path / "cats").mkdir()
+    for name in ("b.png", "a.png"):
+        (tmp_path / "cats" / name).write_bytes(encode(read_photo(PETS[0]), ".png"))
+    with serving_folder(tiny_page) as url:
+        page = visit(url)
+        drop(page, tmp_path / "cats")
+        page.locator(".card[data-level]").nth(1).wait_for()
+        assert page.locator(".card .file").all_inner_texts() == ["a.png", "b.png"]
 
 
 @pytest.mark.parametrize("name", ["model", "detector"])

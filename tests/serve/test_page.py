@@ -3,12 +3,14 @@
 import os
 import re
 from collections import Counter
+from io import BytesIO
 
 import cv2
 import numpy as np
 import pytest
 from helpers.color_server import encode, find_halves, make_predictor, plain, serving, side_by_side, with_exif
 from helpers.web_page import drop, show, upload
+from PIL import Image
 
 from hierpets.data.labeled.index import read_index
 from hierpets.inference.options import PredictOptions
@@ -221,6 +223,18 @@ def test_page_shrinks_twelve_megapixels_and_keeps_them_upright(visit, twelve_meg
     assert card.locator(".preview").evaluate("image => [image.naturalWidth, image.naturalHeight]") == [1200, 1600]
     sent = page.evaluate("performance.getEntriesByType('resource').filter(r => r.name.endsWith('/v1/predict')).length")
     assert sent == 1
+
+
+def test_page_shrinks_a_large_webp_and_keeps_it_upright(visit):
+    exif, file = Image.Exif(), BytesIO()
+    exif[0x0112] = 6
+    noise = np.random.default_rng(0).integers(0, 60, (900, 1800, 3), np.uint8)
+    photo = Image.fromarray(noise + np.array((195, 10, 10), np.uint8))
+    photo.save(file, "WEBP", lossless=True, quality=0, method=0, exif=exif)
+    assert len(file.getvalue()) > 1_500_000
+    card = show(visit(), upload("photo.webp", file.getvalue()))
+    assert card.locator(".answer").inner_text() == "Siamese"
+    assert card.locator(".preview").evaluate("image => [image.naturalWidth, image.naturalHeight]") == [800, 1600]
 
 
 @WIDTHS

@@ -41,6 +41,7 @@ SHARED = (
     "icon.svg",
     "page.js",
     "style.css",
+    "upright.js",
     "views.js",
     "words.js",
 )

@@ -1,5 +1,6 @@
 // What answers the page: the server that it came from.
 
+import { upright } from "./upright.js";
 import { language, t } from "./words.js";
 
 const SHRINK_ABOVE = 1.5e6;   // bytes; a larger photo is shrunk here, which also removes its EXIF
@@ -17,7 +18,7 @@ export async function prepare(file) {
   // A photo that the browser cannot decode is sent unchanged: the server may read it, or report the problem.
   if (file.size <= SHRINK_ABOVE) return file;
   try {
-    const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
+    const bitmap = await upright(file);
     const scale = Math.min(1, LONGEST / Math.max(bitmap.width, bitmap.height));
     const canvas = document.createElement("canvas");
     canvas.width = Math.round(bitmap.width * scale);

@@ -1,16 +1,18 @@
 """The page of a bundle, and its scripts by themselves, in a browser."""
 
 import json
+import shutil
 
 import pytest
 from helpers.static_server import serving_folder
 
-from hierpets.export.web.export import SCRIPTS
+from hierpets.export.web.export import SCRIPTS, SHARED
+from hierpets.page import ASSETS
 
 
 @pytest.fixture(scope="module")
-def scripts(chromium):
-    """Runs a script in a page whose folder is that of the exported scripts: ``scripts(source, argument)``.
+def scripts(chromium, tmp_path_factory):
+    """Runs a script in a page whose folder holds the exported scripts: ``scripts(source, argument)``.
 
     Both ways as one text of JSON: Playwright packs thousands of numbers one by one, which takes seconds.
     """
@@ -19,7 +21,11 @@ def scripts(chromium):
         script = f"async (given) => JSON.stringify(await ({source})(JSON.parse(given)))"
         return json.loads(page.evaluate(script, json.dumps(argument, allow_nan=False)))
 
-    with serving_folder(SCRIPTS) as url:
+    folder = tmp_path_factory.mktemp("scripts")
+    for name in SHARED:
+        shutil.copy(ASSETS / name, folder)
+    shutil.copytree(SCRIPTS, folder, dirs_exist_ok=True)
+    with serving_folder(folder) as url:
         page = chromium.new_page()
         page.goto(f"{url}/ort.LICENSE.txt")
         yield run

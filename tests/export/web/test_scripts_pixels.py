@@ -1,6 +1,7 @@
 """Pixels in the browser against those of Python."""
 
 import base64
+import struct
 from io import BytesIO
 
 import cv2
@@ -29,6 +30,22 @@ def smooth_photo(height, width, seed=0):
 
 def noise(height, width):
     return np.random.default_rng(1).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def exif_block(orientation, order=">"):
+    """An EXIF block with an orientation after the width of another picture."""
+    entries = struct.pack(f"{order}HHHIHHHHIHH", 2, 0x0100, 3, 1, 9, 0, 0x0112, 3, 1, orientation, 0)
+    return (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, 8) + entries + bytes(4)
+
+
+def webp(photo, exif):
+    """A WebP without loss, with an EXIF chunk as its last."""
+    file = BytesIO()
+    Image.fromarray(photo).save(file, "WEBP", lossless=True, exif=b"placeholder!")
+    content = file.getvalue()
+    chunk = struct.pack("<4sI", b"EXIF", len(exif)) + exif + bytes(len(exif) % 2)
+    body = content[8 : content.index(b"EXIF")] + chunk
+    return struct.pack("<4sI", b"RIFF", len(body)) + body
 
 
 def squares(scripts, photo, preprocess):
@@ -129,6 +146,22 @@ def test_browser_turns_a_photo_as_its_exif_says(scripts, orientation):
         b"\x01\x12\0\x03\0\0\0\x01\0\x01", b"\x01\x12\0\x03\0\0\0\x01\0" + bytes([orientation])
     )
     assert differences(decoded(scripts, jpeg, 48), read_photo(jpeg, shorter_side=48)).max() <= 4
+
+
+@pytest.mark.parametrize("prefix", [b"", b"Exif\0\0"])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("orientation", range(9))
+def test_browser_turns_a_webp_as_its_exif_says(scripts, orientation, order, prefix):
+    content = webp(noise(31, 50), prefix + exif_block(orientation, order))
+    photo = read_photo(content)
+    assert photo.shape == ((50, 31, 3) if orientation >= 5 else (31, 50, 3))
+    assert np.array_equal(decoded(scripts, content, 16), photo)
+
+
+@pytest.mark.parametrize("end", [0, 1, 4, 9, 12, 20, 21])
+def test_browser_does_not_turn_a_webp_whose_exif_is_cut_off(scripts, end):
+    content = webp(noise(31, 50), exif_block(6)[:end])
+    assert np.array_equal(decoded(scripts, content, 16), read_photo(content))
 
 
 @pytest.mark.parametrize("shorter_side", [75, 150, 300, 600])

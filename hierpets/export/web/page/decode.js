@@ -1,5 +1,7 @@
 // From a file to pixels, upright, as hierpets.data.photos reads them. The browser decodes; runs in a worker.
 
+import { upright } from "./upright.js";
+
 /** @typedef {import("./resize.js").Photo} Photo */
 
 const STRIP = 256; // rows that are copied out of the picture at a time; every reduction divides it
@@ -12,8 +14,7 @@ const REDUCTIONS = [8, 4, 2];
  * @returns {Promise<Photo>}  rejects with an error that `isUnreadable` where it is the file's fault
  */
 export async function decode(file, shorterSide) {
-  const asked = createImageBitmap(file, { imageOrientation: "from-image", colorSpaceConversion: "none" });
-  const bitmap = await asked.catch((error) => { throw Object.assign(error, { isUnreadable: true }); });
+  const bitmap = await upright(file, { colorSpaceConversion: "none" });
   try {
     const shorter = Math.min(bitmap.width, bitmap.height);
     const reduction = (await isJpeg(file)) ? REDUCTIONS.find((n) => Math.floor(shorter / n) >= shorterSide) ?? 1 : 1;

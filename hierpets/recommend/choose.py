@@ -21,13 +21,16 @@ from hierpets.recommend.suitability import Suitability, SuitabilityMatrix
 from hierpets.registry.loading import Registry
 from hierpets.taxonomy import Taxonomy
 
-__all__ = ["DEFAULT_BOUND", "MAX_BOUND", "Recommender", "Rule"]
+__all__ = ["CONTRAINDICATIONS", "DEFAULT_BOUND", "MAX_BOUND", "Recommender", "Rule"]
 
 DEFAULT_BOUND = 0.001
 """The probability of a contraindication above which a product is excluded."""
 
 MAX_BOUND = 0.01
 """A larger bound would not be a safeguard any more."""
+
+CONTRAINDICATIONS = "contraindications"
+"""What speaks last, of harm, in the place of a rule."""
 
 UNLISTED_AT_SPECIES_LEVEL = 0.5
 """The default of ``unlisted`` at the level of species."""
@@ -161,7 +164,7 @@ class Recommender:
     ) -> Iterable[tuple[str, tuple[Advice, ...]]]:
         """The rules in their order, then what no rule can undo."""
         # Found before a rule has seen the case, so that nothing a rule does can change it.
-        final = [("contraindications", tuple(self._contraindications(case, looks_like, odds)))]
+        final = [(CONTRAINDICATIONS, tuple(self._contraindications(case, looks_like, odds)))]
         if case.level == "unknown":
             final.append(("unknown_pet", (Advice("*", unknown_pet(), veto=True),)))
         return [(rule.name, self._ask(rule, case)) for rule in self.rules] + final

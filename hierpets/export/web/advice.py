@@ -10,12 +10,14 @@ from hierpets.bundle.manifest import Manifest
 from hierpets.export.web.schema import PageAdvice, PageRecommendation, ProductChoice
 from hierpets.hierarchy.decision import Level
 from hierpets.recommend.catalog import COAT_TYPES
-from hierpets.recommend.choose import Recommender
+from hierpets.recommend.choose import CONTRAINDICATIONS, Recommender
 from hierpets.recommend.suitability import SuitabilityMatrix
+from hierpets.taxonomy import Taxonomy
 
 __all__ = ["advise"]
 
 LEAST = 1e-6  # a doubt where the bound allows none
+HALVINGS = 8  # to find from which share of some breeds on a product is vetoed: to less than half a percent
 
 
 def advise(recommender: Recommender, manifest: Manifest) -> PageAdvice:
@@ -32,6 +34,7 @@ def advise(recommender: Recommender, manifest: Manifest) -> PageAdvice:
     of_species = (np.eye(len(tree.species))[s, tree.leaf_species] for s in range(len(tree.species)))
     species = [_choice(row / row.sum(), manifest, recommender.bound, lambda p: ask(p, "species")) for row in of_species]
     matrix = SuitabilityMatrix.of(recommender.catalog, tree)
+    vetoed, tolerated = _vetoes(recommender, tree)
     return PageAdvice(
         bound=recommender.bound,
         leaves=tuple(leaves),
@@ -43,6 +46,8 @@ def advise(recommender: Recommender, manifest: Manifest) -> PageAdvice:
         suits=_rows(matrix.suits),
         coat_types=tuple(COAT_TYPES),
         coats=_rows(matrix.coats),
+        vetoed=tuple(tuple(row) for row in vetoed.tolist()),
+        tolerated=tuple(tolerated.tolist()),
     )
 
 
@@ -56,6 +61,38 @@ class _Book:
         if recommendation not in self.recommendations:
             self.recommendations.append(recommendation)
         return self.recommendations.index(recommendation)
+
+
+def _vetoes(recommender: Recommender, tree: Taxonomy) -> tuple[np.ndarray, np.ndarray]:
+    """Which products the rules veto for each leaf, and for a breed of each species that is not listed, bool [L + S, P];
+    and the largest share of such a pet at which they do not yet, float [P]: they are asked about mixtures.
+    """
+    products = np.array([*recommender.catalog.products])
+
+    def ask(joint: np.ndarray, unlisted: float = 0.0) -> np.ndarray:
+        steps = recommender.recommend(joint, tree, "breed", unlisted=unlisted, odds=False).steps
+        names = [a.product for step in steps if step.rule != CONTRAINDICATIONS for a in step.advice if a.veto]
+        found: np.ndarray = np.isin(products, names) | ("*" in names)
+        return found
+
+    leaves = np.eye(len(tree.leaves))
+    of_leaves = np.array([ask(row) for row in leaves])  # [L, P]
+    of_species = np.eye(len(tree.species))[:, tree.leaf_species]
+    unlisted = [ask(row / row.sum(), unlisted=1.0) for row in of_species]
+
+    def largest(row: np.ndarray, p: int) -> float:
+        others = leaves[~of_leaves[:, p]].mean(axis=0)
+        low, high = 0.0, 1.0
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            low, high = (low, middle) if ask(middle * row + (1 - middle) * others)[p] else (middle, high)
+        return low
+
+    tolerated = [
+        min(largest(row, p) for row in leaves[of_leaves[:, p]]) if 0 < count < len(leaves) else 0.0
+        for p, count in enumerate(of_leaves.sum(axis=0))
+    ]
+    return np.concatenate([of_leaves, unlisted]), np.array(tolerated)
 
 
 def _choice(joint: np.ndarray, manifest: Manifest, bound: float, ask: Callable[[np.ndarray], int]) -> ProductChoice:

@@ -166,7 +166,8 @@ class PageAdvice(StrictModel):
     """A recommendation for every answer, and how well products suit each leaf and each species' other breeds.
 
     ``judged`` [S]: whether the probability that the breed is listed is known. ``suits`` [L + S][P] and ``coats``
-    [L + S][C] as in :class:`hierpets.recommend.suitability.SuitabilityMatrix`.
+    [L + S][C] as in :class:`hierpets.recommend.suitability.SuitabilityMatrix`. ``vetoed`` [L + S][P]: whether a rule
+    vetoes the product for such a pet; ``tolerated`` [P]: the share of such pets up to which it does not.
     """
 
     bound: float
@@ -179,6 +180,8 @@ class PageAdvice(StrictModel):
     suits: tuple[tuple[float, ...], ...]
     coat_types: tuple[str, ...]
     coats: tuple[tuple[float, ...], ...]
+    vetoed: tuple[tuple[bool, ...], ...]
+    tolerated: tuple[float, ...]
 
 
 class WebModel(StrictModel):

@@ -9,6 +9,7 @@ from helpers.policies import flat_policy
 from helpers.web_page import rgba
 
 from hierpets.bundle.manifest import BackboneSpec, EarlyNetwork, Manifest, ModelId, OODSpec
+from hierpets.export.web.advice import advise
 from hierpets.export.web.describe import describe
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.policy import MAX_SET, Policy
@@ -285,6 +286,34 @@ def test_browser_never_recommends_what_may_hurt_another_species(scripts, recomme
     assert chosen > PHOTOS / 10
 
 
+DOGS = Taxonomy(tree={"dog": ("boxer", "dalmatian", "dobermann", "samoyed", "vizsla", "west_highland_white_terrier")})
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("level", ["breed", "species"])
+def test_browser_never_recommends_what_a_rule_vetoes_for_this_photo(scripts, recommender, level):
+    """A rule may veto a product for what a pet may well be beside the breed that is named."""
+    fields = {"taxonomy": DOGS, "ood": None, "origins": ("trained",) * len(DOGS.leaves)}
+    policy = flat_policy(DOGS.species, 0.3 if level == "breed" else 0.95)
+    known, found = manifest(policy=policy, **fields), outputs(4, tree=DOGS, sharpness=0.4)
+    records = in_the_browser(scripts, describe(known, MODEL, ["a.onnx"], recommender, scripts=""), [found])
+    joints, vetoed = Predictor(known, Replay(found), model=MODEL).joint(found), 0
+    for record, joint in zip(records, joints, strict=True):
+        ours = recommender.recommend(joint, DOGS, record["level"])
+        vetoes = {one.product for step in ours.steps for one in step.advice if one.veto}
+        assert record["recommendation"]["product"] not in vetoes
+        vetoed += record["level"] == level and bool(vetoes)
+    assert vetoed > PHOTOS / 10
+
+
+def test_advice_tells_the_share_up_to_which_a_rule_vetoes_nothing(recommender):
+    advice = advise(recommender, manifest())
+    products, boxer = [*recommender.catalog.products], TREE.leaf_index("dog", "boxer")
+    perfumed = products.index("smooth_shine")
+    assert advice.vetoed[boxer][perfumed] and not advice.vetoed[boxer][products.index("gentle_everyday")]
+    assert 0.19 < advice.tolerated[perfumed] <= 0.2
+
+
 def _unlisted(record):
     """As the predictor hands it on: dogs alone were judged."""
     if record["species"]["label"] == "dog":
@@ -339,6 +368,10 @@ def test_browser_says_of_several_breeds_only_what_fits_them_all(scripts):
         "suits": [[1], [1], [1]],
         "coat_types": [],
         "coats": [[], [], []],
+        "vetoed": [[False], [False], [False]],
+        "tolerated": [0],
+        "species": [{"sure": 0, "unsure": 0}],
+        "unknown": 0,
     }
     decision = {"level": "species", "species": 0, "masses": [1], "listed": 1, "best": 0}
     script = """async ([decision, advice]) => {

@@ -10,15 +10,19 @@
  * @typedef {{sure: number, unsure: number}} Choice  two recommendations: the second also avoids what would hurt any
  *   other species, for photos of which these are not all but ruled out
  * @typedef {{bound: number, recommendations: Recommendation[], leaves: Choice[], species: Choice[], unknown: number,
- *   judged: boolean[], products: string[], suits: number[][], coat_types: string[], coats: number[][]}} Advice
- *   `suits` [L + S][P] and `coats` [L + S][C] are the shares of each leaf, and of each species' other breeds
+ *   judged: boolean[], products: string[], suits: number[][], coat_types: string[], coats: number[][],
+ *   vetoed: boolean[][], tolerated: number[]}} Advice
+ *   `suits` [L + S][P] and `coats` [L + S][C] are the shares of each leaf, and of each species' other breeds; `vetoed`
+ *   [L + S][P] of them count up to the share that is `tolerated` [P]
  */
 
 /** The recommendation of a record. */
 export function recommend(joint, /** @type {Decision} */ decision, /** @type {Advice} */ advice) {
-  const { sentences, ...chosen } = choose(decision, advice);
   const rows = weights(joint, decision, advice);
   const share = (table, column) => rows.reduce((sum, weight, row) => sum + weight * table[row][column], 0);
+  const isVetoed = (column) => share(advice.vetoed, column) > advice.tolerated[column];
+  const fits = ({ product }) => product === null || !isVetoed(advice.products.indexOf(product));
+  const { sentences, ...chosen } = choices(decision, advice).find(fits);
   const coats = advice.coat_types.map((coat, column) => [coat, share(advice.coats, column)]);
   return {
     ...chosen,
@@ -28,14 +32,18 @@ export function recommend(joint, /** @type {Decision} */ decision, /** @type {Ad
   };
 }
 
-/** Of a few breeds what is chosen for all of them, else what is chosen for their species. @returns {Recommendation} */
-function choose({ level, species, masses, best, breeds }, /** @type {Advice} */ { recommendations, ...advice }) {
-  if (level === "unknown") return recommendations[advice.unknown];
+/**
+ * What may be recommended, the best first: of a few breeds what is chosen for all of them, what is chosen for their
+ * species, and nothing.
+ * @returns {Recommendation[]}
+ */
+function choices({ level, species, masses, best, breeds }, /** @type {Advice} */ { recommendations, ...advice }) {
+  const nothing = recommendations[advice.unknown];
+  if (level === "unknown") return [nothing];
   const safe = 1 - masses[species] > advice.bound ? "unsure" : "sure";
-  if (level === "breed") return recommendations[advice.leaves[best][safe]];
-  const ofBreeds = breeds.map((leaf) => recommendations[advice.leaves[leaf][safe]]);
+  const ofBreeds = (level === "breed" ? [best] : breeds).map((leaf) => recommendations[advice.leaves[leaf][safe]]);
   const agreed = new Set(ofBreeds.map(({ product }) => product)).size === 1;
-  return agreed ? shared(ofBreeds) : recommendations[advice.species[species][safe]];
+  return [...(agreed ? [shared(ofBreeds)] : []), recommendations[advice.species[species][safe]], nothing];
 }
 
 /** Of recommendations of one product, what fits all. @returns {Recommendation} */

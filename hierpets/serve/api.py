@@ -242,7 +242,7 @@ def _add_health(router: APIRouter, service: Service) -> None:
 
 def _check_form(upload: Upload) -> None:
     if not upload.photos:
-        raise Problem("invalid", "expected at least one file in the form")
+        raise Problem("invalid", "expected at least one file in the form: a part with a `filename`")
     if upload.fields:
         field = next(iter(upload.fields))
         raise Problem(

@@ -530,6 +530,14 @@ def test_predict_route_takes_a_file_name_that_is_not_utf8(client):
     assert answer.json()[0]["path"].endswith(".jpg")
 
 
+def test_predict_route_says_that_a_part_needs_a_plain_filename(client):
+    """``filename*`` is for other headers (RFC 7578, 4.2), and a part with it alone is a field."""
+    body = b"--b\r\ncontent-disposition: form-data; name=photo; filename*=UTF-8''a.jpg\r\n\r\n" + plain("siamese")
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    answer = client.post("/v1/predict", content=body + b"\r\n--b--\r\n", headers=headers)
+    assert "a part with a `filename`" in is_problem(answer, 422)["detail"]
+
+
 @pytest.mark.parametrize(
     "end", [b"", b"\r\n--b\r\n", b"\r\n--b\r\ncontent-disposition: form-data; name=x; filename=y\r\n\r\nab"]
 )

@@ -147,6 +147,24 @@ def test_server_cuts_off_a_client_that_does_not_read_its_responses(predictor, mo
         assert CLIENT.get(f"{url}/healthz").text == "ok\n"
 
 
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("http://localhost/healthz", 200),
+        ("HTTP://LOCALHOST:8000/v1/model?language=de", 200),
+        ("http://127.0.0.1", 200),
+        ("http://localhost/nothing", 404),
+        ("http://evil.example/healthz", 421),
+        ("http://localhost@evil.example/healthz", 421),
+        ("ftp://localhost/healthz", 404),
+    ],
+)
+def test_server_answers_a_request_for_a_whole_url_at_the_host_that_it_names(predictor, target, status):
+    with serving(predictor) as (url, _), connect(url) as connection:
+        connection.sendall(f"GET {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n".encode())
+        assert read_all(connection).startswith(f"HTTP/1.1 {status} ")
+
+
 def test_server_logs_nothing_for_what_is_no_request(predictor, caplog):
     with serving(predictor) as (url, _), connect(url) as odd:
         odd.sendall(b"\x16\x03\x01\r\n\r\n")

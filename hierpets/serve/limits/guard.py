@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 
 from starlette.requests import ClientDisconnect
@@ -17,6 +18,7 @@ __all__ = ["SECURITY_HEADERS", "Guard"]
 log = logging.getLogger("hierpets.serve")
 
 CLIENT_CLOSED = 499  # as nginx counts a client that went away
+ABSOLUTE = re.compile(r"https?://(?P<host>[^/]*)(?P<path>/.*)?", re.IGNORECASE | re.DOTALL)
 METHODS = frozenset(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 
 SECURITY_HEADERS = {
@@ -44,6 +46,7 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
+        scope = _in_origin_form(scope)
         start, status = time.perf_counter(), 0
         # HEAD is answered as GET is, whose body the server leaves out (RFC 9110, 9.3.2): routes know GET alone.
         asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
@@ -75,6 +78,15 @@ class Guard:
             method = scope["method"] if scope["method"] in METHODS else "other"
             seconds = time.perf_counter() - start
             self._metrics.count_request(method, _route(asked), status=status or 500, seconds=seconds)
+
+
+def _in_origin_form(scope: Scope) -> Scope:
+    """A request for a whole URL is one for its path, at the host that it names (RFC 9112, 3.2.2)."""
+    url = ABSOLUTE.fullmatch(scope["path"])
+    if url is None:
+        return scope
+    path, headers = url["path"] or "/", [header for header in scope["headers"] if header[0] != b"host"]
+    return {**scope, "path": path, "raw_path": path.encode(), "headers": [*headers, (b"host", url["host"].encode())]}
 
 
 def _cache_control(path: str) -> tuple[bytes, bytes]:

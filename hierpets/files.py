@@ -39,6 +39,7 @@ __all__ = [
 
 OLD = "old"
 MOST_NAMED = 3  # of the files for which a folder is not replaced
+LITTER = (".DS_Store", "Thumbs.db", "desktop.ini")  # what file managers leave in a folder that was looked at
 NO_ROOM = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))  # Windows has no quota of this name
 SCRATCH = re.compile(r"\d+-[0-9a-f]{8}")  # the process, and which of its files: two of its threads may write one
 PHOTO_SUFFIXES = frozenset(
@@ -121,7 +122,7 @@ def check_folder(path: Path, *, overwrite: bool, mark: Path | str, kind: str, ho
     if path.exists() and not (path / mark).is_file() and (not is_folder(path) or any(path.iterdir())):
         raise ConfigError(f"{path}: is no {kind}, and is not replaced; choose another folder")
     names = sorted(entry.name for entry in path.iterdir()) if path.exists() else []
-    if others := [name for name in names if not any(fnmatchcase(name, pattern) for pattern in holds)]:
+    if others := [name for name in names if not any(fnmatchcase(name, pattern) for pattern in (*holds, *LITTER))]:
         more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
         raise ConfigError(
             f"{path}: holds {', '.join(others[:MOST_NAMED])}{more} beside the {kind}, and is not replaced; write into "

@@ -14,7 +14,7 @@ import pytest
 from helpers.systems import needs_limits, needs_links, needs_locks
 
 from hierpets.errors import ConfigError
-from hierpets.files import cache_dir, check_output, whole_file, whole_folder, write_all, write_file
+from hierpets.files import cache_dir, check_folder, check_output, whole_file, whole_folder, write_all, write_file
 
 
 def test_write_all_makes_folders(tmp_path):
@@ -171,6 +171,15 @@ def test_check_output_refuses_what_exists_unless_it_may_be_overwritten(tmp_path,
     check_output(target, overwrite=True)
     check_output(tmp_path / "new" / "deep", overwrite=False)
     assert not (tmp_path / "new").exists()
+
+
+def test_check_folder_counts_what_a_file_manager_leaves_for_nothing(tmp_path):
+    for name in ("model.json", "model.bin", ".DS_Store"):
+        (tmp_path / name).touch()
+    check_folder(tmp_path, overwrite=True, mark="model.json", kind="model", holds=("model.*",))
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(ConfigError, match=r"holds notes\.txt beside the model, and is not replaced"):
+        check_folder(tmp_path, overwrite=True, mark="model.json", kind="model", holds=("model.*",))
 
 
 def test_check_output_refuses_a_file_in_the_place_of_a_folder(tmp_path):

@@ -257,7 +257,8 @@ def test_browser_looks_again_as_python(scripts, recommender, name):
 
 @pytest.mark.browser
 def test_browser_keeps_the_first_look_where_a_photo_cannot_be_read_again(scripts, recommender):
-    known, networks = DOUBTFUL["in the main network"], [outputs(0, tree=PETS, sharpness=0.5)]
+    known = DOUBTFUL["in the main network"]
+    networks = [outputs(0, tree=known.taxonomy, sharpness=0.5)]
     once = Predictor(known, Replay(networks[0]), model=MODEL).predict([*map(numbered, range(PHOTOS))])
     described = describe(known, MODEL, ["a.onnx"], recommender, scripts="")
     theirs = in_the_browser(scripts, described, networks, ReplayDetector(), twice=False)

@@ -23,7 +23,7 @@ class Outputs(NamedTuple):
     scores: np.ndarray
 
     def where(self, rows: np.ndarray) -> Outputs:
-        """The photos where ``rows`` (bool [N]) is true."""
+        """Those of the photos where ``rows`` (bool [N]) is true, or of those numbers (int [M])."""
         return Outputs(*(array[rows] for array in self))
 
 

@@ -17,7 +17,7 @@ from hierpets.errors import ImageError
 from hierpets.hierarchy.outputs import Outputs
 from hierpets.hierarchy.probabilities import most_probable_species
 from hierpets.hierarchy.second_look import both_looks, is_doubtful
-from hierpets.inference.detector.network import ANIMALS, Detections, Detector, known_animals
+from hierpets.inference.detector.network import Detections, Detector, known_animals
 from hierpets.inference.engines.base import RawOutput
 from hierpets.inference.engines.cascade import LookAgain, Squares
 from hierpets.regions.boxes import Box
@@ -49,16 +49,12 @@ class Opinion(NamedTuple):
     def of(cls, species: Sequence[str]) -> Opinion:
         """That on photos of these species; what is no pet can be told where the detector knows all of them."""
         known = known_animals(species)
-        return cls(
-            known, tuple(animal for animal in OTHERS if animal not in known) if len(known) == len(species) else ()
-        )
+        others = [animal for animal in OTHERS if animal not in known] if len(known) == len(species) else []
+        return cls(known, tuple(others))
 
-    def lead(self, logits: np.ndarray) -> float:
-        """By how much the largest logit of a pet is higher than that of another animal; ``logits`` [A]."""
-        if not self.others:
-            return 0.0
-        pets, others = (logits[[ANIMALS.index(animal) for animal in animals]].max() for animals in self)
-        return float(pets - others)
+    def lead(self, seen: Detections) -> float:
+        """By how much the logit of a pet is higher than that of another animal."""
+        return float(seen.best(self.pets).max() - seen.best(self.others).max()) if self.others else 0.0
 
 
 class SecondLookRule(NamedTuple):
@@ -106,38 +102,33 @@ class SecondLook:
         """The output after the second look, and the part of each photo that the main network was asked about again;
         without ``closer``, of none. ``rows`` bool [B]: the photos that may be looked at again.
         """
-        parts, squares, heard = dict[int, Box](), list[Squares](), dict[int, np.ndarray]()
+        parts, squares, found = dict[int, Box](), list[Squares](), dict[int, Detections]()
         closer = closer and self._rule.closer
-        for row in self._doubtful(output):
-            if not rows[row] or not (closer or self._may_lower(output, row)):
+        for row, opinion in self._doubtful(output).items():
+            may_lower = output.scores[row, 0] >= self._rule.least and opinion.others
+            if not rows[row] or not (closer or may_lower):
                 continue
             try:
                 photo = again.read(row)  # one at a time: it may be large
             except ImageError:  # too large in twice the detail, or gone: the first look stands
                 continue
-            seen = self._detector(photo)
-            part = closer_part(seen, self._rule.species, photo) if closer else None
+            found[row] = self._detector(photo)
+            part = closer_part(found[row], self._rule.species, photo) if closer else None
             if part is not None:
                 parts[row] = part
                 squares.append(again.see(part.cut(photo)))
-            heard[row] = seen.logits.max(axis=0)
         if parts:
             output, parts = self._merged(output, again.ask(squares), parts)
-        doubtful = [row for row in self._doubtful(output) if row in heard]
-        return _lowered(output, {row: self._opinion(output, row).lead(heard[row]) for row in doubtful}), parts
+        opinions = self._doubtful(output)
+        return _lowered(output, {row: opinions[row].lead(found[row]) for row in opinions if row in found}), parts
 
-    def _doubtful(self, output: RawOutput) -> list[int]:
-        """Rows of photos that are looked at again."""
-        rows = is_doubtful(output.outputs, self._manifest.calibration, least=self._rule.least)
-        found: list[int] = np.flatnonzero(rows).tolist()
-        return found
-
-    def _may_lower(self, output: RawOutput, row: int) -> bool:
-        """Whether the detector may take a photo for no pet."""
-        return output.scores[row, 0] >= self._rule.least and bool(self._opinion(output, row).others)
-
-    def _opinion(self, output: RawOutput, row: int) -> Opinion:
-        return self._rule.opinions[int(self._species(output.outputs.where(np.array([row])))[0])]
+    def _doubtful(self, output: RawOutput) -> dict[int, Opinion]:
+        """The photos that leave doubt, by their rows, and what is heard on each."""
+        rows = np.flatnonzero(is_doubtful(output.outputs, self._manifest.calibration, least=self._rule.least))
+        if not len(rows):  # few photos do, and every batch is asked about
+            return {}
+        species = self._species(output.outputs.where(rows))
+        return {row: self._rule.opinions[s] for row, s in zip(rows.tolist(), species.tolist(), strict=True)}
 
     def _species(self, outputs: Outputs) -> np.ndarray:
         """The number of the most probable species of each photo."""
@@ -152,6 +143,8 @@ class SecondLook:
         """
         rows = np.array([*parts])
         both = both_looks(output.outputs, closer.outputs, rows)
+        if not self._grown.any():
+            return RawOutput(output.features, *both), dict(parts)
         first, second, together = (
             self._grown[self._species(own)] for own in (output.outputs.where(rows), closer.outputs, both.where(rows))
         )

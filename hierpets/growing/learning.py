@@ -29,8 +29,11 @@ def learn(before: OpenBundle, photos: NewPhotos) -> tuple[OpenBundle, LeaveOneOu
     """The grown bundle, and what it gives for the new photos without them."""
     parts = [_learn(*part, photos.records) for part in zip(before.networks, photos.features, strict=True)]
     logits = [own for _, own in parts]
-    grown = _with_pet_scores(before.of([network for network, _ in parts]), logits)
+    grown = before.of([network for network, _ in parts])
     predictions = predict_left_out(grown, logits)
+    if grown.manifest.grown_species:
+        grown = _with_pet_scores(grown, predictions)
+        predictions = predict_left_out(grown, logits)
     old, tree = before.manifest, grown.manifest.taxonomy
     training = old.training | {
         "species": len(tree.species),
@@ -41,9 +44,9 @@ def learn(before: OpenBundle, photos: NewPhotos) -> tuple[OpenBundle, LeaveOneOu
     return grown.of(grown.networks, policy=policy, training=training), predictions
 
 
-def _with_pet_scores(grown: OpenBundle, logits: Sequence[LeaveOneOutLogits]) -> OpenBundle:
+def _with_pet_scores(grown: OpenBundle, predictions: LeaveOneOutPredictions) -> OpenBundle:
     """The bundle with pet scores that refuse few of the new photos of grown species."""
-    manifest, predictions = grown.manifest, predict_left_out(grown, logits)
+    manifest = grown.manifest
     lacking = lacking_pet_score(manifest.policy, predictions, manifest.grown_species, manifest.taxonomy)
     return grown.of([network.raised(lacking) for network in grown.networks])
 

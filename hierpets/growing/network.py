@@ -95,11 +95,10 @@ class OpenNetwork:
         return self._changed(temperatures=temperatures.model_copy(update={"breeds": {}}))
 
     def raised(self, by: np.ndarray) -> OpenNetwork:
-        """The same network with pet scores that are higher, ``by`` so much [S], where that species is most probable;
-        only those of grown species are.
+        """The same network, of which some species were grown, with pet scores that are higher, ``by`` so much [S],
+        where that species is most probable; only those of grown species are.
         """
-        if self.scorer.spec.grown_species:
-            self.scorer.raised.add_(torch.from_numpy(by))
+        self.scorer.raised.add_(torch.from_numpy(by))
         return self
 
     @property

@@ -161,8 +161,8 @@ def find_learned(photos: NewPhotos, manifest: Manifest, bundle: Path) -> dict[in
     read = {after: SeenPhotos.read(bundle, after=after) or SeenPhotos() for after in {0, *since.values()}}
 
     def is_learned(record: PhotoRecord) -> bool:
-        own, name = content_key(record.path), str(record.label)
-        if name not in since or not read[since[name]].holds(own):
+        name = str(record.label)
+        if name not in since or not read[since[name]].holds(own := content_key(record.path)):
             return False
         was_forgotten = any(read[0].holds(labeled_digest(own, label)) for label in manifest.forgotten)
         return not was_forgotten or any(read[after].holds(labeled_digest(own, label)) for label, after in since.items())

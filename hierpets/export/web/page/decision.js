@@ -57,7 +57,7 @@ export const listedOf = (/** @type {Output} */ output, /** @type {Rules} */ { oo
 /** How certain the best leaf is: its probability, 0 if it is none that counts. @returns {number} */
 export function certainty(joint, listed, /** @type {Rules} */ rules, counts) {
   const named = namedProbabilities(joint, listed, rules);
-  const best = named.indexOf(Math.max(...named));
+  const best = placeOfLargest(named);
   return counts(rules.leaves[best]) ? named[best] : 0;
 }
 
@@ -66,10 +66,7 @@ const speciesProbabilities = (joint, /** @type {Rules} */ { species }) =>
   species.map(({ first, end }) => atMostOne(sum(joint.subarray(first, end))));
 
 /** The place of the most probable species. @returns {number} */
-export function likeliestSpecies(joint, /** @type {Rules} */ rules) {
-  const masses = speciesProbabilities(joint, rules);
-  return masses.indexOf(Math.max(...masses));
-}
+export const likeliestSpecies = (joint, /** @type {Rules} */ rules) => placeOfLargest(speciesProbabilities(joint, rules));
 
 /**
  * @typedef {{level: "breed"|"species"|"unknown", source: string, species: number, best: number, breeds: number[],
@@ -83,7 +80,7 @@ export function decide(joint, /** @type {Output} */ output, /** @type {Rules} */
   const listed = listedOf(output, rules);
   const named = namedProbabilities(joint, listed, rules);
   const masses = speciesProbabilities(joint, rules);
-  const s = likeliestSpecies(joint, rules);
+  const s = placeOfLargest(masses);
   const { first, end, thresholds } = rules.species[s];
   const order = [...named.keys()].sort((a, b) => named[b] - named[a] || joint[b] - joint[a]);
   const inside = joint.subarray(first, end);
@@ -99,7 +96,7 @@ export function decide(joint, /** @type {Output} */ output, /** @type {Rules} */
   return {
     ...backOff(view, rules),
     species: s,
-    best: first + inside.indexOf(Math.max(...inside)),
+    best: first + placeOfLargest(inside),
     top: order.slice(0, rules.top_k),
     masses,
     named: named.map(atMostOne),
@@ -136,5 +133,6 @@ function breedSet({ rivals, thresholds, s }, { species, max_set: largest }) {
   return null;
 }
 
+const placeOfLargest = (numbers) => numbers.indexOf(Math.max(...numbers));
 const atMostOne = (p) => Math.min(1, p);
 const sum = (numbers) => numbers.reduce((total, one) => total + one, 0);

@@ -7,18 +7,26 @@ import numpy as np
 from hierpets.hierarchy.outputs import Calibration, Outputs
 from hierpets.hierarchy.policy import PET_SCORE_BAND, SURE_BREED
 
-__all__ = ["both_looks", "is_doubtful"]
+__all__ = ["both_looks", "certainty_in_doubt", "is_doubtful"]
+
+
+def certainty_in_doubt(outputs: Outputs, calibration: Calibration, *, least: float) -> np.ndarray:
+    """How probable the best breed of each of N photos is, other breeds considered, float64 [N], where its pet score is
+    near ``least``, the least one of a pet; 1 where it is not. A species without breeds counts for nothing however
+    probable it is: to be told from the other species, a photo need not show a pet.
+    """
+    found = np.ones(len(outputs.scores))
+    near = np.abs(outputs.scores[:, 0] - least) < PET_SCORE_BAND
+    if near.any():  # few photos are so near, and every batch is asked about
+        found[near] = calibration.certainty(outputs.where(near), calibration.taxonomy.is_breed)
+    return found
 
 
 def is_doubtful(outputs: Outputs, calibration: Calibration, *, least: float) -> np.ndarray:
-    """bool [N]: which of N photos leave doubt whether they show a pet: those whose pet score is near ``least``, the
-    least one of a pet, and whose best breed is not sure, other breeds than those listed considered. A species without
-    breeds leaves doubt however probable it is: to be told from the other species, a photo need not show a pet.
+    """bool [N]: which of N photos leave doubt whether they show a pet, and show no breed that is sure: those that are
+    looked at again, closer.
     """
-    found = np.abs(outputs.scores[:, 0] - least) < PET_SCORE_BAND
-    if found.any():  # few photos are so near, and every batch is asked about
-        found[found] = calibration.certainty(outputs.where(found), calibration.taxonomy.is_breed) < SURE_BREED
-    return found
+    return certainty_in_doubt(outputs, calibration, least=least) < SURE_BREED
 
 
 def both_looks(first: Outputs, second: Outputs, rows: np.ndarray) -> Outputs:

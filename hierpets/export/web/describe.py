@@ -21,7 +21,7 @@ from hierpets.export.web.schema import (
 )
 from hierpets.hierarchy.policy import MAX_SET, PET_SCORE_BAND, SURE_BREED
 from hierpets.inference.detector.network import ANIMALS, SIZE, VERSION
-from hierpets.inference.detector.second_look import WEIGHT, SecondLookRule
+from hierpets.inference.detector.second_look import HEARD_BELOW, LEAD, UNSEEN, WEIGHT, SecondLookRule
 from hierpets.inference.engines.cascade import DETAIL
 from hierpets.inference.options import PredictOptions
 from hierpets.recommend.choose import Recommender
@@ -103,6 +103,9 @@ def _second_look(rule: SecondLookRule | None) -> SecondLookRules | None:
         pets=_places(rule.species),
         opinions=tuple(OpinionRules(pets=_places(one.pets), others=_places(one.others)) for one in rule.opinions),
         least=rule.least,
+        heard_below=HEARD_BELOW,
+        lead=LEAD,
+        unseen=UNSEEN,
         weight=WEIGHT,
         closer=rule.closer,
         least_score=LEAST_SCORE,

@@ -120,6 +120,9 @@ class SecondLookRules(StrictModel):
     pets: tuple[int, ...]
     opinions: tuple[OpinionRules, ...]
     least: float
+    heard_below: float
+    lead: float
+    unseen: float
     weight: float
     closer: bool
     least_score: float

@@ -15,20 +15,30 @@ import numpy as np
 from hierpets.bundle.manifest import Manifest
 from hierpets.errors import ImageError
 from hierpets.hierarchy.outputs import Outputs
+from hierpets.hierarchy.policy import PET_SCORE_BAND, SURE_BREED
 from hierpets.hierarchy.probabilities import most_probable_species
-from hierpets.hierarchy.second_look import both_looks, is_doubtful
+from hierpets.hierarchy.second_look import both_looks, certainty_in_doubt
 from hierpets.inference.detector.network import Detections, Detector, known_animals
 from hierpets.inference.engines.base import RawOutput
 from hierpets.inference.engines.cascade import LookAgain, Squares
 from hierpets.regions.boxes import Box
 from hierpets.regions.detections import small_animal
 
-__all__ = ["WEIGHT", "SecondLook", "SecondLookRule", "closer_part", "lowered"]
+__all__ = ["HEARD_BELOW", "LEAD", "UNSEEN", "WEIGHT", "SecondLook", "SecondLookRule", "closer_part", "lowered"]
 
 OTHERS = ("horse", "zebra")
 """Animals for which pets are not taken. For sheep, cows, birds and bears, long-haired and small dogs are."""
 
-WEIGHT = 3.0  # of the pet score for each by which the logit of another animal is higher than that of every pet
+HEARD_BELOW = 0.8
+"""Probability of the best breed, other breeds considered, below which the detector is heard about other animals: of
+horses that pass for a pet, one in three is a breed more probably than not."""
+LEAD = 2.0
+"""By how much the logit of a pet should be higher than that of another animal."""
+UNSEEN = -5.0
+"""Logit up to which another animal is not seen at all: in photos of pets that are small or spoiled, the detector sees
+nothing, and no lead can be asked for."""
+WEIGHT = 2.0
+"""By how much the pet score is lowered for each by which the logit of another animal is higher than it should be."""
 
 
 def closer_part(seen: Detections, species: Sequence[str], photo: np.ndarray) -> Box | None:
@@ -52,9 +62,12 @@ class Opinion(NamedTuple):
         others = [animal for animal in OTHERS if animal not in known] if len(known) == len(species) else []
         return cls(known, tuple(others))
 
-    def lead(self, seen: Detections) -> float:
-        """By how much the logit of a pet is higher than that of another animal."""
-        return float(seen.best(self.pets).max() - seen.best(self.others).max()) if self.others else 0.0
+    def objection(self, seen: Detections) -> float:
+        """By how much the logit of another animal is higher than in a photo of a pet: 0, where it is not."""
+        if not self.others:
+            return 0.0
+        allowed = max(seen.best(self.pets).max() - LEAD, UNSEEN)
+        return max(0.0, float(seen.best(self.others).max() - allowed))
 
 
 class SecondLookRule(NamedTuple):
@@ -103,29 +116,42 @@ class SecondLook:
         without ``closer``, of none. ``rows`` bool [B]: the photos that may be looked at again.
         """
         parts, squares, found = dict[int, Box](), list[Squares](), dict[int, Detections]()
-        closer = closer and self._rule.closer
-        for row, opinion in self._doubtful(output).items():
-            may_lower = output.scores[row, 0] >= self._rule.least and opinion.others
-            if not rows[row] or not (closer or may_lower):
+        certainty = self._certainty(output)
+        is_unsure = certainty < SURE_BREED
+        cuts_out = is_unsure & (closer and self._rule.closer)
+        is_pet = ~is_unsure | (output.scores[:, 0] >= self._rule.least)
+        for row, opinion in self._opinions(output, rows & (certainty < HEARD_BELOW)).items():
+            if not (cuts_out[row] or (is_pet[row] and opinion.others)):
                 continue
             try:
                 photo = again.read(row)  # one at a time: it may be large
             except ImageError:  # too large in twice the detail, or gone: the first look stands
                 continue
             found[row] = self._detector(photo)
-            part = closer_part(found[row], self._rule.species, photo) if closer else None
+            part = closer_part(found[row], self._rule.species, photo) if cuts_out[row] else None
             if part is not None:
                 parts[row] = part
                 squares.append(again.see(part.cut(photo)))
         if parts:
             output, parts = self._merged(output, again.ask(squares), parts)
-        opinions = self._doubtful(output)
-        return _lowered(output, {row: opinions[row].lead(found[row]) for row in opinions if row in found}), parts
+        return (self._lowered(output, found) if found else output), parts
 
-    def _doubtful(self, output: RawOutput) -> dict[int, Opinion]:
-        """The photos that leave doubt, by their rows, and what is heard on each."""
-        rows = np.flatnonzero(is_doubtful(output.outputs, self._manifest.calibration, least=self._rule.least))
-        if not len(rows):  # few photos do, and every batch is asked about
+    def _lowered(self, output: RawOutput, found: Mapping[int, Detections]) -> RawOutput:
+        """The output with the pet scores of some rows lowered, by what was ``found`` in them."""
+        opinions = self._opinions(output, self._certainty(output) < HEARD_BELOW)
+        rows = [row for row in found if row in opinions]
+        objections = np.array([opinions[row].objection(found[row]) for row in rows])
+        scores = output.scores.copy()
+        scores[rows, 0] = lowered(scores[rows, 0], objections, least=self._rule.least)
+        return output._replace(scores=scores)
+
+    def _certainty(self, output: RawOutput) -> np.ndarray:
+        return certainty_in_doubt(output.outputs, self._manifest.calibration, least=self._rule.least)
+
+    def _opinions(self, output: RawOutput, chosen: np.ndarray) -> dict[int, Opinion]:
+        """What is heard on each of the ``chosen`` photos, bool [B], by their rows."""
+        rows = np.flatnonzero(chosen)
+        if not len(rows):  # so it is for most batches
             return {}
         species = self._species(output.outputs.where(rows))
         return {row: self._rule.opinions[s] for row, s in zip(rows.tolist(), species.tolist(), strict=True)}
@@ -155,15 +181,11 @@ class SecondLook:
         return RawOutput(output.features, *both), kept
 
 
-def _lowered(output: RawOutput, leads: Mapping[int, float]) -> RawOutput:
-    """The output with the pet scores of some rows lowered, by their ``leads``."""
-    if not leads:
-        return output
-    rows, scores = [*leads], output.scores.copy()
-    scores[rows, 0] = lowered(scores[rows, 0], np.array([*leads.values()]))
-    return output._replace(scores=scores)
+def lowered(scores: np.ndarray, objections: np.ndarray, *, least: float) -> np.ndarray:
+    """Pet scores [N] of photos after ``objections`` [N] to their showing a pet, which are 0 or more.
 
-
-def lowered(scores: np.ndarray, leads: np.ndarray) -> np.ndarray:
-    """Pet scores [N] of photos in which pets have these ``leads`` [N] over other animals: no score is raised."""
-    return scores + WEIGHT * np.minimum(leads, 0.0).astype(scores.dtype)
+    What falls below the ``least`` score of a pet falls below that of a sure breed as well.
+    """
+    found = scores - WEIGHT * objections.astype(scores.dtype)
+    is_refused = (objections > 0) & (found < least)
+    return np.where(is_refused, found - PET_SCORE_BAND, found)

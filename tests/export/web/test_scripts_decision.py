@@ -216,8 +216,10 @@ def test_browser_decides_as_python(scripts, recommender, name):
 PETS = ("cat", "dog")  # what is no pet can be told beside them
 
 
-def doubtful(*, grown=(), second_look=True, **fields):
-    """A model that is sure of little, and that some species were added to."""
+def doubtful(*, grown=(), second_look=True, others=False, **fields):
+    """A model that is sure of little, and that some species were added to. ``others``: whether it learned what other
+    breeds look like, so that a sure breed makes a pet.
+    """
     tree = Taxonomy(tree={name: TREE.tree[name] for name in (*PETS, *grown)})
     common = {
         "ood": OODSpec(classes=len(tree.leaves), species=len(tree.species)),
@@ -225,12 +227,16 @@ def doubtful(*, grown=(), second_look=True, **fields):
         "temperatures": Temperatures(species=3.0),
         "policy": flat_policy(tree.species, 0.4, pet=0.0),
     }
+    if others:
+        scores = common["policy"].scores
+        common["policy"] = Policy(scores=scores | {"unlisted": scores["trained"]}, pet=0.0)
     return manifest(taxonomy=tree, second_look=second_look, **common, **fields)
 
 
 DOUBTFUL = {
     "in the main network": doubtful(),
     "in an early one": doubtful(early=(EARLY.model_copy(update={"threshold": 0.3}),)),
+    "where a sure breed makes a pet": doubtful(others=True),
     "for other animals alone": doubtful(second_look=False),
     "beside grown horses": doubtful(grown=("horse",)),
     "for other animals alone, beside grown rabbits": doubtful(grown=("rabbit",), second_look=False),

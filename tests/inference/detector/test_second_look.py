@@ -17,7 +17,7 @@ import hierpets
 from hierpets.bundle.manifest import BackboneSpec, Manifest, OODSpec
 from hierpets.hierarchy.policy import PET_SCORE_BAND
 from hierpets.inference.detector.network import ANIMALS, Detections
-from hierpets.inference.detector.second_look import SecondLook, lowered
+from hierpets.inference.detector.second_look import UNSEEN, SecondLook, lowered
 from hierpets.inference.engines.base import RawOutput
 from hierpets.inference.engines.cascade import LookAgain
 from hierpets.inference.predictor import Predictor
@@ -49,7 +49,7 @@ class Sees:
         self.photos = 0
         self.edges = np.zeros((3, 4))
         self.edges[1] = edges
-        self.logits = np.full((3, len(ANIMALS)), -4.0)
+        self.logits = np.full((3, len(ANIMALS)), UNSEEN - 1)
         for name, logit in logits.items():
             self.logits[1, ANIMALS.index(name)] = logit
 
@@ -87,10 +87,16 @@ def test_a_doubtful_photo_of_a_horse_is_no_pet():
     assert found.scores[0, 0] < LEAST
 
 
-def test_a_doubtful_photo_of_a_dog_stays_one_to_the_bit():
+@pytest.mark.parametrize("seen", [{"horse": 1.0, "dog": 3.0}, {"horse": UNSEEN - 0.1, "dog": UNSEEN - 1}])
+def test_a_doubtful_photo_of_a_dog_stays_one_to_the_bit(seen):
+    """Also where it is so small or so dark that the detector sees nothing."""
     given = output(LEAST + 1)
-    found = heard(Sees(horse=1.0, dog=2.0), given)
+    found = heard(Sees(**seen), given)
     np.testing.assert_array_equal(found.scores, given.scores)
+
+
+def test_a_horse_that_might_be_a_dog_to_the_detector_too_is_none():
+    assert heard(Sees(horse=1.0, dog=2.0), output(LEAST + 1)).scores[0, 0] < LEAST
 
 
 def test_the_detector_is_asked_about_doubtful_photos_alone_and_changes_no_others():
@@ -102,11 +108,27 @@ def test_the_detector_is_asked_about_doubtful_photos_alone_and_changes_no_others
     assert given.scores[1, 0] == LEAST + 1, "what was given is as it was"
 
 
-def test_a_photo_whose_breed_is_sure_is_not_asked_about():
-    detector, sure = Sees(horse=3.0), output(LEAST + 1, listed=1.0)
-    sure.species[0], sure.leaf[0] = [0.0, 20.0], [0.0, 0.0, 20.0]
-    assert heard(detector, sure).scores[0, 0] == LEAST + 1
+def of_breed(pet, probability):
+    """Output for a photo of a pug of this probability."""
+    found = output(pet, listed=probability)
+    found.species[0], found.leaf[0] = [0.0, 20.0], [0.0, 0.0, 20.0]
+    return found
+
+
+def test_a_photo_whose_breed_is_certain_is_not_asked_about():
+    detector = Sees(horse=3.0)
+    assert heard(detector, of_breed(LEAST + 1, 0.9)).scores[0, 0] == LEAST + 1
     assert detector.photos == 0
+
+
+@pytest.mark.parametrize("pet", [LEAST + 1, LEAST - 1])
+def test_a_horse_that_is_rather_a_pug_is_none_however_sure_that_is(pet):
+    """A breed that is sure makes a pet of what scores less than one: not of what is a horse to the detector."""
+    given = of_breed(pet, 0.7)
+    seen, parts = looked_at(Sees(SMALL, horse=-1.0), given, second_look=True)
+    assert seen.scores[0, 0] < LEAST - PET_SCORE_BAND
+    assert not parts, "its breed is sure enough to look once"
+    np.testing.assert_array_equal(heard(Sees(dog=3.0), given).scores, given.scores)
 
 
 def test_a_model_that_knows_horses_takes_none_for_something_else():
@@ -231,12 +253,13 @@ def test_a_model_of_other_animals_too_looks_again_at_those_that_the_detector_fin
     np.testing.assert_array_equal(found.scores, given.scores)
 
 
-@given(arrays(float, 5, elements=st.floats(-50, 50)), arrays(float, 5, elements=st.floats(-20, 20)))
-def test_no_score_is_raised_and_pets_keep_theirs(scores, leads):
-    found = lowered(scores, leads)
+@given(arrays(float, 5, elements=st.floats(-50, 50)), arrays(float, 5, elements=st.floats(0, 20)))
+def test_no_score_is_raised_and_pets_keep_theirs(scores, objections):
+    found = lowered(scores, objections, least=LEAST)
     assert (found <= scores).all()
-    assert (found[leads >= 0] == scores[leads >= 0]).all()
-    assert (found[leads < -0.1] < scores[leads < -0.1]).all()
+    assert (found[objections == 0] == scores[objections == 0]).all()
+    refused = (objections > 0.1) & (found < LEAST)
+    assert (found[refused] < LEAST - PET_SCORE_BAND).all(), "a sure breed is not heard against it"
 
 
 class Doubting(ColorEngine):

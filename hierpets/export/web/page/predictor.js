@@ -5,7 +5,7 @@ import { recommend } from "./advice.js";
 import { certainty, decide, jointProbabilities, likeliestSpecies, listedOf, onMainScale } from "./decision.js";
 import { recordOf } from "./record.js";
 import { cut, normalized, stretched, toSquare } from "./resize.js";
-import { bothLooks, closerPart, isDoubtful, lowered } from "./second_look.js";
+import { bothLooks, certaintyInDoubt, closerPart, lowered } from "./second_look.js";
 
 /** @typedef {import("./resize.js").Photo} Photo */
 /** @typedef {import("./decision.js").Output} Output */
@@ -53,24 +53,30 @@ export function makePredictor(model, sessions, detector, Tensor) {
     const squares = new Tensor("uint8", new Uint8Array(stretched(photo, rule.size)), [1, rule.size, rule.size, 3]);
     return run(await detector(), { squares }, DETECTED);
   };
-  const leavesDoubt = (output) => isDoubtful(output, temperatures, rules, rule);
-  const lookAgain = async (output, closer) => {
+  const certaintyOf = (output) => certaintyInDoubt(output, temperatures, rules, rule);
+  const opinionOn = (output) => rule.opinions[likeliestSpecies(jointProbabilities(output, temperatures, rules), rules)];
+  const lookAgain = async (output, cutsOut, closer) => {
     const photo = await closer().catch(() => null);
     if (!photo) return { output, part: null }; // too large in more detail, or gone: the first look stands
     const seen = await detect(photo);
-    const part = rule.closer ? closerPart(seen, photo, rule) : null;
+    const part = cutsOut ? closerPart(seen, photo, rule) : null;
     const both = part && bothLooks(output, await ask(last, cut(photo, part)), temperatures, rules);
     const found = both ?? output;
-    return { output: leavesDoubt(found) ? lowered(found, seen, opinionOn(found), rule.weight) : found, part: both && part };
+    const isHeard = certaintyOf(found) < rule.heard_below;
+    return { output: isHeard ? lowered(found, seen, opinionOn(found), rules.doubt, rule) : found, part: both && part };
   };
-  const opinionOn = (output) => rule.opinions[likeliestSpecies(jointProbabilities(output, temperatures, rules), rules)];
-  // What is below the least score of a pet can only be raised, by a closer look.
-  const mayChange = (output) => rule !== null && (rule.closer || (output.scores[0] >= rule.least && opinionOn(output).others.length > 0));
+  const secondLook = async (output, closer) => {
+    const certainty = rule ? certaintyOf(output) : 1;
+    const isUnsure = certainty < rules.unsure;
+    const cutsOut = isUnsure && rule.closer;
+    // What counts for no pet can only be raised, by a closer look.
+    const isHeard = () => certainty < rule.heard_below && (!isUnsure || output.scores[0] >= rule.least) && opinionOn(output).others.length > 0;
+    return rule && (cutsOut || isHeard()) ? lookAgain(output, cutsOut, closer) : { output, part: null };
+  };
 
   return async (photo, closer) => {
     const first = await askInTurn(photo);
-    const again = first.stage === last && mayChange(first.output) && leavesDoubt(first.output);
-    const { output, part } = again ? await lookAgain(first.output, closer) : { ...first, part: null };
+    const { output, part } = first.stage === last ? await secondLook(first.output, closer) : { ...first, part: null };
     const joint = jointProbabilities(output, temperatures, rules);
     const decision = decide(joint, output, rules);
     const recommendation = recommend(joint, decision, advice);

@@ -11,15 +11,15 @@ import { certainty, jointProbabilities, likeliestSpecies, listedOf } from "./dec
  *   the upper, left, lower and right edges [N, 4] of what may be animals, and the logits [N, A] of each kind
  * @typedef {{pets: number[], others: number[]}} Opinion  the animals that speak for a pet, and against one
  * @typedef {{file: string, size: number, detail: number, pets: number[], opinions: Opinion[], least: number,
- *   weight: number, closer: boolean, least_score: number, least_side: number, large: number,
- *   margin: number}} SecondLook  see hierpets.export.web.schema
+ *   heard_below: number, lead: number, unseen: number, weight: number, closer: boolean, least_score: number,
+ *   least_side: number, large: number, margin: number}} SecondLook  see hierpets.export.web.schema
  */
 
-/** Whether a photo leaves doubt that it shows a pet, and shows no breed that is more probable than not. @returns {boolean} */
-export function isDoubtful(/** @type {Output} */ output, temperatures, rules, /** @type {SecondLook} */ { least }) {
-  if (Math.abs(output.scores[0] - least) >= rules.doubt) return false;
+/** How probable the best breed is, other breeds considered, of a photo that leaves doubt whether it shows a pet; else 1. @returns {number} */
+export function certaintyInDoubt(/** @type {Output} */ output, temperatures, rules, /** @type {SecondLook} */ { least }) {
+  if (Math.abs(output.scores[0] - least) >= rules.doubt) return 1;
   const joint = jointProbabilities(output, temperatures, rules);
-  return certainty(joint, listedOf(output, rules), rules, ({ breed }) => breed !== null) < rules.unsure;
+  return certainty(joint, listedOf(output, rules), rules, ({ breed }) => breed !== null);
 }
 
 /** What both looks say together: the mean; null where one of them takes the photo for a grown species, and both together do not. @returns {Output|null} */
@@ -54,13 +54,14 @@ function squared([top, left, bottom, right], width, height, margin) {
 
 const inside = (edge) => Math.min(Math.max(edge, 0), 1);
 
-/** The output with its pet score lowered by as much as another animal is likelier than every pet. @returns {Output} */
-export function lowered(/** @type {Output} */ output, /** @type {Detections} */ { edges, logits }, /** @type {Opinion} */ { pets, others }, weight) {
+/** The output with its pet score lowered by as much as another animal speaks against a pet; below the least score of a pet, below that of a sure breed as well. @returns {Output} */
+export function lowered(/** @type {Output} */ output, /** @type {Detections} */ { edges, logits }, /** @type {Opinion} */ { pets, others }, doubt, /** @type {SecondLook} */ rule) {
   if (!others.length) return output;
   const likeliest = (animals) => Math.max(...bestOf(logits, animals, edges.length / 4));
-  const [pet, ...rest] = output.scores;
-  const lead = Math.min(likeliest(pets) - likeliest(others), 0);
-  return { ...output, scores: Float32Array.of(pet + weight * lead, ...rest) };
+  const objection = Math.max(0, likeliest(others) - Math.max(likeliest(pets) - rule.lead, rule.unseen));
+  const [before, ...rest] = output.scores;
+  const pet = before - rule.weight * objection;
+  return { ...output, scores: Float32Array.of(objection > 0 && pet < rule.least ? pet - doubt : pet, ...rest) };
 }
 
 /** The largest logit [N] of some animals in each box. @returns {number[]} */

@@ -6,8 +6,8 @@
 Ten breeds at a time are kept from a fit to ``--data``, then grown from ten photos of each, with statistics that were
 packed as a bundle packs them; beside it heads are fitted to all these photos at once. A third part is judged that
 neither saw, and the photos from elsewhere. Then ``--bundle`` is grown by every second photo of ``--species``, and asked
-about the others; and by three, five and ten photos of each breed of ``--few``, of which five others are asked. Without
-``--write`` the text goes to standard output.
+about the others; by one photo of it up to 31, and asked about 100 others; and by three, five and ten photos of each
+breed of ``--few``, of which five others are asked. Without ``--write`` the text goes to standard output.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -48,6 +48,7 @@ from tools.pages.marks import publish
 
 BREEDS, PHOTOS, SEEDS, SHRINKAGE = 10, 10, 3, HeadSpec().shrinkage
 FEW, ASKED = (3, 5, 10), 5  # photos of each breed
+FEW_OF_SPECIES, ASKED_OF_SPECIES = (1, 3, 5, 8, 10, 20, 31), 100
 
 
 class Photos(NamedTuple):
@@ -163,6 +164,39 @@ def species_text(bundle: Path, species: Path, elsewhere: str) -> str:
     return "\n".join(["| measured | |", "|---|---|", *(f"| {what} | {value} |" for what, value in rows.items())])
 
 
+def few_of_species_table(bundle: Path, species: Path) -> str:
+    """Markdown: what a bundle makes of a species that it was taught by a few photos, in as many choices of photos as
+    there are ``SEEDS``.
+    """
+    lines = ["| photos given | learned | told as the species | as another | unknown |", "|---|---|---|---|---|"]
+    records = read_index(species).records
+    for few in (0, *FEW_OF_SPECIES):
+        rounds = [_told(few, bundle, records, seed) for seed in range(SEEDS if few else 1)]
+        learned, *shares = np.mean(rounds, axis=0)
+        cells = [f"{few or 'none'}", f"{learned:.0f}", *(f"{share:.0%}" for share in shares)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _told(few: int, bundle: Path, records: Sequence[PhotoRecord], seed: int) -> tuple[float, ...]:
+    """How many of ``few`` photos were learned, and of others the shares that are told as their species, as another, and
+    as unknown.
+    """
+    mixed = [records[at] for at in np.random.default_rng(seed).permutation(len(records))]
+    asked, learned = mixed[:ASKED_OF_SPECIES], 0
+    with tempfile.TemporaryDirectory() as scratch:
+        model = bundle
+        if few:
+            for record in mixed[ASKED_OF_SPECIES : ASKED_OF_SPECIES + few]:
+                _link(record, Path(scratch) / "new")
+            grown = grow(bundle, Path(scratch) / "new", out=Path(scratch) / "bundle")
+            model, learned = grown.bundle, sum(grown.photos.values())
+        answers = load(model, workers=cores(), recommend=False).predict([record.path for record in asked])
+    known = [answer for answer in answers if answer.level != "unknown"]
+    right = sum(answer.species == asked[0].species for answer in known)
+    return learned, *(count / len(answers) for count in (right, len(known) - right, len(answers) - len(known)))
+
+
 def few_table(bundle: Path, breeds: Path) -> str:
     """Markdown: how many photos of a breed are named, and right, after growing by a few; those that pretraining knows
     and the others, each grown together, in as many choices of photos as there are ``SEEDS``.
@@ -234,6 +268,7 @@ def main() -> int:
         (
             breeds_table(given.data, given.elsewhere, given.backbone),
             species_text(given.bundle, given.species, given.elsewhere),
+            few_of_species_table(given.bundle, given.species),
             few_table(given.bundle, given.few),
         )
     )

@@ -1,20 +1,22 @@
-"""The rates of decoding and of the network in isolation, each with all cores: what bounds a stream of both."""
+"""The rates of decoding, of the network and of second looks in isolation, each with all cores: what bounds a stream."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import cycle, islice, repeat
+from itertools import chain, cycle, islice, repeat
 from time import perf_counter
 
 import numpy as np
 
+from hierpets.data.decoding.damage import told_before
 from hierpets.data.transforms import read_square
 from hierpets.inference.engines.base import Engine
+from hierpets.inference.engines.cascade import DETAIL, Cascade, Turn
 from hierpets.plugin import Preprocess
 from hierpets.workers import cores
 
-__all__ = ["decode_rate", "measured_rate", "network_rate"]
+__all__ = ["decode_rate", "measured_rate", "network_rate", "second_look_rate"]
 
 BATCHES = (1, 4, 16)
 WARM_UP = 4  # photos of each decoding thread, to warm up and to estimate by
@@ -50,6 +52,32 @@ def network_rate(engine: Engine, preprocess: Preprocess, paths: Sequence[str], s
 
     with ThreadPoolExecutor(engine.workers) as workers:
         return max(rate(size) for size in BATCHES)
+
+
+def second_look_rate(cascade: Cascade, paths: Sequence[str], seconds: float) -> float | None:
+    """Photos per second, of which only those that leave doubt are looked at again, by what the networks said of them
+    before; None where none is.
+    """
+    if cascade.second_look is None:
+        return None
+    engine = cascade.engines[-1]
+    batches = [list(paths[first : first + engine.batch]) for first in range(0, len(paths), engine.batch)]
+
+    def ask(batch: list[str]) -> list[Turn]:
+        return list(cascade.turns([cascade.squares(cascade.decode(path)) for path in batch]))
+
+    def look_again(batch: list[str], turns: list[Turn]) -> None:
+        cascade.finish(turns, lambda row: cascade.decode(batch[row], detail=DETAIL, warn=told_before))
+
+    with ThreadPoolExecutor(engine.workers) as workers:
+        asked = list(zip(batches, workers.map(ask, batches), strict=True))
+
+        def run(count: int) -> None:
+            rounds = chain.from_iterable(repeat(asked, count // len(paths)))
+            for _ in workers.map(lambda one: look_again(*one), rounds):
+                pass
+
+        return measured_rate(run, seconds, step=len(paths))
 
 
 def measured_rate(run: Callable[[int], None], seconds: float, *, step: int = 1) -> float:

@@ -9,6 +9,12 @@ from typing import NamedTuple
 __all__ = ["Limit", "bound", "find_limit", "median_of", "percentiles"]
 
 PERCENTILES = (50, 95, 99)
+PARTS = {
+    "decode": "decoding and preprocessing",
+    "network": "the network",
+    "second looks": "second looks at photos that leave doubt",
+    "Python": "Python (decisions, recommendations, waiting)",
+}
 
 
 class Limit(NamedTuple):
@@ -36,23 +42,21 @@ def bound(decode: float, network: float) -> float:
     return 1 / (1 / decode + 1 / network)
 
 
-def find_limit(*, throughput: float, decode: float, network: float) -> Limit:
+def find_limit(*, throughput: float, decode: float, network: float, second_look: float | None = None) -> Limit:
     """Which part of the pipeline limits a stream. All rates are photos per second, with all cores.
 
     :param throughput: of the whole pipeline.
     :param decode: of reading, decoding and preprocessing alone.
     :param network: of the network alone.
+    :param second_look: of all photos, where those that leave doubt are looked at again; None: none is.
     """
     whole = 1 / throughput
     parts = {"decode": 1 / decode, "network": 1 / network}
+    if second_look is not None:
+        parts["second looks"] = 1 / second_look
     parts["Python"] = max(0.0, whole - sum(parts.values()))
     shares = {name: seconds / sum(parts.values()) for name, seconds in parts.items()}
     by = max(shares, key=lambda name: shares[name])
     reached = throughput / bound(decode, network)
-    words = {
-        "decode": f"decoding and preprocessing, {shares['decode']:.0%} of the time per photo",
-        "network": f"the network, {shares['network']:.0%} of the time per photo",
-        "Python": f"Python (decisions, recommendations, waiting), {shares['Python']:.0%} of the time per photo",
-    }
     rest = ", ".join(f"{name} {share:.0%}" for name, share in shares.items() if name != by)
-    return Limit(by, shares, reached, f"limited by {words[by]} ({rest})")
+    return Limit(by, shares, reached, f"limited by {PARTS[by]}, {shares[by]:.0%} of the time per photo ({rest})")

@@ -82,8 +82,8 @@ def probe_single(predictor: Predictor, registry: Registry, paths: Sequence[str],
 
 
 def probe_stream(predictor: Predictor, paths: Sequence[str], seconds: float) -> Numbers:
-    """Throughput, peak memory, and then the rates of decoding and of the network alone."""
-    from hierpets.bench.isolated import decode_rate, measured_rate, network_rate
+    """Throughput, peak memory, and then the rates of decoding, of the network and of second looks alone."""
+    from hierpets.bench.isolated import decode_rate, measured_rate, network_rate, second_look_rate
 
     predict_all(predictor, paths)  # all: what only a few photos need, such as the detector, is loaded too
     engine = predictor.engine
@@ -99,6 +99,9 @@ def probe_stream(predictor: Predictor, paths: Sequence[str], seconds: float) -> 
         "decode": decode_rate(preprocess, paths, seconds),
         "network": network_rate(engine, preprocess, paths, seconds),
     }
+    second_look = second_look_rate(predictor.cascade, paths, seconds)
+    if second_look is not None:
+        rates["second_look"] = second_look
     return {"rates": rates, "stream_memory": memory}
 
 

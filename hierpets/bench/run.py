@@ -213,7 +213,7 @@ def _row(result: BackendResult) -> dict[str, Any]:
     if result.unavailable is not None:
         return row
     rates = numbers["rates"]
-    limit = find_limit(throughput=rates["throughput"], decode=rates["decode"], network=rates["network"])
+    limit = find_limit(**rates)
     return row | {
         "start_ms": numbers["start"],
         "stages_ms": numbers["stages"],

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from hierpets.bench.isolated import decode_rate, measured_rate, network_rate
+from hierpets.bench.isolated import decode_rate, measured_rate, network_rate, second_look_rate
 from hierpets.bench.sample import choose_photos
 from hierpets.inference.loading import load
 from hierpets.registry.loading import load_registry
@@ -43,3 +43,20 @@ def test_network_rate_doubles_for_half_the_work(tiny_run, tmp_path):
     paths = choose_photos(None, 2, scratch=tmp_path).paths
     slow, fast = (network_rate(Sleeper(s), manifest.preprocess, paths, 0.6) for s in (0.01, 0.005))
     assert fast / slow == pytest.approx(2, rel=0.35)
+
+
+def test_second_look_rate_is_that_of_looking_again_alone(tiny_run, tmp_path):
+    cascade = load(tiny_run / "bundle", recommend=False, workers=2).cascade
+    paths = choose_photos(None, 4, scratch=tmp_path).paths
+    cascade.second_look = None
+    assert second_look_rate(cascade, paths, 0.05) is None
+    seen = []
+
+    def look_again(output, again, *, rows, closer):
+        seen.append(again.read(0).shape)
+        time.sleep(0.02 * len(rows))
+        return output, {}
+
+    cascade.second_look = look_again
+    assert 20 < second_look_rate(cascade, paths, 0.4) <= 100, "two workers at 50 a second each"
+    assert len(set(seen)) == 1, "read again, in more detail"

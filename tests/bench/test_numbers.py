@@ -21,9 +21,10 @@ def test_bound_is_below_the_slower_part_and_above_half_of_it(decode, network):
     assert min(decode, network) / 2 * 0.999 <= bound(decode, network) <= min(decode, network)
 
 
-@given(rates, rates, rates)
-def test_find_limit_shares_sum_to_one_and_the_largest_is_the_limit(throughput, decode, network):
-    limit = find_limit(throughput=throughput, decode=decode, network=network)
+@given(rates, rates, rates, st.none() | rates)
+def test_find_limit_shares_sum_to_one_and_the_largest_is_the_limit(throughput, decode, network, second_look):
+    limit = find_limit(throughput=throughput, decode=decode, network=network, second_look=second_look)
+    assert ("second looks" in limit.shares) == (second_look is not None)
     assert sum(limit.shares.values()) == pytest.approx(1)
     assert limit.shares[limit.by] == max(limit.shares.values())
 
@@ -37,6 +38,15 @@ def test_find_limit_follows_the_rates(throughput, decode, network, by, reached):
     assert limit.by == by
     assert limit.reached == pytest.approx(reached)
     assert f"{limit.shares[by]:.0%}" in limit.sentence
+
+
+def test_what_second_looks_take_is_not_called_python():
+    rates = {"throughput": 50, "decode": 400, "network": 200}
+    assert find_limit(**rates).shares["Python"] == pytest.approx(0.625)
+    limit = find_limit(**rates, second_look=100)
+    assert limit.by == "second looks"
+    assert limit.shares == pytest.approx({"decode": 0.125, "network": 0.25, "second looks": 0.5, "Python": 0.125})
+    assert limit.reached == find_limit(**rates).reached, "of what decoding and the network allow, which all photos need"
 
 
 def test_median_of_rounds_is_taken_number_by_number():

@@ -78,7 +78,7 @@ class Cascade:
 
     def __init__(self, manifest: Manifest, engines: Sequence[Engine], second_look: Reconsider | None = None):
         self.engines = tuple(engines)
-        self._second_look = second_look
+        self.second_look = second_look
         self._manifest = manifest
         self._learned = manifest.learned
         self._decoded_side = manifest.decoded_side
@@ -125,11 +125,11 @@ class Cascade:
     def finish(self, turns: Sequence[Turn], read: Callable[[int], np.ndarray], *, closer: bool = True) -> CascadeOutput:
         """For each photo the output of the network that was sure, and what a second look makes of the main one's."""
         found = self._in_order(turns)
-        if self._second_look is None:
+        if self.second_look is None:
             return found
         again = LookAgain(read, self.squares, self._ask_main)
         by_main = found.stage == len(self.engines) - 1
-        output, parts = self._second_look(found.output, again, rows=by_main, closer=closer)
+        output, parts = self.second_look(found.output, again, rows=by_main, closer=closer)
         return found._replace(output=output, parts=parts)
 
     def _ask_main(self, photos: Sequence[Squares]) -> RawOutput:

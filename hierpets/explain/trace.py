@@ -69,10 +69,13 @@ def _steps(predictor: Predictor, result: StageResult) -> Iterator[TraceStep]:
         case NetworkRun(turns):
             for stage, turn in enumerate(turns):
                 yield from _network_steps(predictor, stage, turn)
-        case Decided(joint, scores, _, second_look):
+        case Decided(joint, scores, _, second_look, objection):
             if second_look is not None:
                 edges = "left, top, right and bottom of what was looked at again"
                 yield TraceStep("second look", np.array(second_look.edges), edges)
+            if objection:
+                why = "by so much the pet score is lower, for another animal that the detector sees"
+                yield TraceStep("objection", np.array([objection]), why)
             species = species_probabilities(joint, tree)
             species_names = ", ".join(tree.species)
             yield TraceStep("species probabilities", species, species_names)

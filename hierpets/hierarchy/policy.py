@@ -55,8 +55,8 @@ PET_SCORE_BAND = 4.0
 which sums three standard deviations. Photos of small animals do (docs/experiments.md)."""
 SURE_BREED = 0.5
 """Probability of the best breed, other breeds considered, from which on it is sure. Within the band a photo of a sure
-breed is a pet: of photos that were held out, half of those that the score alone would refuse, and no horse nor other
-photo of no pet (docs/experiments.md)."""
+breed is a pet, unless a detector objects: of photos that were held out, half of those that the score alone would
+refuse, and no horse nor other photo of no pet (docs/experiments.md)."""
 ALPHA_SHARE_OF_SETS = 0.1
 """Share of alpha that sets of breeds may spend: naming a single one comes first."""
 

@@ -36,11 +36,12 @@ class Prediction:
     photo of no known pet; ``breed`` is set only at level ``breed``, and ``breeds`` where the answer leaves a few open.
     ``joint`` float64 [L] holds the probabilities of all leaves, given that the breed is a listed one; ``pet_score`` how
     much the photo looks like a pet; ``unrestricted`` float64 [L], where ``only`` leaves classes out, is what ``joint``
-    was before; ``decision`` everything behind the prediction; ``stage`` the number of the network
-    that answered, 0 for the first that is asked; ``second_look`` the part of the photo that was looked at again, if it
-    left doubt and its animal is small; ``origins`` how the model learned each leaf. ``photo`` is kept by
-    ``predict`` for :meth:`_repr_html_`; a stream does not keep it. ``regions`` are the animals in the photo from left
-    to right, None unless they were asked for. ``language`` is that of its sentences.
+    was before; ``decision`` everything behind the prediction; ``stage`` the number of the network that answered, 0 for
+    the first that is asked; ``second_look`` the part of the photo that was looked at again, if it left doubt and its
+    animal is small; ``objection`` by how much the pet score was lowered because a detector sees another animal;
+    ``origins`` how the model learned each leaf. ``photo`` is kept by ``predict`` for :meth:`_repr_html_`; a stream does
+    not keep it. ``regions`` are the animals in the photo from left to right, None unless they were asked for.
+    ``language`` is that of its sentences.
     """
 
     path: str
@@ -53,6 +54,7 @@ class Prediction:
     recommendation: RecommendationRecord | None = None
     stage: int | None = None
     second_look: Box | None = None
+    objection: float = 0.0
     warning: str | None = None
     error: HierpetsError | None = None
     origins: Mapping[Leaf, Origin] = field(default_factory=dict)

@@ -42,7 +42,7 @@ BLANK = 127  # gray, beside a photo that is no square
 
 class FoundRegions(NamedTuple):
     """The regions of a photo, and the answers of what was found in it, looks like a pet and is shown in none: a part of
-    one that is, or an animal that is too small to be told.
+    one that is, an animal that is too small to be told, or one that may be a horse to the detector.
     """
 
     regions: tuple[Region, ...]
@@ -138,8 +138,14 @@ def distinct_regions(candidates: Candidates, answered: Sequence[Region]) -> Foun
     predictions = [one.prediction for one in answered]
     answers = [_seen(one) if one.species is not None and one.looks_like_a_pet else None for one in predictions]
     kept = keep_distinct(candidates, answers)
-    unshown = (row for row, answer in enumerate(answers) if answer is not None and row not in kept)
-    return FoundRegions(tuple(answered[row] for row in kept), tuple(predictions[row] for row in unshown))
+    unshown = (one for row, one in enumerate(predictions) if row not in kept and _may_be_a_pet(one))
+    return FoundRegions(tuple(answered[row] for row in kept), tuple(unshown))
+
+
+def _may_be_a_pet(one: Prediction) -> bool:
+    """Whether it looks like a pet to the network, whatever the detector objects: what may be one must not be harmed."""
+    score = None if one.pet_score is None else one.pet_score + one.objection
+    return replace(one, pet_score=score).looks_like_a_pet
 
 
 def advise_together(

@@ -69,4 +69,5 @@ def decide_each(manifest: Manifest, found: CascadeOutput, request: Request) -> I
             "unrestricted": None if unrestricted is None else unrestricted[i],
             "stage": int(found.stage[i]),
             "second_look": found.parts.get(i),
+            "objection": found.objections.get(i, 0.0),
         }

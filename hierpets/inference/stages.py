@@ -43,13 +43,15 @@ class NetworkRun:
 @dataclass(frozen=True)
 class Decided:
     """``joint``: float64 [L], the probability of every leaf; ``scores``: [1 + S], if the model has some; and the
-    ``decision`` on them. ``second_look``: the part of the photo that was looked at again, if one was.
+    ``decision`` on them. ``second_look``: the part of the photo that was looked at again, if one was; ``objection``:
+    by how much the pet score was lowered for another animal.
     """
 
     joint: np.ndarray
     scores: np.ndarray | None
     decision: Decision
     second_look: Box | None = None
+    objection: float = 0.0
 
 
 StageResult = Decoded | Preprocessed | NetworkRun | Decided
@@ -67,8 +69,14 @@ def prediction_stages(predictor: Predictor, photo: Photo) -> Iterator[StageResul
     yield Preprocessed(squares)
     turns = tuple(cascade.turns([squares]))
     yield NetworkRun(turns)
-    output, _, parts = cascade.finish(turns, lambda _: cascade.decode(photo, detail=DETAIL, warn=told_before))
-    joint = predictor.joint(output)
-    scores, thresholds = output.scores if manifest.ood else None, predictor.thresholds()
+    found = cascade.finish(turns, lambda _: cascade.decode(photo, detail=DETAIL, warn=told_before))
+    joint = predictor.joint(found.output)
+    scores, thresholds = found.output.scores if manifest.ood else None, predictor.thresholds()
     decided = decide(joint, manifest.taxonomy, manifest.policy, scores=scores, thresholds=thresholds)
-    yield Decided(joint[0], None if scores is None else scores[0], decided[0], parts.get(0))
+    yield Decided(
+        joint[0],
+        None if scores is None else scores[0],
+        decided[0],
+        found.parts.get(0),
+        found.objections.get(0, 0.0),
+    )

@@ -10,7 +10,7 @@ from hierpets.regions.boxes import Box
 from hierpets.regions.candidates import MOST, Candidates, Finder
 from hierpets.regions.files import FoundBox
 
-__all__ = ["LARGE", "LEAST_SCORE", "LEAST_SIDE", "SHARED", "detected", "small_animal"]
+__all__ = ["LARGE", "LEAST_SCORE", "LEAST_SIDE", "SHARED", "detected", "is_beside", "small_animal"]
 
 LEAST_SCORE = 0.2  # probability of an animal
 SHARED = 0.5  # of the smaller box, above which two show one thing
@@ -42,6 +42,12 @@ def small_animal(edges: np.ndarray, scores: np.ndarray) -> Box | None:
     """
     likeliest = next(_likeliest(edges, scores), None)
     return likeliest.box if likeliest is not None and likeliest.box.area < LARGE else None
+
+
+def is_beside(edges: np.ndarray, scores: np.ndarray, others: np.ndarray) -> bool:
+    """Whether what may be an animal by its ``scores`` [N] shares little with the likeliest of ``others`` [N]."""
+    other = next(_likeliest(edges, others), None)
+    return other is not None and any(one.box.shared(other.box) <= SHARED for one in _likeliest(edges, scores))
 
 
 def _likeliest(edges: np.ndarray, scores: np.ndarray) -> Iterator[FoundBox]:

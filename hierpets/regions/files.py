@@ -6,12 +6,12 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PureWindowsPath
 from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
-from hierpets.errors import DataError, reason_of
+from hierpets.errors import DataError, reason_of, shown
 from hierpets.regions.boxes import Box
 from hierpets.validation.arguments import checked
 from hierpets.validation.problems import problem_lines
@@ -75,9 +75,10 @@ class BoxFile:
         paths = (PurePath(photo).as_posix(), *_ends(whole))
         name = next((path for path in paths if path in self._boxes), None)
         if name is None:
+            example = next((f", such as {shown(name)}" for name in self._boxes), "")
             raise DataError(
-                f"{photo}: not among the {len(self._boxes)} photos of {self.path}; add it there, or leave "
-                "--boxes out to let hierpets find the animals"
+                f"{photo}: not among the {len(self._boxes)} photos of {self.path}{example}; name it there by the "
+                "end of its path, or leave --boxes out to let hierpets find the animals"
             )
         found = self._boxes[name]
         if isinstance(found, str):
@@ -185,8 +186,9 @@ def read_boxes(path: str | os.PathLike[str]) -> BoxFile:
 
 
 def _normal(name: str) -> str:
-    """One spelling of the path of a photo."""
-    return PurePath(name).as_posix()
+    """One spelling of the path of a photo, also of one that was written on Windows."""
+    is_windows = "\\" in name and "/" not in name
+    return (PureWindowsPath if is_windows else PurePath)(name).as_posix()
 
 
 def _load(path: Path) -> bytes:

@@ -4,6 +4,7 @@ import pytest
 
 from hierpets.bench.isolated import decode_rate, measured_rate, network_rate, second_look_rate
 from hierpets.bench.sample import choose_photos
+from hierpets.inference.engines.cascade import Reconsidered
 from hierpets.inference.loading import load
 from hierpets.registry.loading import load_registry
 
@@ -55,7 +56,7 @@ def test_second_look_rate_is_that_of_looking_again_alone(tiny_run, tmp_path):
     def look_again(output, again, *, rows, closer):
         seen.append(again.read(0).shape)
         time.sleep(0.02 * len(rows))
-        return output, {}
+        return Reconsidered(output, {}, {})
 
     cascade.second_look = look_again
     assert 20 < second_look_rate(cascade, paths, 0.4) <= 100, "two workers at 50 a second each"

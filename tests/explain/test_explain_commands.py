@@ -18,6 +18,7 @@ from hierpets.explain.gradcam import gradcam
 from hierpets.explain.lazy import lazy_overlay
 from hierpets.explain.run import explain_photo, inspect_photo
 from hierpets.explain.trace import trace_photo
+from hierpets.inference.engines.cascade import Reconsidered
 from hierpets.inference.engines.openvino import OpenVinoEngine
 from hierpets.inference.loading import load
 from hierpets.thumbnails import encode_png
@@ -120,6 +121,19 @@ def test_trace_photo_ends_in_the_probabilities_of_predict(predictor):
     np.testing.assert_allclose(steps["pet score"], answer.pet_score, atol=1e-4)
     assert answer.decision.listed == pytest.approx(steps["listed"][0], abs=1e-5)
     assert answer.decision.top[0][1] == pytest.approx(steps["named probabilities"].max(), abs=1e-6)
+
+
+def test_trace_photo_tells_what_a_detector_objects(predictor, monkeypatch):
+    path = "demo:cat/tuxedo/2"
+    assert "objection" not in {step.name for step in trace_photo(predictor, path)}
+
+    def object_to_all(output, again, *, rows, closer):
+        scores = output.scores - np.eye(1, output.scores.shape[1], dtype=np.float32) * 3
+        return Reconsidered(output._replace(scores=scores), {}, {0: 3.0})
+
+    monkeypatch.setattr(predictor.cascade, "second_look", object_to_all)
+    steps = {step.name: step.array for step in trace_photo(predictor, path)}
+    assert steps["scores"][0] - steps["pet score"][0] == pytest.approx(steps["objection"][0]) == pytest.approx(3.0)
 
 
 def test_trace_photo_holds_the_photo_as_the_network_sees_it(predictor):

@@ -21,6 +21,7 @@ from hierpets.bundle.manifest import OODSpec
 from hierpets.data.photos import Limits
 from hierpets.errors import ConfigError
 from hierpets.hierarchy.probabilities import species_probabilities
+from hierpets.inference.engines.cascade import Reconsidered
 from hierpets.inference.loading import load
 from hierpets.inference.record import PredictionRecord, csv_row, parquet_row, parquet_schema
 from hierpets.inference.regions import answer_boxes
@@ -132,6 +133,32 @@ def test_no_shampoo_is_toxic_to_an_animal_that_may_not_be_named(only):
     advices = [restricted.recommendation, *(region.prediction.recommendation for region in restricted.regions)]
     assert not any(toxic_to_cats(advice) for advice in advices)
     assert toxic_to_cats(predictor.predict(side_by_side("a dog"), regions=True, only=only).recommendation)
+
+
+def test_no_shampoo_is_toxic_to_an_animal_that_may_be_a_horse_to_the_detector():
+    """A cat that is refused for it is no region, and a cat all the same to what is recommended beside it."""
+
+    class Scoring(BassetEngine):
+        def __call__(self, pixels):
+            output = super().__call__(pixels)
+            return output._replace(scores=np.ones((len(pixels), 4), np.float32))
+
+    def object_to_cats(output, again, *, rows, closer):
+        is_cat, scores = output.species.argmax(axis=1) == 0, output.scores.copy()
+        scores[is_cat, 0] -= 10
+        return Reconsidered(output._replace(scores=scores), {}, dict.fromkeys(np.flatnonzero(is_cat).tolist(), 10.0))
+
+    fields = {"ood": OODSpec(classes=6, species=3), "policy": flat_policy(TAXONOMY.species, pet=0.0)}
+    predictor = make_predictor(Scoring(), finder=find_halves, **fields)
+    predictor.cascade.second_look = object_to_cats
+    photo = side_by_side("siamese", "a dog")
+    photo[:10, :60] = COLORS["a dog"]  # the greener half
+    answer = predictor.predict(photo, regions=True)
+    (region,) = answer.regions
+    assert (answer.species, region.box) == ("dog", RIGHT)
+    assert toxic_to_cats(predictor.predict(side_by_side("a dog"), regions=True).recommendation)
+    assert not toxic_to_cats(answer.recommendation)
+    assert not toxic_to_cats(region.prediction.recommendation)
 
 
 def test_rules_are_asked_once_for_each_animal_and_the_photo():

@@ -70,8 +70,19 @@ def test_people_and_vehicles_are_no_animals(write, category):
 def test_a_photo_is_found_by_the_end_of_its_path(write):
     boxes = read_boxes(write(MEGADETECTOR))
     assert len(boxes.of("/photos/walk/two.jpg", (400, 200))) == len(boxes.of("./walk/two.jpg", (400, 200))) == 1
-    with pytest.raises(DataError, match=r"two.jpg: not among the 2 photos of .*boxes.json; add it"):
+    with pytest.raises(DataError, match=r"two.jpg: not among the 2 photos of .*, such as 'walk/two.jpg'; name it"):
         boxes.of("other/two.jpg", (400, 200))
+
+
+@pytest.mark.parametrize("name", [r"walk\two.jpg", r"C:\photos\walk\two.jpg"])
+def test_a_file_that_was_written_on_windows_names_photos_with_slashes(write, name):
+    detections = [{"category": "1", "conf": 0.9, "bbox": [0, 0, 1, 1]}]
+    boxes = read_boxes(write({"images": [{"file": name, "detections": detections}]}))
+    if name.startswith("walk"):
+        assert len(boxes.of("walk/two.jpg", (400, 200))) == 1
+    else:
+        with pytest.raises(DataError, match=r"such as 'C:/photos/walk/two.jpg'"):
+            boxes.of("walk/two.jpg", (400, 200))
 
 
 def test_boxes_of_a_photo_that_is_spelled_in_two_ways_are_all_there(write):

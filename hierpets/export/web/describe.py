@@ -26,7 +26,7 @@ from hierpets.inference.engines.cascade import DETAIL
 from hierpets.inference.options import PredictOptions
 from hierpets.recommend.choose import Recommender
 from hierpets.regions.boxes import MARGIN
-from hierpets.regions.detections import LARGE, LEAST_SCORE, LEAST_SIDE
+from hierpets.regions.detections import LARGE, LEAST_SCORE, LEAST_SIDE, SHARED
 
 __all__ = ["DETECTOR", "describe"]
 
@@ -112,6 +112,7 @@ def _second_look(rule: SecondLookRule | None) -> SecondLookRules | None:
         least_side=LEAST_SIDE,
         large=LARGE,
         margin=MARGIN,
+        shared=SHARED,
     )
 
 

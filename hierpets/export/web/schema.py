@@ -129,6 +129,7 @@ class SecondLookRules(StrictModel):
     least_side: float
     large: float
     margin: float
+    shared: float
 
 
 class ProductChoice(StrictModel):

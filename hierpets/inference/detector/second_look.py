@@ -20,9 +20,9 @@ from hierpets.hierarchy.probabilities import most_probable_species
 from hierpets.hierarchy.second_look import both_looks, certainty_in_doubt
 from hierpets.inference.detector.network import Detections, Detector, known_animals
 from hierpets.inference.engines.base import RawOutput
-from hierpets.inference.engines.cascade import LookAgain, Squares
+from hierpets.inference.engines.cascade import LookAgain, Reconsidered, Squares
 from hierpets.regions.boxes import Box
-from hierpets.regions.detections import small_animal
+from hierpets.regions.detections import is_beside, small_animal
 
 __all__ = ["HEARD_BELOW", "LEAD", "UNSEEN", "WEIGHT", "SecondLook", "SecondLookRule", "closer_part", "lowered"]
 
@@ -63,8 +63,10 @@ class Opinion(NamedTuple):
         return cls(known, tuple(others))
 
     def objection(self, seen: Detections) -> float:
-        """By how much the logit of another animal is higher than in a photo of a pet: 0, where it is not."""
-        if not self.others:
+        """By how much the logit of another animal is higher than in a photo of a pet: 0, where it is not, and where a
+        pet is seen beside it.
+        """
+        if not self.others or is_beside(seen.edges, seen.probability(self.pets), seen.probability(self.others)):
             return 0.0
         allowed = max(seen.best(self.pets).max() - LEAD, UNSEEN)
         return max(0.0, float(seen.best(self.others).max() - allowed))
@@ -109,11 +111,9 @@ class SecondLook:
         rule = SecondLookRule.of(manifest)
         return cls(manifest, detector, rule) if rule is not None else None
 
-    def __call__(
-        self, output: RawOutput, again: LookAgain, *, rows: np.ndarray, closer: bool = True
-    ) -> tuple[RawOutput, Mapping[int, Box]]:
-        """The output after the second look, and the part of each photo that the main network was asked about again;
-        without ``closer``, of none. ``rows`` bool [B]: the photos that may be looked at again.
+    def __call__(self, output: RawOutput, again: LookAgain, *, rows: np.ndarray, closer: bool = True) -> Reconsidered:
+        """What the second look comes to. ``closer``: whether the main network may be asked again, about small animals;
+        ``rows`` bool [B]: the photos that may be looked at again.
         """
         parts, squares, found = dict[int, Box](), list[Squares](), dict[int, Detections]()
         certainty = self._certainty(output)
@@ -134,16 +134,20 @@ class SecondLook:
                 squares.append(again.see(part.cut(photo)))
         if parts:
             output, parts = self._merged(output, again.ask(squares), parts)
-        return (self._lowered(output, found) if found else output), parts
+        return self._lowered(Reconsidered(output, parts, {}), found)
 
-    def _lowered(self, output: RawOutput, found: Mapping[int, Detections]) -> RawOutput:
-        """The output with the pet scores of some rows lowered, by what was ``found`` in them."""
-        opinions = self._opinions(output, self._certainty(output) < HEARD_BELOW)
-        rows = [row for row in found if row in opinions]
-        objections = np.array([opinions[row].objection(found[row]) for row in rows])
-        scores = output.scores.copy()
-        scores[rows, 0] = lowered(scores[rows, 0], objections, least=self._rule.least)
-        return output._replace(scores=scores)
+    def _lowered(self, looked: Reconsidered, found: Mapping[int, Detections]) -> Reconsidered:
+        """The same with the pet scores of some rows lowered, by what was ``found`` in them."""
+        output = looked.output
+        opinions = self._opinions(output, self._certainty(output) < HEARD_BELOW) if found else {}
+        objections = {row: opinions[row].objection(seen) for row, seen in found.items() if row in opinions}
+        rows = [row for row, objection in objections.items() if objection > 0]
+        if not rows:
+            return looked
+        before, scores = output.scores[rows, 0], output.scores.copy()
+        scores[rows, 0] = lowered(before, np.array([objections[row] for row in rows]), least=self._rule.least)
+        by = dict(zip(rows, (before - scores[rows, 0]).tolist(), strict=True))
+        return looked._replace(output=output._replace(scores=scores), objections=by)
 
     def _certainty(self, output: RawOutput) -> np.ndarray:
         return certainty_in_doubt(output.outputs, self._manifest.calibration, least=self._rule.least)

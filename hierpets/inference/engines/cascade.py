@@ -19,7 +19,17 @@ from hierpets.hierarchy.early import on_main_scale
 from hierpets.inference.engines.base import Engine, RawOutput
 from hierpets.regions.boxes import Box
 
-__all__ = ["DETAIL", "Cascade", "CascadeOutput", "LookAgain", "Reconsider", "Squares", "Turn", "seen_by"]
+__all__ = [
+    "DETAIL",
+    "Cascade",
+    "CascadeOutput",
+    "LookAgain",
+    "Reconsider",
+    "Reconsidered",
+    "Squares",
+    "Turn",
+    "seen_by",
+]
 
 Squares = tuple[np.ndarray, ...]
 """One photo as each network will see it: RGB uint8 [size, size, 3]. They take less memory than the photo, whatever size
@@ -39,14 +49,22 @@ class LookAgain(NamedTuple):
     ask: Callable[[Sequence[Squares]], RawOutput]
 
 
-class Reconsider(Protocol):
-    """What becomes of the output for a batch of B photos at a second look, and which parts of them were seen, by their
-    numbers; without ``closer``, none. ``rows`` bool [B]: which may be looked at again.
+class Reconsidered(NamedTuple):
+    """The ``output`` for photos after a second look; by their numbers, which ``parts`` of them were seen, and the
+    ``objections`` to their showing a pet: by how much their pet scores were lowered.
     """
 
-    def __call__(
-        self, output: RawOutput, again: LookAgain, *, rows: np.ndarray, closer: bool
-    ) -> tuple[RawOutput, Mapping[int, Box]]: ...
+    output: RawOutput
+    parts: Mapping[int, Box]
+    objections: Mapping[int, float]
+
+
+class Reconsider(Protocol):
+    """What becomes of the output for a batch of B photos at a second look; without ``closer``, no part of them is seen.
+    ``rows`` bool [B]: which may be looked at again.
+    """
+
+    def __call__(self, output: RawOutput, again: LookAgain, *, rows: np.ndarray, closer: bool) -> Reconsidered: ...
 
 
 class Turn(NamedTuple):
@@ -61,13 +79,14 @@ class CascadeOutput(NamedTuple):
     """What networks asked in turn give for B photos, and the ``stage`` of the one that was sure of each, int [B]: 0 for
     the first one asked.
 
-    Where there are several networks, ``output`` has no features: each network has its own. ``parts`` are what was
-    seen of photos at a second look, by their numbers.
+    Where there are several networks, ``output`` has no features: each network has its own. ``parts`` and
+    ``objections`` are those of :class:`Reconsidered`.
     """
 
     output: RawOutput
     stage: np.ndarray
     parts: Mapping[int, Box]
+    objections: Mapping[int, float]
 
 
 class Cascade:
@@ -129,8 +148,7 @@ class Cascade:
             return found
         again = LookAgain(read, self.squares, self._ask_main)
         by_main = found.stage == len(self.engines) - 1
-        output, parts = self.second_look(found.output, again, rows=by_main, closer=closer)
-        return found._replace(output=output, parts=parts)
+        return found._replace(**self.second_look(found.output, again, rows=by_main, closer=closer)._asdict())
 
     def _ask_main(self, photos: Sequence[Squares]) -> RawOutput:
         main = len(self.engines) - 1
@@ -141,12 +159,12 @@ class Cascade:
     def _in_order(self, turns: Sequence[Turn]) -> CascadeOutput:
         parts = [self._sure_output(stage, turn) for stage, turn in enumerate(turns)]
         if len(parts) == 1:
-            return CascadeOutput(parts[0], np.zeros(len(turns[0].rows), np.int64), {})
+            return CascadeOutput(parts[0], np.zeros(len(turns[0].rows), np.int64), {}, {})
         rows = [turn.rows[turn.sure] for turn in turns]
         stages = np.repeat(np.arange(len(turns)), [len(own) for own in rows])
         order = np.argsort(np.concatenate(rows))
         output = RawOutput(*(np.concatenate(arrays)[order] for arrays in zip(*parts, strict=True)))
-        return CascadeOutput(output, stages[order], {})
+        return CascadeOutput(output, stages[order], {}, {})
 
     def certainty(self, stage: int, output: RawOutput) -> np.ndarray:
         """How certain an early network is of each photo, float64 [B]: what its threshold is for."""

@@ -66,13 +66,16 @@ def numbered(number):
 
 
 class ReplayDetector:
-    """What a detector sees in each photo: two boxes on its right, one around all of it; any may be an animal."""
+    """What a detector sees in each photo: two boxes on its right, in every second one beside each other, and one around
+    all of it; any may be an animal.
+    """
 
     def __init__(self):
         draw = np.random.default_rng(5)
         edges = np.zeros((PHOTOS, 3, 4))
         edges[:, :2, :2] = draw.uniform(0.7, 0.75, (PHOTOS, 2, 2))
         edges[:, :2, 2:] = draw.uniform(0.8, 0.95, (PHOTOS, 2, 2))
+        edges[::2, 0, [0, 2]] -= 0.6
         edges[:, 2] = [-0.1, 0.0, 1.1, 1.0]
         self.edges = edges.astype(np.float32)
         self.logits = draw.normal(-1, 2, (PHOTOS, 3, len(ANIMALS))).astype(np.float32)

@@ -125,10 +125,38 @@ def test_a_photo_whose_breed_is_certain_is_not_asked_about():
 def test_a_horse_that_is_rather_a_pug_is_none_however_sure_that_is(pet):
     """A breed that is sure makes a pet of what scores less than one: not of what is a horse to the detector."""
     given = of_breed(pet, 0.7)
-    seen, parts = looked_at(Sees(SMALL, horse=-1.0), given, second_look=True)
+    seen, parts, _ = looked_at(Sees(SMALL, horse=-1.0), given, second_look=True)
     assert seen.scores[0, 0] < LEAST - PET_SCORE_BAND
     assert not parts, "its breed is sure enough to look once"
     np.testing.assert_array_equal(heard(Sees(dog=3.0), given).scores, given.scores)
+
+
+class SeesTwo(Sees):
+    """A detector that sees a dog and a horse, each between its edges."""
+
+    def __init__(self, dog, horse):
+        super().__init__(dog, dog=1.0)
+        self.edges[2] = horse
+        self.logits[2, ANIMALS.index("horse")] = 2.0
+
+
+@pytest.mark.parametrize(
+    ("dog", "is_pet"), [((0.0, 0.0, 1.0, 0.4), True), ((0.0, 0.3, 1.0, 0.65), True), ((0.2, 0.6, 0.9, 0.9), False)]
+)
+def test_a_dog_beside_a_horse_stays_a_pet(dog, is_pet):
+    """Not one that is seen where the horse is: both may be one animal."""
+    given = output(LEAST + 1)
+    found = looked_at(SeesTwo(dog, (0.0, 0.5, 1.0, 1.0)), given)
+    assert (found.output.scores[0, 0] == given.scores[0, 0]) == is_pet
+    assert (found.objections == {}) == is_pet
+
+
+def test_an_objection_is_by_how_much_the_score_is_lower():
+    given = output(LEAST + 1, LEAST + 1, LEAST + 9)
+    found = looked_at(Sees(horse=3.0), given)
+    assert [*found.objections] == [0, 1]
+    lower = given.scores[:, 0] - found.output.scores[:, 0]
+    assert found.objections == pytest.approx({0: lower[0], 1: lower[1]})
 
 
 def test_a_model_that_knows_horses_takes_none_for_something_else():
@@ -160,7 +188,7 @@ def test_what_is_taken_for_a_trained_species_is_judged_as_if_no_other_was_grown(
 def test_the_first_look_stands_where_another_species_speaks_for_the_pet(first, second, is_asked_again):
     known = Taxonomy(tree={**PETS.tree, "horse": ()})
     given, closer = of_three(winner=first, pet=LEAST), of_three(winner=second, pet=LEAST + 2)
-    found, parts = looked_at(
+    found, parts, _ = looked_at(
         Sees(SMALL, dog=2.0), given, lambda _: closer, taxonomy=known, grown=("horse",), second_look=True
     )
     assert bool(parts) == is_asked_again
@@ -200,7 +228,7 @@ def test_a_small_animal_is_cut_out_and_both_looks_are_averaged():
         return closer(LEAST + 10, dog=4.0)
 
     given = output(LEAST - 1)
-    found, boxes = looked_at(Sees(SMALL, dog=2.0), given, ask, photo, second_look=True)
+    found, boxes, _ = looked_at(Sees(SMALL, dog=2.0), given, ask, photo, second_look=True)
     (cut,) = asked
     assert cut.shape[0] == 40, "as square as the photo allows, with a margin"
     assert 44 <= cut.shape[1] <= 50
@@ -227,7 +255,7 @@ def test_a_small_animal_is_cut_out_and_both_looks_are_averaged():
     ids=["large", "seen by nobody", "surely a pet", "nothing like a pet", "a model that looks once", "a part"],
 )
 def test_what_is_no_small_animal_is_looked_at_once(detector, given, how):
-    found, boxes = looked_at(detector, given, **{"second_look": True, **how})
+    found, boxes, _ = looked_at(detector, given, **{"second_look": True, **how})
     assert not boxes
     for one, same in zip(found, given, strict=True):
         np.testing.assert_array_equal(one, same)
@@ -242,10 +270,10 @@ def test_a_model_of_other_animals_too_looks_again_at_those_that_the_detector_fin
     known = Taxonomy(tree={"cat": (), "ferret": (), "rabbit": ()})
     scores = np.array([[LEAST, 0.5, 0.5, 0.5]], np.float32)
     given = RawOutput(np.zeros((1, 1)), np.zeros((1, 3)), np.zeros((1, 3)), scores)
-    found, boxes = looked_at(Sees(SMALL, cat=2.0), given, lambda _: given, taxonomy=known, second_look=True)
+    found, boxes, _ = looked_at(Sees(SMALL, cat=2.0), given, lambda _: given, taxonomy=known, second_look=True)
     assert [*boxes] == [0]
     np.testing.assert_allclose(found.scores, given.scores)
-    (found, boxes) = looked_at(Sees(SMALL, horse=3.0), given, taxonomy=known, second_look=True)
+    found, boxes, _ = looked_at(Sees(SMALL, horse=3.0), given, taxonomy=known, second_look=True)
     assert not boxes, "a rabbit may be seen as anything: nothing speaks against it"
     parts = Sees(SMALL, cat=2.0)
     looked_at(parts, given, taxonomy=known, second_look=True, closer=False)
@@ -362,7 +390,7 @@ def test_a_batch_holds_one_photo_at_a_time_that_is_looked_at_again():
     again = LookAgain(
         lambda _: np.zeros((40, 40, 3), np.uint8), lambda part: (part[:4, :4].copy(),), lambda _: closer(*[LEAST] * 6)
     )
-    _, parts = look(output(*[LEAST] * 6), again, rows=np.ones(6, bool))
+    _, parts, _ = look(output(*[LEAST] * 6), again, rows=np.ones(6, bool))
     assert len(parts) == 6
     assert max(most) <= 2
 

@@ -12,7 +12,7 @@ import { certainty, jointProbabilities, likeliestSpecies, listedOf } from "./dec
  * @typedef {{pets: number[], others: number[]}} Opinion  the animals that speak for a pet, and against one
  * @typedef {{file: string, size: number, detail: number, pets: number[], opinions: Opinion[], least: number,
  *   heard_below: number, lead: number, unseen: number, weight: number, closer: boolean, least_score: number,
- *   least_side: number, large: number, margin: number}} SecondLook  see hierpets.export.web.schema
+ *   least_side: number, large: number, margin: number, shared: number}} SecondLook  see hierpets.export.web.schema
  */
 
 /** How probable the best breed is, other breeds considered, of a photo that leaves doubt whether it shows a pet; else 1. @returns {number} */
@@ -33,14 +33,24 @@ const mean = (ours, theirs) => ours.map((value, i) => (value + theirs[i]) / 2);
 
 /** The part that is worth a closer look, if the likeliest pet is small. @returns {Box|null} */
 export function closerPart(/** @type {Detections} */ { edges, logits }, { width, height }, /** @type {SecondLook} */ rule) {
-  const scores = bestOf(logits, rule.pets, edges.length / 4).map((logit) => 1 / (1 + Math.exp(-logit)));
-  const boxOf = (row) => [...edges.subarray(4 * row, 4 * row + 4)].map(inside);
-  const isThin = ([top, left, bottom, right]) => Math.min(right - left, bottom - top) < rule.least_side;
-  const rows = [...scores.keys()].filter((row) => scores[row] >= rule.least_score && !isThin(boxOf(row)));
-  if (!rows.length) return null;
-  const box = boxOf(rows.reduce((best, row) => (scores[row] > scores[best] ? row : best)));
-  const [top, left, bottom, right] = box;
-  return (right - left) * (bottom - top) < rule.large ? squared(box, width, height, rule.margin) : null;
+  const [box] = likeliest(edges, bestOf(logits, rule.pets, edges.length / 4), rule);
+  return box && area(box) < rule.large ? squared(box, width, height, rule.margin) : null;
+}
+
+/** The boxes that may be animals by their logits, the likeliest first: upper, left, lower and right edge of each. @returns {number[][]} */
+function likeliest(edges, logits, rule) {
+  const scores = logits.map((logit) => 1 / (1 + Math.exp(-logit)));
+  const rows = [...scores.keys()].filter((row) => scores[row] >= rule.least_score).sort((a, b) => scores[b] - scores[a]);
+  const boxes = rows.map((row) => [...edges.subarray(4 * row, 4 * row + 4)].map(inside));
+  return boxes.filter(([top, left, bottom, right]) => Math.min(right - left, bottom - top) >= rule.least_side);
+}
+
+const area = ([top, left, bottom, right]) => (right - left) * (bottom - top);
+
+/** How much of the smaller of two boxes lies in the other. @returns {number} */
+function shared(one, other) {
+  const [top, left, bottom, right] = one.map((edge, i) => (i < 2 ? Math.max : Math.min)(edge, other[i]));
+  return (Math.max(right - left, 0) * Math.max(bottom - top, 0)) / Math.min(area(one), area(other));
 }
 
 /** A box and a margin, as square as the photo allows. @returns {Box} */
@@ -57,11 +67,13 @@ const inside = (edge) => Math.min(Math.max(edge, 0), 1);
 /** The output with its pet score lowered by as much as another animal speaks against a pet; below the least score of a pet, below that of a sure breed as well. @returns {Output} */
 export function lowered(/** @type {Output} */ output, /** @type {Detections} */ { edges, logits }, /** @type {Opinion} */ { pets, others }, doubt, /** @type {SecondLook} */ rule) {
   if (!others.length) return output;
-  const likeliest = (animals) => Math.max(...bestOf(logits, animals, edges.length / 4));
-  const objection = Math.max(0, likeliest(others) - Math.max(likeliest(pets) - rule.lead, rule.unseen));
+  const [pet, other] = [pets, others].map((animals) => bestOf(logits, animals, edges.length / 4));
+  const [otherBox] = likeliest(edges, other, rule);
+  if (otherBox && likeliest(edges, pet, rule).some((box) => shared(box, otherBox) <= rule.shared)) return output; // beside it
+  const objection = Math.max(0, Math.max(...other) - Math.max(Math.max(...pet) - rule.lead, rule.unseen));
   const [before, ...rest] = output.scores;
-  const pet = before - rule.weight * objection;
-  return { ...output, scores: Float32Array.of(objection > 0 && pet < rule.least ? pet - doubt : pet, ...rest) };
+  const score = before - rule.weight * objection;
+  return { ...output, scores: Float32Array.of(objection > 0 && score < rule.least ? score - doubt : score, ...rest) };
 }
 
 /** The largest logit [N] of some animals in each box. @returns {number[]} */

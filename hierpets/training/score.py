@@ -12,6 +12,7 @@ from hierpets.data.dataset import iter_inputs
 from hierpets.data.records import PhotoIndex
 from hierpets.evaluation.metrics.classes import balanced_accuracy
 from hierpets.hierarchy.probabilities import Combiner, log_joint_probabilities, species_probabilities
+from hierpets.model.cudnn import exact_float32
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.plugin import Labels, Preprocess
 from hierpets.taxonomy import Taxonomy
@@ -119,6 +120,7 @@ class Validation:
         species, leaf = species + self.shift.species, leaf + self.shift.leaf
         return LabeledLogits(species, leaf, self.photos.labels(), tree, self.combiner).score()
 
+    @exact_float32
     @torch.no_grad()
     def _logits(self, network: HierarchicalNetwork, paths: list[str]) -> tuple[np.ndarray, np.ndarray]:
         network.eval()

@@ -12,6 +12,7 @@ import torch
 from hierpets.data.transforms import color_scale
 from hierpets.errors import DeviceError
 from hierpets.inference.engines.base import Precision, RawOutput, filled_size
+from hierpets.model.cudnn import exact_float32
 from hierpets.model.network import HierarchicalNetwork, NetworkOutput
 from hierpets.plugin import Guard, Preprocess
 from hierpets.workers import cores
@@ -97,8 +98,7 @@ class TorchEngine:
     def _submit(self, batch: torch.Tensor, rows: int) -> Pending:
         if self._copies is None:
             return Pending(rows, self._run(batch))
-        # TF32, which torch lets cuDNN take for float32, has ten bits of mantissa: f32 says float32.
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        with exact_float32:
             output = self._run(self._copies.upload(batch))
         return self._copies.download(rows, output)
 

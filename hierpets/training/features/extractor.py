@@ -272,13 +272,14 @@ class FeatureExtractor:
     def _torch(self) -> Callable[[np.ndarray], np.ndarray]:
         import torch
 
+        from hierpets.model.cudnn import exact_float32
+
         module = deepcopy(self._backbone.module).to(self._device).to(memory_format=torch.channels_last)
 
         @torch.inference_mode()
         def run(inputs: np.ndarray) -> np.ndarray:
             images = torch.from_numpy(inputs).contiguous(memory_format=torch.channels_last)
-            # Exact float32: TF32 would give other features than a CPU.
-            with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            with exact_float32:  # as on a CPU
                 features: np.ndarray = module(images.to(self._device)).float().cpu().numpy()
             return features
 

@@ -7,10 +7,10 @@ from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
-import torch
 
 from hierpets.config import TrainConfig
 from hierpets.hierarchy.calibration import Temperatures
+from hierpets.model.cudnn import repeatable
 from hierpets.model.heads import Heads, Linear
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.plugin import Guard, Preprocess
@@ -123,8 +123,7 @@ def finetune(
     )
     if checkpoint is not None:
         loop.restore(checkpoint)
-    # cuDNN's fastest gradients differ from run to run: a resumed training would not end where it should.
-    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+    with repeatable:  # a resumed training ends where it should
         result = loop.fit()
     return replace(result, network=network) if result.alpha == 0 else result
 

@@ -12,6 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from hierpets.config import FinetunePrecision, TrainConfig
 from hierpets.errors import ConfigError
+from hierpets.model.cudnn import exact_float32
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.plugin import Guard
 from hierpets.training.distributed import DistributedContext
@@ -71,6 +72,7 @@ class Learner:
         """Training mode again, after a validation."""
         freeze_statistics(self.network)
 
+    @exact_float32
     def train_step(self, rows: np.ndarray, inputs: np.ndarray, *, epoch: int, step: int) -> float:
         """Learn from photos int64 [B] with inputs [B, 3, h, w]; the mean loss over the batches of all processes.
 

@@ -4,12 +4,14 @@ import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from helpers.fakes import PLUGIN, tiny_registry
+from helpers.switches import is_exact
 
 from hierpets.bundle.manifest import read_manifest
 from hierpets.cli import main
@@ -182,6 +184,22 @@ def test_a_batch_is_copied_on_one_stream_computed_on_another_and_awaited_at_the_
         "event awaited",
     ]
     agree(output, expected)
+
+
+def test_engines_that_run_at_once_compute_in_exact_float32(network, monkeypatch):
+    (images,), before, seen = batches(1), is_exact(), []
+    inside, left = threading.Event(), threading.Event()
+    networks = [deepcopy(network) for _ in range(2)]
+    with monkeypatch.context() as patch, ThreadPoolExecutor(1) as caller:
+        FakeCuda(patch)
+        first, second = (TorchEngine(network, PREPROCESS, "cuda") for network in networks)
+        # The second begins while the first computes, and ends after it.
+        networks[0].register_forward_hook(lambda *_: (caller.submit(second, images), inside.wait(9), None)[-1])
+        networks[1].register_forward_hook(lambda *_: (inside.set(), left.wait(9), seen.append(is_exact()), None)[-1])
+        first(images)
+        left.set()
+    assert seen == [True]
+    assert is_exact() == before
 
 
 class TestCuda:

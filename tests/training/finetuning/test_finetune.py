@@ -6,6 +6,7 @@ import pytest
 import torch
 from helpers.fakes import TAXONOMY
 from helpers.plugins import load_plugin
+from helpers.switches import is_exact
 from helpers.tuning import squares, tiny_network, tune
 
 from hierpets.data.records import PhotoIndex
@@ -54,6 +55,15 @@ def test_finetune_names_the_plugin_whose_network_fails(tmp_path):
     with pytest.raises(PluginError, match=said) as raised:
         tune(tmp_path, network=network, guard=backbone.guard)
     assert isinstance(raised.value.__cause__, ValueError)
+
+
+def test_finetune_trains_and_scores_in_exact_float32_and_tells_outside_of_it(tmp_path):
+    network, before, seen, told = tiny_network(), is_exact(), set(), []
+    network.register_forward_hook(lambda module, *_: seen.add((module.training, is_exact())))
+    tune(tmp_path, network=network, settings={"epochs": 1}, listener=lambda _: told.append(is_exact()))
+    assert seen == {(True, True), (False, True)}
+    assert told
+    assert set(told) == {before}
 
 
 @pytest.mark.parametrize("combiner", [COMBINERS[0], *(pytest.param(c, marks=pytest.mark.slow) for c in COMBINERS[1:])])

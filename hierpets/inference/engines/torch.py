@@ -81,7 +81,7 @@ class TorchEngine:
         # A GPU is fed by every core, and always has the next batch; on the CPU the network takes all cores by itself.
         self.workers, self.batch = (cores() + 1, 32) if device == "cuda" else (2, 4)
         self._copies = Copies() if device == "cuda" else None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="torch")
+        self._thread = _own_thread(device)
         self._planned = compile or device == "cuda"
         runs: Any = network.eval() if precision == "f32" else MixedNetwork(network.eval(), device, DTYPES[precision])
         whole = FromPixels(runs, preprocess).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -144,6 +144,14 @@ class Copies:
         arrived = torch.cuda.Event()
         arrived.record()
         return Pending(rows, NetworkOutput(*host), arrived)
+
+
+def _own_thread(device: str) -> ThreadPoolExecutor:
+    """A thread whose current GPU is that of the thread that calls: each would have the first one otherwise."""
+    if device != "cuda":
+        return ThreadPoolExecutor(1, thread_name_prefix="torch")
+    chosen = (torch.cuda.current_device(),)
+    return ThreadPoolExecutor(1, thread_name_prefix="torch", initializer=torch.cuda.set_device, initargs=chosen)
 
 
 def _filled_up(pixels: np.ndarray) -> np.ndarray:

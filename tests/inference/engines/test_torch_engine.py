@@ -106,10 +106,18 @@ def test_warming_up_runs_batches_of_the_size_that_is_timed():
 
 
 class FakeCuda:
-    """CUDA's streams and events, and tensors that stay where they are; ``told`` is what was asked of it, in order."""
+    """CUDA's streams and events, and tensors that stay where they are; ``told`` is what was asked of it, in order.
+
+    Each thread has a device of its own, the first until it sets another; ``used`` are those that anything was done on.
+    """
 
     def __init__(self, monkeypatch):
         self.told = told = []
+        self.used = used = set()
+        of_thread = threading.local()
+
+        def device():
+            return getattr(of_thread, "device", 0)
 
         class Stream:
             def wait_stream(self, other):
@@ -117,6 +125,7 @@ class FakeCuda:
 
         class Event:
             def record(self):
+                used.add(device())
                 told.append("event recorded")
 
             def synchronize(self):
@@ -135,6 +144,10 @@ class FakeCuda:
             told.append(f"to {device}{' and on' if non_blocking else ''}")
             return tensor
 
+        def current_stream():
+            used.add(device())
+            return current
+
         def host(*shape, dtype, pin_memory):
             assert pin_memory
             return empty(*shape, dtype=dtype)
@@ -142,7 +155,9 @@ class FakeCuda:
         monkeypatch.setattr(torch.cuda, "Stream", lambda: made.append(Stream()) or made[-1])
         monkeypatch.setattr(torch.cuda, "Event", Event)
         monkeypatch.setattr(torch.cuda, "stream", within)
-        monkeypatch.setattr(torch.cuda, "current_stream", lambda: current)
+        monkeypatch.setattr(torch.cuda, "current_device", device)
+        monkeypatch.setattr(torch.cuda, "set_device", lambda device: setattr(of_thread, "device", device))
+        monkeypatch.setattr(torch.cuda, "current_stream", current_stream)
         monkeypatch.setattr(torch, "empty", host)
         monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: told.append("pinned") or tensor)
         monkeypatch.setattr(torch.Tensor, "to", moved)
@@ -151,7 +166,7 @@ class FakeCuda:
             "record_stream",
             lambda tensor, stream: told.append("memory kept for compute" if stream is current else "?"),
         )
-        monkeypatch.setattr(torch.nn.Module, "to", lambda module, device, **how: module)
+        monkeypatch.setattr(torch.nn.Module, "to", lambda module, to, **how: used.add(device()) or module)
 
 
 def test_batches_on_a_gpu_are_filled_up_and_the_answer_is_cut_to_its_rows(network, monkeypatch):
@@ -184,6 +199,15 @@ def test_a_batch_is_copied_on_one_stream_computed_on_another_and_awaited_at_the_
         "event awaited",
     ]
     agree(output, expected)
+
+
+def test_batches_are_computed_on_the_gpu_that_was_current_when_the_engine_was_made(network, monkeypatch):
+    with monkeypatch.context() as patch, ThreadPoolExecutor(1) as caller:
+        cuda = FakeCuda(patch)
+        torch.cuda.set_device(1)
+        engine = TorchEngine(network, PREPROCESS, "cuda")
+        caller.submit(engine, *batches(3)).result()
+    assert cuda.used == {1}
 
 
 def test_engines_that_run_at_once_compute_in_exact_float32(network, monkeypatch):

@@ -130,7 +130,7 @@ def _measures(model: Path | None, data: Path | None) -> dict[str, Callable[[], P
 def _engines(model: Path | None, photos: Sequence[str]) -> Part:
     reference, rows, batches = _reference(model), list[Row](), {}
     for precision in PRECISIONS:
-        if precision == "bf16" and not torch.cuda.is_bf16_supported():
+        if precision == "bf16" and not torch.cuda.is_bf16_supported(including_emulation=False):
             _say("bf16: skipped, this GPU does not support it")
             continue
         predictor = load(model, device="cuda", precision=precision, recommend=False)

@@ -74,7 +74,7 @@ class TorchEngine:
         compile: bool = False,
         guard: Guard = nullcontext,
     ):
-        if device == "cuda" and precision == "bf16" and not torch.cuda.is_bf16_supported():
+        if device == "cuda" and precision == "bf16" and not torch.cuda.is_bf16_supported(including_emulation=False):
             raise DeviceError("--precision bf16: this GPU does not support it; choose f32, f16")
         self.device, self._guard = device, guard
         self.precision: Precision = precision

@@ -117,13 +117,6 @@ def test_openvino_engine_refuses_int8_of_a_float_graph(tiny_run, registry):
         engine(tiny_run, registry, engine="openvino", precision="int8")
 
 
-def test_torch_engine_refuses_bf16_on_a_gpu_without_it(tiny_run, registry, monkeypatch):
-    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda: False)
-    with pytest.raises(DeviceError, match="this GPU does not support it; choose f32, f16"):
-        engine(tiny_run, registry, device="cuda", precision="bf16")
-
-
 def test_openvino_engine_answers_photos_together_as_one_by_one():
     photos = np.random.default_rng(0).integers(0, 256, size=(6, *[released_size()] * 2, 3), dtype=np.uint8)
     alone, several = (load(recommend=False, precision="int8", workers=workers).engine for workers in (1, 2))

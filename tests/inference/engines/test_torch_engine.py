@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from helpers.switches import is_exact
 
 from hierpets.bundle.manifest import read_manifest
 from hierpets.cli import main
-from hierpets.errors import ConfigError
+from hierpets.errors import ConfigError, DeviceError
 from hierpets.inference.engines.base import warm_up
 from hierpets.inference.engines.torch import TorchEngine
 from hierpets.inference.loading import load
@@ -201,6 +202,15 @@ def test_a_batch_is_copied_on_one_stream_computed_on_another_and_awaited_at_the_
     agree(output, expected)
 
 
+def test_bf16_is_refused_on_a_gpu_that_only_emulates_it(network, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.current_device", lambda: 0)
+    monkeypatch.setattr("torch.cuda.get_device_properties", lambda _: SimpleNamespace(major=7, minor=5))
+    monkeypatch.setattr("torch.cuda._check_bf16_tensor_supported", lambda _: True)
+    with pytest.raises(DeviceError, match="this GPU does not support it; choose f32, f16"):
+        TorchEngine(network, PREPROCESS, "cuda", "bf16")
+
+
 def test_batches_are_computed_on_the_gpu_that_was_current_when_the_engine_was_made(network, monkeypatch):
     with monkeypatch.context() as patch, ThreadPoolExecutor(1) as caller:
         cuda = FakeCuda(patch)
@@ -231,7 +241,7 @@ class TestCuda:
 
     @pytest.mark.parametrize(("precision", "atol"), [("f32", 1e-3), ("f16", 0.05), ("bf16", 0.3)])
     def test_cuda_agrees_with_the_cpu(self, bundle, registry, network, precision, atol):
-        if precision == "bf16" and not torch.cuda.is_bf16_supported():
+        if precision == "bf16" and not torch.cuda.is_bf16_supported(including_emulation=False):
             pytest.skip("hardware: this GPU has no bf16")
         engine = load(bundle, registry=registry, device="cuda", precision=precision, recommend=False).engine
         for images in batches(1, 7):

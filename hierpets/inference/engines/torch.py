@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from hierpets.workers import cores
 
 __all__ = ["TorchEngine"]
 
+BATCH_SIZES = 16  # powers of two, more than any memory holds
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 
 
@@ -85,7 +87,7 @@ class TorchEngine:
         self._planned = compile or device == "cuda"
         runs: Any = network.eval() if precision == "f32" else MixedNetwork(network.eval(), device, DTYPES[precision])
         whole = FromPixels(runs, preprocess).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._network = torch.compile(whole, dynamic=False) if compile else whole
+        self._network = torch.compile(whole, dynamic=False, **_compile_limits()) if compile else whole
 
     def __call__(self, pixels: np.ndarray) -> RawOutput:
         batch = torch.from_numpy(_filled_up(pixels) if self._planned else pixels)
@@ -152,6 +154,15 @@ def _own_thread(device: str) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(1, thread_name_prefix="torch")
     chosen = (torch.cuda.current_device(),)
     return ThreadPoolExecutor(1, thread_name_prefix="torch", initializer=torch.cuda.set_device, initargs=chosen)
+
+
+def _compile_limits() -> dict[str, Any]:
+    """That each network is compiled for every size of a batch, where torch can be told so: by itself it compiles for
+    eight, those of all networks together, and runs what comes later as it is.
+    """
+    known = inspect.signature(torch.compile).parameters
+    limits = {"isolate_recompiles": True, "recompile_limit": BATCH_SIZES}
+    return {name: limit for name, limit in limits.items() if name in known}
 
 
 def _filled_up(pixels: np.ndarray) -> np.ndarray:

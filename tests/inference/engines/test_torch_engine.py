@@ -1,5 +1,7 @@
 """The torch engine: batches in flight, compiled networks, and CUDA where there is one."""
 
+import functools
+import inspect
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -73,8 +75,8 @@ def test_one_thread_runs_the_network_whichever_threads_ask(network):
 def test_compiled_batches_are_filled_up_and_the_answer_is_cut_to_its_rows(network, monkeypatch):
     seen = []
 
-    def compile_nothing(module, **options):
-        assert options == {"dynamic": False}
+    def compile_nothing(module, *, dynamic):
+        assert not dynamic
         return lambda images: (seen.append(len(images)), module(images))[1]
 
     monkeypatch.setattr(torch, "compile", compile_nothing)
@@ -82,6 +84,27 @@ def test_compiled_batches_are_filled_up_and_the_answer_is_cut_to_its_rows(networ
     for images in batches(1, 2, 3, 5, 8, 13):
         agree(engine(images), plain(images))
     assert seen == [1, 2, 4, 8, 8, 16]
+
+
+@pytest.mark.skipif(
+    "isolate_recompiles" not in inspect.signature(torch.compile).parameters, reason="torch: this one compiles for eight"
+)
+def test_every_network_is_compiled_for_every_size_of_a_batch(network, monkeypatch):
+    compiled, sizes = torch.compile, []
+
+    def backend(graph, inputs):
+        sizes.append(next(len(tensor) for tensor in inputs if tensor.dtype == torch.uint8))
+        return graph
+
+    monkeypatch.setattr(torch, "compile", functools.wraps(compiled)(functools.partial(compiled, backend=backend)))
+    networks = [deepcopy(network) for _ in range(2)]
+    networks[1].backbone.append(torch.nn.ReLU())  # it cannot take what was compiled for the other
+    engines = [TorchEngine(network, PREPROCESS, compile=True) for network in networks]
+    expected = [1 << power for power in range(6)]
+    for engine in engines:
+        for images in batches(*expected):
+            engine(images)
+    assert sizes == expected * 2
 
 
 @pytest.mark.slow

@@ -109,10 +109,22 @@ def test_finetuning_resumed_ends_where_it_would_have(tmp_path, precision, step):
     assert equal(alone.network.state_dict(), resumed.network.state_dict())
 
 
-def test_a_checkpoint_of_a_gpu_continues_on_a_cpu(tmp_path):
-    settings = {"epochs": 1}
-    tune(tmp_path, device="cuda", settings=settings)
-    assert len(tune(tmp_path, resume=True, settings=settings).history) == 2
+@pytest.mark.parametrize(("begun", "resumed"), [("cuda", "cpu"), ("cpu", "cuda")])
+def test_a_checkpoint_of_one_device_continues_on_the_other(tmp_path, begun, resumed):
+    settings = {"epochs": 3, "checkpoint_minutes": 0.0, "precision": "auto"}
+    steps = []
+
+    def kill(task, done, total):
+        if (task, done) == ("fine-tuning steps", 3):
+            raise Killed
+
+    with pytest.raises(Killed):
+        tune(tmp_path, device=begun, settings=settings, progress=kill)
+    result = tune(
+        tmp_path, device=resumed, settings=settings, resume=True, progress=lambda _, done, __: steps.append(done)
+    )
+    assert steps[0] == 2
+    assert len(result.history) == 4
 
 
 def test_released_bundle_answers_as_on_the_cpu(released):

@@ -113,7 +113,8 @@ class Learner:
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.scaler.load_state_dict(state["scaler"])
+        if state["scaler"]:  # empty where the format of that device needed no scaler
+            self.scaler.load_state_dict(state["scaler"])
         self.start = {name: tensor.to(self.device) for name, tensor in state["start"].items()}
 
     def _loss(self, images: torch.Tensor, targets: Targets) -> torch.Tensor:

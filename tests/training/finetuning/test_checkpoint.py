@@ -13,6 +13,7 @@ from helpers.tuning import squares, tune, tune_alone
 
 from hierpets.data.records import PhotoIndex
 from hierpets.errors import ConfigError
+from hierpets.training.finetuning import learner
 
 
 def start(folder: Path, settings: dict, *, resume: bool = False) -> multiprocessing.Process:
@@ -82,6 +83,18 @@ def test_finetune_resumed_after_any_step_changes_nothing(tmp_path, step, minutes
     assert equal(alone.network.state_dict(), resumed.network.state_dict())
     assert alone.history == resumed.history
     assert any(event["event"] == "resumed" for event in events) == (step > (1 if minutes == 0 else 4))
+
+
+@pytest.mark.parametrize(("begun", "resumed"), [(torch.float32, torch.float16), (torch.float16, torch.float32)])
+def test_finetune_resumed_on_a_device_of_another_number_format(tmp_path, monkeypatch, begun, resumed):
+    settings, steps = {"epochs": 3, "checkpoint_minutes": 0.0, "precision": "auto"}, []
+    monkeypatch.setattr(learner, "forward_dtype", lambda device, precision: begun)
+    with pytest.raises(Killed):
+        tune(tmp_path, settings=settings, progress=kill_at(3))
+    monkeypatch.setattr(learner, "forward_dtype", lambda device, precision: resumed)
+    result = tune(tmp_path, settings=settings, resume=True, progress=lambda _, done, __: steps.append(done))
+    assert steps[0] == 2
+    assert len(result.history) == 4
 
 
 def test_finetune_resumed_at_its_end_trains_no_more(tmp_path):

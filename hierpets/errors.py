@@ -8,14 +8,15 @@ HierpetsError
 │   └── CatalogError    a file of breeds, ingredients or products beside it is wrong
 ├── PluginError      a plugin cannot be imported, or broke its contract
 ├── BundleError      a bundle is missing, damaged or of another schema
-├── DeviceError      a device or engine that was asked for is not there
+├── DeviceError      a device or engine that was asked for is not there, or a GPU without memory for its work
 └── InternalError    hierpets failed on one photo for a reason that it does not know
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from numbers import Integral
 from types import NoneType
@@ -39,6 +40,7 @@ __all__ = [
     "first_line",
     "reason_of",
     "shown",
+    "within_gpu_memory",
     "without_name",
 ]
 
@@ -86,11 +88,28 @@ class BundleError(HierpetsError):
 
 
 class DeviceError(HierpetsError):
-    """A device or engine that is not available."""
+    """A device or engine that is not available, or a GPU that has not the memory for its work."""
 
 
 class InternalError(HierpetsError):
     """An unexpected failure on one photo; the log has the traceback."""
+
+
+@contextmanager
+def within_gpu_memory() -> Iterator[None]:
+    """What is inside may need more memory than the GPU has, which is no fault of the code that asks for it.
+
+    :raises DeviceError: it does.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":  # torch's, which is not imported for this
+            raise
+        what = ". ".join(first_line(error).split(". ")[:2])
+        raise DeviceError(
+            f"{what}: use --device cpu, end what else uses the GPU or, to fine-tune, lower finetune.batch_size"
+        ) from error
 
 
 def first_line(error: BaseException) -> str:

@@ -64,7 +64,7 @@ def load(
     :raises ConfigError: an engine, device or precision that does not exist, or an argument of another type.
     :raises BundleError: a missing or damaged bundle.
     :raises RegistryError: a missing or invalid registry.
-    :raises DeviceError: the device, engine or precision is not available.
+    :raises DeviceError: the device, engine or precision is not available, or the GPU has not the memory.
     """
     check_choices(engine=engine, precision=precision)
     check_path("bundle", bundle)

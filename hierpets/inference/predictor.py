@@ -140,6 +140,7 @@ class Predictor:
 
         :raises ConfigError: an option that does not exist or is out of range, or something that is not a photo.
         :raises PluginError: with the engine torch, the plugin of the backbone fails.
+        :raises DeviceError: the GPU has not the memory for one photo.
         """
         if is_one_photo(photos):
             return self._list([photos], options, boxes, words)[0]

@@ -16,7 +16,7 @@ import numpy as np
 
 from hierpets.data.decoding.damage import told_before
 from hierpets.data.photos import Limits, NamedPhoto
-from hierpets.errors import HierpetsError, InternalError, PluginError
+from hierpets.errors import DeviceError, HierpetsError, InternalError, PluginError
 from hierpets.inference.engines.base import Engine
 from hierpets.inference.engines.cascade import DETAIL, Cascade, CascadeOutput, Squares
 from hierpets.workers import not_live, run_in_order
@@ -64,6 +64,7 @@ def run_batch(batch: Sequence[NamedPhoto], cascade: Cascade, *, limits: Limits, 
     """Decode a batch and run the networks on it, in the thread that calls; ``closer`` as the cascade takes it.
 
     :raises PluginError: the backbone fails.
+    :raises DeviceError: the GPU has not the memory for one photo.
     """
     inputs: dict[int, Squares] = {}
     errors: dict[int, HierpetsError] = {}
@@ -82,9 +83,9 @@ def run_batch(batch: Sequence[NamedPhoto], cascade: Cascade, *, limits: Limits, 
 def photo_error(name: str, error: Exception) -> HierpetsError:
     """The error of one photo. What hierpets does not know is logged with its traceback.
 
-    :raises PluginError: that error, of a backbone: what fails on one photo fails on the others.
+    :raises PluginError, DeviceError: that error, of a backbone or a GPU: what fails on one photo fails on the others.
     """
-    if isinstance(error, PluginError):
+    if isinstance(error, PluginError | DeviceError):
         raise error
     if isinstance(error, HierpetsError):
         _let_go(error)

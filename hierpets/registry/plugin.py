@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from hierpets.errors import ConfigError, DataError, PluginError
+from hierpets.errors import ConfigError, DataError, DeviceError, PluginError, within_gpu_memory
 from hierpets.plugin import Backbone
 from hierpets.plugin.contracts import ContractError, check_result
 from hierpets.plugin.kinds import LEADING_ARGUMENTS, Kind
@@ -125,14 +125,18 @@ class Plugin:
 
     @contextmanager
     def located(self) -> Iterator[None]:
-        """Whatever goes wrong inside becomes a PluginError that says where; a reader's own errors stay.
+        """Whatever goes wrong inside becomes a PluginError that says where; a reader's own errors stay, and a GPU
+        without memory is no fault of a plugin.
 
         What a plugin returned may be guarded by it as well: a backbone's network runs long after the call.
         """
         try:
-            yield
+            with within_gpu_memory():
+                yield
         except ContractError as error:
             raise PluginError(f"{self.where}: {error}") from error
+        except DeviceError:
+            raise
         except (Exception, SystemExit) as error:
             if self.kind == "reader" and isinstance(error, ConfigError | DataError):
                 raise

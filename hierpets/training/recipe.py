@@ -72,7 +72,7 @@ def train(
         that cannot be resumed with these settings.
     :raises DataError: no photos found, or a class without training photos.
     :raises RegistryError, PluginError: an invalid registry, or a plugin that fails.
-    :raises DeviceError: a device that is not available.
+    :raises DeviceError: a device that is not available, or a GPU that has not the memory.
     """
     if resume and overwrite:
         raise ConfigError("expected either resume or overwrite, got both")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
 
-from hierpets.errors import ConfigError, DeviceError, did_you_mean
+from hierpets.errors import ConfigError, DeviceError, did_you_mean, first_line
 from hierpets.libraries import is_installed
 
 if TYPE_CHECKING:  # the command line imports this module for its options
@@ -31,6 +33,8 @@ __all__ = [
     "filled_size",
     "warm_up",
 ]
+
+_log = logging.getLogger(__name__)
 
 Device = Literal["auto", "cpu", "cuda"]
 EngineName = Literal["auto", "openvino", "torch"]
@@ -105,18 +109,23 @@ def _check_choice(name: str, given: str, choices: Sequence[str]) -> None:
 
 
 def choose_device(device: Device) -> str:
-    """``cpu`` or ``cuda``. A device that was asked for is never silently replaced.
+    """``cpu`` or ``cuda``. A device that was asked for is never replaced, and ``auto`` warns of a GPU that fails.
 
     :raises ConfigError: a device that does not exist.
-    :raises DeviceError: ``cuda`` without a CUDA device.
+    :raises DeviceError: ``cuda`` without a CUDA device, or with one that computes nothing.
     """
     _check_choice("device", device, DEVICES)
-    if device == "cpu":
+    if device == "cpu" or not _cuda_available(only_if_loaded=device == "auto"):
+        if device == "cuda":
+            raise DeviceError("--device cuda: torch finds no CUDA device here; use --device cpu or auto")
         return "cpu"
-    available = _cuda_available(only_if_loaded=device == "auto")
-    if device == "cuda" and not available:
-        raise DeviceError("--device cuda: torch finds no CUDA device here; use --device cpu or auto")
-    return "cuda" if available else "cpu"
+    failure = _cuda_failure()
+    if failure is None:
+        return "cuda"
+    if device == "cuda":
+        raise DeviceError(f"--device cuda: this GPU cannot be used: {failure}; use --device cpu")
+    _log.warning("computing on the CPU, for the GPU cannot be used: %s; --device cpu asks for that", failure)
+    return "cpu"
 
 
 def choose_engine(engine: EngineName, device: str, *, compile: bool = False) -> Literal["openvino", "torch"]:
@@ -176,6 +185,18 @@ def _cuda_available(*, only_if_loaded: bool) -> bool:
     import torch
 
     return bool(torch.cuda.is_available())
+
+
+def _cuda_failure() -> str | None:
+    """Why the GPU computes nothing: torch has no kernels for it, its memory is full, another process has it alone."""
+    import torch
+
+    own = os.environ.get("LOCAL_RANK")  # of a process that torchrun started: the first GPU is not for all of them
+    try:
+        torch.ones(1, device=f"cuda:{own}" if own else "cuda").add(1).item()
+    except RuntimeError as error:
+        return first_line(error)
+    return None
 
 
 def _driver_present() -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from hierpets.data.transforms import color_scale
-from hierpets.errors import DeviceError
+from hierpets.errors import DeviceError, within_gpu_memory
 from hierpets.inference.engines.base import Precision, RawOutput, filled_size
 from hierpets.model.cudnn import exact_float32
 from hierpets.model.network import HierarchicalNetwork, NetworkOutput
@@ -62,6 +62,8 @@ class TorchEngine:
     to a power of two. Torch keeps cuDNN's plans with the thread that made them, and making them takes seconds: one
     thread of the engine's own runs every batch, whichever threads ask. ``guard`` is that of the network's backbone:
     where the network fails, it says which plugin built it.
+
+    :raises DeviceError: at the call, too: the GPU does not support ``precision``, or has not the memory.
     """
 
     name = "torch"
@@ -86,7 +88,9 @@ class TorchEngine:
         self._thread = _own_thread(device)
         self._planned = compile or device == "cuda"
         runs: Any = network.eval() if precision == "f32" else MixedNetwork(network.eval(), device, DTYPES[precision])
-        whole = FromPixels(runs, preprocess).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        whole: Any = FromPixels(runs, preprocess)
+        with within_gpu_memory():
+            whole = whole.to(device, memory_format=torch.channels_last)
         self._network = torch.compile(whole, dynamic=False, **_compile_limits()) if compile else whole
 
     def __call__(self, pixels: np.ndarray) -> RawOutput:
@@ -96,6 +100,7 @@ class TorchEngine:
         pending = self._thread.submit(self._submit, batch, len(pixels)).result()
         return pending.result()  # on CUDA another batch is on its way meanwhile
 
+    @within_gpu_memory()
     @torch.inference_mode()
     def _submit(self, batch: torch.Tensor, rows: int) -> Pending:
         if self._copies is None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from hierpets.config import TrainConfig
+from hierpets.errors import within_gpu_memory
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.model.cudnn import repeatable
 from hierpets.model.heads import Heads, Linear
@@ -77,6 +78,7 @@ def finetune_trained(
     return replace(tuned, summary=f"{frozen.summary}, fine-tuned", statistics=None)
 
 
+@within_gpu_memory()
 def finetune(
     network: HierarchicalNetwork,
     splits: Splits,
@@ -102,6 +104,7 @@ def finetune(
     returned, has that of the settings.
 
     :raises ConfigError: a loss that is not finite.
+    :raises DeviceError: the GPU has not the memory for a batch.
     :raises PluginError: the network fails; ``guard`` is that of its backbone.
     :raises ImageError: a photo that cannot be read.
     """

@@ -16,7 +16,8 @@ from hierpets.bundle.layout import GRAPH, released_bundle
 from hierpets.bundle.manifest import read_manifest
 from hierpets.data.photos import read_photo
 from hierpets.errors import BundleError, DeviceError
-from hierpets.inference.engines.base import COMPUTES, PRECISIONS, choose_engine, choose_precision
+from hierpets.inference.engines import base
+from hierpets.inference.engines.base import COMPUTES, PRECISIONS, choose_device, choose_engine, choose_precision
 from hierpets.inference.engines.openvino import CAPABILITY, capabilities, compile_model, has_vnni, require_precision
 from hierpets.inference.loading import load
 from hierpets.model.graph.convert import convert_module, save_graph
@@ -66,6 +67,45 @@ def test_choose_engine_gives_one_that_has_precisions():
     for device in ("cpu", "cuda"):
         assert (choose_engine("auto", device), device) in COMPUTES
         assert (choose_engine("torch", device), device) in COMPUTES
+
+
+@pytest.fixture
+def failing_gpu(monkeypatch):
+    """A GPU that torch finds, and has no kernels for."""
+
+    def fail(*shape, device):
+        raise RuntimeError("CUDA error: no kernel image is available\nCompile with TORCH_USE_CUDA_DSA")
+
+    monkeypatch.setattr(base, "_driver_present", lambda: True)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.ones", fail)
+
+
+@pytest.mark.usefixtures("failing_gpu")
+def test_choose_device_auto_warns_of_a_gpu_that_fails_and_takes_the_cpu(caplog):
+    assert choose_device("auto") == "cpu"
+    assert caplog.messages == [
+        "computing on the CPU, for the GPU cannot be used: CUDA error: no kernel image is available; --device cpu asks "
+        "for that"
+    ]
+
+
+@pytest.mark.usefixtures("failing_gpu")
+def test_choose_device_refuses_a_gpu_that_fails():
+    with pytest.raises(DeviceError, match=r"^--device cuda: this GPU .*: CUDA error: .* available; use --device cpu$"):
+        choose_device("cuda")
+
+
+@pytest.mark.parametrize(("rank", "expected"), [(None, "cuda"), ("1", "cuda:1")])
+def test_choose_device_tries_the_gpu_that_is_for_this_process(monkeypatch, rank, expected):
+    tried, ones = [], torch.ones
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    if rank is not None:
+        monkeypatch.setenv("LOCAL_RANK", rank)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.ones", lambda *shape, device: (tried.append(device), ones(*shape))[1])
+    assert choose_device("cuda") == "cuda"
+    assert tried == [expected]
 
 
 @pytest.mark.parametrize("engine_name", ["openvino", "torch"])

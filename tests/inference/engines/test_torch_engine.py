@@ -295,15 +295,15 @@ class TestCuda:
 
 @pytest.fixture
 def fragile_registry(tmp_path):
-    """A function: a registry whose backbone fails on features of which a condition holds."""
+    """A function: a registry whose backbone raises an error on features of which a condition holds."""
 
-    def make(condition: str) -> Path:
+    def make(condition: str, error: str = "RuntimeError('the kernel is broken')") -> Path:
         tiny_registry(tmp_path)
         layer = f"""
 class Fragile(torch.nn.Module):
     def forward(self, features):
         if {condition}:
-            raise RuntimeError("the kernel is broken")
+            raise {error}
         return features
 """
         plugin = PLUGIN.replace("torch.nn.Flatten(),", "torch.nn.Flatten(), Fragile(),") + layer
@@ -311,6 +311,33 @@ class Fragile(torch.nn.Module):
         return tmp_path / "registry.yaml"
 
     return make
+
+
+@pytest.mark.parametrize("more", [[], ["--out", "pets.jsonl"]])
+def test_gpu_without_memory_is_told_in_one_line_that_blames_no_plugin(
+    bundle, fragile_registry, capsys, caplog, tmp_path, monkeypatch, more
+):
+    monkeypatch.chdir(tmp_path)
+    registry = fragile_registry(
+        "len(features) != 2", "torch.OutOfMemoryError('CUDA out of memory. Tried 9 GiB. GPU 0')"
+    )
+    own = ["--model", str(bundle), "--registry", str(registry)]
+    with pytest.raises(SystemExit) as ended:
+        main(["predict", *own, "--engine", "torch", *(f"demo:cat/siamese/{n}" for n in range(5)), *more])
+    told = capsys.readouterr()
+    assert (ended.value.code, told.out, caplog.text) == (1, "", "")
+    assert re.fullmatch(r"error: CUDA out of memory. Tried 9 GiB: use --device cpu, .*\n", told.err)
+
+
+@pytest.mark.parametrize("place", [(torch.nn.Module, "to"), (torch.Tensor, "to")])
+def test_gpu_without_memory_for_the_network_or_a_batch_is_a_device_error(network, monkeypatch, place):
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with monkeypatch.context() as patch, pytest.raises(DeviceError, match=r"^CUDA out of memory: use --device cpu"):
+        FakeCuda(patch)
+        patch.setattr(*place, full)
+        TorchEngine(network, PREPROCESS, "cuda")(*batches(1))
 
 
 @pytest.mark.parametrize("more", [[], ["--regions"], ["--out", "pets.jsonl"]])

@@ -10,13 +10,14 @@ from helpers.switches import is_exact
 from helpers.tuning import squares, tiny_network, tune
 
 from hierpets.data.records import PhotoIndex
-from hierpets.errors import ConfigError, ImageError, PluginError
+from hierpets.errors import ConfigError, DeviceError, ImageError, PluginError
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.probabilities import COMBINERS
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.rounding import round_weights
 from hierpets.taxonomy import Taxonomy
 from hierpets.training.finetuning.finetune import apply_temperatures
+from hierpets.training.finetuning.learner import Learner
 from hierpets.training.finetuning.loop import FinetuneResult
 from hierpets.training.run.folder import LOG_FILE
 
@@ -55,6 +56,30 @@ def test_finetune_names_the_plugin_whose_network_fails(tmp_path):
     with pytest.raises(PluginError, match=said) as raised:
         tune(tmp_path, network=network, guard=backbone.guard)
     assert isinstance(raised.value.__cause__, ValueError)
+
+
+@pytest.mark.parametrize("place", [(HierarchicalNetwork, "forward"), (torch.Tensor, "backward"), (Learner, "_upload")])
+def test_finetune_says_in_one_line_that_the_gpu_has_not_the_memory(tmp_path, monkeypatch, place):
+    code = """
+        import torch
+
+        from hierpets.plugin import Backbone, Preprocess
+
+
+        def f():
+            return Backbone(torch.nn.Sequential(torch.nn.AvgPool2d(32), torch.nn.Flatten()), 3, Preprocess(size=32))
+    """
+    backbone = load_plugin(tmp_path, code, kind="backbone").call()
+
+    def full(*_, **__):
+        raise torch.OutOfMemoryError(
+            "CUDA out of memory. Tried to allocate 98.00 MiB. GPU 0 has a total capacity of 14"
+        )
+
+    monkeypatch.setattr(*place, full)
+    said = r"^CUDA out of memory. Tried to allocate 98.00 MiB: .* lower finetune.batch_size$"
+    with pytest.raises(DeviceError, match=said):
+        tune(tmp_path, network=HierarchicalNetwork(backbone.module, 3, TAXONOMY), guard=backbone.guard)
 
 
 def test_finetune_trains_and_scores_in_exact_float32_and_tells_outside_of_it(tmp_path):

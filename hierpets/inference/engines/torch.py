@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from copy import deepcopy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,15 +22,22 @@ from hierpets.workers import cores
 __all__ = ["TorchEngine"]
 
 BATCH_SIZES = 16  # powers of two, more than any memory holds
+ROUNDED = (torch.nn.Conv2d, torch.nn.Linear)  # and none made of them, which may compute something of their weights
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 
 
 class MixedNetwork(torch.nn.Module):
-    """A network whose backbone computes in half precision; heads and scores keep float32, and cost little."""
+    """A copy of a network whose backbone computes in half precision; heads and scores keep float32, and cost little.
+
+    Filters and matrices are rounded here once, as autocast would round them for each batch anew.
+    """
 
     def __init__(self, network: HierarchicalNetwork, device: str, dtype: torch.dtype):
         super().__init__()
-        self._network, self._device, self._dtype = network, device, dtype
+        self._network, self._device, self._dtype = deepcopy(network), device, dtype
+        for module in self._network.backbone.modules():
+            if type(module) in ROUNDED:
+                module.to(dtype)
 
     def forward(self, images: torch.Tensor) -> NetworkOutput:
         with torch.autocast(self._device, dtype=self._dtype):

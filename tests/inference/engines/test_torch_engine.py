@@ -20,7 +20,7 @@ from hierpets.bundle.manifest import read_manifest
 from hierpets.cli import main
 from hierpets.errors import ConfigError, DeviceError
 from hierpets.inference.engines.base import warm_up
-from hierpets.inference.engines.torch import TorchEngine
+from hierpets.inference.engines.torch import DTYPES, TorchEngine
 from hierpets.inference.loading import load
 from hierpets.model.reader import read_networks
 from hierpets.plugin import Preprocess
@@ -57,6 +57,20 @@ def test_threads_that_share_an_engine_get_their_own_answers(network):
     with ThreadPoolExecutor(4) as threads:
         for ours, images in zip(threads.map(engine, given), given, strict=True):
             agree(ours, engine(images))
+
+
+@pytest.mark.parametrize("precision", ["bf16", "f16"])
+def test_features_in_half_precision_are_those_of_autocast_to_the_bit(network, precision):
+    weights, (images,) = deepcopy(network.state_dict()), batches(3)
+    inputs = []
+    handle = network.backbone.register_forward_pre_hook(lambda _, given: inputs.extend(given))
+    TorchEngine(network, PREPROCESS)(images)
+    handle.remove()
+    with torch.inference_mode(), torch.autocast("cpu", dtype=DTYPES[precision]):
+        expected = network.backbone(*inputs).float().numpy()
+    np.testing.assert_array_equal(TorchEngine(network, PREPROCESS, precision=precision)(images).features, expected)
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, weights[name]), name
 
 
 def test_one_thread_runs_the_network_whichever_threads_ask(network):

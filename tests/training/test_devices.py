@@ -45,6 +45,7 @@ def fake_gpu(monkeypatch):
     monkeypatch.setattr(torch.Tensor, "to", tensor_to)
     monkeypatch.setattr(torch.nn.Module, "to", module_to)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr("hierpets.inference.engines.base._cuda_failure", lambda: None)
 
 
 @pytest.fixture

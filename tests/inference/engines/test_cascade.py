@@ -81,7 +81,7 @@ def test_a_photo_is_answered_by_the_first_network_that_is_sure(cascade, loaded):
 def test_outputs_of_all_networks_are_put_together_as_they_are_served(cascade):
     asked = Cascade(cascade.manifest, torch_engines(cascade))
     photos = [asked.squares(asked.decode(photo)) for photo in PHOTOS]
-    served, stages, _ = asked(photos, lambda row: asked.decode(PHOTOS[row]))
+    served, stages, *_ = asked(photos, lambda row: asked.decode(PHOTOS[row]))
     early, main = (engine(seen_by(stage, photos)).outputs for stage, engine in enumerate(asked.engines))
     m = cascade.manifest
     found, stage = ask_in_turn([early], main, m.calibration, asked=m.early, learned=m.learned)

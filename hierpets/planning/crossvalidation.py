@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
-from scipy.linalg import cho_solve
 
 from hierpets.config import HeadSpec
 from hierpets.model.heads import Linear
@@ -16,7 +15,7 @@ from hierpets.plugin import Labels
 from hierpets.progress import Progress
 from hierpets.training.features.feature_set import FeatureSet
 from hierpets.training.frozen.held_out.folds import assign_folds
-from hierpets.training.frozen.lda import fit_lda
+from hierpets.training.frozen.lda import fit_lda, fit_lda_without
 from hierpets.training.frozen.statistics import collect_statistics
 
 __all__ = [
@@ -130,20 +129,15 @@ def _right_without(
     rank: np.ndarray,
     test: np.ndarray,
 ) -> np.ndarray:
-    """bool [T]: whether test photos are recognized when the last photos of their class are gone.
-
-    Only the mean of that class moves. What ten photos do to the pooled covariance is left out: it is small, and each
-    class would need a factorization of its own.
-    """
+    """bool [T]: whether test photos are recognized by heads without the last photos of their class."""
     leaves, leaf = photos.taxonomy.leaves, photos.labels.leaf
     trained = statistics.counts_of(leaves)
-    kept = (rank >= 0) & (rank < trained[leaf] - np.minimum(REMOVED, trained[leaf] // 2))
-    membership = (leaf[kept] == np.arange(len(leaves))[:, None]) * photos.weights[kept]
-    means = membership @ features[kept] / membership.sum(axis=1, keepdims=True)
-    center = statistics.means_of(leaves).mean(axis=0)
-    offsets = means - center
-    weight = cho_solve((statistics.factor(SHRINKAGE), True), offsets.T).T
-    logits, own = head(features[test]), leaf[test]
-    score = np.einsum("td,td->t", features[test] - center - offsets[own] / 2, weight[own])
-    logits[np.arange(len(test)), own] = -np.inf
-    return score > logits.max(axis=1)
+    last = rank >= (trained - np.minimum(REMOVED, trained // 2))[leaf]
+    right = np.zeros(len(test), bool)
+    for k in np.unique(leaf[test]):
+        own, gone = leaf[test] == k, last & (leaf == k)
+        without = fit_lda_without(
+            statistics, head, leaves, k, features[gone], photos.weights[gone], shrinkage=SHRINKAGE
+        )
+        right[own] = without(features[test[own]]).argmax(axis=1) == k
+    return right

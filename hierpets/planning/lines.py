@@ -77,7 +77,7 @@ def _gains(gains: Sequence[ClassGain]) -> Iterator[str]:
     if not helped:
         yield "The last photos of no class are shown to have helped."
         return
-    yield "Where more photos help most, by what the last ones brought (of Oxford's breeds, the next brought half):"
+    yield "Where more photos help most, by what the last ones brought (of Oxford's breeds, the next brought 30%):"
     for found in helped[:SHOWN]:
         has = f"{found.photos} photos, recall {percent(found.recall)}"
         brought = f"the last {found.removed} brought {_points(found.gain)} points {_range(found.interval)}"

@@ -13,7 +13,7 @@ from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.taxonomy import Leaf, Taxonomy
 from hierpets.training.prior import Masses, PriorShift, equal_masses, head_prior_shift
 
-__all__ = ["fit_lda", "fit_lda_heads", "lda_prior_shift"]
+__all__ = ["fit_lda", "fit_lda_heads", "fit_lda_without", "lda_prior_shift"]
 
 
 def fit_lda(statistics: ClassStatistics, classes: Sequence[Leaf], *, shrinkage: float) -> Linear:
@@ -28,8 +28,39 @@ def fit_lda(statistics: ClassStatistics, classes: Sequence[Leaf], *, shrinkage: 
     center = means.mean(axis=0)
     offsets = means - center
     weight = cho_solve((statistics.factor(shrinkage), True), offsets.T).T
-    bias = -0.5 * np.einsum("kd,kd->k", weight, offsets) - weight @ center
-    return Linear(weight.astype(np.float32), bias.astype(np.float32))
+    return _linear(weight, offsets, center)
+
+
+def fit_lda_without(
+    statistics: ClassStatistics,
+    head: Linear,
+    classes: Sequence[Leaf],
+    removed: int,
+    features: np.ndarray,
+    weights: np.ndarray,
+    *,
+    shrinkage: float,
+) -> Linear:
+    """The head without Q photos of ``classes[removed]``, by a rank Q downdate of the factor that gave ``head``.
+
+    ``head`` is :func:`fit_lda` of these ``statistics``, ``features`` [Q, D] and ``weights`` [Q] are of the photos; one
+    of the class must remain. Guesses are those of a fit to the others, but for the amount of identity that is
+    in the covariance, which stays. Logits are in proportion to those of a fit.
+    """
+    means, mass = statistics.means_of(classes), statistics.weights[statistics.labels.index(classes[removed])]
+    roots = np.sqrt(weights)
+    deviations = (features - means[removed]) * roots[:, None]
+    # The scatter falls by deviations.T @ inv(I - roots roots.T / mass) @ deviations: the mean moves away from them.
+    share = (1 - shrinkage) / statistics.covariance_weight
+    solved = cho_solve((statistics.factor(shrinkage), True), deviations.T).T
+    inner = (np.eye(len(roots)) - np.outer(roots, roots) / mass) / share - solved @ deviations.T
+    moved = -roots / (mass - weights.sum())
+    center = means.mean(axis=0)
+    offsets, weight = means - center, head.weight.astype(np.float64)
+    offsets[removed] += moved @ deviations
+    weight[removed] += moved @ solved
+    weight += (offsets @ solved.T) @ np.linalg.solve(inner, solved)  # Woodbury's identity
+    return _linear(weight, offsets, center)
 
 
 def fit_lda_heads(
@@ -62,3 +93,11 @@ def lda_prior_shift(statistics: ClassStatistics, taxonomy: Taxonomy, *, prior: P
         )
     ]
     return head_prior_shift(equal_masses(taxonomy), Masses(*counts), taxonomy, target=prior, combiner=combiner)
+
+
+def _linear(weight: np.ndarray, offsets: np.ndarray, center: np.ndarray) -> Linear:
+    """Logits with equal priors: ``weight`` [K, D] is the inverse covariance times the means less ``center`` [D], which
+    are the ``offsets`` [K, D].
+    """
+    bias = -0.5 * np.einsum("kd,kd->k", weight, offsets) - weight @ center
+    return Linear(weight.astype(np.float32), bias.astype(np.float32))

@@ -7,7 +7,7 @@ from hierpets.hierarchy.probabilities import log_softmax
 from hierpets.model.heads import Linear
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.taxonomy import Leaf, Taxonomy
-from hierpets.training.frozen.lda import fit_lda, fit_lda_heads
+from hierpets.training.frozen.lda import fit_lda, fit_lda_heads, fit_lda_without
 from hierpets.training.frozen.statistics import collect_statistics
 
 
@@ -59,6 +59,28 @@ def test_fit_lda_counts_a_photo_of_double_weight_twice():
     repeated = np.concatenate([features, features[::7]]), np.concatenate([labels, labels[::7]])
     differences = [h(features) - h(features)[:, :1] for h in (lda(features, labels, double), lda(*repeated))]
     np.testing.assert_allclose(*differences, atol=1e-3)
+
+
+@pytest.mark.parametrize("dimensions", [4, 12, 300])  # of 96 photos
+@pytest.mark.parametrize("count", [0, 1, 10, 19])
+def test_fit_lda_without_photos_is_a_fit_without_them_but_for_the_amount_of_identity(dimensions, count):
+    features, labels = blobs([30, 20, 40, 6], dimensions=dimensions, spread=0.4)
+    weights = np.random.default_rng(1).uniform(0.5, 2.0, size=len(labels))
+    names = [Leaf(f"{c}", None) for c in range(4)]
+    known = ClassStatistics.of(features, labels, weights, names)
+    gone = np.isin(np.arange(len(labels)), np.flatnonzero(labels == 1)[:count])
+    without = fit_lda_without(
+        known, fit_lda(known, names, shrinkage=0.4), names, 1, features[gone], weights[gone], shrinkage=0.4
+    )
+
+    rest = ClassStatistics.of(features[~gone], labels[~gone], weights[~gone], names)
+    odds = 0.4 / 0.6 * np.trace(known.scatter) / np.trace(rest.scatter)
+    refit = fit_lda(rest, names, shrinkage=odds / (1 + odds))
+    scale = 0.6 * (1 + odds) * rest.covariance_weight / known.covariance_weight  # of all logits alike
+    expected, found = (head(features) - head(features)[:, :1] for head in (refit, without))
+    np.testing.assert_allclose(found, expected / scale, atol=1e-3 * np.ptp(found))
+    guesses = (head(features).argmax(axis=1) for head in (fit_lda(rest, names, shrinkage=0.4), without))
+    assert np.equal(*guesses).mean() > 0.97
 
 
 def test_a_single_class_has_a_head_of_zeros():

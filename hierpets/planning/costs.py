@@ -17,7 +17,7 @@ from hierpets.plugin import Backbone
 from hierpets.registry.loading import Registry
 from hierpets.training.features.extractor import VIEWS, FeatureExtractor
 from hierpets.training.features.feature_set import FeatureSet
-from hierpets.training.finetuning.time_estimate import finetune_minutes
+from hierpets.training.finetuning.time_estimate import finetune_minutes, too_long
 from hierpets.training.frozen.lda import fit_lda
 from hierpets.training.frozen.linear_probe import fit_heads
 from hierpets.training.frozen.statistics import collect_statistics
@@ -108,7 +108,8 @@ def recipe_costs(
     networks = (own, *early)
     frozen = photos * len(VIEWS[config.view]) * sum(one.seconds for one in networks)
     frozen += len(networks) * heads.to_fit(config.head, folds=config.folds)
-    tuning = 60 * finetune_minutes(own.backbone, photos=photos, epochs=config.finetune.epochs, device=device)
+    tuning = finetune_minutes(own.backbone, photos=photos, epochs=config.finetune.epochs, device=device)
+    skipped = too_long(tuning, config.auto.finetune_minutes)
     views = {view for name in config.auto.views for view in VIEWS[name]}
     seen = photos * len(views) + min(photos, CORRUPTED) * config.auto.stress
     comparing = seen * sum(other.seconds for other in compared)
@@ -116,8 +117,8 @@ def recipe_costs(
     comparing += heads.to_fit(HeadSpec(), folds=config.folds)  # whichever is chosen: an LDA, where nothing is better
     seconds: dict[RecipeName, float] = {
         "heads": BESIDES + frozen,
-        "auto": BESIDES + comparing + (tuning if tuning <= 60 * config.auto.finetune_minutes else 0.0),
-        "finetune": BESIDES + frozen + tuning,
+        "auto": BESIDES + comparing + (0.0 if skipped else 60 * tuning),
+        "finetune": BESIDES + frozen + 60 * tuning,
     }
     return tuple(
         RecipeCost(
@@ -125,6 +126,8 @@ def recipe_costs(
             minutes=taken / 60,
             core_hours=taken * cores() / 3600,
             cost=None if price is None else price * taken / 3600,
+            finetunes=recipe == "finetune" or (recipe == "auto" and not skipped),
+            skipped=skipped if recipe == "auto" else None,
         )
         for recipe, taken in sorted(seconds.items(), key=lambda item: item[1])
     )

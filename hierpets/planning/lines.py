@@ -92,6 +92,8 @@ def _recipes(recipes: Sequence[RecipeCost]) -> Iterator[str]:
     for found in recipes:
         cost = "" if found.cost is None else f", {_money(found.cost)} at the given price"
         yield f"  {found.recipe:<9} {_duration(found.minutes):>9}, {found.core_hours:.2f} core hours{cost}"
+        if found.skipped:
+            yield f"{'':12} fine-tuning skipped: {found.skipped}"
 
 
 def _duration(minutes: float) -> str:

@@ -50,6 +50,10 @@ class RecipeCost(StrictModel):
     minutes: float = Field(description="Estimated from the speed of a few photos.")
     core_hours: float = Field(description="The same on one core.")
     cost: float | None = Field(description="Minutes at the given price of an hour; null without one.")
+    finetunes: bool = Field(description="Whether fine-tuning is part of it.")
+    skipped: str | None = Field(
+        description="Why recipe `auto` skips fine-tuning; null where it does not, and for the other recipes."
+    )
 
 
 class BackboneRank(StrictModel):

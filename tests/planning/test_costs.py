@@ -104,7 +104,24 @@ def test_the_first_fit_of_heads_is_not_timed(monkeypatch):
     assert fitted == [12, 80]
 
 
+@pytest.mark.parametrize(("limit", "skips"), [(0, True), (99, True), (100, False)])
+def test_auto_says_when_it_skips_fine_tuning(monkeypatch, limit, skips):
+    monkeypatch.setattr(costs, "finetune_minutes", lambda *_, **__: 100.0)
+    own = SimpleNamespace(backbone=None, seconds=0.1)
+    found = recipe_costs(
+        TrainConfig(auto=AutoConfig(finetune_minutes=limit)),
+        *(own, [], [own], HeadSeconds(LDA, LOGISTIC)),
+        photos=PHOTOS,
+        device="cpu",
+        price=None,
+    )
+    assert {one.recipe: one.finetunes for one in found} == {"heads": False, "auto": not skips, "finetune": True}
+    assert all((one.minutes > 100) == one.finetunes for one in found)
+    said = f"fine-tuning skipped: estimated 100.0 min exceeds finetune_minutes={limit}"
+    assert (said in "\n".join(_recipes(found))) == skips
+
+
 @pytest.mark.parametrize(("cost", "said"), [(0.0004, "<0.01"), (0.005, "0.01"), (0.0, "0.00"), (1.5, "1.50")])
 def test_no_cost_is_said_to_be_nothing(cost, said):
-    found = RecipeCost(recipe="heads", minutes=0.1, core_hours=0.0, cost=cost)
+    found = RecipeCost(recipe="heads", minutes=0.1, core_hours=0.0, cost=cost, finetunes=False, skipped=None)
     assert f", {said} at the given price" in " ".join(_recipes([found]))

@@ -21,7 +21,7 @@ from hierpets.training.finetuning.batches import TrainingBatches
 from hierpets.training.finetuning.checkpoint import Checkpoint, describe_run
 from hierpets.training.finetuning.learner import Learner
 from hierpets.training.finetuning.loop import FinetuneResult, FinetuningLoop
-from hierpets.training.finetuning.time_estimate import finetune_minutes
+from hierpets.training.finetuning.time_estimate import finetune_minutes, too_long
 from hierpets.training.frozen.model import judge_by_validation
 from hierpets.training.prior import prior_shift
 from hierpets.training.run.folder import Run
@@ -41,7 +41,7 @@ def reason_to_skip(frozen: Trained, splits: Splits, config: TrainConfig, *, devi
     if not len(splits.val):
         return "no validation photos"
     minutes = finetune_minutes(frozen.backbone, photos=len(splits.train), epochs=config.finetune.epochs, device=device)
-    return f"estimated {minutes:.1f} min exceeds finetune_minutes={limit:g}" if minutes > limit else None
+    return too_long(minutes, limit)
 
 
 def finetune_trained(

@@ -9,7 +9,7 @@ import torch
 
 from hierpets.plugin import Backbone
 
-__all__ = ["finetune_minutes"]
+__all__ = ["finetune_minutes", "too_long"]
 
 PROBE = 8
 PASSES = 5  # of which the fastest counts: a single one that is held up decides whether a network is tuned
@@ -29,6 +29,13 @@ def finetune_minutes(backbone: Backbone, *, photos: int, epochs: int, device: st
         module(images)
         forward = min(_seconds(module, images) for _ in range(PASSES)) / PROBE
     return forward * (1 + BACKWARD) * photos * epochs / 60
+
+
+def too_long(minutes: float, limit: float) -> str | None:
+    """Why recipe ``auto`` leaves fine-tuning out that takes so many minutes, where ``limit`` is the setting
+    ``auto.finetune_minutes``; None where it does not.
+    """
+    return f"estimated {minutes:.1f} min exceeds finetune_minutes={limit:g}" if minutes > limit else None
 
 
 def _seconds(module: torch.nn.Module, images: torch.Tensor) -> float:

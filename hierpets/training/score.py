@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from hierpets.data.dataset import iter_inputs
 from hierpets.data.records import PhotoIndex
-from hierpets.evaluation.metrics.classes import balanced_accuracy
+from hierpets.evaluation.metrics.classes import balanced_accuracy, balanced_weights
 from hierpets.hierarchy.probabilities import Combiner, log_joint_probabilities, species_probabilities
 from hierpets.model.cudnn import exact_float32
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.plugin import Labels, Preprocess
-from hierpets.taxonomy import Taxonomy
+from hierpets.taxonomy import UNKNOWN_LEAF, Taxonomy
 from hierpets.training.distributed import DistributedContext
 from hierpets.training.prior import PriorShift
 
-__all__ = ["LabeledLogits", "Score", "Validation"]
+__all__ = ["Judged", "LabeledLogits", "PairedDifference", "Score", "Validation", "paired_difference"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,41 @@ class Score:
 
     def as_dict(self) -> dict[str, float | None]:
         return asdict(self)
+
+
+class Judged(NamedTuple):
+    """Which of N photos are ``right`` (bool [N]), and what each counts (float [N], the sum is one): classes all count
+    the same, photos that are not judged nothing.
+    """
+
+    right: np.ndarray
+    weights: np.ndarray
+
+    @property
+    def shares(self) -> np.ndarray:
+        """float [N]: what each photo adds to the balanced accuracy."""
+        return self.right * self.weights
+
+    @property
+    def accuracy(self) -> float:
+        """Balanced accuracy."""
+        return min(1.0, float(self.shares.sum()))  # what rounding adds to all of them is no accuracy
+
+
+class PairedDifference(NamedTuple):
+    """By how much one model is better than another on the same photos, and the standard error of that."""
+
+    total: float
+    error: float
+
+
+def paired_difference(differences: np.ndarray, groups: np.ndarray | None = None) -> PairedDifference:
+    """The sum of ``differences`` (float [N]) photo by photo, or animal by animal where ``groups`` (int [N]) tells which
+    photos show one.
+    """
+    if groups is not None:
+        differences = np.bincount(np.unique(groups, return_inverse=True)[1], differences)
+    return PairedDifference(float(differences.sum()), float(np.sqrt(len(differences)) * differences.std()))
 
 
 @dataclass(frozen=True)
@@ -75,6 +111,15 @@ class LabeledLogits:
             return self.labels.leaf, self.log_joint.argmax(axis=1)
         return self.labels.species, self.by_species.argmax(axis=1)
 
+    @property
+    def judged(self) -> Judged:
+        """Each photo at the level of :attr:`finest`."""
+        classes, guessed = self.finest
+        known = classes != UNKNOWN_LEAF
+        weights = np.zeros(len(classes))
+        weights[known] = balanced_weights(classes[known])
+        return Judged(guessed == classes, weights)
+
     def score(self) -> Score:
         """By the most probable leaf and the most probable species of each photo."""
         known = self.labels.breed_known
@@ -95,8 +140,8 @@ class LabeledLogits:
 
 @dataclass(frozen=True)
 class Validation:
-    """Photos to judge by, shared out among the processes; all of them learn the score. What a network says of them is
-    judged with the ``shift`` of its prior.
+    """Photos to judge by, shared out among the processes; all of them learn what a network says of them, with the
+    ``shift`` of its prior.
     """
 
     photos: PhotoIndex
@@ -110,15 +155,15 @@ class Validation:
     def __len__(self) -> int:
         return len(self.photos)
 
-    def score(self, network: HierarchicalNetwork) -> Score:
-        """Score a network in evaluation mode, in full precision."""
+    def ask(self, network: HierarchicalNetwork) -> LabeledLogits:
+        """What a network says, in evaluation mode, in full precision."""
         tree, count = self.photos.taxonomy, self.processes.world_size
         own = self._logits(network, self.photos.paths[self.processes.rank :: count])
         species, leaf = np.empty((len(self), len(tree.species))), np.empty((len(self), len(tree.leaves)))
         for rank, part in enumerate(self.processes.gather(own)):
             species[rank::count], leaf[rank::count] = part
         species, leaf = species + self.shift.species, leaf + self.shift.leaf
-        return LabeledLogits(species, leaf, self.photos.labels(), tree, self.combiner).score()
+        return LabeledLogits(species, leaf, self.photos.labels(), tree, self.combiner)
 
     @exact_float32
     @torch.no_grad()

@@ -19,11 +19,11 @@ from hierpets.model.backbone import build_backbone
 from hierpets.plugin import Backbone, Preprocess
 from hierpets.progress import no_progress
 from hierpets.training.features.extractor import FeatureExtractor
-from hierpets.training.score import Score
+from hierpets.training.score import Judged, Score
 from hierpets.training.selection.candidates import Candidate, head_specs, multiply_adds
 from hierpets.training.selection.choice import choose, describe_selection, honest
 from hierpets.training.selection.corrupted import BY_KIND, corrupt, extract_corrupted
-from hierpets.training.selection.judgements import Judged, Judgement, Judgements
+from hierpets.training.selection.judgements import Judgement, Judgements
 from hierpets.training.splits import Splits
 
 EVERYONE = np.ones(400, bool)

@@ -77,7 +77,7 @@ class FinetuningLoop:
     def fit(self) -> FinetuneResult:
         """Train until the last epoch, or until it no longer helps, and choose the best point on the way."""
         if not self.history:
-            self._log_epoch(epoch=0, **self.validation.score(self.learner.network).as_dict())
+            self._log_epoch(epoch=0, **self.validation.ask(self.learner.network).score().as_dict())
         while self.epoch < self.settings.epochs and not self._stalled():
             self._train_epoch()
             self._end_epoch()
@@ -105,7 +105,7 @@ class FinetuningLoop:
 
     def _end_epoch(self) -> None:
         self.epoch += 1
-        score = self.validation.score(self.learner.averaged)
+        score = self.validation.ask(self.learner.averaged).score()
         if all(score.rank > _score(old).rank for old in self.history[1:]):
             self.best = copy_weights(self.learner.averaged)
         self._log_epoch(epoch=self.epoch, loss=self.loss / self.learner.plan.steps, **score.as_dict())
@@ -148,7 +148,7 @@ class FinetuningLoop:
 
     def _choose(self) -> FinetuneResult:
         """Put the best network in place."""
-        alpha, score = choose_alpha(self.settings.interpolation, lambda a: self.validation.score(self._place(a)))
+        alpha, score = choose_alpha(self.settings.interpolation, lambda a: self.validation.ask(self._place(a)).score())
         network = self._place(alpha).cpu().to(memory_format=torch.contiguous_format).requires_grad_(True)
         network.set_heads(network.get_heads().shifted(*self.validation.shift))
         return FinetuneResult(

@@ -14,21 +14,19 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import hierpets
 from hierpets.config import AutoConfig, FrozenChoice, HeadSpec, TrainConfig
-from hierpets.evaluation.metrics.classes import balanced_weights
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.plugin import Backbone
 from hierpets.plugin.contracts import extract_features
 from hierpets.progress import Progress
 from hierpets.registry.loading import Registry
-from hierpets.taxonomy import UNKNOWN_LEAF
 from hierpets.training.features.feature_set import FeatureSet, extract_feature_set
 from hierpets.training.features.prepared import Prepared, prepare_backbone
 from hierpets.training.frozen.fitter import HeadFitter
 from hierpets.training.frozen.held_out.cross_validation import FoldHeads
 from hierpets.training.frozen.statistics import collect_statistics
-from hierpets.training.score import LabeledLogits, Score
+from hierpets.training.score import Judged, LabeledLogits, Score
 from hierpets.training.selection.corrupted import CorruptedFeatures, extract_corrupted
-from hierpets.training.selection.judgements import Judged, Judgement, Judgements
+from hierpets.training.selection.judgements import Judgement, Judgements
 from hierpets.training.splits import Splits
 
 __all__ = ["Candidate", "count_candidates", "head_specs", "iter_candidates", "multiply_adds"]
@@ -170,9 +168,6 @@ def _judged_corrupted(fitted: FoldHeads, photos: FeatureSet, corrupted: Corrupte
 
 def _judged(logits: LabeledLogits, rows: np.ndarray, photos: int) -> Judged:
     """Logits of some of the photos, int [M] of N."""
-    classes, guessed = logits.finest
-    known = classes != UNKNOWN_LEAF
     right, weights = np.zeros(photos, bool), np.zeros(photos)
-    right[rows] = guessed == classes
-    weights[rows[known]] = balanced_weights(classes[known])
+    right[rows], weights[rows] = logits.judged
     return Judged(right, weights)

@@ -10,8 +10,8 @@ import numpy as np
 from hierpets.bundle.manifest import Selection
 from hierpets.config import HeadKind, View
 from hierpets.evaluation.metrics.resampling import estimate, groups_of, interval_of_share, mean_of
+from hierpets.training.score import Judged, paired_difference
 from hierpets.training.selection.candidates import Candidate
-from hierpets.training.selection.judgements import Judged
 
 __all__ = ["Chosen", "choose", "describe_selection", "honest"]
 
@@ -37,14 +37,11 @@ def choose(candidates: Sequence[Candidate], rows: np.ndarray, groups: np.ndarray
     """
     criteria = np.stack([candidate.criterion[rows] for candidate in candidates])
     totals = criteria.sum(axis=1)
-    differences = criteria[totals.argmax()] - criteria
-    if groups is not None:
-        animal = np.unique(groups[rows], return_inverse=True)[1]
-        differences = np.stack([np.bincount(animal, row) for row in differences])
-    behind, errors = differences.sum(axis=1), np.sqrt(differences.shape[1]) * differences.std(axis=1)
-    close = np.flatnonzero(behind <= errors)
-    chosen = min(close.tolist(), key=lambda i: (*_expense(candidates[i]), -totals[i]))
-    return Chosen(candidates[chosen], float(behind[chosen]), float(errors[chosen]))
+    animals = None if groups is None else groups[rows]
+    behind = [paired_difference(row, animals) for row in criteria[totals.argmax()] - criteria]
+    close = [i for i, one in enumerate(behind) if one.total <= one.error]
+    chosen = min(close, key=lambda i: (*_expense(candidates[i]), -totals[i]))
+    return Chosen(candidates[chosen], behind=behind[chosen].total, error=behind[chosen].error)
 
 
 def honest(candidates: Sequence[Candidate], folds: np.ndarray, groups: np.ndarray | None = None) -> Judged:

@@ -9,28 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from hierpets.cache import SqliteCache
-from hierpets.training.score import Score
+from hierpets.training.score import Judged, Score
 
-__all__ = ["Judged", "Judgement", "Judgements"]
-
-
-class Judged(NamedTuple):
-    """Which of N photos are ``right`` (bool [N]), and what each counts (float [N], the sum is one): classes all count
-    the same, photos that are not judged nothing.
-    """
-
-    right: np.ndarray
-    weights: np.ndarray
-
-    @property
-    def shares(self) -> np.ndarray:
-        """float [N]: what each photo adds to the balanced accuracy."""
-        return self.right * self.weights
-
-    @property
-    def accuracy(self) -> float:
-        """Balanced accuracy."""
-        return min(1.0, float(self.shares.sum()))  # what rounding adds to all of them is no accuracy
+__all__ = ["Judgement", "Judgements"]
 
 
 class Judgement(NamedTuple):

@@ -67,7 +67,9 @@ class Judged(NamedTuple):
 
 
 class PairedDifference(NamedTuple):
-    """By how much one model is better than another on the same photos, and the standard error of that."""
+    """By how much one model is better than another on the same photos, and the standard error of that if neither is
+    better than the other: a single photo that they judge differently is just as much.
+    """
 
     total: float
     error: float
@@ -79,7 +81,7 @@ def paired_difference(differences: np.ndarray, groups: np.ndarray | None = None)
     """
     if groups is not None:
         differences = np.bincount(np.unique(groups, return_inverse=True)[1], differences)
-    return PairedDifference(float(differences.sum()), float(np.sqrt(len(differences)) * differences.std()))
+    return PairedDifference(float(differences.sum()), float(np.sqrt((differences**2).sum())))
 
 
 @dataclass(frozen=True)

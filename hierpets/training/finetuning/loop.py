@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from hierpets.training.finetuning.checkpoint import Checkpoint, write_checkpoint
 from hierpets.training.finetuning.learner import Learner, Weights, copy_weights
 from hierpets.training.run.figures import draw_batch, draw_curves
 from hierpets.training.run.folder import BATCH_FILE, CURVES_FILE, Run
-from hierpets.training.score import Score, Validation
+from hierpets.training.score import LabeledLogits, Score, Validation
 
 __all__ = ["FinetuneResult", "FinetuningLoop"]
 
@@ -60,6 +61,7 @@ class FinetuningLoop:
         self.learner, self.batches, self.validation = learner, batches, validation
         self.run, self.identity, self.names = run, identity, names
         self.settings = learner.settings
+        self.rounded = deepcopy(learner.averaged)  # takes the weights that are judged, as a bundle would store them
         self.epoch, self.step, self.loss = 0, 0, 0.0
         self.history: History = []
         self.best: Weights = {}
@@ -77,7 +79,7 @@ class FinetuningLoop:
     def fit(self) -> FinetuneResult:
         """Train until the last epoch, or until it no longer helps, and choose the best point on the way."""
         if not self.history:
-            self._log_epoch(epoch=0, **self.validation.ask(self.learner.network).score().as_dict())
+            self._log_epoch(epoch=0, **self._ask(self.learner.start).score().as_dict())
         while self.epoch < self.settings.epochs and not self._stalled():
             self._train_epoch()
             self._end_epoch()
@@ -105,7 +107,7 @@ class FinetuningLoop:
 
     def _end_epoch(self) -> None:
         self.epoch += 1
-        score = self.validation.ask(self.learner.averaged).score()
+        score = self._ask(self.learner.averaged.state_dict()).score()
         if all(score.rank > _score(old).rank for old in self.history[1:]):
             self.best = copy_weights(self.learner.averaged)
         self._log_epoch(epoch=self.epoch, loss=self.loss / self.learner.plan.steps, **score.as_dict())
@@ -148,8 +150,8 @@ class FinetuningLoop:
 
     def _choose(self) -> FinetuneResult:
         """Put the best network in place."""
-        alpha, score = choose_alpha(self.settings.interpolation, lambda a: self.validation.ask(self._place(a)).score())
-        network = self._place(alpha).cpu().to(memory_format=torch.contiguous_format).requires_grad_(True)
+        alpha, score = choose_alpha(self.settings.interpolation, lambda a: self._ask(self._weights(a)).score())
+        network = self._place(self._weights(alpha)).cpu().to(memory_format=torch.contiguous_format).requires_grad_(True)
         network.set_heads(network.get_heads().shifted(*self.validation.shift))
         return FinetuneResult(
             network=network.eval(),
@@ -159,12 +161,17 @@ class FinetuningLoop:
             best=score,
         )
 
-    def _place(self, alpha: float) -> HierarchicalNetwork:
-        """The network at that alpha, rounded: with the shift of its prior, what is judged is what will be served."""
-        network = self.learner.network
-        network.load_state_dict(interpolate(self.learner.start, self.best, alpha))
-        round_weights(network.backbone)
-        return network
+    def _weights(self, alpha: float) -> Weights:
+        return interpolate(self.learner.start, self.best, alpha)
+
+    def _ask(self, weights: Weights) -> LabeledLogits:
+        return self.validation.ask(self._place(weights))
+
+    def _place(self, weights: Weights) -> HierarchicalNetwork:
+        """The network of these weights, rounded: with the shift of its prior, what is judged is what will be served."""
+        self.rounded.load_state_dict(weights)
+        round_weights(self.rounded.backbone)
+        return self.rounded
 
 
 def _score(row: dict[str, Any]) -> Score:

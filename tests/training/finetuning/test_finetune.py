@@ -16,6 +16,7 @@ from hierpets.hierarchy.probabilities import COMBINERS
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.rounding import round_weights
 from hierpets.taxonomy import Taxonomy
+from hierpets.training.finetuning import loop
 from hierpets.training.finetuning.finetune import apply_temperatures
 from hierpets.training.finetuning.learner import Learner
 from hierpets.training.finetuning.loop import FinetuneResult
@@ -173,6 +174,18 @@ def test_finetune_returns_what_was_scored_with_the_prior_of_the_settings(tmp_pat
     round_weights(result.network.backbone)
     for old, new in zip(before, result.network.backbone.parameters(), strict=True):
         torch.testing.assert_close(new, old, rtol=1e-6, atol=0)
+
+
+def test_finetune_judges_each_epoch_by_the_weights_that_would_be_served(tmp_path, photos, monkeypatch):
+    def halve(module):  # instead of rounding, which changes little
+        for parameter in module.parameters():
+            parameter.data.copy_(parameter.data / 2)
+
+    monkeypatch.setattr(loop, "round_weights", halve)
+    settings = {"epochs": 1, "interpolation": [], "learning_rate": 1e-3, "head_learning_rate": 3e-3}
+    result = tune(tmp_path, train=photos[0], val=photos[1], settings=settings)
+    assert result.alpha == 1
+    assert result.best.as_dict() == {level: result.history[1][level] for level in ("breed", "species", "nll")}
 
 
 def test_finetune_keeps_batch_statistics(tmp_path, photos):

@@ -116,8 +116,8 @@ def count(p_cat: np.ndarray, is_cat: np.ndarray, threshold: float) -> Counts:
 
 def train(table: Path, out: Path, **settings: Any) -> Model:
     """Train on a table, and ask for P(cat) of what was held out."""
-    print(f"\N{EM DASH} {out.name}", flush=True)
     result = hierpets.train(table, levels="species", prior="data", out=out, overwrite=True, **settings)
+    print(f"\N{EM DASH} {out.name}: {result.summary}", flush=True)
     predictor = result.predictor(recommend=False)
     return Model(*(_p_cat(hierpets.evaluate(predictor, table, split=part).predictions) for part in ("val", "test")))
 

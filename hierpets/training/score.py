@@ -74,6 +74,11 @@ class PairedDifference(NamedTuple):
     total: float
     error: float
 
+    @property
+    def is_clear(self) -> bool:
+        """Whether it is more than a standard error."""
+        return self.total > self.error
+
 
 def paired_difference(differences: np.ndarray, groups: np.ndarray | None = None) -> PairedDifference:
     """The sum of ``differences`` (float [N]) photo by photo, or animal by animal where ``groups`` (int [N]) tells which

@@ -39,8 +39,8 @@ PREPROCESS = Preprocess(size=32, crop=1.0)
 FAST = {
     "epochs": 2,
     "batch_size": 8,
-    "learning_rate": 1e-2,
-    "head_learning_rate": 3e-2,
+    "learning_rate": 3e-2,  # two epochs are clearly better than the start
+    "head_learning_rate": 1e-1,
     "precision": "f32",
     "patience": 9,
     "ema_decay": 0.5,
@@ -134,7 +134,11 @@ def win_by_little(monkeypatch: pytest.MonkeyPatch) -> None:
         for parameter in network.backbone.parameters():
             parameter.data *= 1.01
         return SimpleNamespace(
-            alpha=1.0, network=network, start=SimpleNamespace(accuracy=0.5), best=SimpleNamespace(accuracy=0.6)
+            alpha=1.0,
+            won=True,
+            network=network,
+            start=SimpleNamespace(accuracy=0.5),
+            best=SimpleNamespace(accuracy=0.6),
         )
 
     monkeypatch.setattr(finetuning, "finetune", barely)

@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from hierpets.data.labeled.index import read_index
 from hierpets.data.listing import find_photos
+from hierpets.errors import DataError
 from hierpets.inference.prediction import Prediction
 from hierpets.training.recipe import train
 from tools.errors import in_one_line
@@ -57,6 +58,10 @@ def measure(data: str, elsewhere: str, strangers: dict[str, list[str]], settings
     listed = read_index(elsewhere).records
     with tempfile.TemporaryDirectory() as folder:
         result = train(data, out=Path(folder) / "run", backbone=BACKBONE, quantize=False, **settings)
+        if settings["recipe"] == "finetune" and not result.summary.endswith("fine-tuned"):
+            raise DataError(
+                f"{data}: fine-tuning is not clearly better here, and heads alone are kept; give more photos"
+            )
         predictor = result.predictor(recommend=False)
         known, *others = (
             list(predictor.stream(paths)) for paths in ([one.path for one in listed], *strangers.values())

@@ -11,6 +11,7 @@ from hierpets.cli.completion import PluginName
 from hierpets.cli.exits import INTERRUPTED
 from hierpets.cli.options import GivenPath, overwrite_option, setting_options
 from hierpets.config import CONFIG_FILE, TrainConfig, read_config
+from hierpets.text import counted
 
 __all__ = ["command"]
 
@@ -126,10 +127,11 @@ def _describe(event: dict[str, Any]) -> str | None:
         case "stalled":
             return f"stopped after epoch {event['epoch']}: none of the last {event['patience']} epochs was better"
         case "finetuned":
-            outcome = "fine-tuning helped" if event["won"] else "fine-tuning did not help; keeping the linear heads"
-            if event["won"] and event["best"] == event["start"]:
-                return f"fine-tuning kept: balanced accuracy {event['best']:.1%}, as before, and more likely labels"
-            return f"{outcome}: balanced accuracy {event['best']:.1%}, before {event['start']:.1%}"
+            numbers = f"balanced accuracy {event['best']:.1%} for {event['start']:.1%}, network alone"
+            photos = counted(event["photos"], "validation photo")
+            if event["won"]:
+                return f"fine-tuning helped: {numbers}, on the {photos} that it was chosen by: a little too good"
+            return f"fine-tuning: {numbers}, on {photos}, not more than a standard error: the heads are kept"
         case "metrics":
             breed = f", breed accuracy {event['breed']:.1%}" if event["breed"] is not None else ""
             return f"{event['on'].replace('_', '-')}: species accuracy {event['species']:.1%}{breed}"
@@ -141,7 +143,7 @@ def _describe(event: dict[str, Any]) -> str | None:
             shown = [f"training loss {event['loss']:.3f}"] if event.get("loss") is not None else []
             shown += [f"{level} {event[level]:.1%}" for level in ("breed", "species") if event.get(level) is not None]
             shown += [f"validation loss {event['nll']:.3f}"] if event.get("nll") is not None else []
-            return f"epoch {event['epoch']}: {', '.join(shown)}"
+            return f"epoch {event['epoch']}, network alone: {', '.join(shown)}"
     return None
 
 

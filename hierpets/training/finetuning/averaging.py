@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch.optim.swa_utils import AveragedModel
 
-from hierpets.training.score import Score
+from hierpets.training.score import LabeledLogits, PairedDifference, Score, paired_difference
 
 __all__ = ["AlphaChoice", "choose_alpha", "decay_after", "interpolate", "moving_average"]
 
@@ -37,10 +37,13 @@ def moving_average(network: torch.nn.Module, decay: float) -> AveragedModel:
 
 
 class AlphaChoice(NamedTuple):
-    """The alpha of WiSE-FT (Wortsman et al., CVPR 2022): 0 is the start, 1 the end of training."""
+    """The alpha of WiSE-FT (Wortsman et al., CVPR 2022): 0 is the start, 1 the end of training; its ``lead`` in
+    balanced accuracy over the start.
+    """
 
     alpha: float
     score: Score
+    lead: PairedDifference
 
 
 def interpolate(start: Weights, end: Weights, alpha: float) -> dict[str, torch.Tensor]:
@@ -51,7 +54,10 @@ def interpolate(start: Weights, end: Weights, alpha: float) -> dict[str, torch.T
     }
 
 
-def choose_alpha(alphas: Iterable[float], score: Callable[[float], Score]) -> AlphaChoice:
+def choose_alpha(alphas: Iterable[float], ask: Callable[[float], LabeledLogits]) -> AlphaChoice:
     """The alpha with the best score; the nearest to the start among equals. The start and the end are always tried."""
-    choices = [AlphaChoice(alpha, score(alpha)) for alpha in sorted({0.0, 1.0, *alphas})]
-    return max(choices, key=lambda choice: (choice.score.rank, -choice.alpha))
+    outputs = {alpha: ask(alpha) for alpha in sorted({0.0, 1.0, *alphas})}
+    scores = {alpha: logits.score() for alpha, logits in outputs.items()}
+    best = max(scores, key=lambda alpha: (scores[alpha].rank, -alpha))
+    differences = outputs[best].judged.shares - outputs[0.0].judged.shares
+    return AlphaChoice(best, scores[best], paired_difference(differences, outputs[best].labels.groups))

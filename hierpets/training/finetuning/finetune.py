@@ -53,7 +53,7 @@ def finetune_trained(
     device: str,
     checkpoint: Checkpoint | None = None,
 ) -> Trained:
-    """The fine-tuned network, or ``frozen`` if nothing beats it."""
+    """The fine-tuned network, or ``frozen`` if it does not beat it by more than a standard error."""
     network = deepcopy(frozen.network)
     # They belong to the frozen features, and are fitted again to those that come out.
     network.ood_scorer = network.mixture = None
@@ -69,9 +69,15 @@ def finetune_trained(
         checkpoint=checkpoint,
         temperatures=frozen.temperatures,
     )
-    won = result.alpha > 0
-    run.log("finetuned", won=won, start=result.start.accuracy, best=result.best.accuracy, alpha=result.alpha)
-    if not won:
+    run.log(
+        "finetuned",
+        won=result.won,
+        start=result.start.accuracy,
+        best=result.best.accuracy,
+        alpha=result.alpha,
+        photos=len(splits.val),
+    )
+    if not result.won:
         return frozen
     backbone, heads = result.network.backbone, result.network.get_heads()
     tuned = judge_by_validation(frozen, backbone, heads, splits, config, device=device, progress=run.progress)
@@ -91,10 +97,11 @@ def finetune(
     temperatures: Temperatures | None = None,
     guard: Guard = nullcontext,
 ) -> FinetuneResult:
-    """Train a copy of ``network``, which is not changed and is returned if nothing beats it.
+    """Train a copy of ``network``, which is not changed and is returned if nothing clearly beats it.
 
     The best epoch, and the best point between start and end, have the largest breed balanced accuracy on the validation
-    photos (species, where there are no breeds); the start is among the candidates. With a ``checkpoint`` training
+    photos (species, where there are no breeds). It is the best of several, so that it has to win as a candidate of
+    recipe ``auto`` has: photo by photo, by more than a standard error. With a ``checkpoint`` training
     continues from there, and ends in the same weights as if it had not stopped. Processes joined by
     ``join_distributed`` share the work; each returns the same result, and only the main one writes checkpoints.
 
@@ -128,7 +135,7 @@ def finetune(
         loop.restore(checkpoint)
     with repeatable:  # a resumed training ends where it should
         result = loop.fit()
-    return replace(result, network=network) if result.alpha == 0 else result
+    return result if result.won else replace(result, network=network)
 
 
 def apply_temperatures(heads: Heads, temperatures: Temperatures, taxonomy: Taxonomy) -> Heads:

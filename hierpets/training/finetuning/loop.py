@@ -29,15 +29,18 @@ REDRAWN = 20  # seconds between two drawings of the curves, each of which takes 
 
 @dataclass(frozen=True)
 class FinetuneResult:
-    """The best ``network``, on the CPU, rounded as a bundle stores it.
+    """The best ``network``, on the CPU, rounded as a bundle stores it; the one that was given if it has not ``won``: if
+    its balanced accuracy on the validation photos is not better by more than a standard error.
 
-    ``history`` has a row for the start (epoch 0) and for each epoch. The network stands between the start (``alpha`` 0)
-    and the moving average after the best epoch (``alpha`` 1).
+    ``history`` has a row for the start (epoch 0) and for each epoch. The ``best`` score is that of a network between
+    the start (``alpha`` 0) and the moving average after the best epoch (``alpha`` 1). All scores are those of the
+    network alone: as its heads answer one look, without breeds of pretraining, other networks or temperatures.
     """
 
     network: HierarchicalNetwork
     history: tuple[dict[str, Any], ...]
     alpha: float
+    won: bool
     start: Score
     best: Score
 
@@ -150,15 +153,18 @@ class FinetuningLoop:
 
     def _choose(self) -> FinetuneResult:
         """Put the best network in place."""
-        alpha, score = choose_alpha(self.settings.interpolation, lambda a: self._ask(self._weights(a)).score())
-        network = self._place(self._weights(alpha)).cpu().to(memory_format=torch.contiguous_format).requires_grad_(True)
+        best = choose_alpha(self.settings.interpolation, lambda alpha: self._ask(self._weights(alpha)))
+        network = (
+            self._place(self._weights(best.alpha)).cpu().to(memory_format=torch.contiguous_format).requires_grad_(True)
+        )
         network.set_heads(network.get_heads().shifted(*self.validation.shift))
         return FinetuneResult(
             network=network.eval(),
             history=tuple(self.history),
-            alpha=alpha,
+            alpha=best.alpha,
+            won=best.lead.is_clear,
             start=_score(self.history[0]),
-            best=score,
+            best=best.score,
         )
 
     def _weights(self, alpha: float) -> Weights:

@@ -39,7 +39,7 @@ def choose(candidates: Sequence[Candidate], rows: np.ndarray, groups: np.ndarray
     totals = criteria.sum(axis=1)
     animals = None if groups is None else groups[rows]
     behind = [paired_difference(row, animals) for row in criteria[totals.argmax()] - criteria]
-    close = [i for i, one in enumerate(behind) if one.total <= one.error]
+    close = [i for i, one in enumerate(behind) if not one.is_clear]
     chosen = min(close, key=lambda i: (*_expense(candidates[i]), -totals[i]))
     return Chosen(candidates[chosen], behind=behind[chosen].total, error=behind[chosen].error)
 

@@ -80,6 +80,7 @@ def test_finetune_resumed_after_any_step_changes_nothing(tmp_path, step, minutes
         tune(tmp_path / "killed", settings=settings, progress=kill_at(step))
     events = []
     resumed = tune(tmp_path / "killed", settings=settings, resume=True, listener=events.append)
+    assert alone.won
     assert equal(alone.network.state_dict(), resumed.network.state_dict())
     assert alone.history == resumed.history
     assert any(event["event"] == "resumed" for event in events) == (step > (1 if minutes == 0 else 4))
@@ -101,6 +102,7 @@ def test_finetune_resumed_at_its_end_trains_no_more(tmp_path):
     first = tune(tmp_path)
     events, steps = [], []
     again = tune(tmp_path, resume=True, listener=events.append, progress=lambda *step: steps.append(step))
+    assert first.won
     assert equal(first.network.state_dict(), again.network.state_dict())
     assert not steps
     assert not [event for event in events if event["event"] == "epoch"]

@@ -139,7 +139,7 @@ def test_finetune_does_not_destroy_a_good_start(tmp_path, photos):
     assert result.history[-1]["breed"] < result.start.breed
     assert result.best.breed >= result.start.breed
     assert len(result.history) <= 4
-    if result.alpha == 0:
+    if not result.won:
         assert all(torch.equal(start[name], tensor) for name, tensor in result.network.state_dict().items())
 
 
@@ -154,7 +154,7 @@ def test_finetune_scales_overconfident_heads_and_returns_a_start_as_it_came(tmp_
     plain = tune(tmp_path, train=photos[0], val=photos[1], settings=still)
     result = tune(tmp_path, train=photos[0], val=photos[1], settings=still, network=sure, temperatures=undone)
     assert result.start.nll == pytest.approx(plain.start.nll, rel=1e-4)
-    if result.alpha == 0:
+    if not result.won:
         np.testing.assert_array_equal(result.network.get_heads().leaf.weight, start.leaf.weight)
     else:
         softened = apply_temperatures(start, undone, sure.taxonomy)
@@ -164,6 +164,7 @@ def test_finetune_scales_overconfident_heads_and_returns_a_start_as_it_came(tmp_
 @pytest.mark.parametrize("weights", [None, np.arange(1.0, 51.0) ** 3], ids=["alike", "of the last species"])
 def test_finetune_returns_what_was_scored_with_the_prior_of_the_settings(tmp_path, photos, weights):
     result = tune(tmp_path, train=photos[0], val=photos[1], weights=weights, settings={"epochs": 3})
+    assert result.won
     plain = tune(tmp_path, train=photos[0], val=photos[1], settings={"epochs": 1})
     assert result.start.nll == pytest.approx(plain.start.nll, rel=1e-6)
     again = tune(tmp_path, train=photos[0], val=photos[1], network=result.network, settings={"epochs": 1})
@@ -174,6 +175,13 @@ def test_finetune_returns_what_was_scored_with_the_prior_of_the_settings(tmp_pat
     round_weights(result.network.backbone)
     for old, new in zip(before, result.network.backbone.parameters(), strict=True):
         torch.testing.assert_close(new, old, rtol=1e-6, atol=0)
+
+
+def test_finetune_keeps_the_start_where_the_best_wins_a_single_photo(tmp_path, photos):
+    start, one = tiny_network(), replace(photos[1], records=photos[1].records[:1])
+    result = tune(tmp_path, train=photos[0], val=one, network=start, settings={"epochs": 12})
+    assert (result.start.breed, result.best.breed, result.won) == (0, 1, False)
+    assert all(torch.equal(ours, result.network.state_dict()[name]) for name, ours in start.state_dict().items())
 
 
 def test_finetune_judges_each_epoch_by_the_weights_that_would_be_served(tmp_path, photos, monkeypatch):
@@ -191,6 +199,7 @@ def test_finetune_judges_each_epoch_by_the_weights_that_would_be_served(tmp_path
 def test_finetune_keeps_batch_statistics(tmp_path, photos):
     before = tiny_network().backbone[1].running_mean
     result = tune(tmp_path, train=photos[0], val=photos[1])
+    assert result.won
     torch.testing.assert_close(result.network.backbone[1].running_mean, before, rtol=0, atol=0)
 
 

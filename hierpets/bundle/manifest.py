@@ -125,11 +125,17 @@ class Selection(StrictModel):
     interval: tuple[Share, Share] = Field(description="95% interval of that")
     behind: Annotated[float, Field(ge=0)] = Field(description="how far the chosen one is behind the best")
     error: Annotated[float, Field(ge=0)] = Field(description="standard error of that difference")
+    finetuned: bool = Field(
+        default=False, description="whether the network was fine-tuned afterwards: the numbers are those before"
+    )
 
     def __str__(self) -> str:
         low, high = self.interval
+        before = "before fine-tuning: " if self.finetuned else ""
+        if self.compared == 1:
+            return f"{before}balanced accuracy of {self.accuracy:.1%} ({low:.1%} to {high:.1%}) out of fold"
         return (
-            f"chosen among {self.compared} with a balanced accuracy of {self.accuracy:.1%} out of fold; "
+            f"{before}chosen among {self.compared} with a balanced accuracy of {self.accuracy:.1%} out of fold; "
             f"{self.honest:.1%} ({low:.1%} to {high:.1%}) on folds that the choice did not see"
         )
 

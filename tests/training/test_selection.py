@@ -136,6 +136,16 @@ def test_a_single_candidate_is_as_good_as_it_says():
     said = describe_selection([only], choose([only], EVERYONE), FOLDS)
     assert (said.accuracy, said.honest) == pytest.approx((0.9, 0.9))
     assert said.stressed is None
+    low, high = said.interval
+    assert str(said) == f"balanced accuracy of 90.0% ({low:.1%} to {high:.1%}) out of fold"
+
+
+def test_a_choice_says_that_its_numbers_are_those_before_fine_tuning():
+    pair = [candidate(wrong_at(*range(40))), candidate(wrong_at(*range(40)))]
+    said = describe_selection(pair, choose(pair, EVERYONE), FOLDS)
+    tuned = said.model_copy(update={"finetuned": True})
+    assert str(said).startswith("chosen among 2 with")
+    assert str(tuned) == f"before fine-tuning: {said}"
 
 
 def test_a_choice_without_mistakes_is_as_uncertain_as_its_photos_are_few():

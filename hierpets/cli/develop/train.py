@@ -115,7 +115,8 @@ def _describe(event: dict[str, Any]) -> str | None:
         case "candidate":
             return f"  {event['number']} of {event['total']}: {_row(event)}"
         case "chosen":
-            return f"chosen: {_row(event)}\n{event['said']}"
+            which = "chosen" if event["selection"]["compared"] > 1 else "cross-validated"
+            return f"{which}: {_row(event)}\n{event['said']}"
         case "early_candidate":
             return f"  asked first, {event['choice']} answers {event['share']:.0%}: {event['cost']:.0%} of the work"
         case "early":

@@ -81,7 +81,8 @@ def finetune_trained(
         return frozen
     backbone, heads = result.network.backbone, result.network.get_heads()
     tuned = judge_by_validation(frozen, backbone, heads, splits, config, device=device, progress=run.progress)
-    return replace(tuned, summary=f"{frozen.summary}, fine-tuned", statistics=None)
+    before = frozen.selection and frozen.selection.model_copy(update={"finetuned": True})
+    return replace(tuned, summary=f"{frozen.summary}, fine-tuned", statistics=None, selection=before)
 
 
 @within_gpu_memory()

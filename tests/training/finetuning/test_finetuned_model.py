@@ -8,6 +8,23 @@ from hierpets.bundle.manifest import read_manifest
 from hierpets.training.recipe import train
 
 
+def test_a_finetuned_model_says_that_what_chose_its_heads_was_before(tmp_path, monkeypatch):
+    tiny_registry(tmp_path)
+    win_by_little(monkeypatch)
+    auto = {"heads": [{"shrinkage": 0.2}, {"shrinkage": 0.4}], "views": ["plain"], "stress": False}
+    result = train(
+        recipe="auto",
+        backbone="tiny",
+        auto=auto,
+        registry=tmp_path / "registry.yaml",
+        out=tmp_path / "run",
+        val_fraction=0.3,
+        second_look=False,
+    )
+    for selection in (result.selection, read_manifest(result.bundle).selection):
+        assert str(selection).startswith("before fine-tuning: chosen among 2 with")
+
+
 @pytest.mark.parametrize("early", [(), ({"name": "tiny", "options": {"width": 4}},)], ids=["alone", "after another"])
 def test_a_finetuned_model_learns_from_validation_photos_what_other_breeds_look_like(
     tmp_path, monkeypatch, caplog, early

@@ -9,10 +9,9 @@ from time import perf_counter
 
 import numpy as np
 
-from hierpets.data.decoding.damage import told_before
 from hierpets.data.transforms import read_square
 from hierpets.inference.engines.base import Engine
-from hierpets.inference.engines.cascade import DETAIL, Cascade, Turn
+from hierpets.inference.engines.cascade import Cascade, Turn
 from hierpets.plugin import Preprocess
 from hierpets.workers import cores
 
@@ -67,7 +66,7 @@ def second_look_rate(cascade: Cascade, paths: Sequence[str], seconds: float) -> 
         return list(cascade.turns([cascade.squares(cascade.decode(path)) for path in batch]))
 
     def look_again(batch: list[str], turns: list[Turn]) -> None:
-        cascade.finish(turns, lambda row: cascade.decode(batch[row], detail=DETAIL, warn=told_before))
+        cascade.finish(turns, lambda row: cascade.decode_again(batch[row]))
 
     with ThreadPoolExecutor(engine.workers) as workers:
         asked = list(zip(batches, workers.map(ask, batches), strict=True))

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hierpets.data.decoding.damage import told_before
 from hierpets.data.photos import Photo
 from hierpets.hierarchy.decision import Decision, decide
-from hierpets.inference.engines.cascade import DETAIL, Squares, Turn
+from hierpets.inference.engines.cascade import Squares, Turn
 from hierpets.inference.predictor import Predictor
 from hierpets.regions.boxes import Box
 
@@ -69,7 +68,7 @@ def prediction_stages(predictor: Predictor, photo: Photo) -> Iterator[StageResul
     yield Preprocessed(squares)
     turns = tuple(cascade.turns([squares]))
     yield NetworkRun(turns)
-    found = cascade.finish(turns, lambda _: cascade.decode(photo, detail=DETAIL, warn=told_before))
+    found = cascade.finish(turns, lambda _: cascade.decode_again(photo))
     joint = predictor.joint(found.output)
     scores, thresholds = found.output.scores if manifest.ood else None, predictor.thresholds()
     decided = decide(joint, manifest.taxonomy, manifest.policy, scores=scores, thresholds=thresholds)

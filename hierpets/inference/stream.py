@@ -14,11 +14,10 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from hierpets.data.decoding.damage import told_before
 from hierpets.data.photos import Limits, NamedPhoto
 from hierpets.errors import DeviceError, HierpetsError, InternalError, PluginError
 from hierpets.inference.engines.base import Engine
-from hierpets.inference.engines.cascade import DETAIL, Cascade, CascadeOutput, Squares
+from hierpets.inference.engines.cascade import Cascade, CascadeOutput, Squares
 from hierpets.workers import not_live, run_in_order
 
 __all__ = ["BatchOutput", "photo_error", "run_batch", "run_batches"]
@@ -117,7 +116,7 @@ def _ask(
     positions = list(inputs)
 
     def read(row: int) -> np.ndarray:
-        return cascade.decode(batch[positions[row]].photo, limits, detail=DETAIL, warn=told_before)
+        return cascade.decode_again(batch[positions[row]].photo, limits)
 
     try:
         return [cascade(list(inputs.values()), read, closer=closer)]

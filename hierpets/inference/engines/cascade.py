@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from hierpets.bundle.manifest import Manifest
-from hierpets.data.decoding.damage import Warn
+from hierpets.data.decoding.damage import Warn, told_before
 from hierpets.data.photos import DEFAULT_LIMITS, Limits, Photo, read_photo
 from hierpets.data.transforms import to_square
 from hierpets.errors import BundleError
@@ -111,6 +111,13 @@ class Cascade:
         :raises ImageError: it cannot be read.
         """
         return read_photo(photo, shorter_side=detail * self._decoded_side, limits=limits, warn=warn)
+
+    def decode_again(self, photo: Photo, limits: Limits = DEFAULT_LIMITS) -> np.ndarray:
+        """The same photo for a second look, in more detail than at first.
+
+        :raises ImageError: it cannot be read.
+        """
+        return self.decode(photo, limits, detail=DETAIL, warn=told_before)
 
     def squares(self, pixels: np.ndarray) -> Squares:
         """What each network will see of a decoded photo."""

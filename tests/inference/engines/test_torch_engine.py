@@ -327,20 +327,34 @@ class Fragile(torch.nn.Module):
     return make
 
 
+@pytest.fixture
+def told(bundle, capsys):
+    """A function: what a command that fails says on standard error; nothing on standard output."""
+
+    def run(command, registry, *more):
+        with pytest.raises(SystemExit) as ended:
+            main([command, *more, "--model", str(bundle), "--registry", str(registry)])
+        said = capsys.readouterr()
+        assert (ended.value.code, said.out) == (1, "")
+        return said.err
+
+    return run
+
+
+FIVE = [f"demo:cat/siamese/{n}" for n in range(5)]
+
+
 @pytest.mark.parametrize("more", [[], ["--out", "pets.jsonl"]])
 def test_gpu_without_memory_is_told_in_one_line_that_blames_no_plugin(
-    bundle, fragile_registry, capsys, caplog, tmp_path, monkeypatch, more
+    told, fragile_registry, caplog, tmp_path, monkeypatch, more
 ):
     monkeypatch.chdir(tmp_path)
     registry = fragile_registry(
         "len(features) != 2", "torch.OutOfMemoryError('CUDA out of memory. Tried 9 GiB. GPU 0')"
     )
-    own = ["--model", str(bundle), "--registry", str(registry)]
-    with pytest.raises(SystemExit) as ended:
-        main(["predict", *own, "--engine", "torch", *(f"demo:cat/siamese/{n}" for n in range(5)), *more])
-    told = capsys.readouterr()
-    assert (ended.value.code, told.out, caplog.text) == (1, "", "")
-    assert re.fullmatch(r"error: CUDA out of memory. Tried 9 GiB: use --device cpu, .*\n", told.err)
+    error = told("predict", registry, "--engine", "torch", *FIVE, *more)
+    assert caplog.text == ""
+    assert re.fullmatch(r"error: CUDA out of memory. Tried 9 GiB: use --device cpu, .*\n", error)
 
 
 @pytest.mark.parametrize("place", [(torch.nn.Module, "to"), (torch.Tensor, "to")])
@@ -356,26 +370,19 @@ def test_gpu_without_memory_for_the_network_or_a_batch_is_a_device_error(network
 
 @pytest.mark.parametrize("more", [[], ["--regions"], ["--out", "pets.jsonl"]])
 def test_backbone_that_fails_while_it_predicts_is_named_in_one_line(
-    bundle, fragile_registry, capsys, caplog, tmp_path, monkeypatch, more
+    told, fragile_registry, caplog, tmp_path, monkeypatch, more
 ):
     monkeypatch.chdir(tmp_path)
     registry = fragile_registry("len(features) != 2")  # as many as its contract is checked with
-    own = ["--model", str(bundle), "--registry", str(registry)]
-    with pytest.raises(SystemExit) as ended:
-        main(["predict", *own, "--engine", "torch", *(f"demo:cat/siamese/{n}" for n in range(5)), *more])
-    told = capsys.readouterr()
-    assert (ended.value.code, told.out, caplog.text) == (1, "", "")
-    assert re.fullmatch(r"error: backbone 'tiny' \(\S+tiny\.py:\d+\): RuntimeError: the kernel is broken\n", told.err)
+    error = told("predict", registry, "--engine", "torch", *FIVE, *more)
+    assert caplog.text == ""
+    assert re.fullmatch(r"error: backbone 'tiny' \(\S+tiny\.py:\d+\): RuntimeError: the kernel is broken\n", error)
 
 
-def test_backbone_that_fails_while_it_is_explained_is_named_in_one_line(bundle, fragile_registry, capsys, tmp_path):
+def test_backbone_that_fails_while_it_is_explained_is_named_in_one_line(told, fragile_registry, tmp_path):
     registry = fragile_registry("features.requires_grad")
-    own = ["--model", str(bundle), "--registry", str(registry), "--out", str(tmp_path / "explanation.png")]
-    with pytest.raises(SystemExit) as ended:
-        main(["explain", "demo:cat/siamese/1", *own])
-    told = capsys.readouterr()
-    assert ended.value.code == 1
-    assert re.fullmatch(r"error: backbone 'tiny' \(\S+tiny\.py:\d+\): RuntimeError: the kernel is broken\n", told.err)
+    error = told("explain", registry, "demo:cat/siamese/1", "--out", str(tmp_path / "explanation.png"))
+    assert re.fullmatch(r"error: backbone 'tiny' \(\S+tiny\.py:\d+\): RuntimeError: the kernel is broken\n", error)
     assert not (tmp_path / "explanation.png").exists()
 
 

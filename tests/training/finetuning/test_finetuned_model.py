@@ -8,19 +8,16 @@ from hierpets.bundle.manifest import read_manifest
 from hierpets.training.recipe import train
 
 
-def test_a_finetuned_model_says_that_what_chose_its_heads_was_before(tmp_path, monkeypatch):
-    tiny_registry(tmp_path)
+def tuned(tmp_path, monkeypatch, **settings):
+    """What comes of a training whose fine-tuning wins by little."""
+    registry = tiny_registry(tmp_path).path
     win_by_little(monkeypatch)
+    return train(backbone="tiny", registry=registry, out=tmp_path / "run", val_fraction=0.3, **settings)
+
+
+def test_a_finetuned_model_says_that_what_chose_its_heads_was_before(tmp_path, monkeypatch):
     auto = {"heads": [{"shrinkage": 0.2}, {"shrinkage": 0.4}], "views": ["plain"], "stress": False}
-    result = train(
-        recipe="auto",
-        backbone="tiny",
-        auto=auto,
-        registry=tmp_path / "registry.yaml",
-        out=tmp_path / "run",
-        val_fraction=0.3,
-        second_look=False,
-    )
+    result = tuned(tmp_path, monkeypatch, recipe="auto", auto=auto, second_look=False)
     for selection in (result.selection, read_manifest(result.bundle).selection):
         assert str(selection).startswith("before fine-tuning: chosen among 2 with")
 
@@ -29,16 +26,7 @@ def test_a_finetuned_model_says_that_what_chose_its_heads_was_before(tmp_path, m
 def test_a_finetuned_model_learns_from_validation_photos_what_other_breeds_look_like(
     tmp_path, monkeypatch, caplog, early
 ):
-    tiny_registry(tmp_path)
-    win_by_little(monkeypatch)
-    result = train(
-        recipe="finetune",
-        backbone="tiny",
-        early=early,
-        registry=tmp_path / "registry.yaml",
-        out=tmp_path / "run",
-        val_fraction=0.3,
-    )
+    result = tuned(tmp_path, monkeypatch, recipe="finetune", early=early)
     manifest = read_manifest(result.bundle)
     assert manifest.training["calibrated_on"] == "validation"
     assert "fine-tuned" in result.summary

@@ -18,6 +18,7 @@ from hierpets.bundle.layout import GRAPH, MANIFEST, STATISTICS, WEIGHTS, early_f
 from hierpets.errors import BundleError, reason_of
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.early import MOST_EARLY
+from hierpets.hierarchy.likeness import OtherAnimal
 from hierpets.hierarchy.outputs import Calibration
 from hierpets.hierarchy.policy import Policy
 from hierpets.hierarchy.probabilities import Combiner, Prior
@@ -189,6 +190,11 @@ class Manifest(StrictModel):
         default=False,
         description="Whether small animals are looked at again in photos that leave doubt.",
     )
+    other_animals: tuple[OtherAnimal, ...] = Field(
+        default=(),
+        description="What the pretrained head says of animals that are no pets; none where it names none of them, or in "
+        "an older bundle.",
+    )
     statistics: StatisticsSpec | None = Field(
         default=None, description="Statistics of the classes; None if the heads cannot be fitted again."
     )
@@ -232,6 +238,12 @@ class Manifest(StrictModel):
     def _every_leaf_has_an_origin(self) -> Manifest:
         if len(self.origins) != len(self.taxonomy.leaves):
             raise ValueError(f"origins: expected one for each of {len(self.taxonomy.leaves)} leaves")
+        return self
+
+    @model_validator(mode="after")
+    def _other_animals_take_all_features(self) -> Manifest:
+        if any(len(animal.weights) != self.backbone.feature_dim for animal in self.other_animals):
+            raise ValueError(f"other_animals: expected a weight for each of {self.backbone.feature_dim} features")
         return self
 
     @model_validator(mode="after")

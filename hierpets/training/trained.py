@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hierpets.bundle.manifest import BackboneSpec, EarlyNetwork, Origin, Selection
 from hierpets.config import HeadSpec
 from hierpets.hierarchy.calibration import Temperatures
+from hierpets.hierarchy.likeness import OtherAnimal
 from hierpets.model.network import HierarchicalNetwork
 from hierpets.model.statistics.classes import ClassStatistics
 from hierpets.plugin import Backbone
@@ -35,7 +36,8 @@ class Trained:
     ``backbone`` is what the network's features come from, ``spec`` how to build it again, ``summary`` says in a line
     what was trained. ``statistics`` are what the heads can be fitted to again; None where they were not fitted to any.
     With ``early`` networks before it, ``held_out``, ``pretrained`` and ``unlisted`` are outputs of all of them
-    together; with a ``second_look``, of both looks. ``selection`` is how backbone and heads were chosen, if they were.
+    together; with a ``second_look``, of both looks. ``other_animals`` is what the pretrained head says of animals that
+    are no pets. ``selection`` is how backbone and heads were chosen, if they were.
     """
 
     network: HierarchicalNetwork
@@ -52,3 +54,4 @@ class Trained:
     early: tuple[Early, ...] = ()
     selection: Selection | None = None
     second_look: bool = False
+    other_animals: tuple[OtherAnimal, ...] = ()

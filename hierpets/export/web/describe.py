@@ -10,6 +10,7 @@ from hierpets.bundle.manifest import Manifest, ModelId
 from hierpets.export.web.advice import advise
 from hierpets.export.web.schema import (
     About,
+    AnimalRules,
     Network,
     NetworkTemperatures,
     OpinionRules,
@@ -21,7 +22,7 @@ from hierpets.export.web.schema import (
 )
 from hierpets.hierarchy.policy import MAX_SET, PET_SCORE_BAND, SURE_BREED
 from hierpets.inference.detector.network import ANIMALS, SIZE, VERSION
-from hierpets.inference.detector.second_look import HEARD_BELOW, LEAD, UNSEEN, WEIGHT, SecondLookRule
+from hierpets.inference.detector.second_look import ALIKE, HEARD_BELOW, LEAD, LIKE, UNSEEN, WEIGHT, SecondLookRule
 from hierpets.inference.engines.cascade import DETAIL
 from hierpets.inference.options import PredictOptions
 from hierpets.recommend.choose import Recommender
@@ -102,8 +103,13 @@ def _second_look(rule: SecondLookRule | None) -> SecondLookRules | None:
         detail=DETAIL,
         pets=_places(rule.species),
         opinions=tuple(OpinionRules(pets=_places(one.pets), others=_places(one.others)) for one in rule.opinions),
+        animals=tuple(
+            AnimalRules(animal=ANIMALS.index(one.name), weights=one.weights, bias=one.bias) for one in rule.animals
+        ),
         least=rule.least,
         heard_below=HEARD_BELOW,
+        like=LIKE,
+        alike=ALIKE,
         lead=LEAD,
         unseen=UNSEEN,
         weight=WEIGHT,

@@ -105,13 +105,21 @@ class OpinionRules(StrictModel):
     others: tuple[int, ...]
 
 
+class AnimalRules(StrictModel):
+    """How much a photo looks like the ``animal`` at this place among the detector's: linear in the features [D]."""
+
+    animal: int
+    weights: tuple[float, ...]
+    bias: float
+
+
 class SecondLookRules(StrictModel):
     """When a photo is looked at again, and what is made of what the detector sees: the numbers of
     :mod:`hierpets.hierarchy.second_look`, :mod:`hierpets.inference.detector` and :mod:`hierpets.regions`.
 
     ``file`` is the detector, which sees squares of ``size`` pixels; ``pets`` are places among its animals, and
-    ``opinions`` [S] what is heard on photos that are taken for each species. ``least`` is the least pet score of a pet;
-    ``closer``: whether the main network is asked again.
+    ``opinions`` [S] what is heard on photos that are taken for each species. ``animals`` are what the pretrained head
+    says of others. ``least`` is the least pet score of a pet; ``closer``: whether the main network is asked again.
     """
 
     file: str
@@ -119,8 +127,11 @@ class SecondLookRules(StrictModel):
     detail: int
     pets: tuple[int, ...]
     opinions: tuple[OpinionRules, ...]
+    animals: tuple[AnimalRules, ...]
     least: float
     heard_below: float
+    like: float
+    alike: float
     lead: float
     unseen: float
     weight: float

@@ -1,8 +1,9 @@
 """A second look at photos of doubtful pets: a detector says where the animal is, and whether it is a pet.
 
-A small animal is cut out, and the main network asked again. What the pretrained head says of a horse hardly differs
-from what it says of an odd photo of a dog, and a detector was trained to tell the two apart (docs/experiments.md). It
-takes nearly as long as the network itself, so that it is asked about few photos.
+A small animal is cut out, and the main network asked again. What the pretrained head says of pets hardly tells a horse
+from an odd photo of a dog, and a detector was trained to tell the two apart (docs/experiments.md). It takes longer than
+the network itself, so that it is asked about few photos: those of small animals, and those that look like a horse to
+the pretrained head.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 
 from hierpets.bundle.manifest import Manifest
 from hierpets.errors import ImageError
+from hierpets.hierarchy.likeness import OtherAnimal, likeness_to
 from hierpets.hierarchy.outputs import Outputs
 from hierpets.hierarchy.policy import PET_SCORE_BAND, SURE_BREED
 from hierpets.hierarchy.probabilities import most_probable_species
@@ -34,11 +36,17 @@ HEARD_BELOW = 0.8
 horses that pass for a pet, one in three is a breed more probably than not."""
 LEAD = 2.0
 """By how much the logit of a pet should be higher than that of another animal."""
+LIKE = 0.75
+"""From which likeness to another animal on the detector is heard: one pet in seven has it, and nearly all horses."""
+ALIKE = 3.0
+"""From which likeness on it speaks against a pet by itself, as the detector's logits do: one pet in a hundred has it at
+most, and half of the horses that are dogs to the detector."""
 UNSEEN = -5.0
 """Logit up to which another animal is not seen at all: in photos of pets that are small or spoiled, the detector sees
 nothing, and no lead can be asked for."""
 WEIGHT = 2.0
-"""By how much the pet score is lowered for each by which the logit of another animal is higher than it should be."""
+"""By how much the pet score is lowered for each by which the logit of another animal, or the likeness to one, is higher
+than it should be."""
 
 
 def closer_part(seen: Detections, species: Sequence[str], photo: np.ndarray) -> Box | None:
@@ -62,26 +70,27 @@ class Opinion(NamedTuple):
         others = [animal for animal in OTHERS if animal not in known] if len(known) == len(species) else []
         return cls(known, tuple(others))
 
-    def objection(self, seen: Detections) -> float:
-        """By how much the logit of another animal is higher than in a photo of a pet: 0, where it is not, and where a
-        pet is seen beside it.
+    def objection(self, seen: Detections, likeness: float) -> float:
+        """By how much the logit of another animal, and the ``likeness`` to one, are higher than in a photo of a pet: 0,
+        where they are not, and where a pet is seen beside it.
         """
         if not self.others or is_beside(seen.edges, seen.probability(self.pets), seen.probability(self.others)):
             return 0.0
         allowed = max(seen.best(self.pets).max() - LEAD, UNSEEN)
-        return max(0.0, float(seen.best(self.others).max() - allowed))
+        return max(0.0, float(seen.best(self.others).max() - allowed)) + max(0.0, likeness - ALIKE)
 
 
 class SecondLookRule(NamedTuple):
     """What a model looks again for. ``least`` is the least pet score of a pet, ``species`` are those of the model that
     the detector knows, and ``opinions`` for each of all those of the model what is heard on photos that are taken for
-    it; ``closer``: whether the model's thresholds are fitted to it that the main network is asked again about small
-    animals.
+    it; ``animals`` are others that the pretrained head tells from pets; ``closer``: whether the model's thresholds are
+    fitted to it that the main network is asked again about small animals.
     """
 
     least: float
     species: tuple[str, ...]
     opinions: tuple[Opinion, ...]
+    animals: tuple[OtherAnimal, ...]
     closer: bool
 
     @classmethod
@@ -94,8 +103,16 @@ class SecondLookRule(NamedTuple):
         # What is taken for a trained species is judged as if no other had been grown.
         trained = tuple(name for name in species if name not in manifest.grown_species)
         opinions = tuple(Opinion.of(trained if name in trained else species) for name in species)
-        is_heard = any(opinion.others for opinion in opinions)
-        return cls(least, known, opinions, manifest.second_look) if is_heard or manifest.second_look else None
+        if not (manifest.second_look or any(opinion.others for opinion in opinions)):
+            return None
+        animals = tuple(animal for animal in manifest.other_animals if animal.name in OTHERS)
+        return cls(least, known, opinions, animals, manifest.second_look)
+
+    def likeness(self, opinion: Opinion, features: np.ndarray) -> float:
+        """How much a photo of these features [D] looks like an animal that speaks against a pet: as much as it takes
+        for the detector to be heard, where the pretrained head does not say.
+        """
+        return likeness_to(opinion.others, features, self.animals, unknown=LIKE)
 
 
 class SecondLook:
@@ -121,7 +138,7 @@ class SecondLook:
         cuts_out = is_unsure & (closer and self._rule.closer)
         is_pet = ~is_unsure | (output.scores[:, 0] >= self._rule.least)
         for row, opinion in self._opinions(output, rows & (certainty < HEARD_BELOW)).items():
-            if not (cuts_out[row] or (is_pet[row] and opinion.others)):
+            if not (cuts_out[row] or (is_pet[row] and self._hears(opinion, output.features[row]))):
                 continue
             try:
                 photo = again.read(row)  # one at a time: it may be large
@@ -136,11 +153,19 @@ class SecondLook:
             output, parts = self._merged(output, again.ask(squares), parts)
         return self._lowered(Reconsidered(output, parts, {}), found)
 
+    def _hears(self, opinion: Opinion, features: np.ndarray) -> bool:
+        """Whether it matters for a photo which animal the detector sees."""
+        return bool(opinion.others) and self._rule.likeness(opinion, features) >= LIKE
+
     def _lowered(self, looked: Reconsidered, found: Mapping[int, Detections]) -> Reconsidered:
         """The same with the pet scores of some rows lowered, by what was ``found`` in them."""
         output = looked.output
         opinions = self._opinions(output, self._certainty(output) < HEARD_BELOW) if found else {}
-        objections = {row: opinions[row].objection(seen) for row, seen in found.items() if row in opinions}
+        objections = {
+            row: opinion.objection(found[row], self._rule.likeness(opinion, output.features[row]))
+            for row, opinion in opinions.items()
+            if row in found and self._hears(opinion, output.features[row])
+        }
         rows = [row for row, objection in objections.items() if objection > 0]
         if not rows:
             return looked

@@ -79,8 +79,8 @@ class CascadeOutput(NamedTuple):
     """What networks asked in turn give for B photos, and the ``stage`` of the one that was sure of each, int [B]: 0 for
     the first one asked.
 
-    Where there are several networks, ``output`` has no features: each network has its own. ``parts`` and
-    ``objections`` are those of :class:`Reconsidered`.
+    Where there are several networks, each has its own features: ``output`` has those of the main one, and zeros for
+    photos that another was sure of. ``parts`` and ``objections`` are those of :class:`Reconsidered`.
     """
 
     output: RawOutput
@@ -195,8 +195,9 @@ class Cascade:
         if stage < len(m.early):
             own = m.early[stage].temperatures
             species, leaf = on_main_scale(output.species, output.leaf, m.taxonomy, own=own, main=m.temperatures)
-            output = output._replace(species=species, leaf=leaf)
-        return output._replace(features=np.empty((len(output.species), 0), np.float32))
+            nothing = np.zeros((len(species), m.backbone.feature_dim), np.float32)
+            output = RawOutput(nothing, species, leaf, output.scores)
+        return output
 
 
 def seen_by(stage: int, photos: Sequence[Squares]) -> np.ndarray:

@@ -28,9 +28,9 @@ __all__ = ["OpenVinoEngine", "adapted", "capabilities", "compile_model", "for_pr
 # What OpenVINO calls the hardware that a precision needs. It takes a hint for what is not there, and ignores it.
 CAPABILITY = {"bf16": "BF16", "f16": "FP16"}
 
-# Photos that a worker takes at a time where there are many: what Python does for eight in a row takes a third less time
-# than after each photo anew.
-STREAM_BATCH = 8
+# Photos that a worker takes at a time where there are many: what Python does for them in a row takes a third less time
+# than after each photo anew, and their second looks, one after the other, find their graphs in the processor's cache.
+STREAM_BATCH = 16
 
 # Photos that a graph in eight-bit integers computes at once where there are as many: a tenth less time each, for its
 # weights are read once for all of them. In floating point the photos push each other out of the processor's cache.

@@ -23,6 +23,7 @@ from hierpets.training.frozen.fit import FrozenResult, fit_frozen, judge_heads
 from hierpets.training.frozen.fitter import FrozenFit, HeadFitter
 from hierpets.training.frozen.looks import FrozenOutputs
 from hierpets.training.frozen.mixing import Mixing, fit_mixing
+from hierpets.training.frozen.other_animals import find_other_animals
 from hierpets.training.splits import Splits
 from hierpets.training.trained import Trained
 
@@ -83,6 +84,7 @@ def fit_frozen_model(
         summary=str(choice),
         statistics=found.statistics if choice.head.kind == "lda" else None,
         second_look=view is not None,
+        other_animals=find_other_animals(found.statistics, backbone.pretrained_head),
     )
 
 
@@ -119,6 +121,7 @@ def judge_by_validation(
         unlisted=outputs.unlisted,
         temperatures=mixing.temperatures,
         origins=mixing.breeds.origins,
+        other_animals=find_other_animals(found.statistics, backbone.pretrained_head),
     )
 
 

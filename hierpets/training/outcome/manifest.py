@@ -30,6 +30,7 @@ def make_manifest(trained: Trained, calibrated: Calibrated, splits: Splits, conf
         policy=calibrated.policy,
         early=tuple(early.spec for early in trained.early),
         second_look=trained.second_look,
+        other_animals=trained.other_animals,
         selection=trained.selection,
         versions=_library_versions(),
         training={

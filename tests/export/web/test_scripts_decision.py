@@ -12,6 +12,7 @@ from hierpets.bundle.manifest import BackboneSpec, EarlyNetwork, Manifest, Model
 from hierpets.export.web.advice import advise
 from hierpets.export.web.describe import describe
 from hierpets.hierarchy.calibration import Temperatures
+from hierpets.hierarchy.likeness import OtherAnimal
 from hierpets.hierarchy.policy import MAX_SET, Policy
 from hierpets.inference.detector.network import ANIMALS, SIZE, Detections
 from hierpets.inference.detector.second_look import SecondLook
@@ -91,7 +92,7 @@ def outputs(seed, *, tree=TREE, sharpness=1.0):
     scale = sharpness * draw.gamma(2.0, 2.0, (PHOTOS, 1))
     scores = np.concatenate([draw.normal(0, 2, (PHOTOS, 1)), draw.beta(2, 0.4, (PHOTOS, len(tree.species)))], axis=1)
     arrays = (
-        np.zeros((PHOTOS, 1)),
+        draw.normal(1.5, 2, (PHOTOS, 1)),
         scale * draw.normal(size=(PHOTOS, len(tree.species))),
         scale * draw.normal(size=(PHOTOS, len(tree.leaves))),
         scores,
@@ -168,7 +169,7 @@ def in_the_browser(scripts, known, networks, detector=None, *, twice=True):
         }
         return records;
     }"""
-    names = ("species", "leaf", "scores")
+    names = ("features", "species", "leaf", "scores")
     rows = [
         [{n: getattr(output, n)[i].tolist() for n in names} for i in range(len(output.leaf))] for output in networks
     ]
@@ -236,12 +237,17 @@ def doubtful(*, grown=(), second_look=True, others=False, **fields):
     return manifest(taxonomy=tree, second_look=second_look, **common, **fields)
 
 
+HORSES = {
+    "other_animals": tuple(
+        OtherAnimal(name="horse", weights=(weight,), bias=bias) for weight, bias in ((1, 0), (-2, 1))
+    )
+}
 DOUBTFUL = {
-    "in the main network": doubtful(),
-    "in an early one": doubtful(early=(EARLY.model_copy(update={"threshold": 0.3}),)),
-    "where a sure breed makes a pet": doubtful(others=True),
+    "in the main network": doubtful(**HORSES),
+    "in an early one": doubtful(early=(EARLY.model_copy(update={"threshold": 0.3}),), **HORSES),
+    "where a sure breed makes a pet": doubtful(others=True, **HORSES),
     "for other animals alone": doubtful(second_look=False),
-    "beside grown horses": doubtful(grown=("horse",)),
+    "beside grown horses": doubtful(grown=("horse",), **HORSES),
     "for other animals alone, beside grown rabbits": doubtful(grown=("rabbit",), second_look=False),
 }
 

@@ -15,9 +15,10 @@ from hypothesis.extra.numpy import arrays
 
 import hierpets
 from hierpets.bundle.manifest import BackboneSpec, Manifest, OODSpec
+from hierpets.hierarchy.likeness import OtherAnimal
 from hierpets.hierarchy.policy import PET_SCORE_BAND
 from hierpets.inference.detector.network import ANIMALS, Detections
-from hierpets.inference.detector.second_look import UNSEEN, SecondLook, lowered
+from hierpets.inference.detector.second_look import ALIKE, LIKE, UNSEEN, WEIGHT, SecondLook, lowered
 from hierpets.inference.engines.base import RawOutput
 from hierpets.inference.engines.cascade import LookAgain
 from hierpets.inference.predictor import Predictor
@@ -28,8 +29,9 @@ LEAST = -6.0
 PETS = Taxonomy(tree={"cat": ("siamese", "bengal"), "dog": ("pug",)})
 
 
-def manifest_of(taxonomy=PETS, pet=LEAST, second_look=False, grown=()):
+def manifest_of(taxonomy=PETS, pet=LEAST, second_look=False, grown=(), other_animals=()):
     return Manifest(
+        other_animals=other_animals,
         taxonomy=taxonomy,
         origins=tuple("grown" if leaf.species in grown else "trained" for leaf in taxonomy.leaves),
         second_look=second_look,
@@ -157,6 +159,44 @@ def test_an_objection_is_by_how_much_the_score_is_lower():
     assert [*found.objections] == [0, 1]
     lower = given.scores[:, 0] - found.output.scores[:, 0]
     assert found.objections == pytest.approx({0: lower[0], 1: lower[1]})
+
+
+HORSE = OtherAnimal(name="horse", weights=(1.0,), bias=0.5)
+
+
+def like(likeness):
+    """Output for a doubtful photo that looks so much like a horse to the pretrained head."""
+    return output(LEAST + 1)._replace(features=np.array([[likeness - HORSE.bias]]))
+
+
+@pytest.mark.parametrize(("likeness", "asked"), [(LIKE - 0.1, 0), (LIKE + 0.1, 1)])
+def test_the_detector_is_asked_about_photos_that_look_like_another_animal_to_the_pretrained_head(likeness, asked):
+    detector = Sees(horse=3.0)
+    found = heard(detector, like(likeness), other_animals=(HORSE,))
+    assert detector.photos == asked
+    assert (found.scores[0, 0] < LEAST) == bool(asked)
+
+
+def test_nor_is_it_heard_about_others_where_it_says_where_a_small_animal_is():
+    given = like(LIKE - 0.1)
+    found = looked_at(Sees(horse=3.0), given, other_animals=(HORSE,), second_look=True)
+    np.testing.assert_array_equal(found.output.scores, given.scores)
+
+
+def test_a_photo_that_looks_very_much_like_a_horse_is_less_of_a_pet_whatever_the_detector_sees():
+    dog, given = Sees(dog=3.0), like(ALIKE + 0.25)
+    assert heard(dog, given, other_animals=(HORSE,)).scores[0, 0] == pytest.approx(LEAST + 1 - 0.25 * WEIGHT)
+    assert heard(dog, like(ALIKE), other_animals=(HORSE,)).scores[0, 0] == LEAST + 1
+    for others in ((), (HORSE.model_copy(update={"name": "lion"}),)):
+        assert heard(dog, given, other_animals=others).scores[0, 0] == LEAST + 1, "of horses it says nothing"
+
+
+def test_a_photo_that_is_taken_for_a_grown_horse_may_look_like_one():
+    known = Taxonomy(tree={**PETS.tree, "horse": ()})
+    for species, is_lowered in enumerate((True, True, False)):
+        given = of_three(winner=species)._replace(features=np.array([[ALIKE + 5]]))
+        found = heard(Sees(horse=3.0), given, taxonomy=known, grown=("horse",), other_animals=(HORSE,))
+        assert (found.scores[0, 0] < LEAST) == is_lowered
 
 
 def test_a_model_that_knows_horses_takes_none_for_something_else():

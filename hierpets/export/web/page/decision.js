@@ -1,8 +1,9 @@
 // From a network's output to a decision: hierpets.hierarchy, for one photo. The numbers come from Python.
 
 /**
- * @typedef {{species: Float32Array, leaf: Float32Array, scores: Float32Array}} Output
- *   species logits [S], leaf logits [L], and the scores [1 + S]: as a pet; for each species, that its breed is listed
+ * @typedef {{features: Float32Array, species: Float32Array, leaf: Float32Array, scores: Float32Array}} Output
+ *   the network's own features [D], species logits [S], leaf logits [L], and the scores [1 + S]: as a pet; for each
+ *   species, that its breed is listed
  * @typedef {{species: number, breeds: number[]}} Temperatures  of the species head, and of the breed heads [S]
  * @typedef {{probability: number, breed_set: number, pet: number|null}} Thresholds
  * @typedef {{name: string, first: number, end: number, thresholds: Thresholds, others: boolean, grown: boolean}} Species
@@ -39,9 +40,9 @@ function logSoftmax(/** @type {Float64Array} */ logits) {
 export function onMainScale(/** @type {Output} */ output, /** @type {Temperatures} */ own, /** @type {Temperatures} */ main, /** @type {Rules} */ { leaves }) {
   const breeds = main.breeds.map((temperature, s) => temperature / own.breeds[s]);
   return {
+    ...output,
     species: output.species.map((logit) => (logit * main.species) / own.species),
     leaf: output.leaf.map((logit, i) => logit * breeds[leaves[i].species]),
-    scores: output.scores,
   };
 }
 

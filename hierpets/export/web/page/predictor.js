@@ -5,7 +5,7 @@ import { recommend } from "./advice.js";
 import { certainty, decide, jointProbabilities, likeliestSpecies, listedOf, onMainScale } from "./decision.js";
 import { recordOf } from "./record.js";
 import { cut, normalized, stretched, toSquare } from "./resize.js";
-import { bothLooks, certaintyInDoubt, closerPart, lowered } from "./second_look.js";
+import { bothLooks, certaintyInDoubt, closerPart, hears, lowered } from "./second_look.js";
 
 /** @typedef {import("./resize.js").Photo} Photo */
 /** @typedef {import("./decision.js").Output} Output */
@@ -19,7 +19,7 @@ import { bothLooks, certaintyInDoubt, closerPart, lowered } from "./second_look.
  *   advice: import("./advice.js").Advice}} Model  model.LANGUAGE.json
  */
 
-const OUTPUTS = ["species", "leaf", "scores"];
+const OUTPUTS = ["features", "species", "leaf", "scores"];
 const DETECTED = ["edges", "logits"];
 
 /**
@@ -70,7 +70,7 @@ export function makePredictor(model, sessions, detector, Tensor) {
     const isUnsure = certainty < rules.unsure;
     const cutsOut = isUnsure && rule.closer;
     // What counts for no pet can only be raised, by a closer look.
-    const isHeard = () => certainty < rule.heard_below && (!isUnsure || output.scores[0] >= rule.least) && opinionOn(output).others.length > 0;
+    const isHeard = () => certainty < rule.heard_below && (!isUnsure || output.scores[0] >= rule.least) && hears(opinionOn(output), output, rule);
     return rule && (cutsOut || isHeard()) ? lookAgain(output, cutsOut, closer) : { output, part: null };
   };
 

@@ -10,9 +10,11 @@ import { certainty, jointProbabilities, likeliestSpecies, listedOf } from "./dec
  * @typedef {{edges: Float32Array, logits: Float32Array}} Detections
  *   the upper, left, lower and right edges [N, 4] of what may be animals, and the logits [N, A] of each kind
  * @typedef {{pets: number[], others: number[]}} Opinion  the animals that speak for a pet, and against one
- * @typedef {{file: string, size: number, detail: number, pets: number[], opinions: Opinion[], least: number,
- *   heard_below: number, lead: number, unseen: number, weight: number, closer: boolean, least_score: number,
- *   least_side: number, large: number, margin: number, shared: number}} SecondLook  see hierpets.export.web.schema
+ * @typedef {{animal: number, weights: number[], bias: number}} Animal  how much a photo looks like it
+ * @typedef {{file: string, size: number, detail: number, pets: number[], opinions: Opinion[], animals: Animal[],
+ *   least: number, heard_below: number, like: number, alike: number, lead: number, unseen: number, weight: number,
+ *   closer: boolean, least_score: number, least_side: number, large: number, margin: number, shared: number}} SecondLook
+ *   see hierpets.export.web.schema
  */
 
 /** How probable the best breed is, other breeds considered, of a photo that leaves doubt whether it shows a pet; else 1. @returns {number} */
@@ -24,7 +26,7 @@ export function certaintyInDoubt(/** @type {Output} */ output, temperatures, rul
 
 /** What both looks say together: the mean; null where one of them takes the photo for a grown species, and both together do not. @returns {Output|null} */
 export function bothLooks(/** @type {Output} */ first, /** @type {Output} */ second, temperatures, rules) {
-  const both = { species: mean(first.species, second.species), leaf: mean(first.leaf, second.leaf), scores: mean(first.scores, second.scores) };
+  const both = { features: first.features, species: mean(first.species, second.species), leaf: mean(first.leaf, second.leaf), scores: mean(first.scores, second.scores) };
   const isGrown = (output) => rules.species[likeliestSpecies(jointProbabilities(output, temperatures, rules), rules)].grown;
   return (isGrown(first) || isGrown(second)) && !isGrown(both) ? null : both;
 }
@@ -64,13 +66,27 @@ function squared([top, left, bottom, right], width, height, margin) {
 
 const inside = (edge) => Math.min(Math.max(edge, 0), 1);
 
+/** Whether it matters which animal the detector sees. @returns {boolean} */
+export function hears(/** @type {Opinion} */ opinion, /** @type {Output} */ output, /** @type {SecondLook} */ rule) {
+  return opinion.others.length > 0 && likeness(opinion, output, rule) >= rule.like;
+}
+
+/** How much a photo looks like an animal that speaks against a pet: as much as it takes to be heard, where the pretrained head does not say. @returns {number} */
+function likeness({ others }, { features }, { animals, like }) {
+  const known = animals.filter(({ animal }) => others.includes(animal));
+  const sum = ({ weights, bias }) => weights.reduce((total, weight, i) => total + weight * features[i], bias);
+  return known.length ? Math.max(...known.map(sum)) : like;
+}
+
 /** The output with its pet score lowered by as much as another animal speaks against a pet; below the least score of a pet, below that of a sure breed as well. @returns {Output} */
-export function lowered(/** @type {Output} */ output, /** @type {Detections} */ { edges, logits }, /** @type {Opinion} */ { pets, others }, doubt, /** @type {SecondLook} */ rule) {
-  if (!others.length) return output;
+export function lowered(/** @type {Output} */ output, /** @type {Detections} */ { edges, logits }, /** @type {Opinion} */ opinion, doubt, /** @type {SecondLook} */ rule) {
+  if (!hears(opinion, output, rule)) return output;
+  const { pets, others } = opinion;
   const [pet, other] = [pets, others].map((animals) => bestOf(logits, animals, edges.length / 4));
   const [otherBox] = likeliest(edges, other, rule);
   if (otherBox && likeliest(edges, pet, rule).some((box) => shared(box, otherBox) <= rule.shared)) return output; // beside it
-  const objection = Math.max(0, Math.max(...other) - Math.max(Math.max(...pet) - rule.lead, rule.unseen));
+  const led = Math.max(...other) - Math.max(Math.max(...pet) - rule.lead, rule.unseen);
+  const objection = Math.max(0, led) + Math.max(0, likeness(opinion, output, rule) - rule.alike);
   const [before, ...rest] = output.scores;
   const score = before - rule.weight * objection;
   return { ...output, scores: Float32Array.of(objection > 0 && score < rule.least ? score - doubt : score, ...rest) };

@@ -192,8 +192,8 @@ class Manifest(StrictModel):
     )
     other_animals: tuple[OtherAnimal, ...] = Field(
         default=(),
-        description="What the pretrained head says of animals that are no pets; none where it names none of them, or in "
-        "an older bundle.",
+        description="What the pretrained head says of animals that are no pets; none where it names none of them, and "
+        "in an older bundle.",
     )
     statistics: StatisticsSpec | None = Field(
         default=None, description="Statistics of the classes; None if the heads cannot be fitted again."

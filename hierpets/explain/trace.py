@@ -74,7 +74,7 @@ def _steps(predictor: Predictor, result: StageResult) -> Iterator[TraceStep]:
                 edges = "left, top, right and bottom of what was looked at again"
                 yield TraceStep("second look", np.array(second_look.edges), edges)
             if objection:
-                why = "by so much the pet score is lower, for another animal that the detector sees"
+                why = "by so much the pet score is lower, for it looks like another animal"
                 yield TraceStep("objection", np.array([objection]), why)
             species = species_probabilities(joint, tree)
             species_names = ", ".join(tree.species)

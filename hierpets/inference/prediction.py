@@ -38,7 +38,7 @@ class Prediction:
     much the photo looks like a pet; ``unrestricted`` float64 [L], where ``only`` leaves classes out, is what ``joint``
     was before; ``decision`` everything behind the prediction; ``stage`` the number of the network that answered, 0 for
     the first that is asked; ``second_look`` the part of the photo that was looked at again, if it left doubt and its
-    animal is small; ``objection`` by how much the pet score was lowered because a detector sees another animal;
+    animal is small; ``objection`` by how much the pet score was lowered for what looks like another animal;
     ``origins`` how the model learned each leaf. ``photo`` is kept by ``predict`` for :meth:`_repr_html_`; a stream does
     not keep it. ``regions`` are the animals in the photo from left to right, None unless they were asked for.
     ``language`` is that of its sentences.

@@ -9,7 +9,8 @@ the heap of the process (OpenVINO 2026.4).
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -50,10 +51,11 @@ def run_batches(
     """What ``run`` makes of each batch, in the order of the photos, which may be endless: few are read ahead.
 
     ``run`` does all that a batch needs in one worker: a thread of its own for its end would take a core from a worker
-    for each batch. ``batch_size`` is the engine's where it is not given. Where ``live`` says that the next photo is
-    still to come, those that are there are a batch; so are they where ``photos`` raise.
+    for each batch. ``batch_size`` is the engine's where it is not given, or less where so few photos are there that not
+    every worker would get some. Where ``live`` says that the next photo is still to come, those that are there are a
+    batch; so are they where ``photos`` raise.
     """
-    batches = _in_batches(photos, batch_size or engine.batch, live)
+    batches = _in_batches(photos, batch_size or _batch_size(photos, engine), live)
     ahead = AHEAD * engine.workers
     for done in run_in_order(run, batches, workers=engine.workers, ahead=ahead, live=live, name="predict"):
         yield done.result()
@@ -129,6 +131,12 @@ def _ask(
         _ask(cascade, batch, {position: one}, errors, limits=limits, closer=closer) for position, one in inputs.items()
     )
     return [output for found in alone for output in found]
+
+
+def _batch_size(photos: Iterable[NamedPhoto], engine: Engine) -> int:
+    if not isinstance(photos, Sized):
+        return engine.batch
+    return max(1, min(engine.batch, math.ceil(len(photos) / engine.workers)))
 
 
 def _in_batches(photos: Iterable[NamedPhoto], size: int, live: Callable[[], bool]) -> Iterator[list[NamedPhoto]]:

@@ -39,6 +39,19 @@ def test_stream_depends_on_neither_workers_nor_company(loaded, workers):
         np.testing.assert_allclose(answer.joint, joint, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("photos", "workers", "batches"), [(18, 2, [9, 9]), (3, 2, [2, 1]), (1, 3, [1]), (18, 1, [1] * 18)]
+)
+def test_every_worker_gets_some_of_the_photos_of_a_list(loaded, monkeypatch, photos, workers, batches):
+    sizes = []
+    run = Predictor._predict_batch
+    monkeypatch.setattr(
+        Predictor, "_predict_batch", lambda self, request, batch: sizes.append(len(batch)) or run(self, request, batch)
+    )
+    assert len(loaded(workers=workers).predict(PHOTOS[:photos])) == photos
+    assert sorted(sizes, reverse=True) == batches
+
+
 @pytest.fixture
 def some_are_many(monkeypatch):
     monkeypatch.setattr("hierpets.inference.predictor.FEW", 4)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["ClusterTask", "predict_on_cluster", "unpack_bundle"]
 
 BLOCK = 1000  # photos of one file of records
-BATCH = 32  # photos that a worker gets at a time
+BATCH = 64  # photos that a worker gets at a time: a batch of the engine for each that it has under way
 WAITING = 4  # photos that a worker has under way: while some wait for the storage, another uses its core
 WRITE_CPUS = 0.25  # of a core, for a task that mostly waits for files
 

@@ -117,9 +117,10 @@ class PretrainedHead:
 
     ``head`` maps the first ``head.in_features`` columns of the features to the logits of the K classes.
     ``species_classes`` names the class indices that show a species: ``{"dog": range(151, 269)}``. Both help to
-    distinguish a pet of a known breed from everything else. ``breeds`` names the breed that a class shows, or those
-    that it does not tell apart: with the setting ``pretrained_breeds``, a training adds them to the taxonomy. For
-    ImageNet-1k: :data:`hierpets.plugin.imagenet.BREEDS`.
+    distinguish a pet of a known breed from everything else; name ``"horse"`` as well, which is taken for odd pets.
+    ``breeds`` names the breed that a class shows, or those that it does not tell apart: with the setting
+    ``pretrained_breeds``, a training adds them to the taxonomy. For ImageNet-1k:
+    :data:`hierpets.plugin.imagenet.BREEDS`.
     """
 
     head: torch.nn.Linear

@@ -50,3 +50,10 @@ def test_audit_looks_for_its_photos_before_it_loads_what_examines_them(tmp_path)
     assert not {"torch", "timm", "sklearn", "scipy", "matplotlib"} & set(
         modules_after(f"from hierpets.cli import main; main({arguments!r})")
     )
+
+
+def test_train_looks_for_its_photos_before_it_loads_what_learns_from_them(tmp_path):
+    arguments = ["train", "--data", str(tmp_path / "nothing"), "--out", str(tmp_path / "run")]
+    assert not {"torch", "timm", "sklearn", "scipy", "matplotlib"} & set(
+        modules_after(f"from hierpets.cli import main; main({arguments!r})")
+    )

@@ -65,6 +65,10 @@ def command(
     if "data" not in config.model_fields_set and not resume:
         click.echo("no --data: training on the demo set of synthetic images", err=True)
 
+    from hierpets.data.labeled.index import check_source
+
+    if not resume:  # a run that is complete needs no photos
+        check_source(config.data, registry=config.registry)  # before torch is loaded, which takes seconds
     before = _written_at(config.out)
     from hierpets.cli.progress import ProgressDisplay
     from hierpets.training.recipe import train

@@ -13,13 +13,13 @@ from hierpets.data.labeled.tables import is_oxford, read_csv, read_oxford
 from hierpets.data.labeled.unread import refuse_unread
 from hierpets.data.records import PhotoIndex, index_of
 from hierpets.errors import ConfigError, DataError
-from hierpets.files import is_folder
+from hierpets.files import is_file, is_folder
 from hierpets.plugin import SourcePhoto
 from hierpets.registry.loading import Registry, load_registry
 from hierpets.taxonomy import Taxonomy, class_order
 from hierpets.text import join_words
 
-__all__ = ["check_apart", "read_index"]
+__all__ = ["check_apart", "check_source", "read_index"]
 
 _NAMED = 3
 
@@ -59,6 +59,30 @@ def check_apart(out: str | os.PathLike[str], source: str | os.PathLike[str]) -> 
         )
 
 
+def check_source(source: str, *, registry: Registry | str | os.PathLike[str] | None = None) -> None:
+    """Check that :func:`read_index` has something to read, before what is to learn from it is loaded.
+
+    :raises DataError: there is no such folder or file, and no reader finds a photo.
+    :raises RegistryError, PluginError: an invalid registry, or a reader that fails.
+    """
+    if is_demo(source) or is_folder(source) or is_file(source):
+        return
+    plugins = load_registry(registry)
+    if read_source(source, plugins) is None:
+        raise _nothing(source, plugins)
+
+
+def _nothing(source: str, registry: Registry) -> DataError:
+    return DataError(
+        f"{source}: no such folder or file, or no photos in it; expected a folder SPECIES/BREED/photo.jpg, a CSV, "
+        f"demo, or what a reader knows ({_readers(registry)})"
+    )
+
+
+def _readers(registry: Registry) -> str:
+    return ", ".join(plugin.name for plugin in registry.of_kind("reader"))
+
+
 def _read(source: str, registry: Registry) -> PhotoIndex:
     path = Path(source)
     if is_demo(source):
@@ -76,13 +100,9 @@ def _read(source: str, registry: Registry) -> PhotoIndex:
         records, leaves = read_folders(path)
         refuse_unread(source, "folders SPECIES/BREED", {record.path for record in records})
         return index_of(records, leaves)
-    readers = ", ".join(plugin.name for plugin in registry.of_kind("reader"))
     if path.is_file():
-        raise DataError(f"{path}: expected a folder, a .csv file, or what a reader knows ({readers})")
-    raise DataError(
-        f"{source}: no such folder or file, or no photos in it; expected a folder SPECIES/BREED/photo.jpg, a CSV, "
-        f"demo, or what a reader knows ({readers})"
-    )
+        raise DataError(f"{path}: expected a folder, a .csv file, or what a reader knows ({_readers(registry)})")
+    raise _nothing(source, registry)
 
 
 def _whole(source: str, found: Found) -> Iterator[SourcePhoto]:

@@ -88,6 +88,16 @@ def test_train_command_says_how_many_animals_are_held_out_together(monkeypatch, 
     assert said in CliRunner().invoke(command, ["--data", "demo"]).output
 
 
+@pytest.mark.parametrize(("candidates", "said"), [(1, ""), (12, "comparing 12 candidates; --recipe heads takes one")])
+def test_train_command_says_that_it_compares_where_there_is_something_to_compare(monkeypatch, candidates, said):
+    def fake(*, listener, **_):
+        listener({"event": "comparing", "candidates": candidates})
+
+    monkeypatch.setattr("hierpets.training.recipe.train", fake)
+    output = CliRunner().invoke(command, ["--data", "demo"]).output
+    assert output.startswith(said) and bool(output) == bool(said)
+
+
 @pytest.mark.parametrize("won", [True, False])
 def test_train_command_says_whether_fine_tuning_helped_and_by_which_photos(tmp_path, monkeypatch, won):
     def fake(*, listener, **_):

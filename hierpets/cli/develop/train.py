@@ -115,6 +115,8 @@ def _describe(event: dict[str, Any]) -> str | None:
                 return f"{photos} show one animal, as far as can be told, and are held out together"
             return f"{photos} show {animals:,} animals, as far as can be told: those of one are held out together"
         case "comparing":
+            if event["candidates"] == 1:
+                return None
             return f"comparing {event['candidates']} candidates; --recipe heads takes one without comparing"
         case "candidate":
             return f"  {event['number']} of {event['total']}: {_row(event)}"

@@ -64,8 +64,9 @@ def train(
     last checkpoint of its fine-tuning, and with the run's own settings if no ``config`` is given; of a run that is
     complete it changes nothing, and other ``data`` are refused. A checkpoint knows its photos by names and labels: one
     that was added, removed or relabeled is refused, one that was replaced under its name is not noticed. ``overwrite``
-    replaces the run, with all files of the old model. Photos that cannot be read are skipped with a warning, or refused
-    with ``strict``. Settings, plugins and photos are checked before anything slow begins.
+    replaces the run, with all files of the old model, and is refused where a bundle or an evaluation holds others.
+    Photos that cannot be read are skipped with a warning, or refused with ``strict``. Settings, plugins and photos are
+    checked before anything slow begins.
     Under ``torchrun`` the processes share the fine-tuning, and the first of them writes.
 
     :raises ConfigError: a setting that is unknown, out of range or in conflict with others; an existing run; a run

@@ -12,9 +12,11 @@ from hierpets.evaluation.report.gallery import Overlay, Photos, worst_mistakes
 from hierpets.evaluation.report.page import figure_sections, render_report
 from hierpets.files import write_all
 
-__all__ = ["REPORT_FILE", "write_evaluation"]
+__all__ = ["EVALUATION", "REPORT_FILE", "write_evaluation"]
 
 REPORT_FILE = "report.html"
+EVALUATION = (METRICS_FILE, RECORDS_FILE, REPORT_FILE, "figures")
+"""What the folder of an evaluation holds."""
 MISTAKES = 12  # in the gallery, at most
 
 

@@ -13,12 +13,13 @@ from typing import Any
 
 import yaml
 
-from hierpets.bundle.layout import MANIFEST
+from hierpets.bundle.layout import BUNDLE, MANIFEST
 from hierpets.config import BUNDLE_FOLDER, CONFIG_FILE, TrainConfig
 from hierpets.errors import ConfigError, reason_of
 from hierpets.evaluation.metrics.compute import metrics_json
 from hierpets.evaluation.metrics.schema import METRICS_FILE
-from hierpets.files import lock, open_folder, write_file
+from hierpets.evaluation.report.writing import EVALUATION
+from hierpets.files import check_folder, lock, open_folder, write_file
 from hierpets.progress import Progress, no_progress
 from hierpets.training.distributed import current_context
 
@@ -129,7 +130,7 @@ def open_run(
     Of several processes of one training, the main one alone opens the folder; the others get a silent run.
 
     :raises ConfigError: the folder holds a run and neither ``resume`` nor ``overwrite`` is given; another process is
-        training in it; it cannot be written.
+        training in it; it cannot be written; a bundle or an evaluation to ``overwrite`` holds files of something else.
     """
     if not current_context().is_main:
         yield Run(folder, silent=True)
@@ -139,6 +140,8 @@ def open_run(
             raise ConfigError(
                 f"{folder}: already holds a run; give overwrite to replace it, resume to continue it, or another out"
             )
+        if overwrite and _holds_run(folder):
+            _check_results(folder)
         yield Run(folder, progress=progress)
 
 
@@ -178,6 +181,15 @@ def _cut_off(log: Path) -> None:
 
 def _holds_run(folder: Path) -> bool:
     return any((folder / name).exists() for name in RUN)
+
+
+def _check_results(folder: Path) -> None:
+    """:raises ConfigError: a user's own file lies in a folder that :meth:`Run.clear` would delete."""
+    for path in _results(folder):
+        if path.name == BUNDLE_FOLDER or (path / MANIFEST).is_file():  # a damaged one lacks it
+            check_folder(path, overwrite=True, mark=MANIFEST, kind="bundle", holds=BUNDLE)
+        elif path.is_dir() and (path / METRICS_FILE).is_file():
+            check_folder(path, overwrite=True, mark=METRICS_FILE, kind="evaluation", holds=EVALUATION)
 
 
 def _results(folder: Path) -> Iterator[Path]:

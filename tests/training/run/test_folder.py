@@ -47,6 +47,25 @@ def test_open_run_takes_a_folder_that_holds_an_audit_alone_and_clear_keeps_it(tm
     assert (tmp_path / "audit" / "audit.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("folder", "mark", "kind"), [("bundle", "bundle.json", "bundle"), ("measured", "metrics.json", "evaluation")]
+)
+def test_open_run_overwrites_no_folder_in_which_a_user_keeps_files(tmp_path, folder, mark, kind):
+    (tmp_path / folder).mkdir()
+    (tmp_path / "config.yaml").write_text("seed: 0")
+    for name in (mark, "notes.txt"):
+        (tmp_path / folder / name).write_text("{}")
+    with (
+        pytest.raises(ConfigError, match=rf"{folder}: holds notes.txt beside the {kind}, and is not replaced"),
+        open_run(tmp_path, overwrite=True),
+    ):
+        pass
+    (tmp_path / folder / "notes.txt").unlink()
+    with open_run(tmp_path, overwrite=True) as run:
+        run.clear()
+    assert not (tmp_path / folder).exists()
+
+
 def test_open_run_refuses_a_file(tmp_path):
     (tmp_path / "run").write_text("a file")
     with pytest.raises(ConfigError, match=r"cannot be used as a run folder: .*exists"), open_run(tmp_path / "run"):

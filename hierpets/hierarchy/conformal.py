@@ -87,4 +87,4 @@ def least_alpha(scores: int, share: float = 1.0) -> float:
     """The smallest alpha, in thousandths, of which a ``share`` gives a threshold below 1 with so many scores: 0.05 with
     19 and all of it.
     """
-    return math.ceil(round(1000 / ((scores + 1) * share), 6)) / 1000
+    return math.ceil(1000 / ((scores + 1) * share)) / 1000

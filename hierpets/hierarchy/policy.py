@@ -234,6 +234,4 @@ def _threshold(scores: Mapping[Population, np.ndarray], alpha: float) -> float:
         return shared_threshold(listed, alpha)
     every = [*listed, ScoreGroup(np.sort(scores["unlisted"]), shares["unlisted"], promised=False)]
     least = sum(group.share * group.wrong(1.0) for group in every) / sum(group.share for group in every)
-    if least <= alpha:
-        return shared_threshold(every, alpha)
-    return max(shared_threshold(listed, alpha), shared_threshold(every, least))
+    return max(shared_threshold(listed, alpha), shared_threshold(every, max(alpha, least)))

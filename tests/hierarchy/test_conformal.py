@@ -39,6 +39,14 @@ def test_the_rank_is_that_of_whole_numbers_whatever_floats_make_of_it(thousandth
     assert shared_threshold([ScoreGroup(scores, 1.0, True)], thousandths / 1000) == expected
 
 
+@example(5, 19, [0.8, 0.2])
+@given(st.integers(1, 99), st.integers(1, 200), st.lists(st.floats(0.05, 1), min_size=2, max_size=3))
+def test_kinds_that_are_wrong_equally_often_have_the_threshold_of_one_whatever_their_shares(percent, n, shares):
+    scores = np.arange(1, n + 1) / (n + 1)
+    groups = [ScoreGroup(scores, share, promised=False) for share in shares]
+    assert shared_threshold(groups, percent / 100) == conformal_threshold(scores, percent / 100)
+
+
 @pytest.mark.parametrize("alpha", [0.05, 0.2])
 def test_coverage_of_new_photos_is_what_was_promised(alpha):
     generator = np.random.default_rng(0)
@@ -71,7 +79,7 @@ def test_a_score_is_exactly_what_the_threshold_must_reach(seed, threshold):
         assert (leaf_right[i], species_right[i], True)[2 - at if at < 2 else 0] or at == 0
 
 
-@pytest.mark.parametrize(("alpha", "fewest"), [(0.05, 19), (0.1, 9), (0.01, 99), (0.3, 3)])
+@pytest.mark.parametrize(("alpha", "fewest"), [(0.05, 19), (0.15 - 0.1, 19), (0.1, 9), (0.01, 99), (0.3, 3)])
 def test_fewest_scores_is_where_a_promise_begins(alpha, fewest):
     assert fewest_scores(alpha) == fewest
     assert conformal_threshold([0.0] * fewest, alpha) == 0.0

@@ -21,6 +21,7 @@ from hierpets.taxonomy import Leaf, Taxonomy
 
 TAXONOMY = Taxonomy(tree={"cat": ("birman", "siamese"), "dog": ("beagle", "pug"), "rabbit": ()})
 SURE = np.array([0.9, 0.05, 0.02, 0.02, 0.01])
+HALF = np.array([0.5, 0.2, 0.1, 0.1, 0.1])
 TORN = np.array([0.45, 0.44, 0.05, 0.05, 0.01])
 LOST = np.array([0.25, 0.1, 0.25, 0.1, 0.3])
 
@@ -72,6 +73,21 @@ def test_decide_says_the_threshold_the_runner_up_and_the_mass():
         assert part in reason
 
 
+def test_decide_tells_the_runner_up_where_one_leaf_is_asked_for():
+    decision = decide_one(SURE, TAXONOMY, policy(), top_k=1)
+    assert [str(leaf) for leaf, _ in decision.top] == ["cat/birman"]
+    assert decision.reason.endswith("next cat/siamese 0.050")
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.65])
+def test_decide_names_no_breed_of_another_species_than_the_most_probable_one(alpha):
+    """Two breeds of a cat together are likelier than the most probable breed; above one half, alpha would name that."""
+    decision = decide_one(np.array([0.3, 0.29, 0.4, 0.01, 0.0]), TAXONOMY, policy(0.1), alpha=alpha)
+    assert (decision.level, decision.species, decision.breed) == ("species", "cat", "birman")
+    assert decision.breed_probability == 0.3
+    assert str(decision.top[0][0]) == "dog/beagle"
+
+
 def test_decide_answers_a_species_without_breeds_as_a_species():
     decision = decide_one(np.array([0.01, 0.01, 0.01, 0.01, 0.96]), TAXONOMY, policy())
     assert (decision.level, decision.source, decision.species, decision.breed) == ("species", "species", "rabbit", None)
@@ -90,6 +106,8 @@ def test_decide_is_unknown_below_the_pet_score_however_sure_the_heads_are():
         (SURE, -4.1, 1.0, "cat", False),  # too little of a pet, however sure its breed
         (SURE, -0.1, 0.5, "cat", False),  # 0.45, other breeds considered
         (SURE, -0.1, 0.6, "cat", True),
+        (HALF, -0.1, 1.0, "cat", True),
+        (TORN, 0.0, 1.0, "cat", True),
         (SURE, -0.1, 1.0, "dog", False),  # of cats every photo counts as of a listed breed
         (TORN, -0.1, 1.0, "cat", False),
         (SURE[[4, 1, 2, 3, 0]], -0.1, 1.0, "rabbit", False),  # has no breeds
@@ -118,6 +136,7 @@ def test_decide_answers_an_unlisted_breed_by_its_species():
     assert (decision.level, decision.source) == ("species", "rolled_up_to_species")
     assert decision.listed == pytest.approx(0.12)
     assert "0.12 that its breed is listed; cat/birman has probability 0.108, not above" in decision.reason
+    assert "is listed" not in decide_one(SURE, TAXONOMY, policy(), scores=scores(listed=0.6)).reason
 
 
 def test_decide_multiplies_breeds_by_the_probability_that_they_are_listed():
@@ -152,11 +171,16 @@ def test_least_alpha_is_the_first_at_which_anything_is_answered(photos):
     least = few.least_alpha("dog") if photos < 100 else few.least_alpha("cat")
     assert few.thresholds("cat", least).probability < 1 == few.thresholds("cat", least - 0.001).probability
     assert (few.unanswered(["cat"]) is None) == (least <= few.alpha)
+    assert few.model_copy(update={"alpha": few.least_alpha("cat")}).unanswered(["cat"]) is None
 
 
-@pytest.mark.parametrize(("trained", "pretrained"), [(500, 120), (120, 500), (30, 100), (150, 99)])
-def test_least_alpha_keeps_the_promise_for_breeds_of_pretraining_too(trained, pretrained):
-    rows = {"trained": trained, "pretrained": pretrained, "unlisted": 150}
+@pytest.mark.parametrize(
+    ("trained", "pretrained", "unlisted"),
+    [(500, 120, 150), (120, 500, 150), (30, 100, 150), (150, 99, 150), (500, 120, 30)],
+)
+def test_least_alpha_keeps_the_promise_for_breeds_of_pretraining_too(trained, pretrained, unlisted):
+    """Not for unlisted ones, which have none."""
+    rows = {"trained": trained, "pretrained": pretrained, "unlisted": unlisted}
     mixed = Policy(scores={population: {"cat": ((0.0,) * MAX_SET,) * n} for population, n in rows.items()})
     least = mixed.least_alpha("cat")
     assert mixed.thresholds("cat", least).probability < 1 == mixed.thresholds("cat", least - 0.001).probability
@@ -186,6 +210,7 @@ def test_decide_leaves_the_fewest_breeds_open_that_are_probable_enough_together(
     assert "cat/bengal or cat/egyptian_mau has probability 0.900, above the threshold 0.800" in pair.reason
     assert [str(leaf) for leaf, _ in three.breeds] == ["cat/bengal", "cat/bombay", "cat/egyptian_mau"]
     assert pair.node(WIDE) == 0
+    assert len(decide_one(PAIR, WIDE, flat_policy(WIDE.species, 0.9)).breeds) == 3, "two are not above the threshold"
 
 
 @pytest.mark.parametrize(("row", "most", "sizes"), [(PAIR, 1, 0), (PAIR, 2, 2), (THREE, 2, 0), (THREE, 3, 3)])
@@ -198,6 +223,8 @@ def test_decide_leaves_no_breeds_open_that_may_be_others_or_at_max_level_species
     wide = flat_policy(WIDE.species, 0.8)
     assert decide_one(PAIR, WIDE, wide, scores=np.array([2.0, 0.8, 1.0])).breeds == ()
     assert decide_one(PAIR, WIDE, wide, max_level="species").breeds == ()
+    grown = wide.model_copy(update={"leaves": {"cat/bengal": (0.0,) * 10}})
+    assert decide_one(PAIR, WIDE, grown).breeds == (), "nor where the first is never named"
 
 
 def test_decide_calls_all_breeds_of_a_species_the_species():
@@ -209,9 +236,12 @@ def test_decide_names_no_breed_at_max_level_species():
     assert (decision.level, decision.species) == ("species", "cat")
 
 
-def test_decide_restricted_says_so_and_asks_no_ood_score():
-    decision = decide_one(SURE, TAXONOMY, policy(pet=0.0), scores=scores(pet=-9.0), unrestricted=SURE[None])
-    assert (decision.level, decision.source) == ("breed", "restricted")
+@pytest.mark.parametrize(
+    ("joint", "level"), [(SURE, "breed"), (TORN, "species"), (SURE[[4, 1, 2, 3, 0]], "species"), (LOST, "unknown")]
+)
+def test_decide_restricted_says_so_and_asks_no_ood_score(joint, level):
+    decision = decide_one(joint, TAXONOMY, policy(pet=0.0), scores=scores(pet=-9.0), unrestricted=joint[None])
+    assert (decision.level, decision.source) == (level, "unknown" if level == "unknown" else "restricted")
 
 
 def test_decide_reads_another_threshold_at_another_alpha():
@@ -231,7 +261,7 @@ def test_policy_of_a_species_of_few_photos_borrows_the_scores_of_all():
 
 def test_a_grown_breed_of_few_photos_takes_the_threshold_of_all_grown_breeds_of_its_species():
     many, few = tuple(np.linspace(0, 0.38, 20)), tuple(np.linspace(0.5, 0.9, 5))
-    policy = Policy(leaves={"dog/husky": many, "dog/akita": few, "cat/ginger": (0.3,) * 5})
+    policy = Policy(leaves={"dog/akita": few, "dog/husky": many, "cat/ginger": (0.3,) * 5})
     husky, akita, pug, ginger = (
         policy.leaf_probability(Leaf(*name.split("/"))) for name in ("dog/husky", "dog/akita", "dog/pug", "cat/ginger")
     )
@@ -239,6 +269,8 @@ def test_a_grown_breed_of_few_photos_takes_the_threshold_of_all_grown_breeds_of_
     assert akita == conformal_threshold(sorted(many + few), 0.05) > husky
     assert (pug, ginger) == (0, 1)
     assert policy.leaf_probability(Leaf("dog", "akita"), alpha=0.2) == conformal_threshold(few, 0.2)
+    enough = policy.model_copy(update={"leaves": {"dog/akita": few, "dog/husky": many[:19]}})
+    assert enough.leaf_probability(Leaf("dog", "husky")) == many[18], "its own are just enough"
 
 
 def test_policy_refuses_scores_that_it_cannot_use():
@@ -286,6 +318,8 @@ def test_decide_names_a_grown_leaf_above_its_own_threshold_alone():
     assert (climbed.level, climbed.source) == ("species", "rolled_up_to_species")
     assert "grown from too few photos for a promise at alpha 0.05" in climbed.reason
     assert decide_one(SURE, TAXONOMY, plain.model_copy(update={"leaves": {name: few}}), alpha=0.1).level == "breed"
+    strict = decide_one(SURE, TAXONOMY, plain.model_copy(update={"leaves": {name: (0.0,) * 30}}), alpha=0.02)
+    assert "grown from too few photos for a promise at alpha 0.02" in strict.reason
     stricter = plain.model_copy(update={"leaves": {name: several}})
     assert decide_one(SURE, TAXONOMY, stricter).level == ("breed" if SURE.max() > 0.97 else "species")
     assert decide_one(SURE, TAXONOMY, plain.model_copy(update={"leaves": {"dog/other": few}})).level == "breed"
@@ -294,7 +328,8 @@ def test_decide_names_a_grown_leaf_above_its_own_threshold_alone():
 def test_decide_says_why_a_grown_leaf_is_never_named():
     """Of enough photos, too many may have been certain and wrong: other breeds' too, where its own are too few."""
     wrong, name = (0.0,) * 25 + (1.0,) * 5, str(TAXONOMY.leaves[int(SURE.argmax())])
-    for leaves in ({name: wrong}, {name: (0.0,) * 3, "cat/other": wrong}):
+    just_enough = (0.0,) * 18 + (1.0,)
+    for leaves in ({name: wrong}, {name: just_enough}, {name: (0.0,) * 3, "cat/other": wrong}):
         decision = decide_one(SURE, TAXONOMY, policy().model_copy(update={"leaves": leaves}))
         assert decision.level == "species"
         assert "too many of the photos that calibrated it were certain and wrong" in decision.reason
@@ -386,6 +421,8 @@ def test_the_promise_is_for_breeds_of_pretraining_too_and_for_unlisted_ones_in_t
 
     assert [threshold("pretrained", wrong) for wrong in (14, 15)] == [LEAST_PROBABILITY, 0.7]  # 15 of 301
     assert [threshold("trained", wrong) for wrong in (14, 15)] == [LEAST_PROBABILITY, 0.7]
+    few = {"trained": {"cat": right}, "pretrained": {"cat": fooled * 99}}
+    assert Policy(scores=few).thresholds("cat", max_set=1).probability == LEAST_PROBABILITY, "too few to speak"
     assert [threshold("unlisted", wrong) for wrong in (15, 60, 80)] == [LEAST_PROBABILITY, LEAST_PROBABILITY, 0.7]
 
 

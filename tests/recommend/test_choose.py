@@ -87,6 +87,9 @@ def test_recommend_what_is_missing_to_one_counts_as_any_animal(recommender: Reco
     assert (alone.product.id, together.product.id) == ("clear_balance", "fold_care")
     assert "an animal that we do not know" in together.reason
     assert together.confidence == pytest.approx(0.9995 * 0.9992)
+    too_much = recommender.recommend(mass(pets, boxer=1.0) * 1.0009, pets, "breed")
+    assert too_much.confidence == pytest.approx(1.0, abs=1e-12)
+    assert too_much.coats == pytest.approx({"short_smooth": 1.0})
 
 
 def test_recommend_at_species_level_blends_in_the_mix_of_the_species(recommender: Recommender, pets: Taxonomy) -> None:
@@ -154,6 +157,29 @@ def test_recommend_rules_add_veto_and_rerank(catalog: Catalog, pets: Taxonomy) -
     assert [one.reason for one in vetoed.ruled_out] == ["It is sold out."]
     assert reranked.product is not None
     assert (reranked.product.id, reranked.rule) == ("smooth_shine", "season")
+
+
+def test_recommend_names_the_rule_that_spoke_for_the_product_and_none_that_spoke_against_it(
+    catalog: Catalog, pets: Taxonomy
+) -> None:
+    for advice, rule in (
+        (Advice("*", "All is on sale.", score=0.5), "shop"),
+        (Advice("gentle_everyday", "It is dull.", score=-0.1), "expected_value"),
+    ):
+        torn = mass(pets, beagle=0.5, yorkshire_terrier=0.5)
+        answer = Recommender(catalog, [always("shop", advice)]).recommend(torn, pets, "breed")
+        assert answer.product == catalog.products["gentle_everyday"]
+        assert answer.rule == rule
+        assert (advice.reason in answer.reason) == (rule == "shop")
+
+
+def test_recommend_of_equal_products_takes_the_safest_then_the_cheapest(catalog: Catalog, pets: Taxonomy) -> None:
+    plain = catalog.products["gentle_everyday"]
+    cheap = plain.model_copy(update={"id": "zz_cheap", "price": 1.0})
+    toxic = cheap.model_copy(update={"id": "zz_toxic", "price": 0.5, "contains": ("tea_tree_oil",)})
+    shelf = Recommender(replace(catalog, products={one.id: one for one in (plain, cheap, toxic)}))
+    assert product_of(shelf, pets, beagle=1.0) == "zz_toxic"
+    assert product_of(shelf, pets, beagle=1 - 1e-12, siamese=1e-12) == "zz_cheap"
 
 
 def test_recommend_leaves_what_is_on_request_to_rules(
@@ -292,6 +318,41 @@ def test_recommend_what_is_toxic_to_the_animal_beside_it_is_out(recommender: Rec
         assert answer.product.id == "fold_care"
         assert why in answer.ruled_out[0].reason
         assert "This is almost surely a Basset Hound" in answer.reason
+
+
+def test_recommend_what_is_toxic_to_what_it_looks_like_is_out_whatever_the_caller_says(
+    recommender: Recommender, pets: Taxonomy
+) -> None:
+    dog, cat = mass(pets, basset_hound=1.0), [float(name == "cat") for name in pets.species]
+    other_dog = [float(name == "dog") for name in pets.species]
+    for beside in ([], [np.array(other_dog)]):
+        answer = recommender.recommend(dog, pets, "breed", looks_like=np.array(cat), beside=beside)
+        assert answer.product is not None
+        assert answer.product.id == "fold_care"
+        assert "clear_balance" in [one.product for one in answer.ruled_out]
+        assert "in the photo too" not in answer.ruled_out[0].reason
+    assert recommender.recommend(dog, pets, "breed", looks_like=np.array(other_dog)).ruled_out == ()
+
+
+def test_recommend_speaks_of_no_product_that_is_ruled_out_and_worth_less(catalog: Catalog, pets: Taxonomy) -> None:
+    """Torn between two coats: what suits one of them alone is worth less than what suits both."""
+    torn = mass(pets, beagle=0.5, yorkshire_terrier=0.5)
+    for product, is_told in (("silk_detangle", False), ("gentle_everyday", True)):
+        sold_out = Recommender(catalog, [always("stock", Advice(product, "It is sold out.", veto=True))])
+        answer = sold_out.recommend(torn, pets, "breed")
+        assert [one.product for one in answer.ruled_out] == [product]
+        assert ("is ruled out" in answer.reason) == is_told
+    every = [Advice(product, "It is sold out.", veto=True) for product in ("silk_detangle", "gentle_everyday")]
+    for advice in (every, every[::-1]):
+        answer = Recommender(catalog, [always("stock", *advice)]).recommend(torn, pets, "breed")
+        assert [one.product for one in answer.ruled_out] == ["gentle_everyday", "silk_detangle"], "the best first"
+
+
+def test_recommend_tells_of_harm_before_what_a_rule_says(catalog: Catalog, pets: Taxonomy) -> None:
+    pushed = Advice("flea_guard", "Fleas are about.", score=2), Advice("flea_guard", "It is sold out.", veto=True)
+    answer = Recommender(catalog, [always("shop", *pushed)]).recommend(mass(pets, siamese=1.0), pets, "breed")
+    (flea_guard,) = [one for one in answer.ruled_out if one.product == "flea_guard"]
+    assert "poisonous to cats" in flea_guard.reason
 
 
 def test_recommend_gives_the_pet_itself_as_reason_before_another_like_it(

@@ -74,7 +74,7 @@ class Opinion(NamedTuple):
         """By how much the logit of another animal, and the ``likeness`` to one, are higher than in a photo of a pet: 0,
         where they are not, and where a pet is seen beside it.
         """
-        if not self.others or is_beside(seen.edges, seen.probability(self.pets), seen.probability(self.others)):
+        if is_beside(seen.edges, seen.probability(self.pets), seen.probability(self.others)):
             return 0.0
         allowed = max(seen.best(self.pets).max() - LEAD, UNSEEN)
         return max(0.0, float(seen.best(self.others).max() - allowed)) + max(0.0, likeness - ALIKE)
@@ -105,8 +105,7 @@ class SecondLookRule(NamedTuple):
         opinions = tuple(Opinion.of(trained if name in trained else species) for name in species)
         if not (manifest.second_look or any(opinion.others for opinion in opinions)):
             return None
-        animals = tuple(animal for animal in manifest.other_animals if animal.name in OTHERS)
-        return cls(least, known, opinions, animals, manifest.second_look)
+        return cls(least, known, opinions, manifest.other_animals, manifest.second_look)
 
     def likeness(self, opinion: Opinion, features: np.ndarray) -> float:
         """How much a photo of these features [D] looks like an animal that speaks against a pet: as much as it takes

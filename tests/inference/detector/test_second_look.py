@@ -77,11 +77,11 @@ def heard(detector, given, ask=never, **how):
     return looked_at(detector, given, ask, **how)[0]
 
 
-def looked_at(detector, given, ask=never, photo=None, closer=True, **how):
+def looked_at(detector, given, ask=never, photo=None, closer=True, rows=None, **how):
     photo = np.zeros((16, 16, 3), np.uint8) if photo is None else photo
     again = LookAgain(lambda _: photo, lambda part: (part,), ask)
-    every = np.ones(len(given.species), bool)
-    return SecondLook.of(manifest_of(**how), detector)(given, again, rows=every, closer=closer)
+    rows = np.ones(len(given.species), bool) if rows is None else rows
+    return SecondLook.of(manifest_of(**how), detector)(given, again, rows=rows, closer=closer)
 
 
 def test_a_doubtful_photo_of_a_horse_is_no_pet():
@@ -108,6 +108,14 @@ def test_the_detector_is_asked_about_doubtful_photos_alone_and_changes_no_others
     np.testing.assert_array_equal(found.scores[[0, 2]], given.scores[[0, 2]])
     np.testing.assert_array_equal(found.scores[:, 1:], given.scores[:, 1:])
     assert given.scores[1, 0] == LEAST + 1, "what was given is as it was"
+
+
+def test_photos_that_may_not_be_looked_at_again_stay_as_they_are():
+    detector, given = Sees(horse=3.0), output(LEAST + 1, LEAST + 1)
+    found = looked_at(detector, given, rows=np.array([False, True]))
+    assert detector.photos == 1
+    assert [*found.objections] == [1]
+    assert found.output.scores[0, 0] == given.scores[0, 0]
 
 
 def of_breed(pet, probability):
@@ -241,10 +249,13 @@ def test_the_first_look_stands_where_another_species_speaks_for_the_pet(first, s
         {"pet": None},
         {"taxonomy": Taxonomy(tree={"cat": (), "rabbit": ()})},
         {"taxonomy": Taxonomy(tree={"dog": (), "horse": (), "zebra": ()})},
+        {"taxonomy": Taxonomy(tree={"ferret": (), "rabbit": ()}), "second_look": True},
     ],
 )
 def test_there_is_no_second_look_where_it_could_tell_nothing(how):
-    """Without a pet score, with a species that the detector does not know, or with all that count against a pet."""
+    """Without a pet score, with a species that the detector does not know, with all that count against a pet, or where
+    it knows no species at all.
+    """
     assert SecondLook.of(manifest_of(**how), Sees()) is None
 
 
@@ -304,6 +315,15 @@ def test_what_is_no_small_animal_is_looked_at_once(detector, given, how):
 def test_a_horse_is_none_after_the_second_look_either():
     found = heard(Sees(SMALL, horse=2.0, dog=1.0), output(LEAST + 1), lambda _: output(LEAST + 2), second_look=True)
     assert found.scores[0, 0] < LEAST
+
+
+def test_a_breed_that_the_second_look_makes_certain_is_not_asked_about_either():
+    sure, horse = of_breed(LEAST + 2, 1.0), Sees(SMALL, horse=2.0, dog=1.0)
+    given = output(LEAST, listed=0.8)
+    found, boxes, objections = looked_at(horse, given, lambda _: sure, second_look=True)
+    assert [*boxes] == [0]
+    assert found.scores[0, 0] == LEAST + 1
+    assert not objections
 
 
 def test_a_model_of_other_animals_too_looks_again_at_those_that_the_detector_finds():

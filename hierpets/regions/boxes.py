@@ -71,7 +71,7 @@ class Box(StrictModel):
         """The pixels [h, w, 3] inside it, of a photo [H, W, 3]: at least one."""
         height, width = photo.shape[:2]
         left, top, right, bottom = self.edges
-        x, y = min(int(left * width), width - 1), min(int(top * height), height - 1)
+        x, y = int(left * width), int(top * height)
         inside = photo[y : max(round(bottom * height), y + 1), x : max(round(right * width), x + 1)]
         return np.ascontiguousarray(inside)
 

@@ -114,7 +114,7 @@ class LabeledLogits:
         """The class of each photo and the most probable one, int [N], at the level that training is for: breed, or
         species where there are no breeds; class -1 where it is not known.
         """
-        if self.taxonomy.has_breeds and self.labels.breed_known.any():
+        if self.labels.breed_known.any():  # also of a species without breeds
             return self.labels.leaf, self.log_joint.argmax(axis=1)
         return self.labels.species, self.by_species.argmax(axis=1)
 

@@ -47,6 +47,18 @@ def test_one_animal_gives_one_box_around_it():
     assert 0.1 < box.area < 0.4
 
 
+def test_a_box_ends_where_little_of_the_animal_is_left():
+    (box,) = boxes(find((5, 6, 2.0, 0, 0)))
+    assert box.edges == pytest.approx((5 / 12, 4 / 12, 8 / 12, 7 / 12)), "what is about it is above the least score too"
+
+
+def test_what_looks_little_like_a_pet_or_is_tiny_beside_another_is_none():
+    assert len(boxes(find((5, 6, -1.5, 0, 0)))) == 1
+    assert boxes(find((5, 6, -2.5, 0, 0))) == []
+    assert len(boxes(find((4, 2, 9.0, 0, 0), (8, 9, 0.0, 0, 1)))) == 2
+    assert len(boxes(find((4, 2, 9.0, 0, 0), (8, 9, -1.5, 0, 1)))) == 1
+
+
 @pytest.mark.parametrize(("height", "sure"), [(10.0, True), (1.0, False)])
 def test_what_looks_much_like_a_pet_is_surely_one(height, sure):
     assert find((5, 6, height, 0, 0)).sure.tolist() == [sure]
@@ -64,6 +76,14 @@ def test_parts_with_the_same_features_are_one_animal_whatever_each_is_taken_for(
     (box,) = boxes(find((4, 2, 9.0, 0, 3), (6, 9, 7.0, behind, 3), between=-7.0))
     assert holds(box, 4, 2)
     assert holds(box, 6, 9)
+
+
+def test_animals_side_by_side_are_told_apart_by_their_features_and_each_keeps_its_own_parts():
+    left, right = boxes(find((2, 2, 9.0, 0, 3), (2, 9, 8.0, 0, 4), (9, 7, 7.0, 0, 4), between=-7.0))
+    assert holds(left, 2, 2)
+    assert not holds(left, 9, 7)
+    assert holds(right, 2, 9)
+    assert holds(right, 9, 7)
 
 
 def test_two_animals_that_look_alike_are_two_where_no_pet_is_between_them():

@@ -1,8 +1,18 @@
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from hierpets.regions.boxes import Box
+
+
+@given(st.floats(0, 1, exclude_max=True), st.integers(1, 10**9))
+@example(np.nextafter(1, 0), 1)
+@example(np.nextafter(1, 0), 4)
+def test_box_holds_a_pixel_however_near_the_edge_it_is(left, width):
+    photo = np.broadcast_to(np.zeros(3, np.uint8), (1, width, 3))
+    assert Box.between(left, 0, np.nextafter(left, 2), 1).cut(photo).shape == (1, 1, 3)
 
 
 def test_box_cuts_its_share_of_a_photo_of_any_size():
@@ -33,6 +43,12 @@ def test_box_between_is_cut_off_at_the_photo():
     assert box.edges == (0.0, 0.25, 0.5, 1.0)
     with pytest.raises(ValueError, match="greater than 0"):
         Box.between(-0.5, 0.2, -0.1, 0.4)
+
+
+def test_box_around_others_is_the_smallest_that_holds_them():
+    assert Box.around([Box.between(0.2, 0.3, 0.4, 0.9), Box.between(0.1, 0.5, 0.3, 0.6)]).edges == pytest.approx(
+        (0.1, 0.3, 0.4, 0.9)
+    )
 
 
 def test_shared_is_the_part_of_the_smaller_box():

@@ -24,16 +24,18 @@ def certain_of(guessed, species, leaf, tree=TREE, certainty=0.97):
 
 
 def test_classes_count_the_same_and_photos_of_unknown_breed_for_their_species_alone():
-    """Bengals two of three, the one beagle wrong but a dog, a cat of no known breed taken for a dog."""
-    logits = certain_of([0, 0, 1, 3, 3], species=[0, 0, 0, 1, 0], leaf=[0, 0, 0, 2, -1])
+    """Bengals two of three, the one siamese right, the one beagle wrong but a dog, a cat of no known breed taken for a
+    dog.
+    """
+    logits = certain_of([0, 0, 1, 1, 3, 3], species=[0, 0, 0, 0, 1, 0], leaf=[0, 0, 0, 1, 2, -1])
     score = logits.score()
-    assert score.breed == score.accuracy == pytest.approx((2 / 3 + 0) / 2)
-    assert score.species == pytest.approx((3 / 4 + 1) / 2)
+    assert score.breed == score.accuracy == pytest.approx((2 / 3 + 1 + 0) / 3)
+    assert score.species == pytest.approx((4 / 5 + 1) / 2)
     cat_of_unknown_breed = 0.02
-    expected = [0.97, 0.97, 0.01, 0.01, cat_of_unknown_breed]
+    expected = [0.97, 0.97, 0.01, 0.97, 0.01, cat_of_unknown_breed]
     assert score.nll == pytest.approx(-np.log(expected).mean())
-    assert logits.judged.right.tolist() == [True, True, False, False, False]
-    assert logits.judged.weights == pytest.approx([1 / 6] * 3 + [1 / 2, 0])
+    assert logits.judged.right.tolist() == [True, True, False, True, False, False]
+    assert logits.judged.weights == pytest.approx([1 / 9] * 3 + [1 / 3] * 2 + [0])
     assert logits.judged.accuracy == pytest.approx(score.accuracy)
 
 

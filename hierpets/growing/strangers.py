@@ -47,9 +47,10 @@ def doubtful_labels(photos: NewPhotos, known: Taxonomy) -> Iterator[str]:
             taken[record.label].append(decision.species)
     counts = Counter(record.label for record in photos.records)
     for label, species in taken.items():
-        likely, most = Counter(species).most_common(1)[0]
         is_known, all_of_it = label.species in known.tree, counted(counts[label], "photo")
-        others = len(species) if is_known else most
+        seen = Counter(species).most_common(None if is_known else 1)
+        others = sum(count for _, count in seen)
         if others > DOUBTFUL * counts[label]:
-            advice = "check the label" if is_known else f"if they show one, their folder belongs into {likely}/"
-            yield f"{label}: {others} of {all_of_it} looked like a {likely} before; {advice}"
+            advice = "check the label" if is_known else f"if they show one, their folder belongs into {seen[0][0]}/"
+            looked = " or ".join(f"a {name}" for name, _ in seen)
+            yield f"{label}: {others} of {all_of_it} looked like {looked} before; {advice}"

@@ -63,7 +63,7 @@ class _Chosen:
 
     def _is_group(self, row: int, parts: Sequence[int]) -> bool:
         """Whether its box holds two animals."""
-        inside = [self._candidates.box(part) for part in parts if part != row and self._lies_in(part, row)]
+        inside = [self._candidates.box(part) for part in parts if self._lies_in(part, row)]
         return any(one.shared(other) <= SHARED for one, other in combinations(inside, 2))
 
     def _find_whole(self, row: int, detections: Sequence[int]) -> int | None:

@@ -52,6 +52,8 @@ def test_each_photo_is_answered_by_the_first_network_that_is_sure_of_a_leaf_that
     found, stage = ask_in_turn(early, given, main, asked=asked, learned=np.arange(6) != 1)
     assert stage.tolist() == [1, 0, 2, 2]
     assert main.joint(found).argmax(axis=1).tolist() == [0, 2, 3, 3]
+    own = Calibration(TAXONOMY, OWN, "conditional").joint(early[0])
+    np.testing.assert_allclose(main.joint(found)[1], own[1], atol=1e-6)
     assert given.leaf[0].argmax() == 3, "what was given is as it was"
     unlisted = [sure_of(0, listed=0.5)]
     assert ask_in_turn(unlisted, sure_of(3), main, asked=asked[:1], learned=np.ones(6, bool))[1].tolist() == [1]

@@ -6,7 +6,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 from hierpets.model.ood import PRETRAINED_TEMPERATURE, SIGNALS, OODScorer, pretrained_probabilities, species_classes
 from hierpets.model.pretrained_breeds import PretrainedBreeds
 from hierpets.model.statistics.classes import ClassStatistics
-from hierpets.plugin import PretrainedHead
+from hierpets.plugin import PretrainedBreed, PretrainedHead
 from hierpets.taxonomy import Leaf, Taxonomy
 from hierpets.training.frozen.lda import fit_lda
 
@@ -76,6 +76,46 @@ def test_kin_is_the_log_of_what_the_pretrained_head_gives_to_the_species(photos)
     # A softmax to a power, normalized, is the softmax at another temperature.
     seen = (head.head(outliers) / PRETRAINED_TEMPERATURE).softmax(dim=1)[:, [0, 2, 3]].sum(dim=1).log()
     torch.testing.assert_close(part(outliers).pet[:, 0, 1], seen, atol=0.1, rtol=0.05)
+
+
+def test_lead_is_that_of_the_species_over_everything_else(photos):
+    known, labels, outliers = photos
+    part = fit(known, labels, knowledge({"cat": (0, 2), "dog": (3,)}), ("cat", "dog"))
+    seen = pretrained_probabilities(part.pretrained_head, outliers).detach()
+    lead = (seen[:, [0, 2, 3]].amax(dim=1) / seen[:, [1, 4, 5]].amax(dim=1)).log()
+    torch.testing.assert_close(part(outliers).pet[:, 0, 2], lead, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("hidden", [(), (2,)])
+def test_what_the_pretrained_head_says_of_breeds_that_photos_taught_and_of_others(photos, hidden):
+    """Its class 1 shows a trained breed and another, alike; class 2 a breed that no photo taught."""
+    known, labels, outliers = photos
+    one, two, lop, manx = (PretrainedBreed("cat", name) for name in ("0", "1", "lop", "manx"))
+    head = PretrainedHead(knowledge({}).head, {"cat": range(3)}, {0: (one,), 1: (two, lop), 2: (manx,)})
+    part = fit(known, labels, head, ("cat",))
+    hide = torch.zeros(len(outliers), 3, dtype=torch.bool)
+    hide[:, list(hidden)] = True
+    found = dict(zip(SIGNALS, part(outliers, hide).breed[:, 0].detach().T, strict=True))
+    classes = pretrained_probabilities(part.pretrained_head, outliers).detach().double()[:, :3].masked_fill(hide, 0.0)
+    within = classes / classes.sum(dim=1, keepdim=True)
+    trained, others = within * torch.tensor([1, 0.5, 0]), within * torch.tensor([0, 0.5, 1])
+    winner = part.discriminant(outliers).argmax(dim=1)
+    expected = {
+        "species": classes.sum(dim=1).log().clamp(min=-8),
+        "untrained": (others.sum(dim=1) / trained.sum(dim=1)).log().clamp(-12, 12),
+        "best_untrained": others.amax(dim=1).log().clamp(min=-8),
+        "winner": trained.gather(1, winner[:, None])[:, 0].log().clamp(min=-8),
+    }
+    for name, signal in expected.items():
+        torch.testing.assert_close(found[name].double(), signal, atol=1e-2, rtol=1e-2, msg=name)
+
+
+def test_a_single_photo_sets_no_scale(photos):
+    known, labels, _ = photos
+    part = fit(known, labels, None, ("cat",))
+    part.standardize(part(known[:1]).pet.detach())
+    assert part.center.abs().max() == 0
+    assert (part.scale == 1).all()
 
 
 def test_a_species_that_pretraining_does_not_name_makes_kin_unused(photos):

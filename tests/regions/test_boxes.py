@@ -10,9 +10,14 @@ from hierpets.regions.boxes import Box
 @given(st.floats(0, 1, exclude_max=True), st.integers(1, 10**9))
 @example(np.nextafter(1, 0), 1)
 @example(np.nextafter(1, 0), 4)
-def test_box_holds_a_pixel_however_near_the_edge_it_is(left, width):
-    photo = np.broadcast_to(np.zeros(3, np.uint8), (1, width, 3))
-    assert Box.between(left, 0, np.nextafter(left, 2), 1).cut(photo).shape == (1, 1, 3)
+def test_box_holds_a_pixel_however_near_the_edge_it_is(at, side):
+    photo, beyond = np.broadcast_to(np.zeros(3, np.uint8), (side, side, 3)), np.nextafter(at, 2)
+    assert Box.between(at, at, beyond, beyond).cut(photo).shape == (1, 1, 3)
+
+
+def test_box_squared_takes_a_margin_and_is_as_square_as_the_photo_allows():
+    assert Box.between(0.25, 0.45, 0.75, 0.55).squared(100, 80).edges == pytest.approx((0.2, 0.26, 0.8, 0.74))
+    assert Box.between(0.25, 0.25, 0.75, 0.75).squared(40, 80).edges == pytest.approx((0.2, 0.0, 0.8, 1.0))
 
 
 def test_box_cuts_its_share_of_a_photo_of_any_size():

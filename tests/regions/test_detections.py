@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from hierpets.regions.candidates import MOST, Finder
-from hierpets.regions.detections import detected
+from hierpets.regions.detections import detected, is_beside
 
 
 def found(*boxes):
@@ -34,7 +34,23 @@ def test_of_boxes_on_one_place_the_likeliest_is_kept():
 def test_unlikely_boxes_and_those_of_no_size_are_none():
     assert found((0.1, 0.1, 0.9, 0.9, 0.19)).boxes == ()
     assert found((0.5, 0.5, 0.5, 0.9, 0.9), (0.9, 0.9, 0.1, 0.1, 0.9), (1.5, 1.5, 2.0, 2.0, 0.9)).boxes == ()
+    assert found((0.1, 0.5, 0.9, 0.505, 0.9), (0.5, 0.1, 0.505, 0.9, 0.9)).boxes == (), "half a percent of the photo"
     assert found().boxes == ()
+
+
+def test_of_more_than_can_be_answered_the_likeliest_are_kept():
+    both = found(*((0.04 * n, 0.0, 0.04 * n + 0.03, 1.0, 0.3 + 0.02 * n) for n in range(20)))
+    assert sorted(one.score for one in both.boxes) == pytest.approx([0.3 + 0.02 * n for n in range(20 - MOST, 20)])
+
+
+def test_an_animal_is_beside_another_where_one_of_its_boxes_shares_little_with_the_likeliest_of_that():
+    edges = np.array([(0.0, 0.0, 1.0, 0.4), (0.0, 0.5, 1.0, 1.0), (0.0, 0.45, 1.0, 0.95)])
+    dog, horse = np.array([0.9, 0.1, 0.1]), np.array([0.1, 0.9, 0.1])
+    assert is_beside(edges, dog, horse)
+    assert not is_beside(edges, np.array([0.1, 0.1, 0.9]), horse), "both may be one"
+    assert is_beside(edges, np.array([0.3, 0.1, 0.9]), horse), "one of two dogs"
+    assert not is_beside(edges, dog, np.full(3, 0.1)), "there is no other"
+    assert not is_beside(edges, np.full(3, 0.1), horse), "nor a dog"
 
 
 def test_a_box_beyond_the_photo_ends_at_its_edge():

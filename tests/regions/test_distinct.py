@@ -99,3 +99,40 @@ def test_parts_of_one_detection_are_one_animal_unless_the_breeds_of_both_are_sur
 def test_a_box_around_two_animals_is_none():
     pair = put_together((0.0, 0.4, PLACES), (0.6, 1.0, DETECTOR), (0.0, 1.0, DETECTOR))
     assert keep_distinct(pair, [SIAMESE, BENGAL, BENGAL]) == [0, 1]
+
+
+SIAMESE_OR_NOT, CERTAINLY_BENGAL = np.array([0.5, 0.5, 0.0]), np.array([0.0, 0.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("answers", "in_detection", "alone"),
+    [
+        ((SIAMESE, BENGAL), [0, 1], [0, 1]),
+        ((SIAMESE, SIAMESE), [2], [0]),  # head and flank
+        (
+            (SIAMESE_OR_NOT, CERTAINLY_BENGAL),
+            [2],
+            [0, 1],
+        ),  # what is unsure of its breed is a part of what is seen as one
+    ],
+)
+def test_parts_in_one_detection_are_two_animals_if_their_breeds_differ_and_are_sure(answers, in_detection, alone):
+    parts = (0.2, 0.35, PLACES), (0.5, 0.65, PLACES)
+    assert keep_distinct(put_together(*parts), answers) == alone
+    whole = put_together(*parts, (0.1, 0.7, DETECTOR))._replace(sure=np.array([False, False, True]))
+    assert keep_distinct(whole, [*answers, answers[0]]) == in_detection
+
+
+def test_an_animal_is_given_as_the_smallest_detection_that_it_lies_in_and_as_none_that_it_reaches_into():
+    head, small, large = (0.3, 0.4, PLACES), (0.25, 0.5, DETECTOR), (0.2, 0.9, DETECTOR)
+    assert keep_distinct(put_together(head, large, small), [SIAMESE] * 3) == [2]
+    assert keep_distinct(put_together((0.3, 0.5, PLACES), (0.4, 0.9, DETECTOR)), [SIAMESE] * 2) == [0]
+
+
+def test_a_box_is_that_of_a_group_where_two_parts_that_lie_apart_each_show_a_breed():
+    siamese, bengal, anything = np.eye(10)[0], np.eye(10)[1], np.full(10, 0.1)
+    apart, beside = ((0.2, 0.35, PLACES), (0.5, 0.65, PLACES)), ((0.2, 0.5, PLACES), (0.25, 0.55, PLACES))
+    group = (0.1, 0.7, DETECTOR)
+    assert keep_distinct(put_together(*apart, group), [siamese, bengal, siamese]) == [0, 1]
+    assert keep_distinct(put_together(*apart, group), [anything, anything, siamese]) == [2]
+    assert keep_distinct(put_together(*beside, group), [siamese, bengal, siamese]) == [2]

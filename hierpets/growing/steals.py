@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hierpets.evaluation.result import Evaluation
 from hierpets.growing.leave_one_out import LeaveOneOutPredictions
 from hierpets.growing.photos import NewPhotos
-from hierpets.taxonomy import UNKNOWN_LEAF, Leaf, Taxonomy
+from hierpets.taxonomy import Leaf, Taxonomy
 from hierpets.text import join_words
 
 __all__ = ["Steal", "find_confused", "find_taken"]
@@ -54,6 +54,6 @@ def find_taken(a: Evaluation, b: Evaluation, old: Taxonomy, new: Taxonomy) -> li
     taken: dict[tuple[Leaf, Leaf], list[str]] = defaultdict(list)
     for path, truth, was, now in zip(a.predictions.paths, a.predictions.leaf_true, first, second, strict=True):
         leaf = new.leaves[now]
-        if truth != UNKNOWN_LEAF and was == truth and leaf not in old.leaves:
+        if was == truth and leaf not in old.leaves:
             taken[leaf, old.leaves[truth]].append(path)
     return [Steal(leaf, truth, tuple(paths), True) for (leaf, truth), paths in taken.items()]

@@ -104,7 +104,9 @@ def _second_look(rule: SecondLookRule | None) -> SecondLookRules | None:
         pets=_places(rule.species),
         opinions=tuple(OpinionRules(pets=_places(one.pets), others=_places(one.others)) for one in rule.opinions),
         animals=tuple(
-            AnimalRules(animal=ANIMALS.index(one.name), weights=one.weights, bias=one.bias) for one in rule.animals
+            AnimalRules(animal=ANIMALS.index(one.name), weights=one.weights, bias=one.bias)
+            for one in rule.animals
+            if one.name in ANIMALS
         ),
         least=rule.least,
         heard_below=HEARD_BELOW,

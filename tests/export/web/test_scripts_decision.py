@@ -239,7 +239,8 @@ def doubtful(*, grown=(), second_look=True, others=False, **fields):
 
 HORSES = {
     "other_animals": tuple(
-        OtherAnimal(name="horse", weights=(weight,), bias=bias) for weight, bias in ((1, 0), (-2, 1))
+        OtherAnimal(name=name, weights=(weight,), bias=bias)
+        for name, weight, bias in (("horse", 1, 0), ("horse", -2, 1), ("lion", 9, 9))
     )
 }
 DOUBTFUL = {

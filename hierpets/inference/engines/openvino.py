@@ -34,8 +34,8 @@ STREAM_BATCH = 16
 
 # Photos that a graph in eight-bit integers computes at once where there are as many: a tenth less time each, for its
 # weights are read once for all of them. In floating point the photos push each other out of the processor's cache.
-# That a photo's features are the same to the bit was seen with AVX2, AVX-512 and VNNI: other processors take one.
-TOGETHER = 4
+# That a photo's features are the same to the bit was seen with AVX2, AVX-512, VNNI and AMX: other processors take one.
+TOGETHER = 8
 SEEN_ON = ("x86_64", "AMD64")
 
 # Compiled graphs in the cache: 7 MB each of the released model, two for each bundle and number of threads.

@@ -70,11 +70,17 @@ class Opinion(NamedTuple):
         others = [animal for animal in OTHERS if animal not in known] if len(known) == len(species) else []
         return cls(known, tuple(others))
 
+    def hears(self, likeness: float) -> bool:
+        """Whether it matters for a photo of this likeness to another animal which one the detector sees."""
+        return bool(self.others) and likeness >= LIKE
+
     def objection(self, seen: Detections, likeness: float) -> float:
         """By how much the logit of another animal, and the ``likeness`` to one, are higher than in a photo of a pet: 0,
-        where they are not, and where a pet is seen beside it.
+        where they are not, where it does not matter, and where a pet is seen beside it.
         """
-        if is_beside(seen.edges, seen.probability(self.pets), seen.probability(self.others)):
+        if not self.hears(likeness) or is_beside(
+            seen.edges, seen.probability(self.pets), seen.probability(self.others)
+        ):
             return 0.0
         allowed = max(seen.best(self.pets).max() - LEAD, UNSEEN)
         return max(0.0, float(seen.best(self.others).max() - allowed)) + max(0.0, likeness - ALIKE)
@@ -137,7 +143,7 @@ class SecondLook:
         cuts_out = is_unsure & (closer and self._rule.closer)
         is_pet = ~is_unsure | (output.scores[:, 0] >= self._rule.least)
         for row, opinion in self._opinions(output, rows & (certainty < HEARD_BELOW)).items():
-            if not (cuts_out[row] or (is_pet[row] and self._hears(opinion, output.features[row]))):
+            if not (cuts_out[row] or (is_pet[row] and opinion.hears(self._likeness(opinion, output, row)))):
                 continue
             try:
                 photo = again.read(row)  # one at a time: it may be large
@@ -152,18 +158,17 @@ class SecondLook:
             output, parts = self._merged(output, again.ask(squares), parts)
         return self._lowered(Reconsidered(output, parts, {}), found)
 
-    def _hears(self, opinion: Opinion, features: np.ndarray) -> bool:
-        """Whether it matters for a photo which animal the detector sees."""
-        return bool(opinion.others) and self._rule.likeness(opinion, features) >= LIKE
+    def _likeness(self, opinion: Opinion, output: RawOutput, row: int) -> float:
+        return self._rule.likeness(opinion, output.features[row])
 
     def _lowered(self, looked: Reconsidered, found: Mapping[int, Detections]) -> Reconsidered:
         """The same with the pet scores of some rows lowered, by what was ``found`` in them."""
         output = looked.output
         opinions = self._opinions(output, self._certainty(output) < HEARD_BELOW) if found else {}
         objections = {
-            row: opinion.objection(found[row], self._rule.likeness(opinion, output.features[row]))
+            row: opinion.objection(found[row], self._likeness(opinion, output, row))
             for row, opinion in opinions.items()
-            if row in found and self._hears(opinion, output.features[row])
+            if row in found
         }
         rows = [row for row, objection in objections.items() if objection > 0]
         if not rows:

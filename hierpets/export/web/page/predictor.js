@@ -5,7 +5,7 @@ import { recommend } from "./advice.js";
 import { certainty, decide, jointProbabilities, likeliestSpecies, listedOf, onMainScale } from "./decision.js";
 import { recordOf } from "./record.js";
 import { cut, normalized, stretched, toSquare } from "./resize.js";
-import { bothLooks, certaintyInDoubt, closerPart, hears, lowered } from "./second_look.js";
+import { bothLooks, certaintyInDoubt, closerPart, hears, likenessTo, lowered } from "./second_look.js";
 
 /** @typedef {import("./resize.js").Photo} Photo */
 /** @typedef {import("./decision.js").Output} Output */
@@ -65,12 +65,16 @@ export function makePredictor(model, sessions, detector, Tensor) {
     const isHeard = certaintyOf(found) < rule.heard_below;
     return { output: isHeard ? lowered(found, seen, opinionOn(found), rules.doubt, rule) : found, part: both && part };
   };
+  const mayBeOther = (output) => {
+    const opinion = opinionOn(output);
+    return hears(opinion, likenessTo(opinion, output, rule), rule);
+  };
   const secondLook = async (output, closer) => {
     const certainty = rule ? certaintyOf(output) : 1;
     const isUnsure = certainty < rules.unsure;
     const cutsOut = isUnsure && rule.closer;
     // What counts for no pet can only be raised, by a closer look.
-    const isHeard = () => certainty < rule.heard_below && (!isUnsure || output.scores[0] >= rule.least) && hears(opinionOn(output), output, rule);
+    const isHeard = () => certainty < rule.heard_below && (!isUnsure || output.scores[0] >= rule.least) && mayBeOther(output);
     return rule && (cutsOut || isHeard()) ? lookAgain(output, cutsOut, closer) : { output, part: null };
   };
 

@@ -67,12 +67,12 @@ function squared([top, left, bottom, right], width, height, margin) {
 const inside = (edge) => Math.min(Math.max(edge, 0), 1);
 
 /** Whether it matters which animal the detector sees. @returns {boolean} */
-export function hears(/** @type {Opinion} */ opinion, /** @type {Output} */ output, /** @type {SecondLook} */ rule) {
-  return opinion.others.length > 0 && likeness(opinion, output, rule) >= rule.like;
+export function hears(/** @type {Opinion} */ { others }, /** @type {number} */ likeness, /** @type {SecondLook} */ { like }) {
+  return others.length > 0 && likeness >= like;
 }
 
 /** How much a photo looks like an animal that speaks against a pet: as much as it takes to be heard, where the pretrained head does not say. @returns {number} */
-function likeness({ others }, { features }, { animals, like }) {
+export function likenessTo(/** @type {Opinion} */ { others }, /** @type {Output} */ { features }, /** @type {SecondLook} */ { animals, like }) {
   const known = animals.filter(({ animal }) => others.includes(animal));
   const sum = ({ weights, bias }) => weights.reduce((total, weight, i) => total + weight * features[i], bias);
   return known.length ? Math.max(...known.map(sum)) : like;
@@ -80,13 +80,14 @@ function likeness({ others }, { features }, { animals, like }) {
 
 /** The output with its pet score lowered by as much as another animal speaks against a pet; below the least score of a pet, below that of a sure breed as well. @returns {Output} */
 export function lowered(/** @type {Output} */ output, /** @type {Detections} */ { edges, logits }, /** @type {Opinion} */ opinion, doubt, /** @type {SecondLook} */ rule) {
-  if (!hears(opinion, output, rule)) return output;
+  const likeness = likenessTo(opinion, output, rule);
+  if (!hears(opinion, likeness, rule)) return output;
   const { pets, others } = opinion;
   const [pet, other] = [pets, others].map((animals) => bestOf(logits, animals, edges.length / 4));
   const [otherBox] = likeliest(edges, other, rule);
   if (otherBox && likeliest(edges, pet, rule).some((box) => shared(box, otherBox) <= rule.shared)) return output; // beside it
   const led = Math.max(...other) - Math.max(Math.max(...pet) - rule.lead, rule.unseen);
-  const objection = Math.max(0, led) + Math.max(0, likeness(opinion, output, rule) - rule.alike);
+  const objection = Math.max(0, led) + Math.max(0, likeness - rule.alike);
   const [before, ...rest] = output.scores;
   const score = before - rule.weight * objection;
   return { ...output, scores: Float32Array.of(objection > 0 && score < rule.least ? score - doubt : score, ...rest) };

@@ -15,6 +15,7 @@ from hierpets.data.records import PhotoIndex, index_of
 from hierpets.errors import ConfigError, DataError
 from hierpets.files import is_file, is_folder
 from hierpets.plugin import SourcePhoto
+from hierpets.plugin.reading import is_uri
 from hierpets.registry.loading import Registry, load_registry
 from hierpets.taxonomy import Taxonomy, class_order
 from hierpets.text import join_words
@@ -60,12 +61,13 @@ def check_apart(out: str | os.PathLike[str], source: str | os.PathLike[str]) -> 
 
 
 def check_source(source: str, *, registry: Registry | str | os.PathLike[str] | None = None) -> None:
-    """Check that :func:`read_index` has something to read, before what is to learn from it is loaded.
+    """Check that :func:`read_index` has something to read, before what is to learn from it is loaded. What lies on
+    another machine is asked for once, when it is read.
 
     :raises DataError: there is no such folder or file, and no reader finds a photo.
     :raises RegistryError, PluginError: an invalid registry, or a reader that fails.
     """
-    if is_demo(source) or is_folder(source) or is_file(source):
+    if is_demo(source) or is_uri(source) or is_folder(source) or is_file(source):
         return
     plugins = load_registry(registry)
     if read_source(source, plugins) is None:

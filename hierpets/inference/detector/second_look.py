@@ -37,7 +37,8 @@ horses that pass for a pet, one in three is a breed more probably than not."""
 LEAD = 2.0
 """By how much the logit of a pet should be higher than that of another animal."""
 LIKE = 0.75
-"""From which likeness to another animal on the detector is heard: one pet in seven has it, and nearly all horses."""
+"""From which likeness to another animal on the detector is heard: one pet in seven has it, from elsewhere one in five,
+and nearly every horse."""
 ALIKE = 3.0
 """From which likeness on it speaks against a pet by itself, as the detector's logits do: one pet in a hundred has it at
 most, and half of the horses that are dogs to the detector."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from hierpets.errors import HierpetsError
 from hierpets.hierarchy.probabilities import species_probabilities
 from hierpets.inference.prediction import Prediction
 from hierpets.recommend.choose import Recommender
-from hierpets.recommend.result import RecommendationRecord
+from hierpets.recommend.result import Recommendation, RecommendationRecord
 from hierpets.workers import ProcessLock
 
 __all__ = ["Adviser"]
@@ -21,6 +21,10 @@ __all__ = ["Adviser"]
 _one_at_a_time = ProcessLock()
 
 _log = logging.getLogger(__name__)
+
+
+Look = Callable[[str, Collection[str]], Sequence[np.ndarray]]
+"""Looks for animals beside one of a species, among species at risk: the probabilities of the species of each, [S]."""
 
 
 class Adviser:
@@ -32,32 +36,45 @@ class Adviser:
         self._judged = frozenset(name for name, rows in manifest.policy.of("unlisted").items() if rows)
 
     def __call__(
-        self, one: Prediction, beside: Sequence[np.ndarray] = (), *, explain: bool
+        self, one: Prediction, beside: Sequence[np.ndarray] = (), *, look: Look, explain: bool
     ) -> RecommendationRecord | None:
         """What suits it, and harms no animal ``beside`` it, nor what it looks like, whatever ``only`` says; None for a
-        photo that could not be read.
+        photo that could not be read. Where it would harm animals of some species, it is asked for a ``look`` at the
+        photo for these first.
         """
-        joint, decision = one.joint, one.decision
-        if joint is None or decision is None:
+        if one.decision is None:
             return None
+        try:
+            found = self._recommend(one, beside)
+            if at_risk := self._at_risk(found):
+                bystanders = look(one.decision.species, at_risk)
+                found = self._recommend(one, [*beside, *bystanders]) if bystanders else found
+            return found.record(explain=explain)
+        except Exception as error:  # what a rule does wrong must not cost the photo its prediction
+            _log.warning("%s: no recommendation: %s", one.path, error, exc_info=not isinstance(error, HierpetsError))
+            return RecommendationRecord.failed(str(error) or type(error).__name__)
+
+    def _at_risk(self, found: Recommendation) -> Collection[str]:
+        """The species that the product harms."""
+        return self._recommender.catalog.hazards[found.product.id] if found.product else ()
+
+    def _recommend(self, one: Prediction, beside: Sequence[np.ndarray]) -> Recommendation:
+        joint, decision = one.joint, one.decision
+        assert joint is not None  # what could be read has both
+        assert decision is not None
         looks_like = None
         if one.unrestricted is not None:
             looks_like = species_probabilities(one.unrestricted, self._taxonomy)
             if not one.looks_like_a_pet:
                 looks_like = np.zeros_like(looks_like)  # of no known species: it may be any animal
         unlisted = 1.0 - decision.listed if decision.species in self._judged else None
-        try:
-            with _one_at_a_time:
-                found = self._recommender.recommend(
-                    joint,
-                    self._taxonomy,
-                    decision.level,
-                    unlisted=unlisted,
-                    beside=beside,
-                    looks_like=looks_like,
-                    max_level=decision.max_level,
-                )
-            return found.record(explain=explain)
-        except Exception as error:  # what a rule does wrong must not cost the photo its prediction
-            _log.warning("%s: no recommendation: %s", one.path, error, exc_info=not isinstance(error, HierpetsError))
-            return RecommendationRecord.failed(str(error) or type(error).__name__)
+        with _one_at_a_time:
+            return self._recommender.recommend(
+                joint,
+                self._taxonomy,
+                decision.level,
+                unlisted=unlisted,
+                beside=beside,
+                looks_like=looks_like,
+                max_level=decision.max_level,
+            )

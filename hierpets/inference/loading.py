@@ -28,7 +28,7 @@ from hierpets.workers import cores
 
 if TYPE_CHECKING:
     from hierpets.bundle.manifest import Manifest
-    from hierpets.inference.detector.second_look import SecondLook
+    from hierpets.inference.detector.network import Detector
     from hierpets.inference.engines.base import Engine
     from hierpets.inference.engines.openvino import OpenVinoEngine
     from hierpets.inference.predictor import Predictor
@@ -85,6 +85,9 @@ def load(
                 _open_graphs, folder, precision, workers=at_once, threads=threads, together=together
             )
         from hierpets.bundle.manifest import model_id, read_manifest
+        from hierpets.inference.detector.bystanders import Bystanders
+        from hierpets.inference.detector.network import Detector
+        from hierpets.inference.detector.second_look import SecondLook
         from hierpets.inference.predictor import Predictor
         from hierpets.recommend.choose import Recommender
         from hierpets.registry.loading import load_registry
@@ -99,7 +102,8 @@ def load(
         else:
             engines = _read_networks(folder, manifest, plugins, chosen_device, precision, compile=compile)
     finder_precision: Precision = precision if chosen_engine == "openvino" else "auto"
-    finder, second_look = _with_detector(folder, manifest, finder_precision, workers=at_once, threads=threads)
+    detector = Detector(workers=at_once, threads=threads)
+    finder = _finder(folder, manifest, detector, finder_precision, workers=at_once, threads=threads)
     for_many = None
     if workers is None and chosen_engine == "openvino":
         for_many = _for_many(folder, precision, plugins, threads=threads, together=together)
@@ -110,7 +114,8 @@ def load(
         recommender,
         early=early,
         finder=finder,
-        second_look=second_look,
+        second_look=SecondLook.of(manifest, detector),
+        bystanders=Bystanders(detector, manifest.taxonomy.species),
         model=model,
         bundle=folder,
         for_many=for_many,
@@ -170,27 +175,22 @@ def _read_networks(
     return [first, *(GatheringEngine(engine, first.batch) if device == "cuda" else engine for engine in others)]
 
 
-def _with_detector(
-    folder: Path, manifest: Manifest, precision: Precision, *, workers: int, threads: int | None
-) -> tuple[RegionFinder | None, SecondLook | None]:
-    """What finds animals in photos, and what looks again where the network is not sure: on the CPU whatever the engine,
-    for it is the graph that can be cut open.
+def _finder(
+    folder: Path, manifest: Manifest, detector: Detector, precision: Precision, *, workers: int, threads: int | None
+) -> RegionFinder | None:
+    """What finds animals in photos: on the CPU whatever the engine, for it is the graph that can be cut open. None for
+    a model without the score by which animals are found.
     """
-    from hierpets.inference.detector.network import Detector
-    from hierpets.inference.detector.second_look import SecondLook
     from hierpets.inference.engines.places import PlaceEngine
     from hierpets.inference.regions import RegionFinder, finder_sizes
 
     if manifest.policy.pet is None:
-        return None, None
-    detector = Detector(workers=workers, threads=threads)
+        return None
     first, closer = (
         PlaceEngine(folder / GRAPH, precision, size, workers=workers, threads=threads)
         for size in finder_sizes(manifest.preprocess)
     )
-    species = manifest.taxonomy.species
-    finder = RegionFinder((first, closer), manifest.policy.pet, detector=detector, species=species)
-    return finder, SecondLook.of(manifest, detector)
+    return RegionFinder((first, closer), manifest.policy.pet, detector=detector, species=manifest.taxonomy.species)
 
 
 def _checked(folder: Path, graphs: Sequence[OpenVinoEngine], manifest: Manifest) -> Sequence[Engine]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import chain, islice
@@ -13,10 +13,12 @@ from typing import Any, NoReturn, overload
 import numpy as np
 
 from hierpets.bundle.manifest import Manifest, ModelId
+from hierpets.data.decoding.damage import told_before
 from hierpets.data.photos import DEFAULT_LIMITS, Limits, NamedPhoto, Photo, is_one_photo
-from hierpets.errors import ConfigError, HierpetsError, check_count, check_type
+from hierpets.errors import ConfigError, HierpetsError, ImageError, check_count, check_type
 from hierpets.hierarchy.policy import MAX_SET, Thresholds
 from hierpets.inference.advice import Adviser
+from hierpets.inference.detector.bystanders import Bystanders
 from hierpets.inference.engines.base import Engine, RawOutput
 from hierpets.inference.engines.cascade import Cascade, Reconsider
 from hierpets.inference.many import FEW, ModelForMany
@@ -34,6 +36,7 @@ from hierpets.inference.request import Request, decide_each
 from hierpets.inference.stream import BatchOutput, photo_error, run_batch, run_batches
 from hierpets.messages.catalogue import speaking
 from hierpets.recommend.choose import Recommender
+from hierpets.recommend.result import RecommendationRecord
 from hierpets.regions.files import BoxFile
 from hierpets.workers import not_live
 
@@ -62,6 +65,7 @@ class Predictor:
         early: Sequence[Engine] = (),
         finder: RegionFinder | None = None,
         second_look: Reconsider | None = None,
+        bystanders: Bystanders | None = None,
         model: ModelId,
         bundle: Path | None = None,
         for_many: Callable[[], Predictor] | None = None,
@@ -72,6 +76,7 @@ class Predictor:
         self.bundle = bundle
         self._advise = Adviser(manifest, recommender) if recommender else None
         self._finder = finder
+        self._bystanders = bystanders
         self._for_many = ModelForMany(for_many) if for_many is not None else None
         self._origins = dict(zip(manifest.taxonomy.leaves, manifest.origins, strict=True))
         # Finding them takes milliseconds, and a server is asked for the same with every batch.
@@ -294,8 +299,7 @@ class Predictor:
             found = self._regions(photo, request)
             if request.advise is None:
                 return replace(whole, regions=found.regions)
-            advise = partial(request.advise, explain=request.options.explain)
-            return advise_together(whole, found, advise, self.manifest.taxonomy)
+            return advise_together(whole, found, self._adviser(request.advise, photo, request), self.manifest.taxonomy)
         except Exception as error:  # as in run_batches
             return self._failed(request, photo, photo_error(photo.name, error))
 
@@ -328,10 +332,26 @@ class Predictor:
                     **next(decided),
                 )
                 if request.advise is not None and not request.finds_animals and not request.is_part:
-                    advice = request.advise(prediction, explain=request.options.explain)
-                    prediction = replace(prediction, recommendation=advice)
+                    advise = self._adviser(request.advise, photo, request)
+                    prediction = replace(prediction, recommendation=advise(prediction))
                 predictions.append(prediction)
         return predictions
+
+    def _adviser(
+        self, advise: Adviser, photo: NamedPhoto, request: Request
+    ) -> Callable[..., RecommendationRecord | None]:
+        """What recommends for an animal in a photo."""
+        return partial(advise, look=partial(self._look_beside, photo, request), explain=request.options.explain)
+
+    def _look_beside(self, photo: NamedPhoto, request: Request, of: str, at_risk: Collection[str]) -> list[np.ndarray]:
+        """The species [S] of each animal beside one of a species; one that may be any, if the photo is gone."""
+        if self._bystanders is None:
+            return []
+        try:
+            pixels = self.cascade.decode(photo.photo, request.limits, warn=told_before)
+        except ImageError:
+            return [np.zeros(len(self.manifest.taxonomy.species))]
+        return self._bystanders(pixels, of, at_risk)
 
 
 def _find_thresholds(manifest: Manifest, alpha: float | None, max_set: int) -> Mapping[str, Thresholds]:

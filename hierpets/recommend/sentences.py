@@ -101,7 +101,7 @@ def contraindication(
     if near > max(p, bound):
         if near > CERTAIN:
             return say("{why}, and {pet} is in the photo too.", why=why, pet=pet)
-        return say("{why}, and {pet} ({p}) may be in the photo too.", why=why, pet=pet, p=likelihood(near))
+        return say("{why}, and {pet} may be in the photo too.", why=why, pet=pet)
     if (looks := looks_like.get(at_risk, 0.0)) > max(p, bound):
         return say("{why}, and it looks like {pet} ({p}).", why=why, pet=pet, p=likelihood(looks))
     if p > bound:

@@ -10,7 +10,7 @@ from hierpets.regions.boxes import Box
 from hierpets.regions.candidates import MOST, Candidates, Finder
 from hierpets.regions.files import FoundBox
 
-__all__ = ["LARGE", "LEAST_SCORE", "LEAST_SIDE", "SHARED", "detected", "is_beside", "small_animal"]
+__all__ = ["LARGE", "LEAST_SCORE", "LEAST_SIDE", "SHARED", "best_beside", "detected", "is_beside", "small_animal"]
 
 LEAST_SCORE = 0.2  # probability of an animal
 SHARED = 0.5  # of the smaller box, above which two show one thing
@@ -24,7 +24,7 @@ def detected(edges: np.ndarray, scores: np.ndarray) -> Candidates:
     Of boxes on one place the likeliest is kept.
     """
     found: list[FoundBox] = []
-    for one in _likeliest(edges, scores):
+    for one in _likeliest(edges, scores, LEAST_SCORE):
         if all(one.box.shared(other.box) <= SHARED for other in found):
             found.append(one)
             if len(found) == MOST:
@@ -40,20 +40,29 @@ def small_animal(edges: np.ndarray, scores: np.ndarray) -> Box | None:
     """The likeliest of the boxes, where it may be an animal that takes little of the photo; arguments as those of
     :func:`detected`.
     """
-    likeliest = next(_likeliest(edges, scores), None)
+    likeliest = next(_likeliest(edges, scores, LEAST_SCORE), None)
     return likeliest.box if likeliest is not None and likeliest.box.area < LARGE else None
 
 
 def is_beside(edges: np.ndarray, scores: np.ndarray, others: np.ndarray) -> bool:
     """Whether what may be an animal by its ``scores`` [N] shares little with the likeliest of ``others`` [N]."""
-    other = next(_likeliest(edges, others), None)
-    return other is not None and any(one.box.shared(other.box) <= SHARED for one in _likeliest(edges, scores))
+    is_seen = next(_likeliest(edges, others, LEAST_SCORE), None) is not None
+    return is_seen and best_beside(edges, scores, others) > 0
 
 
-def _likeliest(edges: np.ndarray, scores: np.ndarray) -> Iterator[FoundBox]:
-    """The boxes that may be animals, the likeliest first."""
+def best_beside(edges: np.ndarray, scores: np.ndarray, others: np.ndarray, *, least: float = LEAST_SCORE) -> float:
+    """The highest of the ``scores`` [N], from the ``least`` on, of what shares little with the likeliest of ``others``
+    [N], or of anything where none of those may be an animal; 0, where nothing has one.
+    """
+    other = next(_likeliest(edges, others, LEAST_SCORE), None)
+    likeliest = _likeliest(edges, scores, least)
+    return next((one.score or 0.0 for one in likeliest if other is None or one.box.shared(other.box) <= SHARED), 0.0)
+
+
+def _likeliest(edges: np.ndarray, scores: np.ndarray, least: float) -> Iterator[FoundBox]:
+    """The boxes that may be animals, the likeliest first, down to the ``least`` score."""
     for row in np.argsort(-scores, kind="stable").tolist():
-        if scores[row] < LEAST_SCORE:
+        if scores[row] < least:
             return
         top, left, bottom, right = edges[row].clip(0, 1).tolist()
         if min(right - left, bottom - top) >= LEAST_SIDE:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
 from hierpets.bundle.manifest import Manifest
 from hierpets.export.web.schema import PageAdvice, PageRecommendation, ProductChoice
 from hierpets.hierarchy.decision import Level
+from hierpets.hierarchy.probabilities import species_probabilities
 from hierpets.recommend.catalog import COAT_TYPES
 from hierpets.recommend.choose import CONTRAINDICATIONS, Recommender
 from hierpets.recommend.suitability import SuitabilityMatrix
@@ -27,16 +29,20 @@ def advise(recommender: Recommender, manifest: Manifest) -> PageAdvice:
     """
     tree, book = manifest.taxonomy, _Book()
 
-    def ask(joint: np.ndarray, level: Level) -> int:
-        return book.place(PageRecommendation.of(recommender.recommend(joint, tree, level, odds=False)))
+    def ask(joint: np.ndarray, level: Level, beside: Sequence[np.ndarray] = ()) -> int:
+        found = recommender.recommend(joint, tree, level, beside=beside, odds=False)
+        hazards = recommender.catalog.hazards[found.product.id] if found.product else ()
+        harms = [s for s, name in enumerate(tree.species) if name in hazards]
+        return book.place(PageRecommendation.of(found, harms))
 
-    leaves = [_choice(row, manifest, recommender.bound, lambda p: ask(p, "breed")) for row in np.eye(len(tree.leaves))]
+    bound, breed, only = recommender.bound, partial(ask, level="breed"), partial(ask, level="species")
+    leaves = [_choice(row, manifest, bound, breed) for row in np.eye(len(tree.leaves))]
     of_species = (np.eye(len(tree.species))[s, tree.leaf_species] for s in range(len(tree.species)))
-    species = [_choice(row / row.sum(), manifest, recommender.bound, lambda p: ask(p, "species")) for row in of_species]
+    species = [_choice(row / row.sum(), manifest, bound, only) for row in of_species]
     matrix = SuitabilityMatrix.of(recommender.catalog, tree)
     vetoed, tolerated = _vetoes(recommender, tree)
     return PageAdvice(
-        bound=recommender.bound,
+        bound=bound,
         leaves=tuple(leaves),
         species=tuple(species),
         unknown=ask(np.full(len(tree.leaves), 1 / len(tree.leaves)), "unknown"),
@@ -95,8 +101,16 @@ def _vetoes(recommender: Recommender, tree: Taxonomy) -> tuple[np.ndarray, np.nd
     return np.concatenate([of_leaves, unlisted]), np.array(tolerated)
 
 
-def _choice(joint: np.ndarray, manifest: Manifest, bound: float, ask: Callable[[np.ndarray], int]) -> ProductChoice:
-    return ProductChoice(sure=ask(joint), unsure=ask(_doubted(joint, manifest, bound)))
+def _choice(joint: np.ndarray, manifest: Manifest, bound: float, ask: Callable[..., int]) -> ProductChoice:
+    beside = ask(joint, beside=_beside(joint, manifest))
+    return ProductChoice(sure=ask(joint), unsure=ask(_doubted(joint, manifest, bound)), beside=beside)
+
+
+def _beside(joint: np.ndarray, manifest: Manifest) -> list[np.ndarray]:
+    """Of each other species an animal beside the pet that may be one, or is of the same species as the pet."""
+    tree = manifest.taxonomy
+    own = species_probabilities(joint, tree)
+    return [(own + other) / 2 for other in np.eye(len(tree.species))[own == 0]]
 
 
 def _doubted(joint: np.ndarray, manifest: Manifest, bound: float) -> np.ndarray:

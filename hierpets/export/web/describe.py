@@ -11,6 +11,7 @@ from hierpets.export.web.advice import advise
 from hierpets.export.web.schema import (
     About,
     AnimalRules,
+    BystanderRules,
     Network,
     NetworkTemperatures,
     OpinionRules,
@@ -21,6 +22,7 @@ from hierpets.export.web.schema import (
     WebModel,
 )
 from hierpets.hierarchy.policy import MAX_SET, PET_SCORE_BAND, SURE_BREED
+from hierpets.inference.detector.bystanders import LEAST_BESIDE
 from hierpets.inference.detector.network import ANIMALS, SIZE, VERSION
 from hierpets.inference.detector.second_look import ALIKE, HEARD_BELOW, LEAD, LIKE, UNSEEN, WEIGHT, SecondLookRule
 from hierpets.inference.engines.cascade import DETAIL
@@ -50,6 +52,7 @@ def describe(
         decoded_side=manifest.decoded_side,
         rules=_rules(manifest),
         second_look=_second_look(SecondLookRule.of(manifest)),
+        bystanders=_bystanders(manifest.taxonomy.species),
         advice=advise(recommender, manifest),
     )
 
@@ -122,6 +125,11 @@ def _second_look(rule: SecondLookRule | None) -> SecondLookRules | None:
         margin=MARGIN,
         shared=SHARED,
     )
+
+
+def _bystanders(species: Sequence[str]) -> BystanderRules:
+    places = (ANIMALS.index(name) if name in ANIMALS else None for name in species)
+    return BystanderRules(animals=tuple(places), least=LEAST_BESIDE)
 
 
 def _places(animals: Sequence[str]) -> tuple[int, ...]:

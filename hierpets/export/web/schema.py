@@ -5,6 +5,8 @@ The scripts of the page hold rules alone; every number and every sentence is her
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hierpets.bundle.info import SpeciesThresholds
 from hierpets.bundle.manifest import ModelId, Origin
 from hierpets.hierarchy.probabilities import Combiner
@@ -14,6 +16,7 @@ from hierpets.validation.strict import StrictModel
 
 __all__ = [
     "About",
+    "BystanderRules",
     "Network",
     "NetworkTemperatures",
     "OpinionRules",
@@ -143,18 +146,29 @@ class SecondLookRules(StrictModel):
     shared: float
 
 
+class BystanderRules(StrictModel):
+    """What may be beside the animal that a photo is answered with, see
+    :mod:`hierpets.inference.detector.bystanders`: ``animals`` [S] are the places of the species among the detector's
+    animals, ``least`` the least probability of one.
+    """
+
+    animals: tuple[int | None, ...]
+    least: float
+
+
 class ProductChoice(StrictModel):
-    """The places of two recommendations for an answer: where every other species is all but ruled out, and where one
-    may be shown, which nothing that is recommended may hurt.
+    """The places of three recommendations for an answer: where every other species is all but ruled out, where it may
+    be of one, and where one may be beside it: nothing that is recommended may hurt that.
     """
 
     sure: int
     unsure: int
+    beside: int
 
 
 class PageRecommendation(StrictModel):
     """What is the same of a recommendation for every photo with one answer. ``sentences`` are its reason: where several
-    breeds are left open, those that all of them have.
+    breeds are left open, those that all of them have. ``harms`` are the species that the product hurts.
     """
 
     product: str | None
@@ -163,9 +177,10 @@ class PageRecommendation(StrictModel):
     rule: str
     price: Price | None
     ruled_out: tuple[RuledOut, ...]
+    harms: tuple[int, ...]
 
     @classmethod
-    def of(cls, found: Recommendation) -> PageRecommendation:
+    def of(cls, found: Recommendation, harms: Sequence[int]) -> PageRecommendation:
         record = found.record()
         return cls(
             product=record.product,
@@ -174,6 +189,7 @@ class PageRecommendation(StrictModel):
             rule=found.rule,
             price=record.price,
             ruled_out=record.ruled_out,
+            harms=tuple(harms),
         )
 
 
@@ -208,4 +224,5 @@ class WebModel(StrictModel):
     decoded_side: int
     rules: Rules
     second_look: SecondLookRules | None
+    bystanders: BystanderRules
     advice: PageAdvice

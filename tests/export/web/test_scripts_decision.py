@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 from helpers.policies import flat_policy
+from helpers.shampoo import always
 from helpers.web_page import rgba
 
 from hierpets.bundle.manifest import BackboneSpec, EarlyNetwork, Manifest, ModelId, OODSpec
@@ -14,12 +15,13 @@ from hierpets.export.web.describe import describe
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.hierarchy.likeness import OtherAnimal
 from hierpets.hierarchy.policy import MAX_SET, Policy
+from hierpets.inference.detector.bystanders import Bystanders
 from hierpets.inference.detector.network import ANIMALS, SIZE, Detections
 from hierpets.inference.detector.second_look import SecondLook
 from hierpets.inference.engines.base import RawOutput
 from hierpets.inference.predictor import Predictor
 from hierpets.messages.catalogue import LANGUAGES, speaking
-from hierpets.plugin import Preprocess
+from hierpets.plugin import Advice, Preprocess
 from hierpets.recommend.choose import Recommender
 from hierpets.recommend.suitability import SuitabilityMatrix
 from hierpets.registry.loading import load_registry
@@ -282,6 +284,29 @@ def test_browser_keeps_the_first_look_where_a_photo_cannot_be_read_again(scripts
 
 
 @pytest.mark.browser
+def test_browser_recommends_nothing_that_may_hurt_an_animal_beside(scripts, recommender):
+    known, detector = DOUBTFUL["for other animals alone"], ReplayDetector()
+    species, hazards = known.taxonomy.species, recommender.catalog.hazards
+    fleas = Recommender(recommender.catalog, [always("fleas", Advice("flea_guard", "It has fleas.", score=3.0))])
+    networks = [outputs(0, tree=known.taxonomy, sharpness=60.0)]
+    described = describe(known, MODEL, ["a.onnx"], fleas, scripts="")
+    blind = described.model_copy(update={"bystanders": described.bystanders.model_copy(update={"least": 2.0})})
+    before, after = (in_the_browser(scripts, one, networks, detector) for one in (blind, described))
+    look, changed = Bystanders(detector, species), 0
+    for number, (alone, found) in enumerate(zip(before, after, strict=True)):
+        product = alone["recommendation"]["product"]
+        if product is None or not look(numbered(number), alone["species"]["label"], hazards[product]):
+            assert found == alone
+            continue
+        changed += 1
+        assert not set(species) & set(hazards.get(found["recommendation"]["product"], ()))
+        reasons = {one["product"]: one["reason"] for one in found["recommendation"]["ruled_out"]}
+        assert "and a cat may be in the photo too" in reasons[product]
+    assert changed > 10
+    assert sum(bool(hazards.get(record["recommendation"]["product"])) for record in after) > 10
+
+
+@pytest.mark.browser
 def test_browser_never_recommends_what_may_hurt_another_species(scripts, recommender):
     known, matrix = MANIFESTS["thresholds by species"], SuitabilityMatrix.of(recommender.catalog, TREE)
     found = outputs(3, sharpness=3.0)
@@ -371,7 +396,12 @@ def test_advice_speaks_of_the_coat_of_a_breed_but_of_none_of_a_species(recommend
 @pytest.mark.browser
 def test_browser_says_of_several_breeds_only_what_fits_them_all(scripts):
     def one(*sentences, ruled_out):
-        return {"product": "mild", "sentences": [*sentences, "Mild is mild."], "ruled_out": [*map(veto, ruled_out)]}
+        return {
+            "product": "mild",
+            "sentences": [*sentences, "Mild is mild."],
+            "ruled_out": [*map(veto, ruled_out)],
+            "harms": [],
+        }
 
     def veto(product):
         return {"product": product, "name": product, "reason": "It is not mild."}
@@ -379,7 +409,7 @@ def test_browser_says_of_several_breeds_only_what_fits_them_all(scripts):
     advice = {
         "bound": 0.001,
         "recommendations": [one("It has a curly coat.", ruled_out="ab"), one("It has a wiry coat.", ruled_out="b")],
-        "leaves": [{"sure": 0, "unsure": 0}, {"sure": 1, "unsure": 1}],
+        "leaves": [dict.fromkeys(("sure", "unsure", "beside"), place) for place in (0, 1)],
         "judged": [False],
         "products": ["mild"],
         "suits": [[1], [1], [1]],
@@ -387,13 +417,14 @@ def test_browser_says_of_several_breeds_only_what_fits_them_all(scripts):
         "coats": [[], [], []],
         "vetoed": [[False], [False], [False]],
         "tolerated": [0],
-        "species": [{"sure": 0, "unsure": 0}],
+        "species": [dict.fromkeys(("sure", "unsure", "beside"), 0)],
         "unknown": 0,
     }
     decision = {"level": "species", "species": 0, "masses": [1], "listed": 1, "best": 0}
     script = """async ([decision, advice]) => {
         const { recommend } = await import("/advice.js");
-        return [[0], [0, 1]].map((breeds) => recommend([0.5, 0.5], { ...decision, breeds }, advice));
+        const of = (breeds) => recommend([0.5, 0.5], { ...decision, breeds }, advice, async () => false);
+        return Promise.all([[0], [0, 1]].map(of));
     }"""
     alone, both = scripts(script, [decision, advice])
     assert alone["reason"] == "It has a curly coat. Mild is mild."

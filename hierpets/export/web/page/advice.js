@@ -5,10 +5,10 @@
 /** @typedef {import("./decision.js").Rules} Rules */
 
 /**
- * @typedef {{product: string|null, sentences: string[], ruled_out: {product: string, reason: string}[]}} Recommendation
- *   what is the same for all photos with one answer
- * @typedef {{sure: number, unsure: number}} Choice  two recommendations: the second also avoids what would hurt any
- *   other species, for photos of which these are not all but ruled out
+ * @typedef {{product: string|null, sentences: string[], ruled_out: {product: string, reason: string}[],
+ *   harms: number[]}} Recommendation  what is the same for all photos with one answer
+ * @typedef {{sure: number, unsure: number, beside: number}} Choice  three recommendations: the second and the third also
+ *   avoid what would hurt any other species, for photos in which it may be one, or one may be beside it
  * @typedef {{bound: number, recommendations: Recommendation[], leaves: Choice[], species: Choice[], unknown: number,
  *   judged: boolean[], products: string[], suits: number[][], coat_types: string[], coats: number[][],
  *   vetoed: boolean[][], tolerated: number[]}} Advice
@@ -16,20 +16,32 @@
  *   [L + S][P] of them count up to the share that is `tolerated` [P]
  */
 
-/** The recommendation of a record. */
-export function recommend(joint, /** @type {Decision} */ decision, /** @type {Advice} */ advice) {
+/**
+ * The recommendation of a record. Where it would harm animals of some species, `look` tells whether one may be beside a
+ * pet of this species.
+ * @param {(species: number, atRisk: number[]) => Promise<boolean>} look
+ */
+export async function recommend(joint, /** @type {Decision} */ decision, /** @type {Advice} */ advice, look) {
+  const [found, harms] = recommended(joint, decision, advice, false);
+  const isSafe = !harms.length || !(await look(decision.species, harms));
+  return isSafe ? found : recommended(joint, decision, advice, true)[0];
+}
+
+/** A recommendation, for a pet beside which another may be or not, and the species that it would harm. */
+function recommended(joint, /** @type {Decision} */ decision, /** @type {Advice} */ advice, isBeside) {
   const rows = weights(joint, decision, advice);
   const share = (table, column) => rows.reduce((sum, weight, row) => sum + weight * table[row][column], 0);
   const isVetoed = (column) => share(advice.vetoed, column) > advice.tolerated[column];
   const fits = ({ product }) => product === null || !isVetoed(advice.products.indexOf(product));
-  const { sentences, ...chosen } = choices(decision, advice).find(fits);
+  const { sentences, harms, ...chosen } = choices(decision, advice, isBeside).find(fits);
   const coats = advice.coat_types.map((coat, column) => [coat, share(advice.coats, column)]);
-  return {
+  const record = {
     ...chosen,
     reason: sentences.join(" "),
     confidence: chosen.product === null ? 0 : share(advice.suits, advice.products.indexOf(chosen.product)),
     coats: Object.fromEntries(coats.filter(([, worn]) => worn > 0)),
   };
+  return [record, harms];
 }
 
 /**
@@ -37,10 +49,10 @@ export function recommend(joint, /** @type {Decision} */ decision, /** @type {Ad
  * species, and nothing.
  * @returns {Recommendation[]}
  */
-function choices({ level, species, masses, best, breeds }, /** @type {Advice} */ { recommendations, ...advice }) {
+function choices({ level, species, masses, best, breeds }, /** @type {Advice} */ { recommendations, ...advice }, isBeside) {
   const nothing = recommendations[advice.unknown];
   if (level === "unknown") return [nothing];
-  const safe = 1 - masses[species] > advice.bound ? "unsure" : "sure";
+  const safe = 1 - masses[species] > advice.bound ? "unsure" : isBeside ? "beside" : "sure";
   const ofBreeds = (level === "breed" ? [best] : breeds).map((leaf) => recommendations[advice.leaves[leaf][safe]]);
   const agreed = new Set(ofBreeds.map(({ product }) => product)).size === 1;
   return [...(agreed ? [shared(ofBreeds)] : []), recommendations[advice.species[species][safe]], nothing];

@@ -5,7 +5,7 @@ import { recommend } from "./advice.js";
 import { certainty, decide, jointProbabilities, likeliestSpecies, listedOf, onMainScale } from "./decision.js";
 import { recordOf } from "./record.js";
 import { cut, normalized, stretched, toSquare } from "./resize.js";
-import { bothLooks, certaintyInDoubt, closerPart, hears, likenessTo, lowered } from "./second_look.js";
+import { bothLooks, certaintyInDoubt, closerPart, hears, likenessTo, isBystander, lowered } from "./second_look.js";
 
 /** @typedef {import("./resize.js").Photo} Photo */
 /** @typedef {import("./decision.js").Output} Output */
@@ -15,7 +15,7 @@ import { bothLooks, certaintyInDoubt, closerPart, hears, likenessTo, lowered } f
  *   temperatures: import("./decision.js").Temperatures, threshold: number}} Network
  *   it answers where it is more certain than its `threshold`; the last one always
  * @typedef {{networks: Network[], decoded_side: number, rules: import("./decision.js").Rules,
- *   second_look: import("./second_look.js").SecondLook|null,
+ *   second_look: import("./second_look.js").SecondLook|null, bystanders: import("./second_look.js").Bystanders,
  *   advice: import("./advice.js").Advice}} Model  model.LANGUAGE.json
  */
 
@@ -31,7 +31,7 @@ const DETECTED = ["edges", "logits"];
  *   the same photo in more detail
  */
 export function makePredictor(model, sessions, detector, Tensor) {
-  const { networks, rules, advice, second_look: rule } = model;
+  const { networks, rules, advice, second_look: rule, bystanders } = model;
   const last = networks.length - 1;
   const { temperatures } = networks[last];
 
@@ -83,7 +83,8 @@ export function makePredictor(model, sessions, detector, Tensor) {
     const { output, part } = first.stage === last ? await secondLook(first.output, closer) : { ...first, part: null };
     const joint = jointProbabilities(output, temperatures, rules);
     const decision = decide(joint, output, rules);
-    const recommendation = recommend(joint, decision, advice);
+    const recommendation = await recommend(joint, decision, advice, async (species, atRisk) =>
+      rule !== null && isBystander(await detect(photo), species, atRisk, bystanders, rule));
     return recordOf(decision, rules, { stage: first.stage, recommendation, part });
   };
 }

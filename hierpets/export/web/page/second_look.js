@@ -1,5 +1,6 @@
-// A second look at photos that leave doubt: hierpets.inference.detector.second_look. A detector says where the animal
-// is, and whether it is a pet; a small animal is cut out, and the main network asked again. The numbers come from Python.
+// A second look at photos that leave doubt: hierpets.inference.detector. A detector says where the animal is, whether it
+// is a pet, and whether another is beside it; a small animal is cut out, and the main network asked again. The numbers
+// come from Python.
 
 import { certainty, jointProbabilities, likeliestSpecies, listedOf } from "./decision.js";
 
@@ -15,6 +16,7 @@ import { certainty, jointProbabilities, likeliestSpecies, listedOf } from "./dec
  *   least: number, heard_below: number, like: number, alike: number, lead: number, unseen: number, weight: number,
  *   closer: boolean, least_score: number, least_side: number, large: number, margin: number, shared: number}} SecondLook
  *   see hierpets.export.web.schema
+ * @typedef {{animals: (number|null)[], least: number}} Bystanders
  */
 
 /** How probable the best breed is, other breeds considered, of a photo that leaves doubt whether it shows a pet; else 1. @returns {number} */
@@ -35,14 +37,14 @@ const mean = (ours, theirs) => ours.map((value, i) => (value + theirs[i]) / 2);
 
 /** The part that is worth a closer look, if the likeliest pet is small. @returns {Box|null} */
 export function closerPart(/** @type {Detections} */ { edges, logits }, { width, height }, /** @type {SecondLook} */ rule) {
-  const [box] = likeliest(edges, bestOf(logits, rule.pets, edges.length / 4), rule);
+  const [box] = likeliest(edges, bestOf(logits, rule.pets, edges.length / 4), rule.least_score, rule);
   return box && area(box) < rule.large ? squared(box, width, height, rule.margin) : null;
 }
 
 /** The boxes that may be animals by their logits, the likeliest first: upper, left, lower and right edge of each. @returns {number[][]} */
-function likeliest(edges, logits, rule) {
+function likeliest(edges, logits, least, rule) {
   const scores = logits.map((logit) => 1 / (1 + Math.exp(-logit)));
-  const rows = [...scores.keys()].filter((row) => scores[row] >= rule.least_score).sort((a, b) => scores[b] - scores[a]);
+  const rows = [...scores.keys()].filter((row) => scores[row] >= least).sort((a, b) => scores[b] - scores[a]);
   const boxes = rows.map((row) => [...edges.subarray(4 * row, 4 * row + 4)].map(inside));
   return boxes.filter(([top, left, bottom, right]) => Math.min(right - left, bottom - top) >= rule.least_side);
 }
@@ -84,13 +86,24 @@ export function lowered(/** @type {Output} */ output, /** @type {Detections} */ 
   if (!hears(opinion, likeness, rule)) return output;
   const { pets, others } = opinion;
   const [pet, other] = [pets, others].map((animals) => bestOf(logits, animals, edges.length / 4));
-  const [otherBox] = likeliest(edges, other, rule);
-  if (otherBox && likeliest(edges, pet, rule).some((box) => shared(box, otherBox) <= rule.shared)) return output; // beside it
+  const [otherBox] = likeliest(edges, other, rule.least_score, rule);
+  const isBeside = (box) => shared(box, otherBox) <= rule.shared;
+  if (otherBox && likeliest(edges, pet, rule.least_score, rule).some(isBeside)) return output;
   const led = Math.max(...other) - Math.max(Math.max(...pet) - rule.lead, rule.unseen);
   const objection = Math.max(0, led) + Math.max(0, likeness - rule.alike);
   const [before, ...rest] = output.scores;
   const score = before - rule.weight * objection;
   return { ...output, scores: Float32Array.of(objection > 0 && score < rule.least ? score - doubt : score, ...rest) };
+}
+
+/** Whether an animal of the species at risk may be beside one of a `species`. @returns {boolean} */
+export function isBystander(/** @type {Detections} */ { edges, logits }, species, atRisk, /** @type {Bystanders} */ { animals, least }, /** @type {SecondLook} */ rule) {
+  const of = (animal) => bestOf(logits, [animal], edges.length / 4);
+  const own = animals[species];
+  const [ownBox] = own === null ? [] : likeliest(edges, of(own), rule.least_score, rule);
+  const isBeside = (box) => !ownBox || shared(box, ownBox) <= rule.shared;
+  const others = atRisk.map((other) => animals[other]).filter((animal) => animal !== null);
+  return others.some((animal) => likeliest(edges, of(animal), least, rule).some(isBeside));
 }
 
 /** The largest logit [N] of some animals in each box. @returns {number[]} */

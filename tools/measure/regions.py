@@ -15,50 +15,26 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from hierpets.data.labeled.index import read_index
-from hierpets.data.listing import list_photos
-from hierpets.data.photos import read_photo
 from hierpets.evaluation.metrics.resampling import wilson_interval
 from hierpets.inference.loading import load
 from hierpets.inference.prediction import Prediction, Region
 from hierpets.inference.predictor import Predictor
 from hierpets.regions.boxes import Box
-from hierpets.registry.loading import load_registry
 from hierpets.taxonomy import Leaf
 from hierpets.workers import cores
 from tools.errors import in_one_line
+from tools.measure.composites import Composite, Pet, compose, read_backgrounds, read_pets
 from tools.pages.marks import publish
 
-FRAMES = ((480, 640), (480, 720), (480, 480), (360, 640), (640, 480))  # height and width, as cameras have them
 SHARES = {2: (0.2, 0.6), 3: (0.12, 0.35)}  # of the frame's area, for the photo of each of so many pets
-SOFT = 0.06  # of the shorter side of a photo, over which its edge fades into the background
-TRIES = 500  # arrangements at random before other photos and another frame are taken
-
-
-class Pet(NamedTuple):
-    """A labeled photo, RGB uint8 [H, W, 3]."""
-
-    pixels: np.ndarray
-    leaf: Leaf
-
-
-@dataclass(frozen=True)
-class Composite:
-    """Several pets in one photo, each in its own box."""
-
-    pixels: np.ndarray
-    pets: tuple[Pet, ...]
-    boxes: tuple[Box, ...]
 
 
 class Met(NamedTuple):
@@ -66,65 +42,6 @@ class Met(NamedTuple):
 
     regions: tuple[tuple[Region, ...], ...]
     strays: int
-
-
-def compose(pets: Sequence[Pet], background: np.ndarray | None, rng: np.random.Generator) -> Composite | None:
-    """Pets at random places of a frame, on a photo or one plain color; None where they do not fit together."""
-    frame = FRAMES[rng.integers(len(FRAMES))]
-    places = arrange([pet.pixels.shape[:2] for pet in pets], frame, rng)
-    if places is None:
-        return None
-    height, width = frame
-    if background is None:
-        background = np.full((1, 1, 3), rng.integers(40, 220, 3), np.uint8)
-    canvas = np.asarray(cv2.resize(background, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-    for pet, place in zip(pets, places, strict=True):
-        paste(canvas, pet.pixels, place)
-    boxes = (Box.between(x / width, y / height, (x + w) / width, (y + h) / height) for x, y, w, h in places)
-    return Composite(canvas, tuple(pets), tuple(boxes))
-
-
-Place = tuple[int, int, int, int]
-"""Left, top, width and height in pixels."""
-
-
-def arrange(shapes: Sequence[tuple[int, int]], frame: tuple[int, int], rng: np.random.Generator) -> list[Place] | None:
-    """Places for photos of these shapes that do not overlap; None if none are found."""
-    for _ in range(TRIES):
-        places: list[Place] = []
-        for shape in shapes:
-            place = _somewhere(shape, frame, rng, SHARES[len(shapes)])
-            if place is None or any(_overlap(place, other) for other in places):
-                break
-            places.append(place)
-        else:
-            return places
-    return None
-
-
-def _somewhere(
-    shape: tuple[int, int], frame: tuple[int, int], rng: np.random.Generator, shares: tuple[float, float]
-) -> Place | None:
-    area = rng.uniform(*shares) * frame[0] * frame[1]
-    scale = (area / (shape[0] * shape[1])) ** 0.5
-    height, width = round(shape[0] * scale), round(shape[1] * scale)
-    if height > frame[0] or width > frame[1]:
-        return None
-    return int(rng.integers(frame[1] - width + 1)), int(rng.integers(frame[0] - height + 1)), width, height
-
-
-def _overlap(a: Place, b: Place) -> bool:
-    return all(a[i] < b[i] + b[i + 2] and b[i] < a[i] + a[i + 2] for i in (0, 1))
-
-
-def paste(canvas: np.ndarray, photo: np.ndarray, place: Place) -> None:
-    """Lay a photo on the canvas, in place, its edges fading."""
-    x, y, width, height = place
-    small = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA)
-    rows, columns = (np.minimum(np.arange(1, n + 1), np.arange(n, 0, -1)) for n in (height, width))
-    opacity = (np.minimum(rows[:, None], columns) / max(1.0, SOFT * min(width, height))).clip(0, 1)[..., None]
-    part = canvas[y : y + height, x : x + width]
-    part[:] = np.rint(opacity * small + (1 - opacity) * part)
 
 
 def meet(composite: Composite, prediction: Prediction) -> Met:
@@ -216,7 +133,7 @@ def page(predictor: Predictor, pets: Sequence[Pet], backgrounds: Sequence[np.nda
                 continue
             chosen = [first, *rng.choice(others, animals - 1, replace=False).tolist()]
             background = backgrounds[int(rng.integers(len(backgrounds)))] if on_photo else None
-            made = compose([pets[i] for i in chosen], background, rng)
+            made = compose([pets[i] for i in chosen], [SHARES[animals]] * animals, background, rng)
             if made is not None:
                 return made
 
@@ -261,12 +178,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--write", type=Path, metavar="PAGE")
     given = parser.parse_args()
-    records = [record for record in read_index(given.data).records if record.breed]
-    order = np.random.default_rng(given.seed).permutation(len(records))[: given.most]
-    pets = [Pet(read_photo(records[i].path), Leaf(records[i].species, records[i].breed)) for i in order.tolist()]
-    # Every second one: constants were chosen on the others.
-    paths = sorted(list_photos([given.backgrounds], (), load_registry()))[1::2]
-    backgrounds = [read_photo(path) for path in paths]
+    pets = read_pets(given.data, given.most, given.seed)
+    backgrounds = read_backgrounds(given.backgrounds)
     predictor = load(given.bundle, workers=1, recommend=False)
     text = page(predictor, pets, backgrounds, seed=given.seed, count=given.count)
     publish(text, given.write, __file__)

@@ -1,0 +1,154 @@
+"""How many photos of a dog beside a cat still get a product that harms cats.
+
+    python tools/measure/bystanders.py --data ../shared/data/elsewhere --backgrounds ../shared/data/not-pets \
+        --write docs/care.md
+
+Photos of a dog, on 20 to 60% of the frame, and of a cat beside it, on less or more of it, are put together on photos
+without pets. A rule recommends to every dog what harms cats: counted are the photos for which the product stands, with
+and without the search for other animals, and with ``--regions``. Dogs alone are judged as well, and the time that the
+search takes. Without ``--write`` the text goes to standard output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from hierpets.inference.loading import load
+from hierpets.inference.prediction import Prediction
+from hierpets.inference.predictor import Predictor
+from hierpets.recommend.choose import Recommender
+from hierpets.registry.loading import Registry, load_registry
+from hierpets.workers import cores
+from tools.errors import in_one_line
+from tools.measure.composites import Pet, Share, compose, read_backgrounds, read_pets
+from tools.pages.marks import publish
+
+PRODUCT = "flea_guard"  # holds permethrin
+RULE = f"""from hierpets.plugin import Advice
+
+
+def season(case):
+    yield Advice("{PRODUCT}", "It is flea season.", score=3.0)
+"""
+REGISTRY = "plugins: [{name: season, kind: shampoo_rule, entry: season.py:season}]\n"
+DOG: Share = (0.2, 0.6)
+CATS: dict[str, Share] = {"a cat on 3 to 16%": (0.03, 0.16), "a cat on 16 to 50%": (0.16, 0.5)}
+
+
+class Predictors(NamedTuple):
+    """The same model, which searches for other animals beside the pet, and does not."""
+
+    searching: Predictor
+    blind: Predictor
+
+
+def season(folder: Path) -> Registry:
+    """A registry with one rule more than the built-in ones."""
+    (folder / "season.py").write_text(RULE, encoding="utf-8")
+    (folder / "registry.yaml").write_text(REGISTRY, encoding="utf-8")
+    return load_registry(folder / "registry.yaml")
+
+
+def predictors(bundle: Path | None, registry: Registry) -> Predictors:
+    """Both."""
+    found = load(bundle, workers=1, registry=registry)
+    recommender, look = Recommender.load(registry), found.cascade.second_look
+    return Predictors(found, Predictor(found.manifest, found.engine, recommender, second_look=look, model=found.model))
+
+
+def draw_composites(
+    dogs: Sequence[Pet],
+    cats: Sequence[Pet],
+    share: Share,
+    backgrounds: Sequence[np.ndarray],
+    rng: np.random.Generator,
+    count: int,
+) -> list[np.ndarray]:
+    """Photos of a dog beside a cat."""
+    made: list[np.ndarray] = []
+    while len(made) < count:
+        pair = [pets[int(rng.integers(len(pets)))] for pets in (dogs, cats)]
+        one = compose(pair, [DOG, share], backgrounds[int(rng.integers(len(backgrounds)))], rng)
+        if one is not None:
+            made.append(one.pixels)
+    return made
+
+
+def harmful(answers: Sequence[Prediction]) -> int:
+    """How many get the product, as a whole or for one of their regions."""
+    shampoos = ([one.shampoo, *(region.prediction.shampoo for region in one.regions or ())] for one in answers)
+    return sum(PRODUCT in of_photo for of_photo in shampoos)
+
+
+def row(name: str, found: Predictors, photos: Sequence[np.ndarray]) -> str:
+    """A row of the table."""
+    answers = (
+        found.blind.predict(photos),
+        found.searching.predict(photos),
+        found.searching.predict(photos, regions=True),
+    )
+    return f"| {name} | {len(photos)} | {' | '.join(str(harmful(some)) for some in answers)} |"
+
+
+def milliseconds(predict: Callable[[np.ndarray], object], photos: Sequence[np.ndarray]) -> float:
+    """For one photo after the other, the first left out."""
+    predict(photos[0])
+    start = time.perf_counter()
+    for photo in photos:
+        predict(photo)
+    return 1000 * (time.perf_counter() - start) / len(photos)
+
+
+def page(found: Predictors, pets: Sequence[Pet], backgrounds: Sequence[np.ndarray], *, seed: int, count: int) -> str:
+    """The table."""
+    rng = np.random.default_rng(seed)
+    dogs, cats = ([pet for pet in pets if pet.leaf.species == species] for species in ("dog", "cat"))
+    rows = [
+        row(f"a dog, and {name}", found, draw_composites(dogs, cats, share, backgrounds, rng, count))
+        for name, share in CATS.items()
+    ]
+    alone = [pet.pixels for pet in dogs[:count]]
+    spent = [milliseconds(predictor.predict, alone[:50]) for predictor in (found.blind, found.searching)]
+    return "\n".join(
+        [
+            "| photos of | number | harmful without a search | harmful | harmful with `--regions` |",
+            "|---|---|---|---|---|",
+            *rows,
+            row("a dog alone", found, alone),
+            "",
+            f"A photo takes {spent[0]:.0f} ms without the search, {spent[1]:.0f} ms with it ({cores()} cores).",
+        ]
+    )
+
+
+@in_one_line
+def main() -> None:
+    """Count what harms, and print or write it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bundle", type=Path, help="default: the released one")
+    parser.add_argument("--data", required=True, help="labeled photos of one pet each, which nothing was chosen on")
+    parser.add_argument("--backgrounds", required=True, help="photos without pets")
+    parser.add_argument("--most", type=int, default=900, help="photos of --data, drawn at random")
+    parser.add_argument("--count", type=int, default=200, help="photos of each kind")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--write", type=Path, metavar="PAGE")
+    given = parser.parse_args()
+    pets, backgrounds = read_pets(given.data, given.most, given.seed), read_backgrounds(given.backgrounds)
+    with TemporaryDirectory() as folder:
+        found = predictors(given.bundle, season(Path(folder)))
+        text = page(found, pets, backgrounds, seed=given.seed, count=given.count)
+    publish(text, given.write, __file__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

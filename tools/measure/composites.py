@@ -1,0 +1,115 @@
+"""Photos of several animals, put together of photos of one each: without overlap, and with soft edges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from hierpets.data.labeled.index import read_index
+from hierpets.data.listing import list_photos
+from hierpets.data.photos import read_photo
+from hierpets.regions.boxes import Box
+from hierpets.registry.loading import load_registry
+from hierpets.taxonomy import Leaf
+
+FRAMES = ((480, 640), (480, 720), (480, 480), (360, 640), (640, 480))  # height and width, as cameras have them
+SOFT = 0.06  # of the shorter side of a photo, over which its edge fades into the background
+TRIES = 500  # arrangements at random before other photos and another frame are taken
+
+Share = tuple[float, float]
+"""Of the frame's area, for the photo of a pet: at least and at most."""
+
+
+class Pet(NamedTuple):
+    """A labeled photo, RGB uint8 [H, W, 3]."""
+
+    pixels: np.ndarray
+    leaf: Leaf
+
+
+@dataclass(frozen=True)
+class Composite:
+    """Several pets in one photo, each in its own box."""
+
+    pixels: np.ndarray
+    pets: tuple[Pet, ...]
+    boxes: tuple[Box, ...]
+
+
+def read_pets(data: str, most: int, seed: int) -> list[Pet]:
+    """Labeled photos, drawn at random."""
+    records = [record for record in read_index(data).records if record.breed]
+    order = np.random.default_rng(seed).permutation(len(records))[:most]
+    return [Pet(read_photo(records[i].path), Leaf(records[i].species, records[i].breed)) for i in order.tolist()]
+
+
+def read_backgrounds(folder: str) -> list[np.ndarray]:
+    """Every second photo without pets: constants were chosen on the others."""
+    return [read_photo(path) for path in sorted(list_photos([folder], (), load_registry()))[1::2]]
+
+
+def compose(
+    pets: Sequence[Pet], shares: Sequence[Share], background: np.ndarray | None, rng: np.random.Generator
+) -> Composite | None:
+    """Pets, each on a share of a frame, at random places on a photo or one plain color; None where they do not fit
+    together.
+    """
+    frame = FRAMES[rng.integers(len(FRAMES))]
+    places = arrange([pet.pixels.shape[:2] for pet in pets], shares, frame, rng)
+    if places is None:
+        return None
+    height, width = frame
+    if background is None:
+        background = np.full((1, 1, 3), rng.integers(40, 220, 3), np.uint8)
+    canvas = np.asarray(cv2.resize(background, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    for pet, place in zip(pets, places, strict=True):
+        paste(canvas, pet.pixels, place)
+    boxes = (Box.between(x / width, y / height, (x + w) / width, (y + h) / height) for x, y, w, h in places)
+    return Composite(canvas, tuple(pets), tuple(boxes))
+
+
+Place = tuple[int, int, int, int]
+"""Left, top, width and height in pixels."""
+
+
+def arrange(
+    shapes: Sequence[tuple[int, int]], shares: Sequence[Share], frame: tuple[int, int], rng: np.random.Generator
+) -> list[Place] | None:
+    """Places for photos of these shapes that do not overlap; None if none are found."""
+    for _ in range(TRIES):
+        places: list[Place] = []
+        for shape, share in zip(shapes, shares, strict=True):
+            place = _somewhere(shape, frame, rng, share)
+            if place is None or any(_overlap(place, other) for other in places):
+                break
+            places.append(place)
+        else:
+            return places
+    return None
+
+
+def _somewhere(shape: tuple[int, int], frame: tuple[int, int], rng: np.random.Generator, share: Share) -> Place | None:
+    area = rng.uniform(*share) * frame[0] * frame[1]
+    scale = (area / (shape[0] * shape[1])) ** 0.5
+    height, width = round(shape[0] * scale), round(shape[1] * scale)
+    if height > frame[0] or width > frame[1]:
+        return None
+    return int(rng.integers(frame[1] - width + 1)), int(rng.integers(frame[0] - height + 1)), width, height
+
+
+def _overlap(a: Place, b: Place) -> bool:
+    return all(a[i] < b[i] + b[i + 2] and b[i] < a[i] + a[i + 2] for i in (0, 1))
+
+
+def paste(canvas: np.ndarray, photo: np.ndarray, place: Place) -> None:
+    """Lay a photo on the canvas, in place, its edges fading."""
+    x, y, width, height = place
+    small = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA)
+    rows, columns = (np.minimum(np.arange(1, n + 1), np.arange(n, 0, -1)) for n in (height, width))
+    opacity = (np.minimum(rows[:, None], columns) / max(1.0, SOFT * min(width, height))).clip(0, 1)[..., None]
+    part = canvas[y : y + height, x : x + width]
+    part[:] = np.rint(opacity * small + (1 - opacity) * part)

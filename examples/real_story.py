@@ -1,7 +1,7 @@
 """The story of the cats that nobody counted, on real photos, and what helps.
 
     python examples/real_story.py --data photos/                    # SPECIES/BREED/*.jpg with cats and dogs
-    python examples/real_story.py --data photos/ --out runs/real    # a table and figures; about ten minutes
+    python examples/real_story.py --data photos/ --out runs/real    # a table and figures; a quarter of an hour
 
 Two dogs for every cat. A small network learns from scratch, a large one was pretrained; both confusion matrices stand
 side by side. Then every remedy is tried on the same split: a sampler, class weights, a prior shift, a decision
@@ -145,7 +145,7 @@ def best_threshold(model: Model) -> float:
     return max(np.unique(p_cat), key=lambda t: count(p_cat, is_cat, t).numbers()["balanced accuracy"])
 
 
-def tell_story(data: str, out: Path, *, dogs: int = 1000, epochs: int = 12) -> dict[str, Counts]:
+def tell_story(data: str, out: Path, *, dogs: int = 1000, epochs: int = 40) -> dict[str, Counts]:
     """Every model and remedy on the same test photos, by name; writes ``story.json`` and ``confusion.png``."""
     photos = draw_photos(data, dogs)
     table, fuller = write_table(out / "pets.csv", photos), write_table(out / "more.csv", photos, more=True)
@@ -198,6 +198,6 @@ if __name__ == "__main__":
     parser.add_argument("--data", required=True, help="labeled photos of cats and dogs")
     parser.add_argument("--out", type=Path, default=Path("runs/real_story"), metavar="DIR")
     parser.add_argument("--dogs", type=int, default=1000, help="dogs; there are half as many cats")
-    parser.add_argument("--epochs", type=int, default=12, help="epochs of each small network")
+    parser.add_argument("--epochs", type=int, default=40, help="epochs of each small network")
     given = parser.parse_args()
     print_table(tell_story(given.data, given.out, dogs=given.dogs, epochs=given.epochs))

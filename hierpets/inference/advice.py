@@ -36,17 +36,17 @@ class Adviser:
         self._judged = frozenset(name for name, rows in manifest.policy.of("unlisted").items() if rows)
 
     def __call__(
-        self, one: Prediction, beside: Sequence[np.ndarray] = (), *, look: Look, explain: bool
+        self, one: Prediction, beside: Sequence[np.ndarray] = (), *, look: Look | None, explain: bool
     ) -> RecommendationRecord | None:
         """What suits it, and harms no animal ``beside`` it, nor what it looks like, whatever ``only`` says; None for a
-        photo that could not be read. Where it would harm animals of some species, it is asked for a ``look`` at the
-        photo for these first.
+        photo that could not be read. Before it harms animals of some species, the photo is given a ``look`` for these,
+        if there is one.
         """
         if one.decision is None:
             return None
         try:
             found = self._recommend(one, beside)
-            if at_risk := self._at_risk(found):
+            if look is not None and (at_risk := self._at_risk(found)):
                 bystanders = look(one.decision.species, at_risk)
                 found = self._recommend(one, [*beside, *bystanders]) if bystanders else found
             return found.record(explain=explain)

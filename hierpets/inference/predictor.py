@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import chain, islice
@@ -15,7 +15,7 @@ import numpy as np
 from hierpets.bundle.manifest import Manifest, ModelId
 from hierpets.data.decoding.damage import told_before
 from hierpets.data.photos import DEFAULT_LIMITS, Limits, NamedPhoto, Photo, is_one_photo
-from hierpets.errors import ConfigError, HierpetsError, ImageError, check_count, check_type
+from hierpets.errors import ConfigError, HierpetsError, check_count, check_type
 from hierpets.hierarchy.policy import MAX_SET, Thresholds
 from hierpets.inference.advice import Adviser
 from hierpets.inference.detector.bystanders import Bystanders
@@ -299,7 +299,7 @@ class Predictor:
             found = self._regions(photo, request)
             if request.advise is None:
                 return replace(whole, regions=found.regions)
-            return advise_together(whole, found, self._adviser(request.advise, photo, request), self.manifest.taxonomy)
+            return advise_together(whole, found, self._adviser(photo, request), self.manifest.taxonomy)
         except Exception as error:  # as in run_batches
             return self._failed(request, photo, photo_error(photo.name, error))
 
@@ -332,26 +332,16 @@ class Predictor:
                     **next(decided),
                 )
                 if request.advise is not None and not request.finds_animals and not request.is_part:
-                    advise = self._adviser(request.advise, photo, request)
-                    prediction = replace(prediction, recommendation=advise(prediction))
+                    prediction = replace(prediction, recommendation=self._adviser(photo, request)(prediction))
                 predictions.append(prediction)
         return predictions
 
-    def _adviser(
-        self, advise: Adviser, photo: NamedPhoto, request: Request
-    ) -> Callable[..., RecommendationRecord | None]:
+    def _adviser(self, photo: NamedPhoto, request: Request) -> Callable[..., RecommendationRecord | None]:
         """What recommends for an animal in a photo."""
-        return partial(advise, look=partial(self._look_beside, photo, request), explain=request.options.explain)
-
-    def _look_beside(self, photo: NamedPhoto, request: Request, of: str, at_risk: Collection[str]) -> list[np.ndarray]:
-        """The species [S] of each animal beside one of a species; one that may be any, if the photo is gone."""
-        if self._bystanders is None:
-            return []
-        try:
-            pixels = self.cascade.decode(photo.photo, request.limits, warn=told_before)
-        except ImageError:
-            return [np.zeros(len(self.manifest.taxonomy.species))]
-        return self._bystanders(pixels, of, at_risk)
+        assert request.advise is not None
+        read = partial(self.cascade.decode, photo.photo, request.limits, warn=told_before)
+        look = None if self._bystanders is None else partial(self._bystanders, read)
+        return partial(request.advise, look=look, explain=request.options.explain)
 
 
 def _find_thresholds(manifest: Manifest, alpha: float | None, max_set: int) -> Mapping[str, Thresholds]:

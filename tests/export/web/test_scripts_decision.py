@@ -2,6 +2,7 @@
 
 import base64
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -295,7 +296,7 @@ def test_browser_recommends_nothing_that_may_hurt_an_animal_beside(scripts, reco
     look, changed = Bystanders(detector, species), 0
     for number, (alone, found) in enumerate(zip(before, after, strict=True)):
         product = alone["recommendation"]["product"]
-        if product is None or not look(numbered(number), alone["species"]["label"], hazards[product]):
+        if product is None or not look(partial(numbered, number), alone["species"]["label"], hazards[product]):
             assert found == alone
             continue
         changed += 1

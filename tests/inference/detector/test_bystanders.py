@@ -16,7 +16,10 @@ SPECIES = TAXONOMY.species  # cat, dog, horse
 LEFT, RIGHT, ALL = (0, 0, 1, 0.4), (0, 0.5, 1, 1), (0, 0, 1, 1)
 FLEAS = always("flea_season", Advice("flea_guard", "It is flea season.", score=3.0))
 DOG = side_by_side("a dog")
-BLACK = np.zeros((9, 9, 3), np.uint8)
+
+
+def black():
+    return np.zeros((9, 9, 3), np.uint8)
 
 
 class SeesBoxes:
@@ -35,7 +38,7 @@ class SeesBoxes:
 
 
 def looked(*seen, of="dog", at_risk=("cat",)):
-    return [row.round(6).tolist() for row in Bystanders(SeesBoxes(*seen), SPECIES)(BLACK, of, at_risk)]
+    return [row.round(6).tolist() for row in Bystanders(SeesBoxes(*seen), SPECIES)(black, of, at_risk)]
 
 
 def test_an_animal_at_risk_beside_the_pet_is_seen():
@@ -70,13 +73,13 @@ def test_only_other_animals_at_risk_count(at_risk):
 
 def test_the_detector_is_not_asked_for_what_it_cannot_know():
     detector = SeesBoxes()
-    assert Bystanders(detector, ("dog", "rabbit"))(BLACK, "dog", ["rabbit", "cat"]) == []
+    assert Bystanders(detector, ("dog", "rabbit"))(black, "dog", ["rabbit", "cat"]) == []
     assert detector.photos == 0
 
 
 def test_a_pet_that_the_detector_does_not_know_has_others_beside_it():
     species = ("cat", "rabbit")
-    (found,) = Bystanders(SeesBoxes(("cat", 0.3, ALL)), species)(BLACK, "rabbit", ["cat"])
+    (found,) = Bystanders(SeesBoxes(("cat", 0.3, ALL)), species)(black, "rabbit", ["cat"])
     assert found.tolist() == pytest.approx([0.3, 0.7])
 
 

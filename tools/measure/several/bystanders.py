@@ -1,6 +1,6 @@
 """How many photos of a dog beside a cat still get a product that harms cats.
 
-    python tools/measure/bystanders.py --data ../shared/data/elsewhere --backgrounds ../shared/data/not-pets \
+    python tools/measure/several/bystanders.py --data ../shared/data/elsewhere --backgrounds ../shared/data/not-pets \
         --write docs/care.md
 
 Photos of a dog, on 20 to 60% of the frame, and of a cat beside it, on less or more of it, are put together on photos
@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from hierpets.inference.loading import load
 from hierpets.inference.prediction import Prediction
@@ -30,7 +30,7 @@ from hierpets.recommend.choose import Recommender
 from hierpets.registry.loading import Registry, load_registry
 from hierpets.workers import cores
 from tools.errors import in_one_line
-from tools.measure.composites import Pet, Share, compose, read_backgrounds, read_pets
+from tools.measure.several.composites import Pet, Share, compose, read_backgrounds, read_pets
 from tools.pages.marks import publish
 
 PRODUCT = "flea_guard"  # holds permethrin

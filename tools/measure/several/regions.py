@@ -1,6 +1,6 @@
 """How many of the animals in a photo are found, how many that are none, and what each is taken for.
 
-    python tools/measure/regions.py --data ../shared/data/elsewhere --backgrounds ../shared/data/not-pets \
+    python tools/measure/several/regions.py --data ../shared/data/elsewhere --backgrounds ../shared/data/not-pets \
         --write docs/regions.md
 
 Photos of ``--data`` are put together without overlap and with soft edges: two to a frame, each on 20 to 60% of its
@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from hierpets.evaluation.metrics.resampling import wilson_interval
 from hierpets.inference.loading import load
@@ -31,7 +31,7 @@ from hierpets.regions.boxes import Box
 from hierpets.taxonomy import Leaf
 from hierpets.workers import cores
 from tools.errors import in_one_line
-from tools.measure.composites import Composite, Pet, compose, read_backgrounds, read_pets
+from tools.measure.several.composites import Composite, Pet, compose, read_backgrounds, read_pets
 from tools.pages.marks import publish
 
 SHARES = {2: (0.2, 0.6), 3: (0.12, 0.35)}  # of the frame's area, for the photo of each of so many pets

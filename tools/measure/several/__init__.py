@@ -1,0 +1,1 @@
+"""How photos of several animals are answered."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hierpets.auditing.findings import Audit
     from hierpets.auditing.run import audit
     from hierpets.auditing.settings import AuditSettings
-    from hierpets.bundle.manifest import ModelId
+    from hierpets.bundle.identity import ModelId
     from hierpets.config import TrainConfig
     from hierpets.data.photos import Limits, NamedPhoto, Photo
     from hierpets.errors import (
@@ -69,7 +69,7 @@ _HOMES = {
     "InternalError": "hierpets.errors",
     "Leaf": "hierpets.taxonomy",
     "Limits": "hierpets.data.photos",
-    "ModelId": "hierpets.bundle.manifest",
+    "ModelId": "hierpets.bundle.identity",
     "NamedPhoto": "hierpets.data.photos",
     "Names": "hierpets.messages.breeds",
     "Photo": "hierpets.data.photos",

@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from hierpets.bundle.identity import ModelId, model_id
 from hierpets.bundle.layout import EXPORTS, is_quantized, released_bundle
-from hierpets.bundle.manifest import BackboneSpec, EarlyNetwork, Manifest, ModelId, Selection, model_id, read_manifest
+from hierpets.bundle.manifest import BackboneSpec, EarlyNetwork, Manifest, Selection, read_manifest
 from hierpets.files import size_of
 from hierpets.hierarchy.policy import Policy
 from hierpets.hierarchy.probabilities import Combiner

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -32,20 +31,17 @@ __all__ = [
     "BackboneSpec",
     "EarlyNetwork",
     "Manifest",
-    "ModelId",
     "NetworkSpec",
     "OODSpec",
     "Origin",
     "Selection",
     "StatisticsSpec",
     "manifest_text",
-    "model_id",
     "read_manifest",
 ]
 
 SCHEMA_VERSION: Literal[4] = 4
 """Raised whenever an older bundle would get other pixels, or other results from the same pixels."""
-DIGEST_LENGTH = 16  # hexadecimal digits; enough that no two models of a shop share one
 
 
 class BackboneSpec(StrictModel):
@@ -296,44 +292,6 @@ def manifest_text(manifest: Manifest) -> str:
 
 def _all_trained(taxonomy: Taxonomy | None) -> tuple[Origin, ...]:
     return tuple("trained" for _ in taxonomy.leaves) if taxonomy else ()
-
-
-class ModelId(StrictModel):
-    """Which model made a prediction."""
-
-    digest: str = Field(description="first 16 hexadecimal digits of the SHA-256 of manifest and weights")
-    version: str | None = Field(default=None, description="version of the model, if it has one")
-
-    def __str__(self) -> str:
-        return f"{self.version} ({self.digest})" if self.version else self.digest
-
-
-def model_id(folder: Path, manifest: Manifest | None = None) -> ModelId:
-    """The identity of a bundle: two with the same digest hold the same model. Its ``manifest`` may have been read.
-
-    An OpenVINO export without the weights file is known by the weights of its graph.
-
-    :raises BundleError: a missing or damaged bundle.
-    """
-    manifest = manifest or read_manifest(folder)
-    digest = hashlib.sha256((folder / MANIFEST).read_bytes())
-    for network in manifest.networks:
-        for chunk in _read_weights(folder, network):
-            digest.update(chunk)
-    return ModelId(digest=digest.hexdigest()[:DIGEST_LENGTH], version=manifest.version)
-
-
-def _read_weights(folder: Path, network: NetworkSpec) -> Iterator[bytes]:
-    files = (folder / network.weights, folder / network.graph.with_suffix(".bin"))
-    weights = next((file for file in files if file.is_file()), None)
-    if weights is None:
-        raise incomplete_bundle(folder, f"neither {network.weights} nor {network.graph} in this bundle")
-    try:
-        with weights.open("rb") as content:
-            while chunk := content.read(1 << 20):
-                yield chunk
-    except OSError as error:
-        raise BundleError(f"{weights}: cannot be read: {reason_of(error)}") from error
 
 
 def read_manifest(folder: Path) -> Manifest:

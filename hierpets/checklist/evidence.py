@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 from hierpets.auditing.findings import AUDIT_FILE, Audit
 from hierpets.auditing.reading import read_audit
+from hierpets.bundle.identity import ModelId, model_id
 from hierpets.bundle.layout import GRAPH
-from hierpets.bundle.manifest import Manifest, ModelId, model_id, read_manifest
+from hierpets.bundle.manifest import Manifest, read_manifest
 from hierpets.checklist.measured import MEASURED_FILE, RunMeasurements
 from hierpets.config import BUNDLE_FOLDER, CONFIG_FILE, TrainConfig, read_config
 from hierpets.errors import ConfigError

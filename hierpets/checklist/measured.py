@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from hierpets.bundle.manifest import ModelId
+from hierpets.bundle.identity import ModelId
 from hierpets.planning.result import PretrainedGain
 from hierpets.validation.strict import StrictModel
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hierpets.bundle.manifest import ModelId
+from hierpets.bundle.identity import ModelId
 from hierpets.checklist.evidence import RunEvidence
 from hierpets.checklist.items import judge_run
 from hierpets.checklist.measured import MEASURED_FILE

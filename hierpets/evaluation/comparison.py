@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from hierpets.bundle.manifest import ModelId
+from hierpets.bundle.identity import ModelId
 from hierpets.errors import DataError
 from hierpets.evaluation.metrics.classes import balanced_weights, divide
 from hierpets.evaluation.metrics.reading import read_metrics

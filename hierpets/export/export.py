@@ -12,8 +12,9 @@ from typing import Literal
 
 import numpy as np
 
+from hierpets.bundle.identity import ModelId, model_id
 from hierpets.bundle.layout import GRAPH, MANIFEST, WEIGHTS, released_bundle
-from hierpets.bundle.manifest import Manifest, ModelId, model_id, read_manifest
+from hierpets.bundle.manifest import Manifest, read_manifest
 from hierpets.data.addresses import DEMO_PREFIX
 from hierpets.data.dataset import iter_inputs
 from hierpets.data.labeled.index import read_index

@@ -84,7 +84,8 @@ def load(
             opening = beside.submit(
                 _open_graphs, folder, precision, workers=at_once, threads=threads, together=together
             )
-        from hierpets.bundle.manifest import model_id, read_manifest
+        from hierpets.bundle.identity import model_id
+        from hierpets.bundle.manifest import read_manifest
         from hierpets.inference.detector.bystanders import Bystanders
         from hierpets.inference.detector.network import Detector
         from hierpets.inference.detector.second_look import SecondLook

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hierpets.bundle.manifest import ModelId, Origin
+from hierpets.bundle.identity import ModelId
+from hierpets.bundle.manifest import Origin
 from hierpets.data.photos import Photo
 from hierpets.errors import HierpetsError, without_name
 from hierpets.hierarchy.decision import UNLISTED, Decision, Level

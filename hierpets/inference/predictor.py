@@ -12,7 +12,8 @@ from typing import Any, NoReturn, overload
 
 import numpy as np
 
-from hierpets.bundle.manifest import Manifest, ModelId
+from hierpets.bundle.identity import ModelId
+from hierpets.bundle.manifest import Manifest
 from hierpets.data.decoding.damage import told_before
 from hierpets.data.photos import DEFAULT_LIMITS, Limits, NamedPhoto, Photo, is_one_photo
 from hierpets.errors import ConfigError, HierpetsError, check_count, check_type

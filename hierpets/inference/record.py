@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, Field
 
-from hierpets.bundle.manifest import ModelId, Origin
+from hierpets.bundle.identity import ModelId
+from hierpets.bundle.manifest import Origin
 from hierpets.hierarchy.decision import Level, Source
 from hierpets.plugin.reading import require_pyarrow
 from hierpets.recommend.result import RecommendationRecord

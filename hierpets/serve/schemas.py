@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from hierpets.bundle.manifest import ModelId
+from hierpets.bundle.identity import ModelId
 from hierpets.inference.options import PredictOptions
 from hierpets.validation.strict import StrictModel
 

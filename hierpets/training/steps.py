@@ -10,7 +10,8 @@ from functools import partial
 
 import numpy as np
 
-from hierpets.bundle.manifest import Manifest, Selection, model_id
+from hierpets.bundle.identity import model_id
+from hierpets.bundle.manifest import Manifest, Selection
 from hierpets.config import TrainConfig
 from hierpets.errors import ConfigError
 from hierpets.hierarchy.policy import ENOUGH_OTHERS

@@ -8,8 +8,9 @@ import sys
 import pytest
 from click.testing import CliRunner
 
+from hierpets.bundle.identity import model_id
 from hierpets.bundle.info import BundleInfo, GrownThreshold, bundle_info
-from hierpets.bundle.manifest import manifest_text, model_id, read_manifest
+from hierpets.bundle.manifest import manifest_text, read_manifest
 from hierpets.cli.deploy.info import command
 from hierpets.errors import BundleError
 from hierpets.hierarchy.policy import MAX_SET

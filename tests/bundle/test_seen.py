@@ -9,8 +9,8 @@ from typing import Any
 from helpers.demo_photos import draw_photos
 from helpers.fakes import tiny_registry
 
+from hierpets.bundle.identity import model_id
 from hierpets.bundle.layout import SEEN
-from hierpets.bundle.manifest import model_id
 from hierpets.bundle.seen import SeenPhotos
 from hierpets.data.content import content_key
 

@@ -15,7 +15,7 @@ from helpers.stressed import stress_with_loss
 from hierpets.auditing.balance import ClassBalance, SuggestedSampler
 from hierpets.auditing.findings import Audit, AuditedPhoto, AuditFinding
 from hierpets.auditing.kinds import KINDS
-from hierpets.bundle.manifest import ModelId, model_id
+from hierpets.bundle.identity import ModelId, model_id
 from hierpets.checklist import check_run
 from hierpets.checklist.evidence import RunEvidence
 from hierpets.checklist.items import judge_run

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, permutation_test
 from sklearn import metrics as sk
 
-from hierpets.bundle.manifest import ModelId
+from hierpets.bundle.identity import ModelId
 from hierpets.cli.develop.compare import command
 from hierpets.errors import DataError
 from hierpets.evaluation.comparison import compare, compare_records, mcnemar_exact

@@ -14,8 +14,8 @@ from helpers.systems import needs_byte_names
 from PIL import Image
 
 import hierpets
+from hierpets.bundle.identity import model_id
 from hierpets.bundle.layout import SEEN
-from hierpets.bundle.manifest import model_id
 from hierpets.cli import main
 from hierpets.data.labeled.index import read_index
 from hierpets.data.labeled.split import split_index

@@ -13,7 +13,8 @@ from helpers.demo_photos import draw_photos
 
 import hierpets
 import hierpets.growing.grow as grow_module
-from hierpets.bundle.manifest import model_id, read_manifest
+from hierpets.bundle.identity import model_id
+from hierpets.bundle.manifest import read_manifest
 from hierpets.bundle.seen import SeenPhotos
 from hierpets.cli.develop.grow import command
 from hierpets.data.records import PhotoRecord, index_of

@@ -14,7 +14,8 @@ import httpx
 import numpy as np
 from starlette.testclient import TestClient
 
-from hierpets.bundle.manifest import BackboneSpec, Manifest, ModelId
+from hierpets.bundle.identity import ModelId
+from hierpets.bundle.manifest import BackboneSpec, Manifest
 from hierpets.inference.detector.bystanders import Bystanders
 from hierpets.inference.engines.base import RawOutput
 from hierpets.inference.predictor import Predictor

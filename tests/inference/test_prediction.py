@@ -13,7 +13,7 @@ import pytest
 from helpers.decisions import decide_one
 from helpers.policies import flat_policy
 
-from hierpets.bundle.manifest import ModelId
+from hierpets.bundle.identity import ModelId
 from hierpets.errors import ImageError
 from hierpets.inference.prediction import Prediction, Region
 from hierpets.inference.record import CSV_COLUMNS, PredictionRecord, csv_line, csv_row, parquet_row, parquet_schema

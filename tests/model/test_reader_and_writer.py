@@ -6,8 +6,9 @@ import pytest
 import torch
 from helpers.fakes import TAXONOMY, tiny_registry
 
+from hierpets.bundle.identity import model_id
 from hierpets.bundle.layout import GRAPH
-from hierpets.bundle.manifest import BackboneSpec, Manifest, model_id, read_manifest
+from hierpets.bundle.manifest import BackboneSpec, Manifest, read_manifest
 from hierpets.errors import BundleError, PluginError
 from hierpets.hierarchy.calibration import Temperatures
 from hierpets.inference.engines.openvino import OpenVinoEngine

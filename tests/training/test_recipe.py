@@ -13,8 +13,9 @@ from helpers.fakes import tiny_registry
 from safetensors.torch import load_file
 
 import hierpets
+from hierpets.bundle.identity import model_id
 from hierpets.bundle.layout import WEIGHTS
-from hierpets.bundle.manifest import model_id, read_manifest
+from hierpets.bundle.manifest import read_manifest
 from hierpets.cli.deploy.info import command as info
 from hierpets.config import TrainConfig, change_config, read_config
 from hierpets.data.demo import render

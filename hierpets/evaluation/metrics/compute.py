@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hierpets.bundle.manifest import ModelId
+from hierpets.bundle.identity import ModelId
 from hierpets.evaluation.metrics.hierarchical import hierarchy_metrics
 from hierpets.evaluation.metrics.levels import (
     LevelPredictions,

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, Field, field_validator
 
-from hierpets.bundle.manifest import ModelId
+from hierpets.bundle.identity import ModelId
 from hierpets.evaluation.metrics.resampling import exact_interval
 from hierpets.validation.strict import StrictModel
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import hierpets
+from hierpets.bundle.identity import ModelId
 from hierpets.bundle.info import species_thresholds
-from hierpets.bundle.manifest import Manifest, ModelId
+from hierpets.bundle.manifest import Manifest
 from hierpets.export.web.advice import advise
 from hierpets.export.web.schema import (
     About,

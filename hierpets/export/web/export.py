@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hierpets.bundle.identity import ModelId, model_id
 from hierpets.bundle.layout import released_bundle
-from hierpets.bundle.manifest import Manifest, ModelId, model_id, read_manifest
+from hierpets.bundle.manifest import Manifest, read_manifest
 from hierpets.errors import BundleError
 from hierpets.export.engines import open_onnx
 from hierpets.export.export import check_network, labeled_photos, refuse_drift

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hierpets.bundle.identity import ModelId
 from hierpets.bundle.info import SpeciesThresholds
-from hierpets.bundle.manifest import ModelId, Origin
+from hierpets.bundle.manifest import Origin
 from hierpets.hierarchy.probabilities import Combiner
 from hierpets.plugin import Preprocess
 from hierpets.recommend.result import Price, Recommendation, RuledOut

@@ -13,7 +13,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hierpets.bundle.manifest import model_id, read_manifest
+from hierpets.bundle.identity import model_id
+from hierpets.bundle.manifest import read_manifest
 from hierpets.cluster import cluster_errors, connected, map_on_workers, require_ray
 from hierpets.data.addresses import DEMO_PREFIX
 from hierpets.data.listing import list_photos

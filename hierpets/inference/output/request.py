@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 import hierpets
-from hierpets.bundle.manifest import ModelId
+from hierpets.bundle.identity import ModelId
 from hierpets.errors import ConfigError
 from hierpets.inference.options import PredictOptions
 from hierpets.inference.predictor import Predictor

@@ -11,7 +11,7 @@ from helpers.stressed import stress_with_loss
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
-from hierpets.bundle.manifest import ModelId
+from hierpets.bundle.identity import ModelId
 from hierpets.errors import DataError
 from hierpets.evaluation.metrics.compute import evaluate_predictions, metrics_json
 from hierpets.evaluation.metrics.reading import read_metrics, read_run_metrics

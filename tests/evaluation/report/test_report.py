@@ -16,7 +16,7 @@ from helpers.policies import flat_policy
 from helpers.stressed import stress_with_loss
 from PIL import Image
 
-from hierpets.bundle.manifest import ModelId
+from hierpets.bundle.identity import ModelId
 from hierpets.errors import ImageError
 from hierpets.evaluation.metrics.compute import evaluate_predictions, metrics_json
 from hierpets.evaluation.predictions import OODPredictions, to_predictions

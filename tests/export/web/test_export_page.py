@@ -7,7 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 import hierpets
-from hierpets.bundle.manifest import model_id, read_manifest
+from hierpets.bundle.identity import model_id
+from hierpets.bundle.manifest import read_manifest
 from hierpets.cli.deploy.export import command
 from hierpets.errors import BundleError, ConfigError
 from hierpets.export.web import export as exporting

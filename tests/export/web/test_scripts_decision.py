@@ -10,7 +10,8 @@ from helpers.policies import flat_policy
 from helpers.shampoo import always
 from helpers.web_page import rgba
 
-from hierpets.bundle.manifest import BackboneSpec, EarlyNetwork, Manifest, ModelId, OODSpec
+from hierpets.bundle.identity import ModelId
+from hierpets.bundle.manifest import BackboneSpec, EarlyNetwork, Manifest, OODSpec
 from hierpets.export.web.advice import advise
 from hierpets.export.web.describe import describe
 from hierpets.hierarchy.calibration import Temperatures

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from hierpets.bundle.manifest import model_id
+from hierpets.bundle.identity import model_id
 from hierpets.cli import main
 from hierpets.data.photos import read_photo
 from hierpets.errors import ConfigError, DataError

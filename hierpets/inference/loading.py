@@ -9,7 +9,7 @@ from functools import partial
 from importlib import import_module
 from itertools import count, takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hierpets.bundle.layout import GRAPH, MANIFEST, early_files, incomplete_bundle, is_quantized, released_bundle
 from hierpets.environment import prepare_environment
@@ -28,11 +28,9 @@ from hierpets.workers import cores
 
 if TYPE_CHECKING:
     from hierpets.bundle.manifest import Manifest
-    from hierpets.inference.detector.network import Detector
     from hierpets.inference.engines.base import Engine
     from hierpets.inference.engines.openvino import OpenVinoEngine
     from hierpets.inference.predictor import Predictor
-    from hierpets.inference.regions import RegionFinder
     from hierpets.registry.loading import Registry
 
 __all__ = ["load"]
@@ -74,21 +72,16 @@ def load(
     with needed_for(f"device {device!r}", DeviceError):
         chosen_device = choose_device(device)
     chosen_engine = choose_engine(engine, chosen_device, compile=compile)
-    at_once = workers or 1
+    how = Compute(precision, workers or 1, threads, together)
     prepare_environment()
     # Compiling the graph takes one core as long as all the rest takes the other, imports included. What compiles it is
     # imported alone: beside the other imports that takes twice as long.
     with ThreadPoolExecutor(1, thread_name_prefix="engine") as beside:
         if chosen_engine == "openvino":
             import_module("hierpets.inference.engines.openvino")
-            opening = beside.submit(
-                _open_graphs, folder, precision, workers=at_once, threads=threads, together=together
-            )
+            opening = beside.submit(_open_graphs, folder, how)
         from hierpets.bundle.identity import model_id
         from hierpets.bundle.manifest import read_manifest
-        from hierpets.inference.detector.bystanders import Bystanders
-        from hierpets.inference.detector.network import Detector
-        from hierpets.inference.detector.second_look import SecondLook
         from hierpets.inference.predictor import Predictor
         from hierpets.recommend.choose import Recommender
         from hierpets.registry.loading import load_registry
@@ -102,25 +95,27 @@ def load(
             engines = _checked(folder, opening.result(), manifest)
         else:
             engines = _read_networks(folder, manifest, plugins, chosen_device, precision, compile=compile)
-    finder_precision: Precision = precision if chosen_engine == "openvino" else "auto"
-    detector = Detector(workers=at_once, threads=threads)
-    finder = _finder(folder, manifest, detector, finder_precision, workers=at_once, threads=threads)
-    for_many = None
-    if workers is None and chosen_engine == "openvino":
-        for_many = _for_many(folder, precision, plugins, threads=threads, together=together)
+            how = how._replace(precision="auto")  # of what OpenVINO computes all the same
     *early, last = engines
     return Predictor(
         manifest,
         last,
         recommender,
         early=early,
-        finder=finder,
-        second_look=SecondLook.of(manifest, detector),
-        bystanders=Bystanders(detector, manifest.taxonomy.species),
+        **_looks(folder, manifest, how),
         model=model,
         bundle=folder,
-        for_many=for_many,
+        for_many=_for_many(folder, how, plugins) if workers is None and chosen_engine == "openvino" else None,
     )
+
+
+class Compute(NamedTuple):
+    """How OpenVINO computes; each as :func:`load` takes it."""
+
+    precision: Precision
+    workers: int
+    threads: int | None
+    together: bool
 
 
 def _check_switches(**switches: bool) -> None:
@@ -136,25 +131,13 @@ def _check_counts(**counts: int | None) -> None:
             check_count(name, number)
 
 
-def _for_many(
-    folder: Path, precision: Precision, registry: Registry, *, threads: int | None, together: bool
-) -> Callable[[], Predictor] | None:
+def _for_many(folder: Path, how: Compute, registry: Registry) -> Callable[[], Predictor] | None:
     """What loads the same bundle for many photos, with a worker for each thread; None where there is but one."""
-    most = threads or cores()
+    most = how.threads or cores()
     if most == 1:
         return None
-    return partial(
-        load,
-        folder.absolute(),
-        engine="openvino",
-        device="cpu",
-        precision=precision,
-        workers=most,
-        threads=threads,
-        together=together,
-        registry=registry,
-        recommend=False,
-    )
+    many = how._replace(workers=most)._asdict()
+    return partial(load, folder.absolute(), engine="openvino", device="cpu", registry=registry, recommend=False, **many)
 
 
 def _read_networks(
@@ -176,22 +159,27 @@ def _read_networks(
     return [first, *(GatheringEngine(engine, first.batch) if device == "cuda" else engine for engine in others)]
 
 
-def _finder(
-    folder: Path, manifest: Manifest, detector: Detector, precision: Precision, *, workers: int, threads: int | None
-) -> RegionFinder | None:
-    """What finds animals in photos: on the CPU whatever the engine, for it is the graph that can be cut open. None for
-    a model without the score by which animals are found.
+def _looks(folder: Path, manifest: Manifest, how: Compute) -> dict[str, Any]:
+    """What looks at photos in other ways: on the CPU whatever the engine. Without the score by which animals are found,
+    none are.
     """
+    from hierpets.inference.detector.bystanders import Bystanders
+    from hierpets.inference.detector.network import Detector
+    from hierpets.inference.detector.second_look import SecondLook
     from hierpets.inference.engines.places import PlaceEngine
     from hierpets.inference.regions import RegionFinder, finder_sizes
 
+    species = manifest.taxonomy.species
+    detector = Detector(workers=how.workers, threads=how.threads)
+    looks = {"second_look": SecondLook.of(manifest, detector), "bystanders": Bystanders(detector, species)}
     if manifest.policy.pet is None:
-        return None
+        return looks
     first, closer = (
-        PlaceEngine(folder / GRAPH, precision, size, workers=workers, threads=threads)
+        PlaceEngine(folder / GRAPH, how.precision, size, workers=how.workers, threads=how.threads)
         for size in finder_sizes(manifest.preprocess)
     )
-    return RegionFinder((first, closer), manifest.policy.pet, detector=detector, species=manifest.taxonomy.species)
+    finder = RegionFinder((first, closer), manifest.policy.pet, detector=detector, species=species)
+    return {**looks, "finder": finder}
 
 
 def _checked(folder: Path, graphs: Sequence[OpenVinoEngine], manifest: Manifest) -> Sequence[Engine]:
@@ -210,9 +198,7 @@ def _checked(folder: Path, graphs: Sequence[OpenVinoEngine], manifest: Manifest)
     return graphs
 
 
-def _open_graphs(
-    folder: Path, precision: Precision, *, workers: int, threads: int | None, together: bool
-) -> list[OpenVinoEngine]:
+def _open_graphs(folder: Path, how: Compute) -> list[OpenVinoEngine]:
     """The graphs that lie there, in the order in which they are asked: the manifest is read meanwhile."""
     from hierpets.inference.engines.openvino import OpenVinoEngine, capabilities
 
@@ -221,10 +207,10 @@ def _open_graphs(
     return [
         OpenVinoEngine(
             graph,
-            choose_precision(precision, "openvino", "cpu", quantized=is_quantized(graph), has_bf16=has_bf16),
-            workers=workers,
-            threads=threads,
-            together=together,
+            choose_precision(how.precision, "openvino", "cpu", quantized=is_quantized(graph), has_bf16=has_bf16),
+            workers=how.workers,
+            threads=how.threads,
+            together=how.together,
         )
         for graph in (*early, folder / GRAPH)
     ]

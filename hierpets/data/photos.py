@@ -249,6 +249,8 @@ def _from_image(image: Image.Image, limits: Limits) -> np.ndarray:
             rgba = upright.convert("RGBA")
             upright = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
         return np.asarray(upright.convert("RGB"))
+    except AssertionError as error:  # what Pillow raises where there is no file any more
+        raise ImageError("the image was closed before it was decoded; leave it open, or pass its path") from error
     except (OSError, ValueError, SyntaxError) as error:  # a lazily opened file that is damaged
         raise ImageError(f"the image cannot be read: {error}") from error
 

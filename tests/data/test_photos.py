@@ -527,6 +527,14 @@ def test_read_photo_reads_a_real_png_under_a_jpg_name(data_dir):
     np.testing.assert_array_equal(read_photo(file), expected)
 
 
+def test_read_photo_says_that_an_image_was_closed_before_it_was_decoded(tmp_path):
+    Image.new("RGB", (20, 20)).save(tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as image:
+        pass
+    with pytest.raises(ImageError, match="closed before it was decoded; leave it open, or pass its path"):
+        read_photo(image)
+
+
 @pytest.mark.parametrize("mode", ["I;16", "I;16B"])
 def test_read_photo_of_an_image_of_sixteen_bits_is_that_of_its_file(mode):
     shades = np.linspace(0, 65535, 64 * 64).astype(np.uint16).reshape(64, 64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -22,9 +22,8 @@ _one_at_a_time = ProcessLock()
 
 _log = logging.getLogger(__name__)
 
-
-Look = Callable[[str, Collection[str]], Sequence[np.ndarray]]
-"""Looks for animals beside one of a species, among species at risk: the probabilities of the species of each, [S]."""
+Look = Callable[[str], np.ndarray]
+"""Looks for animals beside a pet of this species: for each species the probability that one of it is there, [S]."""
 
 
 class Adviser:
@@ -39,26 +38,37 @@ class Adviser:
         self, one: Prediction, beside: Sequence[np.ndarray] = (), *, look: Look | None, explain: bool
     ) -> RecommendationRecord | None:
         """What suits it, and harms no animal ``beside`` it, nor what it looks like, whatever ``only`` says; None for a
-        photo that could not be read. Before it harms animals of some species, the photo is given a ``look`` for these,
-        if there is one.
+        photo that could not be read. Before it harms any animal, the photo is given a ``look`` for others, if there is
+        one.
         """
         if one.decision is None:
             return None
         try:
             found = self._recommend(one, beside)
-            if look is not None and (at_risk := self._at_risk(found)):
-                bystanders = look(one.decision.species, at_risk)
-                found = self._recommend(one, [*beside, *bystanders]) if bystanders else found
+            if look is not None and self._may_harm(found):
+                found = self._with_a_look(one, beside, look)
             return found.record(explain=explain)
         except Exception as error:  # what a rule does wrong must not cost the photo its prediction
-            _log.warning("%s: no recommendation: %s", one.path, error, exc_info=not isinstance(error, HierpetsError))
+            _log.warning("%s: no recommendation: %s", one.path, error, exc_info=_is_unexpected(error))
             return RecommendationRecord.failed(str(error) or type(error).__name__)
 
-    def _at_risk(self, found: Recommendation) -> Collection[str]:
-        """The species that the product harms."""
-        return self._recommender.catalog.hazards[found.product.id] if found.product else ()
+    def _may_harm(self, found: Recommendation) -> bool:
+        return found.product is not None and bool(self._recommender.catalog.hazards[found.product.id])
 
-    def _recommend(self, one: Prediction, beside: Sequence[np.ndarray]) -> Recommendation:
+    def _with_a_look(self, one: Prediction, beside: Sequence[np.ndarray], look: Look) -> Recommendation:
+        assert one.decision is not None
+        try:
+            bystanders = look(one.decision.species)
+        except Exception as error:  # such as a photo that is gone: there may be any animal in it
+            _log.warning(
+                "%s: cannot be searched for other animals: %s", one.path, error, exc_info=_is_unexpected(error)
+            )
+            return self._recommend(one, [*beside, np.zeros(len(self._taxonomy.species))])
+        return self._recommend(one, beside, bystanders)
+
+    def _recommend(
+        self, one: Prediction, beside: Sequence[np.ndarray], bystanders: np.ndarray | None = None
+    ) -> Recommendation:
         joint, decision = one.joint, one.decision
         assert joint is not None  # what could be read has both
         assert decision is not None
@@ -75,6 +85,11 @@ class Adviser:
                 decision.level,
                 unlisted=unlisted,
                 beside=beside,
+                bystanders=bystanders,
                 looks_like=looks_like,
                 max_level=decision.max_level,
             )
+
+
+def _is_unexpected(error: Exception) -> bool:
+    return not isinstance(error, HierpetsError)

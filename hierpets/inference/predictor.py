@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from itertools import chain, islice
 from pathlib import Path
 from types import MappingProxyType
@@ -53,7 +53,9 @@ class Predictor:
     for ever. Start processes with multiprocessing's ``spawn`` or ``forkserver``.
 
     ``manifest`` describes the model, ``model`` identifies it; ``engine`` runs its main network and ``cascade`` all of
-    them; ``bundle`` is the folder that it was loaded from, or None. ``for_many`` loads the same model for many photos
+    them; ``bundle`` is the folder that it was loaded from, or None. Without a ``finder`` it finds no regions, without a
+    ``second_look`` each photo is looked at once, and without ``bystanders`` no photo is searched for other animals
+    before what harms them is recommended. ``for_many`` loads the same model for many photos
     at a time, without shampoos of its own: of a call with more than a few it predicts those that follow.
     """
 
@@ -341,7 +343,7 @@ class Predictor:
         """What recommends for an animal in a photo."""
         assert request.advise is not None
         read = partial(self.cascade.decode, photo.photo, request.limits, warn=told_before)
-        look = None if self._bystanders is None else partial(self._bystanders, read)
+        look = None if self._bystanders is None else cache(partial(self._bystanders, read))
         return partial(request.advise, look=look, explain=request.options.explain)
 
 

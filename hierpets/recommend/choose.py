@@ -76,6 +76,7 @@ class Recommender:
         *,
         unlisted: float | None = None,
         beside: ArrayLike = (),
+        bystanders: ArrayLike | None = None,
         looks_like: ArrayLike | None = None,
         max_level: MaxLevel = "breed",
         odds: bool = True,
@@ -89,6 +90,8 @@ class Recommender:
             mix of coats of the species. None: 0.5 at ``"species"``, else 0.
         :param beside: float [N, S], for each other animal in the photo the probabilities of the species; what is
             missing to one is that of no known species. What is harmful to one of them is not recommended either.
+        :param bystanders: float [S], for each species the probability that an animal of it is in the photo too. What is
+            harmful to one of them is not recommended either; nothing is missing to them.
         :param looks_like: float [S], the probabilities of the species before somebody said which it is: what is harmful
             to one that it looks like is not recommended either.
         :param max_level: the finest level that sentences speak of.
@@ -105,8 +108,10 @@ class Recommender:
             raise ValueError(f"expected unlisted to be a probability, got {unlisted}")
         nearby = _species("beside", beside, taxonomy)
         looked = _species("looks_like", () if looks_like is None else looks_like, taxonomy)
-        suitability = self._matrix_of(taxonomy).weigh(joint, unlisted=unlisted, beside=np.concatenate([nearby, looked]))
-        near = _read_only(taxonomy.species, nearby.max(axis=0)) if len(nearby) else {}
+        others = _bystanders(bystanders, taxonomy)
+        animals = np.concatenate([nearby, looked])
+        suitability = self._matrix_of(taxonomy).weigh(joint, unlisted=unlisted, beside=animals, bystanders=others)
+        near = _probabilities_beside(nearby, others, taxonomy)
         case = self._case(joint, taxonomy, suitability, level=level, unlisted=unlisted, beside=near)
         tally = _Tally(case.offers)
         looks = _read_only(taxonomy.species, looked[0]) if len(looked) else {}
@@ -309,6 +314,24 @@ def _species(name: str, probabilities: ArrayLike, taxonomy: Taxonomy) -> np.ndar
             f"{total}"
         )
     return animals
+
+
+def _bystanders(probabilities: ArrayLike | None, taxonomy: Taxonomy) -> np.ndarray:
+    """The probability that an animal of each species is there, float64 [S]."""
+    count = len(taxonomy.species)
+    given = np.zeros(count) if probabilities is None else np.asarray(probabilities, dtype=np.float64)
+    if given.shape != (count,):
+        raise ValueError(f"expected bystanders to hold probabilities of {count} species, got shape {given.shape}")
+    if not (given.min() >= 0 and given.max() <= 1):  # nor if one is NaN
+        raise ValueError(f"expected probabilities in bystanders from 0 to 1, got {given.min()} to {given.max()}")
+    return given
+
+
+def _probabilities_beside(beside: np.ndarray, bystanders: np.ndarray, taxonomy: Taxonomy) -> Mapping[str, float]:
+    """As rules see them: the highest of each species; empty where there is no other animal."""
+    if not len(beside) and not bystanders.any():
+        return {}
+    return _read_only(taxonomy.species, np.maximum(beside.max(axis=0, initial=0.0), bystanders))
 
 
 def _read_only(keys: Iterable[Any], values: np.ndarray) -> Mapping[Any, float]:

@@ -112,8 +112,12 @@ def contraindication(
     if unlisted:
         pet = _one(_species_name(unlisted[0]))
         return say("{why}, and this may be {pet}, of which we know too little.", why=why, pet=pet)
+    beside = [species for species, share in case.beside.items() if species not in made_for and share > bound]
+    if beside:
+        pet = _one(_species_name(beside[0]))
+        return say("{why}, and {pet}, of which we know too little, may be in the photo too.", why=why, pet=pet)
     if case.beside:
-        return say("{why}, and we do not know another animal in the photo.", why=why)
+        return say("{why}, and there may be an animal in the photo that we do not know.", why=why)
     return say("{why}, and this may be an animal that we do not know.", why=why)
 
 

@@ -83,9 +83,12 @@ class SuitabilityMatrix:
             hazardous=np.array([bool(h) for h in hazards]),
         )
 
-    def weigh(self, joint: np.ndarray, *, unlisted: float, beside: ArrayLike = ()) -> Suitability:
+    def weigh(
+        self, joint: np.ndarray, *, unlisted: float, beside: ArrayLike = (), bystanders: ArrayLike = 0.0
+    ) -> Suitability:
         """``joint`` float [L], of which ``unlisted`` is the share of no listed breed. ``beside`` [N, S] are the
-        probabilities of the species of other animals in the photo.
+        probabilities of the species of other animals in the photo, ``bystanders`` [S] those that one of a species is
+        there as well.
 
         What is missing to a sum of one may be any animal: it counts as harm for every product that hurts some animal.
         What hurts an animal nearby counts as if it was this one: they lick each other.
@@ -93,10 +96,11 @@ class SuitabilityMatrix:
         species = species_probabilities(joint, self.taxonomy)  # [S]
         rows = np.concatenate([(1.0 - unlisted) * joint, unlisted * species])
         animals = np.concatenate([species[None], np.reshape(beside, (-1, len(species)))])
+        nearby = np.broadcast_to(bystanders, len(species))[:, None] * self.forbidden  # [S, P]
         return Suitability(
             suits=rows @ self.suits,
             avoid=rows @ self.avoid,
-            harm=np.where(self.never, 1.0, self._harm(animals).max(axis=0)),
+            harm=np.where(self.never, 1.0, np.maximum(self._harm(animals).max(axis=0), nearby.max(axis=0))),
             coats=rows @ self.coats,
             skin=rows @ self.skin,
             species=species,

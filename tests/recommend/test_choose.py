@@ -313,7 +313,10 @@ def test_recommend_what_is_toxic_to_the_animal_beside_it_is_out(recommender: Rec
     assert alone.product is not None
     assert alone.product.id == "clear_balance"
     assert beside_dog.product == alone.product
-    for answer, why in ((beside_cat, "a cat is in the photo too"), (beside_unknown, "do not know another animal")):
+    for answer, why in (
+        (beside_cat, "a cat is in the photo too"),
+        (beside_unknown, "an animal in the photo that we do not know"),
+    ):
         assert answer.product is not None
         assert answer.product.id == "fold_care"
         assert why in answer.ruled_out[0].reason

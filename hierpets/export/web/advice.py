@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -29,17 +29,17 @@ def advise(recommender: Recommender, manifest: Manifest) -> PageAdvice:
     """
     tree, book = manifest.taxonomy, _Book()
 
-    def ask(joint: np.ndarray, level: Level, beside: Sequence[np.ndarray] = ()) -> int:
-        found = recommender.recommend(joint, tree, level, beside=beside, odds=False)
-        hazards = recommender.catalog.hazards[found.product.id] if found.product else ()
-        harms = [s for s, name in enumerate(tree.species) if name in hazards]
-        return book.place(PageRecommendation.of(found, harms))
+    matrix, products = SuitabilityMatrix.of(recommender.catalog, tree), [*recommender.catalog.products]
+
+    def ask(joint: np.ndarray, level: Level, bystanders: np.ndarray | None = None) -> int:
+        found = recommender.recommend(joint, tree, level, bystanders=bystanders, odds=False)
+        harms = matrix.forbidden[:, products.index(found.product.id)] if found.product else ()
+        return book.place(PageRecommendation.of(found, np.flatnonzero(harms).tolist()))
 
     bound, breed, only = recommender.bound, partial(ask, level="breed"), partial(ask, level="species")
     leaves = [_choice(row, manifest, bound, breed) for row in np.eye(len(tree.leaves))]
     of_species = (np.eye(len(tree.species))[s, tree.leaf_species] for s in range(len(tree.species)))
     species = [_choice(row / row.sum(), manifest, bound, only) for row in of_species]
-    matrix = SuitabilityMatrix.of(recommender.catalog, tree)
     vetoed, tolerated = _vetoes(recommender, tree)
     return PageAdvice(
         bound=bound,
@@ -48,7 +48,7 @@ def advise(recommender: Recommender, manifest: Manifest) -> PageAdvice:
         unknown=ask(np.full(len(tree.leaves), 1 / len(tree.leaves)), "unknown"),
         recommendations=tuple(book.recommendations),
         judged=tuple(bool(manifest.policy.of("unlisted").get(name)) for name in tree.species),
-        products=tuple(recommender.catalog.products),
+        products=tuple(products),
         suits=_rows(matrix.suits),
         coat_types=tuple(COAT_TYPES),
         coats=_rows(matrix.coats),
@@ -102,15 +102,9 @@ def _vetoes(recommender: Recommender, tree: Taxonomy) -> tuple[np.ndarray, np.nd
 
 
 def _choice(joint: np.ndarray, manifest: Manifest, bound: float, ask: Callable[..., int]) -> ProductChoice:
-    beside = ask(joint, beside=_beside(joint, manifest))
+    bystanders = np.where(species_probabilities(joint, manifest.taxonomy) == 0, 0.5, 0.0)  # any other species
+    beside = ask(joint, bystanders=bystanders)
     return ProductChoice(sure=ask(joint), unsure=ask(_doubted(joint, manifest, bound)), beside=beside)
-
-
-def _beside(joint: np.ndarray, manifest: Manifest) -> list[np.ndarray]:
-    """Of each other species an animal beside the pet that may be one, or is of the same species as the pet."""
-    tree = manifest.taxonomy
-    own = species_probabilities(joint, tree)
-    return [(own + other) / 2 for other in np.eye(len(tree.species))[own == 0]]
 
 
 def _doubted(joint: np.ndarray, manifest: Manifest, bound: float) -> np.ndarray:

@@ -13,6 +13,7 @@ from hierpets.export.web.schema import (
     About,
     AnimalRules,
     BystanderRules,
+    DetectorRules,
     Network,
     NetworkTemperatures,
     OpinionRules,
@@ -23,8 +24,8 @@ from hierpets.export.web.schema import (
     WebModel,
 )
 from hierpets.hierarchy.policy import MAX_SET, PET_SCORE_BAND, SURE_BREED
-from hierpets.inference.detector.bystanders import LEAST_BESIDE
-from hierpets.inference.detector.network import ANIMALS, SIZE, VERSION
+from hierpets.inference.detector.bystanders import CLEARLY, LEAST_BESIDE
+from hierpets.inference.detector.network import ANIMALS, SIZE, VERSION, known_animals
 from hierpets.inference.detector.second_look import ALIKE, HEARD_BELOW, LEAD, LIKE, UNSEEN, WEIGHT, SecondLookRule
 from hierpets.inference.engines.cascade import DETAIL
 from hierpets.inference.options import PredictOptions
@@ -35,7 +36,7 @@ from hierpets.regions.detections import LARGE, LEAST_SCORE, LEAST_SIDE, SHARED
 __all__ = ["DETECTOR", "describe"]
 
 DETECTOR = f"detector-{VERSION}.onnx"
-"""The detector's file, if there is a second look."""
+"""The detector's file, if it knows a species of the model."""
 
 
 def describe(
@@ -52,8 +53,9 @@ def describe(
         networks=tuple(_network(manifest, stage, file) for stage, file in enumerate(files)),
         decoded_side=manifest.decoded_side,
         rules=_rules(manifest),
+        detector=_detector(manifest.taxonomy.species),
         second_look=_second_look(SecondLookRule.of(manifest)),
-        bystanders=_bystanders(manifest.taxonomy.species),
+        bystanders=BystanderRules(least=LEAST_BESIDE, clearly=CLEARLY),
         advice=advise(recommender, manifest),
     )
 
@@ -102,8 +104,6 @@ def _second_look(rule: SecondLookRule | None) -> SecondLookRules | None:
     if rule is None:
         return None
     return SecondLookRules(
-        file=DETECTOR,
-        size=SIZE,
         detail=DETAIL,
         pets=_places(rule.species),
         opinions=tuple(OpinionRules(pets=_places(one.pets), others=_places(one.others)) for one in rule.opinions),
@@ -120,17 +120,23 @@ def _second_look(rule: SecondLookRule | None) -> SecondLookRules | None:
         unseen=UNSEEN,
         weight=WEIGHT,
         closer=rule.closer,
-        least_score=LEAST_SCORE,
-        least_side=LEAST_SIDE,
         large=LARGE,
         margin=MARGIN,
-        shared=SHARED,
     )
 
 
-def _bystanders(species: Sequence[str]) -> BystanderRules:
-    places = (ANIMALS.index(name) if name in ANIMALS else None for name in species)
-    return BystanderRules(animals=tuple(places), least=LEAST_BESIDE)
+def _detector(species: Sequence[str]) -> DetectorRules | None:
+    """None, where it knows none of the species."""
+    if not known_animals(species):
+        return None
+    return DetectorRules(
+        file=DETECTOR,
+        size=SIZE,
+        animals=tuple(ANIMALS.index(name) if name in ANIMALS else None for name in species),
+        least_score=LEAST_SCORE,
+        least_side=LEAST_SIDE,
+        shared=SHARED,
+    )
 
 
 def _places(animals: Sequence[str]) -> tuple[int, ...]:

@@ -20,8 +20,7 @@ from hierpets.export.web.describe import DETECTOR, describe
 from hierpets.export.web.packing import pack_onnx
 from hierpets.export.web.runtime import read_runtime
 from hierpets.files import check_folder, size_of, whole_folder, write_all
-from hierpets.inference.detector.network import ONNX
-from hierpets.inference.detector.second_look import SecondLookRule
+from hierpets.inference.detector.network import ONNX, known_animals
 from hierpets.messages.catalogue import LANGUAGES, Language, speaking
 from hierpets.model.reader import read_networks
 from hierpets.page import ASSETS, STATIC, render_page
@@ -158,8 +157,8 @@ def _license(folder: Path) -> dict[str, bytes]:
 
 
 def _detector(manifest: Manifest) -> dict[str, bytes]:
-    """What looks again, and its licence, for a model that does."""
-    if SecondLookRule.of(manifest) is None:
+    """What looks for animals, and its licence, for a model of whose species it knows some."""
+    if not known_animals(manifest.taxonomy.species):
         return {}
     licence = ONNX.with_name(LICENSE).read_bytes()
     return {f"{MODEL}/{DETECTOR}": ONNX.read_bytes(), f"{MODEL}/detector.{LICENSE}": licence}

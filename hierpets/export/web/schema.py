@@ -18,6 +18,7 @@ from hierpets.validation.strict import StrictModel
 __all__ = [
     "About",
     "BystanderRules",
+    "DetectorRules",
     "Network",
     "NetworkTemperatures",
     "OpinionRules",
@@ -117,17 +118,28 @@ class AnimalRules(StrictModel):
     bias: float
 
 
-class SecondLookRules(StrictModel):
-    """When a photo is looked at again, and what is made of what the detector sees: the numbers of
-    :mod:`hierpets.hierarchy.second_look`, :mod:`hierpets.inference.detector` and :mod:`hierpets.regions`.
-
-    ``file`` is the detector, which sees squares of ``size`` pixels; ``pets`` are places among its animals, and
-    ``opinions`` [S] what is heard on photos that are taken for each species. ``animals`` are what the pretrained head
-    says of others. ``least`` is the least pet score of a pet; ``closer``: whether the main network is asked again.
+class DetectorRules(StrictModel):
+    """The detector's ``file``, which sees squares of ``size`` pixels, and what is made of its boxes: the numbers of
+    :mod:`hierpets.regions.detections`. ``animals`` [S] are the places of the species among its animals.
     """
 
     file: str
     size: int
+    animals: tuple[int | None, ...]
+    least_score: float
+    least_side: float
+    shared: float
+
+
+class SecondLookRules(StrictModel):
+    """When a photo is looked at again, and what is made of what the detector sees: the numbers of
+    :mod:`hierpets.hierarchy.second_look`, :mod:`hierpets.inference.detector` and :mod:`hierpets.regions`.
+
+    ``pets`` are places among the detector's animals, and ``opinions`` [S] what is heard on photos that are taken for
+    each species. ``animals`` are what the pretrained head says of others. ``least`` is the least pet score of a pet;
+    ``closer``: whether the main network is asked again.
+    """
+
     detail: int
     pets: tuple[int, ...]
     opinions: tuple[OpinionRules, ...]
@@ -140,21 +152,17 @@ class SecondLookRules(StrictModel):
     unseen: float
     weight: float
     closer: bool
-    least_score: float
-    least_side: float
     large: float
     margin: float
-    shared: float
 
 
 class BystanderRules(StrictModel):
-    """What may be beside the animal that a photo is answered with, see
-    :mod:`hierpets.inference.detector.bystanders`: ``animals`` [S] are the places of the species among the detector's
-    animals, ``least`` the least probability of one.
+    """From which probability on an animal may be beside the pet, and how many times as probable as the pet one in its
+    place must be: :mod:`hierpets.inference.detector.bystanders`.
     """
 
-    animals: tuple[int | None, ...]
     least: float
+    clearly: float
 
 
 class ProductChoice(StrictModel):
@@ -169,7 +177,7 @@ class ProductChoice(StrictModel):
 
 class PageRecommendation(StrictModel):
     """What is the same of a recommendation for every photo with one answer. ``sentences`` are its reason: where several
-    breeds are left open, those that all of them have. ``harms`` are the species that the product hurts.
+    breeds are left open, those that all of them have. ``harms`` are the species that the product may hurt.
     """
 
     product: str | None
@@ -224,6 +232,7 @@ class WebModel(StrictModel):
     networks: tuple[Network, ...]
     decoded_side: int
     rules: Rules
+    detector: DetectorRules | None
     second_look: SecondLookRules | None
     bystanders: BystanderRules
     advice: PageAdvice

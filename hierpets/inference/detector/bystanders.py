@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from hierpets.errors import ImageError
-from hierpets.inference.detector.network import ANIMALS, Detector, known_animals
-from hierpets.regions.detections import best_beside
+from hierpets.inference.detector.network import ANIMALS, Detections, Detector, known_animals
+from hierpets.regions.detections import LEAST_SCORE, best_beside
 
-__all__ = ["LEAST_BESIDE", "Bystanders"]
+__all__ = ["CLEARLY", "LEAST_BESIDE", "Bystanders"]
 
 LEAST_BESIDE = 0.03
 """Probability from which on it may be an animal beside another: one in five small cats beside a dog has less, and one
 dog in twenty has a cat beside it where there is none (docs/experiments.md)."""
+CLEARLY = 4.0
+"""How many times as probable as the pet another animal must be that is in the same place, such as one before it."""
 
 
 class Bystanders:
@@ -25,23 +26,20 @@ class Bystanders:
     def __init__(self, detector: Detector, species: Sequence[str]):
         self._detector, self._species = detector, tuple(species)
 
-    def __call__(self, read: Callable[[], np.ndarray], of: str, at_risk: Collection[str]) -> list[np.ndarray]:
-        """What may be beside an animal ``of`` a species in a photo: for each species ``at_risk`` that is seen the
-        probabilities [S] that it is one, or that it is no other animal. ``read`` gives the photo, RGB uint8 [H, W, 3];
-        in one that is gone there may be any animal.
-        """
-        wanted = [name for name in known_animals(self._species) if name in at_risk and name != of]
-        if not wanted:
-            return []
-        try:
-            seen = self._detector(read())
-        except ImageError:
-            return [np.zeros(len(self._species))]
-        own = seen.probability([of]) if of in ANIMALS else np.zeros(len(seen.edges))
-        scores = {name: best_beside(seen.edges, seen.probability([name]), own, least=LEAST_BESIDE) for name in wanted}
-        return [self._species_of(name, score, of) for name, score in scores.items() if score > 0]
+    def __call__(self, read: Callable[[], np.ndarray], pet: str) -> np.ndarray:
+        """For each species the probability that one of it is beside the pet, float [S]; zero for that of the ``pet``
+        and where none is seen. ``read`` gives the photo, RGB uint8 [H, W, 3].
 
-    def _species_of(self, name: str, score: float, of: str) -> np.ndarray:
-        species = np.zeros(len(self._species))
-        species[self._species.index(name)], species[self._species.index(of)] = score, 1.0 - score
-        return species
+        :raises ImageError: it cannot be read.
+        """
+        others = [name for name in known_animals(self._species) if name != pet]
+        seen = self._detector(read()) if others else None
+        return np.array([_beside(seen, name, pet) if seen and name in others else 0.0 for name in self._species])
+
+
+def _beside(seen: Detections, name: str, pet: str) -> float:
+    """How probable the likeliest animal is that is beside the pet, or in its place and clearly not the pet."""
+    scores = seen.probability([name])
+    of_pet = seen.probability([pet]) if pet in ANIMALS else np.zeros(len(scores))
+    in_its_place = scores[(scores >= LEAST_SCORE) & (scores >= CLEARLY * of_pet)]
+    return max(best_beside(seen.edges, scores, of_pet, least=LEAST_BESIDE), float(in_its_place.max(initial=0.0)))

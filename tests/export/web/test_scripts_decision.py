@@ -285,19 +285,34 @@ def test_browser_keeps_the_first_look_where_a_photo_cannot_be_read_again(scripts
     assert [*map(told, theirs)] == [told(found.record().model_dump(mode="json")) for found in once]
 
 
+CATS_AND_DOGS = Taxonomy(tree={name: TREE.tree[name] for name in PETS})
+SEARCHED = {
+    "looked at again": DOUBTFUL["for other animals alone"],
+    "without a pet score": manifest(
+        taxonomy=CATS_AND_DOGS,
+        ood=None,
+        origins=("trained",) * len(CATS_AND_DOGS.leaves),
+        policy=flat_policy(PETS, 0.4),
+    ),
+}
+
+
 @pytest.mark.browser
-def test_browser_recommends_nothing_that_may_hurt_an_animal_beside(scripts, recommender):
-    known, detector = DOUBTFUL["for other animals alone"], ReplayDetector()
+@pytest.mark.parametrize("name", SEARCHED)
+def test_browser_recommends_nothing_that_may_hurt_an_animal_beside(scripts, recommender, name):
+    known, detector = SEARCHED[name], ReplayDetector()
     species, hazards = known.taxonomy.species, recommender.catalog.hazards
     fleas = Recommender(recommender.catalog, [always("fleas", Advice("flea_guard", "It has fleas.", score=3.0))])
     networks = [outputs(0, tree=known.taxonomy, sharpness=60.0)]
     described = describe(known, MODEL, ["a.onnx"], fleas, scripts="")
-    blind = described.model_copy(update={"bystanders": described.bystanders.model_copy(update={"least": 2.0})})
+    blind = described.model_copy(
+        update={"bystanders": described.bystanders.model_copy(update={"least": 2.0, "clearly": 1e30})}
+    )
     before, after = (in_the_browser(scripts, one, networks, detector) for one in (blind, described))
     look, changed = Bystanders(detector, species), 0
     for number, (alone, found) in enumerate(zip(before, after, strict=True)):
         product = alone["recommendation"]["product"]
-        if product is None or not look(partial(numbered, number), alone["species"]["label"], hazards[product]):
+        if not hazards.get(product) or not look(partial(numbered, number), alone["species"]["label"]).any():
             assert found == alone
             continue
         changed += 1

@@ -4,9 +4,9 @@
         --write docs/care.md
 
 Photos of a dog, on 20 to 60% of the frame, and of a cat beside it, on less or more of it, are put together on photos
-without pets. A rule recommends to every dog what harms cats: counted are the photos for which the product stands, with
-and without the search for other animals, and with ``--regions``. Dogs alone are judged as well, and the time that the
-search takes. Without ``--write`` the text goes to standard output.
+without pets; or a cat is put before a dog. A rule recommends to every dog what harms cats: counted are the photos for
+which the product stands, with and without the search for other animals, and with ``--regions``. Dogs alone are judged
+as well, and the time that the search takes. Without ``--write`` the text goes to standard output.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from hierpets.recommend.choose import Recommender
 from hierpets.registry.loading import Registry, load_registry
 from hierpets.workers import cores
 from tools.errors import in_one_line
-from tools.measure.several.composites import Pet, Share, compose, read_backgrounds, read_pets
+from tools.measure.several.composites import Pet, Share, compose, paste, read_backgrounds, read_pets
 from tools.pages.marks import publish
 
 PRODUCT = "flea_guard"  # holds permethrin
@@ -42,6 +42,7 @@ def season(case):
 """
 REGISTRY = "plugins: [{name: season, kind: shampoo_rule, entry: season.py:season}]\n"
 DOG: Share = (0.2, 0.6)
+BEFORE: Share = (0.3, 0.5)  # of the height of the photo
 CATS: dict[str, Share] = {"a cat on 3 to 16%": (0.03, 0.16), "a cat on 16 to 50%": (0.16, 0.5)}
 
 
@@ -81,6 +82,20 @@ def draw_composites(
         one = compose(pair, [DOG, share], backgrounds[int(rng.integers(len(backgrounds)))], rng)
         if one is not None:
             made.append(one.pixels)
+    return made
+
+
+def put_before(dogs: Sequence[Pet], cats: Sequence[Pet], rng: np.random.Generator, count: int) -> list[np.ndarray]:
+    """Photos of a dog, and before it the photo of a cat on 30 to 50% of their height."""
+    made: list[np.ndarray] = []
+    while len(made) < count:
+        photo, cat = (pets[int(rng.integers(len(pets)))].pixels for pets in (dogs, cats))
+        height = int(rng.uniform(*BEFORE) * photo.shape[0])
+        width = int(height * cat.shape[1] / cat.shape[0])
+        if width <= photo.shape[1]:
+            canvas, left = photo.copy(), int(rng.integers(photo.shape[1] - width + 1))
+            paste(canvas, cat, (left, photo.shape[0] - height, width, height))
+            made.append(canvas)
     return made
 
 
@@ -124,6 +139,7 @@ def page(found: Predictors, pets: Sequence[Pet], backgrounds: Sequence[np.ndarra
             "| photos of | number | harmful without a search | harmful | harmful with `--regions` |",
             "|---|---|---|---|---|",
             *rows,
+            row("a cat before a dog", found, put_before(dogs, cats, rng, count)),
             row("a dog alone", found, alone),
             "",
             f"A photo takes {spent[0]:.0f} ms without the search, {spent[1]:.0f} ms with it ({cores()} cores).",

@@ -17,9 +17,9 @@
  */
 
 /**
- * The recommendation of a record. Where it would harm animals of some species, `look` tells whether one may be beside a
- * pet of this species.
- * @param {(species: number, atRisk: number[]) => Promise<boolean>} look
+ * The recommendation of a record. Where it may harm animals of some species, `look` tells whether one of these may be
+ * beside a pet of its species.
+ * @param {(pet: number, others: number[]) => Promise<boolean>} look
  */
 export async function recommend(joint, /** @type {Decision} */ decision, /** @type {Advice} */ advice, look) {
   const [found, harms] = recommended(joint, decision, advice, false);

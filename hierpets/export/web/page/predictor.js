@@ -2,10 +2,11 @@
 // is looked at again.
 
 import { recommend } from "./advice.js";
+import { isBystander } from "./bystanders.js";
 import { certainty, decide, jointProbabilities, likeliestSpecies, listedOf, onMainScale } from "./decision.js";
 import { recordOf } from "./record.js";
 import { cut, normalized, stretched, toSquare } from "./resize.js";
-import { bothLooks, certaintyInDoubt, closerPart, hears, likenessTo, isBystander, lowered } from "./second_look.js";
+import { bothLooks, certaintyInDoubt, closerPart, hears, likenessTo, lowered } from "./second_look.js";
 
 /** @typedef {import("./resize.js").Photo} Photo */
 /** @typedef {import("./decision.js").Output} Output */
@@ -15,7 +16,8 @@ import { bothLooks, certaintyInDoubt, closerPart, hears, likenessTo, isBystander
  *   temperatures: import("./decision.js").Temperatures, threshold: number}} Network
  *   it answers where it is more certain than its `threshold`; the last one always
  * @typedef {{networks: Network[], decoded_side: number, rules: import("./decision.js").Rules,
- *   second_look: import("./second_look.js").SecondLook|null, bystanders: import("./second_look.js").Bystanders,
+ *   detector: import("./detections.js").Detector|null, second_look: import("./second_look.js").SecondLook|null,
+ *   bystanders: import("./bystanders.js").Bystanders,
  *   advice: import("./advice.js").Advice}} Model  model.LANGUAGE.json
  */
 
@@ -25,13 +27,13 @@ const DETECTED = ["edges", "logits"];
 /**
  * @param {Model} model
  * @param {any[]} sessions  of ONNX Runtime Web, one for each network
- * @param {() => Promise<any>} detector  the detector's session
+ * @param {() => Promise<any>} openDetector  gives the detector's session
  * @param {any} Tensor  of ONNX Runtime Web
  * @returns {(photo: Photo, closer: () => Promise<Photo>) => Promise<object>} from a photo to its record; `closer` gives
  *   the same photo in more detail
  */
-export function makePredictor(model, sessions, detector, Tensor) {
-  const { networks, rules, advice, second_look: rule, bystanders } = model;
+export function makePredictor(model, sessions, openDetector, Tensor) {
+  const { networks, rules, advice, detector, second_look: rule, bystanders } = model;
   const last = networks.length - 1;
   const { temperatures } = networks[last];
 
@@ -50,8 +52,9 @@ export function makePredictor(model, sessions, detector, Tensor) {
     }
   };
   const detect = async (photo) => {
-    const squares = new Tensor("uint8", new Uint8Array(stretched(photo, rule.size)), [1, rule.size, rule.size, 3]);
-    return run(await detector(), { squares }, DETECTED);
+    const { size } = detector;
+    const squares = new Tensor("uint8", new Uint8Array(stretched(photo, size)), [1, size, size, 3]);
+    return run(await openDetector(), { squares }, DETECTED);
   };
   const certaintyOf = (output) => certaintyInDoubt(output, temperatures, rules, rule);
   const opinionOn = (output) => rule.opinions[likeliestSpecies(jointProbabilities(output, temperatures, rules), rules)];
@@ -59,11 +62,11 @@ export function makePredictor(model, sessions, detector, Tensor) {
     const photo = await closer().catch(() => null);
     if (!photo) return { output, part: null }; // too large in more detail, or gone: the first look stands
     const seen = await detect(photo);
-    const part = cutsOut ? closerPart(seen, photo, rule) : null;
+    const part = cutsOut ? closerPart(seen, photo, rule, detector) : null;
     const both = part && bothLooks(output, await ask(last, cut(photo, part)), temperatures, rules);
     const found = both ?? output;
     const isHeard = certaintyOf(found) < rule.heard_below;
-    return { output: isHeard ? lowered(found, seen, opinionOn(found), rules.doubt, rule) : found, part: both && part };
+    return { output: isHeard ? lowered(found, seen, opinionOn(found), rules.doubt, rule, detector) : found, part: both && part };
   };
   const mayBeOther = (output) => {
     const opinion = opinionOn(output);
@@ -83,8 +86,9 @@ export function makePredictor(model, sessions, detector, Tensor) {
     const { output, part } = first.stage === last ? await secondLook(first.output, closer) : { ...first, part: null };
     const joint = jointProbabilities(output, temperatures, rules);
     const decision = decide(joint, output, rules);
-    const recommendation = await recommend(joint, decision, advice, async (species, atRisk) =>
-      rule !== null && isBystander(await detect(photo), species, atRisk, bystanders, rule));
+    const look = async (pet, others) =>
+      detector !== null && isBystander(await detect(photo), pet, others, bystanders, detector);
+    const recommendation = await recommend(joint, decision, advice, look);
     return recordOf(decision, rules, { stage: first.stage, recommendation, part });
   };
 }

@@ -45,7 +45,7 @@ async function start(language) {
   if (model.scripts && model.scripts !== SCRIPTS) throw Object.assign(new Error("other scripts"), { isChanged: true });
   const sessions = [];
   for (const { file } of model.networks) sessions.push(await load(file, network));
-  const detector = model.second_look && (await loadDetector(model.second_look));
+  const detector = model.detector && (await loadDetector(model.detector));
   return { model, predict: makePredictor(model, sessions, detector, ort.Tensor) };
 }
 

@@ -1,0 +1,41 @@
+// What a detector sees: hierpets.inference.detector and hierpets.regions.detections. The numbers come from Python.
+
+/**
+ * @typedef {{edges: Float32Array, logits: Float32Array}} Detections
+ *   the upper, left, lower and right edges [N, 4] of what may be animals, and the logits [N, A] of each kind
+ * @typedef {{file: string, size: number, animals: (number|null)[], least_score: number, least_side: number,
+ *   shared: number}} Detector  see hierpets.export.web.schema
+ */
+
+/** The largest logit [N] of some animals in each box. @returns {number[]} */
+export function bestOf(/** @type {Detections} */ { edges, logits }, /** @type {number[]} */ animals) {
+  const rows = edges.length / 4;
+  const columns = logits.length / rows;
+  return Array.from({ length: rows }, (_, row) => Math.max(...animals.map((animal) => logits[row * columns + animal])));
+}
+
+export const probability = (/** @type {number} */ logit) => 1 / (1 + Math.exp(-logit));
+
+/** The boxes that may be animals by their logits, the likeliest first: upper, left, lower and right edge of each. @returns {number[][]} */
+export function likeliest({ edges }, logits, /** @type {Detector} */ detector, least = detector.least_score) {
+  const scores = logits.map(probability);
+  const rows = [...scores.keys()].filter((row) => scores[row] >= least).sort((a, b) => scores[b] - scores[a]);
+  const boxes = rows.map((row) => [...edges.subarray(4 * row, 4 * row + 4)].map(inside));
+  return boxes.filter(([top, left, bottom, right]) => Math.min(right - left, bottom - top) >= detector.least_side);
+}
+
+/** Whether what may be an animal by its logits shares little with the likeliest of others, if one of those may be one. @returns {boolean} */
+export function isBeside(seen, logits, others, /** @type {Detector} */ detector, least = detector.least_score) {
+  const [other] = likeliest(seen, others, detector);
+  return likeliest(seen, logits, detector, least).some((box) => !other || shared(box, other) <= detector.shared);
+}
+
+export const area = ([top, left, bottom, right]) => (right - left) * (bottom - top);
+
+export const inside = (edge) => Math.min(Math.max(edge, 0), 1);
+
+/** How much of the smaller of two boxes lies in the other. @returns {number} */
+function shared(one, other) {
+  const [top, left, bottom, right] = one.map((edge, i) => (i < 2 ? Math.max : Math.min)(edge, other[i]));
+  return (Math.max(right - left, 0) * Math.max(bottom - top, 0)) / Math.min(area(one), area(other));
+}

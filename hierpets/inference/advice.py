@@ -46,7 +46,7 @@ class Adviser:
         try:
             found = self._recommend(one, beside)
             if look is not None and self._may_harm(found):
-                found = self._with_a_look(one, beside, look)
+                found = self._after_a_look(look, one, beside) or found
             return found.record(explain=explain)
         except Exception as error:  # what a rule does wrong must not cost the photo its prediction
             _log.warning("%s: no recommendation: %s", one.path, error, exc_info=_is_unexpected(error))
@@ -55,7 +55,8 @@ class Adviser:
     def _may_harm(self, found: Recommendation) -> bool:
         return found.product is not None and bool(self._recommender.catalog.hazards[found.product.id])
 
-    def _with_a_look(self, one: Prediction, beside: Sequence[np.ndarray], look: Look) -> Recommendation:
+    def _after_a_look(self, look: Look, one: Prediction, beside: Sequence[np.ndarray]) -> Recommendation | None:
+        """What suits it beside the animals that are seen; None where none are."""
         assert one.decision is not None
         try:
             bystanders = look(one.decision.species)
@@ -64,7 +65,7 @@ class Adviser:
                 "%s: cannot be searched for other animals: %s", one.path, error, exc_info=_is_unexpected(error)
             )
             return self._recommend(one, [*beside, np.zeros(len(self._taxonomy.species))])
-        return self._recommend(one, beside, bystanders)
+        return self._recommend(one, beside, bystanders) if bystanders.any() else None
 
     def _recommend(
         self, one: Prediction, beside: Sequence[np.ndarray], bystanders: np.ndarray | None = None

@@ -28,7 +28,6 @@ def advise(recommender: Recommender, manifest: Manifest) -> PageAdvice:
     :raises PluginError: a rule fails.
     """
     tree, book = manifest.taxonomy, _Book()
-
     matrix, products = SuitabilityMatrix.of(recommender.catalog, tree), [*recommender.catalog.products]
 
     def ask(joint: np.ndarray, level: Level, bystanders: np.ndarray | None = None) -> int:

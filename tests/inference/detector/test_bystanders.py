@@ -225,6 +225,23 @@ def test_rules_are_told_of_no_second_pet_of_the_same_species():
     assert seen == [{}, pytest.approx({"cat": 0.1, "dog": 0, "horse": 0})]
 
 
+def test_rules_are_asked_once_more_only_where_an_animal_is_seen():
+    asked = []
+
+    class Counting:
+        name = where = "counting"
+
+        def call(self, case):
+            asked.append(dict(case.beside))
+            return FLEAS.call(case)
+
+    for seen, times in ((CAT_BESIDE, 2), ((("dog", 0.9, RIGHT),), 1)):
+        asked.clear()
+        bystanders = Bystanders(SeesBoxes(*seen), SPECIES)
+        make_predictor(BassetEngine(), rules=[Counting()], bystanders=bystanders).predict(DOG)
+        assert len(asked) == times
+
+
 def test_a_photo_is_searched_once_for_all_its_regions():
     detector = SeesBoxes(*CAT_BESIDE)
     predicted(side_by_side("a dog", "a dog"), detector, regions=True)

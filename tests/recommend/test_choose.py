@@ -268,6 +268,9 @@ def test_record_keeps_its_keys_when_there_is_no_product(recommender: Recommender
         ([0.5, 0.5], {"beside": [[np.nan, 1.0]]}),
         ([0.5, 0.5], {"looks_like": [-1.0, 1.0]}),
         ([0.5, 0.5], {"looks_like": [1.0]}),
+        ([0.5, 0.5], {"bystanders": [0.1, 1.1]}),
+        ([0.5, 0.5], {"bystanders": [float("nan"), 0.1]}),
+        ([0.5, 0.5], {"bystanders": [0.1]}),
     ],
 )
 def test_recommend_what_is_no_distribution_is_refused(

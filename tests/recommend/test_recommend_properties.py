@@ -133,6 +133,22 @@ def test_recommend_never_allows_more_beside_a_more_novel_animal(
     assert before <= after | at_the_bound(taxonomy, joint) | at_the_bound(taxonomy, (1 - max(one, other)) * joint)
 
 
+@given(cases(), st.floats(0, 1), st.floats(0, 1), st.data())
+def test_recommend_never_allows_more_beside_likelier_bystanders(
+    case: tuple[Taxonomy, np.ndarray], one: float, other: float, data: st.DataObject
+) -> None:
+    """And those that are none, of a probability of zero, change nothing."""
+    taxonomy, joint = case
+    recommender = Recommender(CATALOG, bound=BOUND)
+    count = len(taxonomy.species)
+    shares = np.array(data.draw(st.lists(st.floats(0, 1), min_size=count, max_size=count)))
+    less, more = (share * shares for share in sorted((one, other)))
+    before, after = (forbidden(recommender.recommend(joint, taxonomy, "breed", bystanders=b)) for b in (less, more))
+    assert before <= after
+    alone, beside_none = (recommender.recommend(joint, taxonomy, "breed", bystanders=b) for b in (None, 0 * shares))
+    assert alone.record() == beside_none.record()
+
+
 @given(cases(), st.floats(0, 1), st.floats(0, 1))
 def test_recommend_never_brings_back_what_is_toxic_to_a_likelier_cat(
     case: tuple[Taxonomy, np.ndarray], one: float, other: float

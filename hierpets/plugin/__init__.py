@@ -211,7 +211,9 @@ class Case:
     ``level`` is that of the prediction. ``coats`` maps a coat type to the probability mass of the breeds that have it,
     ``skin`` a skin note to that of the breeds prone to it. ``offers`` maps every product's id to its :class:`Offer`.
     ``unlisted`` is the probability of a breed that is not listed.
-    ``beside`` maps a species to the probability that another animal in the photo is of it; empty where there is none.
+    ``beside`` maps a species to the probability that another animal in the photo is of it; empty where none is known:
+    others are looked for with regions or boxes, and before a product is recommended that harms some animal, after which
+    rules are asked once more.
     ``ingredients`` maps every name and alias of an ingredient to the name that :attr:`Offer.contains` has.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -15,11 +16,13 @@ from hierpets.auditing.labels.label_checks import check_labels, check_outliers
 from hierpets.auditing.pairs.duplicates import Pair, components
 from hierpets.auditing.pairs.same_photos import check_same_photos, find_same_photos
 from hierpets.auditing.settings import AuditSettings
+from hierpets.data.labeled.alike import find_lookalikes
 from hierpets.data.records import PhotoIndex
 from hierpets.files import cache_dir
 from hierpets.model.backbone import build_backbone
 from hierpets.progress import Progress
 from hierpets.registry.loading import Registry
+from hierpets.taxonomy import Leaf
 from hierpets.training.features.extractor import FeatureExtractor
 from hierpets.training.features.individuals import likeness_of_shots
 
@@ -47,7 +50,7 @@ def examine_photos(
     labels, notes = _check_features(index, useful, features, within, pairs, registry, settings)
     lost = {finding.photos[0].path for finding in images if finding.kind == "unreadable"}
     levels = count_levels(index.where(lambda record: record.path not in lost))
-    findings = ranked((*images, *check_same_photos(index.records, pairs), *labels))
+    findings = ranked((*images, *check_same_photos(index.records, pairs), *_check_names(index), *labels))
     return Audit(
         data=data,
         backbone=backbone,
@@ -59,6 +62,15 @@ def examine_photos(
         findings=findings,
         notes=tuple(notes),
     )
+
+
+def _check_names(index: PhotoIndex) -> Iterator[AuditFinding]:
+    """Classes whose names are likely meant to be those of others, each with its first photo."""
+    found = find_lookalikes(index.taxonomy)
+    for record in index.records:
+        for leaf in dict.fromkeys((Leaf(record.species, None), record.label)):
+            if leaf in found:
+                yield AuditFinding.of("misspelled", (record,), found.pop(leaf))
 
 
 def _features(

@@ -12,6 +12,7 @@ Kind = Literal[
     "truncated",
     "leak",
     "label_conflict",
+    "misspelled",
     "label_error",
     "outlier",
     "near_black",
@@ -42,6 +43,10 @@ KINDS: dict[Kind, KindText] = {
     "label_conflict": KindText(
         "Same photo under two labels", "One of the labels is wrong, or the photo shows two animals."
     ),
+    "misspelled": KindText(
+        "Classes that may be misspelled",
+        "Rename those that are meant to be one with another: each is learned by itself.",
+    ),
     "label_error": KindText(
         "Suspected label errors", "Review each, best first: some labels are wrong, some photos are hard."
     ),
@@ -65,6 +70,7 @@ SERIOUS: dict[Kind, tuple[str, str]] = {
     "unreadable": ("unreadable file", "unreadable files"),
     "leak": ("photo in two splits", "photos in two splits"),
     "label_conflict": ("photo under two labels", "photos under two labels"),
+    "misspelled": ("class that may be misspelled", "classes that may be misspelled"),
     "label_error": ("suspected label error", "suspected label errors"),
     "outlier": ("outlier", "outliers"),
 }

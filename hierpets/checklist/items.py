@@ -64,9 +64,12 @@ def _labels(run: RunEvidence) -> Item:
     audit = run.own_audit
     if audit is None:
         return _unaudited(run, question)
-    suspected, photos = audit.summary["label_error"], audit.photos
+    suspected, misspelled, photos = audit.summary["label_error"], audit.summary["misspelled"], audit.photos
     evidence = f"{suspected} suspected among {photos:,} labels ({suspected / max(photos, 1):.1%})"
-    return Item(question, "warn" if suspected else "pass", evidence, commands.look_at_audit(run) if suspected else "")
+    if misspelled:
+        evidence += f"; classes that may be misspelled: {misspelled}"
+    found = suspected or misspelled
+    return Item(question, "warn" if found else "pass", evidence, commands.look_at_audit(run) if found else "")
 
 
 def _baseline(run: RunEvidence) -> Item:

@@ -18,7 +18,7 @@ from hierpets.files import check_folder
 from hierpets.growing.bundle import OpenBundle, open_bundle
 from hierpets.growing.learning import learn
 from hierpets.growing.leave_one_out import LeaveOneOutPredictions
-from hierpets.growing.names import check_names, find_namesakes
+from hierpets.growing.names import check_names, find_misspelled_new, find_namesakes
 from hierpets.growing.photos import (
     LeftOutPhoto,
     NewPhotos,
@@ -106,6 +106,7 @@ def grow(
         doubtful=(
             *doubtful_labels(photos, before.manifest.taxonomy),
             *find_namesakes(new, before.manifest.taxonomy),
+            *find_misspelled_new(learned.manifest.taxonomy, before.manifest.taxonomy),
         ),
         steals=(*taken, *find_confused(photos, predictions, new)),
         unjudged=tuple(sorted({leaf.species for leaf in new} - judged - {*before.manifest.taxonomy.species})),

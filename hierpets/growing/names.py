@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from difflib import SequenceMatcher
 
+from hierpets.data.labeled.alike import find_almost, find_lookalikes
 from hierpets.data.labeled.consistency import find_misspelled, folded
 from hierpets.errors import DataError
 from hierpets.messages.breeds import find_label, meant_labels
 from hierpets.taxonomy import Leaf, Taxonomy
 
-__all__ = ["check_names", "find_namesakes"]
-
-ALIKE = 0.9  # of difflib: names as like as "siamese" and "siamesse" are taken for one
-WORD = 5  # letters, of which one may be mistaken
+__all__ = ["check_names", "find_misspelled_new", "find_namesakes"]
 
 
 def check_names(new: Taxonomy, known: Taxonomy) -> None:
@@ -49,6 +46,12 @@ def find_namesakes(new: Iterable[Leaf], known: Taxonomy) -> Iterator[str]:
                 yield f"{leaf}: the bundle knows {leaf.breed} as a breed of {species}; check the label"
 
 
+def find_misspelled_new(grown: Taxonomy, known: Taxonomy) -> Iterator[str]:
+    """A line for each class of the grown bundle that is new and likely misspelled."""
+    old = find_lookalikes(known)
+    yield from (line for leaf, line in find_lookalikes(grown).items() if leaf not in old)
+
+
 def _owner(species: str, known: Taxonomy) -> str | None:
     """The known species of which a new one is a breed by its name, whether the bundle knows that breed or not."""
     if species in known.tree:
@@ -72,26 +75,5 @@ def _almost(new: Sequence[str], known: Sequence[str], species: str | None = None
         for others, whose in ((known, "which the bundle knows"), (fresh[:place], "another new one")):
             if same := find_label(name, others, species):
                 yield f"{name!r} is another name of {same!r}, {whose}; rename the folder"
-            elif meant_labels(name, species):
-                continue  # a Welsh Springer Spaniel is no slip of the pen for an English one
-            elif like := next((other for other in others if _are_alike(name, other)), None):
+            elif like := find_almost(name, others, species):
                 yield f"{name!r} is almost {like!r}, {whose} (did you mean {like!r}?); rename the folder"
-
-
-def _are_alike(one: str, other: str) -> bool:
-    """Whether two names are likely meant to be one: singular and plural, or a slip of the pen."""
-    short, long = sorted(map(folded, (one, other)), key=len)
-    plurals = {short + "s", short + "es", short.removesuffix("y") + "ies"}
-    return long in plurals or _is_a_letter_apart(short, long) or SequenceMatcher(None, short, long).ratio() >= ALIKE
-
-
-def _is_a_letter_apart(short: str, long: str) -> bool:
-    """Whether a letter is left out, or two are swapped; or, in a name that is no short word, one is another: a rat is
-    no cat.
-    """
-    same = next((i for i, letters in enumerate(zip(short, long, strict=False)) if len({*letters}) > 1), len(short))
-    rest, other = short[same:], long[same:]
-    if len(short) < len(long):
-        return rest == other[1:]
-    swapped = rest[:2] == other[1::-1] and rest[2:] == other[2:]
-    return len(short) == len(long) and (swapped or (len(short) >= WORD and rest[1:] == other[1:]))

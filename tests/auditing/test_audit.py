@@ -142,6 +142,17 @@ def test_audit_command_refuses_two_spellings_of_a_class(tmp_path, registry, caps
     assert "'Cat' and 'cat' differ only in case" in capsys.readouterr().err
 
 
+def test_audit_finds_classes_that_may_be_misspelled(tmp_path, registry):
+    write_pets(tmp_path / "pets", each=2)
+    (tmp_path / "pets/train/dog/husky").rename(tmp_path / "pets/train/dog/huskies")
+    (tmp_path / "pets/val/dog").rename(tmp_path / "pets/val/dogs")
+    result = hierpets.audit(tmp_path / "pets", backbone="tiny", registry=registry)
+    found = {finding.photos[0].species: finding for finding in result.of_kind("misspelled")}
+    assert found["dogs"].what.startswith("class dogs is almost 'dog'")
+    assert "2 classes that may be misspelled" in result.headline
+    assert found["dog"].photos[0].breed == "huskies"
+
+
 def test_audit_without_out_writes_nothing(tmp_path, registry, monkeypatch):
     write_pets(tmp_path / "pets")
     monkeypatch.chdir(tmp_path)

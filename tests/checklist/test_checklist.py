@@ -191,6 +191,13 @@ def test_labels_tells_suspected_errors_as_a_share(run):
     assert "1.2%" in found.evidence
 
 
+def test_labels_warns_of_classes_that_may_be_misspelled(run):
+    found = item(audited(run, misspelled=1), "labels")
+    assert found.status == "warn"
+    assert found.evidence.endswith("classes that may be misspelled: 1")
+    assert "audit.html" in found.next_step
+
+
 def test_baseline_must_lie_below_the_interval(of, level):
     assert of("baseline").status == "pass"
     close = of("baseline", species=level(n=40, accuracy=0.62, intervals={"accuracy": (0.55, 0.7)}))

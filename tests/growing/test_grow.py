@@ -21,7 +21,7 @@ from hierpets.data.records import PhotoRecord, index_of
 from hierpets.errors import BundleError, ConfigError, DataError
 from hierpets.growing.bundle import open_bundle
 from hierpets.growing.grow import grow
-from hierpets.growing.names import check_names
+from hierpets.growing.names import check_names, find_misspelled_new
 from hierpets.growing.photos import LeftOutPhoto, check_every_class
 from hierpets.taxonomy import Leaf, Taxonomy
 
@@ -278,6 +278,13 @@ def test_two_new_names_of_one_breed_are_refused(one, other, told):
     new = Taxonomy.from_pairs([("dog", one), ("dog", other)])
     with pytest.raises(DataError, match=told):
         check_names(new, Taxonomy(tree={"dog": ("pug",)}))
+
+
+def test_a_new_class_that_is_almost_one_that_hierpets_knows_is_told():
+    known = Taxonomy(tree={"cat": ("persion",), "dog": ("pug",)})
+    grown = Taxonomy(tree={"cat": ("persion",), "dog": ("dalmation", "pug"), "rabit": ()})
+    told = [line.partition(";")[0] for line in find_misspelled_new(grown, known)]
+    assert told == ["class rabit is almost 'rabbit'", "class dog/dalmation is almost 'dalmatian'"]
 
 
 @pytest.mark.parametrize("name", ["rat", "puli", "hamster"])

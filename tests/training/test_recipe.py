@@ -230,6 +230,17 @@ def test_train_warns_of_a_class_that_nothing_can_be_held_out_of(tmp_path, caplog
     assert sum(told in line for line in caplog.messages) == 1
 
 
+def test_train_warns_of_classes_that_may_be_misspelled(tmp_path, caplog):
+    for label in ("cat/siamese", "dog/samoyd", "dogs/pug"):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for number in range(4):
+            photo = encode_png(render(f"demo:{'cat/siamese' if 'cat' in label else 'dog/pug'}/{number}"))
+            (tmp_path / "photos" / label / f"{number}.png").write_bytes(photo)
+    train(config=settings(tmp_path, data=str(tmp_path / "photos")))
+    told = [line.partition(";")[0] for line in caplog.messages if "is almost" in line]
+    assert told == ["class dogs is almost 'dog'", "class dog/samoyd is almost 'samoyed'"]
+
+
 def test_train_measures_with_one_validation_photo_of_each_class(tmp_path):
     photos = draw_photos(tmp_path / "photos", dict.fromkeys(["cat/siamese", "cat/tuxedo", "dog/pug", "dog/husky"], 2))
     rows = ["path,species,breed,split"]

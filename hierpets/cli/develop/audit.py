@@ -51,7 +51,7 @@ def command(
     """Find problems in labeled photos: a folder, a CSV, demo, or another source of docs/data.md.
 
     Class counts, unreadable and misnamed files, tiny, dark and gray photos, duplicates, leaks between splits, suspected
-    label errors, outliers. If you press Ctrl-C, the same command continues where it stopped.
+    label errors, misspelled classes, outliers. If you press Ctrl-C, the same command continues where it stopped.
     """
     from hierpets.auditing.run import audit
     from hierpets.cli.progress import ProgressDisplay

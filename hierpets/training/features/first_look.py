@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from hierpets.bundle.seen import SeenPhotos
 from hierpets.config import TrainConfig
+from hierpets.data.labeled.alike import find_lookalikes
 from hierpets.data.labeled.consistency import find_contradictions
 from hierpets.data.records import PhotoIndex
 from hierpets.errors import DataError
@@ -62,6 +63,7 @@ def look_at_photos(
     context = current_context()
     found, digests, first = FirstFindings({}, {}), dict[str, str](), None
     if context.is_main:
+        _warn_of_lookalikes(splits)
         first = prepare_backbone(config.candidate_backbones[0], config, registry=registry, device=device)
         found, digests = _look(splits, first.extractor, config, progress)
     found = context.gather(found)[0]
@@ -92,6 +94,15 @@ def _look(
     readable = both.where(lambda record: record.path not in unreadable)
     found = FirstFindings(unreadable, look_for_individuals(readable, extractor, config, progress=progress))
     return found, dict(zip(both.paths, digests, strict=True))
+
+
+def _warn_of_lookalikes(splits: Splits) -> None:
+    """Warn of classes that are likely misspelled, the first in a line each."""
+    found = [*find_lookalikes(splits.taxonomy).values()]
+    for line in found[:_NAMED]:
+        _log.warning("%s", line)
+    if more := found[_NAMED:]:
+        _log.warning("and %d more such classes (hierpets audit finds all)", len(more))
 
 
 def _warn_of_contradictions(index: PhotoIndex, digests: Sequence[str], unreadable: dict[str, str]) -> None:

@@ -158,7 +158,7 @@ def _add_feedback(router: APIRouter, service: Service) -> None:
         """The photo is encoded anew, without EXIF and GPS, in a local folder that `train` and `audit` can read.
 
         `consent` must be `yes`. Leave `breed` out if it is not known. A label that the model does not know becomes a
-        new one.
+        new one, unless it is almost one that is known, or a breed of another species.
         """
         _refuse_other_sites(request)
         async with service.uploads.read(request) as upload:

@@ -8,17 +8,18 @@ import re
 import tempfile
 import threading
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
+from hierpets.data.labeled.alike import find_almost, known_labels
 from hierpets.data.labeled.consistency import NO_CLASS, folded
 from hierpets.data.records import SPLITS
 from hierpets.errors import ConfigError, DataError, reason_of
 from hierpets.files import size_of, write_file
-from hierpets.messages.breeds import find_label
+from hierpets.messages.breeds import find_label, meant_labels
 from hierpets.taxonomy import Taxonomy
 from hierpets.thumbnails import encode_jpeg, limit_longer_side
 
@@ -66,7 +67,7 @@ class FeedbackStore:
     def save(self, photo: np.ndarray, species: str, breed: str) -> str:
         """Save an RGB photo; its path inside the root. An empty ``breed`` means that it is not known.
 
-        :raises DataError: a label that is neither known nor a valid name.
+        :raises DataError: a label that is neither known nor a valid name, or is likely meant to be another.
         :raises FeedbackFull: the folder has no room for it.
         """
         content = encode_jpeg(limit_longer_side(photo, LONGEST), quality=92)
@@ -80,9 +81,27 @@ class FeedbackStore:
         """As the model calls it, else as others called it before: a reader refuses a name in two spellings."""
         tree = self._taxonomy.tree
         name = tidy_label(find_label(species, tree) or species, [*self._saved(), *tree], what="species")
+        self._check_meant(name, self._saved(), tree, None)
+        if not breed.strip():
+            return (name,)
         known = tree.get(name, ())
-        same = find_label(breed, known, name) or breed
-        return (name, tidy_label(same, [*self._saved(name), *known], what="breed")) if breed.strip() else (name,)
+        own = tidy_label(find_label(breed, known, name) or breed, [*self._saved(name), *known], what="breed")
+        self._check_meant(own, self._saved(name), known, name)
+        return name, own
+
+    def _check_meant(self, name: str, saved: Collection[str], known: Collection[str], species: str | None) -> None:
+        """:raises DataError: a new name that is almost a known one, or a breed's of another species; what learns from
+        these photos would stop at it, or take it for a class. A species of no known breeds may have any.
+        """
+        if name in saved or name in known:
+            return
+        what = "breed" if species else "species"
+        if like := find_almost(name, (*known, *known_labels(species)), species):
+            raise DataError(f"{what}: {name!r} is almost {like!r} (did you mean {like!r}?)")
+        if species and known and not meant_labels(name, species):
+            for owner, breeds in self._taxonomy.tree.items():
+                if find_label(name, breeds, owner):
+                    raise DataError(f"breed: {name!r} is a breed of {owner}, not of {species}; correct one of the two")
 
     def _saved(self, *species: str) -> list[str]:
         """The folders of species, or of the breeds of one."""

@@ -24,7 +24,8 @@ CATALOG: dict[str, tuple[int, str]] = {
     "invalid": (422, "A field or an option is missing or wrong"),
     "invalid-name": (
         422,
-        "A name has up to 60 letters, digits, spaces, hyphens and apostrophes, and is not reserved",
+        "A name has up to 60 letters, digits, spaces, hyphens and apostrophes, is not reserved or misspelled, "
+        "and is of the species",
     ),
     "busy": (429, "The server is busy"),
     "internal": (500, "Internal server error"),

@@ -71,6 +71,36 @@ def test_feedback_refuses_a_label_that_is_no_name(client, tmp_path, label):
     assert not list((tmp_path / "feedback").iterdir())
 
 
+@pytest.mark.parametrize(
+    ("species", "breed", "told"),
+    [
+        ("dogg", "", "species: 'dogg' is almost 'dog' (did you mean 'dog'?)"),
+        ("rabbits", "", "species: 'rabbits' is almost 'rabbit' (did you mean 'rabbit'?)"),
+        ("dog", "beegle", "breed: 'beegle' is almost 'beagle' (did you mean 'beagle'?)"),
+        ("dog", "samoyd", "breed: 'samoyd' is almost 'samoyed' (did you mean 'samoyed'?)"),
+        ("dog", "siamese", "breed: 'siamese' is a breed of cat, not of dog; correct one of the two"),
+        ("Hund", "Siamkatze", "breed: 'siamkatze' is a breed of cat, not of dog; correct one of the two"),
+    ],
+)
+def test_feedback_refuses_a_label_that_is_likely_meant_to_be_another(client, tmp_path, species, breed, told):
+    answer = send(client, species=species, breed=breed)
+    assert (answer.status_code, answer.json()["type"]) == (422, "/docs#invalid-name")
+    assert answer.json()["detail"] == told
+    assert not list((tmp_path / "feedback").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("species", "breed"), [("rat", ""), ("horse", "siamese"), ("dog", "puli"), ("dog", "labrador")]
+)
+def test_feedback_takes_a_new_species_or_breed(client, species, breed):
+    assert send(client, species=species, breed=breed).status_code == 201
+
+
+def test_feedback_takes_a_name_that_has_a_folder(client, tmp_path):
+    (tmp_path / "feedback" / "dogg").mkdir()
+    assert send(client, species="dogg", breed="").json()["path"].startswith("dogg/")
+
+
 def test_feedback_from_another_web_site_is_refused(client, tmp_path):
     assert send(client, headers={"origin": "https://example.com"}).status_code == 403
     for origin in ("null", "http://[x", "http://localhost@example.com", ""):

@@ -38,11 +38,6 @@ from hierpets.validation.arguments import checked
 
 __all__ = ["grow"]
 
-TRUST = (
-    "add photos, or remove the folder, or, if you have looked at them and the labels are right, give trust_labels "
-    "(--trust-labels)"
-)
-
 
 @checked
 def grow(
@@ -142,7 +137,7 @@ def _learn(
     photos = photos.without(strangers, left_out)
     if not len(photos):  # then photos of a known class are asked for as well
         known -= {*counts}
-    check_every_class(index, photos.records, left_out, learned=known, advice=TRUST)
+    check_every_class(index, photos.records, left_out, learned=known)
     return photos, *learn(before, photos), counts
 
 

@@ -125,7 +125,6 @@ def check_every_class(
     left_out: Sequence[LeftOutPhoto] = (),
     *,
     learned: Collection[Leaf] = (),
-    advice: str = "add photos, or remove the folder",
 ) -> None:
     """Whether each class of the data has a photo to learn from among those ``kept``; one of which photos were
     ``learned`` before needs none.
@@ -138,8 +137,8 @@ def check_every_class(
     if empty:
         reasons = [*by_reason(photo for photo in left_out if label_of[photo.path] in empty)]
         more = [f"and {len(reasons) - MOST_REASONS} more reasons"] if len(reasons) > MOST_REASONS else []
-        names = ", ".join(sorted(map(str, empty)))
-        raise DataError("\n".join([f"no photo to learn from: {names}; {advice}", *reasons[:MOST_REASONS], *more]))
+        none = f"no photo to learn from: {', '.join(sorted(map(str, empty)))}; add photos, or remove the folder"
+        raise DataError("\n".join([none, *reasons[:MOST_REASONS], *more]))
 
 
 def by_reason(photos: Iterable[LeftOutPhoto]) -> Iterator[str]:

@@ -73,7 +73,8 @@ class GrowResult:
         """What to know before the bundle is used, a line each."""
         unnamed = (*map(self._alone, self.unjudged), *map(self._few, self.too_few), *map(self._wrong, self.too_wrong))
         silent = filter(None, (self.unanswered,))
-        return (*by_reason(self.left_out), *self.doubtful, *map(str, self.steals), *unnamed, *silent, *self._laxer())
+        left_out = (f"not learned from: {line}" for line in by_reason(self.left_out))
+        return (*left_out, *self.doubtful, *map(str, self.steals), *unnamed, *silent, *self._laxer())
 
     def _laxer(self) -> Iterator[str]:
         for species, by in self.raised.items():

@@ -14,6 +14,7 @@ from hierpets.text import counted
 
 __all__ = ["doubtful_labels", "find_strangers"]
 
+TRUST = "if the label is right, give trust_labels (--trust-labels)"
 DOUBTFUL = 0.5  # share of a label's photos that the bundle took for another species, above which it is asked about
 
 
@@ -30,9 +31,9 @@ def find_strangers(
     for row, leaf, none in zip(predictions.rows.tolist(), predictions.answers, refused.tolist(), strict=True):
         record = photos.records[row]
         if leaf.species != record.species:
-            found[row] = f"looks like {leaf}, but is labeled {record.label}"
+            found[row] = f"looks like {leaf}, but is labeled {record.label}; {TRUST}"
         elif policy.of("trained").get(record.species) and none:
-            found[row] = f"looks like no pet of a known species, but is labeled {record.label}"
+            found[row] = f"looks like no pet of a known species, but is labeled {record.label}; {TRUST}"
     return found
 
 

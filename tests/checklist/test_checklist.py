@@ -426,6 +426,12 @@ def test_stress_is_asked_of_photos_that_training_held_out(run):
     assert "OTHER_PHOTOS" in settles(item(unsplit, "stress"))[1]
 
 
+def test_stress_is_asked_of_other_photos_where_those_that_training_held_out_may_be_too_few(run, metrics):
+    own = metrics(about={"data": run.config.data}, stress=stress_with_loss(0.045))
+    _, words = settles(item(replace(run, evaluations={"stress": own}), "stress"))
+    assert "OTHER_PHOTOS" in words and "--split" not in words
+
+
 def test_judge_run_proposes_folders_that_do_not_exist(run, tiny_copy):
     def proposed(name):
         words = settles(item(replace(run, folder=tiny_copy), name))[1]

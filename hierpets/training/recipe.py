@@ -181,7 +181,8 @@ def _check_finetuning(splits: Splits, config: TrainConfig, device: str) -> None:
 
 
 def _find_checkpoint(run: Run, config: TrainConfig) -> Checkpoint | None:
-    """The checkpoint to continue from, if the run came that far.
+    """The checkpoint to continue from, if the run came that far. Where there is no run one begins, with a warning: the
+    folder may be misspelled.
 
     :raises ConfigError: the run has other settings.
     """
@@ -191,6 +192,8 @@ def _find_checkpoint(run: Run, config: TrainConfig) -> Checkpoint | None:
         check_same({key: checkpoint.settings.get(key) for key in settings}, settings, run.checkpoint)
     elif written.is_file():
         _check_settings(written, config)
+    elif not run.silent:
+        _log.warning("%s: nothing to resume: no %s in it; a new run begins there", run.folder, CONFIG_FILE)
     return checkpoint
 
 

@@ -284,6 +284,16 @@ def test_train_has_nothing_to_resume_where_no_run_was(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_train_that_finds_nothing_to_resume_says_so_and_begins(tmp_path, caplog):
+    train("demo", settings(tmp_path), resume=True)
+    told = f"{tmp_path / 'run'}: nothing to resume: no config.yaml in it; a new run begins there"
+    assert told in caplog.messages
+    caplog.clear()
+    (tmp_path / "run" / "metrics.json").unlink()
+    train(out=tmp_path / "run", resume=True)
+    assert not [line for line in caplog.messages if "nothing to resume" in line]
+
+
 def test_train_refuses_a_run_among_the_photos(tmp_path):
     draw_photos(tmp_path / "pets", {"cat/siamese": 2, "dog/pug": 2})
     for out in (tmp_path / "pets", tmp_path / "pets" / "run"):

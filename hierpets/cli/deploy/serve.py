@@ -88,7 +88,11 @@ def command(
                     "warning: no password and no TLS; anyone who can reach this address can use the server", err=True
                 )
 
-        on_stop = explainer.stop if explainer is not None else lambda: None
-        server = make_server(app, stop_seconds=settings.stop_seconds, on_start=announce, on_stop=on_stop)
+        def conclude() -> None:
+            if explainer is not None:
+                explainer.stop()
+            click.echo("stopped", err=True)
+
+        server = make_server(app, stop_seconds=settings.stop_seconds, on_start=announce, on_stop=conclude)
         with suppress(KeyboardInterrupt):  # how a server is stopped, not a failure
             server.run(sockets=[listening])

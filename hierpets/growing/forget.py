@@ -13,6 +13,7 @@ from hierpets.bundle.seen import seen_count
 from hierpets.errors import ConfigError, DataError
 from hierpets.files import check_folder
 from hierpets.growing.bundle import OpenBundle, open_bundle
+from hierpets.growing.network import OpenNetwork
 from hierpets.growing.result import ForgetResult
 from hierpets.hierarchy.policy import Policy
 from hierpets.inference.options import find_class
@@ -63,6 +64,7 @@ def forget(
         tuple(forgotten),
         pretrained=tuple(sorted(gone & left)),
         untaught=tuple(sorted({leaf.species for leaf in forgotten if leaf not in gone})),
+        taken=_taken(before.main, after.main),
         registry=plugins,
     )
 
@@ -89,6 +91,21 @@ def _without(before: OpenBundle, gone: set[Leaf]) -> OpenBundle:
         forgotten=old.forgotten | dict.fromkeys(map(str, rows), seen_count(before.source)),
         training=_training(old, rows) | {"species": len(species), "leaves": len(left - pretrained)},
     )
+
+
+def _taken(before: OpenNetwork, after: OpenNetwork) -> dict[Leaf, str]:
+    """The classes whose photos are gone, of species that stay, whose mean features are another species to the new head;
+    and which.
+    """
+    tree = after.manifest.taxonomy
+    gone = {*before.statistics.labels} - {*after.statistics.labels}
+    left = sorted((label for label in gone if label.species in tree.species), key=str)
+    if not left:
+        return {}
+    head = after.heads.get_heads().species
+    scores = before.statistics.means_of(left) @ head.weight.T + head.bias
+    found = dict(zip(left, (tree.species[s] for s in scores.argmax(axis=1)), strict=True))
+    return {label: species for label, species in found.items() if species != label.species}
 
 
 def _was_pretrained(leaf: Leaf, manifest: Manifest) -> bool:

@@ -134,6 +134,7 @@ class ForgetResult:
 
     ``pretrained`` are those whose photos were forgotten, and which are known from pretraining alone again; ``untaught``
     the species that are gone with breeds that were not named, because nothing that photos taught is left of them.
+    ``taken`` maps breeds whose photos were forgotten to another species, which these look like on average now.
     ``registry`` is the one that was used.
     """
 
@@ -141,12 +142,19 @@ class ForgetResult:
     forgotten: tuple[Leaf, ...]
     pretrained: tuple[Leaf, ...] = ()
     untaught: tuple[str, ...] = field(default=(), repr=False)
+    taken: dict[Leaf, str] = field(default_factory=dict, repr=False)
     registry: Registry | None = field(default=None, repr=False)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What to know before the bundle is used, a line each."""
-        return tuple(f"{species} is gone: nothing that photos taught is left of it" for species in self.untaught)
+        return (
+            *(f"{species} is gone: nothing that photos taught is left of it" for species in self.untaught),
+            *(
+                f"animals like {leaf} are taken for {species} now; keep the breed, or grow others of {leaf.species}"
+                for leaf, species in self.taken.items()
+            ),
+        )
 
     def predictor(self, **options: Any) -> Predictor:
         """The bundle, ready to predict; ``options`` are those of :func:`hierpets.load`."""

@@ -184,3 +184,15 @@ def test_what_was_forgotten_can_be_learned_again(grown, new_photos, tmp_path):
     assert again.left_out == ()
     one, other = (open_bundle(folder).main.breeds for folder in (grown.bundle, again.bundle))
     np.testing.assert_array_equal(one.shares, other.shares)
+
+
+def test_it_is_told_where_animals_of_a_forgotten_breed_look_like_another_species_now(bundle, grown, tmp_path):
+    """Dogs that look like cats, of which the one breed that showed so is gone."""
+    photos = draw_photos(tmp_path / "photos", {"cat/ginger": 8}) / "cat"
+    (tmp_path / "new" / "dog").mkdir(parents=True)
+    (photos / "ginger").rename(tmp_path / "new" / "dog" / "mutt")
+    odd = grow(bundle, tmp_path / "new", out=tmp_path / "odd", trust_labels=True).bundle
+    told = "animals like dog/mutt are taken for cat now; keep the breed, or grow others of dog"
+    assert forget(odd, "dog/mutt", out=tmp_path / "a").warnings == (told,)
+    assert forget(odd, "dog", out=tmp_path / "b").warnings == ()  # the species is gone as a whole
+    assert forget(grown.bundle, "dog/pug", "rabbit", out=tmp_path / "c").warnings == ()

@@ -55,7 +55,8 @@ NOTHING = -30.0  # logarithm of a probability of zero
 class Evidence(NamedTuple):
     """What features say. ``pet`` [B, V, 3]: the largest cosine to the mean of a known class; the log of the probability
     mass that the pretrained head, sharpened, gives to the known species; and how far their most probable class leads
-    that of everything else, as a log-ratio. V is 1, or 2 where species were grown: first without them, then with them.
+    that of everything else, as a log-ratio. V is 1, or 2 where species were grown: first of the trained ones, then of
+    the grown ones, whose mass is not asked.
     ``breed`` [B, S, 7]: :data:`SIGNALS` for each species. ``classes`` [B, P]: log-probabilities of the pretrained
     classes that show breeds, among all its classes.
     """
@@ -88,7 +89,10 @@ class OODScorer(nn.Module):
     it knows a thousand classes. Without one the evidence is that of the features alone.
 
     A photo whose most probable species was trained must look like a pet by the evidence of the trained species alone:
-    that horses are known makes a horse no more like a dog. So growing a species raises no such score.
+    that horses are known makes a horse no more like a dog. So growing a species raises no such score. One whose most
+    probable species was grown must look like that by the evidence of the grown species alone: a dog of a breed that
+    nothing taught may be nearer to the mean of horses than to the dogs that are known, and is no horse to the
+    pretrained head.
     """
 
     means: torch.Tensor
@@ -241,19 +245,23 @@ class OODScorer(nn.Module):
 
     def _pet_evidence(self, cosine: torch.Tensor, probabilities: torch.Tensor | None) -> torch.Tensor:
         """[B, V, 3] of cosines [B, C] and probabilities [B, K] of the pretrained head, if there is one."""
-        views = [(cosine, self.species_classes, self.shows_species)]
-        if self.spec.grown_species:
-            of_grown = self.known_species[list(self.spec.grown_species)].any(dim=0)
-            views.insert(0, (cosine.masked_fill(of_grown, -1.0), self.trained_classes, self.shows_trained))
-        nothing = [torch.zeros_like(cosine[:, 0])] * 2  # where the head does not know every species, or is none
-        found = [
-            [
-                similar.amax(dim=1),
-                *(nothing if probabilities is None or not len(own) else _lead(probabilities, own, shows)),
-            ]
-            for similar, own, shows in views
-        ]
-        return torch.stack([torch.stack(view, dim=1) for view in found], dim=1)
+        if not self.spec.grown_species:
+            return _evidence_of(cosine, probabilities, self.species_classes, self.shows_species)[:, None]
+        of_grown = self.known_species[list(self.spec.grown_species)].any(dim=0)
+        of_trained = cosine.masked_fill(of_grown, -1.0)
+        trained = _evidence_of(of_trained, probabilities, self.trained_classes, self.shows_trained)
+        return torch.stack([trained, self._grown_evidence(cosine.masked_fill(~of_grown, -1.0), probabilities)], dim=1)
+
+    def _grown_evidence(self, cosine: torch.Tensor, probabilities: torch.Tensor | None) -> torch.Tensor:
+        """[B, 3], of the same, with cosines to grown leaves alone. The classes that show a trained species speak
+        against a grown one, unless it has no other. The mass counts for nothing: a species that few classes show, or
+        none that is named after it, leaves most of it elsewhere.
+        """
+        similar, nothing = cosine.amax(dim=1), torch.zeros_like(cosine[:, 0])
+        if probabilities is None or not self.spec.species_classes:
+            return torch.stack([similar, nothing, nothing], dim=1)
+        own = self.shows_species & ~self.shows_trained
+        return torch.stack([similar, nothing, _lead(probabilities, own | (self.shows_species & ~own.any()))], dim=1)
 
     @torch.no_grad()
     def standardize(self, pet: torch.Tensor) -> None:
@@ -267,8 +275,8 @@ class OODScorer(nn.Module):
 
     def pet_score(self, pet: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
         """[B]: the sum of the columns of the evidence for a pet [B, V, 3], standardized; ``species`` [B, S] is largest
-        for the most probable species. Where that was grown, the evidence is that of all species, and the score is
-        ``raised`` by as much as its photos were found to lack.
+        for the most probable species. Where that was grown, the evidence is that of the grown species, and the
+        score is ``raised`` by as much as its photos were found to lack.
         """
         scores = ((pet - self.center) / self.scale).sum(dim=2)
         if not self.spec.grown_species:
@@ -277,15 +285,26 @@ class OODScorer(nn.Module):
         return torch.where(self.grown[winner], scores[:, 1] + self.raised[winner], scores[:, 0])
 
 
-def _lead(probabilities: torch.Tensor, own: torch.Tensor, shows: torch.Tensor) -> list[torch.Tensor]:
-    """[B] each: log of the share of the sharpened probabilities [B, K] that some classes have, and of how far the most
-    probable of them leads that of everything else. ``own`` int are the classes, ``shows`` bool [K] the same.
+def _evidence_of(
+    cosine: torch.Tensor, probabilities: torch.Tensor | None, own: torch.Tensor, shows: torch.Tensor
+) -> torch.Tensor:
+    """[B, 3] of cosines [B, C] and probabilities [B, K]: ``own`` int are the classes that count, ``shows`` bool [K] the
+    same.
     """
+    similar, nothing = cosine.amax(dim=1), torch.zeros_like(cosine[:, 0])
+    if probabilities is None or not len(own):  # the head does not know every species, or is none
+        return torch.stack([similar, nothing, nothing], dim=1)
     sharp = probabilities ** (1 / PRETRAINED_TEMPERATURE)
     mass = (sharp[:, own].sum(dim=1) / sharp.sum(dim=1) + FLOOR).log()
-    others = probabilities.masked_fill(shows, 0.0)
-    lead = (probabilities[:, own].amax(dim=1) + FLOOR).log() - (others.amax(dim=1) + FLOOR).log()
-    return [mass, lead]
+    return torch.stack([similar, mass, _lead(probabilities, shows)], dim=1)
+
+
+def _lead(probabilities: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+    """[B]: how far the most probable of some classes leads that of everything else, of probabilities [B, K], as a
+    log-ratio; ``own`` bool [K] are these classes.
+    """
+    best, other = (probabilities.masked_fill(hidden, 0.0).amax(dim=1) for hidden in (~own, own))
+    return (best + FLOOR).log() - (other + FLOOR).log()
 
 
 def _inside(values: torch.Tensor, own: torch.Tensor) -> torch.Tensor:

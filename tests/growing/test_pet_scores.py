@@ -15,7 +15,7 @@ from hierpets.growing.learning import add_photos
 from hierpets.growing.network import OpenNetwork
 from hierpets.hierarchy.outputs import Outputs
 from hierpets.hierarchy.probabilities import COMBINERS, most_probable_species
-from hierpets.model.ood import pretrained_profiles
+from hierpets.model.ood import OODScorer, pretrained_profiles
 from hierpets.taxonomy import Leaf
 
 RABBIT = Leaf("rabbit", None)
@@ -71,7 +71,32 @@ def test_growing_a_species_makes_nothing_a_pet_of_a_trained_one(network, rabbits
     is_rabbit = taken_for == "rabbit"
     assert 0.05 < is_rabbit.mean() < 0.95
     np.testing.assert_allclose(now[~is_rabbit], before[~is_rabbit], rtol=1e-4, atol=1e-3)
-    assert (now[is_rabbit] > before[is_rabbit] + 4.9).all(), "by the evidence of all species, and as it was raised"
+    assert (now[is_rabbit] > before[is_rabbit] + 4.9).all(), "by the evidence of rabbits, and as it was raised"
+
+
+def scores_as_a_rabbit(scorer: OODScorer, shown: list[int]) -> list[float]:
+    """The pet scores of photos that are taken for a rabbit, each of which shows a class of the pretrained head."""
+    certain = torch.full((len(shown), scorer.spec.pretrained_classes), 1e-6)
+    certain[range(len(shown)), shown] = 1.0
+    leaves = torch.zeros(len(shown), scorer.spec.classes)
+    rabbit = torch.tensor([0.0, 0.0, 1.0]).expand(len(shown), 3)
+    return scorer.pet_score(scorer.weigh(leaves, leaves, leaves, certain).pet, rabbit).tolist()
+
+
+def test_what_shows_a_trained_species_is_no_pet_of_a_grown_one(grown):
+    """A dog of a breed that nothing taught may be nearer to the rabbits than to the dogs that are known."""
+    scorer = open_bundle(grown.bundle).main.scorer
+    trained = scorer.trained_classes.tolist()
+    own = min({*scorer.species_classes.tolist()} - {*trained})
+    rabbit, dog, car = scores_as_a_rabbit(scorer, [own, trained[0], 817])
+    assert rabbit > dog + 5 and dog == pytest.approx(car, abs=1e-3)
+
+
+def test_a_grown_species_without_a_class_of_its_own_shows_those_of_all(grown):
+    scorer = open_bundle(grown.bundle).main.scorer
+    scorer.shows_species.copy_(scorer.shows_trained)
+    dog, car = scores_as_a_rabbit(scorer, [scorer.trained_classes.tolist()[0], 817])
+    assert dog > car + 5
 
 
 def test_a_species_that_is_grown_and_forgotten_leaves_nothing_behind(network, rabbits):

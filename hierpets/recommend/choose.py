@@ -15,6 +15,7 @@ from hierpets.messages.catalogue import number, say
 from hierpets.plugin import Advice, Case, Offer
 from hierpets.recommend.catalog import COAT_TYPES, Catalog, Product
 from hierpets.recommend.loading import load_catalog
+from hierpets.recommend.probabilities import checked_bystanders, checked_distribution, checked_species
 from hierpets.recommend.result import Recommendation, RuledOut, Step
 from hierpets.recommend.sentences import contraindication, no_product, reasons, unknown_pet
 from hierpets.recommend.suitability import Suitability, SuitabilityMatrix
@@ -103,12 +104,12 @@ class Recommender:
         judged = unlisted or 0.0  # what is assumed is nothing to speak of
         if unlisted is None:
             unlisted = UNLISTED_AT_SPECIES_LEVEL if level == "species" else 0.0
-        joint = _distribution(probabilities, taxonomy)
+        joint = checked_distribution(probabilities, taxonomy)
         if not 0 <= unlisted <= 1:
             raise ValueError(f"expected unlisted to be a probability, got {unlisted}")
-        nearby = _species("beside", beside, taxonomy)
-        looked = _species("looks_like", () if looks_like is None else looks_like, taxonomy)
-        others = _bystanders(bystanders, taxonomy)
+        nearby = checked_species("beside", beside, taxonomy)
+        looked = checked_species("looks_like", () if looks_like is None else looks_like, taxonomy)
+        others = checked_bystanders(bystanders, taxonomy)
         animals = np.concatenate([nearby, looked])
         suitability = self._matrix_of(taxonomy).weigh(joint, unlisted=unlisted, beside=animals, bystanders=others)
         near = _probabilities_beside(nearby, others, taxonomy)
@@ -286,45 +287,6 @@ class _Tally:
         offer = self._offers[product]
         # Scores that differ in the last digit of a float are equal.
         return -round(self._scores[product], 9), offer.harm, offer.price, product
-
-
-def _distribution(probabilities: np.ndarray, taxonomy: Taxonomy) -> np.ndarray:
-    """The joint distribution, float64 [L], with a sum of one at most."""
-    joint = np.asarray(probabilities, dtype=np.float64)
-    if joint.shape != (len(taxonomy.leaves),):
-        raise ValueError(f"expected probabilities of {len(taxonomy.leaves)} leaves, got shape {joint.shape}")
-    total = float(joint.sum())
-    if not (joint.min() >= 0 and abs(total - 1) <= 1e-3):  # nor if one is NaN, and then the sum is
-        raise ValueError(f"expected probabilities from 0 up that sum to 1, got {joint.min()} and up, with sum {total}")
-    return joint / max(total, 1.0)
-
-
-def _species(name: str, probabilities: ArrayLike, taxonomy: Taxonomy) -> np.ndarray:
-    """The probabilities of the species of some animals or of one, float64 [N, S], with sums of one at most."""
-    given, count = np.asarray(probabilities, dtype=np.float64), len(taxonomy.species)
-    if not given.size:
-        return np.zeros((0, count))
-    if given.shape[-1] != count or given.ndim > 2:
-        raise ValueError(f"expected {name} to hold probabilities of {count} species, got shape {given.shape}")
-    animals = given.reshape(-1, count)
-    total = animals.sum(axis=1).max()
-    if not (animals.min() >= 0 and total <= 1 + 1e-3):  # nor if one is NaN
-        raise ValueError(
-            f"expected probabilities in {name} from 0 up that sum to 1 at most, got {animals.min()} and up, with sum "
-            f"{total}"
-        )
-    return animals
-
-
-def _bystanders(probabilities: ArrayLike | None, taxonomy: Taxonomy) -> np.ndarray:
-    """The probability that an animal of each species is there, float64 [S]."""
-    count = len(taxonomy.species)
-    given = np.zeros(count) if probabilities is None else np.asarray(probabilities, dtype=np.float64)
-    if given.shape != (count,):
-        raise ValueError(f"expected bystanders to hold probabilities of {count} species, got shape {given.shape}")
-    if not (given.min() >= 0 and given.max() <= 1):  # nor if one is NaN
-        raise ValueError(f"expected probabilities in bystanders from 0 to 1, got {given.min()} to {given.max()}")
-    return given
 
 
 def _probabilities_beside(beside: np.ndarray, bystanders: np.ndarray, taxonomy: Taxonomy) -> Mapping[str, float]:

@@ -102,8 +102,7 @@ def _taken(before: OpenNetwork, after: OpenNetwork) -> dict[Leaf, str]:
     left = sorted((label for label in gone if label.species in tree.species), key=str)
     if not left:
         return {}
-    head = after.heads.get_heads().species
-    scores = before.statistics.means_of(left) @ head.weight.T + head.bias
+    scores = after.heads.get_heads().species(before.statistics.means_of(left))
     found = dict(zip(left, (tree.species[s] for s in scores.argmax(axis=1)), strict=True))
     return {label: species for label, species in found.items() if species != label.species}
 

@@ -9,7 +9,7 @@ from functools import partial
 from importlib import import_module
 from itertools import count, takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hierpets.bundle.layout import GRAPH, MANIFEST, early_files, incomplete_bundle, is_quantized, released_bundle
 from hierpets.environment import prepare_environment
@@ -28,9 +28,12 @@ from hierpets.workers import cores
 
 if TYPE_CHECKING:
     from hierpets.bundle.manifest import Manifest
+    from hierpets.inference.detector.bystanders import Bystanders
+    from hierpets.inference.detector.second_look import SecondLook
     from hierpets.inference.engines.base import Engine
     from hierpets.inference.engines.openvino import OpenVinoEngine
     from hierpets.inference.predictor import Predictor
+    from hierpets.inference.regions import RegionFinder
     from hierpets.registry.loading import Registry
 
 __all__ = ["load"]
@@ -97,12 +100,15 @@ def load(
             engines = _read_networks(folder, manifest, plugins, chosen_device, precision, compile=compile)
             how = how._replace(precision="auto")  # of what OpenVINO computes all the same
     *early, last = engines
+    finder, second_look, bystanders = _looks(folder, manifest, how)
     return Predictor(
         manifest,
         last,
         recommender,
         early=early,
-        **_looks(folder, manifest, how),
+        finder=finder,
+        second_look=second_look,
+        bystanders=bystanders,
         model=model,
         bundle=folder,
         for_many=_for_many(folder, how, plugins) if workers is None and chosen_engine == "openvino" else None,
@@ -159,9 +165,9 @@ def _read_networks(
     return [first, *(GatheringEngine(engine, first.batch) if device == "cuda" else engine for engine in others)]
 
 
-def _looks(folder: Path, manifest: Manifest, how: Compute) -> dict[str, Any]:
-    """What looks at photos in other ways: on the CPU whatever the engine. Without the score by which animals are found,
-    none are.
+def _looks(folder: Path, manifest: Manifest, how: Compute) -> tuple[RegionFinder | None, SecondLook | None, Bystanders]:
+    """What finds animals in photos, what looks again where the network is not sure, and what looks for others beside
+    the pet: on the CPU whatever the engine, for it is the graph that can be cut open.
     """
     from hierpets.inference.detector.bystanders import Bystanders
     from hierpets.inference.detector.network import Detector
@@ -171,15 +177,15 @@ def _looks(folder: Path, manifest: Manifest, how: Compute) -> dict[str, Any]:
 
     species = manifest.taxonomy.species
     detector = Detector(workers=how.workers, threads=how.threads)
-    looks = {"second_look": SecondLook.of(manifest, detector), "bystanders": Bystanders(detector, species)}
-    if manifest.policy.pet is None:
-        return looks
+    second_look, bystanders = SecondLook.of(manifest, detector), Bystanders(detector, species)
+    if manifest.policy.pet is None:  # the score by which animals are found
+        return None, second_look, bystanders
     first, closer = (
         PlaceEngine(folder / GRAPH, how.precision, size, workers=how.workers, threads=how.threads)
         for size in finder_sizes(manifest.preprocess)
     )
     finder = RegionFinder((first, closer), manifest.policy.pet, detector=detector, species=species)
-    return {**looks, "finder": finder}
+    return finder, second_look, bystanders
 
 
 def _checked(folder: Path, graphs: Sequence[OpenVinoEngine], manifest: Manifest) -> Sequence[Engine]:

@@ -55,8 +55,8 @@ class Predictor:
     ``manifest`` describes the model, ``model`` identifies it; ``engine`` runs its main network and ``cascade`` all of
     them; ``bundle`` is the folder that it was loaded from, or None. Without a ``finder`` it finds no regions, without a
     ``second_look`` each photo is looked at once, and without ``bystanders`` no photo is searched for other animals
-    before what harms them is recommended. ``for_many`` loads the same model for many photos
-    at a time, without shampoos of its own: of a call with more than a few it predicts those that follow.
+    before what harms them is recommended. ``for_many`` loads the same model for many photos at a time, without shampoos
+    of its own: of a call with more than a few it predicts those that follow.
     """
 
     def __init__(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from helpers.color_server import TAXONOMY, BassetEngine, encode, find_halves, make_predictor, side_by_side
-from helpers.shampoo import always
+from helpers.shampoo import PlainRule, always
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -210,36 +210,26 @@ def test_what_takes_the_place_of_a_product_harms_no_other_animal_either(tmp_path
     assert (shampoo(), shampoo(cat), shampoo(cat, horse)) == ("first", "second", "third")
 
 
+def told(*seen):
+    """What a rule is told of animals beside the pet, each time that it is asked."""
+    asked = []
+
+    def spy(case):
+        asked.append(dict(case.beside))
+        return FLEAS.call(case)
+
+    bystanders = Bystanders(SeesBoxes(*seen), SPECIES)
+    make_predictor(BassetEngine(), rules=[PlainRule("spying", spy)], bystanders=bystanders).predict(DOG)
+    return asked
+
+
 def test_rules_are_told_of_no_second_pet_of_the_same_species():
-    seen = []
-
-    class Spying:
-        name = where = "spying"
-
-        def call(self, case):
-            seen.append(dict(case.beside))
-            return FLEAS.call(case)
-
-    bystanders = Bystanders(SeesBoxes(*CAT_BESIDE), SPECIES)
-    make_predictor(BassetEngine(), rules=[Spying()], bystanders=bystanders).predict(DOG)
-    assert seen == [{}, pytest.approx({"cat": 0.1, "dog": 0, "horse": 0})]
+    assert told(*CAT_BESIDE) == [{}, pytest.approx({"cat": 0.1, "dog": 0, "horse": 0})]
 
 
 def test_rules_are_asked_once_more_only_where_an_animal_is_seen():
-    asked = []
-
-    class Counting:
-        name = where = "counting"
-
-        def call(self, case):
-            asked.append(dict(case.beside))
-            return FLEAS.call(case)
-
-    for seen, times in ((CAT_BESIDE, 2), ((("dog", 0.9, RIGHT),), 1)):
-        asked.clear()
-        bystanders = Bystanders(SeesBoxes(*seen), SPECIES)
-        make_predictor(BassetEngine(), rules=[Counting()], bystanders=bystanders).predict(DOG)
-        assert len(asked) == times
+    assert len(told(*CAT_BESIDE)) == 2
+    assert len(told(("dog", 0.9, RIGHT))) == 1
 
 
 def test_a_photo_is_searched_once_for_all_its_regions():

@@ -11,10 +11,8 @@ as well, and the time that the search takes. Without ``--write`` the text goes t
 
 from __future__ import annotations
 
-import argparse
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -30,7 +28,16 @@ from hierpets.recommend.choose import Recommender
 from hierpets.registry.loading import Registry, load_registry
 from hierpets.workers import cores
 from tools.errors import in_one_line
-from tools.measure.several.composites import Pet, Share, compose, paste, read_backgrounds, read_pets
+from tools.measure.several.composites import (
+    Pet,
+    Share,
+    compose,
+    milliseconds,
+    paste,
+    read_arguments,
+    read_backgrounds,
+    read_pets,
+)
 from tools.pages.marks import publish
 
 PRODUCT = "flea_guard"  # holds permethrin
@@ -63,8 +70,10 @@ def season(folder: Path) -> Registry:
 def predictors(bundle: Path | None, registry: Registry) -> Predictors:
     """Both."""
     found = load(bundle, workers=1, registry=registry)
+    *early, engine = found.cascade.engines
     recommender, look = Recommender.load(registry), found.cascade.second_look
-    return Predictors(found, Predictor(found.manifest, found.engine, recommender, second_look=look, model=found.model))
+    blind = Predictor(found.manifest, engine, recommender, early=early, second_look=look, model=found.model)
+    return Predictors(found, blind)
 
 
 def draw_composites(
@@ -115,15 +124,6 @@ def row(name: str, found: Predictors, photos: Sequence[np.ndarray]) -> str:
     return f"| {name} | {len(photos)} | {' | '.join(str(harmful(some)) for some in answers)} |"
 
 
-def milliseconds(predict: Callable[[np.ndarray], object], photos: Sequence[np.ndarray]) -> float:
-    """For one photo after the other, the first left out."""
-    predict(photos[0])
-    start = time.perf_counter()
-    for photo in photos:
-        predict(photo)
-    return 1000 * (time.perf_counter() - start) / len(photos)
-
-
 def page(found: Predictors, pets: Sequence[Pet], backgrounds: Sequence[np.ndarray], *, seed: int, count: int) -> str:
     """The table."""
     rng = np.random.default_rng(seed)
@@ -150,15 +150,7 @@ def page(found: Predictors, pets: Sequence[Pet], backgrounds: Sequence[np.ndarra
 @in_one_line
 def main() -> None:
     """Count what harms, and print or write it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bundle", type=Path, help="default: the released one")
-    parser.add_argument("--data", required=True, help="labeled photos of one pet each, which nothing was chosen on")
-    parser.add_argument("--backgrounds", required=True, help="photos without pets")
-    parser.add_argument("--most", type=int, default=900, help="photos of --data, drawn at random")
-    parser.add_argument("--count", type=int, default=200, help="photos of each kind")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--write", type=Path, metavar="PAGE")
-    given = parser.parse_args()
+    given = read_arguments(__doc__, most=900, count=200, what="photos of each kind")
     pets, backgrounds = read_pets(given.data, given.most, given.seed), read_backgrounds(given.backgrounds)
     with TemporaryDirectory() as folder:
         found = predictors(given.bundle, season(Path(folder)))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import argparse
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -38,6 +41,28 @@ class Composite:
     pixels: np.ndarray
     pets: tuple[Pet, ...]
     boxes: tuple[Box, ...]
+
+
+def read_arguments(description: str | None, *, most: int, count: int, what: str) -> argparse.Namespace:
+    """The bundle, the photos, how many of them are drawn and of ``what``, and the page to write, None to print."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bundle", type=Path, help="default: the released one")
+    parser.add_argument("--data", required=True, help="labeled photos of one pet each, which nothing was chosen on")
+    parser.add_argument("--backgrounds", required=True, help="photos without pets")
+    parser.add_argument("--most", type=int, default=most, help="photos of --data, drawn at random")
+    parser.add_argument("--count", type=int, default=count, help=what)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--write", type=Path, metavar="PAGE")
+    return parser.parse_args()
+
+
+def milliseconds(predict: Callable[[np.ndarray], object], photos: Sequence[np.ndarray]) -> float:
+    """For one photo after the other; the first is predicted once before."""
+    predict(photos[0])
+    start = time.perf_counter()
+    for photo in photos:
+        predict(photo)
+    return 1000 * (time.perf_counter() - start) / len(photos)
 
 
 def read_pets(data: str, most: int, seed: int) -> list[Pet]:

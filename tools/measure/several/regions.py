@@ -11,9 +11,7 @@ belongs to the photo in which its middle lies. Photos are judged alone as well, 
 
 from __future__ import annotations
 
-import argparse
 import sys
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -31,7 +29,15 @@ from hierpets.regions.boxes import Box
 from hierpets.taxonomy import Leaf
 from hierpets.workers import cores
 from tools.errors import in_one_line
-from tools.measure.several.composites import Composite, Pet, compose, read_backgrounds, read_pets
+from tools.measure.several.composites import (
+    Composite,
+    Pet,
+    compose,
+    milliseconds,
+    read_arguments,
+    read_backgrounds,
+    read_pets,
+)
 from tools.pages.marks import publish
 
 SHARES = {2: (0.2, 0.6), 3: (0.12, 0.35)}  # of the frame's area, for the photo of each of so many pets
@@ -109,16 +115,8 @@ def share(right: Sequence[bool] | np.ndarray) -> str:
 
 def times(predictor: Predictor, photos: Sequence[np.ndarray]) -> str:
     """What regions cost, one photo after the other."""
-    predictor.predict(photos[0], regions=True)
-    spent = []
-    for regions in (False, True):
-        start = time.perf_counter()
-        for photo in photos:
-            predictor.predict(photo, regions=regions)
-        spent.append(1000 * (time.perf_counter() - start) / len(photos))
-    return (
-        f"A photo of two pets takes {spent[0]:.0f} ms without regions, {spent[1]:.0f} ms with them ({cores()} cores)."
-    )
+    alone, regions = (milliseconds(partial(predictor.predict, regions=asked), photos) for asked in (False, True))
+    return f"A photo of two pets takes {alone:.0f} ms without regions, {regions:.0f} ms with them ({cores()} cores)."
 
 
 def page(predictor: Predictor, pets: Sequence[Pet], backgrounds: Sequence[np.ndarray], *, seed: int, count: int) -> str:
@@ -169,15 +167,7 @@ def page(predictor: Predictor, pets: Sequence[Pet], backgrounds: Sequence[np.nda
 @in_one_line
 def main() -> None:
     """Find animals in photos and composites, and print or write what was right."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bundle", type=Path, help="default: the released one")
-    parser.add_argument("--data", required=True, help="labeled photos of one pet each, which nothing was chosen on")
-    parser.add_argument("--backgrounds", required=True, help="photos without pets")
-    parser.add_argument("--most", type=int, default=600, help="photos of --data, drawn at random")
-    parser.add_argument("--count", type=int, default=150, help="composites of two pets on each background")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--write", type=Path, metavar="PAGE")
-    given = parser.parse_args()
+    given = read_arguments(__doc__, most=600, count=150, what="composites of two pets on each background")
     pets = read_pets(given.data, given.most, given.seed)
     backgrounds = read_backgrounds(given.backgrounds)
     predictor = load(given.bundle, workers=1, recommend=False)
